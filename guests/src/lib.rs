@@ -1,0 +1,3 @@
+//! What Bulkhead's own bare-metal guests share.
+
+#![no_std]

@@ -1,0 +1,18 @@
+//! Everything in Bulkhead that decides.
+//!
+//! Bulkhead is a minimal type 1 hypervisor for 64-bit Arm. This crate turns two device trees into a
+//! checked plan, and a guest's traps into answers. It never touches a register or a physical
+//! address: that is the work of the EL2 program (`main.rs` and `el2/`), which calls this crate and
+//! carries out what it decided. So all of it compiles and is tested on the developer's own machine.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+#[cfg(test)]
+extern crate std;
+
+pub mod addr;
+pub mod intid;
+pub mod machine;

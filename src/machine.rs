@@ -1,0 +1,192 @@
+//! What the hardware is, as the firmware's device tree tells it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::addr::{Pa, Region};
+use crate::intid::{Intid, Trigger};
+
+/// All that Bulkhead knows about the machine it runs on.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// `model` of the root node, or its first `compatible`.
+    pub model: String,
+    /// The CPUs, in the order of the tree.
+    pub cpus: Vec<Cpu>,
+    /// Memory banks, as the tree lists them.
+    pub memory: Vec<Region<Pa>>,
+    /// Memory that no partition may have, with a word on why.
+    pub reserved: Vec<Reserved>,
+    /// The interrupt controller.
+    pub gic: Gic,
+    /// The private interrupts of the generic timer.
+    pub timer: TimerInterrupts,
+    /// How firmware's PSCI is called, where there is one.
+    pub psci: Option<Conduit>,
+    /// The UART that `/chosen/stdout-path` names.
+    pub console: Option<Console>,
+    /// Every node that has registers or interrupts and could be given to a partition.
+    pub devices: Vec<Device>,
+    /// `/chosen/bootargs`: the machine's own command line.
+    pub bootargs: String,
+    /// `/chosen/linux,initrd-start` to `-end`: where the loader put the system description.
+    pub initrd: Option<Region<Pa>>,
+    /// What was odd about the tree and passed over, a line each.
+    pub remarks: Vec<String>,
+}
+
+/// The affinity fields of MPIDR_EL1 (Arm ARM D24.2.122), without its other bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Mpidr(u64);
+
+impl Mpidr {
+    const AFFINITY: u64 = 0xff_00ff_ffff;
+
+    /// The affinity fields of `value`; its other bits are dropped.
+    #[must_use]
+    pub const fn new(value: u64) -> Self {
+        Self(value & Self::AFFINITY)
+    }
+
+    /// Aff3 in bits 39:32, Aff2 to Aff0 in bits 23:0, as PSCI and `cpu@N/reg` have it.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// Affinity level `level` (0 to 3).
+    #[must_use]
+    pub const fn affinity(self, level: u32) -> u8 {
+        let shift = if level == 3 { 32 } else { level * 8 };
+        (self.0 >> shift) as u8
+    }
+}
+
+impl fmt::Display for Mpidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+/// One physical CPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cpu {
+    /// Its affinity: `reg` of its node.
+    pub mpidr: Mpidr,
+    /// How it is started.
+    pub start: CpuStart,
+    /// `compatible` of its node, for the guest's tree.
+    pub compatible: String,
+}
+
+/// `enable-method` of a CPU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CpuStart {
+    /// PSCI's CPU_ON.
+    Psci,
+    /// The CPU polls this address for the place to go to (`cpu-release-addr`).
+    SpinTable(Pa),
+    /// A method that Bulkhead does not know: the CPU cannot be used unless it is the boot CPU.
+    Unknown,
+}
+
+/// Memory that is spoken for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    /// Where it is.
+    pub region: Region<Pa>,
+    /// Whose it is, for messages: a node's path, or "Bulkhead", "the system description".
+    pub owner: String,
+}
+
+/// The physical interrupt controller and its frames.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gic {
+    /// GICv2 with the virtualization extensions (`arm,cortex-a15-gic`, `arm,gic-400`).
+    V2 {
+        /// GICD.
+        distributor: Region<Pa>,
+        /// GICC.
+        cpu_interface: Region<Pa>,
+        /// GICH.
+        hypervisor: Region<Pa>,
+        /// GICV.
+        virtual_cpu_interface: Region<Pa>,
+        /// The maintenance interrupt.
+        maintenance: Intid,
+    },
+    /// GICv3 (`arm,gic-v3`).
+    V3 {
+        /// GICD.
+        distributor: Region<Pa>,
+        /// Runs of redistributors, two 64 KiB frames for each CPU (four with GICv4).
+        redistributors: Vec<Region<Pa>>,
+        /// The maintenance interrupt.
+        maintenance: Intid,
+    },
+}
+
+/// The generic timer's private interrupts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerInterrupts {
+    /// EL1 physical timer.
+    pub physical: Intid,
+    /// EL1 virtual timer.
+    pub virtual_: Intid,
+    /// EL2 physical timer.
+    pub hypervisor: Intid,
+}
+
+/// The instruction that calls firmware.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Conduit {
+    /// `smc #0`.
+    Smc,
+    /// `hvc #0`: useless at EL2, where it calls Bulkhead itself.
+    Hvc,
+}
+
+/// A UART that Bulkhead can drive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Console {
+    /// The node, which no partition may have.
+    pub path: String,
+    /// Which driver it takes.
+    pub kind: ConsoleKind,
+    /// Its registers.
+    pub registers: Region<Pa>,
+    /// Its interrupt, if the tree tells one.
+    pub interrupt: Option<Intid>,
+}
+
+/// The UARTs that Bulkhead has drivers for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConsoleKind {
+    /// Arm PrimeCell PL011 (`arm,pl011`).
+    Pl011,
+}
+
+/// A node of the machine's tree that can be given to a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its full path.
+    pub path: String,
+    /// Names that `/aliases` gives it.
+    pub aliases: Vec<String>,
+    /// Its registers, translated to physical addresses.
+    pub registers: Vec<Region<Pa>>,
+    /// Its interrupts at the GIC.
+    pub interrupts: Vec<Interrupt>,
+    /// Whether it can master the bus, past any stage 2.
+    pub dma: bool,
+}
+
+/// An interrupt that a device raises.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Interrupt {
+    /// Its number.
+    pub intid: Intid,
+    /// How it is signalled.
+    pub trigger: Trigger,
+}
