@@ -14,5 +14,14 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod control;
+pub mod esr;
+pub mod inject;
 pub mod intid;
 pub mod machine;
+pub mod mmio;
+pub mod psci;
+pub mod rate;
+pub mod smccc;
+pub mod system_registers;
+pub mod vcpu;
