@@ -14,5 +14,9 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod console;
 pub mod intid;
 pub mod machine;
+pub mod pl011;
+pub mod ring;
+pub mod tables;
