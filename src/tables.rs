@@ -141,12 +141,15 @@ impl<'a, M: Memory> Tables<'a, M> {
     ///
     /// # Errors
     ///
-    /// After [`MapError::Overlap`] and [`MapError::OutOfTables`] the first part of the mapping may
-    /// be in place; the others leave the tables as they were.
+    /// After [`MapError::OutOfTables`] the first part of the mapping may be in place; the others
+    /// leave the tables as they were.
     pub fn map(&mut self, mapping: &Mapping<M>) -> Result<(), MapError> {
         let (input, output, size) = (mapping.input.get(), mapping.output.get(), mapping.size);
         check(input, size, INPUT_BITS)?;
         check(output, size, OUTPUT_BITS)?;
+        if !self.is_free(input, size) {
+            return Err(MapError::Overlap);
+        }
         let attributes = mapping.memory.attributes();
         self.fill(
             0,
@@ -202,7 +205,19 @@ impl<'a, M: Memory> Tables<'a, M> {
         self.used
     }
 
-    /// Maps `run`, all of which lies in the table `index`, whose entries span `span` bytes each.
+    /// Whether nothing is mapped in the `size` bytes from `input`.
+    fn is_free(&self, input: u64, size: u64) -> bool {
+        let mut next = input;
+        while next < input + size {
+            match self.find(next) {
+                (_, Some(_)) => return false,
+                (span, None) => next += span,
+            }
+        }
+        true
+    }
+
+    /// Maps `run`, which is free and lies in the table `index`, whose entries span `span` bytes.
     ///
     /// A new table is filled before it is linked: a walk, which can come at any time on another
     /// CPU, sees no entry or a complete one, never what the table's memory held before.
@@ -213,9 +228,6 @@ impl<'a, M: Memory> Tables<'a, M> {
             run.skip(part.size);
             let entry = self.pool[index].0[slot];
             if part.is_leaf(span) {
-                if entry != 0 {
-                    return Err(MapError::Overlap);
-                }
                 self.pool[index].0[slot] = part.output | part.attributes | leaf_kind(span);
             } else if entry == 0 {
                 let next = self.take_table()?;
