@@ -20,3 +20,4 @@ pub mod machine;
 pub mod pl011;
 pub mod ring;
 pub mod tables;
+pub mod vgic;
