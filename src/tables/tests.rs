@@ -323,6 +323,7 @@ proptest! {
         for leaf in tables.walk() {
             prop_assert!(leaf.input.get() >= end);
             end = leaf.input.get() + leaf.size;
+            prop_assert!((leaf.input.get() | leaf.output.get()).is_multiple_of(leaf.size));
             let first = Some((leaf.output.get(), leaf.memory));
             let last = Some((leaf.output.get() + leaf.size - 1, leaf.memory));
             prop_assert_eq!(expected(&mapped, leaf.input.get()), first);
