@@ -14,5 +14,6 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod fdt;
 pub mod intid;
 pub mod machine;
