@@ -15,6 +15,7 @@ extern crate std;
 
 pub mod addr;
 pub mod console;
+pub mod fdt;
 pub mod intid;
 pub mod machine;
 pub mod pl011;
