@@ -11,91 +11,21 @@
 //! asserted, so that a driver with hardware flow control transmits, and never change.
 
 use tock_registers::fields::Field;
-use tock_registers::register_bitfields;
 
 use crate::ring::{Full, Ring};
 
-/// Offsets of the registers (DDI 0183, table 3-1).
-mod offset {
-    pub const DR: u64 = 0x00;
-    pub const RSR_ECR: u64 = 0x04;
-    pub const FR: u64 = 0x18;
-    pub const ILPR: u64 = 0x20;
-    pub const IBRD: u64 = 0x24;
-    pub const FBRD: u64 = 0x28;
-    pub const LCR_H: u64 = 0x2c;
-    pub const CR: u64 = 0x30;
-    pub const IFLS: u64 = 0x34;
-    pub const IMSC: u64 = 0x38;
-    pub const RIS: u64 = 0x3c;
-    pub const MIS: u64 = 0x40;
-    pub const ICR: u64 = 0x44;
-    pub const DMACR: u64 = 0x48;
-    pub const PERIPH_ID_0: u64 = 0xfe0;
-    pub const PCELL_ID_3: u64 = 0xffc;
-}
-
-register_bitfields![u32,
-    /// DR and RSR/ECR: the overrun error, among those that can occur here.
-    DR [OE OFFSET(11) NUMBITS(1) []],
-    RSR [OE OFFSET(3) NUMBITS(1) []],
-    /// Flags.
-    FR [
-        CTS OFFSET(0) NUMBITS(1) [],
-        DSR OFFSET(1) NUMBITS(1) [],
-        DCD OFFSET(2) NUMBITS(1) [],
-        BUSY OFFSET(3) NUMBITS(1) [],
-        RXFE OFFSET(4) NUMBITS(1) [],
-        TXFF OFFSET(5) NUMBITS(1) [],
-        RXFF OFFSET(6) NUMBITS(1) [],
-        TXFE OFFSET(7) NUMBITS(1) [],
-        RI OFFSET(8) NUMBITS(1) [],
-    ],
-    /// Line control.
-    LCR_H [
-        FEN OFFSET(4) NUMBITS(1) [],
-        WLEN OFFSET(5) NUMBITS(2) [Eight = 0b11],
-    ],
-    /// Control.
-    CR [
-        UARTEN OFFSET(0) NUMBITS(1) [],
-        LBE OFFSET(7) NUMBITS(1) [],
-        TXE OFFSET(8) NUMBITS(1) [],
-        RXE OFFSET(9) NUMBITS(1) [],
-        DTR OFFSET(10) NUMBITS(1) [],
-        RTS OFFSET(11) NUMBITS(1) [],
-        OUT_1 OFFSET(12) NUMBITS(1) [],
-        OUT_2 OFFSET(13) NUMBITS(1) [],
-    ],
-    /// FIFO levels at which interrupts are raised.
-    IFLS [
-        TXIFLSEL OFFSET(0) NUMBITS(3) [Half = 0b010],
-        RXIFLSEL OFFSET(3) NUMBITS(3) [Half = 0b010],
-    ],
-    /// IMSC, RIS, MIS and ICR.
-    INTERRUPT [
-        RX OFFSET(4) NUMBITS(1) [],
-        TX OFFSET(5) NUMBITS(1) [],
-        RT OFFSET(6) NUMBITS(1) [],
-        OE OFFSET(10) NUMBITS(1) [],
-    ],
-];
-
-const FIFO_DEPTH: usize = 32;
-
-/// IFLS: 1/8, 1/4, 1/2, 3/4 and 7/8 of the FIFO. The other values are reserved.
-const FIFO_LEVELS: [usize; 5] = [4, 8, 16, 24, 28];
-
-/// UARTPeriphID0 to 3 (part 0x011, designer 0x41, revision 3: r1p5) and UARTPCellID0 to 3.
-const IDENTIFICATION: [u32; 8] = [0x11, 0x10, 0x34, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
+mod registers;
+use registers::{
+    CR, DR, FIFO_DEPTH, FIFO_LEVELS, FR, IDENTIFICATION, IFLS, INTERRUPT, LCR_H, RSR, offset,
+};
 
 /// An emulated PL011.
 ///
 /// After every call the level of [`Pl011::interrupt_line`] may be another.
 #[derive(Clone, Debug)]
 pub struct Pl011 {
-    transmit: Ring<u8, FIFO_DEPTH>,
-    receive: Ring<u16, FIFO_DEPTH>,
+    transmit_fifo: Ring<u8, FIFO_DEPTH>,
+    receive_fifo: Ring<u16, FIFO_DEPTH>,
     /// A byte was lost: the next that is received says so in DR.OE.
     overrun: bool,
     status: u32,
@@ -126,8 +56,8 @@ impl Pl011 {
         let control = CR::UARTEN::SET + CR::TXE::SET + CR::RXE::SET;
         let levels = IFLS::TXIFLSEL::Half + IFLS::RXIFLSEL::Half;
         Self {
-            transmit: Ring::default(),
-            receive: Ring::default(),
+            transmit_fifo: Ring::default(),
+            receive_fifo: Ring::default(),
             overrun: false,
             status: 0,
             low_power: 0,
@@ -191,14 +121,14 @@ impl Pl011 {
         if !self.is_enabled(CR::TXE) {
             return;
         }
-        while let Some(byte) = self.transmit.peek() {
+        while let Some(byte) = self.transmit_fifo.peek() {
             if CR::LBE.is_set(self.control) {
                 self.loop_back(byte);
             } else if sink(byte) == Err(Full) {
                 return;
             }
-            self.transmit.pop();
-            if self.transmit.len() <= self.transmit_level() {
+            self.transmit_fifo.pop();
+            if self.transmit_fifo.len() <= self.transmit_level() {
                 self.raise(INTERRUPT::TX);
             }
         }
@@ -223,7 +153,7 @@ impl Pl011 {
     /// Whether bytes wait for [`Pl011::transmit`]: FR.BUSY.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.transmit.is_empty()
+        !self.transmit_fifo.is_empty()
     }
 
     /// The level of UARTINTR, the combined interrupt.
@@ -248,13 +178,13 @@ impl Pl011 {
     }
 
     fn read_data(&mut self) -> u32 {
-        let Some(data) = self.receive.pop() else {
+        let Some(data) = self.receive_fifo.pop() else {
             return 0;
         };
-        if self.receive.len() < self.receive_level() {
+        if self.receive_fifo.len() < self.receive_level() {
             self.lower(INTERRUPT::RX);
         }
-        if self.receive.is_empty() {
+        if self.receive_fifo.is_empty() {
             self.lower(INTERRUPT::RT);
         }
         self.signal_received();
@@ -262,10 +192,10 @@ impl Pl011 {
     }
 
     fn write_data(&mut self, byte: u8) {
-        if self.transmit.len() >= self.depth() || self.transmit.push(byte).is_err() {
+        if self.transmit_fifo.len() >= self.depth() || self.transmit_fifo.push(byte).is_err() {
             return;
         }
-        if self.transmit.len() > self.transmit_level() {
+        if self.transmit_fifo.len() > self.transmit_level() {
             self.lower(INTERRUPT::TX);
         }
     }
@@ -276,7 +206,7 @@ impl Pl011 {
         let changed = LCR_H::FEN.is_set(self.line_control ^ value);
         self.line_control = value & 0xff;
         if changed {
-            self.receive.clear();
+            self.receive_fifo.clear();
             self.lower(INTERRUPT::RX);
             self.lower(INTERRUPT::RT);
         }
@@ -285,18 +215,18 @@ impl Pl011 {
     fn flags(&self) -> u32 {
         let mut flags = self.modem_inputs();
         for (condition, flag) in [
-            (!self.transmit.is_empty(), FR::BUSY),
-            (self.receive.is_empty(), FR::RXFE),
-            (self.transmit.len() >= self.depth(), FR::TXFF),
-            (self.receive.len() >= self.depth(), FR::RXFF),
-            (self.transmit.is_empty(), FR::TXFE),
+            (!self.transmit_fifo.is_empty(), FR::BUSY),
+            (self.receive_fifo.is_empty(), FR::RXFE),
+            (self.transmit_fifo.len() >= self.depth(), FR::TXFF),
+            (self.receive_fifo.len() >= self.depth(), FR::RXFF),
+            (self.transmit_fifo.is_empty(), FR::TXFE),
         ] {
             flags |= flag.val(condition.into()).value;
         }
         flags
     }
 
-    /// In loopback the modem's outputs are its inputs (DDI 0183, 2.4.6).
+    /// In loopback the modem's outputs are its inputs (DDI 0183G, "loopback testing").
     fn modem_inputs(&self) -> u32 {
         if !CR::LBE.is_set(self.control) {
             return (FR::CTS::SET + FR::DSR::SET + FR::DCD::SET).value;
@@ -325,11 +255,11 @@ impl Pl011 {
         if !self.is_enabled(CR::RXE) {
             return Ok(());
         }
-        if self.receive.len() >= self.depth() {
+        if self.receive_fifo.len() >= self.depth() {
             return Err(Full);
         }
         let error = DR::OE.val(self.overrun.into()).value as u16;
-        self.receive.push(error | u16::from(byte))?;
+        self.receive_fifo.push(error | u16::from(byte))?;
         self.overrun = false;
         self.signal_received();
         Ok(())
@@ -337,9 +267,9 @@ impl Pl011 {
 
     /// Raises the interrupt that tells the guest of what is in the receive FIFO.
     fn signal_received(&mut self) {
-        if self.receive.len() >= self.receive_level() {
+        if self.receive_fifo.len() >= self.receive_level() {
             self.raise(INTERRUPT::RX);
-        } else if !self.receive.is_empty() {
+        } else if !self.receive_fifo.is_empty() {
             self.raise(INTERRUPT::RT);
         }
     }

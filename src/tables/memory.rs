@@ -16,7 +16,8 @@ register_bitfields![u64,
         AF OFFSET(10) NUMBITS(1) [],
         XN OFFSET(54) NUMBITS(1) [],
     ],
-    /// Stage 2 block and page attributes (Arm ARM D8.3.2, D8.6.6 for MemAttr with FWB = 0).
+    /// Stage 2 block and page attributes (Arm ARM D8.3.2; MemAttr as with
+    /// HCR_EL2.FWB = 0).
     STAGE2 [
         MEM_ATTR OFFSET(2) NUMBITS(4) [DeviceNGnRE = 0b0001, NormalWriteBack = 0b1111],
         S2AP OFFSET(6) NUMBITS(2) [ReadWrite = 0b11],
