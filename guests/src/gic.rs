@@ -133,6 +133,14 @@ pub fn set_priority(intid: u32, priority: u8) {
     unsafe { mmio::write8(frame(intid) + IPRIORITYR + u64::from(intid), priority) };
 }
 
+/// What [`Interrupt::source`] says for an SGI from the CPU with this index, once that has started.
+pub fn source(index: usize) -> u32 {
+    match tree::machine().gic {
+        Gic::V2 { .. } => v2::interface(index),
+        Gic::V3 { .. } => 0,
+    }
+}
+
 /// Takes the most urgent pending interrupt, which is active until [`end`].
 pub fn acknowledge() -> Option<Interrupt> {
     let value = match tree::machine().gic {

@@ -46,6 +46,11 @@ pub(super) fn init_cpu(distributor: u64, cpu_interface: u64) {
     }
 }
 
+/// The number of a CPU's interface.
+pub(super) fn interface(index: usize) -> u32 {
+    INTERFACE[index].load(Ordering::Acquire).trailing_zeros()
+}
+
 pub(super) fn route_here(distributor: u64, intid: u32) {
     let own = INTERFACE[cpu::index()].load(Ordering::Acquire);
     // SAFETY: a GICD register, which the tree names.
