@@ -23,6 +23,9 @@ struct Frame {
 
 const _: () = assert!(size_of::<Frame>() == 288);
 
+/// PSTATE.D: an attempt that a debug exception ended must not step on into the next.
+const DEBUG_MASKED: u64 = 1 << 9;
+
 /// The synchronous exception that ended an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Fault {
@@ -167,6 +170,7 @@ fn synchronous(frame: &mut Frame) {
         far: frame.far,
         elr: frame.elr,
     };
+    frame.spsr |= DEBUG_MASKED;
     frame.x[0] = attempt.stack;
     frame.elr = attempt_ended as *const () as u64;
 }

@@ -14,6 +14,10 @@ const ENTRIES: usize = 512;
 /// One for each GiB that is not all of one kind.
 const LEVEL_2_TABLES: usize = 8;
 
+/// A GiB in which no machine that the guests run on has anything. It is mapped as memory, so that
+/// what happens to an access, an instruction fetch too, is up to the machine alone.
+pub const NOWHERE: u64 = (ENTRIES as u64 - 1) * GIB;
+
 const TABLE: u64 = 0b11;
 const VALID: u64 = 0b01;
 /// Access flag, inner shareable.
@@ -125,7 +129,8 @@ pub(crate) fn map_all(memory: &[tree::Memory]) {
             Kind::Normal,
         );
     }
-    tables.map(0..ENTRIES as u64 * GIB, Kind::Device);
+    tables.map(0..NOWHERE, Kind::Device);
+    tables.map(NOWHERE..NOWHERE + GIB, Kind::Normal);
     // SAFETY: barriers only: the table walker sees the entries before the next access.
     unsafe { core::arch::asm!("dsb ishst", "isb", options(nostack)) };
 }
