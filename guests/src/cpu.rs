@@ -48,8 +48,8 @@ macro_rules! read_register {
 macro_rules! write_register {
     ($name:literal, $value:expr) => {{
         let value: u64 = $value;
-        // SAFETY: the guest writes only registers of interrupts, timers and debug, which change no
-        // memory and no translation.
+        // SAFETY: the name stands at the place of use, where it can be seen that the register is one
+        // of interrupts, timers, debug or performance: those change neither memory nor translation.
         unsafe {
             ::core::arch::asm!(concat!("msr ", $name, ", {}"), "isb", in(reg) value,
                 options(nostack));

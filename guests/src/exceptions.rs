@@ -3,10 +3,10 @@
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use crate::cpu::{self, MAX_CPUS};
-use crate::{gic, pl011, psci};
+use crate::{gic, pl011, psci, tree};
 
 global_asm!(include_str!("vectors.s"));
 
@@ -140,9 +140,9 @@ pub unsafe fn probe_write(address: u64, value: u32) -> Result<(), Fault> {
     unsafe { attempt(write, address, value.into()) }.map(drop)
 }
 
-/// The guest's handler of interrupts; named by `guest!`.
 #[unsafe(no_mangle)]
 extern "C" fn exception(frame: &mut Frame) {
+    // Defined by `guest!`.
     unsafe extern "Rust" {
         safe fn guest_interrupt(interrupt: gic::Interrupt);
     }
@@ -181,9 +181,8 @@ fn die(frame: &Frame) -> ! {
         static __image_start: u8;
     }
     let base = &raw const __image_start as u64;
-    let _ = writeln!(
-        pl011::Console,
-        "\nPANIC: {} on CPU {}: ESR {:#x}, FAR {:#x}, ELR {:#x} (image + {:#x}), LR {:#x}, \
+    last_words(format_args!(
+        "{} on CPU {}: ESR {:#x}, FAR {:#x}, ELR {:#x} (image + {:#x}), LR {:#x}, \
          SPSR {:#x}",
         KINDS[(frame.kind % 4) as usize],
         cpu::index(),
@@ -193,13 +192,21 @@ fn die(frame: &Frame) -> ! {
         frame.elr.wrapping_sub(base),
         frame.x[30],
         frame.spsr,
-    );
-    psci::system_off()
+    ))
+}
+
+fn last_words(text: fmt::Arguments) -> ! {
+    if tree::machine_if_read().is_some() {
+        let _ = writeln!(pl011::Console, "\nPANIC: {text}");
+        psci::system_off();
+    }
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 #[cfg(target_os = "none")]
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {
-    let _ = writeln!(pl011::Console, "\nPANIC: {info}");
-    psci::system_off()
+    last_words(format_args!("{info}"))
 }

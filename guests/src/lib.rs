@@ -43,11 +43,13 @@ macro_rules! fail {
 
 #[unsafe(no_mangle)]
 extern "C" fn start_primary(tree: *const u8) -> ! {
+    // Defined by `guest!`.
     unsafe extern "Rust" {
         safe fn guest_main();
     }
     let machine = tree::read(tree);
     mmu::map_all(machine.memory());
+    pl011::init();
     gic::init();
     guest_main();
     psci::system_off()

@@ -1,4 +1,4 @@
-//! The PL011 on which the guest talks, as the boot loader left it (Arm DDI 0183).
+//! The PL011 on which the guest talks, at the speed that it has already (Arm DDI 0183).
 
 use core::fmt::{self, Write};
 
@@ -10,8 +10,10 @@ use crate::{cpu, mmio, tree};
 pub const DR: u64 = 0x000;
 /// Flag register.
 pub const FR: u64 = 0x018;
-/// Interrupt FIFO level select.
-pub const IFLS: u64 = 0x034;
+/// Line control.
+pub const LCR_H: u64 = 0x02c;
+/// Control.
+pub const CR: u64 = 0x030;
 /// Interrupt mask set/clear.
 pub const IMSC: u64 = 0x038;
 /// Raw interrupt status.
@@ -41,6 +43,13 @@ pub fn read(register: u64) -> u32 {
 pub fn write(register: u64, value: u32) {
     // SAFETY: as in `read`.
     unsafe { mmio::write32(tree::machine().uart + register, value) }
+}
+
+/// Eight bits, FIFOs on; transmitter and receiver on; no interrupt.
+pub(crate) fn init() {
+    write(IMSC, 0);
+    write(LCR_H, 0b11 << 5 | 1 << 4);
+    write(CR, 1 << 9 | 1 << 8 | 1);
 }
 
 /// Sends a byte as soon as there is room for it.

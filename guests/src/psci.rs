@@ -4,7 +4,6 @@ use core::arch::asm;
 
 use crate::tree::{self, Conduit};
 
-const CPU_SUSPEND: u64 = 0xc400_0001;
 const VERSION: u64 = 0x8400_0000;
 const CPU_OFF: u64 = 0x8400_0002;
 const CPU_ON: u64 = 0xc400_0003;
@@ -97,11 +96,6 @@ pub fn cpu_on(affinity: u64, entry: u64, context: u64) -> Result<(), Error> {
 /// Turns this CPU off; returns only if that is refused.
 pub fn cpu_off() -> Error {
     result(CPU_OFF, [0; 3]).err().unwrap_or(Error::Other(0))
-}
-
-/// Suspends this CPU to standby until an interrupt wakes it.
-pub fn cpu_suspend() -> Result<(), Error> {
-    result(CPU_SUSPEND, [0; 3]).map(drop)
 }
 
 /// The state of the CPU with this affinity.

@@ -80,6 +80,11 @@ pub fn machine() -> &'static Machine {
     MACHINE.get().expect("the tree is read at start")
 }
 
+/// The same for the way down, which may begin before the tree has been read.
+pub(crate) fn machine_if_read() -> Option<&'static Machine> {
+    MACHINE.get()
+}
+
 impl Machine {
     /// The affinities of the CPUs, in the order of the tree.
     pub fn cpus(&self) -> &[u64] {
