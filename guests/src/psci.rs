@@ -11,35 +11,25 @@ const AFFINITY_INFO: u64 = 0xc400_0004;
 const SYSTEM_OFF: u64 = 0x8400_0008;
 const SYSTEM_RESET: u64 = 0x8400_0009;
 
-/// The negative answers of DEN0022, section 5.2.2.
+/// A negative answer (DEN0022, section 5.2.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Error {
-    /// -1
-    NotSupported,
-    /// -2
-    InvalidParameters,
-    /// -3
-    Denied,
-    /// -4
-    AlreadyOn,
-    /// -5
-    OnPending,
-    /// -9
-    InvalidAddress,
-    /// Any other.
-    Other(i32),
+pub struct Error(pub i32);
+
+impl Error {
+    /// The function is not implemented.
+    pub const NOT_SUPPORTED: Error = Error(-1);
+    /// There is no such CPU, or another argument is wrong.
+    pub const INVALID_PARAMETERS: Error = Error(-2);
+    /// The CPU is on already.
+    pub const ALREADY_ON: Error = Error(-4);
+    /// The entry point is not in the caller's memory.
+    pub const INVALID_ADDRESS: Error = Error(-9);
 }
 
-/// What AFFINITY_INFO answers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Affinity {
-    /// 0
-    On,
-    /// 1
-    Off,
-    /// 2
-    OnPending,
-}
+/// AFFINITY_INFO: the CPU is on.
+pub const ON: u32 = 0;
+/// AFFINITY_INFO: the CPU is off.
+pub const OFF: u32 = 1;
 
 /// Calls `function` with up to six arguments, by the conduit of the tree; all four results.
 pub fn call(function: u64, arguments: [u64; 6]) -> [u64; 4] {
@@ -68,44 +58,30 @@ pub fn call_by(conduit: Conduit, function: u64, arguments: [u64; 6]) -> [u64; 4]
     [x0, x1, x2, x3]
 }
 
-fn result(function: u64, arguments: [u64; 3]) -> Result<u32, Error> {
-    let [a, b, c] = arguments;
+/// Calls `function` and takes the lower half of its first result as an answer of PSCI's.
+pub fn answer(function: u64, [a, b, c]: [u64; 3]) -> Result<u32, Error> {
     let answer = call(function, [a, b, c, 0, 0, 0])[0] as i32;
-    match answer {
-        0.. => Ok(answer as u32),
-        -1 => Err(Error::NotSupported),
-        -2 => Err(Error::InvalidParameters),
-        -3 => Err(Error::Denied),
-        -4 => Err(Error::AlreadyOn),
-        -5 => Err(Error::OnPending),
-        -9 => Err(Error::InvalidAddress),
-        other => Err(Error::Other(other)),
-    }
+    u32::try_from(answer).map_err(|_| Error(answer))
 }
 
 /// The version, major in the upper half.
 pub fn version() -> Result<u32, Error> {
-    result(VERSION, [0; 3])
+    answer(VERSION, [0; 3])
 }
 
 /// Turns the CPU with this affinity on, at a physical address, with `context` in its x0.
 pub fn cpu_on(affinity: u64, entry: u64, context: u64) -> Result<(), Error> {
-    result(CPU_ON, [affinity, entry, context]).map(drop)
+    answer(CPU_ON, [affinity, entry, context]).map(drop)
 }
 
 /// Turns this CPU off; returns only if that is refused.
 pub fn cpu_off() -> Error {
-    result(CPU_OFF, [0; 3]).err().unwrap_or(Error::Other(0))
+    Error(call(CPU_OFF, [0; 6])[0] as i32)
 }
 
-/// The state of the CPU with this affinity.
-pub fn affinity_info(affinity: u64) -> Result<Affinity, Error> {
-    match result(AFFINITY_INFO, [affinity, 0, 0])? {
-        0 => Ok(Affinity::On),
-        1 => Ok(Affinity::Off),
-        2 => Ok(Affinity::OnPending),
-        other => Err(Error::Other(other as i32)),
-    }
+/// The state of the CPU with this affinity: [`ON`], [`OFF`] or 2, about to be on.
+pub fn affinity_info(affinity: u64) -> Result<u32, Error> {
+    answer(AFFINITY_INFO, [affinity, 0, 0])
 }
 
 /// Powers the machine, or the partition, off.

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use runtime::cpu::{self, MAX_CPUS};
 use runtime::gic::{self, Interrupt, Target};
-use runtime::psci::{self, Affinity, Error};
+use runtime::psci::{self, Error};
 use runtime::tree::machine;
 use runtime::{fail, println, timer};
 
@@ -53,29 +53,29 @@ fn main() {
     expect(
         "CPU_ON of itself",
         psci::cpu_on(own, entry, 0),
-        Err(Error::AlreadyOn),
+        Err(Error::ALREADY_ON),
     );
     expect(
         "CPU_ON of nobody",
         psci::cpu_on(0x7f_7f7f, entry, 0),
-        Err(Error::InvalidParameters),
+        Err(Error::INVALID_PARAMETERS),
     );
     let info = psci::affinity_info(0x7f_7f7f);
     expect(
         "AFFINITY_INFO of nobody",
         info,
-        Err(Error::InvalidParameters),
+        Err(Error::INVALID_PARAMETERS),
     );
     expect(
         "AFFINITY_INFO of itself",
         psci::affinity_info(own),
-        Ok(Affinity::On),
+        Ok(psci::ON),
     );
     for (index, &affinity) in machine().cpus().iter().enumerate().skip(1) {
         expect(
             "AFFINITY_INFO before CPU_ON",
             psci::affinity_info(affinity),
-            Ok(Affinity::Off),
+            Ok(psci::OFF),
         );
         expect("CPU_ON", cpu::start(index, run), Ok(()));
     }
@@ -114,7 +114,7 @@ fn await_or_fail(index: usize, what: &str, done: impl FnMut() -> bool) {
 fn await_off(index: usize) {
     let affinity = machine().cpus()[index];
     await_or_fail(index, "to be off", || {
-        psci::affinity_info(affinity) == Ok(Affinity::Off)
+        psci::affinity_info(affinity) == Ok(psci::OFF)
     });
 }
 
