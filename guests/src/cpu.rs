@@ -116,6 +116,8 @@ pub fn secondary_entry_address() -> u64 {
 /// Starts the CPU with this index; it runs `main` with its index and turns itself off at the end.
 pub fn start(index: usize, main: fn(usize)) -> Result<(), psci::Error> {
     START[index].store(main as *mut (), Ordering::Release);
+    // SAFETY: a barrier only: the other CPU sees the store however early it starts.
+    unsafe { asm!("dsb ishst", options(nostack)) };
     psci::cpu_on(
         tree::machine().cpus()[index],
         secondary_entry_address(),

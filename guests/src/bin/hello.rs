@@ -34,8 +34,11 @@ fn main() {
     if elapsed < ticks.saturating_mul(period) {
         fail!("{ticks} periods of {period} took only {elapsed}");
     }
-    while machine().argument("loop").is_some() {
-        core::hint::spin_loop();
+    if machine().argument("loop").is_some() {
+        println!("hello: looping");
+        loop {
+            core::hint::spin_loop();
+        }
     }
     println!("hello: done, ticks={}", TICKS.load(Ordering::Relaxed));
 }
