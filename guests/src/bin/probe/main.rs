@@ -16,7 +16,7 @@ mod performance;
 mod timers;
 mod uart;
 
-use core::fmt::Debug;
+use core::fmt::{Debug, Display};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use runtime::println;
@@ -46,7 +46,7 @@ fn in_partition() -> bool {
 }
 
 /// Reports whether a check came out as it should.
-fn check<T: PartialEq + Debug>(name: &str, is: T, should: T) {
+fn check<T: PartialEq + Debug>(name: impl Display, is: T, should: T) {
     if is == should {
         PASSED.fetch_add(1, Ordering::Relaxed);
         println!("ok {name}");
