@@ -32,12 +32,12 @@ pub fn check() {
         // SAFETY: there is nothing at these addresses.
         let (load, store) = unsafe { (probe_read(address), probe_write(address, 1)) };
         report(
-            name,
+            format_args!("load-{name}"),
             load.map_err(abort),
             Err((DATA_ABORT, false, EXTERNAL, address)),
         );
         report(
-            name,
+            format_args!("store-{name}"),
             store.map_err(abort),
             Err((DATA_ABORT, true, EXTERNAL, address)),
         );

@@ -86,7 +86,7 @@ fn pending(name: &str, intid: u32) {
     let set = gic::bit(gic::ISPENDR, intid);
     gic::set_bit(gic::ICPENDR, intid);
     report(
-        "pending-set-clear",
+        format_args!("pending-set-clear-{name}"),
         (set, gic::bit(gic::ISPENDR, intid)),
         (true, false),
     );
