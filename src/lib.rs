@@ -16,3 +16,4 @@ extern crate std;
 pub mod addr;
 pub mod intid;
 pub mod machine;
+pub mod plan;
