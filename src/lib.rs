@@ -14,6 +14,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod fdt;
 pub mod intid;
 pub mod machine;
 pub mod plan;
