@@ -23,6 +23,7 @@ pub mod intid;
 pub mod machine;
 pub mod mmio;
 pub mod pl011;
+pub mod plan;
 pub mod psci;
 pub mod rate;
 pub mod ring;
