@@ -4,7 +4,8 @@ use bulkhead::psci::{Code, Outcome};
 use bulkhead::smccc::{self, Call};
 
 use super::firmware;
-use super::partition::{End, Vcpu};
+use super::partition::End;
+use super::vcpu::Vcpu;
 use super::vectors::Frame;
 
 /// Answers a call. The frame already points behind the instruction.

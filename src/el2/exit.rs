@@ -44,6 +44,14 @@ pub fn exit(status: Status) -> ! {
     stop()
 }
 
+/// Ends the machine without calling firmware, which may not be above this code.
+pub fn exit_without_firmware(status: Status) -> ! {
+    if SEMIHOSTING.load(Ordering::Relaxed) {
+        semihosting_exit(status);
+    }
+    stop()
+}
+
 /// Stops this CPU for good.
 pub fn stop() -> ! {
     loop {

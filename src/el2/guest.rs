@@ -4,7 +4,8 @@ use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use bulkhead::control::SCTLR_EL1_RESET;
 
-use super::partition::{Start, Vcpu};
+use super::partition::Start;
+use super::vcpu::Vcpu;
 use super::registers::write_register;
 use super::vectors::{self, Frame};
 use super::{cpu, stage2};

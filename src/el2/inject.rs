@@ -7,7 +7,7 @@ use bulkhead::inject::{self, Interrupted};
 use log::warn;
 
 use super::control;
-use super::partition::Vcpu;
+use super::vcpu::Vcpu;
 use super::timer;
 use super::vectors::Frame;
 

@@ -20,8 +20,6 @@ use super::gic::{self, Gic};
 use super::recall::RecallSlot;
 use super::{console, timer};
 
-pub use super::vcpu::Vcpu;
-
 /// Lines about a guest's faults: this many at once, then one in each such time.
 const FAULT_LINES: u32 = 8;
 const FAULT_LINE_MS: u64 = 1000;

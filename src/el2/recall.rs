@@ -8,7 +8,7 @@ use core::hint;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::gic::ThisCpu;
-use super::partition::Vcpu;
+use super::vcpu::Vcpu;
 
 /// The state of a request to one vCPU.
 #[derive(Default)]

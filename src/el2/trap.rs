@@ -4,10 +4,12 @@ use aarch64_cpu::registers::{ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::addr::Ipa;
 use bulkhead::esr::{self, DataAbort, Exception, FaultAddress, InstructionAbort, SystemRegisterAccess};
 use bulkhead::mmio::{Access, Operation};
+use bulkhead::plan::FrameKind;
 use bulkhead::system_registers::{self, Answer};
 
 use super::inject::{self, Injection};
-use super::partition::{End, Frame as EmulatedFrame, Vcpu};
+use super::partition::End;
+use super::vcpu::Vcpu;
 use super::vectors::Frame;
 use super::{calls, cpu, id_registers, interrupts};
 
@@ -85,26 +87,26 @@ fn data_abort(vcpu: &Vcpu, frame: &mut Frame, abort: &DataAbort) {
 }
 
 /// Carries out an access to a device that Bulkhead is; the value is that of a read.
-fn emulate(vcpu: &Vcpu, device: EmulatedFrame, offset: u64, access: &Access) -> u64 {
+fn emulate(vcpu: &Vcpu, device: FrameKind, offset: u64, access: &Access) -> u64 {
     let size = access.size.bytes();
     match (device, access.operation) {
-        (EmulatedFrame::Distributor, Operation::Read) => vcpu.distributor_read(offset, size),
-        (EmulatedFrame::Distributor, Operation::Write(value)) => {
+        (FrameKind::Distributor, Operation::Read) => vcpu.distributor_read(offset, size),
+        (FrameKind::Distributor, Operation::Write(value)) => {
             vcpu.distributor_write(offset, size, value);
             0
         }
-        (EmulatedFrame::Redistributors, Operation::Read) => vcpu.redistributor_read(offset, size),
-        (EmulatedFrame::Redistributors, Operation::Write(value)) => {
+        (FrameKind::Redistributors, Operation::Read) => vcpu.redistributor_read(offset, size),
+        (FrameKind::Redistributors, Operation::Write(value)) => {
             vcpu.redistributor_write(offset, size, value);
             0
         }
-        (EmulatedFrame::Deactivation, Operation::Write(value)) if offset == 0 => {
+        (FrameKind::CpuInterface, Operation::Write(value)) if offset == 0 => {
             vcpu.deactivate(value);
             0
         }
-        (EmulatedFrame::Deactivation, _) => 0,
-        (EmulatedFrame::Uart, Operation::Read) => vcpu.uart_read(offset, size),
-        (EmulatedFrame::Uart, Operation::Write(value)) => {
+        (FrameKind::CpuInterface, _) => 0,
+        (FrameKind::Console, Operation::Read) => vcpu.uart_read(offset, size),
+        (FrameKind::Console, Operation::Write(value)) => {
             vcpu.uart_write(offset, size, value);
             0
         }

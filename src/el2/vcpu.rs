@@ -88,7 +88,9 @@ impl Vcpu {
         let value = state.uart.read(offset, size);
         self.after_uart(&mut state);
         drop(state);
-        console::poll_input();
+        if console::input_waits() {
+            console::poll_input();
+        }
         value
     }
 
