@@ -131,8 +131,8 @@ fn properties_stand_before_nodes_and_inside_the_root() {
     });
     let mut writer = Writer::new();
     writer.property_empty("early");
-    for mut bytes in [&mut behind, &mut writer.finish()] {
-        let text = error(&mut bytes).to_string();
+    for bytes in [&mut behind, &mut writer.finish()] {
+        let text = error(bytes).to_string();
         assert!(text.contains("outside or behind nodes"), "{text}");
     }
 }
