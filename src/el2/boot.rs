@@ -64,7 +64,9 @@ pub fn open_console(FirmwareTree { tree, .. }: &FirmwareTree) {
     if let Ok(machine) = Console::find(tree) {
         console::init(&machine);
     }
-    let bootargs = tree.node("/chosen").and_then(|chosen| chosen.property("bootargs")?.as_str());
+    let bootargs = tree
+        .node("/chosen")
+        .and_then(|chosen| chosen.property("bootargs")?.as_str());
     exit::init(bootargs.unwrap_or_default());
 }
 
@@ -99,8 +101,9 @@ struct BuiltIn<T: ?Sized>(UnsafeCell<T>);
 // SAFETY: taken once, by `read_description`, on the boot CPU.
 unsafe impl<T: ?Sized> Sync for BuiltIn<T> {}
 
-static BUILT_IN: &BuiltIn<[u8]> =
-    &BuiltIn(UnsafeCell::new(*include_bytes!(env!("BULKHEAD_DEFAULT_SYSTEM"))));
+static BUILT_IN: &BuiltIn<[u8]> = &BuiltIn(UnsafeCell::new(*include_bytes!(env!(
+    "BULKHEAD_DEFAULT_SYSTEM"
+))));
 
 /// The node of the firmware's tree that can hold the description.
 const FIRMWARE_NODE: &str = "/chosen/bulkhead";
@@ -119,7 +122,10 @@ pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Descr
             return read_partitions(&firmware.tree, node, firmware.region.start(), machine);
         }
         None => {
-            let region = Region::new(Pa::new(BUILT_IN.0.get() as *const u8 as u64), BUILT_IN.0.get().len() as u64);
+            let region = Region::new(
+                Pa::new(BUILT_IN.0.get() as *const u8 as u64),
+                BUILT_IN.0.get().len() as u64,
+            );
             (region.expect("the image does not wrap"), "built in")
         }
     };
@@ -137,7 +143,12 @@ pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Descr
     description
 }
 
-fn read_partitions(tree: &Tree<'_>, system: Node<'_, '_>, base: Pa, machine: &Machine) -> Description {
+fn read_partitions(
+    tree: &Tree<'_>,
+    system: Node<'_, '_>,
+    base: Pa,
+    machine: &Machine,
+) -> Description {
     let peek = |region: Region<Pa>| {
         let is_memory = machine.memory.iter().any(|bank| bank.covers(&region));
         is_memory.then(|| {
@@ -172,7 +183,10 @@ pub fn plan(firmware: &FirmwareTree, machine: &mut Machine, description: &Descri
 
 /// Says what there is and who gets what.
 pub fn report(machine: &Machine, plan: &Plan) {
-    for line in report::machine(machine).iter().chain(&report::partitions(machine, plan)) {
+    for line in report::machine(machine)
+        .iter()
+        .chain(&report::partitions(machine, plan))
+    {
         info!("{line}");
     }
 }
@@ -184,9 +198,16 @@ pub fn build_partitions(
     plan: Plan,
     gic: &Gic,
 ) -> &'static [Partition] {
-    console::add_partitions(plan.partitions.iter().map(|partition| partition.name.as_str()));
+    console::add_partitions(
+        plan.partitions
+            .iter()
+            .map(|partition| partition.name.as_str()),
+    );
     let roots: Vec<_> = stage2::build(&plan).collect();
-    let ppis: Vec<_> = (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(machine, *ppi)).collect();
+    let ppis: Vec<_> = (0..16)
+        .filter_map(Intid::ppi)
+        .filter(|ppi| !is_own(machine, *ppi))
+        .collect();
     let parts = plan.partitions.into_iter().zip(roots).enumerate();
     let partitions = parts.map(|(index, (plan, root))| {
         load::load(&plan, &guest_tree::build(&plan, machine, &firmware.tree));

@@ -25,7 +25,11 @@ pub fn id_registers() -> IdRegisters {
         id_aa64mmfr2_el1: read_register!("S3_0_C0_C7_2"),
         id_aa64mmfr3_el1: read_register!("S3_0_C0_C7_3"),
         id_aa64smfr0_el1: read_register!("S3_0_C0_C4_5"),
-        pmcr_el0: if has_pmu { read_register!("pmcr_el0") } else { 0 },
+        pmcr_el0: if has_pmu {
+            read_register!("pmcr_el0")
+        } else {
+            0
+        },
     }
 }
 

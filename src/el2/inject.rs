@@ -7,8 +7,8 @@ use bulkhead::inject::{self, Interrupted};
 use log::warn;
 
 use super::control;
-use super::vcpu::Vcpu;
 use super::timer;
+use super::vcpu::Vcpu;
 use super::vectors::Frame;
 
 /// What is injected.
@@ -60,7 +60,9 @@ fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     };
     let (name, index) = (partition.name(), vcpu.index);
     match ipa {
-        Some(ipa) => warn!("{name}: {what}, vCPU {index}, ipa {ipa}, pc {pc:#x}, esr {syndrome:#x}"),
+        Some(ipa) => {
+            warn!("{name}: {what}, vCPU {index}, ipa {ipa}, pc {pc:#x}, esr {syndrome:#x}")
+        }
         None => warn!("{name}: {what}, vCPU {index}, pc {pc:#x}, esr {syndrome:#x}"),
     }
     if suppressed > 0 {

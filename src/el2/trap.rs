@@ -2,7 +2,9 @@
 
 use aarch64_cpu::registers::{ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::addr::Ipa;
-use bulkhead::esr::{self, DataAbort, Exception, FaultAddress, InstructionAbort, SystemRegisterAccess};
+use bulkhead::esr::{
+    self, DataAbort, Exception, FaultAddress, InstructionAbort, SystemRegisterAccess,
+};
 use bulkhead::mmio::{Access, Operation};
 use bulkhead::plan::FrameKind;
 use bulkhead::system_registers::{self, Answer};
@@ -35,7 +37,10 @@ pub extern "C" fn synchronous(frame: &mut Frame) {
         | Exception::SystemRegister128
         | Exception::IllegalState
         | Exception::Unknown => inject::inject(vcpu, frame, Injection::Undefined),
-        Exception::Other { class } => vcpu.end(End::UnknownException { class, pc: frame.elr }),
+        Exception::Other { class } => vcpu.end(End::UnknownException {
+            class,
+            pc: frame.elr,
+        }),
     }
 }
 
@@ -46,7 +51,10 @@ pub extern "C" fn interrupt(_frame: &mut Frame) {
 
 /// An SError while a guest ran: something that it did long ago failed, and it cannot be told what.
 pub extern "C" fn serror(frame: &mut Frame) {
-    this_vcpu().end(End::SError { syndrome: ESR_EL2.get(), pc: frame.elr });
+    this_vcpu().end(End::SError {
+        syndrome: ESR_EL2.get(),
+        pc: frame.elr,
+    });
 }
 
 fn this_vcpu() -> &'static Vcpu {
@@ -54,7 +62,11 @@ fn this_vcpu() -> &'static Vcpu {
 }
 
 fn system_register(vcpu: &Vcpu, frame: &mut Frame, access: SystemRegisterAccess) {
-    let SystemRegisterAccess { encoding, register, write } = access;
+    let SystemRegisterAccess {
+        encoding,
+        register,
+        write,
+    } = access;
     match system_registers::trapped(encoding, write) {
         Answer::IdRegister => {
             let value = system_registers::id_register(encoding, id_registers::read(encoding));
@@ -115,7 +127,11 @@ fn emulate(vcpu: &Vcpu, device: FrameKind, offset: u64, access: &Access) -> u64 
 
 fn instruction_abort(vcpu: &Vcpu, frame: &mut Frame, abort: &InstructionAbort) {
     let place = abort.address(FAR_EL2.get(), HPFAR_EL2.get());
-    inject::inject(vcpu, frame, Injection::InstructionAbort(*abort, known(place)));
+    inject::inject(
+        vcpu,
+        frame,
+        Injection::InstructionAbort(*abort, known(place)),
+    );
 }
 
 /// The IPA of an abort, where the syndrome registers tell one.

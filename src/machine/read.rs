@@ -115,7 +115,8 @@ impl Console {
         let path = stdout.split(':').next().unwrap_or_default();
         let node = tree.node(path).ok_or_else(|| because("does not exist"))?;
         let known = UARTS.iter().find(|(name, _)| node.is_compatible(name));
-        let (_, kind) = known.ok_or_else(|| because("is no UART that Bulkhead has a driver for"))?;
+        let (_, kind) =
+            known.ok_or_else(|| because("is no UART that Bulkhead has a driver for"))?;
         let regions = node.regions().unwrap_or_default();
         let registers = regions.first().ok_or_else(|| because("has no registers"))?;
         let interrupts = node.interrupts().unwrap_or_default();
