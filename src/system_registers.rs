@@ -8,4 +8,4 @@ mod trapped;
 
 pub use encoding::Encoding;
 pub use id::{Field, IdRegisters, field};
-pub use trapped::{Answer, SgiRegister, trapped};
+pub use trapped::{Answer, trapped};

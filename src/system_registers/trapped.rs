@@ -1,6 +1,7 @@
 //! What EL2 answers to accesses that it traps.
 
 use super::{Encoding, IdRegisters};
+use crate::vgic::SgiRegister;
 
 /// What EL2 does about a trapped access. After all but [`Answer::Undefined`] the guest goes on behind
 /// the instruction.
@@ -16,17 +17,6 @@ pub enum Answer {
     SendSgi(SgiRegister),
     /// The value written to ICC_DIR_EL1 is an interrupt to deactivate.
     Deactivate,
-}
-
-/// The register that a guest sends an SGI with (IHI 0069, section 12.2).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SgiRegister {
-    /// ICC_SGI1R_EL1: Group 1 of this security state.
-    Sgi1,
-    /// ICC_ASGI1R_EL1: Group 1 of the other security state.
-    Asgi1,
-    /// ICC_SGI0R_EL1: Group 0.
-    Sgi0,
 }
 
 const ACTLR_EL1: Encoding = Encoding::new(3, 0, 1, 0, 1);

@@ -1,0 +1,172 @@
+//! `reg`, translated through every bus up to the CPUs' own addresses (Devicetree Specification
+//! 0.4, sections 2.3.5 to 2.3.8).
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::Node;
+use crate::addr::{Pa, Region};
+
+/// Why the addresses of a node have no meaning for a CPU. Displayed as a clause about the node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RangesError {
+    /// The property's length is not a multiple of an entry's, in bytes.
+    Length {
+        /// `reg` or `ranges`.
+        property: &'static str,
+        /// The length of the property.
+        length: usize,
+        /// The length of an entry.
+        entry: usize,
+    },
+    /// An address or a size of more than two cells, as on PCI.
+    Cells(u32),
+    /// A bus on the way has no `ranges`: its devices are not in the CPUs' address space.
+    NotMapped,
+    /// No entry of a bus's `ranges` holds the whole region.
+    Outside {
+        /// Where the region begins on that bus.
+        address: u64,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// The region reaches past the end of 64 bits.
+    Wraps {
+        /// Where it begins.
+        address: u64,
+    },
+}
+
+impl fmt::Display for RangesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Length {
+                property,
+                length,
+                entry,
+            } => write!(
+                f,
+                "`{property}` has {length} bytes, not a multiple of {entry}"
+            ),
+            Self::Cells(cells) => write!(f, "its bus has numbers of {cells} cells"),
+            Self::NotMapped => f.write_str("its bus has no `ranges`"),
+            Self::Outside { address, size } => {
+                write!(f, "no `ranges` entry holds {size:#x} bytes at {address:#x}")
+            }
+            Self::Wraps { address } => write!(f, "its region at {address:#x} wraps around"),
+        }
+    }
+}
+
+impl Node<'_, '_> {
+    /// Its registers or memory: `reg` by the parent's `#address-cells` and `#size-cells`,
+    /// translated through the `ranges` of every bus above. Without `reg`, nothing.
+    ///
+    /// # Errors
+    ///
+    /// If an address cannot be read or a CPU cannot reach it.
+    pub fn regions(self) -> Result<Vec<Region<Pa>>, RangesError> {
+        let (Some(reg), Some(bus)) = (self.property("reg"), self.parent()) else {
+            return Ok(Vec::new());
+        };
+        let cells = Cells::of(bus);
+        let entry = cells.address + cells.size;
+        let mut regions = Vec::new();
+        for reg in entries("reg", reg.value, entry)? {
+            let (address, size) = reg.split_at(cells.address);
+            let address = translate(bus, number(address)?, number(size)?)?;
+            let region = Region::new(Pa::new(address), number(size)?);
+            regions.push(region.ok_or(RangesError::Wraps { address })?);
+        }
+        Ok(regions)
+    }
+}
+
+/// The address for the CPUs of the `size` bytes at `address` on `bus`.
+fn translate(mut bus: Node<'_, '_>, mut address: u64, size: u64) -> Result<u64, RangesError> {
+    while let Some(parent) = bus.parent() {
+        let ranges = bus.property("ranges").ok_or(RangesError::NotMapped)?;
+        if !ranges.value.is_empty() {
+            address = through(
+                ranges.value,
+                Cells::of(bus),
+                Cells::of(parent),
+                address,
+                size,
+            )?;
+        }
+        bus = parent;
+    }
+    Ok(address)
+}
+
+/// `address` on a bus with these `ranges`, as an address on the bus above.
+fn through(
+    ranges: &[u8],
+    child: Cells,
+    parent: Cells,
+    address: u64,
+    size: u64,
+) -> Result<u64, RangesError> {
+    let entry = child.address + parent.address + child.size;
+    for range in entries("ranges", ranges, entry)? {
+        let (from, rest) = range.split_at(child.address);
+        let (to, length) = rest.split_at(parent.address);
+        let (from, to, length) = (number(from)?, number(to)?, number(length)?);
+        let Some(offset) = address.checked_sub(from) else {
+            continue;
+        };
+        if offset <= length && size <= length - offset {
+            return to.checked_add(offset).ok_or(RangesError::Wraps { address });
+        }
+    }
+    Err(RangesError::Outside { address, size })
+}
+
+/// How many bytes the addresses and the sizes of a bus's children have.
+#[derive(Clone, Copy)]
+struct Cells {
+    address: usize,
+    size: usize,
+}
+
+impl Cells {
+    fn of(bus: Node<'_, '_>) -> Self {
+        let bytes = |name, default: u32| {
+            let cells = bus.property(name).and_then(|cells| cells.u32());
+            // More than the bound is refused as a number; the bound keeps the sums small.
+            cells.unwrap_or(default).min(0xffff) as usize * 4
+        };
+        Self {
+            address: bytes("#address-cells", 2),
+            size: bytes("#size-cells", 1),
+        }
+    }
+}
+
+/// The entries, of `entry` bytes each, of the property called `property`.
+fn entries<'v>(
+    property: &'static str,
+    value: &'v [u8],
+    entry: usize,
+) -> Result<impl Iterator<Item = &'v [u8]>, RangesError> {
+    if entry == 0 || !value.len().is_multiple_of(entry) {
+        return Err(RangesError::Length {
+            property,
+            length: value.len(),
+            entry,
+        });
+    }
+    Ok(value.chunks_exact(entry))
+}
+
+/// The number that `cells` hold: none is 0, and more than two are too many.
+fn number(bytes: &[u8]) -> Result<u64, RangesError> {
+    let (cells, _) = bytes.as_chunks();
+    if cells.len() > 2 {
+        return Err(RangesError::Cells(cells.len() as u32));
+    }
+    Ok(cells.iter().fold(0, |number, cell| {
+        number << 32 | u64::from(u32::from_be_bytes(*cell))
+    }))
+}

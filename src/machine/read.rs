@@ -1,0 +1,130 @@
+//! From the firmware's tree to the [`Machine`].
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::devices::{self, Parts};
+use super::{
+    Conduit, Console, ConsoleKind, Fault, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
+};
+use crate::addr::{Pa, Region};
+use crate::fdt::{Node, Tree};
+use crate::intid::Intid;
+
+/// The UARTs that there are drivers for.
+const UARTS: [(&str, ConsoleKind); 1] = [("arm,pl011", ConsoleKind::Pl011)];
+
+/// The timer's interrupts, in the order that the binding gives them, by their names.
+const TIMER_INTERRUPTS: [&str; 4] = ["sec-phys", "phys", "virt", "hyp-phys"];
+
+impl Machine {
+    /// Reads the machine from the firmware's tree.
+    ///
+    /// What Bulkhead does without is passed over with a line in [`Machine::remarks`].
+    ///
+    /// # Errors
+    ///
+    /// If the tree lacks a CPU, memory, a GIC that can be virtualized or the generic timer, or
+    /// says something about them or about reserved memory that has no meaning.
+    pub fn read(tree: &Tree<'_>) -> Result<Self, MachineError> {
+        let mut remarks = Vec::new();
+        let parts = Parts::find(tree);
+        let (gic_node, version) = parts.gic.ok_or(MachineError::Missing("GIC"))?;
+        let timer_node = parts.timer.ok_or(MachineError::Missing("timer"))?;
+        let chosen = tree.node("/chosen");
+        Ok(Self {
+            model: model(tree.root()),
+            cpus: cpus::read(tree, &mut remarks)?,
+            memory: memory::banks(&parts.memory)?,
+            reserved: memory::reserved(tree)?,
+            gic: gic::read(gic_node, version).map_err(|fault| fault.of(gic_node))?,
+            gic_path: gic_node.path(),
+            timer: timer(timer_node).map_err(|fault| fault.of(timer_node))?,
+            psci: parts.psci.map(conduit).transpose()?,
+            console: Console::find(tree).map_err(|why| remarks.push(why)).ok(),
+            devices: devices::read(tree, &parts.devices, &mut remarks),
+            bootargs: chosen.map(bootargs).unwrap_or_default(),
+            initrd: chosen.and_then(initrd),
+            remarks,
+        })
+    }
+}
+
+fn model(root: Node<'_, '_>) -> String {
+    let model = root.property("model").and_then(|model| model.as_str());
+    let model = model.or_else(|| root.compatible().next());
+    model.unwrap_or("unnamed").to_string()
+}
+
+/// The interrupt number `index` of `node`, a PPI, called `name` in messages.
+pub(super) fn ppi(node: Node<'_, '_>, index: usize, name: &'static str) -> Result<Intid, Fault> {
+    match node.interrupts()?.get(index) {
+        Some(interrupt) if interrupt.intid.is_private() => Ok(interrupt.intid),
+        _ => Err(Fault::NoPpi(name)),
+    }
+}
+
+fn timer(node: Node<'_, '_>) -> Result<TimerInterrupts, Fault> {
+    let names = node.property("interrupt-names");
+    let interrupt = |order: usize| {
+        let name = TIMER_INTERRUPTS[order];
+        let named = names.and_then(|names| names.strings());
+        let index = match named {
+            Some(mut names) => names.position(|each| each == name),
+            None => Some(order),
+        };
+        ppi(node, index.ok_or(Fault::NoPpi(name))?, name)
+    };
+    Ok(TimerInterrupts {
+        physical: interrupt(1)?,
+        virtual_: interrupt(2)?,
+        hypervisor: interrupt(3)?,
+    })
+}
+
+fn conduit(node: Node<'_, '_>) -> Result<Conduit, MachineError> {
+    match node.property("method").and_then(|method| method.as_str()) {
+        Some("smc") => Ok(Conduit::Smc),
+        Some("hvc") => Ok(Conduit::Hvc),
+        _ => Err(Fault::Property("method").of(node)),
+    }
+}
+
+fn bootargs(chosen: Node<'_, '_>) -> String {
+    let bootargs = chosen.property("bootargs").and_then(|value| value.as_str());
+    bootargs.unwrap_or_default().to_string()
+}
+
+fn initrd(chosen: Node<'_, '_>) -> Option<Region<Pa>> {
+    let address = |name| chosen.property(name)?.number().map(Pa::new);
+    Region::between(address("linux,initrd-start")?, address("linux,initrd-end")?)
+}
+
+impl Console {
+    /// The UART of `/chosen/stdout-path`, which may go on with `:` and line settings.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, as a sentence without its full stop. A machine can run all the same.
+    pub fn find(tree: &Tree<'_>) -> Result<Self, String> {
+        let chosen = tree.node("/chosen");
+        let stdout = chosen.and_then(|chosen| chosen.property("stdout-path")?.as_str());
+        let stdout = stdout.ok_or("no console: /chosen has no stdout-path")?;
+        let because = |why: &str| format!("no console: stdout-path, `{stdout}`, {why}");
+        let path = stdout.split(':').next().unwrap_or_default();
+        let node = tree.node(path).ok_or_else(|| because("does not exist"))?;
+        let known = UARTS.iter().find(|(name, _)| node.is_compatible(name));
+        let (_, kind) =
+            known.ok_or_else(|| because("is no UART that Bulkhead has a driver for"))?;
+        let regions = node.regions().unwrap_or_default();
+        let registers = regions.first().ok_or_else(|| because("has no registers"))?;
+        let interrupts = node.interrupts().unwrap_or_default();
+        Ok(Self {
+            path: node.path(),
+            kind: *kind,
+            registers: *registers,
+            interrupt: interrupts.first().map(|interrupt| interrupt.intid),
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! The Plan: who owns which CPU, which memory, which device and which interrupt.
+//!
+//! It is computed once, from the [`Machine`] and the [`Description`], and it is all that the rest of
+//! boot reads. What can be wrong with a description is found here, before any guest runs
+//! ([`PlanError`]). A [`PartitionPlan`] is the one list of what a partition owns: its stage-2 tables
+//! ([`PartitionPlan::mappings`]), its interrupt routing and its device tree all come from it, so
+//! that they cannot disagree.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::addr::{Ipa, Pa, Region};
+use crate::intid::Intid;
+use crate::machine::{Device, Interrupt, Machine, Mpidr};
+
+mod description;
+mod error;
+pub mod layout;
+
+pub use description::Description;
+pub use error::PlanError;
+pub use layout::{Frame, FrameKind, Mapping, MemoryKind};
+
+/// What every partition gets. No two of them share anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The partitions, in the order of the description.
+    pub partitions: Vec<PartitionPlan>,
+    /// Memory for the stage-2 tables of all partitions, in whole pages: enough for the
+    /// [`mappings`](PartitionPlan::mappings) of all of them with the largest leaves that alignment allows.
+    pub table_memory: Region<Pa>,
+}
+
+/// What one partition gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionPlan {
+    /// Its name, as people see it.
+    pub name: String,
+    /// The VMID of its stage 2, from 1 on.
+    pub vmid: u8,
+    /// Its CPUs, as indices into [`Machine::cpus`]. The first one runs vCPU 0, which boots.
+    pub cpus: Vec<usize>,
+    /// Its memory.
+    pub memory: GuestMemory,
+    /// The devices given to it, each at its physical address.
+    pub devices: Vec<Device>,
+    /// The physical SPIs that are its own, by ascending INTID, each once.
+    pub interrupts: Vec<Interrupt>,
+    /// The interrupt controller it sees.
+    pub gic: GuestGic,
+    /// The INTID of its emulated PL011, an SPI that none of its devices has.
+    pub console_interrupt: Intid,
+    /// Its kernel.
+    pub kernel: Kernel,
+    /// Its initial ramdisk.
+    pub ramdisk: Option<Ramdisk>,
+    /// Where its device tree goes, and how large it may be.
+    pub tree: Region<Ipa>,
+    /// Its kernel's command line.
+    pub bootargs: String,
+    /// Whether its PMU may count what EL2 does on its CPUs (MDCR_EL2.HPMD = 0).
+    pub count_hypervisor: bool,
+    /// Whether it has devices whose DMA no stage 2 stops. Its memory is then identity-mapped.
+    pub dma_unprotected: bool,
+}
+
+/// A partition's memory: `guest` and `host` have the same size, a multiple of the page size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuestMemory {
+    /// Where the guest sees it.
+    pub guest: Region<Ipa>,
+    /// Where it is.
+    pub host: Region<Pa>,
+}
+
+/// The interrupt controller that a partition sees: of the machine's version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuestGic {
+    /// GICv2; the first page of its CPU interface is the machine's GICV frame.
+    V2 {
+        /// Where GICV is.
+        virtual_cpu_interface: Pa,
+    },
+    /// GICv3.
+    V3,
+}
+
+/// Where a kernel's bytes are, and where they go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// The pristine bytes, which stay where they are.
+    pub source: Region<Pa>,
+    /// Where the first byte goes.
+    pub load: Ipa,
+    /// Where vCPU 0 enters: the first byte.
+    pub entry: Ipa,
+    /// How much of the memory from `load` on the kernel needs: never less than the source's size.
+    pub size: u64,
+}
+
+/// Where a ramdisk's bytes are, and where they go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ramdisk {
+    /// The pristine bytes, which stay where they are.
+    pub source: Region<Pa>,
+    /// Where they go, page-aligned.
+    pub load: Region<Ipa>,
+}
+
+impl PartitionPlan {
+    /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
+    #[must_use]
+    pub fn mappings(&self) -> Vec<Mapping> {
+        layout::mappings(self)
+    }
+
+    /// The frames that are emulated: they are not mapped, and Bulkhead answers for them.
+    #[must_use]
+    pub fn frames(&self) -> Vec<Frame> {
+        layout::frames(&self.gic, self.cpus.len())
+    }
+}
+
+/// The affinity that vCPU `index` of any partition has in its MPIDR_EL1 (VMPIDR_EL2).
+///
+/// Aff0 counts to 15, as ICC_SGI1R_EL1's target list can tell apart, then Aff1 counts on. The up to
+/// 8 vCPUs of a GICv2 have the number of their CPU interface in Aff0.
+#[must_use]
+pub const fn vcpu_affinity(index: usize) -> Mpidr {
+    Mpidr::new((index as u64 & 0xf) | (index as u64 >> 4 & 0xff) << 8)
+}
+
+impl Plan {
+    /// Divides `machine` as `description` says. `boot_cpu` is the CPU that runs this, the one that
+    /// needs no starting.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with the description, on this machine.
+    pub fn new(
+        machine: &Machine,
+        boot_cpu: Mpidr,
+        description: &Description,
+    ) -> Result<Self, PlanError> {
+        let _ = (machine, boot_cpu, description);
+        todo!()
+    }
+}
