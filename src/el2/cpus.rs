@@ -1,8 +1,10 @@
 //! Bringing the CPUs up, and setting each of them up for its partition.
 
 use bulkhead::control::Choices;
+use bulkhead::inject::PstateFeatures;
 use bulkhead::machine::{Cpu, CpuStart, Machine};
 use bulkhead::smccc::Workarounds;
+use bulkhead::system_registers::IdRegisters;
 use core::hint;
 use spin::Once;
 use spin::barrier::Barrier;
@@ -11,7 +13,7 @@ use super::boot::refuse;
 use super::image::MAX_CPUS;
 use super::partition::{self, Partition};
 use super::vcpu::Vcpu;
-use super::{control, cpu, entry, firmware, gic, interrupts, timer, vectors};
+use super::{control, cpu, entry, firmware, gic, id_registers, interrupts, timer, vectors};
 
 /// How long a CPU may take from being started to arriving at EL2.
 const ARRIVAL_MS: u64 = 1000;
@@ -99,15 +101,20 @@ pub fn set_up_together() {
     gic::get().init_cpu(index, cpu::current_mpidr());
     interrupts::enable_private(index);
     let home = home(index);
-    control::write(Choices {
+    let id = IdRegisters::read(id_registers::read);
+    let choices = Choices {
         count_hypervisor: home.is_some_and(|(partition, _)| partition.plan.count_hypervisor),
-    });
+        direct_interrupts: false,
+    };
+    control::write(&id, choices);
     meet();
     if let Some((partition, vcpu)) = home {
         let vcpu = Vcpu {
             partition,
             index: vcpu,
             workarounds: workarounds(),
+            id: id.for_guest(),
+            pstate: PstateFeatures::new(&id),
         };
         if vcpu.index == 0 {
             vcpu.with_vgic(|vgic, hw| vgic.reset(hw));
