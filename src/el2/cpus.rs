@@ -1,6 +1,6 @@
 //! Bringing the CPUs up, and setting each of them up for its partition.
 
-use bulkhead::control::Choices;
+use bulkhead::inject::PstateFeatures;
 use bulkhead::machine::{Cpu, CpuStart, Machine};
 use bulkhead::smccc::Workarounds;
 use core::hint;
@@ -99,15 +99,17 @@ pub fn set_up_together() {
     gic::get().init_cpu(index, cpu::current_mpidr());
     interrupts::enable_private(index);
     let home = home(index);
-    control::write(Choices {
-        count_hypervisor: home.is_some_and(|(partition, _)| partition.plan.count_hypervisor),
-    });
+    let id = control::id_registers();
+    let count = home.is_some_and(|(partition, _)| partition.plan.count_hypervisor);
+    control::write(&id, control::choices(&id, count));
     meet();
-    if let Some((partition, vcpu)) = home {
+    if let Some((partition, index)) = home {
         let vcpu = Vcpu {
             partition,
-            index: vcpu,
+            index,
             workarounds: workarounds(),
+            features: PstateFeatures::new(&id),
+            id: id.for_guest(),
         };
         if vcpu.index == 0 {
             vcpu.with_vgic(|vgic, hw| vgic.reset(hw));

@@ -6,7 +6,6 @@ use bulkhead::esr::{DataAbort, InstructionAbort};
 use bulkhead::inject::{self, Interrupted};
 use log::warn;
 
-use super::control;
 use super::timer;
 use super::vcpu::Vcpu;
 use super::vectors::Frame;
@@ -28,7 +27,7 @@ pub fn inject(vcpu: &Vcpu, frame: &mut Frame, injection: Injection) {
     let interrupted = Interrupted {
         spsr: frame.spsr,
         sctlr: SCTLR_EL1.get(),
-        pstate: control::pstate_features(),
+        features: vcpu.features,
     };
     let entry = match &injection {
         Injection::Undefined => inject::undefined(&interrupted),

@@ -13,7 +13,7 @@ use super::inject::{self, Injection};
 use super::partition::End;
 use super::vcpu::Vcpu;
 use super::vectors::Frame;
-use super::{calls, cpu, id_registers, interrupts};
+use super::{calls, cpu, interrupts};
 
 /// A synchronous exception from a guest.
 pub extern "C" fn synchronous(frame: &mut Frame) {
@@ -67,11 +67,7 @@ fn system_register(vcpu: &Vcpu, frame: &mut Frame, access: SystemRegisterAccess)
         register,
         write,
     } = access;
-    match system_registers::trapped(encoding, write) {
-        Answer::IdRegister => {
-            let value = system_registers::id_register(encoding, id_registers::read(encoding));
-            frame.set_register(register, value);
-        }
+    match system_registers::trapped(encoding, write, &vcpu.id) {
         Answer::ReadAs(value) => frame.set_register(register, value),
         Answer::Ignore => {}
         Answer::SendSgi(kind) => vcpu.send_sgi(kind, frame.register(register)),

@@ -1,8 +1,10 @@
 //! A vCPU: what it does to its partition when it traps, on the physical CPU that it lives on.
 
+use bulkhead::inject::PstateFeatures;
 use bulkhead::intid::Intid;
 use bulkhead::psci::Outcome;
 use bulkhead::smccc::Workarounds;
+use bulkhead::system_registers::IdRegisters;
 use bulkhead::vgic::{CpuMask, SgiRegister, Vgic};
 use core::sync::atomic::Ordering;
 
@@ -18,6 +20,10 @@ pub struct Vcpu {
     pub index: usize,
     /// What firmware offers on this CPU against speculation.
     pub workarounds: Workarounds,
+    /// What the guest is told of this CPU.
+    pub id: IdRegisters,
+    /// What this CPU's PSTATE has.
+    pub features: PstateFeatures,
 }
 
 impl Vcpu {
