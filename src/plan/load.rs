@@ -5,9 +5,10 @@
 
 use alloc::string::String;
 
-use super::description::{ImageDescription, PartitionDescription};
+use super::description::PartitionDescription;
 use super::error::{PlanError, Problem, Value};
 use super::image::Image;
+use super::source::ImageDescription;
 use super::{Kernel, Ramdisk};
 use crate::addr::{Ipa, PAGE_SIZE, Region};
 
@@ -43,8 +44,7 @@ pub(super) fn place(
         }
     };
     let size = size.max(described.source.region.size());
-    let kernel =
-        within(memory, start, size).map_err(|problem| refuse(&described.source, problem))?;
+    let kernel = within(memory, start, size).map_err(|problem| described.source.error(problem))?;
     let ramdisk = partition.ramdisk.as_ref();
     let ramdisk = ramdisk
         .map(|image| place_ramdisk(image, memory, kernel))
@@ -68,7 +68,7 @@ fn place_ramdisk(
 ) -> Result<Ramdisk, PlanError> {
     let start = kernel.end().get().checked_next_multiple_of(PAGE_SIZE);
     let load = within(memory, start, image.region.size());
-    let load = load.map_err(|problem| refuse(image, problem))?;
+    let load = load.map_err(|problem| image.error(problem))?;
     Ok(Ramdisk {
         source: image.region,
         load,
@@ -106,9 +106,4 @@ fn within(memory: Region<Ipa>, start: Option<u64>, size: u64) -> Result<Region<I
     needs
         .filter(|needs| memory.covers(needs))
         .ok_or(Problem::TooLarge { needs, memory })
-}
-
-fn refuse(image: &ImageDescription, problem: Problem) -> PlanError {
-    let value = Value::Bytes(image.region.size());
-    PlanError::new(&image.path, image.property, value, problem)
 }

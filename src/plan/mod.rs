@@ -19,19 +19,20 @@ mod cpus;
 mod description;
 mod devices;
 mod error;
+mod fields;
 mod image;
 pub mod layout;
 mod load;
 mod memory;
 mod nearest;
 mod regions;
+mod source;
 
-pub use description::{
-    CpuRequest, Description, ImageDescription, KernelDescription, PartitionDescription, Peek,
-};
+pub use description::{CpuRequest, Description, KernelDescription, PartitionDescription};
 pub use error::{PlanError, Problem, Value};
 pub use image::Image;
 pub use layout::{Frame, FrameKind, Mapping, MemoryKind};
+pub use source::{ImageDescription, Peek};
 
 /// What every partition gets. No two of them share anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
