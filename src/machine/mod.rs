@@ -1,5 +1,17 @@
 //! What the hardware is, as the firmware's device tree tells it.
 
+mod cpus;
+mod devices;
+mod error;
+mod gic;
+mod memory;
+mod read;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{Fault, MachineError};
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,19 +26,22 @@ pub struct Machine {
     pub model: String,
     /// The CPUs, in the order of the tree.
     pub cpus: Vec<Cpu>,
-    /// Memory banks, as the tree lists them.
+    /// Memory banks, as the tree lists them, none of them empty.
     pub memory: Vec<Region<Pa>>,
     /// Memory that no partition may have, with a word on why.
     pub reserved: Vec<Reserved>,
     /// The interrupt controller.
     pub gic: Gic,
+    /// The node of the interrupt controller, which no partition may have.
+    pub gic_path: String,
     /// The private interrupts of the generic timer.
     pub timer: TimerInterrupts,
     /// How firmware's PSCI is called, where there is one.
     pub psci: Option<Conduit>,
     /// The UART that `/chosen/stdout-path` names.
     pub console: Option<Console>,
-    /// Every node that has registers or interrupts and could be given to a partition.
+    /// Every available node that has registers or interrupts, apart from CPUs, memory, the GIC with
+    /// all that belongs to it and the timer. The console is among them.
     pub devices: Vec<Device>,
     /// `/chosen/bootargs`: the machine's own command line.
     pub bootargs: String,
@@ -34,6 +49,14 @@ pub struct Machine {
     pub initrd: Option<Region<Pa>>,
     /// What was odd about the tree and passed over, a line each.
     pub remarks: Vec<String>,
+}
+
+impl Machine {
+    /// Keeps `region` from all partitions.
+    pub fn reserve(&mut self, region: Region<Pa>, owner: impl Into<String>) {
+        let owner = owner.into();
+        self.reserved.push(Reserved { region, owner });
+    }
 }
 
 /// The affinity fields of MPIDR_EL1 (Arm ARM D24.2.122), without its other bits.
@@ -122,6 +145,8 @@ pub enum Gic {
         distributor: Region<Pa>,
         /// Runs of redistributors, two 64 KiB frames for each CPU (four with GICv4).
         redistributors: Vec<Region<Pa>>,
+        /// Bytes from one CPU's redistributor to the next where that is not the frames' own size.
+        redistributor_stride: Option<u64>,
         /// The maintenance interrupt.
         maintenance: Intid,
     },

@@ -1,0 +1,47 @@
+//! Memory, and what of it is spoken for (Devicetree Specification 0.4, sections 3.4 and 3.5).
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::{Fault, MachineError, Reserved};
+use crate::addr::{Pa, Region};
+use crate::fdt::{Node, Tree};
+
+/// The memory banks of `nodes`, without the empty ones. At least one.
+pub(super) fn banks(nodes: &[Node<'_, '_>]) -> Result<Vec<Region<Pa>>, MachineError> {
+    let mut banks = Vec::new();
+    for node in nodes {
+        banks.extend(regions(*node)?);
+    }
+    banks.retain(|bank| !bank.is_empty());
+    if banks.is_empty() {
+        return Err(MachineError::Missing("memory"));
+    }
+    Ok(banks)
+}
+
+/// The `/memreserve/` entries and the children of `/reserved-memory` that have an address. Those
+/// without are for an operating system to place; they are part of no machine yet.
+pub(super) fn reserved(tree: &Tree<'_>) -> Result<Vec<Reserved>, MachineError> {
+    let entries = tree.memory_reservations().map(|region| Reserved {
+        region,
+        owner: "/memreserve/".to_string(),
+    });
+    let mut reserved: Vec<Reserved> = entries.collect();
+    let nodes = tree.node("/reserved-memory");
+    for node in nodes.into_iter().flat_map(Node::children) {
+        if !node.is_available() {
+            continue;
+        }
+        reserved.extend(regions(node)?.into_iter().map(|region| Reserved {
+            region,
+            owner: node.path(),
+        }));
+    }
+    reserved.retain(|reserved| !reserved.region.is_empty());
+    Ok(reserved)
+}
+
+fn regions(node: Node<'_, '_>) -> Result<Vec<Region<Pa>>, MachineError> {
+    node.regions().map_err(|error| Fault::from(error).of(node))
+}

@@ -1,0 +1,132 @@
+//! From the firmware's tree to the [`Machine`].
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::devices::{self, Parts};
+use super::{
+    Conduit, Console, ConsoleKind, Fault, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
+};
+use crate::addr::{Pa, Region};
+use crate::fdt::{Node, Tree};
+use crate::intid::Intid;
+
+/// The UARTs that there are drivers for.
+const UARTS: [(&str, ConsoleKind); 1] = [("arm,pl011", ConsoleKind::Pl011)];
+
+/// The timer's interrupts, in the order that the binding gives them, by their names.
+const TIMER_INTERRUPTS: [&str; 4] = ["sec-phys", "phys", "virt", "hyp-phys"];
+
+impl Machine {
+    /// Reads the machine from the firmware's tree.
+    ///
+    /// What Bulkhead does without is passed over with a line in [`Machine::remarks`].
+    ///
+    /// # Errors
+    ///
+    /// If the tree lacks a CPU, memory, a GIC that can be virtualized or the generic timer, or
+    /// says something about them or about reserved memory that has no meaning.
+    pub fn read(tree: &Tree<'_>) -> Result<Self, MachineError> {
+        let mut remarks = Vec::new();
+        let parts = Parts::find(tree);
+        let (gic_node, version) = parts.gic.ok_or(MachineError::Missing("GIC"))?;
+        let timer_node = parts.timer.ok_or(MachineError::Missing("timer"))?;
+        let chosen = tree.node("/chosen");
+        Ok(Self {
+            model: model(tree.root()),
+            cpus: cpus::read(tree, &mut remarks)?,
+            memory: memory::banks(&parts.memory)?,
+            reserved: memory::reserved(tree)?,
+            gic: gic::read(gic_node, version).map_err(|fault| fault.of(gic_node))?,
+            gic_path: gic_node.path(),
+            timer: timer(timer_node).map_err(|fault| fault.of(timer_node))?,
+            psci: parts.psci.map(conduit).transpose()?,
+            console: chosen.and_then(|chosen| console(tree, chosen, &mut remarks)),
+            devices: devices::read(tree, &parts.devices, &mut remarks),
+            bootargs: chosen.map(bootargs).unwrap_or_default(),
+            initrd: chosen.and_then(initrd),
+            remarks,
+        })
+    }
+}
+
+fn model(root: Node<'_, '_>) -> String {
+    let model = root.property("model").and_then(|model| model.as_str());
+    let model = model.or_else(|| root.compatible().next());
+    model.unwrap_or("unnamed").to_string()
+}
+
+/// The interrupt number `index` of `node`, a PPI, called `name` in messages.
+pub(super) fn ppi(node: Node<'_, '_>, index: usize, name: &'static str) -> Result<Intid, Fault> {
+    match node.interrupts()?.get(index) {
+        Some(interrupt) if interrupt.intid.is_private() => Ok(interrupt.intid),
+        _ => Err(Fault::NoPpi(name)),
+    }
+}
+
+fn timer(node: Node<'_, '_>) -> Result<TimerInterrupts, Fault> {
+    let names = node.property("interrupt-names");
+    let interrupt = |order: usize| {
+        let name = TIMER_INTERRUPTS[order];
+        let named = names.and_then(|names| names.strings());
+        let index = match named {
+            Some(mut names) => names.position(|each| each == name),
+            None => Some(order),
+        };
+        ppi(node, index.ok_or(Fault::NoPpi(name))?, name)
+    };
+    Ok(TimerInterrupts {
+        physical: interrupt(1)?,
+        virtual_: interrupt(2)?,
+        hypervisor: interrupt(3)?,
+    })
+}
+
+fn conduit(node: Node<'_, '_>) -> Result<Conduit, MachineError> {
+    match node.property("method").and_then(|method| method.as_str()) {
+        Some("smc") => Ok(Conduit::Smc),
+        Some("hvc") => Ok(Conduit::Hvc),
+        _ => Err(Fault::Property("method").of(node)),
+    }
+}
+
+fn bootargs(chosen: Node<'_, '_>) -> String {
+    let bootargs = chosen.property("bootargs").and_then(|value| value.as_str());
+    bootargs.unwrap_or_default().to_string()
+}
+
+fn initrd(chosen: Node<'_, '_>) -> Option<Region<Pa>> {
+    let address = |name| chosen.property(name)?.number().map(Pa::new);
+    Region::between(address("linux,initrd-start")?, address("linux,initrd-end")?)
+}
+
+/// The UART of `stdout-path`, which may go on with `:` and line settings. A machine can run without
+/// one, so that whatever is wrong with it is a remark.
+fn console(tree: &Tree<'_>, chosen: Node<'_, '_>, remarks: &mut Vec<String>) -> Option<Console> {
+    let stdout = chosen.property("stdout-path")?.as_str()?;
+    let path = stdout.split(':').next().unwrap_or_default();
+    let mut pass_over = |why: &str| {
+        remarks.push(format!("no console: stdout-path, `{stdout}`, {why}"));
+    };
+    let Some(node) = tree.node(path) else {
+        pass_over("does not exist");
+        return None;
+    };
+    let known = UARTS.iter().find(|(name, _)| node.is_compatible(name));
+    let Some((_, kind)) = known else {
+        pass_over("is no UART that Bulkhead has a driver for");
+        return None;
+    };
+    let Some(registers) = node.regions().ok().and_then(|all| all.first().copied()) else {
+        pass_over("has no registers");
+        return None;
+    };
+    let interrupts = node.interrupts().unwrap_or_default();
+    Some(Console {
+        path: node.path(),
+        kind: *kind,
+        registers,
+        interrupt: interrupts.first().map(|interrupt| interrupt.intid),
+    })
+}
