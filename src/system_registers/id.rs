@@ -169,6 +169,17 @@ impl IdRegisters {
         guest
     }
 
+    /// A CPU that has these features and no other.
+    #[cfg(test)]
+    pub(crate) fn with(fields: &[(Field, u64)]) -> Self {
+        Self::read(|register| {
+            let of_register = fields
+                .iter()
+                .filter(|(field, _)| field.register == register);
+            of_register.fold(0, |value, (field, bits)| value | bits << field.shift)
+        })
+    }
+
     /// Past the end for what is no ID register of group 3.
     fn index(register: Encoding) -> usize {
         usize::from(register.number().wrapping_sub(Self::FIRST.number()))
