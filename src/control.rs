@@ -11,9 +11,11 @@ use crate::inject::PstateFeatures;
 use crate::system_registers::{IdRegisters, field};
 use features::{Register, enabled};
 
-/// What is decided for a partition.
+/// What the ID registers of group 3 do not tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Choices {
+    /// PMCR_EL0 where [`IdRegisters::has_pmu`], otherwise 0: its N is the number of event counters.
+    pub pmcr_el0: u64,
     /// `count-hypervisor`: the PMU may count at EL2 too.
     pub count_hypervisor: bool,
     /// The guest takes its IRQs at EL1 itself (HCR_EL2.IMO clear), and only FIQs come to EL2.
@@ -71,16 +73,15 @@ pub struct FineGrainedTraps2 {
 pub const SCTLR_EL1_RESET: u64 = 0x30d0_0800;
 
 impl ControlRegisters {
-    /// The values for a CPU whose own ID registers, with nothing hidden, are `id`. `pmcr_el0` counts
-    /// where [`IdRegisters::has_pmu`]; elsewhere the register does not exist.
+    /// The values for a CPU whose own ID registers, with nothing hidden, are `id`.
     #[must_use]
-    pub fn new(id: &IdRegisters, pmcr_el0: u64, choices: Choices) -> Self {
+    pub fn new(id: &IdRegisters, choices: Choices) -> Self {
         let fgt = id.field(field::FGT);
         Self {
             hcr_el2: hcr(id, choices),
             hcrx_el2: (id.field(field::HCX) > 0).then(|| enabled(id, Register::Hcrx)),
             cptr_el2: cptr(id),
-            mdcr_el2: mdcr(id, pmcr_el0, choices),
+            mdcr_el2: mdcr(id, choices),
             cnthctl_el2: EL1PCTEN | EL1PCEN,
             vtcr_el2: vtcr(id),
             hstr_el2: 0,
@@ -178,16 +179,12 @@ fn cptr(id: &IdRegisters) -> u64 {
 
 /// MDCR_EL2: breakpoints, watchpoints, the OS lock and all event counters are the guest's. Counters do
 /// not count at EL2, where the CPU can be told so: HPMD from PMUv3p1, HCCD from PMUv3p5 on.
-fn mdcr(id: &IdRegisters, pmcr_el0: u64, choices: Choices) -> u64 {
+fn mdcr(id: &IdRegisters, choices: Choices) -> u64 {
     const HPMD: u64 = 1 << 17;
     const HCCD: u64 = 1 << 23;
     let version = id.field(field::PMU_VER);
     // PMCR_EL0.N, which HPMN must equal for the guest to have them all.
-    let counters = if id.has_pmu() {
-        pmcr_el0 >> 11 & 0x1f
-    } else {
-        0
-    };
+    let counters = choices.pmcr_el0 >> 11 & 0x1f;
     let hidden = match version {
         _ if choices.count_hypervisor => 0,
         0..4 => 0,

@@ -13,7 +13,7 @@ pub struct Interrupted {
     /// The guest's SCTLR_EL1.
     pub sctlr: u64,
     /// What the CPU's PSTATE has.
-    pub pstate: PstateFeatures,
+    pub features: PstateFeatures,
 }
 
 /// The optional fields of PSTATE that an exception sets.
@@ -124,9 +124,9 @@ impl Interrupted {
         let set = |bit, condition| if condition { bit } else { 0 };
         EL1H | DAIF
             | kept
-            | set(PAN, self.pstate.pan && self.sctlr & SPAN == 0)
-            | set(SSBS, self.pstate.ssbs && self.sctlr & DSSBS != 0)
-            | set(TCO, self.pstate.mte2)
-            | set(ALLINT, self.pstate.nmi && self.sctlr & SPINTMASK == 0)
+            | set(PAN, self.features.pan && self.sctlr & SPAN == 0)
+            | set(SSBS, self.features.ssbs && self.sctlr & DSSBS != 0)
+            | set(TCO, self.features.mte2)
+            | set(ALLINT, self.features.nmi && self.sctlr & SPINTMASK == 0)
     }
 }

@@ -5,10 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::system_registers::Encoding;
 
-/// PMCR_EL0 of a CPU with six event counters.
-const PMCR: u64 = 0x4103_3000;
-
+/// The registers that HCR_EL2.TID3 does not cover, of a CPU with six event counters.
 const CHOICES: Choices = Choices {
+    pmcr_el0: 0x4103_3000,
     count_hypervisor: false,
     direct_interrupts: false,
 };
@@ -47,7 +46,7 @@ fn neoverse_n1() -> IdRegisters {
 #[test]
 fn a_cortex_a53() {
     assert_eq!(
-        ControlRegisters::new(&cortex_a53(), PMCR, CHOICES),
+        ControlRegisters::new(&cortex_a53(), CHOICES),
         ControlRegisters {
             hcr_el2: HCR,
             hcrx_el2: None,
@@ -70,7 +69,7 @@ fn a_cortex_a53() {
 
 #[test]
 fn a_neoverse_n1() {
-    let control = ControlRegisters::new(&neoverse_n1(), PMCR, CHOICES);
+    let control = ControlRegisters::new(&neoverse_n1(), CHOICES);
     // TLOR, TERR.
     assert_eq!(control.hcr_el2, HCR | 1 << 35 | 1 << 36);
     // HPMD for PMUv3p1, TPMS for SPE.
@@ -104,7 +103,7 @@ fn a_cpu_with_the_newest_extensions() {
         (PA_RANGE, 6),
         (MPAM, 1),
     ]);
-    let control = ControlRegisters::new(&id, PMCR, CHOICES);
+    let control = ControlRegisters::new(&id, CHOICES);
     // APK, API; ATA; EnSCXT.
     let features = 0b11 << 40 | 1 << 56 | 1 << 53;
     assert_eq!(control.hcr_el2, HCR | features);
@@ -135,7 +134,7 @@ fn choices_of_the_partition() {
         direct_interrupts: true,
         ..CHOICES
     };
-    let control = ControlRegisters::new(&neoverse_n1(), PMCR, choices);
+    let control = ControlRegisters::new(&neoverse_n1(), choices);
     assert_eq!(control.mdcr_el2 & (1 << 17), 0, "HPMD");
     assert_eq!(control.hcr_el2 & 0b11 << 3, 1 << 3, "FMO without IMO");
 }
@@ -146,8 +145,8 @@ proptest! {
         let id = IdRegisters::read(|register| {
             values[usize::from(register.number()) % values.len()]
         });
-        let choices = Choices { count_hypervisor, direct_interrupts: false };
-        let control = ControlRegisters::new(&id, pmcr_el0, choices);
+        let choices = Choices { pmcr_el0, count_hypervisor, direct_interrupts: false };
+        let control = ControlRegisters::new(&id, choices);
         prop_assert_eq!(control.hcr_el2 & HCR, HCR);
         // E2H, TGE, and nested virtualization (NV, NV1, AT, NV2) are off.
         prop_assert_eq!(control.hcr_el2 & (1 << 34 | 1 << 27 | 0b1111 << 42), 0);

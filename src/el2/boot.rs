@@ -96,12 +96,13 @@ pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree) -> Machine {
 /// The description that is built in: two guests of this project. Writable, since reading a tree
 /// may move its bytes.
 #[repr(C, align(8))]
-struct BuiltIn<T: ?Sized>(UnsafeCell<T>);
+struct BuiltIn(UnsafeCell<[u8; BUILT_IN_BYTES.len()]>);
 
 // SAFETY: taken once, by `read_description`, on the boot CPU.
-unsafe impl<T: ?Sized> Sync for BuiltIn<T> {}
+unsafe impl Sync for BuiltIn {}
 
-static BUILT_IN: &BuiltIn<[u8]> = &BuiltIn(UnsafeCell::new(*include_bytes!(env!(
+const BUILT_IN_BYTES: &[u8] = include_bytes!(env!("BULKHEAD_DEFAULT_SYSTEM"));
+static BUILT_IN: BuiltIn = BuiltIn(UnsafeCell::new(*include_bytes!(env!(
     "BULKHEAD_DEFAULT_SYSTEM"
 ))));
 
@@ -124,7 +125,7 @@ pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Descr
         None => {
             let region = Region::new(
                 Pa::new(BUILT_IN.0.get() as *const u8 as u64),
-                BUILT_IN.0.get().len() as u64,
+                BUILT_IN_BYTES.len() as u64,
             );
             (region.expect("the image does not wrap"), "built in")
         }

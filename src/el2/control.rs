@@ -4,16 +4,30 @@ use aarch64_cpu::asm::barrier;
 use bulkhead::control::{Choices, ControlRegisters, FineGrainedTraps, FineGrainedTraps2};
 use bulkhead::system_registers::IdRegisters;
 
+use super::id_registers;
 use super::registers::{read_register, write_register};
 
-/// Writes them all, on a CPU with these ID registers.
+/// What this CPU says about itself.
+pub fn id_registers() -> IdRegisters {
+    IdRegisters::read(id_registers::read)
+}
+
+/// What a partition may choose about the control registers of its CPUs.
+pub fn choices(id: &IdRegisters, count_hypervisor: bool) -> Choices {
+    Choices {
+        pmcr_el0: if id.has_pmu() {
+            read_register!("pmcr_el0")
+        } else {
+            0
+        },
+        count_hypervisor,
+        direct_interrupts: false,
+    }
+}
+
+/// Writes them all.
 pub fn write(id: &IdRegisters, choices: Choices) {
-    let pmcr_el0 = if id.has_pmu() {
-        read_register!("pmcr_el0")
-    } else {
-        0
-    };
-    let control = ControlRegisters::new(id, pmcr_el0, choices);
+    let control = ControlRegisters::new(id, choices);
     write_register!("hcr_el2", control.hcr_el2);
     write_register!("cptr_el2", control.cptr_el2);
     write_register!("mdcr_el2", control.mdcr_el2);
@@ -30,14 +44,14 @@ pub fn write(id: &IdRegisters, choices: Choices) {
     if let Some(traps) = &control.fine_grained_traps2 {
         write_fine_grained2(traps);
     }
-    if let Some(value) = control.mpam2_el2 {
-        write_register!("S3_4_C10_C5_0", value);
-    }
     if let Some(value) = control.zcr_el2 {
         write_register!("S3_4_C1_C2_0", value);
     }
     if let Some(value) = control.smcr_el2 {
         write_register!("S3_4_C1_C2_6", value);
+    }
+    if let Some(value) = control.mpam2_el2 {
+        write_register!("S3_4_C10_C5_0", value);
     }
     barrier::isb(barrier::SY);
 }

@@ -27,7 +27,7 @@ pub fn inject(vcpu: &Vcpu, frame: &mut Frame, injection: Injection) {
     let interrupted = Interrupted {
         spsr: frame.spsr,
         sctlr: SCTLR_EL1.get(),
-        pstate: vcpu.pstate,
+        features: vcpu.features,
     };
     let entry = match &injection {
         Injection::Undefined => inject::undefined(&interrupted),

@@ -5,7 +5,7 @@ use bulkhead::machine::Machine;
 use spin::Once;
 
 use super::gic::{self, DOORBELL};
-use super::{console, cpu, timer};
+use super::{console, cpu};
 
 /// The interrupts that are Bulkhead's own on every machine of this kind.
 #[derive(Clone, Copy)]

@@ -23,7 +23,7 @@ pub struct Vcpu {
     /// What the guest is told of this CPU.
     pub id: IdRegisters,
     /// What this CPU's PSTATE has.
-    pub pstate: PstateFeatures,
+    pub features: PstateFeatures,
 }
 
 impl Vcpu {

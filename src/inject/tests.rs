@@ -21,7 +21,7 @@ fn interrupted(spsr: u64) -> Interrupted {
     Interrupted {
         spsr,
         sctlr: 0x30d0_0800,
-        pstate: PstateFeatures::default(),
+        features: PstateFeatures::default(),
     }
 }
 
@@ -87,7 +87,7 @@ fn optional_fields_follow_sctlr() {
         let from = Interrupted {
             spsr,
             sctlr,
-            pstate: ALL,
+            features: ALL,
         };
         undefined(&from).pstate & !(EL1H | 0x3c0)
     };
@@ -108,7 +108,7 @@ fn optional_fields_follow_sctlr() {
 proptest! {
     #[test]
     fn any_state_enters_el1_masked(spsr: u64, sctlr: u64) {
-        let from = Interrupted { spsr, sctlr, pstate: ALL };
+        let from = Interrupted { spsr, sctlr, features: ALL };
         let entry = data_abort(&from, &store(false));
         prop_assert_eq!(entry.pstate & 0x3df, EL1H | 0x3c0);
         prop_assert!(matches!(entry.vector, 0x000 | 0x200 | 0x400 | 0x600));

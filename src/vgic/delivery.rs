@@ -230,16 +230,15 @@ impl Vgic {
             state.active_source[sgi] = lr.source();
         }
         let bank = self.bank_mut(vcpu, word);
-        let is_level = bank.software & !bank.edge & bit != 0;
         if lr.is_active() {
             bank.active |= bit;
         }
-        if !intid.is_sgi() && lr.is_pending() && !is_level {
+        // Where it was only its line that made it pending, the line tells still.
+        let latched = bank.hardware | bank.edge | bank.lent;
+        if !intid.is_sgi() && lr.is_pending() && latched & bit != 0 {
             bank.pending |= bit;
         }
-        if is_level && !lr.is_pending() {
-            bank.pending &= !bit;
-        }
+        bank.lent &= !bit;
         if word == 0 {
             return CpuMask::EMPTY;
         }
@@ -365,7 +364,8 @@ impl Vgic {
         }
         let bank = self.bank_mut(vcpu, word);
         let is_hardware = bank.hardware & bit != 0;
-        if candidate.is_pending() && !intid.is_sgi() && (is_hardware || bank.edge & bit != 0) {
+        if candidate.is_pending() && !intid.is_sgi() {
+            bank.lent |= bank.pending & bit;
             bank.pending &= !bit;
         }
         if candidate.is_active() {

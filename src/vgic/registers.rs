@@ -131,7 +131,7 @@ impl Vgic {
         hw: &mut impl Hardware,
     ) -> (u32, u32) {
         let bank = self.bank(owner, word);
-        let (mut latched, mut pending, mut active) = (bank.pending, 0, bank.active);
+        let (mut pending, mut active) = (bank.pending_now(), bank.active);
         for (index, &listed) in self.vcpus[vcpu].listed.iter().enumerate() {
             if usize::from(listed) / 32 != word || (word == 0 && owner != vcpu) {
                 continue;
@@ -144,12 +144,11 @@ impl Vgic {
             if lr.is_active() {
                 active |= bit;
             }
-            latched &= !(bit & bank.software & !bank.edge);
         }
         if bank.hardware != 0 {
             pending |= hw.read_pending(owner, word) & bank.hardware;
         }
-        (latched | (bank.line & !bank.edge) | pending, active)
+        (pending, active)
     }
 
     /// Writes a register of the interrupts as `owner` has them.

@@ -33,9 +33,10 @@ pub(super) struct Bank {
     pub group1: u32,
     /// Edge-triggered rather than level-sensitive.
     pub edge: u32,
-    /// Pending until acknowledged. A level-sensitive software interrupt keeps its bit while it is
-    /// in a list register, since only the list register tells whether it was acknowledged.
+    /// Pending until acknowledged.
     pub pending: u32,
+    /// The same, but gone to a list register.
+    pub lent: u32,
     /// The lines of software interrupts that are high.
     pub line: u32,
     /// Active, and not in a list register.
@@ -54,6 +55,7 @@ impl Bank {
             group1: 0,
             edge: 0,
             pending: 0,
+            lent: 0,
             line: 0,
             active: 0,
             priority: [0; 32],
