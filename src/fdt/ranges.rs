@@ -69,7 +69,7 @@ impl Node<'_, '_> {
         let (Some(reg), Some(bus)) = (self.property("reg"), self.parent()) else {
             return Ok(Vec::new());
         };
-        let cells = Cells::of(bus);
+        let cells = bus.entry().cells;
         let entry = cells.address + cells.size;
         let mut regions = Vec::new();
         for reg in entries("reg", reg.value, entry)? {
@@ -87,13 +87,8 @@ fn translate(mut bus: Node<'_, '_>, mut address: u64, size: u64) -> Result<u64, 
     while let Some(parent) = bus.parent() {
         let ranges = bus.property("ranges").ok_or(RangesError::NotMapped)?;
         if !ranges.value.is_empty() {
-            address = through(
-                ranges.value,
-                Cells::of(bus),
-                Cells::of(parent),
-                address,
-                size,
-            )?;
+            let cells = (bus.entry().cells, parent.entry().cells);
+            address = through(ranges.value, cells, address, size)?;
         }
         bus = parent;
     }
@@ -103,8 +98,7 @@ fn translate(mut bus: Node<'_, '_>, mut address: u64, size: u64) -> Result<u64, 
 /// `address` on a bus with these `ranges`, as an address on the bus above.
 fn through(
     ranges: &[u8],
-    child: Cells,
-    parent: Cells,
+    (child, parent): (Cells, Cells),
     address: u64,
     size: u64,
 ) -> Result<u64, RangesError> {
@@ -125,21 +119,19 @@ fn through(
 
 /// How many bytes the addresses and the sizes of a bus's children have.
 #[derive(Clone, Copy)]
-struct Cells {
+pub(super) struct Cells {
     address: usize,
     size: usize,
 }
 
 impl Cells {
-    fn of(bus: Node<'_, '_>) -> Self {
-        let bytes = |name, default: u32| {
-            let cells = bus.property(name).and_then(|cells| cells.u32());
-            // More than the bound is refused as a number; the bound keeps the sums small.
-            cells.unwrap_or(default).min(0xffff) as usize * 4
-        };
+    /// From `#address-cells` and `#size-cells`, or the defaults of the specification.
+    pub(super) fn new(address: Option<u32>, size: Option<u32>) -> Self {
+        // More than two are refused with every number; this bound keeps the sums small.
+        let bytes = |cells: u32| cells.min(0xffff) as usize * 4;
         Self {
-            address: bytes("#address-cells", 2),
-            size: bytes("#size-cells", 1),
+            address: bytes(address.unwrap_or(2)),
+            size: bytes(size.unwrap_or(1)),
         }
     }
 }

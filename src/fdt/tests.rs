@@ -77,10 +77,7 @@ fn what_is_not_a_tree_is_told_apart() {
 fn every_fault_has_its_words() {
     type Edit = fn(&mut [u8]);
     let faults: &[(Edit, &str)] = &[
-        (
-            |b| set(b, header::TOTAL_SIZE, 39),
-            "smaller than the header",
-        ),
+        (|b| set(b, header::TOTAL_SIZE, 39), "less than a header"),
         (
             |b| set(b, header::STRINGS_SIZE, 999),
             "reaches past the end",
@@ -97,23 +94,20 @@ fn every_fault_has_its_words() {
         (|b| set(b, header::RESERVATIONS, 44), "are not aligned"),
         (|b| set(b, header::RESERVATIONS, 4096), "do not end"),
         (|b| b[40..56].fill(0xff), "a memory reservation wraps"),
-        (
-            |b| *b.last_mut().unwrap() = b'!',
-            "name is not in the strings",
-        ),
+        (|b| *b.last_mut().unwrap() = b'!', "a property has no name"),
         (|b| b[ENDS + 12] = 0x80, "strings block is not ASCII"),
         (|b| set(b, ROOT, 5), "there is no such token, at byte 0x38"),
         (|b| set(b, ROOT, token::END), "there is no root node"),
         (|b| set(b, ROOT, token::END_NODE), "was not begun"),
         (|b| b[ROOT + 4] = b'r', "the root node has a name"),
         (|b| b[UART + 4] = 0, "a node has no name"),
-        (|b| b[UART + 6] = b'/', "forbidden character"),
-        (|b| b[UART + 6] = b'\n', "forbidden character"),
-        (|b| set(b, MODEL + 4, 999), "past the structure block"),
-        (|b| set(b, MODEL + 4, u32::MAX), "past the structure block"),
-        (|b| set(b, MODEL + 8, 14), "name is not in the strings"),
+        (|b| b[UART + 6] = b'/', "forbidden byte"),
+        (|b| b[UART + 6] = b'\n', "forbidden byte"),
+        (|b| set(b, MODEL + 4, 999), "value is too long"),
+        (|b| set(b, MODEL + 4, u32::MAX), "value is too long"),
+        (|b| set(b, MODEL + 8, 14), "a property has no name"),
         (|b| set(b, ENDS, token::END), "ends inside a node"),
-        (|b| set(b, ENDS + 8, token::NOP), "ends inside the tree"),
+        (|b| set(b, ENDS + 8, token::NOP), "ends early"),
     ];
     for (edit, words) in faults {
         let mut bytes = small();
@@ -133,7 +127,7 @@ fn properties_stand_before_nodes_and_inside_the_root() {
     writer.property_empty("early");
     for bytes in [&mut behind, &mut writer.finish()] {
         let text = error(bytes).to_string();
-        assert!(text.contains("outside or behind nodes"), "{text}");
+        assert!(text.contains("behind nodes"), "{text}");
     }
 }
 
