@@ -46,23 +46,10 @@ pub(super) fn check(bytes: &mut [u8]) -> Result<(&[u8], Checked), TreeError> {
     let total = total_size(bytes)?;
     let too_short = truncated(bytes);
     let bytes = bytes.get_mut(..total).ok_or(too_short)?;
-    let blocks = Blocks::read(bytes)?;
-    let mut pass = Pass {
-        bytes,
-        read: blocks.structure,
-        write: blocks.structure,
-        end: blocks.structure_end,
-        names: blocks.names,
-        open: [0; MAX_DEPTH],
-        depth: 0,
-        properties_may_follow: false,
-        checked: Checked {
-            nodes: Vec::new(),
-            properties: 0,
-        },
-    };
+    let mut pass = Pass::new(bytes)?;
+    let start = pass.read;
     pass.run()?;
-    let size = (pass.write - blocks.structure) as u32;
+    let size = (pass.write - start) as u32;
     let checked = pass.checked;
     bytes[header::STRUCTURE_SIZE..HEADER_SIZE].copy_from_slice(&size.to_be_bytes());
     Ok((bytes, checked))
@@ -78,46 +65,6 @@ pub(super) fn truncated(bytes: &[u8]) -> TreeError {
     let needed = word(bytes, header::TOTAL_SIZE).map_or(HEADER_SIZE, |total| total as usize);
     let given = bytes.len();
     TreeError::Truncated { needed, given }
-}
-
-/// Where the blocks lie, all of them within the tree and apart from each other.
-struct Blocks {
-    structure: usize,
-    structure_end: usize,
-    /// A property's name may start anywhere below this offset into the strings block.
-    names: usize,
-}
-
-impl Blocks {
-    fn read(bytes: &[u8]) -> Result<Self, TreeError> {
-        let field = |offset| field(bytes, offset);
-        let (version, compatible) = (field(header::VERSION)?, field(header::COMPATIBLE_VERSION)?);
-        if version < VERSION || compatible > VERSION {
-            return Err(TreeError::Version {
-                version,
-                compatible,
-            });
-        }
-        let block = |start, size| -> Result<(usize, usize), TreeError> {
-            let (first, size) = (field(start)? as usize, field(size)? as usize);
-            match first.checked_add(size) {
-                Some(end) if end <= bytes.len() => Ok((first, end)),
-                _ => malformed("a block reaches past the end", start),
-            }
-        };
-        let structure = block(header::STRUCTURE, header::STRUCTURE_SIZE)?;
-        if !structure.0.is_multiple_of(4) {
-            return malformed("the structure block is not aligned", header::STRUCTURE);
-        }
-        let strings = block(header::STRINGS, header::STRINGS_SIZE)?;
-        let reservations = check_reservations(bytes, field(header::RESERVATIONS)? as usize)?;
-        check_apart([(0, HEADER_SIZE), reservations, structure, strings])?;
-        Ok(Self {
-            structure: structure.0,
-            structure_end: structure.1,
-            names: check_names(bytes, strings)?,
-        })
-    }
 }
 
 /// Checks the memory reservations from `start` on; returns their block.
@@ -174,6 +121,7 @@ struct Pass<'b> {
     write: usize,
     /// Where the block ends.
     end: usize,
+    /// A property's name may start anywhere below this offset into the strings block.
     names: usize,
     /// The numbers of the nodes that are begun and not ended.
     open: [u32; MAX_DEPTH],
@@ -182,7 +130,47 @@ struct Pass<'b> {
     checked: Checked,
 }
 
-impl Pass<'_> {
+impl<'b> Pass<'b> {
+    /// Checks the header, and that all blocks lie within the tree and apart from each other.
+    fn new(bytes: &'b mut [u8]) -> Result<Self, TreeError> {
+        let field = |offset| field(bytes, offset);
+        let (version, compatible) = (field(header::VERSION)?, field(header::COMPATIBLE_VERSION)?);
+        if version < VERSION || compatible > VERSION {
+            return Err(TreeError::Version {
+                version,
+                compatible,
+            });
+        }
+        let block = |start, size| -> Result<(usize, usize), TreeError> {
+            let (first, size) = (field(start)? as usize, field(size)? as usize);
+            match first.checked_add(size) {
+                Some(end) if end <= bytes.len() => Ok((first, end)),
+                _ => malformed("a block reaches past the end", start),
+            }
+        };
+        let structure = block(header::STRUCTURE, header::STRUCTURE_SIZE)?;
+        if !structure.0.is_multiple_of(4) {
+            return malformed("the structure block is not aligned", header::STRUCTURE);
+        }
+        let strings = block(header::STRINGS, header::STRINGS_SIZE)?;
+        let reservations = check_reservations(bytes, field(header::RESERVATIONS)? as usize)?;
+        check_apart([(0, HEADER_SIZE), reservations, structure, strings])?;
+        Ok(Self {
+            read: structure.0,
+            write: structure.0,
+            end: structure.1,
+            names: check_names(bytes, strings)?,
+            bytes,
+            open: [0; MAX_DEPTH],
+            depth: 0,
+            properties_may_follow: false,
+            checked: Checked {
+                nodes: Vec::new(),
+                properties: 0,
+            },
+        })
+    }
+
     fn run(&mut self) -> Result<(), TreeError> {
         loop {
             let size = match self.word(0)? {

@@ -21,34 +21,22 @@ const GICS: [&str; 5] = [
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InterruptError {
     /// `interrupts` or `interrupts-extended` ends within a specifier.
-    Length(usize),
+    Length,
     /// No node has the phandle that names the interrupt parent.
     NoParent(u32),
     /// The interrupt parent has no `#interrupt-cells`, or the way to it does not end.
     NoController,
-    /// The first two cells of a specifier are not an SPI or a PPI of the GIC.
-    NotAnInterrupt {
-        /// 0 for SPIs, 1 for PPIs.
-        kind: u32,
-        /// The number among those.
-        number: u32,
-    },
+    /// The first two cells of a specifier, its kind and number, are not an SPI or PPI of the GIC.
+    NotAnInterrupt(u32, u32),
 }
 
 impl fmt::Display for InterruptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Length(length) => {
-                write!(
-                    f,
-                    "its {length} bytes of interrupts end within an interrupt"
-                )
-            }
-            Self::NoParent(phandle) => {
-                write!(f, "its interrupt parent {phandle:#x} does not exist")
-            }
+        match self {
+            Self::Length => f.write_str("its interrupts end within a specifier"),
+            Self::NoParent(phandle) => write!(f, "its interrupt parent {phandle:#x} is not there"),
             Self::NoController => f.write_str("it has no interrupt controller"),
-            Self::NotAnInterrupt { kind, number } => {
+            Self::NotAnInterrupt(kind, number) => {
                 write!(f, "the GIC has no interrupt <{kind} {number}>")
             }
         }
@@ -68,9 +56,8 @@ impl Node<'_, '_> {
         let Some(list) = extended.or_else(|| self.property("interrupts")) else {
             return Ok(interrupts);
         };
-        let incomplete = InterruptError::Length(list.value.len());
         let (mut cells, []) = list.value.as_chunks() else {
-            return Err(incomplete);
+            return Err(InterruptError::Length);
         };
         let inherited = match extended {
             Some(_) => None,
@@ -87,7 +74,9 @@ impl Node<'_, '_> {
                         .ok_or(InterruptError::NoController)?
                 }
             };
-            let (specifier, rest) = cells.split_at_checked(controller.cells).ok_or(incomplete)?;
+            let (specifier, rest) = cells
+                .split_at_checked(controller.cells)
+                .ok_or(InterruptError::Length)?;
             cells = rest;
             if let (true, [kind, number, flags, ..]) = (controller.is_gic, specifier) {
                 let [kind, number, flags] =
@@ -147,7 +136,7 @@ fn decode(kind: u32, number: u32, flags: u32) -> Result<Interrupt, InterruptErro
         _ => None,
     };
     Ok(Interrupt {
-        intid: intid.ok_or(InterruptError::NotAnInterrupt { kind, number })?,
+        intid: intid.ok_or(InterruptError::NotAnInterrupt(kind, number))?,
         trigger: match flags & 0b11 {
             0 => Trigger::Level,
             _ => Trigger::Edge,

@@ -10,50 +10,26 @@ use crate::addr::{Pa, Region};
 /// Why the addresses of a node have no meaning for a CPU. Displayed as a clause about the node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RangesError {
-    /// The property's length is not a multiple of an entry's, in bytes.
-    Length {
-        /// `reg` or `ranges`.
-        property: &'static str,
-        /// The length of the property.
-        length: usize,
-        /// The length of an entry.
-        entry: usize,
-    },
-    /// An address or a size of more than two cells, as on PCI.
-    Cells(u32),
+    /// The property with this name, `reg` or `ranges`, ends within an entry.
+    Length(&'static str),
+    /// An address or a size has this many cells, as on PCI, where two are the most.
+    Cells(usize),
     /// A bus on the way has no `ranges`: its devices are not in the CPUs' address space.
     NotMapped,
-    /// No entry of a bus's `ranges` holds the whole region.
-    Outside {
-        /// Where the region begins on that bus.
-        address: u64,
-        /// Its size in bytes.
-        size: u64,
-    },
-    /// The region reaches past the end of 64 bits.
-    Wraps {
-        /// Where it begins.
-        address: u64,
-    },
+    /// No entry of a bus's `ranges` holds the whole region of this address and size there.
+    Outside(u64, u64),
+    /// The region at this address reaches past the end of 64 bits.
+    Wraps(u64),
 }
 
 impl fmt::Display for RangesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Length {
-                property,
-                length,
-                entry,
-            } => write!(
-                f,
-                "`{property}` has {length} bytes, not a multiple of {entry}"
-            ),
+        match self {
+            Self::Length(property) => write!(f, "its `{property}` ends within an entry"),
             Self::Cells(cells) => write!(f, "its bus has numbers of {cells} cells"),
             Self::NotMapped => f.write_str("its bus has no `ranges`"),
-            Self::Outside { address, size } => {
-                write!(f, "no `ranges` entry holds {size:#x} bytes at {address:#x}")
-            }
-            Self::Wraps { address } => write!(f, "its region at {address:#x} wraps around"),
+            Self::Outside(at, size) => write!(f, "no `ranges` hold {size:#x} bytes at {at:#x}"),
+            Self::Wraps(address) => write!(f, "its region at {address:#x} wraps around"),
         }
     }
 }
@@ -76,7 +52,7 @@ impl Node<'_, '_> {
             let (address, size) = reg.split_at(cells.address);
             let address = translate(bus, number(address)?, number(size)?)?;
             let region = Region::new(Pa::new(address), number(size)?);
-            regions.push(region.ok_or(RangesError::Wraps { address })?);
+            regions.push(region.ok_or(RangesError::Wraps(address))?);
         }
         Ok(regions)
     }
@@ -111,10 +87,10 @@ fn through(
             continue;
         };
         if offset <= length && size <= length - offset {
-            return to.checked_add(offset).ok_or(RangesError::Wraps { address });
+            return to.checked_add(offset).ok_or(RangesError::Wraps(address));
         }
     }
-    Err(RangesError::Outside { address, size })
+    Err(RangesError::Outside(address, size))
 }
 
 /// How many bytes the addresses and the sizes of a bus's children have.
@@ -143,11 +119,7 @@ fn entries<'v>(
     entry: usize,
 ) -> Result<impl Iterator<Item = &'v [u8]>, RangesError> {
     if entry == 0 || !value.len().is_multiple_of(entry) {
-        return Err(RangesError::Length {
-            property,
-            length: value.len(),
-            entry,
-        });
+        return Err(RangesError::Length(property));
     }
     Ok(value.chunks_exact(entry))
 }
@@ -156,7 +128,7 @@ fn entries<'v>(
 fn number(bytes: &[u8]) -> Result<u64, RangesError> {
     let (cells, _) = bytes.as_chunks();
     if cells.len() > 2 {
-        return Err(RangesError::Cells(cells.len() as u32));
+        return Err(RangesError::Cells(cells.len()));
     }
     Ok(cells.iter().fold(0, |number, cell| {
         number << 32 | u64::from(u32::from_be_bytes(*cell))
