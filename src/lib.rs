@@ -15,6 +15,7 @@ extern crate std;
 
 pub mod addr;
 pub mod fdt;
+pub mod guest_tree;
 pub mod intid;
 pub mod machine;
 pub mod plan;

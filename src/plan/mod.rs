@@ -47,6 +47,8 @@ pub struct Plan {
 /// What one partition gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionPlan {
+    /// The path of its node in the description, for messages.
+    pub path: String,
     /// Its name, as people see it.
     pub name: String,
     /// The VMID of its stage 2, from 1 on.
@@ -132,6 +134,7 @@ impl PartitionPlan {
         let loaded = load::place(description, memory.guest)?;
         let interrupts = devices::interrupts(&devices);
         Ok(Self {
+            path: description.path.clone(),
             name: description.name.clone(),
             vmid,
             cpus,
@@ -147,6 +150,21 @@ impl PartitionPlan {
             count_hypervisor: description.count_hypervisor,
             dma_unprotected: description.dma_unprotected,
         })
+    }
+
+    /// Checks that a tree of `size` bytes has room where the Plan puts it.
+    pub(crate) fn check_tree_size(&self, size: usize) -> Result<(), PlanError> {
+        let most = self.tree.size();
+        if size as u64 <= most {
+            return Ok(());
+        }
+        let problem = Problem::TreeTooLarge(most);
+        Err(PlanError::new(
+            &self.path,
+            "devices",
+            Value::Bytes(size as u64),
+            problem,
+        ))
     }
 
     /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
