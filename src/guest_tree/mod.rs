@@ -11,11 +11,11 @@ use alloc::vec::Vec;
 use crate::addr::{Ipa, Region};
 use crate::fdt::{Tree, Writer};
 use crate::intid::{Intid, Trigger};
-use crate::machine::{Interrupt, Machine};
+use crate::machine::{Interrupt, Machine, Mpidr};
 use crate::plan::layout::{
     CONSOLE, CPU_INTERFACE, CPU_INTERFACE_SIZE, DISTRIBUTOR, DISTRIBUTOR_SIZE,
 };
-use crate::plan::{Frame, FrameKind, GuestGic, PartitionPlan, PlanError, vcpu_affinity};
+use crate::plan::{Frame, FrameKind, GuestGic, PartitionPlan, PlanError};
 
 /// The clock of the emulated PL011, in Hz: what its stock drivers divide to get a baud rate.
 const CONSOLE_CLOCK: u32 = 24_000_000;
@@ -41,7 +41,7 @@ pub struct GuestTree {
 /// # Errors
 ///
 /// If the tree is larger than the room that the Plan has for it.
-pub fn write(
+pub fn build(
     partition: &PartitionPlan,
     machine: &Machine,
     tree: &Tree<'_>,
@@ -136,7 +136,7 @@ impl Builder<'_> {
     fn cpus(&mut self) {
         self.cells(1, 0);
         for (index, cpu) in self.partition.cpus.iter().enumerate() {
-            let affinity = vcpu_affinity(index);
+            let affinity = Mpidr::of_vcpu(index);
             let cpu = self.machine.cpus.get(*cpu);
             let compatible = cpu.map_or("arm,armv8", |cpu| &cpu.compatible);
             self.node(&format!("cpu@{:x}", affinity.get()), |node| {

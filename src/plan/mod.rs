@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use crate::addr::{Ipa, Pa, Region};
 use crate::intid::Intid;
 use crate::machine::{Device, Gic, Interrupt, Machine, Mpidr};
+use crate::tables::tables_needed;
 use layout::AddressSpace;
 use memory::Memory;
 
@@ -188,15 +189,6 @@ fn console_interrupt(owned: &[Interrupt]) -> Intid {
     spis.into_iter().find(is_free).unwrap_or(VIRT)
 }
 
-/// The affinity that vCPU `index` of any partition has in its MPIDR_EL1 (VMPIDR_EL2).
-///
-/// Aff0 counts to 15, as ICC_SGI1R_EL1's target list can tell apart, then Aff1 counts on. The up to
-/// 8 vCPUs of a GICv2 have the number of their CPU interface in Aff0.
-#[must_use]
-pub const fn vcpu_affinity(index: usize) -> Mpidr {
-    Mpidr::new((index as u64 & 0xf) | (index as u64 >> 4 & 0xff) << 8)
-}
-
 impl GuestGic {
     fn of(machine: &Machine) -> Self {
         match machine.gic {
@@ -247,10 +239,11 @@ impl Plan {
                 partition, vmid, cpus, memory, devices, gic,
             )?);
         }
-        let tables = partitions
-            .iter()
-            .map(|plan| layout::table_pages(&plan.mappings()));
-        let table_memory = memory.place_tables(tables.sum());
+        let tables = partitions.iter().map(|plan| {
+            let mappings = plan.mappings().into_iter();
+            tables_needed(mappings.map(|mapping| (mapping.ipa, mapping.pa, mapping.size)))
+        });
+        let table_memory = memory.place_tables(tables.sum::<usize>() as u64);
         Ok(Self {
             table_memory: table_memory
                 .map_err(|problem| PlanError::of_node(&description.path, problem))?,

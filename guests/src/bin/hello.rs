@@ -1,0 +1,103 @@
+//! Greets, says what it sees, counts timer interrupts, and powers off.
+//!
+//! Command line: `ticks=N`, `period-us=N`; `poke=ADDRESS` reads there first and says what happened;
+//! `crash` ends in an undefined instruction, `loop` never ends.
+
+#![no_std]
+#![no_main]
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use runtime::gic::{self, Interrupt};
+use runtime::tree::machine;
+use runtime::{cpu, exceptions, fail, println, psci, read_register, timer};
+
+runtime::guest!(main, interrupt);
+
+static TICKS: AtomicU64 = AtomicU64::new(0);
+static PERIOD: AtomicU64 = AtomicU64::new(0);
+
+fn main() {
+    report();
+    if let Some(address) = machine().number("poke") {
+        poke(address);
+    }
+    if machine().argument("crash").is_some() {
+        // SAFETY: UDF raises an exception and does nothing else.
+        unsafe { core::arch::asm!("udf #0") };
+    }
+    let ticks = machine().number("ticks").unwrap_or(10);
+    let period = timer::microseconds(machine().number("period-us").unwrap_or(10_000));
+    let start = timer::now();
+    count(ticks, period);
+    let elapsed = timer::now() - start;
+    if elapsed < ticks.saturating_mul(period) {
+        fail!("{ticks} periods of {period} took only {elapsed}");
+    }
+    if machine().argument("loop").is_some() {
+        println!("hello: looping");
+        loop {
+            core::hint::spin_loop();
+        }
+    }
+    println!("hello: done, ticks={}", TICKS.load(Ordering::Relaxed));
+}
+
+fn report() {
+    println!("hello: a bare-metal guest");
+    println!(
+        "  partition   {}",
+        machine().partition.unwrap_or("none, a bare machine")
+    );
+    for region in machine().memory() {
+        let end = region.base.saturating_add(region.size);
+        println!(
+            "  memory      {:#x}..{end:#x}, {} MiB",
+            region.base,
+            region.size >> 20
+        );
+    }
+    println!(
+        "  CPU         1 of {}, MPIDR {:#x}",
+        machine().cpus().len(),
+        cpu::affinity()
+    );
+    println!("  interrupts  GICv{}", gic::version());
+    println!(
+        "  timer       {} Hz, INTID {}",
+        timer::frequency(),
+        machine().virtual_timer
+    );
+    match psci::version() {
+        Ok(version) => println!("  PSCI        {}.{}", version >> 16, version & 0xffff),
+        Err(error) => fail!("PSCI_VERSION answers {error:?}"),
+    }
+    println!("  MIDR        {:#x}", read_register!("midr_el1"));
+}
+
+fn poke(address: u64) {
+    // SAFETY: whoever writes the command line chooses the address.
+    match unsafe { exceptions::probe_read(address) } {
+        Ok(value) => println!("poke: {address:#x} reads {value:#x}"),
+        Err(fault) => println!(
+            "poke: {address:#x} ESR {:#x}, FAR {:#x}",
+            fault.esr, fault.far
+        ),
+    }
+}
+
+fn count(ticks: u64, period: u64) {
+    PERIOD.store(period, Ordering::Relaxed);
+    gic::enable(machine().virtual_timer);
+    timer::arm_after(period);
+    cpu::wait_until(|| TICKS.load(Ordering::Relaxed) >= ticks);
+    timer::disarm();
+}
+
+fn interrupt(interrupt: Interrupt) {
+    if interrupt.intid != machine().virtual_timer {
+        fail!("unexpected interrupt {}", interrupt.intid);
+    }
+    TICKS.fetch_add(1, Ordering::Relaxed);
+    timer::arm_after(PERIOD.load(Ordering::Relaxed));
+}

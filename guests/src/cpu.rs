@@ -1,0 +1,138 @@
+//! The CPU that runs this code, and how it starts another.
+
+use core::arch::{asm, global_asm};
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::{psci, tree};
+
+/// How many CPUs a guest has stacks for.
+pub const MAX_CPUS: usize = 8;
+
+const STACK_SIZE: usize = 16 << 10;
+
+#[repr(C, align(16))]
+struct Stack(UnsafeCell<MaybeUninit<[u8; STACK_SIZE]>>);
+
+// SAFETY: each CPU uses the stack with its own index.
+unsafe impl Sync for Stack {}
+
+/// One for each CPU; not zeroed.
+#[unsafe(link_section = ".stacks")]
+static STACKS: [Stack; MAX_CPUS] =
+    [const { Stack(UnsafeCell::new(MaybeUninit::uninit())) }; MAX_CPUS];
+
+global_asm!(
+    include_str!("entry.s"),
+    root = sym crate::mmu::ROOT,
+    stacks = sym STACKS,
+    stack_size = const STACK_SIZE,
+);
+
+/// Reads a system register by name, as a `u64`.
+#[macro_export]
+macro_rules! read_register {
+    ($name:literal) => {{
+        let value: u64;
+        // SAFETY: reading this register has no effect that Rust's memory model knows of.
+        unsafe {
+            ::core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nostack));
+        }
+        value
+    }};
+}
+
+/// Writes a system register by name, from a `u64`, with a context synchronization after it.
+#[macro_export]
+macro_rules! write_register {
+    ($name:literal, $value:expr) => {{
+        let value: u64 = $value;
+        // SAFETY: the name stands at the place of use, where it can be seen that the register is one
+        // of interrupts, timers, debug or performance: those change neither memory nor translation.
+        unsafe {
+            ::core::arch::asm!(concat!("msr ", $name, ", {}"), "isb", in(reg) value,
+                options(nostack));
+        }
+    }};
+}
+
+/// The index of this CPU in the tree's list; the boot CPU is 0.
+pub fn index() -> usize {
+    read_register!("tpidr_el1") as usize
+}
+
+/// The affinity fields of this CPU's MPIDR_EL1, as they stand in a tree's `reg` and in PSCI calls.
+pub fn affinity() -> u64 {
+    read_register!("mpidr_el1") & 0xff_00ff_ffff
+}
+
+/// Runs `action` with interrupts masked.
+pub fn without_interrupts<T>(action: impl FnOnce() -> T) -> T {
+    let daif = read_register!("daif");
+    mask_interrupts();
+    let result = action();
+    write_register!("daif", daif);
+    result
+}
+
+/// Lets IRQs in.
+pub fn unmask_interrupts() {
+    // SAFETY: the vectors are set up before any guest code runs.
+    unsafe { asm!("msr daifclr, #2", options(nostack)) };
+}
+
+/// Keeps IRQs out.
+pub fn mask_interrupts() {
+    // SAFETY: takes nothing away that other code relies on.
+    unsafe { asm!("msr daifset, #2", options(nostack)) };
+}
+
+/// Waits, with interrupts masked so that none slips by between the look and the wait, until `done`.
+pub fn wait_until(mut done: impl FnMut() -> bool) {
+    loop {
+        mask_interrupts();
+        if done() {
+            unmask_interrupts();
+            return;
+        }
+        // SAFETY: WFI wakes for a pending interrupt even while it is masked.
+        unsafe { asm!("dsb sy", "wfi", options(nostack)) };
+        unmask_interrupts();
+    }
+}
+
+static START: [AtomicPtr<()>; MAX_CPUS] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
+
+/// The physical address at which CPUs are to be started.
+pub fn secondary_entry_address() -> u64 {
+    unsafe extern "C" {
+        fn secondary_entry();
+    }
+    secondary_entry as *const () as u64
+}
+
+/// Starts the CPU with this index; it runs `main` with its index and turns itself off at the end.
+pub fn start(index: usize, main: fn(usize)) -> Result<(), psci::Error> {
+    START[index].store(main as *mut (), Ordering::Release);
+    // SAFETY: a barrier only: the other CPU sees the store however early it starts.
+    unsafe { asm!("dsb ishst", options(nostack)) };
+    psci::cpu_on(
+        tree::machine().cpus()[index],
+        secondary_entry_address(),
+        index as u64,
+    )
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn start_secondary(index: usize) -> ! {
+    let main = START[index].load(Ordering::Acquire);
+    // SAFETY: `start` stored a function of this type before it turned this CPU on.
+    let main: fn(usize) = unsafe { core::mem::transmute(main) };
+    crate::gic::init_cpu();
+    main(index);
+    mask_interrupts();
+    let error = psci::cpu_off();
+    panic!("CPU_OFF returned {error:?}");
+}

@@ -1,0 +1,179 @@
+//! The interrupt controller, of either version (IHI 0048B, IHI 0069).
+//!
+//! Every interrupt is left in the group that the guest can use, at one priority, and disabled; the
+//! guest enables what it wants.
+
+use crate::mmio;
+use crate::tree::{self, Gic};
+
+mod v2;
+mod v3;
+
+/// An acknowledged interrupt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Interrupt {
+    /// Which.
+    pub intid: u32,
+    /// The CPU interface that sent it: for an SGI on GICv2 only, else 0.
+    pub source: u32,
+}
+
+/// Whom an SGI goes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// The CPU with this index.
+    Cpu(usize),
+    /// All CPUs but the sender.
+    Others,
+    /// The sender.
+    Own,
+}
+
+const FIRST_SPI: u32 = 32;
+const SPURIOUS: u32 = 1020;
+/// The priority that every interrupt starts with.
+pub const PRIORITY: u8 = 0xa0;
+
+/// GICD_CTLR
+pub const CTLR: u64 = 0x000;
+/// GICD_TYPER
+pub const TYPER: u64 = 0x004;
+/// GICD_IGROUPR
+pub const IGROUPR: u64 = 0x080;
+/// GICD_ISENABLER
+pub const ISENABLER: u64 = 0x100;
+/// GICD_ICENABLER
+pub const ICENABLER: u64 = 0x180;
+/// GICD_ISPENDR
+pub const ISPENDR: u64 = 0x200;
+/// GICD_ICPENDR
+pub const ICPENDR: u64 = 0x280;
+/// GICD_ISACTIVER
+pub const ISACTIVER: u64 = 0x300;
+/// GICD_ICACTIVER
+pub const ICACTIVER: u64 = 0x380;
+/// GICD_IPRIORITYR
+pub const IPRIORITYR: u64 = 0x400;
+/// GICD_ITARGETSR
+pub const ITARGETSR: u64 = 0x800;
+/// GICD_ICFGR
+pub const ICFGR: u64 = 0xc00;
+
+/// The architecture version of the interrupt controller.
+pub fn version() -> u32 {
+    match tree::machine().gic {
+        Gic::V2 { .. } => 2,
+        Gic::V3 { .. } => 3,
+    }
+}
+
+/// Sets the distributor up, and this CPU's part.
+pub(crate) fn init() {
+    match tree::machine().gic {
+        Gic::V2 { distributor, .. } => v2::init(distributor),
+        Gic::V3 { distributor, .. } => v3::init(distributor),
+    }
+    init_cpu();
+}
+
+/// Sets this CPU's part up.
+pub(crate) fn init_cpu() {
+    match tree::machine().gic {
+        Gic::V2 {
+            distributor,
+            cpu_interface,
+        } => v2::init_cpu(distributor, cpu_interface),
+        Gic::V3 { redistributors, .. } => v3::init_cpu(redistributors),
+    }
+}
+
+/// The frame that has this CPU's registers of `intid`, laid out as in the distributor: that itself
+/// or, for private interrupts on GICv3, this CPU's redistributor's SGI frame.
+pub fn frame(intid: u32) -> u64 {
+    match tree::machine().gic {
+        Gic::V2 { distributor, .. } => distributor,
+        Gic::V3 { redistributors, .. } if intid < FIRST_SPI => v3::private_frame(redistributors),
+        Gic::V3 { distributor, .. } => distributor,
+    }
+}
+
+/// Whether the bit of `intid` is set in one of the registers with a bit for each interrupt.
+pub fn bit(register: u64, intid: u32) -> bool {
+    let address = frame(intid) + register + u64::from(intid / 32 * 4);
+    // SAFETY: a register of the interrupt controller, that the tree names; reading it has no effect.
+    unsafe { mmio::read32(address) & (1 << (intid % 32)) != 0 }
+}
+
+/// Writes a one for `intid` to one of the set and clear registers.
+pub fn set_bit(register: u64, intid: u32) {
+    let address = frame(intid) + register + u64::from(intid / 32 * 4);
+    // SAFETY: a register of the interrupt controller, that the tree names; zeros have no effect.
+    unsafe { mmio::write32(address, 1 << (intid % 32)) };
+}
+
+/// Enables an interrupt; a shared one is sent to this CPU.
+pub fn enable(intid: u32) {
+    if intid >= FIRST_SPI {
+        match tree::machine().gic {
+            Gic::V2 { distributor, .. } => v2::route_here(distributor, intid),
+            Gic::V3 { distributor, .. } => v3::route_here(distributor, intid),
+        }
+    }
+    set_bit(ISENABLER, intid);
+}
+
+/// Disables an interrupt.
+pub fn disable(intid: u32) {
+    set_bit(ICENABLER, intid);
+}
+
+/// Sets the priority of an interrupt: lower is more urgent.
+pub fn set_priority(intid: u32, priority: u8) {
+    // SAFETY: a register of the interrupt controller, that the tree names.
+    unsafe { mmio::write8(frame(intid) + IPRIORITYR + u64::from(intid), priority) };
+}
+
+/// What [`Interrupt::source`] says for an SGI from the CPU with this index, once that has started.
+pub fn source(index: usize) -> u32 {
+    match tree::machine().gic {
+        Gic::V2 { .. } => v2::interface(index),
+        Gic::V3 { .. } => 0,
+    }
+}
+
+/// Takes the most urgent pending interrupt, which is active until [`end`].
+pub fn acknowledge() -> Option<Interrupt> {
+    let value = match tree::machine().gic {
+        Gic::V2 { cpu_interface, .. } => v2::acknowledge(cpu_interface),
+        Gic::V3 { .. } => v3::acknowledge(),
+    };
+    let interrupt = match tree::machine().gic {
+        Gic::V2 { .. } => Interrupt {
+            intid: value & 0x3ff,
+            source: value >> 10 & 7,
+        },
+        Gic::V3 { .. } => Interrupt {
+            intid: value & 0xff_ffff,
+            source: 0,
+        },
+    };
+    (!(SPURIOUS..1024).contains(&interrupt.intid)).then_some(interrupt)
+}
+
+/// Ends an acknowledged interrupt.
+pub fn end(interrupt: Interrupt) {
+    match tree::machine().gic {
+        Gic::V2 { cpu_interface, .. } => v2::end(cpu_interface, interrupt),
+        Gic::V3 { .. } => v3::end(interrupt),
+    }
+}
+
+/// Sends an SGI (0 to 15). What was written before is seen by the receiver.
+pub fn send(intid: u32, target: Target) {
+    // SAFETY: a barrier only.
+    unsafe { core::arch::asm!("dsb ishst", options(nostack)) };
+    match tree::machine().gic {
+        Gic::V2 { distributor, .. } => v2::send(distributor, intid, target),
+        Gic::V3 { .. } => v3::send(intid, target),
+    }
+}

@@ -1,0 +1,94 @@
+//! The PL011 on which the guest talks, at the speed that it has already (Arm DDI 0183).
+
+use core::fmt::{self, Write};
+
+use spin::Mutex;
+
+use crate::{cpu, mmio, tree};
+
+/// Data register.
+pub const DR: u64 = 0x000;
+/// Flag register.
+pub const FR: u64 = 0x018;
+/// Line control.
+pub const LCR_H: u64 = 0x02c;
+/// Control.
+pub const CR: u64 = 0x030;
+/// Interrupt mask set/clear.
+pub const IMSC: u64 = 0x038;
+/// Raw interrupt status.
+pub const RIS: u64 = 0x03c;
+/// Masked interrupt status.
+pub const MIS: u64 = 0x040;
+/// Interrupt clear.
+pub const ICR: u64 = 0x044;
+/// Receive FIFO empty, in FR.
+pub const RXFE: u32 = 1 << 4;
+/// Transmit FIFO full, in FR.
+pub const TXFF: u32 = 1 << 5;
+/// Receive interrupt, in the four interrupt registers.
+pub const RX: u32 = 1 << 4;
+/// Transmit interrupt.
+pub const TX: u32 = 1 << 5;
+/// Receive timeout interrupt.
+pub const RT: u32 = 1 << 6;
+
+/// Reads a register of the UART.
+pub fn read(register: u64) -> u32 {
+    // SAFETY: the tree names the UART, which is mapped as a device.
+    unsafe { mmio::read32(tree::machine().uart + register) }
+}
+
+/// Writes a register of the UART.
+pub fn write(register: u64, value: u32) {
+    // SAFETY: as in `read`.
+    unsafe { mmio::write32(tree::machine().uart + register, value) }
+}
+
+/// Eight bits, FIFOs on; transmitter and receiver on; no interrupt.
+pub(crate) fn init() {
+    write(IMSC, 0);
+    write(LCR_H, 0b11 << 5 | 1 << 4);
+    write(CR, 1 << 9 | 1 << 8 | 1);
+}
+
+/// Sends a byte as soon as there is room for it.
+pub fn put(byte: u8) {
+    while read(FR) & TXFF != 0 {}
+    write(DR, byte.into());
+}
+
+/// A byte that has arrived.
+pub fn get() -> Option<u8> {
+    (read(FR) & RXFE == 0).then(|| read(DR) as u8)
+}
+
+/// The UART as a sink for text, without a lock: for the way down.
+pub struct Console;
+
+impl Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                put(b'\r');
+            }
+            put(byte);
+        }
+        Ok(())
+    }
+}
+
+static CONSOLE: Mutex<Console> = Mutex::new(Console);
+
+/// Prints, one CPU at a time; with interrupts masked, since their handlers may print too.
+pub fn print(text: fmt::Arguments) {
+    cpu::without_interrupts(|| {
+        let _ = CONSOLE.lock().write_fmt(text);
+    });
+}
+
+/// Prints a line.
+#[macro_export]
+macro_rules! println {
+    ($($text:tt)*) => { $crate::pl011::print(format_args!("{}\n", format_args!($($text)*))) };
+}

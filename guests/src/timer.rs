@@ -1,0 +1,57 @@
+//! The generic timer's virtual and physical EL1 timers (Arm ARM D12).
+
+use crate::{read_register, write_register};
+
+/// Ticks in a second.
+pub fn frequency() -> u64 {
+    read_register!("cntfrq_el0")
+}
+
+/// The virtual count.
+pub fn now() -> u64 {
+    // SAFETY: a barrier only; without it the count could be read early.
+    unsafe { core::arch::asm!("isb", options(nostack)) };
+    read_register!("cntvct_el0")
+}
+
+/// How many ticks that many microseconds are.
+pub fn microseconds(count: u64) -> u64 {
+    count * frequency() / 1_000_000
+}
+
+/// Lets the virtual timer fire after `ticks`; also takes back an interrupt that it still asserts.
+pub fn arm_after(ticks: u64) {
+    write_register!("cntv_tval_el0", ticks);
+    write_register!("cntv_ctl_el0", 1);
+}
+
+/// Turns the virtual timer off.
+pub fn disarm() {
+    write_register!("cntv_ctl_el0", 0);
+}
+
+/// Lets the physical timer fire after `ticks`.
+pub fn arm_physical_after(ticks: u64) {
+    write_register!("cntp_tval_el0", ticks);
+    write_register!("cntp_ctl_el0", 1);
+}
+
+/// Turns the physical timer off.
+pub fn disarm_physical() {
+    write_register!("cntp_ctl_el0", 0);
+}
+
+/// Waits until `done`, for at most that many microseconds; says whether it came to be.
+pub fn within(limit: u64, mut done: impl FnMut() -> bool) -> bool {
+    let start = now();
+    let limit = microseconds(limit);
+    loop {
+        if done() {
+            return true;
+        }
+        if now() - start > limit {
+            return done();
+        }
+        core::hint::spin_loop();
+    }
+}

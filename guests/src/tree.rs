@@ -1,0 +1,221 @@
+//! What the guest finds in its device tree, read once at start.
+
+use fdt::Fdt;
+use fdt::node::FdtNode;
+use spin::Once;
+
+use crate::cpu::MAX_CPUS;
+
+/// Private peripheral interrupts start at this INTID; shared ones at 32.
+const FIRST_PPI: u32 = 16;
+const FIRST_SPI: u32 = 32;
+
+/// A region of memory.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Memory {
+    /// Its first address.
+    pub base: u64,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Which interrupt controller there is, and where its register frames are.
+#[derive(Clone, Copy, Debug)]
+pub enum Gic {
+    /// GICv2: distributor and CPU interface.
+    V2 {
+        /// GICD
+        distributor: u64,
+        /// GICC
+        cpu_interface: u64,
+    },
+    /// GICv3: distributor and redistributors.
+    V3 {
+        /// GICD
+        distributor: u64,
+        /// The first GICR frame
+        redistributors: u64,
+    },
+}
+
+/// How PSCI is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Conduit {
+    /// By HVC.
+    Hvc,
+    /// By SMC.
+    Smc,
+}
+
+/// The machine, or the partition, that the guest runs on.
+pub struct Machine {
+    /// The partition's name; none on a bare machine.
+    pub partition: Option<&'static str>,
+    /// The command line.
+    pub arguments: &'static str,
+    /// The interrupt controller.
+    pub gic: Gic,
+    /// INTID of the virtual timer.
+    pub virtual_timer: u32,
+    /// INTID of the EL1 physical timer.
+    pub physical_timer: u32,
+    /// The PL011 on which output goes.
+    pub uart: u64,
+    /// INTID of that PL011.
+    pub uart_interrupt: u32,
+    /// INTID of the performance monitor, if there is one.
+    pub pmu_interrupt: Option<u32>,
+    /// How PSCI is called.
+    pub psci: Conduit,
+    cpus: [u64; MAX_CPUS],
+    cpu_count: usize,
+    memory: [Memory; 4],
+    memory_count: usize,
+}
+
+static MACHINE: Once<Machine> = Once::new();
+
+/// The machine; it has been read before the guest's `main` begins.
+pub fn machine() -> &'static Machine {
+    MACHINE.get().expect("the tree is read at start")
+}
+
+/// The same for the way down, which may begin before the tree has been read.
+pub(crate) fn machine_if_read() -> Option<&'static Machine> {
+    MACHINE.get()
+}
+
+impl Machine {
+    /// The affinities of the CPUs, in the order of the tree.
+    pub fn cpus(&self) -> &[u64] {
+        &self.cpus[..self.cpu_count]
+    }
+
+    /// The regions of memory, in the order of the tree.
+    pub fn memory(&self) -> &[Memory] {
+        &self.memory[..self.memory_count]
+    }
+
+    /// The value of `key=value` on the command line; that of a bare `key` is empty.
+    pub fn argument(&self, key: &str) -> Option<&'static str> {
+        let mut words = self.arguments.split_ascii_whitespace();
+        words.find_map(|word| {
+            let (name, value) = word.split_once('=').unwrap_or((word, ""));
+            (name == key).then_some(value)
+        })
+    }
+
+    /// The number given as `key=value`, decimal or with `0x`; `None` if there is none.
+    pub fn number(&self, key: &str) -> Option<u64> {
+        let value = self.argument(key)?;
+        match value.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok(),
+            None => value.parse().ok(),
+        }
+    }
+}
+
+/// Reads the tree at `address`, which the boot protocol promises to be one.
+pub(crate) fn read(address: *const u8) -> &'static Machine {
+    // SAFETY: the boot protocol gives a valid tree in x0, in memory that is mapped and that nothing
+    // writes.
+    let tree = unsafe { Fdt::from_ptr(address) }.expect("x0 is not a device tree");
+    MACHINE.call_once(|| parse(&tree))
+}
+
+fn parse(tree: &Fdt<'static>) -> Machine {
+    let mut memory = [Memory::default(); 4];
+    let regions = tree
+        .all_nodes()
+        .filter(|node| text(*node, "device_type") == Some("memory"))
+        .filter_map(|node| node.reg())
+        .flatten();
+    let mut memory_count = 0;
+    for (slot, region) in memory.iter_mut().zip(regions) {
+        let size = region.size.unwrap_or(0) as u64;
+        *slot = Memory {
+            base: region.starting_address as u64,
+            size,
+        };
+        memory_count += 1;
+    }
+
+    let mut cpus = [0; MAX_CPUS];
+    let mut cpu_count = 0;
+    for (slot, cpu) in cpus.iter_mut().zip(tree.cpus()) {
+        *slot = cpu.ids().first() as u64;
+        cpu_count += 1;
+    }
+
+    let chosen = tree.find_node("/chosen");
+    let output = chosen
+        .and_then(|node| text(node, "stdout-path"))
+        .expect("no stdout-path");
+    let output = output.split(':').next().unwrap_or(output);
+    let uart = tree.find_node(output).expect("stdout-path leads nowhere");
+    let timer = tree
+        .find_compatible(&["arm,armv8-timer"])
+        .expect("no timer");
+    let psci = tree
+        .find_compatible(&["arm,psci-1.0", "arm,psci-0.2"])
+        .expect("no PSCI");
+    let pmu = tree.find_compatible(&["arm,armv8-pmuv3", "arm,cortex-a53-pmu"]);
+    let partition = tree.find_compatible(&["bulkhead,partition"]);
+    Machine {
+        partition: partition.and_then(|node| text(node, "partition-name")),
+        arguments: chosen.and_then(|node| text(node, "bootargs")).unwrap_or(""),
+        gic: gic(tree),
+        virtual_timer: interrupt(timer, 2).expect("no virtual timer interrupt"),
+        physical_timer: interrupt(timer, 1).expect("no physical timer interrupt"),
+        uart: register(uart, 0),
+        uart_interrupt: interrupt(uart, 0).expect("no UART interrupt"),
+        pmu_interrupt: pmu.and_then(|node| interrupt(node, 0)),
+        psci: if text(psci, "method") == Some("smc") {
+            Conduit::Smc
+        } else {
+            Conduit::Hvc
+        },
+        cpus,
+        cpu_count,
+        memory,
+        memory_count,
+    }
+}
+
+fn gic(tree: &Fdt<'static>) -> Gic {
+    if let Some(node) = tree.find_compatible(&["arm,gic-v3"]) {
+        return Gic::V3 {
+            distributor: register(node, 0),
+            redistributors: register(node, 1),
+        };
+    }
+    let node = tree
+        .find_compatible(&["arm,cortex-a15-gic", "arm,gic-400"])
+        .expect("no interrupt controller");
+    Gic::V2 {
+        distributor: register(node, 0),
+        cpu_interface: register(node, 1),
+    }
+}
+
+fn text(node: FdtNode<'_, 'static>, property: &str) -> Option<&'static str> {
+    node.property(property)?.as_str()
+}
+
+fn register(node: FdtNode<'_, 'static>, index: usize) -> u64 {
+    let region = node.reg().and_then(|mut regions| regions.nth(index));
+    region.expect("a device without registers").starting_address as u64
+}
+
+/// The INTID of a node's interrupt with this index (binding arm,gic: kind, number, flags).
+fn interrupt(node: FdtNode<'_, 'static>, index: usize) -> Option<u32> {
+    let value = node.property("interrupts")?.value;
+    let cells = value.chunks_exact(12).nth(index)?;
+    let cell = |n: usize| {
+        cells[4 * n..4 * n + 4]
+            .try_into()
+            .map(u32::from_be_bytes)
+            .ok()
+    };
+    Some(cell(1)? + if cell(0)? == 0 { FIRST_SPI } else { FIRST_PPI })
+}

@@ -1,0 +1,55 @@
+//! Cache maintenance by address (Arm ARM D7.5), for memory that someone reads past the caches.
+
+use aarch64_cpu::asm::barrier;
+use bulkhead::addr::{Pa, Region};
+use core::arch::asm;
+
+/// The smallest data cache line of this machine, in bytes (CTR_EL0.DminLine).
+fn line_size() -> u64 {
+    let ctr: u64;
+    // SAFETY: reading CTR_EL0 has no effect on anything.
+    unsafe { asm!("mrs {}, ctr_el0", out(reg) ctr, options(nomem, nostack)) };
+    4 << (ctr >> 16 & 0xf)
+}
+
+/// Runs one `dc` instruction on each line that `region` touches.
+macro_rules! each_line {
+    ($operation:literal, $region:expr) => {{
+        let line = line_size();
+        let mut address = $region.start().get() & !(line - 1);
+        while address < $region.end().get() {
+            // SAFETY: see the caller: the operation moves data between caches and memory, or
+            // drops lines that the caller vouches for; it touches no register.
+            unsafe { asm!(concat!("dc ", $operation, ", {}"), in(reg) address, options(nostack)) };
+            address += line;
+        }
+        barrier::dsb(barrier::SY);
+    }};
+}
+
+/// Writes the region's lines back to memory, for observers with their caches off.
+pub fn clean(region: Region<Pa>) {
+    each_line!("cvac", region);
+}
+
+/// Writes the region's lines back to memory and drops them.
+pub fn clean_and_invalidate(region: Region<Pa>) {
+    each_line!("civac", region);
+}
+
+/// Drops what the caches hold of a region that was written with the MMU off: memory is right.
+///
+/// # Safety
+///
+/// No line of the region may hold the only copy of something.
+pub unsafe fn invalidate(region: Region<Pa>) {
+    each_line!("ivac", region);
+}
+
+/// Makes code that was written and cleaned visible to every CPU's instruction fetches.
+pub fn invalidate_instructions() {
+    // SAFETY: dropping clean instruction cache lines changes no program's meaning.
+    unsafe { asm!("ic ialluis", options(nostack)) };
+    barrier::dsb(barrier::ISH);
+    barrier::isb(barrier::SY);
+}

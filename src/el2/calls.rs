@@ -1,0 +1,42 @@
+//! Calls that a guest makes by HVC or SMC: PSCI and the SMC calling convention.
+
+use bulkhead::psci::{Code, Outcome};
+use bulkhead::smccc::{self, Call};
+
+use super::firmware;
+use super::partition::End;
+use super::vcpu::Vcpu;
+use super::vectors::Frame;
+
+/// Answers a call. The frame already points behind the instruction.
+pub fn call(vcpu: &Vcpu, frame: &mut Frame, immediate: u16) {
+    let [x0, x1, x2, x3] = [frame.x[0], frame.x[1], frame.x[2], frame.x[3]];
+    frame.x[0] = match smccc::decode(x0, x1, immediate, &vcpu.workarounds) {
+        Call::Return(value) => value as u64,
+        Call::Psci { id } => psci(vcpu, id, [x1, x2, x3]),
+        Call::Firmware(workaround) => firmware::work_around(workaround, x1) as u64,
+    };
+}
+
+/// PSCI: what goes into x0, for a vCPU that goes on.
+fn psci(vcpu: &Vcpu, id: u32, arguments: [u64; 3]) -> u64 {
+    let value = match vcpu.psci(id, arguments) {
+        Outcome::Return(value) => value,
+        Outcome::StartCpu {
+            vcpu: target,
+            entry,
+            context,
+        } => {
+            vcpu.partition.start(target, entry, context);
+            Code::Success as i64
+        }
+        Outcome::CpuOff => vcpu.power_off(),
+        Outcome::Standby => {
+            aarch64_cpu::asm::wfi();
+            Code::Success as i64
+        }
+        Outcome::SystemOff => vcpu.end(End::Off),
+        Outcome::SystemReset => vcpu.end(End::Reset),
+    };
+    value as u64
+}

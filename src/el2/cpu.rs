@@ -1,0 +1,94 @@
+//! What Bulkhead keeps for each physical CPU.
+
+use aarch64_cpu::registers::{MPIDR_EL1, Readable, TPIDR_EL2, Writeable};
+use bulkhead::machine::Mpidr;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use spin::Once;
+
+use super::image::{self, MAX_CPUS};
+use super::vcpu::Vcpu;
+
+/// A physical CPU's own data, found through TPIDR_EL2.
+#[repr(C)]
+pub struct Cpu {
+    /// Top of its stack: the first word, which the vectors read when the stack itself broke.
+    stack_top: AtomicU64,
+    /// Its index in the machine's list of CPUs.
+    index: AtomicUsize,
+    /// Whether it is at EL2 with its MMU on.
+    up: AtomicBool,
+    /// The vCPU that lives on it, if a partition owns it.
+    vcpu: Once<Vcpu>,
+}
+
+static CPUS: [Cpu; MAX_CPUS] = [const {
+    Cpu {
+        stack_top: AtomicU64::new(0),
+        index: AtomicUsize::new(0),
+        up: AtomicBool::new(false),
+        vcpu: Once::new(),
+    }
+}; MAX_CPUS];
+
+impl Cpu {
+    /// Its index in the machine's list of CPUs.
+    pub fn index(&self) -> usize {
+        self.index.load(Ordering::Relaxed)
+    }
+
+    /// Where its stack starts.
+    pub fn stack_top(&self) -> u64 {
+        self.stack_top.load(Ordering::Relaxed)
+    }
+
+    /// The vCPU that lives on it.
+    pub fn vcpu(&self) -> Option<&Vcpu> {
+        self.vcpu.get()
+    }
+
+    /// Gives the CPU to a vCPU, for good.
+    pub fn assign(&self, vcpu: Vcpu) {
+        self.vcpu.call_once(|| vcpu);
+    }
+
+    /// Whether it has arrived at EL2.
+    pub fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+}
+
+/// The CPU with this index.
+///
+/// # Panics
+///
+/// When there is no such CPU.
+pub fn get(index: usize) -> &'static Cpu {
+    &CPUS[index]
+}
+
+/// Gives the CPU with this index the stack with that number.
+pub fn set_stack(index: usize, stack: usize) {
+    CPUS[index]
+        .stack_top
+        .store(image::stack_top(stack), Ordering::Release);
+}
+
+/// Makes `current` work on this CPU, which has its stack.
+pub fn enter(index: usize) {
+    let cpu = &CPUS[index];
+    cpu.index.store(index, Ordering::Relaxed);
+    TPIDR_EL2.set(core::ptr::from_ref(cpu) as u64);
+    cpu.up.store(true, Ordering::Release);
+}
+
+/// The CPU that this runs on.
+pub fn current() -> &'static Cpu {
+    // SAFETY: `enter` set TPIDR_EL2 to an element of the static `CPUS` before anything on this
+    // CPU could ask, guests cannot write it, and nobody changes it afterwards.
+    unsafe { &*(TPIDR_EL2.get() as *const Cpu) }
+}
+
+/// The affinity of the CPU that this runs on.
+pub fn current_mpidr() -> Mpidr {
+    Mpidr::new(MPIDR_EL1.get())
+}

@@ -1,0 +1,91 @@
+//! The way from a loader's jump to `main`, on the boot CPU and on the others.
+
+use aarch64_cpu::asm::barrier;
+use bulkhead::addr::{Pa, Region};
+use core::arch::global_asm;
+use core::cell::UnsafeCell;
+use core::mem::size_of;
+
+use super::image::{self, MAX_CPUS};
+use super::mmu::{self, Level};
+use super::{cache, vectors};
+
+global_asm!(include_str!("entry.s"), primary = sym primary, secondary = sym secondary);
+
+unsafe extern "C" {
+    fn secondary_entry();
+}
+
+/// What a CPU that starts with its MMU off reads before it can do anything else; `entry.s` knows
+/// the layout.
+#[repr(C, align(64))]
+#[derive(Clone, Copy)]
+struct Handover {
+    mair: u64,
+    tcr: u64,
+    ttbr: u64,
+    sctlr: u64,
+    stack_top: u64,
+    index: u64,
+}
+
+/// One slot for each CPU, so that a slow one never reads another's.
+struct Handovers(UnsafeCell<[Handover; MAX_CPUS]>);
+
+// SAFETY: only the boot CPU writes, each slot once and before the CPU that reads it is started.
+unsafe impl Sync for Handovers {}
+
+static HANDOVERS: Handovers = Handovers(UnsafeCell::new(
+    [Handover {
+        mair: 0,
+        tcr: 0,
+        ttbr: 0,
+        sctlr: 0,
+        stack_top: 0,
+        index: 0,
+    }; MAX_CPUS],
+));
+
+/// First Rust code, with the MMU off: no locks and no atomics until it is on.
+extern "C" fn primary(tree: u64, level: u64) -> ! {
+    let level = Level::from_current_el(level);
+    // SAFETY: with the MMU off nothing but this CPU's own uncached stores, which reached memory,
+    // has written these since the loader cleaned the image (the arm64 boot protocol asks it to).
+    unsafe {
+        cache::invalidate(image::written_at_entry());
+        cache::invalidate(image::stack(0));
+    }
+    mmu::init(level, Pa::new(tree));
+    crate::main(level, Pa::new(tree))
+}
+
+/// First Rust code of every other CPU, with the MMU on.
+extern "C" fn secondary(index: u64) -> ! {
+    vectors::install();
+    crate::secondary_main(index as usize)
+}
+
+/// Prepares what the CPU with this index finds when it starts; the result is where it starts and
+/// the argument it is to be given.
+pub fn prepare_secondary(index: usize, stack: usize) -> (u64, u64) {
+    let setting = mmu::setting();
+    let handover = Handover {
+        mair: setting.mair,
+        tcr: setting.tcr,
+        ttbr: setting.ttbr,
+        sctlr: setting.sctlr,
+        stack_top: image::stack_top(stack),
+        index: index as u64,
+    };
+    // SAFETY: `index` is below MAX_CPUS (indexing checks), only the boot CPU is here, and the CPU
+    // that reads this slot has not been started yet.
+    let slot = unsafe {
+        let slot = &raw mut (*HANDOVERS.0.get())[index];
+        slot.write(handover);
+        slot as u64
+    };
+    let region = Region::new(Pa::new(slot), size_of::<Handover>() as u64);
+    cache::clean(region.expect("a static does not wrap"));
+    barrier::dsb(barrier::SY);
+    (secondary_entry as *const () as u64, slot)
+}

@@ -1,0 +1,105 @@
+// Where loaders and firmware come in. Runs with the MMU off, so every store here is to memory
+// itself, past the caches: no exclusives, no unaligned accesses, and what was stored is invalidated
+// in the caches before they are turned on (Arm ARM D7.6.3, "Cacheability with the MMU off").
+
+        .equ    PAGE_SIZE, 4096
+        .equ    R_AARCH64_RELATIVE, 1027
+        .equ    CURRENT_EL2, 2 << 2
+        .equ    HCR_EL2_RW, 1 << 31
+        .equ    SCTLR_EL2_RES1, 0x30c50830
+
+// The header by which boot loaders know an arm64 kernel Image.
+        .section .text.header, "ax"
+        .global image_header
+image_header:
+        b       primary_entry
+        .long   0
+        .quad   0                       // text_offset: at the start of a 2 MiB block
+        .quad   __image_size            // memory it takes, from the header on
+        .quad   0xa                     // little-endian, 4 KiB pages, anywhere in memory
+        .quad   0, 0, 0
+        .ascii  "ARM\x64"
+        .long   0
+
+// EL2 as the code below expects it, whatever ran before: no VHE, MMU and caches off.
+        .macro  known_el2_state
+        ldr     x1, =HCR_EL2_RW
+        msr     hcr_el2, x1
+        isb
+        ldr     x1, =SCTLR_EL2_RES1
+        msr     sctlr_el2, x1
+        isb
+        .endm
+
+// In: x0 = device tree.
+        .text
+primary_entry:
+        msr     daifset, #0xf
+        msr     spsel, #1
+        mov     x19, x0
+        mrs     x20, currentel
+        cmp     x20, #CURRENT_EL2
+        b.ne    1f
+        known_el2_state
+1:
+        adrp    x0, __bss_start
+        add     x0, x0, :lo12:__bss_start
+        adrp    x1, __bss_end
+        add     x1, x1, :lo12:__bss_end
+2:      cmp     x0, x1
+        b.hs    3f
+        stp     xzr, xzr, [x0], #16
+        b       2b
+3:
+        adrp    x0, __image_start
+        adrp    x1, __rela_start
+        add     x1, x1, :lo12:__rela_start
+        adrp    x2, __rela_end
+        add     x2, x2, :lo12:__rela_end
+4:      cmp     x1, x2
+        b.hs    5f
+        ldp     x3, x4, [x1], #16
+        ldr     x5, [x1], #8
+        cmp     x4, #R_AARCH64_RELATIVE
+        b.ne    4b
+        add     x5, x5, x0
+        str     x5, [x0, x3]
+        b       4b
+5:
+        adrp    x1, __stacks_start
+        ldr     w2, =__stack_size
+        add     x1, x1, #PAGE_SIZE           // the guard page
+        add     x1, x1, x2
+        sub     x1, x1, #PAGE_SIZE      // the emergency stack
+        mov     sp, x1
+        mov     x29, xzr
+        mov     x30, xzr
+        mov     x0, x19
+        lsr     x1, x20, #2
+        b       {primary}
+
+// In: x0 = the `Handover` that the boot CPU left, cleaned to memory.
+        .global secondary_entry
+secondary_entry:
+        msr     daifset, #0xf
+        msr     spsel, #1
+        known_el2_state
+        ldp     x1, x2, [x0]            // mair, tcr
+        ldp     x3, x4, [x0, #16]       // ttbr0, sctlr
+        ldp     x5, x6, [x0, #32]       // stack top, index
+        mov     sp, x5
+        msr     mair_el2, x1
+        msr     tcr_el2, x2
+        msr     ttbr0_el2, x3
+        isb
+        tlbi    alle2
+        dsb     nsh
+        ic      iallu
+        dsb     nsh
+        isb
+        msr     sctlr_el2, x4
+        isb
+        mov     x29, xzr
+        mov     x30, xzr
+        mov     x0, x6
+        b       {secondary}

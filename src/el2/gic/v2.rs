@@ -1,0 +1,221 @@
+//! GICv2 with the virtualization extensions (IHI 0048B), driven from EL2.
+
+use bulkhead::addr::{Pa, Region};
+use bulkhead::intid::Intid;
+use bulkhead::vgic::StateRegister;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use crate::el2::image::MAX_CPUS;
+use crate::el2::mmio::Registers;
+
+const GICD_CTLR: u64 = 0x000;
+const GICD_TYPER: u64 = 0x004;
+const GICD_IGROUPR: u64 = 0x080;
+const GICD_ISENABLER: u64 = 0x100;
+const GICD_ICENABLER: u64 = 0x180;
+const GICD_ISPENDR: u64 = 0x200;
+const GICD_ICPENDR: u64 = 0x280;
+const GICD_ICACTIVER: u64 = 0x380;
+const GICD_IPRIORITYR: u64 = 0x400;
+const GICD_ITARGETSR: u64 = 0x800;
+const GICD_ICFGR: u64 = 0xc00;
+const GICD_SGIR: u64 = 0xf00;
+const GICD_CPENDSGIR: u64 = 0xf10;
+
+const GICC_CTLR: u64 = 0x000;
+const GICC_PMR: u64 = 0x004;
+const GICC_BPR: u64 = 0x008;
+const GICC_IAR: u64 = 0x00c;
+const GICC_EOIR: u64 = 0x010;
+const GICC_DIR: u64 = 0x1000;
+
+/// EnableGrp1 as the Non-secure side sees it; EnableGrp0 where there is one security state.
+const CTLR_ENABLE: u32 = 1;
+/// EOI drops the priority only; deactivation is the guest's, or a write to GICC_DIR.
+const GICC_CTLR_EOIMODE: u32 = 1 << 9;
+
+const GICH_HCR: u64 = 0x000;
+const GICH_VTR: u64 = 0x004;
+const GICH_VMCR: u64 = 0x008;
+const GICH_MISR: u64 = 0x010;
+const GICH_ELRSR0: u64 = 0x030;
+const GICH_APR: u64 = 0x0f0;
+const GICH_LR0: u64 = 0x100;
+
+/// The priority of every interrupt that Bulkhead takes; guests' own priorities are virtual.
+const PRIORITY: u32 = 0xa0a0_a0a0;
+
+/// The controller's frames.
+pub struct Gic {
+    distributor: Registers,
+    cpu_interface: Registers,
+    hypervisor: Registers,
+    /// The distributor's bit for each CPU, which each CPU reads for itself.
+    targets: [AtomicU8; MAX_CPUS],
+    /// GICH_VTR.ListRegs + 1.
+    list_registers: usize,
+    /// The highest implemented INTID is 32 * this - 1.
+    words: u64,
+}
+
+impl Gic {
+    /// Maps the frames.
+    pub fn new(distributor: Region<Pa>, cpu_interface: Region<Pa>, hypervisor: Region<Pa>) -> Self {
+        let distributor = Registers::map(distributor);
+        let hypervisor = Registers::map(hypervisor);
+        Self {
+            words: u64::from(distributor.read(GICD_TYPER) & 0x1f) + 1,
+            list_registers: (hypervisor.read(GICH_VTR) & 0x3f) as usize + 1,
+            distributor,
+            cpu_interface: Registers::map(cpu_interface),
+            hypervisor,
+            targets: [const { AtomicU8::new(0) }; MAX_CPUS],
+        }
+    }
+
+    /// Everything shared: off, then known, then on. All CPUs must be at EL2 by now, since firmware
+    /// that still brings one up may rewrite the groups.
+    pub fn init_distributor(&self) {
+        self.distributor.write(GICD_CTLR, 0);
+        for word in 1..self.words {
+            self.reset_word(word);
+            for register in word * 8..(word + 1) * 8 {
+                self.distributor.write(GICD_ITARGETSR + register * 4, 0);
+            }
+            self.distributor.write(GICD_ICFGR + word * 8, 0);
+            self.distributor.write(GICD_ICFGR + word * 8 + 4, 0);
+        }
+        self.distributor.write(GICD_CTLR, CTLR_ENABLE);
+    }
+
+    /// What each CPU has for itself: its private interrupts, its interface, its list registers.
+    pub fn init_cpu(&self, cpu: usize) {
+        let target = self.distributor.read(GICD_ITARGETSR) as u8;
+        self.targets[cpu].store(target, Ordering::Release);
+        self.reset_word(0);
+        for register in 0..4 {
+            self.distributor
+                .write(GICD_CPENDSGIR + register * 4, u32::MAX);
+        }
+        self.distributor.write(GICD_ISENABLER, 0xffff);
+        self.hypervisor.write(GICH_HCR, 0);
+        self.hypervisor.write(GICH_APR, 0);
+        self.hypervisor.write(GICH_VMCR, 0);
+        for index in 0..self.list_registers {
+            self.write_list_register(index, 0);
+        }
+        self.cpu_interface.write(GICC_PMR, 0xff);
+        self.cpu_interface.write(GICC_BPR, 0);
+        self.cpu_interface
+            .write(GICC_CTLR, CTLR_ENABLE | GICC_CTLR_EOIMODE);
+    }
+
+    /// Disables, clears and makes Group 0 all of a word's 32 interrupts. Where the machine has two
+    /// security states the group is the Secure side's, and this write is ignored.
+    fn reset_word(&self, word: u64) {
+        self.distributor.write(GICD_ICENABLER + word * 4, u32::MAX);
+        self.distributor.write(GICD_ICPENDR + word * 4, u32::MAX);
+        self.distributor.write(GICD_ICACTIVER + word * 4, u32::MAX);
+        for register in word * 8..(word + 1) * 8 {
+            self.distributor
+                .write(GICD_IPRIORITYR + register * 4, PRIORITY);
+        }
+        self.distributor.write(GICD_IGROUPR + word * 4, 0);
+    }
+
+    /// The number of INTIDs, a multiple of 32.
+    pub fn intids(&self) -> u32 {
+        self.words as u32 * 32
+    }
+
+    /// The number of list registers.
+    pub fn list_registers(&self) -> usize {
+        self.list_registers
+    }
+
+    /// GICC_IAR: takes the interrupt of the highest priority.
+    pub fn acknowledge(&self) -> u32 {
+        self.cpu_interface.read(GICC_IAR)
+    }
+
+    /// GICC_EOIR: lets others in; the interrupt stays active.
+    pub fn priority_drop(&self, acknowledged: u32) {
+        self.cpu_interface.write(GICC_EOIR, acknowledged);
+    }
+
+    /// GICC_DIR: ends an interrupt that is Bulkhead's own.
+    pub fn deactivate(&self, acknowledged: u32) {
+        self.cpu_interface.write(GICC_DIR, acknowledged);
+    }
+
+    /// Sends SGI `intid` to a CPU.
+    pub fn send_sgi(&self, intid: Intid, cpu: usize) {
+        let target = u32::from(self.targets[cpu].load(Ordering::Acquire));
+        self.distributor
+            .write(GICD_SGIR, target << 16 | intid.get());
+    }
+
+    /// Writes to a register with a bit for each interrupt; word 0 is this CPU's.
+    pub fn write_state(&self, register: StateRegister, word: usize, bits: u32) {
+        self.distributor
+            .write(register as u64 + word as u64 * 4, bits);
+    }
+
+    /// GICD_ISPENDR; word 0 is this CPU's.
+    pub fn read_pending(&self, word: usize) -> u32 {
+        self.distributor.read(GICD_ISPENDR + word as u64 * 4)
+    }
+
+    /// GICD_ICFGR of 16 interrupts.
+    pub fn configuration(&self, register: usize) -> u32 {
+        self.distributor.read(GICD_ICFGR + register as u64 * 4)
+    }
+
+    /// GICD_ICFGR of 16 interrupts.
+    pub fn set_configuration(&self, register: usize, value: u32) {
+        self.distributor
+            .write(GICD_ICFGR + register as u64 * 4, value);
+    }
+
+    /// Sends a shared interrupt to one CPU.
+    pub fn route(&self, intid: Intid, cpu: usize) {
+        let target = self.targets[cpu].load(Ordering::Acquire);
+        self.distributor
+            .write_byte(GICD_ITARGETSR + u64::from(intid.get()), target);
+    }
+
+    /// GICH_LRn.
+    pub fn read_list_register(&self, index: usize) -> u32 {
+        self.hypervisor.read(GICH_LR0 + index as u64 * 4)
+    }
+
+    /// GICH_LRn.
+    pub fn write_list_register(&self, index: usize, value: u32) {
+        self.hypervisor.write(GICH_LR0 + index as u64 * 4, value);
+    }
+
+    /// GICH_ELRSR: a bit for each list register that is free.
+    pub fn empty_list_registers(&self) -> u32 {
+        self.hypervisor.read(GICH_ELRSR0)
+    }
+
+    /// GICH_HCR.
+    pub fn hypervisor_control(&self) -> u32 {
+        self.hypervisor.read(GICH_HCR)
+    }
+
+    /// GICH_HCR.
+    pub fn set_hypervisor_control(&self, value: u32) {
+        self.hypervisor.write(GICH_HCR, value);
+    }
+
+    /// GICH_MISR: why the maintenance interrupt is raised.
+    pub fn maintenance_status(&self) -> u32 {
+        self.hypervisor.read(GICH_MISR)
+    }
+
+    /// GICH_VMCR: what the guest wrote to its CPU interface.
+    pub fn virtual_machine_control(&self) -> u32 {
+        self.hypervisor.read(GICH_VMCR)
+    }
+}

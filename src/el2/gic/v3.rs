@@ -1,0 +1,333 @@
+//! GICv3 (IHI 0069) with its CPU interface in system registers, driven from EL2.
+
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::*;
+use alloc::vec::Vec;
+use bulkhead::addr::{Pa, Region};
+use bulkhead::intid::Intid;
+use bulkhead::machine::Mpidr;
+use bulkhead::vgic::StateRegister;
+use core::sync::atomic::{AtomicU64, Ordering};
+use spin::Once;
+
+use crate::el2::image::MAX_CPUS;
+use crate::el2::mmio::Registers;
+use crate::el2::registers::{read_register, write_register};
+
+const GICD_CTLR: u64 = 0x0000;
+const GICD_TYPER: u64 = 0x0004;
+const GICD_IROUTER: u64 = 0x6000;
+
+/// Offsets that the distributor and a redistributor's second frame have in common.
+const IGROUPR: u64 = 0x080;
+const ISENABLER: u64 = 0x100;
+const ICENABLER: u64 = 0x180;
+const ISPENDR: u64 = 0x200;
+const ICPENDR: u64 = 0x280;
+const ICACTIVER: u64 = 0x380;
+const IPRIORITYR: u64 = 0x400;
+const ICFGR: u64 = 0xc00;
+const IGRPMODR: u64 = 0xd00;
+
+/// EnableGrp1 for the Non-secure side, EnableGrp1NS where there is one security state; both
+/// at once are right in either view (GICD_CTLR).
+const GICD_CTLR_ENABLE_GROUP1: u32 = 1 << 1 | 1;
+const GICD_CTLR_ARE: u32 = 1 << 4;
+const GICD_CTLR_RWP: u32 = 1 << 31;
+
+const GICR_CTLR: u64 = 0x0000;
+const GICR_TYPER: u64 = 0x0008;
+const GICR_WAKER: u64 = 0x0014;
+const GICR_CTLR_RWP: u32 = 1 << 3;
+const GICR_WAKER_PROCESSOR_SLEEP: u32 = 1 << 1;
+const GICR_WAKER_CHILDREN_ASLEEP: u32 = 1 << 2;
+const GICR_TYPER_VLPIS: u64 = 1 << 1;
+const GICR_TYPER_LAST: u64 = 1 << 4;
+/// Where the frame with the SGIs and PPIs follows the one with the control registers.
+const SGI_FRAME: u64 = 0x1_0000;
+
+/// The priority of every interrupt that Bulkhead takes; guests' own priorities are virtual.
+const PRIORITY: u32 = 0xa0a0_a0a0;
+
+const ICC_SRE_SRE_DFB_DIB_ENABLE: u64 = 0xf;
+const ICC_CTLR_EOIMODE: u64 = 1 << 1;
+
+/// The controller's frames.
+pub struct Gic {
+    distributor: Registers,
+    /// Runs of redistributors, as the tree lists them.
+    runs: Vec<Registers>,
+    /// Each CPU's own redistributor, found by the CPU itself.
+    redistributors: [Once<Registers>; MAX_CPUS],
+    /// The affinity of each CPU.
+    affinities: [AtomicU64; MAX_CPUS],
+    /// The highest implemented INTID is 32 * this - 1.
+    words: u64,
+    /// ICH_VTR_EL2.ListRegs + 1.
+    list_registers: usize,
+}
+
+impl Gic {
+    /// Maps the frames.
+    pub fn new(distributor: Region<Pa>, redistributors: &[Region<Pa>]) -> Self {
+        let distributor = Registers::map(distributor);
+        Self {
+            words: u64::from(distributor.read(GICD_TYPER) & 0x1f) + 1,
+            distributor,
+            runs: redistributors
+                .iter()
+                .map(|run| Registers::map(*run))
+                .collect(),
+            redistributors: [const { Once::new() }; MAX_CPUS],
+            affinities: [const { AtomicU64::new(0) }; MAX_CPUS],
+            list_registers: (ICH_VTR_EL2.get() & 0x1f) as usize + 1,
+        }
+    }
+
+    /// Everything shared: off, then known, then on. All CPUs must be at EL2 by now, since firmware
+    /// that still brings one up may rewrite the groups.
+    pub fn init_distributor(&self) {
+        self.distributor.write(GICD_CTLR, 0);
+        self.wait_for_distributor();
+        // Affinity routing first: it decides what the other registers mean.
+        self.distributor.write(GICD_CTLR, GICD_CTLR_ARE);
+        self.wait_for_distributor();
+        for word in 1..self.words.min(31) {
+            reset_word(&self.distributor, 0, word);
+            self.distributor.write(ICFGR + word * 8, 0);
+            self.distributor.write(ICFGR + word * 8 + 4, 0);
+        }
+        self.wait_for_distributor();
+        self.distributor
+            .write(GICD_CTLR, GICD_CTLR_ARE | GICD_CTLR_ENABLE_GROUP1);
+        self.wait_for_distributor();
+    }
+
+    /// What each CPU has for itself: its redistributor, its interface, its list registers.
+    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr) {
+        self.affinities[cpu].store(mpidr.get(), Ordering::Release);
+        let redistributor = self.redistributors[cpu].call_once(|| {
+            self.find_redistributor(mpidr)
+                .expect("every CPU has a redistributor in the tree")
+        });
+        wake(redistributor);
+        reset_word(redistributor, SGI_FRAME, 0);
+        redistributor.write(SGI_FRAME + ISENABLER, 0xffff);
+        wait_for_redistributor(redistributor);
+        init_virtual_interface(self.list_registers);
+        init_cpu_interface();
+    }
+
+    /// The redistributor whose GICR_TYPER has this affinity.
+    fn find_redistributor(&self, mpidr: Mpidr) -> Option<Registers> {
+        let value = mpidr.get();
+        let affinity = value >> 8 & 0xff00_0000 | value & 0x00ff_ffff;
+        for run in &self.runs {
+            let mut offset = 0;
+            while offset + 2 * SGI_FRAME <= run.size() {
+                let typer = run.read_long(offset + GICR_TYPER);
+                if typer >> 32 == affinity {
+                    return Some(run.part(offset, 2 * SGI_FRAME));
+                }
+                if typer & GICR_TYPER_LAST != 0 {
+                    break;
+                }
+                // GICv4 has two more frames, for virtual LPIs.
+                offset += if typer & GICR_TYPER_VLPIS != 0 { 4 } else { 2 } * SGI_FRAME;
+            }
+        }
+        None
+    }
+
+    fn wait_for_distributor(&self) {
+        while self.distributor.read(GICD_CTLR) & GICD_CTLR_RWP != 0 {}
+    }
+
+    /// The number of INTIDs below the special ones, a multiple of 32.
+    pub fn intids(&self) -> u32 {
+        self.words as u32 * 32
+    }
+
+    /// The number of list registers.
+    pub fn list_registers(&self) -> usize {
+        self.list_registers
+    }
+
+    /// ICC_IAR1_EL1: takes the interrupt of the highest priority.
+    pub fn acknowledge(&self) -> u32 {
+        let intid = read_register!("S3_0_C12_C12_0") as u32;
+        // What the interrupt announces is looked at only after it was taken (IHI 0069, 4.1.1).
+        barrier::dsb(barrier::SY);
+        intid
+    }
+
+    /// ICC_EOIR1_EL1: lets others in; the interrupt stays active.
+    pub fn priority_drop(&self, acknowledged: u32) {
+        write_register!("S3_0_C12_C12_1", u64::from(acknowledged));
+        barrier::isb(barrier::SY);
+    }
+
+    /// ICC_DIR_EL1: ends an interrupt that is Bulkhead's own.
+    pub fn deactivate(&self, acknowledged: u32) {
+        write_register!("S3_0_C12_C11_1", u64::from(acknowledged));
+        barrier::isb(barrier::SY);
+    }
+
+    /// Sends SGI `intid` to a CPU (ICC_SGI1R_EL1).
+    pub fn send_sgi(&self, intid: Intid, cpu: usize) {
+        let mpidr = Mpidr::new(self.affinities[cpu].load(Ordering::Acquire));
+        let affinity = |level| u64::from(mpidr.affinity(level));
+        let value = affinity(3) << 48
+            | affinity(2) << 32
+            | affinity(1) << 16
+            | (affinity(0) >> 4) << 44
+            | 1 << (affinity(0) & 0xf)
+            | u64::from(intid.get()) << 24;
+        // What the other CPU is to find must be there before it looks.
+        barrier::dsb(barrier::ISHST);
+        write_register!("S3_0_C12_C11_5", value);
+        barrier::isb(barrier::SY);
+    }
+
+    /// Where the registers of 32 interrupts are: the distributor, or a CPU's redistributor.
+    fn registers(&self, word: usize, cpu: usize) -> (&Registers, u64) {
+        if word == 0 {
+            let redistributor = self.redistributors[cpu].get();
+            (redistributor.expect("the CPU was initialised"), SGI_FRAME)
+        } else {
+            (&self.distributor, 0)
+        }
+    }
+
+    /// Writes to a register with a bit for each interrupt; word 0 is that CPU's.
+    pub fn write_state(&self, cpu: usize, register: StateRegister, word: usize, bits: u32) {
+        let (registers, frame) = self.registers(word, cpu);
+        registers.write(frame + register as u64 + word as u64 * 4, bits);
+        if register == StateRegister::ClearEnable {
+            // Disabled means that it cannot come any more (IHI 0069, 12.9.4).
+            if word == 0 {
+                wait_for_redistributor(registers);
+            } else {
+                self.wait_for_distributor();
+            }
+        }
+    }
+
+    /// ISPENDR; word 0 is that CPU's.
+    pub fn read_pending(&self, cpu: usize, word: usize) -> u32 {
+        let (registers, frame) = self.registers(word, cpu);
+        registers.read(frame + ISPENDR + word as u64 * 4)
+    }
+
+    /// ICFGR of 16 interrupts; the first two are that CPU's.
+    pub fn configuration(&self, cpu: usize, register: usize) -> u32 {
+        let (registers, frame) = self.registers(register / 2, cpu);
+        registers.read(frame + ICFGR + register as u64 * 4)
+    }
+
+    /// ICFGR of 16 interrupts; the first two are that CPU's.
+    pub fn set_configuration(&self, cpu: usize, register: usize, value: u32) {
+        let (registers, frame) = self.registers(register / 2, cpu);
+        registers.write(frame + ICFGR + register as u64 * 4, value);
+    }
+
+    /// Sends a shared interrupt to one CPU (GICD_IROUTER).
+    pub fn route(&self, intid: Intid, cpu: usize) {
+        let affinity = self.affinities[cpu].load(Ordering::Acquire);
+        self.distributor
+            .write_long(GICD_IROUTER + u64::from(intid.get()) * 8, affinity);
+    }
+}
+
+/// Disables, clears and makes Group 1 all of a word's 32 interrupts.
+fn reset_word(registers: &Registers, frame: u64, word: u64) {
+    registers.write(frame + ICENABLER + word * 4, u32::MAX);
+    registers.write(frame + ICPENDR + word * 4, u32::MAX);
+    registers.write(frame + ICACTIVER + word * 4, u32::MAX);
+    for register in word * 8..(word + 1) * 8 {
+        registers.write(frame + IPRIORITYR + register * 4, PRIORITY);
+    }
+    registers.write(frame + IGROUPR + word * 4, u32::MAX);
+    registers.write(frame + IGRPMODR + word * 4, 0);
+}
+
+/// Tells the redistributor that its CPU is awake (IHI 0069, 11.1).
+fn wake(redistributor: &Registers) {
+    let waker = redistributor.read(GICR_WAKER);
+    redistributor.write(GICR_WAKER, waker & !GICR_WAKER_PROCESSOR_SLEEP);
+    while redistributor.read(GICR_WAKER) & GICR_WAKER_CHILDREN_ASLEEP != 0 {}
+}
+
+fn wait_for_redistributor(redistributor: &Registers) {
+    while redistributor.read(GICR_CTLR) & GICR_CTLR_RWP != 0 {}
+}
+
+/// The physical interface: on, with the split between priority drop and deactivation.
+fn init_cpu_interface() {
+    write_register!("S3_4_C12_C9_5", ICC_SRE_SRE_DFB_DIB_ENABLE);
+    barrier::isb(barrier::SY);
+    write_register!("S3_0_C4_C6_0", 0xff); // ICC_PMR_EL1
+    write_register!("S3_0_C12_C12_3", 0); // ICC_BPR1_EL1
+    write_register!("S3_0_C12_C12_4", ICC_CTLR_EOIMODE); // ICC_CTLR_EL1
+    write_register!("S3_0_C12_C12_7", 1); // ICC_IGRPEN1_EL1
+    barrier::isb(barrier::SY);
+}
+
+/// The virtual interface: nothing pending, nothing active, as after a reset.
+fn init_virtual_interface(list_registers: usize) {
+    write_register!("S3_4_C12_C9_5", ICC_SRE_SRE_DFB_DIB_ENABLE);
+    barrier::isb(barrier::SY);
+    ICH_HCR_EL2.set(0);
+    ICH_VMCR_EL2.set(0);
+    for index in 0..list_registers {
+        write_list_register(index, 0);
+    }
+    // How many there are follows from the preemption bits (ICH_VTR_EL2.PREbits).
+    let preemption_bits = (ICH_VTR_EL2.get() >> 26 & 7) + 1;
+    ICH_AP0R0_EL2.set(0);
+    ICH_AP1R0_EL2.set(0);
+    if preemption_bits >= 6 {
+        ICH_AP0R1_EL2.set(0);
+        ICH_AP1R1_EL2.set(0);
+    }
+    if preemption_bits >= 7 {
+        ICH_AP0R2_EL2.set(0);
+        ICH_AP0R3_EL2.set(0);
+        ICH_AP1R2_EL2.set(0);
+        ICH_AP1R3_EL2.set(0);
+    }
+    barrier::isb(barrier::SY);
+}
+
+/// Accesses the list register with a number that is known only now.
+macro_rules! list_registers {
+    ($($number:literal $register:ident)*) => {
+        /// ICH_LRn_EL2; zero past the last.
+        pub fn read_list_register(index: usize) -> u64 {
+            match index {
+                $($number => $register.get(),)*
+                _ => 0,
+            }
+        }
+
+        /// ICH_LRn_EL2; nothing past the last.
+        pub fn write_list_register(index: usize, value: u64) {
+            match index {
+                $($number => $register.set(value),)*
+                _ => {}
+            }
+        }
+    };
+}
+
+list_registers! {
+    0 ICH_LR0_EL2 1 ICH_LR1_EL2 2 ICH_LR2_EL2 3 ICH_LR3_EL2
+    4 ICH_LR4_EL2 5 ICH_LR5_EL2 6 ICH_LR6_EL2 7 ICH_LR7_EL2
+    8 ICH_LR8_EL2 9 ICH_LR9_EL2 10 ICH_LR10_EL2 11 ICH_LR11_EL2
+    12 ICH_LR12_EL2 13 ICH_LR13_EL2 14 ICH_LR14_EL2 15 ICH_LR15_EL2
+}
+
+/// ICH_ELRSR_EL2: a bit for each list register that is free.
+pub fn empty_list_registers() -> u32 {
+    read_register!("S3_4_C12_C11_5") as u32
+}

@@ -1,0 +1,76 @@
+//! Where the image, its sections and its stacks lie: the linker script's symbols.
+
+use bulkhead::addr::{PAGE_SIZE, Pa, Region};
+use core::ptr::addr_of;
+
+/// The CPUs that the linker script keeps stacks for.
+pub const MAX_CPUS: usize = 32;
+/// The stack on which a CPU reports that its own stack, or anything else at EL2, broke.
+pub const EMERGENCY_STACK: u64 = PAGE_SIZE;
+
+unsafe extern "C" {
+    static __image_start: u8;
+    static __rodata_start: u8;
+    static __data_start: u8;
+    static __bss_end: u8;
+    static __heap_start: u8;
+    static __heap_end: u8;
+    static __data_end: u8;
+    static __stacks_start: u8;
+    static __stacks_end: u8;
+    static __image_end: u8;
+}
+
+/// The region between two symbols.
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident = $start:ident .. $end:ident) => {
+        $(#[$doc])*
+        pub fn $name() -> Region<Pa> {
+            // Physical and virtual addresses are the same at EL2, so a symbol's address is both.
+            let (start, end) = (addr_of!($start) as u64, addr_of!($end) as u64);
+            Region::between(Pa::new(start), Pa::new(end)).expect("sections are in order")
+        }
+    };
+}
+
+section! {
+    /// All that the image takes, loaded or not.
+    whole = __image_start..__image_end
+}
+section! {
+    /// Code: read and executed.
+    code = __image_start..__rodata_start
+}
+section! {
+    /// Constants, and pointers that the entry has relocated: only read.
+    constants = __rodata_start..__data_start
+}
+section! {
+    /// Variables, heap and translation tables: never executed.
+    data = __data_start..__data_end
+}
+section! {
+    /// What the entry wrote with the MMU off: relocated pointers, zeroed variables.
+    written_at_entry = __rodata_start..__bss_end
+}
+section! {
+    /// The heap.
+    heap = __heap_start..__heap_end
+}
+section! {
+    /// Every CPU's stack with the guard page below it.
+    stacks = __stacks_start..__stacks_end
+}
+
+/// The stack of the CPU with this index, emergency stack included, without its guard page.
+pub fn stack(cpu: usize) -> Region<Pa> {
+    let all = stacks();
+    let slot = all.size() / MAX_CPUS as u64;
+    let guard = Pa::new(all.start().get() + cpu as u64 * slot);
+    Region::new(Pa::new(guard.get() + PAGE_SIZE), slot - PAGE_SIZE).expect("inside the image")
+}
+
+/// Where the stack of the CPU with this index starts to grow down from.
+pub fn stack_top(cpu: usize) -> u64 {
+    stack(cpu).end().get() - EMERGENCY_STACK
+}

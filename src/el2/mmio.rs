@@ -1,0 +1,85 @@
+//! Device registers. The one place where Bulkhead touches a device's memory.
+
+use bulkhead::addr::{Pa, Region};
+
+use super::mmu;
+
+/// A device's registers, mapped as device memory for as long as Bulkhead runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Registers {
+    base: u64,
+    size: u64,
+}
+
+impl Registers {
+    /// Maps the frame and gives access to it.
+    pub fn map(frame: Region<Pa>) -> Self {
+        mmu::map_device(frame);
+        Self {
+            base: frame.start().get(),
+            size: frame.size(),
+        }
+    }
+
+    /// The `size` bytes from `offset` on, as a frame of their own.
+    ///
+    /// # Panics
+    ///
+    /// When they are not inside the frame.
+    pub fn part(&self, offset: u64, size: u64) -> Self {
+        assert!(offset + size <= self.size, "no such part of the frame");
+        Self {
+            base: self.base + offset,
+            size,
+        }
+    }
+
+    /// The frame's size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The address of the register of `width` bytes at `offset`.
+    ///
+    /// # Panics
+    ///
+    /// When the register is not inside the frame or not aligned.
+    fn address(&self, offset: u64, width: u64) -> u64 {
+        assert!(
+            offset.is_multiple_of(width) && offset + width <= self.size,
+            "no such register"
+        );
+        self.base + offset
+    }
+
+    /// Reads a 32-bit register. What reading does to the device is the caller's to know.
+    pub fn read(&self, offset: u64) -> u32 {
+        // SAFETY: `address` is inside a frame that `map` mapped as device memory and that the
+        // machine's tree calls a device, so no Rust object lives there.
+        unsafe { (self.address(offset, 4) as *const u32).read_volatile() }
+    }
+
+    /// Writes a 32-bit register.
+    pub fn write(&self, offset: u64, value: u32) {
+        // SAFETY: as in `read`.
+        unsafe { (self.address(offset, 4) as *mut u32).write_volatile(value) }
+    }
+
+    /// Writes an 8-bit register.
+    pub fn write_byte(&self, offset: u64, value: u8) {
+        // SAFETY: as in `read`.
+        unsafe { (self.address(offset, 1) as *mut u8).write_volatile(value) }
+    }
+
+    /// Reads a 64-bit register.
+    pub fn read_long(&self, offset: u64) -> u64 {
+        // SAFETY: as in `read`.
+        unsafe { (self.address(offset, 8) as *const u64).read_volatile() }
+    }
+
+    /// Writes a 64-bit register.
+    pub fn write_long(&self, offset: u64, value: u64) {
+        // SAFETY: as in `read`.
+        unsafe { (self.address(offset, 8) as *mut u64).write_volatile(value) }
+    }
+}

@@ -1,0 +1,32 @@
+//! The only room with `unsafe` and assembly: what touches the hardware.
+
+pub mod boot;
+mod cache;
+mod calls;
+pub mod console;
+mod control;
+mod cpu;
+pub mod cpus;
+mod entry;
+mod exit;
+mod firmware;
+pub mod gic;
+mod guest;
+pub mod heap;
+mod id_registers;
+mod image;
+mod inject;
+pub mod interrupts;
+mod load;
+mod mmio;
+pub mod mmu;
+mod panic;
+pub mod partition;
+mod recall;
+mod registers;
+mod stage2;
+mod timer;
+mod trap;
+mod uart;
+pub mod vcpu;
+mod vectors;

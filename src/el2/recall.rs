@@ -1,0 +1,95 @@
+//! Looking into another vCPU's list registers, which only its own CPU can read.
+//!
+//! The one who asks takes the partition's `recalling` lock, so that there is one at a time; whoever
+//! waits for that lock answers requests meanwhile, so that nobody waits for each other.
+
+use bulkhead::vgic::{CpuMask, Recall, Vgic};
+use core::hint;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use super::gic::ThisCpu;
+use super::vcpu::Vcpu;
+
+/// The state of a request to one vCPU.
+#[derive(Default)]
+pub struct RecallSlot(AtomicU8);
+
+/// Nobody wants anything.
+const IDLE: u8 = 0;
+/// The vCPU is to empty its list registers and to stay out of its guest.
+const REQUESTED: u8 = 1;
+/// It has done so.
+const HELD: u8 = 2;
+
+impl Vcpu {
+    /// Carries out an access to the interrupt controller, whatever it takes.
+    pub fn access<T>(
+        &self,
+        mut access: impl FnMut(&mut Vgic, &mut ThisCpu<'_>) -> Result<T, Recall>,
+    ) -> T {
+        match self.with_vgic(&mut access) {
+            Ok(value) => value,
+            Err(recall) => self.access_after_recall(recall, &mut access),
+        }
+    }
+
+    #[cold]
+    fn access_after_recall<T>(
+        &self,
+        Recall(mut missing): Recall,
+        access: &mut impl FnMut(&mut Vgic, &mut ThisCpu<'_>) -> Result<T, Recall>,
+    ) -> T {
+        let turn = loop {
+            if let Some(turn) = self.partition.recalling.try_lock() {
+                break turn;
+            }
+            self.answer_recall();
+            hint::spin_loop();
+        };
+        let mut held = CpuMask::EMPTY;
+        let value = loop {
+            self.hold(missing);
+            held |= missing;
+            match self.with_vgic(&mut *access) {
+                Ok(value) => break value,
+                Err(Recall(more)) => missing = more,
+            }
+        };
+        for vcpu in held {
+            self.partition.recalls[vcpu]
+                .0
+                .store(IDLE, Ordering::Release);
+        }
+        drop(turn);
+        value
+    }
+
+    /// Has these vCPUs empty their list registers and wait.
+    fn hold(&self, vcpus: CpuMask) {
+        for vcpu in vcpus {
+            self.partition.recalls[vcpu]
+                .0
+                .store(REQUESTED, Ordering::Release);
+        }
+        self.partition.kick(vcpus);
+        for vcpu in vcpus {
+            while self.partition.recalls[vcpu].0.load(Ordering::Acquire) != HELD {
+                hint::spin_loop();
+            }
+        }
+    }
+
+    /// Empties this CPU's list registers if another vCPU asked for it, and waits for its leave.
+    pub fn answer_recall(&self) {
+        let slot = &self.partition.recalls[self.index].0;
+        if slot.load(Ordering::Acquire) != REQUESTED {
+            return;
+        }
+        self.update_vgic(|vgic, hw| vgic.recall(self.index, hw));
+        slot.store(HELD, Ordering::Release);
+        while slot.load(Ordering::Acquire) == HELD {
+            hint::spin_loop();
+        }
+        self.update_vgic(|vgic, hw| vgic.refill(self.index, hw));
+    }
+}

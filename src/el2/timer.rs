@@ -1,0 +1,29 @@
+//! EL2's own timer (CNTHP) and the counter.
+
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::*;
+
+use super::registers::write_register;
+
+/// The physical counter, in ticks.
+pub fn now() -> u64 {
+    barrier::isb(barrier::SY);
+    CNTPCT_EL0.get()
+}
+
+/// How many ticks the counter makes in so many milliseconds.
+pub fn milliseconds(count: u64) -> u64 {
+    CNTFRQ_EL0.get() * count / 1000
+}
+
+/// Has this CPU's EL2 timer interrupt raised once the counter reaches `deadline`, or not at all.
+pub fn set_deadline(deadline: Option<u64>) {
+    match deadline {
+        Some(deadline) => {
+            write_register!("cnthp_cval_el2", deadline);
+            CNTHP_CTL_EL2.write(CNTHP_CTL_EL2::ENABLE::SET);
+        }
+        None => CNTHP_CTL_EL2.set(0),
+    }
+    barrier::isb(barrier::SY);
+}

@@ -1,0 +1,195 @@
+//! A vCPU: what it does to its partition when it traps, on the physical CPU that it lives on.
+
+use bulkhead::inject::PstateFeatures;
+use bulkhead::intid::Intid;
+use bulkhead::psci::Outcome;
+use bulkhead::smccc::Workarounds;
+use bulkhead::system_registers::IdRegisters;
+use bulkhead::vgic::{CpuMask, SgiRegister, Vgic};
+use core::sync::atomic::Ordering;
+
+use super::gic::ThisCpu;
+use super::partition::{End, Partition, State};
+use super::{console, cpu, guest, vectors};
+
+/// A vCPU, for as long as Bulkhead runs.
+pub struct Vcpu {
+    /// Whose it is.
+    pub partition: &'static Partition,
+    /// Its number in the partition.
+    pub index: usize,
+    /// What firmware offers on this CPU against speculation.
+    pub workarounds: Workarounds,
+    /// What the guest is told of this CPU.
+    pub id: IdRegisters,
+    /// What this CPU's PSTATE has.
+    pub features: PstateFeatures,
+}
+
+impl Vcpu {
+    /// This CPU's view of the interrupt controller.
+    fn hardware(&self) -> ThisCpu<'_> {
+        ThisCpu::new(&self.partition.plan.cpus)
+    }
+
+    /// Does something with the partition's interrupt controller, under its lock.
+    pub fn with_vgic<T>(&self, work: impl FnOnce(&mut Vgic, &mut ThisCpu<'_>) -> T) -> T {
+        work(&mut self.partition.state.lock().vgic, &mut self.hardware())
+    }
+
+    /// The same, where other vCPUs may have to look at the result.
+    pub fn update_vgic(&self, work: impl FnOnce(&mut Vgic, &mut ThisCpu<'_>) -> CpuMask) {
+        let others = self.with_vgic(work);
+        self.partition.kick(others);
+    }
+
+    /// An interrupt that the partition owns came in on this CPU.
+    pub fn interrupt(&self, intid: Intid) {
+        self.update_vgic(|vgic, hw| vgic.interrupt(self.index, intid, hw));
+    }
+
+    /// The virtual interface wants its list registers looked at.
+    pub fn maintenance(&self) {
+        self.update_vgic(|vgic, hw| vgic.maintenance(self.index, hw));
+    }
+
+    /// The guest sent an SGI by a system register.
+    pub fn send_sgi(&self, register: SgiRegister, value: u64) {
+        self.update_vgic(|vgic, hw| vgic.send_sgi(self.index, register, value, hw));
+    }
+
+    /// The guest deactivated an interrupt that no list register may hold.
+    pub fn deactivate(&self, value: u64) {
+        let others = self.access(|vgic, hw| vgic.deactivate(self.index, value, hw));
+        self.partition.kick(others);
+    }
+
+    /// A load from the distributor.
+    pub fn distributor_read(&self, offset: u64, size: u64) -> u64 {
+        self.access(|vgic, hw| vgic.distributor_read(self.index, offset, size, hw))
+    }
+
+    /// A store to the distributor.
+    pub fn distributor_write(&self, offset: u64, size: u64, value: u64) {
+        let others =
+            self.access(|vgic, hw| vgic.distributor_write(self.index, offset, size, value, hw));
+        self.partition.kick(others);
+    }
+
+    /// A load from a redistributor.
+    pub fn redistributor_read(&self, offset: u64, size: u64) -> u64 {
+        self.access(|vgic, hw| vgic.redistributor_read(self.index, offset, size, hw))
+    }
+
+    /// A store to a redistributor.
+    pub fn redistributor_write(&self, offset: u64, size: u64, value: u64) {
+        let others =
+            self.access(|vgic, hw| vgic.redistributor_write(self.index, offset, size, value, hw));
+        self.partition.kick(others);
+    }
+
+    /// A load from the UART.
+    pub fn uart_read(&self, offset: u64, size: u64) -> u64 {
+        let mut state = self.partition.state.lock();
+        let value = state.uart.read(offset, size);
+        self.after_uart(&mut state);
+        drop(state);
+        if console::input_waits() {
+            console::poll_input();
+        }
+        value
+    }
+
+    /// A store to the UART.
+    pub fn uart_write(&self, offset: u64, size: u64, value: u64) {
+        let mut state = self.partition.state.lock();
+        state.uart.write(offset, size, value);
+        self.after_uart(&mut state);
+        drop(state);
+        console::pump();
+    }
+
+    /// Moves what the UART has to send, and tells the vGIC the level of its interrupt.
+    fn after_uart(&self, state: &mut State) {
+        let partition = self.partition;
+        state
+            .uart
+            .transmit(|byte| console::put(partition.index, byte));
+        partition
+            .output_waits
+            .store(state.uart.is_busy(), Ordering::Release);
+        let line = state.uart.interrupt_line();
+        if line != state.uart_line {
+            state.uart_line = line;
+            let intid = partition.plan.console_interrupt;
+            let others = state
+                .vgic
+                .set_line(self.index, intid, line, &mut self.hardware());
+            partition.kick(others);
+        }
+    }
+
+    /// Somebody rang: another vCPU of the partition, or the console for vCPU 0.
+    pub fn answer_doorbell(&self) {
+        self.answer_recall();
+        let mut state = self.partition.state.lock();
+        let others = state.vgic.refill(self.index, &mut self.hardware());
+        if self.index == 0 {
+            self.after_uart(&mut state);
+        }
+        let must_leave = state.must_leave(self.index);
+        drop(state);
+        self.partition.kick(others);
+        if must_leave {
+            self.leave();
+        }
+    }
+
+    /// A PSCI call.
+    pub fn psci(&self, id: u32, arguments: [u64; 3]) -> Outcome {
+        let memory = &self.partition.plan.memory;
+        let mut state = self.partition.state.lock();
+        state
+            .psci
+            .call(self.index, id, arguments, |ipa| memory.guest.contains(ipa))
+    }
+
+    /// Turns this vCPU off: it waits for another one to start it.
+    pub fn power_off(&self) -> ! {
+        self.update_vgic(|vgic, hw| vgic.recall(self.index, hw));
+        self.leave()
+    }
+
+    /// Ends the partition, on behalf of this vCPU.
+    pub fn end(&self, end: End) -> ! {
+        self.partition.begin_end(end);
+        self.leave()
+    }
+
+    /// Leaves the guest for good, or until the vCPU is started again.
+    fn leave(&self) -> ! {
+        guest::silence();
+        self.partition.leave(self.index);
+        vectors::on_fresh_stack(cpu::current().stack_top(), wait)
+    }
+
+    /// Runs the guest, if somebody has asked for this vCPU to start.
+    fn start_if_asked(&self) {
+        if let Some(start) = self.partition.take_start(self.index) {
+            self.update_vgic(|vgic, hw| vgic.refill(self.index, hw));
+            guest::enter(self, start)
+        }
+    }
+}
+
+/// What a CPU does that runs no guest: it waits for its vCPU to be started, and takes interrupts.
+pub extern "C" fn wait() -> ! {
+    loop {
+        if let Some(vcpu) = cpu::current().vcpu() {
+            vcpu.start_if_asked();
+        }
+        // Interrupts are masked at EL2, but a pending one ends the wait all the same.
+        aarch64_cpu::asm::wfi();
+        super::interrupts::take();
+    }
+}

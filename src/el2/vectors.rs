@@ -1,0 +1,85 @@
+//! The exception vectors, and the frame in which a guest's registers stand while EL2 runs.
+
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::{VBAR_EL2, Writeable};
+use core::arch::global_asm;
+use core::mem::size_of;
+
+use super::{panic, trap};
+
+/// A guest's general registers and where it goes on; `vectors.s` knows the layout.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Frame {
+    /// x0 to x30.
+    pub x: [u64; 31],
+    /// The stack pointer of an EL2 that faulted; not used for guests.
+    pub sp: u64,
+    /// ELR_EL2: where the guest goes on.
+    pub elr: u64,
+    /// SPSR_EL2: its processor state.
+    pub spsr: u64,
+}
+
+const _: () = assert!(size_of::<Frame>() == 34 * 8);
+
+impl Frame {
+    /// The value of a register as an instruction names it: 31 is the zero register.
+    pub fn register(&self, number: u8) -> u64 {
+        self.x.get(usize::from(number)).copied().unwrap_or(0)
+    }
+
+    /// Sets a register as an instruction names it; writes to the zero register vanish.
+    pub fn set_register(&mut self, number: u8, value: u64) {
+        if let Some(register) = self.x.get_mut(usize::from(number)) {
+            *register = value;
+        }
+    }
+
+    /// Goes on behind the instruction that trapped.
+    pub fn skip_instruction(&mut self) {
+        self.elr = self.elr.wrapping_add(4);
+    }
+}
+
+global_asm!(
+    include_str!("vectors.s"),
+    synchronous = sym trap::synchronous,
+    interrupt = sym trap::interrupt,
+    serror = sym trap::serror,
+    fault = sym panic::fault,
+);
+
+unsafe extern "C" {
+    static vectors: u8;
+    fn enter_guest(frame: *const Frame) -> !;
+    fn restart_on_stack(stack_top: u64, go_on: extern "C" fn() -> !) -> !;
+}
+
+/// Points this CPU at the vectors.
+pub fn install() {
+    VBAR_EL2.set(core::ptr::addr_of!(vectors) as u64);
+    barrier::isb(barrier::SY);
+}
+
+/// Leaves EL2 for the guest state in `frame`.
+///
+/// # Safety
+///
+/// This CPU's EL1 and stage 2 must be those of the guest, and `frame.spsr` must name EL1 or EL0.
+/// The frame must be the topmost thing on this CPU's stack: see `on_fresh_stack`.
+pub unsafe fn enter(stack_top: u64, frame: &Frame) -> ! {
+    let place = (stack_top as usize - size_of::<Frame>()) as *mut Frame;
+    // SAFETY: `place` is the very top of this CPU's stack, which nothing below this call returns
+    // to; `enter_guest` is called with that frame and never comes back.
+    unsafe {
+        place.write(*frame);
+        enter_guest(place)
+    }
+}
+
+/// Forgets all that is on this CPU's stack and goes on at `go_on`.
+pub fn on_fresh_stack(stack_top: u64, go_on: extern "C" fn() -> !) -> ! {
+    // SAFETY: `stack_top` is the top of this CPU's own stack, and nothing returns to its frames.
+    unsafe { restart_on_stack(stack_top, go_on) }
+}

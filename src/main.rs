@@ -1,0 +1,43 @@
+//! The EL2 program: from a loader's jump to running guests.
+
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod el2;
+
+use bulkhead::addr::Pa;
+use el2::mmu::Level;
+use el2::partition::Partition;
+use el2::{boot, console, cpus, gic, heap, interrupts, vcpu};
+
+/// What the boot CPU does, with the MMU on.
+fn main(level: Level, tree: Pa) -> ! {
+    heap::init();
+    let firmware = boot::firmware_tree(tree);
+    boot::open_console(&firmware);
+    boot::check_level(level);
+    let mut machine = boot::read_machine(&firmware);
+    let boot_cpu = cpus::enter_boot_cpu(&machine);
+    let description = boot::read_description(&firmware, &mut machine);
+    let plan = boot::plan(&firmware, &mut machine, &description);
+    boot::report(&machine, &plan);
+
+    interrupts::init(&machine);
+    let gic = gic::init(&machine.gic);
+    let partitions = boot::build_partitions(&firmware, &machine, plan, gic);
+    cpus::start_others(&machine, partitions);
+    gic.init_distributor();
+    cpus::set_up_together();
+    console::go_live(partitions, boot_cpu);
+    partitions.iter().for_each(Partition::boot);
+    vcpu::wait()
+}
+
+/// What every other CPU does, with its MMU on.
+fn secondary_main(index: usize) -> ! {
+    cpus::enter_secondary(index);
+    cpus::set_up_together();
+    vcpu::wait()
+}

@@ -1,0 +1,91 @@
+//! How often a guest may make Bulkhead write a line.
+
+/// A token bucket that is filled by the generic timer's counter. A guest can fault millions of
+/// times a second; what it makes Bulkhead print must not drown the console.
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    period: u64,
+    burst: u32,
+    tokens: u32,
+    filled: u64,
+    suppressed: u64,
+}
+
+impl RateLimit {
+    /// A limit of one event for each `period` counter ticks, and up to `burst` of them at once.
+    /// A period of 0 counts as 1.
+    #[must_use]
+    pub const fn new(period: u64, burst: u32) -> Self {
+        let period = if period == 0 { 1 } else { period };
+        Self {
+            period,
+            burst,
+            tokens: burst,
+            filled: 0,
+            suppressed: 0,
+        }
+    }
+
+    /// Asks for one event at counter value `now`. `Some(n)`: it may happen, and `n` were refused
+    /// since the last that did. A counter that stands still or goes back adds nothing.
+    pub fn allow(&mut self, now: u64) -> Option<u64> {
+        let earned = now.saturating_sub(self.filled) / self.period;
+        if earned >= u64::from(self.burst.saturating_sub(self.tokens)) {
+            self.tokens = self.burst;
+            self.filled = self.filled.max(now);
+        } else {
+            // Fewer than `burst`, so they fit; what is left of a period counts for the next token.
+            self.tokens = self.tokens.saturating_add(earned as u32);
+            self.filled = self.filled.saturating_add(earned.wrapping_mul(self.period));
+        }
+        if self.tokens == 0 {
+            self.suppressed = self.suppressed.saturating_add(1);
+            return None;
+        }
+        self.tokens -= 1;
+        Some(core::mem::take(&mut self.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_burst_passes_then_one_each_period() {
+        let mut limit = RateLimit::new(100, 3);
+        let allowed = (0..10).filter(|_| limit.allow(1_000).is_some()).count();
+        assert_eq!(allowed, 3);
+        assert_eq!(limit.allow(1_099), None);
+        assert_eq!(limit.allow(1_100), Some(8));
+        assert_eq!(limit.allow(1_150), None);
+        assert_eq!(limit.allow(1_200), Some(1));
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_rate(
+            period in 0_u64..1_000,
+            burst in 0_u32..10,
+            steps in prop::collection::vec(0_u64..500, 1..200),
+        ) {
+            let mut limit = RateLimit::new(period, burst);
+            let mut now = 0_u64;
+            let mut allowed = 0_u64;
+            for step in steps {
+                now += step;
+                allowed += u64::from(limit.allow(now).is_some());
+                prop_assert!(allowed <= u64::from(burst) + now / period.max(1));
+            }
+        }
+
+        #[test]
+        fn no_counter_value_panics(values: [u64; 16], period: u64, burst: u32) {
+            let mut limit = RateLimit::new(period, burst);
+            for value in values {
+                limit.allow(value);
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What the virtual GIC needs of the machine's GIC.
+
+use tock_registers::register_bitfields;
+
+use super::list_register::ListRegister;
+use crate::intid::Intid;
+
+register_bitfields! {u32,
+    // The part of ICH_HCR_EL2 (IHI 0069, 12.4.7) and GICH_HCR (IHI 0048B, 5.3.1) that the virtual
+    // GIC decides. The layouts agree, but that GICv2 has no `TDIR`.
+    pub(super) HCR [
+        /// An EOI of an interrupt that no list register holds raises the maintenance interrupt.
+        LRENPIE OFFSET(2) NUMBITS(1) [],
+        /// So does the absence of pending interrupts from the list registers.
+        NPIE OFFSET(3) NUMBITS(1) [],
+        /// So does Group 0 enabled by the guest at its CPU interface.
+        VGRP0EIE OFFSET(4) NUMBITS(1) [],
+        /// Group 0 disabled.
+        VGRP0DIE OFFSET(5) NUMBITS(1) [],
+        /// Group 1 enabled.
+        VGRP1EIE OFFSET(6) NUMBITS(1) [],
+        /// Group 1 disabled.
+        VGRP1DIE OFFSET(7) NUMBITS(1) [],
+        /// The guest's writes to ICC_DIR_EL1 trap.
+        TDIR OFFSET(14) NUMBITS(1) [],
+    ]
+}
+
+/// The registers that hold one bit for each interrupt, and change those bits that are written as 1.
+///
+/// The value is the register's offset in the distributor's frame, and in the redistributor's SGI
+/// frame (IHI 0069, 12.8 and 12.10).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum StateRegister {
+    /// ISENABLER.
+    SetEnable = 0x100,
+    /// ICENABLER.
+    ClearEnable = 0x180,
+    /// ISPENDR.
+    SetPending = 0x200,
+    /// ICPENDR.
+    ClearPending = 0x280,
+    /// ISACTIVER.
+    SetActive = 0x300,
+    /// ICACTIVER.
+    ClearActive = 0x380,
+}
+
+/// The machine's GIC, as the CPU sees it that calls.
+///
+/// The first group of methods is about this CPU's own virtual interface. The second is about
+/// physical interrupts that the partition owns, with the number that the guest knows them by:
+/// `word` n stands for INTIDs 32 n to 32 n + 31. Word 0 belongs to `vcpu`'s physical CPU: on GICv3
+/// any one of the partition, by its redistributor; on GICv2 always the CPU that calls. For other
+/// words `vcpu` says nothing.
+pub trait Hardware {
+    /// How many list registers there are: 1 to 16.
+    fn list_registers(&self) -> usize;
+
+    /// Reads list register `index`, which is below [`list_registers`](Self::list_registers).
+    fn read_list_register(&mut self, index: usize) -> ListRegister;
+
+    /// Writes list register `index`.
+    fn write_list_register(&mut self, index: usize, value: ListRegister);
+
+    /// ICH_ELRSR_EL2 or GICH_ELRSR0: which list registers can be used without losing anything.
+    /// Bits past the last list register are zero.
+    fn empty_list_registers(&mut self) -> u32;
+
+    /// Makes these bits 7:2 and 14 (TDIR, which GICv2 lacks) those of the hypervisor control
+    /// register, ICH_HCR_EL2 or GICH_HCR, and EOIcount zero. Its others are EL2's own.
+    fn set_maintenance(&mut self, bits: u32);
+
+    /// EOIcount of the hypervisor control register, which becomes zero.
+    fn take_eoi_count(&mut self) -> u32;
+
+    /// Whether the guest has enabled Group 0 and Group 1 at its CPU interface: VENG0 and VENG1 of
+    /// ICH_VMCR_EL2, VMGrp0En and VMGrp1En of GICH_VMCR.
+    fn group_enables(&mut self) -> [bool; 2];
+
+    /// Writes `bits` to a register of the physical GIC.
+    fn write_state(&mut self, vcpu: usize, register: StateRegister, word: usize, bits: u32);
+
+    /// Reads ISPENDR of the physical GIC.
+    fn read_pending(&mut self, vcpu: usize, word: usize) -> u32;
+
+    /// Makes the interrupts of `mask` edge-triggered where `edge` has a one and level-sensitive
+    /// elsewhere, and returns what they are then: some implementations fix it.
+    fn set_edge(&mut self, vcpu: usize, word: usize, mask: u32, edge: u32) -> u32;
+
+    /// Routes the shared interrupt `intid` to `vcpu`'s physical CPU.
+    fn route(&mut self, intid: Intid, vcpu: usize);
+}
