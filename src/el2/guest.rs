@@ -8,8 +8,7 @@ use bulkhead::system_registers::{IdRegisters, field};
 use super::partition::Start;
 use super::registers::write_register;
 use super::vcpu::Vcpu;
-use super::vectors::{self, Frame};
-use super::{cpu, stage2};
+use super::{cpu, stage2, vectors};
 
 /// EL1h with all interrupts masked: the state in which the arm64 boot protocol enters a kernel.
 const SPSR_START: u64 = 0b0101 | 0b1111 << 6;
@@ -23,14 +22,16 @@ macro_rules! zero {
 pub fn enter(vcpu: &Vcpu, start: Start) -> ! {
     stage2::activate(vcpu);
     reset_el1(vcpu);
-    let mut frame = Frame {
-        elr: start.entry.get(),
-        spsr: SPSR_START,
-        ..Frame::default()
-    };
-    frame.x[0] = start.context;
-    // SAFETY: stage 2 and EL1 are this vCPU's, and the frame starts in EL1.
-    unsafe { vectors::enter(cpu::current().stack_top(), &frame) }
+    // SAFETY: stage 2 and EL1 are this vCPU's, the state is EL1's, and nothing of what EL2 did on
+    // this stack is ever returned to.
+    unsafe {
+        vectors::enter(
+            start.entry,
+            SPSR_START,
+            start.context,
+            cpu::current().stack_top(),
+        )
+    }
 }
 
 /// The registers below EL2 as a guest finds them: MMU off, nothing left of whatever ran before.

@@ -378,8 +378,8 @@ fn devices_are_what_could_be_given_away() {
     assert_eq!(
         machine.remarks,
         [
-            "/bus/outside@1000 is passed over: no `ranges` entry holds 0x1000 bytes at 0x1000",
-            "/wrong is passed over: its 4 bytes of interrupts end within an interrupt",
+            "/bus/outside@1000 is passed over: no `ranges` hold 0x1000 bytes at 0x1000",
+            "/wrong is passed over: its interrupts end within a specifier",
         ]
     );
 }
@@ -474,7 +474,7 @@ fn what_is_wrong_is_named_with_its_node() {
         ),
         (
             with(|board| board.memory = half_a_bank),
-            "/memory@0 `reg` has 4 bytes, not a multiple of 16",
+            "/memory@0 its `reg` ends within an entry",
         ),
         (
             with(|board| board.more = psci),
