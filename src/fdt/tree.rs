@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::{iter, ptr, str};
+use core::{fmt, iter, ptr};
 
 use ::fdt::Fdt;
 
@@ -13,6 +13,7 @@ use super::{Property, TreeError};
 use crate::addr::{Pa, Region};
 
 /// A device tree that has been checked, with an index of its nodes and properties.
+#[derive(Debug)]
 pub struct Tree<'a> {
     bytes: &'a [u8],
     fdt: Fdt<'a>,
@@ -23,6 +24,7 @@ pub struct Tree<'a> {
 }
 
 /// A node in the index, with what is asked of it for the sake of other nodes.
+#[derive(Debug)]
 pub(super) struct Entry<'a> {
     name: &'a str,
     place: Place,
@@ -181,6 +183,12 @@ pub struct Node<'t, 'a> {
 impl PartialEq for Node<'_, '_> {
     fn eq(&self, other: &Self) -> bool {
         ptr::eq(self.tree, other.tree) && self.number == other.number
+    }
+}
+
+impl fmt::Debug for Node<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path())
     }
 }
 

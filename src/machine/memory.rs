@@ -7,11 +7,17 @@ use super::{Fault, MachineError, Reserved};
 use crate::addr::{Pa, Region};
 use crate::fdt::{Node, Tree};
 
-/// The memory banks of `nodes`, without the empty ones. At least one.
+/// The memory banks of `nodes`, without the empty ones. At least one, and none
+/// that overlaps another.
 pub(super) fn banks(nodes: &[Node<'_, '_>]) -> Result<Vec<Region<Pa>>, MachineError> {
-    let mut banks = Vec::new();
+    let mut banks: Vec<Region<Pa>> = Vec::new();
     for node in nodes {
-        banks.extend(regions(*node)?);
+        for bank in regions(*node)? {
+            if banks.iter().any(|other| other.overlaps(&bank)) {
+                return Err(Fault::Overlap(bank).of(*node));
+            }
+            banks.push(bank);
+        }
     }
     banks.retain(|bank| !bank.is_empty());
     if banks.is_empty() {
