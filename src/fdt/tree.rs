@@ -130,6 +130,7 @@ impl<'a> Tree<'a> {
     ///
     /// A unit address may be left out where only one node has the rest of the name.
     #[must_use]
+    #[inline(never)]
     pub fn node(&self, path: &str) -> Option<Node<'_, 'a>> {
         if let Some(rest) = path.strip_prefix('/') {
             return self.root().descendant(rest);
@@ -240,6 +241,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// The child with this name. A unit address may be left out if no other child has the rest
     /// of the name.
     #[must_use]
+    #[inline(never)]
     pub fn child(self, name: &str) -> Option<Self> {
         let mut found = None;
         let mut ambiguous = false;
@@ -280,6 +282,7 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// Its property with this name.
     #[must_use]
+    #[inline(never)]
     pub fn property(self, name: &str) -> Option<Property<'a>> {
         self.properties().find(|property| property.name == name)
     }
@@ -295,6 +298,7 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// Whether `compatible` lists `wanted`.
     #[must_use]
+    #[inline(never)]
     pub fn is_compatible(self, wanted: &str) -> bool {
         self.compatible().any(|compatible| compatible == wanted)
     }

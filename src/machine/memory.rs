@@ -34,17 +34,15 @@ pub(super) fn reserved(tree: &Tree<'_>) -> Result<Vec<Reserved>, MachineError> {
         owner: "/memreserve/".to_string(),
     });
     let mut reserved: Vec<Reserved> = entries.collect();
-    let nodes = tree.node("/reserved-memory");
-    for node in nodes.into_iter().flat_map(Node::children) {
-        if !node.is_available() {
-            continue;
+    let Some(parent) = tree.node("/reserved-memory") else {
+        return Ok(reserved);
+    };
+    for node in parent.children().filter(|node| node.is_available()) {
+        for region in regions(node)? {
+            let owner = node.path();
+            reserved.push(Reserved { region, owner });
         }
-        reserved.extend(regions(node)?.into_iter().map(|region| Reserved {
-            region,
-            owner: node.path(),
-        }));
     }
-    reserved.retain(|reserved| !reserved.region.is_empty());
     Ok(reserved)
 }
 
