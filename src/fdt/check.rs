@@ -8,7 +8,7 @@ use super::{HEADER_SIZE, MAGIC, TreeError, VERSION, header, token, word};
 const MAX_DEPTH: usize = 32;
 
 /// Where a node stands among the others, which are numbered from the root in tree order.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     /// The number of its parent; the root is its own.
     pub parent: u32,

@@ -110,7 +110,7 @@ impl Node<'_, '_> {
 }
 
 /// What has to be known of an interrupt parent.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Controller {
     /// How many cells a specifier has; not 0.
     cells: usize,

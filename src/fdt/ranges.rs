@@ -94,7 +94,7 @@ fn through(
 }
 
 /// How many bytes the addresses and the sizes of a bus's children have.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Cells {
     address: usize,
     size: usize,

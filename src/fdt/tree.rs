@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::{iter, ptr, str};
+use core::{fmt, iter, ptr};
 
 use ::fdt::Fdt;
 
@@ -13,6 +13,7 @@ use super::{Property, TreeError};
 use crate::addr::{Pa, Region};
 
 /// A device tree that has been checked, with an index of its nodes and properties.
+#[derive(Debug)]
 pub struct Tree<'a> {
     bytes: &'a [u8],
     fdt: Fdt<'a>,
@@ -23,6 +24,7 @@ pub struct Tree<'a> {
 }
 
 /// A node in the index, with what is asked of it for the sake of other nodes.
+#[derive(Debug)]
 pub(super) struct Entry<'a> {
     name: &'a str,
     place: Place,
@@ -128,6 +130,7 @@ impl<'a> Tree<'a> {
     ///
     /// A unit address may be left out where only one node has the rest of the name.
     #[must_use]
+    #[inline(never)]
     pub fn node(&self, path: &str) -> Option<Node<'_, 'a>> {
         if let Some(rest) = path.strip_prefix('/') {
             return self.root().descendant(rest);
@@ -184,6 +187,12 @@ impl PartialEq for Node<'_, '_> {
     }
 }
 
+impl fmt::Debug for Node<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path())
+    }
+}
+
 impl<'t, 'a> Node<'t, 'a> {
     pub(super) fn entry(self) -> &'t Entry<'a> {
         &self.tree.nodes[self.number]
@@ -232,6 +241,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// The child with this name. A unit address may be left out if no other child has the rest
     /// of the name.
     #[must_use]
+    #[inline(never)]
     pub fn child(self, name: &str) -> Option<Self> {
         let mut found = None;
         let mut ambiguous = false;
@@ -272,6 +282,7 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// Its property with this name.
     #[must_use]
+    #[inline(never)]
     pub fn property(self, name: &str) -> Option<Property<'a>> {
         self.properties().find(|property| property.name == name)
     }
@@ -287,6 +298,7 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// Whether `compatible` lists `wanted`.
     #[must_use]
+    #[inline(never)]
     pub fn is_compatible(self, wanted: &str) -> bool {
         self.compatible().any(|compatible| compatible == wanted)
     }

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::{HEADER_SIZE, Node, Tree, Writer, header, token, word};
+use crate::fdt::{HEADER_SIZE, Node, Tree, Writer, header, token, word};
 use crate::machine::Machine;
 
 /// A tree as plain data.
