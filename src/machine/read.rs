@@ -1,19 +1,13 @@
 //! From the firmware's tree to the [`Machine`].
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::devices::{self, Parts};
-use super::{
-    Conduit, Console, ConsoleKind, Fault, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
-};
+use super::{Conduit, Console, Fault, Machine, MachineError, TimerInterrupts, cpus, gic, memory};
 use crate::addr::{Pa, Region};
 use crate::fdt::{Node, Tree};
 use crate::intid::Intid;
-
-/// The UARTs that there are drivers for.
-const UARTS: [(&str, ConsoleKind); 1] = [("arm,pl011", ConsoleKind::Pl011)];
 
 /// The timer's interrupts, in the order that the binding gives them, by their names.
 const TIMER_INTERRUPTS: [&str; 4] = ["sec-phys", "phys", "virt", "hyp-phys"];
@@ -33,6 +27,10 @@ impl Machine {
         let (gic_node, version) = parts.gic.ok_or(MachineError::Missing("GIC"))?;
         let timer_node = parts.timer.ok_or(MachineError::Missing("timer"))?;
         let chosen = tree.node("/chosen");
+        let console = Console::read(tree).unwrap_or_else(|remark| {
+            remarks.push(remark);
+            None
+        });
         Ok(Self {
             model: model(tree.root()),
             cpus: cpus::read(tree, &mut remarks)?,
@@ -42,7 +40,7 @@ impl Machine {
             gic_path: gic_node.path(),
             timer: timer(timer_node).map_err(|fault| fault.of(timer_node))?,
             psci: parts.psci.map(conduit).transpose()?,
-            console: chosen.and_then(|chosen| console(tree, chosen, &mut remarks)),
+            console,
             devices: devices::read(tree, &parts.devices, &mut remarks),
             bootargs: chosen.map(bootargs).unwrap_or_default(),
             initrd: chosen.and_then(initrd),
@@ -100,34 +98,4 @@ fn initrd(chosen: Node<'_, '_>) -> Option<Region<Pa>> {
     let address = |name| chosen.property(name)?.number().map(Pa::new);
     let (start, end) = (address("linux,initrd-start")?, address("linux,initrd-end")?);
     Region::between(start, end).filter(|initrd| !initrd.is_empty())
-}
-
-/// The UART of `stdout-path`, which may go on with `:` and line settings. A machine can run without
-/// one, so that whatever is wrong with it is a remark.
-fn console(tree: &Tree<'_>, chosen: Node<'_, '_>, remarks: &mut Vec<String>) -> Option<Console> {
-    let stdout = chosen.property("stdout-path")?.as_str()?;
-    let path = stdout.split(':').next().unwrap_or_default();
-    let mut pass_over = |why: &str| {
-        remarks.push(format!("no console: stdout-path, `{stdout}`, {why}"));
-    };
-    let Some(node) = tree.node(path) else {
-        pass_over("does not exist");
-        return None;
-    };
-    let known = UARTS.iter().find(|(name, _)| node.is_compatible(name));
-    let Some((_, kind)) = known else {
-        pass_over("is no UART that Bulkhead has a driver for");
-        return None;
-    };
-    let Some(registers) = node.regions().ok().and_then(|all| all.first().copied()) else {
-        pass_over("has no registers");
-        return None;
-    };
-    let interrupts = node.interrupts().unwrap_or_default();
-    Some(Console {
-        path: node.path(),
-        kind: *kind,
-        registers,
-        interrupt: interrupts.first().map(|interrupt| interrupt.intid),
-    })
 }
