@@ -59,7 +59,7 @@ unsafe fn bytes(region: Region<Pa>) -> &'static mut [u8] {
 
 /// Finds the UART. Without one Bulkhead runs in silence.
 pub fn open_console(FirmwareTree { tree, .. }: &FirmwareTree) {
-    if let Ok(machine) = Console::find(tree) {
+    if let Ok(Some(machine)) = Console::read(tree) {
         console::init(&machine);
     }
     let bootargs = tree.node("/chosen").and_then(|chosen| chosen.property("bootargs")?.as_str());
