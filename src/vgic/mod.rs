@@ -26,6 +26,7 @@ mod list_register;
 mod redistributor;
 mod registers;
 mod routing;
+mod selection;
 mod sgi;
 mod state;
 

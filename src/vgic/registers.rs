@@ -5,6 +5,7 @@
 //! Each register takes accesses of one word; those with a byte for each interrupt take bytes too.
 //! Accesses of another size, or not aligned to it, read as zero and are ignored.
 
+use super::distributor::is_aligned;
 use super::hardware::{Hardware, StateRegister};
 use super::state::{NOWHERE, PRIORITY_MASK, SGIS, bits};
 use super::{CpuMask, Recall, Version, Vgic};
@@ -43,7 +44,7 @@ impl Register {
             _ => return None,
         };
         let has_bytes = matches!(register, Self::Priority(_) | Self::Targets(_));
-        (size == 4 || (has_bytes && size == 1)).then_some(register)
+        (is_aligned(offset, size) && (size == 4 || has_bytes && size == 1)).then_some(register)
     }
 
     /// The word of the interrupts that it describes.
@@ -221,8 +222,7 @@ impl Vgic {
             return Err(Recall(others));
         }
         if holders.is_empty() {
-            self.end_spilled(vcpu, hw);
-            return Ok(CpuMask::EMPTY);
+            return Ok(self.end_spilled(vcpu, hw));
         }
         Ok(self.recall(vcpu, hw))
     }
