@@ -166,13 +166,13 @@ impl Vgic {
             return Ok(CpuMask::EMPTY);
         }
         let mut mask = register.written(size, value) & self.bank(owner, word).owned();
-        if self.version == Version::V2 && word == 0 {
-            if let Register::State(StateRegister::SetPending | StateRegister::ClearPending, _) =
-                register
-            {
-                // GICv2 has GICD_SPENDSGIR and GICD_CPENDSGIR for SGIs.
-                mask &= !SGIS;
-            }
+        let is_pending = matches!(
+            register,
+            Register::State(StateRegister::SetPending | StateRegister::ClearPending, _)
+        );
+        if self.version == Version::V2 && word == 0 && is_pending {
+            // GICv2 has GICD_SPENDSGIR and GICD_CPENDSGIR for SGIs.
+            mask &= !SGIS;
         }
         let mut kicks = CpuMask::EMPTY;
         if !matches!(register, Register::State(StateRegister::SetEnable, _)) {

@@ -395,7 +395,7 @@ fn agree(version: Version, cpus: usize, list_registers: usize, split: bool, step
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
 
     #[test]
     fn gicv2_is_a_gic(

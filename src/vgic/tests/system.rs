@@ -324,8 +324,7 @@ impl System {
                 "{intid} is listed {listed} times and active {active}"
             );
             if bank.hardware >> bit & 1 != 0 {
-                let mut machine = self.machine.clone();
-                let physical = machine.physical(owner, intid);
+                let physical = self.machine.state(owner, intid);
                 let pending = (bank.pending >> bit & 1) as usize;
                 let places = listed + active + pending;
                 assert_eq!(places, usize::from(physical.active), "places of {intid}");
