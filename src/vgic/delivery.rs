@@ -24,33 +24,29 @@ use super::{CpuMask, Vgic};
 impl Vgic {
     /// An owned physical interrupt was acknowledged and its priority dropped on this CPU.
     pub fn interrupt(&mut self, vcpu: usize, intid: Intid, hw: &mut impl Hardware) -> CpuMask {
-        let (word, bit) = place(intid);
-        if word >= self.words() {
-            return CpuMask::EMPTY;
-        }
-        let bank = self.bank(vcpu, word);
-        if bank.hardware & bit == 0 {
-            return CpuMask::EMPTY;
-        }
-        let is_here =
-            intid.is_private() || usize::from(self.route(intid.get() as usize).vcpu) == vcpu;
-        if self.deliverable(bank) & bit != 0 && is_here && !self.vcpus[vcpu].unsettled {
-            let empty = hw.empty_list_registers();
-            if empty != 0 {
-                let priority = bank.priority[(intid.get() % 32) as usize];
-                let lr = ListRegister::hardware(intid, priority, bank.group1 & bit != 0);
-                let index = empty.trailing_zeros() as usize;
-                self.vcpus[vcpu].listed[index] = intid.get() as u16;
-                hw.write_list_register(index, lr);
-                return CpuMask::EMPTY;
+        let state = &mut self.vcpus[vcpu];
+        let arrival = if intid.is_private() {
+            state.bank.arrival(intid)
+        } else {
+            let index = (intid.get() - Intid::SPI_START) as usize;
+            match (self.spis.get(index / 32), self.routes.get(index)) {
+                (Some(bank), Some(route)) if usize::from(route.vcpu) == vcpu => bank.arrival(intid),
+                _ => None,
             }
+        };
+        match arrival {
+            Some(lr) if state.list_new(intid, lr, hw) => CpuMask::EMPTY,
+            _ => self.keep(vcpu, intid, hw),
         }
-        self.keep(vcpu, word, bit, hw)
     }
 
     /// Notes in memory that a physical interrupt arrived, for the vCPU that it is routed to.
     #[cold]
-    fn keep(&mut self, vcpu: usize, word: usize, bit: u32, hw: &mut impl Hardware) -> CpuMask {
+    fn keep(&mut self, vcpu: usize, intid: Intid, hw: &mut impl Hardware) -> CpuMask {
+        let (word, bit) = place(intid);
+        if word >= self.words() || self.bank(vcpu, word).hardware & bit == 0 {
+            return CpuMask::EMPTY;
+        }
         let bank = self.bank_mut(vcpu, word);
         if bank.active & bit == 0 {
             bank.pending |= bit;
@@ -94,7 +90,7 @@ impl Vgic {
     /// Puts new SGIs into free list registers, if they are all there is to do.
     fn list_sgis(&mut self, vcpu: usize, hw: &mut impl Hardware) -> bool {
         let state = &self.vcpus[vcpu];
-        let ready = state.bank.pending_now() & self.deliverable(&state.bank);
+        let ready = state.bank.pending_now() & state.bank.deliverable;
         if state.unsettled || state.bank.active != 0 || self.busy != 0 || ready & !SGIS != 0 {
             return false;
         }
@@ -221,7 +217,7 @@ impl Vgic {
         selection: &mut Selection,
     ) -> CpuMask {
         let bank = self.bank(vcpu, word);
-        let ready = bank.pending_now() & self.deliverable(bank);
+        let ready = bank.pending_now() & bank.deliverable;
         let mut holders = CpuMask::EMPTY;
         for bit in bits(ready | bank.active) {
             let is_active = bank.active >> bit & 1 != 0;

@@ -86,8 +86,6 @@ pub struct Vgic {
     version: Version,
     /// GICD_CTLR.EnableGrp0 and EnableGrp1.
     enables: u32,
-    /// The same as masks: all ones where the group is enabled.
-    gates: [u32; 2],
     vcpus: Vec<Vcpu>,
     /// Words 1 and up.
     spis: Vec<Bank>,
@@ -133,7 +131,6 @@ impl Vgic {
         let mut vgic = Self {
             version: config.version,
             enables: 0,
-            gates: [0; 2],
             vcpus: config.affinities.iter().map(vcpu).collect(),
             spis: (1..words).map(bank).collect(),
             routes: (32..32 * words).map(|_| nowhere).collect(),
@@ -186,7 +183,7 @@ impl Vgic {
     }
 
     fn reset_memory(&mut self) {
-        self.enable_groups(0);
+        self.enables = 0;
         self.busy = 0;
         let sgis_enabled = match self.version {
             Version::V2 => SGIS,
@@ -213,7 +210,10 @@ impl Vgic {
     /// Sets GICD_CTLR's enables: bit 0 for Group 0, bit 1 for Group 1.
     fn enable_groups(&mut self, enables: u32) {
         self.enables = enables;
-        self.gates = [0, 1].map(|group| 0u32.wrapping_sub(enables >> group & 1));
+        let private = self.vcpus.iter_mut().map(|vcpu| &mut vcpu.bank);
+        for bank in private.chain(&mut self.spis) {
+            bank.gate(enables);
+        }
     }
 
     /// The line of a software interrupt is now high or low; a PPI's on this vCPU.

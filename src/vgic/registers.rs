@@ -178,10 +178,12 @@ impl Vgic {
         if !matches!(register, Register::State(StateRegister::SetEnable, _)) {
             kicks = self.withdraw(vcpu, owner, word, mask, hw)?;
         }
+        let enables = self.enables;
         match register {
             Register::Group(_) => {
                 let bank = self.bank_mut(owner, word);
                 bank.group1 = value & mask;
+                bank.gate(enables);
             }
             Register::State(state, _) => self.write_state(owner, state, word, mask, hw),
             Register::Priority(first) => {
@@ -236,6 +238,7 @@ impl Vgic {
         mask: u32,
         hw: &mut impl Hardware,
     ) {
+        let enables = self.enables;
         let bank = self.bank_mut(owner, word);
         let hardware = bank.hardware & mask;
         let software = bank.software & mask;
@@ -247,10 +250,12 @@ impl Vgic {
         match register {
             StateRegister::SetEnable => {
                 bank.enabled |= mask;
+                bank.gate(enables);
                 forward(register, hardware);
             }
             StateRegister::ClearEnable => {
                 bank.enabled &= !mask;
+                bank.gate(enables);
                 forward(register, hardware);
             }
             StateRegister::SetPending => {

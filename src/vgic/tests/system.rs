@@ -340,7 +340,7 @@ impl System {
         let groups = self.machine.cpus[cpu].groups;
         for word in 0..self.vgic.words() {
             let bank = self.vgic.bank(cpu, word);
-            let ready = bank.pending_now() & self.vgic.deliverable(bank);
+            let ready = bank.pending_now() & bank.deliverable;
             for bit in bits(ready) {
                 let intid = word * 32 + bit;
                 let lists = |on| self.listed(on).iter().any(|&(listed, _)| listed == intid);
