@@ -169,7 +169,9 @@ impl Vgic {
                 .filter(|&(word, bit)| {
                     word == 0 || usize::from(self.route(word * 32 + bit).active_on) == vcpu
                 })
-                .min_by_key(|&(word, bit)| (self.bank(vcpu, word).priority[bit], word, bit));
+                .min_by_key(|&(word, bit)| {
+                    (self.bank(vcpu, word).entries[bit].priority(), word, bit)
+                });
             if let Some((word, bit)) = highest {
                 self.write_state(vcpu, StateRegister::ClearActive, word, 1 << bit, hw);
                 kicks |= self.awaiting(vcpu, word, 1 << bit).without(vcpu);
@@ -253,7 +255,7 @@ impl Vgic {
                 (false, true) => Need::Pending,
                 (false, false) => Need::DisabledGroup,
             };
-            let (priority, intid) = (bank.priority[bit], (word * 32 + bit) as u32);
+            let (priority, intid) = (bank.entries[bit].priority(), (word * 32 + bit) as u32);
             selection.offer(Candidate::new(need, priority, intid, is_pending));
         }
         holders
@@ -270,7 +272,6 @@ impl Vgic {
             source = self.take_sgi(vcpu, intid.get() as usize, candidate);
         }
         let bank = self.bank_mut(vcpu, word);
-        let is_hardware = bank.hardware & bit != 0;
         if candidate.is_pending() && !intid.is_sgi() {
             bank.lent = bank.lent & !bit | bank.pending & bit;
             bank.pending &= !bit;
@@ -278,19 +279,15 @@ impl Vgic {
         if candidate.is_active() {
             bank.active &= !bit;
         }
-        let priority = bank.priority[(intid.get() % 32) as usize];
-        let behind = if is_hardware {
-            LR::HARDWARE::SET + LR::PHYSICAL.val(u64::from(intid.get()))
-        } else {
-            // What is still pending then can only go on when this has ended.
-            LR::SOURCE.val(u64::from(source))
-                + LR::EOI.val(u64::from(bank.pending_now() & bit != 0))
-        };
-        let lr = ListRegister::virtual_(intid, priority, bank.group1 & bit != 0).with(
-            behind
-                + LR::PENDING.val(u64::from(candidate.is_pending()))
+        let mut lr = bank.entries[(intid.get() % 32) as usize].with(
+            LR::PENDING.val(u64::from(candidate.is_pending()))
                 + LR::ACTIVE.val(u64::from(candidate.is_active())),
         );
+        if bank.software & bit != 0 {
+            // What is still pending then can only go on when this has ended.
+            let waits = bank.pending_now() & bit != 0;
+            lr = lr.with(LR::SOURCE.val(u64::from(source)) + LR::EOI.val(u64::from(waits)));
+        }
         self.summarize(word);
         self.vcpus[vcpu].listed[index] = intid.get() as u16;
         hw.write_list_register(index, lr);

@@ -109,7 +109,11 @@ impl Vgic {
         let bank = |word| {
             let sgis = if word == 0 { SGIS } else { 0 };
             let hardware = mask(config.hardware, word) & !sgis;
-            Bank::new(hardware, (mask(config.software, word) | sgis) & !hardware)
+            Bank::new(
+                word,
+                hardware,
+                (mask(config.software, word) | sgis) & !hardware,
+            )
         };
         let words = 1 + config.it_lines_number.min(31) as usize;
         let vcpu = |&affinity| Vcpu {
@@ -190,7 +194,7 @@ impl Vgic {
             Version::V3 => 0,
         };
         for vcpu in &mut self.vcpus {
-            vcpu.bank = Bank::new(vcpu.bank.hardware, vcpu.bank.software);
+            vcpu.bank = Bank::new(0, vcpu.bank.hardware, vcpu.bank.software);
             vcpu.bank.edge = SGIS;
             vcpu.bank.enabled = sgis_enabled;
             vcpu.sources = [0; 16];
@@ -200,8 +204,8 @@ impl Vgic {
             vcpu.maintenance = 0;
             vcpu.asleep = true;
         }
-        for bank in &mut self.spis {
-            *bank = Bank::new(bank.hardware, bank.software);
+        for (index, bank) in self.spis.iter_mut().enumerate() {
+            *bank = Bank::new(index + 1, bank.hardware, bank.software);
         }
         let route = self.route_for(0);
         self.routes.fill(route);

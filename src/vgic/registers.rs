@@ -7,7 +7,7 @@
 
 use super::distributor::is_aligned;
 use super::hardware::{Hardware, StateRegister};
-use super::state::{NOWHERE, PRIORITY_MASK, SGIS, bits};
+use super::state::{NOWHERE, SGIS, bits};
 use super::{CpuMask, Recall, Version, Vgic};
 
 /// A register, and which interrupts it describes.
@@ -117,7 +117,7 @@ impl Vgic {
                     _ => active,
                 })
             }
-            Register::Priority(first) => bytes(&|intid| bank.priority[intid % 32], first),
+            Register::Priority(first) => bytes(&|intid| bank.entries[intid % 32].priority(), first),
             Register::Targets(first) => bytes(&|intid| self.targets(vcpu, intid), first),
             Register::Configuration(first) => u64::from(spread(bank.edge >> (first % 32))),
         })
@@ -178,19 +178,17 @@ impl Vgic {
         if !matches!(register, Register::State(StateRegister::SetEnable, _)) {
             kicks = self.withdraw(vcpu, owner, word, mask, hw)?;
         }
-        let enables = self.enables;
         match register {
             Register::Group(_) => {
-                let bank = self.bank_mut(owner, word);
-                bank.group1 = value & mask;
-                bank.gate(enables);
+                let enables = self.enables;
+                self.bank_mut(owner, word).set_groups(mask, value, enables);
             }
             Register::State(state, _) => self.write_state(owner, state, word, mask, hw),
             Register::Priority(first) => {
                 let bank = self.bank_mut(owner, word);
                 for bit in bits(mask) {
                     let index = (bit - first % 32) as u64;
-                    bank.priority[bit] = byte(value, index) & PRIORITY_MASK;
+                    bank.set_priority(bit, byte(value, index));
                 }
             }
             Register::Targets(first) => {

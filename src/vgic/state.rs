@@ -2,10 +2,11 @@
 
 use crate::intid::Intid;
 
+use super::list_register::LR;
 use super::{CpuMask, Hardware, ListRegister, Vgic};
 
 /// How many bits of a priority the guest can set, as in the narrowest virtual CPU interface.
-pub(super) const PRIORITY_MASK: u8 = 0xf8;
+const PRIORITY_MASK: u8 = 0xf8;
 
 /// The interrupts of word 0 that are SGIs.
 pub(super) const SGIS: u32 = 0xffff;
@@ -43,13 +44,17 @@ pub(super) struct Bank {
     pub line: u32,
     /// Active, and not in a list register.
     pub active: u32,
-    /// 0 is the highest.
-    pub priority: [u8; 32],
+    /// The list register of each, all but its state: here are its priority and its group too.
+    pub entries: [ListRegister; 32],
 }
 
 impl Bank {
-    /// 32 interrupts of which these are owned.
-    pub fn new(hardware: u32, software: u32) -> Self {
+    /// The interrupts of `word`, of which these are owned.
+    pub fn new(word: usize, hardware: u32, software: u32) -> Self {
+        let entry = |bit: usize| {
+            let intid = (word * 32 + bit) as u32;
+            ListRegister::new(intid, hardware >> bit & 1 != 0)
+        };
         Self {
             hardware,
             software,
@@ -61,7 +66,7 @@ impl Bank {
             lent: 0,
             line: 0,
             active: 0,
-            priority: [0; 32],
+            entries: core::array::from_fn(entry),
         }
     }
 
@@ -76,12 +81,27 @@ impl Bank {
         self.deliverable = self.enabled & ((!self.group1 & group0) | (self.group1 & group1));
     }
 
+    /// Sets the priority of the interrupt at this bit.
+    pub fn set_priority(&mut self, bit: usize, priority: u8) {
+        let priority = u64::from(priority & PRIORITY_MASK);
+        self.entries[bit] = self.entries[bit].with(LR::PRIORITY.val(priority));
+    }
+
+    /// Sets the groups of these interrupts, where GICD_CTLR enables those of `enables`.
+    pub fn set_groups(&mut self, mask: u32, group1: u32, enables: u32) {
+        self.group1 = self.group1 & !mask | group1 & mask;
+        for bit in bits(mask) {
+            let group = u64::from(group1 >> bit & 1);
+            self.entries[bit] = self.entries[bit].with(LR::GROUP1.val(group));
+        }
+        self.gate(enables);
+    }
+
     /// The list register for a physical interrupt of this bank that arrives, if it may be delivered.
     pub fn arrival(&self, intid: Intid) -> Option<ListRegister> {
         let index = intid.get() % 32;
-        let is_group1 = self.group1 >> index & 1 != 0;
         (self.hardware & self.deliverable & 1 << index != 0)
-            .then(|| ListRegister::hardware(intid, self.priority[index as usize], is_group1))
+            .then(|| self.entries[index as usize].with(LR::PENDING::SET))
     }
 
     /// Those that are pending for reasons noted here: latched, or a high line.

@@ -356,7 +356,7 @@ impl System {
                     assert_ne!(asked & 0x10 << (2 * group), 0, "{intid} waits for nothing");
                 } else {
                     assert_ne!(asked & 1 << 3, 0, "{intid} waits for nothing");
-                    let urgent = (u64::from(bank.priority[bit]), intid as u64);
+                    let urgent = (u64::from(bank.entries[bit].priority()), intid as u64);
                     let key = |&lr: &u64| (lr >> 48 & 0xff, lr & 0x3ff);
                     let least = lrs
                         .iter()
