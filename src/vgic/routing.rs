@@ -56,10 +56,11 @@ impl Vgic {
         let route = self.route_mut(intid);
         route.written = new.written;
         route.vcpu = new.vcpu;
-        if new.vcpu != NOWHERE && self.bank(0, intid / 32).hardware >> (intid % 32) & 1 != 0 {
-            if let Some(intid) = Intid::new(intid as u32) {
-                hw.route(intid, usize::from(new.vcpu));
-            }
+        let is_hardware = self.bank(0, intid / 32).hardware >> (intid % 32) & 1 != 0;
+        if let (true, true, Some(intid)) =
+            (new.vcpu != NOWHERE, is_hardware, Intid::new(intid as u32))
+        {
+            hw.route(intid, usize::from(new.vcpu));
         }
     }
 

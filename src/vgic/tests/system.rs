@@ -294,8 +294,7 @@ impl System {
             let active = (bank.active >> bit & 1) as usize;
             assert!(listed + active <= 1, "{intid} is listed {listed} times and active {active}");
             if bank.hardware >> bit & 1 != 0 {
-                let mut machine = self.machine.clone();
-                let physical = machine.physical(owner, intid);
+                let physical = self.machine.state(owner, intid);
                 let pending = (bank.pending >> bit & 1) as usize;
                 let places = listed + active + pending;
                 assert_eq!(places, usize::from(physical.active), "places of {intid}");
@@ -311,7 +310,7 @@ impl System {
         let groups = self.machine.cpus[cpu].groups;
         for word in 0..self.vgic.words() {
             let bank = self.vgic.bank(cpu, word);
-            let ready = bank.pending_now() & self.vgic.deliverable(bank);
+            let ready = bank.pending_now() & bank.deliverable;
             for bit in bits(ready) {
                 let intid = word * 32 + bit;
                 let lists = |on| self.listed(on).iter().any(|&(listed, _)| listed == intid);
@@ -327,11 +326,17 @@ impl System {
                     assert_ne!(asked & 0x10 << (2 * group), 0, "{intid} waits for nothing");
                 } else {
                     assert_ne!(asked & 1 << 3, 0, "{intid} waits for nothing");
-                    let urgent = (u64::from(bank.priority[bit]), intid as u64);
+                    let urgent = (u64::from(bank.entries[bit].priority()), intid as u64);
                     let key = |&lr: &u64| (lr >> 48 & 0xff, lr & 0x3ff);
-                    let least =
-                        lrs.iter().filter(|&&lr| lr & (PENDING | ACTIVE) == PENDING).map(key).max();
-                    assert!(least.is_none_or(|least| least < urgent), "{intid} is more urgent");
+                    let least = lrs
+                        .iter()
+                        .filter(|&&lr| lr & (PENDING | ACTIVE) == PENDING)
+                        .map(key)
+                        .max();
+                    assert!(
+                        least.is_none_or(|least| least < urgent),
+                        "{intid} is more urgent"
+                    );
                 }
             }
         }
