@@ -251,3 +251,6 @@ impl Plan {
         })
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
