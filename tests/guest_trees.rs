@@ -22,10 +22,7 @@ fn directory(name: &str) -> PathBuf {
 /// The tree of QEMU's `virt` with this GIC.
 fn virt(directory: &Path, gic: u32) -> Vec<u8> {
     let file = directory.join("virt.dtb");
-    let machine = format!(
-        "virt,virtualization=on,gic-version={gic},dumpdtb={}",
-        file.display()
-    );
+    let machine = format!("virt,virtualization=on,gic-version={gic},dumpdtb={}", file.display());
     let arguments = "-cpu cortex-a53 -smp 4 -m 2G -nographic -nic none";
     let mut qemu = Command::new("qemu-system-aarch64");
     qemu.args(["-M", &machine]).args(arguments.split(' '));
@@ -71,10 +68,8 @@ fn write(file: &Path, bytes: &[u8]) {
 /// The Plan of `description` on the machine of `tree`.
 fn plan(tree: &Tree<'_>, description: &mut [u8]) -> (Machine, Plan) {
     let mut machine = Machine::read(tree).unwrap();
-    machine.reserve(
-        bulkhead::addr::Region::new(Pa::new(0x4020_0000), 0x20_0000).unwrap(),
-        "Bulkhead",
-    );
+    machine
+        .reserve(bulkhead::addr::Region::new(Pa::new(0x4020_0000), 0x20_0000).unwrap(), "Bulkhead");
     let description = Tree::new(description).unwrap();
     let base = Pa::new(0x4800_0000);
     let description = Description::read(&description, description.root(), base, &|_| None);

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::{iter, ptr, str};
+use core::{fmt, iter, ptr};
 
 use ::fdt::Fdt;
 
@@ -13,6 +13,7 @@ use super::{Property, TreeError};
 use crate::addr::{Pa, Region};
 
 /// A device tree that has been checked, with an index of its nodes and properties.
+#[derive(Debug)]
 pub struct Tree<'a> {
     bytes: &'a [u8],
     fdt: Fdt<'a>,
@@ -23,6 +24,7 @@ pub struct Tree<'a> {
 }
 
 /// A node in the index, with what is asked of it for the sake of other nodes.
+#[derive(Debug)]
 pub(super) struct Entry<'a> {
     name: &'a str,
     place: Place,
@@ -76,8 +78,7 @@ impl<'a> Tree<'a> {
                 "#interrupt-cells" => interrupt = interrupt.or_else(cell),
                 "interrupt-parent" => interrupt_parent = interrupt_parent.or_else(cell),
                 "phandle" | "linux,phandle" => {
-                    self.phandles
-                        .extend(cell().map(|phandle| (phandle, number)));
+                    self.phandles.extend(cell().map(|phandle| (phandle, number)));
                 }
                 _ => {}
             }
@@ -117,10 +118,7 @@ impl<'a> Tree<'a> {
     /// The root node.
     #[must_use]
     pub fn root(&self) -> Node<'_, 'a> {
-        Node {
-            tree: self,
-            number: 0,
-        }
+        Node { tree: self, number: 0 }
     }
 
     /// The node at `path`, which is absolute, or starts with a name from `/aliases` in place of
@@ -128,6 +126,7 @@ impl<'a> Tree<'a> {
     ///
     /// A unit address may be left out where only one node has the rest of the name.
     #[must_use]
+    #[inline(never)]
     pub fn node(&self, path: &str) -> Option<Node<'_, 'a>> {
         if let Some(rest) = path.strip_prefix('/') {
             return self.root().descendant(rest);
@@ -163,10 +162,7 @@ impl<'a> Tree<'a> {
     /// value is.
     #[must_use]
     pub fn offset_of(&self, bytes: &[u8]) -> Option<usize> {
-        let offset = bytes
-            .as_ptr()
-            .addr()
-            .checked_sub(self.bytes.as_ptr().addr())?;
+        let offset = bytes.as_ptr().addr().checked_sub(self.bytes.as_ptr().addr())?;
         (offset.checked_add(bytes.len())? <= self.bytes.len()).then_some(offset)
     }
 }
@@ -181,6 +177,12 @@ pub struct Node<'t, 'a> {
 impl PartialEq for Node<'_, '_> {
     fn eq(&self, other: &Self) -> bool {
         ptr::eq(self.tree, other.tree) && self.number == other.number
+    }
+}
+
+impl fmt::Debug for Node<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path())
     }
 }
 
@@ -224,14 +226,13 @@ impl<'t, 'a> Node<'t, 'a> {
     pub fn children(self) -> impl Iterator<Item = Self> {
         let end = self.entry().place.end as usize;
         let child = move |number| (number < end).then_some(Self { number, ..self });
-        iter::successors(child(self.number + 1), move |last| {
-            child(last.entry().place.end as usize)
-        })
+        iter::successors(child(self.number + 1), move |last| child(last.entry().place.end as usize))
     }
 
     /// The child with this name. A unit address may be left out if no other child has the rest
     /// of the name.
     #[must_use]
+    #[inline(never)]
     pub fn child(self, name: &str) -> Option<Self> {
         let mut found = None;
         let mut ambiguous = false;
@@ -272,6 +273,7 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// Its property with this name.
     #[must_use]
+    #[inline(never)]
     pub fn property(self, name: &str) -> Option<Property<'a>> {
         self.properties().find(|property| property.name == name)
     }
@@ -279,14 +281,12 @@ impl<'t, 'a> Node<'t, 'a> {
     /// What it is compatible with, the most specific first.
     pub fn compatible(self) -> impl Iterator<Item = &'a str> {
         let compatible = self.property("compatible");
-        compatible
-            .and_then(|list| list.strings())
-            .into_iter()
-            .flatten()
+        compatible.and_then(|list| list.strings()).into_iter().flatten()
     }
 
     /// Whether `compatible` lists `wanted`.
     #[must_use]
+    #[inline(never)]
     pub fn is_compatible(self, wanted: &str) -> bool {
         self.compatible().any(|compatible| compatible == wanted)
     }

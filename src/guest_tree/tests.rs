@@ -39,10 +39,7 @@ fn machine_tree() -> Spec {
         .with("interrupt-controller", Nothing)
         .with("phandle", Cells(&[1]));
     let pmu = Spec::new("pmu")
-        .with(
-            "compatible",
-            Text(&["arm,cortex-a53-pmu", "arm,armv8-pmuv3"]),
-        )
+        .with("compatible", Text(&["arm,cortex-a53-pmu", "arm,armv8-pmuv3"]))
         .with("interrupt-parent", Cells(&[1]))
         .with("interrupts", Cells(&[1, 7, 4]));
     let bus = Spec::new("soc").child(uart).child(other);
@@ -58,10 +55,7 @@ fn machine_tree() -> Spec {
 fn machine_with_devices(gic: Gic) -> Machine {
     let mut machine = machine(gic);
     let registers = |start| vec![Region::new(Pa::new(start), 0x100).unwrap()];
-    let interrupt = Interrupt {
-        intid: Intid::new(60).unwrap(),
-        trigger: Trigger::Edge,
-    };
+    let interrupt = Interrupt { intid: Intid::new(60).unwrap(), trigger: Trigger::Edge };
     let device = |path: &str, start, interrupts| Device {
         path: path.to_string(),
         aliases: vec![],
@@ -81,10 +75,7 @@ fn everything(machine: &Machine) -> Plan {
     let one = partition("one")
         .with("cpus", Cells(&[2]))
         .with("dma", Text(&["unprotected"]))
-        .with(
-            "devices",
-            Text(&["/soc/serial@b000000", "/soc/serial@b000100"]),
-        )
+        .with("devices", Text(&["/soc/serial@b000000", "/soc/serial@b000100"]))
         .with("bootargs", Text(&["console=ttyAMA0 quiet"]))
         .child(image("ramdisk", &[1; 5]));
     plan_on(machine, &system([one])).unwrap()
@@ -204,10 +195,7 @@ fn devices_bring_their_fixed_clocks_and_drop_what_points_nowhere() {
         );
         let clock = uart.property("clocks").unwrap().u32().unwrap();
         let clock = tree.by_phandle(clock).unwrap();
-        assert_eq!(
-            clock.property("clock-frequency").unwrap().u32(),
-            Some(48_000_000)
-        );
+        assert_eq!(clock.property("clock-frequency").unwrap().u32(), Some(48_000_000));
         let other = tree.node("/serial@b000100").unwrap();
         assert!(other.property("clocks").is_none() && other.property("clock-names").is_none());
         assert_eq!(

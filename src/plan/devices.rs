@@ -18,11 +18,7 @@ pub(super) fn assign(
     machine: &Machine,
     partitions: &[PartitionDescription],
 ) -> Result<Vec<Vec<Device>>, PlanError> {
-    let mut devices = Devices {
-        machine,
-        partitions,
-        given: Vec::new(),
-    };
+    let mut devices = Devices { machine, partitions, given: Vec::new() };
     for (number, partition) in partitions.iter().enumerate() {
         for name in &partition.devices {
             let device = devices.give(number, name);
@@ -32,16 +28,11 @@ pub(super) fn assign(
     // Only when all are given can it be told whether those that share a page are together.
     for given in &devices.given {
         let partition = &partitions[given.partition];
-        let checked = devices
-            .check_pages(given)
-            .and_then(|()| devices.check_interrupts(given));
+        let checked = devices.check_pages(given).and_then(|()| devices.check_interrupts(given));
         checked.map_err(|problem| refuse(partition, given.name, problem))?;
     }
     let of = |partition| {
-        let own = devices
-            .given
-            .iter()
-            .filter(move |given| given.partition == partition);
+        let own = devices.given.iter().filter(move |given| given.partition == partition);
         own.map(|given| given.device.clone()).collect()
     };
     Ok((0..partitions.len()).map(of).collect())
@@ -93,11 +84,7 @@ impl<'a> Devices<'a> {
         if device.dma && !self.partitions[partition].dma_unprotected {
             return Err(Problem::Dma);
         }
-        self.given.push(Given {
-            partition,
-            name,
-            device,
-        });
+        self.given.push(Given { partition, name, device });
         Ok(())
     }
 
@@ -136,10 +123,7 @@ impl<'a> Devices<'a> {
         for other in strangers {
             for region in &other.registers {
                 if share_page(region, registers).is_some() {
-                    return Err(Problem::SharedPage {
-                        region: *region,
-                        with: other.path.clone(),
-                    });
+                    return Err(Problem::SharedPage { region: *region, with: other.path.clone() });
                 }
             }
         }
@@ -157,19 +141,13 @@ impl<'a> Devices<'a> {
                 let mut interrupts = other.device.interrupts.iter();
                 interrupts.any(|interrupt| interrupt.intid == *intid)
             };
-            let mut others = self
-                .given
-                .iter()
-                .filter(|other| other.partition != given.partition);
+            let mut others = self.given.iter().filter(|other| other.partition != given.partition);
             let owner = match others.find(raises) {
                 Some(other) => &self.partitions[other.partition].path,
                 None if console.and_then(|own| own.interrupt) == Some(*intid) => BULKHEAD,
                 None => continue,
             };
-            return Err(Problem::InterruptOwned {
-                intid: *intid,
-                owner: String::from(owner),
-            });
+            return Err(Problem::InterruptOwned { intid: *intid, owner: String::from(owner) });
         }
         Ok(())
     }
@@ -178,26 +156,10 @@ impl<'a> Devices<'a> {
 /// The registers that Bulkhead keeps for itself.
 fn bulkheads_own(machine: &Machine) -> impl Iterator<Item = Region<Pa>> {
     let (frames, redistributors): (&[_], &[_]) = match &machine.gic {
-        Gic::V2 {
-            distributor,
-            cpu_interface,
-            hypervisor,
-            virtual_cpu_interface,
-            ..
-        } => (
-            &[
-                *distributor,
-                *cpu_interface,
-                *hypervisor,
-                *virtual_cpu_interface,
-            ],
-            &[],
-        ),
-        Gic::V3 {
-            distributor,
-            redistributors,
-            ..
-        } => (&[*distributor], redistributors),
+        Gic::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
+            (&[*distributor, *cpu_interface, *hypervisor, *virtual_cpu_interface], &[])
+        }
+        Gic::V3 { distributor, redistributors, .. } => (&[*distributor], redistributors),
     };
     let mut own = Vec::from(frames);
     own.extend_from_slice(redistributors);

@@ -32,12 +32,7 @@ impl PlanError {
     }
 
     pub(super) fn new(node: &str, property: &'static str, value: Value, problem: Problem) -> Self {
-        Self {
-            node: String::from(node),
-            property,
-            value,
-            problem,
-        }
+        Self { node: String::from(node), property, value, problem }
     }
 }
 
@@ -218,10 +213,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Tree(error) => write!(f, "is {error}"),
             Self::UnknownNode(Some(nearest)) => {
-                write!(
-                    f,
-                    "is no node that belongs here; the nearest is \"{nearest}\""
-                )
+                write!(f, "is no node that belongs here; the nearest is \"{nearest}\"")
             }
             Self::UnknownProperty { name, nearest } => write!(
                 f,
@@ -235,25 +227,14 @@ impl fmt::Display for Problem {
                 write!(f, "is more than the CPUs that are left: {left} of {total}")
             }
             Self::TooManyVcpus(most) => {
-                write!(
-                    f,
-                    "is more than the {most} CPUs that a partition can have here"
-                )
+                write!(f, "is more than the {most} CPUs that a partition can have here")
             }
             Self::UnknownCpu(cpus) => fmt_cpus(f, cpus),
             Self::NoRoom(most) => {
-                write!(
-                    f,
-                    "does not fit: the most that is free in one piece is {}",
-                    Bytes(*most)
-                )
+                write!(f, "does not fit: the most that is free in one piece is {}", Bytes(*most))
             }
             Self::NoRoomForTables(bytes) => {
-                write!(
-                    f,
-                    "leaves no memory for the stage-2 tables: {} are needed",
-                    Bytes(*bytes)
-                )
+                write!(f, "leaves no memory for the stage-2 tables: {} are needed", Bytes(*bytes))
             }
             Self::NotMemory(size) => write!(f, "is not the start of {} of memory", Bytes(*size)),
             Self::Taken { region, owner } => {
@@ -264,10 +245,7 @@ impl fmt::Display for Problem {
                 write!(f, "would cover {with}, which the guest has at {region}")
             }
             Self::UnknownDevice(Some(nearest)) => {
-                write!(
-                    f,
-                    "is no device that can be given; the nearest is \"{nearest}\""
-                )
+                write!(f, "is no device that can be given; the nearest is \"{nearest}\"")
             }
             Self::InterruptOwned { intid, owner } => {
                 write!(f, "raises interrupt {intid}, which is {owner}'s")
@@ -289,16 +267,10 @@ impl fmt::Display for Problem {
                 Bytes(*most)
             ),
             Self::NotBootable(what) => f.write_str(what),
-            Self::TooLarge {
-                needs: Some(needs),
-                memory,
-            } => {
+            Self::TooLarge { needs: Some(needs), memory } => {
                 write!(f, "needs {needs}, and the partition's memory is {memory}")
             }
-            Self::TooLarge {
-                needs: None,
-                memory,
-            } => {
+            Self::TooLarge { needs: None, memory } => {
                 write!(f, "needs more than the partition's memory, {memory}")
             }
             plain => f.write_str(plain.clause()),

@@ -317,11 +317,7 @@ impl Vgic {
                 if is_active {
                     is_pending &= route.vcpu == route.active_on;
                 }
-                let on = if is_active {
-                    route.active_on
-                } else {
-                    route.vcpu
-                };
+                let on = if is_active { route.active_on } else { route.vcpu };
                 if usize::from(on) != vcpu {
                     continue;
                 }
@@ -345,9 +341,7 @@ impl Vgic {
                 (false, false) => Candidate::DISABLED_GROUP,
             };
             let (priority, intid) = (bank.priority[bit], (word * 32 + bit) as u32);
-            selection.offer(Candidate::new(
-                class, priority, intid, is_pending, is_active,
-            ));
+            selection.offer(Candidate::new(class, priority, intid, is_pending, is_active));
         }
         holders
     }

@@ -49,14 +49,8 @@ impl Part {
     /// What `size` bytes at `offset` are of the aligned eight bytes there; 4 or 8 bytes.
     pub fn at(offset: u64, size: u64) -> Option<Self> {
         match size {
-            4 => Some(Self {
-                shift: 8 * (offset & 4),
-                mask: 0xffff_ffff,
-            }),
-            8 => Some(Self {
-                shift: 0,
-                mask: u64::MAX,
-            }),
+            4 => Some(Self { shift: 8 * (offset & 4), mask: 0xffff_ffff }),
+            8 => Some(Self { shift: 0, mask: u64::MAX }),
             _ => None,
         }
     }

@@ -103,9 +103,7 @@ impl Vgic {
     pub fn new(config: &Config<'_>) -> Self {
         let mask = |intids: &[Intid], word| {
             let of_word = intids.iter().map(|&intid| place(intid));
-            of_word
-                .filter(|&(at, _)| at == word)
-                .fold(0, |mask, (_, bit)| mask | bit)
+            of_word.filter(|&(at, _)| at == word).fold(0, |mask, (_, bit)| mask | bit)
         };
         let bank = |word| {
             let sgis = if word == 0 { SGIS } else { 0 };
@@ -124,11 +122,7 @@ impl Vgic {
             maintenance: 0,
             asleep: true,
         };
-        let nowhere = Route {
-            written: 0,
-            vcpu: NOWHERE,
-            active_on: 0,
-        };
+        let nowhere = Route { written: 0, vcpu: NOWHERE, active_on: 0 };
         let mut vgic = Self {
             version: config.version,
             enables: 0,

@@ -279,11 +279,7 @@ impl Vgic {
                 bank.active &= !mask;
             }
         }
-        if word == 0
-            && matches!(
-                register,
-                StateRegister::SetPending | StateRegister::ClearPending
-            )
+        if word == 0 && matches!(register, StateRegister::SetPending | StateRegister::ClearPending)
         {
             let state = &mut self.vcpus[owner];
             let source = u8::from(register == StateRegister::SetPending);

@@ -28,11 +28,7 @@ impl Vgic {
             Version::V2 => bits(written).next(),
             Version::V3 => self.vcpus.iter().position(|vcpu| vcpu.affinity == written),
         };
-        Route {
-            written,
-            vcpu: vcpu.map_or(NOWHERE, |vcpu| vcpu as u8),
-            active_on: 0,
-        }
+        Route { written, vcpu: vcpu.map_or(NOWHERE, |vcpu| vcpu as u8), active_on: 0 }
     }
 
     /// A byte of ITARGETSR: zero where there is one CPU (IHI 0048B, 4.3.12), and the reading CPU

@@ -231,20 +231,12 @@ impl Vgic {
         let ready = bank.pending_now() & self.deliverable(bank);
         let concerned = (ready | bank.active) & mask;
         if word == 0 {
-            return if concerned == 0 {
-                CpuMask::EMPTY
-            } else {
-                CpuMask::one(owner)
-            };
+            return if concerned == 0 { CpuMask::EMPTY } else { CpuMask::one(owner) };
         }
         bits(concerned).fold(CpuMask::EMPTY, |vcpus, bit| {
             let route = self.route(word * 32 + bit);
             let is_active = bank.active >> bit & 1 != 0;
-            let vcpu = if is_active {
-                route.active_on
-            } else {
-                route.vcpu
-            };
+            let vcpu = if is_active { route.active_on } else { route.vcpu };
             vcpus | CpuMask::one(usize::from(vcpu))
         })
     }

@@ -6,10 +6,7 @@ use super::*;
 fn a_flat_binary_and_its_tree() {
     let plan = plan(&system([partition("one")]));
     let one = &plan.partitions[0];
-    assert_eq!(
-        (one.name.as_str(), one.vmid, &one.cpus[..]),
-        ("one", 1, &[0][..])
-    );
+    assert_eq!((one.name.as_str(), one.vmid, &one.cpus[..]), ("one", 1, &[0][..]));
     assert_eq!(one.memory.guest.start(), Ipa::new(0x4000_0000));
     assert_eq!(Bytes(one.memory.guest.size()).to_string(), "16 MiB");
     assert_eq!(one.memory.host, region(0x4040_0000, 16 * MIB));
@@ -65,9 +62,7 @@ fn an_image_in_memory_stays_there() {
 #[test]
 fn cpus_named_are_given_before_cpus_counted() {
     let two = partition("two").with("cpus", Cells(&[2]));
-    let named = partition("named")
-        .without("cpus")
-        .with("cpu-ids", Cells(&[2, 0]));
+    let named = partition("named").without("cpus").with("cpu-ids", Cells(&[2, 0]));
     let plan = plan(&system([two, named]));
     assert_eq!(plan.partitions[0].cpus, [1, 3]);
     assert_eq!(plan.partitions[1].cpus, [2, 0]);
@@ -78,10 +73,7 @@ fn memory_is_aligned_for_the_largest_leaves() {
     let small = partition("small").with("memory", Cells(&[0, 0x1000_0000]));
     let large = partition("large").with("memory", Cells(&[0, 0x4000_0000]));
     let plan = plan(&system([small, large]));
-    let hosts = plan
-        .partitions
-        .iter()
-        .map(|one| one.memory.host.start().get());
+    let hosts = plan.partitions.iter().map(|one| one.memory.host.start().get());
     assert_eq!(hosts.collect::<Vec<_>>(), [0x4820_0000, 0x8000_0000]);
     // A root each; two tables for 2 MiB leaves, two for the page of GICV and what surrounds it.
     assert_eq!(plan.table_memory, region(0x4000_0000, 7 * 0x1000));
@@ -99,11 +91,9 @@ fn a_fixed_host_base_is_served_first() {
 #[test]
 fn memory_for_unprotected_dma_is_identity_mapped() {
     let unprotected = partition("one").with("dma", Text(&["unprotected"]));
-    for (base, expected) in [
-        (None, 0x4040_0000),
-        (Some("guest-base"), 0x5000_0000),
-        (Some("host-base"), 0x5000_0000),
-    ] {
+    for (base, expected) in
+        [(None, 0x4040_0000), (Some("guest-base"), 0x5000_0000), (Some("host-base"), 0x5000_0000)]
+    {
         let mut spec = unprotected.clone();
         if let Some(base) = base {
             spec = spec.with(base, Cells(&[0, 0x5000_0000]));
@@ -122,9 +112,7 @@ fn identity_mapped_memory_avoids_what_the_guest_has() {
     let one = partition("one")
         .with("dma", Text(&["unprotected"]))
         .with("memory", Cells(&[0, 0x280_0000]));
-    machine
-        .devices
-        .retain(|device| device.path.starts_with("/far"));
+    machine.devices.retain(|device| device.path.starts_with("/far"));
     let plan = plan_on(&machine, &system([one])).unwrap();
     // Not from 0x06000000: the distributor is at 0x08000000.
     assert_eq!(plan.partitions[0].memory.host.start(), Pa::new(0x4040_0000));
@@ -136,9 +124,7 @@ fn mappings_of_devices_are_whole_pages_once() {
     let plan = plan(&system([partition("one").with("devices", devices)]));
     let one = &plan.partitions[0];
     let mappings = one.mappings().into_iter();
-    let mappings: Vec<_> = mappings
-        .map(|one| (one.ipa.get(), one.pa.get(), one.size))
-        .collect();
+    let mappings: Vec<_> = mappings.map(|one| (one.ipa.get(), one.pa.get(), one.size)).collect();
     assert_eq!(
         mappings,
         [
@@ -158,10 +144,7 @@ fn the_console_leaves_a_device_its_interrupt() {
     let mut machine = machine(gic_v3());
     machine.console = None;
     let devices = Text(&["/says-33@b002000", "rtc0"]);
-    let plan = plan_on(
-        &machine,
-        &system([partition("one").with("devices", devices)]),
-    );
+    let plan = plan_on(&machine, &system([partition("one").with("devices", devices)]));
     assert_eq!(plan.unwrap().partitions[0].console_interrupt.get(), 35);
 }
 

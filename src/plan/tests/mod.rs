@@ -23,10 +23,8 @@ fn region(start: u64, size: u64) -> Region<Pa> {
 }
 
 pub(crate) fn device(path: &str, registers: (u64, u64), interrupt: Option<u32>) -> Device {
-    let interrupt = interrupt.map(|number| Interrupt {
-        intid: Intid::new(number).unwrap(),
-        trigger: Trigger::Level,
-    });
+    let interrupt = interrupt
+        .map(|number| Interrupt { intid: Intid::new(number).unwrap(), trigger: Trigger::Level });
     Device {
         path: path.to_string(),
         aliases: Vec::new(),
@@ -130,10 +128,7 @@ pub(crate) struct Spec {
 
 impl Spec {
     pub(crate) fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            ..Self::default()
-        }
+        Self { name, ..Self::default() }
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: Is) -> Self {
@@ -190,13 +185,8 @@ pub(crate) fn partition(name: &'static str) -> Spec {
 }
 
 pub(crate) fn system(partitions: impl IntoIterator<Item = Spec>) -> Spec {
-    let partitions = Spec {
-        children: partitions.into_iter().collect(),
-        ..Spec::new("partitions")
-    };
-    Spec::new("")
-        .with("compatible", Text(&["bulkhead,system"]))
-        .child(partitions)
+    let partitions = Spec { children: partitions.into_iter().collect(), ..Spec::new("partitions") };
+    Spec::new("").with("compatible", Text(&["bulkhead,system"])).child(partitions)
 }
 
 /// The header of an arm64 Image.

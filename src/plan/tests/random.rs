@@ -7,28 +7,15 @@ use super::super::source::ImageDescription;
 use super::*;
 
 fn any_machine() -> impl Strategy<Value = Machine> {
-    let devices = vec(
-        (
-            0u64..12,
-            0u64..4,
-            1u64..0x800,
-            34u32..50,
-            prop::bool::weighted(0.2),
-        ),
-        0..8,
-    );
+    let devices = vec((0u64..12, 0u64..4, 1u64..0x800, 34u32..50, prop::bool::weighted(0.2)), 0..8);
     let banks = vec((0x40u64..0x60, 0x10u64..0x80), 1..4);
     let reserved = vec((0x400u64..0x700, 1u64..0x50), 0..4);
     (any::<bool>(), 2u64..8, devices, banks, reserved).prop_map(
         |(v2, cpus, devices, banks, reserved)| {
             let mut machine = machine(if v2 { gic_v2() } else { gic_v3() });
             let cpu = machine.cpus[0].clone();
-            machine.cpus = (0..cpus)
-                .map(|number| Cpu {
-                    mpidr: Mpidr::new(number),
-                    ..cpu.clone()
-                })
-                .collect();
+            machine.cpus =
+                (0..cpus).map(|number| Cpu { mpidr: Mpidr::new(number), ..cpu.clone() }).collect();
             let devices = devices.into_iter().enumerate();
             let devices = devices.map(|(number, (page, part, size, intid, dma))| Device {
                 dma,
@@ -61,54 +48,40 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
         prop::option::weighted(0.1, (0x3fu64..0x60).prop_map(|base| Ipa::new(base << 24))),
         prop::option::weighted(0.1, (0x400u64..0x600).prop_map(|base| Pa::new(base << 20))),
     );
-    let devices = vec(
-        (0usize..4).prop_map(|number| std::format!("/d{number}")),
-        0..3,
-    );
+    let devices = vec((0usize..4).prop_map(|number| std::format!("/d{number}")), 0..3);
     let images = (1u64..0x10_0000, 0u64..0x10_0000, any::<bool>());
-    (
-        cpus,
-        0x300u64..0x2000,
-        bases,
-        devices,
-        prop::bool::weighted(0.3),
-        images,
-    )
-        .prop_map(
-            |(cpus, pages, (guest_base, host_base), devices, dma, (kernel, ramdisk, arm64))| {
-                let image = |start, size| ImageDescription {
-                    path: String::from("image"),
-                    property: "data",
-                    region: region(start, size),
-                };
-                PartitionDescription {
-                    path: String::new(),
-                    name: String::new(),
-                    cpus,
-                    memory: pages * 0x1000,
-                    guest_base,
-                    host_base,
-                    devices,
-                    dma_unprotected: dma,
-                    bootargs: String::new(),
-                    tree_offset: None,
-                    count_hypervisor: false,
-                    kernel: KernelDescription {
-                        source: image(BASE.get(), kernel),
-                        image: if arm64 {
-                            Image::Arm64 {
-                                text_offset: 0,
-                                size: kernel * 2,
-                            }
-                        } else {
-                            Image::Flat
-                        },
-                        load_offset: None,
+    (cpus, 0x300u64..0x2000, bases, devices, prop::bool::weighted(0.3), images).prop_map(
+        |(cpus, pages, (guest_base, host_base), devices, dma, (kernel, ramdisk, arm64))| {
+            let image = |start, size| ImageDescription {
+                path: String::from("image"),
+                property: "data",
+                region: region(start, size),
+            };
+            PartitionDescription {
+                path: String::new(),
+                name: String::new(),
+                cpus,
+                memory: pages * 0x1000,
+                guest_base,
+                host_base,
+                devices,
+                dma_unprotected: dma,
+                bootargs: String::new(),
+                tree_offset: None,
+                count_hypervisor: false,
+                kernel: KernelDescription {
+                    source: image(BASE.get(), kernel),
+                    image: if arm64 {
+                        Image::Arm64 { text_offset: 0, size: kernel * 2 }
+                    } else {
+                        Image::Flat
                     },
-                    ramdisk: (ramdisk > 0).then(|| image(BASE.get() + kernel, ramdisk)),
-                }
-            },
-        )
+                    load_offset: None,
+                },
+                ramdisk: (ramdisk > 0).then(|| image(BASE.get() + kernel, ramdisk)),
+            }
+        },
+    )
 }
 
 fn any_description() -> impl Strategy<Value = Description> {
@@ -116,10 +89,7 @@ fn any_description() -> impl Strategy<Value = Description> {
         for (number, partition) in partitions.iter_mut().enumerate() {
             partition.path = std::format!("/partitions/p{number}");
         }
-        Description {
-            path: String::from("/partitions"),
-            partitions,
-        }
+        Description { path: String::from("/partitions"), partitions }
     })
 }
 
@@ -142,11 +112,7 @@ fn unique<T: Ord>(mut things: Vec<T>) {
 fn check(machine: &Machine, plan: &Plan) {
     let partitions = || plan.partitions.iter();
     unique(partitions().flat_map(|one| one.cpus.clone()).collect());
-    unique(
-        partitions()
-            .flat_map(|one| one.interrupts.iter().map(|one| one.intid))
-            .collect(),
-    );
+    unique(partitions().flat_map(|one| one.interrupts.iter().map(|one| one.intid)).collect());
     unique(partitions().map(|one| one.vmid).collect());
     let mut physical: Vec<_> = partitions()
         .flat_map(|one| one.mappings())
@@ -154,11 +120,7 @@ fn check(machine: &Machine, plan: &Plan) {
         .collect();
     physical.push(plan.table_memory);
     // The GICV page is the same for all: each CPU sees its own registers there.
-    if let Gic::V2 {
-        virtual_cpu_interface,
-        ..
-    } = &machine.gic
-    {
+    if let Gic::V2 { virtual_cpu_interface, .. } = &machine.gic {
         physical.retain(|one| one.start() != virtual_cpu_interface.start());
     }
     disjoint(&physical);
@@ -186,16 +148,11 @@ fn check(machine: &Machine, plan: &Plan) {
 /// What a guest sees: everything apart from everything else, and nothing but what is its own.
 fn check_guest(one: &PartitionPlan) {
     let mappings = one.mappings();
-    let mapped = mappings
-        .iter()
-        .map(|one| Region::new(one.ipa, one.size).unwrap());
+    let mapped = mappings.iter().map(|one| Region::new(one.ipa, one.size).unwrap());
     let frames = one.frames().into_iter().map(|frame| frame.region);
     let all: Vec<_> = mapped.chain(frames).collect();
     disjoint(&all);
-    assert!(
-        all.iter()
-            .all(|one| one.is_aligned(0x1000) && one.end().get() <= layout::IPA_END)
-    );
+    assert!(all.iter().all(|one| one.is_aligned(0x1000) && one.end().get() <= layout::IPA_END));
     for device in &one.devices {
         assert!(!device.dma || one.dma_unprotected);
         for registers in &device.registers {
@@ -207,10 +164,7 @@ fn check_guest(one: &PartitionPlan) {
         }
     }
     if one.dma_unprotected {
-        assert_eq!(
-            one.memory.host.start().get(),
-            one.memory.guest.start().get()
-        );
+        assert_eq!(one.memory.host.start().get(), one.memory.guest.start().get());
     }
     let kernel = Region::new(one.kernel.load, one.kernel.size).unwrap();
     let mut loaded = Vec::from([kernel, one.tree]);

@@ -13,10 +13,7 @@ fn refusal(system: &Spec) -> String {
 /// What is wrong with the only partition, `/partitions/one`.
 fn fault(partition: Spec) -> String {
     let sentence = refusal(&system([partition]));
-    sentence
-        .strip_prefix("/partitions/one")
-        .unwrap()
-        .to_string()
+    sentence.strip_prefix("/partitions/one").unwrap().to_string()
 }
 
 fn one() -> Spec {
@@ -44,10 +41,7 @@ fn no_description() {
 #[test]
 fn another_description() {
     let other = system([one()]).with("compatible", Text(&["xen,domain"]));
-    assert_eq!(
-        refusal(&other),
-        "/: compatible = \"xen,domain\" is not \"bulkhead,system\""
-    );
+    assert_eq!(refusal(&other), "/: compatible = \"xen,domain\" is not \"bulkhead,system\"");
     assert_eq!(
         refusal(&system([one()]).without("compatible")),
         "/: compatible is missing: give \"bulkhead,system\""
@@ -56,10 +50,7 @@ fn another_description() {
 
 #[test]
 fn partitions_and_their_names() {
-    assert_eq!(
-        refusal(&system([])),
-        "/partitions holds no partition: give it a node for each"
-    );
+    assert_eq!(refusal(&system([])), "/partitions holds no partition: give it a node for each");
     assert_eq!(
         refusal(&system([]).without("partitions")),
         "/ holds no partition: give it a node for each"
@@ -107,11 +98,7 @@ fn unknown_names() {
 #[test]
 fn types() {
     for (name, value, expected) in [
-        (
-            "cpus",
-            Cells(&[1, 2]),
-            ": cpus (8 bytes) is not one cell, as in <1>",
-        ),
+        ("cpus", Cells(&[1, 2]), ": cpus (8 bytes) is not one cell, as in <1>"),
         (
             "cpu-ids",
             Text(&["0"]),
@@ -122,16 +109,8 @@ fn types() {
             Cells(&[0x100_0000]),
             ": memory (4 bytes) is not two cells, as in <0x0 0x40000000>",
         ),
-        (
-            "devices",
-            Cells(&[1]),
-            ": devices (4 bytes) is not a list of strings",
-        ),
-        (
-            "bootargs",
-            Cells(&[1]),
-            ": bootargs (4 bytes) is not a string",
-        ),
+        ("devices", Cells(&[1]), ": devices (4 bytes) is not a list of strings"),
+        ("bootargs", Cells(&[1]), ": bootargs (4 bytes) is not a string"),
         (
             "count-hypervisor",
             Cells(&[1]),
@@ -161,10 +140,7 @@ fn cpus() {
         fault(one().with("cpu-ids", Cells(&[1]))),
         ": cpus stands beside cpu-ids: give only one of them"
     );
-    assert_eq!(
-        fault(one().with("cpus", Cells(&[0]))),
-        ": cpus = <0> is empty: give at least one"
-    );
+    assert_eq!(fault(one().with("cpus", Cells(&[0]))), ": cpus = <0> is empty: give at least one");
     assert_eq!(
         fault(one().with("cpus", Cells(&[5]))),
         ": cpus = <5> is more than the CPUs that are left: 4 of 4"
@@ -180,18 +156,12 @@ fn cpus() {
 #[test]
 fn cpu_ids() {
     let ids = |name, ids| partition(name).without("cpus").with("cpu-ids", Cells(ids));
-    assert_eq!(
-        fault(ids("one", &[])),
-        ": cpu-ids is empty: give at least one"
-    );
+    assert_eq!(fault(ids("one", &[])), ": cpu-ids is empty: give at least one");
     assert_eq!(
         fault(ids("one", &[4])),
         ": cpu-ids = <0x4> is no CPU of this machine, which has 0x0 0x1 0x2 0x3"
     );
-    assert_eq!(
-        fault(ids("one", &[1, 1])),
-        ": cpu-ids = <0x1> is given to /partitions/one already"
-    );
+    assert_eq!(fault(ids("one", &[1, 1])), ": cpu-ids = <0x1> is given to /partitions/one already");
     assert_eq!(
         refusal(&system([ids("one", &[2]), ids("two", &[0, 2])])),
         "/partitions/two: cpu-ids = <0x2> is given to /partitions/one already"
@@ -216,10 +186,7 @@ fn more_vcpus_than_the_gic_serves() {
     for (gic, most) in [(gic_v2(), 8), (gic_v3(), 123)] {
         let mut machine = machine(gic);
         machine.cpus = (0..130)
-            .map(|number| Cpu {
-                mpidr: Mpidr::new(number),
-                ..machine.cpus[0].clone()
-            })
+            .map(|number| Cpu { mpidr: Mpidr::new(number), ..machine.cpus[0].clone() })
             .collect();
         let nine = system([one().with("cpus", Cells(&[124]))]);
         assert_eq!(
@@ -308,10 +275,7 @@ fn memory_at_a_host_base() {
          /partitions/one/kernel's"
     );
     assert_eq!(
-        refusal(&system([
-            at("one", &[0, 0x5000_0000]),
-            at("two", &[0, 0x5080_0000])
-        ])),
+        refusal(&system([at("one", &[0, 0x5000_0000]), at("two", &[0, 0x5080_0000])])),
         "/partitions/two: host-base = <0x0 0x50800000> asks for memory that is taken: \
          0x50000000-0x50ffffff is /partitions/one's"
     );
@@ -380,30 +344,15 @@ fn devices() {
             &["/pl031@9010001"],
             "/pl031@9010001\" is no device that can be given; the nearest is \"/pl031@9010000\"",
         ),
-        (
-            &["rtc1"],
-            "rtc1\" is no device that can be given; the nearest is \"rtc0\"",
-        ),
-        (
-            &["/pl011@9000000"],
-            "/pl011@9000000\" is Bulkhead's own and cannot be given away",
-        ),
-        (
-            &["/intc@8000000"],
-            "/intc@8000000\" is Bulkhead's own and cannot be given away",
-        ),
-        (
-            &["/gicd@8001000"],
-            "/gicd@8001000\" is Bulkhead's own and cannot be given away",
-        ),
+        (&["rtc1"], "rtc1\" is no device that can be given; the nearest is \"rtc0\""),
+        (&["/pl011@9000000"], "/pl011@9000000\" is Bulkhead's own and cannot be given away"),
+        (&["/intc@8000000"], "/intc@8000000\" is Bulkhead's own and cannot be given away"),
+        (&["/gicd@8001000"], "/gicd@8001000\" is Bulkhead's own and cannot be given away"),
         (
             &["/in-memory@50000000"],
             "/in-memory@50000000\" has registers at 0x50000000-0x50000fff, which is memory",
         ),
-        (
-            &["/far@8000000000"],
-            "/far@8000000000\" ends past the last guest address, 0x7fffffffff",
-        ),
+        (&["/far@8000000000"], "/far@8000000000\" ends past the last guest address, 0x7fffffffff"),
         (
             &["/left@b000000"],
             "/left@b000000\" shares a page with /right@b000100, at 0x0b000100-0x0b0001ff: both must \
@@ -414,15 +363,9 @@ fn devices() {
             "/private@b003000\" raises interrupt 23, which every CPU has for itself: only SPIs can \
              be given",
         ),
-        (
-            &["/says-33@b002000"],
-            "/says-33@b002000\" raises interrupt 33, which is Bulkhead's",
-        ),
+        (&["/says-33@b002000"], "/says-33@b002000\" raises interrupt 33, which is Bulkhead's"),
     ] {
-        assert_eq!(
-            fault(with("one", name)),
-            std::format!(": devices = \"{expected}")
-        );
+        assert_eq!(fault(with("one", name)), std::format!(": devices = \"{expected}"));
     }
     let in_frame = system([with("one", &["/in-frame@8000000"])]);
     assert!(plan_on(&machine(gic_v2()), &in_frame).is_ok());
@@ -452,17 +395,11 @@ fn devices_given_twice() {
         ": devices = \"rtc0\" is given to /partitions/one already"
     );
     assert_eq!(
-        refusal(&system([
-            with("one", &["rtc0"]),
-            with("two", &["/pl031@9010000"])
-        ])),
+        refusal(&system([with("one", &["rtc0"]), with("two", &["/pl031@9010000"])])),
         "/partitions/two: devices = \"/pl031@9010000\" is given to /partitions/one already"
     );
     assert_eq!(
-        refusal(&system([
-            with("one", &["/left@b000000"]),
-            with("two", &["/right@b000100"])
-        ])),
+        refusal(&system([with("one", &["/left@b000000"]), with("two", &["/right@b000100"])])),
         "/partitions/one: devices = \"/left@b000000\" shares a page with /right@b000100, at \
          0x0b000100-0x0b0001ff: both must be given to one partition"
     );
@@ -487,54 +424,24 @@ fn kernels() {
         fault(one().child(Spec::new("kernel"))),
         "/kernel: data is missing: give /incbin/(\"file\")"
     );
-    assert_eq!(
-        kernel(&[]),
-        "/kernel: data (0 bytes) is empty: give at least one"
-    );
+    assert_eq!(kernel(&[]), "/kernel: data (0 bytes) is empty: give at least one");
     for (magic, offset, expected) in [
         (
             &b"\x7fELF\x01"[..],
             0,
             "is a 32-bit ELF file: give a 64-bit kernel, as an Image or flat binary",
         ),
-        (
-            b"\x7fELF\x02",
-            0,
-            "is an ELF file: give what `objcopy -O binary` makes of it",
-        ),
-        (
-            b"\x18\x28\x6f\x01",
-            36,
-            "is a 32-bit zImage: give a 64-bit kernel, as an Image",
-        ),
-        (
-            b"\x1f\x8b",
-            0,
-            "is compressed: give what `gunzip` makes of it",
-        ),
-        (
-            b"\x28\xb5\x2f\xfd",
-            0,
-            "is compressed: give what `unzstd` makes of it",
-        ),
-        (
-            b"MZ\0\0zimg",
-            0,
-            "is a compressed EFI image: give the Image inside",
-        ),
-        (
-            b"\x27\x05\x19\x56",
-            0,
-            "is a U-Boot image: give the kernel inside",
-        ),
+        (b"\x7fELF\x02", 0, "is an ELF file: give what `objcopy -O binary` makes of it"),
+        (b"\x18\x28\x6f\x01", 36, "is a 32-bit zImage: give a 64-bit kernel, as an Image"),
+        (b"\x1f\x8b", 0, "is compressed: give what `gunzip` makes of it"),
+        (b"\x28\xb5\x2f\xfd", 0, "is compressed: give what `unzstd` makes of it"),
+        (b"MZ\0\0zimg", 0, "is a compressed EFI image: give the Image inside"),
+        (b"\x27\x05\x19\x56", 0, "is a U-Boot image: give the kernel inside"),
         (b"\xd0\x0d\xfe\xed", 0, "is a device tree: give a kernel"),
     ] {
         let mut bytes = [0; 64];
         bytes[offset..offset + magic.len()].copy_from_slice(magic);
-        assert_eq!(
-            kernel(&bytes),
-            std::format!("/kernel: data (64 bytes) {expected}")
-        );
+        assert_eq!(kernel(&bytes), std::format!("/kernel: data (64 bytes) {expected}"));
     }
     assert_eq!(
         kernel(&arm64_header(0, 0x1000, 1)),
@@ -588,10 +495,7 @@ fn images_in_memory() {
         "/kernel: reg = <0x0 0x1000 0x0 0x1000> is not the start of 4 KiB of memory"
     );
     let both = image("kernel", &[0]).with("reg", Cells(&[0, 0x6000_0000, 0, 0x1000]));
-    assert_eq!(
-        fault(one().child(both)),
-        "/kernel: data stands beside reg: give only one of them"
-    );
+    assert_eq!(fault(one().child(both)), "/kernel: data stands beside reg: give only one of them");
 }
 
 #[test]

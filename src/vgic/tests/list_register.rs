@@ -6,10 +6,7 @@ const GROUP1_HARDWARE_PENDING: u64 = 0b0111 << 60;
 #[test]
 fn a_hardware_interrupt_has_the_architecture_s_layout() {
     let lr = ListRegister::hardware(Intid::new(1019).unwrap(), 0xa0, true);
-    assert_eq!(
-        lr.bits(),
-        GROUP1_HARDWARE_PENDING | 0xa0 << 48 | 1019 << 32 | 1019
-    );
+    assert_eq!(lr.bits(), GROUP1_HARDWARE_PENDING | 0xa0 << 48 | 1019 << 32 | 1019);
     assert_eq!(lr.to_v2(), 0xd000_0000 | 0x14 << 23 | 1019 << 10 | 1019);
 }
 

@@ -234,11 +234,7 @@ impl Hardware for View<'_> {
     fn read_pending(&mut self, vcpu: usize, word: usize) -> u32 {
         self.check_bank(vcpu, word);
         let pending = |bit| self.machine.physical(vcpu, word * 32 + bit).is_pending();
-        (0..32)
-            .map(pending)
-            .enumerate()
-            .map(|(i, p)| u32::from(p) << i)
-            .sum()
+        (0..32).map(pending).enumerate().map(|(i, p)| u32::from(p) << i).sum()
     }
 
     fn set_edge(&mut self, vcpu: usize, word: usize, mask: u32, edge: u32) -> u32 {
