@@ -67,10 +67,15 @@ struct Devices<'a> {
 
 impl<'a> Devices<'a> {
     fn give(&mut self, partition: usize, name: &'a str) -> Result<(), Problem> {
+        if name == self.machine.gic_path {
+            return Err(Problem::BulkheadsOwn);
+        }
         let device = self.find(name)?;
-        let own =
-            bulkheads_own(self.machine).any(|own| share_page(&own, &device.registers).is_some());
-        if own || self.machine.console.as_ref().is_some_and(|own| own.path == device.path) {
+        let console = self.machine.console.as_ref();
+        let mut own = bulkheads_own(self.machine);
+        if console.is_some_and(|console| console.path == device.path)
+            || own.any(|own| share_page(&own, &device.registers).is_some())
+        {
             return Err(Problem::BulkheadsOwn);
         }
         if let Some(owner) = self.owner(device) {
@@ -94,7 +99,7 @@ impl<'a> Devices<'a> {
                 let aliases = device.aliases.iter();
                 aliases.chain([&device.path]).map(String::as_str)
             });
-            Problem::UnknownDevice(String::from(nearest(name, names).unwrap_or("nothing")))
+            Problem::UnknownDevice(nearest(name, names).map(String::from))
         })
     }
 

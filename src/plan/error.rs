@@ -147,8 +147,8 @@ pub enum Problem {
     NoRoom(u64),
     /// No room for the stage-2 tables, of so many bytes.
     NoRoomForTables(u64),
-    /// The machine has no memory, or not all of it, there.
-    NotMemory(Region<Pa>),
+    /// The machine does not have so many bytes of memory from that address on.
+    NotMemory(u64),
     /// The memory there has an owner.
     Taken {
         /// What the owner has.
@@ -169,7 +169,7 @@ pub enum Problem {
     NotIdentity,
 
     /// No device of the machine, and the one whose name comes nearest.
-    UnknownDevice(String),
+    UnknownDevice(Option<String>),
     /// A device that Bulkhead keeps for itself.
     BulkheadsOwn,
     /// An interrupt of a device that somebody else has.
@@ -234,9 +234,9 @@ impl fmt::Display for Problem {
                 write!(f, "does not fit: the most that is free in one piece is {}", Bytes(*most))
             }
             Self::NoRoomForTables(bytes) => {
-                write!(f, "leave no memory for their stage-2 tables: {} are needed", Bytes(*bytes))
+                write!(f, "leaves no memory for the stage-2 tables: {} are needed", Bytes(*bytes))
             }
-            Self::NotMemory(region) => write!(f, "asks for {region}, which is not all memory"),
+            Self::NotMemory(size) => write!(f, "is not the start of {} of memory", Bytes(*size)),
             Self::Taken { region, owner } => {
                 write!(f, "asks for memory that is taken: {region} is {owner}'s")
             }
@@ -244,7 +244,7 @@ impl fmt::Display for Problem {
             Self::Collides { region, with } => {
                 write!(f, "would cover {with}, which the guest has at {region}")
             }
-            Self::UnknownDevice(nearest) => {
+            Self::UnknownDevice(Some(nearest)) => {
                 write!(f, "is no device that can be given; the nearest is \"{nearest}\"")
             }
             Self::InterruptOwned { intid, owner } => {
@@ -283,6 +283,7 @@ impl Problem {
     const fn clause(&self) -> &'static str {
         match self {
             Self::NotASystem => "is not \"bulkhead,system\"",
+            Self::UnknownDevice(_) => "is no device that can be given: this machine has none",
             Self::UnknownNode(_) => "is no node that belongs here: no node does",
             Self::NoPartitions => "holds no partition: give it a node for each",
             Self::TooManyPartitions => "holds more partitions than the 255 that can be told apart",

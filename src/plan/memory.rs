@@ -117,10 +117,10 @@ impl Memory {
         let property = partition.host_base.map_or("guest-base", |_| "host-base");
         let refuse = |problem| partition.error(property, Value::Cells(base.get()), problem);
         let region = Region::new(base, partition.memory);
-        let region = region.ok_or_else(|| refuse(Problem::BeyondIpa))?;
-        if !self.banks.iter().any(|bank| bank.covers(&region)) {
-            return Err(refuse(Problem::NotMemory(region)));
-        }
+        let is_memory = |region: &Region<Pa>| self.banks.iter().any(|bank| bank.covers(region));
+        let Some(region) = region.filter(is_memory) else {
+            return Err(refuse(Problem::NotMemory(partition.memory)));
+        };
         let mut taken = self.taken.iter();
         taken.find(|taken| taken.region.overlaps(&region)).map_or(Ok(region), |taken| {
             Err(refuse(Problem::Taken { region: taken.region, owner: taken.owner.clone() }))

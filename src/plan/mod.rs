@@ -241,3 +241,6 @@ impl Plan {
         })
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

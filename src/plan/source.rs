@@ -86,7 +86,7 @@ impl Images<'_, '_> {
         }
         match (self.peek)(region) {
             Some(header) => Ok(Some((region, header))),
-            None => Err(refuse(Problem::NotMemory(region))),
+            None => Err(refuse(Problem::NotMemory(region.size()))),
         }
     }
 }
