@@ -86,11 +86,9 @@ impl Vgic {
             (Version::V2, CPENDSGIR..SGIR_END, 1 | 4) if is_aligned(offset, size) => {
                 self.read_pending_sgis(vcpu, (offset & 0xf) as usize, size, hw)
             }
-            (Version::V3, IROUTER..IROUTER_END, 4 | 8) if is_aligned(offset, size) => part(
-                self.read_router((offset - IROUTER) as u32 / 8),
-                offset,
-                size,
-            ),
+            (Version::V3, IROUTER..IROUTER_END, 4 | 8) if is_aligned(offset, size) => {
+                part(self.read_router((offset - IROUTER) as u32 / 8), offset, size)
+            }
             _ => 0,
         })
     }

@@ -107,11 +107,7 @@ impl Vgic {
         let bank = |word| {
             let sgis = if word == 0 { SGIS } else { 0 };
             let hardware = mask(config.hardware, word) & !sgis;
-            Bank::new(
-                word,
-                hardware,
-                (mask(config.software, word) | sgis) & !hardware,
-            )
+            Bank::new(word, hardware, (mask(config.software, word) | sgis) & !hardware)
         };
         let words = 1 + config.it_lines_number.min(31) as usize;
         let vcpu = |&affinity| Vcpu {

@@ -52,12 +52,7 @@ pub(super) struct Selection {
 impl Selection {
     /// No candidates yet, for `room` list registers.
     pub fn new(room: usize) -> Self {
-        Self {
-            chosen: [Candidate(u32::MAX); 16],
-            count: 0,
-            room: room.min(16),
-            left: [false; 3],
-        }
+        Self { chosen: [Candidate(u32::MAX); 16], count: 0, room: room.min(16), left: [false; 3] }
     }
 
     pub fn offer(&mut self, mut candidate: Candidate) {

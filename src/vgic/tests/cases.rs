@@ -65,11 +65,7 @@ fn a_software_line_that_falls_takes_its_pending_state_back() {
         assert_eq!(system.read_state(0, SET_PENDING, 1), 2);
         system.set_line(0, SOFTWARE_SPI, false);
         assert_eq!(system.listed(0), [(SOFTWARE_SPI, ACTIVE)]);
-        assert_eq!(
-            system.machine.cpus[0].lrs[0] >> 41 & 1,
-            0,
-            "no end is waited for"
-        );
+        assert_eq!(system.machine.cpus[0].lrs[0] >> 41 & 1, 0, "no end is waited for");
         system.end(0, SOFTWARE_SPI);
         assert_eq!(system.acknowledge(0), None);
     }
@@ -213,14 +209,9 @@ fn an_access_that_needs_another_cpu_s_list_registers_changes_nothing_yet() {
     for version in BOTH {
         let mut system = System::started(version, 2, 4);
         system.drive(0, SPI, true);
-        let mut other = super::machine::View {
-            machine: &mut system.machine,
-            cpu: 1,
-        };
+        let mut other = super::machine::View { machine: &mut system.machine, cpu: 1 };
         let offset = DISABLE + 4;
-        let result = system
-            .vgic
-            .distributor_write(1, offset, 4, 1 << (SPI - 32), &mut other);
+        let result = system.vgic.distributor_write(1, offset, 4, 1 << (SPI - 32), &mut other);
         assert_eq!(result, Err(Recall(CpuMask::one(0))));
         assert!(system.machine.physical(0, SPI).enabled);
         system.write(1, offset, 4, 1 << (SPI - 32));
@@ -307,17 +298,11 @@ fn gicv3_sgis_go_by_affinity_and_group() {
     assert_eq!(pending(SgiRegister::Sgi1, sgi(0) | 3), [0, 0, 0, 0]);
     assert_eq!(pending(SgiRegister::Sgi0, sgi(0) | 3), [1, 1, 0, 0]);
     assert_eq!(pending(SgiRegister::Asgi1, sgi(0) | 2), [0, 1, 0, 0]);
-    assert_eq!(
-        pending(SgiRegister::Sgi1, sgi(1) | 1 << 16 | 1),
-        [0, 0, 2, 0]
-    );
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 1 << 16 | 1), [0, 0, 2, 0]);
     assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 1 << 40), [0, 2, 2, 2]);
     let far = 1 << 48 | 2 << 32 | 1 << 44 | 1;
     assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | far), [0, 0, 0, 2]);
-    assert_eq!(
-        pending(SgiRegister::Sgi1, sgi(1) | far & !(1 << 44)),
-        [0; 4]
-    );
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | far & !(1 << 44)), [0; 4]);
 }
 
 #[test]
@@ -347,21 +332,11 @@ fn foreign_interrupts_read_as_zero_and_ignore_writes() {
 fn the_identification_registers() {
     let mut v2 = System::new(Version::V2, 3, 4);
     let mut v3 = System::new(Version::V3, 3, 4);
-    for (offset, expected) in [
-        (0x0, 0),
-        (0x4, 2 << 5 | 9),
-        (0x8, 0x4200_0000),
-        (0xfe8, 0x2b),
-    ] {
+    for (offset, expected) in [(0x0, 0), (0x4, 2 << 5 | 9), (0x8, 0x4200_0000), (0xfe8, 0x2b)] {
         assert_eq!(v2.read(0, offset, 4), expected, "{offset:#x}");
     }
     let typer = 9 << 19 | 0b11 << 24 | 9;
-    for (offset, expected) in [
-        (0x0, 0x50),
-        (0x4, typer),
-        (0x8, 0x4200_0000),
-        (0xffe8, 0x3b),
-    ] {
+    for (offset, expected) in [(0x0, 0x50), (0x4, typer), (0x8, 0x4200_0000), (0xffe8, 0x3b)] {
         assert_eq!(v3.read(0, offset, 4), expected, "{offset:#x}");
         assert_eq!(v3.read(0, offset, 8), 0, "of 8 bytes");
         assert_eq!(v3.read(0, offset, 1), 0, "of a byte");
@@ -379,11 +354,7 @@ fn the_identification_registers() {
     v3.write_redistributor(0, 0x2_0014, 4, 0);
     let waker = [0, 1].map(|cpu| v3.read_redistributor(0, cpu * 0x2_0000 + 0x14, 4));
     assert_eq!(waker, [6, 0]);
-    assert_eq!(
-        v3.read_redistributor(0, 3 * 0x2_0000 + 8, 8),
-        0,
-        "beyond the last"
-    );
+    assert_eq!(v3.read_redistributor(0, 3 * 0x2_0000 + 8, 8), 0, "beyond the last");
 }
 
 #[test]

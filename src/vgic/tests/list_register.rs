@@ -7,10 +7,7 @@ const GROUP1_HARDWARE_PENDING: u64 = 0b0111 << 60;
 fn a_hardware_interrupt_has_the_architecture_s_layout() {
     let lr = ListRegister::new(1019, true)
         .with(LR::PRIORITY.val(0xa0) + LR::GROUP1::SET + LR::PENDING::SET);
-    assert_eq!(
-        lr.bits(),
-        GROUP1_HARDWARE_PENDING | 0xa0 << 48 | 1019 << 32 | 1019
-    );
+    assert_eq!(lr.bits(), GROUP1_HARDWARE_PENDING | 0xa0 << 48 | 1019 << 32 | 1019);
     assert_eq!(lr.to_v2(), 0xd000_0000 | 0x14 << 23 | 1019 << 10 | 1019);
 }
 

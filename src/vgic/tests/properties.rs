@@ -148,10 +148,8 @@ impl Pair {
             Step::State(cpu, owner, register, intid) => {
                 let (cpu, owner) = (cpu % cpus, owner % cpus);
                 let owner = self.owner(cpu, owner, intid);
-                let is_active = matches!(
-                    register,
-                    StateRegister::SetActive | StateRegister::ClearActive
-                );
+                let is_active =
+                    matches!(register, StateRegister::SetActive | StateRegister::ClearActive);
                 // A guest does not take from itself what it has not ended.
                 let handling = self.handling.iter().chain(&self.dropped).flatten();
                 let is_handled = handling.clone().any(|&(handled, _)| handled == intid);
