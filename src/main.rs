@@ -9,8 +9,7 @@ mod el2;
 
 use bulkhead::addr::Pa;
 use el2::mmu::Level;
-use el2::partition::Partition;
-use el2::{boot, console, cpus, gic, heap, interrupts, vcpu};
+use el2::{boot, cpus, gic, heap, interrupts, run};
 
 /// What the boot CPU does, with the MMU on.
 fn main(level: Level, tree: Pa) -> ! {
@@ -30,14 +29,12 @@ fn main(level: Level, tree: Pa) -> ! {
     cpus::start_others(&machine, partitions);
     gic.init_distributor();
     cpus::set_up_together();
-    console::go_live(partitions, boot_cpu);
-    partitions.iter().for_each(Partition::boot);
-    vcpu::wait()
+    run::start_guests(partitions, boot_cpu)
 }
 
 /// What every other CPU does, with its MMU on.
 fn secondary_main(index: usize) -> ! {
     cpus::enter_secondary(index);
     cpus::set_up_together();
-    vcpu::wait()
+    run::settle()
 }

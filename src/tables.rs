@@ -5,8 +5,8 @@
 //! with a root of one page, and leaves of 1 GiB, 2 MiB and 4 KiB. What differs, the attributes of
 //! a leaf and the type of the input address, is the parameter [`Memory`].
 //!
-//! The tables lie in a pool that EL2 hands over. Mappings are only ever added, so an entry goes
-//! from invalid to valid and never back: no break-before-make and no TLB invalidation are needed,
+//! The tables lie in a pool that EL2 hands over. [`Tables::map`] only adds: an entry goes
+//! from invalid to valid: no break-before-make and no TLB invalidation are needed,
 //! only EL2's `DSB ISHST; ISB` after [`Tables::map`], before the new mapping is used.
 
 use core::marker::PhantomData;
@@ -147,6 +147,28 @@ impl<'a, M: Memory> Tables<'a, M> {
         }
         let attributes = mapping.memory.attributes();
         self.fill(0, LEVEL_1_SPAN, Run { input, output, size, attributes })
+    }
+
+    /// Takes back pages that were mapped as pages. The caller invalidates the TLBs.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError::Unaligned`] at the first page that is not mapped, or by a larger leaf.
+    pub fn unmap(&mut self, input: M::Input, size: u64) -> Result<(), MapError> {
+        let start = input.get();
+        check(start, size, INPUT_BITS)?;
+        for page in (start..start + size).step_by(PAGE_SIZE as usize) {
+            let (mut index, mut span) = (0, LEVEL_1_SPAN);
+            while let Some(next) = self.linked(self.pool[index].0[slot(page, span)], span) {
+                (index, span) = (next, span / ENTRIES as u64);
+            }
+            let entry = &mut self.pool[index].0[slot(page, span)];
+            if span != PAGE_SIZE || *entry == 0 {
+                return Err(MapError::Unaligned);
+            }
+            *entry = 0;
+        }
+        Ok(())
     }
 
     /// The leaf that translates `input`, or `None` where nothing is mapped.

@@ -17,6 +17,8 @@ pub struct Cpu {
     index: AtomicUsize,
     /// Whether it is at EL2 with its MMU on.
     up: AtomicBool,
+    /// Whether it has left the code that only boot needs.
+    settled: AtomicBool,
     /// The vCPU that lives on it, if a partition owns it.
     vcpu: Once<Vcpu>,
 }
@@ -26,6 +28,7 @@ static CPUS: [Cpu; MAX_CPUS] = [const {
         stack_top: AtomicU64::new(0),
         index: AtomicUsize::new(0),
         up: AtomicBool::new(false),
+        settled: AtomicBool::new(false),
         vcpu: Once::new(),
     }
 }; MAX_CPUS];
@@ -51,10 +54,25 @@ impl Cpu {
         self.vcpu.call_once(|| vcpu);
     }
 
+    /// Notes that it has left the code that only boot needs.
+    pub fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+    }
+
+    /// Whether it has left the code that only boot needs.
+    pub fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+
     /// Whether it has arrived at EL2.
     pub fn is_up(&self) -> bool {
         self.up.load(Ordering::Acquire)
     }
+}
+
+/// All CPUs that there is room for.
+pub fn all() -> &'static [Cpu] {
+    &CPUS
 }
 
 /// The CPU with this index.

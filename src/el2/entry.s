@@ -32,7 +32,6 @@ image_header:
         .endm
 
 // In: x0 = device tree.
-        .text
 primary_entry:
         msr     daifset, #0xf
         msr     spsel, #1

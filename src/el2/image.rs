@@ -10,6 +10,7 @@ pub const EMERGENCY_STACK: u64 = PAGE_SIZE;
 
 unsafe extern "C" {
     static __image_start: u8;
+    static __init_text_end: u8;
     static __rodata_start: u8;
     static __data_start: u8;
     static __bss_end: u8;
@@ -38,8 +39,12 @@ section! {
     whole = __image_start..__image_end
 }
 section! {
-    /// Code: read and executed.
-    code = __image_start..__rodata_start
+    /// Code that runs only until the guests do.
+    boot_code = __image_start..__init_text_end
+}
+section! {
+    /// All other code.
+    code = __init_text_end..__rodata_start
 }
 section! {
     /// Constants, and pointers that the entry has relocated: only read.

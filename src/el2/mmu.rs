@@ -1,6 +1,7 @@
 //! EL2's own translation: addresses as they are, each part with the permissions it needs.
 //!
-//! Mappings are only added, first with the MMU off, then to the live tables.
+//! Mappings are added first with the MMU off, then to the live tables; in the end the code that only
+//! boot needs is taken out.
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
@@ -116,6 +117,7 @@ pub fn init(level: Level, tree: Pa) {
 
 fn map_image(tables: &mut Tables<'_, Hypervisor>) -> Result<(), MapError> {
     let sections = [
+        (image::boot_code(), Hypervisor::Code),
         (image::code(), Hypervisor::Code),
         (image::constants(), Hypervisor::ReadOnly),
         (image::data(), Hypervisor::Data),
@@ -229,11 +231,11 @@ unsafe fn enable(level: Level) {
     barriers();
 }
 
-/// Adds to the live tables, and makes the addition visible to every CPU's walks.
-fn add(change: impl FnOnce(&mut Tables<'static, Hypervisor>) -> Result<(), MapError>) {
+/// Changes the live tables, and makes the change visible to every CPU's walks.
+fn change(edit: impl FnOnce(&mut Tables<'static, Hypervisor>) -> Result<(), MapError>) {
     let mut live = LIVE.lock();
-    let result = change(live.as_mut().expect("the MMU is on"));
-    // No invalidation: an entry only ever goes from invalid to valid (Arm ARM D8.17.1).
+    let result = edit(live.as_mut().expect("the MMU is on"));
+    // An entry that goes from invalid to valid needs no invalidation (Arm ARM D8.17.1).
     barrier::dsb(barrier::ISHST);
     barrier::isb(barrier::SY);
     result.expect("EL2's tables can map what the Plan allows");
@@ -241,10 +243,23 @@ fn add(change: impl FnOnce(&mut Tables<'static, Hypervisor>) -> Result<(), MapEr
 
 /// Makes a device's registers accessible.
 pub fn map_device(frame: Region<Pa>) {
-    add(|tables| map_missing(tables, frame, Hypervisor::Device));
+    change(|tables| map_missing(tables, frame, Hypervisor::Device));
 }
 
 /// Makes memory accessible.
 pub fn map_memory(region: Region<Pa>) {
-    add(|tables| map_missing(tables, region, Hypervisor::Data));
+    change(|tables| map_missing(tables, region, Hypervisor::Data));
+}
+
+/// Makes the code that only boot needs inaccessible, for good: no guest's trap can lead there.
+///
+/// # Safety
+///
+/// No CPU may be in that code, or return to it.
+pub unsafe fn forget_boot_code() {
+    let code = image::boot_code();
+    change(|tables| tables.unmap(code.start(), code.size()));
+    // SAFETY: dropping translations makes the CPUs look them up again; the caller vouches for
+    // those that are gone.
+    unsafe { asm!("tlbi alle2is", "dsb ish", "ic ialluis", "dsb ish", "isb", options(nostack)) };
 }

@@ -24,6 +24,7 @@ mod panic;
 pub mod partition;
 mod recall;
 mod registers;
+pub mod run;
 mod stage2;
 mod timer;
 mod trap;

@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 
 use super::gic::ThisCpu;
 use super::partition::{End, Partition, State};
-use super::{console, cpu, guest, vectors};
+use super::{console, cpu, guest, run, vectors};
 
 /// A vCPU, for as long as Bulkhead runs.
 pub struct Vcpu {
@@ -162,26 +162,14 @@ impl Vcpu {
     fn leave(&self) -> ! {
         guest::silence();
         self.partition.leave(self.index);
-        vectors::on_fresh_stack(cpu::current().stack_top(), wait)
+        vectors::on_fresh_stack(cpu::current().stack_top(), run::wait)
     }
 
     /// Runs the guest, if somebody has asked for this vCPU to start.
-    fn start_if_asked(&self) {
+    pub fn start_if_asked(&self) {
         if let Some(start) = self.partition.take_start(self.index) {
             self.update_vgic(|vgic, hw| vgic.refill(self.index, hw));
             guest::enter(self, start)
         }
-    }
-}
-
-/// What a CPU does that runs no guest: it waits for its vCPU to be started, and takes interrupts.
-pub extern "C" fn wait() -> ! {
-    loop {
-        if let Some(vcpu) = cpu::current().vcpu() {
-            vcpu.start_if_asked();
-        }
-        // Interrupts are masked at EL2, but a pending one ends the wait all the same.
-        aarch64_cpu::asm::wfi();
-        super::interrupts::take();
     }
 }
