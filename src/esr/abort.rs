@@ -175,11 +175,7 @@ impl DataAbort {
 
 impl InstructionAbort {
     pub(super) const fn decode(esr: u64) -> Self {
-        Self {
-            fault: Fault::decode(esr),
-            walk: esr & S1PTW != 0,
-            far_valid: esr & FNV == 0,
-        }
+        Self { fault: Fault::decode(esr), walk: esr & S1PTW != 0, far_valid: esr & FNV == 0 }
     }
 
     /// Where it happened, from FAR_EL2 and HPFAR_EL2.
@@ -211,7 +207,7 @@ impl Transfer {
     }
 }
 
-/// The IPA of an abort, where HPFAR_EL2 is valid (Arm ARM D24.2.66): stage 2 translation, access
+/// The IPA of an abort, where HPFAR_EL2 is valid (Arm ARM D24.2, HPFAR_EL2): stage 2 translation, access
 /// flag and address size faults, and every stage 2 fault of a stage 1 walk.
 const fn address(fault: Fault, walk: bool, far_valid: bool, far: u64, hpfar: u64) -> FaultAddress {
     /// HPFAR_EL2.FIPA: bits 55:12 of the IPA, at bit 4.
@@ -227,9 +223,7 @@ const fn address(fault: Fault, walk: bool, far_valid: bool, far: u64, hpfar: u64
         Fault::External => FaultAddress::Unknown,
         _ if walk || !far_valid => FaultAddress::Unknown,
         Fault::Permission { .. } | Fault::Alignment | Fault::Other { .. } => {
-            FaultAddress::Translate {
-                virtual_address: far,
-            }
+            FaultAddress::Translate { virtual_address: far }
         }
     }
 }

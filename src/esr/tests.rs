@@ -86,11 +86,14 @@ fn a_signed_load_into_a_wide_register() {
 
 #[test]
 fn the_walk_of_the_guests_tables_has_a_page_but_no_offset() {
-    let abort = data_abort(1 << 7 | 0x0d);
-    assert!(abort.walk);
-    assert_eq!(abort.transfer, None);
-    let address = abort.address(0x1234_5678, 0x0004_0010);
-    assert_eq!(address, FaultAddress::Known(Ipa::new(0x0400_1000)));
+    // Translation and permission faults.
+    for status in [0x05, 0x0d] {
+        let abort = data_abort(1 << 7 | status);
+        assert!(abort.walk);
+        assert_eq!(abort.transfer, None);
+        let address = abort.address(0x1234_5678, 0x0004_0010);
+        assert_eq!(address, FaultAddress::Known(Ipa::new(0x0400_1000)));
+    }
 }
 
 #[test]
@@ -100,12 +103,7 @@ fn a_permission_fault_leaves_hpfar_unknown() {
     };
     assert_eq!(abort.fault, Fault::Permission { level: 3 });
     let address = abort.address(0xabcd, u64::MAX);
-    assert_eq!(
-        address,
-        FaultAddress::Translate {
-            virtual_address: 0xabcd
-        }
-    );
+    assert_eq!(address, FaultAddress::Translate { virtual_address: 0xabcd });
 }
 
 #[test]

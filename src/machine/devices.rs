@@ -86,9 +86,7 @@ impl<'t, 'a> Parts<'t, 'a> {
             if skipped.is_some_and(|top| node.is_within(top)) {
                 continue;
             }
-            let top_level = node
-                .parent()
-                .is_some_and(|parent| parent.parent().is_none());
+            let top_level = node.parent().is_some_and(|parent| parent.parent().is_none());
             let traits = Traits::of(node);
             let no_device = top_level && NOT_DEVICES.contains(&node.name());
             if no_device || traits.unavailable || parts.take(node, &traits) {
@@ -197,8 +195,10 @@ pub(super) fn read(
 }
 
 fn add_aliases(tree: &Tree<'_>, devices: &mut [Device]) {
-    let aliases = tree.node("/aliases");
-    for alias in aliases.into_iter().flat_map(Node::properties) {
+    let Some(aliases) = tree.node("/aliases") else {
+        return;
+    };
+    for alias in aliases.properties() {
         let named = |device: &&mut Device| Some(device.path.as_str()) == alias.as_str();
         if let Some(device) = devices.iter_mut().find(named) {
             device.aliases.push(alias.name.to_string());

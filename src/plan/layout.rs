@@ -109,10 +109,7 @@ pub(super) fn frames(gic: &GuestGic, vcpus: usize) -> Vec<Frame> {
     };
     let distributor = frame(FrameKind::Distributor, DISTRIBUTOR.get(), DISTRIBUTOR_SIZE);
     let console = frame(FrameKind::Console, CONSOLE.get(), CONSOLE_SIZE);
-    [distributor, cpu_side, console]
-        .into_iter()
-        .flatten()
-        .collect()
+    [distributor, cpu_side, console].into_iter().flatten().collect()
 }
 
 /// See [`PartitionPlan::mappings`].
@@ -124,10 +121,7 @@ pub(super) fn mappings(partition: &PartitionPlan) -> Vec<Mapping> {
         size: memory.host.size(),
         kind: MemoryKind::Normal,
     }];
-    if let GuestGic::V2 {
-        virtual_cpu_interface,
-    } = partition.gic
-    {
+    if let GuestGic::V2 { virtual_cpu_interface } = partition.gic {
         mappings.push(Mapping {
             ipa: CPU_INTERFACE,
             pa: virtual_cpu_interface,
@@ -147,30 +141,8 @@ pub(super) fn mappings(partition: &PartitionPlan) -> Vec<Mapping> {
 
 /// The pages that hold registers of the partition's devices: sorted, and neighbours made one.
 fn device_pages(partition: &PartitionPlan) -> Vec<Region<Pa>> {
-    let registers = partition
-        .devices
-        .iter()
-        .flat_map(|device| &device.registers);
+    let registers = partition.devices.iter().flat_map(|device| &device.registers);
     regions::merge(registers.filter_map(regions::pages).collect())
-}
-
-/// How many pages the stage-2 tables for `mappings` have at the most: the root, and below it a
-/// table for every block of an entry that no leaf can fill.
-pub(super) fn table_pages(mappings: &[Mapping]) -> u64 {
-    let tables = mappings.iter().flat_map(|mapping| {
-        [1 << 30, 2 << 20].map(|block| {
-            let (start, end) = (mapping.ipa.get(), mapping.ipa.get() + mapping.size);
-            let touched = end.div_ceil(block) - start / block;
-            let same_place = (start ^ mapping.pa.get()).is_multiple_of(block);
-            let filled = (end / block).saturating_sub(start.div_ceil(block));
-            if same_place {
-                touched - filled
-            } else {
-                touched
-            }
-        })
-    });
-    1 + tables.sum::<u64>()
 }
 
 /// What a partition has at guest addresses besides its memory.
@@ -233,11 +205,7 @@ fn check_against(
     let region = Region::new(start, size).filter(|region| region.end().get() <= IPA_END);
     let region = region.ok_or(Problem::BeyondIpa)?;
     let mut used = used.iter();
-    used.find(|(used, _)| used.overlaps(&region))
-        .map_or(Ok(region), |(used, with)| {
-            Err(Problem::Collides {
-                region: *used,
-                with: with.clone(),
-            })
-        })
+    used.find(|(used, _)| used.overlaps(&region)).map_or(Ok(region), |(used, with)| {
+        Err(Problem::Collides { region: *used, with: with.clone() })
+    })
 }

@@ -112,7 +112,7 @@ const HIDDEN: [Field; 41] = {
 const UNSUPPORTED: [Field; 4] = [field::EBEP, field::SEBEP, field::PMSS, field::STEP];
 
 /// ID registers of group 3, which HCR_EL2.TID3 traps: op0 3, op1 0, CRn 0, CRm 1 to 7. All of that
-/// space can be read at EL2: what is not allocated reads as zero (Arm ARM D24.1.3).
+/// space can be read at EL2: what is not allocated reads as zero (Arm ARM D24.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdRegisters([u64; Self::COUNT]);
 
@@ -124,13 +124,7 @@ impl IdRegisters {
     pub fn read(mut mrs: impl FnMut(Encoding) -> u64) -> Self {
         let mut values = [0; Self::COUNT];
         for (index, value) in values.iter_mut().enumerate() {
-            *value = mrs(Encoding::new(
-                3,
-                0,
-                0,
-                (index / 8 + 1) as u8,
-                (index % 8) as u8,
-            ));
+            *value = mrs(Encoding::new(3, 0, 0, (index / 8 + 1) as u8, (index % 8) as u8));
         }
         Self(values)
     }
@@ -173,9 +167,7 @@ impl IdRegisters {
     #[cfg(test)]
     pub(crate) fn with(fields: &[(Field, u64)]) -> Self {
         Self::read(|register| {
-            let of_register = fields
-                .iter()
-                .filter(|(field, _)| field.register == register);
+            let of_register = fields.iter().filter(|(field, _)| field.register == register);
             of_register.fold(0, |value, (field, bits)| value | bits << field.shift)
         })
     }
