@@ -106,7 +106,7 @@ clippy-image: setup target/default.dtb
 clippy-guests: setup
 	cargo clippy -p guests --target $(TARGET) -- -D warnings
 
-size: image ## sizes of the sections and the largest symbols, lines of code
+size: image ## sizes of sections and functions, lines of code
 	@tools/size $(ELF)/bulkhead target/bulkhead.img
 
 clean: ## remove all that was made
