@@ -21,6 +21,8 @@ use core::iter;
 use crate::ring::{Full, Ring};
 
 const BUFFER_BYTES: usize = 2048;
+/// A name, and the line breaks around it. A name that is too long is cut.
+const STAGED_BYTES: usize = 64;
 
 /// The name in front of Bulkhead's own lines.
 const OWN_NAME: &str = "bulkhead";
@@ -75,9 +77,8 @@ pub struct Console {
     allowance: usize,
     /// In whose line the cursor is.
     open_line: Option<usize>,
-    /// Bytes that are ready for the UART, and how many of them it has had. Never grows.
-    staged: Vec<u8>,
-    taken: usize,
+    /// Bytes that are ready for the UART.
+    staged: Ring<u8, STAGED_BYTES>,
 }
 
 impl Console {
@@ -100,8 +101,7 @@ impl Console {
             turn: 0,
             allowance: 0,
             open_line: None,
-            staged: Vec::with_capacity(width + "\r\n \r\n".len()),
-            taken: 0,
+            staged: Ring::default(),
         }
     }
 
@@ -126,15 +126,15 @@ impl Console {
 
     /// Takes the next byte for the UART, or `None` if nothing is to be output at the time `now`.
     pub fn next(&mut self, now: u64) -> Option<u8> {
-        while self.taken == self.staged.len() {
+        loop {
+            if let Some(byte) = self.staged.pop() {
+                return Some(byte);
+            }
             if self.allowance == 0 {
                 self.begin_turn(now)?;
             }
             self.stage();
         }
-        let byte = self.staged[self.taken];
-        self.taken += 1;
-        Some(byte)
     }
 
     /// The time at which [`Console::next`] must be asked again, after it had nothing to give: when
@@ -173,8 +173,6 @@ impl Console {
     /// Moves one byte of the source whose turn it is to the UART's side, with what must be written
     /// before it.
     fn stage(&mut self) {
-        self.staged.clear();
-        self.taken = 0;
         let channel = &mut self.channels[self.turn];
         let Some(byte) = channel.buffer.pop() else {
             self.allowance = 0;
@@ -189,21 +187,21 @@ impl Console {
         let returns = channel.carriage_return && byte != b'\n';
         channel.carriage_return = false;
         if goes_on && returns {
-            self.staged.push(b'\r');
+            self.staged.append(b"\r");
         } else if !goes_on && self.open_line.is_some() {
-            self.staged.extend(b"\r\n");
+            self.staged.append(b"\r\n");
         }
         if returns || !goes_on {
-            self.staged.extend(channel.prefix.as_bytes());
+            self.staged.append(channel.prefix.as_bytes());
         }
         self.open_line = Some(self.turn);
         if byte == b'\n' {
             channel.lines -= 1;
-            self.staged.extend(b"\r\n");
+            self.staged.append(b"\r\n");
             self.open_line = None;
             self.allowance = 0;
         } else {
-            self.staged.push(byte);
+            self.staged.append(&[byte]);
         }
     }
 }

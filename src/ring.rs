@@ -33,6 +33,15 @@ impl<T: Copy + Default, const N: usize> Ring<T, N> {
         Ok(())
     }
 
+    /// Adds `items` at the end, as many of them as there is room for.
+    pub fn append(&mut self, items: &[T]) {
+        for item in items {
+            if self.push(*item).is_err() {
+                break;
+            }
+        }
+    }
+
     /// Takes the item that has been here longest.
     pub fn pop(&mut self) -> Option<T> {
         let item = self.peek()?;

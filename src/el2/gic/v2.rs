@@ -37,7 +37,6 @@ const GICC_CTLR_EOIMODE: u32 = 1 << 9;
 const GICH_HCR: u64 = 0x000;
 const GICH_VTR: u64 = 0x004;
 const GICH_VMCR: u64 = 0x008;
-const GICH_MISR: u64 = 0x010;
 const GICH_ELRSR0: u64 = 0x030;
 const GICH_APR: u64 = 0x0f0;
 const GICH_LR0: u64 = 0x100;
@@ -200,11 +199,6 @@ impl Gic {
     /// GICH_HCR.
     pub fn set_hypervisor_control(&self, value: u32) {
         self.hypervisor.write(GICH_HCR, value);
-    }
-
-    /// GICH_MISR: why the maintenance interrupt is raised.
-    pub fn maintenance_status(&self) -> u32 {
-        self.hypervisor.read(GICH_MISR)
     }
 
     /// GICH_VMCR: what the guest wrote to its CPU interface.
