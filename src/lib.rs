@@ -26,6 +26,7 @@ pub mod pl011;
 pub mod plan;
 pub mod psci;
 pub mod rate;
+pub mod report;
 pub mod ring;
 pub mod smccc;
 pub mod system_registers;

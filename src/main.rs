@@ -1,21 +1,43 @@
+//! The EL2 program: from a loader's jump to running guests.
+
 #![no_std]
 #![no_main]
-#![allow(dead_code, unused, missing_docs)]
+
 extern crate alloc;
+
 mod el2;
-use bulkhead::addr::*;
+
+use bulkhead::addr::Pa;
 use el2::mmu::Level;
+use el2::partition::Partition;
+use el2::{boot, console, cpus, gic, heap, interrupts, vcpu};
+
+/// What the boot CPU does, with the MMU on.
 fn main(level: Level, tree: Pa) -> ! {
-    el2::heap::init();
-    el2::cpu::enter(0, 0);
-    el2::vectors::install();
-    let c = bulkhead::machine::Console{path: alloc::string::String::new(), kind: bulkhead::machine::ConsoleKind::Pl011, registers: Region::new(Pa::new(0x09000000), 0x1000).unwrap(), interrupt: None};
-    el2::console::init(&c);
-    el2::console::emergency_write("hello\n");
-    log::info!("level {level:?} tree {tree} image {}", el2::image::whole());
-    if option_env!("CRASH").is_some() { let p = 0x7000_0000 as *const u32; unsafe { p.read_volatile(); } }
-    fn recurse(n: u64) -> u64 { if n == 0 { 0 } else { let a=[n; 100]; core::hint::black_box(&a); recurse(n+1) + a[3] } }
-    if option_env!("OVER").is_some() { recurse(1); }
-    panic!("test");
+    heap::init();
+    let firmware = boot::firmware_tree(tree);
+    boot::open_console(&firmware);
+    boot::check_level(level);
+    let mut machine = boot::read_machine(&firmware);
+    let boot_cpu = cpus::enter_boot_cpu(&machine);
+    let description = boot::read_description(&firmware, &mut machine);
+    let plan = boot::plan(&firmware, &mut machine, &description);
+    boot::report(&machine, &plan);
+
+    interrupts::init(&machine);
+    let gic = gic::init(&machine.gic);
+    let partitions = boot::build_partitions(&firmware, &machine, plan, gic);
+    cpus::start_others(&machine, partitions);
+    gic.init_distributor();
+    cpus::set_up_together();
+    console::go_live(partitions, boot_cpu);
+    partitions.iter().for_each(Partition::boot);
+    vcpu::wait()
 }
-fn secondary_main(i: usize) -> ! { loop {} }
+
+/// What every other CPU does, with its MMU on.
+fn secondary_main(index: usize) -> ! {
+    cpus::enter_secondary(index);
+    cpus::set_up_together();
+    vcpu::wait()
+}

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use crate::addr::Ipa;
 use crate::machine::Mpidr;
+use crate::smccc::{STANDARD_SECURE, VERSION_ID};
 
 /// PSCI_VERSION: major in bits 31:16, minor in bits 15:0.
 const VERSION: i64 = 1 << 16 | 1;
@@ -95,30 +96,24 @@ enum Function {
     SystemReset2,
 }
 
-/// The functions by their number, and whether they have a 64-bit variant (DEN0022 section 5.1).
-const FUNCTIONS: [(u8, bool, Function); 10] = [
-    (0x00, false, Function::Version),
-    (0x01, true, Function::CpuSuspend),
-    (0x02, false, Function::CpuOff),
-    (0x03, true, Function::CpuOn),
-    (0x04, true, Function::AffinityInfo),
-    (0x06, false, Function::MigrateInfoType),
-    (0x08, false, Function::SystemOff),
-    (0x09, false, Function::SystemReset),
-    (0x0a, false, Function::Features),
-    (0x12, true, Function::SystemReset2),
-];
-
 impl Function {
-    /// The function with this identifier, if it is one of PSCI's that Bulkhead offers.
+    /// The function with this identifier (DEN0022 section 5.1), if Bulkhead offers it. Only those
+    /// that take an address or an MPIDR have a 64-bit variant.
     fn from_id(id: u32) -> Option<Self> {
-        let number = id & !SMC64 & !super::smccc::STANDARD_SECURE;
-        let wide = id & SMC64 != 0;
-        FUNCTIONS
-            .iter()
-            .find(|&&(n, has_wide, _)| u32::from(n) == number && (!wide || has_wide))
-            .filter(|_| id & super::smccc::STANDARD_SECURE == super::smccc::STANDARD_SECURE)
-            .map(|&(_, _, function)| function)
+        let number = (id & !SMC64).checked_sub(STANDARD_SECURE)?;
+        match (number, id & SMC64 != 0) {
+            (0x00, false) => Some(Self::Version),
+            (0x01, _) => Some(Self::CpuSuspend),
+            (0x02, false) => Some(Self::CpuOff),
+            (0x03, _) => Some(Self::CpuOn),
+            (0x04, _) => Some(Self::AffinityInfo),
+            (0x06, false) => Some(Self::MigrateInfoType),
+            (0x08, false) => Some(Self::SystemOff),
+            (0x09, false) => Some(Self::SystemReset),
+            (0x0a, false) => Some(Self::Features),
+            (0x12, _) => Some(Self::SystemReset2),
+            _ => None,
+        }
     }
 }
 
@@ -233,17 +228,16 @@ impl Psci {
     /// AFFINITY_INFO. From PSCI 1.0 on only level 0 is mandatory, and others may be refused.
     fn affinity_info(&self, target: u64, level: u64) -> Outcome {
         match self.find(target) {
-            Some(vcpu) if level == 0 => Outcome::Return(self.power[vcpu] as i64),
+            Some(vcpu) if level as u32 == 0 => Outcome::Return(self.power[vcpu] as i64),
             _ => Code::InvalidParameters.into(),
         }
     }
 }
 
-/// CPU_SUSPEND, whose first argument is a power state in the original format. The one state that
-/// exists is the core's standby, which has StateID 0 at power level 0: a partition's tree
-/// names no other, and one that loses the vCPU's context would have to be resumed elsewhere.
+/// CPU_SUSPEND, whose first argument is a power state in the original format. Power state 0, a standby
+/// of the core (StateType 0, power level 0, StateID 0), is the only one: a partition's tree names
+/// no other, and of a powerdown state the guest would expect that it can lose its context.
 fn suspend(power_state: u64) -> Outcome {
-    // Bits 63:32 of a 64-bit caller are not part of the argument, which is a uint32.
     if power_state as u32 == 0 {
         Outcome::Standby
     } else {
@@ -254,7 +248,7 @@ fn suspend(power_state: u64) -> Outcome {
 /// PSCI_FEATURES. CPU_SUSPEND's flags are zero: original power state format, no OS-initiated mode.
 fn features(id: u64) -> Outcome {
     let id = id as u32;
-    if id == super::smccc::VERSION_ID || Function::from_id(id).is_some() {
+    if id == VERSION_ID || Function::from_id(id).is_some() {
         Code::Success.into()
     } else {
         Code::NotSupported.into()

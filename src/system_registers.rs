@@ -7,5 +7,5 @@ mod tests;
 mod trapped;
 
 pub use encoding::Encoding;
-pub use id::{id_register, is_id_register};
-pub use trapped::{Answer, SgiRegister, trapped};
+pub use id::{Field, IdRegisters, field};
+pub use trapped::{Answer, trapped};

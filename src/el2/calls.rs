@@ -4,7 +4,8 @@ use bulkhead::psci::{Code, Outcome};
 use bulkhead::smccc::{self, Call};
 
 use super::firmware;
-use super::partition::{End, Vcpu};
+use super::partition::End;
+use super::vcpu::Vcpu;
 use super::vectors::Frame;
 
 /// Answers a call. The frame already points behind the instruction.
@@ -21,7 +22,11 @@ pub fn call(vcpu: &Vcpu, frame: &mut Frame, immediate: u16) {
 fn psci(vcpu: &Vcpu, id: u32, arguments: [u64; 3]) -> u64 {
     let value = match vcpu.psci(id, arguments) {
         Outcome::Return(value) => value,
-        Outcome::StartCpu { vcpu: target, entry, context } => {
+        Outcome::StartCpu {
+            vcpu: target,
+            entry,
+            context,
+        } => {
             vcpu.partition.start(target, entry, context);
             Code::Success as i64
         }

@@ -2,13 +2,17 @@
 
 use bulkhead::console::{Console, Source};
 use bulkhead::machine;
+use bulkhead::ring::Full;
+use bulkhead::vgic::CpuMask;
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use spin::Mutex;
 
 use super::mmio::Registers;
-use super::timer;
+use super::partition::{self, Partition};
 use super::uart::Uart;
+use super::{interrupts, timer};
 
 /// How long a partial line waits for its end.
 const PARTIAL_LINE_MS: u64 = 20;
@@ -20,9 +24,19 @@ struct Shared {
     console: Option<Console>,
     /// Whether guests run: from then on nobody waits for the UART.
     live: bool,
+    /// A byte that was typed and that the guest's UART had no room for.
+    held: Option<u8>,
 }
 
-static SHARED: Mutex<Shared> = Mutex::new(Shared { uart: None, console: None, live: false });
+static SHARED: Mutex<Shared> = Mutex::new(Shared {
+    uart: None,
+    console: None,
+    live: false,
+    held: None,
+});
+
+/// Whether `held` is occupied, for those who do not have the lock.
+static INPUT_WAITS: AtomicBool = AtomicBool::new(false);
 
 /// Takes over the UART that the machine's tree names, and sends the log there.
 pub fn init(machine: &machine::Console) {
@@ -37,21 +51,29 @@ pub fn init(machine: &machine::Console) {
     }
 }
 
-fn new_console<'a>(partitions: impl Iterator<Item = &'a str>) -> Console {
+fn new_console<'a>(partitions: impl Iterator<Item = &'a str> + Clone) -> Console {
     Console::new(partitions, timer::milliseconds(PARTIAL_LINE_MS))
 }
 
 /// Makes room for the partitions' output, which is told apart by their names.
-pub fn add_partitions<'a>(names: impl Iterator<Item = &'a str>) {
+pub fn add_partitions<'a>(names: impl Iterator<Item = &'a str> + Clone) {
     let console = new_console(names);
     SHARED.lock().console = Some(console);
 }
 
-/// From now on output waits in the buffers, and the UART's interrupts move it.
-pub fn go_live() {
-    let mut shared = SHARED.lock();
-    shared.live = true;
-    shared.pump();
+/// From now on output waits in the buffers, and the UART's interrupts move it. They come to this
+/// CPU if no partition owns it, else to the first CPU of the partition that gets the input.
+pub fn go_live(partitions: &[Partition], boot_cpu: usize) {
+    let is_owned = partitions
+        .iter()
+        .any(|partition| partition.plan.cpus.contains(&boot_cpu));
+    let cpu = match partitions.first() {
+        Some(first) if is_owned => first.plan.cpus[0],
+        _ => boot_cpu,
+    };
+    SHARED.lock().live = true;
+    interrupts::enable_console(cpu);
+    pump();
 }
 
 impl Shared {
@@ -70,17 +92,30 @@ impl Shared {
             };
             uart.send(byte);
         }
-        uart.set_interrupts(self.live, self.live && !uart.has_room());
+        self.choose_interrupts();
+    }
+
+    /// Asks the UART for those interrupts that there is a use for.
+    fn choose_interrupts(&mut self) {
+        if let Some(uart) = &mut self.uart {
+            let receive = self.live && self.held.is_none();
+            uart.set_interrupts(receive, self.live && !uart.has_room());
+        }
+    }
+
+    /// The next byte that was typed.
+    fn next_input(&mut self) -> Option<u8> {
+        self.held.take().or_else(|| self.uart.as_mut()?.receive())
     }
 }
 
-/// Sends a byte of a partition's on its way; `false` if it must wait for room.
-pub fn put(partition: usize, byte: u8) -> bool {
+/// Sends a byte of a partition's on its way, unless it must wait for room.
+pub fn put(partition: usize, byte: u8) -> Result<(), Full> {
     let mut shared = SHARED.lock();
-    let Some(console) = &mut shared.console else {
-        return true;
-    };
-    console.put(Source::partition(partition), byte, timer::now()).is_ok()
+    match &mut shared.console {
+        Some(console) => console.put(Source::partition(partition), byte, timer::now()),
+        None => Ok(()),
+    }
 }
 
 /// Moves on what waits: after new output, for the UART's interrupt, and when a partial line is
@@ -89,11 +124,53 @@ pub fn pump() {
     let mut shared = SHARED.lock();
     shared.pump();
     timer::set_deadline(shared.console.as_ref().and_then(Console::deadline));
+    drop(shared);
+    for partition in partition::all() {
+        if partition.output_waits.load(Ordering::Acquire) {
+            partition.kick(CpuMask::one(0));
+        }
+    }
 }
 
-/// The next byte that somebody typed.
-pub fn receive() -> Option<u8> {
-    SHARED.lock().uart.as_mut()?.receive()
+/// The UART's interrupt: there is room for output, or somebody typed.
+pub fn interrupt() {
+    poll_input();
+    pump();
+}
+
+/// Hands what was typed to the partition that gets it, as far as its UART has room. The rest stays
+/// in the physical UART, with the interrupt off, until the guest has read something.
+pub fn poll_input() {
+    let Some(partition) = partition::all().get(input()) else {
+        return;
+    };
+    let mut arrived = false;
+    let mut state = partition.state.lock();
+    let mut shared = SHARED.lock();
+    while let Some(byte) = shared.next_input() {
+        if state.uart.receive(byte).is_err() {
+            shared.held = Some(byte);
+            break;
+        }
+        arrived = true;
+    }
+    INPUT_WAITS.store(shared.held.is_some(), Ordering::Release);
+    shared.choose_interrupts();
+    drop(shared);
+    drop(state);
+    if arrived {
+        partition.kick(CpuMask::one(0));
+    }
+}
+
+/// The partition that gets what is typed.
+fn input() -> usize {
+    SHARED.lock().console.as_ref().map_or(0, Console::input)
+}
+
+/// Whether input waits for room in a guest's UART.
+pub fn input_waits() -> bool {
+    INPUT_WAITS.load(Ordering::Acquire)
 }
 
 /// Bulkhead's own lines.
@@ -131,7 +208,12 @@ impl Write for Shared {
 /// Waits until all that was written has left.
 pub fn flush() {
     let mut shared = SHARED.lock();
-    let Shared { uart: Some(uart), console: Some(console), .. } = &mut *shared else {
+    let Shared {
+        uart: Some(uart),
+        console: Some(console),
+        ..
+    } = &mut *shared
+    else {
         return;
     };
     while let Some(byte) = console.panic_flush() {

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use spin::Once;
 
 use super::image::{self, MAX_CPUS};
-use super::partition::Vcpu;
+use super::vcpu::Vcpu;
 
 /// A physical CPU's own data, found through TPIDR_EL2.
 #[repr(C)]
@@ -66,11 +66,17 @@ pub fn get(index: usize) -> &'static Cpu {
     &CPUS[index]
 }
 
-/// Makes `current` work on this CPU. `stack` is the index of the stack that it runs on.
-pub fn enter(index: usize, stack: usize) {
+/// Gives the CPU with this index the stack with that number.
+pub fn set_stack(index: usize, stack: usize) {
+    CPUS[index]
+        .stack_top
+        .store(image::stack_top(stack), Ordering::Release);
+}
+
+/// Makes `current` work on this CPU, which has its stack.
+pub fn enter(index: usize) {
     let cpu = &CPUS[index];
     cpu.index.store(index, Ordering::Relaxed);
-    cpu.stack_top.store(image::stack_top(stack), Ordering::Relaxed);
     TPIDR_EL2.set(core::ptr::from_ref(cpu) as u64);
     cpu.up.store(true, Ordering::Release);
 }

@@ -30,7 +30,9 @@ static SEMIHOSTING: AtomicBool = AtomicBool::new(false);
 
 /// Looks for the word in the machine's own command line.
 pub fn init(bootargs: &str) {
-    let asked = bootargs.split_ascii_whitespace().any(|word| word == SEMIHOSTING_WORD);
+    let asked = bootargs
+        .split_ascii_whitespace()
+        .any(|word| word == SEMIHOSTING_WORD);
     SEMIHOSTING.store(asked, Ordering::Relaxed);
 }
 
@@ -41,6 +43,14 @@ pub fn exit(status: Status) -> ! {
         semihosting_exit(status);
     }
     firmware::system_off();
+    stop()
+}
+
+/// Ends the machine without calling firmware, which may not be above this code.
+pub fn exit_without_firmware(status: Status) -> ! {
+    if SEMIHOSTING.load(Ordering::Relaxed) {
+        semihosting_exit(status);
+    }
     stop()
 }
 

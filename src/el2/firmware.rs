@@ -1,6 +1,7 @@
 //! Calls to the firmware at EL3, where the machine's tree says there is one (PSCI, DEN0022).
 
 use bulkhead::machine::{Conduit, Machine, Mpidr};
+use bulkhead::smccc::Workaround;
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -65,4 +66,36 @@ pub fn system_off() {
         // SAFETY: firmware is there, and nothing of Bulkhead needs to survive this.
         unsafe { call(PSCI_SYSTEM_OFF, [0; 3]) };
     }
+}
+
+/// Whether firmware has SMCCC 1.1 or newer, without which its other calls cannot be asked about.
+pub fn has_smccc_1_1() -> bool {
+    const PSCI_FEATURES: u32 = 0x8400_000a;
+    const SMCCC_VERSION: u32 = 0x8000_0000;
+    if !is_there() {
+        return false;
+    }
+    // SAFETY: both calls only ask; PSCI_FEATURES exists since PSCI 1.0, and an older firmware
+    // answers NOT_SUPPORTED.
+    let version = unsafe {
+        if call(PSCI_FEATURES, [u64::from(SMCCC_VERSION), 0, 0]) as i32 != 0 {
+            return false;
+        }
+        call(SMCCC_VERSION, [0; 3]) as i32
+    };
+    version >= 0x1_0001
+}
+
+/// SMCCC_ARCH_FEATURES, for firmware that has SMCCC 1.1.
+pub fn features(function: u32) -> i32 {
+    const ARCH_FEATURES: u32 = 0x8000_0001;
+    // SAFETY: only asks.
+    unsafe { call(ARCH_FEATURES, [u64::from(function), 0, 0]) as i32 }
+}
+
+/// Carries out a mitigation that firmware said it offers.
+pub fn work_around(workaround: Workaround, argument: u64) -> i64 {
+    // SAFETY: the identifier is one of three that firmware itself advertised on this CPU, and
+    // that act on this CPU's branch predictors alone.
+    unsafe { call(workaround.id(), [argument, 0, 0]) }
 }

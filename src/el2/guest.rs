@@ -4,8 +4,9 @@ use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use bulkhead::control::SCTLR_EL1_RESET;
 
-use super::partition::{Start, Vcpu};
+use super::partition::Start;
 use super::registers::write_register;
+use super::vcpu::Vcpu;
 use super::vectors::{self, Frame};
 use super::{cpu, stage2};
 
@@ -21,7 +22,11 @@ macro_rules! zero {
 pub fn enter(vcpu: &Vcpu, start: Start) -> ! {
     stage2::activate(vcpu);
     reset_el1(vcpu);
-    let mut frame = Frame { elr: start.entry.get(), spsr: SPSR_START, ..Frame::default() };
+    let mut frame = Frame {
+        elr: start.entry.get(),
+        spsr: SPSR_START,
+        ..Frame::default()
+    };
     frame.x[0] = start.context;
     // SAFETY: stage 2 and EL1 are this vCPU's, and the frame starts in EL1.
     unsafe { vectors::enter(cpu::current().stack_top(), &frame) }

@@ -6,9 +6,8 @@ use bulkhead::esr::{DataAbort, InstructionAbort};
 use bulkhead::inject::{self, Interrupted};
 use log::warn;
 
-use super::control;
-use super::partition::Vcpu;
 use super::timer;
+use super::vcpu::Vcpu;
 use super::vectors::Frame;
 
 /// What is injected.
@@ -28,7 +27,7 @@ pub fn inject(vcpu: &Vcpu, frame: &mut Frame, injection: Injection) {
     let interrupted = Interrupted {
         spsr: frame.spsr,
         sctlr: SCTLR_EL1.get(),
-        pstate: control::pstate_features(),
+        features: vcpu.features,
     };
     let entry = match &injection {
         Injection::Undefined => inject::undefined(&interrupted),
@@ -60,7 +59,9 @@ fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     };
     let (name, index) = (partition.name(), vcpu.index);
     match ipa {
-        Some(ipa) => warn!("{name}: {what}, vCPU {index}, ipa {ipa}, pc {pc:#x}, esr {syndrome:#x}"),
+        Some(ipa) => {
+            warn!("{name}: {what}, vCPU {index}, ipa {ipa}, pc {pc:#x}, esr {syndrome:#x}")
+        }
         None => warn!("{name}: {what}, vCPU {index}, pc {pc:#x}, esr {syndrome:#x}"),
     }
     if suppressed > 0 {

@@ -5,7 +5,7 @@ use bulkhead::machine::Machine;
 use spin::Once;
 
 use super::gic::{self, DOORBELL};
-use super::{console, cpu, timer};
+use super::{console, cpu};
 
 /// The interrupts that are Bulkhead's own on every machine of this kind.
 #[derive(Clone, Copy)]
@@ -22,7 +22,10 @@ pub fn init(machine: &Machine) {
     OWN.call_once(|| Own {
         maintenance: machine.gic.maintenance(),
         timer: machine.timer.hypervisor,
-        console: machine.console.as_ref().and_then(|console| console.interrupt),
+        console: machine
+            .console
+            .as_ref()
+            .and_then(|console| console.interrupt),
     });
 }
 
@@ -42,7 +45,8 @@ pub fn enable_console(cpu: usize) {
 }
 
 fn own() -> &'static Own {
-    OWN.get().expect("the interrupts are known before a CPU takes one")
+    OWN.get()
+        .expect("the interrupts are known before a CPU takes one")
 }
 
 /// Takes every interrupt that is pending on this CPU.

@@ -5,7 +5,7 @@
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use bulkhead::addr::{PAGE_SIZE, Pa, Region};
-struct Tree; impl Tree { fn total_size(h:&[u8])->Result<usize,()> { Ok(0x100000) } }
+use bulkhead::fdt::Tree;
 use bulkhead::tables::{Hypervisor, MapError, Mapping, Table, Tables};
 use core::arch::asm;
 use core::cell::UnsafeCell;
@@ -130,7 +130,12 @@ fn map_image(tables: &mut Tables<'_, Hypervisor>) -> Result<(), MapError> {
 }
 
 fn mapping(region: Region<Pa>, memory: Hypervisor) -> Mapping<Hypervisor> {
-    Mapping { input: region.start(), output: region.start(), size: region.size(), memory }
+    Mapping {
+        input: region.start(),
+        output: region.start(),
+        size: region.size(),
+        memory,
+    }
 }
 
 /// Maps what is not mapped yet of the pages that `region` touches.
@@ -183,7 +188,12 @@ pub fn tree_region(tree: Pa) -> Option<Region<Pa>> {
 ///
 /// The tables must map what runs now, and nothing in the caches may be stale.
 unsafe fn enable(level: Level) {
-    let Setting { mair, tcr, ttbr, sctlr } = setting();
+    let Setting {
+        mair,
+        tcr,
+        ttbr,
+        sctlr,
+    } = setting();
     let barriers = || {
         barrier::dsb(barrier::SY);
         barrier::isb(barrier::SY);

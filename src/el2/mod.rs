@@ -1,19 +1,32 @@
 //! The only room with `unsafe` and assembly: what touches the hardware.
 
-pub mod cache;
+pub mod boot;
+mod cache;
+mod calls;
 pub mod console;
-pub mod cpu;
-pub mod entry;
-pub mod exit;
-pub mod firmware;
+mod control;
+mod cpu;
+pub mod cpus;
+mod entry;
+mod exit;
+mod firmware;
+pub mod gic;
+mod guest;
 pub mod heap;
-pub mod image;
-pub mod mmio;
+mod id_registers;
+mod image;
+mod inject;
+pub mod interrupts;
+mod load;
+mod mmio;
 pub mod mmu;
-pub mod panic;
+mod panic;
+pub mod partition;
+mod recall;
 mod registers;
-pub mod timer;
+mod stage2;
+mod timer;
+mod trap;
 mod uart;
-pub mod vectors;
-pub mod trap { use super::vectors::Frame; pub extern "C" fn synchronous(f:&mut Frame){} pub extern "C" fn interrupt(f:&mut Frame){} pub extern "C" fn serror(f:&mut Frame){} }
-pub mod partition { pub struct Vcpu; }
+pub mod vcpu;
+mod vectors;

@@ -8,7 +8,7 @@ use core::hint;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::gic::ThisCpu;
-use super::partition::Vcpu;
+use super::vcpu::Vcpu;
 
 /// The state of a request to one vCPU.
 #[derive(Default)]
@@ -56,7 +56,9 @@ impl Vcpu {
             }
         };
         for vcpu in held {
-            self.partition.recalls[vcpu].0.store(IDLE, Ordering::Release);
+            self.partition.recalls[vcpu]
+                .0
+                .store(IDLE, Ordering::Release);
         }
         drop(turn);
         value
@@ -65,7 +67,9 @@ impl Vcpu {
     /// Has these vCPUs empty their list registers and wait.
     fn hold(&self, vcpus: CpuMask) {
         for vcpu in vcpus {
-            self.partition.recalls[vcpu].0.store(REQUESTED, Ordering::Release);
+            self.partition.recalls[vcpu]
+                .0
+                .store(REQUESTED, Ordering::Release);
         }
         self.partition.kick(vcpus);
         for vcpu in vcpus {

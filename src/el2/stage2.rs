@@ -9,7 +9,8 @@ use bulkhead::plan::{self, MemoryKind, PartitionPlan, Plan};
 use bulkhead::tables::{self, Guest, MapError, Mapping, Table, Tables};
 use core::arch::asm;
 
-use super::partition::Vcpu;
+use super::registers::write_register;
+use super::vcpu::Vcpu;
 use super::{cache, mmu};
 
 /// Builds the tables of every partition in the memory that the Plan keeps for them; the result
@@ -27,7 +28,9 @@ pub fn build(plan: &Plan) -> impl Iterator<Item = Pa> {
 
 fn build_one(partition: &PartitionPlan, root: Pa) -> Result<Region<Pa>, MapError> {
     let mappings: Vec<_> = partition.mappings().iter().map(mapping).collect();
-    let list = mappings.iter().map(|mapping| (mapping.input, mapping.output, mapping.size));
+    let list = mappings
+        .iter()
+        .map(|mapping| (mapping.input, mapping.output, mapping.size));
     let count = tables::tables_needed(list);
     // SAFETY: the Plan gave this memory to nobody else, it is mapped, it is large enough for the
     // tables of all partitions, and every partition gets another part of it.
@@ -59,7 +62,7 @@ fn mapping(mapping: &plan::Mapping) -> Mapping<Guest> {
 pub fn activate(vcpu: &Vcpu) {
     let partition = vcpu.partition;
     VTTBR_EL2.set(partition.stage2.get() | u64::from(partition.plan.vmid) << 48);
-    VPIDR_EL2.set(MIDR_EL1.get());
+    write_register!("vpidr_el2", MIDR_EL1.get());
     VMPIDR_EL2.set(Mpidr::of_vcpu(vcpu.index).register());
     barrier::isb(barrier::SY);
     // SAFETY: drops cached translations of this VMID on this CPU; they are looked up again.

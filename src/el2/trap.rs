@@ -2,14 +2,18 @@
 
 use aarch64_cpu::registers::{ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::addr::Ipa;
-use bulkhead::esr::{self, DataAbort, Exception, FaultAddress, InstructionAbort, SystemRegisterAccess};
+use bulkhead::esr::{
+    self, DataAbort, Exception, FaultAddress, InstructionAbort, SystemRegisterAccess,
+};
 use bulkhead::mmio::{Access, Operation};
+use bulkhead::plan::FrameKind;
 use bulkhead::system_registers::{self, Answer};
 
 use super::inject::{self, Injection};
-use super::partition::{End, Frame as EmulatedFrame, Vcpu};
+use super::partition::End;
+use super::vcpu::Vcpu;
 use super::vectors::Frame;
-use super::{calls, cpu, id_registers, interrupts};
+use super::{calls, cpu, interrupts};
 
 /// A synchronous exception from a guest.
 pub extern "C" fn synchronous(frame: &mut Frame) {
@@ -33,7 +37,10 @@ pub extern "C" fn synchronous(frame: &mut Frame) {
         | Exception::SystemRegister128
         | Exception::IllegalState
         | Exception::Unknown => inject::inject(vcpu, frame, Injection::Undefined),
-        Exception::Other { class } => vcpu.end(End::UnknownException { class, pc: frame.elr }),
+        Exception::Other { class } => vcpu.end(End::UnknownException {
+            class,
+            pc: frame.elr,
+        }),
     }
 }
 
@@ -44,7 +51,10 @@ pub extern "C" fn interrupt(_frame: &mut Frame) {
 
 /// An SError while a guest ran: something that it did long ago failed, and it cannot be told what.
 pub extern "C" fn serror(frame: &mut Frame) {
-    this_vcpu().end(End::SError { syndrome: ESR_EL2.get(), pc: frame.elr });
+    this_vcpu().end(End::SError {
+        syndrome: ESR_EL2.get(),
+        pc: frame.elr,
+    });
 }
 
 fn this_vcpu() -> &'static Vcpu {
@@ -52,12 +62,12 @@ fn this_vcpu() -> &'static Vcpu {
 }
 
 fn system_register(vcpu: &Vcpu, frame: &mut Frame, access: SystemRegisterAccess) {
-    let SystemRegisterAccess { encoding, register, write } = access;
-    match system_registers::trapped(encoding, write) {
-        Answer::IdRegister => {
-            let value = system_registers::id_register(encoding, id_registers::read(encoding));
-            frame.set_register(register, value);
-        }
+    let SystemRegisterAccess {
+        encoding,
+        register,
+        write,
+    } = access;
+    match system_registers::trapped(encoding, write, &vcpu.id) {
         Answer::ReadAs(value) => frame.set_register(register, value),
         Answer::Ignore => {}
         Answer::SendSgi(kind) => vcpu.send_sgi(kind, frame.register(register)),
@@ -85,26 +95,26 @@ fn data_abort(vcpu: &Vcpu, frame: &mut Frame, abort: &DataAbort) {
 }
 
 /// Carries out an access to a device that Bulkhead is; the value is that of a read.
-fn emulate(vcpu: &Vcpu, device: EmulatedFrame, offset: u64, access: &Access) -> u64 {
+fn emulate(vcpu: &Vcpu, device: FrameKind, offset: u64, access: &Access) -> u64 {
     let size = access.size.bytes();
     match (device, access.operation) {
-        (EmulatedFrame::Distributor, Operation::Read) => vcpu.distributor_read(offset, size),
-        (EmulatedFrame::Distributor, Operation::Write(value)) => {
+        (FrameKind::Distributor, Operation::Read) => vcpu.distributor_read(offset, size),
+        (FrameKind::Distributor, Operation::Write(value)) => {
             vcpu.distributor_write(offset, size, value);
             0
         }
-        (EmulatedFrame::Redistributors, Operation::Read) => vcpu.redistributor_read(offset, size),
-        (EmulatedFrame::Redistributors, Operation::Write(value)) => {
+        (FrameKind::Redistributors, Operation::Read) => vcpu.redistributor_read(offset, size),
+        (FrameKind::Redistributors, Operation::Write(value)) => {
             vcpu.redistributor_write(offset, size, value);
             0
         }
-        (EmulatedFrame::Deactivation, Operation::Write(value)) if offset == 0 => {
+        (FrameKind::CpuInterface, Operation::Write(value)) if offset == 0 => {
             vcpu.deactivate(value);
             0
         }
-        (EmulatedFrame::Deactivation, _) => 0,
-        (EmulatedFrame::Uart, Operation::Read) => vcpu.uart_read(offset, size),
-        (EmulatedFrame::Uart, Operation::Write(value)) => {
+        (FrameKind::CpuInterface, _) => 0,
+        (FrameKind::Console, Operation::Read) => vcpu.uart_read(offset, size),
+        (FrameKind::Console, Operation::Write(value)) => {
             vcpu.uart_write(offset, size, value);
             0
         }
@@ -113,7 +123,11 @@ fn emulate(vcpu: &Vcpu, device: EmulatedFrame, offset: u64, access: &Access) -> 
 
 fn instruction_abort(vcpu: &Vcpu, frame: &mut Frame, abort: &InstructionAbort) {
     let place = abort.address(FAR_EL2.get(), HPFAR_EL2.get());
-    inject::inject(vcpu, frame, Injection::InstructionAbort(*abort, known(place)));
+    inject::inject(
+        vcpu,
+        frame,
+        Injection::InstructionAbort(*abort, known(place)),
+    );
 }
 
 /// The IPA of an abort, where the syndrome registers tell one.

@@ -1,8 +1,10 @@
 //! A vCPU: what it does to its partition when it traps, on the physical CPU that it lives on.
 
+use bulkhead::inject::PstateFeatures;
 use bulkhead::intid::Intid;
 use bulkhead::psci::Outcome;
 use bulkhead::smccc::Workarounds;
+use bulkhead::system_registers::IdRegisters;
 use bulkhead::vgic::{CpuMask, SgiRegister, Vgic};
 use core::sync::atomic::Ordering;
 
@@ -18,6 +20,10 @@ pub struct Vcpu {
     pub index: usize,
     /// What firmware offers on this CPU against speculation.
     pub workarounds: Workarounds,
+    /// What the guest is told of this CPU.
+    pub id: IdRegisters,
+    /// What this CPU's PSTATE has.
+    pub features: PstateFeatures,
 }
 
 impl Vcpu {
@@ -88,7 +94,9 @@ impl Vcpu {
         let value = state.uart.read(offset, size);
         self.after_uart(&mut state);
         drop(state);
-        console::poll_input();
+        if console::input_waits() {
+            console::poll_input();
+        }
         value
     }
 
@@ -104,13 +112,19 @@ impl Vcpu {
     /// Moves what the UART has to send, and tells the vGIC the level of its interrupt.
     fn after_uart(&self, state: &mut State) {
         let partition = self.partition;
-        state.uart.transmit(|byte| console::put(partition.index, byte));
-        partition.output_waits.store(state.uart.is_busy(), Ordering::Release);
+        state
+            .uart
+            .transmit(|byte| console::put(partition.index, byte));
+        partition
+            .output_waits
+            .store(state.uart.is_busy(), Ordering::Release);
         let line = state.uart.interrupt_line();
         if line != state.uart_line {
             state.uart_line = line;
             let intid = partition.plan.console_interrupt;
-            let others = state.vgic.set_line(self.index, intid, line, &mut self.hardware());
+            let others = state
+                .vgic
+                .set_line(self.index, intid, line, &mut self.hardware());
             partition.kick(others);
         }
     }
@@ -135,7 +149,9 @@ impl Vcpu {
     pub fn psci(&self, id: u32, arguments: [u64; 3]) -> Outcome {
         let memory = &self.partition.plan.memory;
         let mut state = self.partition.state.lock();
-        state.psci.call(self.index, id, arguments, |ipa| memory.guest.contains(ipa))
+        state
+            .psci
+            .call(self.index, id, arguments, |ipa| memory.guest.contains(ipa))
     }
 
     /// Turns this vCPU off: it waits for another one to start it.

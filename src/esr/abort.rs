@@ -144,12 +144,13 @@ pub enum FaultAddress {
     /// The guest touched this IPA. For a walk of its tables: somewhere in the page that begins here.
     Known(Ipa),
     /// HPFAR_EL2 is not valid, as for a permission fault: EL2 must translate this virtual address
-    /// with `AT S1E1R` (or `S1E0R`), and retry the instruction if that fails.
+    /// with `AT S1E1R` (or `S1E0R`). If that fails, another vCPU has just changed the guest's
+    /// tables, and the guest should try its instruction again.
     Translate {
         /// FAR_EL2.
         virtual_address: u64,
     },
-    /// Nothing is known: an external abort without an address.
+    /// Nothing is known, as for an external abort.
     Unknown,
 }
 
@@ -223,9 +224,12 @@ const fn address(fault: Fault, walk: bool, far_valid: bool, far: u64, hpfar: u64
             let offset = if walk { 0 } else { far % PAGE_SIZE };
             FaultAddress::Known(Ipa::new(page | offset))
         }
-        _ if far_valid && !walk => FaultAddress::Translate {
-            virtual_address: far,
-        },
-        _ => FaultAddress::Unknown,
+        Fault::External => FaultAddress::Unknown,
+        _ if walk || !far_valid => FaultAddress::Unknown,
+        Fault::Permission { .. } | Fault::Alignment | Fault::Other { .. } => {
+            FaultAddress::Translate {
+                virtual_address: far,
+            }
+        }
     }
 }

@@ -58,4 +58,6 @@ fn word(bytes: &[u8], offset: usize) -> Option<u32> {
 }
 
 #[cfg(test)]
+mod random_tests;
+#[cfg(test)]
 mod tests;

@@ -1,21 +1,421 @@
-use super::*;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 
-#[test]
-fn what_is_written_can_be_read() {
+use super::*;
+use crate::addr::{Pa, Region};
+use crate::intid::{Intid, Trigger};
+use crate::machine::Interrupt;
+
+/// A tree whose root `fill` fills.
+fn tree(fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.begin_node("");
-    writer.property_str("model", "a board");
-    writer.begin_node("uart@9000000");
-    writer.property_u32("phandle", 1);
+    fill(&mut writer);
     writer.end_node();
+    writer.finish()
+}
+
+fn node(writer: &mut Writer, name: &str, fill: impl FnOnce(&mut Writer)) {
+    writer.begin_node(name);
+    fill(writer);
     writer.end_node();
-    let mut bytes = writer.finish();
-    let tree = Tree::new(&mut bytes).unwrap();
-    assert_eq!(tree.nodes().count(), 2);
-    assert_eq!(tree.node("/uart").unwrap().path(), "/uart@9000000");
-    assert_eq!(tree.by_phandle(1).unwrap().name(), "uart@9000000");
+}
+
+fn cells(writer: &mut Writer, address: u32, size: u32) {
+    writer.property_u32("#address-cells", address);
+    writer.property_u32("#size-cells", size);
+}
+
+fn set(bytes: &mut [u8], offset: usize, value: u32) {
+    bytes[offset..offset + 4].copy_from_slice(&value.to_be_bytes());
+}
+
+fn error(bytes: &mut [u8]) -> TreeError {
+    Tree::new(bytes).map(|_| ()).unwrap_err()
+}
+
+fn small() -> Vec<u8> {
+    tree(|root| {
+        root.property_str("model", "a board");
+        node(root, "uart@9000000", |uart| uart.property_u32("phandle", 1));
+    })
+}
+
+/// What `small` has where: its structure block starts at 56, and it has two property names.
+const ROOT: usize = 56;
+const MODEL: usize = ROOT + 8;
+const UART: usize = MODEL + 20;
+const PHANDLE: usize = UART + 20;
+const ENDS: usize = PHANDLE + 16;
+
+#[test]
+fn what_is_not_a_tree_is_told_apart() {
+    let text = |bytes: &mut [u8]| error(bytes).to_string();
+    assert_eq!(text(&mut []), "truncated: 40 bytes are needed, 0 are there");
     assert_eq!(
-        tree.root().property("model").unwrap().as_str(),
-        Some("a board")
+        text(&mut [0; 64]),
+        "not a device tree: it starts with 0x00000000, not with 0xd00dfeed"
     );
+    let mut bytes = small();
+    let total = bytes.len();
+    assert_eq!(Tree::total_size(&bytes[..HEADER_SIZE]), Ok(total));
+    assert_eq!(
+        error(&mut bytes[..total - 1]),
+        TreeError::Truncated {
+            needed: total,
+            given: total - 1
+        }
+    );
+    set(&mut bytes, header::COMPATIBLE_VERSION, 18);
+    assert_eq!(
+        text(&mut bytes),
+        "of version 17 (compatible with 18), not of version 17"
+    );
+}
+
+#[test]
+fn every_fault_has_its_words() {
+    type Edit = fn(&mut [u8]);
+    let faults: &[(Edit, &str)] = &[
+        (
+            |b| set(b, header::TOTAL_SIZE, 39),
+            "smaller than the header",
+        ),
+        (
+            |b| set(b, header::STRINGS_SIZE, 999),
+            "reaches past the end",
+        ),
+        (
+            |b| set(b, header::STRUCTURE, u32::MAX),
+            "reaches past the end",
+        ),
+        (
+            |b| set(b, header::STRUCTURE, 58),
+            "structure block is not aligned",
+        ),
+        (|b| set(b, header::STRUCTURE, 48), "two blocks overlap"),
+        (|b| set(b, header::RESERVATIONS, 44), "are not aligned"),
+        (|b| set(b, header::RESERVATIONS, 4096), "do not end"),
+        (|b| b[40..56].fill(0xff), "a memory reservation wraps"),
+        (
+            |b| *b.last_mut().unwrap() = b'!',
+            "name is not in the strings",
+        ),
+        (|b| b[ENDS + 12] = 0x80, "strings block is not ASCII"),
+        (|b| set(b, ROOT, 5), "there is no such token, at byte 0x38"),
+        (|b| set(b, ROOT, token::END), "there is no root node"),
+        (|b| set(b, ROOT, token::END_NODE), "was not begun"),
+        (|b| b[ROOT + 4] = b'r', "the root node has a name"),
+        (|b| b[UART + 4] = 0, "a node has no name"),
+        (|b| b[UART + 6] = b'/', "forbidden character"),
+        (|b| b[UART + 6] = b'\n', "forbidden character"),
+        (|b| set(b, MODEL + 4, 999), "past the structure block"),
+        (|b| set(b, MODEL + 4, u32::MAX), "past the structure block"),
+        (|b| set(b, MODEL + 8, 14), "name is not in the strings"),
+        (|b| set(b, ENDS, token::END), "ends inside a node"),
+        (|b| set(b, ENDS + 8, token::NOP), "ends inside the tree"),
+    ];
+    for (edit, words) in faults {
+        let mut bytes = small();
+        edit(&mut bytes);
+        let text = error(&mut bytes).to_string();
+        assert!(text.contains(words), "`{text}` instead of `{words}`");
+    }
+}
+
+#[test]
+fn properties_stand_before_nodes_and_inside_the_root() {
+    let mut behind = tree(|root| {
+        node(root, "a", |_| ());
+        root.property_empty("late");
+    });
+    let mut writer = Writer::new();
+    writer.property_empty("early");
+    for bytes in [&mut behind, &mut writer.finish()] {
+        let text = error(bytes).to_string();
+        assert!(text.contains("outside or behind nodes"), "{text}");
+    }
+}
+
+#[test]
+fn there_is_one_root_and_a_bottom() {
+    let mut writer = Writer::new();
+    for _ in 0..2 {
+        writer.begin_node("");
+        writer.end_node();
+    }
+    let text = error(&mut writer.finish()).to_string();
+    assert!(text.contains("second root"), "{text}");
+    for (depth, fits) in [(31, true), (32, false)] {
+        let mut bytes = tree(|root| {
+            (0..depth).for_each(|_| root.begin_node("deep"));
+            (0..depth).for_each(|_| root.end_node());
+        });
+        let deep = Tree::new(&mut bytes);
+        assert_eq!(deep.is_ok(), fits, "{depth} levels below the root");
+    }
+}
+
+#[test]
+fn nodes_are_found_by_path_alias_and_phandle() {
+    let mut bytes = tree(|root| {
+        node(root, "aliases", |aliases| {
+            aliases.property_str("bus", "/soc");
+            aliases.property_str("console", "/soc/uart@1");
+        });
+        node(root, "soc", |soc| {
+            node(soc, "uart@1", |uart| uart.property_u32("phandle", 7));
+            node(soc, "uart@2", |_| ());
+            node(soc, "rtc@3", |rtc| node(rtc, "part", |_| ()));
+        });
+        node(root, "uart@1", |_| ());
+    });
+    let tree = Tree::new(&mut bytes).unwrap();
+    let path = |path: &str| tree.node(path).map(Node::path);
+    for (given, found) in [
+        ("/", "/"),
+        ("/soc/uart@2", "/soc/uart@2"),
+        ("/soc/rtc/part", "/soc/rtc@3/part"),
+        ("/uart", "/uart@1"),
+        ("console", "/soc/uart@1"),
+        ("bus/rtc", "/soc/rtc@3"),
+    ] {
+        assert_eq!(path(given).as_deref(), Some(found));
+    }
+    for given in [
+        "",
+        "soc",
+        "/soc/uart",
+        "/soc/uart@",
+        "/soc/ua",
+        "/uart@1/soc",
+    ] {
+        assert_eq!(path(given), None, "{given}");
+    }
+    let uart = tree.by_phandle(7).unwrap();
+    assert_eq!(uart.path(), "/soc/uart@1");
+    assert_eq!(uart.parent().map(Node::name), Some("soc"));
+    assert!(tree.by_phandle(8).is_none());
+    assert_eq!(tree.node("/soc").unwrap().children().count(), 3);
+}
+
+#[test]
+fn values_are_read_as_what_they_are_and_nothing_else() {
+    let property = |value| Property { name: "p", value };
+    assert_eq!(property(b"one\0").as_str(), Some("one"));
+    for value in [&b""[..], b"one", b"one\0two\0", b"\xff\0"] {
+        assert_eq!(property(value).as_str(), None);
+    }
+    let strings = |value| Some(property(value).strings()?.collect::<Vec<_>>());
+    assert_eq!(strings(b"one\0two\0"), Some(["one", "two"].into()));
+    assert_eq!(strings(b"one\0two"), None);
+    assert_eq!(property(&[0, 0, 1, 2]).number(), Some(0x102));
+    assert_eq!(
+        property(&[0, 0, 0, 1, 0, 0, 0, 2]).number(),
+        Some(1 << 32 | 2)
+    );
+    assert_eq!(property(&[0; 5]).number(), None);
+    assert!(property(&[0; 5]).cells().is_none());
+}
+
+#[test]
+fn memory_reservations_are_read() {
+    let mut bytes = small();
+    let entry = [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0];
+    bytes.splice(40..40, entry);
+    for field in [header::TOTAL_SIZE, header::STRUCTURE, header::STRINGS] {
+        let moved = word(&bytes, field).unwrap() + 16;
+        set(&mut bytes, field, moved);
+    }
+    let tree = Tree::new(&mut bytes).unwrap();
+    let reserved: Vec<_> = tree.memory_reservations().collect();
+    assert_eq!(reserved, [region(1 << 32, 0x1000)]);
+}
+
+#[test]
+fn the_place_of_a_value_is_known() {
+    let mut bytes = small();
+    let tree = Tree::new(&mut bytes).unwrap();
+    let model = tree.root().property("model").unwrap();
+    assert_eq!(tree.offset_of(model.value), Some(MODEL + 12));
+    assert_eq!(tree.offset_of(&[0]), None);
+}
+
+fn region(start: u64, size: u64) -> Region<Pa> {
+    Region::new(Pa::new(start), size).unwrap()
+}
+
+/// What `regions` says about `/outer/inner/device` with these properties.
+fn translated(
+    outer: impl FnOnce(&mut Writer),
+    inner: impl FnOnce(&mut Writer),
+    reg: &[u32],
+) -> Result<Vec<Region<Pa>>, RangesError> {
+    let mut bytes = tree(|root| {
+        cells(root, 2, 1);
+        node(root, "outer", |bus| {
+            outer(bus);
+            node(bus, "inner", |bus| {
+                inner(bus);
+                node(bus, "device", |device| device.property_cells("reg", reg));
+            });
+        });
+    });
+    let tree = Tree::new(&mut bytes).unwrap();
+    tree.node("/outer/inner/device").unwrap().regions()
+}
+
+/// One cell each; 0x7e000000 is 0xfe000000 on the bus above, and 0x40000000 is 0xff800000.
+fn like_a_raspberry_pi(bus: &mut Writer) {
+    cells(bus, 1, 1);
+    let peripherals = [0x7e00_0000, 0, 0xfe00_0000, 0x180_0000];
+    let local = [0x4000_0000, 0, 0xff80_0000, 0x80_0000];
+    bus.property_cells("ranges", &[peripherals, local].concat());
+}
+
+fn transparent(address: u32, size: u32) -> impl FnOnce(&mut Writer) {
+    move |bus| {
+        cells(bus, address, size);
+        bus.property_empty("ranges");
+    }
+}
+
+#[test]
+fn registers_are_translated_at_every_level() {
+    let pi = |reg: &[u32]| translated(like_a_raspberry_pi, transparent(1, 1), reg);
+    assert_eq!(
+        pi(&[0x4004_1000, 0x1000, 0x7e20_1000, 0x200]),
+        Ok([region(0xff84_1000, 0x1000), region(0xfe20_1000, 0x200)].into())
+    );
+    let twice = translated(
+        like_a_raspberry_pi,
+        |bus| {
+            cells(bus, 1, 1);
+            bus.property_cells("ranges", &[0, 0x7e20_0000, 0x1000]);
+        },
+        &[0x10, 4],
+    );
+    assert_eq!(twice, Ok([region(0xfe20_0010, 4)].into()));
+}
+
+#[test]
+fn what_no_range_holds_is_refused() {
+    let pi = |reg: &[u32]| translated(like_a_raspberry_pi, transparent(1, 1), reg);
+    for (address, size) in [
+        (0x10, 4),
+        (0x7fff_fffc, 4),
+        (0x7f7f_fffc, 8),
+        (0x4000_0000, 0x80_0001),
+    ] {
+        assert_eq!(
+            pi(&[address, size]),
+            Err(RangesError::Outside {
+                address: address.into(),
+                size: size.into()
+            })
+        );
+    }
+    assert_eq!(
+        translated(|bus| cells(bus, 1, 1), transparent(1, 1), &[0, 4]),
+        Err(RangesError::NotMapped)
+    );
+    assert_eq!(
+        translated(transparent(3, 2), transparent(3, 2), &[0; 5]),
+        Err(RangesError::Cells(3))
+    );
+    assert_eq!(
+        translated(transparent(2, 1), transparent(2, 1), &[0, 0, 1, 0]),
+        Err(RangesError::Length {
+            property: "reg",
+            length: 16,
+            entry: 12
+        })
+    );
+    let top = u32::MAX;
+    assert_eq!(
+        translated(transparent(2, 1), transparent(2, 1), &[top, top, 1]),
+        Err(RangesError::Wraps { address: u64::MAX })
+    );
+}
+
+/// What `interrupts` says about a device with these properties, in a tree with a GIC (phandle 1),
+/// a controller with one cell (2), a node that is no controller (3) and one whose interrupt
+/// parent is itself (4).
+fn interrupts(device: impl FnOnce(&mut Writer)) -> Result<Vec<Interrupt>, InterruptError> {
+    let mut bytes = tree(|root| {
+        root.property_u32("interrupt-parent", 1);
+        node(root, "gic", |gic| {
+            gic.property_strings("compatible", &["acme,gic", "arm,gic-400"]);
+            gic.property_u32("phandle", 1);
+            gic.property_u32("#interrupt-cells", 3);
+        });
+        node(root, "gpio", |gpio| {
+            gpio.property_u32("phandle", 2);
+            gpio.property_u32("#interrupt-cells", 1);
+        });
+        node(root, "plain", |plain| plain.property_u32("phandle", 3));
+        node(root, "circle", |circle| {
+            circle.property_u32("phandle", 4);
+            circle.property_u32("interrupt-parent", 4);
+        });
+        node(root, "bus", |bus| node(bus, "device", device));
+    });
+    let tree = Tree::new(&mut bytes).unwrap();
+    tree.node("/bus/device").unwrap().interrupts()
+}
+
+fn interrupt(number: u32, trigger: Trigger) -> Interrupt {
+    let intid = Intid::new(number).unwrap();
+    Interrupt { intid, trigger }
+}
+
+#[test]
+fn interrupts_are_those_of_the_gic() {
+    let edge = interrupt(33, Trigger::Edge);
+    let level = interrupt(27, Trigger::Level);
+    let both = [edge, level];
+    let inherited = |d: &mut Writer| d.property_cells("interrupts", &[0, 1, 1, 1, 11, 0xf04]);
+    assert_eq!(interrupts(inherited), Ok(both.into()));
+    let other = |d: &mut Writer| {
+        d.property_u32("interrupt-parent", 2);
+        d.property_cells("interrupts", &[5]);
+    };
+    assert_eq!(interrupts(other), Ok([].into()));
+    let extended = |d: &mut Writer| {
+        d.property_cells("interrupts-extended", &[1, 0, 1, 1, 2, 5, 1, 1, 11, 8]);
+        d.property_cells("interrupts", &[0, 2, 1]);
+    };
+    assert_eq!(interrupts(extended), Ok(both.into()));
+    let by_way_of = |d: &mut Writer| {
+        d.property_u32("interrupt-parent", 3);
+        d.property_cells("interrupts", &[0, 1, 1]);
+    };
+    assert_eq!(interrupts(by_way_of), Ok([edge].into()));
+    assert_eq!(interrupts(|_| ()), Ok([].into()));
+}
+
+#[test]
+fn interrupts_without_meaning_are_refused() {
+    let plain = |cells: &'static [u32]| interrupts(|d| d.property_cells("interrupts", cells));
+    assert_eq!(plain(&[0, 1]), Err(InterruptError::Length(8)));
+    for (kind, number) in [(0, 988), (1, 16), (2, 0)] {
+        let cells = [kind, number, 4];
+        assert_eq!(
+            interrupts(|d| d.property_cells("interrupts", &cells)),
+            Err(InterruptError::NotAnInterrupt { kind, number })
+        );
+    }
+    let with_parent = |phandle| {
+        interrupts(|d| {
+            d.property_u32("interrupt-parent", phandle);
+            d.property_cells("interrupts", &[0, 1, 4]);
+        })
+    };
+    assert_eq!(with_parent(9), Err(InterruptError::NoParent(9)));
+    assert_eq!(with_parent(4), Err(InterruptError::NoController));
+    let extended =
+        |cells: &'static [u32]| interrupts(|d| d.property_cells("interrupts-extended", cells));
+    assert_eq!(extended(&[1, 0, 1]), Err(InterruptError::Length(12)));
+    assert_eq!(extended(&[3, 0]), Err(InterruptError::NoController));
+    assert_eq!(extended(&[9]), Err(InterruptError::NoParent(9)));
 }

@@ -152,6 +152,16 @@ pub enum Gic {
     },
 }
 
+impl Gic {
+    /// The maintenance interrupt.
+    #[must_use]
+    pub fn maintenance(&self) -> Intid {
+        match self {
+            Self::V2 { maintenance, .. } | Self::V3 { maintenance, .. } => *maintenance,
+        }
+    }
+}
+
 /// The generic timer's private interrupts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerInterrupts {

@@ -42,7 +42,7 @@ impl Machine {
             gic_path: gic_node.path(),
             timer: timer(timer_node).map_err(|fault| fault.of(timer_node))?,
             psci: parts.psci.map(conduit).transpose()?,
-            console: chosen.and_then(|chosen| console(tree, chosen, &mut remarks)),
+            console: Console::find(tree).map_err(|why| remarks.push(why)).ok(),
             devices: devices::read(tree, &parts.devices, &mut remarks),
             bootargs: chosen.map(bootargs).unwrap_or_default(),
             initrd: chosen.and_then(initrd),
@@ -101,32 +101,30 @@ fn initrd(chosen: Node<'_, '_>) -> Option<Region<Pa>> {
     Region::between(address("linux,initrd-start")?, address("linux,initrd-end")?)
 }
 
-/// The UART of `stdout-path`, which may go on with `:` and line settings. A machine can run without
-/// one, so that whatever is wrong with it is a remark.
-fn console(tree: &Tree<'_>, chosen: Node<'_, '_>, remarks: &mut Vec<String>) -> Option<Console> {
-    let stdout = chosen.property("stdout-path")?.as_str()?;
-    let path = stdout.split(':').next().unwrap_or_default();
-    let mut pass_over = |why: &str| {
-        remarks.push(format!("no console: stdout-path, `{stdout}`, {why}"));
-    };
-    let Some(node) = tree.node(path) else {
-        pass_over("does not exist");
-        return None;
-    };
-    let known = UARTS.iter().find(|(name, _)| node.is_compatible(name));
-    let Some((_, kind)) = known else {
-        pass_over("is no UART that Bulkhead has a driver for");
-        return None;
-    };
-    let Some(registers) = node.regions().ok().and_then(|all| all.first().copied()) else {
-        pass_over("has no registers");
-        return None;
-    };
-    let interrupts = node.interrupts().unwrap_or_default();
-    Some(Console {
-        path: node.path(),
-        kind: *kind,
-        registers,
-        interrupt: interrupts.first().map(|interrupt| interrupt.intid),
-    })
+impl Console {
+    /// The UART of `/chosen/stdout-path`, which may go on with `:` and line settings.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, as a sentence without its full stop. A machine can run all the same.
+    pub fn find(tree: &Tree<'_>) -> Result<Self, String> {
+        let chosen = tree.node("/chosen");
+        let stdout = chosen.and_then(|chosen| chosen.property("stdout-path")?.as_str());
+        let stdout = stdout.ok_or("no console: /chosen has no stdout-path")?;
+        let because = |why: &str| format!("no console: stdout-path, `{stdout}`, {why}");
+        let path = stdout.split(':').next().unwrap_or_default();
+        let node = tree.node(path).ok_or_else(|| because("does not exist"))?;
+        let known = UARTS.iter().find(|(name, _)| node.is_compatible(name));
+        let (_, kind) =
+            known.ok_or_else(|| because("is no UART that Bulkhead has a driver for"))?;
+        let regions = node.regions().unwrap_or_default();
+        let registers = regions.first().ok_or_else(|| because("has no registers"))?;
+        let interrupts = node.interrupts().unwrap_or_default();
+        Ok(Self {
+            path: node.path(),
+            kind: *kind,
+            registers: *registers,
+            interrupt: interrupts.first().map(|interrupt| interrupt.intid),
+        })
+    }
 }

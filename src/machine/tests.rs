@@ -1,1 +1,490 @@
+use alloc::string::ToString;
+use alloc::vec::Vec;
 
+use super::*;
+use crate::fdt::{Tree, Writer};
+
+/// A board with everything, which a test can then change: each node is written by its part.
+struct Board {
+    root: fn(&mut Writer),
+    cpus: fn(&mut Writer),
+    memory: fn(&mut Writer),
+    gic: fn(&mut Writer),
+    timer: fn(&mut Writer),
+    chosen: fn(&mut Writer),
+    more: fn(&mut Writer),
+}
+
+const GIC: u32 = 1;
+
+/// A board with a GICv2, two CPUs and addresses of two cells.
+const BOARD: Board = Board {
+    root: |root| {
+        root.property_str("model", "test board");
+        root.property_u32("interrupt-parent", GIC);
+        cells(root, 2, 2);
+    },
+    cpus: |cpus| {
+        cells(cpus, 1, 0);
+        cpu(cpus, "cpu@0", |cpu| cpu.property_u32("reg", 0));
+        cpu(cpus, "cpu@100", |cpu| cpu.property_u32("reg", 0x100));
+    },
+    memory: |root| bank(root, "memory@40000000", &[0, 0x4000_0000, 0, 0x1000_0000]),
+    gic: |gic| {
+        gic.property_str("compatible", "arm,gic-400");
+        gic.property_cells("reg", &GIC_V2_REG);
+        gic.property_cells("interrupts", &[1, 9, 0xf04]);
+    },
+    timer: |timer| {
+        timer.property_strings("compatible", &["arm,armv8-timer", "arm,armv7-timer"]);
+        timer.property_cells("interrupts", &[1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4]);
+    },
+    chosen: |chosen| chosen.property_str("stdout-path", "/uart@9000000:115200n8"),
+    more: |_| (),
+};
+
+const GIC_V2_REG: [u32; 16] = [
+    0, 0x800_0000, 0, 0x1000, 0, 0x801_0000, 0, 0x2000, //
+    0, 0x803_0000, 0, 0x2000, 0, 0x804_0000, 0, 0x2000,
+];
+
+fn node(writer: &mut Writer, name: &str, fill: impl FnOnce(&mut Writer)) {
+    writer.begin_node(name);
+    fill(writer);
+    writer.end_node();
+}
+
+fn cells(writer: &mut Writer, address: u32, size: u32) {
+    writer.property_u32("#address-cells", address);
+    writer.property_u32("#size-cells", size);
+}
+
+fn cpu(cpus: &mut Writer, name: &str, fill: impl FnOnce(&mut Writer)) {
+    node(cpus, name, |cpu| {
+        cpu.property_str("device_type", "cpu");
+        cpu.property_str("compatible", "arm,cortex-a53");
+        fill(cpu);
+    });
+}
+
+fn bank(root: &mut Writer, name: &str, reg: &[u32]) {
+    node(root, name, |memory| {
+        memory.property_str("device_type", "memory");
+        memory.property_cells("reg", reg);
+    });
+}
+
+impl Board {
+    fn bytes(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        node(&mut writer, "", |root| {
+            (self.root)(root);
+            node(root, "cpus", self.cpus);
+            (self.memory)(root);
+            node(root, "intc@8000000", |gic| {
+                gic.property_u32("phandle", GIC);
+                gic.property_u32("#interrupt-cells", 3);
+                (self.gic)(gic);
+            });
+            node(root, "timer", self.timer);
+            node(root, "chosen", self.chosen);
+            node(root, "uart@9000000", |uart| {
+                uart.property_strings("compatible", &["arm,pl011", "arm,primecell"]);
+                uart.property_cells("reg", &[0, 0x900_0000, 0, 0x1000]);
+                uart.property_cells("interrupts", &[0, 1, 4]);
+            });
+            (self.more)(root);
+        });
+        writer.finish()
+    }
+
+    fn read(&self) -> Result<Machine, MachineError> {
+        Machine::read(&Tree::new(&mut self.bytes()).unwrap())
+    }
+
+    fn error(&self) -> String {
+        self.read().unwrap_err().to_string()
+    }
+}
+
+fn with(change: impl FnOnce(&mut Board)) -> Board {
+    let mut board = BOARD;
+    change(&mut board);
+    board
+}
+
+fn region(start: u64, size: u64) -> Region<Pa> {
+    Region::new(Pa::new(start), size).unwrap()
+}
+
+fn intid(number: u32) -> Intid {
+    Intid::new(number).unwrap()
+}
+
+#[test]
+fn a_plain_board_is_read() {
+    let machine = BOARD.read().unwrap();
+    assert_eq!(machine.model, "test board");
+    let mpidrs: Vec<_> = machine.cpus.iter().map(|cpu| cpu.mpidr.get()).collect();
+    assert_eq!(mpidrs, [0, 0x100]);
+    assert_eq!(machine.cpus[0].compatible, "arm,cortex-a53");
+    assert_eq!(machine.memory, [region(0x4000_0000, 0x1000_0000)]);
+    assert_eq!(machine.reserved, []);
+    assert_eq!(machine.gic_path, "/intc@8000000");
+    assert_eq!(
+        machine.gic,
+        Gic::V2 {
+            distributor: region(0x800_0000, 0x1000),
+            cpu_interface: region(0x801_0000, 0x2000),
+            hypervisor: region(0x803_0000, 0x2000),
+            virtual_cpu_interface: region(0x804_0000, 0x2000),
+            maintenance: intid(25),
+        }
+    );
+    assert_eq!(
+        machine.timer,
+        TimerInterrupts {
+            physical: intid(30),
+            virtual_: intid(27),
+            hypervisor: intid(26),
+        }
+    );
+    assert_eq!(machine.psci, None);
+    assert_eq!(
+        machine.console,
+        Some(Console {
+            path: "/uart@9000000".to_string(),
+            kind: ConsoleKind::Pl011,
+            registers: region(0x900_0000, 0x1000),
+            interrupt: Some(intid(33)),
+        })
+    );
+    assert_eq!(machine.remarks, [""; 0]);
+}
+
+#[test]
+fn cpus_are_started_as_their_nodes_say() {
+    let board = Board {
+        cpus: |cpus| {
+            cells(cpus, 2, 0);
+            cpu(cpus, "cpu@0", |cpu| {
+                cpu.property_u64("reg", 0);
+                cpu.property_str("enable-method", "psci");
+            });
+            cpu(cpus, "cpu@100010203", |cpu| {
+                cpu.property_u64("reg", 0x1_0001_0203);
+                cpu.property_str("enable-method", "spin-table");
+                cpu.property_u64("cpu-release-addr", 0xe0);
+            });
+            cpu(cpus, "cpu@2", |cpu| {
+                cpu.property_u64("reg", 2);
+                cpu.property_str("status", "disabled");
+            });
+            cpu(cpus, "cpu@3", |cpu| {
+                cpu.property_u64("reg", 3);
+                cpu.property_str("status", "fail");
+            });
+            cpu(cpus, "cpu@4", |cpu| cpu.property_u64("reg", 4));
+            cpu(cpus, "cpu@04", |cpu| cpu.property_u64("reg", 4));
+            node(cpus, "cpu-map", |_| ());
+        },
+        ..BOARD
+    };
+    let machine = board.read().unwrap();
+    let cpus: Vec<_> = machine
+        .cpus
+        .iter()
+        .map(|cpu| (cpu.mpidr, cpu.start))
+        .collect();
+    assert_eq!(
+        cpus,
+        [
+            (Mpidr::new(0), CpuStart::Psci),
+            (
+                Mpidr::new(0x1_0001_0203),
+                CpuStart::SpinTable(Pa::new(0xe0))
+            ),
+            (Mpidr::new(4), CpuStart::Unknown),
+        ]
+    );
+    assert_eq!(
+        machine.remarks,
+        ["/cpus/cpu@04 is passed over: there is another CPU 0x4"]
+    );
+}
+
+#[test]
+fn memory_has_banks_and_reserved_parts() {
+    let board = Board {
+        memory: |root| {
+            bank(root, "memory@0", &[0, 0, 0, 0x4000_0000, 1, 0, 0, 0]);
+            bank(root, "memory@40000000", &[0, 0x4000_0000, 1, 0]);
+        },
+        more: |root| {
+            node(root, "reserved-memory", |reserved| {
+                cells(reserved, 2, 1);
+                reserved.property_empty("ranges");
+                node(reserved, "firmware@0", |firmware| {
+                    firmware.property_cells("reg", &[0, 0, 0x8_0000]);
+                    firmware.property_empty("no-map");
+                });
+                node(reserved, "to-be-placed", |pool| {
+                    pool.property_cells("size", &[0x400_0000]);
+                });
+            });
+        },
+        ..BOARD
+    };
+    let mut machine = board.read().unwrap();
+    let banks = [region(0, 0x4000_0000), region(0x4000_0000, 1 << 32)];
+    assert_eq!(machine.memory, banks);
+    machine.reserve(region(0x20_0000, 0x10_0000), "Bulkhead");
+    let reserved = |region, owner: &str| Reserved {
+        region,
+        owner: owner.to_string(),
+    };
+    assert_eq!(
+        machine.reserved,
+        [
+            reserved(region(0, 0x8_0000), "/reserved-memory/firmware@0"),
+            reserved(region(0x20_0000, 0x10_0000), "Bulkhead"),
+        ]
+    );
+}
+
+#[test]
+fn a_gic_of_version_3_has_runs_of_redistributors() {
+    let board = Board {
+        gic: |gic| {
+            gic.property_str("compatible", "arm,gic-v3");
+            gic.property_u32("#redistributor-regions", 2);
+            gic.property_u64("redistributor-stride", 0x4_0000);
+            let distributor = [0, 0x800_0000, 0, 0x1_0000];
+            let first = [0, 0x80a_0000, 0, 0xf6_0000];
+            let second = [0x40, 0, 0, 0x400_0000];
+            gic.property_cells("reg", &[distributor, first, second].concat());
+            gic.property_cells("interrupts", &[1, 9, 4]);
+            cells(gic, 2, 2);
+            gic.property_empty("ranges");
+            node(gic, "its@8080000", |its| {
+                its.property_str("compatible", "arm,gic-v3-its");
+                its.property_cells("reg", &[0, 0x808_0000, 0, 0x2_0000]);
+            });
+        },
+        ..BOARD
+    };
+    let machine = board.read().unwrap();
+    assert_eq!(
+        machine.gic,
+        Gic::V3 {
+            distributor: region(0x800_0000, 0x1_0000),
+            redistributors: [region(0x80a_0000, 0xf6_0000), region(1 << 38, 0x400_0000)].into(),
+            redistributor_stride: Some(0x4_0000),
+            maintenance: intid(25),
+        }
+    );
+    let paths: Vec<_> = machine.devices.iter().map(|device| &device.path).collect();
+    assert_eq!(paths, ["/uart@9000000"], "the ITS is the GIC's");
+}
+
+#[test]
+fn interrupt_names_tell_the_timers_apart() {
+    let board = Board {
+        timer: |timer| {
+            timer.property_str("compatible", "arm,armv8-timer");
+            timer.property_strings("interrupt-names", &["hyp-phys", "virt", "phys"]);
+            timer.property_cells("interrupts", &[1, 10, 4, 1, 11, 4, 1, 14, 4]);
+        },
+        ..BOARD
+    };
+    assert_eq!(board.read().unwrap().timer, BOARD.read().unwrap().timer);
+}
+
+#[test]
+fn firmware_the_command_line_and_the_initrd_are_found() {
+    let board = Board {
+        chosen: |chosen| {
+            chosen.property_str("bootargs", "semihosting");
+            chosen.property_u32("linux,initrd-start", 0x4800_0000);
+            chosen.property_u64("linux,initrd-end", 0x4800_1234);
+            chosen.property_str("stdout-path", "serial0");
+        },
+        more: |root| {
+            node(root, "psci", |psci| {
+                psci.property_strings("compatible", &["arm,psci-1.0", "arm,psci"]);
+                psci.property_str("method", "smc");
+            });
+            node(root, "aliases", |aliases| {
+                aliases.property_str("serial0", "/uart@9000000");
+            });
+        },
+        ..BOARD
+    };
+    let machine = board.read().unwrap();
+    assert_eq!(machine.psci, Some(Conduit::Smc));
+    assert_eq!(machine.bootargs, "semihosting");
+    assert_eq!(machine.initrd, Some(region(0x4800_0000, 0x1234)));
+    assert_eq!(machine.console.unwrap().path, "/uart@9000000");
+    assert_eq!(machine.devices[0].aliases, ["serial0"]);
+}
+
+#[test]
+fn devices_are_what_could_be_given_away() {
+    let board = Board {
+        chosen: |_| (),
+        more: |root| {
+            let device = |bus: &mut Writer, name, property| {
+                node(bus, name, |device| {
+                    device.property_cells("reg", &[0, 0x1000, 0, 0x1000]);
+                    device.property_str(property, "virtio,mmio");
+                });
+            };
+            device(root, "virtio@1000", "compatible");
+            device(root, "coherent@1000", "dma-coherent");
+            device(root, "off@1000", "status");
+            node(root, "pmu", |pmu| {
+                pmu.property_cells("interrupts", &[1, 7, 4])
+            });
+            node(root, "nothing", |_| ());
+            node(root, "i2c", |bus| {
+                cells(bus, 2, 2);
+                device(bus, "on-i2c@0", "label");
+            });
+            node(root, "bus", |bus| {
+                cells(bus, 2, 2);
+                bus.property_cells("ranges", &[0, 0, 0, 0x8000_0000, 0, 0x1000]);
+                device(bus, "outside@1000", "label");
+            });
+            node(root, "wrong", |wrong| {
+                wrong.property_cells("interrupts", &[1])
+            });
+        },
+        ..BOARD
+    };
+    let machine = board.read().unwrap();
+    let devices = machine.devices.iter();
+    let devices: Vec<_> = devices
+        .map(|device| (device.path.as_str(), device.dma))
+        .collect();
+    assert_eq!(
+        devices,
+        [
+            ("/uart@9000000", false),
+            ("/virtio@1000", true),
+            ("/coherent@1000", true),
+            ("/pmu", false),
+        ]
+    );
+    assert_eq!(
+        machine.remarks,
+        [
+            "/bus/outside@1000 is passed over: no `ranges` entry holds 0x1000 bytes at 0x1000",
+            "/wrong is passed over: its 4 bytes of interrupts end within an interrupt",
+        ]
+    );
+}
+
+#[test]
+fn a_console_that_cannot_be_used_is_a_remark() {
+    let remark = |chosen| {
+        let machine = Board { chosen, ..BOARD }.read().unwrap();
+        assert_eq!(machine.console, None);
+        machine.remarks.concat()
+    };
+    assert_eq!(remark(|_| ()), "");
+    assert_eq!(
+        remark(|chosen| chosen.property_str("stdout-path", "serial7:9600")),
+        "no console: stdout-path, `serial7:9600`, does not exist"
+    );
+    assert_eq!(
+        remark(|chosen| chosen.property_str("stdout-path", "/timer")),
+        "no console: stdout-path, `/timer`, is no UART that Bulkhead has a driver for"
+    );
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let nothing: fn(&mut Writer) = |_| ();
+    let unnamed = |gic: &mut Writer| gic.property_str("compatible", "acme,intc");
+    for (board, what) in [
+        (with(|board| board.cpus = nothing), "CPU"),
+        (with(|board| board.memory = nothing), "memory"),
+        (with(|board| board.gic = unnamed), "GIC"),
+        (with(|board| board.timer = nothing), "timer"),
+    ] {
+        assert_eq!(board.error(), ["the machine's tree has no ", what].concat());
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_node() {
+    let old_gic = |gic: &mut Writer| {
+        gic.property_str("compatible", "arm,cortex-a9-gic");
+        gic.property_cells("reg", &GIC_V2_REG[..8]);
+    };
+    let small_gic = |gic: &mut Writer| {
+        gic.property_str("compatible", "arm,gic-v3");
+        gic.property_cells("reg", &GIC_V2_REG);
+    };
+    let mute_gic = |gic: &mut Writer| {
+        gic.property_str("compatible", "arm,gic-400");
+        gic.property_cells("reg", &GIC_V2_REG);
+    };
+    let spi_timer = |timer: &mut Writer| {
+        timer.property_str("compatible", "arm,armv8-timer");
+        timer.property_cells("interrupts", &[0; 12]);
+    };
+    let nameless_cpu = |cpus: &mut Writer| cpu(cpus, "cpu@0", |_| ());
+    let spinning_cpu = |cpus: &mut Writer| {
+        cpu(cpus, "cpu@0", |cpu| {
+            cpu.property_u32("reg", 0);
+            cpu.property_str("enable-method", "spin-table");
+        });
+    };
+    let half_a_bank = |root: &mut Writer| bank(root, "memory@0", &[0]);
+    let psci = |root: &mut Writer| {
+        node(root, "psci", |psci| {
+            psci.property_str("compatible", "arm,psci")
+        });
+    };
+    for (board, sentence) in [
+        (
+            with(|board| board.gic = old_gic),
+            "/intc@8000000 it has no virtual interface",
+        ),
+        (
+            with(|board| board.gic = small_gic),
+            "/intc@8000000 its region 0 is missing or too small",
+        ),
+        (
+            with(|board| board.gic = mute_gic),
+            "/intc@8000000 its maintenance interrupt is not a PPI",
+        ),
+        (
+            with(|board| board.timer = spi_timer),
+            "/timer its phys interrupt is not a PPI",
+        ),
+        (
+            with(|board| board.cpus = nameless_cpu),
+            "/cpus/cpu@0 `reg` is missing or not as its binding says",
+        ),
+        (
+            with(|board| board.cpus = spinning_cpu),
+            "/cpus/cpu@0 `cpu-release-addr` is missing or not as its binding says",
+        ),
+        (
+            with(|board| board.memory = half_a_bank),
+            "/memory@0 `reg` has 4 bytes, not a multiple of 16",
+        ),
+        (
+            with(|board| board.more = psci),
+            "/psci `method` is missing or not as its binding says",
+        ),
+    ] {
+        let (path, clause) = sentence.split_once(' ').unwrap();
+        assert_eq!(
+            board.error(),
+            [path, " of the machine's tree: ", clause].concat()
+        );
+    }
+}

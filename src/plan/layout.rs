@@ -1,11 +1,16 @@
 //! A guest's address map: QEMU `virt`'s, on every machine.
 
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{GuestGic, PartitionPlan};
+use super::error::Problem;
+use super::{GuestGic, PartitionPlan, regions};
 use crate::addr::{Ipa, PAGE_SIZE, Pa, Region};
+use crate::machine::Device;
 
+/// Where a guest's memory begins, unless its description says otherwise.
+pub const GUEST_BASE: Ipa = Ipa::new(0x4000_0000);
 /// One past the highest IPA: stage 2 translates 39 bits.
 pub const IPA_END: u64 = 1 << 39;
 /// The distributor, GICD.
@@ -20,6 +25,9 @@ pub const CPU_INTERFACE_SIZE: u64 = 2 * PAGE_SIZE;
 pub const REDISTRIBUTORS: Ipa = Ipa::new(0x080a_0000);
 /// Bytes of one vCPU's redistributor: RD_base and SGI_base.
 pub const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
+/// How many redistributors there is room for, up to the PL011.
+pub const MOST_REDISTRIBUTORS: usize =
+    ((CONSOLE.get() - REDISTRIBUTORS.get()) / REDISTRIBUTOR_SIZE) as usize;
 /// The emulated PL011.
 pub const CONSOLE: Ipa = Ipa::new(0x0900_0000);
 /// Bytes of the PL011's registers.
@@ -67,6 +75,18 @@ pub enum FrameKind {
     Redistributors,
     /// The PL011.
     Console,
+}
+
+impl FrameKind {
+    /// What it is, in messages.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Distributor => "its distributor",
+            Self::CpuInterface => "its CPU interface",
+            Self::Redistributors => "its redistributors",
+            Self::Console => "its PL011",
+        }
+    }
 }
 
 /// The emulated frames of a partition with this interrupt controller and so many vCPUs.
@@ -131,15 +151,93 @@ fn device_pages(partition: &PartitionPlan) -> Vec<Region<Pa>> {
         .devices
         .iter()
         .flat_map(|device| &device.registers);
-    let mut pages: Vec<_> = registers.filter_map(Region::page_aligned).collect();
-    pages.sort_unstable_by_key(Region::start);
-    pages.dedup_by(|next, last| {
-        let touching = next.start() <= last.end();
-        if touching {
-            let end = last.end().max(next.end());
-            *last = Region::between(last.start(), end).unwrap_or(*last);
-        }
-        touching
+    regions::merge(registers.filter_map(regions::pages).collect())
+}
+
+/// How many pages the stage-2 tables for `mappings` have at the most: the root, and below it a
+/// table for every block of an entry that no leaf can fill.
+pub(super) fn table_pages(mappings: &[Mapping]) -> u64 {
+    let tables = mappings.iter().flat_map(|mapping| {
+        [1 << 30, 2 << 20].map(|block| {
+            let (start, end) = (mapping.ipa.get(), mapping.ipa.get() + mapping.size);
+            let touched = end.div_ceil(block) - start / block;
+            let same_place = (start ^ mapping.pa.get()).is_multiple_of(block);
+            let filled = (end / block).saturating_sub(start.div_ceil(block));
+            if same_place {
+                touched - filled
+            } else {
+                touched
+            }
+        })
     });
-    pages
+    1 + tables.sum::<u64>()
+}
+
+/// What a partition has at guest addresses besides its memory.
+pub(super) struct AddressSpace {
+    used: Vec<(Region<Ipa>, String)>,
+}
+
+impl AddressSpace {
+    /// The frames of the interrupt controller and the console, and then the registers of `devices`,
+    /// unless they collide: the name of the device that does, with the problem.
+    pub(super) fn new<'d>(
+        gic: &GuestGic,
+        vcpus: usize,
+        devices: &'d [Device],
+    ) -> Result<Self, (&'d Device, Problem)> {
+        let mut used: Vec<_> = frames(gic, vcpus)
+            .into_iter()
+            .map(|frame| (frame.region, String::from(frame.kind.name())))
+            .collect();
+        if let GuestGic::V2 { .. } = gic {
+            let region = Region::new(CPU_INTERFACE, CPU_INTERFACE_SIZE);
+            used.extend(
+                region.map(|region| (region, String::from(FrameKind::CpuInterface.name()))),
+            );
+        }
+        let mut space = Self { used };
+        let frames = space.used.len();
+        for device in devices {
+            for pages in device.registers.iter().filter_map(regions::pages) {
+                let start = Ipa::new(pages.start().get());
+                let region = check_against(&space.used[..frames], start, pages.size());
+                let region = region.map_err(|problem| (device, problem))?;
+                space.used.push((region, device.path.clone()));
+            }
+        }
+        Ok(space)
+    }
+
+    /// The `size` bytes from `start`, if they are guest addresses that nothing has yet.
+    pub(super) fn check(&self, start: Ipa, size: u64) -> Result<Region<Ipa>, Problem> {
+        check_against(&self.used, start, size)
+    }
+
+    /// What of `free` can be memory at the same guest address.
+    pub(super) fn free_of(&self, free: Vec<Region<Pa>>) -> Vec<Region<Pa>> {
+        let beyond = Region::between(Ipa::new(IPA_END), Ipa::new(u64::MAX));
+        let used = self.used.iter().map(|(region, _)| *region).chain(beyond);
+        used.fold(free, |free, used| {
+            let taken = Region::new(Pa::new(used.start().get()), used.size());
+            taken.map_or(Vec::new(), |taken| regions::subtract(&free, &taken))
+        })
+    }
+}
+
+fn check_against(
+    used: &[(Region<Ipa>, String)],
+    start: Ipa,
+    size: u64,
+) -> Result<Region<Ipa>, Problem> {
+    let region = Region::new(start, size).filter(|region| region.end().get() <= IPA_END);
+    let region = region.ok_or(Problem::BeyondIpa)?;
+    let mut used = used.iter();
+    used.find(|(used, _)| used.overlaps(&region))
+        .map_or(Ok(region), |(used, with)| {
+            Err(Problem::Collides {
+                region: *used,
+                with: with.clone(),
+            })
+        })
 }

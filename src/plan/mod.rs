@@ -11,15 +11,28 @@ use alloc::vec::Vec;
 
 use crate::addr::{Ipa, Pa, Region};
 use crate::intid::Intid;
-use crate::machine::{Device, Interrupt, Machine, Mpidr};
+use crate::machine::{Device, Gic, Interrupt, Machine, Mpidr};
+use layout::AddressSpace;
+use memory::Memory;
 
+mod cpus;
 mod description;
+mod devices;
 mod error;
+mod fields;
+mod image;
 pub mod layout;
+mod load;
+mod memory;
+mod nearest;
+mod regions;
+mod source;
 
-pub use description::Description;
-pub use error::PlanError;
+pub use description::{CpuRequest, Description, KernelDescription, PartitionDescription};
+pub use error::{PlanError, Problem, Value};
+pub use image::Image;
 pub use layout::{Frame, FrameKind, Mapping, MemoryKind};
+pub use source::{ImageDescription, Peek};
 
 /// What every partition gets. No two of them share anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +121,34 @@ pub struct Ramdisk {
 }
 
 impl PartitionPlan {
+    fn new(
+        description: &PartitionDescription,
+        vmid: u8,
+        cpus: Vec<usize>,
+        memory: GuestMemory,
+        devices: Vec<Device>,
+        gic: GuestGic,
+    ) -> Result<Self, PlanError> {
+        let loaded = load::place(description, memory.guest)?;
+        let interrupts = devices::interrupts(&devices);
+        Ok(Self {
+            name: description.name.clone(),
+            vmid,
+            cpus,
+            memory,
+            console_interrupt: console_interrupt(&interrupts),
+            interrupts,
+            devices,
+            gic,
+            kernel: loaded.kernel,
+            ramdisk: loaded.ramdisk,
+            tree: loaded.tree,
+            bootargs: description.bootargs.clone(),
+            count_hypervisor: description.count_hypervisor,
+            dma_unprotected: description.dma_unprotected,
+        })
+    }
+
     /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
     #[must_use]
     pub fn mappings(&self) -> Vec<Mapping> {
@@ -121,6 +162,14 @@ impl PartitionPlan {
     }
 }
 
+/// The SPI of the emulated PL011: the first from QEMU `virt`'s on that no device has.
+fn console_interrupt(owned: &[Interrupt]) -> Intid {
+    const VIRT: Intid = Intid::spi(1).unwrap();
+    let spis = (VIRT.get()..Intid::SPI_END).filter_map(Intid::new);
+    let is_free = |intid: &Intid| owned.iter().all(|interrupt| interrupt.intid != *intid);
+    spis.into_iter().find(is_free).unwrap_or(VIRT)
+}
+
 /// The affinity that vCPU `index` of any partition has in its MPIDR_EL1 (VMPIDR_EL2).
 ///
 /// Aff0 counts to 15, as ICC_SGI1R_EL1's target list can tell apart, then Aff1 counts on. The up to
@@ -128,6 +177,20 @@ impl PartitionPlan {
 #[must_use]
 pub const fn vcpu_affinity(index: usize) -> Mpidr {
     Mpidr::new((index as u64 & 0xf) | (index as u64 >> 4 & 0xff) << 8)
+}
+
+impl GuestGic {
+    fn of(machine: &Machine) -> Self {
+        match machine.gic {
+            Gic::V2 {
+                virtual_cpu_interface,
+                ..
+            } => Self::V2 {
+                virtual_cpu_interface: virtual_cpu_interface.start(),
+            },
+            Gic::V3 { .. } => Self::V3,
+        }
+    }
 }
 
 impl Plan {
@@ -142,7 +205,38 @@ impl Plan {
         boot_cpu: Mpidr,
         description: &Description,
     ) -> Result<Self, PlanError> {
-        let _ = (machine, boot_cpu, description);
-        todo!()
+        let described = &description.partitions;
+        let mut cpus = cpus::assign(machine, boot_cpu, described)?.into_iter();
+        let devices = devices::assign(machine, described)?;
+        let gic = GuestGic::of(machine);
+        let mut spaces = Vec::with_capacity(described.len());
+        for ((partition, devices), cpus) in described.iter().zip(&devices).zip(cpus.as_slice()) {
+            let space = AddressSpace::new(&gic, cpus.len(), devices);
+            spaces.push(space.map_err(|(device, problem)| {
+                partition.error("devices", Value::Text(device.path.clone()), problem)
+            })?);
+        }
+        let mut memory = Memory::new(machine, description);
+        let mut places = memory.place(described, &spaces)?.into_iter();
+        let mut partitions = Vec::with_capacity(described.len());
+        for (partition, devices) in described.iter().zip(devices) {
+            let (Some(cpus), Some(memory)) = (cpus.next(), places.next()) else {
+                break;
+            };
+            let refuse = |_| PlanError::of_node(&description.path, Problem::TooManyPartitions);
+            let vmid = u8::try_from(partitions.len() + 1).map_err(refuse)?;
+            partitions.push(PartitionPlan::new(
+                partition, vmid, cpus, memory, devices, gic,
+            )?);
+        }
+        let tables = partitions
+            .iter()
+            .map(|plan| layout::table_pages(&plan.mappings()));
+        let table_memory = memory.place_tables(tables.sum());
+        Ok(Self {
+            table_memory: table_memory
+                .map_err(|problem| PlanError::of_node(&description.path, problem))?,
+            partitions,
+        })
     }
 }

@@ -1,1 +1,234 @@
+//! PSCI call by call, and under any sequence of calls.
 
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const CPU_SUSPEND: u32 = 0x8400_0001;
+const CPU_OFF: u32 = 0x8400_0002;
+const CPU_ON: u32 = 0x8400_0003;
+const AFFINITY_INFO: u32 = 0x8400_0004;
+const FEATURES: u32 = 0x8400_000a;
+const SYSTEM_RESET2: u32 = 0x8400_0012;
+
+const ENTRY: u64 = 0x4008_0000;
+
+fn is_ram(ipa: Ipa) -> bool {
+    (0x4000_0000..0x5000_0000).contains(&ipa.get())
+}
+
+/// A partition whose vCPU 0 runs.
+fn booted(vcpus: usize) -> Psci {
+    let mut psci = Psci::new(vcpus);
+    psci.started(0);
+    psci
+}
+
+fn call(psci: &mut Psci, id: u32, arguments: [u64; 3]) -> Outcome {
+    psci.call(0, id, arguments, is_ram)
+}
+
+#[test]
+fn what_it_says_about_itself() {
+    let psci = &mut booted(1);
+    assert_eq!(
+        call(psci, 0x8400_0000, [0; 3]),
+        Outcome::Return(0x0001_0001)
+    );
+    assert_eq!(call(psci, 0x8400_0006, [0; 3]), Outcome::Return(2));
+    for absent in [
+        0xc400_0000,
+        0xc400_0002,
+        0xc400_0008,
+        0x8400_0005,
+        0x8400_0007,
+    ] {
+        assert_eq!(
+            call(psci, absent, [0; 3]),
+            Outcome::Return(-1),
+            "{absent:#x}"
+        );
+    }
+}
+
+#[test]
+fn features_lists_what_is_offered_and_nothing_else() {
+    let psci = &mut booted(1);
+    let has = |id: u32| call(&mut psci.clone(), FEATURES, [id.into(), 0, 0]) == Outcome::Return(0);
+    let mut offered: Vec<u32> = (0..0x100)
+        .flat_map(|n| [0x8400_0000 + n, 0xc400_0000 + n])
+        .filter(|&id| has(id))
+        .collect();
+    offered.sort_unstable();
+    assert_eq!(
+        offered,
+        [
+            0x8400_0000,
+            0x8400_0001,
+            0x8400_0002,
+            0x8400_0003,
+            0x8400_0004,
+            0x8400_0006,
+            0x8400_0008,
+            0x8400_0009,
+            0x8400_000a,
+            0x8400_0012,
+            0xc400_0001,
+            0xc400_0003,
+            0xc400_0004,
+            0xc400_0012,
+        ]
+    );
+    assert!(has(0x8000_0000), "SMCCC_VERSION is found through PSCI");
+    assert!(!has(0x8000_0001));
+    assert!(!has(3));
+}
+
+#[test]
+fn a_cpu_goes_on_and_off() {
+    let psci = &mut booted(18);
+    let info = |psci: &mut Psci| call(psci, AFFINITY_INFO, [0x101, 0, 0]);
+    assert_eq!(info(psci), Outcome::Return(1));
+    let on = [0x101, ENTRY, 0x1234_5678_9abc];
+    assert_eq!(
+        call(psci, CPU_ON | SMC64, on),
+        Outcome::StartCpu {
+            vcpu: 17,
+            entry: Ipa::new(ENTRY),
+            context: 0x1234_5678_9abc
+        }
+    );
+    assert_eq!(info(psci), Outcome::Return(2));
+    assert_eq!(call(psci, CPU_ON, on), Code::OnPending.into());
+    psci.started(17);
+    assert_eq!(info(psci), Outcome::Return(0));
+    assert_eq!(call(psci, CPU_ON, on), Code::AlreadyOn.into());
+    assert_eq!(psci.call(17, CPU_OFF, [0; 3], is_ram), Outcome::CpuOff);
+    assert_eq!(info(psci), Outcome::Return(1));
+    assert!(!psci.all_off());
+    assert_eq!(psci.call(0, CPU_OFF, [0; 3], is_ram), Outcome::CpuOff);
+    assert!(psci.all_off());
+}
+
+#[test]
+fn wrong_cpus_and_entries_are_refused() {
+    let psci = &mut booted(2);
+    for mpidr in [2, 0x100, 0x8000_0001, 0x4000_0001, 0x1_0000_0001, 1 << 63] {
+        for id in [CPU_ON | SMC64, AFFINITY_INFO | SMC64] {
+            let outcome = call(psci, id, [mpidr, 0, 0]);
+            assert_eq!(outcome, Code::InvalidParameters.into(), "{mpidr:#x}");
+        }
+    }
+    for entry in [0, 0x5000_0000, ENTRY + 2, u64::MAX - 3] {
+        let outcome = call(psci, CPU_ON | SMC64, [1, entry, 0]);
+        assert_eq!(outcome, Code::InvalidAddress.into(), "{entry:#x}");
+    }
+    let level_1 = call(psci, AFFINITY_INFO, [1, 1, 0]);
+    assert_eq!(level_1, Code::InvalidParameters.into());
+}
+
+#[test]
+fn the_32_bit_convention_ignores_upper_halves() {
+    let psci = &mut booted(2);
+    let upper = 0xdead_beef << 32;
+    assert_eq!(
+        call(psci, CPU_ON, [upper | 1, upper | ENTRY, upper | 7]),
+        Outcome::StartCpu {
+            vcpu: 1,
+            entry: Ipa::new(ENTRY),
+            context: 7
+        }
+    );
+}
+
+#[test]
+fn only_standby_and_the_known_resets() {
+    let psci = &mut booted(1);
+    for wide in [0, SMC64] {
+        let suspend = CPU_SUSPEND | wide;
+        assert_eq!(call(psci, suspend, [0, ENTRY, 0]), Outcome::Standby);
+        for state in [1, 1 << 16, 1 << 24, 1 << 30] {
+            let outcome = call(psci, suspend, [state, ENTRY, 0]);
+            assert_eq!(outcome, Code::InvalidParameters.into(), "{state:#x}");
+        }
+        let reset = SYSTEM_RESET2 | wide;
+        assert_eq!(call(psci, reset, [0, 0, 0]), Outcome::SystemReset);
+        for kind in [1, 0x8000_0000] {
+            let outcome = call(psci, reset, [kind, 0, 0]);
+            assert_eq!(outcome, Code::InvalidParameters.into(), "{kind:#x}");
+        }
+    }
+    assert_eq!(call(psci, 0x8400_0008, [0; 3]), Outcome::SystemOff);
+    assert_eq!(call(psci, 0x8400_0009, [0; 3]), Outcome::SystemReset);
+}
+
+/// One step of a partition's life: a call by a vCPU that is on, or the start of a pending one.
+#[derive(Clone, Debug)]
+enum Step {
+    Call {
+        caller: usize,
+        id: u32,
+        arguments: [u64; 3],
+    },
+    Begin(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let id = prop_oneof![
+        4 => (0_u32..0x20, any::<bool>())
+            .prop_map(|(n, wide)| STANDARD_SECURE | n | if wide { SMC64 } else { 0 }),
+        1 => any::<u32>(),
+    ];
+    let mpidr = prop_oneof![8 => 0_u64..6, 1 => any::<u64>()];
+    let entry = prop_oneof![4 => Just(ENTRY), 1 => any::<u64>()];
+    let call = (0_usize..6, id, mpidr, entry, 0_u64..2).prop_map(|(caller, id, a, b, level)| {
+        let is_info = id & !SMC64 == AFFINITY_INFO;
+        let arguments = [a, if is_info { level } else { b }, 0];
+        Step::Call {
+            caller,
+            id,
+            arguments,
+        }
+    });
+    let begin = (0_usize..6).prop_map(Step::Begin);
+    prop::collection::vec(prop_oneof![3 => call, 1 => begin], 0..200)
+}
+
+proptest! {
+    #[test]
+    fn every_sequence_keeps_to_the_state_machine(steps in steps()) {
+        let psci = &mut booted(4);
+        for step in steps {
+            let before: Vec<_> = psci.power.clone();
+            match step {
+                Step::Begin(vcpu) if psci.power(vcpu) == Some(Power::OnPending) => {
+                    psci.started(vcpu);
+                    prop_assert_eq!(psci.power(vcpu), Some(Power::On));
+                }
+                Step::Call { caller, id, arguments } if psci.power(caller) == Some(Power::On) => {
+                    let outcome = psci.call(caller, id, arguments, is_ram);
+                    let mut expected = before.clone();
+                    match outcome {
+                        Outcome::StartCpu { vcpu, entry, .. } => {
+                            prop_assert_eq!(before[vcpu], Power::Off);
+                            prop_assert!(is_ram(entry));
+                            expected[vcpu] = Power::OnPending;
+                        }
+                        Outcome::CpuOff => expected[caller] = Power::Off,
+                        Outcome::Return(value) => prop_assert!((-9..=0x10001).contains(&value)),
+                        Outcome::Standby | Outcome::SystemOff | Outcome::SystemReset => {}
+                    }
+                    prop_assert_eq!(&psci.power, &expected);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn no_call_panics(vcpus in 0_usize..3, caller: usize, id: u32, arguments: [u64; 3]) {
+        Psci::new(vcpus).call(caller, id, arguments, |_| true);
+    }
+}

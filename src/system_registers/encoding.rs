@@ -27,6 +27,12 @@ impl Encoding {
         )
     }
 
+    /// All five in one number: op0 highest, op2 lowest.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
     /// op0: 2 for debug and trace, 3 for other registers, 1 for instructions.
     #[must_use]
     pub const fn op0(self) -> u8 {

@@ -1,39 +1,58 @@
 //! What EL2 answers to accesses that it traps.
 
-use super::Encoding;
+use super::{Encoding, IdRegisters};
+use crate::vgic::SgiRegister;
 
-/// What EL2 does about a trapped access.
+/// What EL2 does about a trapped access. After all but [`Answer::Undefined`] the guest goes on behind
+/// the instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// A read of an ID register: answer [`id_register`](super::id_register) of the hardware's value.
-    IdRegister,
-    /// A read has this value. Go on behind the instruction.
+    /// A read has this value.
     ReadAs(u64),
-    /// A write has no effect. Go on behind the instruction.
+    /// A write, or a system instruction, has no effect.
     Ignore,
     /// The register does not exist: inject an UNDEFINED exception.
     Undefined,
-    /// A write that sends an SGI. Go on behind the instruction.
+    /// The value written sends an SGI.
     SendSgi(SgiRegister),
-    /// A write of ICC_DIR_EL1: deactivate the interrupt. Go on behind the instruction.
+    /// The value written to ICC_DIR_EL1 is an interrupt to deactivate.
     Deactivate,
 }
 
-/// The register that a guest sends an SGI with (GICv3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SgiRegister {
-    /// ICC_SGI1R_EL1: Group 1 of this security state.
-    Sgi1,
-    /// ICC_ASGI1R_EL1: Group 1 of the other security state.
-    Asgi1,
-    /// ICC_SGI0R_EL1: Group 0.
-    Sgi0,
+const ACTLR_EL1: Encoding = Encoding::new(3, 0, 1, 0, 1);
+const ICC_DIR_EL1: Encoding = Encoding::new(3, 0, 12, 11, 1);
+const ICC_SGI1R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 5);
+const ICC_ASGI1R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 6);
+const ICC_SGI0R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 7);
+
+/// The answer to an access that a control register of EL2 traps; `id` is what the guest is told of
+/// the CPU, [`IdRegisters::for_guest`].
+///
+/// UNDEFINED are the registers of what the guest's ID registers do not show: RAS error records,
+/// LORegions, activity monitors, MPAM, trace, SPE, TRBE, BRBE, nested virtualization. So are
+/// IMPLEMENTATION DEFINED registers (HCR_EL2.TIDCP), most of which act on a cluster or on memory.
+#[must_use]
+pub fn trapped(encoding: Encoding, write: bool, id: &IdRegisters) -> Answer {
+    if let (false, Some(value)) = (write, id.get(encoding)) {
+        return Answer::ReadAs(value);
+    }
+    match (encoding, write) {
+        (ACTLR_EL1, false) => Answer::ReadAs(0),
+        (ACTLR_EL1, true) => Answer::Ignore,
+        (ICC_SGI1R_EL1, true) => Answer::SendSgi(SgiRegister::Sgi1),
+        (ICC_ASGI1R_EL1, true) => Answer::SendSgi(SgiRegister::Asgi1),
+        (ICC_SGI0R_EL1, true) => Answer::SendSgi(SgiRegister::Sgi0),
+        (ICC_DIR_EL1, true) => Answer::Deactivate,
+        (_, true) if is_set_way(encoding) => Answer::Ignore,
+        _ => Answer::Undefined,
+    }
 }
 
-/// The answer to an access that HCR_EL2, CPTR_EL2, MDCR_EL2, ICH_HCR_EL2 or a fine-grained trap
-/// brought to EL2.
-#[must_use]
-pub fn trapped(encoding: Encoding, write: bool) -> Answer {
-    let _ = (encoding, write);
-    Answer::Undefined
+/// Cache maintenance by set and way: DC ISW, CSW, CISW and their variants for allocation tags. It is
+/// for who owns every cache down to memory, which no partition does, and works on lines of all
+/// partitions. A guest that turns its caches off must clean what it needs by address.
+fn is_set_way(encoding: Encoding) -> bool {
+    const FAMILY: Encoding = Encoding::new(1, 0, 7, 0, 0);
+    let line = Encoding::new(encoding.op0(), encoding.op1(), encoding.crn(), 0, 0);
+    line == FAMILY && matches!(encoding.crm(), 6 | 10 | 14) && matches!(encoding.op2(), 2 | 4 | 6)
 }

@@ -69,7 +69,7 @@ pub trait Hardware {
     fn empty_list_registers(&mut self) -> u32;
 
     /// Makes these bits 7:2 and 14 (TDIR, which GICv2 lacks) those of the hypervisor control
-    /// register, ICH_HCR_EL2 or GICH_HCR. Its others are EL2's own.
+    /// register, ICH_HCR_EL2 or GICH_HCR, and EOIcount zero. Its others are EL2's own.
     fn set_maintenance(&mut self, bits: u32);
 
     /// EOIcount of the hypervisor control register, which becomes zero.

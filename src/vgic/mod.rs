@@ -2,18 +2,46 @@
 //!
 //! The guest's CPU interface is the hardware's virtual one (GICV, or the ICV registers), and each
 //! vCPU has a physical CPU to itself. What is emulated is the distributor and, on GICv3, the
-//! redistributors (IHI 0048B, IHI 0069), by one [`Vgic`] for each partition.
+//! redistributors (IHI 0048B, IHI 0069), by one [`Vgic`] for each partition, whose lock EL2 holds.
+//!
+//! A *hardware* interrupt is a physical one that the partition owns. Until EL2 acknowledges it the
+//! physical GIC knows best, so the guest's writes are passed on to it; then it is pending here, and
+//! physically active until the guest deactivates it through its list register. Its physical
+//! priority is constant, the one that the guest sets counts in the list register. A *software*
+//! interrupt has nothing behind it: SGIs, and those that Bulkhead raises by [`Vgic::set_line`].
+//!
+//! Out of reset all interrupts are disabled, in Group 0, of priority 0, level-sensitive and, on
+//! GICv3, routed to affinity 0; but GICv2's SGIs are enabled, since in most implementations they
+//! are always.
+//!
+//! Known limits: an interrupt that is pending in a list register stays pending when its physical
+//! line falls; with EOImode 1 an SGI from a second source waits until the first is deactivated, and
+//! on GICv3 an SPI is deactivated only by the vCPU that acknowledged it.
 
 mod cpu_mask;
+mod delivery;
+mod distributor;
 mod hardware;
 mod list_register;
+mod redistributor;
+mod registers;
+mod routing;
+mod sgi;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
 
 use crate::intid::Intid;
 use crate::machine::Mpidr;
+use state::{Bank, NOWHERE, Route, SGIS, UNUSED, Vcpu, bits, place};
 
 pub use cpu_mask::CpuMask;
 pub use hardware::{Hardware, StateRegister};
 pub use list_register::ListRegister;
+pub use sgi::SgiRegister;
 
 /// The version of the GIC architecture that a partition sees: the machine's own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,17 +67,6 @@ pub struct Config<'a> {
     pub software: &'a [Intid],
 }
 
-/// The system register of a GICv3 that the guest wrote to send an SGI.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SgiRegister {
-    /// ICC_SGI0R_EL1.
-    Sgi0,
-    /// ICC_SGI1R_EL1.
-    Sgi1,
-    /// ICC_ASGI1R_EL1.
-    Asgi1,
-}
-
 /// An access was not carried out, because its outcome stands in list registers of these other vCPUs.
 ///
 /// Have each of them leave its guest, call [`Vgic::recall`] there, and stay out until the access,
@@ -64,125 +81,167 @@ pub struct Recall(pub CpuMask);
 /// view of the machine's GIC. Where a [`CpuMask`] comes back, those vCPUs must leave their guests
 /// (a doorbell) and call [`refill`](Self::refill), if they are running at all.
 #[derive(Debug)]
-pub struct Vgic {}
+pub struct Vgic {
+    version: Version,
+    /// GICD_CTLR.EnableGrp0 and EnableGrp1.
+    enables: u32,
+    /// The same as masks: all ones where the group is enabled.
+    gates: [u32; 2],
+    vcpus: Vec<Vcpu>,
+    /// Words 1 and up.
+    spis: Vec<Bank>,
+    /// From INTID 32 on.
+    routes: Vec<Route>,
+    /// The words from 1 on that have an interrupt pending or active in memory.
+    busy: u32,
+}
 
 impl Vgic {
-    /// A GIC after [`reset`](Self::reset), but for the physical GIC. The only method that allocates.
+    /// A GIC out of reset; [`reset`](Self::reset) does the same for the physical one. The only
+    /// method that allocates.
     #[must_use]
-    pub fn new(_config: &Config<'_>) -> Self {
-        Self {}
+    pub fn new(config: &Config<'_>) -> Self {
+        let mask = |intids: &[Intid], word| {
+            let of_word = intids.iter().map(|&intid| place(intid));
+            of_word
+                .filter(|&(at, _)| at == word)
+                .fold(0, |mask, (_, bit)| mask | bit)
+        };
+        let bank = |word| {
+            let sgis = if word == 0 { SGIS } else { 0 };
+            let hardware = mask(config.hardware, word) & !sgis;
+            Bank::new(hardware, (mask(config.software, word) | sgis) & !hardware)
+        };
+        let words = 1 + config.it_lines_number.min(31) as usize;
+        let vcpu = |&affinity| Vcpu {
+            affinity: routing::pack(affinity),
+            bank: bank(0),
+            sources: [0; 16],
+            active_source: [0; 16],
+            listed: [UNUSED; 16],
+            unsettled: true,
+            spilled: false,
+            maintenance: 0,
+            asleep: true,
+        };
+        let nowhere = Route {
+            written: 0,
+            vcpu: NOWHERE,
+            active_on: 0,
+        };
+        let mut vgic = Self {
+            version: config.version,
+            enables: 0,
+            gates: [0; 2],
+            vcpus: config.affinities.iter().map(vcpu).collect(),
+            spis: (1..words).map(bank).collect(),
+            routes: (32..32 * words).map(|_| nowhere).collect(),
+            busy: 0,
+        };
+        vgic.reset_memory();
+        vgic
     }
 
     /// The state of a GIC out of reset, for the partition's start and restart, while none of its
-    /// vCPUs runs: all owned SPIs are disabled, inactive and routed to vCPU 0 in the physical GIC.
-    pub fn reset(&mut self, _hw: &mut impl Hardware) {}
+    /// vCPUs runs. In the physical GIC its SPIs become disabled, inactive, level-sensitive and
+    /// routed to vCPU 0.
+    pub fn reset(&mut self, hw: &mut impl Hardware) {
+        self.reset_memory();
+        for word in 1..self.words() {
+            self.reset_physical(0, word, hw);
+            for bit in bits(self.bank(0, word).hardware) {
+                if let Some(intid) = Intid::new((word * 32 + bit) as u32) {
+                    hw.route(intid, 0);
+                }
+            }
+        }
+    }
 
     /// The same for what is this CPU's own: its list registers and its owned PPIs. Called on each
     /// CPU after [`reset`](Self::reset), before the guest runs there. Not for CPU_OFF and CPU_ON,
     /// through which a redistributor's state lasts: those are [`recall`](Self::recall) and
     /// [`refill`](Self::refill).
-    pub fn reset_private(&mut self, _vcpu: usize, _hw: &mut impl Hardware) {}
-
-    /// An owned physical interrupt was acknowledged and its priority dropped on this CPU.
-    pub fn interrupt(&mut self, _vcpu: usize, _intid: Intid, _hw: &mut impl Hardware) -> CpuMask {
-        CpuMask::EMPTY
+    pub fn reset_private(&mut self, vcpu: usize, hw: &mut impl Hardware) {
+        self.reset_physical(vcpu, 0, hw);
+        for index in 0..hw.list_registers() {
+            hw.write_list_register(index, ListRegister::EMPTY);
+        }
+        hw.set_maintenance(0);
+        hw.take_eoi_count();
     }
 
-    /// The maintenance interrupt came in.
-    pub fn maintenance(&mut self, vcpu: usize, hw: &mut impl Hardware) -> CpuMask {
-        self.refill(vcpu, hw)
+    fn reset_physical(&mut self, vcpu: usize, word: usize, hw: &mut impl Hardware) {
+        let hardware = self.bank(vcpu, word).hardware;
+        if hardware != 0 {
+            for register in [
+                StateRegister::ClearEnable,
+                StateRegister::ClearPending,
+                StateRegister::ClearActive,
+            ] {
+                hw.write_state(vcpu, register, word, hardware);
+            }
+            self.configure(vcpu, word, hardware, 0, hw);
+        }
     }
 
-    /// Brings this CPU's list registers up to date: after a doorbell, and before a vCPU is entered
-    /// that was off or recalled.
-    pub fn refill(&mut self, _vcpu: usize, _hw: &mut impl Hardware) -> CpuMask {
-        CpuMask::EMPTY
+    fn reset_memory(&mut self) {
+        self.enable_groups(0);
+        self.busy = 0;
+        let sgis_enabled = match self.version {
+            Version::V2 => SGIS,
+            Version::V3 => 0,
+        };
+        for vcpu in &mut self.vcpus {
+            vcpu.bank = Bank::new(vcpu.bank.hardware, vcpu.bank.software);
+            vcpu.bank.edge = SGIS;
+            vcpu.bank.enabled = sgis_enabled;
+            vcpu.sources = [0; 16];
+            vcpu.listed = [UNUSED; 16];
+            vcpu.unsettled = true;
+            vcpu.spilled = false;
+            vcpu.maintenance = 0;
+            vcpu.asleep = true;
+        }
+        for bank in &mut self.spis {
+            *bank = Bank::new(bank.hardware, bank.software);
+        }
+        let route = self.route_for(0);
+        self.routes.fill(route);
     }
 
-    /// Takes everything out of this CPU's list registers: see [`Recall`]; also before a vCPU is
-    /// switched off.
-    pub fn recall(&mut self, _vcpu: usize, _hw: &mut impl Hardware) -> CpuMask {
-        CpuMask::EMPTY
+    /// Sets GICD_CTLR's enables: bit 0 for Group 0, bit 1 for Group 1.
+    fn enable_groups(&mut self, enables: u32) {
+        self.enables = enables;
+        self.gates = [0, 1].map(|group| 0u32.wrapping_sub(enables >> group & 1));
     }
 
-    /// The guest loads `size` (1, 2, 4 or 8) bytes at `offset` of the distributor.
-    ///
-    /// # Errors
-    /// [`Recall`]: nothing was done yet.
-    pub fn distributor_read(
-        &mut self,
-        _vcpu: usize,
-        _offset: u64,
-        _size: u64,
-        _hw: &mut impl Hardware,
-    ) -> Result<u64, Recall> {
-        Ok(0)
-    }
-
-    /// The guest stores `value` there. Returns the vCPUs to kick.
-    ///
-    /// # Errors
-    /// [`Recall`]: nothing was done yet.
-    pub fn distributor_write(
-        &mut self,
-        _vcpu: usize,
-        _offset: u64,
-        _size: u64,
-        _value: u64,
-        _hw: &mut impl Hardware,
-    ) -> Result<CpuMask, Recall> {
-        Ok(CpuMask::EMPTY)
-    }
-
-    /// The guest loads `size` bytes at `offset` of the redistributors: 0x20000 bytes for each vCPU.
-    ///
-    /// # Errors
-    /// [`Recall`]: nothing was done yet.
-    pub fn redistributor_read(
-        &mut self,
-        _vcpu: usize,
-        _offset: u64,
-        _size: u64,
-        _hw: &mut impl Hardware,
-    ) -> Result<u64, Recall> {
-        Ok(0)
-    }
-
-    /// The guest stores `value` there. Returns the vCPUs to kick.
-    ///
-    /// # Errors
-    /// [`Recall`]: nothing was done yet.
-    pub fn redistributor_write(
-        &mut self,
-        _vcpu: usize,
-        _offset: u64,
-        _size: u64,
-        _value: u64,
-        _hw: &mut impl Hardware,
-    ) -> Result<CpuMask, Recall> {
-        Ok(CpuMask::EMPTY)
-    }
-
-    /// The guest wrote `value` to one of GICv3's registers that send SGIs.
-    pub fn send_sgi(
-        &mut self,
-        _vcpu: usize,
-        _register: SgiRegister,
-        _value: u64,
-        _hw: &mut impl Hardware,
-    ) -> CpuMask {
-        CpuMask::EMPTY
-    }
-
-    /// The line of a software interrupt is now high or low.
+    /// The line of a software interrupt is now high or low; a PPI's on this vCPU.
     pub fn set_line(
         &mut self,
-        _vcpu: usize,
-        _intid: Intid,
-        _high: bool,
-        _hw: &mut impl Hardware,
+        vcpu: usize,
+        intid: Intid,
+        high: bool,
+        hw: &mut impl Hardware,
     ) -> CpuMask {
-        CpuMask::EMPTY
+        let (word, bit) = place(intid);
+        if word >= self.words() {
+            return CpuMask::EMPTY;
+        }
+        let bank = self.bank_mut(vcpu, word);
+        if bank.software & bit == 0 || (bank.line & bit != 0) == high {
+            return CpuMask::EMPTY;
+        }
+        bank.line ^= bit;
+        if high {
+            bank.pending |= bank.edge & bit;
+        }
+        self.summarize(word);
+        let holders = self.holders(vcpu, word, bit);
+        for holder in holders {
+            self.vcpus[holder].unsettled = true;
+        }
+        let kicks = holders | self.awaiting(vcpu, word, bit);
+        self.settle(vcpu, kicks, hw)
     }
 
     /// The guest wrote `value` to GICC_DIR (which always traps) or ICC_DIR_EL1 (under TDIR).
@@ -191,10 +250,25 @@ impl Vgic {
     /// [`Recall`]: nothing was done yet.
     pub fn deactivate(
         &mut self,
-        _vcpu: usize,
-        _value: u64,
-        _hw: &mut impl Hardware,
+        vcpu: usize,
+        value: u64,
+        hw: &mut impl Hardware,
     ) -> Result<CpuMask, Recall> {
-        Ok(CpuMask::EMPTY)
+        let (number, source) = match self.version {
+            Version::V2 => (value & 0x3ff, (value >> 10 & 7) as u8),
+            Version::V3 => (value & 0xff_ffff, 0),
+        };
+        let Some(intid) = Intid::new(number as u32) else {
+            return Ok(CpuMask::EMPTY);
+        };
+        let (word, bit) = place(intid);
+        if word >= self.words() {
+            return Ok(CpuMask::EMPTY);
+        }
+        let kicks = self.withdraw(vcpu, vcpu, word, bit, hw)?;
+        if !intid.is_sgi() || self.vcpus[vcpu].active_source[number as usize] == source {
+            self.write_state(vcpu, StateRegister::ClearActive, word, bit, hw);
+        }
+        Ok(self.settle(vcpu, kicks | self.awaiting(vcpu, word, bit), hw))
     }
 }

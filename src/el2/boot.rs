@@ -1,0 +1,223 @@
+//! The steps of booting, up to the CPUs: what there is, who gets what, and saying so.
+
+use alloc::vec::Vec;
+use bulkhead::addr::{Pa, Region};
+use bulkhead::fdt::{Node, Tree};
+use bulkhead::guest_tree;
+use bulkhead::intid::Intid;
+use bulkhead::machine::{Console, Machine};
+use bulkhead::plan::{Description, Plan, PlanError};
+use bulkhead::report;
+use core::cell::UnsafeCell;
+use core::fmt;
+use log::{error, info};
+
+use super::exit::{self, Status};
+use super::gic::Gic;
+use super::image::{self, MAX_CPUS};
+use super::mmu::{self, Level};
+use super::partition::{self, Partition};
+use super::{console, cpu, load, stage2};
+
+/// The tree that firmware or the loader passed.
+pub struct FirmwareTree {
+    /// What it says.
+    pub tree: Tree<'static>,
+    /// Where it is.
+    region: Region<Pa>,
+}
+
+/// Refuses to run anything: says why, and ends the machine.
+pub fn refuse(why: fmt::Arguments<'_>) -> ! {
+    error!("refused: {why}");
+    info!("no guest was started; the machine powers off");
+    console::flush();
+    exit::exit(Status::Refused)
+}
+
+/// The firmware's tree. Without one there is nothing to talk through, and nothing to be done.
+pub fn firmware_tree(address: Pa) -> FirmwareTree {
+    let Some(region) = mmu::tree_region(address) else {
+        exit::stop()
+    };
+    // SAFETY: `mmu::init` mapped this region, the loader left it to the image (arm64 boot
+    // protocol), and nothing else refers to it.
+    match Tree::new(unsafe { bytes(region) }) {
+        Ok(tree) => FirmwareTree { tree, region },
+        Err(_) => exit::stop(),
+    }
+}
+
+/// The bytes of a region.
+///
+/// # Safety
+///
+/// The region must be mapped memory, to which nothing else refers for as long as Bulkhead runs.
+unsafe fn bytes(region: Region<Pa>) -> &'static mut [u8] {
+    let (start, size) = (region.start().get(), region.size());
+    // SAFETY: the caller vouches for the region; any bytes are valid `u8`.
+    unsafe { core::slice::from_raw_parts_mut(start as *mut u8, size as usize) }
+}
+
+/// Finds the UART. Without one Bulkhead runs in silence.
+pub fn open_console(FirmwareTree { tree, .. }: &FirmwareTree) {
+    if let Ok(machine) = Console::find(tree) {
+        console::init(&machine);
+    }
+    let bootargs = tree
+        .node("/chosen")
+        .and_then(|chosen| chosen.property("bootargs")?.as_str());
+    exit::init(bootargs.unwrap_or_default());
+}
+
+/// Only EL2 has what a hypervisor needs.
+pub fn check_level(level: Level) {
+    let advice = match level {
+        Level::El2 => return,
+        Level::El1 => "was entered at EL1: its place is EL2 (QEMU: -M virt,virtualization=on)",
+        Level::El3 => "was entered at EL3: firmware has to enter it at EL2",
+    };
+    error!("Bulkhead {advice}");
+    console::flush();
+    exit::exit_without_firmware(Status::Refused)
+}
+
+/// Reads the machine from the tree.
+pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree) -> Machine {
+    info!("Bulkhead {}", env!("CARGO_PKG_VERSION"));
+    let mut machine = match Machine::read(tree) {
+        Ok(machine) => machine,
+        Err(error) => refuse(format_args!("the machine's tree: {error}")),
+    };
+    machine.cpus.truncate(MAX_CPUS);
+    machine
+}
+
+/// The description that is built in: two guests of this project. Writable, since reading a tree
+/// may move its bytes.
+#[repr(C, align(8))]
+struct BuiltIn(UnsafeCell<[u8; BUILT_IN_BYTES.len()]>);
+
+// SAFETY: taken once, by `read_description`, on the boot CPU.
+unsafe impl Sync for BuiltIn {}
+
+const BUILT_IN_BYTES: &[u8] = include_bytes!(env!("BULKHEAD_DEFAULT_SYSTEM"));
+static BUILT_IN: BuiltIn = BuiltIn(UnsafeCell::new(*include_bytes!(env!(
+    "BULKHEAD_DEFAULT_SYSTEM"
+))));
+
+/// The node of the firmware's tree that can hold the description.
+const FIRMWARE_NODE: &str = "/chosen/bulkhead";
+
+/// Reads the system description: what the loader passed as the initrd, else a node of the
+/// firmware's tree, else the one that is built in. Its images stay where they are, so that its
+/// memory is spoken for.
+pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Description {
+    let (region, origin) = match machine.initrd {
+        Some(region) => {
+            mmu::map_memory(region);
+            (region, "initrd")
+        }
+        None if let Some(node) = firmware.tree.node(FIRMWARE_NODE) => {
+            info!("description {FIRMWARE_NODE} in the firmware's tree");
+            return read_partitions(&firmware.tree, node, firmware.region.start(), machine);
+        }
+        None => {
+            let region = Region::new(
+                Pa::new(BUILT_IN.0.get() as *const u8 as u64),
+                BUILT_IN_BYTES.len() as u64,
+            );
+            (region.expect("the image does not wrap"), "built in")
+        }
+    };
+    info!("description {origin}, {region}");
+    // SAFETY: the region is the loader's initrd, which is there for Bulkhead and is mapped, or the
+    // built-in description; nothing else refers to it, and it is taken once.
+    let tree = match Tree::new(unsafe { bytes(region) }) {
+        Ok(tree) => tree,
+        Err(error) => refuse(format_args!("{}", PlanError::from(error))),
+    };
+    let description = read_partitions(&tree, tree.root(), region.start(), machine);
+    if machine.initrd.is_some() {
+        machine.reserve(region, "the system description");
+    }
+    description
+}
+
+fn read_partitions(
+    tree: &Tree<'_>,
+    system: Node<'_, '_>,
+    base: Pa,
+    machine: &Machine,
+) -> Description {
+    let peek = |region: Region<Pa>| {
+        let is_memory = machine.memory.iter().any(|bank| bank.covers(&region));
+        is_memory.then(|| {
+            mmu::map_memory(region);
+            // SAFETY: the region is memory, which has just been mapped.
+            first_bytes(unsafe { bytes(region) })
+        })
+    };
+    match Description::read(tree, system, base, &peek) {
+        Ok(description) => description,
+        Err(error) => refuse(format_args!("{error}")),
+    }
+}
+
+/// As many bytes as there are, then zeros.
+fn first_bytes<const COUNT: usize>(bytes: &[u8]) -> [u8; COUNT] {
+    let mut first = [0; COUNT];
+    let count = bytes.len().min(COUNT);
+    first[..count].copy_from_slice(&bytes[..count]);
+    first
+}
+
+/// Divides the machine, less what Bulkhead itself takes.
+pub fn plan(firmware: &FirmwareTree, machine: &mut Machine, description: &Description) -> Plan {
+    machine.reserve(image::whole(), "Bulkhead");
+    machine.reserve(firmware.region, "the machine's tree");
+    match Plan::new(machine, cpu::current_mpidr(), description) {
+        Ok(plan) => plan,
+        Err(error) => refuse(format_args!("{error}")),
+    }
+}
+
+/// Says what there is and who gets what.
+pub fn report(machine: &Machine, plan: &Plan) {
+    for line in report::machine(machine)
+        .iter()
+        .chain(&report::partitions(machine, plan))
+    {
+        info!("{line}");
+    }
+}
+
+/// Builds every partition, up to the first instruction of its guest.
+pub fn build_partitions(
+    firmware: &FirmwareTree,
+    machine: &Machine,
+    plan: Plan,
+    gic: &Gic,
+) -> &'static [Partition] {
+    console::add_partitions(
+        plan.partitions
+            .iter()
+            .map(|partition| partition.name.as_str()),
+    );
+    let roots: Vec<_> = stage2::build(&plan).collect();
+    let ppis: Vec<_> = (0..16)
+        .filter_map(Intid::ppi)
+        .filter(|ppi| !is_own(machine, *ppi))
+        .collect();
+    let parts = plan.partitions.into_iter().zip(roots).enumerate();
+    let partitions = parts.map(|(index, (plan, root))| {
+        load::load(&plan, &guest_tree::build(&plan, machine, &firmware.tree));
+        Partition::new(plan, index, root, gic, &ppis)
+    });
+    partition::install(partitions.collect())
+}
+
+/// Whether Bulkhead keeps a private interrupt for itself; guests have all the others.
+fn is_own(machine: &Machine, ppi: Intid) -> bool {
+    ppi == machine.gic.maintenance() || ppi == machine.timer.hypervisor
+}

@@ -1,0 +1,148 @@
+//! Bringing the CPUs up, and setting each of them up for its partition.
+
+use bulkhead::inject::PstateFeatures;
+use bulkhead::machine::{Cpu, CpuStart, Machine};
+use bulkhead::smccc::Workarounds;
+use core::hint;
+use spin::Once;
+use spin::barrier::Barrier;
+
+use super::boot::refuse;
+use super::image::MAX_CPUS;
+use super::partition::{self, Partition};
+use super::vcpu::Vcpu;
+use super::{control, cpu, entry, firmware, gic, interrupts, timer, vectors};
+
+/// How long a CPU may take from being started to arriving at EL2.
+const ARRIVAL_MS: u64 = 1000;
+
+/// Where the CPUs that take part wait for each other.
+static MEETING: Once<Barrier> = Once::new();
+
+/// Makes this CPU, the one that the loader chose, the one that boots; the result is its index.
+pub fn enter_boot_cpu(machine: &Machine) -> usize {
+    let mpidr = cpu::current_mpidr();
+    let position = machine.cpus.iter().position(|cpu| cpu.mpidr == mpidr);
+    let Some(index) = position.filter(|index| *index < MAX_CPUS) else {
+        refuse(format_args!(
+            "the CPU that booted, MPIDR {mpidr}, is not in the machine's tree"
+        ));
+    };
+    cpu::set_stack(index, 0);
+    cpu::enter(index);
+    vectors::install();
+    firmware::init(machine);
+    index
+}
+
+/// Makes this CPU, which `start_others` started, known.
+pub fn enter_secondary(index: usize) {
+    cpu::enter(index);
+    let meeting = loop {
+        if let Some(meeting) = MEETING.get() {
+            break meeting;
+        }
+        hint::spin_loop();
+    };
+    meeting.wait();
+}
+
+/// Starts every CPU that a partition owns, and waits until all of them are at EL2.
+pub fn start_others(machine: &Machine, partitions: &'static [Partition]) {
+    let boot_cpu = cpu::current().index();
+    let mut count = 1;
+    for index in partitions.iter().flat_map(|partition| &partition.plan.cpus) {
+        if *index != boot_cpu {
+            start(&machine.cpus[*index], *index, boot_cpu);
+            count += 1;
+        }
+    }
+    MEETING.call_once(|| Barrier::new(count)).wait();
+}
+
+fn start(cpu: &Cpu, index: usize, boot_cpu: usize) {
+    // The boot CPU has the first stack; the CPU that would have had it takes that one's.
+    let stack = if index == 0 { boot_cpu } else { index };
+    cpu::set_stack(index, stack);
+    let (address, context) = entry::prepare_secondary(index, stack);
+    let mpidr = cpu.mpidr;
+    let started = match cpu.start {
+        // SAFETY: `prepare_secondary` made this pair for a CPU that starts with its MMU off.
+        CpuStart::Psci if firmware::is_there() => unsafe {
+            firmware::cpu_on(mpidr, address, context)
+        },
+        CpuStart::Psci | CpuStart::SpinTable(_) | CpuStart::Unknown => refuse(format_args!(
+            "CPU {mpidr} cannot be started: its enable-method is unknown"
+        )),
+    };
+    if let Err(error) = started {
+        refuse(format_args!(
+            "CPU {mpidr} did not start: firmware's CPU_ON returned {error}"
+        ));
+    }
+    let deadline = timer::now() + timer::milliseconds(ARRIVAL_MS);
+    while !cpu::get(index).is_up() {
+        if timer::now() > deadline {
+            refuse(format_args!(
+                "CPU {mpidr} was started, but did not arrive in {ARRIVAL_MS} ms"
+            ));
+        }
+        hint::spin_loop();
+    }
+}
+
+/// Sets this CPU up for its partition, in step with the others: first all CPUs' interrupt
+/// controllers, then the partitions', then what each vCPU has of them.
+pub fn set_up_together() {
+    let cpu = cpu::current();
+    let index = cpu.index();
+    gic::get().init_cpu(index, cpu::current_mpidr());
+    interrupts::enable_private(index);
+    let home = home(index);
+    let id = control::id_registers();
+    let count = home.is_some_and(|(partition, _)| partition.plan.count_hypervisor);
+    control::write(&id, control::choices(&id, count));
+    meet();
+    if let Some((partition, index)) = home {
+        let vcpu = Vcpu {
+            partition,
+            index,
+            workarounds: workarounds(),
+            features: PstateFeatures::new(&id),
+            id: id.for_guest(),
+        };
+        if vcpu.index == 0 {
+            vcpu.with_vgic(|vgic, hw| vgic.reset(hw));
+        }
+        cpu.assign(vcpu);
+    }
+    meet();
+    if let Some(vcpu) = cpu.vcpu() {
+        vcpu.with_vgic(|vgic, hw| vgic.reset_private(vcpu.index, hw));
+    }
+    meet();
+}
+
+/// The partition that owns this CPU, and the number of the vCPU that lives on it.
+fn home(cpu: usize) -> Option<(&'static Partition, usize)> {
+    partition::all().iter().find_map(|partition| {
+        let vcpu = partition.plan.cpus.iter().position(|owned| *owned == cpu)?;
+        Some((partition, vcpu))
+    })
+}
+
+fn meet() {
+    MEETING
+        .get()
+        .expect("the boot CPU has called the meeting")
+        .wait();
+}
+
+/// What this CPU's firmware offers against speculation.
+fn workarounds() -> Workarounds {
+    if firmware::has_smccc_1_1() {
+        Workarounds::ask(firmware::features)
+    } else {
+        Workarounds::NONE
+    }
+}

@@ -1,0 +1,109 @@
+//! What kind of kernel a file is, by its first bytes.
+
+use super::error::Problem;
+
+/// How many of a file's first bytes tell what it is: the arm64 Image header.
+pub const HEADER_SIZE: usize = 64;
+
+/// The first bytes of a file; zeros where it has fewer.
+pub type Header = [u8; HEADER_SIZE];
+
+/// A kernel that can be booted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Image {
+    /// An arm64 Image (Linux, Documentation/arch/arm64/booting.rst).
+    Arm64 {
+        /// Bytes from a 2 MiB boundary to where it goes.
+        text_offset: u64,
+        /// Bytes of memory from there on that it needs; 0 if it does not say.
+        size: u64,
+    },
+    /// A flat binary, entered at its first byte.
+    Flat,
+}
+
+/// A file that is no kernel: the magic bytes, where they are, and what the user should know.
+const REFUSED: [(&[u8], usize, &str); 8] = [
+    (
+        b"\x7fELF\x01",
+        0,
+        "is a 32-bit ELF file: give a 64-bit kernel, as an Image or flat binary",
+    ),
+    (
+        b"\x7fELF",
+        0,
+        "is an ELF file: give what `objcopy -O binary` makes of it",
+    ),
+    (
+        b"\x18\x28\x6f\x01",
+        36,
+        "is a 32-bit zImage: give a 64-bit kernel, as an Image",
+    ),
+    (
+        b"\x1f\x8b",
+        0,
+        "is compressed: give what `gunzip` makes of it",
+    ),
+    (
+        b"\x28\xb5\x2f\xfd",
+        0,
+        "is compressed: give what `unzstd` makes of it",
+    ),
+    (
+        b"zimg",
+        4,
+        "is a compressed EFI image: give the Image inside",
+    ),
+    (
+        b"\x27\x05\x19\x56",
+        0,
+        "is a U-Boot image: give the kernel inside",
+    ),
+    (b"\xd0\x0d\xfe\xed", 0, "is a device tree: give a kernel"),
+];
+
+const MAGIC: &[u8] = b"ARM\x64";
+const MAGIC_OFFSET: usize = 56;
+const TEXT_OFFSET: usize = 8;
+const SIZE: usize = 16;
+const FLAGS: usize = 24;
+/// Where an Image goes whose header is too old to say.
+const OLD_TEXT_OFFSET: u64 = 0x8_0000;
+
+impl Image {
+    /// What a file is that begins like this.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::NotBootable`] if it is for other processors or has to be unpacked first.
+    pub(super) fn of(header: &Header) -> Result<Self, Problem> {
+        let starts = |magic: &[u8], offset: usize| header[offset..].starts_with(magic);
+        for (magic, offset, problem) in REFUSED {
+            if starts(magic, offset) {
+                return Err(Problem::NotBootable(problem));
+            }
+        }
+        if !starts(MAGIC, MAGIC_OFFSET) {
+            return Ok(Self::Flat);
+        }
+        let field = |offset: usize| {
+            let bytes = header[offset..].first_chunk().copied();
+            u64::from_le_bytes(bytes.unwrap_or_default())
+        };
+        if field(FLAGS) & 1 != 0 {
+            return Err(Problem::NotBootable(
+                "is a big-endian Image: give a little-endian one",
+            ));
+        }
+        Ok(match field(SIZE) {
+            0 => Self::Arm64 {
+                text_offset: OLD_TEXT_OFFSET,
+                size: 0,
+            },
+            size => Self::Arm64 {
+                text_offset: field(TEXT_OFFSET),
+                size,
+            },
+        })
+    }
+}

@@ -1,0 +1,211 @@
+//! Which memory a partition gets.
+//!
+//! Memory at a `host-base` is given first. The rest is picked, the largest partition first, from
+//! the lowest free addresses at which the largest leaves fit: where a physical address and the
+//! guest's are the same modulo 1 GiB if the partition is that large, or else modulo 2 MiB.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::description::{Description, PartitionDescription};
+use super::error::{PlanError, Problem, Value};
+use super::layout::{AddressSpace, GUEST_BASE};
+use super::{GuestMemory, regions};
+use crate::addr::{Ipa, PAGE_SIZE, Pa, Region};
+use crate::machine::Machine;
+
+const GIB: u64 = 1 << 30;
+const MIB_2: u64 = 2 << 20;
+
+/// The machine's memory, and who has what of it.
+pub(super) struct Memory {
+    banks: Vec<Region<Pa>>,
+    taken: Vec<Taken>,
+}
+
+struct Taken {
+    region: Region<Pa>,
+    owner: String,
+}
+
+/// Where the memory of a partition has to be.
+#[derive(Clone, Copy)]
+enum Place {
+    /// At this physical address, and for the guest at that one.
+    Fixed(Pa, Ipa),
+    /// Anywhere, and for the guest at this address.
+    Anywhere(Ipa),
+    /// Anywhere, and for the guest at its physical address.
+    Identity,
+}
+
+impl Memory {
+    /// All memory, less what is reserved or holds an image.
+    pub(super) fn new(machine: &Machine, description: &Description) -> Self {
+        let banks = machine.memory.iter().filter_map(regions::whole_pages);
+        let reserved = machine.reserved.iter();
+        let reserved = reserved.map(|reserved| (reserved.region, &reserved.owner));
+        let images = description.partitions.iter().flat_map(|partition| {
+            let ramdisk = partition.ramdisk.iter();
+            let images = ramdisk.chain([&partition.kernel.source]);
+            images.map(|image| (image.region, &image.path))
+        });
+        let taken = reserved.chain(images).filter_map(|(region, owner)| {
+            let region = regions::pages(&region)?;
+            let owner = owner.clone();
+            Some(Taken { region, owner })
+        });
+        Self {
+            banks: regions::merge(banks.collect()),
+            taken: taken.collect(),
+        }
+    }
+
+    /// Gives every partition its memory. `spaces` are what they have at guest addresses so far.
+    pub(super) fn place(
+        &mut self,
+        partitions: &[PartitionDescription],
+        spaces: &[AddressSpace],
+    ) -> Result<Vec<GuestMemory>, PlanError> {
+        let places: Result<Vec<_>, _> = partitions.iter().map(place).collect();
+        let mut order: Vec<_> = partitions
+            .iter()
+            .zip(spaces)
+            .zip(places?)
+            .enumerate()
+            .collect();
+        order.sort_by_key(|(_, ((partition, _), place))| {
+            let picked = !matches!(place, Place::Fixed(..));
+            (picked, u64::MAX - partition.memory)
+        });
+        let mut given = Vec::with_capacity(order.len());
+        for (number, ((partition, space), place)) in order {
+            let memory = self.give(partition, space, place)?;
+            self.taken.push(Taken {
+                region: memory.host,
+                owner: partition.path.clone(),
+            });
+            given.push((number, memory));
+        }
+        given.sort_unstable_by_key(|(number, _)| *number);
+        Ok(given.into_iter().map(|(_, memory)| memory).collect())
+    }
+
+    /// Takes `pages` pages for the stage-2 tables of all partitions.
+    pub(super) fn place_tables(&self, pages: u64) -> Result<Region<Pa>, Problem> {
+        let size = pages.saturating_mul(PAGE_SIZE);
+        let region = fit(&self.free(), size, 0, PAGE_SIZE);
+        region.ok_or(Problem::NoRoomForTables(size))
+    }
+
+    fn give(
+        &self,
+        partition: &PartitionDescription,
+        space: &AddressSpace,
+        place: Place,
+    ) -> Result<GuestMemory, PlanError> {
+        let (host, guest) = match place {
+            Place::Fixed(host, guest) => (self.check(partition, host)?, guest),
+            Place::Anywhere(guest) => (self.pick(partition, self.free(), guest)?, guest),
+            Place::Identity => {
+                let host = self.pick(partition, space.free_of(self.free()), Ipa::new(0))?;
+                (host, Ipa::new(host.start().get()))
+            }
+        };
+        let (property, value) = match (partition.guest_base, partition.host_base) {
+            (Some(base), _) => ("guest-base", base.get()),
+            (None, Some(base)) if partition.dma_unprotected => ("host-base", base.get()),
+            (None, _) => ("memory", partition.memory),
+        };
+        let guest = space.check(guest, partition.memory);
+        let guest =
+            guest.map_err(|problem| partition.error(property, Value::Cells(value), problem))?;
+        Ok(GuestMemory { guest, host })
+    }
+
+    /// The memory from `base` on, if it is all there and free.
+    fn check(&self, partition: &PartitionDescription, base: Pa) -> Result<Region<Pa>, PlanError> {
+        let property = partition.host_base.map_or("guest-base", |_| "host-base");
+        let refuse = |problem| partition.error(property, Value::Cells(base.get()), problem);
+        let region = Region::new(base, partition.memory);
+        let region = region.ok_or_else(|| refuse(Problem::BeyondIpa))?;
+        if !self.banks.iter().any(|bank| bank.covers(&region)) {
+            return Err(refuse(Problem::NotMemory(region)));
+        }
+        let mut taken = self.taken.iter();
+        taken
+            .find(|taken| taken.region.overlaps(&region))
+            .map_or(Ok(region), |taken| {
+                Err(refuse(Problem::Taken {
+                    region: taken.region,
+                    owner: taken.owner.clone(),
+                }))
+            })
+    }
+
+    /// Memory for a partition that sees it at `guest`, of what is `free`.
+    fn pick(
+        &self,
+        partition: &PartitionDescription,
+        free: Vec<Region<Pa>>,
+        guest: Ipa,
+    ) -> Result<Region<Pa>, PlanError> {
+        let size = partition.memory;
+        let alignments: &[u64] = if size >= GIB { &[GIB, MIB_2] } else { &[MIB_2] };
+        let mut fits = alignments
+            .iter()
+            .map(|align| fit(&free, size, guest.get(), *align));
+        fits.find_map(|fit| fit).ok_or_else(|| {
+            let usable = free
+                .iter()
+                .map(|run| match first_fit(run, guest.get(), MIB_2) {
+                    Some(start) => run.end().get() - start,
+                    None => 0,
+                });
+            let problem = Problem::NoRoom(usable.max().unwrap_or(0));
+            partition.error("memory", Value::Cells(size), problem)
+        })
+    }
+
+    fn free(&self) -> Vec<Region<Pa>> {
+        let taken = self.taken.iter();
+        taken.fold(self.banks.clone(), |free, taken| {
+            regions::subtract(&free, &taken.region)
+        })
+    }
+}
+
+/// Where a partition's memory has to be, by its bases. With unprotected DMA, a device sees physical
+/// addresses, and so must the guest.
+fn place(partition: &PartitionDescription) -> Result<Place, PlanError> {
+    let (guest, host) = (partition.guest_base, partition.host_base);
+    if !partition.dma_unprotected {
+        let guest = guest.unwrap_or(GUEST_BASE);
+        return Ok(host.map_or(Place::Anywhere(guest), |host| Place::Fixed(host, guest)));
+    }
+    match (guest.map(Ipa::get), host.map(Pa::get)) {
+        (Some(guest), Some(host)) if guest != host => {
+            let value = Value::Cells(guest);
+            Err(partition.error("guest-base", value, Problem::NotIdentity))
+        }
+        (Some(base), _) | (None, Some(base)) => Ok(Place::Fixed(Pa::new(base), Ipa::new(base))),
+        (None, None) => Ok(Place::Identity),
+    }
+}
+
+/// The lowest `size` bytes in the `free` runs whose start is `same_as` modulo `align`.
+fn fit(free: &[Region<Pa>], size: u64, same_as: u64, align: u64) -> Option<Region<Pa>> {
+    free.iter().find_map(|run| {
+        let region = Region::new(Pa::new(first_fit(run, same_as, align)?), size)?;
+        run.covers(&region).then_some(region)
+    })
+}
+
+/// The first address in `run` that is `same_as` modulo `align`, a power of two.
+fn first_fit(run: &Region<Pa>, same_as: u64, align: u64) -> Option<u64> {
+    let start = run.start().get();
+    let skip = same_as.wrapping_sub(start) & (align - 1);
+    start
+        .checked_add(skip)
+        .filter(|start| *start < run.end().get())
+}

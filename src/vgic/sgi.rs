@@ -1,0 +1,136 @@
+//! Software-generated interrupts: what a vCPU sends to others of its partition, or to itself.
+
+use super::hardware::Hardware;
+use super::state::bits;
+use super::{CpuMask, Recall, Vgic};
+
+/// The system register of a GICv3 that the guest wrote to send an SGI.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SgiRegister {
+    /// ICC_SGI0R_EL1: for the CPUs where the SGI is in Group 0.
+    Sgi0,
+    /// ICC_SGI1R_EL1: where it is in Group 1.
+    Sgi1,
+    /// ICC_ASGI1R_EL1: Group 1 of the other Security state. With one Security state the distributor
+    /// takes that for Group 0 (IHI 0069, "Forwarding an SGI to a target PE").
+    Asgi1,
+}
+
+/// An SGI's number, from the low bits of a register.
+fn sgi_number(value: u64) -> usize {
+    (value & 0xf) as usize
+}
+
+impl Vgic {
+    /// The guest wrote `value` to one of GICv3's registers that send SGIs.
+    pub fn send_sgi(
+        &mut self,
+        vcpu: usize,
+        register: SgiRegister,
+        value: u64,
+        hw: &mut impl Hardware,
+    ) -> CpuMask {
+        let sgi = sgi_number(value >> 24);
+        let group1 = u32::from(register == SgiRegister::Sgi1);
+        let all_but_self = value >> 40 & 1 != 0;
+        let range = (value >> 44 & 0xf) as u32;
+        // Aff3, Aff2 and Aff1 of the targets, and the upper four bits of their Aff0.
+        let cluster =
+            (value >> 48 & 0xff) << 24 | (value >> 32 & 0xff) << 16 | (value >> 8 & 0xff00);
+        let targets = cluster as u32 | range << 4;
+        let mut kicks = CpuMask::EMPTY;
+        for target in 0..self.vcpus.len() {
+            let state = &self.vcpus[target];
+            let is_target = if all_but_self {
+                target != vcpu
+            } else {
+                state.affinity & !0xf == targets && value >> (state.affinity & 0xf) & 1 != 0
+            };
+            if is_target && state.bank.group1 >> sgi & 1 == group1 {
+                kicks |= self.raise_sgi(target, sgi, 0);
+            }
+        }
+        self.settle(vcpu, kicks, hw)
+    }
+
+    /// The guest wrote GICD_SGIR (IHI 0048B, 4.3.15). There are no Security states, so NSATT does
+    /// not matter.
+    pub(super) fn write_sgir(
+        &mut self,
+        vcpu: usize,
+        value: u32,
+        hw: &mut impl Hardware,
+    ) -> CpuMask {
+        let own = CpuMask::one(vcpu).bits();
+        let existing = (1u64 << self.vcpus.len().min(8)) - 1;
+        let targets = match value >> 24 & 3 {
+            0 => u64::from(value >> 16 & 0xff),
+            1 => !own,
+            2 => own,
+            _ => 0,
+        };
+        let sgi = sgi_number(u64::from(value));
+        let mut kicks = CpuMask::EMPTY;
+        for target in CpuMask::from_bits(targets & existing) {
+            kicks |= self.raise_sgi(target, sgi, vcpu as u8 & 7);
+        }
+        self.settle(vcpu, kicks, hw)
+    }
+
+    /// Makes an SGI pending. One that is so already has been seen to.
+    fn raise_sgi(&mut self, target: usize, sgi: usize, source: u8) -> CpuMask {
+        if self.vcpus[target].latch_sgi(sgi, source) {
+            self.awaiting(target, 0, 1 << sgi)
+        } else {
+            CpuMask::EMPTY
+        }
+    }
+
+    /// Reads GICD_CPENDSGIR or GICD_SPENDSGIR: a byte of sources for each SGI from `first` on.
+    pub(super) fn read_pending_sgis(
+        &self,
+        vcpu: usize,
+        first: usize,
+        size: u64,
+        hw: &mut impl Hardware,
+    ) -> u64 {
+        let state = &self.vcpus[vcpu];
+        let mut sources = state.sources;
+        for (index, &listed) in state.listed.iter().enumerate() {
+            if let Some(sources) = sources.get_mut(usize::from(listed)) {
+                let lr = hw.read_list_register(index);
+                *sources |= u8::from(lr.is_pending()) << lr.source();
+            }
+        }
+        let wanted = sources.iter().skip(first).take(size as usize);
+        wanted
+            .rev()
+            .fold(0, |value, &byte| value << 8 | u64::from(byte))
+    }
+
+    /// Writes GICD_SPENDSGIR (`set`) or GICD_CPENDSGIR from SGI `first` on.
+    pub(super) fn write_pending_sgis(
+        &mut self,
+        vcpu: usize,
+        (first, set): (usize, bool),
+        (size, value): (u64, u32),
+        hw: &mut impl Hardware,
+    ) -> Result<CpuMask, Recall> {
+        let existing = (1u32 << self.vcpus.len().min(8)) - 1;
+        let mask = ((1 << size) - 1) << first;
+        let kicks = self.withdraw(vcpu, vcpu, 0, mask, hw)?;
+        let state = &mut self.vcpus[vcpu];
+        for sgi in bits(mask) {
+            let written = (value >> (8 * (sgi - first)) & existing) as u8;
+            let sources = state.sources[sgi];
+            let sources = if set {
+                sources | written
+            } else {
+                sources & !written
+            };
+            state.set_sources(sgi, sources);
+        }
+        let kicks = kicks | self.awaiting(vcpu, 0, mask);
+        Ok(self.settle(vcpu, kicks, hw))
+    }
+}

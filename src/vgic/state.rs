@@ -1,0 +1,251 @@
+//! What the virtual GIC remembers of each interrupt.
+
+use crate::intid::Intid;
+
+use super::{CpuMask, Vgic};
+
+/// How many bits of a priority the guest can set, as in the narrowest virtual CPU interface.
+pub(super) const PRIORITY_MASK: u8 = 0xf8;
+
+/// The interrupts of word 0 that are SGIs.
+pub(super) const SGIS: u32 = 0xffff;
+
+/// An SPI that is routed to no vCPU.
+pub(super) const NOWHERE: u8 = 0xff;
+
+/// In [`Vcpu::listed`]: a list register that was never written.
+pub(super) const UNUSED: u16 = 1023;
+
+/// 32 interrupts with successive numbers, a bit for each.
+///
+/// That an interrupt is pending is noted in one place: in the physical GIC until EL2 acknowledges
+/// it (`hardware` ones), then here or in a list register. It comes back from there to be active
+/// only here, when the list registers are needed for others.
+#[derive(Debug)]
+pub(super) struct Bank {
+    /// Owned, with a physical interrupt behind.
+    pub hardware: u32,
+    /// Owned, and raised by Bulkhead or by the guest itself.
+    pub software: u32,
+    /// What the guest set with ISENABLER.
+    pub enabled: u32,
+    /// Group 1 rather than Group 0.
+    pub group1: u32,
+    /// Edge-triggered rather than level-sensitive.
+    pub edge: u32,
+    /// Pending until acknowledged.
+    pub pending: u32,
+    /// The same, but gone to a list register.
+    pub lent: u32,
+    /// The lines of software interrupts that are high.
+    pub line: u32,
+    /// Active, and not in a list register.
+    pub active: u32,
+    /// 0 is the highest.
+    pub priority: [u8; 32],
+}
+
+impl Bank {
+    /// 32 interrupts of which these are owned.
+    pub fn new(hardware: u32, software: u32) -> Self {
+        Self {
+            hardware,
+            software,
+            enabled: 0,
+            group1: 0,
+            edge: 0,
+            pending: 0,
+            lent: 0,
+            line: 0,
+            active: 0,
+            priority: [0; 32],
+        }
+    }
+
+    /// The interrupts that the guest can see.
+    pub fn owned(&self) -> u32 {
+        self.hardware | self.software
+    }
+
+    /// Those that are pending for reasons noted here: latched, or a high line.
+    pub fn pending_now(&self) -> u32 {
+        self.pending | (self.line & !self.edge)
+    }
+}
+
+/// Where an SPI goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    /// As the guest wrote it: the CPU mask of ITARGETSR, or Aff3.Aff2.Aff1.Aff0 of IROUTER.
+    pub written: u32,
+    /// The vCPU that this means, or `NOWHERE`.
+    pub vcpu: u8,
+    /// The vCPU on which it is active, where `Bank::active` says so.
+    pub active_on: u8,
+}
+
+/// What belongs to one vCPU.
+#[derive(Debug)]
+pub(super) struct Vcpu {
+    /// Aff3.Aff2.Aff1.Aff0, as the guest knows it.
+    pub affinity: u32,
+    /// Its SGIs and PPIs.
+    pub bank: Bank,
+    /// For each SGI the CPUs from which it is pending. On GICv3, which does not tell them apart,
+    /// CPU 0 stands for all.
+    pub sources: [u8; 16],
+    /// For each active SGI the CPU from which it came.
+    pub active_source: [u8; 16],
+    /// The INTID last written to each list register, which may have ended since.
+    pub listed: [u16; 16],
+    /// The next refill must look at everything, not only at what is new.
+    pub unsettled: bool,
+    /// Active interrupts are left out of the list registers.
+    pub spilled: bool,
+    /// The maintenance interrupts that are asked for.
+    pub maintenance: u32,
+    /// GICR_WAKER.ProcessorSleep.
+    pub asleep: bool,
+}
+
+impl Vcpu {
+    /// Notes that an SGI from `source` is pending; false if it was already.
+    pub fn latch_sgi(&mut self, sgi: usize, source: u8) -> bool {
+        let bit = 1 << source;
+        let is_new = self.sources[sgi] & bit == 0;
+        self.set_sources(sgi, self.sources[sgi] | bit);
+        is_new
+    }
+
+    /// Sets the CPUs from which an SGI is pending.
+    pub fn set_sources(&mut self, sgi: usize, sources: u8) {
+        self.sources[sgi] = sources;
+        let bit = 1 << sgi;
+        if sources == 0 {
+            self.bank.pending &= !bit;
+        } else {
+            self.bank.pending |= bit;
+        }
+    }
+
+    /// Whether a list register other than the `empty` ones was given this interrupt.
+    pub fn lists(&self, intid: u32, empty: u32) -> bool {
+        self.listed
+            .iter()
+            .enumerate()
+            .any(|(index, &listed)| u32::from(listed) == intid && empty >> index & 1 == 0)
+    }
+}
+
+/// The word that an interrupt is in, and its bit there.
+pub(super) fn place(intid: Intid) -> (usize, u32) {
+    ((intid.get() / 32) as usize, 1 << (intid.get() % 32))
+}
+
+/// The positions of the set bits, from the lowest on.
+pub(super) fn bits(mut word: u32) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let bit = word.trailing_zeros();
+        word &= word.wrapping_sub(1);
+        (bit < 32).then_some(bit as usize)
+    })
+}
+
+impl Vgic {
+    /// The 32 interrupts of `word`, which exists; those of word 0 as `vcpu` has them.
+    pub(super) fn bank(&self, vcpu: usize, word: usize) -> &Bank {
+        match word.checked_sub(1) {
+            None => &self.vcpus[vcpu].bank,
+            Some(spi) => &self.spis[spi],
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn bank_mut(&mut self, vcpu: usize, word: usize) -> &mut Bank {
+        match word.checked_sub(1) {
+            None => &mut self.vcpus[vcpu].bank,
+            Some(spi) => &mut self.spis[spi],
+        }
+    }
+
+    /// The route of interrupt `intid`, an SPI that exists.
+    pub(super) fn route(&self, intid: usize) -> &Route {
+        &self.routes[intid - 32]
+    }
+
+    /// The same, to be changed.
+    pub(super) fn route_mut(&mut self, intid: usize) -> &mut Route {
+        &mut self.routes[intid - 32]
+    }
+
+    /// How many words there are.
+    pub(super) fn words(&self) -> usize {
+        1 + self.spis.len()
+    }
+
+    /// Those of a bank that may be delivered once pending: enabled, and so is their group.
+    pub(super) fn deliverable(&self, bank: &Bank) -> u32 {
+        let [group0, group1] = self.gates;
+        bank.enabled & ((!bank.group1 & group0) | (bank.group1 & group1))
+    }
+
+    /// Keeps the summary of which words have something in memory, after a change in one.
+    pub(super) fn summarize(&mut self, word: usize) {
+        if let Some(spi) = word.checked_sub(1) {
+            let bank = &self.spis[spi];
+            let bit = 1 << word;
+            if bank.pending_now() | bank.active == 0 {
+                self.busy &= !bit;
+            } else {
+                self.busy |= bit;
+            }
+        }
+    }
+
+    /// The vCPUs whose list registers may hold one of these interrupts of `owner`'s.
+    pub(super) fn holders(&self, owner: usize, word: usize, mask: u32) -> CpuMask {
+        let mut holders = CpuMask::EMPTY;
+        for (index, vcpu) in self.vcpus.iter().enumerate() {
+            let holds = |&listed: &u16| {
+                let listed = usize::from(listed);
+                listed / 32 == word && mask >> (listed % 32) & 1 != 0
+            };
+            if (word != 0 || index == owner) && vcpu.listed.iter().any(holds) {
+                holders |= CpuMask::one(index);
+            }
+        }
+        holders
+    }
+
+    /// The vCPUs whose list registers may hold anything.
+    pub(super) fn listing(&self) -> CpuMask {
+        let lists = |vcpu: &Vcpu| vcpu.listed.iter().any(|&listed| listed != UNUSED);
+        (0..self.vcpus.len())
+            .filter(|&vcpu| lists(&self.vcpus[vcpu]))
+            .fold(CpuMask::EMPTY, |vcpus, vcpu| vcpus | CpuMask::one(vcpu))
+    }
+
+    /// The vCPUs that have to put one of these interrupts of `owner`'s into a list register.
+    pub(super) fn awaiting(&self, owner: usize, word: usize, mask: u32) -> CpuMask {
+        let bank = self.bank(owner, word);
+        let ready = bank.pending_now() & self.deliverable(bank);
+        let concerned = (ready | bank.active) & mask;
+        if word == 0 {
+            return if concerned == 0 {
+                CpuMask::EMPTY
+            } else {
+                CpuMask::one(owner)
+            };
+        }
+        bits(concerned).fold(CpuMask::EMPTY, |vcpus, bit| {
+            let route = self.route(word * 32 + bit);
+            let is_active = bank.active >> bit & 1 != 0;
+            let vcpu = if is_active {
+                route.active_on
+            } else {
+                route.vcpu
+            };
+            vcpus | CpuMask::one(usize::from(vcpu))
+        })
+    }
+}

@@ -1,0 +1,255 @@
+//! A machine to test against: the physical GIC and the virtual CPU interfaces, as IHI 0048B and
+//! IHI 0069 describe them, with nothing of the code under test in it but the list register's layout.
+
+use std::vec::Vec;
+
+use super::super::hardware::HCR;
+use super::super::*;
+
+pub const PENDING: u64 = 1 << 62;
+pub const ACTIVE: u64 = 1 << 63;
+pub const HARDWARE: u64 = 1 << 61;
+const EOI: u64 = 1 << 41;
+
+/// A physical interrupt.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Physical {
+    pub enabled: bool,
+    pub latch: bool,
+    pub line: bool,
+    pub active: bool,
+    pub edge: bool,
+    pub target: usize,
+}
+
+impl Physical {
+    pub fn is_pending(&self) -> bool {
+        self.latch || (self.line && !self.edge)
+    }
+}
+
+/// One CPU: its virtual interface and its private physical interrupts.
+#[derive(Clone, Debug)]
+pub struct Cpu {
+    pub lrs: Vec<u64>,
+    pub maintenance: u32,
+    pub eoi_count: u32,
+    pub groups: [bool; 2],
+    /// Priorities of what was acknowledged and not yet dropped.
+    pub running: Vec<u8>,
+    pub private: Vec<Physical>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Machine {
+    pub version: Version,
+    pub cpus: Vec<Cpu>,
+    pub shared: Vec<Physical>,
+    /// EOImode of all guests: whether EOI only drops the priority.
+    pub split: bool,
+}
+
+impl Machine {
+    pub fn new(version: Version, cpus: usize, list_registers: usize, words: usize) -> Self {
+        let cpu = Cpu {
+            lrs: std::vec![0; list_registers],
+            maintenance: 0,
+            eoi_count: 0,
+            groups: [true; 2],
+            running: Vec::new(),
+            private: std::vec![Physical::default(); 32],
+        };
+        Self {
+            version,
+            cpus: std::vec![cpu; cpus],
+            shared: std::vec![Physical::default(); 32 * (words - 1)],
+            split: false,
+        }
+    }
+
+    pub fn physical(&mut self, cpu: usize, intid: usize) -> &mut Physical {
+        match intid.checked_sub(32) {
+            None => &mut self.cpus[cpu].private[intid],
+            Some(shared) => &mut self.shared[shared],
+        }
+    }
+
+    /// A device moves its line.
+    pub fn drive(&mut self, cpu: usize, intid: usize, high: bool) {
+        let physical = self.physical(cpu, intid);
+        physical.latch |= physical.edge && high && !physical.line;
+        physical.line = high;
+    }
+
+    /// EL2 acknowledges the lowest INTID that is signalled to this CPU.
+    pub fn acknowledge_physical(&mut self, cpu: usize) -> Option<Intid> {
+        let is_signalled = |p: &Physical| p.enabled && p.is_pending() && !p.active;
+        let private = (16..32).find(|&i| is_signalled(&self.cpus[cpu].private[i]));
+        let shared = || {
+            let at = |p: &Physical| is_signalled(p) && p.target == cpu;
+            self.shared.iter().position(at).map(|i| i + 32)
+        };
+        let intid = private.or_else(shared)?;
+        let physical = self.physical(cpu, intid);
+        physical.active = true;
+        physical.latch = false;
+        Intid::new(intid as u32)
+    }
+
+    /// The maintenance interrupt of this CPU (ICH_MISR_EL2).
+    pub fn wants_maintenance(&self, cpu: usize) -> bool {
+        let state = &self.cpus[cpu];
+        let asks = |bit: u32| state.maintenance & bit != 0;
+        let ended = |&lr: &u64| lr & (PENDING | ACTIVE | HARDWARE | EOI) == EOI;
+        let pending = |&lr: &u64| lr & (PENDING | ACTIVE) == PENDING;
+        state.lrs.iter().any(ended)
+            || asks(HCR::LRENPIE::SET.value) && state.eoi_count != 0
+            || asks(HCR::NPIE::SET.value) && !state.lrs.iter().any(pending)
+            || asks(HCR::VGRP0EIE::SET.value) && state.groups[0]
+            || asks(HCR::VGRP0DIE::SET.value) && !state.groups[0]
+            || asks(HCR::VGRP1EIE::SET.value) && state.groups[1]
+            || asks(HCR::VGRP1DIE::SET.value) && !state.groups[1]
+    }
+
+    pub fn running_priority(&self, cpu: usize) -> u8 {
+        self.cpus[cpu].running.last().copied().unwrap_or(0xff)
+    }
+
+    /// The guest reads IAR: INTID and source.
+    pub fn acknowledge(&mut self, cpu: usize) -> Option<(usize, u8)> {
+        let running = self.running_priority(cpu);
+        let state = &mut self.cpus[cpu];
+        let groups = state.groups;
+        let takes = |lr: &&mut u64| {
+            **lr & (PENDING | ACTIVE) == PENDING && groups[(**lr >> 60 & 1) as usize]
+        };
+        let key = |lr: &&mut u64| (**lr >> 48 & 0xff, **lr & 0x3ff);
+        let lr = state.lrs.iter_mut().filter(takes).min_by_key(key)?;
+        let priority = (*lr >> 48) as u8;
+        if priority >= running {
+            return None;
+        }
+        *lr = *lr & !PENDING | ACTIVE;
+        let taken = ((*lr & 0x3ff) as usize, (*lr >> 10 & 7) as u8);
+        state.running.push(priority);
+        Some(taken)
+    }
+
+    /// The guest writes EOIR. Returns whether this should have deactivated the interrupt.
+    pub fn end(&mut self, cpu: usize, intid: usize) {
+        if self.cpus[cpu].running.pop().is_some() && !self.split {
+            self.deactivate(cpu, intid);
+        }
+    }
+
+    /// What EOIR or DIR does to the list registers.
+    pub fn deactivate(&mut self, cpu: usize, intid: usize) {
+        let state = &mut self.cpus[cpu];
+        let found = |lr: &&mut u64| **lr & ACTIVE != 0 && (**lr & 0x3ff) as usize == intid;
+        let Some(lr) = state.lrs.iter_mut().find(found) else {
+            state.eoi_count += 1;
+            return;
+        };
+        *lr &= !ACTIVE;
+        if *lr & HARDWARE != 0 {
+            let physical = (*lr >> 32 & 0x3ff) as usize;
+            self.physical(cpu, physical).active = false;
+        }
+    }
+}
+
+/// The machine as one CPU sees it.
+pub struct View<'a> {
+    pub machine: &'a mut Machine,
+    pub cpu: usize,
+}
+
+impl View<'_> {
+    fn state(&mut self) -> &mut Cpu {
+        &mut self.machine.cpus[self.cpu]
+    }
+
+    fn check_bank(&self, vcpu: usize, word: usize) {
+        let is_banked = self.machine.version == Version::V2 && word == 0;
+        assert!(!is_banked || vcpu == self.cpu, "another CPU's bank");
+    }
+}
+
+impl Hardware for View<'_> {
+    fn list_registers(&self) -> usize {
+        self.machine.cpus[self.cpu].lrs.len()
+    }
+
+    fn read_list_register(&mut self, index: usize) -> ListRegister {
+        ListRegister::from_bits(self.state().lrs[index])
+    }
+
+    fn write_list_register(&mut self, index: usize, value: ListRegister) {
+        let lr = value.bits();
+        let both = HARDWARE | PENDING | ACTIVE;
+        assert_ne!(lr & both, both, "a hardware interrupt pending and active");
+        if lr & HARDWARE != 0 {
+            let cpu = self.cpu;
+            let physical = self.machine.physical(cpu, (lr >> 32 & 0x3ff) as usize);
+            assert!(physical.active, "listed, but inactive");
+        }
+        self.state().lrs[index] = lr;
+    }
+
+    fn empty_list_registers(&mut self) -> u32 {
+        let is_empty =
+            |lr: u64| lr & (PENDING | ACTIVE) == 0 && (lr & HARDWARE != 0 || lr & EOI == 0);
+        let lrs = self.state().lrs.iter().enumerate();
+        lrs.map(|(i, &lr)| u32::from(is_empty(lr)) << i).sum()
+    }
+
+    fn set_maintenance(&mut self, bits: u32) {
+        self.state().maintenance = bits;
+        self.state().eoi_count = 0;
+    }
+
+    fn take_eoi_count(&mut self) -> u32 {
+        core::mem::take(&mut self.state().eoi_count)
+    }
+
+    fn group_enables(&mut self) -> [bool; 2] {
+        self.state().groups
+    }
+
+    fn write_state(&mut self, vcpu: usize, register: StateRegister, word: usize, mask: u32) {
+        self.check_bank(vcpu, word);
+        for bit in (0..32).filter(|bit| mask >> bit & 1 != 0) {
+            let physical = self.machine.physical(vcpu, word * 32 + bit);
+            match register {
+                StateRegister::SetEnable => physical.enabled = true,
+                StateRegister::ClearEnable => physical.enabled = false,
+                StateRegister::SetPending => physical.latch = true,
+                StateRegister::ClearPending => physical.latch = false,
+                StateRegister::SetActive => physical.active = true,
+                StateRegister::ClearActive => physical.active = false,
+            }
+        }
+    }
+
+    fn read_pending(&mut self, vcpu: usize, word: usize) -> u32 {
+        self.check_bank(vcpu, word);
+        let pending = |bit| self.machine.physical(vcpu, word * 32 + bit).is_pending();
+        (0..32)
+            .map(pending)
+            .enumerate()
+            .map(|(i, p)| u32::from(p) << i)
+            .sum()
+    }
+
+    fn set_edge(&mut self, vcpu: usize, word: usize, mask: u32, edge: u32) -> u32 {
+        self.check_bank(vcpu, word);
+        for bit in (0..32).filter(|bit| mask >> bit & 1 != 0) {
+            self.machine.physical(vcpu, word * 32 + bit).edge = edge >> bit & 1 != 0;
+        }
+        edge
+    }
+
+    fn route(&mut self, intid: Intid, vcpu: usize) {
+        self.machine.physical(0, intid.get() as usize).target = vcpu;
+    }
+}

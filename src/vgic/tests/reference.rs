@@ -1,0 +1,194 @@
+//! What a GIC does, said without list registers: the oracle for the property tests.
+
+use std::vec::Vec;
+
+use super::super::*;
+use super::system::{HARDWARE_PPI, HARDWARE_SPIS, SOFTWARE_SPI};
+
+#[derive(Clone, Copy, Debug)]
+pub struct State {
+    pub owned: bool,
+    hardware: bool,
+    pub enabled: bool,
+    pub group: usize,
+    pub edge: bool,
+    pub priority: u8,
+    line: bool,
+    /// Pending until acknowledged; for SGIs a bit for each source.
+    latch: u8,
+    /// A hardware interrupt that EL2 took: its line does not matter any more.
+    taken: bool,
+    pub active: bool,
+    source: u8,
+    /// The vCPU that it is routed to.
+    route: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Reference {
+    version: Version,
+    pub enables: u32,
+    pub groups: Vec<[bool; 2]>,
+    private: Vec<Vec<State>>,
+    shared: Vec<State>,
+}
+
+impl Reference {
+    pub fn new(version: Version, cpus: usize) -> Self {
+        let state = |intid: usize| State {
+            owned: intid < 16
+                || intid == HARDWARE_PPI
+                || intid == SOFTWARE_SPI
+                || HARDWARE_SPIS.contains(&intid),
+            hardware: intid == HARDWARE_PPI || HARDWARE_SPIS.contains(&intid),
+            enabled: intid < 16 && version == Version::V2,
+            group: 0,
+            edge: intid < 16,
+            priority: 0,
+            line: false,
+            latch: 0,
+            taken: false,
+            active: false,
+            source: 0,
+            route: (version == Version::V3 || cpus == 1).then_some(0),
+        };
+        Self {
+            version,
+            enables: 0,
+            groups: std::vec![[true; 2]; cpus],
+            private: std::vec![(0..32).map(state).collect(); cpus],
+            shared: (32..320).map(state).collect(),
+        }
+    }
+
+    pub fn at(&mut self, owner: usize, intid: usize) -> &mut State {
+        match intid.checked_sub(32) {
+            None => &mut self.private[owner][intid],
+            Some(shared) => &mut self.shared[shared],
+        }
+    }
+
+    /// EL2 takes what the physical GIC signals.
+    fn take(&mut self, owner: usize, intid: usize) {
+        let s = self.at(owner, intid);
+        let pending = s.latch != 0 || (s.line && !s.edge);
+        if s.hardware && s.enabled && pending && !s.active && !s.taken {
+            s.taken = true;
+            s.latch = 0;
+        }
+    }
+
+    pub fn is_pending(&mut self, owner: usize, intid: usize) -> bool {
+        let s = self.at(owner, intid);
+        s.taken || s.latch != 0 || (s.line && !s.edge)
+    }
+
+    pub fn read(
+        &mut self,
+        owner: usize,
+        word: usize,
+        of: impl Fn(&mut Self, usize) -> bool,
+    ) -> u32 {
+        (0..32)
+            .filter(|bit| self.at(owner, word * 32 + bit).owned && of(self, word * 32 + bit))
+            .fold(0, |value, bit| value | 1 << bit)
+    }
+
+    pub fn write_bit(&mut self, owner: usize, register: StateRegister, intid: usize) {
+        let is_v2_sgi = self.version == Version::V2 && intid < 16;
+        let s = self.at(owner, intid);
+        if !s.owned {
+            return;
+        }
+        match register {
+            StateRegister::SetEnable => s.enabled = true,
+            StateRegister::ClearEnable => s.enabled = false,
+            StateRegister::SetPending if !is_v2_sgi && !s.taken => s.latch = 1,
+            StateRegister::ClearPending if !is_v2_sgi => {
+                s.latch = 0;
+                s.taken = false;
+            }
+            StateRegister::SetPending | StateRegister::ClearPending => {}
+            StateRegister::SetActive => {
+                if !s.active {
+                    s.active = true;
+                    s.source = 0;
+                    if s.taken {
+                        s.taken = false;
+                        s.latch |= u8::from(s.edge);
+                    }
+                }
+            }
+            StateRegister::ClearActive => s.active = false,
+        }
+        self.take(owner, intid);
+    }
+
+    pub fn set_line(&mut self, owner: usize, intid: usize, high: bool) {
+        let s = self.at(owner, intid);
+        if high && !s.line && s.edge {
+            s.latch = 1;
+        }
+        s.line = high;
+        self.take(owner, intid);
+    }
+
+    pub fn send_sgi(&mut self, target: usize, sgi: usize, source: u8) {
+        self.at(target, sgi).latch |= 1 << source;
+    }
+
+    pub fn clear_sgi(&mut self, target: usize, sgi: usize, sources: u8) {
+        self.at(target, sgi).latch &= !sources;
+    }
+
+    pub fn sources(&mut self, target: usize, sgi: usize) -> u8 {
+        self.at(target, sgi).latch
+    }
+
+    pub fn route(&mut self, intid: usize, route: Option<usize>) {
+        self.at(0, intid).route = route;
+    }
+
+    /// What IAR returns, and what it changes. From which of several sources an SGI comes first is
+    /// up to the implementation: as it was `taken`, if it can have been.
+    pub fn acknowledge(
+        &mut self,
+        cpu: usize,
+        running: u8,
+        taken: Option<(usize, u8)>,
+    ) -> Option<(usize, u8)> {
+        let mut best: Option<(u8, usize)> = None;
+        for intid in 0..320 {
+            let (groups, enables) = (self.groups[cpu], self.enables);
+            let pending = self.is_pending(cpu, intid);
+            let s = self.at(cpu, intid);
+            let is_here = intid < 32 || s.route == Some(cpu);
+            let is_open = groups[s.group] && enables >> s.group & 1 != 0;
+            if s.owned && s.enabled && !s.active && pending && is_here && is_open {
+                let key = (s.priority, intid);
+                best = Some(best.map_or(key, |best| best.min(key)));
+            }
+        }
+        let (priority, intid) = best?;
+        if priority >= running {
+            return None;
+        }
+        let s = self.at(cpu, intid);
+        s.active = true;
+        s.source = match taken {
+            Some((sgi @ 0..16, source)) if sgi == intid && s.latch >> source & 1 != 0 => source,
+            _ if intid < 16 => s.latch.trailing_zeros() as u8,
+            _ => 0,
+        };
+        // An edge since EL2 took it makes it pending once more.
+        if !core::mem::take(&mut s.taken) {
+            s.latch &= !(1 << s.source);
+        }
+        Some((intid, s.source))
+    }
+
+    pub fn deactivate(&mut self, cpu: usize, intid: usize) {
+        self.at(cpu, intid).active = false;
+        self.take(cpu, intid);
+    }
+}

@@ -1,0 +1,374 @@
+//! What EL2 does around the virtual GIC, and what a guest does to it.
+
+use std::collections::VecDeque;
+use std::vec::Vec;
+
+use super::super::state::bits;
+use super::super::*;
+use super::machine::{ACTIVE, HARDWARE, Machine, PENDING, View};
+
+pub const HARDWARE_PPI: usize = 27;
+pub const SOFTWARE_SPI: usize = 33;
+pub const HARDWARE_SPIS: [usize; 5] = [34, 40, 41, 64, 300];
+/// Not the partition's.
+pub const FOREIGN: [usize; 3] = [20, 35, 299];
+
+pub struct System {
+    pub vgic: Vgic,
+    pub machine: Machine,
+}
+
+pub fn affinities(cpus: usize) -> Vec<Mpidr> {
+    (0..cpus as u64).map(Mpidr::new).collect()
+}
+
+impl System {
+    pub fn new(version: Version, cpus: usize, list_registers: usize) -> Self {
+        let intid = |&number: &usize| Intid::new(number as u32).unwrap();
+        let mut hardware: Vec<Intid> = HARDWARE_SPIS.iter().map(intid).collect();
+        hardware.push(intid(&HARDWARE_PPI));
+        let vgic = Vgic::new(&Config {
+            version,
+            affinities: &affinities(cpus),
+            it_lines_number: 9,
+            hardware: &hardware,
+            software: &[intid(&SOFTWARE_SPI)],
+        });
+        let machine = Machine::new(version, cpus, list_registers, 10);
+        let mut system = Self { vgic, machine };
+        system.restart();
+        system
+    }
+
+    pub fn restart(&mut self) {
+        self.vgic.reset(&mut View {
+            machine: &mut self.machine,
+            cpu: 0,
+        });
+        for cpu in 0..self.machine.cpus.len() {
+            self.vgic.reset_private(
+                cpu,
+                &mut View {
+                    machine: &mut self.machine,
+                    cpu,
+                },
+            );
+            self.refill(cpu);
+        }
+    }
+
+    /// Everything enabled, all interrupts in Group 1 and routed to CPU 0.
+    pub fn started(version: Version, cpus: usize, list_registers: usize) -> Self {
+        let mut system = Self::new(version, cpus, list_registers);
+        system.write(0, 0, 4, 3);
+        for word in 0..10 {
+            for cpu in 0..cpus {
+                system.write_state(cpu, 0x80, word, u32::MAX);
+                system.write_state(cpu, 0x100, word, u32::MAX);
+            }
+        }
+        if version == Version::V2 {
+            for intid in 32..320 {
+                system.write(0, 0x800 + intid, 1, 1);
+            }
+        }
+        system
+    }
+
+    fn on<T>(&mut self, cpu: usize, f: impl FnOnce(&mut Vgic, &mut View<'_>) -> T) -> T {
+        f(
+            &mut self.vgic,
+            &mut View {
+                machine: &mut self.machine,
+                cpu,
+            },
+        )
+    }
+
+    fn kick(&mut self, vcpus: CpuMask) {
+        let mut queue: VecDeque<usize> = vcpus.collect();
+        let mut rounds = 0;
+        while let Some(cpu) = queue.pop_front() {
+            queue.extend(self.on(cpu, |vgic, hw| vgic.refill(cpu, hw)));
+            rounds += 1;
+            assert!(rounds < 64, "a storm of doorbells");
+        }
+    }
+
+    pub fn refill(&mut self, cpu: usize) {
+        self.kick(CpuMask::one(cpu));
+        self.run();
+    }
+
+    /// Takes all interrupts to EL2 that there are.
+    pub fn run(&mut self) {
+        for _ in 0..1000 {
+            let mut is_quiet = true;
+            for cpu in 0..self.machine.cpus.len() {
+                while let Some(intid) = self.machine.acknowledge_physical(cpu) {
+                    let kicks = self.on(cpu, |vgic, hw| vgic.interrupt(cpu, intid, hw));
+                    self.kick(kicks);
+                    is_quiet = false;
+                }
+                if self.machine.wants_maintenance(cpu) {
+                    let kicks = self.on(cpu, |vgic, hw| vgic.maintenance(cpu, hw));
+                    self.kick(kicks);
+                    is_quiet = false;
+                }
+            }
+            if is_quiet {
+                self.check();
+                return;
+            }
+        }
+        panic!("a storm of maintenance interrupts");
+    }
+
+    /// Makes an access, and whatever other CPUs must do for it.
+    pub fn access<T>(
+        &mut self,
+        cpu: usize,
+        mut access: impl FnMut(&mut Vgic, &mut View<'_>) -> Result<T, Recall>,
+    ) -> T {
+        let mut recalled = CpuMask::EMPTY;
+        for _ in 0..2 {
+            match self.on(cpu, &mut access) {
+                Ok(value) => {
+                    self.kick(recalled);
+                    return value;
+                }
+                Err(Recall(holders)) => {
+                    assert!(!holders.contains(cpu));
+                    for holder in holders {
+                        let kicks = self.on(holder, |vgic, hw| vgic.recall(holder, hw));
+                        recalled |= kicks | CpuMask::one(holder);
+                    }
+                }
+            }
+        }
+        panic!("recalled for nothing");
+    }
+
+    pub fn read(&mut self, cpu: usize, offset: u64, size: u64) -> u64 {
+        let value = self.access(cpu, |vgic, hw| vgic.distributor_read(cpu, offset, size, hw));
+        self.run();
+        value
+    }
+
+    pub fn write(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
+        let write = |vgic: &mut Vgic, hw: &mut View<'_>| {
+            vgic.distributor_write(cpu, offset, size, value, hw)
+        };
+        let kicks = self.access(cpu, write);
+        self.kick(kicks);
+        self.run();
+    }
+
+    pub fn read_redistributor(&mut self, cpu: usize, offset: u64, size: u64) -> u64 {
+        let value = self.access(cpu, |vgic, hw| {
+            vgic.redistributor_read(cpu, offset, size, hw)
+        });
+        self.run();
+        value
+    }
+
+    pub fn write_redistributor(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
+        let write = |vgic: &mut Vgic, hw: &mut View<'_>| {
+            vgic.redistributor_write(cpu, offset, size, value, hw)
+        };
+        let kicks = self.access(cpu, write);
+        self.kick(kicks);
+        self.run();
+    }
+
+    /// Reads the register at `offset` that describes this word, wherever `owner` has it.
+    pub fn read_state(&mut self, owner: usize, offset: u64, word: usize) -> u32 {
+        let offset = offset + 4 * word as u64;
+        if self.machine.version == Version::V3 && word == 0 {
+            let frame = owner as u64 * 0x2_0000 + 0x1_0000;
+            self.read_redistributor(0, frame + offset, 4) as u32
+        } else {
+            self.read(owner, offset, 4) as u32
+        }
+    }
+
+    pub fn write_state(&mut self, owner: usize, offset: u64, word: usize, value: u32) {
+        self.write_state_from(
+            owner,
+            owner,
+            offset + 4 * word as u64,
+            4,
+            u64::from(value),
+            word,
+        );
+    }
+
+    /// The same from another vCPU, which GICv2 only has for shared interrupts.
+    pub fn write_state_from(
+        &mut self,
+        cpu: usize,
+        owner: usize,
+        offset: u64,
+        size: u64,
+        value: u64,
+        word: usize,
+    ) {
+        if self.machine.version == Version::V3 && word == 0 {
+            let frame = owner as u64 * 0x2_0000 + 0x1_0000;
+            self.write_redistributor(cpu, frame + offset, size, value);
+        } else {
+            self.write(if word == 0 { owner } else { cpu }, offset, size, value);
+        }
+    }
+
+    pub fn set_priority(&mut self, cpu: usize, owner: usize, intid: usize, priority: u8) {
+        let offset = 0x400 + intid as u64;
+        self.write_state_from(cpu, owner, offset, 1, u64::from(priority), intid / 32);
+    }
+
+    /// Writes a bit of the state register at `offset`.
+    pub fn write_bit(&mut self, cpu: usize, owner: usize, offset: u64, intid: usize) {
+        let word = intid / 32;
+        let offset = offset + 4 * word as u64;
+        self.write_state_from(cpu, owner, offset, 4, 1 << (intid % 32), word);
+    }
+
+    pub fn drive(&mut self, cpu: usize, intid: usize, high: bool) {
+        self.machine.drive(cpu, intid, high);
+        self.run();
+    }
+
+    pub fn set_line(&mut self, cpu: usize, intid: usize, high: bool) {
+        let intid = Intid::new(intid as u32).unwrap();
+        let kicks = self.on(cpu, |vgic, hw| vgic.set_line(cpu, intid, high, hw));
+        self.kick(kicks);
+        self.run();
+    }
+
+    pub fn send_sgi(&mut self, cpu: usize, register: SgiRegister, value: u64) {
+        let kicks = self.on(cpu, |vgic, hw| vgic.send_sgi(cpu, register, value, hw));
+        self.kick(kicks);
+        self.run();
+    }
+
+    pub fn acknowledge(&mut self, cpu: usize) -> Option<(usize, u8)> {
+        let taken = self.machine.acknowledge(cpu);
+        self.run();
+        taken
+    }
+
+    pub fn end(&mut self, cpu: usize, intid: usize) {
+        self.machine.end(cpu, intid);
+        self.run();
+    }
+
+    pub fn deactivate(&mut self, cpu: usize, intid: usize, source: u8) {
+        let traps = self.machine.version == Version::V2
+            || self.machine.cpus[cpu].maintenance & 1 << 14 != 0;
+        if traps {
+            let value = intid as u64 | u64::from(source) << 10;
+            let kicks = self.access(cpu, |vgic, hw| vgic.deactivate(cpu, value, hw));
+            self.kick(kicks);
+        } else {
+            self.machine.deactivate(cpu, intid);
+        }
+        self.run();
+    }
+
+    pub fn set_groups(&mut self, cpu: usize, groups: [bool; 2]) {
+        self.machine.cpus[cpu].groups = groups;
+        self.run();
+    }
+
+    /// The INTIDs in the list registers of a CPU, with their states.
+    pub fn listed(&self, cpu: usize) -> Vec<(usize, u64)> {
+        let lrs = self.machine.cpus[cpu].lrs.iter();
+        lrs.filter(|&&lr| lr & (PENDING | ACTIVE) != 0)
+            .map(|&lr| ((lr & 0x3ff) as usize, lr & (PENDING | ACTIVE)))
+            .collect()
+    }
+
+    /// What must hold whenever the machine is quiet.
+    fn check(&self) {
+        let cpus = self.machine.cpus.len();
+        for cpu in 0..cpus {
+            let mut listed: Vec<usize> = self.listed(cpu).iter().map(|&(intid, _)| intid).collect();
+            listed.sort_unstable();
+            listed.dedup();
+            assert_eq!(listed.len(), self.listed(cpu).len(), "twice on CPU {cpu}");
+            self.check_room(cpu);
+        }
+        for word in 0..self.vgic.words() {
+            let owners = if word == 0 { cpus } else { 1 };
+            for owner in 0..owners {
+                self.check_places(owner, word);
+            }
+        }
+    }
+
+    /// A hardware interrupt that was taken is in one place, and none that was not is in any.
+    fn check_places(&self, owner: usize, word: usize) {
+        let bank = self.vgic.bank(owner, word);
+        assert_eq!(
+            (bank.pending | bank.active | bank.enabled) & !bank.owned(),
+            0
+        );
+        for bit in bits(bank.owned()) {
+            let intid = word * 32 + bit;
+            let holders = (0..self.machine.cpus.len()).filter(|&cpu| word != 0 || cpu == owner);
+            let lists = |&cpu: &usize| self.listed(cpu).iter().any(|&(listed, _)| listed == intid);
+            let listed = holders.filter(lists).count();
+            let active = (bank.active >> bit & 1) as usize;
+            assert!(
+                listed + active <= 1,
+                "{intid} is listed {listed} times and active {active}"
+            );
+            if bank.hardware >> bit & 1 != 0 {
+                let mut machine = self.machine.clone();
+                let physical = machine.physical(owner, intid);
+                let pending = (bank.pending >> bit & 1) as usize;
+                let places = listed + active + pending;
+                assert_eq!(places, usize::from(physical.active), "places of {intid}");
+                assert_eq!(bank.enabled >> bit & 1 != 0, physical.enabled);
+            }
+        }
+    }
+
+    /// What waits in memory, waits for a reason, and is less urgent than what is listed.
+    fn check_room(&self, cpu: usize) {
+        let lrs = &self.machine.cpus[cpu].lrs;
+        let asked = self.machine.cpus[cpu].maintenance;
+        let groups = self.machine.cpus[cpu].groups;
+        for word in 0..self.vgic.words() {
+            let bank = self.vgic.bank(cpu, word);
+            let ready = bank.pending_now() & self.vgic.deliverable(bank);
+            for bit in bits(ready) {
+                let intid = word * 32 + bit;
+                let lists = |on| self.listed(on).iter().any(|&(listed, _)| listed == intid);
+                let everywhere = 0..self.machine.cpus.len();
+                let is_elsewhere = word != 0
+                    && (usize::from(self.vgic.route(intid).vcpu) != cpu
+                        || everywhere.clone().any(lists));
+                if is_elsewhere || lists(cpu) || bank.active >> bit & 1 != 0 {
+                    continue;
+                }
+                let group = bank.group1 >> bit & 1;
+                if !groups[group as usize] {
+                    assert_ne!(asked & 0x10 << (2 * group), 0, "{intid} waits for nothing");
+                } else {
+                    assert_ne!(asked & 1 << 3, 0, "{intid} waits for nothing");
+                    let urgent = (u64::from(bank.priority[bit]), intid as u64);
+                    let key = |&lr: &u64| (lr >> 48 & 0xff, lr & 0x3ff);
+                    let least = lrs.iter().filter(|&&lr| lr & (PENDING | ACTIVE) == PENDING).map(key).max();
+                    assert!(
+                        least.is_none_or(|least| least < urgent),
+                        "{intid} is more urgent"
+                    );
+                }
+            }
+        }
+        for lr in lrs.iter().filter(|&&lr| lr & (PENDING | ACTIVE) != 0) {
+            assert!(lr & HARDWARE == 0 || lr >> 32 & 0x3ff == lr & 0x3ff);
+        }
+    }
+}
