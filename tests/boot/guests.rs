@@ -1,6 +1,8 @@
 //! The guests of this project, alone and together, on both interrupt controllers.
 
-use crate::support::{Gic, Machine, Outcome, Partition, compile, file, on_both_gics, system};
+use crate::support::{
+    Gic, Machine, Outcome, Partition, SUCCESS, compile, file, on_both_gics, system,
+};
 
 on_both_gics!(
     embedded_description_boots_two_guests,
@@ -19,7 +21,10 @@ fn embedded_description_boots_two_guests(gic: Gic) {
     let outcome = Machine::new(gic).boot();
     outcome.ends_well();
     let done = outcome.lines().with(": done, ").0.len();
-    outcome.check(done == 2, &format!("{done} guests come to their end, not 2"));
+    outcome.check(
+        done == 2,
+        &format!("{done} guests come to their end, not 2"),
+    );
 }
 
 fn one_guest(gic: Gic) {
@@ -27,8 +32,12 @@ fn one_guest(gic: Gic) {
     let outcome = Machine::new(gic).cpus(1).initrd(&description).boot();
     outcome.ends_well().says("alone", HELLO_DONE);
     let gic = format!("interrupts  GICv{}", gic as u8);
-    outcome.says("alone", &gic).says("alone", "memory      0x40000000..0x41000000, 16 MiB");
-    outcome.says("alone", "CPU         1 of 1, MPIDR 0x0").says("alone", "partition   alone");
+    outcome
+        .says("alone", &gic)
+        .says("alone", "memory      0x40000000..0x41000000, 16 MiB");
+    outcome
+        .says("alone", "CPU         1 of 1, MPIDR 0x0")
+        .says("alone", "partition   alone");
     outcome.says("bulkhead", "alone: powered off");
 }
 
@@ -38,14 +47,18 @@ fn four_guests_on_four_cpus(gic: Gic) {
     let outcome = Machine::new(gic).initrd(&description).boot();
     outcome.ends_well();
     for name in names {
-        outcome.says(name, HELLO_DONE).says(name, &format!("partition   {name}"));
+        outcome
+            .says(name, HELLO_DONE)
+            .says(name, &format!("partition   {name}"));
     }
 }
 
 fn smp_guest_on_four_cpus(gic: Gic) {
     let description = compile(&system(&[Partition::new("team", "smp").cpus(4)]));
     let outcome = Machine::new(gic).initrd(&description).boot();
-    outcome.ends_well().says("team", "smp: done, cpus=4 sgis=12 ticks=20");
+    outcome
+        .ends_well()
+        .says("team", "smp: done, cpus=4 sgis=12 ticks=20");
 }
 
 /// Four instructions that ask PSCI for SYSTEM_OFF, with no arm64 Image header before them.
@@ -67,10 +80,23 @@ pub fn probe(cpu: &str, gic: Gic) -> Outcome {
     let probe = Partition::new("probe", "probe").cpus(2).bootargs("echo");
     let description = compile(&system(&[probe]));
     let machine = Machine::new(gic).cpu(cpu).initrd(&description);
-    let outcome = machine.type_after("probe: waiting for a line", "a line for the guest\r").boot();
-    outcome.ends_well().says("probe", ", 0 failed").says("probe", "a line for the guest");
-    let passed = outcome.of("probe").0.iter().filter(|line| line.starts_with("ok ")).count();
-    outcome.check(passed >= 70, &format!("the probe makes only {passed} checks"));
+    let outcome = machine
+        .type_after("probe: waiting for a line", "a line for the guest\r")
+        .boot();
+    outcome
+        .ends_well()
+        .says("probe", ", 0 failed")
+        .says("probe", "a line for the guest");
+    let passed = outcome
+        .of("probe")
+        .0
+        .iter()
+        .filter(|line| line.starts_with("ok "))
+        .count();
+    outcome.check(
+        passed >= 70,
+        &format!("the probe makes only {passed} checks"),
+    );
     outcome
 }
 
@@ -96,7 +122,13 @@ fn with_nops(tree: &[u8]) -> Vec<u8> {
     let mut at = start;
     while at < end {
         let length = match number(at) {
-            1 => 4 + tree[at + 4..].iter().position(|&byte| byte == 0).expect("a name ends") + 1,
+            1 => {
+                4 + tree[at + 4..]
+                    .iter()
+                    .position(|&byte| byte == 0)
+                    .expect("a name ends")
+                    + 1
+            }
             3 => 12 + number(at + 4) as usize,
             _ => 4,
         };
@@ -108,7 +140,11 @@ fn with_nops(tree: &[u8]) -> Vec<u8> {
     let strings = with_nops.len() as u32;
     let grown = strings - end as u32;
     with_nops.extend(&tree[number(STRINGS) as usize..]);
-    assert_eq!(number(STRINGS) as usize, end, "dtc writes the strings after the structure");
+    assert_eq!(
+        number(STRINGS) as usize,
+        end,
+        "dtc writes the strings after the structure"
+    );
     for (field, value) in [
         (TOTAL_SIZE, number(TOTAL_SIZE) + grown),
         (STRINGS, strings),
@@ -129,7 +165,10 @@ fn guests_pass_on_a_bare_machine() {
             ("probe", ", 0 failed"),
         ] {
             let outcome = Machine::bare(gic, file(&format!("target/guests/{guest}.img"))).boot();
-            outcome.ends_with(0).nobody_says("FAIL").nobody_says("PANIC");
+            outcome
+                .ends_with(SUCCESS)
+                .nobody_says("FAIL")
+                .nobody_says("PANIC");
             let said = !outcome.lines().with(done).is_empty();
             outcome.check(said, &format!("{guest} does not say `{done}`"));
         }

@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Gic, Machine, Outcome, REFUSED, compile, compile_file, decompile, scratch};
+use crate::support::{
+    Gic, Machine, Outcome, REFUSED, SUCCESS, compile, compile_file, decompile, scratch,
+};
 
 /// A description with nothing wrong in it, which each test changes in one place.
 const GOOD: &str = r#"/dts-v1/;
@@ -118,7 +120,10 @@ refusals! {
 /// Boots the description with this one change.
 #[track_caller]
 fn refuse(good: &str, bad: &str, told: &[&str]) {
-    assert!(GOOD.contains(good), "`{good}` is not in the good description");
+    assert!(
+        GOOD.contains(good),
+        "`{good}` is not in the good description"
+    );
     let description = compile(&GOOD.replacen(good, bad, 1));
     expect_refusal(&boot(&description), told);
 }
@@ -130,7 +135,11 @@ fn boot(description: &Path) -> Outcome {
 /// One line has all that is to be told, and no guest has a word.
 #[track_caller]
 fn expect_refusal(outcome: &Outcome, told: &[&str]) {
-    outcome.ends_with(REFUSED).nobody_says("hello: ").nobody_says("smp: ").nobody_says("panic");
+    outcome
+        .ends_with(REFUSED)
+        .nobody_says("hello: ")
+        .nobody_says("smp: ")
+        .nobody_says("panic");
     let mut sentence = outcome.of("bulkhead");
     for text in told {
         sentence = sentence.with(text);
@@ -156,13 +165,22 @@ fn no_partitions() {
 fn ramdisk_that_does_not_fit() {
     let ramdisk = scratch("ramdisk");
     fs::write(&ramdisk, vec![0; 16 << 20]).expect("the tests' directory can be written");
-    let node = format!("ramdisk {{ data = /incbin/(\"{}\"); }}; kernel {{", ramdisk.display());
-    refuse("kernel {", &node, &["/partitions/a/ramdisk", "data", "16777216"]);
+    let node = format!(
+        "ramdisk {{ data = /incbin/(\"{}\"); }}; kernel {{",
+        ramdisk.display()
+    );
+    refuse(
+        "kernel {",
+        &node,
+        &["/partitions/a/ramdisk", "data", "16777216"],
+    );
 }
 
 #[test]
 fn not_a_device_tree() {
-    let noise: Vec<u8> = (0..4096_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let noise: Vec<u8> = (0..4096_u32)
+        .map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
     expect_refusal(&boot_bytes(&noise), &["device tree"]);
     expect_refusal(&boot_bytes(b"\x1f\x8b\x08"), &["device tree"]);
 }
@@ -196,12 +214,21 @@ fn boot_bytes(description: &[u8]) -> Outcome {
 fn interrupt_owned_twice() {
     let plain = scratch("machine.dtb");
     Machine::new(Gic::V2)
-        .machine(&format!("virt,virtualization=on,dumpdtb={}", plain.display()))
+        .machine(&format!(
+            "virt,virtualization=on,dumpdtb={}",
+            plain.display()
+        ))
         .boot()
-        .ends_with(0);
+        .ends_with(SUCCESS);
     let text = decompile(&plain).0;
-    let (of_gpio, of_clock) = ("interrupts = <0x00 0x07 0x04>", "interrupts = <0x00 0x02 0x04>");
-    assert!(text.contains(of_gpio) && text.contains(of_clock), "QEMU's tree has changed:\n{text}");
+    let (of_gpio, of_clock) = (
+        "interrupts = <0x00 0x07 0x04>",
+        "interrupts = <0x00 0x02 0x04>",
+    );
+    assert!(
+        text.contains(of_gpio) && text.contains(of_clock),
+        "QEMU's tree has changed:\n{text}"
+    );
     let source = scratch("machine.dts");
     fs::write(&source, text.replace(of_gpio, of_clock)).expect("the directory can be written");
     let machine = compile_file(&source);
@@ -212,5 +239,8 @@ fn interrupt_owned_twice() {
     let description = compile(&GOOD.replacen("cpus = <1>;", given, 1));
     let machine = Machine::new(Gic::V2).initrd(&description);
     let outcome = machine.option("-dtb", shared.display()).boot();
-    expect_refusal(&outcome, &["/partitions/b", "devices", "/pl061@9030000", "34"]);
+    expect_refusal(
+        &outcome,
+        &["/partitions/b", "devices", "/pl061@9030000", "34"],
+    );
 }

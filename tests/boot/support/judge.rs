@@ -4,11 +4,18 @@ use super::console::Lines;
 use super::products;
 use super::run::End;
 
-/// QEMU's exit statuses, which are what Bulkhead leaves with.
+/// QEMU's exit status where every partition stopped by itself, and of a machine switched off.
 pub const SUCCESS: i32 = 0;
+/// QEMU's exit status where the description or the machine was refused.
 pub const REFUSED: i32 = 2;
-pub const CRASHED: i32 = 3;
-pub const PANIC: i32 = 4;
+
+/// What the exit statuses mean with which Bulkhead leaves.
+const STATUSES: [(i32, &str); 4] = [
+    (SUCCESS, "every partition stopped by itself"),
+    (REFUSED, "the description or the machine was refused"),
+    (3, "a partition was ended by Bulkhead"),
+    (4, "Bulkhead panicked"),
+];
 
 /// How many lines of a console a failure shows.
 const SHOWN: usize = 60;
@@ -22,7 +29,11 @@ pub struct Outcome {
 
 impl Outcome {
     pub(super) fn new(command: String, console: String, end: End) -> Self {
-        Self { command, console, end }
+        Self {
+            command,
+            console,
+            end,
+        }
     }
 
     /// All that was printed.
@@ -66,7 +77,14 @@ impl Outcome {
     pub fn ends_with(&self, status: i32) -> &Self {
         match self.end {
             End::Exited(exit) if exit.code() == Some(status) => self,
-            End::Exited(exit) => self.fail(&format!("the machine ended with {exit}, not {status}")),
+            End::Exited(exit) => {
+                let code = exit.code();
+                let meaning = STATUSES.iter().find(|(status, _)| code == Some(*status));
+                let meaning = meaning.map_or("QEMU failed", |(_, meaning)| meaning);
+                self.fail(&format!(
+                    "the machine ended with {exit} ({meaning}), not {status}"
+                ))
+            }
             End::TimedOut(limit) => self.fail(&format!("the machine did not end in {limit:?}")),
             End::Unplugged => self.fail("the machine did not end before it was unplugged"),
         }
@@ -75,7 +93,10 @@ impl Outcome {
     /// The machine was still running when it was unplugged.
     #[track_caller]
     pub fn was_unplugged(&self) -> &Self {
-        self.check(self.end == End::Unplugged, "the machine did not run until it was unplugged")
+        self.check(
+            self.end == End::Unplugged,
+            "the machine did not run until it was unplugged",
+        )
     }
 
     /// Every partition stopped by itself, Bulkhead noticed, and nobody has found a mistake.
@@ -83,7 +104,9 @@ impl Outcome {
     pub fn ends_well(&self) -> &Self {
         self.ends_with(SUCCESS);
         self.says("bulkhead", "every partition has stopped");
-        self.nobody_says("FAIL").nobody_says("PANIC").nobody_says("panic")
+        self.nobody_says("FAIL")
+            .nobody_says("PANIC")
+            .nobody_says("panic")
     }
 
     /// A line of this source has `text` in it.
@@ -97,6 +120,9 @@ impl Outcome {
     #[track_caller]
     pub fn nobody_says(&self, text: &str) -> &Self {
         let said = self.lines().with(text);
-        self.check(said.is_empty(), &format!("`{text}` is said: {:?}", said.0.first()))
+        self.check(
+            said.is_empty(),
+            &format!("`{text}` is said: {:?}", said.0.first()),
+        )
     }
 }
