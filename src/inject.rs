@@ -1,4 +1,4 @@
-//! Exceptions that EL2 gives to a guest, as the CPU itself would take them to EL1 (Arm ARM D1.3).
+//! Exceptions that EL2 gives to a guest, as the CPU itself would take them to EL1 (Arm ARM D1.4).
 
 #[cfg(test)]
 mod tests;
@@ -94,7 +94,7 @@ impl Interrupted {
         }
     }
 
-    /// The vector for synchronous exceptions (Arm ARM D1.3.1.6). Of PSTATE.M, bit 0 tells whether EL1
+    /// The vector for synchronous exceptions (Arm ARM D1.4.1.6). Of PSTATE.M, bit 0 tells whether EL1
     /// used its own stack pointer.
     const fn vector(&self) -> u64 {
         match (self.at_el1(), self.spsr & Self::AARCH32 != 0) {
@@ -105,7 +105,8 @@ impl Interrupted {
         }
     }
 
-    /// PSTATE on entry to EL1 (Arm ARM D1.3.2). What it does not name is clear: UAO, IL, SS, BTYPE.
+    /// PSTATE on entry to EL1 (Arm ARM D1.4.2). What it does not name is clear: UAO, IL, SS, BTYPE, and
+    /// EXLOCK even where the guest's GCSCR_EL1.EXLOCKEN would set it, which only protects less.
     fn pstate(&self) -> u64 {
         const EL1H: u64 = 0b0101;
         const DAIF: u64 = 0b1111 << 6;

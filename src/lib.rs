@@ -18,6 +18,7 @@ pub mod console;
 pub mod control;
 pub mod esr;
 pub mod fdt;
+pub mod guest_tree;
 pub mod inject;
 pub mod intid;
 pub mod machine;

@@ -5,15 +5,12 @@ use crate::machine::Mpidr;
 /// vCPUs that share one value of Aff1: what the target list of ICC_SGI1R_EL1 can name at once.
 const CLUSTER: usize = 16;
 
-/// One more than the highest vCPU number that the numbering can express.
-pub const NUMBER_END: usize = CLUSTER * 256;
-
 impl Mpidr {
     /// RES1 in MPIDR_EL1 and VMPIDR_EL2.
     const RES1: u64 = 1 << 31;
 
     /// The affinity of vCPU `number`: Aff0 counts to 16, as one GICv3 SGI can reach, then Aff1.
-    /// Numbers from [`NUMBER_END`] on do not occur.
+    /// Numbers from 4096 on, which would need Aff2, do not occur.
     #[must_use]
     pub const fn of_vcpu(number: usize) -> Self {
         Self::new((number % CLUSTER) as u64 | ((number / CLUSTER % 256) as u64) << 8)
@@ -43,7 +40,7 @@ mod tests {
 
     #[test]
     fn numbers_and_affinities_are_one_to_one() {
-        for number in 0..NUMBER_END {
+        for number in 0..4096 {
             assert_eq!(Mpidr::of_vcpu(number).to_vcpu(), Some(number));
         }
         assert_eq!(Mpidr::of_vcpu(17).get(), 0x101);

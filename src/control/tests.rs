@@ -81,7 +81,48 @@ fn a_neoverse_n1() {
     assert!(features.pan && features.ssbs && !features.mte2 && !features.nmi);
 }
 
-/// What QEMU's `-cpu max` and the like have beyond that.
+/// What QEMU 10.0's `-cpu max` says, without `mte=on`.
+fn qemu_max() -> IdRegisters {
+    cpu(&[
+        (4, 0, 0x1301_0011_2111_1112),
+        (4, 1, 0x0000_0010_0100_0121),
+        (4, 5, 0x80f1_00fd_0000_0000),
+        (5, 0, 0x1000_0000_1030_560a),
+        (6, 0, 0x1221_1111_1021_2120),
+        (6, 1, 0x0111_2111_1021_1502),
+        (6, 2, 0x0000_0000_0011_0012),
+        (7, 0, 0x2100_0323_1020_1126),
+        (7, 1, 0x0110_1120_1031_2122),
+        (7, 2, 0x1221_0111_1201_1011),
+        (7, 3, 0x1000_0000_0000_0000),
+    ])
+}
+
+#[test]
+fn the_max_cpu_of_qemu() {
+    let control = ControlRegisters::new(&qemu_max(), CHOICES);
+    // TLOR, TERR; API, APK; EnSCXT. Without tag memory MTE is 1, and ATA would be RES0.
+    let features = 0b11 << 35 | 0b11 << 40 | 1 << 53;
+    assert_eq!(control.hcr_el2, HCR | features);
+    // MSCEn.
+    assert_eq!(control.hcrx_el2, Some(1 << 11));
+    // TSM (bit 12) and TZ (bit 8) are clear.
+    assert_eq!(control.cptr_el2, 0x22ff);
+    // HPMN, HPMD, HCCD.
+    assert_eq!(control.mdcr_el2, 6 | 1 << 17 | 1 << 23);
+    // 52 bits of physical address are cut to 48.
+    assert_eq!(control.vtcr_el2, 0x8005_3559);
+    assert_eq!(control.zcr_el2, Some(0xf));
+    // FA64, LEN.
+    assert_eq!(control.smcr_el2, Some(0x8000_000f));
+    // nTPIDR2_EL0 and nSMPRI_EL1.
+    let traps = control.fine_grained_traps.unwrap();
+    assert_eq!(traps.hfgrtr_el2, 0b11 << 54);
+    let features = PstateFeatures::new(&qemu_max());
+    assert!(features.pan && features.ssbs && features.nmi && !features.mte2);
+}
+
+/// What no emulator has all of.
 #[test]
 fn a_cpu_with_the_newest_extensions() {
     use field::*;

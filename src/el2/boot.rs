@@ -6,7 +6,7 @@ use bulkhead::fdt::{Node, Tree};
 use bulkhead::guest_tree;
 use bulkhead::intid::Intid;
 use bulkhead::machine::{Console, Machine};
-use bulkhead::plan::{Description, Plan, PlanError};
+use bulkhead::plan::{Description, PartitionPlan, Plan, PlanError};
 use bulkhead::report;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -211,10 +211,26 @@ pub fn build_partitions(
         .collect();
     let parts = plan.partitions.into_iter().zip(roots).enumerate();
     let partitions = parts.map(|(index, (plan, root))| {
-        load::load(&plan, &guest_tree::build(&plan, machine, &firmware.tree));
+        load::load(&plan, &write_guest_tree(firmware, machine, &plan));
         Partition::new(plan, index, root, gic, &ppis)
     });
     partition::install(partitions.collect())
+}
+
+/// Writes a guest's tree, and reads it again as strictly as any other before a guest gets it.
+fn write_guest_tree(firmware: &FirmwareTree, machine: &Machine, plan: &PartitionPlan) -> Vec<u8> {
+    let name = &plan.name;
+    let mut tree = match guest_tree::build(plan, machine, &firmware.tree) {
+        Ok(tree) => tree,
+        Err(error) => refuse(format_args!("{error}")),
+    };
+    for remark in &tree.remarks {
+        info!("{name}: {remark}");
+    }
+    if let Err(error) = Tree::new(&mut tree.bytes) {
+        panic!("the tree written for {name} is {error}");
+    }
+    tree.bytes
 }
 
 /// Whether Bulkhead keeps a private interrupt for itself; guests have all the others.

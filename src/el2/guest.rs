@@ -3,12 +3,12 @@
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use bulkhead::control::SCTLR_EL1_RESET;
+use bulkhead::system_registers::{IdRegisters, field};
 
 use super::partition::Start;
 use super::registers::write_register;
 use super::vcpu::Vcpu;
-use super::vectors::{self, Frame};
-use super::{cpu, stage2};
+use super::{cpu, stage2, vectors};
 
 /// EL1h with all interrupts masked: the state in which the arm64 boot protocol enters a kernel.
 const SPSR_START: u64 = 0b0101 | 0b1111 << 6;
@@ -22,14 +22,16 @@ macro_rules! zero {
 pub fn enter(vcpu: &Vcpu, start: Start) -> ! {
     stage2::activate(vcpu);
     reset_el1(vcpu);
-    let mut frame = Frame {
-        elr: start.entry.get(),
-        spsr: SPSR_START,
-        ..Frame::default()
-    };
-    frame.x[0] = start.context;
-    // SAFETY: stage 2 and EL1 are this vCPU's, and the frame starts in EL1.
-    unsafe { vectors::enter(cpu::current().stack_top(), &frame) }
+    // SAFETY: stage 2 and EL1 are this vCPU's, the state is EL1's, and nothing of what EL2 did on
+    // this stack is ever returned to.
+    unsafe {
+        vectors::enter(
+            start.entry,
+            SPSR_START,
+            start.context,
+            cpu::current().stack_top(),
+        )
+    }
 }
 
 /// The registers below EL2 as a guest finds them: MMU off, nothing left of whatever ran before.
@@ -42,8 +44,26 @@ fn reset_el1(vcpu: &Vcpu) {
         "cntkctl_el1" "cntv_ctl_el0" "cntv_cval_el0" "cntp_ctl_el0" "cntp_cval_el0"
         "mdscr_el1" "mdccint_el1" "osdtrrx_el1" "osdtrtx_el1"
     );
+    reset_extensions(&vcpu.id);
     CNTVOFF_EL2.set(vcpu.partition.started());
     barrier::isb(barrier::SY);
+}
+
+/// The same for controls that a guest's kernel may be too old to know: a CPU that has EL2 comes out
+/// of reset with any value in them.
+fn reset_extensions(id: &IdRegisters) {
+    if id.field(field::TCRX) > 0 {
+        // TCR2_EL1.
+        zero!("S3_0_C2_C0_3");
+    }
+    if id.field(field::SCTLRX) > 0 {
+        // SCTLR2_EL1.
+        zero!("S3_0_C1_C0_3");
+    }
+    if id.field(field::GCS) > 0 {
+        // GCSCR_EL1, GCSCRE0_EL1.
+        zero!("S3_0_C2_C5_0" "S3_0_C2_C5_2");
+    }
 }
 
 /// Keeps the guest's own timers from interrupting a CPU that it has left.

@@ -2,6 +2,7 @@
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{VBAR_EL2, Writeable};
+use bulkhead::addr::Ipa;
 use core::arch::global_asm;
 use core::mem::size_of;
 
@@ -9,7 +10,6 @@ use super::{panic, trap};
 
 /// A guest's general registers and where it goes on; `vectors.s` knows the layout.
 #[repr(C)]
-#[derive(Clone, Copy, Default)]
 pub struct Frame {
     /// x0 to x30.
     pub x: [u64; 31],
@@ -52,7 +52,7 @@ global_asm!(
 
 unsafe extern "C" {
     static vectors: u8;
-    fn enter_guest(frame: *const Frame) -> !;
+    fn enter_guest(entry: u64, spsr: u64, context: u64, stack_top: u64) -> !;
     fn restart_on_stack(stack_top: u64, go_on: extern "C" fn() -> !) -> !;
 }
 
@@ -62,20 +62,15 @@ pub fn install() {
     barrier::isb(barrier::SY);
 }
 
-/// Leaves EL2 for the guest state in `frame`.
+/// Leaves EL2 for a guest that begins at `entry` with `context` in x0 and zeros elsewhere.
 ///
 /// # Safety
 ///
-/// This CPU's EL1 and stage 2 must be those of the guest, and `frame.spsr` must name EL1 or EL0.
-/// The frame must be the topmost thing on this CPU's stack: see `on_fresh_stack`.
-pub unsafe fn enter(stack_top: u64, frame: &Frame) -> ! {
-    let place = (stack_top as usize - size_of::<Frame>()) as *mut Frame;
-    // SAFETY: `place` is the very top of this CPU's stack, which nothing below this call returns
-    // to; `enter_guest` is called with that frame and never comes back.
-    unsafe {
-        place.write(*frame);
-        enter_guest(place)
-    }
+/// This CPU's EL1 and stage 2 must be those of the guest, `spsr` must name EL1 or EL0, and
+/// `stack_top` must be the top of this CPU's stack, to whose contents nothing returns.
+pub unsafe fn enter(entry: Ipa, spsr: u64, context: u64, stack_top: u64) -> ! {
+    // SAFETY: the caller vouches for what `enter_guest` is given.
+    unsafe { enter_guest(entry.get(), spsr, context, stack_top) }
 }
 
 /// Forgets all that is on this CPU's stack and goes on at `go_on`.

@@ -111,11 +111,20 @@ resume_guest:
         dsb     nsh                     // nothing past ERET is run, or speculated
         isb
 
-// In: x0 = a frame. Out: never; the stack is that of a CPU that has just come from its guest.
+// In: x0 = where the guest begins, x1 = its processor state, x2 = its x0, x3 = this CPU's stack top.
+// Out: never.
         .global enter_guest
 enter_guest:
-        mov     sp, x0
-        b       resume_guest
+        msr     elr_el2, x0
+        msr     spsr_el2, x1
+        mov     sp, x3
+        mov     x0, x2
+        .irp    n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
+        mov     x\n, xzr
+        .endr
+        eret
+        dsb     nsh
+        isb
 
 // In: x0 = stack top, x1 = where to go on. Out: never.
         .global restart_on_stack

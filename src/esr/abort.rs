@@ -211,7 +211,7 @@ impl Transfer {
     }
 }
 
-/// The IPA of an abort, where HPFAR_EL2 is valid (Arm ARM D24.2.66): stage 2 translation, access
+/// The IPA of an abort, where HPFAR_EL2 is valid (Arm ARM D24.2, HPFAR_EL2): stage 2 translation, access
 /// flag and address size faults, and every stage 2 fault of a stage 1 walk.
 const fn address(fault: Fault, walk: bool, far_valid: bool, far: u64, hpfar: u64) -> FaultAddress {
     /// HPFAR_EL2.FIPA: bits 55:12 of the IPA, at bit 4.

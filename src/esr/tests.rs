@@ -86,11 +86,14 @@ fn a_signed_load_into_a_wide_register() {
 
 #[test]
 fn the_walk_of_the_guests_tables_has_a_page_but_no_offset() {
-    let abort = data_abort(1 << 7 | 0x0d);
-    assert!(abort.walk);
-    assert_eq!(abort.transfer, None);
-    let address = abort.address(0x1234_5678, 0x0004_0010);
-    assert_eq!(address, FaultAddress::Known(Ipa::new(0x0400_1000)));
+    // Translation and permission faults.
+    for status in [0x05, 0x0d] {
+        let abort = data_abort(1 << 7 | status);
+        assert!(abort.walk);
+        assert_eq!(abort.transfer, None);
+        let address = abort.address(0x1234_5678, 0x0004_0010);
+        assert_eq!(address, FaultAddress::Known(Ipa::new(0x0400_1000)));
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{HEADER_SIZE, MAGIC, TreeError, VERSION, header, token, word};
 const MAX_DEPTH: usize = 32;
 
 /// Where a node stands among the others, which are numbered from the root in tree order.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     /// The number of its parent; the root is its own.
     pub parent: u32,
@@ -24,118 +24,60 @@ pub(super) struct Checked {
     pub properties: usize,
 }
 
-/// The size of the whole tree, from the first bytes of its header.
+/// The size of the whole tree, from its header.
 pub(super) fn total_size(bytes: &[u8]) -> Result<usize, TreeError> {
-    let truncated = |needed| TreeError::Truncated {
-        needed,
-        given: bytes.len(),
-    };
-    let magic = word(bytes, header::MAGIC).ok_or(truncated(HEADER_SIZE))?;
+    let magic = field(bytes, header::MAGIC)?;
     if magic != MAGIC {
         return Err(TreeError::NotATree { magic });
     }
-    let total = word(bytes, header::TOTAL_SIZE).ok_or(truncated(HEADER_SIZE))? as usize;
-    if total < HEADER_SIZE {
-        return malformed(
-            "the total size is smaller than the header",
-            header::TOTAL_SIZE,
-        );
+    match field(bytes, header::TOTAL_SIZE)? as usize {
+        ..HEADER_SIZE => malformed("its size is less than a header's", header::TOTAL_SIZE),
+        total => Ok(total),
     }
-    Ok(total)
 }
 
 /// Checks everything that a reader relies on, and drops the NOPs in place: what comes after them
-/// in the structure block moves down, and the header's size of that block shrinks.
+/// in the structure block moves down, and the header's size of that block shrinks. Returns the
+/// bytes without what follows the tree.
 ///
-/// `bytes` is the tree, cut to its total size. Trees of two nodes or properties of one name pass:
-/// the first one counts, as it does for other readers.
-pub(super) fn check(bytes: &mut [u8]) -> Result<Checked, TreeError> {
-    let blocks = Blocks::read(bytes)?;
-    let mut pass = Pass {
-        bytes,
-        read: blocks.structure,
-        write: blocks.structure,
-        end: blocks.structure_end,
-        names: blocks.names,
-        open: [0; MAX_DEPTH],
-        depth: 0,
-        properties_may_follow: false,
-        checked: Checked {
-            nodes: Vec::new(),
-            properties: 0,
-        },
-    };
+/// Trees of two nodes or properties of one name pass: the first one counts, as it does for other
+/// readers.
+pub(super) fn check(bytes: &mut [u8]) -> Result<(&[u8], Checked), TreeError> {
+    let total = total_size(bytes)?;
+    let too_short = truncated(bytes);
+    let bytes = bytes.get_mut(..total).ok_or(too_short)?;
+    let mut pass = Pass::new(bytes)?;
+    let start = pass.read;
     pass.run()?;
-    let size = (pass.write - blocks.structure) as u32;
+    let size = (pass.write - start) as u32;
     let checked = pass.checked;
     bytes[header::STRUCTURE_SIZE..HEADER_SIZE].copy_from_slice(&size.to_be_bytes());
-    Ok(checked)
+    Ok((bytes, checked))
 }
 
-/// Where the blocks lie, all of them within the tree and apart from each other.
-struct Blocks {
-    structure: usize,
-    structure_end: usize,
-    /// A property's name may start anywhere below this offset into the strings block.
-    names: usize,
+/// A field of the header.
+fn field(bytes: &[u8], offset: usize) -> Result<u32, TreeError> {
+    word(bytes, offset).ok_or(truncated(bytes))
 }
 
-impl Blocks {
-    fn read(bytes: &[u8]) -> Result<Self, TreeError> {
-        let field = |offset| {
-            word(bytes, offset).ok_or(TreeError::Truncated {
-                needed: HEADER_SIZE,
-                given: bytes.len(),
-            })
-        };
-        let (version, compatible) = (field(header::VERSION)?, field(header::COMPATIBLE_VERSION)?);
-        if version < VERSION || compatible > VERSION {
-            return Err(TreeError::Version {
-                version,
-                compatible,
-            });
-        }
-        let block = |start, size| -> Result<(usize, usize), TreeError> {
-            let (start_at, size) = (field(start)? as usize, field(size)? as usize);
-            match start_at.checked_add(size) {
-                Some(end) if end <= bytes.len() => Ok((start_at, end)),
-                _ => malformed("a block reaches past the end of the tree", start),
-            }
-        };
-        let structure = block(header::STRUCTURE, header::STRUCTURE_SIZE)?;
-        let strings = block(header::STRINGS, header::STRINGS_SIZE)?;
-        let reservations = field(header::RESERVATIONS)? as usize;
-        let reservations = (reservations, check_reservations(bytes, reservations)?);
-        if !structure.0.is_multiple_of(4) {
-            return malformed("the structure block is not aligned", header::STRUCTURE);
-        }
-        check_apart([(0, HEADER_SIZE), reservations, structure, strings])?;
-        Ok(Self {
-            structure: structure.0,
-            structure_end: structure.1,
-            names: check_names(bytes, strings)?,
-        })
-    }
+/// The error that there are too few `bytes` for the header or for what it says.
+pub(super) fn truncated(bytes: &[u8]) -> TreeError {
+    let needed = word(bytes, header::TOTAL_SIZE).map_or(HEADER_SIZE, |total| total as usize);
+    let given = bytes.len();
+    TreeError::Truncated { needed, given }
 }
 
-/// Checks the memory reservations from `start` on; returns where they end.
-fn check_reservations(bytes: &[u8], start: usize) -> Result<usize, TreeError> {
+/// Checks the memory reservations from `start` on; returns their block.
+fn check_reservations(bytes: &[u8], start: usize) -> Result<(usize, usize), TreeError> {
     if !start.is_multiple_of(8) {
-        return malformed(
-            "the memory reservations are not aligned",
-            header::RESERVATIONS,
-        );
+        return malformed("the reservations are not aligned", header::RESERVATIONS);
     }
-    let entries = bytes.get(start..).unwrap_or_default().chunks_exact(16);
-    for (index, entry) in entries.enumerate() {
-        let offset = start + index * 16;
-        let number = |at: usize| {
-            let cells = entry[at..].first_chunk().copied();
-            u64::from_be_bytes(cells.unwrap_or_default())
-        };
-        let (address, size) = (number(0), number(8));
-        if (address, size) == (0, 0) {
-            return Ok(offset + 16);
+    let (entries, _) = bytes.get(start..).unwrap_or_default().as_chunks::<16>();
+    for (entry, offset) in entries.iter().zip((start..).step_by(16)) {
+        let both = u128::from_be_bytes(*entry);
+        let (address, size) = ((both >> 64) as u64, both as u64);
+        if both == 0 {
+            return Ok((start, offset + 16));
         }
         if address.checked_add(size).is_none() {
             return malformed("a memory reservation wraps around", offset);
@@ -179,6 +121,7 @@ struct Pass<'b> {
     write: usize,
     /// Where the block ends.
     end: usize,
+    /// A property's name may start anywhere below this offset into the strings block.
     names: usize,
     /// The numbers of the nodes that are begun and not ended.
     open: [u32; MAX_DEPTH],
@@ -187,7 +130,47 @@ struct Pass<'b> {
     checked: Checked,
 }
 
-impl Pass<'_> {
+impl<'b> Pass<'b> {
+    /// Checks the header, and that all blocks lie within the tree and apart from each other.
+    fn new(bytes: &'b mut [u8]) -> Result<Self, TreeError> {
+        let field = |offset| field(bytes, offset);
+        let (version, compatible) = (field(header::VERSION)?, field(header::COMPATIBLE_VERSION)?);
+        if version < VERSION || compatible > VERSION {
+            return Err(TreeError::Version {
+                version,
+                compatible,
+            });
+        }
+        let block = |start, size| -> Result<(usize, usize), TreeError> {
+            let (first, size) = (field(start)? as usize, field(size)? as usize);
+            match first.checked_add(size) {
+                Some(end) if end <= bytes.len() => Ok((first, end)),
+                _ => malformed("a block reaches past the end", start),
+            }
+        };
+        let structure = block(header::STRUCTURE, header::STRUCTURE_SIZE)?;
+        if !structure.0.is_multiple_of(4) {
+            return malformed("the structure block is not aligned", header::STRUCTURE);
+        }
+        let strings = block(header::STRINGS, header::STRINGS_SIZE)?;
+        let reservations = check_reservations(bytes, field(header::RESERVATIONS)? as usize)?;
+        check_apart([(0, HEADER_SIZE), reservations, structure, strings])?;
+        Ok(Self {
+            read: structure.0,
+            write: structure.0,
+            end: structure.1,
+            names: check_names(bytes, strings)?,
+            bytes,
+            open: [0; MAX_DEPTH],
+            depth: 0,
+            properties_may_follow: false,
+            checked: Checked {
+                nodes: Vec::new(),
+                properties: 0,
+            },
+        })
+    }
+
     fn run(&mut self) -> Result<(), TreeError> {
         loop {
             let size = match self.word(0)? {
@@ -229,7 +212,7 @@ impl Pass<'_> {
     fn word(&self, offset: usize) -> Result<u32, TreeError> {
         match word(&self.bytes[..self.end], self.read + offset) {
             Some(word) => Ok(word),
-            None => malformed("the structure block ends inside the tree", self.end),
+            None => malformed("the structure block ends early", self.end),
         }
     }
 
@@ -237,10 +220,7 @@ impl Pass<'_> {
     fn padded(&self, size: usize) -> Result<usize, TreeError> {
         match size.checked_next_multiple_of(4) {
             Some(size) if size <= self.end - self.read => Ok(size),
-            _ => malformed(
-                "a name or value reaches past the structure block",
-                self.read,
-            ),
+            _ => malformed("a name or value is too long", self.read),
         }
     }
 
@@ -251,7 +231,7 @@ impl Pass<'_> {
             return malformed("a node's name does not end", self.read);
         };
         if name[length] != 0 {
-            return malformed("a node's name has a forbidden character", self.read);
+            return malformed("a node's name has a forbidden byte", self.read);
         }
         let number = self.checked.nodes.len() as u32;
         let parent = match (self.depth, number, length) {
@@ -282,11 +262,11 @@ impl Pass<'_> {
 
     fn property(&mut self) -> Result<usize, TreeError> {
         if !self.properties_may_follow {
-            return malformed("a property stands outside or behind nodes", self.read);
+            return malformed("a property stands behind nodes", self.read);
         }
         let (length, name) = (self.word(4)? as usize, self.word(8)? as usize);
         if name >= self.names {
-            return malformed("a property's name is not in the strings block", self.read);
+            return malformed("a property has no name", self.read);
         }
         self.checked.properties += 1;
         self.padded(12 + length)

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Node, Property};
+use super::Node;
 use crate::intid::{Intid, Trigger};
 use crate::machine::Interrupt;
 
@@ -21,41 +21,29 @@ const GICS: [&str; 5] = [
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InterruptError {
     /// `interrupts` or `interrupts-extended` ends within a specifier.
-    Length(usize),
+    Length,
     /// No node has the phandle that names the interrupt parent.
     NoParent(u32),
     /// The interrupt parent has no `#interrupt-cells`, or the way to it does not end.
     NoController,
-    /// The first two cells of a specifier are not an SPI or a PPI of the GIC.
-    NotAnInterrupt {
-        /// 0 for SPIs, 1 for PPIs.
-        kind: u32,
-        /// The number among those.
-        number: u32,
-    },
+    /// The first two cells of a specifier, its kind and number, are not an SPI or PPI of the GIC.
+    NotAnInterrupt(u32, u32),
 }
 
 impl fmt::Display for InterruptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Length(length) => {
-                write!(
-                    f,
-                    "its {length} bytes of interrupts end within an interrupt"
-                )
-            }
-            Self::NoParent(phandle) => {
-                write!(f, "its interrupt parent {phandle:#x} does not exist")
-            }
+        match self {
+            Self::Length => f.write_str("its interrupts end within a specifier"),
+            Self::NoParent(phandle) => write!(f, "its interrupt parent {phandle:#x} is not there"),
             Self::NoController => f.write_str("it has no interrupt controller"),
-            Self::NotAnInterrupt { kind, number } => {
+            Self::NotAnInterrupt(kind, number) => {
                 write!(f, "the GIC has no interrupt <{kind} {number}>")
             }
         }
     }
 }
 
-impl<'t, 'a> Node<'t, 'a> {
+impl Node<'_, '_> {
     /// Its interrupts at the GIC, from `interrupts-extended` or else `interrupts`. Those that go
     /// to another controller are left out. Without either property, nothing.
     ///
@@ -64,19 +52,36 @@ impl<'t, 'a> Node<'t, 'a> {
     /// If a specifier cannot be read, or its controller cannot be found.
     pub fn interrupts(self) -> Result<Vec<Interrupt>, InterruptError> {
         let mut interrupts = Vec::new();
-        if let Some(extended) = self.property("interrupts-extended") {
-            let mut cells = Cells::of(extended)?;
-            while let Some(phandle) = cells.next() {
-                let parent = self.tree.by_phandle(phandle);
-                let parent = parent.ok_or(InterruptError::NoParent(phandle))?;
-                let controller = Controller::of(parent).ok_or(InterruptError::NoController)?;
-                interrupts.extend(cells.specifier(controller)?);
-            }
-        } else if let Some(plain) = self.property("interrupts") {
-            let controller = self.interrupt_controller()?;
-            let mut cells = Cells::of(plain)?;
-            while !cells.left.is_empty() {
-                interrupts.extend(cells.specifier(controller)?);
+        let extended = self.property("interrupts-extended");
+        let Some(list) = extended.or_else(|| self.property("interrupts")) else {
+            return Ok(interrupts);
+        };
+        let (mut cells, []) = list.value.as_chunks() else {
+            return Err(InterruptError::Length);
+        };
+        let inherited = match extended {
+            Some(_) => None,
+            None => Some(self.interrupt_controller()?),
+        };
+        while let [first, rest @ ..] = cells {
+            let controller = match inherited {
+                Some(controller) => controller,
+                None => {
+                    cells = rest;
+                    let node = self.interrupt_parent(u32::from_be_bytes(*first))?;
+                    node.entry()
+                        .controller
+                        .ok_or(InterruptError::NoController)?
+                }
+            };
+            let (specifier, rest) = cells
+                .split_at_checked(controller.cells)
+                .ok_or(InterruptError::Length)?;
+            cells = rest;
+            if let (true, [kind, number, flags, ..]) = (controller.is_gic, specifier) {
+                let [kind, number, flags] =
+                    [kind, number, flags].map(|cell| u32::from_be_bytes(*cell));
+                interrupts.push(decode(kind, number, flags)?);
             }
         }
         Ok(interrupts)
@@ -87,82 +92,38 @@ impl<'t, 'a> Node<'t, 'a> {
         let mut node = self;
         // The way may go in circles, but not through more nodes than there are.
         for _ in self.tree.nodes() {
-            let parent = node
-                .property("interrupt-parent")
-                .and_then(|parent| parent.u32());
-            node = match parent {
-                Some(phandle) => {
-                    let parent = self.tree.by_phandle(phandle);
-                    parent.ok_or(InterruptError::NoParent(phandle))?
-                }
+            node = match node.entry().interrupt_parent {
+                Some(phandle) => self.interrupt_parent(phandle)?,
                 None => node.parent().ok_or(InterruptError::NoController)?,
             };
-            if let Some(controller) = Controller::of(node) {
+            if let Some(controller) = node.entry().controller {
                 return Ok(controller);
             }
         }
         Err(InterruptError::NoController)
     }
+
+    fn interrupt_parent(self, phandle: u32) -> Result<Self, InterruptError> {
+        let parent = self.tree.by_phandle(phandle);
+        parent.ok_or(InterruptError::NoParent(phandle))
+    }
 }
 
 /// What has to be known of an interrupt parent.
-#[derive(Clone, Copy)]
-struct Controller {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Controller {
+    /// How many cells a specifier has; not 0.
     cells: usize,
     is_gic: bool,
 }
 
 impl Controller {
-    fn of(node: Node<'_, '_>) -> Option<Self> {
-        let cells = node.property("#interrupt-cells")?.u32()? as usize;
-        Some(Self {
-            cells,
-            is_gic: cells >= 3 && node.compatible().any(|name| GICS.contains(&name)),
+    /// What `node` with `#interrupt-cells = <cells>` is.
+    pub(super) fn new(node: Node<'_, '_>, cells: u32) -> Option<Self> {
+        (cells > 0).then(|| Self {
+            cells: cells as usize,
+            is_gic: node.compatible().any(|name| GICS.contains(&name)),
         })
-    }
-}
-
-/// The cells of a property that have not been read yet.
-struct Cells<'a> {
-    left: &'a [[u8; 4]],
-    length: usize,
-}
-
-impl<'a> Cells<'a> {
-    fn of(property: Property<'a>) -> Result<Self, InterruptError> {
-        let length = property.value.len();
-        match property.value.as_chunks() {
-            (left, []) => Ok(Self { left, length }),
-            _ => Err(InterruptError::Length(length)),
-        }
-    }
-
-    fn next(&mut self) -> Option<u32> {
-        let (first, left) = self.left.split_first()?;
-        self.left = left;
-        Some(u32::from_be_bytes(*first))
-    }
-
-    /// Reads the specifier of one interrupt at `controller`; `None` if that is not the GIC.
-    fn specifier(&mut self, controller: Controller) -> Result<Option<Interrupt>, InterruptError> {
-        let too_short = InterruptError::Length(self.length);
-        if controller.cells == 0 {
-            return Err(InterruptError::NoController);
-        }
-        let (specifier, left) = self
-            .left
-            .split_at_checked(controller.cells)
-            .ok_or(too_short)?;
-        self.left = left;
-        match specifier {
-            [kind, number, flags, ..] if controller.is_gic => decode(
-                u32::from_be_bytes(*kind),
-                u32::from_be_bytes(*number),
-                u32::from_be_bytes(*flags),
-            )
-            .map(Some),
-            _ => Ok(None),
-        }
     }
 }
 
@@ -175,7 +136,7 @@ fn decode(kind: u32, number: u32, flags: u32) -> Result<Interrupt, InterruptErro
         _ => None,
     };
     Ok(Interrupt {
-        intid: intid.ok_or(InterruptError::NotAnInterrupt { kind, number })?,
+        intid: intid.ok_or(InterruptError::NotAnInterrupt(kind, number))?,
         trigger: match flags & 0b11 {
             0 => Trigger::Level,
             _ => Trigger::Edge,

@@ -58,6 +58,4 @@ fn word(bytes: &[u8], offset: usize) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod random_tests;
-#[cfg(test)]
 mod tests;

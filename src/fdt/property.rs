@@ -14,22 +14,24 @@ pub struct Property<'a> {
 impl<'a> Property<'a> {
     /// The value as a `<string>`: `None` unless it is exactly one NUL-terminated string.
     #[must_use]
+    #[inline(never)]
     pub fn as_str(&self) -> Option<&'a str> {
-        let (last, string) = self.value.split_last()?;
-        if *last != 0 || string.contains(&0) {
-            return None;
-        }
-        str::from_utf8(string).ok()
+        self.text().filter(|text| !text.contains('\0'))
     }
 
     /// The value as a `<stringlist>`: `None` unless it is one NUL-terminated string or several.
     #[must_use]
     pub fn strings(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        Some(self.text()?.split('\0'))
+    }
+
+    /// The strings of a `<stringlist>` with the NULs between them, without the last NUL.
+    fn text(&self) -> Option<&'a str> {
         let (last, strings) = self.value.split_last()?;
         if *last != 0 {
             return None;
         }
-        Some(str::from_utf8(strings).ok()?.split('\0'))
+        str::from_utf8(strings).ok()
     }
 
     /// The value as one cell.
@@ -48,6 +50,7 @@ impl<'a> Property<'a> {
 
     /// The value as a number of one cell or two.
     #[must_use]
+    #[inline(never)]
     pub fn number(&self) -> Option<u64> {
         self.u32().map(u64::from).or_else(|| self.u64())
     }

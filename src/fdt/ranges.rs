@@ -10,50 +10,26 @@ use crate::addr::{Pa, Region};
 /// Why the addresses of a node have no meaning for a CPU. Displayed as a clause about the node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RangesError {
-    /// The property's length is not a multiple of an entry's, in bytes.
-    Length {
-        /// `reg` or `ranges`.
-        property: &'static str,
-        /// The length of the property.
-        length: usize,
-        /// The length of an entry.
-        entry: usize,
-    },
-    /// An address or a size of more than two cells, as on PCI.
-    Cells(u32),
+    /// The property with this name, `reg` or `ranges`, ends within an entry.
+    Length(&'static str),
+    /// An address or a size has this many cells, as on PCI, where two are the most.
+    Cells(usize),
     /// A bus on the way has no `ranges`: its devices are not in the CPUs' address space.
     NotMapped,
-    /// No entry of a bus's `ranges` holds the whole region.
-    Outside {
-        /// Where the region begins on that bus.
-        address: u64,
-        /// Its size in bytes.
-        size: u64,
-    },
-    /// The region reaches past the end of 64 bits.
-    Wraps {
-        /// Where it begins.
-        address: u64,
-    },
+    /// No entry of a bus's `ranges` holds the whole region of this address and size there.
+    Outside(u64, u64),
+    /// The region at this address reaches past the end of 64 bits.
+    Wraps(u64),
 }
 
 impl fmt::Display for RangesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Length {
-                property,
-                length,
-                entry,
-            } => write!(
-                f,
-                "`{property}` has {length} bytes, not a multiple of {entry}"
-            ),
+        match self {
+            Self::Length(property) => write!(f, "its `{property}` ends within an entry"),
             Self::Cells(cells) => write!(f, "its bus has numbers of {cells} cells"),
             Self::NotMapped => f.write_str("its bus has no `ranges`"),
-            Self::Outside { address, size } => {
-                write!(f, "no `ranges` entry holds {size:#x} bytes at {address:#x}")
-            }
-            Self::Wraps { address } => write!(f, "its region at {address:#x} wraps around"),
+            Self::Outside(at, size) => write!(f, "no `ranges` hold {size:#x} bytes at {at:#x}"),
+            Self::Wraps(address) => write!(f, "its region at {address:#x} wraps around"),
         }
     }
 }
@@ -69,14 +45,14 @@ impl Node<'_, '_> {
         let (Some(reg), Some(bus)) = (self.property("reg"), self.parent()) else {
             return Ok(Vec::new());
         };
-        let cells = Cells::of(bus);
+        let cells = bus.entry().cells;
         let entry = cells.address + cells.size;
         let mut regions = Vec::new();
         for reg in entries("reg", reg.value, entry)? {
             let (address, size) = reg.split_at(cells.address);
             let address = translate(bus, number(address)?, number(size)?)?;
             let region = Region::new(Pa::new(address), number(size)?);
-            regions.push(region.ok_or(RangesError::Wraps { address })?);
+            regions.push(region.ok_or(RangesError::Wraps(address))?);
         }
         Ok(regions)
     }
@@ -87,13 +63,8 @@ fn translate(mut bus: Node<'_, '_>, mut address: u64, size: u64) -> Result<u64, 
     while let Some(parent) = bus.parent() {
         let ranges = bus.property("ranges").ok_or(RangesError::NotMapped)?;
         if !ranges.value.is_empty() {
-            address = through(
-                ranges.value,
-                Cells::of(bus),
-                Cells::of(parent),
-                address,
-                size,
-            )?;
+            let cells = (bus.entry().cells, parent.entry().cells);
+            address = through(ranges.value, cells, address, size)?;
         }
         bus = parent;
     }
@@ -103,8 +74,7 @@ fn translate(mut bus: Node<'_, '_>, mut address: u64, size: u64) -> Result<u64, 
 /// `address` on a bus with these `ranges`, as an address on the bus above.
 fn through(
     ranges: &[u8],
-    child: Cells,
-    parent: Cells,
+    (child, parent): (Cells, Cells),
     address: u64,
     size: u64,
 ) -> Result<u64, RangesError> {
@@ -117,29 +87,27 @@ fn through(
             continue;
         };
         if offset <= length && size <= length - offset {
-            return to.checked_add(offset).ok_or(RangesError::Wraps { address });
+            return to.checked_add(offset).ok_or(RangesError::Wraps(address));
         }
     }
-    Err(RangesError::Outside { address, size })
+    Err(RangesError::Outside(address, size))
 }
 
 /// How many bytes the addresses and the sizes of a bus's children have.
-#[derive(Clone, Copy)]
-struct Cells {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cells {
     address: usize,
     size: usize,
 }
 
 impl Cells {
-    fn of(bus: Node<'_, '_>) -> Self {
-        let bytes = |name, default: u32| {
-            let cells = bus.property(name).and_then(|cells| cells.u32());
-            // More than the bound is refused as a number; the bound keeps the sums small.
-            cells.unwrap_or(default).min(0xffff) as usize * 4
-        };
+    /// From `#address-cells` and `#size-cells`, or the defaults of the specification.
+    pub(super) fn new(address: Option<u32>, size: Option<u32>) -> Self {
+        // More than two are refused with every number; this bound keeps the sums small.
+        let bytes = |cells: u32| cells.min(0xffff) as usize * 4;
         Self {
-            address: bytes("#address-cells", 2),
-            size: bytes("#size-cells", 1),
+            address: bytes(address.unwrap_or(2)),
+            size: bytes(size.unwrap_or(1)),
         }
     }
 }
@@ -151,11 +119,7 @@ fn entries<'v>(
     entry: usize,
 ) -> Result<impl Iterator<Item = &'v [u8]>, RangesError> {
     if entry == 0 || !value.len().is_multiple_of(entry) {
-        return Err(RangesError::Length {
-            property,
-            length: value.len(),
-            entry,
-        });
+        return Err(RangesError::Length(property));
     }
     Ok(value.chunks_exact(entry))
 }
@@ -164,7 +128,7 @@ fn entries<'v>(
 fn number(bytes: &[u8]) -> Result<u64, RangesError> {
     let (cells, _) = bytes.as_chunks();
     if cells.len() > 2 {
-        return Err(RangesError::Cells(cells.len() as u32));
+        return Err(RangesError::Cells(cells.len()));
     }
     Ok(cells.iter().fold(0, |number, cell| {
         number << 32 | u64::from(u32::from_be_bytes(*cell))

@@ -2,29 +2,40 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::{iter, ptr, str};
+use core::{fmt, iter, ptr};
 
 use ::fdt::Fdt;
 
 use super::check::{self, Place};
+use super::interrupts::Controller;
+use super::ranges::Cells;
 use super::{Property, TreeError};
 use crate::addr::{Pa, Region};
 
 /// A device tree that has been checked, with an index of its nodes and properties.
+#[derive(Debug)]
 pub struct Tree<'a> {
     bytes: &'a [u8],
     fdt: Fdt<'a>,
     nodes: Vec<Entry<'a>>,
     properties: Vec<Property<'a>>,
+    /// Phandles and the numbers of their nodes.
+    phandles: Vec<(u32, usize)>,
 }
 
-/// A node in the index.
-struct Entry<'a> {
+/// A node in the index, with what is asked of it for the sake of other nodes.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
     name: &'a str,
     place: Place,
     /// Where its properties begin among all; they end where those of the next node begin.
-    properties: u32,
-    phandle: Option<u32>,
+    properties: usize,
+    /// How wide numbers in `reg` of its children are.
+    pub(super) cells: Cells,
+    /// `interrupt-parent`.
+    pub(super) interrupt_parent: Option<u32>,
+    /// What it is to those whose interrupts it takes.
+    pub(super) controller: Option<Controller>,
 }
 
 impl<'a> Tree<'a> {
@@ -38,19 +49,15 @@ impl<'a> Tree<'a> {
     /// Whatever keeps the bytes from being a well-formed tree of version 17. They may be changed
     /// even so, and are then of no use to anyone.
     pub fn new(bytes: &'a mut [u8]) -> Result<Self, TreeError> {
-        let given = bytes.len();
-        let needed = check::total_size(bytes)?;
-        let truncated = TreeError::Truncated { needed, given };
-        let bytes = bytes.get_mut(..needed).ok_or(truncated)?;
-        let checked = check::check(bytes)?;
-        let bytes: &'a [u8] = bytes;
+        let (bytes, checked) = check::check(bytes)?;
         // `fdt` looks for the magic number and the size only, which the check has done.
-        let fdt = Fdt::new(bytes).map_err(|_| truncated)?;
+        let fdt = Fdt::new(bytes).map_err(|_| check::truncated(bytes))?;
         let mut tree = Self {
             bytes,
             fdt,
             nodes: Vec::with_capacity(checked.nodes.len()),
             properties: Vec::with_capacity(checked.properties),
+            phandles: Vec::new(),
         };
         for (node, place) in fdt.all_nodes().zip(checked.nodes) {
             tree.index(node, place);
@@ -59,20 +66,36 @@ impl<'a> Tree<'a> {
     }
 
     fn index(&mut self, node: ::fdt::node::FdtNode<'_, 'a>, place: Place) {
-        let mut entry = Entry {
-            name: node.name,
-            place,
-            properties: self.properties.len() as u32,
-            phandle: None,
-        };
+        let number = self.nodes.len();
+        let start = self.properties.len();
+        let (mut address, mut size, mut interrupt, mut interrupt_parent) = (None, None, None, None);
         for ::fdt::node::NodeProperty { name, value } in node.properties() {
             let property = Property { name, value };
-            if matches!(name, "phandle" | "linux,phandle") {
-                entry.phandle = entry.phandle.or(property.u32());
+            let cell = || property.u32();
+            match name {
+                "#address-cells" => address = address.or_else(cell),
+                "#size-cells" => size = size.or_else(cell),
+                "#interrupt-cells" => interrupt = interrupt.or_else(cell),
+                "interrupt-parent" => interrupt_parent = interrupt_parent.or_else(cell),
+                "phandle" | "linux,phandle" => {
+                    self.phandles
+                        .extend(cell().map(|phandle| (phandle, number)));
+                }
+                _ => {}
             }
             self.properties.push(property);
         }
-        self.nodes.push(entry);
+        self.nodes.push(Entry {
+            name: node.name,
+            place,
+            properties: start,
+            cells: Cells::new(address, size),
+            interrupt_parent,
+            controller: None,
+        });
+        let node = Node { tree: self, number };
+        let controller = interrupt.and_then(|cells| Controller::new(node, cells));
+        self.nodes[number].controller = controller;
     }
 
     /// The size of the whole tree in bytes, from the first 40 bytes alone.
@@ -82,6 +105,15 @@ impl<'a> Tree<'a> {
     /// [`TreeError::NotATree`], [`TreeError::Truncated`], or a size smaller than the header.
     pub fn total_size(bytes: &[u8]) -> Result<usize, TreeError> {
         check::total_size(bytes)
+    }
+
+    /// Checks `bytes` as [`Tree::new`] does, for others to read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Tree::new`].
+    pub fn check(bytes: &mut [u8]) -> Result<(), TreeError> {
+        check::check(bytes).map(|_| ())
     }
 
     /// The root node.
@@ -98,6 +130,7 @@ impl<'a> Tree<'a> {
     ///
     /// A unit address may be left out where only one node has the rest of the name.
     #[must_use]
+    #[inline(never)]
     pub fn node(&self, path: &str) -> Option<Node<'_, 'a>> {
         if let Some(rest) = path.strip_prefix('/') {
             return self.root().descendant(rest);
@@ -111,7 +144,9 @@ impl<'a> Tree<'a> {
     /// The node with this phandle.
     #[must_use]
     pub fn by_phandle(&self, phandle: u32) -> Option<Node<'_, 'a>> {
-        self.nodes().find(|node| node.phandle() == Some(phandle))
+        let mut phandles = self.phandles.iter();
+        let (_, number) = *phandles.find(|(known, _)| *known == phandle)?;
+        Some(Node { tree: self, number })
     }
 
     /// All nodes from the root on, every parent before its children.
@@ -152,8 +187,14 @@ impl PartialEq for Node<'_, '_> {
     }
 }
 
+impl fmt::Debug for Node<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path())
+    }
+}
+
 impl<'t, 'a> Node<'t, 'a> {
-    fn entry(self) -> &'t Entry<'a> {
+    pub(super) fn entry(self) -> &'t Entry<'a> {
         &self.tree.nodes[self.number]
     }
 
@@ -166,15 +207,19 @@ impl<'t, 'a> Node<'t, 'a> {
     /// Its full path, as in `/soc/uart@9000000`.
     #[must_use]
     pub fn path(self) -> String {
-        let Some(parent) = self.parent() else {
-            return String::from(self.name());
-        };
-        let mut path = parent.path();
-        if path.len() > 1 {
-            path.push('/');
+        let mut path = String::with_capacity(64);
+        self.push_path(&mut path);
+        path
+    }
+
+    fn push_path(self, path: &mut String) {
+        if let Some(parent) = self.parent() {
+            parent.push_path(path);
+            if path.len() > 1 {
+                path.push('/');
+            }
         }
         path.push_str(self.name());
-        path
     }
 
     /// Its parent; the root has none.
@@ -196,6 +241,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// The child with this name. A unit address may be left out if no other child has the rest
     /// of the name.
     #[must_use]
+    #[inline(never)]
     pub fn child(self, name: &str) -> Option<Self> {
         let mut found = None;
         let mut ambiguous = false;
@@ -226,20 +272,17 @@ impl<'t, 'a> Node<'t, 'a> {
             .try_fold(self, |node, name| node.child(name))
     }
 
-    fn property_slice(self) -> &'t [Property<'a>] {
-        let start = self.entry().properties as usize;
-        let next = self.tree.nodes.get(self.number + 1);
-        let end = next.map_or(self.tree.properties.len(), |next| next.properties as usize);
-        &self.tree.properties[start..end]
-    }
-
     /// Its properties, in the order of the tree.
     pub fn properties(self) -> impl Iterator<Item = Property<'a>> {
-        self.property_slice().iter().copied()
+        let start = self.entry().properties;
+        let next = self.tree.nodes.get(self.number + 1);
+        let end = next.map_or(self.tree.properties.len(), |next| next.properties);
+        self.tree.properties[start..end].iter().copied()
     }
 
     /// Its property with this name.
     #[must_use]
+    #[inline(never)]
     pub fn property(self, name: &str) -> Option<Property<'a>> {
         self.properties().find(|property| property.name == name)
     }
@@ -255,6 +298,7 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// Whether `compatible` lists `wanted`.
     #[must_use]
+    #[inline(never)]
     pub fn is_compatible(self, wanted: &str) -> bool {
         self.compatible().any(|compatible| compatible == wanted)
     }
@@ -271,6 +315,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// Its phandle.
     #[must_use]
     pub fn phandle(self) -> Option<u32> {
-        self.entry().phandle
+        let phandle = self.property("phandle");
+        phandle.or_else(|| self.property("linux,phandle"))?.u32()
     }
 }

@@ -11,8 +11,8 @@ use crate::fdt::{Node, Tree};
 /// The CPUs that the firmware has not put out of use. At least one.
 pub(super) fn read(tree: &Tree<'_>, remarks: &mut Vec<String>) -> Result<Vec<Cpu>, MachineError> {
     let mut cpus: Vec<Cpu> = Vec::new();
-    let nodes = tree.node("/cpus");
-    for node in nodes.into_iter().flat_map(Node::children) {
+    let parent = tree.node("/cpus").ok_or(MachineError::Missing("CPU"))?;
+    for node in parent.children() {
         if !is_cpu(node) || !node.is_available() {
             continue;
         }

@@ -197,8 +197,10 @@ pub(super) fn read(
 }
 
 fn add_aliases(tree: &Tree<'_>, devices: &mut [Device]) {
-    let aliases = tree.node("/aliases");
-    for alias in aliases.into_iter().flat_map(Node::properties) {
+    let Some(aliases) = tree.node("/aliases") else {
+        return;
+    };
+    for alias in aliases.properties() {
         let named = |device: &&mut Device| Some(device.path.as_str()) == alias.as_str();
         if let Some(device) = devices.iter_mut().find(named) {
             device.aliases.push(alias.name.to_string());

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::addr::{Pa, Region};
 use crate::fdt::{InterruptError, Node, RangesError};
 
 /// Why the machine's tree does not describe a machine that Bulkhead can run on. Displayed as a
@@ -29,6 +30,8 @@ pub enum Fault {
     Interrupts(InterruptError),
     /// A property is missing or has a value that its binding does not allow.
     Property(&'static str),
+    /// A memory bank has bytes of another.
+    Overlap(Region<Pa>),
     /// A region of registers, counted from 0, is smaller than the hardware's.
     TooSmall(usize),
     /// An interrupt that must be a PPI is missing or another kind.
@@ -74,6 +77,7 @@ impl fmt::Display for Fault {
             Self::Registers(error) => error.fmt(f),
             Self::Interrupts(error) => error.fmt(f),
             Self::Property(name) => write!(f, "`{name}` is missing or not as its binding says"),
+            Self::Overlap(bank) => write!(f, "its memory {bank} is there twice"),
             Self::TooSmall(index) => write!(f, "its region {index} is missing or too small"),
             Self::NoPpi(which) => write!(f, "its {which} interrupt is not a PPI"),
             Self::NoVirtualInterface => f.write_str("it has no virtual interface"),

@@ -7,11 +7,17 @@ use super::{Fault, MachineError, Reserved};
 use crate::addr::{Pa, Region};
 use crate::fdt::{Node, Tree};
 
-/// The memory banks of `nodes`, without the empty ones. At least one.
+/// The memory banks of `nodes`, without the empty ones. At least one, and none
+/// that overlaps another.
 pub(super) fn banks(nodes: &[Node<'_, '_>]) -> Result<Vec<Region<Pa>>, MachineError> {
-    let mut banks = Vec::new();
+    let mut banks: Vec<Region<Pa>> = Vec::new();
     for node in nodes {
-        banks.extend(regions(*node)?);
+        for bank in regions(*node)? {
+            if banks.iter().any(|other| other.overlaps(&bank)) {
+                return Err(Fault::Overlap(bank).of(*node));
+            }
+            banks.push(bank);
+        }
     }
     banks.retain(|bank| !bank.is_empty());
     if banks.is_empty() {
@@ -28,17 +34,15 @@ pub(super) fn reserved(tree: &Tree<'_>) -> Result<Vec<Reserved>, MachineError> {
         owner: "/memreserve/".to_string(),
     });
     let mut reserved: Vec<Reserved> = entries.collect();
-    let nodes = tree.node("/reserved-memory");
-    for node in nodes.into_iter().flat_map(Node::children) {
-        if !node.is_available() {
-            continue;
+    let Some(parent) = tree.node("/reserved-memory") else {
+        return Ok(reserved);
+    };
+    for node in parent.children().filter(|node| node.is_available()) {
+        for region in regions(node)? {
+            let owner = node.path();
+            reserved.push(Reserved { region, owner });
         }
-        reserved.extend(regions(node)?.into_iter().map(|region| Reserved {
-            region,
-            owner: node.path(),
-        }));
     }
-    reserved.retain(|reserved| !reserved.region.is_empty());
     Ok(reserved)
 }
 

@@ -26,7 +26,8 @@ pub struct Machine {
     pub model: String,
     /// The CPUs, in the order of the tree.
     pub cpus: Vec<Cpu>,
-    /// Memory banks, as the tree lists them, none of them empty.
+    /// Memory banks, as the tree lists them, none of them empty, no two of
+    /// which overlap.
     pub memory: Vec<Region<Pa>>,
     /// Memory that no partition may have, with a word on why.
     pub reserved: Vec<Reserved>,

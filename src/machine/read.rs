@@ -98,7 +98,8 @@ fn bootargs(chosen: Node<'_, '_>) -> String {
 
 fn initrd(chosen: Node<'_, '_>) -> Option<Region<Pa>> {
     let address = |name| chosen.property(name)?.number().map(Pa::new);
-    Region::between(address("linux,initrd-start")?, address("linux,initrd-end")?)
+    let (start, end) = (address("linux,initrd-start")?, address("linux,initrd-end")?);
+    Region::between(start, end).filter(|initrd| !initrd.is_empty())
 }
 
 impl Console {

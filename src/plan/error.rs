@@ -202,6 +202,8 @@ pub enum Problem {
     NotBootable(&'static str),
     /// `load-offset` for an arm64 Image, which says itself where it goes.
     HasOwnOffset,
+    /// The tree that tells the guest of its devices is larger than this many bytes.
+    TreeTooLarge(u64),
     /// What has to be in the partition's memory reaches past its end.
     TooLarge {
         /// Where it would lie; `None` if that is past the end of all addresses.
@@ -281,6 +283,11 @@ impl fmt::Display for Problem {
             Self::RegistersInMemory(region) => {
                 write!(f, "has registers at {region}, which is memory")
             }
+            Self::TreeTooLarge(most) => write!(
+                f,
+                "make the guest's device tree larger than {}: give fewer devices",
+                Bytes(*most)
+            ),
             Self::NotBootable(what) => f.write_str(what),
             Self::TooLarge {
                 needs: Some(needs),

@@ -154,25 +154,6 @@ fn device_pages(partition: &PartitionPlan) -> Vec<Region<Pa>> {
     regions::merge(registers.filter_map(regions::pages).collect())
 }
 
-/// How many pages the stage-2 tables for `mappings` have at the most: the root, and below it a
-/// table for every block of an entry that no leaf can fill.
-pub(super) fn table_pages(mappings: &[Mapping]) -> u64 {
-    let tables = mappings.iter().flat_map(|mapping| {
-        [1 << 30, 2 << 20].map(|block| {
-            let (start, end) = (mapping.ipa.get(), mapping.ipa.get() + mapping.size);
-            let touched = end.div_ceil(block) - start / block;
-            let same_place = (start ^ mapping.pa.get()).is_multiple_of(block);
-            let filled = (end / block).saturating_sub(start.div_ceil(block));
-            if same_place {
-                touched - filled
-            } else {
-                touched
-            }
-        })
-    });
-    1 + tables.sum::<u64>()
-}
-
 /// What a partition has at guest addresses besides its memory.
 pub(super) struct AddressSpace {
     used: Vec<(Region<Ipa>, String)>,

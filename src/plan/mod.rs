@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use crate::addr::{Ipa, Pa, Region};
 use crate::intid::Intid;
 use crate::machine::{Device, Gic, Interrupt, Machine, Mpidr};
+use crate::tables::tables_needed;
 use layout::AddressSpace;
 use memory::Memory;
 
@@ -47,6 +48,8 @@ pub struct Plan {
 /// What one partition gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionPlan {
+    /// The path of its node in the description, for messages.
+    pub path: String,
     /// Its name, as people see it.
     pub name: String,
     /// The VMID of its stage 2, from 1 on.
@@ -132,6 +135,7 @@ impl PartitionPlan {
         let loaded = load::place(description, memory.guest)?;
         let interrupts = devices::interrupts(&devices);
         Ok(Self {
+            path: description.path.clone(),
             name: description.name.clone(),
             vmid,
             cpus,
@@ -147,6 +151,21 @@ impl PartitionPlan {
             count_hypervisor: description.count_hypervisor,
             dma_unprotected: description.dma_unprotected,
         })
+    }
+
+    /// Checks that a tree of `size` bytes has room where the Plan puts it.
+    pub(crate) fn check_tree_size(&self, size: usize) -> Result<(), PlanError> {
+        let most = self.tree.size();
+        if size as u64 <= most {
+            return Ok(());
+        }
+        let problem = Problem::TreeTooLarge(most);
+        Err(PlanError::new(
+            &self.path,
+            "devices",
+            Value::Bytes(size as u64),
+            problem,
+        ))
     }
 
     /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
@@ -168,15 +187,6 @@ fn console_interrupt(owned: &[Interrupt]) -> Intid {
     let spis = (VIRT.get()..Intid::SPI_END).filter_map(Intid::new);
     let is_free = |intid: &Intid| owned.iter().all(|interrupt| interrupt.intid != *intid);
     spis.into_iter().find(is_free).unwrap_or(VIRT)
-}
-
-/// The affinity that vCPU `index` of any partition has in its MPIDR_EL1 (VMPIDR_EL2).
-///
-/// Aff0 counts to 15, as ICC_SGI1R_EL1's target list can tell apart, then Aff1 counts on. The up to
-/// 8 vCPUs of a GICv2 have the number of their CPU interface in Aff0.
-#[must_use]
-pub const fn vcpu_affinity(index: usize) -> Mpidr {
-    Mpidr::new((index as u64 & 0xf) | (index as u64 >> 4 & 0xff) << 8)
 }
 
 impl GuestGic {
@@ -229,10 +239,11 @@ impl Plan {
                 partition, vmid, cpus, memory, devices, gic,
             )?);
         }
-        let tables = partitions
-            .iter()
-            .map(|plan| layout::table_pages(&plan.mappings()));
-        let table_memory = memory.place_tables(tables.sum());
+        let tables = partitions.iter().map(|plan| {
+            let mappings = plan.mappings().into_iter();
+            tables_needed(mappings.map(|mapping| (mapping.ipa, mapping.pa, mapping.size)))
+        });
+        let table_memory = memory.place_tables(tables.sum::<usize>() as u64);
         Ok(Self {
             table_memory: table_memory
                 .map_err(|problem| PlanError::of_node(&description.path, problem))?,

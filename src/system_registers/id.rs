@@ -112,7 +112,7 @@ const HIDDEN: [Field; 41] = {
 const UNSUPPORTED: [Field; 4] = [field::EBEP, field::SEBEP, field::PMSS, field::STEP];
 
 /// ID registers of group 3, which HCR_EL2.TID3 traps: op0 3, op1 0, CRn 0, CRm 1 to 7. All of that
-/// space can be read at EL2: what is not allocated reads as zero (Arm ARM D24.1.3).
+/// space can be read at EL2: what is not allocated reads as zero (Arm ARM D24.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdRegisters([u64; Self::COUNT]);
 

@@ -5,6 +5,7 @@ use std::format;
 use proptest::prelude::*;
 
 use super::*;
+use crate::vgic::SgiRegister;
 
 const ID_AA64PFR0_EL1: Encoding = Encoding::new(3, 0, 0, 4, 0);
 const ID_AA64MMFR1_EL1: Encoding = Encoding::new(3, 0, 0, 7, 1);

@@ -359,7 +359,11 @@ impl System {
                     assert_ne!(asked & 1 << 3, 0, "{intid} waits for nothing");
                     let urgent = (u64::from(bank.priority[bit]), intid as u64);
                     let key = |&lr: &u64| (lr >> 48 & 0xff, lr & 0x3ff);
-                    let least = lrs.iter().filter(|&&lr| lr & (PENDING | ACTIVE) == PENDING).map(key).max();
+                    let least = lrs
+                        .iter()
+                        .filter(|&&lr| lr & (PENDING | ACTIVE) == PENDING)
+                        .map(key)
+                        .max();
                     assert!(
                         least.is_none_or(|least| least < urgent),
                         "{intid} is more urgent"

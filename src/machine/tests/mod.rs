@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 use super::*;
 use crate::fdt::{Tree, Writer};
 
+mod errors;
+
 /// A board with everything, which a test can then change: each node is written by its part.
 struct Board {
     root: fn(&mut Writer),
@@ -378,113 +380,8 @@ fn devices_are_what_could_be_given_away() {
     assert_eq!(
         machine.remarks,
         [
-            "/bus/outside@1000 is passed over: no `ranges` entry holds 0x1000 bytes at 0x1000",
-            "/wrong is passed over: its 4 bytes of interrupts end within an interrupt",
+            "/bus/outside@1000 is passed over: no `ranges` hold 0x1000 bytes at 0x1000",
+            "/wrong is passed over: its interrupts end within a specifier",
         ]
     );
-}
-
-#[test]
-fn a_console_that_cannot_be_used_is_a_remark() {
-    let remark = |chosen| {
-        let machine = Board { chosen, ..BOARD }.read().unwrap();
-        assert_eq!(machine.console, None);
-        machine.remarks.concat()
-    };
-    assert_eq!(remark(|_| ()), "");
-    assert_eq!(
-        remark(|chosen| chosen.property_str("stdout-path", "serial7:9600")),
-        "no console: stdout-path, `serial7:9600`, does not exist"
-    );
-    assert_eq!(
-        remark(|chosen| chosen.property_str("stdout-path", "/timer")),
-        "no console: stdout-path, `/timer`, is no UART that Bulkhead has a driver for"
-    );
-}
-
-#[test]
-fn what_is_missing_is_named() {
-    let nothing: fn(&mut Writer) = |_| ();
-    let unnamed = |gic: &mut Writer| gic.property_str("compatible", "acme,intc");
-    for (board, what) in [
-        (with(|board| board.cpus = nothing), "CPU"),
-        (with(|board| board.memory = nothing), "memory"),
-        (with(|board| board.gic = unnamed), "GIC"),
-        (with(|board| board.timer = nothing), "timer"),
-    ] {
-        assert_eq!(board.error(), ["the machine's tree has no ", what].concat());
-    }
-}
-
-#[test]
-fn what_is_wrong_is_named_with_its_node() {
-    let old_gic = |gic: &mut Writer| {
-        gic.property_str("compatible", "arm,cortex-a9-gic");
-        gic.property_cells("reg", &GIC_V2_REG[..8]);
-    };
-    let small_gic = |gic: &mut Writer| {
-        gic.property_str("compatible", "arm,gic-v3");
-        gic.property_cells("reg", &GIC_V2_REG);
-    };
-    let mute_gic = |gic: &mut Writer| {
-        gic.property_str("compatible", "arm,gic-400");
-        gic.property_cells("reg", &GIC_V2_REG);
-    };
-    let spi_timer = |timer: &mut Writer| {
-        timer.property_str("compatible", "arm,armv8-timer");
-        timer.property_cells("interrupts", &[0; 12]);
-    };
-    let nameless_cpu = |cpus: &mut Writer| cpu(cpus, "cpu@0", |_| ());
-    let spinning_cpu = |cpus: &mut Writer| {
-        cpu(cpus, "cpu@0", |cpu| {
-            cpu.property_u32("reg", 0);
-            cpu.property_str("enable-method", "spin-table");
-        });
-    };
-    let half_a_bank = |root: &mut Writer| bank(root, "memory@0", &[0]);
-    let psci = |root: &mut Writer| {
-        node(root, "psci", |psci| {
-            psci.property_str("compatible", "arm,psci")
-        });
-    };
-    for (board, sentence) in [
-        (
-            with(|board| board.gic = old_gic),
-            "/intc@8000000 it has no virtual interface",
-        ),
-        (
-            with(|board| board.gic = small_gic),
-            "/intc@8000000 its region 0 is missing or too small",
-        ),
-        (
-            with(|board| board.gic = mute_gic),
-            "/intc@8000000 its maintenance interrupt is not a PPI",
-        ),
-        (
-            with(|board| board.timer = spi_timer),
-            "/timer its phys interrupt is not a PPI",
-        ),
-        (
-            with(|board| board.cpus = nameless_cpu),
-            "/cpus/cpu@0 `reg` is missing or not as its binding says",
-        ),
-        (
-            with(|board| board.cpus = spinning_cpu),
-            "/cpus/cpu@0 `cpu-release-addr` is missing or not as its binding says",
-        ),
-        (
-            with(|board| board.memory = half_a_bank),
-            "/memory@0 `reg` has 4 bytes, not a multiple of 16",
-        ),
-        (
-            with(|board| board.more = psci),
-            "/psci `method` is missing or not as its binding says",
-        ),
-    ] {
-        let (path, clause) = sentence.split_once(' ').unwrap();
-        assert_eq!(
-            board.error(),
-            [path, " of the machine's tree: ", clause].concat()
-        );
-    }
 }

@@ -3,8 +3,10 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::addr::{Pa, Region};
-use crate::intid::{Intid, Trigger};
-use crate::machine::Interrupt;
+
+mod interrupts;
+mod random;
+mod ranges;
 
 /// A tree whose root `fill` fills.
 fn tree(fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
@@ -77,10 +79,7 @@ fn what_is_not_a_tree_is_told_apart() {
 fn every_fault_has_its_words() {
     type Edit = fn(&mut [u8]);
     let faults: &[(Edit, &str)] = &[
-        (
-            |b| set(b, header::TOTAL_SIZE, 39),
-            "smaller than the header",
-        ),
+        (|b| set(b, header::TOTAL_SIZE, 39), "less than a header"),
         (
             |b| set(b, header::STRINGS_SIZE, 999),
             "reaches past the end",
@@ -97,23 +96,20 @@ fn every_fault_has_its_words() {
         (|b| set(b, header::RESERVATIONS, 44), "are not aligned"),
         (|b| set(b, header::RESERVATIONS, 4096), "do not end"),
         (|b| b[40..56].fill(0xff), "a memory reservation wraps"),
-        (
-            |b| *b.last_mut().unwrap() = b'!',
-            "name is not in the strings",
-        ),
+        (|b| *b.last_mut().unwrap() = b'!', "a property has no name"),
         (|b| b[ENDS + 12] = 0x80, "strings block is not ASCII"),
         (|b| set(b, ROOT, 5), "there is no such token, at byte 0x38"),
         (|b| set(b, ROOT, token::END), "there is no root node"),
         (|b| set(b, ROOT, token::END_NODE), "was not begun"),
         (|b| b[ROOT + 4] = b'r', "the root node has a name"),
         (|b| b[UART + 4] = 0, "a node has no name"),
-        (|b| b[UART + 6] = b'/', "forbidden character"),
-        (|b| b[UART + 6] = b'\n', "forbidden character"),
-        (|b| set(b, MODEL + 4, 999), "past the structure block"),
-        (|b| set(b, MODEL + 4, u32::MAX), "past the structure block"),
-        (|b| set(b, MODEL + 8, 14), "name is not in the strings"),
+        (|b| b[UART + 6] = b'/', "forbidden byte"),
+        (|b| b[UART + 6] = b'\n', "forbidden byte"),
+        (|b| set(b, MODEL + 4, 999), "value is too long"),
+        (|b| set(b, MODEL + 4, u32::MAX), "value is too long"),
+        (|b| set(b, MODEL + 8, 14), "a property has no name"),
         (|b| set(b, ENDS, token::END), "ends inside a node"),
-        (|b| set(b, ENDS + 8, token::NOP), "ends inside the tree"),
+        (|b| set(b, ENDS + 8, token::NOP), "ends early"),
     ];
     for (edit, words) in faults {
         let mut bytes = small();
@@ -133,7 +129,7 @@ fn properties_stand_before_nodes_and_inside_the_root() {
     writer.property_empty("early");
     for bytes in [&mut behind, &mut writer.finish()] {
         let text = error(bytes).to_string();
-        assert!(text.contains("outside or behind nodes"), "{text}");
+        assert!(text.contains("behind nodes"), "{text}");
     }
 }
 
@@ -219,6 +215,16 @@ fn values_are_read_as_what_they_are_and_nothing_else() {
 }
 
 #[test]
+fn names_of_properties_are_written_once() {
+    let bytes = tree(|root| {
+        root.property_u32("reg", 0);
+        root.property_u32("status", 0);
+        node(root, "child", |child| child.property_u32("reg", 0));
+    });
+    assert!(bytes.ends_with(b"\0\0\0\x09reg\0status\0"));
+}
+
+#[test]
 fn memory_reservations_are_read() {
     let mut bytes = small();
     let entry = [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0];
@@ -243,179 +249,4 @@ fn the_place_of_a_value_is_known() {
 
 fn region(start: u64, size: u64) -> Region<Pa> {
     Region::new(Pa::new(start), size).unwrap()
-}
-
-/// What `regions` says about `/outer/inner/device` with these properties.
-fn translated(
-    outer: impl FnOnce(&mut Writer),
-    inner: impl FnOnce(&mut Writer),
-    reg: &[u32],
-) -> Result<Vec<Region<Pa>>, RangesError> {
-    let mut bytes = tree(|root| {
-        cells(root, 2, 1);
-        node(root, "outer", |bus| {
-            outer(bus);
-            node(bus, "inner", |bus| {
-                inner(bus);
-                node(bus, "device", |device| device.property_cells("reg", reg));
-            });
-        });
-    });
-    let tree = Tree::new(&mut bytes).unwrap();
-    tree.node("/outer/inner/device").unwrap().regions()
-}
-
-/// One cell each; 0x7e000000 is 0xfe000000 on the bus above, and 0x40000000 is 0xff800000.
-fn like_a_raspberry_pi(bus: &mut Writer) {
-    cells(bus, 1, 1);
-    let peripherals = [0x7e00_0000, 0, 0xfe00_0000, 0x180_0000];
-    let local = [0x4000_0000, 0, 0xff80_0000, 0x80_0000];
-    bus.property_cells("ranges", &[peripherals, local].concat());
-}
-
-fn transparent(address: u32, size: u32) -> impl FnOnce(&mut Writer) {
-    move |bus| {
-        cells(bus, address, size);
-        bus.property_empty("ranges");
-    }
-}
-
-#[test]
-fn registers_are_translated_at_every_level() {
-    let pi = |reg: &[u32]| translated(like_a_raspberry_pi, transparent(1, 1), reg);
-    assert_eq!(
-        pi(&[0x4004_1000, 0x1000, 0x7e20_1000, 0x200]),
-        Ok([region(0xff84_1000, 0x1000), region(0xfe20_1000, 0x200)].into())
-    );
-    let twice = translated(
-        like_a_raspberry_pi,
-        |bus| {
-            cells(bus, 1, 1);
-            bus.property_cells("ranges", &[0, 0x7e20_0000, 0x1000]);
-        },
-        &[0x10, 4],
-    );
-    assert_eq!(twice, Ok([region(0xfe20_0010, 4)].into()));
-}
-
-#[test]
-fn what_no_range_holds_is_refused() {
-    let pi = |reg: &[u32]| translated(like_a_raspberry_pi, transparent(1, 1), reg);
-    for (address, size) in [
-        (0x10, 4),
-        (0x7fff_fffc, 4),
-        (0x7f7f_fffc, 8),
-        (0x4000_0000, 0x80_0001),
-    ] {
-        assert_eq!(
-            pi(&[address, size]),
-            Err(RangesError::Outside {
-                address: address.into(),
-                size: size.into()
-            })
-        );
-    }
-    assert_eq!(
-        translated(|bus| cells(bus, 1, 1), transparent(1, 1), &[0, 4]),
-        Err(RangesError::NotMapped)
-    );
-    assert_eq!(
-        translated(transparent(3, 2), transparent(3, 2), &[0; 5]),
-        Err(RangesError::Cells(3))
-    );
-    assert_eq!(
-        translated(transparent(2, 1), transparent(2, 1), &[0, 0, 1, 0]),
-        Err(RangesError::Length {
-            property: "reg",
-            length: 16,
-            entry: 12
-        })
-    );
-    let top = u32::MAX;
-    assert_eq!(
-        translated(transparent(2, 1), transparent(2, 1), &[top, top, 1]),
-        Err(RangesError::Wraps { address: u64::MAX })
-    );
-}
-
-/// What `interrupts` says about a device with these properties, in a tree with a GIC (phandle 1),
-/// a controller with one cell (2), a node that is no controller (3) and one whose interrupt
-/// parent is itself (4).
-fn interrupts(device: impl FnOnce(&mut Writer)) -> Result<Vec<Interrupt>, InterruptError> {
-    let mut bytes = tree(|root| {
-        root.property_u32("interrupt-parent", 1);
-        node(root, "gic", |gic| {
-            gic.property_strings("compatible", &["acme,gic", "arm,gic-400"]);
-            gic.property_u32("phandle", 1);
-            gic.property_u32("#interrupt-cells", 3);
-        });
-        node(root, "gpio", |gpio| {
-            gpio.property_u32("phandle", 2);
-            gpio.property_u32("#interrupt-cells", 1);
-        });
-        node(root, "plain", |plain| plain.property_u32("phandle", 3));
-        node(root, "circle", |circle| {
-            circle.property_u32("phandle", 4);
-            circle.property_u32("interrupt-parent", 4);
-        });
-        node(root, "bus", |bus| node(bus, "device", device));
-    });
-    let tree = Tree::new(&mut bytes).unwrap();
-    tree.node("/bus/device").unwrap().interrupts()
-}
-
-fn interrupt(number: u32, trigger: Trigger) -> Interrupt {
-    let intid = Intid::new(number).unwrap();
-    Interrupt { intid, trigger }
-}
-
-#[test]
-fn interrupts_are_those_of_the_gic() {
-    let edge = interrupt(33, Trigger::Edge);
-    let level = interrupt(27, Trigger::Level);
-    let both = [edge, level];
-    let inherited = |d: &mut Writer| d.property_cells("interrupts", &[0, 1, 1, 1, 11, 0xf04]);
-    assert_eq!(interrupts(inherited), Ok(both.into()));
-    let other = |d: &mut Writer| {
-        d.property_u32("interrupt-parent", 2);
-        d.property_cells("interrupts", &[5]);
-    };
-    assert_eq!(interrupts(other), Ok([].into()));
-    let extended = |d: &mut Writer| {
-        d.property_cells("interrupts-extended", &[1, 0, 1, 1, 2, 5, 1, 1, 11, 8]);
-        d.property_cells("interrupts", &[0, 2, 1]);
-    };
-    assert_eq!(interrupts(extended), Ok(both.into()));
-    let by_way_of = |d: &mut Writer| {
-        d.property_u32("interrupt-parent", 3);
-        d.property_cells("interrupts", &[0, 1, 1]);
-    };
-    assert_eq!(interrupts(by_way_of), Ok([edge].into()));
-    assert_eq!(interrupts(|_| ()), Ok([].into()));
-}
-
-#[test]
-fn interrupts_without_meaning_are_refused() {
-    let plain = |cells: &'static [u32]| interrupts(|d| d.property_cells("interrupts", cells));
-    assert_eq!(plain(&[0, 1]), Err(InterruptError::Length(8)));
-    for (kind, number) in [(0, 988), (1, 16), (2, 0)] {
-        let cells = [kind, number, 4];
-        assert_eq!(
-            interrupts(|d| d.property_cells("interrupts", &cells)),
-            Err(InterruptError::NotAnInterrupt { kind, number })
-        );
-    }
-    let with_parent = |phandle| {
-        interrupts(|d| {
-            d.property_u32("interrupt-parent", phandle);
-            d.property_cells("interrupts", &[0, 1, 4]);
-        })
-    };
-    assert_eq!(with_parent(9), Err(InterruptError::NoParent(9)));
-    assert_eq!(with_parent(4), Err(InterruptError::NoController));
-    let extended =
-        |cells: &'static [u32]| interrupts(|d| d.property_cells("interrupts-extended", cells));
-    assert_eq!(extended(&[1, 0, 1]), Err(InterruptError::Length(12)));
-    assert_eq!(extended(&[3, 0]), Err(InterruptError::NoController));
-    assert_eq!(extended(&[9]), Err(InterruptError::NoParent(9)));
 }

@@ -1,0 +1,148 @@
+# Bulkhead's build. `make` alone says what there is to make; cargo decides what is stale.
+
+# What to run, and on which machine.
+SYSTEM ?=
+BOARD  ?= virt
+GIC    ?= 2
+SMP    ?= 4
+CPU    ?= cortex-a53
+MEM    ?= 2G
+
+TARGET := aarch64-unknown-none-softfloat
+ELF    := target/$(TARGET)/release
+GUESTS := $(sort $(basename $(notdir $(wildcard guests/src/bin/*))))
+LINUX  := target/linux/Image target/linux/initramfs.cpio.gz
+
+# BUILD_STD=1 builds with Debian's Rust, which has no core library for the target and no LLVM tools.
+export BUILD_STD
+ifdef BUILD_STD
+    export PATH := /usr/bin:$(PATH)
+    export RUSTC_BOOTSTRAP := 1
+    export CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_LINKER := ld.lld
+    STD := -Zbuild-std=core,alloc,compiler_builtins
+    OBJCOPY := objcopy -I elf64-little
+else
+    OBJCOPY := "$$(rustc --print sysroot)"/lib/rustlib/*/bin/llvm-objcopy
+endif
+CARGO_TARGET := --release --target $(TARGET) $(STD)
+export BULKHEAD_DEFAULT_SYSTEM := $(CURDIR)/target/default.dtb
+
+# A description becomes target/NAME.dtb, wherever it lies; so NAME must be unlike those of dts/.
+override SYSTEM := $(patsubst $(CURDIR)/%,%,$(abspath $(SYSTEM)))
+ifneq ($(SYSTEM),)
+    ifeq ($(filter %.dts,$(wildcard $(SYSTEM))),)
+        $(error SYSTEM=$(SYSTEM): there is no such description (a file that ends in .dts))
+    endif
+    ifneq ($(filter-out $(SYSTEM),$(wildcard dts/$(notdir $(SYSTEM)))),)
+        $(error SYSTEM=$(SYSTEM): dts/ has a description of this name, choose another)
+    endif
+endif
+DESCRIPTIONS := $(sort $(SYSTEM) $(wildcard dts/*.dts))
+dtb = target/$(basename $(notdir $1)).dtb
+SYSTEM_DTB := $(if $(SYSTEM),$(call dtb,$(SYSTEM)))
+
+BOARDS := $(basename $(notdir $(wildcard qemu/*.mk)))
+ifeq ($(filter $(BOARD),$(BOARDS)),)
+    $(error BOARD=$(BOARD): the boards are $(BOARDS))
+endif
+include qemu/$(BOARD).mk
+QEMU = qemu-system-aarch64 $(MACHINE) -nographic -nic none -kernel target/bulkhead.img $(SYSTEM_DTB:%=-initrd %)
+
+.PHONY: help setup image guests system systems run debug guests-linux test fmt clippy size clean \
+    clippy-host clippy-image clippy-guests cargo-image cargo-guests
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@echo 'make TARGET [VARIABLE=VALUE...]'
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+	    printf '  %-14s %s\n' "$$name" "$$text"; done
+	@echo
+	@printf '  %-14s %s\n' \
+	    'SYSTEM=FILE' 'description to build and run (dts/*.dts; default: the embedded one)' \
+	    'GIC=2|3'     'interrupt controller of the machine (now $(GIC))' \
+	    'SMP=N'       'its CPUs (now $(SMP))' \
+	    'CPU=MODEL'   'what they are: cortex-a53, a57, a72, a76, neoverse-n1, max (now $(CPU))' \
+	    'MEM=SIZE'    'its memory, like 512M or 2G (now $(MEM))' \
+	    'BUILD_STD=1' 'build with the Rust of Debian, where rustup cannot fetch the target'
+
+setup: ## install what is missing: Rust, dtc, QEMU
+	@tools/setup
+
+image: target/bulkhead.img ## target/bulkhead.img, for any boot loader
+
+guests: $(GUESTS:%=target/guests/%.img) ## target/guests/*.img, the bare-metal guests
+
+guests-linux: $(LINUX) ## target/linux/*, the kernel and busybox of Debian
+
+system: $(SYSTEM_DTB) ## target/NAME.dtb from SYSTEM=dts/NAME.dts
+
+	@$(if $(SYSTEM),,echo 'make system: name a description, SYSTEM=dts/NAME.dts' >&2; exit 1)
+
+systems: $(foreach file,$(DESCRIPTIONS),$(call dtb,$(file)))
+
+run: image $(SYSTEM_DTB) ## boot it in QEMU: the embedded default, or SYSTEM=
+	@echo 'Ctrl-A X leaves QEMU. $(QEMU)'
+	@$(QEMU)
+
+debug: image $(SYSTEM_DTB) ## the same, stopped until gdb connects
+	@echo "In another terminal: gdb-multiarch -ex 'target remote :1234' -ex 'symbol-file -o $(LOAD_ADDRESS) $(ELF)/bulkhead'"
+	@echo 'Ctrl-A X leaves QEMU. $(QEMU) -s -S'
+	@$(QEMU) -s -S
+
+test: setup ## format, clippy, host tests, boot tests; a table at the end
+	@MAKE='$(MAKE)' tools/test
+
+fmt: setup ## format the source
+	cargo fmt --all
+
+clippy: clippy-host clippy-image clippy-guests ## lint the library and its tests, the image, the guests
+
+clippy-host: setup
+	cargo clippy --lib --tests -- -D warnings
+
+clippy-image: setup target/default.dtb
+	cargo clippy --lib --bins --features image --target $(TARGET) -- -D warnings
+
+clippy-guests: setup
+	cargo clippy -p guests --target $(TARGET) -- -D warnings
+
+size: image ## sizes of the sections and the largest symbols, lines of code
+	@tools/size $(ELF)/bulkhead target/bulkhead.img
+
+clean: ## remove all that was made
+	rm -rf target
+
+# One rule for each product. Cargo always runs and touches nothing that has not changed; a description
+# takes a moment to compile and replaces the old one only if it differs.
+
+cargo-guests: setup
+	cargo build -p guests --bins $(CARGO_TARGET)
+
+cargo-image: setup target/default.dtb
+	cargo build --bin bulkhead --features image $(CARGO_TARGET)
+
+$(GUESTS:%=$(ELF)/%): cargo-guests ; @:
+$(ELF)/bulkhead: cargo-image ; @:
+
+target/guests/%.img: $(ELF)/%
+	@mkdir -p $(@D)
+	$(OBJCOPY) -O binary $< $@
+
+target/bulkhead.img: $(ELF)/bulkhead
+	$(OBJCOPY) -O binary $< $@
+
+define description
+$(call dtb,$1): $1 guests $(if $(shell grep '"linux/' $1),$(LINUX))
+	dtc -I dts -O dtb -i target -o $$@.new $$<
+	@if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
+endef
+$(foreach file,$(DESCRIPTIONS),$(eval $(call description,$(file))))
+
+target/linux/Image target/linux/busybox:
+	guests/linux/fetch $(@D)
+
+target/linux/busybox: target/linux/Image
+
+target/linux/initramfs.cpio.gz: target/linux/busybox guests/linux/init guests/linux/initramfs
+	guests/linux/initramfs $< >$@

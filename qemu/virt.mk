@@ -1,0 +1,15 @@
+# QEMU's `virt` board as a machine to run Bulkhead on. A board's file says how QEMU makes it (MACHINE) and
+# where its loader puts the image (LOAD_ADDRESS, for the debugger), and refuses what it cannot be.
+
+ifeq ($(filter 2 3,$(GIC)),)
+    $(error GIC=$(GIC): the board virt has interrupt controller 2 or 3)
+endif
+ifeq ($(shell echo '$(SMP)' | grep -Ex '[1-9][0-9]*'),)
+    $(error SMP=$(SMP): the number of CPUs is a whole number from 1)
+endif
+ifeq ($(shell echo '$(MEM)' | grep -Ex '[1-9][0-9]*[MG]'),)
+    $(error MEM=$(MEM): the size of the memory is a number of M or G, like 512M)
+endif
+
+MACHINE = -M virt,virtualization=on,gic-version=$(GIC) -cpu $(CPU) -smp $(SMP) -m $(MEM)
+LOAD_ADDRESS = 0x40200000

@@ -1,0 +1,89 @@
+//! Translation through `ranges`.
+
+use super::*;
+
+/// What `regions` says about `/outer/inner/device` with these properties.
+fn translated(
+    outer: impl FnOnce(&mut Writer),
+    inner: impl FnOnce(&mut Writer),
+    reg: &[u32],
+) -> Result<Vec<Region<Pa>>, RangesError> {
+    let mut bytes = tree(|root| {
+        cells(root, 2, 1);
+        node(root, "outer", |bus| {
+            outer(bus);
+            node(bus, "inner", |bus| {
+                inner(bus);
+                node(bus, "device", |device| device.property_cells("reg", reg));
+            });
+        });
+    });
+    let tree = Tree::new(&mut bytes).unwrap();
+    tree.node("/outer/inner/device").unwrap().regions()
+}
+
+/// One cell each; 0x7e000000 is 0xfe000000 on the bus above, and 0x40000000 is 0xff800000.
+fn like_a_raspberry_pi(bus: &mut Writer) {
+    cells(bus, 1, 1);
+    let peripherals = [0x7e00_0000, 0, 0xfe00_0000, 0x180_0000];
+    let local = [0x4000_0000, 0, 0xff80_0000, 0x80_0000];
+    bus.property_cells("ranges", &[peripherals, local].concat());
+}
+
+fn transparent(address: u32, size: u32) -> impl FnOnce(&mut Writer) {
+    move |bus| {
+        cells(bus, address, size);
+        bus.property_empty("ranges");
+    }
+}
+
+#[test]
+fn registers_are_translated_at_every_level() {
+    let pi = |reg: &[u32]| translated(like_a_raspberry_pi, transparent(1, 1), reg);
+    assert_eq!(
+        pi(&[0x4004_1000, 0x1000, 0x7e20_1000, 0x200]),
+        Ok([region(0xff84_1000, 0x1000), region(0xfe20_1000, 0x200)].into())
+    );
+    let twice = translated(
+        like_a_raspberry_pi,
+        |bus| {
+            cells(bus, 1, 1);
+            bus.property_cells("ranges", &[0, 0x7e20_0000, 0x1000]);
+        },
+        &[0x10, 4],
+    );
+    assert_eq!(twice, Ok([region(0xfe20_0010, 4)].into()));
+}
+
+#[test]
+fn what_no_range_holds_is_refused() {
+    let pi = |reg: &[u32]| translated(like_a_raspberry_pi, transparent(1, 1), reg);
+    for (address, size) in [
+        (0x10, 4),
+        (0x7fff_fffc, 4),
+        (0x7f7f_fffc, 8),
+        (0x4000_0000, 0x80_0001),
+    ] {
+        assert_eq!(
+            pi(&[address, size]),
+            Err(RangesError::Outside(address.into(), size.into()))
+        );
+    }
+    assert_eq!(
+        translated(|bus| cells(bus, 1, 1), transparent(1, 1), &[0, 4]),
+        Err(RangesError::NotMapped)
+    );
+    assert_eq!(
+        translated(transparent(3, 2), transparent(3, 2), &[0; 5]),
+        Err(RangesError::Cells(3))
+    );
+    assert_eq!(
+        translated(transparent(2, 1), transparent(2, 1), &[0, 0, 1, 0]),
+        Err(RangesError::Length("reg"))
+    );
+    let top = u32::MAX;
+    assert_eq!(
+        translated(transparent(2, 1), transparent(2, 1), &[top, top, 1]),
+        Err(RangesError::Wraps(u64::MAX))
+    );
+}
