@@ -1,7 +1,7 @@
 //! The guests of this project, alone and together, on both interrupt controllers.
 
 use crate::support::{
-    Gic, Machine, Outcome, Partition, SUCCESS, compile, file, on_both_gics, system,
+    Gic, Machine, Outcome, Partition, SUCCESS, compile, compile_file, file, on_both_gics, system,
 };
 
 on_both_gics!(
@@ -28,37 +28,40 @@ fn embedded_description_boots_two_guests(gic: Gic) {
 }
 
 fn one_guest(gic: Gic) {
-    let description = compile(&system(&[Partition::new("alone", "hello")]));
-    let outcome = Machine::new(gic).cpus(1).initrd(&description).boot();
-    outcome.ends_well().says("alone", HELLO_DONE);
-    let gic = format!("interrupts  GICv{}", gic as u8);
-    outcome
-        .says("alone", &gic)
-        .says("alone", "memory      0x40000000..0x41000000, 16 MiB");
-    outcome
-        .says("alone", "CPU         1 of 1, MPIDR 0x0")
-        .says("alone", "partition   alone");
-    outcome.says("bulkhead", "alone: powered off");
+    let outcome = boot_description("hello", gic);
+    outcome.ends_well().says("hello", HELLO_DONE);
+    let version = format!("interrupts  GICv{}", gic as u8);
+    for line in [
+        "partition   hello",
+        "memory      0x40000000..0x41000000, 16 MiB",
+        "CPU         1 of 1, MPIDR 0x0",
+        &version,
+    ] {
+        outcome.says("hello", line);
+    }
+    outcome.says("bulkhead", "hello: powered off");
 }
 
 fn four_guests_on_four_cpus(gic: Gic) {
-    let names = ["north", "east", "south", "west"];
-    let description = compile(&system(&names.map(|name| Partition::new(name, "hello"))));
-    let outcome = Machine::new(gic).initrd(&description).boot();
+    let outcome = boot_description("four", gic);
     outcome.ends_well();
-    for name in names {
-        outcome
-            .says(name, HELLO_DONE)
-            .says(name, &format!("partition   {name}"));
+    for name in ["north", "east", "south", "west"] {
+        let partition = format!("partition   {name}");
+        outcome.says(name, &partition).says(name, HELLO_DONE);
     }
 }
 
 fn smp_guest_on_four_cpus(gic: Gic) {
-    let description = compile(&system(&[Partition::new("team", "smp").cpus(4)]));
-    let outcome = Machine::new(gic).initrd(&description).boot();
+    let outcome = boot_description("smp", gic);
     outcome
         .ends_well()
-        .says("team", "smp: done, cpus=4 sgis=12 ticks=20");
+        .says("smp", "smp: done, cpus=4 sgis=12 ticks=20");
+}
+
+/// Boots one of the descriptions in `dts/`.
+fn boot_description(name: &str, gic: Gic) -> Outcome {
+    let description = compile_file(&file(&format!("dts/{name}.dts")));
+    Machine::new(gic).initrd(&description).boot()
 }
 
 /// Four instructions that ask PSCI for SYSTEM_OFF, with no arm64 Image header before them.

@@ -46,7 +46,7 @@ fn beside_a_bare_metal_guest(cpu: &str, gic: Gic) {
 fn four_cpus_alone(gic: Gic) {
     let outcome = boot_description("linux-alone", "cortex-a53", gic);
     outcome.ends_well();
-    expect_userspace(&outcome, "linux", 4, 1024);
+    expect_userspace(&outcome, "linux", 4, 512);
 }
 
 /// What the init in `guests/linux/` prints.
