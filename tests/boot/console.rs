@@ -30,18 +30,21 @@ fn lines_of_four_guests_at_once_are_whole(gic: Gic) {
 }
 
 fn input_goes_to_the_first_partition(gic: Gic) {
-    let guests = ["first", "second"].map(|it| Partition::new(it, "probe").bootargs("echo"));
+    let guests = ["listening", "untouched"].map(|it| Partition::new(it, "probe").bootargs("echo"));
     let description = compile(&system(&guests));
     let machine = Machine::new(gic).initrd(&description);
-    let machine = machine.type_after("[first]  probe: waiting for a line", "only for the first\r");
-    let machine = machine.unplug_after("first: powered off", std::time::Duration::from_secs(1));
+    let machine = machine.type_after(
+        "[listening] probe: waiting for a line",
+        "only for the first one\r",
+    );
+    let machine = machine.unplug_after("listening: powered off", std::time::Duration::from_secs(1));
     let outcome = machine.boot();
     outcome
         .was_unplugged()
-        .says("first", "only for the first")
-        .says("first", ", 0 failed");
+        .says("listening", "only for the first one")
+        .says("listening", ", 0 failed");
     outcome.check(
-        outcome.of("second").with("only for").is_empty(),
+        outcome.of("untouched").with("only for").is_empty(),
         "the second partition gets what was typed for the first",
     );
 }

@@ -45,7 +45,7 @@ refusals! {
         says "/boards", "partitions";
     unknown_property_of_a_partition: "cpus = <1>;" => "cpus = <1>; bootarg = \"\";",
         says "/partitions/a", "bootarg", "bootargs";
-    unknown_node_of_a_partition: "cpus = <1>;" => "cpus = <1>; ramdsk { };",
+    unknown_node_of_a_partition: "kernel {" => "ramdsk { }; kernel {",
         says "/partitions/a/ramdsk", "ramdisk";
     unknown_property_of_a_kernel: "kernel {" => "kernel { dta = <1>;",
         says "/partitions/a/kernel", "dta", "data";
@@ -182,15 +182,15 @@ fn not_a_device_tree() {
         .map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
     expect_refusal(&boot_bytes(&noise), &["device tree"]);
-    expect_refusal(&boot_bytes(b"\x1f\x8b\x08"), &["device tree"]);
 }
 
 /// The header promises more bytes than there are.
 #[test]
 fn truncated() {
     let tree = fs::read(compile(GOOD)).expect("dtc wrote it");
-    for length in [8, 39, 64, tree.len() / 2, tree.len() - 1] {
-        expect_refusal(&boot_bytes(&tree[..length]), &["device tree"]);
+    for length in [3, 39, 64, tree.len() / 2, tree.len() - 1] {
+        let told = ["truncated", &format!(", {length} are there")];
+        expect_refusal(&boot_bytes(&tree[..length]), &told);
     }
 }
 
@@ -200,7 +200,10 @@ fn damaged_inside() {
     let mut tree = fs::read(compile(GOOD)).expect("dtc wrote it");
     let structure = u32::from_be_bytes(tree[8..12].try_into().expect("4 bytes")) as usize;
     tree[structure + 8..structure + 12].copy_from_slice(&[0xff; 4]);
-    expect_refusal(&boot_bytes(&tree), &["device tree"]);
+    expect_refusal(
+        &boot_bytes(&tree),
+        &["malformed", &format!("{:#x}", structure + 8)],
+    );
 }
 
 fn boot_bytes(description: &[u8]) -> Outcome {
@@ -239,8 +242,5 @@ fn interrupt_owned_twice() {
     let description = compile(&GOOD.replacen("cpus = <1>;", given, 1));
     let machine = Machine::new(Gic::V2).initrd(&description);
     let outcome = machine.option("-dtb", shared.display()).boot();
-    expect_refusal(
-        &outcome,
-        &["/partitions/b", "devices", "/pl061@9030000", "34"],
-    );
+    expect_refusal(&outcome, &["/partitions/", "devices", "interrupt 34"]);
 }
