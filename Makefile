@@ -76,7 +76,6 @@ guests: $(GUESTS:%=target/guests/%.img) ## target/guests/*.img, the bare-metal g
 guests-linux: $(LINUX) ## target/linux/*, the kernel and busybox of Debian
 
 system: $(SYSTEM_DTB) ## target/NAME.dtb from SYSTEM=dts/NAME.dts
-
 	@$(if $(SYSTEM),,echo 'make system: name a description, SYSTEM=dts/NAME.dts' >&2; exit 1)
 
 systems: $(foreach file,$(DESCRIPTIONS),$(call dtb,$(file)))

@@ -10,14 +10,9 @@ fn main() {
         return;
     }
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo tells where the package is");
-    for argument in [
-        "-pie",
-        "--no-dynamic-linker",
-        "-Bsymbolic",
-        "-znotext",
-        "-znorelro",
-        "--no-eh-frame-hdr",
-    ] {
+    for argument in
+        ["-pie", "--no-dynamic-linker", "-Bsymbolic", "-znotext", "-znorelro", "--no-eh-frame-hdr"]
+    {
         println!("cargo::rustc-link-arg-bins={argument}");
     }
     println!("cargo::rustc-link-arg-bins=-T{root}/linker/bulkhead.ld");
@@ -28,8 +23,5 @@ fn main() {
         );
     };
     println!("cargo::rerun-if-changed={}", system.display());
-    println!(
-        "cargo::rustc-env=BULKHEAD_DEFAULT_SYSTEM={}",
-        system.display()
-    );
+    println!("cargo::rustc-env=BULKHEAD_DEFAULT_SYSTEM={}", system.display());
 }

@@ -8,13 +8,7 @@ fn main() {
         return;
     }
     let package = env::var("CARGO_MANIFEST_DIR").expect("cargo tells where the package is");
-    for argument in [
-        "-pie",
-        "--no-dynamic-linker",
-        "-Bsymbolic",
-        "-znotext",
-        "--no-eh-frame-hdr",
-    ] {
+    for argument in ["-pie", "--no-dynamic-linker", "-Bsymbolic", "-znotext", "--no-eh-frame-hdr"] {
         println!("cargo::rustc-link-arg-bins={argument}");
     }
     println!("cargo::rustc-link-arg-bins=-T{package}/../linker/guest.ld");

@@ -204,10 +204,7 @@ mod tests {
 
     #[test]
     fn pages_grow_outwards() {
-        assert_eq!(
-            region(0x1234, 1).page_aligned(),
-            Some(region(0x1000, 0x1000))
-        );
+        assert_eq!(region(0x1234, 1).page_aligned(), Some(region(0x1000, 0x1000)));
         assert_eq!(region(u64::MAX - 1, 1).page_aligned(), None);
     }
 
@@ -215,9 +212,6 @@ mod tests {
     fn sizes_and_regions_read_well() {
         assert_eq!(format!("{}", Bytes(64 << 20)), "64 MiB");
         assert_eq!(format!("{}", Bytes(1234)), "1234 B");
-        assert_eq!(
-            format!("{}", region(0x4000_0000, 0x1000)),
-            "0x40000000-0x40000fff"
-        );
+        assert_eq!(format!("{}", region(0x4000_0000, 0x1000)), "0x40000000-0x40000fff");
     }
 }

@@ -142,9 +142,7 @@ impl Console {
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
         let waiting = self.channels.iter().filter(|it| !it.buffer.is_empty());
-        waiting
-            .map(|it| it.written.saturating_add(self.pause))
-            .min()
+        waiting.map(|it| it.written.saturating_add(self.pause)).min()
     }
 
     /// Takes the next byte of everything that is left, incomplete lines too. A panic's message
@@ -166,9 +164,7 @@ impl Console {
         let turn = (1..=count)
             .map(|step| (self.turn + step) % count)
             .find(|&it| self.channels[it].is_due(now, self.pause))
-            .or(self
-                .open_line
-                .filter(|&it| !self.channels[it].buffer.is_empty()))?;
+            .or(self.open_line.filter(|&it| !self.channels[it].buffer.is_empty()))?;
         self.turn = turn;
         self.allowance = self.channels[turn].buffer.len();
         Some(())

@@ -87,11 +87,7 @@ impl Interrupted {
     }
 
     fn enter(&self, syndrome: u64) -> ExceptionEntry {
-        ExceptionEntry {
-            esr: IL | syndrome,
-            vector: self.vector(),
-            pstate: self.pstate(),
-        }
+        ExceptionEntry { esr: IL | syndrome, vector: self.vector(), pstate: self.pstate() }
     }
 
     /// The vector for synchronous exceptions (Arm ARM D1.4.1.6). Of PSTATE.M, bit 0 tells whether EL1

@@ -17,21 +17,13 @@ impl Intid {
     /// The interrupt with this number; `None` for the special numbers from 1020 on.
     #[must_use]
     pub const fn new(number: u32) -> Option<Self> {
-        if number < Self::SPI_END {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number < Self::SPI_END { Some(Self(number)) } else { None }
     }
 
     /// The private peripheral interrupt that a device tree calls `GIC_PPI number` (0 to 15).
     #[must_use]
     pub const fn ppi(number: u32) -> Option<Self> {
-        if number < 16 {
-            Some(Self(number + 16))
-        } else {
-            None
-        }
+        if number < 16 { Some(Self(number + 16)) } else { None }
     }
 
     /// The shared peripheral interrupt that a device tree calls `GIC_SPI number` (0 to 987).

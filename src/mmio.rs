@@ -39,11 +39,7 @@ impl Access {
         } else {
             Operation::Read
         };
-        Some(Self {
-            ipa,
-            size: transfer.size,
-            operation,
-        })
+        Some(Self { ipa, size: transfer.size, operation })
     }
 }
 
@@ -54,16 +50,9 @@ impl Transfer {
     pub const fn loaded(&self, value: u64) -> u64 {
         let unused = 64 - self.size.bits();
         let value = value << unused;
-        let value = if self.sign_extend {
-            (value as i64 >> unused) as u64
-        } else {
-            value >> unused
-        };
-        if self.wide {
-            value
-        } else {
-            value as u32 as u64
-        }
+        let value =
+            if self.sign_extend { (value as i64 >> unused) as u64 } else { value >> unused };
+        if self.wide { value } else { value as u32 as u64 }
     }
 }
 
@@ -74,12 +63,7 @@ mod tests {
     use AccessSize::{Byte, Doubleword, Halfword, Word};
 
     fn transfer(size: AccessSize, sign_extend: bool, wide: bool) -> Transfer {
-        Transfer {
-            size,
-            register: 3,
-            sign_extend,
-            wide,
-        }
+        Transfer { size, register: 3, sign_extend, wide }
     }
 
     fn abort(size: AccessSize, write: bool) -> DataAbort {
@@ -105,11 +89,7 @@ mod tests {
             (Doubleword, false, true, 0x9122_3344_8566_f788), // LDR Xt
         ] {
             let transfer = transfer(size, sign_extend, wide);
-            assert_eq!(
-                transfer.loaded(0x9122_3344_8566_f788),
-                expected,
-                "{transfer:?}"
-            );
+            assert_eq!(transfer.loaded(0x9122_3344_8566_f788), expected, "{transfer:?}");
         }
     }
 
@@ -128,27 +108,9 @@ mod tests {
         let plain = abort(Word, true);
         let aligned = Ipa::new(0x1000);
         let refused = [
-            (
-                DataAbort {
-                    transfer: None,
-                    ..plain
-                },
-                aligned,
-            ),
-            (
-                DataAbort {
-                    walk: true,
-                    ..plain
-                },
-                aligned,
-            ),
-            (
-                DataAbort {
-                    cache_maintenance: true,
-                    ..plain
-                },
-                aligned,
-            ),
+            (DataAbort { transfer: None, ..plain }, aligned),
+            (DataAbort { walk: true, ..plain }, aligned),
+            (DataAbort { cache_maintenance: true, ..plain }, aligned),
             (plain, Ipa::new(0x1002)),
         ];
         for (abort, ipa) in refused {

@@ -231,16 +231,9 @@ impl Pl011 {
         if !CR::LBE.is_set(self.control) {
             return (FR::CTS::SET + FR::DSR::SET + FR::DCD::SET).value;
         }
-        [
-            (CR::RTS, FR::CTS),
-            (CR::DTR, FR::DSR),
-            (CR::OUT_1, FR::DCD),
-            (CR::OUT_2, FR::RI),
-        ]
-        .into_iter()
-        .fold(0, |flags, (output, input)| {
-            flags | input.val(output.read(self.control)).value
-        })
+        [(CR::RTS, FR::CTS), (CR::DTR, FR::DSR), (CR::OUT_1, FR::DCD), (CR::OUT_2, FR::RI)]
+            .into_iter()
+            .fold(0, |flags, (output, input)| flags | input.val(output.read(self.control)).value)
     }
 
     fn loop_back(&mut self, byte: u8) {
@@ -288,20 +281,12 @@ impl Pl011 {
 
     /// The transmit interrupt is raised when this many bytes or fewer are left.
     fn transmit_level(&self) -> usize {
-        if self.has_fifos() {
-            level(IFLS::TXIFLSEL.read(self.levels))
-        } else {
-            0
-        }
+        if self.has_fifos() { level(IFLS::TXIFLSEL.read(self.levels)) } else { 0 }
     }
 
     /// The receive interrupt is raised when this many bytes or more are there.
     fn receive_level(&self) -> usize {
-        if self.has_fifos() {
-            level(IFLS::RXIFLSEL.read(self.levels))
-        } else {
-            1
-        }
+        if self.has_fifos() { level(IFLS::RXIFLSEL.read(self.levels)) } else { 1 }
     }
 
     fn raise(&mut self, interrupt: Field<u32, INTERRUPT::Register>) {

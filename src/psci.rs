@@ -127,9 +127,7 @@ impl Psci {
     /// A partition of `vcpus` vCPUs, all off: [`Psci::started`] tells of the one that boots.
     #[must_use]
     pub fn new(vcpus: usize) -> Self {
-        Self {
-            power: vec![Power::Off; vcpus],
-        }
+        Self { power: vec![Power::Off; vcpus] }
     }
 
     /// Carries out function `id` (w0) with the arguments of x1 to x3 for vCPU `caller`. `is_ram`
@@ -144,11 +142,7 @@ impl Psci {
         let Some(function) = Function::from_id(id) else {
             return Code::NotSupported.into();
         };
-        let width = if id & SMC64 == 0 {
-            u64::from(u32::MAX)
-        } else {
-            u64::MAX
-        };
+        let width = if id & SMC64 == 0 { u64::from(u32::MAX) } else { u64::MAX };
         let [a, b, c] = arguments.map(|argument| argument & width);
         match function {
             Function::Version => Outcome::Return(VERSION),
@@ -216,11 +210,7 @@ impl Psci {
             Power::Off if !entry.is_aligned(4) || !is_ram(entry) => Code::InvalidAddress.into(),
             Power::Off => {
                 self.power[vcpu] = Power::OnPending;
-                Outcome::StartCpu {
-                    vcpu,
-                    entry,
-                    context,
-                }
+                Outcome::StartCpu { vcpu, entry, context }
             }
         }
     }
@@ -238,11 +228,7 @@ impl Psci {
 /// of the core (StateType 0, power level 0, StateID 0), is the only one: a partition's tree names
 /// no other, and of a powerdown state the guest would expect that it can lose its context.
 fn suspend(power_state: u64) -> Outcome {
-    if power_state as u32 == 0 {
-        Outcome::Standby
-    } else {
-        Code::InvalidParameters.into()
-    }
+    if power_state as u32 == 0 { Outcome::Standby } else { Code::InvalidParameters.into() }
 }
 
 /// PSCI_FEATURES. CPU_SUSPEND's flags are zero: original power state format, no OS-initiated mode.
@@ -258,9 +244,5 @@ fn features(id: u64) -> Outcome {
 /// SYSTEM_RESET2. Type 0 is the architectural warm reset, which starts the partition anew as a cold
 /// one does. All other types, architectural (bit 31 clear) or vendor-specific, do not exist here.
 fn reset2(kind: u64) -> Outcome {
-    if kind as u32 == 0 {
-        Outcome::SystemReset
-    } else {
-        Code::InvalidParameters.into()
-    }
+    if kind as u32 == 0 { Outcome::SystemReset } else { Code::InvalidParameters.into() }
 }

@@ -17,13 +17,7 @@ impl RateLimit {
     #[must_use]
     pub const fn new(period: u64, burst: u32) -> Self {
         let period = if period == 0 { 1 } else { period };
-        Self {
-            period,
-            burst,
-            tokens: burst,
-            filled: 0,
-            suppressed: 0,
-        }
+        Self { period, burst, tokens: burst, filled: 0, suppressed: 0 }
     }
 
     /// Asks for one event at counter value `now`. `Some(n)`: it may happen, and `n` were refused

@@ -11,14 +11,8 @@ use crate::plan::{PartitionPlan, Plan};
 /// The machine, a line for each kind of thing.
 #[must_use]
 pub fn machine(machine: &Machine) -> Vec<String> {
-    let memory = machine
-        .memory
-        .iter()
-        .map(|bank| format!("{} at {bank}", Bytes(bank.size())));
-    let console = machine
-        .console
-        .as_ref()
-        .map_or("none", |console| &console.path);
+    let memory = machine.memory.iter().map(|bank| format!("{} at {bank}", Bytes(bank.size())));
+    let console = machine.console.as_ref().map_or("none", |console| &console.path);
     let mut lines: Vec<_> = [
         ("machine", machine.model.clone()),
         ("CPUs", cpus(machine)),
@@ -29,12 +23,7 @@ pub fn machine(machine: &Machine) -> Vec<String> {
     .into_iter()
     .map(|(what, value)| format!("{what:<11} {value}"))
     .collect();
-    lines.extend(
-        machine
-            .remarks
-            .iter()
-            .map(|remark| format!("remark      {remark}")),
-    );
+    lines.extend(machine.remarks.iter().map(|remark| format!("remark      {remark}")));
     lines
 }
 
@@ -57,47 +46,24 @@ fn gic(gic: &Gic) -> &'static str {
 /// The partitions, as a table with a line of headings.
 #[must_use]
 pub fn partitions(machine: &Machine, plan: &Plan) -> Vec<String> {
-    let heading = [
-        "partition",
-        "CPUs",
-        "memory",
-        "guest",
-        "physical",
-        "devices (interrupts)",
-    ];
+    let heading = ["partition", "CPUs", "memory", "guest", "physical", "devices (interrupts)"];
     let mut rows = Vec::from([heading.map(String::from)]);
-    rows.extend(
-        plan.partitions
-            .iter()
-            .map(|partition| row(machine, partition)),
-    );
+    rows.extend(plan.partitions.iter().map(|partition| row(machine, partition)));
     let widths: [usize; 6] = core::array::from_fn(|column| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
     });
     let align = |row: &[String; 6]| {
-        let cells = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
         join(cells, "  ").trim_end().to_string()
     };
     rows.iter().map(align).collect()
 }
 
 fn row(machine: &Machine, partition: &PartitionPlan) -> [String; 6] {
-    let ids = partition
-        .cpus
-        .iter()
-        .map(|index| machine.cpus[*index].mpidr.to_string());
+    let ids = partition.cpus.iter().map(|index| machine.cpus[*index].mpidr.to_string());
     let memory = &partition.memory;
     let devices = partition.devices.iter().map(|device| {
-        let interrupts = device
-            .interrupts
-            .iter()
-            .map(|interrupt| interrupt.intid.to_string());
+        let interrupts = device.interrupts.iter().map(|interrupt| interrupt.intid.to_string());
         match join(interrupts, " ") {
             none if none.is_empty() => device.path.clone(),
             interrupts => format!("{} ({interrupts})", device.path),
@@ -110,11 +76,7 @@ fn row(machine: &Machine, partition: &PartitionPlan) -> [String; 6] {
         Bytes(memory.guest.size()).to_string(),
         memory.guest.to_string(),
         memory.host.to_string(),
-        if devices.is_empty() {
-            String::from("-")
-        } else {
-            devices
-        },
+        if devices.is_empty() { String::from("-") } else { devices },
     ]
 }
 

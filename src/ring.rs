@@ -14,11 +14,7 @@ pub struct Ring<T, const N: usize> {
 
 impl<T: Copy + Default, const N: usize> Default for Ring<T, N> {
     fn default() -> Self {
-        Self {
-            items: [T::default(); N],
-            first: 0,
-            len: 0,
-        }
+        Self { items: [T::default(); N], first: 0, len: 0 }
     }
 }
 

@@ -59,9 +59,7 @@ impl Workaround {
     }
 
     fn from_id(id: u32) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|workaround| workaround.id() == id)
+        Self::ALL.into_iter().find(|workaround| workaround.id() == id)
     }
 }
 
@@ -79,11 +77,7 @@ pub struct Workarounds {
 
 impl Workarounds {
     /// A CPU whose firmware has none, or that has no firmware.
-    pub const NONE: Self = Self {
-        one: -1,
-        two: -1,
-        three: -1,
-    };
+    pub const NONE: Self = Self { one: -1, two: -1, three: -1 };
 
     /// Asks firmware about each workaround. `features` performs SMCCC_ARCH_FEATURES with its
     /// argument, and may be called only where firmware's SMCCC is 1.1 or newer.

@@ -126,12 +126,7 @@ impl<'a, M: Memory> Tables<'a, M> {
     /// a page [`MapError::Unaligned`] or [`MapError::OutOfRange`].
     pub fn new(pool: &'a mut [Table], base: Pa) -> Result<Self, MapError> {
         check(base.get(), pool.len() as u64 * PAGE_SIZE, OUTPUT_BITS)?;
-        let mut tables = Self {
-            pool,
-            base,
-            used: 0,
-            memory: PhantomData,
-        };
+        let mut tables = Self { pool, base, used: 0, memory: PhantomData };
         tables.take_table()?;
         Ok(tables)
     }
@@ -151,16 +146,7 @@ impl<'a, M: Memory> Tables<'a, M> {
             return Err(MapError::Overlap);
         }
         let attributes = mapping.memory.attributes();
-        self.fill(
-            0,
-            LEVEL_1_SPAN,
-            Run {
-                input,
-                output,
-                size,
-                attributes,
-            },
-        )
+        self.fill(0, LEVEL_1_SPAN, Run { input, output, size, attributes })
     }
 
     /// The leaf that translates `input`, or `None` where nothing is mapped.
@@ -286,12 +272,7 @@ pub fn tables_needed<A: Address>(mappings: impl Iterator<Item = (A, Pa, u64)>) -
     let mut last = [None; 2];
     for (input, output, size) in mappings {
         let (input, output) = (input.get(), output.get());
-        let mut run = Run {
-            input,
-            output,
-            size,
-            attributes: 0,
-        };
+        let mut run = Run { input, output, size, attributes: 0 };
         while run.size > 0 && run.input >> INPUT_BITS == 0 && run.output >> OUTPUT_BITS == 0 {
             let mut part = run;
             for (span, last) in [LEVEL_1_SPAN, LEVEL_2_SPAN].into_iter().zip(&mut last) {
@@ -334,9 +315,7 @@ fn leaf_kind(span: u64) -> u64 {
 
 fn read_leaf<M: Memory>(entry: u64, input: u64, size: u64) -> Mapping<M> {
     let attributes = entry & !OUTPUT_MASK & !DESCRIPTOR::KIND.mask;
-    let memory = M::ALL
-        .iter()
-        .find(|memory| memory.attributes() == attributes);
+    let memory = M::ALL.iter().find(|memory| memory.attributes() == attributes);
     Mapping {
         input: M::Input::new(input),
         output: Pa::new(entry & OUTPUT_MASK),

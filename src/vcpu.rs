@@ -20,11 +20,7 @@ impl Mpidr {
     #[must_use]
     pub const fn to_vcpu(self) -> Option<usize> {
         let number = self.affinity(1) as usize * CLUSTER + self.affinity(0) as usize;
-        if Self::of_vcpu(number).get() == self.get() {
-            Some(number)
-        } else {
-            None
-        }
+        if Self::of_vcpu(number).get() == self.get() { Some(number) } else { None }
     }
 
     /// The affinity as a CPU of a multiprocessor reads it in MPIDR_EL1: the value of VMPIDR_EL2.

@@ -12,21 +12,9 @@ use bulkhead::machine::{Conduit, CpuStart, Gic, Machine};
 fn virt(options: &str) -> Machine {
     let file = format!("bulkhead-{}-{options}.dtb", process::id());
     let file = env::temp_dir().join(file);
-    let machine = format!(
-        "virt,virtualization=on,{options},dumpdtb={}",
-        file.display()
-    );
+    let machine = format!("virt,virtualization=on,{options},dumpdtb={}", file.display());
     let mut qemu = Command::new("qemu-system-aarch64");
-    qemu.args([
-        "-M",
-        &machine,
-        "-cpu",
-        "cortex-a53",
-        "-smp",
-        "4",
-        "-m",
-        "2G",
-    ]);
+    qemu.args(["-M", &machine, "-cpu", "cortex-a53", "-smp", "4", "-m", "2G"]);
     let output = qemu.args(["-nographic", "-nic", "none"]).output();
     let output = output.expect("qemu-system-aarch64 can be started");
     assert!(output.status.success(), "{output:?}");
@@ -41,11 +29,7 @@ fn region(start: u64, size: u64) -> Region<Pa> {
 
 /// What is the same whichever GIC there is.
 fn check(machine: &Machine) {
-    let cpus: Vec<_> = machine
-        .cpus
-        .iter()
-        .map(|cpu| (cpu.mpidr.get(), cpu.start))
-        .collect();
+    let cpus: Vec<_> = machine.cpus.iter().map(|cpu| (cpu.mpidr.get(), cpu.start)).collect();
     assert_eq!(cpus, [0, 1, 2, 3].map(|mpidr| (mpidr, CpuStart::Psci)));
     assert_eq!(machine.memory, [region(0x4000_0000, 2 << 30)]);
     assert_eq!(machine.reserved, []);
@@ -60,9 +44,7 @@ fn check(machine: &Machine) {
 
     let device = |path: &str| {
         let mut devices = machine.devices.iter();
-        devices
-            .find(|device| device.path.starts_with(path))
-            .unwrap()
+        devices.find(|device| device.path.starts_with(path)).unwrap()
     };
     let clock = device("/pl031@");
     assert_eq!(clock.registers, [region(0x901_0000, 0x1000)]);

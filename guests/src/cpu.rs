@@ -118,11 +118,7 @@ pub fn start(index: usize, main: fn(usize)) -> Result<(), psci::Error> {
     START[index].store(main as *mut (), Ordering::Release);
     // SAFETY: a barrier only: the other CPU sees the store however early it starts.
     unsafe { asm!("dsb ishst", options(nostack)) };
-    psci::cpu_on(
-        tree::machine().cpus()[index],
-        secondary_entry_address(),
-        index as u64,
-    )
+    psci::cpu_on(tree::machine().cpus()[index], secondary_entry_address(), index as u64)
 }
 
 #[unsafe(no_mangle)]

@@ -64,14 +64,7 @@ struct PerCpu(UnsafeCell<Attempt>);
 unsafe impl Sync for PerCpu {}
 
 static ATTEMPTS: [PerCpu; MAX_CPUS] = [const {
-    PerCpu(UnsafeCell::new(Attempt {
-        stack: 0,
-        fault: Fault {
-            esr: 0,
-            far: 0,
-            elr: 0,
-        },
-    }))
+    PerCpu(UnsafeCell::new(Attempt { stack: 0, fault: Fault { esr: 0, far: 0, elr: 0 } }))
 }; MAX_CPUS];
 
 #[repr(C)]
@@ -165,11 +158,7 @@ fn synchronous(frame: &mut Frame) {
     if attempt.stack == 0 {
         die(frame);
     }
-    attempt.fault = Fault {
-        esr: frame.esr,
-        far: frame.far,
-        elr: frame.elr,
-    };
+    attempt.fault = Fault { esr: frame.esr, far: frame.far, elr: frame.elr };
     frame.spsr |= DEBUG_MASKED;
     frame.x[0] = attempt.stack;
     frame.elr = attempt_ended as *const () as u64;

@@ -79,10 +79,7 @@ pub(crate) fn init() {
 /// Sets this CPU's part up.
 pub(crate) fn init_cpu() {
     match tree::machine().gic {
-        Gic::V2 {
-            distributor,
-            cpu_interface,
-        } => v2::init_cpu(distributor, cpu_interface),
+        Gic::V2 { distributor, cpu_interface } => v2::init_cpu(distributor, cpu_interface),
         Gic::V3 { redistributors, .. } => v3::init_cpu(redistributors),
     }
 }
@@ -148,14 +145,8 @@ pub fn acknowledge() -> Option<Interrupt> {
         Gic::V3 { .. } => v3::acknowledge(),
     };
     let interrupt = match tree::machine().gic {
-        Gic::V2 { .. } => Interrupt {
-            intid: value & 0x3ff,
-            source: value >> 10 & 7,
-        },
-        Gic::V3 { .. } => Interrupt {
-            intid: value & 0xff_ffff,
-            source: 0,
-        },
+        Gic::V2 { .. } => Interrupt { intid: value & 0x3ff, source: value >> 10 & 7 },
+        Gic::V3 { .. } => Interrupt { intid: value & 0xff_ffff, source: 0 },
     };
     (!(SPURIOUS..1024).contains(&interrupt.intid)).then_some(interrupt)
 }

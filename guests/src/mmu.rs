@@ -124,10 +124,7 @@ pub(crate) fn map_all(memory: &[tree::Memory]) {
     // SAFETY: as in `map_image`: called once, by the boot CPU, before it starts another.
     let tables = unsafe { &mut *ROOT.0.get() };
     for region in memory {
-        tables.map(
-            region.base..region.base.saturating_add(region.size),
-            Kind::Normal,
-        );
+        tables.map(region.base..region.base.saturating_add(region.size), Kind::Normal);
     }
     tables.map(0..NOWHERE, Kind::Device);
     tables.map(NOWHERE..NOWHERE + GIB, Kind::Normal);

@@ -133,10 +133,7 @@ fn parse(tree: &Fdt<'static>) -> Machine {
     let mut memory_count = 0;
     for (slot, region) in memory.iter_mut().zip(regions) {
         let size = region.size.unwrap_or(0) as u64;
-        *slot = Memory {
-            base: region.starting_address as u64,
-            size,
-        };
+        *slot = Memory { base: region.starting_address as u64, size };
         memory_count += 1;
     }
 
@@ -148,17 +145,11 @@ fn parse(tree: &Fdt<'static>) -> Machine {
     }
 
     let chosen = tree.find_node("/chosen");
-    let output = chosen
-        .and_then(|node| text(node, "stdout-path"))
-        .expect("no stdout-path");
+    let output = chosen.and_then(|node| text(node, "stdout-path")).expect("no stdout-path");
     let output = output.split(':').next().unwrap_or(output);
     let uart = tree.find_node(output).expect("stdout-path leads nowhere");
-    let timer = tree
-        .find_compatible(&["arm,armv8-timer"])
-        .expect("no timer");
-    let psci = tree
-        .find_compatible(&["arm,psci-1.0", "arm,psci-0.2"])
-        .expect("no PSCI");
+    let timer = tree.find_compatible(&["arm,armv8-timer"]).expect("no timer");
+    let psci = tree.find_compatible(&["arm,psci-1.0", "arm,psci-0.2"]).expect("no PSCI");
     let pmu = tree.find_compatible(&["arm,armv8-pmuv3", "arm,cortex-a53-pmu"]);
     let partition = tree.find_compatible(&["bulkhead,partition"]);
     Machine {
@@ -170,11 +161,7 @@ fn parse(tree: &Fdt<'static>) -> Machine {
         uart: register(uart, 0),
         uart_interrupt: interrupt(uart, 0).expect("no UART interrupt"),
         pmu_interrupt: pmu.and_then(|node| interrupt(node, 0)),
-        psci: if text(psci, "method") == Some("smc") {
-            Conduit::Smc
-        } else {
-            Conduit::Hvc
-        },
+        psci: if text(psci, "method") == Some("smc") { Conduit::Smc } else { Conduit::Hvc },
         cpus,
         cpu_count,
         memory,
@@ -184,18 +171,12 @@ fn parse(tree: &Fdt<'static>) -> Machine {
 
 fn gic(tree: &Fdt<'static>) -> Gic {
     if let Some(node) = tree.find_compatible(&["arm,gic-v3"]) {
-        return Gic::V3 {
-            distributor: register(node, 0),
-            redistributors: register(node, 1),
-        };
+        return Gic::V3 { distributor: register(node, 0), redistributors: register(node, 1) };
     }
     let node = tree
         .find_compatible(&["arm,cortex-a15-gic", "arm,gic-400"])
         .expect("no interrupt controller");
-    Gic::V2 {
-        distributor: register(node, 0),
-        cpu_interface: register(node, 1),
-    }
+    Gic::V2 { distributor: register(node, 0), cpu_interface: register(node, 1) }
 }
 
 fn text(node: FdtNode<'_, 'static>, property: &str) -> Option<&'static str> {
@@ -211,11 +192,6 @@ fn register(node: FdtNode<'_, 'static>, index: usize) -> u64 {
 fn interrupt(node: FdtNode<'_, 'static>, index: usize) -> Option<u32> {
     let value = node.property("interrupts")?.value;
     let cells = value.chunks_exact(12).nth(index)?;
-    let cell = |n: usize| {
-        cells[4 * n..4 * n + 4]
-            .try_into()
-            .map(u32::from_be_bytes)
-            .ok()
-    };
+    let cell = |n: usize| cells[4 * n..4 * n + 4].try_into().map(u32::from_be_bytes).ok();
     Some(cell(1)? + if cell(0)? == 0 { FIRST_SPI } else { FIRST_PPI })
 }

@@ -18,9 +18,7 @@ fn put(console: &mut Console, source: Source, text: &str, now: u64) {
 }
 
 fn output(console: &mut Console, now: u64) -> String {
-    iter::from_fn(|| console.next(now))
-        .map(char::from)
-        .collect()
+    iter::from_fn(|| console.next(now)).map(char::from).collect()
 }
 
 #[test]
@@ -42,20 +40,14 @@ fn a_prompt_comes_out_after_a_pause_and_goes_on_in_place() {
     let mut console = console();
     put(&mut console, ONE, "log", 1);
     put(&mut console, ONE, "in: ", 5);
-    assert_eq!(
-        (console.deadline(), output(&mut console, 24)),
-        (Some(25), String::new())
-    );
+    assert_eq!((console.deadline(), output(&mut console, 24)), (Some(25), String::new()));
     assert_eq!(output(&mut console, 25), "[linux]    login: ");
     assert_eq!(console.deadline(), None);
     put(&mut console, ONE, "root", 30);
     assert_eq!(output(&mut console, 30), "root", "nobody else waits");
     put(&mut console, TWO, "x\n", 40);
     put(&mut console, ONE, "\nok\n", 40);
-    assert_eq!(
-        output(&mut console, 40),
-        "\r\n[rt]       x\r\n[linux]    \r\n[linux]    ok\r\n"
-    );
+    assert_eq!(output(&mut console, 40), "\r\n[rt]       x\r\n[linux]    \r\n[linux]    ok\r\n");
 }
 
 #[test]
@@ -91,16 +83,10 @@ fn line_ends_are_cr_lf_and_progress_bars_keep_the_name() {
 fn a_full_buffer_refuses_and_does_not_wait_for_its_line() {
     let mut console = console();
     put(&mut console, ONE, &"x".repeat(BUFFER_BYTES), 0);
-    assert_eq!(
-        (console.put(ONE, b'y', 0), console.room(ONE)),
-        (Err(Full), 0)
-    );
+    assert_eq!((console.put(ONE, b'y', 0), console.room(ONE)), (Err(Full), 0));
     assert_eq!(console.room(TWO), BUFFER_BYTES);
     put(&mut console, TWO, "2\n", 0);
-    let first: String = (0..13)
-        .filter_map(|_| console.next(0))
-        .map(char::from)
-        .collect();
+    let first: String = (0..13).filter_map(|_| console.next(0)).map(char::from).collect();
     assert_eq!((first.as_str(), console.room(ONE)), ("[linux]    xx", 2));
     put(&mut console, ONE, "y\n", 0);
     let rest = output(&mut console, 0);
@@ -112,9 +98,7 @@ fn a_panic_gets_all_that_is_left() {
     let mut console = console();
     put(&mut console, ONE, "half", 7);
     put(&mut console, LOG, "log\n", 7);
-    let left: String = iter::from_fn(|| console.panic_flush())
-        .map(char::from)
-        .collect();
+    let left: String = iter::from_fn(|| console.panic_flush()).map(char::from).collect();
     assert_eq!(left, "[linux]    half\r\n[bulkhead] log\r\n");
 }
 
@@ -150,9 +134,7 @@ enum Step {
 fn steps(waits: bool) -> impl Strategy<Value = Vec<Step>> {
     // `$` stands before every LF and nowhere else, so that a line's own end can be told from a
     // break that another source made.
-    let mut texts = vec![
-        "a", "bc", "d e", "$\n", "f$\n", "$\r\n", "g$\r\r\n", "\r", "x\ry",
-    ];
+    let mut texts = vec!["a", "bc", "d e", "$\n", "f$\n", "$\r\n", "g$\r\r\n", "\r", "x\ry"];
     if waits {
         texts.push(LONG);
     }
@@ -203,9 +185,7 @@ fn plain(text: &str) -> String {
 /// The source of a physical line, and its text without names and CRs.
 fn text_of(line: &str) -> Option<(usize, String)> {
     let prefixes = ["[bulkhead] ", "[linux]    ", "[rt]       "];
-    let source = prefixes
-        .iter()
-        .position(|prefix| line.starts_with(prefix))?;
+    let source = prefixes.iter().position(|prefix| line.starts_with(prefix))?;
     Some((source, plain(&line.replace(prefixes[source], ""))))
 }
 

@@ -6,11 +6,8 @@ use super::*;
 use crate::system_registers::Encoding;
 
 /// The registers that HCR_EL2.TID3 does not cover, of a CPU with six event counters.
-const CHOICES: Choices = Choices {
-    pmcr_el0: 0x4103_3000,
-    count_hypervisor: false,
-    direct_interrupts: false,
-};
+const CHOICES: Choices =
+    Choices { pmcr_el0: 0x4103_3000, count_hypervisor: false, direct_interrupts: false };
 
 /// VM, SWIO, FMO, IMO, AMO (0x3b); TID3, TSC, TIDCP, TACR, TSW (bits 18 to 22); RW (bit 31).
 const HCR: u64 = 0x807c_003b;
@@ -25,11 +22,7 @@ fn cpu(registers: &[(u8, u8, u64)]) -> IdRegisters {
 
 /// ID_AA64PFR0_EL1, ID_AA64DFR0_EL1, ID_AA64MMFR0_EL1 from its Technical Reference Manual.
 fn cortex_a53() -> IdRegisters {
-    cpu(&[
-        (4, 0, 0x0000_2222),
-        (5, 0, 0x1030_5106),
-        (7, 0, 0x0000_1122),
-    ])
+    cpu(&[(4, 0, 0x0000_2222), (5, 0, 0x1030_5106), (7, 0, 0x0000_1122)])
 }
 
 /// Likewise, with ID_AA64PFR1_EL1 and ID_AA64MMFR1_EL1.
@@ -170,11 +163,7 @@ fn a_cpu_with_the_newest_extensions() {
 
 #[test]
 fn choices_of_the_partition() {
-    let choices = Choices {
-        count_hypervisor: true,
-        direct_interrupts: true,
-        ..CHOICES
-    };
+    let choices = Choices { count_hypervisor: true, direct_interrupts: true, ..CHOICES };
     let control = ControlRegisters::new(&neoverse_n1(), choices);
     assert_eq!(control.mdcr_el2 & (1 << 17), 0, "HPMD");
     assert_eq!(control.hcr_el2 & 0b11 << 3, 1 << 3, "FMO without IMO");

@@ -37,9 +37,7 @@ pub fn refuse(why: fmt::Arguments<'_>) -> ! {
 
 /// The firmware's tree. Without one there is nothing to talk through, and nothing to be done.
 pub fn firmware_tree(address: Pa) -> FirmwareTree {
-    let Some(region) = mmu::tree_region(address) else {
-        exit::stop()
-    };
+    let Some(region) = mmu::tree_region(address) else { exit::stop() };
     // SAFETY: `mmu::init` mapped this region, the loader left it to the image (arm64 boot
     // protocol), and nothing else refers to it.
     match Tree::new(unsafe { bytes(region) }) {
@@ -61,12 +59,10 @@ unsafe fn bytes(region: Region<Pa>) -> &'static mut [u8] {
 
 /// Finds the UART. Without one Bulkhead runs in silence.
 pub fn open_console(FirmwareTree { tree, .. }: &FirmwareTree) {
-    if let Ok(machine) = Console::find(tree) {
+    if let Ok(Some(machine)) = Console::read(tree) {
         console::init(&machine);
     }
-    let bootargs = tree
-        .node("/chosen")
-        .and_then(|chosen| chosen.property("bootargs")?.as_str());
+    let bootargs = tree.node("/chosen").and_then(|chosen| chosen.property("bootargs")?.as_str());
     exit::init(bootargs.unwrap_or_default());
 }
 
@@ -102,9 +98,8 @@ struct BuiltIn(UnsafeCell<[u8; BUILT_IN_BYTES.len()]>);
 unsafe impl Sync for BuiltIn {}
 
 const BUILT_IN_BYTES: &[u8] = include_bytes!(env!("BULKHEAD_DEFAULT_SYSTEM"));
-static BUILT_IN: BuiltIn = BuiltIn(UnsafeCell::new(*include_bytes!(env!(
-    "BULKHEAD_DEFAULT_SYSTEM"
-))));
+static BUILT_IN: BuiltIn =
+    BuiltIn(UnsafeCell::new(*include_bytes!(env!("BULKHEAD_DEFAULT_SYSTEM"))));
 
 /// The node of the firmware's tree that can hold the description.
 const FIRMWARE_NODE: &str = "/chosen/bulkhead";
@@ -184,10 +179,7 @@ pub fn plan(firmware: &FirmwareTree, machine: &mut Machine, description: &Descri
 
 /// Says what there is and who gets what.
 pub fn report(machine: &Machine, plan: &Plan) {
-    for line in report::machine(machine)
-        .iter()
-        .chain(&report::partitions(machine, plan))
-    {
+    for line in report::machine(machine).iter().chain(&report::partitions(machine, plan)) {
         info!("{line}");
     }
 }
@@ -199,16 +191,10 @@ pub fn build_partitions(
     plan: Plan,
     gic: &Gic,
 ) -> &'static [Partition] {
-    console::add_partitions(
-        plan.partitions
-            .iter()
-            .map(|partition| partition.name.as_str()),
-    );
+    console::add_partitions(plan.partitions.iter().map(|partition| partition.name.as_str()));
     let roots: Vec<_> = stage2::build(&plan).collect();
-    let ppis: Vec<_> = (0..16)
-        .filter_map(Intid::ppi)
-        .filter(|ppi| !is_own(machine, *ppi))
-        .collect();
+    let ppis: Vec<_> =
+        (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(machine, *ppi)).collect();
     let parts = plan.partitions.into_iter().zip(roots).enumerate();
     let partitions = parts.map(|(index, (plan, root))| {
         load::load(&plan, &write_guest_tree(firmware, machine, &plan));

@@ -22,11 +22,7 @@ pub fn call(vcpu: &Vcpu, frame: &mut Frame, immediate: u16) {
 fn psci(vcpu: &Vcpu, id: u32, arguments: [u64; 3]) -> u64 {
     let value = match vcpu.psci(id, arguments) {
         Outcome::Return(value) => value,
-        Outcome::StartCpu {
-            vcpu: target,
-            entry,
-            context,
-        } => {
+        Outcome::StartCpu { vcpu: target, entry, context } => {
             vcpu.partition.start(target, entry, context);
             Code::Success as i64
         }

@@ -28,12 +28,8 @@ struct Shared {
     held: Option<u8>,
 }
 
-static SHARED: Mutex<Shared> = Mutex::new(Shared {
-    uart: None,
-    console: None,
-    live: false,
-    held: None,
-});
+static SHARED: Mutex<Shared> =
+    Mutex::new(Shared { uart: None, console: None, live: false, held: None });
 
 /// Whether `held` is occupied, for those who do not have the lock.
 static INPUT_WAITS: AtomicBool = AtomicBool::new(false);
@@ -64,9 +60,7 @@ pub fn add_partitions<'a>(names: impl Iterator<Item = &'a str> + Clone) {
 /// From now on output waits in the buffers, and the UART's interrupts move it. They come to this
 /// CPU if no partition owns it, else to the first CPU of the partition that gets the input.
 pub fn go_live(partitions: &[Partition], boot_cpu: usize) {
-    let is_owned = partitions
-        .iter()
-        .any(|partition| partition.plan.cpus.contains(&boot_cpu));
+    let is_owned = partitions.iter().any(|partition| partition.plan.cpus.contains(&boot_cpu));
     let cpu = match partitions.first() {
         Some(first) if is_owned => first.plan.cpus[0],
         _ => boot_cpu,
@@ -208,12 +202,7 @@ impl Write for Shared {
 /// Waits until all that was written has left.
 pub fn flush() {
     let mut shared = SHARED.lock();
-    let Shared {
-        uart: Some(uart),
-        console: Some(console),
-        ..
-    } = &mut *shared
-    else {
+    let Shared { uart: Some(uart), console: Some(console), .. } = &mut *shared else {
         return;
     };
     while let Some(byte) = console.panic_flush() {

@@ -15,11 +15,7 @@ pub fn id_registers() -> IdRegisters {
 /// What a partition may choose about the control registers of its CPUs.
 pub fn choices(id: &IdRegisters, count_hypervisor: bool) -> Choices {
     Choices {
-        pmcr_el0: if id.has_pmu() {
-            read_register!("pmcr_el0")
-        } else {
-            0
-        },
+        pmcr_el0: if id.has_pmu() { read_register!("pmcr_el0") } else { 0 },
         count_hypervisor,
         direct_interrupts: false,
     }

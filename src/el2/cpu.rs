@@ -68,9 +68,7 @@ pub fn get(index: usize) -> &'static Cpu {
 
 /// Gives the CPU with this index the stack with that number.
 pub fn set_stack(index: usize, stack: usize) {
-    CPUS[index]
-        .stack_top
-        .store(image::stack_top(stack), Ordering::Release);
+    CPUS[index].stack_top.store(image::stack_top(stack), Ordering::Release);
 }
 
 /// Makes `current` work on this CPU, which has its stack.

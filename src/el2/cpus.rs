@@ -24,9 +24,7 @@ pub fn enter_boot_cpu(machine: &Machine) -> usize {
     let mpidr = cpu::current_mpidr();
     let position = machine.cpus.iter().position(|cpu| cpu.mpidr == mpidr);
     let Some(index) = position.filter(|index| *index < MAX_CPUS) else {
-        refuse(format_args!(
-            "the CPU that booted, MPIDR {mpidr}, is not in the machine's tree"
-        ));
+        refuse(format_args!("the CPU that booted, MPIDR {mpidr}, is not in the machine's tree"));
     };
     cpu::set_stack(index, 0);
     cpu::enter(index);
@@ -71,21 +69,17 @@ fn start(cpu: &Cpu, index: usize, boot_cpu: usize) {
         CpuStart::Psci if firmware::is_there() => unsafe {
             firmware::cpu_on(mpidr, address, context)
         },
-        CpuStart::Psci | CpuStart::SpinTable(_) | CpuStart::Unknown => refuse(format_args!(
-            "CPU {mpidr} cannot be started: its enable-method is unknown"
-        )),
+        CpuStart::Psci | CpuStart::SpinTable(_) | CpuStart::Unknown => {
+            refuse(format_args!("CPU {mpidr} cannot be started: its enable-method is unknown"))
+        }
     };
     if let Err(error) = started {
-        refuse(format_args!(
-            "CPU {mpidr} did not start: firmware's CPU_ON returned {error}"
-        ));
+        refuse(format_args!("CPU {mpidr} did not start: firmware's CPU_ON returned {error}"));
     }
     let deadline = timer::now() + timer::milliseconds(ARRIVAL_MS);
     while !cpu::get(index).is_up() {
         if timer::now() > deadline {
-            refuse(format_args!(
-                "CPU {mpidr} was started, but did not arrive in {ARRIVAL_MS} ms"
-            ));
+            refuse(format_args!("CPU {mpidr} was started, but did not arrive in {ARRIVAL_MS} ms"));
         }
         hint::spin_loop();
     }
@@ -132,17 +126,10 @@ fn home(cpu: usize) -> Option<(&'static Partition, usize)> {
 }
 
 fn meet() {
-    MEETING
-        .get()
-        .expect("the boot CPU has called the meeting")
-        .wait();
+    MEETING.get().expect("the boot CPU has called the meeting").wait();
 }
 
 /// What this CPU's firmware offers against speculation.
 fn workarounds() -> Workarounds {
-    if firmware::has_smccc_1_1() {
-        Workarounds::ask(firmware::features)
-    } else {
-        Workarounds::NONE
-    }
+    if firmware::has_smccc_1_1() { Workarounds::ask(firmware::features) } else { Workarounds::NONE }
 }

@@ -36,14 +36,7 @@ struct Handovers(UnsafeCell<[Handover; MAX_CPUS]>);
 unsafe impl Sync for Handovers {}
 
 static HANDOVERS: Handovers = Handovers(UnsafeCell::new(
-    [Handover {
-        mair: 0,
-        tcr: 0,
-        ttbr: 0,
-        sctlr: 0,
-        stack_top: 0,
-        index: 0,
-    }; MAX_CPUS],
+    [Handover { mair: 0, tcr: 0, ttbr: 0, sctlr: 0, stack_top: 0, index: 0 }; MAX_CPUS],
 ));
 
 /// First Rust code, with the MMU off: no locks and no atomics until it is on.

@@ -30,9 +30,7 @@ static SEMIHOSTING: AtomicBool = AtomicBool::new(false);
 
 /// Looks for the word in the machine's own command line.
 pub fn init(bootargs: &str) {
-    let asked = bootargs
-        .split_ascii_whitespace()
-        .any(|word| word == SEMIHOSTING_WORD);
+    let asked = bootargs.split_ascii_whitespace().any(|word| word == SEMIHOSTING_WORD);
     SEMIHOSTING.store(asked, Ordering::Relaxed);
 }
 

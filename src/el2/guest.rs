@@ -24,14 +24,7 @@ pub fn enter(vcpu: &Vcpu, start: Start) -> ! {
     reset_el1(vcpu);
     // SAFETY: stage 2 and EL1 are this vCPU's, the state is EL1's, and nothing of what EL2 did on
     // this stack is ever returned to.
-    unsafe {
-        vectors::enter(
-            start.entry,
-            SPSR_START,
-            start.context,
-            cpu::current().stack_top(),
-        )
-    }
+    unsafe { vectors::enter(start.entry, SPSR_START, start.context, cpu::current().stack_top()) }
 }
 
 /// The registers below EL2 as a guest finds them: MMU off, nothing left of whatever ran before.

@@ -19,10 +19,7 @@ static HEAP: LockedHeap = LockedHeap(Mutex::new(Heap::new()));
 // region that `init` gave it; the lock makes that true with several CPUs.
 unsafe impl GlobalAlloc for LockedHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.0
-            .lock()
-            .alloc(layout)
-            .map_or(ptr::null_mut(), NonNull::as_ptr)
+        self.0.lock().alloc(layout).map_or(ptr::null_mut(), NonNull::as_ptr)
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -37,9 +34,5 @@ unsafe impl GlobalAlloc for LockedHeap {
 pub fn init() {
     let memory = image::heap();
     // SAFETY: the linker script keeps this region for the heap alone, and it is mapped writable.
-    unsafe {
-        HEAP.0
-            .lock()
-            .init(memory.start().get() as usize, memory.size() as usize)
-    }
+    unsafe { HEAP.0.lock().init(memory.start().get() as usize, memory.size() as usize) }
 }

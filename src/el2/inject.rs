@@ -24,11 +24,8 @@ pub enum Injection {
 pub fn inject(vcpu: &Vcpu, frame: &mut Frame, injection: Injection) {
     let syndrome = ESR_EL2.get();
     report(vcpu, frame.elr, syndrome, &injection);
-    let interrupted = Interrupted {
-        spsr: frame.spsr,
-        sctlr: SCTLR_EL1.get(),
-        features: vcpu.features,
-    };
+    let interrupted =
+        Interrupted { spsr: frame.spsr, sctlr: SCTLR_EL1.get(), features: vcpu.features };
     let entry = match &injection {
         Injection::Undefined => inject::undefined(&interrupted),
         Injection::DataAbort(abort, _) => inject::data_abort(&interrupted, abort),

@@ -22,10 +22,7 @@ pub fn init(machine: &Machine) {
     OWN.call_once(|| Own {
         maintenance: machine.gic.maintenance(),
         timer: machine.timer.hypervisor,
-        console: machine
-            .console
-            .as_ref()
-            .and_then(|console| console.interrupt),
+        console: machine.console.as_ref().and_then(|console| console.interrupt),
     });
 }
 
@@ -45,8 +42,7 @@ pub fn enable_console(cpu: usize) {
 }
 
 fn own() -> &'static Own {
-    OWN.get()
-        .expect("the interrupts are known before a CPU takes one")
+    OWN.get().expect("the interrupts are known before a CPU takes one")
 }
 
 /// Takes every interrupt that is pending on this CPU.

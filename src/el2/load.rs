@@ -33,10 +33,7 @@ fn write(plan: &PartitionPlan, bytes: &[u8], target: Ipa) {
     let offset = target.get() - plan.memory.guest.start().get();
     let start = Pa::new(plan.memory.host.start().get() + offset);
     let region = Region::new(start, bytes.len() as u64).expect("the Plan has placed it");
-    assert!(
-        plan.memory.host.covers(&region),
-        "the Plan has placed it inside the partition"
-    );
+    assert!(plan.memory.host.covers(&region), "the Plan has placed it inside the partition");
     // SAFETY: the region lies in this partition's own memory, which is mapped, which no guest runs
     // in yet, and which holds nothing of Bulkhead's.
     let memory = unsafe { core::slice::from_raw_parts_mut(start.get() as *mut u8, bytes.len()) };

@@ -15,10 +15,7 @@ impl Registers {
     /// Maps the frame and gives access to it.
     pub fn map(frame: Region<Pa>) -> Self {
         mmu::map_device(frame);
-        Self {
-            base: frame.start().get(),
-            size: frame.size(),
-        }
+        Self { base: frame.start().get(), size: frame.size() }
     }
 
     /// The `size` bytes from `offset` on, as a frame of their own.
@@ -28,10 +25,7 @@ impl Registers {
     /// When they are not inside the frame.
     pub fn part(&self, offset: u64, size: u64) -> Self {
         assert!(offset + size <= self.size, "no such part of the frame");
-        Self {
-            base: self.base + offset,
-            size,
-        }
+        Self { base: self.base + offset, size }
     }
 
     /// The frame's size in bytes.
@@ -45,10 +39,7 @@ impl Registers {
     ///
     /// When the register is not inside the frame or not aligned.
     fn address(&self, offset: u64, width: u64) -> u64 {
-        assert!(
-            offset.is_multiple_of(width) && offset + width <= self.size,
-            "no such register"
-        );
+        assert!(offset.is_multiple_of(width) && offset + width <= self.size, "no such register");
         self.base + offset
     }
 

@@ -130,12 +130,7 @@ fn map_image(tables: &mut Tables<'_, Hypervisor>) -> Result<(), MapError> {
 }
 
 fn mapping(region: Region<Pa>, memory: Hypervisor) -> Mapping<Hypervisor> {
-    Mapping {
-        input: region.start(),
-        output: region.start(),
-        size: region.size(),
-        memory,
-    }
+    Mapping { input: region.start(), output: region.start(), size: region.size(), memory }
 }
 
 /// Maps what is not mapped yet of the pages that `region` touches.
@@ -188,12 +183,7 @@ pub fn tree_region(tree: Pa) -> Option<Region<Pa>> {
 ///
 /// The tables must map what runs now, and nothing in the caches may be stale.
 unsafe fn enable(level: Level) {
-    let Setting {
-        mair,
-        tcr,
-        ttbr,
-        sctlr,
-    } = setting();
+    let Setting { mair, tcr, ttbr, sctlr } = setting();
     let barriers = || {
         barrier::dsb(barrier::SY);
         barrier::isb(barrier::SY);

@@ -29,11 +29,7 @@ impl Write for Emergency {
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     begin();
-    let _ = writeln!(
-        Emergency,
-        "\n[bulkhead] panic on CPU {:#x}: {info}",
-        mpidr()
-    );
+    let _ = writeln!(Emergency, "\n[bulkhead] panic on CPU {:#x}: {info}", mpidr());
     backtrace(frame_pointer());
     end()
 }
@@ -41,29 +37,12 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 /// An exception that EL2 itself took, from `vectors.s`.
 pub extern "C" fn fault(frame: &Frame, kind: u64) -> ! {
     begin();
-    const KINDS: [&str; 4] = [
-        "synchronous exception",
-        "interrupt",
-        "fast interrupt",
-        "SError",
-    ];
+    const KINDS: [&str; 4] = ["synchronous exception", "interrupt", "fast interrupt", "SError"];
     let kind = KINDS.get(kind as usize).unwrap_or(&"exception");
-    let _ = writeln!(
-        Emergency,
-        "\n[bulkhead] panic on CPU {:#x}: {kind} at EL2",
-        mpidr()
-    );
+    let _ = writeln!(Emergency, "\n[bulkhead] panic on CPU {:#x}: {kind} at EL2", mpidr());
     let (esr, far) = (ESR_EL2.get(), FAR_EL2.get());
-    let _ = writeln!(
-        Emergency,
-        "  esr {esr:#018x}  far {far:#018x}  spsr {:#018x}",
-        frame.spsr
-    );
-    let _ = writeln!(
-        Emergency,
-        "  pc  {:#018x}  sp  {:#018x}",
-        frame.elr, frame.sp
-    );
+    let _ = writeln!(Emergency, "  esr {esr:#018x}  far {far:#018x}  spsr {:#018x}", frame.spsr);
+    let _ = writeln!(Emergency, "  pc  {:#018x}  sp  {:#018x}", frame.elr, frame.sp);
     for (index, pair) in frame.x.chunks(2).enumerate() {
         for (offset, value) in pair.iter().enumerate() {
             let _ = write!(Emergency, "  x{:<3}{value:#018x}", index * 2 + offset);
@@ -115,18 +94,13 @@ fn backtrace(mut frame: u64) {
         }
         frame = next;
     }
-    let _ = writeln!(
-        Emergency,
-        "  (llvm-symbolizer --obj=bulkhead OFFSET tells function and line)"
-    );
+    let _ =
+        writeln!(Emergency, "  (llvm-symbolizer --obj=bulkhead OFFSET tells function and line)");
 }
 
 /// One address, as an offset into the image: what the ELF file's symbols are relative to.
 fn print_backtrace_line(address: u64) {
     let base = image::whole().start().get();
-    let _ = writeln!(
-        Emergency,
-        "  at {address:#018x}  image offset {:#x}",
-        address.wrapping_sub(base)
-    );
+    let _ =
+        writeln!(Emergency, "  at {address:#018x}  image offset {:#x}", address.wrapping_sub(base));
 }

@@ -114,10 +114,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Off => write!(f, "powered off"),
-            Self::Reset => write!(
-                f,
-                "asked for a reset; it stays stopped, for want of restart"
-            ),
+            Self::Reset => write!(f, "asked for a reset; it stays stopped, for want of restart"),
             Self::AllOff => write!(f, "turned off its last CPU"),
             Self::UnknownException { class, pc } => {
                 write!(f, "ended by an exception of class {class:#x} at pc {pc:#x}")
@@ -188,10 +185,7 @@ impl Partition {
 
     /// The emulated registers at `ipa`, and where their frame starts.
     pub fn emulated_frame(&self, ipa: Ipa) -> Option<(FrameKind, Ipa)> {
-        let frame = self
-            .frames
-            .iter()
-            .find(|frame| frame.region.contains(ipa))?;
+        let frame = self.frames.iter().find(|frame| frame.region.contains(ipa))?;
         Some((frame.kind, frame.region.start()))
     }
 
@@ -274,11 +268,7 @@ fn finish() -> ! {
     let crashed = CRASHED.load(Ordering::Acquire);
     info!("every partition has stopped; the machine powers off");
     console::flush();
-    exit::exit(if crashed {
-        Status::Crashed
-    } else {
-        Status::Success
-    })
+    exit::exit(if crashed { Status::Crashed } else { Status::Success })
 }
 
 fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {

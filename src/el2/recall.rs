@@ -56,9 +56,7 @@ impl Vcpu {
             }
         };
         for vcpu in held {
-            self.partition.recalls[vcpu]
-                .0
-                .store(IDLE, Ordering::Release);
+            self.partition.recalls[vcpu].0.store(IDLE, Ordering::Release);
         }
         drop(turn);
         value
@@ -67,9 +65,7 @@ impl Vcpu {
     /// Has these vCPUs empty their list registers and wait.
     fn hold(&self, vcpus: CpuMask) {
         for vcpu in vcpus {
-            self.partition.recalls[vcpu]
-                .0
-                .store(REQUESTED, Ordering::Release);
+            self.partition.recalls[vcpu].0.store(REQUESTED, Ordering::Release);
         }
         self.partition.kick(vcpus);
         for vcpu in vcpus {

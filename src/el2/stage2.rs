@@ -28,9 +28,7 @@ pub fn build(plan: &Plan) -> impl Iterator<Item = Pa> {
 
 fn build_one(partition: &PartitionPlan, root: Pa) -> Result<Region<Pa>, MapError> {
     let mappings: Vec<_> = partition.mappings().iter().map(mapping).collect();
-    let list = mappings
-        .iter()
-        .map(|mapping| (mapping.input, mapping.output, mapping.size));
+    let list = mappings.iter().map(|mapping| (mapping.input, mapping.output, mapping.size));
     let count = tables::tables_needed(list);
     // SAFETY: the Plan gave this memory to nobody else, it is mapped, it is large enough for the
     // tables of all partitions, and every partition gets another part of it.

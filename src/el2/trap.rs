@@ -37,10 +37,7 @@ pub extern "C" fn synchronous(frame: &mut Frame) {
         | Exception::SystemRegister128
         | Exception::IllegalState
         | Exception::Unknown => inject::inject(vcpu, frame, Injection::Undefined),
-        Exception::Other { class } => vcpu.end(End::UnknownException {
-            class,
-            pc: frame.elr,
-        }),
+        Exception::Other { class } => vcpu.end(End::UnknownException { class, pc: frame.elr }),
     }
 }
 
@@ -51,10 +48,7 @@ pub extern "C" fn interrupt(_frame: &mut Frame) {
 
 /// An SError while a guest ran: something that it did long ago failed, and it cannot be told what.
 pub extern "C" fn serror(frame: &mut Frame) {
-    this_vcpu().end(End::SError {
-        syndrome: ESR_EL2.get(),
-        pc: frame.elr,
-    });
+    this_vcpu().end(End::SError { syndrome: ESR_EL2.get(), pc: frame.elr });
 }
 
 fn this_vcpu() -> &'static Vcpu {
@@ -62,11 +56,7 @@ fn this_vcpu() -> &'static Vcpu {
 }
 
 fn system_register(vcpu: &Vcpu, frame: &mut Frame, access: SystemRegisterAccess) {
-    let SystemRegisterAccess {
-        encoding,
-        register,
-        write,
-    } = access;
+    let SystemRegisterAccess { encoding, register, write } = access;
     match system_registers::trapped(encoding, write, &vcpu.id) {
         Answer::ReadAs(value) => frame.set_register(register, value),
         Answer::Ignore => {}
@@ -123,11 +113,7 @@ fn emulate(vcpu: &Vcpu, device: FrameKind, offset: u64, access: &Access) -> u64 
 
 fn instruction_abort(vcpu: &Vcpu, frame: &mut Frame, abort: &InstructionAbort) {
     let place = abort.address(FAR_EL2.get(), HPFAR_EL2.get());
-    inject::inject(
-        vcpu,
-        frame,
-        Injection::InstructionAbort(*abort, known(place)),
-    );
+    inject::inject(vcpu, frame, Injection::InstructionAbort(*abort, known(place)));
 }
 
 /// The IPA of an abort, where the syndrome registers tell one.

@@ -112,19 +112,13 @@ impl Vcpu {
     /// Moves what the UART has to send, and tells the vGIC the level of its interrupt.
     fn after_uart(&self, state: &mut State) {
         let partition = self.partition;
-        state
-            .uart
-            .transmit(|byte| console::put(partition.index, byte));
-        partition
-            .output_waits
-            .store(state.uart.is_busy(), Ordering::Release);
+        state.uart.transmit(|byte| console::put(partition.index, byte));
+        partition.output_waits.store(state.uart.is_busy(), Ordering::Release);
         let line = state.uart.interrupt_line();
         if line != state.uart_line {
             state.uart_line = line;
             let intid = partition.plan.console_interrupt;
-            let others = state
-                .vgic
-                .set_line(self.index, intid, line, &mut self.hardware());
+            let others = state.vgic.set_line(self.index, intid, line, &mut self.hardware());
             partition.kick(others);
         }
     }
@@ -149,9 +143,7 @@ impl Vcpu {
     pub fn psci(&self, id: u32, arguments: [u64; 3]) -> Outcome {
         let memory = &self.partition.plan.memory;
         let mut state = self.partition.state.lock();
-        state
-            .psci
-            .call(self.index, id, arguments, |ipa| memory.guest.contains(ipa))
+        state.psci.call(self.index, id, arguments, |ipa| memory.guest.contains(ipa))
     }
 
     /// Turns this vCPU off: it waits for another one to start it.

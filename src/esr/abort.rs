@@ -175,11 +175,7 @@ impl DataAbort {
 
 impl InstructionAbort {
     pub(super) const fn decode(esr: u64) -> Self {
-        Self {
-            fault: Fault::decode(esr),
-            walk: esr & S1PTW != 0,
-            far_valid: esr & FNV == 0,
-        }
+        Self { fault: Fault::decode(esr), walk: esr & S1PTW != 0, far_valid: esr & FNV == 0 }
     }
 
     /// Where it happened, from FAR_EL2 and HPFAR_EL2.
@@ -227,9 +223,7 @@ const fn address(fault: Fault, walk: bool, far_valid: bool, far: u64, hpfar: u64
         Fault::External => FaultAddress::Unknown,
         _ if walk || !far_valid => FaultAddress::Unknown,
         Fault::Permission { .. } | Fault::Alignment | Fault::Other { .. } => {
-            FaultAddress::Translate {
-                virtual_address: far,
-            }
+            FaultAddress::Translate { virtual_address: far }
         }
     }
 }

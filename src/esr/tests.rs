@@ -103,12 +103,7 @@ fn a_permission_fault_leaves_hpfar_unknown() {
     };
     assert_eq!(abort.fault, Fault::Permission { level: 3 });
     let address = abort.address(0xabcd, u64::MAX);
-    assert_eq!(
-        address,
-        FaultAddress::Translate {
-            virtual_address: 0xabcd
-        }
-    );
+    assert_eq!(address, FaultAddress::Translate { virtual_address: 0xabcd });
 }
 
 #[test]

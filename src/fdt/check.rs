@@ -102,10 +102,7 @@ fn check_apart(mut blocks: [(usize, usize); 4]) -> Result<(), TreeError> {
 /// Names are ASCII by the specification, and then a name may start at any byte.
 fn check_names(bytes: &[u8], (start, end): (usize, usize)) -> Result<usize, TreeError> {
     let strings = bytes.get(start..end).unwrap_or_default();
-    let names = strings
-        .iter()
-        .rposition(|byte| *byte == 0)
-        .map_or(0, |last| last + 1);
+    let names = strings.iter().rposition(|byte| *byte == 0).map_or(0, |last| last + 1);
     if !strings[..names].is_ascii() {
         return malformed("the strings block is not ASCII", start);
     }
@@ -136,10 +133,7 @@ impl<'b> Pass<'b> {
         let field = |offset| field(bytes, offset);
         let (version, compatible) = (field(header::VERSION)?, field(header::COMPATIBLE_VERSION)?);
         if version < VERSION || compatible > VERSION {
-            return Err(TreeError::Version {
-                version,
-                compatible,
-            });
+            return Err(TreeError::Version { version, compatible });
         }
         let block = |start, size| -> Result<(usize, usize), TreeError> {
             let (first, size) = (field(start)? as usize, field(size)? as usize);
@@ -164,10 +158,7 @@ impl<'b> Pass<'b> {
             open: [0; MAX_DEPTH],
             depth: 0,
             properties_may_follow: false,
-            checked: Checked {
-                nodes: Vec::new(),
-                properties: 0,
-            },
+            checked: Checked { nodes: Vec::new(), properties: 0 },
         })
     }
 
@@ -201,8 +192,7 @@ impl<'b> Pass<'b> {
     /// Moves the token at hand, of `size` bytes, to its place.
     fn keep(&mut self, size: usize) {
         if self.write != self.read {
-            self.bytes
-                .copy_within(self.read..self.read + size, self.write);
+            self.bytes.copy_within(self.read..self.read + size, self.write);
         }
         self.read += size;
         self.write += size;

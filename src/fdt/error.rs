@@ -44,13 +44,9 @@ impl fmt::Display for TreeError {
             Self::Truncated { needed, given } => {
                 write!(f, "truncated: {needed} bytes are needed, {given} are there")
             }
-            Self::Version {
-                version,
-                compatible,
-            } => write!(
-                f,
-                "of version {version} (compatible with {compatible}), not of version 17"
-            ),
+            Self::Version { version, compatible } => {
+                write!(f, "of version {version} (compatible with {compatible}), not of version 17")
+            }
             Self::Malformed { what, offset } => {
                 write!(f, "malformed: {what}, at byte {offset:#x}")
             }

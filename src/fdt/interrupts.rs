@@ -9,13 +9,8 @@ use crate::intid::{Intid, Trigger};
 use crate::machine::Interrupt;
 
 /// Interrupt controllers whose specifiers are decoded: a GIC of version 2 or 3.
-const GICS: [&str; 5] = [
-    "arm,cortex-a15-gic",
-    "arm,cortex-a7-gic",
-    "arm,cortex-a9-gic",
-    "arm,gic-400",
-    "arm,gic-v3",
-];
+const GICS: [&str; 5] =
+    ["arm,cortex-a15-gic", "arm,cortex-a7-gic", "arm,cortex-a9-gic", "arm,gic-400", "arm,gic-v3"];
 
 /// Why the interrupts of a node cannot be told. Displayed as a clause about the node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,14 +64,11 @@ impl Node<'_, '_> {
                 None => {
                     cells = rest;
                     let node = self.interrupt_parent(u32::from_be_bytes(*first))?;
-                    node.entry()
-                        .controller
-                        .ok_or(InterruptError::NoController)?
+                    node.entry().controller.ok_or(InterruptError::NoController)?
                 }
             };
-            let (specifier, rest) = cells
-                .split_at_checked(controller.cells)
-                .ok_or(InterruptError::Length)?;
+            let (specifier, rest) =
+                cells.split_at_checked(controller.cells).ok_or(InterruptError::Length)?;
             cells = rest;
             if let (true, [kind, number, flags, ..]) = (controller.is_gic, specifier) {
                 let [kind, number, flags] =

@@ -59,7 +59,6 @@ impl<'a> Property<'a> {
     #[must_use]
     pub fn cells(&self) -> Option<impl Iterator<Item = u32> + use<'a>> {
         let (cells, rest) = self.value.as_chunks();
-        rest.is_empty()
-            .then(|| cells.iter().map(|cell| u32::from_be_bytes(*cell)))
+        rest.is_empty().then(|| cells.iter().map(|cell| u32::from_be_bytes(*cell)))
     }
 }

@@ -105,10 +105,7 @@ impl Cells {
     pub(super) fn new(address: Option<u32>, size: Option<u32>) -> Self {
         // More than two are refused with every number; this bound keeps the sums small.
         let bytes = |cells: u32| cells.min(0xffff) as usize * 4;
-        Self {
-            address: bytes(address.unwrap_or(2)),
-            size: bytes(size.unwrap_or(1)),
-        }
+        Self { address: bytes(address.unwrap_or(2)), size: bytes(size.unwrap_or(1)) }
     }
 }
 
@@ -130,7 +127,5 @@ fn number(bytes: &[u8]) -> Result<u64, RangesError> {
     if cells.len() > 2 {
         return Err(RangesError::Cells(cells.len()));
     }
-    Ok(cells.iter().fold(0, |number, cell| {
-        number << 32 | u64::from(u32::from_be_bytes(*cell))
-    }))
+    Ok(cells.iter().fold(0, |number, cell| number << 32 | u64::from(u32::from_be_bytes(*cell))))
 }

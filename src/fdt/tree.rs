@@ -78,8 +78,7 @@ impl<'a> Tree<'a> {
                 "#interrupt-cells" => interrupt = interrupt.or_else(cell),
                 "interrupt-parent" => interrupt_parent = interrupt_parent.or_else(cell),
                 "phandle" | "linux,phandle" => {
-                    self.phandles
-                        .extend(cell().map(|phandle| (phandle, number)));
+                    self.phandles.extend(cell().map(|phandle| (phandle, number)));
                 }
                 _ => {}
             }
@@ -119,10 +118,7 @@ impl<'a> Tree<'a> {
     /// The root node.
     #[must_use]
     pub fn root(&self) -> Node<'_, 'a> {
-        Node {
-            tree: self,
-            number: 0,
-        }
+        Node { tree: self, number: 0 }
     }
 
     /// The node at `path`, which is absolute, or starts with a name from `/aliases` in place of
@@ -166,10 +162,7 @@ impl<'a> Tree<'a> {
     /// value is.
     #[must_use]
     pub fn offset_of(&self, bytes: &[u8]) -> Option<usize> {
-        let offset = bytes
-            .as_ptr()
-            .addr()
-            .checked_sub(self.bytes.as_ptr().addr())?;
+        let offset = bytes.as_ptr().addr().checked_sub(self.bytes.as_ptr().addr())?;
         (offset.checked_add(bytes.len())? <= self.bytes.len()).then_some(offset)
     }
 }
@@ -233,9 +226,7 @@ impl<'t, 'a> Node<'t, 'a> {
     pub fn children(self) -> impl Iterator<Item = Self> {
         let end = self.entry().place.end as usize;
         let child = move |number| (number < end).then_some(Self { number, ..self });
-        iter::successors(child(self.number + 1), move |last| {
-            child(last.entry().place.end as usize)
-        })
+        iter::successors(child(self.number + 1), move |last| child(last.entry().place.end as usize))
     }
 
     /// The child with this name. A unit address may be left out if no other child has the rest
@@ -290,10 +281,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// What it is compatible with, the most specific first.
     pub fn compatible(self) -> impl Iterator<Item = &'a str> {
         let compatible = self.property("compatible");
-        compatible
-            .and_then(|list| list.strings())
-            .into_iter()
-            .flatten()
+        compatible.and_then(|list| list.strings()).into_iter().flatten()
     }
 
     /// Whether `compatible` lists `wanted`.

@@ -53,9 +53,7 @@ impl<'a> Builder<'a> {
     /// The partition's devices and the fixed clocks that they refer to.
     pub(super) fn devices(&mut self) {
         let (devices, tree) = (&self.partition.devices, self.tree);
-        let nodes = devices
-            .iter()
-            .filter_map(|device| Some((device, tree.node(&device.path)?)));
+        let nodes = devices.iter().filter_map(|device| Some((device, tree.node(&device.path)?)));
         let nodes: Vec<_> = nodes.collect();
         let mut clocks: Vec<Node<'a, 'a>> = Vec::new();
         for (_, node) in &nodes {
@@ -92,10 +90,7 @@ impl<'a> Builder<'a> {
             Region::new(Ipa::new(registers.start().get()), registers.size())
         });
         let registers: Vec<_> = registers.collect();
-        let interrupts = device
-            .interrupts
-            .iter()
-            .map(|one| self.device_interrupt(one));
+        let interrupts = device.interrupts.iter().map(|one| self.device_interrupt(one));
         let interrupts: Vec<_> = interrupts.collect();
         self.node(&name(node, &registers), |builder| {
             builder.copy_properties(device, node);
@@ -103,9 +98,7 @@ impl<'a> Builder<'a> {
                 builder.reg(&registers);
             }
             if !interrupts.is_empty() {
-                builder
-                    .writer
-                    .property_cells("interrupts", interrupts.as_flattened());
+                builder.writer.property_cells("interrupts", interrupts.as_flattened());
             }
             if device.dma && is_coherent(node) {
                 builder.writer.property_empty("dma-coherent");

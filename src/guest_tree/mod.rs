@@ -60,10 +60,7 @@ pub fn build(
     builder.root();
     let bytes = builder.writer.finish();
     partition.check_tree_size(bytes.len())?;
-    Ok(GuestTree {
-        bytes,
-        remarks: builder.remarks,
-    })
+    Ok(GuestTree { bytes, remarks: builder.remarks })
 }
 
 struct Builder<'a> {
@@ -115,8 +112,7 @@ impl Builder<'_> {
 
     fn chosen(&mut self) {
         let console = format!("/{}", console_name());
-        self.writer
-            .property_str("bootargs", &self.partition.bootargs);
+        self.writer.property_str("bootargs", &self.partition.bootargs);
         self.writer.property_str("stdout-path", &console);
         if let Some(ramdisk) = &self.partition.ramdisk {
             let (start, end) = (ramdisk.load.start(), ramdisk.load.end());
@@ -156,42 +152,33 @@ impl Builder<'_> {
 
     fn timer(&mut self) {
         let timer = &self.machine.timer;
-        let interrupts = [
-            SECURE_TIMER,
-            timer.physical,
-            timer.virtual_,
-            timer.hypervisor,
-        ];
+        let interrupts = [SECURE_TIMER, timer.physical, timer.virtual_, timer.hypervisor];
         let cells = interrupts.map(|intid| self.interrupt(intid, LEVEL_LOW));
         self.writer.property_str("compatible", "arm,armv8-timer");
-        self.writer
-            .property_cells("interrupts", cells.as_flattened());
+        self.writer.property_cells("interrupts", cells.as_flattened());
         self.writer.property_empty("always-on");
     }
 
     fn interrupt_controller(&mut self) {
-        self.node(
-            &format!("interrupt-controller@{:x}", DISTRIBUTOR.get()),
-            |node| {
-                let frames = node.partition.frames();
-                let of_cpus = match node.partition.gic {
-                    GuestGic::V2 { .. } => Region::new(CPU_INTERFACE, CPU_INTERFACE_SIZE),
-                    GuestGic::V3 => frame(&frames, FrameKind::Redistributors),
-                };
-                let compatible = match node.partition.gic {
-                    GuestGic::V2 { .. } => "arm,cortex-a15-gic",
-                    GuestGic::V3 => "arm,gic-v3",
-                };
-                let distributor = Region::new(DISTRIBUTOR, DISTRIBUTOR_SIZE);
-                let regions: Vec<_> = distributor.into_iter().chain(of_cpus).collect();
-                node.writer.property_str("compatible", compatible);
-                node.reg(&regions);
-                node.writer.property_empty("interrupt-controller");
-                node.writer.property_u32("#interrupt-cells", 3);
-                node.writer.property_u32("#address-cells", 0);
-                node.writer.property_u32("phandle", node.gic);
-            },
-        );
+        self.node(&format!("interrupt-controller@{:x}", DISTRIBUTOR.get()), |node| {
+            let frames = node.partition.frames();
+            let of_cpus = match node.partition.gic {
+                GuestGic::V2 { .. } => Region::new(CPU_INTERFACE, CPU_INTERFACE_SIZE),
+                GuestGic::V3 => frame(&frames, FrameKind::Redistributors),
+            };
+            let compatible = match node.partition.gic {
+                GuestGic::V2 { .. } => "arm,cortex-a15-gic",
+                GuestGic::V3 => "arm,gic-v3",
+            };
+            let distributor = Region::new(DISTRIBUTOR, DISTRIBUTOR_SIZE);
+            let regions: Vec<_> = distributor.into_iter().chain(of_cpus).collect();
+            node.writer.property_str("compatible", compatible);
+            node.reg(&regions);
+            node.writer.property_empty("interrupt-controller");
+            node.writer.property_u32("#interrupt-cells", 3);
+            node.writer.property_u32("#address-cells", 0);
+            node.writer.property_u32("phandle", node.gic);
+        });
     }
 
     /// The PMU, if it has a private interrupt: it is the guest's with its CPUs.
@@ -199,10 +186,7 @@ impl Builder<'_> {
         let found = self.tree.nodes().find_map(|node| {
             let is_pmu = |name: &str| name.starts_with("arm,") && name.contains("-pmu");
             let interrupts = node.compatible().any(is_pmu).then(|| node.interrupts())?;
-            let ppi = interrupts
-                .ok()?
-                .into_iter()
-                .find(|one| one.intid.is_private())?;
+            let ppi = interrupts.ok()?.into_iter().find(|one| one.intid.is_private())?;
             Some((node.property("compatible")?, ppi.intid))
         });
         let Some((compatible, intid)) = found else {
@@ -231,8 +215,7 @@ impl Builder<'_> {
         self.reg(region.as_slice());
         self.writer.property_cells("interrupts", &cells);
         self.writer.property_cells("clocks", &clocks);
-        self.writer
-            .property_strings("clock-names", &["uartclk", "apb_pclk"]);
+        self.writer.property_strings("clock-names", &["uartclk", "apb_pclk"]);
     }
 
     fn hypervisor(&mut self) {
@@ -246,9 +229,7 @@ impl Builder<'_> {
     }
 
     fn reg(&mut self, regions: &[Region<Ipa>]) {
-        let numbers = regions
-            .iter()
-            .flat_map(|region| [region.start().get(), region.size()]);
+        let numbers = regions.iter().flat_map(|region| [region.start().get(), region.size()]);
         let bytes: Vec<u8> = numbers.flat_map(u64::to_be_bytes).collect();
         self.writer.property("reg", &bytes);
     }
@@ -262,11 +243,7 @@ impl Builder<'_> {
             GuestGic::V2 { .. } => 0xff_u32 >> 8_usize.saturating_sub(self.partition.cpus.len()),
             GuestGic::V3 => 0,
         };
-        [
-            1,
-            intid.get().saturating_sub(Intid::SGI_END),
-            cpus << 8 | flags,
-        ]
+        [1, intid.get().saturating_sub(Intid::SGI_END), cpus << 8 | flags]
     }
 
     /// An interrupt of a device: its three cells.

@@ -1,1 +1,234 @@
+use alloc::string::ToString;
+use alloc::vec;
 
+use super::*;
+use crate::addr::Pa;
+use crate::machine::{Device, Gic};
+use crate::plan::tests::{
+    Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
+};
+use crate::plan::{MemoryKind, Plan};
+
+/// The tree of a machine with the devices that a test gives away.
+fn machine_tree() -> Spec {
+    let uart = Spec::new("serial@b000000")
+        .with("compatible", Text(&["test,uart"]))
+        .with("reg", Cells(&[0xb00_0000, 0x100]))
+        .with("interrupts", Cells(&[28]))
+        .with("interrupt-parent", Cells(&[9]))
+        .with("clocks", Cells(&[2]))
+        .with("clock-names", Text(&["uartclk"]))
+        .with("dmas", Cells(&[7, 1]))
+        .with("pinctrl-0", Cells(&[8]))
+        .with("vdd-supply", Cells(&[8]))
+        .with("status", Text(&["okay"]))
+        .with("current-speed", Cells(&[115_200]));
+    let other = Spec::new("serial@b000100")
+        .with("reg", Cells(&[0xb00_0100, 0x100]))
+        .with("clocks", Cells(&[3, 1]))
+        .with("clock-names", Text(&["uartclk"]));
+    let clock = Spec::new("apb-pclk")
+        .with("compatible", Text(&["fixed-clock"]))
+        .with("#clock-cells", Cells(&[0]))
+        .with("clock-frequency", Cells(&[48_000_000]))
+        .with("phandle", Cells(&[2]));
+    let tree_of_clocks = Spec::new("clocks").with("phandle", Cells(&[3]));
+    let gic = Spec::new("intc")
+        .with("compatible", Text(&["arm,gic-400"]))
+        .with("#interrupt-cells", Cells(&[3]))
+        .with("interrupt-controller", Nothing)
+        .with("phandle", Cells(&[1]));
+    let pmu = Spec::new("pmu")
+        .with("compatible", Text(&["arm,cortex-a53-pmu", "arm,armv8-pmuv3"]))
+        .with("interrupt-parent", Cells(&[1]))
+        .with("interrupts", Cells(&[1, 7, 4]));
+    let bus = Spec::new("soc").child(uart).child(other);
+    Spec::new("")
+        .with("dma-coherent", Nothing)
+        .child(bus)
+        .child(clock)
+        .child(tree_of_clocks)
+        .child(gic)
+        .child(pmu)
+}
+
+fn machine_with_devices(gic: Gic) -> Machine {
+    let mut machine = machine(gic);
+    let registers = |start| vec![Region::new(Pa::new(start), 0x100).unwrap()];
+    let interrupt = Interrupt { intid: Intid::new(60).unwrap(), trigger: Trigger::Edge };
+    let device = |path: &str, start, interrupts| Device {
+        path: path.to_string(),
+        aliases: vec![],
+        registers: registers(start),
+        interrupts,
+        dma: true,
+    };
+    machine.devices = vec![
+        device("/soc/serial@b000000", 0xb00_0000, vec![interrupt]),
+        device("/soc/serial@b000100", 0xb00_0100, vec![]),
+    ];
+    machine
+}
+
+/// A partition with everything.
+fn everything(machine: &Machine) -> Plan {
+    let one = partition("one")
+        .with("cpus", Cells(&[2]))
+        .with("dma", Text(&["unprotected"]))
+        .with("devices", Text(&["/soc/serial@b000000", "/soc/serial@b000100"]))
+        .with("bootargs", Text(&["console=ttyAMA0 quiet"]))
+        .child(image("ramdisk", &[1; 5]));
+    plan_on(machine, &system([one])).unwrap()
+}
+
+/// Builds the tree of the only partition and lets a test look at it.
+fn with_tree(gic: Gic, test: impl FnOnce(&PartitionPlan, &Tree<'_>, &[String])) {
+    let machine = machine_with_devices(gic);
+    let mut bytes = machine_tree().tree();
+    let tree = Tree::new(&mut bytes).unwrap();
+    let one = &everything(&machine).partitions[0];
+    let mut built = build(one, &machine, &tree).unwrap_or_else(|error| panic!("{error}"));
+    let guest = Tree::new(&mut built.bytes).unwrap();
+    test(one, &guest, &built.remarks);
+}
+
+fn cells(tree: &Tree<'_>, node: &str, property: &str) -> Vec<u32> {
+    let node = tree.node(node).unwrap();
+    node.property(property).unwrap().cells().unwrap().collect()
+}
+
+fn text<'a>(tree: &Tree<'a>, node: &str, property: &str) -> &'a str {
+    let property = tree.node(node).unwrap().property(property);
+    property.unwrap().strings().unwrap().next().unwrap()
+}
+
+#[test]
+fn all_registers_and_memory_are_what_the_plan_has() {
+    for gic in [gic_v2(), gic_v3()] {
+        with_tree(gic, |one, tree, _| {
+            let mut described: Vec<(u64, u64)> = Vec::new();
+            for node in tree.root().children() {
+                for region in node.regions().unwrap() {
+                    let region = region.page_aligned().unwrap();
+                    described.push((region.start().get(), region.end().get()));
+                }
+            }
+            let mappings = one.mappings().into_iter().map(|mapping| {
+                assert!(mapping.kind == MemoryKind::Device || mapping.size == 16 << 20);
+                (mapping.ipa.get(), mapping.ipa.get() + mapping.size)
+            });
+            let frames = one.frames().into_iter().map(|frame| frame.region);
+            let frames = frames.map(|region| (region.start().get(), region.end().get()));
+            let mut planned: Vec<_> = mappings.chain(frames).collect();
+            planned.sort_unstable();
+            // The two pages of the GICv2 CPU interface are mapped and emulated, but one region.
+            planned.dedup_by(|next, last| {
+                let whole = (0x801_0000, 0x801_2000);
+                let is_one = (last.0, next.1) == whole;
+                if is_one {
+                    *last = whole;
+                }
+                is_one
+            });
+            described.sort_unstable();
+            described.dedup();
+            assert_eq!(described, planned);
+        });
+    }
+}
+
+#[test]
+fn cpus_and_what_they_boot_with() {
+    with_tree(gic_v3(), |one, tree, _| {
+        let cpus = tree.node("/cpus").unwrap();
+        let cpus: Vec<_> = cpus.children().map(|cpu| cpu.name()).collect();
+        assert_eq!(cpus, ["cpu@0", "cpu@1"]);
+        assert_eq!(cells(tree, "/cpus/cpu@1", "reg"), [1]);
+        assert_eq!(text(tree, "/cpus/cpu@1", "compatible"), "arm,cortex-a53");
+        assert_eq!(text(tree, "/cpus/cpu@1", "enable-method"), "psci");
+        assert_eq!(text(tree, "/psci", "method"), "hvc");
+        assert_eq!(text(tree, "/chosen", "bootargs"), "console=ttyAMA0 quiet");
+        let console = tree.node(text(tree, "/chosen", "stdout-path")).unwrap();
+        assert!(console.is_compatible("arm,pl011"));
+        let chosen = tree.node("/chosen").unwrap();
+        let number = |name| chosen.property(name).unwrap().u64().unwrap();
+        let ramdisk = one.ramdisk.unwrap().load;
+        assert_eq!(number("linux,initrd-start"), ramdisk.start().get());
+        assert_eq!(number("linux,initrd-end"), ramdisk.end().get());
+        assert_eq!(text(tree, "/hypervisor", "label"), "one");
+    });
+}
+
+#[test]
+fn interrupts_are_those_of_the_plan() {
+    for (gic, timer_flags) in [(gic_v2(), 0x308), (gic_v3(), 8)] {
+        with_tree(gic, |one, tree, _| {
+            let timer = cells(tree, "/timer", "interrupts");
+            let expected = [13, 14, 11, 10].map(|ppi| [1, ppi, timer_flags]);
+            assert_eq!(timer, expected.as_flattened());
+            let pmu = tree.node("/pmu").unwrap().interrupts().unwrap();
+            assert_eq!(pmu[0].intid, Intid::ppi(7).unwrap());
+            let uart = tree.node("/serial@b000000").unwrap().interrupts().unwrap();
+            assert_eq!(uart, one.interrupts);
+            let console = tree.node("serial0").unwrap().interrupts().unwrap();
+            assert_eq!(console[0].intid, one.console_interrupt);
+        });
+    }
+}
+
+#[test]
+fn devices_bring_their_fixed_clocks_and_drop_what_points_nowhere() {
+    with_tree(gic_v2(), |_, tree, remarks| {
+        let uart = tree.node("/serial@b000000").unwrap();
+        let names: Vec<_> = uart.properties().map(|property| property.name).collect();
+        assert_eq!(
+            names,
+            [
+                "compatible",
+                "clocks",
+                "clock-names",
+                "current-speed",
+                "reg",
+                "interrupts",
+                "dma-coherent"
+            ]
+        );
+        let clock = uart.property("clocks").unwrap().u32().unwrap();
+        let clock = tree.by_phandle(clock).unwrap();
+        assert_eq!(clock.property("clock-frequency").unwrap().u32(), Some(48_000_000));
+        let other = tree.node("/serial@b000100").unwrap();
+        assert!(other.property("clocks").is_none() && other.property("clock-names").is_none());
+        assert_eq!(
+            remarks,
+            [
+                "/soc/serial@b000000 is given without its dmas",
+                "/soc/serial@b000000 is given without its pinctrl-0",
+                "/soc/serial@b000000 is given without its vdd-supply",
+                "/soc/serial@b000100 is given without its clocks",
+            ]
+        );
+        // No phandle twice: those of the devices are kept, so the others are new.
+        let mut phandles: Vec<_> = tree.nodes().filter_map(|node| node.phandle()).collect();
+        let count = phandles.len();
+        phandles.sort_unstable();
+        phandles.dedup();
+        assert_eq!(phandles.len(), count);
+    });
+}
+
+#[test]
+fn a_tree_that_is_too_large_is_refused() {
+    let machine = machine_with_devices(gic_v2());
+    let mut plan = everything(&machine);
+    let one = &mut plan.partitions[0];
+    one.tree = Region::new(one.tree.start(), 0x100).unwrap();
+    let mut bytes = machine_tree().tree();
+    let error = build(one, &machine, &Tree::new(&mut bytes).unwrap()).err();
+    let sentence = error.unwrap().to_string();
+    assert!(
+        sentence.starts_with("/partitions/one: devices (")
+            && sentence
+                .ends_with("make the guest's device tree larger than 256 B: give fewer devices"),
+        "{sentence}"
+    );
+}

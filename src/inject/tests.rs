@@ -10,19 +10,10 @@ const EL0_AARCH32: u64 = 0b1_0000;
 const EL1T: u64 = 0b0100;
 const EL1H: u64 = 0b0101;
 
-const ALL: PstateFeatures = PstateFeatures {
-    pan: true,
-    ssbs: true,
-    mte2: true,
-    nmi: true,
-};
+const ALL: PstateFeatures = PstateFeatures { pan: true, ssbs: true, mte2: true, nmi: true };
 
 fn interrupted(spsr: u64) -> Interrupted {
-    Interrupted {
-        spsr,
-        sctlr: 0x30d0_0800,
-        features: PstateFeatures::default(),
-    }
+    Interrupted { spsr, sctlr: 0x30d0_0800, features: PstateFeatures::default() }
 }
 
 fn store(walk: bool) -> DataAbort {
@@ -66,10 +57,7 @@ fn the_four_vectors() {
 fn a_walk_that_leaves_memory_is_an_abort_on_the_walk() {
     let entry = data_abort(&interrupted(EL1H), &store(true));
     assert_eq!(entry.esr & 0x3f, 0x17);
-    let lost = DataAbort {
-        far_valid: false,
-        ..store(false)
-    };
+    let lost = DataAbort { far_valid: false, ..store(false) };
     let entry = data_abort(&interrupted(EL1H), &lost);
     assert_ne!(entry.esr & 1 << 10, 0, "FnV");
 }
@@ -84,11 +72,7 @@ fn an_armv8_0_cpu_masks_all_and_keeps_the_flags() {
 #[test]
 fn optional_fields_follow_sctlr() {
     let entry = |sctlr, spsr| {
-        let from = Interrupted {
-            spsr,
-            sctlr,
-            features: ALL,
-        };
+        let from = Interrupted { spsr, sctlr, features: ALL };
         undefined(&from).pstate & !(EL1H | 0x3c0)
     };
     const TCO: u64 = 1 << 25;

@@ -19,9 +19,7 @@ pub(super) fn read(tree: &Tree<'_>, remarks: &mut Vec<String>) -> Result<Vec<Cpu
         let cpu = cpu(node).map_err(|fault| fault.of(node))?;
         if cpus.iter().any(|other| other.mpidr == cpu.mpidr) {
             let (path, mpidr) = (node.path(), cpu.mpidr);
-            remarks.push(format!(
-                "{path} is passed over: there is another CPU {mpidr}"
-            ));
+            remarks.push(format!("{path} is passed over: there is another CPU {mpidr}"));
         } else {
             cpus.push(cpu);
         }

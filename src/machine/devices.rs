@@ -86,9 +86,7 @@ impl<'t, 'a> Parts<'t, 'a> {
             if skipped.is_some_and(|top| node.is_within(top)) {
                 continue;
             }
-            let top_level = node
-                .parent()
-                .is_some_and(|parent| parent.parent().is_none());
+            let top_level = node.parent().is_some_and(|parent| parent.parent().is_none());
             let traits = Traits::of(node);
             let no_device = top_level && NOT_DEVICES.contains(&node.name());
             if no_device || traits.unavailable || parts.take(node, &traits) {

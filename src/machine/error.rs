@@ -43,10 +43,7 @@ pub enum Fault {
 impl Fault {
     /// The error that `node` has this fault.
     pub(super) fn of(self, node: Node<'_, '_>) -> MachineError {
-        MachineError::Node {
-            path: node.path(),
-            fault: self,
-        }
+        MachineError::Node { path: node.path(), fault: self }
     }
 }
 

@@ -29,10 +29,9 @@ pub(super) fn banks(nodes: &[Node<'_, '_>]) -> Result<Vec<Region<Pa>>, MachineEr
 /// The `/memreserve/` entries and the children of `/reserved-memory` that have an address. Those
 /// without are for an operating system to place; they are part of no machine yet.
 pub(super) fn reserved(tree: &Tree<'_>) -> Result<Vec<Reserved>, MachineError> {
-    let entries = tree.memory_reservations().map(|region| Reserved {
-        region,
-        owner: "/memreserve/".to_string(),
-    });
+    let entries = tree
+        .memory_reservations()
+        .map(|region| Reserved { region, owner: "/memreserve/".to_string() });
     let mut reserved: Vec<Reserved> = entries.collect();
     let Some(parent) = tree.node("/reserved-memory") else {
         return Ok(reserved);

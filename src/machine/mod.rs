@@ -1,5 +1,6 @@
 //! What the hardware is, as the firmware's device tree tells it.
 
+mod console;
 mod cpus;
 mod devices;
 mod error;

@@ -1,19 +1,13 @@
 //! From the firmware's tree to the [`Machine`].
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::devices::{self, Parts};
-use super::{
-    Conduit, Console, ConsoleKind, Fault, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
-};
+use super::{Conduit, Console, Fault, Machine, MachineError, TimerInterrupts, cpus, gic, memory};
 use crate::addr::{Pa, Region};
 use crate::fdt::{Node, Tree};
 use crate::intid::Intid;
-
-/// The UARTs that there are drivers for.
-const UARTS: [(&str, ConsoleKind); 1] = [("arm,pl011", ConsoleKind::Pl011)];
 
 /// The timer's interrupts, in the order that the binding gives them, by their names.
 const TIMER_INTERRUPTS: [&str; 4] = ["sec-phys", "phys", "virt", "hyp-phys"];
@@ -33,6 +27,10 @@ impl Machine {
         let (gic_node, version) = parts.gic.ok_or(MachineError::Missing("GIC"))?;
         let timer_node = parts.timer.ok_or(MachineError::Missing("timer"))?;
         let chosen = tree.node("/chosen");
+        let console = Console::read(tree).unwrap_or_else(|remark| {
+            remarks.push(remark);
+            None
+        });
         Ok(Self {
             model: model(tree.root()),
             cpus: cpus::read(tree, &mut remarks)?,
@@ -42,7 +40,7 @@ impl Machine {
             gic_path: gic_node.path(),
             timer: timer(timer_node).map_err(|fault| fault.of(timer_node))?,
             psci: parts.psci.map(conduit).transpose()?,
-            console: Console::find(tree).map_err(|why| remarks.push(why)).ok(),
+            console,
             devices: devices::read(tree, &parts.devices, &mut remarks),
             bootargs: chosen.map(bootargs).unwrap_or_default(),
             initrd: chosen.and_then(initrd),
@@ -100,32 +98,4 @@ fn initrd(chosen: Node<'_, '_>) -> Option<Region<Pa>> {
     let address = |name| chosen.property(name)?.number().map(Pa::new);
     let (start, end) = (address("linux,initrd-start")?, address("linux,initrd-end")?);
     Region::between(start, end).filter(|initrd| !initrd.is_empty())
-}
-
-impl Console {
-    /// The UART of `/chosen/stdout-path`, which may go on with `:` and line settings.
-    ///
-    /// # Errors
-    ///
-    /// Why there is none, as a sentence without its full stop. A machine can run all the same.
-    pub fn find(tree: &Tree<'_>) -> Result<Self, String> {
-        let chosen = tree.node("/chosen");
-        let stdout = chosen.and_then(|chosen| chosen.property("stdout-path")?.as_str());
-        let stdout = stdout.ok_or("no console: /chosen has no stdout-path")?;
-        let because = |why: &str| format!("no console: stdout-path, `{stdout}`, {why}");
-        let path = stdout.split(':').next().unwrap_or_default();
-        let node = tree.node(path).ok_or_else(|| because("does not exist"))?;
-        let known = UARTS.iter().find(|(name, _)| node.is_compatible(name));
-        let (_, kind) =
-            known.ok_or_else(|| because("is no UART that Bulkhead has a driver for"))?;
-        let regions = node.regions().unwrap_or_default();
-        let registers = regions.first().ok_or_else(|| because("has no registers"))?;
-        let interrupts = node.interrupts().unwrap_or_default();
-        Ok(Self {
-            path: node.path(),
-            kind: *kind,
-            registers: *registers,
-            interrupt: interrupts.first().map(|interrupt| interrupt.intid),
-        })
-    }
 }

@@ -52,10 +52,7 @@ fn a_polling_driver_needs_no_set_up() {
     assert!(uart.flag(FR::RXFE));
     uart.type_in(b"x");
     assert!(!uart.flag(FR::RXFE));
-    assert_eq!(
-        (uart.read(offset::DR, 1), uart.flag(FR::RXFE)),
-        (b'x'.into(), true)
-    );
+    assert_eq!((uart.read(offset::DR, 1), uart.flag(FR::RXFE)), (b'x'.into(), true));
     assert!(!uart.interrupt_line());
 }
 
@@ -64,14 +61,8 @@ fn it_is_an_r1p5_with_an_arm_primecell_id() {
     let mut uart = Pl011::new();
     let ids = [0, 4, 8, 12, 16, 20, 24, 28].map(|at| uart.get(0xfe0 + at));
     let word = |bytes: &[u64]| bytes.iter().rev().fold(0, |word, byte| word << 8 | byte);
-    assert_eq!(
-        (word(&ids[..4]), word(&ids[4..])),
-        (0x0034_1011, 0xb105_f00d)
-    );
-    assert_eq!(
-        (uart.get(0xfe2), uart.get(0xfdc), uart.get(0x1000)),
-        (0, 0, 0)
-    );
+    assert_eq!((word(&ids[..4]), word(&ids[4..])), (0x0034_1011, 0xb105_f00d));
+    assert_eq!((uart.get(0xfe2), uart.get(0xfdc), uart.get(0x1000)), (0, 0, 0));
 }
 
 #[test]
@@ -87,10 +78,7 @@ fn a_full_console_makes_the_uart_busy_and_then_interrupts() {
     assert!(uart.flag(FR::TXFF) && uart.flag(FR::BUSY) && !uart.flag(FR::TXFE));
     uart.set(offset::DR, 99);
     assert_eq!(uart.drain(15), (0..15).collect::<Vec<u8>>());
-    assert!(
-        !uart.flag(FR::TXFF) && !uart.interrupt_line(),
-        "17 are left"
-    );
+    assert!(!uart.flag(FR::TXFF) && !uart.interrupt_line(), "17 are left");
     assert_eq!(uart.drain(1), [15]);
     assert!(uart.interrupt_line(), "half are left");
     uart.set(offset::DR, 32);
@@ -116,14 +104,8 @@ fn without_fifos_every_byte_is_its_own() {
     assert_eq!(uart.get(offset::MIS), TX);
     uart.type_in(b"a");
     assert!(uart.flag(FR::RXFF));
-    assert_eq!(
-        (uart.receive(b'b'), uart.get(offset::MIS)),
-        (Err(Full), TX | RX)
-    );
-    assert_eq!(
-        (uart.get(offset::DR), uart.get(offset::MIS)),
-        (b'a'.into(), TX)
-    );
+    assert_eq!((uart.receive(b'b'), uart.get(offset::MIS)), (Err(Full), TX | RX));
+    assert_eq!((uart.get(offset::DR), uart.get(offset::MIS)), (b'a'.into(), TX));
 }
 
 #[test]
@@ -133,34 +115,18 @@ fn levels_are_those_of_ifls() {
         uart.set(offset::IFLS, select << 3 | select);
         for received in 1..=32 {
             uart.type_in(b"x");
-            assert_eq!(
-                uart.get(offset::RIS) & RX != 0,
-                received >= level,
-                "{select} {received}"
-            );
-            assert_eq!(
-                uart.get(offset::RIS) & RT != 0,
-                level > 1,
-                "{select} {received}"
-            );
+            assert_eq!(uart.get(offset::RIS) & RX != 0, received >= level, "{select} {received}");
+            assert_eq!(uart.get(offset::RIS) & RT != 0, level > 1, "{select} {received}");
         }
         for left in (0..32).rev() {
             uart.get(offset::DR);
-            assert_eq!(
-                uart.get(offset::RIS) & RX != 0,
-                left >= level,
-                "{select} {left}"
-            );
+            assert_eq!(uart.get(offset::RIS) & RX != 0, left >= level, "{select} {left}");
             assert_eq!(uart.get(offset::RIS) & RT != 0, left > 0, "{select} {left}");
         }
         (0..32).for_each(|byte| uart.set(offset::DR, byte));
         for left in (0..32).rev() {
             uart.drain(1);
-            assert_eq!(
-                uart.get(offset::RIS) & TX != 0,
-                left <= level,
-                "{select} {left}"
-            );
+            assert_eq!(uart.get(offset::RIS) & TX != 0, left <= level, "{select} {left}");
         }
     }
 }
@@ -199,11 +165,7 @@ fn what_is_off_neither_sends_nor_receives() {
 fn loopback_stays_inside_and_can_overrun() {
     let mut uart = Pl011::new();
     uart.set(offset::CR, 0x301 | 1 << 7 | 1 << 11 | 1 << 13);
-    assert_eq!(
-        uart.get(offset::FR) & 0x107,
-        0x101,
-        "RTS is CTS, OUT2 is RI"
-    );
+    assert_eq!(uart.get(offset::FR) & 0x107, 0x101, "RTS is CTS, OUT2 is RI");
     for byte in 0..33 {
         uart.set(offset::DR, byte);
         assert!(uart.drain(9).is_empty() && uart.flag(FR::TXFE));
@@ -219,11 +181,7 @@ fn loopback_stays_inside_and_can_overrun() {
     for expected in [1 << 11 | 34, 35] {
         uart.set(offset::DR, expected & 0xff);
         uart.drain(9);
-        assert_eq!(
-            uart.get(offset::DR),
-            expected,
-            "the first after the loss tells of it"
-        );
+        assert_eq!(uart.get(offset::DR), expected, "the first after the loss tells of it");
     }
     assert_eq!(uart.get(offset::DR), 0);
 }

@@ -18,12 +18,8 @@ pub(super) fn assign(
     boot_cpu: Mpidr,
     partitions: &[PartitionDescription],
 ) -> Result<Vec<Vec<usize>>, PlanError> {
-    let mut cpus = Cpus {
-        machine,
-        boot_cpu,
-        partitions,
-        given: vec![Vec::new(); partitions.len()],
-    };
+    let mut cpus =
+        Cpus { machine, boot_cpu, partitions, given: vec![Vec::new(); partitions.len()] };
     for (number, partition) in partitions.iter().enumerate() {
         if let CpuRequest::Ids(ids) = &partition.cpus {
             for id in ids {
@@ -69,9 +65,7 @@ impl Cpus<'_> {
     fn give(&mut self, partition: usize, id: Mpidr) -> Result<(), Problem> {
         let cpus = &self.machine.cpus;
         let Some((index, cpu)) = cpus.iter().enumerate().find(|(_, cpu)| cpu.mpidr == id) else {
-            return Err(Problem::UnknownCpu(
-                cpus.iter().map(|cpu| cpu.mpidr).collect(),
-            ));
+            return Err(Problem::UnknownCpu(cpus.iter().map(|cpu| cpu.mpidr).collect()));
         };
         if let Some(owner) = self.owner(index) {
             return Err(Problem::Owned(owner.path.clone()));
@@ -89,10 +83,9 @@ impl Cpus<'_> {
         let startable: Vec<_> = cpus.filter(|(_, cpu)| self.can_start(cpu)).collect();
         let free = startable.iter().map(|(index, _)| *index);
         let free: Vec<_> = free.filter(|index| self.owner(*index).is_none()).collect();
-        let given = free.get(..count).ok_or(Problem::TooFewCpus {
-            left: free.len(),
-            total: startable.len(),
-        })?;
+        let given = free
+            .get(..count)
+            .ok_or(Problem::TooFewCpus { left: free.len(), total: startable.len() })?;
         self.given[partition].extend_from_slice(given);
         Ok(())
     }

@@ -108,10 +108,7 @@ impl Description {
         let images = Images { tree, base, peek };
         let nodes = partitions.children();
         let read: Result<Vec<_>, _> = nodes.map(|node| partition(node, &images)).collect();
-        let description = Self {
-            path: partitions.0.path(),
-            partitions: read?,
-        };
+        let description = Self { path: partitions.0.path(), partitions: read? };
         description.check_partitions()?;
         Ok(description)
     }
@@ -245,11 +242,7 @@ fn kernel(
     if let (Some(offset), Image::Arm64 { .. }) = (load_offset, image) {
         return Err(node.fault("load-offset", Value::Cell(offset), Problem::HasOwnOffset));
     }
-    Ok(KernelDescription {
-        source,
-        image,
-        load_offset,
-    })
+    Ok(KernelDescription { source, image, load_offset })
 }
 
 fn ramdisk(

@@ -18,11 +18,7 @@ pub(super) fn assign(
     machine: &Machine,
     partitions: &[PartitionDescription],
 ) -> Result<Vec<Vec<Device>>, PlanError> {
-    let mut devices = Devices {
-        machine,
-        partitions,
-        given: Vec::new(),
-    };
+    let mut devices = Devices { machine, partitions, given: Vec::new() };
     for (number, partition) in partitions.iter().enumerate() {
         for name in &partition.devices {
             let device = devices.give(number, name);
@@ -32,16 +28,11 @@ pub(super) fn assign(
     // Only when all are given can it be told whether those that share a page are together.
     for given in &devices.given {
         let partition = &partitions[given.partition];
-        let checked = devices
-            .check_pages(given)
-            .and_then(|()| devices.check_interrupts(given));
+        let checked = devices.check_pages(given).and_then(|()| devices.check_interrupts(given));
         checked.map_err(|problem| refuse(partition, given.name, problem))?;
     }
     let of = |partition| {
-        let own = devices
-            .given
-            .iter()
-            .filter(move |given| given.partition == partition);
+        let own = devices.given.iter().filter(move |given| given.partition == partition);
         own.map(|given| given.device.clone()).collect()
     };
     Ok((0..partitions.len()).map(of).collect())
@@ -76,15 +67,14 @@ struct Devices<'a> {
 
 impl<'a> Devices<'a> {
     fn give(&mut self, partition: usize, name: &'a str) -> Result<(), Problem> {
+        if name == self.machine.gic_path {
+            return Err(Problem::BulkheadsOwn);
+        }
         let device = self.find(name)?;
-        let own =
-            bulkheads_own(self.machine).any(|own| share_page(&own, &device.registers).is_some());
-        if own
-            || self
-                .machine
-                .console
-                .as_ref()
-                .is_some_and(|own| own.path == device.path)
+        let console = self.machine.console.as_ref();
+        let mut own = bulkheads_own(self.machine);
+        if console.is_some_and(|console| console.path == device.path)
+            || own.any(|own| share_page(&own, &device.registers).is_some())
         {
             return Err(Problem::BulkheadsOwn);
         }
@@ -94,11 +84,7 @@ impl<'a> Devices<'a> {
         if device.dma && !self.partitions[partition].dma_unprotected {
             return Err(Problem::Dma);
         }
-        self.given.push(Given {
-            partition,
-            name,
-            device,
-        });
+        self.given.push(Given { partition, name, device });
         Ok(())
     }
 
@@ -113,7 +99,7 @@ impl<'a> Devices<'a> {
                 let aliases = device.aliases.iter();
                 aliases.chain([&device.path]).map(String::as_str)
             });
-            Problem::UnknownDevice(String::from(nearest(name, names).unwrap_or("nothing")))
+            Problem::UnknownDevice(nearest(name, names).map(String::from))
         })
     }
 
@@ -137,10 +123,7 @@ impl<'a> Devices<'a> {
         for other in strangers {
             for region in &other.registers {
                 if share_page(region, registers).is_some() {
-                    return Err(Problem::SharedPage {
-                        region: *region,
-                        with: other.path.clone(),
-                    });
+                    return Err(Problem::SharedPage { region: *region, with: other.path.clone() });
                 }
             }
         }
@@ -158,19 +141,13 @@ impl<'a> Devices<'a> {
                 let mut interrupts = other.device.interrupts.iter();
                 interrupts.any(|interrupt| interrupt.intid == *intid)
             };
-            let mut others = self
-                .given
-                .iter()
-                .filter(|other| other.partition != given.partition);
+            let mut others = self.given.iter().filter(|other| other.partition != given.partition);
             let owner = match others.find(raises) {
                 Some(other) => &self.partitions[other.partition].path,
                 None if console.and_then(|own| own.interrupt) == Some(*intid) => BULKHEAD,
                 None => continue,
             };
-            return Err(Problem::InterruptOwned {
-                intid: *intid,
-                owner: String::from(owner),
-            });
+            return Err(Problem::InterruptOwned { intid: *intid, owner: String::from(owner) });
         }
         Ok(())
     }
@@ -179,26 +156,10 @@ impl<'a> Devices<'a> {
 /// The registers that Bulkhead keeps for itself.
 fn bulkheads_own(machine: &Machine) -> impl Iterator<Item = Region<Pa>> {
     let (frames, redistributors): (&[_], &[_]) = match &machine.gic {
-        Gic::V2 {
-            distributor,
-            cpu_interface,
-            hypervisor,
-            virtual_cpu_interface,
-            ..
-        } => (
-            &[
-                *distributor,
-                *cpu_interface,
-                *hypervisor,
-                *virtual_cpu_interface,
-            ],
-            &[],
-        ),
-        Gic::V3 {
-            distributor,
-            redistributors,
-            ..
-        } => (&[*distributor], redistributors),
+        Gic::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
+            (&[*distributor, *cpu_interface, *hypervisor, *virtual_cpu_interface], &[])
+        }
+        Gic::V3 { distributor, redistributors, .. } => (&[*distributor], redistributors),
     };
     let mut own = Vec::from(frames);
     own.extend_from_slice(redistributors);

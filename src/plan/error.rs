@@ -32,12 +32,7 @@ impl PlanError {
     }
 
     pub(super) fn new(node: &str, property: &'static str, value: Value, problem: Problem) -> Self {
-        Self {
-            node: String::from(node),
-            property,
-            value,
-            problem,
-        }
+        Self { node: String::from(node), property, value, problem }
     }
 }
 
@@ -152,8 +147,8 @@ pub enum Problem {
     NoRoom(u64),
     /// No room for the stage-2 tables, of so many bytes.
     NoRoomForTables(u64),
-    /// The machine has no memory, or not all of it, there.
-    NotMemory(Region<Pa>),
+    /// The machine does not have so many bytes of memory from that address on.
+    NotMemory(u64),
     /// The memory there has an owner.
     Taken {
         /// What the owner has.
@@ -174,7 +169,7 @@ pub enum Problem {
     NotIdentity,
 
     /// No device of the machine, and the one whose name comes nearest.
-    UnknownDevice(String),
+    UnknownDevice(Option<String>),
     /// A device that Bulkhead keeps for itself.
     BulkheadsOwn,
     /// An interrupt of a device that somebody else has.
@@ -218,10 +213,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Tree(error) => write!(f, "is {error}"),
             Self::UnknownNode(Some(nearest)) => {
-                write!(
-                    f,
-                    "is no node that belongs here; the nearest is \"{nearest}\""
-                )
+                write!(f, "is no node that belongs here; the nearest is \"{nearest}\"")
             }
             Self::UnknownProperty { name, nearest } => write!(
                 f,
@@ -235,27 +227,16 @@ impl fmt::Display for Problem {
                 write!(f, "is more than the CPUs that are left: {left} of {total}")
             }
             Self::TooManyVcpus(most) => {
-                write!(
-                    f,
-                    "is more than the {most} CPUs that a partition can have here"
-                )
+                write!(f, "is more than the {most} CPUs that a partition can have here")
             }
             Self::UnknownCpu(cpus) => fmt_cpus(f, cpus),
             Self::NoRoom(most) => {
-                write!(
-                    f,
-                    "does not fit: the most that is free in one piece is {}",
-                    Bytes(*most)
-                )
+                write!(f, "does not fit: the most that is free in one piece is {}", Bytes(*most))
             }
             Self::NoRoomForTables(bytes) => {
-                write!(
-                    f,
-                    "leave no memory for their stage-2 tables: {} are needed",
-                    Bytes(*bytes)
-                )
+                write!(f, "leaves no memory for the stage-2 tables: {} are needed", Bytes(*bytes))
             }
-            Self::NotMemory(region) => write!(f, "asks for {region}, which is not all memory"),
+            Self::NotMemory(size) => write!(f, "is not the start of {} of memory", Bytes(*size)),
             Self::Taken { region, owner } => {
                 write!(f, "asks for memory that is taken: {region} is {owner}'s")
             }
@@ -263,11 +244,8 @@ impl fmt::Display for Problem {
             Self::Collides { region, with } => {
                 write!(f, "would cover {with}, which the guest has at {region}")
             }
-            Self::UnknownDevice(nearest) => {
-                write!(
-                    f,
-                    "is no device that can be given; the nearest is \"{nearest}\""
-                )
+            Self::UnknownDevice(Some(nearest)) => {
+                write!(f, "is no device that can be given; the nearest is \"{nearest}\"")
             }
             Self::InterruptOwned { intid, owner } => {
                 write!(f, "raises interrupt {intid}, which is {owner}'s")
@@ -289,16 +267,10 @@ impl fmt::Display for Problem {
                 Bytes(*most)
             ),
             Self::NotBootable(what) => f.write_str(what),
-            Self::TooLarge {
-                needs: Some(needs),
-                memory,
-            } => {
+            Self::TooLarge { needs: Some(needs), memory } => {
                 write!(f, "needs {needs}, and the partition's memory is {memory}")
             }
-            Self::TooLarge {
-                needs: None,
-                memory,
-            } => {
+            Self::TooLarge { needs: None, memory } => {
                 write!(f, "needs more than the partition's memory, {memory}")
             }
             plain => f.write_str(plain.clause()),
@@ -311,6 +283,7 @@ impl Problem {
     const fn clause(&self) -> &'static str {
         match self {
             Self::NotASystem => "is not \"bulkhead,system\"",
+            Self::UnknownDevice(_) => "is no device that can be given: this machine has none",
             Self::UnknownNode(_) => "is no node that belongs here: no node does",
             Self::NoPartitions => "holds no partition: give it a node for each",
             Self::TooManyPartitions => "holds more partitions than the 255 that can be told apart",

@@ -109,10 +109,7 @@ pub(super) fn frames(gic: &GuestGic, vcpus: usize) -> Vec<Frame> {
     };
     let distributor = frame(FrameKind::Distributor, DISTRIBUTOR.get(), DISTRIBUTOR_SIZE);
     let console = frame(FrameKind::Console, CONSOLE.get(), CONSOLE_SIZE);
-    [distributor, cpu_side, console]
-        .into_iter()
-        .flatten()
-        .collect()
+    [distributor, cpu_side, console].into_iter().flatten().collect()
 }
 
 /// See [`PartitionPlan::mappings`].
@@ -124,10 +121,7 @@ pub(super) fn mappings(partition: &PartitionPlan) -> Vec<Mapping> {
         size: memory.host.size(),
         kind: MemoryKind::Normal,
     }];
-    if let GuestGic::V2 {
-        virtual_cpu_interface,
-    } = partition.gic
-    {
+    if let GuestGic::V2 { virtual_cpu_interface } = partition.gic {
         mappings.push(Mapping {
             ipa: CPU_INTERFACE,
             pa: virtual_cpu_interface,
@@ -147,10 +141,7 @@ pub(super) fn mappings(partition: &PartitionPlan) -> Vec<Mapping> {
 
 /// The pages that hold registers of the partition's devices: sorted, and neighbours made one.
 fn device_pages(partition: &PartitionPlan) -> Vec<Region<Pa>> {
-    let registers = partition
-        .devices
-        .iter()
-        .flat_map(|device| &device.registers);
+    let registers = partition.devices.iter().flat_map(|device| &device.registers);
     regions::merge(registers.filter_map(regions::pages).collect())
 }
 
@@ -214,11 +205,7 @@ fn check_against(
     let region = Region::new(start, size).filter(|region| region.end().get() <= IPA_END);
     let region = region.ok_or(Problem::BeyondIpa)?;
     let mut used = used.iter();
-    used.find(|(used, _)| used.overlaps(&region))
-        .map_or(Ok(region), |(used, with)| {
-            Err(Problem::Collides {
-                region: *used,
-                with: with.clone(),
-            })
-        })
+    used.find(|(used, _)| used.overlaps(&region)).map_or(Ok(region), |(used, with)| {
+        Err(Problem::Collides { region: *used, with: with.clone() })
+    })
 }

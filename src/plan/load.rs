@@ -46,9 +46,7 @@ pub(super) fn place(
     let size = size.max(described.source.region.size());
     let kernel = within(memory, start, size).map_err(|problem| described.source.error(problem))?;
     let ramdisk = partition.ramdisk.as_ref();
-    let ramdisk = ramdisk
-        .map(|image| place_ramdisk(image, memory, kernel))
-        .transpose()?;
+    let ramdisk = ramdisk.map(|image| place_ramdisk(image, memory, kernel)).transpose()?;
     Ok(Loaded {
         kernel: Kernel {
             source: described.source.region,
@@ -69,10 +67,7 @@ fn place_ramdisk(
     let start = kernel.end().get().checked_next_multiple_of(PAGE_SIZE);
     let load = within(memory, start, image.region.size());
     let load = load.map_err(|problem| image.error(problem))?;
-    Ok(Ramdisk {
-        source: image.region,
-        load,
-    })
+    Ok(Ramdisk { source: image.region, load })
 }
 
 fn place_tree(
@@ -103,7 +98,5 @@ fn place_tree(
 /// The `size` bytes from `start`, if `memory` has them.
 fn within(memory: Region<Ipa>, start: Option<u64>, size: u64) -> Result<Region<Ipa>, Problem> {
     let needs = start.and_then(|start| Region::new(Ipa::new(start), size));
-    needs
-        .filter(|needs| memory.covers(needs))
-        .ok_or(Problem::TooLarge { needs, memory })
+    needs.filter(|needs| memory.covers(needs)).ok_or(Problem::TooLarge { needs, memory })
 }

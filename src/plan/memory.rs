@@ -55,10 +55,7 @@ impl Memory {
             let owner = owner.clone();
             Some(Taken { region, owner })
         });
-        Self {
-            banks: regions::merge(banks.collect()),
-            taken: taken.collect(),
-        }
+        Self { banks: regions::merge(banks.collect()), taken: taken.collect() }
     }
 
     /// Gives every partition its memory. `spaces` are what they have at guest addresses so far.
@@ -68,12 +65,7 @@ impl Memory {
         spaces: &[AddressSpace],
     ) -> Result<Vec<GuestMemory>, PlanError> {
         let places: Result<Vec<_>, _> = partitions.iter().map(place).collect();
-        let mut order: Vec<_> = partitions
-            .iter()
-            .zip(spaces)
-            .zip(places?)
-            .enumerate()
-            .collect();
+        let mut order: Vec<_> = partitions.iter().zip(spaces).zip(places?).enumerate().collect();
         order.sort_by_key(|(_, ((partition, _), place))| {
             let picked = !matches!(place, Place::Fixed(..));
             (picked, u64::MAX - partition.memory)
@@ -81,10 +73,7 @@ impl Memory {
         let mut given = Vec::with_capacity(order.len());
         for (number, ((partition, space), place)) in order {
             let memory = self.give(partition, space, place)?;
-            self.taken.push(Taken {
-                region: memory.host,
-                owner: partition.path.clone(),
-            });
+            self.taken.push(Taken { region: memory.host, owner: partition.path.clone() });
             given.push((number, memory));
         }
         given.sort_unstable_by_key(|(number, _)| *number);
@@ -128,19 +117,14 @@ impl Memory {
         let property = partition.host_base.map_or("guest-base", |_| "host-base");
         let refuse = |problem| partition.error(property, Value::Cells(base.get()), problem);
         let region = Region::new(base, partition.memory);
-        let region = region.ok_or_else(|| refuse(Problem::BeyondIpa))?;
-        if !self.banks.iter().any(|bank| bank.covers(&region)) {
-            return Err(refuse(Problem::NotMemory(region)));
-        }
+        let is_memory = |region: &Region<Pa>| self.banks.iter().any(|bank| bank.covers(region));
+        let Some(region) = region.filter(is_memory) else {
+            return Err(refuse(Problem::NotMemory(partition.memory)));
+        };
         let mut taken = self.taken.iter();
-        taken
-            .find(|taken| taken.region.overlaps(&region))
-            .map_or(Ok(region), |taken| {
-                Err(refuse(Problem::Taken {
-                    region: taken.region,
-                    owner: taken.owner.clone(),
-                }))
-            })
+        taken.find(|taken| taken.region.overlaps(&region)).map_or(Ok(region), |taken| {
+            Err(refuse(Problem::Taken { region: taken.region, owner: taken.owner.clone() }))
+        })
     }
 
     /// Memory for a partition that sees it at `guest`, of what is `free`.
@@ -152,16 +136,12 @@ impl Memory {
     ) -> Result<Region<Pa>, PlanError> {
         let size = partition.memory;
         let alignments: &[u64] = if size >= GIB { &[GIB, MIB_2] } else { &[MIB_2] };
-        let mut fits = alignments
-            .iter()
-            .map(|align| fit(&free, size, guest.get(), *align));
+        let mut fits = alignments.iter().map(|align| fit(&free, size, guest.get(), *align));
         fits.find_map(|fit| fit).ok_or_else(|| {
-            let usable = free
-                .iter()
-                .map(|run| match first_fit(run, guest.get(), MIB_2) {
-                    Some(start) => run.end().get() - start,
-                    None => 0,
-                });
+            let usable = free.iter().map(|run| match first_fit(run, guest.get(), MIB_2) {
+                Some(start) => run.end().get() - start,
+                None => 0,
+            });
             let problem = Problem::NoRoom(usable.max().unwrap_or(0));
             partition.error("memory", Value::Cells(size), problem)
         })
@@ -169,9 +149,7 @@ impl Memory {
 
     fn free(&self) -> Vec<Region<Pa>> {
         let taken = self.taken.iter();
-        taken.fold(self.banks.clone(), |free, taken| {
-            regions::subtract(&free, &taken.region)
-        })
+        taken.fold(self.banks.clone(), |free, taken| regions::subtract(&free, &taken.region))
     }
 }
 
@@ -205,7 +183,5 @@ fn fit(free: &[Region<Pa>], size: u64, same_as: u64, align: u64) -> Option<Regio
 fn first_fit(run: &Region<Pa>, same_as: u64, align: u64) -> Option<u64> {
     let start = run.start().get();
     let skip = same_as.wrapping_sub(start) & (align - 1);
-    start
-        .checked_add(skip)
-        .filter(|start| *start < run.end().get())
+    start.checked_add(skip).filter(|start| *start < run.end().get())
 }

@@ -160,12 +160,7 @@ impl PartitionPlan {
             return Ok(());
         }
         let problem = Problem::TreeTooLarge(most);
-        Err(PlanError::new(
-            &self.path,
-            "devices",
-            Value::Bytes(size as u64),
-            problem,
-        ))
+        Err(PlanError::new(&self.path, "devices", Value::Bytes(size as u64), problem))
     }
 
     /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
@@ -192,12 +187,9 @@ fn console_interrupt(owned: &[Interrupt]) -> Intid {
 impl GuestGic {
     fn of(machine: &Machine) -> Self {
         match machine.gic {
-            Gic::V2 {
-                virtual_cpu_interface,
-                ..
-            } => Self::V2 {
-                virtual_cpu_interface: virtual_cpu_interface.start(),
-            },
+            Gic::V2 { virtual_cpu_interface, .. } => {
+                Self::V2 { virtual_cpu_interface: virtual_cpu_interface.start() }
+            }
             Gic::V3 { .. } => Self::V3,
         }
     }
@@ -235,9 +227,7 @@ impl Plan {
             };
             let refuse = |_| PlanError::of_node(&description.path, Problem::TooManyPartitions);
             let vmid = u8::try_from(partitions.len() + 1).map_err(refuse)?;
-            partitions.push(PartitionPlan::new(
-                partition, vmid, cpus, memory, devices, gic,
-            )?);
+            partitions.push(PartitionPlan::new(partition, vmid, cpus, memory, devices, gic)?);
         }
         let tables = partitions.iter().map(|plan| {
             let mappings = plan.mappings().into_iter();
@@ -251,3 +241,6 @@ impl Plan {
         })
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -43,12 +43,7 @@ pub(super) fn subtract(regions: &[Region<Pa>], taken: &Region<Pa>) -> Vec<Region
         }
         let below = Region::between(region.start(), taken.start());
         let above = Region::between(taken.end(), region.end());
-        left.extend(
-            below
-                .into_iter()
-                .chain(above)
-                .filter(|part| !part.is_empty()),
-        );
+        left.extend(below.into_iter().chain(above).filter(|part| !part.is_empty()));
     }
     left
 }

@@ -48,15 +48,11 @@ impl Images<'_, '_> {
             (Some(_), Some(_)) => {
                 return Err(node.fault("data", Value::Untold, Problem::Beside("reg")));
             }
-            (one, other) => one
-                .or(other)
-                .ok_or_else(|| node.missing("data", "/incbin/(\"file\")"))?,
+            (one, other) => {
+                one.or(other).ok_or_else(|| node.missing("data", "/incbin/(\"file\")"))?
+            }
         };
-        let image = ImageDescription {
-            path: node.0.path(),
-            property,
-            region,
-        };
+        let image = ImageDescription { path: node.0.path(), property, region };
         Ok((image, header))
     }
 
@@ -90,7 +86,7 @@ impl Images<'_, '_> {
         }
         match (self.peek)(region) {
             Some(header) => Ok(Some((region, header))),
-            None => Err(refuse(Problem::NotMemory(region))),
+            None => Err(refuse(Problem::NotMemory(region.size()))),
         }
     }
 }

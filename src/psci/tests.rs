@@ -33,23 +33,10 @@ fn call(psci: &mut Psci, id: u32, arguments: [u64; 3]) -> Outcome {
 #[test]
 fn what_it_says_about_itself() {
     let psci = &mut booted(1);
-    assert_eq!(
-        call(psci, 0x8400_0000, [0; 3]),
-        Outcome::Return(0x0001_0001)
-    );
+    assert_eq!(call(psci, 0x8400_0000, [0; 3]), Outcome::Return(0x0001_0001));
     assert_eq!(call(psci, 0x8400_0006, [0; 3]), Outcome::Return(2));
-    for absent in [
-        0xc400_0000,
-        0xc400_0002,
-        0xc400_0008,
-        0x8400_0005,
-        0x8400_0007,
-    ] {
-        assert_eq!(
-            call(psci, absent, [0; 3]),
-            Outcome::Return(-1),
-            "{absent:#x}"
-        );
+    for absent in [0xc400_0000, 0xc400_0002, 0xc400_0008, 0x8400_0005, 0x8400_0007] {
+        assert_eq!(call(psci, absent, [0; 3]), Outcome::Return(-1), "{absent:#x}");
     }
 }
 
@@ -57,10 +44,8 @@ fn what_it_says_about_itself() {
 fn features_lists_what_is_offered_and_nothing_else() {
     let psci = &mut booted(1);
     let has = |id: u32| call(&mut psci.clone(), FEATURES, [id.into(), 0, 0]) == Outcome::Return(0);
-    let mut offered: Vec<u32> = (0..0x100)
-        .flat_map(|n| [0x8400_0000 + n, 0xc400_0000 + n])
-        .filter(|&id| has(id))
-        .collect();
+    let mut offered: Vec<u32> =
+        (0..0x100).flat_map(|n| [0x8400_0000 + n, 0xc400_0000 + n]).filter(|&id| has(id)).collect();
     offered.sort_unstable();
     assert_eq!(
         offered,
@@ -94,11 +79,7 @@ fn a_cpu_goes_on_and_off() {
     let on = [0x101, ENTRY, 0x1234_5678_9abc];
     assert_eq!(
         call(psci, CPU_ON | SMC64, on),
-        Outcome::StartCpu {
-            vcpu: 17,
-            entry: Ipa::new(ENTRY),
-            context: 0x1234_5678_9abc
-        }
+        Outcome::StartCpu { vcpu: 17, entry: Ipa::new(ENTRY), context: 0x1234_5678_9abc }
     );
     assert_eq!(info(psci), Outcome::Return(2));
     assert_eq!(call(psci, CPU_ON, on), Code::OnPending.into());
@@ -135,11 +116,7 @@ fn the_32_bit_convention_ignores_upper_halves() {
     let upper = 0xdead_beef << 32;
     assert_eq!(
         call(psci, CPU_ON, [upper | 1, upper | ENTRY, upper | 7]),
-        Outcome::StartCpu {
-            vcpu: 1,
-            entry: Ipa::new(ENTRY),
-            context: 7
-        }
+        Outcome::StartCpu { vcpu: 1, entry: Ipa::new(ENTRY), context: 7 }
     );
 }
 
@@ -167,11 +144,7 @@ fn only_standby_and_the_known_resets() {
 /// One step of a partition's life: a call by a vCPU that is on, or the start of a pending one.
 #[derive(Clone, Debug)]
 enum Step {
-    Call {
-        caller: usize,
-        id: u32,
-        arguments: [u64; 3],
-    },
+    Call { caller: usize, id: u32, arguments: [u64; 3] },
     Begin(usize),
 }
 
@@ -186,11 +159,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let call = (0_usize..6, id, mpidr, entry, 0_u64..2).prop_map(|(caller, id, a, b, level)| {
         let is_info = id & !SMC64 == AFFINITY_INFO;
         let arguments = [a, if is_info { level } else { b }, 0];
-        Step::Call {
-            caller,
-            id,
-            arguments,
-        }
+        Step::Call { caller, id, arguments }
     });
     let begin = (0_usize..6).prop_map(Step::Begin);
     prop::collection::vec(prop_oneof![3 => call, 1 => begin], 0..200)

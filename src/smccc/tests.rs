@@ -4,11 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const FIRMWARE: Workarounds = Workarounds {
-    one: 0,
-    two: -1,
-    three: 1,
-};
+const FIRMWARE: Workarounds = Workarounds { one: 0, two: -1, three: 1 };
 
 fn returns(id: u32, argument: u64) -> i64 {
     match decode(id.into(), argument, 0, &FIRMWARE) {
@@ -46,24 +42,13 @@ fn workarounds_reach_firmware_where_it_has_them() {
 #[test]
 fn firmware_is_asked_about_each_workaround() {
     let asked = Workarounds::ask(|id| (id & 0xffff) as i32);
-    assert_eq!(
-        (asked.one, asked.two, asked.three),
-        (0x8000, 0x7fff, 0x3fff)
-    );
+    assert_eq!((asked.one, asked.two, asked.three), (0x8000, 0x7fff, 0x3fff));
 }
 
 #[test]
 fn unknown_services_are_not_supported() {
     // SOC_ID, vendor hypervisor UID, SiP, OEM, trusted OS, an SMC64 of the architecture service.
-    for id in [
-        0x8000_0002,
-        0x8600_ff01,
-        0x8200_0000,
-        0x8300_0000,
-        0xb200_0000,
-        0xc000_0000,
-        0,
-    ] {
+    for id in [0x8000_0002, 0x8600_ff01, 0x8200_0000, 0x8300_0000, 0xb200_0000, 0xc000_0000, 0] {
         assert_eq!(returns(id, 0), NOT_SUPPORTED, "{id:#x}");
     }
 }

@@ -124,13 +124,7 @@ impl IdRegisters {
     pub fn read(mut mrs: impl FnMut(Encoding) -> u64) -> Self {
         let mut values = [0; Self::COUNT];
         for (index, value) in values.iter_mut().enumerate() {
-            *value = mrs(Encoding::new(
-                3,
-                0,
-                0,
-                (index / 8 + 1) as u8,
-                (index % 8) as u8,
-            ));
+            *value = mrs(Encoding::new(3, 0, 0, (index / 8 + 1) as u8, (index % 8) as u8));
         }
         Self(values)
     }
@@ -173,9 +167,7 @@ impl IdRegisters {
     #[cfg(test)]
     pub(crate) fn with(fields: &[(Field, u64)]) -> Self {
         Self::read(|register| {
-            let of_register = fields
-                .iter()
-                .filter(|(field, _)| field.register == register);
+            let of_register = fields.iter().filter(|(field, _)| field.register == register);
             of_register.fold(0, |value, (field, bits)| value | bits << field.shift)
         })
     }

@@ -17,12 +17,7 @@ fn dirty_pool(len: usize) -> Vec<Table> {
 }
 
 fn guest(input: u64, output: u64, size: u64, memory: Guest) -> Mapping<Guest> {
-    Mapping {
-        input: Ipa::new(input),
-        output: Pa::new(output),
-        size,
-        memory,
-    }
+    Mapping { input: Ipa::new(input), output: Pa::new(output), size, memory }
 }
 
 fn with_tables<R>(len: usize, test: impl FnOnce(&mut Tables<'_, Guest>) -> R) -> R {
@@ -34,18 +29,14 @@ fn with_tables<R>(len: usize, test: impl FnOnce(&mut Tables<'_, Guest>) -> R) ->
 fn the_largest_leaves_that_both_addresses_allow_are_used() {
     let leaves = |input, output, size| {
         with_tables(8, |tables| {
-            tables
-                .map(&guest(input, output, size, Guest::Normal))
-                .unwrap();
-            let sizes = tables
-                .walk()
-                .fold(Vec::<(u64, usize)>::new(), |mut sizes, leaf| {
-                    match sizes.last_mut() {
-                        Some((size, count)) if *size == leaf.size => *count += 1,
-                        _ => sizes.push((leaf.size, 1)),
-                    }
-                    sizes
-                });
+            tables.map(&guest(input, output, size, Guest::Normal)).unwrap();
+            let sizes = tables.walk().fold(Vec::<(u64, usize)>::new(), |mut sizes, leaf| {
+                match sizes.last_mut() {
+                    Some((size, count)) if *size == leaf.size => *count += 1,
+                    _ => sizes.push((leaf.size, 1)),
+                }
+                sizes
+            });
             (sizes, tables.tables_used())
         })
     };
@@ -53,11 +44,7 @@ fn the_largest_leaves_that_both_addresses_allow_are_used() {
     assert_eq!(leaves(GIB, GIB + MIB2, GIB), (vec![(MIB2, 512)], 2));
     assert_eq!(leaves(MIB2, PAGE_SIZE, MIB2), (vec![(PAGE_SIZE, 512)], 3));
     assert_eq!(
-        leaves(
-            GIB - MIB2 - PAGE_SIZE,
-            2 * GIB - MIB2 - PAGE_SIZE,
-            GIB + 2 * MIB2 + PAGE_SIZE
-        ),
+        leaves(GIB - MIB2 - PAGE_SIZE, 2 * GIB - MIB2 - PAGE_SIZE, GIB + 2 * MIB2 + PAGE_SIZE),
         (vec![(PAGE_SIZE, 1), (MIB2, 1), (GIB, 1), (MIB2, 1)], 4)
     );
 }
@@ -79,11 +66,7 @@ fn the_root_spans_39_bits_and_not_a_page_more() {
             (PAGE_SIZE, 0, u64::MAX - PAGE_SIZE + 1),
         ] {
             let refused = tables.map(&guest(input, output, size, Guest::Normal));
-            assert_eq!(
-                refused,
-                Err(MapError::OutOfRange),
-                "{input:#x} {output:#x} {size:#x}"
-            );
+            assert_eq!(refused, Err(MapError::OutOfRange), "{input:#x} {output:#x} {size:#x}");
         }
     });
 }
@@ -137,10 +120,7 @@ where
     R: TranslationRegime<Asid = (), VaRange = ()>,
 {
     let offset = mapping.output as isize - mapping.input as isize;
-    let (start, end) = (
-        mapping.input as usize,
-        (mapping.input + mapping.size) as usize,
-    );
+    let (start, end) = (mapping.input as usize, (mapping.input + mapping.size) as usize);
     let mut map = LinearMap::new(1, offset, regime);
     let region = MemoryRegion::new(start, end);
     map.map_range(&region, flags).unwrap();
@@ -187,14 +167,7 @@ fn ours<M: Memory>(run: Run, memory: M) -> Vec<(u64, u64, usize)> {
     let mut pool = dirty_pool(8);
     let mut tables = Tables::new(&mut pool, Pa::new(BASE)).unwrap();
     let (input, output) = (M::Input::new(run.input), Pa::new(run.output));
-    tables
-        .map(&Mapping {
-            input,
-            output,
-            size: run.size,
-            memory,
-        })
-        .unwrap();
+    tables.map(&Mapping { input, output, size: run.size, memory }).unwrap();
     raw(&pool)
 }
 
@@ -212,47 +185,27 @@ fn descriptors_are_those_of_aarch64_paging() {
         (0x0010_1000, 0x3f_fff0_2000, 0x3000),
         (0x3fdf_f000, 0x7fdf_f000, 0x4060_2000),
     ] {
-        let run = Run {
-            input,
-            output,
-            size,
-            attributes: 0,
-        };
+        let run = Run { input, output, size, attributes: 0 };
         for (memory, flags) in [
             (Hypervisor::Code, normal | One::READ_ONLY),
             (Hypervisor::ReadOnly, normal | One::READ_ONLY | One::XN),
             (Hypervisor::Data, normal | One::XN),
-            (
-                Hypervisor::Device,
-                stage_1 | One::ATTRIBUTE_INDEX_1 | One::XN,
-            ),
+            (Hypervisor::Device, stage_1 | One::ATTRIBUTE_INDEX_1 | One::XN),
         ] {
-            assert_eq!(
-                ours(run, memory),
-                oracle(run, El2, flags, One::bits),
-                "{memory:?}"
-            );
+            assert_eq!(ours(run, memory), oracle(run, El2, flags, One::bits), "{memory:?}");
         }
         for (memory, flags) in [
             (Guest::Normal, stage_2 | write_back),
             (Guest::Device, stage_2 | Two::MEMATTR_DEVICE_nGnRE | Two::XN),
         ] {
-            assert_eq!(
-                ours(run, memory),
-                oracle(run, Stage2, flags, Two::bits),
-                "{memory:?}"
-            );
+            assert_eq!(ours(run, memory), oracle(run, Stage2, flags, Two::bits), "{memory:?}");
         }
     }
 }
 
 /// Addresses that often meet: a few GiB, a few 2 MiB in each, a few pages in each.
 fn address() -> impl Strategy<Value = u64> {
-    (
-        0..4_u64,
-        prop_oneof![0..3_u64, 510..512_u64],
-        prop_oneof![0..3_u64, 510..512_u64],
-    )
+    (0..4_u64, prop_oneof![0..3_u64, 510..512_u64], prop_oneof![0..3_u64, 510..512_u64])
         .prop_map(|(gib, mib2, page)| gib * GIB + mib2 * MIB2 + page * PAGE_SIZE)
 }
 
@@ -266,11 +219,7 @@ fn mapping() -> impl Strategy<Value = Mapping<Guest>> {
     let memory = prop_oneof![Just(Guest::Normal), Just(Guest::Device)];
     (address(), output, size, memory).prop_map(|(input, output, size, memory)| {
         // Half of the mappings are of equal alignment on both sides, as most are in life.
-        let output = if output == u64::MAX {
-            input + 8 * GIB
-        } else {
-            output
-        };
+        let output = if output == u64::MAX { input + 8 * GIB } else { output };
         guest(input, output, size, memory)
     })
 }
@@ -282,9 +231,7 @@ fn overlap(a: &Mapping<Guest>, b: &Mapping<Guest>) -> bool {
 /// The mapping that look-up should find at `input`, and where in it that is.
 fn expected(mapped: &[Mapping<Guest>], input: u64) -> Option<(u64, Guest)> {
     let of = |mapping: &Mapping<Guest>| input.checked_sub(mapping.input.get());
-    let mapping = mapped
-        .iter()
-        .find(|it| of(it).is_some_and(|offset| offset < it.size))?;
+    let mapping = mapped.iter().find(|it| of(it).is_some_and(|offset| offset < it.size))?;
     Some((mapping.output.get() + of(mapping)?, mapping.memory))
 }
 

@@ -15,130 +15,38 @@
 
 use crate::intid::Intid;
 
-use super::hardware::{HCR, Hardware, StateRegister};
+use super::hardware::{Hardware, StateRegister};
 use super::list_register::{LR, ListRegister};
+use super::selection::{Candidate, Need, Selection};
 use super::state::{SGIS, UNUSED, bits, place};
 use super::{CpuMask, Vgic};
-
-/// One that wants a list register. The order is that of need.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Candidate(u32);
-
-impl Candidate {
-    const PENDING: u32 = 0;
-    const ACTIVE: u32 = 1;
-    const DISABLED_GROUP: u32 = 2;
-
-    fn new(class: u32, priority: u8, intid: u32, pending: bool, active: bool) -> Self {
-        let flags = u32::from(pending) << 1 | u32::from(active);
-        Self(class << 24 | u32::from(priority) << 16 | intid << 2 | flags)
-    }
-
-    fn class(self) -> u32 {
-        self.0 >> 24
-    }
-
-    fn intid(self) -> u32 {
-        self.0 >> 2 & 0x3ff
-    }
-
-    fn is_pending(self) -> bool {
-        self.0 & 2 != 0
-    }
-
-    fn is_active(self) -> bool {
-        self.0 & 1 != 0
-    }
-}
-
-/// The candidates in most need, and what is known of the others.
-struct Selection {
-    chosen: [Candidate; 16],
-    count: usize,
-    room: usize,
-    /// Whether candidates of each class are left over.
-    left: [bool; 3],
-    left_active: bool,
-}
-
-impl Selection {
-    fn new(room: usize) -> Self {
-        Self {
-            chosen: [Candidate(u32::MAX); 16],
-            count: 0,
-            room: room.min(16),
-            left: [false; 3],
-            left_active: false,
-        }
-    }
-
-    fn offer(&mut self, mut candidate: Candidate) {
-        for chosen in &mut self.chosen[..self.count] {
-            if candidate < *chosen {
-                core::mem::swap(chosen, &mut candidate);
-            }
-        }
-        if self.count < self.room {
-            self.chosen[self.count] = candidate;
-            self.count += 1;
-        } else {
-            self.left[candidate.class() as usize] = true;
-            self.left_active |= candidate.is_active();
-        }
-    }
-
-    /// The maintenance interrupts that are needed for what is left over.
-    fn maintenance(&self, group_enables: [bool; 2]) -> u32 {
-        let mut wanted = 0;
-        if self.left[Candidate::PENDING as usize] {
-            wanted |= HCR::NPIE::SET.value;
-        }
-        if self.left[Candidate::PENDING as usize] || self.left[Candidate::DISABLED_GROUP as usize] {
-            wanted |= match group_enables[0] {
-                true => HCR::VGRP0DIE::SET.value,
-                false => HCR::VGRP0EIE::SET.value,
-            } | match group_enables[1] {
-                true => HCR::VGRP1DIE::SET.value,
-                false => HCR::VGRP1EIE::SET.value,
-            };
-        }
-        if self.left_active {
-            wanted |= HCR::LRENPIE::SET.value | HCR::TDIR::SET.value;
-        }
-        wanted
-    }
-}
 
 impl Vgic {
     /// An owned physical interrupt was acknowledged and its priority dropped on this CPU.
     pub fn interrupt(&mut self, vcpu: usize, intid: Intid, hw: &mut impl Hardware) -> CpuMask {
-        let (word, bit) = place(intid);
-        if word >= self.words() {
-            return CpuMask::EMPTY;
-        }
-        let bank = self.bank(vcpu, word);
-        if bank.hardware & bit == 0 {
-            return CpuMask::EMPTY;
-        }
-        let is_here =
-            intid.is_private() || usize::from(self.route(intid.get() as usize).vcpu) == vcpu;
-        if self.deliverable(bank) & bit != 0 && is_here && !self.vcpus[vcpu].unsettled {
-            let empty = hw.empty_list_registers();
-            if empty != 0 {
-                let priority = bank.priority[(intid.get() % 32) as usize];
-                let lr = ListRegister::hardware(intid, priority, bank.group1 & bit != 0);
-                let index = empty.trailing_zeros() as usize;
-                self.vcpus[vcpu].listed[index] = intid.get() as u16;
-                hw.write_list_register(index, lr);
-                return CpuMask::EMPTY;
+        let state = &mut self.vcpus[vcpu];
+        let arrival = if intid.is_private() {
+            state.bank.arrival(intid)
+        } else {
+            let index = (intid.get() - Intid::SPI_START) as usize;
+            match (self.spis.get(index / 32), self.routes.get(index)) {
+                (Some(bank), Some(route)) if usize::from(route.vcpu) == vcpu => bank.arrival(intid),
+                _ => None,
             }
+        };
+        match arrival {
+            Some(lr) if state.list_new(intid, lr, hw) => CpuMask::EMPTY,
+            _ => self.keep(vcpu, intid, hw),
         }
-        self.keep(vcpu, word, bit, hw)
     }
 
     /// Notes in memory that a physical interrupt arrived, for the vCPU that it is routed to.
     #[cold]
-    fn keep(&mut self, vcpu: usize, word: usize, bit: u32, hw: &mut impl Hardware) -> CpuMask {
+    fn keep(&mut self, vcpu: usize, intid: Intid, hw: &mut impl Hardware) -> CpuMask {
+        let (word, bit) = place(intid);
+        if word >= self.words() || self.bank(vcpu, word).hardware & bit == 0 {
+            return CpuMask::EMPTY;
+        }
         let bank = self.bank_mut(vcpu, word);
         if bank.active & bit == 0 {
             bank.pending |= bit;
@@ -182,7 +90,7 @@ impl Vgic {
     /// Puts new SGIs into free list registers, if they are all there is to do.
     fn list_sgis(&mut self, vcpu: usize, hw: &mut impl Hardware) -> bool {
         let state = &self.vcpus[vcpu];
-        let ready = state.bank.pending_now() & self.deliverable(&state.bank);
+        let ready = state.bank.pending_now() & state.bank.deliverable;
         if state.unsettled || state.bank.active != 0 || self.busy != 0 || ready & !SGIS != 0 {
             return false;
         }
@@ -193,7 +101,7 @@ impl Vgic {
             return false;
         }
         for sgi in bits(ready) {
-            let candidate = Candidate::new(Candidate::PENDING, 0, sgi as u32, true, false);
+            let candidate = Candidate::new(Need::Pending, 0, sgi as u32, true);
             self.list(vcpu, empty.trailing_zeros() as usize, candidate, hw);
             empty &= empty.wrapping_sub(1);
         }
@@ -203,10 +111,9 @@ impl Vgic {
     /// Takes everything out of this CPU's list registers: see [`Recall`](super::Recall); also
     /// before a vCPU is switched off.
     pub fn recall(&mut self, vcpu: usize, hw: &mut impl Hardware) -> CpuMask {
-        self.end_spilled(vcpu, hw);
+        let mut kicks = self.end_spilled(vcpu, hw);
         self.vcpus[vcpu].unsettled = true;
         self.ask_maintenance(vcpu, 0, hw);
-        let mut kicks = CpuMask::EMPTY;
         for index in 0..hw.list_registers().min(16) {
             let listed = core::mem::replace(&mut self.vcpus[vcpu].listed[index], UNUSED);
             if let Some(intid) = Intid::new(u32::from(listed)) {
@@ -250,10 +157,11 @@ impl Vgic {
     }
 
     /// Carries out the guest's EOIs for which there was no list register: each ended the active
-    /// interrupt of the highest priority.
-    pub(super) fn end_spilled(&mut self, vcpu: usize, hw: &mut impl Hardware) {
+    /// interrupt of the highest priority. Another vCPU may have waited for that.
+    pub(super) fn end_spilled(&mut self, vcpu: usize, hw: &mut impl Hardware) -> CpuMask {
+        let mut kicks = CpuMask::EMPTY;
         if !self.vcpus[vcpu].spilled {
-            return;
+            return kicks;
         }
         for _ in 0..hw.take_eoi_count() {
             let highest = bits(self.busy | 1)
@@ -261,11 +169,15 @@ impl Vgic {
                 .filter(|&(word, bit)| {
                     word == 0 || usize::from(self.route(word * 32 + bit).active_on) == vcpu
                 })
-                .min_by_key(|&(word, bit)| (self.bank(vcpu, word).priority[bit], word, bit));
+                .min_by_key(|&(word, bit)| {
+                    (self.bank(vcpu, word).entries[bit].priority(), word, bit)
+                });
             if let Some((word, bit)) = highest {
                 self.write_state(vcpu, StateRegister::ClearActive, word, 1 << bit, hw);
+                kicks |= self.awaiting(vcpu, word, 1 << bit).without(vcpu);
             }
         }
+        kicks
     }
 
     /// Fills this CPU's empty list registers from memory. Returns the vCPUs that have to give
@@ -277,13 +189,13 @@ impl Vgic {
         for word in bits(self.busy | 1) {
             kicks |= self.select(vcpu, word, group_enables, &mut selection);
         }
-        for (index, &candidate) in selection.chosen[..selection.count].iter().enumerate() {
+        for (index, &candidate) in selection.chosen().iter().enumerate() {
             self.list(vcpu, index, candidate, hw);
         }
         let maintenance = selection.maintenance(group_enables);
         let state = &mut self.vcpus[vcpu];
         state.unsettled = maintenance != 0;
-        state.spilled = selection.left_active;
+        state.spilled = selection.leaves(Need::Active);
         self.ask_maintenance(vcpu, maintenance, hw);
         for holder in kicks {
             self.vcpus[holder].unsettled = true;
@@ -307,7 +219,7 @@ impl Vgic {
         selection: &mut Selection,
     ) -> CpuMask {
         let bank = self.bank(vcpu, word);
-        let ready = bank.pending_now() & self.deliverable(bank);
+        let ready = bank.pending_now() & bank.deliverable;
         let mut holders = CpuMask::EMPTY;
         for bit in bits(ready | bank.active) {
             let is_active = bank.active >> bit & 1 != 0;
@@ -317,11 +229,7 @@ impl Vgic {
                 if is_active {
                     is_pending &= route.vcpu == route.active_on;
                 }
-                let on = if is_active {
-                    route.active_on
-                } else {
-                    route.vcpu
-                };
+                let on = if is_active { route.active_on } else { route.vcpu };
                 if usize::from(on) != vcpu {
                     continue;
                 }
@@ -338,16 +246,13 @@ impl Vgic {
                 is_pending &= state.sources[bit] >> state.active_source[bit] & 1 != 0;
             }
             let is_group_enabled = group_enables[(bank.group1 >> bit & 1) as usize];
-            // One that is pending as well cannot be taken before it ends.
-            let class = match (is_active, is_group_enabled) {
-                (true, _) => Candidate::ACTIVE,
-                (false, true) => Candidate::PENDING,
-                (false, false) => Candidate::DISABLED_GROUP,
+            let need = match (is_active, is_group_enabled) {
+                (true, _) => Need::Active,
+                (false, true) => Need::Pending,
+                (false, false) => Need::DisabledGroup,
             };
-            let (priority, intid) = (bank.priority[bit], (word * 32 + bit) as u32);
-            selection.offer(Candidate::new(
-                class, priority, intid, is_pending, is_active,
-            ));
+            let (priority, intid) = (bank.entries[bit].priority(), (word * 32 + bit) as u32);
+            selection.offer(Candidate::new(need, priority, intid, is_pending));
         }
         holders
     }
@@ -363,27 +268,22 @@ impl Vgic {
             source = self.take_sgi(vcpu, intid.get() as usize, candidate);
         }
         let bank = self.bank_mut(vcpu, word);
-        let is_hardware = bank.hardware & bit != 0;
         if candidate.is_pending() && !intid.is_sgi() {
-            bank.lent |= bank.pending & bit;
+            bank.lent = bank.lent & !bit | bank.pending & bit;
             bank.pending &= !bit;
         }
         if candidate.is_active() {
             bank.active &= !bit;
         }
-        let priority = bank.priority[(intid.get() % 32) as usize];
-        let behind = if is_hardware {
-            LR::HARDWARE::SET + LR::PHYSICAL.val(u64::from(intid.get()))
-        } else {
-            // What is still pending then can only go on when this has ended.
-            LR::SOURCE.val(u64::from(source))
-                + LR::EOI.val(u64::from(bank.pending_now() & bit != 0))
-        };
-        let lr = ListRegister::virtual_(intid, priority, bank.group1 & bit != 0).with(
-            behind
-                + LR::PENDING.val(u64::from(candidate.is_pending()))
+        let mut lr = bank.entries[(intid.get() % 32) as usize].with(
+            LR::PENDING.val(u64::from(candidate.is_pending()))
                 + LR::ACTIVE.val(u64::from(candidate.is_active())),
         );
+        if bank.software & bit != 0 {
+            // What is still pending then can only go on when this has ended.
+            let waits = bank.pending_now() & bit != 0;
+            lr = lr.with(LR::SOURCE.val(u64::from(source)) + LR::EOI.val(u64::from(waits)));
+        }
         self.summarize(word);
         self.vcpus[vcpu].listed[index] = intid.get() as u16;
         hw.write_list_register(index, lr);

@@ -6,7 +6,10 @@ use super::state::bits;
 use super::{CpuMask, Recall, Version, Vgic};
 
 /// GICD_IIDR and GICR_IIDR: ProductID 'B', variant and revision 0, no implementer's JEP106 code.
-pub(super) const IIDR: u64 = 0x4200_0000;
+pub(super) const IMPLEMENTER: u64 = 0x4200_0000;
+
+/// PIDR2 of GICv3: ArchRev in bits 7:4, and in the rest what Arm's own implementations have.
+pub(super) const ARCHITECTURE_V3: u64 = 0x3b;
 
 /// GICD_CTLR: EnableGrp0 and EnableGrp1.
 const ENABLES: u32 = 0b11;
@@ -17,94 +20,49 @@ const ARE_AND_DS: u64 = 1 << 4 | 1 << 6;
 /// GICD_TYPER of GICv3: 10 bits of INTID, Aff3 can be set, no 1-of-N interrupts (No1N).
 const TYPER_V3: u64 = 9 << 19 | 1 << 24 | 1 << 25;
 
-/// A register of the distributor. Others, and sizes that a register does not take, read as zero and
-/// ignore writes.
-enum Distributor {
-    /// GICD_CTLR.
-    Control,
-    /// GICD_TYPER.
-    Type,
-    /// GICD_IIDR.
-    Implementer,
-    /// GICD_PIDR2 (ICPIDR2 of GICv2).
-    Peripheral2,
-    /// One that describes interrupts.
-    Interrupts(Register),
-    /// GICD_SGIR of GICv2.
-    SendSgi,
-    /// GICD_CPENDSGIR or GICD_SPENDSGIR of GICv2 from this SGI on, and whether it is the latter.
-    PendingSgi(usize, bool),
-    /// GICD_IROUTER of GICv3, and whether it is all of it or which half.
-    Router(u32, Part),
+/// The upper half of a 64-bit register.
+const HIGH: u64 = 0xffff_ffff_0000_0000;
+
+/// Offsets of registers (IHI 0048B, 4.1.2; IHI 0069, 12.8).
+const CTLR: u64 = 0x0;
+const TYPER: u64 = 0x4;
+const IIDR: u64 = 0x8;
+const SGIR: u64 = 0xf00;
+const CPENDSGIR: u64 = 0xf10;
+const SPENDSGIR: u64 = 0xf20;
+const SGIR_END: u64 = 0xf30;
+const PIDR2_V2: u64 = 0xfe8;
+/// IROUTER of INTID n is 8 n from here; the first 32 do not exist.
+const IROUTER: u64 = 0x6000;
+const IROUTER_END: u64 = 0x7fe0;
+pub(super) const PIDR2: u64 = 0xffe8;
+
+/// Whether an access does not cross its own size.
+pub(super) fn is_aligned(offset: u64, size: u64) -> bool {
+    offset & size.wrapping_sub(1) == 0
 }
 
-/// A part of a 64-bit register.
-#[derive(Clone, Copy)]
-pub(super) struct Part {
-    shift: u64,
-    mask: u64,
-}
-
-impl Part {
-    /// What `size` bytes at `offset` are of the aligned eight bytes there; 4 or 8 bytes.
-    pub fn at(offset: u64, size: u64) -> Option<Self> {
-        match size {
-            4 => Some(Self {
-                shift: 8 * (offset & 4),
-                mask: 0xffff_ffff,
-            }),
-            8 => Some(Self {
-                shift: 0,
-                mask: u64::MAX,
-            }),
-            _ => None,
-        }
-    }
-
-    /// This part of the register.
-    pub fn read(self, register: u64) -> u64 {
-        register >> self.shift & self.mask
-    }
-
-    /// The register with this part replaced.
-    fn write(self, register: u64, value: u64) -> u64 {
-        register & !(self.mask << self.shift) | (value & self.mask) << self.shift
+/// What an access of 4 or 8 bytes at `offset` reads of a 64-bit register.
+pub(super) fn part(register: u64, offset: u64, size: u64) -> u64 {
+    match size {
+        8 => register,
+        _ => register >> (8 * (offset & 4)) & 0xffff_ffff,
     }
 }
 
 impl Vgic {
-    fn distributor_register(&self, offset: u64, size: u64) -> Option<Distributor> {
-        if offset & size.wrapping_sub(1) != 0 {
-            return None;
-        }
-        if let Some(register) = Register::at(offset, size) {
-            let is_here = match self.version {
-                Version::V2 => true,
-                // The redistributors have those of SGIs and PPIs, IROUTER replaces ITARGETSR.
-                Version::V3 => register.word() != 0 && !matches!(register, Register::Targets(_)),
-            };
-            return is_here.then_some(Distributor::Interrupts(register));
-        }
-        Some(match (self.version, offset, size) {
-            (_, 0x0, 4) => Distributor::Control,
-            (_, 0x4, 4) => Distributor::Type,
-            (_, 0x8, 4) => Distributor::Implementer,
-            (Version::V2, 0xf00, 4) => Distributor::SendSgi,
-            (Version::V2, 0xf10..0xf20, 1 | 4) => {
-                Distributor::PendingSgi(offset as usize & 0xf, false)
-            }
-            (Version::V2, 0xf20..0xf30, 1 | 4) => {
-                Distributor::PendingSgi(offset as usize & 0xf, true)
-            }
-            (Version::V2, 0xfe8, 4) | (Version::V3, 0xffe8, 4) => Distributor::Peripheral2,
-            (Version::V3, 0x6100..0x7fe0, 4 | 8) => {
-                Distributor::Router((offset - 0x6000) as u32 / 8, Part::at(offset, size)?)
-            }
-            _ => return None,
-        })
+    /// The register at `offset` of the distributor that describes interrupts, if there is one. On
+    /// GICv3 the redistributors have those of SGIs and PPIs, and IROUTER replaces ITARGETSR.
+    fn interrupts_at(&self, offset: u64, size: u64) -> Option<Register> {
+        let is_here = |register: &Register| match self.version {
+            Version::V2 => true,
+            Version::V3 => register.word() != 0 && !matches!(register, Register::Targets(_)),
+        };
+        Register::at(offset, size).filter(is_here)
     }
 
-    /// The guest loads `size` (1, 2, 4 or 8) bytes at `offset` of the distributor.
+    /// The guest loads `size` (1, 2, 4 or 8) bytes at `offset` of the distributor. Where there is no
+    /// register, or none that takes accesses of this size, it reads zero.
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
@@ -115,20 +73,23 @@ impl Vgic {
         size: u64,
         hw: &mut impl Hardware,
     ) -> Result<u64, Recall> {
-        let Some(register) = self.distributor_register(offset, size) else {
-            return Ok(0);
-        };
-        Ok(match register {
-            Distributor::Control => self.read_control(),
-            Distributor::Type => self.read_type(),
-            Distributor::Implementer => IIDR,
-            Distributor::Peripheral2 => self.architecture_revision(),
-            Distributor::Interrupts(register) => {
-                return self.read_register(vcpu, vcpu, register, size, hw);
+        if let Some(register) = self.interrupts_at(offset, size) {
+            return self.read_register(vcpu, vcpu, register, size, hw);
+        }
+        Ok(match (self.version, offset, size) {
+            (Version::V2, CTLR, 4) => u64::from(self.enables),
+            (Version::V3, CTLR, 4) => u64::from(self.enables) | ARE_AND_DS,
+            (_, TYPER, 4) => self.read_type(),
+            (_, IIDR, 4) => IMPLEMENTER,
+            (Version::V2, PIDR2_V2, 4) => 0x2b,
+            (Version::V3, PIDR2, 4) => ARCHITECTURE_V3,
+            (Version::V2, CPENDSGIR..SGIR_END, 1 | 4) if is_aligned(offset, size) => {
+                self.read_pending_sgis(vcpu, (offset & 0xf) as usize, size, hw)
             }
-            Distributor::SendSgi => 0,
-            Distributor::PendingSgi(first, _) => self.read_pending_sgis(vcpu, first, size, hw),
-            Distributor::Router(intid, part) => part.read(self.read_router(intid)),
+            (Version::V3, IROUTER..IROUTER_END, 4 | 8) if is_aligned(offset, size) => {
+                part(self.read_router((offset - IROUTER) as u32 / 8), offset, size)
+            }
+            _ => 0,
         })
     }
 
@@ -144,34 +105,27 @@ impl Vgic {
         value: u64,
         hw: &mut impl Hardware,
     ) -> Result<CpuMask, Recall> {
-        let Some(register) = self.distributor_register(offset, size) else {
-            return Ok(CpuMask::EMPTY);
-        };
         let word = value as u32;
-        match register {
-            Distributor::Control => self.write_control(vcpu, word, hw),
-            Distributor::Interrupts(register) => {
-                self.write_register(vcpu, vcpu, register, (size, word), hw)
-            }
-            Distributor::SendSgi => Ok(self.write_sgir(vcpu, word, hw)),
-            Distributor::PendingSgi(first, set) => {
-                self.write_pending_sgis(vcpu, (first, set), (size, word), hw)
-            }
-            Distributor::Router(intid, part) => {
-                let value = part.write(self.read_router(intid), value);
-                self.write_router(vcpu, intid, value, hw)
-            }
-            Distributor::Type | Distributor::Implementer | Distributor::Peripheral2 => {
-                Ok(CpuMask::EMPTY)
-            }
+        if let Some(register) = self.interrupts_at(offset, size) {
+            return self.write_register(vcpu, vcpu, register, (size, word), hw);
         }
-    }
-
-    fn read_control(&self) -> u64 {
-        let enables = u64::from(self.enables);
-        match self.version {
-            Version::V2 => enables,
-            Version::V3 => enables | ARE_AND_DS,
+        match (self.version, offset, size) {
+            (_, CTLR, 4) => self.write_control(vcpu, word, hw),
+            (Version::V2, SGIR, 4) => Ok(self.write_sgir(vcpu, word, hw)),
+            (Version::V2, CPENDSGIR..SGIR_END, 1 | 4) if is_aligned(offset, size) => {
+                let sgi = (offset & 0xf) as usize;
+                self.write_pending_sgis(vcpu, (sgi, offset >= SPENDSGIR), (size, word), hw)
+            }
+            (Version::V3, IROUTER..IROUTER_END, 4 | 8) if is_aligned(offset, size) => {
+                let intid = (offset - IROUTER) as u32 / 8;
+                let whole = match (size, offset & 4) {
+                    (8, _) => value,
+                    (_, 0) => self.read_router(intid) & HIGH | value & !HIGH,
+                    _ => self.read_router(intid) & !HIGH | value << 32,
+                };
+                self.write_router(vcpu, intid, whole, hw)
+            }
+            _ => Ok(CpuMask::EMPTY),
         }
     }
 
@@ -208,14 +162,6 @@ impl Vgic {
         match self.version {
             Version::V2 => lines | ((self.vcpus.len() as u64).saturating_sub(1) & 7) << 5,
             Version::V3 => lines | TYPER_V3,
-        }
-    }
-
-    /// PIDR2: ArchRev in bits 7:4, and in the rest what Arm's own implementations have.
-    pub(super) fn architecture_revision(&self) -> u64 {
-        match self.version {
-            Version::V2 => 0x2b,
-            Version::V3 => 0x3b,
         }
     }
 }

@@ -4,8 +4,6 @@ use tock_registers::LocalRegisterCopy;
 use tock_registers::fields::FieldValue;
 use tock_registers::register_bitfields;
 
-use crate::intid::Intid;
-
 register_bitfields! {u64,
     /// ICH_LR<n>_EL2 (IHI 0069, 12.4.9), for interrupts below 1024.
     pub(super) LR [
@@ -47,7 +45,7 @@ register_bitfields! {u32,
 }
 
 /// What a list register holds, in the layout of ICH_LR<n>_EL2.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct ListRegister(LocalRegisterCopy<u64, LR::Register>);
 
 impl ListRegister {
@@ -66,21 +64,16 @@ impl ListRegister {
         self.0.get()
     }
 
-    /// A pending interrupt with a physical one of the same INTID behind it.
+    /// Interrupt `intid` of Group 0 and the highest priority, neither pending nor active yet; with
+    /// the physical one of the same number behind it, or none.
     #[must_use]
-    pub fn hardware(intid: Intid, priority: u8, group1: bool) -> Self {
-        Self::virtual_(intid, priority, group1)
-            .with(LR::HARDWARE::SET + LR::PENDING::SET + LR::PHYSICAL.val(u64::from(intid.get())))
-    }
-
-    /// An interrupt with nothing behind it, neither pending nor active yet.
-    #[must_use]
-    pub fn virtual_(intid: Intid, priority: u8, group1: bool) -> Self {
-        Self::EMPTY.with(
-            LR::VIRTUAL.val(u64::from(intid.get()))
-                + LR::PRIORITY.val(u64::from(priority))
-                + LR::GROUP1.val(u64::from(group1)),
-        )
+    pub(super) fn new(intid: u32, is_hardware: bool) -> Self {
+        let behind = if is_hardware {
+            LR::HARDWARE::SET + LR::PHYSICAL.val(u64::from(intid))
+        } else {
+            LR::HARDWARE::CLEAR
+        };
+        Self::EMPTY.with(LR::VIRTUAL.val(u64::from(intid)) + behind)
     }
 
     /// The same with some fields changed.
@@ -141,6 +134,12 @@ impl ListRegister {
     #[must_use]
     pub fn is_active(self) -> bool {
         self.0.is_set(LR::ACTIVE)
+    }
+
+    /// The priority: 0 is the highest.
+    #[must_use]
+    pub fn priority(self) -> u8 {
+        self.0.read(LR::PRIORITY) as u8
     }
 
     /// The CPU that sent a GICv2 SGI; 0 for anything else.

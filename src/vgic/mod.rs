@@ -26,6 +26,7 @@ mod list_register;
 mod redistributor;
 mod registers;
 mod routing;
+mod selection;
 mod sgi;
 mod state;
 
@@ -85,8 +86,6 @@ pub struct Vgic {
     version: Version,
     /// GICD_CTLR.EnableGrp0 and EnableGrp1.
     enables: u32,
-    /// The same as masks: all ones where the group is enabled.
-    gates: [u32; 2],
     vcpus: Vec<Vcpu>,
     /// Words 1 and up.
     spis: Vec<Bank>,
@@ -103,14 +102,12 @@ impl Vgic {
     pub fn new(config: &Config<'_>) -> Self {
         let mask = |intids: &[Intid], word| {
             let of_word = intids.iter().map(|&intid| place(intid));
-            of_word
-                .filter(|&(at, _)| at == word)
-                .fold(0, |mask, (_, bit)| mask | bit)
+            of_word.filter(|&(at, _)| at == word).fold(0, |mask, (_, bit)| mask | bit)
         };
         let bank = |word| {
             let sgis = if word == 0 { SGIS } else { 0 };
             let hardware = mask(config.hardware, word) & !sgis;
-            Bank::new(hardware, (mask(config.software, word) | sgis) & !hardware)
+            Bank::new(word, hardware, (mask(config.software, word) | sgis) & !hardware)
         };
         let words = 1 + config.it_lines_number.min(31) as usize;
         let vcpu = |&affinity| Vcpu {
@@ -124,15 +121,10 @@ impl Vgic {
             maintenance: 0,
             asleep: true,
         };
-        let nowhere = Route {
-            written: 0,
-            vcpu: NOWHERE,
-            active_on: 0,
-        };
+        let nowhere = Route { written: 0, vcpu: NOWHERE, active_on: 0 };
         let mut vgic = Self {
             version: config.version,
             enables: 0,
-            gates: [0; 2],
             vcpus: config.affinities.iter().map(vcpu).collect(),
             spis: (1..words).map(bank).collect(),
             routes: (32..32 * words).map(|_| nowhere).collect(),
@@ -185,14 +177,14 @@ impl Vgic {
     }
 
     fn reset_memory(&mut self) {
-        self.enable_groups(0);
+        self.enables = 0;
         self.busy = 0;
         let sgis_enabled = match self.version {
             Version::V2 => SGIS,
             Version::V3 => 0,
         };
         for vcpu in &mut self.vcpus {
-            vcpu.bank = Bank::new(vcpu.bank.hardware, vcpu.bank.software);
+            vcpu.bank = Bank::new(0, vcpu.bank.hardware, vcpu.bank.software);
             vcpu.bank.edge = SGIS;
             vcpu.bank.enabled = sgis_enabled;
             vcpu.sources = [0; 16];
@@ -202,8 +194,8 @@ impl Vgic {
             vcpu.maintenance = 0;
             vcpu.asleep = true;
         }
-        for bank in &mut self.spis {
-            *bank = Bank::new(bank.hardware, bank.software);
+        for (index, bank) in self.spis.iter_mut().enumerate() {
+            *bank = Bank::new(index + 1, bank.hardware, bank.software);
         }
         let route = self.route_for(0);
         self.routes.fill(route);
@@ -212,7 +204,10 @@ impl Vgic {
     /// Sets GICD_CTLR's enables: bit 0 for Group 0, bit 1 for Group 1.
     fn enable_groups(&mut self, enables: u32) {
         self.enables = enables;
-        self.gates = [0, 1].map(|group| 0u32.wrapping_sub(enables >> group & 1));
+        let private = self.vcpus.iter_mut().map(|vcpu| &mut vcpu.bank);
+        for bank in private.chain(&mut self.spis) {
+            bank.gate(enables);
+        }
     }
 
     /// The line of a software interrupt is now high or low; a PPI's on this vCPU.

@@ -1,7 +1,7 @@
 //! GICv3's redistributors: for each vCPU a frame RD_base and a frame SGI_base of 64 KiB. Any vCPU
 //! can reach all of them. They have no LPIs.
 
-use super::distributor::{IIDR, Part};
+use super::distributor::{ARCHITECTURE_V3, IMPLEMENTER, PIDR2, part};
 use super::hardware::Hardware;
 use super::registers::Register;
 use super::{CpuMask, Recall, Version, Vgic};
@@ -15,48 +15,29 @@ const PROCESSOR_SLEEP: u64 = 1 << 1;
 /// GICR_WAKER.ChildrenAsleep, which follows it at once. Delivery does not depend on either.
 const CHILDREN_ASLEEP: u64 = 1 << 2;
 
-/// A register of a redistributor. GICR_CTLR and others of which we have no bit read as zero.
-enum Redistributor {
-    /// GICR_IIDR.
-    Implementer,
-    /// GICR_TYPER, or which half.
-    Type(Part),
-    /// GICR_WAKER.
-    Waker,
-    /// GICR_PIDR2.
-    Peripheral2,
-    /// One that describes SGIs and PPIs.
-    Interrupts(Register),
+/// Offsets in RD_base (IHI 0069, 12.10).
+const IIDR: u64 = 0x4;
+const TYPER: u64 = 0x8;
+const TYPER_HIGH: u64 = 0xc;
+const WAKER: u64 = 0x14;
+
+/// The register of SGIs and PPIs at this offset of both frames, if there is one.
+fn interrupts_at(offset: u64, size: u64) -> Option<Register> {
+    let register = Register::at(offset.checked_sub(FRAME)?, size)?;
+    let is_here = register.word() == 0 && !matches!(register, Register::Targets(_));
+    is_here.then_some(register)
 }
 
 impl Vgic {
-    /// The vCPU whose redistributor is at `offset`, and the register there.
-    fn redistributor_register(&self, offset: u64, size: u64) -> Option<(usize, Redistributor)> {
-        if self.version != Version::V3 || offset & size.wrapping_sub(1) != 0 {
-            return None;
-        }
+    /// The vCPU whose redistributor is at `offset`, and the offset in its frames.
+    fn redistributor_at(&self, offset: u64) -> Option<(usize, u64)> {
         let owner = usize::try_from(offset / (2 * FRAME)).ok()?;
-        if owner >= self.vcpus.len() {
-            return None;
-        }
-        let register = match (offset % (2 * FRAME), size) {
-            (0x4, 4) => Redistributor::Implementer,
-            (0x8 | 0xc, 4 | 8) => Redistributor::Type(Part::at(offset, size)?),
-            (0x14, 4) => Redistributor::Waker,
-            (0xffe8, 4) => Redistributor::Peripheral2,
-            (offset @ FRAME.., _) => {
-                let register = Register::at(offset - FRAME, size)?;
-                if register.word() != 0 || matches!(register, Register::Targets(_)) {
-                    return None;
-                }
-                Redistributor::Interrupts(register)
-            }
-            _ => return None,
-        };
-        Some((owner, register))
+        (self.version == Version::V3 && owner < self.vcpus.len())
+            .then_some((owner, offset % (2 * FRAME)))
     }
 
     /// The guest loads `size` bytes at `offset` of the redistributors: 0x20000 bytes for each vCPU.
+    /// GICR_CTLR and other registers of which we have no bit read zero.
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
@@ -67,18 +48,18 @@ impl Vgic {
         size: u64,
         hw: &mut impl Hardware,
     ) -> Result<u64, Recall> {
-        let Some((owner, register)) = self.redistributor_register(offset, size) else {
+        let Some((owner, offset)) = self.redistributor_at(offset) else {
             return Ok(0);
         };
-        Ok(match register {
-            Redistributor::Implementer => IIDR,
-            Redistributor::Type(part) => part.read(self.redistributor_type(owner)),
-            Redistributor::Waker if self.vcpus[owner].asleep => PROCESSOR_SLEEP | CHILDREN_ASLEEP,
-            Redistributor::Waker => 0,
-            Redistributor::Peripheral2 => self.architecture_revision(),
-            Redistributor::Interrupts(register) => {
-                return self.read_register(vcpu, owner, register, size, hw);
-            }
+        if let Some(register) = interrupts_at(offset, size) {
+            return self.read_register(vcpu, owner, register, size, hw);
+        }
+        Ok(match (offset, size) {
+            (IIDR, 4) => IMPLEMENTER,
+            (TYPER, 4 | 8) | (TYPER_HIGH, 4) => part(self.redistributor_type(owner), offset, size),
+            (WAKER, 4) if self.vcpus[owner].asleep => PROCESSOR_SLEEP | CHILDREN_ASLEEP,
+            (PIDR2, 4) => ARCHITECTURE_V3,
+            _ => 0,
         })
     }
 
@@ -94,20 +75,16 @@ impl Vgic {
         value: u64,
         hw: &mut impl Hardware,
     ) -> Result<CpuMask, Recall> {
-        match self.redistributor_register(offset, size) {
-            Some((owner, Redistributor::Interrupts(register))) => {
-                self.write_register(vcpu, owner, register, (size, value as u32), hw)
-            }
-            Some((owner, Redistributor::Waker)) => {
-                self.vcpus[owner].asleep = value & PROCESSOR_SLEEP != 0;
-                Ok(CpuMask::EMPTY)
-            }
-            Some((
-                _,
-                Redistributor::Implementer | Redistributor::Type(_) | Redistributor::Peripheral2,
-            ))
-            | None => Ok(CpuMask::EMPTY),
+        let Some((owner, offset)) = self.redistributor_at(offset) else {
+            return Ok(CpuMask::EMPTY);
+        };
+        if let Some(register) = interrupts_at(offset, size) {
+            return self.write_register(vcpu, owner, register, (size, value as u32), hw);
         }
+        if (offset, size) == (WAKER, 4) {
+            self.vcpus[owner].asleep = value & PROCESSOR_SLEEP != 0;
+        }
+        Ok(CpuMask::EMPTY)
     }
 
     /// GICR_TYPER: Affinity_Value, Processor_Number and Last.

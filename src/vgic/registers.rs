@@ -5,8 +5,9 @@
 //! Each register takes accesses of one word; those with a byte for each interrupt take bytes too.
 //! Accesses of another size, or not aligned to it, read as zero and are ignored.
 
+use super::distributor::is_aligned;
 use super::hardware::{Hardware, StateRegister};
-use super::state::{NOWHERE, PRIORITY_MASK, SGIS, bits};
+use super::state::{NOWHERE, SGIS, bits};
 use super::{CpuMask, Recall, Version, Vgic};
 
 /// A register, and which interrupts it describes.
@@ -43,7 +44,7 @@ impl Register {
             _ => return None,
         };
         let has_bytes = matches!(register, Self::Priority(_) | Self::Targets(_));
-        (size == 4 || (has_bytes && size == 1)).then_some(register)
+        (is_aligned(offset, size) && (size == 4 || has_bytes && size == 1)).then_some(register)
     }
 
     /// The word of the interrupts that it describes.
@@ -116,7 +117,7 @@ impl Vgic {
                     _ => active,
                 })
             }
-            Register::Priority(first) => bytes(&|intid| bank.priority[intid % 32], first),
+            Register::Priority(first) => bytes(&|intid| bank.entries[intid % 32].priority(), first),
             Register::Targets(first) => bytes(&|intid| self.targets(vcpu, intid), first),
             Register::Configuration(first) => u64::from(spread(bank.edge >> (first % 32))),
         })
@@ -165,13 +166,13 @@ impl Vgic {
             return Ok(CpuMask::EMPTY);
         }
         let mut mask = register.written(size, value) & self.bank(owner, word).owned();
-        if self.version == Version::V2 && word == 0 {
-            if let Register::State(StateRegister::SetPending | StateRegister::ClearPending, _) =
-                register
-            {
-                // GICv2 has GICD_SPENDSGIR and GICD_CPENDSGIR for SGIs.
-                mask &= !SGIS;
-            }
+        let is_pending = matches!(
+            register,
+            Register::State(StateRegister::SetPending | StateRegister::ClearPending, _)
+        );
+        if self.version == Version::V2 && word == 0 && is_pending {
+            // GICv2 has GICD_SPENDSGIR and GICD_CPENDSGIR for SGIs.
+            mask &= !SGIS;
         }
         let mut kicks = CpuMask::EMPTY;
         if !matches!(register, Register::State(StateRegister::SetEnable, _)) {
@@ -179,15 +180,15 @@ impl Vgic {
         }
         match register {
             Register::Group(_) => {
-                let bank = self.bank_mut(owner, word);
-                bank.group1 = value & mask;
+                let enables = self.enables;
+                self.bank_mut(owner, word).set_groups(mask, value, enables);
             }
             Register::State(state, _) => self.write_state(owner, state, word, mask, hw),
             Register::Priority(first) => {
                 let bank = self.bank_mut(owner, word);
                 for bit in bits(mask) {
                     let index = (bit - first % 32) as u64;
-                    bank.priority[bit] = byte(value, index) & PRIORITY_MASK;
+                    bank.set_priority(bit, byte(value, index));
                 }
             }
             Register::Targets(first) => {
@@ -221,8 +222,7 @@ impl Vgic {
             return Err(Recall(others));
         }
         if holders.is_empty() {
-            self.end_spilled(vcpu, hw);
-            return Ok(CpuMask::EMPTY);
+            return Ok(self.end_spilled(vcpu, hw));
         }
         Ok(self.recall(vcpu, hw))
     }
@@ -236,6 +236,7 @@ impl Vgic {
         mask: u32,
         hw: &mut impl Hardware,
     ) {
+        let enables = self.enables;
         let bank = self.bank_mut(owner, word);
         let hardware = bank.hardware & mask;
         let software = bank.software & mask;
@@ -247,10 +248,12 @@ impl Vgic {
         match register {
             StateRegister::SetEnable => {
                 bank.enabled |= mask;
+                bank.gate(enables);
                 forward(register, hardware);
             }
             StateRegister::ClearEnable => {
                 bank.enabled &= !mask;
+                bank.gate(enables);
                 forward(register, hardware);
             }
             StateRegister::SetPending => {
@@ -279,11 +282,7 @@ impl Vgic {
                 bank.active &= !mask;
             }
         }
-        if word == 0
-            && matches!(
-                register,
-                StateRegister::SetPending | StateRegister::ClearPending
-            )
+        if word == 0 && matches!(register, StateRegister::SetPending | StateRegister::ClearPending)
         {
             let state = &mut self.vcpus[owner];
             let source = u8::from(register == StateRegister::SetPending);

@@ -28,11 +28,7 @@ impl Vgic {
             Version::V2 => bits(written).next(),
             Version::V3 => self.vcpus.iter().position(|vcpu| vcpu.affinity == written),
         };
-        Route {
-            written,
-            vcpu: vcpu.map_or(NOWHERE, |vcpu| vcpu as u8),
-            active_on: 0,
-        }
+        Route { written, vcpu: vcpu.map_or(NOWHERE, |vcpu| vcpu as u8), active_on: 0 }
     }
 
     /// A byte of ITARGETSR: zero where there is one CPU (IHI 0048B, 4.3.12), and the reading CPU
@@ -60,10 +56,11 @@ impl Vgic {
         let route = self.route_mut(intid);
         route.written = new.written;
         route.vcpu = new.vcpu;
-        if new.vcpu != NOWHERE && self.bank(0, intid / 32).hardware >> (intid % 32) & 1 != 0 {
-            if let Some(intid) = Intid::new(intid as u32) {
-                hw.route(intid, usize::from(new.vcpu));
-            }
+        let is_hardware = self.bank(0, intid / 32).hardware >> (intid % 32) & 1 != 0;
+        if let (true, true, Some(intid)) =
+            (new.vcpu != NOWHERE, is_hardware, Intid::new(intid as u32))
+        {
+            hw.route(intid, usize::from(new.vcpu));
         }
     }
 

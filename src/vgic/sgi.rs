@@ -103,9 +103,7 @@ impl Vgic {
             }
         }
         let wanted = sources.iter().skip(first).take(size as usize);
-        wanted
-            .rev()
-            .fold(0, |value, &byte| value << 8 | u64::from(byte))
+        wanted.rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
     }
 
     /// Writes GICD_SPENDSGIR (`set`) or GICD_CPENDSGIR from SGI `first` on.
@@ -123,11 +121,7 @@ impl Vgic {
         for sgi in bits(mask) {
             let written = (value >> (8 * (sgi - first)) & existing) as u8;
             let sources = state.sources[sgi];
-            let sources = if set {
-                sources | written
-            } else {
-                sources & !written
-            };
+            let sources = if set { sources | written } else { sources & !written };
             state.set_sources(sgi, sources);
         }
         let kicks = kicks | self.awaiting(vcpu, 0, mask);

@@ -2,10 +2,11 @@
 
 use crate::intid::Intid;
 
-use super::{CpuMask, Vgic};
+use super::list_register::LR;
+use super::{CpuMask, Hardware, ListRegister, Vgic};
 
 /// How many bits of a priority the guest can set, as in the narrowest virtual CPU interface.
-pub(super) const PRIORITY_MASK: u8 = 0xf8;
+const PRIORITY_MASK: u8 = 0xf8;
 
 /// The interrupts of word 0 that are SGIs.
 pub(super) const SGIS: u32 = 0xffff;
@@ -31,6 +32,8 @@ pub(super) struct Bank {
     pub enabled: u32,
     /// Group 1 rather than Group 0.
     pub group1: u32,
+    /// Those that may be delivered once pending: they are enabled, and so is their group.
+    pub deliverable: u32,
     /// Edge-triggered rather than level-sensitive.
     pub edge: u32,
     /// Pending until acknowledged.
@@ -41,30 +44,64 @@ pub(super) struct Bank {
     pub line: u32,
     /// Active, and not in a list register.
     pub active: u32,
-    /// 0 is the highest.
-    pub priority: [u8; 32],
+    /// The list register of each, all but its state: here are its priority and its group too.
+    pub entries: [ListRegister; 32],
 }
 
 impl Bank {
-    /// 32 interrupts of which these are owned.
-    pub fn new(hardware: u32, software: u32) -> Self {
+    /// The interrupts of `word`, of which these are owned.
+    pub fn new(word: usize, hardware: u32, software: u32) -> Self {
+        let entry = |bit: usize| {
+            let intid = (word * 32 + bit) as u32;
+            ListRegister::new(intid, hardware >> bit & 1 != 0)
+        };
         Self {
             hardware,
             software,
             enabled: 0,
             group1: 0,
+            deliverable: 0,
             edge: 0,
             pending: 0,
             lent: 0,
             line: 0,
             active: 0,
-            priority: [0; 32],
+            entries: core::array::from_fn(entry),
         }
     }
 
     /// The interrupts that the guest can see.
     pub fn owned(&self) -> u32 {
         self.hardware | self.software
+    }
+
+    /// Keeps `deliverable` right after a change, where GICD_CTLR enables these groups.
+    pub fn gate(&mut self, enables: u32) {
+        let [group0, group1] = [0, 1].map(|group| 0u32.wrapping_sub(enables >> group & 1));
+        self.deliverable = self.enabled & ((!self.group1 & group0) | (self.group1 & group1));
+    }
+
+    /// Sets the priority of the interrupt at this bit.
+    pub fn set_priority(&mut self, bit: usize, priority: u8) {
+        let priority = u64::from(priority & PRIORITY_MASK);
+        self.entries[bit] = self.entries[bit].with(LR::PRIORITY.val(priority));
+    }
+
+    /// Sets the groups of these interrupts, where GICD_CTLR enables those of `enables`.
+    pub fn set_groups(&mut self, mask: u32, group1: u32, enables: u32) {
+        self.group1 = self.group1 & !mask | group1 & mask;
+        for bit in bits(mask) {
+            let group = u64::from(group1 >> bit & 1);
+            self.entries[bit] = self.entries[bit].with(LR::GROUP1.val(group));
+        }
+        self.gate(enables);
+    }
+
+    /// The list register for a physical interrupt of this bank that arrives, if it may be delivered.
+    pub fn arrival(&self, intid: Intid) -> Option<ListRegister> {
+        let index = intid.get() % 32;
+        (self.hardware & self.deliverable & 1 << index != 0)
+            .then(|| self.entries[index as usize].with(LR::PENDING::SET))
     }
 
     /// Those that are pending for reasons noted here: latched, or a high line.
@@ -128,6 +165,20 @@ impl Vcpu {
         }
     }
 
+    /// Puts an interrupt that is in none yet into a free list register, if nothing else waits.
+    pub fn list_new(&mut self, intid: Intid, lr: ListRegister, hw: &mut impl Hardware) -> bool {
+        if self.unsettled {
+            return false;
+        }
+        let index = hw.empty_list_registers().trailing_zeros() as usize;
+        let Some(listed) = self.listed.get_mut(index) else {
+            return false;
+        };
+        *listed = intid.get() as u16;
+        hw.write_list_register(index, lr);
+        true
+    }
+
     /// Whether a list register other than the `empty` ones was given this interrupt.
     pub fn lists(&self, intid: u32, empty: u32) -> bool {
         self.listed
@@ -183,12 +234,6 @@ impl Vgic {
         1 + self.spis.len()
     }
 
-    /// Those of a bank that may be delivered once pending: enabled, and so is their group.
-    pub(super) fn deliverable(&self, bank: &Bank) -> u32 {
-        let [group0, group1] = self.gates;
-        bank.enabled & ((!bank.group1 & group0) | (bank.group1 & group1))
-    }
-
     /// Keeps the summary of which words have something in memory, after a change in one.
     pub(super) fn summarize(&mut self, word: usize) {
         if let Some(spi) = word.checked_sub(1) {
@@ -228,23 +273,15 @@ impl Vgic {
     /// The vCPUs that have to put one of these interrupts of `owner`'s into a list register.
     pub(super) fn awaiting(&self, owner: usize, word: usize, mask: u32) -> CpuMask {
         let bank = self.bank(owner, word);
-        let ready = bank.pending_now() & self.deliverable(bank);
+        let ready = bank.pending_now() & bank.deliverable;
         let concerned = (ready | bank.active) & mask;
         if word == 0 {
-            return if concerned == 0 {
-                CpuMask::EMPTY
-            } else {
-                CpuMask::one(owner)
-            };
+            return if concerned == 0 { CpuMask::EMPTY } else { CpuMask::one(owner) };
         }
         bits(concerned).fold(CpuMask::EMPTY, |vcpus, bit| {
             let route = self.route(word * 32 + bit);
             let is_active = bank.active >> bit & 1 != 0;
-            let vcpu = if is_active {
-                route.active_on
-            } else {
-                route.vcpu
-            };
+            let vcpu = if is_active { route.active_on } else { route.vcpu };
             vcpus | CpuMask::one(usize::from(vcpu))
         })
     }

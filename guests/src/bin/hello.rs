@@ -45,29 +45,14 @@ fn main() {
 
 fn report() {
     println!("hello: a bare-metal guest");
-    println!(
-        "  partition   {}",
-        machine().partition.unwrap_or("none, a bare machine")
-    );
+    println!("  partition   {}", machine().partition.unwrap_or("none, a bare machine"));
     for region in machine().memory() {
         let end = region.base.saturating_add(region.size);
-        println!(
-            "  memory      {:#x}..{end:#x}, {} MiB",
-            region.base,
-            region.size >> 20
-        );
+        println!("  memory      {:#x}..{end:#x}, {} MiB", region.base, region.size >> 20);
     }
-    println!(
-        "  CPU         1 of {}, MPIDR {:#x}",
-        machine().cpus().len(),
-        cpu::affinity()
-    );
+    println!("  CPU         1 of {}, MPIDR {:#x}", machine().cpus().len(), cpu::affinity());
     println!("  interrupts  GICv{}", gic::version());
-    println!(
-        "  timer       {} Hz, INTID {}",
-        timer::frequency(),
-        machine().virtual_timer
-    );
+    println!("  timer       {} Hz, INTID {}", timer::frequency(), machine().virtual_timer);
     match psci::version() {
         Ok(version) => println!("  PSCI        {}.{}", version >> 16, version & 0xffff),
         Err(error) => fail!("PSCI_VERSION answers {error:?}"),
@@ -79,10 +64,7 @@ fn poke(address: u64) {
     // SAFETY: whoever writes the command line chooses the address.
     match unsafe { exceptions::probe_read(address) } {
         Ok(value) => println!("poke: {address:#x} reads {value:#x}"),
-        Err(fault) => println!(
-            "poke: {address:#x} ESR {:#x}, FAR {:#x}",
-            fault.esr, fault.far
-        ),
+        Err(fault) => println!("poke: {address:#x} ESR {:#x}, FAR {:#x}", fault.esr, fault.far),
     }
 }
 

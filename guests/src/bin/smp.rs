@@ -50,33 +50,13 @@ fn main() {
     println!("smp: {} CPUs, GICv{}", count(), gic::version());
     let own = machine().cpus()[0];
     let entry = cpu::secondary_entry_address();
-    expect(
-        "CPU_ON of itself",
-        psci::cpu_on(own, entry, 0),
-        Err(Error::ALREADY_ON),
-    );
-    expect(
-        "CPU_ON of nobody",
-        psci::cpu_on(0x7f_7f7f, entry, 0),
-        Err(Error::INVALID_PARAMETERS),
-    );
+    expect("CPU_ON of itself", psci::cpu_on(own, entry, 0), Err(Error::ALREADY_ON));
+    expect("CPU_ON of nobody", psci::cpu_on(0x7f_7f7f, entry, 0), Err(Error::INVALID_PARAMETERS));
     let info = psci::affinity_info(0x7f_7f7f);
-    expect(
-        "AFFINITY_INFO of nobody",
-        info,
-        Err(Error::INVALID_PARAMETERS),
-    );
-    expect(
-        "AFFINITY_INFO of itself",
-        psci::affinity_info(own),
-        Ok(psci::ON),
-    );
+    expect("AFFINITY_INFO of nobody", info, Err(Error::INVALID_PARAMETERS));
+    expect("AFFINITY_INFO of itself", psci::affinity_info(own), Ok(psci::ON));
     for (index, &affinity) in machine().cpus().iter().enumerate().skip(1) {
-        expect(
-            "AFFINITY_INFO before CPU_ON",
-            psci::affinity_info(affinity),
-            Ok(psci::OFF),
-        );
+        expect("AFFINITY_INFO before CPU_ON", psci::affinity_info(affinity), Ok(psci::OFF));
         expect("CPU_ON", cpu::start(index, run), Ok(()));
     }
     run(0);
@@ -92,10 +72,7 @@ fn main() {
         (0..count())
             .flat_map(|to| (0..count()).map(move |by| received(to, by as u32)))
             .sum::<u32>(),
-        TIMER
-            .iter()
-            .map(|ticks| ticks.load(Ordering::Relaxed))
-            .sum::<u32>(),
+        TIMER.iter().map(|ticks| ticks.load(Ordering::Relaxed)).sum::<u32>(),
     );
 }
 
@@ -113,17 +90,13 @@ fn await_or_fail(index: usize, what: &str, done: impl FnMut() -> bool) {
 
 fn await_off(index: usize) {
     let affinity = machine().cpus()[index];
-    await_or_fail(index, "to be off", || {
-        psci::affinity_info(affinity) == Ok(psci::OFF)
-    });
+    await_or_fail(index, "to be off", || psci::affinity_info(affinity) == Ok(psci::OFF));
 }
 
 /// Waits until every CPU has arrived at this stage.
 fn meet(index: usize, stage: usize) {
     ARRIVED.fetch_add(1, Ordering::AcqRel);
-    await_or_fail(index, "for the others", || {
-        ARRIVED.load(Ordering::Acquire) >= stage * count()
-    });
+    await_or_fail(index, "for the others", || ARRIVED.load(Ordering::Acquire) >= stage * count());
 }
 
 /// What each CPU does; the boot CPU then stops the others.
@@ -142,9 +115,7 @@ fn run(index: usize) {
     meet(index, 3);
     same_from_all(index);
     timer::arm_after(timer::microseconds(TICK_US));
-    await_or_fail(index, "for its timer", || {
-        TIMER[index].load(Ordering::Relaxed) == TICKS
-    });
+    await_or_fail(index, "for its timer", || TIMER[index].load(Ordering::Relaxed) == TICKS);
     meet(index, 4);
     if index == 0 {
         STOP.store(true, Ordering::Release);
@@ -161,11 +132,7 @@ fn each_to_each(index: usize) {
     for other in others() {
         await_or_fail(index, "for an SGI", || received(index, other as u32) == 1);
     }
-    expect(
-        "SGI to others came to itself",
-        received(index, index as u32),
-        0,
-    );
+    expect("SGI to others came to itself", received(index, index as u32), 0);
 }
 
 fn to_others_and_self(index: usize) {
@@ -174,9 +141,7 @@ fn to_others_and_self(index: usize) {
     if index == 0 {
         gic::send(TO_OTHERS, Target::Others);
     } else {
-        await_or_fail(index, "for the SGI to all others", || {
-            received(index, TO_OTHERS) == 1
-        });
+        await_or_fail(index, "for the SGI to all others", || received(index, TO_OTHERS) == 1);
     }
     expect("SGI to all others", received(0, TO_OTHERS), 0);
 }
@@ -193,11 +158,7 @@ fn same_from_all(index: usize) {
         let came = || SOURCES[index][source].load(Ordering::Relaxed) == 1;
         await_or_fail(index, "for the SGI from each", came);
     }
-    expect(
-        "SGIs from all",
-        received(index, FROM_ALL),
-        count() as u32 - 1,
-    );
+    expect("SGIs from all", received(index, FROM_ALL), count() as u32 - 1);
 }
 
 fn run_again(index: usize) {
@@ -216,18 +177,12 @@ fn interrupt(interrupt: Interrupt) {
         return;
     }
     let Some(counter) = RECEIVED[index].get(interrupt.intid as usize) else {
-        fail!(
-            "CPU {index} has an unexpected interrupt {}",
-            interrupt.intid
-        );
+        fail!("CPU {index} has an unexpected interrupt {}", interrupt.intid);
     };
     counter.fetch_add(1, Ordering::Relaxed);
     let sender = interrupt.intid as usize;
     if sender < count() && interrupt.source != gic::source(sender) {
-        fail!(
-            "CPU {index} has an SGI of CPU {sender} from interface {}",
-            interrupt.source
-        );
+        fail!("CPU {index} has an SGI of CPU {sender} from interface {}", interrupt.source);
     }
     if interrupt.intid == FROM_ALL {
         SOURCES[index][interrupt.source as usize].fetch_add(1, Ordering::Relaxed);

@@ -21,10 +21,7 @@ pub(super) fn init(distributor: u64) {
     unsafe {
         let lines = (read32(distributor + TYPER) & 0x1f) * 32 + 32;
         for intid in (32..u64::from(lines)).step_by(4) {
-            write32(
-                distributor + IPRIORITYR + intid,
-                u32::from(PRIORITY) * 0x0101_0101,
-            );
+            write32(distributor + IPRIORITYR + intid, u32::from(PRIORITY) * 0x0101_0101);
         }
         write32(distributor + CTLR, 1);
     }
@@ -36,10 +33,7 @@ pub(super) fn init_cpu(distributor: u64, cpu_interface: u64) {
         let own = read32(distributor + ITARGETSR) as u8;
         INTERFACE[cpu::index()].store(own, Ordering::Release);
         for intid in (0..32).step_by(4) {
-            write32(
-                distributor + IPRIORITYR + intid,
-                u32::from(PRIORITY) * 0x0101_0101,
-            );
+            write32(distributor + IPRIORITYR + intid, u32::from(PRIORITY) * 0x0101_0101);
         }
         write32(cpu_interface + GICC_PMR, 0xff);
         write32(cpu_interface + GICC_CTLR, 1);
@@ -64,12 +58,7 @@ pub(super) fn acknowledge(cpu_interface: u64) -> u32 {
 
 pub(super) fn end(cpu_interface: u64, interrupt: Interrupt) {
     // SAFETY: this CPU's GICC; the interrupt was acknowledged on it.
-    unsafe {
-        write32(
-            cpu_interface + GICC_EOIR,
-            interrupt.source << 10 | interrupt.intid,
-        )
-    };
+    unsafe { write32(cpu_interface + GICC_EOIR, interrupt.source << 10 | interrupt.intid) };
 }
 
 pub(super) fn send(distributor: u64, intid: u32, target: Target) {

@@ -30,10 +30,7 @@ pub(super) fn init(distributor: u64) {
             write32(distributor + IGROUPR + intid / 8, u32::MAX);
         }
         for intid in (32..lines).step_by(4) {
-            write32(
-                distributor + IPRIORITYR + intid,
-                u32::from(PRIORITY) * 0x0101_0101,
-            );
+            write32(distributor + IPRIORITYR + intid, u32::from(PRIORITY) * 0x0101_0101);
         }
         write32(distributor + CTLR, ENABLE);
         while read32(distributor + CTLR) & RWP != 0 {}
@@ -52,11 +49,7 @@ fn redistributor(first: u64) -> u64 {
             return frame;
         }
         assert!(typer & LAST == 0, "no redistributor for this CPU");
-        frame += if typer & VIRTUAL_LPIS != 0 {
-            0x4_0000
-        } else {
-            0x2_0000
-        };
+        frame += if typer & VIRTUAL_LPIS != 0 { 0x4_0000 } else { 0x2_0000 };
     }
 }
 
@@ -68,17 +61,11 @@ pub(super) fn init_cpu(redistributors: u64) {
     let frame = redistributor(redistributors);
     // SAFETY: this CPU's GICR.
     unsafe {
-        write32(
-            frame + GICR_WAKER,
-            read32(frame + GICR_WAKER) & !PROCESSOR_SLEEP,
-        );
+        write32(frame + GICR_WAKER, read32(frame + GICR_WAKER) & !PROCESSOR_SLEEP);
         while read32(frame + GICR_WAKER) & CHILDREN_ASLEEP != 0 {}
         write32(frame + SGI_FRAME + IGROUPR, u32::MAX);
         for intid in (0..32).step_by(4) {
-            write32(
-                frame + SGI_FRAME + IPRIORITYR + intid,
-                u32::from(PRIORITY) * 0x0101_0101,
-            );
+            write32(frame + SGI_FRAME + IPRIORITYR + intid, u32::from(PRIORITY) * 0x0101_0101);
         }
     }
     write_register!("ICC_SRE_EL1", read_register!("ICC_SRE_EL1") | 1);
@@ -90,12 +77,7 @@ pub(super) fn init_cpu(redistributors: u64) {
 
 pub(super) fn route_here(distributor: u64, intid: u32) {
     // SAFETY: a GICD register, which the tree names.
-    unsafe {
-        write64(
-            distributor + IROUTER + u64::from(intid) * 8,
-            cpu::affinity(),
-        )
-    };
+    unsafe { write64(distributor + IROUTER + u64::from(intid) * 8, cpu::affinity()) };
 }
 
 pub(super) fn acknowledge() -> u32 {

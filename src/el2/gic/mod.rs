@@ -38,24 +38,18 @@ static GIC: Once<Gic> = Once::new();
 /// Maps the controller's frames. Nothing is changed yet.
 pub fn init(machine: &machine::Gic) -> &'static Gic {
     GIC.call_once(|| match machine {
-        machine::Gic::V2 {
-            distributor,
-            cpu_interface,
-            hypervisor,
-            ..
-        } => Gic::V2(v2::Gic::new(*distributor, *cpu_interface, *hypervisor)),
-        machine::Gic::V3 {
-            distributor,
-            redistributors,
-            ..
-        } => Gic::V3(v3::Gic::new(*distributor, redistributors)),
+        machine::Gic::V2 { distributor, cpu_interface, hypervisor, .. } => {
+            Gic::V2(v2::Gic::new(*distributor, *cpu_interface, *hypervisor))
+        }
+        machine::Gic::V3 { distributor, redistributors, .. } => {
+            Gic::V3(v3::Gic::new(*distributor, redistributors))
+        }
     })
 }
 
 /// The controller, once `init` has run.
 pub fn get() -> &'static Gic {
-    GIC.get()
-        .expect("the interrupt controller is initialised before it is used")
+    GIC.get().expect("the interrupt controller is initialised before it is used")
 }
 
 /// What the CPU interface said on being asked for the most urgent interrupt. It must be handed
@@ -136,21 +130,14 @@ impl Gic {
         if !intid.is_private() {
             self.route(intid, cpu);
         }
-        self.write_state(
-            cpu,
-            StateRegister::SetEnable,
-            (number / 32) as usize,
-            1 << (number % 32),
-        );
+        self.write_state(cpu, StateRegister::SetEnable, (number / 32) as usize, 1 << (number % 32));
     }
 
     /// Disables these shared interrupts and forgets what they were up to.
     pub fn silence(&self, interrupts: &[Interrupt]) {
         for interrupt in interrupts {
-            let (word, bit) = (
-                (interrupt.intid.get() / 32) as usize,
-                1 << (interrupt.intid.get() % 32),
-            );
+            let (word, bit) =
+                ((interrupt.intid.get() / 32) as usize, 1 << (interrupt.intid.get() % 32));
             self.write_state(0, StateRegister::ClearEnable, word, bit);
             self.write_state(0, StateRegister::ClearPending, word, bit);
             self.write_state(0, StateRegister::ClearActive, word, bit);
@@ -279,9 +266,7 @@ impl Hardware for ThisCpu<'_> {
         for half in 0..2 {
             let shift = half * 16;
             let [mask, edge] = [mask, edge].map(|bits| spread(bits >> shift & 0xffff));
-            let now = self
-                .gic
-                .configure(self.cpus[vcpu], word * 2 + half, mask, edge);
+            let now = self.gic.configure(self.cpus[vcpu], word * 2 + half, mask, edge);
             result |= gather(now) << shift;
         }
         result
@@ -294,14 +279,10 @@ impl Hardware for ThisCpu<'_> {
 
 /// One bit for each of 16 interrupts to the upper of two bits for each, as in ICFGR.
 fn spread(bits: u32) -> u32 {
-    (0..16)
-        .filter(|bit| bits >> bit & 1 != 0)
-        .fold(0, |word, bit| word | 2 << (bit * 2))
+    (0..16).filter(|bit| bits >> bit & 1 != 0).fold(0, |word, bit| word | 2 << (bit * 2))
 }
 
 /// The way back.
 fn gather(word: u32) -> u32 {
-    (0..16)
-        .filter(|bit| word >> (bit * 2 + 1) & 1 != 0)
-        .fold(0, |bits, bit| bits | 1 << bit)
+    (0..16).filter(|bit| word >> (bit * 2 + 1) & 1 != 0).fold(0, |bits, bit| bits | 1 << bit)
 }

@@ -94,8 +94,7 @@ impl Gic {
         self.targets[cpu].store(target, Ordering::Release);
         self.reset_word(0);
         for register in 0..4 {
-            self.distributor
-                .write(GICD_CPENDSGIR + register * 4, u32::MAX);
+            self.distributor.write(GICD_CPENDSGIR + register * 4, u32::MAX);
         }
         self.distributor.write(GICD_ISENABLER, 0xffff);
         self.hypervisor.write(GICH_HCR, 0);
@@ -106,8 +105,7 @@ impl Gic {
         }
         self.cpu_interface.write(GICC_PMR, 0xff);
         self.cpu_interface.write(GICC_BPR, 0);
-        self.cpu_interface
-            .write(GICC_CTLR, CTLR_ENABLE | GICC_CTLR_EOIMODE);
+        self.cpu_interface.write(GICC_CTLR, CTLR_ENABLE | GICC_CTLR_EOIMODE);
     }
 
     /// Disables, clears and makes Group 0 all of a word's 32 interrupts. Where the machine has two
@@ -117,8 +115,7 @@ impl Gic {
         self.distributor.write(GICD_ICPENDR + word * 4, u32::MAX);
         self.distributor.write(GICD_ICACTIVER + word * 4, u32::MAX);
         for register in word * 8..(word + 1) * 8 {
-            self.distributor
-                .write(GICD_IPRIORITYR + register * 4, PRIORITY);
+            self.distributor.write(GICD_IPRIORITYR + register * 4, PRIORITY);
         }
         self.distributor.write(GICD_IGROUPR + word * 4, 0);
     }
@@ -151,14 +148,12 @@ impl Gic {
     /// Sends SGI `intid` to a CPU.
     pub fn send_sgi(&self, intid: Intid, cpu: usize) {
         let target = u32::from(self.targets[cpu].load(Ordering::Acquire));
-        self.distributor
-            .write(GICD_SGIR, target << 16 | intid.get());
+        self.distributor.write(GICD_SGIR, target << 16 | intid.get());
     }
 
     /// Writes to a register with a bit for each interrupt; word 0 is this CPU's.
     pub fn write_state(&self, register: StateRegister, word: usize, bits: u32) {
-        self.distributor
-            .write(register as u64 + word as u64 * 4, bits);
+        self.distributor.write(register as u64 + word as u64 * 4, bits);
     }
 
     /// GICD_ISPENDR; word 0 is this CPU's.
@@ -173,15 +168,13 @@ impl Gic {
 
     /// GICD_ICFGR of 16 interrupts.
     pub fn set_configuration(&self, register: usize, value: u32) {
-        self.distributor
-            .write(GICD_ICFGR + register as u64 * 4, value);
+        self.distributor.write(GICD_ICFGR + register as u64 * 4, value);
     }
 
     /// Sends a shared interrupt to one CPU.
     pub fn route(&self, intid: Intid, cpu: usize) {
         let target = self.targets[cpu].load(Ordering::Acquire);
-        self.distributor
-            .write_byte(GICD_ITARGETSR + u64::from(intid.get()), target);
+        self.distributor.write_byte(GICD_ITARGETSR + u64::from(intid.get()), target);
     }
 
     /// GICH_LRn.

@@ -74,10 +74,7 @@ impl Gic {
         Self {
             words: u64::from(distributor.read(GICD_TYPER) & 0x1f) + 1,
             distributor,
-            runs: redistributors
-                .iter()
-                .map(|run| Registers::map(*run))
-                .collect(),
+            runs: redistributors.iter().map(|run| Registers::map(*run)).collect(),
             redistributors: [const { Once::new() }; MAX_CPUS],
             affinities: [const { AtomicU64::new(0) }; MAX_CPUS],
             list_registers: (ICH_VTR_EL2.get() & 0x1f) as usize + 1,
@@ -98,8 +95,7 @@ impl Gic {
             self.distributor.write(ICFGR + word * 8 + 4, 0);
         }
         self.wait_for_distributor();
-        self.distributor
-            .write(GICD_CTLR, GICD_CTLR_ARE | GICD_CTLR_ENABLE_GROUP1);
+        self.distributor.write(GICD_CTLR, GICD_CTLR_ARE | GICD_CTLR_ENABLE_GROUP1);
         self.wait_for_distributor();
     }
 
@@ -107,8 +103,7 @@ impl Gic {
     pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr) {
         self.affinities[cpu].store(mpidr.get(), Ordering::Release);
         let redistributor = self.redistributors[cpu].call_once(|| {
-            self.find_redistributor(mpidr)
-                .expect("every CPU has a redistributor in the tree")
+            self.find_redistributor(mpidr).expect("every CPU has a redistributor in the tree")
         });
         wake(redistributor);
         reset_word(redistributor, SGI_FRAME, 0);
@@ -234,8 +229,7 @@ impl Gic {
     /// Sends a shared interrupt to one CPU (GICD_IROUTER).
     pub fn route(&self, intid: Intid, cpu: usize) {
         let affinity = self.affinities[cpu].load(Ordering::Acquire);
-        self.distributor
-            .write_long(GICD_IROUTER + u64::from(intid.get()) * 8, affinity);
+        self.distributor.write_long(GICD_IROUTER + u64::from(intid.get()) * 8, affinity);
     }
 }
 

@@ -63,16 +63,10 @@ fn what_is_not_a_tree_is_told_apart() {
     assert_eq!(Tree::total_size(&bytes[..HEADER_SIZE]), Ok(total));
     assert_eq!(
         error(&mut bytes[..total - 1]),
-        TreeError::Truncated {
-            needed: total,
-            given: total - 1
-        }
+        TreeError::Truncated { needed: total, given: total - 1 }
     );
     set(&mut bytes, header::COMPATIBLE_VERSION, 18);
-    assert_eq!(
-        text(&mut bytes),
-        "of version 17 (compatible with 18), not of version 17"
-    );
+    assert_eq!(text(&mut bytes), "of version 17 (compatible with 18), not of version 17");
 }
 
 #[test]
@@ -80,18 +74,9 @@ fn every_fault_has_its_words() {
     type Edit = fn(&mut [u8]);
     let faults: &[(Edit, &str)] = &[
         (|b| set(b, header::TOTAL_SIZE, 39), "less than a header"),
-        (
-            |b| set(b, header::STRINGS_SIZE, 999),
-            "reaches past the end",
-        ),
-        (
-            |b| set(b, header::STRUCTURE, u32::MAX),
-            "reaches past the end",
-        ),
-        (
-            |b| set(b, header::STRUCTURE, 58),
-            "structure block is not aligned",
-        ),
+        (|b| set(b, header::STRINGS_SIZE, 999), "reaches past the end"),
+        (|b| set(b, header::STRUCTURE, u32::MAX), "reaches past the end"),
+        (|b| set(b, header::STRUCTURE, 58), "structure block is not aligned"),
         (|b| set(b, header::STRUCTURE, 48), "two blocks overlap"),
         (|b| set(b, header::RESERVATIONS, 44), "are not aligned"),
         (|b| set(b, header::RESERVATIONS, 4096), "do not end"),
@@ -178,14 +163,7 @@ fn nodes_are_found_by_path_alias_and_phandle() {
     ] {
         assert_eq!(path(given).as_deref(), Some(found));
     }
-    for given in [
-        "",
-        "soc",
-        "/soc/uart",
-        "/soc/uart@",
-        "/soc/ua",
-        "/uart@1/soc",
-    ] {
+    for given in ["", "soc", "/soc/uart", "/soc/uart@", "/soc/ua", "/uart@1/soc"] {
         assert_eq!(path(given), None, "{given}");
     }
     let uart = tree.by_phandle(7).unwrap();
@@ -206,10 +184,7 @@ fn values_are_read_as_what_they_are_and_nothing_else() {
     assert_eq!(strings(b"one\0two\0"), Some(["one", "two"].into()));
     assert_eq!(strings(b"one\0two"), None);
     assert_eq!(property(&[0, 0, 1, 2]).number(), Some(0x102));
-    assert_eq!(
-        property(&[0, 0, 0, 1, 0, 0, 0, 2]).number(),
-        Some(1 << 32 | 2)
-    );
+    assert_eq!(property(&[0, 0, 0, 1, 0, 0, 0, 2]).number(), Some(1 << 32 | 2));
     assert_eq!(property(&[0; 5]).number(), None);
     assert!(property(&[0; 5]).cells().is_none());
 }

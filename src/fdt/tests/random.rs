@@ -96,16 +96,8 @@ const STRINGS: [&str; 13] = [
     "disabled",
     "/serial@1",
 ];
-const NODES: [&str; 8] = [
-    "cpus",
-    "cpu@0",
-    "memory@0",
-    "reserved-memory",
-    "chosen",
-    "aliases",
-    "serial@1",
-    "serial@2",
-];
+const NODES: [&str; 8] =
+    ["cpus", "cpu@0", "memory@0", "reserved-memory", "chosen", "aliases", "serial@1", "serial@2"];
 
 fn cells(values: &[u32]) -> Vec<u8> {
     values.iter().flat_map(|cell| cell.to_be_bytes()).collect()
@@ -122,10 +114,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 
 fn properties() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
     let known = select(&PROPERTIES[..]).prop_map(String::from);
-    vec(
-        (prop_oneof![6 => known, 1 => "[a-z,#-]{1,12}"], value()),
-        0..9,
-    )
+    vec((prop_oneof![6 => known, 1 => "[a-z,#-]{1,12}"], value()), 0..9)
 }
 
 fn tree() -> impl Strategy<Value = Model> {
@@ -135,11 +124,7 @@ fn tree() -> impl Strategy<Value = Model> {
             "[0-9a-zA-Z,._+-]{1,9}(@[0-9a-f,]{1,9})?"
         ]
     };
-    let node = |name, properties, children| Model {
-        name,
-        properties,
-        children,
-    };
+    let node = |name, properties, children| Model { name, properties, children };
     let leaf = (name(), properties()).prop_map(move |(name, all)| node(name, all, Vec::new()));
     let inner = leaf.prop_recursive(5, 40, 8, move |below| {
         (name(), properties(), vec(below, 0..8))
@@ -163,9 +148,7 @@ fn read_all(tree: &Tree<'_>) {
             let _ = property.cells().map(Iterator::count);
         }
         let _ = (node.is_available(), node.is_compatible("arm,pl011"));
-        let _ = node
-            .phandle()
-            .map(|phandle| tree.by_phandle(phandle).unwrap());
+        let _ = node.phandle().map(|phandle| tree.by_phandle(phandle).unwrap());
         let _ = node.regions();
         let _ = node.interrupts();
     }

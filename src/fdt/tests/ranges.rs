@@ -58,16 +58,9 @@ fn registers_are_translated_at_every_level() {
 #[test]
 fn what_no_range_holds_is_refused() {
     let pi = |reg: &[u32]| translated(like_a_raspberry_pi, transparent(1, 1), reg);
-    for (address, size) in [
-        (0x10, 4),
-        (0x7fff_fffc, 4),
-        (0x7f7f_fffc, 8),
-        (0x4000_0000, 0x80_0001),
-    ] {
-        assert_eq!(
-            pi(&[address, size]),
-            Err(RangesError::Outside(address.into(), size.into()))
-        );
+    for (address, size) in [(0x10, 4), (0x7fff_fffc, 4), (0x7f7f_fffc, 8), (0x4000_0000, 0x80_0001)]
+    {
+        assert_eq!(pi(&[address, size]), Err(RangesError::Outside(address.into(), size.into())));
     }
     assert_eq!(
         translated(|bus| cells(bus, 1, 1), transparent(1, 1), &[0, 4]),

@@ -62,27 +62,16 @@ fn what_is_wrong_is_named_with_its_node() {
     let twice = |root: &mut Writer| bank(root, "memory@0", &[0, 0, 0, 2, 0, 1, 0, 2]);
     let half_a_bank = |root: &mut Writer| bank(root, "memory@0", &[0]);
     let psci = |root: &mut Writer| {
-        node(root, "psci", |psci| {
-            psci.property_str("compatible", "arm,psci")
-        });
+        node(root, "psci", |psci| psci.property_str("compatible", "arm,psci"));
     };
     for (board, sentence) in [
-        (
-            with(|board| board.gic = old_gic),
-            "/intc@8000000 it has no virtual interface",
-        ),
-        (
-            with(|board| board.gic = small_gic),
-            "/intc@8000000 its region 0 is missing or too small",
-        ),
+        (with(|board| board.gic = old_gic), "/intc@8000000 it has no virtual interface"),
+        (with(|board| board.gic = small_gic), "/intc@8000000 its region 0 is missing or too small"),
         (
             with(|board| board.gic = mute_gic),
             "/intc@8000000 its maintenance interrupt is not a PPI",
         ),
-        (
-            with(|board| board.timer = spi_timer),
-            "/timer its phys interrupt is not a PPI",
-        ),
+        (with(|board| board.timer = spi_timer), "/timer its phys interrupt is not a PPI"),
         (
             with(|board| board.cpus = nameless_cpu),
             "/cpus/cpu@0 `reg` is missing or not as its binding says",
@@ -95,19 +84,10 @@ fn what_is_wrong_is_named_with_its_node() {
             with(|board| board.memory = twice),
             "/memory@0 its memory 0x00000001-0x00000002 is there twice",
         ),
-        (
-            with(|board| board.memory = half_a_bank),
-            "/memory@0 its `reg` ends within an entry",
-        ),
-        (
-            with(|board| board.more = psci),
-            "/psci `method` is missing or not as its binding says",
-        ),
+        (with(|board| board.memory = half_a_bank), "/memory@0 its `reg` ends within an entry"),
+        (with(|board| board.more = psci), "/psci `method` is missing or not as its binding says"),
     ] {
         let (path, clause) = sentence.split_once(' ').unwrap();
-        assert_eq!(
-            board.error(),
-            [path, " of the machine's tree: ", clause].concat()
-        );
+        assert_eq!(board.error(), [path, " of the machine's tree: ", clause].concat());
     }
 }

@@ -145,11 +145,7 @@ fn a_plain_board_is_read() {
     );
     assert_eq!(
         machine.timer,
-        TimerInterrupts {
-            physical: intid(30),
-            virtual_: intid(27),
-            hypervisor: intid(26),
-        }
+        TimerInterrupts { physical: intid(30), virtual_: intid(27), hypervisor: intid(26) }
     );
     assert_eq!(machine.psci, None);
     assert_eq!(
@@ -193,26 +189,16 @@ fn cpus_are_started_as_their_nodes_say() {
         ..BOARD
     };
     let machine = board.read().unwrap();
-    let cpus: Vec<_> = machine
-        .cpus
-        .iter()
-        .map(|cpu| (cpu.mpidr, cpu.start))
-        .collect();
+    let cpus: Vec<_> = machine.cpus.iter().map(|cpu| (cpu.mpidr, cpu.start)).collect();
     assert_eq!(
         cpus,
         [
             (Mpidr::new(0), CpuStart::Psci),
-            (
-                Mpidr::new(0x1_0001_0203),
-                CpuStart::SpinTable(Pa::new(0xe0))
-            ),
+            (Mpidr::new(0x1_0001_0203), CpuStart::SpinTable(Pa::new(0xe0))),
             (Mpidr::new(4), CpuStart::Unknown),
         ]
     );
-    assert_eq!(
-        machine.remarks,
-        ["/cpus/cpu@04 is passed over: there is another CPU 0x4"]
-    );
+    assert_eq!(machine.remarks, ["/cpus/cpu@04 is passed over: there is another CPU 0x4"]);
 }
 
 #[test]
@@ -241,10 +227,7 @@ fn memory_has_banks_and_reserved_parts() {
     let banks = [region(0, 0x4000_0000), region(0x4000_0000, 1 << 32)];
     assert_eq!(machine.memory, banks);
     machine.reserve(region(0x20_0000, 0x10_0000), "Bulkhead");
-    let reserved = |region, owner: &str| Reserved {
-        region,
-        owner: owner.to_string(),
-    };
+    let reserved = |region, owner: &str| Reserved { region, owner: owner.to_string() };
     assert_eq!(
         machine.reserved,
         [
@@ -344,9 +327,7 @@ fn devices_are_what_could_be_given_away() {
             device(root, "virtio@1000", "compatible");
             device(root, "coherent@1000", "dma-coherent");
             device(root, "off@1000", "status");
-            node(root, "pmu", |pmu| {
-                pmu.property_cells("interrupts", &[1, 7, 4])
-            });
+            node(root, "pmu", |pmu| pmu.property_cells("interrupts", &[1, 7, 4]));
             node(root, "nothing", |_| ());
             node(root, "i2c", |bus| {
                 cells(bus, 2, 2);
@@ -357,17 +338,13 @@ fn devices_are_what_could_be_given_away() {
                 bus.property_cells("ranges", &[0, 0, 0, 0x8000_0000, 0, 0x1000]);
                 device(bus, "outside@1000", "label");
             });
-            node(root, "wrong", |wrong| {
-                wrong.property_cells("interrupts", &[1])
-            });
+            node(root, "wrong", |wrong| wrong.property_cells("interrupts", &[1]));
         },
         ..BOARD
     };
     let machine = board.read().unwrap();
     let devices = machine.devices.iter();
-    let devices: Vec<_> = devices
-        .map(|device| (device.path.as_str(), device.dma))
-        .collect();
+    let devices: Vec<_> = devices.map(|device| (device.path.as_str(), device.dma)).collect();
     assert_eq!(
         devices,
         [

@@ -5,18 +5,16 @@ const GROUP1_HARDWARE_PENDING: u64 = 0b0111 << 60;
 
 #[test]
 fn a_hardware_interrupt_has_the_architecture_s_layout() {
-    let lr = ListRegister::hardware(Intid::new(1019).unwrap(), 0xa0, true);
-    assert_eq!(
-        lr.bits(),
-        GROUP1_HARDWARE_PENDING | 0xa0 << 48 | 1019 << 32 | 1019
-    );
+    let lr = ListRegister::new(1019, true)
+        .with(LR::PRIORITY.val(0xa0) + LR::GROUP1::SET + LR::PENDING::SET);
+    assert_eq!(lr.bits(), GROUP1_HARDWARE_PENDING | 0xa0 << 48 | 1019 << 32 | 1019);
     assert_eq!(lr.to_v2(), 0xd000_0000 | 0x14 << 23 | 1019 << 10 | 1019);
 }
 
 #[test]
 fn an_sgi_carries_its_source() {
-    let lr = ListRegister::virtual_(Intid::new(5).unwrap(), 0x08, false)
-        .with(LR::SOURCE.val(7) + LR::PENDING::SET + LR::EOI::SET);
+    let lr = ListRegister::new(5, false)
+        .with(LR::PRIORITY.val(8) + LR::SOURCE.val(7) + LR::PENDING::SET + LR::EOI::SET);
     assert_eq!(lr.bits(), 1 << 62 | 0x08 << 48 | 1 << 41 | 7 << 10 | 5);
     assert_eq!(lr.to_v2(), 1 << 28 | 1 << 23 | 1 << 19 | 7 << 10 | 5);
 }

@@ -12,7 +12,7 @@ pub const HARDWARE: u64 = 1 << 61;
 const EOI: u64 = 1 << 41;
 
 /// A physical interrupt.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
 pub struct Physical {
     pub enabled: bool,
     pub latch: bool,
@@ -29,7 +29,7 @@ impl Physical {
 }
 
 /// One CPU: its virtual interface and its private physical interrupts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cpu {
     pub lrs: Vec<u64>,
     pub maintenance: u32,
@@ -40,7 +40,6 @@ pub struct Cpu {
     pub private: Vec<Physical>,
 }
 
-#[derive(Clone, Debug)]
 pub struct Machine {
     pub version: Version,
     pub cpus: Vec<Cpu>,
@@ -71,6 +70,13 @@ impl Machine {
         match intid.checked_sub(32) {
             None => &mut self.cpus[cpu].private[intid],
             Some(shared) => &mut self.shared[shared],
+        }
+    }
+
+    pub fn state(&self, cpu: usize, intid: usize) -> Physical {
+        match intid.checked_sub(32) {
+            None => self.cpus[cpu].private[intid],
+            Some(shared) => self.shared[shared],
         }
     }
 
@@ -234,11 +240,7 @@ impl Hardware for View<'_> {
     fn read_pending(&mut self, vcpu: usize, word: usize) -> u32 {
         self.check_bank(vcpu, word);
         let pending = |bit| self.machine.physical(vcpu, word * 32 + bit).is_pending();
-        (0..32)
-            .map(pending)
-            .enumerate()
-            .map(|(i, p)| u32::from(p) << i)
-            .sum()
+        (0..32).map(pending).enumerate().map(|(i, p)| u32::from(p) << i).sum()
     }
 
     fn set_edge(&mut self, vcpu: usize, word: usize, mask: u32, edge: u32) -> u32 {

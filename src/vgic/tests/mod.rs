@@ -1,5 +1,6 @@
 //! The virtual GIC against a machine of list registers and a reference without any.
 
+mod cases;
 mod machine;
 mod properties;
 mod reference;

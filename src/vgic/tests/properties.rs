@@ -105,18 +105,10 @@ impl Pair {
             few: list_registers < 16,
         };
         pair.step(&Step::Control(0, 3));
-        for intid in (0..4)
-            .chain([HARDWARE_PPI, SOFTWARE_SPI])
-            .chain(HARDWARE_SPIS)
-        {
+        for intid in (0..4).chain([HARDWARE_PPI, SOFTWARE_SPI]).chain(HARDWARE_SPIS) {
             for cpu in 0..if intid < 32 { cpus } else { 1 } {
                 pair.step(&Step::State(cpu, cpu, StateRegister::SetEnable, intid));
-                pair.step(&Step::Priority(
-                    cpu,
-                    cpu,
-                    intid,
-                    (intid % 5 * 0x20) as u8 + 8,
-                ));
+                pair.step(&Step::Priority(cpu, cpu, intid, (intid % 5 * 0x20) as u8 + 8));
             }
             pair.step(&Step::Route(0, intid, intid % cpus));
         }
@@ -129,11 +121,7 @@ impl Pair {
 
     /// The vCPU whose private interrupts can be reached.
     fn owner(&self, cpu: usize, owner: usize, intid: usize) -> usize {
-        if intid < 32 && self.version == Version::V2 {
-            cpu
-        } else {
-            owner
-        }
+        if intid < 32 && self.version == Version::V2 { cpu } else { owner }
     }
 
     fn step(&mut self, step: &Step) {
@@ -160,11 +148,12 @@ impl Pair {
             Step::State(cpu, owner, register, intid) => {
                 let (cpu, owner) = (cpu % cpus, owner % cpus);
                 let owner = self.owner(cpu, owner, intid);
-                let is_active = matches!(
-                    register,
-                    StateRegister::SetActive | StateRegister::ClearActive
-                );
-                if !(self.few && is_active) {
+                let is_active =
+                    matches!(register, StateRegister::SetActive | StateRegister::ClearActive);
+                // A guest does not take from itself what it has not ended.
+                let handling = self.handling.iter().chain(&self.dropped).flatten();
+                let is_handled = handling.clone().any(|&(handled, _)| handled == intid);
+                if !(is_active && (self.few || is_handled)) {
                     self.system.write_bit(cpu, owner, register as u64, intid);
                     self.reference.write_bit(owner, register, intid);
                 }
@@ -221,9 +210,7 @@ impl Pair {
         }
         self.reference.at(owner, intid).group = usize::from(group);
         let word = intid / 32;
-        let value = self
-            .reference
-            .read(owner, word, |r, intid| r.at(owner, intid).group == 1);
+        let value = self.reference.read(owner, word, |r, intid| r.at(owner, intid).group == 1);
         self.system.write_state(owner, 0x80, word, value);
     }
 
@@ -237,12 +224,10 @@ impl Pair {
             Version::V2 => {
                 let targets = if exists { 0xff << target & 0xff } else { 0 };
                 self.system.write(cpu, 0x800 + intid as u64, 1, targets);
-                self.reference
-                    .route(intid, (cpus == 1).then_some(0).or(exists.then_some(target)));
+                self.reference.route(intid, (cpus == 1).then_some(0).or(exists.then_some(target)));
             }
             Version::V3 => {
-                self.system
-                    .write(cpu, 0x6000 + 8 * intid as u64, 8, target as u64 | 1 << 31);
+                self.system.write(cpu, 0x6000 + 8 * intid as u64, 8, target as u64 | 1 << 31);
                 self.reference.route(intid, exists.then_some(target));
             }
         }
@@ -258,12 +243,12 @@ impl Pair {
         if state.owned && intid >= 16 {
             state.edge = edge;
         }
+        self.reference.take(cpu, intid);
         let value = (0..16)
             .filter(|i| self.reference.at(cpu, first + i).edge)
             .fold(0, |value, i| value | 2u64 << (2 * i));
         let offset = 0xc00 + first as u64 / 4;
-        self.system
-            .write_state_from(cpu, cpu, offset, 4, value, intid / 32);
+        self.system.write_state_from(cpu, cpu, offset, 4, value, intid / 32);
     }
 
     fn sgi(&mut self, cpu: usize, targets: u8, sgi: usize) {
@@ -291,8 +276,7 @@ impl Pair {
             0 => (SgiRegister::Sgi1, 1),
             _ => (SgiRegister::Sgi0, 0),
         };
-        self.system
-            .send_sgi(cpu, register, value | (sgi as u64) << 24);
+        self.system.send_sgi(cpu, register, value | (sgi as u64) << 24);
         for target in (0..cpus).filter(|&target| reaches(target)) {
             if self.reference.at(target, sgi).group == group {
                 self.reference.send_sgi(target, sgi, 0);
@@ -306,8 +290,7 @@ impl Pair {
         }
         let existing = sources & ((1 << self.cpus()) - 1);
         let base = if set { 0xf20 } else { 0xf10 };
-        self.system
-            .write(cpu, base + sgi as u64, 1, u64::from(sources));
+        self.system.write(cpu, base + sgi as u64, 1, u64::from(sources));
         if set {
             for source in (0..8).filter(|source| existing >> source & 1 != 0) {
                 self.reference.send_sgi(cpu, sgi, source);
@@ -320,36 +303,16 @@ impl Pair {
     fn compare(&mut self) {
         for cpu in 0..self.cpus() {
             for word in [0, 1, 2, 9] {
-                let pending = self
-                    .reference
-                    .read(cpu, word, |r, intid| r.is_pending(cpu, intid));
-                let active = self
-                    .reference
-                    .read(cpu, word, |r, intid| r.at(cpu, intid).active);
-                let enabled = self
-                    .reference
-                    .read(cpu, word, |r, intid| r.at(cpu, intid).enabled);
-                assert_eq!(
-                    self.system.read_state(cpu, 0x200, word),
-                    pending,
-                    "ISPENDR{word}"
-                );
-                assert_eq!(
-                    self.system.read_state(cpu, 0x380, word),
-                    active,
-                    "ICACTIVER{word}"
-                );
-                assert_eq!(
-                    self.system.read_state(cpu, 0x180, word),
-                    enabled,
-                    "ICENABLER{word}"
-                );
+                let pending = self.reference.read(cpu, word, |r, intid| r.is_pending(cpu, intid));
+                let active = self.reference.read(cpu, word, |r, intid| r.at(cpu, intid).active);
+                let enabled = self.reference.read(cpu, word, |r, intid| r.at(cpu, intid).enabled);
+                assert_eq!(self.system.read_state(cpu, 0x200, word), pending, "ISPENDR{word}");
+                assert_eq!(self.system.read_state(cpu, 0x380, word), active, "ICACTIVER{word}");
+                assert_eq!(self.system.read_state(cpu, 0x180, word), enabled, "ICENABLER{word}");
             }
             if self.version == Version::V2 {
                 let sources = (0..4).map(|sgi| self.reference.sources(cpu, sgi));
-                let expected = sources
-                    .rev()
-                    .fold(0, |value, byte| value << 8 | u64::from(byte));
+                let expected = sources.rev().fold(0, |value, byte| value << 8 | u64::from(byte));
                 assert_eq!(self.system.read(cpu, 0xf20, 4), expected, "SPENDSGIR");
             }
         }
@@ -362,10 +325,7 @@ impl Pair {
                 self.end(cpu);
             }
         }
-        for intid in HARDWARE_SPIS
-            .into_iter()
-            .chain([SOFTWARE_SPI, HARDWARE_PPI])
-        {
+        for intid in HARDWARE_SPIS.into_iter().chain([SOFTWARE_SPI, HARDWARE_PPI]) {
             for cpu in 0..self.cpus() {
                 self.step(&Step::Drive(cpu, intid, false));
             }
@@ -391,7 +351,7 @@ fn agree(version: Version, cpus: usize, list_registers: usize, split: bool, step
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
 
     #[test]
     fn gicv2_is_a_gic(

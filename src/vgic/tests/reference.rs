@@ -69,7 +69,7 @@ impl Reference {
     }
 
     /// EL2 takes what the physical GIC signals.
-    fn take(&mut self, owner: usize, intid: usize) {
+    pub fn take(&mut self, owner: usize, intid: usize) {
         let s = self.at(owner, intid);
         let pending = s.latch != 0 || (s.line && !s.edge);
         if s.hardware && s.enabled && pending && !s.active && !s.taken {

@@ -41,18 +41,9 @@ impl System {
     }
 
     pub fn restart(&mut self) {
-        self.vgic.reset(&mut View {
-            machine: &mut self.machine,
-            cpu: 0,
-        });
+        self.vgic.reset(&mut View { machine: &mut self.machine, cpu: 0 });
         for cpu in 0..self.machine.cpus.len() {
-            self.vgic.reset_private(
-                cpu,
-                &mut View {
-                    machine: &mut self.machine,
-                    cpu,
-                },
-            );
+            self.vgic.reset_private(cpu, &mut View { machine: &mut self.machine, cpu });
             self.refill(cpu);
         }
     }
@@ -76,13 +67,7 @@ impl System {
     }
 
     fn on<T>(&mut self, cpu: usize, f: impl FnOnce(&mut Vgic, &mut View<'_>) -> T) -> T {
-        f(
-            &mut self.vgic,
-            &mut View {
-                machine: &mut self.machine,
-                cpu,
-            },
-        )
+        f(&mut self.vgic, &mut View { machine: &mut self.machine, cpu })
     }
 
     fn kick(&mut self, vcpus: CpuMask) {
@@ -165,9 +150,7 @@ impl System {
     }
 
     pub fn read_redistributor(&mut self, cpu: usize, offset: u64, size: u64) -> u64 {
-        let value = self.access(cpu, |vgic, hw| {
-            vgic.redistributor_read(cpu, offset, size, hw)
-        });
+        let value = self.access(cpu, |vgic, hw| vgic.redistributor_read(cpu, offset, size, hw));
         self.run();
         value
     }
@@ -193,14 +176,7 @@ impl System {
     }
 
     pub fn write_state(&mut self, owner: usize, offset: u64, word: usize, value: u32) {
-        self.write_state_from(
-            owner,
-            owner,
-            offset + 4 * word as u64,
-            4,
-            u64::from(value),
-            word,
-        );
+        self.write_state_from(owner, owner, offset + 4 * word as u64, 4, u64::from(value), word);
     }
 
     /// The same from another vCPU, which GICv2 only has for shared interrupts.
@@ -309,23 +285,16 @@ impl System {
     /// A hardware interrupt that was taken is in one place, and none that was not is in any.
     fn check_places(&self, owner: usize, word: usize) {
         let bank = self.vgic.bank(owner, word);
-        assert_eq!(
-            (bank.pending | bank.active | bank.enabled) & !bank.owned(),
-            0
-        );
+        assert_eq!((bank.pending | bank.active | bank.enabled) & !bank.owned(), 0);
         for bit in bits(bank.owned()) {
             let intid = word * 32 + bit;
             let holders = (0..self.machine.cpus.len()).filter(|&cpu| word != 0 || cpu == owner);
             let lists = |&cpu: &usize| self.listed(cpu).iter().any(|&(listed, _)| listed == intid);
             let listed = holders.filter(lists).count();
             let active = (bank.active >> bit & 1) as usize;
-            assert!(
-                listed + active <= 1,
-                "{intid} is listed {listed} times and active {active}"
-            );
+            assert!(listed + active <= 1, "{intid} is listed {listed} times and active {active}");
             if bank.hardware >> bit & 1 != 0 {
-                let mut machine = self.machine.clone();
-                let physical = machine.physical(owner, intid);
+                let physical = self.machine.state(owner, intid);
                 let pending = (bank.pending >> bit & 1) as usize;
                 let places = listed + active + pending;
                 assert_eq!(places, usize::from(physical.active), "places of {intid}");
@@ -341,7 +310,7 @@ impl System {
         let groups = self.machine.cpus[cpu].groups;
         for word in 0..self.vgic.words() {
             let bank = self.vgic.bank(cpu, word);
-            let ready = bank.pending_now() & self.vgic.deliverable(bank);
+            let ready = bank.pending_now() & bank.deliverable;
             for bit in bits(ready) {
                 let intid = word * 32 + bit;
                 let lists = |on| self.listed(on).iter().any(|&(listed, _)| listed == intid);
@@ -357,17 +326,11 @@ impl System {
                     assert_ne!(asked & 0x10 << (2 * group), 0, "{intid} waits for nothing");
                 } else {
                     assert_ne!(asked & 1 << 3, 0, "{intid} waits for nothing");
-                    let urgent = (u64::from(bank.priority[bit]), intid as u64);
+                    let urgent = (u64::from(bank.entries[bit].priority()), intid as u64);
                     let key = |&lr: &u64| (lr >> 48 & 0xff, lr & 0x3ff);
-                    let least = lrs
-                        .iter()
-                        .filter(|&&lr| lr & (PENDING | ACTIVE) == PENDING)
-                        .map(key)
-                        .max();
-                    assert!(
-                        least.is_none_or(|least| least < urgent),
-                        "{intid} is more urgent"
-                    );
+                    let least =
+                        lrs.iter().filter(|&&lr| lr & (PENDING | ACTIVE) == PENDING).map(key).max();
+                    assert!(least.is_none_or(|least| least < urgent), "{intid} is more urgent");
                 }
             }
         }

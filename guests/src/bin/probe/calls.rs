@@ -52,16 +52,8 @@ pub fn check() {
     let own = machine().cpus()[0];
     table(&ANYWHERE);
     let entry = cpu::secondary_entry_address();
-    report(
-        "psci-cpu-on-self",
-        answer(CPU_ON, [own, entry, 0]),
-        Err(Error::ALREADY_ON),
-    );
-    report(
-        "psci-affinity-info-self",
-        answer(AFFINITY_INFO, [own, 0, 0]),
-        Ok(0),
-    );
+    report("psci-cpu-on-self", answer(CPU_ON, [own, entry, 0]), Err(Error::ALREADY_ON));
+    report("psci-affinity-info-self", answer(AFFINITY_INFO, [own, 0, 0]), Ok(0));
     suspend();
     if !in_partition() {
         return;

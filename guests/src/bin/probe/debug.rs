@@ -30,11 +30,7 @@ pub fn check() {
         unsafe { core::arch::asm!("brk #7", options(nostack)) };
         0
     }
-    report(
-        "brk",
-        caught(brk, 0).map(|fault| (fault.class(), fault.esr & 0xffff)),
-        Some((BRK, 7)),
-    );
+    report("brk", caught(brk, 0).map(|fault| (fault.class(), fault.esr & 0xffff)), Some((BRK, 7)));
 
     let target = landing as *const () as u64;
     write_register!("mdscr_el1", KERNEL | MONITOR);

@@ -19,12 +19,7 @@ const WRITE: u64 = 1 << 6;
 type Abort = (u64, bool, u64, u64);
 
 fn abort(fault: Fault) -> Abort {
-    (
-        fault.class(),
-        fault.esr & WRITE != 0,
-        fault.status(),
-        fault.far,
-    )
+    (fault.class(), fault.esr & WRITE != 0, fault.status(), fault.far)
 }
 
 pub fn check() {
@@ -45,20 +40,12 @@ pub fn check() {
 
     // SAFETY: as above; a load of a pair holds nothing.
     let pair = unsafe { attempt(load_pair, HOLE, 0) };
-    report(
-        "load-pair",
-        pair.map_err(abort),
-        Err((DATA_ABORT, false, EXTERNAL, HOLE)),
-    );
+    report("load-pair", pair.map_err(abort), Err((DATA_ABORT, false, EXTERNAL, HOLE)));
 
     // SAFETY: as above: the jump ends at its target.
     let fetch = unsafe { attempt(jump, mmu::NOWHERE, 0) };
     let fetch = fetch.map_err(|fault| (fault.class(), fault.status(), fault.far, fault.elr));
-    report(
-        "fetch",
-        fetch,
-        Err((INSTRUCTION_ABORT, EXTERNAL, mmu::NOWHERE, mmu::NOWHERE)),
-    );
+    report("fetch", fetch, Err((INSTRUCTION_ABORT, EXTERNAL, mmu::NOWHERE, mmu::NOWHERE)));
 }
 
 unsafe extern "C" fn load_pair(address: u64, _: u64) -> u64 {

@@ -23,11 +23,7 @@ pub fn check() {
     }
     // SAFETY: the function holds nothing.
     let el2 = unsafe { attempt(read_hcr, 0, 0) };
-    report(
-        "el2-register-undefined",
-        el2.map_err(|fault| fault.class()),
-        Err(UNKNOWN_REASON),
-    );
+    report("el2-register-undefined", el2.map_err(|fault| fault.class()), Err(UNKNOWN_REASON));
 
     unsafe extern "C" fn undefined(_: u64, _: u64) -> u64 {
         // SAFETY: UDF raises an exception and does nothing else.
@@ -36,11 +32,7 @@ pub fn check() {
     }
     // SAFETY: as above.
     let fault = unsafe { attempt(undefined, 0, 0) };
-    report(
-        "undefined",
-        fault.map_err(|Fault { esr, .. }| esr),
-        Err(1 << 25),
-    );
+    report("undefined", fault.map_err(|Fault { esr, .. }| esr), Err(1 << 25));
 
     if in_partition() {
         hidden();
@@ -55,9 +47,5 @@ fn hidden() {
     let debug = read_register!("id_aa64dfr0_el1");
     report("no-spe", field(debug, 32), 0);
     report("no-trbe", field(debug, 44), 0);
-    report(
-        "no-nested-virtualization",
-        field(read_register!("S3_0_C0_C7_2"), 24),
-        0,
-    );
+    report("no-nested-virtualization", field(read_register!("S3_0_C0_C7_2"), 24), 0);
 }

@@ -90,33 +90,14 @@ fn pending(name: &str, intid: u32) {
         (set, gic::bit(gic::ISPENDR, intid)),
         (true, false),
     );
-    report(
-        format_args!("cleared-not-taken-{name}"),
-        taken::<1>(0),
-        (0, [SPURIOUS]),
-    );
+    report(format_args!("cleared-not-taken-{name}"), taken::<1>(0), (0, [SPURIOUS]));
 
     gic::set_bit(gic::ISPENDR, intid);
-    report(
-        format_args!("disabled-not-taken-{name}"),
-        taken::<1>(0),
-        (0, [SPURIOUS]),
-    );
+    report(format_args!("disabled-not-taken-{name}"), taken::<1>(0), (0, [SPURIOUS]));
     gic::enable(intid);
-    report(
-        format_args!("pending-taken-{name}"),
-        taken::<1>(1),
-        (1, [intid]),
-    );
-    report(
-        format_args!("active-in-handler-{name}"),
-        ACTIVE.load(Ordering::Relaxed),
-        true,
-    );
-    let states = (
-        gic::bit(gic::ISPENDR, intid),
-        gic::bit(gic::ISACTIVER, intid),
-    );
+    report(format_args!("pending-taken-{name}"), taken::<1>(1), (1, [intid]));
+    report(format_args!("active-in-handler-{name}"), ACTIVE.load(Ordering::Relaxed), true);
+    let states = (gic::bit(gic::ISPENDR, intid), gic::bit(gic::ISACTIVER, intid));
     report(format_args!("idle-after-{name}"), states, (false, false));
     gic::disable(intid);
 }
@@ -135,13 +116,9 @@ fn order() {
 /// More at once than there are list registers: each is taken, and once.
 fn many() {
     (0..16).for_each(gic::enable);
-    (0..16)
-        .rev()
-        .for_each(|intid| gic::send(intid, Target::Own));
+    (0..16).rev().for_each(|intid| gic::send(intid, Target::Own));
     let (count, order) = taken::<16>(16);
-    let all = order
-        .iter()
-        .fold(0_u32, |seen, &intid| seen | 1 << (intid % 32));
+    let all = order.iter().fold(0_u32, |seen, &intid| seen | 1 << (intid % 32));
     report("sixteen-pending", (count, all), (16, 0xffff));
 }
 

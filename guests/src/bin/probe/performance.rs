@@ -12,10 +12,7 @@ const CYCLES: u64 = 1 << 31;
 
 pub fn check() {
     let version = read_register!("id_aa64dfr0_el1") >> 8 & 0xf;
-    let Some(intid) = machine()
-        .pmu_interrupt
-        .filter(|_| version != 0 && version != 0xf)
-    else {
+    let Some(intid) = machine().pmu_interrupt.filter(|_| version != 0 && version != 0xf) else {
         return println!("skip pmu: none");
     };
     write_register!("pmccfiltr_el0", 0);

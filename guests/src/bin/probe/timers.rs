@@ -10,11 +10,7 @@ pub fn check() {
     let before = timer::now();
     report("virtual-count", timer::now() > before, true);
     let before = read_register!("cntpct_el0");
-    report(
-        "physical-count",
-        read_register!("cntpct_el0") >= before,
-        true,
-    );
+    report("physical-count", read_register!("cntpct_el0") >= before, true);
 
     let later = timer::microseconds(1_000);
     gic::enable(machine().virtual_timer);

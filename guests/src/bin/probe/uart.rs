@@ -25,9 +25,7 @@ pub fn take() {
 
 pub fn check() {
     let byte = |index: u64| pl011::read(IDENTIFICATION + 4 * index) & 0xff;
-    let cell = (4..8)
-        .rev()
-        .fold(0, |value, index| value << 8 | byte(index));
+    let cell = (4..8).rev().fold(0, |value, index| value << 8 | byte(index));
     report("uart-cell-id", cell, CELL);
     report("uart-part", (byte(0), byte(1) & 0xf), (0x11, 0));
 
@@ -37,11 +35,7 @@ pub fn check() {
     report("uart-masked", pl011::read(MIS), 0);
     gic::enable(machine().uart_interrupt);
     pl011::write(IMSC, TX);
-    report(
-        "uart-tx-interrupt",
-        taken(1),
-        (1, [machine().uart_interrupt]),
-    );
+    report("uart-tx-interrupt", taken(1), (1, [machine().uart_interrupt]));
     report("uart-tx-cause", CAUSE.load(Ordering::Relaxed), TX);
     if machine().argument("echo").is_some() {
         echo();

@@ -1,0 +1,425 @@
+//! What has gone wrong in other virtual GICs, and what a guest reads.
+
+use super::super::*;
+use super::machine::{ACTIVE, PENDING};
+use super::system::{FOREIGN, HARDWARE_PPI, HARDWARE_SPIS, SOFTWARE_SPI, System};
+
+const BOTH: [Version; 2] = [Version::V2, Version::V3];
+const ENABLE: u64 = 0x100;
+const DISABLE: u64 = 0x180;
+const SET_PENDING: u64 = 0x200;
+const CLEAR_PENDING: u64 = 0x280;
+const SET_ACTIVE: u64 = 0x300;
+const CLEAR_ACTIVE: u64 = 0x380;
+const SPI: usize = 40;
+
+fn handle(system: &mut System, cpu: usize, intid: usize) {
+    assert_eq!(system.acknowledge(cpu), Some((intid, 0)));
+    system.end(cpu, intid);
+}
+
+#[test]
+fn a_hardware_interrupt_takes_one_list_register_and_its_end_deactivates_it() {
+    for version in BOTH {
+        let mut system = System::started(version, 2, 4);
+        system.drive(1, HARDWARE_PPI, true);
+        assert_eq!(system.listed(1), [(HARDWARE_PPI, PENDING)]);
+        assert_eq!(system.acknowledge(1), Some((HARDWARE_PPI, 0)));
+        system.drive(1, HARDWARE_PPI, false);
+        assert!(system.machine.state(1, HARDWARE_PPI).active);
+        system.end(1, HARDWARE_PPI);
+        assert!(!system.machine.state(1, HARDWARE_PPI).active);
+        assert_eq!(system.acknowledge(1), None);
+    }
+}
+
+#[test]
+fn a_line_that_stays_high_interrupts_again() {
+    for version in BOTH {
+        let mut system = System::started(version, 1, 4);
+        system.drive(0, SPI, true);
+        system.set_line(0, SOFTWARE_SPI, true);
+        for _ in 0..3 {
+            handle(&mut system, 0, SOFTWARE_SPI);
+        }
+        system.set_line(0, SOFTWARE_SPI, false);
+        for _ in 0..3 {
+            handle(&mut system, 0, SPI);
+        }
+        system.drive(0, SPI, false);
+        // What was taken before the line fell.
+        handle(&mut system, 0, SPI);
+        assert_eq!(system.acknowledge(0), None);
+    }
+}
+
+#[test]
+fn a_software_line_that_falls_takes_its_pending_state_back() {
+    for version in BOTH {
+        let mut system = System::started(version, 1, 4);
+        system.set_line(0, SOFTWARE_SPI, true);
+        system.set_line(0, SOFTWARE_SPI, false);
+        assert_eq!(system.listed(0), []);
+        system.set_line(0, SOFTWARE_SPI, true);
+        assert_eq!(system.acknowledge(0), Some((SOFTWARE_SPI, 0)));
+        assert_eq!(system.read_state(0, SET_PENDING, 1), 2);
+        system.set_line(0, SOFTWARE_SPI, false);
+        assert_eq!(system.listed(0), [(SOFTWARE_SPI, ACTIVE)]);
+        assert_eq!(system.machine.cpus[0].lrs[0] >> 41 & 1, 0, "no end is waited for");
+        system.end(0, SOFTWARE_SPI);
+        assert_eq!(system.acknowledge(0), None);
+    }
+}
+
+#[test]
+fn an_interrupt_is_not_listed_twice_when_the_list_registers_are_full() {
+    for version in BOTH {
+        let mut system = System::started(version, 1, 2);
+        for intid in HARDWARE_SPIS {
+            system.drive(0, intid, true);
+            system.write_bit(0, 0, SET_PENDING, intid);
+            system.drive(0, intid, false);
+        }
+        for intid in HARDWARE_SPIS {
+            handle(&mut system, 0, intid);
+        }
+        assert_eq!(system.acknowledge(0), None);
+    }
+}
+
+#[test]
+fn an_intid_beyond_8_bits_keeps_them_all() {
+    for version in BOTH {
+        let mut system = System::started(version, 1, 4);
+        system.drive(0, 300, true);
+        assert_eq!(system.listed(0), [(300, PENDING)]);
+        assert_eq!(system.read_state(0, SET_PENDING, 9), 1 << (300 - 288));
+        assert_eq!(system.read_state(0, SET_PENDING, 1), 0);
+        handle(&mut system, 0, 300);
+    }
+}
+
+#[test]
+fn an_interrupt_that_is_disabled_while_active_can_be_ended() {
+    for version in BOTH {
+        let mut system = System::started(version, 1, 4);
+        for (intid, software) in [(SPI, false), (SOFTWARE_SPI, true)] {
+            let drive = |system: &mut System, high| match software {
+                true => system.set_line(0, intid, high),
+                false => system.drive(0, intid, high),
+            };
+            drive(&mut system, true);
+            assert_eq!(system.acknowledge(0), Some((intid, 0)));
+            system.write_bit(0, 0, DISABLE, intid);
+            assert_eq!(system.read_state(0, SET_ACTIVE, 1), 1 << (intid - 32));
+            system.end(0, intid);
+            assert_eq!(system.read_state(0, SET_ACTIVE, 1), 0);
+            assert_eq!(system.acknowledge(0), None);
+            system.write_bit(0, 0, ENABLE, intid);
+            handle(&mut system, 0, intid);
+            drive(&mut system, false);
+            while let Some((intid, _)) = system.acknowledge(0) {
+                system.end(0, intid);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_that_is_disabled_while_pending_waits() {
+    for version in BOTH {
+        let mut system = System::started(version, 1, 4);
+        system.drive(0, SPI, true);
+        system.write_bit(0, 0, DISABLE, SPI);
+        assert_eq!(system.listed(0), []);
+        assert_eq!(system.read_state(0, SET_PENDING, 1), 1 << (SPI - 32));
+        system.write_bit(0, 0, ENABLE, SPI);
+        handle(&mut system, 0, SPI);
+        system.write_bit(0, 0, DISABLE, SPI);
+        system.drive(0, SPI, false);
+        system.write_bit(0, 0, CLEAR_PENDING, SPI);
+        assert!(!system.machine.physical(0, SPI).active);
+        assert_eq!(system.read_state(0, SET_PENDING, 1), 0);
+    }
+}
+
+#[test]
+fn nothing_asks_for_maintenance_without_need() {
+    for version in BOTH {
+        let mut system = System::started(version, 1, 4);
+        for intid in [34, 40, 41, 64] {
+            system.drive(0, intid, true);
+        }
+        assert_eq!(system.machine.cpus[0].maintenance, 0);
+        system.drive(0, 300, true);
+        assert_ne!(system.machine.cpus[0].maintenance & 1 << 3, 0);
+        // The guest takes none of them for now; `run` fails if maintenance is asked for for ever.
+        system.set_groups(0, [true, false]);
+        system.run();
+        system.set_groups(0, [true, true]);
+        for intid in [34, 40, 41, 64, 300] {
+            system.drive(0, intid, false);
+            handle(&mut system, 0, intid);
+        }
+        system.run();
+        assert_eq!(system.machine.cpus[0].maintenance, 0);
+    }
+}
+
+#[test]
+fn a_more_urgent_interrupt_takes_the_list_register_of_a_less_urgent_one() {
+    for version in BOTH {
+        let mut system = System::started(version, 1, 1);
+        system.set_priority(0, 0, SPI, 0x80);
+        system.set_priority(0, 0, 41, 0x40);
+        system.drive(0, SPI, true);
+        assert_eq!(system.acknowledge(0), Some((SPI, 0)));
+        system.drive(0, 41, true);
+        assert_eq!(system.listed(0), [(41, PENDING)]);
+        assert_eq!(system.read_state(0, CLEAR_ACTIVE, 1), 1 << (SPI - 32));
+        system.drive(0, 41, false);
+        handle(&mut system, 0, 41);
+        system.drive(0, SPI, false);
+        system.end(0, SPI);
+        assert!(!system.machine.physical(0, SPI).active);
+        assert_eq!(system.acknowledge(0), None);
+        assert_eq!(system.machine.cpus[0].maintenance, 0);
+    }
+}
+
+#[test]
+fn another_cpu_s_redistributor_is_that_cpu_s() {
+    let mut system = System::started(Version::V3, 3, 4);
+    let frame = 2 * 0x2_0000 + 0x1_0000;
+    system.write_redistributor(0, frame + DISABLE, 4, 1 << HARDWARE_PPI);
+    for cpu in 0..3 {
+        let enabled = system.read_state(cpu, ENABLE, 0) >> HARDWARE_PPI & 1 != 0;
+        assert_eq!(enabled, cpu != 2);
+        assert_eq!(system.machine.physical(cpu, HARDWARE_PPI).enabled, cpu != 2);
+    }
+    system.write_redistributor(0, frame + SET_PENDING, 4, 1 << 5);
+    assert_eq!(system.listed(2), [(5, PENDING)]);
+    assert_eq!(system.read_redistributor(1, frame + SET_PENDING, 4), 1 << 5);
+    system.write_redistributor(0, frame + CLEAR_PENDING, 4, 1 << 5);
+    assert_eq!(system.listed(2), []);
+}
+
+#[test]
+fn an_access_that_needs_another_cpu_s_list_registers_changes_nothing_yet() {
+    for version in BOTH {
+        let mut system = System::started(version, 2, 4);
+        system.drive(0, SPI, true);
+        let mut other = super::machine::View { machine: &mut system.machine, cpu: 1 };
+        let offset = DISABLE + 4;
+        let result = system.vgic.distributor_write(1, offset, 4, 1 << (SPI - 32), &mut other);
+        assert_eq!(result, Err(Recall(CpuMask::one(0))));
+        assert!(system.machine.physical(0, SPI).enabled);
+        system.write(1, offset, 4, 1 << (SPI - 32));
+        assert_eq!(system.listed(0), []);
+        assert!(!system.machine.physical(0, SPI).enabled);
+    }
+}
+
+#[test]
+fn a_pending_interrupt_follows_its_route() {
+    for version in BOTH {
+        let mut system = System::started(version, 2, 4);
+        system.drive(0, SPI, true);
+        match version {
+            Version::V2 => system.write(0, 0x800 + SPI as u64, 1, 2),
+            Version::V3 => system.write(0, 0x6000 + 8 * SPI as u64, 8, 1),
+        }
+        assert_eq!(system.listed(0), []);
+        assert_eq!(system.listed(1), [(SPI, PENDING)]);
+        assert_eq!(system.machine.physical(0, SPI).target, 1);
+    }
+}
+
+#[test]
+fn what_the_guest_makes_active_is_not_delivered_until_it_ends() {
+    for version in BOTH {
+        let mut system = System::started(version, 1, 4);
+        system.drive(0, SPI, true);
+        system.write_bit(0, 0, SET_ACTIVE, SPI);
+        assert_eq!(system.listed(0), [(SPI, ACTIVE)]);
+        assert_eq!(system.acknowledge(0), None);
+        system.write_bit(0, 0, CLEAR_ACTIVE, SPI);
+        handle(&mut system, 0, SPI);
+    }
+}
+
+#[test]
+fn gicv2_sgis_come_once_from_each_source() {
+    let mut system = System::started(Version::V2, 3, 4);
+    for cpu in 0..3 {
+        for _ in 0..2 {
+            system.write(cpu, 0xf00, 4, 4 << 16 | 7);
+        }
+    }
+    assert_eq!(system.read(2, 0xf27, 1), 0b111);
+    assert_eq!(system.read_state(2, SET_PENDING, 0), 1 << 7);
+    system.write(2, 0xf17, 1, 0b010);
+    assert_eq!(system.read(2, 0xf10 + 4, 4), 0b101 << 24);
+    for source in [0, 2] {
+        assert_eq!(system.acknowledge(2), Some((7, source)));
+        system.end(2, 7);
+    }
+    assert_eq!(system.acknowledge(2), None);
+    // All but itself; itself; none.
+    system.write(1, 0xf00, 4, 1 << 24 | 3);
+    system.write(1, 0xf00, 4, 2 << 24 | 4);
+    system.write(1, 0xf00, 4, 3 << 24 | 0xff << 16 | 5);
+    let pending = [0, 1, 2].map(|cpu| system.read_state(cpu, SET_PENDING, 0));
+    assert_eq!(pending, [1 << 3, 1 << 4, 1 << 3]);
+}
+
+#[test]
+fn gicv3_sgis_go_by_affinity_and_group() {
+    let affinities = [0x0, 0x1, 0x100, 0x01_0002_0010].map(Mpidr::new);
+    let mut system = System::started(Version::V3, 4, 4);
+    system.vgic = Vgic::new(&Config {
+        version: Version::V3,
+        affinities: &affinities,
+        it_lines_number: 1,
+        hardware: &[],
+        software: &[],
+    });
+    let mut pending = |register, value: u64| {
+        system.restart();
+        for cpu in 0..4u64 {
+            // SGI 1 is in Group 1, SGI 0 in Group 0.
+            system.write_redistributor(0, cpu * 0x2_0000 + 0x1_0080, 4, 2);
+        }
+        system.send_sgi(0, register, value);
+        [0, 1, 2, 3].map(|cpu| system.read_state(cpu, SET_PENDING, 0))
+    };
+    let sgi = |intid: u64| intid << 24;
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 3), [2, 2, 0, 0]);
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(0) | 3), [0, 0, 0, 0]);
+    assert_eq!(pending(SgiRegister::Sgi0, sgi(0) | 3), [1, 1, 0, 0]);
+    assert_eq!(pending(SgiRegister::Asgi1, sgi(0) | 2), [0, 1, 0, 0]);
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 1 << 16 | 1), [0, 0, 2, 0]);
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 1 << 40), [0, 2, 2, 2]);
+    let far = 1 << 48 | 2 << 32 | 1 << 44 | 1;
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | far), [0, 0, 0, 2]);
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | far & !(1 << 44)), [0; 4]);
+}
+
+#[test]
+fn foreign_interrupts_read_as_zero_and_ignore_writes() {
+    for version in BOTH {
+        let mut system = System::started(version, 2, 4);
+        let before = FOREIGN.map(|intid| system.machine.state(0, intid));
+        for intid in FOREIGN {
+            let (word, bit) = (intid / 32, 1 << (intid % 32));
+            for register in [0x80, ENABLE, SET_PENDING, SET_ACTIVE] {
+                system.write_state(0, register, word, bit);
+                assert_eq!(system.read_state(0, register, word) & bit, 0);
+            }
+            system.set_priority(0, 0, intid, 0xa0);
+            let (offset, shift) = (0x400 + (intid as u64 & !3), 8 * (intid % 4));
+            assert_eq!(system.read(0, offset, 4) >> shift & 0xff, 0);
+            system.drive(0, intid, true);
+            assert_eq!(system.acknowledge(0), None);
+            system.drive(0, intid, false);
+        }
+        let after = FOREIGN.map(|intid| system.machine.state(0, intid));
+        assert_eq!(after, before);
+    }
+}
+
+#[test]
+fn the_identification_registers() {
+    let mut v2 = System::new(Version::V2, 3, 4);
+    let mut v3 = System::new(Version::V3, 3, 4);
+    for (offset, expected) in [(0x0, 0), (0x4, 2 << 5 | 9), (0x8, 0x4200_0000), (0xfe8, 0x2b)] {
+        assert_eq!(v2.read(0, offset, 4), expected, "{offset:#x}");
+    }
+    let typer = 9 << 19 | 0b11 << 24 | 9;
+    for (offset, expected) in [(0x0, 0x50), (0x4, typer), (0x8, 0x4200_0000), (0xffe8, 0x3b)] {
+        assert_eq!(v3.read(0, offset, 4), expected, "{offset:#x}");
+        assert_eq!(v3.read(0, offset, 8), 0, "of 8 bytes");
+        assert_eq!(v3.read(0, offset, 1), 0, "of a byte");
+    }
+    for cpu in 0..3u64 {
+        let frame = cpu * 0x2_0000;
+        let typer = cpu << 32 | cpu << 8 | u64::from(cpu == 2) << 4;
+        assert_eq!(v3.read_redistributor(1, frame + 8, 8), typer);
+        assert_eq!(v3.read_redistributor(1, frame + 8, 4), typer & 0xffff_ffff);
+        assert_eq!(v3.read_redistributor(1, frame + 12, 4), cpu);
+        assert_eq!(v3.read_redistributor(1, frame + 0x14, 4), 6);
+        assert_eq!(v3.read_redistributor(1, frame, 4), 0);
+        assert_eq!(v3.read_redistributor(1, frame + 0xffe8, 4), 0x3b);
+    }
+    v3.write_redistributor(0, 0x2_0014, 4, 0);
+    let waker = [0, 1].map(|cpu| v3.read_redistributor(0, cpu * 0x2_0000 + 0x14, 4));
+    assert_eq!(waker, [6, 0]);
+    assert_eq!(v3.read_redistributor(0, 3 * 0x2_0000 + 8, 8), 0, "beyond the last");
+}
+
+#[test]
+fn routing_registers_read_back_what_can_be_set() {
+    let mut v2 = System::new(Version::V2, 2, 4);
+    assert_eq!(v2.read(1, 0x800, 4), 0x0202_0202);
+    assert_eq!(v2.read(1, 0x81b, 1), 2, "PPI 27");
+    assert_eq!(v2.read(1, 0x818, 4), 2 << 24, "PPIs that are not owned");
+    v2.write(0, 0x820, 4, 0xffff_ffff);
+    assert_eq!(v2.read(0, 0x820, 4), 0x0003_0300, "33 and 34");
+    let mut single = System::new(Version::V2, 1, 4);
+    single.write(0, 0x821, 1, 1);
+    assert_eq!(single.read(0, 0x820, 4), 0);
+
+    let mut v3 = System::new(Version::V3, 2, 4);
+    let router = 0x6000 + 8 * SPI as u64;
+    v3.write(0, router, 8, u64::MAX);
+    assert_eq!(v3.read(0, router, 8), 0xff_00ff_ffff);
+    v3.write(0, router, 4, 1);
+    assert_eq!(v3.read(0, router, 8), 0xff_0000_0001);
+    v3.write(0, router + 4, 4, 0);
+    assert_eq!(v3.read(0, router + 4, 4), 0);
+    assert_eq!(v3.machine.physical(0, SPI).target, 1);
+    v3.write(0, 0x6000 + 8 * 35, 8, 1);
+    assert_eq!(v3.read(0, 0x6000 + 8 * 35, 8), 0, "not owned");
+    for offset in [0x100, 0x400, 0x800, 0x820, 0xc00, 0xf00, 0xf20] {
+        v3.write(0, offset, 4, u64::MAX);
+        assert_eq!(v3.read(0, offset, 4), 0, "{offset:#x} is another GIC's");
+    }
+}
+
+#[test]
+fn priorities_and_configuration_read_back_their_implemented_bits() {
+    for version in BOTH {
+        let mut system = System::new(version, 1, 4);
+        system.write(0, 0x420, 4, 0xffff_ffff);
+        assert_eq!(system.read(0, 0x420, 4), 0x00f8_f800);
+        assert_eq!(system.read(0, 0x421, 1), 0xf8);
+        assert_eq!(system.read(0, 0x420, 2), 0);
+        assert_eq!(system.read(0, 0x420, 8), 0);
+        system.write(0, 0xc08, 4, 0xffff_ffff);
+        assert_eq!(system.read(0, 0xc08, 4), 0b1010 << 2 | 0b1010 << 16);
+        let sgis = match version {
+            Version::V2 => system.read(0, 0xc00, 4),
+            Version::V3 => system.read_redistributor(0, 0x1_0c00, 4),
+        };
+        assert_eq!(sgis, 0xaaaa_aaaa);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_access_is_too_strange(
+        accesses in proptest::collection::vec(
+            (0..0x1_0000u64, 0..9u64, proptest::num::u64::ANY, 0..2usize), 1..50),
+    ) {
+        for version in BOTH {
+            let mut system = System::started(version, 2, 2);
+            for &(offset, size, value, cpu) in &accesses {
+                system.write(cpu, offset, size, value);
+                system.read(cpu, offset, size);
+                system.write_redistributor(cpu, offset * 5, size, value);
+                system.read_redistributor(cpu, offset * 5, size);
+                system.deactivate(cpu, value as usize & 0xffff, 0);
+            }
+        }
+    }
+}
