@@ -153,7 +153,7 @@ fn parse(tree: &Fdt<'static>) -> Machine {
     let pmu = tree.find_compatible(&["arm,armv8-pmuv3", "arm,cortex-a53-pmu"]);
     let partition = tree.find_compatible(&["bulkhead,partition"]);
     Machine {
-        partition: partition.and_then(|node| text(node, "partition-name")),
+        partition: partition.and_then(|node| text(node, "label")),
         arguments: chosen.and_then(|node| text(node, "bootargs")).unwrap_or(""),
         gic: gic(tree),
         virtual_timer: interrupt(timer, 2).expect("no virtual timer interrupt"),

@@ -1,0 +1,49 @@
+//! Core models: the newest that QEMU has, and those of real machines.
+
+use crate::guests;
+use crate::support::{Gic, Machine, Partition, compile, on_both_gics, system};
+
+on_both_gics!(newest_core_runs_hello_and_smp, newest_core_passes_the_probe);
+
+fn newest_core_runs_hello_and_smp(gic: Gic) {
+    hello_and_smp("max", gic);
+}
+
+fn newest_core_passes_the_probe(gic: Gic) {
+    guests::probe("max", gic);
+}
+
+#[test]
+fn cortex_a57() {
+    hello_and_smp("cortex-a57", Gic::V2);
+}
+
+#[test]
+fn cortex_a72() {
+    hello_and_smp("cortex-a72", Gic::V2);
+}
+
+#[test]
+fn cortex_a76() {
+    hello_and_smp("cortex-a76", Gic::V3);
+}
+
+#[test]
+fn neoverse_n1() {
+    hello_and_smp("neoverse-n1", Gic::V3);
+}
+
+fn hello_and_smp(cpu: &str, gic: Gic) {
+    let guests = [
+        Partition::new("hello", "hello"),
+        Partition::new("smp", "smp").cpus(2),
+    ];
+    let description = compile(&system(&guests));
+    let outcome = Machine::new(gic)
+        .cpu(cpu)
+        .cpus(3)
+        .initrd(&description)
+        .boot();
+    outcome.ends_well().says("hello", "hello: done, ticks=10");
+    outcome.says("smp", "smp: done, cpus=2 sgis=2 ticks=10");
+}

@@ -1,0 +1,179 @@
+//! The guests of this project, alone and together, on both interrupt controllers.
+
+use crate::support::{
+    Gic, Machine, Outcome, Partition, SUCCESS, compile, compile_file, file, on_both_gics, system,
+};
+
+on_both_gics!(
+    embedded_description_boots_two_guests,
+    one_guest,
+    four_guests_on_four_cpus,
+    smp_guest_on_four_cpus,
+    flat_binary,
+    probe_finds_what_a_bare_machine_has,
+    guests_find_a_description_behind_nops,
+);
+
+/// What `hello` prints last.
+const HELLO_DONE: &str = "hello: done, ticks=10";
+
+fn embedded_description_boots_two_guests(gic: Gic) {
+    let outcome = Machine::new(gic).boot();
+    outcome.ends_well();
+    let done = outcome.lines().with(": done, ").0.len();
+    outcome.check(
+        done == 2,
+        &format!("{done} guests come to their end, not 2"),
+    );
+}
+
+fn one_guest(gic: Gic) {
+    let outcome = boot_description("hello", gic);
+    outcome.ends_well().says("hello", HELLO_DONE);
+    let version = format!("interrupts  GICv{}", gic as u8);
+    for line in [
+        "partition   hello",
+        "memory      0x40000000..0x41000000, 16 MiB",
+        "CPU         1 of 1, MPIDR 0x0",
+        &version,
+    ] {
+        outcome.says("hello", line);
+    }
+    outcome.says("bulkhead", "hello: powered off");
+}
+
+fn four_guests_on_four_cpus(gic: Gic) {
+    let outcome = boot_description("four", gic);
+    outcome.ends_well();
+    for name in ["north", "east", "south", "west"] {
+        let partition = format!("partition   {name}");
+        outcome.says(name, &partition).says(name, HELLO_DONE);
+    }
+}
+
+fn smp_guest_on_four_cpus(gic: Gic) {
+    let outcome = boot_description("smp", gic);
+    outcome
+        .ends_well()
+        .says("smp", "smp: done, cpus=4 sgis=12 ticks=20");
+}
+
+/// Boots one of the descriptions in `dts/`.
+fn boot_description(name: &str, gic: Gic) -> Outcome {
+    let description = compile_file(&file(&format!("dts/{name}.dts")));
+    Machine::new(gic).initrd(&description).boot()
+}
+
+/// Four instructions that ask PSCI for SYSTEM_OFF, with no arm64 Image header before them.
+fn flat_binary(gic: Gic) {
+    let text = system(&[Partition::new("flat", "hello")]);
+    let code = "[ 00 01 80 52  00 80 b0 72  02 00 00 d4  00 00 00 14 ]";
+    let description = compile(&text.replace("/incbin/(\"guests/hello.img\")", code));
+    let outcome = Machine::new(gic).initrd(&description).boot();
+    outcome.ends_well().says("bulkhead", "flat: powered off");
+}
+
+fn probe_finds_what_a_bare_machine_has(gic: Gic) {
+    probe("cortex-a53", gic);
+}
+
+/// Runs every check of `probe`, with two CPUs so that it can start one at a bad address, and types
+/// the line that it sends back.
+pub fn probe(cpu: &str, gic: Gic) -> Outcome {
+    let probe = Partition::new("probe", "probe").cpus(2).bootargs("echo");
+    let description = compile(&system(&[probe]));
+    let machine = Machine::new(gic).cpu(cpu).initrd(&description);
+    let outcome = machine
+        .type_after("probe: waiting for a line", "a line for the guest\r")
+        .boot();
+    outcome
+        .ends_well()
+        .says("probe", ", 0 failed")
+        .says("probe", "a line for the guest");
+    let passed = outcome
+        .of("probe")
+        .0
+        .iter()
+        .filter(|line| line.starts_with("ok "))
+        .count();
+    outcome.check(
+        passed >= 70,
+        &format!("the probe makes only {passed} checks"),
+    );
+    outcome
+}
+
+/// A tree may hold NOPs between any two of its tokens (devicetree specification, 5.4.1).
+fn guests_find_a_description_behind_nops(gic: Gic) {
+    let description = compile(&system(&[Partition::new("first", "hello")]));
+    let tree = with_nops(&std::fs::read(&description).expect("dtc wrote it"));
+    std::fs::write(&description, tree).expect("the tests' directory can be written");
+    let outcome = Machine::new(gic).initrd(&description).boot();
+    outcome.ends_well().says("first", HELLO_DONE);
+}
+
+/// The tree with a NOP before each of its tokens.
+fn with_nops(tree: &[u8]) -> Vec<u8> {
+    const TOTAL_SIZE: usize = 4;
+    const STRUCTURE: usize = 8;
+    const STRINGS: usize = 12;
+    const STRUCTURE_SIZE: usize = 36;
+    let number = |at: usize| u32::from_be_bytes(tree[at..at + 4].try_into().expect("4 bytes"));
+    let start = number(STRUCTURE) as usize;
+    let end = start + number(STRUCTURE_SIZE) as usize;
+    let mut with_nops = tree[..start].to_vec();
+    let mut at = start;
+    while at < end {
+        let length = match number(at) {
+            1 => {
+                4 + tree[at + 4..]
+                    .iter()
+                    .position(|&byte| byte == 0)
+                    .expect("a name ends")
+                    + 1
+            }
+            3 => 12 + number(at + 4) as usize,
+            _ => 4,
+        };
+        let next = at + length.next_multiple_of(4);
+        with_nops.extend(4_u32.to_be_bytes());
+        with_nops.extend(&tree[at..next]);
+        at = next;
+    }
+    let strings = with_nops.len() as u32;
+    let grown = strings - end as u32;
+    with_nops.extend(&tree[number(STRINGS) as usize..]);
+    assert_eq!(
+        number(STRINGS) as usize,
+        end,
+        "dtc writes the strings after the structure"
+    );
+    for (field, value) in [
+        (TOTAL_SIZE, number(TOTAL_SIZE) + grown),
+        (STRINGS, strings),
+        (STRUCTURE_SIZE, number(STRUCTURE_SIZE) + grown),
+    ] {
+        with_nops[field..field + 4].copy_from_slice(&value.to_be_bytes());
+    }
+    with_nops
+}
+
+/// The guests mean the same with nothing below them, which is what makes them judges of Bulkhead.
+#[test]
+fn guests_pass_on_a_bare_machine() {
+    for gic in [Gic::V2, Gic::V3] {
+        for (guest, done) in [
+            ("hello", HELLO_DONE),
+            ("smp", "smp: done, cpus=4 sgis=12 ticks=20"),
+            ("probe", ", 0 failed"),
+        ] {
+            let outcome = Machine::bare(gic, file(&format!("target/guests/{guest}.img"))).boot();
+            outcome
+                .ends_with(SUCCESS)
+                .nobody_says("FAIL")
+                .nobody_says("PANIC");
+            let said = !outcome.lines().with(done).is_empty();
+            outcome.check(said, &format!("{guest} does not say `{done}`"));
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Boots Bulkhead with guests on QEMU, reads what they print, and judges by their own end markers
+//! and by QEMU's exit status.
+//!
+//! One test program holds all the boots, so that they share the host's CPUs well and their names
+//! read as one list. They need what `make image guests guests-linux` makes, and say so where it is
+//! missing.
+
+mod support;
+
+mod console;
+mod cores;
+mod entry;
+mod guests;
+mod isolation;
+mod linux;
+mod refusals;

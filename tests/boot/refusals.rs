@@ -1,0 +1,246 @@
+//! Every mistake that a person can make in a description is refused in one sentence, before any
+//! guest runs.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{
+    Gic, Machine, Outcome, REFUSED, SUCCESS, compile, compile_file, decompile, scratch,
+};
+
+/// A description with nothing wrong in it, which each test changes in one place.
+const GOOD: &str = r#"/dts-v1/;
+/ {
+    compatible = "bulkhead,system";
+    partitions {
+        a {
+            cpus = <1>;
+            memory = <0x0 0x1000000>;
+            kernel { data = /incbin/("guests/hello.img"); };
+        };
+        b {
+            cpu-ids = <0x1>;
+            memory = <0x0 0x2000000>;
+            host-base = <0x0 0x70000000>;
+            devices = "/pl061@9030000";
+            kernel { data = /incbin/("guests/smp.img"); };
+        };
+    };
+};
+"#;
+
+/// A test for each mistake: what is changed into what, and what the sentence must tell.
+macro_rules! refusals {
+    ($($name:ident: $good:literal => $bad:literal, says $($told:literal),+;)+) => {
+        $(#[test]
+        fn $name() {
+            refuse($good, $bad, &[$($told),+]);
+        })+
+    };
+}
+
+refusals! {
+    wrong_compatible: "bulkhead,system" => "bulkhead,ship", says "/", "compatible", "bulkhead,ship";
+    unknown_node_beside_partitions: "partitions {" => "boards { }; partitions {",
+        says "/boards", "partitions";
+    unknown_property_of_a_partition: "cpus = <1>;" => "cpus = <1>; bootarg = \"\";",
+        says "/partitions/a", "bootarg", "bootargs";
+    unknown_node_of_a_partition: "kernel {" => "ramdsk { }; kernel {",
+        says "/partitions/a/ramdsk", "ramdisk";
+    unknown_property_of_a_kernel: "kernel {" => "kernel { dta = <1>;",
+        says "/partitions/a/kernel", "dta", "data";
+    name_too_long: "a {" => "a-name-that-goes-on-and-on {", says "a-name-that-goes-on-and-on";
+
+    more_cpus_than_there_are: "cpus = <1>;" => "cpus = <5>;", says "/partitions/a", "cpus = <5>";
+    more_cpus_than_are_left: "cpus = <1>;" => "cpus = <4>;", says "/partitions/a", "cpus = <4>";
+    no_cpu: "cpus = <1>;" => "cpus = <0>;", says "/partitions/a", "cpus = <0>";
+    cpus_missing: "cpus = <1>;" => "", says "/partitions/a", "cpus";
+    cpus_of_the_wrong_type: "cpus = <1>;" => "cpus = \"one\";", says "/partitions/a", "cpus";
+    cpus_beside_cpu_ids: "cpus = <1>;" => "cpus = <1>; cpu-ids = <0x2>;",
+        says "/partitions/a", "cpus", "cpu-ids";
+    cpu_given_twice: "cpus = <1>;" => "cpu-ids = <0x1>;", says "/partitions/", "cpu-ids", "<0x1>";
+    cpu_given_twice_to_one: "cpus = <1>;" => "cpu-ids = <0x2 0x2>;",
+        says "/partitions/a", "cpu-ids", "0x2";
+    cpu_unknown: "cpus = <1>;" => "cpu-ids = <0x100>;", says "/partitions/a", "cpu-ids", "0x100";
+
+    memory_missing: "memory = <0x0 0x1000000>;" => "", says "/partitions/a", "memory";
+    memory_of_one_cell: "<0x0 0x1000000>" => "<0x1000000>", says "/partitions/a", "memory";
+    no_memory: "<0x0 0x1000000>" => "<0x0 0x0>", says "/partitions/a", "memory = <0x0 0x0>";
+    memory_that_does_not_fit: "<0x0 0x1000000>" => "<0x1 0x0>",
+        says "/partitions/a", "memory = <0x1 0x0>";
+    memory_that_overlaps: "cpus = <1>;" => "cpus = <1>; host-base = <0x0 0x71000000>;",
+        says "/partitions/", "host-base", "0x7";
+    memory_that_is_not_there: "cpus = <1>;" => "cpus = <1>; host-base = <0x4 0x0>;",
+        says "/partitions/a", "host-base = <0x4 0x0>";
+    memory_that_is_there_in_part: "cpus = <1>;" => "cpus = <1>; host-base = <0x0 0x7f800000>;",
+        says "/partitions/a", "host-base = <0x0 0x7f800000>";
+    memory_of_bulkhead: "cpus = <1>;" => "cpus = <1>; host-base = <0x0 0x40000000>;",
+        says "/partitions/a", "host-base = <0x0 0x40000000>";
+    memory_of_the_description: "cpus = <1>;" => "cpus = <1>; host-base = <0x0 0x48000000>;",
+        says "/partitions/a", "host-base = <0x0 0x48000000>";
+    memory_not_in_whole_pages: "<0x0 0x1000000>" => "<0x0 0x1000800>",
+        says "/partitions/a", "memory = <0x0 0x1000800>", "page";
+    host_base_not_page_aligned: "cpus = <1>;" => "cpus = <1>; host-base = <0x0 0x60000800>;",
+        says "/partitions/a", "host-base = <0x0 0x60000800>", "page";
+    guest_base_not_page_aligned: "cpus = <1>;" => "cpus = <1>; guest-base = <0x0 0x60000800>;",
+        says "/partitions/a", "guest-base = <0x0 0x60000800>", "page";
+    guest_memory_over_devices: "cpus = <1>;" => "cpus = <1>; guest-base = <0x0 0x8000000>;",
+        says "/partitions/a", "guest-base = <0x0 0x8000000>";
+    guest_memory_past_all_addresses: "cpus = <1>;" => "cpus = <1>; guest-base = <0x80 0x0>;",
+        says "/partitions/a", "guest-base = <0x80 0x0>";
+
+    device_unknown: "cpus = <1>;" => "cpus = <1>; devices = \"/pl031@9020000\";",
+        says "/partitions/a", "devices = \"/pl031@9020000\"", "/pl031@9010000";
+    device_given_twice: "cpus = <1>;" => "cpus = <1>; devices = \"/pl061@9030000\";",
+        says "/partitions/", "devices", "/pl061@9030000";
+    console_of_bulkhead: "cpus = <1>;" => "cpus = <1>; devices = \"/pl011@9000000\";",
+        says "/partitions/a", "devices", "/pl011@9000000", "Bulkhead";
+    interrupt_controller: "cpus = <1>;" => "cpus = <1>; devices = \"/intc@8000000\";",
+        says "/partitions/a", "devices", "/intc@8000000", "Bulkhead";
+    device_with_unprotected_dma: "cpus = <1>;" => "cpus = <1>; devices = \"/virtio_mmio@a000000\";",
+        says "/partitions/a", "devices", "/virtio_mmio@a000000", "dma";
+
+    kernel_missing: "kernel { data = /incbin/(\"guests/hello.img\"); };" => "",
+        says "/partitions/a", "kernel";
+    kernel_without_data: "data = /incbin/(\"guests/hello.img\");" => "",
+        says "/partitions/a/kernel", "data";
+    kernel_empty: "/incbin/(\"guests/hello.img\")" => "[ ]", says "/partitions/a/kernel", "data";
+    kernel_larger_than_its_memory: "<0x0 0x1000000>" => "<0x0 0x4000>",
+        says "/partitions/a", "kernel";
+    kernel_of_32_bits: "/incbin/(\"guests/hello.img\")" => "[ 7f 45 4c 46 01 01 01 00 ]",
+        says "/partitions/a/kernel", "data", "32-bit";
+    kernel_that_is_compressed: "/incbin/(\"guests/hello.img\")" => "[ 1f 8b 08 00 00 00 00 00 ]",
+        says "/partitions/a/kernel", "data", "compressed";
+    ramdisk_empty: "kernel {" => "ramdisk { data = [ ]; }; kernel {",
+        says "/partitions/a/ramdisk", "data";
+    command_line_of_the_wrong_type: "cpus = <1>;" => "cpus = <1>; bootargs = <1>;",
+        says "/partitions/a", "bootargs";
+}
+
+/// Boots the description with this one change.
+#[track_caller]
+fn refuse(good: &str, bad: &str, told: &[&str]) {
+    assert!(
+        GOOD.contains(good),
+        "`{good}` is not in the good description"
+    );
+    let description = compile(&GOOD.replacen(good, bad, 1));
+    expect_refusal(&boot(&description), told);
+}
+
+fn boot(description: &Path) -> Outcome {
+    Machine::new(Gic::V2).initrd(description).boot()
+}
+
+/// One line has all that is to be told, and no guest has a word.
+#[track_caller]
+fn expect_refusal(outcome: &Outcome, told: &[&str]) {
+    outcome
+        .ends_with(REFUSED)
+        .nobody_says("hello: ")
+        .nobody_says("smp: ")
+        .nobody_says("panic");
+    let mut sentence = outcome.of("bulkhead");
+    for text in told {
+        sentence = sentence.with(text);
+    }
+    let count = sentence.0.len();
+    outcome.check(count == 1, &format!("{count} lines tell all of {told:?}"));
+}
+
+#[test]
+fn nothing_is_refused_in_the_good_description() {
+    boot(&compile(GOOD)).ends_well();
+}
+
+#[test]
+fn no_partitions() {
+    let text = "/dts-v1/; / { compatible = \"bulkhead,system\"; partitions { }; };";
+    expect_refusal(&boot(&compile(text)), &["/partitions"]);
+    let text = "/dts-v1/; / { compatible = \"bulkhead,system\"; };";
+    expect_refusal(&boot(&compile(text)), &["partitions"]);
+}
+
+#[test]
+fn ramdisk_that_does_not_fit() {
+    let ramdisk = scratch("ramdisk");
+    fs::write(&ramdisk, vec![0; 16 << 20]).expect("the tests' directory can be written");
+    let node = format!(
+        "ramdisk {{ data = /incbin/(\"{}\"); }}; kernel {{",
+        ramdisk.display()
+    );
+    refuse(
+        "kernel {",
+        &node,
+        &["/partitions/a/ramdisk", "data", "16777216"],
+    );
+}
+
+#[test]
+fn not_a_device_tree() {
+    let noise: Vec<u8> = (0..4096_u32)
+        .map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    expect_refusal(&boot_bytes(&noise), &["device tree"]);
+}
+
+/// The header promises more bytes than there are.
+#[test]
+fn truncated() {
+    let tree = fs::read(compile(GOOD)).expect("dtc wrote it");
+    for length in [3, 39, 64, tree.len() / 2, tree.len() - 1] {
+        let told = ["truncated", &format!(", {length} are there")];
+        expect_refusal(&boot_bytes(&tree[..length]), &told);
+    }
+}
+
+/// Bytes of the structure are no tokens.
+#[test]
+fn damaged_inside() {
+    let mut tree = fs::read(compile(GOOD)).expect("dtc wrote it");
+    let structure = u32::from_be_bytes(tree[8..12].try_into().expect("4 bytes")) as usize;
+    tree[structure + 8..structure + 12].copy_from_slice(&[0xff; 4]);
+    expect_refusal(
+        &boot_bytes(&tree),
+        &["malformed", &format!("{:#x}", structure + 8)],
+    );
+}
+
+fn boot_bytes(description: &[u8]) -> Outcome {
+    let path = scratch("bytes");
+    fs::write(&path, description).expect("the tests' directory can be written");
+    boot(&path)
+}
+
+/// No machine of QEMU has two devices with one interrupt, so its tree is changed to say so.
+#[test]
+fn interrupt_owned_twice() {
+    let plain = scratch("machine.dtb");
+    Machine::new(Gic::V2)
+        .machine(&format!(
+            "virt,virtualization=on,dumpdtb={}",
+            plain.display()
+        ))
+        .boot()
+        .ends_with(SUCCESS);
+    let text = decompile(&plain).0;
+    let (of_gpio, of_clock) = (
+        "interrupts = <0x00 0x07 0x04>",
+        "interrupts = <0x00 0x02 0x04>",
+    );
+    assert!(
+        text.contains(of_gpio) && text.contains(of_clock),
+        "QEMU's tree has changed:\n{text}"
+    );
+    let source = scratch("machine.dts");
+    fs::write(&source, text.replace(of_gpio, of_clock)).expect("the directory can be written");
+    let machine = compile_file(&source);
+    let shared = plain.with_extension("shared");
+    fs::rename(machine, &shared).expect("the directory can be written");
+
+    let given = "cpus = <1>; devices = \"/pl031@9010000\";";
+    let description = compile(&GOOD.replacen("cpus = <1>;", given, 1));
+    let machine = Machine::new(Gic::V2).initrd(&description);
+    let outcome = machine.option("-dtb", shared.display()).boot();
+    expect_refusal(&outcome, &["/partitions/", "devices", "interrupt 34"]);
+}

@@ -1,0 +1,192 @@
+//! A machine to boot, as QEMU's command line.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::judge::Outcome;
+use super::products;
+use super::run::{self, Step};
+
+/// The interrupt controller of a machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Gic {
+    V2 = 2,
+    V3 = 3,
+}
+
+/// A `virt` machine with EL2, four CPUs and 1 GiB, and Bulkhead as its kernel.
+pub struct Machine {
+    machine: String,
+    cpu: String,
+    cpus: usize,
+    memory: String,
+    kernel: PathBuf,
+    initrd: Option<PathBuf>,
+    command_line: String,
+    more: Vec<String>,
+    steps: Vec<Step>,
+    deadline: Duration,
+}
+
+impl Machine {
+    /// A machine that boots Bulkhead with the description that is embedded in it.
+    #[track_caller]
+    pub fn new(gic: Gic) -> Self {
+        Self {
+            machine: format!("virt,virtualization=on,gic-version={}", gic as u8),
+            cpu: "cortex-a53".into(),
+            cpus: 4,
+            memory: "1G".into(),
+            kernel: products::file("target/bulkhead.img"),
+            initrd: None,
+            command_line: "semihosting".into(),
+            more: ["-semihosting-config", "enable=on,target=native"]
+                .map(String::from)
+                .into(),
+            steps: Vec::new(),
+            deadline: Duration::from_secs(60),
+        }
+    }
+
+    /// The same machine with no hypervisor in it, for a kernel of its own.
+    pub fn bare(gic: Gic, kernel: PathBuf) -> Self {
+        Self {
+            machine: format!("virt,gic-version={}", gic as u8),
+            kernel,
+            command_line: String::new(),
+            more: Vec::new(),
+            ..Self::new(gic)
+        }
+    }
+
+    /// The argument of `-M`, in place of one with EL2.
+    pub fn machine(mut self, machine: &str) -> Self {
+        self.machine = machine.into();
+        self
+    }
+
+    /// The core model.
+    pub fn cpu(mut self, cpu: &str) -> Self {
+        self.cpu = cpu.into();
+        self
+    }
+
+    /// How many CPUs there are.
+    pub fn cpus(mut self, cpus: usize) -> Self {
+        self.cpus = cpus;
+        self
+    }
+
+    /// How much memory there is, as QEMU writes it.
+    pub fn memory(mut self, memory: &str) -> Self {
+        self.memory = memory.into();
+        self
+    }
+
+    /// The initrd: for Bulkhead, the system description.
+    pub fn initrd(mut self, initrd: &Path) -> Self {
+        self.initrd = Some(initrd.into());
+        self
+    }
+
+    /// The machine's own command line.
+    pub fn command_line(mut self, command_line: &str) -> Self {
+        self.command_line = command_line.into();
+        self
+    }
+
+    /// One more option, with its argument.
+    pub fn option(mut self, option: &str, argument: impl Display) -> Self {
+        self.more.extend([option.into(), argument.to_string()]);
+        self
+    }
+
+    /// The machine as a user has it, where no semihosting tells how it went.
+    pub fn without_semihosting(mut self) -> Self {
+        self.command_line.clear();
+        self.more.clear();
+        self
+    }
+
+    /// Types `keys` once `text` has been printed, and what was typed before it.
+    pub fn type_after(mut self, text: &str, keys: &str) -> Self {
+        self.steps.push(Step::Type {
+            after: text.into(),
+            keys: keys.into(),
+        });
+        self
+    }
+
+    /// Pulls the plug this long after `text` has been printed, and what was typed before it.
+    pub fn unplug_after(mut self, text: &str, time: Duration) -> Self {
+        self.steps.push(Step::Unplug {
+            after: text.into(),
+            time,
+        });
+        self
+    }
+
+    /// How many seconds the machine has to come to its end by itself, 60 if nothing is said.
+    pub fn deadline(mut self, seconds: u64) -> Self {
+        self.deadline = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Boots the machine and waits for its end.
+    #[track_caller]
+    pub fn boot(self) -> Outcome {
+        let arguments = self.arguments();
+        let mut qemu = Command::new(PROGRAM);
+        qemu.args(&arguments);
+        let (console, end) = run::run(qemu, self.steps, self.deadline);
+        Outcome::new(command(&arguments), console, end)
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments: Vec<String> = Vec::new();
+        let mut add = |option: &str, value: &dyn Display| {
+            arguments.extend([option.into(), value.to_string()]);
+        };
+        add("-M", &self.machine);
+        add("-cpu", &self.cpu);
+        add("-smp", &self.cpus);
+        add("-m", &self.memory);
+        for (option, value) in [
+            ("-display", "none"),
+            ("-serial", "stdio"),
+            ("-monitor", "none"),
+            ("-nic", "none"),
+        ] {
+            add(option, &value);
+        }
+        add("-kernel", &self.kernel.display());
+        if let Some(initrd) = &self.initrd {
+            add("-initrd", &initrd.display());
+        }
+        if !self.command_line.is_empty() {
+            add("-append", &self.command_line);
+        }
+        arguments.push("-no-reboot".into());
+        arguments.extend(self.more.iter().cloned());
+        arguments
+    }
+}
+
+const PROGRAM: &str = "qemu-system-aarch64";
+
+/// The command for a person to type.
+fn command(arguments: &[String]) -> String {
+    let plain = |it: char| it.is_ascii_alphanumeric() || "-_=,./:+".contains(it);
+    let mut command = String::from(PROGRAM);
+    for argument in arguments {
+        command.push(' ');
+        if argument.chars().all(plain) {
+            command += argument;
+        } else {
+            command += &format!("'{}'", argument.replace('\'', r"'\''"));
+        }
+    }
+    command
+}

@@ -1,0 +1,32 @@
+//! How a machine is started, watched and judged.
+
+mod console;
+mod judge;
+mod machine;
+mod products;
+mod run;
+mod system;
+
+pub use console::Lines;
+pub use judge::{Outcome, REFUSED, SUCCESS};
+pub use machine::{Gic, Machine};
+pub use products::{file, scratch};
+pub use system::{Partition, compile, compile_file, decompile, system};
+
+/// Makes of each function over a [`Gic`] a module with a test for each of the two.
+macro_rules! on_both_gics {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            #[test]
+            fn gicv2() {
+                super::$name($crate::support::Gic::V2);
+            }
+
+            #[test]
+            fn gicv3() {
+                super::$name($crate::support::Gic::V3);
+            }
+        })+
+    };
+}
+pub(crate) use on_both_gics;

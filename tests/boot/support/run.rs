@@ -1,0 +1,134 @@
+//! One run of QEMU: its console read to the end, typed into, and never waited for in vain.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, PipeReader, Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What is done when the console shows a text. Each step waits for the one before it.
+pub enum Step {
+    /// Sends keys.
+    Type { after: String, keys: String },
+    /// Ends the machine from outside, some time later.
+    Unplug { after: String, time: Duration },
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// By itself.
+    Exited(ExitStatus),
+    /// By a step that says so.
+    Unplugged,
+    /// It had to be ended at its deadline.
+    TimedOut(Duration),
+}
+
+/// The process, which does not outlive a test that fails.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs QEMU to its end; tells all that it printed, and how it ended.
+#[track_caller]
+pub fn run(mut qemu: Command, steps: Vec<Step>, limit: Duration) -> (String, End) {
+    let (reader, writer) = io::pipe().expect("a pipe can be made");
+    let errors = writer.try_clone().expect("a pipe can be shared");
+    qemu.stdin(Stdio::piped()).stdout(writer).stderr(errors);
+    let mut child = match qemu.spawn() {
+        Ok(child) => Guard(child),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            panic!("qemu-system-aarch64 is not installed: run `make setup`")
+        }
+        Err(error) => panic!("qemu-system-aarch64 cannot be started: {error}"),
+    };
+    // The pipe ends when nobody can write to it any more.
+    drop(qemu);
+    let output = read_in_background(reader);
+    let mut session = Session {
+        steps: steps.into(),
+        text: Vec::new(),
+        searched: 0,
+        unplug: None,
+    };
+    let end = session.follow(&mut child.0, &output, limit);
+    drop(child);
+    session.text.extend(output.iter().flatten());
+    (String::from_utf8_lossy(&session.text).into_owned(), end)
+}
+
+fn read_in_background(mut reader: PipeReader) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            if sender.send(buffer[..count].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+struct Session {
+    steps: VecDeque<Step>,
+    text: Vec<u8>,
+    /// Where the text begins that the next step may wait for.
+    searched: usize,
+    unplug: Option<Instant>,
+}
+
+impl Session {
+    fn follow(&mut self, qemu: &mut Child, output: &Receiver<Vec<u8>>, limit: Duration) -> End {
+        let deadline = Instant::now() + limit;
+        loop {
+            let until = self.unplug.unwrap_or(deadline).min(deadline);
+            match output.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(bytes) => {
+                    self.text.extend(bytes);
+                    self.take_steps(qemu);
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return End::Exited(qemu.wait().expect("a child can be waited for"));
+                }
+                Err(RecvTimeoutError::Timeout) if self.unplug.is_some() => return End::Unplugged,
+                Err(RecvTimeoutError::Timeout) => return End::TimedOut(limit),
+            }
+        }
+    }
+
+    fn take_steps(&mut self, qemu: &mut Child) {
+        while let Some(step) = self.steps.front() {
+            let (Step::Type { after, .. } | Step::Unplug { after, .. }) = step;
+            let text = &self.text[self.searched..];
+            let Some(found) = text
+                .windows(after.len())
+                .position(|it| it == after.as_bytes())
+            else {
+                break;
+            };
+            self.searched += found + after.len();
+            match self.steps.pop_front() {
+                Some(Step::Type { keys, .. }) => type_keys(qemu, &keys),
+                Some(Step::Unplug { time, .. }) => self.unplug = Some(Instant::now() + time),
+                None => {}
+            }
+        }
+    }
+}
+
+/// A machine that has ended meanwhile is judged by its console.
+fn type_keys(qemu: &mut Child, keys: &str) {
+    if let Some(keyboard) = &mut qemu.stdin {
+        let _ = keyboard
+            .write_all(keys.as_bytes())
+            .and_then(|()| keyboard.flush());
+    }
+}
