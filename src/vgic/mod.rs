@@ -14,9 +14,13 @@
 //! GICv3, routed to affinity 0; but GICv2's SGIs are enabled, since in most implementations they
 //! are always.
 //!
-//! Known limits: an interrupt that is pending in a list register stays pending when its physical
-//! line falls; with EOImode 1 an SGI from a second source waits until the first is deactivated, and
-//! on GICv3 an SPI is deactivated only by the vCPU that acknowledged it.
+//! Known limits, all from physical interrupts and list registers being what they are:
+//! - A hardware interrupt that EL2 has taken stays pending when its line falls, and an edge that
+//!   comes before the guest acknowledges it makes it pending once more.
+//! - With EOImode 1 an SGI from a second source waits until the first is deactivated, and on GICv3
+//!   an SPI is deactivated only by the vCPU that acknowledged it.
+//! - While active interrupts do not fit into the list registers, an EOI of one that the guest itself
+//!   made inactive before ends the most urgent of those instead.
 
 mod cpu_mask;
 mod delivery;

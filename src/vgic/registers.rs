@@ -55,6 +55,14 @@ impl Register {
         }
     }
 
+    /// Whether it is ISPENDR or ICPENDR.
+    fn is_pending_state(self) -> bool {
+        matches!(
+            self,
+            Self::State(StateRegister::SetPending | StateRegister::ClearPending, _)
+        )
+    }
+
     /// The interrupts of the word that a write of `size` bytes may change.
     fn written(self, size: u64, value: u32) -> u32 {
         match self {
@@ -76,8 +84,8 @@ fn gather(value: u32) -> u32 {
     bits(value & 0xaaaa_aaaa).fold(0, |edge, bit| edge | 1 << (bit / 2))
 }
 
-/// The bytes of a value of up to 32 bits.
-fn byte(value: u32, index: u64) -> u8 {
+/// Byte `index` of a word.
+fn byte(value: u32, index: usize) -> u8 {
     (value >> (8 * index)) as u8
 }
 
@@ -166,11 +174,7 @@ impl Vgic {
             return Ok(CpuMask::EMPTY);
         }
         let mut mask = register.written(size, value) & self.bank(owner, word).owned();
-        let is_pending = matches!(
-            register,
-            Register::State(StateRegister::SetPending | StateRegister::ClearPending, _)
-        );
-        if self.version == Version::V2 && word == 0 && is_pending {
+        if self.version == Version::V2 && word == 0 && register.is_pending_state() {
             // GICv2 has GICD_SPENDSGIR and GICD_CPENDSGIR for SGIs.
             mask &= !SGIS;
         }
@@ -178,6 +182,21 @@ impl Vgic {
         if !matches!(register, Register::State(StateRegister::SetEnable, _)) {
             kicks = self.withdraw(vcpu, owner, word, mask, hw)?;
         }
+        self.apply(owner, register, mask, value, hw);
+        kicks |= self.awaiting(owner, word, mask);
+        Ok(self.settle(vcpu, kicks, hw))
+    }
+
+    /// Makes a write to interrupts that are in no list register; `mask` tells which it changes.
+    fn apply(
+        &mut self,
+        owner: usize,
+        register: Register,
+        mask: u32,
+        value: u32,
+        hw: &mut impl Hardware,
+    ) {
+        let word = register.word();
         match register {
             Register::Group(_) => {
                 let enables = self.enables;
@@ -187,14 +206,12 @@ impl Vgic {
             Register::Priority(first) => {
                 let bank = self.bank_mut(owner, word);
                 for bit in bits(mask) {
-                    let index = (bit - first % 32) as u64;
-                    bank.set_priority(bit, byte(value, index));
+                    bank.set_priority(bit, byte(value, bit - first % 32));
                 }
             }
             Register::Targets(first) => {
                 for bit in bits(mask) {
-                    let index = (bit - first % 32) as u64;
-                    self.set_targets(word * 32 + bit, byte(value, index), hw);
+                    self.set_targets(word * 32 + bit, byte(value, bit - first % 32), hw);
                 }
             }
             Register::Configuration(first) => {
@@ -202,8 +219,6 @@ impl Vgic {
                 self.configure(owner, word, mask, edge, hw);
             }
         }
-        kicks |= self.awaiting(owner, word, mask);
-        Ok(self.settle(vcpu, kicks, hw))
     }
 
     /// Takes these interrupts of `owner`'s out of the list registers, so that memory alone tells

@@ -72,6 +72,19 @@ fn a_software_line_that_falls_takes_its_pending_state_back() {
 }
 
 #[test]
+fn a_latch_that_was_acknowledged_is_not_remembered() {
+    for version in BOTH {
+        let mut system = System::started(version, 1, 4);
+        system.write_bit(0, 0, SET_PENDING, SOFTWARE_SPI);
+        handle(&mut system, 0, SOFTWARE_SPI);
+        system.drive(0, 300, true);
+        system.set_line(0, SOFTWARE_SPI, true);
+        system.set_line(0, SOFTWARE_SPI, false);
+        assert_eq!(system.listed(0), [(300, PENDING)]);
+    }
+}
+
+#[test]
 fn an_interrupt_is_not_listed_twice_when_the_list_registers_are_full() {
     for version in BOTH {
         let mut system = System::started(version, 1, 2);
@@ -184,6 +197,47 @@ fn a_more_urgent_interrupt_takes_the_list_register_of_a_less_urgent_one() {
         assert!(!system.machine.physical(0, SPI).active);
         assert_eq!(system.acknowledge(0), None);
         assert_eq!(system.machine.cpus[0].maintenance, 0);
+    }
+}
+
+#[test]
+fn an_arrival_does_not_overtake_what_waits() {
+    for version in BOTH {
+        let mut system = System::started(version, 1, 2);
+        for (intid, priority) in [(34, 0x20), (40, 0x40), (41, 0x60), (64, 0x80)] {
+            system.set_priority(0, 0, intid, priority);
+        }
+        for intid in [34, 40, 41] {
+            system.drive(0, intid, true);
+            system.drive(0, intid, false);
+        }
+        handle(&mut system, 0, 34);
+        system.drive(0, 64, true);
+        system.drive(0, 64, false);
+        for intid in [40, 41, 64] {
+            handle(&mut system, 0, intid);
+        }
+    }
+}
+
+#[test]
+fn a_spilled_interrupt_that_ends_goes_to_its_new_target() {
+    for version in BOTH {
+        let mut system = System::started(version, 2, 1);
+        system.set_priority(0, 0, SOFTWARE_SPI, 0x80);
+        system.set_priority(0, 0, SPI, 0x40);
+        system.set_line(0, SOFTWARE_SPI, true);
+        assert_eq!(system.acknowledge(0), Some((SOFTWARE_SPI, 0)));
+        system.drive(0, SPI, true);
+        system.drive(0, SPI, false);
+        match version {
+            Version::V2 => system.write(0, 0x800 + SOFTWARE_SPI as u64, 1, 2),
+            Version::V3 => system.write(0, 0x6000 + 8 * SOFTWARE_SPI as u64, 8, 1),
+        }
+        handle(&mut system, 0, SPI);
+        assert_eq!(system.listed(1), []);
+        system.end(0, SOFTWARE_SPI);
+        assert_eq!(system.listed(1), [(SOFTWARE_SPI, PENDING)]);
     }
 }
 
