@@ -40,10 +40,13 @@ pub(super) fn assign(
 
 /// The interrupts of `devices`, by ascending INTID and each once.
 pub(super) fn interrupts(devices: &[Device]) -> Vec<Interrupt> {
-    let interrupts = devices.iter().flat_map(|device| &device.interrupts);
-    let mut interrupts: Vec<_> = interrupts.copied().collect();
-    interrupts.sort_unstable_by_key(|interrupt| interrupt.intid);
-    interrupts.dedup_by_key(|interrupt| interrupt.intid);
+    let mut interrupts: Vec<Interrupt> = Vec::new();
+    for interrupt in devices.iter().flat_map(|device| &device.interrupts) {
+        let found = interrupts.binary_search_by_key(&interrupt.intid, |other| other.intid);
+        if let Err(index) = found {
+            interrupts.insert(index, *interrupt);
+        }
+    }
     interrupts
 }
 

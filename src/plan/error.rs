@@ -1,5 +1,6 @@
 //! Every error that a user can make in a system description.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,16 +14,21 @@ use super::layout::IPA_END;
 
 /// Why a description is refused. Displayed as one sentence, without a full stop, that names the
 /// node, the property and the value at fault.
+///
+/// It is one word: errors are passed on in many places, and each move of all that would be code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanError {
-    /// The path of the node at fault.
-    pub node: String,
-    /// The property at fault; empty when it is the node as a whole.
-    pub property: &'static str,
+pub struct PlanError(Box<Fault>);
+
+/// What is at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fault {
+    /// The path of the node.
+    node: String,
+    /// The property; empty when it is the node as a whole.
+    property: &'static str,
     /// The property's value, or the part of it that is at fault.
-    pub value: Value,
-    /// What is wrong.
-    pub problem: Problem,
+    value: Value,
+    problem: Problem,
 }
 
 impl PlanError {
@@ -31,8 +37,11 @@ impl PlanError {
         Self::new(node, "", Value::Untold, problem)
     }
 
+    /// The error of `property` of the node at `node`.
+    #[inline(never)]
     pub(super) fn new(node: &str, property: &'static str, value: Value, problem: Problem) -> Self {
-        Self { node: String::from(node), property, value, problem }
+        let node = String::from(node);
+        Self(Box::new(Fault { node, property, value, problem }))
     }
 }
 
@@ -44,11 +53,12 @@ impl From<TreeError> for PlanError {
 
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.node)?;
-        if !self.property.is_empty() {
-            write!(f, ": {}{}", self.property, self.value)?;
+        let Fault { node, property, value, problem } = &*self.0;
+        f.write_str(node)?;
+        if !property.is_empty() {
+            write!(f, ": {property}{value}")?;
         }
-        write!(f, " {}", self.problem)
+        write!(f, " {problem}")
     }
 }
 

@@ -1,11 +1,10 @@
 //! A guest's address map: QEMU `virt`'s, on every machine.
 
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::error::Problem;
-use super::{GuestGic, PartitionPlan, regions};
+use super::{GuestGic, GuestMemory, PartitionPlan, regions};
 use crate::addr::{Ipa, PAGE_SIZE, Pa, Region};
 use crate::machine::Device;
 
@@ -114,35 +113,28 @@ pub(super) fn frames(gic: &GuestGic, vcpus: usize) -> Vec<Frame> {
 
 /// See [`PartitionPlan::mappings`].
 pub(super) fn mappings(partition: &PartitionPlan) -> Vec<Mapping> {
-    let memory = &partition.memory;
-    let mut mappings = vec![Mapping {
-        ipa: memory.guest.start(),
-        pa: memory.host.start(),
-        size: memory.host.size(),
-        kind: MemoryKind::Normal,
-    }];
-    if let GuestGic::V2 { virtual_cpu_interface } = partition.gic {
-        mappings.push(Mapping {
-            ipa: CPU_INTERFACE,
-            pa: virtual_cpu_interface,
-            size: PAGE_SIZE,
-            kind: MemoryKind::Device,
-        });
+    let mut pages = Vec::new();
+    for device in &partition.devices {
+        for page in device.registers.iter().filter_map(regions::pages) {
+            regions::add(&mut pages, page);
+        }
     }
-    mappings.extend(device_pages(partition).into_iter().map(|pages| Mapping {
-        ipa: Ipa::new(pages.start().get()),
-        pa: pages.start(),
-        size: pages.size(),
-        kind: MemoryKind::Device,
-    }));
-    mappings.sort_unstable_by_key(|mapping| mapping.ipa);
+    let device = |ipa, pa, size| Mapping { ipa, pa, size, kind: MemoryKind::Device };
+    let pages = pages.iter();
+    let mut mappings: Vec<_> = pages
+        .map(|pages| device(Ipa::new(pages.start().get()), pages.start(), pages.size()))
+        .collect();
+    let mut add = |mapping: Mapping| {
+        let index = mappings.partition_point(|other| other.ipa < mapping.ipa);
+        mappings.insert(index, mapping);
+    };
+    let GuestMemory { guest, host } = partition.memory;
+    let kind = MemoryKind::Normal;
+    add(Mapping { ipa: guest.start(), pa: host.start(), size: host.size(), kind });
+    if let GuestGic::V2 { virtual_cpu_interface } = partition.gic {
+        add(device(CPU_INTERFACE, virtual_cpu_interface, PAGE_SIZE));
+    }
     mappings
-}
-
-/// The pages that hold registers of the partition's devices: sorted, and neighbours made one.
-fn device_pages(partition: &PartitionPlan) -> Vec<Region<Pa>> {
-    let registers = partition.devices.iter().flat_map(|device| &device.registers);
-    regions::merge(registers.filter_map(regions::pages).collect())
 }
 
 /// What a partition has at guest addresses besides its memory.

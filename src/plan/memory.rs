@@ -5,6 +5,7 @@
 //! guest's are the same modulo 1 GiB if the partition is that large, or else modulo 2 MiB.
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::description::{Description, PartitionDescription};
@@ -42,7 +43,10 @@ enum Place {
 impl Memory {
     /// All memory, less what is reserved or holds an image.
     pub(super) fn new(machine: &Machine, description: &Description) -> Self {
-        let banks = machine.memory.iter().filter_map(regions::whole_pages);
+        let mut banks = Vec::new();
+        for bank in machine.memory.iter().filter_map(regions::whole_pages) {
+            regions::add(&mut banks, bank);
+        }
         let reserved = machine.reserved.iter();
         let reserved = reserved.map(|reserved| (reserved.region, &reserved.owner));
         let images = description.partitions.iter().flat_map(|partition| {
@@ -55,7 +59,7 @@ impl Memory {
             let owner = owner.clone();
             Some(Taken { region, owner })
         });
-        Self { banks: regions::merge(banks.collect()), taken: taken.collect() }
+        Self { banks, taken: taken.collect() }
     }
 
     /// Gives every partition its memory. `spaces` are what they have at guest addresses so far.
@@ -64,20 +68,14 @@ impl Memory {
         partitions: &[PartitionDescription],
         spaces: &[AddressSpace],
     ) -> Result<Vec<GuestMemory>, PlanError> {
-        let places: Result<Vec<_>, _> = partitions.iter().map(place).collect();
-        let mut order: Vec<_> = partitions.iter().zip(spaces).zip(places?).enumerate().collect();
-        order.sort_by_key(|(_, ((partition, _), place))| {
-            let picked = !matches!(place, Place::Fixed(..));
-            (picked, u64::MAX - partition.memory)
-        });
-        let mut given = Vec::with_capacity(order.len());
-        for (number, ((partition, space), place)) in order {
-            let memory = self.give(partition, space, place)?;
+        let mut given = vec![None; partitions.len()];
+        for number in order(partitions) {
+            let (partition, space) = (&partitions[number], &spaces[number]);
+            let memory = self.give(partition, space)?;
             self.taken.push(Taken { region: memory.host, owner: partition.path.clone() });
-            given.push((number, memory));
+            given[number] = Some(memory);
         }
-        given.sort_unstable_by_key(|(number, _)| *number);
-        Ok(given.into_iter().map(|(_, memory)| memory).collect())
+        Ok(given.into_iter().flatten().collect())
     }
 
     /// Takes `pages` pages for the stage-2 tables of all partitions.
@@ -91,9 +89,8 @@ impl Memory {
         &self,
         partition: &PartitionDescription,
         space: &AddressSpace,
-        place: Place,
     ) -> Result<GuestMemory, PlanError> {
-        let (host, guest) = match place {
+        let (host, guest) = match place(partition)? {
             Place::Fixed(host, guest) => (self.check(partition, host)?, guest),
             Place::Anywhere(guest) => (self.pick(partition, self.free(), guest)?, guest),
             Place::Identity => {
@@ -151,6 +148,22 @@ impl Memory {
         let taken = self.taken.iter();
         taken.fold(self.banks.clone(), |free, taken| regions::subtract(&free, &taken.region))
     }
+}
+
+/// The order in which the partitions get their memory: those with a fixed place first, then the
+/// larger ones.
+fn order(partitions: &[PartitionDescription]) -> Vec<usize> {
+    let rank = |number: usize| {
+        let partition = &partitions[number];
+        let fixed = matches!(place(partition), Ok(Place::Fixed(..)) | Err(_));
+        if fixed { 0 } else { u64::MAX - partition.memory }
+    };
+    let mut order = Vec::with_capacity(partitions.len());
+    for number in 0..partitions.len() {
+        let index = order.partition_point(|other| rank(*other) <= rank(number));
+        order.insert(index, number);
+    }
+    order
 }
 
 /// Where a partition's memory has to be, by its bases. With unprotected DMA, a device sees physical

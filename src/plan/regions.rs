@@ -19,18 +19,19 @@ pub(super) fn whole_pages(region: &Region<Pa>) -> Option<Region<Pa>> {
     (!pages.is_empty()).then_some(pages)
 }
 
-/// The same memory, by ascending address and with neighbours made one.
-pub(super) fn merge(mut regions: Vec<Region<Pa>>) -> Vec<Region<Pa>> {
-    regions.sort_unstable_by_key(Region::start);
-    regions.dedup_by(|next, last| {
-        let touching = next.start() <= last.end();
+/// Adds `region` to `regions`, which are ascending and do not touch; what it touches becomes one
+/// with it.
+pub(super) fn add(regions: &mut Vec<Region<Pa>>, mut region: Region<Pa>) {
+    regions.retain(|other| {
+        let touching = other.start() <= region.end() && region.start() <= other.end();
         if touching {
-            let end = last.end().max(next.end());
-            *last = Region::between(last.start(), end).unwrap_or(*last);
+            let (start, end) = (region.start().min(other.start()), region.end().max(other.end()));
+            region = Region::between(start, end).unwrap_or(region);
         }
-        touching
+        !touching
     });
-    regions
+    let index = regions.partition_point(|other| other.start() < region.start());
+    regions.insert(index, region);
 }
 
 /// What is left of `regions` without `taken`.
