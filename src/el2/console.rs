@@ -14,8 +14,9 @@ use super::partition::{self, Partition};
 use super::uart::Uart;
 use super::{interrupts, timer};
 
-/// How long a partial line waits for its end.
-const PARTIAL_LINE_MS: u64 = 20;
+/// How long a partial line waits for its end: a prompt comes out without a noticeable delay, and a
+/// line is not torn because its guest was held up in the middle.
+const PARTIAL_LINE_MS: u64 = 200;
 
 /// The UART and what waits for it, under one lock. A partition's lock is taken before this one,
 /// never after it.

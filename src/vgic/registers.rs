@@ -57,10 +57,7 @@ impl Register {
 
     /// Whether it is ISPENDR or ICPENDR.
     fn is_pending_state(self) -> bool {
-        matches!(
-            self,
-            Self::State(StateRegister::SetPending | StateRegister::ClearPending, _)
-        )
+        matches!(self, Self::State(StateRegister::SetPending | StateRegister::ClearPending, _))
     }
 
     /// The interrupts of the word that a write of `size` bytes may change.

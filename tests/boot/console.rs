@@ -2,10 +2,7 @@
 
 use crate::support::{Gic, Machine, Partition, compile, on_both_gics, system};
 
-on_both_gics!(
-    lines_of_four_guests_at_once_are_whole,
-    input_goes_to_the_first_partition
-);
+on_both_gics!(lines_of_four_guests_at_once_are_whole, input_goes_to_the_first_partition);
 
 /// Four guests print the same lines, some of them byte by byte, as fast as they can.
 fn lines_of_four_guests_at_once_are_whole(gic: Gic) {
@@ -14,15 +11,9 @@ fn lines_of_four_guests_at_once_are_whole(gic: Gic) {
     let outcome = Machine::new(gic).initrd(&description).boot();
     outcome.ends_well();
     let first = outcome.of("one");
-    outcome.check(
-        first.0.len() > 60,
-        "a guest prints fewer lines than it should",
-    );
+    outcome.check(first.0.len() > 60, "a guest prints fewer lines than it should");
     for name in names {
-        outcome.check(
-            outcome.of(name) == first,
-            &format!("[{name}] and [one] print differently"),
-        );
+        outcome.check(outcome.of(name) == first, &format!("[{name}] and [one] print differently"));
     }
     let named = |line: &&str| line.starts_with('[') || line.is_empty();
     let whole = outcome.lines().0.iter().all(named);
@@ -33,10 +24,8 @@ fn input_goes_to_the_first_partition(gic: Gic) {
     let guests = ["listening", "untouched"].map(|it| Partition::new(it, "probe").bootargs("echo"));
     let description = compile(&system(&guests));
     let machine = Machine::new(gic).initrd(&description);
-    let machine = machine.type_after(
-        "[listening] probe: waiting for a line",
-        "only for the first one\r",
-    );
+    let machine =
+        machine.type_after("[listening] probe: waiting for a line", "only for the first one\r");
     let machine = machine.unplug_after("listening: powered off", std::time::Duration::from_secs(1));
     let outcome = machine.boot();
     outcome

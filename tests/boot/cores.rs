@@ -34,16 +34,9 @@ fn neoverse_n1() {
 }
 
 fn hello_and_smp(cpu: &str, gic: Gic) {
-    let guests = [
-        Partition::new("hello", "hello"),
-        Partition::new("smp", "smp").cpus(2),
-    ];
+    let guests = [Partition::new("hello", "hello"), Partition::new("smp", "smp").cpus(2)];
     let description = compile(&system(&guests));
-    let outcome = Machine::new(gic)
-        .cpu(cpu)
-        .cpus(3)
-        .initrd(&description)
-        .boot();
+    let outcome = Machine::new(gic).cpu(cpu).cpus(3).initrd(&description).boot();
     outcome.ends_well().says("hello", "hello: done, ticks=10");
     outcome.says("smp", "smp: done, cpus=2 sgis=2 ticks=10");
 }

@@ -21,10 +21,7 @@ fn embedded_description_boots_two_guests(gic: Gic) {
     let outcome = Machine::new(gic).boot();
     outcome.ends_well();
     let done = outcome.lines().with(": done, ").0.len();
-    outcome.check(
-        done == 2,
-        &format!("{done} guests come to their end, not 2"),
-    );
+    outcome.check(done == 2, &format!("{done} guests come to their end, not 2"));
 }
 
 fn one_guest(gic: Gic) {
@@ -53,9 +50,7 @@ fn four_guests_on_four_cpus(gic: Gic) {
 
 fn smp_guest_on_four_cpus(gic: Gic) {
     let outcome = boot_description("smp", gic);
-    outcome
-        .ends_well()
-        .says("smp", "smp: done, cpus=4 sgis=12 ticks=20");
+    outcome.ends_well().says("smp", "smp: done, cpus=4 sgis=12 ticks=20");
 }
 
 /// Boots one of the descriptions in `dts/`.
@@ -83,23 +78,10 @@ pub fn probe(cpu: &str, gic: Gic) -> Outcome {
     let probe = Partition::new("probe", "probe").cpus(2).bootargs("echo");
     let description = compile(&system(&[probe]));
     let machine = Machine::new(gic).cpu(cpu).initrd(&description);
-    let outcome = machine
-        .type_after("probe: waiting for a line", "a line for the guest\r")
-        .boot();
-    outcome
-        .ends_well()
-        .says("probe", ", 0 failed")
-        .says("probe", "a line for the guest");
-    let passed = outcome
-        .of("probe")
-        .0
-        .iter()
-        .filter(|line| line.starts_with("ok "))
-        .count();
-    outcome.check(
-        passed >= 70,
-        &format!("the probe makes only {passed} checks"),
-    );
+    let outcome = machine.type_after("probe: waiting for a line", "a line for the guest\r").boot();
+    outcome.ends_well().says("probe", ", 0 failed").says("probe", "a line for the guest");
+    let passed = outcome.of("probe").0.iter().filter(|line| line.starts_with("ok ")).count();
+    outcome.check(passed >= 70, &format!("the probe makes only {passed} checks"));
     outcome
 }
 
@@ -125,13 +107,7 @@ fn with_nops(tree: &[u8]) -> Vec<u8> {
     let mut at = start;
     while at < end {
         let length = match number(at) {
-            1 => {
-                4 + tree[at + 4..]
-                    .iter()
-                    .position(|&byte| byte == 0)
-                    .expect("a name ends")
-                    + 1
-            }
+            1 => 4 + tree[at + 4..].iter().position(|&byte| byte == 0).expect("a name ends") + 1,
             3 => 12 + number(at + 4) as usize,
             _ => 4,
         };
@@ -143,11 +119,7 @@ fn with_nops(tree: &[u8]) -> Vec<u8> {
     let strings = with_nops.len() as u32;
     let grown = strings - end as u32;
     with_nops.extend(&tree[number(STRINGS) as usize..]);
-    assert_eq!(
-        number(STRINGS) as usize,
-        end,
-        "dtc writes the strings after the structure"
-    );
+    assert_eq!(number(STRINGS) as usize, end, "dtc writes the strings after the structure");
     for (field, value) in [
         (TOTAL_SIZE, number(TOTAL_SIZE) + grown),
         (STRINGS, strings),
@@ -168,10 +140,7 @@ fn guests_pass_on_a_bare_machine() {
             ("probe", ", 0 failed"),
         ] {
             let outcome = Machine::bare(gic, file(&format!("target/guests/{guest}.img"))).boot();
-            outcome
-                .ends_with(SUCCESS)
-                .nobody_says("FAIL")
-                .nobody_says("PANIC");
+            outcome.ends_with(SUCCESS).nobody_says("FAIL").nobody_says("PANIC");
             let said = !outcome.lines().with(done).is_empty();
             outcome.check(said, &format!("{guest} does not say `{done}`"));
         }

@@ -18,22 +18,12 @@ fn reading_outside_the_partition_is_an_abort(gic: Gic) {
         Partition::new("neighbour", "hello").bootargs("ticks=50"),
     ];
     let outcome = Machine::new(gic).initrd(&compile(&system(&guests))).boot();
-    outcome
-        .ends_well()
-        .says("neighbour", "hello: done, ticks=50");
+    outcome.ends_well().says("neighbour", "hello: done, ticks=50");
     // A data abort from the same level (class 0x25), 32-bit instruction, external (0x10).
     outcome.says("prying", "poke: 0x70000000 ESR 0x96000010, FAR 0x70000000");
     outcome.says("prying", "hello: done, ticks=10");
-    let lines = outcome
-        .of("bulkhead")
-        .with("prying")
-        .with("0x70000000")
-        .0
-        .len();
-    outcome.check(
-        lines == 1,
-        &format!("{lines} lines tell of the access, not 1"),
-    );
+    let lines = outcome.of("bulkhead").with("prying").with("0x70000000").0.len();
+    outcome.check(lines == 1, &format!("{lines} lines tell of the access, not 1"));
 }
 
 fn crash_of_a_guest_leaves_its_neighbour(gic: Gic) {
@@ -42,26 +32,20 @@ fn crash_of_a_guest_leaves_its_neighbour(gic: Gic) {
         Partition::new("neighbour", "hello").bootargs("ticks=50"),
     ];
     let outcome = Machine::new(gic).initrd(&compile(&system(&guests))).boot();
-    outcome.ends_with(SUCCESS).says(
-        "crashing",
-        "PANIC: synchronous exception on CPU 0: ESR 0x2000000",
-    );
+    outcome
+        .ends_with(SUCCESS)
+        .says("crashing", "PANIC: synchronous exception on CPU 0: ESR 0x2000000");
     outcome.says("bulkhead", "crashing: powered off");
     outcome.says("neighbour", "hello: done, ticks=50");
 }
 
 /// Four instructions that ask PSCI for SYSTEM_RESET.
 fn reset_stops_the_partition_and_says_so(gic: Gic) {
-    let guests = [
-        Partition::new("resetting", "reset"),
-        Partition::new("neighbour", "hello"),
-    ];
+    let guests = [Partition::new("resetting", "reset"), Partition::new("neighbour", "hello")];
     let code = "[ 20 01 80 52  00 80 b0 72  02 00 00 d4  00 00 00 14 ]";
     let text = system(&guests).replace("/incbin/(\"guests/reset.img\")", code);
     let outcome = Machine::new(gic).initrd(&compile(&text)).boot();
-    outcome
-        .ends_well()
-        .says("bulkhead", "resetting: asked for a reset");
+    outcome.ends_well().says("bulkhead", "resetting: asked for a reset");
     outcome.says("neighbour", "hello: done, ticks=10");
 }
 
@@ -71,9 +55,7 @@ fn spinning_guest_does_not_keep_its_neighbour_from_ending(gic: Gic) {
         Partition::new("neighbour", "hello").bootargs("ticks=50"),
     ];
     let machine = Machine::new(gic).initrd(&compile(&system(&guests)));
-    let outcome = machine
-        .unplug_after("neighbour: powered off", Duration::from_secs(2))
-        .boot();
+    let outcome = machine.unplug_after("neighbour: powered off", Duration::from_secs(2)).boot();
     outcome.was_unplugged().says("spinning", "hello: looping");
     outcome.says("neighbour", "hello: done, ticks=50");
     outcome.nobody_says("every partition has stopped");

@@ -18,12 +18,7 @@ on_both_gics!(
 /// A description in `dts/`, on the machine of README.md.
 fn boot_description(name: &str, cpu: &str, gic: Gic) -> Outcome {
     let description = compile_file(&file(&format!("dts/{name}.dts")));
-    Machine::new(gic)
-        .cpu(cpu)
-        .memory("2G")
-        .initrd(&description)
-        .deadline(120)
-        .boot()
+    Machine::new(gic).cpu(cpu).memory("2G").initrd(&description).deadline(120).boot()
 }
 
 fn two_cpus_beside_a_bare_metal_guest(gic: Gic) {
@@ -53,28 +48,20 @@ fn four_cpus_alone(gic: Gic) {
 #[track_caller]
 fn expect_userspace(outcome: &Outcome, name: &str, cpus: usize, memory: u64) {
     let reached = format!("bulkhead-linux: userspace reached, cpus={cpus} memory={memory}MiB");
-    outcome
-        .says(name, &reached)
-        .says(name, "reboot: Power down");
+    outcome.says(name, &reached).says(name, "reboot: Power down");
     let interrupts = outcome.of(name).with("bulkhead-linux: interrupts");
     let timer = counts(&interrupts.with("arch_timer"));
     outcome.check(
         timer.len() == cpus && timer.iter().all(|&count| count > 0),
         &format!("the timer's interrupts on each CPU are {timer:?}"),
     );
-    outcome.check(
-        !interrupts.with("uart-pl011").is_empty(),
-        "the UART has no interrupt",
-    );
+    outcome.check(!interrupts.with("uart-pl011").is_empty(), "the UART has no interrupt");
 }
 
 /// The counts of a line of /proc/interrupts, one for each CPU.
 fn counts(line: &Lines<'_>) -> Vec<u64> {
     let counts = line.0.first().and_then(|line| line.rsplit_once(": "));
-    let words = counts
-        .map(|(_, rest)| rest.split_ascii_whitespace())
-        .into_iter()
-        .flatten();
+    let words = counts.map(|(_, rest)| rest.split_ascii_whitespace()).into_iter().flatten();
     words.map_while(|word| word.parse().ok()).collect()
 }
 
@@ -84,104 +71,59 @@ fn all_is_as_on_a_bare_machine(gic: Gic) {
     let cpu = if gic == Gic::V2 { "cortex-a53" } else { "max" };
     let bootargs = "console=ttyAMA0 bulkhead.dump=dmesg bulkhead.dump=cpuinfo bulkhead.dump=fdt";
     let linux = linux("linux", bootargs);
-    let guest = Machine::new(gic)
-        .cpu(cpu)
-        .initrd(&compile(&system(&[linux])))
-        .deadline(120);
+    let guest = Machine::new(gic).cpu(cpu).initrd(&compile(&system(&[linux]))).deadline(120);
     let guest = guest.boot();
     guest.ends_well();
-    let bare = Machine::bare(gic, file("target/linux/Image"))
-        .cpu(cpu)
-        .cpus(2)
-        .memory("512M");
-    let bare = bare
-        .command_line(bootargs)
-        .initrd(&file("target/linux/initramfs.cpio.gz"))
-        .boot();
+    let bare = Machine::bare(gic, file("target/linux/Image")).cpu(cpu).cpus(2).memory("512M");
+    let bare = bare.command_line(bootargs).initrd(&file("target/linux/initramfs.cpio.gz")).boot();
     bare.ends_with(SUCCESS);
 
     let known = complaints(&bare, &bare.lines());
     let lines = guest.of("linux");
-    let new: Vec<_> = complaints(&guest, &lines)
-        .difference(&known)
-        .cloned()
-        .collect();
-    guest.check(
-        new.is_empty(),
-        &format!("the kernel complains as on no bare machine: {new:#?}"),
-    );
+    let new: Vec<_> = complaints(&guest, &lines).difference(&known).cloned().collect();
+    guest.check(new.is_empty(), &format!("the kernel complains as on no bare machine: {new:#?}"));
 
     let known = features(&bare, &bare.lines());
     let seen = features(&guest, &lines);
-    guest.check(
-        seen == known,
-        &format!("the features are {seen:?}, on a bare machine {known:?}"),
-    );
+    guest.check(seen == known, &format!("the features are {seen:?}, on a bare machine {known:?}"));
 
     let tree = decode_base64(&dump(&guest, &lines, "fdt").0.concat());
     let tree = tree.unwrap_or_else(|| guest.fail("the dump of the tree is no base64"));
     let path = scratch("guest.dtb");
     fs::write(&path, tree).expect("the tests' directory can be written");
     let (_, warnings) = decompile(&path);
-    guest.check(
-        warnings.is_empty(),
-        &format!("dtc says of the guest's tree:\n{warnings}"),
-    );
+    guest.check(warnings.is_empty(), &format!("dtc says of the guest's tree:\n{warnings}"));
 }
 
 fn linux(name: &str, bootargs: &str) -> Partition {
     let initramfs = "ramdisk { data = /incbin/(\"linux/initramfs.cpio.gz\"); };";
-    let linux = Partition::with_kernel(name, "linux/Image")
-        .cpus(2)
-        .memory(512 << 20);
+    let linux = Partition::with_kernel(name, "linux/Image").cpus(2).memory(512 << 20);
     linux.bootargs(bootargs).property(initramfs)
 }
 
 /// What the init dumps under this name.
 #[track_caller]
 fn dump<'a>(outcome: &Outcome, lines: &Lines<'a>, name: &str) -> Lines<'a> {
-    let (begin, end) = (
-        format!("bulkhead-linux: begin {name}"),
-        format!("bulkhead-linux: end {name}"),
-    );
-    outcome.check(
-        !lines.with(&end).is_empty(),
-        &format!("there is no dump of {name}"),
-    );
+    let (begin, end) =
+        (format!("bulkhead-linux: begin {name}"), format!("bulkhead-linux: end {name}"));
+    outcome.check(!lines.with(&end).is_empty(), &format!("there is no dump of {name}"));
     lines.between(&begin, &end)
 }
 
 /// The lines of the kernel's log that are at least warnings, without level and time.
 #[track_caller]
 fn complaints(outcome: &Outcome, lines: &Lines<'_>) -> BTreeSet<String> {
-    let text = |line: &&str| {
-        Some(
-            line.strip_prefix('<')?
-                .split_once("] ")?
-                .1
-                .trim()
-                .to_owned(),
-        )
-    };
-    dump(outcome, lines, "dmesg")
-        .0
-        .iter()
-        .filter_map(text)
-        .collect()
+    let text = |line: &&str| Some(line.strip_prefix('<')?.split_once("] ")?.1.trim().to_owned());
+    dump(outcome, lines, "dmesg").0.iter().filter_map(text).collect()
 }
 
 #[track_caller]
 fn features(outcome: &Outcome, lines: &Lines<'_>) -> BTreeSet<String> {
     let cpuinfo = dump(outcome, lines, "cpuinfo").with("Features");
     let words = cpuinfo.0.iter().filter_map(|line| line.split_once(": "));
-    let features: BTreeSet<_> = words
-        .flat_map(|(_, rest)| rest.split_ascii_whitespace())
-        .map(String::from)
-        .collect();
-    outcome.check(
-        features.contains("asimd"),
-        "the CPUs' features are not told",
-    );
+    let features: BTreeSet<_> =
+        words.flat_map(|(_, rest)| rest.split_ascii_whitespace()).map(String::from).collect();
+    outcome.check(features.contains("asimd"), "the CPUs' features are not told");
     features
 }
 
@@ -215,19 +157,11 @@ fn shell_session(gic: Gic) {
     let machine = Machine::new(gic).initrd(&description).deadline(120);
     let outcome = machine
         .type_after("bulkhead-linux: shell", "echo $((6 * 7)) is the answer\r")
-        .type_after(
-            "42 is the answer",
-            "grep pl011 /proc/interrupts; echo \"co\"unted\r",
-        )
+        .type_after("42 is the answer", "grep pl011 /proc/interrupts; echo \"co\"unted\r")
         .type_after("counted", "poweroff -f\r")
         .boot();
-    outcome
-        .ends_well()
-        .says("linux", "echo $((6 * 7)) is the answer")
-        .says("linux", "poweroff -f");
-    let uart: u64 = counts(&outcome.of("linux").with(": ").with("uart-pl011").last())
-        .iter()
-        .sum();
+    outcome.ends_well().says("linux", "echo $((6 * 7)) is the answer").says("linux", "poweroff -f");
+    let uart: u64 = counts(&outcome.of("linux").with(": ").with("uart-pl011").last()).iter().sum();
     outcome.check(uart > 0, "what is typed does not interrupt Linux");
     outcome.says("neighbour", "hello: done, ticks=10");
 }

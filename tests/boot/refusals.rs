@@ -120,10 +120,7 @@ refusals! {
 /// Boots the description with this one change.
 #[track_caller]
 fn refuse(good: &str, bad: &str, told: &[&str]) {
-    assert!(
-        GOOD.contains(good),
-        "`{good}` is not in the good description"
-    );
+    assert!(GOOD.contains(good), "`{good}` is not in the good description");
     let description = compile(&GOOD.replacen(good, bad, 1));
     expect_refusal(&boot(&description), told);
 }
@@ -135,11 +132,7 @@ fn boot(description: &Path) -> Outcome {
 /// One line has all that is to be told, and no guest has a word.
 #[track_caller]
 fn expect_refusal(outcome: &Outcome, told: &[&str]) {
-    outcome
-        .ends_with(REFUSED)
-        .nobody_says("hello: ")
-        .nobody_says("smp: ")
-        .nobody_says("panic");
+    outcome.ends_with(REFUSED).nobody_says("hello: ").nobody_says("smp: ").nobody_says("panic");
     let mut sentence = outcome.of("bulkhead");
     for text in told {
         sentence = sentence.with(text);
@@ -165,22 +158,14 @@ fn no_partitions() {
 fn ramdisk_that_does_not_fit() {
     let ramdisk = scratch("ramdisk");
     fs::write(&ramdisk, vec![0; 16 << 20]).expect("the tests' directory can be written");
-    let node = format!(
-        "ramdisk {{ data = /incbin/(\"{}\"); }}; kernel {{",
-        ramdisk.display()
-    );
-    refuse(
-        "kernel {",
-        &node,
-        &["/partitions/a/ramdisk", "data", "16777216"],
-    );
+    let node = format!("ramdisk {{ data = /incbin/(\"{}\"); }}; kernel {{", ramdisk.display());
+    refuse("kernel {", &node, &["/partitions/a/ramdisk", "data", "16777216"]);
 }
 
 #[test]
 fn not_a_device_tree() {
-    let noise: Vec<u8> = (0..4096_u32)
-        .map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect();
+    let noise: Vec<u8> =
+        (0..4096_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     expect_refusal(&boot_bytes(&noise), &["device tree"]);
 }
 
@@ -200,10 +185,7 @@ fn damaged_inside() {
     let mut tree = fs::read(compile(GOOD)).expect("dtc wrote it");
     let structure = u32::from_be_bytes(tree[8..12].try_into().expect("4 bytes")) as usize;
     tree[structure + 8..structure + 12].copy_from_slice(&[0xff; 4]);
-    expect_refusal(
-        &boot_bytes(&tree),
-        &["malformed", &format!("{:#x}", structure + 8)],
-    );
+    expect_refusal(&boot_bytes(&tree), &["malformed", &format!("{:#x}", structure + 8)]);
 }
 
 fn boot_bytes(description: &[u8]) -> Outcome {
@@ -217,21 +199,12 @@ fn boot_bytes(description: &[u8]) -> Outcome {
 fn interrupt_owned_twice() {
     let plain = scratch("machine.dtb");
     Machine::new(Gic::V2)
-        .machine(&format!(
-            "virt,virtualization=on,dumpdtb={}",
-            plain.display()
-        ))
+        .machine(&format!("virt,virtualization=on,dumpdtb={}", plain.display()))
         .boot()
         .ends_with(SUCCESS);
     let text = decompile(&plain).0;
-    let (of_gpio, of_clock) = (
-        "interrupts = <0x00 0x07 0x04>",
-        "interrupts = <0x00 0x02 0x04>",
-    );
-    assert!(
-        text.contains(of_gpio) && text.contains(of_clock),
-        "QEMU's tree has changed:\n{text}"
-    );
+    let (of_gpio, of_clock) = ("interrupts = <0x00 0x07 0x04>", "interrupts = <0x00 0x02 0x04>");
+    assert!(text.contains(of_gpio) && text.contains(of_clock), "QEMU's tree has changed:\n{text}");
     let source = scratch("machine.dts");
     fs::write(&source, text.replace(of_gpio, of_clock)).expect("the directory can be written");
     let machine = compile_file(&source);

@@ -7,12 +7,7 @@ pub struct Lines<'a>(pub Vec<&'a str>);
 impl<'a> Lines<'a> {
     /// All lines of a console.
     pub fn of(console: &'a str) -> Self {
-        Self(
-            console
-                .split('\n')
-                .map(|line| line.trim_end_matches('\r'))
-                .collect(),
-        )
+        Self(console.split('\n').map(|line| line.trim_end_matches('\r')).collect())
     }
 
     /// The lines that begin with `[name]`, without it and the spaces around.
@@ -23,23 +18,12 @@ impl<'a> Lines<'a> {
 
     /// The lines with `text` in them.
     pub fn with(&self, text: &str) -> Self {
-        Self(
-            self.0
-                .iter()
-                .copied()
-                .filter(|line| line.contains(text))
-                .collect(),
-        )
+        Self(self.0.iter().copied().filter(|line| line.contains(text)).collect())
     }
 
     /// The lines between the line with `begin` and the one with `end`.
     pub fn between(&self, begin: &str, end: &str) -> Self {
-        let rest = self
-            .0
-            .iter()
-            .copied()
-            .skip_while(|line| !line.contains(begin))
-            .skip(1);
+        let rest = self.0.iter().copied().skip_while(|line| !line.contains(begin)).skip(1);
         Self(rest.take_while(|line| !line.contains(end)).collect())
     }
 

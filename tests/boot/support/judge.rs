@@ -29,11 +29,7 @@ pub struct Outcome {
 
 impl Outcome {
     pub(super) fn new(command: String, console: String, end: End) -> Self {
-        Self {
-            command,
-            console,
-            end,
-        }
+        Self { command, console, end }
     }
 
     /// All that was printed.
@@ -81,9 +77,7 @@ impl Outcome {
                 let code = exit.code();
                 let meaning = STATUSES.iter().find(|(status, _)| code == Some(*status));
                 let meaning = meaning.map_or("QEMU failed", |(_, meaning)| meaning);
-                self.fail(&format!(
-                    "the machine ended with {exit} ({meaning}), not {status}"
-                ))
+                self.fail(&format!("the machine ended with {exit} ({meaning}), not {status}"))
             }
             End::TimedOut(limit) => self.fail(&format!("the machine did not end in {limit:?}")),
             End::Unplugged => self.fail("the machine did not end before it was unplugged"),
@@ -93,10 +87,7 @@ impl Outcome {
     /// The machine was still running when it was unplugged.
     #[track_caller]
     pub fn was_unplugged(&self) -> &Self {
-        self.check(
-            self.end == End::Unplugged,
-            "the machine did not run until it was unplugged",
-        )
+        self.check(self.end == End::Unplugged, "the machine did not run until it was unplugged")
     }
 
     /// Every partition stopped by itself, Bulkhead noticed, and nobody has found a mistake.
@@ -104,9 +95,7 @@ impl Outcome {
     pub fn ends_well(&self) -> &Self {
         self.ends_with(SUCCESS);
         self.says("bulkhead", "every partition has stopped");
-        self.nobody_says("FAIL")
-            .nobody_says("PANIC")
-            .nobody_says("panic")
+        self.nobody_says("FAIL").nobody_says("PANIC").nobody_says("panic")
     }
 
     /// A line of this source has `text` in it.
@@ -120,9 +109,6 @@ impl Outcome {
     #[track_caller]
     pub fn nobody_says(&self, text: &str) -> &Self {
         let said = self.lines().with(text);
-        self.check(
-            said.is_empty(),
-            &format!("`{text}` is said: {:?}", said.0.first()),
-        )
+        self.check(said.is_empty(), &format!("`{text}` is said: {:?}", said.0.first()))
     }
 }

@@ -42,9 +42,7 @@ impl Machine {
             kernel: products::file("target/bulkhead.img"),
             initrd: None,
             command_line: "semihosting".into(),
-            more: ["-semihosting-config", "enable=on,target=native"]
-                .map(String::from)
-                .into(),
+            more: ["-semihosting-config", "enable=on,target=native"].map(String::from).into(),
             steps: Vec::new(),
             deadline: Duration::from_secs(60),
         }
@@ -112,19 +110,13 @@ impl Machine {
 
     /// Types `keys` once `text` has been printed, and what was typed before it.
     pub fn type_after(mut self, text: &str, keys: &str) -> Self {
-        self.steps.push(Step::Type {
-            after: text.into(),
-            keys: keys.into(),
-        });
+        self.steps.push(Step::Type { after: text.into(), keys: keys.into() });
         self
     }
 
     /// Pulls the plug this long after `text` has been printed, and what was typed before it.
     pub fn unplug_after(mut self, text: &str, time: Duration) -> Self {
-        self.steps.push(Step::Unplug {
-            after: text.into(),
-            time,
-        });
+        self.steps.push(Step::Unplug { after: text.into(), time });
         self
     }
 
@@ -153,12 +145,9 @@ impl Machine {
         add("-cpu", &self.cpu);
         add("-smp", &self.cpus);
         add("-m", &self.memory);
-        for (option, value) in [
-            ("-display", "none"),
-            ("-serial", "stdio"),
-            ("-monitor", "none"),
-            ("-nic", "none"),
-        ] {
+        for (option, value) in
+            [("-display", "none"), ("-serial", "stdio"), ("-monitor", "none"), ("-nic", "none")]
+        {
             add(option, &value);
         }
         add("-kernel", &self.kernel.display());

@@ -21,9 +21,6 @@ pub fn file(name: &str) -> PathBuf {
 
 /// A file that this test makes, and that stays for whoever wants to run the machine again.
 pub fn scratch(extension: &str) -> PathBuf {
-    let test = thread::current()
-        .name()
-        .unwrap_or("test")
-        .replace("::", "-");
+    let test = thread::current().name().unwrap_or("test").replace("::", "-");
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.{extension}"))
 }

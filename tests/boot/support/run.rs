@@ -52,12 +52,7 @@ pub fn run(mut qemu: Command, steps: Vec<Step>, limit: Duration) -> (String, End
     // The pipe ends when nobody can write to it any more.
     drop(qemu);
     let output = read_in_background(reader);
-    let mut session = Session {
-        steps: steps.into(),
-        text: Vec::new(),
-        searched: 0,
-        unplug: None,
-    };
+    let mut session = Session { steps: steps.into(), text: Vec::new(), searched: 0, unplug: None };
     let end = session.follow(&mut child.0, &output, limit);
     drop(child);
     session.text.extend(output.iter().flatten());
@@ -108,9 +103,7 @@ impl Session {
         while let Some(step) = self.steps.front() {
             let (Step::Type { after, .. } | Step::Unplug { after, .. }) = step;
             let text = &self.text[self.searched..];
-            let Some(found) = text
-                .windows(after.len())
-                .position(|it| it == after.as_bytes())
+            let Some(found) = text.windows(after.len()).position(|it| it == after.as_bytes())
             else {
                 break;
             };
@@ -127,8 +120,6 @@ impl Session {
 /// A machine that has ended meanwhile is judged by its console.
 fn type_keys(qemu: &mut Child, keys: &str) {
     if let Some(keyboard) = &mut qemu.stdin {
-        let _ = keyboard
-            .write_all(keys.as_bytes())
-            .and_then(|()| keyboard.flush());
+        let _ = keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush());
     }
 }

@@ -61,26 +61,12 @@ impl Partition {
 
 impl Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            cpus,
-            memory,
-            kernel,
-            properties,
-        } = self;
+        let Self { name, cpus, memory, kernel, properties } = self;
         writeln!(f, "        {name} {{")?;
         writeln!(f, "            cpus = <{cpus}>;")?;
-        writeln!(
-            f,
-            "            memory = <{:#x} {:#x}>;",
-            memory >> 32,
-            memory & 0xffff_ffff
-        )?;
+        writeln!(f, "            memory = <{:#x} {:#x}>;", memory >> 32, memory & 0xffff_ffff)?;
         write!(f, "{properties}")?;
-        writeln!(
-            f,
-            "            kernel {{ data = /incbin/(\"{kernel}\"); }};"
-        )?;
+        writeln!(f, "            kernel {{ data = /incbin/(\"{kernel}\"); }};")?;
         writeln!(f, "        }};")
     }
 }
@@ -108,11 +94,7 @@ pub fn compile_file(source: &Path) -> PathBuf {
     let tree = products::scratch("dtb");
     let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
     let mut dtc = Command::new("dtc");
-    dtc.args(["-q", "-I", "dts", "-O", "dtb", "-i"])
-        .arg(images)
-        .arg("-o")
-        .arg(&tree)
-        .arg(source);
+    dtc.args(["-q", "-I", "dts", "-O", "dtb", "-i"]).arg(images).arg("-o").arg(&tree).arg(source);
     run(&mut dtc);
     tree
 }
@@ -120,9 +102,7 @@ pub fn compile_file(source: &Path) -> PathBuf {
 /// A tree as dtc writes it down, and what dtc has to say against it: nothing, if all is well.
 #[track_caller]
 pub fn decompile(tree: &Path) -> (String, String) {
-    let output = run(Command::new("dtc")
-        .args(["-I", "dtb", "-O", "dts"])
-        .arg(tree));
+    let output = run(Command::new("dtc").args(["-I", "dtb", "-O", "dts"]).arg(tree));
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
 }
@@ -137,9 +117,6 @@ fn run(dtc: &mut Command) -> Output {
         Err(error) => panic!("dtc cannot be started: {error}"),
     };
     let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "dtc fails, are all images made?\n{dtc:?}\n{complaints}"
-    );
+    assert!(output.status.success(), "dtc fails, are all images made?\n{dtc:?}\n{complaints}");
     output
 }
