@@ -119,6 +119,19 @@ impl Builder<'_> {
             self.writer.property_u64("linux,initrd-start", start.get());
             self.writer.property_u64("linux,initrd-end", end.get());
         }
+        if let Some(seed) = self.seed() {
+            self.writer.property("kaslr-seed", &seed);
+        }
+    }
+
+    /// Random bits that firmware left for a kernel, other ones for each partition, so that none can
+    /// tell another's addresses from its own; none once they are used up.
+    fn seed(&self) -> Option<[u8; 8]> {
+        let chosen = self.tree.node("/chosen")?;
+        let seeds = ["kaslr-seed", "rng-seed"].into_iter();
+        let seeds = seeds.filter_map(|name| chosen.property(name));
+        let mut seeds = seeds.flat_map(|seed| seed.value.chunks_exact(8));
+        seeds.nth(usize::from(self.partition.vmid) - 1)?.try_into().ok()
     }
 
     fn memory(&mut self) {
