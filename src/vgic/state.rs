@@ -104,6 +104,31 @@ impl Bank {
             .then(|| self.entries[index as usize].with(LR::PENDING::SET))
     }
 
+    /// Takes an interrupt other than an SGI out of memory, to be put in a list register.
+    pub fn take(&mut self, index: usize, pending: bool, active: bool) -> ListRegister {
+        let bit = 1 << index;
+        if pending {
+            self.lent = self.lent & !bit | self.pending & bit;
+            self.pending &= !bit;
+        }
+        self.list(index, pending, active)
+    }
+
+    /// The list register for an interrupt whose pending state has been taken.
+    fn list(&mut self, index: usize, pending: bool, active: bool) -> ListRegister {
+        let bit = 1 << index;
+        if active {
+            self.active &= !bit;
+        }
+        let state = LR::PENDING.val(u64::from(pending)) + LR::ACTIVE.val(u64::from(active));
+        let lr = self.entries[index].with(state);
+        if self.software & self.pending_now() & bit != 0 {
+            // What is pending still can only go on when this has ended.
+            return lr.with(LR::EOI::SET);
+        }
+        lr
+    }
+
     /// Those that are pending for reasons noted here: latched, or a high line.
     pub fn pending_now(&self) -> u32 {
         self.pending | (self.line & !self.edge)
@@ -165,6 +190,21 @@ impl Vcpu {
         }
     }
 
+    /// Takes an SGI out of memory, to be put in a list register: the active one, or the pending one
+    /// from the first of its sources.
+    pub fn take_sgi(&mut self, sgi: usize, pending: bool, active: bool) -> ListRegister {
+        let source = if active {
+            self.active_source[sgi]
+        } else {
+            self.sources[sgi].trailing_zeros() as u8
+        };
+        if pending {
+            self.set_sources(sgi, self.sources[sgi] & !(1 << source));
+        }
+        let lr = self.bank.list(sgi, pending, active);
+        lr.with(LR::SOURCE.val(u64::from(source)))
+    }
+
     /// Puts an interrupt that is in none yet into a free list register, if nothing else waits.
     pub fn list_new(&mut self, intid: Intid, lr: ListRegister, hw: &mut impl Hardware) -> bool {
         if self.unsettled {
@@ -180,8 +220,8 @@ impl Vcpu {
     }
 
     /// Whether a list register other than the `empty` ones was given this interrupt.
-    pub fn lists(&self, intid: u32, empty: u32) -> bool {
-        self.listed
+    pub fn lists(&self, intid: u32, empty: u32, room: usize) -> bool {
+        self.listed[..room]
             .iter()
             .enumerate()
             .any(|(index, &listed)| u32::from(listed) == intid && empty >> index & 1 == 0)
@@ -255,7 +295,7 @@ impl Vgic {
                 let listed = usize::from(listed);
                 listed / 32 == word && mask >> (listed % 32) & 1 != 0
             };
-            if (word != 0 || index == owner) && vcpu.listed.iter().any(holds) {
+            if (word != 0 || index == owner) && vcpu.listed[..self.room].iter().any(holds) {
                 holders |= CpuMask::one(index);
             }
         }
