@@ -96,9 +96,10 @@ impl Vgic {
             return false;
         }
         let mut empty = hw.empty_list_registers();
+        let full = !empty & ((1 << room) - 1);
         for sgi in bits(ready) {
             let index = empty.trailing_zeros() as usize;
-            if index >= room || state.lists(sgi as u32, empty, room) {
+            if index >= room || state.lists(sgi, full) {
                 return false;
             }
             state.listed[index] = sgi as u16;

@@ -219,12 +219,9 @@ impl Vcpu {
         true
     }
 
-    /// Whether a list register other than the `empty` ones was given this interrupt.
-    pub fn lists(&self, intid: u32, empty: u32, room: usize) -> bool {
-        self.listed[..room]
-            .iter()
-            .enumerate()
-            .any(|(index, &listed)| u32::from(listed) == intid && empty >> index & 1 == 0)
+    /// Whether one of these list registers, below 16, was given this interrupt.
+    pub fn lists(&self, intid: usize, list_registers: u32) -> bool {
+        bits(list_registers).any(|index| usize::from(self.listed[index & 0xf]) == intid)
     }
 }
 
