@@ -228,17 +228,11 @@ impl Vgic {
             let is_active = bank.active >> bit & 1 != 0;
             let mut is_pending = ready >> bit & 1 != 0;
             if word != 0 {
-                let route = self.route(word * 32 + bit);
-                if is_active {
-                    is_pending &= route.vcpu == route.active_on;
-                }
-                let on = if is_active {
-                    route.active_on
-                } else {
-                    route.vcpu
-                };
-                if usize::from(on) != vcpu {
+                if self.deliverer(word, bit) != vcpu {
                     continue;
+                }
+                if is_active {
+                    is_pending &= usize::from(self.route(word * 32 + bit).vcpu) == vcpu;
                 }
                 // A physical interrupt that is in a list register cannot arrive again.
                 if bank.software >> bit & 1 != 0 {

@@ -307,6 +307,18 @@ impl Vgic {
             .fold(CpuMask::EMPTY, |vcpus, vcpu| vcpus | CpuMask::one(vcpu))
     }
 
+    /// The vCPU whose list registers an SPI belongs in: where it is active, or else routed to. May
+    /// be `NOWHERE`.
+    pub(super) fn deliverer(&self, word: usize, bit: usize) -> usize {
+        let route = self.route(word * 32 + bit);
+        let is_active = self.bank(0, word).active >> bit & 1 != 0;
+        usize::from(if is_active {
+            route.active_on
+        } else {
+            route.vcpu
+        })
+    }
+
     /// The vCPUs that have to put one of these interrupts of `owner`'s into a list register.
     pub(super) fn awaiting(&self, owner: usize, word: usize, mask: u32) -> CpuMask {
         let bank = self.bank(owner, word);
@@ -320,14 +332,7 @@ impl Vgic {
             };
         }
         bits(concerned).fold(CpuMask::EMPTY, |vcpus, bit| {
-            let route = self.route(word * 32 + bit);
-            let is_active = bank.active >> bit & 1 != 0;
-            let vcpu = if is_active {
-                route.active_on
-            } else {
-                route.vcpu
-            };
-            vcpus | CpuMask::one(usize::from(vcpu))
+            vcpus | CpuMask::one(self.deliverer(word, bit))
         })
     }
 }
