@@ -166,6 +166,8 @@ impl Console {
             .find(|&it| self.channels[it].is_due(now, self.pause))
             .or(self.open_line.filter(|&it| !self.channels[it].buffer.is_empty()))?;
         self.turn = turn;
+        // What this turn leaves over may be incomplete only because there was no room for more.
+        self.channels[turn].written = now;
         self.allowance = self.channels[turn].buffer.len();
         Some(())
     }
