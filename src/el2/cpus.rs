@@ -69,9 +69,9 @@ fn start(cpu: &Cpu, index: usize, boot_cpu: usize) {
         CpuStart::Psci if firmware::is_there() => unsafe {
             firmware::cpu_on(mpidr, address, context)
         },
-        CpuStart::Psci | CpuStart::SpinTable(_) | CpuStart::Unknown => {
-            refuse(format_args!("CPU {mpidr} cannot be started: its enable-method is unknown"))
-        }
+        CpuStart::Psci | CpuStart::SpinTable(_) | CpuStart::Unknown => refuse(format_args!(
+            "CPU {mpidr} cannot be started: the machine's tree has no PSCI by SMC for it"
+        )),
     };
     if let Err(error) = started {
         refuse(format_args!("CPU {mpidr} did not start: firmware's CPU_ON returned {error}"));

@@ -193,11 +193,8 @@ impl Vcpu {
     /// Takes an SGI out of memory, to be put in a list register: the active one, or the pending one
     /// from the first of its sources.
     pub fn take_sgi(&mut self, sgi: usize, pending: bool, active: bool) -> ListRegister {
-        let source = if active {
-            self.active_source[sgi]
-        } else {
-            self.sources[sgi].trailing_zeros() as u8
-        };
+        let source =
+            if active { self.active_source[sgi] } else { self.sources[sgi].trailing_zeros() as u8 };
         if pending {
             self.set_sources(sgi, self.sources[sgi] & !(1 << source));
         }
@@ -312,11 +309,7 @@ impl Vgic {
     pub(super) fn deliverer(&self, word: usize, bit: usize) -> usize {
         let route = self.route(word * 32 + bit);
         let is_active = self.bank(0, word).active >> bit & 1 != 0;
-        usize::from(if is_active {
-            route.active_on
-        } else {
-            route.vcpu
-        })
+        usize::from(if is_active { route.active_on } else { route.vcpu })
     }
 
     /// The vCPUs that have to put one of these interrupts of `owner`'s into a list register.
@@ -327,8 +320,7 @@ impl Vgic {
         if word == 0 {
             return if concerned == 0 { CpuMask::EMPTY } else { CpuMask::one(owner) };
         }
-        bits(concerned).fold(CpuMask::EMPTY, |vcpus, bit| {
-            vcpus | CpuMask::one(self.deliverer(word, bit))
-        })
+        bits(concerned)
+            .fold(CpuMask::EMPTY, |vcpus, bit| vcpus | CpuMask::one(self.deliverer(word, bit)))
     }
 }

@@ -226,10 +226,12 @@ impl Hardware for ThisCpu<'_> {
     }
 
     fn empty_list_registers(&mut self) -> u32 {
-        match self.gic {
+        let existing = (1 << self.list_registers()) - 1;
+        let empty = match self.gic {
             Gic::V2(gic) => gic.empty_list_registers(),
             Gic::V3(_) => v3::empty_list_registers(),
-        }
+        };
+        empty & existing
     }
 
     fn set_maintenance(&mut self, bits: u32) {

@@ -386,21 +386,11 @@ fn foreign_interrupts_read_as_zero_and_ignore_writes() {
 fn the_identification_registers() {
     let mut v2 = System::new(Version::V2, 3, 4);
     let mut v3 = System::new(Version::V3, 3, 4);
-    for (offset, expected) in [
-        (0x0, 0),
-        (0x4, 2 << 5 | 16),
-        (0x8, 0x4200_0000),
-        (0xfe8, 0x2b),
-    ] {
+    for (offset, expected) in [(0x0, 0), (0x4, 2 << 5 | 16), (0x8, 0x4200_0000), (0xfe8, 0x2b)] {
         assert_eq!(v2.read(0, offset, 4), expected, "{offset:#x}");
     }
     let typer = 9 << 19 | 0b11 << 24 | 16;
-    for (offset, expected) in [
-        (0x0, 0x50),
-        (0x4, typer),
-        (0x8, 0x4200_0000),
-        (0xffe8, 0x3b),
-    ] {
+    for (offset, expected) in [(0x0, 0x50), (0x4, typer), (0x8, 0x4200_0000), (0xffe8, 0x3b)] {
         assert_eq!(v3.read(0, offset, 4), expected, "{offset:#x}");
         assert_eq!(v3.read(0, offset, 8), 0, "of 8 bytes");
         assert_eq!(v3.read(0, offset, 1), 0, "of a byte");

@@ -303,30 +303,12 @@ impl Pair {
     fn compare(&mut self) {
         for cpu in 0..self.cpus() {
             for word in [0, 1, 2, 16] {
-                let pending = self
-                    .reference
-                    .read(cpu, word, |r, intid| r.is_pending(cpu, intid));
-                let active = self
-                    .reference
-                    .read(cpu, word, |r, intid| r.at(cpu, intid).active);
-                let enabled = self
-                    .reference
-                    .read(cpu, word, |r, intid| r.at(cpu, intid).enabled);
-                assert_eq!(
-                    self.system.read_state(cpu, 0x200, word),
-                    pending,
-                    "ISPENDR{word}"
-                );
-                assert_eq!(
-                    self.system.read_state(cpu, 0x380, word),
-                    active,
-                    "ICACTIVER{word}"
-                );
-                assert_eq!(
-                    self.system.read_state(cpu, 0x180, word),
-                    enabled,
-                    "ICENABLER{word}"
-                );
+                let pending = self.reference.read(cpu, word, |r, intid| r.is_pending(cpu, intid));
+                let active = self.reference.read(cpu, word, |r, intid| r.at(cpu, intid).active);
+                let enabled = self.reference.read(cpu, word, |r, intid| r.at(cpu, intid).enabled);
+                assert_eq!(self.system.read_state(cpu, 0x200, word), pending, "ISPENDR{word}");
+                assert_eq!(self.system.read_state(cpu, 0x380, word), active, "ICACTIVER{word}");
+                assert_eq!(self.system.read_state(cpu, 0x180, word), enabled, "ICENABLER{word}");
             }
             if self.version == Version::V2 {
                 let sources = (0..4).map(|sgi| self.reference.sources(cpu, sgi));
