@@ -121,7 +121,7 @@ fn complaints(outcome: &Outcome, lines: &Lines<'_>) -> BTreeSet<String> {
     let text = |line: &str| Some(line.strip_prefix('<')?.split_once("] ")?.1.trim().to_owned());
     let complaints = dump(outcome, lines, "dmesg").0.into_iter();
     let complaints = complaints.filter(|line| !EXPECTED.iter().any(|text| line.contains(text)));
-    complaints.filter_map(|line| text(line)).collect()
+    complaints.filter_map(text).collect()
 }
 
 #[track_caller]

@@ -26,6 +26,7 @@ const HCR_EOI_COUNT: u32 = 0x1f << 27;
 const VMCR_GROUPS: [u32; 2] = [1, 2];
 
 /// The machine's GIC.
+#[expect(clippy::large_enum_variant, reason = "there is one of it, and it never moves")]
 pub enum Gic {
     /// GICv2.
     V2(v2::Gic),
