@@ -295,7 +295,9 @@ impl Problem {
             Self::NotASystem => "is not \"bulkhead,system\"",
             Self::UnknownDevice(_) => "is no device that can be given: this machine has none",
             Self::UnknownNode(_) => "is no node that belongs here: no node does",
-            Self::NoPartitions => "holds no partition: the node partitions must have a node for each",
+            Self::NoPartitions => {
+                "holds no partition: the node partitions must have a node for each"
+            }
             Self::TooManyPartitions => "holds more partitions than the 255 that can be told apart",
             Self::BadName => "is not 1 to 15 letters, digits, hyphens and underscores",
             Self::Empty => "is empty: give at least one",

@@ -50,7 +50,10 @@ fn another_description() {
 
 #[test]
 fn partitions_and_their_names() {
-    assert_eq!(refusal(&system([])), "/partitions holds no partition: the node partitions must have a node for each");
+    assert_eq!(
+        refusal(&system([])),
+        "/partitions holds no partition: the node partitions must have a node for each"
+    );
     assert_eq!(
         refusal(&system([]).without("partitions")),
         "/ holds no partition: the node partitions must have a node for each"
