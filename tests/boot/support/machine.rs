@@ -22,7 +22,7 @@ pub struct Machine {
     cpu: String,
     cpus: usize,
     memory: String,
-    kernel: PathBuf,
+    kernel: Option<PathBuf>,
     initrd: Option<PathBuf>,
     command_line: String,
     more: Vec<String>,
@@ -39,7 +39,7 @@ impl Machine {
             cpu: "cortex-a53".into(),
             cpus: 4,
             memory: "1G".into(),
-            kernel: products::file("target/bulkhead.img"),
+            kernel: Some(products::file("target/bulkhead.img")),
             initrd: None,
             command_line: "semihosting".into(),
             more: ["-semihosting-config", "enable=on,target=native"].map(String::from).into(),
@@ -52,7 +52,7 @@ impl Machine {
     pub fn bare(gic: Gic, kernel: PathBuf) -> Self {
         Self {
             machine: format!("virt,gic-version={}", gic as u8),
-            kernel,
+            kernel: Some(kernel),
             command_line: String::new(),
             more: Vec::new(),
             ..Self::new(gic)
@@ -63,6 +63,18 @@ impl Machine {
     pub fn machine(mut self, machine: &str) -> Self {
         self.machine = machine.into();
         self
+    }
+
+    /// Another image in place of Bulkhead's.
+    pub fn kernel(mut self, kernel: &Path) -> Self {
+        self.kernel = Some(kernel.into());
+        self
+    }
+
+    /// No image that QEMU's own loader starts, so no command line either.
+    pub fn without_kernel(mut self) -> Self {
+        self.kernel = None;
+        self.without_semihosting()
     }
 
     /// The core model.
@@ -150,7 +162,9 @@ impl Machine {
         {
             add(option, &value);
         }
-        add("-kernel", &self.kernel.display());
+        if let Some(kernel) = &self.kernel {
+            add("-kernel", &kernel.display());
+        }
         if let Some(initrd) = &self.initrd {
             add("-initrd", &initrd.display());
         }
