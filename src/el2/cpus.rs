@@ -62,13 +62,11 @@ fn start(cpu: &Cpu, index: usize, boot_cpu: usize) {
     // The boot CPU has the first stack; the CPU that would have had it takes that one's.
     let stack = if index == 0 { boot_cpu } else { index };
     cpu::set_stack(index, stack);
-    let (address, context) = entry::prepare_secondary(index, stack);
     let mpidr = cpu.mpidr;
+    let address = entry::prepare_secondary(mpidr, index, stack);
     let started = match cpu.start {
-        // SAFETY: `prepare_secondary` made this pair for a CPU that starts with its MMU off.
-        CpuStart::Psci if firmware::is_there() => unsafe {
-            firmware::cpu_on(mpidr, address, context)
-        },
+        // SAFETY: `prepare_secondary` gives the place for a CPU that starts with its MMU off.
+        CpuStart::Psci if firmware::is_there() => unsafe { firmware::cpu_on(mpidr, address) },
         CpuStart::Psci | CpuStart::SpinTable(_) | CpuStart::Unknown => refuse(format_args!(
             "CPU {mpidr} cannot be started: the machine's tree has no PSCI by SMC for it"
         )),
