@@ -215,6 +215,8 @@ pub struct Console {
 pub enum ConsoleKind {
     /// Arm PrimeCell PL011 (`arm,pl011`).
     Pl011,
+    /// The mini-UART of the BCM2835 and its successors (`brcm,bcm2835-aux-uart`).
+    MiniUart,
 }
 
 /// A node of the machine's tree that can be given to a partition.
