@@ -1,13 +1,15 @@
 //! A machine to boot, as QEMU's command line.
 
 use std::fmt::Display;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::judge::Outcome;
+use super::judge::{Outcome, SUCCESS};
 use super::products;
 use super::run::{self, Step};
+use super::system;
 
 /// The interrupt controller of a machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,6 +115,11 @@ impl Machine {
         self
     }
 
+    /// The machine's own tree, in place of the one that QEMU makes up.
+    pub fn tree(self, tree: &Path) -> Self {
+        self.option("-dtb", tree.display())
+    }
+
     /// The machine as a user has it, where no semihosting tells how it went.
     pub fn without_semihosting(mut self) -> Self {
         self.command_line.clear();
@@ -175,6 +182,25 @@ impl Machine {
         arguments.extend(self.more.iter().cloned());
         arguments
     }
+}
+
+/// The text of the tree that QEMU makes up for a machine.
+#[track_caller]
+pub fn machine_tree(gic: Gic) -> String {
+    let tree = products::scratch("machine.dtb");
+    let dump = format!(",dumpdtb={}", tree.display());
+    let mut machine = Machine::new(gic);
+    machine.machine += &dump;
+    machine.boot().ends_with(SUCCESS);
+    system::decompile(&tree).0
+}
+
+/// The tree of a machine that dtc makes of this text.
+#[track_caller]
+pub fn compile_machine(text: &str) -> PathBuf {
+    let tree = products::scratch("machine.dtb");
+    fs::rename(system::compile(text), &tree).expect("the tests' directory can be written");
+    tree
 }
 
 const PROGRAM: &str = "qemu-system-aarch64";
