@@ -84,11 +84,11 @@ fn everything(machine: &Machine) -> Plan {
 /// Builds the tree of the only partition and lets a test look at it.
 fn with_tree(gic: Gic, test: impl FnOnce(&PartitionPlan, &Tree<'_>, &[String])) {
     let machine = machine_with_devices(gic);
-    let mut bytes = machine_tree().tree();
-    let tree = Tree::new(&mut bytes).unwrap();
+    let bytes = machine_tree().tree();
+    let tree = Tree::new(&bytes).unwrap();
     let one = &everything(&machine).partitions[0];
-    let mut built = build(one, &machine, &tree).unwrap_or_else(|error| panic!("{error}"));
-    let guest = Tree::new(&mut built.bytes).unwrap();
+    let built = build(one, &machine, &tree).unwrap_or_else(|error| panic!("{error}"));
+    let guest = Tree::new(&built.bytes).unwrap();
     test(one, &guest, &built.remarks);
 }
 
@@ -222,8 +222,8 @@ fn a_tree_that_is_too_large_is_refused() {
     let mut plan = everything(&machine);
     let one = &mut plan.partitions[0];
     one.tree = Region::new(one.tree.start(), 0x100).unwrap();
-    let mut bytes = machine_tree().tree();
-    let error = build(one, &machine, &Tree::new(&mut bytes).unwrap()).err();
+    let bytes = machine_tree().tree();
+    let error = build(one, &machine, &Tree::new(&bytes).unwrap()).err();
     let sentence = error.unwrap().to_string();
     assert!(
         sentence.starts_with("/partitions/one: devices (")

@@ -20,8 +20,8 @@ impl Console {
     ///
     /// Why the UART that it names cannot be used, as a sentence without its full stop.
     pub fn read(tree: &Tree<'_>) -> Result<Option<Self>, String> {
-        let stdout = tree.node("/chosen").and_then(|chosen| chosen.property("stdout-path"));
-        let Some(stdout) = stdout.and_then(|path| path.as_str()) else {
+        let Some(stdout) = tree.node("/chosen").and_then(|chosen| chosen.string("stdout-path"))
+        else {
             return Ok(None);
         };
         let path = stdout.split(':').next().unwrap_or_default();

@@ -2,10 +2,10 @@
 
 mod console;
 mod cpus;
-mod devices;
 mod error;
 mod gic;
 mod memory;
+mod parts;
 mod read;
 
 #[cfg(test)]

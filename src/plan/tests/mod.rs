@@ -200,8 +200,8 @@ fn arm64_header(text_offset: u64, size: u64, flags: u64) -> Vec<u8> {
 }
 
 pub(crate) fn plan_on(machine: &Machine, system: &Spec) -> Result<Plan, PlanError> {
-    let mut bytes = system.tree();
-    let tree = Tree::new(&mut bytes)?;
+    let bytes = system.tree();
+    let tree = Tree::new(&bytes)?;
     // Memory that is not the description's holds Images.
     let peek = |region: Region<Pa>| {
         let is_memory = machine.memory.iter().any(|bank| bank.covers(&region));
