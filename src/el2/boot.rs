@@ -138,21 +138,13 @@ fn read_partitions(
         is_memory.then(|| {
             mmu::map_memory(region);
             // SAFETY: the region is memory, which has just been mapped.
-            first_bytes(unsafe { bytes(region) })
+            &*unsafe { bytes(region) }
         })
     };
     match Description::read(tree, system, base, &peek) {
         Ok(description) => description,
         Err(error) => refuse(format_args!("{error}")),
     }
-}
-
-/// As many bytes as there are, then zeros.
-fn first_bytes<const COUNT: usize>(bytes: &[u8]) -> [u8; COUNT] {
-    let mut first = [0; COUNT];
-    let count = bytes.len().min(COUNT);
-    first[..count].copy_from_slice(&bytes[..count]);
-    first
 }
 
 /// Divides the machine, less what Bulkhead itself takes.
@@ -168,7 +160,7 @@ pub fn plan(firmware: &FirmwareTree, machine: &mut Machine, description: &Descri
 
 /// Says what there is and who gets what.
 pub fn report(machine: &Machine, plan: &Plan) {
-    for line in report::machine(machine).iter().chain(&report::partitions(machine, plan)) {
+    for line in report::report(machine, plan).lines() {
         info!("{line}");
     }
 }
