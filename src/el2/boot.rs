@@ -138,7 +138,7 @@ fn read_partitions(
         is_memory.then(|| {
             mmu::map_memory(region);
             // SAFETY: the region is memory, which has just been mapped.
-            &*unsafe { bytes(region) }
+            unsafe { bytes(region) }
         })
     };
     match Description::read(tree, system, base, &peek) {
@@ -172,8 +172,9 @@ pub fn build_partitions(
     plan: Plan,
     gic: &Gic,
 ) -> &'static [Partition] {
-    console::add_partitions(plan.partitions.iter().map(|partition| partition.name.as_str()));
-    let roots: Vec<_> = stage2::build(&plan).collect();
+    let names: Vec<_> = plan.partitions.iter().map(|partition| partition.name.as_str()).collect();
+    console::add_partitions(&names);
+    let roots = stage2::build(&plan);
     let ppis: Vec<_> =
         (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(machine, *ppi)).collect();
     let parts = plan.partitions.into_iter().zip(roots).enumerate();

@@ -1,7 +1,6 @@
 //! Bringing the CPUs up, and setting each of them up for its partition.
 
 use bulkhead::addr::{Pa, Region};
-use bulkhead::inject::PstateFeatures;
 use bulkhead::machine::{Cpu, CpuStart, Machine};
 use bulkhead::smccc::Workarounds;
 use core::hint;
@@ -12,7 +11,9 @@ use super::boot::refuse;
 use super::image::MAX_CPUS;
 use super::partition::{self, Partition};
 use super::vcpu::Vcpu;
-use super::{cache, control, cpu, entry, firmware, gic, interrupts, mmu, timer, vectors};
+use super::{
+    cache, control, cpu, entry, firmware, gic, id_registers, interrupts, mmu, timer, vectors,
+};
 
 /// How long a CPU may take from being started to arriving at EL2.
 const ARRIVAL_MS: u64 = 1000;
@@ -113,18 +114,12 @@ pub fn set_up_together() {
     gic::get().init_cpu(index, cpu::current_mpidr());
     interrupts::enable_private(index);
     let home = home(index);
-    let id = control::id_registers();
+    let id = id_registers::read();
     let count = home.is_some_and(|(partition, _)| partition.plan.count_hypervisor);
     control::write(&id, control::choices(&id, count));
     meet();
     if let Some((partition, index)) = home {
-        let vcpu = Vcpu {
-            partition,
-            index,
-            workarounds: workarounds(),
-            features: PstateFeatures::new(&id),
-            id: id.for_guest(),
-        };
+        let vcpu = Vcpu { partition, index, workarounds: workarounds(), id: id.for_guest() };
         if vcpu.index == 0 {
             vcpu.with_vgic(|vgic, hw| vgic.reset(hw));
         }

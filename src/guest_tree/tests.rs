@@ -9,7 +9,7 @@ use crate::plan::Plan;
 use crate::plan::tests::{
     Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
 };
-use crate::tables::Guest;
+use crate::tables::Memory;
 
 /// The tree of a machine with the devices that a test gives away.
 fn machine_tree() -> Spec {
@@ -116,8 +116,8 @@ fn all_registers_and_memory_are_what_the_plan_has() {
                 }
             }
             let mappings = one.mappings().into_iter().map(|mapping| {
-                assert!(mapping.memory == Guest::Device || mapping.size == 16 << 20);
-                (mapping.input.get(), mapping.input.get() + mapping.size)
+                assert!(mapping.memory == Memory::GUEST_DEVICE || mapping.size == 16 << 20);
+                (mapping.ipa.get(), mapping.ipa.get() + mapping.size)
             });
             let frames = one.frames().into_iter().map(|frame| frame.region);
             let frames = frames.map(|region| (region.start().get(), region.end().get()));

@@ -6,9 +6,9 @@ use core::fmt;
 use super::description::PartitionDescription;
 use super::error::{PlanError, refuse};
 use super::{GuestGic, GuestMemory, PartitionPlan, regions};
-use crate::addr::{Ipa, PAGE_SIZE, Region};
+use crate::addr::{Ipa, PAGE_SIZE, Pa, Region};
 use crate::machine::Device;
-use crate::tables::{Guest, Mapping};
+use crate::tables::Memory;
 
 /// Where a guest's memory begins, unless its description says otherwise.
 pub const GUEST_BASE: Ipa = Ipa::new(0x4000_0000);
@@ -92,26 +92,39 @@ fn region(start: Ipa, size: u64) -> Region<Ipa> {
     Region::new(start, size).expect("no frame is near the end of 64 bits")
 }
 
+/// A run of pages that stage 2 maps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mapping {
+    /// Where the guest sees it.
+    pub ipa: Ipa,
+    /// Where it is.
+    pub pa: Pa,
+    /// Bytes, in whole pages.
+    pub size: u64,
+    /// How it behaves.
+    pub memory: Memory,
+}
+
 /// See [`PartitionPlan::mappings`].
-pub(super) fn mappings(partition: &PartitionPlan) -> Vec<Mapping<Guest>> {
+pub(super) fn mappings(partition: &PartitionPlan) -> Vec<Mapping> {
     let mut pages = Vec::new();
     for registers in partition.devices.iter().flat_map(|device| &device.registers) {
         if let Some(registers) = regions::pages(registers) {
             regions::add(&mut pages, registers);
         }
     }
-    let mut mappings: Vec<Mapping<Guest>> = Vec::with_capacity(pages.len() + 2);
-    let mut add = |input, output, size, memory| {
-        let index = mappings.partition_point(|other| other.input < input);
-        mappings.insert(index, Mapping { input, output, size, memory });
+    let mut mappings: Vec<Mapping> = Vec::with_capacity(pages.len() + 2);
+    let mut add = |ipa, pa, size, memory| {
+        let index = mappings.partition_point(|other| other.ipa < ipa);
+        mappings.insert(index, Mapping { ipa, pa, size, memory });
     };
     let GuestMemory { guest, host } = partition.memory;
-    add(guest.start(), host.start(), host.size(), Guest::Normal);
+    add(guest.start(), host.start(), host.size(), Memory::GUEST);
     if let GuestGic::V2 { virtual_cpu_interface } = partition.gic {
-        add(CPU_INTERFACE, virtual_cpu_interface, PAGE_SIZE, Guest::Device);
+        add(CPU_INTERFACE, virtual_cpu_interface, PAGE_SIZE, Memory::GUEST_DEVICE);
     }
     for pages in pages {
-        add(Ipa::new(pages.start().get()), pages.start(), pages.size(), Guest::Device);
+        add(Ipa::new(pages.start().get()), pages.start(), pages.size(), Memory::GUEST_DEVICE);
     }
     mappings
 }

@@ -13,7 +13,7 @@ use core::mem::take;
 use crate::addr::{Ipa, Pa, Region};
 use crate::intid::Intid;
 use crate::machine::{Device, Gic, Interrupt, Machine, Mpidr};
-use crate::tables::{Guest, Mapping, tables_needed};
+use crate::tables::tables_needed;
 use load::Loaded;
 use memory::Memory;
 
@@ -34,7 +34,7 @@ pub use description::{CpuRequest, Description, KernelDescription, PartitionDescr
 pub use error::PlanError;
 pub(crate) use error::refuse;
 pub use image::Image;
-pub use layout::{Frame, FrameKind};
+pub use layout::{Frame, FrameKind, Mapping};
 pub use source::{ImageDescription, Peek};
 
 /// What every partition gets. No two of them share anything.
@@ -145,7 +145,7 @@ impl PartitionPlan {
 
     /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
     #[must_use]
-    pub fn mappings(&self) -> Vec<Mapping<Guest>> {
+    pub fn mappings(&self) -> Vec<Mapping> {
         layout::mappings(self)
     }
 
@@ -207,7 +207,7 @@ impl Plan {
             let (cpus, devices) = (take(&mut cpus[number]), take(&mut devices[number]));
             let plan = PartitionPlan::new(described, vmid, cpus, memory, devices, gic)?;
             let mappings = plan.mappings();
-            let mappings = mappings.iter().map(|one| (one.input, one.output, one.size));
+            let mappings = mappings.iter().map(|one| (one.ipa, one.pa, one.size));
             tables += tables_needed(mappings);
             partitions.push(plan);
         }

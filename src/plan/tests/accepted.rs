@@ -123,8 +123,7 @@ fn mappings_of_devices_are_whole_pages_once() {
     let plan = plan(&system([partition("one").with("devices", devices)]));
     let one = &plan.partitions[0];
     let mappings = one.mappings().into_iter();
-    let mappings: Vec<_> =
-        mappings.map(|one| (one.input.get(), one.output.get(), one.size)).collect();
+    let mappings: Vec<_> = mappings.map(|one| (one.ipa.get(), one.pa.get(), one.size)).collect();
     assert_eq!(
         mappings,
         [

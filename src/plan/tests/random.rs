@@ -116,7 +116,7 @@ fn check(machine: &Machine, plan: &Plan) {
     unique(partitions().map(|one| one.vmid).collect());
     let mut physical: Vec<_> = partitions()
         .flat_map(|one| one.mappings())
-        .map(|one| region(one.output.get(), one.size))
+        .map(|one| region(one.pa.get(), one.size))
         .collect();
     physical.push(plan.table_memory);
     // The GICV page is the same for all: each CPU sees its own registers there.
@@ -148,7 +148,7 @@ fn check(machine: &Machine, plan: &Plan) {
 /// What a guest sees: everything apart from everything else, and nothing but what is its own.
 fn check_guest(one: &PartitionPlan) {
     let mappings = one.mappings();
-    let mapped = mappings.iter().map(|one| Region::new(one.input, one.size).unwrap());
+    let mapped = mappings.iter().map(|one| Region::new(one.ipa, one.size).unwrap());
     let frames = one.frames().into_iter().map(|frame| frame.region);
     let all: Vec<_> = mapped.chain(frames).collect();
     disjoint(&all);
@@ -157,9 +157,9 @@ fn check_guest(one: &PartitionPlan) {
         assert!(!device.dma || one.dma_unprotected);
         for registers in &device.registers {
             assert!(mappings.iter().any(|mapping| {
-                mapping.memory == Guest::Device
-                    && mapping.output.get() == mapping.input.get()
-                    && region(mapping.output.get(), mapping.size).covers(registers)
+                mapping.memory == crate::tables::Memory::GUEST_DEVICE
+                    && mapping.pa.get() == mapping.ipa.get()
+                    && region(mapping.pa.get(), mapping.size).covers(registers)
             }));
         }
     }
