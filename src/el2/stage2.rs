@@ -2,11 +2,10 @@
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
-use alloc::vec::Vec;
 use bulkhead::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::machine::Mpidr;
-use bulkhead::plan::{self, MemoryKind, PartitionPlan, Plan};
-use bulkhead::tables::{self, Guest, MapError, Mapping, Table, Tables};
+use bulkhead::plan::{PartitionPlan, Plan};
+use bulkhead::tables::{self, MapError, Table, Tables};
 use core::arch::asm;
 
 use super::registers::write_register;
@@ -27,7 +26,7 @@ pub fn build(plan: &Plan) -> impl Iterator<Item = Pa> {
 }
 
 fn build_one(partition: &PartitionPlan, root: Pa) -> Result<Region<Pa>, MapError> {
-    let mappings: Vec<_> = partition.mappings().iter().map(mapping).collect();
+    let mappings = partition.mappings();
     let list = mappings.iter().map(|mapping| (mapping.input, mapping.output, mapping.size));
     let count = tables::tables_needed(list);
     // SAFETY: the Plan gave this memory to nobody else, it is mapped, it is large enough for the
@@ -42,18 +41,6 @@ fn build_one(partition: &PartitionPlan, root: Pa) -> Result<Region<Pa>, MapError
     // Walks go through the caches (VTCR_EL2), so this is for cores that walk past them.
     cache::clean(used);
     Ok(used)
-}
-
-fn mapping(mapping: &plan::Mapping) -> Mapping<Guest> {
-    Mapping {
-        input: mapping.ipa,
-        output: mapping.pa,
-        size: mapping.size,
-        memory: match mapping.kind {
-            MemoryKind::Normal => Guest::Normal,
-            MemoryKind::Device => Guest::Device,
-        },
-    }
 }
 
 /// Makes a partition's stage 2 and numbers those of this CPU.

@@ -116,7 +116,7 @@ fn check(machine: &Machine, plan: &Plan) {
     unique(partitions().map(|one| one.vmid).collect());
     let mut physical: Vec<_> = partitions()
         .flat_map(|one| one.mappings())
-        .map(|one| region(one.pa.get(), one.size))
+        .map(|one| region(one.output.get(), one.size))
         .collect();
     physical.push(plan.table_memory);
     // The GICV page is the same for all: each CPU sees its own registers there.
@@ -148,7 +148,7 @@ fn check(machine: &Machine, plan: &Plan) {
 /// What a guest sees: everything apart from everything else, and nothing but what is its own.
 fn check_guest(one: &PartitionPlan) {
     let mappings = one.mappings();
-    let mapped = mappings.iter().map(|one| Region::new(one.ipa, one.size).unwrap());
+    let mapped = mappings.iter().map(|one| Region::new(one.input, one.size).unwrap());
     let frames = one.frames().into_iter().map(|frame| frame.region);
     let all: Vec<_> = mapped.chain(frames).collect();
     disjoint(&all);
@@ -157,21 +157,20 @@ fn check_guest(one: &PartitionPlan) {
         assert!(!device.dma || one.dma_unprotected);
         for registers in &device.registers {
             assert!(mappings.iter().any(|mapping| {
-                mapping.kind == MemoryKind::Device
-                    && mapping.pa.get() == mapping.ipa.get()
-                    && region(mapping.pa.get(), mapping.size).covers(registers)
+                mapping.memory == Guest::Device
+                    && mapping.output.get() == mapping.input.get()
+                    && region(mapping.output.get(), mapping.size).covers(registers)
             }));
         }
     }
     if one.dma_unprotected {
         assert_eq!(one.memory.host.start().get(), one.memory.guest.start().get());
     }
-    let kernel = Region::new(one.kernel.load, one.kernel.size).unwrap();
-    let mut loaded = Vec::from([kernel, one.tree]);
+    let mut loaded = Vec::from([one.kernel.load, one.tree]);
     loaded.extend(one.ramdisk.map(|ramdisk| ramdisk.load));
     disjoint(&loaded);
     assert!(loaded.iter().all(|image| one.memory.guest.covers(image)));
-    assert!(one.kernel.size >= one.kernel.source.size());
+    assert!(one.kernel.load.size() >= one.kernel.source.size());
 }
 
 proptest! {
@@ -188,7 +187,7 @@ proptest! {
     #[test]
     fn the_nearest_name_is_one_of_them(name in "[a-z]{0,8}") {
         let names = ["cpus", "memory", "devices"];
-        let nearest = super::super::nearest::nearest(&name, names.into_iter()).unwrap();
+        let nearest = super::super::nearest::nearest(&name, &mut names.into_iter()).unwrap();
         prop_assert!(names.contains(&nearest));
     }
 }
