@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{product, scratch};
@@ -40,12 +40,16 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     entries.map(|entry| file(entry.expect("the directory can be read"))).collect()
 }
 
-/// The files of the card's partition, copied out of it.
-fn files_of_card(test: &str) -> BTreeMap<String, Vec<u8>> {
+/// The files of the card's partition, copied out of it into a directory.
+pub fn copy_out(test: &str) -> PathBuf {
     let (card, directory) = (product("target/rpi4.img"), scratch(test));
     let partition = format!("{}@@{}", card.display(), START * SECTOR);
     run(Command::new("mcopy").args(["-i", &partition, "-s", "::*"]).arg(&directory));
-    files(&directory)
+    directory
+}
+
+fn files_of_card(test: &str) -> BTreeMap<String, Vec<u8>> {
+    files(&copy_out(test))
 }
 
 /// One partition, from its first sector to the card's last, and nothing else.

@@ -2,8 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+mod boot;
 mod flash;
 mod image;
+// What the boot tests have more of than is needed here.
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../boot/support/mod.rs"]
+mod support;
 
 /// A file or directory of the package, or one that the Makefile makes.
 ///
