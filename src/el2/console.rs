@@ -82,6 +82,9 @@ impl Shared {
             return false;
         };
         let now = timer::now();
+        if !console.is_due(now) {
+            return false;
+        }
         let mut moved = false;
         loop {
             if self.live && !uart.has_room() {
