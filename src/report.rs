@@ -23,8 +23,10 @@ fn write_machine(text: &mut String, machine: &Machine) -> fmt::Result {
     let all: Vec<_> = (0..machine.cpus.len()).collect();
     let cpus = cpu_ids(machine, &all);
     let by_psci = machine.cpus.iter().any(|cpu| cpu.start == CpuStart::Psci);
+    let by_spin_table = machine.cpus.iter().any(|cpu| matches!(cpu.start, CpuStart::SpinTable(_)));
     let started = match machine.psci {
         Some(Conduit::Smc) if by_psci => ", started by PSCI (SMC)",
+        _ if by_spin_table => ", started by spin table",
         _ => "",
     };
     writeln!(text, "machine     {}", machine.model)?;
@@ -66,6 +68,13 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
             separator = "  ";
         }
         writeln!(text)?;
+    }
+    for PartitionPlan { name, .. } in plan.partitions.iter().filter(|it| it.dma_unprotected) {
+        writeln!(
+            text,
+            "isolation is not enforced for {name}: dma = \"unprotected\" lets its devices reach all \
+             memory, that of Bulkhead and of the other partitions too"
+        )?;
     }
     Ok(())
 }

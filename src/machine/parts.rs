@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{Device, MachineError, memory};
+use super::{Device, MachineError, Reach, memory};
 use crate::addr::{Pa, Region};
 use crate::fdt::{GICS, Node, NodeError, Tree};
 
@@ -14,26 +14,39 @@ enum Kind {
     Gic,
     Timer,
     Psci,
+    /// Power management with a watchdog.
+    Watchdog,
     /// Reads and writes memory by itself, or makes firmware do so.
     BusMaster,
+    /// Serves the devices of all partitions.
+    Shared,
 }
 
-const KINDS: [(&[&str], Kind); 4] = [
+const KINDS: [(&[&str], Kind); 6] = [
     (&GICS, Kind::Gic),
     (&["arm,armv8-timer", "arm,armv7-timer"], Kind::Timer),
     (&["arm,psci-1.0", "arm,psci-0.2", "arm,psci"], Kind::Psci),
+    (&["brcm,bcm2711-pm", "brcm,bcm2835-pm", "brcm,bcm2835-pm-wdt"], Kind::Watchdog),
     (&BUS_MASTERS, Kind::BusMaster),
+    (&SHARED, Kind::Shared),
 ];
 
 #[rustfmt::skip]
-const BUS_MASTERS: [&str; 27] = [
+const BUS_MASTERS: [&str; 29] = [
     "virtio,mmio", "qemu,fw-cfg-mmio", "pci-host-cam-generic", "pci-host-ecam-generic",
     "arm,gic-v3-its", "arm,mmu-500", "arm,smmu-v3",
     "arm,pl080", "arm,pl081", "arm,pl110", "arm,pl111", "arm,pl330",
     "generic-ehci", "generic-ohci", "generic-xhci", "snps,dwc2",
     "brcm,bcm2708-usb", "brcm,bcm2835-usb", "brcm,bcm2835-mbox", "brcm,bcm2835-sdhci",
-    "brcm,bcm2835-unicam", "brcm,bcm2835-v3d", "brcm,2711-v3d", "brcm,bcm2711-emmc2",
+    "brcm,bcm2835-txp", "brcm,bcm2835-unicam", "brcm,bcm2835-v3d", "brcm,bcm2835-vchiq",
+    "brcm,2711-v3d", "brcm,bcm2711-emmc2",
     "brcm,bcm2711-genet-v5", "brcm,bcm2711-hvs", "brcm,bcm2711-pcie",
+];
+
+#[rustfmt::skip]
+const SHARED: [&str; 8] = [
+    "brcm,bcm2711-cprman", "brcm,bcm2835-cprman", "brcm,brcm2711-dvp", "brcm,bcm2711-avs-monitor",
+    "brcm,bcm2711-gpio", "brcm,bcm2835-gpio", "brcm,bcm2836-l1-intc", "brcm,bcm2836-armctrl-ic",
 ];
 
 /// Children of the root that describe no devices, with all below them.
@@ -46,6 +59,7 @@ pub(super) struct Parts<'t, 'a> {
     pub gic: Option<Node<'t, 'a>>,
     pub timer: Option<Node<'t, 'a>>,
     pub psci: Option<Node<'t, 'a>>,
+    pub watchdog: Option<Region<Pa>>,
     pub memory: Vec<Region<Pa>>,
     pub devices: Vec<Device>,
 }
@@ -54,7 +68,9 @@ impl<'t, 'a> Parts<'t, 'a> {
     /// Goes over all nodes that firmware has not put out of use.
     pub fn find(tree: &'t Tree<'a>, remarks: &mut Vec<String>) -> Result<Self, MachineError> {
         let (memory, devices) = (Vec::new(), Vec::new());
-        let mut parts = Self { gic: None, timer: None, psci: None, memory, devices };
+        let mut parts =
+            Self { gic: None, timer: None, psci: None, watchdog: None, memory, devices };
+        let mut passed_over = PassedOver::default();
         let mut skipped = None;
         for node in tree.nodes() {
             if skipped.is_some_and(|top| node.is_within(top)) {
@@ -76,16 +92,21 @@ impl<'t, 'a> Parts<'t, 'a> {
                 _ if node.string("device_type") == Some("memory") => {
                     memory::add_banks(node, &mut parts.memory)?;
                 }
-                kind => match device(node, kind == Some(Kind::BusMaster)) {
-                    Ok(device) => parts.devices.extend(device),
+                kind => match device(node, kind) {
+                    Ok(None) => {}
+                    Ok(Some(device)) => {
+                        if kind == Some(Kind::Watchdog) {
+                            parts.watchdog = parts.watchdog.or(device.registers.first().copied());
+                        }
+                        parts.devices.push(device);
+                    }
                     // A bus outside the CPUs' address space is for the device that drives it.
                     Err(NodeError::NotMapped | NodeError::Cells(_)) => {}
-                    Err(error) => {
-                        remarks.push(format!("{} is passed over: {error}", node.path()));
-                    }
+                    Err(error) => passed_over.add(node, error, remarks),
                 },
             }
         }
+        passed_over.summarize(remarks);
         add_aliases(tree, &mut parts.devices);
         Ok(parts)
     }
@@ -99,15 +120,44 @@ fn kind(node: Node<'_, '_>) -> Option<Kind> {
 }
 
 /// What can be given of `node`: nothing if it has neither registers nor interrupts.
-fn device(node: Node<'_, '_>, is_bus_master: bool) -> Result<Option<Device>, NodeError> {
+fn device(node: Node<'_, '_>, kind: Option<Kind>) -> Result<Option<Device>, NodeError> {
     let (registers, interrupts) = (node.regions()?, node.interrupts()?);
     if registers.is_empty() && interrupts.is_empty() {
         return Ok(None);
     }
-    let dma = is_bus_master
-        || node.string("device_type") == Some("pci")
-        || OF_BUS_MASTERS.iter().any(|name| node.property(name).is_some());
-    Ok(Some(Device { path: node.path(), aliases: Vec::new(), registers, interrupts, dma }))
+    let is_bus_master = || {
+        node.string("device_type") == Some("pci")
+            || OF_BUS_MASTERS.iter().any(|name| node.property(name).is_some())
+    };
+    let reach = match kind {
+        Some(Kind::BusMaster) => Reach::Memory,
+        Some(Kind::Watchdog | Kind::Shared) => Reach::Machine,
+        _ if is_bus_master() => Reach::Memory,
+        _ => Reach::Partition,
+    };
+    Ok(Some(Device { path: node.path(), aliases: Vec::new(), registers, interrupts, reach }))
+}
+
+/// The nodes that say something without a meaning: a remark for each of the first, and one for
+/// the rest, since a bus that is wrong has many.
+#[derive(Default)]
+struct PassedOver(usize);
+
+impl PassedOver {
+    const TOLD: usize = 3;
+
+    fn add(&mut self, node: Node<'_, '_>, error: NodeError, remarks: &mut Vec<String>) {
+        self.0 += 1;
+        if self.0 <= Self::TOLD {
+            remarks.push(format!("{} is passed over: {error}", node.path()));
+        }
+    }
+
+    fn summarize(self, remarks: &mut Vec<String>) {
+        if let more @ 1.. = self.0.saturating_sub(Self::TOLD) {
+            remarks.push(format!("so are {more} more nodes, for reasons like these"));
+        }
+    }
 }
 
 fn add_aliases(tree: &Tree<'_>, devices: &mut [Device]) {

@@ -36,6 +36,7 @@ impl Machine {
                 return Err(MachineError::Missing(what));
             }
         }
+        let psci = parts.psci.map(conduit).transpose()?;
         let root = tree.root();
         let model = root.string("model").or_else(|| root.compatible().next());
         let chosen = tree.node("/chosen");
@@ -48,7 +49,8 @@ impl Machine {
             gic: gic::read(gic).map_err(|fault| fault.of(gic))?,
             gic_path: gic.path(),
             timer: timer(timer_node).map_err(|fault| fault.of(timer_node))?,
-            psci: parts.psci.map(conduit).transpose()?,
+            psci,
+            watchdog: parts.watchdog.filter(|_| psci != Some(Conduit::Smc)),
             console,
             devices: parts.devices,
             bootargs: bootargs.unwrap_or_default().to_string(),

@@ -74,8 +74,8 @@ impl Cpus<'_> {
         if !self.can_start(cpu) {
             return refuse!(
                 path,
-                ": cpu-ids = <{id}> cannot be started: its enable-method is neither \"psci\" nor \
-                 \"spin-table\""
+                ": cpu-ids = <{id}> cannot be started: its enable-method is neither \"psci\" nor a \
+                 usable \"spin-table\""
             );
         }
         self.given[partition].push(cpu);

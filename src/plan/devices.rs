@@ -9,7 +9,7 @@ use super::error::PlanError;
 use super::nearest::nearest;
 use super::regions::share_page;
 use crate::addr::{Pa, Region};
-use crate::machine::{Device, Gic, Interrupt, Machine};
+use crate::machine::{Device, Gic, Interrupt, Machine, Reach};
 
 /// For each partition, its devices.
 pub(super) fn assign(
@@ -61,6 +61,7 @@ fn bulkheads_own(machine: &Machine) -> Vec<Region<Pa>> {
         }
     };
     own.extend(machine.console.iter().map(|console| console.registers));
+    own.extend(machine.watchdog);
     own
 }
 
@@ -105,7 +106,7 @@ impl<'a> Devices<'a> {
             return Err(refusal(partition, name, own));
         }
         let given = Given { partition, name, device: self.find(partition, name)? };
-        let Device { path, registers, dma, .. } = given.device;
+        let Device { path, registers, reach, .. } = given.device;
         if self.machine.console.as_ref().is_some_and(|console| console.path == *path)
             || registers.iter().any(|one| self.own.iter().any(|own| share_page(own, one)))
         {
@@ -114,13 +115,16 @@ impl<'a> Devices<'a> {
         if let Some(owner) = self.owner(path) {
             return given.refuse(format_args!("is given to {} already", owner.path));
         }
-        if *dma && !partition.dma_unprotected {
-            return given.refuse(format_args!(
-                "can write to all memory by DMA: say dma = \"unprotected\" if this is what you want"
-            ));
-        }
-        self.given.push(given);
-        Ok(())
+        let power = match reach {
+            Reach::Memory if !partition.dma_unprotected => "write to all memory by DMA",
+            Reach::Machine if !partition.dma_unprotected => "change what other partitions use",
+            _ => {
+                self.given.push(given);
+                return Ok(());
+            }
+        };
+        given
+            .refuse(format_args!("can {power}: say dma = \"unprotected\" if this is what you want"))
     }
 
     /// The device of this path or alias.
@@ -178,7 +182,6 @@ impl<'a> Devices<'a> {
 
     /// Checks that the interrupts of a device can be given, and to its partition only.
     fn check_interrupts(&self, given: &Given<'_>) -> Result<(), PlanError> {
-        let console = self.machine.console.as_ref().and_then(|console| console.interrupt);
         for Interrupt { intid, .. } in &given.device.interrupts {
             if intid.is_private() {
                 return given.refuse(format_args!(
@@ -190,12 +193,15 @@ impl<'a> Devices<'a> {
                 !other.is_of(given.partition)
                     && other.device.interrupts.iter().any(|other| other.intid == *intid)
             });
-            let owner = match other {
-                Some(other) => &other.partition.path,
-                None if console == Some(*intid) => "Bulkhead",
-                None => continue,
+            let (owner, device) = match (other, &self.machine.console) {
+                (Some(other), _) => (&*other.partition.path, &other.device.path),
+                (None, Some(console)) if console.interrupt == Some(*intid) => {
+                    ("Bulkhead", &console.path)
+                }
+                _ => continue,
             };
-            return given.refuse(format_args!("raises interrupt {intid}, which is {owner}'s"));
+            return given
+                .refuse(format_args!("raises interrupt {intid}, as {owner}'s {device} does"));
         }
         Ok(())
     }
