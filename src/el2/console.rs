@@ -7,7 +7,7 @@ use bulkhead::vgic::CpuMask;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use spin::Mutex;
+use spin::mutex::TicketMutex;
 
 use super::mmio::Registers;
 use super::partition::{self, Partition};
@@ -18,8 +18,9 @@ use super::{interrupts, timer};
 /// line is not torn because its guest was held up in the middle.
 const PARTIAL_LINE_MS: u64 = 200;
 
-/// The UART and what waits for it, under one lock. A partition's lock is taken before this one,
-/// never after it.
+/// The UART and what waits for it, under one lock, which is granted in turn: a partition that prints
+/// without end cannot keep another CPU from it. A partition's lock is taken before this one, never
+/// after it.
 struct Shared {
     uart: Option<Uart>,
     console: Option<Console>,
@@ -29,8 +30,8 @@ struct Shared {
     held: Option<u8>,
 }
 
-static SHARED: Mutex<Shared> =
-    Mutex::new(Shared { uart: None, console: None, live: false, held: None });
+static SHARED: TicketMutex<Shared> =
+    TicketMutex::new(Shared { uart: None, console: None, live: false, held: None });
 
 /// Whether `held` is occupied, for those who do not have the lock.
 static INPUT_WAITS: AtomicBool = AtomicBool::new(false);
@@ -69,18 +70,26 @@ pub fn go_live(partitions: &[Partition], boot_cpu: usize) {
         Some(first) if is_owned => first.plan.cpus[0],
         _ => boot_cpu,
     };
-    SHARED.lock().live = true;
+    let mut shared = SHARED.lock();
+    shared.live = true;
+    shared.choose_interrupts();
+    drop(shared);
     interrupts::enable_console(cpu);
     pump();
 }
 
 impl Shared {
     /// Moves what is due to the UART, as far as it has room, or all of it while no guest runs.
-    fn pump(&mut self) {
+    /// Tells whether there was something.
+    fn pump(&mut self) -> bool {
         let (Some(uart), Some(console)) = (&mut self.uart, &mut self.console) else {
-            return;
+            return false;
         };
         let now = timer::now();
+        if !console.is_due(now) {
+            return false;
+        }
+        let mut moved = false;
         loop {
             if self.live && !uart.has_room() {
                 break;
@@ -89,8 +98,12 @@ impl Shared {
                 break;
             };
             uart.send(byte);
+            moved = true;
         }
-        self.choose_interrupts();
+        if moved {
+            self.choose_interrupts();
+        }
+        moved
     }
 
     /// Asks the UART for those interrupts that there is a use for.
@@ -120,12 +133,14 @@ pub fn put(partition: usize, byte: u8) -> Result<(), Full> {
 /// due. Arms this CPU's timer for the next one.
 pub fn pump() {
     let mut shared = SHARED.lock();
-    shared.pump();
+    let moved = shared.pump();
     timer::set_deadline(shared.console.as_ref().and_then(Console::deadline));
     drop(shared);
-    for partition in partition::all() {
-        if partition.output_waits.load(Ordering::Acquire) {
-            partition.kick(CpuMask::one(0));
+    if moved {
+        for partition in partition::all() {
+            if partition.output_waits.load(Ordering::Acquire) {
+                partition.kick(CpuMask::one(0));
+            }
         }
     }
 }
