@@ -27,7 +27,9 @@ impl Machine {
             None
         });
         let cpus = cpus::read(tree, &mut remarks)?;
-        let Parts { gic, timer, psci, memory, devices } = parts::find(tree, &mut remarks)?;
+        let Parts { gic, timer, psci, watchdog, memory, devices } =
+            parts::find(tree, &mut remarks)?;
+        let psci = psci.map(conduit).transpose()?;
         let root = tree.root();
         let model = root.string("model").or_else(|| root.compatible().next());
         let chosen = tree.node("/chosen");
@@ -40,7 +42,8 @@ impl Machine {
             gic: gic::read(gic).map_err(|fault| fault.of(gic))?,
             gic_path: gic.path(),
             timer: interrupts(timer).map_err(|fault| fault.of(timer))?,
-            psci: psci.map(conduit).transpose()?,
+            psci,
+            watchdog: watchdog.filter(|_| psci != Some(Conduit::Smc)),
             console,
             devices,
             bootargs: bootargs.unwrap_or_default().to_string(),
