@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::{iter, ptr};
 
+use super::property::strings;
 use super::tree::Entry;
 use super::{Property, Tree};
 
@@ -10,24 +11,20 @@ use super::{Property, Tree};
 #[derive(Clone, Copy)]
 pub struct Node<'t, 'a> {
     pub(super) tree: &'t Tree<'a>,
-    pub(super) number: usize,
+    pub(super) entry: &'t Entry<'a>,
 }
 
 impl PartialEq for Node<'_, '_> {
     fn eq(&self, other: &Self) -> bool {
-        ptr::eq(self.tree, other.tree) && self.number == other.number
+        ptr::eq(self.entry, other.entry)
     }
 }
 
 impl<'t, 'a> Node<'t, 'a> {
-    fn entry(self) -> &'t Entry<'a> {
-        &self.tree.index.nodes[self.number]
-    }
-
     /// Its name with its unit address, as in `uart@9000000`. The root's is `/`.
     #[must_use]
     pub fn name(self) -> &'a str {
-        self.entry().name
+        self.entry.name
     }
 
     /// Its full path, as in `/soc/uart@9000000`.
@@ -52,14 +49,17 @@ impl<'t, 'a> Node<'t, 'a> {
     /// Its parent; the root has none.
     #[must_use]
     pub fn parent(self) -> Option<Self> {
-        (self.number > 0).then(|| Self { number: self.entry().parent, ..self })
+        (self.entry.number > 0).then(|| self.tree.numbered(self.entry.parent))
     }
 
     /// Its children, in the order of the tree.
     pub fn children(self) -> impl Iterator<Item = Self> {
-        let end = self.entry().end;
-        let child = move |number| (number < end).then_some(Self { number, ..self });
-        iter::successors(child(self.number + 1), move |last| child(last.entry().end))
+        let mut next = self.entry.number + 1;
+        iter::from_fn(move || {
+            let child = (next < self.entry.end).then(|| self.tree.numbered(next))?;
+            next = child.entry.end;
+            Some(child)
+        })
     }
 
     /// The child with this name. A unit address may be left out if no other child has the rest
@@ -91,12 +91,12 @@ impl<'t, 'a> Node<'t, 'a> {
     /// Whether `self` is `ancestor` or stands below it.
     #[must_use]
     pub fn is_within(self, ancestor: Self) -> bool {
-        (ancestor.number..ancestor.entry().end).contains(&self.number)
+        (ancestor.entry.number..ancestor.entry.end).contains(&self.entry.number)
     }
 
     /// Its properties, in the order of the tree.
     pub fn properties(self) -> impl Iterator<Item = Property<'a>> {
-        self.tree.index.properties[self.entry().properties.clone()].iter().copied()
+        self.tree.index.properties[self.entry.properties.clone()].iter().copied()
     }
 
     /// Its property with this name.
@@ -123,7 +123,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// What it is compatible with, the most specific first.
     pub fn compatible(self) -> impl Iterator<Item = &'a str> {
         let compatible = self.property("compatible");
-        compatible.and_then(|list| list.strings()).into_iter().flatten()
+        strings(compatible.and_then(|list| list.text()).unwrap_or_default())
     }
 
     /// Whether `compatible` lists `wanted`.

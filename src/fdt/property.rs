@@ -23,12 +23,12 @@ impl<'a> Property<'a> {
     /// The value as a `<stringlist>`: `None` unless it is one NUL-terminated string or several.
     #[must_use]
     pub fn strings(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
-        let mut rest = self.text()?;
-        Some(iter::from_fn(move || split_off(&mut rest)))
+        self.text().map(strings)
     }
 
+    /// The strings of a `<stringlist>` with their NULs.
     #[inline(never)]
-    fn text(&self) -> Option<&'a str> {
+    pub(super) fn text(&self) -> Option<&'a str> {
         str::from_utf8(self.value).ok().filter(|text| text.ends_with('\0'))
     }
 
@@ -59,7 +59,11 @@ impl<'a> Property<'a> {
     }
 }
 
-/// Takes the first of the strings off `text`, which ends with a NUL unless it is empty.
+/// The strings in `text`, which ends with a NUL unless it is empty.
+pub(super) fn strings(mut text: &str) -> impl Iterator<Item = &str> {
+    iter::from_fn(move || split_off(&mut text))
+}
+
 #[inline(never)]
 fn split_off<'a>(text: &mut &'a str) -> Option<&'a str> {
     let end = text.as_bytes().iter().position(|byte| *byte == 0)?;

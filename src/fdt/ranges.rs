@@ -68,11 +68,9 @@ impl Node<'_, '_> {
         Err(NodeError::Outside(address, size))
     }
 
-    /// How many cells the addresses and the sizes of its children have, or the defaults of the
-    /// specification.
+    /// How many cells the addresses and the sizes of its children have.
     fn number_cells(self) -> (usize, usize) {
-        let cells = |name, default| self.cell(name).unwrap_or(default) as usize;
-        (cells("#address-cells", 2), cells("#size-cells", 1))
+        (self.entry.address_cells as usize, self.entry.size_cells as usize)
     }
 }
 

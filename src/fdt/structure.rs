@@ -1,9 +1,9 @@
 //! The one pass over the structure block (Devicetree Specification 0.4, section 5.4).
 
-use alloc::vec::Vec;
 use core::str;
 
 use super::header::Blocks;
+use super::interrupts::is_gic;
 use super::tree::{Entry, Index};
 use super::{Property, TreeError, token};
 
@@ -18,7 +18,7 @@ pub(super) fn read<'a>(blocks: &Blocks<'a>) -> Result<Index<'a>, TreeError> {
     let mut pass = Pass {
         words: blocks.bytes[blocks.structure.clone()].as_chunks().0,
         strings: &blocks.strings,
-        index: Index { nodes: Vec::new(), properties: Vec::new(), phandles: Vec::new() },
+        index: Index::default(),
         node: 0,
         depth: 0,
         in_properties: false,
@@ -96,9 +96,19 @@ impl<'a> Pass<'_, 'a> {
             (_, name) => str::from_utf8(name).unwrap_or_default(),
         };
         let properties = self.index.properties.len();
-        let properties = properties..properties;
         let number = nodes.len();
-        nodes.push(Entry { name, parent: self.node, end: 0, properties });
+        nodes.push(Entry {
+            name,
+            number,
+            parent: self.node,
+            end: 0,
+            properties: properties..properties,
+            address_cells: 2,
+            size_cells: 1,
+            interrupt_cells: 0,
+            is_gic: false,
+            interrupt_parent: None,
+        });
         self.node = number;
         self.depth += 1;
         self.in_properties = true;
@@ -110,6 +120,8 @@ impl<'a> Pass<'_, 'a> {
         let end = self.index.nodes.len();
         let node = &mut self.index.nodes[self.node];
         node.end = end;
+        node.is_gic =
+            node.interrupt_cells > 0 && is_gic(&self.index.properties[node.properties.clone()]);
         self.node = node.parent;
         self.in_properties = false;
         Ok(())
@@ -122,13 +134,19 @@ impl<'a> Pass<'_, 'a> {
         let (size, name) = (self.word()?, self.word()?);
         let name = self.string(name as usize).ok_or("a property has no name")?;
         let property = Property { name, value: self.bytes(size as usize)? };
-        if matches!(name, "phandle" | "linux,phandle")
-            && let Some(phandle) = property.u32()
-        {
-            self.index.phandles.push((phandle, self.node));
-        }
         self.index.properties.push(property);
-        self.index.nodes[self.node].properties.end += 1;
+        let node = &mut self.index.nodes[self.node];
+        node.properties.end += 1;
+        if let Some(cell) = property.u32() {
+            match name {
+                "#address-cells" => node.address_cells = cell,
+                "#size-cells" => node.size_cells = cell,
+                "#interrupt-cells" => node.interrupt_cells = cell,
+                "interrupt-parent" => node.interrupt_parent = Some(cell),
+                "phandle" | "linux,phandle" => self.index.phandles.push((cell, self.node)),
+                _ => {}
+            }
+        }
         Ok(())
     }
 

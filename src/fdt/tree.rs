@@ -15,6 +15,7 @@ pub struct Tree<'a> {
 }
 
 /// What there is in a tree, in its order.
+#[derive(Default)]
 pub(super) struct Index<'a> {
     pub nodes: Vec<Entry<'a>>,
     pub properties: Vec<Property<'a>>,
@@ -22,15 +23,25 @@ pub(super) struct Index<'a> {
     pub phandles: Vec<(u32, usize)>,
 }
 
-/// A node in the index. Its number is its place there; the root's is 0.
+/// A node in the index, with what is asked of it for the sake of other nodes.
 pub(super) struct Entry<'a> {
     pub name: &'a str,
+    /// Its place in the index; the root's is 0.
+    pub number: usize,
     /// The number of its parent; the root is its own.
     pub parent: usize,
     /// The number of the first node past its descendants.
     pub end: usize,
     /// Which of all properties are its own.
     pub properties: Range<usize>,
+    /// `#address-cells` and `#size-cells`, or what the specification has in their place.
+    pub address_cells: u32,
+    pub size_cells: u32,
+    /// `#interrupt-cells`, or 0.
+    pub interrupt_cells: u32,
+    /// Whether those are the cells of a GIC.
+    pub is_gic: bool,
+    pub interrupt_parent: Option<u32>,
 }
 
 impl<'a> Tree<'a> {
@@ -59,7 +70,12 @@ impl<'a> Tree<'a> {
     /// The root node.
     #[must_use]
     pub fn root(&self) -> Node<'_, 'a> {
-        Node { tree: self, number: 0 }
+        self.numbered(0)
+    }
+
+    #[inline(never)]
+    pub(super) fn numbered(&self, number: usize) -> Node<'_, 'a> {
+        Node { tree: self, entry: &self.index.nodes[number] }
     }
 
     /// The node at `path`, which is absolute, or starts with a name from `/aliases` in place of
@@ -82,12 +98,12 @@ impl<'a> Tree<'a> {
     pub fn by_phandle(&self, phandle: u32) -> Option<Node<'_, 'a>> {
         let mut phandles = self.index.phandles.iter();
         let (_, number) = *phandles.find(|(known, _)| *known == phandle)?;
-        Some(Node { tree: self, number })
+        Some(self.numbered(number))
     }
 
     /// All nodes from the root on, every parent before its children.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_, 'a>> {
-        (0..self.index.nodes.len()).map(|number| Node { tree: self, number })
+        self.index.nodes.iter().map(|entry| Node { tree: self, entry })
     }
 
     /// The memory that `/memreserve/` entries keep from use.

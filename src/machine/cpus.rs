@@ -24,7 +24,7 @@ pub(super) fn read(tree: &Tree<'_>, remarks: &mut Vec<String>) -> Result<Vec<Cpu
             cpus.push(cpu);
         }
     }
-    Ok(cpus)
+    if cpus.is_empty() { Err(MachineError::Missing("CPU")) } else { Ok(cpus) }
 }
 
 fn cpu(node: Node<'_, '_>) -> Result<Cpu, Fault> {

@@ -36,59 +36,65 @@ const BUS_MASTERS: [&str; 27] = [
     "brcm,bcm2711-genet-v5", "brcm,bcm2711-hvs", "brcm,bcm2711-pcie",
 ];
 
-/// Children of the root that describe no devices, with all below them.
-const NOT_DEVICES: [&str; 4] = ["aliases", "chosen", "cpus", "reserved-memory"];
 /// Properties of what reads and writes memory by itself.
 const OF_BUS_MASTERS: [&str; 4] = ["dma-coherent", "dmas", "#dma-cells", "iommus"];
 
 /// What makes up the machine. Of several controllers or timers, the first.
 pub(super) struct Parts<'t, 'a> {
-    pub gic: Option<Node<'t, 'a>>,
-    pub timer: Option<Node<'t, 'a>>,
+    pub gic: Node<'t, 'a>,
+    pub timer: Node<'t, 'a>,
     pub psci: Option<Node<'t, 'a>>,
     pub memory: Vec<Region<Pa>>,
     pub devices: Vec<Device>,
 }
 
-impl<'t, 'a> Parts<'t, 'a> {
-    /// Goes over all nodes that firmware has not put out of use.
-    pub fn find(tree: &'t Tree<'a>, remarks: &mut Vec<String>) -> Result<Self, MachineError> {
-        let (memory, devices) = (Vec::new(), Vec::new());
-        let mut parts = Self { gic: None, timer: None, psci: None, memory, devices };
-        let mut skipped = None;
-        for node in tree.nodes() {
-            if skipped.is_some_and(|top| node.is_within(top)) {
-                continue;
-            }
-            let top_level = node.parent().is_some_and(|parent| parent == tree.root());
-            if !node.is_available() || top_level && NOT_DEVICES.contains(&node.name()) {
-                skipped = Some(node);
-                continue;
-            }
-            match kind(node) {
-                Some(Kind::Gic) => {
-                    parts.gic.get_or_insert(node);
-                    // Frames for message-signalled interrupts and the ITS stand below the GIC.
-                    skipped = Some(node);
-                }
-                Some(Kind::Timer) => _ = parts.timer.get_or_insert(node),
-                Some(Kind::Psci) => _ = parts.psci.get_or_insert(node),
-                _ if node.string("device_type") == Some("memory") => {
-                    memory::add_banks(node, &mut parts.memory)?;
-                }
-                kind => match device(node, kind == Some(Kind::BusMaster)) {
-                    Ok(device) => parts.devices.extend(device),
-                    // A bus outside the CPUs' address space is for the device that drives it.
-                    Err(NodeError::NotMapped | NodeError::Cells(_)) => {}
-                    Err(error) => {
-                        remarks.push(format!("{} is passed over: {error}", node.path()));
-                    }
-                },
-            }
+/// Goes over all nodes that firmware has not put out of use.
+pub(super) fn find<'t, 'a>(
+    tree: &'t Tree<'a>,
+    remarks: &mut Vec<String>,
+) -> Result<Parts<'t, 'a>, MachineError> {
+    let (mut gic, mut timer, mut psci, mut skipped) = (None, None, None, None);
+    let (mut memory, mut devices) = (Vec::new(), Vec::new());
+    for node in tree.nodes() {
+        if skipped.is_some_and(|top| node.is_within(top)) {
+            continue;
         }
-        add_aliases(tree, &mut parts.devices);
-        Ok(parts)
+        if !node.is_available() || describes_no_devices(node) {
+            skipped = Some(node);
+            continue;
+        }
+        match kind(node) {
+            Some(Kind::Gic) => {
+                gic = gic.or(Some(node));
+                // Frames for message-signalled interrupts and the ITS stand below the GIC.
+                skipped = Some(node);
+            }
+            Some(Kind::Timer) => timer = timer.or(Some(node)),
+            Some(Kind::Psci) => psci = psci.or(Some(node)),
+            None if node.string("device_type") == Some("memory") => {
+                memory::add_banks(node, &mut memory)?;
+            }
+            kind => match device(node, kind.is_some()) {
+                Ok(Some(device)) => devices.push(device),
+                // A bus outside the CPUs' address space is for the device that drives it.
+                Ok(None) | Err(NodeError::NotMapped | NodeError::Cells(_)) => {}
+                Err(error) => remarks.push(format!("{} is passed over: {error}", node.path())),
+            },
+        }
     }
+    add_aliases(tree, &mut devices);
+    if memory.is_empty() {
+        return Err(MachineError::Missing("memory"));
+    }
+    let gic = gic.ok_or(MachineError::Missing("GIC"))?;
+    let timer = timer.ok_or(MachineError::Missing("timer"))?;
+    Ok(Parts { gic, timer, psci, memory, devices })
+}
+
+/// Whether `node` is one of the root's children that have no devices below them.
+fn describes_no_devices(node: Node<'_, '_>) -> bool {
+    matches!(node.name(), "aliases" | "chosen" | "cpus" | "reserved-memory")
+        && node.parent().is_some_and(|parent| parent.parent().is_none())
 }
 
 fn kind(node: Node<'_, '_>) -> Option<Kind> {
