@@ -22,19 +22,16 @@ macro_rules! address {
 
         impl $name {
             /// The address with this value.
-            #[must_use]
             pub const fn new(value: u64) -> Self {
                 Self(value)
             }
 
             /// The address as a number of bytes from zero.
-            #[must_use]
             pub const fn get(self) -> u64 {
                 self.0
             }
 
             /// The address `bytes` further on, or `None` past the end of 64 bits.
-            #[must_use]
             pub const fn checked_add(self, bytes: u64) -> Option<Self> {
                 match self.0.checked_add(bytes) {
                     Some(value) => Some(Self(value)),
@@ -43,7 +40,6 @@ macro_rules! address {
             }
 
             /// Whether the address is a multiple of `alignment`, a power of two.
-            #[must_use]
             pub const fn is_aligned(self, alignment: u64) -> bool {
                 self.0 & (alignment.wrapping_sub(1)) == 0
             }
@@ -86,69 +82,58 @@ pub struct Region<A> {
 
 impl<A: Address> Region<A> {
     /// The region of `size` bytes from `start`; `None` if its end would not fit in 64 bits.
-    #[must_use]
     pub fn new(start: A, size: u64) -> Option<Self> {
         start.get().checked_add(size)?;
         Some(Self { start, size })
     }
 
     /// The region from `start` up to, not including, `end`; `None` if `end` lies before `start`.
-    #[must_use]
     pub fn between(start: A, end: A) -> Option<Self> {
         let size = end.get().checked_sub(start.get())?;
         Some(Self { start, size })
     }
 
     /// The first address.
-    #[must_use]
     pub fn start(&self) -> A {
         self.start
     }
 
     /// The number of bytes.
-    #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
 
     /// The first address past the region.
-    #[must_use]
     pub fn end(&self) -> A {
-        A::new(self.start.get() + self.size)
+        A::new(self.start.get().wrapping_add(self.size))
     }
 
     /// Whether the region has no bytes.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.size == 0
     }
 
     /// Whether `address` is one of the region's bytes.
-    #[must_use]
     pub fn contains(&self, address: A) -> bool {
         address >= self.start && address < self.end()
     }
 
     /// Whether every byte of `other` is a byte of this region.
-    #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         other.start >= self.start && other.end() <= self.end()
     }
 
     /// Whether the two regions share a byte.
-    #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         self.start < other.end() && other.start < self.end() && self.size > 0 && other.size > 0
     }
 
     /// Whether start and size are multiples of `alignment`, a power of two.
-    #[must_use]
     pub fn is_aligned(&self, alignment: u64) -> bool {
         (self.start.get() | self.size) & (alignment.wrapping_sub(1)) == 0
     }
 
     /// The smallest region of whole pages that covers this one; `None` at the very end of 64 bits.
-    #[must_use]
     pub fn page_aligned(&self) -> Option<Self> {
         let start = self.start.get() & !(PAGE_SIZE - 1);
         let end = self.end().get().checked_next_multiple_of(PAGE_SIZE)?;

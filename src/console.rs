@@ -16,12 +16,13 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::iter;
 
 use crate::ring::{Full, Ring};
 
 const BUFFER_BYTES: usize = 2048;
-/// A name, and the line breaks around it. A name that is too long is cut.
+/// A longer name is cut.
+const NAME_BYTES: usize = 31;
+/// Room for a name, what stands around it, and line breaks before and behind.
 const STAGED_BYTES: usize = 64;
 
 /// The name in front of Bulkhead's own lines.
@@ -36,7 +37,6 @@ impl Source {
     pub const BULKHEAD: Self = Self(0);
 
     /// The partition with this index in the Plan.
-    #[must_use]
     pub const fn partition(index: usize) -> Self {
         Self(index + 1)
     }
@@ -47,21 +47,13 @@ impl Source {
 struct Channel {
     /// `[name] `, padded to the longest.
     prefix: String,
-    buffer: Ring<u8, BUFFER_BYTES>,
+    buffer: Ring<BUFFER_BYTES>,
     /// How many LFs are in the buffer.
     lines: usize,
     /// When the last byte came.
     written: u64,
     /// A CR was taken from the buffer. What follows decides what it means.
     carriage_return: bool,
-}
-
-impl Channel {
-    /// Whether there is something to output: a line, or what a source does not go on with.
-    fn is_due(&self, now: u64, pause: u64) -> bool {
-        let is_stale = !self.buffer.is_empty() && now.saturating_sub(self.written) >= pause;
-        self.lines > 0 || self.buffer.room() == 0 || is_stale
-    }
 }
 
 /// Lines of several sources on their way to one UART.
@@ -75,34 +67,32 @@ pub struct Console {
     turn: usize,
     /// How many bytes of its buffer may still come out in this turn, unless a line ends first.
     allowance: usize,
+    /// Before this time nothing can begin a turn. 0 while something can, or could a moment ago.
+    due: u64,
     /// In whose line the cursor is.
     open_line: Option<usize>,
     /// Bytes that are ready for the UART.
-    staged: Ring<u8, STAGED_BYTES>,
+    staged: Ring<STAGED_BYTES>,
 }
 
 impl Console {
     /// A console for Bulkhead and the partitions with these names, in the order of the Plan. An
     /// incomplete line comes out after `pause` ticks in which its source wrote nothing.
-    #[must_use]
-    pub fn new<'a>(partitions: impl Iterator<Item = &'a str> + Clone, pause: u64) -> Self {
-        let names = iter::once(OWN_NAME).chain(partitions);
-        let width = names.clone().map(str::len).max().unwrap_or(0) + "[]".len();
-        let channel = |name| Channel {
-            prefix: format!("{:width$} ", format!("[{name}]")),
-            buffer: Ring::default(),
-            lines: 0,
-            written: 0,
-            carriage_return: false,
-        };
-        Self {
-            channels: names.map(channel).collect(),
-            pause,
-            turn: 0,
-            allowance: 0,
-            open_line: None,
-            staged: Ring::default(),
+    pub fn new(partitions: &[&str], pause: u64) -> Self {
+        let names = [&[OWN_NAME], partitions].concat();
+        let mut width = 0;
+        for name in &names {
+            width = width.max(name.len().min(NAME_BYTES));
         }
+        let mut channels = Vec::with_capacity(names.len());
+        for name in names {
+            let padding = width - name.len().min(NAME_BYTES);
+            let prefix = format!("[{name:.NAME_BYTES$}]{:padding$} ", "");
+            let buffer = Ring::EMPTY;
+            channels.push(Channel { prefix, buffer, lines: 0, written: 0, carriage_return: false });
+        }
+        let (due, staged) = (u64::MAX, Ring::EMPTY);
+        Self { channels, pause, turn: 0, allowance: 0, due, open_line: None, staged }
     }
 
     /// Adds a byte to what `source` has written, at the time `now`.
@@ -113,15 +103,15 @@ impl Console {
     pub fn put(&mut self, source: Source, byte: u8, now: u64) -> Result<(), Full> {
         let channel = &mut self.channels[source.0];
         channel.buffer.push(byte)?;
-        channel.lines += usize::from(byte == b'\n');
         channel.written = now;
+        let is_full = channel.buffer.len() == BUFFER_BYTES;
+        if byte == b'\n' || is_full || self.open_line == Some(source.0) {
+            channel.lines += usize::from(byte == b'\n');
+            self.due = 0;
+        } else {
+            self.due = self.due.min(now.saturating_add(self.pause));
+        }
         Ok(())
-    }
-
-    /// How many bytes `source` can put.
-    #[must_use]
-    pub fn room(&self, source: Source) -> usize {
-        self.channels[source.0].buffer.room()
     }
 
     /// Takes the next byte for the UART, or `None` if nothing is to be output at the time `now`.
@@ -130,8 +120,8 @@ impl Console {
             if let Some(byte) = self.staged.pop() {
                 return Some(byte);
             }
-            if self.allowance == 0 {
-                self.begin_turn(now)?;
+            if self.allowance == 0 && (now < self.due || !self.begin_turn(now)) {
+                return None;
             }
             self.stage();
         }
@@ -139,10 +129,8 @@ impl Console {
 
     /// The time at which [`Console::next`] must be asked again, after it had nothing to give: when
     /// the first of the incomplete lines is due.
-    #[must_use]
     pub fn deadline(&self) -> Option<u64> {
-        let waiting = self.channels.iter().filter(|it| !it.buffer.is_empty());
-        waiting.map(|it| it.written.saturating_add(self.pause)).min()
+        if matches!(self.due, 0 | u64::MAX) { None } else { Some(self.due) }
     }
 
     /// Takes the next byte of everything that is left, incomplete lines too. A panic's message
@@ -151,23 +139,33 @@ impl Console {
         self.next(u64::MAX)
     }
 
-    /// The partition, by its index in the Plan, that gets what is typed: the first.
-    #[must_use]
-    pub fn input(&self) -> usize {
-        0
-    }
-
-    /// Gives the turn to the next source that has something due. If none has, the one whose line
-    /// is open need not wait: nobody's line is torn if it goes on.
-    fn begin_turn(&mut self, now: u64) -> Option<()> {
-        let count = self.channels.len();
-        let turn = (1..=count)
-            .map(|step| (self.turn + step) % count)
-            .find(|&it| self.channels[it].is_due(now, self.pause))
-            .or(self.open_line.filter(|&it| !self.channels[it].buffer.is_empty()))?;
-        self.turn = turn;
-        self.allowance = self.channels[turn].buffer.len();
-        Some(())
+    /// Gives the turn to the next source that has something due: a line, a full buffer, or what it
+    /// does not go on with. If none has, the one whose line is open need not wait: nobody's line is
+    /// torn if it goes on. Otherwise finds out when something will be due.
+    fn begin_turn(&mut self, now: u64) -> bool {
+        let mut next = self.open_line;
+        self.due = u64::MAX;
+        // From the source whose turn it was to the one behind it, so that the last one found is the
+        // first to get its turn.
+        for index in (0..=self.turn).rev().chain((self.turn + 1..self.channels.len()).rev()) {
+            let channel = &self.channels[index];
+            if channel.buffer.is_empty() {
+                continue;
+            }
+            let stale = channel.written.saturating_add(self.pause);
+            if channel.lines > 0 || channel.buffer.len() == BUFFER_BYTES || stale <= now {
+                next = Some(index);
+            }
+            self.due = self.due.min(stale);
+        }
+        let Some(index) = next.filter(|index| !self.channels[*index].buffer.is_empty()) else {
+            return false;
+        };
+        let channel = &mut self.channels[index];
+        // What this turn leaves over may be incomplete only because there was no room for more.
+        channel.written = now;
+        (self.turn, self.allowance, self.due) = (index, channel.buffer.len(), 0);
+        true
     }
 
     /// Moves one byte of the source whose turn it is to the UART's side, with what must be written
@@ -183,25 +181,26 @@ impl Console {
             channel.carriage_return = true;
             return;
         }
+        let ends = byte == b'\n';
         let goes_on = self.open_line == Some(self.turn);
-        let returns = channel.carriage_return && byte != b'\n';
-        channel.carriage_return = false;
-        if goes_on && returns {
-            self.staged.append(b"\r");
-        } else if !goes_on && self.open_line.is_some() {
-            self.staged.append(b"\r\n");
-        }
-        if returns || !goes_on {
-            self.staged.append(channel.prefix.as_bytes());
+        let returns = core::mem::take(&mut channel.carriage_return) && !ends;
+        let before: &[u8] = match self.open_line {
+            Some(_) if !goes_on => b"\r\n",
+            Some(_) if returns => b"\r",
+            _ => b"",
+        };
+        let prefix = if returns || !goes_on { channel.prefix.as_bytes() } else { b"" };
+        for part in [before, prefix, if ends { b"\r\n" } else { core::slice::from_ref(&byte) }] {
+            for byte in part {
+                // There is room: `staged` was empty.
+                let _ = self.staged.push(*byte);
+            }
         }
         self.open_line = Some(self.turn);
-        if byte == b'\n' {
+        if ends {
             channel.lines -= 1;
-            self.staged.append(b"\r\n");
             self.open_line = None;
             self.allowance = 0;
-        } else {
-            self.staged.append(&[byte]);
         }
     }
 }

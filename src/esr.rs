@@ -3,12 +3,10 @@
 //! [`decode`] is total. Whatever a guest does, and whatever a future CPU reports, is a value that
 //! EL2 matches in full.
 
-mod abort;
 #[cfg(test)]
 mod tests;
 
-pub use abort::{AccessSize, DataAbort, Fault, FaultAddress, InstructionAbort, Transfer};
-
+use crate::addr::{Ipa, PAGE_SIZE};
 use crate::system_registers::Encoding;
 
 /// Why a guest's vCPU came to EL2 synchronously, by ESR_EL2.EC.
@@ -29,30 +27,17 @@ pub enum Exception {
     /// MSR, MRS or a system instruction from AArch64 (0x18).
     SystemRegister(SystemRegisterAccess),
     /// A load, store or cache maintenance that stage 2 or the memory system refused (0x24).
-    DataAbort(DataAbort),
+    DataAbort(Abort),
     /// An instruction fetch that stage 2 or the memory system refused (0x20).
-    InstructionAbort(InstructionAbort),
+    InstructionAbort(Abort),
     /// WFI, WFE, WFIT or WFET (0x01).
     Wfx,
-    /// FP or SIMD trapped by CPTR_EL2 (0x07).
-    FpSimd,
-    /// SVE trapped by CPTR_EL2.TZ (0x19).
-    Sve,
-    /// SME trapped by CPTR_EL2.TSM or by its own state (0x1d).
-    Sme,
-    /// A pointer authentication instruction trapped by HCR_EL2.API (0x09).
-    PointerAuth,
-    /// ERET trapped for nested virtualization (0x1a).
-    Eret,
-    /// Something that AArch32 code at EL0 did: a coprocessor access (0x03 to 0x06, 0x08, 0x0c), HVC
-    /// (0x12) or SMC (0x13).
-    Aarch32,
-    /// A 128-bit system register access or system instruction (0x14).
-    SystemRegister128,
-    /// PSTATE.IL was set (0x0e).
-    IllegalState,
-    /// No reason given: an instruction that is UNDEFINED or not allowed here (0x00).
-    Unknown,
+    /// Something that a guest has not got: an instruction that is UNDEFINED or not allowed here
+    /// (0x00), an illegal PSTATE (0x0e), what EL2 leaves off or a future CPU adds (FP and SIMD 0x07,
+    /// pointer authentication 0x09, 128-bit registers 0x14, SVE 0x19, ERET 0x1a, SME 0x1d), and what
+    /// AArch32 code at EL0 did: a coprocessor access (0x03 to 0x06, 0x08, 0x0c), HVC (0x12), SMC
+    /// (0x13).
+    Undefined,
     /// A class that nothing which Bulkhead allows a guest should raise at EL2.
     Other {
         /// ESR_EL2.EC.
@@ -72,17 +57,10 @@ pub struct SystemRegisterAccess {
 }
 
 /// What ESR_EL2 says. Defined for every value.
-#[must_use]
 pub const fn decode(esr: u64) -> Exception {
     let immediate = esr as u16;
-    match class(esr) {
-        0x00 => Exception::Unknown,
+    match (esr >> 26) as u8 & 0x3f {
         0x01 => Exception::Wfx,
-        0x03..=0x06 | 0x08 | 0x0c | 0x12 | 0x13 => Exception::Aarch32,
-        0x07 => Exception::FpSimd,
-        0x09 => Exception::PointerAuth,
-        0x0e => Exception::IllegalState,
-        0x14 => Exception::SystemRegister128,
         0x16 => Exception::Hvc { immediate },
         0x17 => Exception::Smc { immediate },
         0x18 => Exception::SystemRegister(SystemRegisterAccess {
@@ -90,17 +68,74 @@ pub const fn decode(esr: u64) -> Exception {
             register: (esr >> 5) as u8 & 31,
             write: esr & 1 == 0,
         }),
-        0x19 => Exception::Sve,
-        0x1a => Exception::Eret,
-        0x1d => Exception::Sme,
-        0x20 => Exception::InstructionAbort(InstructionAbort::decode(esr)),
-        0x24 => Exception::DataAbort(DataAbort::decode(esr)),
+        0x20 => Exception::InstructionAbort(Abort(esr)),
+        0x24 => Exception::DataAbort(Abort(esr)),
+        0x00 | 0x03..=0x09 | 0x0c | 0x0e | 0x12..=0x14 | 0x19 | 0x1a | 0x1d => Exception::Undefined,
         class => Exception::Other { class },
     }
 }
 
-/// The exception class: ESR_EL2.EC.
-#[must_use]
-pub const fn class(esr: u64) -> u8 {
-    (esr >> 26) as u8 & 0x3f
+/// An abort from EL1 or EL0: ESR_EL2 of class 0x24 or 0x20. The fields that only data aborts have are
+/// zero in the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Abort(u64);
+
+impl Abort {
+    /// ISS.WnR: the access was a write. Set for cache maintenance too.
+    pub const WRITE: u64 = 1 << 6;
+    /// ISS.S1PTW: the access was the CPU's own, during its walk of the guest's tables.
+    pub const WALK: u64 = 1 << 7;
+    /// ISS.CM: the access was cache maintenance or address translation.
+    pub const CACHE_MAINTENANCE: u64 = 1 << 8;
+    /// ISS.FnV: FAR_EL2 does not hold the virtual address.
+    pub const FAR_NOT_VALID: u64 = 1 << 10;
+    /// ISS.ISV: the other fields tell the load or store of one general register that this was.
+    pub const VALID: u64 = 1 << 24;
+    /// ESR_EL2.EC, all of it and its bit that tells data aborts from instruction aborts.
+    pub const CLASS: u64 = 0x3f << 26;
+    const DATA: u64 = 1 << 28;
+
+    /// All of ESR_EL2.
+    pub const fn syndrome(self) -> u64 {
+        self.0
+    }
+
+    /// Whether the instruction's data, and not the instruction itself, was at fault.
+    pub const fn is_data(self) -> bool {
+        self.0 & Self::DATA != 0
+    }
+
+    /// Whether it was a write.
+    pub const fn is_write(self) -> bool {
+        self.0 & Self::WRITE != 0
+    }
+
+    /// Whether it was the walk of the guest's tables.
+    pub const fn is_walk(self) -> bool {
+        self.0 & Self::WALK != 0
+    }
+
+    /// The IPA that the guest touched, from FAR_EL2 and HPFAR_EL2. For a walk of its tables it is only
+    /// the page. `None` where HPFAR_EL2 does not hold it (Arm ARM D24.2, HPFAR_EL2), as for an external
+    /// abort, or for a permission fault of anything but a walk.
+    pub const fn ipa(self, far: u64, hpfar: u64) -> Option<Ipa> {
+        /// HPFAR_EL2.FIPA: bits 55:12 of the IPA, at bit 4.
+        const FIPA: u64 = 0x0000_ffff_ffff_fff0;
+        let is_known = match self.0 & 0x3f {
+            // Address size, translation and access flag faults of levels 0 to 3, then of -1 and -2.
+            0x00..=0x0b | 0x29..=0x2c => true,
+            // Permission faults.
+            0x0c..=0x0f => self.is_walk(),
+            _ => false,
+        };
+        // A walk reads elsewhere than where FAR_EL2 points.
+        let offset = if self.is_walk() { 0 } else { far % PAGE_SIZE };
+        if is_known { Some(Ipa::new((hpfar & FIPA) << 8 | offset)) } else { None }
+    }
+
+    /// The data abort with this ISS.
+    #[cfg(test)]
+    pub(crate) fn data(iss: u64) -> Self {
+        Self(0x24 << 26 | 1 << 25 | iss)
+    }
 }

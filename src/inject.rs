@@ -3,30 +3,18 @@
 #[cfg(test)]
 mod tests;
 
-use crate::esr::{DataAbort, InstructionAbort};
+use crate::esr::Abort;
+use crate::system_registers::{IdRegisters, field};
 
 /// What of the interrupted vCPU decides how an exception is taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Interrupted {
+#[derive(Clone, Copy, Debug)]
+pub struct Interrupted<'a> {
     /// SPSR_EL2: the guest's PSTATE.
     pub spsr: u64,
     /// The guest's SCTLR_EL1.
     pub sctlr: u64,
-    /// What the CPU's PSTATE has.
-    pub features: PstateFeatures,
-}
-
-/// The optional fields of PSTATE that an exception sets.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct PstateFeatures {
-    /// FEAT_PAN: PSTATE.PAN.
-    pub pan: bool,
-    /// FEAT_SSBS: PSTATE.SSBS.
-    pub ssbs: bool,
-    /// FEAT_MTE2: PSTATE.TCO.
-    pub mte2: bool,
-    /// FEAT_NMI: PSTATE.ALLINT.
-    pub nmi: bool,
+    /// What its CPU has.
+    pub id: &'a IdRegisters,
 }
 
 /// How EL2 puts a vCPU into its exception vector. EL2 also copies ELR_EL2 to ELR_EL1, SPSR_EL2 to
@@ -41,63 +29,42 @@ pub struct ExceptionEntry {
     pub pstate: u64,
 }
 
-/// ESR_ELx.IL: set for 32-bit instructions, and always for these exceptions.
-const IL: u64 = 1 << 25;
-/// Synchronous external abort, not on a table walk.
-const EXTERNAL: u64 = 0x10;
-/// Synchronous external abort on a table walk of level 3. At which level of its own walk a guest met
-/// the hole is not told to EL2; the last is where pages are.
-const EXTERNAL_ON_WALK: u64 = 0x17;
+impl Interrupted<'_> {
+    /// An instruction that is UNDEFINED.
+    pub fn undefined(&self) -> ExceptionEntry {
+        self.enter(0)
+    }
 
-/// An instruction that is UNDEFINED.
-#[must_use]
-pub fn undefined(interrupted: &Interrupted) -> ExceptionEntry {
-    interrupted.enter(0)
-}
-
-/// A synchronous external abort on a load, a store or cache maintenance.
-#[must_use]
-pub fn data_abort(interrupted: &Interrupted, abort: &DataAbort) -> ExceptionEntry {
-    const CLASS: u64 = 0x24;
-    let detail = u64::from(abort.write) << 6
-        | u64::from(abort.cache_maintenance) << 8
-        | u64::from(!abort.far_valid) << 10;
-    let class = CLASS + u64::from(interrupted.at_el1());
-    interrupted.enter(class << 26 | detail | status(abort.walk))
-}
-
-/// A synchronous external abort on an instruction fetch.
-#[must_use]
-pub fn instruction_abort(interrupted: &Interrupted, abort: &InstructionAbort) -> ExceptionEntry {
-    const CLASS: u64 = 0x20;
-    let class = CLASS + u64::from(interrupted.at_el1());
-    let detail = u64::from(!abort.far_valid) << 10;
-    interrupted.enter(class << 26 | detail | status(abort.walk))
-}
-
-const fn status(walk: bool) -> u64 {
-    if walk { EXTERNAL_ON_WALK } else { EXTERNAL }
-}
-
-impl Interrupted {
-    const AARCH32: u64 = 1 << 4;
-
-    const fn at_el1(&self) -> bool {
-        self.spsr & Self::AARCH32 == 0 && self.spsr & 0b1100 != 0
+    /// A synchronous external abort on a load, a store, cache maintenance or an instruction fetch,
+    /// in place of the abort that came to EL2.
+    pub fn abort(&self, abort: Abort) -> ExceptionEntry {
+        const KEPT: u64 =
+            Abort::CLASS | Abort::WRITE | Abort::CACHE_MAINTENANCE | Abort::FAR_NOT_VALID;
+        // Classes of aborts from the same exception level are those from a lower one plus 1.
+        const SAME_LEVEL: u64 = 1 << 26;
+        // Not on a walk, and on a walk of level 3: at which level a guest's walk met the hole is
+        // not told to EL2, and the last is where pages are.
+        let status = if abort.is_walk() { 0x17 } else { 0x10 };
+        let level = if matches!(self.vector(), 0x000 | 0x200) { SAME_LEVEL } else { 0 };
+        self.enter(abort.syndrome() & KEPT | level | status)
     }
 
     fn enter(&self, syndrome: u64) -> ExceptionEntry {
+        /// ESR_EL1.IL: set for 32-bit instructions, and always for these exceptions.
+        const IL: u64 = 1 << 25;
         ExceptionEntry { esr: IL | syndrome, vector: self.vector(), pstate: self.pstate() }
     }
 
-    /// The vector for synchronous exceptions (Arm ARM D1.4.1.6). Of PSTATE.M, bit 0 tells whether EL1
-    /// used its own stack pointer.
+    /// The vector for synchronous exceptions, by PSTATE.M (Arm ARM D1.4.1.6).
     const fn vector(&self) -> u64 {
-        match (self.at_el1(), self.spsr & Self::AARCH32 != 0) {
-            (true, _) if self.spsr & 1 == 0 => 0x000,
-            (true, _) => 0x200,
-            (false, false) => 0x400,
-            (false, true) => 0x600,
+        match self.spsr & 0x1f {
+            // AArch32, which only EL0 can be.
+            0x10.. => 0x600,
+            // EL0.
+            0..4 => 0x400,
+            // EL1 with SP_EL0 or with its own stack pointer.
+            mode if mode & 1 == 0 => 0x000,
+            _ => 0x200,
         }
     }
 
@@ -117,13 +84,17 @@ impl Interrupted {
         const DSSBS: u64 = 1 << 44;
         const SPINTMASK: u64 = 1 << 62;
 
-        let kept = self.spsr & (NZCV | DIT | PAN);
-        let set = |bit, condition| if condition { bit } else { 0 };
-        EL1H | DAIF
-            | kept
-            | set(PAN, self.features.pan && self.sctlr & SPAN == 0)
-            | set(SSBS, self.features.ssbs && self.sctlr & DSSBS != 0)
-            | set(TCO, self.features.mte2)
-            | set(ALLINT, self.features.nmi && self.sctlr & SPINTMASK == 0)
+        let mut pstate = EL1H | DAIF | self.spsr & (NZCV | DIT | PAN);
+        for (feature, least, condition, bit) in [
+            (field::PAN, 1, self.sctlr & SPAN == 0, PAN),
+            (field::SSBS, 1, self.sctlr & DSSBS != 0, SSBS),
+            (field::MTE, 2, true, TCO),
+            (field::NMI, 1, self.sctlr & SPINTMASK == 0, ALLINT),
+        ] {
+            if condition && self.id.field(feature) >= least {
+                pstate |= bit;
+            }
+        }
+        pstate
     }
 }

@@ -15,41 +15,31 @@ impl Intid {
     pub const SPI_END: u32 = 1020;
 
     /// The interrupt with this number; `None` for the special numbers from 1020 on.
-    #[must_use]
     pub const fn new(number: u32) -> Option<Self> {
         if number < Self::SPI_END { Some(Self(number)) } else { None }
     }
 
     /// The private peripheral interrupt that a device tree calls `GIC_PPI number` (0 to 15).
-    #[must_use]
     pub const fn ppi(number: u32) -> Option<Self> {
         if number < 16 { Some(Self(number + 16)) } else { None }
     }
 
     /// The shared peripheral interrupt that a device tree calls `GIC_SPI number` (0 to 987).
-    #[must_use]
     pub const fn spi(number: u32) -> Option<Self> {
-        if number < Self::SPI_END - Self::SPI_START {
-            Some(Self(number + Self::SPI_START))
-        } else {
-            None
-        }
+        Self::new(number.saturating_add(Self::SPI_START))
     }
 
     /// The number.
-    #[must_use]
     pub const fn get(self) -> u32 {
         self.0
     }
 
     /// Whether each CPU has an interrupt of its own with this number (SGI or PPI).
-    #[must_use]
     pub const fn is_private(self) -> bool {
         self.0 < Self::SPI_START
     }
 
     /// Whether it is a software-generated interrupt.
-    #[must_use]
     pub const fn is_sgi(self) -> bool {
         self.0 < Self::SGI_END
     }

@@ -1,120 +1,121 @@
 //! A trapped load or store as an access to an emulated device, and its result as a register.
 
 use crate::addr::Ipa;
-use crate::esr::{AccessSize, DataAbort, Transfer};
+use crate::esr::Abort;
 
-/// What a vCPU asks of an emulated device.
+/// A load or store of one general register, at an address aligned to its size: the ISS of its data
+/// abort, whose fields SAS, SSE, SRT, SF and WnR tell all about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Access {
-    /// Where.
-    pub ipa: Ipa,
-    /// How much.
-    pub size: AccessSize,
-    /// What.
-    pub operation: Operation,
-}
-
-/// The direction of an access.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Operation {
-    /// A load. Its value goes back through [`Transfer::loaded`].
-    Read,
-    /// A store of this value, whose bits above the access's size are zero.
-    Write(u64),
-}
+pub struct Access(u64);
 
 impl Access {
     /// The access at `ipa` that `abort` stands for, or `None` for what cannot be emulated: an
     /// instruction that the syndrome does not tell, cache maintenance, the walk of the guest's
-    /// tables, an unaligned access. `register` gives the value of a general register by number; 31
-    /// must read as zero.
-    #[must_use]
-    pub fn new(abort: &DataAbort, ipa: Ipa, register: impl FnOnce(u8) -> u64) -> Option<Self> {
-        let transfer = abort.transfer?;
-        if abort.walk || abort.cache_maintenance || !ipa.is_aligned(transfer.size.bytes()) {
-            return None;
-        }
-        let operation = if abort.write {
-            Operation::Write(register(transfer.register) & transfer.size.mask())
-        } else {
-            Operation::Read
-        };
-        Some(Self { ipa, size: transfer.size, operation })
+    /// tables, an unaligned access.
+    pub const fn new(abort: Abort, ipa: Ipa) -> Option<Self> {
+        const KIND: u64 = Abort::VALID | Abort::CACHE_MAINTENANCE | Abort::WALK;
+        let access = Self(abort.syndrome());
+        let is_plain = access.0 & KIND == Abort::VALID && ipa.is_aligned(access.size());
+        if is_plain { Some(access) } else { None }
     }
-}
 
-impl Transfer {
-    /// The value of the load's register after the device answered `value`, whose bits above the
+    /// How many bytes it moves: 1, 2, 4 or 8.
+    pub const fn size(self) -> u64 {
+        1 << (self.0 >> 22 & 3)
+    }
+
+    /// The number of the general register; 31 is the zero register.
+    pub const fn register(self) -> u8 {
+        (self.0 >> 16) as u8 & 31
+    }
+
+    /// Whether it is a store.
+    pub const fn is_write(self) -> bool {
+        self.0 & Abort::WRITE != 0
+    }
+
+    /// What a store of this register's value writes.
+    pub const fn stored(self, register: u64) -> u64 {
+        register & u64::MAX >> self.unused_bits()
+    }
+
+    /// The value of a load's register after the device answered `value`, whose bits above the
     /// access's size are ignored.
-    #[must_use]
-    pub const fn loaded(&self, value: u64) -> u64 {
-        let unused = 64 - self.size.bits();
+    pub const fn loaded(self, value: u64) -> u64 {
+        const SIGN_EXTEND: u64 = 1 << 21;
+        const WIDE: u64 = 1 << 15;
+        let unused = self.unused_bits();
         let value = value << unused;
-        let value =
-            if self.sign_extend { (value as i64 >> unused) as u64 } else { value >> unused };
-        if self.wide { value } else { value as u32 as u64 }
+        let is_signed = self.0 & SIGN_EXTEND != 0;
+        let value = if is_signed { (value as i64 >> unused) as u64 } else { value >> unused };
+        if self.0 & WIDE != 0 { value } else { value as u32 as u64 }
+    }
+
+    /// The bits of a register of 64 that it does not move.
+    const fn unused_bits(self) -> u64 {
+        64 - 8 * self.size()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::esr::Fault;
-    use AccessSize::{Byte, Doubleword, Halfword, Word};
 
-    fn transfer(size: AccessSize, sign_extend: bool, wide: bool) -> Transfer {
-        Transfer { size, register: 3, sign_extend, wide }
+    const WRITE: u64 = 1 << 6;
+    const BYTE: u64 = 0;
+    const HALFWORD: u64 = 1;
+    const WORD: u64 = 2;
+    const DOUBLEWORD: u64 = 3;
+
+    /// The ISS of a load or store (WnR in `other`) of x3.
+    fn iss(size: u64, other: u64) -> u64 {
+        1 << 24 | size << 22 | 3 << 16 | other
     }
 
-    fn abort(size: AccessSize, write: bool) -> DataAbort {
-        DataAbort {
-            transfer: Some(transfer(size, false, false)),
-            write,
-            fault: Fault::Translation { level: 3 },
-            walk: false,
-            cache_maintenance: false,
-            far_valid: true,
-        }
+    fn access(iss: u64, ipa: u64) -> Option<Access> {
+        Access::new(Abort::data(iss), Ipa::new(ipa))
     }
 
     #[test]
     fn loads_extend_as_the_instruction_says() {
         for (size, sign_extend, wide, expected) in [
-            (Byte, false, false, 0x88),                       // LDRB
-            (Byte, true, false, 0xffff_ff88),                 // LDRSB Wt
-            (Byte, true, true, 0xffff_ffff_ffff_ff88),        // LDRSB Xt
-            (Halfword, false, false, 0xf788),                 // LDRH
-            (Word, false, false, 0x8566_f788),                // LDR Wt
-            (Word, true, true, 0xffff_ffff_8566_f788),        // LDRSW
-            (Doubleword, false, true, 0x9122_3344_8566_f788), // LDR Xt
+            (BYTE, false, false, 0x88),                       // LDRB
+            (BYTE, true, false, 0xffff_ff88),                 // LDRSB Wt
+            (BYTE, true, true, 0xffff_ffff_ffff_ff88),        // LDRSB Xt
+            (HALFWORD, false, false, 0xf788),                 // LDRH
+            (WORD, false, false, 0x8566_f788),                // LDR Wt
+            (WORD, true, true, 0xffff_ffff_8566_f788),        // LDRSW
+            (DOUBLEWORD, false, true, 0x9122_3344_8566_f788), // LDR Xt
         ] {
-            let transfer = transfer(size, sign_extend, wide);
-            assert_eq!(transfer.loaded(0x9122_3344_8566_f788), expected, "{transfer:?}");
+            let iss = iss(size, u64::from(sign_extend) << 21 | u64::from(wide) << 15);
+            let access = access(iss, 0x900_0000).unwrap();
+            assert_eq!(access.loaded(0x9122_3344_8566_f788), expected, "{access:?}");
         }
     }
 
     #[test]
     fn stores_are_cut_to_their_size() {
-        let ipa = Ipa::new(0x900_0000);
-        let access = Access::new(&abort(Byte, true), ipa, |n| u64::from(n) | 0xff00).unwrap();
-        assert_eq!(access.operation, Operation::Write(3));
-        assert_eq!(access.ipa, ipa);
-        let access = Access::new(&abort(Word, false), ipa, |_| unreachable!()).unwrap();
-        assert_eq!((access.size, access.operation), (Word, Operation::Read));
+        let byte = access(iss(BYTE, WRITE), 0x900_0001).unwrap();
+        assert_eq!((byte.is_write(), byte.register(), byte.size()), (true, 3, 1));
+        assert_eq!(byte.stored(0xff03), 3);
+        let double = access(iss(DOUBLEWORD, WRITE), 0x900_0000).unwrap();
+        assert_eq!((double.size(), double.stored(u64::MAX)), (8, u64::MAX));
+        let word = access(iss(WORD, 0), 0x900_0000).unwrap();
+        assert_eq!((word.is_write(), word.size()), (false, 4));
     }
 
     #[test]
     fn what_cannot_be_emulated_is_no_access() {
-        let plain = abort(Word, true);
-        let aligned = Ipa::new(0x1000);
+        let plain = iss(WORD, WRITE);
+        assert!(access(plain, 0x1000).is_some());
         let refused = [
-            (DataAbort { transfer: None, ..plain }, aligned),
-            (DataAbort { walk: true, ..plain }, aligned),
-            (DataAbort { cache_maintenance: true, ..plain }, aligned),
-            (plain, Ipa::new(0x1002)),
+            (plain & !(1 << 24), 0x1000),
+            (plain | Abort::WALK, 0x1000),
+            (plain | Abort::CACHE_MAINTENANCE, 0x1000),
+            (plain, 0x1002),
         ];
-        for (abort, ipa) in refused {
-            assert_eq!(Access::new(&abort, ipa, |_| 0), None, "{abort:?} {ipa}");
+        for (iss, ipa) in refused {
+            assert_eq!(access(iss, ipa), None, "{iss:#x} {ipa:#x}");
         }
     }
 }

@@ -11,37 +11,34 @@ use alloc::vec::Vec;
 
 use crate::addr::Ipa;
 use crate::machine::Mpidr;
-use crate::smccc::{STANDARD_SECURE, VERSION_ID};
+use crate::smccc;
 
-/// PSCI_VERSION: major in bits 31:16, minor in bits 15:0.
-const VERSION: i64 = 1 << 16 | 1;
-/// MIGRATE_INFO_TYPE: there is no Trusted OS that would need to migrate.
-const NO_MIGRATION: i64 = 2;
-/// Bit 30 of a function identifier: arguments are 64 bits wide (SMCCC, DEN0028 section 2.5).
+// Function identifiers (DEN0022 section 5.1).
+const VERSION: u32 = 0x8400_0000;
+const CPU_SUSPEND: u32 = 0x8400_0001;
+const CPU_OFF: u32 = 0x8400_0002;
+const CPU_ON: u32 = 0x8400_0003;
+const AFFINITY_INFO: u32 = 0x8400_0004;
+const MIGRATE_INFO_TYPE: u32 = 0x8400_0006;
+const SYSTEM_OFF: u32 = 0x8400_0008;
+const SYSTEM_RESET: u32 = 0x8400_0009;
+const FEATURES: u32 = 0x8400_000a;
+const SYSTEM_RESET2: u32 = 0x8400_0012;
+/// Bit 30 of an identifier: arguments are 64 bits wide (SMCCC, DEN0028 section 2.5).
 const SMC64: u32 = 1 << 30;
 
-/// A return code (DEN0022 section 5.2.2).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(i8)]
-pub enum Code {
-    /// It is done.
-    Success = 0,
-    /// There is no such function.
-    NotSupported = -1,
-    /// An argument is wrong.
-    InvalidParameters = -2,
-    /// The vCPU is on.
-    AlreadyOn = -4,
-    /// The vCPU is on its way.
-    OnPending = -5,
-    /// The entry point is not in the partition's memory.
-    InvalidAddress = -9,
-}
+// Return codes (DEN0022 section 5.2.2). They are negative in all 64 bits, whose lower half is also the
+// right answer for a caller of the 32-bit convention, which must ignore the upper half.
+/// It is done.
+pub const SUCCESS: i64 = 0;
+const INVALID_PARAMETERS: i64 = -2;
+const ALREADY_ON: i64 = -4;
+const ON_PENDING: i64 = -5;
+const INVALID_ADDRESS: i64 = -9;
 
 /// What a vCPU is to its partition's PSCI. The numbers are AFFINITY_INFO's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Power {
+enum Power {
     /// It runs guest code.
     On = 0,
     /// It waits for CPU_ON.
@@ -53,10 +50,9 @@ pub enum Power {
 /// What EL2 has to do about a call. The calling vCPU goes on unless told otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// Put this into x0. Errors are negative in all 64 bits, whose lower half is also the right
-    /// answer for a caller of the 32-bit convention, which must ignore the upper half.
+    /// Put this into x0.
     Return(i64),
-    /// Start `vcpu` and tell [`Psci::started`] when it begins; put SUCCESS into the caller's x0.
+    /// Start `vcpu` and tell [`Psci::started`] when it begins; put [`SUCCESS`] into the caller's x0.
     StartCpu {
         /// The number of the vCPU to start.
         vcpu: usize,
@@ -67,7 +63,7 @@ pub enum Outcome {
     },
     /// The calling vCPU is off: it does not go on, and waits to be started.
     CpuOff,
-    /// Wait for an interrupt, then put SUCCESS into x0. Not to wait is allowed.
+    /// Wait for an interrupt, then put [`SUCCESS`] into x0. Not to wait is allowed.
     Standby,
     /// Stop the partition.
     SystemOff,
@@ -75,45 +71,37 @@ pub enum Outcome {
     SystemReset,
 }
 
-impl From<Code> for Outcome {
-    fn from(code: Code) -> Self {
-        Self::Return(code as i64)
+/// Whether the identifier is of the standard secure service, PSCI's, as a fast call.
+pub(crate) const fn is_psci(id: u32) -> bool {
+    id & 0xbf00_0000 == VERSION
+}
+
+/// What goes into x0 if function `id`, whose first argument is `x1`, depends on no vCPU's state.
+pub(crate) fn answer(id: u32, x1: u64) -> Option<i64> {
+    match id {
+        VERSION => Some(1 << 16 | 1),
+        // There is no Trusted OS that would need to migrate.
+        MIGRATE_INFO_TYPE => Some(2),
+        // CPU_SUSPEND's flags are zero: original power state format, no OS-initiated mode.
+        FEATURES if is_offered(x1 as u32) => Some(SUCCESS),
+        FEATURES => Some(smccc::NOT_SUPPORTED),
+        _ => None,
     }
 }
 
-/// A function of PSCI 1.1 that Bulkhead offers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Function {
-    Version,
-    CpuSuspend,
-    CpuOff,
-    CpuOn,
-    AffinityInfo,
-    MigrateInfoType,
-    SystemOff,
-    SystemReset,
-    Features,
-    SystemReset2,
-}
-
-impl Function {
-    /// The function with this identifier (DEN0022 section 5.1), if Bulkhead offers it. Only those
-    /// that take an address or an MPIDR have a 64-bit variant.
-    fn from_id(id: u32) -> Option<Self> {
-        let number = (id & !SMC64).checked_sub(STANDARD_SECURE)?;
-        match (number, id & SMC64 != 0) {
-            (0x00, false) => Some(Self::Version),
-            (0x01, _) => Some(Self::CpuSuspend),
-            (0x02, false) => Some(Self::CpuOff),
-            (0x03, _) => Some(Self::CpuOn),
-            (0x04, _) => Some(Self::AffinityInfo),
-            (0x06, false) => Some(Self::MigrateInfoType),
-            (0x08, false) => Some(Self::SystemOff),
-            (0x09, false) => Some(Self::SystemReset),
-            (0x0a, false) => Some(Self::Features),
-            (0x12, _) => Some(Self::SystemReset2),
-            _ => None,
-        }
+/// Whether PSCI_FEATURES tells of function `id`. Only those that take an address or an MPIDR have a
+/// 64-bit variant.
+fn is_offered(id: u32) -> bool {
+    match id & !SMC64 {
+        CPU_SUSPEND | CPU_ON | AFFINITY_INFO | SYSTEM_RESET2 => true,
+        VERSION
+        | CPU_OFF
+        | MIGRATE_INFO_TYPE
+        | SYSTEM_OFF
+        | SYSTEM_RESET
+        | FEATURES
+        | smccc::VERSION => id & SMC64 == 0,
+        _ => false,
     }
 }
 
@@ -125,13 +113,13 @@ pub struct Psci {
 
 impl Psci {
     /// A partition of `vcpus` vCPUs, all off: [`Psci::started`] tells of the one that boots.
-    #[must_use]
     pub fn new(vcpus: usize) -> Self {
         Self { power: vec![Power::Off; vcpus] }
     }
 
     /// Carries out function `id` (w0) with the arguments of x1 to x3 for vCPU `caller`. `is_ram`
-    /// tells whether a guest address is in the partition's memory.
+    /// tells whether a guest address is in the partition's memory. What depends on no state is not
+    /// asked here: [`smccc::decode`] has the answers.
     pub fn call(
         &mut self,
         caller: usize,
@@ -139,58 +127,50 @@ impl Psci {
         arguments: [u64; 3],
         is_ram: impl Fn(Ipa) -> bool,
     ) -> Outcome {
-        let Some(function) = Function::from_id(id) else {
-            return Code::NotSupported.into();
-        };
+        if !is_offered(id) {
+            return Outcome::Return(smccc::NOT_SUPPORTED);
+        }
         let width = if id & SMC64 == 0 { u64::from(u32::MAX) } else { u64::MAX };
         let [a, b, c] = arguments.map(|argument| argument & width);
-        match function {
-            Function::Version => Outcome::Return(VERSION),
-            Function::CpuSuspend => suspend(a),
-            Function::CpuOff => self.cpu_off(caller),
-            Function::CpuOn => self.cpu_on(a, Ipa::new(b), c, is_ram),
-            Function::AffinityInfo => self.affinity_info(a, b),
-            Function::MigrateInfoType => Outcome::Return(NO_MIGRATION),
-            Function::SystemOff => Outcome::SystemOff,
-            Function::SystemReset => Outcome::SystemReset,
-            Function::Features => features(a),
-            Function::SystemReset2 => reset2(a),
+        match id & !SMC64 {
+            // Power state 0 of the original format, a standby of the core, is the only one: a
+            // partition's tree names no other, and in a powerdown state a guest could expect to lose
+            // its context.
+            CPU_SUSPEND if a as u32 == 0 => Outcome::Standby,
+            CPU_SUSPEND => Outcome::Return(INVALID_PARAMETERS),
+            CPU_OFF => {
+                self.set(caller, Power::Off);
+                Outcome::CpuOff
+            }
+            CPU_ON => self.cpu_on(a, Ipa::new(b), c, is_ram),
+            AFFINITY_INFO => Outcome::Return(self.affinity_info(a, b)),
+            SYSTEM_OFF => Outcome::SystemOff,
+            SYSTEM_RESET => Outcome::SystemReset,
+            // Type 0 is the architectural warm reset, which starts the partition anew as a cold one
+            // does. Others, architectural (bit 31 clear) or vendor-specific, do not exist here.
+            SYSTEM_RESET2 if a as u32 == 0 => Outcome::SystemReset,
+            SYSTEM_RESET2 => Outcome::Return(INVALID_PARAMETERS),
+            _ => Outcome::Return(smccc::NOT_SUPPORTED),
         }
     }
 
     /// Notes that vCPU `number` begins to run guest code.
     pub fn started(&mut self, number: usize) {
+        self.set(number, Power::On);
+    }
+
+    fn set(&mut self, number: usize, to: Power) {
         if let Some(power) = self.power.get_mut(number) {
-            *power = Power::On;
+            *power = to;
         }
     }
 
-    /// The state of vCPU `number`; none for a vCPU that the partition does not have.
-    #[must_use]
-    pub fn power(&self, number: usize) -> Option<Power> {
-        self.power.get(number).copied()
-    }
-
-    /// Whether every vCPU is off. DEN0022 lets the last CPU turn itself off, and nothing is left
-    /// that could turn one on: such a partition has stopped for good.
-    #[must_use]
-    pub fn all_off(&self) -> bool {
-        self.power.iter().all(|&power| power == Power::Off)
-    }
-
-    /// The vCPU that an MPIDR argument names. Bits that are no affinity must be zero, MPIDR_EL1's
-    /// RES1 bit 31 among them.
-    fn find(&self, mpidr: u64) -> Option<usize> {
+    /// The vCPU that an MPIDR argument names, and its state. Bits that are no affinity must be zero,
+    /// MPIDR_EL1's RES1 bit 31 among them.
+    fn find(&mut self, mpidr: u64) -> Option<(usize, &mut Power)> {
         let affinity = Mpidr::new(mpidr);
-        let number = affinity.to_vcpu()?;
-        (affinity.get() == mpidr && number < self.power.len()).then_some(number)
-    }
-
-    fn cpu_off(&mut self, caller: usize) -> Outcome {
-        if let Some(power) = self.power.get_mut(caller) {
-            *power = Power::Off;
-        }
-        Outcome::CpuOff
+        let number = affinity.to_vcpu().filter(|_| affinity.get() == mpidr)?;
+        Some((number, self.power.get_mut(number)?))
     }
 
     fn cpu_on(
@@ -200,49 +180,24 @@ impl Psci {
         context: u64,
         is_ram: impl Fn(Ipa) -> bool,
     ) -> Outcome {
-        let Some(vcpu) = self.find(target) else {
-            return Code::InvalidParameters.into();
-        };
-        match self.power[vcpu] {
-            Power::On => Code::AlreadyOn.into(),
-            Power::OnPending => Code::OnPending.into(),
+        Outcome::Return(match self.find(target) {
+            None => INVALID_PARAMETERS,
+            Some((_, Power::On)) => ALREADY_ON,
+            Some((_, Power::OnPending)) => ON_PENDING,
             // AArch64 code cannot begin at an address that is not a multiple of 4.
-            Power::Off if !entry.is_aligned(4) || !is_ram(entry) => Code::InvalidAddress.into(),
-            Power::Off => {
-                self.power[vcpu] = Power::OnPending;
-                Outcome::StartCpu { vcpu, entry, context }
+            Some(_) if !entry.is_aligned(4) || !is_ram(entry) => INVALID_ADDRESS,
+            Some((vcpu, power)) => {
+                *power = Power::OnPending;
+                return Outcome::StartCpu { vcpu, entry, context };
             }
-        }
+        })
     }
 
     /// AFFINITY_INFO. From PSCI 1.0 on only level 0 is mandatory, and others may be refused.
-    fn affinity_info(&self, target: u64, level: u64) -> Outcome {
+    fn affinity_info(&mut self, target: u64, level: u64) -> i64 {
         match self.find(target) {
-            Some(vcpu) if level as u32 == 0 => Outcome::Return(self.power[vcpu] as i64),
-            _ => Code::InvalidParameters.into(),
+            Some((_, power)) if level as u32 == 0 => *power as i64,
+            _ => INVALID_PARAMETERS,
         }
     }
-}
-
-/// CPU_SUSPEND, whose first argument is a power state in the original format. Power state 0, a standby
-/// of the core (StateType 0, power level 0, StateID 0), is the only one: a partition's tree names
-/// no other, and of a powerdown state the guest would expect that it can lose its context.
-fn suspend(power_state: u64) -> Outcome {
-    if power_state as u32 == 0 { Outcome::Standby } else { Code::InvalidParameters.into() }
-}
-
-/// PSCI_FEATURES. CPU_SUSPEND's flags are zero: original power state format, no OS-initiated mode.
-fn features(id: u64) -> Outcome {
-    let id = id as u32;
-    if id == VERSION_ID || Function::from_id(id).is_some() {
-        Code::Success.into()
-    } else {
-        Code::NotSupported.into()
-    }
-}
-
-/// SYSTEM_RESET2. Type 0 is the architectural warm reset, which starts the partition anew as a cold
-/// one does. All other types, architectural (bit 31 clear) or vendor-specific, do not exist here.
-fn reset2(kind: u64) -> Outcome {
-    if kind as u32 == 0 { Outcome::SystemReset } else { Code::InvalidParameters.into() }
 }

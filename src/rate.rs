@@ -1,42 +1,34 @@
 //! How often a guest may make Bulkhead write a line.
 
-/// A token bucket that is filled by the generic timer's counter. A guest can fault millions of
-/// times a second; what it makes Bulkhead print must not drown the console.
+/// A limit of events by time. A guest can fault millions of times a second; what it makes Bulkhead
+/// print must not drown the console.
 #[derive(Clone, Debug)]
 pub struct RateLimit {
     period: u64,
-    burst: u32,
-    tokens: u32,
-    filled: u64,
+    /// How far ahead of time events may be: the periods of a whole burst.
+    window: u64,
+    /// The time up to which the periods of the events that happened reach.
+    used_up_to: u64,
     suppressed: u64,
 }
 
 impl RateLimit {
-    /// A limit of one event for each `period` counter ticks, and up to `burst` of them at once.
+    /// A limit of one event for each `period` ticks of a counter, and up to `burst` of them at once.
     /// A period of 0 counts as 1.
-    #[must_use]
     pub const fn new(period: u64, burst: u32) -> Self {
         let period = if period == 0 { 1 } else { period };
-        Self { period, burst, tokens: burst, filled: 0, suppressed: 0 }
+        Self { period, window: period.saturating_mul(burst as u64), used_up_to: 0, suppressed: 0 }
     }
 
     /// Asks for one event at counter value `now`. `Some(n)`: it may happen, and `n` were refused
-    /// since the last that did. A counter that stands still or goes back adds nothing.
+    /// since the last that did.
     pub fn allow(&mut self, now: u64) -> Option<u64> {
-        let earned = now.saturating_sub(self.filled) / self.period;
-        if earned >= u64::from(self.burst.saturating_sub(self.tokens)) {
-            self.tokens = self.burst;
-            self.filled = self.filled.max(now);
-        } else {
-            // Fewer than `burst`, so they fit; what is left of a period counts for the next token.
-            self.tokens = self.tokens.saturating_add(earned as u32);
-            self.filled = self.filled.saturating_add(earned.wrapping_mul(self.period));
-        }
-        if self.tokens == 0 {
+        let next = self.used_up_to.max(now).saturating_add(self.period);
+        if next - now > self.window {
             self.suppressed = self.suppressed.saturating_add(1);
             return None;
         }
-        self.tokens -= 1;
+        self.used_up_to = next;
         Some(core::mem::take(&mut self.suppressed))
     }
 }

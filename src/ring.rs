@@ -4,79 +4,53 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full;
 
-/// A first-in first-out queue of at most `N` items.
+/// A first-in first-out queue of at most `N` bytes.
 #[derive(Clone, Debug)]
-pub struct Ring<T, const N: usize> {
-    items: [T; N],
+pub struct Ring<const N: usize> {
+    bytes: [u8; N],
     first: usize,
     len: usize,
 }
 
-impl<T: Copy + Default, const N: usize> Default for Ring<T, N> {
-    fn default() -> Self {
-        Self { items: [T::default(); N], first: 0, len: 0 }
-    }
-}
+impl<const N: usize> Ring<N> {
+    /// A queue with nothing in it.
+    pub const EMPTY: Self = Self { bytes: [0; N], first: 0, len: 0 };
 
-impl<T: Copy + Default, const N: usize> Ring<T, N> {
-    /// Adds `item` at the end.
+    /// Adds `byte` at the end.
     ///
     /// # Errors
     ///
-    /// [`Full`] if there are `N` items already.
-    pub fn push(&mut self, item: T) -> Result<(), Full> {
-        if self.len == N {
+    /// [`Full`] if there are `N` bytes already.
+    pub fn push(&mut self, byte: u8) -> Result<(), Full> {
+        if self.len >= N {
             return Err(Full);
         }
-        self.items[(self.first + self.len) % N] = item;
+        self.bytes[self.first.wrapping_add(self.len) % N] = byte;
         self.len += 1;
         Ok(())
     }
 
-    /// Adds `items` at the end, as many of them as there is room for.
-    pub fn append(&mut self, items: &[T]) {
-        for item in items {
-            if self.push(*item).is_err() {
-                break;
-            }
-        }
-    }
-
-    /// Takes the item that has been here longest.
-    pub fn pop(&mut self) -> Option<T> {
-        let item = self.peek()?;
-        self.first = (self.first + 1) % N;
+    /// Takes the byte that has been here longest.
+    pub fn pop(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.first = self.first.wrapping_add(1) % N;
         self.len -= 1;
-        Some(item)
+        Some(byte)
     }
 
-    /// The item that [`Ring::pop`] would take.
-    #[must_use]
-    pub fn peek(&self) -> Option<T> {
-        (self.len > 0).then(|| self.items[self.first])
+    /// The byte that [`Ring::pop`] would take.
+    pub fn peek(&self) -> Option<u8> {
+        if self.len == 0 { None } else { Some(self.bytes[self.first % N]) }
     }
 
-    /// How many items there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    /// How many bytes there are.
+    pub const fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.len == 0
-    }
-
-    /// How many more fit.
-    #[must_use]
-    pub fn room(&self) -> usize {
-        N - self.len
-    }
-
-    /// Drops all items.
-    pub fn clear(&mut self) {
-        self.len = 0;
     }
 }
 
@@ -86,16 +60,17 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out_in_order_across_the_end() {
-        let mut ring = Ring::<u8, 4>::default();
+        let mut ring = Ring::<4>::EMPTY;
         for round in 0..10 {
             for item in 0..4 {
                 assert_eq!(ring.push(round * 4 + item), Ok(()));
             }
-            assert_eq!((ring.push(99), ring.room()), (Err(Full), 0));
+            assert_eq!((ring.push(99), ring.len()), (Err(Full), 4));
             for item in 0..3 {
+                assert_eq!(ring.peek(), Some(round * 4 + item));
                 assert_eq!(ring.pop(), Some(round * 4 + item));
             }
-            ring.clear();
+            assert_eq!(ring.pop(), Some(round * 4 + 3));
             assert_eq!((ring.pop(), ring.len()), (None, 0));
         }
     }

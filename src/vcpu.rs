@@ -11,20 +11,17 @@ impl Mpidr {
 
     /// The affinity of vCPU `number`: Aff0 counts to 16, as one GICv3 SGI can reach, then Aff1.
     /// Numbers from 4096 on, which would need Aff2, do not occur.
-    #[must_use]
     pub const fn of_vcpu(number: usize) -> Self {
         Self::new((number % CLUSTER) as u64 | ((number / CLUSTER % 256) as u64) << 8)
     }
 
     /// The vCPU number with this affinity, whether or not a partition has that many.
-    #[must_use]
     pub const fn to_vcpu(self) -> Option<usize> {
         let number = self.affinity(1) as usize * CLUSTER + self.affinity(0) as usize;
         if Self::of_vcpu(number).get() == self.get() { Some(number) } else { None }
     }
 
     /// The affinity as a CPU of a multiprocessor reads it in MPIDR_EL1: the value of VMPIDR_EL2.
-    #[must_use]
     pub const fn register(self) -> u64 {
         self.get() | Self::RES1
     }

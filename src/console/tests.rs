@@ -8,7 +8,7 @@ const ONE: Source = Source::partition(0);
 const TWO: Source = Source::partition(1);
 
 fn console() -> Console {
-    Console::new(["linux", "rt"].into_iter(), PAUSE)
+    Console::new(&["linux", "rt"], PAUSE)
 }
 
 fn put(console: &mut Console, source: Source, text: &str, now: u64) {
@@ -17,8 +17,13 @@ fn put(console: &mut Console, source: Source, text: &str, now: u64) {
     }
 }
 
+/// How many bytes `source` can put.
+fn room(console: &Console, source: Source) -> usize {
+    BUFFER_BYTES - console.channels[source.0].buffer.len()
+}
+
 fn output(console: &mut Console, now: u64) -> String {
-    iter::from_fn(|| console.next(now)).map(char::from).collect()
+    std::iter::from_fn(|| console.next(now)).map(char::from).collect()
 }
 
 #[test]
@@ -40,7 +45,7 @@ fn a_prompt_comes_out_after_a_pause_and_goes_on_in_place() {
     let mut console = console();
     put(&mut console, ONE, "log", 1);
     put(&mut console, ONE, "in: ", 5);
-    assert_eq!((console.deadline(), output(&mut console, 24)), (Some(25), String::new()));
+    assert_eq!((output(&mut console, 24), console.deadline()), (String::new(), Some(25)));
     assert_eq!(output(&mut console, 25), "[linux]    login: ");
     assert_eq!(console.deadline(), None);
     put(&mut console, ONE, "root", 30);
@@ -83,14 +88,24 @@ fn line_ends_are_cr_lf_and_progress_bars_keep_the_name() {
 fn a_full_buffer_refuses_and_does_not_wait_for_its_line() {
     let mut console = console();
     put(&mut console, ONE, &"x".repeat(BUFFER_BYTES), 0);
-    assert_eq!((console.put(ONE, b'y', 0), console.room(ONE)), (Err(Full), 0));
-    assert_eq!(console.room(TWO), BUFFER_BYTES);
+    assert_eq!((console.put(ONE, b'y', 0), room(&console, ONE)), (Err(Full), 0));
+    assert_eq!(room(&console, TWO), BUFFER_BYTES);
     put(&mut console, TWO, "2\n", 0);
     let first: String = (0..13).filter_map(|_| console.next(0)).map(char::from).collect();
-    assert_eq!((first.as_str(), console.room(ONE)), ("[linux]    xx", 2));
+    assert_eq!((first.as_str(), room(&console, ONE)), ("[linux]    xx", 2));
     put(&mut console, ONE, "y\n", 0);
     let rest = output(&mut console, 0);
     assert!(rest.starts_with("xxx") && rest.ends_with("xxx\r\n[rt]       2\r\n[linux]    y\r\n"));
+}
+
+#[test]
+fn a_name_that_is_too_long_is_cut() {
+    let mut console = Console::new(&[&"n".repeat(99)], PAUSE);
+    put(&mut console, ONE, "a\rb\n", 0);
+    put(&mut console, LOG, "log\n", 0);
+    let [name, spaces] = ["n".repeat(31), " ".repeat(24)];
+    let lines = format!("[{name}] a\r[{name}] b\r\n[bulkhead]{spaces}log\r\n");
+    assert_eq!(output(&mut console, 0), lines);
 }
 
 #[test]
@@ -98,7 +113,7 @@ fn a_panic_gets_all_that_is_left() {
     let mut console = console();
     put(&mut console, ONE, "half", 7);
     put(&mut console, LOG, "log\n", 7);
-    let left: String = iter::from_fn(|| console.panic_flush()).map(char::from).collect();
+    let left: String = std::iter::from_fn(|| console.panic_flush()).map(char::from).collect();
     assert_eq!(left, "[linux]    half\r\n[bulkhead] log\r\n");
 }
 

@@ -138,7 +138,7 @@ fn read_partitions(
         is_memory.then(|| {
             mmu::map_memory(region);
             // SAFETY: the region is memory, which has just been mapped.
-            first_bytes(unsafe { bytes(region) })
+            unsafe { bytes(region) }
         })
     };
     match Description::read(tree, system, base, &peek) {
@@ -147,17 +147,10 @@ fn read_partitions(
     }
 }
 
-/// As many bytes as there are, then zeros.
-fn first_bytes<const COUNT: usize>(bytes: &[u8]) -> [u8; COUNT] {
-    let mut first = [0; COUNT];
-    let count = bytes.len().min(COUNT);
-    first[..count].copy_from_slice(&bytes[..count]);
-    first
-}
-
 /// Divides the machine, less what Bulkhead itself takes.
 pub fn plan(firmware: &FirmwareTree, machine: &mut Machine, description: &Description) -> Plan {
     machine.reserve(image::whole(), "Bulkhead");
+    machine.reserve_spin_tables();
     machine.reserve(firmware.region, "the machine's tree");
     match Plan::new(machine, cpu::current_mpidr(), description) {
         Ok(plan) => plan,
@@ -167,7 +160,7 @@ pub fn plan(firmware: &FirmwareTree, machine: &mut Machine, description: &Descri
 
 /// Says what there is and who gets what.
 pub fn report(machine: &Machine, plan: &Plan) {
-    for line in report::machine(machine).iter().chain(&report::partitions(machine, plan)) {
+    for line in report::report(machine, plan).lines() {
         info!("{line}");
     }
 }
@@ -179,8 +172,9 @@ pub fn build_partitions(
     plan: Plan,
     gic: &Gic,
 ) -> &'static [Partition] {
-    console::add_partitions(plan.partitions.iter().map(|partition| partition.name.as_str()));
-    let roots: Vec<_> = stage2::build(&plan).collect();
+    let names: Vec<_> = plan.partitions.iter().map(|partition| partition.name.as_str()).collect();
+    console::add_partitions(&names);
+    let roots = stage2::build(&plan);
     let ppis: Vec<_> =
         (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(machine, *ppi)).collect();
     let parts = plan.partitions.into_iter().zip(roots).enumerate();

@@ -1,6 +1,6 @@
 //! Calls that a guest makes by HVC or SMC: PSCI and the SMC calling convention.
 
-use bulkhead::psci::{Code, Outcome};
+use bulkhead::psci::{Outcome, SUCCESS};
 use bulkhead::smccc::{self, Call};
 
 use super::firmware;
@@ -24,13 +24,12 @@ fn psci(vcpu: &Vcpu, id: u32, arguments: [u64; 3]) -> u64 {
         Outcome::Return(value) => value,
         Outcome::StartCpu { vcpu: target, entry, context } => {
             vcpu.partition.start(target, entry, context);
-            Code::Success as i64
+            SUCCESS
         }
         Outcome::CpuOff => vcpu.power_off(),
-        Outcome::Standby => {
-            aarch64_cpu::asm::wfi();
-            Code::Success as i64
-        }
+        // EL2 could only wait for physical interrupts, while virtual ones may be pending already;
+        // PSCI lets a standby end at any time. Guests that want to wait have WFI, which never traps.
+        Outcome::Standby => SUCCESS,
         Outcome::SystemOff => vcpu.end(End::Off),
         Outcome::SystemReset => vcpu.end(End::Reset),
     };

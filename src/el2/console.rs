@@ -37,23 +37,22 @@ static INPUT_WAITS: AtomicBool = AtomicBool::new(false);
 
 /// Takes over the UART that the machine's tree names, and sends the log there.
 pub fn init(machine: &machine::Console) {
-    let machine::ConsoleKind::Pl011 = machine.kind;
-    let uart = Uart::new(Registers::map(machine.registers));
+    let uart = Uart::new(machine.kind, Registers::map(machine.registers));
     let mut shared = SHARED.lock();
     shared.uart = Some(uart);
-    shared.console = Some(new_console(core::iter::empty()));
+    shared.console = Some(new_console(&[]));
     drop(shared);
     if log::set_logger(&Logger).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
 }
 
-fn new_console<'a>(partitions: impl Iterator<Item = &'a str> + Clone) -> Console {
+fn new_console(partitions: &[&str]) -> Console {
     Console::new(partitions, timer::milliseconds(PARTIAL_LINE_MS))
 }
 
 /// Makes room for the partitions' output, which is told apart by their names.
-pub fn add_partitions<'a>(names: impl Iterator<Item = &'a str> + Clone) {
+pub fn add_partitions(names: &[&str]) {
     let console = new_console(names);
     SHARED.lock().console = Some(console);
 }
@@ -133,10 +132,10 @@ pub fn interrupt() {
     pump();
 }
 
-/// Hands what was typed to the partition that gets it, as far as its UART has room. The rest stays
+/// Hands what was typed to the first partition, as far as its UART has room. The rest stays
 /// in the physical UART, with the interrupt off, until the guest has read something.
 pub fn poll_input() {
-    let Some(partition) = partition::all().get(input()) else {
+    let Some(partition) = partition::all().first() else {
         return;
     };
     let mut arrived = false;
@@ -156,11 +155,6 @@ pub fn poll_input() {
     if arrived {
         partition.kick(CpuMask::one(0));
     }
-}
-
-/// The partition that gets what is typed.
-fn input() -> usize {
-    SHARED.lock().console.as_ref().map_or(0, Console::input)
 }
 
 /// Whether input waits for room in a guest's UART.

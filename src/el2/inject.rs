@@ -2,8 +2,8 @@
 
 use aarch64_cpu::registers::*;
 use bulkhead::addr::Ipa;
-use bulkhead::esr::{DataAbort, InstructionAbort};
-use bulkhead::inject::{self, Interrupted};
+use bulkhead::esr::Abort;
+use bulkhead::inject::Interrupted;
 use log::warn;
 
 use super::timer;
@@ -14,26 +14,22 @@ use super::vectors::Frame;
 pub enum Injection {
     /// An UNDEFINED instruction.
     Undefined,
-    /// A synchronous external abort on a load or store, at this IPA if it is known.
-    DataAbort(DataAbort, Option<Ipa>),
-    /// A synchronous external abort on an instruction fetch.
-    InstructionAbort(InstructionAbort, Option<Ipa>),
+    /// A synchronous external abort in place of this one, at this IPA if it is known.
+    Abort(Abort, Option<Ipa>),
 }
 
 /// Makes the guest go on in its exception vector, and tells the user.
 pub fn inject(vcpu: &Vcpu, frame: &mut Frame, injection: Injection) {
     let syndrome = ESR_EL2.get();
     report(vcpu, frame.elr, syndrome, &injection);
-    let interrupted =
-        Interrupted { spsr: frame.spsr, sctlr: SCTLR_EL1.get(), features: vcpu.features };
-    let entry = match &injection {
-        Injection::Undefined => inject::undefined(&interrupted),
-        Injection::DataAbort(abort, _) => inject::data_abort(&interrupted, abort),
-        Injection::InstructionAbort(abort, _) => inject::instruction_abort(&interrupted, abort),
+    let interrupted = Interrupted { spsr: frame.spsr, sctlr: SCTLR_EL1.get(), id: &vcpu.id };
+    let entry = match injection {
+        Injection::Undefined => interrupted.undefined(),
+        Injection::Abort(abort, _) => {
+            FAR_EL1.set(FAR_EL2.get());
+            interrupted.abort(abort)
+        }
     };
-    if !matches!(injection, Injection::Undefined) {
-        FAR_EL1.set(FAR_EL2.get());
-    }
     ESR_EL1.set(entry.esr);
     ELR_EL1.set(frame.elr);
     SPSR_EL1.set(frame.spsr);
@@ -50,9 +46,9 @@ fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     };
     let (what, ipa) = match injection {
         Injection::Undefined => ("undefined instruction", None),
-        Injection::DataAbort(abort, ipa) if abort.write => ("store outside the partition", *ipa),
-        Injection::DataAbort(_, ipa) => ("load outside the partition", *ipa),
-        Injection::InstructionAbort(_, ipa) => ("fetch outside the partition", *ipa),
+        Injection::Abort(abort, ipa) if !abort.is_data() => ("fetch outside the partition", *ipa),
+        Injection::Abort(abort, ipa) if abort.is_write() => ("store outside the partition", *ipa),
+        Injection::Abort(_, ipa) => ("load outside the partition", *ipa),
     };
     let (name, index) = (partition.name(), vcpu.index);
     match ipa {

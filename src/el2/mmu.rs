@@ -1,13 +1,12 @@
 //! EL2's own translation: addresses as they are, each part with the permissions it needs.
 //!
-//! Mappings are added first with the MMU off, then to the live tables; in the end the code that only
-//! boot needs is taken out.
+//! Mappings are added first with the MMU off, then to the live tables; all of this is boot's work.
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use bulkhead::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::fdt::Tree;
-use bulkhead::tables::{Hypervisor, MapError, Mapping, Table, Tables};
+use bulkhead::tables::{MapError, Memory, Table, Tables};
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use spin::Mutex;
@@ -27,7 +26,8 @@ unsafe impl Sync for Pool {}
 #[unsafe(link_section = ".tables")]
 static POOL: Pool = Pool(UnsafeCell::new([const { Table::EMPTY }; TABLES]));
 
-static LIVE: Mutex<Option<Tables<'static, Hypervisor>>> = Mutex::new(None);
+/// The tables in use, once the MMU is on.
+pub static LIVE: Mutex<Option<Tables<'static>>> = Mutex::new(None);
 
 /// The exception level at which the image was entered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,7 +102,7 @@ pub fn init(level: Level, tree: Pa) {
     let mut tables = Tables::new(pool, base).expect("the pool is aligned and not empty");
     map_image(&mut tables).expect("the image fits in the first tables");
     if let Some(region) = tree_region(tree) {
-        map_missing(&mut tables, region, Hypervisor::Data).expect("the tree fits in the tables");
+        map_missing(&mut tables, region, Memory::DATA).expect("the tree fits in the tables");
     }
     let used = Region::new(base, tables.tables_used() as u64 * PAGE_SIZE);
     // SAFETY: with the MMU off all stores went to memory, so no cache line holds the only copy.
@@ -115,31 +115,32 @@ pub fn init(level: Level, tree: Pa) {
     *LIVE.lock() = Some(tables);
 }
 
-fn map_image(tables: &mut Tables<'_, Hypervisor>) -> Result<(), MapError> {
+fn map_image(tables: &mut Tables<'_>) -> Result<(), MapError> {
     let sections = [
-        (image::boot_code(), Hypervisor::Code),
-        (image::code(), Hypervisor::Code),
-        (image::constants(), Hypervisor::ReadOnly),
-        (image::data(), Hypervisor::Data),
+        (image::boot_code(), Memory::CODE),
+        (image::code(), Memory::CODE),
+        (image::constants(), Memory::READ_ONLY),
+        (image::data(), Memory::DATA),
     ];
     for (region, memory) in sections {
-        tables.map(&mapping(region, memory))?;
+        map(tables, region, memory)?;
     }
     for cpu in 0..image::MAX_CPUS {
-        tables.map(&mapping(image::stack(cpu), Hypervisor::Data))?;
+        map(tables, image::stack(cpu), Memory::DATA)?;
     }
     Ok(())
 }
 
-fn mapping(region: Region<Pa>, memory: Hypervisor) -> Mapping<Hypervisor> {
-    Mapping { input: region.start(), output: region.start(), size: region.size(), memory }
+/// Maps a region to where it is.
+fn map(tables: &mut Tables<'_>, region: Region<Pa>, memory: Memory) -> Result<(), MapError> {
+    tables.map(region.start(), region.start(), region.size(), memory)
 }
 
 /// Maps what is not mapped yet of the pages that `region` touches.
 fn map_missing(
-    tables: &mut Tables<'_, Hypervisor>,
+    tables: &mut Tables<'_>,
     region: Region<Pa>,
-    memory: Hypervisor,
+    memory: Memory,
 ) -> Result<(), MapError> {
     let pages = region.page_aligned().ok_or(MapError::OutOfRange)?;
     let (mut address, end) = (pages.start().get(), pages.end().get());
@@ -150,7 +151,7 @@ fn map_missing(
                 continue;
             }
             let part = Region::new(Pa::new(address), size).ok_or(MapError::OutOfRange)?;
-            match tables.map(&mapping(part, memory)) {
+            match map(tables, part, memory) {
                 Ok(()) => {
                     done = size;
                     break;
@@ -231,10 +232,10 @@ unsafe fn enable(level: Level) {
     barriers();
 }
 
-/// Changes the live tables, and makes the change visible to every CPU's walks.
-fn change(edit: impl FnOnce(&mut Tables<'static, Hypervisor>) -> Result<(), MapError>) {
+/// Adds to the live tables, and makes the addition visible to every CPU's walks.
+fn add(change: impl FnOnce(&mut Tables<'static>) -> Result<(), MapError>) {
     let mut live = LIVE.lock();
-    let result = edit(live.as_mut().expect("the MMU is on"));
+    let result = change(live.as_mut().expect("the MMU is on"));
     // An entry that goes from invalid to valid needs no invalidation (Arm ARM D8.17.1).
     barrier::dsb(barrier::ISHST);
     barrier::isb(barrier::SY);
@@ -243,23 +244,10 @@ fn change(edit: impl FnOnce(&mut Tables<'static, Hypervisor>) -> Result<(), MapE
 
 /// Makes a device's registers accessible.
 pub fn map_device(frame: Region<Pa>) {
-    change(|tables| map_missing(tables, frame, Hypervisor::Device));
+    add(|tables| map_missing(tables, frame, Memory::DEVICE));
 }
 
 /// Makes memory accessible.
 pub fn map_memory(region: Region<Pa>) {
-    change(|tables| map_missing(tables, region, Hypervisor::Data));
-}
-
-/// Makes the code that only boot needs inaccessible, for good: no guest's trap can lead there.
-///
-/// # Safety
-///
-/// No CPU may be in that code, or return to it.
-pub unsafe fn forget_boot_code() {
-    let code = image::boot_code();
-    change(|tables| tables.unmap(code.start(), code.size()));
-    // SAFETY: dropping translations makes the CPUs look them up again; the caller vouches for
-    // those that are gone.
-    unsafe { asm!("tlbi alle2is", "dsb ish", "ic ialluis", "dsb ish", "isb", options(nostack)) };
+    add(|tables| map_missing(tables, region, Memory::DATA));
 }

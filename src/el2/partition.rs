@@ -33,7 +33,7 @@ pub struct Partition {
     /// The root of its stage 2.
     pub stage2: Pa,
     /// The registers that are emulated.
-    frames: Vec<Frame>,
+    frames: [Frame; 3],
     /// What its vCPUs share. Taken before the console's lock, never after it.
     pub state: Mutex<State>,
     /// For each vCPU, whether another one needs its list registers emptied.
@@ -197,7 +197,7 @@ impl Partition {
     /// Starts its first vCPU, as the arm64 boot protocol has it.
     pub fn boot(&self) {
         self.started.store(timer::now(), Ordering::Release);
-        self.start(0, self.plan.kernel.entry, self.plan.tree.start().get());
+        self.start(0, self.plan.kernel.load.start(), self.plan.tree.start().get());
     }
 
     /// Has a vCPU that is off begin at `entry`.

@@ -5,8 +5,8 @@ use aarch64_cpu::registers::*;
 use alloc::vec::Vec;
 use bulkhead::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::machine::Mpidr;
-use bulkhead::plan::{self, MemoryKind, PartitionPlan, Plan};
-use bulkhead::tables::{self, Guest, MapError, Mapping, Table, Tables};
+use bulkhead::plan::{PartitionPlan, Plan};
+use bulkhead::tables::{MapError, Table, Tables};
 use core::arch::asm;
 
 use super::registers::write_register;
@@ -15,45 +15,35 @@ use super::{cache, mmu};
 
 /// Builds the tables of every partition in the memory that the Plan keeps for them; the result
 /// has each one's root, in the order of the Plan.
-pub fn build(plan: &Plan) -> impl Iterator<Item = Pa> {
+pub fn build(plan: &Plan) -> Vec<Pa> {
     mmu::map_memory(plan.table_memory);
-    let mut rest = plan.table_memory.start();
-    plan.partitions.iter().map(move |partition| {
-        let root = rest;
-        let used = build_one(partition, root).expect("the Plan has checked what is mapped");
-        rest = used.end();
-        root
-    })
+    let mut rest = plan.table_memory;
+    let mut roots = Vec::with_capacity(plan.partitions.len());
+    for partition in &plan.partitions {
+        roots.push(rest.start());
+        let used = build_one(partition, rest).expect("the Plan has checked what is mapped");
+        rest =
+            Region::between(used.end(), rest.end()).expect("they are in the memory kept for them");
+    }
+    roots
 }
 
-fn build_one(partition: &PartitionPlan, root: Pa) -> Result<Region<Pa>, MapError> {
-    let mappings: Vec<_> = partition.mappings().iter().map(mapping).collect();
-    let list = mappings.iter().map(|mapping| (mapping.input, mapping.output, mapping.size));
-    let count = tables::tables_needed(list);
-    // SAFETY: the Plan gave this memory to nobody else, it is mapped, it is large enough for the
-    // tables of all partitions, and every partition gets another part of it.
+/// Builds a partition's tables at the start of `memory`; the result is what they take of it.
+fn build_one(partition: &PartitionPlan, memory: Region<Pa>) -> Result<Region<Pa>, MapError> {
+    let root = memory.start();
+    let count = (memory.size() / PAGE_SIZE) as usize;
+    // SAFETY: the Plan gave this memory to nobody else, it is mapped, and every partition gets
+    // another part of it.
     let pool = unsafe { core::slice::from_raw_parts_mut(root.get() as *mut Table, count) };
     let mut tables = Tables::new(pool, root)?;
-    for mapping in &mappings {
-        tables.map(mapping)?;
+    for mapping in partition.mappings() {
+        tables.map(mapping.ipa, mapping.pa, mapping.size, mapping.memory)?;
     }
-    let size = count as u64 * PAGE_SIZE;
+    let size = tables.tables_used() as u64 * PAGE_SIZE;
     let used = Region::new(root, size).ok_or(MapError::OutOfRange)?;
     // Walks go through the caches (VTCR_EL2), so this is for cores that walk past them.
     cache::clean(used);
     Ok(used)
-}
-
-fn mapping(mapping: &plan::Mapping) -> Mapping<Guest> {
-    Mapping {
-        input: mapping.ipa,
-        output: mapping.pa,
-        size: mapping.size,
-        memory: match mapping.kind {
-            MemoryKind::Normal => Guest::Normal,
-            MemoryKind::Device => Guest::Device,
-        },
-    }
 }
 
 /// Makes a partition's stage 2 and numbers those of this CPU.

@@ -2,10 +2,8 @@
 
 use aarch64_cpu::registers::{ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::addr::Ipa;
-use bulkhead::esr::{
-    self, DataAbort, Exception, FaultAddress, InstructionAbort, SystemRegisterAccess,
-};
-use bulkhead::mmio::{Access, Operation};
+use bulkhead::esr::{self, Abort, Exception, SystemRegisterAccess};
+use bulkhead::mmio::Access;
 use bulkhead::plan::FrameKind;
 use bulkhead::system_registers::{self, Answer};
 
@@ -25,18 +23,12 @@ pub extern "C" fn synchronous(frame: &mut Frame) {
             calls::call(vcpu, frame, immediate);
         }
         Exception::SystemRegister(access) => system_register(vcpu, frame, access),
-        Exception::DataAbort(abort) => data_abort(vcpu, frame, &abort),
-        Exception::InstructionAbort(abort) => instruction_abort(vcpu, frame, &abort),
+        Exception::DataAbort(abort) => data_abort(vcpu, frame, abort),
+        Exception::InstructionAbort(abort) => {
+            inject::inject(vcpu, frame, Injection::Abort(abort, fault_address(abort)));
+        }
         Exception::Wfx => frame.skip_instruction(),
-        Exception::FpSimd
-        | Exception::Sve
-        | Exception::Sme
-        | Exception::PointerAuth
-        | Exception::Eret
-        | Exception::Aarch32
-        | Exception::SystemRegister128
-        | Exception::IllegalState
-        | Exception::Unknown => inject::inject(vcpu, frame, Injection::Undefined),
+        Exception::Undefined => inject::inject(vcpu, frame, Injection::Undefined),
         Exception::Other { class } => vcpu.end(End::UnknownException { class, pc: frame.elr }),
     }
 }
@@ -67,59 +59,48 @@ fn system_register(vcpu: &Vcpu, frame: &mut Frame, access: SystemRegisterAccess)
     frame.skip_instruction();
 }
 
-fn data_abort(vcpu: &Vcpu, frame: &mut Frame, abort: &DataAbort) {
-    let place = abort.address(FAR_EL2.get(), HPFAR_EL2.get());
-    if let FaultAddress::Known(ipa) = place
-        && let Some(transfer) = abort.transfer
+fn data_abort(vcpu: &Vcpu, frame: &mut Frame, abort: Abort) {
+    let place = fault_address(abort);
+    if let Some(ipa) = place
         && let Some((device, start)) = vcpu.partition.emulated_frame(ipa)
-        && let Some(access) = Access::new(abort, ipa, |number| frame.register(number))
+        && let Some(access) = Access::new(abort, ipa)
     {
-        let value = emulate(vcpu, device, ipa.get() - start.get(), &access);
-        if access.operation == Operation::Read {
-            frame.set_register(transfer.register, transfer.loaded(value));
+        let offset = ipa.get() - start.get();
+        if access.is_write() {
+            let value = access.stored(frame.register(access.register()));
+            store(vcpu, device, offset, access.size(), value);
+        } else {
+            let value = load(vcpu, device, offset, access.size());
+            frame.set_register(access.register(), access.loaded(value));
         }
         frame.skip_instruction();
     } else {
-        inject::inject(vcpu, frame, Injection::DataAbort(*abort, known(place)));
+        inject::inject(vcpu, frame, Injection::Abort(abort, place));
     }
 }
 
-/// Carries out an access to a device that Bulkhead is; the value is that of a read.
-fn emulate(vcpu: &Vcpu, device: FrameKind, offset: u64, access: &Access) -> u64 {
-    let size = access.size.bytes();
-    match (device, access.operation) {
-        (FrameKind::Distributor, Operation::Read) => vcpu.distributor_read(offset, size),
-        (FrameKind::Distributor, Operation::Write(value)) => {
-            vcpu.distributor_write(offset, size, value);
-            0
-        }
-        (FrameKind::Redistributors, Operation::Read) => vcpu.redistributor_read(offset, size),
-        (FrameKind::Redistributors, Operation::Write(value)) => {
-            vcpu.redistributor_write(offset, size, value);
-            0
-        }
-        (FrameKind::CpuInterface, Operation::Write(value)) if offset == 0 => {
-            vcpu.deactivate(value);
-            0
-        }
-        (FrameKind::CpuInterface, _) => 0,
-        (FrameKind::Console, Operation::Read) => vcpu.uart_read(offset, size),
-        (FrameKind::Console, Operation::Write(value)) => {
-            vcpu.uart_write(offset, size, value);
-            0
-        }
+/// A load from a device that Bulkhead is.
+fn load(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64) -> u64 {
+    match device {
+        FrameKind::Distributor => vcpu.distributor_read(offset, size),
+        FrameKind::Redistributors => vcpu.redistributor_read(offset, size),
+        FrameKind::CpuInterface => 0,
+        FrameKind::Console => vcpu.uart_read(offset),
     }
 }
 
-fn instruction_abort(vcpu: &Vcpu, frame: &mut Frame, abort: &InstructionAbort) {
-    let place = abort.address(FAR_EL2.get(), HPFAR_EL2.get());
-    inject::inject(vcpu, frame, Injection::InstructionAbort(*abort, known(place)));
+/// A store to a device that Bulkhead is.
+fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
+    match device {
+        FrameKind::Distributor => vcpu.distributor_write(offset, size, value),
+        FrameKind::Redistributors => vcpu.redistributor_write(offset, size, value),
+        FrameKind::CpuInterface if offset == 0 => vcpu.deactivate(value),
+        FrameKind::CpuInterface => {}
+        FrameKind::Console => vcpu.uart_write(offset, value),
+    }
 }
 
 /// The IPA of an abort, where the syndrome registers tell one.
-fn known(place: FaultAddress) -> Option<Ipa> {
-    match place {
-        FaultAddress::Known(ipa) => Some(ipa),
-        FaultAddress::Translate { .. } | FaultAddress::Unknown => None,
-    }
+fn fault_address(abort: Abort) -> Option<Ipa> {
+    abort.ipa(FAR_EL2.get(), HPFAR_EL2.get())
 }

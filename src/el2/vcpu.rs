@@ -1,6 +1,5 @@
 //! A vCPU: what it does to its partition when it traps, on the physical CPU that it lives on.
 
-use bulkhead::inject::PstateFeatures;
 use bulkhead::intid::Intid;
 use bulkhead::psci::Outcome;
 use bulkhead::smccc::Workarounds;
@@ -22,8 +21,6 @@ pub struct Vcpu {
     pub workarounds: Workarounds,
     /// What the guest is told of this CPU.
     pub id: IdRegisters,
-    /// What this CPU's PSTATE has.
-    pub features: PstateFeatures,
 }
 
 impl Vcpu {
@@ -89,9 +86,9 @@ impl Vcpu {
     }
 
     /// A load from the UART.
-    pub fn uart_read(&self, offset: u64, size: u64) -> u64 {
+    pub fn uart_read(&self, offset: u64) -> u64 {
         let mut state = self.partition.state.lock();
-        let value = state.uart.read(offset, size);
+        let value = state.uart.read(offset);
         self.after_uart(&mut state);
         drop(state);
         if console::input_waits() {
@@ -101,9 +98,9 @@ impl Vcpu {
     }
 
     /// A store to the UART.
-    pub fn uart_write(&self, offset: u64, size: u64, value: u64) {
+    pub fn uart_write(&self, offset: u64, value: u64) {
         let mut state = self.partition.state.lock();
-        state.uart.write(offset, size, value);
+        state.uart.write(offset, value);
         self.after_uart(&mut state);
         drop(state);
         console::pump();

@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::addr::Ipa;
+use crate::mmio::Access;
 
 /// A syndrome of this class.
 fn esr(class: u64, iss: u64) -> u64 {
     class << 26 | 1 << 25 | iss
 }
 
-fn data_abort(iss: u64) -> DataAbort {
+fn data_abort(iss: u64) -> Abort {
     match decode(esr(0x24, iss)) {
         Exception::DataAbort(abort) => abort,
         other => panic!("{other:?}"),
@@ -55,33 +55,20 @@ fn a_write_that_sends_an_sgi() {
 fn a_word_stored_where_nothing_is_mapped() {
     // str w2, [..], level 3: as QEMU reports a store to an unmapped device.
     let abort = data_abort(1 << 24 | 2 << 22 | 2 << 16 | 1 << 6 | 7);
-    assert_eq!(
-        abort,
-        DataAbort {
-            transfer: Some(Transfer {
-                size: AccessSize::Word,
-                register: 2,
-                sign_extend: false,
-                wide: false,
-            }),
-            write: true,
-            fault: Fault::Translation { level: 3 },
-            walk: false,
-            cache_maintenance: false,
-            far_valid: true,
-        }
-    );
-    let address = abort.address(0xffff_8000_0900_0018, 0x0009_0000);
-    assert_eq!(address, FaultAddress::Known(Ipa::new(0x0900_0018)));
+    assert!(abort.is_data() && abort.is_write() && !abort.is_walk());
+    let ipa = abort.ipa(0xffff_8000_0900_0018, 0x0009_0000);
+    assert_eq!(ipa, Some(Ipa::new(0x0900_0018)));
+    let access = Access::new(abort, Ipa::new(0x0900_0018)).unwrap();
+    assert_eq!((access.size(), access.register(), access.is_write()), (4, 2, true));
+    assert_eq!(access.loaded(u64::MAX), 0xffff_ffff, "not sign-extended, not wide");
 }
 
 #[test]
 fn a_signed_load_into_a_wide_register() {
     let abort = data_abort(1 << 24 | 1 << 21 | 31 << 16 | 1 << 15 | 5);
-    let transfer = abort.transfer.unwrap();
-    assert_eq!(transfer.size, AccessSize::Byte);
-    assert_eq!(transfer.register, 31);
-    assert!(transfer.sign_extend && transfer.wide && !abort.write);
+    let access = Access::new(abort, Ipa::new(1)).unwrap();
+    assert_eq!((access.size(), access.register()), (1, 31));
+    assert!(access.loaded(0x80) == 0xffff_ffff_ffff_ff80 && !access.is_write());
 }
 
 #[test]
@@ -89,10 +76,10 @@ fn the_walk_of_the_guests_tables_has_a_page_but_no_offset() {
     // Translation and permission faults.
     for status in [0x05, 0x0d] {
         let abort = data_abort(1 << 7 | status);
-        assert!(abort.walk);
-        assert_eq!(abort.transfer, None);
-        let address = abort.address(0x1234_5678, 0x0004_0010);
-        assert_eq!(address, FaultAddress::Known(Ipa::new(0x0400_1000)));
+        assert!(abort.is_walk());
+        let ipa = abort.ipa(0x1234_5678, 0x0004_0010);
+        assert_eq!(ipa, Some(Ipa::new(0x0400_1000)));
+        assert_eq!(Access::new(abort, Ipa::new(0x0400_1000)), None);
     }
 }
 
@@ -101,40 +88,37 @@ fn a_permission_fault_leaves_hpfar_unknown() {
     let Exception::InstructionAbort(abort) = decode(esr(0x20, 0x0f)) else {
         panic!();
     };
-    assert_eq!(abort.fault, Fault::Permission { level: 3 });
-    let address = abort.address(0xabcd, u64::MAX);
-    assert_eq!(address, FaultAddress::Translate { virtual_address: 0xabcd });
+    assert!(!abort.is_data());
+    assert_eq!(abort.ipa(0xabcd, u64::MAX), None);
 }
 
 #[test]
 fn an_external_abort_has_no_address() {
-    for fnv in [0, 1 << 10] {
-        let abort = data_abort(fnv | 0x10);
-        assert_eq!(abort.fault, Fault::External);
-        assert_eq!(abort.far_valid, fnv == 0);
-        assert_eq!(abort.address(0x1000, u64::MAX), FaultAddress::Unknown);
+    for other in [0, Abort::FAR_NOT_VALID, Abort::WALK] {
+        assert_eq!(data_abort(other | 0x10).ipa(0x1000, u64::MAX), None);
     }
 }
 
 #[test]
-fn every_fault_status_has_a_meaning() {
-    let fault = |status| data_abort(status).fault;
-    assert_eq!(fault(0x00), Fault::AddressSize { level: 0 });
-    assert_eq!(fault(0x09), Fault::AccessFlag { level: 1 });
-    assert_eq!(fault(0x14), Fault::External);
-    assert_eq!(fault(0x13), Fault::External);
-    assert_eq!(fault(0x21), Fault::Alignment);
-    assert_eq!(fault(0x2b), Fault::Translation { level: -1 });
-    assert_eq!(fault(0x30), Fault::Other { status: 0x30 });
-    assert_eq!(fault(0x11), Fault::Other { status: 0x11 });
+fn an_ipa_comes_with_address_size_translation_and_access_flag_faults() {
+    for status in 0..0x40 {
+        let is_known = status < 0x0c || (0x29..0x2d).contains(&status);
+        assert_eq!(data_abort(status).ipa(0, 0).is_some(), is_known, "{status:#x}");
+    }
 }
 
 #[test]
-fn classes_of_aarch32_are_one() {
+fn what_a_guest_has_not_got_is_undefined() {
+    // Of AArch32.
     for class in [0x03, 0x04, 0x05, 0x06, 0x08, 0x0c, 0x12, 0x13] {
-        assert_eq!(decode(esr(class, 0)), Exception::Aarch32, "{class:#x}");
+        assert_eq!(decode(esr(class, 0)), Exception::Undefined, "{class:#x}");
     }
-    assert_eq!(decode(0), Exception::Unknown);
+    // FP, pointer authentication, PSTATE.IL, 128-bit registers, SVE, ERET, SME.
+    for class in [0x07, 0x09, 0x0e, 0x14, 0x19, 0x1a, 0x1d] {
+        assert_eq!(decode(esr(class, 0)), Exception::Undefined, "{class:#x}");
+    }
+    assert_eq!(decode(0), Exception::Undefined);
+    assert_eq!(decode(esr(0x01, 0)), Exception::Wfx);
     assert_eq!(decode(esr(0x2f, 0)), Exception::Other { class: 0x2f });
 }
 
@@ -142,9 +126,9 @@ proptest! {
     #[test]
     fn any_syndrome_decodes(value: u64, far: u64, hpfar: u64) {
         match decode(value) {
-            Exception::DataAbort(abort) => check(abort.address(far, hpfar)),
-            Exception::InstructionAbort(abort) => check(abort.address(far, hpfar)),
-            Exception::Other { class } => prop_assert_eq!(class, super::class(value)),
+            Exception::DataAbort(abort) => check(abort.ipa(far, hpfar)),
+            Exception::InstructionAbort(abort) => check(abort.ipa(far, hpfar)),
+            Exception::Other { class } => prop_assert_eq!(u64::from(class), value >> 26 & 0x3f),
             Exception::SystemRegister(access) => prop_assert!(access.register < 32),
             _ => {}
         }
@@ -153,14 +137,14 @@ proptest! {
     #[test]
     fn any_abort_decodes(iss in 0_u64..1 << 25, far: u64, hpfar: u64) {
         let abort = data_abort(iss);
-        check(abort.address(far, hpfar));
-        prop_assert!(abort.transfer.is_none_or(|transfer| transfer.register < 32));
+        let ipa = abort.ipa(far, hpfar);
+        check(ipa);
+        let access = Access::new(abort, ipa.unwrap_or_default());
+        prop_assert!(access.is_none_or(|access| access.register() < 32));
     }
 }
 
 /// No address is wider than the architecture's 56 bits.
-fn check(address: FaultAddress) {
-    if let FaultAddress::Known(ipa) = address {
-        assert!(ipa.get() < 1 << 56);
-    }
+fn check(ipa: Option<Ipa>) {
+    assert!(ipa.is_none_or(|ipa| ipa.get() < 1 << 56));
 }

@@ -2,12 +2,14 @@ use alloc::string::ToString;
 use alloc::vec;
 
 use super::*;
-use crate::addr::Pa;
-use crate::machine::{Device, Gic};
+use crate::addr::{Pa, Region};
+use crate::intid::Trigger;
+use crate::machine::{Device, Gic, Interrupt};
+use crate::plan::Plan;
 use crate::plan::tests::{
     Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
 };
-use crate::plan::{MemoryKind, Plan};
+use crate::tables::Memory;
 
 /// The tree of a machine with the devices that a test gives away.
 fn machine_tree() -> Spec {
@@ -114,7 +116,7 @@ fn all_registers_and_memory_are_what_the_plan_has() {
                 }
             }
             let mappings = one.mappings().into_iter().map(|mapping| {
-                assert!(mapping.kind == MemoryKind::Device || mapping.size == 16 << 20);
+                assert!(mapping.memory == Memory::GUEST_DEVICE || mapping.size == 16 << 20);
                 (mapping.ipa.get(), mapping.ipa.get() + mapping.size)
             });
             let frames = one.frames().into_iter().map(|frame| frame.region);

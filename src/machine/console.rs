@@ -7,7 +7,8 @@ use super::{Console, ConsoleKind};
 use crate::fdt::Tree;
 
 /// The UARTs that there are drivers for.
-const UARTS: [(&str, ConsoleKind); 1] = [("arm,pl011", ConsoleKind::Pl011)];
+const UARTS: [(&str, ConsoleKind); 2] =
+    [("arm,pl011", ConsoleKind::Pl011), ("brcm,bcm2835-aux-uart", ConsoleKind::MiniUart)];
 
 impl Console {
     /// Reads the UART of `/chosen/stdout-path`, which may go on with `:` and line settings.

@@ -59,6 +59,19 @@ impl Machine {
         let owner = owner.into();
         self.reserved.push(Reserved { region, owner });
     }
+
+    /// Keeps the memory from partitions that CPUs poll until they are started.
+    pub fn reserve_spin_tables(&mut self) {
+        for index in 0..self.cpus.len() {
+            let cpu = &self.cpus[index];
+            if let CpuStart::SpinTable(place) = cpu.start
+                && let Some(slot) = Region::new(place, size_of::<u64>() as u64)
+            {
+                let owner = alloc::format!("the spin table of CPU {}", cpu.mpidr);
+                self.reserve(slot, owner);
+            }
+        }
+    }
 }
 
 /// The affinity fields of MPIDR_EL1 (Arm ARM D24.2.122), without its other bits.
@@ -202,6 +215,8 @@ pub struct Console {
 pub enum ConsoleKind {
     /// Arm PrimeCell PL011 (`arm,pl011`).
     Pl011,
+    /// The mini-UART of the BCM2835 and its successors (`brcm,bcm2835-aux-uart`).
+    MiniUart,
 }
 
 /// A node of the machine's tree that can be given to a partition.

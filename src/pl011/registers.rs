@@ -1,78 +1,59 @@
 //! The PL011's registers, as far as the model needs to know them (DDI 0183G, chapter 3).
 
-use tock_registers::register_bitfields;
+// Offsets (table 3-1).
+pub const DR: u64 = 0x00;
+pub const FR: u64 = 0x18;
+pub const ILPR: u64 = 0x20;
+pub const IBRD: u64 = 0x24;
+pub const FBRD: u64 = 0x28;
+pub const LCR_H: u64 = 0x2c;
+pub const CR: u64 = 0x30;
+pub const IFLS: u64 = 0x34;
+pub const IMSC: u64 = 0x38;
+pub const RIS: u64 = 0x3c;
+pub const MIS: u64 = 0x40;
+pub const ICR: u64 = 0x44;
+pub const DMACR: u64 = 0x48;
+pub const PERIPH_ID_0: u64 = 0xfe0;
+pub const PCELL_ID_3: u64 = 0xffc;
 
-/// Offsets of the registers (DDI 0183, table 3-1).
-pub mod offset {
-    pub const DR: u64 = 0x00;
-    pub const RSR_ECR: u64 = 0x04;
-    pub const FR: u64 = 0x18;
-    pub const ILPR: u64 = 0x20;
-    pub const IBRD: u64 = 0x24;
-    pub const FBRD: u64 = 0x28;
-    pub const LCR_H: u64 = 0x2c;
-    pub const CR: u64 = 0x30;
-    pub const IFLS: u64 = 0x34;
-    pub const IMSC: u64 = 0x38;
-    pub const RIS: u64 = 0x3c;
-    pub const MIS: u64 = 0x40;
-    pub const ICR: u64 = 0x44;
-    pub const DMACR: u64 = 0x48;
-    pub const PERIPH_ID_0: u64 = 0xfe0;
-    pub const PCELL_ID_3: u64 = 0xffc;
-}
+/// The bits that keep what is written, of ILPR, IBRD, FBRD, LCR_H, CR (without LBE), IFLS, IMSC, RIS,
+/// MIS, ICR and DMACR.
+pub const WRITABLE: [u32; 11] = [0xff, 0xffff, 0x3f, 0xff, 0xff07, 0x3f, 0x7ff, 0, 0, 0, 0x7];
 
-register_bitfields![u32,
-    /// Data: of the errors, the one that can occur here.
-    pub DR [OE OFFSET(11) NUMBITS(1) []],
-    /// Receive status.
-    pub RSR [OE OFFSET(3) NUMBITS(1) []],
-    /// Flags.
-    pub FR [
-        CTS OFFSET(0) NUMBITS(1) [],
-        DSR OFFSET(1) NUMBITS(1) [],
-        DCD OFFSET(2) NUMBITS(1) [],
-        BUSY OFFSET(3) NUMBITS(1) [],
-        RXFE OFFSET(4) NUMBITS(1) [],
-        TXFF OFFSET(5) NUMBITS(1) [],
-        RXFF OFFSET(6) NUMBITS(1) [],
-        TXFE OFFSET(7) NUMBITS(1) [],
-        RI OFFSET(8) NUMBITS(1) [],
-    ],
-    /// Line control.
-    pub LCR_H [
-        FEN OFFSET(4) NUMBITS(1) [],
-        WLEN OFFSET(5) NUMBITS(2) [Eight = 0b11],
-    ],
-    /// Control.
-    pub CR [
-        UARTEN OFFSET(0) NUMBITS(1) [],
-        LBE OFFSET(7) NUMBITS(1) [],
-        TXE OFFSET(8) NUMBITS(1) [],
-        RXE OFFSET(9) NUMBITS(1) [],
-        DTR OFFSET(10) NUMBITS(1) [],
-        RTS OFFSET(11) NUMBITS(1) [],
-        OUT_1 OFFSET(12) NUMBITS(1) [],
-        OUT_2 OFFSET(13) NUMBITS(1) [],
-    ],
-    /// FIFO levels at which interrupts are raised.
-    pub IFLS [
-        TXIFLSEL OFFSET(0) NUMBITS(3) [Half = 0b010],
-        RXIFLSEL OFFSET(3) NUMBITS(3) [Half = 0b010],
-    ],
-    /// IMSC, RIS, MIS and ICR.
-    pub INTERRUPT [
-        RX OFFSET(4) NUMBITS(1) [],
-        TX OFFSET(5) NUMBITS(1) [],
-        RT OFFSET(6) NUMBITS(1) [],
-        OE OFFSET(10) NUMBITS(1) [],
-    ],
-];
+// Flags.
+pub const FR_CTS: u32 = 1 << 0;
+pub const FR_DSR: u32 = 1 << 1;
+pub const FR_DCD: u32 = 1 << 2;
+pub const FR_BUSY: u32 = 1 << 3;
+pub const FR_RXFE: u32 = 1 << 4;
+pub const FR_TXFF: u32 = 1 << 5;
+pub const FR_RXFF: u32 = 1 << 6;
+pub const FR_TXFE: u32 = 1 << 7;
+
+// Line control.
+pub const LCR_H_FEN: u32 = 1 << 4;
+pub const LCR_H_WLEN_8: u32 = 0b11 << 5;
+
+// Control.
+pub const CR_UARTEN: u32 = 1 << 0;
+pub const CR_TXE: u32 = 1 << 8;
+pub const CR_RXE: u32 = 1 << 9;
+
+// FIFO levels at which interrupts are raised: the shifts of IFLS.TXIFLSEL and RXIFLSEL.
+pub const IFLS_TX: u32 = 0;
+pub const IFLS_RX: u32 = 3;
+pub const IFLS_HALF: u32 = 0b010;
+
+// IMSC, RIS, MIS and ICR.
+pub const INTERRUPT_RX: u32 = 1 << 4;
+pub const INTERRUPT_TX: u32 = 1 << 5;
+pub const INTERRUPT_RT: u32 = 1 << 6;
 
 pub const FIFO_DEPTH: usize = 32;
 
 /// IFLS: 1/8, 1/4, 1/2, 3/4 and 7/8 of the FIFO. The other values are reserved.
-pub const FIFO_LEVELS: [usize; 5] = [4, 8, 16, 24, 28];
+pub const FIFO_LEVELS: [usize; 8] = [4, 8, 16, 24, 28, 28, 28, 28];
 
 /// UARTPeriphID0 to 3 (part 0x011, designer 0x41, revision 3: r1p5) and UARTPCellID0 to 3.
 pub const IDENTIFICATION: [u32; 8] = [0x11, 0x10, 0x34, 0x00, 0x0d, 0xf0, 0x05, 0xb1];

@@ -31,7 +31,6 @@ const ICC_SGI0R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 7);
 /// UNDEFINED are the registers of what the guest's ID registers do not show: RAS error records,
 /// LORegions, activity monitors, MPAM, trace, SPE, TRBE, BRBE, nested virtualization. So are
 /// IMPLEMENTATION DEFINED registers (HCR_EL2.TIDCP), most of which act on a cluster or on memory.
-#[must_use]
 pub fn trapped(encoding: Encoding, write: bool, id: &IdRegisters) -> Answer {
     if let (false, Some(value)) = (write, id.get(encoding)) {
         return Answer::ReadAs(value);
@@ -53,6 +52,8 @@ pub fn trapped(encoding: Encoding, write: bool, id: &IdRegisters) -> Answer {
 /// partitions. A guest that turns its caches off must clean what it needs by address.
 fn is_set_way(encoding: Encoding) -> bool {
     const FAMILY: Encoding = Encoding::new(1, 0, 7, 0, 0);
-    let line = Encoding::new(encoding.op0(), encoding.op1(), encoding.crn(), 0, 0);
-    line == FAMILY && matches!(encoding.crm(), 6 | 10 | 14) && matches!(encoding.op2(), 2 | 4 | 6)
+    let (crm, op2) = (encoding.number() >> 3 & 15, encoding.number() & 7);
+    encoding.number() >> 7 == FAMILY.number() >> 7
+        && matches!(crm, 6 | 10 | 14)
+        && matches!(op2, 2 | 4 | 6)
 }

@@ -203,9 +203,10 @@ pub(crate) fn plan_on(machine: &Machine, system: &Spec) -> Result<Plan, PlanErro
     let bytes = system.tree();
     let tree = Tree::new(&bytes)?;
     // Memory that is not the description's holds Images.
+    let image = arm64_header(0, 0x2000, 0);
     let peek = |region: Region<Pa>| {
         let is_memory = machine.memory.iter().any(|bank| bank.covers(&region));
-        is_memory.then(|| arm64_header(0, 0x2000, 0).try_into().unwrap())
+        is_memory.then_some(&*image)
     };
     let description = Description::read(&tree, tree.root(), BASE, &peek)?;
     Plan::new(machine, Mpidr::new(0), &description)

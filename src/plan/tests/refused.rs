@@ -50,10 +50,13 @@ fn another_description() {
 
 #[test]
 fn partitions_and_their_names() {
-    assert_eq!(refusal(&system([])), "/partitions holds no partition: give it a node for each");
+    assert_eq!(
+        refusal(&system([])),
+        "/partitions holds no partition: the node partitions must have a node for each"
+    );
     assert_eq!(
         refusal(&system([]).without("partitions")),
-        "/ holds no partition: give it a node for each"
+        "/ holds no partition: the node partitions must have a node for each"
     );
     assert_eq!(
         refusal(&system([partition("one@1")])),
