@@ -82,19 +82,16 @@ impl Mpidr {
     const AFFINITY: u64 = 0xff_00ff_ffff;
 
     /// The affinity fields of `value`; its other bits are dropped.
-    #[must_use]
     pub const fn new(value: u64) -> Self {
         Self(value & Self::AFFINITY)
     }
 
     /// Aff3 in bits 39:32, Aff2 to Aff0 in bits 23:0, as PSCI and `cpu@N/reg` have it.
-    #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 
     /// Affinity level `level` (0 to 3).
-    #[must_use]
     pub const fn affinity(self, level: u32) -> u8 {
         let shift = if level == 3 { 32 } else { level * 8 };
         (self.0 >> shift) as u8
@@ -169,7 +166,6 @@ pub enum Gic {
 
 impl Gic {
     /// The maintenance interrupt.
-    #[must_use]
     pub fn maintenance(&self) -> Intid {
         match self {
             Self::V2 { maintenance, .. } | Self::V3 { maintenance, .. } => *maintenance,
