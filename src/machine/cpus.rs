@@ -4,9 +4,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{Cpu, CpuStart, Fault, MachineError, Mpidr};
+use super::{Cpu, CpuStart, MachineError, Mpidr};
 use crate::addr::Pa;
-use crate::fdt::{Node, Property, Tree};
+use crate::fdt::{Node, NodeError, Property, Tree};
 
 /// The CPUs that the firmware has not put out of use.
 pub(super) fn read(tree: &Tree<'_>, remarks: &mut Vec<String>) -> Result<Vec<Cpu>, MachineError> {
@@ -16,7 +16,7 @@ pub(super) fn read(tree: &Tree<'_>, remarks: &mut Vec<String>) -> Result<Vec<Cpu
         if node.string("device_type") != Some("cpu") || !node.is_available() {
             continue;
         }
-        let cpu = cpu(node).map_err(|fault| fault.of(node))?;
+        let cpu = cpu(node).map_err(MachineError::at(node))?;
         if cpus.iter().any(|other| other.mpidr == cpu.mpidr) {
             let (path, mpidr) = (node.path(), cpu.mpidr);
             remarks.push(format!("{path} is passed over: there is another CPU {mpidr}"));
@@ -27,11 +27,11 @@ pub(super) fn read(tree: &Tree<'_>, remarks: &mut Vec<String>) -> Result<Vec<Cpu
     if cpus.is_empty() { Err(MachineError::Missing("CPU")) } else { Ok(cpus) }
 }
 
-fn cpu(node: Node<'_, '_>) -> Result<Cpu, Fault> {
+fn cpu(node: Node<'_, '_>) -> Result<Cpu, NodeError> {
     // What `/cpus` says holds for all of them.
     let property = |name| node.property(name).or_else(|| node.parent()?.property(name));
     let number = |property: Option<Property<'_>>, name| {
-        property.and_then(|value| value.number()).ok_or(Fault::Property(name))
+        property.and_then(|value| value.number()).ok_or(NodeError::Property(name))
     };
     let start = match property("enable-method").and_then(|method| method.as_str()) {
         Some("psci") => CpuStart::Psci,

@@ -72,12 +72,12 @@ pub(super) fn find<'t, 'a>(
             Some(Kind::Timer) => timer = timer.or(Some(node)),
             Some(Kind::Psci) => psci = psci.or(Some(node)),
             None if node.string("device_type") == Some("memory") => {
-                memory::add_banks(node, &mut memory)?;
+                memory::add_banks(node, &mut memory).map_err(MachineError::at(node))?;
             }
             kind => match device(node, kind.is_some()) {
                 Ok(Some(device)) => devices.push(device),
                 // A bus outside the CPUs' address space is for the device that drives it.
-                Ok(None) | Err(NodeError::NotMapped | NodeError::Cells(_)) => {}
+                Ok(None) | Err(NodeError::NotMapped) => {}
                 Err(error) => remarks.push(format!("{} is passed over: {error}", node.path())),
             },
         }

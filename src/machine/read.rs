@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use super::parts::{self, Parts};
 use super::{
-    Conduit, Console, Fault, Interrupt, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
+    Conduit, Console, Interrupt, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
 };
 use crate::addr::{Pa, Region};
-use crate::fdt::{Node, Tree};
+use crate::fdt::{Node, NodeError, Tree};
 use crate::intid::Intid;
 
 impl Machine {
@@ -34,12 +34,12 @@ impl Machine {
         let bootargs = chosen.and_then(|chosen| chosen.string("bootargs"));
         Ok(Self {
             model: model.unwrap_or("unnamed").to_string(),
+            reserved: memory::reserved(tree, &cpus)?,
             cpus,
             memory,
-            reserved: memory::reserved(tree)?,
-            gic: gic::read(gic).map_err(|fault| fault.of(gic))?,
+            gic: gic::read(gic).map_err(MachineError::at(gic))?,
             gic_path: gic.path(),
-            timer: interrupts(timer).map_err(|fault| fault.of(timer))?,
+            timer: interrupts(timer).map_err(MachineError::at(timer))?,
             psci: psci.map(conduit).transpose()?,
             console,
             devices,
@@ -50,30 +50,30 @@ impl Machine {
     }
 }
 
-/// `interrupt`, which has to be a PPI, called `name` in messages.
-pub(super) fn ppi(interrupt: Option<&Interrupt>, name: &'static str) -> Result<Intid, Fault> {
+/// `interrupt`, which has to be a PPI; if it is not, `fault` says so.
+pub(super) fn ppi(interrupt: Option<&Interrupt>, fault: &'static str) -> Result<Intid, NodeError> {
     match interrupt {
         Some(Interrupt { intid, .. }) if intid.is_private() => Ok(*intid),
-        _ => Err(Fault::NoPpi(name)),
+        _ => Err(NodeError::Fault(fault)),
     }
 }
 
-/// The interrupts of the timer's node.
-fn interrupts(node: Node<'_, '_>) -> Result<TimerInterrupts, Fault> {
+/// The interrupts of the timer's node: by their names, or in the order of the binding, of which the
+/// secure timer's is the first.
+fn interrupts(node: Node<'_, '_>) -> Result<TimerInterrupts, NodeError> {
     let interrupts = node.interrupts()?;
     let names = node.property("interrupt-names");
-    let interrupt = |order: usize, name| {
+    let interrupt = |order, name, fault| {
         let index = match names.and_then(|names| names.strings()) {
             Some(mut names) => names.position(|each| each == name),
             None => Some(order),
         };
-        ppi(index.and_then(|index| interrupts.get(index)), name)
+        ppi(index.and_then(|index: usize| interrupts.get(index)), fault)
     };
-    // The order is the binding's; the first is the secure timer's.
     Ok(TimerInterrupts {
-        physical: interrupt(1, "phys")?,
-        virtual_: interrupt(2, "virt")?,
-        hypervisor: interrupt(3, "hyp-phys")?,
+        physical: interrupt(1, "phys", "its phys interrupt is not a PPI")?,
+        virtual_: interrupt(2, "virt", "its virt interrupt is not a PPI")?,
+        hypervisor: interrupt(3, "hyp-phys", "its hyp-phys interrupt is not a PPI")?,
     })
 }
 
@@ -81,7 +81,7 @@ fn conduit(node: Node<'_, '_>) -> Result<Conduit, MachineError> {
     match node.string("method") {
         Some("smc") => Ok(Conduit::Smc),
         Some("hvc") => Ok(Conduit::Hvc),
-        _ => Err(Fault::Property("method").of(node)),
+        _ => Err(MachineError::at(node)(NodeError::Property("method"))),
     }
 }
 
