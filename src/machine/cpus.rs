@@ -1,15 +1,15 @@
 //! `/cpus` (Devicetree Specification 0.4, section 3.8, and the binding `arm,cpus`).
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use super::parts::Parts;
 use super::{Cpu, CpuStart, MachineError, Mpidr};
 use crate::addr::Pa;
 use crate::fdt::{Node, NodeError, Property, Tree};
 
 /// The CPUs that the firmware has not put out of use.
-pub(super) fn read(tree: &Tree<'_>, remarks: &mut Vec<String>) -> Result<Vec<Cpu>, MachineError> {
+pub(super) fn read(tree: &Tree<'_>, parts: &mut Parts<'_, '_>) -> Result<Vec<Cpu>, MachineError> {
     let mut cpus: Vec<Cpu> = Vec::new();
     let parent = tree.node("/cpus").ok_or(MachineError::Missing("CPU"))?;
     for node in parent.children() {
@@ -18,8 +18,7 @@ pub(super) fn read(tree: &Tree<'_>, remarks: &mut Vec<String>) -> Result<Vec<Cpu
         }
         let cpu = cpu(node).map_err(MachineError::at(node))?;
         if cpus.iter().any(|other| other.mpidr == cpu.mpidr) {
-            let (path, mpidr) = (node.path(), cpu.mpidr);
-            remarks.push(format!("{path} is passed over: there is another CPU {mpidr}"));
+            parts.pass_over(node, &format_args!("there is another CPU {}", cpu.mpidr));
         } else {
             cpus.push(cpu);
         }

@@ -1,7 +1,6 @@
 //! From the firmware's tree to the [`Machine`].
 
 use alloc::string::ToString;
-use alloc::vec::Vec;
 
 use super::parts::{self, Parts};
 use super::{
@@ -21,31 +20,40 @@ impl Machine {
     /// If the tree lacks a CPU, memory, a GIC that can be virtualized or the generic timer, or
     /// says something about them or about reserved memory that has no meaning.
     pub fn read(tree: &Tree<'_>) -> Result<Self, MachineError> {
-        let mut remarks = Vec::new();
-        let console = Console::read(tree).unwrap_or_else(|remark| {
-            remarks.push(remark);
-            None
-        });
-        let cpus = cpus::read(tree, &mut remarks)?;
-        let Parts { gic, timer, psci, memory, devices } = parts::find(tree, &mut remarks)?;
+        let mut parts = Parts::default();
+        let console = match Console::read(tree) {
+            Ok(console) => console,
+            Err(remark) => {
+                parts.remarks.push(remark);
+                None
+            }
+        };
+        let cpus = cpus::read(tree, &mut parts)?;
         let root = tree.root();
-        let model = root.string("model").or_else(|| root.compatible().next());
+        parts.find(root)?;
+        parts::add_aliases(tree, &mut parts.devices);
+        if parts.memory.is_empty() {
+            return Err(MachineError::Missing("memory"));
+        }
+        let gic = parts.gic.ok_or(MachineError::Missing("GIC"))?;
+        let timer = parts.timer.ok_or(MachineError::Missing("timer"))?;
         let chosen = tree.node("/chosen");
+        let model = root.string("model").or_else(|| root.compatible().next());
         let bootargs = chosen.and_then(|chosen| chosen.string("bootargs"));
         Ok(Self {
             model: model.unwrap_or("unnamed").to_string(),
             reserved: memory::reserved(tree, &cpus)?,
             cpus,
-            memory,
+            memory: parts.memory,
             gic: gic::read(gic).map_err(MachineError::at(gic))?,
             gic_path: gic.path(),
             timer: interrupts(timer).map_err(MachineError::at(timer))?,
-            psci: psci.map(conduit).transpose()?,
+            psci: parts.psci.map(conduit).transpose()?,
             console,
-            devices,
+            devices: parts.devices,
             bootargs: bootargs.unwrap_or_default().to_string(),
             initrd: chosen.and_then(initrd),
-            remarks,
+            remarks: parts.remarks,
         })
     }
 }
