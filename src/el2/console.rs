@@ -7,7 +7,8 @@ use bulkhead::vgic::CpuMask;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use spin::Mutex;
+use spin::Once;
+use spin::mutex::TicketMutex;
 
 use super::mmio::Registers;
 use super::partition::{self, Partition};
@@ -18,10 +19,12 @@ use super::{interrupts, timer};
 /// line is not torn because its guest was held up in the middle.
 const PARTIAL_LINE_MS: u64 = 200;
 
-/// The UART and what waits for it, under one lock. A partition's lock is taken before this one,
-/// never after it.
+/// The UART, if the machine has one that Bulkhead can drive.
+static UART: Once<Uart> = Once::new();
+
+/// What waits for the UART, under one lock, which is granted in turn: a partition that prints without
+/// end cannot keep another CPU from it. A partition's lock is taken before this one, never after it.
 struct Shared {
-    uart: Option<Uart>,
     console: Option<Console>,
     /// Whether guests run: from then on nobody waits for the UART.
     live: bool,
@@ -29,19 +32,16 @@ struct Shared {
     held: Option<u8>,
 }
 
-static SHARED: Mutex<Shared> =
-    Mutex::new(Shared { uart: None, console: None, live: false, held: None });
+static SHARED: TicketMutex<Shared> =
+    TicketMutex::new(Shared { console: None, live: false, held: None });
 
 /// Whether `held` is occupied, for those who do not have the lock.
 static INPUT_WAITS: AtomicBool = AtomicBool::new(false);
 
 /// Takes over the UART that the machine's tree names, and sends the log there.
 pub fn init(machine: &machine::Console) {
-    let uart = Uart::new(machine.kind, Registers::map(machine.registers));
-    let mut shared = SHARED.lock();
-    shared.uart = Some(uart);
-    shared.console = Some(new_console(&[]));
-    drop(shared);
+    UART.call_once(|| Uart::new(machine.kind, Registers::map(machine.registers)));
+    SHARED.lock().console = Some(new_console(&[]));
     if log::set_logger(&Logger).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
@@ -65,18 +65,26 @@ pub fn go_live(partitions: &[Partition], boot_cpu: usize) {
         Some(first) if is_owned => first.plan.cpus[0],
         _ => boot_cpu,
     };
-    SHARED.lock().live = true;
+    let mut shared = SHARED.lock();
+    shared.live = true;
+    shared.choose_interrupts();
+    drop(shared);
     interrupts::enable_console(cpu);
     pump();
 }
 
 impl Shared {
     /// Moves what is due to the UART, as far as it has room, or all of it while no guest runs.
-    fn pump(&mut self) {
-        let (Some(uart), Some(console)) = (&mut self.uart, &mut self.console) else {
-            return;
+    /// Tells whether there was something.
+    fn pump(&mut self) -> bool {
+        let (Some(uart), Some(console)) = (UART.get(), &mut self.console) else {
+            return false;
         };
         let now = timer::now();
+        if !console.is_due(now) {
+            return false;
+        }
+        let mut moved = false;
         loop {
             if self.live && !uart.has_room() {
                 break;
@@ -85,13 +93,17 @@ impl Shared {
                 break;
             };
             uart.send(byte);
+            moved = true;
         }
-        self.choose_interrupts();
+        if moved {
+            self.choose_interrupts();
+        }
+        moved
     }
 
     /// Asks the UART for those interrupts that there is a use for.
     fn choose_interrupts(&mut self) {
-        if let Some(uart) = &mut self.uart {
+        if let Some(uart) = UART.get() {
             let receive = self.live && self.held.is_none();
             uart.set_interrupts(receive, self.live && !uart.has_room());
         }
@@ -99,7 +111,7 @@ impl Shared {
 
     /// The next byte that was typed.
     fn next_input(&mut self) -> Option<u8> {
-        self.held.take().or_else(|| self.uart.as_mut()?.receive())
+        self.held.take().or_else(|| UART.get()?.receive())
     }
 }
 
@@ -116,12 +128,14 @@ pub fn put(partition: usize, byte: u8) -> Result<(), Full> {
 /// due. Arms this CPU's timer for the next one.
 pub fn pump() {
     let mut shared = SHARED.lock();
-    shared.pump();
+    let moved = shared.pump();
     timer::set_deadline(shared.console.as_ref().and_then(Console::deadline));
     drop(shared);
-    for partition in partition::all() {
-        if partition.output_waits.load(Ordering::Acquire) {
-            partition.kick(CpuMask::one(0));
+    if moved {
+        for partition in partition::all() {
+            if partition.output_waits.load(Ordering::Acquire) {
+                partition.kick(CpuMask::one(0));
+            }
         }
     }
 }
@@ -197,7 +211,7 @@ impl Write for Shared {
 /// Waits until all that was written has left.
 pub fn flush() {
     let mut shared = SHARED.lock();
-    let Shared { uart: Some(uart), console: Some(console), .. } = &mut *shared else {
+    let (Some(uart), Some(console)) = (UART.get(), &mut shared.console) else {
         return;
     };
     while let Some(byte) = console.panic_flush() {
@@ -206,12 +220,9 @@ pub fn flush() {
     uart.drain();
 }
 
-/// Writes past the console, for a panic: the lock may be held by whoever panicked.
+/// Writes past the console and its lock, for a panic: whoever has the lock may be who panicked.
 pub fn emergency_write(text: &str) {
-    // SAFETY: the other CPUs and whatever held the lock on this one never go on with it: the
-    // machine stops after what is written here.
-    unsafe { SHARED.force_unlock() };
-    if let Some(uart) = &mut SHARED.lock().uart {
+    if let Some(uart) = UART.get() {
         for byte in text.bytes() {
             if byte == b'\n' {
                 uart.send(b'\r');

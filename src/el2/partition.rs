@@ -6,7 +6,7 @@ use bulkhead::addr::{Ipa, Pa};
 use bulkhead::intid::Intid;
 use bulkhead::machine::Mpidr;
 use bulkhead::pl011::Pl011;
-use bulkhead::plan::{Frame, FrameKind, PartitionPlan};
+use bulkhead::plan::{FrameKind, PartitionPlan};
 use bulkhead::psci::Psci;
 use bulkhead::rate::RateLimit;
 use bulkhead::vgic::{Config, CpuMask, Version, Vgic};
@@ -32,8 +32,6 @@ pub struct Partition {
     pub index: usize,
     /// The root of its stage 2.
     pub stage2: Pa,
-    /// The registers that are emulated.
-    frames: [Frame; 3],
     /// What its vCPUs share. Taken before the console's lock, never after it.
     pub state: Mutex<State>,
     /// For each vCPU, whether another one needs its list registers emptied.
@@ -62,7 +60,9 @@ pub struct State {
     inside: CpuMask,
     /// Why it is ending, once it is.
     end: Option<End>,
-    /// How many lines its faults may still print.
+    /// How many exceptions it was given for what it did.
+    pub injections: u64,
+    /// How many lines about them may still be printed.
     pub fault_lines: RateLimit,
 }
 
@@ -163,10 +163,10 @@ impl Partition {
             starts: vec![None; vcpus],
             inside: CpuMask::EMPTY,
             end: None,
+            injections: 0,
             fault_lines: RateLimit::new(timer::milliseconds(FAULT_LINE_MS), FAULT_LINES),
         };
         Self {
-            frames: plan.frames(),
             index,
             stage2,
             state: Mutex::new(state),
@@ -185,7 +185,7 @@ impl Partition {
 
     /// The emulated registers at `ipa`, and where their frame starts.
     pub fn emulated_frame(&self, ipa: Ipa) -> Option<(FrameKind, Ipa)> {
-        let frame = self.frames.iter().find(|frame| frame.region.contains(ipa))?;
+        let frame = self.plan.frames.iter().find(|frame| frame.region.contains(ipa))?;
         Some((frame.kind, frame.region.start()))
     }
 
@@ -243,19 +243,24 @@ impl Partition {
             return;
         }
         let end = *state.end.get_or_insert(End::AllOff);
+        let injections = state.injections;
         drop(state);
         gic::get().silence(&self.plan.interrupts);
-        self.report_end(end);
+        self.report_end(end, injections);
     }
 
-    fn report_end(&self, end: End) {
+    fn report_end(&self, end: End, injections: u64) {
         let milliseconds = (timer::now() - self.started()) / timer::milliseconds(1).max(1);
         let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
+        let name = self.name();
         if end.is_crash() {
             CRASHED.store(true, Ordering::Release);
-            warn!("{}: {end}, after {seconds}.{rest:03} s", self.name());
+            warn!("{name}: {end}, after {seconds}.{rest:03} s");
         } else {
-            info!("{}: {end} after {seconds}.{rest:03} s", self.name());
+            info!("{name}: {end} after {seconds}.{rest:03} s");
+        }
+        if injections > 0 {
+            info!("{name}: it was given {injections} exceptions for what it must not do");
         }
         if ALIVE.fetch_sub(1, Ordering::AcqRel) == 1 {
             finish();

@@ -115,11 +115,11 @@ fn all_registers_and_memory_are_what_the_plan_has() {
                     described.push((region.start().get(), region.end().get()));
                 }
             }
-            let mappings = one.mappings().into_iter().map(|mapping| {
+            let mappings = one.mappings.clone().into_iter().map(|mapping| {
                 assert!(mapping.memory == Memory::GUEST_DEVICE || mapping.size == 16 << 20);
                 (mapping.ipa.get(), mapping.ipa.get() + mapping.size)
             });
-            let frames = one.frames().into_iter().map(|frame| frame.region);
+            let frames = one.frames.into_iter().map(|frame| frame.region);
             let frames = frames.map(|region| (region.start().get(), region.end().get()));
             let mut planned: Vec<_> = mappings.chain(frames).collect();
             planned.sort_unstable();
