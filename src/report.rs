@@ -26,7 +26,12 @@ fn write_machine(text: &mut String, machine: &Machine) -> fmt::Result {
     let all: Vec<_> = (0..machine.cpus.len()).collect();
     let cpus = cpu_ids(machine, &all);
     let by_psci = machine.cpus.iter().any(|cpu| cpu.start == CpuStart::Psci);
-    let started = if by_psci { ", started by PSCI" } else { "" };
+    let by_spin_table = machine.cpus.iter().any(|cpu| matches!(cpu.start, CpuStart::SpinTable(_)));
+    let started = match (by_psci, by_spin_table) {
+        (true, _) => ", started by PSCI",
+        (false, true) => ", started by spin table",
+        (false, false) => "",
+    };
     let gic = match machine.gic {
         Gic::V2 { .. } => "GICv2",
         Gic::V3 { .. } => "GICv3",
@@ -67,6 +72,13 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
             (false, true) => writeln!(text, "-")?,
             (false, false) => {}
         }
+    }
+    for PartitionPlan { name, .. } in plan.partitions.iter().filter(|it| it.dma_unprotected) {
+        writeln!(
+            text,
+            "isolation is not enforced for {name}: dma = \"unprotected\" lets its devices reach all \
+             memory, that of Bulkhead and of the other partitions too"
+        )?;
     }
     Ok(())
 }

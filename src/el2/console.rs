@@ -1,7 +1,7 @@
 //! The physical UART between Bulkhead's log and the partitions.
 
 use bulkhead::console::{Console, Source};
-use bulkhead::machine;
+use bulkhead::machine::{self, Setting};
 use bulkhead::ring::Full;
 use bulkhead::vgic::CpuMask;
 use core::fmt::{self, Write};
@@ -40,6 +40,10 @@ static INPUT_WAITS: AtomicBool = AtomicBool::new(false);
 
 /// Takes over the UART that the machine's tree names, and sends the log there.
 pub fn init(machine: &machine::Console) {
+    for Setting { register, mask, value } in &machine.settings {
+        let register = Registers::map(*register);
+        register.write(0, register.read(0) & !mask | value);
+    }
     UART.call_once(|| Uart::new(machine.kind, Registers::map(machine.registers)));
     SHARED.lock().console = Some(new_console(&[]));
     if log::set_logger(&Logger).is_ok() {

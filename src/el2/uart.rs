@@ -1,4 +1,4 @@
-//! The physical UART, as firmware left it configured.
+//! The physical UART, configured already.
 
 use bulkhead::machine::ConsoleKind;
 

@@ -9,7 +9,7 @@ use core::iter;
 use super::{Builder, EDGE_RISING, LEVEL_HIGH, at, reg};
 use crate::fdt::{Node, Property};
 use crate::intid::Trigger;
-use crate::machine::Device;
+use crate::machine::{Device, Reach};
 
 /// Whether a property is written anew, or means nothing for a node without children right below
 /// the root.
@@ -108,7 +108,7 @@ impl<'a> Builder<'a> {
                 self.writer.property_cells(name, &cells);
             }
         }
-        if device.dma && is_coherent(node) {
+        if device.reach == Reach::Memory && is_coherent(node) {
             self.writer.property_empty("dma-coherent");
         }
         self.writer.end_node();

@@ -4,7 +4,7 @@ use alloc::vec;
 use super::*;
 use crate::addr::{Pa, Region};
 use crate::intid::Trigger;
-use crate::machine::{Device, Gic, Interrupt};
+use crate::machine::{Device, Gic, Interrupt, Reach};
 use crate::plan::Plan;
 use crate::plan::tests::{
     Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
@@ -63,7 +63,7 @@ fn machine_with_devices(gic: Gic) -> Machine {
         aliases: vec![],
         registers: registers(start),
         interrupts,
-        dma: true,
+        reach: Reach::Memory,
     };
     machine.devices = vec![
         device("/soc/serial@b000000", 0xb00_0000, vec![interrupt]),

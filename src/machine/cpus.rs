@@ -1,5 +1,6 @@
 //! `/cpus` (Devicetree Specification 0.4, section 3.8, and the binding `arm,cpus`).
 
+use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -16,7 +17,16 @@ pub(super) fn read(tree: &Tree<'_>, parts: &mut Parts<'_, '_>) -> Result<Vec<Cpu
         if node.string("device_type") != Some("cpu") || !node.is_available() {
             continue;
         }
-        let cpu = cpu(node).map_err(MachineError::at(node))?;
+        let mut cpu = cpu(node).map_err(MachineError::at(node))?;
+        if let CpuStart::SpinTable(place) = cpu.start
+            && !place.is_aligned(size_of::<u64>() as u64)
+        {
+            let path = node.path();
+            parts.remarks.push(format!(
+                "{path} cannot be started: cpu-release-addr {place} is not a multiple of 8"
+            ));
+            cpu.start = CpuStart::Unknown;
+        }
         if cpus.iter().any(|other| other.mpidr == cpu.mpidr) {
             parts.pass_over(node, &format_args!("there is another CPU {}", cpu.mpidr));
         } else {

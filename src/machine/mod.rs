@@ -40,6 +40,9 @@ pub struct Machine {
     pub timer: TimerInterrupts,
     /// How firmware's PSCI is called, where there is one.
     pub psci: Option<Conduit>,
+    /// The power management block whose watchdog switches the machine off (`brcm,bcm2835-pm`), if
+    /// firmware cannot.
+    pub watchdog: Option<Region<Pa>>,
     /// The UART that `/chosen/stdout-path` names.
     pub console: Option<Console>,
     /// Every available node that has registers or interrupts, apart from CPUs, memory, the GIC with
@@ -191,6 +194,19 @@ pub struct Console {
     pub registers: Region<Pa>,
     /// Its interrupt, if the tree tells one.
     pub interrupt: Option<Intid>,
+    /// What has to be set before it is used, in this order.
+    pub settings: Vec<Setting>,
+}
+
+/// A change to a 32-bit register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Setting {
+    /// The register.
+    pub register: Region<Pa>,
+    /// The bits to change.
+    pub mask: u32,
+    /// What they become.
+    pub value: u32,
 }
 
 /// The UARTs that Bulkhead has drivers for.
@@ -213,8 +229,19 @@ pub struct Device {
     pub registers: Vec<Region<Pa>>,
     /// Its interrupts at the GIC.
     pub interrupts: Vec<Interrupt>,
-    /// Whether it can master the bus, past any stage 2.
-    pub dma: bool,
+    /// What it has power over.
+    pub reach: Reach,
+}
+
+/// What the owner of a device can do with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// Nothing outside its partition.
+    Partition,
+    /// Read and write all memory: it masters the bus, past any stage 2.
+    Memory,
+    /// Change the clocks, power, pins or interrupts of the whole machine.
+    Machine,
 }
 
 /// An interrupt that a device raises.

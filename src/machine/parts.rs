@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Display;
 
-use super::{Device, MachineError, memory};
+use super::{Device, MachineError, Reach, memory};
 use crate::addr::{Pa, Region};
 use crate::fdt::{GICS, Node, NodeError, Tree};
 
@@ -15,32 +15,47 @@ enum Kind {
     Gic,
     Timer,
     Psci,
+    /// Power management with a watchdog.
+    Watchdog,
     /// Reads and writes memory by itself, or makes firmware do so.
     BusMaster,
+    /// Serves the devices of all partitions.
+    Shared,
 }
 
-const KINDS: [(&[&str], Kind); 4] = [
+const KINDS: [(&[&str], Kind); 6] = [
     (&GICS, Kind::Gic),
     (&["arm,armv8-timer", "arm,armv7-timer"], Kind::Timer),
     (&["arm,psci-1.0", "arm,psci-0.2", "arm,psci"], Kind::Psci),
+    (&["brcm,bcm2711-pm", "brcm,bcm2835-pm", "brcm,bcm2835-pm-wdt"], Kind::Watchdog),
     (&BUS_MASTERS, Kind::BusMaster),
+    (&SHARED, Kind::Shared),
 ];
 
 #[rustfmt::skip]
-const BUS_MASTERS: [&str; 27] = [
+const BUS_MASTERS: [&str; 29] = [
     "virtio,mmio", "qemu,fw-cfg-mmio", "pci-host-cam-generic", "pci-host-ecam-generic",
     "arm,gic-v3-its", "arm,mmu-500", "arm,smmu-v3",
     "arm,pl080", "arm,pl081", "arm,pl110", "arm,pl111", "arm,pl330",
     "generic-ehci", "generic-ohci", "generic-xhci", "snps,dwc2",
     "brcm,bcm2708-usb", "brcm,bcm2835-usb", "brcm,bcm2835-mbox", "brcm,bcm2835-sdhci",
-    "brcm,bcm2835-unicam", "brcm,bcm2835-v3d", "brcm,2711-v3d", "brcm,bcm2711-emmc2",
+    "brcm,bcm2835-txp", "brcm,bcm2835-unicam", "brcm,bcm2835-v3d", "brcm,bcm2835-vchiq",
+    "brcm,2711-v3d", "brcm,bcm2711-emmc2",
     "brcm,bcm2711-genet-v5", "brcm,bcm2711-hvs", "brcm,bcm2711-pcie",
+];
+
+#[rustfmt::skip]
+const SHARED: [&str; 8] = [
+    "brcm,bcm2711-cprman", "brcm,bcm2835-cprman", "brcm,brcm2711-dvp", "brcm,bcm2711-avs-monitor",
+    "brcm,bcm2711-gpio", "brcm,bcm2835-gpio", "brcm,bcm2836-l1-intc", "brcm,bcm2836-armctrl-ic",
 ];
 
 /// Children of the root that describe no devices, with all below them.
 const NOT_DEVICES: [&str; 4] = ["aliases", "chosen", "cpus", "reserved-memory"];
 /// Properties of what reads and writes memory by itself.
 const OF_BUS_MASTERS: [&str; 4] = ["dma-coherent", "dmas", "#dma-cells", "iommus"];
+/// How many of the nodes that are passed over are named: on a bus that is wrong, all are.
+const PASSED_OVER_TOLD: u32 = 4;
 
 /// What makes up the machine. Of several controllers or timers, the first.
 #[derive(Default)]
@@ -48,9 +63,11 @@ pub(super) struct Parts<'t, 'a> {
     pub gic: Option<Node<'t, 'a>>,
     pub timer: Option<Node<'t, 'a>>,
     pub psci: Option<Node<'t, 'a>>,
+    pub watchdog: Option<Region<Pa>>,
     pub memory: Vec<Region<Pa>>,
     pub devices: Vec<Device>,
     pub remarks: Vec<String>,
+    passed_over: u32,
 }
 
 impl<'t, 'a> Parts<'t, 'a> {
@@ -72,8 +89,13 @@ impl<'t, 'a> Parts<'t, 'a> {
                 None if node.string("device_type") == Some("memory") => {
                     memory::add_banks(node, &mut self.memory).map_err(MachineError::at(node))?;
                 }
-                kind => match device(node, kind.is_some()) {
-                    Ok(Some(device)) => self.devices.push(device),
+                kind => match device(node, kind) {
+                    Ok(Some(device)) => {
+                        if kind == Some(Kind::Watchdog) {
+                            self.watchdog = self.watchdog.or(device.registers.first().copied());
+                        }
+                        self.devices.push(device);
+                    }
                     // A bus outside the CPUs' address space is for the device that drives it.
                     Ok(None) | Err(NodeError::NotMapped) => {}
                     Err(error) => self.pass_over(node, &error),
@@ -86,7 +108,17 @@ impl<'t, 'a> Parts<'t, 'a> {
 
     /// Remarks that `node` is not used.
     pub fn pass_over(&mut self, node: Node<'_, '_>, why: &dyn Display) {
-        self.remarks.push(format!("{} is passed over: {why}", node.path()));
+        self.passed_over += 1;
+        if self.passed_over <= PASSED_OVER_TOLD {
+            self.remarks.push(format!("{} is passed over: {why}", node.path()));
+        }
+    }
+
+    /// Remarks how many nodes more are not used.
+    pub fn end_remarks(&mut self) {
+        if let more @ 1.. = self.passed_over.saturating_sub(PASSED_OVER_TOLD) {
+            self.remarks.push(format!("and so are {more} more nodes"));
+        }
     }
 }
 
@@ -98,15 +130,22 @@ fn kind(node: Node<'_, '_>) -> Option<Kind> {
 }
 
 /// What can be given of `node`: nothing if it has neither registers nor interrupts.
-fn device(node: Node<'_, '_>, is_bus_master: bool) -> Result<Option<Device>, NodeError> {
+fn device(node: Node<'_, '_>, kind: Option<Kind>) -> Result<Option<Device>, NodeError> {
     let (registers, interrupts) = (node.regions()?, node.interrupts()?);
     if registers.is_empty() && interrupts.is_empty() {
         return Ok(None);
     }
-    let dma = is_bus_master
-        || node.string("device_type") == Some("pci")
-        || OF_BUS_MASTERS.iter().any(|name| node.property(name).is_some());
-    Ok(Some(Device { path: node.path(), aliases: Vec::new(), registers, interrupts, dma }))
+    let is_bus_master = || {
+        node.string("device_type") == Some("pci")
+            || OF_BUS_MASTERS.iter().any(|name| node.property(name).is_some())
+    };
+    let reach = match kind {
+        Some(Kind::BusMaster) => Reach::Memory,
+        Some(Kind::Watchdog | Kind::Shared) => Reach::Machine,
+        _ if is_bus_master() => Reach::Memory,
+        _ => Reach::Partition,
+    };
+    Ok(Some(Device { path: node.path(), aliases: Vec::new(), registers, interrupts, reach }))
 }
 
 pub(super) fn add_aliases(tree: &Tree<'_>, devices: &mut [Device]) {

@@ -32,11 +32,13 @@ impl Machine {
         let root = tree.root();
         parts.find(root)?;
         parts::add_aliases(tree, &mut parts.devices);
+        parts.end_remarks();
         if parts.memory.is_empty() {
             return Err(MachineError::Missing("memory"));
         }
         let gic = parts.gic.ok_or(MachineError::Missing("GIC"))?;
         let timer = parts.timer.ok_or(MachineError::Missing("timer"))?;
+        let psci = parts.psci.map(conduit).transpose()?;
         let chosen = tree.node("/chosen");
         let model = root.string("model").or_else(|| root.compatible().next());
         let bootargs = chosen.and_then(|chosen| chosen.string("bootargs"));
@@ -48,7 +50,8 @@ impl Machine {
             gic: gic::read(gic).map_err(MachineError::at(gic))?,
             gic_path: gic.path(),
             timer: interrupts(timer).map_err(MachineError::at(timer))?,
-            psci: parts.psci.map(conduit).transpose()?,
+            psci,
+            watchdog: parts.watchdog.filter(|_| psci != Some(Conduit::Smc)),
             console,
             devices: parts.devices,
             bootargs: bootargs.unwrap_or_default().to_string(),

@@ -80,7 +80,7 @@ impl<'a> Cpus<'a> {
             refuse!(path, ": cpu-ids = <{id}> is given to {owner} already");
         }
         if !self.can_start(cpu) {
-            let why = "its enable-method is neither \"psci\" nor \"spin-table\"";
+            let why = "its enable-method is neither \"psci\" nor a usable \"spin-table\"";
             refuse!(path, ": cpu-ids = <{id}> cannot be started: {why}");
         }
         self.owners[cpu] = Some(path);

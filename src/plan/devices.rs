@@ -11,7 +11,7 @@ use super::error::{Result, refuse};
 use super::nearest::nearest;
 use super::regions::share_page;
 use crate::addr::{Pa, Region};
-use crate::machine::{Device, Gic, Interrupt, Machine};
+use crate::machine::{Device, Gic, Interrupt, Machine, Reach};
 
 /// For each partition, its devices.
 pub(super) fn assign(
@@ -70,6 +70,7 @@ fn bulkheads_own(machine: &Machine) -> Vec<Region<Pa>> {
         }
     }
     own.extend(machine.console.iter().map(|console| console.registers));
+    own.extend(machine.watchdog);
     own
 }
 
@@ -105,7 +106,7 @@ impl<'a> Devices<'a> {
                 name => format!("is no device that can be given; the nearest is \"{name}\""),
             });
         };
-        let Device { path, registers, dma, .. } = &self.machine.devices[index];
+        let Device { path, registers, reach, .. } = &self.machine.devices[index];
         let console = self.machine.console.as_ref();
         let shares = |own| registers.iter().any(|region| share_page(own, region));
         if console.is_some_and(|it| it.path == *path) || self.own.iter().any(shares) {
@@ -114,11 +115,12 @@ impl<'a> Devices<'a> {
         if let Some(owner) = self.owners[index].replace(partition) {
             return Err(format!("is given to {} already", owner.path));
         }
-        if *dma && !partition.dma_unprotected {
-            let way = "say dma = \"unprotected\" if this is what you want";
-            return Err(format!("can write to all memory by DMA: {way}"));
-        }
-        Ok(())
+        let power = match reach {
+            Reach::Memory if !partition.dma_unprotected => "write to all memory by DMA",
+            Reach::Machine if !partition.dma_unprotected => "change what other partitions use",
+            _ => return Ok(()),
+        };
+        Err(format!("can {power}: say dma = \"unprotected\" if this is what you want"))
     }
 
     /// Checks that no page of a partition's device holds anything that is not the partition's, and
@@ -139,7 +141,7 @@ impl<'a> Devices<'a> {
                 }
             }
         }
-        let console = self.machine.console.as_ref().and_then(|console| console.interrupt);
+        let console = self.machine.console.as_ref().filter(|console| console.interrupt.is_some());
         for Interrupt { intid, .. } in &device.interrupts {
             if intid.is_private() {
                 let why = "which every CPU has for itself: only SPIs can be given";
@@ -147,11 +149,12 @@ impl<'a> Devices<'a> {
             }
             let raises = |it: &Device| it.interrupts.iter().any(|it| it.intid == *intid);
             let mut owners = others().filter(|(other, _)| raises(other));
-            if let Some(owner) = owners.find_map(|(_, owner)| *owner) {
-                return Err(format!("raises interrupt {intid}, which is {}'s", owner.path));
-            }
-            if console == Some(*intid) {
-                return Err(format!("raises interrupt {intid}, which is Bulkhead's"));
+            let other =
+                owners.find_map(|(other, owner)| Some((&*owner.as_ref()?.path, &other.path)));
+            let own = console.filter(|console| console.interrupt == Some(*intid));
+            let own = own.map(|console| ("Bulkhead", &console.path));
+            if let Some((owner, device)) = other.or(own) {
+                return Err(format!("raises interrupt {intid}, as {owner}'s {device} does"));
             }
         }
         Ok(())

@@ -31,6 +31,8 @@ linux            1,0x100-0x101  16 MiB    0x50000000    0x50000000    /pl031@901
                                                                       /virtio_mmio@a000000 (48)
                                                                       DMA unprotected
 small            0              1020 KiB  0x40000000    0x40000000    -
+isolation is not enforced for linux: dma = \"unprotected\" lets its devices reach all memory, that of \
+Bulkhead and of the other partitions too
 "
     );
 }

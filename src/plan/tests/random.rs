@@ -18,7 +18,7 @@ fn any_machine() -> impl Strategy<Value = Machine> {
                 (0..cpus).map(|number| Cpu { mpidr: Mpidr::new(number), ..cpu.clone() }).collect();
             let devices = devices.into_iter().enumerate();
             let devices = devices.map(|(number, (page, part, size, intid, dma))| Device {
-                dma,
+                reach: if dma { Reach::Memory } else { Reach::Partition },
                 ..device(
                     &std::format!("/d{number}"),
                     (0xb00_0000 + page * 0x1000 + part * 0x400, size),
@@ -154,7 +154,7 @@ fn check_guest(one: &PartitionPlan) {
     disjoint(&all);
     assert!(all.iter().all(|one| one.is_aligned(0x1000) && one.end().get() <= layout::IPA_END));
     for device in &one.devices {
-        assert!(!device.dma || one.dma_unprotected);
+        assert!(device.reach == Reach::Partition || one.dma_unprotected);
         for registers in &device.registers {
             assert!(mappings.iter().any(|mapping| {
                 mapping.memory == crate::tables::Memory::GUEST_DEVICE
