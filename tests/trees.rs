@@ -87,23 +87,3 @@ fn virt_with_gicv3() {
         }
     );
 }
-#[test]
-fn tmp_dump() {
-    for f in ["/tmp/rpi/q.dtb", "/tmp/rpi/full.dtb"] {
-        let b = fs::read(f).unwrap();
-        let m = Machine::read(&Tree::new(&b).unwrap()).unwrap();
-        println!(
-            "{:?} {:?} {:?} {:?}\n{:?}",
-            m.remarks, m.memory, m.reserved, m.watchdog, m.console
-        );
-        for d in &m.devices {
-            println!(
-                "{:?} {} {:?} {:?}",
-                d.reach,
-                d.path,
-                d.registers,
-                d.interrupts.iter().map(|i| i.intid.get()).collect::<Vec<_>>()
-            );
-        }
-    }
-}

@@ -46,7 +46,7 @@ fn four_cpus_alone(gic: Gic) {
 
 /// What the init in `guests/linux/` prints.
 #[track_caller]
-fn expect_userspace(outcome: &Outcome, name: &str, cpus: usize, memory: u64) {
+pub fn expect_userspace(outcome: &Outcome, name: &str, cpus: usize, memory: u64) {
     let reached = format!("bulkhead-linux: userspace reached, cpus={cpus} memory={memory}MiB");
     outcome.says(name, &reached).says(name, "reboot: Power down");
     let interrupts = outcome.of(name).with("bulkhead-linux: interrupts");

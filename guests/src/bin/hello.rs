@@ -1,6 +1,7 @@
 //! Greets, says what it sees, counts timer interrupts, and powers off.
 //!
 //! Command line: `ticks=N`, `period-us=N`; `poke=ADDRESS` reads there first and says what happened;
+//! `say=ADDRESS` writes a line to the mini-UART there, which is not the guest's console;
 //! `lines=N` prints so many lines; `crash` ends in an undefined instruction, `loop` never ends.
 
 #![no_std]
@@ -10,7 +11,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use runtime::gic::{self, Interrupt};
 use runtime::tree::machine;
-use runtime::{cpu, exceptions, fail, println, psci, read_register, timer};
+use runtime::{cpu, exceptions, fail, mmio, println, psci, read_register, timer};
 
 runtime::guest!(main, interrupt);
 
@@ -21,6 +22,9 @@ fn main() {
     report();
     if let Some(address) = machine().number("poke") {
         poke(address);
+    }
+    if let Some(address) = machine().number("say") {
+        say(address, "hello: on a UART of the machine\r\n");
     }
     if machine().argument("crash").is_some() {
         // SAFETY: UDF raises an exception and does nothing else.
@@ -69,6 +73,20 @@ fn poke(address: u64) {
     match unsafe { exceptions::probe_read(address) } {
         Ok(value) => println!("poke: {address:#x} reads {value:#x}"),
         Err(fault) => println!("poke: {address:#x} ESR {:#x}, FAR {:#x}", fault.esr, fault.far),
+    }
+}
+
+/// Writes to a mini-UART (BCM2711 ARM Peripherals, 2.2) that is set up already.
+fn say(uart: u64, text: &str) {
+    const IO: u64 = 0x00;
+    const LSR: u64 = 0x14;
+    const HAS_ROOM: u32 = 1 << 5;
+    for byte in text.bytes() {
+        // SAFETY: whoever writes the command line chooses the address.
+        unsafe {
+            while mmio::read32(uart + LSR) & HAS_ROOM == 0 {}
+            mmio::write32(uart + IO, byte.into());
+        }
     }
 }
 

@@ -175,6 +175,11 @@ fn cpus_are_started_as_their_nodes_say() {
                 cpu.property_str("enable-method", "spin-table");
                 cpu.property_u64("cpu-release-addr", 0xe0);
             });
+            cpu(cpus, "cpu@5", |cpu| {
+                cpu.property_u64("reg", 5);
+                cpu.property_str("enable-method", "spin-table");
+                cpu.property_u64("cpu-release-addr", 0xe4);
+            });
             cpu(cpus, "cpu@2", |cpu| {
                 cpu.property_u64("reg", 2);
                 cpu.property_str("status", "disabled");
@@ -196,10 +201,17 @@ fn cpus_are_started_as_their_nodes_say() {
         [
             (Mpidr::new(0), CpuStart::Psci),
             (Mpidr::new(0x1_0001_0203), CpuStart::SpinTable(Pa::new(0xe0))),
+            (Mpidr::new(5), CpuStart::Unknown),
             (Mpidr::new(4), CpuStart::Unknown),
         ]
     );
-    assert_eq!(machine.remarks, ["/cpus/cpu@04 is passed over: there is another CPU 0x4"]);
+    assert_eq!(
+        machine.remarks,
+        [
+            "/cpus/cpu@5 cannot be started: cpu-release-addr 0x000000e4 is not a multiple of 8",
+            "/cpus/cpu@04 is passed over: there is another CPU 0x4",
+        ]
+    );
 }
 
 #[test]
@@ -300,6 +312,10 @@ fn firmware_the_command_line_and_the_initrd_are_found() {
                 psci.property_strings("compatible", &["arm,psci-1.0", "arm,psci"]);
                 psci.property_str("method", "smc");
             });
+            node(root, "watchdog@9100000", |pm| {
+                pm.property_str("compatible", "brcm,bcm2835-pm");
+                pm.property_cells("reg", &[0, 0x910_0000, 0, 0x114]);
+            });
             node(root, "aliases", |aliases| {
                 aliases.property_str("serial0", "/uart@9000000");
             });
@@ -308,6 +324,7 @@ fn firmware_the_command_line_and_the_initrd_are_found() {
     };
     let machine = board.read().unwrap();
     assert_eq!(machine.psci, Some(Conduit::Smc));
+    assert_eq!(machine.watchdog, None, "firmware switches the machine off");
     assert_eq!(machine.bootargs, "semihosting");
     assert_eq!(machine.initrd, Some(region(0x4800_0000, 0x1234)));
     assert_eq!(machine.console.unwrap().path, "/uart@9000000");

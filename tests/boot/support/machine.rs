@@ -86,6 +86,12 @@ impl Machine {
         machine.option("-dtb", tree.display()).initrd(description)
     }
 
+    /// What its second UART sends goes to a file, and its console's bytes are those of the first.
+    pub fn second_uart_to(mut self, path: &Path) -> Self {
+        self.serial = FIRST_UART;
+        self.option("-serial", format!("file:{}", path.display()))
+    }
+
     /// The argument of `-M`, in place of one with EL2.
     pub fn machine(mut self, machine: &str) -> Self {
         self.machine = machine.into();
