@@ -114,17 +114,23 @@ impl Console {
         Ok(())
     }
 
+    /// Whether [`Console::next`] may have a byte to give at the time `now`.
+    pub const fn is_due(&self, now: u64) -> bool {
+        self.due <= now
+    }
+
     /// Takes the next byte for the UART, or `None` if nothing is to be output at the time `now`.
     pub fn next(&mut self, now: u64) -> Option<u8> {
-        loop {
+        while self.is_due(now) {
             if let Some(byte) = self.staged.pop() {
                 return Some(byte);
             }
-            if self.allowance == 0 && (now < self.due || !self.begin_turn(now)) {
-                return None;
+            if self.allowance == 0 && !self.begin_turn(now) {
+                break;
             }
             self.stage();
         }
+        None
     }
 
     /// The time at which [`Console::next`] must be asked again, after it had nothing to give: when

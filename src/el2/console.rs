@@ -66,7 +66,10 @@ pub fn go_live(partitions: &[Partition], boot_cpu: usize) {
         Some(first) if is_owned => first.plan.cpus[0],
         _ => boot_cpu,
     };
-    SHARED.lock().live = true;
+    let mut shared = SHARED.lock();
+    shared.live = true;
+    shared.choose_interrupts();
+    drop(shared);
     interrupts::enable_console(cpu);
     pump();
 }
@@ -117,9 +120,15 @@ pub fn put(partition: usize, byte: u8) -> Result<(), Full> {
 /// due. Arms this CPU's timer for the next one.
 pub fn pump() {
     let mut shared = SHARED.lock();
-    shared.pump();
+    let is_due = shared.console.as_ref().is_some_and(|console| console.is_due(timer::now()));
+    if is_due {
+        shared.pump();
+    }
     timer::set_deadline(shared.console.as_ref().and_then(Console::deadline));
     drop(shared);
+    if !is_due {
+        return;
+    }
     for partition in partition::all() {
         if partition.output_waits.load(Ordering::Acquire) {
             partition.kick(CpuMask::one(0));
