@@ -3,15 +3,13 @@
 # What to run, and on which machine.
 SYSTEM ?=
 BOARD  ?= virt
-GIC    ?= 2
-SMP    ?= 4
-CPU    ?= cortex-a53
-MEM    ?= 2G
 
 TARGET := aarch64-unknown-none-softfloat
 ELF    := target/$(TARGET)/release
 GUESTS := $(sort $(basename $(notdir $(wildcard guests/src/bin/*))))
 LINUX  := target/linux/Image target/linux/initramfs.cpio.gz
+RPI4_TREE := target/linux/bcm2711-rpi-4-b.dtb
+RPI4_FIRMWARE := $(addprefix target/firmware/,start4.elf fixup4.dat copyright)
 
 # BUILD_STD=1 builds with Debian's Rust, which has no core library for the target and no LLVM tools.
 export BUILD_STD
@@ -40,6 +38,7 @@ endif
 DESCRIPTIONS := $(sort $(SYSTEM) $(wildcard dts/*.dts))
 dtb = target/$(basename $(notdir $1)).dtb
 SYSTEM_DTB := $(if $(SYSTEM),$(call dtb,$(SYSTEM)))
+CARD_DTB := $(or $(SYSTEM_DTB),target/rpi4.dtb)
 
 BOARDS := $(basename $(notdir $(wildcard qemu/*.mk)))
 ifeq ($(filter $(BOARD),$(BOARDS)),)
@@ -48,8 +47,8 @@ endif
 include qemu/$(BOARD).mk
 QEMU = qemu-system-aarch64 $(MACHINE) -nographic -nic none -kernel target/bulkhead.img $(SYSTEM_DTB:%=-initrd %)
 
-.PHONY: help setup image guests system systems run debug guests-linux test fmt clippy size clean \
-    clippy-host clippy-image clippy-guests cargo-image cargo-guests
+.PHONY: help setup image guests system systems run debug sdcard flash guests-linux test fmt clippy \
+    size clean setup-sdcard clippy-host clippy-image clippy-guests cargo-image cargo-guests
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -60,6 +59,7 @@ help: ## this list
 	@echo
 	@printf '  %-14s %s\n' \
 	    'SYSTEM=FILE' 'description to build and run (dts/*.dts; default: the embedded one)' \
+	    'BOARD=NAME'  'machine to run on: $(BOARDS) (now $(BOARD))' \
 	    'GIC=2|3'     'interrupt controller of the machine (now $(GIC))' \
 	    'SMP=N'       'its CPUs (now $(SMP))' \
 	    'CPU=MODEL'   'what they are: cortex-a53, a57, a72, a76, neoverse-n1, max (now $(CPU))' \
@@ -80,14 +80,23 @@ system: $(SYSTEM_DTB) ## target/NAME.dtb from SYSTEM=dts/NAME.dts
 
 systems: $(foreach file,$(DESCRIPTIONS),$(call dtb,$(file)))
 
-run: image $(SYSTEM_DTB) ## boot it in QEMU: the embedded default, or SYSTEM=
+run: image $(SYSTEM_DTB) $(MACHINE_TREE) ## boot it in QEMU: the embedded default, or SYSTEM=
 	@echo 'Ctrl-A X leaves QEMU. $(QEMU)'
 	@$(QEMU)
 
-debug: image $(SYSTEM_DTB) ## the same, stopped until gdb connects
+debug: image $(SYSTEM_DTB) $(MACHINE_TREE) ## the same, stopped until gdb connects
 	@echo "In another terminal: gdb-multiarch -ex 'target remote :1234' -ex 'symbol-file -o $(LOAD_ADDRESS) $(ELF)/bulkhead'"
 	@echo 'Ctrl-A X leaves QEMU. $(QEMU) -s -S'
 	@$(QEMU) -s -S
+
+sdcard: setup-sdcard image $(CARD_DTB) $(RPI4_TREE) $(RPI4_FIRMWARE) ## target/rpi4.img, for a Raspberry Pi 4: SYSTEM=, or dts/rpi4.dts
+	@boards/rpi4/card $(CARD_DTB)
+
+setup-sdcard: setup
+	@tools/setup sdcard
+
+flash: sdcard ## the same, and write it to the card DEV=/dev/sdX
+	@boards/rpi4/flash target/rpi4.img '$(DEV)'
 
 test: setup ## format, clippy, host tests, boot tests; a table at the end
 	@MAKE='$(MAKE)' tools/test
@@ -138,10 +147,11 @@ $(call dtb,$1): $1 guests $(if $(shell grep '"linux/' $1),$(LINUX))
 endef
 $(foreach file,$(DESCRIPTIONS),$(eval $(call description,$(file))))
 
-target/linux/Image target/linux/busybox:
-	guests/linux/fetch $(@D)
+target/linux/Image target/linux/busybox $(RPI4_TREE) &:
+	guests/linux/fetch target/linux
 
-target/linux/busybox: target/linux/Image
+$(RPI4_FIRMWARE) &:
+	boards/rpi4/fetch-firmware target/firmware
 
 target/linux/initramfs.cpio.gz: target/linux/busybox guests/linux/init guests/linux/initramfs
 	guests/linux/initramfs $< >$@

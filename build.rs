@@ -3,6 +3,17 @@
 
 use std::env;
 
+const LINKER_ARGUMENTS: [&str; 7] = [
+    "-pie",
+    "--no-dynamic-linker",
+    "-Bsymbolic",
+    "-znotext",
+    "-znorelro",
+    "--no-eh-frame-hdr",
+    // The image runs on every board, so also on those Cortex-A53 that have this erratum.
+    "--fix-cortex-a53-843419",
+];
+
 fn main() {
     println!("cargo::rerun-if-changed=linker/bulkhead.ld");
     println!("cargo::rerun-if-env-changed=BULKHEAD_DEFAULT_SYSTEM");
@@ -10,9 +21,7 @@ fn main() {
         return;
     }
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo tells where the package is");
-    for argument in
-        ["-pie", "--no-dynamic-linker", "-Bsymbolic", "-znotext", "-znorelro", "--no-eh-frame-hdr"]
-    {
+    for argument in LINKER_ARGUMENTS {
         println!("cargo::rustc-link-arg-bins={argument}");
     }
     println!("cargo::rustc-link-arg-bins=-T{root}/linker/bulkhead.ld");

@@ -1,5 +1,11 @@
-# QEMU's `virt` board as a machine to run Bulkhead on. A board's file says how QEMU makes it (MACHINE) and
-# where its loader puts the image (LOAD_ADDRESS, for the debugger), and refuses what it cannot be.
+# QEMU's `virt` board as a machine to run Bulkhead on. A board's file says what it is unless told otherwise, how
+# QEMU makes it (MACHINE, and MACHINE_TREE if QEMU needs its tree) and where QEMU puts the image (LOAD_ADDRESS,
+# for the debugger), and refuses what it cannot be.
+
+GIC ?= 2
+SMP ?= 4
+CPU ?= cortex-a53
+MEM ?= 2G
 
 ifeq ($(filter 2 3,$(GIC)),)
     $(error GIC=$(GIC): the board virt has interrupt controller 2 or 3)

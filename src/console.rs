@@ -167,7 +167,10 @@ impl Console {
         let Some(index) = next.filter(|index| !self.channels[*index].buffer.is_empty()) else {
             return false;
         };
-        (self.turn, self.allowance, self.due) = (index, self.channels[index].buffer.len(), 0);
+        let channel = &mut self.channels[index];
+        // What this turn leaves over may be incomplete only because there was no room for more.
+        channel.written = now;
+        (self.turn, self.allowance, self.due) = (index, channel.buffer.len(), 0);
         true
     }
 

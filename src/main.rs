@@ -26,7 +26,7 @@ fn main(level: Level, tree: Pa) -> ! {
     interrupts::init(&machine);
     let gic = gic::init(&machine.gic);
     let partitions = boot::build_partitions(&firmware, &machine, plan, gic);
-    cpus::start_others(&machine, partitions);
+    cpus::start_others(&machine);
     gic.init_distributor();
     cpus::set_up_together();
     run::start_guests(partitions, boot_cpu)

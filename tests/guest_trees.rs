@@ -66,7 +66,7 @@ fn write(file: &Path, bytes: &[u8]) {
 }
 
 /// The Plan of `description` on the machine of `tree`.
-fn plan(tree: &Tree<'_>, description: &mut [u8]) -> (Machine, Plan) {
+fn plan(tree: &Tree<'_>, description: &[u8]) -> (Machine, Plan) {
     let mut machine = Machine::read(tree).unwrap();
     machine
         .reserve(bulkhead::addr::Region::new(Pa::new(0x4020_0000), 0x20_0000).unwrap(), "Bulkhead");
@@ -84,17 +84,17 @@ const DESCRIPTIONS: [&str; 6] = ["default", "hello", "smp", "four", "linux", "li
 fn descriptions_make_plans_and_dtc_likes_the_guests_trees() {
     for gic in [2, 3] {
         let directory = directory(&format!("guest-trees-{gic}"));
-        let mut virt = virt(&directory, gic);
-        let tree = Tree::new(&mut virt).unwrap();
+        let virt = virt(&directory, gic);
+        let tree = Tree::new(&virt).unwrap();
         for name in DESCRIPTIONS {
-            let (machine, plan) = plan(&tree, &mut description(&directory, name));
+            let (machine, plan) = plan(&tree, &description(&directory, name));
             for partition in &plan.partitions {
                 let built = guest_tree::build(partition, &machine, &tree);
-                let mut built = built.unwrap_or_else(|error| panic!("{error}"));
+                let built = built.unwrap_or_else(|error| panic!("{error}"));
                 assert_eq!(built.remarks, [""; 0]);
                 let source = dtc(&["-I", "dtb", "-O", "dts"], &built.bytes);
                 assert!(source.starts_with(b"/dts-v1/;"));
-                Tree::new(&mut built.bytes).unwrap();
+                Tree::new(&built.bytes).unwrap();
             }
         }
         fs::remove_dir_all(directory).unwrap();
@@ -117,14 +117,14 @@ fn a_guest_gets_the_devices_of_virt() {
     };"#;
     for gic in [2, 3] {
         let directory = directory(&format!("devices-{gic}"));
-        let mut virt = virt(&directory, gic);
-        let tree = Tree::new(&mut virt).unwrap();
-        let mut description = dtc(&["-O", "dtb"], DEVICES.as_bytes());
-        let (machine, plan) = plan(&tree, &mut description);
+        let virt = virt(&directory, gic);
+        let tree = Tree::new(&virt).unwrap();
+        let description = dtc(&["-O", "dtb"], DEVICES.as_bytes());
+        let (machine, plan) = plan(&tree, &description);
         let built = guest_tree::build(&plan.partitions[0], &machine, &tree);
-        let mut built = built.unwrap_or_else(|error| panic!("{error}"));
+        let built = built.unwrap_or_else(|error| panic!("{error}"));
         dtc(&["-I", "dtb", "-O", "dts"], &built.bytes);
-        let guest = Tree::new(&mut built.bytes).unwrap();
+        let guest = Tree::new(&built.bytes).unwrap();
         for name in ["/pl031@9010000", "/pl061@9030000", "/fw-cfg@9020000"] {
             let (own, machines) = (guest.node(name).unwrap(), tree.node(name).unwrap());
             assert_eq!(own.regions().unwrap(), machines.regions().unwrap());

@@ -18,9 +18,9 @@ fn virt(options: &str) -> Machine {
     let output = qemu.args(["-nographic", "-nic", "none"]).output();
     let output = output.expect("qemu-system-aarch64 can be started");
     assert!(output.status.success(), "{output:?}");
-    let mut bytes = fs::read(&file).expect("QEMU has written its tree");
+    let bytes = fs::read(&file).expect("QEMU has written its tree");
     fs::remove_file(&file).expect("the tree can be removed");
-    Machine::read(&Tree::new(&mut bytes).unwrap()).unwrap()
+    Machine::read(&Tree::new(&bytes).unwrap()).unwrap()
 }
 
 fn region(start: u64, size: u64) -> Region<Pa> {

@@ -8,7 +8,6 @@ use bulkhead::intid::Intid;
 use bulkhead::machine::{Console, Machine};
 use bulkhead::plan::{Description, PartitionPlan, Plan, PlanError};
 use bulkhead::report;
-use core::cell::UnsafeCell;
 use core::fmt;
 use log::{error, info};
 
@@ -39,7 +38,7 @@ pub fn refuse(why: fmt::Arguments<'_>) -> ! {
 pub fn firmware_tree(address: Pa) -> FirmwareTree {
     let Some(region) = mmu::tree_region(address) else { exit::stop() };
     // SAFETY: `mmu::init` mapped this region, the loader left it to the image (arm64 boot
-    // protocol), and nothing else refers to it.
+    // protocol), and nothing writes it.
     match Tree::new(unsafe { bytes(region) }) {
         Ok(tree) => FirmwareTree { tree, region },
         Err(_) => exit::stop(),
@@ -50,11 +49,11 @@ pub fn firmware_tree(address: Pa) -> FirmwareTree {
 ///
 /// # Safety
 ///
-/// The region must be mapped memory, to which nothing else refers for as long as Bulkhead runs.
-unsafe fn bytes(region: Region<Pa>) -> &'static mut [u8] {
+/// The region must be mapped memory, which nothing writes for as long as Bulkhead runs.
+unsafe fn bytes(region: Region<Pa>) -> &'static [u8] {
     let (start, size) = (region.start().get(), region.size());
     // SAFETY: the caller vouches for the region; any bytes are valid `u8`.
-    unsafe { core::slice::from_raw_parts_mut(start as *mut u8, size as usize) }
+    unsafe { core::slice::from_raw_parts(start as *const u8, size as usize) }
 }
 
 /// Finds the UART. Without one Bulkhead runs in silence.
@@ -89,17 +88,8 @@ pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree) -> Machine {
     machine
 }
 
-/// The description that is built in: two guests of this project. Writable, since reading a tree
-/// may move its bytes.
-#[repr(C, align(8))]
-struct BuiltIn(UnsafeCell<[u8; BUILT_IN_BYTES.len()]>);
-
-// SAFETY: taken once, by `read_description`, on the boot CPU.
-unsafe impl Sync for BuiltIn {}
-
-const BUILT_IN_BYTES: &[u8] = include_bytes!(env!("BULKHEAD_DEFAULT_SYSTEM"));
-static BUILT_IN: BuiltIn =
-    BuiltIn(UnsafeCell::new(*include_bytes!(env!("BULKHEAD_DEFAULT_SYSTEM"))));
+/// The description that is built in: two guests of this project.
+static BUILT_IN: &[u8] = include_bytes!(env!("BULKHEAD_DEFAULT_SYSTEM"));
 
 /// The node of the firmware's tree that can hold the description.
 const FIRMWARE_NODE: &str = "/chosen/bulkhead";
@@ -118,16 +108,14 @@ pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Descr
             return read_partitions(&firmware.tree, node, firmware.region.start(), machine);
         }
         None => {
-            let region = Region::new(
-                Pa::new(BUILT_IN.0.get() as *const u8 as u64),
-                BUILT_IN_BYTES.len() as u64,
-            );
+            let start = Pa::new(BUILT_IN.as_ptr() as u64);
+            let region = Region::new(start, BUILT_IN.len() as u64);
             (region.expect("the image does not wrap"), "built in")
         }
     };
     info!("description {origin}, {region}");
     // SAFETY: the region is the loader's initrd, which is there for Bulkhead and is mapped, or the
-    // built-in description; nothing else refers to it, and it is taken once.
+    // built-in description; nothing writes it.
     let tree = match Tree::new(unsafe { bytes(region) }) {
         Ok(tree) => tree,
         Err(error) => refuse(format_args!("{}", PlanError::from(error))),
@@ -150,7 +138,7 @@ fn read_partitions(
         is_memory.then(|| {
             mmu::map_memory(region);
             // SAFETY: the region is memory, which has just been mapped.
-            first_bytes(unsafe { bytes(region) })
+            unsafe { bytes(region) }
         })
     };
     match Description::read(tree, system, base, &peek) {
@@ -159,17 +147,10 @@ fn read_partitions(
     }
 }
 
-/// As many bytes as there are, then zeros.
-fn first_bytes<const COUNT: usize>(bytes: &[u8]) -> [u8; COUNT] {
-    let mut first = [0; COUNT];
-    let count = bytes.len().min(COUNT);
-    first[..count].copy_from_slice(&bytes[..count]);
-    first
-}
-
 /// Divides the machine, less what Bulkhead itself takes.
 pub fn plan(firmware: &FirmwareTree, machine: &mut Machine, description: &Description) -> Plan {
     machine.reserve(image::whole(), "Bulkhead");
+    machine.reserve_spin_tables();
     machine.reserve(firmware.region, "the machine's tree");
     match Plan::new(machine, cpu::current_mpidr(), description) {
         Ok(plan) => plan,
@@ -179,7 +160,7 @@ pub fn plan(firmware: &FirmwareTree, machine: &mut Machine, description: &Descri
 
 /// Says what there is and who gets what.
 pub fn report(machine: &Machine, plan: &Plan) {
-    for line in report::machine(machine).iter().chain(&report::partitions(machine, plan)) {
+    for line in report::report(machine, plan).lines() {
         info!("{line}");
     }
 }
@@ -207,14 +188,14 @@ pub fn build_partitions(
 /// Writes a guest's tree, and reads it again as strictly as any other before a guest gets it.
 fn write_guest_tree(firmware: &FirmwareTree, machine: &Machine, plan: &PartitionPlan) -> Vec<u8> {
     let name = &plan.name;
-    let mut tree = match guest_tree::build(plan, machine, &firmware.tree) {
+    let tree = match guest_tree::build(plan, machine, &firmware.tree) {
         Ok(tree) => tree,
         Err(error) => refuse(format_args!("{error}")),
     };
     for remark in &tree.remarks {
         info!("{name}: {remark}");
     }
-    if let Err(error) = Tree::new(&mut tree.bytes) {
+    if let Err(error) = Tree::new(&tree.bytes) {
         panic!("the tree written for {name} is {error}");
     }
     tree.bytes

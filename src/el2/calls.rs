@@ -27,10 +27,9 @@ fn psci(vcpu: &Vcpu, id: u32, arguments: [u64; 3]) -> u64 {
             SUCCESS
         }
         Outcome::CpuOff => vcpu.power_off(),
-        Outcome::Standby => {
-            aarch64_cpu::asm::wfi();
-            SUCCESS
-        }
+        // EL2 could only wait for physical interrupts, while virtual ones may be pending already;
+        // PSCI lets a standby end at any time. Guests that want to wait have WFI, which never traps.
+        Outcome::Standby => SUCCESS,
         Outcome::SystemOff => vcpu.end(End::Off),
         Outcome::SystemReset => vcpu.end(End::Reset),
     };

@@ -37,8 +37,7 @@ static INPUT_WAITS: AtomicBool = AtomicBool::new(false);
 
 /// Takes over the UART that the machine's tree names, and sends the log there.
 pub fn init(machine: &machine::Console) {
-    let machine::ConsoleKind::Pl011 = machine.kind;
-    let uart = Uart::new(Registers::map(machine.registers));
+    let uart = Uart::new(machine.kind, Registers::map(machine.registers));
     let mut shared = SHARED.lock();
     shared.uart = Some(uart);
     shared.console = Some(new_console(&[]));

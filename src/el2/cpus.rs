@@ -1,5 +1,6 @@
 //! Bringing the CPUs up, and setting each of them up for its partition.
 
+use bulkhead::addr::{Pa, Region};
 use bulkhead::machine::{Cpu, CpuStart, Machine};
 use bulkhead::smccc::Workarounds;
 use core::hint;
@@ -10,7 +11,9 @@ use super::boot::refuse;
 use super::image::MAX_CPUS;
 use super::partition::{self, Partition};
 use super::vcpu::Vcpu;
-use super::{control, cpu, entry, firmware, gic, id_registers, interrupts, timer, vectors};
+use super::{
+    cache, control, cpu, entry, firmware, gic, id_registers, interrupts, mmu, timer, vectors,
+};
 
 /// How long a CPU may take from being started to arriving at EL2.
 const ARRIVAL_MS: u64 = 1000;
@@ -44,13 +47,16 @@ pub fn enter_secondary(index: usize) {
     meeting.wait();
 }
 
-/// Starts every CPU that a partition owns, and waits until all of them are at EL2.
-pub fn start_others(machine: &Machine, partitions: &'static [Partition]) {
+/// Starts every CPU that a partition owns, and waits until all of them are at EL2. Those of a spin
+/// table come too if nobody owns them: they run firmware's code, which may still be at work on the
+/// interrupt controller.
+pub fn start_others(machine: &Machine) {
     let boot_cpu = cpu::current().index();
     let mut count = 1;
-    for index in partitions.iter().flat_map(|partition| &partition.plan.cpus) {
-        if *index != boot_cpu {
-            start(&machine.cpus[*index], *index, boot_cpu);
+    for (index, cpu) in machine.cpus.iter().enumerate() {
+        let is_wanted = home(index).is_some() || matches!(cpu.start, CpuStart::SpinTable(_));
+        if index != boot_cpu && is_wanted {
+            start(cpu, index, boot_cpu);
             count += 1;
         }
     }
@@ -61,16 +67,16 @@ fn start(cpu: &Cpu, index: usize, boot_cpu: usize) {
     // The boot CPU has the first stack; the CPU that would have had it takes that one's.
     let stack = if index == 0 { boot_cpu } else { index };
     cpu::set_stack(index, stack);
-    let (address, context) = entry::prepare_secondary(index, stack);
     let mpidr = cpu.mpidr;
+    let address = entry::prepare_secondary(mpidr, index, stack);
     let started = match cpu.start {
-        // SAFETY: `prepare_secondary` made this pair for a CPU that starts with its MMU off.
-        CpuStart::Psci if firmware::is_there() => unsafe {
-            firmware::cpu_on(mpidr, address, context)
-        },
-        CpuStart::Psci | CpuStart::SpinTable(_) | CpuStart::Unknown => {
-            refuse(format_args!("CPU {mpidr} cannot be started: its enable-method is unknown"))
-        }
+        // SAFETY: `prepare_secondary` gives the place for a CPU that starts with its MMU off.
+        CpuStart::Psci if firmware::is_there() => unsafe { firmware::cpu_on(mpidr, address) },
+        // SAFETY: the same, and the machine's tree says that the CPU polls this place.
+        CpuStart::SpinTable(place) => unsafe { release(place, address) },
+        CpuStart::Psci | CpuStart::Unknown => refuse(format_args!(
+            "CPU {mpidr} cannot be started: the machine's tree has neither PSCI by SMC nor a spin table for it"
+        )),
     };
     if let Err(error) = started {
         refuse(format_args!("CPU {mpidr} did not start: firmware's CPU_ON returned {error}"));
@@ -82,6 +88,22 @@ fn start(cpu: &Cpu, index: usize, boot_cpu: usize) {
         }
         hint::spin_loop();
     }
+}
+
+/// Tells a CPU that polls `place` (the spin table of the arm64 boot protocol) to go to `entry`.
+///
+/// # Safety
+///
+/// `place` must be memory that a CPU polls, and `entry` code that it can start at with its MMU off.
+unsafe fn release(place: Pa, entry: Pa) -> Result<(), i64> {
+    let slot = Region::new(place, size_of::<u64>() as u64).expect("the machine was checked");
+    mmu::map_memory(slot);
+    // SAFETY: the caller vouches for the place, which has just been mapped; it is a multiple of 8.
+    unsafe { (place.get() as *mut u64).write_volatile(entry.get()) };
+    // The CPU looks past the caches.
+    cache::clean(slot);
+    aarch64_cpu::asm::sev();
+    Ok(())
 }
 
 /// Sets this CPU up for its partition, in step with the others: first all CPUs' interrupt

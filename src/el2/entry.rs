@@ -1,7 +1,7 @@
 //! The way from a loader's jump to `main`, on the boot CPU and on the others.
 
-use aarch64_cpu::asm::barrier;
 use bulkhead::addr::{Pa, Region};
+use bulkhead::machine::Mpidr;
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
 use core::mem::size_of;
@@ -10,17 +10,25 @@ use super::image::{self, MAX_CPUS};
 use super::mmu::{self, Level};
 use super::{cache, vectors};
 
-global_asm!(include_str!("entry.s"), primary = sym primary, secondary = sym secondary);
+global_asm!(
+    include_str!("entry.s"),
+    primary = sym primary,
+    secondary = sym secondary,
+    handovers = sym HANDOVERS,
+    handovers_size = const size_of::<Handovers>(),
+);
 
 unsafe extern "C" {
     fn secondary_entry();
 }
 
 /// What a CPU that starts with its MMU off reads before it can do anything else; `entry.s` knows
-/// the layout.
+/// the layout. A line of the cache each, so that cleaning one says nothing of another.
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
 struct Handover {
+    /// Whose it is: the affinity fields of MPIDR_EL1.
+    mpidr: u64,
     mair: u64,
     tcr: u64,
     ttbr: u64,
@@ -29,15 +37,21 @@ struct Handover {
     index: u64,
 }
 
-/// One slot for each CPU, so that a slow one never reads another's.
+const _: () = assert!(size_of::<Handover>() == 64);
+
+impl Handover {
+    /// Nobody's: no CPU has this affinity.
+    const NONE: Self =
+        Self { mpidr: u64::MAX, mair: 0, tcr: 0, ttbr: 0, sctlr: 0, stack_top: 0, index: 0 };
+}
+
 struct Handovers(UnsafeCell<[Handover; MAX_CPUS]>);
 
-// SAFETY: only the boot CPU writes, each slot once and before the CPU that reads it is started.
+// SAFETY: only the boot CPU writes, each slot once and before the CPU that it is for is started;
+// the others compare the first word of a slot, which is written whole, and read on in their own.
 unsafe impl Sync for Handovers {}
 
-static HANDOVERS: Handovers = Handovers(UnsafeCell::new(
-    [Handover { mair: 0, tcr: 0, ttbr: 0, sctlr: 0, stack_top: 0, index: 0 }; MAX_CPUS],
-));
+static HANDOVERS: Handovers = Handovers(UnsafeCell::new([Handover::NONE; MAX_CPUS]));
 
 /// First Rust code, with the MMU off: no locks and no atomics until it is on.
 extern "C" fn primary(tree: u64, level: u64) -> ! {
@@ -58,11 +72,11 @@ extern "C" fn secondary(index: u64) -> ! {
     crate::secondary_main(index as usize)
 }
 
-/// Prepares what the CPU with this index finds when it starts; the result is where it starts and
-/// the argument it is to be given.
-pub fn prepare_secondary(index: usize, stack: usize) -> (u64, u64) {
+/// Prepares what a CPU finds when it starts; the result is where it has to start.
+pub fn prepare_secondary(mpidr: Mpidr, index: usize, stack: usize) -> Pa {
     let setting = mmu::setting();
     let handover = Handover {
+        mpidr: mpidr.get(),
         mair: setting.mair,
         tcr: setting.tcr,
         ttbr: setting.ttbr,
@@ -79,6 +93,5 @@ pub fn prepare_secondary(index: usize, stack: usize) -> (u64, u64) {
     };
     let region = Region::new(Pa::new(slot), size_of::<Handover>() as u64);
     cache::clean(region.expect("a static does not wrap"));
-    barrier::dsb(barrier::SY);
-    (secondary_entry as *const () as u64, slot)
+    Pa::new(secondary_entry as *const () as u64)
 }

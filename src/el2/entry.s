@@ -7,6 +7,8 @@
         .equ    CURRENT_EL2, 2 << 2
         .equ    HCR_EL2_RW, 1 << 31
         .equ    SCTLR_EL2_RES1, 0x30c50830
+        .equ    MPIDR_AFFINITY, 0xff00ffffff
+        .equ    HANDOVER_SIZE, 64
 
 // The header by which boot loaders know an arm64 kernel Image.
         .section .text.header, "ax"
@@ -77,15 +79,27 @@ primary_entry:
         lsr     x1, x20, #2
         b       {primary}
 
-// In: x0 = the `Handover` that the boot CPU left, cleaned to memory.
+// In: nothing. A CPU finds the `Handover` that the boot CPU left for it, cleaned to memory, by its
+// own affinity: a spin table has no argument to give.
         .global secondary_entry
 secondary_entry:
         msr     daifset, #0xf
         msr     spsel, #1
         known_el2_state
-        ldp     x1, x2, [x0]            // mair, tcr
-        ldp     x3, x4, [x0, #16]       // ttbr0, sctlr
-        ldp     x5, x6, [x0, #32]       // stack top, index
+        mrs     x1, mpidr_el1
+        ldr     x2, =MPIDR_AFFINITY
+        and     x1, x1, x2
+        adrp    x0, {handovers}
+        add     x0, x0, :lo12:{handovers}
+        add     x3, x0, #{handovers_size}
+1:      cmp     x0, x3
+        b.hs    2f
+        ldr     x2, [x0], #HANDOVER_SIZE
+        cmp     x1, x2
+        b.ne    1b
+        ldp     x1, x2, [x0, #-56]      // mair, tcr
+        ldp     x3, x4, [x0, #-40]      // ttbr0, sctlr
+        ldp     x5, x6, [x0, #-24]      // stack top, index
         mov     sp, x5
         msr     mair_el2, x1
         msr     tcr_el2, x2
@@ -102,3 +116,5 @@ secondary_entry:
         mov     x30, xzr
         mov     x0, x6
         b       {secondary}
+2:      wfe                             // nobody asked for this CPU
+        b       2b

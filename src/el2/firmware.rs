@@ -1,5 +1,6 @@
 //! Calls to the firmware at EL3, where the machine's tree says there is one (PSCI, DEN0022).
 
+use bulkhead::addr::Pa;
 use bulkhead::machine::{Conduit, Machine, Mpidr};
 use bulkhead::smccc::Workaround;
 use core::arch::asm;
@@ -47,14 +48,14 @@ pub unsafe fn call(function: u32, arguments: [u64; 3]) -> i64 {
     result
 }
 
-/// Starts a CPU at `entry` with `context` in x0; `Err` holds PSCI's error number.
+/// Starts a CPU at `entry`; `Err` holds PSCI's error number.
 ///
 /// # Safety
 ///
-/// `entry` must be code that a CPU with its MMU off can start at, and `context` what it expects.
-pub unsafe fn cpu_on(cpu: Mpidr, entry: u64, context: u64) -> Result<(), i64> {
+/// `entry` must be code that a CPU with its MMU off can start at.
+pub unsafe fn cpu_on(cpu: Mpidr, entry: Pa) -> Result<(), i64> {
     // SAFETY: the caller vouches for where the CPU goes; nothing else changes.
-    match unsafe { call(PSCI_CPU_ON, [cpu.get(), entry, context]) } {
+    match unsafe { call(PSCI_CPU_ON, [cpu.get(), entry.get(), 0]) } {
         0 => Ok(()),
         error => Err(error),
     }

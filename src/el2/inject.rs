@@ -37,25 +37,33 @@ pub fn inject(vcpu: &Vcpu, frame: &mut Frame, injection: Injection) {
     frame.spsr = entry.pstate;
 }
 
-/// One line for each injection, but no more than a guest may make Bulkhead print.
+/// Counts the injection, and tells of it in a line, unless the guest makes Bulkhead print too many.
 fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     let partition = vcpu.partition;
-    let allowed = partition.state.lock().fault_lines.allow(timer::now());
-    let Some(suppressed) = allowed else {
+    let mut state = partition.state.lock();
+    state.injections += 1;
+    let Some(suppressed) = state.fault_lines.allow(timer::now()) else {
         return;
     };
-    let (what, ipa) = match injection {
-        Injection::Undefined => ("undefined instruction", None),
-        Injection::Abort(abort, ipa) if !abort.is_data() => ("fetch outside the partition", *ipa),
-        Injection::Abort(abort, ipa) if abort.is_write() => ("store outside the partition", *ipa),
-        Injection::Abort(_, ipa) => ("load outside the partition", *ipa),
-    };
+    drop(state);
     let (name, index) = (partition.name(), vcpu.index);
-    match ipa {
-        Some(ipa) => {
-            warn!("{name}: {what}, vCPU {index}, ipa {ipa}, pc {pc:#x}, esr {syndrome:#x}")
+    let at = format_args!("vCPU {index}, pc {pc:#x}, esr {syndrome:#x}");
+    match injection {
+        Injection::Undefined => warn!("{name}: undefined instruction, {at}"),
+        Injection::Abort(abort, ipa) => {
+            let what = match (abort.is_data(), abort.is_write()) {
+                (true, true) => "store",
+                (true, false) => "load",
+                (false, _) => "fetch",
+            };
+            match *ipa {
+                Some(ipa) if partition.emulated_frame(ipa).is_some() => {
+                    warn!("{name}: {what} that cannot be emulated, ipa {ipa}, {at}")
+                }
+                Some(ipa) => warn!("{name}: {what} outside the partition, ipa {ipa}, {at}"),
+                None => warn!("{name}: {what} that failed, {at}"),
+            }
         }
-        None => warn!("{name}: {what}, vCPU {index}, pc {pc:#x}, esr {syndrome:#x}"),
     }
     if suppressed > 0 {
         warn!("{name}: {suppressed} such lines were left out");

@@ -9,10 +9,8 @@ use super::{cache, mmu};
 /// they are.
 pub fn load(plan: &PartitionPlan, tree: &[u8]) {
     mmu::map_memory(plan.memory.host);
-    let kernel = &plan.kernel;
-    copy(plan, kernel.source, kernel.load);
-    if let Some(ramdisk) = &plan.ramdisk {
-        copy(plan, ramdisk.source, ramdisk.load.start());
+    for image in plan.ramdisk.iter().chain([&plan.kernel]) {
+        copy(plan, image.source, image.load.start());
     }
     write(plan, tree, plan.tree.start());
     cache::invalidate_instructions();

@@ -1,7 +1,6 @@
 //! EL2's own translation: addresses as they are, each part with the permissions it needs.
 //!
-//! Mappings are added first with the MMU off, then to the live tables; in the end the code that only
-//! boot needs is taken out.
+//! Mappings are added first with the MMU off, then to the live tables; all of this is boot's work.
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
@@ -27,7 +26,8 @@ unsafe impl Sync for Pool {}
 #[unsafe(link_section = ".tables")]
 static POOL: Pool = Pool(UnsafeCell::new([const { Table::EMPTY }; TABLES]));
 
-static LIVE: Mutex<Option<Tables<'static>>> = Mutex::new(None);
+/// The tables in use, once the MMU is on.
+pub static LIVE: Mutex<Option<Tables<'static>>> = Mutex::new(None);
 
 /// The exception level at which the image was entered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -232,10 +232,10 @@ unsafe fn enable(level: Level) {
     barriers();
 }
 
-/// Changes the live tables, and makes the change visible to every CPU's walks.
-fn change(edit: impl FnOnce(&mut Tables<'static>) -> Result<(), MapError>) {
+/// Adds to the live tables, and makes the addition visible to every CPU's walks.
+fn add(change: impl FnOnce(&mut Tables<'static>) -> Result<(), MapError>) {
     let mut live = LIVE.lock();
-    let result = edit(live.as_mut().expect("the MMU is on"));
+    let result = change(live.as_mut().expect("the MMU is on"));
     // An entry that goes from invalid to valid needs no invalidation (Arm ARM D8.17.1).
     barrier::dsb(barrier::ISHST);
     barrier::isb(barrier::SY);
@@ -244,23 +244,10 @@ fn change(edit: impl FnOnce(&mut Tables<'static>) -> Result<(), MapError>) {
 
 /// Makes a device's registers accessible.
 pub fn map_device(frame: Region<Pa>) {
-    change(|tables| map_missing(tables, frame, Memory::DEVICE));
+    add(|tables| map_missing(tables, frame, Memory::DEVICE));
 }
 
 /// Makes memory accessible.
 pub fn map_memory(region: Region<Pa>) {
-    change(|tables| map_missing(tables, region, Memory::DATA));
-}
-
-/// Makes the code that only boot needs inaccessible, for good: no guest's trap can lead there.
-///
-/// # Safety
-///
-/// No CPU may be in that code, or return to it.
-pub unsafe fn forget_boot_code() {
-    let code = image::boot_code();
-    change(|tables| tables.unmap(code.start(), code.size()));
-    // SAFETY: dropping translations makes the CPUs look them up again; the caller vouches for
-    // those that are gone.
-    unsafe { asm!("tlbi alle2is", "dsb ish", "ic ialluis", "dsb ish", "isb", options(nostack)) };
+    add(|tables| map_missing(tables, region, Memory::DATA));
 }

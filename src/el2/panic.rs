@@ -1,6 +1,6 @@
 //! A bug of Bulkhead: says where, with what a person needs to find it, and stops the machine.
 
-use aarch64_cpu::registers::{ESR_EL2, FAR_EL2, MPIDR_EL1, Readable};
+use aarch64_cpu::registers::*;
 use core::arch::asm;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
@@ -30,6 +30,9 @@ impl Write for Emergency {
 fn panic(info: &PanicInfo<'_>) -> ! {
     begin();
     let _ = writeln!(Emergency, "\n[bulkhead] panic on CPU {:#x}: {info}", mpidr());
+    let (esr, far, elr, spsr) = (ESR_EL2.get(), FAR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
+    let _ = writeln!(Emergency, "  the last trap to EL2: esr {esr:#x}  far {far:#x}");
+    let _ = writeln!(Emergency, "  where it came from:   pc {elr:#x}  spsr {spsr:#x}");
     backtrace(frame_pointer());
     end()
 }

@@ -33,7 +33,7 @@ pub struct Partition {
     /// The root of its stage 2.
     pub stage2: Pa,
     /// The registers that are emulated.
-    frames: Vec<Frame>,
+    frames: [Frame; 3],
     /// What its vCPUs share. Taken before the console's lock, never after it.
     pub state: Mutex<State>,
     /// For each vCPU, whether another one needs its list registers emptied.
@@ -62,7 +62,9 @@ pub struct State {
     inside: CpuMask,
     /// Why it is ending, once it is.
     end: Option<End>,
-    /// How many lines its faults may still print.
+    /// How many exceptions it was given for what it did.
+    pub injections: u64,
+    /// How many lines about them may still be printed.
     pub fault_lines: RateLimit,
 }
 
@@ -163,6 +165,7 @@ impl Partition {
             starts: vec![None; vcpus],
             inside: CpuMask::EMPTY,
             end: None,
+            injections: 0,
             fault_lines: RateLimit::new(timer::milliseconds(FAULT_LINE_MS), FAULT_LINES),
         };
         Self {
@@ -197,7 +200,7 @@ impl Partition {
     /// Starts its first vCPU, as the arm64 boot protocol has it.
     pub fn boot(&self) {
         self.started.store(timer::now(), Ordering::Release);
-        self.start(0, self.plan.kernel.entry, self.plan.tree.start().get());
+        self.start(0, self.plan.kernel.load.start(), self.plan.tree.start().get());
     }
 
     /// Has a vCPU that is off begin at `entry`.
@@ -243,19 +246,24 @@ impl Partition {
             return;
         }
         let end = *state.end.get_or_insert(End::AllOff);
+        let injections = state.injections;
         drop(state);
         gic::get().silence(&self.plan.interrupts);
-        self.report_end(end);
+        self.report_end(end, injections);
     }
 
-    fn report_end(&self, end: End) {
+    fn report_end(&self, end: End, injections: u64) {
         let milliseconds = (timer::now() - self.started()) / timer::milliseconds(1).max(1);
         let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
+        let name = self.name();
         if end.is_crash() {
             CRASHED.store(true, Ordering::Release);
-            warn!("{}: {end}, after {seconds}.{rest:03} s", self.name());
+            warn!("{name}: {end}, after {seconds}.{rest:03} s");
         } else {
-            info!("{}: {end} after {seconds}.{rest:03} s", self.name());
+            info!("{name}: {end} after {seconds}.{rest:03} s");
+        }
+        if injections > 0 {
+            info!("{name}: it was given {injections} exceptions for what it must not do");
         }
         if ALIVE.fetch_sub(1, Ordering::AcqRel) == 1 {
             finish();

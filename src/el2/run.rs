@@ -1,9 +1,10 @@
 //! From booted to running.
 
+use core::arch::asm;
 use core::hint;
 
 use super::partition::Partition;
-use super::{console, cpu, interrupts, mmu};
+use super::{console, cpu, image, interrupts, mmu};
 
 /// Starts the guests, once every CPU has left the code that only boot needs; then this CPU joins
 /// the others.
@@ -13,10 +14,35 @@ pub fn start_guests(partitions: &[Partition], boot_cpu: usize) -> ! {
         hint::spin_loop();
     }
     // SAFETY: every CPU that is up is in this file, whose code stays, and goes nowhere but on.
-    unsafe { mmu::forget_boot_code() };
+    unsafe { forget_boot_code() };
     console::go_live(partitions, boot_cpu);
     partitions.iter().for_each(Partition::boot);
     wait()
+}
+
+/// Makes the code that only boot needs inaccessible, for good: no guest's trap can lead there.
+///
+/// # Safety
+///
+/// No CPU may be in that code, or return to it.
+unsafe fn forget_boot_code() {
+    let code = image::boot_code();
+    let mut live = mmu::LIVE.lock();
+    let unmapped = live.as_mut().map(|tables| tables.unmap(code.start(), code.size()));
+    assert!(unmapped == Some(Ok(())), "boot's code was mapped as pages");
+    // SAFETY: dropping translations makes the CPUs look them up again; the caller vouches for
+    // those that are gone.
+    unsafe {
+        asm!(
+            "dsb ishst",
+            "tlbi alle2is",
+            "dsb ish",
+            "ic ialluis",
+            "dsb ish",
+            "isb",
+            options(nostack)
+        );
+    }
 }
 
 /// What a CPU does that is set up: it waits for a guest.

@@ -5,8 +5,8 @@ use aarch64_cpu::registers::*;
 use alloc::vec::Vec;
 use bulkhead::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::machine::Mpidr;
-use bulkhead::plan::{MemoryKind, PartitionPlan, Plan};
-use bulkhead::tables::{MapError, Memory, Table, Tables};
+use bulkhead::plan::{PartitionPlan, Plan};
+use bulkhead::tables::{MapError, Table, Tables};
 use core::arch::asm;
 
 use super::registers::write_register;
@@ -37,11 +37,7 @@ fn build_one(partition: &PartitionPlan, memory: Region<Pa>) -> Result<Region<Pa>
     let pool = unsafe { core::slice::from_raw_parts_mut(root.get() as *mut Table, count) };
     let mut tables = Tables::new(pool, root)?;
     for mapping in partition.mappings() {
-        let memory = match mapping.kind {
-            MemoryKind::Normal => Memory::GUEST,
-            MemoryKind::Device => Memory::GUEST_DEVICE,
-        };
-        tables.map(mapping.ipa, mapping.pa, mapping.size, memory)?;
+        tables.map(mapping.ipa, mapping.pa, mapping.size, mapping.memory)?;
     }
     let size = tables.tables_used() as u64 * PAGE_SIZE;
     let used = Region::new(root, size).ok_or(MapError::OutOfRange)?;

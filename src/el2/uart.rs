@@ -1,64 +1,105 @@
-//! The physical UART: Arm PrimeCell PL011 (DDI 0183), as firmware left it configured.
+//! The physical UART, as firmware left it configured.
+
+use bulkhead::machine::ConsoleKind;
 
 use super::mmio::Registers;
 
-const DATA: u64 = 0x00;
-const FLAGS: u64 = 0x18;
-const INTERRUPT_MASK: u64 = 0x38;
-const INTERRUPT_CLEAR: u64 = 0x44;
+/// A flag's bit, and the value that it has when what its name says is so.
+type Flag = (u32, bool);
 
-const FLAG_BUSY: u32 = 1 << 3;
-const FLAG_RECEIVE_EMPTY: u32 = 1 << 4;
-const FLAG_TRANSMIT_FULL: u32 = 1 << 5;
+/// What one kind of UART has where.
+struct Layout {
+    /// Bytes in and out.
+    data: u64,
+    /// The register with the flags.
+    flags: u64,
+    /// There is something to read.
+    received: Flag,
+    /// There is room to send.
+    has_room: Flag,
+    /// All has been sent.
+    is_idle: Flag,
+    /// The register that says which interrupts are raised.
+    interrupts: u64,
+    /// Its bits for bytes that came in.
+    receive: u32,
+    /// Its bits for room to send.
+    transmit: u32,
+}
 
-const INTERRUPT_RECEIVE: u32 = 1 << 4;
-const INTERRUPT_TRANSMIT: u32 = 1 << 5;
-const INTERRUPT_RECEIVE_TIMEOUT: u32 = 1 << 6;
+/// Arm PrimeCell PL011 (DDI 0183): UARTDR, UARTFR, UARTIMSC.
+const PL011: Layout = Layout {
+    data: 0x00,
+    flags: 0x18,
+    received: (1 << 4, false),
+    has_room: (1 << 5, false),
+    is_idle: (1 << 3, false),
+    interrupts: 0x38,
+    receive: 1 << 4 | 1 << 6,
+    transmit: 1 << 5,
+};
 
-/// A PL011.
+/// The mini-UART (BCM2835 ARM Peripherals, 2.2.2, with the errata on AUX_MU_IER_REG): AUX_MU_IO_REG,
+/// AUX_MU_LSR_REG, AUX_MU_IER_REG. Received bytes interrupt only with bits 3:2 set as well.
+const MINI_UART: Layout = Layout {
+    data: 0x00,
+    flags: 0x14,
+    received: (1 << 0, true),
+    has_room: (1 << 5, true),
+    is_idle: (1 << 6, true),
+    interrupts: 0x04,
+    receive: 1 << 0 | 0b11 << 2,
+    transmit: 1 << 1,
+};
+
+/// A UART.
 pub struct Uart {
     registers: Registers,
+    layout: &'static Layout,
 }
 
 impl Uart {
-    /// Takes over a PL011, silent until `set_interrupts`.
-    pub fn new(registers: Registers) -> Self {
-        registers.write(INTERRUPT_MASK, 0);
-        registers.write(INTERRUPT_CLEAR, 0x7ff);
-        Self { registers }
+    /// Takes over a UART, silent until `set_interrupts`.
+    pub fn new(kind: ConsoleKind, registers: Registers) -> Self {
+        let layout = match kind {
+            ConsoleKind::Pl011 => &PL011,
+            ConsoleKind::MiniUart => &MINI_UART,
+        };
+        let mut uart = Self { registers, layout };
+        uart.set_interrupts(false, false);
+        uart
+    }
+
+    fn flag(&self, (bit, value): Flag) -> bool {
+        (self.registers.read(self.layout.flags) & bit != 0) == value
     }
 
     /// Whether a byte can be sent at once.
     pub fn has_room(&self) -> bool {
-        self.registers.read(FLAGS) & FLAG_TRANSMIT_FULL == 0
+        self.flag(self.layout.has_room)
     }
 
     /// Sends a byte, after waiting for room.
     pub fn send(&mut self, byte: u8) {
         while !self.has_room() {}
-        self.registers.write(DATA, u32::from(byte));
+        self.registers.write(self.layout.data, u32::from(byte));
     }
 
     /// Waits until the last byte has left.
     pub fn drain(&mut self) {
-        while self.registers.read(FLAGS) & FLAG_BUSY != 0 {}
+        while !self.flag(self.layout.is_idle) {}
     }
 
     /// The next byte that came in.
     pub fn receive(&mut self) -> Option<u8> {
-        let empty = self.registers.read(FLAGS) & FLAG_RECEIVE_EMPTY != 0;
-        (!empty).then(|| self.registers.read(DATA) as u8)
+        let received = self.flag(self.layout.received);
+        received.then(|| self.registers.read(self.layout.data) as u8)
     }
 
     /// Chooses which of the UART's interrupts reach Bulkhead: bytes coming in, room for more.
     pub fn set_interrupts(&mut self, receive: bool, transmit: bool) {
-        let mut mask = 0;
-        if receive {
-            mask |= INTERRUPT_RECEIVE | INTERRUPT_RECEIVE_TIMEOUT;
-        }
-        if transmit {
-            mask |= INTERRUPT_TRANSMIT;
-        }
-        self.registers.write(INTERRUPT_MASK, mask);
+        let receive = if receive { self.layout.receive } else { 0 };
+        let transmit = if transmit { self.layout.transmit } else { 0 };
+        self.registers.write(self.layout.interrupts, receive | transmit);
     }
 }

@@ -1,33 +1,29 @@
 //! Flattened device trees (Devicetree Specification 0.4, chapter 5): check the bytes, read them,
 //! write new ones.
 //!
-//! The `fdt` crate reads nodes and properties, but it panics on what is malformed and on FDT_NOP.
-//! So [`Tree::new`] first goes over all the bytes once ([`TreeError`] is what it can find), drops
-//! the NOPs in place, and then lets `fdt` read, once, into an index that every look-up uses.
-//! Addresses (`reg` through every `ranges`) and interrupts (inherited parents, GIC cells) are not
-//! `fdt`'s to decode: [`Node::regions`] and [`Node::interrupts`] are.
+//! The `fdt` crate reads the memory reservations and the strings. It panics where a structure block
+//! is malformed or has an FDT_NOP, and it looks for nodes from the start each time; so that block
+//! is read by one pass of our own, which checks it ([`TreeError`] is what it can find) and fills
+//! the index that every look-up uses. Nor are addresses (`reg` through every `ranges`) and
+//! interrupts (inherited parents, GIC cells) `fdt`'s to decode: [`Node::regions`] and
+//! [`Node::interrupts`] are.
 
-mod check;
 mod error;
+mod header;
 mod interrupts;
+mod node;
 mod property;
 mod ranges;
+mod structure;
 mod tree;
 mod write;
 
-pub use error::TreeError;
-pub use interrupts::InterruptError;
+pub use error::{NodeError, TreeError};
+pub(crate) use interrupts::GICS;
+pub use node::Node;
 pub use property::Property;
-pub use ranges::RangesError;
-pub use tree::{Node, Tree};
+pub use tree::Tree;
 pub use write::Writer;
-
-/// The first word of every flattened tree.
-const MAGIC: u32 = 0xd00d_feed;
-/// Bytes of the header of versions 17 and up.
-const HEADER_SIZE: usize = 40;
-/// The version that this code reads and writes.
-const VERSION: u32 = 17;
 
 /// The tokens of the structure block.
 mod token {
@@ -36,25 +32,6 @@ mod token {
     pub const PROPERTY: u32 = 3;
     pub const NOP: u32 = 4;
     pub const END: u32 = 9;
-}
-
-/// Where the header keeps its fields, in bytes.
-mod header {
-    pub const MAGIC: usize = 0;
-    pub const TOTAL_SIZE: usize = 4;
-    pub const STRUCTURE: usize = 8;
-    pub const STRINGS: usize = 12;
-    pub const RESERVATIONS: usize = 16;
-    pub const VERSION: usize = 20;
-    pub const COMPATIBLE_VERSION: usize = 24;
-    pub const STRINGS_SIZE: usize = 32;
-    pub const STRUCTURE_SIZE: usize = 36;
-}
-
-/// The big-endian word at `offset`.
-fn word(bytes: &[u8], offset: usize) -> Option<u32> {
-    let cell = bytes.get(offset..)?.first_chunk()?;
-    Some(u32::from_be_bytes(*cell))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One property and the ways to read its value.
 
-use core::str;
+use core::{iter, str};
 
 /// A property: a name and bytes, which mean what the binding of its node says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,36 +16,32 @@ impl<'a> Property<'a> {
     #[must_use]
     #[inline(never)]
     pub fn as_str(&self) -> Option<&'a str> {
-        self.text().filter(|text| !text.contains('\0'))
+        let mut strings = self.strings()?;
+        strings.next().filter(|_| strings.next().is_none())
     }
 
     /// The value as a `<stringlist>`: `None` unless it is one NUL-terminated string or several.
     #[must_use]
     pub fn strings(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
-        Some(self.text()?.split('\0'))
+        let mut rest = self.text()?;
+        Some(iter::from_fn(move || split_off(&mut rest)))
     }
 
-    /// The strings of a `<stringlist>` with the NULs between them, without the last NUL.
+    #[inline(never)]
     fn text(&self) -> Option<&'a str> {
-        let (last, strings) = self.value.split_last()?;
-        if *last != 0 {
-            return None;
-        }
-        str::from_utf8(strings).ok()
+        str::from_utf8(self.value).ok().filter(|text| text.ends_with('\0'))
     }
 
     /// The value as one cell.
     #[must_use]
     pub fn u32(&self) -> Option<u32> {
-        let cell: [u8; 4] = self.value.try_into().ok()?;
-        Some(u32::from_be_bytes(cell))
+        self.value.try_into().ok().map(u32::from_be_bytes)
     }
 
     /// The value as a number of two cells.
     #[must_use]
     pub fn u64(&self) -> Option<u64> {
-        let cells: [u8; 8] = self.value.try_into().ok()?;
-        Some(u64::from_be_bytes(cells))
+        self.value.try_into().ok().map(u64::from_be_bytes)
     }
 
     /// The value as a number of one cell or two.
@@ -61,4 +57,13 @@ impl<'a> Property<'a> {
         let (cells, rest) = self.value.as_chunks();
         rest.is_empty().then(|| cells.iter().map(|cell| u32::from_be_bytes(*cell)))
     }
+}
+
+/// Takes the first of the strings off `text`, which ends with a NUL unless it is empty.
+#[inline(never)]
+fn split_off<'a>(text: &mut &'a str) -> Option<&'a str> {
+    let end = text.as_bytes().iter().position(|byte| *byte == 0)?;
+    let (string, rest) = text.split_at(end);
+    *text = &rest[1..];
+    Some(string)
 }

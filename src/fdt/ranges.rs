@@ -2,37 +2,9 @@
 //! 0.4, sections 2.3.5 to 2.3.8).
 
 use alloc::vec::Vec;
-use core::fmt;
 
-use super::Node;
+use super::{Node, NodeError};
 use crate::addr::{Pa, Region};
-
-/// Why the addresses of a node have no meaning for a CPU. Displayed as a clause about the node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RangesError {
-    /// The property with this name, `reg` or `ranges`, ends within an entry.
-    Length(&'static str),
-    /// An address or a size has this many cells, as on PCI, where two are the most.
-    Cells(usize),
-    /// A bus on the way has no `ranges`: its devices are not in the CPUs' address space.
-    NotMapped,
-    /// No entry of a bus's `ranges` holds the whole region of this address and size there.
-    Outside(u64, u64),
-    /// The region at this address reaches past the end of 64 bits.
-    Wraps(u64),
-}
-
-impl fmt::Display for RangesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Length(property) => write!(f, "its `{property}` ends within an entry"),
-            Self::Cells(cells) => write!(f, "its bus has numbers of {cells} cells"),
-            Self::NotMapped => f.write_str("its bus has no `ranges`"),
-            Self::Outside(at, size) => write!(f, "no `ranges` hold {size:#x} bytes at {at:#x}"),
-            Self::Wraps(address) => write!(f, "its region at {address:#x} wraps around"),
-        }
-    }
-}
 
 impl Node<'_, '_> {
     /// Its registers or memory: `reg` by the parent's `#address-cells` and `#size-cells`,
@@ -41,91 +13,86 @@ impl Node<'_, '_> {
     /// # Errors
     ///
     /// If an address cannot be read or a CPU cannot reach it.
-    pub fn regions(self) -> Result<Vec<Region<Pa>>, RangesError> {
-        let (Some(reg), Some(bus)) = (self.property("reg"), self.parent()) else {
-            return Ok(Vec::new());
-        };
-        let cells = bus.entry().cells;
-        let entry = cells.address + cells.size;
+    #[inline(never)]
+    pub fn regions(self) -> Result<Vec<Region<Pa>>, NodeError> {
         let mut regions = Vec::new();
-        for reg in entries("reg", reg.value, entry)? {
-            let (address, size) = reg.split_at(cells.address);
-            let address = translate(bus, number(address)?, number(size)?)?;
-            let region = Region::new(Pa::new(address), number(size)?);
-            regions.push(region.ok_or(RangesError::Wraps(address))?);
+        let (Some(reg), Some(bus)) = (self.property("reg"), self.parent()) else {
+            return Ok(regions);
+        };
+        let (address_cells, size_cells) = bus.number_cells();
+        let length = address_cells + size_cells;
+        for entry in entries("reg", reg.value, length)?.chunks_exact(length) {
+            let (address, size) = entry.split_at(address_cells);
+            let (address, size) = (number(address)?, number(size)?);
+            let address = bus.translate(address, size)?;
+            regions.push(Region::new(Pa::new(address), size).ok_or(NodeError::Wraps(address))?);
         }
         Ok(regions)
     }
-}
 
-/// The address for the CPUs of the `size` bytes at `address` on `bus`.
-fn translate(mut bus: Node<'_, '_>, mut address: u64, size: u64) -> Result<u64, RangesError> {
-    while let Some(parent) = bus.parent() {
-        let ranges = bus.property("ranges").ok_or(RangesError::NotMapped)?;
-        if !ranges.value.is_empty() {
-            let cells = (bus.entry().cells, parent.entry().cells);
-            address = through(ranges.value, cells, address, size)?;
+    /// The address for the CPUs of the `size` bytes at `address` on this bus.
+    fn translate(self, mut address: u64, size: u64) -> Result<u64, NodeError> {
+        let mut bus = self;
+        while let Some(parent) = bus.parent() {
+            let ranges = bus.property("ranges").ok_or(NodeError::NotMapped)?;
+            if !ranges.value.is_empty() {
+                address = bus.through(ranges.value, parent, address, size)?;
+            }
+            bus = parent;
         }
-        bus = parent;
+        Ok(address)
     }
-    Ok(address)
-}
 
-/// `address` on a bus with these `ranges`, as an address on the bus above.
-fn through(
-    ranges: &[u8],
-    (child, parent): (Cells, Cells),
-    address: u64,
-    size: u64,
-) -> Result<u64, RangesError> {
-    let entry = child.address + parent.address + child.size;
-    for range in entries("ranges", ranges, entry)? {
-        let (from, rest) = range.split_at(child.address);
-        let (to, length) = rest.split_at(parent.address);
-        let (from, to, length) = (number(from)?, number(to)?, number(length)?);
-        let Some(offset) = address.checked_sub(from) else {
-            continue;
-        };
-        if offset <= length && size <= length - offset {
-            return to.checked_add(offset).ok_or(RangesError::Wraps(address));
+    /// `address` on this bus, which has these `ranges`, as an address on the bus above.
+    fn through(
+        self,
+        ranges: &[u8],
+        parent: Self,
+        address: u64,
+        size: u64,
+    ) -> Result<u64, NodeError> {
+        let (address_cells, size_cells) = self.number_cells();
+        let (parent_cells, _) = parent.number_cells();
+        let length = address_cells + parent_cells + size_cells;
+        for range in entries("ranges", ranges, length)?.chunks_exact(length) {
+            let (from, rest) = range.split_at(address_cells);
+            let (to, length) = rest.split_at(parent_cells);
+            let (from, to, length) = (number(from)?, number(to)?, number(length)?);
+            if let Some(offset) = address.checked_sub(from)
+                && offset <= length
+                && size <= length - offset
+            {
+                return to.checked_add(offset).ok_or(NodeError::Wraps(address));
+            }
         }
+        Err(NodeError::Outside(address, size))
     }
-    Err(RangesError::Outside(address, size))
-}
 
-/// How many bytes the addresses and the sizes of a bus's children have.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cells {
-    address: usize,
-    size: usize,
-}
-
-impl Cells {
-    /// From `#address-cells` and `#size-cells`, or the defaults of the specification.
-    pub(super) fn new(address: Option<u32>, size: Option<u32>) -> Self {
-        // More than two are refused with every number; this bound keeps the sums small.
-        let bytes = |cells: u32| cells.min(0xffff) as usize * 4;
-        Self { address: bytes(address.unwrap_or(2)), size: bytes(size.unwrap_or(1)) }
+    /// How many cells the addresses and the sizes of its children have, or the defaults of the
+    /// specification.
+    fn number_cells(self) -> (usize, usize) {
+        let cells = |name, default| self.cell(name).unwrap_or(default) as usize;
+        (cells("#address-cells", 2), cells("#size-cells", 1))
     }
 }
 
-/// The entries, of `entry` bytes each, of the property called `property`.
+/// The cells of the property called `property`, whose entries have `length` cells each.
 fn entries<'v>(
     property: &'static str,
     value: &'v [u8],
-    entry: usize,
-) -> Result<impl Iterator<Item = &'v [u8]>, RangesError> {
-    if entry == 0 || !value.len().is_multiple_of(entry) {
-        return Err(RangesError::Length(property));
+    length: usize,
+) -> Result<&'v [[u8; 4]], NodeError> {
+    match value.as_chunks() {
+        (cells, []) if length > 0 && cells.len().is_multiple_of(length) => Ok(cells),
+        _ => Err(NodeError::Length(property)),
     }
-    Ok(value.chunks_exact(entry))
 }
 
 /// The number that `cells` hold: none is 0, and more than two are too many.
-fn number(bytes: &[u8]) -> Result<u64, RangesError> {
-    let (cells, _) = bytes.as_chunks();
+#[inline(never)]
+fn number(cells: &[[u8; 4]]) -> Result<u64, NodeError> {
     if cells.len() > 2 {
-        return Err(RangesError::Cells(cells.len()));
+        return Err(NodeError::Cells(cells.len()));
     }
     Ok(cells.iter().fold(0, |number, cell| number << 32 | u64::from(u32::from_be_bytes(*cell))))
 }

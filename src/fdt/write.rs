@@ -3,10 +3,11 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{HEADER_SIZE, MAGIC, VERSION, header, token};
+use super::header::{HEADER_SIZE, Header, MAGIC, VERSION};
+use super::token;
 
-/// The size of the memory reservations: only the entry that ends them.
-const RESERVATIONS_SIZE: usize = 16;
+/// Where the structure block starts: behind the header and the entry that ends the reservations.
+const STRUCTURE: usize = HEADER_SIZE + 16;
 
 /// A flattened tree in the making. Nodes and properties appear in the order of the calls.
 ///
@@ -30,18 +31,13 @@ impl Writer {
     /// A tree without a node.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            bytes: vec![0; HEADER_SIZE + RESERVATIONS_SIZE],
-            strings: Vec::new(),
-            names: Vec::new(),
-        }
+        Self { bytes: vec![0; STRUCTURE], strings: Vec::new(), names: Vec::new() }
     }
 
     /// Begins a node. The name of the first one, the root, is empty.
     pub fn begin_node(&mut self, name: &str) {
         self.cell(token::BEGIN_NODE);
-        self.bytes.extend_from_slice(name.as_bytes());
-        self.bytes.push(0);
+        self.string(name);
         self.pad();
     }
 
@@ -51,23 +47,27 @@ impl Writer {
     }
 
     /// A property of the node at hand, before its children.
+    #[inline(never)]
     pub fn property(&mut self, name: &str, value: &[u8]) {
         self.begin_property(name, value.len());
-        self.bytes.extend_from_slice(value);
+        self.append(value);
         self.pad();
     }
 
     /// A property of one cell.
+    #[inline(never)]
     pub fn property_u32(&mut self, name: &str, value: u32) {
         self.property(name, &value.to_be_bytes());
     }
 
     /// A property of one number in two cells.
+    #[inline(never)]
     pub fn property_u64(&mut self, name: &str, value: u64) {
         self.property(name, &value.to_be_bytes());
     }
 
     /// A property of cells.
+    #[inline(never)]
     pub fn property_cells(&mut self, name: &str, cells: &[u32]) {
         self.begin_property(name, cells.len() * 4);
         for cell in cells {
@@ -76,62 +76,60 @@ impl Writer {
     }
 
     /// A property of one string.
+    #[inline(never)]
     pub fn property_str(&mut self, name: &str, value: &str) {
         self.property_strings(name, &[value]);
     }
 
     /// A property of several strings.
+    #[inline(never)]
     pub fn property_strings(&mut self, name: &str, values: &[&str]) {
         self.begin_property(name, values.iter().map(|value| value.len() + 1).sum());
         for value in values {
-            self.bytes.extend_from_slice(value.as_bytes());
-            self.bytes.push(0);
+            self.string(value);
         }
         self.pad();
     }
 
     /// A property that says what it says by being there.
     pub fn property_empty(&mut self, name: &str) {
-        self.begin_property(name, 0);
+        self.property(name, &[]);
     }
 
     /// The bytes of the tree.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
-        const STRUCTURE: usize = HEADER_SIZE + RESERVATIONS_SIZE;
         self.cell(token::END);
         let strings = self.bytes.len();
-        self.bytes.extend_from_slice(&self.strings);
-        for (field, value) in [
-            (header::MAGIC, MAGIC),
-            (header::TOTAL_SIZE, cell(self.bytes.len())),
-            (header::STRUCTURE, cell(STRUCTURE)),
-            (header::STRINGS, cell(strings)),
-            (header::RESERVATIONS, cell(HEADER_SIZE)),
-            (header::VERSION, VERSION),
-            (header::COMPATIBLE_VERSION, VERSION - 1),
-            (header::STRINGS_SIZE, cell(self.strings.len())),
-            (header::STRUCTURE_SIZE, cell(strings - STRUCTURE)),
-        ] {
-            self.bytes[field..field + 4].copy_from_slice(&value.to_be_bytes());
-        }
+        self.bytes.append(&mut self.strings);
+        let total = self.bytes.len();
+        // What does not fit in a word cannot be a tree, and the check will say so.
+        let word = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        let [structure, reservations] = [STRUCTURE, HEADER_SIZE].map(word);
+        let [structure_size, strings_size] = [strings - STRUCTURE, total - strings].map(word);
+        #[rustfmt::skip]
+        let header: Header = [
+            MAGIC, word(total), structure, word(strings), reservations,
+            VERSION, VERSION - 1, 0, strings_size, structure_size,
+        ];
+        self.bytes[..HEADER_SIZE].copy_from_slice(header.map(u32::to_be_bytes).as_flattened());
         self.bytes
     }
 
+    #[inline(never)]
     fn begin_property(&mut self, name: &str, length: usize) {
         let name = self.name(name);
         self.cell(token::PROPERTY);
-        self.cell(cell(length));
-        self.cell(cell(name));
+        self.cell(u32::try_from(length).unwrap_or(u32::MAX));
+        self.cell(name as u32);
     }
 
     /// Where the strings block has `name`, which is put there if it is new.
     fn name(&mut self, name: &str) -> usize {
-        let known = self.names.iter().find(|(start, length)| {
-            *length == name.len() && self.strings[*start..*start + *length] == *name.as_bytes()
-        });
-        if let Some((start, _)) = known {
-            return *start;
+        for (start, length) in &self.names {
+            if self.strings[*start..*start + *length] == *name.as_bytes() {
+                return *start;
+            }
         }
         let start = self.strings.len();
         self.names.push((start, name.len()));
@@ -140,16 +138,23 @@ impl Writer {
         start
     }
 
+    #[inline(never)]
     fn cell(&mut self, cell: u32) {
-        self.bytes.extend_from_slice(&cell.to_be_bytes());
+        self.append(&cell.to_be_bytes());
+    }
+
+    /// A string with its NUL.
+    fn string(&mut self, string: &str) {
+        self.append(string.as_bytes());
+        self.append(&[0]);
+    }
+
+    #[inline(never)]
+    fn append(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
     }
 
     fn pad(&mut self) {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
-}
-
-/// A length or offset as a cell. What does not fit cannot be a tree, and the check will say so.
-fn cell(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
 }

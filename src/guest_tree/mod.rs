@@ -8,14 +8,15 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::addr::{Ipa, Region};
+use crate::addr::Bytes;
 use crate::fdt::{Tree, Writer};
-use crate::intid::{Intid, Trigger};
-use crate::machine::{Interrupt, Machine, Mpidr};
+use crate::intid::Intid;
+use crate::machine::{Machine, Mpidr};
 use crate::plan::layout::{
-    CONSOLE, CPU_INTERFACE, CPU_INTERFACE_SIZE, DISTRIBUTOR, DISTRIBUTOR_SIZE,
+    CONSOLE, CONSOLE_SIZE, CPU_INTERFACE, CPU_INTERFACE_SIZE, DISTRIBUTOR, DISTRIBUTOR_SIZE,
+    REDISTRIBUTOR_SIZE, REDISTRIBUTORS,
 };
-use crate::plan::{Frame, FrameKind, GuestGic, PartitionPlan, PlanError};
+use crate::plan::{GuestGic, PartitionPlan, PlanError, refuse};
 
 /// The clock of the emulated PL011, in Hz: what its stock drivers divide to get a baud rate.
 const CONSOLE_CLOCK: u32 = 24_000_000;
@@ -58,8 +59,15 @@ pub fn build(
         console_clock: phandles.next().unwrap_or_default(),
     };
     builder.root();
-    let bytes = builder.writer.finish();
-    partition.check_tree_size(bytes.len())?;
+    let (bytes, most) = (builder.writer.finish(), partition.tree.size());
+    if bytes.len() as u64 > most {
+        return refuse!(
+            partition.path,
+            ": devices ({} bytes) make the guest's device tree larger than {}: give fewer devices",
+            bytes.len(),
+            Bytes(most)
+        );
+    }
     Ok(GuestTree { bytes, remarks: builder.remarks })
 }
 
@@ -75,163 +83,194 @@ struct Builder<'a> {
     console_clock: u32,
 }
 
+/// A property's value.
+enum Value<'v> {
+    /// Strings.
+    Text(&'v [&'v str]),
+    /// Cells; without any, the property says what it says by being there.
+    Cells(&'v [u32]),
+}
+use Value::{Cells, Text};
+
 impl Builder<'_> {
-    fn node(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
+    #[inline(never)]
+    fn properties(&mut self, properties: &[(&str, Value<'_>)]) {
+        for (name, value) in properties {
+            match value {
+                Text(strings) => self.writer.property_strings(name, strings),
+                Cells(cells) => self.writer.property_cells(name, cells),
+            }
+        }
+    }
+
+    /// A node without children.
+    #[inline(never)]
+    fn node(&mut self, name: &str, properties: &[(&str, Value<'_>)]) {
         self.writer.begin_node(name);
-        fill(self);
+        self.properties(properties);
         self.writer.end_node();
     }
 
     fn root(&mut self) {
-        self.node("", |root| {
-            let model = format!("Bulkhead partition {}", root.partition.name);
-            root.writer.property_str("model", &model);
-            let compatible = ["bulkhead,virt", "linux,dummy-virt"];
-            root.writer.property_strings("compatible", &compatible);
-            root.cells(2, 2);
-            root.writer.property_u32("interrupt-parent", root.gic);
-            root.node("aliases", Self::aliases);
-            root.node("chosen", Self::chosen);
-            root.memory();
-            root.node("cpus", Self::cpus);
-            root.node("psci", Self::psci);
-            root.node("timer", Self::timer);
-            root.interrupt_controller();
-            root.pmu();
-            root.node("console-clock", Self::console_clock);
-            root.node(&console_name(), Self::console);
-            root.node("hypervisor", Self::hypervisor);
-            root.devices();
-        });
+        let partition = self.partition;
+        let name = partition.name.as_str();
+        self.writer.begin_node("");
+        self.properties(&[
+            ("model", Text(&[&format!("Bulkhead partition {name}")])),
+            ("compatible", Text(&["bulkhead,virt", "linux,dummy-virt"])),
+            ("#address-cells", Cells(&[2])),
+            ("#size-cells", Cells(&[2])),
+            ("interrupt-parent", Cells(&[self.gic])),
+        ]);
+        self.console();
+        let memory = partition.memory.guest;
+        self.node(
+            &at("memory", memory.start().get()),
+            &[
+                ("device_type", Text(&["memory"])),
+                ("reg", Cells(&reg(memory.start().get(), memory.size()))),
+            ],
+        );
+        self.cpus();
+        self.node(
+            "psci",
+            &[("compatible", Text(&["arm,psci-1.0", "arm,psci-0.2"])), ("method", Text(&["hvc"]))],
+        );
+        self.timer();
+        self.interrupt_controller();
+        self.pmu();
+        self.node(
+            "hypervisor",
+            &[("compatible", Text(&["bulkhead,partition"])), ("label", Text(&[name]))],
+        );
+        self.devices();
+        self.writer.end_node();
     }
 
-    fn aliases(&mut self) {
-        let console = format!("/{}", console_name());
-        self.writer.property_str("serial0", &console);
+    /// Random bits that firmware left for a kernel, other ones for each partition, so that none can
+    /// tell another's addresses from its own; none once they are used up.
+    fn seed(&self) -> Option<[u8; 8]> {
+        let chosen = self.tree.node("/chosen")?;
+        let seeds = ["kaslr-seed", "rng-seed"].into_iter();
+        let seeds = seeds.filter_map(|name| chosen.property(name));
+        let mut seeds = seeds.flat_map(|seed| seed.value.chunks_exact(8));
+        seeds.nth(usize::from(self.partition.vmid) - 1)?.try_into().ok()
     }
 
-    fn chosen(&mut self) {
-        let console = format!("/{}", console_name());
-        self.writer.property_str("bootargs", &self.partition.bootargs);
-        self.writer.property_str("stdout-path", &console);
+    /// The console, its clock, and the nodes that name it.
+    fn console(&mut self) {
+        let name = at("pl011", CONSOLE.get());
+        let path = format!("/{name}");
+        self.node("aliases", &[("serial0", Text(&[&path]))]);
+        self.writer.begin_node("chosen");
+        self.properties(&[
+            ("bootargs", Text(&[&self.partition.bootargs])),
+            ("stdout-path", Text(&[&path])),
+        ]);
         if let Some(ramdisk) = &self.partition.ramdisk {
-            let (start, end) = (ramdisk.load.start(), ramdisk.load.end());
-            self.writer.property_u64("linux,initrd-start", start.get());
-            self.writer.property_u64("linux,initrd-end", end.get());
+            self.properties(&[
+                ("linux,initrd-start", Cells(&two_cells(ramdisk.load.start().get()))),
+                ("linux,initrd-end", Cells(&two_cells(ramdisk.load.end().get()))),
+            ]);
         }
-    }
-
-    fn memory(&mut self) {
-        let memory = self.partition.memory.guest;
-        self.node(&format!("memory@{:x}", memory.start().get()), |node| {
-            node.writer.property_str("device_type", "memory");
-            node.reg(&[memory]);
-        });
+        if let Some(seed) = self.seed() {
+            self.writer.property("kaslr-seed", &seed);
+        }
+        self.writer.end_node();
+        self.node(
+            "console-clock",
+            &[
+                ("compatible", Text(&["fixed-clock"])),
+                ("#clock-cells", Cells(&[0])),
+                ("clock-frequency", Cells(&[CONSOLE_CLOCK])),
+                ("phandle", Cells(&[self.console_clock])),
+            ],
+        );
+        let interrupt = self.interrupt(self.partition.console_interrupt, LEVEL_HIGH);
+        self.node(
+            &name,
+            &[
+                ("compatible", Text(&["arm,pl011", "arm,primecell"])),
+                ("reg", Cells(&reg(CONSOLE.get(), CONSOLE_SIZE))),
+                ("interrupts", Cells(&interrupt)),
+                ("clocks", Cells(&[self.console_clock; 2])),
+                ("clock-names", Text(&["uartclk", "apb_pclk"])),
+            ],
+        );
     }
 
     fn cpus(&mut self) {
-        self.cells(1, 0);
-        for (index, cpu) in self.partition.cpus.iter().enumerate() {
-            let affinity = Mpidr::of_vcpu(index);
-            let cpu = self.machine.cpus.get(*cpu);
-            let compatible = cpu.map_or("arm,armv8", |cpu| &cpu.compatible);
-            self.node(&format!("cpu@{:x}", affinity.get()), |node| {
-                node.writer.property_str("device_type", "cpu");
-                node.writer.property_str("compatible", compatible);
-                node.writer.property_u32("reg", affinity.get() as u32);
-                node.writer.property_str("enable-method", "psci");
-            });
+        self.writer.begin_node("cpus");
+        self.properties(&[("#address-cells", Cells(&[1])), ("#size-cells", Cells(&[0]))]);
+        for (number, cpu) in self.partition.cpus.iter().enumerate() {
+            let affinity = Mpidr::of_vcpu(number).get();
+            self.node(
+                &at("cpu", affinity),
+                &[
+                    ("device_type", Text(&["cpu"])),
+                    ("compatible", Text(&[&self.machine.cpus[*cpu].compatible])),
+                    ("reg", Cells(&[affinity as u32])),
+                    ("enable-method", Text(&["psci"])),
+                ],
+            );
         }
-    }
-
-    fn psci(&mut self) {
-        let compatible = ["arm,psci-1.0", "arm,psci-0.2"];
-        self.writer.property_strings("compatible", &compatible);
-        self.writer.property_str("method", "hvc");
+        self.writer.end_node();
     }
 
     fn timer(&mut self) {
         let timer = &self.machine.timer;
         let interrupts = [SECURE_TIMER, timer.physical, timer.virtual_, timer.hypervisor];
-        let cells = interrupts.map(|intid| self.interrupt(intid, LEVEL_LOW));
-        self.writer.property_str("compatible", "arm,armv8-timer");
-        self.writer.property_cells("interrupts", cells.as_flattened());
-        self.writer.property_empty("always-on");
+        let interrupts = interrupts.map(|intid| self.interrupt(intid, LEVEL_LOW));
+        self.node(
+            "timer",
+            &[
+                ("compatible", Text(&["arm,armv8-timer"])),
+                ("interrupts", Cells(interrupts.as_flattened())),
+                ("always-on", Cells(&[])),
+            ],
+        );
     }
 
     fn interrupt_controller(&mut self) {
-        self.node(&format!("interrupt-controller@{:x}", DISTRIBUTOR.get()), |node| {
-            let frames = node.partition.frames();
-            let of_cpus = match node.partition.gic {
-                GuestGic::V2 { .. } => Region::new(CPU_INTERFACE, CPU_INTERFACE_SIZE),
-                GuestGic::V3 => frame(&frames, FrameKind::Redistributors),
-            };
-            let compatible = match node.partition.gic {
-                GuestGic::V2 { .. } => "arm,cortex-a15-gic",
-                GuestGic::V3 => "arm,gic-v3",
-            };
-            let distributor = Region::new(DISTRIBUTOR, DISTRIBUTOR_SIZE);
-            let regions: Vec<_> = distributor.into_iter().chain(of_cpus).collect();
-            node.writer.property_str("compatible", compatible);
-            node.reg(&regions);
-            node.writer.property_empty("interrupt-controller");
-            node.writer.property_u32("#interrupt-cells", 3);
-            node.writer.property_u32("#address-cells", 0);
-            node.writer.property_u32("phandle", node.gic);
-        });
+        let (compatible, of_cpus) = match self.partition.gic {
+            GuestGic::V2 { .. } => {
+                ("arm,cortex-a15-gic", reg(CPU_INTERFACE.get(), CPU_INTERFACE_SIZE))
+            }
+            GuestGic::V3 => {
+                let size = self.partition.cpus.len() as u64 * REDISTRIBUTOR_SIZE;
+                ("arm,gic-v3", reg(REDISTRIBUTORS.get(), size))
+            }
+        };
+        let regions = [reg(DISTRIBUTOR.get(), DISTRIBUTOR_SIZE), of_cpus];
+        self.node(
+            &at("interrupt-controller", DISTRIBUTOR.get()),
+            &[
+                ("compatible", Text(&[compatible])),
+                ("reg", Cells(regions.as_flattened())),
+                ("interrupt-controller", Cells(&[])),
+                ("#interrupt-cells", Cells(&[3])),
+                ("#address-cells", Cells(&[0])),
+                ("phandle", Cells(&[self.gic])),
+            ],
+        );
     }
 
     /// The PMU, if it has a private interrupt: it is the guest's with its CPUs.
     fn pmu(&mut self) {
-        let found = self.tree.nodes().find_map(|node| {
+        for node in self.tree.nodes() {
             let is_pmu = |name: &str| name.starts_with("arm,") && name.contains("-pmu");
-            let interrupts = node.compatible().any(is_pmu).then(|| node.interrupts())?;
-            let ppi = interrupts.ok()?.into_iter().find(|one| one.intid.is_private())?;
-            Some((node.property("compatible")?, ppi.intid))
-        });
-        let Some((compatible, intid)) = found else {
-            return;
-        };
-        let cells = self.interrupt(intid, LEVEL_HIGH);
-        self.node("pmu", |node| {
-            node.writer.property("compatible", compatible.value);
-            node.writer.property_cells("interrupts", &cells);
-        });
-    }
-
-    fn console_clock(&mut self) {
-        self.writer.property_str("compatible", "fixed-clock");
-        self.writer.property_u32("#clock-cells", 0);
-        self.writer.property_u32("clock-frequency", CONSOLE_CLOCK);
-        self.writer.property_u32("phandle", self.console_clock);
-    }
-
-    fn console(&mut self) {
-        let region = frame(&self.partition.frames(), FrameKind::Console);
-        let cells = self.interrupt(self.partition.console_interrupt, LEVEL_HIGH);
-        let clocks = [self.console_clock; 2];
-        let compatible = ["arm,pl011", "arm,primecell"];
-        self.writer.property_strings("compatible", &compatible);
-        self.reg(region.as_slice());
-        self.writer.property_cells("interrupts", &cells);
-        self.writer.property_cells("clocks", &clocks);
-        self.writer.property_strings("clock-names", &["uartclk", "apb_pclk"]);
-    }
-
-    fn hypervisor(&mut self) {
-        self.writer.property_str("compatible", "bulkhead,partition");
-        self.writer.property_str("label", &self.partition.name);
-    }
-
-    fn cells(&mut self, address: u32, size: u32) {
-        self.writer.property_u32("#address-cells", address);
-        self.writer.property_u32("#size-cells", size);
-    }
-
-    fn reg(&mut self, regions: &[Region<Ipa>]) {
-        let numbers = regions.iter().flat_map(|region| [region.start().get(), region.size()]);
-        let bytes: Vec<u8> = numbers.flat_map(u64::to_be_bytes).collect();
-        self.writer.property("reg", &bytes);
+            if node.compatible().any(is_pmu)
+                && let Some(compatible) = node.property("compatible")
+                && let Ok(interrupts) = node.interrupts()
+                && let Some(ppi) = interrupts.iter().find(|one| one.intid.is_private())
+            {
+                let interrupt = self.interrupt(ppi.intid, LEVEL_HIGH);
+                self.writer.begin_node("pmu");
+                self.writer.property("compatible", compatible.value);
+                self.writer.property_cells("interrupts", &interrupt);
+                return self.writer.end_node();
+            }
+        }
     }
 
     /// An interrupt's three cells. A GICv2 wants to know a PPI's CPUs too: bits 15:8 of the flags.
@@ -245,22 +284,20 @@ impl Builder<'_> {
         };
         [1, intid.get().saturating_sub(Intid::SGI_END), cpus << 8 | flags]
     }
-
-    /// An interrupt of a device: its three cells.
-    fn device_interrupt(&self, interrupt: &Interrupt) -> [u32; 3] {
-        let flags = match interrupt.trigger {
-            Trigger::Edge => EDGE_RISING,
-            Trigger::Level => LEVEL_HIGH,
-        };
-        self.interrupt(interrupt.intid, flags)
-    }
 }
 
-fn console_name() -> String {
-    format!("pl011@{:x}", CONSOLE.get())
+/// A node's name with its unit address.
+#[inline(never)]
+fn at(name: &str, address: u64) -> String {
+    format!("{name}@{address:x}")
 }
 
-fn frame(frames: &[Frame], kind: FrameKind) -> Option<Region<Ipa>> {
-    let frame = frames.iter().find(|frame| frame.kind == kind);
-    frame.map(|frame| frame.region)
+fn two_cells(number: u64) -> [u32; 2] {
+    [(number >> 32) as u32, number as u32]
+}
+
+/// An entry of `reg`.
+fn reg(start: u64, size: u64) -> [u32; 4] {
+    let ([high, low], [size_high, size_low]) = (two_cells(start), two_cells(size));
+    [high, low, size_high, size_low]
 }

@@ -2,12 +2,14 @@ use alloc::string::ToString;
 use alloc::vec;
 
 use super::*;
-use crate::addr::Pa;
-use crate::machine::{Device, Gic};
+use crate::addr::{Pa, Region};
+use crate::intid::Trigger;
+use crate::machine::{Device, Gic, Interrupt};
+use crate::plan::Plan;
 use crate::plan::tests::{
     Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
 };
-use crate::plan::{MemoryKind, Plan};
+use crate::tables::Memory;
 
 /// The tree of a machine with the devices that a test gives away.
 fn machine_tree() -> Spec {
@@ -84,11 +86,11 @@ fn everything(machine: &Machine) -> Plan {
 /// Builds the tree of the only partition and lets a test look at it.
 fn with_tree(gic: Gic, test: impl FnOnce(&PartitionPlan, &Tree<'_>, &[String])) {
     let machine = machine_with_devices(gic);
-    let mut bytes = machine_tree().tree();
-    let tree = Tree::new(&mut bytes).unwrap();
+    let bytes = machine_tree().tree();
+    let tree = Tree::new(&bytes).unwrap();
     let one = &everything(&machine).partitions[0];
-    let mut built = build(one, &machine, &tree).unwrap_or_else(|error| panic!("{error}"));
-    let guest = Tree::new(&mut built.bytes).unwrap();
+    let built = build(one, &machine, &tree).unwrap_or_else(|error| panic!("{error}"));
+    let guest = Tree::new(&built.bytes).unwrap();
     test(one, &guest, &built.remarks);
 }
 
@@ -114,7 +116,7 @@ fn all_registers_and_memory_are_what_the_plan_has() {
                 }
             }
             let mappings = one.mappings().into_iter().map(|mapping| {
-                assert!(mapping.kind == MemoryKind::Device || mapping.size == 16 << 20);
+                assert!(mapping.memory == Memory::GUEST_DEVICE || mapping.size == 16 << 20);
                 (mapping.ipa.get(), mapping.ipa.get() + mapping.size)
             });
             let frames = one.frames().into_iter().map(|frame| frame.region);
@@ -222,8 +224,8 @@ fn a_tree_that_is_too_large_is_refused() {
     let mut plan = everything(&machine);
     let one = &mut plan.partitions[0];
     one.tree = Region::new(one.tree.start(), 0x100).unwrap();
-    let mut bytes = machine_tree().tree();
-    let error = build(one, &machine, &Tree::new(&mut bytes).unwrap()).err();
+    let bytes = machine_tree().tree();
+    let error = build(one, &machine, &Tree::new(&bytes).unwrap()).err();
     let sentence = error.unwrap().to_string();
     assert!(
         sentence.starts_with("/partitions/one: devices (")

@@ -7,7 +7,8 @@ use super::{Console, ConsoleKind};
 use crate::fdt::Tree;
 
 /// The UARTs that there are drivers for.
-const UARTS: [(&str, ConsoleKind); 1] = [("arm,pl011", ConsoleKind::Pl011)];
+const UARTS: [(&str, ConsoleKind); 2] =
+    [("arm,pl011", ConsoleKind::Pl011), ("brcm,bcm2835-aux-uart", ConsoleKind::MiniUart)];
 
 impl Console {
     /// Reads the UART of `/chosen/stdout-path`, which may go on with `:` and line settings.
@@ -19,8 +20,8 @@ impl Console {
     ///
     /// Why the UART that it names cannot be used, as a sentence without its full stop.
     pub fn read(tree: &Tree<'_>) -> Result<Option<Self>, String> {
-        let stdout = tree.node("/chosen").and_then(|chosen| chosen.property("stdout-path"));
-        let Some(stdout) = stdout.and_then(|path| path.as_str()) else {
+        let Some(stdout) = tree.node("/chosen").and_then(|chosen| chosen.string("stdout-path"))
+        else {
             return Ok(None);
         };
         let path = stdout.split(':').next().unwrap_or_default();

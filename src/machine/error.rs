@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::addr::{Pa, Region};
-use crate::fdt::{InterruptError, Node, RangesError};
+use crate::fdt::{Node, NodeError};
 
 /// Why the machine's tree does not describe a machine that Bulkhead can run on. Displayed as a
 /// sentence without its full stop.
@@ -24,10 +24,8 @@ pub enum MachineError {
 /// What is wrong with a node. Displayed as a clause about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// Its registers or memory have no address.
-    Registers(RangesError),
-    /// Its interrupts cannot be told.
-    Interrupts(InterruptError),
+    /// Its registers, memory or interrupts have no meaning.
+    Node(NodeError),
     /// A property is missing or has a value that its binding does not allow.
     Property(&'static str),
     /// A memory bank has bytes of another.
@@ -42,20 +40,16 @@ pub enum Fault {
 
 impl Fault {
     /// The error that `node` has this fault.
+    #[cold]
+    #[inline(never)]
     pub(super) fn of(self, node: Node<'_, '_>) -> MachineError {
         MachineError::Node { path: node.path(), fault: self }
     }
 }
 
-impl From<RangesError> for Fault {
-    fn from(error: RangesError) -> Self {
-        Self::Registers(error)
-    }
-}
-
-impl From<InterruptError> for Fault {
-    fn from(error: InterruptError) -> Self {
-        Self::Interrupts(error)
+impl From<NodeError> for Fault {
+    fn from(error: NodeError) -> Self {
+        Self::Node(error)
     }
 }
 
@@ -71,8 +65,7 @@ impl fmt::Display for MachineError {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Registers(error) => error.fmt(f),
-            Self::Interrupts(error) => error.fmt(f),
+            Self::Node(error) => error.fmt(f),
             Self::Property(name) => write!(f, "`{name}` is missing or not as its binding says"),
             Self::Overlap(bank) => write!(f, "its memory {bank} is there twice"),
             Self::TooSmall(index) => write!(f, "its region {index} is missing or too small"),

@@ -2,10 +2,10 @@
 
 mod console;
 mod cpus;
-mod devices;
 mod error;
 mod gic;
 mod memory;
+mod parts;
 mod read;
 
 #[cfg(test)]
@@ -58,6 +58,19 @@ impl Machine {
     pub fn reserve(&mut self, region: Region<Pa>, owner: impl Into<String>) {
         let owner = owner.into();
         self.reserved.push(Reserved { region, owner });
+    }
+
+    /// Keeps the memory from partitions that CPUs poll until they are started.
+    pub fn reserve_spin_tables(&mut self) {
+        for index in 0..self.cpus.len() {
+            let cpu = &self.cpus[index];
+            if let CpuStart::SpinTable(place) = cpu.start
+                && let Some(slot) = Region::new(place, size_of::<u64>() as u64)
+            {
+                let owner = alloc::format!("the spin table of CPU {}", cpu.mpidr);
+                self.reserve(slot, owner);
+            }
+        }
     }
 }
 
@@ -202,6 +215,8 @@ pub struct Console {
 pub enum ConsoleKind {
     /// Arm PrimeCell PL011 (`arm,pl011`).
     Pl011,
+    /// The mini-UART of the BCM2835 and its successors (`brcm,bcm2835-aux-uart`).
+    MiniUart,
 }
 
 /// A node of the machine's tree that can be given to a partition.

@@ -1,9 +1,9 @@
 //! From the firmware's tree to the [`Machine`].
 
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::devices::{self, Parts};
+use super::parts::Parts;
 use super::{Conduit, Console, Fault, Machine, MachineError, TimerInterrupts, cpus, gic, memory};
 use crate::addr::{Pa, Region};
 use crate::fdt::{Node, Tree};
@@ -23,36 +23,39 @@ impl Machine {
     /// says something about them or about reserved memory that has no meaning.
     pub fn read(tree: &Tree<'_>) -> Result<Self, MachineError> {
         let mut remarks = Vec::new();
-        let parts = Parts::find(tree);
-        let (gic_node, version) = parts.gic.ok_or(MachineError::Missing("GIC"))?;
-        let timer_node = parts.timer.ok_or(MachineError::Missing("timer"))?;
-        let chosen = tree.node("/chosen");
         let console = Console::read(tree).unwrap_or_else(|remark| {
             remarks.push(remark);
             None
         });
+        let cpus = cpus::read(tree, &mut remarks)?;
+        let parts = Parts::find(tree, &mut remarks)?;
+        let gic = parts.gic.ok_or(MachineError::Missing("GIC"))?;
+        let timer_node = parts.timer.ok_or(MachineError::Missing("timer"))?;
+        for (is_missing, what) in [(cpus.is_empty(), "CPU"), (parts.memory.is_empty(), "memory")] {
+            if is_missing {
+                return Err(MachineError::Missing(what));
+            }
+        }
+        let root = tree.root();
+        let model = root.string("model").or_else(|| root.compatible().next());
+        let chosen = tree.node("/chosen");
+        let bootargs = chosen.and_then(|chosen| chosen.string("bootargs"));
         Ok(Self {
-            model: model(tree.root()),
-            cpus: cpus::read(tree, &mut remarks)?,
-            memory: memory::banks(&parts.memory)?,
+            model: model.unwrap_or("unnamed").to_string(),
+            cpus,
+            memory: parts.memory,
             reserved: memory::reserved(tree)?,
-            gic: gic::read(gic_node, version).map_err(|fault| fault.of(gic_node))?,
-            gic_path: gic_node.path(),
+            gic: gic::read(gic).map_err(|fault| fault.of(gic))?,
+            gic_path: gic.path(),
             timer: timer(timer_node).map_err(|fault| fault.of(timer_node))?,
             psci: parts.psci.map(conduit).transpose()?,
             console,
-            devices: devices::read(tree, &parts.devices, &mut remarks),
-            bootargs: chosen.map(bootargs).unwrap_or_default(),
+            devices: parts.devices,
+            bootargs: bootargs.unwrap_or_default().to_string(),
             initrd: chosen.and_then(initrd),
             remarks,
         })
     }
-}
-
-fn model(root: Node<'_, '_>) -> String {
-    let model = root.property("model").and_then(|model| model.as_str());
-    let model = model.or_else(|| root.compatible().next());
-    model.unwrap_or("unnamed").to_string()
 }
 
 /// The interrupt number `index` of `node`, a PPI, called `name` in messages.
@@ -82,16 +85,11 @@ fn timer(node: Node<'_, '_>) -> Result<TimerInterrupts, Fault> {
 }
 
 fn conduit(node: Node<'_, '_>) -> Result<Conduit, MachineError> {
-    match node.property("method").and_then(|method| method.as_str()) {
+    match node.string("method") {
         Some("smc") => Ok(Conduit::Smc),
         Some("hvc") => Ok(Conduit::Hvc),
         _ => Err(Fault::Property("method").of(node)),
     }
-}
-
-fn bootargs(chosen: Node<'_, '_>) -> String {
-    let bootargs = chosen.property("bootargs").and_then(|value| value.as_str());
-    bootargs.unwrap_or_default().to_string()
 }
 
 fn initrd(chosen: Node<'_, '_>) -> Option<Region<Pa>> {

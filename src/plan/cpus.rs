@@ -1,13 +1,15 @@
 //! Which CPUs a partition gets: those that `cpu-ids` names are given first, then `cpus` counts
 //! through what is left, in the order of the machine's tree.
 
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt::Write;
 
 use super::description::{CpuRequest, PartitionDescription};
-use super::error::{PlanError, Problem, Value};
+use super::error::{PlanError, refuse};
 use super::layout;
-use crate::machine::{Cpu, CpuStart, Gic, Machine, Mpidr};
+use crate::machine::{CpuStart, Gic, Machine, Mpidr};
 
 /// GICD_ITARGETSR and GICD_SGIR have a bit for each of 8 CPU interfaces (IHI 0048B, 4.3.12).
 const MOST_WITH_GICV2: usize = 8;
@@ -18,24 +20,17 @@ pub(super) fn assign(
     boot_cpu: Mpidr,
     partitions: &[PartitionDescription],
 ) -> Result<Vec<Vec<usize>>, PlanError> {
-    let mut cpus =
-        Cpus { machine, boot_cpu, partitions, given: vec![Vec::new(); partitions.len()] };
+    let mut cpus = Cpus { machine, boot_cpu, partitions, given: vec![vec![]; partitions.len()] };
     for (number, partition) in partitions.iter().enumerate() {
         if let CpuRequest::Ids(ids) = &partition.cpus {
             for id in ids {
-                let given = cpus.give(number, *id);
-                given.map_err(|problem| {
-                    partition.error("cpu-ids", Value::Cell(id.get()), problem)
-                })?;
+                cpus.give(number, *id)?;
             }
         }
     }
     for (number, partition) in partitions.iter().enumerate() {
         if let CpuRequest::Count(count) = partition.cpus {
-            let given = cpus.give_any(number, count as usize);
-            given.map_err(|problem| {
-                partition.error("cpus", Value::Count(u64::from(count)), problem)
-            })?;
+            cpus.give_any(number, count as usize)?;
         }
     }
     cpus.check_numbers()?;
@@ -54,39 +49,58 @@ impl Cpus<'_> {
     /// The partition that has a CPU.
     fn owner(&self, cpu: usize) -> Option<&PartitionDescription> {
         let owner = self.given.iter().position(|given| given.contains(&cpu))?;
-        self.partitions.get(owner)
+        Some(&self.partitions[owner])
     }
 
-    fn can_start(&self, cpu: &Cpu) -> bool {
+    fn can_start(&self, cpu: usize) -> bool {
+        let cpu = &self.machine.cpus[cpu];
         cpu.start != CpuStart::Unknown || cpu.mpidr == self.boot_cpu
     }
 
     /// Gives the CPU with this affinity to a partition.
-    fn give(&mut self, partition: usize, id: Mpidr) -> Result<(), Problem> {
+    fn give(&mut self, partition: usize, id: Mpidr) -> Result<(), PlanError> {
+        let path = &self.partitions[partition].path;
         let cpus = &self.machine.cpus;
-        let Some((index, cpu)) = cpus.iter().enumerate().find(|(_, cpu)| cpu.mpidr == id) else {
-            return Err(Problem::UnknownCpu(cpus.iter().map(|cpu| cpu.mpidr).collect()));
+        let Some(cpu) = cpus.iter().position(|cpu| cpu.mpidr == id) else {
+            let mut known = String::new();
+            for cpu in cpus {
+                _ = write!(known, " {}", cpu.mpidr);
+            }
+            return refuse!(path, ": cpu-ids = <{id}> is no CPU of this machine, which has{known}");
         };
-        if let Some(owner) = self.owner(index) {
-            return Err(Problem::Owned(owner.path.clone()));
+        if let Some(owner) = self.owner(cpu) {
+            return refuse!(path, ": cpu-ids = <{id}> is given to {} already", owner.path);
         }
         if !self.can_start(cpu) {
-            return Err(Problem::CpuCannotStart);
+            return refuse!(
+                path,
+                ": cpu-ids = <{id}> cannot be started: its enable-method is neither \"psci\" nor \
+                 \"spin-table\""
+            );
         }
-        self.given[partition].push(index);
+        self.given[partition].push(cpu);
         Ok(())
     }
 
     /// Gives the first `count` CPUs that nobody has to a partition.
-    fn give_any(&mut self, partition: usize, count: usize) -> Result<(), Problem> {
-        let cpus = self.machine.cpus.iter().enumerate();
-        let startable: Vec<_> = cpus.filter(|(_, cpu)| self.can_start(cpu)).collect();
-        let free = startable.iter().map(|(index, _)| *index);
-        let free: Vec<_> = free.filter(|index| self.owner(*index).is_none()).collect();
-        let given = free
-            .get(..count)
-            .ok_or(Problem::TooFewCpus { left: free.len(), total: startable.len() })?;
-        self.given[partition].extend_from_slice(given);
+    fn give_any(&mut self, partition: usize, count: usize) -> Result<(), PlanError> {
+        let mut total = 0;
+        let mut free = Vec::new();
+        for cpu in (0..self.machine.cpus.len()).filter(|cpu| self.can_start(*cpu)) {
+            total += 1;
+            if self.owner(cpu).is_none() {
+                free.push(cpu);
+            }
+        }
+        let left = free.len();
+        if left < count {
+            return refuse!(
+                self.partitions[partition].path,
+                ": cpus = <{count}> is more than the CPUs that are left: {left} of {total}"
+            );
+        }
+        free.truncate(count);
+        self.given[partition] = free;
         Ok(())
     }
 
@@ -102,8 +116,12 @@ impl Cpus<'_> {
                     CpuRequest::Count(_) => "cpus",
                     CpuRequest::Ids(_) => "cpu-ids",
                 };
-                let value = Value::Count(given.len() as u64);
-                return Err(partition.error(property, value, Problem::TooManyVcpus(most)));
+                return refuse!(
+                    partition.path,
+                    ": {property} = <{}> is more than the {most} CPUs that a partition can have \
+                     here",
+                    given.len()
+                );
             }
         }
         Ok(())

@@ -4,12 +4,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::error::{PlanError, Problem, Value};
+use super::error::{PlanError, refuse};
 use super::fields::Fields;
 use super::image::Image;
 use super::source::{ImageDescription, Images, Peek};
 use crate::addr::{Ipa, Pa};
-use crate::fdt::{Node, Tree};
+use crate::fdt::{Node, Property, Tree};
 use crate::machine::Mpidr;
 
 /// What the system description says.
@@ -72,6 +72,7 @@ pub struct KernelDescription {
     pub load_offset: Option<u64>,
 }
 
+/// The properties of a partition.
 const OF_PARTITION: [&str; 10] = [
     "cpus",
     "cpu-ids",
@@ -84,6 +85,9 @@ const OF_PARTITION: [&str; 10] = [
     "fdt-offset",
     "count-hypervisor",
 ];
+/// The nodes of a system: its partitions, and what `dtc -@` adds.
+const OF_SYSTEM: [&str; 4] = ["partitions", "__symbols__", "__fixups__", "__local_fixups__"];
+
 impl Description {
     /// Reads the description below `system`: the root of `tree`, or the node `/chosen/bulkhead` of
     /// the firmware's tree. `base` is where `tree` lies in memory.
@@ -91,78 +95,63 @@ impl Description {
     /// # Errors
     ///
     /// The first thing that is wrong in it.
-    pub fn read(
-        tree: &Tree<'_>,
-        system: Node<'_, '_>,
+    pub fn read<'a>(
+        tree: &'a Tree<'a>,
+        system: Node<'a, 'a>,
         base: Pa,
-        peek: Peek<'_>,
+        peek: Peek<'a>,
     ) -> Result<Self, PlanError> {
         let system = Fields(system);
         check_compatible(system)?;
         system.check_properties(&["compatible", "model"])?;
-        system.check_children(&["partitions"])?;
-        let Some(partitions) = system.child("partitions") else {
-            return Err(PlanError::of_node(&system.0.path(), Problem::NoPartitions));
-        };
-        partitions.check_properties(&[])?;
-        let images = Images { tree, base, peek };
-        let nodes = partitions.children();
-        let read: Result<Vec<_>, _> = nodes.map(|node| partition(node, &images)).collect();
-        let description = Self { path: partitions.0.path(), partitions: read? };
-        description.check_partitions()?;
-        Ok(description)
-    }
-
-    /// Checks that there are partitions and that each has a name of its own.
-    fn check_partitions(&self) -> Result<(), PlanError> {
-        if self.partitions.is_empty() {
-            return Err(PlanError::of_node(&self.path, Problem::NoPartitions));
-        }
-        for (index, partition) in self.partitions.iter().enumerate() {
-            let mut others = self.partitions.iter().take(index);
-            if others.any(|other| other.name == partition.name) {
-                let problem = Problem::Owned(String::from("another partition"));
-                return Err(partition.error("name", Value::Text(partition.name.clone()), problem));
+        system.check_children(&OF_SYSTEM)?;
+        let node = system.child("partitions");
+        let path = node.unwrap_or(system).path();
+        let mut partitions: Vec<PartitionDescription> = Vec::new();
+        if let Some(node) = node {
+            node.check_properties(&[])?;
+            for node in node.children() {
+                let partition = partition(node, &Images { tree, base, peek })?;
+                let PartitionDescription { path, name, .. } = &partition;
+                if partitions.iter().any(|other| other.name == *name) {
+                    return refuse!(
+                        path,
+                        ": name = \"{name}\" is given to another partition already"
+                    );
+                }
+                partitions.push(partition);
             }
         }
-        Ok(())
+        if partitions.is_empty() {
+            return refuse!(
+                path,
+                " holds no partition: the node partitions must have a node for each"
+            );
+        }
+        Ok(Self { path, partitions })
     }
 }
 
-impl PartitionDescription {
-    /// The error of a property of this partition.
-    pub(super) fn error(
-        &self,
-        property: &'static str,
-        value: Value,
-        problem: Problem,
-    ) -> PlanError {
-        PlanError::new(&self.path, property, value, problem)
-    }
-}
-
-fn check_compatible(system: Fields<'_, '_>) -> Result<(), PlanError> {
-    const COMPATIBLE: &str = "bulkhead,system";
-    if system.0.is_compatible(COMPATIBLE) {
+fn check_compatible(system: Fields<'_>) -> Result<(), PlanError> {
+    if system.0.is_compatible("bulkhead,system") {
         return Ok(());
     }
-    let value = system.string("compatible")?;
-    let value = value.ok_or_else(|| system.missing("compatible", "\"bulkhead,system\""))?;
-    let value = Value::Text(String::from(value));
-    Err(system.fault("compatible", value, Problem::NotASystem))
+    match system.string("compatible")? {
+        Some(other) => {
+            refuse!(system.path(), ": compatible = \"{other}\" is not \"bulkhead,system\"")
+        }
+        None => refuse!(system.path(), ": compatible is missing: give \"bulkhead,system\""),
+    }
 }
 
-fn partition(
-    node: Fields<'_, '_>,
-    images: &Images<'_, '_>,
-) -> Result<PartitionDescription, PlanError> {
+fn partition<'a>(node: Fields<'a>, images: &Images<'a>) -> Result<PartitionDescription, PlanError> {
     node.check_properties(&OF_PARTITION)?;
     node.check_children(&["kernel", "ramdisk"])?;
     let devices = node.read("devices", "a list of strings", |list| {
         Some(list.strings()?.map(String::from).collect())
     });
     Ok(PartitionDescription {
-        path: node.0.path(),
+        path: node.path(),
         name: name(node)?,
         cpus: cpus(node)?,
         memory: memory(node)?,
@@ -179,80 +168,98 @@ fn partition(
 }
 
 /// A partition's name: what fits in front of its lines on the console.
-fn name(node: Fields<'_, '_>) -> Result<String, PlanError> {
-    let name = String::from(node.0.name());
+fn name(node: Fields<'_>) -> Result<String, PlanError> {
+    let name = node.0.name();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if (1..=15).contains(&name.len()) && name.bytes().all(is_plain) {
-        Ok(name)
-    } else {
-        Err(node.fault("name", Value::Text(name), Problem::BadName))
+        return Ok(String::from(name));
     }
+    refuse!(
+        node.path(),
+        ": name = \"{name}\" is not 1 to 15 letters, digits, hyphens and underscores"
+    )
 }
 
-fn memory(node: Fields<'_, '_>) -> Result<u64, PlanError> {
+fn memory(node: Fields<'_>) -> Result<u64, PlanError> {
     match node.address("memory")? {
-        Some(0) => Err(node.fault("memory", Value::Cells(0), Problem::Empty)),
+        Some(0) => refuse!(node.path(), ": memory = <0x0 0x0> is empty: give at least one"),
         Some(size) => Ok(size),
-        None => Err(node.missing("memory", "the bytes in two cells, as in <0x0 0x1000000>")),
+        None => refuse!(
+            node.path(),
+            ": memory is missing: give the bytes in two cells, as in <0x0 0x1000000>"
+        ),
     }
 }
 
-fn cpus(node: Fields<'_, '_>) -> Result<CpuRequest, PlanError> {
-    let like = "one cell for each CPU, Aff2 to Aff0, as in <0x0 0x1>";
-    let ids = node.read("cpu-ids", like, |ids| {
-        let id = |cell: u32| (cell >> 24 == 0).then_some(Mpidr::new(u64::from(cell)));
-        ids.cells()?.map(id).collect::<Option<Vec<_>>>()
-    })?;
-    let like = "how many, as in <1>, or cpu-ids, as in <0x0 0x1>";
-    match (node.cell("cpus")?, ids) {
-        (Some(_), Some(_)) => Err(node.fault("cpus", Value::Untold, Problem::Beside("cpu-ids"))),
-        (None, None) => Err(node.missing("cpus", like)),
-        (Some(0), None) => Err(node.fault("cpus", Value::Count(0), Problem::Empty)),
-        (Some(count), None) => Ok(CpuRequest::Count(count)),
-        (None, Some(ids)) if ids.is_empty() => {
-            Err(node.fault("cpu-ids", Value::Untold, Problem::Empty))
+fn cpus(node: Fields<'_>) -> Result<CpuRequest, PlanError> {
+    let ids = node.read("cpu-ids", "one cell for each CPU, Aff2 to Aff0, as in <0x0 0x1>", ids)?;
+    let why = match (node.cell("cpus")?, ids) {
+        (None, Some(ids)) if !ids.is_empty() => return Ok(CpuRequest::Ids(ids)),
+        (Some(count @ 1..), None) => return Ok(CpuRequest::Count(count)),
+        (Some(0), None) => ": cpus = <0> is empty: give at least one",
+        (None, Some(_)) => ": cpu-ids is empty: give at least one",
+        (Some(_), Some(_)) => ": cpus stands beside cpu-ids: give only one of them",
+        (None, None) => ": cpus is missing: give how many, as in <1>, or cpu-ids, as in <0x0 0x1>",
+    };
+    refuse!(node.path(), "{why}")
+}
+
+fn ids(ids: &Property<'_>) -> Option<Vec<Mpidr>> {
+    let mut list = Vec::new();
+    for id in ids.cells()? {
+        // Aff3 has no place in a cell.
+        if id >> 24 != 0 {
+            return None;
         }
-        (None, Some(ids)) => Ok(CpuRequest::Ids(ids)),
+        list.push(Mpidr::new(u64::from(id)));
     }
+    Some(list)
 }
 
-fn dma_unprotected(node: Fields<'_, '_>) -> Result<bool, PlanError> {
+fn dma_unprotected(node: Fields<'_>) -> Result<bool, PlanError> {
     match node.string("dma")? {
         None => Ok(false),
         Some("unprotected") => Ok(true),
-        Some(other) => {
-            let problem = Problem::WrongType("\"unprotected\", which is all that it can say");
-            Err(node.fault("dma", Value::Text(String::from(other)), problem))
-        }
+        Some(other) => refuse!(
+            node.path(),
+            ": dma = \"{other}\" is not \"unprotected\", which is all that it can say"
+        ),
     }
 }
 
-fn kernel(
-    partition: Fields<'_, '_>,
-    images: &Images<'_, '_>,
-) -> Result<KernelDescription, PlanError> {
-    let node = partition.child("kernel");
-    let like = "a node with the kernel's bytes in its data";
-    let node = node.ok_or_else(|| partition.missing("kernel", like))?;
+fn kernel<'a>(partition: Fields<'a>, images: &Images<'a>) -> Result<KernelDescription, PlanError> {
+    let Some(node) = partition.child("kernel") else {
+        return refuse!(
+            partition.path(),
+            ": kernel is missing: give a node with the kernel's bytes in its data"
+        );
+    };
     node.check_properties(&["data", "reg", "load-offset"])?;
     node.check_children(&[])?;
-    let (source, header) = images.find(node)?;
-    let image = Image::of(&header).map_err(|problem| source.error(problem))?;
+    let (source, bytes) = images.find(node)?;
+    let image = match Image::of(bytes) {
+        Ok(image) => image,
+        Err(problem) => return refuse!(source.path, "{source} {problem}"),
+    };
     let load_offset = node.offset("load-offset")?;
     if let (Some(offset), Image::Arm64 { .. }) = (load_offset, image) {
-        return Err(node.fault("load-offset", Value::Cell(offset), Problem::HasOwnOffset));
+        return refuse!(
+            source.path,
+            ": load-offset = <{offset:#x}> is only for flat binaries: an arm64 Image says where it \
+             goes"
+        );
     }
     Ok(KernelDescription { source, image, load_offset })
 }
 
-fn ramdisk(
-    partition: Fields<'_, '_>,
-    images: &Images<'_, '_>,
+fn ramdisk<'a>(
+    partition: Fields<'a>,
+    images: &Images<'a>,
 ) -> Result<Option<ImageDescription>, PlanError> {
     let Some(node) = partition.child("ramdisk") else {
         return Ok(None);
     };
     node.check_properties(&["data", "reg"])?;
     node.check_children(&[])?;
-    images.find(node).map(|(source, _)| Some(source))
+    Ok(Some(images.find(node)?.0))
 }

@@ -2,40 +2,38 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::{fmt, ptr};
 
 use super::description::PartitionDescription;
-use super::error::{PlanError, Problem, Value};
+use super::error::PlanError;
 use super::nearest::nearest;
-use super::regions;
+use super::regions::share_page;
 use crate::addr::{Pa, Region};
 use crate::machine::{Device, Gic, Interrupt, Machine};
-
-/// The owner of what no partition can have, in messages.
-const BULKHEAD: &str = "Bulkhead";
 
 /// For each partition, its devices.
 pub(super) fn assign(
     machine: &Machine,
     partitions: &[PartitionDescription],
 ) -> Result<Vec<Vec<Device>>, PlanError> {
-    let mut devices = Devices { machine, partitions, given: Vec::new() };
-    for (number, partition) in partitions.iter().enumerate() {
+    let mut devices = Devices { machine, own: bulkheads_own(machine), given: Vec::new() };
+    for partition in partitions {
         for name in &partition.devices {
-            let device = devices.give(number, name);
-            device.map_err(|problem| refuse(partition, name, problem))?;
+            devices.give(partition, name)?;
         }
     }
     // Only when all are given can it be told whether those that share a page are together.
-    for given in &devices.given {
-        let partition = &partitions[given.partition];
-        let checked = devices.check_pages(given).and_then(|()| devices.check_interrupts(given));
-        checked.map_err(|problem| refuse(partition, given.name, problem))?;
+    let mut assigned = Vec::with_capacity(partitions.len());
+    for partition in partitions {
+        let mut own = Vec::new();
+        for given in devices.given.iter().filter(|given| given.is_of(partition)) {
+            devices.check_pages(given)?;
+            devices.check_interrupts(given)?;
+            own.push(given.device.clone());
+        }
+        assigned.push(own);
     }
-    let of = |partition| {
-        let own = devices.given.iter().filter(move |given| given.partition == partition);
-        own.map(|given| given.device.clone()).collect()
-    };
-    Ok((0..partitions.len()).map(of).collect())
+    Ok(assigned)
 }
 
 /// The interrupts of `devices`, by ascending INTID and each once.
@@ -50,83 +48,128 @@ pub(super) fn interrupts(devices: &[Device]) -> Vec<Interrupt> {
     interrupts
 }
 
-fn refuse(partition: &PartitionDescription, name: &str, problem: Problem) -> PlanError {
-    partition.error("devices", Value::Text(String::from(name)), problem)
+/// The registers that Bulkhead keeps for itself.
+fn bulkheads_own(machine: &Machine) -> Vec<Region<Pa>> {
+    let mut own = match &machine.gic {
+        Gic::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
+            Vec::from([*distributor, *cpu_interface, *hypervisor, *virtual_cpu_interface])
+        }
+        Gic::V3 { distributor, redistributors, .. } => {
+            let mut own = redistributors.clone();
+            own.push(*distributor);
+            own
+        }
+    };
+    own.extend(machine.console.iter().map(|console| console.registers));
+    own
 }
 
 /// A device given to a partition.
 struct Given<'a> {
-    partition: usize,
+    partition: &'a PartitionDescription,
     /// What the description calls it.
     name: &'a str,
     device: &'a Device,
 }
 
+impl Given<'_> {
+    fn is_of(&self, partition: &PartitionDescription) -> bool {
+        ptr::eq(self.partition, partition)
+    }
+
+    fn refuse(&self, why: fmt::Arguments<'_>) -> Result<(), PlanError> {
+        Err(refusal(self.partition, self.name, why))
+    }
+}
+
+/// The error of the device that a partition calls `name`.
+fn refusal(partition: &PartitionDescription, name: &str, why: fmt::Arguments<'_>) -> PlanError {
+    PlanError::new(&partition.path, format_args!(": devices = \"{name}\" {why}"))
+}
+
 struct Devices<'a> {
     machine: &'a Machine,
-    partitions: &'a [PartitionDescription],
+    /// The registers that Bulkhead keeps for itself.
+    own: Vec<Region<Pa>>,
     given: Vec<Given<'a>>,
 }
 
 impl<'a> Devices<'a> {
-    fn give(&mut self, partition: usize, name: &'a str) -> Result<(), Problem> {
+    fn give(
+        &mut self,
+        partition: &'a PartitionDescription,
+        name: &'a str,
+    ) -> Result<(), PlanError> {
+        let own = format_args!("is Bulkhead's own and cannot be given away");
         if name == self.machine.gic_path {
-            return Err(Problem::BulkheadsOwn);
+            return Err(refusal(partition, name, own));
         }
-        let device = self.find(name)?;
-        let console = self.machine.console.as_ref();
-        let mut own = bulkheads_own(self.machine);
-        if console.is_some_and(|console| console.path == device.path)
-            || own.any(|own| share_page(&own, &device.registers).is_some())
+        let given = Given { partition, name, device: self.find(partition, name)? };
+        let Device { path, registers, dma, .. } = given.device;
+        if self.machine.console.as_ref().is_some_and(|console| console.path == *path)
+            || registers.iter().any(|one| self.own.iter().any(|own| share_page(own, one)))
         {
-            return Err(Problem::BulkheadsOwn);
+            return given.refuse(own);
         }
-        if let Some(owner) = self.owner(device) {
-            return Err(Problem::Owned(self.partitions[owner].path.clone()));
+        if let Some(owner) = self.owner(path) {
+            return given.refuse(format_args!("is given to {} already", owner.path));
         }
-        if device.dma && !self.partitions[partition].dma_unprotected {
-            return Err(Problem::Dma);
+        if *dma && !partition.dma_unprotected {
+            return given.refuse(format_args!(
+                "can write to all memory by DMA: say dma = \"unprotected\" if this is what you want"
+            ));
         }
-        self.given.push(Given { partition, name, device });
+        self.given.push(given);
         Ok(())
     }
 
     /// The device of this path or alias.
-    fn find(&self, name: &str) -> Result<&'a Device, Problem> {
+    fn find(&self, partition: &PartitionDescription, name: &str) -> Result<&'a Device, PlanError> {
         let devices = &self.machine.devices;
-        let named = |device: &&Device| {
-            device.path == name || device.aliases.iter().any(|alias| alias == name)
-        };
-        devices.iter().find(named).ok_or_else(|| {
-            let names = devices.iter().flat_map(|device| {
-                let aliases = device.aliases.iter();
-                aliases.chain([&device.path]).map(String::as_str)
-            });
-            Problem::UnknownDevice(nearest(name, names).map(String::from))
+        let mut names = Vec::new();
+        for device in devices {
+            names.extend(device.aliases.iter().chain([&device.path]).map(String::as_str));
+            if names.contains(&name) {
+                return Ok(device);
+            }
+        }
+        Err(match nearest(name, &mut names.into_iter()) {
+            Some(nearest) => refusal(
+                partition,
+                name,
+                format_args!("is no device that can be given; the nearest is \"{nearest}\""),
+            ),
+            None => refusal(
+                partition,
+                name,
+                format_args!("is no device that can be given: this machine has none"),
+            ),
         })
     }
 
-    fn owner(&self, device: &Device) -> Option<usize> {
-        let mut given = self.given.iter();
-        let given = given.find(|given| given.device.path == device.path);
-        given.map(|given| given.partition)
+    /// The partition that has the device at `path`.
+    fn owner(&self, path: &str) -> Option<&'a PartitionDescription> {
+        let given = self.given.iter().find(|given| given.device.path == path)?;
+        Some(given.partition)
     }
 
     /// Checks that no page of a device's registers holds anything that is not its partition's.
-    fn check_pages(&self, given: &Given<'_>) -> Result<(), Problem> {
-        let registers = &given.device.registers;
-        for bank in &self.machine.memory {
-            if let Some(region) = share_page(bank, registers) {
-                return Err(Problem::RegistersInMemory(region));
+    fn check_pages(&self, given: &Given<'_>) -> Result<(), PlanError> {
+        for registers in &given.device.registers {
+            if self.machine.memory.iter().any(|bank| share_page(bank, registers)) {
+                return given.refuse(format_args!("has registers at {registers}, which is memory"));
             }
-        }
-        let strangers = self.machine.devices.iter().filter(|other| {
-            other.path != given.device.path && self.owner(other) != Some(given.partition)
-        });
-        for other in strangers {
-            for region in &other.registers {
-                if share_page(region, registers).is_some() {
-                    return Err(Problem::SharedPage { region: *region, with: other.path.clone() });
+            for other in &self.machine.devices {
+                let is_own = other.path == given.device.path
+                    || self.owner(&other.path).is_some_and(|owner| given.is_of(owner));
+                for region in &other.registers {
+                    if !is_own && share_page(region, registers) {
+                        return given.refuse(format_args!(
+                            "shares a page with {}, at {region}: both must be given to one \
+                             partition",
+                            other.path
+                        ));
+                    }
                 }
             }
         }
@@ -134,46 +177,26 @@ impl<'a> Devices<'a> {
     }
 
     /// Checks that the interrupts of a device can be given, and to its partition only.
-    fn check_interrupts(&self, given: &Given<'_>) -> Result<(), Problem> {
-        let console = self.machine.console.as_ref();
+    fn check_interrupts(&self, given: &Given<'_>) -> Result<(), PlanError> {
+        let console = self.machine.console.as_ref().and_then(|console| console.interrupt);
         for Interrupt { intid, .. } in &given.device.interrupts {
             if intid.is_private() {
-                return Err(Problem::PrivateInterrupt(*intid));
+                return given.refuse(format_args!(
+                    "raises interrupt {intid}, which every CPU has for itself: only SPIs can be \
+                     given"
+                ));
             }
-            let raises = |other: &&Given<'_>| {
-                let mut interrupts = other.device.interrupts.iter();
-                interrupts.any(|interrupt| interrupt.intid == *intid)
-            };
-            let mut others = self.given.iter().filter(|other| other.partition != given.partition);
-            let owner = match others.find(raises) {
-                Some(other) => &self.partitions[other.partition].path,
-                None if console.and_then(|own| own.interrupt) == Some(*intid) => BULKHEAD,
+            let other = self.given.iter().find(|other| {
+                !other.is_of(given.partition)
+                    && other.device.interrupts.iter().any(|other| other.intid == *intid)
+            });
+            let owner = match other {
+                Some(other) => &other.partition.path,
+                None if console == Some(*intid) => "Bulkhead",
                 None => continue,
             };
-            return Err(Problem::InterruptOwned { intid: *intid, owner: String::from(owner) });
+            return given.refuse(format_args!("raises interrupt {intid}, which is {owner}'s"));
         }
         Ok(())
     }
-}
-
-/// The registers that Bulkhead keeps for itself.
-fn bulkheads_own(machine: &Machine) -> impl Iterator<Item = Region<Pa>> {
-    let (frames, redistributors): (&[_], &[_]) = match &machine.gic {
-        Gic::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
-            (&[*distributor, *cpu_interface, *hypervisor, *virtual_cpu_interface], &[])
-        }
-        Gic::V3 { distributor, redistributors, .. } => (&[*distributor], redistributors),
-    };
-    let mut own = Vec::from(frames);
-    own.extend_from_slice(redistributors);
-    own.extend(machine.console.iter().map(|console| console.registers));
-    own.into_iter()
-}
-
-/// The first of `registers` that has a byte in a page with `region`.
-fn share_page(region: &Region<Pa>, registers: &[Region<Pa>]) -> Option<Region<Pa>> {
-    let page = regions::pages(region)?;
-    let shares =
-        |other: &&Region<Pa>| regions::pages(other).is_some_and(|other| other.overlaps(&page));
-    registers.iter().find(shares).copied()
 }

@@ -1,13 +1,5 @@
 //! What kind of kernel a file is, by its first bytes.
 
-use super::error::Problem;
-
-/// How many of a file's first bytes tell what it is: the arm64 Image header.
-pub const HEADER_SIZE: usize = 64;
-
-/// The first bytes of a file; zeros where it has fewer.
-pub type Header = [u8; HEADER_SIZE];
-
 /// A kernel that can be booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Image {
@@ -43,27 +35,30 @@ const FLAGS: usize = 24;
 const OLD_TEXT_OFFSET: u64 = 0x8_0000;
 
 impl Image {
-    /// What a file is that begins like this.
+    /// What a file with these bytes is.
     ///
     /// # Errors
     ///
-    /// [`Problem::NotBootable`] if it is for other processors or has to be unpacked first.
-    pub(super) fn of(header: &Header) -> Result<Self, Problem> {
-        let starts = |magic: &[u8], offset: usize| header[offset..].starts_with(magic);
+    /// What it is if it is for other processors or has to be unpacked first, and what to give
+    /// instead: the end of a sentence.
+    pub(super) fn of(bytes: &[u8]) -> Result<Self, &'static str> {
+        let starts = |magic: &[u8], offset: usize| {
+            bytes.get(offset..).is_some_and(|bytes| bytes.starts_with(magic))
+        };
         for (magic, offset, problem) in REFUSED {
             if starts(magic, offset) {
-                return Err(Problem::NotBootable(problem));
+                return Err(problem);
             }
         }
         if !starts(MAGIC, MAGIC_OFFSET) {
             return Ok(Self::Flat);
         }
         let field = |offset: usize| {
-            let bytes = header[offset..].first_chunk().copied();
-            u64::from_le_bytes(bytes.unwrap_or_default())
+            let field = bytes.get(offset..).and_then(|bytes| bytes.first_chunk());
+            u64::from_le_bytes(field.copied().unwrap_or_default())
         };
         if field(FLAGS) & 1 != 0 {
-            return Err(Problem::NotBootable("is a big-endian Image: give a little-endian one"));
+            return Err("is a big-endian Image: give a little-endian one");
         }
         Ok(match field(SIZE) {
             0 => Self::Arm64 { text_offset: OLD_TEXT_OFFSET, size: 0 },

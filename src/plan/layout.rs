@@ -1,12 +1,14 @@
 //! A guest's address map: QEMU `virt`'s, on every machine.
 
-use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
-use super::error::Problem;
+use super::description::PartitionDescription;
+use super::error::{PlanError, refuse};
 use super::{GuestGic, GuestMemory, PartitionPlan, regions};
 use crate::addr::{Ipa, PAGE_SIZE, Pa, Region};
 use crate::machine::Device;
+use crate::tables::Memory;
 
 /// Where a guest's memory begins, unless its description says otherwise.
 pub const GUEST_BASE: Ipa = Ipa::new(0x4000_0000);
@@ -31,28 +33,6 @@ pub const MOST_REDISTRIBUTORS: usize =
 pub const CONSOLE: Ipa = Ipa::new(0x0900_0000);
 /// Bytes of the PL011's registers.
 pub const CONSOLE_SIZE: u64 = PAGE_SIZE;
-
-/// How memory behaves in a mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemoryKind {
-    /// RAM: write-back cacheable, executable.
-    Normal,
-    /// Registers: Device-nGnRE, never executable.
-    Device,
-}
-
-/// A run of pages that stage 2 maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mapping {
-    /// Where the guest sees it.
-    pub ipa: Ipa,
-    /// Where it is.
-    pub pa: Pa,
-    /// Bytes, in whole pages.
-    pub size: u64,
-    /// What is there.
-    pub kind: MemoryKind,
-}
 
 /// Registers that Bulkhead emulates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,115 +69,112 @@ impl FrameKind {
 }
 
 /// The emulated frames of a partition with this interrupt controller and so many vCPUs.
-pub(super) fn frames(gic: &GuestGic, vcpus: usize) -> Vec<Frame> {
-    let frame = |kind, start: u64, size| {
-        let start = Ipa::new(start);
-        Region::new(start, size).map(|region| Frame { region, kind })
-    };
-    let cpu_side = match gic {
-        GuestGic::V2 { .. } => frame(
-            FrameKind::CpuInterface,
-            CPU_INTERFACE.get() + PAGE_SIZE,
-            CPU_INTERFACE_SIZE - PAGE_SIZE,
-        ),
-        GuestGic::V3 => frame(
-            FrameKind::Redistributors,
-            REDISTRIBUTORS.get(),
-            REDISTRIBUTOR_SIZE.saturating_mul(vcpus as u64),
-        ),
-    };
-    let distributor = frame(FrameKind::Distributor, DISTRIBUTOR.get(), DISTRIBUTOR_SIZE);
-    let console = frame(FrameKind::Console, CONSOLE.get(), CONSOLE_SIZE);
-    [distributor, cpu_side, console].into_iter().flatten().collect()
+pub(super) fn frames(gic: GuestGic, vcpus: usize) -> [Frame; 3] {
+    let frame = |kind, start, size| Frame { kind, region: region(start, size) };
+    [
+        frame(FrameKind::Distributor, DISTRIBUTOR, DISTRIBUTOR_SIZE),
+        match gic {
+            GuestGic::V2 { .. } => frame(
+                FrameKind::CpuInterface,
+                Ipa::new(CPU_INTERFACE.get() + PAGE_SIZE),
+                CPU_INTERFACE_SIZE - PAGE_SIZE,
+            ),
+            GuestGic::V3 => {
+                let vcpus = vcpus.min(MOST_REDISTRIBUTORS) as u64;
+                frame(FrameKind::Redistributors, REDISTRIBUTORS, vcpus * REDISTRIBUTOR_SIZE)
+            }
+        },
+        frame(FrameKind::Console, CONSOLE, CONSOLE_SIZE),
+    ]
+}
+
+fn region(start: Ipa, size: u64) -> Region<Ipa> {
+    Region::new(start, size).expect("no frame is near the end of 64 bits")
+}
+
+/// A run of pages that stage 2 maps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mapping {
+    /// Where the guest sees it.
+    pub ipa: Ipa,
+    /// Where it is.
+    pub pa: Pa,
+    /// Bytes, in whole pages.
+    pub size: u64,
+    /// How it behaves.
+    pub memory: Memory,
 }
 
 /// See [`PartitionPlan::mappings`].
 pub(super) fn mappings(partition: &PartitionPlan) -> Vec<Mapping> {
     let mut pages = Vec::new();
-    for device in &partition.devices {
-        for page in device.registers.iter().filter_map(regions::pages) {
-            regions::add(&mut pages, page);
+    for registers in partition.devices.iter().flat_map(|device| &device.registers) {
+        if let Some(registers) = regions::pages(registers) {
+            regions::add(&mut pages, registers);
         }
     }
-    let device = |ipa, pa, size| Mapping { ipa, pa, size, kind: MemoryKind::Device };
-    let pages = pages.iter();
-    let mut mappings: Vec<_> = pages
-        .map(|pages| device(Ipa::new(pages.start().get()), pages.start(), pages.size()))
-        .collect();
-    let mut add = |mapping: Mapping| {
-        let index = mappings.partition_point(|other| other.ipa < mapping.ipa);
-        mappings.insert(index, mapping);
+    let mut mappings: Vec<Mapping> = Vec::with_capacity(pages.len() + 2);
+    let mut add = |ipa, pa, size, memory| {
+        let index = mappings.partition_point(|other| other.ipa < ipa);
+        mappings.insert(index, Mapping { ipa, pa, size, memory });
     };
     let GuestMemory { guest, host } = partition.memory;
-    let kind = MemoryKind::Normal;
-    add(Mapping { ipa: guest.start(), pa: host.start(), size: host.size(), kind });
+    add(guest.start(), host.start(), host.size(), Memory::GUEST);
     if let GuestGic::V2 { virtual_cpu_interface } = partition.gic {
-        add(device(CPU_INTERFACE, virtual_cpu_interface, PAGE_SIZE));
+        add(CPU_INTERFACE, virtual_cpu_interface, PAGE_SIZE, Memory::GUEST_DEVICE);
+    }
+    for pages in pages {
+        add(Ipa::new(pages.start().get()), pages.start(), pages.size(), Memory::GUEST_DEVICE);
     }
     mappings
 }
 
-/// What a partition has at guest addresses besides its memory.
-pub(super) struct AddressSpace {
-    used: Vec<(Region<Ipa>, String)>,
+/// Guest addresses that are in use, and by what.
+pub(super) type Used<'a> = (Region<Ipa>, &'a str);
+
+/// What a partition has at guest addresses besides its memory: the frames of the interrupt
+/// controller and the console, and the registers of its devices, which must not be over those.
+pub(super) fn used<'a>(
+    partition: &PartitionDescription,
+    gic: GuestGic,
+    vcpus: usize,
+    devices: &'a [Device],
+) -> Result<Vec<Used<'a>>, PlanError> {
+    let frames = frames(gic, vcpus);
+    let mut used = Vec::from(frames.map(|frame| (frame.region, frame.kind.name())));
+    if let GuestGic::V2 { .. } = gic {
+        let kind = FrameKind::CpuInterface;
+        used.push((region(CPU_INTERFACE, CPU_INTERFACE_SIZE), kind.name()));
+    }
+    let frames = used.len();
+    for Device { path, registers, .. } in devices {
+        for pages in registers.iter().filter_map(regions::pages) {
+            let start = Ipa::new(pages.start().get());
+            let what = format_args!(": devices = \"{path}\"");
+            let region = check(&used[..frames], start, pages.size(), &partition.path, what)?;
+            used.push((region, path));
+        }
+    }
+    Ok(used)
 }
 
-impl AddressSpace {
-    /// The frames of the interrupt controller and the console, and then the registers of `devices`,
-    /// unless they collide: the name of the device that does, with the problem.
-    pub(super) fn new<'d>(
-        gic: &GuestGic,
-        vcpus: usize,
-        devices: &'d [Device],
-    ) -> Result<Self, (&'d Device, Problem)> {
-        let mut used: Vec<_> = frames(gic, vcpus)
-            .into_iter()
-            .map(|frame| (frame.region, String::from(frame.kind.name())))
-            .collect();
-        if let GuestGic::V2 { .. } = gic {
-            let region = Region::new(CPU_INTERFACE, CPU_INTERFACE_SIZE);
-            used.extend(
-                region.map(|region| (region, String::from(FrameKind::CpuInterface.name()))),
-            );
-        }
-        let mut space = Self { used };
-        let frames = space.used.len();
-        for device in devices {
-            for pages in device.registers.iter().filter_map(regions::pages) {
-                let start = Ipa::new(pages.start().get());
-                let region = check_against(&space.used[..frames], start, pages.size());
-                let region = region.map_err(|problem| (device, problem))?;
-                space.used.push((region, device.path.clone()));
-            }
-        }
-        Ok(space)
-    }
-
-    /// The `size` bytes from `start`, if they are guest addresses that nothing has yet.
-    pub(super) fn check(&self, start: Ipa, size: u64) -> Result<Region<Ipa>, Problem> {
-        check_against(&self.used, start, size)
-    }
-
-    /// What of `free` can be memory at the same guest address.
-    pub(super) fn free_of(&self, free: Vec<Region<Pa>>) -> Vec<Region<Pa>> {
-        let beyond = Region::between(Ipa::new(IPA_END), Ipa::new(u64::MAX));
-        let used = self.used.iter().map(|(region, _)| *region).chain(beyond);
-        used.fold(free, |free, used| {
-            let taken = Region::new(Pa::new(used.start().get()), used.size());
-            taken.map_or(Vec::new(), |taken| regions::subtract(&free, &taken))
-        })
-    }
-}
-
-fn check_against(
-    used: &[(Region<Ipa>, String)],
+/// The `size` bytes from `start`, if they are guest addresses that nothing in `used` has. If not,
+/// the error begins with the path `node` and with `what`, its property and the value.
+pub(super) fn check(
+    used: &[Used<'_>],
     start: Ipa,
     size: u64,
-) -> Result<Region<Ipa>, Problem> {
-    let region = Region::new(start, size).filter(|region| region.end().get() <= IPA_END);
-    let region = region.ok_or(Problem::BeyondIpa)?;
-    let mut used = used.iter();
-    used.find(|(used, _)| used.overlaps(&region)).map_or(Ok(region), |(used, with)| {
-        Err(Problem::Collides { region: *used, with: with.clone() })
-    })
+    node: &str,
+    what: fmt::Arguments<'_>,
+) -> Result<Region<Ipa>, PlanError> {
+    let Some(region) = Region::new(start, size).filter(|region| region.end().get() <= IPA_END)
+    else {
+        return refuse!(node, "{what} ends past the last guest address, {:#x}", IPA_END - 1);
+    };
+    match used.iter().find(|(used, _)| used.overlaps(&region)) {
+        Some((used, by)) => {
+            refuse!(node, "{what} would cover {by}, which the guest has at {used}")
+        }
+        None => Ok(region),
+    }
 }

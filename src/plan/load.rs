@@ -3,13 +3,14 @@
 //! The kernel goes where its header wants it, or at `load-offset`. The ramdisk follows it, and above
 //! that lies the tree, or at `fdt-offset`.
 
-use alloc::string::String;
+use core::fmt;
 
+use super::LoadedImage;
 use super::description::PartitionDescription;
-use super::error::{PlanError, Problem, Value};
+use super::error::{Cells, PlanError, refuse};
 use super::image::Image;
+use super::layout;
 use super::source::ImageDescription;
-use super::{Kernel, Ramdisk};
 use crate::addr::{Ipa, PAGE_SIZE, Region};
 
 /// The most that a partition's tree may have, in bytes. A tree at a multiple of this, a power of
@@ -22,8 +23,8 @@ const LOAD_OFFSET: u64 = 0x8_0000;
 
 /// What goes where.
 pub(super) struct Loaded {
-    pub kernel: Kernel,
-    pub ramdisk: Option<Ramdisk>,
+    pub kernel: LoadedImage,
+    pub ramdisk: Option<LoadedImage>,
     pub tree: Region<Ipa>,
 }
 
@@ -32,71 +33,68 @@ pub(super) fn place(
     partition: &PartitionDescription,
     memory: Region<Ipa>,
 ) -> Result<Loaded, PlanError> {
-    let described = &partition.kernel;
-    let (start, size) = match described.image {
+    let kernel = &partition.kernel;
+    let base = memory.start().get();
+    let (start, size) = match kernel.image {
         Image::Arm64 { text_offset, size } => {
-            let base = memory.start().get().checked_next_multiple_of(IMAGE_ALIGN);
+            let base = base.checked_next_multiple_of(IMAGE_ALIGN);
             (base.and_then(|base| base.checked_add(text_offset)), size)
         }
-        Image::Flat => {
-            let offset = described.load_offset.unwrap_or(LOAD_OFFSET);
-            (memory.start().get().checked_add(offset), 0)
+        Image::Flat => (base.checked_add(kernel.load_offset.unwrap_or(LOAD_OFFSET)), 0),
+    };
+    let kernel = place_image(&kernel.source, memory, start, size)?;
+    let mut last = kernel.load;
+    let mut ramdisk = None;
+    if let Some(image) = &partition.ramdisk {
+        let start = last.end().get().checked_next_multiple_of(PAGE_SIZE);
+        let image = place_image(image, memory, start, 0)?;
+        last = image.load;
+        ramdisk = Some(image);
+    }
+    let path = &partition.path;
+    let tree = match partition.tree_offset {
+        None => {
+            let start = last.end().get().checked_next_multiple_of(TREE_SIZE);
+            let value = memory.size().to_be_bytes();
+            within(memory, start, TREE_SIZE, path, format_args!(": memory = {}", Cells(&value)))?
+        }
+        Some(offset) => {
+            let what = format_args!(": fdt-offset = <{offset:#x}>");
+            let tree = within(memory, base.checked_add(offset), TREE_SIZE, path, what)?;
+            let used = [(kernel.load, "its kernel"), (last, "its ramdisk")];
+            layout::check(&used, tree.start(), TREE_SIZE, path, what)?
         }
     };
-    let size = size.max(described.source.region.size());
-    let kernel = within(memory, start, size).map_err(|problem| described.source.error(problem))?;
-    let ramdisk = partition.ramdisk.as_ref();
-    let ramdisk = ramdisk.map(|image| place_ramdisk(image, memory, kernel)).transpose()?;
-    Ok(Loaded {
-        kernel: Kernel {
-            source: described.source.region,
-            load: kernel.start(),
-            entry: kernel.start(),
-            size,
-        },
-        ramdisk,
-        tree: place_tree(partition, memory, kernel, ramdisk)?,
-    })
+    Ok(Loaded { kernel, ramdisk, tree })
 }
 
-fn place_ramdisk(
+/// Places an image that needs `size` bytes, or as many as it has if these are more.
+fn place_image(
     image: &ImageDescription,
     memory: Region<Ipa>,
-    kernel: Region<Ipa>,
-) -> Result<Ramdisk, PlanError> {
-    let start = kernel.end().get().checked_next_multiple_of(PAGE_SIZE);
-    let load = within(memory, start, image.region.size());
-    let load = load.map_err(|problem| image.error(problem))?;
-    Ok(Ramdisk { source: image.region, load })
+    start: Option<u64>,
+    size: u64,
+) -> Result<LoadedImage, PlanError> {
+    let source = image.region;
+    let size = size.max(source.size());
+    let load = within(memory, start, size, &image.path, format_args!("{image}"))?;
+    Ok(LoadedImage { source, load })
 }
 
-fn place_tree(
-    partition: &PartitionDescription,
+/// The `size` bytes from `start`, if `memory` has them. If not, the error begins with the path
+/// `node` and with `what`, its property and the value.
+fn within(
     memory: Region<Ipa>,
-    kernel: Region<Ipa>,
-    ramdisk: Option<Ramdisk>,
+    start: Option<u64>,
+    size: u64,
+    node: &str,
+    what: fmt::Arguments<'_>,
 ) -> Result<Region<Ipa>, PlanError> {
-    let ramdisk = ramdisk.map(|ramdisk| ramdisk.load);
-    let Some(offset) = partition.tree_offset else {
-        let images_end = ramdisk.unwrap_or(kernel).end().get();
-        let start = images_end.checked_next_multiple_of(TREE_SIZE);
-        return within(memory, start, TREE_SIZE)
-            .map_err(|problem| partition.error("memory", Value::Cells(memory.size()), problem));
-    };
-    let refuse = |problem| partition.error("fdt-offset", Value::Cell(offset), problem);
-    let start = memory.start().get().checked_add(offset);
-    let tree = within(memory, start, TREE_SIZE).map_err(refuse)?;
-    for (image, name) in [(Some(kernel), "its kernel"), (ramdisk, "its ramdisk")] {
-        if let Some(region) = image.filter(|image| image.overlaps(&tree)) {
-            let with = String::from(name);
-            return Err(refuse(Problem::Collides { region, with }));
+    match start.and_then(|start| Region::new(Ipa::new(start), size)) {
+        Some(needs) if memory.covers(&needs) => Ok(needs),
+        Some(needs) => {
+            refuse!(node, "{what} needs {needs}, and the partition's memory is {memory}")
         }
+        None => refuse!(node, "{what} needs more than the partition's memory, {memory}"),
     }
-    Ok(tree)
-}
-
-/// The `size` bytes from `start`, if `memory` has them.
-fn within(memory: Region<Ipa>, start: Option<u64>, size: u64) -> Result<Region<Ipa>, Problem> {
-    let needs = start.and_then(|start| Region::new(Ipa::new(start), size));
-    needs.filter(|needs| memory.covers(needs)).ok_or(Problem::TooLarge { needs, memory })
 }

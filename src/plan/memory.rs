@@ -4,150 +4,175 @@
 //! the lowest free addresses at which the largest leaves fit: where a physical address and the
 //! guest's are the same modulo 1 GiB if the partition is that large, or else modulo 2 MiB.
 
-use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::description::{Description, PartitionDescription};
-use super::error::{PlanError, Problem, Value};
-use super::layout::{AddressSpace, GUEST_BASE};
-use super::{GuestMemory, regions};
-use crate::addr::{Ipa, PAGE_SIZE, Pa, Region};
-use crate::machine::Machine;
+use super::description::PartitionDescription;
+use super::error::{Cells, PlanError, refuse};
+use super::layout::{self, GUEST_BASE, IPA_END, Used};
+use super::{GuestGic, GuestMemory, regions};
+use crate::addr::{Bytes, Ipa, PAGE_SIZE, Pa, Region};
+use crate::machine::{Device, Machine};
 
 const GIB: u64 = 1 << 30;
 const MIB_2: u64 = 2 << 20;
 
 /// The machine's memory, and who has what of it.
-pub(super) struct Memory {
+pub(super) struct Memory<'a> {
     banks: Vec<Region<Pa>>,
-    taken: Vec<Taken>,
+    /// Whole pages, and their owners.
+    taken: Vec<(Region<Pa>, &'a str)>,
 }
 
-struct Taken {
-    region: Region<Pa>,
-    owner: String,
-}
-
-/// Where the memory of a partition has to be.
-#[derive(Clone, Copy)]
-enum Place {
-    /// At this physical address, and for the guest at that one.
-    Fixed(Pa, Ipa),
-    /// Anywhere, and for the guest at this address.
-    Anywhere(Ipa),
-    /// Anywhere, and for the guest at its physical address.
-    Identity,
-}
-
-impl Memory {
+impl<'a> Memory<'a> {
     /// All memory, less what is reserved or holds an image.
-    pub(super) fn new(machine: &Machine, description: &Description) -> Self {
-        let mut banks = Vec::new();
+    pub(super) fn new(machine: &'a Machine, partitions: &'a [PartitionDescription]) -> Self {
+        let mut memory = Self { banks: Vec::new(), taken: Vec::new() };
         for bank in machine.memory.iter().filter_map(regions::whole_pages) {
-            regions::add(&mut banks, bank);
+            regions::add(&mut memory.banks, bank);
         }
-        let reserved = machine.reserved.iter();
-        let reserved = reserved.map(|reserved| (reserved.region, &reserved.owner));
-        let images = description.partitions.iter().flat_map(|partition| {
-            let ramdisk = partition.ramdisk.iter();
-            let images = ramdisk.chain([&partition.kernel.source]);
-            images.map(|image| (image.region, &image.path))
-        });
-        let taken = reserved.chain(images).filter_map(|(region, owner)| {
-            let region = regions::pages(&region)?;
-            let owner = owner.clone();
-            Some(Taken { region, owner })
-        });
-        Self { banks, taken: taken.collect() }
+        for reserved in &machine.reserved {
+            memory.take(reserved.region, &reserved.owner);
+        }
+        for partition in partitions {
+            for image in partition.ramdisk.iter().chain([&partition.kernel.source]) {
+                memory.take(image.region, &image.path);
+            }
+        }
+        memory
     }
 
-    /// Gives every partition its memory. `spaces` are what they have at guest addresses so far.
+    fn take(&mut self, region: Region<Pa>, owner: &'a str) {
+        self.taken.extend(regions::pages(&region).map(|pages| (pages, owner)));
+    }
+
+    /// Gives every partition its memory. `cpus` and `devices` are what they have so far.
     pub(super) fn place(
         &mut self,
-        partitions: &[PartitionDescription],
-        spaces: &[AddressSpace],
+        partitions: &'a [PartitionDescription],
+        gic: GuestGic,
+        cpus: &[Vec<usize>],
+        devices: &[Vec<Device>],
     ) -> Result<Vec<GuestMemory>, PlanError> {
         let mut given = vec![None; partitions.len()];
         for number in order(partitions) {
-            let (partition, space) = (&partitions[number], &spaces[number]);
-            let memory = self.give(partition, space)?;
-            self.taken.push(Taken { region: memory.host, owner: partition.path.clone() });
-            given[number] = Some(memory);
+            let partition = &partitions[number];
+            let used = layout::used(partition, gic, cpus[number].len(), &devices[number])?;
+            given[number] = Some(self.give(partition, &used)?);
         }
         Ok(given.into_iter().flatten().collect())
     }
 
-    /// Takes `pages` pages for the stage-2 tables of all partitions.
-    pub(super) fn place_tables(&self, pages: u64) -> Result<Region<Pa>, Problem> {
-        let size = pages.saturating_mul(PAGE_SIZE);
-        let region = fit(&self.free(), size, 0, PAGE_SIZE);
-        region.ok_or(Problem::NoRoomForTables(size))
+    /// A place for `pages` pages of stage-2 tables.
+    pub(super) fn place_tables(&self, node: &str, pages: usize) -> Result<Region<Pa>, PlanError> {
+        let size = (pages as u64).saturating_mul(PAGE_SIZE);
+        match find(&self.banks, &self.taken, size, 0, PAGE_SIZE) {
+            Ok(region) => Ok(region),
+            Err(_) => refuse!(
+                node,
+                " leaves no memory for the stage-2 tables: {} are needed",
+                Bytes(size)
+            ),
+        }
     }
 
     fn give(
-        &self,
-        partition: &PartitionDescription,
-        space: &AddressSpace,
+        &mut self,
+        partition: &'a PartitionDescription,
+        used: &[Used<'_>],
     ) -> Result<GuestMemory, PlanError> {
-        let (host, guest) = match place(partition)? {
-            Place::Fixed(host, guest) => (self.check(partition, host)?, guest),
-            Place::Anywhere(guest) => (self.pick(partition, self.free(), guest)?, guest),
-            Place::Identity => {
-                let host = self.pick(partition, space.free_of(self.free()), Ipa::new(0))?;
-                (host, Ipa::new(host.start().get()))
-            }
+        let PartitionDescription { path, memory: size, guest_base, host_base, .. } = partition;
+        let identity = partition.dma_unprotected;
+        if let (Some(guest), Some(host)) = (guest_base, host_base)
+            && identity
+            && guest.get() != host.get()
+        {
+            let value = guest.get().to_be_bytes();
+            return refuse!(
+                path,
+                ": guest-base = {} is not host-base, as it has to be with dma = \"unprotected\"",
+                Cells(&value)
+            );
+        }
+        let host = match fixed_base(partition) {
+            Some(base) => self.check(partition, base)?,
+            None => self.pick(partition, used)?,
         };
-        let (property, value) = match (partition.guest_base, partition.host_base) {
-            (Some(base), _) => ("guest-base", base.get()),
-            (None, Some(base)) if partition.dma_unprotected => ("host-base", base.get()),
-            (None, _) => ("memory", partition.memory),
-        };
-        let guest = space.check(guest, partition.memory);
         let guest =
-            guest.map_err(|problem| partition.error(property, Value::Cells(value), problem))?;
+            if identity { Ipa::new(host.start().get()) } else { guest_base.unwrap_or(GUEST_BASE) };
+        let (property, value) = match (guest_base, host_base) {
+            (Some(base), _) => ("guest-base", base.get()),
+            (None, Some(base)) if identity => ("host-base", base.get()),
+            (None, _) => ("memory", *size),
+        };
+        let value = value.to_be_bytes();
+        let what = format_args!(": {property} = {}", Cells(&value));
+        let guest = layout::check(used, guest, *size, path, what)?;
+        self.take(host, path);
         Ok(GuestMemory { guest, host })
     }
 
     /// The memory from `base` on, if it is all there and free.
     fn check(&self, partition: &PartitionDescription, base: Pa) -> Result<Region<Pa>, PlanError> {
-        let property = partition.host_base.map_or("guest-base", |_| "host-base");
-        let refuse = |problem| partition.error(property, Value::Cells(base.get()), problem);
-        let region = Region::new(base, partition.memory);
-        let is_memory = |region: &Region<Pa>| self.banks.iter().any(|bank| bank.covers(region));
-        let Some(region) = region.filter(is_memory) else {
-            return Err(refuse(Problem::NotMemory(partition.memory)));
+        let PartitionDescription { path, memory: size, .. } = partition;
+        let property = if partition.host_base.is_some() { "host-base" } else { "guest-base" };
+        let value = base.get().to_be_bytes();
+        let value = Cells(&value);
+        let region = Region::new(base, *size);
+        let Some(region) = region.filter(|it| self.banks.iter().any(|bank| bank.covers(it))) else {
+            let size = Bytes(*size);
+            return refuse!(path, ": {property} = {value} is not the start of {size} of memory");
         };
-        let mut taken = self.taken.iter();
-        taken.find(|taken| taken.region.overlaps(&region)).map_or(Ok(region), |taken| {
-            Err(refuse(Problem::Taken { region: taken.region, owner: taken.owner.clone() }))
-        })
+        match self.taken.iter().find(|(taken, _)| taken.overlaps(&region)) {
+            None => Ok(region),
+            Some((taken, owner)) => refuse!(
+                path,
+                ": {property} = {value} asks for memory that is taken: {taken} is {owner}'s"
+            ),
+        }
     }
 
-    /// Memory for a partition that sees it at `guest`, of what is `free`.
+    /// Memory for a partition that can have it anywhere.
     fn pick(
         &self,
         partition: &PartitionDescription,
-        free: Vec<Region<Pa>>,
-        guest: Ipa,
+        used: &[Used<'_>],
     ) -> Result<Region<Pa>, PlanError> {
         let size = partition.memory;
-        let alignments: &[u64] = if size >= GIB { &[GIB, MIB_2] } else { &[MIB_2] };
-        let mut fits = alignments.iter().map(|align| fit(&free, size, guest.get(), *align));
-        fits.find_map(|fit| fit).ok_or_else(|| {
-            let usable = free.iter().map(|run| match first_fit(run, guest.get(), MIB_2) {
-                Some(start) => run.end().get() - start,
-                None => 0,
-            });
-            let problem = Problem::NoRoom(usable.max().unwrap_or(0));
-            partition.error("memory", Value::Cells(size), problem)
-        })
+        let mut guest = partition.guest_base.unwrap_or(GUEST_BASE).get();
+        let mut taken = self.taken.clone();
+        if partition.dma_unprotected {
+            // It has to be free at the same address for the guest.
+            guest = 0;
+            let beyond = Region::between(Ipa::new(IPA_END), Ipa::new(u64::MAX));
+            for used in used.iter().map(|(used, _)| *used).chain(beyond) {
+                taken.extend(
+                    Region::new(Pa::new(used.start().get()), used.size()).map(|it| (it, "")),
+                );
+            }
+        }
+        let find = |align| find(&self.banks, &taken, size, guest, align);
+        let mut found = Err(0);
+        if size >= GIB {
+            found = find(GIB);
+        }
+        match found.or_else(|_| find(MIB_2)) {
+            Ok(region) => Ok(region),
+            Err(most) => refuse!(
+                partition.path,
+                ": memory = {} does not fit: the most that is free in one piece is {}",
+                Cells(&size.to_be_bytes()),
+                Bytes(most)
+            ),
+        }
     }
+}
 
-    fn free(&self) -> Vec<Region<Pa>> {
-        let taken = self.taken.iter();
-        taken.fold(self.banks.clone(), |free, taken| regions::subtract(&free, &taken.region))
-    }
+/// Where the memory of a partition has to be, if it cannot be anywhere. With unprotected DMA, a
+/// device sees physical addresses, and so must the guest.
+fn fixed_base(partition: &PartitionDescription) -> Option<Pa> {
+    let guest_base = partition.guest_base.filter(|_| partition.dma_unprotected);
+    partition.host_base.or(guest_base.map(|base| Pa::new(base.get())))
 }
 
 /// The order in which the partitions get their memory: those with a fixed place first, then the
@@ -155,8 +180,7 @@ impl Memory {
 fn order(partitions: &[PartitionDescription]) -> Vec<usize> {
     let rank = |number: usize| {
         let partition = &partitions[number];
-        let fixed = matches!(place(partition), Ok(Place::Fixed(..)) | Err(_));
-        if fixed { 0 } else { u64::MAX - partition.memory }
+        fixed_base(partition).map_or(u64::MAX - partition.memory, |_| 0)
     };
     let mut order = Vec::with_capacity(partitions.len());
     for number in 0..partitions.len() {
@@ -166,35 +190,36 @@ fn order(partitions: &[PartitionDescription]) -> Vec<usize> {
     order
 }
 
-/// Where a partition's memory has to be, by its bases. With unprotected DMA, a device sees physical
-/// addresses, and so must the guest.
-fn place(partition: &PartitionDescription) -> Result<Place, PlanError> {
-    let (guest, host) = (partition.guest_base, partition.host_base);
-    if !partition.dma_unprotected {
-        let guest = guest.unwrap_or(GUEST_BASE);
-        return Ok(host.map_or(Place::Anywhere(guest), |host| Place::Fixed(host, guest)));
-    }
-    match (guest.map(Ipa::get), host.map(Pa::get)) {
-        (Some(guest), Some(host)) if guest != host => {
-            let value = Value::Cells(guest);
-            Err(partition.error("guest-base", value, Problem::NotIdentity))
+/// The lowest `size` bytes of the `banks` that are not `taken` and whose start is `same_as` modulo
+/// `align`, a power of two. If there are none, how many there are at most.
+fn find(
+    banks: &[Region<Pa>],
+    taken: &[(Region<Pa>, &str)],
+    size: u64,
+    same_as: u64,
+    align: u64,
+) -> Result<Region<Pa>, u64> {
+    let mut most = 0;
+    for bank in banks {
+        let mut next = bank.start().get();
+        // Each round leaves behind something that is taken, or the last free bytes of the bank.
+        while let Some(start) = next.checked_add(same_as.wrapping_sub(next) & (align - 1))
+            && start < bank.end().get()
+        {
+            let start = Pa::new(start);
+            if let Some((region, _)) = taken.iter().find(|(region, _)| region.contains(start)) {
+                next = region.end().get();
+                continue;
+            }
+            let ends = taken.iter().map(|(region, _)| region.start()).filter(|end| *end > start);
+            let end = ends.min().map_or(bank.end(), |end| end.min(bank.end()));
+            let free = end.get() - start.get();
+            if free >= size {
+                return Region::new(start, size).ok_or(most);
+            }
+            most = most.max(free);
+            next = end.get();
         }
-        (Some(base), _) | (None, Some(base)) => Ok(Place::Fixed(Pa::new(base), Ipa::new(base))),
-        (None, None) => Ok(Place::Identity),
     }
-}
-
-/// The lowest `size` bytes in the `free` runs whose start is `same_as` modulo `align`.
-fn fit(free: &[Region<Pa>], size: u64, same_as: u64, align: u64) -> Option<Region<Pa>> {
-    free.iter().find_map(|run| {
-        let region = Region::new(Pa::new(first_fit(run, same_as, align)?), size)?;
-        run.covers(&region).then_some(region)
-    })
-}
-
-/// The first address in `run` that is `same_as` modulo `align`, a power of two.
-fn first_fit(run: &Region<Pa>, same_as: u64, align: u64) -> Option<u64> {
-    let start = run.start().get();
-    let skip = same_as.wrapping_sub(start) & (align - 1);
-    start.checked_add(skip).filter(|start| *start < run.end().get())
+    Err(most)
 }

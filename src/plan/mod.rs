@@ -8,12 +8,13 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem::take;
 
 use crate::addr::{Ipa, Pa, Region};
 use crate::intid::Intid;
 use crate::machine::{Device, Gic, Interrupt, Machine, Mpidr};
 use crate::tables::tables_needed;
-use layout::AddressSpace;
+use load::Loaded;
 use memory::Memory;
 
 mod cpus;
@@ -30,9 +31,10 @@ mod regions;
 mod source;
 
 pub use description::{CpuRequest, Description, KernelDescription, PartitionDescription};
-pub use error::{PlanError, Problem, Value};
+pub use error::PlanError;
+pub(crate) use error::refuse;
 pub use image::Image;
-pub use layout::{Frame, FrameKind, Mapping, MemoryKind};
+pub use layout::{Frame, FrameKind, Mapping};
 pub use source::{ImageDescription, Peek};
 
 /// What every partition gets. No two of them share anything.
@@ -67,9 +69,9 @@ pub struct PartitionPlan {
     /// The INTID of its emulated PL011, an SPI that none of its devices has.
     pub console_interrupt: Intid,
     /// Its kernel.
-    pub kernel: Kernel,
+    pub kernel: LoadedImage,
     /// Its initial ramdisk.
-    pub ramdisk: Option<Ramdisk>,
+    pub ramdisk: Option<LoadedImage>,
     /// Where its device tree goes, and how large it may be.
     pub tree: Region<Ipa>,
     /// Its kernel's command line.
@@ -101,25 +103,13 @@ pub enum GuestGic {
     V3,
 }
 
-/// Where a kernel's bytes are, and where they go.
+/// Where the bytes of a kernel or ramdisk are, and where they go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kernel {
+pub struct LoadedImage {
     /// The pristine bytes, which stay where they are.
     pub source: Region<Pa>,
-    /// Where the first byte goes.
-    pub load: Ipa,
-    /// Where vCPU 0 enters: the first byte.
-    pub entry: Ipa,
-    /// How much of the memory from `load` on the kernel needs: never less than the source's size.
-    pub size: u64,
-}
-
-/// Where a ramdisk's bytes are, and where they go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ramdisk {
-    /// The pristine bytes, which stay where they are.
-    pub source: Region<Pa>,
-    /// Where they go, page-aligned.
+    /// The memory it needs, at least as many bytes: the first byte goes to the start. A kernel is
+    /// entered there.
     pub load: Region<Ipa>,
 }
 
@@ -132,7 +122,7 @@ impl PartitionPlan {
         devices: Vec<Device>,
         gic: GuestGic,
     ) -> Result<Self, PlanError> {
-        let loaded = load::place(description, memory.guest)?;
+        let Loaded { kernel, ramdisk, tree } = load::place(description, memory.guest)?;
         let interrupts = devices::interrupts(&devices);
         Ok(Self {
             path: description.path.clone(),
@@ -144,23 +134,13 @@ impl PartitionPlan {
             interrupts,
             devices,
             gic,
-            kernel: loaded.kernel,
-            ramdisk: loaded.ramdisk,
-            tree: loaded.tree,
+            kernel,
+            ramdisk,
+            tree,
             bootargs: description.bootargs.clone(),
             count_hypervisor: description.count_hypervisor,
             dma_unprotected: description.dma_unprotected,
         })
-    }
-
-    /// Checks that a tree of `size` bytes has room where the Plan puts it.
-    pub(crate) fn check_tree_size(&self, size: usize) -> Result<(), PlanError> {
-        let most = self.tree.size();
-        if size as u64 <= most {
-            return Ok(());
-        }
-        let problem = Problem::TreeTooLarge(most);
-        Err(PlanError::new(&self.path, "devices", Value::Bytes(size as u64), problem))
     }
 
     /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
@@ -171,17 +151,22 @@ impl PartitionPlan {
 
     /// The frames that are emulated: they are not mapped, and Bulkhead answers for them.
     #[must_use]
-    pub fn frames(&self) -> Vec<Frame> {
-        layout::frames(&self.gic, self.cpus.len())
+    pub fn frames(&self) -> [Frame; 3] {
+        layout::frames(self.gic, self.cpus.len())
     }
 }
 
 /// The SPI of the emulated PL011: the first from QEMU `virt`'s on that no device has.
 fn console_interrupt(owned: &[Interrupt]) -> Intid {
     const VIRT: Intid = Intid::spi(1).unwrap();
-    let spis = (VIRT.get()..Intid::SPI_END).filter_map(Intid::new);
-    let is_free = |intid: &Intid| owned.iter().all(|interrupt| interrupt.intid != *intid);
-    spis.into_iter().find(is_free).unwrap_or(VIRT)
+    let mut spi = VIRT;
+    // `owned` is ascending.
+    for Interrupt { intid, .. } in owned {
+        if *intid == spi {
+            spi = Intid::new(spi.get() + 1).unwrap_or(VIRT);
+        }
+    }
+    spi
 }
 
 impl GuestGic {
@@ -207,38 +192,26 @@ impl Plan {
         boot_cpu: Mpidr,
         description: &Description,
     ) -> Result<Self, PlanError> {
-        let described = &description.partitions;
-        let mut cpus = cpus::assign(machine, boot_cpu, described)?.into_iter();
-        let devices = devices::assign(machine, described)?;
+        let Description { path, partitions: described } = description;
         let gic = GuestGic::of(machine);
-        let mut spaces = Vec::with_capacity(described.len());
-        for ((partition, devices), cpus) in described.iter().zip(&devices).zip(cpus.as_slice()) {
-            let space = AddressSpace::new(&gic, cpus.len(), devices);
-            spaces.push(space.map_err(|(device, problem)| {
-                partition.error("devices", Value::Text(device.path.clone()), problem)
-            })?);
-        }
-        let mut memory = Memory::new(machine, description);
-        let mut places = memory.place(described, &spaces)?.into_iter();
+        let mut cpus = cpus::assign(machine, boot_cpu, described)?;
+        let mut devices = devices::assign(machine, described)?;
+        let mut memory = Memory::new(machine, described);
+        let places = memory.place(described, gic, &cpus, &devices)?;
         let mut partitions = Vec::with_capacity(described.len());
-        for (partition, devices) in described.iter().zip(devices) {
-            let (Some(cpus), Some(memory)) = (cpus.next(), places.next()) else {
-                break;
+        let mut tables = 0;
+        for (number, (described, memory)) in described.iter().zip(places).enumerate() {
+            let Ok(vmid) = u8::try_from(number + 1) else {
+                return refuse!(path, " holds more partitions than the 255 that can be told apart");
             };
-            let refuse = |_| PlanError::of_node(&description.path, Problem::TooManyPartitions);
-            let vmid = u8::try_from(partitions.len() + 1).map_err(refuse)?;
-            partitions.push(PartitionPlan::new(partition, vmid, cpus, memory, devices, gic)?);
+            let (cpus, devices) = (take(&mut cpus[number]), take(&mut devices[number]));
+            let plan = PartitionPlan::new(described, vmid, cpus, memory, devices, gic)?;
+            let mappings = plan.mappings();
+            let mappings = mappings.iter().map(|one| (one.ipa, one.pa, one.size));
+            tables += tables_needed(mappings);
+            partitions.push(plan);
         }
-        let tables = partitions.iter().map(|plan| {
-            let mappings = plan.mappings().into_iter();
-            tables_needed(mappings.map(|mapping| (mapping.ipa, mapping.pa, mapping.size)))
-        });
-        let table_memory = memory.place_tables(tables.sum::<usize>() as u64);
-        Ok(Self {
-            table_memory: table_memory
-                .map_err(|problem| PlanError::of_node(&description.path, problem))?,
-            partitions,
-        })
+        Ok(Self { table_memory: memory.place_tables(path, tables)?, partitions })
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 /// The one of `names` that is the fewest insertions, deletions and substitutions away from `name`;
 /// of equals, the first.
-pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(super) fn nearest<'n>(name: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
     names.min_by_key(|known| distance(name.as_bytes(), known.as_bytes()))
 }
 
@@ -22,5 +22,5 @@ fn distance(from: &[u8], to: &[u8]) -> usize {
             *above = left;
         }
     }
-    row.last().copied().unwrap_or_default()
+    row[to.len()]
 }

@@ -1,4 +1,4 @@
-//! Sets of physical memory, as lists of regions.
+//! Regions in whole pages.
 
 use alloc::vec::Vec;
 
@@ -9,6 +9,14 @@ use crate::addr::{PAGE_SIZE, Pa, Region};
 pub(super) fn pages(region: &Region<Pa>) -> Option<Region<Pa>> {
     let pages = region.page_aligned().unwrap_or(*region);
     (!region.is_empty()).then_some(pages)
+}
+
+/// Whether one page has bytes of both.
+pub(super) fn share_page(one: &Region<Pa>, other: &Region<Pa>) -> bool {
+    match (pages(one), pages(other)) {
+        (Some(one), Some(other)) => one.overlaps(&other),
+        _ => false,
+    }
 }
 
 /// The whole pages within `region`; `None` if there are none.
@@ -32,19 +40,4 @@ pub(super) fn add(regions: &mut Vec<Region<Pa>>, mut region: Region<Pa>) {
     });
     let index = regions.partition_point(|other| other.start() < region.start());
     regions.insert(index, region);
-}
-
-/// What is left of `regions` without `taken`.
-pub(super) fn subtract(regions: &[Region<Pa>], taken: &Region<Pa>) -> Vec<Region<Pa>> {
-    let mut left = Vec::with_capacity(regions.len() + 1);
-    for region in regions {
-        if !region.overlaps(taken) {
-            left.push(*region);
-            continue;
-        }
-        let below = Region::between(region.start(), taken.start());
-        let above = Region::between(taken.end(), region.end());
-        left.extend(below.into_iter().chain(above).filter(|part| !part.is_empty()));
-    }
-    left
 }

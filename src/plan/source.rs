@@ -1,11 +1,11 @@
 //! Where the images of a description are: inside it, or in memory already.
 
 use alloc::string::String;
+use core::fmt;
 
-use super::error::{PlanError, Problem, Value};
+use super::error::{Cells, PlanError, refuse};
 use super::fields::Fields;
-use super::image::{HEADER_SIZE, Header};
-use crate::addr::{Pa, Region};
+use crate::addr::{Bytes, Pa, Region};
 use crate::fdt::{Property, Tree};
 
 /// Where the bytes of a kernel or ramdisk are.
@@ -19,82 +19,65 @@ pub struct ImageDescription {
     pub region: Region<Pa>,
 }
 
-impl ImageDescription {
-    /// The error of this image.
-    pub(super) fn error(&self, problem: Problem) -> PlanError {
-        let value = Value::Bytes(self.region.size());
-        PlanError::new(&self.path, self.property, value, problem)
+impl fmt::Display for ImageDescription {
+    /// The property and its size, as messages have them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, ": {} ({} bytes)", self.property, self.region.size())
     }
 }
 
-/// Reads the first bytes of a region of memory, for an image that is not inside the description:
-/// as many as the region has, then zeros. `None` if the region is not all memory.
-pub type Peek<'p> = &'p dyn Fn(Region<Pa>) -> Option<Header>;
+/// Lets a region of memory be read, for an image that is not inside the description. `None` if the
+/// region is not all memory.
+pub type Peek<'p> = &'p dyn Fn(Region<Pa>) -> Option<&'p [u8]>;
 
 /// Finds images.
-pub(super) struct Images<'i, 'a> {
-    pub tree: &'i Tree<'a>,
+pub(super) struct Images<'a> {
+    pub tree: &'a Tree<'a>,
     /// Where the tree is.
     pub base: Pa,
-    pub peek: Peek<'i>,
+    pub peek: Peek<'a>,
 }
 
-impl Images<'_, '_> {
-    /// The image that a node is about, and its first bytes.
-    pub fn find(&self, node: Fields<'_, '_>) -> Result<(ImageDescription, Header), PlanError> {
-        let inside = self.inside(node)?.map(|image| ("data", image));
-        let in_memory = self.in_memory(node)?.map(|image| ("reg", image));
-        let (property, (region, header)) = match (inside, in_memory) {
+impl<'a> Images<'a> {
+    /// The image that a node is about, and its bytes.
+    pub fn find(&self, node: Fields<'a>) -> Result<(ImageDescription, &'a [u8]), PlanError> {
+        let path = node.path();
+        let reg = node.read("reg", "an address in two cells and a size in two cells", region)?;
+        let (property, region, bytes) = match (node.0.property("data"), reg) {
             (Some(_), Some(_)) => {
-                return Err(node.fault("data", Value::Untold, Problem::Beside("reg")));
+                return refuse!(path, ": data stands beside reg: give only one of them");
             }
-            (one, other) => {
-                one.or(other).ok_or_else(|| node.missing("data", "/incbin/(\"file\")"))?
+            (None, None) => return refuse!(path, ": data is missing: give /incbin/(\"file\")"),
+            (Some(Property { value: [], .. }), None) => {
+                return refuse!(path, ": data (0 bytes) is empty: give at least one");
+            }
+            (Some(Property { value, .. }), None) => {
+                let offset = self.tree.offset_of(value).unwrap_or_default() as u64;
+                let start = Pa::new(self.base.get().saturating_add(offset));
+                ("data", Region::new(start, value.len() as u64), value)
+            }
+            (None, Some((region, value))) => {
+                if region.is_empty() {
+                    return refuse!(path, ": reg = {} is empty: give at least one", Cells(value));
+                }
+                let Some(bytes) = (self.peek)(region) else {
+                    let size = Bytes(region.size());
+                    let value = Cells(value);
+                    return refuse!(path, ": reg = {value} is not the start of {size} of memory");
+                };
+                ("reg", Some(region), bytes)
             }
         };
-        let image = ImageDescription { path: node.0.path(), property, region };
-        Ok((image, header))
-    }
-
-    /// An image inside the description.
-    fn inside(&self, node: Fields<'_, '_>) -> Result<Option<(Region<Pa>, Header)>, PlanError> {
-        let Some(Property { value: bytes, .. }) = node.0.property("data") else {
-            return Ok(None);
-        };
-        let offset = self.tree.offset_of(bytes).unwrap_or_default() as u64;
-        let start = self.base.checked_add(offset);
-        let region = start.and_then(|start| Region::new(start, bytes.len() as u64));
-        let Some(region) = region.filter(|region| !region.is_empty()) else {
-            return Err(node.fault("data", Value::Bytes(0), Problem::Empty));
-        };
-        let mut header = [0; HEADER_SIZE];
-        for (to, from) in header.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        Ok(Some((region, header)))
-    }
-
-    /// An image that is in memory already: `reg = <hi lo hi lo>`.
-    fn in_memory(&self, node: Fields<'_, '_>) -> Result<Option<(Region<Pa>, Header)>, PlanError> {
-        let like = "an address in two cells and a size in two cells";
-        let Some(region) = node.read("reg", like, region)? else {
-            return Ok(None);
-        };
-        let refuse = |problem| node.fault("reg", Value::Region(region), problem);
-        if region.is_empty() {
-            return Err(refuse(Problem::Empty));
-        }
-        match (self.peek)(region) {
-            Some(header) => Ok(Some((region, header))),
-            None => Err(refuse(Problem::NotMemory(region.size()))),
-        }
+        let region = region.expect("a tree that could be read does not wrap");
+        Ok((ImageDescription { path, property, region }, bytes))
     }
 }
 
-fn region(reg: &Property<'_>) -> Option<Region<Pa>> {
+/// `reg = <hi lo hi lo>`, and its bytes.
+fn region<'a>(reg: &Property<'a>) -> Option<(Region<Pa>, &'a [u8])> {
     let ([start, size], []) = reg.value.as_chunks() else {
         return None;
     };
     let start = Pa::new(u64::from_be_bytes(*start));
-    Region::new(start, u64::from_be_bytes(*size))
+    Some((Region::new(start, u64::from_be_bytes(*size))?, reg.value))
 }

@@ -16,7 +16,7 @@
 use crate::intid::Intid;
 
 use super::hardware::{Hardware, StateRegister};
-use super::list_register::{LR, ListRegister};
+use super::list_register::ListRegister;
 use super::selection::{Candidate, Need, Selection};
 use super::state::{SGIS, UNUSED, bits, place};
 use super::{CpuMask, Vgic};
@@ -89,20 +89,22 @@ impl Vgic {
 
     /// Puts new SGIs into free list registers, if they are all there is to do.
     fn list_sgis(&mut self, vcpu: usize, hw: &mut impl Hardware) -> bool {
-        let state = &self.vcpus[vcpu];
+        let (room, busy) = (self.room, self.busy);
+        let state = &mut self.vcpus[vcpu];
         let ready = state.bank.pending_now() & state.bank.deliverable;
-        if state.unsettled || state.bank.active != 0 || self.busy != 0 || ready & !SGIS != 0 {
+        if state.unsettled || state.bank.active != 0 || busy != 0 || ready & !SGIS != 0 {
             return false;
         }
         let mut empty = hw.empty_list_registers();
-        if ready.count_ones() > empty.count_ones()
-            || bits(ready).any(|sgi| state.lists(sgi as u32, empty))
-        {
-            return false;
-        }
+        let full = !empty & ((1 << room) - 1);
         for sgi in bits(ready) {
-            let candidate = Candidate::new(Need::Pending, 0, sgi as u32, true);
-            self.list(vcpu, empty.trailing_zeros() as usize, candidate, hw);
+            let index = empty.trailing_zeros() as usize;
+            if index >= room || state.lists(sgi, full) {
+                return false;
+            }
+            state.listed[index] = sgi as u16;
+            let lr = state.take_sgi(sgi, true, false);
+            hw.write_list_register(index, lr);
             empty &= empty.wrapping_sub(1);
         }
         true
@@ -111,10 +113,13 @@ impl Vgic {
     /// Takes everything out of this CPU's list registers: see [`Recall`](super::Recall); also
     /// before a vCPU is switched off.
     pub fn recall(&mut self, vcpu: usize, hw: &mut impl Hardware) -> CpuMask {
-        let mut kicks = self.end_spilled(vcpu, hw);
+        let mut kicks = CpuMask::EMPTY;
+        if self.vcpus[vcpu].spilled {
+            kicks = self.end_spilled(vcpu, hw);
+        }
         self.vcpus[vcpu].unsettled = true;
         self.ask_maintenance(vcpu, 0, hw);
-        for index in 0..hw.list_registers().min(16) {
+        for index in 0..self.room {
             let listed = core::mem::replace(&mut self.vcpus[vcpu].listed[index], UNUSED);
             if let Some(intid) = Intid::new(u32::from(listed)) {
                 let lr = hw.read_list_register(index);
@@ -158,11 +163,9 @@ impl Vgic {
 
     /// Carries out the guest's EOIs for which there was no list register: each ended the active
     /// interrupt of the highest priority. Another vCPU may have waited for that.
+    #[cold]
     pub(super) fn end_spilled(&mut self, vcpu: usize, hw: &mut impl Hardware) -> CpuMask {
         let mut kicks = CpuMask::EMPTY;
-        if !self.vcpus[vcpu].spilled {
-            return kicks;
-        }
         for _ in 0..hw.take_eoi_count() {
             let highest = bits(self.busy | 1)
                 .flat_map(|word| bits(self.bank(vcpu, word).active).map(move |bit| (word, bit)))
@@ -184,7 +187,7 @@ impl Vgic {
     /// something up first.
     pub(super) fn fill(&mut self, vcpu: usize, hw: &mut impl Hardware) -> CpuMask {
         let group_enables = hw.group_enables();
-        let mut selection = Selection::new(hw.list_registers());
+        let mut selection = Selection::new(self.room);
         let mut kicks = CpuMask::EMPTY;
         for word in bits(self.busy | 1) {
             kicks |= self.select(vcpu, word, group_enables, &mut selection);
@@ -225,13 +228,11 @@ impl Vgic {
             let is_active = bank.active >> bit & 1 != 0;
             let mut is_pending = ready >> bit & 1 != 0;
             if word != 0 {
-                let route = self.route(word * 32 + bit);
-                if is_active {
-                    is_pending &= route.vcpu == route.active_on;
-                }
-                let on = if is_active { route.active_on } else { route.vcpu };
-                if usize::from(on) != vcpu {
+                if self.deliverer(word, bit) != vcpu {
                     continue;
+                }
+                if is_active {
+                    is_pending &= usize::from(self.route(word * 32 + bit).vcpu) == vcpu;
                 }
                 // A physical interrupt that is in a list register cannot arrive again.
                 if bank.software >> bit & 1 != 0 {
@@ -259,48 +260,16 @@ impl Vgic {
 
     /// Moves an interrupt from memory into a list register.
     fn list(&mut self, vcpu: usize, index: usize, candidate: Candidate, hw: &mut impl Hardware) {
-        let Some(intid) = Intid::new(candidate.intid()) else {
-            return;
-        };
-        let (word, bit) = place(intid);
-        let mut source = 0;
-        if intid.is_sgi() {
-            source = self.take_sgi(vcpu, intid.get() as usize, candidate);
-        }
-        let bank = self.bank_mut(vcpu, word);
-        if candidate.is_pending() && !intid.is_sgi() {
-            bank.lent = bank.lent & !bit | bank.pending & bit;
-            bank.pending &= !bit;
-        }
-        if candidate.is_active() {
-            bank.active &= !bit;
-        }
-        let mut lr = bank.entries[(intid.get() % 32) as usize].with(
-            LR::PENDING.val(u64::from(candidate.is_pending()))
-                + LR::ACTIVE.val(u64::from(candidate.is_active())),
-        );
-        if bank.software & bit != 0 {
-            // What is still pending then can only go on when this has ended.
-            let waits = bank.pending_now() & bit != 0;
-            lr = lr.with(LR::SOURCE.val(u64::from(source)) + LR::EOI.val(u64::from(waits)));
-        }
-        self.summarize(word);
-        self.vcpus[vcpu].listed[index] = intid.get() as u16;
-        hw.write_list_register(index, lr);
-    }
-
-    /// Takes an SGI from one source out of memory and returns the source.
-    fn take_sgi(&mut self, vcpu: usize, sgi: usize, candidate: Candidate) -> u8 {
-        let state = &mut self.vcpus[vcpu];
-        let sources = state.sources[sgi];
-        let source = if candidate.is_active() {
-            state.active_source[sgi]
+        let intid = candidate.intid() as usize;
+        let (pending, active) = (candidate.is_pending(), candidate.is_active());
+        let lr = if intid < 16 {
+            self.vcpus[vcpu].take_sgi(intid, pending, active)
         } else {
-            sources.trailing_zeros() as u8
+            let bank = self.bank_mut(vcpu, intid / 32);
+            bank.take(intid % 32, pending, active)
         };
-        if candidate.is_pending() {
-            state.set_sources(sgi, sources & !(1 << source));
-        }
-        source
+        self.summarize(intid / 32);
+        self.vcpus[vcpu].listed[index] = intid as u16;
+        hw.write_list_register(index, lr);
     }
 }

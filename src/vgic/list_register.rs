@@ -44,7 +44,7 @@ register_bitfields! {u32,
     ]
 }
 
-/// What a list register holds, in the layout of ICH_LR<n>_EL2.
+/// What a list register holds, in the layout of `ICH_LR<n>_EL2`.
 #[derive(Clone, Copy, Debug)]
 pub struct ListRegister(LocalRegisterCopy<u64, LR::Register>);
 
@@ -52,13 +52,13 @@ impl ListRegister {
     /// A list register that holds no interrupt.
     pub const EMPTY: Self = Self(LocalRegisterCopy::new(0));
 
-    /// The list register with this value of ICH_LR<n>_EL2.
+    /// The list register with this value of `ICH_LR<n>_EL2`.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
         Self(LocalRegisterCopy::new(bits))
     }
 
-    /// The value for ICH_LR<n>_EL2.
+    /// The value for `ICH_LR<n>_EL2`.
     #[must_use]
     pub fn bits(self) -> u64 {
         self.0.get()
@@ -83,7 +83,7 @@ impl ListRegister {
         self
     }
 
-    /// The value of GICH_LR<n> that means the same.
+    /// The value of `GICH_LR<n>` that means the same.
     #[must_use]
     pub fn to_v2(self) -> u32 {
         let lr = self.0;
@@ -103,7 +103,7 @@ impl ListRegister {
         .value
     }
 
-    /// The list register that means the same as this value of GICH_LR<n>.
+    /// The list register that means the same as this value of `GICH_LR<n>`.
     #[must_use]
     pub fn from_v2(value: u32) -> Self {
         let lr = LocalRegisterCopy::<u32, LR_V2::Register>::new(value);

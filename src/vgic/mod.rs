@@ -95,6 +95,8 @@ pub struct Vgic {
     spis: Vec<Bank>,
     /// From INTID 32 on.
     routes: Vec<Route>,
+    /// How many list registers each CPU has, at most 16.
+    room: usize,
     /// The words from 1 on that have an interrupt pending or active in memory.
     busy: u32,
 }
@@ -132,6 +134,7 @@ impl Vgic {
             vcpus: config.affinities.iter().map(vcpu).collect(),
             spis: (1..words).map(bank).collect(),
             routes: (32..32 * words).map(|_| nowhere).collect(),
+            room: 16,
             busy: 0,
         };
         vgic.reset_memory();
@@ -159,7 +162,8 @@ impl Vgic {
     /// [`refill`](Self::refill).
     pub fn reset_private(&mut self, vcpu: usize, hw: &mut impl Hardware) {
         self.reset_physical(vcpu, 0, hw);
-        for index in 0..hw.list_registers() {
+        self.room = hw.list_registers().min(16);
+        for index in 0..self.room {
             hw.write_list_register(index, ListRegister::EMPTY);
         }
         hw.set_maintenance(0);

@@ -176,12 +176,29 @@ impl Vgic {
             mask &= !SGIS;
         }
         let mut kicks = CpuMask::EMPTY;
-        if !matches!(register, Register::State(StateRegister::SetEnable, _)) {
+        if let Register::State(StateRegister::SetEnable, _) = register {
+            if !self.enable(owner, word, mask, hw) {
+                return Ok(kicks);
+            }
+        } else {
             kicks = self.withdraw(vcpu, owner, word, mask, hw)?;
+            self.apply(owner, register, mask, value, hw);
         }
-        self.apply(owner, register, mask, value, hw);
         kicks |= self.awaiting(owner, word, mask);
         Ok(self.settle(vcpu, kicks, hw))
+    }
+
+    /// Enables interrupts, which may be in list registers. Returns whether one of them has waited
+    /// for that.
+    fn enable(&mut self, owner: usize, word: usize, mask: u32, hw: &mut impl Hardware) -> bool {
+        let enables = self.enables;
+        let bank = self.bank_mut(owner, word);
+        bank.enabled |= mask;
+        bank.gate(enables);
+        if bank.hardware & mask != 0 {
+            hw.write_state(owner, StateRegister::SetEnable, word, bank.hardware & mask);
+        }
+        bank.pending_now() & bank.deliverable & mask != 0
     }
 
     /// Makes a write to interrupts that are in no list register; `mask` tells which it changes.
@@ -233,8 +250,8 @@ impl Vgic {
         if !others.is_empty() {
             return Err(Recall(others));
         }
-        if holders.is_empty() {
-            return Ok(self.end_spilled(vcpu, hw));
+        if holders.is_empty() && !self.vcpus[vcpu].spilled {
+            return Ok(CpuMask::EMPTY);
         }
         Ok(self.recall(vcpu, hw))
     }
@@ -259,9 +276,7 @@ impl Vgic {
         };
         match register {
             StateRegister::SetEnable => {
-                bank.enabled |= mask;
-                bank.gate(enables);
-                forward(register, hardware);
+                self.enable(owner, word, mask, hw);
             }
             StateRegister::ClearEnable => {
                 bank.enabled &= !mask;

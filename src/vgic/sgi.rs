@@ -79,8 +79,10 @@ impl Vgic {
 
     /// Makes an SGI pending. One that is so already has been seen to.
     fn raise_sgi(&mut self, target: usize, sgi: usize, source: u8) -> CpuMask {
-        if self.vcpus[target].latch_sgi(sgi, source) {
-            self.awaiting(target, 0, 1 << sgi)
+        let state = &mut self.vcpus[target];
+        let is_new = state.latch_sgi(sgi, source);
+        if is_new && state.bank.deliverable >> sgi & 1 != 0 {
+            CpuMask::one(target)
         } else {
             CpuMask::EMPTY
         }

@@ -104,6 +104,31 @@ impl Bank {
             .then(|| self.entries[index as usize].with(LR::PENDING::SET))
     }
 
+    /// Takes an interrupt other than an SGI out of memory, to be put in a list register.
+    pub fn take(&mut self, index: usize, pending: bool, active: bool) -> ListRegister {
+        let bit = 1 << index;
+        if pending {
+            self.lent = self.lent & !bit | self.pending & bit;
+            self.pending &= !bit;
+        }
+        self.list(index, pending, active)
+    }
+
+    /// The list register for an interrupt whose pending state has been taken.
+    fn list(&mut self, index: usize, pending: bool, active: bool) -> ListRegister {
+        let bit = 1 << index;
+        if active {
+            self.active &= !bit;
+        }
+        let state = LR::PENDING.val(u64::from(pending)) + LR::ACTIVE.val(u64::from(active));
+        let lr = self.entries[index].with(state);
+        if self.software & self.pending_now() & bit != 0 {
+            // What is pending still can only go on when this has ended.
+            return lr.with(LR::EOI::SET);
+        }
+        lr
+    }
+
     /// Those that are pending for reasons noted here: latched, or a high line.
     pub fn pending_now(&self) -> u32 {
         self.pending | (self.line & !self.edge)
@@ -165,6 +190,18 @@ impl Vcpu {
         }
     }
 
+    /// Takes an SGI out of memory, to be put in a list register: the active one, or the pending one
+    /// from the first of its sources.
+    pub fn take_sgi(&mut self, sgi: usize, pending: bool, active: bool) -> ListRegister {
+        let source =
+            if active { self.active_source[sgi] } else { self.sources[sgi].trailing_zeros() as u8 };
+        if pending {
+            self.set_sources(sgi, self.sources[sgi] & !(1 << source));
+        }
+        let lr = self.bank.list(sgi, pending, active);
+        lr.with(LR::SOURCE.val(u64::from(source)))
+    }
+
     /// Puts an interrupt that is in none yet into a free list register, if nothing else waits.
     pub fn list_new(&mut self, intid: Intid, lr: ListRegister, hw: &mut impl Hardware) -> bool {
         if self.unsettled {
@@ -179,12 +216,9 @@ impl Vcpu {
         true
     }
 
-    /// Whether a list register other than the `empty` ones was given this interrupt.
-    pub fn lists(&self, intid: u32, empty: u32) -> bool {
-        self.listed
-            .iter()
-            .enumerate()
-            .any(|(index, &listed)| u32::from(listed) == intid && empty >> index & 1 == 0)
+    /// Whether one of these list registers, below 16, was given this interrupt.
+    pub fn lists(&self, intid: usize, list_registers: u32) -> bool {
+        bits(list_registers).any(|index| usize::from(self.listed[index & 0xf]) == intid)
     }
 }
 
@@ -255,7 +289,7 @@ impl Vgic {
                 let listed = usize::from(listed);
                 listed / 32 == word && mask >> (listed % 32) & 1 != 0
             };
-            if (word != 0 || index == owner) && vcpu.listed.iter().any(holds) {
+            if (word != 0 || index == owner) && vcpu.listed[..self.room].iter().any(holds) {
                 holders |= CpuMask::one(index);
             }
         }
@@ -270,6 +304,14 @@ impl Vgic {
             .fold(CpuMask::EMPTY, |vcpus, vcpu| vcpus | CpuMask::one(vcpu))
     }
 
+    /// The vCPU whose list registers an SPI belongs in: where it is active, or else routed to. May
+    /// be `NOWHERE`.
+    pub(super) fn deliverer(&self, word: usize, bit: usize) -> usize {
+        let route = self.route(word * 32 + bit);
+        let is_active = self.bank(0, word).active >> bit & 1 != 0;
+        usize::from(if is_active { route.active_on } else { route.vcpu })
+    }
+
     /// The vCPUs that have to put one of these interrupts of `owner`'s into a list register.
     pub(super) fn awaiting(&self, owner: usize, word: usize, mask: u32) -> CpuMask {
         let bank = self.bank(owner, word);
@@ -278,11 +320,7 @@ impl Vgic {
         if word == 0 {
             return if concerned == 0 { CpuMask::EMPTY } else { CpuMask::one(owner) };
         }
-        bits(concerned).fold(CpuMask::EMPTY, |vcpus, bit| {
-            let route = self.route(word * 32 + bit);
-            let is_active = bank.active >> bit & 1 != 0;
-            let vcpu = if is_active { route.active_on } else { route.vcpu };
-            vcpus | CpuMask::one(usize::from(vcpu))
-        })
+        bits(concerned)
+            .fold(CpuMask::EMPTY, |vcpus, bit| vcpus | CpuMask::one(self.deliverer(word, bit)))
     }
 }

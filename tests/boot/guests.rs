@@ -1,7 +1,8 @@
 //! The guests of this project, alone and together, on both interrupt controllers.
 
 use crate::support::{
-    Gic, Machine, Outcome, Partition, SUCCESS, compile, compile_file, file, on_both_gics, system,
+    Gic, Machine, Outcome, Partition, SUCCESS, compile, compile_file, compile_machine, file,
+    machine_tree, on_both_gics, system,
 };
 
 on_both_gics!(
@@ -11,7 +12,8 @@ on_both_gics!(
     smp_guest_on_four_cpus,
     flat_binary,
     probe_finds_what_a_bare_machine_has,
-    guests_find_a_description_behind_nops,
+    description_behind_nops,
+    description_in_the_firmwares_tree,
 );
 
 /// What `hello` prints last.
@@ -86,12 +88,24 @@ pub fn probe(cpu: &str, gic: Gic) -> Outcome {
 }
 
 /// A tree may hold NOPs between any two of its tokens (devicetree specification, 5.4.1).
-fn guests_find_a_description_behind_nops(gic: Gic) {
+fn description_behind_nops(gic: Gic) {
     let description = compile(&system(&[Partition::new("first", "hello")]));
     let tree = with_nops(&std::fs::read(&description).expect("dtc wrote it"));
     std::fs::write(&description, tree).expect("the tests' directory can be written");
     let outcome = Machine::new(gic).initrd(&description).boot();
     outcome.ends_well().says("first", HELLO_DONE);
+}
+
+/// With no initrd, the description may be the node /chosen/bulkhead.
+fn description_in_the_firmwares_tree(gic: Gic) {
+    let description = system(&[Partition::new("inside", "hello")]);
+    let (_, node) = description.split_once("/ {").expect("a description has a root");
+    let mut tree = machine_tree(gic);
+    let chosen = tree.find("chosen {").expect("QEMU's tree has a node /chosen");
+    let end = chosen + tree[chosen..].find("};").expect("the node has an end");
+    tree.insert_str(end, &format!("bulkhead {{{node}"));
+    let outcome = Machine::new(gic).tree(&compile_machine(&tree)).boot();
+    outcome.ends_well().says("inside", HELLO_DONE);
 }
 
 /// The tree with a NOP before each of its tokens.

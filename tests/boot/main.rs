@@ -13,4 +13,5 @@ mod entry;
 mod guests;
 mod isolation;
 mod linux;
+mod panic;
 mod refusals;

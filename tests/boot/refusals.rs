@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::{
-    Gic, Machine, Outcome, REFUSED, SUCCESS, compile, compile_file, decompile, scratch,
+    Gic, Machine, Outcome, REFUSED, compile, compile_machine, machine_tree, scratch,
 };
 
 /// A description with nothing wrong in it, which each test changes in one place.
@@ -197,23 +197,13 @@ fn boot_bytes(description: &[u8]) -> Outcome {
 /// No machine of QEMU has two devices with one interrupt, so its tree is changed to say so.
 #[test]
 fn interrupt_owned_twice() {
-    let plain = scratch("machine.dtb");
-    Machine::new(Gic::V2)
-        .machine(&format!("virt,virtualization=on,dumpdtb={}", plain.display()))
-        .boot()
-        .ends_with(SUCCESS);
-    let text = decompile(&plain).0;
+    let text = machine_tree(Gic::V2);
     let (of_gpio, of_clock) = ("interrupts = <0x00 0x07 0x04>", "interrupts = <0x00 0x02 0x04>");
     assert!(text.contains(of_gpio) && text.contains(of_clock), "QEMU's tree has changed:\n{text}");
-    let source = scratch("machine.dts");
-    fs::write(&source, text.replace(of_gpio, of_clock)).expect("the directory can be written");
-    let machine = compile_file(&source);
-    let shared = plain.with_extension("shared");
-    fs::rename(machine, &shared).expect("the directory can be written");
+    let machine = compile_machine(&text.replace(of_gpio, of_clock));
 
     let given = "cpus = <1>; devices = \"/pl031@9010000\";";
     let description = compile(&GOOD.replacen("cpus = <1>;", given, 1));
-    let machine = Machine::new(Gic::V2).initrd(&description);
-    let outcome = machine.option("-dtb", shared.display()).boot();
+    let outcome = Machine::new(Gic::V2).initrd(&description).tree(&machine).boot();
     expect_refusal(&outcome, &["/partitions/", "devices", "interrupt 34"]);
 }

@@ -1,7 +1,7 @@
 //! Greets, says what it sees, counts timer interrupts, and powers off.
 //!
 //! Command line: `ticks=N`, `period-us=N`; `poke=ADDRESS` reads there first and says what happened;
-//! `crash` ends in an undefined instruction, `loop` never ends.
+//! `lines=N` prints so many lines; `crash` ends in an undefined instruction, `loop` never ends.
 
 #![no_std]
 #![no_main]
@@ -25,6 +25,10 @@ fn main() {
     if machine().argument("crash").is_some() {
         // SAFETY: UDF raises an exception and does nothing else.
         unsafe { core::arch::asm!("udf #0") };
+    }
+    let lines = machine().number("lines").unwrap_or(0);
+    for line in 1..=lines {
+        println!("hello: line {line} of {lines}, with more behind it to make it long");
     }
     let ticks = machine().number("ticks").unwrap_or(10);
     let period = timer::microseconds(machine().number("period-us").unwrap_or(10_000));

@@ -26,6 +26,7 @@ const HCR_EOI_COUNT: u32 = 0x1f << 27;
 const VMCR_GROUPS: [u32; 2] = [1, 2];
 
 /// The machine's GIC.
+#[expect(clippy::large_enum_variant, reason = "there is one of it, and it never moves")]
 pub enum Gic {
     /// GICv2.
     V2(v2::Gic),
@@ -226,10 +227,12 @@ impl Hardware for ThisCpu<'_> {
     }
 
     fn empty_list_registers(&mut self) -> u32 {
-        match self.gic {
+        let existing = (1 << self.list_registers()) - 1;
+        let empty = match self.gic {
             Gic::V2(gic) => gic.empty_list_registers(),
             Gic::V3(_) => v3::empty_list_registers(),
-        }
+        };
+        empty & existing
     }
 
     fn set_maintenance(&mut self, bits: u32) {

@@ -1,5 +1,6 @@
 //! GICv2 with the virtualization extensions (IHI 0048B), driven from EL2.
 
+use aarch64_cpu::asm::barrier;
 use bulkhead::addr::{Pa, Region};
 use bulkhead::intid::Intid;
 use bulkhead::vgic::StateRegister;
@@ -89,7 +90,8 @@ impl Gic {
 
     /// What each CPU has for itself: its private interrupts, its interface, its list registers.
     pub fn init_cpu(&self, cpu: usize) {
-        let target = self.distributor.read(GICD_ITARGETSR) as u8;
+        // With a single CPU the register reads as zero (IHI 0048B, 4.3.12).
+        let target = (self.distributor.read(GICD_ITARGETSR) as u8).max(1);
         self.targets[cpu].store(target, Ordering::Release);
         self.reset_word(0);
         for register in 0..4 {
@@ -147,6 +149,8 @@ impl Gic {
     /// Sends SGI `intid` to a CPU.
     pub fn send_sgi(&self, intid: Intid, cpu: usize) {
         let target = u32::from(self.targets[cpu].load(Ordering::Acquire));
+        // What the other CPU is to find must be there before it looks.
+        barrier::dsb(barrier::ISHST);
         self.distributor.write(GICD_SGIR, target << 16 | intid.get());
     }
 

@@ -71,6 +71,7 @@ impl Gic {
     /// Maps the frames.
     pub fn new(distributor: Region<Pa>, redistributors: &[Region<Pa>]) -> Self {
         let distributor = Registers::map(distributor);
+        enable_system_registers();
         Self {
             words: u64::from(distributor.read(GICD_TYPER) & 0x1f) + 1,
             distributor,
@@ -164,6 +165,8 @@ impl Gic {
 
     /// ICC_DIR_EL1: ends an interrupt that is Bulkhead's own.
     pub fn deactivate(&self, acknowledged: u32) {
+        // What was done about a maintenance interrupt lowers its line first.
+        barrier::isb(barrier::SY);
         write_register!("S3_0_C12_C11_1", u64::from(acknowledged));
         barrier::isb(barrier::SY);
     }
@@ -256,10 +259,15 @@ fn wait_for_redistributor(redistributor: &Registers) {
     while redistributor.read(GICR_CTLR) & GICR_CTLR_RWP != 0 {}
 }
 
-/// The physical interface: on, with the split between priority drop and deactivation.
-fn init_cpu_interface() {
+/// System registers instead of memory-mapped ones, at EL2 and below. Without that, those of the
+/// virtual interface are UNDEFINED.
+fn enable_system_registers() {
     write_register!("S3_4_C12_C9_5", ICC_SRE_SRE_DFB_DIB_ENABLE);
     barrier::isb(barrier::SY);
+}
+
+/// The physical interface: on, with the split between priority drop and deactivation.
+fn init_cpu_interface() {
     write_register!("S3_0_C4_C6_0", 0xff); // ICC_PMR_EL1
     write_register!("S3_0_C12_C12_3", 0); // ICC_BPR1_EL1
     write_register!("S3_0_C12_C12_4", ICC_CTLR_EOIMODE); // ICC_CTLR_EL1
@@ -269,8 +277,7 @@ fn init_cpu_interface() {
 
 /// The virtual interface: nothing pending, nothing active, as after a reset.
 fn init_virtual_interface(list_registers: usize) {
-    write_register!("S3_4_C12_C9_5", ICC_SRE_SRE_DFB_DIB_ENABLE);
-    barrier::isb(barrier::SY);
+    enable_system_registers();
     ICH_HCR_EL2.set(0);
     ICH_VMCR_EL2.set(0);
     for index in 0..list_registers {

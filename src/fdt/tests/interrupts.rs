@@ -7,8 +7,8 @@ use crate::machine::Interrupt;
 /// What `interrupts` says about a device with these properties, in a tree with a GIC (phandle 1),
 /// a controller with one cell (2), a node that is no controller (3) and one whose interrupt
 /// parent is itself (4).
-fn interrupts(device: impl FnOnce(&mut Writer)) -> Result<Vec<Interrupt>, InterruptError> {
-    let mut bytes = tree(|root| {
+fn interrupts(device: impl FnOnce(&mut Writer)) -> Result<Vec<Interrupt>, NodeError> {
+    let bytes = tree(|root| {
         root.property_u32("interrupt-parent", 1);
         node(root, "gic", |gic| {
             gic.property_strings("compatible", &["acme,gic", "arm,gic-400"]);
@@ -26,7 +26,7 @@ fn interrupts(device: impl FnOnce(&mut Writer)) -> Result<Vec<Interrupt>, Interr
         });
         node(root, "bus", |bus| node(bus, "device", device));
     });
-    let tree = Tree::new(&mut bytes).unwrap();
+    let tree = Tree::new(&bytes).unwrap();
     tree.node("/bus/device").unwrap().interrupts()
 }
 
@@ -63,12 +63,12 @@ fn interrupts_are_those_of_the_gic() {
 #[test]
 fn interrupts_without_meaning_are_refused() {
     let plain = |cells: &'static [u32]| interrupts(|d| d.property_cells("interrupts", cells));
-    assert_eq!(plain(&[0, 1]), Err(InterruptError::Length));
+    assert_eq!(plain(&[0, 1]), Err(NodeError::Specifier));
     for (kind, number) in [(0, 988), (1, 16), (2, 0)] {
         let cells = [kind, number, 4];
         assert_eq!(
             interrupts(|d| d.property_cells("interrupts", &cells)),
-            Err(InterruptError::NotAnInterrupt(kind, number))
+            Err(NodeError::NotAnInterrupt(kind, number))
         );
     }
     let with_parent = |phandle| {
@@ -77,11 +77,11 @@ fn interrupts_without_meaning_are_refused() {
             d.property_cells("interrupts", &[0, 1, 4]);
         })
     };
-    assert_eq!(with_parent(9), Err(InterruptError::NoParent(9)));
-    assert_eq!(with_parent(4), Err(InterruptError::NoController));
+    assert_eq!(with_parent(9), Err(NodeError::NoParent(9)));
+    assert_eq!(with_parent(4), Err(NodeError::NoController));
     let extended =
         |cells: &'static [u32]| interrupts(|d| d.property_cells("interrupts-extended", cells));
-    assert_eq!(extended(&[1, 0, 1]), Err(InterruptError::Length));
-    assert_eq!(extended(&[3, 0]), Err(InterruptError::NoController));
-    assert_eq!(extended(&[9]), Err(InterruptError::NoParent(9)));
+    assert_eq!(extended(&[1, 0, 1]), Err(NodeError::Specifier));
+    assert_eq!(extended(&[3, 0]), Err(NodeError::NoController));
+    assert_eq!(extended(&[9]), Err(NodeError::NoParent(9)));
 }

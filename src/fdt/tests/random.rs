@@ -7,7 +7,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::fdt::{HEADER_SIZE, Node, Tree, Writer, header, token, word};
+use super::{header, word};
+use crate::fdt::header::HEADER_SIZE;
+use crate::fdt::{Node, Tree, Writer, token};
 use crate::machine::Machine;
 
 /// A tree as plain data.
@@ -152,7 +154,7 @@ fn read_all(tree: &Tree<'_>) {
         let _ = node.regions();
         let _ = node.interrupts();
     }
-    let _ = tree.memory_reservations().count();
+    let _ = tree.memory_reservations().len();
     let _ = Machine::read(tree);
 }
 
@@ -232,8 +234,8 @@ fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
 proptest! {
     #[test]
     fn what_is_written_is_what_is_read(model in tree()) {
-        let mut bytes = model.bytes();
-        let tree = Tree::new(&mut bytes).unwrap();
+        let bytes = model.bytes();
+        let tree = Tree::new(&bytes).unwrap();
         prop_assert_eq!(Model::read(tree.root()), model);
     }
 
@@ -246,26 +248,19 @@ proptest! {
 
     #[test]
     fn nops_leave_no_trace(model in tree(), places in vec((any::<Index>(), 1..4_usize), 0..9)) {
-        let plain = model.bytes();
-        let mut bytes = plain.clone();
+        let mut bytes = model.bytes();
         for (place, count) in places {
             let ends = token_ends(&bytes);
             let at = ends[place.index(ends.len())];
             insert(&mut bytes, at, &[token::NOP; 3][..count]);
         }
-        let tree = Tree::new(&mut bytes).unwrap();
+        let tree = Tree::new(&bytes).unwrap();
         prop_assert_eq!(Model::read(tree.root()), model);
-        let structure = |bytes: &[u8]| {
-            let start = word(bytes, header::STRUCTURE).unwrap() as usize;
-            let size = word(bytes, header::STRUCTURE_SIZE).unwrap() as usize;
-            bytes[start..start + size].to_vec()
-        };
-        prop_assert_eq!(structure(&bytes), structure(&plain));
     }
 
     #[test]
-    fn no_bytes_panic(mut bytes in vec(any::<u8>(), 0..256)) {
-        let _ = Tree::new(&mut bytes).map(|tree| read_all(&tree));
+    fn no_bytes_panic(bytes in vec(any::<u8>(), 0..256)) {
+        let _ = Tree::new(&bytes).map(|tree| read_all(&tree));
     }
 
     #[test]
@@ -276,7 +271,7 @@ proptest! {
         for (to, from) in bytes[HEADER_SIZE..strings].iter_mut().skip(16).zip(rest) {
             *to = from;
         }
-        let _ = Tree::new(&mut bytes).map(|tree| read_all(&tree));
+        let _ = Tree::new(&bytes).map(|tree| read_all(&tree));
     }
 
     #[test]
@@ -285,8 +280,6 @@ proptest! {
         for mutation in &damage {
             mutate(&mut bytes, mutation);
         }
-        let _ = Tree::new(&mut bytes).map(|tree| read_all(&tree));
-        // What is refused must not have become something that panics when it is tried again.
-        let _ = Tree::new(&mut bytes).map(|tree| read_all(&tree));
+        let _ = Tree::new(&bytes).map(|tree| read_all(&tree));
     }
 }

@@ -7,8 +7,8 @@ fn translated(
     outer: impl FnOnce(&mut Writer),
     inner: impl FnOnce(&mut Writer),
     reg: &[u32],
-) -> Result<Vec<Region<Pa>>, RangesError> {
-    let mut bytes = tree(|root| {
+) -> Result<Vec<Region<Pa>>, NodeError> {
+    let bytes = tree(|root| {
         cells(root, 2, 1);
         node(root, "outer", |bus| {
             outer(bus);
@@ -18,7 +18,7 @@ fn translated(
             });
         });
     });
-    let tree = Tree::new(&mut bytes).unwrap();
+    let tree = Tree::new(&bytes).unwrap();
     tree.node("/outer/inner/device").unwrap().regions()
 }
 
@@ -60,23 +60,20 @@ fn what_no_range_holds_is_refused() {
     let pi = |reg: &[u32]| translated(like_a_raspberry_pi, transparent(1, 1), reg);
     for (address, size) in [(0x10, 4), (0x7fff_fffc, 4), (0x7f7f_fffc, 8), (0x4000_0000, 0x80_0001)]
     {
-        assert_eq!(pi(&[address, size]), Err(RangesError::Outside(address.into(), size.into())));
+        assert_eq!(pi(&[address, size]), Err(NodeError::Outside(address.into(), size.into())));
     }
     assert_eq!(
         translated(|bus| cells(bus, 1, 1), transparent(1, 1), &[0, 4]),
-        Err(RangesError::NotMapped)
+        Err(NodeError::NotMapped)
     );
-    assert_eq!(
-        translated(transparent(3, 2), transparent(3, 2), &[0; 5]),
-        Err(RangesError::Cells(3))
-    );
+    assert_eq!(translated(transparent(3, 2), transparent(3, 2), &[0; 5]), Err(NodeError::Cells(3)));
     assert_eq!(
         translated(transparent(2, 1), transparent(2, 1), &[0, 0, 1, 0]),
-        Err(RangesError::Length("reg"))
+        Err(NodeError::Length("reg"))
     );
     let top = u32::MAX;
     assert_eq!(
         translated(transparent(2, 1), transparent(2, 1), &[top, top, 1]),
-        Err(RangesError::Wraps(u64::MAX))
+        Err(NodeError::Wraps(u64::MAX))
     );
 }

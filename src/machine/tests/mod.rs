@@ -101,7 +101,7 @@ impl Board {
     }
 
     fn read(&self) -> Result<Machine, MachineError> {
-        Machine::read(&Tree::new(&mut self.bytes()).unwrap())
+        Machine::read(&Tree::new(&self.bytes()).unwrap())
     }
 
     fn error(&self) -> String {

@@ -10,8 +10,7 @@ fn a_flat_binary_and_its_tree() {
     assert_eq!(one.memory.guest.start(), Ipa::new(0x4000_0000));
     assert_eq!(Bytes(one.memory.guest.size()).to_string(), "16 MiB");
     assert_eq!(one.memory.host, region(0x4040_0000, 16 * MIB));
-    assert_eq!(one.kernel.entry, Ipa::new(0x4008_0000));
-    assert_eq!(one.kernel.load, one.kernel.entry);
+    assert_eq!(one.kernel.load.start(), Ipa::new(0x4008_0000));
     assert_eq!(one.tree.start(), Ipa::new(0x4009_0000));
     assert!(one.kernel.source.start() > BASE);
     assert_eq!(one.kernel.source.size(), 0x1000);
@@ -34,8 +33,8 @@ fn an_arm64_image_with_a_ramdisk() {
         .child(image("kernel", &arm64_header(0x1_0000, 0x20_0800, 0)))
         .child(image("ramdisk", &[1; 5]));
     let one = &plan(&system([one])).partitions[0];
-    assert_eq!(one.kernel.load, Ipa::new(0x5021_0000));
-    assert_eq!(one.kernel.size, 0x20_0800);
+    assert_eq!(one.kernel.load.start(), Ipa::new(0x5021_0000));
+    assert_eq!(one.kernel.load.size(), 0x20_0800);
     let ramdisk = one.ramdisk.unwrap();
     assert_eq!(ramdisk.load, Region::new(Ipa::new(0x5041_1000), 5).unwrap());
     assert_eq!(one.tree.start(), Ipa::new(0x5042_0000));
@@ -45,8 +44,8 @@ fn an_arm64_image_with_a_ramdisk() {
 fn an_image_that_is_too_old_to_know_its_size() {
     let old = partition("one").child(image("kernel", &arm64_header(1, 0, 0)));
     let one = &plan(&system([old])).partitions[0];
-    assert_eq!(one.kernel.load, Ipa::new(0x4008_0000));
-    assert_eq!(one.kernel.size, 64);
+    assert_eq!(one.kernel.load.start(), Ipa::new(0x4008_0000));
+    assert_eq!(one.kernel.load.size(), 64);
 }
 
 #[test]
@@ -55,7 +54,7 @@ fn an_image_in_memory_stays_there() {
     let one = partition("one").without("kernel").child(kernel);
     let one = &plan(&system([one])).partitions[0];
     assert_eq!(one.kernel.source, region(0x4040_0000, 0x1001));
-    assert_eq!(one.kernel.size, 0x2000);
+    assert_eq!(one.kernel.load.size(), 0x2000);
     assert_eq!(one.memory.host.start(), Pa::new(0x4060_0000));
 }
 

@@ -200,12 +200,13 @@ fn arm64_header(text_offset: u64, size: u64, flags: u64) -> Vec<u8> {
 }
 
 pub(crate) fn plan_on(machine: &Machine, system: &Spec) -> Result<Plan, PlanError> {
-    let mut bytes = system.tree();
-    let tree = Tree::new(&mut bytes)?;
+    let bytes = system.tree();
+    let tree = Tree::new(&bytes)?;
     // Memory that is not the description's holds Images.
+    let image = arm64_header(0, 0x2000, 0);
     let peek = |region: Region<Pa>| {
         let is_memory = machine.memory.iter().any(|bank| bank.covers(&region));
-        is_memory.then(|| arm64_header(0, 0x2000, 0).try_into().unwrap())
+        is_memory.then_some(&*image)
     };
     let description = Description::read(&tree, tree.root(), BASE, &peek)?;
     Plan::new(machine, Mpidr::new(0), &description)

@@ -157,7 +157,7 @@ fn check_guest(one: &PartitionPlan) {
         assert!(!device.dma || one.dma_unprotected);
         for registers in &device.registers {
             assert!(mappings.iter().any(|mapping| {
-                mapping.kind == MemoryKind::Device
+                mapping.memory == crate::tables::Memory::GUEST_DEVICE
                     && mapping.pa.get() == mapping.ipa.get()
                     && region(mapping.pa.get(), mapping.size).covers(registers)
             }));
@@ -166,12 +166,11 @@ fn check_guest(one: &PartitionPlan) {
     if one.dma_unprotected {
         assert_eq!(one.memory.host.start().get(), one.memory.guest.start().get());
     }
-    let kernel = Region::new(one.kernel.load, one.kernel.size).unwrap();
-    let mut loaded = Vec::from([kernel, one.tree]);
+    let mut loaded = Vec::from([one.kernel.load, one.tree]);
     loaded.extend(one.ramdisk.map(|ramdisk| ramdisk.load));
     disjoint(&loaded);
     assert!(loaded.iter().all(|image| one.memory.guest.covers(image)));
-    assert!(one.kernel.size >= one.kernel.source.size());
+    assert!(one.kernel.load.size() >= one.kernel.source.size());
 }
 
 proptest! {
@@ -188,7 +187,7 @@ proptest! {
     #[test]
     fn the_nearest_name_is_one_of_them(name in "[a-z]{0,8}") {
         let names = ["cpus", "memory", "devices"];
-        let nearest = super::super::nearest::nearest(&name, names.into_iter()).unwrap();
+        let nearest = super::super::nearest::nearest(&name, &mut names.into_iter()).unwrap();
         prop_assert!(names.contains(&nearest));
     }
 }

@@ -22,15 +22,15 @@ fn one() -> Spec {
 
 #[test]
 fn no_description() {
-    let refused = |bytes: &mut [u8]| PlanError::from(Tree::new(bytes).err().unwrap()).to_string();
-    let mut tree = system([one()]).tree();
+    let refused = |bytes: &[u8]| PlanError::from(Tree::new(bytes).err().unwrap()).to_string();
+    let tree = system([one()]).tree();
     assert_eq!(
-        refused(&mut [0; 64]),
+        refused(&[0; 64]),
         "the system description is not a device tree: it starts with 0x00000000, not with 0xd00dfeed"
     );
     let size = tree.len();
     assert_eq!(
-        refused(&mut tree[..size - 8]),
+        refused(&tree[..size - 8]),
         std::format!(
             "the system description is truncated: {size} bytes are needed, {} are there",
             size - 8
@@ -50,10 +50,13 @@ fn another_description() {
 
 #[test]
 fn partitions_and_their_names() {
-    assert_eq!(refusal(&system([])), "/partitions holds no partition: give it a node for each");
+    assert_eq!(
+        refusal(&system([])),
+        "/partitions holds no partition: the node partitions must have a node for each"
+    );
     assert_eq!(
         refusal(&system([]).without("partitions")),
-        "/ holds no partition: give it a node for each"
+        "/ holds no partition: the node partitions must have a node for each"
     );
     assert_eq!(
         refusal(&system([partition("one@1")])),

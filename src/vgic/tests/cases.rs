@@ -77,10 +77,10 @@ fn a_latch_that_was_acknowledged_is_not_remembered() {
         let mut system = System::started(version, 1, 4);
         system.write_bit(0, 0, SET_PENDING, SOFTWARE_SPI);
         handle(&mut system, 0, SOFTWARE_SPI);
-        system.drive(0, 300, true);
+        system.drive(0, 519, true);
         system.set_line(0, SOFTWARE_SPI, true);
         system.set_line(0, SOFTWARE_SPI, false);
-        assert_eq!(system.listed(0), [(300, PENDING)]);
+        assert_eq!(system.listed(0), [(519, PENDING)]);
     }
 }
 
@@ -104,11 +104,11 @@ fn an_interrupt_is_not_listed_twice_when_the_list_registers_are_full() {
 fn an_intid_beyond_8_bits_keeps_them_all() {
     for version in BOTH {
         let mut system = System::started(version, 1, 4);
-        system.drive(0, 300, true);
-        assert_eq!(system.listed(0), [(300, PENDING)]);
-        assert_eq!(system.read_state(0, SET_PENDING, 9), 1 << (300 - 288));
+        system.drive(0, 519, true);
+        assert_eq!(system.listed(0), [(519, PENDING)]);
+        assert_eq!(system.read_state(0, SET_PENDING, 16), 1 << (519 - 512));
         assert_eq!(system.read_state(0, SET_PENDING, 1), 0);
-        handle(&mut system, 0, 300);
+        handle(&mut system, 0, 519);
     }
 }
 
@@ -164,13 +164,13 @@ fn nothing_asks_for_maintenance_without_need() {
             system.drive(0, intid, true);
         }
         assert_eq!(system.machine.cpus[0].maintenance, 0);
-        system.drive(0, 300, true);
+        system.drive(0, 519, true);
         assert_ne!(system.machine.cpus[0].maintenance & 1 << 3, 0);
         // The guest takes none of them for now; `run` fails if maintenance is asked for for ever.
         system.set_groups(0, [true, false]);
         system.run();
         system.set_groups(0, [true, true]);
-        for intid in [34, 40, 41, 64, 300] {
+        for intid in [34, 40, 41, 64, 519] {
             system.drive(0, intid, false);
             handle(&mut system, 0, intid);
         }
@@ -386,10 +386,10 @@ fn foreign_interrupts_read_as_zero_and_ignore_writes() {
 fn the_identification_registers() {
     let mut v2 = System::new(Version::V2, 3, 4);
     let mut v3 = System::new(Version::V3, 3, 4);
-    for (offset, expected) in [(0x0, 0), (0x4, 2 << 5 | 9), (0x8, 0x4200_0000), (0xfe8, 0x2b)] {
+    for (offset, expected) in [(0x0, 0), (0x4, 2 << 5 | 16), (0x8, 0x4200_0000), (0xfe8, 0x2b)] {
         assert_eq!(v2.read(0, offset, 4), expected, "{offset:#x}");
     }
-    let typer = 9 << 19 | 0b11 << 24 | 9;
+    let typer = 9 << 19 | 0b11 << 24 | 16;
     for (offset, expected) in [(0x0, 0x50), (0x4, typer), (0x8, 0x4200_0000), (0xffe8, 0x3b)] {
         assert_eq!(v3.read(0, offset, 4), expected, "{offset:#x}");
         assert_eq!(v3.read(0, offset, 8), 0, "of 8 bytes");

@@ -302,7 +302,7 @@ impl Pair {
 
     fn compare(&mut self) {
         for cpu in 0..self.cpus() {
-            for word in [0, 1, 2, 9] {
+            for word in [0, 1, 2, 16] {
                 let pending = self.reference.read(cpu, word, |r, intid| r.is_pending(cpu, intid));
                 let active = self.reference.read(cpu, word, |r, intid| r.at(cpu, intid).active);
                 let enabled = self.reference.read(cpu, word, |r, intid| r.at(cpu, intid).enabled);

@@ -57,7 +57,7 @@ impl Reference {
             enables: 0,
             groups: std::vec![[true; 2]; cpus],
             private: std::vec![(0..32).map(state).collect(); cpus],
-            shared: (32..320).map(state).collect(),
+            shared: (32..544).map(state).collect(),
         }
     }
 
@@ -158,7 +158,7 @@ impl Reference {
         taken: Option<(usize, u8)>,
     ) -> Option<(usize, u8)> {
         let mut best: Option<(u8, usize)> = None;
-        for intid in 0..320 {
+        for intid in 0..544 {
             let (groups, enables) = (self.groups[cpu], self.enables);
             let pending = self.is_pending(cpu, intid);
             let s = self.at(cpu, intid);

@@ -9,9 +9,9 @@ use super::machine::{ACTIVE, HARDWARE, Machine, PENDING, View};
 
 pub const HARDWARE_PPI: usize = 27;
 pub const SOFTWARE_SPI: usize = 33;
-pub const HARDWARE_SPIS: [usize; 5] = [34, 40, 41, 64, 300];
+pub const HARDWARE_SPIS: [usize; 5] = [34, 40, 41, 64, 519];
 /// Not the partition's.
-pub const FOREIGN: [usize; 3] = [20, 35, 299];
+pub const FOREIGN: [usize; 3] = [20, 35, 518];
 
 pub struct System {
     pub vgic: Vgic,
@@ -30,11 +30,11 @@ impl System {
         let vgic = Vgic::new(&Config {
             version,
             affinities: &affinities(cpus),
-            it_lines_number: 9,
+            it_lines_number: 16,
             hardware: &hardware,
             software: &[intid(&SOFTWARE_SPI)],
         });
-        let machine = Machine::new(version, cpus, list_registers, 10);
+        let machine = Machine::new(version, cpus, list_registers, 17);
         let mut system = Self { vgic, machine };
         system.restart();
         system
@@ -52,14 +52,14 @@ impl System {
     pub fn started(version: Version, cpus: usize, list_registers: usize) -> Self {
         let mut system = Self::new(version, cpus, list_registers);
         system.write(0, 0, 4, 3);
-        for word in 0..10 {
+        for word in 0..17 {
             for cpu in 0..cpus {
                 system.write_state(cpu, 0x80, word, u32::MAX);
                 system.write_state(cpu, 0x100, word, u32::MAX);
             }
         }
         if version == Version::V2 {
-            for intid in 32..320 {
+            for intid in 32..544 {
                 system.write(0, 0x800 + intid, 1, 1);
             }
         }

@@ -9,12 +9,15 @@ pub const SUCCESS: i32 = 0;
 /// QEMU's exit status where the description or the machine was refused.
 pub const REFUSED: i32 = 2;
 
+/// QEMU's exit status where Bulkhead itself failed.
+pub const PANICKED: i32 = 4;
+
 /// What the exit statuses mean with which Bulkhead leaves.
 const STATUSES: [(i32, &str); 4] = [
     (SUCCESS, "every partition stopped by itself"),
     (REFUSED, "the description or the machine was refused"),
     (3, "a partition was ended by Bulkhead"),
-    (4, "Bulkhead panicked"),
+    (PANICKED, "Bulkhead panicked"),
 ];
 
 /// How many lines of a console a failure shows.

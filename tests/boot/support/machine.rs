@@ -1,13 +1,15 @@
 //! A machine to boot, as QEMU's command line.
 
 use std::fmt::Display;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::judge::Outcome;
+use super::judge::{Outcome, SUCCESS};
 use super::products;
 use super::run::{self, Step};
+use super::system;
 
 /// The interrupt controller of a machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,7 +24,7 @@ pub struct Machine {
     cpu: String,
     cpus: usize,
     memory: String,
-    kernel: PathBuf,
+    kernel: Option<PathBuf>,
     initrd: Option<PathBuf>,
     command_line: String,
     more: Vec<String>,
@@ -39,7 +41,7 @@ impl Machine {
             cpu: "cortex-a53".into(),
             cpus: 4,
             memory: "1G".into(),
-            kernel: products::file("target/bulkhead.img"),
+            kernel: Some(products::file("target/bulkhead.img")),
             initrd: None,
             command_line: "semihosting".into(),
             more: ["-semihosting-config", "enable=on,target=native"].map(String::from).into(),
@@ -52,7 +54,7 @@ impl Machine {
     pub fn bare(gic: Gic, kernel: PathBuf) -> Self {
         Self {
             machine: format!("virt,gic-version={}", gic as u8),
-            kernel,
+            kernel: Some(kernel),
             command_line: String::new(),
             more: Vec::new(),
             ..Self::new(gic)
@@ -63,6 +65,18 @@ impl Machine {
     pub fn machine(mut self, machine: &str) -> Self {
         self.machine = machine.into();
         self
+    }
+
+    /// Another image in place of Bulkhead's.
+    pub fn kernel(mut self, kernel: &Path) -> Self {
+        self.kernel = Some(kernel.into());
+        self
+    }
+
+    /// No image that QEMU's own loader starts, so no command line either.
+    pub fn without_kernel(mut self) -> Self {
+        self.kernel = None;
+        self.without_semihosting()
     }
 
     /// The core model.
@@ -99,6 +113,11 @@ impl Machine {
     pub fn option(mut self, option: &str, argument: impl Display) -> Self {
         self.more.extend([option.into(), argument.to_string()]);
         self
+    }
+
+    /// The machine's own tree, in place of the one that QEMU makes up.
+    pub fn tree(self, tree: &Path) -> Self {
+        self.option("-dtb", tree.display())
     }
 
     /// The machine as a user has it, where no semihosting tells how it went.
@@ -150,7 +169,9 @@ impl Machine {
         {
             add(option, &value);
         }
-        add("-kernel", &self.kernel.display());
+        if let Some(kernel) = &self.kernel {
+            add("-kernel", &kernel.display());
+        }
         if let Some(initrd) = &self.initrd {
             add("-initrd", &initrd.display());
         }
@@ -161,6 +182,25 @@ impl Machine {
         arguments.extend(self.more.iter().cloned());
         arguments
     }
+}
+
+/// The text of the tree that QEMU makes up for a machine.
+#[track_caller]
+pub fn machine_tree(gic: Gic) -> String {
+    let tree = products::scratch("machine.dtb");
+    let dump = format!(",dumpdtb={}", tree.display());
+    let mut machine = Machine::new(gic);
+    machine.machine += &dump;
+    machine.boot().ends_with(SUCCESS);
+    system::decompile(&tree).0
+}
+
+/// The tree of a machine that dtc makes of this text.
+#[track_caller]
+pub fn compile_machine(text: &str) -> PathBuf {
+    let tree = products::scratch("machine.dtb");
+    fs::rename(system::compile(text), &tree).expect("the tests' directory can be written");
+    tree
 }
 
 const PROGRAM: &str = "qemu-system-aarch64";

@@ -1,0 +1,37 @@
+use super::*;
+use crate::machine::Mpidr;
+use crate::plan::tests::{Cells, Text, gic_v2, machine, partition, plan_on, system};
+
+#[test]
+fn what_a_person_reads() {
+    let mut machine = machine(gic_v2());
+    for (cpu, id) in machine.cpus.iter_mut().zip([0, 1, 0x100, 0x101]) {
+        cpu.mpidr = Mpidr::new(id);
+    }
+    machine.psci = Some(Conduit::Smc);
+    machine.remarks.push(String::from("a word"));
+    let linux = partition("linux")
+        .without("cpus")
+        .with("cpu-ids", Cells(&[1, 0x100, 0x101]))
+        .with("dma", Text(&["unprotected"]))
+        .with("devices", Text(&["rtc0", "/virtio_mmio@a000000"]))
+        .with("host-base", Cells(&[0, 0x5000_0000]));
+    let small = partition("small").with("memory", Cells(&[0, 0xf_f000]));
+    let plan = plan_on(&machine, &system([linux, small])).unwrap();
+    assert_eq!(
+        report(&machine, &plan),
+        "\
+machine     test
+CPUs        4 (0-1,0x100-0x101), started by PSCI (SMC)
+memory      2048 MiB at 0x40000000-0xbfffffff
+interrupts  GICv2
+console     /pl011@9000000
+remark      a word
+partition  CPUs           memory    guest at    physical at  devices (interrupts)
+linux      1,0x100-0x101  16 MiB    0x50000000  0x50000000   /pl031@9010000 (34)
+                                                             /virtio_mmio@a000000 (48)
+                                                             DMA unprotected
+small      0              1020 KiB  0x40000000  0x40000000   -
+"
+    );
+}

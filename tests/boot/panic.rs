@@ -1,0 +1,40 @@
+//! A bug of Bulkhead: planted in a copy of the image, since nothing that a guest or a user does
+//! should lead to one.
+
+use std::fs;
+use std::path::PathBuf;
+
+use object::{Object, ObjectSymbol};
+
+use crate::support::{Gic, Machine, PANICKED, file, on_both_gics, scratch};
+
+on_both_gics!(a_fault_at_el2_is_told_with_registers_and_a_backtrace);
+
+const UDF: [u8; 4] = [0; 4];
+
+/// The image with an undefined instruction at the start of the function whose symbol ends so, and
+/// that function's offset.
+fn image_with_a_bug_in(function: &str) -> (PathBuf, u64) {
+    let elf = fs::read(file("target/aarch64-unknown-none-softfloat/release/bulkhead"));
+    let elf = elf.expect("the ELF file can be read");
+    let parsed = object::File::parse(&*elf).expect("the image is an ELF file");
+    let symbol = parsed.symbols().find(|it| it.name().is_ok_and(|name| name.ends_with(function)));
+    let offset = symbol.unwrap_or_else(|| panic!("no function is called {function}")).address();
+    let mut image = fs::read(file("target/bulkhead.img")).expect("the image can be read");
+    image[offset as usize..][..UDF.len()].copy_from_slice(&UDF);
+    let path = scratch("img");
+    fs::write(&path, image).expect("the image can be written");
+    (path, offset)
+}
+
+fn a_fault_at_el2_is_told_with_registers_and_a_backtrace(gic: Gic) {
+    // What every trap of a guest comes through.
+    let (image, offset) = image_with_a_bug_in("3el24trap11synchronous");
+    let outcome = Machine::new(gic).kernel(&image).boot();
+    outcome.ends_with(PANICKED);
+    outcome.says("bulkhead", "panic on CPU").says("bulkhead", "synchronous exception at EL2");
+    let told = |text: &str| outcome.lines().0.iter().any(|line| line.contains(text));
+    for text in ["esr 0x", "far 0x", "x0 ", "x30", &format!("image offset {offset:#x}")] {
+        outcome.check(told(text), &format!("the panic does not tell `{text}`"));
+    }
+}

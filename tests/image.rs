@@ -1,0 +1,67 @@
+//! What can be told from the image itself, without running it.
+
+use object::{Object, ObjectSection, ObjectSymbol};
+use std::ops::Range;
+use std::{env, fs};
+
+/// The goal for the code that stays when guests run.
+const TEXT_LIMIT: u64 = 56 << 10;
+
+fn elf() -> Vec<u8> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/target/aarch64-unknown-none-softfloat/release/bulkhead"
+    );
+    fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}; run `make image` first"))
+}
+
+fn section<'a>(file: &object::File<'a>, name: &str) -> (Range<u64>, &'a [u8]) {
+    let section = file.section_by_name(name).unwrap_or_else(|| panic!("there is no {name}"));
+    let data = section.data().expect("a section of code has data");
+    (section.address()..section.address() + section.size(), data)
+}
+
+/// Where a branch with an immediate (B, BL) at `address` goes.
+fn branch_target(address: u64, instruction: u32) -> Option<u64> {
+    let is_branch = instruction & 0x7c00_0000 == 0x1400_0000;
+    let words = i64::from((instruction << 6) as i32 >> 6);
+    is_branch.then(|| address.wrapping_add_signed(words * 4))
+}
+
+/// The function that an address is in.
+fn function(file: &object::File<'_>, address: u64) -> String {
+    let symbols = file.symbols().filter(|symbol| symbol.address() <= address);
+    let symbol = symbols.max_by_key(|symbol| symbol.address());
+    symbol.and_then(|symbol| Some(symbol.name().ok()?.to_string())).unwrap_or_default()
+}
+
+#[test]
+fn code_that_stays_never_calls_code_that_goes() {
+    let elf = elf();
+    let file = object::File::parse(&*elf).expect("the image is an ELF file");
+    let (text, code) = section(&file, ".text");
+    let (boot, _) = section(&file, ".init.text");
+    let addresses = text.step_by(4);
+    let instructions = code.chunks_exact(4).map(|it| u32::from_le_bytes(it.try_into().unwrap()));
+    let mut branches = 0;
+    let mut strays = Vec::new();
+    for (address, instruction) in addresses.zip(instructions) {
+        if let Some(target) = branch_target(address, instruction) {
+            branches += 1;
+            if boot.contains(&target) {
+                strays.push(format!("{} -> {}", function(&file, address), function(&file, target)));
+            }
+        }
+    }
+    assert!(branches > 1000, "only {branches} branches in .text: it was not read right");
+    assert!(strays.is_empty(), "linker/bulkhead.ld puts these on the wrong side: {strays:#?}");
+}
+
+#[test]
+fn the_code_that_stays_is_small() {
+    let elf = elf();
+    let file = object::File::parse(&*elf).expect("the image is an ELF file");
+    let (text, _) = section(&file, ".text");
+    let size = text.end - text.start;
+    assert!(size <= TEXT_LIMIT, ".text has {size} bytes, more than {TEXT_LIMIT}");
+}
