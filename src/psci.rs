@@ -9,7 +9,7 @@ mod tests;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::addr::Ipa;
+use crate::addr::{Ipa, Region};
 use crate::machine::Mpidr;
 use crate::smccc;
 
@@ -109,24 +109,19 @@ fn is_offered(id: u32) -> bool {
 #[derive(Clone, Debug)]
 pub struct Psci {
     power: Vec<Power>,
+    memory: Region<Ipa>,
 }
 
 impl Psci {
-    /// A partition of `vcpus` vCPUs, all off: [`Psci::started`] tells of the one that boots.
-    pub fn new(vcpus: usize) -> Self {
-        Self { power: vec![Power::Off; vcpus] }
+    /// A partition of `vcpus` vCPUs with this memory, all off: [`Psci::started`] tells of the one
+    /// that boots.
+    pub fn new(vcpus: usize, memory: Region<Ipa>) -> Self {
+        Self { power: vec![Power::Off; vcpus], memory }
     }
 
-    /// Carries out function `id` (w0) with the arguments of x1 to x3 for vCPU `caller`. `is_ram`
-    /// tells whether a guest address is in the partition's memory. What depends on no state is not
-    /// asked here: [`smccc::decode`] has the answers.
-    pub fn call(
-        &mut self,
-        caller: usize,
-        id: u32,
-        arguments: [u64; 3],
-        is_ram: impl Fn(Ipa) -> bool,
-    ) -> Outcome {
+    /// Carries out function `id` (w0) with the arguments of x1 to x3 for vCPU `caller`. What
+    /// depends on no state is not asked here: [`smccc::decode`] has the answers.
+    pub fn call(&mut self, caller: usize, id: u32, arguments: [u64; 3]) -> Outcome {
         if !is_offered(id) {
             return Outcome::Return(smccc::NOT_SUPPORTED);
         }
@@ -142,7 +137,7 @@ impl Psci {
                 self.set(caller, Power::Off);
                 Outcome::CpuOff
             }
-            CPU_ON => self.cpu_on(a, Ipa::new(b), c, is_ram),
+            CPU_ON => self.cpu_on(a, Ipa::new(b), c),
             AFFINITY_INFO => Outcome::Return(self.affinity_info(a, b)),
             SYSTEM_OFF => Outcome::SystemOff,
             SYSTEM_RESET => Outcome::SystemReset,
@@ -173,19 +168,14 @@ impl Psci {
         Some((number, self.power.get_mut(number)?))
     }
 
-    fn cpu_on(
-        &mut self,
-        target: u64,
-        entry: Ipa,
-        context: u64,
-        is_ram: impl Fn(Ipa) -> bool,
-    ) -> Outcome {
+    fn cpu_on(&mut self, target: u64, entry: Ipa, context: u64) -> Outcome {
+        let can_start = entry.is_aligned(4) && self.memory.contains(entry);
         Outcome::Return(match self.find(target) {
             None => INVALID_PARAMETERS,
             Some((_, Power::On)) => ALREADY_ON,
             Some((_, Power::OnPending)) => ON_PENDING,
             // AArch64 code cannot begin at an address that is not a multiple of 4.
-            Some(_) if !entry.is_aligned(4) || !is_ram(entry) => INVALID_ADDRESS,
+            Some(_) if !can_start => INVALID_ADDRESS,
             Some((vcpu, power)) => {
                 *power = Power::OnPending;
                 return Outcome::StartCpu { vcpu, entry, context };

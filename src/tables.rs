@@ -120,10 +120,7 @@ impl<'a> Tables<'a> {
         size: u64,
         memory: Memory,
     ) -> Result<(), MapError> {
-        self.map_run(Run { input: input.get(), output: output.get(), size }, memory)
-    }
-
-    fn map_run(&mut self, run: Run, memory: Memory) -> Result<(), MapError> {
+        let run = Run { input: input.get(), output: output.get(), size };
         check(run.input, run.size, INPUT_BITS)?;
         check(run.output, run.size, OUTPUT_BITS)?;
         let mut next = run.input;

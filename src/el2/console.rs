@@ -209,7 +209,7 @@ pub fn flush() {
     let Shared { uart: Some(uart), console: Some(console), .. } = &mut *shared else {
         return;
     };
-    while let Some(byte) = console.panic_flush() {
+    while let Some(byte) = console.next(u64::MAX) {
         uart.send(byte);
     }
     uart.drain();

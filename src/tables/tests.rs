@@ -186,7 +186,7 @@ fn raw(pool: &[Table]) -> Vec<(u64, u64, usize)> {
 fn ours(run: Run, memory: Memory) -> Vec<(u64, u64, usize)> {
     let mut pool = dirty_pool(8);
     let mut tables = Tables::new(&mut pool, Pa::new(BASE)).unwrap();
-    tables.map_run(run, memory).unwrap();
+    tables.map(Ipa::new(run.input), Pa::new(run.output), run.size, memory).unwrap();
     raw(&pool)
 }
 
