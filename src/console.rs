@@ -43,7 +43,6 @@ impl Source {
 }
 
 /// What one source has written and the UART has not.
-#[derive(Debug)]
 struct Channel {
     /// `[name] `, padded to the longest.
     prefix: String,
@@ -59,7 +58,6 @@ struct Channel {
 /// Lines of several sources on their way to one UART.
 ///
 /// Times are values of a counter that only goes up, such as CNTPCT_EL0.
-#[derive(Debug)]
 pub struct Console {
     channels: Vec<Channel>,
     pause: u64,

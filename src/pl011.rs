@@ -19,7 +19,6 @@ use registers::*;
 /// An emulated PL011.
 ///
 /// After every call the level of [`Pl011::interrupt_line`] may be another.
-#[derive(Clone, Debug)]
 pub struct Pl011 {
     transmit_fifo: Ring<FIFO_DEPTH>,
     receive_fifo: Ring<FIFO_DEPTH>,

@@ -74,7 +74,8 @@ pub fn decode(x0: u64, x1: u64, immediate: u16, workarounds: &Workarounds) -> Ca
     if immediate != 0 {
         return Call::Return(NOT_SUPPORTED);
     }
-    if psci::is_psci(id) {
+    // The standard secure service, as a fast call.
+    if id & 0xbf00_0000 == psci::VERSION {
         return psci::answer(id, x1).map_or(Call::Psci(id), Call::Return);
     }
     match id {

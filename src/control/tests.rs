@@ -6,8 +6,7 @@ use super::*;
 use crate::system_registers::Encoding;
 
 /// The registers that HCR_EL2.TID3 does not cover, of a CPU with six event counters.
-const CHOICES: Choices =
-    Choices { pmcr_el0: 0x4103_3000, count_hypervisor: false, direct_interrupts: false };
+const CHOICES: Choices = Choices { pmcr_el0: 0x4103_3000, count_hypervisor: false };
 
 /// VM, SWIO, FMO, IMO, AMO (0x3b); TID3, TSC, TIDCP, TACR, TSW (bits 18 to 22); RW (bit 31).
 const HCR_EL2: u64 = 0x807c_003b;
@@ -166,10 +165,9 @@ fn a_cpu_with_the_newest_extensions() {
 
 #[test]
 fn choices_of_the_partition() {
-    let choices = Choices { count_hypervisor: true, direct_interrupts: true, ..CHOICES };
+    let choices = Choices { count_hypervisor: true, ..CHOICES };
     let control = ControlRegisters::new(&neoverse_n1(), choices);
     assert_eq!(control.mdcr_el2 & (1 << 17), 0, "HPMD");
-    assert_eq!(control.hcr_el2 & 0b11 << 3, 1 << 3, "FMO without IMO");
 }
 
 proptest! {
@@ -178,7 +176,7 @@ proptest! {
         let id = IdRegisters::read(|register| {
             values[usize::from(register.number()) % values.len()]
         });
-        let choices = Choices { pmcr_el0, count_hypervisor, direct_interrupts: false };
+        let choices = Choices { pmcr_el0, count_hypervisor };
         let control = ControlRegisters::new(&id, choices);
         prop_assert_eq!(control.hcr_el2 & HCR_EL2, HCR_EL2);
         // E2H, TGE, and nested virtualization (NV, NV1, AT, NV2) are off.
