@@ -5,8 +5,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
-use crate::machine::{Conduit, CpuStart, Gic, Machine};
-use crate::plan::{PartitionPlan, Plan};
+use crate::machine::{CpuStart, Gic, Machine};
+use crate::plan::{GuestMemory, PartitionPlan, Plan};
+
+/// What stands before the devices in the table of partitions, apart from the CPUs.
+const INDENT: usize = 15 + 8 + 12 + 12 + 5 * 2;
 
 /// The machine, a line for each kind of thing, and then the partitions, as a table with a line of
 /// headings. A partition with several devices has a line for each.
@@ -23,20 +26,22 @@ fn write_machine(text: &mut String, machine: &Machine) -> fmt::Result {
     let all: Vec<_> = (0..machine.cpus.len()).collect();
     let cpus = cpu_ids(machine, &all);
     let by_psci = machine.cpus.iter().any(|cpu| cpu.start == CpuStart::Psci);
-    let started = match machine.psci {
-        Some(Conduit::Smc) if by_psci => ", started by PSCI (SMC)",
-        _ => "",
+    let by_spin_table = machine.cpus.iter().any(|cpu| matches!(cpu.start, CpuStart::SpinTable(_)));
+    let started = match (by_psci, by_spin_table) {
+        (true, _) => ", started by PSCI",
+        (false, true) => ", started by spin table",
+        (false, false) => "",
     };
-    writeln!(text, "machine     {}", machine.model)?;
-    writeln!(text, "CPUs        {} ({cpus}){started}", all.len())?;
-    for bank in &machine.memory {
-        writeln!(text, "memory      {} at {bank}", size(bank.size()))?;
-    }
     let gic = match machine.gic {
         Gic::V2 { .. } => "GICv2",
         Gic::V3 { .. } => "GICv3",
     };
     let console = machine.console.as_ref().map_or("none", |console| &console.path);
+    writeln!(text, "machine     {}", machine.model)?;
+    writeln!(text, "CPUs        {} ({cpus}){started}", all.len())?;
+    for bank in &machine.memory {
+        writeln!(text, "memory      {} at {bank}", size(bank.size()))?;
+    }
     writeln!(text, "interrupts  {gic}\nconsole     {console}")?;
     for remark in &machine.remarks {
         writeln!(text, "remark      {remark}")?;
@@ -45,59 +50,37 @@ fn write_machine(text: &mut String, machine: &Machine) -> fmt::Result {
 }
 
 fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Result {
-    let headings =
-        ["partition", "CPUs", "memory", "guest at", "physical at", "devices (interrupts)"];
-    let mut rows = Vec::from([headings.map(String::from)]);
-    for partition in &plan.partitions {
-        add_rows(&mut rows, machine, partition);
-    }
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.len().max(*width);
+    let cpus: Vec<_> = plan.partitions.iter().map(|it| cpu_ids(machine, &it.cpus)).collect();
+    let width = cpus.iter().fold("CPUs".len(), |width, cpus| width.max(cpus.len()));
+    write!(text, "{:15}  {:width$}  {:8}  ", "partition", "CPUs", "memory")?;
+    writeln!(text, "{:12}  {:12}  devices (interrupts)", "guest at", "physical at")?;
+    for (partition, cpus) in plan.partitions.iter().zip(cpus) {
+        let PartitionPlan { name, memory: GuestMemory { guest, host }, devices, .. } = partition;
+        let (size, guest, host) = (size(guest.size()), guest.start().get(), host.start().get());
+        write!(text, "{name:15}  {cpus:width$}  {size:8}  {guest:<#12x}  {host:<#12x}  ")?;
+        let mut indent = 0;
+        for device in devices {
+            write!(text, "{:indent$}{}", "", device.path)?;
+            for (index, interrupt) in device.interrupts.iter().enumerate() {
+                write!(text, "{}{}", if index == 0 { " (" } else { " " }, interrupt.intid)?;
+            }
+            writeln!(text, "{}", if device.interrupts.is_empty() { "" } else { ")" })?;
+            indent = width + INDENT;
+        }
+        match (partition.dma_unprotected, devices.is_empty()) {
+            (true, _) => writeln!(text, "{:indent$}DMA unprotected", "")?,
+            (false, true) => writeln!(text, "-")?,
+            (false, false) => {}
         }
     }
-    // Nothing follows the last cell.
-    widths[5] = 0;
-    for row in &rows {
-        let mut separator = "";
-        for (cell, width) in row.iter().zip(widths) {
-            write!(text, "{separator}{cell:width$}")?;
-            separator = "  ";
-        }
-        writeln!(text)?;
+    for PartitionPlan { name, .. } in plan.partitions.iter().filter(|it| it.dma_unprotected) {
+        writeln!(
+            text,
+            "isolation is not enforced for {name}: dma = \"unprotected\" lets its devices reach all \
+             memory, that of Bulkhead and of the other partitions too"
+        )?;
     }
     Ok(())
-}
-
-fn add_rows(rows: &mut Vec<[String; 6]>, machine: &Machine, partition: &PartitionPlan) {
-    let memory = &partition.memory;
-    let mut row = [
-        partition.name.clone(),
-        cpu_ids(machine, &partition.cpus),
-        size(memory.guest.size()),
-        format!("{}", memory.guest.start()),
-        format!("{}", memory.host.start()),
-        String::new(),
-    ];
-    for device in &partition.devices {
-        row[5].clone_from(&device.path);
-        let mut separator = " (";
-        for interrupt in &device.interrupts {
-            _ = write!(row[5], "{separator}{}", interrupt.intid);
-            separator = " ";
-        }
-        row[5].push_str(if device.interrupts.is_empty() { "" } else { ")" });
-        rows.push(core::mem::take(&mut row));
-    }
-    if partition.dma_unprotected {
-        row[5].push_str("DMA unprotected");
-    } else if partition.devices.is_empty() {
-        row[5].push('-');
-    } else {
-        return;
-    }
-    rows.push(row);
 }
 
 /// Affinities the way that people count CPUs: runs of them as `0-3`, small ones in decimal.

@@ -6,7 +6,7 @@ use std::{env, fs, process};
 use bulkhead::addr::{Pa, Region};
 use bulkhead::fdt::Tree;
 use bulkhead::intid::Intid;
-use bulkhead::machine::{Conduit, CpuStart, Gic, Machine};
+use bulkhead::machine::{Conduit, CpuStart, Gic, Machine, Reach};
 
 /// The machine that QEMU's `virt` describes with these options.
 fn virt(options: &str) -> Machine {
@@ -49,8 +49,10 @@ fn check(machine: &Machine) {
     let clock = device("/pl031@");
     assert_eq!(clock.registers, [region(0x901_0000, 0x1000)]);
     assert_eq!(clock.interrupts[0].intid.get(), 34);
-    assert!(!clock.dma);
-    assert!(device("/virtio_mmio@").dma && device("/pcie@").dma && device("/fw-cfg@").dma);
+    assert_eq!(clock.reach, Reach::Partition);
+    for path in ["/virtio_mmio@", "/pcie@", "/fw-cfg@"] {
+        assert_eq!(device(path).reach, Reach::Memory);
+    }
     assert!(device("/flash@").registers.len() == 2 && device("/pmu").registers.is_empty());
 }
 
@@ -84,4 +86,24 @@ fn virt_with_gicv3() {
             maintenance: Intid::ppi(9).unwrap(),
         }
     );
+}
+#[test]
+fn tmp_dump() {
+    for f in ["/tmp/rpi/q.dtb", "/tmp/rpi/full.dtb"] {
+        let b = fs::read(f).unwrap();
+        let m = Machine::read(&Tree::new(&b).unwrap()).unwrap();
+        println!(
+            "{:?} {:?} {:?} {:?}\n{:?}",
+            m.remarks, m.memory, m.reserved, m.watchdog, m.console
+        );
+        for d in &m.devices {
+            println!(
+                "{:?} {} {:?} {:?}",
+                d.reach,
+                d.path,
+                d.registers,
+                d.interrupts.iter().map(|i| i.intid.get()).collect::<Vec<_>>()
+            );
+        }
+    }
 }

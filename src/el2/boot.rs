@@ -84,6 +84,7 @@ pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree) -> Machine {
         Ok(machine) => machine,
         Err(error) => refuse(format_args!("the machine's tree: {error}")),
     };
+    exit::find_watchdog(&machine);
     machine.cpus.truncate(MAX_CPUS);
     machine
 }

@@ -1,13 +1,14 @@
 //! The physical UART between Bulkhead's log and the partitions.
 
 use bulkhead::console::{Console, Source};
-use bulkhead::machine;
+use bulkhead::machine::{self, Setting};
 use bulkhead::ring::Full;
 use bulkhead::vgic::CpuMask;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use spin::Mutex;
+use spin::Once;
+use spin::mutex::TicketMutex;
 
 use super::mmio::Registers;
 use super::partition::{self, Partition};
@@ -18,10 +19,12 @@ use super::{interrupts, timer};
 /// line is not torn because its guest was held up in the middle.
 const PARTIAL_LINE_MS: u64 = 200;
 
-/// The UART and what waits for it, under one lock. A partition's lock is taken before this one,
-/// never after it.
+/// The UART, if the machine has one that Bulkhead can drive.
+static UART: Once<Uart> = Once::new();
+
+/// What waits for the UART, under one lock, which is granted in turn: a partition that prints without
+/// end cannot keep another CPU from it. A partition's lock is taken before this one, never after it.
 struct Shared {
-    uart: Option<Uart>,
     console: Option<Console>,
     /// Whether guests run: from then on nobody waits for the UART.
     live: bool,
@@ -29,19 +32,20 @@ struct Shared {
     held: Option<u8>,
 }
 
-static SHARED: Mutex<Shared> =
-    Mutex::new(Shared { uart: None, console: None, live: false, held: None });
+static SHARED: TicketMutex<Shared> =
+    TicketMutex::new(Shared { console: None, live: false, held: None });
 
 /// Whether `held` is occupied, for those who do not have the lock.
 static INPUT_WAITS: AtomicBool = AtomicBool::new(false);
 
 /// Takes over the UART that the machine's tree names, and sends the log there.
 pub fn init(machine: &machine::Console) {
-    let uart = Uart::new(machine.kind, Registers::map(machine.registers));
-    let mut shared = SHARED.lock();
-    shared.uart = Some(uart);
-    shared.console = Some(new_console(&[]));
-    drop(shared);
+    for Setting { register, mask, value } in &machine.settings {
+        let register = Registers::map(*register);
+        register.write(0, register.read(0) & !mask | value);
+    }
+    UART.call_once(|| Uart::new(machine.kind, Registers::map(machine.registers)));
+    SHARED.lock().console = Some(new_console(&[]));
     if log::set_logger(&Logger).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
@@ -75,11 +79,16 @@ pub fn go_live(partitions: &[Partition], boot_cpu: usize) {
 
 impl Shared {
     /// Moves what is due to the UART, as far as it has room, or all of it while no guest runs.
-    fn pump(&mut self) {
-        let (Some(uart), Some(console)) = (&mut self.uart, &mut self.console) else {
-            return;
+    /// Tells whether there was something.
+    fn pump(&mut self) -> bool {
+        let (Some(uart), Some(console)) = (UART.get(), &mut self.console) else {
+            return false;
         };
         let now = timer::now();
+        if !console.is_due(now) {
+            return false;
+        }
+        let mut moved = false;
         loop {
             if self.live && !uart.has_room() {
                 break;
@@ -88,13 +97,17 @@ impl Shared {
                 break;
             };
             uart.send(byte);
+            moved = true;
         }
-        self.choose_interrupts();
+        if moved {
+            self.choose_interrupts();
+        }
+        moved
     }
 
     /// Asks the UART for those interrupts that there is a use for.
     fn choose_interrupts(&mut self) {
-        if let Some(uart) = &mut self.uart {
+        if let Some(uart) = UART.get() {
             let receive = self.live && self.held.is_none();
             uart.set_interrupts(receive, self.live && !uart.has_room());
         }
@@ -102,7 +115,7 @@ impl Shared {
 
     /// The next byte that was typed.
     fn next_input(&mut self) -> Option<u8> {
-        self.held.take().or_else(|| self.uart.as_mut()?.receive())
+        self.held.take().or_else(|| UART.get()?.receive())
     }
 }
 
@@ -119,18 +132,14 @@ pub fn put(partition: usize, byte: u8) -> Result<(), Full> {
 /// due. Arms this CPU's timer for the next one.
 pub fn pump() {
     let mut shared = SHARED.lock();
-    let is_due = shared.console.as_ref().is_some_and(|console| console.is_due(timer::now()));
-    if is_due {
-        shared.pump();
-    }
+    let moved = shared.pump();
     timer::set_deadline(shared.console.as_ref().and_then(Console::deadline));
     drop(shared);
-    if !is_due {
-        return;
-    }
-    for partition in partition::all() {
-        if partition.output_waits.load(Ordering::Acquire) {
-            partition.kick(CpuMask::one(0));
+    if moved {
+        for partition in partition::all() {
+            if partition.output_waits.load(Ordering::Acquire) {
+                partition.kick(CpuMask::one(0));
+            }
         }
     }
 }
@@ -206,7 +215,7 @@ impl Write for Shared {
 /// Waits until all that was written has left.
 pub fn flush() {
     let mut shared = SHARED.lock();
-    let Shared { uart: Some(uart), console: Some(console), .. } = &mut *shared else {
+    let (Some(uart), Some(console)) = (UART.get(), &mut shared.console) else {
         return;
     };
     while let Some(byte) = console.next(u64::MAX) {
@@ -215,12 +224,9 @@ pub fn flush() {
     uart.drain();
 }
 
-/// Writes past the console, for a panic: the lock may be held by whoever panicked.
+/// Writes past the console and its lock, for a panic: whoever has the lock may be who panicked.
 pub fn emergency_write(text: &str) {
-    // SAFETY: the other CPUs and whatever held the lock on this one never go on with it: the
-    // machine stops after what is written here.
-    unsafe { SHARED.force_unlock() };
-    if let Some(uart) = &mut SHARED.lock().uart {
+    if let Some(uart) = UART.get() {
         for byte in text.bytes() {
             if byte == b'\n' {
                 uart.send(b'\r');

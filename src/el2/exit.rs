@@ -1,9 +1,12 @@
 //! The ways in which the machine ends.
 
+use bulkhead::machine::Machine;
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
+use spin::Once;
 
 use super::firmware;
+use super::mmio::Registers;
 
 /// How it went: QEMU's exit status where the tests ask for one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,13 +37,26 @@ pub fn init(bootargs: &str) {
     SEMIHOSTING.store(asked, Ordering::Relaxed);
 }
 
-/// Ends the machine: through semihosting if asked for, else by firmware; failing both, this CPU
-/// stops where it is.
+/// The watchdog that switches the machine off where firmware cannot.
+static WATCHDOG: Once<Registers> = Once::new();
+
+/// Learns from the tree how the machine can be switched off.
+pub fn find_watchdog(machine: &Machine) {
+    if let Some(block) = machine.watchdog {
+        WATCHDOG.call_once(|| Registers::map(block));
+    }
+}
+
+/// Ends the machine: through semihosting if asked for, else by firmware or the watchdog; failing
+/// all, this CPU stops where it is.
 pub fn exit(status: Status) -> ! {
     if SEMIHOSTING.load(Ordering::Relaxed) {
         semihosting_exit(status);
     }
     firmware::system_off();
+    if let Some(watchdog) = WATCHDOG.get() {
+        watchdog_off(watchdog);
+    }
     stop()
 }
 
@@ -50,6 +66,21 @@ pub fn exit_without_firmware(status: Status) -> ! {
         semihosting_exit(status);
     }
     stop()
+}
+
+/// Lets the watchdog of a Raspberry Pi reset everything at once, in such a way that firmware does
+/// not boot again: it halts when PM_RSTS has all six bits of the boot partition's number set.
+fn watchdog_off(pm: &Registers) {
+    const PASSWORD: u32 = 0x5a00_0000;
+    const RSTC: u64 = 0x1c;
+    const RSTS: u64 = 0x20;
+    const WDOG: u64 = 0x24;
+    const PARTITION_HALT: u32 = 0x555;
+    const TICKS: u32 = 10;
+    const FULL_RESET: u32 = 0x20;
+    for (register, value) in [(RSTS, PARTITION_HALT), (WDOG, TICKS), (RSTC, FULL_RESET)] {
+        pm.write(register, PASSWORD | value);
+    }
 }
 
 /// Stops this CPU for good.

@@ -6,7 +6,7 @@ use bulkhead::addr::{Ipa, Pa};
 use bulkhead::intid::Intid;
 use bulkhead::machine::Mpidr;
 use bulkhead::pl011::Pl011;
-use bulkhead::plan::{Frame, FrameKind, PartitionPlan};
+use bulkhead::plan::{FrameKind, PartitionPlan};
 use bulkhead::psci::Psci;
 use bulkhead::rate::RateLimit;
 use bulkhead::vgic::{Config, CpuMask, Version, Vgic};
@@ -32,8 +32,6 @@ pub struct Partition {
     pub index: usize,
     /// The root of its stage 2.
     pub stage2: Pa,
-    /// The registers that are emulated.
-    frames: [Frame; 3],
     /// What its vCPUs share. Taken before the console's lock, never after it.
     pub state: Mutex<State>,
     /// For each vCPU, whether another one needs its list registers emptied.
@@ -169,7 +167,6 @@ impl Partition {
             fault_lines: RateLimit::new(timer::milliseconds(FAULT_LINE_MS), FAULT_LINES),
         };
         Self {
-            frames: plan.frames(),
             index,
             stage2,
             state: Mutex::new(state),
@@ -188,7 +185,7 @@ impl Partition {
 
     /// The emulated registers at `ipa`, and where their frame starts.
     pub fn emulated_frame(&self, ipa: Ipa) -> Option<(FrameKind, Ipa)> {
-        let frame = self.frames.iter().find(|frame| frame.region.contains(ipa))?;
+        let frame = self.plan.frames.iter().find(|frame| frame.region.contains(ipa))?;
         Some((frame.kind, frame.region.start()))
     }
 

@@ -36,7 +36,7 @@ fn build_one(partition: &PartitionPlan, memory: Region<Pa>) -> Result<Region<Pa>
     // another part of it.
     let pool = unsafe { core::slice::from_raw_parts_mut(root.get() as *mut Table, count) };
     let mut tables = Tables::new(pool, root)?;
-    for mapping in partition.mappings() {
+    for mapping in &partition.mappings {
         tables.map(mapping.ipa, mapping.pa, mapping.size, mapping.memory)?;
     }
     let size = tables.tables_used() as u64 * PAGE_SIZE;

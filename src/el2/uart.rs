@@ -1,4 +1,4 @@
-//! The physical UART, as firmware left it configured.
+//! The physical UART, configured already.
 
 use bulkhead::machine::ConsoleKind;
 
@@ -65,7 +65,7 @@ impl Uart {
             ConsoleKind::Pl011 => &PL011,
             ConsoleKind::MiniUart => &MINI_UART,
         };
-        let mut uart = Self { registers, layout };
+        let uart = Self { registers, layout };
         uart.set_interrupts(false, false);
         uart
     }
@@ -80,24 +80,24 @@ impl Uart {
     }
 
     /// Sends a byte, after waiting for room.
-    pub fn send(&mut self, byte: u8) {
+    pub fn send(&self, byte: u8) {
         while !self.has_room() {}
         self.registers.write(self.layout.data, u32::from(byte));
     }
 
     /// Waits until the last byte has left.
-    pub fn drain(&mut self) {
+    pub fn drain(&self) {
         while !self.flag(self.layout.is_idle) {}
     }
 
     /// The next byte that came in.
-    pub fn receive(&mut self) -> Option<u8> {
+    pub fn receive(&self) -> Option<u8> {
         let received = self.flag(self.layout.received);
         received.then(|| self.registers.read(self.layout.data) as u8)
     }
 
     /// Chooses which of the UART's interrupts reach Bulkhead: bytes coming in, room for more.
-    pub fn set_interrupts(&mut self, receive: bool, transmit: bool) {
+    pub fn set_interrupts(&self, receive: bool, transmit: bool) {
         let receive = if receive { self.layout.receive } else { 0 };
         let transmit = if transmit { self.layout.transmit } else { 0 };
         self.registers.write(self.layout.interrupts, receive | transmit);

@@ -58,7 +58,7 @@ pub enum NodeError {
     /// The property with this name, `reg` or `ranges`, ends within an entry.
     Length(&'static str),
     /// An address or a size has this many cells, as on PCI, where two are the most.
-    Cells(usize),
+    Cells(u32),
     /// A bus on the way has no `ranges`: its devices are not in the CPUs' address space.
     NotMapped,
     /// No entry of a bus's `ranges` holds the whole region of this address and size there.

@@ -21,13 +21,13 @@ pub(super) const HEADER_SIZE: usize = 40;
 /// it is compatible with; the boot CPU; the sizes of the strings block and of the structure block.
 pub(super) type Header = [u32; HEADER_SIZE / 4];
 
-/// What is in a tree but for its nodes.
+/// What is in a tree.
 pub(super) struct Blocks<'a> {
     /// The tree, without what follows it.
     pub bytes: &'a [u8],
     /// Where the structure block is among them.
     pub structure: Range<usize>,
-    /// The strings, each with its offset into their block.
+    /// The strings, each with its offset into their block, up to the first that is no UTF-8.
     pub strings: Vec<(usize, &'a str)>,
     /// The memory reservations.
     pub reservations: Vec<Region<Pa>>,
@@ -36,78 +36,69 @@ pub(super) struct Blocks<'a> {
 impl<'a> Blocks<'a> {
     /// Finds and checks the blocks of the tree that `bytes` start with.
     pub fn read(bytes: &'a [u8]) -> Result<Self, TreeError> {
-        let (header, total) = header(bytes)?;
-        let truncated = TreeError::Truncated { needed: total, given: bytes.len() };
-        let bytes = bytes.get(..total).ok_or(truncated)?;
-        let [_, _, structure, strings, reserved, version, compatible, _, sizes @ ..] = header;
+        let header = header(bytes)?;
+        let [_, total, structure, strings, reserved, version, compatible, _, sizes @ ..] = header;
+        let truncated = TreeError::Truncated { needed: total as usize, given: bytes.len() };
+        let bytes = bytes.get(..total as usize).ok_or(truncated)?;
         if version < VERSION || compatible > VERSION {
             return Err(TreeError::Version { version, compatible });
         }
-        let structure = block(bytes, structure, sizes[1])?;
-        if !structure.start.is_multiple_of(4) {
-            return malformed("the structure block is not aligned", structure.start);
-        }
-        block(bytes, strings, sizes[0])?;
-        let reserved = block(bytes, reserved, 0)?.start;
+        let structure = block(bytes, structure, sizes[1], 4)?;
+        block(bytes, strings, sizes[0], 1)?;
+        let reserved = block(bytes, reserved, 0, 8)?.start;
         let fdt = Fdt::new(bytes).map_err(|_| truncated)?;
-        let reservations = reservations(bytes, reserved, &fdt)?;
-        Ok(Self { bytes, structure, strings: strings_of(&fdt), reservations })
+        let mut strings = Vec::new();
+        let mut start = 0;
+        for string in fdt.strings() {
+            strings.push((start, string));
+            start += string.len() + 1;
+        }
+        Ok(Self { bytes, structure, strings, reservations: reservations(&fdt, bytes, reserved)? })
     }
 }
 
-/// The header that `bytes` start with, and the size of the whole tree.
-pub(super) fn header(bytes: &[u8]) -> Result<(Header, usize), TreeError> {
+/// The header that `bytes` start with.
+pub(super) fn header(bytes: &[u8]) -> Result<Header, TreeError> {
     let Some(words) = bytes.as_chunks().0.first_chunk() else {
         return Err(TreeError::Truncated { needed: HEADER_SIZE, given: bytes.len() });
     };
     let header: Header = words.map(u32::from_be_bytes);
-    match (header[0], header[1] as usize) {
-        (MAGIC, ..HEADER_SIZE) => malformed("its size is less than a header's", 4),
-        (MAGIC, total) => Ok((header, total)),
-        (magic, _) => Err(TreeError::NotATree { magic }),
+    match header {
+        [MAGIC, size, ..] if (size as usize) < HEADER_SIZE => {
+            Err(malformed("its size is less than a header's", 4))
+        }
+        [MAGIC, ..] => Ok(header),
+        [magic, ..] => Err(TreeError::NotATree { magic }),
     }
 }
 
-/// Where the block of `size` bytes from `start` on is.
-fn block(bytes: &[u8], start: u32, size: u32) -> Result<Range<usize>, TreeError> {
-    let block = start as usize..start as usize + size as usize;
-    match bytes.get(block.clone()) {
-        Some(_) => Ok(block),
-        None => malformed("a block reaches past the end", block.start),
+/// Where the block of `size` bytes from `start` is, which both are multiples of `alignment`.
+fn block(bytes: &[u8], start: u32, size: u32, alignment: u32) -> Result<Range<usize>, TreeError> {
+    let range = start as usize..start as usize + size as usize;
+    if range.end > bytes.len() {
+        return Err(malformed("a block reaches past the end", range.start));
     }
+    if !(start | size).is_multiple_of(alignment) {
+        return Err(malformed("a block is not aligned", range.start));
+    }
+    Ok(range)
 }
 
 /// The reservations, whose block starts at `start` and ends with one that is all zeros.
-fn reservations(bytes: &[u8], start: usize, fdt: &Fdt<'_>) -> Result<Vec<Region<Pa>>, TreeError> {
-    if !start.is_multiple_of(8) {
-        return malformed("the reservations are not aligned", start);
-    }
+fn reservations(fdt: &Fdt<'_>, bytes: &[u8], start: usize) -> Result<Vec<Region<Pa>>, TreeError> {
     let mut regions = Vec::new();
     for reserved in fdt.memory_reservations() {
         let address = Pa::new(reserved.address().addr() as u64);
-        match Region::new(address, reserved.size() as u64) {
-            Some(region) => regions.push(region),
-            None => return malformed("a memory reservation wraps around", start),
-        }
+        let region = Region::new(address, reserved.size() as u64);
+        regions.push(region.ok_or(malformed("a memory reservation wraps around", start))?);
     }
-    if !bytes[start..].get(regions.len() * 16..).is_some_and(|rest| rest.starts_with(&[0; 16])) {
-        return malformed("the memory reservations do not end", start);
+    if start + (regions.len() + 1) * 16 > bytes.len() {
+        return Err(malformed("the memory reservations do not end", start));
     }
     Ok(regions)
 }
 
-/// The strings up to the last NUL, or to the first that is no UTF-8.
-fn strings_of<'a>(fdt: &Fdt<'a>) -> Vec<(usize, &'a str)> {
-    let mut strings = Vec::new();
-    let mut start = 0;
-    for string in fdt.strings() {
-        strings.push((start, string));
-        start += string.len() + 1;
-    }
-    strings
-}
-
 /// The error that something is wrong at `offset`.
-pub(super) fn malformed<T>(what: &'static str, offset: usize) -> Result<T, TreeError> {
-    Err(TreeError::Malformed { what, offset })
+fn malformed(what: &'static str, offset: usize) -> TreeError {
+    TreeError::Malformed { what, offset }
 }

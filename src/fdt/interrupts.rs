@@ -3,7 +3,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Node, NodeError};
+use super::tree::Entry;
+use super::{Node, NodeError, Property};
 use crate::intid::{Intid, Trigger};
 use crate::machine::Interrupt;
 
@@ -29,19 +30,22 @@ impl Node<'_, '_> {
             return Err(NodeError::Specifier);
         };
         let mut controller = match extended {
-            Some(_) => Controller { cells: 0, is_gic: false },
+            Some(_) => self,
             None => self.interrupt_controller()?,
         };
         while let [first, rest @ ..] = cells {
             if extended.is_some() {
-                let node = self.interrupt_parent(u32::from_be_bytes(*first))?;
-                controller = node.as_controller().ok_or(NodeError::NoController)?;
+                controller = self.interrupt_parent(u32::from_be_bytes(*first))?;
                 cells = rest;
             }
-            let (specifier, rest) =
-                cells.split_at_checked(controller.cells).ok_or(NodeError::Specifier)?;
+            let Entry { interrupt_cells, is_gic, .. } = *controller.entry;
+            if interrupt_cells == 0 {
+                return Err(NodeError::NoController);
+            }
+            let specifier = cells.split_at_checked(interrupt_cells as usize);
+            let (specifier, rest) = specifier.ok_or(NodeError::Specifier)?;
             cells = rest;
-            if let (true, [kind, number, flags, ..]) = (controller.is_gic, specifier) {
+            if let (true, [kind, number, flags, ..]) = (is_gic, specifier) {
                 let [kind, number, flags] = [kind, number, flags].map(|c| u32::from_be_bytes(*c));
                 interrupts.push(decode(kind, number, flags)?);
             }
@@ -50,16 +54,16 @@ impl Node<'_, '_> {
     }
 
     /// The controller that the nearest `interrupt-parent` names, or else an ancestor.
-    fn interrupt_controller(self) -> Result<Controller, NodeError> {
+    fn interrupt_controller(self) -> Result<Self, NodeError> {
         let mut node = self;
         // The way may go in circles, but not through more nodes than there are.
         for _ in self.tree.nodes() {
-            node = match node.cell("interrupt-parent") {
+            node = match node.entry.interrupt_parent {
                 Some(phandle) => self.interrupt_parent(phandle)?,
                 None => node.parent().ok_or(NodeError::NoController)?,
             };
-            if let Some(controller) = node.as_controller() {
-                return Ok(controller);
+            if node.entry.interrupt_cells > 0 {
+                return Ok(node);
             }
         }
         Err(NodeError::NoController)
@@ -68,19 +72,13 @@ impl Node<'_, '_> {
     fn interrupt_parent(self, phandle: u32) -> Result<Self, NodeError> {
         self.tree.by_phandle(phandle).ok_or(NodeError::NoParent(phandle))
     }
-
-    fn as_controller(self) -> Option<Controller> {
-        let cells = self.cell("#interrupt-cells").filter(|cells| *cells > 0)?;
-        let is_gic = self.compatible().any(|name| GICS.contains(&name));
-        Some(Controller { cells: cells as usize, is_gic })
-    }
 }
 
-/// What has to be known of an interrupt parent.
-struct Controller {
-    /// How many cells a specifier has; not 0.
-    cells: usize,
-    is_gic: bool,
+/// Whether a node with these properties is one of [`GICS`].
+pub(super) fn is_gic(properties: &[Property<'_>]) -> bool {
+    let compatible = properties.iter().find(|property| property.name == "compatible");
+    let names = compatible.and_then(Property::strings);
+    names.is_some_and(|mut names| names.any(|name| GICS.contains(&name)))
 }
 
 /// The interrupt of a GIC's specifier: bits 3:0 of the flags are 1 or 2 for edges, 4 or 8 for

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::{iter, ptr};
 
+use super::property::strings;
 use super::tree::Entry;
 use super::{Property, Tree};
 
@@ -10,76 +11,53 @@ use super::{Property, Tree};
 #[derive(Clone, Copy)]
 pub struct Node<'t, 'a> {
     pub(super) tree: &'t Tree<'a>,
-    pub(super) number: usize,
+    pub(super) entry: &'t Entry<'a>,
 }
 
 impl PartialEq for Node<'_, '_> {
     fn eq(&self, other: &Self) -> bool {
-        ptr::eq(self.tree, other.tree) && self.number == other.number
+        ptr::eq(self.entry, other.entry)
     }
 }
 
 impl<'t, 'a> Node<'t, 'a> {
-    fn entry(self) -> &'t Entry<'a> {
-        &self.tree.index.nodes[self.number]
-    }
-
-    /// Its name with its unit address, as in `uart@9000000`. The root's is `/`.
-    #[must_use]
+    /// Its name with its unit address, as in `uart@9000000`. The root's is empty.
     pub fn name(self) -> &'a str {
-        self.entry().name
+        self.entry.name
     }
 
     /// Its full path, as in `/soc/uart@9000000`.
-    #[must_use]
     #[inline(never)]
     pub fn path(self) -> String {
-        let mut path = String::with_capacity(64);
-        self.push_path(&mut path);
-        path
-    }
-
-    fn push_path(self, path: &mut String) {
-        if let Some(parent) = self.parent() {
-            parent.push_path(path);
-            if path.len() > 1 {
-                path.push('/');
-            }
+        let mut path = String::from(self.entry.name);
+        let mut node = self;
+        while let Some(parent) = node.parent() {
+            path.insert(0, '/');
+            path.insert_str(0, parent.entry.name);
+            node = parent;
         }
-        path.push_str(self.name());
+        if path.is_empty() { String::from("/") } else { path }
     }
 
     /// Its parent; the root has none.
-    #[must_use]
     pub fn parent(self) -> Option<Self> {
-        (self.number > 0).then(|| Self { number: self.entry().parent, ..self })
+        (self.entry.number > 0).then(|| self.tree.numbered(self.entry.parent))
     }
 
     /// Its children, in the order of the tree.
     pub fn children(self) -> impl Iterator<Item = Self> {
-        let end = self.entry().end;
-        let child = move |number| (number < end).then_some(Self { number, ..self });
-        iter::successors(child(self.number + 1), move |last| child(last.entry().end))
+        let mut next = self.entry.number + 1;
+        iter::from_fn(move || {
+            let child = (next < self.entry.end).then(|| self.tree.numbered(next))?;
+            next = child.entry.end;
+            Some(child)
+        })
     }
 
-    /// The child with this name. A unit address may be left out if no other child has the rest
-    /// of the name.
-    #[must_use]
+    /// The child with this name.
     #[inline(never)]
     pub fn child(self, name: &str) -> Option<Self> {
-        let mut found = None;
-        let mut ambiguous = false;
-        for child in self.children() {
-            match child.name().strip_prefix(name) {
-                Some("") => return Some(child),
-                Some(rest) if rest.starts_with('@') => {
-                    ambiguous = found.is_some();
-                    found = Some(child);
-                }
-                _ => {}
-            }
-        }
-        found.filter(|_| !ambiguous)
+        self.children().find(|child| child.entry.name == name)
     }
 
     /// The node at the end of a path from here.
@@ -89,62 +67,48 @@ impl<'t, 'a> Node<'t, 'a> {
     }
 
     /// Whether `self` is `ancestor` or stands below it.
-    #[must_use]
     pub fn is_within(self, ancestor: Self) -> bool {
-        (ancestor.number..ancestor.entry().end).contains(&self.number)
+        (ancestor.entry.number..ancestor.entry.end).contains(&self.entry.number)
     }
 
     /// Its properties, in the order of the tree.
     pub fn properties(self) -> impl Iterator<Item = Property<'a>> {
-        self.tree.index.properties[self.entry().properties.clone()].iter().copied()
+        self.tree.properties[self.entry.properties.clone()].iter().copied()
     }
 
     /// Its property with this name.
-    #[must_use]
     #[inline(never)]
     pub fn property(self, name: &str) -> Option<Property<'a>> {
         self.properties().find(|property| property.name == name)
     }
 
     /// The one string that its property with this name holds.
-    #[must_use]
     #[inline(never)]
     pub fn string(self, name: &str) -> Option<&'a str> {
         self.property(name)?.as_str()
     }
 
-    /// The one cell that its property with this name holds.
-    #[must_use]
-    #[inline(never)]
-    pub fn cell(self, name: &str) -> Option<u32> {
-        self.property(name)?.u32()
-    }
-
     /// What it is compatible with, the most specific first.
     pub fn compatible(self) -> impl Iterator<Item = &'a str> {
         let compatible = self.property("compatible");
-        compatible.and_then(|list| list.strings()).into_iter().flatten()
+        strings(compatible.and_then(|list| list.text()).unwrap_or_default())
     }
 
     /// Whether `compatible` lists `wanted`.
-    #[must_use]
     #[inline(never)]
     pub fn is_compatible(self, wanted: &str) -> bool {
         self.compatible().any(|compatible| compatible == wanted)
     }
 
     /// Whether `status` says that it can be used, or says nothing.
-    #[must_use]
     pub fn is_available(self) -> bool {
-        match self.property("status") {
-            Some(status) => matches!(status.as_str(), Some("okay" | "ok")),
-            None => true,
-        }
+        let status = self.property("status");
+        status.is_none_or(|status| matches!(status.as_str(), Some("okay" | "ok")))
     }
 
     /// Its phandle.
-    #[must_use]
     pub fn phandle(self) -> Option<u32> {
-        self.cell("phandle").or_else(|| self.cell("linux,phandle"))
+        let phandle = self.property("phandle");
+        phandle.or_else(|| self.property("linux,phandle"))?.u32()
     }
 }

@@ -13,7 +13,6 @@ pub struct Property<'a> {
 
 impl<'a> Property<'a> {
     /// The value as a `<string>`: `None` unless it is exactly one NUL-terminated string.
-    #[must_use]
     #[inline(never)]
     pub fn as_str(&self) -> Option<&'a str> {
         let mut strings = self.strings()?;
@@ -21,45 +20,44 @@ impl<'a> Property<'a> {
     }
 
     /// The value as a `<stringlist>`: `None` unless it is one NUL-terminated string or several.
-    #[must_use]
     pub fn strings(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
-        let mut rest = self.text()?;
-        Some(iter::from_fn(move || split_off(&mut rest)))
+        self.text().map(strings)
     }
 
+    /// The strings of a `<stringlist>` with their NULs.
     #[inline(never)]
-    fn text(&self) -> Option<&'a str> {
+    pub(super) fn text(&self) -> Option<&'a str> {
         str::from_utf8(self.value).ok().filter(|text| text.ends_with('\0'))
     }
 
     /// The value as one cell.
-    #[must_use]
     pub fn u32(&self) -> Option<u32> {
         self.value.try_into().ok().map(u32::from_be_bytes)
     }
 
     /// The value as a number of two cells.
-    #[must_use]
     pub fn u64(&self) -> Option<u64> {
         self.value.try_into().ok().map(u64::from_be_bytes)
     }
 
     /// The value as a number of one cell or two.
-    #[must_use]
     #[inline(never)]
     pub fn number(&self) -> Option<u64> {
         self.u32().map(u64::from).or_else(|| self.u64())
     }
 
     /// The value as cells: `None` when it is not a whole number of them.
-    #[must_use]
     pub fn cells(&self) -> Option<impl Iterator<Item = u32> + use<'a>> {
         let (cells, rest) = self.value.as_chunks();
         rest.is_empty().then(|| cells.iter().map(|cell| u32::from_be_bytes(*cell)))
     }
 }
 
-/// Takes the first of the strings off `text`, which ends with a NUL unless it is empty.
+/// The strings in `text`, which ends with a NUL unless it is empty.
+pub(super) fn strings(mut text: &str) -> impl Iterator<Item = &str> {
+    iter::from_fn(move || split_off(&mut text))
+}
+
 #[inline(never)]
 fn split_off<'a>(text: &mut &'a str) -> Option<&'a str> {
     let end = text.as_bytes().iter().position(|byte| *byte == 0)?;

@@ -19,11 +19,10 @@ impl Node<'_, '_> {
         let (Some(reg), Some(bus)) = (self.property("reg"), self.parent()) else {
             return Ok(regions);
         };
-        let (address_cells, size_cells) = bus.number_cells();
-        let length = address_cells + size_cells;
-        for entry in entries("reg", reg.value, length)?.chunks_exact(length) {
-            let (address, size) = entry.split_at(address_cells);
-            let (address, size) = (number(address)?, number(size)?);
+        let (of_address, of_size) = bus.entry.cells;
+        let mut cells = entries("reg", reg.value, &[of_address, of_size])?;
+        while !cells.is_empty() {
+            let (address, size) = (take(&mut cells, of_address)?, take(&mut cells, of_size)?);
             let address = bus.translate(address, size)?;
             regions.push(Region::new(Pa::new(address), size).ok_or(NodeError::Wraps(address))?);
         }
@@ -31,68 +30,49 @@ impl Node<'_, '_> {
     }
 
     /// The address for the CPUs of the `size` bytes at `address` on this bus.
-    fn translate(self, mut address: u64, size: u64) -> Result<u64, NodeError> {
-        let mut bus = self;
-        while let Some(parent) = bus.parent() {
-            let ranges = bus.property("ranges").ok_or(NodeError::NotMapped)?;
-            if !ranges.value.is_empty() {
-                address = bus.through(ranges.value, parent, address, size)?;
-            }
-            bus = parent;
+    fn translate(self, address: u64, size: u64) -> Result<u64, NodeError> {
+        let Some(parent) = self.parent() else { return Ok(address) };
+        let ranges = self.property("ranges").ok_or(NodeError::NotMapped)?;
+        if ranges.value.is_empty() {
+            return parent.translate(address, size);
         }
-        Ok(address)
-    }
-
-    /// `address` on this bus, which has these `ranges`, as an address on the bus above.
-    fn through(
-        self,
-        ranges: &[u8],
-        parent: Self,
-        address: u64,
-        size: u64,
-    ) -> Result<u64, NodeError> {
-        let (address_cells, size_cells) = self.number_cells();
-        let (parent_cells, _) = parent.number_cells();
-        let length = address_cells + parent_cells + size_cells;
-        for range in entries("ranges", ranges, length)?.chunks_exact(length) {
-            let (from, rest) = range.split_at(address_cells);
-            let (to, length) = rest.split_at(parent_cells);
-            let (from, to, length) = (number(from)?, number(to)?, number(length)?);
+        let ((of_child, of_size), (of_parent, _)) = (self.entry.cells, parent.entry.cells);
+        let mut cells = entries("ranges", ranges.value, &[of_child, of_parent, of_size])?;
+        while !cells.is_empty() {
+            let (from, to) = (take(&mut cells, of_child)?, take(&mut cells, of_parent)?);
+            let length = take(&mut cells, of_size)?;
             if let Some(offset) = address.checked_sub(from)
                 && offset <= length
                 && size <= length - offset
             {
-                return to.checked_add(offset).ok_or(NodeError::Wraps(address));
+                let address = to.checked_add(offset).ok_or(NodeError::Wraps(address))?;
+                return parent.translate(address, size);
             }
         }
         Err(NodeError::Outside(address, size))
     }
-
-    /// How many cells the addresses and the sizes of its children have, or the defaults of the
-    /// specification.
-    fn number_cells(self) -> (usize, usize) {
-        let cells = |name, default| self.cell(name).unwrap_or(default) as usize;
-        (cells("#address-cells", 2), cells("#size-cells", 1))
-    }
 }
 
-/// The cells of the property called `property`, whose entries have `length` cells each.
+/// The cells of a property with entries of numbers that have so many cells each.
 fn entries<'v>(
     property: &'static str,
     value: &'v [u8],
-    length: usize,
+    lengths: &[u32],
 ) -> Result<&'v [[u8; 4]], NodeError> {
+    let entry = lengths.iter().map(|length| *length as usize).sum();
     match value.as_chunks() {
-        (cells, []) if length > 0 && cells.len().is_multiple_of(length) => Ok(cells),
+        (cells, []) if entry > 0 && cells.len().is_multiple_of(entry) => Ok(cells),
         _ => Err(NodeError::Length(property)),
     }
 }
 
-/// The number that `cells` hold: none is 0, and more than two are too many.
+/// Takes a number off `cells`: one of no cells is 0, and more than two are too many.
 #[inline(never)]
-fn number(cells: &[[u8; 4]]) -> Result<u64, NodeError> {
-    if cells.len() > 2 {
-        return Err(NodeError::Cells(cells.len()));
+fn take(cells: &mut &[[u8; 4]], length: u32) -> Result<u64, NodeError> {
+    let (number, rest) = cells.split_at(length as usize);
+    *cells = rest;
+    if length > 2 {
+        return Err(NodeError::Cells(length));
     }
-    Ok(cells.iter().fold(0, |number, cell| number << 32 | u64::from(u32::from_be_bytes(*cell))))
+    Ok(number.iter().fold(0, |number, cell| number << 32 | u64::from(u32::from_be_bytes(*cell))))
 }

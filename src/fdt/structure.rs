@@ -4,52 +4,43 @@ use alloc::vec::Vec;
 use core::str;
 
 use super::header::Blocks;
-use super::tree::{Entry, Index};
-use super::{Property, TreeError, token};
+use super::interrupts::is_gic;
+use super::tree::Entry;
+use super::{Property, Tree, TreeError, token};
 
 /// How deep nodes may be nested.
 const MAX_DEPTH: usize = 32;
 
 /// Checks the structure block and lists what is there.
-///
-/// Trees of two nodes or properties of one name pass: the first one counts, as it does for other
-/// readers.
-pub(super) fn read<'a>(blocks: &Blocks<'a>) -> Result<Index<'a>, TreeError> {
-    let mut pass = Pass {
-        words: blocks.bytes[blocks.structure.clone()].as_chunks().0,
-        strings: &blocks.strings,
-        index: Index { nodes: Vec::new(), properties: Vec::new(), phandles: Vec::new() },
-        node: 0,
-        depth: 0,
-        in_properties: false,
-    };
+pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
+    let Blocks { bytes, structure, strings, reservations } = blocks;
+    let words = bytes[structure.clone()].as_chunks().0;
+    let (nodes, properties, phandles) = (Vec::new(), Vec::new(), Vec::new());
+    let tree = Tree { bytes, reservations, nodes, properties, phandles };
+    let mut pass = Pass { words, strings, tree, node: 0, depth: 0 };
     loop {
-        let left = pass.words.len();
+        let offset = structure.end - pass.words.len() * 4;
         match pass.token() {
             Ok(true) => {}
-            Ok(false) => return Ok(pass.index),
-            Err(what) => {
-                let offset = blocks.structure.end - left * 4;
-                return Err(TreeError::Malformed { what, offset });
-            }
+            Ok(false) => return Ok(pass.tree),
+            Err(what) => return Err(TreeError::Malformed { what, offset }),
         }
     }
 }
 
-struct Pass<'b, 'a> {
+struct Pass<'a> {
     /// What is still to be read.
     words: &'a [[u8; 4]],
-    strings: &'b [(usize, &'a str)],
-    index: Index<'a>,
+    strings: Vec<(usize, &'a str)>,
+    /// What has been read.
+    tree: Tree<'a>,
     /// The number of the node at hand.
     node: usize,
     /// How many nodes are begun and not ended.
     depth: usize,
-    /// Whether the node at hand has had no children yet.
-    in_properties: bool,
 }
 
-impl<'a> Pass<'_, 'a> {
+impl<'a> Pass<'a> {
     /// Reads a token and what belongs to it; says whether others follow.
     fn token(&mut self) -> Result<bool, &'static str> {
         match self.word()? {
@@ -58,7 +49,7 @@ impl<'a> Pass<'_, 'a> {
             token::PROPERTY => self.property()?,
             token::NOP => {}
             token::END if self.depth > 0 => return Err("the tree ends inside a node"),
-            token::END if self.index.nodes.is_empty() => return Err("there is no root node"),
+            token::END if self.tree.nodes.is_empty() => return Err("there is no root node"),
             token::END => return Ok(false),
             _ => return Err("there is no such token"),
         }
@@ -80,55 +71,68 @@ impl<'a> Pass<'_, 'a> {
     }
 
     fn begin_node(&mut self) -> Result<(), &'static str> {
-        let is_name = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
         let mut rest = self.words.as_flattened().iter();
-        let length = rest.position(|byte| !is_name(*byte)).ok_or("a node's name does not end")?;
-        let [name @ .., 0] = self.bytes(length + 1)? else {
-            return Err("a node's name has a forbidden byte");
-        };
-        let nodes = &mut self.index.nodes;
-        let name = match (self.depth, name) {
-            (0, _) if !nodes.is_empty() => return Err("there is a second root node"),
-            (0, []) => "/",
-            (0, _) => return Err("the root node has a name"),
-            (_, []) => return Err("a node has no name"),
+        let end = rest.position(|byte| !byte.is_ascii_graphic() || *byte == b'/');
+        let name = self.bytes(end.ok_or("a node's name does not end")? + 1)?;
+        let [name @ .., 0] = name else { return Err("a node's name has a forbidden byte") };
+        let number = self.tree.nodes.len();
+        match (self.depth, name.is_empty()) {
+            (0, _) if number > 0 => return Err("there is a second root node"),
+            (0, false) => return Err("the root node has a name"),
+            (1.., true) => return Err("a node has no name"),
             (MAX_DEPTH.., _) => return Err("nodes are nested too deep"),
-            (_, name) => str::from_utf8(name).unwrap_or_default(),
-        };
-        let properties = self.index.properties.len();
-        let properties = properties..properties;
-        let number = nodes.len();
-        nodes.push(Entry { name, parent: self.node, end: 0, properties });
+            _ => {}
+        }
+        let properties = self.tree.properties.len();
+        self.tree.nodes.push(Entry {
+            name: str::from_utf8(name).unwrap_or_default(),
+            number,
+            parent: self.node,
+            end: 0,
+            properties: properties..properties,
+            // What the specification takes for them where they are missing.
+            cells: (2, 1),
+            interrupt_cells: 0,
+            is_gic: false,
+            interrupt_parent: None,
+        });
         self.node = number;
         self.depth += 1;
-        self.in_properties = true;
         Ok(())
     }
 
     fn end_node(&mut self) -> Result<(), &'static str> {
         self.depth = self.depth.checked_sub(1).ok_or("a node ends that was not begun")?;
-        let end = self.index.nodes.len();
-        let node = &mut self.index.nodes[self.node];
+        let end = self.tree.nodes.len();
+        let node = &mut self.tree.nodes[self.node];
         node.end = end;
+        if node.interrupt_cells > 0 {
+            node.is_gic = is_gic(&self.tree.properties[node.properties.clone()]);
+        }
         self.node = node.parent;
-        self.in_properties = false;
         Ok(())
     }
 
     fn property(&mut self) -> Result<(), &'static str> {
-        if !self.in_properties {
-            return Err("a property stands behind nodes");
+        let (size, name) = (self.word()? as usize, self.word()? as usize);
+        let name = self.string(name).ok_or("a property has no name")?;
+        let property = Property { name, value: self.bytes(size)? };
+        let node = match self.tree.nodes.last_mut() {
+            Some(node) if node.end == 0 && node.number == self.node => node,
+            _ => return Err("a property stands behind nodes"),
+        };
+        node.properties.end += 1;
+        self.tree.properties.push(property);
+        if let Some(cell) = property.u32() {
+            match name {
+                "#address-cells" => node.cells.0 = cell,
+                "#size-cells" => node.cells.1 = cell,
+                "#interrupt-cells" => node.interrupt_cells = cell,
+                "interrupt-parent" => node.interrupt_parent = Some(cell),
+                "phandle" | "linux,phandle" => self.tree.phandles.push((cell, self.node)),
+                _ => {}
+            }
         }
-        let (size, name) = (self.word()?, self.word()?);
-        let name = self.string(name as usize).ok_or("a property has no name")?;
-        let property = Property { name, value: self.bytes(size as usize)? };
-        if matches!(name, "phandle" | "linux,phandle")
-            && let Some(phandle) = property.u32()
-        {
-            self.index.phandles.push((phandle, self.node));
-        }
-        self.index.properties.push(property);
-        self.index.nodes[self.node].properties.end += 1;
         Ok(())
     }
 

@@ -1,6 +1,5 @@
 //! Writing a tree.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::header::{HEADER_SIZE, Header, MAGIC, VERSION};
@@ -13,28 +12,22 @@ const STRUCTURE: usize = HEADER_SIZE + 16;
 ///
 /// The writer does not judge: [`super::Tree::new`] finds nodes that were not ended, properties
 /// behind nodes and names that cannot be.
+#[derive(Default)]
 pub struct Writer {
-    /// Header, memory reservations and the structure block so far.
-    bytes: Vec<u8>,
+    structure: Vec<u8>,
     strings: Vec<u8>,
     /// Where each string lies in `strings`: start and length without its NUL.
     names: Vec<(usize, usize)>,
 }
 
-impl Default for Writer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Writer {
     /// A tree without a node.
-    #[must_use]
     pub fn new() -> Self {
-        Self { bytes: vec![0; STRUCTURE], strings: Vec::new(), names: Vec::new() }
+        Self::default()
     }
 
     /// Begins a node. The name of the first one, the root, is empty.
+    #[inline(never)]
     pub fn begin_node(&mut self, name: &str) {
         self.cell(token::BEGIN_NODE);
         self.string(name);
@@ -61,7 +54,6 @@ impl Writer {
     }
 
     /// A property of one number in two cells.
-    #[inline(never)]
     pub fn property_u64(&mut self, name: &str, value: u64) {
         self.property(name, &value.to_be_bytes());
     }
@@ -97,39 +89,35 @@ impl Writer {
     }
 
     /// The bytes of the tree.
-    #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
         self.cell(token::END);
-        let strings = self.bytes.len();
-        self.bytes.append(&mut self.strings);
-        let total = self.bytes.len();
-        // What does not fit in a word cannot be a tree, and the check will say so.
-        let word = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-        let [structure, reservations] = [STRUCTURE, HEADER_SIZE].map(word);
-        let [structure_size, strings_size] = [strings - STRUCTURE, total - strings].map(word);
+        let [structure, strings] = [STRUCTURE, STRUCTURE + self.structure.len()].map(word);
+        let [structure_size, strings_size] = [self.structure.len(), self.strings.len()].map(word);
+        let total = word(STRUCTURE + self.structure.len() + self.strings.len());
         #[rustfmt::skip]
         let header: Header = [
-            MAGIC, word(total), structure, word(strings), reservations,
+            MAGIC, total, structure, strings, HEADER_SIZE as u32,
             VERSION, VERSION - 1, 0, strings_size, structure_size,
         ];
-        self.bytes[..HEADER_SIZE].copy_from_slice(header.map(u32::to_be_bytes).as_flattened());
-        self.bytes
+        let header = header.map(u32::to_be_bytes);
+        [header.as_flattened(), &[0; 16], &self.structure, &self.strings].concat()
     }
 
     #[inline(never)]
     fn begin_property(&mut self, name: &str, length: usize) {
         let name = self.name(name);
         self.cell(token::PROPERTY);
-        self.cell(u32::try_from(length).unwrap_or(u32::MAX));
-        self.cell(name as u32);
+        self.cell(word(length));
+        self.cell(word(name));
     }
 
     /// Where the strings block has `name`, which is put there if it is new.
     fn name(&mut self, name: &str) -> usize {
-        for (start, length) in &self.names {
-            if self.strings[*start..*start + *length] == *name.as_bytes() {
-                return *start;
-            }
+        let mut names = self.names.iter();
+        let known =
+            names.find(|(start, length)| self.strings[*start..][..*length] == *name.as_bytes());
+        if let Some((start, _)) = known {
+            return *start;
         }
         let start = self.strings.len();
         self.names.push((start, name.len()));
@@ -151,10 +139,15 @@ impl Writer {
 
     #[inline(never)]
     fn append(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        self.structure.extend_from_slice(bytes);
     }
 
     fn pad(&mut self) {
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        self.structure.resize(self.structure.len().next_multiple_of(4), 0);
     }
+}
+
+/// A length or offset as a word. What does not fit cannot be a tree, and the check will say so.
+fn word(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }

@@ -9,34 +9,30 @@ use core::iter;
 use super::{Builder, EDGE_RISING, LEVEL_HIGH, at, reg};
 use crate::fdt::{Node, Property};
 use crate::intid::Trigger;
-use crate::machine::Device;
+use crate::machine::{Device, Reach};
 
-/// What becomes of a property of the machine's node.
-enum Fate {
-    /// The guest's node has it too.
-    Copied,
-    /// It is written anew, or means nothing for a node without children right below the root.
-    Replaced,
-    /// It refers to nodes that the guest's tree does not have.
-    Dropped,
+/// Whether a property is written anew, or means nothing for a node without children right below
+/// the root.
+fn is_replaced(name: &str) -> bool {
+    match name {
+        "#address-cells" | "#size-cells" | "clock-names" | "dma-coherent" | "dma-ranges"
+        | "interrupt-parent" | "interrupts" | "ranges" | "reg" | "status" => true,
+        _ => name == "interrupts-extended",
+    }
 }
 
-impl Fate {
-    fn of(name: &str, has_clocks: bool) -> Self {
-        const REFERENCE_STARTS: [&str; 3] = ["assigned-clock", "operating-points", "pinctrl-"];
-        const REFERENCE_ENDS: [&str; 3] = ["-gpio", "-gpios", "-supply"];
-        match name {
-            "clocks" | "clock-names" if has_clocks => Self::Copied,
-            "#address-cells" | "#size-cells" | "clock-names" | "dma-coherent" | "dma-ranges"
-            | "interrupt-parent" | "interrupts" | "ranges" | "reg" | "status" => Self::Replaced,
-            "interrupts-extended" => Self::Replaced,
-            "clocks" | "dma-names" | "dmas" | "gpio-ranges" | "interconnects" | "interrupt-map"
-            | "iommu-map" | "iommus" | "mboxes" | "memory-region" | "msi-map" | "msi-parent"
-            | "nvmem-cells" | "phys" | "power-domains" | "reset-names" | "resets"
-            | "thermal-sensors" => Self::Dropped,
-            _ if REFERENCE_STARTS.iter().any(|start| name.starts_with(start)) => Self::Dropped,
-            _ if REFERENCE_ENDS.iter().any(|end| name.ends_with(end)) => Self::Dropped,
-            _ => Self::Copied,
+/// Whether a property refers to nodes that the guest's tree does not have.
+fn is_reference(name: &str) -> bool {
+    match name {
+        "clocks" | "dma-names" | "dmas" | "gpio-ranges" | "interconnects" | "interrupt-map"
+        | "iommu-map" | "iommus" | "mboxes" | "memory-region" | "msi-map" | "msi-parent"
+        | "nvmem-cells" | "phys" | "power-domains" | "reset-names" | "resets"
+        | "thermal-sensors" => true,
+        _ => {
+            let starts = ["assigned-clock", "operating-points", "pinctrl-"];
+            let ends = ["-gpio", "-gpios", "-supply"];
+            starts.iter().any(|start| name.starts_with(start))
+                || ends.iter().any(|end| name.ends_with(end))
         }
     }
 }
@@ -88,12 +84,11 @@ impl<'a> Builder<'a> {
         };
         self.writer.begin_node(&name);
         for Property { name, value } in node.properties() {
-            match Fate::of(name, has_clocks) {
-                Fate::Copied => self.writer.property(name, value),
-                Fate::Replaced => {}
-                Fate::Dropped => {
-                    self.remarks.push(format!("{} is given without its {name}", device.path));
-                }
+            let is_own_clock = has_clocks && matches!(name, "clocks" | "clock-names");
+            if is_own_clock || !(is_replaced(name) || is_reference(name)) {
+                self.writer.property(name, value);
+            } else if is_reference(name) {
+                self.remarks.push(format!("{} is given without its {name}", device.path));
             }
         }
         let mut registers = Vec::new();
@@ -113,7 +108,7 @@ impl<'a> Builder<'a> {
                 self.writer.property_cells(name, &cells);
             }
         }
-        if device.dma && is_coherent(node) {
+        if device.reach == Reach::Memory && is_coherent(node) {
             self.writer.property_empty("dma-coherent");
         }
         self.writer.end_node();

@@ -11,12 +11,12 @@ use alloc::vec::Vec;
 use crate::addr::Bytes;
 use crate::fdt::{Tree, Writer};
 use crate::intid::Intid;
-use crate::machine::{Machine, Mpidr};
+use crate::machine::{Gic, Machine, Mpidr};
 use crate::plan::layout::{
     CONSOLE, CONSOLE_SIZE, CPU_INTERFACE, CPU_INTERFACE_SIZE, DISTRIBUTOR, DISTRIBUTOR_SIZE,
     REDISTRIBUTOR_SIZE, REDISTRIBUTORS,
 };
-use crate::plan::{GuestGic, PartitionPlan, PlanError, refuse};
+use crate::plan::{PartitionPlan, PlanError, refuse};
 
 /// The clock of the emulated PL011, in Hz: what its stock drivers divide to get a baud rate.
 const CONSOLE_CLOCK: u32 = 24_000_000;
@@ -59,14 +59,11 @@ pub fn build(
         console_clock: phandles.next().unwrap_or_default(),
     };
     builder.root();
-    let (bytes, most) = (builder.writer.finish(), partition.tree.size());
-    if bytes.len() as u64 > most {
-        return refuse!(
-            partition.path,
-            ": devices ({} bytes) make the guest's device tree larger than {}: give fewer devices",
-            bytes.len(),
-            Bytes(most)
-        );
+    let bytes = builder.writer.finish();
+    if bytes.len() as u64 > partition.tree.size() {
+        let (size, most) = (bytes.len(), Bytes(partition.tree.size()));
+        let why = "make the guest's device tree larger than";
+        refuse!(partition.path, ": devices ({size} bytes) {why} {most}: give fewer devices");
     }
     Ok(GuestTree { bytes, remarks: builder.remarks })
 }
@@ -83,176 +80,133 @@ struct Builder<'a> {
     console_clock: u32,
 }
 
-/// A property's value.
-enum Value<'v> {
-    /// Strings.
-    Text(&'v [&'v str]),
-    /// Cells; without any, the property says what it says by being there.
-    Cells(&'v [u32]),
-}
-use Value::{Cells, Text};
-
-impl Builder<'_> {
-    #[inline(never)]
-    fn properties(&mut self, properties: &[(&str, Value<'_>)]) {
-        for (name, value) in properties {
-            match value {
-                Text(strings) => self.writer.property_strings(name, strings),
-                Cells(cells) => self.writer.property_cells(name, cells),
-            }
-        }
-    }
-
-    /// A node without children.
-    #[inline(never)]
-    fn node(&mut self, name: &str, properties: &[(&str, Value<'_>)]) {
-        self.writer.begin_node(name);
-        self.properties(properties);
-        self.writer.end_node();
-    }
-
+impl<'a> Builder<'a> {
     fn root(&mut self) {
-        let partition = self.partition;
-        let name = partition.name.as_str();
-        self.writer.begin_node("");
-        self.properties(&[
-            ("model", Text(&[&format!("Bulkhead partition {name}")])),
-            ("compatible", Text(&["bulkhead,virt", "linux,dummy-virt"])),
-            ("#address-cells", Cells(&[2])),
-            ("#size-cells", Cells(&[2])),
-            ("interrupt-parent", Cells(&[self.gic])),
-        ]);
+        let tree = &mut self.writer;
+        tree.begin_node("");
+        tree.property_str("model", &format!("Bulkhead partition {}", self.partition.name));
+        tree.property_strings("compatible", &["bulkhead,virt", "linux,dummy-virt"]);
+        tree.property_u32("#address-cells", 2);
+        tree.property_u32("#size-cells", 2);
+        tree.property_u32("interrupt-parent", self.gic);
         self.console();
-        let memory = partition.memory.guest;
-        self.node(
-            &at("memory", memory.start().get()),
-            &[
-                ("device_type", Text(&["memory"])),
-                ("reg", Cells(&reg(memory.start().get(), memory.size()))),
-            ],
-        );
-        self.cpus();
-        self.node(
-            "psci",
-            &[("compatible", Text(&["arm,psci-1.0", "arm,psci-0.2"])), ("method", Text(&["hvc"]))],
-        );
-        self.timer();
+        self.memory_and_cpus();
         self.interrupt_controller();
+        self.timer();
         self.pmu();
-        self.node(
-            "hypervisor",
-            &[("compatible", Text(&["bulkhead,partition"])), ("label", Text(&[name]))],
-        );
+        let tree = &mut self.writer;
+        tree.begin_node("psci");
+        tree.property_strings("compatible", &["arm,psci-1.0", "arm,psci-0.2"]);
+        tree.property_str("method", "hvc");
+        tree.end_node();
+        tree.begin_node("hypervisor");
+        tree.property_str("compatible", "bulkhead,partition");
+        tree.property_str("label", &self.partition.name);
+        tree.end_node();
         self.devices();
         self.writer.end_node();
-    }
-
-    /// Random bits that firmware left for a kernel, other ones for each partition, so that none can
-    /// tell another's addresses from its own; none once they are used up.
-    fn seed(&self) -> Option<[u8; 8]> {
-        let chosen = self.tree.node("/chosen")?;
-        let seeds = ["kaslr-seed", "rng-seed"].into_iter();
-        let seeds = seeds.filter_map(|name| chosen.property(name));
-        let mut seeds = seeds.flat_map(|seed| seed.value.chunks_exact(8));
-        seeds.nth(usize::from(self.partition.vmid) - 1)?.try_into().ok()
     }
 
     /// The console, its clock, and the nodes that name it.
     fn console(&mut self) {
         let name = at("pl011", CONSOLE.get());
         let path = format!("/{name}");
-        self.node("aliases", &[("serial0", Text(&[&path]))]);
-        self.writer.begin_node("chosen");
-        self.properties(&[
-            ("bootargs", Text(&[&self.partition.bootargs])),
-            ("stdout-path", Text(&[&path])),
-        ]);
-        if let Some(ramdisk) = &self.partition.ramdisk {
-            self.properties(&[
-                ("linux,initrd-start", Cells(&two_cells(ramdisk.load.start().get()))),
-                ("linux,initrd-end", Cells(&two_cells(ramdisk.load.end().get()))),
-            ]);
-        }
-        if let Some(seed) = self.seed() {
-            self.writer.property("kaslr-seed", &seed);
-        }
-        self.writer.end_node();
-        self.node(
-            "console-clock",
-            &[
-                ("compatible", Text(&["fixed-clock"])),
-                ("#clock-cells", Cells(&[0])),
-                ("clock-frequency", Cells(&[CONSOLE_CLOCK])),
-                ("phandle", Cells(&[self.console_clock])),
-            ],
-        );
         let interrupt = self.interrupt(self.partition.console_interrupt, LEVEL_HIGH);
-        self.node(
-            &name,
-            &[
-                ("compatible", Text(&["arm,pl011", "arm,primecell"])),
-                ("reg", Cells(&reg(CONSOLE.get(), CONSOLE_SIZE))),
-                ("interrupts", Cells(&interrupt)),
-                ("clocks", Cells(&[self.console_clock; 2])),
-                ("clock-names", Text(&["uartclk", "apb_pclk"])),
-            ],
-        );
+        let seed = self.seed();
+        let tree = &mut self.writer;
+        tree.begin_node("aliases");
+        tree.property_str("serial0", &path);
+        tree.end_node();
+        tree.begin_node("chosen");
+        tree.property_str("bootargs", &self.partition.bootargs);
+        tree.property_str("stdout-path", &path);
+        if let Some(ramdisk) = &self.partition.ramdisk {
+            tree.property_u64("linux,initrd-start", ramdisk.load.start().get());
+            tree.property_u64("linux,initrd-end", ramdisk.load.end().get());
+        }
+        if let Some(seed) = seed {
+            tree.property("kaslr-seed", seed);
+        }
+        tree.end_node();
+        tree.begin_node("console-clock");
+        tree.property_str("compatible", "fixed-clock");
+        tree.property_u32("#clock-cells", 0);
+        tree.property_u32("clock-frequency", CONSOLE_CLOCK);
+        tree.property_u32("phandle", self.console_clock);
+        tree.end_node();
+        tree.begin_node(&name);
+        tree.property_strings("compatible", &["arm,pl011", "arm,primecell"]);
+        tree.property_cells("reg", &reg(CONSOLE.get(), CONSOLE_SIZE));
+        tree.property_cells("interrupts", &interrupt);
+        tree.property_cells("clocks", &[self.console_clock; 2]);
+        tree.property_strings("clock-names", &["uartclk", "apb_pclk"]);
+        tree.end_node();
     }
 
-    fn cpus(&mut self) {
-        self.writer.begin_node("cpus");
-        self.properties(&[("#address-cells", Cells(&[1])), ("#size-cells", Cells(&[0]))]);
+    /// Random bits that firmware left for a kernel, other ones for each partition, so that none can
+    /// tell another's addresses from its own; none once they are used up.
+    fn seed(&self) -> Option<&'a [u8]> {
+        let chosen = self.tree.node("/chosen")?;
+        let mut before = usize::from(self.partition.vmid) - 1;
+        for name in ["kaslr-seed", "rng-seed"] {
+            let seeds = chosen.property(name).map_or(&[][..], |seed| seed.value.as_chunks::<8>().0);
+            if let Some(seed) = seeds.get(before) {
+                return Some(seed);
+            }
+            before -= seeds.len();
+        }
+        None
+    }
+
+    fn memory_and_cpus(&mut self) {
+        let memory = &self.partition.memory.guest;
+        let tree = &mut self.writer;
+        tree.begin_node(&at("memory", memory.start().get()));
+        tree.property_str("device_type", "memory");
+        tree.property_cells("reg", &reg(memory.start().get(), memory.size()));
+        tree.end_node();
+        tree.begin_node("cpus");
+        tree.property_u32("#address-cells", 1);
+        tree.property_u32("#size-cells", 0);
         for (number, cpu) in self.partition.cpus.iter().enumerate() {
             let affinity = Mpidr::of_vcpu(number).get();
-            self.node(
-                &at("cpu", affinity),
-                &[
-                    ("device_type", Text(&["cpu"])),
-                    ("compatible", Text(&[&self.machine.cpus[*cpu].compatible])),
-                    ("reg", Cells(&[affinity as u32])),
-                    ("enable-method", Text(&["psci"])),
-                ],
-            );
+            tree.begin_node(&at("cpu", affinity));
+            tree.property_str("device_type", "cpu");
+            tree.property_str("compatible", &self.machine.cpus[*cpu].compatible);
+            tree.property_u32("reg", affinity as u32);
+            tree.property_str("enable-method", "psci");
+            tree.end_node();
         }
-        self.writer.end_node();
+        tree.end_node();
+    }
+
+    fn interrupt_controller(&mut self) {
+        let redistributors = self.partition.cpus.len() as u64 * REDISTRIBUTOR_SIZE;
+        let (compatible, of_cpus) = match self.machine.gic {
+            Gic::V2 { .. } => ("arm,cortex-a15-gic", reg(CPU_INTERFACE.get(), CPU_INTERFACE_SIZE)),
+            Gic::V3 { .. } => ("arm,gic-v3", reg(REDISTRIBUTORS.get(), redistributors)),
+        };
+        let regions = [reg(DISTRIBUTOR.get(), DISTRIBUTOR_SIZE), of_cpus];
+        let tree = &mut self.writer;
+        tree.begin_node(&at("interrupt-controller", DISTRIBUTOR.get()));
+        tree.property_str("compatible", compatible);
+        tree.property_cells("reg", regions.as_flattened());
+        tree.property_empty("interrupt-controller");
+        tree.property_u32("#interrupt-cells", 3);
+        tree.property_u32("#address-cells", 0);
+        tree.property_u32("phandle", self.gic);
+        tree.end_node();
     }
 
     fn timer(&mut self) {
         let timer = &self.machine.timer;
         let interrupts = [SECURE_TIMER, timer.physical, timer.virtual_, timer.hypervisor];
         let interrupts = interrupts.map(|intid| self.interrupt(intid, LEVEL_LOW));
-        self.node(
-            "timer",
-            &[
-                ("compatible", Text(&["arm,armv8-timer"])),
-                ("interrupts", Cells(interrupts.as_flattened())),
-                ("always-on", Cells(&[])),
-            ],
-        );
-    }
-
-    fn interrupt_controller(&mut self) {
-        let (compatible, of_cpus) = match self.partition.gic {
-            GuestGic::V2 { .. } => {
-                ("arm,cortex-a15-gic", reg(CPU_INTERFACE.get(), CPU_INTERFACE_SIZE))
-            }
-            GuestGic::V3 => {
-                let size = self.partition.cpus.len() as u64 * REDISTRIBUTOR_SIZE;
-                ("arm,gic-v3", reg(REDISTRIBUTORS.get(), size))
-            }
-        };
-        let regions = [reg(DISTRIBUTOR.get(), DISTRIBUTOR_SIZE), of_cpus];
-        self.node(
-            &at("interrupt-controller", DISTRIBUTOR.get()),
-            &[
-                ("compatible", Text(&[compatible])),
-                ("reg", Cells(regions.as_flattened())),
-                ("interrupt-controller", Cells(&[])),
-                ("#interrupt-cells", Cells(&[3])),
-                ("#address-cells", Cells(&[0])),
-                ("phandle", Cells(&[self.gic])),
-            ],
-        );
+        self.writer.begin_node("timer");
+        self.writer.property_str("compatible", "arm,armv8-timer");
+        self.writer.property_cells("interrupts", interrupts.as_flattened());
+        self.writer.property_empty("always-on");
+        self.writer.end_node();
     }
 
     /// The PMU, if it has a private interrupt: it is the guest's with its CPUs.
@@ -278,9 +232,9 @@ impl Builder<'_> {
         if !intid.is_private() {
             return [0, intid.get() - Intid::SPI_START, flags];
         }
-        let cpus = match self.partition.gic {
-            GuestGic::V2 { .. } => 0xff_u32 >> 8_usize.saturating_sub(self.partition.cpus.len()),
-            GuestGic::V3 => 0,
+        let cpus = match self.machine.gic {
+            Gic::V2 { .. } => 0xff_u32 >> 8_usize.saturating_sub(self.partition.cpus.len()),
+            Gic::V3 { .. } => 0,
         };
         [1, intid.get().saturating_sub(Intid::SGI_END), cpus << 8 | flags]
     }
@@ -292,12 +246,7 @@ fn at(name: &str, address: u64) -> String {
     format!("{name}@{address:x}")
 }
 
-fn two_cells(number: u64) -> [u32; 2] {
-    [(number >> 32) as u32, number as u32]
-}
-
 /// An entry of `reg`.
 fn reg(start: u64, size: u64) -> [u32; 4] {
-    let ([high, low], [size_high, size_low]) = (two_cells(start), two_cells(size));
-    [high, low, size_high, size_low]
+    [start >> 32, start, size >> 32, size].map(|cell| cell as u32)
 }

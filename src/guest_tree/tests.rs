@@ -4,7 +4,7 @@ use alloc::vec;
 use super::*;
 use crate::addr::{Pa, Region};
 use crate::intid::Trigger;
-use crate::machine::{Device, Gic, Interrupt};
+use crate::machine::{Device, Gic, Interrupt, Reach};
 use crate::plan::Plan;
 use crate::plan::tests::{
     Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
@@ -63,7 +63,7 @@ fn machine_with_devices(gic: Gic) -> Machine {
         aliases: vec![],
         registers: registers(start),
         interrupts,
-        dma: true,
+        reach: Reach::Memory,
     };
     machine.devices = vec![
         device("/soc/serial@b000000", 0xb00_0000, vec![interrupt]),
@@ -115,11 +115,11 @@ fn all_registers_and_memory_are_what_the_plan_has() {
                     described.push((region.start().get(), region.end().get()));
                 }
             }
-            let mappings = one.mappings().into_iter().map(|mapping| {
+            let mappings = one.mappings.clone().into_iter().map(|mapping| {
                 assert!(mapping.memory == Memory::GUEST_DEVICE || mapping.size == 16 << 20);
                 (mapping.ipa.get(), mapping.ipa.get() + mapping.size)
             });
-            let frames = one.frames().into_iter().map(|frame| frame.region);
+            let frames = one.frames.into_iter().map(|frame| frame.region);
             let frames = frames.map(|region| (region.start().get(), region.end().get()));
             let mut planned: Vec<_> = mappings.chain(frames).collect();
             planned.sort_unstable();

@@ -16,7 +16,16 @@ pub(super) fn read(tree: &Tree<'_>, remarks: &mut Vec<String>) -> Result<Vec<Cpu
         if node.string("device_type") != Some("cpu") || !node.is_available() {
             continue;
         }
-        let cpu = cpu(node).map_err(|fault| fault.of(node))?;
+        let mut cpu = cpu(node).map_err(|fault| fault.of(node))?;
+        if let CpuStart::SpinTable(place) = cpu.start
+            && !place.is_aligned(size_of::<u64>() as u64)
+        {
+            let path = node.path();
+            remarks.push(format!(
+                "{path} cannot be started: cpu-release-addr {place} is not a multiple of 8"
+            ));
+            cpu.start = CpuStart::Unknown;
+        }
         if cpus.iter().any(|other| other.mpidr == cpu.mpidr) {
             let (path, mpidr) = (node.path(), cpu.mpidr);
             remarks.push(format!("{path} is passed over: there is another CPU {mpidr}"));
@@ -24,7 +33,7 @@ pub(super) fn read(tree: &Tree<'_>, remarks: &mut Vec<String>) -> Result<Vec<Cpu
             cpus.push(cpu);
         }
     }
-    Ok(cpus)
+    if cpus.is_empty() { Err(MachineError::Missing("CPU")) } else { Ok(cpus) }
 }
 
 fn cpu(node: Node<'_, '_>) -> Result<Cpu, Fault> {

@@ -29,7 +29,7 @@ pub(super) fn read(node: Node<'_, '_>) -> Result<Gic, Fault> {
             cpu_interface: region(1, V2_SIZES[1])?,
             hypervisor: region(2, V2_SIZES[2])?,
             virtual_cpu_interface: region(3, V2_SIZES[3])?,
-            maintenance: ppi(node, 0, "maintenance")?,
+            maintenance: ppi(node.interrupts()?.first(), "maintenance")?,
         });
     }
     let distributor = region(0, V3_DISTRIBUTOR_SIZE)?;
@@ -47,6 +47,6 @@ pub(super) fn read(node: Node<'_, '_>) -> Result<Gic, Fault> {
         distributor,
         redistributors,
         redistributor_stride: number("redistributor-stride")?,
-        maintenance: ppi(node, 0, "maintenance")?,
+        maintenance: ppi(node.interrupts()?.first(), "maintenance")?,
     })
 }

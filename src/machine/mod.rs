@@ -40,6 +40,9 @@ pub struct Machine {
     pub timer: TimerInterrupts,
     /// How firmware's PSCI is called, where there is one.
     pub psci: Option<Conduit>,
+    /// The power management block whose watchdog switches the machine off (`brcm,bcm2835-pm`), if
+    /// firmware cannot.
+    pub watchdog: Option<Region<Pa>>,
     /// The UART that `/chosen/stdout-path` names.
     pub console: Option<Console>,
     /// Every available node that has registers or interrupts, apart from CPUs, memory, the GIC with
@@ -82,19 +85,16 @@ impl Mpidr {
     const AFFINITY: u64 = 0xff_00ff_ffff;
 
     /// The affinity fields of `value`; its other bits are dropped.
-    #[must_use]
     pub const fn new(value: u64) -> Self {
         Self(value & Self::AFFINITY)
     }
 
     /// Aff3 in bits 39:32, Aff2 to Aff0 in bits 23:0, as PSCI and `cpu@N/reg` have it.
-    #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 
     /// Affinity level `level` (0 to 3).
-    #[must_use]
     pub const fn affinity(self, level: u32) -> u8 {
         let shift = if level == 3 { 32 } else { level * 8 };
         (self.0 >> shift) as u8
@@ -169,7 +169,6 @@ pub enum Gic {
 
 impl Gic {
     /// The maintenance interrupt.
-    #[must_use]
     pub fn maintenance(&self) -> Intid {
         match self {
             Self::V2 { maintenance, .. } | Self::V3 { maintenance, .. } => *maintenance,
@@ -208,6 +207,19 @@ pub struct Console {
     pub registers: Region<Pa>,
     /// Its interrupt, if the tree tells one.
     pub interrupt: Option<Intid>,
+    /// What has to be set before it is used, in this order.
+    pub settings: Vec<Setting>,
+}
+
+/// A change to a 32-bit register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Setting {
+    /// The register.
+    pub register: Region<Pa>,
+    /// The bits to change.
+    pub mask: u32,
+    /// What they become.
+    pub value: u32,
 }
 
 /// The UARTs that Bulkhead has drivers for.
@@ -230,8 +242,19 @@ pub struct Device {
     pub registers: Vec<Region<Pa>>,
     /// Its interrupts at the GIC.
     pub interrupts: Vec<Interrupt>,
-    /// Whether it can master the bus, past any stage 2.
-    pub dma: bool,
+    /// What it has power over.
+    pub reach: Reach,
+}
+
+/// What the owner of a device can do with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// Nothing outside its partition.
+    Partition,
+    /// Read and write all memory: it masters the bus, past any stage 2.
+    Memory,
+    /// Change the clocks, power, pins or interrupts of the whole machine.
+    Machine,
 }
 
 /// An interrupt that a device raises.

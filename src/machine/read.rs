@@ -3,14 +3,13 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::parts::Parts;
-use super::{Conduit, Console, Fault, Machine, MachineError, TimerInterrupts, cpus, gic, memory};
+use super::parts::{self, Parts};
+use super::{
+    Conduit, Console, Fault, Interrupt, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
+};
 use crate::addr::{Pa, Region};
 use crate::fdt::{Node, Tree};
 use crate::intid::Intid;
-
-/// The timer's interrupts, in the order that the binding gives them, by their names.
-const TIMER_INTERRUPTS: [&str; 4] = ["sec-phys", "phys", "virt", "hyp-phys"];
 
 impl Machine {
     /// Reads the machine from the firmware's tree.
@@ -28,14 +27,9 @@ impl Machine {
             None
         });
         let cpus = cpus::read(tree, &mut remarks)?;
-        let parts = Parts::find(tree, &mut remarks)?;
-        let gic = parts.gic.ok_or(MachineError::Missing("GIC"))?;
-        let timer_node = parts.timer.ok_or(MachineError::Missing("timer"))?;
-        for (is_missing, what) in [(cpus.is_empty(), "CPU"), (parts.memory.is_empty(), "memory")] {
-            if is_missing {
-                return Err(MachineError::Missing(what));
-            }
-        }
+        let Parts { gic, timer, psci, watchdog, memory, devices } =
+            parts::find(tree, &mut remarks)?;
+        let psci = psci.map(conduit).transpose()?;
         let root = tree.root();
         let model = root.string("model").or_else(|| root.compatible().next());
         let chosen = tree.node("/chosen");
@@ -43,14 +37,15 @@ impl Machine {
         Ok(Self {
             model: model.unwrap_or("unnamed").to_string(),
             cpus,
-            memory: parts.memory,
+            memory,
             reserved: memory::reserved(tree)?,
             gic: gic::read(gic).map_err(|fault| fault.of(gic))?,
             gic_path: gic.path(),
-            timer: timer(timer_node).map_err(|fault| fault.of(timer_node))?,
-            psci: parts.psci.map(conduit).transpose()?,
+            timer: interrupts(timer).map_err(|fault| fault.of(timer))?,
+            psci,
+            watchdog: watchdog.filter(|_| psci != Some(Conduit::Smc)),
             console,
-            devices: parts.devices,
+            devices,
             bootargs: bootargs.unwrap_or_default().to_string(),
             initrd: chosen.and_then(initrd),
             remarks,
@@ -58,29 +53,30 @@ impl Machine {
     }
 }
 
-/// The interrupt number `index` of `node`, a PPI, called `name` in messages.
-pub(super) fn ppi(node: Node<'_, '_>, index: usize, name: &'static str) -> Result<Intid, Fault> {
-    match node.interrupts()?.get(index) {
-        Some(interrupt) if interrupt.intid.is_private() => Ok(interrupt.intid),
+/// `interrupt`, which has to be a PPI, called `name` in messages.
+pub(super) fn ppi(interrupt: Option<&Interrupt>, name: &'static str) -> Result<Intid, Fault> {
+    match interrupt {
+        Some(Interrupt { intid, .. }) if intid.is_private() => Ok(*intid),
         _ => Err(Fault::NoPpi(name)),
     }
 }
 
-fn timer(node: Node<'_, '_>) -> Result<TimerInterrupts, Fault> {
+/// The interrupts of the timer's node.
+fn interrupts(node: Node<'_, '_>) -> Result<TimerInterrupts, Fault> {
+    let interrupts = node.interrupts()?;
     let names = node.property("interrupt-names");
-    let interrupt = |order: usize| {
-        let name = TIMER_INTERRUPTS[order];
-        let named = names.and_then(|names| names.strings());
-        let index = match named {
+    let interrupt = |order: usize, name| {
+        let index = match names.and_then(|names| names.strings()) {
             Some(mut names) => names.position(|each| each == name),
             None => Some(order),
         };
-        ppi(node, index.ok_or(Fault::NoPpi(name))?, name)
+        ppi(index.and_then(|index| interrupts.get(index)), name)
     };
+    // The order is the binding's; the first is the secure timer's.
     Ok(TimerInterrupts {
-        physical: interrupt(1)?,
-        virtual_: interrupt(2)?,
-        hypervisor: interrupt(3)?,
+        physical: interrupt(1, "phys")?,
+        virtual_: interrupt(2, "virt")?,
+        hypervisor: interrupt(3, "hyp-phys")?,
     })
 }
 

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use super::description::{CpuRequest, PartitionDescription};
-use super::error::{PlanError, refuse};
-use super::layout;
+use super::error::{Result, refuse};
+use super::layout::MOST_REDISTRIBUTORS;
 use crate::machine::{CpuStart, Gic, Machine, Mpidr};
 
 /// GICD_ITARGETSR and GICD_SGIR have a bit for each of 8 CPU interfaces (IHI 0048B, 4.3.12).
@@ -19,111 +19,88 @@ pub(super) fn assign(
     machine: &Machine,
     boot_cpu: Mpidr,
     partitions: &[PartitionDescription],
-) -> Result<Vec<Vec<usize>>, PlanError> {
-    let mut cpus = Cpus { machine, boot_cpu, partitions, given: vec![vec![]; partitions.len()] };
+) -> Result<Vec<Vec<usize>>> {
+    let owners = vec![None; machine.cpus.len()];
+    let mut cpus = Cpus { machine, boot_cpu, owners };
+    let mut given = vec![Vec::new(); partitions.len()];
     for (number, partition) in partitions.iter().enumerate() {
         if let CpuRequest::Ids(ids) = &partition.cpus {
             for id in ids {
-                cpus.give(number, *id)?;
+                given[number].push(cpus.give(&partition.path, *id)?);
             }
         }
     }
-    for (number, partition) in partitions.iter().enumerate() {
-        if let CpuRequest::Count(count) = partition.cpus {
-            cpus.give_any(number, count as usize)?;
+    let most = match machine.gic {
+        Gic::V2 { .. } => MOST_WITH_GICV2,
+        Gic::V3 { .. } => MOST_REDISTRIBUTORS,
+    };
+    for (PartitionDescription { path, cpus: wanted, .. }, given) in
+        partitions.iter().zip(&mut given)
+    {
+        let property = match wanted {
+            CpuRequest::Ids(_) => "cpu-ids",
+            CpuRequest::Count(count) => {
+                *given = cpus.give_any(path, *count as usize)?;
+                "cpus"
+            }
+        };
+        let count = given.len();
+        if count > most {
+            let why = "CPUs that a partition can have here";
+            refuse!(path, ": {property} = <{count}> is more than the {most} {why}");
         }
     }
-    cpus.check_numbers()?;
-    Ok(cpus.given)
+    Ok(given)
 }
 
 struct Cpus<'a> {
     machine: &'a Machine,
     boot_cpu: Mpidr,
-    partitions: &'a [PartitionDescription],
-    /// What each partition has been given.
-    given: Vec<Vec<usize>>,
+    /// For each CPU, the path of the partition that has it.
+    owners: Vec<Option<&'a str>>,
 }
 
-impl Cpus<'_> {
-    /// The partition that has a CPU.
-    fn owner(&self, cpu: usize) -> Option<&PartitionDescription> {
-        let owner = self.given.iter().position(|given| given.contains(&cpu))?;
-        Some(&self.partitions[owner])
-    }
-
+impl<'a> Cpus<'a> {
     fn can_start(&self, cpu: usize) -> bool {
         let cpu = &self.machine.cpus[cpu];
         cpu.start != CpuStart::Unknown || cpu.mpidr == self.boot_cpu
     }
 
-    /// Gives the CPU with this affinity to a partition.
-    fn give(&mut self, partition: usize, id: Mpidr) -> Result<(), PlanError> {
-        let path = &self.partitions[partition].path;
+    /// Gives the CPU with this affinity to the partition at `path`.
+    fn give(&mut self, path: &'a str, id: Mpidr) -> Result<usize> {
         let cpus = &self.machine.cpus;
         let Some(cpu) = cpus.iter().position(|cpu| cpu.mpidr == id) else {
             let mut known = String::new();
             for cpu in cpus {
                 _ = write!(known, " {}", cpu.mpidr);
             }
-            return refuse!(path, ": cpu-ids = <{id}> is no CPU of this machine, which has{known}");
+            refuse!(path, ": cpu-ids = <{id}> is no CPU of this machine, which has{known}");
         };
-        if let Some(owner) = self.owner(cpu) {
-            return refuse!(path, ": cpu-ids = <{id}> is given to {} already", owner.path);
+        if let Some(owner) = self.owners[cpu] {
+            refuse!(path, ": cpu-ids = <{id}> is given to {owner} already");
         }
         if !self.can_start(cpu) {
-            return refuse!(
-                path,
-                ": cpu-ids = <{id}> cannot be started: its enable-method is neither \"psci\" nor \
-                 \"spin-table\""
-            );
+            let why = "its enable-method is neither \"psci\" nor a usable \"spin-table\"";
+            refuse!(path, ": cpu-ids = <{id}> cannot be started: {why}");
         }
-        self.given[partition].push(cpu);
-        Ok(())
+        self.owners[cpu] = Some(path);
+        Ok(cpu)
     }
 
-    /// Gives the first `count` CPUs that nobody has to a partition.
-    fn give_any(&mut self, partition: usize, count: usize) -> Result<(), PlanError> {
-        let mut total = 0;
-        let mut free = Vec::new();
-        for cpu in (0..self.machine.cpus.len()).filter(|cpu| self.can_start(*cpu)) {
-            total += 1;
-            if self.owner(cpu).is_none() {
-                free.push(cpu);
-            }
-        }
-        let left = free.len();
+    /// Gives the first `count` CPUs that nobody has to the partition at `path`.
+    fn give_any(&mut self, path: &'a str, count: usize) -> Result<Vec<usize>> {
+        let mut cpus: Vec<_> = (0..self.owners.len()).filter(|cpu| self.can_start(*cpu)).collect();
+        let total = cpus.len();
+        cpus.retain(|cpu| self.owners[*cpu].is_none());
+        let left = cpus.len();
         if left < count {
-            return refuse!(
-                self.partitions[partition].path,
-                ": cpus = <{count}> is more than the CPUs that are left: {left} of {total}"
-            );
+            let why = "is more than the CPUs that are left";
+            refuse!(path, ": cpus = <{count}> {why}: {left} of {total}");
         }
-        free.truncate(count);
-        self.given[partition] = free;
-        Ok(())
-    }
-
-    /// Checks that the interrupt controller can serve each partition's CPUs.
-    fn check_numbers(&self) -> Result<(), PlanError> {
-        let most = match self.machine.gic {
-            Gic::V2 { .. } => MOST_WITH_GICV2,
-            Gic::V3 { .. } => layout::MOST_REDISTRIBUTORS,
-        };
-        for (partition, given) in self.partitions.iter().zip(&self.given) {
-            if given.len() > most {
-                let property = match partition.cpus {
-                    CpuRequest::Count(_) => "cpus",
-                    CpuRequest::Ids(_) => "cpu-ids",
-                };
-                return refuse!(
-                    partition.path,
-                    ": {property} = <{}> is more than the {most} CPUs that a partition can have \
-                     here",
-                    given.len()
-                );
-            }
+        cpus.truncate(count);
+        for cpu in &cpus {
+            self.owners[*cpu] = Some(path);
         }
-        Ok(())
+        Ok(cpus)
     }
 }

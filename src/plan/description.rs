@@ -4,8 +4,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::error::{PlanError, refuse};
-use super::fields::Fields;
+use super::error::{Result, refuse};
 use super::image::Image;
 use super::source::{ImageDescription, Images, Peek};
 use crate::addr::{Ipa, Pa};
@@ -73,20 +72,10 @@ pub struct KernelDescription {
 }
 
 /// The properties of a partition.
-const OF_PARTITION: [&str; 10] = [
-    "cpus",
-    "cpu-ids",
-    "memory",
-    "guest-base",
-    "host-base",
-    "devices",
-    "dma",
-    "bootargs",
-    "fdt-offset",
-    "count-hypervisor",
-];
+const OF_PARTITION: &str = "cpus cpu-ids memory guest-base host-base devices dma bootargs \
+                            fdt-offset count-hypervisor";
 /// The nodes of a system: its partitions, and what `dtc -@` adds.
-const OF_SYSTEM: [&str; 4] = ["partitions", "__symbols__", "__fixups__", "__local_fixups__"];
+const OF_SYSTEM: &str = "partitions __symbols__ __fixups__ __local_fixups__";
 
 impl Description {
     /// Reads the description below `system`: the root of `tree`, or the node `/chosen/bulkhead` of
@@ -100,166 +89,132 @@ impl Description {
         system: Node<'a, 'a>,
         base: Pa,
         peek: Peek<'a>,
-    ) -> Result<Self, PlanError> {
-        let system = Fields(system);
-        check_compatible(system)?;
-        system.check_properties(&["compatible", "model"])?;
-        system.check_children(&OF_SYSTEM)?;
-        let node = system.child("partitions");
-        let path = node.unwrap_or(system).path();
+    ) -> Result<Self> {
+        let mut path = system.path();
+        if !system.is_compatible("bulkhead,system") {
+            match system.text("compatible")? {
+                Some(is) => refuse!(path, ": compatible = \"{is}\" is not \"bulkhead,system\""),
+                None => refuse!(path, ": compatible is missing: give \"bulkhead,system\""),
+            }
+        }
+        system.check("compatible model", Some(OF_SYSTEM))?;
         let mut partitions: Vec<PartitionDescription> = Vec::new();
-        if let Some(node) = node {
-            node.check_properties(&[])?;
+        if let Some(node) = system.first_child("partitions") {
+            path = node.path();
+            node.check("", None)?;
             for node in node.children() {
-                let partition = partition(node, &Images { tree, base, peek })?;
-                let PartitionDescription { path, name, .. } = &partition;
-                if partitions.iter().any(|other| other.name == *name) {
-                    return refuse!(
-                        path,
+                let name = node.name();
+                if partitions.iter().any(|other| other.name == name) {
+                    refuse!(
+                        node.path(),
                         ": name = \"{name}\" is given to another partition already"
                     );
                 }
-                partitions.push(partition);
+                partitions.push(partition(node, &Images { tree, base, peek })?);
             }
         }
         if partitions.is_empty() {
-            return refuse!(
-                path,
-                " holds no partition: the node partitions must have a node for each"
-            );
+            let way = "the node partitions must have a node for each";
+            refuse!(path, " holds no partition: {way}");
         }
         Ok(Self { path, partitions })
     }
 }
 
-fn check_compatible(system: Fields<'_>) -> Result<(), PlanError> {
-    if system.0.is_compatible("bulkhead,system") {
-        return Ok(());
+fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDescription> {
+    node.check(OF_PARTITION, Some("kernel ramdisk"))?;
+    let (path, name) = (node.path(), node.name());
+    // It has to fit in front of the partition's lines on the console.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if name.len() > 15 || !name.bytes().all(is_plain) {
+        let like = "1 to 15 letters, digits, hyphens and underscores";
+        refuse!(path, ": name = \"{name}\" is not {like}");
     }
-    match system.string("compatible")? {
-        Some(other) => {
-            refuse!(system.path(), ": compatible = \"{other}\" is not \"bulkhead,system\"")
+    let cpus = cpus(node)?;
+    let memory = match node.pages("memory", 2)? {
+        Some(0) => refuse!(path, ": memory = <0x0 0x0> is empty: give at least one"),
+        Some(size) => size,
+        None => {
+            let like = "the bytes in two cells, as in <0x0 0x1000000>";
+            refuse!(path, ": memory is missing: give {like}")
         }
-        None => refuse!(system.path(), ": compatible is missing: give \"bulkhead,system\""),
-    }
-}
-
-fn partition<'a>(node: Fields<'a>, images: &Images<'a>) -> Result<PartitionDescription, PlanError> {
-    node.check_properties(&OF_PARTITION)?;
-    node.check_children(&["kernel", "ramdisk"])?;
+    };
+    let dma_unprotected = match node.text("dma")? {
+        None => false,
+        Some("unprotected") => true,
+        Some(dma) => {
+            let like = "\"unprotected\", which is all that it can say";
+            refuse!(path, ": dma = \"{dma}\" is not {like}")
+        }
+    };
     let devices = node.read("devices", "a list of strings", |list| {
         Some(list.strings()?.map(String::from).collect())
     });
+    let count_hypervisor = node.read("count-hypervisor", "a property without a value", |it| {
+        it.value.is_empty().then_some(())
+    });
     Ok(PartitionDescription {
-        path: node.path(),
-        name: name(node)?,
-        cpus: cpus(node)?,
-        memory: memory(node)?,
-        guest_base: node.address("guest-base")?.map(Ipa::new),
-        host_base: node.address("host-base")?.map(Pa::new),
+        name: String::from(name),
+        cpus,
+        memory,
+        guest_base: node.pages("guest-base", 2)?.map(Ipa::new),
+        host_base: node.pages("host-base", 2)?.map(Pa::new),
         devices: devices?.unwrap_or_default(),
-        dma_unprotected: dma_unprotected(node)?,
-        bootargs: String::from(node.string("bootargs")?.unwrap_or_default()),
-        tree_offset: node.offset("fdt-offset")?,
-        count_hypervisor: node.flag("count-hypervisor")?,
+        dma_unprotected,
+        bootargs: String::from(node.text("bootargs")?.unwrap_or_default()),
+        tree_offset: node.pages("fdt-offset", 1)?,
+        count_hypervisor: count_hypervisor?.is_some(),
         kernel: kernel(node, images)?,
         ramdisk: ramdisk(node, images)?,
+        path,
     })
 }
 
-/// A partition's name: what fits in front of its lines on the console.
-fn name(node: Fields<'_>) -> Result<String, PlanError> {
-    let name = node.0.name();
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if (1..=15).contains(&name.len()) && name.bytes().all(is_plain) {
-        return Ok(String::from(name));
-    }
-    refuse!(
-        node.path(),
-        ": name = \"{name}\" is not 1 to 15 letters, digits, hyphens and underscores"
-    )
-}
-
-fn memory(node: Fields<'_>) -> Result<u64, PlanError> {
-    match node.address("memory")? {
-        Some(0) => refuse!(node.path(), ": memory = <0x0 0x0> is empty: give at least one"),
-        Some(size) => Ok(size),
-        None => refuse!(
-            node.path(),
-            ": memory is missing: give the bytes in two cells, as in <0x0 0x1000000>"
-        ),
-    }
-}
-
-fn cpus(node: Fields<'_>) -> Result<CpuRequest, PlanError> {
-    let ids = node.read("cpu-ids", "one cell for each CPU, Aff2 to Aff0, as in <0x0 0x1>", ids)?;
-    let why = match (node.cell("cpus")?, ids) {
+fn cpus(node: Node<'_, '_>) -> Result<CpuRequest> {
+    let like = "one cell for each CPU, Aff2 to Aff0, as in <0x0 0x1>";
+    let ids = node.read("cpu-ids", like, |ids| {
+        let mut list = Vec::new();
+        for id in ids.cells()? {
+            if id >> 24 != 0 {
+                return None;
+            }
+            list.push(Mpidr::new(u64::from(id)));
+        }
+        Some(list)
+    })?;
+    let why = match (node.read("cpus", "one cell, as in <1>", Property::u32)?, ids) {
         (None, Some(ids)) if !ids.is_empty() => return Ok(CpuRequest::Ids(ids)),
         (Some(count @ 1..), None) => return Ok(CpuRequest::Count(count)),
-        (Some(0), None) => ": cpus = <0> is empty: give at least one",
-        (None, Some(_)) => ": cpu-ids is empty: give at least one",
-        (Some(_), Some(_)) => ": cpus stands beside cpu-ids: give only one of them",
-        (None, None) => ": cpus is missing: give how many, as in <1>, or cpu-ids, as in <0x0 0x1>",
+        (Some(0), None) => "cpus = <0> is empty: give at least one",
+        (None, Some(_)) => "cpu-ids is empty: give at least one",
+        (Some(_), Some(_)) => "cpus stands beside cpu-ids: give only one of them",
+        (None, None) => "cpus is missing: give how many, as in <1>, or cpu-ids, as in <0x0 0x1>",
     };
-    refuse!(node.path(), "{why}")
+    refuse!(node.path(), ": {why}")
 }
 
-fn ids(ids: &Property<'_>) -> Option<Vec<Mpidr>> {
-    let mut list = Vec::new();
-    for id in ids.cells()? {
-        // Aff3 has no place in a cell.
-        if id >> 24 != 0 {
-            return None;
-        }
-        list.push(Mpidr::new(u64::from(id)));
-    }
-    Some(list)
-}
-
-fn dma_unprotected(node: Fields<'_>) -> Result<bool, PlanError> {
-    match node.string("dma")? {
-        None => Ok(false),
-        Some("unprotected") => Ok(true),
-        Some(other) => refuse!(
-            node.path(),
-            ": dma = \"{other}\" is not \"unprotected\", which is all that it can say"
-        ),
-    }
-}
-
-fn kernel<'a>(partition: Fields<'a>, images: &Images<'a>) -> Result<KernelDescription, PlanError> {
-    let Some(node) = partition.child("kernel") else {
-        return refuse!(
-            partition.path(),
-            ": kernel is missing: give a node with the kernel's bytes in its data"
-        );
+fn kernel<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<KernelDescription> {
+    let Some(node) = partition.first_child("kernel") else {
+        let like = "a node with the kernel's bytes in its data";
+        refuse!(partition.path(), ": kernel is missing: give {like}");
     };
-    node.check_properties(&["data", "reg", "load-offset"])?;
-    node.check_children(&[])?;
+    node.check("data reg load-offset", Some(""))?;
     let (source, bytes) = images.find(node)?;
-    let image = match Image::of(bytes) {
-        Ok(image) => image,
-        Err(problem) => return refuse!(source.path, "{source} {problem}"),
-    };
-    let load_offset = node.offset("load-offset")?;
-    if let (Some(offset), Image::Arm64 { .. }) = (load_offset, image) {
-        return refuse!(
-            source.path,
-            ": load-offset = <{offset:#x}> is only for flat binaries: an arm64 Image says where it \
-             goes"
-        );
+    let load_offset = node.pages("load-offset", 1)?;
+    match (Image::of(bytes), load_offset) {
+        (Err(problem), _) => refuse!(source.path, "{source} {problem}"),
+        (Ok(Image::Arm64 { .. }), Some(offset)) => {
+            let why = "is only for flat binaries: an arm64 Image says where it goes";
+            refuse!(source.path, ": load-offset = <{offset:#x}> {why}")
+        }
+        (Ok(image), load_offset) => Ok(KernelDescription { source, image, load_offset }),
     }
-    Ok(KernelDescription { source, image, load_offset })
 }
 
-fn ramdisk<'a>(
-    partition: Fields<'a>,
-    images: &Images<'a>,
-) -> Result<Option<ImageDescription>, PlanError> {
-    let Some(node) = partition.child("ramdisk") else {
+fn ramdisk<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<Option<ImageDescription>> {
+    let Some(node) = partition.first_child("ramdisk") else {
         return Ok(None);
     };
-    node.check_properties(&["data", "reg"])?;
-    node.check_children(&[])?;
+    node.check("data reg", Some(""))?;
     Ok(Some(images.find(node)?.0))
 }

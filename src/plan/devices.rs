@@ -1,35 +1,44 @@
 //! Which devices a partition gets, and with them which interrupts and which pages of registers.
 
+use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
-use core::{fmt, ptr};
+use core::ptr;
 
 use super::description::PartitionDescription;
-use super::error::PlanError;
+use super::error::{Result, refuse};
 use super::nearest::nearest;
 use super::regions::share_page;
 use crate::addr::{Pa, Region};
-use crate::machine::{Device, Gic, Interrupt, Machine};
+use crate::machine::{Device, Gic, Interrupt, Machine, Reach};
 
 /// For each partition, its devices.
 pub(super) fn assign(
     machine: &Machine,
     partitions: &[PartitionDescription],
-) -> Result<Vec<Vec<Device>>, PlanError> {
-    let mut devices = Devices { machine, own: bulkheads_own(machine), given: Vec::new() };
+) -> Result<Vec<Vec<Device>>> {
+    let owners = vec![None; machine.devices.len()];
+    let mut devices = Devices { machine, own: bulkheads_own(machine), owners };
     for partition in partitions {
         for name in &partition.devices {
-            devices.give(partition, name)?;
+            if let Err(why) = devices.give(partition, name) {
+                refuse!(partition.path, ": devices = \"{name}\" {why}");
+            }
         }
     }
     // Only when all are given can it be told whether those that share a page are together.
     let mut assigned = Vec::with_capacity(partitions.len());
     for partition in partitions {
         let mut own = Vec::new();
-        for given in devices.given.iter().filter(|given| given.is_of(partition)) {
-            devices.check_pages(given)?;
-            devices.check_interrupts(given)?;
-            own.push(given.device.clone());
+        for name in &partition.devices {
+            let Some(device) = devices.find(name).map(|index| &machine.devices[index]) else {
+                continue;
+            };
+            if let Err(why) = devices.check(partition, device) {
+                refuse!(partition.path, ": devices = \"{name}\" {why}");
+            }
+            own.push(device.clone());
         }
         assigned.push(own);
     }
@@ -50,152 +59,103 @@ pub(super) fn interrupts(devices: &[Device]) -> Vec<Interrupt> {
 
 /// The registers that Bulkhead keeps for itself.
 fn bulkheads_own(machine: &Machine) -> Vec<Region<Pa>> {
-    let mut own = match &machine.gic {
+    let mut own = Vec::new();
+    match &machine.gic {
         Gic::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
-            Vec::from([*distributor, *cpu_interface, *hypervisor, *virtual_cpu_interface])
+            own.extend([distributor, cpu_interface, hypervisor, virtual_cpu_interface]);
         }
         Gic::V3 { distributor, redistributors, .. } => {
-            let mut own = redistributors.clone();
             own.push(*distributor);
-            own
+            own.extend(redistributors);
         }
-    };
+    }
     own.extend(machine.console.iter().map(|console| console.registers));
+    own.extend(machine.watchdog);
     own
-}
-
-/// A device given to a partition.
-struct Given<'a> {
-    partition: &'a PartitionDescription,
-    /// What the description calls it.
-    name: &'a str,
-    device: &'a Device,
-}
-
-impl Given<'_> {
-    fn is_of(&self, partition: &PartitionDescription) -> bool {
-        ptr::eq(self.partition, partition)
-    }
-
-    fn refuse(&self, why: fmt::Arguments<'_>) -> Result<(), PlanError> {
-        Err(refusal(self.partition, self.name, why))
-    }
-}
-
-/// The error of the device that a partition calls `name`.
-fn refusal(partition: &PartitionDescription, name: &str, why: fmt::Arguments<'_>) -> PlanError {
-    PlanError::new(&partition.path, format_args!(": devices = \"{name}\" {why}"))
 }
 
 struct Devices<'a> {
     machine: &'a Machine,
     /// The registers that Bulkhead keeps for itself.
     own: Vec<Region<Pa>>,
-    given: Vec<Given<'a>>,
+    /// For each device, the partition that has it.
+    owners: Vec<Option<&'a PartitionDescription>>,
 }
 
+/// Why a device is refused: the end of the sentence that begins with its name.
+type Refusal = String;
+
 impl<'a> Devices<'a> {
-    fn give(
-        &mut self,
-        partition: &'a PartitionDescription,
-        name: &'a str,
-    ) -> Result<(), PlanError> {
-        let own = format_args!("is Bulkhead's own and cannot be given away");
-        if name == self.machine.gic_path {
-            return Err(refusal(partition, name, own));
-        }
-        let given = Given { partition, name, device: self.find(partition, name)? };
-        let Device { path, registers, dma, .. } = given.device;
-        if self.machine.console.as_ref().is_some_and(|console| console.path == *path)
-            || registers.iter().any(|one| self.own.iter().any(|own| share_page(own, one)))
-        {
-            return given.refuse(own);
-        }
-        if let Some(owner) = self.owner(path) {
-            return given.refuse(format_args!("is given to {} already", owner.path));
-        }
-        if *dma && !partition.dma_unprotected {
-            return given.refuse(format_args!(
-                "can write to all memory by DMA: say dma = \"unprotected\" if this is what you want"
-            ));
-        }
-        self.given.push(given);
-        Ok(())
-    }
-
     /// The device of this path or alias.
-    fn find(&self, partition: &PartitionDescription, name: &str) -> Result<&'a Device, PlanError> {
-        let devices = &self.machine.devices;
-        let mut names = Vec::new();
-        for device in devices {
-            names.extend(device.aliases.iter().chain([&device.path]).map(String::as_str));
-            if names.contains(&name) {
-                return Ok(device);
-            }
+    fn find(&self, name: &str) -> Option<usize> {
+        let is_called = |it: &Device| it.path == name || it.aliases.iter().any(|it| it == name);
+        self.machine.devices.iter().position(is_called)
+    }
+
+    /// Gives a device to a partition.
+    fn give(&mut self, partition: &'a PartitionDescription, name: &str) -> Result<(), Refusal> {
+        let own = || Err(String::from("is Bulkhead's own and cannot be given away"));
+        if name == self.machine.gic_path {
+            return own();
         }
-        Err(match nearest(name, &mut names.into_iter()) {
-            Some(nearest) => refusal(
-                partition,
-                name,
-                format_args!("is no device that can be given; the nearest is \"{nearest}\""),
-            ),
-            None => refusal(
-                partition,
-                name,
-                format_args!("is no device that can be given: this machine has none"),
-            ),
-        })
+        let Some(index) = self.find(name) else {
+            let devices = self.machine.devices.iter();
+            let names = devices.flat_map(|it| it.aliases.iter().chain([&it.path]));
+            return Err(match nearest(name, &mut names.map(String::as_str)) {
+                "" => String::from("is no device that can be given: this machine has none"),
+                name => format!("is no device that can be given; the nearest is \"{name}\""),
+            });
+        };
+        let Device { path, registers, reach, .. } = &self.machine.devices[index];
+        let console = self.machine.console.as_ref();
+        let shares = |own| registers.iter().any(|region| share_page(own, region));
+        if console.is_some_and(|it| it.path == *path) || self.own.iter().any(shares) {
+            return own();
+        }
+        if let Some(owner) = self.owners[index].replace(partition) {
+            return Err(format!("is given to {} already", owner.path));
+        }
+        let power = match reach {
+            Reach::Memory if !partition.dma_unprotected => "write to all memory by DMA",
+            Reach::Machine if !partition.dma_unprotected => "change what other partitions use",
+            _ => return Ok(()),
+        };
+        Err(format!("can {power}: say dma = \"unprotected\" if this is what you want"))
     }
 
-    /// The partition that has the device at `path`.
-    fn owner(&self, path: &str) -> Option<&'a PartitionDescription> {
-        let given = self.given.iter().find(|given| given.device.path == path)?;
-        Some(given.partition)
-    }
-
-    /// Checks that no page of a device's registers holds anything that is not its partition's.
-    fn check_pages(&self, given: &Given<'_>) -> Result<(), PlanError> {
-        for registers in &given.device.registers {
+    /// Checks that no page of a partition's device holds anything that is not the partition's, and
+    /// that nobody else has its interrupts.
+    fn check(&self, partition: &PartitionDescription, device: &Device) -> Result<(), Refusal> {
+        let others = || {
+            let devices = self.machine.devices.iter().zip(&self.owners);
+            devices.filter(|(_, owner)| !owner.is_some_and(|owner| ptr::eq(owner, partition)))
+        };
+        for registers in &device.registers {
             if self.machine.memory.iter().any(|bank| share_page(bank, registers)) {
-                return given.refuse(format_args!("has registers at {registers}, which is memory"));
+                return Err(format!("has registers at {registers}, which is memory"));
             }
-            for other in &self.machine.devices {
-                let is_own = other.path == given.device.path
-                    || self.owner(&other.path).is_some_and(|owner| given.is_of(owner));
-                for region in &other.registers {
-                    if !is_own && share_page(region, registers) {
-                        return given.refuse(format_args!(
-                            "shares a page with {}, at {region}: both must be given to one \
-                             partition",
-                            other.path
-                        ));
-                    }
+            for (other, _) in others() {
+                if let Some(region) = other.registers.iter().find(|it| share_page(it, registers)) {
+                    let way = "both must be given to one partition";
+                    return Err(format!("shares a page with {}, at {region}: {way}", other.path));
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Checks that the interrupts of a device can be given, and to its partition only.
-    fn check_interrupts(&self, given: &Given<'_>) -> Result<(), PlanError> {
-        let console = self.machine.console.as_ref().and_then(|console| console.interrupt);
-        for Interrupt { intid, .. } in &given.device.interrupts {
+        let console = self.machine.console.as_ref().filter(|console| console.interrupt.is_some());
+        for Interrupt { intid, .. } in &device.interrupts {
             if intid.is_private() {
-                return given.refuse(format_args!(
-                    "raises interrupt {intid}, which every CPU has for itself: only SPIs can be \
-                     given"
-                ));
+                let why = "which every CPU has for itself: only SPIs can be given";
+                return Err(format!("raises interrupt {intid}, {why}"));
             }
-            let other = self.given.iter().find(|other| {
-                !other.is_of(given.partition)
-                    && other.device.interrupts.iter().any(|other| other.intid == *intid)
-            });
-            let owner = match other {
-                Some(other) => &other.partition.path,
-                None if console == Some(*intid) => "Bulkhead",
-                None => continue,
-            };
-            return given.refuse(format_args!("raises interrupt {intid}, which is {owner}'s"));
+            let raises = |it: &Device| it.interrupts.iter().any(|it| it.intid == *intid);
+            let mut owners = others().filter(|(other, _)| raises(other));
+            let other =
+                owners.find_map(|(other, owner)| Some((&*owner.as_ref()?.path, &other.path)));
+            let own = console.filter(|console| console.interrupt == Some(*intid));
+            let own = own.map(|console| ("Bulkhead", &console.path));
+            if let Some((owner, device)) = other.or(own) {
+                return Err(format!("raises interrupt {intid}, as {owner}'s {device} does"));
+            }
         }
         Ok(())
     }

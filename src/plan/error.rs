@@ -13,6 +13,9 @@ use crate::fdt::TreeError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanError(&'static str);
 
+/// What most of planning comes to.
+pub(super) type Result<T, E = PlanError> = core::result::Result<T, E>;
+
 impl PlanError {
     /// The error of the node at the path `node`; `rest` is the rest of the sentence.
     #[cold]
@@ -34,10 +37,10 @@ impl fmt::Display for PlanError {
     }
 }
 
-/// The `Err` that names the node at a path, and what is wrong with it in the words of `format!`.
+/// Returns the error of the node at a path, with the rest of the sentence in the words of `format!`.
 macro_rules! refuse {
     ($node:expr, $($rest:tt)*) => {
-        Err($crate::plan::PlanError::new(&$node, format_args!($($rest)*)))
+        return Err($crate::plan::PlanError::new(&$node, format_args!($($rest)*)))
     };
 }
 pub(crate) use refuse;

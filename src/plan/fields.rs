@@ -1,85 +1,66 @@
 //! Reading the nodes of a description: values of the right type, and no names but the known ones.
 
-use alloc::string::String;
+use alloc::format;
 
-use super::error::{Cells, PlanError, refuse};
+use super::error::{Cells, Result, refuse};
 use super::nearest::nearest;
 use crate::addr::PAGE_SIZE;
 use crate::fdt::{Node, Property};
 
 /// The properties that every node may have, because dtc adds them or because they do no harm.
-const EVERYWHERE: [&str; 4] = ["phandle", "linux,phandle", "#address-cells", "#size-cells"];
+const EVERYWHERE: &str = "phandle linux,phandle #address-cells #size-cells";
 
-/// A node of a description.
-#[derive(Clone, Copy)]
-pub(super) struct Fields<'a>(pub Node<'a, 'a>);
-
-impl<'a> Fields<'a> {
-    /// Its path, for messages.
-    pub fn path(self) -> String {
-        self.0.path()
-    }
-
+impl<'a> Node<'a, 'a> {
     /// The name without the unit address.
     fn base_name(self) -> &'a str {
-        let name = self.0.name();
+        let name = self.name();
         name.split_once('@').map_or(name, |(base, _)| base)
     }
 
-    /// The children, in the order of the tree.
-    pub fn children(self) -> impl Iterator<Item = Self> + use<'a> {
-        self.0.children().map(Self)
-    }
-
-    /// The child with this name, with or without a unit address.
+    /// The first child with this name, with or without a unit address.
     #[inline(never)]
-    pub fn child(self, name: &str) -> Option<Self> {
+    pub(super) fn first_child(self, name: &str) -> Option<Self> {
         self.children().find(|child| child.base_name() == name)
     }
 
-    /// Checks that there are no properties but `known`, and those that every node may have.
+    /// Checks that there are no properties but these, and those that every node may have, and no
+    /// children but these, or any if there is no list. Lists have spaces between the names.
     #[inline(never)]
-    pub fn check_properties(self, known: &[&str]) -> Result<(), PlanError> {
-        for Property { name, .. } in self.0.properties() {
-            let mut known = known.iter().chain(&EVERYWHERE).copied();
-            if !known.clone().any(|known| known == name) {
-                let nearest = nearest(name, &mut known).unwrap_or_default();
-                return refuse!(
+    pub(super) fn check(self, properties: &str, children: Option<&str>) -> Result<()> {
+        let known = format!("{properties} {EVERYWHERE}");
+        for Property { name, .. } in self.properties() {
+            if !known.split_ascii_whitespace().any(|known| known == name) {
+                let nearest = nearest(name, &mut known.split_ascii_whitespace());
+                refuse!(
                     self.path(),
                     " has a property \"{name}\", which does not belong here; the nearest is \
                      \"{nearest}\""
                 );
             }
         }
-        Ok(())
-    }
-
-    /// Checks that there are no children but `known`.
-    #[inline(never)]
-    pub fn check_children(self, known: &[&str]) -> Result<(), PlanError> {
+        let Some(known) = children else {
+            return Ok(());
+        };
         for child in self.children() {
-            let name = child.base_name();
-            if !known.contains(&name) {
-                const SENTENCE: &str = " is no node that belongs here";
-                return match nearest(name, &mut known.iter().copied()) {
-                    Some(known) => {
-                        refuse!(child.path(), "{SENTENCE}; the nearest is \"{known}\"")
-                    }
-                    None => refuse!(child.path(), "{SENTENCE}: no node does"),
-                };
+            let (name, path) = (child.base_name(), child.path());
+            if known.is_empty() {
+                refuse!(path, " is no node that belongs here: no node does");
+            } else if !known.split_ascii_whitespace().any(|known| known == name) {
+                let nearest = nearest(name, &mut known.split_ascii_whitespace());
+                refuse!(path, " is no node that belongs here; the nearest is \"{nearest}\"");
             }
         }
         Ok(())
     }
 
     /// The property of this name, as `read` reads it; another type is refused as not `like`.
-    pub fn read<T>(
+    pub(super) fn read<T>(
         self,
         name: &str,
         like: &str,
         read: impl Fn(&Property<'a>) -> Option<T>,
-    ) -> Result<Option<T>, PlanError> {
-        let Some(property) = self.0.property(name) else {
+    ) -> Result<Option<T>> {
+        let Some(property) = self.property(name) else {
             return Ok(None);
         };
         match read(&property) {
@@ -90,45 +71,25 @@ impl<'a> Fields<'a> {
 
     /// A string.
     #[inline(never)]
-    pub fn string(self, name: &str) -> Result<Option<&'a str>, PlanError> {
+    pub(super) fn text(self, name: &str) -> Result<Option<&'a str>> {
         self.read(name, "a string", Property::as_str)
     }
 
-    /// A property that says what it says by being there.
-    pub fn flag(self, name: &str) -> Result<bool, PlanError> {
-        let is_empty = |property: &Property<'_>| property.value.is_empty().then_some(());
-        Ok(self.read(name, "a property without a value", is_empty)?.is_some())
-    }
-
-    /// One cell.
+    /// A multiple of the page size in so many cells, 1 or 2.
     #[inline(never)]
-    pub fn cell(self, name: &str) -> Result<Option<u32>, PlanError> {
-        self.read(name, "one cell, as in <1>", Property::u32)
-    }
-
-    /// One cell that is a multiple of the page size.
-    pub fn offset(self, name: &str) -> Result<Option<u64>, PlanError> {
-        let number = self.cell(name)?;
-        self.page_aligned(name, number.map(u64::from))
-    }
-
-    /// Two cells that are a multiple of the page size.
-    #[inline(never)]
-    pub fn address(self, name: &str) -> Result<Option<u64>, PlanError> {
-        let number = self.read(name, "two cells, as in <0x0 0x40000000>", Property::u64)?;
-        self.page_aligned(name, number)
-    }
-
-    fn page_aligned(self, name: &str, number: Option<u64>) -> Result<Option<u64>, PlanError> {
-        if number.is_some_and(|number| !number.is_multiple_of(PAGE_SIZE))
-            && let Some(Property { value, .. }) = self.0.property(name)
-        {
-            return refuse!(
-                self.path(),
-                ": {name} = {} is not a multiple of the page size, {PAGE_SIZE:#x}",
-                Cells(value)
-            );
+    pub(super) fn pages(self, name: &str, cells: usize) -> Result<Option<u64>> {
+        let like = ["one cell, as in <1>", "two cells, as in <0x0 0x40000000>"][cells - 1];
+        let number = |it: &Property<'_>| it.number().filter(|_| it.value.len() == cells * 4);
+        let pages = self.read(name, like, |it| Some((number(it)?, it.value)))?;
+        match pages {
+            Some((number, value)) if !number.is_multiple_of(PAGE_SIZE) => {
+                let value = Cells(value);
+                refuse!(
+                    self.path(),
+                    ": {name} = {value} is not a multiple of the page size, 0x1000"
+                )
+            }
+            pages => Ok(pages.map(|(number, _)| number)),
         }
-        Ok(number)
     }
 }

@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::description::PartitionDescription;
-use super::error::{PlanError, refuse};
-use super::{GuestGic, GuestMemory, PartitionPlan, regions};
+use super::error::{Result, refuse};
+use super::{GuestMemory, regions};
 use crate::addr::{Ipa, PAGE_SIZE, Pa, Region};
-use crate::machine::Device;
+use crate::machine::{Device, Gic};
 use crate::tables::Memory;
 
 /// Where a guest's memory begins, unless its description says otherwise.
@@ -22,6 +22,8 @@ pub const DISTRIBUTOR_SIZE: u64 = 0x1_0000;
 pub const CPU_INTERFACE: Ipa = Ipa::new(0x0801_0000);
 /// Bytes of the CPU interface: a page that is the hardware's GICV, and the page of GICC_DIR, which traps.
 pub const CPU_INTERFACE_SIZE: u64 = 2 * PAGE_SIZE;
+/// The page of GICC_DIR.
+const CPU_INTERFACE_DIR: Ipa = Ipa::new(CPU_INTERFACE.get() + PAGE_SIZE);
 /// The GICv3 redistributors, one after another in the order of the vCPUs.
 pub const REDISTRIBUTORS: Ipa = Ipa::new(0x080a_0000);
 /// Bytes of one vCPU's redistributor: RD_base and SGI_base.
@@ -56,36 +58,18 @@ pub enum FrameKind {
     Console,
 }
 
-impl FrameKind {
-    /// What it is, in messages.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Distributor => "its distributor",
-            Self::CpuInterface => "its CPU interface",
-            Self::Redistributors => "its redistributors",
-            Self::Console => "its PL011",
-        }
-    }
-}
-
 /// The emulated frames of a partition with this interrupt controller and so many vCPUs.
-pub(super) fn frames(gic: GuestGic, vcpus: usize) -> [Frame; 3] {
+pub(super) fn frames(gic: &Gic, vcpus: usize) -> [Frame; 3] {
     let frame = |kind, start, size| Frame { kind, region: region(start, size) };
-    [
-        frame(FrameKind::Distributor, DISTRIBUTOR, DISTRIBUTOR_SIZE),
-        match gic {
-            GuestGic::V2 { .. } => frame(
-                FrameKind::CpuInterface,
-                Ipa::new(CPU_INTERFACE.get() + PAGE_SIZE),
-                CPU_INTERFACE_SIZE - PAGE_SIZE,
-            ),
-            GuestGic::V3 => {
-                let vcpus = vcpus.min(MOST_REDISTRIBUTORS) as u64;
-                frame(FrameKind::Redistributors, REDISTRIBUTORS, vcpus * REDISTRIBUTOR_SIZE)
-            }
-        },
-        frame(FrameKind::Console, CONSOLE, CONSOLE_SIZE),
-    ]
+    let of_cpus = match gic {
+        Gic::V2 { .. } => frame(FrameKind::CpuInterface, CPU_INTERFACE_DIR, PAGE_SIZE),
+        Gic::V3 { .. } => {
+            let size = vcpus.min(MOST_REDISTRIBUTORS) as u64 * REDISTRIBUTOR_SIZE;
+            frame(FrameKind::Redistributors, REDISTRIBUTORS, size)
+        }
+    };
+    let distributor = frame(FrameKind::Distributor, DISTRIBUTOR, DISTRIBUTOR_SIZE);
+    [distributor, of_cpus, frame(FrameKind::Console, CONSOLE, CONSOLE_SIZE)]
 }
 
 fn region(start: Ipa, size: u64) -> Region<Ipa> {
@@ -105,10 +89,10 @@ pub struct Mapping {
     pub memory: Memory,
 }
 
-/// See [`PartitionPlan::mappings`].
-pub(super) fn mappings(partition: &PartitionPlan) -> Vec<Mapping> {
+/// See [`super::PartitionPlan::mappings`].
+pub(super) fn mappings(gic: &Gic, memory: &GuestMemory, devices: &[Device]) -> Vec<Mapping> {
     let mut pages = Vec::new();
-    for registers in partition.devices.iter().flat_map(|device| &device.registers) {
+    for registers in devices.iter().flat_map(|device| &device.registers) {
         if let Some(registers) = regions::pages(registers) {
             regions::add(&mut pages, registers);
         }
@@ -118,10 +102,10 @@ pub(super) fn mappings(partition: &PartitionPlan) -> Vec<Mapping> {
         let index = mappings.partition_point(|other| other.ipa < ipa);
         mappings.insert(index, Mapping { ipa, pa, size, memory });
     };
-    let GuestMemory { guest, host } = partition.memory;
+    let GuestMemory { guest, host } = memory;
     add(guest.start(), host.start(), host.size(), Memory::GUEST);
-    if let GuestGic::V2 { virtual_cpu_interface } = partition.gic {
-        add(CPU_INTERFACE, virtual_cpu_interface, PAGE_SIZE, Memory::GUEST_DEVICE);
+    if let Gic::V2 { virtual_cpu_interface, .. } = gic {
+        add(CPU_INTERFACE, virtual_cpu_interface.start(), PAGE_SIZE, Memory::GUEST_DEVICE);
     }
     for pages in pages {
         add(Ipa::new(pages.start().get()), pages.start(), pages.size(), Memory::GUEST_DEVICE);
@@ -136,16 +120,16 @@ pub(super) type Used<'a> = (Region<Ipa>, &'a str);
 /// controller and the console, and the registers of its devices, which must not be over those.
 pub(super) fn used<'a>(
     partition: &PartitionDescription,
-    gic: GuestGic,
+    gic: &Gic,
     vcpus: usize,
     devices: &'a [Device],
-) -> Result<Vec<Used<'a>>, PlanError> {
-    let frames = frames(gic, vcpus);
-    let mut used = Vec::from(frames.map(|frame| (frame.region, frame.kind.name())));
-    if let GuestGic::V2 { .. } = gic {
-        let kind = FrameKind::CpuInterface;
-        used.push((region(CPU_INTERFACE, CPU_INTERFACE_SIZE), kind.name()));
-    }
+) -> Result<Vec<Used<'a>>> {
+    let [distributor, of_cpus, console] = frames(gic, vcpus).map(|frame| frame.region);
+    let mut used = Vec::from([(distributor, "its distributor"), (console, "its PL011")]);
+    used.push(match gic {
+        Gic::V2 { .. } => (region(CPU_INTERFACE, CPU_INTERFACE_SIZE), "its CPU interface"),
+        Gic::V3 { .. } => (of_cpus, "its redistributors"),
+    });
     let frames = used.len();
     for Device { path, registers, .. } in devices {
         for pages in registers.iter().filter_map(regions::pages) {
@@ -166,15 +150,13 @@ pub(super) fn check(
     size: u64,
     node: &str,
     what: fmt::Arguments<'_>,
-) -> Result<Region<Ipa>, PlanError> {
-    let Some(region) = Region::new(start, size).filter(|region| region.end().get() <= IPA_END)
-    else {
-        return refuse!(node, "{what} ends past the last guest address, {:#x}", IPA_END - 1);
+) -> Result<Region<Ipa>> {
+    let region = Region::new(start, size).filter(|region| region.end().get() <= IPA_END);
+    let Some(region) = region else {
+        refuse!(node, "{what} ends past the last guest address, {:#x}", IPA_END - 1);
     };
     match used.iter().find(|(used, _)| used.overlaps(&region)) {
-        Some((used, by)) => {
-            refuse!(node, "{what} would cover {by}, which the guest has at {used}")
-        }
+        Some((used, by)) => refuse!(node, "{what} would cover {by}, which the guest has at {used}"),
         None => Ok(region),
     }
 }

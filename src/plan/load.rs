@@ -7,7 +7,7 @@ use core::fmt;
 
 use super::LoadedImage;
 use super::description::PartitionDescription;
-use super::error::{Cells, PlanError, refuse};
+use super::error::{Cells, Result, refuse};
 use super::image::Image;
 use super::layout;
 use super::source::ImageDescription;
@@ -21,18 +21,11 @@ const IMAGE_ALIGN: u64 = 2 << 20;
 /// Where a flat binary goes that says nothing, from the start of memory.
 const LOAD_OFFSET: u64 = 0x8_0000;
 
-/// What goes where.
-pub(super) struct Loaded {
-    pub kernel: LoadedImage,
-    pub ramdisk: Option<LoadedImage>,
-    pub tree: Region<Ipa>,
-}
-
-/// Places the images and the tree of `partition` in its `memory`.
+/// Places the kernel, the ramdisk and the tree of `partition` in its `memory`.
 pub(super) fn place(
     partition: &PartitionDescription,
     memory: Region<Ipa>,
-) -> Result<Loaded, PlanError> {
+) -> Result<(LoadedImage, Option<LoadedImage>, Region<Ipa>)> {
     let kernel = &partition.kernel;
     let base = memory.start().get();
     let (start, size) = match kernel.image {
@@ -65,7 +58,7 @@ pub(super) fn place(
             layout::check(&used, tree.start(), TREE_SIZE, path, what)?
         }
     };
-    Ok(Loaded { kernel, ramdisk, tree })
+    Ok((kernel, ramdisk, tree))
 }
 
 /// Places an image that needs `size` bytes, or as many as it has if these are more.
@@ -74,7 +67,7 @@ fn place_image(
     memory: Region<Ipa>,
     start: Option<u64>,
     size: u64,
-) -> Result<LoadedImage, PlanError> {
+) -> Result<LoadedImage> {
     let source = image.region;
     let size = size.max(source.size());
     let load = within(memory, start, size, &image.path, format_args!("{image}"))?;
@@ -89,7 +82,7 @@ fn within(
     size: u64,
     node: &str,
     what: fmt::Arguments<'_>,
-) -> Result<Region<Ipa>, PlanError> {
+) -> Result<Region<Ipa>> {
     match start.and_then(|start| Region::new(Ipa::new(start), size)) {
         Some(needs) if memory.covers(&needs) => Ok(needs),
         Some(needs) => {

@@ -8,11 +8,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::description::PartitionDescription;
-use super::error::{Cells, PlanError, refuse};
+use super::error::{Cells, Result, refuse};
 use super::layout::{self, GUEST_BASE, IPA_END, Used};
-use super::{GuestGic, GuestMemory, regions};
+use super::{GuestMemory, regions};
 use crate::addr::{Bytes, Ipa, PAGE_SIZE, Pa, Region};
-use crate::machine::{Device, Machine};
+use crate::machine::{Device, Gic, Machine};
 
 const GIB: u64 = 1 << 30;
 const MIB_2: u64 = 2 << 20;
@@ -50,12 +50,19 @@ impl<'a> Memory<'a> {
     pub(super) fn place(
         &mut self,
         partitions: &'a [PartitionDescription],
-        gic: GuestGic,
+        gic: &Gic,
         cpus: &[Vec<usize>],
         devices: &[Vec<Device>],
-    ) -> Result<Vec<GuestMemory>, PlanError> {
+    ) -> Result<Vec<GuestMemory>> {
+        let rank = |number: &usize| match fixed_base(&partitions[*number]) {
+            Some(_) => 0,
+            None => u64::MAX - partitions[*number].memory,
+        };
         let mut given = vec![None; partitions.len()];
-        for number in order(partitions) {
+        let left = |given: &[Option<_>]| {
+            (0..given.len()).filter(|it| given[*it].is_none()).min_by_key(rank)
+        };
+        while let Some(number) = left(&given) {
             let partition = &partitions[number];
             let used = layout::used(partition, gic, cpus[number].len(), &devices[number])?;
             given[number] = Some(self.give(partition, &used)?);
@@ -64,42 +71,26 @@ impl<'a> Memory<'a> {
     }
 
     /// A place for `pages` pages of stage-2 tables.
-    pub(super) fn place_tables(&self, node: &str, pages: usize) -> Result<Region<Pa>, PlanError> {
-        let size = (pages as u64).saturating_mul(PAGE_SIZE);
-        match find(&self.banks, &self.taken, size, 0, PAGE_SIZE) {
-            Ok(region) => Ok(region),
-            Err(_) => refuse!(
-                node,
-                " leaves no memory for the stage-2 tables: {} are needed",
-                Bytes(size)
-            ),
-        }
+    pub(super) fn place_tables(&self, node: &str, pages: usize) -> Result<Region<Pa>> {
+        let size = pages as u64 * PAGE_SIZE;
+        let Ok(region) = find(&self.banks, &self.taken, size, 0, PAGE_SIZE) else {
+            let size = Bytes(size);
+            refuse!(node, " leaves no memory for the stage-2 tables: {size} are needed");
+        };
+        Ok(region)
     }
 
     fn give(
         &mut self,
         partition: &'a PartitionDescription,
         used: &[Used<'_>],
-    ) -> Result<GuestMemory, PlanError> {
+    ) -> Result<GuestMemory> {
         let PartitionDescription { path, memory: size, guest_base, host_base, .. } = partition;
         let identity = partition.dma_unprotected;
-        if let (Some(guest), Some(host)) = (guest_base, host_base)
-            && identity
-            && guest.get() != host.get()
-        {
-            let value = guest.get().to_be_bytes();
-            return refuse!(
-                path,
-                ": guest-base = {} is not host-base, as it has to be with dma = \"unprotected\"",
-                Cells(&value)
-            );
-        }
         let host = match fixed_base(partition) {
-            Some(base) => self.check(partition, base)?,
+            Some((property, base)) => self.check(partition, property, base)?,
             None => self.pick(partition, used)?,
         };
-        let guest =
-            if identity { Ipa::new(host.start().get()) } else { guest_base.unwrap_or(GUEST_BASE) };
         let (property, value) = match (guest_base, host_base) {
             (Some(base), _) => ("guest-base", base.get()),
             (None, Some(base)) if identity => ("host-base", base.get()),
@@ -107,37 +98,41 @@ impl<'a> Memory<'a> {
         };
         let value = value.to_be_bytes();
         let what = format_args!(": {property} = {}", Cells(&value));
-        let guest = layout::check(used, guest, *size, path, what)?;
+        let mut start = guest_base.unwrap_or(GUEST_BASE);
+        if identity {
+            start = Ipa::new(host.start().get());
+            if guest_base.is_some_and(|base| base != start) {
+                let why = "as it has to be with dma = \"unprotected\"";
+                refuse!(path, "{what} is not host-base, {why}");
+            }
+        }
+        let guest = layout::check(used, start, *size, path, what)?;
         self.take(host, path);
         Ok(GuestMemory { guest, host })
     }
 
     /// The memory from `base` on, if it is all there and free.
-    fn check(&self, partition: &PartitionDescription, base: Pa) -> Result<Region<Pa>, PlanError> {
-        let PartitionDescription { path, memory: size, .. } = partition;
-        let property = if partition.host_base.is_some() { "host-base" } else { "guest-base" };
-        let value = base.get().to_be_bytes();
-        let value = Cells(&value);
-        let region = Region::new(base, *size);
+    fn check(
+        &self,
+        PartitionDescription { path, memory, .. }: &PartitionDescription,
+        property: &str,
+        base: Pa,
+    ) -> Result<Region<Pa>> {
+        let what = format_args!(": {property} = {}", Cells(&base.get().to_be_bytes()));
+        let region = Region::new(base, *memory);
         let Some(region) = region.filter(|it| self.banks.iter().any(|bank| bank.covers(it))) else {
-            let size = Bytes(*size);
-            return refuse!(path, ": {property} = {value} is not the start of {size} of memory");
+            refuse!(path, "{what} is not the start of {} of memory", Bytes(*memory));
         };
         match self.taken.iter().find(|(taken, _)| taken.overlaps(&region)) {
+            Some((taken, owner)) => {
+                refuse!(path, "{what} asks for memory that is taken: {taken} is {owner}'s")
+            }
             None => Ok(region),
-            Some((taken, owner)) => refuse!(
-                path,
-                ": {property} = {value} asks for memory that is taken: {taken} is {owner}'s"
-            ),
         }
     }
 
     /// Memory for a partition that can have it anywhere.
-    fn pick(
-        &self,
-        partition: &PartitionDescription,
-        used: &[Used<'_>],
-    ) -> Result<Region<Pa>, PlanError> {
+    fn pick(&self, partition: &PartitionDescription, used: &[Used<'_>]) -> Result<Region<Pa>> {
         let size = partition.memory;
         let mut guest = partition.guest_base.unwrap_or(GUEST_BASE).get();
         let mut taken = self.taken.clone();
@@ -146,48 +141,34 @@ impl<'a> Memory<'a> {
             guest = 0;
             let beyond = Region::between(Ipa::new(IPA_END), Ipa::new(u64::MAX));
             for used in used.iter().map(|(used, _)| *used).chain(beyond) {
-                taken.extend(
-                    Region::new(Pa::new(used.start().get()), used.size()).map(|it| (it, "")),
-                );
+                let used = Region::new(Pa::new(used.start().get()), used.size());
+                taken.extend(used.map(|used| (used, "")));
             }
         }
         let find = |align| find(&self.banks, &taken, size, guest, align);
-        let mut found = Err(0);
-        if size >= GIB {
-            found = find(GIB);
-        }
-        match found.or_else(|_| find(MIB_2)) {
+        let large = if size >= GIB { find(GIB).ok() } else { None };
+        match large.map_or_else(|| find(MIB_2), Ok) {
             Ok(region) => Ok(region),
-            Err(most) => refuse!(
-                partition.path,
-                ": memory = {} does not fit: the most that is free in one piece is {}",
-                Cells(&size.to_be_bytes()),
-                Bytes(most)
-            ),
+            Err(most) => {
+                let (size, most) = (size.to_be_bytes(), Bytes(most));
+                let what = format_args!(": memory = {}", Cells(&size));
+                let why = "does not fit: the most that is free in one piece is";
+                refuse!(partition.path, "{what} {why} {most}")
+            }
         }
     }
 }
 
-/// Where the memory of a partition has to be, if it cannot be anywhere. With unprotected DMA, a
-/// device sees physical addresses, and so must the guest.
-fn fixed_base(partition: &PartitionDescription) -> Option<Pa> {
-    let guest_base = partition.guest_base.filter(|_| partition.dma_unprotected);
-    partition.host_base.or(guest_base.map(|base| Pa::new(base.get())))
-}
-
-/// The order in which the partitions get their memory: those with a fixed place first, then the
-/// larger ones.
-fn order(partitions: &[PartitionDescription]) -> Vec<usize> {
-    let rank = |number: usize| {
-        let partition = &partitions[number];
-        fixed_base(partition).map_or(u64::MAX - partition.memory, |_| 0)
-    };
-    let mut order = Vec::with_capacity(partitions.len());
-    for number in 0..partitions.len() {
-        let index = order.partition_point(|other| rank(*other) <= rank(number));
-        order.insert(index, number);
+/// Where the memory of a partition has to be, if it cannot be anywhere, and what says so. With
+/// unprotected DMA, a device sees physical addresses, and so must the guest.
+fn fixed_base(partition: &PartitionDescription) -> Option<(&'static str, Pa)> {
+    match (partition.host_base, partition.guest_base) {
+        (Some(base), _) => Some(("host-base", base)),
+        (None, Some(base)) if partition.dma_unprotected => {
+            Some(("guest-base", Pa::new(base.get())))
+        }
+        (None, _) => None,
     }
-    order
 }
 
 /// The lowest `size` bytes of the `banks` that are not `taken` and whose start is `same_as` modulo

@@ -12,9 +12,8 @@ use core::mem::take;
 
 use crate::addr::{Ipa, Pa, Region};
 use crate::intid::Intid;
-use crate::machine::{Device, Gic, Interrupt, Machine, Mpidr};
+use crate::machine::{Device, Interrupt, Machine, Mpidr};
 use crate::tables::tables_needed;
-use load::Loaded;
 use memory::Memory;
 
 mod cpus;
@@ -64,8 +63,10 @@ pub struct PartitionPlan {
     pub devices: Vec<Device>,
     /// The physical SPIs that are its own, by ascending INTID, each once.
     pub interrupts: Vec<Interrupt>,
-    /// The interrupt controller it sees.
-    pub gic: GuestGic,
+    /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
+    pub mappings: Vec<Mapping>,
+    /// The frames that are emulated: they are not mapped, and Bulkhead answers for them.
+    pub frames: [Frame; 3],
     /// The INTID of its emulated PL011, an SPI that none of its devices has.
     pub console_interrupt: Intid,
     /// Its kernel.
@@ -91,18 +92,6 @@ pub struct GuestMemory {
     pub host: Region<Pa>,
 }
 
-/// The interrupt controller that a partition sees: of the machine's version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GuestGic {
-    /// GICv2; the first page of its CPU interface is the machine's GICV frame.
-    V2 {
-        /// Where GICV is.
-        virtual_cpu_interface: Pa,
-    },
-    /// GICv3.
-    V3,
-}
-
 /// Where the bytes of a kernel or ramdisk are, and where they go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadedImage {
@@ -111,49 +100,6 @@ pub struct LoadedImage {
     /// The memory it needs, at least as many bytes: the first byte goes to the start. A kernel is
     /// entered there.
     pub load: Region<Ipa>,
-}
-
-impl PartitionPlan {
-    fn new(
-        description: &PartitionDescription,
-        vmid: u8,
-        cpus: Vec<usize>,
-        memory: GuestMemory,
-        devices: Vec<Device>,
-        gic: GuestGic,
-    ) -> Result<Self, PlanError> {
-        let Loaded { kernel, ramdisk, tree } = load::place(description, memory.guest)?;
-        let interrupts = devices::interrupts(&devices);
-        Ok(Self {
-            path: description.path.clone(),
-            name: description.name.clone(),
-            vmid,
-            cpus,
-            memory,
-            console_interrupt: console_interrupt(&interrupts),
-            interrupts,
-            devices,
-            gic,
-            kernel,
-            ramdisk,
-            tree,
-            bootargs: description.bootargs.clone(),
-            count_hypervisor: description.count_hypervisor,
-            dma_unprotected: description.dma_unprotected,
-        })
-    }
-
-    /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
-    #[must_use]
-    pub fn mappings(&self) -> Vec<Mapping> {
-        layout::mappings(self)
-    }
-
-    /// The frames that are emulated: they are not mapped, and Bulkhead answers for them.
-    #[must_use]
-    pub fn frames(&self) -> [Frame; 3] {
-        layout::frames(self.gic, self.cpus.len())
-    }
 }
 
 /// The SPI of the emulated PL011: the first from QEMU `virt`'s on that no device has.
@@ -169,17 +115,6 @@ fn console_interrupt(owned: &[Interrupt]) -> Intid {
     spi
 }
 
-impl GuestGic {
-    fn of(machine: &Machine) -> Self {
-        match machine.gic {
-            Gic::V2 { virtual_cpu_interface, .. } => {
-                Self::V2 { virtual_cpu_interface: virtual_cpu_interface.start() }
-            }
-            Gic::V3 { .. } => Self::V3,
-        }
-    }
-}
-
 impl Plan {
     /// Divides `machine` as `description` says. `boot_cpu` is the CPU that runs this, the one that
     /// needs no starting.
@@ -193,7 +128,7 @@ impl Plan {
         description: &Description,
     ) -> Result<Self, PlanError> {
         let Description { path, partitions: described } = description;
-        let gic = GuestGic::of(machine);
+        let gic = &machine.gic;
         let mut cpus = cpus::assign(machine, boot_cpu, described)?;
         let mut devices = devices::assign(machine, described)?;
         let mut memory = Memory::new(machine, described);
@@ -202,14 +137,31 @@ impl Plan {
         let mut tables = 0;
         for (number, (described, memory)) in described.iter().zip(places).enumerate() {
             let Ok(vmid) = u8::try_from(number + 1) else {
-                return refuse!(path, " holds more partitions than the 255 that can be told apart");
+                refuse!(path, " holds more partitions than the 255 that can be told apart");
             };
+            let (kernel, ramdisk, tree) = load::place(described, memory.guest)?;
             let (cpus, devices) = (take(&mut cpus[number]), take(&mut devices[number]));
-            let plan = PartitionPlan::new(described, vmid, cpus, memory, devices, gic)?;
-            let mappings = plan.mappings();
-            let mappings = mappings.iter().map(|one| (one.ipa, one.pa, one.size));
-            tables += tables_needed(mappings);
-            partitions.push(plan);
+            let interrupts = devices::interrupts(&devices);
+            let mappings = layout::mappings(gic, &memory, &devices);
+            tables += tables_needed(mappings.iter().map(|it| (it.ipa, it.pa, it.size)));
+            partitions.push(PartitionPlan {
+                path: described.path.clone(),
+                name: described.name.clone(),
+                vmid,
+                frames: layout::frames(gic, cpus.len()),
+                cpus,
+                memory,
+                mappings,
+                console_interrupt: console_interrupt(&interrupts),
+                interrupts,
+                devices,
+                kernel,
+                ramdisk,
+                tree,
+                bootargs: described.bootargs.clone(),
+                count_hypervisor: described.count_hypervisor,
+                dma_unprotected: described.dma_unprotected,
+            });
         }
         Ok(Self { table_memory: memory.place_tables(path, tables)?, partitions })
     }

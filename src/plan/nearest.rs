@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 /// The one of `names` that is the fewest insertions, deletions and substitutions away from `name`;
-/// of equals, the first.
-pub(super) fn nearest<'n>(name: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
-    names.min_by_key(|known| distance(name.as_bytes(), known.as_bytes()))
+/// of equals, the first; empty if there are none.
+pub(super) fn nearest<'n>(name: &str, names: &mut dyn Iterator<Item = &'n str>) -> &'n str {
+    let nearest = names.min_by_key(|known| distance(name.as_bytes(), known.as_bytes()));
+    nearest.unwrap_or_default()
 }
 
 /// The Levenshtein distance, by a row of the table at a time.

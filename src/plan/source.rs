@@ -3,10 +3,9 @@
 use alloc::string::String;
 use core::fmt;
 
-use super::error::{Cells, PlanError, refuse};
-use super::fields::Fields;
+use super::error::{Cells, Result, refuse};
 use crate::addr::{Bytes, Pa, Region};
-use crate::fdt::{Property, Tree};
+use crate::fdt::{Node, Property, Tree};
 
 /// Where the bytes of a kernel or ramdisk are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,35 +39,32 @@ pub(super) struct Images<'a> {
 
 impl<'a> Images<'a> {
     /// The image that a node is about, and its bytes.
-    pub fn find(&self, node: Fields<'a>) -> Result<(ImageDescription, &'a [u8]), PlanError> {
+    pub fn find(&self, node: Node<'a, 'a>) -> Result<(ImageDescription, &'a [u8])> {
         let path = node.path();
         let reg = node.read("reg", "an address in two cells and a size in two cells", region)?;
-        let (property, region, bytes) = match (node.0.property("data"), reg) {
-            (Some(_), Some(_)) => {
-                return refuse!(path, ": data stands beside reg: give only one of them");
-            }
-            (None, None) => return refuse!(path, ": data is missing: give /incbin/(\"file\")"),
-            (Some(Property { value: [], .. }), None) => {
-                return refuse!(path, ": data (0 bytes) is empty: give at least one");
-            }
+        let (property, region, bytes) = match (node.property("data"), reg) {
+            (Some(_), Some(_)) => refuse!(path, ": data stands beside reg: give only one of them"),
+            (None, None) => refuse!(path, ": data is missing: give /incbin/(\"file\")"),
             (Some(Property { value, .. }), None) => {
                 let offset = self.tree.offset_of(value).unwrap_or_default() as u64;
-                let start = Pa::new(self.base.get().saturating_add(offset));
-                ("data", Region::new(start, value.len() as u64), value)
+                let start = self.base.checked_add(offset);
+                let region = start.and_then(|start| Region::new(start, value.len() as u64));
+                let Some(region) = region.filter(|region| !region.is_empty()) else {
+                    refuse!(path, ": data (0 bytes) is empty: give at least one");
+                };
+                ("data", region, value)
             }
             (None, Some((region, value))) => {
+                let (value, size) = (Cells(value), Bytes(region.size()));
                 if region.is_empty() {
-                    return refuse!(path, ": reg = {} is empty: give at least one", Cells(value));
+                    refuse!(path, ": reg = {value} is empty: give at least one");
                 }
                 let Some(bytes) = (self.peek)(region) else {
-                    let size = Bytes(region.size());
-                    let value = Cells(value);
-                    return refuse!(path, ": reg = {value} is not the start of {size} of memory");
+                    refuse!(path, ": reg = {value} is not the start of {size} of memory");
                 };
-                ("reg", Some(region), bytes)
+                ("reg", region, bytes)
             }
         };
-        let region = region.expect("a tree that could be read does not wrap");
         Ok((ImageDescription { path, property, region }, bytes))
     }
 }

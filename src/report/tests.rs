@@ -8,7 +8,6 @@ fn what_a_person_reads() {
     for (cpu, id) in machine.cpus.iter_mut().zip([0, 1, 0x100, 0x101]) {
         cpu.mpidr = Mpidr::new(id);
     }
-    machine.psci = Some(Conduit::Smc);
     machine.remarks.push(String::from("a word"));
     let linux = partition("linux")
         .without("cpus")
@@ -22,16 +21,18 @@ fn what_a_person_reads() {
         report(&machine, &plan),
         "\
 machine     test
-CPUs        4 (0-1,0x100-0x101), started by PSCI (SMC)
+CPUs        4 (0-1,0x100-0x101), started by PSCI
 memory      2048 MiB at 0x40000000-0xbfffffff
 interrupts  GICv2
 console     /pl011@9000000
 remark      a word
-partition  CPUs           memory    guest at    physical at  devices (interrupts)
-linux      1,0x100-0x101  16 MiB    0x50000000  0x50000000   /pl031@9010000 (34)
-                                                             /virtio_mmio@a000000 (48)
-                                                             DMA unprotected
-small      0              1020 KiB  0x40000000  0x40000000   -
+partition        CPUs           memory    guest at      physical at   devices (interrupts)
+linux            1,0x100-0x101  16 MiB    0x50000000    0x50000000    /pl031@9010000 (34)
+                                                                      /virtio_mmio@a000000 (48)
+                                                                      DMA unprotected
+small            0              1020 KiB  0x40000000    0x40000000    -
+isolation is not enforced for linux: dma = \"unprotected\" lets its devices reach all memory, that of \
+Bulkhead and of the other partitions too
 "
     );
 }

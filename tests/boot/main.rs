@@ -14,4 +14,5 @@ mod guests;
 mod isolation;
 mod linux;
 mod panic;
+mod raspberry_pi;
 mod refusals;

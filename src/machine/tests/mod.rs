@@ -155,6 +155,7 @@ fn a_plain_board_is_read() {
             kind: ConsoleKind::Pl011,
             registers: region(0x900_0000, 0x1000),
             interrupt: Some(intid(33)),
+            settings: Vec::new(),
         })
     );
     assert_eq!(machine.remarks, [""; 0]);
@@ -344,14 +345,14 @@ fn devices_are_what_could_be_given_away() {
     };
     let machine = board.read().unwrap();
     let devices = machine.devices.iter();
-    let devices: Vec<_> = devices.map(|device| (device.path.as_str(), device.dma)).collect();
+    let devices: Vec<_> = devices.map(|device| (device.path.as_str(), device.reach)).collect();
     assert_eq!(
         devices,
         [
-            ("/uart@9000000", false),
-            ("/virtio@1000", true),
-            ("/coherent@1000", true),
-            ("/pmu", false),
+            ("/uart@9000000", Reach::Partition),
+            ("/virtio@1000", Reach::Memory),
+            ("/coherent@1000", Reach::Memory),
+            ("/pmu", Reach::Partition),
         ]
     );
     assert_eq!(

@@ -122,7 +122,7 @@ fn mappings_of_devices_are_whole_pages_once() {
     let devices = Text(&["/right@b000100", "rtc0", "/left@b000000"]);
     let plan = plan(&system([partition("one").with("devices", devices)]));
     let one = &plan.partitions[0];
-    let mappings = one.mappings().into_iter();
+    let mappings = one.mappings.clone().into_iter();
     let mappings: Vec<_> = mappings.map(|one| (one.ipa.get(), one.pa.get(), one.size)).collect();
     assert_eq!(
         mappings,
@@ -155,7 +155,7 @@ fn frames_are_those_of_the_controller() {
         (gic_v3(), (FrameKind::Redistributors, 0x80a_0000, 0x4_0000)),
     ] {
         let plan = plan_on(&machine(gic), &two).unwrap();
-        let frames = plan.partitions[0].frames().into_iter();
+        let frames = plan.partitions[0].frames.into_iter();
         let frames = frames.map(|one| (one.kind, one.region.start().get(), one.region.size()));
         assert_eq!(
             frames.collect::<Vec<_>>(),

@@ -12,7 +12,7 @@ use super::*;
 use crate::addr::Bytes;
 use crate::fdt::{Tree, Writer};
 use crate::intid::Trigger;
-use crate::machine::{Console, ConsoleKind, Cpu, CpuStart, Gic, Reserved, TimerInterrupts};
+use crate::machine::{Console, ConsoleKind, Cpu, CpuStart, Gic, Reach, Reserved, TimerInterrupts};
 
 const MIB: u64 = 1 << 20;
 /// Where the descriptions of the tests lie.
@@ -30,7 +30,7 @@ pub(crate) fn device(path: &str, registers: (u64, u64), interrupt: Option<u32>) 
         aliases: Vec::new(),
         registers: vec![region(registers.0, registers.1)],
         interrupts: interrupt.into_iter().collect(),
-        dma: false,
+        reach: Reach::Partition,
     }
 }
 
@@ -44,7 +44,9 @@ pub(crate) fn machine(gic: Gic) -> Machine {
     let mut rtc = device("/pl031@9010000", (0x901_0000, 0x1000), Some(34));
     rtc.aliases.push("rtc0".to_string());
     let mut virtio = device("/virtio_mmio@a000000", (0xa00_0000, 0x200), Some(48));
-    virtio.dma = true;
+    virtio.reach = Reach::Memory;
+    let mut clocks = device("/clocks@c001000", (0xc00_1000, 0x1000), None);
+    clocks.reach = Reach::Machine;
     Machine {
         model: "test".to_string(),
         cpus: (0..4).map(cpu).collect(),
@@ -61,17 +63,21 @@ pub(crate) fn machine(gic: Gic) -> Machine {
             hypervisor: Intid::ppi(10).unwrap(),
         },
         psci: None,
+        watchdog: Some(region(0xc00_0000, 0x100)),
         console: Some(Console {
             path: "/pl011@9000000".to_string(),
             kind: ConsoleKind::Pl011,
             registers: region(0x900_0000, 0x1000),
             interrupt: Intid::new(33),
+            settings: Vec::new(),
         }),
         devices: vec![
             device("/pl011@9000000", (0x900_0000, 0x1000), Some(33)),
             rtc,
             device("/pl061@9030000", (0x903_0000, 0x1000), Some(39)),
             virtio,
+            clocks,
+            device("/watchdog@c000000", (0xc00_0000, 0x100), None),
             device("/left@b000000", (0xb00_0000, 0x100), Some(60)),
             device("/right@b000100", (0xb00_0100, 0x100), Some(61)),
             device("/shares@b001000", (0xb00_1000, 0x100), Some(60)),

@@ -176,7 +176,7 @@ fn cpu_ids() {
     assert_eq!(
         refusal_on(&machine, &system([ids("one", &[1])])),
         "/partitions/one: cpu-ids = <0x1> cannot be started: its enable-method is neither \"psci\" \
-         nor \"spin-table\""
+         nor a usable \"spin-table\""
     );
     assert_eq!(
         refusal_on(&machine, &system([one().with("cpus", Cells(&[4]))])),
@@ -315,6 +315,13 @@ fn unprotected_dma() {
         ": devices = \"/virtio_mmio@a000000\" can write to all memory by DMA: say \
          dma = \"unprotected\" if this is what you want"
     );
+    let clocks = unprotected().with("devices", Text(&["/clocks@c001000"]));
+    assert!(plan_on(&machine(gic_v2()), &system([clocks.clone()])).is_ok());
+    assert_eq!(
+        fault(clocks.without("dma")),
+        ": devices = \"/clocks@c001000\" can change what other partitions use: say \
+         dma = \"unprotected\" if this is what you want"
+    );
     assert_eq!(
         fault(
             virtio()
@@ -366,7 +373,10 @@ fn devices() {
             "/private@b003000\" raises interrupt 23, which every CPU has for itself: only SPIs can \
              be given",
         ),
-        (&["/says-33@b002000"], "/says-33@b002000\" raises interrupt 33, which is Bulkhead's"),
+        (
+            &["/says-33@b002000"],
+            "/says-33@b002000\" raises interrupt 33, as Bulkhead's /pl011@9000000 does",
+        ),
     ] {
         assert_eq!(fault(with("one", name)), std::format!(": devices = \"{expected}"));
     }
@@ -411,8 +421,8 @@ fn devices_given_twice() {
             with("one", &["/left@b000000", "/right@b000100"]),
             with("two", &["/shares@b001000"])
         ])),
-        "/partitions/one: devices = \"/left@b000000\" raises interrupt 60, which is \
-         /partitions/two's"
+        "/partitions/one: devices = \"/left@b000000\" raises interrupt 60, as \
+         /partitions/two's /shares@b001000 does"
     );
 }
 

@@ -18,12 +18,22 @@ pub enum Gic {
     V3 = 3,
 }
 
+/// Where the console's bytes go: the first UART's, or both of them.
+type Serial = &'static [(&'static str, &'static str)];
+const FIRST_UART: Serial = &[("-serial", "stdio")];
+const BOTH_UARTS: Serial = &[
+    ("-chardev", "stdio,id=terminal,mux=on,signal=off"),
+    ("-serial", "chardev:terminal"),
+    ("-serial", "chardev:terminal"),
+];
+
 /// A `virt` machine with EL2, four CPUs and 1 GiB, and Bulkhead as its kernel.
 pub struct Machine {
     machine: String,
     cpu: String,
     cpus: usize,
     memory: String,
+    serial: Serial,
     kernel: Option<PathBuf>,
     initrd: Option<PathBuf>,
     command_line: String,
@@ -41,6 +51,7 @@ impl Machine {
             cpu: "cortex-a53".into(),
             cpus: 4,
             memory: "1G".into(),
+            serial: FIRST_UART,
             kernel: Some(products::file("target/bulkhead.img")),
             initrd: None,
             command_line: "semihosting".into(),
@@ -59,6 +70,20 @@ impl Machine {
             more: Vec::new(),
             ..Self::new(gic)
         }
+    }
+
+    /// A Raspberry Pi 4 that is handed a kernel, its tree and a description, as its firmware does.
+    /// Its console is that of either of its UARTs.
+    pub fn raspberry_pi(kernel: PathBuf, tree: &Path, description: &Path) -> Self {
+        let machine = Self {
+            machine: "raspi4b".into(),
+            cpu: "cortex-a72".into(),
+            memory: "2G".into(),
+            serial: BOTH_UARTS,
+            kernel: Some(kernel),
+            ..Self::new(Gic::V2)
+        };
+        machine.option("-dtb", tree.display()).initrd(description)
     }
 
     /// The argument of `-M`, in place of one with EL2.
@@ -164,10 +189,9 @@ impl Machine {
         add("-cpu", &self.cpu);
         add("-smp", &self.cpus);
         add("-m", &self.memory);
-        for (option, value) in
-            [("-display", "none"), ("-serial", "stdio"), ("-monitor", "none"), ("-nic", "none")]
-        {
-            add(option, &value);
+        let common = [("-display", "none"), ("-monitor", "none"), ("-nic", "none")];
+        for (option, value) in common.iter().chain(self.serial) {
+            add(option, value);
         }
         if let Some(kernel) = &self.kernel {
             add("-kernel", &kernel.display());

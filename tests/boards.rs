@@ -1,0 +1,48 @@
+//! What `make run` makes of `BOARD=` and the variables beside it, without running it.
+
+use std::process::Command;
+
+/// What make would do, or why not.
+fn make_run(variables: &[&str]) -> Result<String, String> {
+    let mut make = Command::new("make");
+    make.current_dir(env!("CARGO_MANIFEST_DIR")).args(["--dry-run", "run"]).args(variables);
+    // Of the make that runs this test, and of the user, nothing is to be left.
+    for name in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "SYSTEM", "BOARD", "GIC", "SMP", "CPU", "MEM"]
+    {
+        make.env_remove(name);
+    }
+    let output = make.output().expect("make can be started");
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+#[test]
+fn board_decides_what_qemu_is_given() {
+    for (variables, options) in [
+        (&[][..], "-M virt,virtualization=on,gic-version=2 -cpu cortex-a53 -smp 4 -m 2G "),
+        (&["GIC=3", "SMP=8", "CPU=max", "MEM=512M"], "gic-version=3 -cpu max -smp 8 -m 512M "),
+        (&["BOARD=rpi4"], "-M raspi4b -dtb target/linux/bcm2711-rpi-4-b.dtb "),
+        (&["BOARD=rpi4", "SYSTEM=dts/rpi4.dts"], "-initrd target/rpi4.dtb"),
+        (&["BOARD=rpi4", "GIC=2", "SMP=4", "CPU=cortex-a72", "MEM=2G"], "-M raspi4b "),
+    ] {
+        let commands = make_run(variables).unwrap_or_else(|error| panic!("{variables:?}: {error}"));
+        assert!(commands.contains(options), "{variables:?}: no `{options}` in:\n{commands}");
+    }
+}
+
+#[test]
+fn what_a_board_has_not_is_refused() {
+    for (variables, reason) in [
+        (["BOARD=rpi5", "GIC=2"], "BOARD=rpi5: the boards are rpi4 virt"),
+        (["BOARD=rpi4", "GIC=3"], "GIC=3: the board rpi4 has a GIC-400"),
+        (["BOARD=rpi4", "SMP=2"], "SMP=2: the board rpi4 has 4 CPUs"),
+        (["BOARD=rpi4", "CPU=cortex-a53"], "the CPUs of the board rpi4 are cortex-a72"),
+        (["BOARD=rpi4", "MEM=8G"], "MEM=8G: the board rpi4 has 2G"),
+        (["BOARD=virt", "GIC=4"], "GIC=4: the board virt has interrupt controller 2 or 3"),
+        (["BOARD=virt", "SMP=0"], "SMP=0: the number of CPUs is a whole number from 1"),
+        (["BOARD=virt", "MEM=1"], "MEM=1: the size of the memory is a number of M or G"),
+    ] {
+        let said = make_run(&variables).expect_err("it is not refused");
+        assert!(said.contains(reason), "{variables:?}: `{reason}` is not said: {said}");
+    }
+}

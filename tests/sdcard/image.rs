@@ -1,0 +1,138 @@
+//! What is on the card, as the firmware finds it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{product, scratch};
+
+const SECTOR: usize = 512;
+/// Where a partition begins by custom.
+const START: usize = 2048;
+/// FAT32 with logical block addresses, among the types of partitions.
+const FAT32_LBA: u8 = 0x0c;
+
+fn card() -> Vec<u8> {
+    fs::read(product("target/rpi4.img")).expect("the card can be read")
+}
+
+fn number(bytes: &[u8], offset: usize) -> usize {
+    let bytes = bytes[offset..offset + 4].try_into().expect("these are four bytes");
+    u32::from_le_bytes(bytes) as usize
+}
+
+#[track_caller]
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let (said, complaints) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?} fails\n{said}{complaints}");
+}
+
+/// The files of a directory by name.
+fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(directory).expect("the directory can be read");
+    let file = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().expect("names are plain");
+        (name, fs::read(entry.path()).expect("a file can be read"))
+    };
+    entries.map(|entry| file(entry.expect("the directory can be read"))).collect()
+}
+
+/// The files of the card's partition, copied out of it into a directory.
+pub fn copy_out(test: &str) -> PathBuf {
+    let (card, directory) = (product("target/rpi4.img"), scratch(test));
+    let partition = format!("{}@@{}", card.display(), START * SECTOR);
+    run(Command::new("mcopy").args(["-i", &partition, "-s", "::*"]).arg(&directory));
+    directory
+}
+
+fn files_of_card(test: &str) -> BTreeMap<String, Vec<u8>> {
+    files(&copy_out(test))
+}
+
+/// One partition, from its first sector to the card's last, and nothing else.
+#[test]
+fn card_is_one_fat32_partition() {
+    let card = card();
+    let entries = &card[446..510];
+    assert_eq!(card[510..512], [0x55, 0xaa], "the signature of a master boot record");
+    assert_eq!(entries[4], FAT32_LBA, "the partition's type");
+    assert_eq!(number(entries, 8), START, "its first sector");
+    assert_eq!((START + number(entries, 12)) * SECTOR, card.len(), "its end");
+    assert!(entries[16..].iter().all(|&byte| byte == 0), "there is another partition");
+    let volume = &card[START * SECTOR..];
+    assert_eq!(number(volume, 28), START, "the volume's own idea of what is before it");
+    assert_eq!(number(volume, 32), number(entries, 12), "the volume's own idea of its size");
+    assert_eq!(&volume[82..90], b"FAT32   ");
+}
+
+#[test]
+fn file_system_has_no_faults() {
+    let volume = scratch("fsck").join("volume");
+    fs::write(&volume, &card()[START * SECTOR..]).expect("the tests' directory can be written");
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    run(Command::new("fsck.vfat").env("PATH", path).arg("-n").arg(&volume));
+    fs::remove_file(&volume).expect("the tests' directory can be written");
+}
+
+#[test]
+fn files_are_those_of_the_directory() {
+    let (copied, made) = (files_of_card("files"), files(&product("target/rpi4")));
+    assert!(copied.keys().eq(made.keys()), "{:?}, not {:?}", copied.keys(), made.keys());
+    for (name, bytes) in &made {
+        assert!(copied[name] == *bytes, "{name} is another on the card");
+    }
+}
+
+#[test]
+fn files_are_those_that_were_built_and_fetched() {
+    let files = files_of_card("sources");
+    for (name, source) in [
+        ("kernel8.img", "target/bulkhead.img"),
+        ("bcm2711-rpi-4-b.dtb", "target/linux/bcm2711-rpi-4-b.dtb"),
+        ("start4.elf", "target/firmware/start4.elf"),
+        ("fixup4.dat", "target/firmware/fixup4.dat"),
+        ("firmware-licence.txt", "target/firmware/copyright"),
+        ("config.txt", "boards/rpi4/config.txt"),
+    ] {
+        let source = fs::read(product(source)).expect("a file can be read");
+        assert!(files.get(name) == Some(&source), "{name} is missing or another on the card");
+    }
+    let description = files.get("system.dtb").expect("there is a description on the card");
+    assert!(description.starts_with(&[0xd0, 0x0d, 0xfe, 0xed]), "it is no devicetree blob");
+}
+
+/// The settings of config.txt, `initramfs` among them although it has no equals sign.
+fn settings(config: &str) -> BTreeMap<&str, &str> {
+    let lines = config.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines.map(|line| line.split_once(['=', ' ']).unwrap_or((line, ""))).collect()
+}
+
+#[test]
+fn config_names_what_is_on_the_card() {
+    let files = files_of_card("config");
+    let config = String::from_utf8(files["config.txt"].clone()).expect("config.txt is text");
+    let settings = settings(&config);
+    for name in ["kernel", "device_tree", "initramfs"] {
+        let file = settings[name].split(' ').next().expect("a line has a word");
+        assert!(files.contains_key(file), "config.txt says {name} is {file}");
+    }
+    assert_eq!(settings["arm_64bit"], "1");
+    assert_eq!(settings["enable_gic"], "1");
+    let long = config.lines().find(|line| line.len() > 80);
+    assert_eq!(long, None, "the firmware may read no more than 80 characters of a line");
+}
+
+/// The image may be loaded where config.txt says: at a multiple of 2 MiB, as its header asks for.
+#[test]
+fn kernel_goes_where_its_header_asks_for() {
+    let files = files_of_card("kernel");
+    let (config, kernel) = (String::from_utf8_lossy(&files["config.txt"]), &files["kernel8.img"]);
+    assert_eq!(&kernel[56..60], b"ARM\x64", "the header of an arm64 Image");
+    assert_eq!(number(kernel, 8), 0, "text_offset");
+    let address = settings(&config)["kernel_address"].trim_start_matches("0x");
+    let address = u64::from_str_radix(address, 16).expect("kernel_address is a number");
+    assert!(address > 0 && address.is_multiple_of(2 << 20), "kernel_address is {address:#x}");
+}
