@@ -6,7 +6,8 @@
 //! who writes.
 //!
 //! A line that stays incomplete, such as a prompt, comes out after a pause, or when it fills the
-//! buffer. The cursor is then inside that line. Its source goes on there; if another one comes
+//! buffer. The pause is longer while others print, who would tear the line if it were only held up:
+//! a person at a prompt has time to answer, and a CPU has time to go on. The cursor is then inside that line. Its source goes on there; if another one comes
 //! first, it starts a new line, and the rest follows later behind the name once more.
 //!
 //! Lines end with CR LF whatever the guest ends them with: LF, or any number of CRs and LF. A CR
@@ -20,6 +21,8 @@ use alloc::vec::Vec;
 use crate::ring::{Full, Ring};
 
 const BUFFER_BYTES: usize = 2048;
+/// How many times longer an incomplete line waits for its end while others print.
+const BUSY: u64 = 10;
 /// A longer name is cut.
 const NAME_BYTES: usize = 31;
 /// Room for a name, what stands around it, and line breaks before and behind.
@@ -75,7 +78,8 @@ pub struct Console {
 
 impl Console {
     /// A console for Bulkhead and the partitions with these names, in the order of the Plan. An
-    /// incomplete line comes out after `pause` ticks in which its source wrote nothing.
+    /// incomplete line comes out after `pause` ticks in which its source wrote nothing, ten times as
+    /// many while others write.
     pub fn new(partitions: &[&str], pause: u64) -> Self {
         let names = [&[OWN_NAME], partitions].concat();
         let mut width = 0;
@@ -144,6 +148,16 @@ impl Console {
     fn begin_turn(&mut self, now: u64) -> bool {
         let mut next = self.open_line;
         self.due = u64::MAX;
+        let busy = self.pause.saturating_mul(BUSY);
+        // When anybody wrote last, and when anybody else did.
+        let (mut last, mut last_but_one, mut writer) = (0, 0, 0);
+        for (index, channel) in self.channels.iter().enumerate() {
+            if channel.written > last {
+                (last_but_one, last, writer) = (last, channel.written, index);
+            } else {
+                last_but_one = last_but_one.max(channel.written);
+            }
+        }
         // From the source whose turn it was to the one behind it, so that the last one found is the
         // first to get its turn.
         for index in (0..=self.turn).rev().chain((self.turn + 1..self.channels.len()).rev()) {
@@ -151,7 +165,12 @@ impl Console {
             if channel.buffer.is_empty() {
                 continue;
             }
-            let stale = channel.written.saturating_add(self.pause);
+            let quiet = match if index == writer { last_but_one } else { last } {
+                0 => 0,
+                written => written.saturating_add(busy),
+            };
+            let [pause, busy] = [self.pause, busy].map(|it| channel.written.saturating_add(it));
+            let stale = pause.max(quiet).min(busy);
             if channel.lines > 0 || channel.buffer.len() == BUFFER_BYTES || stale <= now {
                 next = Some(index);
             }

@@ -64,7 +64,7 @@ fn an_open_line_waits_for_the_end_of_the_others_lines() {
     assert_eq!(console.next(PAUSE), Some(b'\r'));
     put(&mut console, ONE, "b", PAUSE);
     assert_eq!(output(&mut console, PAUSE), "\n[rt]       12\r\n");
-    assert_eq!(output(&mut console, 2 * PAUSE), "[linux]    b");
+    assert_eq!(output(&mut console, 11 * PAUSE), "[linux]    b");
 }
 
 #[test]

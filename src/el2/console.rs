@@ -15,9 +15,9 @@ use super::partition::{self, Partition};
 use super::uart::Uart;
 use super::{interrupts, timer};
 
-/// How long a partial line waits for its end: a prompt comes out without a noticeable delay, and a
-/// line is not torn because its guest was held up in the middle.
-const PARTIAL_LINE_MS: u64 = 200;
+/// How long a partial line waits for its end while nobody else prints: a prompt comes out without a
+/// noticeable delay.
+const PARTIAL_LINE_MS: u64 = 100;
 
 /// The UART, if the machine has one that Bulkhead can drive.
 static UART: Once<Uart> = Once::new();
