@@ -26,10 +26,10 @@ fn write_machine(text: &mut String, machine: &Machine) -> fmt::Result {
     let all: Vec<_> = (0..machine.cpus.len()).collect();
     let cpus = cpu_ids(machine, &all);
     let by_psci = machine.cpus.iter().any(|cpu| cpu.start == CpuStart::Psci);
-    let by_spin_table = machine.cpus.iter().any(|cpu| matches!(cpu.start, CpuStart::SpinTable(_)));
-    let started = match (by_psci, by_spin_table) {
+    let by_table = machine.cpus.iter().any(|cpu| matches!(cpu.start, CpuStart::SpinTable(_)));
+    let started = match (by_psci, by_table) {
         (true, _) => ", started by PSCI",
-        (false, true) => ", started by spin table",
+        (false, true) => ", started by a spin table",
         (false, false) => "",
     };
     let gic = match machine.gic {

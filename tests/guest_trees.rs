@@ -78,7 +78,7 @@ fn plan(tree: &Tree<'_>, description: &[u8]) -> (Machine, Plan) {
     (machine, plan.unwrap_or_else(|error| panic!("{error}")))
 }
 
-const DESCRIPTIONS: [&str; 6] = ["default", "hello", "smp", "four", "linux", "linux-alone"];
+const DESCRIPTIONS: [&str; 7] = ["default", "hello", "smp", "four", "linux", "linux-alone", "rpi4"];
 
 #[test]
 fn descriptions_make_plans_and_dtc_likes_the_guests_trees() {

@@ -130,6 +130,7 @@ impl<'a> Devices<'a> {
             let devices = self.machine.devices.iter().zip(&self.owners);
             devices.filter(|(_, owner)| !owner.is_some_and(|owner| ptr::eq(owner, partition)))
         };
+        let console = self.machine.console.as_ref();
         for registers in &device.registers {
             if self.machine.memory.iter().any(|bank| share_page(bank, registers)) {
                 return Err(format!("has registers at {registers}, which is memory"));
@@ -141,21 +142,19 @@ impl<'a> Devices<'a> {
                 }
             }
         }
-        let console = self.machine.console.as_ref().filter(|console| console.interrupt.is_some());
         for Interrupt { intid, .. } in &device.interrupts {
             if intid.is_private() {
                 let why = "which every CPU has for itself: only SPIs can be given";
                 return Err(format!("raises interrupt {intid}, {why}"));
             }
             let raises = |it: &Device| it.interrupts.iter().any(|it| it.intid == *intid);
-            let mut owners = others().filter(|(other, _)| raises(other));
-            let other =
-                owners.find_map(|(other, owner)| Some((&*owner.as_ref()?.path, &other.path)));
-            let own = console.filter(|console| console.interrupt == Some(*intid));
-            let own = own.map(|console| ("Bulkhead", &console.path));
-            if let Some((owner, device)) = other.or(own) {
-                return Err(format!("raises interrupt {intid}, as {owner}'s {device} does"));
-            }
+            let mut owned = others().filter_map(|(other, owner)| Some((other, (*owner)?)));
+            let (owner, path) = match (owned.find(|(other, _)| raises(other)), console) {
+                (Some((other, owner)), _) => (&*owner.path, &other.path),
+                (None, Some(it)) if it.interrupt == Some(*intid) => ("Bulkhead", &it.path),
+                _ => continue,
+            };
+            return Err(format!("raises interrupt {intid}, as {owner}'s {path} does"));
         }
         Ok(())
     }

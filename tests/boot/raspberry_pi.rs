@@ -37,7 +37,7 @@ fn boot_description(name: &str) -> Outcome {
 fn one_guest() {
     let outcome = boot_description("hello");
     outcome.ends_well().says("hello", HELLO_DONE).says("hello", "interrupts  GICv2");
-    outcome.says("bulkhead", "CPUs        4 (0-3), started by spin table");
+    outcome.says("bulkhead", "CPUs        4 (0-3), started by a spin table");
     outcome.says("bulkhead", "console     /soc/serial@7e215040");
     outcome.nobody_says("remark");
 }
