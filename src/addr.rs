@@ -32,11 +32,8 @@ macro_rules! address {
             }
 
             /// The address `bytes` further on, or `None` past the end of 64 bits.
-            pub const fn checked_add(self, bytes: u64) -> Option<Self> {
-                match self.0.checked_add(bytes) {
-                    Some(value) => Some(Self(value)),
-                    None => None,
-                }
+            pub fn checked_add(self, bytes: u64) -> Option<Self> {
+                self.0.checked_add(bytes).map(Self)
             }
 
             /// Whether the address is a multiple of `alignment`, a power of two.

@@ -43,7 +43,6 @@ impl Source {
 }
 
 /// What one source has written and the UART has not.
-#[derive(Debug)]
 struct Channel {
     /// `[name] `, padded to the longest.
     prefix: String,
@@ -59,7 +58,6 @@ struct Channel {
 /// Lines of several sources on their way to one UART.
 ///
 /// Times are values of a counter that only goes up, such as CNTPCT_EL0.
-#[derive(Debug)]
 pub struct Console {
     channels: Vec<Channel>,
     pause: u64,
@@ -120,6 +118,7 @@ impl Console {
     }
 
     /// Takes the next byte for the UART, or `None` if nothing is to be output at the time `now`.
+    /// At `u64::MAX` everything that is left is, incomplete lines too.
     pub fn next(&mut self, now: u64) -> Option<u8> {
         while self.is_due(now) {
             if let Some(byte) = self.staged.pop() {
@@ -137,12 +136,6 @@ impl Console {
     /// the first of the incomplete lines is due.
     pub fn deadline(&self) -> Option<u64> {
         if matches!(self.due, 0 | u64::MAX) { None } else { Some(self.due) }
-    }
-
-    /// Takes the next byte of everything that is left, incomplete lines too. A panic's message
-    /// should come after it, on a new line.
-    pub fn panic_flush(&mut self) -> Option<u8> {
-        self.next(u64::MAX)
     }
 
     /// Gives the turn to the next source that has something due: a line, a full buffer, or what it

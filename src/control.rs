@@ -18,8 +18,6 @@ pub struct Choices {
     pub pmcr_el0: u64,
     /// `count-hypervisor`: the PMU may count at EL2 too.
     pub count_hypervisor: bool,
-    /// The guest takes its IRQs at EL1 itself (HCR_EL2.IMO clear), and only FIQs come to EL2.
-    pub direct_interrupts: bool,
 }
 
 /// What EL2 writes before the guest runs. A register that is `None` does not exist on this CPU, and
@@ -67,6 +65,9 @@ pub struct FineGrainedTraps2 {
 /// an Armv8.0 CPU (LSMAOE, nTLSMD, SPAN, EIS, TSCXT, EOS).
 pub const SCTLR_EL1_RESET: u64 = 0x30d0_0800;
 
+/// HCR_EL2 without VHE: stage 2 on (VM, SWIO), EL1 is AArch64 (RW), interrupts and SErrors come to EL2
+/// (FMO, IMO, AMO), TID3, TSC, TIDCP, TACR and TSW trap, and WFI and WFE are the guest's.
+const HCR: u64 = 0b11 | 1 << 31 | 0b111 << 3 | 0b1_1111 << 18;
 /// ZCR_EL2.LEN and SMCR_EL2.LEN: the longest vectors that the CPU has.
 const VECTOR_LENGTH: u64 = 0xf;
 /// CNTHCTL_EL2.{EL1PCTEN, EL1PCEN}: the physical counter and timer are the guest's, and no event
@@ -81,7 +82,7 @@ impl ControlRegisters {
         let has = |field| id.field(field) > 0;
         let smcr = || VECTOR_LENGTH | enabled(id, features::SMCR);
         Self {
-            hcr_el2: hcr(choices) | enabled(id, features::HCR),
+            hcr_el2: HCR | enabled(id, features::HCR),
             hcrx_el2: has(field::HCX).then(|| enabled(id, features::HCRX)),
             cptr_el2: cptr(id) | enabled(id, features::CPTR),
             mdcr_el2: mdcr(id, choices) | enabled(id, features::MDCR),
@@ -102,24 +103,6 @@ impl ControlRegisters {
             mpam2_el2: (has(field::MPAM) || has(field::MPAM_FRAC)).then_some(TRAP_MPAM),
         }
     }
-}
-
-/// HCR_EL2 without VHE: stage 2 on, EL1 is AArch64, interrupts and SErrors come to EL2, and WFI and
-/// WFE are the guest's.
-fn hcr(choices: Choices) -> u64 {
-    const VM: u64 = 1 << 0;
-    const SWIO: u64 = 1 << 1;
-    const FMO: u64 = 1 << 3;
-    const IMO: u64 = 1 << 4;
-    const AMO: u64 = 1 << 5;
-    const TID3: u64 = 1 << 18;
-    const TSC: u64 = 1 << 19;
-    const TIDCP: u64 = 1 << 20;
-    const TACR: u64 = 1 << 21;
-    const TSW: u64 = 1 << 22;
-    const RW: u64 = 1 << 31;
-    let irq = if choices.direct_interrupts { 0 } else { IMO };
-    VM | SWIO | FMO | irq | AMO | TID3 | TSC | TIDCP | TACR | TSW | RW
 }
 
 /// CPTR_EL2 in its layout for HCR_EL2.E2H = 0, where a set bit traps: FP, SIMD, SVE (TZ) and SME (TSM)

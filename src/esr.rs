@@ -14,16 +14,10 @@ use crate::system_registers::Encoding;
 /// ELR_EL2 is the instruction itself for all but [`Exception::Hvc`], where it is the one after.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exception {
-    /// HVC from AArch64 (0x16).
-    Hvc {
-        /// The instruction's immediate.
-        immediate: u16,
-    },
-    /// SMC from AArch64 (0x17), trapped by HCR_EL2.TSC.
-    Smc {
-        /// The instruction's immediate.
-        immediate: u16,
-    },
+    /// HVC from AArch64 (0x16), with its immediate.
+    Hvc(u16),
+    /// SMC from AArch64 (0x17), trapped by HCR_EL2.TSC, with its immediate.
+    Smc(u16),
     /// MSR, MRS or a system instruction from AArch64 (0x18).
     SystemRegister(SystemRegisterAccess),
     /// A load, store or cache maintenance that stage 2 or the memory system refused (0x24).
@@ -38,11 +32,8 @@ pub enum Exception {
     /// AArch32 code at EL0 did: a coprocessor access (0x03 to 0x06, 0x08, 0x0c), HVC (0x12), SMC
     /// (0x13).
     Undefined,
-    /// A class that nothing which Bulkhead allows a guest should raise at EL2.
-    Other {
-        /// ESR_EL2.EC.
-        class: u8,
-    },
+    /// A class (ESR_EL2.EC) that nothing which Bulkhead allows a guest should raise at EL2.
+    Other(u8),
 }
 
 /// A trapped MSR, MRS or system instruction (ISS encoding of exception class 0x18).
@@ -61,8 +52,8 @@ pub const fn decode(esr: u64) -> Exception {
     let immediate = esr as u16;
     match (esr >> 26) as u8 & 0x3f {
         0x01 => Exception::Wfx,
-        0x16 => Exception::Hvc { immediate },
-        0x17 => Exception::Smc { immediate },
+        0x16 => Exception::Hvc(immediate),
+        0x17 => Exception::Smc(immediate),
         0x18 => Exception::SystemRegister(SystemRegisterAccess {
             encoding: Encoding::from_syndrome(esr),
             register: (esr >> 5) as u8 & 31,
@@ -71,7 +62,7 @@ pub const fn decode(esr: u64) -> Exception {
         0x20 => Exception::InstructionAbort(Abort(esr)),
         0x24 => Exception::DataAbort(Abort(esr)),
         0x00 | 0x03..=0x09 | 0x0c | 0x0e | 0x12..=0x14 | 0x19 | 0x1a | 0x1d => Exception::Undefined,
-        class => Exception::Other { class },
+        class => Exception::Other(class),
     }
 }
 

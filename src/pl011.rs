@@ -19,7 +19,6 @@ use registers::*;
 /// An emulated PL011.
 ///
 /// After every call the level of [`Pl011::interrupt_line`] may be another.
-#[derive(Clone, Debug)]
 pub struct Pl011 {
     transmit_fifo: Ring<FIFO_DEPTH>,
     receive_fifo: Ring<FIFO_DEPTH>,
@@ -30,30 +29,16 @@ pub struct Pl011 {
 }
 
 impl Default for Pl011 {
+    /// A UART as firmware leaves it: enabled, FIFOs on, 115200 8N1 from a 24 MHz clock. Early
+    /// consoles write to it without setting it up, while after the hardware's own reset
+    /// (CR = 0x300) they would not be heard.
     fn default() -> Self {
-        Self::new()
+        let (transmit_fifo, receive_fifo) = (Ring::EMPTY, Ring::EMPTY);
+        Self { transmit_fifo, receive_fifo, raised: 0, written: AT_START }
     }
 }
 
 impl Pl011 {
-    /// A UART as firmware leaves it: enabled, FIFOs on, 115200 8N1 from a 24 MHz clock. Early
-    /// consoles write to it without setting it up, while after the hardware's own reset
-    /// (CR = 0x300) they would not be heard.
-    pub fn new() -> Self {
-        let (transmit_fifo, receive_fifo) = (Ring::EMPTY, Ring::EMPTY);
-        let mut uart = Self { transmit_fifo, receive_fifo, raised: 0, written: [0; _] };
-        for (offset, value) in [
-            (IBRD, 13),
-            (FBRD, 1),
-            (LCR_H, LCR_H_FEN | LCR_H_WLEN_8),
-            (CR, CR_UARTEN | CR_TXE | CR_RXE),
-            (IFLS, IFLS_HALF << IFLS_TX | IFLS_HALF << IFLS_RX),
-        ] {
-            uart.written[index(offset)] = value;
-        }
-        uart
-    }
-
     /// Reads the register at `offset` from the start of the registers. Reading DR takes a byte from
     /// the receive FIFO.
     ///
@@ -210,16 +195,16 @@ impl Pl011 {
 
     /// The transmit interrupt is raised when this many bytes or fewer are left.
     fn transmit_level(&self) -> usize {
-        if self.has_fifos() { self.level(IFLS_TX) } else { 0 }
+        self.level(IFLS_TX).unwrap_or(0)
     }
 
     /// The receive interrupt is raised when this many bytes or more are there.
     fn receive_level(&self) -> usize {
-        if self.has_fifos() { self.level(IFLS_RX) } else { 1 }
+        self.level(IFLS_RX).unwrap_or(1)
     }
 
-    fn level(&self, field: u32) -> usize {
-        FIFO_LEVELS[(self.register(IFLS) >> field & 7) as usize]
+    fn level(&self, field: u32) -> Option<usize> {
+        self.has_fifos().then(|| FIFO_LEVELS[(self.register(IFLS) >> field & 7) as usize])
     }
 }
 

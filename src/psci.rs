@@ -9,12 +9,12 @@ mod tests;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::addr::Ipa;
+use crate::addr::{Ipa, Region};
 use crate::machine::Mpidr;
 use crate::smccc;
 
 // Function identifiers (DEN0022 section 5.1).
-const VERSION: u32 = 0x8400_0000;
+pub(crate) const VERSION: u32 = 0x8400_0000;
 const CPU_SUSPEND: u32 = 0x8400_0001;
 const CPU_OFF: u32 = 0x8400_0002;
 const CPU_ON: u32 = 0x8400_0003;
@@ -71,11 +71,6 @@ pub enum Outcome {
     SystemReset,
 }
 
-/// Whether the identifier is of the standard secure service, PSCI's, as a fast call.
-pub(crate) const fn is_psci(id: u32) -> bool {
-    id & 0xbf00_0000 == VERSION
-}
-
 /// What goes into x0 if function `id`, whose first argument is `x1`, depends on no vCPU's state.
 pub(crate) fn answer(id: u32, x1: u64) -> Option<i64> {
     match id {
@@ -109,47 +104,39 @@ fn is_offered(id: u32) -> bool {
 #[derive(Clone, Debug)]
 pub struct Psci {
     power: Vec<Power>,
+    memory: Region<Ipa>,
 }
 
 impl Psci {
-    /// A partition of `vcpus` vCPUs, all off: [`Psci::started`] tells of the one that boots.
-    pub fn new(vcpus: usize) -> Self {
-        Self { power: vec![Power::Off; vcpus] }
+    /// A partition of `vcpus` vCPUs with this memory, all off: [`Psci::started`] tells of the one
+    /// that boots.
+    pub fn new(vcpus: usize, memory: Region<Ipa>) -> Self {
+        Self { power: vec![Power::Off; vcpus], memory }
     }
 
-    /// Carries out function `id` (w0) with the arguments of x1 to x3 for vCPU `caller`. `is_ram`
-    /// tells whether a guest address is in the partition's memory. What depends on no state is not
-    /// asked here: [`smccc::decode`] has the answers.
-    pub fn call(
-        &mut self,
-        caller: usize,
-        id: u32,
-        arguments: [u64; 3],
-        is_ram: impl Fn(Ipa) -> bool,
-    ) -> Outcome {
-        if !is_offered(id) {
-            return Outcome::Return(smccc::NOT_SUPPORTED);
-        }
+    /// Carries out function `id` (w0) with the arguments of x1 to x3 for vCPU `caller`. What
+    /// depends on no state is not asked here: [`smccc::decode`] has the answers.
+    pub fn call(&mut self, caller: usize, id: u32, arguments: [u64; 3]) -> Outcome {
         let width = if id & SMC64 == 0 { u64::from(u32::MAX) } else { u64::MAX };
         let [a, b, c] = arguments.map(|argument| argument & width);
-        match id & !SMC64 {
+        match (id & !SMC64, id & SMC64) {
             // Power state 0 of the original format, a standby of the core, is the only one: a
             // partition's tree names no other, and in a powerdown state a guest could expect to lose
             // its context.
-            CPU_SUSPEND if a as u32 == 0 => Outcome::Standby,
-            CPU_SUSPEND => Outcome::Return(INVALID_PARAMETERS),
-            CPU_OFF => {
+            (CPU_SUSPEND, _) if a as u32 == 0 => Outcome::Standby,
+            (CPU_SUSPEND, _) => Outcome::Return(INVALID_PARAMETERS),
+            (CPU_OFF, 0) => {
                 self.set(caller, Power::Off);
                 Outcome::CpuOff
             }
-            CPU_ON => self.cpu_on(a, Ipa::new(b), c, is_ram),
-            AFFINITY_INFO => Outcome::Return(self.affinity_info(a, b)),
-            SYSTEM_OFF => Outcome::SystemOff,
-            SYSTEM_RESET => Outcome::SystemReset,
+            (CPU_ON, _) => self.cpu_on(a, Ipa::new(b), c),
+            (AFFINITY_INFO, _) => Outcome::Return(self.affinity_info(a, b)),
+            (SYSTEM_OFF, 0) => Outcome::SystemOff,
+            (SYSTEM_RESET, 0) => Outcome::SystemReset,
             // Type 0 is the architectural warm reset, which starts the partition anew as a cold one
             // does. Others, architectural (bit 31 clear) or vendor-specific, do not exist here.
-            SYSTEM_RESET2 if a as u32 == 0 => Outcome::SystemReset,
-            SYSTEM_RESET2 => Outcome::Return(INVALID_PARAMETERS),
+            (SYSTEM_RESET2, _) if a as u32 == 0 => Outcome::SystemReset,
+            (SYSTEM_RESET2, _) => Outcome::Return(INVALID_PARAMETERS),
             _ => Outcome::Return(smccc::NOT_SUPPORTED),
         }
     }
@@ -173,19 +160,14 @@ impl Psci {
         Some((number, self.power.get_mut(number)?))
     }
 
-    fn cpu_on(
-        &mut self,
-        target: u64,
-        entry: Ipa,
-        context: u64,
-        is_ram: impl Fn(Ipa) -> bool,
-    ) -> Outcome {
+    fn cpu_on(&mut self, target: u64, entry: Ipa, context: u64) -> Outcome {
+        let can_start = entry.is_aligned(4) && self.memory.contains(entry);
         Outcome::Return(match self.find(target) {
             None => INVALID_PARAMETERS,
             Some((_, Power::On)) => ALREADY_ON,
             Some((_, Power::OnPending)) => ON_PENDING,
             // AArch64 code cannot begin at an address that is not a multiple of 4.
-            Some(_) if !entry.is_aligned(4) || !is_ram(entry) => INVALID_ADDRESS,
+            Some(_) if !can_start => INVALID_ADDRESS,
             Some((vcpu, power)) => {
                 *power = Power::OnPending;
                 return Outcome::StartCpu { vcpu, entry, context };

@@ -2,7 +2,6 @@
 
 /// A limit of events by time. A guest can fault millions of times a second; what it makes Bulkhead
 /// print must not drown the console.
-#[derive(Clone, Debug)]
 pub struct RateLimit {
     period: u64,
     /// How far ahead of time events may be: the periods of a whole burst.

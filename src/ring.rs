@@ -5,7 +5,6 @@
 pub struct Full;
 
 /// A first-in first-out queue of at most `N` bytes.
-#[derive(Clone, Debug)]
 pub struct Ring<const N: usize> {
     bytes: [u8; N],
     first: usize,

@@ -27,11 +27,8 @@ const WORKAROUNDS: [u32; 3] = [0x8000_8000, 0x8000_7fff, 0x8000_3fff];
 pub enum Call {
     /// Put this into x0.
     Return(i64),
-    /// Ask the partition's [`Psci`](psci::Psci) for this function.
-    Psci {
-        /// The function's identifier.
-        id: u32,
-    },
+    /// Ask the partition's [`Psci`](psci::Psci) for the function with this identifier.
+    Psci(u32),
     /// Make one SMC with [`Workaround::id`] in w0 and the guest's x1 on this CPU.
     Firmware(Workaround),
 }
@@ -77,8 +74,9 @@ pub fn decode(x0: u64, x1: u64, immediate: u16, workarounds: &Workarounds) -> Ca
     if immediate != 0 {
         return Call::Return(NOT_SUPPORTED);
     }
-    if psci::is_psci(id) {
-        return psci::answer(id, x1).map_or(Call::Psci { id }, Call::Return);
+    // The standard secure service, as a fast call.
+    if id & 0xbf00_0000 == psci::VERSION {
+        return psci::answer(id, x1).map_or(Call::Psci(id), Call::Return);
     }
     match id {
         VERSION => Call::Return(VERSION_1_2),

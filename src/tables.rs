@@ -1,4 +1,4 @@
-//! Translation tables as data: map, look up, take back.
+//! Translation tables as data: map, take back.
 //!
 //! One format serves EL2's own stage 1 and every partition's stage 2 (Arm ARM D8.3, VMSAv8-64
 //! descriptors): 39-bit input addresses and a 4 KiB granule, so that the walk starts at level 1
@@ -60,7 +60,6 @@ pub enum MapError {
 }
 
 /// A tree of translation tables in a pool, the root first.
-#[derive(Debug)]
 pub struct Tables<'a> {
     pool: &'a mut [Table],
     base: Pa,
@@ -120,10 +119,7 @@ impl<'a> Tables<'a> {
         size: u64,
         memory: Memory,
     ) -> Result<(), MapError> {
-        self.map_run(Run { input: input.get(), output: output.get(), size }, memory)
-    }
-
-    fn map_run(&mut self, run: Run, memory: Memory) -> Result<(), MapError> {
+        let run = Run { input: input.get(), output: output.get(), size };
         check(run.input, run.size, INPUT_BITS)?;
         check(run.output, run.size, OUTPUT_BITS)?;
         let mut next = run.input;
@@ -154,18 +150,6 @@ impl<'a> Tables<'a> {
             *entry = 0;
         }
         Ok(())
-    }
-
-    /// What `input` translates to and what memory that is, or `None` where nothing is mapped.
-    pub fn look_up(&self, input: impl Address) -> Option<(Pa, Memory)> {
-        let input = input.get();
-        if input >> INPUT_BITS != 0 {
-            return None;
-        }
-        let (index, slot, span) = self.find(input);
-        let entry = self.pool[index].0[slot];
-        let output = Pa::new((entry & OUTPUT) + input % span);
-        (entry != 0).then_some((output, Memory(entry & !OUTPUT & !KIND)))
     }
 
     /// How many tables of the pool are in use, from its start. The first is the root, for TTBR0_EL2

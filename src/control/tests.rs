@@ -6,11 +6,10 @@ use super::*;
 use crate::system_registers::Encoding;
 
 /// The registers that HCR_EL2.TID3 does not cover, of a CPU with six event counters.
-const CHOICES: Choices =
-    Choices { pmcr_el0: 0x4103_3000, count_hypervisor: false, direct_interrupts: false };
+const CHOICES: Choices = Choices { pmcr_el0: 0x4103_3000, count_hypervisor: false };
 
 /// VM, SWIO, FMO, IMO, AMO (0x3b); TID3, TSC, TIDCP, TACR, TSW (bits 18 to 22); RW (bit 31).
-const HCR: u64 = 0x807c_003b;
+const HCR_EL2: u64 = 0x807c_003b;
 
 /// (CRm, op2, value) of the ID registers that matter.
 fn cpu(registers: &[(u8, u8, u64)]) -> IdRegisters {
@@ -41,7 +40,7 @@ fn a_cortex_a53() {
     assert_eq!(
         ControlRegisters::new(&cortex_a53(), CHOICES),
         ControlRegisters {
-            hcr_el2: HCR,
+            hcr_el2: HCR_EL2,
             hcrx_el2: None,
             // RES1 of a CPU with neither SVE nor SME: nothing traps.
             cptr_el2: 0x33ff,
@@ -64,7 +63,7 @@ fn a_cortex_a53() {
 fn a_neoverse_n1() {
     let control = ControlRegisters::new(&neoverse_n1(), CHOICES);
     // TLOR, TERR.
-    assert_eq!(control.hcr_el2, HCR | 1 << 35 | 1 << 36);
+    assert_eq!(control.hcr_el2, HCR_EL2 | 1 << 35 | 1 << 36);
     // HPMD for PMUv3p1, TPMS for SPE.
     assert_eq!(control.mdcr_el2, 6 | 1 << 17 | 1 << 14);
     // PS = 48 bits.
@@ -101,7 +100,7 @@ fn the_max_cpu_of_qemu() {
     let control = ControlRegisters::new(&qemu_max(), CHOICES);
     // TLOR, TERR; API, APK; EnSCXT. Without tag memory MTE is 1, and ATA would be RES0.
     let features = 0b11 << 35 | 0b11 << 40 | 1 << 53;
-    assert_eq!(control.hcr_el2, HCR | features);
+    assert_eq!(control.hcr_el2, HCR_EL2 | features);
     // MSCEn.
     assert_eq!(control.hcrx_el2, Some(1 << 11));
     // TSM (bit 12) and TZ (bit 8) are clear.
@@ -144,7 +143,7 @@ fn a_cpu_with_the_newest_extensions() {
     let control = ControlRegisters::new(&id, CHOICES);
     // APK, API; ATA; EnSCXT.
     let features = 0b11 << 40 | 1 << 56 | 1 << 53;
-    assert_eq!(control.hcr_el2, HCR | features);
+    assert_eq!(control.hcr_el2, HCR_EL2 | features);
     // MSCEn.
     assert_eq!(control.hcrx_el2, Some(1 << 11));
     // TAM and TTA trap; TSM (bit 12) and TZ (bit 8) do not.
@@ -166,10 +165,9 @@ fn a_cpu_with_the_newest_extensions() {
 
 #[test]
 fn choices_of_the_partition() {
-    let choices = Choices { count_hypervisor: true, direct_interrupts: true, ..CHOICES };
+    let choices = Choices { count_hypervisor: true, ..CHOICES };
     let control = ControlRegisters::new(&neoverse_n1(), choices);
     assert_eq!(control.mdcr_el2 & (1 << 17), 0, "HPMD");
-    assert_eq!(control.hcr_el2 & 0b11 << 3, 1 << 3, "FMO without IMO");
 }
 
 proptest! {
@@ -178,9 +176,9 @@ proptest! {
         let id = IdRegisters::read(|register| {
             values[usize::from(register.number()) % values.len()]
         });
-        let choices = Choices { pmcr_el0, count_hypervisor, direct_interrupts: false };
+        let choices = Choices { pmcr_el0, count_hypervisor };
         let control = ControlRegisters::new(&id, choices);
-        prop_assert_eq!(control.hcr_el2 & HCR, HCR);
+        prop_assert_eq!(control.hcr_el2 & HCR_EL2, HCR_EL2);
         // E2H, TGE, and nested virtualization (NV, NV1, AT, NV2) are off.
         prop_assert_eq!(control.hcr_el2 & (1 << 34 | 1 << 27 | 0b1111 << 42), 0);
         // SPE's and TRBE's buffers belong to EL2.

@@ -151,7 +151,6 @@ fn read_partitions(
 /// Divides the machine, less what Bulkhead itself takes.
 pub fn plan(firmware: &FirmwareTree, machine: &mut Machine, description: &Description) -> Plan {
     machine.reserve(image::whole(), "Bulkhead");
-    machine.reserve_spin_tables();
     machine.reserve(firmware.region, "the machine's tree");
     match Plan::new(machine, cpu::current_mpidr(), description) {
         Ok(plan) => plan,

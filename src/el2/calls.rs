@@ -13,7 +13,7 @@ pub fn call(vcpu: &Vcpu, frame: &mut Frame, immediate: u16) {
     let [x0, x1, x2, x3] = [frame.x[0], frame.x[1], frame.x[2], frame.x[3]];
     frame.x[0] = match smccc::decode(x0, x1, immediate, &vcpu.workarounds) {
         Call::Return(value) => value as u64,
-        Call::Psci { id } => psci(vcpu, id, [x1, x2, x3]),
+        Call::Psci(id) => psci(vcpu, id, [x1, x2, x3]),
         Call::Firmware(workaround) => firmware::work_around(workaround, x1) as u64,
     };
 }

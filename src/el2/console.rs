@@ -218,7 +218,7 @@ pub fn flush() {
     let (Some(uart), Some(console)) = (UART.get(), &mut shared.console) else {
         return;
     };
-    while let Some(byte) = console.panic_flush() {
+    while let Some(byte) = console.next(u64::MAX) {
         uart.send(byte);
     }
     uart.drain();

@@ -11,7 +11,6 @@ pub fn choices(id: &IdRegisters, count_hypervisor: bool) -> Choices {
     Choices {
         pmcr_el0: if id.field(field::PMU_VER) > 0 { read_register!("pmcr_el0") } else { 0 },
         count_hypervisor,
-        direct_interrupts: false,
     }
 }
 

@@ -23,5 +23,5 @@ macro_rules! id_registers {
 
 /// What this CPU says about itself.
 pub fn read() -> IdRegisters {
-    IdRegisters::new(id_registers!(1 2 3 4 5 6 7))
+    IdRegisters(id_registers!(1 2 3 4 5 6 7))
 }

@@ -157,8 +157,8 @@ impl Partition {
         let vcpus = plan.cpus.len();
         let state = State {
             vgic: new_vgic(&plan, gic, ppis),
-            psci: Psci::new(vcpus),
-            uart: Pl011::new(),
+            psci: Psci::new(vcpus, plan.memory.guest),
+            uart: Pl011::default(),
             uart_line: false,
             starts: vec![None; vcpus],
             inside: CpuMask::EMPTY,

@@ -17,8 +17,8 @@ use super::{calls, cpu, interrupts};
 pub extern "C" fn synchronous(frame: &mut Frame) {
     let vcpu = this_vcpu();
     match esr::decode(ESR_EL2.get()) {
-        Exception::Hvc { immediate } => calls::call(vcpu, frame, immediate),
-        Exception::Smc { immediate } => {
+        Exception::Hvc(immediate) => calls::call(vcpu, frame, immediate),
+        Exception::Smc(immediate) => {
             frame.skip_instruction();
             calls::call(vcpu, frame, immediate);
         }
@@ -29,7 +29,7 @@ pub extern "C" fn synchronous(frame: &mut Frame) {
         }
         Exception::Wfx => frame.skip_instruction(),
         Exception::Undefined => inject::inject(vcpu, frame, Injection::Undefined),
-        Exception::Other { class } => vcpu.end(End::UnknownException { class, pc: frame.elr }),
+        Exception::Other(class) => vcpu.end(End::UnknownException { class, pc: frame.elr }),
     }
 }
 

@@ -138,9 +138,7 @@ impl Vcpu {
 
     /// A PSCI call.
     pub fn psci(&self, id: u32, arguments: [u64; 3]) -> Outcome {
-        let memory = &self.partition.plan.memory;
-        let mut state = self.partition.state.lock();
-        state.psci.call(self.index, id, arguments, |ipa| memory.guest.contains(ipa))
+        self.partition.state.lock().psci.call(self.index, id, arguments)
     }
 
     /// Turns this vCPU off: it waits for another one to start it.

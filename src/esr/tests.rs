@@ -19,8 +19,8 @@ fn data_abort(iss: u64) -> Abort {
 
 #[test]
 fn calls_carry_their_immediate() {
-    assert_eq!(decode(0x5a00_0000), Exception::Hvc { immediate: 0 });
-    assert_eq!(decode(0x5e00_1234), Exception::Smc { immediate: 0x1234 });
+    assert_eq!(decode(0x5a00_0000), Exception::Hvc(0));
+    assert_eq!(decode(0x5e00_1234), Exception::Smc(0x1234));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn what_a_guest_has_not_got_is_undefined() {
     }
     assert_eq!(decode(0), Exception::Undefined);
     assert_eq!(decode(esr(0x01, 0)), Exception::Wfx);
-    assert_eq!(decode(esr(0x2f, 0)), Exception::Other { class: 0x2f });
+    assert_eq!(decode(esr(0x2f, 0)), Exception::Other(0x2f));
 }
 
 proptest! {
@@ -128,7 +128,7 @@ proptest! {
         match decode(value) {
             Exception::DataAbort(abort) => check(abort.ipa(far, hpfar)),
             Exception::InstructionAbort(abort) => check(abort.ipa(far, hpfar)),
-            Exception::Other { class } => prop_assert_eq!(u64::from(class), value >> 26 & 0x3f),
+            Exception::Other(class) => prop_assert_eq!(u64::from(class), value >> 26 & 0x3f),
             Exception::SystemRegister(access) => prop_assert!(access.register < 32),
             _ => {}
         }

@@ -17,13 +17,6 @@ pub enum TreeError {
         /// How many there are.
         given: usize,
     },
-    /// A version of the format that this code does not read: it reads what 17 is compatible with.
-    Version {
-        /// The version of the tree.
-        version: u32,
-        /// The oldest version that it is compatible with.
-        compatible: u32,
-    },
     /// Something in the tree is not as the specification says.
     Malformed {
         /// What is wrong, as a clause.
@@ -42,9 +35,6 @@ impl fmt::Display for TreeError {
             Self::Truncated { needed, given } => {
                 write!(f, "truncated: {needed} bytes are needed, {given} are there")
             }
-            Self::Version { version, compatible } => {
-                write!(f, "of version {version} (compatible with {compatible}), not of version 17")
-            }
             Self::Malformed { what, offset } => {
                 write!(f, "malformed: {what}, at byte {offset:#x}")
             }
@@ -52,43 +42,24 @@ impl fmt::Display for TreeError {
     }
 }
 
-/// Why the addresses or interrupts of a node have no meaning. Displayed as a clause about the node.
+/// What is wrong with a node. Displayed as a clause about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NodeError {
-    /// The property with this name, `reg` or `ranges`, ends within an entry.
-    Length(&'static str),
-    /// An address or a size has this many cells, as on PCI, where two are the most.
-    Cells(u32),
-    /// A bus on the way has no `ranges`: its devices are not in the CPUs' address space.
+    /// Its bus is not in the CPUs' address space (no `ranges`), or has addresses like PCI's, of more
+    /// than two cells: its registers are the business of the device that drives the bus.
     NotMapped,
-    /// No entry of a bus's `ranges` holds the whole region of this address and size there.
-    Outside(u64, u64),
-    /// The region at this address reaches past the end of 64 bits.
-    Wraps(u64),
-    /// `interrupts` or `interrupts-extended` ends within a specifier.
-    Specifier,
-    /// No node has the phandle that names the interrupt parent.
-    NoParent(u32),
-    /// The interrupt parent has no `#interrupt-cells`, or the way to it does not end.
-    NoController,
-    /// The first two cells of a specifier, its kind and number, are not an SPI or PPI of the GIC.
-    NotAnInterrupt(u32, u32),
+    /// The property with this name is missing or has a value that its binding does not allow.
+    Property(&'static str),
+    /// Anything else, as a clause about the node.
+    Fault(&'static str),
 }
 
 impl fmt::Display for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Length(property) => write!(f, "its `{property}` ends within an entry"),
-            Self::Cells(cells) => write!(f, "its bus has numbers of {cells} cells"),
-            Self::NotMapped => f.write_str("its bus has no `ranges`"),
-            Self::Outside(at, size) => write!(f, "no `ranges` hold {size:#x} bytes at {at:#x}"),
-            Self::Wraps(address) => write!(f, "its region at {address:#x} wraps around"),
-            Self::Specifier => f.write_str("its interrupts end within a specifier"),
-            Self::NoParent(phandle) => write!(f, "its interrupt parent {phandle:#x} is not there"),
-            Self::NoController => f.write_str("it has no interrupt controller"),
-            Self::NotAnInterrupt(kind, number) => {
-                write!(f, "the GIC has no interrupt <{kind} {number}>")
-            }
+            Self::NotMapped => f.write_str("its bus is not in the CPUs' address space"),
+            Self::Property(name) => write!(f, "`{name}` is missing or not as its binding says"),
+            Self::Fault(clause) => f.write_str(clause),
         }
     }
 }

@@ -12,6 +12,9 @@ use crate::machine::Interrupt;
 pub(crate) const GICS: [&str; 5] =
     ["arm,cortex-a15-gic", "arm,cortex-a7-gic", "arm,cortex-a9-gic", "arm,gic-400", "arm,gic-v3"];
 
+const NO_CONTROLLER: NodeError = NodeError::Fault("it has no interrupt controller");
+const SPECIFIER: NodeError = NodeError::Fault("its interrupts end within a specifier");
+
 impl Node<'_, '_> {
     /// Its interrupts at the GIC, from `interrupts-extended` or else `interrupts`. Those that go
     /// to another controller are left out. Without either property, nothing.
@@ -27,7 +30,7 @@ impl Node<'_, '_> {
             return Ok(interrupts);
         };
         let (mut cells, []) = list.value.as_chunks() else {
-            return Err(NodeError::Specifier);
+            return Err(SPECIFIER);
         };
         let mut controller = match extended {
             Some(_) => self,
@@ -40,10 +43,10 @@ impl Node<'_, '_> {
             }
             let Entry { interrupt_cells, is_gic, .. } = *controller.entry;
             if interrupt_cells == 0 {
-                return Err(NodeError::NoController);
+                return Err(NO_CONTROLLER);
             }
             let specifier = cells.split_at_checked(interrupt_cells as usize);
-            let (specifier, rest) = specifier.ok_or(NodeError::Specifier)?;
+            let (specifier, rest) = specifier.ok_or(SPECIFIER)?;
             cells = rest;
             if let (true, [kind, number, flags, ..]) = (is_gic, specifier) {
                 let [kind, number, flags] = [kind, number, flags].map(|c| u32::from_be_bytes(*c));
@@ -60,17 +63,17 @@ impl Node<'_, '_> {
         for _ in self.tree.nodes() {
             node = match node.entry.interrupt_parent {
                 Some(phandle) => self.interrupt_parent(phandle)?,
-                None => node.parent().ok_or(NodeError::NoController)?,
+                None => node.parent().ok_or(NO_CONTROLLER)?,
             };
             if node.entry.interrupt_cells > 0 {
                 return Ok(node);
             }
         }
-        Err(NodeError::NoController)
+        Err(NO_CONTROLLER)
     }
 
     fn interrupt_parent(self, phandle: u32) -> Result<Self, NodeError> {
-        self.tree.by_phandle(phandle).ok_or(NodeError::NoParent(phandle))
+        self.tree.by_phandle(phandle).ok_or(NodeError::Fault("its interrupt parent is not there"))
     }
 }
 
@@ -89,7 +92,7 @@ fn decode(kind: u32, number: u32, flags: u32) -> Result<Interrupt, NodeError> {
         1 => Intid::ppi(number),
         _ => None,
     };
-    let intid = intid.ok_or(NodeError::NotAnInterrupt(kind, number))?;
+    let intid = intid.ok_or(NodeError::Fault("the GIC has no interrupt like one of its own"))?;
     let trigger = if flags & 0b11 == 0 { Trigger::Level } else { Trigger::Edge };
     Ok(Interrupt { intid, trigger })
 }

@@ -29,17 +29,16 @@ impl<'t, 'a> Node<'t, 'a> {
     /// Its full path, as in `/soc/uart@9000000`.
     #[inline(never)]
     pub fn path(self) -> String {
-        let mut path = String::from(self.entry.name);
-        let mut node = self;
-        while let Some(parent) = node.parent() {
-            path.insert(0, '/');
-            path.insert_str(0, parent.entry.name);
-            node = parent;
+        let Some(parent) = self.parent() else { return String::from("/") };
+        let mut path = parent.path();
+        if path.len() > 1 {
+            path.push('/');
         }
-        if path.is_empty() { String::from("/") } else { path }
+        path + self.name()
     }
 
     /// Its parent; the root has none.
+    #[inline(never)]
     pub fn parent(self) -> Option<Self> {
         (self.entry.number > 0).then(|| self.tree.numbered(self.entry.parent))
     }
@@ -47,11 +46,14 @@ impl<'t, 'a> Node<'t, 'a> {
     /// Its children, in the order of the tree.
     pub fn children(self) -> impl Iterator<Item = Self> {
         let mut next = self.entry.number + 1;
-        iter::from_fn(move || {
-            let child = (next < self.entry.end).then(|| self.tree.numbered(next))?;
-            next = child.entry.end;
-            Some(child)
-        })
+        iter::from_fn(move || self.next_child(&mut next))
+    }
+
+    #[inline(never)]
+    fn next_child(self, next: &mut usize) -> Option<Self> {
+        let child = (*next < self.entry.end).then(|| self.tree.numbered(*next))?;
+        *next = child.entry.end;
+        Some(child)
     }
 
     /// The child with this name.
@@ -64,11 +66,6 @@ impl<'t, 'a> Node<'t, 'a> {
     pub(super) fn descendant(self, path: &str) -> Option<Self> {
         let mut names = path.split('/').filter(|name| !name.is_empty());
         names.try_fold(self, |node, name| node.child(name))
-    }
-
-    /// Whether `self` is `ancestor` or stands below it.
-    pub fn is_within(self, ancestor: Self) -> bool {
-        (ancestor.entry.number..ancestor.entry.end).contains(&self.entry.number)
     }
 
     /// Its properties, in the order of the tree.

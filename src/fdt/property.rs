@@ -31,11 +31,13 @@ impl<'a> Property<'a> {
     }
 
     /// The value as one cell.
+    #[inline(never)]
     pub fn u32(&self) -> Option<u32> {
         self.value.try_into().ok().map(u32::from_be_bytes)
     }
 
     /// The value as a number of two cells.
+    #[inline(never)]
     pub fn u64(&self) -> Option<u64> {
         self.value.try_into().ok().map(u64::from_be_bytes)
     }

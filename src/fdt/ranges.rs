@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use super::{Node, NodeError};
 use crate::addr::{Pa, Region};
 
+const WRAPS: NodeError = NodeError::Fault("its registers reach past the end of 64 bits");
+
 impl Node<'_, '_> {
     /// Its registers or memory: `reg` by the parent's `#address-cells` and `#size-cells`,
     /// translated through the `ranges` of every bus above. Without `reg`, nothing.
@@ -20,11 +22,12 @@ impl Node<'_, '_> {
             return Ok(regions);
         };
         let (of_address, of_size) = bus.entry.cells;
-        let mut cells = entries("reg", reg.value, &[of_address, of_size])?;
+        let mut cells =
+            entries("its `reg` ends within an entry", reg.value, &[of_address, of_size])?;
         while !cells.is_empty() {
             let (address, size) = (take(&mut cells, of_address)?, take(&mut cells, of_size)?);
             let address = bus.translate(address, size)?;
-            regions.push(Region::new(Pa::new(address), size).ok_or(NodeError::Wraps(address))?);
+            regions.push(Region::new(Pa::new(address), size).ok_or(WRAPS)?);
         }
         Ok(regions)
     }
@@ -37,7 +40,11 @@ impl Node<'_, '_> {
             return parent.translate(address, size);
         }
         let ((of_child, of_size), (of_parent, _)) = (self.entry.cells, parent.entry.cells);
-        let mut cells = entries("ranges", ranges.value, &[of_child, of_parent, of_size])?;
+        let mut cells = entries(
+            "the `ranges` of its bus end within an entry",
+            ranges.value,
+            &[of_child, of_parent, of_size],
+        )?;
         while !cells.is_empty() {
             let (from, to) = (take(&mut cells, of_child)?, take(&mut cells, of_parent)?);
             let length = take(&mut cells, of_size)?;
@@ -45,24 +52,24 @@ impl Node<'_, '_> {
                 && offset <= length
                 && size <= length - offset
             {
-                let address = to.checked_add(offset).ok_or(NodeError::Wraps(address))?;
+                let address = to.checked_add(offset).ok_or(WRAPS)?;
                 return parent.translate(address, size);
             }
         }
-        Err(NodeError::Outside(address, size))
+        Err(NodeError::Fault("no `ranges` of its bus hold its registers"))
     }
 }
 
 /// The cells of a property with entries of numbers that have so many cells each.
 fn entries<'v>(
-    property: &'static str,
+    fault: &'static str,
     value: &'v [u8],
     lengths: &[u32],
 ) -> Result<&'v [[u8; 4]], NodeError> {
     let entry = lengths.iter().map(|length| *length as usize).sum();
     match value.as_chunks() {
         (cells, []) if entry > 0 && cells.len().is_multiple_of(entry) => Ok(cells),
-        _ => Err(NodeError::Length(property)),
+        _ => Err(NodeError::Fault(fault)),
     }
 }
 
@@ -72,7 +79,7 @@ fn take(cells: &mut &[[u8; 4]], length: u32) -> Result<u64, NodeError> {
     let (number, rest) = cells.split_at(length as usize);
     *cells = rest;
     if length > 2 {
-        return Err(NodeError::Cells(length));
+        return Err(NodeError::NotMapped);
     }
     Ok(number.iter().fold(0, |number, cell| number << 32 | u64::from(u32::from_be_bytes(*cell))))
 }

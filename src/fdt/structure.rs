@@ -84,18 +84,12 @@ impl<'a> Pass<'a> {
             _ => {}
         }
         let properties = self.tree.properties.len();
-        self.tree.nodes.push(Entry {
-            name: str::from_utf8(name).unwrap_or_default(),
-            number,
-            parent: self.node,
-            end: 0,
-            properties: properties..properties,
-            // What the specification takes for them where they are missing.
-            cells: (2, 1),
-            interrupt_cells: 0,
-            is_gic: false,
-            interrupt_parent: None,
-        });
+        let name = str::from_utf8(name).unwrap_or_default();
+        let (parent, properties) = (self.node, properties..properties);
+        // As many cells as the specification takes where the properties are missing.
+        let cells = (2, 1);
+        let entry = Entry { name, number, parent, properties, cells, ..Entry::default() };
+        self.tree.nodes.push(entry);
         self.node = number;
         self.depth += 1;
         Ok(())

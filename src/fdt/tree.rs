@@ -18,6 +18,7 @@ pub struct Tree<'a> {
 }
 
 /// A node in the index, with what is asked of it for the sake of other nodes.
+#[derive(Default)]
 pub(super) struct Entry<'a> {
     pub name: &'a str,
     /// Its place in the index; the root's is 0.

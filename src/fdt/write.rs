@@ -6,17 +6,17 @@ use super::header::{HEADER_SIZE, Header, MAGIC, VERSION};
 use super::token;
 
 /// Where the structure block starts: behind the header and the entry that ends the reservations.
-const STRUCTURE: usize = HEADER_SIZE + 16;
+const STRUCTURE: u32 = HEADER_SIZE as u32 + 16;
 
 /// A flattened tree in the making. Nodes and properties appear in the order of the calls.
 ///
 /// The writer does not judge: [`super::Tree::new`] finds nodes that were not ended, properties
-/// behind nodes and names that cannot be.
+/// behind nodes and names that cannot be. Nor does it expect more than 4 GiB.
 #[derive(Default)]
 pub struct Writer {
     structure: Vec<u8>,
     strings: Vec<u8>,
-    /// Where each string lies in `strings`: start and length without its NUL.
+    /// Where each string lies in `strings`: start and end, which its NUL is at.
     names: Vec<(usize, usize)>,
 }
 
@@ -91,36 +91,34 @@ impl Writer {
     /// The bytes of the tree.
     pub fn finish(mut self) -> Vec<u8> {
         self.cell(token::END);
-        let [structure, strings] = [STRUCTURE, STRUCTURE + self.structure.len()].map(word);
-        let [structure_size, strings_size] = [self.structure.len(), self.strings.len()].map(word);
-        let total = word(STRUCTURE + self.structure.len() + self.strings.len());
+        let (size, strings_size) = (self.structure.len() as u32, self.strings.len() as u32);
+        let strings = STRUCTURE + size;
         #[rustfmt::skip]
         let header: Header = [
-            MAGIC, total, structure, strings, HEADER_SIZE as u32,
-            VERSION, VERSION - 1, 0, strings_size, structure_size,
+            MAGIC, strings + strings_size, STRUCTURE, strings, HEADER_SIZE as u32,
+            VERSION, VERSION - 1, 0, strings_size, size,
         ];
         let header = header.map(u32::to_be_bytes);
         [header.as_flattened(), &[0; 16], &self.structure, &self.strings].concat()
     }
 
     #[inline(never)]
-    fn begin_property(&mut self, name: &str, length: usize) {
+    fn begin_property(&mut self, name: &str, size: usize) {
         let name = self.name(name);
-        self.cell(token::PROPERTY);
-        self.cell(word(length));
-        self.cell(word(name));
+        for cell in [token::PROPERTY, size as u32, name as u32] {
+            self.cell(cell);
+        }
     }
 
     /// Where the strings block has `name`, which is put there if it is new.
     fn name(&mut self, name: &str) -> usize {
-        let mut names = self.names.iter();
-        let known =
-            names.find(|(start, length)| self.strings[*start..][..*length] == *name.as_bytes());
-        if let Some((start, _)) = known {
-            return *start;
+        for (start, end) in &self.names {
+            if self.strings[*start..*end] == *name.as_bytes() {
+                return *start;
+            }
         }
         let start = self.strings.len();
-        self.names.push((start, name.len()));
+        self.names.push((start, start + name.len()));
         self.strings.extend_from_slice(name.as_bytes());
         self.strings.push(0);
         start
@@ -145,9 +143,4 @@ impl Writer {
     fn pad(&mut self) {
         self.structure.resize(self.structure.len().next_multiple_of(4), 0);
     }
-}
-
-/// A length or offset as a word. What does not fit cannot be a tree, and the check will say so.
-fn word(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
 }

@@ -68,12 +68,13 @@ fn settings(
     uart: Region<Pa>,
     options: &str,
 ) -> Option<Vec<Setting>> {
-    let gpio = tree.nodes().find(|node| node.is_compatible("brcm,bcm2711-gpio"))?;
-    let gpio = *gpio.regions().ok()?.first()?;
     // The other PL011s come behind UART0 in its page, and have other pins.
-    if kind != ConsoleKind::Pl011 || !uart.start().is_aligned(0x1000) {
+    let is_uart0 = kind == ConsoleKind::Pl011 && uart.start().is_aligned(0x1000);
+    if !is_uart0 || !tree.root().is_compatible("brcm,bcm2711") {
         return None;
     }
+    let gpio = tree.nodes().find(|node| node.is_compatible("brcm,bcm2711-gpio"))?;
+    let gpio = *gpio.regions().ok()?.first()?;
     let baud = options.split(|it: char| !it.is_ascii_digit()).next()?.parse();
     let baud = baud.ok().filter(|baud| BAUDS.contains(baud)).unwrap_or(DEFAULT_BAUD);
     // In 64ths of the clock's 16th.

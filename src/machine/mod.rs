@@ -11,7 +11,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Fault, MachineError};
+pub use error::MachineError;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -61,19 +61,6 @@ impl Machine {
     pub fn reserve(&mut self, region: Region<Pa>, owner: impl Into<String>) {
         let owner = owner.into();
         self.reserved.push(Reserved { region, owner });
-    }
-
-    /// Keeps the memory from partitions that CPUs poll until they are started.
-    pub fn reserve_spin_tables(&mut self) {
-        for index in 0..self.cpus.len() {
-            let cpu = &self.cpus[index];
-            if let CpuStart::SpinTable(place) = cpu.start
-                && let Some(slot) = Region::new(place, size_of::<u64>() as u64)
-            {
-                let owner = alloc::format!("the spin table of CPU {}", cpu.mpidr);
-                self.reserve(slot, owner);
-            }
-        }
     }
 }
 

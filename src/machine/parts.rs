@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt::Display;
 
 use super::{Device, MachineError, Reach, memory};
 use crate::addr::{Pa, Region};
@@ -49,83 +50,76 @@ const SHARED: [&str; 8] = [
     "brcm,bcm2711-gpio", "brcm,bcm2835-gpio", "brcm,bcm2836-l1-intc", "brcm,bcm2836-armctrl-ic",
 ];
 
+/// Children of the root that describe no devices, with all below them.
+const NOT_DEVICES: [&str; 4] = ["aliases", "chosen", "cpus", "reserved-memory"];
 /// Properties of what reads and writes memory by itself.
 const OF_BUS_MASTERS: [&str; 4] = ["dma-coherent", "dmas", "#dma-cells", "iommus"];
-
 /// How many of the nodes that are passed over are named: on a bus that is wrong, all are.
 const PASSED_OVER_TOLD: u32 = 4;
 
 /// What makes up the machine. Of several controllers or timers, the first.
+#[derive(Default)]
 pub(super) struct Parts<'t, 'a> {
-    pub gic: Node<'t, 'a>,
-    pub timer: Node<'t, 'a>,
+    pub gic: Option<Node<'t, 'a>>,
+    pub timer: Option<Node<'t, 'a>>,
     pub psci: Option<Node<'t, 'a>>,
     pub watchdog: Option<Region<Pa>>,
     pub memory: Vec<Region<Pa>>,
     pub devices: Vec<Device>,
+    pub remarks: Vec<String>,
+    passed_over: u32,
 }
 
-/// Goes over all nodes that firmware has not put out of use.
-pub(super) fn find<'t, 'a>(
-    tree: &'t Tree<'a>,
-    remarks: &mut Vec<String>,
-) -> Result<Parts<'t, 'a>, MachineError> {
-    let (mut gic, mut timer, mut psci, mut skipped) = (None, None, None, None);
-    let (mut memory, mut devices) = (Vec::new(), Vec::new());
-    let (mut watchdog, mut passed_over) = (None, 0);
-    for node in tree.nodes() {
-        if skipped.is_some_and(|top| node.is_within(top)) {
-            continue;
-        }
-        if !node.is_available() || describes_no_devices(node) {
-            skipped = Some(node);
-            continue;
-        }
-        match kind(node) {
-            Some(Kind::Gic) => {
-                gic = gic.or(Some(node));
-                // Frames for message-signalled interrupts and the ITS stand below the GIC.
-                skipped = Some(node);
+impl<'t, 'a> Parts<'t, 'a> {
+    /// Goes over all nodes below `bus` that firmware has not put out of use.
+    pub fn find(&mut self, bus: Node<'t, 'a>) -> Result<(), MachineError> {
+        let is_root = bus.parent().is_none();
+        for node in bus.children() {
+            if !node.is_available() || is_root && NOT_DEVICES.contains(&node.name()) {
+                continue;
             }
-            Some(Kind::Timer) => timer = timer.or(Some(node)),
-            Some(Kind::Psci) => psci = psci.or(Some(node)),
-            None if node.string("device_type") == Some("memory") => {
-                memory::add_banks(node, &mut memory)?;
+            match kind(node) {
+                // Frames for message-signalled interrupts and the ITS, below it, belong to the GIC.
+                Some(Kind::Gic) => {
+                    self.gic = self.gic.or(Some(node));
+                    continue;
+                }
+                Some(Kind::Timer) => self.timer = self.timer.or(Some(node)),
+                Some(Kind::Psci) => self.psci = self.psci.or(Some(node)),
+                None if node.string("device_type") == Some("memory") => {
+                    memory::add_banks(node, &mut self.memory).map_err(MachineError::at(node))?;
+                }
+                kind => match device(node, kind) {
+                    Ok(Some(device)) => {
+                        if kind == Some(Kind::Watchdog) {
+                            self.watchdog = self.watchdog.or(device.registers.first().copied());
+                        }
+                        self.devices.push(device);
+                    }
+                    // A bus outside the CPUs' address space is for the device that drives it.
+                    Ok(None) | Err(NodeError::NotMapped) => {}
+                    Err(error) => self.pass_over(node, &error),
+                },
             }
-            kind => match device(node, kind) {
-                Ok(Some(device)) => {
-                    if kind == Some(Kind::Watchdog) {
-                        watchdog = watchdog.or(device.registers.first().copied());
-                    }
-                    devices.push(device);
-                }
-                // A bus outside the CPUs' address space is for the device that drives it.
-                Ok(None) | Err(NodeError::NotMapped | NodeError::Cells(_)) => {}
-                Err(error) => {
-                    passed_over += 1;
-                    if passed_over <= PASSED_OVER_TOLD {
-                        remarks.push(format!("{} is passed over: {error}", node.path()));
-                    }
-                }
-            },
+            self.find(node)?;
         }
+        Ok(())
     }
-    if let more @ 1.. = passed_over.saturating_sub(PASSED_OVER_TOLD) {
-        remarks.push(format!("and so are {more} more nodes"));
-    }
-    add_aliases(tree, &mut devices);
-    if memory.is_empty() {
-        return Err(MachineError::Missing("memory"));
-    }
-    let gic = gic.ok_or(MachineError::Missing("GIC"))?;
-    let timer = timer.ok_or(MachineError::Missing("timer"))?;
-    Ok(Parts { gic, timer, psci, watchdog, memory, devices })
-}
 
-/// Whether `node` is one of the root's children that have no devices below them.
-fn describes_no_devices(node: Node<'_, '_>) -> bool {
-    matches!(node.name(), "aliases" | "chosen" | "cpus" | "reserved-memory")
-        && node.parent().is_some_and(|parent| parent.parent().is_none())
+    /// Remarks that `node` is not used.
+    pub fn pass_over(&mut self, node: Node<'_, '_>, why: &dyn Display) {
+        self.passed_over += 1;
+        if self.passed_over <= PASSED_OVER_TOLD {
+            self.remarks.push(format!("{} is passed over: {why}", node.path()));
+        }
+    }
+
+    /// Remarks how many nodes more are not used.
+    pub fn end_remarks(&mut self) {
+        if let more @ 1.. = self.passed_over.saturating_sub(PASSED_OVER_TOLD) {
+            self.remarks.push(format!("and so are {more} more nodes"));
+        }
+    }
 }
 
 fn kind(node: Node<'_, '_>) -> Option<Kind> {
@@ -154,7 +148,7 @@ fn device(node: Node<'_, '_>, kind: Option<Kind>) -> Result<Option<Device>, Node
     Ok(Some(Device { path: node.path(), aliases: Vec::new(), registers, interrupts, reach }))
 }
 
-fn add_aliases(tree: &Tree<'_>, devices: &mut [Device]) {
+pub(super) fn add_aliases(tree: &Tree<'_>, devices: &mut [Device]) {
     let Some(aliases) = tree.node("/aliases") else {
         return;
     };

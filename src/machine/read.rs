@@ -1,14 +1,13 @@
 //! From the firmware's tree to the [`Machine`].
 
 use alloc::string::ToString;
-use alloc::vec::Vec;
 
 use super::parts::{self, Parts};
 use super::{
-    Conduit, Console, Fault, Interrupt, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
+    Conduit, Console, Interrupt, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
 };
 use crate::addr::{Pa, Region};
-use crate::fdt::{Node, Tree};
+use crate::fdt::{Node, NodeError, Tree};
 use crate::intid::Intid;
 
 impl Machine {
@@ -21,62 +20,71 @@ impl Machine {
     /// If the tree lacks a CPU, memory, a GIC that can be virtualized or the generic timer, or
     /// says something about them or about reserved memory that has no meaning.
     pub fn read(tree: &Tree<'_>) -> Result<Self, MachineError> {
-        let mut remarks = Vec::new();
-        let console = Console::read(tree).unwrap_or_else(|remark| {
-            remarks.push(remark);
-            None
-        });
-        let cpus = cpus::read(tree, &mut remarks)?;
-        let Parts { gic, timer, psci, watchdog, memory, devices } =
-            parts::find(tree, &mut remarks)?;
-        let psci = psci.map(conduit).transpose()?;
+        let mut parts = Parts::default();
+        let console = match Console::read(tree) {
+            Ok(console) => console,
+            Err(remark) => {
+                parts.remarks.push(remark);
+                None
+            }
+        };
+        let cpus = cpus::read(tree, &mut parts)?;
         let root = tree.root();
-        let model = root.string("model").or_else(|| root.compatible().next());
+        parts.find(root)?;
+        parts::add_aliases(tree, &mut parts.devices);
+        parts.end_remarks();
+        if parts.memory.is_empty() {
+            return Err(MachineError::Missing("memory"));
+        }
+        let gic = parts.gic.ok_or(MachineError::Missing("GIC"))?;
+        let timer = parts.timer.ok_or(MachineError::Missing("timer"))?;
+        let psci = parts.psci.map(conduit).transpose()?;
         let chosen = tree.node("/chosen");
+        let model = root.string("model").or_else(|| root.compatible().next());
         let bootargs = chosen.and_then(|chosen| chosen.string("bootargs"));
         Ok(Self {
             model: model.unwrap_or("unnamed").to_string(),
+            reserved: memory::reserved(tree, &cpus)?,
             cpus,
-            memory,
-            reserved: memory::reserved(tree)?,
-            gic: gic::read(gic).map_err(|fault| fault.of(gic))?,
+            memory: parts.memory,
+            gic: gic::read(gic).map_err(MachineError::at(gic))?,
             gic_path: gic.path(),
-            timer: interrupts(timer).map_err(|fault| fault.of(timer))?,
+            timer: interrupts(timer).map_err(MachineError::at(timer))?,
             psci,
-            watchdog: watchdog.filter(|_| psci != Some(Conduit::Smc)),
+            watchdog: parts.watchdog.filter(|_| psci != Some(Conduit::Smc)),
             console,
-            devices,
+            devices: parts.devices,
             bootargs: bootargs.unwrap_or_default().to_string(),
             initrd: chosen.and_then(initrd),
-            remarks,
+            remarks: parts.remarks,
         })
     }
 }
 
-/// `interrupt`, which has to be a PPI, called `name` in messages.
-pub(super) fn ppi(interrupt: Option<&Interrupt>, name: &'static str) -> Result<Intid, Fault> {
+/// `interrupt`, which has to be a PPI; if it is not, `fault` says so.
+pub(super) fn ppi(interrupt: Option<&Interrupt>, fault: &'static str) -> Result<Intid, NodeError> {
     match interrupt {
         Some(Interrupt { intid, .. }) if intid.is_private() => Ok(*intid),
-        _ => Err(Fault::NoPpi(name)),
+        _ => Err(NodeError::Fault(fault)),
     }
 }
 
-/// The interrupts of the timer's node.
-fn interrupts(node: Node<'_, '_>) -> Result<TimerInterrupts, Fault> {
+/// The interrupts of the timer's node: by their names, or in the order of the binding, of which the
+/// secure timer's is the first.
+fn interrupts(node: Node<'_, '_>) -> Result<TimerInterrupts, NodeError> {
     let interrupts = node.interrupts()?;
     let names = node.property("interrupt-names");
-    let interrupt = |order: usize, name| {
+    let interrupt = |order, name, fault| {
         let index = match names.and_then(|names| names.strings()) {
             Some(mut names) => names.position(|each| each == name),
             None => Some(order),
         };
-        ppi(index.and_then(|index| interrupts.get(index)), name)
+        ppi(index.and_then(|index: usize| interrupts.get(index)), fault)
     };
-    // The order is the binding's; the first is the secure timer's.
     Ok(TimerInterrupts {
-        physical: interrupt(1, "phys")?,
-        virtual_: interrupt(2, "virt")?,
-        hypervisor: interrupt(3, "hyp-phys")?,
+        physical: interrupt(1, "phys", "its phys interrupt is not a PPI")?,
+        virtual_: interrupt(2, "virt", "its virt interrupt is not a PPI")?,
+        hypervisor: interrupt(3, "hyp-phys", "its hyp-phys interrupt is not a PPI")?,
     })
 }
 
@@ -84,7 +92,7 @@ fn conduit(node: Node<'_, '_>) -> Result<Conduit, MachineError> {
     match node.string("method") {
         Some("smc") => Ok(Conduit::Smc),
         Some("hvc") => Ok(Conduit::Hvc),
-        _ => Err(Fault::Property("method").of(node)),
+        _ => Err(MachineError::at(node)(NodeError::Property("method"))),
     }
 }
 

@@ -4,8 +4,6 @@
 pub const DR: u64 = 0x00;
 pub const FR: u64 = 0x18;
 pub const ILPR: u64 = 0x20;
-pub const IBRD: u64 = 0x24;
-pub const FBRD: u64 = 0x28;
 pub const LCR_H: u64 = 0x2c;
 pub const CR: u64 = 0x30;
 pub const IFLS: u64 = 0x34;
@@ -21,6 +19,9 @@ pub const PCELL_ID_3: u64 = 0xffc;
 /// MIS, ICR and DMACR.
 pub const WRITABLE: [u32; 11] = [0xff, 0xffff, 0x3f, 0xff, 0xff07, 0x3f, 0x7ff, 0, 0, 0, 0x7];
 
+/// The same registers before a guest has written to them: IBRD 13, FBRD 1 and so on.
+pub const AT_START: [u32; 11] = [0, 13, 1, LCR_H_START, CR_START, IFLS_START, 0, 0, 0, 0, 0];
+
 // Flags.
 pub const FR_CTS: u32 = 1 << 0;
 pub const FR_DSR: u32 = 1 << 1;
@@ -31,19 +32,20 @@ pub const FR_TXFF: u32 = 1 << 5;
 pub const FR_RXFF: u32 = 1 << 6;
 pub const FR_TXFE: u32 = 1 << 7;
 
-// Line control.
+// Line control: FIFOs enabled; with WLEN for 8 bits.
 pub const LCR_H_FEN: u32 = 1 << 4;
-pub const LCR_H_WLEN_8: u32 = 0b11 << 5;
+const LCR_H_START: u32 = LCR_H_FEN | 0b11 << 5;
 
 // Control.
 pub const CR_UARTEN: u32 = 1 << 0;
 pub const CR_TXE: u32 = 1 << 8;
 pub const CR_RXE: u32 = 1 << 9;
+const CR_START: u32 = CR_UARTEN | CR_TXE | CR_RXE;
 
-// FIFO levels at which interrupts are raised: the shifts of IFLS.TXIFLSEL and RXIFLSEL.
+// FIFO levels at which interrupts are raised: the shifts of IFLS.TXIFLSEL and RXIFLSEL; both half.
 pub const IFLS_TX: u32 = 0;
 pub const IFLS_RX: u32 = 3;
-pub const IFLS_HALF: u32 = 0b010;
+const IFLS_START: u32 = 0b010 << IFLS_TX | 0b010 << IFLS_RX;
 
 // IMSC, RIS, MIS and ICR.
 pub const INTERRUPT_RX: u32 = 1 << 4;

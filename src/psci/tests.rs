@@ -8,13 +8,13 @@ use super::*;
 
 const ENTRY: u64 = 0x4008_0000;
 
-fn is_ram(ipa: Ipa) -> bool {
-    (0x4000_0000..0x5000_0000).contains(&ipa.get())
+fn ram() -> Region<Ipa> {
+    Region::new(Ipa::new(0x4000_0000), 0x1000_0000).unwrap()
 }
 
 /// A partition whose vCPU 0 runs.
 fn booted(vcpus: usize) -> Psci {
-    let mut psci = Psci::new(vcpus);
+    let mut psci = Psci::new(vcpus, ram());
     psci.started(0);
     psci
 }
@@ -22,7 +22,7 @@ fn booted(vcpus: usize) -> Psci {
 fn call(psci: &mut Psci, id: u32, arguments: [u64; 3]) -> Outcome {
     match answer(id, arguments[0]) {
         Some(value) => Outcome::Return(value),
-        None => psci.call(0, id, arguments, is_ram),
+        None => psci.call(0, id, arguments),
     }
 }
 
@@ -82,9 +82,9 @@ fn a_cpu_goes_on_and_off() {
     psci.started(17);
     assert_eq!(info(psci), Outcome::Return(0));
     assert_eq!(call(psci, CPU_ON, on), Outcome::Return(ALREADY_ON));
-    assert_eq!(psci.call(17, CPU_OFF, [0; 3], is_ram), Outcome::CpuOff);
+    assert_eq!(psci.call(17, CPU_OFF, [0; 3]), Outcome::CpuOff);
     assert_eq!(info(psci), Outcome::Return(1));
-    assert_eq!(psci.call(0, CPU_OFF, [0; 3], is_ram), Outcome::CpuOff);
+    assert_eq!(psci.call(0, CPU_OFF, [0; 3]), Outcome::CpuOff);
     assert_eq!(psci.power, [Power::Off; 18]);
 }
 
@@ -172,12 +172,12 @@ proptest! {
                     prop_assert_eq!(psci.power[vcpu], Power::On);
                 }
                 Step::Call { caller, id, arguments } if psci.power.get(caller) == Some(&Power::On) => {
-                    let outcome = psci.call(caller, id, arguments, is_ram);
+                    let outcome = psci.call(caller, id, arguments);
                     let mut expected = before.clone();
                     match outcome {
                         Outcome::StartCpu { vcpu, entry, .. } => {
                             prop_assert_eq!(before[vcpu], Power::Off);
-                            prop_assert!(is_ram(entry));
+                            prop_assert!(ram().contains(entry));
                             expected[vcpu] = Power::OnPending;
                         }
                         Outcome::CpuOff => expected[caller] = Power::Off,
@@ -193,6 +193,6 @@ proptest! {
 
     #[test]
     fn no_call_panics(vcpus in 0_usize..3, caller: usize, id: u32, arguments: [u64; 3]) {
-        Psci::new(vcpus).call(caller, id, arguments, |_| true);
+        Psci::new(vcpus, ram()).call(caller, id, arguments);
     }
 }

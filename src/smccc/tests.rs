@@ -62,7 +62,7 @@ fn only_immediate_zero_is_a_call() {
 #[test]
 fn the_upper_half_of_x0_is_no_part_of_the_identifier() {
     let call = decode(0xffff_ffff_8400_0003, 0, 0, &FIRMWARE);
-    assert_eq!(call, Call::Psci { id: 0x8400_0003 });
+    assert_eq!(call, Call::Psci(0x8400_0003));
 }
 
 proptest! {

@@ -83,19 +83,12 @@ const HIDDEN: [(u8, u8, u64); 14] = [
 ];
 
 /// ID registers of group 3, which HCR_EL2.TID3 traps: op0 3, op1 0, CRn 0, CRm 1 to 7. All of that
-/// space can be read at EL2: what is not allocated reads as zero (Arm ARM D24.1).
+/// space can be read at EL2: what is not allocated reads as zero (Arm ARM D24.1). Here
+/// they are in the order of CRm and op2.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdRegisters([u64; Self::COUNT]);
+pub struct IdRegisters(pub [u64; 7 * 8]);
 
 impl IdRegisters {
-    /// How many there are: eight values of op2 for each of seven of CRm.
-    pub const COUNT: usize = 7 * 8;
-
-    /// The registers of a CPU, in the order of CRm and op2.
-    pub const fn new(values: [u64; Self::COUNT]) -> Self {
-        Self(values)
-    }
-
     /// The register's value; `None` for what is no ID register of group 3.
     pub fn get(&self, register: Encoding) -> Option<u64> {
         self.0.get(Self::index(register)).copied()

@@ -12,7 +12,7 @@ impl IdRegisters {
     /// What `mrs` says of each register.
     pub(crate) fn read(mut mrs: impl FnMut(Encoding) -> u64) -> Self {
         let register = |index| Encoding::new(3, 0, 0, (index / 8 + 1) as u8, (index % 8) as u8);
-        Self::new(core::array::from_fn(|index| mrs(register(index))))
+        Self(core::array::from_fn(|index| mrs(register(index))))
     }
 
     /// A CPU that has these features and no other.

@@ -24,6 +24,18 @@ impl Tables<'_> {
         self.map(mapping.input, mapping.output, mapping.size, mapping.memory)
     }
 
+    /// What `input` translates to and what memory that is, or `None` where nothing is mapped.
+    fn look_up(&self, input: Ipa) -> Option<(Pa, Memory)> {
+        let input = input.get();
+        if input >> INPUT_BITS != 0 {
+            return None;
+        }
+        let (index, slot, span) = self.find(input);
+        let entry = self.pool[index].0[slot];
+        let output = Pa::new((entry & OUTPUT) + input % span);
+        (entry != 0).then_some((output, Memory(entry & !OUTPUT & !KIND)))
+    }
+
     /// All leaves, in the order of their input addresses.
     fn walk(&self) -> impl Iterator<Item = Mapping> {
         let mut next = 0;
@@ -186,7 +198,7 @@ fn raw(pool: &[Table]) -> Vec<(u64, u64, usize)> {
 fn ours(run: Run, memory: Memory) -> Vec<(u64, u64, usize)> {
     let mut pool = dirty_pool(8);
     let mut tables = Tables::new(&mut pool, Pa::new(BASE)).unwrap();
-    tables.map_run(run, memory).unwrap();
+    tables.map(Ipa::new(run.input), Pa::new(run.output), run.size, memory).unwrap();
     raw(&pool)
 }
 

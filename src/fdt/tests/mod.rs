@@ -81,7 +81,7 @@ fn what_is_not_a_tree_is_told_apart() {
         TreeError::Truncated { needed: total, given: total - 1 }
     );
     set(&mut bytes, header::COMPATIBLE_VERSION, 18);
-    assert_eq!(text(&bytes), "of version 17 (compatible with 18), not of version 17");
+    assert_eq!(text(&bytes), "malformed: it is not of version 17, at byte 0x14");
 }
 
 #[test]

@@ -375,7 +375,7 @@ fn devices_are_what_could_be_given_away() {
     assert_eq!(
         machine.remarks,
         [
-            "/bus/outside@1000 is passed over: no `ranges` hold 0x1000 bytes at 0x1000",
+            "/bus/outside@1000 is passed over: no `ranges` of its bus hold its registers",
             "/wrong is passed over: its interrupts end within a specifier",
         ]
     );
