@@ -171,8 +171,7 @@ fn plan(tree: &[u8], partitions: &[(&str, &str)]) -> Result<Plan, String> {
     let text =
         format!("/dts-v1/; / {{ compatible = \"bulkhead,system\"; partitions {{ {nodes} }}; }};");
     let description = dtc(&["-O", "dtb"], text.as_bytes());
-    let mut machine = read(tree);
-    machine.reserve_spin_tables();
+    let machine = read(tree);
     let tree = Tree::new(&description).unwrap();
     let description = Description::read(&tree, tree.root(), Pa::new(0x800_0000), &|_| None);
     let description = description.unwrap_or_else(|error| panic!("{error}"));
