@@ -93,7 +93,15 @@ fn mini_uart_for_a_guest_and_the_pl011_for_bulkhead() {
     );
 }
 
-/// What is typed arrives at the PL011, which nobody but Bulkhead has set up.
+/// QEMU's PL011 talks without being set up. But its pins' functions can be read back.
+#[test]
+fn pl011_is_given_its_pins() {
+    let guest = Partition::new("guest", "hello").bootargs("poke=0xfe200004");
+    let gpio = "dma = \"unprotected\"; devices = \"/soc/gpio@7e200000\";";
+    let outcome = machine_with_pl011(guest.property(gpio)).boot();
+    outcome.ends_well().says("guest", "poke: 0xfe200004 reads 0x24000");
+}
+
 #[test]
 fn input_at_the_pl011() {
     let probe = Partition::new("probe", "probe").cpus(2).bootargs("echo");
