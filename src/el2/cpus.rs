@@ -119,7 +119,13 @@ pub fn set_up_together() {
     control::write(&id, control::choices(&id, count));
     meet();
     if let Some((partition, index)) = home {
-        let vcpu = Vcpu { partition, index, workarounds: workarounds(), id: id.for_guest() };
+        let vcpu = Vcpu {
+            partition,
+            index,
+            gic: gic::get(),
+            workarounds: workarounds(),
+            id: id.for_guest(),
+        };
         if vcpu.index == 0 {
             vcpu.with_vgic(|vgic, hw| vgic.reset(hw));
         }
@@ -127,7 +133,7 @@ pub fn set_up_together() {
     }
     meet();
     if let Some(vcpu) = cpu.vcpu() {
-        vcpu.with_vgic(|vgic, hw| vgic.reset_private(vcpu.index, hw));
+        vcpu.with_vgic(|vgic, hw| vgic.reset_private(hw));
     }
     meet();
 }

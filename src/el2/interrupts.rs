@@ -4,7 +4,8 @@ use bulkhead::intid::Intid;
 use bulkhead::machine::Machine;
 use spin::Once;
 
-use super::gic::{self, DOORBELL};
+use super::gic::{self, Acknowledged, DOORBELL};
+use super::vcpu::Vcpu;
 use super::{console, cpu};
 
 /// The interrupts that are Bulkhead's own on every machine of this kind.
@@ -45,43 +46,42 @@ fn own() -> &'static Own {
     OWN.get().expect("the interrupts are known before a CPU takes one")
 }
 
-/// Takes every interrupt that is pending on this CPU.
-pub fn take() {
-    let gic = gic::get();
+/// Takes the most urgent of the interrupts that are pending on this CPU. Another one comes in as
+/// soon as this one has been seen to.
+pub extern "C" fn take() {
     let vcpu = cpu::current().vcpu();
-    while let Some(interrupt) = gic.acknowledge() {
-        gic.priority_drop(interrupt);
-        let intid = interrupt.intid();
-        if !is_own(intid)
-            && let Some(vcpu) = vcpu
-        {
-            // Stays active at the physical GIC until the guest deactivates it.
-            vcpu.interrupt(intid);
-            continue;
-        }
-        let own = own();
-        if intid == DOORBELL {
-            // Deactivated first: a doorbell that rings while this one is answered must come in.
-            gic.deactivate(interrupt);
-            if let Some(vcpu) = vcpu {
-                vcpu.answer_doorbell();
-            }
-            continue;
-        }
-        if intid == own.maintenance
-            && let Some(vcpu) = vcpu
-        {
-            vcpu.maintenance();
-        } else if intid == own.timer {
-            console::pump();
-        } else if Some(intid) == own.console {
-            console::interrupt();
-        }
-        gic.deactivate(interrupt);
+    let gic = vcpu.map_or_else(gic::get, |vcpu| vcpu.gic);
+    if let Some(interrupt) = gic.acknowledge()
+        && !vcpu.is_some_and(|vcpu| vcpu.list_arrival(interrupt.intid))
+    {
+        answer(interrupt, vcpu);
     }
 }
 
-fn is_own(intid: Intid) -> bool {
-    let own = own();
-    intid.is_sgi() || intid == own.maintenance || intid == own.timer || Some(intid) == own.console
+/// Sees to an interrupt that does not just go into a list register.
+#[inline(never)]
+fn answer(interrupt: Acknowledged, vcpu: Option<&Vcpu>) {
+    let (gic, own) = (gic::get(), own());
+    let intid = interrupt.intid;
+    if intid == DOORBELL {
+        // Deactivated first: a doorbell that rings while this one is answered must come in.
+        gic.deactivate(interrupt);
+        if let Some(vcpu) = vcpu {
+            vcpu.answer_doorbell();
+        }
+        return;
+    }
+    if intid == own.timer {
+        console::pump();
+    } else if Some(intid) == own.console {
+        console::interrupt();
+    } else if let Some(vcpu) = vcpu {
+        if intid == own.maintenance {
+            vcpu.maintenance();
+        } else if vcpu.interrupt(intid) {
+            // Stays active at the physical GIC until the guest deactivates it.
+            return;
+        }
+    }
+    gic.deactivate(interrupt);
 }

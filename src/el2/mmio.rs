@@ -43,6 +43,15 @@ impl Registers {
         self.base + offset
     }
 
+    /// The 32-bit register at `offset`, checked now and not at each access.
+    ///
+    /// # Panics
+    ///
+    /// When it is not inside the frame or not aligned.
+    pub fn register(&self, offset: u64) -> Register {
+        Register(self.address(offset, 4))
+    }
+
     /// Reads a 32-bit register. What reading does to the device is the caller's to know.
     pub fn read(&self, offset: u64) -> u32 {
         // SAFETY: `address` is inside a frame that `map` mapped as device memory and that the
@@ -72,5 +81,23 @@ impl Registers {
     pub fn write_long(&self, offset: u64, value: u64) {
         // SAFETY: as in `read`.
         unsafe { (self.address(offset, 8) as *mut u64).write_volatile(value) }
+    }
+}
+
+/// One 32-bit register, for where every instruction counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Register(u64);
+
+impl Register {
+    /// Reads it.
+    pub fn read(self) -> u32 {
+        // SAFETY: `Registers::register` found it inside a frame; the rest as in `Registers::read`.
+        unsafe { (self.0 as *const u32).read_volatile() }
+    }
+
+    /// Writes it.
+    pub fn write(self, value: u32) {
+        // SAFETY: as in `read`.
+        unsafe { (self.0 as *mut u32).write_volatile(value) }
     }
 }

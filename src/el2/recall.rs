@@ -23,22 +23,22 @@ const HELD: u8 = 2;
 
 impl Vcpu {
     /// Carries out an access to the interrupt controller, whatever it takes.
-    pub fn access<T>(
+    pub fn access(
         &self,
-        mut access: impl FnMut(&mut Vgic, &mut ThisCpu<'_>) -> Result<T, Recall>,
-    ) -> T {
+        mut access: impl FnMut(&mut Vgic, &mut ThisCpu<'_>) -> Result<CpuMask, Recall>,
+    ) {
         match self.with_vgic(&mut access) {
-            Ok(value) => value,
+            Ok(others) => self.kick(others),
             Err(recall) => self.access_after_recall(recall, &mut access),
         }
     }
 
     #[cold]
-    fn access_after_recall<T>(
+    fn access_after_recall(
         &self,
         Recall(mut missing): Recall,
-        access: &mut impl FnMut(&mut Vgic, &mut ThisCpu<'_>) -> Result<T, Recall>,
-    ) -> T {
+        access: &mut dyn FnMut(&mut Vgic, &mut ThisCpu<'_>) -> Result<CpuMask, Recall>,
+    ) {
         let turn = loop {
             if let Some(turn) = self.partition.recalling.try_lock() {
                 break turn;
@@ -47,11 +47,11 @@ impl Vcpu {
             hint::spin_loop();
         };
         let mut held = CpuMask::EMPTY;
-        let value = loop {
+        let others = loop {
             self.hold(missing);
             held |= missing;
             match self.with_vgic(&mut *access) {
-                Ok(value) => break value,
+                Ok(others) => break others,
                 Err(Recall(more)) => missing = more,
             }
         };
@@ -59,7 +59,7 @@ impl Vcpu {
             self.partition.recalls[vcpu].0.store(IDLE, Ordering::Release);
         }
         drop(turn);
-        value
+        self.kick(others);
     }
 
     /// Has these vCPUs empty their list registers and wait.
@@ -81,11 +81,11 @@ impl Vcpu {
         if slot.load(Ordering::Acquire) != REQUESTED {
             return;
         }
-        self.update_vgic(|vgic, hw| vgic.recall(self.index, hw));
+        self.update_vgic(|vgic, hw| vgic.recall(hw));
         slot.store(HELD, Ordering::Release);
         while slot.load(Ordering::Acquire) == HELD {
             hint::spin_loop();
         }
-        self.update_vgic(|vgic, hw| vgic.refill(self.index, hw));
+        self.update_vgic(|vgic, hw| vgic.refill(hw));
     }
 }

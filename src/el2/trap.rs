@@ -11,7 +11,7 @@ use super::inject::{self, Injection};
 use super::partition::End;
 use super::vcpu::Vcpu;
 use super::vectors::Frame;
-use super::{calls, cpu, interrupts};
+use super::{calls, cpu};
 
 /// A synchronous exception from a guest.
 pub extern "C" fn synchronous(frame: &mut Frame) {
@@ -31,11 +31,6 @@ pub extern "C" fn synchronous(frame: &mut Frame) {
         Exception::Undefined => inject::inject(vcpu, frame, Injection::Undefined),
         Exception::Other(class) => vcpu.end(End::UnknownException { class, pc: frame.elr }),
     }
-}
-
-/// IRQ or FIQ while a guest ran.
-pub extern "C" fn interrupt(_frame: &mut Frame) {
-    interrupts::take();
 }
 
 /// An SError while a guest ran: something that it did long ago failed, and it cannot be told what.

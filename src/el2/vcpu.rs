@@ -4,10 +4,10 @@ use bulkhead::intid::Intid;
 use bulkhead::psci::Outcome;
 use bulkhead::smccc::Workarounds;
 use bulkhead::system_registers::IdRegisters;
-use bulkhead::vgic::{CpuMask, SgiRegister, Vgic};
+use bulkhead::vgic::{Access, CpuMask, SgiRegister, Vgic};
 use core::sync::atomic::Ordering;
 
-use super::gic::ThisCpu;
+use super::gic::{Gic, ThisCpu};
 use super::partition::{End, Partition, State};
 use super::{console, cpu, guest, run, vectors};
 
@@ -17,6 +17,8 @@ pub struct Vcpu {
     pub partition: &'static Partition,
     /// Its number in the partition.
     pub index: usize,
+    /// The machine's interrupt controller.
+    pub gic: &'static Gic,
     /// What firmware offers on this CPU against speculation.
     pub workarounds: Workarounds,
     /// What the guest is told of this CPU.
@@ -24,65 +26,84 @@ pub struct Vcpu {
 }
 
 impl Vcpu {
-    /// This CPU's view of the interrupt controller.
-    fn hardware(&self) -> ThisCpu<'_> {
-        ThisCpu::new(&self.partition.plan.cpus)
-    }
-
     /// Does something with the partition's interrupt controller, under its lock.
     pub fn with_vgic<T>(&self, work: impl FnOnce(&mut Vgic, &mut ThisCpu<'_>) -> T) -> T {
-        work(&mut self.partition.state.lock().vgic, &mut self.hardware())
+        work(&mut self.partition.state.lock().vgic, &mut ThisCpu(self))
     }
 
     /// The same, where other vCPUs may have to look at the result.
     pub fn update_vgic(&self, work: impl FnOnce(&mut Vgic, &mut ThisCpu<'_>) -> CpuMask) {
         let others = self.with_vgic(work);
-        self.partition.kick(others);
+        self.kick(others);
     }
 
-    /// An interrupt that the partition owns came in on this CPU.
-    pub fn interrupt(&self, intid: Intid) {
-        self.update_vgic(|vgic, hw| vgic.interrupt(self.index, intid, hw));
+    /// Makes others leave their guests, if there are any to.
+    pub fn kick(&self, others: CpuMask) {
+        if !others.is_empty() {
+            self.partition.kick(others);
+        }
+    }
+
+    /// Hands the guest an interrupt that came in on this CPU, in the usual case: see
+    /// [`Vgic::list_arrival`]. Returns whether it was one.
+    #[inline(always)]
+    pub fn list_arrival(&self, intid: Intid) -> bool {
+        match self.partition.state.try_lock() {
+            Some(mut state) => state.vgic.list_arrival(intid, &mut ThisCpu(self)),
+            None => false,
+        }
+    }
+
+    /// The same in any case. Returns whether the partition owns the interrupt.
+    pub fn interrupt(&self, intid: Intid) -> bool {
+        let others = self.with_vgic(|vgic, hw| vgic.interrupt(intid, hw));
+        self.kick(others.unwrap_or_default());
+        others.is_some()
     }
 
     /// The virtual interface wants its list registers looked at.
     pub fn maintenance(&self) {
-        self.update_vgic(|vgic, hw| vgic.maintenance(self.index, hw));
+        self.update_vgic(|vgic, hw| vgic.maintenance(hw));
     }
 
     /// The guest sent an SGI by a system register.
     pub fn send_sgi(&self, register: SgiRegister, value: u64) {
-        self.update_vgic(|vgic, hw| vgic.send_sgi(self.index, register, value, hw));
+        self.update_vgic(|vgic, hw| vgic.send_sgi(register, value, hw));
     }
 
     /// The guest deactivated an interrupt that no list register may hold.
     pub fn deactivate(&self, value: u64) {
-        let others = self.access(|vgic, hw| vgic.deactivate(self.index, value, hw));
-        self.partition.kick(others);
+        self.access(|vgic, hw| vgic.deactivate(value, hw));
     }
 
     /// A load from the distributor.
     pub fn distributor_read(&self, offset: u64, size: u64) -> u64 {
-        self.access(|vgic, hw| vgic.distributor_read(self.index, offset, size, hw))
+        let mut value = 0;
+        self.access(|vgic, hw| {
+            value = vgic.distributor_read(Access { offset, size }, hw)?;
+            Ok(CpuMask::EMPTY)
+        });
+        value
     }
 
     /// A store to the distributor.
     pub fn distributor_write(&self, offset: u64, size: u64, value: u64) {
-        let others =
-            self.access(|vgic, hw| vgic.distributor_write(self.index, offset, size, value, hw));
-        self.partition.kick(others);
+        self.access(|vgic, hw| vgic.distributor_write(Access { offset, size }, value, hw));
     }
 
     /// A load from a redistributor.
     pub fn redistributor_read(&self, offset: u64, size: u64) -> u64 {
-        self.access(|vgic, hw| vgic.redistributor_read(self.index, offset, size, hw))
+        let mut value = 0;
+        self.access(|vgic, hw| {
+            value = vgic.redistributor_read(Access { offset, size }, hw)?;
+            Ok(CpuMask::EMPTY)
+        });
+        value
     }
 
     /// A store to a redistributor.
     pub fn redistributor_write(&self, offset: u64, size: u64, value: u64) {
-        let others =
-            self.access(|vgic, hw| vgic.redistributor_write(self.index, offset, size, value, hw));
-        self.partition.kick(others);
+        self.access(|vgic, hw| vgic.redistributor_write(Access { offset, size }, value, hw));
     }
 
     /// A load from the UART.
@@ -115,8 +136,8 @@ impl Vcpu {
         if line != state.uart_line {
             state.uart_line = line;
             let intid = partition.plan.console_interrupt;
-            let others = state.vgic.set_line(self.index, intid, line, &mut self.hardware());
-            partition.kick(others);
+            let others = state.vgic.set_line(intid, line, &mut ThisCpu(self));
+            self.kick(others);
         }
     }
 
@@ -124,13 +145,13 @@ impl Vcpu {
     pub fn answer_doorbell(&self) {
         self.answer_recall();
         let mut state = self.partition.state.lock();
-        let others = state.vgic.refill(self.index, &mut self.hardware());
+        let others = state.vgic.refill(&mut ThisCpu(self));
         if self.index == 0 {
             self.after_uart(&mut state);
         }
         let must_leave = state.must_leave(self.index);
         drop(state);
-        self.partition.kick(others);
+        self.kick(others);
         if must_leave {
             self.leave();
         }
@@ -143,7 +164,7 @@ impl Vcpu {
 
     /// Turns this vCPU off: it waits for another one to start it.
     pub fn power_off(&self) -> ! {
-        self.update_vgic(|vgic, hw| vgic.recall(self.index, hw));
+        self.update_vgic(|vgic, hw| vgic.recall(hw));
         self.leave()
     }
 
@@ -163,7 +184,7 @@ impl Vcpu {
     /// Runs the guest, if somebody has asked for this vCPU to start.
     pub fn start_if_asked(&self) {
         if let Some(start) = self.partition.take_start(self.index) {
-            self.update_vgic(|vgic, hw| vgic.refill(self.index, hw));
+            self.update_vgic(|vgic, hw| vgic.refill(hw));
             guest::enter(self, start)
         }
     }

@@ -6,7 +6,7 @@ use bulkhead::addr::Ipa;
 use core::arch::global_asm;
 use core::mem::size_of;
 
-use super::{panic, trap};
+use super::{interrupts, panic, trap};
 
 /// A guest's general registers and where it goes on; `vectors.s` knows the layout.
 #[repr(C)]
@@ -45,7 +45,7 @@ impl Frame {
 global_asm!(
     include_str!("vectors.s"),
     synchronous = sym trap::synchronous,
-    interrupt = sym trap::interrupt,
+    interrupt = sym interrupts::take,
     serror = sym trap::serror,
     fault = sym panic::fault,
 );

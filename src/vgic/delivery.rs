@@ -18,88 +18,96 @@ use crate::intid::Intid;
 use super::hardware::{Hardware, StateRegister};
 use super::list_register::ListRegister;
 use super::selection::{Candidate, Need, Selection};
-use super::state::{SGIS, UNUSED, bits, place};
+use super::state::{SGIS, Set, UNUSED, bits};
 use super::{CpuMask, Vgic};
 
 impl Vgic {
-    /// An owned physical interrupt was acknowledged and its priority dropped on this CPU.
-    pub fn interrupt(&mut self, vcpu: usize, intid: Intid, hw: &mut impl Hardware) -> CpuMask {
-        let state = &mut self.vcpus[vcpu];
-        let arrival = if intid.is_private() {
-            state.bank.arrival(intid)
-        } else {
-            let index = (intid.get() - Intid::SPI_START) as usize;
-            match (self.spis.get(index / 32), self.routes.get(index)) {
-                (Some(bank), Some(route)) if usize::from(route.vcpu) == vcpu => bank.arrival(intid),
-                _ => None,
-            }
-        };
-        match arrival {
-            Some(lr) if state.list_new(intid, lr, hw) => CpuMask::EMPTY,
-            _ => self.keep(vcpu, intid, hw),
+    /// An owned physical interrupt was acknowledged and its priority dropped on this CPU. `None`
+    /// where the partition does not own it.
+    pub fn interrupt(&mut self, intid: Intid, hw: &mut impl Hardware) -> Option<CpuMask> {
+        if self.list_arrival(intid, hw) {
+            return Some(CpuMask::EMPTY);
         }
-    }
-
-    /// Notes in memory that a physical interrupt arrived, for the vCPU that it is routed to.
-    #[cold]
-    fn keep(&mut self, vcpu: usize, intid: Intid, hw: &mut impl Hardware) -> CpuMask {
-        let (word, bit) = place(intid);
-        if word >= self.words() || self.bank(vcpu, word).hardware & bit == 0 {
-            return CpuMask::EMPTY;
+        let set = Set::one(hw.vcpu(), intid);
+        if set.word >= self.words() || self.bank(set.owner, set.word).hardware & set.mask == 0 {
+            return None;
         }
-        let bank = self.bank_mut(vcpu, word);
-        if bank.active & bit == 0 {
-            bank.pending |= bit;
-            self.summarize(word);
-        } else if bank.edge & bit != 0 {
+        let bank = self.bank_mut(set.owner, set.word);
+        if bank.active & set.mask == 0 {
+            bank.pending |= set.mask;
+            self.summarize(set.word);
+        } else if bank.edge & set.mask != 0 {
             // The guest made it active itself, by ISACTIVER. A list register cannot have it pending
             // as well, but the physical GIC can.
-            hw.write_state(vcpu, StateRegister::SetPending, word, bit);
+            hw.write_state(set.owner, StateRegister::SetPending, set.word, set.mask);
         }
-        self.settle(vcpu, self.awaiting(vcpu, word, bit), hw)
+        Some(self.settle(CpuMask::EMPTY, set, hw))
+    }
+
+    /// Puts a physical interrupt that arrived into a free list register of this CPU, if that is all
+    /// there is to do: it can be delivered here, and nothing waits. Otherwise nothing is done, and
+    /// [`interrupt`](Self::interrupt) must see to it.
+    #[inline(always)]
+    pub fn list_arrival(&mut self, intid: Intid, hw: &mut impl Hardware) -> bool {
+        let (word, bit) = ((intid.get() / 32) as usize, (intid.get() % 32) as usize);
+        let vcpu = hw.vcpu();
+        let Some(state) = self.vcpus.get_mut(vcpu) else { return false };
+        let bank = match word.checked_sub(1) {
+            None => &state.bank,
+            Some(spi) => match self.spis.get(spi) {
+                Some(bank) if usize::from(bank.routes[bit].vcpu) == vcpu => bank,
+                _ => return false,
+            },
+        };
+        if state.unsettled || (bank.hardware & bank.deliverable) >> bit & 1 == 0 {
+            return false;
+        }
+        let index = hw.list(bank.entries[bit].with_state(true, false));
+        let Some(listed) = index.and_then(|index| state.listed.get_mut(index)) else {
+            return false;
+        };
+        *listed = intid.get() as u16;
+        true
     }
 
     /// The maintenance interrupt came in.
-    pub fn maintenance(&mut self, vcpu: usize, hw: &mut impl Hardware) -> CpuMask {
-        self.recall(vcpu, hw) | self.fill(vcpu, hw)
+    pub fn maintenance(&mut self, hw: &mut impl Hardware) -> CpuMask {
+        self.recall(hw) | self.fill(hw)
     }
 
     /// Brings this CPU's list registers up to date: after a doorbell, and before a vCPU is entered
     /// that was off or recalled.
-    pub fn refill(&mut self, vcpu: usize, hw: &mut impl Hardware) -> CpuMask {
-        if self.list_sgis(vcpu, hw) {
-            return CpuMask::EMPTY;
-        }
-        self.recall(vcpu, hw) | self.fill(vcpu, hw)
+    pub fn refill(&mut self, hw: &mut impl Hardware) -> CpuMask {
+        if self.list_sgis(hw) { CpuMask::EMPTY } else { self.maintenance(hw) }
     }
 
-    /// Refills this CPU's list registers if it is among `kicks` or has to for its own reasons.
-    /// Returns the others.
-    pub(super) fn settle(
-        &mut self,
-        vcpu: usize,
-        mut kicks: CpuMask,
-        hw: &mut impl Hardware,
-    ) -> CpuMask {
+    /// Refills this CPU's list registers if it is among `kicks`, awaits an interrupt of `set`, or
+    /// has to for its own reasons. Returns the others.
+    pub(super) fn settle(&mut self, kicks: CpuMask, set: Set, hw: &mut impl Hardware) -> CpuMask {
+        let mut kicks = kicks | self.awaiting(set);
+        let vcpu = hw.vcpu();
         if kicks.contains(vcpu) || self.vcpus[vcpu].unsettled {
-            kicks |= self.refill(vcpu, hw);
+            kicks |= self.refill(hw);
         }
         kicks.without(vcpu)
     }
 
     /// Puts new SGIs into free list registers, if they are all there is to do.
-    fn list_sgis(&mut self, vcpu: usize, hw: &mut impl Hardware) -> bool {
+    fn list_sgis(&mut self, hw: &mut impl Hardware) -> bool {
         let (room, busy) = (self.room, self.busy);
-        let state = &mut self.vcpus[vcpu];
-        let ready = state.bank.pending_now() & state.bank.deliverable;
+        let state = &mut self.vcpus[hw.vcpu()];
+        let ready = state.bank.ready();
         if state.unsettled || state.bank.active != 0 || busy != 0 || ready & !SGIS != 0 {
             return false;
         }
         let mut empty = hw.empty_list_registers();
         let full = !empty & ((1 << room) - 1);
+        if state.lists(0, ready, full) {
+            return false;
+        }
         for sgi in bits(ready) {
             let index = empty.trailing_zeros() as usize;
-            if index >= room || state.lists(sgi, full) {
+            if index >= room {
                 return false;
             }
             state.listed[index] = sgi as u16;
@@ -112,13 +120,14 @@ impl Vgic {
 
     /// Takes everything out of this CPU's list registers: see [`Recall`](super::Recall); also
     /// before a vCPU is switched off.
-    pub fn recall(&mut self, vcpu: usize, hw: &mut impl Hardware) -> CpuMask {
+    pub fn recall(&mut self, hw: &mut impl Hardware) -> CpuMask {
+        let vcpu = hw.vcpu();
         let mut kicks = CpuMask::EMPTY;
         if self.vcpus[vcpu].spilled {
-            kicks = self.end_spilled(vcpu, hw);
+            kicks = self.end_spilled(hw);
         }
         self.vcpus[vcpu].unsettled = true;
-        self.ask_maintenance(vcpu, 0, hw);
+        self.ask_maintenance(0, hw);
         for index in 0..self.room {
             let listed = core::mem::replace(&mut self.vcpus[vcpu].listed[index], UNUSED);
             if let Some(intid) = Intid::new(u32::from(listed)) {
@@ -132,52 +141,51 @@ impl Vgic {
 
     /// Notes in memory what a list register held. Another vCPU may have waited for that.
     fn take_back(&mut self, vcpu: usize, intid: Intid, lr: ListRegister) -> CpuMask {
-        let (word, bit) = place(intid);
-        let state = &mut self.vcpus[vcpu];
-        let sgi = intid.get() as usize;
-        if intid.is_sgi() && lr.is_pending() {
-            state.latch_sgi(sgi, lr.source());
+        let set = Set::one(vcpu, intid);
+        let index = intid.get() as usize;
+        if intid.is_sgi() {
+            let state = &mut self.vcpus[vcpu];
+            if lr.is_pending() {
+                state.latch_sgi(index, lr.source());
+            }
+            if lr.is_active() {
+                state.active_source[index] = lr.source();
+            }
         }
-        if intid.is_sgi() && lr.is_active() {
-            state.active_source[sgi] = lr.source();
-        }
-        let bank = self.bank_mut(vcpu, word);
+        let bank = self.bank_mut(vcpu, set.word);
         if lr.is_active() {
-            bank.active |= bit;
+            bank.active |= set.mask;
+            bank.routes[index % 32].active_on = vcpu as u8;
         }
         // Where it was only its line that made it pending, the line tells still.
         let latched = bank.hardware | bank.edge | bank.lent;
-        if !intid.is_sgi() && lr.is_pending() && latched & bit != 0 {
-            bank.pending |= bit;
+        if !intid.is_sgi() && lr.is_pending() {
+            bank.pending |= latched & set.mask;
         }
-        bank.lent &= !bit;
-        if word == 0 {
-            return CpuMask::EMPTY;
-        }
-        if lr.is_active() {
-            self.route_mut(intid.get() as usize).active_on = vcpu as u8;
-        }
-        self.summarize(word);
-        self.awaiting(vcpu, word, bit).without(vcpu)
+        bank.lent &= !set.mask;
+        self.summarize(set.word);
+        self.awaiting(set).without(vcpu)
     }
 
     /// Carries out the guest's EOIs for which there was no list register: each ended the active
     /// interrupt of the highest priority. Another vCPU may have waited for that.
     #[cold]
-    pub(super) fn end_spilled(&mut self, vcpu: usize, hw: &mut impl Hardware) -> CpuMask {
+    fn end_spilled(&mut self, hw: &mut impl Hardware) -> CpuMask {
+        let vcpu = hw.vcpu();
         let mut kicks = CpuMask::EMPTY;
         for _ in 0..hw.take_eoi_count() {
-            let highest = bits(self.busy | 1)
-                .flat_map(|word| bits(self.bank(vcpu, word).active).map(move |bit| (word, bit)))
-                .filter(|&(word, bit)| {
-                    word == 0 || usize::from(self.route(word * 32 + bit).active_on) == vcpu
-                })
-                .min_by_key(|&(word, bit)| {
-                    (self.bank(vcpu, word).entries[bit].priority(), word, bit)
-                });
-            if let Some((word, bit)) = highest {
-                self.write_state(vcpu, StateRegister::ClearActive, word, 1 << bit, hw);
-                kicks |= self.awaiting(vcpu, word, 1 << bit).without(vcpu);
+            let mut highest = None;
+            for word in bits(self.busy | 1) {
+                let bank = self.bank(vcpu, word);
+                for bit in bits(bank.active).filter(|&bit| bank.deliverer(bit) == vcpu) {
+                    let candidate = (bank.entries[bit].priority(), word, bit);
+                    highest = Some(highest.map_or(candidate, |best| candidate.min(best)));
+                }
+            }
+            if let Some((_, word, bit)) = highest {
+                let set = Set { owner: vcpu, word, mask: 1 << bit };
+                self.write_state(StateRegister::ClearActive, set, hw);
+                kicks |= self.awaiting(set).without(vcpu);
             }
         }
         kicks
@@ -185,30 +193,36 @@ impl Vgic {
 
     /// Fills this CPU's empty list registers from memory. Returns the vCPUs that have to give
     /// something up first.
-    pub(super) fn fill(&mut self, vcpu: usize, hw: &mut impl Hardware) -> CpuMask {
+    fn fill(&mut self, hw: &mut impl Hardware) -> CpuMask {
         let group_enables = hw.group_enables();
         let mut selection = Selection::new(self.room);
         let mut kicks = CpuMask::EMPTY;
         for word in bits(self.busy | 1) {
-            kicks |= self.select(vcpu, word, group_enables, &mut selection);
+            kicks |= self.select(hw.vcpu(), word, group_enables, &mut selection);
         }
         for (index, &candidate) in selection.chosen().iter().enumerate() {
-            self.list(vcpu, index, candidate, hw);
+            self.list(index, candidate, hw);
         }
         let maintenance = selection.maintenance(group_enables);
-        let state = &mut self.vcpus[vcpu];
+        let state = &mut self.vcpus[hw.vcpu()];
         state.unsettled = maintenance != 0;
         state.spilled = selection.leaves(Need::Active);
-        self.ask_maintenance(vcpu, maintenance, hw);
-        for holder in kicks {
-            self.vcpus[holder].unsettled = true;
-        }
+        self.ask_maintenance(maintenance, hw);
+        self.unsettle(kicks);
         kicks
     }
 
-    fn ask_maintenance(&mut self, vcpu: usize, wanted: u32, hw: &mut impl Hardware) {
-        if self.vcpus[vcpu].maintenance != wanted {
-            self.vcpus[vcpu].maintenance = wanted;
+    /// Has these vCPUs look at everything in their next refill.
+    pub(super) fn unsettle(&mut self, vcpus: CpuMask) {
+        for vcpu in vcpus {
+            self.vcpus[vcpu].unsettled = true;
+        }
+    }
+
+    fn ask_maintenance(&mut self, wanted: u32, hw: &mut impl Hardware) {
+        let maintenance = &mut self.vcpus[hw.vcpu()].maintenance;
+        if *maintenance != wanted {
+            *maintenance = wanted;
             hw.set_maintenance(wanted);
         }
     }
@@ -222,54 +236,49 @@ impl Vgic {
         selection: &mut Selection,
     ) -> CpuMask {
         let bank = self.bank(vcpu, word);
-        let ready = bank.pending_now() & bank.deliverable;
+        let ready = bank.ready();
         let mut holders = CpuMask::EMPTY;
-        for bit in bits(ready | bank.active) {
+        for bit in bits(ready | bank.active).filter(|&bit| bank.deliverer(bit) == vcpu) {
             let is_active = bank.active >> bit & 1 != 0;
             let mut is_pending = ready >> bit & 1 != 0;
-            if word != 0 {
-                if self.deliverer(word, bit) != vcpu {
+            if is_active {
+                is_pending &= usize::from(bank.routes[bit].vcpu) == vcpu;
+                let state = &self.vcpus[vcpu];
+                if word == 0 && bit < 16 {
+                    is_pending &= state.sources[bit] >> state.active_source[bit] & 1 != 0;
+                }
+            }
+            // A physical interrupt that is in a list register cannot arrive again.
+            if bank.software >> bit & 1 != 0 {
+                let others = self.holders(Set { owner: vcpu, word, mask: 1 << bit });
+                if !others.is_empty() {
+                    holders |= others;
                     continue;
                 }
-                if is_active {
-                    is_pending &= usize::from(self.route(word * 32 + bit).vcpu) == vcpu;
-                }
-                // A physical interrupt that is in a list register cannot arrive again.
-                if bank.software >> bit & 1 != 0 {
-                    let others = self.holders(vcpu, word, 1 << bit);
-                    if !others.is_empty() {
-                        holders |= others;
-                        continue;
-                    }
-                }
-            } else if bit < 16 && is_active {
-                let state = &self.vcpus[vcpu];
-                is_pending &= state.sources[bit] >> state.active_source[bit] & 1 != 0;
             }
-            let is_group_enabled = group_enables[(bank.group1 >> bit & 1) as usize];
-            let need = match (is_active, is_group_enabled) {
-                (true, _) => Need::Active,
-                (false, true) => Need::Pending,
-                (false, false) => Need::DisabledGroup,
+            let need = match group_enables[(bank.group1 >> bit & 1) as usize] {
+                _ if is_active => Need::Active,
+                true => Need::Pending,
+                false => Need::DisabledGroup,
             };
-            let (priority, intid) = (bank.entries[bit].priority(), (word * 32 + bit) as u32);
-            selection.offer(Candidate::new(need, priority, intid, is_pending));
+            let priority = bank.entries[bit].priority();
+            selection.offer(Candidate::new(need, priority, word * 32 + bit, is_pending));
         }
         holders
     }
 
     /// Moves an interrupt from memory into a list register.
-    fn list(&mut self, vcpu: usize, index: usize, candidate: Candidate, hw: &mut impl Hardware) {
-        let intid = candidate.intid() as usize;
+    fn list(&mut self, index: usize, candidate: Candidate, hw: &mut impl Hardware) {
+        let vcpu = hw.vcpu();
+        let (word, bit) = (candidate.intid() / 32, candidate.intid() % 32);
         let (pending, active) = (candidate.is_pending(), candidate.is_active());
-        let lr = if intid < 16 {
-            self.vcpus[vcpu].take_sgi(intid, pending, active)
+        let lr = if candidate.intid() < 16 {
+            self.vcpus[vcpu].take_sgi(bit, pending, active)
         } else {
-            let bank = self.bank_mut(vcpu, intid / 32);
-            bank.take(intid % 32, pending, active)
+            self.bank_mut(vcpu, word).take(bit, pending, active)
         };
-        self.summarize(intid / 32);
-        self.vcpus[vcpu].listed[index] = intid as u16;
+        self.summarize(word);
+        self.vcpus[vcpu].listed[index] = candidate.intid() as u16;
         hw.write_list_register(index, lr);
     }
 }

@@ -1,30 +1,19 @@
 //! What the virtual GIC needs of the machine's GIC.
 
-use tock_registers::register_bitfields;
-
 use super::list_register::ListRegister;
-use crate::intid::Intid;
 
-register_bitfields! {u32,
-    // The part of ICH_HCR_EL2 (IHI 0069, 12.4.7) and GICH_HCR (IHI 0048B, 5.3.1) that the virtual
-    // GIC decides. The layouts agree, but that GICv2 has no `TDIR`.
-    pub(super) HCR [
-        /// An EOI of an interrupt that no list register holds raises the maintenance interrupt.
-        LRENPIE OFFSET(2) NUMBITS(1) [],
-        /// So does the absence of pending interrupts from the list registers.
-        NPIE OFFSET(3) NUMBITS(1) [],
-        /// So does Group 0 enabled by the guest at its CPU interface.
-        VGRP0EIE OFFSET(4) NUMBITS(1) [],
-        /// Group 0 disabled.
-        VGRP0DIE OFFSET(5) NUMBITS(1) [],
-        /// Group 1 enabled.
-        VGRP1EIE OFFSET(6) NUMBITS(1) [],
-        /// Group 1 disabled.
-        VGRP1DIE OFFSET(7) NUMBITS(1) [],
-        /// The guest's writes to ICC_DIR_EL1 trap.
-        TDIR OFFSET(14) NUMBITS(1) [],
-    ]
-}
+// The part of ICH_HCR_EL2 (IHI 0069, 12.4.7) and GICH_HCR (IHI 0048B, 5.3.1) that the virtual GIC
+// decides. The layouts agree, but that GICv2 has no `TDIR`.
+/// An EOI of an interrupt that no list register holds raises the maintenance interrupt.
+pub(super) const HCR_LRENPIE: u32 = 1 << 1;
+/// So does the absence of pending interrupts from the list registers.
+pub(super) const HCR_NPIE: u32 = 1 << 3;
+/// So does each group that the guest has enabled at its CPU interface.
+pub(super) const HCR_GROUP_ENABLED: [u32; 2] = [1 << 4, 1 << 6];
+/// So does each group that it has disabled.
+pub(super) const HCR_GROUP_DISABLED: [u32; 2] = [1 << 5, 1 << 7];
+/// The guest's writes to ICC_DIR_EL1 trap.
+pub(super) const HCR_TDIR: u32 = 1 << 14;
 
 /// The registers that hold one bit for each interrupt, and change those bits that are written as 1.
 ///
@@ -47,7 +36,7 @@ pub enum StateRegister {
     ClearActive = 0x380,
 }
 
-/// The machine's GIC, as the CPU sees it that calls.
+/// A vCPU's physical CPU, and the machine's GIC as that CPU sees it.
 ///
 /// The first group of methods is about this CPU's own virtual interface. The second is about
 /// physical interrupts that the partition owns, with the number that the guest knows them by:
@@ -55,6 +44,9 @@ pub enum StateRegister {
 /// any one of the partition, by its redistributor; on GICv2 always the CPU that calls. For other
 /// words `vcpu` says nothing.
 pub trait Hardware {
+    /// The vCPU whose physical CPU this is.
+    fn vcpu(&self) -> usize;
+
     /// How many list registers there are: 1 to 16.
     fn list_registers(&self) -> usize;
 
@@ -67,6 +59,17 @@ pub trait Hardware {
     /// ICH_ELRSR_EL2 or GICH_ELRSR0: which list registers can be used without losing anything.
     /// Bits past the last list register are zero.
     fn empty_list_registers(&mut self) -> u32;
+
+    /// Writes `value` to the first empty list register, and tells which that is.
+    #[inline(always)]
+    fn list(&mut self, value: ListRegister) -> Option<usize> {
+        let index = self.empty_list_registers().trailing_zeros() as usize;
+        if index >= self.list_registers() {
+            return None;
+        }
+        self.write_list_register(index, value);
+        Some(index)
+    }
 
     /// Makes these bits 7:2 and 14 (TDIR, which GICv2 lacks) those of the hypervisor control
     /// register, ICH_HCR_EL2 or GICH_HCR, and EOIcount zero. Its others are EL2's own.
@@ -89,6 +92,6 @@ pub trait Hardware {
     /// elsewhere, and returns what they are then: some implementations fix it.
     fn set_edge(&mut self, vcpu: usize, word: usize, mask: u32, edge: u32) -> u32;
 
-    /// Routes the shared interrupt `intid` to `vcpu`'s physical CPU.
-    fn route(&mut self, intid: Intid, vcpu: usize);
+    /// Routes shared interrupt number `intid` to `vcpu`'s physical CPU.
+    fn route(&mut self, intid: usize, vcpu: usize);
 }

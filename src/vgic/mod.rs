@@ -24,10 +24,9 @@
 
 mod cpu_mask;
 mod delivery;
-mod distributor;
+mod frames;
 mod hardware;
 mod list_register;
-mod redistributor;
 mod registers;
 mod routing;
 mod selection;
@@ -41,11 +40,13 @@ use alloc::vec::Vec;
 
 use crate::intid::Intid;
 use crate::machine::Mpidr;
-use state::{Bank, NOWHERE, Route, SGIS, UNUSED, Vcpu, bits, place};
+use state::{Bank, Route, SGIS, Set, Vcpu, bits};
 
 pub use cpu_mask::CpuMask;
+pub use frames::Access;
 pub use hardware::{Hardware, StateRegister};
 pub use list_register::ListRegister;
+pub use registers::{gather, spread};
 pub use sgi::SgiRegister;
 
 /// The version of the GIC architecture that a partition sees: the machine's own.
@@ -82,8 +83,7 @@ pub struct Recall(pub CpuMask);
 
 /// The interrupt controller of one partition.
 ///
-/// `vcpu` is always the index of the vCPU whose physical CPU makes the call, and `hw` that CPU's
-/// view of the machine's GIC. Where a [`CpuMask`] comes back, those vCPUs must leave their guests
+/// `hw` is always the physical CPU that makes the call, with its view of the machine's GIC. Where a [`CpuMask`] comes back, those vCPUs must leave their guests
 /// (a doorbell) and call [`refill`](Self::refill), if they are running at all.
 #[derive(Debug)]
 pub struct Vgic {
@@ -93,8 +93,6 @@ pub struct Vgic {
     vcpus: Vec<Vcpu>,
     /// Words 1 and up.
     spis: Vec<Bank>,
-    /// From INTID 32 on.
-    routes: Vec<Route>,
     /// How many list registers each CPU has, at most 16.
     room: usize,
     /// The words from 1 on that have an interrupt pending or active in memory.
@@ -106,34 +104,30 @@ impl Vgic {
     /// method that allocates.
     #[must_use]
     pub fn new(config: &Config<'_>) -> Self {
-        let mask = |intids: &[Intid], word| {
-            let of_word = intids.iter().map(|&intid| place(intid));
-            of_word.filter(|&(at, _)| at == word).fold(0, |mask, (_, bit)| mask | bit)
+        let owned = |intids: &[Intid], word: u32| {
+            let mut mask = 0;
+            for intid in intids.iter().filter(|intid| intid.get() / 32 == word) {
+                mask |= 1 << (intid.get() % 32);
+            }
+            if word == 0 { mask & !SGIS } else { mask }
         };
-        let bank = |word| {
-            let sgis = if word == 0 { SGIS } else { 0 };
-            let hardware = mask(config.hardware, word) & !sgis;
-            Bank::new(word, hardware, (mask(config.software, word) | sgis) & !hardware)
+        let both = |word| {
+            let hardware = owned(config.hardware, word);
+            (hardware, owned(config.software, word) & !hardware)
         };
-        let words = 1 + config.it_lines_number.min(31) as usize;
-        let vcpu = |&affinity| Vcpu {
-            affinity: routing::pack(affinity),
-            bank: bank(0),
-            sources: [0; 16],
-            active_source: [0; 16],
-            listed: [UNUSED; 16],
-            unsettled: true,
-            spilled: false,
-            maintenance: 0,
-            asleep: true,
+        let (hardware, software) = both(0);
+        let vcpu = |(index, &affinity)| {
+            Vcpu::new(index, routing::pack(affinity), hardware, software | SGIS)
         };
-        let nowhere = Route { written: 0, vcpu: NOWHERE, active_on: 0 };
+        let spis = |word| {
+            let (hardware, software) = both(word);
+            Bank::new(word as usize, hardware, software, Route::default())
+        };
         let mut vgic = Self {
             version: config.version,
             enables: 0,
-            vcpus: config.affinities.iter().map(vcpu).collect(),
-            spis: (1..words).map(bank).collect(),
-            routes: (32..32 * words).map(|_| nowhere).collect(),
+            vcpus: config.affinities.iter().enumerate().map(vcpu).collect(),
+            spis: (1..=config.it_lines_number.min(31)).map(spis).collect(),
             room: 16,
             busy: 0,
         };
@@ -147,11 +141,9 @@ impl Vgic {
     pub fn reset(&mut self, hw: &mut impl Hardware) {
         self.reset_memory();
         for word in 1..self.words() {
-            self.reset_physical(0, word, hw);
+            self.reset_physical(word, hw);
             for bit in bits(self.bank(0, word).hardware) {
-                if let Some(intid) = Intid::new((word * 32 + bit) as u32) {
-                    hw.route(intid, 0);
-                }
+                hw.route(word * 32 + bit, 0);
             }
         }
     }
@@ -160,8 +152,8 @@ impl Vgic {
     /// CPU after [`reset`](Self::reset), before the guest runs there. Not for CPU_OFF and CPU_ON,
     /// through which a redistributor's state lasts: those are [`recall`](Self::recall) and
     /// [`refill`](Self::refill).
-    pub fn reset_private(&mut self, vcpu: usize, hw: &mut impl Hardware) {
-        self.reset_physical(vcpu, 0, hw);
+    pub fn reset_private(&mut self, hw: &mut impl Hardware) {
+        self.reset_physical(0, hw);
         self.room = hw.list_registers().min(16);
         for index in 0..self.room {
             hw.write_list_register(index, ListRegister::EMPTY);
@@ -170,43 +162,30 @@ impl Vgic {
         hw.take_eoi_count();
     }
 
-    fn reset_physical(&mut self, vcpu: usize, word: usize, hw: &mut impl Hardware) {
-        let hardware = self.bank(vcpu, word).hardware;
-        if hardware != 0 {
-            for register in [
-                StateRegister::ClearEnable,
-                StateRegister::ClearPending,
-                StateRegister::ClearActive,
-            ] {
-                hw.write_state(vcpu, register, word, hardware);
-            }
-            self.configure(vcpu, word, hardware, 0, hw);
+    fn reset_physical(&mut self, word: usize, hw: &mut impl Hardware) {
+        let owner = hw.vcpu();
+        let mask = self.bank(owner, word).hardware;
+        if mask != 0 {
+            hw.write_state(owner, StateRegister::ClearEnable, word, mask);
+            hw.write_state(owner, StateRegister::ClearPending, word, mask);
+            hw.write_state(owner, StateRegister::ClearActive, word, mask);
+            self.configure(Set { owner, word, mask }, 0, hw);
         }
     }
 
     fn reset_memory(&mut self) {
         self.enables = 0;
         self.busy = 0;
-        let sgis_enabled = match self.version {
-            Version::V2 => SGIS,
-            Version::V3 => 0,
-        };
-        for vcpu in &mut self.vcpus {
-            vcpu.bank = Bank::new(0, vcpu.bank.hardware, vcpu.bank.software);
-            vcpu.bank.edge = SGIS;
+        let sgis_enabled = if self.version == Version::V2 { SGIS } else { 0 };
+        for (index, vcpu) in self.vcpus.iter_mut().enumerate() {
+            let Bank { hardware, software, .. } = vcpu.bank;
+            *vcpu = Vcpu::new(index, vcpu.affinity, hardware, software);
             vcpu.bank.enabled = sgis_enabled;
-            vcpu.sources = [0; 16];
-            vcpu.listed = [UNUSED; 16];
-            vcpu.unsettled = true;
-            vcpu.spilled = false;
-            vcpu.maintenance = 0;
-            vcpu.asleep = true;
-        }
-        for (index, bank) in self.spis.iter_mut().enumerate() {
-            *bank = Bank::new(index + 1, bank.hardware, bank.software);
         }
         let route = self.route_for(0);
-        self.routes.fill(route);
+        for (index, bank) in self.spis.iter_mut().enumerate() {
+            *bank = Bank::new(index + 1, bank.hardware, bank.software, route);
+        }
     }
 
     /// Sets GICD_CTLR's enables: bit 0 for Group 0, bit 1 for Group 1.
@@ -219,44 +198,30 @@ impl Vgic {
     }
 
     /// The line of a software interrupt is now high or low; a PPI's on this vCPU.
-    pub fn set_line(
-        &mut self,
-        vcpu: usize,
-        intid: Intid,
-        high: bool,
-        hw: &mut impl Hardware,
-    ) -> CpuMask {
-        let (word, bit) = place(intid);
-        if word >= self.words() {
+    pub fn set_line(&mut self, intid: Intid, high: bool, hw: &mut impl Hardware) -> CpuMask {
+        let set = Set::one(hw.vcpu(), intid);
+        if set.word >= self.words() {
             return CpuMask::EMPTY;
         }
-        let bank = self.bank_mut(vcpu, word);
-        if bank.software & bit == 0 || (bank.line & bit != 0) == high {
+        let bank = self.bank_mut(set.owner, set.word);
+        if bank.software & set.mask == 0 || (bank.line & set.mask != 0) == high {
             return CpuMask::EMPTY;
         }
-        bank.line ^= bit;
+        bank.line ^= set.mask;
         if high {
-            bank.pending |= bank.edge & bit;
+            bank.pending |= bank.edge & set.mask;
         }
-        self.summarize(word);
-        let holders = self.holders(vcpu, word, bit);
-        for holder in holders {
-            self.vcpus[holder].unsettled = true;
-        }
-        let kicks = holders | self.awaiting(vcpu, word, bit);
-        self.settle(vcpu, kicks, hw)
+        self.summarize(set.word);
+        let holders = self.holders(set);
+        self.unsettle(holders);
+        self.settle(holders, set, hw)
     }
 
     /// The guest wrote `value` to GICC_DIR (which always traps) or ICC_DIR_EL1 (under TDIR).
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
-    pub fn deactivate(
-        &mut self,
-        vcpu: usize,
-        value: u64,
-        hw: &mut impl Hardware,
-    ) -> Result<CpuMask, Recall> {
+    pub fn deactivate(&mut self, value: u64, hw: &mut impl Hardware) -> Result<CpuMask, Recall> {
         let (number, source) = match self.version {
             Version::V2 => (value & 0x3ff, (value >> 10 & 7) as u8),
             Version::V3 => (value & 0xff_ffff, 0),
@@ -264,14 +229,14 @@ impl Vgic {
         let Some(intid) = Intid::new(number as u32) else {
             return Ok(CpuMask::EMPTY);
         };
-        let (word, bit) = place(intid);
-        if word >= self.words() {
+        let set = Set::one(hw.vcpu(), intid);
+        if set.word >= self.words() {
             return Ok(CpuMask::EMPTY);
         }
-        let kicks = self.withdraw(vcpu, vcpu, word, bit, hw)?;
-        if !intid.is_sgi() || self.vcpus[vcpu].active_source[number as usize] == source {
-            self.write_state(vcpu, StateRegister::ClearActive, word, bit, hw);
+        let kicks = self.withdraw(set, hw)?;
+        if !intid.is_sgi() || self.vcpus[set.owner].active_source[number as usize] == source {
+            self.write_state(StateRegister::ClearActive, set, hw);
         }
-        Ok(self.settle(vcpu, kicks | self.awaiting(vcpu, word, bit), hw))
+        Ok(self.settle(kicks, set, hw))
     }
 }

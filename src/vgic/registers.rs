@@ -5,79 +5,79 @@
 //! Each register takes accesses of one word; those with a byte for each interrupt take bytes too.
 //! Accesses of another size, or not aligned to it, read as zero and are ignored.
 
-use super::distributor::is_aligned;
 use super::hardware::{Hardware, StateRegister};
-use super::state::{NOWHERE, SGIS, bits};
-use super::{CpuMask, Recall, Version, Vgic};
+use super::state::{NOWHERE, SGIS, Set, bits};
+use super::{Access, CpuMask, Recall, Version, Vgic};
 
-/// A register, and which interrupts it describes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Register {
-    /// IGROUPR of this word.
-    Group(usize),
-    /// A register of this word that sets or clears bits.
-    State(StateRegister, usize),
-    /// IPRIORITYR from this INTID on.
-    Priority(usize),
-    /// ITARGETSR from this INTID on.
-    Targets(usize),
-    /// ICFGR of the 16 interrupts from this INTID on.
-    Configuration(usize),
+/// What a register tells of interrupts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// IGROUPR.
+    Group,
+    /// A register that sets or clears bits.
+    State(StateRegister),
+    /// IPRIORITYR.
+    Priority,
+    /// ITARGETSR.
+    Targets,
+    /// ICFGR.
+    Configuration,
+}
+
+/// What an access reaches: a register, or one byte of it.
+#[derive(Clone, Copy)]
+pub(super) struct Register {
+    pub kind: Kind,
+    /// The word of the interrupts that it describes.
+    pub word: usize,
+    /// The first of them in the word, and how many there are.
+    first: usize,
+    count: usize,
 }
 
 impl Register {
-    /// The register at `offset`, if it takes accesses of `size` bytes.
-    pub fn at(offset: u64, size: u64) -> Option<Self> {
-        let word = (offset & 0x7f) as usize / 4;
-        let byte = (offset & 0x3ff) as usize;
-        let register = match offset >> 7 {
-            0x01 => Self::Group(word),
-            0x02 => Self::State(StateRegister::SetEnable, word),
-            0x03 => Self::State(StateRegister::ClearEnable, word),
-            0x04 => Self::State(StateRegister::SetPending, word),
-            0x05 => Self::State(StateRegister::ClearPending, word),
-            0x06 => Self::State(StateRegister::SetActive, word),
-            0x07 => Self::State(StateRegister::ClearActive, word),
-            0x08..=0x0f => Self::Priority(byte),
-            0x10..=0x17 => Self::Targets(byte),
-            0x18 | 0x19 => Self::Configuration((offset & 0xff) as usize * 4),
+    /// The register that takes this access.
+    pub fn at(access: Access) -> Option<Self> {
+        let (kind, width) = match access.offset >> 7 {
+            0x01 => (Kind::Group, 1),
+            0x02 => (Kind::State(StateRegister::SetEnable), 1),
+            0x03 => (Kind::State(StateRegister::ClearEnable), 1),
+            0x04 => (Kind::State(StateRegister::SetPending), 1),
+            0x05 => (Kind::State(StateRegister::ClearPending), 1),
+            0x06 => (Kind::State(StateRegister::SetActive), 1),
+            0x07 => (Kind::State(StateRegister::ClearActive), 1),
+            0x08..=0x0f => (Kind::Priority, 8),
+            0x10..=0x17 => (Kind::Targets, 8),
+            0x18 | 0x19 => (Kind::Configuration, 2),
             _ => return None,
         };
-        let has_bytes = matches!(register, Self::Priority(_) | Self::Targets(_));
-        (is_aligned(offset, size) && (size == 4 || has_bytes && size == 1)).then_some(register)
+        let takes = access.size == 4 || access.size == 1 && width == 8;
+        // The registers of a kind begin at a multiple of 0x80 bytes for each bit of `width`.
+        let first = (access.offset & (0x80 * width - 1)) as usize * 8 / width as usize;
+        let count = access.size as usize * 8 / width as usize;
+        (takes && access.is_aligned()).then_some(Self {
+            kind,
+            word: first / 32,
+            first: first % 32,
+            count,
+        })
     }
 
-    /// The word of the interrupts that it describes.
-    pub fn word(self) -> usize {
-        match self {
-            Self::Group(word) | Self::State(_, word) => word,
-            Self::Priority(intid) | Self::Targets(intid) | Self::Configuration(intid) => intid / 32,
-        }
-    }
-
-    /// Whether it is ISPENDR or ICPENDR.
-    fn is_pending_state(self) -> bool {
-        matches!(self, Self::State(StateRegister::SetPending | StateRegister::ClearPending, _))
-    }
-
-    /// The interrupts of the word that a write of `size` bytes may change.
-    fn written(self, size: u64, value: u32) -> u32 {
-        match self {
-            Self::Group(_) => u32::MAX,
-            Self::State(_, _) => value,
-            Self::Priority(intid) | Self::Targets(intid) => ((1 << size) - 1) << (intid % 32),
-            Self::Configuration(intid) => 0xffff << (intid % 32),
-        }
+    /// A bit of the word for each interrupt that it describes.
+    fn mask(self) -> u32 {
+        u32::MAX >> (32 - self.count) << self.first
     }
 }
 
 /// Puts bit n of 16 into bit 2n + 1, where ICFGR tells edge from level.
-fn spread(edge: u32) -> u32 {
+#[must_use]
+pub fn spread(edge: u32) -> u32 {
     bits(edge & 0xffff).fold(0, |value, bit| value | 2 << (2 * bit))
 }
 
 /// The opposite of [`spread`].
-fn gather(value: u32) -> u32 {
+#[must_use]
+pub fn gather(value: u32) -> u32 {
     bits(value & 0xaaaa_aaaa).fold(0, |edge, bit| edge | 1 << (bit / 2))
 }
 
@@ -89,204 +89,150 @@ fn byte(value: u32, index: usize) -> u8 {
 impl Vgic {
     /// Reads a register of the interrupts as `owner` has them.
     pub(super) fn read_register(
-        &mut self,
-        vcpu: usize,
+        &self,
         owner: usize,
         register: Register,
-        size: u64,
         hw: &mut impl Hardware,
     ) -> Result<u64, Recall> {
-        let word = register.word();
+        let Register { kind, word, first, .. } = register;
         if word >= self.words() {
             return Ok(0);
         }
         let bank = self.bank(owner, word);
-        let bytes = |at: &dyn Fn(usize) -> u8, first: usize| {
-            (0..size as usize)
-                .filter(|i| bank.owned() >> (first % 32 + i) & 1 != 0)
-                .fold(0, |value, i| value | u64::from(at(first + i)) << (8 * i))
-        };
-        Ok(match register {
-            Register::Group(_) => u64::from(bank.group1),
-            Register::State(StateRegister::SetEnable | StateRegister::ClearEnable, _) => {
-                u64::from(bank.enabled)
-            }
-            Register::State(register, _) => {
-                let others = self.holders(owner, word, bank.owned()).without(vcpu);
-                if !others.is_empty() {
-                    return Err(Recall(others));
-                }
-                let (pending, active) = self.read_states(vcpu, owner, word, hw);
-                u64::from(match register {
-                    StateRegister::SetPending | StateRegister::ClearPending => pending,
-                    _ => active,
-                })
-            }
-            Register::Priority(first) => bytes(&|intid| bank.entries[intid % 32].priority(), first),
-            Register::Targets(first) => bytes(&|intid| self.targets(vcpu, intid), first),
-            Register::Configuration(first) => u64::from(spread(bank.edge >> (first % 32))),
-        })
+        let set = Set { owner, word, mask: register.mask() & bank.owned() };
+        Ok(u64::from(match kind {
+            Kind::Group => bank.group1,
+            Kind::State(StateRegister::SetEnable | StateRegister::ClearEnable) => bank.enabled,
+            Kind::State(state) => self.read_state(state, set, hw)?,
+            Kind::Priority | Kind::Targets => bits(set.mask).fold(0, |value, bit| {
+                let byte = match kind {
+                    Kind::Priority => bank.entries[bit].priority(),
+                    _ => self.targets(hw.vcpu(), word, bit),
+                };
+                value | u32::from(byte) << (8 * (bit - first))
+            }),
+            Kind::Configuration => spread(bank.edge >> first),
+        }))
     }
 
-    /// The pending and the active interrupts of a word, wherever that is noted.
-    fn read_states(
+    /// The pending or the active interrupts of a set, wherever that is noted.
+    fn read_state(
         &self,
-        vcpu: usize,
-        owner: usize,
-        word: usize,
+        register: StateRegister,
+        set: Set,
         hw: &mut impl Hardware,
-    ) -> (u32, u32) {
+    ) -> Result<u32, Recall> {
+        let Set { owner, word, .. } = set;
+        let holders = self.holders(set);
+        let others = holders.without(hw.vcpu());
+        if !others.is_empty() {
+            return Err(Recall(others));
+        }
         let bank = self.bank(owner, word);
-        let (mut pending, mut active) = (bank.pending_now(), bank.active);
-        for (index, &listed) in self.vcpus[vcpu].listed.iter().enumerate() {
-            if usize::from(listed) / 32 != word || (word == 0 && owner != vcpu) {
-                continue;
-            }
-            let bit = 1 << (listed % 32);
-            let lr = hw.read_list_register(index);
-            if lr.is_pending() {
-                pending |= bit;
-            }
-            if lr.is_active() {
-                active |= bit;
+        let pending = matches!(register, StateRegister::SetPending | StateRegister::ClearPending);
+        let mut state = if pending { bank.pending_now() } else { bank.active };
+        if pending && bank.hardware != 0 {
+            state |= hw.read_pending(owner, word) & bank.hardware;
+        }
+        for vcpu in holders {
+            for (index, &listed) in self.vcpus[vcpu].listed.iter().enumerate() {
+                if usize::from(listed) / 32 == word {
+                    let lr = hw.read_list_register(index);
+                    let is_so = if pending { lr.is_pending() } else { lr.is_active() };
+                    state |= u32::from(is_so) << (listed % 32);
+                }
             }
         }
-        if bank.hardware != 0 {
-            pending |= hw.read_pending(owner, word) & bank.hardware;
-        }
-        (pending, active)
+        Ok(state)
     }
 
     /// Writes a register of the interrupts as `owner` has them.
     pub(super) fn write_register(
         &mut self,
-        vcpu: usize,
         owner: usize,
         register: Register,
-        (size, value): (u64, u32),
+        value: u32,
         hw: &mut impl Hardware,
     ) -> Result<CpuMask, Recall> {
-        let word = register.word();
+        let Register { kind, word, first, .. } = register;
         if word >= self.words() {
             return Ok(CpuMask::EMPTY);
         }
-        let mut mask = register.written(size, value) & self.bank(owner, word).owned();
-        if self.version == Version::V2 && word == 0 && register.is_pending_state() {
-            // GICv2 has GICD_SPENDSGIR and GICD_CPENDSGIR for SGIs.
-            mask &= !SGIS;
-        }
-        let mut kicks = CpuMask::EMPTY;
-        if let Register::State(StateRegister::SetEnable, _) = register {
-            if !self.enable(owner, word, mask, hw) {
-                return Ok(kicks);
+        let mut set = Set { owner, word, mask: register.mask() & self.bank(owner, word).owned() };
+        if let Kind::State(state) = kind {
+            set.mask &= value;
+            let of_pending =
+                matches!(state, StateRegister::SetPending | StateRegister::ClearPending);
+            if self.version == Version::V2 && word == 0 && of_pending {
+                // GICv2 has GICD_SPENDSGIR and GICD_CPENDSGIR for SGIs.
+                set.mask &= !SGIS;
             }
-        } else {
-            kicks = self.withdraw(vcpu, owner, word, mask, hw)?;
-            self.apply(owner, register, mask, value, hw);
         }
-        kicks |= self.awaiting(owner, word, mask);
-        Ok(self.settle(vcpu, kicks, hw))
-    }
-
-    /// Enables interrupts, which may be in list registers. Returns whether one of them has waited
-    /// for that.
-    fn enable(&mut self, owner: usize, word: usize, mask: u32, hw: &mut impl Hardware) -> bool {
+        // What is enabled may stay in list registers.
+        let kicks = match kind {
+            Kind::State(StateRegister::SetEnable) => CpuMask::EMPTY,
+            _ => self.withdraw(set, hw)?,
+        };
         let enables = self.enables;
-        let bank = self.bank_mut(owner, word);
-        bank.enabled |= mask;
-        bank.gate(enables);
-        if bank.hardware & mask != 0 {
-            hw.write_state(owner, StateRegister::SetEnable, word, bank.hardware & mask);
-        }
-        bank.pending_now() & bank.deliverable & mask != 0
-    }
-
-    /// Makes a write to interrupts that are in no list register; `mask` tells which it changes.
-    fn apply(
-        &mut self,
-        owner: usize,
-        register: Register,
-        mask: u32,
-        value: u32,
-        hw: &mut impl Hardware,
-    ) {
-        let word = register.word();
-        match register {
-            Register::Group(_) => {
-                let enables = self.enables;
-                self.bank_mut(owner, word).set_groups(mask, value, enables);
-            }
-            Register::State(state, _) => self.write_state(owner, state, word, mask, hw),
-            Register::Priority(first) => {
-                let bank = self.bank_mut(owner, word);
-                for bit in bits(mask) {
-                    bank.set_priority(bit, byte(value, bit - first % 32));
+        match kind {
+            Kind::Group => self.bank_mut(owner, word).set_groups(set.mask, value, enables),
+            Kind::State(state) => self.write_state(state, set, hw),
+            Kind::Priority => {
+                for bit in bits(set.mask) {
+                    self.bank_mut(owner, word).set_priority(bit, byte(value, bit - first));
                 }
             }
-            Register::Targets(first) => {
-                for bit in bits(mask) {
-                    self.set_targets(word * 32 + bit, byte(value, bit - first % 32), hw);
+            Kind::Targets => {
+                for bit in bits(set.mask) {
+                    let one = Set { mask: 1 << bit, ..set };
+                    self.set_targets(one, byte(value, bit - first), hw);
                 }
             }
-            Register::Configuration(first) => {
-                let edge = gather(value) << (first % 32);
-                self.configure(owner, word, mask, edge, hw);
-            }
+            Kind::Configuration => self.configure(set, gather(value) << first, hw),
         }
+        Ok(self.settle(kicks, set, hw))
     }
 
-    /// Takes these interrupts of `owner`'s out of the list registers, so that memory alone tells
-    /// their state; those of other CPUs can only be asked for.
-    pub(super) fn withdraw(
-        &mut self,
-        vcpu: usize,
-        owner: usize,
-        word: usize,
-        mask: u32,
-        hw: &mut impl Hardware,
-    ) -> Result<CpuMask, Recall> {
-        let holders = self.holders(owner, word, mask);
-        let others = holders.without(vcpu);
+    /// Takes these interrupts out of the list registers, so that memory alone tells their state;
+    /// those of other CPUs can only be asked for.
+    pub(super) fn withdraw(&mut self, set: Set, hw: &mut impl Hardware) -> Result<CpuMask, Recall> {
+        let holders = self.holders(set);
+        let others = holders.without(hw.vcpu());
         if !others.is_empty() {
             return Err(Recall(others));
         }
-        if holders.is_empty() && !self.vcpus[vcpu].spilled {
+        if holders.is_empty() && !self.vcpus[hw.vcpu()].spilled {
             return Ok(CpuMask::EMPTY);
         }
-        Ok(self.recall(vcpu, hw))
+        Ok(self.recall(hw))
     }
 
-    /// Sets or clears state bits of interrupts that are in no list register.
+    /// Sets or clears state bits of interrupts that are in no list register, or need not leave it.
     pub(super) fn write_state(
         &mut self,
-        owner: usize,
         register: StateRegister,
-        word: usize,
-        mask: u32,
+        Set { owner, word, mask }: Set,
         hw: &mut impl Hardware,
     ) {
         let enables = self.enables;
         let bank = self.bank_mut(owner, word);
         let hardware = bank.hardware & mask;
-        let software = bank.software & mask;
         let mut forward = |register, mask| {
             if mask != 0 {
                 hw.write_state(owner, register, word, mask);
             }
         };
         match register {
-            StateRegister::SetEnable => {
-                self.enable(owner, word, mask, hw);
-            }
-            StateRegister::ClearEnable => {
-                bank.enabled &= !mask;
+            StateRegister::SetEnable | StateRegister::ClearEnable => {
+                let enable = register == StateRegister::SetEnable;
+                bank.enabled = bank.enabled & !mask | if enable { mask } else { 0 };
                 bank.gate(enables);
-                forward(register, hardware);
+                return forward(register, hardware);
             }
             StateRegister::SetPending => {
                 // One that is noted as pending would become pending a second time.
                 forward(register, hardware & !bank.pending);
-                bank.pending |= software;
+                bank.pending |= bank.software & mask;
             }
             StateRegister::ClearPending => {
                 forward(register, hardware);
@@ -302,46 +248,25 @@ impl Vgic {
                 let both = hardware & started & bank.pending;
                 forward(StateRegister::SetPending, both & bank.edge);
                 bank.pending &= !both;
-                self.start(owner, word, started);
+                for bit in bits(started) {
+                    let route = &mut bank.routes[bit];
+                    route.active_on = if route.vcpu == NOWHERE { 0 } else { route.vcpu };
+                }
             }
             StateRegister::ClearActive => {
                 forward(register, hardware & bank.active);
                 bank.active &= !mask;
             }
         }
-        if word == 0 && matches!(register, StateRegister::SetPending | StateRegister::ClearPending)
-        {
-            let state = &mut self.vcpus[owner];
-            let source = u8::from(register == StateRegister::SetPending);
-            for sgi in bits(mask & SGIS) {
-                state.set_sources(sgi, source);
-            }
+        if word == 0 {
+            self.vcpus[owner].write_sgi_states(register, mask & SGIS);
         }
         self.summarize(word);
     }
 
-    /// Notes where interrupts are active that the guest made so itself: where they are routed to;
-    /// an SGI as if it came from CPU 0.
-    fn start(&mut self, owner: usize, word: usize, mask: u32) {
-        for bit in bits(mask) {
-            if word != 0 {
-                let route = self.route_mut(word * 32 + bit);
-                route.active_on = if route.vcpu == NOWHERE { 0 } else { route.vcpu };
-            } else if bit < 16 {
-                self.vcpus[owner].active_source[bit] = 0;
-            }
-        }
-    }
-
     /// Makes interrupts edge-triggered or level-sensitive. That of SGIs is fixed.
-    pub(super) fn configure(
-        &mut self,
-        owner: usize,
-        word: usize,
-        mask: u32,
-        edge: u32,
-        hw: &mut impl Hardware,
-    ) {
+    pub(super) fn configure(&mut self, set: Set, edge: u32, hw: &mut impl Hardware) {
+        let Set { owner, word, mask } = set;
         let fixed = if word == 0 { SGIS } else { 0 };
         let bank = self.bank_mut(owner, word);
         let (hardware, software) = (bank.hardware & mask, bank.software & mask & !fixed);

@@ -5,7 +5,7 @@
 //! pending until it is given one that does.
 
 use super::hardware::Hardware;
-use super::state::{NOWHERE, Route, bits, place};
+use super::state::{NOWHERE, Route, Set, bits};
 use super::{CpuMask, Recall, Version, Vgic};
 use crate::intid::Intid;
 use crate::machine::Mpidr;
@@ -33,67 +33,60 @@ impl Vgic {
 
     /// A byte of ITARGETSR: zero where there is one CPU (IHI 0048B, 4.3.12), and the reading CPU
     /// for its own interrupts.
-    pub(super) fn targets(&self, vcpu: usize, intid: usize) -> u8 {
-        match intid {
+    pub(super) fn targets(&self, vcpu: usize, word: usize, bit: usize) -> u8 {
+        match word {
             _ if self.vcpus.len() == 1 => 0,
-            0..32 => 1 << vcpu,
-            _ => self.route(intid).written as u8,
+            0 => 1 << vcpu,
+            _ => self.bank(vcpu, word).routes[bit].written as u8,
         }
     }
 
     /// Writes a byte of ITARGETSR.
-    pub(super) fn set_targets(&mut self, intid: usize, targets: u8, hw: &mut impl Hardware) {
-        let cpus = self.vcpus.len();
-        if intid >= 32 && cpus > 1 {
-            let existing = (1u32 << cpus) - 1;
-            self.set_route(intid, u32::from(targets) & existing, hw);
+    pub(super) fn set_targets(&mut self, set: Set, targets: u8, hw: &mut impl Hardware) {
+        if set.word != 0 && self.vcpus.len() > 1 {
+            self.set_route(set, u32::from(targets) & self.cpu_interfaces() as u32, hw);
         }
     }
 
     /// Routes an owned SPI that is in no list register.
-    fn set_route(&mut self, intid: usize, written: u32, hw: &mut impl Hardware) {
+    fn set_route(&mut self, set: Set, written: u32, hw: &mut impl Hardware) {
         let new = self.route_for(written);
-        let route = self.route_mut(intid);
-        route.written = new.written;
-        route.vcpu = new.vcpu;
-        let is_hardware = self.bank(0, intid / 32).hardware >> (intid % 32) & 1 != 0;
-        if let (true, true, Some(intid)) =
-            (new.vcpu != NOWHERE, is_hardware, Intid::new(intid as u32))
-        {
-            hw.route(intid, usize::from(new.vcpu));
+        let bank = self.bank_mut(set.owner, set.word);
+        for bit in bits(set.mask) {
+            bank.routes[bit] = Route { active_on: bank.routes[bit].active_on, ..new };
+            if new.vcpu != NOWHERE && bank.hardware >> bit & 1 != 0 {
+                hw.route(set.word * 32 + bit, usize::from(new.vcpu));
+            }
         }
     }
 
-    /// Whether the guest can see this SPI.
-    fn owns_spi(&self, intid: Intid) -> bool {
-        let (word, bit) = place(intid);
-        word != 0 && word < self.words() && self.bank(0, word).owned() & bit != 0
+    /// This SPI, if the guest can see it.
+    fn owned_spi(&self, intid: u32) -> Option<Set> {
+        let spi = Set::one(0, Intid::new(intid)?);
+        let is_owned = spi.word != 0
+            && spi.word < self.words()
+            && self.bank(0, spi.word).owned() & spi.mask != 0;
+        is_owned.then_some(spi)
     }
 
     /// Reads IROUTER. Its IRM bit reads as zero: GICD_TYPER.No1N.
     pub(super) fn read_router(&self, intid: u32) -> u64 {
-        match Intid::new(intid) {
-            Some(intid) if self.owns_spi(intid) => unpack(self.route(intid.get() as usize).written),
-            _ => 0,
+        match self.owned_spi(intid) {
+            Some(spi) => unpack(self.bank(0, spi.word).routes[(intid % 32) as usize].written),
+            None => 0,
         }
     }
 
     /// Writes IROUTER.
     pub(super) fn write_router(
         &mut self,
-        vcpu: usize,
         intid: u32,
         value: u64,
         hw: &mut impl Hardware,
     ) -> Result<CpuMask, Recall> {
-        match Intid::new(intid) {
-            Some(intid) if self.owns_spi(intid) => {
-                let (word, bit) = place(intid);
-                let kicks = self.withdraw(vcpu, vcpu, word, bit, hw)?;
-                self.set_route(intid.get() as usize, pack(Mpidr::new(value)), hw);
-                Ok(self.settle(vcpu, kicks | self.awaiting(vcpu, word, bit), hw))
-            }
-            _ => Ok(CpuMask::EMPTY),
-        }
+        let Some(spi) = self.owned_spi(intid) else { return Ok(CpuMask::EMPTY) };
+        let kicks = self.withdraw(spi, hw)?;
+        self.set_route(spi, pack(Mpidr::new(value)), hw);
+        Ok(self.settle(kicks, spi, hw))
     }
 }

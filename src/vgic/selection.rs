@@ -1,6 +1,6 @@
 //! Which interrupts get the list registers.
 
-use super::hardware::HCR;
+use super::hardware::{HCR_GROUP_DISABLED, HCR_GROUP_ENABLED, HCR_LRENPIE, HCR_NPIE, HCR_TDIR};
 
 /// Why an interrupt wants a list register, the most urgent reason first.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,12 +19,13 @@ pub(super) struct Candidate(u32);
 
 impl Candidate {
     /// The interrupt `intid`, and whether it is pending (again, if it is active).
-    pub fn new(need: Need, priority: u8, intid: u32, pending: bool) -> Self {
-        Self((need as u32) << 24 | u32::from(priority) << 16 | intid << 1 | u32::from(pending))
+    pub fn new(need: Need, priority: u8, intid: usize, pending: bool) -> Self {
+        let key = (need as u32) << 24 | u32::from(priority) << 16;
+        Self(key | (intid as u32) << 1 | u32::from(pending))
     }
 
-    pub fn intid(self) -> u32 {
-        self.0 >> 1 & 0x3ff
+    pub fn intid(self) -> usize {
+        (self.0 >> 1 & 0x3ff) as usize
     }
 
     pub fn is_pending(self) -> bool {
@@ -32,11 +33,7 @@ impl Candidate {
     }
 
     pub fn is_active(self) -> bool {
-        self.need() == Need::Active as usize
-    }
-
-    fn need(self) -> usize {
-        (self.0 >> 24) as usize
+        self.0 >> 24 == Need::Active as u32
     }
 }
 
@@ -45,16 +42,17 @@ pub(super) struct Selection {
     chosen: [Candidate; 16],
     count: usize,
     room: usize,
-    /// Whether any are left over, for each `Need`.
-    left: [bool; 3],
+    /// The needs of those that are left over: bit n for `Need` n.
+    left: u32,
 }
 
 impl Selection {
     /// No candidates yet, for `room` list registers.
     pub fn new(room: usize) -> Self {
-        Self { chosen: [Candidate(u32::MAX); 16], count: 0, room: room.min(16), left: [false; 3] }
+        Self { chosen: [Candidate(u32::MAX); 16], count: 0, room: room.min(16), left: 0 }
     }
 
+    /// Chooses this candidate if it is among the most urgent so far.
     pub fn offer(&mut self, mut candidate: Candidate) {
         for chosen in &mut self.chosen[..self.count] {
             if candidate < *chosen {
@@ -65,7 +63,7 @@ impl Selection {
             self.chosen[self.count] = candidate;
             self.count += 1;
         } else {
-            self.left[candidate.need()] = true;
+            self.left |= 1 << (candidate.0 >> 24);
         }
     }
 
@@ -76,27 +74,23 @@ impl Selection {
 
     /// Whether there was no room for all of this need.
     pub fn leaves(&self, need: Need) -> bool {
-        self.left[need as usize]
+        self.left >> need as u32 & 1 != 0
     }
 
     /// The maintenance interrupts that tell when those left over may be better off.
     pub fn maintenance(&self, group_enables: [bool; 2]) -> u32 {
         let mut wanted = 0;
         if self.leaves(Need::Pending) {
-            wanted |= HCR::NPIE::SET.value;
+            wanted |= HCR_NPIE;
         }
         if self.leaves(Need::Pending) || self.leaves(Need::DisabledGroup) {
-            wanted |= match group_enables[0] {
-                true => HCR::VGRP0DIE::SET.value,
-                false => HCR::VGRP0EIE::SET.value,
-            };
-            wanted |= match group_enables[1] {
-                true => HCR::VGRP1DIE::SET.value,
-                false => HCR::VGRP1EIE::SET.value,
-            };
+            for (group, is_enabled) in group_enables.into_iter().enumerate() {
+                let change = if is_enabled { HCR_GROUP_DISABLED } else { HCR_GROUP_ENABLED };
+                wanted |= change[group];
+            }
         }
         if self.leaves(Need::Active) {
-            wanted |= HCR::LRENPIE::SET.value | HCR::TDIR::SET.value;
+            wanted |= HCR_LRENPIE | HCR_TDIR;
         }
         wanted
     }

@@ -1,8 +1,8 @@
 //! Software-generated interrupts: what a vCPU sends to others of its partition, or to itself.
 
 use super::hardware::Hardware;
-use super::state::bits;
-use super::{CpuMask, Recall, Vgic};
+use super::state::{Set, bits};
+use super::{Access, CpuMask, Recall, Vgic};
 
 /// The system register of a GICv3 that the guest wrote to send an SGI.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,7 +25,6 @@ impl Vgic {
     /// The guest wrote `value` to one of GICv3's registers that send SGIs.
     pub fn send_sgi(
         &mut self,
-        vcpu: usize,
         register: SgiRegister,
         value: u64,
         hw: &mut impl Hardware,
@@ -39,30 +38,23 @@ impl Vgic {
             (value >> 48 & 0xff) << 24 | (value >> 32 & 0xff) << 16 | (value >> 8 & 0xff00);
         let targets = cluster as u32 | range << 4;
         let mut kicks = CpuMask::EMPTY;
-        for target in 0..self.vcpus.len() {
-            let state = &self.vcpus[target];
+        for (target, state) in self.vcpus.iter_mut().enumerate() {
             let is_target = if all_but_self {
-                target != vcpu
+                target != hw.vcpu()
             } else {
                 state.affinity & !0xf == targets && value >> (state.affinity & 0xf) & 1 != 0
             };
-            if is_target && state.bank.group1 >> sgi & 1 == group1 {
-                kicks |= self.raise_sgi(target, sgi, 0);
+            if is_target && state.bank.group1 >> sgi & 1 == group1 && state.raise_sgi(sgi, 0) {
+                kicks |= CpuMask::one(target);
             }
         }
-        self.settle(vcpu, kicks, hw)
+        self.settle(kicks, Set::NONE, hw)
     }
 
     /// The guest wrote GICD_SGIR (IHI 0048B, 4.3.15). There are no Security states, so NSATT does
     /// not matter.
-    pub(super) fn write_sgir(
-        &mut self,
-        vcpu: usize,
-        value: u32,
-        hw: &mut impl Hardware,
-    ) -> CpuMask {
-        let own = CpuMask::one(vcpu).bits();
-        let existing = (1u64 << self.vcpus.len().min(8)) - 1;
+    pub(super) fn write_sgir(&mut self, value: u32, hw: &mut impl Hardware) -> CpuMask {
+        let own = CpuMask::one(hw.vcpu()).bits();
         let targets = match value >> 24 & 3 {
             0 => u64::from(value >> 16 & 0xff),
             1 => !own,
@@ -71,32 +63,22 @@ impl Vgic {
         };
         let sgi = sgi_number(u64::from(value));
         let mut kicks = CpuMask::EMPTY;
-        for target in CpuMask::from_bits(targets & existing) {
-            kicks |= self.raise_sgi(target, sgi, vcpu as u8 & 7);
+        for target in CpuMask::from_bits(targets & self.cpu_interfaces()) {
+            if self.vcpus[target].raise_sgi(sgi, hw.vcpu() as u8 & 7) {
+                kicks |= CpuMask::one(target);
+            }
         }
-        self.settle(vcpu, kicks, hw)
+        self.settle(kicks, Set::NONE, hw)
     }
 
-    /// Makes an SGI pending. One that is so already has been seen to.
-    fn raise_sgi(&mut self, target: usize, sgi: usize, source: u8) -> CpuMask {
-        let state = &mut self.vcpus[target];
-        let is_new = state.latch_sgi(sgi, source);
-        if is_new && state.bank.deliverable >> sgi & 1 != 0 {
-            CpuMask::one(target)
-        } else {
-            CpuMask::EMPTY
-        }
+    /// The vCPUs of a GICv2, a bit for each.
+    pub(super) fn cpu_interfaces(&self) -> u64 {
+        (1 << self.vcpus.len().min(8)) - 1
     }
 
-    /// Reads GICD_CPENDSGIR or GICD_SPENDSGIR: a byte of sources for each SGI from `first` on.
-    pub(super) fn read_pending_sgis(
-        &self,
-        vcpu: usize,
-        first: usize,
-        size: u64,
-        hw: &mut impl Hardware,
-    ) -> u64 {
-        let state = &self.vcpus[vcpu];
+    /// Reads GICD_CPENDSGIR or GICD_SPENDSGIR: a byte of sources for each SGI.
+    pub(super) fn read_pending_sgis(&self, access: Access, hw: &mut impl Hardware) -> u64 {
+        let state = &self.vcpus[hw.vcpu()];
         let mut sources = state.sources;
         for (index, &listed) in state.listed.iter().enumerate() {
             if let Some(sources) = sources.get_mut(usize::from(listed)) {
@@ -104,29 +86,31 @@ impl Vgic {
                 *sources |= u8::from(lr.is_pending()) << lr.source();
             }
         }
-        let wanted = sources.iter().skip(first).take(size as usize);
+        let first = (access.offset & 0xf) as usize;
+        let wanted = sources.iter().skip(first).take(access.size as usize);
         wanted.rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
     }
 
-    /// Writes GICD_SPENDSGIR (`set`) or GICD_CPENDSGIR from SGI `first` on.
+    /// Writes GICD_SPENDSGIR (`set`) or GICD_CPENDSGIR.
     pub(super) fn write_pending_sgis(
         &mut self,
-        vcpu: usize,
-        (first, set): (usize, bool),
-        (size, value): (u64, u32),
+        access: Access,
+        set: bool,
+        value: u32,
         hw: &mut impl Hardware,
     ) -> Result<CpuMask, Recall> {
-        let existing = (1u32 << self.vcpus.len().min(8)) - 1;
-        let mask = ((1 << size) - 1) << first;
-        let kicks = self.withdraw(vcpu, vcpu, 0, mask, hw)?;
-        let state = &mut self.vcpus[vcpu];
-        for sgi in bits(mask) {
-            let written = (value >> (8 * (sgi - first)) & existing) as u8;
+        let owner = hw.vcpu();
+        let existing = self.cpu_interfaces() as u8;
+        let first = (access.offset & 0xf) as usize;
+        let sgis = Set { owner, word: 0, mask: ((1 << access.size) - 1) << first };
+        let kicks = self.withdraw(sgis, hw)?;
+        let state = &mut self.vcpus[owner];
+        for sgi in bits(sgis.mask) {
+            let written = (value >> (8 * (sgi - first))) as u8 & existing;
             let sources = state.sources[sgi];
             let sources = if set { sources | written } else { sources & !written };
             state.set_sources(sgi, sources);
         }
-        let kicks = kicks | self.awaiting(vcpu, 0, mask);
-        Ok(self.settle(vcpu, kicks, hw))
+        Ok(self.settle(kicks, sgis, hw))
     }
 }

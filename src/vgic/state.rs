@@ -2,8 +2,7 @@
 
 use crate::intid::Intid;
 
-use super::list_register::LR;
-use super::{CpuMask, Hardware, ListRegister, Vgic};
+use super::{CpuMask, ListRegister, StateRegister, Vgic};
 
 /// How many bits of a priority the guest can set, as in the narrowest virtual CPU interface.
 const PRIORITY_MASK: u8 = 0xf8;
@@ -17,12 +16,33 @@ pub(super) const NOWHERE: u8 = 0xff;
 /// In [`Vcpu::listed`]: a list register that was never written.
 pub(super) const UNUSED: u16 = 1023;
 
+/// Some of 32 interrupts with successive numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Set {
+    /// The vCPU whose they are in word 0; any vCPU for SPIs.
+    pub owner: usize,
+    /// Word n is INTIDs 32 n to 32 n + 31.
+    pub word: usize,
+    /// A bit for each that is meant.
+    pub mask: u32,
+}
+
+impl Set {
+    /// None.
+    pub const NONE: Self = Self { owner: 0, word: 0, mask: 0 };
+
+    /// One interrupt alone.
+    pub fn one(owner: usize, intid: Intid) -> Self {
+        Self { owner, word: (intid.get() / 32) as usize, mask: 1 << (intid.get() % 32) }
+    }
+}
+
 /// 32 interrupts with successive numbers, a bit for each.
 ///
 /// That an interrupt is pending is noted in one place: in the physical GIC until EL2 acknowledges
 /// it (`hardware` ones), then here or in a list register. It comes back from there to be active
 /// only here, when the list registers are needed for others.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Bank {
     /// Owned, with a physical interrupt behind.
     pub hardware: u32,
@@ -46,28 +66,17 @@ pub(super) struct Bank {
     pub active: u32,
     /// The list register of each, all but its state: here are its priority and its group too.
     pub entries: [ListRegister; 32],
+    /// Where each goes; private ones to the vCPU whose they are.
+    pub routes: [Route; 32],
 }
 
 impl Bank {
     /// The interrupts of `word`, of which these are owned.
-    pub fn new(word: usize, hardware: u32, software: u32) -> Self {
-        let entry = |bit: usize| {
-            let intid = (word * 32 + bit) as u32;
-            ListRegister::new(intid, hardware >> bit & 1 != 0)
-        };
-        Self {
-            hardware,
-            software,
-            enabled: 0,
-            group1: 0,
-            deliverable: 0,
-            edge: 0,
-            pending: 0,
-            lent: 0,
-            line: 0,
-            active: 0,
-            entries: core::array::from_fn(entry),
-        }
+    pub fn new(word: usize, hardware: u32, software: u32, route: Route) -> Self {
+        let entry =
+            |bit: usize| ListRegister::new((word * 32 + bit) as u32, hardware >> bit & 1 != 0);
+        let entries = core::array::from_fn(entry);
+        Self { hardware, software, entries, routes: [route; 32], ..Self::default() }
     }
 
     /// The interrupts that the guest can see.
@@ -75,33 +84,42 @@ impl Bank {
         self.hardware | self.software
     }
 
+    /// Those that are pending for reasons noted here: latched, or a high line.
+    pub fn pending_now(&self) -> u32 {
+        self.pending | (self.line & !self.edge)
+    }
+
+    /// Those of them that may be delivered.
+    pub fn ready(&self) -> u32 {
+        self.pending_now() & self.deliverable
+    }
+
+    /// The vCPU whose list registers an interrupt belongs in: where it is active, or else routed
+    /// to. May be `NOWHERE`.
+    pub fn deliverer(&self, bit: usize) -> usize {
+        let route = &self.routes[bit];
+        usize::from(if self.active >> bit & 1 != 0 { route.active_on } else { route.vcpu })
+    }
+
     /// Keeps `deliverable` right after a change, where GICD_CTLR enables these groups.
     pub fn gate(&mut self, enables: u32) {
-        let [group0, group1] = [0, 1].map(|group| 0u32.wrapping_sub(enables >> group & 1));
-        self.deliverable = self.enabled & ((!self.group1 & group0) | (self.group1 & group1));
+        let group0 = if enables & 1 != 0 { !self.group1 } else { 0 };
+        let group1 = if enables & 2 != 0 { self.group1 } else { 0 };
+        self.deliverable = self.enabled & (group0 | group1);
     }
 
     /// Sets the priority of the interrupt at this bit.
     pub fn set_priority(&mut self, bit: usize, priority: u8) {
-        let priority = u64::from(priority & PRIORITY_MASK);
-        self.entries[bit] = self.entries[bit].with(LR::PRIORITY.val(priority));
+        self.entries[bit] = self.entries[bit].with_priority(priority & PRIORITY_MASK);
     }
 
     /// Sets the groups of these interrupts, where GICD_CTLR enables those of `enables`.
     pub fn set_groups(&mut self, mask: u32, group1: u32, enables: u32) {
         self.group1 = self.group1 & !mask | group1 & mask;
         for bit in bits(mask) {
-            let group = u64::from(group1 >> bit & 1);
-            self.entries[bit] = self.entries[bit].with(LR::GROUP1.val(group));
+            self.entries[bit] = self.entries[bit].with_group1(group1 >> bit & 1 != 0);
         }
         self.gate(enables);
-    }
-
-    /// The list register for a physical interrupt of this bank that arrives, if it may be delivered.
-    pub fn arrival(&self, intid: Intid) -> Option<ListRegister> {
-        let index = intid.get() % 32;
-        (self.hardware & self.deliverable & 1 << index != 0)
-            .then(|| self.entries[index as usize].with(LR::PENDING::SET))
     }
 
     /// Takes an interrupt other than an SGI out of memory, to be put in a list register.
@@ -120,23 +138,14 @@ impl Bank {
         if active {
             self.active &= !bit;
         }
-        let state = LR::PENDING.val(u64::from(pending)) + LR::ACTIVE.val(u64::from(active));
-        let lr = self.entries[index].with(state);
-        if self.software & self.pending_now() & bit != 0 {
-            // What is pending still can only go on when this has ended.
-            return lr.with(LR::EOI::SET);
-        }
-        lr
-    }
-
-    /// Those that are pending for reasons noted here: latched, or a high line.
-    pub fn pending_now(&self) -> u32 {
-        self.pending | (self.line & !self.edge)
+        let lr = self.entries[index].with_state(pending, active);
+        // What is pending still can only go on when this has ended.
+        if self.software & self.pending_now() & bit != 0 { lr.with_eoi() } else { lr }
     }
 }
 
-/// Where an SPI goes.
-#[derive(Clone, Copy, Debug)]
+/// Where an interrupt goes.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Route {
     /// As the guest wrote it: the CPU mask of ITARGETSR, or Aff3.Aff2.Aff1.Aff0 of IROUTER.
     pub written: u32,
@@ -147,7 +156,7 @@ pub(super) struct Route {
 }
 
 /// What belongs to one vCPU.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Vcpu {
     /// Aff3.Aff2.Aff1.Aff0, as the guest knows it.
     pub affinity: u32,
@@ -171,22 +180,48 @@ pub(super) struct Vcpu {
 }
 
 impl Vcpu {
+    /// vCPU number `index`, of whose PPIs these are owned, out of reset.
+    pub fn new(index: usize, affinity: u32, hardware: u32, software: u32) -> Self {
+        let own = Route { written: 0, vcpu: index as u8, active_on: index as u8 };
+        let mut bank = Bank::new(0, hardware, software, own);
+        bank.edge = SGIS;
+        Self {
+            affinity,
+            bank,
+            listed: [UNUSED; 16],
+            unsettled: true,
+            asleep: true,
+            ..Self::default()
+        }
+    }
+
+    /// Makes an SGI pending. Returns whether it waits for a list register since.
+    pub fn raise_sgi(&mut self, sgi: usize, source: u8) -> bool {
+        self.latch_sgi(sgi, source) && self.bank.deliverable >> sgi & 1 != 0
+    }
+
     /// Notes that an SGI from `source` is pending; false if it was already.
     pub fn latch_sgi(&mut self, sgi: usize, source: u8) -> bool {
-        let bit = 1 << source;
-        let is_new = self.sources[sgi] & bit == 0;
-        self.set_sources(sgi, self.sources[sgi] | bit);
-        is_new
+        let old = self.sources[sgi];
+        self.set_sources(sgi, old | 1 << source);
+        old >> source & 1 == 0
     }
 
     /// Sets the CPUs from which an SGI is pending.
     pub fn set_sources(&mut self, sgi: usize, sources: u8) {
         self.sources[sgi] = sources;
-        let bit = 1 << sgi;
-        if sources == 0 {
-            self.bank.pending &= !bit;
-        } else {
-            self.bank.pending |= bit;
+        self.bank.pending = self.bank.pending & !(1 << sgi) | u32::from(sources != 0) << sgi;
+    }
+
+    /// What ISPENDR, ICPENDR and ISACTIVER do to SGIs beyond the bank: they come from CPU 0.
+    pub fn write_sgi_states(&mut self, register: StateRegister, mask: u32) {
+        for sgi in bits(mask) {
+            match register {
+                StateRegister::SetPending => self.set_sources(sgi, 1),
+                StateRegister::ClearPending => self.set_sources(sgi, 0),
+                StateRegister::SetActive => self.active_source[sgi] = 0,
+                _ => {}
+            }
         }
     }
 
@@ -198,33 +233,16 @@ impl Vcpu {
         if pending {
             self.set_sources(sgi, self.sources[sgi] & !(1 << source));
         }
-        let lr = self.bank.list(sgi, pending, active);
-        lr.with(LR::SOURCE.val(u64::from(source)))
+        self.bank.list(sgi, pending, active).with_source(source)
     }
 
-    /// Puts an interrupt that is in none yet into a free list register, if nothing else waits.
-    pub fn list_new(&mut self, intid: Intid, lr: ListRegister, hw: &mut impl Hardware) -> bool {
-        if self.unsettled {
-            return false;
-        }
-        let index = hw.empty_list_registers().trailing_zeros() as usize;
-        let Some(listed) = self.listed.get_mut(index) else {
-            return false;
-        };
-        *listed = intid.get() as u16;
-        hw.write_list_register(index, lr);
-        true
+    /// Whether one of these list registers, below 16, was given one of these interrupts.
+    pub fn lists(&self, word: usize, mask: u32, list_registers: u32) -> bool {
+        bits(list_registers).any(|index| {
+            let listed = usize::from(self.listed[index & 0xf]);
+            listed / 32 == word && mask >> (listed % 32) & 1 != 0
+        })
     }
-
-    /// Whether one of these list registers, below 16, was given this interrupt.
-    pub fn lists(&self, intid: usize, list_registers: u32) -> bool {
-        bits(list_registers).any(|index| usize::from(self.listed[index & 0xf]) == intid)
-    }
-}
-
-/// The word that an interrupt is in, and its bit there.
-pub(super) fn place(intid: Intid) -> (usize, u32) {
-    ((intid.get() / 32) as usize, 1 << (intid.get() % 32))
 }
 
 /// The positions of the set bits, from the lowest on.
@@ -253,16 +271,6 @@ impl Vgic {
         }
     }
 
-    /// The route of interrupt `intid`, an SPI that exists.
-    pub(super) fn route(&self, intid: usize) -> &Route {
-        &self.routes[intid - 32]
-    }
-
-    /// The same, to be changed.
-    pub(super) fn route_mut(&mut self, intid: usize) -> &mut Route {
-        &mut self.routes[intid - 32]
-    }
-
     /// How many words there are.
     pub(super) fn words(&self) -> usize {
         1 + self.spis.len()
@@ -272,24 +280,16 @@ impl Vgic {
     pub(super) fn summarize(&mut self, word: usize) {
         if let Some(spi) = word.checked_sub(1) {
             let bank = &self.spis[spi];
-            let bit = 1 << word;
-            if bank.pending_now() | bank.active == 0 {
-                self.busy &= !bit;
-            } else {
-                self.busy |= bit;
-            }
+            let is_busy = bank.pending_now() | bank.active != 0;
+            self.busy = self.busy & !(1 << word) | u32::from(is_busy) << word;
         }
     }
 
-    /// The vCPUs whose list registers may hold one of these interrupts of `owner`'s.
-    pub(super) fn holders(&self, owner: usize, word: usize, mask: u32) -> CpuMask {
+    /// The vCPUs whose list registers may hold one of these interrupts.
+    pub(super) fn holders(&self, Set { owner, word, mask }: Set) -> CpuMask {
         let mut holders = CpuMask::EMPTY;
         for (index, vcpu) in self.vcpus.iter().enumerate() {
-            let holds = |&listed: &u16| {
-                let listed = usize::from(listed);
-                listed / 32 == word && mask >> (listed % 32) & 1 != 0
-            };
-            if (word != 0 || index == owner) && vcpu.listed[..self.room].iter().any(holds) {
+            if (word != 0 || index == owner) && vcpu.lists(word, mask, (1 << self.room) - 1) {
                 holders |= CpuMask::one(index);
             }
         }
@@ -298,29 +298,22 @@ impl Vgic {
 
     /// The vCPUs whose list registers may hold anything.
     pub(super) fn listing(&self) -> CpuMask {
-        let lists = |vcpu: &Vcpu| vcpu.listed.iter().any(|&listed| listed != UNUSED);
-        (0..self.vcpus.len())
-            .filter(|&vcpu| lists(&self.vcpus[vcpu]))
-            .fold(CpuMask::EMPTY, |vcpus, vcpu| vcpus | CpuMask::one(vcpu))
-    }
-
-    /// The vCPU whose list registers an SPI belongs in: where it is active, or else routed to. May
-    /// be `NOWHERE`.
-    pub(super) fn deliverer(&self, word: usize, bit: usize) -> usize {
-        let route = self.route(word * 32 + bit);
-        let is_active = self.bank(0, word).active >> bit & 1 != 0;
-        usize::from(if is_active { route.active_on } else { route.vcpu })
-    }
-
-    /// The vCPUs that have to put one of these interrupts of `owner`'s into a list register.
-    pub(super) fn awaiting(&self, owner: usize, word: usize, mask: u32) -> CpuMask {
-        let bank = self.bank(owner, word);
-        let ready = bank.pending_now() & bank.deliverable;
-        let concerned = (ready | bank.active) & mask;
-        if word == 0 {
-            return if concerned == 0 { CpuMask::EMPTY } else { CpuMask::one(owner) };
+        let mut listing = CpuMask::EMPTY;
+        for (index, vcpu) in self.vcpus.iter().enumerate() {
+            if vcpu.listed != [UNUSED; 16] {
+                listing |= CpuMask::one(index);
+            }
         }
-        bits(concerned)
-            .fold(CpuMask::EMPTY, |vcpus, bit| vcpus | CpuMask::one(self.deliverer(word, bit)))
+        listing
+    }
+
+    /// The vCPUs that have to put one of these interrupts into a list register.
+    pub(super) fn awaiting(&self, Set { owner, word, mask }: Set) -> CpuMask {
+        let bank = self.bank(owner, word);
+        let mut vcpus = CpuMask::EMPTY;
+        for bit in bits((bank.ready() | bank.active) & mask) {
+            vcpus |= CpuMask::one(bank.deliverer(bit));
+        }
+        vcpus
     }
 }

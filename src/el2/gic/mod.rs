@@ -6,15 +6,15 @@ mod v3;
 use aarch64_cpu::registers::{ICH_HCR_EL2, ICH_VMCR_EL2, Readable, Writeable};
 use bulkhead::intid::Intid;
 use bulkhead::machine::{self, Interrupt, Mpidr};
-use bulkhead::vgic::{Hardware, ListRegister, StateRegister};
+use bulkhead::vgic::{Hardware, ListRegister, StateRegister, gather, spread};
 use spin::Once;
+
+use super::vcpu::Vcpu;
 
 /// The SGI by which one CPU makes another leave its guest. Guests' own SGIs never reach the
 /// physical controller, so all sixteen are Bulkhead's.
 pub const DOORBELL: Intid = Intid::new(0).unwrap();
 
-/// The lowest number that stands for "nothing to acknowledge".
-const SPECIAL: u32 = 1020;
 /// GICC_IAR holds the INTID in its lower bits, and an SGI's source above.
 const INTID_MASK: u32 = 0x3ff;
 
@@ -26,6 +26,7 @@ const HCR_EOI_COUNT: u32 = 0x1f << 27;
 const VMCR_GROUPS: [u32; 2] = [1, 2];
 
 /// The machine's GIC.
+#[repr(u8)]
 #[expect(clippy::large_enum_variant, reason = "there is one of it, and it never moves")]
 pub enum Gic {
     /// GICv2.
@@ -53,15 +54,19 @@ pub fn get() -> &'static Gic {
     GIC.get().expect("the interrupt controller is initialised before it is used")
 }
 
-/// What the CPU interface said on being asked for the most urgent interrupt. It must be handed
-/// back as it is.
+/// An interrupt that the CPU interface was asked for.
 #[derive(Clone, Copy)]
-pub struct Acknowledged(u32);
+pub struct Acknowledged {
+    /// Which one.
+    pub intid: Intid,
+    /// What is handed back for it.
+    value: u32,
+}
 
 impl Acknowledged {
-    /// Which interrupt.
-    pub fn intid(self) -> Intid {
-        Intid::new(self.0 & INTID_MASK).expect("special numbers are not acknowledged")
+    /// What GICC_IAR or ICC_IAR1_EL1 said, unless that there is none.
+    fn new(value: u32) -> Option<Self> {
+        Some(Self { intid: Intid::new(value & INTID_MASK)?, value })
     }
 }
 
@@ -91,36 +96,29 @@ impl Gic {
         }
     }
 
-    /// Takes the interrupt of the highest priority, if there is one.
+    /// Takes the interrupt of the highest priority, if there is one, and lets others of the same
+    /// priority in again; this one stays active.
+    #[inline(always)]
     pub fn acknowledge(&self) -> Option<Acknowledged> {
-        let value = match self {
-            Self::V2(gic) => gic.acknowledge(),
-            Self::V3(gic) => gic.acknowledge(),
-        };
-        (value & INTID_MASK < SPECIAL).then_some(Acknowledged(value))
-    }
-
-    /// Lets interrupts of the same priority in again; this one stays active.
-    pub fn priority_drop(&self, interrupt: Acknowledged) {
         match self {
-            Self::V2(gic) => gic.priority_drop(interrupt.0),
-            Self::V3(gic) => gic.priority_drop(interrupt.0),
+            Self::V2(gic) => gic.acknowledge(),
+            Self::V3(_) => v3::acknowledge(),
         }
     }
 
     /// Ends an interrupt of Bulkhead's own, after its priority drop.
     pub fn deactivate(&self, interrupt: Acknowledged) {
         match self {
-            Self::V2(gic) => gic.deactivate(interrupt.0),
-            Self::V3(gic) => gic.deactivate(interrupt.0),
+            Self::V2(gic) => gic.deactivate(interrupt.value),
+            Self::V3(gic) => gic.deactivate(interrupt.value),
         }
     }
 
     /// Makes a CPU leave its guest.
     pub fn ring_doorbell(&self, cpu: usize) {
         match self {
-            Self::V2(gic) => gic.send_sgi(DOORBELL, cpu),
-            Self::V3(gic) => gic.send_sgi(DOORBELL, cpu),
+            Self::V2(gic) => gic.ring_doorbell(cpu),
+            Self::V3(gic) => gic.ring_doorbell(cpu),
         }
     }
 
@@ -129,7 +127,7 @@ impl Gic {
     pub fn enable_own(&self, intid: Intid, cpu: usize) {
         let number = intid.get();
         if !intid.is_private() {
-            self.route(intid, cpu);
+            self.route(number as usize, cpu);
         }
         self.write_state(cpu, StateRegister::SetEnable, (number / 32) as usize, 1 << (number % 32));
     }
@@ -152,7 +150,7 @@ impl Gic {
         }
     }
 
-    fn route(&self, intid: Intid, cpu: usize) {
+    fn route(&self, intid: usize, cpu: usize) {
         match self {
             Self::V2(gic) => gic.route(intid, cpu),
             Self::V3(gic) => gic.route(intid, cpu),
@@ -190,63 +188,73 @@ impl Gic {
     }
 }
 
-/// The controller as this CPU sees it, for the partition whose vCPUs live on `cpus`.
-pub struct ThisCpu<'a> {
-    gic: &'static Gic,
-    /// The physical CPU of each vCPU.
-    cpus: &'a [usize],
-}
+/// The controller as the CPU of this vCPU sees it.
+pub struct ThisCpu<'a>(pub &'a Vcpu);
 
-impl<'a> ThisCpu<'a> {
-    /// For the partition whose vCPU n lives on physical CPU `cpus[n]`.
-    pub fn new(cpus: &'a [usize]) -> Self {
-        Self { gic: get(), cpus }
+impl ThisCpu<'_> {
+    fn gic(&self) -> &'static Gic {
+        self.0.gic
+    }
+
+    /// The physical CPU of a vCPU of the partition.
+    fn cpu(&self, vcpu: usize) -> usize {
+        self.0.partition.plan.cpus[vcpu]
     }
 }
 
 impl Hardware for ThisCpu<'_> {
+    fn vcpu(&self) -> usize {
+        self.0.index
+    }
+
     fn list_registers(&self) -> usize {
-        match self.gic {
+        match self.gic() {
             Gic::V2(gic) => gic.list_registers(),
             Gic::V3(gic) => gic.list_registers(),
         }
     }
 
     fn read_list_register(&mut self, index: usize) -> ListRegister {
-        match self.gic {
+        match self.gic() {
             Gic::V2(gic) => ListRegister::from_v2(gic.read_list_register(index)),
             Gic::V3(_) => ListRegister::from_bits(v3::read_list_register(index)),
         }
     }
 
     fn write_list_register(&mut self, index: usize, value: ListRegister) {
-        match self.gic {
+        match self.gic() {
             Gic::V2(gic) => gic.write_list_register(index, value.to_v2()),
             Gic::V3(_) => v3::write_list_register(index, value.bits()),
         }
     }
 
     fn empty_list_registers(&mut self) -> u32 {
-        let existing = (1 << self.list_registers()) - 1;
-        let empty = match self.gic {
+        match self.gic() {
             Gic::V2(gic) => gic.empty_list_registers(),
             Gic::V3(_) => v3::empty_list_registers(),
-        };
-        empty & existing
+        }
+    }
+
+    #[inline(always)]
+    fn list(&mut self, value: ListRegister) -> Option<usize> {
+        match self.gic() {
+            Gic::V2(gic) => gic.list(value.to_v2()),
+            Gic::V3(_) => v3::list(value.bits()),
+        }
     }
 
     fn set_maintenance(&mut self, bits: u32) {
-        self.gic.set_hypervisor_control(HCR_ENABLE | bits);
+        self.gic().set_hypervisor_control(HCR_ENABLE | bits);
     }
 
     fn take_eoi_count(&mut self) -> u32 {
-        let control = self.gic.hypervisor_control();
-        self.gic.set_hypervisor_control(control & !HCR_EOI_COUNT);
+        let control = self.gic().hypervisor_control();
+        self.gic().set_hypervisor_control(control & !HCR_EOI_COUNT);
         control >> 27
     }
 
     fn group_enables(&mut self) -> [bool; 2] {
-        let control = match self.gic {
+        let control = match self.gic() {
             Gic::V2(gic) => gic.virtual_machine_control(),
             Gic::V3(_) => ICH_VMCR_EL2.get() as u32,
         };
@@ -254,13 +262,13 @@ impl Hardware for ThisCpu<'_> {
     }
 
     fn write_state(&mut self, vcpu: usize, register: StateRegister, word: usize, bits: u32) {
-        self.gic.write_state(self.cpus[vcpu], register, word, bits);
+        self.gic().write_state(self.cpu(vcpu), register, word, bits);
     }
 
     fn read_pending(&mut self, vcpu: usize, word: usize) -> u32 {
-        match self.gic {
+        match self.gic() {
             Gic::V2(gic) => gic.read_pending(word),
-            Gic::V3(gic) => gic.read_pending(self.cpus[vcpu], word),
+            Gic::V3(gic) => gic.read_pending(self.cpu(vcpu), word),
         }
     }
 
@@ -268,24 +276,14 @@ impl Hardware for ThisCpu<'_> {
         let mut result = 0;
         for half in 0..2 {
             let shift = half * 16;
-            let [mask, edge] = [mask, edge].map(|bits| spread(bits >> shift & 0xffff));
-            let now = self.gic.configure(self.cpus[vcpu], word * 2 + half, mask, edge);
+            let [mask, edge] = [mask, edge].map(|bits| spread(bits >> shift));
+            let now = self.gic().configure(self.cpu(vcpu), word * 2 + half, mask, edge);
             result |= gather(now) << shift;
         }
         result
     }
 
-    fn route(&mut self, intid: Intid, vcpu: usize) {
-        self.gic.route(intid, self.cpus[vcpu]);
+    fn route(&mut self, intid: usize, vcpu: usize) {
+        self.gic().route(intid, self.cpu(vcpu));
     }
-}
-
-/// One bit for each of 16 interrupts to the upper of two bits for each, as in ICFGR.
-fn spread(bits: u32) -> u32 {
-    (0..16).filter(|bit| bits >> bit & 1 != 0).fold(0, |word, bit| word | 2 << (bit * 2))
-}
-
-/// The way back.
-fn gather(word: u32) -> u32 {
-    (0..16).filter(|bit| word >> (bit * 2 + 1) & 1 != 0).fold(0, |bits, bit| bits | 1 << bit)
 }

@@ -2,12 +2,12 @@
 
 use aarch64_cpu::asm::barrier;
 use bulkhead::addr::{Pa, Region};
-use bulkhead::intid::Intid;
 use bulkhead::vgic::StateRegister;
 use core::sync::atomic::{AtomicU8, Ordering};
 
+use super::{Acknowledged, DOORBELL};
 use crate::el2::image::MAX_CPUS;
-use crate::el2::mmio::Registers;
+use crate::el2::mmio::{Register, Registers};
 
 const GICD_CTLR: u64 = 0x000;
 const GICD_TYPER: u64 = 0x004;
@@ -52,7 +52,13 @@ pub struct Gic {
     hypervisor: Registers,
     /// The distributor's bit for each CPU, which each CPU reads for itself.
     targets: [AtomicU8; MAX_CPUS],
-    /// GICH_VTR.ListRegs + 1.
+    /// GICC_IAR and GICC_EOIR.
+    iar: Register,
+    eoir: Register,
+    /// GICH_ELRSR0 and GICH_LR0 to GICH_LR15.
+    elrsr: Register,
+    lrs: [Register; 16],
+    /// GICH_VTR.ListRegs + 1, at most 16.
     list_registers: usize,
     /// The highest implemented INTID is 32 * this - 1.
     words: u64,
@@ -62,12 +68,18 @@ impl Gic {
     /// Maps the frames.
     pub fn new(distributor: Region<Pa>, cpu_interface: Region<Pa>, hypervisor: Region<Pa>) -> Self {
         let distributor = Registers::map(distributor);
+        let cpu_interface = Registers::map(cpu_interface);
         let hypervisor = Registers::map(hypervisor);
+        let lr = |index| hypervisor.register(GICH_LR0 + index as u64 * 4);
         Self {
+            iar: cpu_interface.register(GICC_IAR),
+            eoir: cpu_interface.register(GICC_EOIR),
+            elrsr: hypervisor.register(GICH_ELRSR0),
+            lrs: core::array::from_fn(lr),
             words: u64::from(distributor.read(GICD_TYPER) & 0x1f) + 1,
-            list_registers: (hypervisor.read(GICH_VTR) & 0x3f) as usize + 1,
+            list_registers: ((hypervisor.read(GICH_VTR) & 0x3f) as usize + 1).min(16),
             distributor,
-            cpu_interface: Registers::map(cpu_interface),
+            cpu_interface,
             hypervisor,
             targets: [const { AtomicU8::new(0) }; MAX_CPUS],
         }
@@ -131,14 +143,12 @@ impl Gic {
         self.list_registers
     }
 
-    /// GICC_IAR: takes the interrupt of the highest priority.
-    pub fn acknowledge(&self) -> u32 {
-        self.cpu_interface.read(GICC_IAR)
-    }
-
-    /// GICC_EOIR: lets others in; the interrupt stays active.
-    pub fn priority_drop(&self, acknowledged: u32) {
-        self.cpu_interface.write(GICC_EOIR, acknowledged);
+    /// GICC_IAR and GICC_EOIR: takes the interrupt of the highest priority, and lets others in.
+    #[inline(always)]
+    pub fn acknowledge(&self) -> Option<Acknowledged> {
+        let acknowledged = Acknowledged::new(self.iar.read())?;
+        self.eoir.write(acknowledged.value);
+        Some(acknowledged)
     }
 
     /// GICC_DIR: ends an interrupt that is Bulkhead's own.
@@ -146,12 +156,12 @@ impl Gic {
         self.cpu_interface.write(GICC_DIR, acknowledged);
     }
 
-    /// Sends SGI `intid` to a CPU.
-    pub fn send_sgi(&self, intid: Intid, cpu: usize) {
+    /// Sends the doorbell to a CPU.
+    pub fn ring_doorbell(&self, cpu: usize) {
         let target = u32::from(self.targets[cpu].load(Ordering::Acquire));
         // What the other CPU is to find must be there before it looks.
         barrier::dsb(barrier::ISHST);
-        self.distributor.write(GICD_SGIR, target << 16 | intid.get());
+        self.distributor.write(GICD_SGIR, target << 16 | DOORBELL.get());
     }
 
     /// Writes to a register with a bit for each interrupt; word 0 is this CPU's.
@@ -175,24 +185,32 @@ impl Gic {
     }
 
     /// Sends a shared interrupt to one CPU.
-    pub fn route(&self, intid: Intid, cpu: usize) {
+    pub fn route(&self, intid: usize, cpu: usize) {
         let target = self.targets[cpu].load(Ordering::Acquire);
-        self.distributor.write_byte(GICD_ITARGETSR + u64::from(intid.get()), target);
+        self.distributor.write_byte(GICD_ITARGETSR + intid as u64, target);
     }
 
     /// GICH_LRn.
     pub fn read_list_register(&self, index: usize) -> u32 {
-        self.hypervisor.read(GICH_LR0 + index as u64 * 4)
+        self.lrs[index].read()
     }
 
     /// GICH_LRn.
     pub fn write_list_register(&self, index: usize, value: u32) {
-        self.hypervisor.write(GICH_LR0 + index as u64 * 4, value);
+        self.lrs[index].write(value);
     }
 
     /// GICH_ELRSR: a bit for each list register that is free.
     pub fn empty_list_registers(&self) -> u32 {
-        self.hypervisor.read(GICH_ELRSR0)
+        self.elrsr.read() & ((1 << self.list_registers) - 1)
+    }
+
+    /// Writes the first list register that is free, and tells which.
+    #[inline(always)]
+    pub fn list(&self, value: u32) -> Option<usize> {
+        let index = self.empty_list_registers().trailing_zeros() as usize;
+        self.lrs.get(index)?.write(value);
+        Some(index)
     }
 
     /// GICH_HCR.

@@ -4,12 +4,12 @@ use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use alloc::vec::Vec;
 use bulkhead::addr::{Pa, Region};
-use bulkhead::intid::Intid;
 use bulkhead::machine::Mpidr;
 use bulkhead::vgic::StateRegister;
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
 
+use super::{Acknowledged, DOORBELL};
 use crate::el2::image::MAX_CPUS;
 use crate::el2::mmio::Registers;
 use crate::el2::registers::{read_register, write_register};
@@ -59,6 +59,8 @@ pub struct Gic {
     runs: Vec<Registers>,
     /// Each CPU's own redistributor, found by the CPU itself.
     redistributors: [Once<Registers>; MAX_CPUS],
+    /// What ICC_SGI1R_EL1 takes for a doorbell to each CPU.
+    doorbells: [AtomicU64; MAX_CPUS],
     /// The affinity of each CPU.
     affinities: [AtomicU64; MAX_CPUS],
     /// The highest implemented INTID is 32 * this - 1.
@@ -77,6 +79,7 @@ impl Gic {
             distributor,
             runs: redistributors.iter().map(|run| Registers::map(*run)).collect(),
             redistributors: [const { Once::new() }; MAX_CPUS],
+            doorbells: [const { AtomicU64::new(0) }; MAX_CPUS],
             affinities: [const { AtomicU64::new(0) }; MAX_CPUS],
             list_registers: (ICH_VTR_EL2.get() & 0x1f) as usize + 1,
         }
@@ -103,6 +106,7 @@ impl Gic {
     /// What each CPU has for itself: its redistributor, its interface, its list registers.
     pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr) {
         self.affinities[cpu].store(mpidr.get(), Ordering::Release);
+        self.doorbells[cpu].store(doorbell(mpidr), Ordering::Release);
         let redistributor = self.redistributors[cpu].call_once(|| {
             self.find_redistributor(mpidr).expect("every CPU has a redistributor in the tree")
         });
@@ -149,38 +153,17 @@ impl Gic {
         self.list_registers
     }
 
-    /// ICC_IAR1_EL1: takes the interrupt of the highest priority.
-    pub fn acknowledge(&self) -> u32 {
-        let intid = read_register!("S3_0_C12_C12_0") as u32;
-        // What the interrupt announces is looked at only after it was taken (IHI 0069, 4.1.1).
-        barrier::dsb(barrier::SY);
-        intid
-    }
-
-    /// ICC_EOIR1_EL1: lets others in; the interrupt stays active.
-    pub fn priority_drop(&self, acknowledged: u32) {
-        write_register!("S3_0_C12_C12_1", u64::from(acknowledged));
-        barrier::isb(barrier::SY);
-    }
-
     /// ICC_DIR_EL1: ends an interrupt that is Bulkhead's own.
     pub fn deactivate(&self, acknowledged: u32) {
-        // What was done about a maintenance interrupt lowers its line first.
+        // The priority drop comes first, and what lowers a maintenance interrupt's line.
         barrier::isb(barrier::SY);
         write_register!("S3_0_C12_C11_1", u64::from(acknowledged));
         barrier::isb(barrier::SY);
     }
 
-    /// Sends SGI `intid` to a CPU (ICC_SGI1R_EL1).
-    pub fn send_sgi(&self, intid: Intid, cpu: usize) {
-        let mpidr = Mpidr::new(self.affinities[cpu].load(Ordering::Acquire));
-        let affinity = |level| u64::from(mpidr.affinity(level));
-        let value = affinity(3) << 48
-            | affinity(2) << 32
-            | affinity(1) << 16
-            | (affinity(0) >> 4) << 44
-            | 1 << (affinity(0) & 0xf)
-            | u64::from(intid.get()) << 24;
+    /// Sends the doorbell to a CPU.
+    pub fn ring_doorbell(&self, cpu: usize) {
+        let value = self.doorbells[cpu].load(Ordering::Relaxed);
         // What the other CPU is to find must be there before it looks.
         barrier::dsb(barrier::ISHST);
         write_register!("S3_0_C12_C11_5", value);
@@ -230,10 +213,32 @@ impl Gic {
     }
 
     /// Sends a shared interrupt to one CPU (GICD_IROUTER).
-    pub fn route(&self, intid: Intid, cpu: usize) {
+    pub fn route(&self, intid: usize, cpu: usize) {
         let affinity = self.affinities[cpu].load(Ordering::Acquire);
-        self.distributor.write_long(GICD_IROUTER + u64::from(intid.get()) * 8, affinity);
+        self.distributor.write_long(GICD_IROUTER + intid as u64 * 8, affinity);
     }
+}
+
+/// ICC_IAR1_EL1 and ICC_EOIR1_EL1: takes the interrupt of the highest priority, and lets others in.
+/// The latter needs no ISB of its own: leaving EL2 is one, and `Gic::deactivate` has one.
+#[inline(always)]
+pub fn acknowledge() -> Option<Acknowledged> {
+    let acknowledged = Acknowledged::new(read_register!("S3_0_C12_C12_0") as u32)?;
+    // What the interrupt announces is looked at only after it was taken (IHI 0069, 4.1.1).
+    barrier::dsb(barrier::SY);
+    write_register!("S3_0_C12_C12_1", u64::from(acknowledged.value));
+    Some(acknowledged)
+}
+
+/// The doorbell to the CPU of this affinity, as ICC_SGI1R_EL1 takes it.
+fn doorbell(mpidr: Mpidr) -> u64 {
+    let affinity = |level| u64::from(mpidr.affinity(level));
+    affinity(3) << 48
+        | affinity(2) << 32
+        | affinity(1) << 16
+        | (affinity(0) >> 4) << 44
+        | 1 << (affinity(0) & 0xf)
+        | u64::from(DOORBELL.get()) << 24
 }
 
 /// Disables, clears and makes Group 1 all of a word's 32 interrupts.
@@ -312,6 +317,7 @@ macro_rules! list_registers {
         }
 
         /// ICH_LRn_EL2; nothing past the last.
+        #[inline(always)]
         pub fn write_list_register(index: usize, value: u64) {
             match index {
                 $($number => $register.set(value),)*
@@ -328,7 +334,18 @@ list_registers! {
     12 ICH_LR12_EL2 13 ICH_LR13_EL2 14 ICH_LR14_EL2 15 ICH_LR15_EL2
 }
 
-/// ICH_ELRSR_EL2: a bit for each list register that is free.
+/// ICH_ELRSR_EL2: a bit for each list register that is free; past the last they are zero.
 pub fn empty_list_registers() -> u32 {
     read_register!("S3_4_C12_C11_5") as u32
+}
+
+/// Writes the first list register that is free, and tells which.
+#[inline(always)]
+pub fn list(value: u64) -> Option<usize> {
+    let index = empty_list_registers().trailing_zeros() as usize;
+    if index >= 16 {
+        return None;
+    }
+    write_list_register(index, value);
+    Some(index)
 }

@@ -5,8 +5,8 @@ const GROUP1_HARDWARE_PENDING: u64 = 0b0111 << 60;
 
 #[test]
 fn a_hardware_interrupt_has_the_architecture_s_layout() {
-    let lr = ListRegister::new(1019, true)
-        .with(LR::PRIORITY.val(0xa0) + LR::GROUP1::SET + LR::PENDING::SET);
+    let lr =
+        ListRegister::new(1019, true).with_priority(0xa0).with_group1(true).with_state(true, false);
     assert_eq!(lr.bits(), GROUP1_HARDWARE_PENDING | 0xa0 << 48 | 1019 << 32 | 1019);
     assert_eq!(lr.to_v2(), 0xd000_0000 | 0x14 << 23 | 1019 << 10 | 1019);
 }
@@ -14,7 +14,10 @@ fn a_hardware_interrupt_has_the_architecture_s_layout() {
 #[test]
 fn an_sgi_carries_its_source() {
     let lr = ListRegister::new(5, false)
-        .with(LR::PRIORITY.val(8) + LR::SOURCE.val(7) + LR::PENDING::SET + LR::EOI::SET);
+        .with_priority(8)
+        .with_source(7)
+        .with_state(true, false)
+        .with_eoi();
     assert_eq!(lr.bits(), 1 << 62 | 0x08 << 48 | 1 << 41 | 7 << 10 | 5);
     assert_eq!(lr.to_v2(), 1 << 28 | 1 << 23 | 1 << 19 | 7 << 10 | 5);
 }

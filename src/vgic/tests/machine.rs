@@ -3,7 +3,7 @@
 
 use std::vec::Vec;
 
-use super::super::hardware::HCR;
+use super::super::hardware::*;
 use super::super::*;
 
 pub const PENDING: u64 = 1 << 62;
@@ -109,12 +109,12 @@ impl Machine {
         let ended = |&lr: &u64| lr & (PENDING | ACTIVE | HARDWARE | EOI) == EOI;
         let pending = |&lr: &u64| lr & (PENDING | ACTIVE) == PENDING;
         state.lrs.iter().any(ended)
-            || asks(HCR::LRENPIE::SET.value) && state.eoi_count != 0
-            || asks(HCR::NPIE::SET.value) && !state.lrs.iter().any(pending)
-            || asks(HCR::VGRP0EIE::SET.value) && state.groups[0]
-            || asks(HCR::VGRP0DIE::SET.value) && !state.groups[0]
-            || asks(HCR::VGRP1EIE::SET.value) && state.groups[1]
-            || asks(HCR::VGRP1DIE::SET.value) && !state.groups[1]
+            || asks(HCR_LRENPIE) && state.eoi_count != 0
+            || asks(HCR_NPIE) && !state.lrs.iter().any(pending)
+            || asks(HCR_GROUP_ENABLED[0]) && state.groups[0]
+            || asks(HCR_GROUP_DISABLED[0]) && !state.groups[0]
+            || asks(HCR_GROUP_ENABLED[1]) && state.groups[1]
+            || asks(HCR_GROUP_DISABLED[1]) && !state.groups[1]
     }
 
     pub fn running_priority(&self, cpu: usize) -> u8 {
@@ -182,6 +182,10 @@ impl View<'_> {
 }
 
 impl Hardware for View<'_> {
+    fn vcpu(&self) -> usize {
+        self.cpu
+    }
+
     fn list_registers(&self) -> usize {
         self.machine.cpus[self.cpu].lrs.len()
     }
@@ -251,7 +255,7 @@ impl Hardware for View<'_> {
         edge
     }
 
-    fn route(&mut self, intid: Intid, vcpu: usize) {
-        self.machine.physical(0, intid.get() as usize).target = vcpu;
+    fn route(&mut self, intid: usize, vcpu: usize) {
+        self.machine.physical(0, intid).target = vcpu;
     }
 }

@@ -43,7 +43,7 @@ impl System {
     pub fn restart(&mut self) {
         self.vgic.reset(&mut View { machine: &mut self.machine, cpu: 0 });
         for cpu in 0..self.machine.cpus.len() {
-            self.vgic.reset_private(cpu, &mut View { machine: &mut self.machine, cpu });
+            self.vgic.reset_private(&mut View { machine: &mut self.machine, cpu });
             self.refill(cpu);
         }
     }
@@ -74,7 +74,7 @@ impl System {
         let mut queue: VecDeque<usize> = vcpus.collect();
         let mut rounds = 0;
         while let Some(cpu) = queue.pop_front() {
-            queue.extend(self.on(cpu, |vgic, hw| vgic.refill(cpu, hw)));
+            queue.extend(self.on(cpu, |vgic, hw| vgic.refill(hw)));
             rounds += 1;
             assert!(rounds < 64, "a storm of doorbells");
         }
@@ -91,12 +91,12 @@ impl System {
             let mut is_quiet = true;
             for cpu in 0..self.machine.cpus.len() {
                 while let Some(intid) = self.machine.acknowledge_physical(cpu) {
-                    let kicks = self.on(cpu, |vgic, hw| vgic.interrupt(cpu, intid, hw));
-                    self.kick(kicks);
+                    let kicks = self.on(cpu, |vgic, hw| vgic.interrupt(intid, hw));
+                    self.kick(kicks.expect("it is owned"));
                     is_quiet = false;
                 }
                 if self.machine.wants_maintenance(cpu) {
-                    let kicks = self.on(cpu, |vgic, hw| vgic.maintenance(cpu, hw));
+                    let kicks = self.on(cpu, |vgic, hw| vgic.maintenance(hw));
                     self.kick(kicks);
                     is_quiet = false;
                 }
@@ -125,7 +125,7 @@ impl System {
                 Err(Recall(holders)) => {
                     assert!(!holders.contains(cpu));
                     for holder in holders {
-                        let kicks = self.on(holder, |vgic, hw| vgic.recall(holder, hw));
+                        let kicks = self.on(holder, |vgic, hw| vgic.recall(hw));
                         recalled |= kicks | CpuMask::one(holder);
                     }
                 }
@@ -135,31 +135,29 @@ impl System {
     }
 
     pub fn read(&mut self, cpu: usize, offset: u64, size: u64) -> u64 {
-        let value = self.access(cpu, |vgic, hw| vgic.distributor_read(cpu, offset, size, hw));
+        let access = Access { offset, size };
+        let value = self.access(cpu, |vgic, hw| vgic.distributor_read(access, hw));
         self.run();
         value
     }
 
     pub fn write(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
-        let write = |vgic: &mut Vgic, hw: &mut View<'_>| {
-            vgic.distributor_write(cpu, offset, size, value, hw)
-        };
-        let kicks = self.access(cpu, write);
+        let access = Access { offset, size };
+        let kicks = self.access(cpu, |vgic, hw| vgic.distributor_write(access, value, hw));
         self.kick(kicks);
         self.run();
     }
 
     pub fn read_redistributor(&mut self, cpu: usize, offset: u64, size: u64) -> u64 {
-        let value = self.access(cpu, |vgic, hw| vgic.redistributor_read(cpu, offset, size, hw));
+        let access = Access { offset, size };
+        let value = self.access(cpu, |vgic, hw| vgic.redistributor_read(access, hw));
         self.run();
         value
     }
 
     pub fn write_redistributor(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
-        let write = |vgic: &mut Vgic, hw: &mut View<'_>| {
-            vgic.redistributor_write(cpu, offset, size, value, hw)
-        };
-        let kicks = self.access(cpu, write);
+        let access = Access { offset, size };
+        let kicks = self.access(cpu, |vgic, hw| vgic.redistributor_write(access, value, hw));
         self.kick(kicks);
         self.run();
     }
@@ -216,13 +214,13 @@ impl System {
 
     pub fn set_line(&mut self, cpu: usize, intid: usize, high: bool) {
         let intid = Intid::new(intid as u32).unwrap();
-        let kicks = self.on(cpu, |vgic, hw| vgic.set_line(cpu, intid, high, hw));
+        let kicks = self.on(cpu, |vgic, hw| vgic.set_line(intid, high, hw));
         self.kick(kicks);
         self.run();
     }
 
     pub fn send_sgi(&mut self, cpu: usize, register: SgiRegister, value: u64) {
-        let kicks = self.on(cpu, |vgic, hw| vgic.send_sgi(cpu, register, value, hw));
+        let kicks = self.on(cpu, |vgic, hw| vgic.send_sgi(register, value, hw));
         self.kick(kicks);
         self.run();
     }
@@ -243,7 +241,7 @@ impl System {
             || self.machine.cpus[cpu].maintenance & 1 << 14 != 0;
         if traps {
             let value = intid as u64 | u64::from(source) << 10;
-            let kicks = self.access(cpu, |vgic, hw| vgic.deactivate(cpu, value, hw));
+            let kicks = self.access(cpu, |vgic, hw| vgic.deactivate(value, hw));
             self.kick(kicks);
         } else {
             self.machine.deactivate(cpu, intid);
@@ -316,8 +314,7 @@ impl System {
                 let lists = |on| self.listed(on).iter().any(|&(listed, _)| listed == intid);
                 let everywhere = 0..self.machine.cpus.len();
                 let is_elsewhere = word != 0
-                    && (usize::from(self.vgic.route(intid).vcpu) != cpu
-                        || everywhere.clone().any(lists));
+                    && (usize::from(bank.routes[bit].vcpu) != cpu || everywhere.clone().any(lists));
                 if is_elsewhere || lists(cpu) || bank.active >> bit & 1 != 0 {
                     continue;
                 }

@@ -1,0 +1,249 @@
+//! The frames of the distributor and the redistributors: which register is where, and those that do
+//! not describe interrupts.
+//!
+//! GICv3 has a redistributor for each vCPU, with the frames RD_base and SGI_base of 64 KiB. Any vCPU
+//! can reach all of them. They have no LPIs.
+
+use super::hardware::Hardware;
+use super::registers::{Kind, Register};
+use super::state::{Set, bits};
+use super::{CpuMask, Recall, Version, Vgic};
+
+/// GICD_IIDR and GICR_IIDR: ProductID 'B', variant and revision 0, no implementer's JEP106 code.
+const IMPLEMENTER: u64 = 0x4200_0000;
+
+/// PIDR2: ArchRev in bits 7:4, and in the rest what Arm's own implementations have.
+const ARCHITECTURE_V2: u64 = 0x2b;
+const ARCHITECTURE_V3: u64 = 0x3b;
+
+/// GICD_CTLR: EnableGrp0 and EnableGrp1.
+const ENABLES: u32 = 0b11;
+
+/// GICD_CTLR of GICv3: ARE and DS read as one. A write has taken effect at once: RWP is zero.
+const ARE_AND_DS: u64 = 1 << 4 | 1 << 6;
+
+/// GICD_TYPER of GICv3: 10 bits of INTID, Aff3 can be set, no 1-of-N interrupts (No1N).
+const TYPER_V3: u64 = 9 << 19 | 1 << 24 | 1 << 25;
+
+/// The size of RD_base and of SGI_base in bytes.
+const FRAME: u64 = 0x1_0000;
+
+/// GICR_WAKER.ProcessorSleep, which the guest sets.
+const PROCESSOR_SLEEP: u64 = 1 << 1;
+
+/// GICR_WAKER.ChildrenAsleep, which follows it at once. Delivery does not depend on either.
+const CHILDREN_ASLEEP: u64 = 1 << 2;
+
+// Offsets in the distributor (IHI 0048B, 4.1.2; IHI 0069, 12.8).
+const GICD_CTLR: u64 = 0x0;
+const GICD_TYPER: u64 = 0x4;
+const GICD_IIDR: u64 = 0x8;
+const GICD_SGIR: u64 = 0xf00;
+const GICD_CPENDSGIR: u64 = 0xf10;
+const GICD_SPENDSGIR: u64 = 0xf20;
+const SPENDSGIR_END: u64 = 0xf30;
+const PIDR2_V2: u64 = 0xfe8;
+/// IROUTER of INTID n is 8 n from here; the first 32 do not exist.
+const GICD_IROUTER: u64 = 0x6000;
+const IROUTER_END: u64 = 0x7fe0;
+
+// Offsets in RD_base (IHI 0069, 12.10).
+const GICR_IIDR: u64 = 0x4;
+const GICR_TYPER: u64 = 0x8;
+const GICR_TYPER_HIGH: u64 = 0xc;
+const GICR_WAKER: u64 = 0x14;
+
+/// In both.
+const PIDR2_V3: u64 = 0xffe8;
+
+/// A guest's load or store.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// Where, in bytes from the start of the distributor or of the redistributors.
+    pub offset: u64,
+    /// How many bytes: 1, 2, 4 or 8.
+    pub size: u64,
+}
+
+impl Access {
+    /// Whether it does not cross its own size.
+    pub(super) fn is_aligned(self) -> bool {
+        self.offset & self.size.wrapping_sub(1) == 0
+    }
+
+    /// The bits of a 64-bit register that it reaches, where it has 4 or 8 bytes.
+    fn mask(self) -> u64 {
+        if self.size == 8 { u64::MAX } else { 0xffff_ffff << self.shift() }
+    }
+
+    fn shift(self) -> u64 {
+        if self.size == 8 { 0 } else { 8 * (self.offset & 4) }
+    }
+
+    /// What it reads of a 64-bit register.
+    fn part(self, register: u64) -> u64 {
+        (register & self.mask()) >> self.shift()
+    }
+}
+
+impl Vgic {
+    /// The register at this place that describes interrupts, if there is one. On GICv3 the
+    /// redistributors have those of the private ones, and IROUTER replaces ITARGETSR.
+    fn register_at(&self, access: Access, private: bool) -> Option<Register> {
+        let register = Register::at(access)?;
+        let is_here = self.version == Version::V2
+            || (register.word == 0) == private && register.kind != Kind::Targets;
+        is_here.then_some(register)
+    }
+
+    /// The guest loads from the distributor. Where there is no register, or none that takes
+    /// accesses of this size, it reads zero.
+    ///
+    /// # Errors
+    /// [`Recall`]: nothing was done yet.
+    pub fn distributor_read(&self, access: Access, hw: &mut impl Hardware) -> Result<u64, Recall> {
+        if let Some(register) = self.register_at(access, false) {
+            return self.read_register(hw.vcpu(), register, hw);
+        }
+        Ok(match (self.version, access.offset, access.size) {
+            (Version::V2, GICD_CTLR, 4) => u64::from(self.enables),
+            (Version::V3, GICD_CTLR, 4) => u64::from(self.enables) | ARE_AND_DS,
+            (_, GICD_TYPER, 4) => self.read_type(),
+            (_, GICD_IIDR, 4) => IMPLEMENTER,
+            (Version::V2, PIDR2_V2, 4) => ARCHITECTURE_V2,
+            (Version::V3, PIDR2_V3, 4) => ARCHITECTURE_V3,
+            (Version::V2, GICD_CPENDSGIR..SPENDSGIR_END, 1 | 4) if access.is_aligned() => {
+                self.read_pending_sgis(access, hw)
+            }
+            (Version::V3, GICD_IROUTER..IROUTER_END, 4 | 8) if access.is_aligned() => {
+                access.part(self.read_router((access.offset - GICD_IROUTER) as u32 / 8))
+            }
+            _ => 0,
+        })
+    }
+
+    /// The guest stores `value` in the distributor. Returns the vCPUs to kick.
+    ///
+    /// # Errors
+    /// [`Recall`]: nothing was done yet.
+    pub fn distributor_write(
+        &mut self,
+        access: Access,
+        value: u64,
+        hw: &mut impl Hardware,
+    ) -> Result<CpuMask, Recall> {
+        let Access { offset, size } = access;
+        if let Some(register) = self.register_at(access, false) {
+            return self.write_register(hw.vcpu(), register, value as u32, hw);
+        }
+        match (self.version, offset, size) {
+            (_, GICD_CTLR, 4) => self.write_control(value as u32 & ENABLES, hw),
+            (Version::V2, GICD_SGIR, 4) => Ok(self.write_sgir(value as u32, hw)),
+            (Version::V2, GICD_CPENDSGIR..SPENDSGIR_END, 1 | 4) if access.is_aligned() => {
+                self.write_pending_sgis(access, offset >= GICD_SPENDSGIR, value as u32, hw)
+            }
+            (Version::V3, GICD_IROUTER..IROUTER_END, 4 | 8) if access.is_aligned() => {
+                let intid = (offset - GICD_IROUTER) as u32 / 8;
+                let kept = self.read_router(intid) & !access.mask();
+                self.write_router(intid, kept | value << access.shift() & access.mask(), hw)
+            }
+            _ => Ok(CpuMask::EMPTY),
+        }
+    }
+
+    /// Enables these groups. One that is disabled is taken out of all list registers before the
+    /// write returns.
+    fn write_control(&mut self, enables: u32, hw: &mut impl Hardware) -> Result<CpuMask, Recall> {
+        let mut kicks = CpuMask::EMPTY;
+        if self.enables & !enables != 0 {
+            let others = self.listing().without(hw.vcpu());
+            if !others.is_empty() {
+                return Err(Recall(others));
+            }
+            kicks = self.recall(hw);
+        }
+        if self.enables != enables {
+            self.enable_groups(enables);
+            for owner in 0..self.vcpus.len() {
+                kicks |= self.awaiting(Set { owner, word: 0, mask: u32::MAX });
+            }
+            for word in bits(self.busy) {
+                kicks |= self.awaiting(Set { owner: 0, word, mask: u32::MAX });
+            }
+        }
+        Ok(self.settle(kicks, Set::NONE, hw))
+    }
+
+    fn read_type(&self) -> u64 {
+        let lines = self.spis.len() as u64;
+        match self.version {
+            Version::V2 => lines | ((self.vcpus.len() as u64).saturating_sub(1) & 7) << 5,
+            Version::V3 => lines | TYPER_V3,
+        }
+    }
+
+    /// The vCPU whose redistributor is accessed, and the access to it.
+    fn redistributor_at(&self, access: Access) -> Option<(usize, Access)> {
+        let owner = usize::try_from(access.offset / (2 * FRAME)).ok()?;
+        let access = Access { offset: access.offset % (2 * FRAME), ..access };
+        (self.version == Version::V3 && owner < self.vcpus.len()).then_some((owner, access))
+    }
+
+    /// The register of private interrupts that is accessed in a redistributor, if there is one.
+    fn private_register_at(&self, access: Access) -> Option<Register> {
+        self.register_at(Access { offset: access.offset.checked_sub(FRAME)?, ..access }, true)
+    }
+
+    /// The guest loads from the redistributors: 0x20000 bytes for each vCPU. GICR_CTLR and other
+    /// registers of which we have no bit read zero.
+    ///
+    /// # Errors
+    /// [`Recall`]: nothing was done yet.
+    pub fn redistributor_read(
+        &self,
+        access: Access,
+        hw: &mut impl Hardware,
+    ) -> Result<u64, Recall> {
+        let Some((owner, access)) = self.redistributor_at(access) else { return Ok(0) };
+        if let Some(register) = self.private_register_at(access) {
+            return self.read_register(owner, register, hw);
+        }
+        Ok(match (access.offset, access.size) {
+            (GICR_IIDR, 4) => IMPLEMENTER,
+            (GICR_TYPER, 4 | 8) | (GICR_TYPER_HIGH, 4) => {
+                access.part(self.redistributor_type(owner))
+            }
+            (GICR_WAKER, 4) if self.vcpus[owner].asleep => PROCESSOR_SLEEP | CHILDREN_ASLEEP,
+            (PIDR2_V3, 4) => ARCHITECTURE_V3,
+            _ => 0,
+        })
+    }
+
+    /// The guest stores `value` there. Returns the vCPUs to kick.
+    ///
+    /// # Errors
+    /// [`Recall`]: nothing was done yet.
+    pub fn redistributor_write(
+        &mut self,
+        access: Access,
+        value: u64,
+        hw: &mut impl Hardware,
+    ) -> Result<CpuMask, Recall> {
+        let Some((owner, access)) = self.redistributor_at(access) else {
+            return Ok(CpuMask::EMPTY);
+        };
+        if let Some(register) = self.private_register_at(access) {
+            return self.write_register(owner, register, value as u32, hw);
+        }
+        if (access.offset, access.size) == (GICR_WAKER, 4) {
+            self.vcpus[owner].asleep = value & PROCESSOR_SLEEP != 0;
+        }
+        Ok(CpuMask::EMPTY)
+    }
+
+    /// GICR_TYPER: Affinity_Value, Processor_Number and Last.
+    fn redistributor_type(&self, owner: usize) -> u64 {
+        let is_last = owner + 1 == self.vcpus.len();
+        u64::from(self.vcpus[owner].affinity) << 32 | (owner as u64) << 8 | u64::from(is_last) << 4
+    }
+}
