@@ -53,7 +53,7 @@ fn code_that_stays_never_calls_code_that_goes() {
             }
         }
     }
-    assert!(branches > 1000, "only {branches} branches in .text: it was not read right");
+    assert!(branches > 100, "only {branches} branches in .text: it was not read right");
     assert!(strays.is_empty(), "linker/bulkhead.ld puts these on the wrong side: {strays:#?}");
 }
 
