@@ -240,7 +240,7 @@ fn page_of_the_spin_table_goes_to_nobody() {
     let source = dtc(&["-I", "dtb", "-O", "dts"], &board(""));
     let source = String::from_utf8(source).unwrap().replace("/memreserve/", "//");
     let tree = dtc(&["-I", "dts", "-O", "dtb"], source.as_bytes());
-    assert_eq!(read(&tree).reserved, []);
+    assert!(read(&tree).reserved.iter().all(|it| it.owner.starts_with("the spin table of CPU")));
     let refusal = plan(&tree, &[("a", "host-base = <0x0 0x0>;")]).unwrap_err();
     let taken = "taken: 0x00000000-0x00000fff is the spin table of CPU 0x0's";
     assert!(refusal.contains(taken), "{refusal}");
@@ -257,7 +257,7 @@ fn nodes_outside_the_ranges_are_passed_over_in_few_lines() {
     let machine = read(&board(&format!("/ {{ soc {{ {nodes} }}; }};")));
     assert_eq!(
         machine.remarks[0],
-        "/soc/far@0000 is passed over: no `ranges` hold 0x1000 bytes at 0x0"
+        "/soc/far@0000 is passed over: no `ranges` of its bus hold its registers"
     );
     assert_eq!(machine.remarks.last().unwrap(), "and so are 16 more nodes");
     assert_eq!(machine.remarks.len(), 5);
