@@ -7,8 +7,7 @@ use bulkhead::vgic::CpuMask;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use spin::Once;
-use spin::mutex::TicketMutex;
+use spin::{Mutex, Once};
 
 use super::mmio::Registers;
 use super::partition::{self, Partition};
@@ -22,8 +21,8 @@ const PARTIAL_LINE_MS: u64 = 100;
 /// The UART, if the machine has one that Bulkhead can drive.
 static UART: Once<Uart> = Once::new();
 
-/// What waits for the UART, under one lock, which is granted in turn: a partition that prints without
-/// end cannot keep another CPU from it. A partition's lock is taken before this one, never after it.
+/// What waits for the UART, under one lock. A partition's lock is taken before this one, never after
+/// it.
 struct Shared {
     console: Option<Console>,
     /// Whether guests run: from then on nobody waits for the UART.
@@ -32,8 +31,7 @@ struct Shared {
     held: Option<u8>,
 }
 
-static SHARED: TicketMutex<Shared> =
-    TicketMutex::new(Shared { console: None, live: false, held: None });
+static SHARED: Mutex<Shared> = Mutex::new(Shared { console: None, live: false, held: None });
 
 /// Whether `held` is occupied, for those who do not have the lock.
 static INPUT_WAITS: AtomicBool = AtomicBool::new(false);
