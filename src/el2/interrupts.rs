@@ -49,12 +49,18 @@ fn own() -> &'static Own {
 /// Takes the most urgent of the interrupts that are pending on this CPU. Another one comes in as
 /// soon as this one has been seen to.
 pub extern "C" fn take() {
-    let vcpu = cpu::current().vcpu();
-    let gic = vcpu.map_or_else(gic::get, |vcpu| vcpu.gic);
-    if let Some(interrupt) = gic.acknowledge()
-        && !vcpu.is_some_and(|vcpu| vcpu.list_arrival(interrupt.intid))
+    let Some(vcpu) = cpu::current().vcpu() else { return take_without_vcpu() };
+    if let Some(interrupt) = vcpu.gic.acknowledge()
+        && !vcpu.list_arrival(interrupt.intid)
     {
-        answer(interrupt, vcpu);
+        answer(interrupt, Some(vcpu));
+    }
+}
+
+#[cold]
+fn take_without_vcpu() {
+    if let Some(interrupt) = gic::get().acknowledge() {
+        answer(interrupt, None);
     }
 }
 

@@ -3,7 +3,7 @@
 //! The one who asks takes the partition's `recalling` lock, so that there is one at a time; whoever
 //! waits for that lock answers requests meanwhile, so that nobody waits for each other.
 
-use bulkhead::vgic::{CpuMask, Recall, Vgic};
+use bulkhead::vgic::{CpuMask, Kicks, Recall, Vgic};
 use core::hint;
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -23,10 +23,7 @@ const HELD: u8 = 2;
 
 impl Vcpu {
     /// Carries out an access to the interrupt controller, whatever it takes.
-    pub fn access(
-        &self,
-        mut access: impl FnMut(&mut Vgic, &mut ThisCpu<'_>) -> Result<CpuMask, Recall>,
-    ) {
+    pub fn access(&self, mut access: impl FnMut(&mut Vgic, &mut ThisCpu<'_>) -> Kicks) {
         match self.with_vgic(&mut access) {
             Ok(others) => self.kick(others),
             Err(recall) => self.access_after_recall(recall, &mut access),
@@ -37,7 +34,7 @@ impl Vcpu {
     fn access_after_recall(
         &self,
         Recall(mut missing): Recall,
-        access: &mut dyn FnMut(&mut Vgic, &mut ThisCpu<'_>) -> Result<CpuMask, Recall>,
+        access: &mut dyn FnMut(&mut Vgic, &mut ThisCpu<'_>) -> Kicks,
     ) {
         let turn = loop {
             if let Some(turn) = self.partition.recalling.try_lock() {

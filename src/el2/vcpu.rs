@@ -80,7 +80,7 @@ impl Vcpu {
     pub fn distributor_read(&self, offset: u64, size: u64) -> u64 {
         let mut value = 0;
         self.access(|vgic, hw| {
-            value = vgic.distributor_read(Access { offset, size }, hw)?;
+            value = vgic.distributor_read(Access { offset, size, value: 0 }, hw)?;
             Ok(CpuMask::EMPTY)
         });
         value
@@ -88,14 +88,14 @@ impl Vcpu {
 
     /// A store to the distributor.
     pub fn distributor_write(&self, offset: u64, size: u64, value: u64) {
-        self.access(|vgic, hw| vgic.distributor_write(Access { offset, size }, value, hw));
+        self.access(|vgic, hw| vgic.distributor_write(Access { offset, size, value }, hw));
     }
 
     /// A load from a redistributor.
     pub fn redistributor_read(&self, offset: u64, size: u64) -> u64 {
         let mut value = 0;
         self.access(|vgic, hw| {
-            value = vgic.redistributor_read(Access { offset, size }, hw)?;
+            value = vgic.redistributor_read(Access { offset, size, value: 0 }, hw)?;
             Ok(CpuMask::EMPTY)
         });
         value
@@ -103,7 +103,7 @@ impl Vcpu {
 
     /// A store to a redistributor.
     pub fn redistributor_write(&self, offset: u64, size: u64, value: u64) {
-        self.access(|vgic, hw| vgic.redistributor_write(Access { offset, size }, value, hw));
+        self.access(|vgic, hw| vgic.redistributor_write(Access { offset, size, value }, hw));
     }
 
     /// A load from the UART.

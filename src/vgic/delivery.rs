@@ -84,7 +84,8 @@ impl Vgic {
     /// Refills this CPU's list registers if it is among `kicks`, awaits an interrupt of `set`, or
     /// has to for its own reasons. Returns the others.
     pub(super) fn settle(&mut self, kicks: CpuMask, set: Set, hw: &mut impl Hardware) -> CpuMask {
-        let mut kicks = kicks | self.awaiting(set);
+        let awaiting = if set.mask == 0 { CpuMask::EMPTY } else { self.awaiting(set) };
+        let mut kicks = kicks | awaiting;
         let vcpu = hw.vcpu();
         if kicks.contains(vcpu) || self.vcpus[vcpu].unsettled {
             kicks |= self.refill(hw);

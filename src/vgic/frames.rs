@@ -7,7 +7,7 @@
 use super::hardware::Hardware;
 use super::registers::{Kind, Register};
 use super::state::{Set, bits};
-use super::{CpuMask, Recall, Version, Vgic};
+use super::{CpuMask, Kicks, Recall, Version, Vgic};
 
 /// GICD_IIDR and GICR_IIDR: ProductID 'B', variant and revision 0, no implementer's JEP106 code.
 const IMPLEMENTER: u64 = 0x4200_0000;
@@ -63,6 +63,8 @@ pub struct Access {
     pub offset: u64,
     /// How many bytes: 1, 2, 4 or 8.
     pub size: u64,
+    /// What is stored there, in the low bits; of no meaning to a load.
+    pub value: u64,
 }
 
 impl Access {
@@ -78,6 +80,11 @@ impl Access {
 
     fn shift(self) -> u64 {
         if self.size == 8 { 0 } else { 8 * (self.offset & 4) }
+    }
+
+    /// What a 64-bit register is after it.
+    fn replace(self, register: u64) -> u64 {
+        register & !self.mask() | self.value << self.shift() & self.mask()
     }
 
     /// What it reads of a 64-bit register.
@@ -122,17 +129,12 @@ impl Vgic {
         })
     }
 
-    /// The guest stores `value` in the distributor. Returns the vCPUs to kick.
+    /// The guest stores to the distributor. Returns the vCPUs to kick.
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
-    pub fn distributor_write(
-        &mut self,
-        access: Access,
-        value: u64,
-        hw: &mut impl Hardware,
-    ) -> Result<CpuMask, Recall> {
-        let Access { offset, size } = access;
+    pub fn distributor_write(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
+        let Access { offset, size, value } = access;
         if let Some(register) = self.register_at(access, false) {
             return self.write_register(hw.vcpu(), register, value as u32, hw);
         }
@@ -140,12 +142,11 @@ impl Vgic {
             (_, GICD_CTLR, 4) => self.write_control(value as u32 & ENABLES, hw),
             (Version::V2, GICD_SGIR, 4) => Ok(self.write_sgir(value as u32, hw)),
             (Version::V2, GICD_CPENDSGIR..SPENDSGIR_END, 1 | 4) if access.is_aligned() => {
-                self.write_pending_sgis(access, offset >= GICD_SPENDSGIR, value as u32, hw)
+                self.write_pending_sgis(access, offset >= GICD_SPENDSGIR, hw)
             }
             (Version::V3, GICD_IROUTER..IROUTER_END, 4 | 8) if access.is_aligned() => {
                 let intid = (offset - GICD_IROUTER) as u32 / 8;
-                let kept = self.read_router(intid) & !access.mask();
-                self.write_router(intid, kept | value << access.shift() & access.mask(), hw)
+                self.write_router(intid, access.replace(self.read_router(intid)), hw)
             }
             _ => Ok(CpuMask::EMPTY),
         }
@@ -153,7 +154,7 @@ impl Vgic {
 
     /// Enables these groups. One that is disabled is taken out of all list registers before the
     /// write returns.
-    fn write_control(&mut self, enables: u32, hw: &mut impl Hardware) -> Result<CpuMask, Recall> {
+    fn write_control(&mut self, enables: u32, hw: &mut impl Hardware) -> Kicks {
         let mut kicks = CpuMask::EMPTY;
         if self.enables & !enables != 0 {
             let others = self.listing().without(hw.vcpu());
@@ -219,24 +220,19 @@ impl Vgic {
         })
     }
 
-    /// The guest stores `value` there. Returns the vCPUs to kick.
+    /// The guest stores there. Returns the vCPUs to kick.
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
-    pub fn redistributor_write(
-        &mut self,
-        access: Access,
-        value: u64,
-        hw: &mut impl Hardware,
-    ) -> Result<CpuMask, Recall> {
+    pub fn redistributor_write(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
         let Some((owner, access)) = self.redistributor_at(access) else {
             return Ok(CpuMask::EMPTY);
         };
         if let Some(register) = self.private_register_at(access) {
-            return self.write_register(owner, register, value as u32, hw);
+            return self.write_register(owner, register, access.value as u32, hw);
         }
         if (access.offset, access.size) == (GICR_WAKER, 4) {
-            self.vcpus[owner].asleep = value & PROCESSOR_SLEEP != 0;
+            self.vcpus[owner].asleep = access.value & PROCESSOR_SLEEP != 0;
         }
         Ok(CpuMask::EMPTY)
     }

@@ -81,6 +81,9 @@ pub struct Config<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Recall(pub CpuMask);
 
+/// The vCPUs that an access makes look at their list registers, once it is carried out.
+pub type Kicks = Result<CpuMask, Recall>;
+
 /// The interrupt controller of one partition.
 ///
 /// `hw` is always the physical CPU that makes the call, with its view of the machine's GIC. Where a [`CpuMask`] comes back, those vCPUs must leave their guests
@@ -221,7 +224,7 @@ impl Vgic {
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
-    pub fn deactivate(&mut self, value: u64, hw: &mut impl Hardware) -> Result<CpuMask, Recall> {
+    pub fn deactivate(&mut self, value: u64, hw: &mut impl Hardware) -> Kicks {
         let (number, source) = match self.version {
             Version::V2 => (value & 0x3ff, (value >> 10 & 7) as u8),
             Version::V3 => (value & 0xff_ffff, 0),

@@ -7,7 +7,7 @@
 
 use super::hardware::{Hardware, StateRegister};
 use super::state::{NOWHERE, SGIS, Set, bits};
-use super::{Access, CpuMask, Recall, Version, Vgic};
+use super::{Access, CpuMask, Kicks, Recall, Version, Vgic};
 
 /// What a register tells of interrupts.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,42 +30,38 @@ pub(super) struct Register {
     pub kind: Kind,
     /// The word of the interrupts that it describes.
     pub word: usize,
-    /// The first of them in the word, and how many there are.
+    /// The place of the first of them in the word.
     first: usize,
-    count: usize,
+    /// A bit of the word for each of them.
+    mask: u32,
 }
 
 impl Register {
     /// The register that takes this access.
     pub fn at(access: Access) -> Option<Self> {
+        // A register has 1, 2 or 8 bits for each interrupt: two to the power of `width`.
         let (kind, width) = match access.offset >> 7 {
-            0x01 => (Kind::Group, 1),
-            0x02 => (Kind::State(StateRegister::SetEnable), 1),
-            0x03 => (Kind::State(StateRegister::ClearEnable), 1),
-            0x04 => (Kind::State(StateRegister::SetPending), 1),
-            0x05 => (Kind::State(StateRegister::ClearPending), 1),
-            0x06 => (Kind::State(StateRegister::SetActive), 1),
-            0x07 => (Kind::State(StateRegister::ClearActive), 1),
-            0x08..=0x0f => (Kind::Priority, 8),
-            0x10..=0x17 => (Kind::Targets, 8),
-            0x18 | 0x19 => (Kind::Configuration, 2),
+            0x01 => (Kind::Group, 0),
+            0x02 => (Kind::State(StateRegister::SetEnable), 0),
+            0x03 => (Kind::State(StateRegister::ClearEnable), 0),
+            0x04 => (Kind::State(StateRegister::SetPending), 0),
+            0x05 => (Kind::State(StateRegister::ClearPending), 0),
+            0x06 => (Kind::State(StateRegister::SetActive), 0),
+            0x07 => (Kind::State(StateRegister::ClearActive), 0),
+            0x08..=0x0f => (Kind::Priority, 3),
+            0x10..=0x17 => (Kind::Targets, 3),
+            0x18 | 0x19 => (Kind::Configuration, 1),
             _ => return None,
         };
-        let takes = access.size == 4 || access.size == 1 && width == 8;
-        // The registers of a kind begin at a multiple of 0x80 bytes for each bit of `width`.
-        let first = (access.offset & (0x80 * width - 1)) as usize * 8 / width as usize;
-        let count = access.size as usize * 8 / width as usize;
-        (takes && access.is_aligned()).then_some(Self {
-            kind,
-            word: first / 32,
-            first: first % 32,
-            count,
-        })
-    }
-
-    /// A bit of the word for each interrupt that it describes.
-    fn mask(self) -> u32 {
-        u32::MAX >> (32 - self.count) << self.first
+        if !access.is_aligned() || !(access.size == 4 || access.size == 1 && width == 3) {
+            return None;
+        }
+        // The registers of a kind begin at a multiple of 0x80 bytes for each bit.
+        let byte = access.offset as u32 & ((0x80 << width) - 1);
+        let intid = byte << 3 >> width;
+        let mask = u32::MAX >> (32 - (access.size as u32 * 8 >> width)) << (intid % 32);
+        let (word, first) = ((intid / 32) as usize, (intid % 32) as usize);
+        Some(Self { kind, word, first, mask })
     }
 }
 
@@ -99,7 +95,7 @@ impl Vgic {
             return Ok(0);
         }
         let bank = self.bank(owner, word);
-        let set = Set { owner, word, mask: register.mask() & bank.owned() };
+        let set = Set { owner, word, mask: register.mask & bank.owned() };
         Ok(u64::from(match kind {
             Kind::Group => bank.group1,
             Kind::State(StateRegister::SetEnable | StateRegister::ClearEnable) => bank.enabled,
@@ -153,12 +149,12 @@ impl Vgic {
         register: Register,
         value: u32,
         hw: &mut impl Hardware,
-    ) -> Result<CpuMask, Recall> {
+    ) -> Kicks {
         let Register { kind, word, first, .. } = register;
         if word >= self.words() {
             return Ok(CpuMask::EMPTY);
         }
-        let mut set = Set { owner, word, mask: register.mask() & self.bank(owner, word).owned() };
+        let mut set = Set { owner, word, mask: register.mask & self.bank(owner, word).owned() };
         if let Kind::State(state) = kind {
             set.mask &= value;
             let of_pending =
@@ -190,12 +186,17 @@ impl Vgic {
             }
             Kind::Configuration => self.configure(set, gather(value) << first, hw),
         }
+        if kind == Kind::State(StateRegister::SetEnable)
+            && self.bank(owner, word).ready() & set.mask == 0
+        {
+            return Ok(kicks);
+        }
         Ok(self.settle(kicks, set, hw))
     }
 
     /// Takes these interrupts out of the list registers, so that memory alone tells their state;
     /// those of other CPUs can only be asked for.
-    pub(super) fn withdraw(&mut self, set: Set, hw: &mut impl Hardware) -> Result<CpuMask, Recall> {
+    pub(super) fn withdraw(&mut self, set: Set, hw: &mut impl Hardware) -> Kicks {
         let holders = self.holders(set);
         let others = holders.without(hw.vcpu());
         if !others.is_empty() {

@@ -6,7 +6,7 @@
 
 use super::hardware::Hardware;
 use super::state::{NOWHERE, Route, Set, bits};
-use super::{CpuMask, Recall, Version, Vgic};
+use super::{CpuMask, Kicks, Version, Vgic};
 use crate::intid::Intid;
 use crate::machine::Mpidr;
 
@@ -78,12 +78,7 @@ impl Vgic {
     }
 
     /// Writes IROUTER.
-    pub(super) fn write_router(
-        &mut self,
-        intid: u32,
-        value: u64,
-        hw: &mut impl Hardware,
-    ) -> Result<CpuMask, Recall> {
+    pub(super) fn write_router(&mut self, intid: u32, value: u64, hw: &mut impl Hardware) -> Kicks {
         let Some(spi) = self.owned_spi(intid) else { return Ok(CpuMask::EMPTY) };
         let kicks = self.withdraw(spi, hw)?;
         self.set_route(spi, pack(Mpidr::new(value)), hw);

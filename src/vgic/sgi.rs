@@ -2,7 +2,7 @@
 
 use super::hardware::Hardware;
 use super::state::{Set, bits};
-use super::{Access, CpuMask, Recall, Vgic};
+use super::{Access, CpuMask, Kicks, Vgic};
 
 /// The system register of a GICv3 that the guest wrote to send an SGI.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,9 +96,8 @@ impl Vgic {
         &mut self,
         access: Access,
         set: bool,
-        value: u32,
         hw: &mut impl Hardware,
-    ) -> Result<CpuMask, Recall> {
+    ) -> Kicks {
         let owner = hw.vcpu();
         let existing = self.cpu_interfaces() as u8;
         let first = (access.offset & 0xf) as usize;
@@ -106,7 +105,7 @@ impl Vgic {
         let kicks = self.withdraw(sgis, hw)?;
         let state = &mut self.vcpus[owner];
         for sgi in bits(sgis.mask) {
-            let written = (value >> (8 * (sgi - first))) as u8 & existing;
+            let written = (access.value >> (8 * (sgi - first))) as u8 & existing;
             let sources = state.sources[sgi];
             let sources = if set { sources | written } else { sources & !written };
             state.set_sources(sgi, sources);

@@ -256,6 +256,7 @@ pub(super) fn bits(mut word: u32) -> impl Iterator<Item = usize> {
 
 impl Vgic {
     /// The 32 interrupts of `word`, which exists; those of word 0 as `vcpu` has them.
+    #[inline]
     pub(super) fn bank(&self, vcpu: usize, word: usize) -> &Bank {
         match word.checked_sub(1) {
             None => &self.vcpus[vcpu].bank,
@@ -264,6 +265,7 @@ impl Vgic {
     }
 
     /// The same, to be changed.
+    #[inline]
     pub(super) fn bank_mut(&mut self, vcpu: usize, word: usize) -> &mut Bank {
         match word.checked_sub(1) {
             None => &mut self.vcpus[vcpu].bank,

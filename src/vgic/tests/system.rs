@@ -135,29 +135,29 @@ impl System {
     }
 
     pub fn read(&mut self, cpu: usize, offset: u64, size: u64) -> u64 {
-        let access = Access { offset, size };
+        let access = Access { offset, size, value: 0 };
         let value = self.access(cpu, |vgic, hw| vgic.distributor_read(access, hw));
         self.run();
         value
     }
 
     pub fn write(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
-        let access = Access { offset, size };
-        let kicks = self.access(cpu, |vgic, hw| vgic.distributor_write(access, value, hw));
+        let access = Access { offset, size, value };
+        let kicks = self.access(cpu, |vgic, hw| vgic.distributor_write(access, hw));
         self.kick(kicks);
         self.run();
     }
 
     pub fn read_redistributor(&mut self, cpu: usize, offset: u64, size: u64) -> u64 {
-        let access = Access { offset, size };
+        let access = Access { offset, size, value: 0 };
         let value = self.access(cpu, |vgic, hw| vgic.redistributor_read(access, hw));
         self.run();
         value
     }
 
     pub fn write_redistributor(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
-        let access = Access { offset, size };
-        let kicks = self.access(cpu, |vgic, hw| vgic.redistributor_write(access, value, hw));
+        let access = Access { offset, size, value };
+        let kicks = self.access(cpu, |vgic, hw| vgic.redistributor_write(access, hw));
         self.kick(kicks);
         self.run();
     }
