@@ -59,7 +59,7 @@ impl Register {
         // The registers of a kind begin at a multiple of 0x80 bytes for each bit.
         let byte = access.offset as u32 & ((0x80 << width) - 1);
         let intid = byte << 3 >> width;
-        let mask = u32::MAX >> (32 - (access.size as u32 * 8 >> width)) << (intid % 32);
+        let mask = (u32::MAX >> (32 - ((access.size as u32 * 8) >> width))) << (intid % 32);
         let (word, first) = ((intid / 32) as usize, (intid % 32) as usize);
         Some(Self { kind, word, first, mask })
     }
