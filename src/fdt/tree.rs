@@ -41,7 +41,8 @@ pub(super) struct Entry<'a> {
 impl<'a> Tree<'a> {
     /// Checks `bytes`, which may go on behind the tree, and indexes what is there.
     ///
-    /// Of two nodes or two properties with one name and parent, look-ups find the first.
+    /// Of two nodes or two properties with one name and parent, look-ups find the first; addresses and
+    /// interrupts are told by the last `#...-cells` and `interrupt-parent` of a node.
     ///
     /// # Errors
     ///

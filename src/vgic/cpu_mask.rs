@@ -1,6 +1,6 @@
 //! A set of a partition's vCPUs.
 
-use core::ops::{BitOr, BitOrAssign};
+use core::ops::BitOrAssign;
 
 /// A set of vCPU indices, each 0 to 63.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,14 +42,6 @@ impl CpuMask {
     /// The set without this vCPU.
     pub const fn without(self, vcpu: usize) -> Self {
         Self(self.0 & !Self::one(vcpu).0)
-    }
-}
-
-impl BitOr for CpuMask {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
     }
 }
 

@@ -72,7 +72,9 @@ impl Vgic {
 
     /// The maintenance interrupt came in.
     pub fn maintenance(&mut self, hw: &mut impl Hardware) -> CpuMask {
-        self.recall(hw) | self.fill(hw)
+        let mut kicks = self.recall(hw);
+        kicks |= self.fill(hw);
+        kicks
     }
 
     /// Brings this CPU's list registers up to date: after a doorbell, and before a vCPU is entered
@@ -83,9 +85,15 @@ impl Vgic {
 
     /// Refills this CPU's list registers if it is among `kicks`, awaits an interrupt of `set`, or
     /// has to for its own reasons. Returns the others.
-    pub(super) fn settle(&mut self, kicks: CpuMask, set: Set, hw: &mut impl Hardware) -> CpuMask {
-        let awaiting = if set.mask == 0 { CpuMask::EMPTY } else { self.awaiting(set) };
-        let mut kicks = kicks | awaiting;
+    pub(super) fn settle(
+        &mut self,
+        mut kicks: CpuMask,
+        set: Set,
+        hw: &mut impl Hardware,
+    ) -> CpuMask {
+        if set.mask != 0 {
+            kicks |= self.awaiting(set);
+        }
         let vcpu = hw.vcpu();
         if kicks.contains(vcpu) || self.vcpus[vcpu].unsettled {
             kicks |= self.refill(hw);
@@ -195,16 +203,15 @@ impl Vgic {
     /// Fills this CPU's empty list registers from memory. Returns the vCPUs that have to give
     /// something up first.
     fn fill(&mut self, hw: &mut impl Hardware) -> CpuMask {
-        let group_enables = hw.group_enables();
-        let mut selection = Selection::new(self.room);
+        let mut selection = Selection::new(self.room, hw.group_enables());
         let mut kicks = CpuMask::EMPTY;
         for word in bits(self.busy | 1) {
-            kicks |= self.select(hw.vcpu(), word, group_enables, &mut selection);
+            kicks |= self.select(hw.vcpu(), word, &mut selection);
         }
-        for (index, &candidate) in selection.chosen().iter().enumerate() {
+        for (index, &candidate) in selection.chosen.iter().flatten().enumerate() {
             self.list(index, candidate, hw);
         }
-        let maintenance = selection.maintenance(group_enables);
+        let maintenance = selection.maintenance();
         let state = &mut self.vcpus[hw.vcpu()];
         state.unsettled = maintenance != 0;
         state.spilled = selection.leaves(Need::Active);
@@ -229,24 +236,18 @@ impl Vgic {
     }
 
     /// Offers the interrupts of a word that are this vCPU's to deliver.
-    fn select(
-        &self,
-        vcpu: usize,
-        word: usize,
-        group_enables: [bool; 2],
-        selection: &mut Selection,
-    ) -> CpuMask {
+    fn select(&self, vcpu: usize, word: usize, selection: &mut Selection) -> CpuMask {
         let bank = self.bank(vcpu, word);
         let ready = bank.ready();
         let mut holders = CpuMask::EMPTY;
         for bit in bits(ready | bank.active).filter(|&bit| bank.deliverer(bit) == vcpu) {
             let is_active = bank.active >> bit & 1 != 0;
-            let mut is_pending = ready >> bit & 1 != 0;
+            let mut pending = ready >> bit & 1 != 0;
             if is_active {
-                is_pending &= usize::from(bank.routes[bit].vcpu) == vcpu;
+                pending &= usize::from(bank.routes[bit].vcpu) == vcpu;
                 let state = &self.vcpus[vcpu];
                 if word == 0 && bit < 16 {
-                    is_pending &= state.sources[bit] >> state.active_source[bit] & 1 != 0;
+                    pending &= state.sources[bit] >> state.active_source[bit] & 1 != 0;
                 }
             }
             // A physical interrupt that is in a list register cannot arrive again.
@@ -257,29 +258,29 @@ impl Vgic {
                     continue;
                 }
             }
-            let need = match group_enables[(bank.group1 >> bit & 1) as usize] {
+            let need = match selection.group_enables[(bank.group1 >> bit & 1) as usize] {
                 _ if is_active => Need::Active,
                 true => Need::Pending,
                 false => Need::DisabledGroup,
             };
-            let priority = bank.entries[bit].priority();
-            selection.offer(Candidate::new(need, priority, word * 32 + bit, is_pending));
+            let (priority, intid) = (bank.entries[bit].priority(), (word * 32 + bit) as u16);
+            selection.offer(Candidate { need, priority, intid, pending });
         }
         holders
     }
 
     /// Moves an interrupt from memory into a list register.
     fn list(&mut self, index: usize, candidate: Candidate, hw: &mut impl Hardware) {
-        let vcpu = hw.vcpu();
-        let (word, bit) = (candidate.intid() / 32, candidate.intid() % 32);
-        let (pending, active) = (candidate.is_pending(), candidate.is_active());
-        let lr = if candidate.intid() < 16 {
-            self.vcpus[vcpu].take_sgi(bit, pending, active)
+        let Candidate { need, intid, pending, .. } = candidate;
+        let (word, bit) = (usize::from(intid / 32), usize::from(intid % 32));
+        let active = need == Need::Active;
+        let lr = if intid < 16 {
+            self.vcpus[hw.vcpu()].take_sgi(bit, pending, active)
         } else {
-            self.bank_mut(vcpu, word).take(bit, pending, active)
+            self.bank_mut(hw.vcpu(), word).take(bit, pending, active)
         };
         self.summarize(word);
-        self.vcpus[vcpu].listed[index] = candidate.intid() as u16;
+        self.vcpus[hw.vcpu()].listed[index] = intid;
         hw.write_list_register(index, lr);
     }
 }

@@ -157,10 +157,11 @@ impl Vgic {
     fn write_control(&mut self, enables: u32, hw: &mut impl Hardware) -> Kicks {
         let mut kicks = CpuMask::EMPTY;
         if self.enables & !enables != 0 {
-            let others = self.listing().without(hw.vcpu());
-            if !others.is_empty() {
-                return Err(Recall(others));
+            let mut listing = CpuMask::EMPTY;
+            for (index, _) in self.vcpus.iter().enumerate().filter(|(_, vcpu)| vcpu.lists_any()) {
+                listing |= CpuMask::one(index);
             }
+            Recall::of(listing.without(hw.vcpu()))?;
             kicks = self.recall(hw);
         }
         if self.enables != enables {

@@ -36,6 +36,13 @@ pub enum StateRegister {
     ClearActive = 0x380,
 }
 
+impl StateRegister {
+    /// Whether it is ISPENDR or ICPENDR.
+    pub(super) fn is_pending(self) -> bool {
+        matches!(self, Self::SetPending | Self::ClearPending)
+    }
+}
+
 /// A vCPU's physical CPU, and the machine's GIC as that CPU sees it.
 ///
 /// The first group of methods is about this CPU's own virtual interface. The second is about

@@ -81,6 +81,13 @@ pub struct Config<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Recall(pub CpuMask);
 
+impl Recall {
+    /// Demands this of vCPUs, unless there are none.
+    fn of(vcpus: CpuMask) -> Result<(), Self> {
+        if vcpus.is_empty() { Ok(()) } else { Err(Self(vcpus)) }
+    }
+}
+
 /// The vCPUs that an access makes look at their list registers, once it is carried out.
 pub type Kicks = Result<CpuMask, Recall>;
 
@@ -107,30 +114,19 @@ impl Vgic {
     /// method that allocates.
     #[must_use]
     pub fn new(config: &Config<'_>) -> Self {
-        let owned = |intids: &[Intid], word: u32| {
-            let mut mask = 0;
-            for intid in intids.iter().filter(|intid| intid.get() / 32 == word) {
-                mask |= 1 << (intid.get() % 32);
-            }
-            if word == 0 { mask & !SGIS } else { mask }
+        let owned = |intids: &[Intid], word| {
+            let of_word =
+                intids.iter().map(|&intid| Set::one(0, intid)).filter(|set| set.word == word);
+            of_word.fold(0, |mask, set| mask | set.mask)
         };
-        let both = |word| {
-            let hardware = owned(config.hardware, word);
-            (hardware, owned(config.software, word) & !hardware)
-        };
-        let (hardware, software) = both(0);
-        let vcpu = |(index, &affinity)| {
-            Vcpu::new(index, routing::pack(affinity), hardware, software | SGIS)
-        };
-        let spis = |word| {
-            let (hardware, software) = both(word);
-            Bank::new(word as usize, hardware, software, Route::default())
-        };
+        let owned = |word| (owned(config.hardware, word), owned(config.software, word));
+        let vcpu = |(index, &affinity)| Vcpu::new(index, routing::pack(affinity), owned(0));
+        let spis = |word| Bank::new(word, owned(word), Route::default());
         let mut vgic = Self {
             version: config.version,
             enables: 0,
             vcpus: config.affinities.iter().enumerate().map(vcpu).collect(),
-            spis: (1..=config.it_lines_number.min(31)).map(spis).collect(),
+            spis: (1..=config.it_lines_number.min(31) as usize).map(spis).collect(),
             room: 16,
             busy: 0,
         };
@@ -181,13 +177,13 @@ impl Vgic {
         self.busy = 0;
         let sgis_enabled = if self.version == Version::V2 { SGIS } else { 0 };
         for (index, vcpu) in self.vcpus.iter_mut().enumerate() {
-            let Bank { hardware, software, .. } = vcpu.bank;
-            *vcpu = Vcpu::new(index, vcpu.affinity, hardware, software);
+            let owned = (vcpu.bank.hardware, vcpu.bank.software);
+            *vcpu = Vcpu::new(index, vcpu.affinity, owned);
             vcpu.bank.enabled = sgis_enabled;
         }
         let route = self.route_for(0);
         for (index, bank) in self.spis.iter_mut().enumerate() {
-            *bank = Bank::new(index + 1, bank.hardware, bank.software, route);
+            *bank = Bank::new(index + 1, (bank.hardware, bank.software), route);
         }
     }
 

@@ -59,7 +59,8 @@ impl Register {
         // The registers of a kind begin at a multiple of 0x80 bytes for each bit.
         let byte = access.offset as u32 & ((0x80 << width) - 1);
         let intid = byte << 3 >> width;
-        let mask = (u32::MAX >> (32 - ((access.size as u32 * 8) >> width))) << (intid % 32);
+        let count = (access.size as u32 * 8) >> width;
+        let mask = u32::MAX >> (32 - count) << (intid % 32);
         let (word, first) = ((intid / 32) as usize, (intid % 32) as usize);
         Some(Self { kind, word, first, mask })
     }
@@ -99,7 +100,7 @@ impl Vgic {
         Ok(u64::from(match kind {
             Kind::Group => bank.group1,
             Kind::State(StateRegister::SetEnable | StateRegister::ClearEnable) => bank.enabled,
-            Kind::State(state) => self.read_state(state, set, hw)?,
+            Kind::State(state) => self.read_state(state.is_pending(), set, hw)?,
             Kind::Priority | Kind::Targets => bits(set.mask).fold(0, |value, bit| {
                 let byte = match kind {
                     Kind::Priority => bank.entries[bit].priority(),
@@ -112,20 +113,11 @@ impl Vgic {
     }
 
     /// The pending or the active interrupts of a set, wherever that is noted.
-    fn read_state(
-        &self,
-        register: StateRegister,
-        set: Set,
-        hw: &mut impl Hardware,
-    ) -> Result<u32, Recall> {
+    fn read_state(&self, pending: bool, set: Set, hw: &mut impl Hardware) -> Result<u32, Recall> {
         let Set { owner, word, .. } = set;
         let holders = self.holders(set);
-        let others = holders.without(hw.vcpu());
-        if !others.is_empty() {
-            return Err(Recall(others));
-        }
+        Recall::of(holders.without(hw.vcpu()))?;
         let bank = self.bank(owner, word);
-        let pending = matches!(register, StateRegister::SetPending | StateRegister::ClearPending);
         let mut state = if pending { bank.pending_now() } else { bank.active };
         if pending && bank.hardware != 0 {
             state |= hw.read_pending(owner, word) & bank.hardware;
@@ -157,18 +149,21 @@ impl Vgic {
         let mut set = Set { owner, word, mask: register.mask & self.bank(owner, word).owned() };
         if let Kind::State(state) = kind {
             set.mask &= value;
-            let of_pending =
-                matches!(state, StateRegister::SetPending | StateRegister::ClearPending);
-            if self.version == Version::V2 && word == 0 && of_pending {
+            if self.version == Version::V2 && word == 0 && state.is_pending() {
                 // GICv2 has GICD_SPENDSGIR and GICD_CPENDSGIR for SGIs.
                 set.mask &= !SGIS;
             }
         }
-        // What is enabled may stay in list registers.
-        let kicks = match kind {
-            Kind::State(StateRegister::SetEnable) => CpuMask::EMPTY,
-            _ => self.withdraw(set, hw)?,
-        };
+        if kind == Kind::State(StateRegister::SetEnable) {
+            // What is enabled may stay in list registers.
+            let has_waited = self.set_enabled(true, set, hw);
+            return Ok(if has_waited {
+                self.settle(CpuMask::EMPTY, set, hw)
+            } else {
+                CpuMask::EMPTY
+            });
+        }
+        let kicks = self.withdraw(set, hw)?;
         let enables = self.enables;
         match kind {
             Kind::Group => self.bank_mut(owner, word).set_groups(set.mask, value, enables),
@@ -186,11 +181,6 @@ impl Vgic {
             }
             Kind::Configuration => self.configure(set, gather(value) << first, hw),
         }
-        if kind == Kind::State(StateRegister::SetEnable)
-            && self.bank(owner, word).ready() & set.mask == 0
-        {
-            return Ok(kicks);
-        }
         Ok(self.settle(kicks, set, hw))
     }
 
@@ -198,24 +188,35 @@ impl Vgic {
     /// those of other CPUs can only be asked for.
     pub(super) fn withdraw(&mut self, set: Set, hw: &mut impl Hardware) -> Kicks {
         let holders = self.holders(set);
-        let others = holders.without(hw.vcpu());
-        if !others.is_empty() {
-            return Err(Recall(others));
-        }
+        Recall::of(holders.without(hw.vcpu()))?;
         if holders.is_empty() && !self.vcpus[hw.vcpu()].spilled {
             return Ok(CpuMask::EMPTY);
         }
         Ok(self.recall(hw))
     }
 
-    /// Sets or clears state bits of interrupts that are in no list register, or need not leave it.
+    /// Enables interrupts or disables them. Returns whether one of them now waits to be delivered.
+    fn set_enabled(&mut self, on: bool, set: Set, hw: &mut impl Hardware) -> bool {
+        let Set { owner, word, mask } = set;
+        let enables = self.enables;
+        let bank = self.bank_mut(owner, word);
+        bank.enabled = bank.enabled & !mask | if on { mask } else { 0 };
+        bank.gate(enables);
+        if bank.hardware & mask != 0 {
+            let register = if on { StateRegister::SetEnable } else { StateRegister::ClearEnable };
+            hw.write_state(owner, register, word, bank.hardware & mask);
+        }
+        bank.ready() & mask != 0
+    }
+
+    /// Sets or clears state bits of interrupts that are in no list register.
     pub(super) fn write_state(
         &mut self,
         register: StateRegister,
-        Set { owner, word, mask }: Set,
+        set: Set,
         hw: &mut impl Hardware,
     ) {
-        let enables = self.enables;
+        let Set { owner, word, mask } = set;
         let bank = self.bank_mut(owner, word);
         let hardware = bank.hardware & mask;
         let mut forward = |register, mask| {
@@ -225,10 +226,7 @@ impl Vgic {
         };
         match register {
             StateRegister::SetEnable | StateRegister::ClearEnable => {
-                let enable = register == StateRegister::SetEnable;
-                bank.enabled = bank.enabled & !mask | if enable { mask } else { 0 };
-                bank.gate(enables);
-                return forward(register, hardware);
+                self.set_enabled(register == StateRegister::SetEnable, set, hw);
             }
             StateRegister::SetPending => {
                 // One that is noted as pending would become pending a second time.

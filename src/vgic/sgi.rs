@@ -16,11 +16,6 @@ pub enum SgiRegister {
     Asgi1,
 }
 
-/// An SGI's number, from the low bits of a register.
-fn sgi_number(value: u64) -> usize {
-    (value & 0xf) as usize
-}
-
 impl Vgic {
     /// The guest wrote `value` to one of GICv3's registers that send SGIs.
     pub fn send_sgi(
@@ -29,7 +24,7 @@ impl Vgic {
         value: u64,
         hw: &mut impl Hardware,
     ) -> CpuMask {
-        let sgi = sgi_number(value >> 24);
+        let sgi = (value >> 24 & 0xf) as usize;
         let group1 = u32::from(register == SgiRegister::Sgi1);
         let all_but_self = value >> 40 & 1 != 0;
         let range = (value >> 44 & 0xf) as u32;
@@ -61,7 +56,7 @@ impl Vgic {
             2 => own,
             _ => 0,
         };
-        let sgi = sgi_number(u64::from(value));
+        let sgi = (value & 0xf) as usize;
         let mut kicks = CpuMask::EMPTY;
         for target in CpuMask::from_bits(targets & self.cpu_interfaces()) {
             if self.vcpus[target].raise_sgi(sgi, hw.vcpu() as u8 & 7) {

@@ -71,12 +71,18 @@ pub(super) struct Bank {
 }
 
 impl Bank {
-    /// The interrupts of `word`, of which these are owned.
-    pub fn new(word: usize, hardware: u32, software: u32, route: Route) -> Self {
+    /// The interrupts of `word`, of which these hardware and software ones are owned.
+    pub fn new(word: usize, (hardware, software): (u32, u32), route: Route) -> Self {
         let entry =
             |bit: usize| ListRegister::new((word * 32 + bit) as u32, hardware >> bit & 1 != 0);
         let entries = core::array::from_fn(entry);
-        Self { hardware, software, entries, routes: [route; 32], ..Self::default() }
+        Self {
+            hardware,
+            software: software & !hardware,
+            entries,
+            routes: [route; 32],
+            ..Self::default()
+        }
     }
 
     /// The interrupts that the guest can see.
@@ -181,9 +187,9 @@ pub(super) struct Vcpu {
 
 impl Vcpu {
     /// vCPU number `index`, of whose PPIs these are owned, out of reset.
-    pub fn new(index: usize, affinity: u32, hardware: u32, software: u32) -> Self {
+    pub fn new(index: usize, affinity: u32, (hardware, software): (u32, u32)) -> Self {
         let own = Route { written: 0, vcpu: index as u8, active_on: index as u8 };
-        let mut bank = Bank::new(0, hardware, software, own);
+        let mut bank = Bank::new(0, (hardware & !SGIS, software | SGIS), own);
         bank.edge = SGIS;
         Self {
             affinity,
@@ -234,6 +240,11 @@ impl Vcpu {
             self.set_sources(sgi, self.sources[sgi] & !(1 << source));
         }
         self.bank.list(sgi, pending, active).with_source(source)
+    }
+
+    /// Whether its list registers may hold anything.
+    pub fn lists_any(&self) -> bool {
+        self.listed != [UNUSED; 16]
     }
 
     /// Whether one of these list registers, below 16, was given one of these interrupts.
@@ -296,17 +307,6 @@ impl Vgic {
             }
         }
         holders
-    }
-
-    /// The vCPUs whose list registers may hold anything.
-    pub(super) fn listing(&self) -> CpuMask {
-        let mut listing = CpuMask::EMPTY;
-        for (index, vcpu) in self.vcpus.iter().enumerate() {
-            if vcpu.listed != [UNUSED; 16] {
-                listing |= CpuMask::one(index);
-            }
-        }
-        listing
     }
 
     /// The vCPUs that have to put one of these interrupts into a list register.

@@ -143,6 +143,7 @@ impl Gic {
         }
     }
 
+    #[inline(always)]
     fn write_state(&self, cpu: usize, register: StateRegister, word: usize, bits: u32) {
         match self {
             Self::V2(gic) => gic.write_state(register, word, bits),

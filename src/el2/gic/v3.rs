@@ -171,6 +171,7 @@ impl Gic {
     }
 
     /// Where the registers of 32 interrupts are: the distributor, or a CPU's redistributor.
+    #[inline(always)]
     fn registers(&self, word: usize, cpu: usize) -> (&Registers, u64) {
         if word == 0 {
             let redistributor = self.redistributors[cpu].get();

@@ -126,7 +126,8 @@ impl System {
                     assert!(!holders.contains(cpu));
                     for holder in holders {
                         let kicks = self.on(holder, |vgic, hw| vgic.recall(hw));
-                        recalled |= kicks | CpuMask::one(holder);
+                        recalled |= kicks;
+                        recalled |= CpuMask::one(holder);
                     }
                 }
             }
