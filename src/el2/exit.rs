@@ -31,13 +31,21 @@ const ADP_STOPPED_APPLICATION_EXIT: u64 = 0x20026;
 /// has semihosting on lets its guests reach the host's files too.
 static SEMIHOSTING: AtomicBool = AtomicBool::new(false);
 
-/// Looks for the word in the machine's own command line.
+/// The word by which a machine that nobody watches starts again after a bug of Bulkhead, where it
+/// would be switched off.
+const RESET_WORD: &str = "panic=reset";
+
+/// Whether that word was there.
+static RESET_AFTER_PANIC: AtomicBool = AtomicBool::new(false);
+
+/// Looks for the words in the machine's own command line.
 pub fn init(bootargs: &str) {
-    let asked = bootargs.split_ascii_whitespace().any(|word| word == SEMIHOSTING_WORD);
-    SEMIHOSTING.store(asked, Ordering::Relaxed);
+    let asks = |wanted| bootargs.split_ascii_whitespace().any(|word| word == wanted);
+    SEMIHOSTING.store(asks(SEMIHOSTING_WORD), Ordering::Relaxed);
+    RESET_AFTER_PANIC.store(asks(RESET_WORD), Ordering::Relaxed);
 }
 
-/// The watchdog that switches the machine off where firmware cannot.
+/// The watchdog that switches the machine off, or resets it, where firmware cannot.
 static WATCHDOG: Once<Registers> = Once::new();
 
 /// Learns from the tree how the machine can be switched off.
@@ -53,9 +61,10 @@ pub fn exit(status: Status) -> ! {
     if SEMIHOSTING.load(Ordering::Relaxed) {
         semihosting_exit(status);
     }
-    firmware::system_off();
+    let again = status == Status::Panic && RESET_AFTER_PANIC.load(Ordering::Relaxed);
+    firmware::end(again);
     if let Some(watchdog) = WATCHDOG.get() {
-        watchdog_off(watchdog);
+        watchdog_end(watchdog, again);
     }
     stop()
 }
@@ -68,9 +77,9 @@ pub fn exit_without_firmware(status: Status) -> ! {
     stop()
 }
 
-/// Lets the watchdog of a Raspberry Pi reset everything at once, in such a way that firmware does
-/// not boot again: it halts when PM_RSTS has all six bits of the boot partition's number set.
-fn watchdog_off(pm: &Registers) {
+/// Lets the watchdog of a Raspberry Pi reset everything at once. Firmware then boots `again`, or
+/// halts: it does that when PM_RSTS has all six bits of the boot partition's number set.
+fn watchdog_end(pm: &Registers, again: bool) {
     const PASSWORD: u32 = 0x5a00_0000;
     const RSTC: u64 = 0x1c;
     const RSTS: u64 = 0x20;
@@ -78,7 +87,8 @@ fn watchdog_off(pm: &Registers) {
     const PARTITION_HALT: u32 = 0x555;
     const TICKS: u32 = 10;
     const FULL_RESET: u32 = 0x20;
-    for (register, value) in [(RSTS, PARTITION_HALT), (WDOG, TICKS), (RSTC, FULL_RESET)] {
+    let partition = if again { 0 } else { PARTITION_HALT };
+    for (register, value) in [(RSTS, partition), (WDOG, TICKS), (RSTC, FULL_RESET)] {
         pm.write(register, PASSWORD | value);
     }
 }

@@ -7,6 +7,7 @@ use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 const PSCI_SYSTEM_OFF: u32 = 0x8400_0008;
+const PSCI_SYSTEM_RESET: u32 = 0x8400_0009;
 const PSCI_CPU_ON: u32 = 0xc400_0003;
 
 /// Whether the tree promised PSCI by SMC: without that word no SMC is ever issued, since on a
@@ -61,11 +62,13 @@ pub unsafe fn cpu_on(cpu: Mpidr, entry: Pa) -> Result<(), i64> {
     }
 }
 
-/// Switches the machine off; returns only where there is no firmware to do it.
-pub fn system_off() {
+/// Resets the machine to have it boot `again`, or switches it off; returns only where there is no
+/// firmware to do it.
+pub fn end(again: bool) {
     if is_there() {
+        let function = if again { PSCI_SYSTEM_RESET } else { PSCI_SYSTEM_OFF };
         // SAFETY: firmware is there, and nothing of Bulkhead needs to survive this.
-        unsafe { call(PSCI_SYSTEM_OFF, [0; 3]) };
+        unsafe { call(function, [0; 3]) };
     }
 }
 

@@ -2,13 +2,17 @@
 //! should lead to one.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use object::{Object, ObjectSymbol};
 
-use crate::support::{Gic, Machine, PANICKED, file, on_both_gics, scratch};
+use crate::support::{Gic, Machine, PANICKED, compile_file, file, on_both_gics, scratch};
 
-on_both_gics!(a_fault_at_el2_is_told_with_registers_and_a_backtrace);
+on_both_gics!(
+    a_fault_at_el2_is_told_with_registers_and_a_backtrace,
+    the_machine_starts_again_if_it_is_asked_to
+);
 
 const UDF: [u8; 4] = [0; 4];
 
@@ -37,4 +41,26 @@ fn a_fault_at_el2_is_told_with_registers_and_a_backtrace(gic: Gic) {
     for text in ["esr 0x", "far 0x", "x0 ", "x30", &format!("image offset {offset:#x}")] {
         outcome.check(told(text), &format!("the panic does not tell `{text}`"));
     }
+}
+
+/// The machine boots again and again, until its plug is pulled.
+fn starts_again(machine: Machine, image: &Path) {
+    let machine = machine.kernel(image).command_line("panic=reset");
+    let machine = machine.option("-action", "reboot=reset");
+    let outcome = machine.unplug_after("panic on CPU", Duration::from_secs(3)).boot();
+    let starts = outcome.of("bulkhead").with("Bulkhead ").0.len();
+    outcome.check(starts > 1, &format!("the machine started {starts} times"));
+}
+
+fn the_machine_starts_again_if_it_is_asked_to(gic: Gic) {
+    let (image, _) = image_with_a_bug_in("3el24trap11synchronous");
+    starts_again(Machine::new(gic), &image);
+}
+
+#[test]
+fn a_raspberry_pi_starts_again_by_its_watchdog() {
+    let (image, _) = image_with_a_bug_in("3el24trap11synchronous");
+    let tree = file("target/linux/bcm2711-rpi-4-b.dtb");
+    let description = compile_file(&file("dts/hello.dts"));
+    starts_again(Machine::raspberry_pi(image.clone(), &tree, &description), &image);
 }
