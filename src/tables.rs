@@ -133,11 +133,13 @@ impl<'a> Tables<'a> {
         self.fill(0, LEVEL_1_SPAN, run, memory)
     }
 
-    /// Takes back pages that were mapped as pages. The caller invalidates the TLBs.
+    /// Takes back pages that were mapped as pages. The caller invalidates the TLBs. Always inlined, as
+    /// what it calls: the caller takes the code of this module back.
     ///
     /// # Errors
     ///
     /// [`MapError::Unaligned`] at the first page that is not mapped, or by a larger leaf.
+    #[inline(always)]
     pub fn unmap(&mut self, input: impl Address, size: u64) -> Result<(), MapError> {
         let start = input.get();
         check(start, size, INPUT_BITS)?;
@@ -191,6 +193,7 @@ impl<'a> Tables<'a> {
 
     /// Where the walk of `input`, which has [`INPUT_BITS`], ends: the table, the entry in it, and the
     /// bytes that the entry spans.
+    #[inline(always)]
     fn find(&self, input: u64) -> (usize, usize, u64) {
         let (mut index, mut span) = (0, LEVEL_1_SPAN);
         loop {
@@ -211,6 +214,7 @@ impl<'a> Tables<'a> {
     }
 
     /// The index of the table that `entry`, of a table whose entries span `span`, links.
+    #[inline(always)]
     fn linked(&self, entry: u64, span: u64) -> Option<usize> {
         let is_link = span != PAGE_SIZE && entry & KIND == TABLE_OR_PAGE;
         is_link.then(|| (((entry & OUTPUT) - self.base.get()) / PAGE_SIZE) as usize)
@@ -245,6 +249,7 @@ pub fn tables_needed<A: Address>(mappings: impl Iterator<Item = (A, Pa, u64)>) -
 }
 
 /// Checks that `size` bytes from `address` are whole pages within addresses of `bits` bits.
+#[inline(always)]
 fn check(address: u64, size: u64, bits: u32) -> Result<(), MapError> {
     if !(address | size).is_multiple_of(PAGE_SIZE) {
         return Err(MapError::Unaligned);
@@ -255,6 +260,7 @@ fn check(address: u64, size: u64, bits: u32) -> Result<(), MapError> {
     }
 }
 
+#[inline(always)]
 fn slot(input: u64, span: u64) -> usize {
     (input / span) as usize % ENTRIES
 }
