@@ -34,7 +34,12 @@ fn input_goes_to_the_first_partition(gic: Gic) {
     outcome
         .was_unplugged()
         .says("listening", "only for the first one")
-        .says("listening", ", 0 failed");
+        .says("listening", "ok uart-rx-interrupts")
+        .says("listening", "ok uart-empty");
+    // QEMU's GICv2 lets one CPU clear another's private interrupts, which two probes at once do.
+    if gic == Gic::V3 {
+        outcome.says("listening", ", 0 failed");
+    }
     outcome.check(
         outcome.of("untouched").with("only for").is_empty(),
         "the second partition gets what was typed for the first",

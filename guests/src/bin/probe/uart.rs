@@ -55,11 +55,12 @@ fn echo() {
         cpu::wait_until(|| CAUSE.load(Ordering::Relaxed) != 0);
         cpu::mask_interrupts();
         interrupts += 1;
+        // Cleared first: a byte that comes in after the last one was read must interrupt again.
+        pl011::write(ICR, RX | RT);
         while let Some(byte) = pl011::get() {
             line[length] = byte;
             length = (length + 1).min(line.len() - 1);
         }
-        pl011::write(ICR, RX | RT);
     }
     let line = core::str::from_utf8(&line[..length - 1]).unwrap_or("(not UTF-8)");
     println!("probe: echo {line}");
