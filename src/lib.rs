@@ -21,6 +21,7 @@ pub mod fdt;
 pub mod guest_tree;
 pub mod inject;
 pub mod intid;
+pub mod life;
 pub mod machine;
 pub mod mmio;
 pub mod pl011;
