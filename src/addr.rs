@@ -130,6 +130,12 @@ impl<A: Address> Region<A> {
         (self.start.get() | self.size) & (alignment.wrapping_sub(1)) == 0
     }
 
+    /// The `size` bytes from `offset` of it, if it has them.
+    pub fn part(&self, offset: u64, size: u64) -> Option<Self> {
+        let part = Self::new(A::new(self.start.get().checked_add(offset)?), size)?;
+        self.covers(&part).then_some(part)
+    }
+
     /// The smallest region of whole pages that covers this one; `None` at the very end of 64 bits.
     pub fn page_aligned(&self) -> Option<Self> {
         let start = self.start.get() & !(PAGE_SIZE - 1);

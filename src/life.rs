@@ -224,8 +224,8 @@ impl Life {
     /// If it is so already.
     pub fn order(&mut self, order: Order) -> Result<Effect, Refusal> {
         match (self.stage, order) {
-            (Stage::Running, Order::Start) => return Err(Refusal::IsRunning),
-            (Stage::Stopped | Stage::Crashed, Order::Stop) => return Err(Refusal::IsStopped),
+            (Stage::Running, Order::Start) => Err(Refusal::IsRunning),
+            (Stage::Stopped | Stage::Crashed, Order::Stop) => Err(Refusal::IsStopped),
             (Stage::Running, _) => {
                 self.end(End::Ordered);
                 self.ordered = Some(order);

@@ -114,6 +114,11 @@ impl Psci {
         Self { power: vec![Power::Off; vcpus], memory }
     }
 
+    /// All vCPUs are off, as at the start.
+    pub fn reset(&mut self) {
+        self.power.fill(Power::Off);
+    }
+
     /// Carries out function `id` (w0) with the arguments of x1 to x3 for vCPU `caller`. What
     /// depends on no state is not asked here: [`smccc::decode`] has the answers.
     pub fn call(&mut self, caller: usize, id: u32, arguments: [u64; 3]) -> Outcome {

@@ -15,7 +15,7 @@ use super::exit::{self, Status};
 use super::gic::Gic;
 use super::image::{self, MAX_CPUS};
 use super::mmu::{self, Level};
-use super::partition::{self, Partition};
+use super::partition::{self, Built, Partition};
 use super::{console, cpu, load, stage2};
 
 /// The tree that firmware or the loader passed.
@@ -179,8 +179,9 @@ pub fn build_partitions(
         (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(machine, *ppi)).collect();
     let parts = plan.partitions.into_iter().zip(roots).enumerate();
     let partitions = parts.map(|(index, (plan, root))| {
-        load::load(&plan, &write_guest_tree(firmware, machine, &plan));
-        Partition::new(plan, index, root, gic, &ppis)
+        let tree = write_guest_tree(firmware, machine, &plan);
+        load::load(&plan, &tree);
+        Partition::new(Built { plan, tree, stage2: root }, index, gic, &ppis)
     });
     partition::install(partitions.collect())
 }

@@ -32,6 +32,12 @@ pub fn clean(region: Region<Pa>) {
     each_line!("cvac", region);
 }
 
+/// Writes the region's lines back to memory and drops them, so that nothing of them is left that
+/// an observer with its caches on could find later.
+pub fn clean_and_invalidate(region: Region<Pa>) {
+    each_line!("civac", region);
+}
+
 /// Drops what the caches hold of a region that was written with the MMU off: memory is right.
 ///
 /// # Safety

@@ -1,10 +1,10 @@
 //! Calls that a guest makes by HVC or SMC: PSCI and the SMC calling convention.
 
+use bulkhead::life::End;
 use bulkhead::psci::{Outcome, SUCCESS};
 use bulkhead::smccc::{self, Call};
 
 use super::firmware;
-use super::partition::End;
 use super::vcpu::Vcpu;
 use super::vectors::Frame;
 

@@ -2,6 +2,7 @@
 
 use bulkhead::console::{Console, Source};
 use bulkhead::machine::{self, Setting};
+use bulkhead::pl011::Pl011;
 use bulkhead::ring::Full;
 use bulkhead::vgic::CpuMask;
 use core::fmt::{self, Write};
@@ -123,6 +124,16 @@ pub fn put(partition: usize, byte: u8) -> Result<(), Full> {
     match &mut shared.console {
         Some(console) => console.put(Source::partition(partition), byte, timer::now()),
         None => Ok(()),
+    }
+}
+
+/// Waits until the console has taken what a partition's UART has left to send.
+pub fn drain(partition: usize, uart: &mut Pl011) {
+    let mut is_full = true;
+    while is_full {
+        is_full = false;
+        uart.transmit(|byte| put(partition, byte).inspect_err(|Full| is_full = true));
+        pump();
     }
 }
 

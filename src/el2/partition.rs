@@ -4,20 +4,22 @@ use alloc::vec;
 use alloc::vec::Vec;
 use bulkhead::addr::{Ipa, Pa};
 use bulkhead::intid::Intid;
+use bulkhead::life::{Effect, End, Life, Next, Order, Policy, Refusal, Stage};
 use bulkhead::machine::Mpidr;
 use bulkhead::pl011::Pl011;
 use bulkhead::plan::{FrameKind, PartitionPlan};
 use bulkhead::psci::Psci;
 use bulkhead::rate::RateLimit;
 use bulkhead::vgic::{Config, CpuMask, Version, Vgic};
-use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use log::{info, warn};
-use spin::{Mutex, Once};
+use log::{Level, info, log};
+use spin::{Mutex, MutexGuard, Once};
 
 use super::exit::{self, Status};
-use super::gic::{self, Gic};
+use super::gic::{self, Gic, ThisCpu};
+use super::rebuild::Rebuild;
 use super::recall::RecallSlot;
+use super::vcpu::Vcpu;
 use super::{console, timer};
 
 /// Lines about a guest's faults: this many at once, then one in each such time.
@@ -32,12 +34,16 @@ pub struct Partition {
     pub index: usize,
     /// The root of its stage 2.
     pub stage2: Pa,
+    /// Its device tree, from which its memory gets a copy each time it is built.
+    pub tree: Vec<u8>,
     /// What its vCPUs share. Taken before the console's lock, never after it.
     pub state: Mutex<State>,
     /// For each vCPU, whether another one needs its list registers emptied.
     pub recalls: Vec<RecallSlot>,
     /// Held by the vCPU that has others empty their list registers.
     pub recalling: Mutex<()>,
+    /// The work of building it again.
+    pub rebuild: Rebuild,
     /// The physical counter when it started, which its virtual counter counts from.
     started: AtomicU64,
     /// Whether output waits for room in the console.
@@ -58,12 +64,24 @@ pub struct State {
     pub starts: Vec<Option<Start>>,
     /// The vCPUs that run guest code.
     inside: CpuMask,
-    /// Why it is ending, once it is.
-    end: Option<End>,
-    /// How many exceptions it was given for what it did.
+    /// Whether it ended for good, unless somebody starts it.
+    is_over: bool,
+    /// Where it is in its life.
+    pub life: Life,
+    /// How many exceptions it was given for what it did since it was built.
     pub injections: u64,
     /// How many lines about them may still be printed.
     pub fault_lines: RateLimit,
+}
+
+/// What boot has made for a partition.
+pub struct Built {
+    /// What it owns.
+    pub plan: PartitionPlan,
+    /// Its device tree.
+    pub tree: Vec<u8>,
+    /// The root of its stage 2.
+    pub stage2: Pa,
 }
 
 /// Where a vCPU begins.
@@ -75,70 +93,22 @@ pub struct Start {
     pub context: u64,
 }
 
-/// Why a partition ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// PSCI's SYSTEM_OFF.
-    Off,
-    /// PSCI's SYSTEM_RESET or SYSTEM_RESET2.
-    Reset,
-    /// Every vCPU has turned itself off.
-    AllOff,
-    /// An exception of a class that Bulkhead has no answer to.
-    UnknownException {
-        /// ESR_EL2.EC.
-        class: u8,
-        /// The guest's instruction.
-        pc: u64,
-    },
-    /// Something that the partition did failed in the memory system, and cannot be undone.
-    SError {
-        /// ESR_EL2.
-        syndrome: u64,
-        /// Where the guest was.
-        pc: u64,
-    },
-}
-
-impl End {
-    /// Whether the partition did not end by its own will.
-    pub fn is_crash(self) -> bool {
-        match self {
-            Self::Off | Self::Reset | Self::AllOff => false,
-            Self::UnknownException { .. } | Self::SError { .. } => true,
-        }
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Off => write!(f, "powered off"),
-            Self::Reset => write!(f, "asked for a reset; it stays stopped, for want of restart"),
-            Self::AllOff => write!(f, "turned off its last CPU"),
-            Self::UnknownException { class, pc } => {
-                write!(f, "ended by an exception of class {class:#x} at pc {pc:#x}")
-            }
-            Self::SError { syndrome, pc } => {
-                write!(f, "ended by an SError, esr {syndrome:#x}, at pc {pc:#x}")
-            }
-        }
-    }
-}
-
 impl State {
     /// Whether a vCPU is in its guest and has no business there any more.
     pub fn must_leave(&self, vcpu: usize) -> bool {
-        self.end.is_some() && self.inside.contains(vcpu)
+        self.life.stage() == Stage::Stopping && self.inside.contains(vcpu)
+    }
+
+    /// Whether nobody runs guest code or is about to.
+    fn is_empty(&self) -> bool {
+        self.inside.is_empty() && self.starts.iter().all(Option::is_none)
     }
 }
 
 /// All partitions, in the order of the Plan.
 static ALL: Once<Vec<Partition>> = Once::new();
-/// Partitions that have not stopped yet.
+/// Partitions that have not ended for good.
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
-/// Whether a partition was ended by Bulkhead.
-static CRASHED: AtomicBool = AtomicBool::new(false);
 
 /// Keeps the partitions, for good.
 pub fn install(partitions: Vec<Partition>) -> &'static [Partition] {
@@ -152,8 +122,10 @@ pub fn all() -> &'static [Partition] {
 }
 
 impl Partition {
-    /// A partition whose stage 2 is built and whose vCPUs are off.
-    pub fn new(plan: PartitionPlan, index: usize, stage2: Pa, gic: &Gic, ppis: &[Intid]) -> Self {
+    /// A partition whose stage 2 is built, whose images and `tree` are in its memory, and whose
+    /// vCPUs are off.
+    pub fn new(built: Built, index: usize, gic: &Gic, ppis: &[Intid]) -> Self {
+        let Built { plan, tree, stage2 } = built;
         let vcpus = plan.cpus.len();
         let state = State {
             vgic: new_vgic(&plan, gic, ppis),
@@ -162,16 +134,19 @@ impl Partition {
             uart_line: false,
             starts: vec![None; vcpus],
             inside: CpuMask::EMPTY,
-            end: None,
+            is_over: false,
+            life: Life::new(Policy::default()),
             injections: 0,
-            fault_lines: RateLimit::new(timer::milliseconds(FAULT_LINE_MS), FAULT_LINES),
+            fault_lines: fault_lines(),
         };
         Self {
             index,
             stage2,
+            tree,
             state: Mutex::new(state),
             recalls: plan.cpus.iter().map(|_| RecallSlot::default()).collect(),
             recalling: Mutex::new(()),
+            rebuild: Rebuild::new(vcpus),
             started: AtomicU64::new(0),
             output_waits: AtomicBool::new(false),
             plan,
@@ -194,16 +169,25 @@ impl Partition {
         self.started.load(Ordering::Acquire)
     }
 
-    /// Starts its first vCPU, as the arm64 boot protocol has it.
+    /// Starts its first vCPU, as the arm64 boot protocol has it, once it is built.
     pub fn boot(&self) {
         self.started.store(timer::now(), Ordering::Release);
-        self.start(0, self.plan.kernel.load.start(), self.plan.tree.start().get());
+        let starts = self.state.lock().life.built();
+        if starts {
+            self.start(0, self.plan.kernel.load.start(), self.plan.tree.start().get());
+        } else {
+            info!("{}: is built, and waits to be started", self.name());
+        }
     }
 
-    /// Has a vCPU that is off begin at `entry`.
+    /// Has a vCPU that is off begin at `entry`, unless the partition is ending.
     pub fn start(&self, vcpu: usize, entry: Ipa, context: u64) {
-        self.state.lock().starts[vcpu] = Some(Start { entry, context });
-        gic::get().ring_doorbell(self.plan.cpus[vcpu]);
+        let mut state = self.state.lock();
+        if state.life.stage() == Stage::Running {
+            state.starts[vcpu] = Some(Start { entry, context });
+            drop(state);
+            gic::get().ring_doorbell(self.plan.cpus[vcpu]);
+        }
     }
 
     /// Makes vCPUs leave their guests and look at what has changed.
@@ -226,51 +210,121 @@ impl Partition {
     /// starts any more.
     pub fn begin_end(&self, end: End) {
         let mut state = self.state.lock();
-        if state.end.is_none() {
-            state.end = Some(end);
-            state.starts.fill(None);
-            let others = state.inside;
-            drop(state);
-            self.kick(others);
+        if state.life.end(end) {
+            self.clear_out(state);
         }
+    }
+
+    /// Carries out what somebody wants of it, as soon as it can be.
+    ///
+    /// # Errors
+    ///
+    /// If it is so already.
+    #[expect(dead_code, reason = "the monitor gives the orders")]
+    pub fn order(&self, order: Order) -> Result<(), Refusal> {
+        let mut state = self.state.lock();
+        let was_over = state.is_over;
+        match state.life.order(order)? {
+            Effect::Later => {}
+            Effect::Leave => self.clear_out(state),
+            Effect::Build => {
+                state.is_over = false;
+                drop(state);
+                if was_over {
+                    ALIVE.fetch_add(1, Ordering::AcqRel);
+                }
+                self.rebuild.ask();
+                self.kick(self.vcpus());
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls off what was to start, and makes those leave that run guest code.
+    fn clear_out(&self, mut state: MutexGuard<'_, State>) {
+        state.starts.fill(None);
+        if state.inside.is_empty() {
+            return self.conclude(state);
+        }
+        let inside = state.inside;
+        drop(state);
+        self.kick(inside);
     }
 
     /// Notes that a vCPU runs guest code no more. The last one ends the partition.
     pub fn leave(&self, vcpu: usize) {
         let mut state = self.state.lock();
         state.inside = state.inside.without(vcpu);
-        if !state.inside.is_empty() || state.starts.iter().any(Option::is_some) {
-            return;
+        if state.is_empty() {
+            self.conclude(state);
         }
-        let end = *state.end.get_or_insert(End::AllOff);
-        let injections = state.injections;
-        drop(state);
-        gic::get().silence(&self.plan.interrupts);
-        self.report_end(end, injections);
     }
 
-    fn report_end(&self, end: End, injections: u64) {
+    /// What follows when nobody runs guest code any more.
+    fn conclude(&self, mut state: MutexGuard<'_, State>) {
+        console::drain(self.index, &mut state.uart);
+        let next = state.life.left();
+        state.is_over = matches!(next, Next::Rest | Next::GiveUp);
+        let (restarts, injections) = (state.life.restarts(), state.injections);
+        let end = state.life.last_end().unwrap_or(End::AllOff);
+        drop(state);
+        gic::get().silence(&self.plan.interrupts);
+        self.report_end(end, next, restarts, injections);
+        match next {
+            Next::Build => {
+                self.rebuild.ask();
+                self.kick(self.vcpus());
+            }
+            Next::Wait => {}
+            Next::Rest | Next::GiveUp => {
+                if ALIVE.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    finish();
+                }
+            }
+        }
+    }
+
+    fn vcpus(&self) -> CpuMask {
+        CpuMask::first(self.plan.cpus.len())
+    }
+
+    fn report_end(&self, end: End, next: Next, restarts: u32, injections: u64) {
         let milliseconds = (timer::now() - self.started()) / timer::milliseconds(1).max(1);
         let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
         let name = self.name();
-        if end.is_crash() {
-            CRASHED.store(true, Ordering::Release);
-            warn!("{name}: {end}, after {seconds}.{rest:03} s");
-        } else {
-            info!("{name}: {end} after {seconds}.{rest:03} s");
+        let level = if end.is_crash() { Level::Warn } else { Level::Info };
+        let after = format_args!("{name}: {end} after {seconds}.{rest:03} s");
+        match next {
+            Next::Rest | Next::Wait => log!(level, "{after}"),
+            Next::Build => log!(level, "{after}; restart {restarts}"),
+            Next::GiveUp => {
+                log!(level, "{after}; it stays stopped, restarted {restarts} times already")
+            }
         }
         if injections > 0 {
             info!("{name}: it was given {injections} exceptions for what it must not do");
         }
-        if ALIVE.fetch_sub(1, Ordering::AcqRel) == 1 {
-            finish();
-        }
     }
+
+    /// Makes what its vCPUs share as new, on vCPU 0, while none of them runs guest code.
+    pub fn reset(&self, vcpu: &Vcpu) {
+        let mut state = self.state.lock();
+        state.vgic.reset(&mut ThisCpu(vcpu));
+        state.psci.reset();
+        (state.uart, state.uart_line) = (Pl011::default(), false);
+        (state.injections, state.fault_lines) = (0, fault_lines());
+        self.output_waits.store(false, Ordering::Release);
+    }
+}
+
+fn fault_lines() -> RateLimit {
+    RateLimit::new(timer::milliseconds(FAULT_LINE_MS), FAULT_LINES)
 }
 
 /// The end of the machine, once the last partition has stopped.
 fn finish() -> ! {
-    let crashed = CRASHED.load(Ordering::Acquire);
+    let has_crashed = |it: &Partition| it.state.lock().life.stage() == Stage::Crashed;
+    let crashed = all().iter().any(has_crashed);
     info!("every partition has stopped; the machine powers off");
     console::flush();
     exit::exit(if crashed { Status::Crashed } else { Status::Success })

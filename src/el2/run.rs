@@ -55,6 +55,7 @@ pub fn settle() -> ! {
 pub extern "C" fn wait() -> ! {
     loop {
         if let Some(vcpu) = cpu::current().vcpu() {
+            vcpu.rebuild_if_asked();
             vcpu.start_if_asked();
         }
         // Interrupts are masked at EL2, but a pending one ends the wait all the same.

@@ -3,12 +3,12 @@
 use aarch64_cpu::registers::{ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::addr::Ipa;
 use bulkhead::esr::{self, Abort, Exception, SystemRegisterAccess};
+use bulkhead::life::End;
 use bulkhead::mmio::Access;
 use bulkhead::plan::FrameKind;
 use bulkhead::system_registers::{self, Answer};
 
 use super::inject::{self, Injection};
-use super::partition::End;
 use super::vcpu::Vcpu;
 use super::vectors::Frame;
 use super::{calls, cpu};

@@ -1,6 +1,7 @@
 //! A vCPU: what it does to its partition when it traps, on the physical CPU that it lives on.
 
 use bulkhead::intid::Intid;
+use bulkhead::life::End;
 use bulkhead::psci::Outcome;
 use bulkhead::smccc::Workarounds;
 use bulkhead::system_registers::IdRegisters;
@@ -8,8 +9,8 @@ use bulkhead::vgic::{Access, CpuMask, SgiRegister, Vgic};
 use core::sync::atomic::Ordering;
 
 use super::gic::{Gic, ThisCpu};
-use super::partition::{End, Partition, State};
-use super::{console, cpu, guest, run, vectors};
+use super::partition::{Partition, State};
+use super::{console, cpu, guest, reset, run, vectors};
 
 /// A vCPU, for as long as Bulkhead runs.
 pub struct Vcpu {
@@ -176,7 +177,7 @@ impl Vcpu {
 
     /// Leaves the guest for good, or until the vCPU is started again.
     fn leave(&self) -> ! {
-        guest::silence();
+        reset::silence(&self.id);
         self.partition.leave(self.index);
         vectors::on_fresh_stack(cpu::current().stack_top(), run::wait)
     }

@@ -11,6 +11,11 @@ impl CpuMask {
     /// No vCPU.
     pub const EMPTY: Self = Self(0);
 
+    /// The vCPUs from 0 on, so many.
+    pub const fn first(count: usize) -> Self {
+        Self(if count < 64 { (1 << count) - 1 } else { u64::MAX })
+    }
+
     /// The vCPU with this index alone; empty from 64 on.
     pub const fn one(vcpu: usize) -> Self {
         Self(if vcpu < 64 { 1 << vcpu } else { 0 })

@@ -85,6 +85,15 @@ impl Gic {
             Self::V2(gic) => gic.init_cpu(cpu),
             Self::V3(gic) => gic.init_cpu(cpu, mpidr),
         }
+        self.reset_virtual_interface();
+    }
+
+    /// Makes this CPU's virtual interface as it is after a reset.
+    pub fn reset_virtual_interface(&self) {
+        match self {
+            Self::V2(gic) => gic.reset_virtual_interface(),
+            Self::V3(gic) => gic.reset_virtual_interface(),
+        }
         self.set_hypervisor_control(HCR_ENABLE);
     }
 

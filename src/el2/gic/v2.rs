@@ -110,15 +110,19 @@ impl Gic {
             self.distributor.write(GICD_CPENDSGIR + register * 4, u32::MAX);
         }
         self.distributor.write(GICD_ISENABLER, 0xffff);
+        self.cpu_interface.write(GICC_PMR, 0xff);
+        self.cpu_interface.write(GICC_BPR, 0);
+        self.cpu_interface.write(GICC_CTLR, CTLR_ENABLE | GICC_CTLR_EOIMODE);
+    }
+
+    /// The virtual interface: nothing pending, nothing active, as after a reset.
+    pub fn reset_virtual_interface(&self) {
         self.hypervisor.write(GICH_HCR, 0);
         self.hypervisor.write(GICH_APR, 0);
         self.hypervisor.write(GICH_VMCR, 0);
         for index in 0..self.list_registers {
             self.write_list_register(index, 0);
         }
-        self.cpu_interface.write(GICC_PMR, 0xff);
-        self.cpu_interface.write(GICC_BPR, 0);
-        self.cpu_interface.write(GICC_CTLR, CTLR_ENABLE | GICC_CTLR_EOIMODE);
     }
 
     /// Disables, clears and makes Group 0 all of a word's 32 interrupts. Where the machine has two

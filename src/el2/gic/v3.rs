@@ -110,12 +110,17 @@ impl Gic {
         let redistributor = self.redistributors[cpu].call_once(|| {
             self.find_redistributor(mpidr).expect("every CPU has a redistributor in the tree")
         });
+        enable_system_registers();
         wake(redistributor);
         reset_word(redistributor, SGI_FRAME, 0);
         redistributor.write(SGI_FRAME + ISENABLER, 0xffff);
         wait_for_redistributor(redistributor);
-        init_virtual_interface(self.list_registers);
         init_cpu_interface();
+    }
+
+    /// The virtual interface: nothing pending, nothing active, as after a reset.
+    pub fn reset_virtual_interface(&self) {
+        reset_virtual_interface(self.list_registers);
     }
 
     /// The redistributor whose GICR_TYPER has this affinity.
@@ -281,9 +286,7 @@ fn init_cpu_interface() {
     barrier::isb(barrier::SY);
 }
 
-/// The virtual interface: nothing pending, nothing active, as after a reset.
-fn init_virtual_interface(list_registers: usize) {
-    enable_system_registers();
+fn reset_virtual_interface(list_registers: usize) {
     ICH_HCR_EL2.set(0);
     ICH_VMCR_EL2.set(0);
     for index in 0..list_registers {

@@ -1,0 +1,153 @@
+//! Looks for anything that an earlier life of its partition has left behind, leaves all that it can,
+//! and ends.
+//!
+//! Command line: `end=off` (the default), `end=reset` by PSCI, `end=spin` in a loop that no interrupt
+//! ends.
+
+#![no_std]
+#![no_main]
+
+use core::arch::asm;
+use core::hint::black_box;
+
+use runtime::gic::{self, Interrupt, Target};
+use runtime::tree::{Memory, machine};
+use runtime::{cpu, fail, pl011, println, psci, read_register, timer, write_register};
+
+runtime::guest!(main, interrupt);
+
+/// SGIs that are left active and pending.
+const ACTIVE: u32 = 3;
+const PENDING: u32 = 5;
+const LEFT_IN_REGISTERS: u64 = 0x0bad_c0de_0bad_c0dc;
+
+fn main() {
+    let memory = upper_half();
+    let words = search(memory);
+    check_interrupts();
+    check_registers();
+    println!("reborn: nothing of an earlier life in {words} words, the interrupts, the registers");
+    fill(memory);
+    leave_registers();
+    leave_interrupts();
+    match machine().argument("end") {
+        None | Some("off") => {}
+        Some("reset") => psci::system_reset(),
+        Some("spin") => {
+            println!("reborn: spinning");
+            cpu::mask_interrupts();
+            loop {
+                core::hint::spin_loop();
+            }
+        }
+        Some(other) => fail!("end={other} is not known"),
+    }
+}
+
+/// The part of its memory that neither its image nor its tree is in.
+fn upper_half() -> Memory {
+    let Some(all) = machine().memory().first() else { fail!("the tree has no memory") };
+    Memory { base: all.base + all.size / 2, size: all.size / 2 }
+}
+
+/// What it leaves at an address: nothing that a compiler puts anywhere.
+fn pattern(address: u64) -> u64 {
+    black_box(0x5ca1_ab1e_7a11_ca5e) ^ address.rotate_left(17)
+}
+
+fn words(memory: Memory) -> impl Iterator<Item = *mut u64> {
+    (memory.base..memory.base + memory.size).step_by(8).map(|address| address as *mut u64)
+}
+
+fn search(memory: Memory) -> u64 {
+    let mut count = 0;
+    for word in words(memory) {
+        // SAFETY: memory of the tree's that nothing else uses.
+        let value = unsafe { word.read_volatile() };
+        if value == pattern(word as u64) {
+            fail!("an earlier life's word at {word:p}");
+        }
+        count += 1;
+    }
+    count
+}
+
+fn fill(memory: Memory) {
+    for word in words(memory) {
+        // SAFETY: as in `search`.
+        unsafe { word.write_volatile(pattern(word as u64)) };
+    }
+}
+
+fn check_interrupts() {
+    for intid in 0..64 {
+        for (register, what) in [(gic::ISPENDR, "pending"), (gic::ISACTIVER, "active")] {
+            if gic::bit(register, intid) {
+                fail!("interrupt {intid} is {what} already");
+            }
+        }
+    }
+    if gic::bit(gic::ISENABLER, machine().uart_interrupt) {
+        fail!("the UART's interrupt is enabled already");
+    }
+    cpu::unmask_interrupts();
+    timer::within(timer::microseconds(100), || false);
+    cpu::mask_interrupts();
+    if pl011::get().is_some() {
+        fail!("the UART has a byte already");
+    }
+}
+
+fn check_registers() {
+    write_register!("cpacr_el1", 0b11 << 20);
+    let vector: u64;
+    // SAFETY: reads a vector register, which EL1 may since CPACR_EL1 says so.
+    unsafe {
+        asm!(".arch_extension fp", "fmov {}, d31", ".arch_extension nofp", out(reg) vector);
+    }
+    for (name, value) in [
+        ("tpidr_el0", read_register!("tpidr_el0")),
+        ("tpidrro_el0", read_register!("tpidrro_el0")),
+        ("contextidr_el1", read_register!("contextidr_el1")),
+        ("dbgbvr0_el1", read_register!("dbgbvr0_el1")),
+        ("dbgwvr0_el1", read_register!("dbgwvr0_el1")),
+        ("cntv_cval_el0", read_register!("cntv_cval_el0")),
+        ("d31", vector),
+    ] {
+        if value != 0 {
+            fail!("{name} holds {value:#x} already");
+        }
+    }
+}
+
+fn leave_registers() {
+    write_register!("tpidr_el0", LEFT_IN_REGISTERS);
+    write_register!("tpidrro_el0", LEFT_IN_REGISTERS);
+    write_register!("contextidr_el1", LEFT_IN_REGISTERS >> 32);
+    write_register!("dbgbvr0_el1", LEFT_IN_REGISTERS);
+    write_register!("dbgwvr0_el1", LEFT_IN_REGISTERS & !7);
+    // SAFETY: changes a vector register that nothing uses.
+    unsafe {
+        asm!(".arch_extension fp", "fmov d31, {}", ".arch_extension nofp",
+            in(reg) LEFT_IN_REGISTERS);
+    }
+}
+
+/// One interrupt active, one pending in a list register, the timer's and the UART's pending.
+fn leave_interrupts() {
+    gic::enable(ACTIVE);
+    gic::enable(PENDING);
+    gic::send(ACTIVE, Target::Own);
+    if !timer::within(timer::microseconds(1_000_000), || gic::acknowledge().is_some()) {
+        fail!("the SGI to itself did not come");
+    }
+    gic::send(PENDING, Target::Own);
+    gic::enable(machine().uart_interrupt);
+    gic::set_bit(gic::ISPENDR, machine().uart_interrupt);
+    gic::enable(machine().virtual_timer);
+    timer::arm_after(0);
+}
+
+fn interrupt(interrupt: Interrupt) {
+    fail!("interrupt {} is an earlier life's", interrupt.intid);
+}

@@ -1,0 +1,115 @@
+//! Building a partition again, on its own CPUs, while the others' guests run.
+//!
+//! All of its vCPUs take part, a piece of memory at a time, and see to their physical CPU's
+//! interrupts between the pieces: Bulkhead's own work on them must not wait for large memories.
+
+use core::hint;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use super::vcpu::Vcpu;
+use super::{cache, fill, interrupts};
+
+/// How much a CPU does between two looks at its interrupts, in bytes.
+const PIECE: u64 = 256 << 10;
+
+/// The work of building a partition again.
+pub struct Rebuild {
+    vcpus: usize,
+    is_asked: AtomicBool,
+    /// How often a vCPU has come to a meeting.
+    arrivals: AtomicUsize,
+    /// How far scrubbing has come, in bytes.
+    scrubbed: AtomicU64,
+    /// How far copying has come, in bytes of each content.
+    copied: [AtomicU64; 3],
+}
+
+impl Rebuild {
+    /// No work yet, for a partition of so many vCPUs.
+    pub const fn new(vcpus: usize) -> Self {
+        Self {
+            vcpus,
+            is_asked: AtomicBool::new(false),
+            arrivals: AtomicUsize::new(0),
+            scrubbed: AtomicU64::new(0),
+            copied: [const { AtomicU64::new(0) }; 3],
+        }
+    }
+
+    /// Asks for the work, while no vCPU runs guest code. They have to be woken.
+    pub fn ask(&self) {
+        for progress in self.copied.iter().chain([&self.scrubbed]) {
+            progress.store(0, Ordering::Relaxed);
+        }
+        self.is_asked.store(true, Ordering::Release);
+    }
+
+    /// Waits until every vCPU has come here.
+    fn meet(&self) {
+        let arrival = self.arrivals.fetch_add(1, Ordering::AcqRel);
+        let everybody = (arrival / self.vcpus + 1) * self.vcpus;
+        while self.arrivals.load(Ordering::Acquire) < everybody {
+            interrupts::take();
+            hint::spin_loop();
+        }
+    }
+}
+
+/// Does what nobody else has taken of `size` bytes of work, a piece at a time: offset and size.
+fn share(progress: &AtomicU64, size: u64, work: impl Fn(u64, u64)) {
+    loop {
+        let offset = progress.fetch_add(PIECE, Ordering::Relaxed);
+        if offset >= size {
+            return;
+        }
+        work(offset, PIECE.min(size - offset));
+        interrupts::take();
+    }
+}
+
+impl Vcpu {
+    /// Takes part in building the partition again, if that is asked for. vCPU 0 starts it then.
+    pub fn rebuild_if_asked(&self) {
+        let rebuild = &self.partition.rebuild;
+        if !rebuild.is_asked.load(Ordering::Acquire) {
+            return;
+        }
+        self.fill();
+        if self.index == 0 {
+            cache::invalidate_instructions();
+            self.partition.reset(self);
+        }
+        rebuild.meet();
+        self.gic.reset_virtual_interface();
+        self.with_vgic(|vgic, hw| vgic.reset_private(hw));
+        if self.index == 0 {
+            rebuild.is_asked.store(false, Ordering::Release);
+        }
+        rebuild.meet();
+        if self.index == 0 {
+            self.partition.boot();
+        }
+    }
+
+    /// Scrubs all of the partition's memory; then copies the images and the tree.
+    fn fill(&self) {
+        let (partition, rebuild) = (self.partition, &self.partition.rebuild);
+        let plan = &partition.plan;
+        let host = plan.memory.host;
+        share(&rebuild.scrubbed, host.size(), |offset, size| {
+            let pages = host.part(offset, size).expect("it is in the memory");
+            // SAFETY: boot mapped the memory; it and the pieces are whole pages; and no vCPU runs the guest.
+            unsafe { fill::scrub(pages) };
+        });
+        rebuild.meet();
+        let contents = fill::contents(plan, &partition.tree).into_iter().zip(&rebuild.copied);
+        for (content, progress) in contents {
+            if let Some(content) = content {
+                share(progress, content.0.size(), |offset, size| {
+                    fill::copy(plan, content, offset, size);
+                });
+            }
+        }
+        rebuild.meet();
+    }
+}
