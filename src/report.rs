@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
+use crate::life::{OnCrash, Policy};
 use crate::machine::{CpuStart, Gic, Machine};
 use crate::plan::{GuestMemory, PartitionPlan, Plan};
 
@@ -12,13 +13,15 @@ use crate::plan::{GuestMemory, PartitionPlan, Plan};
 const INDENT: usize = 15 + 8 + 12 + 12 + 5 * 2;
 
 /// The machine, a line for each kind of thing, and then the partitions, as a table with a line of
-/// headings. A partition with several devices has a line for each.
+/// headings. A partition with several devices has a line for each. A second table tells what was
+/// said of their lives, if anything was.
 #[must_use]
 pub fn report(machine: &Machine, plan: &Plan) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
     _ = write_machine(&mut text, machine);
     _ = write_partitions(&mut text, machine, plan);
+    _ = write_lives(&mut text, plan);
     text
 }
 
@@ -79,6 +82,30 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
             "isolation is not enforced for {name}: dma = \"unprotected\" lets its devices reach all \
              memory, that of Bulkhead and of the other partitions too"
         )?;
+    }
+    Ok(())
+}
+
+/// The partitions of which the description says what follows a crash, what counts as one, or who
+/// may steer the others.
+fn write_lives(text: &mut String, plan: &Plan) -> fmt::Result {
+    let has_default_life = |it: &PartitionPlan| {
+        it.policy == Policy::default() && it.watchdog.is_none() && it.monitor_interrupt.is_none()
+    };
+    let mut partitions = plan.partitions.iter().filter(|it| !has_default_life(it)).peekable();
+    if partitions.peek().is_some() {
+        writeln!(text, "partition        on-crash  max-restarts  watchdog-ms  monitor")?;
+    }
+    for PartitionPlan { name, policy, watchdog, monitor_interrupt, .. } in partitions {
+        let on_crash = match policy.on_crash {
+            OnCrash::Stop => "stop",
+            OnCrash::Restart => "restart",
+        };
+        let or_dash = |it: Option<u32>| it.map_or(String::from("-"), |it| format!("{it}"));
+        let most = or_dash(policy.max_restarts);
+        let watchdog = or_dash(watchdog.map(|it| it.milliseconds));
+        let monitor = if monitor_interrupt.is_some() { "yes" } else { "-" };
+        writeln!(text, "{name:15}  {on_crash:8}  {most:12}  {watchdog:11}  {monitor}")?;
     }
     Ok(())
 }

@@ -110,6 +110,8 @@ fn a_guest_gets_the_devices_of_virt() {
                 cpus = <2>;
                 memory = <0x0 0x1000000>;
                 dma = "unprotected";
+                watchdog-ms = <1000>;
+                monitor;
                 devices = "/pl031@9010000", "/pl061@9030000", "/fw-cfg@9020000";
                 kernel { data = [00]; };
             };

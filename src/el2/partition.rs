@@ -333,6 +333,9 @@ fn finish() -> ! {
 fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
     let affinities: Vec<_> = (0..plan.cpus.len()).map(Mpidr::of_vcpu).collect();
     let spis = plan.interrupts.iter().map(|interrupt| interrupt.intid);
+    let watchdog = plan.watchdog.map(|watchdog| watchdog.interrupt);
+    let emulated = [Some(plan.console_interrupt), plan.monitor_interrupt, watchdog];
+    let software: Vec<_> = emulated.into_iter().flatten().collect();
     let hardware: Vec<_> = ppis.iter().copied().chain(spis).collect();
     Vgic::new(&Config {
         version: match gic {
@@ -342,6 +345,6 @@ fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
         affinities: &affinities,
         it_lines_number: gic.it_lines_number(),
         hardware: &hardware,
-        software: &[plan.console_interrupt],
+        software: &software,
     })
 }

@@ -79,7 +79,10 @@ fn load(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64) -> u64 {
     match device {
         FrameKind::Distributor => vcpu.distributor_read(offset, size),
         FrameKind::Redistributors => vcpu.redistributor_read(offset, size),
-        FrameKind::CpuInterface => 0,
+        FrameKind::CpuInterface
+        | FrameKind::Monitor
+        | FrameKind::WatchdogControl
+        | FrameKind::WatchdogRefresh => 0,
         FrameKind::Console => vcpu.uart_read(offset),
     }
 }
@@ -90,7 +93,10 @@ fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
         FrameKind::Distributor => vcpu.distributor_write(offset, size, value),
         FrameKind::Redistributors => vcpu.redistributor_write(offset, size, value),
         FrameKind::CpuInterface if offset == 0 => vcpu.deactivate(value),
-        FrameKind::CpuInterface => {}
+        FrameKind::CpuInterface
+        | FrameKind::Monitor
+        | FrameKind::WatchdogControl
+        | FrameKind::WatchdogRefresh => {}
         FrameKind::Console => vcpu.uart_write(offset, value),
     }
 }

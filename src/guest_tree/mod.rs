@@ -8,17 +8,18 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::addr::Bytes;
+use crate::addr::{Bytes, Ipa};
 use crate::fdt::{Tree, Writer};
 use crate::intid::Intid;
 use crate::machine::{Gic, Machine, Mpidr};
 use crate::plan::layout::{
     CONSOLE, CONSOLE_SIZE, CPU_INTERFACE, CPU_INTERFACE_SIZE, DISTRIBUTOR, DISTRIBUTOR_SIZE,
-    REDISTRIBUTOR_SIZE, REDISTRIBUTORS,
+    MONITOR, REDISTRIBUTOR_SIZE, REDISTRIBUTORS, WATCHDOG_CONTROL, WATCHDOG_FRAME_SIZE,
+    WATCHDOG_REFRESH,
 };
 use crate::plan::{PartitionPlan, PlanError, refuse};
 
-/// The clock of the emulated PL011, in Hz: what its stock drivers divide to get a baud rate.
+/// The clock of the emulated PL011s, in Hz: what their stock drivers divide to get a baud rate.
 const CONSOLE_CLOCK: u32 = 24_000_000;
 /// The timer's secure interrupt, which the binding wants first and no guest can use: PPI 13 as on
 /// every machine that follows the Base System Architecture.
@@ -76,7 +77,7 @@ struct Builder<'a> {
     tree: &'a Tree<'a>,
     /// The phandle of the interrupt controller.
     gic: u32,
-    /// The phandle of the console's clock.
+    /// The phandle of the PL011s' clock.
     console_clock: u32,
 }
 
@@ -93,6 +94,7 @@ impl<'a> Builder<'a> {
         self.memory_and_cpus();
         self.interrupt_controller();
         self.timer();
+        self.watchdog();
         self.pmu();
         let tree = &mut self.writer;
         tree.begin_node("psci");
@@ -107,15 +109,17 @@ impl<'a> Builder<'a> {
         self.writer.end_node();
     }
 
-    /// The console, its clock, and the nodes that name it.
+    /// The console, the monitor's UART if there is one, their clock, and the nodes that name them.
     fn console(&mut self) {
-        let name = at("pl011", CONSOLE.get());
-        let path = format!("/{name}");
-        let interrupt = self.interrupt(self.partition.console_interrupt, LEVEL_HIGH);
+        let path = format!("/{}", at("pl011", CONSOLE.get()));
+        let monitor = self.partition.monitor_interrupt;
         let seed = self.seed();
         let tree = &mut self.writer;
         tree.begin_node("aliases");
         tree.property_str("serial0", &path);
+        if monitor.is_some() {
+            tree.property_str("serial1", &format!("/{}", at("pl011", MONITOR.get())));
+        }
         tree.end_node();
         tree.begin_node("chosen");
         tree.property_str("bootargs", &self.partition.bootargs);
@@ -134,9 +138,18 @@ impl<'a> Builder<'a> {
         tree.property_u32("clock-frequency", CONSOLE_CLOCK);
         tree.property_u32("phandle", self.console_clock);
         tree.end_node();
-        tree.begin_node(&name);
+        self.uart(CONSOLE, self.partition.console_interrupt);
+        if let Some(interrupt) = monitor {
+            self.uart(MONITOR, interrupt);
+        }
+    }
+
+    fn uart(&mut self, registers: Ipa, interrupt: Intid) {
+        let interrupt = self.interrupt(interrupt, LEVEL_HIGH);
+        let tree = &mut self.writer;
+        tree.begin_node(&at("pl011", registers.get()));
         tree.property_strings("compatible", &["arm,pl011", "arm,primecell"]);
-        tree.property_cells("reg", &reg(CONSOLE.get(), CONSOLE_SIZE));
+        tree.property_cells("reg", &reg(registers.get(), CONSOLE_SIZE));
         tree.property_cells("interrupts", &interrupt);
         tree.property_cells("clocks", &[self.console_clock; 2]);
         tree.property_strings("clock-names", &["uartclk", "apb_pclk"]);
@@ -207,6 +220,22 @@ impl<'a> Builder<'a> {
         self.writer.property_cells("interrupts", interrupts.as_flattened());
         self.writer.property_empty("always-on");
         self.writer.end_node();
+    }
+
+    /// The watchdog (binding `arm,sbsa-gwdt`: the control frame first). A driver that takes it over
+    /// counts in whole seconds, and is told the time that the description gives.
+    fn watchdog(&mut self) {
+        let Some(watchdog) = self.partition.watchdog else { return };
+        let interrupt = self.interrupt(watchdog.interrupt, LEVEL_HIGH);
+        let frames = [WATCHDOG_CONTROL, WATCHDOG_REFRESH];
+        let frames = frames.map(|frame| reg(frame.get(), WATCHDOG_FRAME_SIZE));
+        let tree = &mut self.writer;
+        tree.begin_node(&at("watchdog", WATCHDOG_CONTROL.get()));
+        tree.property_str("compatible", "arm,sbsa-gwdt");
+        tree.property_cells("reg", frames.as_flattened());
+        tree.property_cells("interrupts", &interrupt);
+        tree.property_u32("timeout-sec", watchdog.milliseconds.div_ceil(1000));
+        tree.end_node();
     }
 
     /// The PMU, if it has a private interrupt: it is the guest's with its CPUs.

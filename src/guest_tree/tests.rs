@@ -79,6 +79,8 @@ fn everything(machine: &Machine) -> Plan {
         .with("dma", Text(&["unprotected"]))
         .with("devices", Text(&["/soc/serial@b000000", "/soc/serial@b000100"]))
         .with("bootargs", Text(&["console=ttyAMA0 quiet"]))
+        .with("watchdog-ms", Cells(&[1001]))
+        .with("monitor", Nothing)
         .child(image("ramdisk", &[1; 5]));
     plan_on(machine, &system([one])).unwrap()
 }
@@ -119,7 +121,7 @@ fn all_registers_and_memory_are_what_the_plan_has() {
                 assert!(mapping.memory == Memory::GUEST_DEVICE || mapping.size == 16 << 20);
                 (mapping.ipa.get(), mapping.ipa.get() + mapping.size)
             });
-            let frames = one.frames.into_iter().map(|frame| frame.region);
+            let frames = one.frames.iter().map(|frame| frame.region);
             let frames = frames.map(|region| (region.start().get(), region.end().get()));
             let mut planned: Vec<_> = mappings.chain(frames).collect();
             planned.sort_unstable();
@@ -174,8 +176,39 @@ fn interrupts_are_those_of_the_plan() {
             assert_eq!(uart, one.interrupts);
             let console = tree.node("serial0").unwrap().interrupts().unwrap();
             assert_eq!(console[0].intid, one.console_interrupt);
+            let monitor = tree.node("serial1").unwrap().interrupts().unwrap();
+            assert_eq!(Some(monitor[0].intid), one.monitor_interrupt);
+            let watchdog = tree.node("/watchdog@90f0000").unwrap().interrupts().unwrap();
+            let interrupt = one.watchdog.unwrap().interrupt;
+            assert_eq!(watchdog, [Interrupt { intid: interrupt, trigger: Trigger::Level }]);
         });
     }
+}
+
+#[test]
+fn a_watchdog_is_what_its_binding_has() {
+    with_tree(gic_v2(), |_, tree, _| {
+        let node = tree.node("/watchdog@90f0000").unwrap();
+        assert!(node.is_compatible("arm,sbsa-gwdt"));
+        let frames = node.regions().unwrap();
+        let starts: Vec<_> = frames.iter().map(|frame| frame.start().get()).collect();
+        assert_eq!(starts, [0x90f_0000, 0x90f_1000]);
+        // 1001 ms, in whole seconds.
+        assert_eq!(cells(tree, "/watchdog@90f0000", "timeout-sec"), [2]);
+    });
+}
+
+#[test]
+fn a_plain_partition_has_one_uart_and_no_watchdog() {
+    let machine = machine_with_devices(gic_v2());
+    let plan = plan_on(&machine, &system([partition("plain")])).unwrap();
+    let bytes = machine_tree().tree();
+    let built = build(&plan.partitions[0], &machine, &Tree::new(&bytes).unwrap()).ok().unwrap();
+    let tree = Tree::new(&built.bytes).unwrap();
+    let uarts = tree.nodes().filter(|node| node.is_compatible("arm,pl011"));
+    assert_eq!(uarts.count(), 1);
+    assert!(tree.node("serial1").is_none());
+    assert!(tree.nodes().all(|node| !node.is_compatible("arm,sbsa-gwdt")));
 }
 
 #[test]

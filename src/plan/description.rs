@@ -8,7 +8,8 @@ use super::error::{Result, refuse};
 use super::image::Image;
 use super::source::{ImageDescription, Images, Peek};
 use crate::addr::{Ipa, Pa};
-use crate::fdt::{Node, Property, Tree};
+use crate::fdt::{Node, Tree};
+use crate::life::{OnCrash, Policy};
 use crate::machine::Mpidr;
 
 /// What the system description says.
@@ -45,6 +46,12 @@ pub struct PartitionDescription {
     pub tree_offset: Option<u64>,
     /// `count-hypervisor`.
     pub count_hypervisor: bool,
+    /// `on-crash` and `max-restarts`.
+    pub policy: Policy,
+    /// `watchdog-ms`, from 1 to an hour.
+    pub watchdog_milliseconds: Option<u32>,
+    /// `monitor`.
+    pub monitor: bool,
     /// The node `kernel`.
     pub kernel: KernelDescription,
     /// The node `ramdisk`.
@@ -73,7 +80,10 @@ pub struct KernelDescription {
 
 /// The properties of a partition.
 const OF_PARTITION: &str = "cpus cpu-ids memory guest-base host-base devices dma bootargs \
-                            fdt-offset count-hypervisor";
+                            fdt-offset count-hypervisor on-crash max-restarts watchdog-ms monitor";
+/// The most of `watchdog-ms`, an hour: more is taken for a number of another unit. The counter has
+/// room for far more.
+const MOST_MILLISECONDS: u32 = 3_600_000;
 /// The nodes of a system: its partitions, and what `dtc -@` adds.
 const OF_SYSTEM: &str = "partitions __symbols__ __fixups__ __local_fixups__";
 
@@ -150,9 +160,6 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
     let devices = node.read("devices", "a list of strings", |list| {
         Some(list.strings()?.map(String::from).collect())
     });
-    let count_hypervisor = node.read("count-hypervisor", "a property without a value", |it| {
-        it.value.is_empty().then_some(())
-    });
     Ok(PartitionDescription {
         name: String::from(name),
         cpus,
@@ -163,7 +170,10 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
         dma_unprotected,
         bootargs: String::from(node.text("bootargs")?.unwrap_or_default()),
         tree_offset: node.pages("fdt-offset", 1)?,
-        count_hypervisor: count_hypervisor?.is_some(),
+        count_hypervisor: node.flag("count-hypervisor")?,
+        policy: policy(node)?,
+        watchdog_milliseconds: watchdog_milliseconds(node)?,
+        monitor: node.flag("monitor")?,
         kernel: kernel(node, images)?,
         ramdisk: ramdisk(node, images)?,
         path,
@@ -182,7 +192,7 @@ fn cpus(node: Node<'_, '_>) -> Result<CpuRequest> {
         }
         Some(list)
     })?;
-    let why = match (node.read("cpus", "one cell, as in <1>", Property::u32)?, ids) {
+    let why = match (node.cell("cpus")?, ids) {
         (None, Some(ids)) if !ids.is_empty() => return Ok(CpuRequest::Ids(ids)),
         (Some(count @ 1..), None) => return Ok(CpuRequest::Count(count)),
         (Some(0), None) => "cpus = <0> is empty: give at least one",
@@ -191,6 +201,27 @@ fn cpus(node: Node<'_, '_>) -> Result<CpuRequest> {
         (None, None) => "cpus is missing: give how many, as in <1>, or cpu-ids, as in <0x0 0x1>",
     };
     refuse!(node.path(), ": {why}")
+}
+
+fn policy(node: Node<'_, '_>) -> Result<Policy> {
+    let on_crash = match node.text("on-crash")? {
+        None | Some("stop") => OnCrash::Stop,
+        Some("restart") => OnCrash::Restart,
+        Some(other) => {
+            refuse!(node.path(), ": on-crash = \"{other}\" is neither \"restart\" nor \"stop\"")
+        }
+    };
+    Ok(Policy { on_crash, max_restarts: node.cell("max-restarts")? })
+}
+
+fn watchdog_milliseconds(node: Node<'_, '_>) -> Result<Option<u32>> {
+    match node.cell("watchdog-ms")? {
+        Some(milliseconds) if !(1..=MOST_MILLISECONDS).contains(&milliseconds) => {
+            let range = format_args!("is not from 1 to {MOST_MILLISECONDS}, an hour");
+            refuse!(node.path(), ": watchdog-ms = <{milliseconds}> {range}")
+        }
+        milliseconds => Ok(milliseconds),
+    }
 }
 
 fn kernel<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<KernelDescription> {

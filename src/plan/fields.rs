@@ -75,6 +75,19 @@ impl<'a> Node<'a, 'a> {
         self.read(name, "a string", Property::as_str)
     }
 
+    /// One cell.
+    #[inline(never)]
+    pub(super) fn cell(self, name: &str) -> Result<Option<u32>> {
+        self.read(name, "one cell, as in <1>", Property::u32)
+    }
+
+    /// Whether there is this property, which has no value.
+    #[inline(never)]
+    pub(super) fn flag(self, name: &str) -> Result<bool> {
+        let empty = |it: &Property<'a>| it.value.is_empty().then_some(());
+        Ok(self.read(name, "a property without a value", empty)?.is_some())
+    }
+
     /// A multiple of the page size in so many cells, 1 or 2.
     #[inline(never)]
     pub(super) fn pages(self, name: &str, cells: usize) -> Result<Option<u64>> {

@@ -36,6 +36,16 @@ pub const CONSOLE: Ipa = Ipa::new(0x0900_0000);
 /// Bytes of the PL011's registers.
 pub const CONSOLE_SIZE: u64 = PAGE_SIZE;
 
+/// The emulated PL011 on which a guest finds the monitor: where QEMU `virt` has its second one.
+pub const MONITOR: Ipa = Ipa::new(0x0904_0000);
+/// The emulated watchdog's control frame, and a page later its refresh frame, at addresses that
+/// QEMU `virt` has nothing at.
+pub const WATCHDOG_CONTROL: Ipa = Ipa::new(0x090f_0000);
+/// The emulated watchdog's refresh frame.
+pub const WATCHDOG_REFRESH: Ipa = Ipa::new(WATCHDOG_CONTROL.get() + WATCHDOG_FRAME_SIZE);
+/// Bytes of each of the watchdog's frames.
+pub const WATCHDOG_FRAME_SIZE: u64 = PAGE_SIZE;
+
 /// Registers that Bulkhead emulates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -56,10 +66,30 @@ pub enum FrameKind {
     Redistributors,
     /// The PL011.
     Console,
+    /// The PL011 with the monitor.
+    Monitor,
+    /// The watchdog's control frame.
+    WatchdogControl,
+    /// The watchdog's refresh frame.
+    WatchdogRefresh,
 }
 
-/// The emulated frames of a partition with this interrupt controller and so many vCPUs.
-pub(super) fn frames(gic: &Gic, vcpus: usize) -> [Frame; 3] {
+impl FrameKind {
+    /// What a guest has there, as a refusal calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Distributor => "its distributor",
+            Self::CpuInterface => "its CPU interface",
+            Self::Redistributors => "its redistributors",
+            Self::Console => "its PL011",
+            Self::Monitor => "its monitor's PL011",
+            Self::WatchdogControl | Self::WatchdogRefresh => "its watchdog",
+        }
+    }
+}
+
+/// The emulated frames of a partition that has this interrupt controller and so many vCPUs.
+pub(super) fn frames(partition: &PartitionDescription, gic: &Gic, vcpus: usize) -> Vec<Frame> {
     let frame = |kind, start, size| Frame { kind, region: region(start, size) };
     let of_cpus = match gic {
         Gic::V2 { .. } => frame(FrameKind::CpuInterface, CPU_INTERFACE_DIR, PAGE_SIZE),
@@ -69,7 +99,17 @@ pub(super) fn frames(gic: &Gic, vcpus: usize) -> [Frame; 3] {
         }
     };
     let distributor = frame(FrameKind::Distributor, DISTRIBUTOR, DISTRIBUTOR_SIZE);
-    [distributor, of_cpus, frame(FrameKind::Console, CONSOLE, CONSOLE_SIZE)]
+    let console = frame(FrameKind::Console, CONSOLE, CONSOLE_SIZE);
+    let mut frames = Vec::from([distributor, of_cpus, console]);
+    if partition.monitor {
+        frames.push(frame(FrameKind::Monitor, MONITOR, CONSOLE_SIZE));
+    }
+    if partition.watchdog_milliseconds.is_some() {
+        let size = WATCHDOG_FRAME_SIZE;
+        frames.push(frame(FrameKind::WatchdogControl, WATCHDOG_CONTROL, size));
+        frames.push(frame(FrameKind::WatchdogRefresh, WATCHDOG_REFRESH, size));
+    }
+    frames
 }
 
 fn region(start: Ipa, size: u64) -> Region<Ipa> {
@@ -116,20 +156,21 @@ pub(super) fn mappings(gic: &Gic, memory: &GuestMemory, devices: &[Device]) -> V
 /// Guest addresses that are in use, and by what.
 pub(super) type Used<'a> = (Region<Ipa>, &'a str);
 
-/// What a partition has at guest addresses besides its memory: the frames of the interrupt
-/// controller and the console, and the registers of its devices, which must not be over those.
+/// What a partition has at guest addresses besides its memory: what is emulated, and the registers
+/// of its devices, which must not be over that.
 pub(super) fn used<'a>(
     partition: &PartitionDescription,
     gic: &Gic,
     vcpus: usize,
     devices: &'a [Device],
 ) -> Result<Vec<Used<'a>>> {
-    let [distributor, of_cpus, console] = frames(gic, vcpus).map(|frame| frame.region);
-    let mut used = Vec::from([(distributor, "its distributor"), (console, "its PL011")]);
-    used.push(match gic {
-        Gic::V2 { .. } => (region(CPU_INTERFACE, CPU_INTERFACE_SIZE), "its CPU interface"),
-        Gic::V3 { .. } => (of_cpus, "its redistributors"),
-    });
+    let mut used = Vec::new();
+    for Frame { region: frame, kind } in frames(partition, gic, vcpus) {
+        // Its first page is not emulated, but mapped.
+        let is_cpu_interface = kind == FrameKind::CpuInterface;
+        let whole = region(CPU_INTERFACE, CPU_INTERFACE_SIZE);
+        used.push((if is_cpu_interface { whole } else { frame }, kind.name()));
+    }
     let frames = used.len();
     for Device { path, registers, .. } in devices {
         for pages in registers.iter().filter_map(regions::pages) {

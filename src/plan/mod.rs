@@ -12,6 +12,7 @@ use core::mem::take;
 
 use crate::addr::{Ipa, Pa, Region};
 use crate::intid::Intid;
+use crate::life::Policy;
 use crate::machine::{Device, Interrupt, Machine, Mpidr};
 use crate::tables::tables_needed;
 use memory::Memory;
@@ -66,9 +67,16 @@ pub struct PartitionPlan {
     /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
     pub mappings: Vec<Mapping>,
     /// The frames that are emulated: they are not mapped, and Bulkhead answers for them.
-    pub frames: [Frame; 3],
-    /// The INTID of its emulated PL011, an SPI that none of its devices has.
+    pub frames: Vec<Frame>,
+    /// The INTID of its emulated PL011. This and those of the other emulated devices are SPIs that
+    /// none of its devices has.
     pub console_interrupt: Intid,
+    /// The INTID of the PL011 on which it finds the monitor, if it may.
+    pub monitor_interrupt: Option<Intid>,
+    /// Its watchdog, if it has one.
+    pub watchdog: Option<Watchdog>,
+    /// What follows when it crashes or resets itself.
+    pub policy: Policy,
     /// Its kernel.
     pub kernel: LoadedImage,
     /// Its initial ramdisk.
@@ -81,6 +89,16 @@ pub struct PartitionPlan {
     pub count_hypervisor: bool,
     /// Whether it has devices whose DMA no stage 2 stops. Its memory is then identity-mapped.
     pub dma_unprotected: bool,
+}
+
+/// A partition's watchdog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watchdog {
+    /// How long the partition may leave it unfed when it starts, from 1 ms to
+    /// an hour.
+    pub milliseconds: u32,
+    /// The INTID of its first stage (WS0).
+    pub interrupt: Intid,
 }
 
 /// A partition's memory: `guest` and `host` have the same size, a multiple of the page size.
@@ -102,17 +120,32 @@ pub struct LoadedImage {
     pub load: Region<Ipa>,
 }
 
-/// The SPI of the emulated PL011: the first from QEMU `virt`'s on that no device has.
-fn console_interrupt(owned: &[Interrupt]) -> Intid {
-    const VIRT: Intid = Intid::spi(1).unwrap();
-    let mut spi = VIRT;
-    // `owned` is ascending.
-    for Interrupt { intid, .. } in owned {
-        if *intid == spi {
-            spi = Intid::new(spi.get() + 1).unwrap_or(VIRT);
+/// SPIs for the emulated devices, one after another: from QEMU `virt`'s PL011's on, those that no
+/// device of the partition has.
+struct FreeInterrupts<'a> {
+    next: Option<Intid>,
+    owned: &'a [Interrupt],
+}
+
+impl<'a> FreeInterrupts<'a> {
+    fn new(owned: &'a [Interrupt]) -> Self {
+        Self { next: Intid::spi(1), owned }
+    }
+
+    /// # Errors
+    ///
+    /// If the devices have all of them.
+    fn take(&mut self, path: &str) -> Result<Intid, PlanError> {
+        loop {
+            let spi = self.next;
+            self.next = spi.and_then(|spi| Intid::new(spi.get() + 1));
+            match spi {
+                Some(spi) if self.owned.iter().all(|it| it.intid != spi) => return Ok(spi),
+                Some(_) => {}
+                None => refuse!(path, ": devices leaves no interrupt for what Bulkhead emulates"),
+            }
         }
     }
-    spi
 }
 
 impl Plan {
@@ -143,16 +176,29 @@ impl Plan {
             let (cpus, devices) = (take(&mut cpus[number]), take(&mut devices[number]));
             let interrupts = devices::interrupts(&devices);
             let mappings = layout::mappings(gic, &memory, &devices);
+            let mut free = FreeInterrupts::new(&interrupts);
+            let console_interrupt = free.take(&described.path)?;
+            let monitor_interrupt =
+                described.monitor.then(|| free.take(&described.path)).transpose()?;
+            let watchdog = match described.watchdog_milliseconds {
+                Some(milliseconds) => {
+                    Some(Watchdog { milliseconds, interrupt: free.take(&described.path)? })
+                }
+                None => None,
+            };
             tables += tables_needed(mappings.iter().map(|it| (it.ipa, it.pa, it.size)));
             partitions.push(PartitionPlan {
                 path: described.path.clone(),
                 name: described.name.clone(),
                 vmid,
-                frames: layout::frames(gic, cpus.len()),
+                frames: layout::frames(described, gic, cpus.len()),
                 cpus,
                 memory,
                 mappings,
-                console_interrupt: console_interrupt(&interrupts),
+                console_interrupt,
+                monitor_interrupt,
+                watchdog,
+                policy: described.policy,
                 interrupts,
                 devices,
                 kernel,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::machine::Mpidr;
-use crate::plan::tests::{Cells, Text, gic_v2, machine, partition, plan_on, system};
+use crate::plan::tests::{Cells, Nothing, Text, gic_v2, machine, partition, plan_on, system};
 
 #[test]
 fn what_a_person_reads() {
@@ -34,5 +34,27 @@ small            0              1020 KiB  0x40000000    0x40000000    -
 isolation is not enforced for linux: dma = \"unprotected\" lets its devices reach all memory, that of \
 Bulkhead and of the other partitions too
 "
+    );
+}
+
+#[test]
+fn what_is_said_of_lives() {
+    let machine = machine(gic_v2());
+    let one = partition("one")
+        .with("on-crash", Text(&["restart"]))
+        .with("max-restarts", Cells(&[3]))
+        .with("watchdog-ms", Cells(&[3_600_000]))
+        .with("monitor", Nothing);
+    let two = partition("two").with("watchdog-ms", Cells(&[1]));
+    let plan = plan_on(&machine, &system([one, partition("plain"), two])).unwrap();
+    let text = report(&machine, &plan);
+    let table: Vec<_> = text.lines().rev().take(3).collect();
+    assert_eq!(
+        table,
+        [
+            "two              stop      -             1            -",
+            "one              restart   3             3600000      yes",
+            "partition        on-crash  max-restarts  watchdog-ms  monitor",
+        ]
     );
 }

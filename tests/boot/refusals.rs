@@ -100,6 +100,17 @@ refusals! {
     device_with_unprotected_dma: "cpus = <1>;" => "cpus = <1>; devices = \"/virtio_mmio@a000000\";",
         says "/partitions/a", "devices", "/virtio_mmio@a000000", "dma";
 
+    crash_with_an_unknown_answer: "cpus = <1>;" => "cpus = <1>; on-crash = \"reboot\";",
+        says "/partitions/a", "on-crash = \"reboot\"", "restart", "stop";
+    restarts_of_the_wrong_type: "cpus = <1>;" => "cpus = <1>; max-restarts = \"many\";",
+        says "/partitions/a", "max-restarts", "one cell";
+    watchdog_without_time: "cpus = <1>;" => "cpus = <1>; watchdog-ms = <0>;",
+        says "/partitions/a", "watchdog-ms = <0>", "1 to 3600000";
+    watchdog_in_another_unit: "cpus = <1>;" => "cpus = <1>; watchdog-ms = <30000000>;",
+        says "/partitions/a", "watchdog-ms = <30000000>", "an hour";
+    monitor_with_a_value: "cpus = <1>;" => "cpus = <1>; monitor = \"yes\";",
+        says "/partitions/a", "monitor", "without a value";
+
     kernel_missing: "kernel { data = /incbin/(\"guests/hello.img\"); };" => "",
         says "/partitions/a", "kernel";
     kernel_without_data: "data = /incbin/(\"guests/hello.img\");" => "",

@@ -1,6 +1,7 @@
 //! What comes out of descriptions that are right.
 
 use super::*;
+use crate::life::OnCrash;
 
 #[test]
 fn a_flat_binary_and_its_tree() {
@@ -155,7 +156,7 @@ fn frames_are_those_of_the_controller() {
         (gic_v3(), (FrameKind::Redistributors, 0x80a_0000, 0x4_0000)),
     ] {
         let plan = plan_on(&machine(gic), &two).unwrap();
-        let frames = plan.partitions[0].frames.into_iter();
+        let frames = plan.partitions[0].frames.iter();
         let frames = frames.map(|one| (one.kind, one.region.start().get(), one.region.size()));
         assert_eq!(
             frames.collect::<Vec<_>>(),
@@ -166,6 +167,62 @@ fn frames_are_those_of_the_controller() {
             ]
         );
     }
+}
+
+fn everything_emulated(name: &'static str) -> Spec {
+    partition(name).with("monitor", Nothing).with("watchdog-ms", Cells(&[2500]))
+}
+
+#[test]
+fn a_monitor_and_a_watchdog_have_frames() {
+    let plan = plan(&system([partition("none"), everything_emulated("both")]));
+    assert_eq!(plan.partitions[0].frames.len(), 3);
+    let frames = plan.partitions[1].frames[3..].iter();
+    let frames = frames.map(|one| (one.kind, one.region.start().get(), one.region.size()));
+    assert_eq!(
+        frames.collect::<Vec<_>>(),
+        [
+            (FrameKind::Monitor, 0x904_0000, 0x1000),
+            (FrameKind::WatchdogControl, 0x90f_0000, 0x1000),
+            (FrameKind::WatchdogRefresh, 0x90f_1000, 0x1000),
+        ]
+    );
+}
+
+#[test]
+fn emulated_devices_have_interrupts_that_no_device_has() {
+    let mut machine = machine(gic_v2());
+    machine.console = None;
+    for (devices, expected) in [
+        (&["/pl061@9030000"][..], [33, 34, 35]),
+        (&["rtc0"], [33, 35, 36]),
+        (&["/says-33@b002000", "rtc0"], [35, 36, 37]),
+    ] {
+        let both = everything_emulated("both").with("devices", Text(devices));
+        let plan = plan_on(&machine, &system([both])).unwrap();
+        let one = &plan.partitions[0];
+        let watchdog = one.watchdog.unwrap();
+        assert_eq!(watchdog.milliseconds, 2500);
+        let [console, monitor] = [one.console_interrupt, one.monitor_interrupt.unwrap()];
+        assert_eq!([console, monitor, watchdog.interrupt].map(Intid::get), expected);
+    }
+    let watched = partition("one").with("watchdog-ms", Cells(&[3_600_000]));
+    let one = &plan(&system([watched])).partitions[0];
+    assert_eq!((one.monitor_interrupt, one.watchdog.unwrap().interrupt.get()), (None, 34));
+}
+
+#[test]
+fn what_follows_a_crash() {
+    let plain = partition("plain");
+    let stop = partition("stop").with("on-crash", Text(&["stop"]));
+    let restart = partition("restart").with("on-crash", Text(&["restart"]));
+    let most = partition("most").with("max-restarts", Cells(&[0]));
+    let plan = plan(&system([plain, stop, restart, most]));
+    let policies = plan.partitions.iter().map(|one| one.policy);
+    let (stop, restart) = (OnCrash::Stop, OnCrash::Restart);
+    let expected = [(stop, None), (stop, None), (restart, None), (stop, Some(0))];
+    let expected = expected.map(|(on_crash, max_restarts)| Policy { on_crash, max_restarts });
+    assert_eq!(policies.collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -48,10 +48,14 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
         prop::option::weighted(0.1, (0x3fu64..0x60).prop_map(|base| Ipa::new(base << 24))),
         prop::option::weighted(0.1, (0x400u64..0x600).prop_map(|base| Pa::new(base << 20))),
     );
+    let emulated = (any::<bool>(), prop::option::of(1u32..3_600_000));
     let devices = vec((0usize..4).prop_map(|number| std::format!("/d{number}")), 0..3);
     let images = (1u64..0x10_0000, 0u64..0x10_0000, any::<bool>());
+    let images = (images, emulated);
     (cpus, 0x300u64..0x2000, bases, devices, prop::bool::weighted(0.3), images).prop_map(
-        |(cpus, pages, (guest_base, host_base), devices, dma, (kernel, ramdisk, arm64))| {
+        |(cpus, pages, (guest_base, host_base), devices, dma, (images, emulated))| {
+            let (kernel, ramdisk, arm64) = images;
+            let (monitor, watchdog_milliseconds) = emulated;
             let image = |start, size| ImageDescription {
                 path: String::from("image"),
                 property: "data",
@@ -69,6 +73,9 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
                 bootargs: String::new(),
                 tree_offset: None,
                 count_hypervisor: false,
+                policy: Policy::default(),
+                watchdog_milliseconds,
+                monitor,
                 kernel: KernelDescription {
                     source: image(BASE.get(), kernel),
                     image: if arm64 {
@@ -149,10 +156,15 @@ fn check(machine: &Machine, plan: &Plan) {
 fn check_guest(one: &PartitionPlan) {
     let mappings = one.mappings.clone();
     let mapped = mappings.iter().map(|one| Region::new(one.ipa, one.size).unwrap());
-    let frames = one.frames.into_iter().map(|frame| frame.region);
+    let frames = one.frames.iter().map(|frame| frame.region);
     let all: Vec<_> = mapped.chain(frames).collect();
     disjoint(&all);
     assert!(all.iter().all(|one| one.is_aligned(0x1000) && one.end().get() <= layout::IPA_END));
+    let emulated = [one.monitor_interrupt, one.watchdog.map(|watchdog| watchdog.interrupt)];
+    let mut interrupts: Vec<_> = one.interrupts.iter().map(|one| one.intid).collect();
+    interrupts.push(one.console_interrupt);
+    interrupts.extend(emulated.into_iter().flatten());
+    unique(interrupts);
     for device in &one.devices {
         assert!(device.reach == Reach::Partition || one.dma_unprotected);
         for registers in &device.registers {

@@ -119,6 +119,10 @@ fn types() {
             Cells(&[1]),
             ": count-hypervisor (4 bytes) is not a property without a value",
         ),
+        ("monitor", Cells(&[1]), ": monitor (4 bytes) is not a property without a value"),
+        ("on-crash", Nothing, ": on-crash (0 bytes) is not a string"),
+        ("max-restarts", Cells(&[0, 1]), ": max-restarts (8 bytes) is not one cell, as in <1>"),
+        ("watchdog-ms", Text(&["1"]), ": watchdog-ms (2 bytes) is not one cell, as in <1>"),
         (
             "dma",
             Text(&["yes"]),
@@ -386,6 +390,63 @@ fn devices() {
         refusal_on(&machine(gic_v3()), &in_frame),
         "/partitions/one: devices = \"/in-frame@8000000\" would cover its redistributors, which the \
          guest has at 0x080a0000-0x080bffff"
+    );
+}
+
+#[test]
+fn what_follows_a_crash() {
+    assert_eq!(
+        fault(one().with("on-crash", Text(&["reboot"]))),
+        ": on-crash = \"reboot\" is neither \"restart\" nor \"stop\""
+    );
+    for (milliseconds, value) in [("0", [0]), ("3600001", [3_600_001])] {
+        assert_eq!(
+            fault(one().with("watchdog-ms", Cells(value.to_vec().leak()))),
+            std::format!(": watchdog-ms = <{milliseconds}> is not from 1 to 3600000, an hour")
+        );
+    }
+}
+
+#[test]
+fn devices_over_what_is_emulated_for_some() {
+    let mut machine = machine(gic_v2());
+    for (path, registers, property, value, expected) in [
+        ("/pl011@9040000", 0x904_0000, "monitor", Nothing, "its monitor's PL011"),
+        ("/control@90f0800", 0x90f_0800, "watchdog-ms", Cells(&[1]), "its watchdog"),
+        ("/refresh@90f1000", 0x90f_1000, "watchdog-ms", Cells(&[1]), "its watchdog"),
+    ] {
+        machine.devices.push(device(path, (registers, 0x100), None));
+        let one = one().with("devices", Text(vec![path].leak()));
+        assert!(plan_on(&machine, &system([one.clone()])).is_ok());
+        let start = registers & !0xfff;
+        assert_eq!(
+            refusal_on(&machine, &system([one.with(property, value)])),
+            std::format!(
+                "/partitions/one: devices = \"{path}\" would cover {expected}, which the guest has \
+                 at {start:#010x}-{:#010x}",
+                start + 0xfff
+            )
+        );
+    }
+}
+
+#[test]
+fn devices_that_have_all_interrupts() {
+    let mut machine = machine(gic_v3());
+    machine.console = None;
+    let mut all = device("/all@b004000", (0xb00_4000, 0x100), None);
+    let interrupts = (33..1020).filter_map(Intid::new);
+    all.interrupts = interrupts.map(|intid| Interrupt { intid, trigger: Trigger::Edge }).collect();
+    all.interrupts.pop();
+    machine.devices = vec![all];
+    let one = one().with("devices", Text(&["/all@b004000"]));
+    assert_eq!(
+        plan_on(&machine, &system([one.clone()])).unwrap().partitions[0].console_interrupt.get(),
+        1019
+    );
+    assert_eq!(
+        refusal_on(&machine, &system([one.with("monitor", Nothing)])),
+        "/partitions/one: devices leaves no interrupt for what Bulkhead emulates"
     );
 }
 
