@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use bulkhead::addr::{Ipa, Pa};
 use bulkhead::intid::Intid;
-use bulkhead::life::{Effect, End, Life, Next, Order, Policy, Refusal, Stage};
+use bulkhead::life::{Effect, End, Life, Next, Order, Refusal, Stage};
 use bulkhead::machine::Mpidr;
 use bulkhead::pl011::Pl011;
 use bulkhead::plan::{FrameKind, PartitionPlan};
@@ -135,7 +135,7 @@ impl Partition {
             starts: vec![None; vcpus],
             inside: CpuMask::EMPTY,
             is_over: false,
-            life: Life::new(Policy::default()),
+            life: Life::new(plan.policy),
             injections: 0,
             fault_lines: fault_lines(),
         };
