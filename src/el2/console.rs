@@ -8,11 +8,12 @@ use bulkhead::vgic::CpuMask;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use spin::{Mutex, Once};
+use spin::Once;
 
 use super::mmio::Registers;
 use super::partition::{self, Partition};
 use super::uart::Uart;
+use super::wait::Mutex;
 use super::{interrupts, timer};
 
 /// How long a partial line waits for its end while nobody else prints: a prompt comes out without a

@@ -3,14 +3,13 @@
 use bulkhead::addr::{Pa, Region};
 use bulkhead::machine::{Cpu, CpuStart, Machine};
 use bulkhead::smccc::Workarounds;
-use core::hint;
 use spin::Once;
-use spin::barrier::Barrier;
 
 use super::boot::refuse;
 use super::image::MAX_CPUS;
 use super::partition::{self, Partition};
 use super::vcpu::Vcpu;
+use super::wait::{self, Barrier};
 use super::{
     cache, control, cpu, entry, firmware, gic, id_registers, interrupts, mmu, timer, vectors,
 };
@@ -42,7 +41,7 @@ pub fn enter_secondary(index: usize) {
         if let Some(meeting) = MEETING.get() {
             break meeting;
         }
-        hint::spin_loop();
+        wait::relax();
     };
     meeting.wait();
 }
@@ -86,7 +85,7 @@ fn start(cpu: &Cpu, index: usize, boot_cpu: usize) {
         if timer::now() > deadline {
             refuse(format_args!("CPU {mpidr} was started, but did not arrive in {ARRIVAL_MS} ms"));
         }
-        hint::spin_loop();
+        wait::relax();
     }
 }
 

@@ -3,9 +3,9 @@
 use buddy_system_allocator::Heap;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
-use spin::Mutex;
 
 use super::image;
+use super::wait::Mutex;
 
 /// Blocks of up to 2^(ORDER - 1) bytes.
 const ORDER: usize = 21;

@@ -9,8 +9,8 @@ use bulkhead::fdt::Tree;
 use bulkhead::tables::{MapError, Memory, Table, Tables};
 use core::arch::asm;
 use core::cell::UnsafeCell;
-use spin::Mutex;
 
+use super::wait::Mutex;
 use super::{cache, image};
 
 /// Tables that EL2's mappings may take: a few for the image, two or three for each region of

@@ -34,3 +34,4 @@ mod trap;
 mod uart;
 pub mod vcpu;
 mod vectors;
+mod wait;

@@ -13,13 +13,14 @@ use bulkhead::rate::RateLimit;
 use bulkhead::vgic::{Config, CpuMask, Version, Vgic};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use log::{Level, info, log};
-use spin::{Mutex, MutexGuard, Once};
+use spin::{MutexGuard, Once};
 
 use super::exit::{self, Status};
 use super::gic::{self, Gic, ThisCpu};
 use super::rebuild::Rebuild;
 use super::recall::RecallSlot;
 use super::vcpu::Vcpu;
+use super::wait::Mutex;
 use super::{console, timer};
 
 /// Lines about a guest's faults: this many at once, then one in each such time.

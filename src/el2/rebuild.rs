@@ -3,11 +3,10 @@
 //! All of its vCPUs take part, a piece of memory at a time, and see to their physical CPU's
 //! interrupts between the pieces: Bulkhead's own work on them must not wait for large memories.
 
-use core::hint;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::vcpu::Vcpu;
-use super::{cache, fill, interrupts};
+use super::{cache, fill, interrupts, wait};
 
 /// How much a CPU does between two looks at its interrupts, in bytes.
 const PIECE: u64 = 256 << 10;
@@ -50,7 +49,7 @@ impl Rebuild {
         let everybody = (arrival / self.vcpus + 1) * self.vcpus;
         while self.arrivals.load(Ordering::Acquire) < everybody {
             interrupts::take();
-            hint::spin_loop();
+            wait::relax();
         }
     }
 }

@@ -4,11 +4,11 @@
 //! waits for that lock answers requests meanwhile, so that nobody waits for each other.
 
 use bulkhead::vgic::{CpuMask, Kicks, Recall, Vgic};
-use core::hint;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::gic::ThisCpu;
 use super::vcpu::Vcpu;
+use super::wait;
 
 /// The state of a request to one vCPU.
 #[derive(Default)]
@@ -41,7 +41,7 @@ impl Vcpu {
                 break turn;
             }
             self.answer_recall();
-            hint::spin_loop();
+            wait::relax();
         };
         let mut held = CpuMask::EMPTY;
         let others = loop {
@@ -67,7 +67,7 @@ impl Vcpu {
         self.partition.kick(vcpus);
         for vcpu in vcpus {
             while self.partition.recalls[vcpu].0.load(Ordering::Acquire) != HELD {
-                hint::spin_loop();
+                wait::relax();
             }
         }
     }
@@ -81,7 +81,7 @@ impl Vcpu {
         self.update_vgic(|vgic, hw| vgic.recall(hw));
         slot.store(HELD, Ordering::Release);
         while slot.load(Ordering::Acquire) == HELD {
-            hint::spin_loop();
+            wait::relax();
         }
         self.update_vgic(|vgic, hw| vgic.refill(hw));
     }

@@ -1,23 +1,22 @@
 //! From booted to running.
 
 use core::arch::asm;
-use core::hint;
 
 use super::partition::Partition;
-use super::{console, cpu, image, interrupts, mmu};
+use super::{console, cpu, image, interrupts, mmu, wait};
 
 /// Starts the guests, once every CPU has left the code that only boot needs; then this CPU joins
 /// the others.
 pub fn start_guests(partitions: &[Partition], boot_cpu: usize) -> ! {
     cpu::current().settle();
     while cpu::all().iter().any(|cpu| cpu.is_up() && !cpu.is_settled()) {
-        hint::spin_loop();
+        wait::relax();
     }
     // SAFETY: every CPU that is up is in this file, whose code stays, and goes nowhere but on.
     unsafe { forget_boot_code() };
     console::go_live(partitions, boot_cpu);
     partitions.iter().for_each(Partition::boot);
-    wait()
+    idle()
 }
 
 /// Makes the code that only boot needs inaccessible, for good: no guest's trap can lead there.
@@ -48,11 +47,11 @@ unsafe fn forget_boot_code() {
 /// What a CPU does that is set up: it waits for a guest.
 pub fn settle() -> ! {
     cpu::current().settle();
-    wait()
+    idle()
 }
 
 /// What a CPU does that runs no guest: it waits for its vCPU to be started, and takes interrupts.
-pub extern "C" fn wait() -> ! {
+pub extern "C" fn idle() -> ! {
     loop {
         if let Some(vcpu) = cpu::current().vcpu() {
             vcpu.rebuild_if_asked();

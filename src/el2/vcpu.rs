@@ -179,7 +179,7 @@ impl Vcpu {
     fn leave(&self) -> ! {
         reset::silence(&self.id);
         self.partition.leave(self.index);
-        vectors::on_fresh_stack(cpu::current().stack_top(), run::wait)
+        vectors::on_fresh_stack(cpu::current().stack_top(), run::idle)
     }
 
     /// Runs the guest, if somebody has asked for this vCPU to start.

@@ -7,7 +7,6 @@ use crate::support::{Gic, Machine, Partition, SUCCESS, compile, on_both_gics, sy
 on_both_gics!(
     reading_outside_the_partition_is_an_abort,
     crash_of_a_guest_leaves_its_neighbour,
-    reset_stops_the_partition_and_says_so,
     spinning_guest_does_not_keep_its_neighbour_from_ending,
 );
 
@@ -37,16 +36,6 @@ fn crash_of_a_guest_leaves_its_neighbour(gic: Gic) {
         .says("crashing", "PANIC: synchronous exception on CPU 0: ESR 0x2000000");
     outcome.says("bulkhead", "crashing: powered off");
     outcome.says("neighbour", "hello: done, ticks=50");
-}
-
-/// Four instructions that ask PSCI for SYSTEM_RESET.
-fn reset_stops_the_partition_and_says_so(gic: Gic) {
-    let guests = [Partition::new("resetting", "reset"), Partition::new("neighbour", "hello")];
-    let code = "[ 20 01 80 52  00 80 b0 72  02 00 00 d4  00 00 00 14 ]";
-    let text = system(&guests).replace("/incbin/(\"guests/reset.img\")", code);
-    let outcome = Machine::new(gic).initrd(&compile(&text)).boot();
-    outcome.ends_well().says("bulkhead", "resetting: asked for a reset");
-    outcome.says("neighbour", "hello: done, ticks=10");
 }
 
 fn spinning_guest_does_not_keep_its_neighbour_from_ending(gic: Gic) {

@@ -16,3 +16,4 @@ mod linux;
 mod panic;
 mod raspberry_pi;
 mod refusals;
+mod restart;

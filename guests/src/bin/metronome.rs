@@ -1,0 +1,75 @@
+//! Takes a timer interrupt at each beat, and tells whether one was missed and how far apart two were.
+//!
+//! Command line: `beats=N`, `period-us=N`; `busy` runs between the beats in place of waiting.
+
+#![no_std]
+#![no_main]
+
+use core::hint::spin_loop;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use runtime::gic::{self, Interrupt};
+use runtime::tree::machine;
+use runtime::{cpu, fail, println, timer, write_register};
+
+runtime::guest!(main, interrupt);
+
+static PERIOD: AtomicU64 = AtomicU64::new(0);
+/// When the next beat is due.
+static DUE: AtomicU64 = AtomicU64::new(0);
+static BEATS: AtomicU64 = AtomicU64::new(0);
+/// When the last interrupt came.
+static LAST: AtomicU64 = AtomicU64::new(0);
+static LONGEST: AtomicU64 = AtomicU64::new(0);
+/// Beats whose interrupt came only when the next one was due.
+static LATE: AtomicU64 = AtomicU64::new(0);
+
+fn main() {
+    let beats = machine().number("beats").unwrap_or(1000);
+    let period = timer::microseconds(machine().number("period-us").unwrap_or(1000));
+    PERIOD.store(period, Ordering::Relaxed);
+    gic::enable(machine().virtual_timer);
+    let start = timer::now();
+    LAST.store(start, Ordering::Relaxed);
+    arm(start + period);
+    let are_over = || BEATS.load(Ordering::Relaxed) >= beats;
+    if machine().argument("busy").is_some() {
+        cpu::unmask_interrupts();
+        while !are_over() {
+            spin_loop();
+        }
+        cpu::mask_interrupts();
+    } else {
+        cpu::wait_until(are_over);
+    }
+    timer::disarm();
+    let passed = (timer::now() - start) / period;
+    let (longest, late) = (LONGEST.load(Ordering::Relaxed), LATE.load(Ordering::Relaxed));
+    println!(
+        "metronome: {beats} beats in {passed} periods of {period}, longest gap {longest}, late {late}"
+    );
+    if passed < beats {
+        fail!("{beats} interrupts came in {passed} periods");
+    }
+}
+
+fn arm(due: u64) {
+    DUE.store(due, Ordering::Relaxed);
+    write_register!("cntv_cval_el0", due);
+    write_register!("cntv_ctl_el0", 1);
+}
+
+fn interrupt(interrupt: Interrupt) {
+    if interrupt.intid != machine().virtual_timer {
+        fail!("unexpected interrupt {}", interrupt.intid);
+    }
+    let now = timer::now();
+    let (due, period) = (DUE.load(Ordering::Relaxed), PERIOD.load(Ordering::Relaxed));
+    if now < due {
+        fail!("a beat's interrupt came {} early", due - now);
+    }
+    LATE.fetch_add(u64::from(now - due >= period), Ordering::Relaxed);
+    LONGEST.fetch_max(now - LAST.swap(now, Ordering::Relaxed), Ordering::Relaxed);
+    BEATS.fetch_add(1, Ordering::Relaxed);
+    arm(due + period);
+}

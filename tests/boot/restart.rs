@@ -1,0 +1,90 @@
+//! A partition that ends is built again, and its neighbours do not notice.
+
+use std::time::Duration;
+
+use crate::support::{Gic, Machine, Outcome, Partition, SUCCESS, compile, on_both_gics, system};
+
+on_both_gics!(
+    two_hundred_restarts_leave_nothing_behind,
+    linux_resets_itself_three_times,
+    linux_comes_back_from_a_panic,
+    neighbour_does_not_notice,
+);
+
+const CLEAN: &str = "reborn: nothing of an earlier life in";
+
+/// The guest searches its memory, its interrupts and its registers each time. What Bulkhead itself
+/// could use up cannot grow either: its allocator is unmapped by then.
+fn two_hundred_restarts_leave_nothing_behind(gic: Gic) {
+    const RESTARTS: usize = 200;
+    let reborn = Partition::new("reborn", "reborn").memory(2 << 20).bootargs("end=reset");
+    let reborn = reborn.property(&format!("max-restarts = <{RESTARTS}>;"));
+    let outcome = Machine::new(gic).initrd(&compile(&system(&[reborn]))).boot();
+    outcome.ends_well();
+    let lives = outcome.of("reborn").with(CLEAN).0.len();
+    outcome.check(lives == RESTARTS + 1, &format!("{lives} lives, not {}", RESTARTS + 1));
+    outcome.says("bulkhead", &format!("it stays stopped, restarted {RESTARTS} times already"));
+}
+
+/// How many lives Linux had, and that its neighbour ticked all the time.
+#[track_caller]
+fn judge_linux(outcome: &Outcome, restarts: usize) {
+    outcome.ends_with(SUCCESS).nobody_says("FAIL");
+    let lives = outcome.of("linux").with("bulkhead-linux: userspace reached").0.len();
+    outcome.check(lives == restarts + 1, &format!("Linux had {lives} lives"));
+    outcome.says("bulkhead", &format!("it stays stopped, restarted {restarts} times already"));
+    outcome.says("neighbour", "metronome: 2000 beats in");
+}
+
+fn linux(bootargs: &str, restarts: usize) -> Partition {
+    let initramfs = "ramdisk { data = /incbin/(\"linux/initramfs.cpio.gz\"); };";
+    let linux = Partition::with_kernel("linux", "linux/Image").cpus(2).memory(192 << 20);
+    let linux = linux.bootargs(&format!("console=ttyAMA0 quiet {bootargs}"));
+    linux.property(&format!("max-restarts = <{restarts}>;")).property(initramfs)
+}
+
+fn metronome(bootargs: &str) -> Partition {
+    Partition::new("neighbour", "metronome").bootargs(bootargs)
+}
+
+fn linux_resets_itself_three_times(gic: Gic) {
+    let guests = [linux("bulkhead.end=reboot", 3), metronome("beats=2000")];
+    let machine = Machine::new(gic).initrd(&compile(&system(&guests))).deadline(120);
+    judge_linux(&machine.boot(), 3);
+}
+
+fn linux_comes_back_from_a_panic(gic: Gic) {
+    let guests = [linux("bulkhead.end=panic panic=1", 1), metronome("beats=2000")];
+    let outcome = Machine::new(gic).initrd(&compile(&system(&guests))).deadline(120).boot();
+    judge_linux(&outcome, 1);
+    outcome.says("linux", "Kernel panic - not syncing: sysrq triggered crash");
+}
+
+/// The neighbour's longest gap between two timer interrupts, in instructions: what one CPU does in
+/// turn with the other, which either spins or restarts again and again.
+fn neighbour_does_not_notice(gic: Gic) {
+    let longest_gap = |end: &str| {
+        let other = Partition::new("other", "reborn").memory(2 << 20).bootargs(end);
+        let guests = [other, metronome("beats=200 busy")];
+        let machine = Machine::new(gic).cpus(2).cpu("cortex-a57,cntfrq=1000000000");
+        let machine = machine.option("-icount", "shift=0,sleep=off").option("-seed", "1");
+        let machine = machine.option("-rtc", "base=2024-01-01T00:00:00,clock=vm");
+        let machine = machine.initrd(&compile(&system(&guests)));
+        let outcome = machine.unplug_after("metronome: 200", Duration::ZERO).boot();
+        outcome.was_unplugged().nobody_says("FAIL");
+        let line = outcome.of("neighbour").with("metronome:");
+        let gap =
+            line.0.first().and_then(|line| line.split_once("longest gap ")?.1.split_once(','));
+        let gap: Option<u64> = gap.and_then(|(gap, _)| gap.parse().ok());
+        let restarts = outcome.of("bulkhead").with("reset itself").0.len();
+        (gap.unwrap_or_else(|| outcome.fail("there is no gap")), restarts, outcome)
+    };
+    let (without, none, _) = longest_gap("end=spin");
+    let (with, restarts, outcome) = longest_gap("end=reset");
+    println!(
+        "{gic:?}: the longest gap between timer interrupts 1,000,000 instructions apart is \
+         {without} beside a guest that spins, {with} beside one that restarts {restarts} times"
+    );
+    outcome.check(none == 0 && restarts >= 3, &format!("there were {restarts} restarts"));
+    outcome.check(with * 100 <= without * 105, &format!("the gap is {with}, not {without}"));
+}
