@@ -35,3 +35,4 @@ pub mod system_registers;
 pub mod tables;
 pub mod vcpu;
 pub mod vgic;
+pub mod watchdog;
