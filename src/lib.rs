@@ -16,6 +16,7 @@ extern crate std;
 pub mod addr;
 pub mod console;
 pub mod control;
+pub mod deadlines;
 pub mod esr;
 pub mod fdt;
 pub mod guest_tree;
