@@ -147,11 +147,11 @@ $(call dtb,$1): $1 guests $(if $(shell grep '"linux/' $1),$(LINUX))
 endef
 $(foreach file,$(DESCRIPTIONS),$(eval $(call description,$(file))))
 
-target/linux/Image target/linux/busybox $(RPI4_TREE) &:
+target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) &:
 	guests/linux/fetch target/linux
 
 $(RPI4_FIRMWARE) &:
 	boards/rpi4/fetch-firmware target/firmware
 
-target/linux/initramfs.cpio.gz: target/linux/busybox guests/linux/init guests/linux/initramfs
-	guests/linux/initramfs $< >$@
+target/linux/initramfs.cpio.gz: target/linux/busybox target/linux/sbsa_gwdt.ko guests/linux/init guests/linux/initramfs
+	guests/linux/initramfs $(filter target/%,$^) >$@

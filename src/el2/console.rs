@@ -1,6 +1,7 @@
 //! The physical UART between Bulkhead's log and the partitions.
 
 use bulkhead::console::{Console, Source};
+use bulkhead::deadlines::User;
 use bulkhead::machine::{self, Setting};
 use bulkhead::pl011::Pl011;
 use bulkhead::ring::Full;
@@ -143,7 +144,8 @@ pub fn drain(partition: usize, uart: &mut Pl011) {
 pub fn pump() {
     let mut shared = SHARED.lock();
     let moved = shared.pump();
-    timer::set_deadline(shared.console.as_ref().and_then(Console::deadline));
+    let deadline = shared.console.as_ref().and_then(Console::deadline);
+    timer::set_deadline(User::Console, deadline);
     drop(shared);
     if moved {
         for partition in partition::all() {

@@ -21,6 +21,8 @@ pub fn write(id: &IdRegisters, choices: Choices) {
     write_register!("cptr_el2", control.cptr_el2);
     write_register!("mdcr_el2", control.mdcr_el2);
     write_register!("cnthctl_el2", control.cnthctl_el2);
+    // EL2's own timer: off, as those take it to be who set it.
+    write_register!("cnthp_ctl_el2", 0);
     write_register!("vtcr_el2", control.vtcr_el2);
     write_register!("hstr_el2", control.hstr_el2);
     barrier::isb(barrier::SY);

@@ -1,6 +1,7 @@
 //! What Bulkhead keeps for each physical CPU.
 
 use aarch64_cpu::registers::{MPIDR_EL1, Readable, TPIDR_EL2, Writeable};
+use bulkhead::deadlines::Deadlines;
 use bulkhead::machine::Mpidr;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use spin::Once;
@@ -19,6 +20,8 @@ pub struct Cpu {
     up: AtomicBool,
     /// Whether it has left the code that only boot needs.
     settled: AtomicBool,
+    /// What EL2's timer on it waits for.
+    pub deadlines: Deadlines,
     /// The vCPU that lives on it, if a partition owns it.
     vcpu: Once<Vcpu>,
 }
@@ -29,6 +32,7 @@ static CPUS: [Cpu; MAX_CPUS] = [const {
         index: AtomicUsize::new(0),
         up: AtomicBool::new(false),
         settled: AtomicBool::new(false),
+        deadlines: Deadlines::none(),
         vcpu: Once::new(),
     }
 }; MAX_CPUS];

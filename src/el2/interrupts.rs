@@ -79,6 +79,9 @@ fn answer(interrupt: Acknowledged, vcpu: Option<&Vcpu>) {
     }
     if intid == own.timer {
         console::pump();
+        if let Some(vcpu) = vcpu {
+            vcpu.poll_watchdog();
+        }
     } else if Some(intid) == own.console {
         console::interrupt();
     } else if let Some(vcpu) = vcpu {

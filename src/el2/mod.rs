@@ -35,3 +35,4 @@ mod uart;
 pub mod vcpu;
 mod vectors;
 mod wait;
+mod watchdog;

@@ -21,6 +21,7 @@ use super::rebuild::Rebuild;
 use super::recall::RecallSlot;
 use super::vcpu::Vcpu;
 use super::wait::Mutex;
+use super::watchdog::Guard;
 use super::{console, timer};
 
 /// Lines about a guest's faults: this many at once, then one in each such time.
@@ -61,6 +62,8 @@ pub struct State {
     pub uart: Pl011,
     /// The level of the UART's interrupt that the vGIC was last told.
     pub uart_line: bool,
+    /// Its watchdog, if it has one and was started.
+    pub watchdog: Option<Guard>,
     /// Where each vCPU that was told to start is to begin.
     pub starts: Vec<Option<Start>>,
     /// The vCPUs that run guest code.
@@ -133,6 +136,7 @@ impl Partition {
             psci: Psci::new(vcpus, plan.memory.guest),
             uart: Pl011::default(),
             uart_line: false,
+            watchdog: None,
             starts: vec![None; vcpus],
             inside: CpuMask::EMPTY,
             is_over: false,
@@ -173,7 +177,10 @@ impl Partition {
     /// Starts its first vCPU, as the arm64 boot protocol has it, once it is built.
     pub fn boot(&self) {
         self.started.store(timer::now(), Ordering::Release);
-        let starts = self.state.lock().life.built();
+        let mut state = self.state.lock();
+        state.watchdog = Guard::new(&self.plan);
+        let starts = state.life.built();
+        drop(state);
         if starts {
             self.start(0, self.plan.kernel.load.start(), self.plan.tree.start().get());
         } else {

@@ -2,7 +2,9 @@
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
+use bulkhead::deadlines::{Setting, User};
 
+use super::cpu;
 use super::registers::write_register;
 
 /// The physical counter, in ticks.
@@ -16,14 +18,16 @@ pub fn milliseconds(count: u64) -> u64 {
     CNTFRQ_EL0.get() * count / 1000
 }
 
-/// Has this CPU's EL2 timer interrupt raised once the counter reaches `deadline`, or not at all.
-pub fn set_deadline(deadline: Option<u64>) {
-    match deadline {
-        Some(deadline) => {
+/// Has this CPU's EL2 timer interrupt raised once the counter reaches `deadline`, or the deadline of
+/// another user. Who wants `None` may be interrupted all the same.
+pub fn set_deadline(user: User, deadline: Option<u64>) {
+    match cpu::current().deadlines.set(user, deadline) {
+        Setting::Same => return,
+        Setting::At(deadline) => {
             write_register!("cnthp_cval_el2", deadline);
             CNTHP_CTL_EL2.write(CNTHP_CTL_EL2::ENABLE::SET);
         }
-        None => CNTHP_CTL_EL2.set(0),
+        Setting::Off => CNTHP_CTL_EL2.set(0),
     }
     barrier::isb(barrier::SY);
 }

@@ -7,6 +7,7 @@ use bulkhead::life::End;
 use bulkhead::mmio::Access;
 use bulkhead::plan::FrameKind;
 use bulkhead::system_registers::{self, Answer};
+use bulkhead::watchdog;
 
 use super::inject::{self, Injection};
 use super::vcpu::Vcpu;
@@ -79,11 +80,10 @@ fn load(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64) -> u64 {
     match device {
         FrameKind::Distributor => vcpu.distributor_read(offset, size),
         FrameKind::Redistributors => vcpu.redistributor_read(offset, size),
-        FrameKind::CpuInterface
-        | FrameKind::Monitor
-        | FrameKind::WatchdogControl
-        | FrameKind::WatchdogRefresh => 0,
+        FrameKind::CpuInterface | FrameKind::Monitor => 0,
         FrameKind::Console => vcpu.uart_read(offset),
+        FrameKind::WatchdogControl => vcpu.watchdog_read(watchdog::Frame::Control, offset),
+        FrameKind::WatchdogRefresh => vcpu.watchdog_read(watchdog::Frame::Refresh, offset),
     }
 }
 
@@ -93,11 +93,10 @@ fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
         FrameKind::Distributor => vcpu.distributor_write(offset, size, value),
         FrameKind::Redistributors => vcpu.redistributor_write(offset, size, value),
         FrameKind::CpuInterface if offset == 0 => vcpu.deactivate(value),
-        FrameKind::CpuInterface
-        | FrameKind::Monitor
-        | FrameKind::WatchdogControl
-        | FrameKind::WatchdogRefresh => {}
+        FrameKind::CpuInterface | FrameKind::Monitor => {}
         FrameKind::Console => vcpu.uart_write(offset, value),
+        FrameKind::WatchdogControl => vcpu.watchdog_write(watchdog::Frame::Control, offset, value),
+        FrameKind::WatchdogRefresh => vcpu.watchdog_write(watchdog::Frame::Refresh, offset, value),
     }
 }
 

@@ -186,6 +186,7 @@ impl Vcpu {
     pub fn start_if_asked(&self) {
         if let Some(start) = self.partition.take_start(self.index) {
             self.update_vgic(|vgic, hw| vgic.refill(hw));
+            self.poll_watchdog();
             guest::enter(self, start)
         }
     }
