@@ -1,62 +1,52 @@
-//! The machine's one UART, shared by whole lines.
+//! The machine's one UART, shared by all who have something to say.
 //!
-//! Every source (Bulkhead's own log and each partition) has a buffer of its own. A line comes out
-//! when it is complete, in one piece, after the name of its source; the sources take turns, a line
-//! each, so that none can starve the others. Nothing is dropped: a full buffer says so to the one
-//! who writes.
+//! Every source (Bulkhead's own log, the monitor and each partition) has a buffer of its own. Nothing
+//! is dropped: a full buffer says so to the one who writes. There are two views, which differ in what
+//! leaves the buffers when ([`turns`]).
 //!
-//! A line that stays incomplete, such as a prompt, comes out after a pause, or when it fills the
-//! buffer. The pause is longer while others print, who would tear the line if it were only held up:
-//! a person at a prompt has time to answer, and a CPU has time to go on. The cursor is then inside that line. Its source goes on there; if another one comes
-//! first, it starts a new line, and the rest follows later behind the name once more.
+//! In the shared view, a line comes out when it is complete, in one piece, after the name of its
+//! source; the sources take turns, a line each, so that none can starve the others. A line that stays
+//! incomplete, such as a prompt, comes out after a pause, or when it fills the buffer. The pause is
+//! longer while others print, who would tear the line if it were only held up: a person at a prompt
+//! has time to answer, and a CPU has time to go on. The cursor is then inside that line. Its source
+//! goes on there; if another one comes first, it starts a new line, and the rest follows later behind
+//! the name once more.
 //!
 //! Lines end with CR LF whatever the guest ends them with: LF, or any number of CRs and LF. A CR
 //! before anything else returns to the start of the text, as a progress bar does: the name is
 //! written again, not overwritten. Everything else, escape sequences too, passes unchanged.
+//!
+//! In the focused view, what one source writes passes at once, byte by byte and unchanged, for a
+//! person at a shell, in an editor or in a boot loader's menu. The others' lines come as before, but
+//! wait for the end of that source's line, or for it to pause. Where they tear its line, the part
+//! that was there is written again below them.
 
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::ring::{Full, Ring};
 
-const BUFFER_BYTES: usize = 2048;
-/// How many times longer an incomplete line waits for its end while others print.
-const BUSY: u64 = 10;
+mod channel;
+pub mod input;
+pub mod keys;
+mod turns;
+use channel::{Channel, TAIL_BYTES};
+use turns::{Focus, NEVER};
+
 /// A longer name is cut.
 const NAME_BYTES: usize = 31;
-/// Room for a name, what stands around it, and line breaks before and behind.
-const STAGED_BYTES: usize = 64;
+/// Room for a name, what stands around it, and line breaks before and behind; and for a line that is
+/// written again.
+const STAGED_BYTES: usize = 64 + TAIL_BYTES;
 
-/// The name in front of Bulkhead's own lines.
-const OWN_NAME: &str = "bulkhead";
+/// The names in front of Bulkhead's own lines and of the monitor's.
+const OWN_NAMES: [&str; 2] = ["bulkhead", "monitor"];
+/// Whose line the cursor is in where its source begins a new one in any case.
+const NOBODY: usize = usize::MAX;
 
 /// Who writes to the console.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Source(usize);
-
-impl Source {
-    /// Bulkhead's own log.
-    pub const BULKHEAD: Self = Self(0);
-
-    /// The partition with this index in the Plan.
-    pub const fn partition(index: usize) -> Self {
-        Self(index + 1)
-    }
-}
-
-/// What one source has written and the UART has not.
-struct Channel {
-    /// `[name] `, padded to the longest.
-    prefix: String,
-    buffer: Ring<BUFFER_BYTES>,
-    /// How many LFs are in the buffer.
-    lines: usize,
-    /// When the last byte came.
-    written: u64,
-    /// A CR was taken from the buffer. What follows decides what it means.
-    carriage_return: bool,
-}
 
 /// Lines of several sources on their way to one UART.
 ///
@@ -64,6 +54,8 @@ struct Channel {
 pub struct Console {
     channels: Vec<Channel>,
     pause: u64,
+    /// The focused view, if it is that one.
+    focus: Option<Focus>,
     /// Whose turn it is, or was last.
     turn: usize,
     /// How many bytes of its buffer may still come out in this turn, unless a line ends first.
@@ -72,16 +64,18 @@ pub struct Console {
     due: u64,
     /// In whose line the cursor is.
     open_line: Option<usize>,
+    /// The last line ended with a bare LF, so the cursor may be anywhere in the next one.
+    bare_end: bool,
     /// Bytes that are ready for the UART.
     staged: Ring<STAGED_BYTES>,
 }
 
 impl Console {
-    /// A console for Bulkhead and the partitions with these names, in the order of the Plan. An
-    /// incomplete line comes out after `pause` ticks in which its source wrote nothing, ten times as
-    /// many while others write.
+    /// A console for Bulkhead, the monitor and the partitions with these names, in the order of the
+    /// Plan, in the shared view. An incomplete line comes out after `pause` ticks in which its source
+    /// wrote nothing, ten times as many while others write.
     pub fn new(partitions: &[&str], pause: u64) -> Self {
-        let names = [&[OWN_NAME], partitions].concat();
+        let names = [&OWN_NAMES, partitions].concat();
         let mut width = 0;
         for name in &names {
             width = width.max(name.len().min(NAME_BYTES));
@@ -89,12 +83,19 @@ impl Console {
         let mut channels = Vec::with_capacity(names.len());
         for name in names {
             let padding = width - name.len().min(NAME_BYTES);
-            let prefix = format!("[{name:.NAME_BYTES$}]{:padding$} ", "");
-            let buffer = Ring::EMPTY;
-            channels.push(Channel { prefix, buffer, lines: 0, written: 0, carriage_return: false });
+            channels.push(Channel::new(format!("[{name:.NAME_BYTES$}]{:padding$} ", "")));
         }
-        let (due, staged) = (u64::MAX, Ring::EMPTY);
-        Self { channels, pause, turn: 0, allowance: 0, due, open_line: None, staged }
+        Self {
+            channels,
+            pause,
+            focus: None,
+            turn: 0,
+            allowance: 0,
+            due: NEVER,
+            open_line: None,
+            bare_end: false,
+            staged: Ring::EMPTY,
+        }
     }
 
     /// Adds a byte to what `source` has written, at the time `now`.
@@ -104,16 +105,33 @@ impl Console {
     /// [`Full`] if there is no room before [`Console::next`] has taken some.
     pub fn put(&mut self, source: Source, byte: u8, now: u64) -> Result<(), Full> {
         let channel = &mut self.channels[source.0];
-        channel.buffer.push(byte)?;
-        channel.written = now;
-        let is_full = channel.buffer.len() == BUFFER_BYTES;
-        if byte == b'\n' || is_full || self.open_line == Some(source.0) {
-            channel.lines += usize::from(byte == b'\n');
-            self.due = 0;
-        } else {
-            self.due = self.due.min(now.saturating_add(self.pause));
+        channel.put(byte, now)?;
+        let goes_on = byte != b'\n' && !channel.is_full() && self.open_line != Some(source.0);
+        let due = if goes_on { now.saturating_add(self.pause) } else { 0 };
+        match &mut self.focus {
+            Some(focus) => self.due = self.due.min(focus.note(source.0, due)),
+            None => self.due = self.due.min(due),
         }
         Ok(())
+    }
+
+    /// Changes the view: to the focused one on this source, or to the shared one. A line that the
+    /// cursor is in is left as it is. Bulkhead's own lines come next, then the last line of the source
+    /// that has the focus, as far as it was printed before.
+    pub fn focus(&mut self, source: Option<Source>, now: u64) {
+        let old = self.focus.as_ref().map(|focus| focus.source);
+        let new = source.map(|source| source.0);
+        let last = self.channels.len() - 1;
+        // Another one's line that has begun ends first.
+        if self.allowance == 0 || [old, new].contains(&Some(self.turn)) {
+            (self.turn, self.allowance) = (last, 0);
+            self.open_line = self.open_line.map(|_| NOBODY);
+        }
+        self.focus = new.map(|source| {
+            let torn = !self.channels[source].tail.is_empty();
+            Focus::new(source, last, now, torn)
+        });
+        self.due = 0;
     }
 
     /// Whether [`Console::next`] may have a byte to give at the time `now`.
@@ -131,66 +149,25 @@ impl Console {
             if self.allowance == 0 && !self.begin_turn(now) {
                 break;
             }
-            self.stage();
+            match self.focus {
+                Some(Focus { source, .. }) if source == self.turn => self.stage_raw(),
+                _ => self.stage(now),
+            }
         }
         None
     }
 
     /// The time at which [`Console::next`] must be asked again, after it had nothing to give: when
-    /// the first of the incomplete lines is due.
+    /// the first of those who wait is due.
     pub fn deadline(&self) -> Option<u64> {
-        if matches!(self.due, 0 | u64::MAX) { None } else { Some(self.due) }
-    }
-
-    /// Gives the turn to the next source that has something due: a line, a full buffer, or what it
-    /// does not go on with. If none has, the one whose line is open need not wait: nobody's line is
-    /// torn if it goes on. Otherwise finds out when something will be due.
-    fn begin_turn(&mut self, now: u64) -> bool {
-        let mut next = self.open_line;
-        self.due = u64::MAX;
-        let busy = self.pause.saturating_mul(BUSY);
-        // When anybody wrote last, and when anybody else did.
-        let (mut last, mut last_but_one, mut writer) = (0, 0, 0);
-        for (index, channel) in self.channels.iter().enumerate() {
-            if channel.written > last {
-                (last_but_one, last, writer) = (last, channel.written, index);
-            } else {
-                last_but_one = last_but_one.max(channel.written);
-            }
-        }
-        // From the source whose turn it was to the one behind it, so that the last one found is the
-        // first to get its turn.
-        for index in (0..=self.turn).rev().chain((self.turn + 1..self.channels.len()).rev()) {
-            let channel = &self.channels[index];
-            if channel.buffer.is_empty() {
-                continue;
-            }
-            let quiet = match if index == writer { last_but_one } else { last } {
-                0 => 0,
-                written => written.saturating_add(busy),
-            };
-            let [pause, busy] = [self.pause, busy].map(|it| channel.written.saturating_add(it));
-            let stale = pause.max(quiet).min(busy);
-            if channel.lines > 0 || channel.buffer.len() == BUFFER_BYTES || stale <= now {
-                next = Some(index);
-            }
-            self.due = self.due.min(stale);
-        }
-        let Some(index) = next.filter(|index| !self.channels[*index].buffer.is_empty()) else {
-            return false;
-        };
-        let channel = &mut self.channels[index];
-        // What this turn leaves over may be incomplete only because there was no room for more.
-        channel.written = now;
-        (self.turn, self.allowance, self.due) = (index, channel.buffer.len(), 0);
-        true
+        if matches!(self.due, 0 | NEVER) { None } else { Some(self.due) }
     }
 
     /// Moves one byte of the source whose turn it is to the UART's side, with what must be written
     /// before it.
-    fn stage(&mut self) {
+    fn stage(&mut self, now: u64) {
         let channel = &mut self.channels[self.turn];
-        let Some(byte) = channel.buffer.pop() else {
+        let Some(byte) = channel.take() else {
             self.allowance = 0;
             return;
         };
@@ -205,6 +182,7 @@ impl Console {
         let before: &[u8] = match self.open_line {
             Some(_) if !goes_on => b"\r\n",
             Some(_) if returns => b"\r",
+            None if self.bare_end => b"\r",
             _ => b"",
         };
         let prefix = if returns || !goes_on { channel.prefix.as_bytes() } else { b"" };
@@ -214,10 +192,51 @@ impl Console {
                 let _ = self.staged.push(*byte);
             }
         }
+        if let Some(focus) = &mut self.focus
+            && self.open_line == Some(focus.source)
+        {
+            focus.redraw = now.saturating_add(self.pause);
+        }
+        self.bare_end = false;
         self.open_line = Some(self.turn);
         if ends {
-            channel.lines -= 1;
             self.open_line = None;
+            self.allowance = 0;
+        }
+    }
+
+    /// The same for the source that has the focus: its line is written again if it was torn, and
+    /// the byte passes as it is.
+    fn stage_raw(&mut self) {
+        let (Some(focus), channel) = (&mut self.focus, &mut self.channels[self.turn]) else {
+            return;
+        };
+        let is_torn = core::mem::replace(&mut focus.redraw, NEVER) != NEVER;
+        if (is_torn || !channel.is_empty()) && self.open_line.is_some_and(|it| it != self.turn) {
+            let _ = self.staged.push(b'\r').and_then(|()| self.staged.push(b'\n'));
+            self.open_line = None;
+        }
+        if is_torn {
+            // There is room: `staged` was empty.
+            for byte in channel.tail.bytes() {
+                let _ = self.staged.push(byte);
+            }
+            self.open_line = Some(self.turn);
+        }
+        // What is held back was in that line.
+        channel.carriage_return = false;
+        let last = channel.tail.last();
+        let Some(byte) = channel.take() else {
+            self.allowance = 0;
+            return;
+        };
+        let _ = self.staged.push(byte);
+        self.allowance -= 1;
+        focus.spent += 1;
+        let ends = byte == b'\n';
+        self.bare_end = ends && last != Some(b'\r');
+        self.open_line = Some(self.turn).filter(|_| !ends);
+        if ends {
             self.allowance = 0;
         }
     }

@@ -1,11 +1,16 @@
+use super::channel::BUFFER_BYTES;
 use super::*;
+use alloc::string::String;
 use proptest::prelude::*;
 use std::vec;
+
+mod focused;
 
 const PAUSE: u64 = 20;
 const LOG: Source = Source::BULKHEAD;
 const ONE: Source = Source::partition(0);
 const TWO: Source = Source::partition(1);
+const SOURCES: [Source; 3] = [LOG, ONE, TWO];
 
 fn console() -> Console {
     Console::new(&["linux", "rt"], PAUSE)
@@ -19,7 +24,7 @@ fn put(console: &mut Console, source: Source, text: &str, now: u64) {
 
 /// How many bytes `source` can put.
 fn room(console: &Console, source: Source) -> usize {
-    BUFFER_BYTES - console.channels[source.0].buffer.len()
+    BUFFER_BYTES - console.channels[source.0].len()
 }
 
 fn output(console: &mut Console, now: u64) -> String {
@@ -171,7 +176,7 @@ fn run(steps: Vec<Step>) -> ([String; 3], String) {
         match step {
             Step::Write(source, text) => {
                 for &byte in text.as_bytes() {
-                    while console.put(Source(source), byte, now).is_err() {
+                    while console.put(SOURCES[source], byte, now).is_err() {
                         out.push(console.next(now).expect("full and yet waiting").into());
                     }
                 }
@@ -185,7 +190,7 @@ fn run(steps: Vec<Step>) -> ([String; 3], String) {
     }
     for (source, written) in written.iter_mut().enumerate() {
         out.push_str(&output(&mut console, now));
-        put(&mut console, Source(source), "$\n", now);
+        put(&mut console, SOURCES[source], "$\n", now);
         written.push_str("$\n");
     }
     out.push_str(&output(&mut console, now));

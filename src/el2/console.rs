@@ -1,5 +1,6 @@
-//! The physical UART between Bulkhead's log and the partitions.
+//! The physical UART between a person, Bulkhead's log and the partitions.
 
+use bulkhead::console::input::Input;
 use bulkhead::console::{Console, Source};
 use bulkhead::deadlines::User;
 use bulkhead::machine::{self, Setting};
@@ -7,7 +8,7 @@ use bulkhead::pl011::Pl011;
 use bulkhead::ring::Full;
 use bulkhead::vgic::CpuMask;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use spin::Once;
 
@@ -17,9 +18,14 @@ use super::uart::Uart;
 use super::wait::Mutex;
 use super::{interrupts, timer};
 
+mod input;
+pub use input::{input_waits, interrupt, poll_input};
+
 /// How long a partial line waits for its end while nobody else prints: a prompt comes out without a
 /// noticeable delay.
 const PARTIAL_LINE_MS: u64 = 100;
+/// How long a guest may take to read what is typed before the rest is dropped.
+const DEAF_MS: u64 = 1000;
 
 /// The UART, if the machine has one that Bulkhead can drive.
 static UART: Once<Uart> = Once::new();
@@ -28,16 +34,13 @@ static UART: Once<Uart> = Once::new();
 /// it.
 struct Shared {
     console: Option<Console>,
+    /// What was typed, once there are partitions to read it.
+    input: Option<Input>,
     /// Whether guests run: from then on nobody waits for the UART.
     live: bool,
-    /// A byte that was typed and that the guest's UART had no room for.
-    held: Option<u8>,
 }
 
-static SHARED: Mutex<Shared> = Mutex::new(Shared { console: None, live: false, held: None });
-
-/// Whether `held` is occupied, for those who do not have the lock.
-static INPUT_WAITS: AtomicBool = AtomicBool::new(false);
+static SHARED: Mutex<Shared> = Mutex::new(Shared { console: None, input: None, live: false });
 
 /// Takes over the UART that the machine's tree names, and sends the log there.
 pub fn init(machine: &machine::Console) {
@@ -59,11 +62,13 @@ fn new_console(partitions: &[&str]) -> Console {
 /// Makes room for the partitions' output, which is told apart by their names.
 pub fn add_partitions(names: &[&str]) {
     let console = new_console(names);
-    SHARED.lock().console = Some(console);
+    let input = Input::new(names.len(), timer::milliseconds(DEAF_MS));
+    let mut shared = SHARED.lock();
+    (shared.console, shared.input) = (Some(console), Some(input));
 }
 
 /// From now on output waits in the buffers, and the UART's interrupts move it. They come to this
-/// CPU if no partition owns it, else to the first CPU of the partition that gets the input.
+/// CPU if no partition owns it, else to the first CPU of the first partition.
 pub fn go_live(partitions: &[Partition], boot_cpu: usize) {
     let is_owned = partitions.iter().any(|partition| partition.plan.cpus.contains(&boot_cpu));
     let cpu = match partitions.first() {
@@ -81,11 +86,10 @@ pub fn go_live(partitions: &[Partition], boot_cpu: usize) {
 impl Shared {
     /// Moves what is due to the UART, as far as it has room, or all of it while no guest runs.
     /// Tells whether there was something.
-    fn pump(&mut self) -> bool {
+    fn pump(&mut self, now: u64) -> bool {
         let (Some(uart), Some(console)) = (UART.get(), &mut self.console) else {
             return false;
         };
-        let now = timer::now();
         if !console.is_due(now) {
             return false;
         }
@@ -109,14 +113,16 @@ impl Shared {
     /// Asks the UART for those interrupts that there is a use for.
     fn choose_interrupts(&mut self) {
         if let Some(uart) = UART.get() {
-            let receive = self.live && self.held.is_none();
+            let receive = self.live && self.input.as_ref().is_some_and(Input::has_room);
             uart.set_interrupts(receive, self.live && !uart.has_room());
         }
     }
 
-    /// The next byte that was typed.
-    fn next_input(&mut self) -> Option<u8> {
-        self.held.take().or_else(|| UART.get()?.receive())
+    /// When EL2's timer is to move on what waits.
+    fn deadline(&self) -> Option<u64> {
+        let output = self.console.as_ref().and_then(Console::deadline);
+        let input = self.input.as_ref().and_then(Input::deadline);
+        output.into_iter().chain(input).min()
     }
 }
 
@@ -139,13 +145,14 @@ pub fn drain(partition: usize, uart: &mut Pl011) {
     }
 }
 
-/// Moves on what waits: after new output, for the UART's interrupt, and when a partial line is
-/// due. Arms this CPU's timer for the next one.
+/// Moves on what waits: after new output, for the UART's interrupt, and when something is due that
+/// time alone brings. Arms this CPU's timer for the next such thing.
 pub fn pump() {
     let mut shared = SHARED.lock();
-    let moved = shared.pump();
-    let deadline = shared.console.as_ref().and_then(Console::deadline);
-    timer::set_deadline(User::Console, deadline);
+    let now = timer::now();
+    shared.tick_input(now);
+    let moved = shared.pump(now);
+    timer::set_deadline(User::Console, shared.deadline());
     drop(shared);
     if moved {
         for partition in partition::all() {
@@ -154,42 +161,6 @@ pub fn pump() {
             }
         }
     }
-}
-
-/// The UART's interrupt: there is room for output, or somebody typed.
-pub fn interrupt() {
-    poll_input();
-    pump();
-}
-
-/// Hands what was typed to the first partition, as far as its UART has room. The rest stays
-/// in the physical UART, with the interrupt off, until the guest has read something.
-pub fn poll_input() {
-    let Some(partition) = partition::all().first() else {
-        return;
-    };
-    let mut arrived = false;
-    let mut state = partition.state.lock();
-    let mut shared = SHARED.lock();
-    while let Some(byte) = shared.next_input() {
-        if state.uart.receive(byte).is_err() {
-            shared.held = Some(byte);
-            break;
-        }
-        arrived = true;
-    }
-    INPUT_WAITS.store(shared.held.is_some(), Ordering::Release);
-    shared.choose_interrupts();
-    drop(shared);
-    drop(state);
-    if arrived {
-        partition.kick(CpuMask::one(0));
-    }
-}
-
-/// Whether input waits for room in a guest's UART.
-pub fn input_waits() -> bool {
-    INPUT_WAITS.load(Ordering::Acquire)
 }
 
 /// Bulkhead's own lines.
@@ -203,7 +174,7 @@ impl Log for Logger {
     fn log(&self, record: &Record<'_>) {
         let mut shared = SHARED.lock();
         let _ = writeln!(shared, "{}", record.args());
-        shared.pump();
+        shared.pump(timer::now());
     }
 
     fn flush(&self) {}
@@ -217,7 +188,7 @@ impl Write for Shared {
             while let Some(console) = &mut self.console
                 && console.put(Source::BULKHEAD, byte, now).is_err()
             {
-                self.pump();
+                self.pump(timer::now());
             }
         }
         Ok(())

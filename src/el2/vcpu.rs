@@ -113,8 +113,8 @@ impl Vcpu {
         let value = state.uart.read(offset);
         self.after_uart(&mut state);
         drop(state);
-        if console::input_waits() {
-            console::poll_input();
+        if console::input_waits(self.partition) {
+            console::poll_input(self.partition);
         }
         value
     }

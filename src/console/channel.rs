@@ -1,0 +1,112 @@
+//! What one source has written.
+
+use alloc::string::String;
+
+use super::Source;
+use crate::ring::{Full, Ring};
+
+pub(super) const BUFFER_BYTES: usize = 2048;
+/// How much of a line is remembered, to write it again where others have torn it.
+pub(super) const TAIL_BYTES: usize = 128;
+
+impl Source {
+    /// Bulkhead's own log.
+    pub const BULKHEAD: Self = Self(0);
+
+    /// The monitor.
+    pub const MONITOR: Self = Self(1);
+
+    /// The partition with this index in the Plan.
+    pub const fn partition(index: usize) -> Self {
+        Self(index + 2)
+    }
+}
+
+/// What one source has written and the UART has not, and the end of what it has.
+pub(super) struct Channel {
+    /// `[name] `, padded to the longest.
+    pub prefix: String,
+    buffer: Ring<BUFFER_BYTES>,
+    /// How many LFs are in the buffer.
+    lines: usize,
+    /// When the last byte came.
+    pub written: u64,
+    /// A CR was taken from the buffer and held back. What follows decides what it means.
+    pub carriage_return: bool,
+    /// What was taken from the buffer since the last LF.
+    pub tail: Tail,
+}
+
+impl Channel {
+    pub fn new(prefix: String) -> Self {
+        let (buffer, tail) = (Ring::EMPTY, Tail::EMPTY);
+        Self { prefix, buffer, lines: 0, written: 0, carriage_return: false, tail }
+    }
+
+    pub fn put(&mut self, byte: u8, now: u64) -> Result<(), Full> {
+        self.buffer.push(byte)?;
+        self.written = now;
+        self.lines += usize::from(byte == b'\n');
+        Ok(())
+    }
+
+    pub fn take(&mut self) -> Option<u8> {
+        let byte = self.buffer.pop()?;
+        if byte == b'\n' {
+            self.lines -= 1;
+            self.tail.count = 0;
+        } else {
+            self.tail.push(byte);
+        }
+        Some(byte)
+    }
+
+    pub fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.buffer.len() == BUFFER_BYTES
+    }
+
+    /// Whether there is the end of a line.
+    pub fn has_line(&self) -> bool {
+        self.lines > 0
+    }
+}
+
+/// The last bytes of a line that has not ended.
+pub(super) struct Tail {
+    bytes: [u8; TAIL_BYTES],
+    /// How many there were in all, those that are forgotten too.
+    count: usize,
+}
+
+impl Tail {
+    const EMPTY: Self = Self { bytes: [0; TAIL_BYTES], count: 0 };
+
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.count % TAIL_BYTES] = byte;
+        self.count = self.count.wrapping_add(1);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The last of them.
+    pub fn last(&self) -> Option<u8> {
+        let last = self.count.checked_sub(1)?;
+        Some(self.bytes[last % TAIL_BYTES])
+    }
+
+    /// All that are remembered, in order.
+    pub fn bytes(&self) -> impl Iterator<Item = u8> {
+        let first = self.count.saturating_sub(TAIL_BYTES);
+        (first..self.count).map(|index| self.bytes[index % TAIL_BYTES])
+    }
+}

@@ -1,0 +1,120 @@
+//! What is typed at the UART: for the guests, or to choose what is seen of them.
+
+use bulkhead::console::input::{Event, View};
+use bulkhead::vgic::CpuMask;
+use core::fmt::Write;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use super::super::partition::{self, Partition};
+use super::super::timer;
+use super::{SHARED, Shared, UART, pump};
+
+/// How much is read at once. The interrupt stays raised for the rest.
+const BYTES_AT_ONCE: usize = 128;
+
+/// A bit for each partition for which input waits, for those who do not have the lock.
+static WAITING: AtomicU32 = AtomicU32::new(0);
+
+/// The UART's interrupt: there is room for output, or somebody typed.
+pub fn interrupt() {
+    read();
+    partition::all().iter().filter(|it| input_waits(it)).for_each(poll_input);
+    pump();
+}
+
+/// Takes what was typed from the UART, as far as there is room for it. The rest stays there, with
+/// the interrupt off, until a guest has read something.
+fn read() {
+    let mut shared = SHARED.lock();
+    for _ in 0..BYTES_AT_ONCE {
+        let Some(event) = shared.next_event() else { break };
+        match event {
+            Event::Show(View::Monitor) | Event::Choices => shared.tell_choices(),
+            Event::Show(view) => shared.show(view),
+            Event::Taken | Event::Monitor(_) => {}
+        }
+    }
+    shared.note_waiting();
+}
+
+/// Hands what was typed for a partition to its UART, as far as that has room.
+pub fn poll_input(partition: &Partition) {
+    let mut state = partition.state.lock();
+    let mut shared = SHARED.lock();
+    let Some(input) = &mut shared.input else { return };
+    let arrived = input.deliver(partition.index, timer::now(), |byte| state.uart.receive(byte));
+    shared.note_waiting();
+    drop(shared);
+    drop(state);
+    if arrived {
+        partition.kick(CpuMask::one(0));
+    }
+}
+
+/// Whether input waits for room in the partition's UART.
+pub fn input_waits(partition: &Partition) -> bool {
+    WAITING.load(Ordering::Acquire) >> partition.index & 1 != 0
+}
+
+impl Shared {
+    /// What the next byte in the UART leads to, if there is one and it can be taken.
+    fn next_event(&mut self) -> Option<Event> {
+        let input = self.input.as_mut().filter(|input| input.has_room())?;
+        let byte = UART.get()?.receive()?;
+        Some(input.read(byte, timer::now(), partition::all().iter().map(Partition::name)))
+    }
+
+    fn note_waiting(&mut self) {
+        if let Some(input) = &self.input {
+            WAITING.store(input.waiting(), Ordering::Release);
+        }
+        self.choose_interrupts();
+    }
+
+    /// Goes on reading where a guest is deaf, and tells what was dropped.
+    pub fn tick_input(&mut self, now: u64) {
+        if let Some(input) = &mut self.input
+            && input.is_due(now)
+        {
+            input.tick(now);
+            self.tell_dropped(now);
+            self.choose_interrupts();
+        }
+    }
+
+    fn tell_dropped(&mut self, until: u64) {
+        while let Some((index, count)) = self.input.as_mut().and_then(|it| it.take_dropped(until)) {
+            let name = partition::all()[index].name();
+            let _ = writeln!(self, "{name} does not read: {count} bytes typed for it are dropped");
+        }
+    }
+
+    /// Changes who is seen and has the input, and says so.
+    fn show(&mut self, view: View) {
+        self.tell_dropped(u64::MAX);
+        let name = |index: usize| partition::all().get(index).map_or("nobody", Partition::name);
+        let _ = match view {
+            View::Shared => writeln!(self, "all partitions are shown, {} has the input", name(0)),
+            View::Monitor => writeln!(self, "the monitor has the console; Ctrl-] 0 shows all"),
+            View::Partition(index) => {
+                writeln!(self, "{} has the console; Ctrl-] 0 shows all", name(index))
+            }
+        };
+        if let (Some(input), Some(console)) = (&mut self.input, &mut self.console) {
+            input.show(view);
+            console.focus(view.focus(), timer::now());
+        }
+    }
+
+    /// What may come after Ctrl-].
+    fn tell_choices(&mut self) {
+        let _ = write!(self, "after Ctrl-]: 0 all");
+        for (index, partition) in partition::all().iter().enumerate() {
+            let _ = match index + 1 {
+                digit @ 1..=9 => write!(self, ", {digit} {}", partition.name()),
+                _ => write!(self, ", {}", partition.name()),
+            };
+        }
+        let _ = writeln!(self, ", or a first letter; ] Ctrl-] itself");
+    }
+}
