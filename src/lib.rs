@@ -33,5 +33,6 @@ pub mod ring;
 pub mod smccc;
 pub mod system_registers;
 pub mod tables;
+mod text;
 pub mod vcpu;
 pub mod vgic;
