@@ -34,6 +34,7 @@ pub mod ring;
 pub mod smccc;
 pub mod system_registers;
 pub mod tables;
+mod text;
 pub mod vcpu;
 pub mod vgic;
 pub mod watchdog;

@@ -1,11 +1,12 @@
 //! The heap: boot's data and what partitions keep. Nothing is allocated once the guests run.
 
 use buddy_system_allocator::Heap;
+use bulkhead::addr::Bytes;
 use core::alloc::{GlobalAlloc, Layout};
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
-use super::image;
 use super::wait::Mutex;
+use super::{boot, image};
 
 /// Blocks of up to 2^(ORDER - 1) bytes.
 const ORDER: usize = 21;
@@ -19,7 +20,16 @@ static HEAP: LockedHeap = LockedHeap(Mutex::new(Heap::new()));
 // region that `init` gave it; the lock makes that true with several CPUs.
 unsafe impl GlobalAlloc for LockedHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.0.lock().alloc(layout).map_or(ptr::null_mut(), NonNull::as_ptr)
+        let block = self.0.lock().alloc(layout);
+        // How much is needed follows from the trees that are read, so that this is a refusal.
+        let Ok(block) = block else {
+            let most = Bytes(image::heap().size());
+            boot::refuse(format_args!(
+                "the machine's tree and the description need more memory than Bulkhead has for \
+                 them, {most}"
+            ))
+        };
+        block.as_ptr()
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {

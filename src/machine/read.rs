@@ -9,6 +9,7 @@ use super::{
 use crate::addr::{Pa, Region};
 use crate::fdt::{Node, NodeError, Tree};
 use crate::intid::Intid;
+use crate::text::printable;
 
 impl Machine {
     /// Reads the machine from the firmware's tree.
@@ -24,7 +25,7 @@ impl Machine {
         let console = match Console::read(tree) {
             Ok(console) => console,
             Err(remark) => {
-                parts.remarks.push(remark);
+                parts.remarks.push(printable(&remark));
                 None
             }
         };
@@ -43,7 +44,7 @@ impl Machine {
         let model = root.string("model").or_else(|| root.compatible().next());
         let bootargs = chosen.and_then(|chosen| chosen.string("bootargs"));
         Ok(Self {
-            model: model.unwrap_or("unnamed").to_string(),
+            model: printable(model.unwrap_or("unnamed")),
             reserved: memory::reserved(tree, &cpus)?,
             cpus,
             memory: parts.memory,

@@ -1,9 +1,11 @@
 //! Why a description is refused.
 
 use alloc::format;
+use alloc::string::String;
 use core::fmt;
 
 use crate::fdt::TreeError;
+use crate::text::printable;
 
 /// Why a description is refused: one sentence, without a full stop, that names the node, the
 /// property and the value at fault, and says what would be right.
@@ -21,7 +23,7 @@ impl PlanError {
     #[cold]
     #[inline(never)]
     pub(crate) fn new(node: &str, rest: fmt::Arguments<'_>) -> Self {
-        Self(format!("{node}{rest}").leak())
+        Self(String::leak(printable(&format!("{node}{rest}"))))
     }
 }
 

@@ -7,12 +7,20 @@
 
 mod support;
 
+#[path = "../mutations/layout.rs"]
+mod layout;
+#[path = "../mutations/mutate.rs"]
+mod mutate;
+#[path = "../mutations/random.rs"]
+mod random;
+
 mod console;
 mod cores;
 mod entry;
 mod guests;
 mod isolation;
 mod linux;
+mod mutations;
 mod panic;
 mod raspberry_pi;
 mod refusals;

@@ -1,7 +1,9 @@
 //! The virtual GIC against a machine of list registers and a reference without any.
 
 mod cases;
+mod long;
 mod machine;
+mod pair;
 mod properties;
 mod reference;
 mod system;

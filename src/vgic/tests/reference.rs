@@ -22,6 +22,15 @@ pub struct State {
     source: u8,
     /// The vCPU that it is routed to.
     route: Option<usize>,
+    /// What ITARGETSR or IROUTER reads.
+    pub written: u64,
+}
+
+impl State {
+    /// Whether this interrupt goes to this CPU.
+    pub fn is_routed_to(&self, intid: usize, cpu: usize) -> bool {
+        intid < 32 || self.route == Some(cpu)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -51,6 +60,7 @@ impl Reference {
             active: false,
             source: 0,
             route: (version == Version::V3 || cpus == 1).then_some(0),
+            written: 0,
         };
         Self {
             version,
@@ -145,8 +155,9 @@ impl Reference {
         self.at(target, sgi).latch
     }
 
-    pub fn route(&mut self, intid: usize, route: Option<usize>) {
-        self.at(0, intid).route = route;
+    pub fn route(&mut self, intid: usize, route: Option<usize>, written: u64) {
+        let state = self.at(0, intid);
+        (state.route, state.written) = (route, written);
     }
 
     /// What IAR returns, and what it changes. From which of several sources an SGI comes first is
@@ -162,7 +173,7 @@ impl Reference {
             let (groups, enables) = (self.groups[cpu], self.enables);
             let pending = self.is_pending(cpu, intid);
             let s = self.at(cpu, intid);
-            let is_here = intid < 32 || s.route == Some(cpu);
+            let is_here = s.is_routed_to(intid, cpu);
             let is_open = groups[s.group] && enables >> s.group & 1 != 0;
             if s.owned && s.enabled && !s.active && pending && is_here && is_open {
                 let key = (s.priority, intid);

@@ -1,0 +1,83 @@
+//! The same for many steps, always the same ones, on four CPUs. BULKHEAD_GIC_STEPS says how many.
+
+use std::string::String;
+use std::{env, println, thread};
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::super::Version;
+use super::pair::Pair;
+use super::properties::step;
+
+/// Without BULKHEAD_GIC_STEPS: for both versions together.
+const STEPS: u64 = 100_000;
+/// After so many everything is drained, and a new GIC is taken.
+const EPISODE: u64 = 1000;
+const CPUS: usize = 4;
+const LIST_REGISTERS: [usize; 4] = [4, 1, 16, 2];
+
+/// Says where a comparison failed.
+struct Place {
+    version: Version,
+    episode: u64,
+    step: u64,
+    last: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let Self { version, episode, step, last } = self;
+            println!("{version:?}, episode {episode}, step {step}: {last}");
+        }
+    }
+}
+
+/// Returns in how many of every tenth step more interrupts were pending for a CPU than it has list
+/// registers.
+fn run(version: Version, episode: u64, steps: u64) -> u64 {
+    let list_registers = LIST_REGISTERS[episode as usize % 4];
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&episode.to_le_bytes());
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let mut runner = TestRunner::new_with_rng(Config::default(), random);
+    let strategy = step();
+    let mut pair = Pair::new(version, CPUS, list_registers, episode / 4 % 2 == 1);
+    let mut place = Place { version, episode, step: 0, last: String::new() };
+    let mut crowded = 0;
+    for number in 0..steps {
+        let step = strategy.new_tree(&mut runner).expect("there is a step").current();
+        place.step = number;
+        place.last = std::format!("{step:?}");
+        pair.step(&step);
+        let is_looked_at = number % 10 == 0;
+        crowded += u64::from(is_looked_at && pair.most_pending() as usize > list_registers);
+    }
+    place.last = "drained".into();
+    pair.drain();
+    crowded
+}
+
+fn run_all(version: Version) {
+    let steps = env::var("BULKHEAD_GIC_STEPS").ok();
+    let steps = steps.map_or(STEPS, |steps| steps.parse().expect("BULKHEAD_GIC_STEPS is a number"));
+    let episodes = (steps / 2).div_ceil(EPISODE);
+    let crowded: u64 = (0..episodes).map(|episode| run(version, episode, EPISODE)).sum();
+    let steps = episodes * EPISODE;
+    let looks = steps / 10;
+    println!(
+        "{version:?}: {steps} steps; of {looks}, {crowded} had more pending than list registers"
+    );
+    assert!(crowded > looks / 2, "few steps had many pending");
+}
+
+#[test]
+fn gicv2_is_a_gic_for_long() {
+    run_all(Version::V2);
+}
+
+#[test]
+fn gicv3_is_a_gic_for_long() {
+    run_all(Version::V3);
+}

@@ -1,0 +1,92 @@
+//! What Bulkhead makes of a tree of a machine and a description, up to the first guest.
+
+use bulkhead::addr::{Pa, Region};
+use bulkhead::fdt::Tree;
+use bulkhead::machine::{Gic, Machine, Mpidr};
+use bulkhead::plan::{Description, Plan};
+use bulkhead::{guest_tree, report};
+
+use super::trees::Seed;
+
+/// As many as EL2 has stacks for.
+const MAX_CPUS: usize = 32;
+/// What an image that is in memory already holds, if it is not larger.
+static MEMORY: [u8; 65536] = [0; 65536];
+
+fn region(start: u64, size: usize) -> Region<Pa> {
+    Region::new(Pa::new(start), size as u64).unwrap()
+}
+
+/// Takes the steps of boot. The sentence of a refusal, or how many partitions there are.
+pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, String> {
+    let tree = Tree::new(machine).map_err(|error| format!("the machine's tree is {error}"))?;
+    let mut machine = Machine::read(&tree).map_err(|error| error.to_string())?;
+    machine.cpus.truncate(MAX_CPUS);
+    let place = Pa::new(seed.description);
+    let bytes = description.len();
+    let description =
+        Tree::new(description).map_err(|error| format!("the system description is {error}"))?;
+    let banks = machine.memory.clone();
+    let peek = |wanted: Region<Pa>| {
+        let is_memory = banks.iter().any(|bank| bank.covers(&wanted));
+        is_memory.then(|| MEMORY.get(..wanted.size() as usize)).flatten()
+    };
+    let description = Description::read(&description, description.root(), place, &peek);
+    let description = description.map_err(|error| error.to_string())?;
+    machine.reserve(region(seed.description, bytes), "the system description");
+    machine.reserve(region(seed.image, 3 << 20), "Bulkhead");
+    let plan = Plan::new(&machine, Mpidr::new(0), &description);
+    let plan = plan.map_err(|error| error.to_string())?;
+    check(&machine, &plan);
+    assert!(report::report(&machine, &plan).lines().count() > 4);
+    for partition in &plan.partitions {
+        let guest = guest_tree::build(partition, &machine, &tree);
+        let guest = guest.map_err(|error| error.to_string())?;
+        assert!(guest.bytes.len() as u64 <= partition.tree.size());
+        Tree::new(&guest.bytes).unwrap();
+    }
+    Ok(plan.partitions.len())
+}
+
+fn unique<T: Ord>(things: impl Iterator<Item = T>) {
+    let mut things: Vec<T> = things.collect();
+    let count = things.len();
+    things.sort();
+    things.dedup();
+    assert_eq!(things.len(), count);
+}
+
+/// No two partitions share anything, nor do they have what is reserved.
+fn check(machine: &Machine, plan: &Plan) {
+    let partitions = || plan.partitions.iter();
+    assert!(!plan.partitions.is_empty());
+    unique(partitions().flat_map(|one| &one.cpus));
+    unique(partitions().flat_map(|one| one.interrupts.iter().map(|one| one.intid)));
+    unique(partitions().map(|one| one.vmid));
+    unique(partitions().map(|one| &one.name));
+    // A machine's tree may put the GIC anywhere; each CPU has GICV for itself.
+    let of_cpu = match &machine.gic {
+        Gic::V2 { virtual_cpu_interface, .. } => Some(virtual_cpu_interface.start()),
+        Gic::V3 { .. } => None,
+    };
+    let mappings = partitions().flat_map(|one| &one.mappings);
+    let mappings = mappings.filter(|one| Some(one.pa) != of_cpu);
+    let physical = mappings.map(|one| region(one.pa.get(), one.size as usize));
+    let mut physical: Vec<_> = physical.chain([plan.table_memory]).collect();
+    for one in &physical {
+        for reserved in &machine.reserved {
+            assert!(!one.overlaps(&reserved.region), "{one} is {}'s", reserved.owner);
+        }
+    }
+    physical.sort_by_key(|one| one.start());
+    for pair in physical.windows(2) {
+        assert!(pair[0].end() <= pair[1].start(), "{} and {}", pair[0], pair[1]);
+    }
+    for one in partitions() {
+        let loaded = [one.kernel.load, one.tree].into_iter();
+        let loaded = loaded.chain(one.ramdisk.map(|ramdisk| ramdisk.load));
+        for image in loaded {
+            assert!(one.memory.guest.covers(&image));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The trees to start from: those of machines, and the descriptions in dts/.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::{env, fs};
+
+use super::layout;
+
+/// A tree, and what it is.
+pub struct Seed {
+    pub name: String,
+    pub bytes: Vec<u8>,
+    /// For a machine: where Bulkhead and the description would be in its memory.
+    pub image: u64,
+    pub description: u64,
+}
+
+fn package(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// A file of this test's own.
+fn scratch(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutations");
+    fs::create_dir_all(directory.join("guests")).unwrap();
+    fs::create_dir_all(directory.join("linux")).unwrap();
+    directory.join(name)
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}: run `make setup`"));
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    output
+}
+
+/// The tree that QEMU writes with these options.
+fn machine(name: &str, machine: &str, options: &[&str], image: u64, description: u64) -> Seed {
+    let file = scratch(&format!("{name}.dtb"));
+    let machine = format!("{machine},dumpdtb={}", file.display());
+    let mut qemu = Command::new("qemu-system-aarch64");
+    run(qemu.args(["-M", &machine, "-display", "none", "-nic", "none"]).args(options));
+    let bytes = layout::pack(&fs::read(&file).unwrap());
+    Seed { name: name.into(), bytes, image, description }
+}
+
+/// QEMU's `virt` with either GIC, and its Raspberry Pi 4.
+pub fn machines() -> Vec<Seed> {
+    let board = package("target/linux/bcm2711-rpi-4-b.dtb");
+    assert!(board.is_file(), "{} is missing: run `make guests-linux` first", board.display());
+    let virt = |gic: u32| {
+        let options = ["-cpu", "cortex-a53", "-smp", "4", "-m", "2G"];
+        let machine_options = format!("virt,virtualization=on,gic-version={gic}");
+        machine(&format!("virt-v{gic}"), &machine_options, &options, 0x4020_0000, 0x4800_0000)
+    };
+    let board = ["-dtb", board.to_str().unwrap()];
+    Vec::from([virt(2), virt(3), machine("raspi4b", "raspi4b", &board, 0x8_0000, 0x800_0000)])
+}
+
+/// A description with every property and node that there is, for memory from MEMORY000000 on.
+const EVERYTHING: &str = r#"/dts-v1/; / {
+    compatible = "bulkhead,system";
+    partitions {
+        one {
+            cpu-ids = <0x0 0x1>;
+            memory = <0x0 0x2000000>;
+            guest-base = <0x0 0x60000000>;
+            host-base = <0x0 MEMORY000000>;
+            fdt-offset = <0x1000000>;
+            bootargs = "console=ttyAMA0";
+            count-hypervisor;
+            kernel { reg = <0x0 MEMORYf00000 0x0 0x1000>; load-offset = <0x2000>; };
+            ramdisk { reg = <0x0 MEMORYf01000 0x0 0x4000>; };
+        };
+        two {
+            cpus = <1>;
+            memory = <0x0 0x800000>;
+            dma = "unprotected";
+            devices = DEVICES;
+            kernel { data = [00]; };
+        };
+    };
+};"#;
+
+fn everything(name: &str, memory: &str, devices: &str) -> Seed {
+    // The images lie behind the partition's memory.
+    let (start, images) = (format!("{memory}0"), format!("{memory}8"));
+    let text = EVERYTHING.replace("MEMORY000000", &format!("{start}000000"));
+    let text = text.replace("MEMORY", &images).replace("DEVICES", devices);
+    let source = scratch(&format!("{name}.dts"));
+    fs::write(&source, text).unwrap();
+    compile(&source)
+}
+
+fn compile(source: &Path) -> Seed {
+    let mut dtc = Command::new("dtc");
+    let dtc = dtc.args(["-q", "-O", "dtb", "-i"]).arg(scratch("")).arg(source);
+    let bytes = layout::pack(&run(dtc).stdout);
+    let name = source.file_stem().unwrap().to_str().unwrap().into();
+    Seed { name, bytes, image: 0, description: 0 }
+}
+
+/// What dtc makes of every description in dts/, with small images in place of the real ones, and of
+/// two that have everything.
+pub fn descriptions() -> Vec<Seed> {
+    let mut image = vec![0; 512];
+    image[16..24].copy_from_slice(&0x20_0000_u64.to_le_bytes());
+    image[56..60].copy_from_slice(b"ARM\x64");
+    for file in ["linux/Image", "linux/initramfs.cpio.gz"] {
+        fs::write(scratch(file), &image).unwrap();
+    }
+    for file in fs::read_dir(package("guests/src/bin")).unwrap() {
+        let name = file.unwrap().path().with_extension("img");
+        let name = name.file_name().unwrap().to_str().unwrap().to_string();
+        fs::write(scratch(&format!("guests/{name}")), [0; 256]).unwrap();
+    }
+    let sources = fs::read_dir(package("dts")).unwrap().map(|file| file.unwrap().path());
+    let mut sources: Vec<_> =
+        sources.filter(|file| file.extension().is_some_and(|it| it == "dts")).collect();
+    sources.sort();
+    let devices = "\"/pl031@9010000\", \"/pl061@9030000\", \"/fw-cfg@9020000\"";
+    let of_board = "\"/soc/txp@7e004000\", \"/soc/i2c@7e205000\", \"/soc/i2c@7e804000\"";
+    let own = [
+        everything("everything-virt", "0x7", devices),
+        everything("everything-raspi4b", "0x2", of_board),
+    ];
+    sources.iter().map(|source| compile(source)).chain(own).collect()
+}
