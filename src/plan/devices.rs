@@ -8,10 +8,10 @@ use core::ptr;
 
 use super::description::PartitionDescription;
 use super::error::{Result, refuse};
-use super::nearest::nearest;
 use super::regions::share_page;
 use crate::addr::{Pa, Region};
 use crate::machine::{Device, Gic, Interrupt, Machine, Reach};
+use crate::nearest::nearest;
 
 /// For each partition, its devices.
 pub(super) fn assign(
@@ -101,7 +101,7 @@ impl<'a> Devices<'a> {
         let Some(index) = self.find(name) else {
             let devices = self.machine.devices.iter();
             let names = devices.flat_map(|it| it.aliases.iter().chain([&it.path]));
-            return Err(match nearest(name, &mut names.map(String::as_str)) {
+            return Err(match nearest(name.as_bytes(), &mut names.map(String::as_str)) {
                 "" => String::from("is no device that can be given: this machine has none"),
                 name => format!("is no device that can be given; the nearest is \"{name}\""),
             });

@@ -3,9 +3,9 @@
 use alloc::format;
 
 use super::error::{Cells, Result, refuse};
-use super::nearest::nearest;
 use crate::addr::PAGE_SIZE;
 use crate::fdt::{Node, Property};
+use crate::nearest::nearest;
 
 /// The properties that every node may have, because dtc adds them or because they do no harm.
 const EVERYWHERE: &str = "phandle linux,phandle #address-cells #size-cells";
@@ -30,7 +30,7 @@ impl<'a> Node<'a, 'a> {
         let known = format!("{properties} {EVERYWHERE}");
         for Property { name, .. } in self.properties() {
             if !known.split_ascii_whitespace().any(|known| known == name) {
-                let nearest = nearest(name, &mut known.split_ascii_whitespace());
+                let nearest = nearest(name.as_bytes(), &mut known.split_ascii_whitespace());
                 refuse!(
                     self.path(),
                     " has a property \"{name}\", which does not belong here; the nearest is \
@@ -46,7 +46,7 @@ impl<'a> Node<'a, 'a> {
             if known.is_empty() {
                 refuse!(path, " is no node that belongs here: no node does");
             } else if !known.split_ascii_whitespace().any(|known| known == name) {
-                let nearest = nearest(name, &mut known.split_ascii_whitespace());
+                let nearest = nearest(name.as_bytes(), &mut known.split_ascii_whitespace());
                 refuse!(path, " is no node that belongs here; the nearest is \"{nearest}\"");
             }
         }

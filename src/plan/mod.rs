@@ -26,7 +26,6 @@ mod image;
 pub mod layout;
 mod load;
 mod memory;
-mod nearest;
 mod regions;
 mod source;
 

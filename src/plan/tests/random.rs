@@ -199,7 +199,7 @@ proptest! {
     #[test]
     fn the_nearest_name_is_one_of_them(name in "[a-z]{0,8}") {
         let names = ["cpus", "memory", "devices"];
-        let nearest = super::super::nearest::nearest(&name, &mut names.into_iter());
+        let nearest = crate::nearest::nearest(name.as_bytes(), &mut names.into_iter());
         prop_assert!(names.contains(&nearest));
     }
 }

@@ -1,0 +1,236 @@
+//! The line that is being typed, and those before it.
+
+use super::output::Output;
+
+/// What stands in front of the line.
+pub(super) const PROMPT: &[u8] = b"bulkhead> ";
+/// How long a line may be: with the prompt it is not as wide as a terminal, where the cursor could not
+/// go back to the row above.
+pub(super) const LINE_BYTES: usize = 68;
+/// How many lines are kept.
+const KEPT_LINES: usize = 8;
+
+const BACKSPACE: u8 = 0x08;
+const ESCAPE: u8 = 0x1b;
+const DELETE: u8 = 0x7f;
+
+/// The control character of a letter.
+const fn control(letter: u8) -> u8 {
+    letter & 0x1f
+}
+
+/// Ctrl-C.
+pub(super) const INTERRUPT: u8 = control(b'C');
+
+/// A line of text.
+#[derive(Clone, Copy)]
+struct Line {
+    bytes: [u8; LINE_BYTES],
+    len: usize,
+}
+
+impl Line {
+    const EMPTY: Self = Self { bytes: [0; LINE_BYTES], len: 0 };
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// How much of an escape sequence has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sequence {
+    No,
+    /// ESC.
+    Begun,
+    /// ESC and `[`, or ESC and `O`: it ends with the first byte from `@` on.
+    Inside,
+}
+
+/// A line editor. Every byte means something or nothing; none is an error.
+pub(super) struct Editor {
+    line: Line,
+    cursor: usize,
+    /// Whether the line was longer than there is room for.
+    too_long: bool,
+    sequence: Sequence,
+    /// The last lines, the newest first.
+    history: [Line; KEPT_LINES],
+    /// Which of them was called back last: 0 is none, 1 the newest.
+    recalled: usize,
+    /// The byte before was a CR, whose LF is not another line end.
+    after_cr: bool,
+}
+
+/// What a key leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Edit {
+    /// Nothing yet.
+    Goes,
+    /// The line is complete.
+    Complete,
+}
+
+impl Editor {
+    pub const NEW: Self = Self {
+        line: Line::EMPTY,
+        cursor: 0,
+        too_long: false,
+        sequence: Sequence::No,
+        history: [Line::EMPTY; KEPT_LINES],
+        recalled: 0,
+        after_cr: false,
+    };
+
+    /// The line so far, or `None` if it was too long.
+    pub fn line(&self) -> Option<&[u8]> {
+        (!self.too_long).then(|| self.line.bytes())
+    }
+
+    /// What is shown of the line, and where the cursor is in it.
+    #[cfg(test)]
+    pub fn shown(&self) -> (&[u8], usize) {
+        (self.line.bytes(), self.cursor)
+    }
+
+    /// Begins a new line. The one before is kept if it is not empty and not the same as the last.
+    pub fn begin(&mut self) {
+        if self.line.len > 0 && self.line.bytes() != self.history[0].bytes() {
+            self.history.rotate_right(1);
+            self.history[0] = self.line;
+        }
+        self.forget();
+    }
+
+    /// Begins a new line, without keeping the one before.
+    pub fn forget(&mut self) {
+        (self.line.len, self.cursor, self.recalled, self.too_long) = (0, 0, 0, false);
+    }
+
+    /// Takes a key. What the terminal has to show for it goes to `echo`.
+    pub fn key(&mut self, byte: u8, echo: &mut Output) -> Edit {
+        let after_cr = core::mem::replace(&mut self.after_cr, byte == b'\r');
+        match (self.sequence, byte) {
+            (_, b'\n') if after_cr => {}
+            (_, b'\r' | b'\n') => {
+                self.sequence = Sequence::No;
+                echo.raw(b"\r\n");
+                return Edit::Complete;
+            }
+            (_, ESCAPE) => self.sequence = Sequence::Begun,
+            (Sequence::Begun, b'[' | b'O') => self.sequence = Sequence::Inside,
+            (Sequence::Begun, _) => self.sequence = Sequence::No,
+            (Sequence::Inside, b'@'..=b'~') => {
+                self.sequence = Sequence::No;
+                self.cursor_key(byte, echo);
+            }
+            (Sequence::Inside, b' '..=b'?') => {}
+            (_, b' '..=b'~') => self.insert(byte, echo),
+            _ => {
+                self.sequence = Sequence::No;
+                self.control_key(byte, echo);
+            }
+        }
+        Edit::Goes
+    }
+
+    /// The last byte of a cursor key's sequence (ECMA-48, 8.3: CUU, CUD, CUF, CUB; Home and End as
+    /// terminals send them).
+    fn cursor_key(&mut self, last: u8, echo: &mut Output) {
+        match last {
+            b'A' => self.recall(self.recalled + 1, echo),
+            b'B' => self.recall(self.recalled.saturating_sub(1), echo),
+            b'C' => self.move_to(self.cursor + 1, echo),
+            b'D' => self.move_to(self.cursor.saturating_sub(1), echo),
+            b'H' => self.move_to(0, echo),
+            b'F' => self.move_to(self.line.len, echo),
+            _ => {}
+        }
+    }
+
+    fn control_key(&mut self, byte: u8, echo: &mut Output) {
+        const UP: u8 = control(b'P');
+        const DOWN: u8 = control(b'N');
+        const RIGHT: u8 = control(b'F');
+        const LEFT: u8 = control(b'B');
+        const HOME: u8 = control(b'A');
+        const END: u8 = control(b'E');
+        const KILL: u8 = control(b'U');
+        const REDRAW: u8 = control(b'L');
+        match byte {
+            UP => self.cursor_key(b'A', echo),
+            DOWN => self.cursor_key(b'B', echo),
+            RIGHT => self.cursor_key(b'C', echo),
+            LEFT => self.cursor_key(b'D', echo),
+            HOME => self.cursor_key(b'H', echo),
+            END => self.cursor_key(b'F', echo),
+            BACKSPACE | DELETE => self.remove(echo),
+            KILL => {
+                self.forget();
+                self.draw(echo);
+            }
+            REDRAW => self.draw(echo),
+            _ => {}
+        }
+    }
+
+    fn insert(&mut self, byte: u8, echo: &mut Output) {
+        let Line { bytes, len } = &mut self.line;
+        if *len == LINE_BYTES {
+            self.too_long = true;
+            return echo.raw(b"\x07");
+        }
+        bytes.copy_within(self.cursor..*len, self.cursor + 1);
+        bytes[self.cursor] = byte;
+        *len += 1;
+        self.cursor += 1;
+        if self.cursor == *len { echo.raw(&[byte]) } else { self.draw(echo) }
+    }
+
+    fn remove(&mut self, echo: &mut Output) {
+        let Line { bytes, len } = &mut self.line;
+        if self.cursor == 0 {
+            return;
+        }
+        bytes.copy_within(self.cursor..*len, self.cursor - 1);
+        *len -= 1;
+        self.cursor -= 1;
+        self.too_long = false;
+        if self.cursor == *len { echo.raw(b"\x08 \x08") } else { self.draw(echo) }
+    }
+
+    fn move_to(&mut self, cursor: usize, echo: &mut Output) {
+        self.cursor = cursor.min(self.line.len);
+        self.draw(echo);
+    }
+
+    /// Puts a line of the history, from 1 on, in place of this one; 0 is an empty line.
+    fn recall(&mut self, number: usize, echo: &mut Output) {
+        let line = match number.checked_sub(1) {
+            None => Line::EMPTY,
+            Some(index) => match self.history.get(index) {
+                Some(line) if line.len > 0 => *line,
+                _ => return,
+            },
+        };
+        (self.line, self.cursor, self.recalled, self.too_long) = (line, line.len, number, false);
+        self.draw(echo);
+    }
+
+    /// Writes the whole line again, over what is there.
+    pub fn draw(&self, echo: &mut Output) {
+        echo.raw(b"\r");
+        echo.raw(PROMPT);
+        echo.raw(self.line.bytes());
+        // ECMA-48: EL, erase to the end of the line.
+        echo.raw(b"\x1b[K");
+        let back = self.line.len - self.cursor;
+        if back > 0 {
+            // CUB. There are at most 68 columns to go back.
+            let digits = [b'0' + (back / 10) as u8, b'0' + (back % 10) as u8];
+            echo.raw(b"\x1b[");
+            echo.raw(&digits);
+            echo.raw(b"D");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The last lines of Bulkhead's own log.
+
+/// How many bytes are kept.
+const KEPT: usize = 4096;
+
+/// The end of a text that may be longer.
+pub struct Log {
+    bytes: [u8; KEPT],
+    /// How many bytes were ever added.
+    added: u64,
+}
+
+impl Log {
+    /// A log with nothing in it.
+    pub const EMPTY: Self = Self { bytes: [0; KEPT], added: 0 };
+
+    /// Adds text.
+    pub fn add(&mut self, text: &[u8]) {
+        for &byte in text {
+            self.bytes[self.added as usize % KEPT] = byte;
+            self.added += 1;
+        }
+    }
+
+    /// Copies the line that goes on at `position`, or as much of it as `into` holds, and tells how
+    /// much that is and the position behind it. `None` if that line has not ended yet. Where
+    /// `position` is lost already the first line is that of which all is left.
+    pub fn read(&self, position: u64, into: &mut [u8]) -> Option<(usize, u64)> {
+        let mut position = position;
+        let oldest = self.added.saturating_sub(KEPT as u64);
+        if position < oldest {
+            position = self.line_end(oldest)? + 1;
+        }
+        let end = self.line_end(position)?;
+        let len = into.len().min((end - position) as usize);
+        for (byte, position) in into[..len].iter_mut().zip(position..) {
+            *byte = self.byte(position);
+        }
+        position += len as u64;
+        Some((len, position + u64::from(position == end)))
+    }
+
+    /// The position of the first LF from here on.
+    fn line_end(&self, position: u64) -> Option<u64> {
+        (position..self.added).find(|position| self.byte(*position) == b'\n')
+    }
+
+    fn byte(&self, position: u64) -> u8 {
+        self.bytes[position as usize % KEPT]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+    use std::string::String;
+    use std::vec::Vec;
+
+    fn lines(log: &Log, width: usize) -> Vec<String> {
+        let (mut position, mut into) = (0, [0; 100]);
+        let next = || {
+            let (len, next) = log.read(position, &mut into[..width])?;
+            position = next;
+            Some(String::from_utf8_lossy(&into[..len]).into_owned())
+        };
+        core::iter::from_fn(next).collect()
+    }
+
+    #[test]
+    fn whole_lines_come_out_in_order_and_long_ones_in_pieces() {
+        let mut log = Log::EMPTY;
+        assert!(lines(&log, 80).is_empty());
+        log.add(b"one\n\nthree\nnot ended");
+        assert_eq!(lines(&log, 80), ["one", "", "three"]);
+        log.add(b"\n");
+        assert_eq!(lines(&log, 5), ["one", "", "three", "not e", "nded"]);
+    }
+
+    #[test]
+    fn of_a_long_log_the_last_whole_lines_are_left() {
+        let mut log = Log::EMPTY;
+        for line in 0..1000 {
+            log.add(format!("line {line}\n").as_bytes());
+            let lines = lines(&log, 80);
+            let first = line + 1 - lines.len();
+            assert!(lines.iter().zip(first..).all(|(text, line)| *text == format!("line {line}")));
+        }
+        let kept = lines(&log, 80).iter().map(|line| line.len() + 1).sum::<usize>();
+        assert!((KEPT - 10..=KEPT).contains(&kept), "{kept}");
+        log.add(&[b'x'; 2 * KEPT]);
+        assert!(lines(&log, 80).is_empty(), "no line is whole");
+    }
+}

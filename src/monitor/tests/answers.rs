@@ -1,0 +1,250 @@
+//! What every command answers.
+
+use super::*;
+use std::format;
+
+const LIST: &str = "
+ no name            state      CPUs   memory-MiB   restarts     uptime-s
+  1 linux           running       2          512          0        1.500
+  2 lk              crashed       1        1.003          3            -
+  3 7               stopped       1           16          3            -
+ok
+";
+
+#[test]
+fn list() {
+    assert_eq!(format!("\n{}", ask(&mut Fake::new(), "list")), LIST);
+}
+
+const SHOW_LINUX: &str = "
+name        linux
+state       running
+restarts    0
+uptime-s    1.500
+last-end    -
+last-fault  -
+fault-at    -
+vCPU        0 on CPU 0x100
+vCPU        1 on CPU 0x101
+registers   0x09010000-0x09010fff at 0x09010000-0x09010fff
+registers   0x09030000-0x09030fff at 0x09030000-0x09030fff
+memory      0x40000000-0x5fffffff at 0x48200000-0x681fffff
+emulated    0x08000000-0x0800ffff distributor
+emulated    0x080a0000-0x080dffff redistributors
+emulated    0x09000000-0x09000fff console
+device      /pl031@9010000
+device      /pl061@9030000
+interrupt   33 console
+interrupt   34 /pl031@9010000
+interrupt   39 /pl061@9030000
+ok
+";
+
+const SHOW_LK: &str = "
+name        lk
+state       crashed
+restarts    3
+uptime-s    -
+last-end    ended by an SError, esr 0xffffffffbe000000, at pc 0xffff800012345678
+last-fault  store outside the partition, ipa 0x3ffffff8
+fault-at    vCPU 0, pc 0xffff800012345678, esr 0x93c08047
+";
+
+#[test]
+fn show() {
+    let mut system = Fake::new();
+    assert_eq!(format!("\n{}", ask(&mut system, "show linux")), SHOW_LINUX);
+    let answer = format!("\n{}", ask(&mut system, "show lk"));
+    assert!(answer.starts_with(SHOW_LK), "{answer}");
+}
+
+const STATS: &str = "
+ no name                    exits     exits/s   interrupts interrupts/s injected
+  1 linux                    1040       520.0         1000        500.0        2
+  2 lk                          0         0.0            0          0.0        0
+  3 7                           0         0.0            0          0.0        0
+ok
+";
+
+const STATS_AGAIN: &str = "
+ no name                    exits     exits/s   interrupts interrupts/s injected
+  1 linux                    1041         0.1         1000          0.0        2
+";
+
+const STATS_LINUX: &str = "
+cause                       count     count/s
+hvc                            34         3.0
+smc                             0         0.0
+system-register                10         0.0
+distributor                     0         0.0
+cpu-interface                   0         0.0
+redistributors                  0         0.0
+console                         0         0.0
+monitor                         0         0.0
+watchdog                        0         0.0
+data-abort                      0         0.0
+instruction-abort               0         0.0
+other                           0         0.0
+interrupt                    1000         0.0
+doorbell                        0         0.0
+maintenance                     0         0.0
+timer                           0         0.0
+uart                            0         0.0
+spurious                        0         0.0
+injected                        2         0.0
+exits                        1044         3.0
+ok
+";
+
+#[test]
+fn stats_count_from_the_start_and_rates_from_the_last_time() {
+    let mut system = Fake::new();
+    let mut terminal = Terminal::new(Peer::Program, 3);
+    system.count(0, Cause::Hvc, 30);
+    system.count(0, Cause::SystemRegister, 10);
+    system.count(0, Cause::Interrupt, 1000);
+    system.count(0, Cause::Injected, 2);
+    let first = talk(&mut terminal, &mut system, b"stats\n");
+    assert_eq!(format!("\n{first}"), STATS);
+    system.count(0, Cause::Hvc, 1);
+    system.now.set(9000);
+    let again = talk(&mut terminal, &mut system, b"stats\n");
+    assert!(format!("\n{again}").starts_with(STATS_AGAIN), "{again}");
+    system.count(0, Cause::Hvc, 3);
+    system.now.set(10_000);
+    let linux = talk(&mut terminal, &mut system, b"stats 1\n");
+    assert_eq!(format!("\n{linux}"), STATS_LINUX);
+}
+
+#[test]
+fn stats_of_one_moment_are_of_that_moment() {
+    let mut system = Fake::new();
+    let mut terminal = Terminal::new(Peer::Program, 3);
+    let mut shown = Vec::new();
+    terminal.input(b's').unwrap();
+    for key in b"tats linux\n" {
+        terminal.input(*key).unwrap();
+    }
+    terminal.run(&mut system, some(60, &mut shown));
+    system.count(0, Cause::Interrupt, 5);
+    let rest = talk(&mut terminal, &mut system, b"");
+    assert!(rest.contains("\ninterrupt                       0         0.0\n"), "{rest}");
+}
+
+const HELP: &str = "
+help            this list
+list            the partitions and how they are
+show NAME       what a partition has, and how it ended last
+stats [NAME]    how often guests came to EL2: all, or by cause
+stop NAME       stop a partition
+start NAME      build a partition again and start it
+restart NAME    stop a partition if it runs, then start it
+attach NAME     give a partition the input and the screen
+log             the last lines of Bulkhead's own
+poweroff        switch the machine off, now
+A NAME can be cut short as long as it fits one partition, or be its number.
+ok
+";
+
+#[test]
+fn help() {
+    assert_eq!(format!("\n{}", ask(&mut Fake::new(), "help")), HELP);
+}
+
+#[test]
+fn log() {
+    let mut system = Fake::new();
+    assert_eq!(ask(&mut system, "log"), "ok\n");
+    let long = "x".repeat(100);
+    system.log.add(format!("Bulkhead 0.1.0\n{long}\nlinux: powered off\n").as_bytes());
+    let [first, rest] = [80, 20].map(|count| "x".repeat(count));
+    let expected = format!("Bulkhead 0.1.0\n{first}\n{rest}\nlinux: powered off\nok\n");
+    assert_eq!(ask(&mut system, "log"), expected);
+}
+
+#[test]
+fn orders() {
+    let mut system = Fake::new();
+    for (line, answer) in [
+        ("stop linux", "ok\n"),
+        ("  start   lk  ", "ok\n"),
+        ("restart 1", "ok\n"),
+        ("restart li", "ok\n"),
+        ("start 7", "ok\n"),
+        ("stop 3", "error: 7 is stopped already\n"),
+        ("start linux", "error: linux is running already\n"),
+        ("attach linux", ""),
+        ("attach 7", "error: it has no screen\n"),
+    ] {
+        assert_eq!(ask(&mut system, line), answer, "{line}");
+    }
+    use Order::*;
+    assert_eq!(system.orders, [(0, Stop), (1, Start), (0, Restart), (0, Restart), (2, Start)]);
+    assert_eq!((system.attached, system.off), (Some(0), false));
+    assert_eq!((ask(&mut system, "poweroff").as_str(), system.off), ("ok\n", true));
+}
+
+#[test]
+fn what_is_wrong_is_a_sentence() {
+    let mut system = Fake::new();
+    for (line, sentence) in [
+        ("lst", "there is no command \"lst\"; the nearest is \"list\""),
+        ("powerof", "there is no command \"powerof\"; the nearest is \"poweroff\""),
+        ("STOP linux", "there is no command \"STOP\"; the nearest is \"help\""),
+        ("list linux", "list takes no \"linux\""),
+        ("stats linux lk", "stats takes no \"lk\""),
+        ("stop linux now", "stop takes no \"now\""),
+        ("stop", "stop needs the name of a partition"),
+        ("stop l", "\"l\" can be linux or lk"),
+        ("stop lnx", "there is no partition \"lnx\"; the nearest is \"linux\""),
+        ("stop 0", "there is no partition \"0\"; the nearest is \"7\""),
+        ("stop 4", "there is no partition \"4\"; the nearest is \"7\""),
+        (
+            "stop 0000000000000001",
+            "there is no partition \"000000000000000\"; the nearest is \"linux\"",
+        ),
+        (&"stop linux".repeat(7), "a line can have 68 characters"),
+    ] {
+        assert_eq!(ask(&mut system, line), format!("error: {sentence}\n"));
+    }
+    assert!(system.orders.is_empty());
+}
+
+/// Every command, with what there is room for in a name, fits a terminal and can be cut into fields.
+#[test]
+fn answers_are_narrow_and_have_the_same_fields_in_every_row() {
+    let mut system = Fake::new();
+    for partition in &mut system.plan.partitions {
+        partition.name = "n".repeat(15);
+    }
+    for cause in [Cause::Hvc, Cause::Interrupt, Cause::Injected] {
+        system.count(0, cause, 9_999_999);
+    }
+    system.now.set(u64::MAX / 1000);
+    for line in ["help", "list", "stats", "stats 1", "show 1", "show 2", "log", "lst", "x 1"] {
+        let answer = ask(&mut system, line);
+        assert!(answer.lines().all(|line| line.len() <= 80), "{answer}");
+        if matches!(line, "list" | "stats" | "stats 1") {
+            let mut rows: Vec<_> = answer.lines().map(|it| it.split_whitespace().count()).collect();
+            assert_eq!(rows.pop(), Some(1), "ok");
+            assert!(rows.iter().all(|fields| *fields == rows[0]), "{answer}");
+        }
+    }
+}
+
+/// A terminal in a guest that echoes what it is told must not make the monitor talk to itself.
+#[test]
+fn a_program_that_echoes_comes_to_rest() {
+    let mut system = Fake::new();
+    let mut terminal = Terminal::new(Peer::Program, 3);
+    for command in ["list\n", "help\n", "show linux\n", "stats\n", "nonsense\n"] {
+        let mut echo = String::from(command);
+        let mut rounds = 0;
+        while !echo.is_empty() {
+            echo = talk(&mut terminal, &mut system, echo.as_bytes());
+            rounds += 1;
+            assert!(rounds < 5, "{echo}");
+        }
+    }
+    assert!(system.orders.is_empty() && !system.off);
+}
