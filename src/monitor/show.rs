@@ -74,6 +74,9 @@ fn show_devices(mut index: usize, plan: &PartitionPlan, output: &mut Output) -> 
             FrameKind::CpuInterface => " GICC_DIR",
             FrameKind::Redistributors => " redistributors",
             FrameKind::Console => " console",
+            FrameKind::Monitor => " monitor",
+            FrameKind::WatchdogControl => " watchdog's control",
+            FrameKind::WatchdogRefresh => " watchdog's refresh",
         });
         return true;
     }
