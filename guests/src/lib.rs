@@ -15,6 +15,7 @@ pub mod pl011;
 pub mod psci;
 pub mod timer;
 pub mod tree;
+pub mod watchdog;
 
 /// Names the guest's `main` and its handler of interrupts.
 #[macro_export]

@@ -47,6 +47,17 @@ pub enum Conduit {
     Smc,
 }
 
+/// A watchdog (binding `arm,sbsa-gwdt`).
+#[derive(Clone, Copy, Debug)]
+pub struct Watchdog {
+    /// Its control frame.
+    pub control: u64,
+    /// Its refresh frame.
+    pub refresh: u64,
+    /// INTID of its first stage.
+    pub interrupt: u32,
+}
+
 /// The machine, or the partition, that the guest runs on.
 pub struct Machine {
     /// The partition's name; none on a bare machine.
@@ -65,6 +76,8 @@ pub struct Machine {
     pub uart_interrupt: u32,
     /// INTID of the performance monitor, if there is one.
     pub pmu_interrupt: Option<u32>,
+    /// The watchdog, if there is one.
+    pub watchdog: Option<Watchdog>,
     /// How PSCI is called.
     pub psci: Conduit,
     cpus: [u64; MAX_CPUS],
@@ -161,6 +174,7 @@ fn parse(tree: &Fdt<'static>) -> Machine {
         uart: register(uart, 0),
         uart_interrupt: interrupt(uart, 0).expect("no UART interrupt"),
         pmu_interrupt: pmu.and_then(|node| interrupt(node, 0)),
+        watchdog: tree.find_compatible(&["arm,sbsa-gwdt"]).map(watchdog),
         psci: if text(psci, "method") == Some("smc") { Conduit::Smc } else { Conduit::Hvc },
         cpus,
         cpu_count,
@@ -177,6 +191,11 @@ fn gic(tree: &Fdt<'static>) -> Gic {
         .find_compatible(&["arm,cortex-a15-gic", "arm,gic-400"])
         .expect("no interrupt controller");
     Gic::V2 { distributor: register(node, 0), cpu_interface: register(node, 1) }
+}
+
+fn watchdog(node: FdtNode<'_, 'static>) -> Watchdog {
+    let interrupt = interrupt(node, 0).expect("no watchdog interrupt");
+    Watchdog { control: register(node, 0), refresh: register(node, 1), interrupt }
 }
 
 fn text(node: FdtNode<'_, 'static>, property: &str) -> Option<&'static str> {

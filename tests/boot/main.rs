@@ -25,3 +25,4 @@ mod panic;
 mod raspberry_pi;
 mod refusals;
 mod restart;
+mod watchdog;

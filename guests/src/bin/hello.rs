@@ -2,7 +2,9 @@
 //!
 //! Command line: `ticks=N`, `period-us=N`; `poke=ADDRESS` reads there first and says what happened;
 //! `say=ADDRESS` writes a line to the mini-UART there, which is not the guest's console;
-//! `lines=N` prints so many lines; `crash` ends in an undefined instruction, `loop` never ends.
+//! `lines=N` prints so many lines; `crash` ends in an undefined instruction, `loop` never ends;
+//! `watchdog=feed` feeds its watchdog with every tick, `watchdog=starve` too, and then loops with all
+//! interrupts masked.
 
 #![no_std]
 #![no_main]
@@ -11,7 +13,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use runtime::gic::{self, Interrupt};
 use runtime::tree::machine;
-use runtime::{cpu, exceptions, fail, mmio, println, psci, read_register, timer};
+use runtime::{cpu, exceptions, fail, mmio, println, psci, read_register, timer, watchdog};
 
 runtime::guest!(main, interrupt);
 
@@ -47,6 +49,9 @@ fn main() {
         loop {
             core::hint::spin_loop();
         }
+    }
+    if machine().argument("watchdog") == Some("starve") {
+        starve();
     }
     println!("hello: done, ticks={}", TICKS.load(Ordering::Relaxed));
 }
@@ -90,6 +95,15 @@ fn say(uart: u64, text: &str) {
     }
 }
 
+fn starve() -> ! {
+    println!("hello: starves its watchdog");
+    // SAFETY: nothing here waits for an interrupt, or for what a handler does.
+    unsafe { core::arch::asm!("msr daifset, #0xf", options(nostack)) };
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
 fn count(ticks: u64, period: u64) {
     PERIOD.store(period, Ordering::Relaxed);
     gic::enable(machine().virtual_timer);
@@ -103,5 +117,8 @@ fn interrupt(interrupt: Interrupt) {
         fail!("unexpected interrupt {}", interrupt.intid);
     }
     TICKS.fetch_add(1, Ordering::Relaxed);
+    if machine().argument("watchdog").is_some() {
+        watchdog::feed();
+    }
     timer::arm_after(PERIOD.load(Ordering::Relaxed));
 }

@@ -9,6 +9,8 @@ pub const SUCCESS: i32 = 0;
 /// QEMU's exit status where the description or the machine was refused.
 pub const REFUSED: i32 = 2;
 
+/// QEMU's exit status where Bulkhead ended a partition.
+pub const CRASHED: i32 = 3;
 /// QEMU's exit status where Bulkhead itself failed.
 pub const PANICKED: i32 = 4;
 
@@ -16,7 +18,7 @@ pub const PANICKED: i32 = 4;
 const STATUSES: [(i32, &str); 4] = [
     (SUCCESS, "every partition stopped by itself"),
     (REFUSED, "the description or the machine was refused"),
-    (3, "a partition was ended by Bulkhead"),
+    (CRASHED, "a partition was ended by Bulkhead"),
     (PANICKED, "Bulkhead panicked"),
 ];
 

@@ -8,7 +8,7 @@ mod run;
 mod system;
 
 pub use console::Lines;
-pub use judge::{Outcome, PANICKED, REFUSED, SUCCESS};
+pub use judge::{CRASHED, Outcome, PANICKED, REFUSED, SUCCESS};
 pub use machine::{Gic, Machine, compile_machine, machine_tree};
 pub use products::{file, scratch};
 pub use system::{Partition, compile, compile_file, decompile, system};

@@ -27,6 +27,8 @@ pub fn take(interrupt: Interrupt) {
         timer::disarm_physical();
     } else if interrupt.intid == machine.uart_interrupt {
         crate::uart::take();
+    } else if machine.watchdog.is_some_and(|it| it.interrupt == interrupt.intid) {
+        crate::watchdog::take();
     } else if Some(interrupt.intid) == machine.pmu_interrupt {
         write_register!("pmintenclr_el1", u64::MAX >> 32);
         write_register!("pmovsclr_el0", u64::MAX >> 32);

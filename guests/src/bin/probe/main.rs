@@ -15,6 +15,7 @@ mod interrupts;
 mod performance;
 mod timers;
 mod uart;
+mod watchdog;
 
 use core::fmt::{Debug, Display};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -34,6 +35,7 @@ fn main() {
     interrupts::check();
     timers::check();
     uart::check();
+    watchdog::check();
     performance::check();
     debug::check();
     let passed = PASSED.load(Ordering::Relaxed);
