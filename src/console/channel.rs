@@ -90,8 +90,28 @@ impl Tail {
     const EMPTY: Self = Self { bytes: [0; TAIL_BYTES], count: 0 };
 
     fn push(&mut self, byte: u8) {
+        if matches!(byte, b'c' | b'n')
+            && let Some(start) = self.sequence_start()
+        {
+            // A question to the terminal is asked once: its answer comes as input.
+            self.count = start;
+            return;
+        }
         self.bytes[self.count % TAIL_BYTES] = byte;
         self.count = self.count.wrapping_add(1);
+    }
+
+    /// Where the control sequence begins whose last byte comes next (ECMA-48, 5.4), if that is so.
+    fn sequence_start(&self) -> Option<usize> {
+        const INTRODUCER: [u8; 2] = *b"\x1b[";
+        let least = self.count.saturating_sub(TAIL_BYTES);
+        let mut start = self.count;
+        while start > least && (0x30..0x40).contains(&self.bytes[(start - 1) % TAIL_BYTES]) {
+            start -= 1;
+        }
+        let start = start.checked_sub(INTRODUCER.len()).filter(|start| *start >= least)?;
+        let bytes = [start, start + 1].map(|index| self.bytes[index % TAIL_BYTES]);
+        (bytes == INTRODUCER).then_some(start)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -1,8 +1,16 @@
 //! The console that partitions share.
 
-use crate::support::{Gic, Machine, Partition, compile, on_both_gics, system};
+use crate::linux::linux;
+use crate::support::{Gic, Machine, Outcome, Partition, compile, on_both_gics, system};
+use std::time::Duration;
 
-on_both_gics!(lines_of_two_guests_at_once_are_whole, input_goes_to_the_first_partition);
+on_both_gics!(
+    lines_of_two_guests_at_once_are_whole,
+    lines_of_two_linuxes_and_two_guests_at_once_are_whole,
+    input_goes_to_the_first_partition,
+    session_at_a_terminal,
+    guest_that_does_not_read_keeps_nobody_from_switching,
+);
 
 /// Two guests print as fast as they can.
 fn lines_of_two_guests_at_once_are_whole(gic: Gic) {
@@ -12,15 +20,44 @@ fn lines_of_two_guests_at_once_are_whole(gic: Gic) {
         names.map(|name| Partition::new(name, "hello").bootargs(&format!("lines={LINES}")));
     let outcome = Machine::new(gic).initrd(&compile(&system(&guests))).boot();
     outcome.ends_well();
-    let line = |line| format!("hello: line {line} of {LINES}, with more behind it to make it long");
-    let expected: Vec<_> = (1..=LINES).map(line).collect();
     for name in names {
-        let printed = outcome.of(name).with("line");
-        outcome.check(printed.0 == expected, &format!("[{name}]'s lines are not what it prints"));
+        expect_lines(&outcome, name, "hello", LINES);
     }
     let named = |line: &&str| line.starts_with('[') || line.is_empty();
     let whole = outcome.lines().0.iter().all(named);
     outcome.check(whole, "a line does not begin with the name of its source");
+}
+
+/// The lines that `program` prints as one of so many are all there, whole and in order.
+#[track_caller]
+fn expect_lines(outcome: &Outcome, name: &str, program: &str, count: usize) {
+    let line =
+        |line| format!("{program}: line {line} of {count}, with more behind it to make it long");
+    let lines = outcome.of(name);
+    let mut printed = lines.0.iter().filter(|it| it.contains("line ") && it.contains("with more"));
+    for number in 1..=count {
+        let (printed, expected) = (printed.next(), line(number));
+        let is_right = printed.is_some_and(|printed| **printed == expected);
+        outcome.check(is_right, &format!("[{name}] prints {printed:?}, not `{expected}`"));
+    }
+    outcome.check(printed.next().is_none(), &format!("[{name}] prints more than {count} lines"));
+}
+
+fn lines_of_two_linuxes_and_two_guests_at_once_are_whole(gic: Gic) {
+    const LINES: usize = 2000;
+    let bootargs = format!("console=ttyAMA0 quiet bulkhead.lines={LINES}");
+    let linuxes = ["north", "south"].map(|name| linux(name, &bootargs).cpus(1).memory(256 << 20));
+    let hello = |name| Partition::new(name, "hello").bootargs(&format!("lines={LINES}"));
+    let partitions = [&linuxes[..], &["east", "west"].map(hello)].concat();
+    let machine = Machine::new(gic).initrd(&compile(&system(&partitions))).deadline(180);
+    let outcome = machine.boot();
+    outcome.ends_well();
+    for name in ["north", "south"] {
+        expect_lines(&outcome, name, "bulkhead-linux", LINES);
+    }
+    for name in ["east", "west"] {
+        expect_lines(&outcome, name, "hello", LINES);
+    }
 }
 
 fn input_goes_to_the_first_partition(gic: Gic) {
@@ -29,7 +66,7 @@ fn input_goes_to_the_first_partition(gic: Gic) {
     let machine = Machine::new(gic).initrd(&description);
     let machine =
         machine.type_after("[listening] probe: waiting for a line", "only for the first one\r");
-    let machine = machine.unplug_after("listening: powered off", std::time::Duration::from_secs(1));
+    let machine = machine.unplug_after("listening: powered off", Duration::from_secs(1));
     let outcome = machine.boot();
     outcome
         .was_unplugged()
@@ -44,4 +81,61 @@ fn input_goes_to_the_first_partition(gic: Gic) {
         outcome.of("untouched").with("only for").is_empty(),
         "the second partition gets what was typed for the first",
     );
+}
+
+/// A person logs into one Linux, edits a command line, switches to another one, and returns.
+fn session_at_a_terminal(gic: Gic) {
+    const LEFT: &str = "\x1b[D";
+    const BACKSPACE: &str = "\x7f";
+    let shell = "console=ttyAMA0 quiet bulkhead.shell";
+    let partitions = ["first", "second"].map(|it| linux(it, shell).cpus(1).memory(256 << 20));
+    let machine = Machine::new(gic).initrd(&compile(&system(&partitions))).deadline(180);
+    let step = |machine: Machine, (after, keys): (&str, &str)| machine.type_after(after, keys);
+    let edited = format!("echo $((6 * 9{BACKSPACE}7))\r");
+    let inserted = format!("echo $((5 + 8)){}0\r", LEFT.repeat(6));
+    // The terminal makes CR LF of each LF, as `make run` has it.
+    let steps = [
+        ("[first]    bulkhead-linux: shell", "\x1d?\x1d1"),
+        ("first has the console", ""),
+        ("\n/ # ", &edited),
+        ("\n42\r\r\n/ # ", &inserted),
+        ("\n58\r\r\n/ # ", "cat -v\r"),
+        ("cat -v\r\r\n", "\x1d]\r"),
+        ("^]", "\x04\x1ds"),
+        ("second has the console", ""),
+        ("\n/ # ", "echo $((70 + 7))\r"),
+        ("\n77\r\r\n/ # ", "\x1df"),
+        // The prompt that was there comes again by itself.
+        ("first has the console; Ctrl-] 0 shows all\r\r\n/ # ", "\x1d0"),
+        ("first has the input", "poweroff -f\r"),
+        ("first: powered off", "\x1d2"),
+        ("second has the console", "poweroff -f\r"),
+    ];
+    let outcome = steps.into_iter().fold(machine.in_terminal(), step).boot();
+    outcome.ends_well();
+    let choices = "after Ctrl-]: 0 all, 1 first, 2 second, or a first letter";
+    outcome.says("bulkhead", choices).says("bulkhead", "second: powered off");
+    for raw in ["42", "58", "77"] {
+        let alone = outcome.lines().0.iter().any(|line| line.trim() == raw);
+        outcome.check(alone, &format!("`{raw}` is no line without a name"));
+    }
+}
+
+/// What there is no room for is dropped and counted: Bulkhead keeps 256 bytes, the guest's UART 32.
+fn guest_that_does_not_read_keeps_nobody_from_switching(gic: Gic) {
+    let deaf = Partition::new("deaf", "hello").bootargs("loop");
+    let partitions = [deaf, Partition::new("listening", "probe").bootargs("echo")];
+    let machine = Machine::new(gic).initrd(&compile(&system(&partitions)));
+    let typed = "x".repeat(1000) + "\x1dl";
+    let outcome = machine
+        .type_after("probe: waiting for a line", "\x1d0")
+        .type_after("deaf has the input", &typed)
+        .type_after("listening has the console", "heard\r")
+        .unplug_after("listening: powered off", Duration::from_secs(1))
+        .boot();
+    outcome
+        .was_unplugged()
+        .says("bulkhead", "deaf does not read: 712 bytes typed for it are dropped");
+    let heard = outcome.lines().0.contains(&"probe: echo heard");
+    outcome.check(heard, "what is typed after the switch does not arrive");
 }

@@ -95,7 +95,8 @@ fn all_is_as_on_a_bare_machine(gic: Gic) {
     guest.check(warnings.is_empty(), &format!("dtc says of the guest's tree:\n{warnings}"));
 }
 
-fn linux(name: &str, bootargs: &str) -> Partition {
+/// Debian's kernel with the project's init.
+pub fn linux(name: &str, bootargs: &str) -> Partition {
     let initramfs = "ramdisk { data = /incbin/(\"linux/initramfs.cpio.gz\"); };";
     let linux = Partition::with_kernel(name, "linux/Image").cpus(2).memory(512 << 20);
     linux.bootargs(bootargs).property(initramfs)

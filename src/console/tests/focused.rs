@@ -75,6 +75,17 @@ fn a_key_brings_the_torn_line_back_at_once() {
 }
 
 #[test]
+fn a_question_to_the_terminal_is_asked_once() {
+    let mut console = focused(ONE);
+    let prompt = "\x1b[1m$\x1b[m \x1b[6n\x1b[>0c\x1b[K\x1b[?25n3n[6n\x1b";
+    put(&mut console, ONE, prompt, 0);
+    assert_eq!(output(&mut console, 0), prompt);
+    put(&mut console, TWO, "x\n", 0);
+    let again = output(&mut console, 2 * PAUSE) + &output(&mut console, 3 * PAUSE);
+    assert_eq!(again, "\r\n[rt]       x\r\n\x1b[1m$\x1b[m \x1b[K3n[6n\x1b");
+}
+
+#[test]
 fn a_line_that_is_too_long_is_written_again_from_its_end() {
     let mut console = focused(ONE);
     let line: String = ('0'..='z').cycle().take(3 * TAIL_BYTES).collect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::judge::{Outcome, SUCCESS};
 use super::products;
-use super::run::{self, Step};
+use super::run::{self, Line, Step};
 use super::system;
 
 /// The interrupt controller of a machine.
@@ -21,6 +21,7 @@ pub enum Gic {
 /// Where the console's bytes go: the first UART's, or both of them.
 type Serial = &'static [(&'static str, &'static str)];
 const FIRST_UART: Serial = &[("-serial", "stdio")];
+const TERMINAL: Serial = &[("-serial", "mon:stdio")];
 const BOTH_UARTS: Serial = &[
     ("-chardev", "stdio,id=terminal,mux=on,signal=off"),
     ("-serial", "chardev:terminal"),
@@ -34,6 +35,7 @@ pub struct Machine {
     cpus: usize,
     memory: String,
     serial: Serial,
+    line: Line,
     kernel: Option<PathBuf>,
     initrd: Option<PathBuf>,
     command_line: String,
@@ -52,6 +54,7 @@ impl Machine {
             cpus: 4,
             memory: "1G".into(),
             serial: FIRST_UART,
+            line: Line::Pipes,
             kernel: Some(products::file("target/bulkhead.img")),
             initrd: None,
             command_line: "semihosting".into(),
@@ -90,6 +93,12 @@ impl Machine {
     pub fn second_uart_to(mut self, path: &Path) -> Self {
         self.serial = FIRST_UART;
         self.option("-serial", format!("file:{}", path.display()))
+    }
+
+    /// Its console is a terminal, with QEMU's own escape as with `make run`.
+    pub fn in_terminal(mut self) -> Self {
+        (self.serial, self.line) = (TERMINAL, Line::Terminal);
+        self
     }
 
     /// The argument of `-M`, in place of one with EL2.
@@ -182,7 +191,7 @@ impl Machine {
         let arguments = self.arguments();
         let mut qemu = Command::new(PROGRAM);
         qemu.args(&arguments);
-        let (console, end) = run::run(qemu, self.steps, self.deadline);
+        let (console, end) = run::run(qemu, self.line, self.steps, self.deadline);
         Outcome::new(command(&arguments), console, end)
     }
 

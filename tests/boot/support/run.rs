@@ -1,8 +1,11 @@
 //! One run of QEMU: its console read to the end, typed into, and never waited for in vain.
 
+use rustix::pty::{self, OpenptFlags};
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, PipeReader, Read, Write};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,12 +39,54 @@ impl Drop for Guard {
     }
 }
 
+/// What is on the other side of QEMU's standard input and output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Line {
+    /// Pipes, through which all passes as it is.
+    Pipes,
+    /// A pseudo-terminal, as a person has it.
+    Terminal,
+}
+
+/// Our ends of it.
+struct Ends {
+    keyboard: File,
+    screen: File,
+}
+
+impl Line {
+    /// Connects QEMU.
+    fn connect(self, qemu: &mut Command) -> io::Result<Ends> {
+        let (ours, theirs): (Ends, [File; 2]) = match self {
+            Self::Pipes => {
+                let ((stdin, keyboard), (screen, stdout)) = (io::pipe()?, io::pipe()?);
+                let ours = Ends { keyboard: file(keyboard), screen: file(screen) };
+                (ours, [file(stdin), file(stdout)])
+            }
+            Self::Terminal => {
+                let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+                let keyboard = pty::openpt(flags)?;
+                pty::unlockpt(&keyboard)?;
+                let terminal = file(pty::ioctl_tiocgptpeer(&keyboard, flags)?);
+                let keyboard = file(keyboard);
+                let ours = Ends { screen: keyboard.try_clone()?, keyboard };
+                (ours, [terminal.try_clone()?, terminal])
+            }
+        };
+        let [stdin, stdout] = theirs;
+        qemu.stdin(stdin).stderr(stdout.try_clone()?).stdout(stdout);
+        Ok(ours)
+    }
+}
+
+fn file(end: impl Into<OwnedFd>) -> File {
+    end.into().into()
+}
+
 /// Runs QEMU to its end; tells all that it printed, and how it ended.
 #[track_caller]
-pub fn run(mut qemu: Command, steps: Vec<Step>, limit: Duration) -> (String, End) {
-    let (reader, writer) = io::pipe().expect("a pipe can be made");
-    let errors = writer.try_clone().expect("a pipe can be shared");
-    qemu.stdin(Stdio::piped()).stdout(writer).stderr(errors);
+pub fn run(mut qemu: Command, line: Line, steps: Vec<Step>, limit: Duration) -> (String, End) {
+    let Ends { keyboard, screen } = line.connect(&mut qemu).expect("QEMU can be connected");
     let mut child = match qemu.spawn() {
         Ok(child) => Guard(child),
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -49,17 +94,18 @@ pub fn run(mut qemu: Command, steps: Vec<Step>, limit: Duration) -> (String, End
         }
         Err(error) => panic!("qemu-system-aarch64 cannot be started: {error}"),
     };
-    // The pipe ends when nobody can write to it any more.
+    // The screen ends when nobody can write to it any more.
     drop(qemu);
-    let output = read_in_background(reader);
-    let mut session = Session { steps: steps.into(), text: Vec::new(), searched: 0, unplug: None };
+    let output = read_in_background(screen);
+    let (steps, text) = (steps.into(), Vec::new());
+    let mut session = Session { keyboard, steps, text, searched: 0, unplug: None };
     let end = session.follow(&mut child.0, &output, limit);
     drop(child);
     session.text.extend(output.iter().flatten());
     (String::from_utf8_lossy(&session.text).into_owned(), end)
 }
 
-fn read_in_background(mut reader: PipeReader) -> Receiver<Vec<u8>> {
+fn read_in_background(mut reader: File) -> Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut buffer = [0; 4096];
@@ -73,6 +119,7 @@ fn read_in_background(mut reader: PipeReader) -> Receiver<Vec<u8>> {
 }
 
 struct Session {
+    keyboard: File,
     steps: VecDeque<Step>,
     text: Vec<u8>,
     /// Where the text begins that the next step may wait for.
@@ -88,7 +135,7 @@ impl Session {
             match output.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(bytes) => {
                     self.text.extend(bytes);
-                    self.take_steps(qemu);
+                    self.take_steps();
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     return End::Exited(qemu.wait().expect("a child can be waited for"));
@@ -99,7 +146,7 @@ impl Session {
         }
     }
 
-    fn take_steps(&mut self, qemu: &mut Child) {
+    fn take_steps(&mut self) {
         while let Some(step) = self.steps.front() {
             let (Step::Type { after, .. } | Step::Unplug { after, .. }) = step;
             let text = &self.text[self.searched..];
@@ -109,17 +156,15 @@ impl Session {
             };
             self.searched += found + after.len();
             match self.steps.pop_front() {
-                Some(Step::Type { keys, .. }) => type_keys(qemu, &keys),
+                Some(Step::Type { keys, .. }) => self.type_keys(&keys),
                 Some(Step::Unplug { time, .. }) => self.unplug = Some(Instant::now() + time),
                 None => {}
             }
         }
     }
-}
 
-/// A machine that has ended meanwhile is judged by its console.
-fn type_keys(qemu: &mut Child, keys: &str) {
-    if let Some(keyboard) = &mut qemu.stdin {
-        let _ = keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush());
+    /// A machine that has ended meanwhile is judged by its console.
+    fn type_keys(&mut self, keys: &str) {
+        let _ = self.keyboard.write_all(keys.as_bytes());
     }
 }
