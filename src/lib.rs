@@ -42,3 +42,4 @@ mod text;
 pub mod vcpu;
 pub mod vgic;
 pub mod watchdog;
+mod window;

@@ -205,6 +205,17 @@ impl<'a> Tables<'a> {
         }
     }
 
+    /// The entry in which the walk of `input` ends, the first address that it spans, and how many it
+    /// spans. Always inlined: a caller stays when the code of this module goes.
+    #[inline(always)]
+    pub(crate) fn leaf_mut(&mut self, input: u64) -> Option<(&mut u64, u64, u64)> {
+        if input >> INPUT_BITS != 0 {
+            return None;
+        }
+        let (index, slot, span) = self.find(input);
+        Some((&mut self.pool[index].0[slot], input - input % span, span))
+    }
+
     fn take_table(&mut self) -> Result<usize, MapError> {
         let index = self.used;
         let table = self.pool.get_mut(index).ok_or(MapError::OutOfTables)?;

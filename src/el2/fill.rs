@@ -30,7 +30,7 @@ pub fn copy(plan: &PartitionPlan, (source, target): Content, offset: u64, size: 
         panic!("the Plan has placed it inside the partition");
     };
     let (source, target) = (from.start().get() as *const u8, to.start().get() as *mut u8);
-    // SAFETY: boot has mapped the partition's memory and the sources of its images; the regions are
+    // SAFETY: boot has mapped the sources of the images, and the partition's memory is open; the regions are
     // within these, no source lies in a partition's memory, and no guest runs in it now.
     unsafe { target.copy_from_nonoverlapping(source, size as usize) };
     cache::clean(to);

@@ -2,10 +2,10 @@
 
 use bulkhead::plan::PartitionPlan;
 
-use super::{cache, fill, mmu};
+use super::{cache, fill, mmu, window};
 
-/// Maps the partition's memory and the sources of its images, for good, and copies the images and
-/// the tree.
+/// Maps the partition's memory and the sources of its images, copies the images and the tree, and
+/// closes the memory to EL2.
 pub fn load(plan: &PartitionPlan, tree: &[u8]) {
     mmu::map_memory(plan.memory.host);
     for image in plan.ramdisk.iter().chain([&plan.kernel]) {
@@ -15,4 +15,5 @@ pub fn load(plan: &PartitionPlan, tree: &[u8]) {
         fill::copy(plan, content, 0, content.0.size());
     }
     cache::invalidate_instructions();
+    window::close(plan.memory.host);
 }

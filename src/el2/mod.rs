@@ -36,3 +36,4 @@ pub mod vcpu;
 mod vectors;
 mod wait;
 mod watchdog;
+mod window;

@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::vcpu::Vcpu;
-use super::{cache, fill, interrupts, wait};
+use super::{cache, fill, interrupts, wait, window};
 
 /// How much a CPU does between two looks at its interrupts, in bytes.
 const PIECE: u64 = 256 << 10;
@@ -76,6 +76,7 @@ impl Vcpu {
         self.fill();
         if self.index == 0 {
             cache::invalidate_instructions();
+            window::close(self.partition.plan.memory.host);
             self.partition.reset(self);
         }
         rebuild.meet();
@@ -95,9 +96,13 @@ impl Vcpu {
         let (partition, rebuild) = (self.partition, &self.partition.rebuild);
         let plan = &partition.plan;
         let host = plan.memory.host;
+        if self.index == 0 {
+            window::open(host);
+        }
+        rebuild.meet();
         share(&rebuild.scrubbed, host.size(), |offset, size| {
             let pages = host.part(offset, size).expect("it is in the memory");
-            // SAFETY: boot mapped the memory; it and the pieces are whole pages; and no vCPU runs the guest.
+            // SAFETY: the memory is open; it and the pieces are whole pages; and no vCPU runs the guest.
             unsafe { fill::scrub(pages) };
         });
         rebuild.meet();
