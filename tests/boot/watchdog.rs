@@ -1,8 +1,12 @@
 //! A partition that does not feed its watchdog ends, and none that does.
 
-use crate::support::{CRASHED, Gic, Machine, Outcome, Partition, compile, on_both_gics, system};
+use std::fs;
 
-on_both_gics!(bare_metal_guests_are_watched, stock_linux_is_watched);
+use crate::support::{
+    CRASHED, Gic, Machine, Outcome, Partition, compile, on_both_gics, scratch, system,
+};
+
+on_both_gics!(bare_metal_guests_are_watched, feeding_costs_its_own_exit, stock_linux_is_watched);
 
 /// How long the lives lasted, in seconds, that ended by the watchdog.
 #[track_caller]
@@ -15,8 +19,8 @@ fn starved(outcome: &Outcome, name: &str) -> Vec<f64> {
     lives
 }
 
-/// One feeds for longer than it may go hungry, one then loops with everything masked, and one has never
-/// touched the watchdog.
+/// One feeds for longer than it may go hungry, one then loops with everything masked, one has never touched
+/// the watchdog, and of one another CPU feeds, which then is off.
 fn bare_metal_guests_are_watched(gic: Gic) {
     let watched = |name: &str, milliseconds: u32, bootargs: &str| {
         let watchdog = format!("watchdog-ms = <{milliseconds}>;");
@@ -28,7 +32,9 @@ fn bare_metal_guests_are_watched(gic: Gic) {
         watched("starved", 1000, "watchdog=starve ticks=5").property(restart),
         watched("heedless", 500, "loop").property("on-crash = \"stop\";"),
     ];
-    let outcome = Machine::new(gic).initrd(&compile(&system(&guests))).boot();
+    let smp = Partition::new("handed-over", "smp").cpus(2).bootargs("watchdog");
+    let guests = [&guests[..], &[smp.property("watchdog-ms = <2000>;")]].concat();
+    let outcome = Machine::new(gic).cpus(5).initrd(&compile(&system(&guests))).boot();
     outcome.ends_with(CRASHED).nobody_says("FAIL").nobody_says("panic");
     outcome.says("fed", "hello: done, ticks=20").says("bulkhead", "fed: powered off");
     let lives = starved(&outcome, "starved");
@@ -40,7 +46,37 @@ fn bare_metal_guests_are_watched(gic: Gic) {
     let lives = starved(&outcome, "heedless");
     let one = lives.len() == 1 && (0.5..5.0).contains(&lives[0]);
     outcome.check(one, &format!("it is ended after {lives:?} s"));
+    outcome.says("handed-over", "smp: nobody feeds the watchdog");
+    let lives = starved(&outcome, "handed-over");
+    let one = lives.len() == 1 && (5.0..15.0).contains(&lives[0]);
+    outcome.check(one, &format!("with two CPUs it is ended after {lives:?} s"));
     outcome.says("bulkhead", "fed              stop      -             2000         -");
+}
+
+/// Of a guest that feeds in time, forty times in twelve seconds, EL2's timer wants nothing.
+fn feeding_costs_its_own_exit(gic: Gic) {
+    const TICKS: usize = 40;
+    let exits = |bootargs: &str, property: &str| {
+        let guest = Partition::new("guest", "hello");
+        let guest = guest.bootargs(&format!("{bootargs} ticks={TICKS} period-us=300000"));
+        let guest = guest.property(property);
+        let log = scratch("exceptions");
+        let machine = Machine::new(gic).cpus(1).option("-icount", "shift=0,sleep=off");
+        let machine = machine.option("-d", "int").option("-D", log.display());
+        let outcome = machine.initrd(&compile(&system(&[guest]))).boot();
+        outcome.ends_well();
+        let log = fs::read_to_string(log).expect("QEMU has written its log");
+        let lines: Vec<_> = log.lines().collect();
+        let count = |kind: &str| {
+            let is_exit = |two: &&[&str]| two[0].contains(kind) && two[1] == "...from EL1 to EL2";
+            lines.windows(2).filter(|two| is_exit(two)).count()
+        };
+        (count("[IRQ]"), count("[Data Abort]"))
+    };
+    let (irqs, aborts) = exits("", "");
+    let (fed_irqs, fed_aborts) = exits("watchdog=feed", "watchdog-ms = <1000>;");
+    assert!(irqs >= TICKS, "only {irqs} interrupts");
+    assert_eq!((fed_irqs, fed_aborts), (irqs, aborts + TICKS));
 }
 
 /// Debian's own driver takes the watchdog over while it runs, and feeds it for longer than the time that it

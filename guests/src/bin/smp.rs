@@ -1,6 +1,9 @@
 //! Brings up all its CPUs, lets each interrupt each, turns them off and one on again.
 //!
 //! Every wait has a limit, so that what is lost is reported and not waited for.
+//!
+//! Command line: with `watchdog`, the CPU that is turned on again feeds the watchdog, for 3 seconds, and
+//! nobody does when it is off.
 
 #![no_std]
 #![no_main]
@@ -11,7 +14,7 @@ use runtime::cpu::{self, MAX_CPUS};
 use runtime::gic::{self, Interrupt, Target};
 use runtime::psci::{self, Error};
 use runtime::tree::machine;
-use runtime::{fail, println, timer};
+use runtime::{fail, println, timer, watchdog};
 
 runtime::guest!(main, interrupt);
 
@@ -65,6 +68,12 @@ fn main() {
         expect("CPU_ON after CPU_OFF", cpu::start(last, run_again), Ok(()));
         await_or_fail(last, "to be on again", || AGAIN.load(Ordering::Acquire));
         await_off(last);
+    }
+    if machine().argument("watchdog").is_some() {
+        println!("smp: nobody feeds the watchdog");
+        loop {
+            core::hint::spin_loop();
+        }
     }
     println!(
         "smp: done, cpus={} sgis={} ticks={}",
@@ -164,6 +173,12 @@ fn same_from_all(index: usize) {
 fn run_again(index: usize) {
     println!("smp: CPU {index} again");
     AGAIN.store(true, Ordering::Release);
+    if machine().argument("watchdog").is_some() {
+        for _ in 0..30 {
+            timer::within(100_000, || false);
+            watchdog::feed();
+        }
+    }
 }
 
 fn interrupt(interrupt: Interrupt) {
