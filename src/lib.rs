@@ -14,6 +14,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod audit;
 pub mod console;
 pub mod control;
 pub mod deadlines;

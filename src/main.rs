@@ -25,10 +25,12 @@ fn main(level: Level, tree: Pa) -> ! {
 
     interrupts::init(&machine);
     let gic = gic::init(&machine.gic);
+    let tables = plan.table_memory;
     let partitions = boot::build_partitions(&firmware, &machine, plan, gic);
     cpus::start_others(&machine);
     gic.init_distributor();
     cpus::set_up_together();
+    boot::audit(&machine, partitions, tables);
     run::start_guests(partitions, boot_cpu)
 }
 

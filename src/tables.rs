@@ -11,7 +11,7 @@
 
 use core::sync::atomic::{Ordering, fence};
 
-use crate::addr::{Address, PAGE_SIZE, Pa};
+use crate::addr::{Address, PAGE_SIZE, Pa, Region};
 
 mod memory;
 #[cfg(test)]
@@ -44,6 +44,11 @@ pub struct Table([u64; ENTRIES]);
 impl Table {
     /// A table with no valid entry.
     pub const EMPTY: Self = Self([0; ENTRIES]);
+
+    /// Its descriptors, as the hardware reads them.
+    pub fn descriptors(&self) -> &[u64; ENTRIES] {
+        &self.0
+    }
 }
 
 /// Why a mapping was refused.
@@ -158,6 +163,13 @@ impl<'a> Tables<'a> {
     /// or VTTBR_EL2.
     pub fn tables_used(&self) -> usize {
         self.used
+    }
+
+    /// The tables in use, and where they lie.
+    pub fn in_use(&self) -> (&[Table], Region<Pa>) {
+        let pool = &self.pool[..self.used];
+        let size = pool.len() as u64 * PAGE_SIZE;
+        (pool, Region::new(self.base, size).expect("`new` has checked the whole pool"))
     }
 
     /// Maps `run`, which is free and lies in the table `index`, whose entries span `span` bytes.

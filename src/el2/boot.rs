@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use bulkhead::addr::{Pa, Region};
+use bulkhead::audit::{self, Descriptors};
 use bulkhead::fdt::{Node, Tree};
 use bulkhead::guest_tree;
 use bulkhead::intid::Intid;
@@ -184,6 +185,22 @@ pub fn build_partitions(
         Partition::new(Built { plan, tree, stage2: root }, index, gic, &ppis)
     });
     partition::install(partitions.collect())
+}
+
+/// Walks the finished tables as the hardware will, and starts no guest if one reaches what it must
+/// not. `tables` is the memory of the stage-2 tables.
+pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>) {
+    let read = |table: Pa| {
+        // SAFETY: the audit reads only pages of `tables`, which `stage2::build` mapped and wrote
+        // for the last time.
+        unsafe { &*(table.get() as *const Descriptors) }
+    };
+    let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2)).collect();
+    let audited = mmu::audit().and_then(|()| audit::stage_2(machine, &roots, tables, &read));
+    match audited {
+        Ok(summary) => info!("audit       {summary}"),
+        Err(finding) => refuse(format_args!("the audit of the translation tables, {finding}")),
+    }
 }
 
 /// Writes a guest's tree, and reads it again as strictly as any other before a guest gets it.

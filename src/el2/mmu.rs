@@ -5,13 +5,14 @@
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use bulkhead::addr::{PAGE_SIZE, Pa, Region};
+use bulkhead::audit::{self, Finding};
 use bulkhead::fdt::Tree;
 use bulkhead::tables::{MapError, Memory, Table, Tables};
 use core::arch::asm;
 use core::cell::UnsafeCell;
 
 use super::wait::Mutex;
-use super::{cache, image};
+use super::{boot, cache, image};
 
 /// Tables that EL2's mappings may take: a few for the image, two or three for each region of
 /// memory and each device far from the others.
@@ -239,7 +240,11 @@ fn add(change: impl FnOnce(&mut Tables<'static>) -> Result<(), MapError>) {
     // An entry that goes from invalid to valid needs no invalidation (Arm ARM D8.17.1).
     barrier::dsb(barrier::ISHST);
     barrier::isb(barrier::SY);
-    result.expect("EL2's tables can map what the Plan allows");
+    drop(live);
+    if let Err(error) = result {
+        // What there is to map follows from the trees.
+        boot::refuse(format_args!("EL2 cannot map all that the trees name: {error:?}"));
+    }
 }
 
 /// Makes a device's registers accessible.
@@ -250,4 +255,18 @@ pub fn map_device(frame: Region<Pa>) {
 /// Makes memory accessible.
 pub fn map_memory(region: Region<Pa>) {
     add(|tables| map_missing(tables, region, Memory::DATA));
+}
+
+/// Audits the live tables, from the root that this CPU walks from.
+///
+/// # Errors
+///
+/// See [`audit::stage_1`].
+pub fn audit() -> Result<(), Finding> {
+    let live = LIVE.lock();
+    let (pool, tables) = live.as_ref().expect("the MMU is on").in_use();
+    let start = tables.start().get();
+    let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
+    let code = [image::boot_code(), image::code()];
+    audit::stage_1(Pa::new(TTBR0_EL2.get_baddr()), tables, &code, &read)
 }

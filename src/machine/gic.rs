@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 
 use super::Gic;
 use super::read::ppi;
+use crate::addr::PAGE_SIZE;
 use crate::fdt::{Node, NodeError};
+use crate::tables::INPUT_BITS;
 
 const NOT_A_PPI: &str = "its maintenance interrupt is not a PPI";
 /// The least sizes of GICD, GICC, GICH and GICV (IHI 0048B, chapter 4 and section 5.3). GICC and
@@ -18,12 +20,19 @@ const V3_REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 pub(super) fn read(node: Node<'_, '_>) -> Result<Gic, NodeError> {
     let regions = node.regions()?;
     let region = |index: usize, size: u64| match regions.get(index) {
+        Some(region) if region.end().get() > 1 << INPUT_BITS => {
+            Err(NodeError::Fault("its registers lie above 512 GiB"))
+        }
         Some(region) if region.size() >= size => Ok(*region),
         _ => Err(NodeError::Fault("its registers are missing or too small")),
     };
     if !node.is_compatible("arm,gic-v3") {
         if regions.len() < V2_SIZES.len() {
             return Err(NodeError::Fault("it has no virtual interface"));
+        }
+        // Guests get its first page.
+        if !region(3, V2_SIZES[3])?.start().is_aligned(PAGE_SIZE) {
+            return Err(NodeError::Fault("its virtual interface does not start with a page"));
         }
         return Ok(Gic::V2 {
             distributor: region(0, V2_SIZES[0])?,

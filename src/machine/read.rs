@@ -43,6 +43,12 @@ impl Machine {
         let chosen = tree.node("/chosen");
         let model = root.string("model").or_else(|| root.compatible().next());
         let bootargs = chosen.and_then(|chosen| chosen.string("bootargs"));
+        let initrd = chosen.and_then(initrd);
+        if let (Some(chosen), Some(initrd)) = (chosen, initrd)
+            && !parts.memory.iter().any(|bank| bank.covers(&initrd))
+        {
+            return Err(MachineError::at(chosen)(NodeError::Fault("its initrd is not in memory")));
+        }
         Ok(Self {
             model: printable(model.unwrap_or("unnamed")),
             reserved: memory::reserved(tree, &cpus)?,
@@ -56,7 +62,7 @@ impl Machine {
             console,
             devices: parts.devices,
             bootargs: bootargs.unwrap_or_default().to_string(),
-            initrd: chosen.and_then(initrd),
+            initrd,
             remarks: parts.remarks,
         })
     }

@@ -58,7 +58,7 @@ pub(super) fn interrupts(devices: &[Device]) -> Vec<Interrupt> {
 }
 
 /// The registers that Bulkhead keeps for itself.
-fn bulkheads_own(machine: &Machine) -> Vec<Region<Pa>> {
+pub(super) fn bulkheads_own(machine: &Machine) -> Vec<Region<Pa>> {
     let mut own = Vec::new();
     match &machine.gic {
         Gic::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {

@@ -10,9 +10,10 @@ use alloc::vec::Vec;
 use super::description::PartitionDescription;
 use super::error::{Cells, Result, refuse};
 use super::layout::{self, GUEST_BASE, IPA_END, Used};
-use super::{GuestMemory, regions};
+use super::{GuestMemory, devices, regions};
 use crate::addr::{Bytes, Ipa, PAGE_SIZE, Pa, Region};
 use crate::machine::{Device, Gic, Machine};
+use crate::tables::INPUT_BITS;
 
 const GIB: u64 = 1 << 30;
 const MIB_2: u64 = 2 << 20;
@@ -28,11 +29,21 @@ impl<'a> Memory<'a> {
     /// All memory, less what is reserved or holds an image.
     pub(super) fn new(machine: &'a Machine, partitions: &'a [PartitionDescription]) -> Self {
         let mut memory = Self { banks: Vec::new(), taken: Vec::new() };
-        for bank in machine.memory.iter().filter_map(regions::whole_pages) {
+        let reach = |bank: &Region<Pa>| {
+            let end = bank.end().min(Pa::new(1 << INPUT_BITS));
+            Region::between(bank.start(), end)
+        };
+        // EL2 sees memory where it is, through tables with so many bits.
+        let banks = machine.memory.iter().filter_map(reach);
+        for bank in banks.filter_map(|bank| regions::whole_pages(&bank)) {
             regions::add(&mut memory.banks, bank);
         }
         for reserved in &machine.reserved {
             memory.take(reserved.region, &reserved.owner);
+        }
+        // A tree can say that registers lie in memory. It is not told what is true; nobody gets it.
+        for registers in devices::bulkheads_own(machine) {
+            memory.take(registers, "Bulkhead");
         }
         for partition in partitions {
             for image in partition.ramdisk.iter().chain([&partition.kernel.source]) {

@@ -1,34 +1,23 @@
 //! A bug of Bulkhead: planted in a copy of the image, since nothing that a guest or a user does
 //! should lead to one.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use object::{Object, ObjectSymbol};
-
-use crate::support::{Gic, Machine, PANICKED, compile_file, file, on_both_gics, scratch};
+use crate::support::{Gic, Machine, PANICKED, compile_file, file, function, on_both_gics, patched};
 
 on_both_gics!(
     a_fault_at_el2_is_told_with_registers_and_a_backtrace,
     the_machine_starts_again_if_it_is_asked_to
 );
 
-const UDF: [u8; 4] = [0; 4];
+const UDF: u32 = 0;
 
 /// The image with an undefined instruction at the start of the function whose symbol ends so, and
 /// that function's offset.
-fn image_with_a_bug_in(function: &str) -> (PathBuf, u64) {
-    let elf = fs::read(file("target/aarch64-unknown-none-softfloat/release/bulkhead"));
-    let elf = elf.expect("the ELF file can be read");
-    let parsed = object::File::parse(&*elf).expect("the image is an ELF file");
-    let symbol = parsed.symbols().find(|it| it.name().is_ok_and(|name| name.ends_with(function)));
-    let offset = symbol.unwrap_or_else(|| panic!("no function is called {function}")).address();
-    let mut image = fs::read(file("target/bulkhead.img")).expect("the image can be read");
-    image[offset as usize..][..UDF.len()].copy_from_slice(&UDF);
-    let path = scratch("img");
-    fs::write(&path, image).expect("the image can be written");
-    (path, offset)
+fn image_with_a_bug_in(name: &str) -> (PathBuf, usize) {
+    let offset = function(&[name]);
+    (patched(&[(offset, &[UDF])]), offset)
 }
 
 fn a_fault_at_el2_is_told_with_registers_and_a_backtrace(gic: Gic) {

@@ -1,10 +1,11 @@
 //! What Bulkhead makes of a tree of a machine and a description, up to the first guest.
 
-use bulkhead::addr::{Pa, Region};
+use bulkhead::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::fdt::Tree;
 use bulkhead::machine::{Gic, Machine, Mpidr};
 use bulkhead::plan::{Description, Plan};
-use bulkhead::{guest_tree, report};
+use bulkhead::tables::{Table, Tables};
+use bulkhead::{audit, guest_tree, report};
 
 use super::trees::Seed;
 
@@ -38,6 +39,7 @@ pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, S
     let plan = Plan::new(&machine, Mpidr::new(0), &description);
     let plan = plan.map_err(|error| error.to_string())?;
     check(&machine, &plan);
+    check_tables(&machine, &plan);
     assert!(report::report(&machine, &plan).lines().count() > 4);
     for partition in &plan.partitions {
         let guest = guest_tree::build(partition, &machine, &tree);
@@ -46,6 +48,28 @@ pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, S
         Tree::new(&guest.bytes).unwrap();
     }
     Ok(plan.partitions.len())
+}
+
+/// The tables for a Plan are what its audit wants.
+fn check_tables(machine: &Machine, plan: &Plan) {
+    let start = plan.table_memory.start().get();
+    let pages = (plan.table_memory.size() / PAGE_SIZE) as usize;
+    let mut pool = vec![Table::EMPTY; pages];
+    let mut partitions = Vec::new();
+    let mut used = 0;
+    for partition in &plan.partitions {
+        let root = Pa::new(start + used as u64 * PAGE_SIZE);
+        let mut tables = Tables::new(&mut pool[used..], root).unwrap();
+        for it in &partition.mappings {
+            tables.map(it.ipa, it.pa, it.size, it.memory).unwrap();
+        }
+        used += tables.tables_used();
+        partitions.push((partition, root));
+    }
+    let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
+    let summary = audit::stage_2(machine, &partitions, plan.table_memory, &read);
+    let summary = summary.unwrap_or_else(|finding| panic!("{finding}"));
+    assert_eq!(summary.tables, used);
 }
 
 fn unique<T: Ord>(things: impl Iterator<Item = T>) {

@@ -48,6 +48,23 @@ fn what_is_wrong_is_named_with_its_node() {
         gic.property_str("compatible", "arm,gic-400");
         gic.property_cells("reg", &GIC_V2_REG);
     };
+    // GICH goes on past 512 GiB, or GICV starts within a page.
+    let endless_gic = |gic: &mut Writer| {
+        let mut reg = GIC_V2_REG;
+        reg[10] = 0x80;
+        gic.property_str("compatible", "arm,gic-400");
+        gic.property_cells("reg", &reg);
+    };
+    let crooked_gic = |gic: &mut Writer| {
+        let mut reg = GIC_V2_REG;
+        reg[13] += 0x800;
+        gic.property_str("compatible", "arm,gic-400");
+        gic.property_cells("reg", &reg);
+    };
+    let lost_initrd = |chosen: &mut Writer| {
+        chosen.property_u32("linux,initrd-start", 0x1000);
+        chosen.property_u32("linux,initrd-end", 0x2000);
+    };
     let spi_timer = |timer: &mut Writer| {
         timer.property_str("compatible", "arm,armv8-timer");
         timer.property_cells("interrupts", &[0; 12]);
@@ -74,6 +91,12 @@ fn what_is_wrong_is_named_with_its_node() {
             with(|board| board.gic = mute_gic),
             "/intc@8000000 its maintenance interrupt is not a PPI",
         ),
+        (with(|board| board.gic = endless_gic), "/intc@8000000 its registers lie above 512 GiB"),
+        (
+            with(|board| board.gic = crooked_gic),
+            "/intc@8000000 its virtual interface does not start with a page",
+        ),
+        (with(|board| board.chosen = lost_initrd), "/chosen its initrd is not in memory"),
         (with(|board| board.timer = spi_timer), "/timer its phys interrupt is not a PPI"),
         (
             with(|board| board.cpus = nameless_cpu),

@@ -242,3 +242,16 @@ fn what_dtc_adds_is_no_mistake() {
     assert_eq!(one.tree.start(), Ipa::new(0x4000_0000));
     assert!(one.count_hypervisor);
 }
+
+#[test]
+fn memory_where_a_tree_puts_bulkhead_s_registers_goes_to_nobody() {
+    let mut machine = machine(gic_v2());
+    let system = system([partition("one"), partition("two")]);
+    let before = plan_on(&machine, &system).unwrap().partitions[0].memory.host;
+    let Gic::V2 { virtual_cpu_interface, .. } = &mut machine.gic else { unreachable!() };
+    *virtual_cpu_interface = region(before.start().get(), 0x2000);
+    let plan = plan_on(&machine, &system).unwrap();
+    for partition in &plan.partitions {
+        assert!(!partition.memory.host.overlaps(&region(before.start().get(), 0x2000)));
+    }
+}

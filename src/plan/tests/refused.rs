@@ -342,6 +342,8 @@ fn unprotected_dma() {
     );
     let mut machine = machine(gic_v2());
     machine.memory.push(region(0x800_0000, 32 * MIB));
+    // Elsewhere than the guest's.
+    machine.console = None;
     let over = unprotected().with("host-base", Cells(&[0, 0x880_0000]));
     assert_eq!(
         refusal_on(&machine, &system([over])),
@@ -607,5 +609,16 @@ fn ramdisks_and_trees() {
         fault(tree(&[0x8_1000]).child(image("ramdisk", &[0]))),
         ": fdt-offset = <0x81000> would cover its ramdisk, which the guest has at \
          0x40081000-0x40081000"
+    );
+}
+
+#[test]
+fn memory_above_what_el2_can_map() {
+    let mut machine = machine(gic_v2());
+    machine.memory.push(region(1 << 39, 64 * MIB));
+    let far = partition("one").with("host-base", Cells(&[0x80, 0]));
+    assert_eq!(
+        refusal_on(&machine, &system([far])),
+        "/partitions/one: host-base = <0x80 0x0> is not the start of 16 MiB of memory"
     );
 }

@@ -1,6 +1,7 @@
 //! How a machine is started, watched and judged.
 
 mod console;
+mod image;
 mod judge;
 mod machine;
 mod products;
@@ -8,6 +9,7 @@ mod run;
 mod system;
 
 pub use console::Lines;
+pub use image::{branch, function, instruction, patched};
 pub use judge::{CRASHED, Outcome, PANICKED, REFUSED, SUCCESS};
 pub use machine::{Gic, Machine, compile_machine, machine_tree};
 pub use products::{file, scratch};

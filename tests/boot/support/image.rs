@@ -1,0 +1,44 @@
+//! A copy of the image with a bug in it, since nothing that a guest or a user does should lead to one.
+
+use std::fs;
+use std::path::PathBuf;
+
+use object::{Object, ObjectSymbol};
+
+use super::products::{file, scratch};
+
+/// The offset in the image of the function whose symbol has all of these parts, the last at its end.
+#[track_caller]
+pub fn function(parts: &[&str]) -> usize {
+    let elf = fs::read(file("target/aarch64-unknown-none-softfloat/release/bulkhead"));
+    let elf = elf.expect("the ELF file can be read");
+    let parsed = object::File::parse(&*elf).expect("the image is an ELF file");
+    let is_meant = |name: &str| {
+        parts.iter().all(|part| name.contains(part)) && name.ends_with(parts[parts.len() - 1])
+    };
+    let symbol = parsed.symbols().find(|it| it.name().is_ok_and(is_meant));
+    symbol.unwrap_or_else(|| panic!("no function is called {parts:?}")).address() as usize
+}
+
+/// The instruction at an offset in the image.
+pub fn instruction(offset: usize) -> u32 {
+    let image = fs::read(file("target/bulkhead.img")).expect("the image can be read");
+    u32::from_le_bytes(image[offset..offset + 4].try_into().expect("4 bytes"))
+}
+
+/// A branch (B) from an offset in the image to another.
+pub fn branch(from: usize, to: usize) -> u32 {
+    0x1400_0000 | (to.wrapping_sub(from) / 4) as u32 & 0x03ff_ffff
+}
+
+/// The image with other instructions at these offsets.
+pub fn patched(patches: &[(usize, &[u32])]) -> PathBuf {
+    let mut image = fs::read(file("target/bulkhead.img")).expect("the image can be read");
+    for (offset, instructions) in patches {
+        let bytes: Vec<u8> = instructions.iter().flat_map(|it| it.to_le_bytes()).collect();
+        image[*offset..offset + bytes.len()].copy_from_slice(&bytes);
+    }
+    let path = scratch("img");
+    fs::write(&path, image).expect("the image can be written");
+    path
+}
