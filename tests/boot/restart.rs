@@ -2,24 +2,27 @@
 
 use std::time::Duration;
 
-use crate::support::{Gic, Machine, Outcome, Partition, SUCCESS, compile, on_both_gics, system};
+use crate::support::{
+    Gic, Machine, MakeMachine, Outcome, Partition, SUCCESS, compile, on_all_machines, on_both_gics,
+    system,
+};
 
-on_both_gics!(
+on_all_machines!(
     two_hundred_restarts_leave_nothing_behind,
     linux_resets_itself_three_times,
     linux_comes_back_from_a_panic,
-    neighbour_does_not_notice,
 );
+on_both_gics!(neighbour_does_not_notice);
 
 const CLEAN: &str = "reborn: nothing of an earlier life in";
 
 /// The guest searches its memory, its interrupts and its registers each time. What Bulkhead itself
 /// could use up cannot grow either: its allocator is unmapped by then.
-fn two_hundred_restarts_leave_nothing_behind(gic: Gic) {
+fn two_hundred_restarts_leave_nothing_behind(machine: MakeMachine) {
     const RESTARTS: usize = 200;
     let reborn = Partition::new("reborn", "reborn").memory(2 << 20).bootargs("end=reset");
     let reborn = reborn.property(&format!("max-restarts = <{RESTARTS}>;"));
-    let outcome = Machine::new(gic).initrd(&compile(&system(&[reborn]))).boot();
+    let outcome = machine(&compile(&system(&[reborn]))).boot();
     outcome.ends_well();
     let lives = outcome.of("reborn").with(CLEAN).0.len();
     outcome.check(lives == RESTARTS + 1, &format!("{lives} lives, not {}", RESTARTS + 1));
@@ -47,15 +50,14 @@ fn metronome(bootargs: &str) -> Partition {
     Partition::new("neighbour", "metronome").bootargs(bootargs)
 }
 
-fn linux_resets_itself_three_times(gic: Gic) {
+fn linux_resets_itself_three_times(machine: MakeMachine) {
     let guests = [linux("bulkhead.end=reboot", 3), metronome("beats=2000")];
-    let machine = Machine::new(gic).initrd(&compile(&system(&guests))).deadline(120);
-    judge_linux(&machine.boot(), 3);
+    judge_linux(&machine(&compile(&system(&guests))).deadline(240).boot(), 3);
 }
 
-fn linux_comes_back_from_a_panic(gic: Gic) {
+fn linux_comes_back_from_a_panic(machine: MakeMachine) {
     let guests = [linux("bulkhead.end=panic panic=1", 1), metronome("beats=2000")];
-    let outcome = Machine::new(gic).initrd(&compile(&system(&guests))).deadline(120).boot();
+    let outcome = machine(&compile(&system(&guests))).deadline(240).boot();
     judge_linux(&outcome, 1);
     outcome.says("linux", "Kernel panic - not syncing: sysrq triggered crash");
 }

@@ -32,3 +32,34 @@ macro_rules! on_both_gics {
     };
 }
 pub(crate) use on_both_gics;
+
+/// Makes of each function over a description's [`Machine`] a module with a test for each of the three
+/// that Bulkhead is for: `virt` with either GIC, and a Raspberry Pi 4.
+macro_rules! on_all_machines {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            use crate::support::{Gic, Machine, file};
+
+            #[test]
+            fn gicv2() {
+                super::$name(&|description| Machine::new(Gic::V2).initrd(description));
+            }
+
+            #[test]
+            fn gicv3() {
+                super::$name(&|description| Machine::new(Gic::V3).initrd(description));
+            }
+
+            #[test]
+            fn raspi4b() {
+                let tree = file("target/linux/bcm2711-rpi-4-b.dtb");
+                let image = || file("target/bulkhead.img");
+                super::$name(&|description| Machine::raspberry_pi(image(), &tree, description));
+            }
+        })+
+    };
+}
+pub(crate) use on_all_machines;
+
+/// Makes the machine for a description.
+pub type MakeMachine<'a> = &'a dyn Fn(&std::path::Path) -> Machine;
