@@ -81,7 +81,7 @@ system: $(SYSTEM_DTB) ## target/NAME.dtb from SYSTEM=dts/NAME.dts
 systems: $(foreach file,$(DESCRIPTIONS),$(call dtb,$(file)))
 
 run: image $(SYSTEM_DTB) $(MACHINE_TREE) ## boot it in QEMU: the embedded default, or SYSTEM=
-	@echo 'Ctrl-A X leaves QEMU. $(QEMU)'
+	@echo 'Ctrl-A X leaves QEMU; Ctrl-] ? tells how to choose a partition. $(QEMU)'
 	@$(QEMU)
 
 debug: image $(SYSTEM_DTB) $(MACHINE_TREE) ## the same, stopped until gdb connects
