@@ -24,6 +24,8 @@ uptime-s    1.500
 last-end    -
 last-fault  -
 fault-at    -
+on-crash    restart max-restarts 3
+watchdog-ms 5000
 vCPU        0 on CPU 0x100
 vCPU        1 on CPU 0x101
 registers   0x09010000-0x09010fff at 0x09010000-0x09010fff
@@ -32,9 +34,14 @@ memory      0x40000000-0x5fffffff at 0x48200000-0x681fffff
 emulated    0x08000000-0x0800ffff distributor
 emulated    0x080a0000-0x080dffff redistributors
 emulated    0x09000000-0x09000fff console
+emulated    0x09040000-0x09040fff monitor
+emulated    0x090f0000-0x090f0fff watchdog-control
+emulated    0x090f1000-0x090f1fff watchdog-refresh
 device      /pl031@9010000
 device      /pl061@9030000
 interrupt   33 console
+interrupt   35 monitor
+interrupt   36 watchdog
 interrupt   34 /pl031@9010000
 interrupt   39 /pl061@9030000
 ok
@@ -48,6 +55,9 @@ uptime-s    -
 last-end    ended by an SError, esr 0xffffffffbe000000, at pc 0xffff800012345678
 last-fault  store outside the partition, ipa 0x3ffffff8
 fault-at    vCPU 0, pc 0xffff800012345678, esr 0x93c08047
+on-crash    stop max-restarts -
+watchdog-ms -
+vCPU        0 on CPU 0x102
 ";
 
 #[test]
