@@ -82,19 +82,24 @@ fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output)
 }
 
 /// Its interrupts: those that Bulkhead raises, and those of its devices.
-fn interrupt(index: usize, plan: &PartitionPlan, output: &mut Output) -> bool {
-    let monitor = plan.monitor_interrupt.map(|intid| (intid, "monitor"));
-    let watchdog = plan.watchdog.map(|watchdog| (watchdog.interrupt, "watchdog"));
-    let emulated = [Some((plan.console_interrupt, "console")), monitor, watchdog];
-    let of_devices = plan.interrupts.iter().map(|interrupt| {
-        let raises = |it: &&Device| it.interrupts.contains(interrupt);
-        let device = plan.devices.iter().find(raises);
-        (interrupt.intid, device.map_or("-", |device| device.path.as_str()))
-    });
-    let Some((intid, owner)) = emulated.into_iter().flatten().chain(of_devices).nth(index) else {
-        return false;
-    };
-    tell("interrupt", Some(&format_args!("{intid} {owner}")), output);
+fn interrupt(mut index: usize, plan: &PartitionPlan, output: &mut Output) -> bool {
+    let watchdog = plan.watchdog.map(|watchdog| watchdog.interrupt);
+    for (intid, owner) in [
+        (Some(plan.console_interrupt), "console"),
+        (plan.monitor_interrupt, "monitor"),
+        (watchdog, "watchdog"),
+    ] {
+        let Some(intid) = intid else { continue };
+        if index == 0 {
+            tell("interrupt", Some(&format_args!("{intid} {owner}")), output);
+            return true;
+        }
+        index -= 1;
+    }
+    let Some(interrupt) = plan.interrupts.get(index) else { return false };
+    let raises = |it: &&Device| it.interrupts.iter().any(|it| it.intid == interrupt.intid);
+    let owner = plan.devices.iter().find(raises).map_or("-", |device| device.path.as_str());
+    tell("interrupt", Some(&format_args!("{} {owner}", interrupt.intid)), output);
     true
 }
 
