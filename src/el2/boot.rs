@@ -16,8 +16,8 @@ use super::exit::{self, Status};
 use super::gic::Gic;
 use super::image::{self, MAX_CPUS};
 use super::mmu::{self, Level};
-use super::partition::{self, Built, Partition};
-use super::{console, cpu, load, stage2};
+use super::partition::{self, Built, Partition, Place};
+use super::{console, cpu, load, monitor, stage2};
 
 /// The tree that firmware or the loader passed.
 pub struct FirmwareTree {
@@ -178,11 +178,14 @@ pub fn build_partitions(
     let roots = stage2::build(&plan);
     let ppis: Vec<_> =
         (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(machine, *ppi)).collect();
+    let count = plan.partitions.len();
+    monitor::init(count);
     let parts = plan.partitions.into_iter().zip(roots).enumerate();
     let partitions = parts.map(|(index, (plan, root))| {
         let tree = write_guest_tree(firmware, machine, &plan);
         load::load(&plan, &tree);
-        Partition::new(Built { plan, tree, stage2: root }, index, gic, &ppis)
+        let place = Place { index, partitions: count };
+        Partition::new(Built { plan, tree, stage2: root }, place, gic, &ppis)
     });
     partition::install(partitions.collect())
 }

@@ -8,18 +8,19 @@ use bulkhead::pl011::Pl011;
 use bulkhead::ring::Full;
 use bulkhead::vgic::CpuMask;
 use core::fmt::{self, Write};
-use core::sync::atomic::Ordering;
+use core::mem::take;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use spin::Once;
+use spin::{MutexGuard, Once};
 
 use super::mmio::Registers;
 use super::partition::{self, Partition};
 use super::uart::Uart;
 use super::wait::Mutex;
-use super::{interrupts, timer};
+use super::{gic, interrupts, monitor, timer};
 
 mod input;
-pub use input::{input_waits, interrupt, poll_input};
+pub use input::{answer_doorbell, attach, input_waits, interrupt, poll_input};
 
 /// How long a partial line waits for its end while nobody else prints: a prompt comes out without a
 /// noticeable delay.
@@ -38,9 +39,15 @@ struct Shared {
     input: Option<Input>,
     /// Whether guests run: from then on nobody waits for the UART.
     live: bool,
+    /// Something has left a buffer, and who waits for that was not told.
+    moved: bool,
 }
 
-static SHARED: Mutex<Shared> = Mutex::new(Shared { console: None, input: None, live: false });
+static SHARED: Mutex<Shared> =
+    Mutex::new(Shared { console: None, input: None, live: false, moved: false });
+
+/// The index of the CPU that takes the UART's interrupts.
+static CPU: AtomicUsize = AtomicUsize::new(0);
 
 /// Takes over the UART that the machine's tree names, and sends the log there.
 pub fn init(machine: &machine::Console) {
@@ -79,19 +86,17 @@ pub fn go_live(partitions: &[Partition], boot_cpu: usize) {
     shared.live = true;
     shared.choose_interrupts();
     drop(shared);
+    CPU.store(cpu, Ordering::Relaxed);
     interrupts::enable_console(cpu);
     pump();
 }
 
 impl Shared {
     /// Moves what is due to the UART, as far as it has room, or all of it while no guest runs.
-    /// Tells whether there was something.
-    fn pump(&mut self, now: u64) -> bool {
-        let (Some(uart), Some(console)) = (UART.get(), &mut self.console) else {
-            return false;
-        };
+    fn pump(&mut self, now: u64) {
+        let (Some(uart), Some(console)) = (UART.get(), &mut self.console) else { return };
         if !console.is_due(now) {
-            return false;
+            return;
         }
         let mut moved = false;
         loop {
@@ -105,9 +110,9 @@ impl Shared {
             moved = true;
         }
         if moved {
+            self.moved = true;
             self.choose_interrupts();
         }
-        moved
     }
 
     /// Asks the UART for those interrupts that there is a use for.
@@ -135,6 +140,15 @@ pub fn put(partition: usize, byte: u8) -> Result<(), Full> {
     }
 }
 
+/// Sends a byte of the monitor's on its way, unless it must wait for room.
+pub fn put_monitor(byte: u8) -> Result<(), Full> {
+    let mut shared = SHARED.lock();
+    match &mut shared.console {
+        Some(console) => console.put(Source::MONITOR, byte, timer::now()),
+        None => Ok(()),
+    }
+}
+
 /// Waits until the console has taken what a partition's UART has left to send.
 pub fn drain(partition: usize, uart: &mut Pl011) {
     let mut is_full = true;
@@ -151,15 +165,25 @@ pub fn pump() {
     let mut shared = SHARED.lock();
     let now = timer::now();
     shared.tick_input(now);
-    let moved = shared.pump(now);
+    shared.pump(now);
     timer::set_deadline(User::Console, shared.deadline());
+    tell_of_room(shared);
+}
+
+/// Has those go on who waited for room, if there is any now.
+fn tell_of_room(mut shared: MutexGuard<'_, Shared>) {
+    let has_room = take(&mut shared.moved);
     drop(shared);
-    if moved {
-        for partition in partition::all() {
-            if partition.output_waits.load(Ordering::Acquire) {
-                partition.kick(CpuMask::one(0));
-            }
+    if !has_room {
+        return;
+    }
+    for partition in partition::all() {
+        if partition.output_waits.load(Ordering::Acquire) {
+            partition.kick(CpuMask::one(0));
         }
+    }
+    if monitor::waits() {
+        gic::get().ring_doorbell(CPU.load(Ordering::Relaxed));
     }
 }
 
@@ -175,6 +199,7 @@ impl Log for Logger {
         let mut shared = SHARED.lock();
         let _ = writeln!(shared, "{}", record.args());
         shared.pump(timer::now());
+        tell_of_room(shared);
     }
 
     fn flush(&self) {}
@@ -182,6 +207,7 @@ impl Log for Logger {
 
 impl Write for Shared {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        monitor::keep(text);
         let now = timer::now();
         for byte in text.bytes() {
             // A log that is full because the UART is slow waits for it: lines are not lost.

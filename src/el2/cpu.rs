@@ -16,6 +16,8 @@ pub struct Cpu {
     stack_top: AtomicU64,
     /// Its index in the machine's list of CPUs.
     index: AtomicUsize,
+    /// Its affinity.
+    mpidr: AtomicU64,
     /// Whether it is at EL2 with its MMU on.
     up: AtomicBool,
     /// Whether it has left the code that only boot needs.
@@ -30,6 +32,7 @@ static CPUS: [Cpu; MAX_CPUS] = [const {
     Cpu {
         stack_top: AtomicU64::new(0),
         index: AtomicUsize::new(0),
+        mpidr: AtomicU64::new(0),
         up: AtomicBool::new(false),
         settled: AtomicBool::new(false),
         deadlines: Deadlines::none(),
@@ -41,6 +44,11 @@ impl Cpu {
     /// Its index in the machine's list of CPUs.
     pub fn index(&self) -> usize {
         self.index.load(Ordering::Relaxed)
+    }
+
+    /// Its affinity, once it has arrived at EL2.
+    pub fn mpidr(&self) -> Mpidr {
+        Mpidr::new(self.mpidr.load(Ordering::Relaxed))
     }
 
     /// Where its stack starts.
@@ -97,6 +105,7 @@ pub fn set_stack(index: usize, stack: usize) {
 pub fn enter(index: usize) {
     let cpu = &CPUS[index];
     cpu.index.store(index, Ordering::Relaxed);
+    cpu.mpidr.store(current_mpidr().get(), Ordering::Relaxed);
     TPIDR_EL2.set(core::ptr::from_ref(cpu) as u64);
     cpu.up.store(true, Ordering::Release);
 }

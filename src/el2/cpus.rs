@@ -3,6 +3,7 @@
 use bulkhead::addr::{Pa, Region};
 use bulkhead::machine::{Cpu, CpuStart, Machine};
 use bulkhead::smccc::Workarounds;
+use bulkhead::stats::Counters;
 use spin::Once;
 
 use super::boot::refuse;
@@ -124,6 +125,7 @@ pub fn set_up_together() {
             gic: gic::get(),
             workarounds: workarounds(),
             id: id.for_guest(),
+            counters: Counters::default(),
         };
         if vcpu.index == 0 {
             vcpu.with_vgic(|vgic, hw| vgic.reset(hw));

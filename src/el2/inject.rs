@@ -3,9 +3,12 @@
 use aarch64_cpu::registers::*;
 use bulkhead::addr::Ipa;
 use bulkhead::esr::Abort;
+use bulkhead::fault::{Access, Deed, Fault, Place};
 use bulkhead::inject::Interrupted;
+use bulkhead::stats::Cause;
 use log::warn;
 
+use super::partition::Partition;
 use super::timer;
 use super::vcpu::Vcpu;
 use super::vectors::Frame;
@@ -40,32 +43,34 @@ pub fn inject(vcpu: &Vcpu, frame: &mut Frame, injection: Injection) {
 /// Counts the injection, and tells of it in a line, unless the guest makes Bulkhead print too many.
 fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     let partition = vcpu.partition;
+    let fault = Fault { deed: deed(partition, injection), vcpu: vcpu.index, pc, syndrome };
+    vcpu.counters.count(Cause::Injected);
     let mut state = partition.state.lock();
     state.injections += 1;
+    state.last_fault = Some(fault);
     let Some(suppressed) = state.fault_lines.allow(timer::now()) else {
         return;
     };
     drop(state);
-    let (name, index) = (partition.name(), vcpu.index);
-    let at = format_args!("vCPU {index}, pc {pc:#x}, esr {syndrome:#x}");
-    match injection {
-        Injection::Undefined => warn!("{name}: undefined instruction, {at}"),
-        Injection::Abort(abort, ipa) => {
-            let what = match (abort.is_data(), abort.is_write()) {
-                (true, true) => "store",
-                (true, false) => "load",
-                (false, _) => "fetch",
-            };
-            match *ipa {
-                Some(ipa) if partition.emulated_frame(ipa).is_some() => {
-                    warn!("{name}: {what} that cannot be emulated, ipa {ipa}, {at}")
-                }
-                Some(ipa) => warn!("{name}: {what} outside the partition, ipa {ipa}, {at}"),
-                None => warn!("{name}: {what} that failed, {at}"),
-            }
-        }
-    }
+    let name = partition.name();
+    warn!("{name}: {}, {fault}", fault.deed);
     if suppressed > 0 {
         warn!("{name}: {suppressed} such lines were left out");
     }
+}
+
+/// What the guest did.
+fn deed(partition: &Partition, injection: &Injection) -> Deed {
+    let Injection::Abort(abort, ipa) = *injection else { return Deed::Undefined };
+    let access = match (abort.is_data(), abort.is_write()) {
+        (true, true) => Access::Store,
+        (true, false) => Access::Load,
+        (false, _) => Access::Fetch,
+    };
+    let place = match ipa {
+        Some(ipa) if partition.emulated_frame(ipa).is_some() => Place::Emulated(ipa),
+        Some(ipa) => Place::Outside(ipa),
+        None => Place::Unknown,
+    };
+    Deed::Access(access, place)
 }

@@ -2,6 +2,7 @@
 
 use bulkhead::intid::Intid;
 use bulkhead::machine::Machine;
+use bulkhead::stats::Cause;
 use spin::Once;
 
 use super::gic::{self, Acknowledged, DOORBELL};
@@ -50,9 +51,10 @@ fn own() -> &'static Own {
 /// soon as this one has been seen to.
 pub extern "C" fn take() {
     let Some(vcpu) = cpu::current().vcpu() else { return take_without_vcpu() };
-    if let Some(interrupt) = vcpu.gic.acknowledge()
-        && !vcpu.list_arrival(interrupt.intid)
-    {
+    let Some(interrupt) = vcpu.gic.acknowledge() else { return };
+    if vcpu.list_arrival(interrupt.intid) {
+        vcpu.counters.count(Cause::Interrupt);
+    } else {
         answer(interrupt, Some(vcpu));
     }
 }
@@ -69,9 +71,13 @@ fn take_without_vcpu() {
 fn answer(interrupt: Acknowledged, vcpu: Option<&Vcpu>) {
     let (gic, own) = (gic::get(), own());
     let intid = interrupt.intid;
+    if let Some(vcpu) = vcpu {
+        vcpu.counters.count(cause(intid));
+    }
     if intid == DOORBELL {
         // Deactivated first: a doorbell that rings while this one is answered must come in.
         gic.deactivate(interrupt);
+        console::answer_doorbell();
         if let Some(vcpu) = vcpu {
             vcpu.answer_doorbell();
         }
@@ -93,4 +99,20 @@ fn answer(interrupt: Acknowledged, vcpu: Option<&Vcpu>) {
         }
     }
     gic.deactivate(interrupt);
+}
+
+/// As what an interrupt counts.
+fn cause(intid: Intid) -> Cause {
+    let own = own();
+    if intid == DOORBELL {
+        Cause::Doorbell
+    } else if intid == own.timer {
+        Cause::Timer
+    } else if Some(intid) == own.console {
+        Cause::Uart
+    } else if intid == own.maintenance {
+        Cause::Maintenance
+    } else {
+        Cause::Interrupt
+    }
 }

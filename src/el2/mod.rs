@@ -21,6 +21,7 @@ pub mod interrupts;
 mod load;
 mod mmio;
 pub mod mmu;
+mod monitor;
 mod panic;
 pub mod partition;
 mod rebuild;

@@ -3,6 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 use bulkhead::addr::{Ipa, Pa};
+use bulkhead::fault::Fault;
 use bulkhead::intid::Intid;
 use bulkhead::life::{Effect, End, Life, Next, Order, Refusal, Stage};
 use bulkhead::machine::Mpidr;
@@ -17,6 +18,7 @@ use spin::{MutexGuard, Once};
 
 use super::exit::{self, Status};
 use super::gic::{self, Gic, ThisCpu};
+use super::monitor::Port;
 use super::rebuild::Rebuild;
 use super::recall::RecallSlot;
 use super::vcpu::Vcpu;
@@ -50,6 +52,8 @@ pub struct Partition {
     started: AtomicU64,
     /// Whether output waits for room in the console.
     pub output_waits: AtomicBool,
+    /// The monitor, if it may have that. Its lock is taken before any partition's state.
+    pub monitor: Option<Mutex<Port>>,
 }
 
 /// What a partition's lock guards.
@@ -72,6 +76,8 @@ pub struct State {
     is_over: bool,
     /// Where it is in its life.
     pub life: Life,
+    /// What it did last that it must not do.
+    pub last_fault: Option<Fault>,
     /// How many exceptions it was given for what it did since it was built.
     pub injections: u64,
     /// How many lines about them may still be printed.
@@ -86,6 +92,15 @@ pub struct Built {
     pub tree: Vec<u8>,
     /// The root of its stage 2.
     pub stage2: Pa,
+}
+
+/// A partition's place among all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its index in the Plan.
+    pub index: usize,
+    /// How many partitions there are.
+    pub partitions: usize,
 }
 
 /// Where a vCPU begins.
@@ -128,9 +143,11 @@ pub fn all() -> &'static [Partition] {
 impl Partition {
     /// A partition whose stage 2 is built, whose images and `tree` are in its memory, and whose
     /// vCPUs are off.
-    pub fn new(built: Built, index: usize, gic: &Gic, ppis: &[Intid]) -> Self {
+    pub fn new(built: Built, place: Place, gic: &Gic, ppis: &[Intid]) -> Self {
         let Built { plan, tree, stage2 } = built;
+        let Place { index, partitions } = place;
         let vcpus = plan.cpus.len();
+        let monitor = plan.monitor_interrupt.map(|_| Mutex::new(Port::new(partitions)));
         let state = State {
             vgic: new_vgic(&plan, gic, ppis),
             psci: Psci::new(vcpus, plan.memory.guest),
@@ -141,6 +158,7 @@ impl Partition {
             inside: CpuMask::EMPTY,
             is_over: false,
             life: Life::new(plan.policy),
+            last_fault: None,
             injections: 0,
             fault_lines: fault_lines(),
         };
@@ -154,6 +172,7 @@ impl Partition {
             rebuild: Rebuild::new(vcpus),
             started: AtomicU64::new(0),
             output_waits: AtomicBool::new(false),
+            monitor,
             plan,
         }
     }
@@ -228,7 +247,6 @@ impl Partition {
     /// # Errors
     ///
     /// If it is so already.
-    #[expect(dead_code, reason = "the monitor gives the orders")]
     pub fn order(&self, order: Order) -> Result<(), Refusal> {
         let mut state = self.state.lock();
         let was_over = state.is_over;
@@ -322,6 +340,10 @@ impl Partition {
         (state.uart, state.uart_line) = (Pl011::default(), false);
         (state.injections, state.fault_lines) = (0, fault_lines());
         self.output_waits.store(false, Ordering::Release);
+        drop(state);
+        if let Some(port) = &self.monitor {
+            port.lock().reset();
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use bulkhead::esr::{self, Abort, Exception, SystemRegisterAccess};
 use bulkhead::life::End;
 use bulkhead::mmio::Access;
 use bulkhead::plan::FrameKind;
+use bulkhead::stats::Cause;
 use bulkhead::system_registers::{self, Answer};
 use bulkhead::watchdog;
 
@@ -17,26 +18,46 @@ use super::{calls, cpu};
 /// A synchronous exception from a guest.
 pub extern "C" fn synchronous(frame: &mut Frame) {
     let vcpu = this_vcpu();
+    let count = |cause| vcpu.counters.count(cause);
     match esr::decode(ESR_EL2.get()) {
-        Exception::Hvc(immediate) => calls::call(vcpu, frame, immediate),
+        Exception::Hvc(immediate) => {
+            count(Cause::Hvc);
+            calls::call(vcpu, frame, immediate);
+        }
         Exception::Smc(immediate) => {
+            count(Cause::Smc);
             frame.skip_instruction();
             calls::call(vcpu, frame, immediate);
         }
-        Exception::SystemRegister(access) => system_register(vcpu, frame, access),
+        Exception::SystemRegister(access) => {
+            count(Cause::SystemRegister);
+            system_register(vcpu, frame, access);
+        }
         Exception::DataAbort(abort) => data_abort(vcpu, frame, abort),
         Exception::InstructionAbort(abort) => {
+            count(Cause::InstructionAbort);
             inject::inject(vcpu, frame, Injection::Abort(abort, fault_address(abort)));
         }
-        Exception::Wfx => frame.skip_instruction(),
-        Exception::Undefined => inject::inject(vcpu, frame, Injection::Undefined),
-        Exception::Other(class) => vcpu.end(End::UnknownException { class, pc: frame.elr }),
+        Exception::Wfx => {
+            count(Cause::Other);
+            frame.skip_instruction();
+        }
+        Exception::Undefined => {
+            count(Cause::Other);
+            inject::inject(vcpu, frame, Injection::Undefined);
+        }
+        Exception::Other(class) => {
+            count(Cause::Other);
+            vcpu.end(End::UnknownException { class, pc: frame.elr })
+        }
     }
 }
 
 /// An SError while a guest ran: something that it did long ago failed, and it cannot be told what.
 pub extern "C" fn serror(frame: &mut Frame) {
-    this_vcpu().end(End::SError { syndrome: ESR_EL2.get(), pc: frame.elr });
+    let vcpu = this_vcpu();
+    vcpu.counters.count(Cause::Other);
+    vcpu.end(End::SError { syndrome: ESR_EL2.get(), pc: frame.elr });
 }
 
 fn this_vcpu() -> &'static Vcpu {
@@ -61,6 +82,7 @@ fn data_abort(vcpu: &Vcpu, frame: &mut Frame, abort: Abort) {
         && let Some((device, start)) = vcpu.partition.emulated_frame(ipa)
         && let Some(access) = Access::new(abort, ipa)
     {
+        vcpu.counters.count(cause(device));
         let offset = ipa.get() - start.get();
         if access.is_write() {
             let value = access.stored(frame.register(access.register()));
@@ -71,7 +93,20 @@ fn data_abort(vcpu: &Vcpu, frame: &mut Frame, abort: Abort) {
         }
         frame.skip_instruction();
     } else {
+        vcpu.counters.count(Cause::DataAbort);
         inject::inject(vcpu, frame, Injection::Abort(abort, place));
+    }
+}
+
+/// As what an access to a device that Bulkhead is counts.
+fn cause(device: FrameKind) -> Cause {
+    match device {
+        FrameKind::Distributor => Cause::Distributor,
+        FrameKind::CpuInterface => Cause::CpuInterface,
+        FrameKind::Redistributors => Cause::Redistributors,
+        FrameKind::Console => Cause::Console,
+        FrameKind::Monitor => Cause::Monitor,
+        FrameKind::WatchdogControl | FrameKind::WatchdogRefresh => Cause::Watchdog,
     }
 }
 
@@ -80,8 +115,9 @@ fn load(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64) -> u64 {
     match device {
         FrameKind::Distributor => vcpu.distributor_read(offset, size),
         FrameKind::Redistributors => vcpu.redistributor_read(offset, size),
-        FrameKind::CpuInterface | FrameKind::Monitor => 0,
+        FrameKind::CpuInterface => 0,
         FrameKind::Console => vcpu.uart_read(offset),
+        FrameKind::Monitor => vcpu.monitor_read(offset),
         FrameKind::WatchdogControl => vcpu.watchdog_read(watchdog::Frame::Control, offset),
         FrameKind::WatchdogRefresh => vcpu.watchdog_read(watchdog::Frame::Refresh, offset),
     }
@@ -93,8 +129,9 @@ fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
         FrameKind::Distributor => vcpu.distributor_write(offset, size, value),
         FrameKind::Redistributors => vcpu.redistributor_write(offset, size, value),
         FrameKind::CpuInterface if offset == 0 => vcpu.deactivate(value),
-        FrameKind::CpuInterface | FrameKind::Monitor => {}
+        FrameKind::CpuInterface => {}
         FrameKind::Console => vcpu.uart_write(offset, value),
+        FrameKind::Monitor => vcpu.monitor_write(offset, value),
         FrameKind::WatchdogControl => vcpu.watchdog_write(watchdog::Frame::Control, offset, value),
         FrameKind::WatchdogRefresh => vcpu.watchdog_write(watchdog::Frame::Refresh, offset, value),
     }

@@ -4,6 +4,7 @@ use bulkhead::intid::Intid;
 use bulkhead::life::End;
 use bulkhead::psci::Outcome;
 use bulkhead::smccc::Workarounds;
+use bulkhead::stats::Counters;
 use bulkhead::system_registers::IdRegisters;
 use bulkhead::vgic::{Access, CpuMask, SgiRegister, Vgic};
 use core::sync::atomic::Ordering;
@@ -24,6 +25,8 @@ pub struct Vcpu {
     pub workarounds: Workarounds,
     /// What the guest is told of this CPU.
     pub id: IdRegisters,
+    /// How often it came here.
+    pub counters: Counters,
 }
 
 impl Vcpu {

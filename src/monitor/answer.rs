@@ -6,7 +6,7 @@ use super::command::{self, Command, Request};
 use super::output::{COLUMNS, Output};
 use super::show::show;
 use super::{Status, System};
-use crate::stats::{CAUSES, Cause, Counts, NAMES};
+use crate::stats::{Cause, Counts, EXITS, NAMES};
 
 /// A partition's counters at two times, the last at which somebody asked.
 #[derive(Clone, Copy, Default)]
@@ -22,11 +22,15 @@ impl Sample {
         self.now = (system.milliseconds(), system.counts(partition));
     }
 
-    /// A count of now, and how much of it came per second, in tenths, since the time before.
-    fn of(&self, count: impl Fn(&Counts) -> u64) -> (u64, u64) {
-        let [(before, earlier), (now, counts)] = [self.before, self.now];
-        let new = count(&counts.since(&earlier));
-        (count(&counts), new.saturating_mul(10_000) / now.saturating_sub(before).max(1))
+    /// Adds the number of a cause, and how often it came per second since the time before.
+    #[inline(never)]
+    fn tell(&self, cause: usize, columns: [usize; 2], output: &mut Output) {
+        let [(before, earlier), (now, counts)] = [&self.before, &self.now];
+        let count = counts.nth(cause);
+        let new = count.wrapping_sub(earlier.nth(cause));
+        let tenths = new.saturating_mul(10_000) / now.saturating_sub(*before).max(1);
+        output.number(count, 0, columns[0]);
+        output.number(tenths, 1, columns[1]);
     }
 }
 
@@ -77,6 +81,14 @@ fn row(line: usize, system: &dyn System, output: &mut Output) -> Option<usize> {
     Some(partition)
 }
 
+/// The first line of a table. Whether this is that.
+fn heading(text: &str, line: usize, output: &mut Output) -> bool {
+    if line == 0 {
+        output.text(text);
+    }
+    line == 0
+}
+
 fn list(line: usize, system: &dyn System, output: &mut Output) -> bool {
     const STATE: usize = 20;
     const CPUS: usize = 35;
@@ -84,16 +96,11 @@ fn list(line: usize, system: &dyn System, output: &mut Output) -> bool {
     const RESTARTS: usize = 59;
     const UPTIME: usize = 72;
     let Some(partition) = row(line, system, output) else {
-        if line == 0 {
-            output.text(" no name");
-            output.column(STATE);
-            output.text("state");
-            output.right("CPUs", CPUS);
-            output.right("memory-MiB", MEMORY);
-            output.right("restarts", RESTARTS);
-            output.right("uptime-s", UPTIME);
-        }
-        return line == 0;
+        return heading(
+            " no name            state      CPUs   memory-MiB   restarts     uptime-s",
+            line,
+            output,
+        );
     };
     let plan = system.plan(partition);
     let Status { stage, restarts, uptime, .. } = system.status(partition);
@@ -109,7 +116,10 @@ fn list(line: usize, system: &dyn System, output: &mut Output) -> bool {
     output.number(restarts.into(), 0, RESTARTS);
     match uptime {
         Some(milliseconds) => output.number(milliseconds, 3, UPTIME),
-        None => output.right("-", UPTIME),
+        None => {
+            output.column(UPTIME - 1);
+            output.text("-");
+        }
     }
     true
 }
@@ -124,44 +134,28 @@ const INJECTED: usize = 80;
 /// `stats`: a line for each partition.
 fn sums(line: usize, samples: &mut [Sample], system: &dyn System, output: &mut Output) -> bool {
     let Some(partition) = row(line, system, output) else {
-        if line == 0 {
-            output.text(" no name");
-            output.right("exits", COUNT);
-            output.right("exits/s", RATE);
-            output.right("interrupts", INTERRUPTS);
-            output.right("interrupts/s", INTERRUPT_RATE);
-            output.right("injected", INJECTED);
-        }
-        return line == 0;
+        return heading(
+            " no name                   exits     exits/s   interrupts interrupts/s injected",
+            line,
+            output,
+        );
     };
     let sample = &mut samples[partition];
     sample.take(partition, system);
-    for ((count, rate), column, rate_column) in [
-        (sample.of(Counts::exits), COUNT, RATE),
-        (sample.of(|counts| counts.of(Cause::Interrupt)), INTERRUPTS, INTERRUPT_RATE),
-    ] {
-        output.number(count, 0, column);
-        output.number(rate, 1, rate_column);
-    }
-    output.number(sample.now.1.of(Cause::Injected), 0, INJECTED);
+    sample.tell(EXITS, [COUNT, RATE], output);
+    sample.tell(Cause::Interrupt as usize, [INTERRUPTS, INTERRUPT_RATE], output);
+    output.number(sample.now.1.nth(Cause::Injected as usize), 0, INJECTED);
     true
 }
 
 /// `stats NAME`: a line for each cause, and one for all exits.
 fn causes(line: usize, sample: &Sample, output: &mut Output) -> bool {
-    let (name, (count, rate)) = match line.checked_sub(1) {
-        None => {
-            output.text("cause");
-            output.right("count", COUNT);
-            output.right("count/s", RATE);
-            return true;
-        }
-        Some(cause @ 0..CAUSES) => (NAMES[cause], sample.of(|counts| counts.0[cause])),
-        Some(CAUSES) => ("exits", sample.of(Counts::exits)),
-        Some(_) => return false,
+    let Some(cause) = line.checked_sub(1) else {
+        return heading("cause                       count     count/s", line, output);
     };
+    let name = if cause == EXITS { Some(&"exits") } else { NAMES.get(cause) };
+    let Some(name) = name else { return false };
     output.text(name);
-    output.number(count, 0, COUNT);
-    output.number(rate, 1, RATE);
+    sample.tell(cause, [COUNT, RATE], output);
     true
 }

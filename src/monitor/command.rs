@@ -86,21 +86,20 @@ pub(super) fn parse(
     let Some(Entry(word, takes, command, _)) =
         COMMANDS.iter().find(|entry| entry.0.as_bytes() == word)
     else {
-        let known = nearest(word, &mut COMMANDS.iter().map(|entry| entry.0));
-        let known = known.as_bytes();
-        let sentence: [&[u8]; 5] =
-            [b"there is no command \"", cut(word), b"\"; the nearest is \"", known, b"\""];
-        return Err(output.sentence(&sentence));
+        return Err(unknown("command", word, &mut COMMANDS.iter().map(|entry| entry.0), output));
     };
     let excess = if *takes == Name::No { name } else { rest };
     if let Some(excess) = excess {
-        let sentence = [word.as_bytes(), b" takes no \"", cut(excess), b"\""];
-        return Err(output.sentence(&sentence));
+        output.text(word);
+        output.quote(" takes no ", excess);
+        return Err(Sentence);
     }
     let partition = match name {
         Some(name) => Some(partition(name, system, output)?),
         None if *takes == Name::Yes => {
-            return Err(output.sentence(&[word.as_bytes(), b" needs the name of a partition"]));
+            output.text(word);
+            output.text(" needs the name of a partition");
+            return Err(Sentence);
         }
         None => None,
     };
@@ -109,43 +108,56 @@ pub(super) fn parse(
 
 /// The partition that is called so, or whose number it is, or the only one whose name begins so.
 fn partition(name: &[u8], system: &dyn System, output: &mut Output) -> Result<usize, Sentence> {
-    let all = 0..system.partitions();
-    let called = |partition: usize| system.plan(partition).name.as_bytes();
-    if let Some(exact) = all.clone().find(|it| called(*it) == name) {
-        return Ok(exact);
-    }
-    if let Some(partition) = number(name).and_then(|number| number.checked_sub(1))
-        && all.contains(&partition)
-    {
-        return Ok(partition);
-    }
-    let mut fitting = all.clone().filter(|it| called(*it).starts_with(name));
-    match (fitting.next(), fitting.next()) {
-        (Some(only), None) => Ok(only),
-        (Some(one), Some(other)) => {
-            let sentence = [b"\"", cut(name), b"\" can be ", called(one), b" or ", called(other)];
-            Err(output.sentence(&sentence))
+    let (mut begins, mut begin) = (0, None);
+    let mut number = None;
+    for partition in 0..system.partitions() {
+        let called = system.plan(partition).name.as_bytes();
+        if called == name {
+            return Ok(partition);
         }
-        (None, _) => {
-            let known = nearest(name, &mut all.map(|it| system.plan(it).name.as_str()));
-            let (name, known) = (cut(name), known.as_bytes());
-            let sentence: [&[u8]; 5] =
-                [b"there is no partition \"", name, b"\"; the nearest is \"", known, b"\""];
-            Err(output.sentence(&sentence))
+        if is_number(name, partition + 1) {
+            number = Some(partition);
+        }
+        if called.starts_with(name) {
+            begins += 1;
+            begin = Some(partition);
+        }
+    }
+    match (number, begin) {
+        (Some(partition), _) => Ok(partition),
+        (None, Some(partition)) if begins == 1 => Ok(partition),
+        (None, Some(_)) => {
+            output.quote("more than one name begins with ", name);
+            Err(Sentence)
+        }
+        (None, None) => {
+            let mut names = (0..system.partitions()).map(|it| system.plan(it).name.as_str());
+            Err(unknown("partition", name, &mut names, output))
         }
     }
 }
 
-/// A decimal number of up to three digits.
-fn number(digits: &[u8]) -> Option<usize> {
-    let is_number = (1..=3).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-    let value = |sum, digit: &u8| sum * 10 + usize::from(*digit - b'0');
-    is_number.then(|| digits.iter().fold(0, value))
+/// Whether the digits are those of a number from 1 on, without zeros before.
+fn is_number(digits: &[u8], mut number: usize) -> bool {
+    for digit in digits.iter().rev() {
+        if number == 0 || *digit != b'0' + (number % 10) as u8 {
+            return false;
+        }
+        number /= 10;
+    }
+    number == 0
 }
 
-/// A word as it was typed, as far as a sentence has room for it.
-fn cut(word: &[u8]) -> &[u8] {
-    /// As long as a partition's name can be.
-    const SHOWN: usize = 15;
-    &word[..word.len().min(SHOWN)]
+/// Says that there is no such thing.
+fn unknown<'n>(
+    kind: &str,
+    name: &[u8],
+    known: &mut dyn Iterator<Item = &'n str>,
+    output: &mut Output,
+) -> Sentence {
+    output.text("there is no ");
+    output.text(kind);
+    output.quote(" ", name);
+    output.quote("; the nearest is ", nearest(name, known).as_bytes());
+    Sentence
 }

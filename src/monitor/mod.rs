@@ -153,7 +153,7 @@ impl Terminal {
     pub fn reset(&mut self) {
         (self.typed, self.interrupted, self.answer) = (Ring::EMPTY, false, None);
         (self.editor, self.entered) = (Editor::NEW, false);
-        self.output = Output::EMPTY;
+        self.output.clear();
     }
 
     /// Does what there is to do, and hands what there is to show to `sink`, until that is full or
@@ -192,7 +192,7 @@ impl Terminal {
         } else if let Some(byte) = self.typed.pop() {
             self.entered = self.editor.key(byte, &mut self.output) == Edit::Complete;
             if self.peer == Peer::Program {
-                self.output = Output::EMPTY;
+                self.output.clear();
             }
         } else {
             return false;
@@ -209,7 +209,7 @@ impl Terminal {
         });
         self.editor.begin();
         let Ok(outcome) = outcome else { return self.end_sentence() };
-        self.output = Output::EMPTY;
+        self.output.clear();
         match outcome {
             Outcome::Answer(request) => self.answer = Some((request, 0)),
             Outcome::Done => self.end_answer(),
@@ -221,7 +221,8 @@ impl Terminal {
     /// What the line asks for, if anything.
     fn request(&mut self, system: &dyn System) -> Result<Option<Request>, Sentence> {
         let Some(line) = self.editor.line() else {
-            return Err(self.output.sentence(&[b"a line can have 68 characters"]));
+            self.output.text("a line can have 68 characters");
+            return Err(Sentence);
         };
         // A guest's terminal that echoes sends back what it was told.
         if self.peer == Peer::Program && (line == OK || line.starts_with(ERROR)) {
@@ -240,10 +241,10 @@ impl Terminal {
             (Command::Start, Some(partition)) => (Order::Start, partition),
             (Command::Restart, Some(partition)) => (Order::Restart, partition),
             (Command::Attach, Some(partition)) => {
-                return match system.attach(partition) {
-                    Ok(()) => Ok(Outcome::Elsewhere),
-                    Err(why) => Err(self.output.sentence(&[why.as_bytes()])),
-                };
+                return system.attach(partition).map(|()| Outcome::Elsewhere).map_err(|why| {
+                    self.output.text(why);
+                    Sentence
+                });
             }
             (Command::PowerOff, _) => {
                 system.power_off();

@@ -22,15 +22,20 @@ impl Output {
 
     /// The byte that comes out next.
     pub fn peek(&self) -> Option<u8> {
-        self.bytes[..self.len].get(self.taken).copied()
+        if self.taken < self.len { self.bytes.get(self.taken).copied() } else { None }
     }
 
     /// Takes it. What was all taken leaves the room empty.
     pub fn pop(&mut self) {
         self.taken += 1;
         if self.taken >= self.len {
-            (self.len, self.taken) = (0, 0);
+            self.clear();
         }
+    }
+
+    /// Forgets all that was not taken.
+    pub fn clear(&mut self) {
+        (self.len, self.taken) = (0, 0);
     }
 
     /// Adds bytes as they are, as long as there is room.
@@ -40,27 +45,37 @@ impl Output {
 
     /// Adds text to a line of an answer, which is cut where it would get too wide.
     pub fn text(&mut self, text: &str) {
-        self.push(text.as_bytes(), COLUMNS);
+        self.word(text.as_bytes());
     }
 
-    /// Adds a sentence about what is wrong.
-    pub fn sentence(&mut self, parts: &[&[u8]]) -> Sentence {
-        for part in parts {
-            self.push(part, COLUMNS);
-        }
-        Sentence
+    /// The same for text as bytes.
+    #[inline(never)]
+    pub fn word(&mut self, text: &[u8]) {
+        self.push(text, COLUMNS);
     }
 
+    /// Adds text and behind it, between quotation marks, a word of somebody's, as far as a sentence
+    /// has room for it.
+    #[inline(never)]
+    pub fn quote(&mut self, before: &str, word: &[u8]) {
+        /// As long as a partition's name can be.
+        const SHOWN: usize = 15;
+        self.text(before);
+        self.text("\"");
+        self.word(word.get(..SHOWN).unwrap_or(word));
+        self.text("\"");
+    }
+
+    #[inline(never)]
     fn push(&mut self, bytes: &[u8], end: usize) {
-        for &byte in bytes {
-            if self.len < end {
-                self.bytes[self.len] = byte;
-                self.len += 1;
-            }
+        for (place, byte) in self.bytes[..end].iter_mut().skip(self.len).zip(bytes) {
+            *place = *byte;
+            self.len += 1;
         }
     }
 
     /// Goes on at `column`, or behind a space if the line is longer already.
+    #[inline(never)]
     pub fn column(&mut self, column: usize) {
         self.text(" ");
         while self.len < column.min(COLUMNS) {
@@ -68,32 +83,26 @@ impl Output {
         }
     }
 
-    /// Adds text that ends in front of `column`.
-    pub fn right(&mut self, text: &str, column: usize) {
-        self.column(column.saturating_sub(text.len()));
-        self.text(text);
-    }
-
     /// Adds a number, without its last `decimals` digits before a point, that ends in front of
     /// `column`.
+    #[inline(never)]
     pub fn number(&mut self, mut number: u64, decimals: usize, column: usize) {
+        let (point, least) = if decimals > 0 { (decimals, decimals + 2) } else { (usize::MAX, 1) };
         // The digits of 2^64 - 1 and the point.
-        let mut digits = [0; 21];
-        let mut first = digits.len();
-        let mut count = 0;
-        while number > 0 || count <= decimals {
-            if count == decimals && count > 0 {
-                first -= 1;
-                digits[first] = b'.';
+        let mut digits = [b'.'; 21];
+        let mut width = 0;
+        for place in digits.iter_mut().rev() {
+            if number == 0 && width >= least {
+                break;
             }
-            first -= 1;
-            digits[first] = b'0' + (number % 10) as u8;
-            number /= 10;
-            count += 1;
+            if width != point {
+                *place = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+            width += 1;
         }
-        let digits = &digits[first..];
-        self.column(column.saturating_sub(digits.len()));
-        self.push(digits, COLUMNS);
+        self.column(column.saturating_sub(width));
+        self.word(digits.get(digits.len() - width..).unwrap_or_default());
     }
 }
 

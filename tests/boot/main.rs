@@ -21,6 +21,7 @@ mod entry;
 mod guests;
 mod isolation;
 mod linux;
+mod monitor;
 mod mutations;
 mod panic;
 mod raspberry_pi;

@@ -2,8 +2,8 @@
 //!
 //! Command line: `ticks=N`, `period-us=N`; `poke=ADDRESS` reads there first and says what happened;
 //! `say=ADDRESS` writes a line to the mini-UART there, which is not the guest's console;
-//! `lines=N` prints so many lines; `crash` ends in an undefined instruction, `loop` never ends;
-//! `watchdog=feed` feeds its watchdog with every tick, `watchdog=starve` too, and then loops with all
+//! `lines=N` prints so many lines; `crash` ends in an undefined instruction, `loop` never ends,
+//! `loop=masked` with all interrupts masked; `watchdog=feed` feeds its watchdog with every tick, `watchdog=starve` too, and then loops with all
 //! interrupts masked.
 
 #![no_std]
@@ -44,14 +44,18 @@ fn main() {
     if elapsed < ticks.saturating_mul(period) {
         fail!("{ticks} periods of {period} took only {elapsed}");
     }
-    if machine().argument("loop").is_some() {
+    if let Some(how) = machine().argument("loop") {
         println!("hello: looping");
+        if how == "masked" {
+            loop_masked();
+        }
         loop {
             core::hint::spin_loop();
         }
     }
     if machine().argument("watchdog") == Some("starve") {
-        starve();
+        println!("hello: starves its watchdog");
+        loop_masked();
     }
     println!("hello: done, ticks={}", TICKS.load(Ordering::Relaxed));
 }
@@ -95,8 +99,7 @@ fn say(uart: u64, text: &str) {
     }
 }
 
-fn starve() -> ! {
-    println!("hello: starves its watchdog");
+fn loop_masked() -> ! {
     // SAFETY: nothing here waits for an interrupt, or for what a handler does.
     unsafe { core::arch::asm!("msr daifset, #0xf", options(nostack)) };
     loop {

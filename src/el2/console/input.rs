@@ -6,8 +6,8 @@ use core::fmt::Write;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::super::partition::{self, Partition};
-use super::super::timer;
-use super::{SHARED, Shared, UART, pump};
+use super::super::{cpu, monitor, timer};
+use super::{CPU, SHARED, Shared, UART, pump};
 
 /// How much is read at once. The interrupt stays raised for the rest.
 const BYTES_AT_ONCE: usize = 128;
@@ -20,21 +20,49 @@ pub fn interrupt() {
     read();
     partition::all().iter().filter(|it| input_waits(it)).for_each(poll_input);
     pump();
+    run_monitor();
+}
+
+/// Somebody rang, on this CPU: there may be room for what the monitor has to show.
+pub fn answer_doorbell() {
+    if monitor::waits() && cpu::current().index() == CPU.load(Ordering::Relaxed) {
+        run_monitor();
+    }
+}
+
+/// Has the monitor do what was typed, and moves what it answers.
+fn run_monitor() {
+    while monitor::run() {
+        pump();
+    }
 }
 
 /// Takes what was typed from the UART, as far as there is room for it. The rest stays there, with
 /// the interrupt off, until a guest has read something.
 fn read() {
-    let mut shared = SHARED.lock();
     for _ in 0..BYTES_AT_ONCE {
+        let mut shared = SHARED.lock();
         let Some(event) = shared.next_event() else { break };
         match event {
-            Event::Show(View::Monitor) | Event::Choices => shared.tell_choices(),
+            Event::Choices => shared.tell_choices(),
             Event::Show(view) => shared.show(view),
             Event::Taken | Event::Monitor(_) => {}
         }
+        // The monitor has a lock of its own, which comes before this one.
+        drop(shared);
+        match event {
+            Event::Show(View::Monitor) => monitor::open(),
+            Event::Monitor(byte) => monitor::input(byte),
+            _ => {}
+        }
     }
-    shared.note_waiting();
+    SHARED.lock().note_waiting();
+}
+
+/// Gives a partition the console, once what the monitor has said so far is printed.
+pub fn attach(partition: usize) {
+    pump();
+    SHARED.lock().show(View::Partition(partition));
 }
 
 /// Hands what was typed for a partition to its UART, as far as that has room.
@@ -115,6 +143,6 @@ impl Shared {
                 _ => write!(self, ", {}", partition.name()),
             };
         }
-        let _ = writeln!(self, ", or a first letter; ] Ctrl-] itself");
+        let _ = writeln!(self, ", a first letter, Ctrl-] the monitor, ] Ctrl-] itself");
     }
 }

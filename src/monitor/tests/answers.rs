@@ -24,6 +24,8 @@ uptime-s    1.500
 last-end    -
 last-fault  -
 fault-at    -
+on-crash    restart max-restarts 3
+watchdog-ms 5000
 vCPU        0 on CPU 0x100
 vCPU        1 on CPU 0x101
 registers   0x09010000-0x09010fff at 0x09010000-0x09010fff
@@ -32,9 +34,14 @@ memory      0x40000000-0x5fffffff at 0x48200000-0x681fffff
 emulated    0x08000000-0x0800ffff distributor
 emulated    0x080a0000-0x080dffff redistributors
 emulated    0x09000000-0x09000fff console
+emulated    0x09040000-0x09040fff monitor
+emulated    0x090f0000-0x090f0fff watchdog-control
+emulated    0x090f1000-0x090f1fff watchdog-refresh
 device      /pl031@9010000
 device      /pl061@9030000
 interrupt   33 console
+interrupt   35 monitor
+interrupt   36 watchdog
 interrupt   34 /pl031@9010000
 interrupt   39 /pl061@9030000
 ok
@@ -48,6 +55,9 @@ uptime-s    -
 last-end    ended by an SError, esr 0xffffffffbe000000, at pc 0xffff800012345678
 last-fault  store outside the partition, ipa 0x3ffffff8
 fault-at    vCPU 0, pc 0xffff800012345678, esr 0x93c08047
+on-crash    stop max-restarts -
+watchdog-ms -
+vCPU        0 on CPU 0x102
 ";
 
 #[test]
@@ -59,7 +69,7 @@ fn show() {
 }
 
 const STATS: &str = "
- no name                    exits     exits/s   interrupts interrupts/s injected
+ no name                   exits     exits/s   interrupts interrupts/s injected
   1 linux                    1040       520.0         1000        500.0        2
   2 lk                          0         0.0            0          0.0        0
   3 7                           0         0.0            0          0.0        0
@@ -67,7 +77,7 @@ ok
 ";
 
 const STATS_AGAIN: &str = "
- no name                    exits     exits/s   interrupts interrupts/s injected
+ no name                   exits     exits/s   interrupts interrupts/s injected
   1 linux                    1041         0.1         1000          0.0        2
 ";
 
@@ -90,7 +100,6 @@ doorbell                        0         0.0
 maintenance                     0         0.0
 timer                           0         0.0
 uart                            0         0.0
-spurious                        0         0.0
 injected                        2         0.0
 exits                        1044         3.0
 ok
@@ -195,7 +204,7 @@ fn what_is_wrong_is_a_sentence() {
         ("stats linux lk", "stats takes no \"lk\""),
         ("stop linux now", "stop takes no \"now\""),
         ("stop", "stop needs the name of a partition"),
-        ("stop l", "\"l\" can be linux or lk"),
+        ("stop l", "more than one name begins with \"l\""),
         ("stop lnx", "there is no partition \"lnx\"; the nearest is \"linux\""),
         ("stop 0", "there is no partition \"0\"; the nearest is \"7\""),
         ("stop 4", "there is no partition \"4\"; the nearest is \"7\""),

@@ -11,7 +11,7 @@ use super::*;
 use crate::addr::Ipa;
 use crate::fault::{Access, Deed, Place};
 use crate::plan::Plan;
-use crate::plan::tests::{Cells, Text, gic_v3, machine, partition, plan_on, system};
+use crate::plan::tests::{Cells, Nothing, Text, gic_v3, machine, partition, plan_on, system};
 use crate::stats::{Cause, Counters};
 
 /// Two partitions and a half: `linux` runs, `lk` has crashed, `7` is stopped.
@@ -30,7 +30,11 @@ impl Fake {
         let linux = partition("linux")
             .with("cpus", Cells(&[2]))
             .with("memory", Cells(&[0, 0x2000_0000]))
-            .with("devices", Text(&["rtc0", "/pl061@9030000"]));
+            .with("devices", Text(&["rtc0", "/pl061@9030000"]))
+            .with("on-crash", Text(&["restart"]))
+            .with("max-restarts", Cells(&[3]))
+            .with("watchdog-ms", Cells(&[5000]))
+            .with("monitor", Nothing);
         let small = partition("lk").with("memory", Cells(&[0, 0x10_1000]));
         let plan = plan_on(&machine(gic_v3()), &system([linux, small, partition("7")])).unwrap();
         Self {

@@ -1,0 +1,224 @@
+//! The monitor at the UART, and at a second UART of each partition that may have it.
+//!
+//! Locks: a terminal's is taken before a partition's state and before the console's.
+
+use bulkhead::life::{Order, Refusal, Stage};
+use bulkhead::machine::Mpidr;
+use bulkhead::monitor::{Log, Peer, Status, System, Terminal};
+use bulkhead::pl011::Pl011;
+use bulkhead::plan::PartitionPlan;
+use bulkhead::ring::Full;
+use bulkhead::stats::Counts;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use log::info;
+
+use super::partition;
+use super::vcpu::Vcpu;
+use super::wait::Mutex;
+use super::{console, cpu, exit, timer};
+
+/// The terminal at the UART. Only the CPU that takes the UART's interrupts has to do with it.
+static AT_UART: Mutex<Option<Terminal>> = Mutex::new(None);
+
+/// Whether that terminal has something to show that the console had no room for.
+static WAITS: AtomicBool = AtomicBool::new(false);
+
+/// The last lines of the log. This lock is the last to be taken.
+static LOG: Mutex<Log> = Mutex::new(Log::EMPTY);
+
+/// The counter when the partitions were made.
+static STARTED: AtomicU64 = AtomicU64::new(0);
+
+/// How many bytes a guest can have the monitor write for one access: what its FIFO holds.
+const BYTES_AT_ONCE: usize = 32;
+
+/// Makes the terminal at the UART, for this many partitions.
+pub fn init(partitions: usize) {
+    STARTED.store(timer::now(), Ordering::Relaxed);
+    *AT_UART.lock() = Some(Terminal::new(Peer::Person, partitions));
+}
+
+/// Keeps text of Bulkhead's own log.
+pub fn keep(text: &str) {
+    LOG.lock().add(text.as_bytes());
+}
+
+/// Somebody at the UART turns to the monitor.
+pub fn open() {
+    if let Some(terminal) = &mut *AT_UART.lock() {
+        terminal.open();
+    }
+}
+
+/// Somebody at the UART typed something for the monitor. What is typed too far ahead is dropped, as
+/// at any terminal.
+pub fn input(byte: u8) {
+    if let Some(terminal) = &mut *AT_UART.lock() {
+        _ = terminal.input(byte);
+    }
+}
+
+/// Does what was typed at the UART, and hands the answer to the console, as far as that has room.
+/// Whether there was something. Nothing may be locked.
+pub fn run() -> bool {
+    let mut moved = false;
+    if let Some(terminal) = &mut *AT_UART.lock() {
+        WAITS.store(false, Ordering::Release);
+        terminal.run(&mut Partitions { at_uart: true }, |byte| {
+            let put = console::put_monitor(byte);
+            moved |= put.is_ok();
+            WAITS.store(put.is_err(), Ordering::Release);
+            put
+        });
+    }
+    moved
+}
+
+/// Whether [`run`] has something to do once the console has room.
+pub fn waits() -> bool {
+    WAITS.load(Ordering::Acquire)
+}
+
+/// The monitor as a partition has it: a UART with the monitor at its other end.
+pub struct Port {
+    uart: Pl011,
+    terminal: Terminal,
+    /// The level of the UART's interrupt that the vGIC was last told.
+    line: bool,
+}
+
+impl Port {
+    /// The second UART of one of this many partitions.
+    pub fn new(partitions: usize) -> Self {
+        let terminal = Terminal::new(Peer::Program, partitions);
+        Self { uart: Pl011::default(), terminal, line: false }
+    }
+
+    /// Makes it as new.
+    pub fn reset(&mut self) {
+        self.terminal.reset();
+        (self.uart, self.line) = (Pl011::default(), false);
+    }
+
+    /// Has the monitor read what the guest has written, and the guest get what it is answered.
+    fn talk(&mut self) {
+        let Self { uart, terminal, .. } = self;
+        let mut left = BYTES_AT_ONCE;
+        let mut moved = true;
+        while moved {
+            moved = false;
+            uart.transmit(|byte| terminal.input(byte).inspect(|()| moved = true));
+            terminal.run(&mut Partitions { at_uart: false }, |byte| {
+                left = left.checked_sub(1).ok_or(Full)?;
+                uart.receive(byte)
+            });
+        }
+    }
+}
+
+impl Vcpu {
+    /// A load from the UART with the monitor.
+    pub fn monitor_read(&self, offset: u64) -> u64 {
+        self.monitor_access(offset, None)
+    }
+
+    /// A store to the UART with the monitor.
+    pub fn monitor_write(&self, offset: u64, value: u64) {
+        self.monitor_access(offset, Some(value));
+    }
+
+    #[inline(never)]
+    fn monitor_access(&self, offset: u64, stored: Option<u64>) -> u64 {
+        let plan = &self.partition.plan;
+        let (Some(port), Some(intid)) = (&self.partition.monitor, plan.monitor_interrupt) else {
+            return 0;
+        };
+        let mut port = port.lock();
+        let mut loaded = 0;
+        match stored {
+            Some(value) => port.uart.write(offset, value),
+            None => loaded = port.uart.read(offset),
+        }
+        port.talk();
+        let line = port.uart.interrupt_line();
+        if line != port.line {
+            port.line = line;
+            self.update_vgic(|vgic, hw| vgic.set_line(intid, line, hw));
+        }
+        loaded
+    }
+}
+
+/// The partitions as the monitor sees and steers them.
+struct Partitions {
+    at_uart: bool,
+}
+
+impl System for Partitions {
+    fn partitions(&self) -> usize {
+        partition::all().len()
+    }
+
+    fn plan(&self, partition: usize) -> &PartitionPlan {
+        &partition::all()[partition].plan
+    }
+
+    fn status(&self, partition: usize) -> Status {
+        let partition = &partition::all()[partition];
+        let state = partition.state.lock();
+        let stage = state.life.stage();
+        let runs = matches!(stage, Stage::Running | Stage::Stopping);
+        Status {
+            stage,
+            restarts: state.life.restarts(),
+            uptime: runs.then(|| milliseconds(partition.started())),
+            last_end: state.life.last_end(),
+            last_fault: state.last_fault,
+        }
+    }
+
+    fn counts(&self, partition: usize) -> Counts {
+        let mut counts = Counts::default();
+        for cpu in &partition::all()[partition].plan.cpus {
+            if let Some(vcpu) = cpu::get(*cpu).vcpu() {
+                counts.add(&vcpu.counters);
+            }
+        }
+        counts
+    }
+
+    fn affinity(&self, cpu: usize) -> Mpidr {
+        cpu::get(cpu).mpidr()
+    }
+
+    fn milliseconds(&self) -> u64 {
+        milliseconds(STARTED.load(Ordering::Relaxed))
+    }
+
+    fn read_log(&self, position: u64, into: &mut [u8]) -> Option<(usize, u64)> {
+        LOG.lock().read(position, into)
+    }
+
+    fn order(&mut self, partition: usize, order: Order) -> Result<(), Refusal> {
+        partition::all()[partition].order(order)
+    }
+
+    fn attach(&mut self, partition: usize) -> Result<(), &'static str> {
+        if !self.at_uart {
+            return Err("attach is for who is at the machine's own UART");
+        }
+        console::attach(partition);
+        Ok(())
+    }
+
+    fn power_off(&mut self) {
+        info!("the machine powers off at the monitor's order");
+        console::flush();
+        exit::exit(exit::Status::Success)
+    }
+}
+
+/// The milliseconds since the counter was at `start`.
+fn milliseconds(start: u64) -> u64 {
+    timer::now().saturating_sub(start) / timer::milliseconds(1).max(1)
+}

@@ -1,0 +1,128 @@
+//! The monitor: a person at the UART, and a script in a guest.
+
+use std::time::Duration;
+
+use crate::support::{Gic, Machine, Outcome, Partition, SUCCESS, compile, on_both_gics, system};
+
+on_both_gics!(
+    person_sees_and_steers_partitions,
+    loop_with_all_masked_is_stopped_and_restarted,
+    answers_are_whole_beside_a_flood,
+    linux_restarts_its_neighbour,
+);
+
+/// Ctrl-] twice.
+const OPEN: &str = "\x1d\x1d";
+const PROMPT: &str = "bulkhead> ";
+const WAITS: &str = "[waiting]  probe: waiting for a line";
+
+fn waiting() -> Partition {
+    Partition::new("waiting", "probe").bootargs("echo")
+}
+
+/// The fields of the lines that begin with these ones, spaces apart.
+fn rows<'a>(outcome: &'a Outcome, begin: &[&str]) -> Vec<Vec<&'a str>> {
+    let fields = |line: &&'a str| line.split_ascii_whitespace().collect::<Vec<_>>();
+    let lines = outcome.lines().0;
+    lines.iter().map(fields).filter(|fields| fields.starts_with(begin)).collect()
+}
+
+fn person_sees_and_steers_partitions(gic: Gic) {
+    let guests = [waiting(), Partition::new("hello", "hello")];
+    let outcome = Machine::new(gic)
+        .initrd(&compile(&system(&guests)))
+        .type_after(WAITS, OPEN)
+        .type_after(PROMPT, "lisp\x7ft\r")
+        .type_after("uptime-s", "stop wait\r")
+        .type_after("stopped at the monitor's order", "\x10\x10\r")
+        .type_after("uptime-s", "start 1\r")
+        .type_after(WAITS, "stats waiting\r")
+        .type_after("exits", "show waiting\r")
+        .type_after("interrupt   33", "attach waiting\r")
+        .type_after("waiting has the console", &format!("a line for the guest\r{OPEN}"))
+        .type_after("the monitor has the console", "poweroff\r")
+        .boot();
+    outcome.ends_with(SUCCESS);
+    let list = rows(&outcome, &["1", "waiting"]);
+    let states: Vec<_> = list.iter().map(|row| (row[2], row[5])).collect();
+    let expected = [("running", "0"), ("stopped", "0")];
+    outcome.check(states == expected, &format!("the states and restarts are {states:?}"));
+    let restarts = rows(&outcome, &["restarts"]);
+    outcome.check(restarts == [["restarts", "1"]], "the restart is not counted");
+    outcome.check(rows(&outcome, &["2", "hello", "stopped"]).len() == 2, "hello is not listed");
+    let count = |name| rows(&outcome, &[name]).last().and_then(|row| row[1].parse::<u64>().ok());
+    for name in ["hvc", "console", "distributor", "interrupt", "injected", "exits"] {
+        outcome.check(count(name).is_some_and(|it| it > 0), &format!("no {name} is counted"));
+    }
+    outcome.check(count("watchdog") == Some(0), "a watchdog is counted that there is not");
+    outcome.check(!rows(&outcome, &["last-fault", "fetch"]).is_empty(), "the fault is not told");
+    outcome.says("bulkhead", "the machine powers off at the monitor's order");
+    let echoed = outcome.lines().with("a line for the guest");
+    outcome.check(!echoed.is_empty(), "what is typed after `attach` does not reach the guest");
+}
+
+/// The guest has every interrupt masked at EL1, and never leaves its loop.
+fn loop_with_all_masked_is_stopped_and_restarted(gic: Gic) {
+    let guests = [Partition::new("stuck", "hello").bootargs("loop=masked"), waiting()];
+    let outcome = Machine::new(gic)
+        .initrd(&compile(&system(&guests)))
+        .type_after("hello: looping", OPEN)
+        .type_after(PROMPT, "stop stuck\r")
+        .type_after("stuck: stopped at the monitor's order", "start stuck\r")
+        .type_after("hello: looping", "restart stuck\r")
+        .type_after("hello: looping", "list\r")
+        .type_after("uptime-s", "poweroff\r")
+        .boot();
+    outcome.ends_with(SUCCESS);
+    let list = rows(&outcome, &["1", "stuck", "running"]);
+    outcome.check(list.len() == 1 && list[0][5] == "2", "it was not started again twice");
+}
+
+/// The monitor's lines come between the others', each in one piece.
+fn answers_are_whole_beside_a_flood(gic: Gic) {
+    let flood = Partition::new("flood", "hello").bootargs("lines=3000");
+    let outcome = Machine::new(gic)
+        .initrd(&compile(&system(&[waiting(), flood])))
+        .type_after("[flood]    hello: line", OPEN)
+        .type_after(PROMPT, "log\rhelp\rlist\r")
+        .type_after("uptime-s", "help\r")
+        .unplug_after("flood: powered off", Duration::from_secs(1))
+        .boot();
+    outcome.was_unplugged();
+    for line in ["Bulkhead 0.1.0", "poweroff        switch the machine off, now"] {
+        let lines = outcome.lines().0;
+        outcome.check(lines.contains(&line), &format!("`{line}` is not shown in one piece"));
+    }
+    let lines = outcome.of("flood").with("hello: line");
+    outcome.check(lines.0.len() == 3000, &format!("{} lines of the flood", lines.0.len()));
+}
+
+/// The answers end with `ok` or `error: SENTENCE`, which the script in `guests/linux/init` waits for.
+fn linux_restarts_its_neighbour(gic: Gic) {
+    let commands = ["list", "restart,neighbour", "stop,nobody", "list", "stats,linux"];
+    let words: String = commands.iter().map(|it| format!(" bulkhead.monitor={it}")).collect();
+    let linux = Partition::with_kernel("linux", "linux/Image").memory(192 << 20);
+    let linux = linux
+        .bootargs(&format!("console=ttyAMA0 quiet{words}"))
+        .property("monitor;")
+        .property("ramdisk { data = /incbin/(\"linux/initramfs.cpio.gz\"); };");
+    let neighbour = Partition::new("neighbour", "metronome").bootargs("beats=2000");
+    let machine = Machine::new(gic).initrd(&compile(&system(&[linux, neighbour])));
+    let outcome = machine.deadline(120).boot();
+    outcome.ends_with(SUCCESS);
+    let answers = outcome.of("linux").with("bulkhead-linux: monitor: ");
+    let answers: Vec<_> =
+        answers.0.iter().filter_map(|line| line.strip_prefix("bulkhead-linux: monitor: ")).collect();
+    let ends = answers.iter().filter(|line| **line == "ok").count();
+    outcome.check(ends == 4, &format!("{ends} of 4 answers end with `ok`"));
+    let error = "error: there is no partition \"nobody\"; the nearest is \"neighbour\"";
+    outcome.check(answers.contains(&error), "the mistake is not told");
+    let restarts: Vec<_> = answers
+        .iter()
+        .filter(|line| line.starts_with("2 neighbour"))
+        .filter_map(|line| line.split_ascii_whitespace().nth(5))
+        .collect();
+    outcome.check(restarts == ["0", "1"], &format!("the restarts are {restarts:?}"));
+    outcome.says("bulkhead", "neighbour: stopped at the monitor's order");
+    outcome.says("neighbour", "metronome: 2000 beats in");
+}
