@@ -149,10 +149,10 @@ fn is_number(digits: &[u8], mut number: usize) -> bool {
 }
 
 /// Says that there is no such thing.
-fn unknown<'n>(
+fn unknown(
     kind: &str,
     name: &[u8],
-    known: &mut dyn Iterator<Item = &'n str>,
+    known: &mut dyn Iterator<Item = &str>,
     output: &mut Output,
 ) -> Sentence {
     output.text("there is no ");
