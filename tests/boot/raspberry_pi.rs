@@ -8,6 +8,7 @@ use crate::support::{
     Machine, Outcome, Partition, REFUSED, compile, compile_file, compile_machine, decompile, file,
     scratch, system,
 };
+use crate::watchdog::{judge_starved_guest, starved_guest};
 
 const HELLO_DONE: &str = "hello: done, ticks=10";
 
@@ -105,9 +106,18 @@ fn pl011_is_given_its_pins() {
 #[test]
 fn input_at_the_pl011() {
     let probe = Partition::new("probe", "probe").cpus(2).bootargs("echo");
+    let probe = probe.property("watchdog-ms = <60000>;");
     let machine = machine_with_pl011(probe).second_uart_to(&scratch("mini-uart"));
     let machine = machine.type_after("probe: waiting for a line", "a line for the guest\r");
     machine.boot().ends_well().says("probe", ", 0 failed").says("probe", "a line for the guest");
+}
+
+#[test]
+fn starved_guest_is_restarted() {
+    let guests = [starved_guest(), Partition::new("neighbour", "hello")];
+    let outcome = machine(&compile(&system(&guests))).boot();
+    judge_starved_guest(&outcome);
+    outcome.says("neighbour", HELLO_DONE);
 }
 
 /// A partition may say that it wants unprotected DMA: then the report says what it is worth.
