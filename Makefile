@@ -47,7 +47,7 @@ endif
 include qemu/$(BOARD).mk
 QEMU = qemu-system-aarch64 $(MACHINE) -nographic -nic none -kernel target/bulkhead.img $(SYSTEM_DTB:%=-initrd %)
 
-.PHONY: help setup image guests system systems run debug sdcard flash guests-linux test fmt clippy \
+.PHONY: help setup image guests system systems run debug sdcard flash guests-linux test miri fuzz fmt clippy \
     size clean setup-sdcard clippy-host clippy-image clippy-guests cargo-image cargo-guests
 .DELETE_ON_ERROR:
 
@@ -100,6 +100,12 @@ flash: sdcard ## the same, and write it to the card DEV=/dev/sdX
 
 test: setup ## format, clippy, host tests, boot tests; a table at the end
 	@MAKE='$(MAKE)' tools/test
+
+miri: ## the library's tests in Miri, where a nightly Rust has it
+	@tools/miri
+
+fuzz: ## fuzz each target in fuzz/ for SECONDS (60), where a nightly Rust and cargo-fuzz are there
+	@tools/fuzz $(or $(SECONDS),60)
 
 fmt: setup ## format the source
 	cargo fmt --all

@@ -1,0 +1,60 @@
+//! The Plan, from a machine's tree and a description that follows it: it is refused in a sentence,
+//! or its tables stand the audit.
+
+#![no_main]
+
+use bulkhead::addr::{PAGE_SIZE, Pa};
+use bulkhead::audit;
+use bulkhead::fdt::Tree;
+use bulkhead::guest_tree;
+use bulkhead::machine::{Machine, Mpidr};
+use bulkhead::plan::{Description, Plan};
+use bulkhead::tables::{Table, Tables};
+use libfuzzer_sys::fuzz_target;
+
+/// More tables take long to walk and say no more.
+const MOST_TABLES: u64 = 256;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(size) = Tree::total_size(bytes) else { return };
+    let Some((machine_tree, description)) = bytes.split_at_checked(size) else { return };
+    let Ok(tree) = Tree::new(machine_tree) else { return };
+    let Ok(machine) = Machine::read(&tree) else { return };
+    let Ok(description) = Tree::new(description) else { return };
+    let place = Pa::new(0x4800_0000);
+    let described = Description::read(&description, description.root(), place, &|_| None);
+    let plan = described.and_then(|it| Plan::new(&machine, Mpidr::new(0), &it));
+    match plan {
+        Ok(plan) => {
+            for partition in &plan.partitions {
+                let _ = guest_tree::build(partition, &machine, &tree);
+            }
+            check(&machine, &plan);
+        }
+        Err(refusal) => {
+            let sentence = refusal.to_string();
+            assert!(!sentence.is_empty() && !sentence.contains(char::is_control));
+        }
+    }
+});
+
+fn check(machine: &Machine, plan: &Plan) {
+    let start = plan.table_memory.start().get();
+    let pages = plan.table_memory.size() / PAGE_SIZE;
+    if pages > MOST_TABLES {
+        return;
+    }
+    let mut pool = vec![Table::EMPTY; pages as usize];
+    let (mut used, mut partitions) = (0, Vec::new());
+    for partition in &plan.partitions {
+        let root = Pa::new(start + used as u64 * PAGE_SIZE);
+        let mut tables = Tables::new(&mut pool[used..], root).expect("there is room");
+        for it in &partition.mappings {
+            tables.map(it.ipa, it.pa, it.size, it.memory).expect("the Plan has checked it");
+        }
+        used += tables.tables_used();
+        partitions.push((partition, root));
+    }
+    let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
+    audit::stage_2(machine, &partitions, plan.table_memory, &read).expect("it is right");
+}

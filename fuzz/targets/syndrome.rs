@@ -1,0 +1,23 @@
+//! The syndrome decoder and what is made of a guest's access: ESR_EL2, FAR_EL2, HPFAR_EL2 and the
+//! value of the register.
+
+#![no_main]
+
+use bulkhead::esr::{self, Exception};
+use bulkhead::mmio::Access;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|words: [u64; 4]| {
+    let [esr, far, hpfar, value] = words;
+    match esr::decode(esr) {
+        Exception::DataAbort(abort) | Exception::InstructionAbort(abort) => {
+            let Some(ipa) = abort.ipa(far, hpfar) else { return };
+            let Some(access) = Access::new(abort, ipa) else { return };
+            assert!(abort.is_data() && matches!(access.size(), 1 | 2 | 4 | 8));
+            assert!(access.register() < 32);
+            assert_eq!(access.stored(value) >> 1 >> (access.size() * 8 - 1), 0);
+            let _ = access.loaded(value);
+        }
+        other => drop(format!("{other:?}")),
+    }
+});

@@ -1,0 +1,20 @@
+//! The checker of device trees: what it lets through can be read in every way without a panic.
+
+#![no_main]
+
+use bulkhead::fdt::Tree;
+use bulkhead::machine::Machine;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(tree) = Tree::new(bytes) else { return };
+    for node in tree.nodes() {
+        let _ = tree.node(&node.path());
+        let _ = (node.regions(), node.interrupts(), node.is_available());
+        for property in node.properties() {
+            assert!(tree.offset_of(property.value).is_some());
+            let _ = (property.as_str(), property.number());
+        }
+    }
+    let _ = Machine::read(&tree);
+});
