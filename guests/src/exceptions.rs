@@ -25,6 +25,10 @@ const _: () = assert!(size_of::<Frame>() == 288);
 
 /// PSTATE.D: an attempt that a debug exception ended must not step on into the next.
 const DEBUG_MASKED: u64 = 1 << 9;
+/// PSTATE.A, I and F, which are after an attempt what they were when it ended.
+const MASKS: u64 = 0b111 << 6;
+/// PSTATE.M: EL1 with its own stack, wherever the attempt came to its end.
+const EL1H: u64 = 0b0101;
 
 /// The synchronous exception that ended an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -159,7 +163,7 @@ fn synchronous(frame: &mut Frame) {
         die(frame);
     }
     attempt.fault = Fault { esr: frame.esr, far: frame.far, elr: frame.elr };
-    frame.spsr |= DEBUG_MASKED;
+    frame.spsr = EL1H | DEBUG_MASKED | frame.spsr & MASKS;
     frame.x[0] = attempt.stack;
     frame.elr = attempt_ended as *const () as u64;
 }

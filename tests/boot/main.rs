@@ -14,6 +14,7 @@ mod mutate;
 #[path = "../mutations/random.rs"]
 mod random;
 
+mod attack;
 mod audit;
 mod console;
 mod cores;

@@ -111,8 +111,11 @@ fn linux_restarts_its_neighbour(gic: Gic) {
     let outcome = machine.deadline(120).boot();
     outcome.ends_with(SUCCESS);
     let answers = outcome.of("linux").with("bulkhead-linux: monitor: ");
-    let answers: Vec<_> =
-        answers.0.iter().filter_map(|line| line.strip_prefix("bulkhead-linux: monitor: ")).collect();
+    let answers: Vec<_> = answers
+        .0
+        .iter()
+        .filter_map(|line| line.strip_prefix("bulkhead-linux: monitor: "))
+        .collect();
     let ends = answers.iter().filter(|line| **line == "ok").count();
     outcome.check(ends == 4, &format!("{ends} of 4 answers end with `ok`"));
     let error = "error: there is no partition \"nobody\"; the nearest is \"neighbour\"";

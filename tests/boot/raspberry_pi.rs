@@ -20,12 +20,12 @@ fn machine(description: &Path) -> Machine {
     Machine::raspberry_pi(file("target/bulkhead.img"), &board_tree(), description)
 }
 
-/// The same with one partition, and with the PL011 as its console: the tree's alias `serial0`.
-fn machine_with_pl011(partition: Partition) -> Machine {
+/// The same with these partitions, and with the PL011 as its console: the tree's alias `serial0`.
+pub fn machine_with_pl011(partitions: &[Partition]) -> Machine {
     let tree = decompile(&board_tree()).0.replace("\"serial1:115200n8\"", "\"serial0:115200n8\"");
     assert!(tree.contains("serial0:115200n8"), "the board's tree has changed");
     let tree = compile_machine(&tree);
-    let description = compile(&system(&[partition]));
+    let description = compile(&system(partitions));
     Machine::raspberry_pi(file("target/bulkhead.img"), &tree, &description)
 }
 
@@ -84,7 +84,7 @@ fn mini_uart_for_a_guest_and_the_pl011_for_bulkhead() {
     let mini_uart = scratch("mini-uart");
     let guest = Partition::new("guest", "hello").bootargs("say=0xfe215040");
     let guest = guest.property("devices = \"serial1\", \"/soc/aux@7e215000\";");
-    let outcome = machine_with_pl011(guest).second_uart_to(&mini_uart).boot();
+    let outcome = machine_with_pl011(&[guest]).second_uart_to(&mini_uart).boot();
     outcome.ends_well().says("guest", HELLO_DONE);
     outcome.says("bulkhead", "console     /soc/serial@7e201000");
     let said = fs::read_to_string(&mini_uart).expect("QEMU has made the file");
@@ -99,7 +99,7 @@ fn mini_uart_for_a_guest_and_the_pl011_for_bulkhead() {
 fn pl011_is_given_its_pins() {
     let guest = Partition::new("guest", "hello").bootargs("poke=0xfe200004");
     let gpio = "dma = \"unprotected\"; devices = \"/soc/gpio@7e200000\";";
-    let outcome = machine_with_pl011(guest.property(gpio)).boot();
+    let outcome = machine_with_pl011(&[guest.property(gpio)]).boot();
     outcome.ends_well().says("guest", "poke: 0xfe200004 reads 0x24000");
 }
 
@@ -107,7 +107,7 @@ fn pl011_is_given_its_pins() {
 fn input_at_the_pl011() {
     let probe = Partition::new("probe", "probe").cpus(2).bootargs("echo");
     let probe = probe.property("watchdog-ms = <60000>;");
-    let machine = machine_with_pl011(probe).second_uart_to(&scratch("mini-uart"));
+    let machine = machine_with_pl011(&[probe]).second_uart_to(&scratch("mini-uart"));
     let machine = machine.type_after("probe: waiting for a line", "a line for the guest\r");
     machine.boot().ends_well().says("probe", ", 0 failed").says("probe", "a line for the guest");
 }

@@ -1,0 +1,73 @@
+//! Instructions that raise exceptions of every class that a guest can raise by itself, at EL1 and at EL0.
+
+use core::arch::naked_asm;
+
+use crate::Context;
+use crate::level::{Function, LEVELS};
+use crate::own;
+use crate::tally::{Kind, Outcome};
+
+/// They end in an exception that is taken to EL1, or in none.
+const ANY: &[Outcome] = &[Outcome::Done, Outcome::Undefined, Outcome::Fault];
+
+static RAISED: [Kind; 2] =
+    [Kind::new("exceptions raised", ANY), Kind::at("exceptions raised", " from EL0", ANY)];
+
+macro_rules! functions {
+    ($($($line:literal),+;)*) => {
+        [$({
+            #[unsafe(naked)]
+            unsafe extern "C" fn function(_: u64, _: u64) -> u64 {
+                naked_asm!($($line,)+ "ret")
+            }
+            function
+        }),*]
+    };
+}
+
+/// HLT 0xf000 is not among them: where the machine has semihosting, it is a call to the host.
+#[rustfmt::skip]
+const FUNCTIONS: [Function; 23] = functions! {
+    "udf #0";
+    "udf #0xffff";
+    "brk #0";
+    "brk #0xffff";
+    "hlt #0";
+    "svc #1";
+    "dcps1";
+    "dcps2";
+    "dcps3";
+    "drps";
+    // Illegal returns, which set PSTATE.IL: to EL2, to EL3, to AArch32 at EL1, to no mode at all.
+    "mov x2, #0x3c9", "msr spsr_el1, x2", "msr elr_el1, x30", "eret";
+    "mov x2, #0x3cd", "msr spsr_el1, x2", "msr elr_el1, x30", "eret";
+    "mov x2, #0x1d3", "msr spsr_el1, x2", "msr elr_el1, x30", "eret";
+    "mov x2, #0x1da", "msr spsr_el1, x2", "msr elr_el1, x30", "eret";
+    "mov x2, #0x3c2", "msr spsr_el1, x2", "msr elr_el1, x30", "eret";
+    "movz x2, #0x10, lsl #16", "movk x2, #0x3c5", "msr spsr_el1, x2", "msr elr_el1, x30", "eret"; // IL
+    // A program counter that is not aligned, and an address that is not canonical.
+    "add x0, x0, #2", "br x0";
+    "movz x0, #0x8000, lsl #48", "br x0";
+    // What a CPU may not have, or EL2 may keep for itself: transactions, 64-byte loads, waits with a
+    // timeout, authenticated returns, guarded stacks.
+    ".inst 0xd5233060"; // tstart x0
+    ".inst 0xf83fd020"; // ld64b x0, [x1]
+    ".inst 0xd503101f"; // wfit xzr
+    ".arch_extension pauth", "mov x0, x30", "pacia x0, x1", "autia x0, x1", "pacga x2, x0, x1";
+    ".inst 0xd51b7700"; // gcspushm x0
+};
+
+/// Raises each of them.
+pub fn raise(context: &mut Context) {
+    for _ in 0..context.rounds * 64 {
+        for level in LEVELS {
+            for (index, &function) in FUNCTIONS.iter().enumerate() {
+                let own = level.window() + own::address();
+                // SAFETY: each of them touches the attacker's page alone, and brings the stack pointer back
+                // if no exception does.
+                let result = unsafe { level.call(function, own, own) };
+                RAISED[level as usize].attempted(result, format_args!("number {index}"));
+            }
+        }
+    }
+}
