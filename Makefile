@@ -47,7 +47,7 @@ endif
 include qemu/$(BOARD).mk
 QEMU = qemu-system-aarch64 $(MACHINE) -nographic -nic none -kernel target/bulkhead.img $(SYSTEM_DTB:%=-initrd %)
 
-.PHONY: help setup image guests system systems run debug sdcard flash guests-linux test miri fuzz fmt clippy \
+.PHONY: help setup image guests system systems run debug sdcard flash guests-linux test soak miri fuzz fmt clippy \
     size clean setup-sdcard clippy-host clippy-image clippy-guests cargo-image cargo-guests
 .DELETE_ON_ERROR:
 
@@ -106,6 +106,12 @@ miri: ## the library's tests in Miri, where a nightly Rust has it
 
 fuzz: ## fuzz each target in fuzz/ for SECONDS (60), where a nightly Rust and cargo-fuzz are there
 	@tools/fuzz $(or $(SECONDS),60)
+
+soak: setup image systems guests-linux ## attack, restart and work for about 20 minutes; prints figures
+	BULKHEAD_GIC_STEPS=10000000 cargo test --lib vgic::tests::long -- --nocapture
+	cargo test --test soak -- --nocapture --test-threads=1
+	BULKHEAD_ATTACK_ROUNDS=2 cargo test --test boot attack -- --nocapture
+	BULKHEAD_BOOTS=200 cargo test --test boot mutations -- --nocapture
 
 fmt: setup ## format the source
 	cargo fmt --all

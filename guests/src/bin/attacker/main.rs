@@ -1,7 +1,8 @@
 //! Tries whatever a guest can do to get out of its partition, or to disturb another: from EL1 and from
 //! EL0, on all its CPUs at once. Reports what came of it, by kind, and powers off.
 //!
-//! Command line: `groups=NAME,...` (all), `seed=N`; `rounds=N` (1): how much is tried by chance, and from
+//! Command line: `groups=NAME,...` (all), `seed=N` (by the physical counter's value); `again` resets the
+//! partition at the end in place of powering it off; `rounds=N` (1): how much is tried by chance, and from
 //! 2 on everything everywhere by every CPU; `loop` ends in exceptions without end, on all CPUs but the
 //! boot CPU where there are several.
 
@@ -25,12 +26,12 @@ mod tally;
 mod walks;
 mod window;
 
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use random::Random;
 use runtime::gic::Interrupt;
 use runtime::tree::machine;
-use runtime::{cpu, fail, gic, println, timer};
+use runtime::{cpu, fail, gic, println, psci, read_register, timer};
 
 runtime::guest!(main, interrupt);
 
@@ -86,7 +87,9 @@ fn count() -> usize {
 }
 
 fn main() {
-    println!("attacker: {} CPUs, GICv{}", count(), gic::version());
+    let seed = machine().number("seed").unwrap_or_else(|| read_register!("cntpct_el0"));
+    SEED.store(seed, Ordering::Relaxed);
+    println!("attacker: {} CPUs, GICv{}, seed={seed}", count(), gic::version());
     window::fill();
     if count() > 1 {
         window::open();
@@ -103,10 +106,13 @@ fn main() {
     if machine().argument("loop").is_some() {
         loops::boot_cpu();
     }
+    if machine().argument("again").is_some() {
+        psci::system_reset();
+    }
 }
 
 fn context(index: usize) -> Context {
-    let seed = machine().number("seed").unwrap_or(1);
+    let seed = SEED.load(Ordering::Relaxed);
     let rounds = machine().number("rounds").unwrap_or(1);
     Context {
         random: Random::new(seed << 8 | index as u64),
@@ -149,6 +155,7 @@ fn run(index: usize) {
     }
 }
 
+static SEED: AtomicU64 = AtomicU64::new(0);
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 
 /// Waits until every CPU has come here as often as this one.
