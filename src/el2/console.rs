@@ -160,18 +160,21 @@ pub fn drain(partition: usize, uart: &mut Pl011) {
 }
 
 /// Moves on what waits: after new output, for the UART's interrupt, and when something is due that
-/// time alone brings. Arms this CPU's timer for the next such thing.
+/// time alone brings.
 pub fn pump() {
     let mut shared = SHARED.lock();
     let now = timer::now();
     shared.tick_input(now);
     shared.pump(now);
-    timer::set_deadline(User::Console, shared.deadline());
-    tell_of_room(shared);
+    after_pump(shared);
 }
 
-/// Has those go on who waited for room, if there is any now.
-fn tell_of_room(mut shared: MutexGuard<'_, Shared>) {
+/// Arms this CPU's timer for what waits for its time, and has those go on who waited for room, if
+/// there is any now.
+fn after_pump(mut shared: MutexGuard<'_, Shared>) {
+    if shared.live {
+        timer::set_deadline(User::Console, shared.deadline());
+    }
     let has_room = take(&mut shared.moved);
     drop(shared);
     if !has_room {
@@ -199,7 +202,8 @@ impl Log for Logger {
         let mut shared = SHARED.lock();
         let _ = writeln!(shared, "{}", record.args());
         shared.pump(timer::now());
-        tell_of_room(shared);
+        // In the focused view a line may have to wait.
+        after_pump(shared);
     }
 
     fn flush(&self) {}

@@ -99,14 +99,14 @@ fn answers_are_whole_beside_a_flood(gic: Gic) {
 
 /// The answers end with `ok` or `error: SENTENCE`, which the script in `guests/linux/init` waits for.
 fn linux_restarts_its_neighbour(gic: Gic) {
-    let commands = ["list", "restart,neighbour", "stop,nobody", "list", "stats,linux"];
+    let commands = ["list", "restart,neighbour", "stop,nobody", "list", "stats,linux", "poweroff"];
     let words: String = commands.iter().map(|it| format!(" bulkhead.monitor={it}")).collect();
     let linux = Partition::with_kernel("linux", "linux/Image").memory(192 << 20);
     let linux = linux
         .bootargs(&format!("console=ttyAMA0 quiet{words}"))
         .property("monitor;")
         .property("ramdisk { data = /incbin/(\"linux/initramfs.cpio.gz\"); };");
-    let neighbour = Partition::new("neighbour", "metronome").bootargs("beats=2000");
+    let neighbour = Partition::new("neighbour", "hello").bootargs("loop");
     let machine = Machine::new(gic).initrd(&compile(&system(&[linux, neighbour])));
     let outcome = machine.deadline(120).boot();
     outcome.ends_with(SUCCESS);
@@ -118,7 +118,7 @@ fn linux_restarts_its_neighbour(gic: Gic) {
         .collect();
     let ends = answers.iter().filter(|line| **line == "ok").count();
     outcome.check(ends == 4, &format!("{ends} of 4 answers end with `ok`"));
-    let error = "error: there is no partition \"nobody\"; the nearest is \"neighbour\"";
+    let error = "error: there is no partition \"nobody\"; the nearest is \"linux\"";
     outcome.check(answers.contains(&error), "the mistake is not told");
     let restarts: Vec<_> = answers
         .iter()
@@ -127,5 +127,7 @@ fn linux_restarts_its_neighbour(gic: Gic) {
         .collect();
     outcome.check(restarts == ["0", "1"], &format!("the restarts are {restarts:?}"));
     outcome.says("bulkhead", "neighbour: stopped at the monitor's order");
-    outcome.says("neighbour", "metronome: 2000 beats in");
+    outcome.says("bulkhead", "the machine powers off at the monitor's order");
+    let lives = outcome.of("neighbour").with("a bare-metal guest").0.len();
+    outcome.check(lives == 2, &format!("the neighbour had {lives} lives"));
 }
