@@ -3,8 +3,8 @@
 //! Command line: `ticks=N`, `period-us=N`; `poke=ADDRESS` reads there first and says what happened;
 //! `say=ADDRESS` writes a line to the mini-UART there, which is not the guest's console;
 //! `lines=N` prints so many lines; `crash` ends in an undefined instruction, `loop` never ends,
-//! `loop=masked` with all interrupts masked; `watchdog=feed` feeds its watchdog with every tick, `watchdog=starve` too, and then loops with all
-//! interrupts masked.
+//! `loop=masked` with all interrupts masked; `watchdog=feed` feeds its watchdog with every tick,
+//! `watchdog=starve` too, and then loops with all interrupts masked.
 
 #![no_std]
 #![no_main]
