@@ -32,7 +32,7 @@ fn rounds() -> u64 {
 
 #[test]
 fn gicv2_by_one_cpu() {
-    let groups = "groups=memory,walks,exceptions,calls,frames,sgis,storms,output";
+    let groups = "groups=memory,walks,aarch32,exceptions,calls,frames,sgis,storms,output";
     attack("GICv2, cortex-a53", |guests| with(Machine::new(Gic::V2), guests), 1, groups);
 }
 
@@ -45,7 +45,7 @@ fn gicv3_by_two_cpus() {
 #[test]
 fn newest_core_by_two_cpus() {
     let machine = |guests: &[_]| with(Machine::new(Gic::V3).cpu("max"), guests);
-    attack("GICv3, max", machine, 2, "groups=walks,registers,exceptions");
+    attack("GICv3, max", machine, 2, "groups=walks,registers,aarch32,exceptions");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn attack(name: &str, machine: impl FnOnce(&[Partition]) -> Machine, cpus: usize
         // Longer than it takes: it is there to be attacked as well.
         guests.push(attacker.property("watchdog-ms = <3600000>;"));
     }
-    let mut machine = machine(&guests).deadline(120 * rounds);
+    let mut machine = machine(&guests).deadline(if rounds > 1 { 300 * rounds } else { 120 });
     for last in (0..attackers.len()).rev() {
         machine = machine.type_after(": powered off", if last == 0 { "\r" } else { "" });
     }

@@ -8,7 +8,7 @@ use runtime::read_register;
 use crate::level::{Function, LEVELS, Level};
 use crate::random::Random;
 use crate::tally::{Kind, Outcome};
-use crate::{Context, own, space, window};
+use crate::{Context, frames, own, space, window};
 
 /// One of the instructions, with what has come of it outside the partition at each level.
 pub struct Access {
@@ -165,6 +165,7 @@ pub fn beyond(context: &mut Context) {
 
 /// Every instruction on the registers of the attacker's own devices.
 pub fn on_registers(context: &mut Context) {
+    frames::quiet_watchdog();
     for _ in 0..context.rounds * 64 {
         for (base, size) in space::frames() {
             for access in there() {

@@ -9,6 +9,7 @@
 #![no_std]
 #![no_main]
 
+mod aarch32;
 mod access;
 mod calls;
 mod exceptions;
@@ -60,7 +61,7 @@ type Group = (&'static str, fn(&mut Context));
 
 /// The groups, by the names that the command line has for them. Each is run by all CPUs at once, with
 /// interrupts masked; then the interrupt controller is put in order again, and tried.
-const GROUPS: [Group; 19] = [
+const GROUPS: [Group; 20] = [
     ("memory", access::outside),
     ("memory", access::devices),
     ("memory", access::beyond),
@@ -68,6 +69,7 @@ const GROUPS: [Group; 19] = [
     ("walks", walks::controls),
     ("registers", registers::moves),
     ("registers", registers::instructions),
+    ("aarch32", aarch32::registers),
     ("exceptions", exceptions::raise),
     ("calls", calls::scan),
     ("calls", calls::forms),

@@ -34,6 +34,11 @@ impl Code {
         Self { used: 0 }
     }
 
+    /// The address of the page.
+    pub fn start(&self) -> u64 {
+        CODE[cpu::index()].0.get() as u64
+    }
+
     /// How many more instructions there is room for.
     pub const fn room(&self) -> usize {
         WORDS - self.used
@@ -57,7 +62,7 @@ impl Code {
     /// Lets the CPU fetch what was added.
     pub fn finish(&self) {
         let line = 4_u64 << (read_register!("ctr_el0") & 0xf);
-        let start = CODE[cpu::index()].0.get() as u64;
+        let start = self.start();
         for address in (start..start + self.used as u64 * 4).step_by(line as usize) {
             // SAFETY: cache maintenance of the page.
             unsafe {

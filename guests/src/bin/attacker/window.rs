@@ -63,9 +63,19 @@ impl Table {
     ///
     /// The CPU does not depend on what the entry was for, and the table is its own.
     pub unsafe fn set(&self, index: usize, entry: u64) {
+        // SAFETY: the caller's.
+        unsafe { self.write(index, entry) };
+        forget_translations();
+    }
+
+    /// The same for a table that no translation has used yet.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Table::set`].
+    pub unsafe fn write(&self, index: usize, entry: u64) {
         // SAFETY: the index is checked, and the caller vouches that nobody else accesses the table.
         unsafe { (&raw mut (*self.0.get())[index]).write_volatile(entry) };
-        forget_translations();
     }
 }
 
