@@ -10,7 +10,11 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|words: [u64; 4]| {
     let [esr, far, hpfar, value] = words;
     match esr::decode(esr) {
-        Exception::DataAbort(abort) | Exception::InstructionAbort(abort) => {
+        Exception::InstructionAbort(abort) => {
+            assert!(!abort.is_data());
+            let _ = abort.ipa(far, hpfar);
+        }
+        Exception::DataAbort(abort) => {
             let Some(ipa) = abort.ipa(far, hpfar) else { return };
             let Some(access) = Access::new(abort, ipa) else { return };
             assert!(abort.is_data() && matches!(access.size(), 1 | 2 | 4 | 8));

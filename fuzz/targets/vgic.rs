@@ -143,7 +143,8 @@ fn access_all(
                 kicks |= vgic.recall(&mut cpus[holder]);
                 kicks |= CpuMask::one(holder);
             }
-            kicks | access(vgic, &mut cpus[index]).expect("it was brought back")
+            kicks |= access(vgic, &mut cpus[index]).expect("it was brought back");
+            kicks
         }
     }
 }

@@ -69,6 +69,10 @@ const EVERYTHING: &str = r#"/dts-v1/; / {
             fdt-offset = <0x1000000>;
             bootargs = "console=ttyAMA0";
             count-hypervisor;
+            on-crash = "restart";
+            max-restarts = <3>;
+            watchdog-ms = <1000>;
+            monitor;
             kernel { reg = <0x0 MEMORYf00000 0x0 0x1000>; load-offset = <0x2000>; };
             ramdisk { reg = <0x0 MEMORYf01000 0x0 0x4000>; };
         };
