@@ -152,6 +152,9 @@ impl Session {
             let text = &self.text[self.searched..];
             let Some(found) = text.windows(after.len()).position(|it| it == after.as_bytes())
             else {
+                // What is awaited may have begun. The rest is not looked at again: consoles are long.
+                let begun = after.len().saturating_sub(1);
+                self.searched = self.searched.max(self.text.len().saturating_sub(begun));
                 break;
             };
             self.searched += found + after.len();
