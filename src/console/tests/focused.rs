@@ -164,13 +164,13 @@ fn a_full_log_waits_for_nobody() {
     assert_eq!(console.next(0), Some(b'\r'));
 }
 
-/// What the source with the focus and another one get of a UART that sends a byte in each tick,
+/// What the source with the focus and another one get of a UART that sends ten bytes in each tick,
 /// while both write as much as they can.
 fn shares(one: &str, two: &str) -> (usize, usize) {
     let mut console = focused(ONE);
     let mut floods = [one, two].map(|text| text.bytes().cycle().peekable());
     let mut counts = (0, 0);
-    for now in 0..20 * PATIENCE {
+    for now in (0..200 * PATIENCE).map(|byte| byte / 10) {
         for (source, flood) in [ONE, TWO].into_iter().zip(&mut floods) {
             while flood.peek().is_some_and(|byte| console.put(source, *byte, now).is_ok()) {
                 flood.next();
@@ -188,12 +188,12 @@ fn floods_get_a_share_each() {
     let lines = ["1".repeat(70) + "\n", "2".repeat(70) + "\n"];
     let endless = "1".repeat(70);
     let (one, two) = shares(&lines[0], &lines[1]);
-    assert!(one > 1500 && two > 1500, "lines: {one} and {two}");
-    // Each turn writes up to as much once more.
+    assert!(one > 15_000 && two > 15_000, "lines: {one} and {two}");
+    // Each turn of the one with the focus writes up to as much once more.
     let (one, two) = shares(&endless, &lines[1]);
-    assert!(one > 2000 && two > 600, "no lines: {one} and {two}");
+    assert!(one > 20_000 && two > 6_000, "no end in the focus: {one} and {two}");
     let (one, two) = shares(&endless, &"2".repeat(70));
-    assert!(one > 500 && two > 500, "no line ends at all: {one} and {two}");
+    assert!(one > 15_000 && two > 8_000, "no line ends at all: {one} and {two}");
 }
 
 /// What somebody does between two looks at the UART.
