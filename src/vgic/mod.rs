@@ -19,8 +19,8 @@
 //!   comes before the guest acknowledges it makes it pending once more.
 //! - With EOImode 1 an SGI from a second source waits until the first is deactivated, and on GICv3
 //!   an SPI is deactivated only by the vCPU that acknowledged it.
-//! - While active interrupts do not fit into the list registers, an EOI of one that the guest itself
-//!   made inactive before ends the most urgent of those instead.
+//! - While active interrupts do not fit into the list registers, an EOI of one of those ends the most
+//!   urgent of them, which is another if the guest itself made that one active, or this one inactive.
 
 mod cpu_mask;
 mod delivery;

@@ -1,4 +1,5 @@
-//! The same for many steps, always the same ones, on four CPUs. BULKHEAD_GIC_STEPS says how many.
+//! The same for many steps, always the same ones, on four CPUs. BULKHEAD_GIC_STEPS says how many,
+//! BULKHEAD_GIC_EPISODE which episode alone is tried.
 
 use std::string::String;
 use std::{env, println, thread};
@@ -62,6 +63,10 @@ fn run(version: Version, episode: u64, steps: u64) -> u64 {
 fn run_all(version: Version) {
     let steps = env::var("BULKHEAD_GIC_STEPS").ok();
     let steps = steps.map_or(STEPS, |steps| steps.parse().expect("BULKHEAD_GIC_STEPS is a number"));
+    if let Ok(episode) = env::var("BULKHEAD_GIC_EPISODE") {
+        run(version, episode.parse().expect("BULKHEAD_GIC_EPISODE is a number"), EPISODE);
+        return;
+    }
     let episodes = (steps / 2).div_ceil(EPISODE);
     let crowded: u64 = (0..episodes).map(|episode| run(version, episode, EPISODE)).sum();
     let steps = episodes * EPISODE;

@@ -87,7 +87,7 @@ impl Pair {
 
     pub fn step(&mut self, step: &Step) {
         let cpus = self.cpus();
-        match *step {
+        match self.possible(step) {
             Step::Drive(cpu, intid, high) => {
                 let cpu = cpu % cpus;
                 if intid == SOFTWARE_SPI {
@@ -146,6 +146,23 @@ impl Pair {
                 self.pending_sgi(cpu % cpus, sgi, sources, set);
             }
             Step::Compare => self.compare(),
+        }
+    }
+
+    /// With many list registers only the first four SGIs are used, so that all that can be active
+    /// fit into them.
+    fn possible(&self, step: &Step) -> Step {
+        let few = self.few;
+        let fold = |intid: usize| if few || intid >= 16 { intid } else { intid % 4 };
+        match *step {
+            Step::State(cpu, owner, register, intid) => {
+                Step::State(cpu, owner, register, fold(intid))
+            }
+            Step::Sgi(cpu, targets, sgi) => Step::Sgi(cpu, targets, fold(sgi)),
+            Step::PendingSgi(cpu, sgi, sources, set) => {
+                Step::PendingSgi(cpu, fold(sgi), sources, set)
+            }
+            ref other => other.clone(),
         }
     }
 
