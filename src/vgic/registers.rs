@@ -154,6 +154,12 @@ impl Vgic {
                 set.mask &= !SGIS;
             }
         }
+        if kind == Kind::Configuration && word == 0 {
+            // Whether the trigger of a private interrupt can be changed is left open (IHI 0048B, 4.3.13; IHI
+            // 0069, GICR_ICFGR1). In some GICs the change would be every CPU's: QEMU's GICv2 has no
+            // bank of them.
+            set.mask &= !self.bank(owner, word).hardware;
+        }
         if kind == Kind::State(StateRegister::SetEnable) {
             // What is enabled may stay in list registers.
             let has_waited = self.set_enabled(true, set, hw);

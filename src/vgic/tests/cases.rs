@@ -460,6 +460,26 @@ fn priorities_and_configuration_read_back_their_implemented_bits() {
     }
 }
 
+/// A GIC may have one trigger for all CPUs' interrupts of this number.
+#[test]
+fn a_guest_does_not_change_the_trigger_of_a_private_hardware_interrupt() {
+    for version in BOTH {
+        let mut system = System::started(version, 2, 4);
+        let now = match version {
+            Version::V2 => {
+                system.write(0, 0xc04, 4, u64::MAX);
+                system.read(0, 0xc04, 4)
+            }
+            Version::V3 => {
+                system.write_redistributor(0, 0x1_0c04, 4, u64::MAX);
+                system.read_redistributor(0, 0x1_0c04, 4)
+            }
+        };
+        assert_eq!(now, 0);
+        assert!(!system.machine.physical(0, HARDWARE_PPI).edge);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_access_is_too_strange(

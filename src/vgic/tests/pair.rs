@@ -220,7 +220,7 @@ impl Pair {
         }
         let first = intid & !0xf;
         let state = self.reference.at(cpu, intid);
-        if state.owned && intid >= 16 {
+        if state.owned && intid >= 16 && intid != HARDWARE_PPI {
             state.edge = edge;
         }
         self.reference.take(cpu, intid);
