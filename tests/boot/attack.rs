@@ -11,7 +11,11 @@ use crate::support::{
     CRASHED, Gic, Machine, Outcome, Partition, SUCCESS, compile, on_both_gics, scratch, system,
 };
 
-on_both_gics!(victim_notices_its_own_harm, loops_of_exceptions_end_with_their_partition);
+on_both_gics!(
+    victim_keeps_the_triggers_of_its_interrupts,
+    victim_notices_its_own_harm,
+    loops_of_exceptions_end_with_their_partition
+);
 
 /// What an attacker that has come to its end says last, when nothing was as it must not be.
 const DONE: &str = "attacker: done, 0 wrong";
@@ -116,6 +120,17 @@ fn victim_notices_its_own_harm(gic: Gic) {
         let outcome = with(Machine::new(gic), &[victim]).boot();
         outcome.ends_with(SUCCESS).says("victim", told).nobody_says("clean");
     }
+}
+
+/// With a period so short that a tick is often late, a line stays high while its interrupt is handled: if that
+/// were edge-triggered now, there would not be another one.
+fn victim_keeps_the_triggers_of_its_interrupts(gic: Gic) {
+    let guests = [
+        Partition::new("victim", "victim").bootargs("period-us=300"),
+        Partition::new("attacker", "attacker").bootargs("groups=none triggers"),
+    ];
+    let outcome = with(Machine::new(gic), &guests).type_after("triggers changed", "\r").boot();
+    outcome.ends_well().says("victim", "victim: done, clean").says("attacker", DONE);
 }
 
 /// CPUs that take one exception after the other, without end, leave when their partition ends: because one

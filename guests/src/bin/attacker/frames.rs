@@ -4,7 +4,7 @@
 use core::arch::naked_asm;
 
 use runtime::tree::{Gic, machine};
-use runtime::watchdog;
+use runtime::{gic, mmio, println, timer, watchdog};
 
 use crate::level::{Function, Level};
 use crate::random::Random;
@@ -76,6 +76,18 @@ impl Size {
 /// Whether this is the register by which the watchdog is enabled, which must not be.
 fn would_bark(frame: u64, offset: u64) -> bool {
     offset < 8 && machine().watchdog.is_some_and(|it| it.control == frame)
+}
+
+/// Makes the private interrupts edge-triggered where that is possible, and leaves them so for a while. Timers
+/// of other partitions that had the same trigger would lose a tick for good.
+pub fn change_triggers() {
+    const WHILE_US: u64 = 3_000_000;
+    let register = gic::frame(0) + gic::ICFGR + 4;
+    // SAFETY: a register of the interrupt controller, which the tree names.
+    unsafe { mmio::write32(register, u32::MAX) };
+    timer::within(WHILE_US, || false);
+    println!("attacker: triggers changed");
+    timer::within(WHILE_US, || false);
 }
 
 /// Turns the watchdog off: with any time that its other registers are given, it could end the partition.

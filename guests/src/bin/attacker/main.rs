@@ -4,7 +4,7 @@
 //! Command line: `groups=NAME,...` (all), `seed=N` (by the physical counter's value); `again` resets the
 //! partition at the end in place of powering it off; `rounds=N` (1): how much is tried by chance, and from
 //! 2 on everything everywhere by every CPU; `loop` ends in exceptions without end, on all CPUs but the
-//! boot CPU where there are several.
+//! boot CPU where there are several; `triggers` makes private interrupts edge-triggered for some seconds.
 
 #![no_std]
 #![no_main]
@@ -103,6 +103,9 @@ fn main() {
         }
     }
     run(0);
+    if machine().argument("triggers").is_some() {
+        frames::change_triggers();
+    }
     let wrong = tally::report();
     println!("attacker: done, {wrong} wrong");
     if machine().argument("loop").is_some() {
