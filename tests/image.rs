@@ -57,6 +57,40 @@ fn code_that_stays_never_calls_code_that_goes() {
     assert!(strays.is_empty(), "linker/bulkhead.ld puts these on the wrong side: {strays:#?}");
 }
 
+/// Below each stack lies one page that is not mapped: a function that took more at once could step over
+/// it, unless it touches what it takes, which the compiler calls a stack probe.
+const GUARD: u64 = 4 << 10;
+/// STR XZR, \[SP\].
+const PROBE: u32 = 0xf900_03ff;
+
+#[test]
+fn no_frame_steps_over_the_guard_page() {
+    let elf = elf();
+    let file = object::File::parse(&*elf).expect("the image is an ELF file");
+    let (mut frames, mut probes) = (0, 0);
+    for name in [".text", ".init.text"] {
+        let (range, code) = section(&file, name);
+        let code = code.chunks_exact(4).map(|it| u32::from_le_bytes(it.try_into().unwrap()));
+        let code: Vec<_> = code.collect();
+        for (index, instruction) in code.iter().enumerate() {
+            let at = || function(&file, range.start + 4 * index as u64);
+            // SUB SP, SP, #imm12{, LSL #12} (Arm ARM C6.2); the same with a register.
+            if instruction & 0xff80_03ff == 0xd100_03ff {
+                let shift = if instruction & 1 << 22 == 0 { 0 } else { 12 };
+                let frame = u64::from(instruction >> 10 & 0xfff) << shift;
+                frames += 1;
+                if frame >= GUARD {
+                    probes += 1;
+                    let is_probed = code[index + 1..].iter().take(16).any(|it| *it == PROBE);
+                    assert!(frame == GUARD && is_probed, "{}: {frame} bytes unprobed", at());
+                }
+            }
+            assert!(instruction & 0xffe0_03ff != 0xcb20_03ff, "{}: a frame of any size", at());
+        }
+    }
+    assert!(frames > 100 && probes > 0, "{frames} frames, {probes} probes: is this the image?");
+}
+
 #[test]
 fn the_code_that_stays_is_small() {
     let elf = elf();

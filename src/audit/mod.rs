@@ -119,24 +119,29 @@ fn region(run: &Run) -> Option<Region<Pa>> {
 }
 
 /// Audits EL2's own tables, from `root` (TTBR0_EL2.BADDR): `tables` is the memory that they lie in,
-/// `code` the only memory that may be executed.
+/// `code` the only memory that may be executed, and `closed` the partitions' memory, which EL2 has
+/// filled and must not reach any more.
 ///
 /// # Errors
 ///
-/// The first address that is both written and executed, is executed without being code, or is
-/// translated to another.
+/// The first address that is both written and executed, is executed without being code, is
+/// translated to another, or is a partition's.
 pub fn stage_1<'a>(
     root: Pa,
     tables: Region<Pa>,
     code: &[Region<Pa>],
+    closed: &[Region<Pa>],
     read: Read<'a>,
 ) -> Result<(), Finding> {
     let finding = Finding::of("EL2");
     for run in Walk::new(tables, read).root(root).map_err(&finding)? {
         let is_executed = run.attributes & NO_EXECUTE == 0;
         let is_written = run.attributes & READ_ONLY == 0;
-        let is_code = region(&run).is_some_and(|it| is_covered(&it, code));
+        let place = region(&run);
+        let is_code = place.is_some_and(|it| is_covered(&it, code));
+        let is_closed = place.is_some_and(|it| closed.iter().any(|other| other.overlaps(&it)));
         let what = match (run.input == run.output, is_executed, is_written) {
+            _ if is_closed => "a partition's memory is reached",
             (false, ..) => "an address is translated to another",
             (_, true, true) => "memory is both written and executed",
             (_, true, _) if !is_code => "memory is executed that is not code",

@@ -192,7 +192,8 @@ fn own(mappings: &[(u64, u64, Memory)], cleared: u64) -> Result<(), Finding> {
     let read = |table: Pa| &memory[((table.get() - BASE.get()) / PAGE) as usize];
     let code = [(0x4000, 0x1000), (0x5000, 0x1000)];
     let code = code.map(|(start, size)| Region::new(Pa::new(start), size).unwrap());
-    stage_1(BASE, Region::new(BASE, 16 * PAGE).unwrap(), &code, &read)
+    let closed = [Region::new(Pa::new(0x9000), 0x1000).unwrap()];
+    stage_1(BASE, Region::new(BASE, 16 * PAGE).unwrap(), &code, &closed, &read)
 }
 
 #[test]
@@ -213,6 +214,7 @@ fn el2_s_own_tables() {
     finds((0x7000, 0x7000, Memory::READ_ONLY), NO_EXECUTE, "executed that is not code, 0x7000");
     finds((0x4000, 0x5000, Memory::CODE), 0, "translated to another, 0x4000");
     finds((0x4000, 0x4000, Memory::CODE), READ_ONLY, "both written and executed, 0x4000");
+    finds((0x9000, 0x9000, Memory::DATA), 0, "a partition's memory is reached, 0x9000");
     finds((0x7000, 0x7000, Memory::DATA), NO_EXECUTE, "both written and executed, 0x7000");
 }
 

@@ -199,7 +199,8 @@ pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>) {
         unsafe { &*(table.get() as *const Descriptors) }
     };
     let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2)).collect();
-    let audited = mmu::audit().and_then(|()| audit::stage_2(machine, &roots, tables, &read));
+    let closed: Vec<_> = partitions.iter().map(|it| it.plan.memory.host).collect();
+    let audited = mmu::audit(&closed).and_then(|()| audit::stage_2(machine, &roots, tables, &read));
     match audited {
         Ok(summary) => info!("audit       {summary}"),
         Err(finding) => refuse(format_args!("the audit of the translation tables, {finding}")),

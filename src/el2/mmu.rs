@@ -257,16 +257,16 @@ pub fn map_memory(region: Region<Pa>) {
     add(|tables| map_missing(tables, region, Memory::DATA));
 }
 
-/// Audits the live tables, from the root that this CPU walks from.
+/// Audits the live tables, from the root that this CPU walks from. `closed` is the partitions' memory.
 ///
 /// # Errors
 ///
 /// See [`audit::stage_1`].
-pub fn audit() -> Result<(), Finding> {
+pub fn audit(closed: &[Region<Pa>]) -> Result<(), Finding> {
     let live = LIVE.lock();
     let (pool, tables) = live.as_ref().expect("the MMU is on").in_use();
     let start = tables.start().get();
     let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
     let code = [image::boot_code(), image::code()];
-    audit::stage_1(Pa::new(TTBR0_EL2.get_baddr()), tables, &code, &read)
+    audit::stage_1(Pa::new(TTBR0_EL2.get_baddr()), tables, &code, closed, &read)
 }

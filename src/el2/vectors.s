@@ -39,6 +39,27 @@
         b       resume_guest
         .endm
 
+// An interrupt while a guest runs. What the procedure call standard has the handler preserve stays in
+// its registers, and so do ELR_EL2 and SPSR_EL2: nothing that returns from here writes them.
+        .macro  interrupt_from_guest
+        .balign 0x80
+        sub     sp, sp, #FRAME_SIZE
+        stp     x0, x1, [sp]
+        stp     x2, x3, [sp, #16]
+        stp     x4, x5, [sp, #32]
+        stp     x6, x7, [sp, #48]
+        stp     x8, x9, [sp, #64]
+        stp     x10, x11, [sp, #80]
+        stp     x12, x13, [sp, #96]
+        stp     x14, x15, [sp, #112]
+        stp     x16, x17, [sp, #128]
+        str     x18, [sp, #144]
+        stp     x29, x30, [sp, #232]
+        mov     x29, xzr
+        bl      {interrupt}
+        b       resume_interrupted
+        .endm
+
 // From EL2 itself: a bug of Bulkhead. The machine is about to stop, so SP_EL0 (the guest's) is
 // free to hold x0 while the stack changes: the old one may be what broke.
         .macro  from_el2 kind
@@ -71,12 +92,12 @@ vectors:
         from_el2 2
         from_el2 3
         from_guest {synchronous}        // AArch64 guest
-        from_guest {interrupt}
-        from_guest {interrupt}
+        interrupt_from_guest
+        interrupt_from_guest
         from_guest {serror}
         from_guest {synchronous}        // AArch32 at EL0: the kernel below is AArch64
-        from_guest {interrupt}
-        from_guest {interrupt}
+        interrupt_from_guest
+        interrupt_from_guest
         from_guest {serror}
 
 // In: x1 = kind of exception. Out: never.
@@ -84,6 +105,22 @@ el2_fault:
         save_from_2
         mov     x0, sp
         bl      {fault}
+
+resume_interrupted:
+        ldp     x2, x3, [sp, #16]
+        ldp     x4, x5, [sp, #32]
+        ldp     x6, x7, [sp, #48]
+        ldp     x8, x9, [sp, #64]
+        ldp     x10, x11, [sp, #80]
+        ldp     x12, x13, [sp, #96]
+        ldp     x14, x15, [sp, #112]
+        ldp     x16, x17, [sp, #128]
+        ldr     x18, [sp, #144]
+        ldp     x29, x30, [sp, #232]
+        ldp     x0, x1, [sp], #FRAME_SIZE
+        eret
+        dsb     nsh                     // nothing past ERET is run, or speculated
+        isb
 
 // In: sp = the frame of the guest to go (back) to, at the top of this CPU's stack.
         .global resume_guest

@@ -28,7 +28,8 @@ fn rows<'a>(outcome: &'a Outcome, begin: &[&str]) -> Vec<Vec<&'a str>> {
 }
 
 fn person_sees_and_steers_partitions(gic: Gic) {
-    let guests = [waiting(), Partition::new("hello", "hello")];
+    // The other one keeps the machine on when this one is done.
+    let guests = [waiting(), Partition::new("hello", "hello").bootargs("loop")];
     let outcome = Machine::new(gic)
         .initrd(&compile(&system(&guests)))
         .type_after(WAITS, OPEN)
