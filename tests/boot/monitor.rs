@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use crate::support::{Gic, Machine, Outcome, Partition, SUCCESS, compile, on_both_gics, system};
+use crate::support::{
+    Gic, Machine, MakeMachine, Outcome, Partition, SUCCESS, compile, on_all_machines, on_both_gics,
+    system,
+};
 
 on_both_gics!(
     person_sees_and_steers_partitions,
-    loop_with_all_masked_is_stopped_and_restarted,
     answers_are_whole_beside_a_flood,
     linux_restarts_its_neighbour,
 );
+
+on_all_machines!(loop_with_all_masked_is_stopped_and_restarted);
 
 /// Ctrl-] twice.
 const OPEN: &str = "\x1d\x1d";
@@ -62,10 +66,9 @@ fn person_sees_and_steers_partitions(gic: Gic) {
 }
 
 /// The guest has every interrupt masked at EL1, and never leaves its loop.
-fn loop_with_all_masked_is_stopped_and_restarted(gic: Gic) {
+fn loop_with_all_masked_is_stopped_and_restarted(machine: MakeMachine) {
     let guests = [Partition::new("stuck", "hello").bootargs("loop=masked"), waiting()];
-    let outcome = Machine::new(gic)
-        .initrd(&compile(&system(&guests)))
+    let outcome = machine(&compile(&system(&guests)))
         .type_after("hello: looping", OPEN)
         .type_after(PROMPT, "stop stuck\r")
         .type_after("stuck: stopped at the monitor's order", "start stuck\r")
