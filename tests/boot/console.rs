@@ -1,16 +1,21 @@
 //! The console that partitions share.
 
 use crate::linux::linux;
-use crate::support::{Gic, Machine, Outcome, Partition, compile, on_both_gics, system};
+use crate::raspberry_pi::machine_with_pl011;
+use crate::support::{
+    Gic, Machine, MakeMachine, Outcome, Partition, compile, on_all_machines, on_both_gics, scratch,
+    system,
+};
 use std::time::Duration;
 
 on_both_gics!(
     lines_of_two_guests_at_once_are_whole,
-    lines_of_two_linuxes_and_two_guests_at_once_are_whole,
     input_goes_to_the_first_partition,
     session_at_a_terminal,
     guest_that_does_not_read_keeps_nobody_from_switching,
 );
+
+on_all_machines!(lines_of_two_linuxes_and_two_guests_at_once_are_whole);
 
 /// Two guests print as fast as they can.
 fn lines_of_two_guests_at_once_are_whole(gic: Gic) {
@@ -52,13 +57,13 @@ fn ticking(name: &str, bootargs: &str) -> Partition {
     Partition::new(name, "hello").bootargs(&format!("{bootargs} ticks=1000000000"))
 }
 
-fn lines_of_two_linuxes_and_two_guests_at_once_are_whole(gic: Gic) {
+fn lines_of_two_linuxes_and_two_guests_at_once_are_whole(machine: MakeMachine) {
     const LINES: usize = 2000;
     let bootargs = format!("console=ttyAMA0 quiet bulkhead.lines={LINES}");
     let linuxes = ["north", "south"].map(|name| linux(name, &bootargs).cpus(1).memory(256 << 20));
     let hello = |name| ticking(name, &format!("lines={LINES}"));
     let partitions = [&linuxes[..], &["east", "west"].map(hello)].concat();
-    let machine = Machine::new(gic).initrd(&compile(&system(&partitions))).deadline(180);
+    let machine = machine(&compile(&system(&partitions))).deadline(180);
     // Whichever Linux comes first.
     let machine = machine.type_after(": powered off after", "");
     let outcome = machine.unplug_after(": powered off after", Duration::from_secs(1)).boot();
@@ -94,14 +99,24 @@ fn input_goes_to_the_first_partition(gic: Gic) {
     );
 }
 
-/// A person logs into one Linux, edits a command line, switches to another one, and returns.
 fn session_at_a_terminal(gic: Gic) {
+    session(|partitions| Machine::new(gic).initrd(&compile(&system(partitions))));
+}
+
+/// The PL011, which a machine in a terminal has in front.
+#[test]
+fn session_at_a_raspberry_pi() {
+    session(|it| machine_with_pl011(it).second_uart_to(&scratch("mini-uart")));
+}
+
+/// A person logs into one Linux, edits a command line, switches to another one, and returns.
+fn session(machine: impl FnOnce(&[Partition]) -> Machine) {
     const LEFT: &str = "\x1b[D";
     const BACKSPACE: &str = "\x7f";
     let shell = "console=ttyAMA0 quiet bulkhead.shell";
     let linuxes = ["first", "second"].map(|it| linux(it, shell).cpus(1).memory(256 << 20));
     let partitions = [&linuxes[..], &[ticking("ticker", "")]].concat();
-    let machine = Machine::new(gic).initrd(&compile(&system(&partitions))).deadline(180);
+    let machine = machine(&partitions).deadline(180);
     let step = |machine: Machine, (after, keys): (&str, &str)| machine.type_after(after, keys);
     let edited = format!("echo $((6 * 9{BACKSPACE}7))\r");
     let inserted = format!("echo $((5 + 8)){}0\r", LEFT.repeat(6));

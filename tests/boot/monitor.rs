@@ -7,13 +7,9 @@ use crate::support::{
     system,
 };
 
-on_both_gics!(
-    person_sees_and_steers_partitions,
-    answers_are_whole_beside_a_flood,
-    linux_restarts_its_neighbour,
-);
+on_both_gics!(person_sees_and_steers_partitions, answers_are_whole_beside_a_flood,);
 
-on_all_machines!(loop_with_all_masked_is_stopped_and_restarted);
+on_all_machines!(loop_with_all_masked_is_stopped_and_restarted, linux_restarts_its_neighbour);
 
 /// Ctrl-] twice.
 const OPEN: &str = "\x1d\x1d";
@@ -101,7 +97,7 @@ fn answers_are_whole_beside_a_flood(gic: Gic) {
 }
 
 /// The answers end with `ok` or `error: SENTENCE`, which the script in `guests/linux/init` waits for.
-fn linux_restarts_its_neighbour(gic: Gic) {
+fn linux_restarts_its_neighbour(machine: MakeMachine) {
     let commands = ["list", "restart,neighbour", "stop,nobody", "list", "stats,linux", "poweroff"];
     let words: String = commands.iter().map(|it| format!(" bulkhead.monitor={it}")).collect();
     let linux = Partition::with_kernel("linux", "linux/Image").memory(192 << 20);
@@ -110,7 +106,7 @@ fn linux_restarts_its_neighbour(gic: Gic) {
         .property("monitor;")
         .property("ramdisk { data = /incbin/(\"linux/initramfs.cpio.gz\"); };");
     let neighbour = Partition::new("neighbour", "hello").bootargs("loop");
-    let machine = Machine::new(gic).initrd(&compile(&system(&[linux, neighbour])));
+    let machine = machine(&compile(&system(&[linux, neighbour])));
     let outcome = machine.deadline(120).boot();
     outcome.ends_with(SUCCESS);
     let answers = outcome.of("linux").with("bulkhead-linux: monitor: ");
