@@ -9,7 +9,7 @@ use std::env;
 use support::{Gic, Machine, Outcome, Partition, SUCCESS, compile, file, system};
 
 /// How long Linux works where BULKHEAD_SOAK_SECONDS does not say.
-const SECONDS: u64 = 240;
+const SECONDS: u64 = 120;
 /// How much longer than that everything may take, in seconds.
 const SLACK: u64 = 600;
 /// Opens the monitor.
