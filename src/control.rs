@@ -18,6 +18,8 @@ pub struct Choices {
     pub pmcr_el0: u64,
     /// `count-hypervisor`: the PMU may count at EL2 too.
     pub count_hypervisor: bool,
+    /// Physical interrupts of Group 1 go to EL1, with no exit.
+    pub direct_interrupts: bool,
 }
 
 /// What EL2 writes before the guest runs. A register that is `None` does not exist on this CPU, and
@@ -68,6 +70,8 @@ pub const SCTLR_EL1_RESET: u64 = 0x30d0_0800;
 /// HCR_EL2 without VHE: stage 2 on (VM, SWIO), EL1 is AArch64 (RW), interrupts and SErrors come to EL2
 /// (FMO, IMO, AMO), TID3, TSC, TIDCP, TACR and TSW trap, and WFI and WFE are the guest's.
 const HCR: u64 = 0b11 | 1 << 31 | 0b111 << 3 | 0b1_1111 << 18;
+/// HCR_EL2.IMO. FMO stays: Group 0 is EL2's.
+const HCR_IMO: u64 = 1 << 4;
 /// ZCR_EL2.LEN and SMCR_EL2.LEN: the longest vectors that the CPU has.
 const VECTOR_LENGTH: u64 = 0xf;
 /// CNTHCTL_EL2.{EL1PCTEN, EL1PCEN}: the physical counter and timer are the guest's, and no event
@@ -80,9 +84,10 @@ impl ControlRegisters {
     /// The values for a CPU whose own ID registers, with nothing hidden, are `id`.
     pub fn new(id: &IdRegisters, choices: Choices) -> Self {
         let has = |field| id.field(field) > 0;
+        let direct = if choices.direct_interrupts { HCR_IMO } else { 0 };
         let smcr = || VECTOR_LENGTH | enabled(id, features::SMCR);
         Self {
-            hcr_el2: HCR | enabled(id, features::HCR),
+            hcr_el2: HCR & !direct | enabled(id, features::HCR),
             hcrx_el2: has(field::HCX).then(|| enabled(id, features::HCRX)),
             cptr_el2: cptr(id) | enabled(id, features::CPTR),
             mdcr_el2: mdcr(id, choices) | enabled(id, features::MDCR),

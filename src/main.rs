@@ -20,11 +20,12 @@ fn main(level: Level, tree: Pa) -> ! {
     let mut machine = boot::read_machine(&firmware);
     let boot_cpu = cpus::enter_boot_cpu(&machine);
     let description = boot::read_description(&firmware, &mut machine);
+    let gic = gic::init(&machine.gic);
+    machine.direct_interrupts = gic.direct();
     let plan = boot::plan(&firmware, &mut machine, &description);
     boot::report(&machine, &plan);
 
     interrupts::init(&machine);
-    let gic = gic::init(&machine.gic);
     let tables = plan.table_memory;
     let partitions = boot::build_partitions(&firmware, &machine, plan, gic);
     cpus::start_others(&machine);

@@ -8,6 +8,7 @@ use core::fmt::{self, Write};
 use crate::life::{OnCrash, Policy};
 use crate::machine::{CpuStart, Gic, Machine};
 use crate::plan::{GuestMemory, PartitionPlan, Plan};
+use crate::vgic::Delivery;
 
 /// What stands before the devices in the table of partitions, apart from the CPUs.
 const INDENT: usize = 15 + 8 + 12 + 12 + 5 * 2;
@@ -19,13 +20,13 @@ const INDENT: usize = 15 + 8 + 12 + 12 + 5 * 2;
 pub fn report(machine: &Machine, plan: &Plan) -> String {
     let mut text = String::new();
     // Writing to a String does not fail.
-    _ = write_machine(&mut text, machine);
+    _ = write_machine(&mut text, machine, plan);
     _ = write_partitions(&mut text, machine, plan);
     _ = write_lives(&mut text, plan);
     text
 }
 
-fn write_machine(text: &mut String, machine: &Machine) -> fmt::Result {
+fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Result {
     let all: Vec<_> = (0..machine.cpus.len()).collect();
     let cpus = cpu_ids(machine, &all);
     let by_psci = machine.cpus.iter().any(|cpu| cpu.start == CpuStart::Psci);
@@ -35,21 +36,34 @@ fn write_machine(text: &mut String, machine: &Machine) -> fmt::Result {
         (false, true) => ", started by a spin table",
         (false, false) => "",
     };
-    let gic = match machine.gic {
-        Gic::V2 { .. } => "GICv2",
-        Gic::V3 { .. } => "GICv3",
-    };
     let console = machine.console.as_ref().map_or("none", |console| &console.path);
     writeln!(text, "machine     {}", machine.model)?;
     writeln!(text, "CPUs        {} ({cpus}){started}", all.len())?;
     for bank in &machine.memory {
         writeln!(text, "memory      {} at {bank}", size(bank.size()))?;
     }
-    writeln!(text, "interrupts  {gic}\nconsole     {console}")?;
+    writeln!(text, "interrupts  {}\nconsole     {console}", interrupts(machine, plan))?;
     for remark in &machine.remarks {
         writeln!(text, "remark      {remark}")?;
     }
     Ok(())
+}
+
+/// The interrupt controller, and how interrupts reach the partitions: a GICv2 has one way only.
+fn interrupts(machine: &Machine, plan: &Plan) -> String {
+    if let Gic::V2 { .. } = machine.gic {
+        return String::from("GICv2");
+    }
+    let all = &plan.partitions;
+    let trapped: Vec<_> = all.iter().filter(|it| it.delivery == Delivery::Trapped).collect();
+    match trapped.len() {
+        0 => String::from("GICv3, direct"),
+        count if count == all.len() => String::from("GICv3, trapped"),
+        _ => {
+            let names: Vec<_> = trapped.iter().map(|it| it.name.as_str()).collect();
+            format!("GICv3, direct, but trapped for {}", names.join(", "))
+        }
+    }
 }
 
 fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Result {

@@ -2,22 +2,21 @@
 
 use crate::machine::Mpidr;
 
-/// vCPUs that share one value of Aff1: what the target list of ICC_SGI1R_EL1 can name at once.
-const CLUSTER: usize = 16;
-
 impl Mpidr {
+    /// vCPUs that share one value of Aff1: what the target list of ICC_SGI1R_EL1 can name at once.
+    pub const CLUSTER: usize = 16;
     /// RES1 in MPIDR_EL1 and VMPIDR_EL2.
     const RES1: u64 = 1 << 31;
 
     /// The affinity of vCPU `number`: Aff0 counts to 16, as one GICv3 SGI can reach, then Aff1.
     /// Numbers from 4096 on, which would need Aff2, do not occur.
     pub const fn of_vcpu(number: usize) -> Self {
-        Self::new((number % CLUSTER) as u64 | ((number / CLUSTER % 256) as u64) << 8)
+        Self::new((number % Self::CLUSTER) as u64 | ((number / Self::CLUSTER % 256) as u64) << 8)
     }
 
     /// The vCPU number with this affinity, whether or not a partition has that many.
     pub const fn to_vcpu(self) -> Option<usize> {
-        let number = self.affinity(1) as usize * CLUSTER + self.affinity(0) as usize;
+        let number = self.affinity(1) as usize * Self::CLUSTER + self.affinity(0) as usize;
         if Self::of_vcpu(number).get() == self.get() { Some(number) } else { None }
     }
 

@@ -4,9 +4,8 @@
 #![no_main]
 
 use bulkhead::intid::Intid;
-use bulkhead::machine::Mpidr;
 use bulkhead::vgic::{
-    Access, Config, CpuMask, Hardware, ListRegister, Recall, SgiRegister, StateRegister, Version,
+    Access, Config, CpuMask, Delivery, Hardware, ListRegister, Recall, SgiRegister, StateRegister, Version,
     Vgic,
 };
 use libfuzzer_sys::fuzz_target;
@@ -69,6 +68,12 @@ impl Hardware for Cpu {
         edge
     }
 
+    fn read_active(&mut self, _: usize, _: usize) -> u32 {
+        self.noise as u32
+    }
+
+    fn set_priority(&mut self, _: usize, _: usize, _: u8) {}
+
     fn route(&mut self, _: usize, vcpu: usize) {
         assert!(vcpu < CPUS);
     }
@@ -77,10 +82,13 @@ impl Hardware for Cpu {
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, steps)) = bytes.split_first() else { return };
     let version = if first & 1 == 0 { Version::V2 } else { Version::V3 };
+    let is_direct = version == Version::V3 && first & 0x20 != 0;
+    let delivery = if is_direct { Delivery::Direct } else { Delivery::Trapped };
     let intids = [27, 34, 40, 64].map(|number| Intid::new(number).expect("it is below 1020"));
     let mut vgic = Vgic::new(&Config {
         version,
-        affinities: &[Mpidr::new(0), Mpidr::new(1)],
+        delivery,
+        vcpus: CPUS,
         it_lines_number: 2,
         hardware: &intids,
         software: &[Intid::spi(1).expect("it is below 988")],

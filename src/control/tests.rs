@@ -6,7 +6,8 @@ use super::*;
 use crate::system_registers::Encoding;
 
 /// The registers that HCR_EL2.TID3 does not cover, of a CPU with six event counters.
-const CHOICES: Choices = Choices { pmcr_el0: 0x4103_3000, count_hypervisor: false };
+const CHOICES: Choices =
+    Choices { pmcr_el0: 0x4103_3000, count_hypervisor: false, direct_interrupts: false };
 
 /// VM, SWIO, FMO, IMO, AMO (0x3b); TID3, TSC, TIDCP, TACR, TSW (bits 18 to 22); RW (bit 31).
 const HCR_EL2: u64 = 0x807c_003b;
@@ -176,7 +177,7 @@ proptest! {
         let id = IdRegisters::read(|register| {
             values[usize::from(register.number()) % values.len()]
         });
-        let choices = Choices { pmcr_el0, count_hypervisor };
+        let choices = Choices { pmcr_el0, count_hypervisor, direct_interrupts: false };
         let control = ControlRegisters::new(&id, choices);
         prop_assert_eq!(control.hcr_el2 & HCR_EL2, HCR_EL2);
         // E2H, TGE, and nested virtualization (NV, NV1, AT, NV2) are off.
@@ -185,4 +186,14 @@ proptest! {
         prop_assert_eq!(control.mdcr_el2 & (0b11 << 12 | 0b11 << 24), 0);
         prop_assert!((control.vtcr_el2 >> 16 & 7) <= 5);
     }
+}
+
+#[test]
+fn direct_interrupts_leave_group_1_to_the_guest() {
+    const IMO_AND_FMO: u64 = 0b11 << 3;
+    let hcr = |direct_interrupts| {
+        let choices = Choices { direct_interrupts, ..CHOICES };
+        ControlRegisters::new(&cortex_a53(), choices).hcr_el2 & IMO_AND_FMO
+    };
+    assert_eq!([hcr(false), hcr(true)], [IMO_AND_FMO, 1 << 3]);
 }

@@ -3,14 +3,16 @@
 use aarch64_cpu::asm::barrier;
 use bulkhead::control::{Choices, ControlRegisters};
 use bulkhead::system_registers::{IdRegisters, field};
+use bulkhead::vgic::Delivery;
 
 use super::registers::{read_register, write_register};
 
 /// What a partition may choose about the control registers of its CPUs.
-pub fn choices(id: &IdRegisters, count_hypervisor: bool) -> Choices {
+pub fn choices(id: &IdRegisters, count_hypervisor: bool, delivery: Delivery) -> Choices {
     Choices {
         pmcr_el0: if id.field(field::PMU_VER) > 0 { read_register!("pmcr_el0") } else { 0 },
         count_hypervisor,
+        direct_interrupts: delivery == Delivery::Direct,
     }
 }
 

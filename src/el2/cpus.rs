@@ -4,6 +4,8 @@ use bulkhead::addr::{Pa, Region};
 use bulkhead::machine::{Cpu, CpuStart, Machine};
 use bulkhead::smccc::Workarounds;
 use bulkhead::stats::Counters;
+use bulkhead::vgic::Delivery;
+use core::sync::atomic::AtomicU8;
 use spin::Once;
 
 use super::boot::refuse;
@@ -111,12 +113,13 @@ unsafe fn release(place: Pa, entry: Pa) -> Result<(), i64> {
 pub fn set_up_together() {
     let cpu = cpu::current();
     let index = cpu.index();
-    gic::get().init_cpu(index, cpu::current_mpidr());
-    interrupts::enable_private(index);
     let home = home(index);
+    let delivery = home.map_or(Delivery::Trapped, |(partition, _)| partition.plan.delivery);
+    gic::get().init_cpu(index, cpu::current_mpidr(), delivery);
+    interrupts::enable_private(index);
     let id = id_registers::read();
     let count = home.is_some_and(|(partition, _)| partition.plan.count_hypervisor);
-    control::write(&id, control::choices(&id, count));
+    control::write(&id, control::choices(&id, count, delivery));
     meet();
     if let Some((partition, index)) = home {
         let vcpu = Vcpu {
@@ -126,6 +129,7 @@ pub fn set_up_together() {
             workarounds: workarounds(),
             id: id.for_guest(),
             counters: Counters::default(),
+            priority_mask: AtomicU8::new(0),
         };
         if vcpu.index == 0 {
             vcpu.with_vgic(|vgic, hw| vgic.reset(hw));

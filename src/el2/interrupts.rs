@@ -3,25 +3,26 @@
 use bulkhead::intid::Intid;
 use bulkhead::machine::Machine;
 use bulkhead::stats::Cause;
+use bulkhead::vgic::Delivery;
 use spin::Once;
 
 use super::gic::{self, Acknowledged, DOORBELL};
 use super::vcpu::Vcpu;
 use super::{console, cpu};
 
-/// The interrupts that are Bulkhead's own on every machine of this kind.
+/// The numbers of the interrupts that are Bulkhead's own.
 #[derive(Clone, Copy)]
-struct Own {
+struct Numbers {
     maintenance: Intid,
     timer: Intid,
     console: Option<Intid>,
 }
 
-static OWN: Once<Own> = Once::new();
+static NUMBERS: Once<Numbers> = Once::new();
 
 /// Learns from the machine which interrupts are Bulkhead's own.
 pub fn init(machine: &Machine) {
-    OWN.call_once(|| Own {
+    NUMBERS.call_once(|| Numbers {
         maintenance: machine.gic.maintenance(),
         timer: machine.timer.hypervisor,
         console: machine.console.as_ref().and_then(|console| console.interrupt),
@@ -30,25 +31,25 @@ pub fn init(machine: &Machine) {
 
 /// Lets Bulkhead's own private interrupts reach this CPU.
 pub fn enable_private(cpu: usize) {
-    let own = own();
-    for intid in [own.maintenance, own.timer] {
+    let numbers = numbers();
+    for intid in [numbers.maintenance, numbers.timer] {
         gic::get().enable_own(intid, cpu);
     }
 }
 
 /// Sends the console's interrupt to this CPU.
 pub fn enable_console(cpu: usize) {
-    if let Some(console) = own().console {
+    if let Some(console) = numbers().console {
         gic::get().enable_own(console, cpu);
     }
 }
 
-fn own() -> &'static Own {
-    OWN.get().expect("the interrupts are known before a CPU takes one")
+fn numbers() -> &'static Numbers {
+    NUMBERS.get().expect("the interrupts are known before a CPU takes one")
 }
 
-/// Takes the most urgent of the interrupts that are pending on this CPU. Another one comes in as
-/// soon as this one has been seen to.
+/// Takes the most urgent of the interrupts that are pending on this CPU, of an IRQ. Another one comes
+/// in as soon as this one has been seen to.
 pub extern "C" fn take() {
     let Some(vcpu) = cpu::current().vcpu() else { return take_without_vcpu() };
     let Some(interrupt) = vcpu.gic.acknowledge() else { return };
@@ -57,6 +58,24 @@ pub extern "C" fn take() {
     } else {
         answer(interrupt, Some(vcpu));
     }
+}
+
+/// Takes the most urgent of Bulkhead's own interrupts, of an FIQ: where they are in a group of their
+/// own, a guest can neither mask them nor take them for its own.
+pub extern "C" fn take_own() {
+    if let Some(intid) = gic::get().take_own() {
+        let vcpu = cpu::current().vcpu();
+        match Own::of(intid, vcpu) {
+            Some(own) => own.answer(vcpu),
+            None => panic!("interrupt {intid} is in Group 0"),
+        }
+    }
+}
+
+/// Takes what is pending on this CPU, while no guest runs on it.
+pub fn poll() {
+    take_own();
+    take();
 }
 
 #[cold]
@@ -69,50 +88,88 @@ fn take_without_vcpu() {
 /// Sees to an interrupt that does not just go into a list register.
 #[inline(never)]
 fn answer(interrupt: Acknowledged, vcpu: Option<&Vcpu>) {
-    let (gic, own) = (gic::get(), own());
+    let gic = gic::get();
     let intid = interrupt.intid;
-    if let Some(vcpu) = vcpu {
-        vcpu.counters.count(cause(intid));
-    }
-    if intid == DOORBELL {
-        // Deactivated first: a doorbell that rings while this one is answered must come in.
-        gic.deactivate(interrupt);
-        console::answer_doorbell();
-        if let Some(vcpu) = vcpu {
-            vcpu.answer_doorbell();
+    match (Own::of(intid, vcpu), vcpu) {
+        (Some(own @ Own::Doorbell), _) => {
+            // Deactivated first: a doorbell that rings while this one is answered must come in.
+            gic.deactivate(interrupt);
+            return own.answer(vcpu);
         }
-        return;
-    }
-    if intid == own.timer {
-        console::pump();
-        if let Some(vcpu) = vcpu {
-            vcpu.poll_watchdog();
+        (Some(own), _) => own.answer(vcpu),
+        (None, Some(vcpu)) => {
+            vcpu.counters.count(Cause::Interrupt);
+            if vcpu.interrupt(intid) {
+                // Stays active at the physical GIC until the guest deactivates it.
+                return;
+            }
         }
-    } else if Some(intid) == own.console {
-        console::interrupt();
-    } else if let Some(vcpu) = vcpu {
-        if intid == own.maintenance {
-            vcpu.maintenance();
-        } else if vcpu.interrupt(intid) {
-            // Stays active at the physical GIC until the guest deactivates it.
-            return;
-        }
+        (None, None) => {}
     }
     gic.deactivate(interrupt);
 }
 
-/// As what an interrupt counts.
-fn cause(intid: Intid) -> Cause {
-    let own = own();
-    if intid == DOORBELL {
-        Cause::Doorbell
-    } else if intid == own.timer {
-        Cause::Timer
-    } else if Some(intid) == own.console {
-        Cause::Uart
-    } else if intid == own.maintenance {
-        Cause::Maintenance
-    } else {
-        Cause::Interrupt
+/// An interrupt of Bulkhead's own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Doorbell,
+    Timer,
+    Console,
+    Maintenance,
+}
+
+impl Own {
+    /// What an interrupt on this CPU is, if it is Bulkhead's own. Where guests have all SGIs, the
+    /// maintenance interrupt is the doorbell.
+    fn of(intid: Intid, vcpu: Option<&Vcpu>) -> Option<Self> {
+        let numbers = numbers();
+        let is_direct = vcpu.is_some_and(|vcpu| vcpu.delivery() == Delivery::Direct);
+        if intid == numbers.timer {
+            Some(Self::Timer)
+        } else if Some(intid) == numbers.console {
+            Some(Self::Console)
+        } else if intid == numbers.maintenance {
+            Some(if is_direct { Self::Doorbell } else { Self::Maintenance })
+        } else if intid == DOORBELL {
+            Some(Self::Doorbell)
+        } else {
+            None
+        }
+    }
+
+    fn answer(self, vcpu: Option<&Vcpu>) {
+        if let Some(vcpu) = vcpu {
+            vcpu.counters.count(self.cause());
+        }
+        match self {
+            Self::Doorbell => {
+                console::answer_doorbell();
+                if let Some(vcpu) = vcpu {
+                    vcpu.answer_doorbell();
+                }
+            }
+            Self::Timer => {
+                console::pump();
+                if let Some(vcpu) = vcpu {
+                    vcpu.poll_watchdog();
+                }
+            }
+            Self::Console => console::interrupt(),
+            Self::Maintenance => {
+                if let Some(vcpu) = vcpu {
+                    vcpu.maintenance();
+                }
+            }
+        }
+    }
+
+    /// As what it counts.
+    fn cause(self) -> Cause {
+        match self {
+            Self::Doorbell => Cause::Doorbell,
+            Self::Timer => Cause::Timer,
+            Self::Console => Cause::Uart,
+            Self::Maintenance => Cause::Maintenance,
+        }
     }
 }

@@ -141,7 +141,7 @@ impl Vcpu {
         }
         port.talk();
         let line = port.uart.interrupt_line();
-        if line != port.line {
+        if line || port.line {
             port.line = line;
             self.update_vgic(|vgic, hw| vgic.set_line(intid, line, hw));
         }

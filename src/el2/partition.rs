@@ -6,7 +6,6 @@ use bulkhead::addr::{Ipa, Pa};
 use bulkhead::fault::Fault;
 use bulkhead::intid::Intid;
 use bulkhead::life::{Effect, End, Life, Next, Order, Refusal, Stage};
-use bulkhead::machine::Mpidr;
 use bulkhead::pl011::Pl011;
 use bulkhead::plan::{FrameKind, PartitionPlan};
 use bulkhead::psci::Psci;
@@ -24,7 +23,7 @@ use super::recall::RecallSlot;
 use super::vcpu::Vcpu;
 use super::wait::Mutex;
 use super::watchdog::Guard;
-use super::{console, timer};
+use super::{console, cpu, timer};
 
 /// Lines about a guest's faults: this many at once, then one in each such time.
 const FAULT_LINES: u32 = 8;
@@ -213,7 +212,11 @@ impl Partition {
         if state.life.stage() == Stage::Running {
             state.starts[vcpu] = Some(Start { entry, context });
             drop(state);
-            gic::get().ring_doorbell(self.plan.cpus[vcpu]);
+            let cpu = self.plan.cpus[vcpu];
+            // This CPU looks by itself before it waits.
+            if cpu != cpu::current().index() {
+                gic::get().ring_doorbell(cpu);
+            }
         }
     }
 
@@ -361,7 +364,6 @@ fn finish() -> ! {
 }
 
 fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
-    let affinities: Vec<_> = (0..plan.cpus.len()).map(Mpidr::of_vcpu).collect();
     let spis = plan.interrupts.iter().map(|interrupt| interrupt.intid);
     let watchdog = plan.watchdog.map(|watchdog| watchdog.interrupt);
     let emulated = [Some(plan.console_interrupt), plan.monitor_interrupt, watchdog];
@@ -372,7 +374,8 @@ fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
             Gic::V2(_) => Version::V2,
             Gic::V3(_) => Version::V3,
         },
-        affinities: &affinities,
+        delivery: plan.delivery,
+        vcpus: plan.cpus.len(),
         it_lines_number: gic.it_lines_number(),
         hardware: &hardware,
         software: &software,

@@ -48,7 +48,7 @@ impl Rebuild {
         let arrival = self.arrivals.fetch_add(1, Ordering::AcqRel);
         let everybody = (arrival / self.vcpus + 1) * self.vcpus;
         while self.arrivals.load(Ordering::Acquire) < everybody {
-            interrupts::take();
+            interrupts::poll();
             wait::relax();
         }
     }
@@ -62,7 +62,7 @@ fn share(progress: &AtomicU64, size: u64, work: impl Fn(u64, u64)) {
             return;
         }
         work(offset, PIECE.min(size - offset));
-        interrupts::take();
+        interrupts::poll();
     }
 }
 
@@ -80,7 +80,7 @@ impl Vcpu {
             self.partition.reset(self);
         }
         rebuild.meet();
-        self.gic.reset_virtual_interface();
+        self.gic.reset_virtual_interface(self.delivery());
         self.with_vgic(|vgic, hw| vgic.reset_private(hw));
         if self.index == 0 {
             rebuild.is_asked.store(false, Ordering::Release);

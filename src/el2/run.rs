@@ -59,6 +59,6 @@ pub extern "C" fn idle() -> ! {
         }
         // Interrupts are masked at EL2, but a pending one ends the wait all the same.
         aarch64_cpu::asm::wfi();
-        interrupts::take();
+        interrupts::poll();
     }
 }

@@ -8,6 +8,7 @@ use bulkhead::mmio::Access;
 use bulkhead::plan::FrameKind;
 use bulkhead::stats::Cause;
 use bulkhead::system_registers::{self, Answer};
+use bulkhead::vgic::{CpuInterfaceRegister, Delivery};
 use bulkhead::watchdog;
 
 use super::inject::{self, Injection};
@@ -70,10 +71,36 @@ fn system_register(vcpu: &Vcpu, frame: &mut Frame, access: SystemRegisterAccess)
         Answer::ReadAs(value) => frame.set_register(register, value),
         Answer::Ignore => {}
         Answer::SendSgi(kind) => vcpu.send_sgi(kind, frame.register(register)),
-        Answer::Deactivate => vcpu.deactivate(frame.register(register)),
+        Answer::CpuInterface(common) => return cpu_interface(vcpu, frame, access, common),
         Answer::Undefined => return inject::inject(vcpu, frame, Injection::Undefined),
     }
     frame.skip_instruction();
+}
+
+/// A common register of the CPU interface. Only those of a guest with direct interrupts trap, but
+/// ICC_DIR_EL1, which may in either case.
+fn cpu_interface(
+    vcpu: &Vcpu,
+    frame: &mut Frame,
+    access: SystemRegisterAccess,
+    common: CpuInterfaceRegister,
+) {
+    let SystemRegisterAccess { register, write, .. } = access;
+    let done = match (vcpu.delivery(), common) {
+        (Delivery::Trapped, CpuInterfaceRegister::Deactivate) => {
+            vcpu.deactivate(frame.register(register));
+            Some(())
+        }
+        (Delivery::Trapped, _) => None,
+        (Delivery::Direct, _) if write => vcpu.write_interface(common, frame.register(register)),
+        (Delivery::Direct, _) => {
+            vcpu.read_interface(common).map(|value| frame.set_register(register, value))
+        }
+    };
+    match done {
+        Some(()) => frame.skip_instruction(),
+        None => inject::inject(vcpu, frame, Injection::Undefined),
+    }
 }
 
 fn data_abort(vcpu: &Vcpu, frame: &mut Frame, abort: Abort) {

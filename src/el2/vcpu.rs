@@ -6,10 +6,10 @@ use bulkhead::psci::Outcome;
 use bulkhead::smccc::Workarounds;
 use bulkhead::stats::Counters;
 use bulkhead::system_registers::IdRegisters;
-use bulkhead::vgic::{Access, CpuMask, SgiRegister, Vgic};
-use core::sync::atomic::Ordering;
+use bulkhead::vgic::{Access, CpuMask, Delivery, SgiRegister, Vgic};
+use core::sync::atomic::{AtomicU8, Ordering};
 
-use super::gic::{Gic, ThisCpu};
+use super::gic::{Gic, ThisCpu, direct};
 use super::partition::{Partition, State};
 use super::{console, cpu, guest, reset, run, vectors};
 
@@ -27,9 +27,17 @@ pub struct Vcpu {
     pub id: IdRegisters,
     /// How often it came here.
     pub counters: Counters,
+    /// ICC_PMR_EL1 as the guest wrote it, where its interrupts are direct.
+    pub priority_mask: AtomicU8,
 }
 
 impl Vcpu {
+    /// How the guest's interrupts come to it.
+    #[inline(always)]
+    pub fn delivery(&self) -> Delivery {
+        self.partition.plan.delivery
+    }
+
     /// Does something with the partition's interrupt controller, under its lock.
     pub fn with_vgic<T>(&self, work: impl FnOnce(&mut Vgic, &mut ThisCpu<'_>) -> T) -> T {
         work(&mut self.partition.state.lock().vgic, &mut ThisCpu(self))
@@ -72,7 +80,14 @@ impl Vcpu {
 
     /// The guest sent an SGI by a system register.
     pub fn send_sgi(&self, register: SgiRegister, value: u64) {
-        self.update_vgic(|vgic, hw| vgic.send_sgi(register, value, hw));
+        match (self.delivery(), register) {
+            (Delivery::Trapped, _) => {
+                self.update_vgic(|vgic, hw| vgic.send_sgi(register, value, hw));
+            }
+            (Delivery::Direct, SgiRegister::Sgi1) => self.send_physical_sgi(value),
+            // All of its SGIs are in Group 1.
+            (Delivery::Direct, SgiRegister::Sgi0 | SgiRegister::Asgi1) => {}
+        }
     }
 
     /// The guest deactivated an interrupt that no list register may hold.
@@ -137,7 +152,7 @@ impl Vcpu {
         state.uart.transmit(|byte| console::put(partition.index, byte));
         partition.output_waits.store(state.uart.is_busy(), Ordering::Release);
         let line = state.uart.interrupt_line();
-        if line != state.uart_line {
+        if line || state.uart_line {
             state.uart_line = line;
             let intid = partition.plan.console_interrupt;
             let others = state.vgic.set_line(intid, line, &mut ThisCpu(self));
@@ -181,6 +196,9 @@ impl Vcpu {
     /// Leaves the guest for good, or until the vCPU is started again.
     fn leave(&self) -> ! {
         reset::silence(&self.id);
+        if self.delivery() == Delivery::Direct {
+            direct::silence();
+        }
         self.partition.leave(self.index);
         vectors::on_fresh_stack(cpu::current().stack_top(), run::idle)
     }
@@ -190,6 +208,10 @@ impl Vcpu {
         if let Some(start) = self.partition.take_start(self.index) {
             self.update_vgic(|vgic, hw| vgic.refill(hw));
             self.poll_watchdog();
+            if self.delivery() == Delivery::Direct {
+                direct::reset(self.gic);
+                self.priority_mask.store(0, Ordering::Relaxed);
+            }
             guest::enter(self, start)
         }
     }

@@ -46,6 +46,7 @@ global_asm!(
     include_str!("vectors.s"),
     synchronous = sym trap::synchronous,
     interrupt = sym interrupts::take,
+    fast_interrupt = sym interrupts::take_own,
     serror = sym trap::serror,
     fault = sym panic::fault,
 );

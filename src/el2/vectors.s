@@ -39,9 +39,9 @@
         b       resume_guest
         .endm
 
-// An interrupt while a guest runs. What the procedure call standard has the handler preserve stays in
+// An interrupt while a guest runs, for `handler`. What the procedure call standard has the handler preserve stays in
 // its registers, and so do ELR_EL2 and SPSR_EL2: nothing that returns from here writes them.
-        .macro  interrupt_from_guest
+        .macro  interrupt_from_guest handler
         .balign 0x80
         sub     sp, sp, #FRAME_SIZE
         stp     x0, x1, [sp]
@@ -56,7 +56,7 @@
         str     x18, [sp, #144]
         stp     x29, x30, [sp, #232]
         mov     x29, xzr
-        bl      {interrupt}
+        bl      \handler
         b       resume_interrupted
         .endm
 
@@ -92,12 +92,12 @@ vectors:
         from_el2 2
         from_el2 3
         from_guest {synchronous}        // AArch64 guest
-        interrupt_from_guest
-        interrupt_from_guest
+        interrupt_from_guest {interrupt}
+        interrupt_from_guest {fast_interrupt}
         from_guest {serror}
         from_guest {synchronous}        // AArch32 at EL0: the kernel below is AArch64
-        interrupt_from_guest
-        interrupt_from_guest
+        interrupt_from_guest {interrupt}
+        interrupt_from_guest {fast_interrupt}
         from_guest {serror}
 
 // In: x1 = kind of exception. Out: never.

@@ -65,7 +65,7 @@ impl Vcpu {
         let deadline = guard.watchdog.deadline().filter(|_| guard.timer == self.index);
         timer::set_deadline(User::Watchdog, deadline.map(|it| it.saturating_add(started)));
         let line = guard.watchdog.interrupt_line();
-        if line != guard.line {
+        if line || guard.line {
             guard.line = line;
             self.kick(vgic.set_line(plan.interrupt, line, &mut ThisCpu(self)));
         }

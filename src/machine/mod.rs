@@ -52,6 +52,9 @@ pub struct Machine {
     pub bootargs: String,
     /// `/chosen/linux,initrd-start` to `-end`: where the loader put the system description.
     pub initrd: Option<Region<Pa>>,
+    /// The last SPI that there is, where interrupts can go to guests with no exit. The tree does not
+    /// tell: it is for boot to find out.
+    pub direct_interrupts: Option<Intid>,
     /// What was odd about the tree and passed over, a line each.
     pub remarks: Vec<String>,
 }
@@ -61,6 +64,13 @@ impl Machine {
     pub fn reserve(&mut self, region: Region<Pa>, owner: impl Into<String>) {
         let owner = owner.into();
         self.reserved.push(Reserved { region, owner });
+    }
+
+    /// Whether a device raises this interrupt.
+    pub fn has_interrupt(&self, intid: Intid) -> bool {
+        let of_devices = self.devices.iter().flat_map(|device| &device.interrupts);
+        let console = self.console.as_ref().and_then(|console| console.interrupt);
+        console == Some(intid) || of_devices.into_iter().any(|it| it.intid == intid)
     }
 }
 

@@ -64,6 +64,7 @@ impl Machine {
             bootargs: bootargs.unwrap_or_default().to_string(),
             initrd,
             remarks: parts.remarks,
+            direct_interrupts: None,
         })
     }
 }

@@ -44,6 +44,8 @@ pub struct PartitionDescription {
     pub bootargs: String,
     /// `fdt-offset`, page-aligned, in bytes from the start of the guest's memory.
     pub tree_offset: Option<u64>,
+    /// `interrupts = "trapped"`.
+    pub trapped_interrupts: bool,
     /// `count-hypervisor`.
     pub count_hypervisor: bool,
     /// `on-crash` and `max-restarts`.
@@ -80,7 +82,8 @@ pub struct KernelDescription {
 
 /// The properties of a partition.
 const OF_PARTITION: &str = "cpus cpu-ids memory guest-base host-base devices dma bootargs \
-                            fdt-offset count-hypervisor on-crash max-restarts watchdog-ms monitor";
+                            fdt-offset count-hypervisor on-crash max-restarts watchdog-ms monitor \
+                            interrupts";
 /// The most of `watchdog-ms`, an hour: more is taken for a number of another unit. The counter has
 /// room for far more.
 const MOST_MILLISECONDS: u32 = 3_600_000;
@@ -157,6 +160,14 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
             refuse!(path, ": dma = \"{dma}\" is not {like}")
         }
     };
+    let trapped_interrupts = match node.text("interrupts")? {
+        None => false,
+        Some("trapped") => true,
+        Some(interrupts) => {
+            let like = "\"trapped\", which is all that it can say";
+            refuse!(path, ": interrupts = \"{interrupts}\" is not {like}")
+        }
+    };
     let devices = node.read("devices", "a list of strings", |list| {
         Some(list.strings()?.map(String::from).collect())
     });
@@ -170,6 +181,7 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
         dma_unprotected,
         bootargs: String::from(node.text("bootargs")?.unwrap_or_default()),
         tree_offset: node.pages("fdt-offset", 1)?,
+        trapped_interrupts,
         count_hypervisor: node.flag("count-hypervisor")?,
         policy: policy(node)?,
         watchdog_milliseconds: watchdog_milliseconds(node)?,

@@ -15,6 +15,7 @@ use crate::intid::Intid;
 use crate::life::Policy;
 use crate::machine::{Device, Interrupt, Machine, Mpidr};
 use crate::tables::tables_needed;
+use crate::vgic::Delivery;
 use memory::Memory;
 
 mod cpus;
@@ -67,8 +68,11 @@ pub struct PartitionPlan {
     pub mappings: Vec<Mapping>,
     /// The frames that are emulated: they are not mapped, and Bulkhead answers for them.
     pub frames: Vec<Frame>,
+    /// How interrupts reach it.
+    pub delivery: Delivery,
     /// The INTID of its emulated PL011. This and those of the other emulated devices are SPIs that
-    /// none of its devices has.
+    /// none of its devices has, and with direct interrupts no device of the machine, nor another
+    /// partition.
     pub console_interrupt: Intid,
     /// The INTID of the PL011 on which it finds the monitor, if it may.
     pub monitor_interrupt: Option<Intid>,
@@ -119,31 +123,53 @@ pub struct LoadedImage {
     pub load: Region<Ipa>,
 }
 
-/// SPIs for the emulated devices, one after another: from QEMU `virt`'s PL011's on, those that no
-/// device of the partition has.
+/// SPIs for the emulated devices of partitions.
 struct FreeInterrupts<'a> {
-    next: Option<Intid>,
-    owned: &'a [Interrupt],
+    machine: &'a Machine,
+    /// Below it are those that no partition with direct interrupts was given.
+    lowest_direct: Option<u32>,
 }
 
 impl<'a> FreeInterrupts<'a> {
-    fn new(owned: &'a [Interrupt]) -> Self {
-        Self { next: Intid::spi(1), owned }
+    fn new(machine: &'a Machine) -> Self {
+        let lowest_direct = machine.direct_interrupts.map(|last| last.get() + 1);
+        Self { machine, lowest_direct }
     }
 
+    /// `count` SPIs in ascending order for a partition whose interrupts are trapped: from QEMU `virt`'s
+    /// PL011's on, those that none of its devices has.
+    ///
     /// # Errors
     ///
     /// If the devices have all of them.
-    fn take(&mut self, path: &str) -> Result<Intid, PlanError> {
-        loop {
-            let spi = self.next;
-            self.next = spi.and_then(|spi| Intid::new(spi.get() + 1));
-            match spi {
-                Some(spi) if self.owned.iter().all(|it| it.intid != spi) => return Ok(spi),
-                Some(_) => {}
-                None => refuse!(path, ": devices leaves no interrupt for what Bulkhead emulates"),
+    fn trapped(
+        &self,
+        path: &str,
+        count: usize,
+        owned: &[Interrupt],
+    ) -> Result<Vec<Intid>, PlanError> {
+        let spis = (1..).map_while(Intid::spi);
+        let is_free = |spi: &Intid| owned.iter().all(|it| it.intid != *spi);
+        let free: Vec<_> = spis.filter(is_free).take(count).collect();
+        if free.len() < count {
+            refuse!(path, ": devices leaves no interrupt for what Bulkhead emulates");
+        }
+        Ok(free)
+    }
+
+    /// The same for direct interrupts: from the machine's last SPI down, those that are nobody's.
+    fn direct(&mut self, count: usize) -> Option<Vec<Intid>> {
+        let mut lowest = self.lowest_direct?;
+        let mut free = Vec::with_capacity(count);
+        while free.len() < count {
+            lowest -= 1;
+            let spi = Intid::new(lowest).filter(|spi| !spi.is_private())?;
+            if !self.machine.has_interrupt(spi) {
+                free.insert(0, spi);
             }
         }
+        self.lowest_direct = Some(lowest);
+        Some(free)
     }
 }
 
@@ -167,6 +193,7 @@ impl Plan {
         let places = memory.place(described, gic, &cpus, &devices)?;
         let mut partitions = Vec::with_capacity(described.len());
         let mut tables = 0;
+        let mut free = FreeInterrupts::new(machine);
         for (number, (described, memory)) in described.iter().zip(places).enumerate() {
             let Ok(vmid) = u8::try_from(number + 1) else {
                 refuse!(path, " holds more partitions than the 255 that can be told apart");
@@ -175,16 +202,21 @@ impl Plan {
             let (cpus, devices) = (take(&mut cpus[number]), take(&mut devices[number]));
             let interrupts = devices::interrupts(&devices);
             let mappings = layout::mappings(gic, &memory, &devices);
-            let mut free = FreeInterrupts::new(&interrupts);
-            let console_interrupt = free.take(&described.path)?;
-            let monitor_interrupt =
-                described.monitor.then(|| free.take(&described.path)).transpose()?;
-            let watchdog = match described.watchdog_milliseconds {
-                Some(milliseconds) => {
-                    Some(Watchdog { milliseconds, interrupt: free.take(&described.path)? })
-                }
-                None => None,
+            let wanted = 1
+                + usize::from(described.monitor)
+                + usize::from(described.watchdog_milliseconds.is_some());
+            let direct = if described.trapped_interrupts { None } else { free.direct(wanted) };
+            let (delivery, emulated) = match direct {
+                Some(emulated) => (Delivery::Direct, emulated),
+                None => (Delivery::Trapped, free.trapped(&described.path, wanted, &interrupts)?),
             };
+            let mut emulated = emulated.into_iter();
+            let mut next = || emulated.next().expect("so many were asked for");
+            let console_interrupt = next();
+            let monitor_interrupt = described.monitor.then(&mut next);
+            let watchdog = described
+                .watchdog_milliseconds
+                .map(|milliseconds| Watchdog { milliseconds, interrupt: next() });
             tables += tables_needed(mappings.iter().map(|it| (it.ipa, it.pa, it.size)));
             partitions.push(PartitionPlan {
                 path: described.path.clone(),
@@ -194,6 +226,7 @@ impl Plan {
                 cpus,
                 memory,
                 mappings,
+                delivery,
                 console_interrupt,
                 monitor_interrupt,
                 watchdog,

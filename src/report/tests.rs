@@ -1,6 +1,9 @@
 use super::*;
+use crate::intid::Intid;
 use crate::machine::Mpidr;
-use crate::plan::tests::{Cells, Nothing, Text, gic_v2, machine, partition, plan_on, system};
+use crate::plan::tests::{
+    Cells, Nothing, Text, gic_v2, gic_v3, machine, partition, plan_on, system,
+};
 
 #[test]
 fn what_a_person_reads() {
@@ -57,4 +60,24 @@ fn what_is_said_of_lives() {
             "partition        on-crash  max-restarts  watchdog-ms  monitor",
         ]
     );
+}
+
+#[test]
+fn how_interrupts_reach_the_partitions() {
+    let mut machine = machine(gic_v3());
+    let line = |machine: &Machine, trapped: [bool; 2]| {
+        let partitions = ["one", "two"].into_iter().zip(trapped).map(|(name, trapped)| {
+            let one = partition(name);
+            if trapped { one.with("interrupts", Text(&["trapped"])) } else { one }
+        });
+        let plan = plan_on(machine, &system(partitions)).unwrap();
+        let text = report(machine, &plan);
+        let line = text.lines().find_map(|line| line.strip_prefix("interrupts  "));
+        String::from(line.unwrap())
+    };
+    assert_eq!(line(&machine, [false; 2]), "GICv3, trapped");
+    machine.direct_interrupts = Intid::spi(255);
+    assert_eq!(line(&machine, [false; 2]), "GICv3, direct");
+    assert_eq!(line(&machine, [false, true]), "GICv3, direct, but trapped for two");
+    assert_eq!(line(&machine, [true; 2]), "GICv3, trapped");
 }

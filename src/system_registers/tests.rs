@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::vgic::SgiRegister;
+use crate::vgic::{CpuInterfaceRegister, SgiRegister};
 
 const ID_AA64PFR0_EL1: Encoding = Encoding::new(3, 0, 0, 4, 0);
 const ID_AA64MMFR1_EL1: Encoding = Encoding::new(3, 0, 0, 7, 1);
@@ -116,7 +116,10 @@ fn documented_answers() {
         (sgi(6), true, Answer::SendSgi(SgiRegister::Asgi1)),
         (sgi(7), true, Answer::SendSgi(SgiRegister::Sgi0)),
         (sgi(5), false, Answer::Undefined),
-        (sgi(1), true, Answer::Deactivate),
+        (sgi(1), true, Answer::CpuInterface(CpuInterfaceRegister::Deactivate)),
+        (sgi(1), false, Answer::Undefined),
+        (sgi(3), false, Answer::CpuInterface(CpuInterfaceRegister::RunningPriority)),
+        (sgi(3), true, Answer::Undefined),
         // DC ISW, CSW, CISW; DC CIGDSW; DC IVAC is by address.
         (set_way(6, 2), true, Answer::Ignore),
         (set_way(10, 2), true, Answer::Ignore),

@@ -1,7 +1,7 @@
 //! What EL2 answers to accesses that it traps.
 
 use super::{Encoding, IdRegisters};
-use crate::vgic::SgiRegister;
+use crate::vgic::{CpuInterfaceRegister, SgiRegister};
 
 /// What EL2 does about a trapped access. After all but [`Answer::Undefined`] the guest goes on behind
 /// the instruction.
@@ -15,12 +15,15 @@ pub enum Answer {
     Undefined,
     /// The value written sends an SGI.
     SendSgi(SgiRegister),
-    /// The value written to ICC_DIR_EL1 is an interrupt to deactivate.
-    Deactivate,
+    /// It is a common register of the GIC's CPU interface.
+    CpuInterface(CpuInterfaceRegister),
 }
 
 const ACTLR_EL1: Encoding = Encoding::new(3, 0, 1, 0, 1);
+const ICC_PMR_EL1: Encoding = Encoding::new(3, 0, 4, 6, 0);
+const ICC_CTLR_EL1: Encoding = Encoding::new(3, 0, 12, 12, 4);
 const ICC_DIR_EL1: Encoding = Encoding::new(3, 0, 12, 11, 1);
+const ICC_RPR_EL1: Encoding = Encoding::new(3, 0, 12, 11, 3);
 const ICC_SGI1R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 5);
 const ICC_ASGI1R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 6);
 const ICC_SGI0R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 7);
@@ -41,7 +44,10 @@ pub fn trapped(encoding: Encoding, write: bool, id: &IdRegisters) -> Answer {
         (ICC_SGI1R_EL1, true) => Answer::SendSgi(SgiRegister::Sgi1),
         (ICC_ASGI1R_EL1, true) => Answer::SendSgi(SgiRegister::Asgi1),
         (ICC_SGI0R_EL1, true) => Answer::SendSgi(SgiRegister::Sgi0),
-        (ICC_DIR_EL1, true) => Answer::Deactivate,
+        (ICC_PMR_EL1, _) => Answer::CpuInterface(CpuInterfaceRegister::PriorityMask),
+        (ICC_CTLR_EL1, _) => Answer::CpuInterface(CpuInterfaceRegister::Control),
+        (ICC_RPR_EL1, false) => Answer::CpuInterface(CpuInterfaceRegister::RunningPriority),
+        (ICC_DIR_EL1, true) => Answer::CpuInterface(CpuInterfaceRegister::Deactivate),
         (_, true) if is_set_way(encoding) => Answer::Ignore,
         _ => Answer::Undefined,
     }

@@ -19,7 +19,7 @@ use super::hardware::{Hardware, StateRegister};
 use super::list_register::ListRegister;
 use super::selection::{Candidate, Need, Selection};
 use super::state::{SGIS, Set, UNUSED, bits};
-use super::{CpuMask, Vgic};
+use super::{CpuMask, Delivery, Vgic};
 
 impl Vgic {
     /// An owned physical interrupt was acknowledged and its priority dropped on this CPU. `None`
@@ -80,7 +80,11 @@ impl Vgic {
     /// Brings this CPU's list registers up to date: after a doorbell, and before a vCPU is entered
     /// that was off or recalled.
     pub fn refill(&mut self, hw: &mut impl Hardware) -> CpuMask {
-        if self.list_sgis(hw) { CpuMask::EMPTY } else { self.maintenance(hw) }
+        if self.delivery == Delivery::Direct || self.list_sgis(hw) {
+            CpuMask::EMPTY
+        } else {
+            self.maintenance(hw)
+        }
     }
 
     /// Refills this CPU's list registers if it is among `kicks`, awaits an interrupt of `set`, or
@@ -132,6 +136,9 @@ impl Vgic {
     pub fn recall(&mut self, hw: &mut impl Hardware) -> CpuMask {
         let vcpu = hw.vcpu();
         let mut kicks = CpuMask::EMPTY;
+        if self.delivery == Delivery::Direct {
+            return kicks;
+        }
         if self.vcpus[vcpu].spilled {
             kicks = self.end_spilled(hw);
         }

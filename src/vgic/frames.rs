@@ -165,7 +165,7 @@ impl Vgic {
             kicks = self.recall(hw);
         }
         if self.enables != enables {
-            self.enable_groups(enables);
+            self.enable_groups(enables, hw);
             for owner in 0..self.vcpus.len() {
                 kicks |= self.awaiting(Set { owner, word: 0, mask: u32::MAX });
             }

@@ -95,6 +95,12 @@ pub trait Hardware {
     /// Reads ISPENDR of the physical GIC.
     fn read_pending(&mut self, vcpu: usize, word: usize) -> u32;
 
+    /// Reads ISACTIVER of the physical GIC.
+    fn read_active(&mut self, vcpu: usize, word: usize) -> u32;
+
+    /// Gives an interrupt this priority of the guest's: see [`Priorities`](super::Priorities).
+    fn set_priority(&mut self, vcpu: usize, intid: usize, priority: u8);
+
     /// Makes the interrupts of `mask` edge-triggered where `edge` has a one and level-sensitive
     /// elsewhere, and returns what they are then: some implementations fix it.
     fn set_edge(&mut self, vcpu: usize, word: usize, mask: u32, edge: u32) -> u32;

@@ -10,6 +10,8 @@
 //! priority is constant, the one that the guest sets counts in the list register. A *software*
 //! interrupt has nothing behind it: SGIs, and those that Bulkhead raises by [`Vgic::set_line`].
 //!
+//! That is [`Delivery::Trapped`]. With [`Delivery::Direct`] there are no list registers: see `direct`.
+//!
 //! Out of reset all interrupts are disabled, in Group 0, of priority 0, level-sensitive and, on
 //! GICv3, routed to affinity 0; but GICv2's SGIs are enabled, since in most implementations they
 //! are always.
@@ -24,8 +26,10 @@
 
 mod cpu_mask;
 mod delivery;
+mod direct;
 mod frames;
 mod hardware;
+mod interface;
 mod list_register;
 mod registers;
 mod routing;
@@ -39,15 +43,15 @@ mod tests;
 use alloc::vec::Vec;
 
 use crate::intid::Intid;
-use crate::machine::Mpidr;
 use state::{Bank, Route, SGIS, Set, Vcpu, bits};
 
 pub use cpu_mask::CpuMask;
 pub use frames::Access;
 pub use hardware::{Hardware, StateRegister};
+pub use interface::{CpuInterfaceRegister, Priorities};
 pub use list_register::ListRegister;
 pub use registers::{gather, spread};
-pub use sgi::SgiRegister;
+pub use sgi::{SgiRegister, SgiRequest};
 
 /// The version of the GIC architecture that a partition sees: the machine's own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,13 +62,24 @@ pub enum Version {
     V3,
 }
 
+/// How a partition's interrupts reach it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// By way of EL2, which puts them into list registers.
+    Trapped,
+    /// From the physical CPU interface, with no exit. For GICv3 alone.
+    Direct,
+}
+
 /// What a partition's GIC is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Config<'a> {
     /// The version.
     pub version: Version,
-    /// The affinity of each vCPU as the guest reads it from MPIDR_EL1: 1 to 64, at most 8 on GICv2.
-    pub affinities: &'a [Mpidr],
+    /// How interrupts are delivered.
+    pub delivery: Delivery,
+    /// How many vCPUs it has, with the affinities of [`Mpidr::of_vcpu`](crate::machine::Mpidr::of_vcpu): 1 to 64, at most 8 on GICv2.
+    pub vcpus: usize,
     /// GICD_TYPER.ITLinesNumber: there are 32 (n + 1) INTIDs. 0 to 31.
     pub it_lines_number: u32,
     /// The physical interrupts that the partition owns: PPIs, of each of its CPUs, and SPIs.
@@ -98,6 +113,7 @@ pub type Kicks = Result<CpuMask, Recall>;
 #[derive(Debug)]
 pub struct Vgic {
     version: Version,
+    delivery: Delivery,
     /// GICD_CTLR.EnableGrp0 and EnableGrp1.
     enables: u32,
     vcpus: Vec<Vcpu>,
@@ -119,13 +135,21 @@ impl Vgic {
                 intids.iter().map(|&intid| Set::one(0, intid)).filter(|set| set.word == word);
             of_word.fold(0, |mask, set| mask | set.mask)
         };
-        let owned = |word| (owned(config.hardware, word), owned(config.software, word));
-        let vcpu = |(index, &affinity)| Vcpu::new(index, routing::pack(affinity), owned(0));
+        let owned = |word| {
+            let (hardware, software) = (owned(config.hardware, word), owned(config.software, word));
+            match config.delivery {
+                Delivery::Trapped => (hardware, software),
+                Delivery::Direct if word == 0 => (hardware | software | SGIS, 0),
+                Delivery::Direct => (hardware | software, 0),
+            }
+        };
+        let vcpu = |index| Vcpu::new(index, owned(0));
         let spis = |word| Bank::new(word, owned(word), Route::default());
         let mut vgic = Self {
             version: config.version,
+            delivery: config.delivery,
             enables: 0,
-            vcpus: config.affinities.iter().enumerate().map(vcpu).collect(),
+            vcpus: (0..config.vcpus).map(vcpu).collect(),
             spis: (1..=config.it_lines_number.min(31) as usize).map(spis).collect(),
             room: 16,
             busy: 0,
@@ -153,6 +177,9 @@ impl Vgic {
     /// [`refill`](Self::refill).
     pub fn reset_private(&mut self, hw: &mut impl Hardware) {
         self.reset_physical(0, hw);
+        if self.delivery == Delivery::Direct {
+            return;
+        }
         self.room = hw.list_registers().min(16);
         for index in 0..self.room {
             hw.write_list_register(index, ListRegister::EMPTY);
@@ -169,6 +196,9 @@ impl Vgic {
             hw.write_state(owner, StateRegister::ClearPending, word, mask);
             hw.write_state(owner, StateRegister::ClearActive, word, mask);
             self.configure(Set { owner, word, mask }, 0, hw);
+            if self.delivery == Delivery::Direct {
+                self.pass_priorities(Set { owner, word, mask }, hw);
+            }
         }
     }
 
@@ -178,28 +208,42 @@ impl Vgic {
         let sgis_enabled = if self.version == Version::V2 { SGIS } else { 0 };
         for (index, vcpu) in self.vcpus.iter_mut().enumerate() {
             let owned = (vcpu.bank.hardware, vcpu.bank.software);
-            *vcpu = Vcpu::new(index, vcpu.affinity, owned);
+            *vcpu = Vcpu::new(index, owned);
             vcpu.bank.enabled = sgis_enabled;
         }
         let route = self.route_for(0);
         for (index, bank) in self.spis.iter_mut().enumerate() {
             *bank = Bank::new(index + 1, (bank.hardware, bank.software), route);
         }
-    }
-
-    /// Sets GICD_CTLR's enables: bit 0 for Group 0, bit 1 for Group 1.
-    fn enable_groups(&mut self, enables: u32) {
-        self.enables = enables;
-        let private = self.vcpus.iter_mut().map(|vcpu| &mut vcpu.bank);
-        for bank in private.chain(&mut self.spis) {
-            bank.gate(enables);
+        if self.delivery == Delivery::Direct {
+            self.banks().for_each(|bank| bank.group1 = bank.owned());
         }
     }
 
-    /// The line of a software interrupt is now high or low; a PPI's on this vCPU.
+    /// The banks of all vCPUs, and those of the SPIs.
+    fn banks(&mut self) -> impl Iterator<Item = &mut Bank> {
+        self.vcpus.iter_mut().map(|vcpu| &mut vcpu.bank).chain(&mut self.spis)
+    }
+
+    /// Sets GICD_CTLR's enables: bit 0 for Group 0, bit 1 for Group 1.
+    fn enable_groups(&mut self, enables: u32, hw: &mut impl Hardware) {
+        self.enables = enables;
+        self.banks().for_each(|bank| bank.gate(enables));
+        if self.delivery == Delivery::Direct {
+            self.pass_enables(hw);
+        }
+    }
+
+    /// The line of a software interrupt is now high or low; a PPI's on this vCPU. Called after each
+    /// of the guest's accesses to the device while the line is high: with [`Delivery::Direct`] nobody
+    /// else can tell whether the guest has taken the interrupt meanwhile.
     pub fn set_line(&mut self, intid: Intid, high: bool, hw: &mut impl Hardware) -> CpuMask {
         let set = Set::one(hw.vcpu(), intid);
         if set.word >= self.words() {
+            return CpuMask::EMPTY;
+        }
+        if self.delivery == Delivery::Direct {
+            self.set_physical_line(set, high, hw);
             return CpuMask::EMPTY;
         }
         let bank = self.bank_mut(set.owner, set.word);

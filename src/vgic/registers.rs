@@ -7,7 +7,7 @@
 
 use super::hardware::{Hardware, StateRegister};
 use super::state::{NOWHERE, SGIS, Set, bits};
-use super::{Access, CpuMask, Kicks, Recall, Version, Vgic};
+use super::{Access, CpuMask, Delivery, Kicks, Recall, Version, Vgic};
 
 /// What a register tells of interrupts.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) struct Register {
     /// The word of the interrupts that it describes.
     pub word: usize,
     /// The place of the first of them in the word.
-    first: usize,
+    pub first: usize,
     /// A bit of the word for each of them.
     mask: u32,
 }
@@ -79,7 +79,7 @@ pub fn gather(value: u32) -> u32 {
 }
 
 /// Byte `index` of a word.
-fn byte(value: u32, index: usize) -> u8 {
+pub(super) fn byte(value: u32, index: usize) -> u8 {
     (value >> (8 * index)) as u8
 }
 
@@ -115,6 +115,9 @@ impl Vgic {
     /// The pending or the active interrupts of a set, wherever that is noted.
     fn read_state(&self, pending: bool, set: Set, hw: &mut impl Hardware) -> Result<u32, Recall> {
         let Set { owner, word, .. } = set;
+        if self.delivery == Delivery::Direct {
+            return Ok(self.read_physical_state(pending, set, hw));
+        }
         let holders = self.holders(set);
         Recall::of(holders.without(hw.vcpu()))?;
         let bank = self.bank(owner, word);
@@ -159,6 +162,10 @@ impl Vgic {
             // 0069, GICR_ICFGR1). In some GICs the change would be every CPU's: QEMU's GICv2 has no
             // bank of them.
             set.mask &= !self.bank(owner, word).hardware;
+        }
+        if self.delivery == Delivery::Direct {
+            self.write_directly(register, set, value, hw);
+            return Ok(CpuMask::EMPTY);
         }
         if kind == Kind::State(StateRegister::SetEnable) {
             // What is enabled may stay in list registers.
@@ -222,6 +229,9 @@ impl Vgic {
         set: Set,
         hw: &mut impl Hardware,
     ) {
+        if self.delivery == Delivery::Direct {
+            return self.write_physical_state(register, set, hw);
+        }
         let Set { owner, word, mask } = set;
         let bank = self.bank_mut(owner, word);
         let hardware = bank.hardware & mask;

@@ -3,6 +3,7 @@
 use super::hardware::Hardware;
 use super::state::{Set, bits};
 use super::{Access, CpuMask, Kicks, Vgic};
+use crate::machine::Mpidr;
 
 /// The system register of a GICv3 that the guest wrote to send an SGI.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,30 +17,58 @@ pub enum SgiRegister {
     Asgi1,
 }
 
+/// What a GICv3's guest writes to send an SGI (IHI 0069, ICC_SGI1R_EL1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SgiRequest(u64);
+
+impl SgiRequest {
+    /// The request with this value.
+    #[must_use]
+    pub const fn new(value: u64) -> Self {
+        Self(value)
+    }
+
+    /// Which of the sixteen.
+    #[must_use]
+    pub const fn sgi(self) -> usize {
+        (self.0 >> 24 & 0xf) as usize
+    }
+
+    /// Those of `vcpus` vCPUs (64 at most) that it names; `own` sends it. They have the affinities
+    /// of [`Mpidr::of_vcpu`].
+    #[inline(always)]
+    pub const fn targets(self, own: usize, vcpus: usize) -> CpuMask {
+        /// Aff3, Aff2, the upper bits of Aff1 and RS, all zero for whatever vCPU there can be.
+        const NOWHERE: u64 = 0xff << 48 | 0xff << 32 | 0xfc << 16 | 0xf << 44;
+        const ALL_BUT_SELF: u64 = 1 << 40;
+        let all = CpuMask::first(vcpus);
+        if self.0 & ALL_BUT_SELF != 0 {
+            return all.without(own);
+        }
+        if self.0 & NOWHERE != 0 {
+            return CpuMask::EMPTY;
+        }
+        let first = (self.0 >> 16 & 0x3) * Mpidr::CLUSTER as u64;
+        CpuMask::from_bits((self.0 & 0xffff) << first & all.bits())
+    }
+}
+
 impl Vgic {
-    /// The guest wrote `value` to one of GICv3's registers that send SGIs.
+    /// The guest wrote `value` to one of GICv3's registers that send SGIs. Not for
+    /// [`Delivery::Direct`](super::Delivery::Direct), with which EL2 sends physical ones.
     pub fn send_sgi(
         &mut self,
         register: SgiRegister,
         value: u64,
         hw: &mut impl Hardware,
     ) -> CpuMask {
-        let sgi = (value >> 24 & 0xf) as usize;
+        let request = SgiRequest::new(value);
+        let sgi = request.sgi();
         let group1 = u32::from(register == SgiRegister::Sgi1);
-        let all_but_self = value >> 40 & 1 != 0;
-        let range = (value >> 44 & 0xf) as u32;
-        // Aff3, Aff2 and Aff1 of the targets, and the upper four bits of their Aff0.
-        let cluster =
-            (value >> 48 & 0xff) << 24 | (value >> 32 & 0xff) << 16 | (value >> 8 & 0xff00);
-        let targets = cluster as u32 | range << 4;
         let mut kicks = CpuMask::EMPTY;
-        for (target, state) in self.vcpus.iter_mut().enumerate() {
-            let is_target = if all_but_self {
-                target != hw.vcpu()
-            } else {
-                state.affinity & !0xf == targets && value >> (state.affinity & 0xf) & 1 != 0
-            };
-            if is_target && state.bank.group1 >> sgi & 1 == group1 && state.raise_sgi(sgi, 0) {
+        for target in request.targets(hw.vcpu(), self.vcpus.len()) {
+            let state = &mut self.vcpus[target];
+            if state.bank.group1 >> sgi & 1 == group1 && state.raise_sgi(sgi, 0) {
                 kicks |= CpuMask::one(target);
             }
         }

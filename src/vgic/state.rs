@@ -1,8 +1,10 @@
 //! What the virtual GIC remembers of each interrupt.
 
 use crate::intid::Intid;
+use crate::machine::Mpidr;
 
-use super::{CpuMask, ListRegister, StateRegister, Vgic};
+use super::routing::pack;
+use super::{CpuMask, Delivery, ListRegister, StateRegister, Vgic};
 
 /// How many bits of a priority the guest can set, as in the narrowest virtual CPU interface.
 const PRIORITY_MASK: u8 = 0xf8;
@@ -187,12 +189,12 @@ pub(super) struct Vcpu {
 
 impl Vcpu {
     /// vCPU number `index`, of whose PPIs these are owned, out of reset.
-    pub fn new(index: usize, affinity: u32, (hardware, software): (u32, u32)) -> Self {
+    pub fn new(index: usize, (hardware, software): (u32, u32)) -> Self {
         let own = Route { written: 0, vcpu: index as u8, active_on: index as u8 };
-        let mut bank = Bank::new(0, (hardware & !SGIS, software | SGIS), own);
+        let mut bank = Bank::new(0, (hardware, software | SGIS), own);
         bank.edge = SGIS;
         Self {
-            affinity,
+            affinity: pack(Mpidr::of_vcpu(index)),
             bank,
             listed: [UNUSED; 16],
             unsettled: true,
@@ -313,6 +315,9 @@ impl Vgic {
     pub(super) fn awaiting(&self, Set { owner, word, mask }: Set) -> CpuMask {
         let bank = self.bank(owner, word);
         let mut vcpus = CpuMask::EMPTY;
+        if self.delivery == Delivery::Direct {
+            return vcpus;
+        }
         for bit in bits((bank.ready() | bank.active) & mask) {
             vcpus |= CpuMask::one(bank.deliverer(bit));
         }

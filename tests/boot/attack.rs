@@ -8,10 +8,10 @@ use std::env;
 
 use crate::raspberry_pi::machine_with_pl011;
 use crate::support::{
-    CRASHED, Gic, Machine, Outcome, Partition, SUCCESS, compile, on_both_gics, scratch, system,
+    CRASHED, Gic, Machine, Outcome, Partition, SUCCESS, compile, in_all_modes, scratch, system,
 };
 
-on_both_gics!(
+in_all_modes!(
     victim_keeps_the_triggers_of_its_interrupts,
     victim_notices_its_own_harm,
     loops_of_exceptions_end_with_their_partition

@@ -3,12 +3,12 @@
 use crate::linux::linux;
 use crate::raspberry_pi::machine_with_pl011;
 use crate::support::{
-    Gic, Machine, MakeMachine, Outcome, Partition, compile, on_all_machines, on_both_gics, scratch,
+    Gic, Machine, MakeMachine, Outcome, Partition, compile, in_all_modes, on_all_machines, scratch,
     system,
 };
 use std::time::Duration;
 
-on_both_gics!(
+in_all_modes!(
     lines_of_two_guests_at_once_are_whole,
     input_goes_to_the_first_partition,
     session_at_a_terminal,

@@ -1,9 +1,9 @@
 //! Core models: the newest that QEMU has, and those of real machines.
 
 use crate::guests;
-use crate::support::{Gic, Machine, Partition, compile, on_both_gics, system};
+use crate::support::{Gic, Machine, Partition, compile, in_all_modes, system};
 
-on_both_gics!(newest_core_runs_hello_and_smp, newest_core_passes_the_probe);
+in_all_modes!(newest_core_runs_hello_and_smp, newest_core_passes_the_probe);
 
 fn newest_core_runs_hello_and_smp(gic: Gic) {
     hello_and_smp("max", gic);

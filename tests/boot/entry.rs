@@ -11,7 +11,7 @@ on_both_gics!(
 );
 
 fn at_el1_one_line_says_what_is_missing(gic: Gic) {
-    let machine = Machine::new(gic).machine(&format!("virt,gic-version={}", gic as u8));
+    let machine = Machine::new(gic).machine(&format!("virt,gic-version={}", gic.version()));
     let outcome = machine.unplug_after("EL1", Duration::from_secs(1)).boot();
     let said = outcome.lines().0.iter().filter(|line| !line.is_empty()).count();
     outcome.check(said == 1, &format!("{said} lines are printed at EL1, not 1"));
@@ -31,7 +31,7 @@ fn at_el3_one_line_says_so(gic: Gic) {
     const BR_X1: u64 = 0xd61f_0020;
     let image = file("target/bulkhead.img");
     let outcome = Machine::new(gic)
-        .machine(&format!("virt,secure=on,virtualization=on,gic-version={}", gic as u8))
+        .machine(&format!("virt,secure=on,virtualization=on,gic-version={}", gic.version()))
         .cpus(1)
         .without_kernel()
         .option("-device", format!("loader,file={},addr=0x40200000,force-raw=on", image.display()))

@@ -2,16 +2,19 @@
 
 use crate::support::{
     Gic, Machine, Outcome, Partition, SUCCESS, compile, compile_file, compile_machine, file,
-    machine_tree, on_both_gics, system,
+    in_all_modes, machine_tree, on_both_gics, system,
 };
 
-on_both_gics!(
-    embedded_description_boots_two_guests,
+in_all_modes!(
     one_guest,
     four_guests_on_four_cpus,
     smp_guest_on_four_cpus,
     flat_binary,
     probe_finds_what_a_bare_machine_has,
+);
+
+on_both_gics!(
+    embedded_description_boots_two_guests,
     description_behind_nops,
     description_in_the_firmwares_tree,
 );
@@ -29,7 +32,7 @@ fn embedded_description_boots_two_guests(gic: Gic) {
 fn one_guest(gic: Gic) {
     let outcome = boot_description("hello", gic);
     outcome.ends_well().says("hello", HELLO_DONE);
-    let version = format!("interrupts  GICv{}", gic as u8);
+    let version = format!("interrupts  GICv{}", gic.version());
     for line in [
         "partition   hello",
         "memory      0x40000000..0x41000000, 16 MiB",

@@ -5,10 +5,10 @@ use std::fs;
 
 use crate::support::{
     Gic, Lines, Machine, Outcome, Partition, SUCCESS, compile, compile_file, decompile, file,
-    on_both_gics, scratch, system,
+    in_all_modes, scratch, system,
 };
 
-on_both_gics!(
+in_all_modes!(
     two_cpus_beside_a_bare_metal_guest,
     four_cpus_alone,
     all_is_as_on_a_bare_machine,

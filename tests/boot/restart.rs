@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{
-    Gic, Machine, MakeMachine, Outcome, Partition, SUCCESS, compile, on_all_machines, on_both_gics,
+    Gic, Machine, MakeMachine, Outcome, Partition, SUCCESS, compile, in_all_modes, on_all_machines,
     system,
 };
 
@@ -12,7 +12,7 @@ on_all_machines!(
     linux_resets_itself_three_times,
     linux_comes_back_from_a_panic,
 );
-on_both_gics!(neighbour_does_not_notice);
+in_all_modes!(neighbour_does_not_notice);
 
 const CLEAN: &str = "reborn: nothing of an earlier life in";
 

@@ -1,25 +1,31 @@
 //! The physical interrupt controller, of either version.
 
+pub mod direct;
 mod v2;
 mod v3;
 
 use aarch64_cpu::registers::{ICH_HCR_EL2, ICH_VMCR_EL2, Readable, Writeable};
 use bulkhead::intid::Intid;
 use bulkhead::machine::{self, Interrupt, Mpidr};
-use bulkhead::vgic::{Hardware, ListRegister, StateRegister, gather, spread};
+use bulkhead::vgic::{Delivery, Hardware, ListRegister, StateRegister, gather, spread};
 use spin::Once;
 
 use super::vcpu::Vcpu;
 
-/// The SGI by which one CPU makes another leave its guest. Guests' own SGIs never reach the
-/// physical controller, so all sixteen are Bulkhead's.
+/// The SGI by which one CPU makes another leave its guest, unless the guest there has its interrupts
+/// directly. Others' SGIs never reach the physical controller, so all sixteen are Bulkhead's.
 pub const DOORBELL: Intid = Intid::new(0).unwrap();
 
 /// GICC_IAR holds the INTID in its lower bits, and an SGI's source above.
 const INTID_MASK: u32 = 0x3ff;
 
+/// The last INTID of an SPI.
+const LAST_SPI: u32 = 1019;
+
 /// En of GICH_HCR and ICH_HCR_EL2: the virtual interface works.
 const HCR_ENABLE: u32 = 1;
+/// TC of ICH_HCR_EL2: the guest's accesses to ICC_PMR_EL1 and its like trap.
+const HCR_TRAP_COMMON: u32 = 1 << 10;
 /// EOIcount, in both versions.
 const HCR_EOI_COUNT: u32 = 0x1f << 27;
 /// VENG0 and VENG1 of ICH_VMCR_EL2, VMGrp0En and VMGrp1En of GICH_VMCR.
@@ -43,8 +49,8 @@ pub fn init(machine: &machine::Gic) -> &'static Gic {
         machine::Gic::V2 { distributor, cpu_interface, hypervisor, .. } => {
             Gic::V2(v2::Gic::new(*distributor, *cpu_interface, *hypervisor))
         }
-        machine::Gic::V3 { distributor, redistributors, .. } => {
-            Gic::V3(v3::Gic::new(*distributor, redistributors))
+        machine::Gic::V3 { distributor, redistributors, maintenance, .. } => {
+            Gic::V3(v3::Gic::new(*distributor, redistributors, *maintenance))
         }
     })
 }
@@ -80,21 +86,41 @@ impl Gic {
     }
 
     /// Sets up what this CPU has for itself.
-    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr) {
+    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery) {
         match self {
             Self::V2(gic) => gic.init_cpu(cpu),
-            Self::V3(gic) => gic.init_cpu(cpu, mpidr),
+            Self::V3(gic) => gic.init_cpu(cpu, mpidr, delivery),
         }
-        self.reset_virtual_interface();
+        self.reset_virtual_interface(delivery);
     }
 
     /// Makes this CPU's virtual interface as it is after a reset.
-    pub fn reset_virtual_interface(&self) {
+    pub fn reset_virtual_interface(&self, delivery: Delivery) {
         match self {
             Self::V2(gic) => gic.reset_virtual_interface(),
             Self::V3(gic) => gic.reset_virtual_interface(),
         }
-        self.set_hypervisor_control(HCR_ENABLE);
+        self.set_hypervisor_control(match delivery {
+            Delivery::Trapped => HCR_ENABLE,
+            Delivery::Direct => HCR_TRAP_COMMON,
+        });
+    }
+
+    /// The highest INTID of an SPI that can be given to an emulated device, where the interrupts of
+    /// a partition can go to it with no exit: on a GICv3 of whose both groups Bulkhead disposes.
+    pub fn direct(&self) -> Option<Intid> {
+        match self {
+            Self::V3(gic) if gic.has_group_0() => Intid::new((gic.intids() - 1).min(LAST_SPI)),
+            _ => None,
+        }
+    }
+
+    /// Takes the most urgent of Bulkhead's own interrupts, where they are in a group of their own.
+    pub fn take_own(&self) -> Option<Intid> {
+        match self {
+            Self::V3(gic) if gic.has_group_0() => v3::take_own(),
+            _ => None,
+        }
     }
 
     /// GICD_TYPER.ITLinesNumber.
@@ -138,7 +164,13 @@ impl Gic {
         if !intid.is_private() {
             self.route(number as usize, cpu);
         }
-        self.write_state(cpu, StateRegister::SetEnable, (number / 32) as usize, 1 << (number % 32));
+        match self {
+            Self::V2(gic) => {
+                let (word, bit) = ((number / 32) as usize, 1 << (number % 32));
+                gic.write_state(StateRegister::SetEnable, word, bit);
+            }
+            Self::V3(gic) => gic.enable_own(intid, cpu),
+        }
     }
 
     /// Disables these shared interrupts and forgets what they were up to.
@@ -279,6 +311,19 @@ impl Hardware for ThisCpu<'_> {
         match self.gic() {
             Gic::V2(gic) => gic.read_pending(word),
             Gic::V3(gic) => gic.read_pending(self.cpu(vcpu), word),
+        }
+    }
+
+    fn read_active(&mut self, vcpu: usize, word: usize) -> u32 {
+        match self.gic() {
+            Gic::V2(_) => 0,
+            Gic::V3(gic) => gic.read_active(self.cpu(vcpu), word),
+        }
+    }
+
+    fn set_priority(&mut self, vcpu: usize, intid: usize, priority: u8) {
+        if let Gic::V3(gic) = self.gic() {
+            gic.set_priority(self.cpu(vcpu), intid, priority);
         }
     }
 

@@ -4,8 +4,9 @@ use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use alloc::vec::Vec;
 use bulkhead::addr::{Pa, Region};
+use bulkhead::intid::Intid;
 use bulkhead::machine::Mpidr;
-use bulkhead::vgic::StateRegister;
+use bulkhead::vgic::{Delivery, Priorities, StateRegister};
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
 
@@ -24,6 +25,7 @@ const ISENABLER: u64 = 0x100;
 const ICENABLER: u64 = 0x180;
 const ISPENDR: u64 = 0x200;
 const ICPENDR: u64 = 0x280;
+const ISACTIVER: u64 = 0x300;
 const ICACTIVER: u64 = 0x380;
 const IPRIORITYR: u64 = 0x400;
 const ICFGR: u64 = 0xc00;
@@ -46,8 +48,13 @@ const GICR_TYPER_LAST: u64 = 1 << 4;
 /// Where the frame with the SGIs and PPIs follows the one with the control registers.
 const SGI_FRAME: u64 = 0x1_0000;
 
-/// The priority of every interrupt that Bulkhead takes; guests' own priorities are virtual.
+const GICD_CTLR_DS: u32 = 1 << 6;
+
+/// The priority of interrupts in Group 1 that Bulkhead takes; guests' own priorities are virtual then.
 const PRIORITY: u32 = 0xa0a0_a0a0;
+
+/// Bulkhead's own priority in Group 0. No interrupt of a guest has it: see [`Priorities`].
+const OWN_PRIORITY: u8 = 0;
 
 const ICC_SRE_SRE_DFB_DIB_ENABLE: u64 = 0xf;
 const ICC_CTLR_EOIMODE: u64 = 1 << 1;
@@ -59,23 +66,35 @@ pub struct Gic {
     runs: Vec<Registers>,
     /// Each CPU's own redistributor, found by the CPU itself.
     redistributors: [Once<Registers>; MAX_CPUS],
-    /// What ICC_SGI1R_EL1 takes for a doorbell to each CPU.
+    /// What ICC_SGI1R_EL1 or ICC_SGI0R_EL1 takes for a doorbell to each CPU. Zero for those whose
+    /// guest has all SGIs: the maintenance interrupt, which never comes there, is made pending instead.
     doorbells: [AtomicU64; MAX_CPUS],
+    /// What ICC_SGI1R_EL1 takes to send SGI 0 to each CPU.
+    sgi_targets: [AtomicU64; MAX_CPUS],
     /// The affinity of each CPU.
     affinities: [AtomicU64; MAX_CPUS],
     /// The highest implemented INTID is 32 * this - 1.
     words: u64,
     /// ICH_VTR_EL2.ListRegs + 1.
     list_registers: usize,
+    maintenance: Intid,
+    /// Both interrupt groups are Bulkhead's, which keeps Group 0 for its own interrupts.
+    has_group_0: bool,
+    /// Which priorities there are.
+    pub priorities: Priorities,
 }
 
 impl Gic {
     /// Maps the frames.
-    pub fn new(distributor: Region<Pa>, redistributors: &[Region<Pa>]) -> Self {
+    pub fn new(distributor: Region<Pa>, redistributors: &[Region<Pa>], maintenance: Intid) -> Self {
         let distributor = Registers::map(distributor);
         enable_system_registers();
         Self {
             words: u64::from(distributor.read(GICD_TYPER) & 0x1f) + 1,
+            has_group_0: distributor.read(GICD_CTLR) & GICD_CTLR_DS != 0 && !has_el3(),
+            priorities: Priorities::new((ICC_CTLR_EL1.get() >> 8 & 7) as u32 + 1),
+            maintenance,
+            sgi_targets: [const { AtomicU64::new(0) }; MAX_CPUS],
             distributor,
             runs: redistributors.iter().map(|run| Registers::map(*run)).collect(),
             redistributors: [const { Once::new() }; MAX_CPUS],
@@ -104,18 +123,49 @@ impl Gic {
     }
 
     /// What each CPU has for itself: its redistributor, its interface, its list registers.
-    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr) {
+    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery) {
         self.affinities[cpu].store(mpidr.get(), Ordering::Release);
-        self.doorbells[cpu].store(doorbell(mpidr), Ordering::Release);
+        self.sgi_targets[cpu].store(sgi_target(mpidr), Ordering::Release);
+        let doorbell = match delivery {
+            Delivery::Trapped => sgi_target(mpidr) | u64::from(DOORBELL.get()) << 24,
+            Delivery::Direct => 0,
+        };
+        self.doorbells[cpu].store(doorbell, Ordering::Release);
         let redistributor = self.redistributors[cpu].call_once(|| {
             self.find_redistributor(mpidr).expect("every CPU has a redistributor in the tree")
         });
         enable_system_registers();
         wake(redistributor);
         reset_word(redistributor, SGI_FRAME, 0);
-        redistributor.write(SGI_FRAME + ISENABLER, 0xffff);
         wait_for_redistributor(redistributor);
-        init_cpu_interface();
+        init_cpu_interface(delivery, self.has_group_0);
+        if delivery == Delivery::Trapped {
+            self.enable_own(DOORBELL, cpu);
+        }
+    }
+
+    /// Whether Bulkhead's own interrupts are in Group 0, so that those of guests can be direct.
+    pub fn has_group_0(&self) -> bool {
+        self.has_group_0
+    }
+
+    /// Enables an interrupt of Bulkhead's own, which is routed already; a private one on this CPU.
+    pub fn enable_own(&self, intid: Intid, cpu: usize) {
+        let (word, bit) = (u64::from(intid.get() / 32), 1 << (intid.get() % 32));
+        let (registers, frame) = self.registers(word as usize, cpu);
+        if self.has_group_0 {
+            let group = registers.read(frame + IGROUPR + word * 4);
+            registers.write(frame + IGROUPR + word * 4, group & !bit);
+            registers.write_byte(frame + IPRIORITYR + u64::from(intid.get()), OWN_PRIORITY);
+        }
+        registers.write(frame + ISENABLER + word * 4, bit);
+    }
+
+    /// Gives a guest's interrupt a priority; a private one on that CPU.
+    pub fn set_priority(&self, cpu: usize, intid: usize, priority: u8) {
+        let (registers, frame) = self.registers(intid / 32, cpu);
+        let priority = self.priorities.of_guest(priority);
+        registers.write_byte(frame + IPRIORITYR + intid as u64, priority);
     }
 
     /// The virtual interface: nothing pending, nothing active, as after a reset.
@@ -171,8 +221,23 @@ impl Gic {
         let value = self.doorbells[cpu].load(Ordering::Relaxed);
         // What the other CPU is to find must be there before it looks.
         barrier::dsb(barrier::ISHST);
-        write_register!("S3_0_C12_C11_5", value);
+        match (value, self.has_group_0) {
+            (0, _) => {
+                let redistributor = self.redistributors[cpu].get();
+                let redistributor = redistributor.expect("the CPU was initialised");
+                redistributor.write(SGI_FRAME + ISPENDR, 1 << self.maintenance.get());
+            }
+            (_, true) => write_register!("S3_0_C12_C11_7", value),
+            (_, false) => write_register!("S3_0_C12_C11_5", value),
+        }
         barrier::isb(barrier::SY);
+    }
+
+    /// Sends a guest's SGI to a CPU (ICC_SGI1R_EL1).
+    #[inline(always)]
+    pub fn send_sgi(&self, cpu: usize, sgi: usize) {
+        let target = self.sgi_targets[cpu].load(Ordering::Relaxed);
+        write_register!("S3_0_C12_C11_5", target | (sgi as u64) << 24);
     }
 
     /// Where the registers of 32 interrupts are: the distributor, or a CPU's redistributor.
@@ -206,6 +271,12 @@ impl Gic {
         registers.read(frame + ISPENDR + word as u64 * 4)
     }
 
+    /// ISACTIVER; word 0 is that CPU's.
+    pub fn read_active(&self, cpu: usize, word: usize) -> u32 {
+        let (registers, frame) = self.registers(word, cpu);
+        registers.read(frame + ISACTIVER + word as u64 * 4)
+    }
+
     /// ICFGR of 16 interrupts; the first two are that CPU's.
     pub fn configuration(&self, cpu: usize, register: usize) -> u32 {
         let (registers, frame) = self.registers(register / 2, cpu);
@@ -236,15 +307,35 @@ pub fn acknowledge() -> Option<Acknowledged> {
     Some(acknowledged)
 }
 
-/// The doorbell to the CPU of this affinity, as ICC_SGI1R_EL1 takes it.
-fn doorbell(mpidr: Mpidr) -> u64 {
+/// Takes the most urgent of Bulkhead's own interrupts that are in Group 0, and ends it at once: it
+/// comes again as long as its line is high. A guest whose interrupts are direct chooses EOImode.
+#[inline(always)]
+pub fn take_own() -> Option<Intid> {
+    let value = read_register!("S3_0_C12_C8_0"); // ICC_IAR0_EL1
+    let intid = Intid::new(value as u32 & super::INTID_MASK)?;
+    barrier::dsb(barrier::SY);
+    write_register!("S3_0_C12_C8_1", value); // ICC_EOIR0_EL1
+    if ICC_CTLR_EL1.get() & ICC_CTLR_EOIMODE != 0 {
+        barrier::isb(barrier::SY);
+        write_register!("S3_0_C12_C11_1", value); // ICC_DIR_EL1
+    }
+    barrier::isb(barrier::SY);
+    Some(intid)
+}
+
+/// Whether there is firmware at EL3, which may have Group 0 for itself (SCR_EL3.FIQ).
+fn has_el3() -> bool {
+    ID_AA64PFR0_EL1.get() >> 12 & 0xf != 0
+}
+
+/// SGI 0 to the CPU of this affinity, as ICC_SGI1R_EL1 takes it.
+fn sgi_target(mpidr: Mpidr) -> u64 {
     let affinity = |level| u64::from(mpidr.affinity(level));
     affinity(3) << 48
         | affinity(2) << 32
         | affinity(1) << 16
         | (affinity(0) >> 4) << 44
         | 1 << (affinity(0) & 0xf)
-        | u64::from(DOORBELL.get()) << 24
 }
 
 /// Disables, clears and makes Group 1 all of a word's 32 interrupts.
@@ -277,12 +368,21 @@ fn enable_system_registers() {
     barrier::isb(barrier::SY);
 }
 
-/// The physical interface: on, with the split between priority drop and deactivation.
-fn init_cpu_interface() {
+/// The physical interface. Where Bulkhead takes the guest's interrupts it is on, with the split between
+/// priority drop and deactivation; where it does not, Group 1 is off until the guest turns it on.
+fn init_cpu_interface(delivery: Delivery, has_group_0: bool) {
+    let (control, group_1) = match delivery {
+        Delivery::Trapped => (ICC_CTLR_EOIMODE, 1),
+        Delivery::Direct => (0, 0),
+    };
     write_register!("S3_0_C4_C6_0", 0xff); // ICC_PMR_EL1
     write_register!("S3_0_C12_C12_3", 0); // ICC_BPR1_EL1
-    write_register!("S3_0_C12_C12_4", ICC_CTLR_EOIMODE); // ICC_CTLR_EL1
-    write_register!("S3_0_C12_C12_7", 1); // ICC_IGRPEN1_EL1
+    write_register!("S3_0_C12_C12_4", control); // ICC_CTLR_EL1
+    write_register!("S3_0_C12_C12_7", group_1); // ICC_IGRPEN1_EL1
+    if has_group_0 {
+        write_register!("S3_0_C12_C8_3", 0); // ICC_BPR0_EL1
+        write_register!("S3_0_C12_C12_6", 1); // ICC_IGRPEN0_EL1
+    }
     barrier::isb(barrier::SY);
 }
 

@@ -91,6 +91,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         bootargs: String::new(),
         initrd: None,
         remarks: Vec::new(),
+        direct_interrupts: None,
     }
 }
 

@@ -62,6 +62,7 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
                 region: region(start, size),
             };
             PartitionDescription {
+                trapped_interrupts: false,
                 path: String::new(),
                 name: String::new(),
                 cpus,

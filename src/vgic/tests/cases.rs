@@ -330,34 +330,33 @@ fn gicv2_sgis_come_once_from_each_source() {
 
 #[test]
 fn gicv3_sgis_go_by_affinity_and_group() {
-    let affinities = [0x0, 0x1, 0x100, 0x01_0002_0010].map(Mpidr::new);
-    let mut system = System::started(Version::V3, 4, 4);
-    system.vgic = Vgic::new(&Config {
-        version: Version::V3,
-        affinities: &affinities,
-        it_lines_number: 1,
-        hardware: &[],
-        software: &[],
-    });
+    let mut system = System::new(Version::V3, 18, 4);
     let mut pending = |register, value: u64| {
         system.restart();
-        for cpu in 0..4u64 {
+        for cpu in 0..18u64 {
             // SGI 1 is in Group 1, SGI 0 in Group 0.
             system.write_redistributor(0, cpu * 0x2_0000 + 0x1_0080, 4, 2);
         }
         system.send_sgi(0, register, value);
-        [0, 1, 2, 3].map(|cpu| system.read_state(cpu, SET_PENDING, 0))
+        let pending = [0, 1, 16, 17].map(|cpu| system.read_state(cpu, SET_PENDING, 0));
+        let others = (2..16).map(|cpu| system.read_state(cpu, SET_PENDING, 0));
+        (pending, others.max().unwrap())
     };
     let sgi = |intid: u64| intid << 24;
-    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 3), [2, 2, 0, 0]);
-    assert_eq!(pending(SgiRegister::Sgi1, sgi(0) | 3), [0, 0, 0, 0]);
-    assert_eq!(pending(SgiRegister::Sgi0, sgi(0) | 3), [1, 1, 0, 0]);
-    assert_eq!(pending(SgiRegister::Asgi1, sgi(0) | 2), [0, 1, 0, 0]);
-    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 1 << 16 | 1), [0, 0, 2, 0]);
-    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 1 << 40), [0, 2, 2, 2]);
-    let far = 1 << 48 | 2 << 32 | 1 << 44 | 1;
-    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | far), [0, 0, 0, 2]);
-    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | far & !(1 << 44)), [0; 4]);
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 3), ([2, 2, 0, 0], 0));
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 4), ([0; 4], 2));
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(0) | 3), ([0; 4], 0));
+    assert_eq!(pending(SgiRegister::Sgi0, sgi(0) | 3), ([1, 1, 0, 0], 0));
+    assert_eq!(pending(SgiRegister::Asgi1, sgi(0) | 2), ([0, 1, 0, 0], 0));
+    // Aff1 is 1: vCPUs 16 and 17; there is no 18, nor any where Aff1 is 2.
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 1 << 16 | 7), ([0, 0, 2, 2], 0));
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 2 << 16 | 1), ([0; 4], 0));
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 4 << 16 | 1), ([0; 4], 0));
+    assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | 1 << 40), ([0, 2, 2, 2], 2));
+    // Aff3, Aff2 and RS name CPUs that no partition has.
+    for far in [1 << 48, 1 << 32, 1 << 44] {
+        assert_eq!(pending(SgiRegister::Sgi1, sgi(1) | far | 1), ([0; 4], 0));
+    }
 }
 
 #[test]

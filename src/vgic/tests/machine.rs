@@ -20,6 +20,7 @@ pub struct Physical {
     pub active: bool,
     pub edge: bool,
     pub target: usize,
+    pub priority: u8,
 }
 
 impl Physical {
@@ -245,6 +246,15 @@ impl Hardware for View<'_> {
         self.check_bank(vcpu, word);
         let pending = |bit| self.machine.physical(vcpu, word * 32 + bit).is_pending();
         (0..32).map(pending).enumerate().map(|(i, p)| u32::from(p) << i).sum()
+    }
+
+    fn read_active(&mut self, vcpu: usize, word: usize) -> u32 {
+        let active = |bit| self.machine.physical(vcpu, word * 32 + bit).active;
+        (0..32).map(active).enumerate().map(|(i, p)| u32::from(p) << i).sum()
+    }
+
+    fn set_priority(&mut self, vcpu: usize, intid: usize, priority: u8) {
+        self.machine.physical(vcpu, intid).priority = priority;
     }
 
     fn set_edge(&mut self, vcpu: usize, word: usize, mask: u32, edge: u32) -> u32 {

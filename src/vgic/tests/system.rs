@@ -18,10 +18,6 @@ pub struct System {
     pub machine: Machine,
 }
 
-pub fn affinities(cpus: usize) -> Vec<Mpidr> {
-    (0..cpus as u64).map(Mpidr::new).collect()
-}
-
 impl System {
     pub fn new(version: Version, cpus: usize, list_registers: usize) -> Self {
         let intid = |&number: &usize| Intid::new(number as u32).unwrap();
@@ -29,7 +25,8 @@ impl System {
         hardware.push(intid(&HARDWARE_PPI));
         let vgic = Vgic::new(&Config {
             version,
-            affinities: &affinities(cpus),
+            delivery: Delivery::Trapped,
+            vcpus: cpus,
             it_lines_number: 16,
             hardware: &hardware,
             software: &[intid(&SOFTWARE_SPI)],

@@ -14,8 +14,21 @@ use super::system;
 /// The interrupt controller of a machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Gic {
-    V2 = 2,
-    V3 = 3,
+    V2,
+    /// With interrupts that go to the guests directly, unless a description says otherwise.
+    V3,
+    /// With interrupts that all go by way of EL2, whatever a description says.
+    V3Trapped,
+}
+
+impl Gic {
+    /// QEMU's `gic-version`.
+    pub fn version(self) -> u8 {
+        match self {
+            Self::V2 => 2,
+            Self::V3 | Self::V3Trapped => 3,
+        }
+    }
 }
 
 /// Where the console's bytes go: the first UART's, or both of them.
@@ -30,6 +43,7 @@ const BOTH_UARTS: Serial = &[
 
 /// A `virt` machine with EL2, four CPUs and 1 GiB, and Bulkhead as its kernel.
 pub struct Machine {
+    gic: Gic,
     machine: String,
     cpu: String,
     cpus: usize,
@@ -49,7 +63,8 @@ impl Machine {
     #[track_caller]
     pub fn new(gic: Gic) -> Self {
         Self {
-            machine: format!("virt,virtualization=on,gic-version={}", gic as u8),
+            gic,
+            machine: format!("virt,virtualization=on,gic-version={}", gic.version()),
             cpu: "cortex-a53".into(),
             cpus: 4,
             memory: "1G".into(),
@@ -66,8 +81,9 @@ impl Machine {
 
     /// The same machine with no hypervisor in it, for a kernel of its own.
     pub fn bare(gic: Gic, kernel: PathBuf) -> Self {
+        let gic = if gic == Gic::V3Trapped { Gic::V3 } else { gic };
         Self {
-            machine: format!("virt,gic-version={}", gic as u8),
+            machine: format!("virt,gic-version={}", gic.version()),
             kernel: Some(kernel),
             command_line: String::new(),
             more: Vec::new(),
@@ -139,7 +155,10 @@ impl Machine {
 
     /// The initrd: for Bulkhead, the system description.
     pub fn initrd(mut self, initrd: &Path) -> Self {
-        self.initrd = Some(initrd.into());
+        self.initrd = Some(match self.gic {
+            Gic::V3Trapped => system::trapped(initrd),
+            Gic::V2 | Gic::V3 => initrd.into(),
+        });
         self
     }
 
@@ -188,6 +207,8 @@ impl Machine {
     /// Boots the machine and waits for its end.
     #[track_caller]
     pub fn boot(self) -> Outcome {
+        let is_trapped = self.gic == Gic::V3Trapped;
+        assert!(!is_trapped || self.initrd.is_some(), "no description can say so");
         let arguments = self.arguments();
         let mut qemu = Command::new(PROGRAM);
         qemu.args(&arguments);

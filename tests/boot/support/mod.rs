@@ -33,8 +33,24 @@ macro_rules! on_both_gics {
 }
 pub(crate) use on_both_gics;
 
-/// Makes of each function over a description's [`Machine`] a module with a test for each of the three
-/// that Bulkhead is for: `virt` with either GIC, and a Raspberry Pi 4.
+/// The same with interrupts on GICv3 that are direct and that are trapped: three tests.
+macro_rules! in_all_modes {
+    ($($name:ident),+ $(,)?) => {
+        $crate::support::on_both_gics!($($name),+);
+        mod trapped {
+            $(mod $name {
+                #[test]
+                fn gicv3() {
+                    super::super::$name($crate::support::Gic::V3Trapped);
+                }
+            })+
+        }
+    };
+}
+pub(crate) use in_all_modes;
+
+/// Makes of each function over a description's [`Machine`] a module with a test for each of those
+/// that Bulkhead is for: `virt` with either GIC and in either mode, and a Raspberry Pi 4.
 macro_rules! on_all_machines {
     ($($name:ident),+ $(,)?) => {
         $(mod $name {
@@ -48,6 +64,11 @@ macro_rules! on_all_machines {
             #[test]
             fn gicv3() {
                 super::$name(&|description| Machine::new(Gic::V3).initrd(description));
+            }
+
+            #[test]
+            fn gicv3_trapped() {
+                super::$name(&|description| Machine::new(Gic::V3Trapped).initrd(description));
             }
 
             #[test]

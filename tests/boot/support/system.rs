@@ -99,6 +99,20 @@ pub fn compile_file(source: &Path) -> PathBuf {
     tree
 }
 
+/// A copy of a description, if it is one, in which every partition has its interrupts trapped.
+#[track_caller]
+pub fn trapped(description: &Path) -> PathBuf {
+    let copy = products::scratch("trapped.dtb");
+    fs::copy(description, &copy).expect("the description is there");
+    let names = run(Command::new("fdtget").arg("-l").arg(&copy).arg("/partitions"));
+    for name in String::from_utf8_lossy(&names.stdout).lines() {
+        let node = format!("/partitions/{name}");
+        let put = ["-t", "s"];
+        run(Command::new("fdtput").args(put).arg(&copy).args([&node, "interrupts", "trapped"]));
+    }
+    copy
+}
+
 /// A tree as dtc writes it down, and what dtc has to say against it: nothing, if all is well.
 #[track_caller]
 pub fn decompile(tree: &Path) -> (String, String) {

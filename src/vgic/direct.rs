@@ -1,0 +1,140 @@
+//! Interrupts that go to the guest with no exit: [`Delivery::Direct`](super::Delivery::Direct).
+//!
+//! The guest takes its interrupts from the physical CPU interface, all of them in Group 1, while
+//! EL2 keeps Group 0 (HCR_EL2.IMO = 0, FMO = 1; GICD_CTLR.DS = 1). So the physical GIC knows what is
+//! pending and what is active, SGIs included, and the guest's accesses to the frames become accesses
+//! to it, cut to what the partition owns. IGROUPR reads as ones and ignores writes, for Group 0 is
+//! EL2's.
+//!
+//! What EL2 keeps is what the physical registers cannot hold for it: ISENABLER while GICD_CTLR of
+//! the guest disables the group, priorities as they were written, IROUTER in the guest's affinities,
+//! and the lines of the devices that EL2 emulates. Their interrupts are SPIs that no device of the
+//! machine has. EL2 makes one pending when its line rises, and again after each access that leaves it
+//! high: the guest may have taken the interrupt before, which makes it active and pending then.
+
+use super::Vgic;
+use super::hardware::{Hardware, StateRegister};
+use super::registers::{Kind, Register, byte, gather};
+use super::state::{Set, bits};
+
+/// GICD_CTLR.EnableGrp1.
+const ENABLE_GROUP1: u32 = 1 << 1;
+
+impl Vgic {
+    /// Writes a register of interrupts that are owned.
+    pub(super) fn write_directly(
+        &mut self,
+        register: Register,
+        set: Set,
+        value: u32,
+        hw: &mut impl Hardware,
+    ) {
+        match register.kind {
+            Kind::Group | Kind::Targets => {}
+            Kind::State(state) => self.write_physical_state(state, set, hw),
+            Kind::Priority => {
+                let bank = self.bank_mut(set.owner, set.word);
+                for bit in bits(set.mask) {
+                    bank.set_priority(bit, byte(value, bit - register.first));
+                }
+                self.pass_priorities(set, hw);
+            }
+            Kind::Configuration => self.configure(set, gather(value) << register.first, hw),
+        }
+    }
+
+    /// Gives the physical interrupts the priorities that the guest set.
+    pub(super) fn pass_priorities(&self, set: Set, hw: &mut impl Hardware) {
+        let bank = self.bank(set.owner, set.word);
+        for bit in bits(set.mask & bank.hardware) {
+            hw.set_priority(set.owner, set.word * 32 + bit, bank.entries[bit].priority());
+        }
+    }
+
+    /// Enables or disables all that the guest has enabled, as GICD_CTLR says of Group 1.
+    pub(super) fn pass_enables(&mut self, hw: &mut impl Hardware) {
+        let register = if self.enables & ENABLE_GROUP1 != 0 {
+            StateRegister::SetEnable
+        } else {
+            StateRegister::ClearEnable
+        };
+        for (owner, vcpu) in self.vcpus.iter().enumerate() {
+            hw.write_state(owner, register, 0, vcpu.bank.enabled & vcpu.bank.hardware);
+        }
+        for (index, bank) in self.spis.iter().enumerate() {
+            let enabled = bank.enabled & bank.hardware;
+            if enabled != 0 {
+                hw.write_state(0, register, index + 1, enabled);
+            }
+        }
+    }
+
+    /// The pending or the active interrupts of a set.
+    pub(super) fn read_physical_state(
+        &self,
+        pending: bool,
+        Set { owner, word, mask }: Set,
+        hw: &mut impl Hardware,
+    ) -> u32 {
+        let bank = self.bank(owner, word);
+        let state = if pending {
+            hw.read_pending(owner, word) | bank.line & !bank.edge
+        } else {
+            hw.read_active(owner, word)
+        };
+        state & bank.hardware & mask
+    }
+
+    /// Sets or clears state bits.
+    pub(super) fn write_physical_state(
+        &mut self,
+        register: StateRegister,
+        Set { owner, word, mask }: Set,
+        hw: &mut impl Hardware,
+    ) {
+        let enables = self.enables;
+        let bank = self.bank_mut(owner, word);
+        let mask = bank.hardware & mask;
+        let mut passed = mask;
+        match register {
+            StateRegister::SetEnable => {
+                bank.enabled |= mask;
+                bank.gate(enables);
+                passed &= bank.deliverable;
+            }
+            StateRegister::ClearEnable => {
+                bank.enabled &= !mask;
+                bank.gate(enables);
+            }
+            _ => {}
+        }
+        if passed != 0 {
+            hw.write_state(owner, register, word, passed);
+        }
+        // A level that is high makes pending again what has just been enabled, cleared or ended.
+        let level = bank.line & !bank.edge & mask;
+        if level != 0 && register != StateRegister::SetPending {
+            hw.write_state(owner, StateRegister::SetPending, word, level);
+        }
+    }
+
+    /// Passes on the line of a device that EL2 emulates.
+    pub(super) fn set_physical_line(&mut self, set: Set, high: bool, hw: &mut impl Hardware) {
+        let Set { owner, word, mask } = set;
+        let bank = self.bank_mut(owner, word);
+        let mask = bank.hardware & mask;
+        let was_high = bank.line & mask != 0;
+        let is_level = bank.edge & mask == 0;
+        bank.line = bank.line & !mask | if high { mask } else { 0 };
+        match (was_high, high) {
+            (false, true) => hw.write_state(owner, StateRegister::SetPending, word, mask),
+            (true, true) if is_level => {
+                hw.write_state(owner, StateRegister::SetPending, word, mask);
+            }
+            (true, false) if is_level => {
+                hw.write_state(owner, StateRegister::ClearPending, word, mask);
+            }
+            _ => {}
+        }
+    }
+}
