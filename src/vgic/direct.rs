@@ -10,15 +10,14 @@
 //! the guest disables the group, priorities as they were written, IROUTER in the guest's affinities,
 //! and the lines of the devices that EL2 emulates. Their interrupts are SPIs that no device of the
 //! machine has. EL2 makes one pending when its line rises, and again after each access that leaves it
-//! high: the guest may have taken the interrupt before, which makes it active and pending then.
+//! high: the guest may have taken the interrupt before, which makes it active and pending then. When the
+//! line falls it is pending no more, even if the guest made it so by ISPENDR: the only difference to a GIC
+//! that the guest has for itself.
 
 use super::Vgic;
 use super::hardware::{Hardware, StateRegister};
 use super::registers::{Kind, Register, byte, gather};
-use super::state::{Set, bits};
-
-/// GICD_CTLR.EnableGrp1.
-const ENABLE_GROUP1: u32 = 1 << 1;
+use super::state::{NOWHERE, Set, bits};
 
 impl Vgic {
     /// Writes a register of interrupts that are owned.
@@ -51,20 +50,30 @@ impl Vgic {
         }
     }
 
-    /// Enables or disables all that the guest has enabled, as GICD_CTLR says of Group 1.
+    /// Enables what the guest has enabled, and disables the rest, for all interrupts.
     pub(super) fn pass_enables(&mut self, hw: &mut impl Hardware) {
-        let register = if self.enables & ENABLE_GROUP1 != 0 {
-            StateRegister::SetEnable
-        } else {
-            StateRegister::ClearEnable
-        };
-        for (owner, vcpu) in self.vcpus.iter().enumerate() {
-            hw.write_state(owner, register, 0, vcpu.bank.enabled & vcpu.bank.hardware);
+        for owner in 0..self.vcpus.len() {
+            self.pass_enables_of(Set { owner, word: 0, mask: u32::MAX }, hw);
         }
-        for (index, bank) in self.spis.iter().enumerate() {
-            let enabled = bank.enabled & bank.hardware;
-            if enabled != 0 {
-                hw.write_state(0, register, index + 1, enabled);
+        for word in 1..self.words() {
+            self.pass_enables_of(Set { owner: 0, word, mask: u32::MAX }, hw);
+        }
+    }
+
+    /// The same for some. One that is routed nowhere, which the physical GIC cannot be told, is
+    /// disabled there.
+    pub(super) fn pass_enables_of(&self, set: Set, hw: &mut impl Hardware) {
+        let Set { owner, word, mask } = set;
+        let bank = self.bank(owner, word);
+        let mask = bank.hardware & mask;
+        let goes_somewhere = |bit: &usize| bank.routes[*bit].vcpu != NOWHERE;
+        let placed = bits(mask).filter(goes_somewhere).fold(0, |placed, bit| placed | 1 << bit);
+        let on = bank.deliverable & placed;
+        for (register, bits) in
+            [(StateRegister::SetEnable, on), (StateRegister::ClearEnable, mask & !on)]
+        {
+            if bits != 0 {
+                hw.write_state(owner, register, word, bits);
             }
         }
     }
@@ -95,22 +104,17 @@ impl Vgic {
         let enables = self.enables;
         let bank = self.bank_mut(owner, word);
         let mask = bank.hardware & mask;
-        let mut passed = mask;
         match register {
-            StateRegister::SetEnable => {
-                bank.enabled |= mask;
+            StateRegister::SetEnable | StateRegister::ClearEnable => {
+                let on = register == StateRegister::SetEnable;
+                bank.enabled = bank.enabled & !mask | if on { mask } else { 0 };
                 bank.gate(enables);
-                passed &= bank.deliverable;
+                self.pass_enables_of(Set { owner, word, mask }, hw);
             }
-            StateRegister::ClearEnable => {
-                bank.enabled &= !mask;
-                bank.gate(enables);
-            }
+            _ if mask != 0 => hw.write_state(owner, register, word, mask),
             _ => {}
         }
-        if passed != 0 {
-            hw.write_state(owner, register, word, passed);
-        }
+        let bank = self.bank(owner, word);
         // A level that is high makes pending again what has just been enabled, cleared or ended.
         let level = bank.line & !bank.edge & mask;
         if level != 0 && register != StateRegister::SetPending {

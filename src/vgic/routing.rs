@@ -6,7 +6,7 @@
 
 use super::hardware::Hardware;
 use super::state::{NOWHERE, Route, Set, bits};
-use super::{CpuMask, Kicks, Version, Vgic};
+use super::{CpuMask, Delivery, Kicks, Version, Vgic};
 use crate::intid::Intid;
 use crate::machine::Mpidr;
 
@@ -57,6 +57,9 @@ impl Vgic {
             if new.vcpu != NOWHERE && bank.hardware >> bit & 1 != 0 {
                 hw.route(set.word * 32 + bit, usize::from(new.vcpu));
             }
+        }
+        if self.delivery == Delivery::Direct {
+            self.pass_enables_of(set, hw);
         }
     }
 

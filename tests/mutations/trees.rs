@@ -69,6 +69,7 @@ const EVERYTHING: &str = r#"/dts-v1/; / {
             fdt-offset = <0x1000000>;
             bootargs = "console=ttyAMA0";
             count-hypervisor;
+            interrupts = "trapped";
             on-crash = "restart";
             max-restarts = <3>;
             watchdog-ms = <1000>;

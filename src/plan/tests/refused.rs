@@ -128,6 +128,11 @@ fn types() {
             Text(&["yes"]),
             ": dma = \"yes\" is not \"unprotected\", which is all that it can say",
         ),
+        (
+            "interrupts",
+            Text(&["direct"]),
+            ": interrupts = \"direct\" is not \"trapped\", which is all that it can say",
+        ),
     ] {
         assert_eq!(fault(one().with(name, value)), expected);
     }

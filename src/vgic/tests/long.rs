@@ -7,11 +7,11 @@ use std::{env, println, thread};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::super::Version;
+use super::super::{Delivery, Version};
 use super::pair::Pair;
 use super::properties::step;
 
-/// Without BULKHEAD_GIC_STEPS: for both versions together.
+/// Without BULKHEAD_GIC_STEPS: for two of the tests together.
 const STEPS: u64 = 100_000;
 /// After so many everything is drained, and a new GIC is taken.
 const EPISODE: u64 = 1000;
@@ -37,14 +37,18 @@ impl Drop for Place {
 
 /// Returns in how many of every tenth step more interrupts were pending for a CPU than it has list
 /// registers.
-fn run(version: Version, episode: u64, steps: u64) -> u64 {
+fn run(version: Version, delivery: Delivery, episode: u64, steps: u64) -> u64 {
     let list_registers = LIST_REGISTERS[episode as usize % 4];
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&episode.to_le_bytes());
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let mut runner = TestRunner::new_with_rng(Config::default(), random);
     let strategy = step();
-    let mut pair = Pair::new(version, CPUS, list_registers, episode / 4 % 2 == 1);
+    let split = episode / 4 % 2 == 1;
+    let mut pair = match delivery {
+        Delivery::Trapped => Pair::new(version, CPUS, list_registers, split),
+        Delivery::Direct => Pair::direct(CPUS, split),
+    };
     let mut place = Place { version, episode, step: 0, last: String::new() };
     let mut crowded = 0;
     for number in 0..steps {
@@ -60,29 +64,34 @@ fn run(version: Version, episode: u64, steps: u64) -> u64 {
     crowded
 }
 
-fn run_all(version: Version) {
+fn run_all(version: Version, delivery: Delivery) {
     let steps = env::var("BULKHEAD_GIC_STEPS").ok();
     let steps = steps.map_or(STEPS, |steps| steps.parse().expect("BULKHEAD_GIC_STEPS is a number"));
     if let Ok(episode) = env::var("BULKHEAD_GIC_EPISODE") {
-        run(version, episode.parse().expect("BULKHEAD_GIC_EPISODE is a number"), EPISODE);
+        run(version, delivery, episode.parse().expect("BULKHEAD_GIC_EPISODE is a number"), EPISODE);
         return;
     }
     let episodes = (steps / 2).div_ceil(EPISODE);
-    let crowded: u64 = (0..episodes).map(|episode| run(version, episode, EPISODE)).sum();
+    let crowded: u64 = (0..episodes).map(|episode| run(version, delivery, episode, EPISODE)).sum();
     let steps = episodes * EPISODE;
     let looks = steps / 10;
     println!(
-        "{version:?}: {steps} steps; of {looks}, {crowded} had more pending than list registers"
+        "{version:?} {delivery:?}: {steps} steps; of {looks}, {crowded} had more pending than list registers"
     );
     assert!(crowded > looks / 2, "few steps had many pending");
 }
 
 #[test]
 fn gicv2_is_a_gic_for_long() {
-    run_all(Version::V2);
+    run_all(Version::V2, Delivery::Trapped);
 }
 
 #[test]
 fn gicv3_is_a_gic_for_long() {
-    run_all(Version::V3);
+    run_all(Version::V3, Delivery::Trapped);
+}
+
+#[test]
+fn gicv3_with_direct_interrupts_is_a_gic_for_long() {
+    run_all(Version::V3, Delivery::Direct);
 }

@@ -47,6 +47,8 @@ pub struct Machine {
     pub shared: Vec<Physical>,
     /// EOImode of all guests: whether EOI only drops the priority.
     pub split: bool,
+    /// Guests take interrupts from the physical CPU interfaces, in Group 1.
+    pub direct: bool,
 }
 
 impl Machine {
@@ -64,6 +66,7 @@ impl Machine {
             cpus: std::vec![cpu; cpus],
             shared: std::vec![Physical::default(); 32 * (words - 1)],
             split: false,
+            direct: false,
         }
     }
 
@@ -122,8 +125,32 @@ impl Machine {
         self.cpus[cpu].running.last().copied().unwrap_or(0xff)
     }
 
+    /// The most urgent interrupt that is signalled to this CPU, with its priority.
+    fn highest(&self, cpu: usize) -> Option<(u8, usize)> {
+        let is_signalled = |p: &Physical| p.enabled && p.is_pending() && !p.active;
+        let private = self.cpus[cpu].private.iter().enumerate();
+        let shared = self.shared.iter().enumerate().map(|(i, p)| (i + 32, p));
+        let all = private.chain(shared.filter(|(_, p)| p.target == cpu));
+        all.filter(|(_, p)| is_signalled(p)).map(|(i, p)| (p.priority, i)).min()
+    }
+
+    /// The guest reads the physical IAR.
+    fn acknowledge_directly(&mut self, cpu: usize) -> Option<(usize, u8)> {
+        let (priority, intid) = self.highest(cpu).filter(|_| self.cpus[cpu].groups[1])?;
+        if priority >= self.running_priority(cpu) {
+            return None;
+        }
+        let physical = self.physical(cpu, intid);
+        (physical.active, physical.latch) = (true, false);
+        self.cpus[cpu].running.push(priority);
+        Some((intid, 0))
+    }
+
     /// The guest reads IAR: INTID and source.
     pub fn acknowledge(&mut self, cpu: usize) -> Option<(usize, u8)> {
+        if self.direct {
+            return self.acknowledge_directly(cpu);
+        }
         let running = self.running_priority(cpu);
         let state = &mut self.cpus[cpu];
         let groups = state.groups;
@@ -151,6 +178,10 @@ impl Machine {
 
     /// What EOIR or DIR does to the list registers.
     pub fn deactivate(&mut self, cpu: usize, intid: usize) {
+        if self.direct {
+            self.physical(cpu, intid).active = false;
+            return;
+        }
         let state = &mut self.cpus[cpu];
         let found = |lr: &&mut u64| **lr & ACTIVE != 0 && (**lr & 0x3ff) as usize == intid;
         let Some(lr) = state.lrs.iter_mut().find(found) else {
@@ -259,6 +290,8 @@ impl Hardware for View<'_> {
 
     fn set_edge(&mut self, vcpu: usize, word: usize, mask: u32, edge: u32) -> u32 {
         self.check_bank(vcpu, word);
+        // SGIs are edge-triggered for ever.
+        let edge = if word == 0 { edge | 0xffff } else { edge };
         for bit in (0..32).filter(|bit| mask >> bit & 1 != 0) {
             self.machine.physical(vcpu, word * 32 + bit).edge = edge >> bit & 1 != 0;
         }

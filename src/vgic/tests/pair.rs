@@ -54,16 +54,29 @@ pub struct Pair {
 
 impl Pair {
     pub fn new(version: Version, cpus: usize, list_registers: usize, split: bool) -> Self {
-        let mut system = System::new(version, cpus, list_registers);
+        let system = System::new(version, cpus, list_registers);
+        let reference = Reference::new(version, Delivery::Trapped, cpus);
+        Self::with(version, system, reference, split)
+    }
+
+    /// With direct interrupts.
+    pub fn direct(cpus: usize, split: bool) -> Self {
+        let reference = Reference::new(Version::V3, Delivery::Direct, cpus);
+        Self::with(Version::V3, System::direct(cpus), reference, split)
+    }
+
+    fn with(version: Version, mut system: System, reference: Reference, split: bool) -> Self {
+        let cpus = system.machine.cpus.len();
+        let list_registers = system.machine.cpus[0].lrs.len();
         system.machine.split = split;
         let mut pair = Self {
             version,
+            few: !system.machine.direct && list_registers < 16,
             system,
-            reference: Reference::new(version, cpus),
+            reference,
             handling: vec![Vec::new(); cpus],
             dropped: vec![Vec::new(); cpus],
             split,
-            few: list_registers < 16,
         };
         pair.step(&Step::Control(0, 3));
         for intid in (0..16).chain([HARDWARE_PPI, SOFTWARE_SPI]).chain(HARDWARE_SPIS) {
@@ -114,7 +127,11 @@ impl Pair {
                 // A guest does not take from itself what it has not ended.
                 let handling = self.handling.iter().chain(&self.dropped).flatten();
                 let is_handled = handling.clone().any(|&(handled, _)| handled == intid);
-                if !(is_active && (self.few || is_handled)) {
+                // What a guest itself makes pending goes with the line of an emulated device.
+                let is_lost = self.system.machine.direct
+                    && register == StateRegister::SetPending
+                    && intid == SOFTWARE_SPI;
+                if !(is_lost || is_active && (self.few || is_handled)) {
                     self.system.write_bit(cpu, owner, register as u64, intid);
                     self.reference.write_bit(owner, register, intid);
                 }
@@ -168,6 +185,11 @@ impl Pair {
 
     fn end(&mut self, cpu: usize) {
         if let Some((intid, source)) = self.handling[cpu].pop() {
+            if self.system.machine.direct && intid == SOFTWARE_SPI {
+                // The handler looks at the device, which passes on its line once more.
+                let high = self.reference.line(intid);
+                self.system.set_line(cpu, intid, high);
+            }
             self.system.end(cpu, intid);
             if self.split {
                 self.dropped[cpu].push((intid, source));
@@ -186,6 +208,8 @@ impl Pair {
         if !self.reference.at(owner, intid).owned {
             return;
         }
+        // Group 0 is out of reach of what is direct.
+        let group = group || self.system.machine.direct;
         self.reference.at(owner, intid).group = usize::from(group);
         let word = intid / 32;
         let value = self.reference.read(owner, word, |r, intid| r.at(owner, intid).group == 1);

@@ -43,15 +43,17 @@ pub struct Reference {
 }
 
 impl Reference {
-    pub fn new(version: Version, cpus: usize) -> Self {
+    pub fn new(version: Version, delivery: Delivery, cpus: usize) -> Self {
+        // What is direct is never taken by EL2, and is all in Group 1.
+        let is_direct = delivery == Delivery::Direct;
         let state = |intid: usize| State {
             owned: intid < 16
                 || intid == HARDWARE_PPI
                 || intid == SOFTWARE_SPI
                 || HARDWARE_SPIS.contains(&intid),
-            hardware: intid == HARDWARE_PPI || HARDWARE_SPIS.contains(&intid),
+            hardware: !is_direct && (intid == HARDWARE_PPI || HARDWARE_SPIS.contains(&intid)),
             enabled: intid < 16 && version == Version::V2,
-            group: 0,
+            group: usize::from(is_direct),
             edge: intid < 16,
             priority: 0,
             line: false,
@@ -132,6 +134,11 @@ impl Reference {
             StateRegister::ClearActive => s.active = false,
         }
         self.take(owner, intid);
+    }
+
+    /// Whether a device holds its line high.
+    pub fn line(&mut self, intid: usize) -> bool {
+        self.at(0, intid).line
     }
 
     pub fn set_line(&mut self, owner: usize, intid: usize, high: bool) {

@@ -20,18 +20,28 @@ pub struct System {
 
 impl System {
     pub fn new(version: Version, cpus: usize, list_registers: usize) -> Self {
+        Self::with(version, Delivery::Trapped, cpus, list_registers)
+    }
+
+    /// One in which list registers have no part.
+    pub fn direct(cpus: usize) -> Self {
+        Self::with(Version::V3, Delivery::Direct, cpus, 0)
+    }
+
+    fn with(version: Version, delivery: Delivery, cpus: usize, list_registers: usize) -> Self {
         let intid = |&number: &usize| Intid::new(number as u32).unwrap();
         let mut hardware: Vec<Intid> = HARDWARE_SPIS.iter().map(intid).collect();
         hardware.push(intid(&HARDWARE_PPI));
         let vgic = Vgic::new(&Config {
             version,
-            delivery: Delivery::Trapped,
+            delivery,
             vcpus: cpus,
             it_lines_number: 16,
             hardware: &hardware,
             software: &[intid(&SOFTWARE_SPI)],
         });
-        let machine = Machine::new(version, cpus, list_registers, 17);
+        let mut machine = Machine::new(version, cpus, list_registers, 17);
+        machine.direct = delivery == Delivery::Direct;
         let mut system = Self { vgic, machine };
         system.restart();
         system
@@ -84,6 +94,9 @@ impl System {
 
     /// Takes all interrupts to EL2 that there are.
     pub fn run(&mut self) {
+        if self.machine.direct {
+            return;
+        }
         for _ in 0..1000 {
             let mut is_quiet = true;
             for cpu in 0..self.machine.cpus.len() {
@@ -222,6 +235,14 @@ impl System {
     }
 
     pub fn send_sgi(&mut self, cpu: usize, register: SgiRegister, value: u64) {
+        if self.machine.direct {
+            let request = SgiRequest::new(value);
+            let targets = request.targets(cpu, self.machine.cpus.len());
+            for target in targets.filter(|_| register == SgiRegister::Sgi1) {
+                self.machine.physical(target, request.sgi()).latch = true;
+            }
+            return;
+        }
         let kicks = self.on(cpu, |vgic, hw| vgic.send_sgi(register, value, hw));
         self.kick(kicks);
         self.run();
@@ -240,6 +261,7 @@ impl System {
 
     pub fn deactivate(&mut self, cpu: usize, intid: usize, source: u8) {
         let traps = self.machine.version == Version::V2
+            || self.machine.direct
             || self.machine.cpus[cpu].maintenance & 1 << 14 != 0;
         if traps {
             let value = intid as u64 | u64::from(source) << 10;
