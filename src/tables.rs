@@ -9,6 +9,7 @@
 //! from invalid to valid: no break-before-make and no TLB invalidation are needed,
 //! only EL2's `DSB ISHST; ISB` after [`Tables::map`], before the new mapping is used.
 
+use core::ops::Range;
 use core::sync::atomic::{Ordering, fence};
 
 use crate::addr::{Address, PAGE_SIZE, Pa, Region};
@@ -89,6 +90,12 @@ impl Run {
         part
     }
 
+    /// The entries of its pages in a level 3 table, which it lies in.
+    fn pages(&self) -> Range<usize> {
+        let first = slot(self.input, PAGE_SIZE);
+        first..first + (self.size / PAGE_SIZE) as usize
+    }
+
     /// Whether this, taken off for `span`, is one leaf of that size.
     fn is_leaf(&self, span: u64) -> bool {
         self.size == span && self.output.is_multiple_of(span)
@@ -124,18 +131,29 @@ impl<'a> Tables<'a> {
         size: u64,
         memory: Memory,
     ) -> Result<(), MapError> {
-        let run = Run { input: input.get(), output: output.get(), size };
-        check(run.input, run.size, INPUT_BITS)?;
-        check(run.output, run.size, OUTPUT_BITS)?;
-        let mut next = run.input;
-        while next < run.input + run.size {
-            let (index, slot, span) = self.find(next);
-            if self.pool[index].0[slot] != 0 {
-                return Err(MapError::Overlap);
-            }
-            next += span - next % span;
+        let run = run(input, output, size)?;
+        if self.is_free(0, LEVEL_1_SPAN, run) {
+            self.fill(0, LEVEL_1_SPAN, run, memory)
+        } else {
+            Err(MapError::Overlap)
         }
-        self.fill(0, LEVEL_1_SPAN, run, memory)
+    }
+
+    /// Maps what is not mapped yet of the `size` bytes from `input` to those from `output`. What is
+    /// mapped stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// After [`MapError::OutOfTables`] part of the mapping may be in place; the others leave the
+    /// tables as they were.
+    pub fn map_missing(
+        &mut self,
+        input: impl Address,
+        output: Pa,
+        size: u64,
+        memory: Memory,
+    ) -> Result<(), MapError> {
+        self.fill(0, LEVEL_1_SPAN, run(input, output, size)?, memory)
     }
 
     /// Takes back pages that were mapped as pages. The caller invalidates the TLBs. Always inlined, as
@@ -172,7 +190,29 @@ impl<'a> Tables<'a> {
         (pool, Region::new(self.base, size).expect("`new` has checked the whole pool"))
     }
 
-    /// Maps `run`, which is free and lies in the table `index`, whose entries span `span` bytes.
+    /// Whether nothing is mapped of the input of `run`, which lies in the table `index`, whose
+    /// entries span `span` bytes.
+    fn is_free(&self, index: usize, span: u64, mut run: Run) -> bool {
+        let entries = &self.pool[index].0;
+        if span == PAGE_SIZE {
+            return entries[run.pages()].iter().all(|entry| *entry == 0);
+        }
+        while run.size > 0 {
+            let entry = entries[slot(run.input, span)];
+            let part = run.take(span);
+            let is_free = match self.linked(entry, span) {
+                Some(next) => self.is_free(next, span / ENTRIES as u64, part),
+                None => entry == 0,
+            };
+            if !is_free {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Maps what is not mapped yet of `run`, which lies in the table `index`, whose entries span
+    /// `span` bytes.
     ///
     /// A new table is filled before it is linked: a walk, which can come at any time on another
     /// CPU, sees no entry or a complete one, never what the table's memory held before.
@@ -183,16 +223,25 @@ impl<'a> Tables<'a> {
         mut run: Run,
         memory: Memory,
     ) -> Result<(), MapError> {
+        if span == PAGE_SIZE {
+            let mut page = run.output | memory.0 | TABLE_OR_PAGE;
+            for entry in &mut self.pool[index].0[run.pages()] {
+                if *entry == 0 {
+                    *entry = page;
+                }
+                page += PAGE_SIZE;
+            }
+            return Ok(());
+        }
         while run.size > 0 {
             let slot = slot(run.input, span);
             let part = run.take(span);
             let entry = self.pool[index].0[slot];
-            if part.is_leaf(span) {
-                let kind = if span == PAGE_SIZE { TABLE_OR_PAGE } else { BLOCK };
-                self.pool[index].0[slot] = part.output | memory.0 | kind;
-            } else if let Some(next) = self.linked(entry, span) {
+            if let Some(next) = self.linked(entry, span) {
                 self.fill(next, span / ENTRIES as u64, part, memory)?;
-            } else {
+            } else if entry == 0 && part.is_leaf(span) {
+                self.pool[index].0[slot] = part.output | memory.0 | BLOCK;
+            } else if entry == 0 {
                 let next = self.take_table()?;
                 self.fill(next, span / ENTRIES as u64, part, memory)?;
                 fence(Ordering::Release);
@@ -250,10 +299,7 @@ pub fn tables_needed<A: Address>(mappings: impl Iterator<Item = (A, Pa, u64)>) -
     let mut count = 1;
     let mut last = [None; 2];
     for (input, output, size) in mappings {
-        let run = Run { input: input.get(), output: output.get(), size };
-        if check(run.input, size, INPUT_BITS).and(check(run.output, size, OUTPUT_BITS)).is_err() {
-            continue;
-        }
+        let Ok(run) = run(input, output, size) else { continue };
         // Where the leaves of one level cannot be, the next level needs a table, once. Those of the
         // higher level do not matter for the lower: what they cover, its leaves could cover too.
         for (span, last) in [LEVEL_1_SPAN, LEVEL_2_SPAN].into_iter().zip(&mut last) {
@@ -269,6 +315,14 @@ pub fn tables_needed<A: Address>(mappings: impl Iterator<Item = (A, Pa, u64)>) -
         }
     }
     count
+}
+
+/// The run of `size` bytes from `input` to those from `output`, which are whole pages in range.
+fn run(input: impl Address, output: Pa, size: u64) -> Result<Run, MapError> {
+    let run = Run { input: input.get(), output: output.get(), size };
+    check(run.input, size, INPUT_BITS)?;
+    check(run.output, size, OUTPUT_BITS)?;
+    Ok(run)
 }
 
 /// Checks that `size` bytes from `address` are whole pages within addresses of `bits` bits.

@@ -65,9 +65,6 @@ pub struct Setting {
     pub sctlr: u64,
 }
 
-/// What one level 2 entry maps.
-const BLOCK_SIZE: u64 = 2 << 20;
-
 const MAIR: u64 = 0x04ff;
 /// 39-bit addresses, 4 KiB granule, walks through write-back inner-shareable memory.
 const TCR_WALK: u64 = 25 | 0b01 << 8 | 0b01 << 10 | 0b11 << 12;
@@ -137,33 +134,14 @@ fn map(tables: &mut Tables<'_>, region: Region<Pa>, memory: Memory) -> Result<()
     tables.map(region.start(), region.start(), region.size(), memory)
 }
 
-/// Maps what is not mapped yet of the pages that `region` touches.
+/// Maps what is not mapped yet of the pages that `region` touches to where they are.
 fn map_missing(
     tables: &mut Tables<'_>,
     region: Region<Pa>,
     memory: Memory,
 ) -> Result<(), MapError> {
     let pages = region.page_aligned().ok_or(MapError::OutOfRange)?;
-    let (mut address, end) = (pages.start().get(), pages.end().get());
-    while address < end {
-        let mut done = PAGE_SIZE;
-        for size in [BLOCK_SIZE, PAGE_SIZE] {
-            if !address.is_multiple_of(size) || end - address < size {
-                continue;
-            }
-            let part = Region::new(Pa::new(address), size).ok_or(MapError::OutOfRange)?;
-            match map(tables, part, memory) {
-                Ok(()) => {
-                    done = size;
-                    break;
-                }
-                Err(MapError::Overlap) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        address += done;
-    }
-    Ok(())
+    tables.map_missing(pages.start(), pages.start(), pages.size(), memory)
 }
 
 /// Where the firmware's tree lies, if there is one at this address. The boot protocol of arm64

@@ -317,6 +317,39 @@ proptest! {
     }
 
     #[test]
+    fn what_is_missing_is_mapped_and_the_rest_stays(
+        mappings in prop::collection::vec(mapping(), 1..6),
+        wanted in mapping(),
+        probes in prop::collection::vec(address(), 8),
+    ) {
+        let mut pool = dirty_pool(64);
+        let mut tables = Tables::new(&mut pool, Pa::new(BASE)).unwrap();
+        let mut mapped = Vec::new();
+        for mapping in mappings {
+            match tables.add(&mapping) {
+                Ok(()) => mapped.push(mapping),
+                Err(MapError::Overlap) => {}
+                Err(_) => return Err(TestCaseError::reject("out of tables")),
+            }
+        }
+        let Mapping { input, output, size, memory } = wanted;
+        if tables.map_missing(input, output, size, memory).is_err() {
+            return Err(TestCaseError::reject("out of tables"));
+        }
+        // The first that covers an address is what counts.
+        mapped.push(wanted);
+        let edges = mapped.iter().flat_map(|it| {
+            let (start, end) = (it.input.get(), it.input.get() + it.size);
+            [start, end - 1, end, start.wrapping_sub(1), start + it.size / 2]
+        });
+        for probe in edges.chain(probes) {
+            let found = tables.look_up(Ipa::new(probe));
+            let found = found.map(|(output, memory)| (output.get(), memory));
+            prop_assert_eq!(found, expected(&mapped, probe), "{:#x}", probe);
+        }
+    }
+
+    #[test]
     fn no_mapping_panics(input: u64, output: u64, size: u64, shift in 0..64) {
         let mapping = guest(input, output, size >> shift, Memory::GUEST_DEVICE);
         let result = with_tables(2, |tables| tables.add(&mapping));
