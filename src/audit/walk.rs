@@ -67,24 +67,29 @@ impl<'a> Walk<'a> {
         runs: &mut Vec<Run>,
     ) -> Result<(), Wrong> {
         let span = PAGE_SIZE << (9 * (3 - level));
-        for (descriptor, input) in self.take(address)?.iter().zip((input..).step_by(span as usize))
-        {
+        let mut descriptors = self.take(address)?.as_slice();
+        let mut input = input;
+        while let [descriptor, rest @ ..] = descriptors {
             let output = descriptor & ADDRESS;
+            let mut count = 1;
             match (descriptor & 0b11, level) {
                 // Bit 0 clear: whoever comes here faults.
-                (0b00 | 0b10, _) => {}
+                (0b00 | 0b10, _) => count += invalid(rest),
                 (0b01, 1 | 2) | (0b11, 3) => {
                     if !output.is_multiple_of(span) {
                         return Err(("a block's address is not a multiple of its size", input));
                     }
+                    count += following(*descriptor, span, rest);
                     let attributes = descriptor & !(ADDRESS | 0b11);
-                    add(runs, Run { input, output, size: span, attributes });
+                    add(runs, Run { input, output, size: span * count as u64, attributes });
                 }
                 (0b11, _) if descriptor & !(ADDRESS | 0b11) == 0 => {
                     self.table(output, level + 1, input, runs)?;
                 }
                 _ => return Err(("a descriptor has reserved bits", input)),
             }
+            descriptors = &descriptors[count..];
+            input += span * count as u64;
         }
         Ok(())
     }
@@ -102,6 +107,27 @@ impl<'a> Walk<'a> {
         }
         Ok((self.read)(address))
     }
+}
+
+/// How many of the first descriptors have bit 0 clear. Most tables are almost empty, so this looks
+/// at eight at once.
+fn invalid(descriptors: &[u64]) -> usize {
+    let none_of = |[a, b, c, d, e, f, g, h]: &&[u64; 8]| (a | b | c | d | e | f | g | h) & 1 == 0;
+    let eights = descriptors.as_chunks().0.iter().take_while(none_of).count() * 8;
+    eights + descriptors[eights..].iter().take_while(|it| *it & 1 == 0).count()
+}
+
+/// How many of the first descriptors each say what the one before, beginning with `leaf`, says of
+/// the `span` bytes before.
+fn following(leaf: u64, span: u64, descriptors: &[u64]) -> usize {
+    // The last address that a descriptor holds has none behind it.
+    let most = ((ADDRESS - (leaf & ADDRESS)) / span) as usize;
+    let mut next = leaf;
+    let follows = |it: &&u64| {
+        next += span;
+        **it == next
+    };
+    descriptors.iter().take(most).take_while(follows).count()
 }
 
 fn add(runs: &mut Vec<Run>, next: Run) {
