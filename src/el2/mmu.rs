@@ -12,7 +12,7 @@ use core::arch::asm;
 use core::cell::UnsafeCell;
 
 use super::wait::Mutex;
-use super::{boot, cache, image};
+use super::{boot, cache, image, memory};
 
 /// Tables that EL2's mappings may take: a few for the image, two or three for each region of
 /// memory and each device far from the others.
@@ -110,6 +110,7 @@ pub fn init(level: Level, tree: Pa) {
         cache::invalidate(image::stack(0));
         enable(level);
     }
+    memory::mmu_is_on();
     *LIVE.lock() = Some(tables);
 }
 

@@ -19,6 +19,7 @@ mod image;
 mod inject;
 pub mod interrupts;
 mod load;
+mod memory;
 mod mmio;
 pub mod mmu;
 mod monitor;

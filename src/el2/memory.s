@@ -1,0 +1,147 @@
+// memcpy, memset and memcmp as the compiler calls them, at the width of the machine. Those of
+// compiler_builtins go by bytes here, as the target has no unaligned accesses.
+//
+// Normal memory takes unaligned accesses (SCTLR_EL2.A = 0). With the MMU off all memory is Device, where
+// they fault (Arm ARM B2.8.2): until WIDE says that it is on, what is not all whole words goes by bytes.
+
+        .section .text.memory, "ax"
+
+// In: x0 = to, x1 = from, x2 = bytes; out: x0 as it was. Reads up to 64 bytes before it writes them, so
+// that what overlaps is moved right if it moves down.
+        .global memcpy
+memcpy:
+        adrp    x3, {wide}
+        ldrb    w3, [x3, :lo12:{wide}]
+        mov     x4, x0
+        cbz     w3, 7f
+1:      subs    x2, x2, #64
+        b.lo    3f
+2:      ldp     x7, x8, [x1, #16]
+        ldp     x9, x10, [x1, #32]
+        ldp     x11, x12, [x1, #48]
+        ldp     x5, x6, [x1], #64
+        stp     x7, x8, [x4, #16]
+        stp     x9, x10, [x4, #32]
+        stp     x11, x12, [x4, #48]
+        stp     x5, x6, [x4], #64
+        subs    x2, x2, #64
+        b.hs    2b
+3:      tbz     x2, #5, 4f              // bits 5:0 are those of what is left
+        ldp     x7, x8, [x1, #16]
+        ldp     x5, x6, [x1], #32
+        stp     x7, x8, [x4, #16]
+        stp     x5, x6, [x4], #32
+4:      tbz     x2, #4, 5f
+        ldp     x5, x6, [x1], #16
+        stp     x5, x6, [x4], #16
+5:      tbz     x2, #3, 6f
+        ldr     x5, [x1], #8
+        str     x5, [x4], #8
+6:      tst     x2, #7
+        b.eq    9f
+        tbz     x2, #2, 6f
+        ldr     w5, [x1], #4
+        str     w5, [x4], #4
+6:      tbz     x2, #1, 6f
+        ldrh    w5, [x1], #2
+        strh    w5, [x4], #2
+6:      tbz     x2, #0, 9f
+        ldrb    w5, [x1]
+        strb    w5, [x4]
+9:      ret
+7:      orr     x3, x0, x1
+        orr     x3, x3, x2
+        tst     x3, #7
+        b.eq    1b
+8:      subs    x2, x2, #1
+        b.lo    9b
+        ldrb    w5, [x1], #1
+        strb    w5, [x4], #1
+        b       8b
+
+// In: x0 = to, w1 = the byte, x2 = bytes; out: x0 as it was.
+        .global memset
+memset:
+        adrp    x3, {wide}
+        ldrb    w3, [x3, :lo12:{wide}]
+        and     x1, x1, #0xff
+        mov     x5, #0x0101010101010101
+        mul     x1, x1, x5
+        mov     x4, x0
+        cbz     w3, 7f
+1:      subs    x2, x2, #64
+        b.lo    3f
+2:      stp     x1, x1, [x4, #16]
+        stp     x1, x1, [x4, #32]
+        stp     x1, x1, [x4, #48]
+        stp     x1, x1, [x4], #64
+        subs    x2, x2, #64
+        b.hs    2b
+3:      tbz     x2, #5, 4f
+        stp     x1, x1, [x4, #16]
+        stp     x1, x1, [x4], #32
+4:      tbz     x2, #4, 5f
+        stp     x1, x1, [x4], #16
+5:      tbz     x2, #3, 6f
+        str     x1, [x4], #8
+6:      tst     x2, #7
+        b.eq    9f
+        tbz     x2, #2, 6f
+        str     w1, [x4], #4
+6:      tbz     x2, #1, 6f
+        strh    w1, [x4], #2
+6:      tbz     x2, #0, 9f
+        strb    w1, [x4]
+9:      ret
+7:      orr     x3, x0, x2
+        tst     x3, #7
+        b.eq    1b
+8:      subs    x2, x2, #1
+        b.lo    9b
+        strb    w1, [x4], #1
+        b       8b
+
+// In: x0 and x1 = what to compare, x2 = bytes; out: w0 = 0 if they are equal, else its sign is that of
+// the difference of the first bytes that are not.
+        .global memcmp
+memcmp:
+        adrp    x3, {wide}
+        ldrb    w3, [x3, :lo12:{wide}]
+        cbz     w3, 7f
+        subs    x2, x2, #8
+        b.lo    3f
+2:      ldr     x3, [x0], #8
+        ldr     x4, [x1], #8
+        cmp     x3, x4
+        b.ne    8f
+        subs    x2, x2, #8
+        b.hs    2b
+3:      tbz     x2, #2, 4f              // bits 2:0 are those of what is left
+        ldr     w3, [x0], #4
+        ldr     w4, [x1], #4
+        cmp     w3, w4
+        b.ne    8f
+4:      tbz     x2, #1, 5f
+        ldrh    w3, [x0], #2
+        ldrh    w4, [x1], #2
+        cmp     w3, w4
+        b.ne    8f
+5:      tbz     x2, #0, 6f
+        ldrb    w3, [x0]
+        ldrb    w4, [x1]
+        cmp     w3, w4
+        b.ne    8f
+6:      mov     w0, wzr
+        ret
+7:      subs    x2, x2, #1
+        b.lo    6b
+        ldrb    w3, [x0], #1
+        ldrb    w4, [x1], #1
+        cmp     w3, w4
+        b.eq    7b
+8:      rev     x3, x3                  // the first byte counts most
+        rev     x4, x4
+        cmp     x3, x4
+        cset    w0, hi
+        csinv   w0, w0, wzr, hs
+        ret
