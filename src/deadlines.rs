@@ -16,6 +16,8 @@ const USERS: usize = 2;
 const NEVER: u64 = u64::MAX;
 
 /// The deadlines of one timer, that of a CPU, on which alone they are set.
+///
+/// They are kept inverted, so that [`NEVER`] is zero and an image need not hold those of all CPUs.
 #[derive(Debug)]
 pub struct Deadlines {
     wanted: [AtomicU64; USERS],
@@ -37,19 +39,19 @@ pub enum Setting {
 impl Deadlines {
     /// Nobody wants anything, and the timer is off.
     pub const fn none() -> Self {
-        let wanted = [const { AtomicU64::new(NEVER) }; USERS];
-        Self { wanted, set: AtomicU64::new(NEVER) }
+        let wanted = [const { AtomicU64::new(!NEVER) }; USERS];
+        Self { wanted, set: AtomicU64::new(!NEVER) }
     }
 
     /// Notes what `user` wants from now on, in place of what it wanted before.
     pub fn set(&self, user: User, deadline: Option<u64>) -> Setting {
-        self.wanted[user as usize].store(deadline.unwrap_or(NEVER), Ordering::Relaxed);
-        let wanted = self.wanted.iter().map(|wanted| wanted.load(Ordering::Relaxed));
+        self.wanted[user as usize].store(!deadline.unwrap_or(NEVER), Ordering::Relaxed);
+        let wanted = self.wanted.iter().map(|wanted| !wanted.load(Ordering::Relaxed));
         let earliest = wanted.fold(NEVER, u64::min);
-        if self.set.load(Ordering::Relaxed) == earliest {
+        if self.set.load(Ordering::Relaxed) == !earliest {
             return Setting::Same;
         }
-        self.set.store(earliest, Ordering::Relaxed);
+        self.set.store(!earliest, Ordering::Relaxed);
         if earliest == NEVER { Setting::Off } else { Setting::At(earliest) }
     }
 }

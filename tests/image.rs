@@ -99,3 +99,19 @@ fn the_code_that_stays_is_small() {
     let size = text.end - text.start;
     assert!(size <= TEXT_LIMIT, ".text has {size} bytes, more than {TEXT_LIMIT}");
 }
+
+/// The type of relocation that the entry applies (AAELF64 5.7.16).
+const R_AARCH64_RELATIVE: u64 = 1027;
+
+#[test]
+fn the_entry_knows_every_relocation() {
+    let elf = elf();
+    let file = object::File::parse(&*elf).expect("the image is an ELF file");
+    let (_, entries) = section(&file, ".rela.dyn");
+    let words = entries.chunks_exact(8).map(|it| u64::from_le_bytes(it.try_into().unwrap()));
+    // Each has a place, what it is (type and symbol), and an addend.
+    let words: Vec<_> = words.collect();
+    let kinds = words.chunks_exact(3).map(|entry| entry[1]);
+    assert!(kinds.clone().count() > 100 && words.len().is_multiple_of(3));
+    assert!(kinds.clone().all(|kind| kind == R_AARCH64_RELATIVE), "entry.s does not look at it");
+}

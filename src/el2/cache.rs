@@ -16,12 +16,23 @@ fn line_size() -> u64 {
 macro_rules! each_line {
     ($operation:literal, $region:expr) => {{
         let line = line_size();
-        let mut address = $region.start().get() & !(line - 1);
-        while address < $region.end().get() {
+        let (start, end) = ($region.start().get() & !(line - 1), $region.end().get());
+        if start < end {
             // SAFETY: see the caller: the operation moves data between caches and memory, or
-            // drops lines that the caller vouches for; it touches no register.
-            unsafe { asm!(concat!("dc ", $operation, ", {}"), in(reg) address, options(nostack)) };
-            address += line;
+            // drops lines that the caller vouches for.
+            unsafe {
+                asm!(
+                    "2:",
+                    concat!("dc ", $operation, ", {address}"),
+                    "add {address}, {address}, {line}",
+                    "cmp {address}, {end}",
+                    "b.lo 2b",
+                    address = inout(reg) start => _,
+                    line = in(reg) line,
+                    end = in(reg) end,
+                    options(nostack)
+                );
+            }
         }
         barrier::dsb(barrier::SY);
     }};

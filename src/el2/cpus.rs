@@ -9,7 +9,7 @@ use core::sync::atomic::AtomicU8;
 use spin::Once;
 
 use super::boot::refuse;
-use super::image::MAX_CPUS;
+use super::image::{self, MAX_CPUS};
 use super::partition::{self, Partition};
 use super::vcpu::Vcpu;
 use super::wait::{self, Barrier};
@@ -68,6 +68,7 @@ pub fn start_others(machine: &Machine) {
 fn start(cpu: &Cpu, index: usize, boot_cpu: usize) {
     // The boot CPU has the first stack; the CPU that would have had it takes that one's.
     let stack = if index == 0 { boot_cpu } else { index };
+    mmu::map_memory(image::stack(stack));
     cpu::set_stack(index, stack);
     let mpidr = cpu.mpidr;
     let address = entry::prepare_secondary(mpidr, index, stack);

@@ -16,6 +16,7 @@ global_asm!(
     secondary = sym secondary,
     handovers = sym HANDOVERS,
     handovers_size = const size_of::<Handovers>(),
+    stack_at_entry = const image::STACK_AT_ENTRY,
 );
 
 unsafe extern "C" {
@@ -53,15 +54,9 @@ unsafe impl Sync for Handovers {}
 
 static HANDOVERS: Handovers = Handovers(UnsafeCell::new([Handover::NONE; MAX_CPUS]));
 
-/// First Rust code, with the MMU off: no locks and no atomics until it is on.
+/// First Rust code, with the MMU off: no locks, no atomics and no zeroed variables until it is on.
 extern "C" fn primary(tree: u64, level: u64) -> ! {
     let level = Level::from_current_el(level);
-    // SAFETY: with the MMU off nothing but this CPU's own uncached stores, which reached memory,
-    // has written these since the loader cleaned the image (the arm64 boot protocol asks it to).
-    unsafe {
-        cache::invalidate(image::written_at_entry());
-        cache::invalidate(image::stack(0));
-    }
     mmu::init(level, Pa::new(tree));
     crate::main(level, Pa::new(tree))
 }

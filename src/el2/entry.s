@@ -1,9 +1,10 @@
 // Where loaders and firmware come in. Runs with the MMU off, so every store here is to memory
 // itself, past the caches: no exclusives, no unaligned accesses, and what was stored is invalidated
-// in the caches before they are turned on (Arm ARM D7.6.3, "Cacheability with the MMU off").
+// in the caches before they are turned on (Arm ARM D7.6.3, "Cacheability with the MMU off"). What
+// the loader did not write, and so did not clean, is invalidated before it is stored to as well: a
+// dirty line that is left there would overwrite the stores when it is evicted.
 
         .equ    PAGE_SIZE, 4096
-        .equ    R_AARCH64_RELATIVE, 1027
         .equ    CURRENT_EL2, 2 << 2
         .equ    HCR_EL2_RW, 1 << 31
         .equ    SCTLR_EL2_RES1, 0x30c50830
@@ -43,36 +44,36 @@ primary_entry:
         b.ne    1f
         known_el2_state
 1:
-        adrp    x0, __bss_start
-        add     x0, x0, :lo12:__bss_start
-        adrp    x1, __bss_end
-        add     x1, x1, :lo12:__bss_end
-2:      cmp     x0, x1
-        b.hs    3f
-        stp     xzr, xzr, [x0], #16
-        b       2b
-3:
         adrp    x0, __image_start
         adrp    x1, __rela_start
         add     x1, x1, :lo12:__rela_start
         adrp    x2, __rela_end
         add     x2, x2, :lo12:__rela_end
-4:      cmp     x1, x2
-        b.hs    5f
-        ldp     x3, x4, [x1], #16
-        ldr     x5, [x1], #8
-        cmp     x4, #R_AARCH64_RELATIVE
-        b.ne    4b
-        add     x5, x5, x0
-        str     x5, [x0, x3]
-        b       4b
-5:
+2:      cmp     x1, x2                  // every entry is R_AARCH64_RELATIVE (tests/image.rs)
+        b.hs    3f
+        ldr     x3, [x1]
+        ldr     x4, [x1, #16]
+        add     x1, x1, #24
+        add     x4, x4, x0
+        str     x4, [x0, x3]
+        b       2b
+3:
         adrp    x1, __stacks_start
         ldr     w2, =__stack_size
         add     x1, x1, #PAGE_SIZE           // the guard page
         add     x1, x1, x2
         sub     x1, x1, #PAGE_SIZE      // the emergency stack
         mov     sp, x1
+        sub     x0, x1, #{stack_at_entry}
+        mrs     x2, ctr_el0             // DminLine: log2 of the words in the smallest line
+        ubfx    x2, x2, #16, #4
+        mov     x3, #4
+        lsl     x2, x3, x2
+4:      dc      ivac, x0
+        add     x0, x0, x2
+        cmp     x0, x1
+        b.lo    4b
+        dsb     sy
         mov     x29, xzr
         mov     x30, xzr
         mov     x0, x19

@@ -7,12 +7,16 @@ use core::ptr::addr_of;
 pub const MAX_CPUS: usize = 32;
 /// The stack on which a CPU reports that its own stack, or anything else at EL2, broke.
 pub const EMERGENCY_STACK: u64 = PAGE_SIZE;
+/// How much of its stack the boot CPU may use with the MMU off, in bytes: several times what it does.
+pub const STACK_AT_ENTRY: u64 = 8 << 10;
 
 unsafe extern "C" {
     static __image_start: u8;
     static __init_text_end: u8;
     static __rodata_start: u8;
+    static __relocated_start: u8;
     static __data_start: u8;
+    static __bss_start: u8;
     static __bss_end: u8;
     static __heap_start: u8;
     static __heap_end: u8;
@@ -55,8 +59,12 @@ section! {
     data = __data_start..__data_end
 }
 section! {
-    /// What the entry wrote with the MMU off: relocated pointers, zeroed variables.
-    written_at_entry = __rodata_start..__bss_end
+    /// What the entry relocated, with the MMU off, and what lies between.
+    relocated = __relocated_start..__bss_start
+}
+section! {
+    /// Variables that start as zero.
+    zeroed = __bss_start..__bss_end
 }
 section! {
     /// The heap.
@@ -78,4 +86,10 @@ pub fn stack(cpu: usize) -> Region<Pa> {
 /// Where the stack of the CPU with this index starts to grow down from.
 pub fn stack_top(cpu: usize) -> u64 {
     stack(cpu).end().get() - EMERGENCY_STACK
+}
+
+/// What the boot CPU uses of its stack with the MMU off.
+pub fn stack_at_entry() -> Region<Pa> {
+    let top = Pa::new(stack_top(0));
+    Region::between(Pa::new(top.get() - STACK_AT_ENTRY), top).expect("it is part of the stack")
 }

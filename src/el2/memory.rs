@@ -5,7 +5,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 global_asm!(include_str!("memory.s"), wide = sym WIDE);
 
-/// Whether memory takes unaligned accesses: the MMU is on.
+/// Whether memory takes unaligned accesses: the MMU is on. Asked before `.bss` is zeroed.
+#[unsafe(link_section = ".data")]
 static WIDE: AtomicBool = AtomicBool::new(false);
 
 /// Notes that the MMU is on, and with it that memory is Normal.

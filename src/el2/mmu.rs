@@ -17,6 +17,9 @@ use super::{boot, cache, image, memory};
 /// Tables that EL2's mappings may take: a few for the image, two or three for each region of
 /// memory and each device far from the others.
 const TABLES: usize = 96;
+/// Those of them that are used with the MMU off, for the image and the machine's tree: the root, and
+/// a few tables of the lower levels for each, even across a multiple of 1 GiB.
+const TABLES_AT_ENTRY: usize = 12;
 
 struct Pool(UnsafeCell<[Table; TABLES]>);
 
@@ -92,25 +95,32 @@ fn physical_size() -> u64 {
 }
 
 /// Maps the image and the firmware's tree, and turns the MMU on. With the MMU off, so without
-/// locks or atomics up to that point.
+/// locks, atomics or zeroed variables up to that point.
 pub fn init(level: Level, tree: Pa) {
+    let base = Pa::new(POOL.0.get() as u64);
+    let first = Region::new(base, TABLES_AT_ENTRY as u64 * PAGE_SIZE).expect("it does not wrap");
+    // SAFETY: nothing has been kept in the pool yet.
+    unsafe { cache::invalidate(first) };
     // SAFETY: this runs once, on the boot CPU, and nothing else refers to the pool.
     let pool = unsafe { &mut *POOL.0.get() };
-    let base = Pa::new(POOL.0.get() as u64);
     let mut tables = Tables::new(pool, base).expect("the pool is aligned and not empty");
     map_image(&mut tables).expect("the image fits in the first tables");
     if let Some(region) = tree_region(tree) {
         map_missing(&mut tables, region, Memory::DATA).expect("the tree fits in the tables");
     }
-    let used = Region::new(base, tables.tables_used() as u64 * PAGE_SIZE);
+    assert!(tables.tables_used() <= TABLES_AT_ENTRY, "the first tables are few");
     // SAFETY: with the MMU off all stores went to memory, so no cache line holds the only copy.
     unsafe {
-        cache::invalidate(used.expect("the pool does not wrap"));
-        cache::invalidate(image::written_at_entry());
-        cache::invalidate(image::stack(0));
+        cache::invalidate(tables.in_use().1);
+        cache::invalidate(image::relocated());
+        cache::invalidate(image::stack_at_entry());
         enable(level);
     }
     memory::mmu_is_on();
+    let zeroed = image::zeroed();
+    // SAFETY: these are the variables that Rust takes to be zero, mapped to be written; nothing has
+    // used one of them yet.
+    unsafe { (zeroed.start().get() as *mut u8).write_bytes(0, zeroed.size() as usize) };
     *LIVE.lock() = Some(tables);
 }
 
@@ -124,10 +134,7 @@ fn map_image(tables: &mut Tables<'_>) -> Result<(), MapError> {
     for (region, memory) in sections {
         map(tables, region, memory)?;
     }
-    for cpu in 0..image::MAX_CPUS {
-        map(tables, image::stack(cpu), Memory::DATA)?;
-    }
-    Ok(())
+    map(tables, image::stack(0), Memory::DATA)
 }
 
 /// Maps a region to where it is.
