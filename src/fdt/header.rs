@@ -27,8 +27,8 @@ pub(super) struct Blocks<'a> {
     pub bytes: &'a [u8],
     /// Where the structure block is among them.
     pub structure: Range<usize>,
-    /// The strings, each with its offset into their block, up to the first that is no UTF-8.
-    pub strings: Vec<(usize, &'a str)>,
+    /// The strings block, up to what is no UTF-8.
+    pub strings: &'a str,
     /// The memory reservations.
     pub reservations: Vec<Region<Pa>>,
 }
@@ -44,15 +44,12 @@ impl<'a> Blocks<'a> {
             return Err(malformed("it is not of version 17", 20));
         }
         let structure = block(bytes, structure, sizes[1], 4)?;
-        block(bytes, strings, sizes[0], 1)?;
+        let strings = &bytes[block(bytes, strings, sizes[0], 1)?];
         let reserved = block(bytes, reserved, 0, 8)?.start;
         let fdt = Fdt::new(bytes).map_err(|_| truncated)?;
-        let mut strings = Vec::new();
-        let mut start = 0;
-        for string in fdt.strings() {
-            strings.push((start, string));
-            start += string.len() + 1;
-        }
+        let strings = str::from_utf8(strings)
+            .or_else(|it| str::from_utf8(&strings[..it.valid_up_to()]))
+            .unwrap_or_default();
         Ok(Self { bytes, structure, strings, reservations: reservations(&fdt, bytes, reserved)? })
     }
 }

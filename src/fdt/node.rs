@@ -1,7 +1,7 @@
 //! A node of a tree, and what is found from there.
 
 use alloc::string::String;
-use core::{iter, ptr};
+use core::{iter, ptr, str};
 
 use super::property::strings;
 use super::tree::Entry;
@@ -23,18 +23,35 @@ impl PartialEq for Node<'_, '_> {
 impl<'t, 'a> Node<'t, 'a> {
     /// Its name with its unit address, as in `uart@9000000`. The root's is empty.
     pub fn name(self) -> &'a str {
-        self.entry.name
+        str::from_utf8(self.entry.name).expect("the tree was checked")
+    }
+
+    /// Whether this is its name.
+    pub fn is_named(self, name: &str) -> bool {
+        self.entry.name == name.as_bytes()
     }
 
     /// Its full path, as in `/soc/uart@9000000`.
     #[inline(never)]
     pub fn path(self) -> String {
-        let Some(parent) = self.parent() else { return String::from("/") };
-        let mut path = parent.path();
-        if path.len() > 1 {
-            path.push('/');
+        let mut length = 0;
+        let mut node = self;
+        while let Some(parent) = node.parent() {
+            length += 1 + node.entry.name.len();
+            node = parent;
         }
-        path + self.name()
+        let mut path = String::with_capacity(length.max(1));
+        self.append_to(&mut path);
+        if path.is_empty() { String::from("/") } else { path }
+    }
+
+    /// Appends its path, which is empty for the root.
+    fn append_to(self, path: &mut String) {
+        if let Some(parent) = self.parent() {
+            parent.append_to(path);
+            path.push('/');
+            path.push_str(self.name());
+        }
     }
 
     /// Its parent; the root has none.
@@ -59,7 +76,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// The child with this name.
     #[inline(never)]
     pub fn child(self, name: &str) -> Option<Self> {
-        self.children().find(|child| child.entry.name == name)
+        self.children().find(|child| child.is_named(name))
     }
 
     /// The node at the end of a path from here.

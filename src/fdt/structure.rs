@@ -1,7 +1,6 @@
 //! The one pass over the structure block (Devicetree Specification 0.4, section 5.4).
 
 use alloc::vec::Vec;
-use core::str;
 
 use super::header::Blocks;
 use super::interrupts::is_gic;
@@ -11,13 +10,27 @@ use super::{Property, Tree, TreeError, token};
 /// How deep nodes may be nested.
 const MAX_DEPTH: usize = 32;
 
+/// How many nodes and properties the index has room for at first. Most trees have fewer.
+const NODES: usize = 128;
+const PROPERTIES: usize = 512;
+
+/// How many strings are remembered.
+const KNOWN: usize = 64;
+
 /// Checks the structure block and lists what is there.
 pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
     let Blocks { bytes, structure, strings, reservations } = blocks;
     let words = bytes[structure.clone()].as_chunks().0;
-    let (nodes, properties, phandles) = (Vec::new(), Vec::new(), Vec::new());
-    let tree = Tree { bytes, reservations, nodes, properties, phandles };
-    let mut pass = Pass { words, strings, tree, node: 0, depth: 0 };
+    let tree = Tree {
+        bytes,
+        reservations,
+        // A node takes four words at least, a property three.
+        nodes: Vec::with_capacity(NODES.min(words.len() / 4)),
+        properties: Vec::with_capacity(PROPERTIES.min(words.len() / 3)),
+        phandles: Vec::new(),
+    };
+    let known = [(usize::MAX, ""); KNOWN];
+    let mut pass = Pass { words, strings, known, tree, node: 0, depth: 0 };
     loop {
         let offset = structure.end - pass.words.len() * 4;
         match pass.token() {
@@ -31,7 +44,9 @@ pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
 struct Pass<'a> {
     /// What is still to be read.
     words: &'a [[u8; 4]],
-    strings: Vec<(usize, &'a str)>,
+    strings: &'a str,
+    /// Strings that were looked up, each with its offset: most properties have one of a few names.
+    known: [(usize, &'a str); KNOWN],
     /// What has been read.
     tree: Tree<'a>,
     /// The number of the node at hand.
@@ -63,6 +78,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The next `size` bytes, which are padded to whole words.
+    #[inline(always)]
     fn bytes(&mut self, size: usize) -> Result<&'a [u8], &'static str> {
         let words = self.words.split_at_checked(size.div_ceil(4));
         let (words, rest) = words.ok_or("a name or value is too long")?;
@@ -72,7 +88,8 @@ impl<'a> Pass<'a> {
 
     fn begin_node(&mut self) -> Result<(), &'static str> {
         let mut rest = self.words.as_flattened().iter();
-        let end = rest.position(|byte| !byte.is_ascii_graphic() || *byte == b'/');
+        // What is graphic, but no `/`.
+        let end = rest.position(|byte| !matches!(byte, b'0'..=b'~' | b'!'..=b'.'));
         let name = self.bytes(end.ok_or("a node's name does not end")? + 1)?;
         let [name @ .., 0] = name else { return Err("a node's name has a forbidden byte") };
         let number = self.tree.nodes.len();
@@ -84,7 +101,6 @@ impl<'a> Pass<'a> {
             _ => {}
         }
         let properties = self.tree.properties.len();
-        let name = str::from_utf8(name).unwrap_or_default();
         let (parent, properties) = (self.node, properties..properties);
         // As many cells as the specification takes where the properties are missing.
         let cells = (2, 1);
@@ -108,16 +124,20 @@ impl<'a> Pass<'a> {
     }
 
     fn property(&mut self) -> Result<(), &'static str> {
-        let (size, name) = (self.word()? as usize, self.word()? as usize);
+        let [size, name, rest @ ..] = self.words else {
+            return Err("the structure block ends early");
+        };
+        self.words = rest;
+        let name = u32::from_be_bytes(*name) as usize;
         let name = self.string(name).ok_or("a property has no name")?;
-        let property = Property { name, value: self.bytes(size)? };
+        let value = self.bytes(u32::from_be_bytes(*size) as usize)?;
         let node = match self.tree.nodes.last_mut() {
             Some(node) if node.end == 0 && node.number == self.node => node,
             _ => return Err("a property stands behind nodes"),
         };
         node.properties.end += 1;
-        self.tree.properties.push(property);
-        if let Some(cell) = property.u32() {
+        self.tree.properties.push(Property { name, value });
+        if let Ok(cell) = value.try_into().map(u32::from_be_bytes) {
             match name {
                 "#address-cells" => node.cells.0 = cell,
                 "#size-cells" => node.cells.1 = cell,
@@ -131,9 +151,13 @@ impl<'a> Pass<'a> {
     }
 
     /// The string at `offset` of the strings block, which may be the end of a longer one.
-    fn string(&self, offset: usize) -> Option<&'a str> {
-        let behind = self.strings.partition_point(|(start, _)| *start <= offset);
-        let (start, string) = self.strings[..behind].last()?;
-        string.get(offset - start..)
+    fn string(&mut self, offset: usize) -> Option<&'a str> {
+        let known = &mut self.known[offset % KNOWN];
+        if known.0 != offset {
+            let string = self.strings.get(offset..)?;
+            let end = string.as_bytes().iter().position(|byte| *byte == 0)?;
+            *known = (offset, &string[..end]);
+        }
+        Some(known.1)
     }
 }

@@ -20,7 +20,8 @@ pub struct Tree<'a> {
 /// A node in the index, with what is asked of it for the sake of other nodes.
 #[derive(Default)]
 pub(super) struct Entry<'a> {
-    pub name: &'a str,
+    /// Graphic ASCII, without `/`.
+    pub name: &'a [u8],
     /// Its place in the index; the root's is 0.
     pub number: usize,
     /// The number of its parent; the root is its own.

@@ -75,7 +75,8 @@ impl<'t, 'a> Parts<'t, 'a> {
     pub fn find(&mut self, bus: Node<'t, 'a>) -> Result<(), MachineError> {
         let is_root = bus.parent().is_none();
         for node in bus.children() {
-            if !node.is_available() || is_root && NOT_DEVICES.contains(&node.name()) {
+            if !node.is_available() || is_root && NOT_DEVICES.iter().any(|name| node.is_named(name))
+            {
                 continue;
             }
             match kind(node) {
