@@ -24,14 +24,15 @@ impl Node<'_, '_> {
     /// If a specifier cannot be read, or its controller cannot be found.
     #[inline(never)]
     pub fn interrupts(self) -> Result<Vec<Interrupt>, NodeError> {
-        let mut interrupts = Vec::new();
         let extended = self.property("interrupts-extended");
         let Some(list) = extended.or_else(|| self.property("interrupts")) else {
-            return Ok(interrupts);
+            return Ok(Vec::new());
         };
         let (mut cells, []) = list.value.as_chunks() else {
             return Err(SPECIFIER);
         };
+        // A GIC's specifier has three cells at least.
+        let mut interrupts = Vec::with_capacity(cells.len() / 3);
         let mut controller = match extended {
             Some(_) => self,
             None => self.interrupt_controller()?,

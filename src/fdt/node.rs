@@ -76,7 +76,16 @@ impl<'t, 'a> Node<'t, 'a> {
     /// The child with this name.
     #[inline(never)]
     pub fn child(self, name: &str) -> Option<Self> {
-        self.children().find(|child| child.is_named(name))
+        let nodes = &self.tree.nodes;
+        let mut next = self.entry.number + 1;
+        while next < self.entry.end {
+            let entry = &nodes[next];
+            if entry.name == name.as_bytes() {
+                return Some(Self { entry, ..self });
+            }
+            next = entry.end;
+        }
+        None
     }
 
     /// The node at the end of a path from here.

@@ -17,13 +17,14 @@ impl Node<'_, '_> {
     /// If an address cannot be read or a CPU cannot reach it.
     #[inline(never)]
     pub fn regions(self) -> Result<Vec<Region<Pa>>, NodeError> {
-        let mut regions = Vec::new();
         let (Some(reg), Some(bus)) = (self.property("reg"), self.parent()) else {
-            return Ok(regions);
+            return Ok(Vec::new());
         };
         let (of_address, of_size) = bus.entry.cells;
         let mut cells =
             entries("its `reg` ends within an entry", reg.value, &[of_address, of_size])?;
+        let mut regions =
+            Vec::with_capacity(cells.len() / (of_address as usize + of_size as usize));
         while !cells.is_empty() {
             let (address, size) = (take(&mut cells, of_address)?, take(&mut cells, of_size)?);
             let address = bus.translate(address, size)?;

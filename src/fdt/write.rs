@@ -12,7 +12,6 @@ const STRUCTURE: u32 = HEADER_SIZE as u32 + 16;
 ///
 /// The writer does not judge: [`super::Tree::new`] finds nodes that were not ended, properties
 /// behind nodes and names that cannot be. Nor does it expect more than 4 GiB.
-#[derive(Default)]
 pub struct Writer {
     structure: Vec<u8>,
     strings: Vec<u8>,
@@ -20,10 +19,21 @@ pub struct Writer {
     names: Vec<(usize, usize)>,
 }
 
+impl Default for Writer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Writer {
     /// A tree without a node.
     pub fn new() -> Self {
-        Self::default()
+        // Room for what a guest's tree has that gets no devices.
+        Self {
+            structure: Vec::with_capacity(4096),
+            strings: Vec::with_capacity(512),
+            names: Vec::with_capacity(64),
+        }
     }
 
     /// Begins a node. The name of the first one, the root, is empty.
@@ -105,9 +115,8 @@ impl Writer {
     #[inline(never)]
     fn begin_property(&mut self, name: &str, size: usize) {
         let name = self.name(name);
-        for cell in [token::PROPERTY, size as u32, name as u32] {
-            self.cell(cell);
-        }
+        let cells = [token::PROPERTY, size as u32, name as u32].map(u32::to_be_bytes);
+        self.append(cells.as_flattened());
     }
 
     /// Where the strings block has `name`, which is put there if it is new.

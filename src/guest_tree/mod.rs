@@ -240,12 +240,12 @@ impl<'a> Builder<'a> {
 
     /// The PMU, if it has a private interrupt: it is the guest's with its CPUs.
     fn pmu(&mut self) {
-        for node in self.tree.nodes() {
-            let is_pmu = |name: &str| name.starts_with("arm,") && name.contains("-pmu");
-            if node.compatible().any(is_pmu)
+        let is_pmu = |name: &str| name.starts_with("arm,") && name.contains("-pmu");
+        for device in &self.machine.devices {
+            if let Some(ppi) = device.interrupts.iter().find(|one| one.intid.is_private())
+                && let Some(node) = self.tree.node(&device.path)
+                && node.compatible().any(is_pmu)
                 && let Some(compatible) = node.property("compatible")
-                && let Ok(interrupts) = node.interrupts()
-                && let Some(ppi) = interrupts.iter().find(|one| one.intid.is_private())
             {
                 let interrupt = self.interrupt(ppi.intid, LEVEL_HIGH);
                 self.writer.begin_node("pmu");

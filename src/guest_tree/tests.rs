@@ -58,6 +58,7 @@ fn machine_with_devices(gic: Gic) -> Machine {
     let mut machine = machine(gic);
     let registers = |start| vec![Region::new(Pa::new(start), 0x100).unwrap()];
     let interrupt = Interrupt { intid: Intid::new(60).unwrap(), trigger: Trigger::Edge };
+    let of_cpus = Interrupt { intid: Intid::ppi(7).unwrap(), trigger: Trigger::Level };
     let device = |path: &str, start, interrupts| Device {
         path: path.to_string(),
         aliases: vec![],
@@ -68,6 +69,7 @@ fn machine_with_devices(gic: Gic) -> Machine {
     machine.devices = vec![
         device("/soc/serial@b000000", 0xb00_0000, vec![interrupt]),
         device("/soc/serial@b000100", 0xb00_0100, vec![]),
+        Device { registers: vec![], ..device("/pmu", 0, vec![of_cpus]) },
     ];
     machine
 }

@@ -24,11 +24,12 @@ enum Kind {
 }
 
 const KINDS: [(&[&str], Kind); 6] = [
+    // First, as QEMU's machines have many of them.
+    (&BUS_MASTERS, Kind::BusMaster),
     (&GICS, Kind::Gic),
     (&["arm,armv8-timer", "arm,armv7-timer"], Kind::Timer),
     (&["arm,psci-1.0", "arm,psci-0.2", "arm,psci"], Kind::Psci),
     (&["brcm,bcm2711-pm", "brcm,bcm2835-pm", "brcm,bcm2835-pm-wdt"], Kind::Watchdog),
-    (&BUS_MASTERS, Kind::BusMaster),
     (&SHARED, Kind::Shared),
 ];
 
