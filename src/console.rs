@@ -98,6 +98,11 @@ impl Console {
         }
     }
 
+    /// What comes before each line of this source.
+    pub fn prefix(&self, source: Source) -> &str {
+        &self.channels[source.0].prefix
+    }
+
     /// Adds a byte to what `source` has written, at the time `now`.
     ///
     /// # Errors

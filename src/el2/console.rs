@@ -41,10 +41,17 @@ struct Shared {
     live: bool,
     /// Something has left a buffer, and who waits for that was not told.
     moved: bool,
+    /// Whether the log, before guests run, is inside a line.
+    inside_line: bool,
 }
 
-static SHARED: Mutex<Shared> =
-    Mutex::new(Shared { console: None, input: None, live: false, moved: false });
+static SHARED: Mutex<Shared> = Mutex::new(Shared {
+    console: None,
+    input: None,
+    live: false,
+    moved: false,
+    inside_line: false,
+});
 
 /// The index of the CPU that takes the UART's interrupts.
 static CPU: AtomicUsize = AtomicUsize::new(0);
@@ -209,9 +216,30 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
+impl Shared {
+    /// Writes to the UART as it comes, while nobody else has anything to say.
+    fn write_alone(&mut self, text: &str) {
+        let (Some(uart), Some(console)) = (UART.get(), &self.console) else { return };
+        for byte in text.bytes() {
+            if !self.inside_line {
+                console.prefix(Source::BULKHEAD).bytes().for_each(|byte| uart.send(byte));
+            }
+            self.inside_line = byte != b'\n';
+            if !self.inside_line {
+                uart.send(b'\r');
+            }
+            uart.send(byte);
+        }
+    }
+}
+
 impl Write for Shared {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         monitor::keep(text);
+        if !self.live {
+            self.write_alone(text);
+            return Ok(());
+        }
         let now = timer::now();
         for byte in text.bytes() {
             // A log that is full because the UART is slow waits for it: lines are not lost.

@@ -2,7 +2,7 @@
 
 use bulkhead::machine::ConsoleKind;
 
-use super::mmio::Registers;
+use super::mmio::{Register, Registers};
 
 /// A flag's bit, and the value that it has when what its name says is so.
 type Flag = (u32, bool);
@@ -54,7 +54,9 @@ const MINI_UART: Layout = Layout {
 
 /// A UART.
 pub struct Uart {
-    registers: Registers,
+    data: Register,
+    flags: Register,
+    interrupts: Register,
     layout: &'static Layout,
 }
 
@@ -65,13 +67,15 @@ impl Uart {
             ConsoleKind::Pl011 => &PL011,
             ConsoleKind::MiniUart => &MINI_UART,
         };
-        let uart = Self { registers, layout };
+        let [data, flags, interrupts] =
+            [layout.data, layout.flags, layout.interrupts].map(|offset| registers.register(offset));
+        let uart = Self { data, flags, interrupts, layout };
         uart.set_interrupts(false, false);
         uart
     }
 
     fn flag(&self, (bit, value): Flag) -> bool {
-        (self.registers.read(self.layout.flags) & bit != 0) == value
+        (self.flags.read() & bit != 0) == value
     }
 
     /// Whether a byte can be sent at once.
@@ -82,7 +86,7 @@ impl Uart {
     /// Sends a byte, after waiting for room.
     pub fn send(&self, byte: u8) {
         while !self.has_room() {}
-        self.registers.write(self.layout.data, u32::from(byte));
+        self.data.write(u32::from(byte));
     }
 
     /// Waits until the last byte has left.
@@ -93,13 +97,13 @@ impl Uart {
     /// The next byte that came in.
     pub fn receive(&self) -> Option<u8> {
         let received = self.flag(self.layout.received);
-        received.then(|| self.registers.read(self.layout.data) as u8)
+        received.then(|| self.data.read() as u8)
     }
 
     /// Chooses which of the UART's interrupts reach Bulkhead: bytes coming in, room for more.
     pub fn set_interrupts(&self, receive: bool, transmit: bool) {
         let receive = if receive { self.layout.receive } else { 0 };
         let transmit = if transmit { self.layout.transmit } else { 0 };
-        self.registers.write(self.layout.interrupts, receive | transmit);
+        self.interrupts.write(receive | transmit);
     }
 }
