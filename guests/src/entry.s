@@ -19,6 +19,7 @@ image_header:
 
 .text
 primary_entry:
+    mrs     x19, cntpct_el0     // when the guest was entered
     msr     daifset, #0xf
     mov     x20, x0
     bl      drop_to_el1
@@ -42,6 +43,7 @@ primary_entry:
     bl      enable_mmu
     msr     tpidr_el1, xzr
     mov     x0, x20
+    mov     x1, x19
     b       start_primary
 
 // A further CPU, by PSCI CPU_ON with its index as the context. Reads nothing from memory before its

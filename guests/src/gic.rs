@@ -58,6 +58,8 @@ pub const IPRIORITYR: u64 = 0x400;
 pub const ITARGETSR: u64 = 0x800;
 /// GICD_ICFGR
 pub const ICFGR: u64 = 0xc00;
+/// GICD_SGIR, GICv2's alone
+pub const SGIR: u64 = 0xf00;
 
 /// The architecture version of the interrupt controller.
 pub fn version() -> u32 {
@@ -159,12 +161,21 @@ pub fn end(interrupt: Interrupt) {
     }
 }
 
+/// What an SGI (0 to 15) is sent by: the value for GICD_SGIR, or for ICC_SGI1R_EL1.
+pub fn sgi(intid: u32, target: Target) -> u64 {
+    match tree::machine().gic {
+        Gic::V2 { .. } => v2::sgi(intid, target).into(),
+        Gic::V3 { .. } => v3::sgi(intid, target),
+    }
+}
+
 /// Sends an SGI (0 to 15). What was written before is seen by the receiver.
 pub fn send(intid: u32, target: Target) {
+    let value = sgi(intid, target);
     // SAFETY: a barrier only.
     unsafe { core::arch::asm!("dsb ishst", options(nostack)) };
     match tree::machine().gic {
-        Gic::V2 { distributor, .. } => v2::send(distributor, intid, target),
-        Gic::V3 { .. } => v3::send(intid, target),
+        Gic::V2 { distributor, .. } => v2::send(distributor, value as u32),
+        Gic::V3 { .. } => v3::send(value),
     }
 }

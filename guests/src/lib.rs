@@ -43,11 +43,12 @@ macro_rules! fail {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn start_primary(tree: *const u8) -> ! {
+extern "C" fn start_primary(tree: *const u8, entered: u64) -> ! {
     // Defined by `guest!`.
     unsafe extern "Rust" {
         safe fn guest_main();
     }
+    timer::set_entered(entered);
     let machine = tree::read(tree);
     mmu::map_all(machine.memory());
     pl011::init();

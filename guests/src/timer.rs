@@ -1,6 +1,20 @@
 //! The generic timer's virtual and physical EL1 timers (Arm ARM D12).
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use crate::{read_register, write_register};
+
+/// The physical count at the guest's first instruction.
+static ENTERED: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn set_entered(count: u64) {
+    ENTERED.store(count, Ordering::Relaxed);
+}
+
+/// The physical count when the boot CPU was entered: at the guest's first instruction.
+pub fn entered() -> u64 {
+    ENTERED.load(Ordering::Relaxed)
+}
 
 /// Ticks in a second.
 pub fn frequency() -> u64 {
@@ -17,6 +31,13 @@ pub fn now() -> u64 {
 /// How many ticks that many microseconds are.
 pub fn microseconds(count: u64) -> u64 {
     count * frequency() / 1_000_000
+}
+
+/// The physical count.
+pub fn now_physical() -> u64 {
+    // SAFETY: as in `now`.
+    unsafe { core::arch::asm!("isb", options(nostack)) };
+    read_register!("cntpct_el0")
 }
 
 /// Lets the virtual timer fire after `ticks`; also takes back an interrupt that it still asserts.

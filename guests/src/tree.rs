@@ -58,6 +58,15 @@ pub struct Watchdog {
     pub interrupt: u32,
 }
 
+/// A real-time clock (binding `arm,pl031`).
+#[derive(Clone, Copy, Debug)]
+pub struct RealTimeClock {
+    /// Its registers.
+    pub registers: u64,
+    /// INTID of its alarm.
+    pub interrupt: u32,
+}
+
 /// The machine, or the partition, that the guest runs on.
 pub struct Machine {
     /// The partition's name; none on a bare machine.
@@ -78,6 +87,8 @@ pub struct Machine {
     pub pmu_interrupt: Option<u32>,
     /// The watchdog, if there is one.
     pub watchdog: Option<Watchdog>,
+    /// The real-time clock, if there is one.
+    pub real_time_clock: Option<RealTimeClock>,
     /// How PSCI is called.
     pub psci: Conduit,
     cpus: [u64; MAX_CPUS],
@@ -175,6 +186,7 @@ fn parse(tree: &Fdt<'static>) -> Machine {
         uart_interrupt: interrupt(uart, 0).expect("no UART interrupt"),
         pmu_interrupt: pmu.and_then(|node| interrupt(node, 0)),
         watchdog: tree.find_compatible(&["arm,sbsa-gwdt"]).map(watchdog),
+        real_time_clock: tree.find_compatible(&["arm,pl031"]).map(real_time_clock),
         psci: if text(psci, "method") == Some("smc") { Conduit::Smc } else { Conduit::Hvc },
         cpus,
         cpu_count,
@@ -196,6 +208,11 @@ fn gic(tree: &Fdt<'static>) -> Gic {
 fn watchdog(node: FdtNode<'_, 'static>) -> Watchdog {
     let interrupt = interrupt(node, 0).expect("no watchdog interrupt");
     Watchdog { control: register(node, 0), refresh: register(node, 1), interrupt }
+}
+
+fn real_time_clock(node: FdtNode<'_, 'static>) -> RealTimeClock {
+    let interrupt = interrupt(node, 0).expect("no real-time clock interrupt");
+    RealTimeClock { registers: register(node, 0), interrupt }
 }
 
 fn text(node: FdtNode<'_, 'static>, property: &str) -> Option<&'static str> {

@@ -2,11 +2,9 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use super::{CTLR, IPRIORITYR, ITARGETSR, Interrupt, PRIORITY, TYPER, Target};
+use super::{CTLR, IPRIORITYR, ITARGETSR, Interrupt, PRIORITY, SGIR, TYPER, Target};
 use crate::cpu::{self, MAX_CPUS};
 use crate::mmio::{read32, write8, write32};
-
-const SGIR: u64 = 0xf00;
 
 const GICC_CTLR: u64 = 0x00;
 const GICC_PMR: u64 = 0x04;
@@ -61,12 +59,17 @@ pub(super) fn end(cpu_interface: u64, interrupt: Interrupt) {
     unsafe { write32(cpu_interface + GICC_EOIR, interrupt.source << 10 | interrupt.intid) };
 }
 
-pub(super) fn send(distributor: u64, intid: u32, target: Target) {
+/// What GICD_SGIR is written for an SGI.
+pub(super) fn sgi(intid: u32, target: Target) -> u32 {
     let target = match target {
         Target::Cpu(index) => u32::from(INTERFACE[index].load(Ordering::Acquire)) << 16,
         Target::Others => 1 << 24,
         Target::Own => 2 << 24,
     };
+    target | intid
+}
+
+pub(super) fn send(distributor: u64, value: u32) {
     // SAFETY: a GICD register, which the tree names.
-    unsafe { write32(distributor + SGIR, target | intid) };
+    unsafe { write32(distributor + SGIR, value) };
 }

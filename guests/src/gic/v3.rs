@@ -88,13 +88,18 @@ pub(super) fn end(interrupt: Interrupt) {
     write_register!("ICC_EOIR1_EL1", interrupt.intid.into());
 }
 
-pub(super) fn send(intid: u32, target: Target) {
+/// What ICC_SGI1R_EL1 is written for an SGI.
+pub(super) fn sgi(intid: u32, target: Target) -> u64 {
     let target = match target {
         Target::Cpu(index) => list(tree::machine().cpus()[index]),
         Target::Others => OTHERS,
         Target::Own => list(cpu::affinity()),
     };
-    write_register!("ICC_SGI1R_EL1", target | u64::from(intid) << 24);
+    target | u64::from(intid) << 24
+}
+
+pub(super) fn send(value: u64) {
+    write_register!("ICC_SGI1R_EL1", value);
 }
 
 /// The target fields of ICC_SGI1R_EL1 for one affinity.

@@ -1,0 +1,39 @@
+//! Registers of the interrupt controller: the distributor's, and those of private interrupts.
+
+use core::hint::black_box;
+
+use runtime::gic;
+use runtime::mmio::{read32, write8, write32};
+use runtime::tree::machine;
+
+use crate::figures::measure as row;
+
+pub fn measure() {
+    let Some(clock) = machine().real_time_clock else { return };
+    let shared = clock.interrupt;
+    let distributor = gic::frame(shared);
+    // SAFETY: the distributor's registers, which the tree names; reading this one has no effect.
+    row(
+        "gicd-typer",
+        || (),
+        || unsafe {
+            read32(distributor + gic::TYPER);
+        },
+    );
+    enables("isenabler-shared", "icenabler-shared", shared);
+    enables("isenabler-private", "icenabler-private", machine().virtual_timer);
+    let priority = distributor + gic::IPRIORITYR + u64::from(shared);
+    // SAFETY: as above; the priority is what it was.
+    row("ipriorityr", || (), || unsafe { write8(priority, gic::PRIORITY) });
+}
+
+/// Enables and disables an interrupt that is not raised.
+fn enables(enable: &'static str, disable: &'static str, intid: u32) {
+    let register = gic::frame(intid) + u64::from(intid / 32 * 4);
+    let [set, clear] = black_box([register + gic::ISENABLER, register + gic::ICENABLER]);
+    let bit = 1 << (intid % 32);
+    // SAFETY: the registers that `gic` writes, for the same.
+    row(enable, || gic::disable(intid), || unsafe { write32(set, bit) });
+    // SAFETY: as above.
+    row(disable, || gic::enable(intid), || unsafe { write32(clear, bit) });
+}
