@@ -142,7 +142,7 @@ cargo-guests: setup
 cargo-image: setup target/default.dtb
 	cargo build --bin bulkhead --features image $(CARGO_TARGET)
 
-$(GUESTS:%=$(ELF)/%): cargo-guests ; @:
+$(GUESTS:%=$(ELF)/%) $(ELF)/counter: cargo-guests ; @:
 $(ELF)/bulkhead: cargo-image ; @:
 
 target/guests/%.img: $(ELF)/%
@@ -165,5 +165,8 @@ target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) &
 $(RPI4_FIRMWARE) &:
 	boards/rpi4/fetch-firmware target/firmware
 
-target/linux/initramfs.cpio.gz: target/linux/busybox target/linux/sbsa_gwdt.ko guests/linux/init guests/linux/initramfs
+target/linux/counter: $(ELF)/counter
+	$(OBJCOPY) --strip-all $< $@
+
+target/linux/initramfs.cpio.gz: target/linux/busybox target/linux/sbsa_gwdt.ko target/linux/counter guests/linux/init guests/linux/initramfs
 	guests/linux/initramfs $(filter target/%,$^) >$@

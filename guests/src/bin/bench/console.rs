@@ -18,20 +18,12 @@ pub fn measure() {
     let (flags, data) = (black_box(uart + FR), black_box(uart + DR));
     let until_free = || while pl011::read(FR) & TXFF != 0 {};
     // SAFETY: a register of the UART, which the tree names; reading it has no effect.
-    row(
-        "console-flags",
-        || (),
-        || unsafe {
-            read32(flags);
-        },
-    );
+    row("console-flags", || (), || _ = unsafe { read32(flags) });
     // SAFETY: as above; there is room for the byte.
     row("console-byte", until_free, || unsafe { write32(data, b'.'.into()) });
     pl011::put(b'\n');
-    keep(
-        "console-line",
-        samples(LINES, until_free, || LINE.iter().for_each(|byte| put(uart, *byte))),
-    );
+    let line = samples(LINES, until_free, || LINE.iter().for_each(|byte| put(uart, *byte)));
+    keep("console-line", line);
 }
 
 /// Writes a byte as a driver does: once the flags say that there is room.
