@@ -47,7 +47,7 @@ endif
 include qemu/$(BOARD).mk
 QEMU = qemu-system-aarch64 $(MACHINE) -nographic -nic none -kernel target/bulkhead.img $(SYSTEM_DTB:%=-initrd %)
 
-.PHONY: help setup image guests system systems run debug sdcard flash guests-linux test soak miri fuzz fmt clippy \
+.PHONY: help setup image guests system systems run debug sdcard flash guests-linux test bench soak miri fuzz fmt clippy \
     size clean setup-sdcard clippy-host clippy-image clippy-guests cargo-image cargo-guests
 .DELETE_ON_ERROR:
 
@@ -100,6 +100,9 @@ flash: sdcard ## the same, and write it to the card DEV=/dev/sdX
 
 test: setup ## format, clippy, host tests, boot tests; a table at the end
 	@MAKE='$(MAKE)' tools/test
+
+bench: setup image guests guests-linux ## measure what Bulkhead costs, in instructions; UPDATE=1 keeps the figures, QUICK=1 leaves Linux out
+	cargo test --test bench -- $(if $(UPDATE),update) $(if $(QUICK),quick)
 
 miri: ## the library's tests in Miri, where a nightly Rust has it
 	@tools/miri

@@ -1,11 +1,10 @@
 //! Debian's kernel, as it is.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use crate::support::{
-    Gic, Lines, Machine, Outcome, Partition, SUCCESS, compile, compile_file, decompile, file,
-    in_all_modes, scratch, system,
+    Gic, Lines, Machine, Outcome, Partition, SUCCESS, compile, compile_file, decompile, dump,
+    dumped_tree, file, in_all_modes, system,
 };
 
 in_all_modes!(
@@ -87,10 +86,7 @@ fn all_is_as_on_a_bare_machine(gic: Gic) {
     let seen = features(&guest, &lines);
     guest.check(seen == known, &format!("the features are {seen:?}, on a bare machine {known:?}"));
 
-    let tree = decode_base64(&dump(&guest, &lines, "fdt").0.concat());
-    let tree = tree.unwrap_or_else(|| guest.fail("the dump of the tree is no base64"));
-    let path = scratch("guest.dtb");
-    fs::write(&path, tree).expect("the tests' directory can be written");
+    let path = dumped_tree(&guest, &lines);
     let (_, warnings) = decompile(&path);
     guest.check(warnings.is_empty(), &format!("dtc says of the guest's tree:\n{warnings}"));
 }
@@ -100,15 +96,6 @@ pub fn linux(name: &str, bootargs: &str) -> Partition {
     let initramfs = "ramdisk { data = /incbin/(\"linux/initramfs.cpio.gz\"); };";
     let linux = Partition::with_kernel(name, "linux/Image").cpus(2).memory(512 << 20);
     linux.bootargs(bootargs).property(initramfs)
-}
-
-/// What the init dumps under this name.
-#[track_caller]
-fn dump<'a>(outcome: &Outcome, lines: &Lines<'a>, name: &str) -> Lines<'a> {
-    let (begin, end) =
-        (format!("bulkhead-linux: begin {name}"), format!("bulkhead-linux: end {name}"));
-    outcome.check(!lines.with(&end).is_empty(), &format!("there is no dump of {name}"));
-    lines.between(&begin, &end)
 }
 
 /// What a kernel says where the host is busy, with and without Bulkhead.
@@ -132,29 +119,6 @@ fn features(outcome: &Outcome, lines: &Lines<'_>) -> BTreeSet<String> {
         words.flat_map(|(_, rest)| rest.split_ascii_whitespace()).map(String::from).collect();
     outcome.check(features.contains("asimd"), "the CPUs' features are not told");
     features
-}
-
-/// RFC 4648, 4.
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    };
-    let mut bytes = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in text.trim_end_matches('=').bytes() {
-        bits = bits << 6 | u32::from(digit(byte)?);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    Some(bytes)
 }
 
 /// What is typed is echoed, carried out, and counted as interrupts of the UART.

@@ -70,9 +70,7 @@ fn neighbour_does_not_notice(gic: Gic) {
         let other = Partition::new("other", "reborn").memory(2 << 20).bootargs(end);
         let clock = Partition::new("clock", "metronome").bootargs("beats=100000000 period-us=20");
         let guests = [other, metronome("beats=400 busy"), clock];
-        let machine = Machine::new(gic).cpus(3).cpu("cortex-a57,cntfrq=1000000000");
-        let machine = machine.option("-icount", "shift=0,sleep=off").option("-seed", "1");
-        let machine = machine.option("-rtc", "base=2024-01-01T00:00:00,clock=vm");
+        let machine = Machine::new(gic).cpus(3).counting_instructions();
         let machine = machine.initrd(&compile(&system(&guests)));
         let outcome = machine.unplug_after("neighbour: powered off", Duration::ZERO).boot();
         outcome.was_unplugged().nobody_says("FAIL");

@@ -174,6 +174,14 @@ impl Machine {
         self
     }
 
+    /// A machine on which one tick of the counter is one instruction, EL2's included: the same on every
+    /// run, if it has one CPU.
+    pub fn counting_instructions(self) -> Self {
+        let machine = self.cpu("cortex-a57,cntfrq=1000000000");
+        let machine = machine.option("-icount", "shift=0,sleep=off").option("-seed", "1");
+        machine.option("-rtc", "base=2024-01-01T00:00:00,clock=vm")
+    }
+
     /// The machine's own tree, in place of the one that QEMU makes up.
     pub fn tree(self, tree: &Path) -> Self {
         self.option("-dtb", tree.display())

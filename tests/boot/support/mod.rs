@@ -1,6 +1,7 @@
 //! How a machine is started, watched and judged.
 
 mod console;
+mod dump;
 mod image;
 mod judge;
 mod machine;
@@ -9,6 +10,7 @@ mod run;
 mod system;
 
 pub use console::Lines;
+pub use dump::{dump, dumped_tree};
 pub use image::{branch, function, instruction, patched};
 pub use judge::{CRASHED, Outcome, PANICKED, REFUSED, SUCCESS};
 pub use machine::{Gic, Machine, compile_machine, machine_tree};

@@ -1,0 +1,110 @@
+//! What Bulkhead costs, in instructions: `make bench` runs this. [docs/bench.md] says how.
+//!
+//! With the argument `update` the figures are kept, in place of those that they are held against; with
+//! `quick` Linux is left out, which takes most of the time.
+//!
+//! [docs/bench.md]: ../../docs/bench.md
+
+#[allow(dead_code, unused_imports, unused_macros, reason = "the boot tests use the rest of it")]
+#[path = "../boot/support/mod.rs"]
+mod support;
+
+mod job;
+mod measure;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs, io};
+
+use job::Results;
+use measure::column::Column;
+use measure::figures::Figures;
+use measure::row::{Kind, ROWS};
+use measure::{LIMIT, guest, table};
+
+fn main() -> ExitCode {
+    let is_asked = |word| env::args().any(|argument| argument == word);
+    let quick = is_asked("quick");
+    let results = job::run_all(!quick);
+    let mut figures = Figures::default();
+    for ((row, column), figure) in &results {
+        if ROWS.iter().any(|it| it.key == row) {
+            figures.set(row, *column, figure.median);
+        }
+    }
+    println!("\n{}", table::terminal(&figures));
+    if !quick {
+        println!("{}", causes(&results));
+        write(&results).expect("target/bench can be written");
+    }
+    let kept = root("tests/bench/figures.json");
+    if is_asked("update") && !quick {
+        figures.write(&kept).expect("the figures can be kept");
+        return ExitCode::SUCCESS;
+    }
+    judge(&figures, &kept)
+}
+
+fn root(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Says what has become worse.
+fn judge(figures: &Figures, kept: &Path) -> ExitCode {
+    let before = match Figures::read(kept) {
+        Ok(before) => before,
+        Err(error) => {
+            println!("{}: {error}; `make bench UPDATE=1` makes it", kept.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    let worse = figures.worse_than(&before, LIMIT);
+    for it in &worse {
+        let (was, is) = (table::grouped(it.was), table::grouped(it.is));
+        println!("worse: {}, {}: was {was}, is {is}", it.row.name, it.column.name());
+    }
+    if worse.is_empty() {
+        println!("no figure is more than {LIMIT} % worse than tests/bench/figures.json has it");
+        return ExitCode::SUCCESS;
+    }
+    ExitCode::FAILURE
+}
+
+/// How often Linux came to EL2, by cause.
+fn causes(results: &Results) -> String {
+    let columns: Vec<_> = Column::partitions().collect();
+    let mut text = String::new();
+    for row in ROWS.iter().filter(|row| row.kind == Kind::Own && row.key.starts_with("exits")) {
+        text += &format!("{}\n", row.name);
+        for (key, _) in results.keys().filter(|(_, column)| *column == columns[0]) {
+            let Some(cause) = key.strip_prefix(row.key).and_then(|it| it.strip_prefix(": ")) else {
+                continue;
+            };
+            let count = |column| results.get(&(key.clone(), column)).map_or(0, |it| it.median);
+            let counts: Vec<_> = columns.iter().map(|column| count(*column)).collect();
+            if counts.iter().any(|count| *count > 0) {
+                text += &format!("  {cause:22}");
+                counts.iter().for_each(|count| text += &format!("{:>14}", table::grouped(*count)));
+                text += "\n";
+            }
+        }
+    }
+    text
+}
+
+/// All that was measured, for whoever wants more than the table.
+fn write(results: &Results) -> io::Result<()> {
+    let figure = |figure: &guest::Figure| {
+        serde_json::json!({
+            "min": figure.min, "median": figure.median, "mean": figure.mean, "max": figure.max,
+        })
+    };
+    let mut rows = serde_json::Map::new();
+    for ((row, column), measured) in results {
+        let row = rows.entry(row).or_insert_with(|| serde_json::json!({}));
+        row[column.key()] = figure(measured);
+    }
+    let directory = root("target/bench");
+    fs::create_dir_all(&directory)?;
+    fs::write(directory.join("bench.json"), serde_json::to_string_pretty(&rows)? + "\n")
+}

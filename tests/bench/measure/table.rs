@@ -1,0 +1,89 @@
+//! The figures as text: a table for the terminal, and one for README.md.
+
+use std::fmt::Write;
+
+use super::column::Column;
+use super::figures::Figures;
+use super::row::{Kind, ROWS, Row};
+
+/// The width of a row's name, and that of a number.
+const NAME: usize = 48;
+const NUMBER: usize = 12;
+
+/// For each machine what is measured with Bulkhead, what of it is EL2's, and how many times the bare
+/// machine's it is; in front of those what the bare machine has.
+pub fn terminal(figures: &Figures) -> String {
+    let columns: Vec<_> = Column::all().collect();
+    let mut text = format!("{:NAME$}", "instructions");
+    for column in &columns {
+        let name = column.short_name();
+        _ = match column.bare() {
+            None => write!(text, "{name:>NUMBER$}"),
+            Some(_) => write!(text, "{name:>NUMBER$}{:>11} {:>7}", "EL2", "ratio"),
+        };
+    }
+    text += "       goal\n";
+    let is_measured = |row: &&Row| columns.iter().any(|it| figures.get(row.key, *it).is_some());
+    for row in ROWS.iter().filter(is_measured) {
+        let mark = if row.kind == Kind::ActOfSeveral { "~ " } else { "" };
+        _ = write!(text, "{:NAME$}", format!("{mark}{}", row.name));
+        columns.iter().for_each(|column| cells(&mut text, figures, row, *column));
+        text += &format!("{:>11}\n", goals(row));
+    }
+    text
+}
+
+fn cells(text: &mut String, figures: &Figures, row: &Row, column: Column) {
+    let dash = || String::from("-");
+    let value = figures.get(row.key, column).map_or_else(dash, grouped);
+    _ = write!(text, "{value:>NUMBER$}");
+    if column.bare().is_none() {
+        return;
+    }
+    let cost = figures.cost(row, column);
+    let missed = is_missed(figures, row, column);
+    let cost = cost.filter(|_| row.kind != Kind::Own).map_or_else(dash, grouped);
+    let ratio = figures.thousandths(row, column).map_or_else(dash, ratio);
+    _ = write!(text, "{cost:>11}{}{ratio:>7}", if missed { '!' } else { ' ' });
+}
+
+/// Whether a goal is not reached.
+pub fn is_missed(figures: &Figures, row: &Row, column: Column) -> bool {
+    let pair = (row.limit(column), figures.judged(row, column));
+    matches!(pair, (Some(limit), Some(judged)) if judged > limit)
+}
+
+/// The goals of a row: one for all columns, or where interrupts are trapped and where they are direct.
+fn goals(row: &Row) -> String {
+    let show = |limit| if row.kind == Kind::Run { ratio(limit) } else { grouped(limit) };
+    match (row.limit(Column::Trapped), row.limit(Column::Direct)) {
+        (Some(trapped), Some(direct)) if trapped != direct => {
+            format!("{}, {}", show(trapped), show(direct))
+        }
+        (Some(limit), _) => show(limit),
+        (None, Some(direct)) => format!("-, {}", show(direct)),
+        (None, None) => "-".into(),
+    }
+}
+
+/// A number with commas between its thousands.
+pub fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Thousandths as a number with three places, or fewer where they say nothing.
+fn ratio(thousandths: u64) -> String {
+    match thousandths {
+        ..10_000 => format!("{}.{:03}", thousandths / 1000, thousandths % 1000),
+        10_000..100_000 => format!("{}.{}", thousandths / 1000, thousandths % 1000 / 100),
+        _ => grouped(thousandths / 1000),
+    }
+}
