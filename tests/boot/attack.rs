@@ -77,7 +77,10 @@ fn attack(name: &str, machine: impl FnOnce(&[Partition]) -> Machine, cpus: usize
         // Longer than it takes: it is there to be attacked as well.
         guests.push(attacker.property("watchdog-ms = <3600000>;"));
     }
-    let mut machine = machine(&guests).deadline(if rounds > 1 { 300 * rounds } else { 120 });
+    let mut machine = machine(&guests).deadline(120);
+    if rounds > 1 {
+        machine = machine.deadline(300 * rounds).watched();
+    }
     for last in (0..attackers.len()).rev() {
         machine = machine.type_after(": powered off", if last == 0 { "\r" } else { "" });
     }

@@ -47,10 +47,11 @@ fn soak(name: &str, machine: Machine, linux_cpus: usize) {
     let outcome = machine
         .initrd(&compile(&system(&guests)))
         .deadline(seconds + SLACK)
+        .watched()
         .type_after("linux: powered off", MONITOR)
         .type_after("the monitor has the console", "stop attacker\r")
-        .type_after("attacker: stopped at", "stop reborn\r")
-        .type_after("reborn: stopped at", "stats\r")
+        .type_after_any(&["attacker: stopped at", "attacker: is built"], "stop reborn\r")
+        .type_after_any(&["reborn: stopped at", "reborn: is built"], "stats\r")
         .type_after("4 reborn ", "\x1d2")
         .type_after("victim has the console", "\r")
         .type_after("victim: powered off", MONITOR)
@@ -60,10 +61,11 @@ fn soak(name: &str, machine: Machine, linux_cpus: usize) {
     let clean = outcome.lines().with("victim: done, clean").0.len();
     outcome.check(clean == 1, "the victim is not clean");
     nothing_is_lost(&outcome, seconds);
-    println!("\nsoak on {name}, Linux at work for {seconds} s:\n{}", figures(&outcome));
+    nothing_is_torn(&outcome);
+    println!("\nsoak on {name}, Linux at work for {seconds} s:\n{}\n", figures(&outcome));
 }
 
-/// What is counted by those who print it has no gap, and all of it is whole.
+/// What is counted by those who print it has no gap.
 #[track_caller]
 fn nothing_is_lost(outcome: &Outcome, seconds: u64) {
     let beats = outcome.of("linux").with("bulkhead-linux: beat ").0;
@@ -77,7 +79,7 @@ fn nothing_is_lost(outcome: &Outcome, seconds: u64) {
         outcome.check(all, &format!("the restarts of {name} are told as {restarts:?}"));
         outcome.check(!restarts.is_empty(), &format!("{name} never restarts"));
     }
-    let lives = outcome.of("reborn").with("reborn: nothing of an earlier life").0.len();
+    let lives = outcome.of("reborn").0.len();
     let restarts = restarts(outcome, "reborn").len();
     let is_right = lives == restarts || lives == restarts + 1;
     outcome.check(is_right, &format!("reborn tells of {lives} lives and has {restarts} restarts"));
@@ -86,26 +88,75 @@ fn nothing_is_lost(outcome: &Outcome, seconds: u64) {
     outcome.check(!wrong && !done.is_empty(), &format!("the attacks end with {done:?}"));
 }
 
+/// Every line has its author in front, and those that are always the same are whole.
+#[track_caller]
+fn nothing_is_torn(outcome: &Outcome) {
+    const LIFE: &str =
+        "reborn: nothing of an earlier life in 262144 words, the interrupts, the registers";
+    // Before the first come QEMU's own lines; behind the last the screen is the monitor's.
+    let lines = outcome.lines().between("[bulkhead] Bulkhead", "[bulkhead] the monitor has");
+    let authors =
+        ["bulkhead", "linux", "victim", "attacker", "reborn"].map(|it| format!("[{it}] "));
+    let has_author = |line: &&&str| authors.iter().any(|author| line.starts_with(author));
+    let torn = lines.0.iter().find(|line| !has_author(line));
+    outcome.check(torn.is_none(), &format!("nobody's line: {torn:?}"));
+    let lives = outcome.of("reborn").0;
+    // The last one may have been stopped while it wrote.
+    let is_whole = |(index, line): (usize, &&str)| {
+        *line == LIFE || index + 1 == lives.len() && LIFE.starts_with(line)
+    };
+    let torn = lives.iter().enumerate().find(|life| !is_whole(*life));
+    outcome.check(torn.is_none(), &format!("a line of reborn's is torn: {torn:?}"));
+}
+
 /// The numbers of a partition's restarts.
 fn restarts(outcome: &Outcome, name: &str) -> Vec<u64> {
-    let lines = outcome.of("bulkhead").with(&format!("{name}: reset itself")).0;
-    let number = |line: &&str| line.rsplit_once("; restart ")?.1.parse().ok();
+    let lines = outcome.of("bulkhead").with(&format!("{name}: reset itself after ")).0;
+    let number = |line: &&str| line.rsplit_once(" s; restart ")?.1.parse().ok();
     lines.iter().filter_map(number).collect()
 }
 
-/// What came of it, as a table.
+/// What came of it: the monitor's statistics, their sums, and how the victim's ticks went with the time.
 #[track_caller]
 fn figures(outcome: &Outcome) -> String {
     let lines = outcome.lines();
     let begin = lines.0.iter().position(|line| line.contains("interrupts/s"));
-    let stats = begin.map_or(&[][..], |begin| &lines.0[begin..begin + 5]).join("\n");
+    let stats = begin.map_or(&[][..], |begin| &lines.0[begin..begin + 5]);
     outcome.check(!stats.is_empty(), "there are no statistics");
-    let victim = outcome.lines().with("victim: ").with("ticks").last().tail(1);
-    let rounds = outcome.of("linux").with(" rounds").tail(8);
-    let restarts = ["attacker", "reborn"].map(|name| restarts(outcome, name).len());
-    let [attacker, reborn] = restarts;
+    let sum = |column: usize| -> u64 {
+        let rows = stats[1..].iter().map(|row| row.split_ascii_whitespace().nth(column));
+        rows.map(|it| it.and_then(|it| it.parse::<u64>().ok()).expect("a number")).sum()
+    };
+    let [exits, interrupts, injected] = [2, 4, 6].map(sum);
+    let restarts = restarts(outcome, "attacker").len() + restarts(outcome, "reborn").len();
+    let workers = outcome.of("linux").with(" rounds");
     format!(
-        "{stats}\nrestarts: attacker {attacker}, reborn {reborn}; lines: {}\n{victim}\n{rounds}\n",
-        lines.0.len()
+        "{}\n{}\n{}\n{exits} exits, {interrupts} interrupts, {injected} injected exceptions, {restarts} \
+         restarts, {} lines: nothing lost, nothing torn",
+        stats.join("\n"),
+        workers.0.join("\n"),
+        ticks(outcome),
+        lines.0.len(),
     )
+}
+
+/// The victim's ticks, which must be as many as Bulkhead's own time has room for.
+#[track_caller]
+fn ticks(outcome: &Outcome) -> String {
+    /// Milliseconds between two.
+    const PERIOD: u64 = 2;
+    /// Before the first and behind the last on a host that is busy, in milliseconds.
+    const APART: u64 = 5000;
+    let account = outcome.lines().with("victim: ").with(" ticks, the latest by ").last().tail(1);
+    let ticks = account.split_once(" rounds, ").and_then(|it| it.1.split(' ').next());
+    let end = outcome.lines().with("victim: powered off after ").last().tail(1);
+    let time = end.trim_end_matches(" s").rsplit(' ').next().map(|it| it.replace('.', ""));
+    let (Some(ticks), Some(time)) = (ticks, time) else {
+        outcome.fail("the victim has no account")
+    };
+    let number = |text: &str| text.parse::<u64>().unwrap_or_else(|_| outcome.fail(&end));
+    let (ticked, time) = (number(ticks) * PERIOD, number(&time));
+    let is_right = ticked <= time && time - ticked <= APART;
+    outcome.check(is_right, &format!("the victim has ticked for {ticked} ms in {time} ms"));
+    format!("{account}, {time} ms from its start to its end")
 }

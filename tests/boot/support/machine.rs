@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::judge::{Outcome, SUCCESS};
 use super::products;
-use super::run::{self, Line, Step};
+use super::run::{self, Line, Progress, Step};
 use super::system;
 
 /// The interrupt controller of a machine.
@@ -56,6 +56,7 @@ pub struct Machine {
     more: Vec<String>,
     steps: Vec<Step>,
     deadline: Duration,
+    is_watched: bool,
 }
 
 impl Machine {
@@ -76,6 +77,7 @@ impl Machine {
             more: ["-semihosting-config", "enable=on,target=native"].map(String::from).into(),
             steps: Vec::new(),
             deadline: Duration::from_secs(60),
+            is_watched: false,
         }
     }
 
@@ -195,20 +197,32 @@ impl Machine {
     }
 
     /// Types `keys` once `text` has been printed, and what was typed before it.
-    pub fn type_after(mut self, text: &str, keys: &str) -> Self {
-        self.steps.push(Step::Type { after: text.into(), keys: keys.into() });
+    pub fn type_after(self, text: &str, keys: &str) -> Self {
+        self.type_after_any(&[text], keys)
+    }
+
+    /// The same once any of these texts has been printed.
+    pub fn type_after_any(mut self, texts: &[&str], keys: &str) -> Self {
+        let after = texts.iter().map(|text| String::from(*text)).collect();
+        self.steps.push(Step::Type { after, keys: keys.into() });
         self
     }
 
     /// Pulls the plug this long after `text` has been printed, and what was typed before it.
     pub fn unplug_after(mut self, text: &str, time: Duration) -> Self {
-        self.steps.push(Step::Unplug { after: text.into(), time });
+        self.steps.push(Step::Unplug { after: vec![text.into()], time });
         self
     }
 
     /// How many seconds the machine has to come to its end by itself, 60 if nothing is said.
     pub fn deadline(mut self, seconds: u64) -> Self {
         self.deadline = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Shows all the time how far it is, and keeps its console in `target/tmp/TEST.log`.
+    pub fn watched(mut self) -> Self {
+        self.is_watched = true;
         self
     }
 
@@ -220,7 +234,12 @@ impl Machine {
         let arguments = self.arguments();
         let mut qemu = Command::new(PROGRAM);
         qemu.args(&arguments);
-        let (console, end) = run::run(qemu, self.line, self.steps, self.deadline);
+        let progress = self.is_watched.then(|| {
+            let log = products::scratch("log");
+            println!("its console is in {}; every ten seconds its last line:", log.display());
+            Progress::new(fs::File::create(log).expect("the tests' directory can be written"))
+        });
+        let (console, end) = run::run(qemu, self.line, self.steps, self.deadline, progress);
         Outcome::new(command(&arguments), console, end)
     }
 

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 /// What is done when the console shows a text. Each step waits for the one before it.
 pub enum Step {
-    /// Sends keys.
-    Type { after: String, keys: String },
+    /// Sends keys, after any of the texts.
+    Type { after: Vec<String>, keys: String },
     /// Ends the machine from outside, some time later.
-    Unplug { after: String, time: Duration },
+    Unplug { after: Vec<String>, time: Duration },
 }
 
 /// How a run ended.
@@ -36,6 +36,36 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// What is shown of a run while it goes on.
+pub struct Progress {
+    console: File,
+    lines: usize,
+    next: Duration,
+}
+
+impl Progress {
+    /// How often something is shown.
+    const PERIOD: Duration = Duration::from_secs(10);
+
+    /// The console's bytes are copied to this file as they come.
+    pub fn new(console: File) -> Self {
+        Self { console, lines: 0, next: Self::PERIOD }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.lines += bytes.iter().filter(|byte| **byte == b'\n').count();
+        self.console.write_all(bytes).expect("the tests' directory can be written");
+    }
+
+    fn show(&mut self, elapsed: Duration, text: &[u8]) {
+        self.next = elapsed + Self::PERIOD;
+        let begin = text.len().saturating_sub(400);
+        let tail = String::from_utf8_lossy(&text[begin..]);
+        let last = tail.rsplit('\n').nth(1).unwrap_or("").trim_end();
+        println!("{:5} s {:8} lines  {last}", elapsed.as_secs(), self.lines);
     }
 }
 
@@ -84,8 +114,16 @@ fn file(end: impl Into<OwnedFd>) -> File {
 }
 
 /// Runs QEMU to its end; tells all that it printed, and how it ended.
+///
+/// `progress`, if any, shows meanwhile that it is alive.
 #[track_caller]
-pub fn run(mut qemu: Command, line: Line, steps: Vec<Step>, limit: Duration) -> (String, End) {
+pub fn run(
+    mut qemu: Command,
+    line: Line,
+    steps: Vec<Step>,
+    limit: Duration,
+    progress: Option<Progress>,
+) -> (String, End) {
     let Ends { keyboard, screen } = line.connect(&mut qemu).expect("QEMU can be connected");
     let mut child = match qemu.spawn() {
         Ok(child) => Guard(child),
@@ -98,7 +136,7 @@ pub fn run(mut qemu: Command, line: Line, steps: Vec<Step>, limit: Duration) -> 
     drop(qemu);
     let output = read_in_background(screen);
     let (steps, text) = (steps.into(), Vec::new());
-    let mut session = Session { keyboard, steps, text, searched: 0, unplug: None };
+    let mut session = Session { keyboard, steps, text, searched: 0, unplug: None, progress };
     let end = session.follow(&mut child.0, &output, limit);
     drop(child);
     session.text.extend(output.iter().flatten());
@@ -125,21 +163,34 @@ struct Session {
     /// Where the text begins that the next step may wait for.
     searched: usize,
     unplug: Option<Instant>,
+    progress: Option<Progress>,
 }
 
 impl Session {
     fn follow(&mut self, qemu: &mut Child, output: &Receiver<Vec<u8>>, limit: Duration) -> End {
-        let deadline = Instant::now() + limit;
+        let start = Instant::now();
+        let deadline = start + limit;
         loop {
-            let until = self.unplug.unwrap_or(deadline).min(deadline);
+            let end = self.unplug.unwrap_or(deadline).min(deadline);
+            let next = self.progress.as_ref().map_or(end, |it| start + it.next);
+            let until = end.min(next);
+            if let Some(progress) = &mut self.progress
+                && Instant::now() >= next
+            {
+                progress.show(start.elapsed(), &self.text);
+            }
             match output.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(bytes) => {
+                    if let Some(progress) = &mut self.progress {
+                        progress.take(&bytes);
+                    }
                     self.text.extend(bytes);
                     self.take_steps();
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     return End::Exited(qemu.wait().expect("a child can be waited for"));
                 }
+                Err(RecvTimeoutError::Timeout) if Instant::now() < end => {}
                 Err(RecvTimeoutError::Timeout) if self.unplug.is_some() => return End::Unplugged,
                 Err(RecvTimeoutError::Timeout) => return End::TimedOut(limit),
             }
@@ -150,14 +201,17 @@ impl Session {
         while let Some(step) = self.steps.front() {
             let (Step::Type { after, .. } | Step::Unplug { after, .. }) = step;
             let text = &self.text[self.searched..];
-            let Some(found) = text.windows(after.len()).position(|it| it == after.as_bytes())
-            else {
+            let end = |after: &String| {
+                let found = text.windows(after.len()).position(|it| it == after.as_bytes());
+                found.map(|found| found + after.len())
+            };
+            let Some(end) = after.iter().filter_map(end).min() else {
                 // What is awaited may have begun. The rest is not looked at again: consoles are long.
-                let begun = after.len().saturating_sub(1);
+                let begun = after.iter().map(String::len).max().unwrap_or(0).saturating_sub(1);
                 self.searched = self.searched.max(self.text.len().saturating_sub(begun));
                 break;
             };
-            self.searched += found + after.len();
+            self.searched += end;
             match self.steps.pop_front() {
                 Some(Step::Type { keys, .. }) => self.type_keys(&keys),
                 Some(Step::Unplug { time, .. }) => self.unplug = Some(Instant::now() + time),
