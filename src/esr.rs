@@ -47,20 +47,35 @@ pub struct SystemRegisterAccess {
     pub write: bool,
 }
 
+/// The class of [`Exception::Hvc`].
+const HVC: u8 = 0x16;
+/// The class of [`Exception::SystemRegister`].
+const SYSTEM_REGISTER: u8 = 0x18;
+/// The class of [`Exception::DataAbort`].
+const DATA_ABORT: u8 = 0x24;
+
+impl SystemRegisterAccess {
+    /// What an ESR_EL2 of class 0x18 says.
+    #[inline(always)]
+    pub const fn new(esr: u64) -> Self {
+        Self {
+            encoding: Encoding::from_syndrome(esr),
+            register: (esr >> 5) as u8 & 31,
+            write: esr & 1 == 0,
+        }
+    }
+}
+
 /// What ESR_EL2 says. Defined for every value.
 pub const fn decode(esr: u64) -> Exception {
     let immediate = esr as u16;
     match (esr >> 26) as u8 & 0x3f {
         0x01 => Exception::Wfx,
-        0x16 => Exception::Hvc(immediate),
+        HVC => Exception::Hvc(immediate),
         0x17 => Exception::Smc(immediate),
-        0x18 => Exception::SystemRegister(SystemRegisterAccess {
-            encoding: Encoding::from_syndrome(esr),
-            register: (esr >> 5) as u8 & 31,
-            write: esr & 1 == 0,
-        }),
+        SYSTEM_REGISTER => Exception::SystemRegister(SystemRegisterAccess::new(esr)),
         0x20 => Exception::InstructionAbort(Abort(esr)),
-        0x24 => Exception::DataAbort(Abort(esr)),
+        DATA_ABORT => Exception::DataAbort(Abort(esr)),
         0x00 | 0x03..=0x09 | 0x0c | 0x0e | 0x12..=0x14 | 0x19 | 0x1a | 0x1d => Exception::Undefined,
         class => Exception::Other(class),
     }
@@ -86,6 +101,11 @@ impl Abort {
     pub const CLASS: u64 = 0x3f << 26;
     const DATA: u64 = 1 << 28;
 
+    /// The abort that this ESR_EL2 of a data abort or an instruction abort tells of.
+    pub const fn new(esr: u64) -> Self {
+        Self(esr)
+    }
+
     /// All of ESR_EL2.
     pub const fn syndrome(self) -> u64 {
         self.0
@@ -109,6 +129,7 @@ impl Abort {
     /// The IPA that the guest touched, from FAR_EL2 and HPFAR_EL2. For a walk of its tables it is only
     /// the page. `None` where HPFAR_EL2 does not hold it (Arm ARM D24.2, HPFAR_EL2), as for an external
     /// abort, or for a permission fault of anything but a walk.
+    #[inline(always)]
     pub const fn ipa(self, far: u64, hpfar: u64) -> Option<Ipa> {
         /// HPFAR_EL2.FIPA: bits 55:12 of the IPA, at bit 4.
         const FIPA: u64 = 0x0000_ffff_ffff_fff0;

@@ -1,6 +1,6 @@
 //! A trapped load or store as an access to an emulated device, and its result as a register.
 
-use crate::addr::Ipa;
+use crate::addr::{Ipa, PAGE_SIZE};
 use crate::esr::Abort;
 
 /// A load or store of one general register, at an address aligned to its size: the ISS of its data
@@ -9,14 +9,25 @@ use crate::esr::Abort;
 pub struct Access(u64);
 
 impl Access {
-    /// The access at `ipa` that `abort` stands for, or `None` for what cannot be emulated: an
+    /// The access that an ESR_EL2 of a data abort tells of, or `None` for what cannot be emulated: an
     /// instruction that the syndrome does not tell, cache maintenance, the walk of the guest's
-    /// tables, an unaligned access.
-    pub const fn new(abort: Abort, ipa: Ipa) -> Option<Self> {
-        const KIND: u64 = Abort::VALID | Abort::CACHE_MAINTENANCE | Abort::WALK;
-        let access = Self(abort.syndrome());
-        let is_plain = access.0 & KIND == Abort::VALID && ipa.is_aligned(access.size());
-        if is_plain { Some(access) } else { None }
+    /// tables, and what failed for another reason than that stage 2 maps nothing there. Whether it
+    /// is aligned is not told.
+    #[inline(always)]
+    pub const fn of(esr: u64) -> Option<Self> {
+        /// ISS.DFSC of a translation fault, less the level.
+        const TRANSLATION_FAULT: u64 = 0b0001 << 2;
+        const FAULT: u64 = 0b1111 << 2;
+        const KIND: u64 = Abort::VALID | Abort::CACHE_MAINTENANCE | Abort::WALK | FAULT;
+        if esr & KIND == Abort::VALID | TRANSLATION_FAULT { Some(Self(esr)) } else { None }
+    }
+
+    /// Where it goes, by FAR_EL2 and HPFAR_EL2.
+    #[inline(always)]
+    pub const fn ipa(self, far: u64, hpfar: u64) -> Ipa {
+        /// HPFAR_EL2.FIPA: bits 55:12 of the IPA, at bit 4.
+        const FIPA: u64 = 0x0000_ffff_ffff_fff0;
+        Ipa::new((hpfar & FIPA) << 8 | far % PAGE_SIZE)
     }
 
     /// How many bytes it moves: 1, 2, 4 or 8.
@@ -41,13 +52,17 @@ impl Access {
 
     /// The value of a load's register after the device answered `value`, whose bits above the
     /// access's size are ignored.
+    #[inline(always)]
     pub const fn loaded(self, value: u64) -> u64 {
         const SIGN_EXTEND: u64 = 1 << 21;
         const WIDE: u64 = 1 << 15;
         let unused = self.unused_bits();
         let value = value << unused;
-        let is_signed = self.0 & SIGN_EXTEND != 0;
-        let value = if is_signed { (value as i64 >> unused) as u64 } else { value >> unused };
+        if self.0 & SIGN_EXTEND == 0 {
+            // Whatever the register's width: only one of 64 bits takes more than 32 from a device.
+            return value >> unused;
+        }
+        let value = (value as i64 >> unused) as u64;
         if self.0 & WIDE != 0 { value } else { value as u32 as u64 }
     }
 
@@ -67,13 +82,13 @@ mod tests {
     const WORD: u64 = 2;
     const DOUBLEWORD: u64 = 3;
 
-    /// The ISS of a load or store (WnR in `other`) of x3.
+    /// The ISS of a load or store (WnR in `other`) of x3, where level 3 maps nothing.
     fn iss(size: u64, other: u64) -> u64 {
-        1 << 24 | size << 22 | 3 << 16 | other
+        1 << 24 | size << 22 | 3 << 16 | other | 0b000111
     }
 
-    fn access(iss: u64, ipa: u64) -> Option<Access> {
-        Access::new(Abort::data(iss), Ipa::new(ipa))
+    fn access(iss: u64) -> Option<Access> {
+        Access::of(Abort::data(iss).syndrome())
     }
 
     #[test]
@@ -88,34 +103,46 @@ mod tests {
             (DOUBLEWORD, false, true, 0x9122_3344_8566_f788), // LDR Xt
         ] {
             let iss = iss(size, u64::from(sign_extend) << 21 | u64::from(wide) << 15);
-            let access = access(iss, 0x900_0000).unwrap();
+            let access = access(iss).unwrap();
             assert_eq!(access.loaded(0x9122_3344_8566_f788), expected, "{access:?}");
         }
     }
 
     #[test]
     fn stores_are_cut_to_their_size() {
-        let byte = access(iss(BYTE, WRITE), 0x900_0001).unwrap();
+        let byte = access(iss(BYTE, WRITE)).unwrap();
         assert_eq!((byte.is_write(), byte.register(), byte.size()), (true, 3, 1));
         assert_eq!(byte.stored(0xff03), 3);
-        let double = access(iss(DOUBLEWORD, WRITE), 0x900_0000).unwrap();
+        let double = access(iss(DOUBLEWORD, WRITE)).unwrap();
         assert_eq!((double.size(), double.stored(u64::MAX)), (8, u64::MAX));
-        let word = access(iss(WORD, 0), 0x900_0000).unwrap();
+        let word = access(iss(WORD, 0)).unwrap();
         assert_eq!((word.is_write(), word.size()), (false, 4));
     }
 
     #[test]
     fn what_cannot_be_emulated_is_no_access() {
         let plain = iss(WORD, WRITE);
-        assert!(access(plain, 0x1000).is_some());
+        assert!(access(plain).is_some());
         let refused = [
-            (plain & !(1 << 24), 0x1000),
-            (plain | Abort::WALK, 0x1000),
-            (plain | Abort::CACHE_MAINTENANCE, 0x1000),
-            (plain, 0x1002),
+            plain & !(1 << 24),
+            plain | Abort::WALK,
+            plain | Abort::CACHE_MAINTENANCE,
+            // A permission fault, an external abort, an alignment fault.
+            plain & !0x3f | 0b001111,
+            plain & !0x3f | 0b010000,
+            plain & !0x3f | 0b100001,
         ];
-        for (iss, ipa) in refused {
-            assert_eq!(access(iss, ipa), None, "{iss:#x} {ipa:#x}");
+        for iss in refused {
+            assert_eq!(access(iss), None, "{iss:#x}");
+        }
+    }
+
+    #[test]
+    fn the_address_is_as_that_of_the_abort() {
+        let access = access(iss(WORD, 0)).unwrap();
+        for (far, hpfar) in [(0xffff_0000_1234_5678, 0x9_0000), (0xfff, 0xf000_0000_0000_001f)] {
+            let abort = Abort::data(iss(WORD, 0));
+            assert_eq!(Some(access.ipa(far, hpfar)), abort.ipa(far, hpfar));
         }
     }
 }

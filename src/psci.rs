@@ -71,16 +71,24 @@ pub enum Outcome {
     SystemReset,
 }
 
-/// What goes into x0 if function `id`, whose first argument is `x1`, depends on no vCPU's state.
-pub(crate) fn answer(id: u32, x1: u64) -> Option<i64> {
+/// What goes into x0 if function `id` is one whose result never changes.
+#[inline(always)]
+pub(crate) fn constant(id: u32) -> Option<i64> {
     match id {
         VERSION => Some(1 << 16 | 1),
         // There is no Trusted OS that would need to migrate.
         MIGRATE_INFO_TYPE => Some(2),
+        _ => None,
+    }
+}
+
+/// What goes into x0 if function `id`, whose first argument is `x1`, depends on no vCPU's state.
+pub(crate) fn answer(id: u32, x1: u64) -> Option<i64> {
+    match id {
         // CPU_SUSPEND's flags are zero: original power state format, no OS-initiated mode.
         FEATURES if is_offered(x1 as u32) => Some(SUCCESS),
         FEATURES => Some(smccc::NOT_SUPPORTED),
-        _ => None,
+        _ => constant(id),
     }
 }
 

@@ -68,6 +68,12 @@ impl Workarounds {
     }
 }
 
+/// The result of a call that only asks for a constant, and that is made often.
+#[inline(always)]
+pub fn constant(x0: u64, immediate: u16) -> Option<i64> {
+    if immediate == 0 { psci::constant(x0 as u32) } else { None }
+}
+
 /// What a call with `x0` and the instruction's `immediate` asks for.
 pub fn decode(x0: u64, x1: u64, immediate: u16, workarounds: &Workarounds) -> Call {
     let id = x0 as u32;

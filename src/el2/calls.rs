@@ -8,7 +8,8 @@ use super::firmware;
 use super::vcpu::Vcpu;
 use super::vectors::Frame;
 
-/// Answers a call. The frame already points behind the instruction.
+/// Answers a call, in x0. The guest goes on behind the instruction.
+#[inline(never)]
 pub fn call(vcpu: &Vcpu, frame: &mut Frame, immediate: u16) {
     let [x0, x1, x2, x3] = [frame.x[0], frame.x[1], frame.x[2], frame.x[3]];
     frame.x[0] = match smccc::decode(x0, x1, immediate, &vcpu.workarounds) {

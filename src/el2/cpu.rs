@@ -61,6 +61,17 @@ impl Cpu {
         self.vcpu.get()
     }
 
+    /// The same, for who knows that there is one.
+    ///
+    /// # Safety
+    ///
+    /// `assign` must have been called.
+    #[inline(always)]
+    pub unsafe fn vcpu_that_ran(&self) -> &Vcpu {
+        // SAFETY: the caller vouches for it.
+        unsafe { self.vcpu.get_unchecked() }
+    }
+
     /// Gives the CPU to a vCPU, for good.
     pub fn assign(&self, vcpu: Vcpu) {
         self.vcpu.call_once(|| vcpu);

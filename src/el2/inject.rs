@@ -11,7 +11,6 @@ use log::warn;
 use super::partition::Partition;
 use super::timer;
 use super::vcpu::Vcpu;
-use super::vectors::Frame;
 
 /// What is injected.
 pub enum Injection {
@@ -22,10 +21,12 @@ pub enum Injection {
 }
 
 /// Makes the guest go on in its exception vector, and tells the user.
-pub fn inject(vcpu: &Vcpu, frame: &mut Frame, injection: Injection) {
-    let syndrome = ESR_EL2.get();
-    report(vcpu, frame.elr, syndrome, &injection);
-    let interrupted = Interrupted { spsr: frame.spsr, sctlr: SCTLR_EL1.get(), id: &vcpu.id };
+#[cold]
+#[inline(never)]
+pub fn inject(vcpu: &Vcpu, injection: Injection) {
+    let (syndrome, elr, spsr) = (ESR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
+    report(vcpu, elr, syndrome, &injection);
+    let interrupted = Interrupted { spsr, sctlr: SCTLR_EL1.get(), id: &vcpu.id };
     let entry = match injection {
         Injection::Undefined => interrupted.undefined(),
         Injection::Abort(abort, _) => {
@@ -34,10 +35,10 @@ pub fn inject(vcpu: &Vcpu, frame: &mut Frame, injection: Injection) {
         }
     };
     ESR_EL1.set(entry.esr);
-    ELR_EL1.set(frame.elr);
-    SPSR_EL1.set(frame.spsr);
-    frame.elr = VBAR_EL1.get().wrapping_add(entry.vector);
-    frame.spsr = entry.pstate;
+    ELR_EL1.set(elr);
+    SPSR_EL1.set(spsr);
+    ELR_EL2.set(VBAR_EL1.get().wrapping_add(entry.vector));
+    SPSR_EL2.set(entry.pstate);
 }
 
 /// Counts the injection, and tells of it in a line, unless the guest makes Bulkhead print too many.

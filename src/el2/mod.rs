@@ -7,6 +7,7 @@ pub mod console;
 mod control;
 mod cpu;
 pub mod cpus;
+mod emulate;
 mod entry;
 mod exit;
 mod fill;

@@ -43,16 +43,16 @@ pub extern "C" fn fault(frame: &Frame, kind: u64) -> ! {
     const KINDS: [&str; 4] = ["synchronous exception", "interrupt", "fast interrupt", "SError"];
     let kind = KINDS.get(kind as usize).unwrap_or(&"exception");
     let _ = writeln!(Emergency, "\n[bulkhead] panic on CPU {:#x}: {kind} at EL2", mpidr());
-    let (esr, far) = (ESR_EL2.get(), FAR_EL2.get());
-    let _ = writeln!(Emergency, "  esr {esr:#018x}  far {far:#018x}  spsr {:#018x}", frame.spsr);
-    let _ = writeln!(Emergency, "  pc  {:#018x}  sp  {:#018x}", frame.elr, frame.sp);
+    let (esr, far, elr, spsr) = (ESR_EL2.get(), FAR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
+    let _ = writeln!(Emergency, "  esr {esr:#018x}  far {far:#018x}  spsr {spsr:#018x}");
+    let _ = writeln!(Emergency, "  pc  {elr:#018x}  sp  {:#018x}", frame.sp);
     for (index, pair) in frame.x.chunks(2).enumerate() {
         for (offset, value) in pair.iter().enumerate() {
             let _ = write!(Emergency, "  x{:<3}{value:#018x}", index * 2 + offset);
         }
         let _ = writeln!(Emergency);
     }
-    print_backtrace_line(frame.elr);
+    print_backtrace_line(elr);
     backtrace(frame.x[29]);
     end()
 }

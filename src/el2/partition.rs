@@ -7,6 +7,7 @@ use bulkhead::fault::Fault;
 use bulkhead::intid::Intid;
 use bulkhead::life::{Effect, End, Life, Next, Order, Refusal, Stage};
 use bulkhead::pl011::Pl011;
+use bulkhead::plan::layout::{Frame, MOST_FRAMES};
 use bulkhead::plan::{FrameKind, PartitionPlan};
 use bulkhead::psci::Psci;
 use bulkhead::rate::RateLimit;
@@ -35,6 +36,8 @@ pub struct Partition {
     pub plan: PartitionPlan,
     /// Its place in the Plan, by which the console knows it.
     pub index: usize,
+    /// Its emulated frames.
+    frames: [Frame; MOST_FRAMES],
     /// The root of its stage 2.
     pub stage2: Pa,
     /// Its device tree, from which its memory gets a copy each time it is built.
@@ -163,6 +166,7 @@ impl Partition {
         };
         Self {
             index,
+            frames: Frame::array(&plan.frames),
             stage2,
             tree,
             state: Mutex::new(state),
@@ -181,10 +185,13 @@ impl Partition {
         &self.plan.name
     }
 
-    /// The emulated registers at `ipa`, and where their frame starts.
-    pub fn emulated_frame(&self, ipa: Ipa) -> Option<(FrameKind, Ipa)> {
-        let frame = self.plan.frames.iter().find(|frame| frame.region.contains(ipa))?;
-        Some((frame.kind, frame.region.start()))
+    /// The emulated registers at `ipa`, and how far from the start of their frame they are.
+    #[inline(always)]
+    pub fn emulated_frame(&self, ipa: Ipa) -> Option<(FrameKind, u64)> {
+        self.frames.iter().find_map(|frame| {
+            let offset = ipa.get().wrapping_sub(frame.region.start().get());
+            (offset < frame.region.size()).then_some((frame.kind, offset))
+        })
     }
 
     /// The counter's value when it started.

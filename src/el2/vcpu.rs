@@ -96,10 +96,18 @@ impl Vcpu {
     }
 
     /// A load from the distributor.
+    #[inline(always)]
     pub fn distributor_read(&self, offset: u64, size: u64) -> u64 {
+        let access = Access { offset, size, value: 0 };
+        let plain = self.partition.state.lock().vgic.plain_read(access);
+        plain.unwrap_or_else(|| self.distributor_state(access))
+    }
+
+    #[inline(never)]
+    fn distributor_state(&self, access: Access) -> u64 {
         let mut value = 0;
         self.access(|vgic, hw| {
-            value = vgic.distributor_read(Access { offset, size, value: 0 }, hw)?;
+            value = vgic.distributor_read(access, hw)?;
             Ok(CpuMask::EMPTY)
         });
         value

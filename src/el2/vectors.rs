@@ -1,50 +1,53 @@
 //! The exception vectors, and the frame in which a guest's registers stand while EL2 runs.
 
 use aarch64_cpu::asm::barrier;
-use aarch64_cpu::registers::{VBAR_EL2, Writeable};
+use aarch64_cpu::registers::{ELR_EL2, Readable, VBAR_EL2, Writeable};
 use bulkhead::addr::Ipa;
 use core::arch::global_asm;
 use core::mem::size_of;
 
-use super::{interrupts, panic, trap};
+use super::{emulate, interrupts, panic, trap};
 
-/// A guest's general registers and where it goes on; `vectors.s` knows the layout.
+/// A guest's general registers; `vectors.s` knows the layout. x19 to x28 may not be there: they stand
+/// in the registers themselves as long as nobody asks for them.
 #[repr(C)]
 pub struct Frame {
     /// x0 to x30.
     pub x: [u64; 31],
     /// The stack pointer of an EL2 that faulted; not used for guests.
     pub sp: u64,
-    /// ELR_EL2: where the guest goes on.
-    pub elr: u64,
-    /// SPSR_EL2: its processor state.
-    pub spsr: u64,
 }
 
-const _: () = assert!(size_of::<Frame>() == 34 * 8);
+const _: () = assert!(size_of::<Frame>() == 32 * 8);
 
 impl Frame {
     /// The value of a register as an instruction names it: 31 is the zero register.
+    #[inline(always)]
     pub fn register(&self, number: u8) -> u64 {
         self.x.get(usize::from(number)).copied().unwrap_or(0)
     }
 
     /// Sets a register as an instruction names it; writes to the zero register vanish.
+    #[inline(always)]
     pub fn set_register(&mut self, number: u8, value: u64) {
         if let Some(register) = self.x.get_mut(usize::from(number)) {
             *register = value;
         }
     }
+}
 
-    /// Goes on behind the instruction that trapped.
-    pub fn skip_instruction(&mut self) {
-        self.elr = self.elr.wrapping_add(4);
-    }
+/// Goes on behind the instruction that trapped.
+#[inline(always)]
+pub fn skip_instruction() {
+    ELR_EL2.set(ELR_EL2.get().wrapping_add(4));
 }
 
 global_asm!(
     include_str!("vectors.s"),
-    synchronous = sym trap::synchronous,
+    rare = sym trap::rare,
+    hypercall = sym trap::hypercall,
+    system_register = sym trap::system_register,
+    data_abort = sym emulate::data_abort,
     interrupt = sym interrupts::take,
     fast_interrupt = sym interrupts::take_own,
     serror = sym trap::serror,

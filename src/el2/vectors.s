@@ -1,50 +1,13 @@
-// EL2's exception vectors (Arm ARM D1.3.1.5). A frame is 31 general registers, then the
-// stack pointer of an EL2 that faulted (unused for guests), ELR_EL2 and SPSR_EL2.
+// EL2's exception vectors (Arm ARM D1.3.1.5). A frame is 31 general registers, then the stack pointer of
+// an EL2 that faulted (unused for guests). ELR_EL2 and SPSR_EL2 stay where they are: no exception can
+// come in between, as EL2 runs with all of them masked.
 
         .equ    FRAME_SP, 31 * 8
-        .equ    FRAME_ELR, 32 * 8
-        .equ    FRAME_SIZE, 34 * 8
+        .equ    FRAME_SIZE, 32 * 8
         .equ    EMERGENCY_STACK, 4096
 
+// What the procedure call standard lets a callee change, apart from x0 and x1.
         .macro  save_from_2
-        stp     x2, x3, [sp, #16]
-        stp     x4, x5, [sp, #32]
-        stp     x6, x7, [sp, #48]
-        stp     x8, x9, [sp, #64]
-        stp     x10, x11, [sp, #80]
-        stp     x12, x13, [sp, #96]
-        stp     x14, x15, [sp, #112]
-        stp     x16, x17, [sp, #128]
-        stp     x18, x19, [sp, #144]
-        stp     x20, x21, [sp, #160]
-        stp     x22, x23, [sp, #176]
-        stp     x24, x25, [sp, #192]
-        stp     x26, x27, [sp, #208]
-        stp     x28, x29, [sp, #224]
-        str     x30, [sp, #240]
-        mrs     x2, elr_el2
-        mrs     x3, spsr_el2
-        stp     x2, x3, [sp, #FRAME_ELR]
-        .endm
-
-// From a guest: save it all, answer, return to it.
-        .macro  from_guest handler
-        .balign 0x80
-        sub     sp, sp, #FRAME_SIZE
-        stp     x0, x1, [sp]
-        save_from_2
-        mov     x0, sp
-        mov     x29, xzr
-        bl      \handler
-        b       resume_guest
-        .endm
-
-// An interrupt while a guest runs, for `handler`. What the procedure call standard has the handler preserve stays in
-// its registers, and so do ELR_EL2 and SPSR_EL2: nothing that returns from here writes them.
-        .macro  interrupt_from_guest handler
-        .balign 0x80
-        sub     sp, sp, #FRAME_SIZE
-        stp     x0, x1, [sp]
         stp     x2, x3, [sp, #16]
         stp     x4, x5, [sp, #32]
         stp     x6, x7, [sp, #48]
@@ -55,9 +18,66 @@
         stp     x16, x17, [sp, #128]
         str     x18, [sp, #144]
         stp     x29, x30, [sp, #232]
+        .endm
+
+// What it has a callee preserve.
+        .macro  save_from_19
+        stp     x19, x20, [sp, #152]
+        stp     x21, x22, [sp, #168]
+        stp     x23, x24, [sp, #184]
+        stp     x25, x26, [sp, #200]
+        stp     x27, x28, [sp, #216]
+        .endm
+
+// From a guest: saves what the answer may change.
+        .macro  save_guest
+        .balign 0x80
+        stp     x0, x1, [sp, #-FRAME_SIZE]!
+        save_from_2
         mov     x29, xzr
+        .endm
+
+// An interrupt or SError from a guest.
+        .macro  asynchronous handler
+        save_guest
         bl      \handler
-        b       resume_interrupted
+        b       resume
+        .endm
+
+// A synchronous exception from a guest. In x0 and x1 the frame and ESR_EL2 are handed on.
+        .macro  synchronous
+        save_guest
+        mrs     x1, esr_el2
+        mov     x0, sp
+        lsr     w2, w1, #26             // ESR_EL2.EC
+        cmp     w2, #0x24
+        b.eq    data_abort
+        cmp     w2, #0x16
+        b.eq    hypercall
+        cmp     w2, #0x18
+        b.eq    system_register
+        bl      {rare}
+        b       resume
+        .endm
+
+// Whether the register that the syndrome names, from this bit on, is one which a callee preserves.
+        .macro  check_register bit, complete
+        ubfx    w2, w1, #\bit, #5
+        sub     w2, w2, #19
+        cmp     w2, #10
+        b.lo    \complete
+        .endm
+
+// If so, it has to be put into the frame, and taken from there again.
+        .macro  answer_completed handler
+        save_from_19
+        bl      \handler
+        ldp     x19, x20, [sp, #152]
+        ldp     x21, x22, [sp, #168]
+        ldp     x23, x24, [sp, #184]
+        ldp     x25, x26, [sp, #200]
+        ldp     x27, x28, [sp, #216]
+        b       resume
         .endm
 
 // From EL2 itself: a bug of Bulkhead. The machine is about to stop, so SP_EL0 (the guest's) is
@@ -91,22 +111,41 @@ vectors:
         from_el2 1
         from_el2 2
         from_el2 3
-        from_guest {synchronous}        // AArch64 guest
-        interrupt_from_guest {interrupt}
-        interrupt_from_guest {fast_interrupt}
-        from_guest {serror}
-        from_guest {synchronous}        // AArch32 at EL0: the kernel below is AArch64
-        interrupt_from_guest {interrupt}
-        interrupt_from_guest {fast_interrupt}
-        from_guest {serror}
+        synchronous                     // AArch64 guest
+        asynchronous {interrupt}
+        asynchronous {fast_interrupt}
+        asynchronous {serror}
+        synchronous                     // AArch32 at EL0: the kernel below is AArch64
+        asynchronous {interrupt}
+        asynchronous {fast_interrupt}
+        asynchronous {serror}
 
 // In: x1 = kind of exception. Out: never.
 el2_fault:
         save_from_2
+        save_from_19
         mov     x0, sp
         bl      {fault}
 
-resume_interrupted:
+hypercall:
+        bl      {hypercall}
+        b       resume
+
+complete_system_register:
+        answer_completed {system_register}
+
+complete_data_abort:
+        answer_completed {data_abort}
+
+system_register:
+        check_register 5, complete_system_register
+        bl      {system_register}
+        b       resume
+
+data_abort:
+        check_register 16, complete_data_abort
+        bl      {data_abort}
+resume:
         ldp     x2, x3, [sp, #16]
         ldp     x4, x5, [sp, #32]
         ldp     x6, x7, [sp, #48]
@@ -117,32 +156,6 @@ resume_interrupted:
         ldp     x16, x17, [sp, #128]
         ldr     x18, [sp, #144]
         ldp     x29, x30, [sp, #232]
-        ldp     x0, x1, [sp], #FRAME_SIZE
-        eret
-        dsb     nsh                     // nothing past ERET is run, or speculated
-        isb
-
-// In: sp = the frame of the guest to go (back) to, at the top of this CPU's stack.
-        .global resume_guest
-resume_guest:
-        ldp     x2, x3, [sp, #FRAME_ELR]
-        msr     elr_el2, x2
-        msr     spsr_el2, x3
-        ldp     x2, x3, [sp, #16]
-        ldp     x4, x5, [sp, #32]
-        ldp     x6, x7, [sp, #48]
-        ldp     x8, x9, [sp, #64]
-        ldp     x10, x11, [sp, #80]
-        ldp     x12, x13, [sp, #96]
-        ldp     x14, x15, [sp, #112]
-        ldp     x16, x17, [sp, #128]
-        ldp     x18, x19, [sp, #144]
-        ldp     x20, x21, [sp, #160]
-        ldp     x22, x23, [sp, #176]
-        ldp     x24, x25, [sp, #192]
-        ldp     x26, x27, [sp, #208]
-        ldp     x28, x29, [sp, #224]
-        ldr     x30, [sp, #240]
         ldp     x0, x1, [sp], #FRAME_SIZE
         eret
         dsb     nsh                     // nothing past ERET is run, or speculated

@@ -88,6 +88,25 @@ impl FrameKind {
     }
 }
 
+/// The most emulated frames that a partition can have.
+pub const MOST_FRAMES: usize = 7;
+
+impl Frame {
+    /// `frames` in an array, with frames of no bytes behind them: what each trap searches has a place
+    /// and a length that never change.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than [`MOST_FRAMES`].
+    #[must_use]
+    pub fn array(frames: &[Self]) -> [Self; MOST_FRAMES] {
+        let nothing = Self { kind: FrameKind::Distributor, region: region(Ipa::new(0), 0) };
+        let mut array = [nothing; MOST_FRAMES];
+        array[..frames.len()].copy_from_slice(frames);
+        array
+    }
+}
+
 /// The emulated frames of a partition that has this interrupt controller and so many vCPUs.
 pub(super) fn frames(partition: &PartitionDescription, gic: &Gic, vcpus: usize) -> Vec<Frame> {
     let frame = |kind, start, size| Frame { kind, region: region(start, size) };

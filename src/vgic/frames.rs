@@ -103,20 +103,31 @@ impl Vgic {
         is_here.then_some(register)
     }
 
+    /// A load from one of the distributor's first registers, whose value nothing else decides.
+    #[inline(always)]
+    pub fn plain_read(&self, access: Access) -> Option<u64> {
+        Some(match (access.offset, access.size, self.version) {
+            (GICD_CTLR, 4, Version::V2) => u64::from(self.enables),
+            (GICD_CTLR, 4, Version::V3) => u64::from(self.enables) | ARE_AND_DS,
+            (GICD_TYPER, 4, _) => self.read_type(),
+            (GICD_IIDR, 4, _) => IMPLEMENTER,
+            _ => return None,
+        })
+    }
+
     /// The guest loads from the distributor. Where there is no register, or none that takes
     /// accesses of this size, it reads zero.
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
     pub fn distributor_read(&self, access: Access, hw: &mut impl Hardware) -> Result<u64, Recall> {
+        if let Some(value) = self.plain_read(access) {
+            return Ok(value);
+        }
         if let Some(register) = self.register_at(access, false) {
             return self.read_register(hw.vcpu(), register, hw);
         }
         Ok(match (self.version, access.offset, access.size) {
-            (Version::V2, GICD_CTLR, 4) => u64::from(self.enables),
-            (Version::V3, GICD_CTLR, 4) => u64::from(self.enables) | ARE_AND_DS,
-            (_, GICD_TYPER, 4) => self.read_type(),
-            (_, GICD_IIDR, 4) => IMPLEMENTER,
             (Version::V2, PIDR2_V2, 4) => ARCHITECTURE_V2,
             (Version::V3, PIDR2_V3, 4) => ARCHITECTURE_V3,
             (Version::V2, GICD_CPENDSGIR..SPENDSGIR_END, 1 | 4) if access.is_aligned() => {
