@@ -55,6 +55,14 @@ const SYSTEM_REGISTER: u8 = 0x18;
 const DATA_ABORT: u8 = 0x24;
 
 impl SystemRegisterAccess {
+    /// Whether an ESR_EL2 of class 0x18 tells of an MSR to this register, without all the rest.
+    #[inline(always)]
+    pub const fn is_write_of(esr: u64, encoding: Encoding) -> bool {
+        /// All of the ISS but Rt and what is RES0.
+        const WHICH: u64 = 0x3f_fc1f;
+        esr & WHICH == encoding.to_syndrome()
+    }
+
     /// What an ESR_EL2 of class 0x18 says.
     #[inline(always)]
     pub const fn new(esr: u64) -> Self {

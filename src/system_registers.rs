@@ -8,4 +8,4 @@ mod trapped;
 
 pub use encoding::Encoding;
 pub use id::{Field, IdRegisters, field};
-pub use trapped::{Answer, trapped};
+pub use trapped::{Answer, ICC_SGI1R_EL1, trapped};

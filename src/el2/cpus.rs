@@ -1,10 +1,11 @@
 //! Bringing the CPUs up, and setting each of them up for its partition.
 
+use alloc::vec::Vec;
 use bulkhead::addr::{Pa, Region};
 use bulkhead::machine::{Cpu, CpuStart, Machine};
 use bulkhead::smccc::Workarounds;
 use bulkhead::stats::Counters;
-use bulkhead::vgic::Delivery;
+use bulkhead::vgic::{Delivery, SgiRoute};
 use core::sync::atomic::AtomicU8;
 use spin::Once;
 
@@ -123,9 +124,12 @@ pub fn set_up_together() {
     control::write(&id, control::choices(&id, count, delivery));
     meet();
     if let Some((partition, index)) = home {
+        let owned = partition.plan.cpus.iter();
+        let affinities: Vec<_> = owned.map(|cpu| cpu::get(*cpu).mpidr()).collect();
         let vcpu = Vcpu {
             partition,
             index,
+            sgi_route: SgiRoute::new(&affinities, index),
             gic: gic::get(),
             workarounds: workarounds(),
             id: id.for_guest(),

@@ -6,7 +6,7 @@ use bulkhead::esr::{self, Abort, Exception, SystemRegisterAccess};
 use bulkhead::life::End;
 use bulkhead::smccc;
 use bulkhead::stats::Cause;
-use bulkhead::system_registers::{self, Answer};
+use bulkhead::system_registers::{self, Answer, ICC_SGI1R_EL1};
 use bulkhead::vgic::{CpuInterfaceRegister, Delivery};
 
 use super::inject::{self, Injection};
@@ -76,6 +76,18 @@ pub fn this_vcpu() -> &'static Vcpu {
 pub extern "C" fn system_register(frame: &mut Frame, esr: u64) {
     let vcpu = this_vcpu();
     vcpu.counters.count(Cause::SystemRegister);
+    // The one that a kernel writes all the time comes first.
+    let is_sgi = SystemRegisterAccess::is_write_of(esr, ICC_SGI1R_EL1);
+    if is_sgi && vcpu.delivery() == Delivery::Direct {
+        vcpu.send_physical_sgi(frame.register(SystemRegisterAccess::new(esr).register));
+        vectors::skip_instruction();
+    } else {
+        other_system_register(vcpu, frame, esr);
+    }
+}
+
+#[inline(never)]
+fn other_system_register(vcpu: &Vcpu, frame: &mut Frame, esr: u64) {
     let access = SystemRegisterAccess::new(esr);
     let SystemRegisterAccess { encoding, register, write } = access;
     match system_registers::trapped(encoding, write, &vcpu.id) {

@@ -6,7 +6,7 @@ use bulkhead::psci::Outcome;
 use bulkhead::smccc::Workarounds;
 use bulkhead::stats::Counters;
 use bulkhead::system_registers::IdRegisters;
-use bulkhead::vgic::{Access, CpuMask, Delivery, SgiRegister, Vgic};
+use bulkhead::vgic::{Access, CpuMask, Delivery, SgiRegister, SgiRoute, Vgic};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::gic::{Gic, ThisCpu, direct};
@@ -27,6 +27,8 @@ pub struct Vcpu {
     pub id: IdRegisters,
     /// How often it came here.
     pub counters: Counters,
+    /// Where its SGIs go, where its interrupts are direct.
+    pub sgi_route: SgiRoute,
     /// ICC_PMR_EL1 as the guest wrote it, where its interrupts are direct.
     pub priority_mask: AtomicU8,
 }
@@ -79,6 +81,7 @@ impl Vcpu {
     }
 
     /// The guest sent an SGI by a system register.
+    #[inline(always)]
     pub fn send_sgi(&self, register: SgiRegister, value: u64) {
         match (self.delivery(), register) {
             (Delivery::Trapped, _) => {

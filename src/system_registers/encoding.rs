@@ -13,9 +13,19 @@ impl Encoding {
     }
 
     /// The encoding in the ISS of exception class 0x18.
+    #[inline(always)]
     pub const fn from_syndrome(esr: u64) -> Self {
         let [op0, op2, op1] = [(esr >> 20) as u8, (esr >> 17) as u8, (esr >> 14) as u8];
         Self::new(op0, op1, (esr >> 10) as u8, (esr >> 1) as u8, op2)
+    }
+
+    /// The ISS of exception class 0x18 for a write of register 0 to it.
+    #[inline(always)]
+    pub const fn to_syndrome(self) -> u64 {
+        let number = self.0 as u64;
+        let (op0, op1, crn) = (number >> 14, number >> 11 & 7, number >> 7 & 15);
+        let (crm, op2) = (number >> 3 & 15, number & 7);
+        op0 << 20 | op2 << 17 | op1 << 14 | crn << 10 | crm << 1
     }
 
     /// All five in one number: op0 highest, op2 lowest.

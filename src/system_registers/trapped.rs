@@ -24,7 +24,8 @@ const ICC_PMR_EL1: Encoding = Encoding::new(3, 0, 4, 6, 0);
 const ICC_CTLR_EL1: Encoding = Encoding::new(3, 0, 12, 12, 4);
 const ICC_DIR_EL1: Encoding = Encoding::new(3, 0, 12, 11, 1);
 const ICC_RPR_EL1: Encoding = Encoding::new(3, 0, 12, 11, 3);
-const ICC_SGI1R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 5);
+/// Sends an SGI of Group 1.
+pub const ICC_SGI1R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 5);
 const ICC_ASGI1R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 6);
 const ICC_SGI0R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 7);
 

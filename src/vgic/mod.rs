@@ -51,7 +51,7 @@ pub use hardware::{Hardware, StateRegister};
 pub use interface::{CpuInterfaceRegister, Priorities};
 pub use list_register::ListRegister;
 pub use registers::{gather, spread};
-pub use sgi::{SgiRegister, SgiRequest};
+pub use sgi::{SgiRegister, SgiRequest, SgiRoute};
 
 /// The version of the GIC architecture that a partition sees: the machine's own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

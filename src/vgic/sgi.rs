@@ -22,6 +22,11 @@ pub enum SgiRegister {
 pub struct SgiRequest(u64);
 
 impl SgiRequest {
+    /// IRM.
+    const ALL_BUT_SELF: u64 = 1 << 40;
+    /// Aff3, Aff2, Aff1 and RS, all zero for the first 16 vCPUs.
+    const OUTSIDE_CLUSTER: u64 = 0xff << 48 | 0xff << 32 | 0xff << 16 | 0xf << 44;
+
     /// The request with this value.
     #[must_use]
     pub const fn new(value: u64) -> Self {
@@ -38,18 +43,72 @@ impl SgiRequest {
     /// of [`Mpidr::of_vcpu`].
     #[inline(always)]
     pub const fn targets(self, own: usize, vcpus: usize) -> CpuMask {
-        /// Aff3, Aff2, the upper bits of Aff1 and RS, all zero for whatever vCPU there can be.
-        const NOWHERE: u64 = 0xff << 48 | 0xff << 32 | 0xfc << 16 | 0xf << 44;
-        const ALL_BUT_SELF: u64 = 1 << 40;
         let all = CpuMask::first(vcpus);
-        if self.0 & ALL_BUT_SELF != 0 {
+        if self.0 & Self::ALL_BUT_SELF != 0 {
             return all.without(own);
         }
-        if self.0 & NOWHERE != 0 {
+        // No vCPU has more than 64 before it.
+        if self.0 & (Self::OUTSIDE_CLUSTER & !(0x3 << 16)) != 0 {
             return CpuMask::EMPTY;
         }
         let first = (self.0 >> 16 & 0x3) * Mpidr::CLUSTER as u64;
         CpuMask::from_bits((self.0 & 0xffff) << first & all.bits())
+    }
+}
+
+/// How a vCPU's SGIs become physical ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SgiRoute {
+    /// The partition's CPUs are neighbours in one cluster, so that one SGI reaches any of them.
+    Cluster {
+        /// ICC_SGI1R_EL1 with the cluster's affinity and no target.
+        base: u64,
+        /// Aff0 of vCPU 0's CPU.
+        first: u8,
+        /// A bit for each vCPU.
+        all: u16,
+        /// All but this one.
+        others: u16,
+    },
+    /// Each takes one of its own.
+    Each,
+}
+
+impl SgiRoute {
+    /// The route for vCPU `own` of a partition whose CPUs have these affinities.
+    #[must_use]
+    pub fn new(cpus: &[Mpidr], own: usize) -> Self {
+        let Some(first) = cpus.first() else { return Self::Each };
+        let is_next = |(index, cpu): (usize, &Mpidr)| cpu.get() == first.get() + index as u64;
+        let from = first.affinity(0);
+        let has_room = usize::from(from) + cpus.len() <= Mpidr::CLUSTER;
+        if !has_room || !cpus.iter().enumerate().all(is_next) {
+            return Self::Each;
+        }
+        let affinity = |level| u64::from(first.affinity(level));
+        let all = ((1_u32 << cpus.len()) - 1) as u16;
+        Self::Cluster {
+            base: affinity(3) << 48 | affinity(2) << 32 | affinity(1) << 16,
+            first: from,
+            all,
+            others: all & !(1 << own),
+        }
+    }
+
+    /// What ICC_SGI1R_EL1 takes so that the guest's `request` is carried out, if one write does that.
+    #[inline(always)]
+    #[must_use]
+    pub const fn physical(self, request: SgiRequest) -> Option<u64> {
+        let Self::Cluster { base, first, all, others } = self else { return None };
+        let value = request.0;
+        let targets = if value & SgiRequest::ALL_BUT_SELF != 0 {
+            others
+        } else if value & SgiRequest::OUTSIDE_CLUSTER != 0 {
+            0
+        } else {
+            value as u16 & all
+        };
+        Some(base | (targets as u64) << (first & 0xf) | value & 0xf << 24)
     }
 }
 
@@ -135,5 +194,52 @@ impl Vgic {
             state.set_sources(sgi, sources);
         }
         Ok(self.settle(kicks, sgis, hw))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// The physical targets of a request, by affinity, whichever way it takes.
+    fn reached(cpus: &[Mpidr], own: usize, request: SgiRequest) -> Vec<u64> {
+        match SgiRoute::new(cpus, own).physical(request) {
+            None => request.targets(own, cpus.len()).map(|vcpu| cpus[vcpu].get()).collect(),
+            Some(value) => {
+                assert_eq!(value >> 24 & 0xf, request.sgi() as u64);
+                let cluster = (value >> 48 & 0xff) << 32 | (value >> 32 & 0xff) << 16;
+                let cluster = cluster | (value >> 16 & 0xff) << 8;
+                (0..16).filter(|bit| value >> bit & 1 != 0).map(|bit| cluster | bit).collect()
+            }
+        }
+    }
+
+    #[test]
+    fn one_write_reaches_the_same_as_one_for_each() {
+        let list = |cpus: &[u64]| cpus.iter().map(|cpu| Mpidr::new(*cpu)).collect::<Vec<_>>();
+        let sets = [
+            list(&[3]),
+            list(&[2, 3, 4]),
+            list(&[0x1_0000_010c, 0x1_0000_010d, 0x1_0000_010e, 0x1_0000_010f]),
+            // Not neighbours, not in order, not in one cluster.
+            list(&[0, 2]),
+            list(&[1, 0]),
+            list(&[0xf, 0x10, 0x11]),
+            list(&[0, 0x100]),
+        ];
+        let requests =
+            [0, 1, 2, 7, 0xffff, 1 << 40, 1 << 40 | 1, 1 << 16 | 1, 1 << 44 | 1, 1 << 48 | 3];
+        for cpus in &sets {
+            for own in 0..cpus.len() {
+                for request in requests.map(|it| SgiRequest::new(it | 5 << 24)) {
+                    let expected: Vec<_> =
+                        request.targets(own, cpus.len()).map(|vcpu| cpus[vcpu].get()).collect();
+                    assert_eq!(reached(cpus, own, request), expected, "{cpus:?} {own} {request:?}");
+                }
+            }
+        }
+        assert!(matches!(SgiRoute::new(&sets[1], 0), SgiRoute::Cluster { .. }));
+        assert_eq!(SgiRoute::new(&sets[3], 0), SgiRoute::Each);
     }
 }

@@ -46,10 +46,19 @@ impl Vcpu {
     /// Sends an SGI of Group 1 to other vCPUs, which take it with no exit.
     #[inline(always)]
     pub fn send_physical_sgi(&self, value: u64) {
-        let (Gic::V3(gic), request) = (self.gic, SgiRequest::new(value)) else { return };
+        let request = SgiRequest::new(value);
+        // No barrier: the guest has had its own before (IHI 0069, 4.8), if it wants one.
+        match self.sgi_route.physical(request) {
+            Some(physical) => write_register!("S3_0_C12_C11_5", physical),
+            None => self.send_to_each(request),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_to_each(&self, request: SgiRequest) {
+        let Gic::V3(gic) = self.gic else { return };
         let cpus = &self.partition.plan.cpus;
-        // What the guest wrote before must be seen by who takes the SGI.
-        barrier::dsb(barrier::ISHST);
         for target in request.targets(self.index, cpus.len()) {
             gic.send_sgi(cpus[target], request.sgi());
         }
