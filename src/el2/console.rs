@@ -7,6 +7,7 @@ use bulkhead::machine::{self, Setting};
 use bulkhead::pl011::Pl011;
 use bulkhead::ring::Full;
 use bulkhead::vgic::CpuMask;
+use bulkhead::vgic::Delivery;
 use core::fmt::{self, Write};
 use core::mem::take;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -81,12 +82,14 @@ pub fn add_partitions(names: &[&str]) {
     (shared.console, shared.input) = (Some(console), Some(input));
 }
 
-/// From now on output waits in the buffers, and the UART's interrupts move it. They come to this
-/// CPU if no partition owns it, else to the first CPU of the first partition.
+/// From now on output waits in the buffers, and the UART's interrupts move it. They come to this CPU if no
+/// partition owns it; else to the first CPU of the first partition, unless the guest there could keep
+/// them from coming and there is a partition that cannot, as its interrupts are trapped.
 pub fn go_live(partitions: &[Partition], boot_cpu: usize) {
     let is_owned = partitions.iter().any(|partition| partition.plan.cpus.contains(&boot_cpu));
-    let cpu = match partitions.first() {
-        Some(first) if is_owned => first.plan.cpus[0],
+    let trapped = partitions.iter().find(|it| it.plan.delivery == Delivery::Trapped);
+    let cpu = match trapped.or(partitions.first()) {
+        Some(partition) if is_owned => partition.plan.cpus[0],
         _ => boot_cpu,
     };
     let mut shared = SHARED.lock();

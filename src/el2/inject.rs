@@ -20,10 +20,12 @@ pub enum Injection {
     Abort(Abort, Option<Ipa>),
 }
 
-/// Makes the guest go on in its exception vector, and tells the user.
+/// Makes the guest go on in its exception vector, and tells the user; unless all was taken from it because
+/// it is to end.
 #[cold]
 #[inline(never)]
 pub fn inject(vcpu: &Vcpu, injection: Injection) {
+    vcpu.leave_if_ended();
     let (syndrome, elr, spsr) = (ESR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
     report(vcpu, elr, syndrome, &injection);
     let interrupted = Interrupted { spsr, sctlr: SCTLR_EL1.get(), id: &vcpu.id };

@@ -11,7 +11,7 @@ use bulkhead::plan::layout::{Frame, MOST_FRAMES};
 use bulkhead::plan::{FrameKind, PartitionPlan};
 use bulkhead::psci::Psci;
 use bulkhead::rate::RateLimit;
-use bulkhead::vgic::{Config, CpuMask, Version, Vgic};
+use bulkhead::vgic::{Config, CpuMask, Delivery, Version, Vgic};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use log::{Level, info, log};
 use spin::{MutexGuard, Once};
@@ -24,7 +24,7 @@ use super::recall::RecallSlot;
 use super::vcpu::Vcpu;
 use super::wait::Mutex;
 use super::watchdog::Guard;
-use super::{console, cpu, timer};
+use super::{console, cpu, stage2, timer};
 
 /// Lines about a guest's faults: this many at once, then one in each such time.
 const FAULT_LINES: u32 = 8;
@@ -285,6 +285,9 @@ impl Partition {
         let inside = state.inside;
         drop(state);
         self.kick(inside);
+        if self.plan.delivery == Delivery::Direct {
+            stage2::cut(self);
+        }
     }
 
     /// Notes that a vCPU runs guest code no more. The last one ends the partition.

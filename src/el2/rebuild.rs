@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::vcpu::Vcpu;
-use super::{cache, fill, interrupts, wait, window};
+use super::{cache, fill, interrupts, stage2, wait, window};
 
 /// How much a CPU does between two looks at its interrupts, in bytes.
 const PIECE: u64 = 256 << 10;
@@ -78,6 +78,7 @@ impl Vcpu {
             cache::invalidate_instructions();
             window::close(self.partition.plan.memory.host);
             self.partition.reset(self);
+            stage2::restore(self.partition);
         }
         rebuild.meet();
         self.gic.reset_virtual_interface(self.delivery());

@@ -8,7 +8,9 @@ use bulkhead::machine::Mpidr;
 use bulkhead::plan::{PartitionPlan, Plan};
 use bulkhead::tables::{MapError, Table, Tables};
 use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::partition::Partition;
 use super::registers::write_register;
 use super::vcpu::Vcpu;
 use super::{cache, mmu};
@@ -46,10 +48,56 @@ fn build_one(partition: &PartitionPlan, memory: Region<Pa>) -> Result<Region<Pa>
     Ok(used)
 }
 
+/// Takes everything from a partition's guest, until [`restore`]: whatever its vCPUs do next, they come to
+/// EL2. Those with direct interrupts may not hear a doorbell, since a guest can make any priority active
+/// at the CPU interface (ICC_AP1R<n>_EL1), which nothing traps.
+pub fn cut(partition: &Partition) {
+    set_valid(partition, false);
+    let own = VTTBR_EL2.get();
+    VTTBR_EL2.set(vttbr(partition));
+    barrier::isb(barrier::SY);
+    // SAFETY: drops translations that are not valid any more, of this VMID, on all CPUs.
+    unsafe { asm!("tlbi vmalls12e1is", options(nostack)) };
+    barrier::dsb(barrier::ISH);
+    VTTBR_EL2.set(own);
+    barrier::isb(barrier::SY);
+}
+
+/// Gives a partition back what [`cut`] took, before a vCPU of it runs again.
+pub fn restore(partition: &Partition) {
+    set_valid(partition, true);
+}
+
+/// Makes the entries of a partition's root that there are valid or invalid.
+fn set_valid(partition: &Partition, is_valid: bool) {
+    const VALID: u64 = 1;
+    let root = partition.stage2.get() as *const [AtomicU64; PAGE_SIZE as usize / 8];
+    // SAFETY: `build` made this page a table, which is mapped for good, and nothing but atomic accesses
+    // has written it since the first guest ran.
+    for entry in unsafe { &*root } {
+        if entry.load(Ordering::Relaxed) != 0 {
+            if is_valid {
+                entry.fetch_or(VALID, Ordering::Relaxed);
+            } else {
+                entry.fetch_and(!VALID, Ordering::Relaxed);
+            }
+        }
+    }
+    let page = Region::new(partition.stage2, PAGE_SIZE).expect("a table does not wrap");
+    // For walks that do not look into the caches, and before whoever is told of it (Arm ARM D8.17.1).
+    cache::clean(page);
+    barrier::dsb(barrier::ISH);
+}
+
+/// VTTBR_EL2 for a partition.
+fn vttbr(partition: &Partition) -> u64 {
+    partition.stage2.get() | u64::from(partition.plan.vmid) << 48
+}
+
 /// Makes a partition's stage 2 and numbers those of this CPU.
 pub fn activate(vcpu: &Vcpu) {
     let partition = vcpu.partition;
-    VTTBR_EL2.set(partition.stage2.get() | u64::from(partition.plan.vmid) << 48);
+    VTTBR_EL2.set(vttbr(partition));
     write_register!("vpidr_el2", MIDR_EL1.get());
     VMPIDR_EL2.set(Mpidr::of_vcpu(vcpu.index).register());
     barrier::isb(barrier::SY);

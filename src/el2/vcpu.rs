@@ -187,6 +187,14 @@ impl Vcpu {
         }
     }
 
+    /// Leaves the guest, if it has no business there any more.
+    pub fn leave_if_ended(&self) {
+        let must_leave = self.partition.state.lock().must_leave(self.index);
+        if must_leave {
+            self.leave();
+        }
+    }
+
     /// A PSCI call.
     pub fn psci(&self, id: u32, arguments: [u64; 3]) -> Outcome {
         self.partition.state.lock().psci.call(self.index, id, arguments)

@@ -66,9 +66,11 @@ fn person_sees_and_steers_partitions(gic: Gic) {
     outcome.says("bulkhead", "the machine powers off at the monitor's order");
 }
 
-/// The guest has every interrupt masked at EL1, and never leaves its loop.
+/// The guest has every interrupt masked at EL1 and, where its interrupts are direct, every priority active
+/// at the physical CPU interface, and never leaves its loop. The console is on the other one's CPU.
 fn loop_with_all_masked_is_stopped_and_restarted(machine: MakeMachine) {
-    let guests = [Partition::new("stuck", "hello").bootargs("loop=masked"), waiting()];
+    let trapped = waiting().property("interrupts = \"trapped\";");
+    let guests = [Partition::new("stuck", "hello").bootargs("loop=masked"), trapped];
     let outcome = machine(&compile(&system(&guests)))
         .type_after("hello: looping", OPEN)
         .type_after(PROMPT, "stop stuck\r")

@@ -99,9 +99,15 @@ fn say(uart: u64, text: &str) {
     }
 }
 
+/// Loops with all masked; on a GICv3 also with every priority active, so that no interrupt is signalled
+/// that is not more urgent than the most urgent of them.
 fn loop_masked() -> ! {
     // SAFETY: nothing here waits for an interrupt, or for what a handler does.
     unsafe { core::arch::asm!("msr daifset, #0xf", options(nostack)) };
+    if gic::version() == 3 {
+        // SAFETY: ICC_AP1R0_EL1 is there on every GICv3, and nobody here takes an interrupt any more.
+        unsafe { core::arch::asm!("msr S3_0_C12_C9_0, {}", in(reg) u64::from(u32::MAX)) };
+    }
     loop {
         core::hint::spin_loop();
     }
