@@ -9,7 +9,7 @@ mod el2;
 
 use bulkhead::addr::Pa;
 use el2::mmu::Level;
-use el2::{boot, cpus, gic, heap, interrupts, run};
+use el2::{boot, build, cpu, cpus, gic, heap, interrupts, run};
 
 /// What the boot CPU does, with the MMU on.
 fn main(level: Level, tree: Pa) -> ! {
@@ -27,17 +27,21 @@ fn main(level: Level, tree: Pa) -> ! {
 
     interrupts::init(&machine);
     let tables = plan.table_memory;
-    let partitions = boot::build_partitions(&firmware, &machine, plan, gic);
-    cpus::start_others(&machine);
+    let work = build::prepare(firmware, machine, plan, gic);
+    cpus::start_others(work);
+    work.take_part(boot_cpu);
+    cpus::await_others(work);
+    let partitions = work.finish();
     gic.init_distributor();
     cpus::set_up_together();
-    boot::audit(&machine, partitions, tables);
+    boot::audit(work.machine(), partitions, tables);
     run::start_guests(partitions, boot_cpu)
 }
 
 /// What every other CPU does, with its MMU on.
 fn secondary_main(index: usize) -> ! {
-    cpus::enter_secondary(index);
+    cpu::enter(index);
+    build::work().take_part(index);
     cpus::set_up_together();
     run::settle()
 }

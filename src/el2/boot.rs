@@ -4,20 +4,17 @@ use alloc::vec::Vec;
 use bulkhead::addr::{Pa, Region};
 use bulkhead::audit::{self, Descriptors};
 use bulkhead::fdt::{Node, Tree};
-use bulkhead::guest_tree;
-use bulkhead::intid::Intid;
 use bulkhead::machine::{Console, Machine};
-use bulkhead::plan::{Description, PartitionPlan, Plan, PlanError};
+use bulkhead::plan::{Description, Plan, PlanError};
 use bulkhead::report;
 use core::fmt;
 use log::{error, info};
 
 use super::exit::{self, Status};
-use super::gic::Gic;
 use super::image::{self, MAX_CPUS};
 use super::mmu::{self, Level};
-use super::partition::{self, Built, Partition, Place};
-use super::{console, cpu, load, monitor, stage2};
+use super::partition::Partition;
+use super::{console, cpu};
 
 /// The tree that firmware or the loader passed.
 pub struct FirmwareTree {
@@ -166,36 +163,12 @@ pub fn report(machine: &Machine, plan: &Plan) {
     }
 }
 
-/// Builds every partition, up to the first instruction of its guest.
-pub fn build_partitions(
-    firmware: &FirmwareTree,
-    machine: &Machine,
-    plan: Plan,
-    gic: &Gic,
-) -> &'static [Partition] {
-    let names: Vec<_> = plan.partitions.iter().map(|partition| partition.name.as_str()).collect();
-    console::add_partitions(&names);
-    let roots = stage2::build(&plan);
-    let ppis: Vec<_> =
-        (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(machine, *ppi)).collect();
-    let count = plan.partitions.len();
-    monitor::init(count);
-    let parts = plan.partitions.into_iter().zip(roots).enumerate();
-    let partitions = parts.map(|(index, (plan, root))| {
-        let tree = write_guest_tree(firmware, machine, &plan);
-        load::load(&plan, &tree);
-        let place = Place { index, partitions: count };
-        Partition::new(Built { plan, tree, stage2: root }, place, gic, &ppis)
-    });
-    partition::install(partitions.collect())
-}
-
 /// Walks the finished tables as the hardware will, and starts no guest if one reaches what it must
 /// not. `tables` is the memory of the stage-2 tables.
 pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>) {
     let read = |table: Pa| {
-        // SAFETY: the audit reads only pages of `tables`, which `stage2::build` mapped and wrote
-        // for the last time.
+        // SAFETY: the audit reads only pages of `tables`, which `stage2` mapped and wrote for the
+        // last time.
         unsafe { &*(table.get() as *const Descriptors) }
     };
     let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2)).collect();
@@ -205,25 +178,4 @@ pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>) {
         Ok(summary) => info!("audit       {summary}"),
         Err(finding) => refuse(format_args!("the audit of the translation tables, {finding}")),
     }
-}
-
-/// Writes a guest's tree, and reads it again as strictly as any other before a guest gets it.
-fn write_guest_tree(firmware: &FirmwareTree, machine: &Machine, plan: &PartitionPlan) -> Vec<u8> {
-    let name = &plan.name;
-    let tree = match guest_tree::build(plan, machine, &firmware.tree) {
-        Ok(tree) => tree,
-        Err(error) => refuse(format_args!("{error}")),
-    };
-    for remark in &tree.remarks {
-        info!("{name}: {remark}");
-    }
-    if let Err(error) = Tree::new(&tree.bytes) {
-        panic!("the tree written for {name} is {error}");
-    }
-    tree.bytes
-}
-
-/// Whether Bulkhead keeps a private interrupt for itself; guests have all the others.
-fn is_own(machine: &Machine, ppi: Intid) -> bool {
-    ppi == machine.gic.maintenance() || ppi == machine.timer.hypervisor
 }

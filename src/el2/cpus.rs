@@ -10,6 +10,7 @@ use core::sync::atomic::AtomicU8;
 use spin::Once;
 
 use super::boot::refuse;
+use super::build::Work;
 use super::image::{self, MAX_CPUS};
 use super::partition::{self, Partition};
 use super::vcpu::Vcpu;
@@ -38,32 +39,38 @@ pub fn enter_boot_cpu(machine: &Machine) -> usize {
     index
 }
 
-/// Makes this CPU, which `start_others` started, known.
-pub fn enter_secondary(index: usize) {
-    cpu::enter(index);
-    let meeting = loop {
-        if let Some(meeting) = MEETING.get() {
-            break meeting;
-        }
-        wait::relax();
-    };
-    meeting.wait();
+/// Starts every CPU that a partition owns, or that has a part in this for another reason
+/// ([`takes_part`]). They come by and by ([`await_others`]).
+pub fn start_others(work: &Work) {
+    let boot_cpu = cpu::current().index();
+    let cpus = work.machine().cpus.iter().enumerate();
+    let others = cpus.filter(|(index, cpu)| *index != boot_cpu && takes_part(work, *index, cpu));
+    MEETING.call_once(|| Barrier::new(1 + others.clone().count()));
+    for (index, cpu) in others {
+        start(cpu, index, boot_cpu);
+    }
 }
 
-/// Starts every CPU that a partition owns, and waits until all of them are at EL2. Those of a spin
-/// table come too if nobody owns them: they run firmware's code, which may still be at work on the
-/// interrupt controller.
-pub fn start_others(machine: &Machine) {
-    let boot_cpu = cpu::current().index();
-    let mut count = 1;
-    for (index, cpu) in machine.cpus.iter().enumerate() {
-        let is_wanted = home(index).is_some() || matches!(cpu.start, CpuStart::SpinTable(_));
-        if index != boot_cpu && is_wanted {
-            start(cpu, index, boot_cpu);
-            count += 1;
+/// Whether a CPU has a part in booting. Those of a spin table come too if nobody owns them: they run
+/// firmware's code, which may still be at work on the interrupt controller.
+fn takes_part(work: &Work, index: usize, cpu: &Cpu) -> bool {
+    work.is_owned(index) || matches!(cpu.start, CpuStart::SpinTable(_))
+}
+
+/// Waits until all that were started are at EL2.
+pub fn await_others(work: &Work) {
+    let deadline = timer::now() + timer::milliseconds(ARRIVAL_MS);
+    for (index, cpu) in work.machine().cpus.iter().enumerate() {
+        while takes_part(work, index, cpu) && !cpu::get(index).is_up() {
+            if timer::now() > deadline {
+                refuse(format_args!(
+                    "CPU {} was started, but did not arrive in {ARRIVAL_MS} ms",
+                    cpu.mpidr
+                ));
+            }
+            wait::relax();
         }
     }
-    MEETING.call_once(|| Barrier::new(count)).wait();
 }
 
 fn start(cpu: &Cpu, index: usize, boot_cpu: usize) {
@@ -85,13 +92,6 @@ fn start(cpu: &Cpu, index: usize, boot_cpu: usize) {
     if let Err(error) = started {
         refuse(format_args!("CPU {mpidr} did not start: firmware's CPU_ON returned {error}"));
     }
-    let deadline = timer::now() + timer::milliseconds(ARRIVAL_MS);
-    while !cpu::get(index).is_up() {
-        if timer::now() > deadline {
-            refuse(format_args!("CPU {mpidr} was started, but did not arrive in {ARRIVAL_MS} ms"));
-        }
-        wait::relax();
-    }
 }
 
 /// Tells a CPU that polls `place` (the spin table of the arm64 boot protocol) to go to `entry`.
@@ -110,9 +110,10 @@ unsafe fn release(place: Pa, entry: Pa) -> Result<(), i64> {
     Ok(())
 }
 
-/// Sets this CPU up for its partition, in step with the others: first all CPUs' interrupt
+/// Sets this CPU up for its partition, in step with the others, once all partitions are there: first all CPUs' interrupt
 /// controllers, then the partitions', then what each vCPU has of them.
 pub fn set_up_together() {
+    meet();
     let cpu = cpu::current();
     let index = cpu.index();
     let home = home(index);
@@ -157,7 +158,7 @@ fn home(cpu: usize) -> Option<(&'static Partition, usize)> {
 }
 
 fn meet() {
-    MEETING.get().expect("the boot CPU has called the meeting").wait();
+    MEETING.get().expect("the boot CPU calls the meeting before it starts the others").wait();
 }
 
 /// What this CPU's firmware offers against speculation.

@@ -1,11 +1,12 @@
 //! The only room with `unsafe` and assembly: what touches the hardware.
 
 pub mod boot;
+pub mod build;
 mod cache;
 mod calls;
 pub mod console;
 mod control;
-mod cpu;
+pub mod cpu;
 pub mod cpus;
 mod emulate;
 mod entry;

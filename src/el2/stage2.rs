@@ -15,37 +15,40 @@ use super::registers::write_register;
 use super::vcpu::Vcpu;
 use super::{cache, mmu};
 
-/// Builds the tables of every partition in the memory that the Plan keeps for them; the result
-/// has each one's root, in the order of the Plan.
-pub fn build(plan: &Plan) -> Vec<Pa> {
+/// Divides the memory that the Plan keeps for the tables, and makes it accessible.
+pub fn divide(plan: &Plan) -> Vec<Region<Pa>> {
     mmu::map_memory(plan.table_memory);
-    let mut rest = plan.table_memory;
-    let mut roots = Vec::with_capacity(plan.partitions.len());
-    for partition in &plan.partitions {
-        roots.push(rest.start());
-        let used = build_one(partition, rest).expect("the Plan has checked what is mapped");
-        rest =
-            Region::between(used.end(), rest.end()).expect("they are in the memory kept for them");
-    }
-    roots
+    let mut offset = 0;
+    let part = |partition: &PartitionPlan| {
+        let size = partition.tables as u64 * PAGE_SIZE;
+        let part = plan.table_memory.part(offset, size).expect("the Plan has summed them up");
+        offset += size;
+        part
+    };
+    plan.partitions.iter().map(part).collect()
 }
 
-/// Builds a partition's tables at the start of `memory`; the result is what they take of it.
-fn build_one(partition: &PartitionPlan, memory: Region<Pa>) -> Result<Region<Pa>, MapError> {
+/// Builds a partition's tables, the root first.
+///
+/// # Errors
+///
+/// If something is mapped twice, or `memory` is too small: the Plan has checked that.
+///
+/// # Safety
+///
+/// `memory` must be this partition's part of what [`divide`] returned, and not be in use yet.
+pub unsafe fn build(partition: &PartitionPlan, memory: Region<Pa>) -> Result<(), MapError> {
     let root = memory.start();
     let count = (memory.size() / PAGE_SIZE) as usize;
-    // SAFETY: the Plan gave this memory to nobody else, it is mapped, and every partition gets
-    // another part of it.
+    // SAFETY: the caller vouches for this memory, which the Plan gave to nobody else.
     let pool = unsafe { core::slice::from_raw_parts_mut(root.get() as *mut Table, count) };
     let mut tables = Tables::new(pool, root)?;
     for mapping in &partition.mappings {
         tables.map(mapping.ipa, mapping.pa, mapping.size, mapping.memory)?;
     }
-    let size = tables.tables_used() as u64 * PAGE_SIZE;
-    let used = Region::new(root, size).ok_or(MapError::OutOfRange)?;
     // Walks go through the caches (VTCR_EL2), so this is for cores that walk past them.
-    cache::clean(used);
-    Ok(used)
+    cache::clean(memory);
+    Ok(())
 }
 
 /// Takes everything from a partition's guest, until [`restore`]: whatever its vCPUs do next, they come to

@@ -66,6 +66,9 @@ pub struct PartitionPlan {
     pub interrupts: Vec<Interrupt>,
     /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
     pub mappings: Vec<Mapping>,
+    /// How many tables those take. In [`Plan::table_memory`] they follow those of the partitions
+    /// before.
+    pub tables: usize,
     /// The frames that are emulated: they are not mapped, and Bulkhead answers for them.
     pub frames: Vec<Frame>,
     /// How interrupts reach it.
@@ -192,7 +195,6 @@ impl Plan {
         let mut memory = Memory::new(machine, described);
         let places = memory.place(described, gic, &cpus, &devices)?;
         let mut partitions = Vec::with_capacity(described.len());
-        let mut tables = 0;
         let mut free = FreeInterrupts::new(machine);
         for (number, (described, memory)) in described.iter().zip(places).enumerate() {
             let Ok(vmid) = u8::try_from(number + 1) else {
@@ -217,8 +219,8 @@ impl Plan {
             let watchdog = described
                 .watchdog_milliseconds
                 .map(|milliseconds| Watchdog { milliseconds, interrupt: next() });
-            tables += tables_needed(mappings.iter().map(|it| (it.ipa, it.pa, it.size)));
             partitions.push(PartitionPlan {
+                tables: tables_needed(mappings.iter().map(|it| (it.ipa, it.pa, it.size))),
                 path: described.path.clone(),
                 name: described.name.clone(),
                 vmid,
@@ -241,6 +243,7 @@ impl Plan {
                 dma_unprotected: described.dma_unprotected,
             });
         }
+        let tables = partitions.iter().map(|partition| partition.tables).sum();
         Ok(Self { table_memory: memory.place_tables(path, tables)?, partitions })
     }
 }
