@@ -81,14 +81,17 @@ pub struct KernelDescription {
 }
 
 /// The properties of a partition.
-const OF_PARTITION: &str = "cpus cpu-ids memory guest-base host-base devices dma bootargs \
-                            fdt-offset count-hypervisor on-crash max-restarts watchdog-ms monitor \
-                            interrupts";
+#[rustfmt::skip]
+const OF_PARTITION: [&str; 15] = [
+    "cpus", "cpu-ids", "memory", "guest-base", "host-base", "devices", "dma", "bootargs",
+    "fdt-offset", "count-hypervisor", "on-crash", "max-restarts", "watchdog-ms", "monitor",
+    "interrupts",
+];
 /// The most of `watchdog-ms`, an hour: more is taken for a number of another unit. The counter has
 /// room for far more.
 const MOST_MILLISECONDS: u32 = 3_600_000;
 /// The nodes of a system: its partitions, and what `dtc -@` adds.
-const OF_SYSTEM: &str = "partitions __symbols__ __fixups__ __local_fixups__";
+const OF_SYSTEM: [&str; 4] = ["partitions", "__symbols__", "__fixups__", "__local_fixups__"];
 
 impl Description {
     /// Reads the description below `system`: the root of `tree`, or the node `/chosen/bulkhead` of
@@ -110,11 +113,11 @@ impl Description {
                 None => refuse!(path, ": compatible is missing: give \"bulkhead,system\""),
             }
         }
-        system.check("compatible model", Some(OF_SYSTEM))?;
+        system.check(&["compatible", "model"], Some(&OF_SYSTEM))?;
         let mut partitions: Vec<PartitionDescription> = Vec::new();
         if let Some(node) = system.first_child("partitions") {
             path = node.path();
-            node.check("", None)?;
+            node.check(&[], None)?;
             for node in node.children() {
                 let name = node.name();
                 if partitions.iter().any(|other| other.name == name) {
@@ -135,7 +138,7 @@ impl Description {
 }
 
 fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDescription> {
-    node.check(OF_PARTITION, Some("kernel ramdisk"))?;
+    node.check(&OF_PARTITION, Some(&["kernel", "ramdisk"]))?;
     let (path, name) = (node.path(), node.name());
     // It has to fit in front of the partition's lines on the console.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -241,7 +244,7 @@ fn kernel<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<KernelDesc
         let like = "a node with the kernel's bytes in its data";
         refuse!(partition.path(), ": kernel is missing: give {like}");
     };
-    node.check("data reg load-offset", Some(""))?;
+    node.check(&["data", "reg", "load-offset"], Some(&[]))?;
     let (source, bytes) = images.find(node)?;
     let load_offset = node.pages("load-offset", 1)?;
     match (Image::of(bytes), load_offset) {
@@ -258,6 +261,6 @@ fn ramdisk<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<Option<Im
     let Some(node) = partition.first_child("ramdisk") else {
         return Ok(None);
     };
-    node.check("data reg", Some(""))?;
+    node.check(&["data", "reg"], Some(&[]))?;
     Ok(Some(images.find(node)?.0))
 }

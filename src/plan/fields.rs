@@ -1,14 +1,12 @@
 //! Reading the nodes of a description: values of the right type, and no names but the known ones.
 
-use alloc::format;
-
 use super::error::{Cells, Result, refuse};
 use crate::addr::PAGE_SIZE;
 use crate::fdt::{Node, Property};
 use crate::nearest::nearest;
 
 /// The properties that every node may have, because dtc adds them or because they do no harm.
-const EVERYWHERE: &str = "phandle linux,phandle #address-cells #size-cells";
+const EVERYWHERE: [&str; 4] = ["phandle", "linux,phandle", "#address-cells", "#size-cells"];
 
 impl<'a> Node<'a, 'a> {
     /// The name without the unit address.
@@ -24,13 +22,13 @@ impl<'a> Node<'a, 'a> {
     }
 
     /// Checks that there are no properties but these, and those that every node may have, and no
-    /// children but these, or any if there is no list. Lists have spaces between the names.
+    /// children but these, or any if there is no list.
     #[inline(never)]
-    pub(super) fn check(self, properties: &str, children: Option<&str>) -> Result<()> {
-        let known = format!("{properties} {EVERYWHERE}");
+    pub(super) fn check(self, properties: &[&str], children: Option<&[&str]>) -> Result<()> {
         for Property { name, .. } in self.properties() {
-            if !known.split_ascii_whitespace().any(|known| known == name) {
-                let nearest = nearest(name.as_bytes(), &mut known.split_ascii_whitespace());
+            if !properties.contains(&name) && !EVERYWHERE.contains(&name) {
+                let mut known = properties.iter().chain(&EVERYWHERE).copied();
+                let nearest = nearest(name.as_bytes(), &mut known);
                 refuse!(
                     self.path(),
                     " has a property \"{name}\", which does not belong here; the nearest is \
@@ -42,12 +40,15 @@ impl<'a> Node<'a, 'a> {
             return Ok(());
         };
         for child in self.children() {
-            let (name, path) = (child.base_name(), child.path());
+            let name = child.base_name();
             if known.is_empty() {
-                refuse!(path, " is no node that belongs here: no node does");
-            } else if !known.split_ascii_whitespace().any(|known| known == name) {
-                let nearest = nearest(name.as_bytes(), &mut known.split_ascii_whitespace());
-                refuse!(path, " is no node that belongs here; the nearest is \"{nearest}\"");
+                refuse!(child.path(), " is no node that belongs here: no node does");
+            } else if !known.contains(&name) {
+                let nearest = nearest(name.as_bytes(), &mut known.iter().copied());
+                refuse!(
+                    child.path(),
+                    " is no node that belongs here; the nearest is \"{nearest}\""
+                );
             }
         }
         Ok(())
