@@ -123,11 +123,15 @@ fn following(leaf: u64, span: u64, descriptors: &[u64]) -> usize {
     // The last address that a descriptor holds has none behind it.
     let most = ((ADDRESS - (leaf & ADDRESS)) / span) as usize;
     let mut next = leaf;
-    let follows = |it: &&u64| {
+    let mut count = 0;
+    for descriptor in descriptors.iter().take(most) {
         next += span;
-        **it == next
-    };
-    descriptors.iter().take(most).take_while(follows).count()
+        if *descriptor != next {
+            break;
+        }
+        count += 1;
+    }
+    count
 }
 
 fn add(runs: &mut Vec<Run>, next: Run) {

@@ -1,6 +1,7 @@
 //! A node of a tree, and what is found from there.
 
 use alloc::string::String;
+use alloc::vec;
 use core::{iter, ptr, str};
 
 use super::property::strings;
@@ -35,23 +36,20 @@ impl<'t, 'a> Node<'t, 'a> {
     #[inline(never)]
     pub fn path(self) -> String {
         let mut length = 0;
-        let mut node = self;
-        while let Some(parent) = node.parent() {
-            length += 1 + node.entry.name.len();
-            node = parent;
+        let mut node = self.entry;
+        while node.number > 0 {
+            length += 1 + node.name.len();
+            node = &self.tree.nodes[node.parent];
         }
-        let mut path = String::with_capacity(length.max(1));
-        self.append_to(&mut path);
-        if path.is_empty() { String::from("/") } else { path }
-    }
-
-    /// Appends its path, which is empty for the root.
-    fn append_to(self, path: &mut String) {
-        if let Some(parent) = self.parent() {
-            parent.append_to(path);
-            path.push('/');
-            path.push_str(self.name());
+        let mut path = vec![b'/'; length.max(1)];
+        node = self.entry;
+        while node.number > 0 {
+            let start = length - node.name.len();
+            path[start..length].copy_from_slice(node.name);
+            length = start - 1;
+            node = &self.tree.nodes[node.parent];
         }
+        String::from_utf8(path).expect("the tree was checked")
     }
 
     /// Its parent; the root has none.

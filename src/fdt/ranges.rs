@@ -75,12 +75,15 @@ fn entries<'v>(
 }
 
 /// Takes a number off `cells`: one of no cells is 0, and more than two are too many.
-#[inline(never)]
 fn take(cells: &mut &[[u8; 4]], length: u32) -> Result<u64, NodeError> {
-    let (number, rest) = cells.split_at(length as usize);
-    *cells = rest;
-    if length > 2 {
-        return Err(NodeError::NotMapped);
-    }
-    Ok(number.iter().fold(0, |number, cell| number << 32 | u64::from(u32::from_be_bytes(*cell))))
+    let number = match (length, *cells) {
+        (0, _) => 0,
+        (1, [low, ..]) => u64::from(u32::from_be_bytes(*low)),
+        (2, [high, low, ..]) => {
+            u64::from(u32::from_be_bytes(*high)) << 32 | u64::from(u32::from_be_bytes(*low))
+        }
+        _ => return Err(NodeError::NotMapped),
+    };
+    *cells = &cells[length as usize..];
+    Ok(number)
 }

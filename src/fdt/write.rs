@@ -15,7 +15,7 @@ const STRUCTURE: u32 = HEADER_SIZE as u32 + 16;
 pub struct Writer {
     structure: Vec<u8>,
     strings: Vec<u8>,
-    /// Where each string lies in `strings`: start and end, which its NUL is at.
+    /// Where each string lies in `strings`, and how long it is without its NUL.
     names: Vec<(usize, usize)>,
 }
 
@@ -121,13 +121,13 @@ impl Writer {
 
     /// Where the strings block has `name`, which is put there if it is new.
     fn name(&mut self, name: &str) -> usize {
-        for (start, end) in &self.names {
-            if self.strings[*start..*end] == *name.as_bytes() {
-                return *start;
+        for &(start, len) in &self.names {
+            if len == name.len() && self.strings[start..start + len] == *name.as_bytes() {
+                return start;
             }
         }
         let start = self.strings.len();
-        self.names.push((start, start + name.len()));
+        self.names.push((start, name.len()));
         self.strings.extend_from_slice(name.as_bytes());
         self.strings.push(0);
         start
@@ -141,7 +141,7 @@ impl Writer {
     /// A string with its NUL.
     fn string(&mut self, string: &str) {
         self.append(string.as_bytes());
-        self.append(&[0]);
+        self.structure.push(0);
     }
 
     #[inline(never)]
@@ -150,6 +150,8 @@ impl Writer {
     }
 
     fn pad(&mut self) {
-        self.structure.resize(self.structure.len().next_multiple_of(4), 0);
+        while !self.structure.len().is_multiple_of(4) {
+            self.structure.push(0);
+        }
     }
 }

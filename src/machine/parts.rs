@@ -69,6 +69,8 @@ pub(super) struct Parts<'t, 'a> {
     pub devices: Vec<Device>,
     pub remarks: Vec<String>,
     passed_over: u32,
+    /// The last `compatible`, and what it told: there are many of a kind in a row.
+    last: (&'a [u8], Option<Kind>),
 }
 
 impl<'t, 'a> Parts<'t, 'a> {
@@ -80,7 +82,7 @@ impl<'t, 'a> Parts<'t, 'a> {
             {
                 continue;
             }
-            match kind(node) {
+            match self.kind(node) {
                 // Frames for message-signalled interrupts and the ITS, below it, belong to the GIC.
                 Some(Kind::Gic) => {
                     self.gic = self.gic.or(Some(node));
@@ -108,6 +110,16 @@ impl<'t, 'a> Parts<'t, 'a> {
         Ok(())
     }
 
+    fn kind(&mut self, node: Node<'t, 'a>) -> Option<Kind> {
+        let compatible = node.property("compatible")?;
+        if compatible.value != self.last.0 {
+            let kind = |name| KINDS.iter().find(|(names, _)| names.contains(&name));
+            let kind = compatible.strings().and_then(|mut names| names.find_map(kind));
+            self.last = (compatible.value, kind.map(|(_, kind)| *kind));
+        }
+        self.last.1
+    }
+
     /// Remarks that `node` is not used.
     pub fn pass_over(&mut self, node: Node<'_, '_>, why: &dyn Display) {
         self.passed_over += 1;
@@ -122,13 +134,6 @@ impl<'t, 'a> Parts<'t, 'a> {
             self.remarks.push(format!("and so are {more} more nodes"));
         }
     }
-}
-
-fn kind(node: Node<'_, '_>) -> Option<Kind> {
-    node.compatible().find_map(|name| {
-        let (_, kind) = KINDS.iter().find(|(names, _)| names.contains(&name))?;
-        Some(*kind)
-    })
 }
 
 /// What can be given of `node`: nothing if it has neither registers nor interrupts.
