@@ -12,6 +12,37 @@ fn line_size() -> u64 {
     4 << (ctr >> 16 & 0xf)
 }
 
+/// Runs one `dc` instruction on each step of so many bytes from `start`, which is a multiple of them, as
+/// long as `end` lies behind; on eight at once where there are eight.
+macro_rules! each_step {
+    ($operation:literal, $start:expr, $end:expr, $step:expr) => {
+        core::arch::asm!(
+            "2:",
+            "sub {left}, {end}, {address}",
+            "cmp {left}, {step}, lsl #3",
+            "b.lo 3f",
+            ".rept 8",
+            concat!("dc ", $operation, ", {address}"),
+            "add {address}, {address}, {step}",
+            ".endr",
+            "b 2b",
+            "3:",
+            "cmp {address}, {end}",
+            "b.hs 4f",
+            concat!("dc ", $operation, ", {address}"),
+            "add {address}, {address}, {step}",
+            "b 3b",
+            "4:",
+            address = inout(reg) $start => _,
+            end = in(reg) $end,
+            step = in(reg) $step,
+            left = out(reg) _,
+            options(nostack)
+        )
+    };
+}
+pub(super) use each_step;
+
 /// Runs one `dc` instruction on each line that `region` touches.
 macro_rules! each_line {
     ($operation:literal, $region:expr) => {{
@@ -20,19 +51,7 @@ macro_rules! each_line {
         if start < end {
             // SAFETY: see the caller: the operation moves data between caches and memory, or
             // drops lines that the caller vouches for.
-            unsafe {
-                asm!(
-                    "2:",
-                    concat!("dc ", $operation, ", {address}"),
-                    "add {address}, {address}, {line}",
-                    "cmp {address}, {end}",
-                    "b.lo 2b",
-                    address = inout(reg) start => _,
-                    line = in(reg) line,
-                    end = in(reg) end,
-                    options(nostack)
-                );
-            }
+            unsafe { each_step!($operation, start, end, line) };
         }
         barrier::dsb(barrier::SY);
     }};

@@ -2,7 +2,6 @@
 
 use bulkhead::addr::{Ipa, Pa, Region};
 use bulkhead::plan::PartitionPlan;
-use core::arch::asm;
 use core::slice;
 
 use super::cache;
@@ -46,11 +45,11 @@ pub unsafe fn scrub(pages: Region<Pa>) {
     // DCZID_EL0: DZP, and the block size in words.
     let dczid = read_register!("dczid_el0");
     if dczid & 1 << 4 == 0 {
-        let block = 4 << (dczid & 0xf);
-        for address in (pages.start().get()..pages.end().get()).step_by(block) {
-            // SAFETY: writes zeros to a block of the pages, which are a multiple of any block's size (Arm ARM D24.2.34: at most 2 KiB).
-            unsafe { asm!("dc zva, {}", in(reg) address, options(nostack)) };
-        }
+        let block: u64 = 4 << (dczid & 0xf);
+        let (start, end) = (pages.start().get(), pages.end().get());
+        // SAFETY: writes zeros to the pages, which are a multiple of any block's size (Arm ARM
+        // D24.2.34: at most 2 KiB), and are Normal memory: it would fault on Device memory.
+        unsafe { cache::each_step!("zva", start, end, block) };
     } else {
         let start = pages.start().get() as *mut u8;
         // SAFETY: the caller vouches for the pages.
