@@ -24,7 +24,7 @@ impl PartialEq for Node<'_, '_> {
 impl<'t, 'a> Node<'t, 'a> {
     /// Its name with its unit address, as in `uart@9000000`. The root's is empty.
     pub fn name(self) -> &'a str {
-        str::from_utf8(self.entry.name).expect("the tree was checked")
+        str::from_utf8(self.entry.name).unwrap_or_default()
     }
 
     /// Whether this is its name.
@@ -49,7 +49,7 @@ impl<'t, 'a> Node<'t, 'a> {
             length = start - 1;
             node = &self.tree.nodes[node.parent];
         }
-        String::from_utf8(path).expect("the tree was checked")
+        String::from_utf8(path).unwrap_or_default()
     }
 
     /// Its parent; the root has none.

@@ -63,7 +63,7 @@ pub(super) fn strings(mut text: &str) -> impl Iterator<Item = &str> {
 #[inline(never)]
 fn split_off<'a>(text: &mut &'a str) -> Option<&'a str> {
     let end = text.as_bytes().iter().position(|byte| *byte == 0)?;
-    let (string, rest) = text.split_at(end);
-    *text = &rest[1..];
+    let string = text.get(..end)?;
+    *text = text.get(end + 1..)?;
     Some(string)
 }

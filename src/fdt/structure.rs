@@ -156,7 +156,7 @@ impl<'a> Pass<'a> {
         if known.0 != offset {
             let string = self.strings.get(offset..)?;
             let end = string.as_bytes().iter().position(|byte| *byte == 0)?;
-            *known = (offset, &string[..end]);
+            *known = (offset, string.get(..end)?);
         }
         Some(known.1)
     }
