@@ -25,6 +25,7 @@ mod linux;
 mod monitor;
 mod mutations;
 mod panic;
+mod parallel;
 mod raspberry_pi;
 mod refusals;
 mod restart;
