@@ -19,6 +19,14 @@ on_both_gics!(
     description_in_the_firmwares_tree,
 );
 
+/// Nothing of the machine matters to that.
+#[test]
+fn memory_is_copied_filled_and_compared() {
+    let memory = compile(&system(&[Partition::new("memory", "memory")]));
+    let outcome = Machine::new(Gic::V3).initrd(&memory).boot();
+    outcome.ends_well().nobody_says("FAIL").says("memory", "memory: done, ");
+}
+
 /// What `hello` prints last.
 const HELLO_DONE: &str = "hello: done, ticks=10";
 

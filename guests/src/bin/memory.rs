@@ -1,0 +1,157 @@
+//! Tries Bulkhead's own memcpy, memset and memcmp, which this guest has in place of the compiler's, at
+//! every alignment and length that they tell apart: with wide accesses, and as with the MMU off.
+
+#![no_std]
+#![no_main]
+
+use core::arch::global_asm;
+use core::cell::UnsafeCell;
+use core::cmp::Ordering::{Equal, Greater, Less};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use runtime::gic::Interrupt;
+use runtime::{fail, println};
+
+runtime::guest!(main, interrupt);
+
+global_asm!(include_str!("../../../src/el2/memory.s"), wide = sym WIDE);
+
+/// As in `src/el2/memory.rs`: `main` says when.
+static WIDE: AtomicBool = AtomicBool::new(false);
+
+unsafe extern "C" {
+    fn memcpy(to: *mut u8, from: *const u8, bytes: usize) -> *mut u8;
+    fn memset(to: *mut u8, byte: i32, bytes: usize) -> *mut u8;
+    fn memcmp(one: *const u8, other: *const u8, bytes: usize) -> i32;
+}
+
+/// The offsets from a multiple of 16, and the lengths: twice round the longest loop, and each rest.
+const OFFSETS: usize = 17;
+const LENGTHS: usize = 2 * 64 + 64;
+/// What is not to be written.
+const GUARD: u8 = 0xee;
+
+#[repr(align(16))]
+struct Buffer(UnsafeCell<[u8; OFFSETS + LENGTHS + 16]>);
+
+// SAFETY: there is one CPU, and nothing uses the buffers in an interrupt.
+unsafe impl Sync for Buffer {}
+
+static TO: Buffer = Buffer(UnsafeCell::new([0; OFFSETS + LENGTHS + 16]));
+static FROM: Buffer = Buffer(UnsafeCell::new([0; OFFSETS + LENGTHS + 16]));
+
+impl Buffer {
+    fn at(&self, offset: usize) -> *mut u8 {
+        self.0.get().cast::<u8>().wrapping_add(offset)
+    }
+
+    /// Reads a byte, by no function that is tried here.
+    fn get(&self, index: usize) -> u8 {
+        // SAFETY: the callers stay within the buffer.
+        unsafe { self.at(index).read_volatile() }
+    }
+
+    fn set(&self, index: usize, byte: u8) {
+        // SAFETY: as in `get`.
+        unsafe { self.at(index).write_volatile(byte) }
+    }
+
+    fn fill(&self, byte: impl Fn(usize) -> u8) {
+        (0..OFFSETS + LENGTHS + 16).for_each(|index| self.set(index, byte(index)));
+    }
+
+    /// Whether it holds `byte` of each place from `offset` on, and around them what it held.
+    fn holds(&self, offset: usize, bytes: usize, byte: impl Fn(usize) -> u8) -> bool {
+        (0..OFFSETS + LENGTHS + 16).all(|index| {
+            let is_inside = (offset..offset + bytes).contains(&index);
+            self.get(index) == if is_inside { byte(index - offset) } else { GUARD }
+        })
+    }
+}
+
+fn main() {
+    let mut tries = 0;
+    for wide in [false, true] {
+        WIDE.store(wide, Ordering::Relaxed);
+        tries += try_memcpy() + try_memset() + try_memcmp();
+    }
+    println!("memory: done, {tries} tries");
+}
+
+fn interrupt(_: Interrupt) {}
+
+fn try_memcpy() -> u32 {
+    let mut tries = 0;
+    FROM.fill(|index| index as u8 ^ 0x5a);
+    for (to, from) in pairs() {
+        for bytes in 0..LENGTHS {
+            TO.fill(|_| GUARD);
+            // SAFETY: both are within their buffers.
+            let result = unsafe { memcpy(TO.at(to), FROM.at(from), bytes) };
+            if result != TO.at(to) || !TO.holds(to, bytes, |index| FROM.get(from + index)) {
+                fail!("memcpy of {bytes} bytes from offset {from} to {to}");
+            }
+            tries += 1;
+        }
+    }
+    tries
+}
+
+fn try_memset() -> u32 {
+    let mut tries = 0;
+    for to in 0..OFFSETS {
+        for bytes in 0..LENGTHS {
+            for byte in [0, 0xa5] {
+                TO.fill(|_| GUARD);
+                // SAFETY: it is within the buffer. Only the lowest eight bits count.
+                let result = unsafe { memset(TO.at(to), byte | 0x700, bytes) };
+                if result != TO.at(to) || !TO.holds(to, bytes, |_| byte as u8) {
+                    fail!("memset of {bytes} bytes at offset {to}");
+                }
+                tries += 1;
+            }
+        }
+    }
+    tries
+}
+
+/// Compares what is equal, and what differs in one place; what comes behind that does not count.
+fn try_memcmp() -> u32 {
+    const BYTES: usize = 27;
+    let mut tries = 0;
+    for (one, other) in pairs() {
+        for bytes in 0..BYTES {
+            for place in 0..bytes + 2 {
+                for (left, right) in [(0x7f, 0x80), (0x80, 0x7f)] {
+                    TO.fill(|_| GUARD);
+                    FROM.fill(|_| GUARD);
+                    (0..bytes).for_each(|index| TO.set(one + index, index as u8));
+                    (0..bytes).for_each(|index| FROM.set(other + index, index as u8));
+                    TO.set(one + place, left);
+                    FROM.set(other + place, right);
+                    if place + 1 < bytes {
+                        TO.set(one + place + 1, right);
+                        FROM.set(other + place + 1, left);
+                    }
+                    let expected = match place < bytes {
+                        true if left < right => Less,
+                        true => Greater,
+                        false => Equal,
+                    };
+                    // SAFETY: both are within their buffers.
+                    let result = unsafe { memcmp(TO.at(one), FROM.at(other), bytes) };
+                    if result.cmp(&0) != expected {
+                        fail!("memcmp of {bytes} bytes at {one} and {other}, differing at {place}");
+                    }
+                    tries += 1;
+                }
+            }
+        }
+    }
+    tries
+}
+
+/// Offsets of two buffers: every remainder of 8, and a few more.
+fn pairs() -> impl Iterator<Item = (usize, usize)> {
+    (0..9).flat_map(|one| (0..9).map(move |other| (one, other))).chain([(16, 8), (8, 16), (16, 1)])
+}
