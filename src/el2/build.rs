@@ -1,4 +1,4 @@
-//! Building the partitions at boot, each on its own first CPU, all at once.
+//! Building the partitions at boot, each on its own CPUs, all at once.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,9 +13,10 @@ use spin::Once;
 
 use super::boot::{FirmwareTree, refuse};
 use super::gic::Gic;
+use super::load::Load;
 use super::partition::{self, Built, Partition, Place};
 use super::wait::{self, Mutex};
-use super::{console, load, monitor, stage2};
+use super::{console, monitor, stage2};
 
 /// What all partitions are built from.
 pub struct Work {
@@ -30,12 +31,14 @@ pub struct Work {
 
 /// One partition.
 struct Job {
-    /// Its CPUs, the first of which builds it.
+    /// Its CPUs: the first one builds it, and the others help to copy.
     cpus: Vec<usize>,
     /// The memory for its stage-2 tables.
     tables: Region<Pa>,
     /// What it owns, until somebody builds it.
     plan: Mutex<Option<PartitionPlan>>,
+    /// What is to be copied, once that is known.
+    load: Once<Load>,
     /// What came of it.
     built: Mutex<Option<Outcome>>,
 }
@@ -61,6 +64,7 @@ pub fn prepare(
         cpus: plan.cpus.clone(),
         tables,
         plan: Mutex::new(Some(plan)),
+        load: Once::new(),
         built: Mutex::new(None),
     };
     let jobs = plan.partitions.into_iter().zip(tables).map(job).collect();
@@ -83,14 +87,18 @@ impl Work {
         self.jobs.iter().any(|job| job.cpus.contains(&cpu))
     }
 
-    /// Builds the partition whose first CPU this is, if it is one's.
+    /// Does what is this CPU's to do for the partition that owns it, if one does.
     pub fn take_part(&self, cpu: usize) {
         for (index, job) in self.jobs.iter().enumerate() {
-            if job.cpus.first() == Some(&cpu)
-                && let Some(plan) = job.plan.lock().take()
-            {
-                let built = self.build(index, job, plan);
-                *job.built.lock() = Some(built);
+            match job.cpus.iter().position(|owned| *owned == cpu) {
+                Some(0) => {
+                    let plan = job.plan.lock().take();
+                    let plan = plan.expect("nobody else takes it, and this CPU comes here once");
+                    let built = self.build(index, job, plan);
+                    *job.built.lock() = Some(built);
+                }
+                Some(_) => job.help(),
+                None => {}
             }
         }
     }
@@ -105,7 +113,9 @@ impl Work {
         if let Err(error) = Tree::new(&tree) {
             panic!("the tree written for {} is {error}", plan.name);
         }
-        load::load(&plan, &tree);
+        let load = job.load.call_once(|| Load::new(&plan, &tree));
+        load.take_part();
+        load.finish();
         let place = Place { index, partitions: self.jobs.len() };
         let built = Built { plan, tree, stage2: job.tables.start() };
         Ok((Partition::new(built, place, self.gic, &self.ppis), remarks))
@@ -127,6 +137,18 @@ impl Work {
             partition
         };
         partition::install(self.jobs.iter().map(finish).collect())
+    }
+}
+
+impl Job {
+    /// Copies a part of what there is to be copied, unless it is refused before.
+    fn help(&self) {
+        while self.built.lock().is_none() {
+            if let Some(load) = self.load.get() {
+                return load.take_part();
+            }
+            wait::relax();
+        }
     }
 }
 

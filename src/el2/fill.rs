@@ -1,11 +1,15 @@
 //! Filling a partition's memory, when it is built: with zeros, then with its images and its tree.
 
 use bulkhead::addr::{Ipa, Pa, Region};
-use bulkhead::plan::PartitionPlan;
+use bulkhead::plan::{GuestMemory, PartitionPlan};
 use core::slice;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::cache;
 use super::registers::read_register;
+
+/// How much a CPU does between two looks at what else there is for it, in bytes.
+const PIECE: u64 = 256 << 10;
 
 /// What goes into a partition's memory: where its bytes are, and where the first one goes.
 pub type Content = (Region<Pa>, Ipa);
@@ -22,9 +26,9 @@ pub fn contents(plan: &PartitionPlan, tree: &[u8]) -> [Option<Content>; 3] {
 
 /// Copies `size` bytes from `offset` of a content, through to where a guest reads them with its
 /// caches off. The source stays as it is.
-pub fn copy(plan: &PartitionPlan, (source, target): Content, offset: u64, size: u64) {
-    let place = target.get() - plan.memory.guest.start().get() + offset;
-    let to = plan.memory.host.part(place, size);
+pub fn copy(memory: &GuestMemory, (source, target): Content, offset: u64, size: u64) {
+    let place = target.get() - memory.guest.start().get() + offset;
+    let to = memory.host.part(place, size);
     let (Some(from), Some(to)) = (source.part(offset, size), to) else {
         panic!("the Plan has placed it inside the partition");
     };
@@ -33,6 +37,19 @@ pub fn copy(plan: &PartitionPlan, (source, target): Content, offset: u64, size: 
     // within these, no source lies in a partition's memory, and no guest runs in it now.
     unsafe { target.copy_from_nonoverlapping(source, size as usize) };
     cache::clean(to);
+}
+
+/// Does what nobody else has taken of `size` bytes of work, a piece at a time: offset and size. After
+/// each it does what is `between`.
+pub fn share(progress: &AtomicU64, size: u64, work: impl Fn(u64, u64), between: impl Fn()) {
+    loop {
+        let offset = progress.fetch_add(PIECE, Ordering::Relaxed);
+        if offset >= size {
+            return;
+        }
+        work(offset, PIECE.min(size - offset));
+        between();
+    }
 }
 
 /// Fills whole pages of a partition's memory with zeros, through to where a guest reads them with

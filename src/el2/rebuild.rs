@@ -8,9 +8,6 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use super::vcpu::Vcpu;
 use super::{cache, fill, interrupts, stage2, wait, window};
 
-/// How much a CPU does between two looks at its interrupts, in bytes.
-const PIECE: u64 = 256 << 10;
-
 /// The work of building a partition again.
 pub struct Rebuild {
     vcpus: usize,
@@ -54,18 +51,6 @@ impl Rebuild {
     }
 }
 
-/// Does what nobody else has taken of `size` bytes of work, a piece at a time: offset and size.
-fn share(progress: &AtomicU64, size: u64, work: impl Fn(u64, u64)) {
-    loop {
-        let offset = progress.fetch_add(PIECE, Ordering::Relaxed);
-        if offset >= size {
-            return;
-        }
-        work(offset, PIECE.min(size - offset));
-        interrupts::poll();
-    }
-}
-
 impl Vcpu {
     /// Takes part in building the partition again, if that is asked for. vCPU 0 starts it then.
     pub fn rebuild_if_asked(&self) {
@@ -101,18 +86,18 @@ impl Vcpu {
             window::open(host);
         }
         rebuild.meet();
-        share(&rebuild.scrubbed, host.size(), |offset, size| {
+        let scrub = |offset, size| {
             let pages = host.part(offset, size).expect("it is in the memory");
             // SAFETY: the memory is open; it and the pieces are whole pages; and no vCPU runs the guest.
             unsafe { fill::scrub(pages) };
-        });
+        };
+        fill::share(&rebuild.scrubbed, host.size(), scrub, || interrupts::take());
         rebuild.meet();
         let contents = fill::contents(plan, &partition.tree).into_iter().zip(&rebuild.copied);
         for (content, progress) in contents {
             if let Some(content) = content {
-                share(progress, content.0.size(), |offset, size| {
-                    fill::copy(plan, content, offset, size);
-                });
+                let copy = |offset, size| fill::copy(&plan.memory, content, offset, size);
+                fill::share(progress, content.0.size(), copy, || interrupts::take());
             }
         }
         rebuild.meet();
