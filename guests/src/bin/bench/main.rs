@@ -6,6 +6,7 @@
 //!
 //! - `cycles`: in cycles, where there is a performance monitor; for EL2's to count, the partition has
 //!   `count-hypervisor`. How long a timer takes to be heard stays in ticks.
+//! - `calls`: calls to firmware alone.
 //! - `restart`: tells when it was entered and when it resets, and resets.
 //! - `entered`: tells when it was entered, and no more.
 //! - `wait`: sleeps for ever.
@@ -54,6 +55,9 @@ fn measure() {
         return others::measure();
     }
     calls::measure();
+    if machine().argument("calls").is_some() {
+        return;
+    }
     frames::measure();
     console::measure();
     timers::measure();

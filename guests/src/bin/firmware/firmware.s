@@ -1,0 +1,101 @@
+.equ TREE, 0x46000000
+.equ IMAGE, 0x40200000
+.equ SCR, 0x531                 // SCR_EL3: non-secure, EL2 is AArch64, HVC and SMC are enabled
+.equ SCTLR, 0x30c50830          // SCTLR_EL2 with everything off
+.equ EL2H, 0x3c9                // EL2 with its own stack, all masked
+
+.equ SMCCC_VERSION, 0x80000000
+.equ SMCCC_ARCH_FEATURES, 0x80000001
+.equ SMCCC_ARCH_WORKAROUND_1, 0x80008000
+.equ PSCI_VERSION, 0x84000000
+.equ PSCI_SYSTEM_OFF, 0x84000008
+.equ PSCI_FEATURES, 0x8400000a
+.equ VERSION_1_1, 0x10001       // of either
+
+.equ SYS_EXIT, 0x18             // semihosting
+
+.section .text.header, "ax"
+.global image_header
+image_header:
+    adrp    x0, firmware_vectors
+    add     x0, x0, :lo12:firmware_vectors
+    msr     vbar_el3, x0
+    mov     x0, #SCR
+    msr     scr_el3, x0
+    msr     cptr_el3, xzr
+    mrs     x0, id_aa64pfr0_el1
+    ubfx    x0, x0, #24, #4     // GIC system registers?
+    cbz     x0, 0f
+    mov     x0, #0xf            // for EL2 and EL1 too
+    msr     S3_6_C12_C12_5, x0  // ICC_SRE_EL3
+0:  ldr     x0, =SCTLR
+    msr     sctlr_el2, x0
+    mov     x0, #EL2H
+    msr     spsr_el3, x0
+    ldr     x0, =IMAGE
+    msr     elr_el3, x0
+    ldr     x0, =TREE
+    mov     x1, xzr
+    mov     x2, xzr
+    mov     x3, xzr
+    isb
+    eret
+
+.macro stop
+    .balign 128
+    b       .
+.endm
+
+// Only SMC from below leads here. Every register but x0 is as it was.
+.macro answer function, to
+    ldr     w16, =\function
+    cmp     w0, w16
+    b.eq    \to
+.endm
+
+.section .text.vectors, "ax"
+.balign 2048
+firmware_vectors:
+    .rept 8
+    stop
+    .endr
+    .balign 128
+    msr     tpidr_el3, x16
+    answer  SMCCC_ARCH_WORKAROUND_1, none
+    b       others
+    .rept 7
+    stop
+    .endr
+
+.text
+others:
+    answer  SMCCC_VERSION, version
+    answer  PSCI_VERSION, version
+    answer  PSCI_FEATURES, none
+    answer  PSCI_SYSTEM_OFF, off
+    answer  SMCCC_ARCH_FEATURES, features
+    b       unknown
+features:
+    ldr     w16, =SMCCC_ARCH_WORKAROUND_1
+    cmp     w1, w16
+    b.eq    none
+unknown:
+    mov     x0, #-1
+    b       back
+version:
+    ldr     w0, =VERSION_1_1
+    b       back
+none:
+    mov     x0, xzr
+back:
+    mrs     x16, tpidr_el3
+    eret
+off:
+    mov     x0, #SYS_EXIT
+    adr     x1, reason
+    hlt     #0xf000
+    b       .
+
+.balign 8
+reason:
+    .quad   0x20026, 0          // ADP_Stopped_ApplicationExit, 0
