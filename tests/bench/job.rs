@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::measure::column::Column;
+use crate::measure::firmware;
 use crate::measure::guest::{self, Figure, Found};
 use crate::measure::linux::{self, Life, MILLISECONDS, Talk};
 
@@ -23,6 +24,7 @@ const PADDING: u64 = 16 << 20;
 enum Task {
     OneCpu,
     FourCpus,
+    Firmware,
     Boot,
     Restart,
     Linux(Talk),
@@ -34,7 +36,7 @@ pub type Results = BTreeMap<(String, Column), Figure>;
 
 /// What is run on each column.
 fn tasks(column: Column, with_linux: bool) -> Vec<Task> {
-    let mut tasks = vec![Task::OneCpu, Task::FourCpus];
+    let mut tasks = vec![Task::OneCpu, Task::FourCpus, Task::Firmware];
     let is_partition = column.bare().is_some();
     if is_partition {
         tasks.extend([Task::Boot, Task::Restart]);
@@ -53,6 +55,7 @@ impl Task {
         match self {
             Self::OneCpu => "guest on one CPU",
             Self::FourCpus => "guest on four CPUs",
+            Self::Firmware => "guest over firmware",
             Self::Boot => "boot",
             Self::Restart => "restart",
             Self::Linux(Talk::Quiet) => "Linux, quiet",
@@ -69,6 +72,7 @@ impl Task {
         match self {
             Self::OneCpu => guest::measure(column, 1),
             Self::FourCpus => guest::measure(column, 4),
+            Self::Firmware => firmware::work_around(column),
             Self::Boot => boot(column),
             Self::Restart => guest::restart(column),
             Self::Linux(Talk::Quiet) => one("linux-quiet", linux::userspace(column, Talk::Quiet)),

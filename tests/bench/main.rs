@@ -1,7 +1,8 @@
 //! What Bulkhead costs, in instructions: `make bench` runs this. [docs/bench.md] says how.
 //!
 //! With the argument `update` the figures are kept, in place of those that they are held against; with
-//! `quick` Linux is left out, which takes most of the time.
+//! `quick` Linux is left out, which takes most of the time. `draw` measures nothing and makes the picture and
+//! the table in README.md anew.
 //!
 //! [docs/bench.md]: ../../docs/bench.md
 
@@ -20,11 +21,17 @@ use job::Results;
 use measure::column::Column;
 use measure::figures::Figures;
 use measure::row::{Kind, ROWS};
-use measure::{LIMIT, guest, table};
+use measure::{LIMIT, guest, plot, table};
 
 fn main() -> ExitCode {
     let is_asked = |word| env::args().any(|argument| argument == word);
     let quick = is_asked("quick");
+    let kept = root("tests/bench/figures.json");
+    if is_asked("draw") {
+        let figures = Figures::read(&kept).expect("the figures are there");
+        draw(&figures).expect("the picture and the table can be written");
+        return ExitCode::SUCCESS;
+    }
     let results = job::run_all(!quick);
     let mut figures = Figures::default();
     for ((row, column), figure) in &results {
@@ -37,9 +44,8 @@ fn main() -> ExitCode {
         println!("{}", causes(&results));
         write(&results).expect("target/bench can be written");
     }
-    let kept = root("tests/bench/figures.json");
     if is_asked("update") && !quick {
-        figures.write(&kept).expect("the figures can be kept");
+        figures.write(&kept).and_then(|()| draw(&figures)).expect("the figures can be kept");
         return ExitCode::SUCCESS;
     }
     judge(&figures, &kept)
@@ -47,6 +53,14 @@ fn main() -> ExitCode {
 
 fn root(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Shows the figures: as a picture, and in README.md.
+fn draw(figures: &Figures) -> io::Result<()> {
+    fs::write(root("docs/bench.svg"), plot::svg(figures))?;
+    let readme = root("README.md");
+    let text = fs::read_to_string(&readme)?;
+    fs::write(&readme, table::in_readme(&text, figures))
 }
 
 /// Says what has become worse.
@@ -59,10 +73,7 @@ fn judge(figures: &Figures, kept: &Path) -> ExitCode {
         }
     };
     let worse = figures.worse_than(&before, LIMIT);
-    for it in &worse {
-        let (was, is) = (table::grouped(it.was), table::grouped(it.is));
-        println!("worse: {}, {}: was {was}, is {is}", it.row.name, it.column.name());
-    }
+    worse.iter().for_each(|it| println!("worse: {}", table::worse(it)));
     if worse.is_empty() {
         println!("no figure is more than {LIMIT} % worse than tests/bench/figures.json has it");
         return ExitCode::SUCCESS;

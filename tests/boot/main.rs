@@ -7,6 +7,10 @@
 
 mod support;
 
+#[allow(dead_code, reason = "`make bench` uses the rest of it")]
+#[path = "../bench/measure/mod.rs"]
+mod measure;
+
 #[path = "../mutations/layout.rs"]
 mod layout;
 #[path = "../mutations/mutate.rs"]
@@ -16,6 +20,7 @@ mod random;
 
 mod attack;
 mod audit;
+mod bench;
 mod console;
 mod cores;
 mod entry;

@@ -2,9 +2,6 @@
 
 use crate::support::Gic;
 
-/// Whether a partition on GICv3 gets its interrupts without an exit unless it asks for `trapped` ones.
-const HAS_DIRECT: bool = false;
-
 /// A machine with or without Bulkhead, and the way in which interrupts come to the guest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Column {
@@ -23,8 +20,7 @@ pub enum Column {
 impl Column {
     /// All that there are.
     pub fn all() -> impl Iterator<Item = Self> {
-        let all = [Self::BareV2, Self::BareV3, Self::V2, Self::Trapped, Self::Direct];
-        all.into_iter().filter(|column| HAS_DIRECT || *column != Self::Direct)
+        [Self::BareV2, Self::BareV3, Self::V2, Self::Trapped, Self::Direct].into_iter()
     }
 
     /// Those with Bulkhead.
@@ -78,12 +74,8 @@ impl Column {
     pub const fn gic(self) -> Gic {
         match self {
             Self::BareV2 | Self::V2 => Gic::V2,
-            Self::BareV3 | Self::Trapped | Self::Direct => Gic::V3,
+            Self::Trapped => Gic::V3Trapped,
+            Self::BareV3 | Self::Direct => Gic::V3,
         }
-    }
-
-    /// What its partitions' descriptions need.
-    pub const fn property(self) -> &'static str {
-        if HAS_DIRECT && matches!(self, Self::Trapped) { "interrupts = \"trapped\";" } else { "" }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::column::Column;
-use super::machine::{bare, partition, with};
+use super::machine::{bare, with};
 use crate::support::{Outcome, Partition, file, scratch};
 
 /// One thing measured several times.
@@ -35,11 +35,20 @@ pub fn measure(column: Column, cpus: usize) -> Found {
     } else {
         let guest = Partition::new("bench", "bench").cpus(cpus).memory(MEMORY);
         let guest = guest.property("devices = \"/pl031@9010000\";");
-        with(column, cpus, &[partition(column, guest)]).boot()
+        with(column, cpus, &[guest]).boot()
     };
-    outcome.ends_with(0).nobody_says("FAIL").nobody_says("PANIC");
+    outcome.ends_with(0);
+    found(&outcome)
+}
+
+/// What a guest tells.
+#[track_caller]
+pub fn found(outcome: &Outcome) -> Found {
+    outcome.nobody_says("FAIL").nobody_says("PANIC");
     let lines = outcome.lines().with("bench: name=");
-    lines.0.iter().map(|line| parse(&outcome, line)).collect()
+    let found: Found = lines.0.iter().map(|line| parse(outcome, line)).collect();
+    outcome.check(!found.is_empty(), "the guest has no figures");
+    found
 }
 
 /// A line of the guest's: `bench: name=WHAT unit=ticks n=N min=N median=N mean=N max=N`.
@@ -86,7 +95,7 @@ pub fn entered(column: Column, memory: u64, images: u64) -> u64 {
         let data = format!("data = /incbin/(\"{}\");", path.display());
         guest = guest.property(&format!("ramdisk {{ {data} }};"));
     }
-    let outcome = with(column, 1, &[partition(column, guest)]).boot();
+    let outcome = with(column, 1, &[guest]).boot();
     outcome.ends_with(0);
     match told(&outcome, "entered")[..] {
         [entered] => entered,
@@ -99,7 +108,7 @@ pub fn restart(column: Column) -> Found {
     const RESTARTS: usize = 3;
     let guest = Partition::new("bench", "bench").memory(64 << 20).bootargs("restart");
     let guest = guest.property(&format!("max-restarts = <{RESTARTS}>;"));
-    let outcome = with(column, 1, &[partition(column, guest)]).boot();
+    let outcome = with(column, 1, &[guest]).boot();
     let (entered, reset) = (told(&outcome, "entered"), told(&outcome, "reset"));
     outcome.check(entered.len() == RESTARTS + 1, "the guest does not restart");
     let mut times: Vec<_> = reset.iter().zip(&entered[1..]).map(|(from, to)| to - from).collect();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::column::Column;
 use super::guest::{self, Figure, Found, size};
-use super::machine::{bare, partition, with};
+use super::machine::{bare, with};
 use crate::support::{Machine, Partition, dumped_tree, file};
 
 const MEMORY: u64 = 512 << 20;
@@ -27,10 +27,10 @@ impl Talk {
     }
 }
 
-fn debian(column: Column, bootargs: &str) -> Partition {
+fn debian(bootargs: &str) -> Partition {
     let linux = Partition::with_kernel("linux", "linux/Image").memory(MEMORY).bootargs(bootargs);
     let ramdisk = "ramdisk { data = /incbin/(\"linux/initramfs.cpio.gz\"); };";
-    partition(column, linux.property(ramdisk))
+    linux.property(ramdisk)
 }
 
 /// Instructions from the machine's reset to the first in userspace. In a partition the counter begins
@@ -38,7 +38,7 @@ fn debian(column: Column, bootargs: &str) -> Partition {
 pub fn userspace(column: Column, talk: Talk) -> u64 {
     let bootargs = format!("{} bulkhead.counter", talk.bootargs());
     let machine = match column.bare() {
-        Some(_) => with(column, 1, &[debian(column, &bootargs)]),
+        Some(_) => with(column, 1, &[debian(&bootargs)]),
         None => on_bare_machine(column, &bootargs, &tree(column)),
     };
     let outcome = machine.boot();
@@ -62,7 +62,7 @@ fn tree(column: Column) -> PathBuf {
     let partitions = Column::partitions().find(|other| other.bare() == Some(column));
     let other = partitions.expect("there is a column that is held against each bare one");
     let bootargs = format!("{} bulkhead.dump=fdt", Talk::Quiet.bootargs());
-    let outcome = with(other, 1, &[debian(other, &bootargs)]).boot();
+    let outcome = with(other, 1, &[debian(&bootargs)]).boot();
     outcome.ends_with(0);
     dumped_tree(&outcome, &outcome.of("linux"))
 }
@@ -95,8 +95,8 @@ pub fn exits(column: Column, life: Life) -> Found {
         Life::Idle(seconds) => format!("bulkhead.idle={seconds}"),
         Life::Work(seconds) => format!("bulkhead.work={seconds}"),
     };
-    let linux = debian(column, &format!("{} {life}", Talk::Quiet.bootargs()));
-    let other = partition(column, Partition::new("other", "bench").bootargs("wait"));
+    let linux = debian(&format!("{} {life}", Talk::Quiet.bootargs()));
+    let other = Partition::new("other", "bench").bootargs("wait");
     let outcome = with(column, 2, &[other, linux])
         .type_after("linux: powered off", "\x1d\x1d")
         .type_after("bulkhead> ", "stats linux\r")

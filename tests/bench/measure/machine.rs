@@ -20,11 +20,3 @@ pub fn bare(column: Column, cpus: usize, kernel: PathBuf, memory: u64) -> Machin
 fn counting(machine: Machine) -> Machine {
     machine.counting_instructions().deadline(600)
 }
-
-/// A partition as the column has it.
-pub fn partition(column: Column, partition: Partition) -> Partition {
-    match column.property() {
-        "" => partition,
-        property => partition.property(property),
-    }
-}

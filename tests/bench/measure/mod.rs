@@ -2,9 +2,11 @@
 
 pub mod column;
 pub mod figures;
+pub mod firmware;
 pub mod guest;
 pub mod linux;
 pub mod machine;
+pub mod plot;
 pub mod row;
 pub mod table;
 

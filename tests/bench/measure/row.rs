@@ -67,6 +67,7 @@ rows! {
     "call-unknown" "HVC with an unknown function" Act Goal::None;
     "psci-version" "PSCI_VERSION" Act Goal::Most(60);
     "arch-workaround-1" "ARCH_WORKAROUND_1, not offered" Act Goal::None;
+    "arch-workaround-1-offered" "ARCH_WORKAROUND_1, offered by firmware" Act Goal::Most(15);
     "id-register" "ID register read" Act Goal::None;
     "gicd-typer" "GICD_TYPER read" Act Goal::Most(120);
     "isenabler-shared" "ISENABLER write, SPI" Act Goal::Most(250);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::column::Column;
-use super::figures::Figures;
+use super::figures::{Figures, Worse};
 use super::row::{Kind, ROWS, Row};
 
 /// The width of a row's name, and that of a number.
@@ -41,10 +41,12 @@ fn cells(text: &mut String, figures: &Figures, row: &Row, column: Column) {
         return;
     }
     let cost = figures.cost(row, column);
-    let missed = is_missed(figures, row, column);
-    let cost = cost.filter(|_| row.kind != Kind::Own).map_or_else(dash, grouped);
+    let mark = if is_missed(figures, row, column) { '!' } else { ' ' };
+    let is_own = row.kind == Kind::Own;
+    let cost = cost.filter(|_| !is_own).map_or_else(dash, grouped);
+    let marks = if is_own { [mark, ' '] } else { [' ', mark] };
     let ratio = figures.thousandths(row, column).map_or_else(dash, ratio);
-    _ = write!(text, "{cost:>11}{}{ratio:>7}", if missed { '!' } else { ' ' });
+    _ = write!(text, "{}{cost:>10}{}{ratio:>7}", marks[0], marks[1]);
 }
 
 /// Whether a goal is not reached.
@@ -64,6 +66,12 @@ fn goals(row: &Row) -> String {
         (None, Some(direct)) => format!("-, {}", show(direct)),
         (None, None) => "-".into(),
     }
+}
+
+/// A figure that is worse than it was.
+pub fn worse(it: &Worse) -> String {
+    let (was, is) = (grouped(it.was), grouped(it.is));
+    format!("{}, {}: was {was}, is {is}", it.row.name, it.column.name())
 }
 
 /// A number with commas between its thousands.
@@ -86,4 +94,42 @@ fn ratio(thousandths: u64) -> String {
         10_000..100_000 => format!("{}.{}", thousandths / 1000, thousandths % 1000 / 100),
         _ => grouped(thousandths / 1000),
     }
+}
+
+/// The lines in README.md between which the table stands.
+const MARKS: [&str; 2] = ["<!-- figures -->\n", "<!-- end of figures -->\n"];
+
+/// README.md with the figures in its table.
+///
+/// # Panics
+///
+/// If it has not got the lines between which the table stands.
+pub fn in_readme(readme: &str, figures: &Figures) -> String {
+    let marked = readme.split_once(MARKS[0]);
+    let marked = marked.and_then(|(head, rest)| Some((head, rest.split_once(MARKS[1])?.1)));
+    let (head, tail) = marked.expect("README.md says where the figures stand");
+    format!("{head}{}{}{}{tail}", MARKS[0], markdown(figures), MARKS[1])
+}
+
+/// What of each row is EL2's, and what is to be reached.
+fn markdown(figures: &Figures) -> String {
+    let columns: Vec<_> = Column::partitions().collect();
+    let names: Vec<_> = columns.iter().map(|column| column.name()).collect();
+    let mut text = format!("| | {} | goal |\n|---|", names.join(" | "));
+    text += &"---:|".repeat(columns.len() + 1);
+    text.push('\n');
+    for row in ROWS {
+        let cell = |column| match figures.judged(row, column) {
+            Some(thousandths) if row.kind == Kind::Run => ratio(thousandths),
+            Some(count) => grouped(count),
+            None => "-".into(),
+        };
+        let cells: Vec<_> = columns.iter().map(|column| cell(*column)).collect();
+        let goals = match goals(row).as_str() {
+            "-" => String::new(),
+            goals => goals.into(),
+        };
+        _ = writeln!(text, "| {} | {} | {goals} |", row.name, cells.join(" | "));
+    }
+    text
 }
