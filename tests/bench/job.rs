@@ -34,23 +34,31 @@ enum Task {
 /// Everything that was measured: by row and column.
 pub type Results = BTreeMap<(String, Column), Figure>;
 
-/// What is run on each column.
-fn tasks(column: Column, with_linux: bool) -> Vec<Task> {
-    let mut tasks = vec![Task::OneCpu, Task::FourCpus, Task::Firmware];
-    let is_partition = column.bare().is_some();
-    if is_partition {
-        tasks.extend([Task::Boot, Task::Restart]);
-    }
-    if with_linux {
-        tasks.extend([Talk::Quiet, Talk::Talking].map(Task::Linux));
-    }
-    if with_linux && is_partition {
-        tasks.extend([Life::Short, Life::Idle(IDLE), Life::Work(WORK)].map(Task::Exits));
-    }
-    tasks
-}
+/// What is run, the longest first.
+const TASKS: [Task; 10] = [
+    Task::Exits(Life::Work(WORK)),
+    Task::Exits(Life::Idle(IDLE)),
+    Task::Exits(Life::Short),
+    Task::Linux(Talk::Quiet),
+    Task::Linux(Talk::Talking),
+    Task::OneCpu,
+    Task::Restart,
+    Task::Boot,
+    Task::Firmware,
+    Task::FourCpus,
+];
 
 impl Task {
+    /// Whether a bare machine can do it.
+    const fn is_for_all(self) -> bool {
+        matches!(self, Self::OneCpu | Self::FourCpus | Self::Firmware | Self::Linux(_))
+    }
+
+    /// Whether it is Linux that is run.
+    const fn is_linux(self) -> bool {
+        matches!(self, Self::Linux(_) | Self::Exits(_))
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::OneCpu => "guest on one CPU",
@@ -96,18 +104,20 @@ impl Task {
 fn boot(column: Column) -> Found {
     let own = guest::image();
     let [plain, padded] = [own, own + PADDING].map(|it| guest::entered(column, MEMORY, it));
-    let images = |bytes| (padded - plain) * bytes / PADDING;
+    let images = |bytes| padded.saturating_sub(plain) * bytes / PADDING;
     vec![
-        ("boot".into(), (plain - images(own)).into()),
+        ("boot".into(), plain.saturating_sub(images(own)).into()),
         ("boot-images".into(), images(1 << 20).into()),
     ]
 }
 
 /// Runs everything, or all but Linux, and tells about each run as it ends.
 pub fn run_all(with_linux: bool) -> Results {
-    let jobs: Vec<_> = Column::all()
-        .flat_map(|column| tasks(column, with_linux).into_iter().map(move |task| (column, task)))
-        .collect();
+    let mut jobs = Vec::new();
+    for task in TASKS.into_iter().filter(|task| with_linux || !task.is_linux()) {
+        let is_meant = |column: &Column| task.is_for_all() || column.bare().is_some();
+        jobs.extend(Column::all().filter(is_meant).map(|column| (column, task)));
+    }
     let [next, done] = [const { AtomicUsize::new(0) }; 2];
     let results = Mutex::new(Results::new());
     let work = || {
