@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         figures.write(&kept).and_then(|()| draw(&figures)).expect("the figures can be kept");
         return ExitCode::SUCCESS;
     }
-    judge(&figures, &kept)
+    judge(&figures, &kept, !quick)
 }
 
 fn root(name: &str) -> PathBuf {
@@ -63,8 +63,8 @@ fn draw(figures: &Figures) -> io::Result<()> {
     fs::write(&readme, table::in_readme(&text, figures))
 }
 
-/// Says what has become worse.
-fn judge(figures: &Figures, kept: &Path) -> ExitCode {
+/// Says what has become worse, and what is not measured any more, if `all` of it should be.
+fn judge(figures: &Figures, kept: &Path, all: bool) -> ExitCode {
     let before = match Figures::read(kept) {
         Ok(before) => before,
         Err(error) => {
@@ -74,7 +74,9 @@ fn judge(figures: &Figures, kept: &Path) -> ExitCode {
     };
     let worse = figures.worse_than(&before, LIMIT);
     worse.iter().for_each(|it| println!("worse: {}", table::worse(it)));
-    if worse.is_empty() {
+    let lost = if all { figures.lost_since(&before) } else { Vec::new() };
+    lost.iter().for_each(|(row, column)| println!("lost: {row} on {column}"));
+    if worse.is_empty() && lost.is_empty() {
         println!("no figure is more than {LIMIT} % worse than tests/bench/figures.json has it");
         return ExitCode::SUCCESS;
     }

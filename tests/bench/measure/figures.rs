@@ -77,6 +77,17 @@ impl Figures {
         }
     }
 
+    /// What there was `before` and is not here: rows and columns, by their keys.
+    pub fn lost_since(&self, before: &Self) -> Vec<(String, String)> {
+        let pairs = before.0.iter().flat_map(|(row, columns)| {
+            columns.keys().map(move |column| (row.clone(), column.clone()))
+        });
+        let is_here = |(row, column): &(String, String)| {
+            self.0.get(row).is_some_and(|columns| columns.contains_key(column))
+        };
+        pairs.filter(|pair| !is_here(pair)).collect()
+    }
+
     /// The figures here that are more than `percent` above those in `before`. Those of several CPUs
     /// depend on whose turn it is, and may be five times as far above.
     pub fn worse_than(&self, before: &Self, percent: u64) -> Vec<Worse> {
