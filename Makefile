@@ -168,8 +168,5 @@ target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) &
 $(RPI4_FIRMWARE) &:
 	boards/rpi4/fetch-firmware target/firmware
 
-target/linux/counter: $(ELF)/counter
-	$(OBJCOPY) --strip-all $< $@
-
-target/linux/initramfs.cpio.gz: target/linux/busybox target/linux/sbsa_gwdt.ko target/linux/counter guests/linux/init guests/linux/initramfs
+target/linux/initramfs.cpio.gz: target/linux/busybox target/linux/sbsa_gwdt.ko $(ELF)/counter guests/linux/init guests/linux/initramfs
 	guests/linux/initramfs $(filter target/%,$^) >$@
