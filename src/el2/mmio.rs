@@ -38,6 +38,7 @@ impl Registers {
     /// # Panics
     ///
     /// When the register is not inside the frame or not aligned.
+    #[inline(always)]
     fn address(&self, offset: u64, width: u64) -> u64 {
         assert!(offset.is_multiple_of(width) && offset + width <= self.size, "no such register");
         self.base + offset

@@ -117,8 +117,22 @@ impl Vcpu {
     }
 
     /// A store to the distributor.
+    #[inline(always)]
     pub fn distributor_write(&self, offset: u64, size: u64, value: u64) {
-        self.access(|vgic, hw| vgic.distributor_write(Access { offset, size, value }, hw));
+        let access = Access { offset, size, value };
+        let mut state = self.partition.state.lock();
+        if let Some(word) = state.vgic.enabled_word(access)
+            && state.vgic.enable_idle(self.index, word, value as u32, &mut ThisCpu(self))
+        {
+            return;
+        }
+        drop(state);
+        self.distributor_store(access);
+    }
+
+    #[inline(never)]
+    fn distributor_store(&self, access: Access) {
+        self.access(|vgic, hw| vgic.distributor_write(access, hw));
     }
 
     /// A load from a redistributor.
@@ -132,8 +146,22 @@ impl Vcpu {
     }
 
     /// A store to a redistributor.
+    #[inline(always)]
     pub fn redistributor_write(&self, offset: u64, size: u64, value: u64) {
-        self.access(|vgic, hw| vgic.redistributor_write(Access { offset, size, value }, hw));
+        let access = Access { offset, size, value };
+        let mut state = self.partition.state.lock();
+        if let Some(owner) = state.vgic.enabled_owner(access)
+            && state.vgic.enable_idle(owner, 0, value as u32, &mut ThisCpu(self))
+        {
+            return;
+        }
+        drop(state);
+        self.redistributor_store(access);
+    }
+
+    #[inline(never)]
+    fn redistributor_store(&self, access: Access) {
+        self.access(|vgic, hw| vgic.redistributor_write(access, hw));
     }
 
     /// A load from the UART.

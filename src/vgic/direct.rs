@@ -17,7 +17,7 @@
 use super::Vgic;
 use super::hardware::{Hardware, StateRegister};
 use super::registers::{Kind, Register, byte, gather};
-use super::state::{NOWHERE, Set, bits};
+use super::state::{Set, bits};
 
 impl Vgic {
     /// Writes a register of interrupts that are owned.
@@ -66,15 +66,13 @@ impl Vgic {
         let Set { owner, word, mask } = set;
         let bank = self.bank(owner, word);
         let mask = bank.hardware & mask;
-        let goes_somewhere = |bit: &usize| bank.routes[*bit].vcpu != NOWHERE;
-        let placed = bits(mask).filter(goes_somewhere).fold(0, |placed, bit| placed | 1 << bit);
-        let on = bank.deliverable & placed;
-        for (register, bits) in
-            [(StateRegister::SetEnable, on), (StateRegister::ClearEnable, mask & !on)]
-        {
-            if bits != 0 {
-                hw.write_state(owner, register, word, bits);
-            }
+        let on = bank.deliverable & mask & !bank.nowhere;
+        let off = mask & !on;
+        if on != 0 {
+            hw.write_state(owner, StateRegister::SetEnable, word, on);
+        }
+        if off != 0 {
+            hw.write_state(owner, StateRegister::ClearEnable, word, off);
         }
     }
 

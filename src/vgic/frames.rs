@@ -4,7 +4,7 @@
 //! GICv3 has a redistributor for each vCPU, with the frames RD_base and SGI_base of 64 KiB. Any vCPU
 //! can reach all of them. They have no LPIs.
 
-use super::hardware::Hardware;
+use super::hardware::{Hardware, StateRegister};
 use super::registers::{Kind, Register};
 use super::state::{Set, bits};
 use super::{CpuMask, Kicks, Recall, Version, Vgic};
@@ -101,6 +101,23 @@ impl Vgic {
         let is_here = self.version == Version::V2
             || (register.word == 0) == private && register.kind != Kind::Targets;
         is_here.then_some(register)
+    }
+
+    /// The word that this access to the distributor enables interrupts of, if it does: it is to ISENABLER.
+    #[inline(always)]
+    pub fn enabled_word(&self, access: Access) -> Option<usize> {
+        let offset = access.offset.wrapping_sub(StateRegister::SetEnable as u64);
+        let is_here = offset < 0x80 && offset % 4 == 0 && access.size == 4;
+        // The redistributors have a GICv3's first word.
+        (is_here && (offset != 0 || self.version == Version::V2)).then_some(offset as usize / 4)
+    }
+
+    /// The vCPU whose private interrupts this access to the redistributors enables, if it does.
+    #[inline(always)]
+    pub fn enabled_owner(&self, access: Access) -> Option<usize> {
+        const ISENABLER: u64 = FRAME + StateRegister::SetEnable as u64;
+        let is_here = access.offset % (2 * FRAME) == ISENABLER && access.size == 4;
+        is_here.then_some((access.offset / (2 * FRAME)) as usize)
     }
 
     /// A load from one of the distributor's first registers, whose value nothing else decides.

@@ -36,23 +36,35 @@ pub(super) struct Register {
     mask: u32,
 }
 
+/// The registers by their offset in units of 0x80 bytes, with how many bits they have for each
+/// interrupt: two to the power of this.
+const KINDS: [Option<(Kind, u8)>; 0x1a] = {
+    const fn state(register: StateRegister) -> Option<(Kind, u8)> {
+        Some((Kind::State(register), 0))
+    }
+    let mut kinds = [None; 0x1a];
+    kinds[0x01] = Some((Kind::Group, 0));
+    kinds[0x02] = state(StateRegister::SetEnable);
+    kinds[0x03] = state(StateRegister::ClearEnable);
+    kinds[0x04] = state(StateRegister::SetPending);
+    kinds[0x05] = state(StateRegister::ClearPending);
+    kinds[0x06] = state(StateRegister::SetActive);
+    kinds[0x07] = state(StateRegister::ClearActive);
+    let mut nth = 0;
+    while nth < 8 {
+        kinds[0x08 + nth] = Some((Kind::Priority, 3));
+        kinds[0x10 + nth] = Some((Kind::Targets, 3));
+        nth += 1;
+    }
+    (kinds[0x18], kinds[0x19]) = (Some((Kind::Configuration, 1)), Some((Kind::Configuration, 1)));
+    kinds
+};
+
 impl Register {
     /// The register that takes this access.
+    #[inline(always)]
     pub fn at(access: Access) -> Option<Self> {
-        // A register has 1, 2 or 8 bits for each interrupt: two to the power of `width`.
-        let (kind, width) = match access.offset >> 7 {
-            0x01 => (Kind::Group, 0),
-            0x02 => (Kind::State(StateRegister::SetEnable), 0),
-            0x03 => (Kind::State(StateRegister::ClearEnable), 0),
-            0x04 => (Kind::State(StateRegister::SetPending), 0),
-            0x05 => (Kind::State(StateRegister::ClearPending), 0),
-            0x06 => (Kind::State(StateRegister::SetActive), 0),
-            0x07 => (Kind::State(StateRegister::ClearActive), 0),
-            0x08..=0x0f => (Kind::Priority, 3),
-            0x10..=0x17 => (Kind::Targets, 3),
-            0x18 | 0x19 => (Kind::Configuration, 1),
-            _ => return None,
-        };
+        let (kind, width) = (*KINDS.get((access.offset >> 7) as usize)?)?;
         if !access.is_aligned() || !(access.size == 4 || access.size == 1 && width == 3) {
             return None;
         }
@@ -195,6 +207,38 @@ impl Vgic {
             Kind::Configuration => self.configure(set, gather(value) << first, hw),
         }
         Ok(self.settle(kicks, set, hw))
+    }
+
+    /// Enables interrupts of `word` as `owner` has them, in the usual case: nothing else follows, since
+    /// none of them is pending here. Otherwise nothing is done, and the result says so.
+    #[inline(always)]
+    pub fn enable_idle(
+        &mut self,
+        owner: usize,
+        word: usize,
+        value: u32,
+        hw: &mut impl Hardware,
+    ) -> bool {
+        let (enables, delivery) = (self.enables, self.delivery);
+        let bank = match word.checked_sub(1) {
+            None => self.vcpus.get_mut(owner).map(|vcpu| &mut vcpu.bank),
+            Some(spi) => self.spis.get_mut(spi),
+        };
+        let Some(bank) = bank else { return false };
+        let mask = value & bank.owned();
+        if (bank.pending_now() | bank.nowhere) & mask != 0 {
+            return false;
+        }
+        bank.enabled |= mask;
+        bank.gate(enables);
+        let passed = match delivery {
+            Delivery::Trapped => mask & bank.hardware,
+            Delivery::Direct => mask & bank.hardware & bank.deliverable,
+        };
+        if passed != 0 {
+            hw.write_state(owner, StateRegister::SetEnable, word, passed);
+        }
+        true
     }
 
     /// Takes these interrupts out of the list registers, so that memory alone tells their state;

@@ -52,6 +52,8 @@ impl Vgic {
     fn set_route(&mut self, set: Set, written: u32, hw: &mut impl Hardware) {
         let new = self.route_for(written);
         let bank = self.bank_mut(set.owner, set.word);
+        let nowhere = if new.vcpu == NOWHERE { set.mask } else { 0 };
+        bank.nowhere = bank.nowhere & !set.mask | nowhere;
         for bit in bits(set.mask) {
             bank.routes[bit] = Route { active_on: bank.routes[bit].active_on, ..new };
             if new.vcpu != NOWHERE && bank.hardware >> bit & 1 != 0 {

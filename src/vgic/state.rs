@@ -66,6 +66,8 @@ pub(super) struct Bank {
     pub line: u32,
     /// Active, and not in a list register.
     pub active: u32,
+    /// Routed to no vCPU.
+    pub nowhere: u32,
     /// The list register of each, all but its state: here are its priority and its group too.
     pub entries: [ListRegister; 32],
     /// Where each goes; private ones to the vCPU whose they are.
@@ -110,6 +112,7 @@ impl Bank {
     }
 
     /// Keeps `deliverable` right after a change, where GICD_CTLR enables these groups.
+    #[inline(always)]
     pub fn gate(&mut self, enables: u32) {
         let group0 = if enables & 1 != 0 { !self.group1 } else { 0 };
         let group1 = if enables & 2 != 0 { self.group1 } else { 0 };

@@ -303,6 +303,7 @@ impl Hardware for ThisCpu<'_> {
         VMCR_GROUPS.map(|bit| control & bit != 0)
     }
 
+    #[inline(always)]
     fn write_state(&mut self, vcpu: usize, register: StateRegister, word: usize, bits: u32) {
         self.gic().write_state(self.cpu(vcpu), register, word, bits);
     }

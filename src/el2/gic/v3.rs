@@ -252,6 +252,7 @@ impl Gic {
     }
 
     /// Writes to a register with a bit for each interrupt; word 0 is that CPU's.
+    #[inline(always)]
     pub fn write_state(&self, cpu: usize, register: StateRegister, word: usize, bits: u32) {
         let (registers, frame) = self.registers(word, cpu);
         registers.write(frame + register as u64 + word as u64 * 4, bits);
