@@ -113,8 +113,8 @@ fuzz: ## fuzz each target in fuzz/ for SECONDS (60), where a nightly Rust and ca
 soak: setup image systems guests-linux ## attack, restart and work for about 20 minutes; prints figures
 	BULKHEAD_GIC_STEPS=10000000 cargo test --lib vgic::tests::long -- --nocapture
 	cargo test --test soak -- --nocapture --test-threads=1
-	BULKHEAD_ATTACK_ROUNDS=2 cargo test --test boot attack -- --nocapture
-	BULKHEAD_BOOTS=200 cargo test --test boot mutations -- --nocapture
+	BULKHEAD_ATTACK_ROUNDS=2 cargo test --test boot attack:: -- --nocapture --test-threads=1
+	BULKHEAD_BOOTS=200 cargo test --test boot mutations:: -- --nocapture --test-threads=1
 
 fmt: setup ## format the source
 	cargo fmt --all

@@ -2,7 +2,7 @@
 //! nothing.
 //!
 //! `BULKHEAD_ATTACK_ROUNDS=N`, with N of 2 or more, tries everything everywhere, N times where it is by
-//! chance, with one attacker of one CPU and one of two on each machine.
+//! chance, with one attacker of one CPU and one of two on each machine, the latter's interrupts trapped.
 
 use std::env;
 
@@ -72,8 +72,11 @@ fn attack(name: &str, machine: impl FnOnce(&[Partition]) -> Machine, cpus: usize
         let bootargs = |seed: u64| format!("seed={} rounds={rounds}", seed * 1000 + rounds);
         attackers = vec![("alone", 1, bootargs(1)), ("several", 2, bootargs(2))];
     }
-    for (name, cpus, bootargs) in &attackers {
-        let attacker = Partition::new(name, "attacker").cpus(*cpus).bootargs(bootargs);
+    for (index, (name, cpus, bootargs)) in attackers.iter().enumerate() {
+        let mut attacker = Partition::new(name, "attacker").cpus(*cpus).bootargs(bootargs);
+        if index > 0 {
+            attacker = attacker.property("interrupts = \"trapped\";");
+        }
         // Longer than it takes: it is there to be attacked as well.
         guests.push(attacker.property("watchdog-ms = <3600000>;"));
     }

@@ -12,6 +12,8 @@ use support::{Gic, Machine, Outcome, Partition, SUCCESS, compile, file, system};
 const SECONDS: u64 = 120;
 /// How much longer than that everything may take, in seconds.
 const SLACK: u64 = 600;
+/// Half of the partitions have their interrupts go by way of EL2, where the others need not.
+const TRAPPED: &str = "interrupts = \"trapped\";";
 /// Opens the monitor.
 const MONITOR: &str = "\x1d\x1d";
 
@@ -40,9 +42,9 @@ fn soak(name: &str, machine: Machine, linux_cpus: usize) {
     let linux = linux.bootargs(&format!("console=ttyAMA0 quiet bulkhead.work={seconds}"));
     let guests = [
         linux.property("ramdisk { data = /incbin/(\"linux/initramfs.cpio.gz\"); };"),
-        Partition::new("victim", "victim"),
+        Partition::new("victim", "victim").property(TRAPPED),
         Partition::new("attacker", "attacker").bootargs("again"),
-        Partition::new("reborn", "reborn").memory(4 << 20).bootargs("end=reset"),
+        Partition::new("reborn", "reborn").memory(4 << 20).bootargs("end=reset").property(TRAPPED),
     ];
     let outcome = machine
         .initrd(&compile(&system(&guests)))
