@@ -23,6 +23,8 @@ else
     OBJCOPY := "$$(rustc --print sysroot)"/lib/rustlib/*/bin/llvm-objcopy
 endif
 CARGO_TARGET := --release --target $(TARGET) $(STD)
+# All that the image addresses is within 1 MiB, one instruction away. Of a guest that is not so.
+CODE_MODEL := -Ccode-model=tiny
 export BULKHEAD_DEFAULT_SYSTEM := $(CURDIR)/target/default.dtb
 
 # A description becomes target/NAME.dtb, wherever it lies; so NAME must be unlike those of dts/.
@@ -143,7 +145,7 @@ cargo-guests: setup
 	cargo build -p guests --bins $(CARGO_TARGET)
 
 cargo-image: setup target/default.dtb
-	cargo build --bin bulkhead --features image $(CARGO_TARGET)
+	cargo rustc --bin bulkhead --features image $(CARGO_TARGET) -- $(CODE_MODEL)
 
 $(GUESTS:%=$(ELF)/%) $(ELF)/counter: cargo-guests ; @:
 $(ELF)/bulkhead: cargo-image ; @:
