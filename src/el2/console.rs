@@ -12,12 +12,12 @@ use core::fmt::{self, Write};
 use core::mem::take;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use spin::{MutexGuard, Once};
+use spin::Once;
 
 use super::mmio::Registers;
 use super::partition::{self, Partition};
 use super::uart::Uart;
-use super::wait::Mutex;
+use super::wait::{Mutex, MutexGuard};
 use super::{gic, interrupts, monitor, timer};
 
 mod input;

@@ -14,7 +14,7 @@ use bulkhead::rate::RateLimit;
 use bulkhead::vgic::{Config, CpuMask, Delivery, Version, Vgic};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use log::{Level, info, log};
-use spin::{MutexGuard, Once};
+use spin::Once;
 
 use super::exit::{self, Status};
 use super::gic::{self, Gic, ThisCpu};
@@ -22,7 +22,7 @@ use super::monitor::Port;
 use super::rebuild::Rebuild;
 use super::recall::RecallSlot;
 use super::vcpu::Vcpu;
-use super::wait::Mutex;
+use super::wait::{Mutex, MutexGuard};
 use super::watchdog::Guard;
 use super::{console, cpu, stage2, timer};
 
