@@ -47,7 +47,7 @@ impl Intid {
 
 impl fmt::Display for Intid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        u64::from(self.0).fmt(f)
     }
 }
 

@@ -103,6 +103,7 @@ impl fmt::Display for End {
             Self::Ordered => f.write_str("stopped at the monitor's order"),
             Self::Watchdog => f.write_str("ended by its watchdog, which was not fed"),
             Self::UnknownException { class, pc } => {
+                let class = u64::from(*class);
                 write!(f, "ended by an exception of class {class:#x} at pc {pc:#x}")
             }
             Self::SError { syndrome, pc } => {

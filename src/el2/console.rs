@@ -200,49 +200,26 @@ fn after_pump(mut shared: MutexGuard<'_, Shared>) {
     }
 }
 
-/// Bulkhead's own lines.
-struct Logger;
-
-impl Log for Logger {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= Level::Info
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        let mut shared = SHARED.lock();
-        let _ = writeln!(shared, "{}", record.args());
-        shared.pump(timer::now());
-        // In the focused view a line may have to wait.
-        after_pump(shared);
-    }
-
-    fn flush(&self) {}
+/// Prints a line of Bulkhead's own, while guests run. At boot it is the `log` crate's macros that do.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        $crate::el2::console::print_line(format_args!($($argument)*))
+    };
 }
+pub(super) use say;
 
-impl Shared {
-    /// Writes to the UART as it comes, while nobody else has anything to say.
-    fn write_alone(&mut self, text: &str) {
-        let (Some(uart), Some(console)) = (UART.get(), &self.console) else { return };
-        for byte in text.bytes() {
-            if !self.inside_line {
-                console.prefix(Source::BULKHEAD).bytes().for_each(|byte| uart.send(byte));
-            }
-            self.inside_line = byte != b'\n';
-            if !self.inside_line {
-                uart.send(b'\r');
-            }
-            uart.send(byte);
-        }
-    }
+/// Prints a line of Bulkhead's own, while guests run.
+pub fn print_line(line: fmt::Arguments<'_>) {
+    let mut shared = SHARED.lock();
+    let _ = shared.write_fmt(line).and_then(|()| shared.write_char('\n'));
+    shared.pump(timer::now());
+    // In the focused view a line may have to wait.
+    after_pump(shared);
 }
 
 impl Write for Shared {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         monitor::keep(text);
-        if !self.live {
-            self.write_alone(text);
-            return Ok(());
-        }
         let now = timer::now();
         for byte in text.bytes() {
             // A log that is full because the UART is slow waits for it: lines are not lost.
@@ -251,6 +228,43 @@ impl Write for Shared {
             {
                 self.pump(timer::now());
             }
+        }
+        Ok(())
+    }
+}
+
+/// Bulkhead's own lines at boot, while nobody else has anything to say.
+struct Logger;
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= Level::Info
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let _ = writeln!(Alone(&mut SHARED.lock()), "{}", record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+/// Writes to the UART as it comes.
+struct Alone<'a>(&'a mut Shared);
+
+impl Write for Alone<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        monitor::keep(text);
+        let shared = &mut *self.0;
+        let (Some(uart), Some(console)) = (UART.get(), &shared.console) else { return Ok(()) };
+        for byte in text.bytes() {
+            if !shared.inside_line {
+                console.prefix(Source::BULKHEAD).bytes().for_each(|byte| uart.send(byte));
+            }
+            shared.inside_line = byte != b'\n';
+            if !shared.inside_line {
+                uart.send(b'\r');
+            }
+            uart.send(byte);
         }
         Ok(())
     }

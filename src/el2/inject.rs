@@ -6,8 +6,8 @@ use bulkhead::esr::Abort;
 use bulkhead::fault::{Access, Deed, Fault, Place};
 use bulkhead::inject::Interrupted;
 use bulkhead::stats::Cause;
-use log::warn;
 
+use super::console::say;
 use super::partition::Partition;
 use super::timer;
 use super::vcpu::Vcpu;
@@ -56,9 +56,9 @@ fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     };
     drop(state);
     let name = partition.name();
-    warn!("{name}: {}, {fault}", fault.deed);
+    say!("{name}: {}, {fault}", fault.deed);
     if suppressed > 0 {
-        warn!("{name}: {suppressed} such lines were left out");
+        say!("{name}: {suppressed} such lines were left out");
     }
 }
 

@@ -10,7 +10,6 @@ use bulkhead::plan::PartitionPlan;
 use bulkhead::ring::Full;
 use bulkhead::stats::Counts;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use log::info;
 
 use super::partition;
 use super::vcpu::Vcpu;
@@ -171,7 +170,7 @@ impl System for Partitions {
         Status {
             stage,
             restarts: state.life.restarts(),
-            uptime: runs.then(|| milliseconds(partition.started())),
+            uptime: runs.then(|| timer::milliseconds_since(partition.started())),
             last_end: state.life.last_end(),
             last_fault: state.last_fault,
         }
@@ -192,7 +191,7 @@ impl System for Partitions {
     }
 
     fn milliseconds(&self) -> u64 {
-        milliseconds(STARTED.load(Ordering::Relaxed))
+        timer::milliseconds_since(STARTED.load(Ordering::Relaxed))
     }
 
     fn read_log(&self, position: u64, into: &mut [u8]) -> Option<(usize, u64)> {
@@ -212,13 +211,8 @@ impl System for Partitions {
     }
 
     fn power_off(&mut self) {
-        info!("the machine powers off at the monitor's order");
+        console::say!("the machine powers off at the monitor's order");
         console::flush();
         exit::exit(exit::Status::Success)
     }
-}
-
-/// The milliseconds since the counter was at `start`.
-fn milliseconds(start: u64) -> u64 {
-    timer::now().saturating_sub(start) / timer::milliseconds(1).max(1)
 }

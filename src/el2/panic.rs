@@ -29,7 +29,11 @@ impl Write for Emergency {
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     begin();
-    let _ = writeln!(Emergency, "\n[bulkhead] panic on CPU {:#x}: {info}", mpidr());
+    let _ = writeln!(Emergency, "\n[bulkhead] panic on CPU {:#x}: {}", mpidr(), info.message());
+    if let Some(location) = info.location() {
+        let _ =
+            writeln!(Emergency, "  at {}, line {}", location.file(), u64::from(location.line()));
+    }
     let (esr, far, elr, spsr) = (ESR_EL2.get(), FAR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
     let _ = writeln!(Emergency, "  the last trap to EL2: esr {esr:#x}  far {far:#x}");
     let _ = writeln!(Emergency, "  where it came from:   pc {elr:#x}  spsr {spsr:#x}");

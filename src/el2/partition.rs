@@ -13,9 +13,9 @@ use bulkhead::psci::Psci;
 use bulkhead::rate::RateLimit;
 use bulkhead::vgic::{Config, CpuMask, Delivery, Version, Vgic};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use log::{Level, info, log};
 use spin::Once;
 
+use super::console::say;
 use super::exit::{self, Status};
 use super::gic::{self, Gic, ThisCpu};
 use super::monitor::Port;
@@ -209,7 +209,7 @@ impl Partition {
         if starts {
             self.start(0, self.plan.kernel.load.start(), self.plan.tree.start().get());
         } else {
-            info!("{}: is built, and waits to be started", self.name());
+            say!("{}: is built, and waits to be started", self.name());
         }
     }
 
@@ -304,7 +304,7 @@ impl Partition {
         console::drain(self.index, &mut state.uart);
         let next = state.life.left();
         state.is_over = matches!(next, Next::Rest | Next::GiveUp);
-        let (restarts, injections) = (state.life.restarts(), state.injections);
+        let (restarts, injections) = (state.life.restarts().into(), state.injections);
         let end = state.life.last_end().unwrap_or(End::AllOff);
         drop(state);
         gic::get().silence(&self.plan.interrupts);
@@ -327,21 +327,20 @@ impl Partition {
         CpuMask::first(self.plan.cpus.len())
     }
 
-    fn report_end(&self, end: End, next: Next, restarts: u32, injections: u64) {
-        let milliseconds = (timer::now() - self.started()) / timer::milliseconds(1).max(1);
+    fn report_end(&self, end: End, next: Next, restarts: u64, injections: u64) {
+        let milliseconds = timer::milliseconds_since(self.started());
         let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
         let name = self.name();
-        let level = if end.is_crash() { Level::Warn } else { Level::Info };
-        let after = format_args!("{name}: {end} after {seconds}.{rest:03} s");
-        match next {
-            Next::Rest | Next::Wait => log!(level, "{after}"),
-            Next::Build => log!(level, "{after}; restart {restarts}"),
-            Next::GiveUp => {
-                log!(level, "{after}; it stays stopped, restarted {restarts} times already")
-            }
-        }
+        let again = format_args!("; restart {restarts}");
+        let never = format_args!("; it stays stopped, restarted {restarts} times already");
+        let then = match next {
+            Next::Rest | Next::Wait => format_args!(""),
+            Next::Build => again,
+            Next::GiveUp => never,
+        };
+        say!("{name}: {end} after {seconds}.{rest:03} s{then}");
         if injections > 0 {
-            info!("{name}: it was given {injections} exceptions for what it must not do");
+            say!("{name}: it was given {injections} exceptions for what it must not do");
         }
     }
 
@@ -368,7 +367,7 @@ fn fault_lines() -> RateLimit {
 fn finish() -> ! {
     let has_crashed = |it: &Partition| it.state.lock().life.stage() == Stage::Crashed;
     let crashed = all().iter().any(has_crashed);
-    info!("every partition has stopped; the machine powers off");
+    say!("every partition has stopped; the machine powers off");
     console::flush();
     exit::exit(if crashed { Status::Crashed } else { Status::Success })
 }

@@ -18,6 +18,12 @@ pub fn milliseconds(count: u64) -> u64 {
     CNTFRQ_EL0.get() * count / 1000
 }
 
+/// The milliseconds since the counter was at `start`.
+#[inline(never)]
+pub fn milliseconds_since(start: u64) -> u64 {
+    now().saturating_sub(start) / milliseconds(1).max(1)
+}
+
 /// Has this CPU's EL2 timer interrupt raised once the counter reaches `deadline`, or the deadline of
 /// another user. Who wants `None` may be interrupted all the same.
 pub fn set_deadline(user: User, deadline: Option<u64>) {
