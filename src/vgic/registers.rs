@@ -333,6 +333,11 @@ impl Vgic {
         if hardware != 0 {
             let edge = hw.set_edge(owner, word, hardware, edge & hardware);
             bank.edge = bank.edge & !hardware | edge & hardware;
+            // Without list registers that look at it, a level that is high makes pending by itself.
+            let level = bank.line & !bank.edge & hardware;
+            if level != 0 && self.delivery == Delivery::Direct {
+                hw.write_state(owner, StateRegister::SetPending, word, level);
+            }
         }
         self.summarize(word);
     }

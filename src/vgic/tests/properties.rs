@@ -92,3 +92,21 @@ proptest! {
         agree(Version::V3, cpus, list_registers, split, &steps);
     }
 }
+
+/// What an edge has left out, a level tells again.
+#[test]
+fn line_that_is_high_counts_once_it_is_a_level() {
+    let mut pair = Pair::direct(1, false);
+    for step in [
+        Step::Edge(0, SOFTWARE_SPI, true),
+        Step::Drive(0, SOFTWARE_SPI, true),
+        Step::Acknowledge(0),
+        Step::End(0),
+        Step::Acknowledge(0),
+        Step::Edge(0, SOFTWARE_SPI, false),
+        Step::Acknowledge(0),
+        Step::Compare,
+    ] {
+        pair.step(&step);
+    }
+}
