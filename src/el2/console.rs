@@ -141,13 +141,15 @@ impl Shared {
     }
 }
 
-/// Sends a byte of a partition's on its way, unless it must wait for room.
-pub fn put(partition: usize, byte: u8) -> Result<(), Full> {
+/// Sends a byte of a partition's on its way, unless it must wait for room. Sets `pump` if there is
+/// something to do about that now: the middle of a line only adds to what waits already.
+pub fn put(partition: usize, byte: u8, pump: &mut bool) -> Result<(), Full> {
     let mut shared = SHARED.lock();
-    match &mut shared.console {
-        Some(console) => console.put(Source::partition(partition), byte, timer::now()),
-        None => Ok(()),
-    }
+    let Some(console) = &mut shared.console else { return Ok(()) };
+    let (now, before) = (timer::now(), console.deadline());
+    let put = console.put(Source::partition(partition), byte, now);
+    *pump |= put.is_err() || console.is_due(now) || console.deadline() != before;
+    put
 }
 
 /// Sends a byte of the monitor's on its way, unless it must wait for room.
@@ -164,7 +166,7 @@ pub fn drain(partition: usize, uart: &mut Pl011) {
     let mut is_full = true;
     while is_full {
         is_full = false;
-        uart.transmit(|byte| put(partition, byte).inspect_err(|Full| is_full = true));
+        uart.transmit(|byte| put(partition, byte, &mut true).inspect_err(|Full| is_full = true));
         pump();
     }
 }

@@ -180,15 +180,19 @@ impl Vcpu {
     pub fn uart_write(&self, offset: u64, value: u64) {
         let mut state = self.partition.state.lock();
         state.uart.write(offset, value);
-        self.after_uart(&mut state);
+        let pump = self.after_uart(&mut state);
         drop(state);
-        console::pump();
+        if pump {
+            console::pump();
+        }
     }
 
-    /// Moves what the UART has to send, and tells the vGIC the level of its interrupt.
-    fn after_uart(&self, state: &mut State) {
+    /// Moves what the UART has to send, and tells the vGIC the level of its interrupt. Returns whether the
+    /// console is to be pumped.
+    fn after_uart(&self, state: &mut State) -> bool {
         let partition = self.partition;
-        state.uart.transmit(|byte| console::put(partition.index, byte));
+        let mut pump = false;
+        state.uart.transmit(|byte| console::put(partition.index, byte, &mut pump));
         partition.output_waits.store(state.uart.is_busy(), Ordering::Release);
         let line = state.uart.interrupt_line();
         if line || state.uart_line {
@@ -197,6 +201,7 @@ impl Vcpu {
             let others = state.vgic.set_line(intid, line, &mut ThisCpu(self));
             self.kick(others);
         }
+        pump
     }
 
     /// Somebody rang: another vCPU of the partition, or the console for vCPU 0.
