@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::vec;
 use std::vec::Vec;
@@ -240,4 +241,51 @@ fn a_cpu_interface_in_somebody_s_memory_is_found() {
         *leaf = *leaf & !0x0000_ffff_ffff_f000 | host.start().get();
     }
     bench.finds("one: it reaches what is Bulkhead's or reserved");
+}
+
+/// The runs of one table of level 3, a descriptor at a time.
+fn one_by_one(table: &Descriptors) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (descriptor, input) in table.iter().zip((0..).step_by(PAGE as usize)) {
+        let output = descriptor & 0x0000_ffff_ffff_f000;
+        let attributes = descriptor & !(0x0000_ffff_ffff_f000 | 0b11);
+        match runs.last_mut() {
+            _ if descriptor & 1 == 0 => {}
+            Some(Run { input: at, output: to, size, attributes: of })
+                if *at + *size == input && *to + *size == output && *of == attributes =>
+            {
+                *size += PAGE;
+            }
+            _ => runs.push(Run { input, output, size: PAGE, attributes }),
+        }
+    }
+    runs
+}
+
+proptest! {
+    #[test]
+    fn runs_are_what_each_descriptor_says(
+        parts in prop::collection::vec((0..5_usize, 1..40_u64), 1..60)
+    ) {
+        // Invalid, closed, other attributes, and the end of all addresses: each so often in a row.
+        const FIRST: [u64; 5] =
+            [0, 0x4000_0402, 0x5000_0403, 0x0040_0000_5001_0403, 0x0000_ffff_ffff_8403];
+        let mut table = [0; 512];
+        let mut pages: Vec<u64> = Vec::new();
+        for (kind, count) in parts {
+            let of = |page| (FIRST[kind] & 0xfff0_0000_0000_0fff)
+                | (FIRST[kind] + page * PAGE) & 0x0000_ffff_ffff_f000;
+            pages.extend((0..count).map(|page| if kind == 0 { 0 } else { of(page) }));
+        }
+        for (entry, page) in table.iter_mut().zip(pages) {
+            *entry = page;
+        }
+        let (mut root, mut middle) = ([0; 512], [0; 512]);
+        (root[0], middle[0]) = (0x1003, 0x2003);
+        let tables = [root, middle, table];
+        let read = |at: Pa| &tables[(at.get() / PAGE) as usize];
+        let all = Region::new(Pa::new(0), 3 * PAGE).unwrap();
+        let runs = Walk::new(all, &read).root(Pa::new(0));
+        prop_assert_eq!(runs, Ok(one_by_one(&tables[2])));
+    }
 }
