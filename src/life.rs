@@ -23,15 +23,16 @@ pub enum Stage {
     Crashed,
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Stage {
+    /// What people are told of it: a word.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Building => "building",
             Self::Running => "running",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Crashed => "crashed",
-        })
+        }
     }
 }
 
@@ -133,12 +134,13 @@ pub enum Refusal {
     IsStopped,
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Refusal {
+    /// What it is, behind the partition's name.
+    pub const fn reason(self) -> &'static str {
+        match self {
             Self::IsRunning => "is running already",
             Self::IsStopped => "is stopped already",
-        })
+        }
     }
 }
 

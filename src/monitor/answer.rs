@@ -1,7 +1,5 @@
 //! What the monitor tells: tables for people and for `awk`, a line at a time.
 
-use core::fmt::Write;
-
 use super::command::{self, Command, Request};
 use super::output::{COLUMNS, Output};
 use super::show::show;
@@ -105,7 +103,7 @@ fn list(line: usize, system: &dyn System, output: &mut Output) -> bool {
     let plan = system.plan(partition);
     let Status { stage, restarts, uptime, .. } = system.status(partition);
     output.column(STATE);
-    _ = write!(output, "{stage}");
+    output.text(stage.name());
     output.number(plan.cpus.len() as u64, 0, CPUS);
     let bytes = plan.memory.guest.size();
     if bytes.is_multiple_of(1 << 20) {

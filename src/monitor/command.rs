@@ -79,10 +79,9 @@ pub(super) fn parse(
     system: &dyn System,
     output: &mut Output,
 ) -> Result<Option<Request>, Sentence> {
-    let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-    let (Some(word), name, rest) = (words.next(), words.next(), words.next()) else {
-        return Ok(None);
-    };
+    let mut line = line;
+    let [word, name, rest] = [(); 3].map(|()| next_word(&mut line));
+    let Some(word) = word else { return Ok(None) };
     let Some(Entry(word, takes, command, _)) =
         COMMANDS.iter().find(|entry| entry.0.as_bytes() == word)
     else {
@@ -104,6 +103,17 @@ pub(super) fn parse(
         None => None,
     };
     Ok(Some((*command, partition)))
+}
+
+/// Takes the first word off a line, if there is one.
+#[inline(never)]
+fn next_word<'a>(line: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let start = line.iter().position(|byte| *byte != b' ')?;
+    let (_, rest) = line.split_at_checked(start)?;
+    let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+    let (word, rest) = rest.split_at_checked(end)?;
+    *line = rest;
+    Some(word)
 }
 
 /// The partition that is called so, or whose number it is, or the only one whose name begins so.

@@ -1,5 +1,7 @@
 //! The line that is being typed, and those before it.
 
+use core::mem::swap;
+
 use super::output::Output;
 
 /// What stands in front of the line.
@@ -96,8 +98,10 @@ impl Editor {
     /// Begins a new line. The one before is kept if it is not empty and not the same as the last.
     pub fn begin(&mut self) {
         if self.line.len > 0 && self.line.bytes() != self.history[0].bytes() {
-            self.history.rotate_right(1);
-            self.history[0] = self.line;
+            let mut line = self.line;
+            for kept in &mut self.history {
+                swap(kept, &mut line);
+            }
         }
         self.forget();
     }
@@ -180,9 +184,11 @@ impl Editor {
             self.too_long = true;
             return echo.raw(b"\x07");
         }
-        bytes.copy_within(self.cursor..*len, self.cursor + 1);
-        bytes[self.cursor] = byte;
         *len += 1;
+        let mut carried = byte;
+        for place in bytes.iter_mut().take(*len).skip(self.cursor) {
+            swap(place, &mut carried);
+        }
         self.cursor += 1;
         if self.cursor == *len { echo.raw(&[byte]) } else { self.draw(echo) }
     }
@@ -192,9 +198,12 @@ impl Editor {
         if self.cursor == 0 {
             return;
         }
-        bytes.copy_within(self.cursor..*len, self.cursor - 1);
-        *len -= 1;
         self.cursor -= 1;
+        let mut carried = 0;
+        for place in bytes.iter_mut().take(*len).skip(self.cursor).rev() {
+            swap(place, &mut carried);
+        }
+        *len -= 1;
         self.too_long = false;
         if self.cursor == *len { echo.raw(b"\x08 \x08") } else { self.draw(echo) }
     }

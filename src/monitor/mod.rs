@@ -17,7 +17,6 @@ pub use log::Log;
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::fmt::Write;
 use core::mem::take;
 
 use crate::fault::Fault;
@@ -253,9 +252,9 @@ impl Terminal {
             _ => return Ok(Outcome::Answer(request)),
         };
         system.order(partition, order).map(|()| Outcome::Done).map_err(|why| {
-            self.output.text(system.plan(partition).name.as_str());
-            // Writing to an Output does not fail.
-            _ = write!(self.output, " {why}");
+            for text in [system.plan(partition).name.as_str(), " ", why.reason()] {
+                self.output.text(text);
+            }
             Sentence
         })
     }

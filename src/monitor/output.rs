@@ -83,26 +83,57 @@ impl Output {
         }
     }
 
-    /// Adds a number, without its last `decimals` digits before a point, that ends in front of
-    /// `column`.
+    /// Adds a number, its last `decimals` digits behind a point, that ends in front of `column`.
     #[inline(never)]
-    pub fn number(&mut self, mut number: u64, decimals: usize, column: usize) {
-        let (point, least) = if decimals > 0 { (decimals, decimals + 2) } else { (usize::MAX, 1) };
-        // The digits of 2^64 - 1 and the point.
-        let mut digits = [b'.'; 21];
-        let mut width = 0;
-        for place in digits.iter_mut().rev() {
-            if number == 0 && width >= least {
+    pub fn number(&mut self, number: u64, decimals: usize, column: usize) {
+        let digits = Digits::new(number, 10, decimals, 1);
+        self.column(column.saturating_sub(digits.width));
+        self.word(digits.text());
+    }
+
+    /// The same right here.
+    pub fn count(&mut self, number: u64, decimals: usize) {
+        self.word(Digits::new(number, 10, decimals, 1).text());
+    }
+
+    /// Adds a hexadecimal number of at least so many digits.
+    #[inline(never)]
+    pub fn hexadecimal(&mut self, number: u64, least: usize) {
+        self.text("0x");
+        self.word(Digits::new(number, 16, 0, least).text());
+    }
+}
+
+/// A number's digits, at the end of room for those of 2^64 - 1 and a point.
+struct Digits {
+    bytes: [u8; 21],
+    width: usize,
+}
+
+impl Digits {
+    /// The last `decimals` digits stand behind a point, and before it is one more at least; of a number
+    /// without a point there are `least` digits.
+    #[inline(never)]
+    fn new(mut number: u64, radix: u64, decimals: usize, least: usize) -> Self {
+        let (point, least) =
+            if decimals > 0 { (decimals, decimals + 2) } else { (usize::MAX, least) };
+        let mut digits = Self { bytes: [b'.'; 21], width: 0 };
+        for place in digits.bytes.iter_mut().rev() {
+            if number == 0 && digits.width >= least {
                 break;
             }
-            if width != point {
-                *place = b'0' + (number % 10) as u8;
-                number /= 10;
+            if digits.width != point {
+                let digit = (number % radix) as u8;
+                *place = if digit < 10 { b'0' + digit } else { b'a' - 10 + digit };
+                number /= radix;
             }
-            width += 1;
+            digits.width += 1;
         }
-        self.column(column.saturating_sub(width));
-        self.word(digits.get(digits.len() - width..).unwrap_or_default());
+        digits
+    }
+
+    fn text(&self) -> &[u8] {
+        self.bytes.get(self.bytes.len() - self.width..).unwrap_or_default()
     }
 }
 
@@ -140,6 +171,23 @@ mod tests {
             output.number(number, decimals, 8);
             assert_eq!(taken(&mut output), text);
         }
+    }
+
+    #[test]
+    fn numbers_are_written_in_place() {
+        let mut output = Output::EMPTY;
+        output.count(1500, 3);
+        output.text(" ");
+        output.count(0, 0);
+        output.text(" ");
+        output.hexadecimal(0xd_eadb_eef0, 8);
+        output.text(" ");
+        output.hexadecimal(0xab, 8);
+        output.text(" ");
+        output.hexadecimal(0, 1);
+        assert_eq!(taken(&mut output), "1.500 0 0xdeadbeef0 0x000000ab 0x0");
+        output.hexadecimal(u64::MAX, 1);
+        assert_eq!(taken(&mut output), "0xffffffffffffffff");
     }
 
     #[test]

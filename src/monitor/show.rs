@@ -1,9 +1,10 @@
 //! What the monitor tells of one partition.
 
-use core::fmt::{self, Display, Write};
+use core::fmt::{Display, Write};
 
 use super::output::Output;
 use super::{Status, System};
+use crate::intid::Intid;
 use crate::life::{OnCrash, Policy};
 use crate::machine::Device;
 use crate::plan::{FrameKind, PartitionPlan};
@@ -20,65 +21,98 @@ pub(super) fn show(
     output: &mut Output,
 ) -> bool {
     let plan = system.plan(partition);
-    let Some(mut index) = line.checked_sub(FACTS) else {
+    let Some(mut index) = line.checked_sub(FACTS.len()) else {
         fact(line, plan, &system.status(partition), output);
         return true;
     };
     if let Some(cpu) = plan.cpus.get(index) {
-        let affinity = system.affinity(*cpu).get();
-        tell("vCPU", Some(&format_args!("{index} on CPU {affinity:#x}")), output);
+        begin("vCPU", output);
+        output.count(index as u64, 0);
+        output.text(" on CPU ");
+        output.hexadecimal(system.affinity(*cpu).get(), 1);
         return true;
     }
     index -= plan.cpus.len();
     if let Some(mapping) = plan.mappings.get(index) {
-        let key = if mapping.memory == Memory::GUEST { "memory" } else { "registers" };
-        let guest = Addresses(mapping.ipa.get(), mapping.size);
-        let machine = Addresses(mapping.pa.get(), mapping.size);
-        tell(key, Some(&format_args!("{guest} at {machine}")), output);
+        begin(if mapping.memory == Memory::GUEST { "memory" } else { "registers" }, output);
+        addresses(mapping.ipa.get(), mapping.size, " at ", output);
+        addresses(mapping.pa.get(), mapping.size, "", output);
         return true;
     }
     index -= plan.mappings.len();
     if let Some(frame) = plan.frames.get(index) {
-        let addresses = Addresses(frame.region.start().get(), frame.region.size());
-        tell("emulated", Some(&format_args!("{addresses} {}", name(frame.kind))), output);
+        begin("emulated", output);
+        addresses(frame.region.start().get(), frame.region.size(), " ", output);
+        output.text(name(frame.kind));
         return true;
     }
     index -= plan.frames.len();
     if let Some(device) = plan.devices.get(index) {
-        tell("device", Some(&device.path.as_str()), output);
+        begin("device", output);
+        output.text(device.path.as_str());
         return true;
     }
     interrupt(index - plan.devices.len(), plan, output)
 }
 
-/// Writes a line: a word that says what it tells, and that, or a dash if there is nothing.
-fn tell(key: &str, value: Option<&dyn Display>, output: &mut Output) {
+/// Begins a line with a word that says what it tells.
+#[inline(never)]
+fn begin(key: &str, output: &mut Output) {
     output.text(key);
     output.column(VALUE);
-    // Writing to an Output does not fail.
-    _ = write!(output, "{}", value.unwrap_or(&"-"));
 }
 
-/// How many lines `fact` has.
-const FACTS: usize = 9;
+/// Adds the first and the last address of this many bytes from an address on, and what stands behind.
+#[inline(never)]
+fn addresses(first: u64, size: u64, behind: &str, output: &mut Output) {
+    output.hexadecimal(first, 8);
+    output.text("-");
+    output.hexadecimal(first.wrapping_add(size.saturating_sub(1)), 8);
+    output.text(behind);
+}
+
+/// Adds a number, or a dash if there is none.
+#[inline(never)]
+fn count(number: Option<u64>, decimals: usize, output: &mut Output) {
+    match number {
+        Some(number) => output.count(number, decimals),
+        None => output.text("-"),
+    }
+}
+
+/// The words that begin the lines of `fact`.
+const FACTS: [&str; 9] = [
+    "name",
+    "state",
+    "restarts",
+    "uptime-s",
+    "last-end",
+    "last-fault",
+    "fault-at",
+    "on-crash",
+    "watchdog-ms",
+];
 
 /// What there is once of each partition.
 fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output) {
     let Status { stage, restarts, uptime, last_end, last_fault } = status;
-    let uptime = uptime.map(Seconds);
-    let watchdog = plan.watchdog.map(|watchdog| watchdog.milliseconds);
-    let (key, value): (_, Option<&dyn Display>) = match line {
-        0 => ("name", Some(&plan.name.as_str())),
-        1 => ("state", Some(stage)),
-        2 => ("restarts", Some(restarts)),
-        3 => ("uptime-s", uptime.as_ref().map(|it| it as _)),
-        4 => ("last-end", last_end.as_ref().map(|it| it as _)),
-        5 => ("last-fault", last_fault.as_ref().map(|it| &it.deed as _)),
-        6 => ("fault-at", last_fault.as_ref().map(|it| it as _)),
-        7 => ("on-crash", Some(&Terms(plan.policy))),
-        _ => ("watchdog-ms", watchdog.as_ref().map(|it| it as _)),
+    begin(FACTS[line], output);
+    let display: Option<&dyn Display> = match line {
+        0 => return output.text(plan.name.as_str()),
+        1 => return output.text(stage.name()),
+        2 => return output.count((*restarts).into(), 0),
+        3 => return count(*uptime, 3, output),
+        4 => last_end.as_ref().map(|it| it as _),
+        5 => last_fault.as_ref().map(|it| &it.deed as _),
+        6 => last_fault.as_ref().map(|it| it as _),
+        7 => return terms(plan.policy, output),
+        _ => {
+            let milliseconds = plan.watchdog.map(|watchdog| watchdog.milliseconds.into());
+            return count(milliseconds, 0, output);
+        }
     };
-    tell(key, value, output);
+    // Writing to an Output does not fail.
+    _ = write!(output, "{}", display.unwrap_or(&"-"));
 }
 
 /// Its interrupts: those that Bulkhead raises, and those of its devices.
@@ -91,15 +125,22 @@ fn interrupt(mut index: usize, plan: &PartitionPlan, output: &mut Output) -> boo
     ] {
         let Some(intid) = intid else { continue };
         if index == 0 {
-            tell("interrupt", Some(&format_args!("{intid} {owner}")), output);
-            return true;
+            return tell_interrupt(intid, owner, output);
         }
         index -= 1;
     }
     let Some(interrupt) = plan.interrupts.get(index) else { return false };
     let raises = |it: &&Device| it.interrupts.iter().any(|it| it.intid == interrupt.intid);
     let owner = plan.devices.iter().find(raises).map_or("-", |device| device.path.as_str());
-    tell("interrupt", Some(&format_args!("{} {owner}", interrupt.intid)), output);
+    tell_interrupt(interrupt.intid, owner, output)
+}
+
+#[inline(never)]
+fn tell_interrupt(intid: Intid, owner: &str, output: &mut Output) -> bool {
+    begin("interrupt", output);
+    output.count(intid.get().into(), 0);
+    output.text(" ");
+    output.text(owner);
     true
 }
 
@@ -115,38 +156,12 @@ fn name(frame: FrameKind) -> &'static str {
     }
 }
 
-/// What was agreed on for a crash, as the description has it.
-struct Terms(Policy);
-
-impl Display for Terms {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0.on_crash {
-            OnCrash::Stop => "stop",
-            OnCrash::Restart => "restart",
-        })?;
-        f.write_str(" max-restarts ")?;
-        match self.0.max_restarts {
-            Some(most) => write!(f, "{most}"),
-            None => f.write_str("-"),
-        }
-    }
-}
-
-/// Milliseconds as seconds.
-struct Seconds(u64);
-
-impl Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
-    }
-}
-
-/// The first and the last address of this many bytes from an address on.
-struct Addresses(u64, u64);
-
-impl Display for Addresses {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let last = self.0.wrapping_add(self.1.saturating_sub(1));
-        write!(f, "{:#010x}-{last:#010x}", self.0)
-    }
+/// Adds what was agreed on for a crash, as the description has it.
+fn terms(policy: Policy, output: &mut Output) {
+    output.text(match policy.on_crash {
+        OnCrash::Stop => "stop",
+        OnCrash::Restart => "restart",
+    });
+    output.text(" max-restarts ");
+    count(policy.max_restarts.map(u64::from), 0, output);
 }
