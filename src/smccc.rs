@@ -59,6 +59,11 @@ impl Workarounds {
         Self(WORKAROUNDS.map(features))
     }
 
+    /// Whether there is SMCCC_ARCH_WORKAROUND_1, which kernels call most often.
+    pub const fn has_first(&self) -> bool {
+        self.0[0] >= 0
+    }
+
     /// SMCCC_ARCH_FEATURES of what may be a workaround.
     fn answer(&self, id: u32) -> i64 {
         match WORKAROUNDS.iter().position(|workaround| *workaround == id) {

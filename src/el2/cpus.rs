@@ -125,6 +125,10 @@ pub fn set_up_together() {
     control::write(&id, control::choices(&id, count, delivery));
     meet();
     if let Some((partition, index)) = home {
+        let workarounds = workarounds();
+        if workarounds.has_first() {
+            vectors::install_with_workaround();
+        }
         let owned = partition.plan.cpus.iter();
         let affinities: Vec<_> = owned.map(|cpu| cpu::get(*cpu).mpidr()).collect();
         let vcpu = Vcpu {
@@ -132,7 +136,7 @@ pub fn set_up_together() {
             index,
             sgi_route: SgiRoute::new(&affinities, index),
             gic: gic::get(),
-            workarounds: workarounds(),
+            workarounds,
             id: id.for_guest(),
             counters: Counters::default(),
             priority_mask: AtomicU8::new(0),

@@ -49,8 +49,8 @@ pub extern "C" fn fault(frame: &Frame, kind: u64) -> ! {
     let _ = writeln!(Emergency, "\n[bulkhead] panic on CPU {:#x}: {kind} at EL2", mpidr());
     let (esr, far, elr, spsr) = (ESR_EL2.get(), FAR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
     let _ = writeln!(Emergency, "  esr {esr:#018x}  far {far:#018x}  spsr {spsr:#018x}");
-    let _ = writeln!(Emergency, "  pc  {elr:#018x}  sp  {:#018x}", frame.sp);
-    for (index, pair) in frame.x.chunks(2).enumerate() {
+    let _ = writeln!(Emergency, "  pc  {elr:#018x}  sp  {:#018x}", frame.x[31]);
+    for (index, pair) in frame.x[..31].chunks(2).enumerate() {
         for (offset, value) in pair.iter().enumerate() {
             let _ = write!(Emergency, "  x{:<3}{value:#018x}", index * 2 + offset);
         }

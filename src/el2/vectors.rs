@@ -12,10 +12,9 @@ use super::{emulate, interrupts, panic, trap};
 /// in the registers themselves as long as nobody asks for them.
 #[repr(C)]
 pub struct Frame {
-    /// x0 to x30.
-    pub x: [u64; 31],
-    /// The stack pointer of an EL2 that faulted; not used for guests.
-    pub sp: u64,
+    /// x0 to x30; then the stack pointer of an EL2 that faulted, in whose place a guest's zero register
+    /// is written.
+    pub x: [u64; 32],
 }
 
 const _: () = assert!(size_of::<Frame>() == 32 * 8);
@@ -24,15 +23,13 @@ impl Frame {
     /// The value of a register as an instruction names it: 31 is the zero register.
     #[inline(always)]
     pub fn register(&self, number: u8) -> u64 {
-        self.x.get(usize::from(number)).copied().unwrap_or(0)
+        if number & 31 == 31 { 0 } else { self.x[usize::from(number & 31)] }
     }
 
     /// Sets a register as an instruction names it; writes to the zero register vanish.
     #[inline(always)]
     pub fn set_register(&mut self, number: u8, value: u64) {
-        if let Some(register) = self.x.get_mut(usize::from(number)) {
-            *register = value;
-        }
+        self.x[usize::from(number & 31)] = value;
     }
 }
 
@@ -56,6 +53,7 @@ global_asm!(
 
 unsafe extern "C" {
     static vectors: u8;
+    static vectors_with_workaround: u8;
     fn enter_guest(entry: u64, spsr: u64, context: u64, stack_top: u64) -> !;
     fn restart_on_stack(stack_top: u64, go_on: extern "C" fn() -> !) -> !;
 }
@@ -63,6 +61,12 @@ unsafe extern "C" {
 /// Points this CPU at the vectors.
 pub fn install() {
     VBAR_EL2.set(core::ptr::addr_of!(vectors) as u64);
+    barrier::isb(barrier::SY);
+}
+
+/// The same, where firmware offers SMCCC_ARCH_WORKAROUND_1.
+pub fn install_with_workaround() {
+    VBAR_EL2.set(core::ptr::addr_of!(vectors_with_workaround) as u64);
     barrier::isb(barrier::SY);
 }
 

@@ -29,24 +29,48 @@
         stp     x27, x28, [sp, #216]
         .endm
 
-// From a guest: saves what the answer may change.
-        .macro  save_guest
+// An interrupt or SError from a guest: saves what the answer may change.
+        .macro  asynchronous handler
         .balign 0x80
         stp     x0, x1, [sp, #-FRAME_SIZE]!
         save_from_2
         mov     x29, xzr
-        .endm
-
-// An interrupt or SError from a guest.
-        .macro  asynchronous handler
-        save_guest
         bl      \handler
         b       resume
         .endm
 
-// A synchronous exception from a guest. In x0 and x1 the frame and ESR_EL2 are handed on.
+// A synchronous exception from a guest.
         .macro  synchronous
-        save_guest
+        .balign 0x80
+        stp     x0, x1, [sp, #-FRAME_SIZE]!
+        synchronous_from_2
+        .endm
+
+// The same where firmware offers SMCCC_ARCH_WORKAROUND_1, which a kernel calls each time it is entered: HVC #0
+// with that in w0 becomes firmware's call before anything else is saved. It leaves all registers but x0 to
+// x3 alone (SMCCC 1.1, DEN0028), and is not counted.
+        .macro  synchronous_with_workaround
+        .balign 0x80
+        stp     x0, x1, [sp, #-FRAME_SIZE]!
+        mrs     x1, esr_el2
+        mov     w0, #0x5a000000         // EC 0x16, IL, no immediate
+        cmp     x1, x0
+        b.ne    synchronous_without_workaround
+        ldr     w0, [sp]
+        mov     w1, #0x80008000
+        cmp     w0, w1
+        b.ne    synchronous_without_workaround
+        ldp     x0, x1, [sp], #FRAME_SIZE
+        smc     #0
+        eret
+        dsb     nsh                     // nothing past ERET is run, or speculated
+        isb
+        .endm
+
+// The rest, with x0 and x1 saved. In x0 and x1 the frame and ESR_EL2 are handed on.
+        .macro  synchronous_from_2
+        save_from_2
+        mov     x29, xzr
         mrs     x1, esr_el2
         mov     x0, sp
         lsr     w2, w1, #26             // ESR_EL2.EC
@@ -99,10 +123,8 @@
         b       el2_fault
         .endm
 
-        .section .text.vectors, "ax"
+        .macro  table synchronous
         .balign 0x800
-        .global vectors
-vectors:
         from_el2 0                      // SP_EL0 is never in use at EL2: the same answer
         from_el2 1
         from_el2 2
@@ -111,7 +133,7 @@ vectors:
         from_el2 1
         from_el2 2
         from_el2 3
-        synchronous                     // AArch64 guest
+        \synchronous                    // AArch64 guest
         asynchronous {interrupt}
         asynchronous {fast_interrupt}
         asynchronous {serror}
@@ -119,6 +141,20 @@ vectors:
         asynchronous {interrupt}
         asynchronous {fast_interrupt}
         asynchronous {serror}
+        .endm
+
+        .section .text.vectors, "ax"
+        .balign 0x800
+        .global vectors
+vectors:
+        table   synchronous
+        .balign 0x800
+        .global vectors_with_workaround
+vectors_with_workaround:
+        table   synchronous_with_workaround
+
+synchronous_without_workaround:
+        synchronous_from_2
 
 // In: x1 = kind of exception. Out: never.
 el2_fault:
