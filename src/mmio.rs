@@ -27,7 +27,7 @@ impl Access {
     pub const fn ipa(self, far: u64, hpfar: u64) -> Ipa {
         /// HPFAR_EL2.FIPA: bits 55:12 of the IPA, at bit 4.
         const FIPA: u64 = 0x0000_ffff_ffff_fff0;
-        Ipa::new((hpfar & FIPA) << 8 | far % PAGE_SIZE)
+        Ipa::new((hpfar & FIPA) << 8 | far & (PAGE_SIZE - 1))
     }
 
     /// How many bytes it moves: 1, 2, 4 or 8.

@@ -378,6 +378,7 @@ fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
     let emulated = [Some(plan.console_interrupt), plan.monitor_interrupt, watchdog];
     let software: Vec<_> = emulated.into_iter().flatten().collect();
     let hardware: Vec<_> = ppis.iter().copied().chain(spis).collect();
+    let last = hardware.iter().chain(&software).max();
     Vgic::new(&Config {
         version: match gic {
             Gic::V2(_) => Version::V2,
@@ -385,7 +386,8 @@ fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
         },
         delivery: plan.delivery,
         vcpus: plan.cpus.len(),
-        it_lines_number: gic.it_lines_number(),
+        // A guest goes through all that there are: no more than its own, in steps of 32.
+        it_lines_number: last.map_or(0, |last| last.get() / 32).min(gic.it_lines_number()),
         hardware: &hardware,
         software: &software,
     })

@@ -66,11 +66,12 @@ impl Machine {
         self.reserved.push(Reserved { region, owner });
     }
 
-    /// Whether a device raises this interrupt.
-    pub fn has_interrupt(&self, intid: Intid) -> bool {
+    /// The first SPI's number above those that devices raise; there may be none with it.
+    pub fn interrupts_end(&self) -> u32 {
         let of_devices = self.devices.iter().flat_map(|device| &device.interrupts);
         let console = self.console.as_ref().and_then(|console| console.interrupt);
-        console == Some(intid) || of_devices.into_iter().any(|it| it.intid == intid)
+        let used = of_devices.map(|interrupt| interrupt.intid).chain(console);
+        used.map(|intid| intid.get() + 1).fold(Intid::SPI_START, u32::max)
     }
 }
 

@@ -9,6 +9,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::take;
+use core::ops::Range;
 
 use crate::addr::{Ipa, Pa, Region};
 use crate::intid::Intid;
@@ -127,16 +128,16 @@ pub struct LoadedImage {
 }
 
 /// SPIs for the emulated devices of partitions.
-struct FreeInterrupts<'a> {
-    machine: &'a Machine,
-    /// Below it are those that no partition with direct interrupts was given.
-    lowest_direct: Option<u32>,
+struct FreeInterrupts {
+    /// The INTIDs, from the next on, that neither a device of the machine has nor a partition with direct
+    /// interrupts.
+    direct: Range<u32>,
 }
 
-impl<'a> FreeInterrupts<'a> {
-    fn new(machine: &'a Machine) -> Self {
-        let lowest_direct = machine.direct_interrupts.map(|last| last.get() + 1);
-        Self { machine, lowest_direct }
+impl FreeInterrupts {
+    fn new(machine: &Machine) -> Self {
+        let end = machine.direct_interrupts.map_or(0, |last| last.get() + 1);
+        Self { direct: machine.interrupts_end()..end }
     }
 
     /// `count` SPIs in ascending order for a partition whose interrupts are trapped: from QEMU `virt`'s
@@ -160,19 +161,11 @@ impl<'a> FreeInterrupts<'a> {
         Ok(free)
     }
 
-    /// The same for direct interrupts: from the machine's last SPI down, those that are nobody's.
+    /// The same for direct interrupts: from the first SPI on that is above those of all devices, since a
+    /// guest goes through all SPIs up to its last.
     fn direct(&mut self, count: usize) -> Option<Vec<Intid>> {
-        let mut lowest = self.lowest_direct?;
-        let mut free = Vec::with_capacity(count);
-        while free.len() < count {
-            lowest -= 1;
-            let spi = Intid::new(lowest).filter(|spi| !spi.is_private())?;
-            if !self.machine.has_interrupt(spi) {
-                free.insert(0, spi);
-            }
-        }
-        self.lowest_direct = Some(lowest);
-        Some(free)
+        let free: Vec<_> = self.direct.by_ref().take(count).filter_map(Intid::new).collect();
+        (free.len() == count).then_some(free)
     }
 }
 

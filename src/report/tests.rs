@@ -76,7 +76,7 @@ fn how_interrupts_reach_the_partitions() {
         String::from(line.unwrap())
     };
     assert_eq!(line(&machine, [false; 2]), "GICv3, trapped");
-    machine.direct_interrupts = Intid::spi(255);
+    machine.direct_interrupts = Intid::spi(987);
     assert_eq!(line(&machine, [false; 2]), "GICv3, direct");
     assert_eq!(line(&machine, [false, true]), "GICv3, direct, but trapped for two");
     assert_eq!(line(&machine, [true; 2]), "GICv3, trapped");

@@ -107,7 +107,7 @@ impl Vgic {
     #[inline(always)]
     pub fn enabled_word(&self, access: Access) -> Option<usize> {
         let offset = access.offset.wrapping_sub(StateRegister::SetEnable as u64);
-        let is_here = offset < 0x80 && offset % 4 == 0 && access.size == 4;
+        let is_here = offset < 0x80 && offset.is_multiple_of(4) && access.size == 4;
         // The redistributors have a GICv3's first word.
         (is_here && (offset != 0 || self.version == Version::V2)).then_some(offset as usize / 4)
     }
