@@ -50,8 +50,8 @@ impl Node<'_, '_> {
             let (specifier, rest) = specifier.ok_or(SPECIFIER)?;
             cells = rest;
             if let (true, [kind, number, flags, ..]) = (is_gic, specifier) {
-                let [kind, number, flags] = [kind, number, flags].map(|c| u32::from_be_bytes(*c));
-                interrupts.push(decode(kind, number, flags)?);
+                let cell = |cell: &[u8; 4]| u32::from_be_bytes(*cell);
+                interrupts.push(decode(cell(kind), cell(number), cell(flags))?);
             }
         }
         Ok(interrupts)
