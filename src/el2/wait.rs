@@ -25,8 +25,11 @@ impl<T> Mutex<T> {
         }
     }
 
+    /// In a section of its own: the linker script tells boot's code by names, and what one lock guards
+    /// may be boot's, while this code is one for all of them.
     #[cold]
     #[inline(never)]
+    #[unsafe(link_section = ".text.wait")]
     fn wait(&self) -> MutexGuard<'_, T> {
         self.0.lock()
     }
