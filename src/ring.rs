@@ -7,13 +7,18 @@ pub struct Full;
 /// A first-in first-out queue of at most `N` bytes.
 pub struct Ring<const N: usize> {
     bytes: [u8; N],
+    used: Used,
+}
+
+/// Which of a queue's bytes are in use.
+struct Used {
     first: usize,
     len: usize,
 }
 
 impl<const N: usize> Ring<N> {
     /// A queue with nothing in it.
-    pub const EMPTY: Self = Self { bytes: [0; N], first: 0, len: 0 };
+    pub const EMPTY: Self = Self { bytes: [0; N], used: Used { first: 0, len: 0 } };
 
     /// Adds `byte` at the end.
     ///
@@ -21,35 +26,52 @@ impl<const N: usize> Ring<N> {
     ///
     /// [`Full`] if there are `N` bytes already.
     pub fn push(&mut self, byte: u8) -> Result<(), Full> {
-        if self.len >= N {
-            return Err(Full);
-        }
-        self.bytes[self.first.wrapping_add(self.len) % N] = byte;
-        self.len += 1;
-        Ok(())
+        self.used.push(&mut self.bytes, byte)
     }
 
     /// Takes the byte that has been here longest.
     pub fn pop(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.first = self.first.wrapping_add(1) % N;
-        self.len -= 1;
-        Some(byte)
+        self.used.pop(&self.bytes)
     }
 
     /// The byte that [`Ring::pop`] would take.
     pub fn peek(&self) -> Option<u8> {
-        if self.len == 0 { None } else { Some(self.bytes[self.first % N]) }
+        if self.used.len == 0 { None } else { self.bytes.get(self.used.first).copied() }
     }
 
     /// How many bytes there are.
     pub const fn len(&self) -> usize {
-        self.len
+        self.used.len
     }
 
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.used.len == 0
+    }
+}
+
+// Apart from the queues, so that there is one of each for queues of all lengths.
+impl Used {
+    #[inline(never)]
+    fn push(&mut self, bytes: &mut [u8], byte: u8) -> Result<(), Full> {
+        if self.len >= bytes.len() {
+            return Err(Full);
+        }
+        let mut last = self.first.wrapping_add(self.len);
+        if last >= bytes.len() {
+            last -= bytes.len();
+        }
+        bytes[last] = byte;
+        self.len += 1;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn pop(&mut self, bytes: &[u8]) -> Option<u8> {
+        self.len = self.len.checked_sub(1)?;
+        let byte = *bytes.get(self.first)?;
+        self.first = if self.first + 1 < bytes.len() { self.first + 1 } else { 0 };
+        Some(byte)
     }
 }
 
