@@ -9,7 +9,7 @@ mod el2;
 
 use bulkhead::addr::Pa;
 use el2::mmu::Level;
-use el2::{boot, build, cpu, cpus, gic, heap, interrupts, run};
+use el2::{boot, build, console, cpu, cpus, gic, heap, interrupts, run};
 
 /// What the boot CPU does, with the MMU on.
 fn main(level: Level, tree: Pa) -> ! {
@@ -35,7 +35,8 @@ fn main(level: Level, tree: Pa) -> ! {
     gic.init_distributor();
     cpus::set_up_together();
     boot::audit(work.machine(), partitions, tables);
-    run::start_guests(partitions, boot_cpu)
+    console::go_live(partitions, boot_cpu);
+    run::start_guests(partitions)
 }
 
 /// What every other CPU does, with its MMU on.

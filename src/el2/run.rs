@@ -3,18 +3,17 @@
 use core::arch::asm;
 
 use super::partition::Partition;
-use super::{console, cpu, image, interrupts, mmu, wait};
+use super::{cpu, image, interrupts, mmu, wait};
 
 /// Starts the guests, once every CPU has left the code that only boot needs; then this CPU joins
 /// the others.
-pub fn start_guests(partitions: &[Partition], boot_cpu: usize) -> ! {
+pub fn start_guests(partitions: &[Partition]) -> ! {
     cpu::current().settle();
     while cpu::all().iter().any(|cpu| cpu.is_up() && !cpu.is_settled()) {
         wait::relax();
     }
     // SAFETY: every CPU that is up is in this file, whose code stays, and goes nowhere but on.
     unsafe { forget_boot_code() };
-    console::go_live(partitions, boot_cpu);
     partitions.iter().for_each(Partition::boot);
     idle()
 }
