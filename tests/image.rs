@@ -1,6 +1,7 @@
 //! What can be told from the image itself, without running it.
 
 use object::{Object, ObjectSection, ObjectSymbol};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::{env, fs};
 
@@ -30,7 +31,9 @@ fn branch_target(address: u64, instruction: u32) -> Option<u64> {
 
 /// The function that an address is in.
 fn function(file: &object::File<'_>, address: u64) -> String {
-    let symbols = file.symbols().filter(|symbol| symbol.address() <= address);
+    // Those that begin with a dollar sign tell code from data.
+    let is_function = |name: object::Result<&str>| name.is_ok_and(|name| !name.starts_with('$'));
+    let symbols = file.symbols().filter(|it| it.address() <= address && is_function(it.name()));
     let symbol = symbols.max_by_key(|symbol| symbol.address());
     symbol.and_then(|symbol| Some(symbol.name().ok()?.to_string())).unwrap_or_default()
 }
@@ -54,6 +57,72 @@ fn code_that_stays_never_calls_code_that_goes() {
         }
     }
     assert!(branches > 100, "only {branches} branches in .text: it was not read right");
+    assert!(strays.is_empty(), "linker/bulkhead.ld puts these on the wrong side: {strays:#?}");
+}
+
+/// The address that an instruction (ADR), or it and the one behind it (ADRP, ADD), puts into a register
+/// (Arm ARM C6.2).
+fn formed_address(address: u64, [instruction, next]: [u32; 2]) -> Option<u64> {
+    let immediate = (instruction << 8) as i32 >> 13 << 2 | (instruction >> 29 & 3) as i32;
+    let immediate = i64::from(immediate);
+    let register = instruction & 0x1f;
+    match instruction & 0x9f00_0000 {
+        0x1000_0000 => Some(address.wrapping_add_signed(immediate)),
+        0x9000_0000 if next & 0xffc0_03e0 == 0x9100_0000 | register << 5 => {
+            let page = (address & !0xfff).wrapping_add_signed(immediate << 12);
+            Some(page + u64::from(next >> 10 & 0xfff))
+        }
+        _ => None,
+    }
+}
+
+/// All addresses that a section's code forms.
+fn formed_addresses(file: &object::File<'_>, name: &str) -> BTreeSet<u64> {
+    let (range, code) = section(file, name);
+    let code = code.chunks_exact(4).map(|it| u32::from_le_bytes(it.try_into().unwrap()));
+    let code: Vec<_> = code.chain([0]).collect();
+    let pairs = range.step_by(4).zip(code.windows(2));
+    pairs.filter_map(|(address, pair)| formed_address(address, [pair[0], pair[1]])).collect()
+}
+
+/// The longest table of functions, in bytes: that of a trait's.
+const TABLE: u64 = 160;
+
+/// What code that stays only holds the address of, it may call all the same: the functions themselves, and
+/// those in the tables of traits. But nobody calls a table's destructor.
+#[test]
+fn code_that_stays_has_no_pointers_to_code_that_goes() {
+    let elf = elf();
+    let file = object::File::parse(&*elf).expect("the image is an ELF file");
+    let (boot, _) = section(&file, ".init.text");
+    let formed = formed_addresses(&file, ".text");
+    let all = &formed | &formed_addresses(&file, ".init.text");
+    // R_AARCH64_RELATIVE alone: offset, type, addend.
+    let (_, relocations) = section(&file, ".rela.dyn");
+    let words = relocations.chunks_exact(8).map(|it| u64::from_le_bytes(it.try_into().unwrap()));
+    let words: Vec<_> = words.collect();
+    let pointers: BTreeMap<_, _> = words.chunks_exact(3).map(|it| (it[0], it[2])).collect();
+    let mut followed = 0;
+    let mut strays = Vec::new();
+    for &address in &formed {
+        // The sections' own ends are told to the MMU.
+        if boot.contains(&address) && address != boot.start {
+            strays.push(function(&file, address));
+        }
+        let next = all.range(address + 1..).next().copied().unwrap_or(u64::MAX);
+        for (_, &pointer) in pointers.range(address..next.min(address + TABLE)) {
+            followed += 1;
+            let name = function(&file, pointer);
+            if boot.contains(&pointer) && !name.contains("drop_in_place") {
+                strays.push(name);
+            }
+        }
+    }
+    assert!(
+        formed.len() > 100 && followed > 100,
+        "{} addresses, {followed} pointers",
+        formed.len()
+    );
     assert!(strays.is_empty(), "linker/bulkhead.ld puts these on the wrong side: {strays:#?}");
 }
 
