@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use crate::measure::column::Column;
 use crate::measure::firmware;
 use crate::measure::guest::{self, Figure, Found};
 use crate::measure::linux::{self, Life, MILLISECONDS, Talk};
+use crate::support::section_size;
 
 /// How long Linux does nothing, or works, in seconds.
 const IDLE: u32 = 10;
@@ -119,11 +120,16 @@ pub fn run_all(with_linux: bool) -> Results {
         jobs.extend(Column::all().filter(is_meant).map(|column| (column, task)));
     }
     let [next, done] = [const { AtomicUsize::new(0) }; 2];
-    let results = Mutex::new(Results::new());
+    let (results, has_failed) = (Mutex::new(Results::new()), AtomicBool::new(false));
     let work = || {
         while let Some((column, task)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
             let began = Instant::now();
-            let found = on_named_thread(*column, *task);
+            let Some(found) = on_named_thread(*column, *task) else {
+                // The others end what they run: a QEMU must not outlive this.
+                next.store(jobs.len(), Ordering::Relaxed);
+                has_failed.store(true, Ordering::Relaxed);
+                return;
+            };
             let mut results = results.lock().expect("no job has panicked with the results");
             results.extend(found.into_iter().map(|(row, figure)| ((row, *column), figure)));
             let (done, seconds) = (done.fetch_add(1, Ordering::Relaxed) + 1, began.elapsed());
@@ -133,19 +139,22 @@ pub fn run_all(with_linux: bool) -> Results {
     };
     let workers = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| (0..workers).for_each(|_| _ = scope.spawn(work)));
+    if has_failed.into_inner() {
+        std::process::exit(1);
+    }
     let mut results = results.into_inner().expect("no job has panicked with the results");
     settle(&mut results);
+    let code = section_size(".text");
+    results.extend(Column::partitions().map(|column| (("text".into(), column), code.into())));
     results
 }
 
-/// The files of a run are named after its thread.
-fn on_named_thread(column: Column, task: Task) -> Found {
+/// The files of a run are named after its thread. `None` if it fails, which has been told then.
+fn on_named_thread(column: Column, task: Task) -> Option<Found> {
     let name = format!("bench-{}-{}", column.key(), task.name().replace([' ', ','], "-"));
     thread::scope(|scope| {
         let thread = thread::Builder::new().name(name).spawn_scoped(scope, || task.run(column));
-        let found = thread.expect("a thread can be started").join();
-        // It has said what it found wrong.
-        found.unwrap_or_else(|_| std::process::exit(1))
+        thread.expect("a thread can be started").join().ok()
     })
 }
 

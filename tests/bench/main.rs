@@ -20,7 +20,7 @@ use std::{env, fs, io};
 use job::Results;
 use measure::column::Column;
 use measure::figures::Figures;
-use measure::row::{Kind, ROWS};
+use measure::row::ROWS;
 use measure::{LIMIT, guest, plot, table};
 
 fn main() -> ExitCode {
@@ -87,7 +87,7 @@ fn judge(figures: &Figures, kept: &Path, all: bool) -> ExitCode {
 fn causes(results: &Results) -> String {
     let columns: Vec<_> = Column::partitions().collect();
     let mut text = String::new();
-    for row in ROWS.iter().filter(|row| row.kind == Kind::Own && row.key.starts_with("exits")) {
+    for row in ROWS.iter().filter(|row| row.key.starts_with("exits")) {
         text += &format!("{}\n", row.name);
         for (key, _) in results.keys().filter(|(_, column)| *column == columns[0]) {
             let Some(cause) = key.strip_prefix(row.key).and_then(|it| it.strip_prefix(": ")) else {

@@ -50,7 +50,7 @@ impl Figures {
     pub fn cost(&self, row: &Row, column: Column) -> Option<u64> {
         let value = self.get(row.key, column)?;
         match row.kind {
-            Kind::Own => Some(value),
+            Kind::Own | Kind::Count => Some(value),
             _ => Some(value.saturating_sub(self.get(row.key, column.bare()?)?)),
         }
     }

@@ -52,9 +52,9 @@ pub fn svg(figures: &Figures) -> String {
     text + "</svg>\n"
 }
 
-/// Only instructions: neither what is told as a ratio nor numbers of exits.
+/// Only instructions: neither what is told as a ratio nor what is counted.
 fn is_shown(row: &Row) -> bool {
-    row.kind != Kind::Run && !row.key.starts_with("exits")
+    !matches!(row.kind, Kind::Run | Kind::Count)
 }
 
 fn legend(text: &mut String) {

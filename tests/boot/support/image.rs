@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use object::{Object, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol};
 
 use super::products::{file, scratch};
 
@@ -18,6 +18,14 @@ pub fn function(parts: &[&str]) -> usize {
     };
     let symbol = parsed.symbols().find(|it| it.name().is_ok_and(is_meant));
     symbol.unwrap_or_else(|| panic!("no function is called {parts:?}")).address() as usize
+}
+
+/// How many bytes a section of the image has.
+pub fn section_size(name: &str) -> u64 {
+    let elf = fs::read(file("target/aarch64-unknown-none-softfloat/release/bulkhead"));
+    let elf = elf.expect("the ELF file can be read");
+    let parsed = object::File::parse(&*elf).expect("the image is an ELF file");
+    parsed.section_by_name(name).unwrap_or_else(|| panic!("there is no {name}")).size()
 }
 
 /// The instruction at an offset in the image.
