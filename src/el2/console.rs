@@ -10,7 +10,7 @@ use bulkhead::vgic::CpuMask;
 use bulkhead::vgic::Delivery;
 use core::fmt::{self, Write};
 use core::mem::take;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use spin::Once;
 
@@ -110,7 +110,7 @@ impl Shared {
         }
         let mut moved = false;
         loop {
-            if self.live && !uart.has_room() {
+            if self.live && !uart.has_room() || IS_TAKEN.load(Ordering::Relaxed) {
                 break;
             }
             let Some(byte) = console.next(now) else {
@@ -284,8 +284,12 @@ pub fn flush() {
     uart.drain();
 }
 
+/// Set for good by a panic, whose lines no other CPU's output may tear.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
 /// Writes past the console and its lock, for a panic: whoever has the lock may be who panicked.
 pub fn emergency_write(text: &str) {
+    IS_TAKEN.store(true, Ordering::Relaxed);
     if let Some(uart) = UART.get() {
         for byte in text.bytes() {
             if byte == b'\n' {
