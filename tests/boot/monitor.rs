@@ -70,7 +70,7 @@ fn person_sees_and_steers_partitions(gic: Gic) {
 /// at the physical CPU interface, and never leaves its loop. The console is on the other one's CPU.
 fn loop_with_all_masked_is_stopped_and_restarted(machine: MakeMachine) {
     let trapped = waiting().property("interrupts = \"trapped\";");
-    let guests = [Partition::new("stuck", "hello").bootargs("loop=masked"), trapped];
+    let guests = [Partition::new("stuck", "hello").bootargs("loop=deaf"), trapped];
     let outcome = machine(&compile(&system(&guests)))
         .type_after("hello: looping", OPEN)
         .type_after(PROMPT, "stop stuck\r")

@@ -3,7 +3,7 @@
 //! Command line: `ticks=N`, `period-us=N`; `poke=ADDRESS` reads there first and says what happened;
 //! `say=ADDRESS` writes a line to the mini-UART there, which is not the guest's console;
 //! `lines=N` prints so many lines; `crash` ends in an undefined instruction, `loop` never ends,
-//! `loop=masked` with all interrupts masked; `watchdog=feed` feeds its watchdog with every tick,
+//! `loop=deaf` with all interrupts masked and all priorities active; `watchdog=feed` feeds its watchdog with every tick,
 //! `watchdog=starve` too, and then loops with all interrupts masked.
 
 #![no_std]
@@ -46,7 +46,8 @@ fn main() {
     }
     if let Some(how) = machine().argument("loop") {
         println!("hello: looping");
-        if how == "masked" {
+        if how == "deaf" {
+            be_deaf();
             loop_masked();
         }
         loop {
@@ -99,15 +100,17 @@ fn say(uart: u64, text: &str) {
     }
 }
 
-/// Loops with all masked; on a GICv3 also with every priority active, so that no interrupt is signalled
-/// that is not more urgent than the most urgent of them.
-fn loop_masked() -> ! {
-    // SAFETY: nothing here waits for an interrupt, or for what a handler does.
-    unsafe { core::arch::asm!("msr daifset, #0xf", options(nostack)) };
+/// Makes every priority active at a GICv3's CPU interface, so that no interrupt is signalled any more.
+fn be_deaf() {
     if gic::version() == 3 {
         // SAFETY: ICC_AP1R0_EL1 is there on every GICv3, and nobody here takes an interrupt any more.
         unsafe { core::arch::asm!("msr S3_0_C12_C9_0, {}", in(reg) u64::from(u32::MAX)) };
     }
+}
+
+fn loop_masked() -> ! {
+    // SAFETY: nothing here waits for an interrupt, or for what a handler does.
+    unsafe { core::arch::asm!("msr daifset, #0xf", options(nostack)) };
     loop {
         core::hint::spin_loop();
     }
