@@ -283,11 +283,12 @@ impl Partition {
             return self.conclude(state);
         }
         let inside = state.inside;
-        drop(state);
-        self.kick(inside);
         if self.plan.delivery == Delivery::Direct {
+            // Before anybody can leave, be built again and start.
             stage2::cut(self);
         }
+        drop(state);
+        self.kick(inside);
     }
 
     /// Notes that a vCPU runs guest code no more. The last one ends the partition.

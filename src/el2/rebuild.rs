@@ -91,13 +91,13 @@ impl Vcpu {
             // SAFETY: the memory is open; it and the pieces are whole pages; and no vCPU runs the guest.
             unsafe { fill::scrub(pages) };
         };
-        fill::share(&rebuild.scrubbed, host.size(), scrub, || interrupts::take());
+        fill::share(&rebuild.scrubbed, host.size(), scrub, interrupts::poll);
         rebuild.meet();
         let contents = fill::contents(plan, &partition.tree).into_iter().zip(&rebuild.copied);
         for (content, progress) in contents {
             if let Some(content) = content {
                 let copy = |offset, size| fill::copy(&plan.memory, content, offset, size);
-                fill::share(progress, content.0.size(), copy, || interrupts::take());
+                fill::share(progress, content.0.size(), copy, interrupts::poll);
             }
         }
         rebuild.meet();
