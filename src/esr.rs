@@ -47,12 +47,12 @@ pub struct SystemRegisterAccess {
     pub write: bool,
 }
 
-/// The class of [`Exception::Hvc`].
-const HVC: u8 = 0x16;
-/// The class of [`Exception::SystemRegister`].
-const SYSTEM_REGISTER: u8 = 0x18;
-/// The class of [`Exception::DataAbort`].
-const DATA_ABORT: u8 = 0x24;
+/// ESR_EL2.EC of [`Exception::Hvc`].
+pub const HVC: u8 = 0x16;
+/// ESR_EL2.EC of [`Exception::SystemRegister`].
+pub const SYSTEM_REGISTER: u8 = 0x18;
+/// ESR_EL2.EC of [`Exception::DataAbort`].
+pub const DATA_ABORT: u8 = 0x24;
 
 impl SystemRegisterAccess {
     /// Whether an ESR_EL2 of class 0x18 tells of an MSR to this register, without all the rest.
@@ -72,6 +72,11 @@ impl SystemRegisterAccess {
             write: esr & 1 == 0,
         }
     }
+}
+
+/// The page of the IPA that HPFAR_EL2 holds: bits 55:12, at bit 4 (FIPA).
+pub(crate) const fn page(hpfar: u64) -> u64 {
+    (hpfar & 0x0000_ffff_ffff_fff0) << 8
 }
 
 /// What ESR_EL2 says. Defined for every value.
@@ -139,8 +144,6 @@ impl Abort {
     /// abort, or for a permission fault of anything but a walk.
     #[inline(always)]
     pub const fn ipa(self, far: u64, hpfar: u64) -> Option<Ipa> {
-        /// HPFAR_EL2.FIPA: bits 55:12 of the IPA, at bit 4.
-        const FIPA: u64 = 0x0000_ffff_ffff_fff0;
         let is_known = match self.0 & 0x3f {
             // Address size, translation and access flag faults of levels 0 to 3, then of -1 and -2.
             0x00..=0x0b | 0x29..=0x2c => true,
@@ -150,7 +153,7 @@ impl Abort {
         };
         // A walk reads elsewhere than where FAR_EL2 points.
         let offset = if self.is_walk() { 0 } else { far % PAGE_SIZE };
-        if is_known { Some(Ipa::new((hpfar & FIPA) << 8 | offset)) } else { None }
+        if is_known { Some(Ipa::new(page(hpfar) | offset)) } else { None }
     }
 
     /// The data abort with this ISS.

@@ -1,18 +1,16 @@
 //! A trapped load or store as an access to an emulated device, and its result as a register.
 
 use crate::addr::{Ipa, PAGE_SIZE};
-use crate::esr::Abort;
+use crate::esr::{self, Abort};
 
-/// A load or store of one general register, at an address aligned to its size: the ISS of its data
-/// abort, whose fields SAS, SSE, SRT, SF and WnR tell all about it.
+/// A load or store of one general register: the ISS of its data abort, whose fields SAS, SSE, SRT, SF and WnR tell all about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access(u64);
 
 impl Access {
     /// The access that an ESR_EL2 of a data abort tells of, or `None` for what cannot be emulated: an
     /// instruction that the syndrome does not tell, cache maintenance, the walk of the guest's
-    /// tables, and what failed for another reason than that stage 2 maps nothing there. Whether it
-    /// is aligned is not told.
+    /// tables, and what failed for another reason than that stage 2 maps nothing there.
     #[inline(always)]
     pub const fn of(esr: u64) -> Option<Self> {
         /// ISS.DFSC of a translation fault, less the level.
@@ -22,12 +20,11 @@ impl Access {
         if esr & KIND == Abort::VALID | TRANSLATION_FAULT { Some(Self(esr)) } else { None }
     }
 
-    /// Where it goes, by FAR_EL2 and HPFAR_EL2.
+    /// Where it goes, by FAR_EL2 and HPFAR_EL2; `None` if that is not a multiple of its size.
     #[inline(always)]
-    pub const fn ipa(self, far: u64, hpfar: u64) -> Ipa {
-        /// HPFAR_EL2.FIPA: bits 55:12 of the IPA, at bit 4.
-        const FIPA: u64 = 0x0000_ffff_ffff_fff0;
-        Ipa::new((hpfar & FIPA) << 8 | far & (PAGE_SIZE - 1))
+    pub const fn ipa(self, far: u64, hpfar: u64) -> Option<Ipa> {
+        let ipa = Ipa::new(esr::page(hpfar) | far & (PAGE_SIZE - 1));
+        if ipa.is_aligned(self.size()) { Some(ipa) } else { None }
     }
 
     /// How many bytes it moves: 1, 2, 4 or 8.
@@ -142,7 +139,10 @@ mod tests {
         let access = access(iss(WORD, 0)).unwrap();
         for (far, hpfar) in [(0xffff_0000_1234_5678, 0x9_0000), (0xfff, 0xf000_0000_0000_001f)] {
             let abort = Abort::data(iss(WORD, 0));
-            assert_eq!(Some(access.ipa(far, hpfar)), abort.ipa(far, hpfar));
+            assert_eq!(access.ipa(far & !3, hpfar), abort.ipa(far & !3, hpfar));
+        }
+        for offset in 0..8 {
+            assert_eq!(access.ipa(0x1000 + offset, 0).is_some(), offset % 4 == 0, "{offset}");
         }
     }
 }

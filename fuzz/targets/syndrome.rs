@@ -17,6 +17,7 @@ fuzz_target!(|words: [u64; 4]| {
         Exception::DataAbort(abort) => {
             let Some(ipa) = abort.ipa(far, hpfar) else { return };
             let Some(access) = Access::of(abort.syndrome()) else { return };
+            let _ = access.ipa(far, hpfar);
             assert!(abort.is_data() && matches!(access.size(), 1 | 2 | 4 | 8));
             assert!(access.register() < 32);
             assert_eq!(access.stored(value) >> 1 >> (access.size() * 8 - 1), 0);

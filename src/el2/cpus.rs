@@ -110,8 +110,8 @@ unsafe fn release(place: Pa, entry: Pa) -> Result<(), i64> {
     Ok(())
 }
 
-/// Sets this CPU up for its partition, in step with the others, once all partitions are there: first all CPUs' interrupt
-/// controllers, then the partitions', then what each vCPU has of them.
+/// Sets this CPU up for its partition, in step with the others, once all partitions are there: first all
+/// CPUs' interrupt controllers, then the partitions', then what each vCPU has of them.
 pub fn set_up_together() {
     meet();
     let cpu = cpu::current();

@@ -16,9 +16,8 @@ use super::vectors::{self, Frame};
 pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
     let vcpu = this_vcpu();
     if let Some(access) = Access::of(esr)
-        && let ipa = access.ipa(FAR_EL2.get(), HPFAR_EL2.get())
+        && let Some(ipa) = access.ipa(FAR_EL2.get(), HPFAR_EL2.get())
         && let Some((device, offset)) = vcpu.partition.emulated_frame(ipa)
-        && ipa.is_aligned(access.size())
     {
         vcpu.counters.count(cause(device));
         vectors::skip_instruction();

@@ -3,6 +3,7 @@
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{ELR_EL2, Readable, VBAR_EL2, Writeable};
 use bulkhead::addr::Ipa;
+use bulkhead::esr;
 use core::arch::global_asm;
 use core::mem::size_of;
 
@@ -49,6 +50,9 @@ global_asm!(
     fast_interrupt = sym interrupts::take_own,
     serror = sym trap::serror,
     fault = sym panic::fault,
+    data_abort_class = const esr::DATA_ABORT,
+    hvc_class = const esr::HVC,
+    system_register_class = const esr::SYSTEM_REGISTER,
 );
 
 unsafe extern "C" {

@@ -74,11 +74,11 @@
         mrs     x1, esr_el2
         mov     x0, sp
         lsr     w2, w1, #26             // ESR_EL2.EC
-        cmp     w2, #0x24
+        cmp     w2, #{data_abort_class}
         b.eq    data_abort
-        cmp     w2, #0x16
+        cmp     w2, #{hvc_class}
         b.eq    hypercall
-        cmp     w2, #0x18
+        cmp     w2, #{system_register_class}
         b.eq    system_register
         bl      {rare}
         b       resume

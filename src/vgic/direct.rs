@@ -11,8 +11,8 @@
 //! and the lines of the devices that EL2 emulates. Their interrupts are SPIs that no device of the
 //! machine has. EL2 makes one pending when its line rises, and again after each access that leaves it
 //! high: the guest may have taken the interrupt before, which makes it active and pending then. When the
-//! line falls it is pending no more, even if the guest made it so by ISPENDR: the only difference to a GIC
-//! that the guest has for itself.
+//! line falls it is pending no more, even if the guest made it so by ISPENDR. docs/description.md lists this
+//! with the other differences to a GIC that the guest has for itself.
 
 use super::Vgic;
 use super::hardware::{Hardware, StateRegister};

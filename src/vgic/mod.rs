@@ -78,7 +78,8 @@ pub struct Config<'a> {
     pub version: Version,
     /// How interrupts are delivered.
     pub delivery: Delivery,
-    /// How many vCPUs it has, with the affinities of [`Mpidr::of_vcpu`](crate::machine::Mpidr::of_vcpu): 1 to 64, at most 8 on GICv2.
+    /// How many vCPUs it has: 1 to 64, at most 8 on GICv2. Their affinities are those of
+    /// [`Mpidr::of_vcpu`](crate::machine::Mpidr::of_vcpu).
     pub vcpus: usize,
     /// GICD_TYPER.ITLinesNumber: there are 32 (n + 1) INTIDs. 0 to 31.
     pub it_lines_number: u32,

@@ -27,6 +27,25 @@ impl SgiRequest {
     /// Aff3, Aff2, Aff1 and RS, all zero for the first 16 vCPUs.
     const OUTSIDE_CLUSTER: u64 = 0xff << 48 | 0xff << 32 | 0xff << 16 | 0xf << 44;
 
+    /// The SGI to the one CPU of this affinity.
+    #[must_use]
+    pub fn to(cpu: Mpidr, sgi: usize) -> Self {
+        let range = u64::from(cpu.affinity(0) >> 4) << 44;
+        Self(Self::cluster(cpu) | range | (sgi as u64) << 24 | 1 << (cpu.affinity(0) & 0xf))
+    }
+
+    /// Aff3, Aff2 and Aff1.
+    fn cluster(cpu: Mpidr) -> u64 {
+        let affinity = |level| u64::from(cpu.affinity(level));
+        affinity(3) << 48 | affinity(2) << 32 | affinity(1) << 16
+    }
+
+    /// What ICC_SGI1R_EL1 or ICC_SGI0R_EL1 takes.
+    #[must_use]
+    pub const fn value(self) -> u64 {
+        self.0
+    }
+
     /// The request with this value.
     #[must_use]
     pub const fn new(value: u64) -> Self {
@@ -47,7 +66,7 @@ impl SgiRequest {
         if self.0 & Self::ALL_BUT_SELF != 0 {
             return all.without(own);
         }
-        // No vCPU has more than 64 before it.
+        // Aff1 is 0 to 3 for the 64 vCPUs that there can be.
         if self.0 & (Self::OUTSIDE_CLUSTER & !(0x3 << 16)) != 0 {
             return CpuMask::EMPTY;
         }
@@ -85,10 +104,9 @@ impl SgiRoute {
         if !has_room || !cpus.iter().enumerate().all(is_next) {
             return Self::Each;
         }
-        let affinity = |level| u64::from(first.affinity(level));
         let all = ((1_u32 << cpus.len()) - 1) as u16;
         Self::Cluster {
-            base: affinity(3) << 48 | affinity(2) << 32 | affinity(1) << 16,
+            base: SgiRequest::cluster(*first),
             first: from,
             all,
             others: all & !(1 << own),
@@ -241,5 +259,15 @@ mod tests {
         }
         assert!(matches!(SgiRoute::new(&sets[1], 0), SgiRoute::Cluster { .. }));
         assert_eq!(SgiRoute::new(&sets[3], 0), SgiRoute::Each);
+    }
+
+    #[test]
+    fn one_cpu_is_named_by_all_of_its_affinity() {
+        let request = SgiRequest::to(Mpidr::new(0x12_0034_5678), 9);
+        assert_eq!(
+            request.value(),
+            0x12 << 48 | 7 << 44 | 0x34 << 32 | 9 << 24 | 0x56 << 16 | 1 << 8
+        );
+        assert_eq!(request.sgi(), 9);
     }
 }

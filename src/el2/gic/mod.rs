@@ -19,9 +19,6 @@ pub const DOORBELL: Intid = Intid::new(0).unwrap();
 /// GICC_IAR holds the INTID in its lower bits, and an SGI's source above.
 const INTID_MASK: u32 = 0x3ff;
 
-/// The last INTID of an SPI.
-const LAST_SPI: u32 = 1019;
-
 /// En of GICH_HCR and ICH_HCR_EL2: the virtual interface works.
 const HCR_ENABLE: u32 = 1;
 /// TC of ICH_HCR_EL2: the guest's accesses to ICC_PMR_EL1 and its like trap.
@@ -110,7 +107,7 @@ impl Gic {
     /// a partition can go to it with no exit: on a GICv3 of whose both groups Bulkhead disposes.
     pub fn direct(&self) -> Option<Intid> {
         match self {
-            Self::V3(gic) if gic.has_group_0() => Intid::new((gic.intids() - 1).min(LAST_SPI)),
+            Self::V3(gic) if gic.has_group_0() => Intid::new(gic.intids().min(Intid::SPI_END) - 1),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bulkhead::addr::{Pa, Region};
 use bulkhead::intid::Intid;
 use bulkhead::machine::Mpidr;
-use bulkhead::vgic::{Delivery, Priorities, StateRegister};
+use bulkhead::vgic::{Delivery, Priorities, SgiRequest, StateRegister};
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
 
@@ -69,8 +69,6 @@ pub struct Gic {
     /// What ICC_SGI1R_EL1 or ICC_SGI0R_EL1 takes for a doorbell to each CPU. Zero for those whose
     /// guest has all SGIs: the maintenance interrupt, which never comes there, is made pending instead.
     doorbells: [AtomicU64; MAX_CPUS],
-    /// What ICC_SGI1R_EL1 takes to send SGI 0 to each CPU.
-    sgi_targets: [AtomicU64; MAX_CPUS],
     /// The affinity of each CPU.
     affinities: [AtomicU64; MAX_CPUS],
     /// The highest implemented INTID is 32 * this - 1.
@@ -94,7 +92,6 @@ impl Gic {
             has_group_0: distributor.read(GICD_CTLR) & GICD_CTLR_DS != 0 && !has_el3(),
             priorities: Priorities::new((ICC_CTLR_EL1.get() >> 8 & 7) as u32 + 1),
             maintenance,
-            sgi_targets: [const { AtomicU64::new(0) }; MAX_CPUS],
             distributor,
             runs: redistributors.iter().map(|run| Registers::map(*run)).collect(),
             redistributors: [const { Once::new() }; MAX_CPUS],
@@ -125,9 +122,8 @@ impl Gic {
     /// What each CPU has for itself: its redistributor, its interface, its list registers.
     pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery) {
         self.affinities[cpu].store(mpidr.get(), Ordering::Release);
-        self.sgi_targets[cpu].store(sgi_target(mpidr), Ordering::Release);
         let doorbell = match delivery {
-            Delivery::Trapped => sgi_target(mpidr) | u64::from(DOORBELL.get()) << 24,
+            Delivery::Trapped => SgiRequest::to(mpidr, DOORBELL.get() as usize).value(),
             Delivery::Direct => 0,
         };
         self.doorbells[cpu].store(doorbell, Ordering::Release);
@@ -234,10 +230,9 @@ impl Gic {
     }
 
     /// Sends a guest's SGI to a CPU (ICC_SGI1R_EL1).
-    #[inline(always)]
     pub fn send_sgi(&self, cpu: usize, sgi: usize) {
-        let target = self.sgi_targets[cpu].load(Ordering::Relaxed);
-        write_register!("S3_0_C12_C11_5", target | (sgi as u64) << 24);
+        let affinity = Mpidr::new(self.affinities[cpu].load(Ordering::Relaxed));
+        write_register!("S3_0_C12_C11_5", SgiRequest::to(affinity, sgi).value());
     }
 
     /// Where the registers of 32 interrupts are: the distributor, or a CPU's redistributor.
@@ -327,16 +322,6 @@ pub fn take_own() -> Option<Intid> {
 /// Whether there is firmware at EL3, which may have Group 0 for itself (SCR_EL3.FIQ).
 fn has_el3() -> bool {
     ID_AA64PFR0_EL1.get() >> 12 & 0xf != 0
-}
-
-/// SGI 0 to the CPU of this affinity, as ICC_SGI1R_EL1 takes it.
-fn sgi_target(mpidr: Mpidr) -> u64 {
-    let affinity = |level| u64::from(mpidr.affinity(level));
-    affinity(3) << 48
-        | affinity(2) << 32
-        | affinity(1) << 16
-        | (affinity(0) >> 4) << 44
-        | 1 << (affinity(0) & 0xf)
 }
 
 /// Disables, clears and makes Group 1 all of a word's 32 interrupts.
