@@ -7,7 +7,7 @@ use bulkhead::life::End;
 use bulkhead::smccc;
 use bulkhead::stats::Cause;
 use bulkhead::system_registers::{self, Answer, ICC_SGI1R_EL1};
-use bulkhead::vgic::{CpuInterfaceRegister, Delivery};
+use bulkhead::vgic::{CpuInterfaceRegister, Delivery, SgiRegister};
 
 use super::inject::{self, Injection};
 use super::vcpu::Vcpu;
@@ -77,9 +77,9 @@ pub extern "C" fn system_register(frame: &mut Frame, esr: u64) {
     let vcpu = this_vcpu();
     vcpu.counters.count(Cause::SystemRegister);
     // The one that a kernel writes all the time comes first.
-    let is_sgi = SystemRegisterAccess::is_write_of(esr, ICC_SGI1R_EL1);
-    if is_sgi && vcpu.delivery() == Delivery::Direct {
-        vcpu.send_physical_sgi(frame.register(SystemRegisterAccess::new(esr).register));
+    if SystemRegisterAccess::is_write_of(esr, ICC_SGI1R_EL1) {
+        let value = frame.register(SystemRegisterAccess::new(esr).register);
+        vcpu.send_sgi(SgiRegister::Sgi1, value);
         vectors::skip_instruction();
     } else {
         other_system_register(vcpu, frame, esr);

@@ -84,13 +84,16 @@ impl Vcpu {
     #[inline(always)]
     pub fn send_sgi(&self, register: SgiRegister, value: u64) {
         match (self.delivery(), register) {
-            (Delivery::Trapped, _) => {
-                self.update_vgic(|vgic, hw| vgic.send_sgi(register, value, hw));
-            }
             (Delivery::Direct, SgiRegister::Sgi1) => self.send_physical_sgi(value),
             // All of its SGIs are in Group 1.
             (Delivery::Direct, SgiRegister::Sgi0 | SgiRegister::Asgi1) => {}
+            (Delivery::Trapped, _) => self.send_virtual_sgi(register, value),
         }
+    }
+
+    #[inline(never)]
+    fn send_virtual_sgi(&self, register: SgiRegister, value: u64) {
+        self.update_vgic(|vgic, hw| vgic.send_sgi(register, value, hw));
     }
 
     /// The guest deactivated an interrupt that no list register may hold.
@@ -117,22 +120,8 @@ impl Vcpu {
     }
 
     /// A store to the distributor.
-    #[inline(always)]
     pub fn distributor_write(&self, offset: u64, size: u64, value: u64) {
-        let access = Access { offset, size, value };
-        let mut state = self.partition.state.lock();
-        if let Some(word) = state.vgic.enabled_word(access)
-            && state.vgic.enable_idle(self.index, word, value as u32, &mut ThisCpu(self))
-        {
-            return;
-        }
-        drop(state);
-        self.distributor_store(access);
-    }
-
-    #[inline(never)]
-    fn distributor_store(&self, access: Access) {
-        self.access(|vgic, hw| vgic.distributor_write(access, hw));
+        self.access(|vgic, hw| vgic.distributor_write(Access { offset, size, value }, hw));
     }
 
     /// A load from a redistributor.
@@ -146,22 +135,8 @@ impl Vcpu {
     }
 
     /// A store to a redistributor.
-    #[inline(always)]
     pub fn redistributor_write(&self, offset: u64, size: u64, value: u64) {
-        let access = Access { offset, size, value };
-        let mut state = self.partition.state.lock();
-        if let Some(owner) = state.vgic.enabled_owner(access)
-            && state.vgic.enable_idle(owner, 0, value as u32, &mut ThisCpu(self))
-        {
-            return;
-        }
-        drop(state);
-        self.redistributor_store(access);
-    }
-
-    #[inline(never)]
-    fn redistributor_store(&self, access: Access) {
-        self.access(|vgic, hw| vgic.redistributor_write(access, hw));
+        self.access(|vgic, hw| vgic.redistributor_write(Access { offset, size, value }, hw));
     }
 
     /// A load from the UART.

@@ -266,6 +266,24 @@ fn expected(mapped: &[Mapping], input: u64) -> Option<(u64, Memory)> {
     Some((mapping.output.get() + of(mapping)?, mapping.memory))
 }
 
+/// Looks up `probes`, and the edges of all that is mapped.
+fn check_look_ups(
+    tables: &Tables<'_>,
+    mapped: &[Mapping],
+    probes: Vec<u64>,
+) -> Result<(), TestCaseError> {
+    let edges = mapped.iter().flat_map(|it| {
+        let (start, end) = (it.input.get(), it.input.get() + it.size);
+        [start, end - 1, end, start.wrapping_sub(1), start + it.size / 2]
+    });
+    for probe in edges.chain(probes) {
+        let found = tables.look_up(Ipa::new(probe));
+        let found = found.map(|(output, memory)| (output.get(), memory));
+        prop_assert_eq!(found, expected(mapped, probe), "{:#x}", probe);
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn look_up_and_walk_tell_what_was_mapped_and_nothing_else(
@@ -287,15 +305,7 @@ proptest! {
                 return Err(TestCaseError::reject("out of tables"));
             }
         }
-        let edges = mapped.iter().flat_map(|it| {
-            let (start, end) = (it.input.get(), it.input.get() + it.size);
-            [start, end - 1, end, start.wrapping_sub(1), start + it.size / 2]
-        });
-        for probe in edges.chain(probes) {
-            let found = tables.look_up(Ipa::new(probe));
-            let found = found.map(|(output, memory)| (output.get(), memory));
-            prop_assert_eq!(found, expected(&mapped, probe), "{:#x}", probe);
-        }
+        check_look_ups(&tables, &mapped, probes)?;
         let mut end = 0;
         for leaf in tables.walk() {
             prop_assert!(leaf.input.get() >= end);
@@ -338,15 +348,7 @@ proptest! {
         }
         // The first that covers an address is what counts.
         mapped.push(wanted);
-        let edges = mapped.iter().flat_map(|it| {
-            let (start, end) = (it.input.get(), it.input.get() + it.size);
-            [start, end - 1, end, start.wrapping_sub(1), start + it.size / 2]
-        });
-        for probe in edges.chain(probes) {
-            let found = tables.look_up(Ipa::new(probe));
-            let found = found.map(|(output, memory)| (output.get(), memory));
-            prop_assert_eq!(found, expected(&mapped, probe), "{:#x}", probe);
-        }
+        check_look_ups(&tables, &mapped, probes)?;
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Vgic {
 
     /// The word that this access to the distributor enables interrupts of, if it does: it is to ISENABLER.
     #[inline(always)]
-    pub fn enabled_word(&self, access: Access) -> Option<usize> {
+    fn enabled_word(&self, access: Access) -> Option<usize> {
         let offset = access.offset.wrapping_sub(StateRegister::SetEnable as u64);
         let is_here = offset < 0x80 && offset.is_multiple_of(4) && access.size == 4;
         // The redistributors have a GICv3's first word.
@@ -114,7 +114,7 @@ impl Vgic {
 
     /// The vCPU whose private interrupts this access to the redistributors enables, if it does.
     #[inline(always)]
-    pub fn enabled_owner(&self, access: Access) -> Option<usize> {
+    fn enabled_owner(&self, access: Access) -> Option<usize> {
         const ISENABLER: u64 = FRAME + StateRegister::SetEnable as u64;
         let is_here = access.offset % (2 * FRAME) == ISENABLER && access.size == 4;
         is_here.then_some((access.offset / (2 * FRAME)) as usize)
@@ -161,7 +161,18 @@ impl Vgic {
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
+    #[inline(always)]
     pub fn distributor_write(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
+        if let Some(word) = self.enabled_word(access)
+            && self.enable_idle(hw.vcpu(), word, access.value as u32, hw)
+        {
+            return Ok(CpuMask::EMPTY);
+        }
+        self.distributor_store(access, hw)
+    }
+
+    #[inline(never)]
+    fn distributor_store(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
         let Access { offset, size, value } = access;
         if let Some(register) = self.register_at(access, false) {
             return self.write_register(hw.vcpu(), register, value as u32, hw);
@@ -253,7 +264,18 @@ impl Vgic {
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
+    #[inline(always)]
     pub fn redistributor_write(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
+        if let Some(owner) = self.enabled_owner(access)
+            && self.enable_idle(owner, 0, access.value as u32, hw)
+        {
+            return Ok(CpuMask::EMPTY);
+        }
+        self.redistributor_store(access, hw)
+    }
+
+    #[inline(never)]
+    fn redistributor_store(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
         let Some((owner, access)) = self.redistributor_at(access) else {
             return Ok(CpuMask::EMPTY);
         };

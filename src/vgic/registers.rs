@@ -212,7 +212,7 @@ impl Vgic {
     /// Enables interrupts of `word` as `owner` has them, in the usual case: nothing else follows, since
     /// none of them is pending here. Otherwise nothing is done, and the result says so.
     #[inline(always)]
-    pub fn enable_idle(
+    pub(super) fn enable_idle(
         &mut self,
         owner: usize,
         word: usize,

@@ -154,14 +154,8 @@ impl System {
 
     pub fn write(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
         let access = Access { offset, size, value };
-        let is_done = self.on(cpu, |vgic, hw| {
-            let word = vgic.enabled_word(access);
-            word.is_some_and(|word| vgic.enable_idle(cpu, word, value as u32, hw))
-        });
-        if !is_done {
-            let kicks = self.access(cpu, |vgic, hw| vgic.distributor_write(access, hw));
-            self.kick(kicks);
-        }
+        let kicks = self.access(cpu, |vgic, hw| vgic.distributor_write(access, hw));
+        self.kick(kicks);
         self.run();
     }
 
@@ -174,14 +168,8 @@ impl System {
 
     pub fn write_redistributor(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
         let access = Access { offset, size, value };
-        let is_done = self.on(cpu, |vgic, hw| {
-            let owner = vgic.enabled_owner(access);
-            owner.is_some_and(|owner| vgic.enable_idle(owner, 0, value as u32, hw))
-        });
-        if !is_done {
-            let kicks = self.access(cpu, |vgic, hw| vgic.redistributor_write(access, hw));
-            self.kick(kicks);
-        }
+        let kicks = self.access(cpu, |vgic, hw| vgic.redistributor_write(access, hw));
+        self.kick(kicks);
         self.run();
     }
 
