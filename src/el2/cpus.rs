@@ -134,7 +134,11 @@ pub fn set_up_together() {
         let vcpu = Vcpu {
             partition,
             index,
-            sgi_route: SgiRoute::new(&affinities, index),
+            sgi_route: match gic::get().carries_sgis() {
+                true => SgiRoute::new(&affinities, index),
+                false => SgiRoute::Virtual,
+            },
+            arrivals: partition.state.lock().vgic.arrivals(index),
             gic: gic::get(),
             workarounds,
             id: id.for_guest(),

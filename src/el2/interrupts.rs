@@ -3,10 +3,10 @@
 use bulkhead::intid::Intid;
 use bulkhead::machine::Machine;
 use bulkhead::stats::Cause;
-use bulkhead::vgic::Delivery;
 use spin::Once;
 
-use super::gic::{self, Acknowledged, DOORBELL};
+use super::gic::{self, Acknowledged, DOORBELL, Taken};
+use super::trap::this_vcpu;
 use super::vcpu::Vcpu;
 use super::{console, cpu};
 
@@ -48,15 +48,14 @@ fn numbers() -> &'static Numbers {
     NUMBERS.get().expect("the interrupts are known before a CPU takes one")
 }
 
-/// Takes the most urgent of the interrupts that are pending on this CPU, of an IRQ. Another one comes
-/// in as soon as this one has been seen to.
+/// Takes the most urgent of the interrupts that are pending on this CPU, of an IRQ from its guest. Another
+/// one comes in as soon as this one has been seen to.
 pub extern "C" fn take() {
-    let Some(vcpu) = cpu::current().vcpu() else { return take_without_vcpu() };
-    let Some(interrupt) = vcpu.gic.acknowledge() else { return };
-    if vcpu.list_arrival(interrupt.intid) {
-        vcpu.counters.count(Cause::Interrupt);
-    } else {
-        answer(interrupt, Some(vcpu));
+    let vcpu = this_vcpu();
+    match vcpu.gic.take(&vcpu.arrivals) {
+        Taken::Listed => vcpu.counters.count(Cause::Interrupt),
+        Taken::Other(interrupt) => answer(interrupt, Some(vcpu)),
+        Taken::Nothing => {}
     }
 }
 
@@ -65,7 +64,7 @@ pub extern "C" fn take() {
 pub extern "C" fn take_own() {
     if let Some(intid) = gic::get().take_own() {
         let vcpu = cpu::current().vcpu();
-        match Own::of(intid, vcpu) {
+        match Own::of(intid) {
             Some(own) => own.answer(vcpu),
             None => panic!("interrupt {intid} is in Group 0"),
         }
@@ -75,13 +74,8 @@ pub extern "C" fn take_own() {
 /// Takes what is pending on this CPU, while no guest runs on it.
 pub fn poll() {
     take_own();
-    take();
-}
-
-#[cold]
-fn take_without_vcpu() {
     if let Some(interrupt) = gic::get().acknowledge() {
-        answer(interrupt, None);
+        answer(interrupt, cpu::current().vcpu());
     }
 }
 
@@ -90,7 +84,7 @@ fn take_without_vcpu() {
 fn answer(interrupt: Acknowledged, vcpu: Option<&Vcpu>) {
     let gic = gic::get();
     let intid = interrupt.intid;
-    match (Own::of(intid, vcpu), vcpu) {
+    match (Own::of(intid), vcpu) {
         (Some(own @ Own::Doorbell), _) => {
             // Deactivated first: a doorbell that rings while this one is answered must come in.
             gic.deactivate(interrupt);
@@ -99,7 +93,7 @@ fn answer(interrupt: Acknowledged, vcpu: Option<&Vcpu>) {
         (Some(own), _) => own.answer(vcpu),
         (None, Some(vcpu)) => {
             vcpu.counters.count(Cause::Interrupt);
-            if vcpu.interrupt(intid) {
+            if vcpu.interrupt(intid) && !intid.is_sgi() {
                 // Stays active at the physical GIC until the guest deactivates it.
                 return;
             }
@@ -119,18 +113,17 @@ enum Own {
 }
 
 impl Own {
-    /// What an interrupt on this CPU is, if it is Bulkhead's own. Where guests have all SGIs, the
-    /// maintenance interrupt is the doorbell.
-    fn of(intid: Intid, vcpu: Option<&Vcpu>) -> Option<Self> {
-        let numbers = numbers();
-        let is_direct = vcpu.is_some_and(|vcpu| vcpu.delivery() == Delivery::Direct);
+    /// What an interrupt on this CPU is, if it is Bulkhead's own. On GICv3 the maintenance interrupt is
+    /// the doorbell too.
+    fn of(intid: Intid) -> Option<Self> {
+        let (numbers, gic) = (numbers(), gic::get());
         if intid == numbers.timer {
             Some(Self::Timer)
         } else if Some(intid) == numbers.console {
             Some(Self::Console)
         } else if intid == numbers.maintenance {
-            Some(if is_direct { Self::Doorbell } else { Self::Maintenance })
-        } else if intid == DOORBELL {
+            Some(if gic.wants_maintenance() { Self::Maintenance } else { Self::Doorbell })
+        } else if intid == DOORBELL && gic.rings_by_sgi() {
             Some(Self::Doorbell)
         } else {
             None
@@ -142,12 +135,7 @@ impl Own {
             vcpu.counters.count(self.cause());
         }
         match self {
-            Self::Doorbell => {
-                console::answer_doorbell();
-                if let Some(vcpu) = vcpu {
-                    vcpu.answer_doorbell();
-                }
-            }
+            Self::Doorbell => answer_doorbell(vcpu),
             Self::Timer => {
                 console::pump();
                 if let Some(vcpu) = vcpu {
@@ -159,6 +147,8 @@ impl Own {
                 if let Some(vcpu) = vcpu {
                     vcpu.maintenance();
                 }
+                // Where it is the doorbell too, somebody may have rung as well.
+                answer_doorbell(vcpu);
             }
         }
     }
@@ -171,5 +161,12 @@ impl Own {
             Self::Console => Cause::Uart,
             Self::Maintenance => Cause::Maintenance,
         }
+    }
+}
+
+fn answer_doorbell(vcpu: Option<&Vcpu>) {
+    console::answer_doorbell();
+    if let Some(vcpu) = vcpu {
+        vcpu.answer_doorbell();
     }
 }

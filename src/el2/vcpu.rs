@@ -1,12 +1,13 @@
 //! A vCPU: what it does to its partition when it traps, on the physical CPU that it lives on.
 
+use alloc::sync::Arc;
 use bulkhead::intid::Intid;
 use bulkhead::life::End;
 use bulkhead::psci::Outcome;
 use bulkhead::smccc::Workarounds;
 use bulkhead::stats::Counters;
 use bulkhead::system_registers::IdRegisters;
-use bulkhead::vgic::{Access, CpuMask, Delivery, SgiRegister, SgiRoute, Vgic};
+use bulkhead::vgic::{Access, Arrivals, CpuMask, Delivery, SgiRegister, SgiRoute, Vgic};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::gic::{Gic, ThisCpu, direct};
@@ -27,8 +28,10 @@ pub struct Vcpu {
     pub id: IdRegisters,
     /// How often it came here.
     pub counters: Counters,
-    /// Where its SGIs go, where its interrupts are direct.
+    /// Where its SGIs go.
     pub sgi_route: SgiRoute,
+    /// What of its interrupt controller needs no lock.
+    pub arrivals: Arc<Arrivals>,
     /// ICC_PMR_EL1 as the guest wrote it, where its interrupts are direct.
     pub priority_mask: AtomicU8,
 }
@@ -58,17 +61,7 @@ impl Vcpu {
         }
     }
 
-    /// Hands the guest an interrupt that came in on this CPU, in the usual case: see
-    /// [`Vgic::list_arrival`]. Returns whether it was one.
-    #[inline(always)]
-    pub fn list_arrival(&self, intid: Intid) -> bool {
-        match self.partition.state.try_lock() {
-            Some(mut state) => state.vgic.list_arrival(intid, &mut ThisCpu(self)),
-            None => false,
-        }
-    }
-
-    /// The same in any case. Returns whether the partition owns the interrupt.
+    /// Hands the guest an interrupt that came in on this CPU. Returns whether the partition owns it.
     pub fn interrupt(&self, intid: Intid) -> bool {
         let others = self.with_vgic(|vgic, hw| vgic.interrupt(intid, hw));
         self.kick(others.unwrap_or_default());
@@ -83,16 +76,18 @@ impl Vcpu {
     /// The guest sent an SGI by a system register.
     #[inline(always)]
     pub fn send_sgi(&self, register: SgiRegister, value: u64) {
-        match (self.delivery(), register) {
-            (Delivery::Direct, SgiRegister::Sgi1) => self.send_physical_sgi(value),
+        match (register, self.delivery()) {
+            (SgiRegister::Sgi1, _) => self.send_physical_sgi(value),
             // All of its SGIs are in Group 1.
-            (Delivery::Direct, SgiRegister::Sgi0 | SgiRegister::Asgi1) => {}
-            (Delivery::Trapped, _) => self.send_virtual_sgi(register, value),
+            (SgiRegister::Sgi0 | SgiRegister::Asgi1, Delivery::Direct) => {}
+            (SgiRegister::Sgi0 | SgiRegister::Asgi1, Delivery::Trapped) => {
+                self.send_virtual_sgi(register, value);
+            }
         }
     }
 
-    #[inline(never)]
-    fn send_virtual_sgi(&self, register: SgiRegister, value: u64) {
+    /// Sends an SGI without a physical one.
+    pub fn send_virtual_sgi(&self, register: SgiRegister, value: u64) {
         self.update_vgic(|vgic, hw| vgic.send_sgi(register, value, hw));
     }
 
@@ -120,8 +115,17 @@ impl Vcpu {
     }
 
     /// A store to the distributor.
+    #[inline(always)]
     pub fn distributor_write(&self, offset: u64, size: u64, value: u64) {
-        self.access(|vgic, hw| vgic.distributor_write(Access { offset, size, value }, hw));
+        let access = Access { offset, size, value };
+        if !self.with_vgic(|vgic, hw| vgic.enable_in_distributor(access, hw)) {
+            self.distributor_store(access);
+        }
+    }
+
+    #[inline(never)]
+    fn distributor_store(&self, access: Access) {
+        self.access(|vgic, hw| vgic.distributor_write(access, hw));
     }
 
     /// A load from a redistributor.
@@ -135,8 +139,17 @@ impl Vcpu {
     }
 
     /// A store to a redistributor.
+    #[inline(always)]
     pub fn redistributor_write(&self, offset: u64, size: u64, value: u64) {
-        self.access(|vgic, hw| vgic.redistributor_write(Access { offset, size, value }, hw));
+        let access = Access { offset, size, value };
+        if !self.with_vgic(|vgic, hw| vgic.enable_in_redistributors(access, hw)) {
+            self.redistributor_store(access);
+        }
+    }
+
+    #[inline(never)]
+    fn redistributor_store(&self, access: Access) {
+        self.access(|vgic, hw| vgic.redistributor_write(access, hw));
     }
 
     /// A load from the UART.

@@ -19,14 +19,15 @@ use super::hardware::{Hardware, StateRegister};
 use super::list_register::ListRegister;
 use super::selection::{Candidate, Need, Selection};
 use super::state::{SGIS, Set, UNUSED, bits};
-use super::{CpuMask, Delivery, Vgic};
+use super::{CpuMask, Delivery, Version, Vgic};
 
 impl Vgic {
-    /// An owned physical interrupt was acknowledged and its priority dropped on this CPU. `None`
-    /// where the partition does not own it.
+    /// A physical interrupt was acknowledged and its priority dropped on this CPU, and its
+    /// [`Arrivals`] did not list it. `None` where the partition does not own it. On GICv3 it may be an SGI,
+    /// which is to be deactivated at once.
     pub fn interrupt(&mut self, intid: Intid, hw: &mut impl Hardware) -> Option<CpuMask> {
-        if self.list_arrival(intid, hw) {
-            return Some(CpuMask::EMPTY);
+        if intid.is_sgi() && self.version == Version::V3 {
+            return Some(self.sgi_arrived(intid.get() as usize, hw));
         }
         let set = Set::one(hw.vcpu(), intid);
         if set.word >= self.words() || self.bank(set.owner, set.word).hardware & set.mask == 0 {
@@ -44,30 +45,13 @@ impl Vgic {
         Some(self.settle(CpuMask::EMPTY, set, hw))
     }
 
-    /// Puts a physical interrupt that arrived into a free list register of this CPU, if that is all
-    /// there is to do: it can be delivered here, and nothing waits. Otherwise nothing is done, and
-    /// [`interrupt`](Self::interrupt) must see to it.
-    #[inline(always)]
-    pub fn list_arrival(&mut self, intid: Intid, hw: &mut impl Hardware) -> bool {
-        let (word, bit) = ((intid.get() / 32) as usize, (intid.get() % 32) as usize);
+    /// A physical SGI arrived on this CPU, which stands for one of Group 1.
+    fn sgi_arrived(&mut self, sgi: usize, hw: &mut impl Hardware) -> CpuMask {
         let vcpu = hw.vcpu();
-        let Some(state) = self.vcpus.get_mut(vcpu) else { return false };
-        let bank = match word.checked_sub(1) {
-            None => &state.bank,
-            Some(spi) => match self.spis.get(spi) {
-                Some(bank) if usize::from(bank.routes[bit].vcpu) == vcpu => bank,
-                _ => return false,
-            },
-        };
-        if state.unsettled || (bank.hardware & bank.deliverable) >> bit & 1 == 0 {
-            return false;
-        }
-        let index = hw.list(bank.entries[bit].with_state(true, false));
-        let Some(listed) = index.and_then(|index| state.listed.get_mut(index)) else {
-            return false;
-        };
-        *listed = intid.get() as u16;
-        true
+        let state = &mut self.vcpus[vcpu];
+        let is_raised = state.bank.group1 >> sgi & 1 != 0 && state.raise_sgi(sgi, 0);
+        let kicks = if is_raised { CpuMask::one(vcpu) } else { CpuMask::EMPTY };
+        self.settle(kicks, Set::NONE, hw)
     }
 
     /// The maintenance interrupt came in.
@@ -99,7 +83,7 @@ impl Vgic {
             kicks |= self.awaiting(set);
         }
         let vcpu = hw.vcpu();
-        if kicks.contains(vcpu) || self.vcpus[vcpu].unsettled {
+        if kicks.contains(vcpu) || !self.vcpus[vcpu].arrivals.is_settled() {
             kicks |= self.refill(hw);
         }
         kicks.without(vcpu)
@@ -110,7 +94,8 @@ impl Vgic {
         let (room, busy) = (self.room, self.busy);
         let state = &mut self.vcpus[hw.vcpu()];
         let ready = state.bank.ready();
-        if state.unsettled || state.bank.active != 0 || busy != 0 || ready & !SGIS != 0 {
+        if !state.arrivals.is_settled() || state.bank.active != 0 || busy != 0 || ready & !SGIS != 0
+        {
             return false;
         }
         let mut empty = hw.empty_list_registers();
@@ -123,7 +108,7 @@ impl Vgic {
             if index >= room {
                 return false;
             }
-            state.listed[index] = sgi as u16;
+            state.arrivals.set_listed(index, sgi as u16);
             let lr = state.take_sgi(sgi, true, false);
             hw.write_list_register(index, lr);
             empty &= empty.wrapping_sub(1);
@@ -142,10 +127,11 @@ impl Vgic {
         if self.vcpus[vcpu].spilled {
             kicks = self.end_spilled(hw);
         }
-        self.vcpus[vcpu].unsettled = true;
+        self.vcpus[vcpu].arrivals.unsettle();
         self.ask_maintenance(0, hw);
         for index in 0..self.room {
-            let listed = core::mem::replace(&mut self.vcpus[vcpu].listed[index], UNUSED);
+            let listed = self.vcpus[vcpu].arrivals.listed(index);
+            self.vcpus[vcpu].arrivals.set_listed(index, UNUSED);
             if let Some(intid) = Intid::new(u32::from(listed)) {
                 let lr = hw.read_list_register(index);
                 hw.write_list_register(index, ListRegister::EMPTY);
@@ -219,8 +205,11 @@ impl Vgic {
             self.list(index, candidate, hw);
         }
         let maintenance = selection.maintenance();
+        let room = self.room;
         let state = &mut self.vcpus[hw.vcpu()];
-        state.unsettled = maintenance != 0;
+        if maintenance == 0 {
+            state.arrivals.settle(room);
+        }
         state.spilled = selection.leaves(Need::Active);
         self.ask_maintenance(maintenance, hw);
         self.unsettle(kicks);
@@ -230,7 +219,7 @@ impl Vgic {
     /// Has these vCPUs look at everything in their next refill.
     pub(super) fn unsettle(&mut self, vcpus: CpuMask) {
         for vcpu in vcpus {
-            self.vcpus[vcpu].unsettled = true;
+            self.vcpus[vcpu].arrivals.unsettle();
         }
     }
 
@@ -287,7 +276,7 @@ impl Vgic {
             self.bank_mut(hw.vcpu(), word).take(bit, pending, active)
         };
         self.summarize(word);
-        self.vcpus[hw.vcpu()].listed[index] = intid;
+        self.vcpus[hw.vcpu()].arrivals.set_listed(index, intid);
         hw.write_list_register(index, lr);
     }
 }

@@ -103,21 +103,24 @@ impl Vgic {
         is_here.then_some(register)
     }
 
-    /// The word that this access to the distributor enables interrupts of, if it does: it is to ISENABLER.
+    /// Carries out a store to the distributor if that is to ISENABLER, in the usual case: see
+    /// [`enable_idle`](Self::enable_idle).
     #[inline(always)]
-    fn enabled_word(&self, access: Access) -> Option<usize> {
+    pub fn enable_in_distributor(&mut self, access: Access, hw: &mut impl Hardware) -> bool {
         let offset = access.offset.wrapping_sub(StateRegister::SetEnable as u64);
         let is_here = offset < 0x80 && offset.is_multiple_of(4) && access.size == 4;
         // The redistributors have a GICv3's first word.
-        (is_here && (offset != 0 || self.version == Version::V2)).then_some(offset as usize / 4)
+        let is_here = is_here && (offset != 0 || self.version == Version::V2);
+        is_here && self.enable_idle(hw.vcpu(), offset as usize / 4, access.value as u32, hw)
     }
 
-    /// The vCPU whose private interrupts this access to the redistributors enables, if it does.
+    /// The same for a store to the redistributors.
     #[inline(always)]
-    fn enabled_owner(&self, access: Access) -> Option<usize> {
+    pub fn enable_in_redistributors(&mut self, access: Access, hw: &mut impl Hardware) -> bool {
         const ISENABLER: u64 = FRAME + StateRegister::SetEnable as u64;
+        let owner = (access.offset / (2 * FRAME)) as usize;
         let is_here = access.offset % (2 * FRAME) == ISENABLER && access.size == 4;
-        is_here.then_some((access.offset / (2 * FRAME)) as usize)
+        is_here && self.enable_idle(owner, 0, access.value as u32, hw)
     }
 
     /// A load from one of the distributor's first registers, whose value nothing else decides.
@@ -161,18 +164,7 @@ impl Vgic {
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
-    #[inline(always)]
     pub fn distributor_write(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
-        if let Some(word) = self.enabled_word(access)
-            && self.enable_idle(hw.vcpu(), word, access.value as u32, hw)
-        {
-            return Ok(CpuMask::EMPTY);
-        }
-        self.distributor_store(access, hw)
-    }
-
-    #[inline(never)]
-    fn distributor_store(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
         let Access { offset, size, value } = access;
         if let Some(register) = self.register_at(access, false) {
             return self.write_register(hw.vcpu(), register, value as u32, hw);
@@ -196,6 +188,7 @@ impl Vgic {
     fn write_control(&mut self, enables: u32, hw: &mut impl Hardware) -> Kicks {
         let mut kicks = CpuMask::EMPTY;
         if self.enables & !enables != 0 {
+            self.forbid_all();
             let mut listing = CpuMask::EMPTY;
             for (index, _) in self.vcpus.iter().enumerate().filter(|(_, vcpu)| vcpu.lists_any()) {
                 listing |= CpuMask::one(index);
@@ -264,18 +257,7 @@ impl Vgic {
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
-    #[inline(always)]
     pub fn redistributor_write(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
-        if let Some(owner) = self.enabled_owner(access)
-            && self.enable_idle(owner, 0, access.value as u32, hw)
-        {
-            return Ok(CpuMask::EMPTY);
-        }
-        self.redistributor_store(access, hw)
-    }
-
-    #[inline(never)]
-    fn redistributor_store(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
         let Some((owner, access)) = self.redistributor_at(access) else {
             return Ok(CpuMask::EMPTY);
         };

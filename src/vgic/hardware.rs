@@ -67,17 +67,6 @@ pub trait Hardware {
     /// Bits past the last list register are zero.
     fn empty_list_registers(&mut self) -> u32;
 
-    /// Writes `value` to the first empty list register, and tells which that is.
-    #[inline(always)]
-    fn list(&mut self, value: ListRegister) -> Option<usize> {
-        let index = self.empty_list_registers().trailing_zeros() as usize;
-        if index >= self.list_registers() {
-            return None;
-        }
-        self.write_list_register(index, value);
-        Some(index)
-    }
-
     /// Makes these bits 7:2 and 14 (TDIR, which GICv2 lacks) those of the hypervisor control
     /// register, ICH_HCR_EL2 or GICH_HCR, and EOIcount zero. Its others are EL2's own.
     fn set_maintenance(&mut self, bits: u32);

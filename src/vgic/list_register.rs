@@ -1,5 +1,7 @@
 //! List registers: how a virtual interrupt is handed to the hardware's virtual CPU interface.
 
+use super::Version;
+
 // ICH_LR<n>_EL2 (IHI 0069, 12.4.9), for interrupts below 1024: the INTID that the guest
 // acknowledges is in bits 9:0.
 /// The CPU that sent a GICv2 SGI, as the guest reads it from GICC_IAR.
@@ -86,6 +88,15 @@ impl ListRegister {
     /// The same with a maintenance interrupt at its end; only without a physical interrupt.
     pub(super) fn with_eoi(self) -> Self {
         Self(self.0 | EOI)
+    }
+
+    /// What the hardware of this version takes.
+    #[must_use]
+    pub fn raw(self, version: Version) -> u64 {
+        match version {
+            Version::V2 => self.to_v2().into(),
+            Version::V3 => self.bits(),
+        }
     }
 
     /// The value of `GICH_LR<n>` that means the same.

@@ -2,13 +2,15 @@
 //!
 //! The guest's CPU interface is the hardware's virtual one (GICV, or the ICV registers), and each
 //! vCPU has a physical CPU to itself. What is emulated is the distributor and, on GICv3, the
-//! redistributors (IHI 0048B, IHI 0069), by one [`Vgic`] for each partition, whose lock EL2 holds.
+//! redistributors (IHI 0048B, IHI 0069), by one [`Vgic`] for each partition, whose lock EL2 holds. An
+//! interrupt that only goes into a list register does so without it: see [`Arrivals`].
 //!
 //! A *hardware* interrupt is a physical one that the partition owns. Until EL2 acknowledges it the
 //! physical GIC knows best, so the guest's writes are passed on to it; then it is pending here, and
 //! physically active until the guest deactivates it through its list register. Its physical
 //! priority is constant, the one that the guest sets counts in the list register. A *software*
-//! interrupt has nothing behind it: SGIs, and those that Bulkhead raises by [`Vgic::set_line`].
+//! interrupt has nothing behind it: SGIs, and those that Bulkhead raises by [`Vgic::set_line`]. On GICv3 a
+//! physical SGI may carry one of Group 1 to its target: it is deactivated as soon as it arrives.
 //!
 //! That is [`Delivery::Trapped`]. With [`Delivery::Direct`] there are no list registers: see `direct`.
 //!
@@ -24,6 +26,7 @@
 //! - While active interrupts do not fit into the list registers, an EOI of one of those ends the most
 //!   urgent of them, which is another if the guest itself made that one active, or this one inactive.
 
+mod arrivals;
 mod cpu_mask;
 mod delivery;
 mod direct;
@@ -40,11 +43,13 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::intid::Intid;
 use state::{Bank, Route, SGIS, Set, Vcpu, bits};
 
+pub use arrivals::Arrivals;
 pub use cpu_mask::CpuMask;
 pub use frames::Access;
 pub use hardware::{Hardware, StateRegister};
@@ -144,14 +149,16 @@ impl Vgic {
                 Delivery::Direct => (hardware | software, 0),
             }
         };
-        let vcpu = |index| Vcpu::new(index, owned(0));
+        let words = config.it_lines_number.min(31) as usize + 1;
+        let arriving = if config.delivery == Delivery::Trapped { words } else { 0 };
+        let vcpu = |index| Vcpu::new(index, owned(0), Arrivals::new(arriving));
         let spis = |word| Bank::new(word, owned(word), Route::default());
         let mut vgic = Self {
             version: config.version,
             delivery: config.delivery,
             enables: 0,
             vcpus: (0..config.vcpus).map(vcpu).collect(),
-            spis: (1..=config.it_lines_number.min(31) as usize).map(spis).collect(),
+            spis: (1..words).map(spis).collect(),
             room: 16,
             busy: 0,
         };
@@ -181,6 +188,10 @@ impl Vgic {
         if self.delivery == Delivery::Direct {
             return;
         }
+        if self.version == Version::V3 {
+            // What others sent in an earlier life.
+            hw.write_state(hw.vcpu(), StateRegister::ClearPending, 0, SGIS);
+        }
         self.room = hw.list_registers().min(16);
         for index in 0..self.room {
             hw.write_list_register(index, ListRegister::EMPTY);
@@ -208,8 +219,7 @@ impl Vgic {
         self.busy = 0;
         let sgis_enabled = if self.version == Version::V2 { SGIS } else { 0 };
         for (index, vcpu) in self.vcpus.iter_mut().enumerate() {
-            let owned = (vcpu.bank.hardware, vcpu.bank.software);
-            *vcpu = Vcpu::new(index, owned);
+            vcpu.reset(index);
             vcpu.bank.enabled = sgis_enabled;
         }
         let route = self.route_for(0);
@@ -221,6 +231,12 @@ impl Vgic {
         }
     }
 
+    /// What a vCPU's CPU needs of it without the lock.
+    #[must_use]
+    pub fn arrivals(&self, vcpu: usize) -> Arc<Arrivals> {
+        Arc::clone(&self.vcpus[vcpu].arrivals)
+    }
+
     /// The banks of all vCPUs, and those of the SPIs.
     fn banks(&mut self) -> impl Iterator<Item = &mut Bank> {
         self.vcpus.iter_mut().map(|vcpu| &mut vcpu.bank).chain(&mut self.spis)
@@ -230,8 +246,9 @@ impl Vgic {
     fn enable_groups(&mut self, enables: u32, hw: &mut impl Hardware) {
         self.enables = enables;
         self.banks().for_each(|bank| bank.gate(enables));
-        if self.delivery == Delivery::Direct {
-            self.pass_enables(hw);
+        match self.delivery {
+            Delivery::Trapped => self.prepare_all(),
+            Delivery::Direct => self.pass_enables(hw),
         }
     }
 
@@ -281,6 +298,7 @@ impl Vgic {
         if !intid.is_sgi() || self.vcpus[set.owner].active_source[number as usize] == source {
             self.write_state(StateRegister::ClearActive, set, hw);
         }
+        self.prepare(set);
         Ok(self.settle(kicks, set, hw))
     }
 }

@@ -138,7 +138,7 @@ impl Vgic {
             state |= hw.read_pending(owner, word) & bank.hardware;
         }
         for vcpu in holders {
-            for (index, &listed) in self.vcpus[vcpu].listed.iter().enumerate() {
+            for (index, &listed) in self.vcpus[vcpu].arrivals.all_listed().iter().enumerate() {
                 if usize::from(listed) / 32 == word {
                     let lr = hw.read_list_register(index);
                     let is_so = if pending { lr.is_pending() } else { lr.is_active() };
@@ -206,6 +206,7 @@ impl Vgic {
             }
             Kind::Configuration => self.configure(set, gather(value) << first, hw),
         }
+        self.prepare(set);
         Ok(self.settle(kicks, set, hw))
     }
 
@@ -235,6 +236,13 @@ impl Vgic {
             Delivery::Trapped => mask & bank.hardware,
             Delivery::Direct => mask & bank.hardware & bank.deliverable,
         };
+        if delivery == Delivery::Trapped {
+            let bank = match word.checked_sub(1) {
+                None => &self.vcpus[owner].bank,
+                Some(spi) => &self.spis[spi],
+            };
+            self.prepare_in(bank, word, mask);
+        }
         if passed != 0 {
             hw.write_state(owner, StateRegister::SetEnable, word, passed);
         }
@@ -244,6 +252,7 @@ impl Vgic {
     /// Takes these interrupts out of the list registers, so that memory alone tells their state;
     /// those of other CPUs can only be asked for.
     pub(super) fn withdraw(&mut self, set: Set, hw: &mut impl Hardware) -> Kicks {
+        self.forbid(set);
         let holders = self.holders(set);
         Recall::of(holders.without(hw.vcpu()))?;
         if holders.is_empty() && !self.vcpus[hw.vcpu()].spilled {
@@ -263,7 +272,9 @@ impl Vgic {
             let register = if on { StateRegister::SetEnable } else { StateRegister::ClearEnable };
             hw.write_state(owner, register, word, bank.hardware & mask);
         }
-        bank.ready() & mask != 0
+        let has_waited = bank.ready() & mask != 0;
+        self.prepare(set);
+        has_waited
     }
 
     /// Sets or clears state bits of interrupts that are in no list register.

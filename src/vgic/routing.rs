@@ -87,6 +87,7 @@ impl Vgic {
         let Some(spi) = self.owned_spi(intid) else { return Ok(CpuMask::EMPTY) };
         let kicks = self.withdraw(spi, hw)?;
         self.set_route(spi, pack(Mpidr::new(value)), hw);
+        self.prepare(spi);
         Ok(self.settle(kicks, spi, hw))
     }
 }

@@ -91,6 +91,8 @@ pub enum SgiRoute {
     },
     /// Each takes one of its own.
     Each,
+    /// They do not: [`Vgic::send_sgi`] sees to them.
+    Virtual,
 }
 
 impl SgiRoute {
@@ -131,8 +133,8 @@ impl SgiRoute {
 }
 
 impl Vgic {
-    /// The guest wrote `value` to one of GICv3's registers that send SGIs. Not for
-    /// [`Delivery::Direct`](super::Delivery::Direct), with which EL2 sends physical ones.
+    /// The guest wrote `value` to one of GICv3's registers that send SGIs, for which EL2 does not send
+    /// physical ones by an [`SgiRoute`].
     pub fn send_sgi(
         &mut self,
         register: SgiRegister,
@@ -181,7 +183,7 @@ impl Vgic {
     pub(super) fn read_pending_sgis(&self, access: Access, hw: &mut impl Hardware) -> u64 {
         let state = &self.vcpus[hw.vcpu()];
         let mut sources = state.sources;
-        for (index, &listed) in state.listed.iter().enumerate() {
+        for (index, &listed) in state.arrivals.all_listed().iter().enumerate() {
             if let Some(sources) = sources.get_mut(usize::from(listed)) {
                 let lr = hw.read_list_register(index);
                 *sources |= u8::from(lr.is_pending()) << lr.source();
@@ -211,6 +213,7 @@ impl Vgic {
             let sources = if set { sources | written } else { sources & !written };
             state.set_sources(sgi, sources);
         }
+        self.prepare(sgis);
         Ok(self.settle(kicks, sgis, hw))
     }
 }

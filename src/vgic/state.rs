@@ -1,10 +1,12 @@
 //! What the virtual GIC remembers of each interrupt.
 
+use alloc::sync::Arc;
+
 use crate::intid::Intid;
 use crate::machine::Mpidr;
 
 use super::routing::pack;
-use super::{CpuMask, Delivery, ListRegister, StateRegister, Vgic};
+use super::{Arrivals, CpuMask, Delivery, ListRegister, StateRegister, Vgic};
 
 /// How many bits of a priority the guest can set, as in the narrowest virtual CPU interface.
 const PRIORITY_MASK: u8 = 0xf8;
@@ -15,7 +17,7 @@ pub(super) const SGIS: u32 = 0xffff;
 /// An SPI that is routed to no vCPU.
 pub(super) const NOWHERE: u8 = 0xff;
 
-/// In [`Vcpu::listed`]: a list register that was never written.
+/// As what [`Arrivals`] list: a list register that was never written.
 pub(super) const UNUSED: u16 = 1023;
 
 /// Some of 32 interrupts with successive numbers.
@@ -167,7 +169,7 @@ pub(super) struct Route {
 }
 
 /// What belongs to one vCPU.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Vcpu {
     /// Aff3.Aff2.Aff1.Aff0, as the guest knows it.
     pub affinity: u32,
@@ -178,10 +180,8 @@ pub(super) struct Vcpu {
     pub sources: [u8; 16],
     /// For each active SGI the CPU from which it came.
     pub active_source: [u8; 16],
-    /// The INTID last written to each list register, which may have ended since.
-    pub listed: [u16; 16],
-    /// The next refill must look at everything, not only at what is new.
-    pub unsettled: bool,
+    /// What is known of its list registers without the lock.
+    pub arrivals: Arc<Arrivals>,
     /// Active interrupts are left out of the list registers.
     pub spilled: bool,
     /// The maintenance interrupts that are asked for.
@@ -192,18 +192,30 @@ pub(super) struct Vcpu {
 
 impl Vcpu {
     /// vCPU number `index`, of whose PPIs these are owned, out of reset.
-    pub fn new(index: usize, (hardware, software): (u32, u32)) -> Self {
-        let own = Route { written: 0, vcpu: index as u8, active_on: index as u8 };
-        let mut bank = Bank::new(0, (hardware, software | SGIS), own);
-        bank.edge = SGIS;
+    pub fn new(index: usize, owned: (u32, u32), arrivals: Arrivals) -> Self {
         Self {
             affinity: pack(Mpidr::of_vcpu(index)),
-            bank,
-            listed: [UNUSED; 16],
-            unsettled: true,
+            bank: Self::private_bank(index, owned),
+            sources: [0; 16],
+            active_source: [0; 16],
+            arrivals: Arc::new(arrivals),
+            spilled: false,
+            maintenance: 0,
             asleep: true,
-            ..Self::default()
         }
+    }
+
+    /// The same again.
+    pub fn reset(&mut self, index: usize) {
+        self.arrivals.reset();
+        self.bank = Self::private_bank(index, (self.bank.hardware, self.bank.software));
+        (self.sources, self.active_source) = ([0; 16], [0; 16]);
+        (self.spilled, self.maintenance, self.asleep) = (false, 0, true);
+    }
+
+    fn private_bank(index: usize, (hardware, software): (u32, u32)) -> Bank {
+        let own = Route { written: 0, vcpu: index as u8, active_on: index as u8 };
+        Bank { edge: SGIS, ..Bank::new(0, (hardware, software | SGIS), own) }
     }
 
     /// Makes an SGI pending. Returns whether it waits for a list register since.
@@ -249,13 +261,13 @@ impl Vcpu {
 
     /// Whether its list registers may hold anything.
     pub fn lists_any(&self) -> bool {
-        self.listed != [UNUSED; 16]
+        self.arrivals.all_listed() != [UNUSED; 16]
     }
 
     /// Whether one of these list registers, below 16, was given one of these interrupts.
     pub fn lists(&self, word: usize, mask: u32, list_registers: u32) -> bool {
         bits(list_registers).any(|index| {
-            let listed = usize::from(self.listed[index & 0xf]);
+            let listed = usize::from(self.arrivals.listed(index & 0xf));
             listed / 32 == word && mask >> (listed % 32) & 1 != 0
         })
     }

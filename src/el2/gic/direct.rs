@@ -4,7 +4,7 @@
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{ICC_CTLR_EL1, Readable};
-use bulkhead::vgic::{CpuInterfaceRegister, SgiRequest};
+use bulkhead::vgic::{CpuInterfaceRegister, SgiRegister, SgiRequest, SgiRoute};
 use core::sync::atomic::Ordering;
 
 use super::Gic;
@@ -43,7 +43,7 @@ pub fn silence() {
 }
 
 impl Vcpu {
-    /// Sends an SGI of Group 1 to other vCPUs, which take it with no exit.
+    /// Sends an SGI of Group 1 to other vCPUs. Where interrupts are direct they take it with no exit.
     #[inline(always)]
     pub fn send_physical_sgi(&self, value: u64) {
         let request = SgiRequest::new(value);
@@ -58,6 +58,9 @@ impl Vcpu {
     #[inline(never)]
     fn send_to_each(&self, request: SgiRequest) {
         let Gic::V3(gic) = self.gic else { return };
+        if self.sgi_route == SgiRoute::Virtual {
+            return self.send_virtual_sgi(SgiRegister::Sgi1, request.value());
+        }
         let cpus = &self.partition.plan.cpus;
         for target in request.targets(self.index, cpus.len()) {
             gic.send_sgi(cpus[target], request.sgi());

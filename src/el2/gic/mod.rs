@@ -7,13 +7,13 @@ mod v3;
 use aarch64_cpu::registers::{ICH_HCR_EL2, ICH_VMCR_EL2, Readable, Writeable};
 use bulkhead::intid::Intid;
 use bulkhead::machine::{self, Interrupt, Mpidr};
-use bulkhead::vgic::{Delivery, Hardware, ListRegister, StateRegister, gather, spread};
+use bulkhead::vgic::{Arrivals, Delivery, Hardware, ListRegister, StateRegister, gather, spread};
 use spin::Once;
 
 use super::vcpu::Vcpu;
 
-/// The SGI by which one CPU makes another leave its guest, unless the guest there has its interrupts
-/// directly. Others' SGIs never reach the physical controller, so all sixteen are Bulkhead's.
+/// The SGI by which one CPU makes another leave its guest on GICv2, where guests' SGIs never reach the
+/// physical controller. On GICv3 they do, and the maintenance interrupt is made pending instead.
 pub const DOORBELL: Intid = Intid::new(0).unwrap();
 
 /// GICC_IAR holds the INTID in its lower bits, and an SGI's source above.
@@ -64,6 +64,16 @@ pub struct Acknowledged {
     pub intid: Intid,
     /// What is handed back for it.
     value: u32,
+}
+
+/// What [`Gic::take`] found.
+pub enum Taken {
+    /// An interrupt of the guest's, which is in a list register now.
+    Listed,
+    /// Another one, which was acknowledged.
+    Other(Acknowledged),
+    /// None.
+    Nothing,
 }
 
 impl Acknowledged {
@@ -128,13 +138,30 @@ impl Gic {
         }
     }
 
+    /// Whether the virtual interface asks for its maintenance interrupt. Unknown on GICv2, where nothing
+    /// else raises that.
+    pub fn wants_maintenance(&self) -> bool {
+        match self {
+            Self::V2(_) => true,
+            Self::V3(_) => v3::wants_maintenance(),
+        }
+    }
+
     /// Takes the interrupt of the highest priority, if there is one, and lets others of the same
     /// priority in again; this one stays active.
-    #[inline(always)]
     pub fn acknowledge(&self) -> Option<Acknowledged> {
         match self {
             Self::V2(gic) => gic.acknowledge(),
             Self::V3(_) => v3::acknowledge(),
+        }
+    }
+
+    /// The same, and puts it into a list register, if that is all there is to do.
+    #[inline(always)]
+    pub fn take(&self, arrivals: &Arrivals) -> Taken {
+        match self {
+            Self::V2(gic) => gic.take(arrivals),
+            Self::V3(_) => v3::take(arrivals),
         }
     }
 
@@ -144,6 +171,16 @@ impl Gic {
             Self::V2(gic) => gic.deactivate(interrupt.value),
             Self::V3(gic) => gic.deactivate(interrupt.value),
         }
+    }
+
+    /// Whether all SGIs of guests can be physical ones: on a GICv3 where no other Security state has some.
+    pub fn carries_sgis(&self) -> bool {
+        matches!(self, Self::V3(gic) if gic.has_group_0())
+    }
+
+    /// Whether the doorbell is [`DOORBELL`], rather than the maintenance interrupt.
+    pub fn rings_by_sgi(&self) -> bool {
+        matches!(self, Self::V2(_))
     }
 
     /// Makes a CPU leave its guest.
@@ -274,14 +311,6 @@ impl Hardware for ThisCpu<'_> {
         }
     }
 
-    #[inline(always)]
-    fn list(&mut self, value: ListRegister) -> Option<usize> {
-        match self.gic() {
-            Gic::V2(gic) => gic.list(value.to_v2()),
-            Gic::V3(_) => v3::list(value.bits()),
-        }
-    }
-
     fn set_maintenance(&mut self, bits: u32) {
         self.gic().set_hypervisor_control(HCR_ENABLE | bits);
     }
@@ -300,7 +329,8 @@ impl Hardware for ThisCpu<'_> {
         VMCR_GROUPS.map(|bit| control & bit != 0)
     }
 
-    #[inline(always)]
+    // Once, not in the many places that call it.
+    #[inline(never)]
     fn write_state(&mut self, vcpu: usize, register: StateRegister, word: usize, bits: u32) {
         self.gic().write_state(self.cpu(vcpu), register, word, bits);
     }

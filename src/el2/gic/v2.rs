@@ -2,10 +2,10 @@
 
 use aarch64_cpu::asm::barrier;
 use bulkhead::addr::{Pa, Region};
-use bulkhead::vgic::StateRegister;
+use bulkhead::vgic::{Arrivals, StateRegister};
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use super::{Acknowledged, DOORBELL};
+use super::{Acknowledged, DOORBELL, Taken};
 use crate::el2::image::MAX_CPUS;
 use crate::el2::mmio::{Register, Registers};
 
@@ -155,6 +155,16 @@ impl Gic {
         Some(acknowledged)
     }
 
+    /// See [`Gic::take`](super::Gic::take).
+    #[inline(always)]
+    pub fn take(&self, arrivals: &Arrivals) -> Taken {
+        let Some(acknowledged) = self.acknowledge() else { return Taken::Nothing };
+        let place = arrivals.list(acknowledged.intid, self.elrsr.read());
+        let Some((index, value)) = place else { return Taken::Other(acknowledged) };
+        self.lrs[index].write(value as u32);
+        Taken::Listed
+    }
+
     /// GICC_DIR: ends an interrupt that is Bulkhead's own.
     pub fn deactivate(&self, acknowledged: u32) {
         self.cpu_interface.write(GICC_DIR, acknowledged);
@@ -207,14 +217,6 @@ impl Gic {
     /// GICH_ELRSR: a bit for each list register that is free.
     pub fn empty_list_registers(&self) -> u32 {
         self.elrsr.read() & ((1 << self.list_registers) - 1)
-    }
-
-    /// Writes the first list register that is free, and tells which.
-    #[inline(always)]
-    pub fn list(&self, value: u32) -> Option<usize> {
-        let index = self.empty_list_registers().trailing_zeros() as usize;
-        self.lrs.get(index)?.write(value);
-        Some(index)
     }
 
     /// GICH_HCR.

@@ -12,13 +12,13 @@ use bulkhead::vgic::{Delivery, Priorities, SgiRequest, StateRegister};
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
 
-use super::DOORBELL;
 use crate::el2::image::MAX_CPUS;
 use crate::el2::mmio::Registers;
 use crate::el2::registers::write_register;
 
 pub use interface::{
-    acknowledge, empty_list_registers, list, read_list_register, take_own, write_list_register,
+    acknowledge, empty_list_registers, read_list_register, take, take_own, wants_maintenance,
+    write_list_register,
 };
 
 const GICD_CTLR: u64 = 0x0000;
@@ -56,6 +56,9 @@ const SGI_FRAME: u64 = 0x1_0000;
 
 const GICD_CTLR_DS: u32 = 1 << 6;
 
+/// The SGIs in a register with a bit for each interrupt.
+const SGIS: u32 = 0xffff;
+
 /// The priority of interrupts in Group 1 that Bulkhead takes; guests' own priorities are virtual then.
 const PRIORITY: u32 = 0xa0a0_a0a0;
 
@@ -69,9 +72,6 @@ pub struct Gic {
     runs: Vec<Registers>,
     /// Each CPU's own redistributor, found by the CPU itself.
     redistributors: [Once<Registers>; MAX_CPUS],
-    /// What ICC_SGI1R_EL1 or ICC_SGI0R_EL1 takes for a doorbell to each CPU. Zero for those whose
-    /// guest has all SGIs: the maintenance interrupt, which never comes there, is made pending instead.
-    doorbells: [AtomicU64; MAX_CPUS],
     /// The affinity of each CPU.
     affinities: [AtomicU64; MAX_CPUS],
     /// The highest implemented INTID is 32 * this - 1.
@@ -98,7 +98,6 @@ impl Gic {
             distributor,
             runs: redistributors.iter().map(|run| Registers::map(*run)).collect(),
             redistributors: [const { Once::new() }; MAX_CPUS],
-            doorbells: [const { AtomicU64::new(0) }; MAX_CPUS],
             affinities: [const { AtomicU64::new(0) }; MAX_CPUS],
             list_registers: (ICH_VTR_EL2.get() & 0x1f) as usize + 1,
         }
@@ -125,11 +124,6 @@ impl Gic {
     /// What each CPU has for itself: its redistributor, its interface, its list registers.
     pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery) {
         self.affinities[cpu].store(mpidr.get(), Ordering::Release);
-        let doorbell = match delivery {
-            Delivery::Trapped => SgiRequest::to(mpidr, DOORBELL.get() as usize).value(),
-            Delivery::Direct => 0,
-        };
-        self.doorbells[cpu].store(doorbell, Ordering::Release);
         let redistributor = self.redistributors[cpu].call_once(|| {
             self.find_redistributor(mpidr).expect("every CPU has a redistributor in the tree")
         });
@@ -139,7 +133,8 @@ impl Gic {
         wait_for_redistributor(redistributor);
         interface::init_cpu_interface(delivery, self.has_group_0);
         if delivery == Delivery::Trapped {
-            self.enable_own(DOORBELL, cpu);
+            // The guest's, which it enables for itself in what it sees.
+            redistributor.write(SGI_FRAME + ISENABLER, SGIS);
         }
     }
 
@@ -209,27 +204,16 @@ impl Gic {
 
     /// ICC_DIR_EL1: ends an interrupt that is Bulkhead's own.
     pub fn deactivate(&self, acknowledged: u32) {
-        // The priority drop comes first, and what lowers a maintenance interrupt's line.
-        barrier::isb(barrier::SY);
-        write_register!("S3_0_C12_C11_1", u64::from(acknowledged));
+        interface::deactivate(acknowledged);
         barrier::isb(barrier::SY);
     }
 
     /// Sends the doorbell to a CPU.
     pub fn ring_doorbell(&self, cpu: usize) {
-        let value = self.doorbells[cpu].load(Ordering::Relaxed);
+        let (redistributor, frame) = self.registers(0, cpu);
         // What the other CPU is to find must be there before it looks.
         barrier::dsb(barrier::ISHST);
-        match (value, self.has_group_0) {
-            (0, _) => {
-                let redistributor = self.redistributors[cpu].get();
-                let redistributor = redistributor.expect("the CPU was initialised");
-                redistributor.write(SGI_FRAME + ISPENDR, 1 << self.maintenance.get());
-            }
-            (_, true) => write_register!("S3_0_C12_C11_7", value),
-            (_, false) => write_register!("S3_0_C12_C11_5", value),
-        }
-        barrier::isb(barrier::SY);
+        redistributor.write(frame + ISPENDR, 1 << self.maintenance.get());
     }
 
     /// Sends a guest's SGI to a CPU (ICC_SGI1R_EL1).

@@ -94,7 +94,7 @@ impl Machine {
     /// EL2 acknowledges the lowest INTID that is signalled to this CPU.
     pub fn acknowledge_physical(&mut self, cpu: usize) -> Option<Intid> {
         let is_signalled = |p: &Physical| p.enabled && p.is_pending() && !p.active;
-        let private = (16..32).find(|&i| is_signalled(&self.cpus[cpu].private[i]));
+        let private = (0..32).find(|&i| is_signalled(&self.cpus[cpu].private[i]));
         let shared = || {
             let at = |p: &Physical| is_signalled(p) && p.target == cpu;
             self.shared.iter().position(at).map(|i| i + 32)

@@ -42,6 +42,10 @@ impl System {
         });
         let mut machine = Machine::new(version, cpus, list_registers, 17);
         machine.direct = delivery == Delivery::Direct;
+        if !machine.direct {
+            let sgis = machine.cpus.iter_mut().flat_map(|cpu| &mut cpu.private[..16]);
+            sgis.for_each(|sgi| sgi.enabled = true);
+        }
         let mut system = Self { vgic, machine };
         system.restart();
         system
@@ -101,8 +105,7 @@ impl System {
             let mut is_quiet = true;
             for cpu in 0..self.machine.cpus.len() {
                 while let Some(intid) = self.machine.acknowledge_physical(cpu) {
-                    let kicks = self.on(cpu, |vgic, hw| vgic.interrupt(intid, hw));
-                    self.kick(kicks.expect("it is owned"));
+                    self.arrive(cpu, intid);
                     is_quiet = false;
                 }
                 if self.machine.wants_maintenance(cpu) {
@@ -117,6 +120,25 @@ impl System {
             }
         }
         panic!("a storm of maintenance interrupts");
+    }
+
+    /// An interrupt was acknowledged.
+    fn arrive(&mut self, cpu: usize, intid: Intid) {
+        if intid.is_sgi() {
+            self.machine.physical(cpu, intid.get() as usize).active = false;
+        }
+        let arrivals = self.vgic.arrivals(cpu);
+        let empty = View { machine: &mut self.machine, cpu }.empty_list_registers();
+        if let Some((index, value)) = arrivals.list(intid, empty) {
+            let value = match self.machine.version {
+                Version::V2 => ListRegister::from_v2(value as u32),
+                Version::V3 => ListRegister::from_bits(value),
+            };
+            View { machine: &mut self.machine, cpu }.write_list_register(index, value);
+        } else {
+            let kicks = self.on(cpu, |vgic, hw| vgic.interrupt(intid, hw));
+            self.kick(kicks.expect("it is owned"));
+        }
     }
 
     /// Makes an access, and whatever other CPUs must do for it.
@@ -154,7 +176,10 @@ impl System {
 
     pub fn write(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
         let access = Access { offset, size, value };
-        let kicks = self.access(cpu, |vgic, hw| vgic.distributor_write(access, hw));
+        let kicks = match self.on(cpu, |vgic, hw| vgic.enable_in_distributor(access, hw)) {
+            true => CpuMask::EMPTY,
+            false => self.access(cpu, |vgic, hw| vgic.distributor_write(access, hw)),
+        };
         self.kick(kicks);
         self.run();
     }
@@ -168,7 +193,10 @@ impl System {
 
     pub fn write_redistributor(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
         let access = Access { offset, size, value };
-        let kicks = self.access(cpu, |vgic, hw| vgic.redistributor_write(access, hw));
+        let kicks = match self.on(cpu, |vgic, hw| vgic.enable_in_redistributors(access, hw)) {
+            true => CpuMask::EMPTY,
+            false => self.access(cpu, |vgic, hw| vgic.redistributor_write(access, hw)),
+        };
         self.kick(kicks);
         self.run();
     }
@@ -235,12 +263,14 @@ impl System {
     }
 
     pub fn send_sgi(&mut self, cpu: usize, register: SgiRegister, value: u64) {
-        if self.machine.direct {
+        if register == SgiRegister::Sgi1 {
             let request = SgiRequest::new(value);
-            let targets = request.targets(cpu, self.machine.cpus.len());
-            for target in targets.filter(|_| register == SgiRegister::Sgi1) {
+            for target in request.targets(cpu, self.machine.cpus.len()) {
                 self.machine.physical(target, request.sgi()).latch = true;
             }
+            return self.run();
+        }
+        if self.machine.direct {
             return;
         }
         let kicks = self.on(cpu, |vgic, hw| vgic.send_sgi(register, value, hw));
@@ -302,6 +332,7 @@ impl System {
             };
             assert!(!listed.iter().enumerate().any(is_twice), "twice on CPU {cpu}: {listed:?}");
             self.check_room(cpu);
+            self.check_arrivals(cpu);
         }
         for word in 0..self.vgic.words() {
             let owners = if word == 0 { cpus } else { 1 };
@@ -327,6 +358,27 @@ impl System {
                 let places = listed + active + pending;
                 assert_eq!(places, usize::from(physical.active), "places of {intid}");
                 assert_eq!(bank.enabled >> bit & 1 != 0, physical.enabled);
+            }
+        }
+    }
+
+    /// What may be listed without the lock is what may be delivered, on the CPU that it is routed to.
+    fn check_arrivals(&self, cpu: usize) {
+        let arrivals = self.vgic.arrivals(cpu);
+        for word in 0..self.vgic.words() {
+            let bank = self.vgic.bank(cpu, word);
+            for bit in 0..32 {
+                let intid = word * 32 + bit;
+                let is_sgi = self.machine.version == Version::V3 && intid < 16;
+                let arrives =
+                    bank.hardware >> bit & 1 != 0 || is_sgi && bank.group1 >> bit & 1 != 0;
+                let is_here = usize::from(bank.routes[bit].vcpu) == cpu;
+                let expected = if arrives && is_here && bank.deliverable >> bit & 1 != 0 {
+                    bank.entries[bit].with_state(true, false).raw(self.machine.version)
+                } else {
+                    0
+                };
+                assert_eq!(arrivals.prepared(intid), expected, "{intid} on CPU {cpu}");
             }
         }
     }

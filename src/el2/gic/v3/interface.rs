@@ -3,9 +3,9 @@
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use bulkhead::intid::Intid;
-use bulkhead::vgic::Delivery;
+use bulkhead::vgic::{Arrivals, Delivery};
 
-use super::super::{Acknowledged, INTID_MASK};
+use super::super::{Acknowledged, INTID_MASK, Taken};
 use crate::el2::registers::{read_register, write_register};
 
 const ICC_SRE_SRE_DFB_DIB_ENABLE: u64 = 0xf;
@@ -126,13 +126,34 @@ pub fn empty_list_registers() -> u32 {
     read_register!("S3_4_C12_C11_5") as u32
 }
 
-/// Writes the first list register that is free, and tells which.
+/// Whether ICH_MISR_EL2 asks for maintenance.
+pub fn wants_maintenance() -> bool {
+    read_register!("S3_4_C12_C11_2") != 0
+}
+
+/// See [`Gic::take`](super::super::Gic::take).
 #[inline(always)]
-pub fn list(value: u64) -> Option<usize> {
-    let index = empty_list_registers().trailing_zeros() as usize;
-    if index >= 16 {
-        return None;
+pub fn take(arrivals: &Arrivals) -> Taken {
+    let Some(acknowledged) = acknowledge() else { return Taken::Nothing };
+    let empty = empty_list_registers();
+    let place = arrivals.list(acknowledged.intid, empty);
+    let Some((index, value)) = place else { return Taken::Other(acknowledged) };
+    if empty & 1 != 0 {
+        // Mostly it is the first: no jump table for that.
+        ICH_LR0_EL2.set(value);
+    } else {
+        write_list_register(index, value);
     }
-    write_list_register(index, value);
-    Some(index)
+    if acknowledged.intid.is_sgi() {
+        deactivate(acknowledged.value);
+    }
+    Taken::Listed
+}
+
+/// ICC_DIR_EL1: ends an interrupt for which no guest's end comes.
+#[inline(always)]
+pub fn deactivate(acknowledged: u32) {
+    // The priority drop comes first, and what lowers a maintenance interrupt's line.
+    barrier::isb(barrier::SY);
+    write_register!("S3_0_C12_C11_1", u64::from(acknowledged));
 }

@@ -1,0 +1,227 @@
+//! What a CPU needs to list an interrupt that arrives there, without the partition's lock.
+//!
+//! For each interrupt that may go straight into a list register, the value that goes there is prepared. Who
+//! holds the lock changes that on any CPU and at any time, while the vCPU's own CPU uses it. They do not
+//! miss each other: the CPU notes what it lists before it looks whether it may, and who wants an
+//! interrupt back forbids it before looking who lists it. A sequentially consistent fence is between
+//! the two on either side, so that one of them at least sees what the other has done.
+
+use alloc::boxed::Box;
+use core::num::NonZeroU16;
+use core::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
+
+use super::state::{Bank, SGIS, Set, UNUSED, bits};
+use super::{Delivery, Version, Vgic};
+use crate::intid::Intid;
+
+/// The part of a vCPU's virtual interrupt controller that needs no lock.
+#[derive(Debug)]
+pub struct Arrivals {
+    /// A bit for each list register; none while something waits for one, or has to be looked at.
+    room: AtomicU16,
+    /// The INTID last written to each list register, which may have ended since.
+    listed: [AtomicU16; 16],
+    /// For each INTID the list register that it gets, as the hardware takes it; zero where it may not.
+    prepared: Box<[AtomicU64]>,
+}
+
+impl Arrivals {
+    /// For this many words of interrupts: none may be listed.
+    pub(super) fn new(words: usize) -> Self {
+        Self {
+            room: AtomicU16::new(0),
+            listed: [const { AtomicU16::new(UNUSED) }; 16],
+            prepared: (0..words * 32).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// As [`new`](Self::new), while the vCPU does not run.
+    pub(super) fn reset(&self) {
+        self.unsettle();
+        self.listed.iter().for_each(|listed| listed.store(UNUSED, Ordering::Relaxed));
+        self.prepared.iter().for_each(|prepared| prepared.store(0, Ordering::Relaxed));
+    }
+
+    /// Where an interrupt goes that arrived on this CPU, and what is to be written there, given the list
+    /// registers that are `empty`. `None` if that is not all there is to do: then
+    /// [`Vgic::interrupt`](super::Vgic::interrupt) must see to it. On the vCPU's own CPU alone.
+    #[inline(always)]
+    pub fn list(&self, intid: Intid, empty: u32) -> Option<(usize, u64)> {
+        let room = self.room.load(Ordering::Relaxed);
+        let usable = NonZeroU16::new(empty as u16 & room)?;
+        // Nothing keeps an SGI from arriving again while a list register holds it.
+        if intid.is_sgi() && usable.get() != room {
+            return None;
+        }
+        let index = usable.trailing_zeros() as usize;
+        let prepared = self.prepared.get(intid.get() as usize)?;
+        self.listed.get(index)?.store(intid.get() as u16, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+
+        let value = prepared.load(Ordering::Relaxed);
+        (value != 0).then_some((index, value))
+    }
+
+    /// Prepares the list register of an interrupt.
+    pub(super) fn prepare(&self, intid: usize, value: u64) {
+        self.prepared[intid].store(value, Ordering::Relaxed);
+    }
+
+    /// From now on none of these interrupts of a word may be listed; a fence must follow.
+    pub(super) fn forbid(&self, word: usize, mask: u32) {
+        for bit in bits(mask) {
+            self.prepare(word * 32 + bit, 0);
+        }
+    }
+
+    /// What is prepared for an interrupt.
+    #[cfg(test)]
+    pub(super) fn prepared(&self, intid: usize) -> u64 {
+        self.prepared[intid].load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing waits for a list register.
+    pub(super) fn is_settled(&self) -> bool {
+        self.room.load(Ordering::Relaxed) != 0
+    }
+
+    /// Nothing waits for one of so many list registers, 1 to 16.
+    pub(super) fn settle(&self, list_registers: usize) {
+        self.room.store(u16::MAX >> (16 - list_registers), Ordering::Relaxed);
+    }
+
+    /// The next refill must look at everything, not only at what is new.
+    pub(super) fn unsettle(&self) {
+        self.room.store(0, Ordering::Relaxed);
+    }
+
+    /// The INTID last written to a list register.
+    pub(super) fn listed(&self, index: usize) -> u16 {
+        self.listed[index].load(Ordering::Relaxed)
+    }
+
+    /// The same for all.
+    pub(super) fn all_listed(&self) -> [u16; 16] {
+        core::array::from_fn(|index| self.listed(index))
+    }
+
+    /// Notes what is written to a list register.
+    pub(super) fn set_listed(&self, index: usize, intid: u16) {
+        self.listed[index].store(intid, Ordering::Relaxed);
+    }
+}
+
+impl Vgic {
+    /// Prepares the list registers of those interrupts that may be delivered. After each
+    /// [`forbid`](Self::forbid), and when there are more of them.
+    pub(super) fn prepare(&self, Set { owner, word, mask }: Set) {
+        if self.delivery == Delivery::Trapped {
+            self.prepare_in(self.bank(owner, word), word, mask);
+        }
+    }
+
+    /// The same for the interrupts of `mask`, of this bank, which is that of `word`.
+    #[inline(always)]
+    pub(super) fn prepare_in(&self, bank: &Bank, word: usize, mask: u32) {
+        let sgis = match (word, self.version) {
+            // Physical ones stand for those of Group 1.
+            (0, Version::V3) => SGIS & bank.group1,
+            _ => 0,
+        };
+        for bit in bits(mask & bank.deliverable & (bank.hardware | sgis)) {
+            if let Some(vcpu) = self.vcpus.get(usize::from(bank.routes[bit].vcpu)) {
+                let value = bank.entries[bit].with_state(true, false).raw(self.version);
+                vcpu.arrivals.prepare(word * 32 + bit, value);
+            }
+        }
+    }
+
+    /// Keeps these interrupts from being listed without the lock, so that [`holders`](Self::holders)
+    /// tells who lists them already.
+    pub(super) fn forbid(&self, Set { owner, word, mask }: Set) {
+        if self.delivery == Delivery::Trapped {
+            for (index, vcpu) in self.vcpus.iter().enumerate() {
+                if word != 0 || index == owner {
+                    vcpu.arrivals.forbid(word, mask);
+                }
+            }
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// [`prepare`](Self::prepare) for all interrupts.
+    pub(super) fn prepare_all(&self) {
+        self.sets().for_each(|set| self.prepare(set));
+    }
+
+    /// [`forbid`](Self::forbid) for all interrupts.
+    pub(super) fn forbid_all(&self) {
+        self.sets().for_each(|set| self.forbid(set));
+    }
+
+    /// All interrupts.
+    fn sets(&self) -> impl Iterator<Item = Set> {
+        let private = (0..self.vcpus.len()).map(|owner| Set { owner, word: 0, mask: u32::MAX });
+        private.chain((1..self.words()).map(|word| Set { owner: 0, word, mask: u32::MAX }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
+
+    use super::*;
+
+    const ROUNDS: usize = 100_000;
+
+    /// Waits until `turn` is this round's.
+    fn wait(turn: &AtomicUsize, round: usize) {
+        let mut spins = 0;
+        while turn.load(Ordering::Acquire) != round {
+            spins += 1;
+            if spins % 1000 == 0 {
+                thread::yield_now();
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_listed_is_seen_or_was_forbidden() {
+        let arrivals = Arrivals::new(1);
+        arrivals.settle(4);
+        let intid = Intid::new(27).unwrap();
+        let (begun, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let mut both = [0; 2];
+        thread::scope(|scope| {
+            let cpu = scope.spawn(|| {
+                let list = |round| {
+                    wait(&begun, round);
+                    let place = arrivals.list(intid, 0xf);
+                    ended.store(round, Ordering::Release);
+                    place.is_some()
+                };
+                (1..=ROUNDS).map(list).collect::<std::vec::Vec<_>>()
+            });
+            let mut seen = std::vec::Vec::new();
+            for round in 1..=ROUNDS {
+                arrivals.set_listed(0, UNUSED);
+                arrivals.prepare(27, 1);
+                begun.store(round, Ordering::Release);
+                // Not always at the same time after the other.
+                for _ in 0..round % 16 {
+                    core::hint::spin_loop();
+                }
+                arrivals.forbid(0, 1 << 27);
+                fence(Ordering::SeqCst);
+                seen.push(arrivals.listed(0) == 27);
+                wait(&ended, round);
+            }
+            for (is_listed, is_seen) in cpu.join().unwrap().into_iter().zip(seen) {
+                assert!(is_seen || !is_listed, "it was listed, and nobody knows");
+                both[usize::from(is_listed)] += 1;
+            }
+        });
+        std::println!("forbidden {} times, listed {} times", both[0], both[1]);
+    }
+}
