@@ -15,13 +15,13 @@ use el2::{boot, build, console, cpu, cpus, gic, heap, interrupts, run};
 fn main(level: Level, tree: Pa) -> ! {
     heap::init();
     let firmware = boot::firmware_tree(tree);
-    boot::open_console(&firmware);
+    let console = boot::open_console(&firmware);
     boot::check_level(level);
-    let mut machine = boot::read_machine(&firmware);
+    let mut machine = boot::read_machine(&firmware, console);
     let boot_cpu = cpus::enter_boot_cpu(&machine);
     let description = boot::read_description(&firmware, &mut machine);
     let gic = gic::init(&machine.gic);
-    machine.direct_interrupts = gic.direct();
+    boot::find_free_interrupts(&firmware, &mut machine, gic.direct());
     let plan = boot::plan(&firmware, &mut machine, &description);
     boot::report(&machine, &plan);
 

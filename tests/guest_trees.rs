@@ -9,7 +9,7 @@ use std::{env, fs, process};
 use bulkhead::addr::Pa;
 use bulkhead::fdt::Tree;
 use bulkhead::guest_tree;
-use bulkhead::machine::{Machine, Mpidr};
+use bulkhead::machine::{Console, Machine, Mpidr};
 use bulkhead::plan::{Description, Plan};
 
 /// A directory for this test alone.
@@ -67,7 +67,8 @@ fn write(file: &Path, bytes: &[u8]) {
 
 /// The Plan of `description` on the machine of `tree`.
 fn plan(tree: &Tree<'_>, description: &[u8]) -> (Machine, Plan) {
-    let mut machine = Machine::read(tree).unwrap();
+    let mut machine = Machine::read(tree, Console::read(tree)).unwrap();
+    machine.read_devices(tree);
     machine
         .reserve(bulkhead::addr::Region::new(Pa::new(0x4020_0000), 0x20_0000).unwrap(), "Bulkhead");
     let description = Tree::new(description).unwrap();

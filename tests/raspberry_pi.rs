@@ -9,7 +9,7 @@ use std::{env, fs, process};
 use bulkhead::addr::{Pa, Region};
 use bulkhead::fdt::Tree;
 use bulkhead::intid::Intid;
-use bulkhead::machine::{ConsoleKind, CpuStart, Gic, Machine, Mpidr, Reach};
+use bulkhead::machine::{Console, ConsoleKind, CpuStart, Gic, Machine, Mpidr, Reach};
 use bulkhead::plan::{Description, Plan};
 
 /// Linux's tree of the board, which the Makefile fetches.
@@ -52,7 +52,10 @@ fn qemu() -> Vec<u8> {
 }
 
 fn read(tree: &[u8]) -> Machine {
-    Machine::read(&Tree::new(tree).unwrap()).unwrap()
+    let tree = Tree::new(tree).unwrap();
+    let mut machine = Machine::read(&tree, Console::read(&tree)).unwrap();
+    machine.read_devices(&tree);
+    machine
 }
 
 fn region(start: u64, size: u64) -> Region<Pa> {

@@ -6,7 +6,7 @@ use std::{env, fs, process};
 use bulkhead::addr::{Pa, Region};
 use bulkhead::fdt::Tree;
 use bulkhead::intid::Intid;
-use bulkhead::machine::{Conduit, CpuStart, Gic, Machine, Reach};
+use bulkhead::machine::{Conduit, Console, CpuStart, Gic, Machine, Reach};
 
 /// The machine that QEMU's `virt` describes with these options.
 fn virt(options: &str) -> Machine {
@@ -20,7 +20,10 @@ fn virt(options: &str) -> Machine {
     assert!(output.status.success(), "{output:?}");
     let bytes = fs::read(&file).expect("QEMU has written its tree");
     fs::remove_file(&file).expect("the tree can be removed");
-    Machine::read(&Tree::new(&bytes).unwrap()).unwrap()
+    let tree = Tree::new(&bytes).unwrap();
+    let mut machine = Machine::read(&tree, Console::read(&tree)).unwrap();
+    machine.read_devices(&tree);
+    machine
 }
 
 fn region(start: u64, size: u64) -> Region<Pa> {

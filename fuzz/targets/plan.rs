@@ -7,7 +7,7 @@ use bulkhead::addr::{PAGE_SIZE, Pa};
 use bulkhead::audit;
 use bulkhead::fdt::Tree;
 use bulkhead::guest_tree;
-use bulkhead::machine::{Machine, Mpidr};
+use bulkhead::machine::{Console, Machine, Mpidr};
 use bulkhead::plan::{Description, Plan};
 use bulkhead::tables::{Table, Tables};
 use libfuzzer_sys::fuzz_target;
@@ -19,10 +19,11 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(size) = Tree::total_size(bytes) else { return };
     let Some((machine_tree, description)) = bytes.split_at_checked(size) else { return };
     let Ok(tree) = Tree::new(machine_tree) else { return };
-    let Ok(machine) = Machine::read(&tree) else { return };
+    let Ok(mut machine) = Machine::read(&tree, Console::read(&tree)) else { return };
     let Ok(description) = Tree::new(description) else { return };
     let place = Pa::new(0x4800_0000);
     let described = Description::read(&description, description.root(), place, &|_| None);
+    machine.read_devices(&tree);
     let plan = described.and_then(|it| Plan::new(&machine, Mpidr::new(0), &it));
     match plan {
         Ok(plan) => {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use bulkhead::fdt::Tree;
-use bulkhead::machine::Machine;
+use bulkhead::machine::{Console, Machine};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -16,5 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = (property.as_str(), property.number());
         }
     }
-    let _ = Machine::read(&tree);
+    if let Ok(mut machine) = Machine::read(&tree, Console::read(&tree)) {
+        machine.read_devices(&tree);
+    }
 });

@@ -1,10 +1,12 @@
 //! The steps of booting, up to the CPUs: what there is, who gets what, and saying so.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use bulkhead::addr::{Pa, Region};
 use bulkhead::audit::{self, Descriptors};
 use bulkhead::fdt::{Node, Tree};
-use bulkhead::machine::{Console, Machine};
+use bulkhead::intid::Intid;
+use bulkhead::machine::{Console, Machine, free_interrupts};
 use bulkhead::plan::{Description, Plan, PlanError};
 use bulkhead::report;
 use core::fmt;
@@ -54,13 +56,18 @@ unsafe fn bytes(region: Region<Pa>) -> &'static [u8] {
     unsafe { core::slice::from_raw_parts(start as *const u8, size as usize) }
 }
 
+/// What is known of the UART: nothing if the tree names none, or why it cannot be used.
+type FoundConsole = Result<Option<Console>, String>;
+
 /// Finds the UART. Without one Bulkhead runs in silence.
-pub fn open_console(FirmwareTree { tree, .. }: &FirmwareTree) {
-    if let Ok(Some(machine)) = Console::read(tree) {
-        console::init(&machine);
+pub fn open_console(FirmwareTree { tree, .. }: &FirmwareTree) -> FoundConsole {
+    let found = Console::read(tree);
+    if let Ok(Some(machine)) = &found {
+        console::init(machine);
     }
     let bootargs = tree.node("/chosen").and_then(|chosen| chosen.property("bootargs")?.as_str());
     exit::init(bootargs.unwrap_or_default());
+    found
 }
 
 /// Only EL2 has what a hypervisor needs.
@@ -76,9 +83,9 @@ pub fn check_level(level: Level) {
 }
 
 /// Reads the machine from the tree.
-pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree) -> Machine {
+pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree, console: FoundConsole) -> Machine {
     info!("Bulkhead {}", env!("CARGO_PKG_VERSION"));
-    let mut machine = match Machine::read(tree) {
+    let mut machine = match Machine::read(tree, console) {
         Ok(machine) => machine,
         Err(error) => refuse(format_args!("the machine's tree: {error}")),
     };
@@ -146,10 +153,21 @@ fn read_partitions(
     }
 }
 
+/// Finds SPIs for what Bulkhead emulates, where interrupts can go to guests with no exit and `last` is
+/// the last one that there is.
+pub fn find_free_interrupts(firmware: &FirmwareTree, machine: &mut Machine, last: Option<Intid>) {
+    if let Some(last) = last {
+        machine.free_interrupts = free_interrupts(&firmware.tree, last);
+    }
+}
+
 /// Divides the machine, less what Bulkhead itself takes.
 pub fn plan(firmware: &FirmwareTree, machine: &mut Machine, description: &Description) -> Plan {
     machine.reserve(image::whole(), "Bulkhead");
     machine.reserve(firmware.region, "the machine's tree");
+    if description.names_devices() {
+        machine.read_devices(&firmware.tree);
+    }
     match Plan::new(machine, cpu::current_mpidr(), description) {
         Ok(plan) => plan,
         Err(error) => refuse(format_args!("{error}")),

@@ -240,20 +240,12 @@ impl<'a> Builder<'a> {
 
     /// The PMU, if it has a private interrupt: it is the guest's with its CPUs.
     fn pmu(&mut self) {
-        let is_pmu = |name: &str| name.starts_with("arm,") && name.contains("-pmu");
-        for device in &self.machine.devices {
-            if let Some(ppi) = device.interrupts.iter().find(|one| one.intid.is_private())
-                && let Some(node) = self.tree.node(&device.path)
-                && node.compatible().any(is_pmu)
-                && let Some(compatible) = node.property("compatible")
-            {
-                let interrupt = self.interrupt(ppi.intid, LEVEL_HIGH);
-                self.writer.begin_node("pmu");
-                self.writer.property("compatible", compatible.value);
-                self.writer.property_cells("interrupts", &interrupt);
-                return self.writer.end_node();
-            }
-        }
+        let Some(pmu) = &self.machine.pmu else { return };
+        let interrupt = self.interrupt(pmu.interrupt, LEVEL_HIGH);
+        self.writer.begin_node("pmu");
+        self.writer.property("compatible", &pmu.compatible);
+        self.writer.property_cells("interrupts", &interrupt);
+        self.writer.end_node();
     }
 
     /// An interrupt's three cells. A GICv2 wants to know a PPI's CPUs too: bits 15:8 of the flags.

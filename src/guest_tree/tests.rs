@@ -4,7 +4,7 @@ use alloc::vec;
 use super::*;
 use crate::addr::{Pa, Region};
 use crate::intid::Trigger;
-use crate::machine::{Device, Gic, Interrupt, Reach};
+use crate::machine::{Device, Gic, Interrupt, Pmu, Reach};
 use crate::plan::Plan;
 use crate::plan::tests::{
     Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
@@ -40,10 +40,6 @@ fn machine_tree() -> Spec {
         .with("#interrupt-cells", Cells(&[3]))
         .with("interrupt-controller", Nothing)
         .with("phandle", Cells(&[1]));
-    let pmu = Spec::new("pmu")
-        .with("compatible", Text(&["arm,cortex-a53-pmu", "arm,armv8-pmuv3"]))
-        .with("interrupt-parent", Cells(&[1]))
-        .with("interrupts", Cells(&[1, 7, 4]));
     let bus = Spec::new("soc").child(uart).child(other);
     Spec::new("")
         .with("dma-coherent", Nothing)
@@ -51,14 +47,12 @@ fn machine_tree() -> Spec {
         .child(clock)
         .child(tree_of_clocks)
         .child(gic)
-        .child(pmu)
 }
 
 fn machine_with_devices(gic: Gic) -> Machine {
     let mut machine = machine(gic);
     let registers = |start| vec![Region::new(Pa::new(start), 0x100).unwrap()];
     let interrupt = Interrupt { intid: Intid::new(60).unwrap(), trigger: Trigger::Edge };
-    let of_cpus = Interrupt { intid: Intid::ppi(7).unwrap(), trigger: Trigger::Level };
     let device = |path: &str, start, interrupts| Device {
         path: path.to_string(),
         aliases: vec![],
@@ -69,8 +63,9 @@ fn machine_with_devices(gic: Gic) -> Machine {
     machine.devices = vec![
         device("/soc/serial@b000000", 0xb00_0000, vec![interrupt]),
         device("/soc/serial@b000100", 0xb00_0100, vec![]),
-        Device { registers: vec![], ..device("/pmu", 0, vec![of_cpus]) },
     ];
+    let compatible = b"arm,cortex-a53-pmu\0arm,armv8-pmuv3\0".into();
+    machine.pmu = Some(Pmu { compatible, interrupt: Intid::ppi(7).unwrap() });
     machine
 }
 
@@ -172,8 +167,11 @@ fn interrupts_are_those_of_the_plan() {
             let timer = cells(tree, "/timer", "interrupts");
             let expected = [13, 14, 11, 10].map(|ppi| [1, ppi, timer_flags]);
             assert_eq!(timer, expected.as_flattened());
-            let pmu = tree.node("/pmu").unwrap().interrupts().unwrap();
-            assert_eq!(pmu[0].intid, Intid::ppi(7).unwrap());
+            let pmu = tree.node("/pmu").unwrap();
+            assert_eq!(pmu.interrupts().unwrap()[0].intid, Intid::ppi(7).unwrap());
+            assert!(
+                pmu.is_compatible("arm,cortex-a53-pmu") && pmu.is_compatible("arm,armv8-pmuv3")
+            );
             let uart = tree.node("/serial@b000000").unwrap().interrupts().unwrap();
             assert_eq!(uart, one.interrupts);
             let console = tree.node("serial0").unwrap().interrupts().unwrap();

@@ -22,13 +22,13 @@ pub(super) fn read(tree: &Tree<'_>, parts: &mut Parts<'_, '_>) -> Result<Vec<Cpu
             && !place.is_aligned(size_of::<u64>() as u64)
         {
             let path = node.path();
-            parts.remarks.push(format!(
+            parts.remarks.add(format!(
                 "{path} cannot be started: cpu-release-addr {place} is not a multiple of 8"
             ));
             cpu.start = CpuStart::Unknown;
         }
         if cpus.iter().any(|other| other.mpidr == cpu.mpidr) {
-            parts.pass_over(node, &format_args!("there is another CPU {}", cpu.mpidr));
+            parts.remarks.pass_over(node, &format_args!("there is another CPU {}", cpu.mpidr));
         } else {
             cpus.push(cpu);
         }

@@ -2,20 +2,24 @@
 
 mod console;
 mod cpus;
+mod devices;
 mod error;
 mod gic;
 mod memory;
 mod parts;
 mod read;
+mod remarks;
 
 #[cfg(test)]
 mod tests;
 
+pub use devices::free_interrupts;
 pub use error::MachineError;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use crate::addr::{Pa, Region};
 use crate::intid::{Intid, Trigger};
@@ -43,18 +47,21 @@ pub struct Machine {
     /// The power management block whose watchdog switches the machine off (`brcm,bcm2835-pm`), if
     /// firmware cannot.
     pub watchdog: Option<Region<Pa>>,
+    /// The performance monitors of the CPUs, if each has its own interrupt.
+    pub pmu: Option<Pmu>,
     /// The UART that `/chosen/stdout-path` names.
     pub console: Option<Console>,
-    /// Every available node that has registers or interrupts, apart from CPUs, memory, the GIC with
-    /// all that belongs to it and the timer. The console is among them.
+    /// Once they have been read ([`read_devices`](Self::read_devices)), every available node that has
+    /// registers or interrupts, apart from CPUs, memory, the GIC with all that belongs to it and the
+    /// timer. The console is among them.
     pub devices: Vec<Device>,
     /// `/chosen/bootargs`: the machine's own command line.
     pub bootargs: String,
     /// `/chosen/linux,initrd-start` to `-end`: where the loader put the system description.
     pub initrd: Option<Region<Pa>>,
-    /// The last SPI that there is, where interrupts can go to guests with no exit. The tree does not
-    /// tell: it is for boot to find out.
-    pub direct_interrupts: Option<Intid>,
+    /// The SPIs above those of all devices ([`free_interrupts`]), where interrupts can go to guests
+    /// with no exit. The tree does not tell that: it is for boot to find out.
+    pub free_interrupts: Range<u32>,
     /// What was odd about the tree and passed over, a line each.
     pub remarks: Vec<String>,
 }
@@ -64,14 +71,6 @@ impl Machine {
     pub fn reserve(&mut self, region: Region<Pa>, owner: impl Into<String>) {
         let owner = owner.into();
         self.reserved.push(Reserved { region, owner });
-    }
-
-    /// The first SPI's number above those that devices raise; there may be none with it.
-    pub fn interrupts_end(&self) -> u32 {
-        let of_devices = self.devices.iter().flat_map(|device| &device.interrupts);
-        let console = self.console.as_ref().and_then(|console| console.interrupt);
-        let used = of_devices.map(|interrupt| interrupt.intid).chain(console);
-        used.map(|intid| intid.get() + 1).fold(Intid::SPI_START, u32::max)
     }
 }
 
@@ -192,6 +191,15 @@ pub enum Conduit {
     Smc,
     /// `hvc #0`: useless at EL2, where it calls Bulkhead itself.
     Hvc,
+}
+
+/// The performance monitors of the CPUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pmu {
+    /// `compatible` of its node, as the tree has it.
+    pub compatible: Vec<u8>,
+    /// The private interrupt.
+    pub interrupt: Intid,
 }
 
 /// A UART that Bulkhead can drive.

@@ -1,8 +1,9 @@
 //! From the firmware's tree to the [`Machine`].
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-use super::parts::{self, Parts};
+use super::parts::Parts;
 use super::{
     Conduit, Console, Interrupt, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
 };
@@ -12,7 +13,8 @@ use crate::intid::Intid;
 use crate::text::printable;
 
 impl Machine {
-    /// Reads the machine from the firmware's tree.
+    /// Reads the machine from the firmware's tree, but for its devices: those are for
+    /// [`read_devices`](Self::read_devices). `console` is what [`Console::read`] has found there.
     ///
     /// What Bulkhead does without is passed over with a line in [`Machine::remarks`].
     ///
@@ -20,20 +22,18 @@ impl Machine {
     ///
     /// If the tree lacks a CPU, memory, a GIC that can be virtualized or the generic timer, or
     /// says something about them or about reserved memory that has no meaning.
-    pub fn read(tree: &Tree<'_>) -> Result<Self, MachineError> {
+    pub fn read(
+        tree: &Tree<'_>,
+        console: Result<Option<Console>, String>,
+    ) -> Result<Self, MachineError> {
         let mut parts = Parts::default();
-        let console = match Console::read(tree) {
-            Ok(console) => console,
-            Err(remark) => {
-                parts.remarks.push(printable(&remark));
-                None
-            }
-        };
+        let console = console.unwrap_or_else(|remark| {
+            parts.remarks.add(printable(&remark));
+            None
+        });
         let cpus = cpus::read(tree, &mut parts)?;
         let root = tree.root();
         parts.find(root)?;
-        parts::add_aliases(tree, &mut parts.devices);
-        parts.end_remarks();
         if parts.memory.is_empty() {
             return Err(MachineError::Missing("memory"));
         }
@@ -59,12 +59,13 @@ impl Machine {
             timer: interrupts(timer).map_err(MachineError::at(timer))?,
             psci,
             watchdog: parts.watchdog.filter(|_| psci != Some(Conduit::Smc)),
+            pmu: parts.pmu,
             console,
-            devices: parts.devices,
+            devices: Vec::new(),
             bootargs: bootargs.unwrap_or_default().to_string(),
             initrd,
-            remarks: parts.remarks,
-            direct_interrupts: None,
+            remarks: parts.remarks.finish(),
+            free_interrupts: 0..0,
         })
     }
 }

@@ -94,6 +94,11 @@ const MOST_MILLISECONDS: u32 = 3_600_000;
 const OF_SYSTEM: [&str; 4] = ["partitions", "__symbols__", "__fixups__", "__local_fixups__"];
 
 impl Description {
+    /// Whether a partition asks for a device.
+    pub fn names_devices(&self) -> bool {
+        self.partitions.iter().any(|partition| !partition.devices.is_empty())
+    }
+
     /// Reads the description below `system`: the root of `tree`, or the node `/chosen/bulkhead` of
     /// the firmware's tree. `base` is where `tree` lies in memory.
     ///

@@ -136,8 +136,7 @@ struct FreeInterrupts {
 
 impl FreeInterrupts {
     fn new(machine: &Machine) -> Self {
-        let end = machine.direct_interrupts.map_or(0, |last| last.get() + 1);
-        Self { direct: machine.interrupts_end()..end }
+        Self { direct: machine.free_interrupts.clone() }
     }
 
     /// `count` SPIs in ascending order for a partition whose interrupts are trapped: from QEMU `virt`'s

@@ -1,5 +1,4 @@
 use super::*;
-use crate::intid::Intid;
 use crate::machine::Mpidr;
 use crate::plan::tests::{
     Cells, Nothing, Text, gic_v2, gic_v3, machine, partition, plan_on, system,
@@ -76,7 +75,7 @@ fn how_interrupts_reach_the_partitions() {
         String::from(line.unwrap())
     };
     assert_eq!(line(&machine, [false; 2]), "GICv3, trapped");
-    machine.direct_interrupts = Intid::spi(987);
+    machine.free_interrupts = 100..987;
     assert_eq!(line(&machine, [false; 2]), "GICv3, direct");
     assert_eq!(line(&machine, [false, true]), "GICv3, direct, but trapped for two");
     assert_eq!(line(&machine, [true; 2]), "GICv3, trapped");

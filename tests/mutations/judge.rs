@@ -2,7 +2,7 @@
 
 use bulkhead::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::fdt::Tree;
-use bulkhead::machine::{Gic, Machine, Mpidr};
+use bulkhead::machine::{Console, Gic, Machine, Mpidr};
 use bulkhead::plan::{Description, Plan};
 use bulkhead::tables::{Table, Tables};
 use bulkhead::{audit, guest_tree, report};
@@ -21,7 +21,8 @@ fn region(start: u64, size: usize) -> Region<Pa> {
 /// Takes the steps of boot. The sentence of a refusal, or how many partitions there are.
 pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, String> {
     let tree = Tree::new(machine).map_err(|error| format!("the machine's tree is {error}"))?;
-    let mut machine = Machine::read(&tree).map_err(|error| error.to_string())?;
+    let machine = Machine::read(&tree, Console::read(&tree));
+    let mut machine = machine.map_err(|error| error.to_string())?;
     machine.cpus.truncate(MAX_CPUS);
     let place = Pa::new(seed.description);
     let bytes = description.len();
@@ -36,6 +37,9 @@ pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, S
     let description = description.map_err(|error| error.to_string())?;
     machine.reserve(region(seed.description, bytes), "the system description");
     machine.reserve(region(seed.image, 3 << 20), "Bulkhead");
+    if description.names_devices() {
+        machine.read_devices(&tree);
+    }
     let plan = Plan::new(&machine, Mpidr::new(0), &description);
     let plan = plan.map_err(|error| error.to_string())?;
     check(&machine, &plan);

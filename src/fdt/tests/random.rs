@@ -10,7 +10,8 @@ use proptest::sample::{Index, select};
 use super::{header, word};
 use crate::fdt::header::HEADER_SIZE;
 use crate::fdt::{Node, Tree, Writer, token};
-use crate::machine::Machine;
+use crate::intid::Intid;
+use crate::machine::{Console, Machine, free_interrupts};
 
 /// A tree as plain data.
 #[derive(Clone, PartialEq, Debug)]
@@ -154,7 +155,10 @@ fn read_all(tree: &Tree<'_>) {
         let _ = node.interrupts();
     }
     let _ = tree.memory_reservations().len();
-    let _ = Machine::read(tree);
+    if let Ok(mut machine) = Machine::read(tree, Console::read(tree)) {
+        machine.read_devices(tree);
+    }
+    let _ = free_interrupts(tree, Intid::spi(0).unwrap());
 }
 
 /// The offset behind each token of the structure block of `bytes`, as the writer wrote it.

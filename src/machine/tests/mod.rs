@@ -101,7 +101,11 @@ impl Board {
     }
 
     fn read(&self) -> Result<Machine, MachineError> {
-        Machine::read(&Tree::new(&self.bytes()).unwrap())
+        let bytes = self.bytes();
+        let tree = Tree::new(&bytes).unwrap();
+        let mut machine = Machine::read(&tree, Console::read(&tree))?;
+        machine.read_devices(&tree);
+        Ok(machine)
     }
 
     fn error(&self) -> String {
@@ -345,7 +349,10 @@ fn devices_are_what_could_be_given_away() {
             device(root, "virtio@1000", "compatible");
             device(root, "coherent@1000", "dma-coherent");
             device(root, "off@1000", "status");
-            node(root, "pmu", |pmu| pmu.property_cells("interrupts", &[1, 7, 4]));
+            node(root, "pmu", |pmu| {
+                pmu.property_strings("compatible", &["arm,cortex-a53-pmu", "arm,armv8-pmuv3"]);
+                pmu.property_cells("interrupts", &[1, 7, 4]);
+            });
             node(root, "nothing", |_| ());
             node(root, "i2c", |bus| {
                 cells(bus, 2, 2);
@@ -361,6 +368,8 @@ fn devices_are_what_could_be_given_away() {
         ..BOARD
     };
     let machine = board.read().unwrap();
+    let pmu = machine.pmu.unwrap();
+    assert_eq!((pmu.interrupt, pmu.compatible.len()), (intid(23), 35));
     let devices = machine.devices.iter();
     let devices: Vec<_> = devices.map(|device| (device.path.as_str(), device.reach)).collect();
     assert_eq!(
@@ -379,4 +388,39 @@ fn devices_are_what_could_be_given_away() {
             "/wrong is passed over: its interrupts end within a specifier",
         ]
     );
+}
+
+#[test]
+fn performance_monitors_have_an_interrupt_of_each_cpu() {
+    fn pmu(root: &mut Writer, compatible: &str, interrupts: &[u32]) {
+        node(root, "monitors", |pmu| {
+            pmu.property_str("compatible", compatible);
+            pmu.property_cells("interrupts", interrupts);
+        });
+    }
+    let found = |more| Board { more, ..BOARD }.read().unwrap().pmu;
+    let one = Pmu { compatible: b"arm,armv8-pmuv3\0".into(), interrupt: intid(23) };
+    assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[1, 7, 4])), Some(one));
+    assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[0, 7, 4])), None);
+    assert_eq!(found(|root| pmu(root, "acme,armv8-pmuv3", &[1, 7, 4])), None);
+    assert_eq!(found(|root| pmu(root, "arm,pl011", &[1, 7, 4])), None);
+}
+
+#[test]
+fn free_interrupts_are_above_those_of_all_nodes() {
+    let free = |more: fn(&mut Writer), last| {
+        let bytes = Board { more, ..BOARD }.bytes();
+        free_interrupts(&Tree::new(&bytes).unwrap(), intid(last))
+    };
+    assert_eq!(free(|_| (), 63), 34..64);
+    assert!(free(|_| (), 32).is_empty());
+    // One that is switched off, or that has no address, may raise its own all the same.
+    let more = |root: &mut Writer| {
+        node(root, "off", |off| {
+            off.property_str("status", "disabled");
+            off.property_cells("interrupts", &[0, 9, 4, 0, 7, 4]);
+        });
+        node(root, "wrong", |wrong| wrong.property_cells("interrupts", &[0]));
+    };
+    assert_eq!(free(more, 63), 42..64);
 }

@@ -214,11 +214,8 @@ fn emulated_devices_have_interrupts_that_no_device_has() {
 #[test]
 fn direct_interrupts_are_nobodys() {
     let mut machine = machine(gic_v3());
-    let end = machine.interrupts_end();
-    let in_use = machine.devices.iter().flat_map(|device| &device.interrupts);
-    assert!(in_use.clone().any(|it| it.intid.get() + 1 == end));
-    assert!(in_use.into_iter().all(|it| it.intid.get() < end));
-    machine.direct_interrupts = Intid::new(end + 6);
+    let end = 62;
+    machine.free_interrupts = end..end + 7;
     let all = [everything_emulated("one"), everything_emulated("two"), partition("three")];
     let interrupts = |partitions: &[PartitionPlan]| -> Vec<u32> {
         let emulated = partitions.iter().flat_map(|one| {
@@ -237,7 +234,7 @@ fn direct_interrupts_are_nobodys() {
     assert_eq!(interrupts(&plan.partitions), [33, 34, 35, 33, 34, 35, 33]);
 
     // Where there are not enough of them, what is left over is trapped.
-    machine.direct_interrupts = Intid::new(end);
+    machine.free_interrupts = end..end + 1;
     let plan = plan_on(&machine, &system([partition("one"), partition("two")])).unwrap();
     let deliveries = plan.partitions.iter().map(|one| one.delivery);
     assert_eq!(deliveries.collect::<Vec<_>>(), [Delivery::Direct, Delivery::Trapped]);

@@ -64,6 +64,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         },
         psci: None,
         watchdog: Some(region(0xc00_0000, 0x100)),
+        pmu: None,
         console: Some(Console {
             path: "/pl011@9000000".to_string(),
             kind: ConsoleKind::Pl011,
@@ -91,7 +92,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         bootargs: String::new(),
         initrd: None,
         remarks: Vec::new(),
-        direct_interrupts: None,
+        free_interrupts: 0..0,
     }
 }
 
