@@ -20,7 +20,7 @@ const KNOWN: usize = 64;
 /// Checks the structure block and lists what is there.
 pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
     let Blocks { bytes, structure, strings, reservations } = blocks;
-    let words = bytes[structure.clone()].as_chunks().0;
+    let mut words = bytes[structure.clone()].as_chunks().0;
     let tree = Tree {
         bytes,
         reservations,
@@ -29,39 +29,80 @@ pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
         properties: Vec::with_capacity(PROPERTIES.min(words.len() / 3)),
         phandles: Vec::new(),
     };
-    let known = [(usize::MAX, ""); KNOWN];
-    let mut pass = Pass { words, strings, known, tree, node: 0, depth: 0 };
+    let known = [Known { offset: usize::MAX, name: "", meaning: Meaning::Others }; KNOWN];
+    let mut pass = Pass { strings, known, tree, node: 0, depth: 0, is_open: false };
     loop {
-        let offset = structure.end - pass.words.len() * 4;
-        match pass.token() {
+        let left = words.len();
+        match pass.token(&mut words) {
             Ok(true) => {}
             Ok(false) => return Ok(pass.tree),
-            Err(what) => return Err(TreeError::Malformed { what, offset }),
+            Err(what) => {
+                return Err(TreeError::Malformed { what, offset: structure.end - left * 4 });
+            }
         }
     }
 }
 
+/// What is still to be read.
+type Words<'a> = &'a [[u8; 4]];
+
+/// What a property of one cell is to this pass.
+#[derive(Clone, Copy)]
+enum Meaning {
+    AddressCells,
+    SizeCells,
+    InterruptCells,
+    InterruptParent,
+    Phandle,
+    /// Something that is for others to read.
+    Others,
+}
+
+impl Meaning {
+    fn of(name: &str) -> Self {
+        match name {
+            "#address-cells" => Self::AddressCells,
+            "#size-cells" => Self::SizeCells,
+            "#interrupt-cells" => Self::InterruptCells,
+            "interrupt-parent" => Self::InterruptParent,
+            "phandle" | "linux,phandle" => Self::Phandle,
+            _ => Self::Others,
+        }
+    }
+}
+
+/// A string that was looked up.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    /// Where it is in the strings block.
+    offset: usize,
+    name: &'a str,
+    meaning: Meaning,
+}
+
 struct Pass<'a> {
-    /// What is still to be read.
-    words: &'a [[u8; 4]],
     strings: &'a str,
-    /// Strings that were looked up, each with its offset: most properties have one of a few names.
-    known: [(usize, &'a str); KNOWN],
+    /// Some of the strings so far: most properties have one of a few names.
+    known: [Known<'a>; KNOWN],
     /// What has been read.
     tree: Tree<'a>,
     /// The number of the node at hand.
     node: usize,
     /// How many nodes are begun and not ended.
     depth: usize,
+    /// Whether the node at hand may have more properties: no node has come behind them.
+    is_open: bool,
 }
 
 impl<'a> Pass<'a> {
     /// Reads a token and what belongs to it; says whether others follow.
-    fn token(&mut self) -> Result<bool, &'static str> {
-        match self.word()? {
-            token::BEGIN_NODE => self.begin_node()?,
+    fn token(&mut self, words: &mut Words<'a>) -> Result<bool, &'static str> {
+        let (token, rest) = words.split_first().ok_or("the structure block ends early")?;
+        *words = rest;
+        match u32::from_be_bytes(*token) {
+            token::PROPERTY => self.property(words)?,
+            token::BEGIN_NODE => self.begin_node(words)?,
             token::END_NODE => self.end_node()?,
-            token::PROPERTY => self.property()?,
             token::NOP => {}
             token::END if self.depth > 0 => return Err("the tree ends inside a node"),
             token::END if self.tree.nodes.is_empty() => return Err("there is no root node"),
@@ -71,26 +112,12 @@ impl<'a> Pass<'a> {
         Ok(true)
     }
 
-    fn word(&mut self) -> Result<u32, &'static str> {
-        let (word, rest) = self.words.split_first().ok_or("the structure block ends early")?;
-        self.words = rest;
-        Ok(u32::from_be_bytes(*word))
-    }
-
-    /// The next `size` bytes, which are padded to whole words.
-    #[inline(always)]
-    fn bytes(&mut self, size: usize) -> Result<&'a [u8], &'static str> {
-        let words = self.words.split_at_checked(size.div_ceil(4));
-        let (words, rest) = words.ok_or("a name or value is too long")?;
-        self.words = rest;
-        Ok(&words.as_flattened()[..size])
-    }
-
-    fn begin_node(&mut self) -> Result<(), &'static str> {
-        let mut rest = self.words.as_flattened().iter();
+    fn begin_node(&mut self, words: &mut Words<'a>) -> Result<(), &'static str> {
+        self.close();
+        let mut rest = words.as_flattened().iter();
         // What is graphic, but no `/`.
         let end = rest.position(|byte| !matches!(byte, b'0'..=b'~' | b'!'..=b'.'));
-        let name = self.bytes(end.ok_or("a node's name does not end")? + 1)?;
+        let name = bytes(words, end.ok_or("a node's name does not end")? + 1)?;
         let [name @ .., 0] = name else { return Err("a node's name has a forbidden byte") };
         let number = self.tree.nodes.len();
         match (self.depth, name.is_empty()) {
@@ -108,11 +135,21 @@ impl<'a> Pass<'a> {
         self.tree.nodes.push(entry);
         self.node = number;
         self.depth += 1;
+        self.is_open = true;
         Ok(())
+    }
+
+    /// The properties of the node at hand are all there.
+    fn close(&mut self) {
+        if self.is_open {
+            self.tree.nodes[self.node].properties.end = self.tree.properties.len();
+            self.is_open = false;
+        }
     }
 
     fn end_node(&mut self) -> Result<(), &'static str> {
         self.depth = self.depth.checked_sub(1).ok_or("a node ends that was not begun")?;
+        self.close();
         let end = self.tree.nodes.len();
         let node = &mut self.tree.nodes[self.node];
         node.end = end;
@@ -123,41 +160,53 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn property(&mut self) -> Result<(), &'static str> {
-        let [size, name, rest @ ..] = self.words else {
+    fn property(&mut self, words: &mut Words<'a>) -> Result<(), &'static str> {
+        let [size, name, rest @ ..] = *words else {
             return Err("the structure block ends early");
         };
-        self.words = rest;
+        *words = rest;
         let name = u32::from_be_bytes(*name) as usize;
-        let name = self.string(name).ok_or("a property has no name")?;
-        let value = self.bytes(u32::from_be_bytes(*size) as usize)?;
-        let node = match self.tree.nodes.last_mut() {
-            Some(node) if node.end == 0 && node.number == self.node => node,
-            _ => return Err("a property stands behind nodes"),
-        };
-        node.properties.end += 1;
+        let (name, meaning) = self.name(name).ok_or("a property has no name")?;
+        let value = bytes(words, u32::from_be_bytes(*size) as usize)?;
+        if !self.is_open {
+            return Err("a property stands behind nodes");
+        }
         self.tree.properties.push(Property { name, value });
+        if let Meaning::Others = meaning {
+            return Ok(());
+        }
         if let Ok(cell) = value.try_into().map(u32::from_be_bytes) {
-            match name {
-                "#address-cells" => node.cells.0 = cell,
-                "#size-cells" => node.cells.1 = cell,
-                "#interrupt-cells" => node.interrupt_cells = cell,
-                "interrupt-parent" => node.interrupt_parent = Some(cell),
-                "phandle" | "linux,phandle" => self.tree.phandles.push((cell, self.node)),
-                _ => {}
+            let node = &mut self.tree.nodes[self.node];
+            match meaning {
+                Meaning::AddressCells => node.cells.0 = cell,
+                Meaning::SizeCells => node.cells.1 = cell,
+                Meaning::InterruptCells => node.interrupt_cells = cell,
+                Meaning::InterruptParent => node.interrupt_parent = Some(cell),
+                Meaning::Phandle => self.tree.phandles.push((cell, self.node)),
+                Meaning::Others => {}
             }
         }
         Ok(())
     }
 
-    /// The string at `offset` of the strings block, which may be the end of a longer one.
-    fn string(&mut self, offset: usize) -> Option<&'a str> {
+    /// The name at `offset` of the strings block, which may be the end of a longer one.
+    fn name(&mut self, offset: usize) -> Option<(&'a str, Meaning)> {
         let known = &mut self.known[offset % KNOWN];
-        if known.0 != offset {
+        if known.offset != offset {
             let string = self.strings.get(offset..)?;
             let end = string.as_bytes().iter().position(|byte| *byte == 0)?;
-            *known = (offset, string.get(..end)?);
+            let name = string.get(..end)?;
+            *known = Known { offset, name, meaning: Meaning::of(name) };
         }
-        Some(known.1)
+        Some((known.name, known.meaning))
     }
+}
+
+/// Takes the next `size` bytes, which are padded to whole words.
+#[inline(always)]
+fn bytes<'a>(words: &mut Words<'a>, size: usize) -> Result<&'a [u8], &'static str> {
+    let taken = words.split_at_checked(size.div_ceil(4));
+    let (taken, rest) = taken.ok_or("a name or value is too long")?;
+    *words = rest;
+    Ok(&taken.as_flattened()[..size])
 }
