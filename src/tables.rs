@@ -229,7 +229,8 @@ impl<'a> Tables<'a> {
                 if *entry == 0 {
                     *entry = page;
                 }
-                page += PAGE_SIZE;
+                // All of the run is in range (`run`).
+                page = page.wrapping_add(PAGE_SIZE);
             }
             return Ok(());
         }

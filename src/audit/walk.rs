@@ -3,6 +3,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::addr::{PAGE_SIZE, Pa, Region};
 
@@ -110,28 +111,31 @@ impl<'a> Walk<'a> {
 }
 
 /// How many of the first descriptors have bit 0 clear. Most tables are almost empty, so this looks
-/// at eight at once.
+/// for eight zeros at once.
 fn invalid(descriptors: &[u64]) -> usize {
-    let none_of = |[a, b, c, d, e, f, g, h]: &&[u64; 8]| (a | b | c | d | e | f | g | h) & 1 == 0;
-    let eights = descriptors.as_chunks().0.iter().take_while(none_of).count() * 8;
-    eights + descriptors[eights..].iter().take_while(|it| *it & 1 == 0).count()
+    let are_zero = |[a, b, c, d, e, f, g, h]: &&[u64; 8]| (a | b | c | d | e | f | g | h) == 0;
+    let zeros = descriptors.as_chunks().0.iter().take_while(are_zero).count() * 8;
+    zeros + descriptors[zeros..].iter().take_while(|it| *it & 1 == 0).count()
 }
 
 /// How many of the first descriptors each say what the one before, beginning with `leaf`, says of
-/// the `span` bytes before.
+/// the `span` bytes before. There may be whole tables of them, so this looks at four at once.
 fn following(leaf: u64, span: u64, descriptors: &[u64]) -> usize {
-    // The last address that a descriptor holds has none behind it.
+    // The last address that a descriptor holds has none behind it, so nothing wraps here.
     let most = ((ADDRESS - (leaf & ADDRESS)) / span) as usize;
-    let mut next = leaf;
-    let mut count = 0;
-    for descriptor in descriptors.iter().take(most) {
-        next += span;
-        if *descriptor != next {
-            break;
-        }
-        count += 1;
-    }
-    count
+    let descriptors = &descriptors[..most.min(descriptors.len())];
+    // Zero if `next` follows.
+    let step = |last: u64, next: u64| next.wrapping_sub(last) ^ span;
+    let mut last = leaf;
+    let follow = |[a, b, c, d]: &&[u64; 4]| {
+        let steps = step(last, *a) | step(*a, *b) | step(*b, *c) | step(*c, *d);
+        last = *d;
+        steps == 0
+    };
+    let count = descriptors.as_chunks().0.iter().take_while(follow).count() * 4;
+    let mut last = if count == 0 { leaf } else { descriptors[count - 1] };
+    let follows = |next: &&u64| step(mem::replace(&mut last, **next), **next) == 0;
+    count + descriptors[count..].iter().take_while(follows).count()
 }
 
 fn add(runs: &mut Vec<Run>, next: Run) {
