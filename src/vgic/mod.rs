@@ -47,7 +47,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::intid::Intid;
-use state::{Bank, Route, SGIS, Set, Vcpu, bits};
+use state::{Bank, SGIS, Set, Vcpu, bits};
 
 pub use arrivals::Arrivals;
 pub use cpu_mask::CpuMask;
@@ -132,8 +132,8 @@ pub struct Vgic {
 }
 
 impl Vgic {
-    /// A GIC out of reset; [`reset`](Self::reset) does the same for the physical one. The only
-    /// method that allocates.
+    /// A GIC that has to be [`reset`](Self::reset) before anything else. The only method that
+    /// allocates.
     #[must_use]
     pub fn new(config: &Config<'_>) -> Self {
         let owned = |intids: &[Intid], word| {
@@ -151,19 +151,20 @@ impl Vgic {
         };
         let words = config.it_lines_number.min(31) as usize + 1;
         let arriving = if config.delivery == Delivery::Trapped { words } else { 0 };
-        let vcpu = |index| Vcpu::new(index, owned(0), Arrivals::new(arriving));
-        let spis = |word| Bank::new(word, owned(word), Route::default());
-        let mut vgic = Self {
+        let bank = |word| {
+            let (hardware, software) = owned(word);
+            Bank { hardware, software, ..Bank::default() }
+        };
+        let vcpu = |index| Vcpu::new(index, bank(0), Arrivals::new(arriving));
+        Self {
             version: config.version,
             delivery: config.delivery,
             enables: 0,
             vcpus: (0..config.vcpus).map(vcpu).collect(),
-            spis: (1..words).map(spis).collect(),
+            spis: (1..words).map(bank).collect(),
             room: 16,
             busy: 0,
-        };
-        vgic.reset_memory();
-        vgic
+        }
     }
 
     /// The state of a GIC out of reset, for the partition's start and restart, while none of its

@@ -191,11 +191,11 @@ pub(super) struct Vcpu {
 }
 
 impl Vcpu {
-    /// vCPU number `index`, of whose PPIs these are owned, out of reset.
-    pub fn new(index: usize, owned: (u32, u32), arrivals: Arrivals) -> Self {
+    /// vCPU number `index`, to be [`reset`](Self::reset).
+    pub fn new(index: usize, bank: Bank, arrivals: Arrivals) -> Self {
         Self {
             affinity: pack(Mpidr::of_vcpu(index)),
-            bank: Self::private_bank(index, owned),
+            bank,
             sources: [0; 16],
             active_source: [0; 16],
             arrivals: Arc::new(arrivals),
@@ -205,17 +205,14 @@ impl Vcpu {
         }
     }
 
-    /// The same again.
+    /// Makes it as it is out of reset.
     pub fn reset(&mut self, index: usize) {
         self.arrivals.reset();
-        self.bank = Self::private_bank(index, (self.bank.hardware, self.bank.software));
+        let own = Route { written: 0, vcpu: index as u8, active_on: index as u8 };
+        let owned = (self.bank.hardware, self.bank.software | SGIS);
+        self.bank = Bank { edge: SGIS, ..Bank::new(0, owned, own) };
         (self.sources, self.active_source) = ([0; 16], [0; 16]);
         (self.spilled, self.maintenance, self.asleep) = (false, 0, true);
-    }
-
-    fn private_bank(index: usize, (hardware, software): (u32, u32)) -> Bank {
-        let own = Route { written: 0, vcpu: index as u8, active_on: index as u8 };
-        Bank { edge: SGIS, ..Bank::new(0, (hardware, software | SGIS), own) }
     }
 
     /// Makes an SGI pending. Returns whether it waits for a list register since.
