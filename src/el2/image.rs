@@ -55,7 +55,7 @@ section! {
     constants = __rodata_start..__data_start
 }
 section! {
-    /// Variables, heap and translation tables: never executed.
+    /// Variables and translation tables: never executed.
     data = __data_start..__data_end
 }
 section! {

@@ -130,6 +130,7 @@ fn map_image(tables: &mut Tables<'_>) -> Result<(), MapError> {
         (image::code(), Memory::CODE),
         (image::constants(), Memory::READ_ONLY),
         (image::data(), Memory::DATA),
+        (image::heap(), Memory::DATA),
     ];
     for (region, memory) in sections {
         map(tables, region, memory)?;
