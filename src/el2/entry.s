@@ -49,14 +49,14 @@ primary_entry:
         add     x1, x1, :lo12:__rela_start
         adrp    x2, __rela_end
         add     x2, x2, :lo12:__rela_end
-2:      cmp     x1, x2                  // every entry is R_AARCH64_RELATIVE (tests/image.rs)
+        cmp     x1, x2
         b.hs    3f
-        ldr     x3, [x1]
-        ldr     x4, [x1, #16]
-        add     x1, x1, #24
+2:      ldr     x4, [x1, #16]           // every entry is R_AARCH64_RELATIVE (tests/image.rs)
+        ldr     x3, [x1], #24
         add     x4, x4, x0
         str     x4, [x0, x3]
-        b       2b
+        cmp     x1, x2
+        b.lo    2b
 3:
         adrp    x1, __stacks_start
         ldr     w2, =__stack_size

@@ -69,6 +69,12 @@ memset:
         mul     x1, x1, x5
         mov     x4, x0
         cbz     w3, 7f
+        cmp     x2, #256
+        b.lo    1f
+        mrs     x3, dczid_el0           // zeros go by cache lines, if those are of 2^4 words
+        cmp     x3, #4                  // and DC ZVA is not prohibited (DZP)
+        ccmp    x1, #0, #0, eq
+        b.eq    10f
 1:      subs    x2, x2, #64
         b.lo    3f
 2:      stp     x1, x1, [x4, #16]
@@ -100,6 +106,23 @@ memset:
         b.lo    9b
         strb    w1, [x4], #1
         b       8b
+10:     stp     x1, x1, [x4]            // up to the first whole line, and some of it
+        stp     x1, x1, [x4, #16]
+        stp     x1, x1, [x4, #32]
+        stp     x1, x1, [x4, #48]
+        add     x2, x2, x4
+        add     x4, x4, #64
+        and     x4, x4, #~63
+        sub     x2, x2, x4
+        sub     x2, x2, #128
+11:     dc      zva, x4
+        add     x4, x4, #64
+        dc      zva, x4
+        add     x4, x4, #64
+        subs    x2, x2, #128
+        b.hs    11b
+        add     x2, x2, #128
+        b       1b
 
 // In: x0 and x1 = what to compare, x2 = bytes; out: w0 = 0 if they are equal, else its sign is that of
 // the difference of the first bytes that are not.
