@@ -82,10 +82,12 @@ struct Run {
 
 impl Run {
     /// Takes off the part before the next multiple of `span` (a power of two).
+    #[inline(always)]
     fn take(&mut self, span: u64) -> Self {
-        let part = Self { size: self.size.min(span - self.input % span), ..*self };
-        self.input += part.size;
-        self.output += part.size;
+        let part = Self { size: self.size.min(span - (self.input & (span - 1))), ..*self };
+        // The run is in range (`run`), so that no sum wraps.
+        self.input = self.input.wrapping_add(part.size);
+        self.output = self.output.wrapping_add(part.size);
         self.size -= part.size;
         part
     }
@@ -98,7 +100,7 @@ impl Run {
 
     /// Whether this, taken off for `span`, is one leaf of that size.
     fn is_leaf(&self, span: u64) -> bool {
-        self.size == span && self.output.is_multiple_of(span)
+        self.size == span && self.output & (span - 1) == 0
     }
 }
 
@@ -166,13 +168,19 @@ impl<'a> Tables<'a> {
     pub fn unmap(&mut self, input: impl Address, size: u64) -> Result<(), MapError> {
         let start = input.get();
         check(start, size, INPUT_BITS)?;
-        for page in (start..start + size).step_by(PAGE_SIZE as usize) {
-            let (index, slot, span) = self.find(page);
-            let entry = &mut self.pool[index].0[slot];
-            if span != PAGE_SIZE || *entry == 0 {
-                return Err(MapError::Unaligned);
+        let mut rest = start..start + size;
+        while !rest.is_empty() {
+            let (index, slot, span) = self.find(rest.start);
+            for entry in &mut self.pool[index].0[slot..] {
+                if span != PAGE_SIZE || *entry == 0 {
+                    return Err(MapError::Unaligned);
+                }
+                *entry = 0;
+                rest.start += PAGE_SIZE;
+                if rest.is_empty() {
+                    break;
+                }
             }
-            *entry = 0;
         }
         Ok(())
     }
@@ -225,23 +233,31 @@ impl<'a> Tables<'a> {
     ) -> Result<(), MapError> {
         if span == PAGE_SIZE {
             let mut page = run.output | memory.0 | TABLE_OR_PAGE;
-            for entry in &mut self.pool[index].0[run.pages()] {
+            let mut put = |entry: &mut u64| {
                 if *entry == 0 {
                     *entry = page;
                 }
                 // All of the run is in range (`run`).
                 page = page.wrapping_add(PAGE_SIZE);
+            };
+            let (fours, rest) = self.pool[index].0[run.pages()].as_chunks_mut();
+            for [a, b, c, d] in fours {
+                put(a);
+                put(b);
+                put(c);
+                put(d);
             }
+            rest.iter_mut().for_each(put);
             return Ok(());
         }
         while run.size > 0 {
             let slot = slot(run.input, span);
             let part = run.take(span);
             let entry = self.pool[index].0[slot];
-            if let Some(next) = self.linked(entry, span) {
-                self.fill(next, span / ENTRIES as u64, part, memory)?;
-            } else if entry == 0 && part.is_leaf(span) {
+            if entry == 0 && part.is_leaf(span) {
                 self.pool[index].0[slot] = part.output | memory.0 | BLOCK;
+            } else if let Some(next) = self.linked(entry, span) {
+                self.fill(next, span / ENTRIES as u64, part, memory)?;
             } else if entry == 0 {
                 let next = self.take_table()?;
                 self.fill(next, span / ENTRIES as u64, part, memory)?;
