@@ -21,8 +21,7 @@ fn main(level: Level, tree: Pa) -> ! {
     let boot_cpu = cpus::enter_boot_cpu(&machine);
     let description = boot::read_description(&firmware, &mut machine);
     let gic = gic::init(&machine.gic);
-    boot::find_free_interrupts(&firmware, &mut machine, gic.direct());
-    let plan = boot::plan(&firmware, &mut machine, &description);
+    let plan = boot::plan(&firmware, &mut machine, &description, gic.direct());
     boot::report(&machine, &plan);
 
     interrupts::init(&machine);

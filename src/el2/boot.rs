@@ -153,20 +153,21 @@ fn read_partitions(
     }
 }
 
-/// Finds SPIs for what Bulkhead emulates, where interrupts can go to guests with no exit and `last` is
-/// the last one that there is.
-pub fn find_free_interrupts(firmware: &FirmwareTree, machine: &mut Machine, last: Option<Intid>) {
-    if let Some(last) = last {
-        machine.free_interrupts = free_interrupts(&firmware.tree, last);
-    }
-}
-
-/// Divides the machine, less what Bulkhead itself takes.
-pub fn plan(firmware: &FirmwareTree, machine: &mut Machine, description: &Description) -> Plan {
+/// Divides the machine, less what Bulkhead itself takes. `last` is the last SPI that there is, where
+/// interrupts can go to guests with no exit.
+pub fn plan(
+    firmware: &FirmwareTree,
+    machine: &mut Machine,
+    description: &Description,
+    last: Option<Intid>,
+) -> Plan {
     machine.reserve(image::whole(), "Bulkhead");
     machine.reserve(firmware.region, "the machine's tree");
     if description.names_devices() {
         machine.read_devices(&firmware.tree);
+    }
+    if let Some(last) = last.filter(|_| description.wants_direct_interrupts()) {
+        machine.free_interrupts = free_interrupts(&firmware.tree, last);
     }
     match Plan::new(machine, cpu::current_mpidr(), description) {
         Ok(plan) => plan,

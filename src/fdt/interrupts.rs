@@ -4,13 +4,17 @@
 use alloc::vec::Vec;
 
 use super::tree::Entry;
-use super::{Node, NodeError, Property};
+use super::{Common, Node, NodeError, Property};
 use crate::intid::{Intid, Trigger};
 use crate::machine::Interrupt;
 
-/// Interrupt controllers whose specifiers are decoded: a GIC of version 2 or 3.
-pub(crate) const GICS: [&str; 5] =
-    ["arm,cortex-a15-gic", "arm,cortex-a7-gic", "arm,cortex-a9-gic", "arm,gic-400", "arm,gic-v3"];
+/// Whether a `compatible` is that of a controller whose specifiers are decoded: a GIC of version 2 or 3.
+pub(crate) fn is_gic(name: &str) -> bool {
+    match name {
+        "arm,cortex-a15-gic" | "arm,cortex-a7-gic" | "arm,cortex-a9-gic" | "arm,gic-400" => true,
+        _ => name == "arm,gic-v3",
+    }
+}
 
 const NO_CONTROLLER: NodeError = NodeError::Fault("it has no interrupt controller");
 const SPECIFIER: NodeError = NodeError::Fault("its interrupts end within a specifier");
@@ -22,17 +26,22 @@ impl Node<'_, '_> {
     /// # Errors
     ///
     /// If a specifier cannot be read, or its controller cannot be found.
-    #[inline(never)]
     pub fn interrupts(self) -> Result<Vec<Interrupt>, NodeError> {
-        let extended = self.property("interrupts-extended");
-        let Some(list) = extended.or_else(|| self.property("interrupts")) else {
-            return Ok(Vec::new());
+        let mut interrupts = Vec::new();
+        self.each_interrupt(&mut |interrupt| interrupts.push(interrupt))?;
+        Ok(interrupts)
+    }
+
+    /// Calls `each` for every one of them.
+    #[inline(never)]
+    pub(crate) fn each_interrupt(self, each: &mut dyn FnMut(Interrupt)) -> Result<(), NodeError> {
+        let extended = self.common(Common::InterruptsExtended);
+        let Some(list) = extended.or_else(|| self.common(Common::Interrupts)) else {
+            return Ok(());
         };
         let (mut cells, []) = list.value.as_chunks() else {
             return Err(SPECIFIER);
         };
-        // A GIC's specifier has three cells at least.
-        let mut interrupts = Vec::with_capacity(cells.len() / 3);
         let mut controller = match extended {
             Some(_) => self,
             None => self.interrupt_controller()?,
@@ -51,10 +60,10 @@ impl Node<'_, '_> {
             cells = rest;
             if let (true, [kind, number, flags, ..]) = (is_gic, specifier) {
                 let cell = |cell: &[u8; 4]| u32::from_be_bytes(*cell);
-                interrupts.push(decode(cell(kind), cell(number), cell(flags))?);
+                each(decode(cell(kind), cell(number), cell(flags))?);
             }
         }
-        Ok(interrupts)
+        Ok(())
     }
 
     /// The controller that the nearest `interrupt-parent` names, or else an ancestor.
@@ -78,11 +87,11 @@ impl Node<'_, '_> {
     }
 }
 
-/// Whether a node with these properties is one of [`GICS`].
-pub(super) fn is_gic(properties: &[Property<'_>]) -> bool {
+/// Whether a node with these properties is such a controller.
+pub(super) fn are_of_gic(properties: &[Property<'_>]) -> bool {
     let compatible = properties.iter().find(|property| property.name == "compatible");
     let names = compatible.and_then(Property::strings);
-    names.is_some_and(|mut names| names.any(|name| GICS.contains(&name)))
+    names.is_some_and(|mut names| names.any(is_gic))
 }
 
 /// The interrupt of a GIC's specifier: bits 3:0 of the flags are 1 or 2 for edges, 4 or 8 for

@@ -19,9 +19,10 @@ mod tree;
 mod write;
 
 pub use error::{NodeError, TreeError};
-pub(crate) use interrupts::GICS;
+pub(crate) use interrupts::is_gic;
 pub use node::Node;
 pub use property::Property;
+pub(crate) use tree::Common;
 pub use tree::Tree;
 pub use write::Writer;
 

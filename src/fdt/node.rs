@@ -5,7 +5,7 @@ use alloc::vec;
 use core::{iter, ptr, str};
 
 use super::property::strings;
-use super::tree::Entry;
+use super::tree::{Common, Entry};
 use super::{Property, Tree};
 
 /// A node of a [`Tree`].
@@ -58,6 +58,11 @@ impl<'t, 'a> Node<'t, 'a> {
         (self.entry.number > 0).then(|| self.tree.numbered(self.entry.parent))
     }
 
+    /// Whether its parent is the root.
+    pub(crate) fn is_on_root(self) -> bool {
+        self.entry.number > 0 && self.entry.parent == 0
+    }
+
     /// Its children, in the order of the tree.
     pub fn children(self) -> impl Iterator<Item = Self> {
         let mut next = self.entry.number + 1;
@@ -103,6 +108,12 @@ impl<'t, 'a> Node<'t, 'a> {
         self.properties().find(|property| property.name == name)
     }
 
+    /// The same for a name that every node is asked for.
+    pub(crate) fn common(self, name: Common) -> Option<Property<'a>> {
+        let index = self.entry.common[name as usize].checked_sub(1)?;
+        self.tree.properties.get(index as usize).copied()
+    }
+
     /// The one string that its property with this name holds.
     #[inline(never)]
     pub fn string(self, name: &str) -> Option<&'a str> {
@@ -111,7 +122,7 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// What it is compatible with, the most specific first.
     pub fn compatible(self) -> impl Iterator<Item = &'a str> {
-        let compatible = self.property("compatible");
+        let compatible = self.common(Common::Compatible);
         strings(compatible.and_then(|list| list.text()).unwrap_or_default())
     }
 
@@ -123,7 +134,7 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// Whether `status` says that it can be used, or says nothing.
     pub fn is_available(self) -> bool {
-        let status = self.property("status");
+        let status = self.common(Common::Status);
         status.is_none_or(|status| matches!(status.as_str(), Some("okay" | "ok")))
     }
 

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Node, NodeError};
+use super::{Common, Node, NodeError};
 use crate::addr::{Pa, Region};
 
 const WRAPS: NodeError = NodeError::Fault("its registers reach past the end of 64 bits");
@@ -17,7 +17,7 @@ impl Node<'_, '_> {
     /// If an address cannot be read or a CPU cannot reach it.
     #[inline(never)]
     pub fn regions(self) -> Result<Vec<Region<Pa>>, NodeError> {
-        let (Some(reg), Some(bus)) = (self.property("reg"), self.parent()) else {
+        let (Some(reg), Some(bus)) = (self.common(Common::Reg), self.parent()) else {
             return Ok(Vec::new());
         };
         let (of_address, of_size) = bus.entry.cells;

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use super::header::Blocks;
-use super::interrupts::is_gic;
-use super::tree::Entry;
+use super::interrupts::are_of_gic;
+use super::tree::{Common, Entry};
 use super::{Property, Tree, TreeError, token};
 
 /// How deep nodes may be nested.
@@ -29,8 +29,14 @@ pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
         properties: Vec::with_capacity(PROPERTIES.min(words.len() / 3)),
         phandles: Vec::new(),
     };
-    let known = [Known { offset: usize::MAX, name: "", meaning: Meaning::Others }; KNOWN];
-    let mut pass = Pass { strings, known, tree, node: 0, depth: 0, is_open: false };
+    let mut pass = Pass {
+        strings,
+        known: [const { Known { offset: u32::MAX, name: "", meaning: Meaning::Others } }; KNOWN],
+        tree,
+        node: 0,
+        depth: 0,
+        is_open: false,
+    };
     loop {
         let left = words.len();
         match pass.token(&mut words) {
@@ -46,9 +52,12 @@ pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
 /// What is still to be read.
 type Words<'a> = &'a [[u8; 4]];
 
-/// What a property of one cell is to this pass.
+/// What a property is to this pass.
 #[derive(Clone, Copy)]
 enum Meaning {
+    /// To be found at once.
+    Common(Common),
+    // The others are of one cell.
     AddressCells,
     SizeCells,
     InterruptCells,
@@ -61,6 +70,12 @@ enum Meaning {
 impl Meaning {
     fn of(name: &str) -> Self {
         match name {
+            "compatible" => Self::Common(Common::Compatible),
+            "status" => Self::Common(Common::Status),
+            "device_type" => Self::Common(Common::DeviceType),
+            "reg" => Self::Common(Common::Reg),
+            "interrupts" => Self::Common(Common::Interrupts),
+            "interrupts-extended" => Self::Common(Common::InterruptsExtended),
             "#address-cells" => Self::AddressCells,
             "#size-cells" => Self::SizeCells,
             "#interrupt-cells" => Self::InterruptCells,
@@ -74,8 +89,8 @@ impl Meaning {
 /// A string that was looked up.
 #[derive(Clone, Copy)]
 struct Known<'a> {
-    /// Where it is in the strings block.
-    offset: usize,
+    /// Where it is in the strings block, which never has as many bytes as `u32::MAX`.
+    offset: u32,
     name: &'a str,
     meaning: Meaning,
 }
@@ -99,7 +114,8 @@ impl<'a> Pass<'a> {
     fn token(&mut self, words: &mut Words<'a>) -> Result<bool, &'static str> {
         let (token, rest) = words.split_first().ok_or("the structure block ends early")?;
         *words = rest;
-        match u32::from_be_bytes(*token) {
+        let [0, 0, 0, token] = *token else { return Err("there is no such token") };
+        match u32::from(token) {
             token::PROPERTY => self.property(words)?,
             token::BEGIN_NODE => self.begin_node(words)?,
             token::END_NODE => self.end_node()?,
@@ -154,7 +170,7 @@ impl<'a> Pass<'a> {
         let node = &mut self.tree.nodes[self.node];
         node.end = end;
         if node.interrupt_cells > 0 {
-            node.is_gic = is_gic(&self.tree.properties[node.properties.clone()]);
+            node.is_gic = are_of_gic(&self.tree.properties[node.properties.clone()]);
         }
         self.node = node.parent;
         Ok(())
@@ -165,7 +181,7 @@ impl<'a> Pass<'a> {
             return Err("the structure block ends early");
         };
         *words = rest;
-        let name = u32::from_be_bytes(*name) as usize;
+        let name = u32::from_be_bytes(*name);
         let (name, meaning) = self.name(name).ok_or("a property has no name")?;
         let value = bytes(words, u32::from_be_bytes(*size) as usize)?;
         if !self.is_open {
@@ -175,25 +191,30 @@ impl<'a> Pass<'a> {
         if let Meaning::Others = meaning {
             return Ok(());
         }
-        if let Ok(cell) = value.try_into().map(u32::from_be_bytes) {
-            let node = &mut self.tree.nodes[self.node];
+        let node = &mut self.tree.nodes[self.node];
+        if let Meaning::Common(common) = meaning {
+            let first = &mut node.common[common as usize];
+            if *first == 0 {
+                *first = self.tree.properties.len() as u32;
+            }
+        } else if let Ok(cell) = value.try_into().map(u32::from_be_bytes) {
             match meaning {
                 Meaning::AddressCells => node.cells.0 = cell,
                 Meaning::SizeCells => node.cells.1 = cell,
                 Meaning::InterruptCells => node.interrupt_cells = cell,
                 Meaning::InterruptParent => node.interrupt_parent = Some(cell),
                 Meaning::Phandle => self.tree.phandles.push((cell, self.node)),
-                Meaning::Others => {}
+                Meaning::Common(_) | Meaning::Others => {}
             }
         }
         Ok(())
     }
 
     /// The name at `offset` of the strings block, which may be the end of a longer one.
-    fn name(&mut self, offset: usize) -> Option<(&'a str, Meaning)> {
-        let known = &mut self.known[offset % KNOWN];
-        if known.offset != offset {
-            let string = self.strings.get(offset..)?;
+    fn name(&mut self, offset: u32) -> Option<(&'a str, Meaning)> {
+        let known = &mut self.known[offset as usize % KNOWN];
+        if known.offset != offset || offset == u32::MAX {
+            let string = self.strings.get(offset as usize..)?;
             let end = string.as_bytes().iter().position(|byte| *byte == 0)?;
             let name = string.get(..end)?;
             *known = Known { offset, name, meaning: Meaning::of(name) };

@@ -17,6 +17,20 @@ pub struct Tree<'a> {
     pub(super) phandles: Vec<(u32, usize)>,
 }
 
+/// The properties that every node is asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Common {
+    Compatible,
+    Status,
+    DeviceType,
+    Reg,
+    Interrupts,
+    InterruptsExtended,
+}
+
+/// How many there are of [`Common`].
+const COMMON: usize = 6;
+
 /// A node in the index, with what is asked of it for the sake of other nodes.
 #[derive(Default)]
 pub(super) struct Entry<'a> {
@@ -30,6 +44,8 @@ pub(super) struct Entry<'a> {
     pub end: usize,
     /// Which of all properties are its own.
     pub properties: Range<usize>,
+    /// The number of its first property of each [`Common`] name, among all properties, plus one; or 0.
+    pub common: [u32; COMMON],
     /// `#address-cells` and `#size-cells`.
     pub cells: (u32, u32),
     /// `#interrupt-cells`, or 0.
@@ -92,6 +108,15 @@ impl<'a> Tree<'a> {
     /// All nodes from the root on, every parent before its children.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_, 'a>> {
         self.nodes.iter().map(|entry| Node { tree: self, entry })
+    }
+
+    /// Calls `each` for the nodes below the root, every parent before its children: those below a node
+    /// for which it returns false are left out.
+    pub(crate) fn walk<'t>(&'t self, each: &mut dyn FnMut(Node<'t, 'a>) -> bool) {
+        let mut next = 1;
+        while let Some(entry) = self.nodes.get(next) {
+            next = if each(Node { tree: self, entry }) { next + 1 } else { entry.end };
+        }
     }
 
     /// The memory that `/memreserve/` entries keep from use.

@@ -39,7 +39,7 @@ impl Machine {
     /// Nodes that have no meaning are passed over with a line in [`Machine::remarks`].
     pub fn read_devices(&mut self, tree: &Tree<'_>) {
         let mut found = Found::default();
-        found.find(tree.root());
+        found.find(tree);
         add_aliases(tree, &mut found.devices);
         self.devices = found.devices;
         self.remarks.extend(found.remarks.finish());
@@ -48,8 +48,11 @@ impl Machine {
 
 /// The SPIs up to `last` above those that any node of the tree raises; there may be none.
 pub fn free_interrupts(tree: &Tree<'_>, last: Intid) -> Range<u32> {
-    let raised = tree.nodes().flat_map(|node| node.interrupts().unwrap_or_default());
-    let end = raised.map(|it| it.intid.get() + 1).fold(Intid::SPI_START, u32::max);
+    let mut end = Intid::SPI_START;
+    for node in tree.nodes() {
+        // One that cannot be read raises none that anybody could name.
+        _ = node.each_interrupt(&mut |interrupt| end = end.max(interrupt.intid.get() + 1));
+    }
     end..last.get() + 1
 }
 
@@ -61,11 +64,11 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// Goes over all nodes below `bus`, with the exception of what is Bulkhead's own.
-    fn find(&mut self, bus: Node<'_, 'a>) {
-        for node in parts::on_bus(bus) {
+    /// Finds the devices, with the exception of what is Bulkhead's own.
+    fn find(&mut self, tree: &Tree<'a>) {
+        parts::each_candidate(tree, &mut |node| {
             match self.kinds.of(node) {
-                Some(Kind::Gic) => continue,
+                Some(Kind::Gic) => return false,
                 Some(Kind::Timer | Kind::Psci) => {}
                 None if parts::is_memory(node) => {}
                 kind => match device(node, kind) {
@@ -75,8 +78,8 @@ impl<'a> Found<'a> {
                     Err(error) => self.remarks.pass_over(node, &error),
                 },
             }
-            self.find(node);
-        }
+            true
+        });
     }
 }
 

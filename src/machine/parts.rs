@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::remarks::Remarks;
 use super::{MachineError, Pmu, memory};
 use crate::addr::{Pa, Region};
-use crate::fdt::{GICS, Node};
+use crate::fdt::{Common, Node, Tree, is_gic};
 
 /// What a `compatible` tells about a node.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,23 +19,23 @@ pub(super) enum Kind {
     Pmu,
 }
 
-const KINDS: [(&[&str], Kind); 4] = [
-    (&GICS, Kind::Gic),
-    (&["arm,armv8-timer", "arm,armv7-timer"], Kind::Timer),
-    (&["arm,psci-1.0", "arm,psci-0.2", "arm,psci"], Kind::Psci),
-    (&["brcm,bcm2711-pm", "brcm,bcm2835-pm", "brcm,bcm2835-pm-wdt"], Kind::Watchdog),
-];
-
 impl Kind {
     fn of(name: &str) -> Option<Self> {
-        // As in `arm,cortex-a53-pmu` and `arm,armv8-pmuv3`.
-        let is_pmu = || {
-            let last = name.strip_prefix("arm,")?.rsplit_once('-')?.1;
-            last.starts_with("pmu").then_some(Self::Pmu)
-        };
-        let known = KINDS.iter().find(|(names, _)| names.contains(&name));
-        known.map(|(_, kind)| *kind).or_else(is_pmu)
+        match name {
+            "arm,armv8-timer" | "arm,armv7-timer" => Some(Self::Timer),
+            "arm,psci-1.0" | "arm,psci-0.2" | "arm,psci" => Some(Self::Psci),
+            "brcm,bcm2711-pm" | "brcm,bcm2835-pm" | "brcm,bcm2835-pm-wdt" => Some(Self::Watchdog),
+            _ if is_gic(name) => Some(Self::Gic),
+            _ if is_pmu(name) => Some(Self::Pmu),
+            _ => None,
+        }
     }
+}
+
+/// As in `arm,cortex-a53-pmu` and `arm,armv8-pmuv3`.
+fn is_pmu(name: &str) -> bool {
+    let last = name.strip_prefix("arm,").and_then(|name| name.rsplit_once('-'));
+    last.is_some_and(|(_, last)| last.starts_with("pmu"))
 }
 
 /// Tells the kinds of nodes. It remembers the last `compatible` and what that told: there are many of a
@@ -46,7 +46,7 @@ pub(super) struct Kinds<'a>(&'a [u8], Option<Kind>);
 impl<'a> Kinds<'a> {
     /// The kind of `node`, if it is one of them.
     pub fn of(&mut self, node: Node<'_, 'a>) -> Option<Kind> {
-        let compatible = node.property("compatible")?;
+        let compatible = node.common(Common::Compatible)?;
         if compatible.value != self.0 {
             let kind = compatible.strings().and_then(|mut names| names.find_map(Kind::of));
             *self = Self(compatible.value, kind);
@@ -58,18 +58,22 @@ impl<'a> Kinds<'a> {
 /// Children of the root that describe no devices, with all below them.
 const NOT_DEVICES: [&str; 4] = ["aliases", "chosen", "cpus", "reserved-memory"];
 
-/// The children of `bus` that can be a part of the machine or a device, and that firmware has not put
-/// out of use.
-pub(super) fn on_bus<'t, 'a>(bus: Node<'t, 'a>) -> impl Iterator<Item = Node<'t, 'a>> {
-    let is_root = bus.parent().is_none();
-    let describes_none =
-        move |node: Node<'_, '_>| is_root && NOT_DEVICES.iter().any(|name| node.is_named(name));
-    bus.children().filter(move |node| node.is_available() && !describes_none(*node))
+/// Calls `each` for the nodes that can be parts of the machine or devices, and that firmware has not put
+/// out of use, every parent before its children; those below a node for which it returns false are left
+/// out.
+pub(super) fn each_candidate<'t, 'a>(
+    tree: &'t Tree<'a>,
+    each: &mut dyn FnMut(Node<'t, 'a>) -> bool,
+) {
+    tree.walk(&mut |node| {
+        let describes_none = node.is_on_root() && NOT_DEVICES.iter().any(|it| node.is_named(it));
+        !describes_none && node.is_available() && each(node)
+    });
 }
 
 /// Whether a node describes memory.
 pub(super) fn is_memory(node: Node<'_, '_>) -> bool {
-    node.string("device_type") == Some("memory")
+    node.common(Common::DeviceType).is_some_and(|it| it.value == b"memory\0")
 }
 
 /// What makes up the machine. Of several controllers or timers, the first.
@@ -86,14 +90,19 @@ pub(super) struct Parts<'t, 'a> {
 }
 
 impl<'t, 'a> Parts<'t, 'a> {
-    /// Goes over all nodes below `bus`.
-    pub fn find(&mut self, bus: Node<'t, 'a>) -> Result<(), MachineError> {
-        for node in on_bus(bus) {
+    /// Finds the parts.
+    ///
+    /// # Errors
+    ///
+    /// If a node that describes memory has no meaning.
+    pub fn find(&mut self, tree: &'t Tree<'a>) -> Result<(), MachineError> {
+        let mut result = Ok(());
+        each_candidate(tree, &mut |node| {
             match self.kinds.of(node) {
                 // Frames for message-signalled interrupts and the ITS, below it, belong to the GIC.
                 Some(Kind::Gic) => {
                     self.gic = self.gic.or(Some(node));
-                    continue;
+                    return false;
                 }
                 Some(Kind::Timer) => self.timer = self.timer.or(Some(node)),
                 Some(Kind::Psci) => self.psci = self.psci.or(Some(node)),
@@ -102,14 +111,15 @@ impl<'t, 'a> Parts<'t, 'a> {
                     self.watchdog = self.watchdog.or_else(registers);
                 }
                 Some(Kind::Pmu) => self.pmu = self.pmu.take().or_else(|| pmu(node)),
-                None if is_memory(node) => {
-                    memory::add_banks(node, &mut self.memory).map_err(MachineError::at(node))?;
+                None if is_memory(node) && result.is_ok() => {
+                    let added = memory::add_banks(node, &mut self.memory);
+                    result = added.map_err(MachineError::at(node));
                 }
                 None => {}
             }
-            self.find(node)?;
-        }
-        Ok(())
+            true
+        });
+        result
     }
 }
 

@@ -33,7 +33,7 @@ impl Machine {
         });
         let cpus = cpus::read(tree, &mut parts)?;
         let root = tree.root();
-        parts.find(root)?;
+        parts.find(tree)?;
         if parts.memory.is_empty() {
             return Err(MachineError::Missing("memory"));
         }

@@ -99,6 +99,11 @@ impl Description {
         self.partitions.iter().any(|partition| !partition.devices.is_empty())
     }
 
+    /// Whether the interrupts of a partition may go to it with no exit.
+    pub fn wants_direct_interrupts(&self) -> bool {
+        self.partitions.iter().any(|partition| !partition.trapped_interrupts)
+    }
+
     /// Reads the description below `system`: the root of `tree`, or the node `/chosen/bulkhead` of
     /// the firmware's tree. `base` is where `tree` lies in memory.
     ///

@@ -109,6 +109,7 @@ fn every_fault_has_its_words() {
         (|b| set(b, MODEL + 4, 999), "value is too long"),
         (|b| set(b, MODEL + 4, u32::MAX), "value is too long"),
         (|b| set(b, MODEL + 8, 14), "a property has no name"),
+        (|b| set(b, MODEL + 8, u32::MAX), "a property has no name"),
         (|b| set(b, ENDS, token::END), "ends inside a node"),
         (|b| set(b, ENDS + 8, token::NOP), "ends early"),
     ];
