@@ -18,7 +18,8 @@ const INDENT: usize = 15 + 8 + 12 + 12 + 5 * 2;
 /// said of their lives, if anything was.
 #[must_use]
 pub fn report(machine: &Machine, plan: &Plan) -> String {
-    let mut text = String::new();
+    // As much as most machines need.
+    let mut text = String::with_capacity(1024);
     // Writing to a String does not fail.
     _ = write_machine(&mut text, machine, plan);
     _ = write_partitions(&mut text, machine, plan);

@@ -133,7 +133,8 @@ impl Writer {
     #[inline(never)]
     fn begin_property(&mut self, name: &str, size: usize) {
         let name = self.name(name.as_bytes());
-        self.structure.extend([token::PROPERTY, size as u32, name as u32].map(u32::to_be_bytes));
+        let (size, name) = ((size as u32).to_be_bytes(), (name as u32).to_be_bytes());
+        self.structure.extend_from_slice(&[token::PROPERTY.to_be_bytes(), size, name]);
     }
 
     /// Where the strings block has `name`, which is put there if it is new.

@@ -4,7 +4,6 @@ mod device;
 #[cfg(test)]
 mod tests;
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -85,7 +84,7 @@ impl<'a> Builder<'a> {
     fn root(&mut self) {
         let tree = &mut self.writer;
         tree.begin_node("");
-        tree.property_str("model", &format!("Bulkhead partition {}", self.partition.name));
+        tree.property_str("model", &["Bulkhead partition ", &self.partition.name].concat());
         tree.property_strings("compatible", &["bulkhead,virt", "linux,dummy-virt"]);
         tree.property_u32("#address-cells", 2);
         tree.property_u32("#size-cells", 2);
@@ -111,14 +110,14 @@ impl<'a> Builder<'a> {
 
     /// The console, the monitor's UART if there is one, their clock, and the nodes that name them.
     fn console(&mut self) {
-        let path = format!("/{}", at("pl011", CONSOLE.get()));
+        let path = at("/pl011", CONSOLE.get());
         let monitor = self.partition.monitor_interrupt;
         let seed = self.seed();
         let tree = &mut self.writer;
         tree.begin_node("aliases");
         tree.property_str("serial0", &path);
         if monitor.is_some() {
-            tree.property_str("serial1", &format!("/{}", at("pl011", MONITOR.get())));
+            tree.property_str("serial1", &at("/pl011", MONITOR.get()));
         }
         tree.end_node();
         tree.begin_node("chosen");
@@ -264,7 +263,13 @@ impl<'a> Builder<'a> {
 /// A node's name with its unit address.
 #[inline(never)]
 fn at(name: &str, address: u64) -> String {
-    format!("{name}@{address:x}")
+    let digits = (u64::BITS - address.leading_zeros()).div_ceil(4).max(1);
+    let digit = |place: u32| char::from_digit((address >> (place * 4)) as u32 & 0xf, 16);
+    let mut text = String::with_capacity(name.len() + 1 + digits as usize);
+    text.push_str(name);
+    text.push('@');
+    text.extend((0..digits).rev().filter_map(digit));
+    text
 }
 
 /// An entry of `reg`.
