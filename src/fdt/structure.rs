@@ -17,6 +17,17 @@ const PROPERTIES: usize = 512;
 /// How many strings are remembered.
 const KNOWN: usize = 64;
 
+/// The bytes of nodes' names: what is graphic, but no `/`.
+const IN_NODE_NAMES: [bool; 256] = {
+    let mut are_in = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        are_in[byte as usize] = byte != b'/';
+        byte += 1;
+    }
+    are_in
+};
+
 /// Checks the structure block and lists what is there.
 pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
     let Blocks { bytes, structure, strings, reservations } = blocks;
@@ -131,8 +142,7 @@ impl<'a> Pass<'a> {
     fn begin_node(&mut self, words: &mut Words<'a>) -> Result<(), &'static str> {
         self.close();
         let mut rest = words.as_flattened().iter();
-        // What is graphic, but no `/`.
-        let end = rest.position(|byte| !matches!(byte, b'0'..=b'~' | b'!'..=b'.'));
+        let end = rest.position(|byte| !IN_NODE_NAMES[usize::from(*byte)]);
         let name = bytes(words, end.ok_or("a node's name does not end")? + 1)?;
         let [name @ .., 0] = name else { return Err("a node's name has a forbidden byte") };
         let number = self.tree.nodes.len();
