@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
+use core::iter;
 
 use crate::life::{OnCrash, Policy};
 use crate::machine::{CpuStart, Gic, Machine};
@@ -41,7 +42,9 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
     writeln!(text, "machine     {}", machine.model)?;
     writeln!(text, "CPUs        {} ({cpus}){started}", all.len())?;
     for bank in &machine.memory {
-        writeln!(text, "memory      {} at {bank}", size(bank.size()))?;
+        text.push_str("memory      ");
+        write_size(text, bank.size())?;
+        writeln!(text, " at {bank}")?;
     }
     writeln!(text, "interrupts  {}\nconsole     {console}", interrupts(machine, plan))?;
     for remark in &machine.remarks {
@@ -70,12 +73,18 @@ fn interrupts(machine: &Machine, plan: &Plan) -> String {
 fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Result {
     let cpus: Vec<_> = plan.partitions.iter().map(|it| cpu_ids(machine, &it.cpus)).collect();
     let width = cpus.iter().fold("CPUs".len(), |width, cpus| width.max(cpus.len()));
-    write!(text, "{:15}  {:width$}  {:8}  ", "partition", "CPUs", "memory")?;
-    writeln!(text, "{:12}  {:12}  devices (interrupts)", "guest at", "physical at")?;
+    let headings = ["partition", "CPUs", "memory", "guest at", "physical at"];
+    for (heading, width) in headings.into_iter().zip([15, width, 8, 12, 12]) {
+        column(text, width, |text| text.write_str(heading))?;
+    }
+    text.push_str("devices (interrupts)\n");
     for (partition, cpus) in plan.partitions.iter().zip(cpus) {
         let PartitionPlan { name, memory: GuestMemory { guest, host }, devices, .. } = partition;
-        let (size, guest, host) = (size(guest.size()), guest.start().get(), host.start().get());
-        write!(text, "{name:15}  {cpus:width$}  {size:8}  {guest:<#12x}  {host:<#12x}  ")?;
+        column(text, 15, |text| text.write_str(name))?;
+        column(text, width, |text| text.write_str(&cpus))?;
+        column(text, 8, |text| write_size(text, guest.size()))?;
+        column(text, 12, |text| write!(text, "{:#x}", guest.start().get()))?;
+        column(text, 12, |text| write!(text, "{:#x}", host.start().get()))?;
         let mut indent = 0;
         for device in devices {
             write!(text, "{:indent$}{}", "", device.path)?;
@@ -127,7 +136,11 @@ fn write_lives(text: &mut String, plan: &Plan) -> fmt::Result {
 
 /// Affinities the way that people count CPUs: runs of them as `0-3`, small ones in decimal.
 fn cpu_ids(machine: &Machine, cpus: &[usize]) -> String {
-    let name = |id: u64| if id < 10 { format!("{id}") } else { format!("{id:#x}") };
+    let add = |text: &mut String, id: u64| match id {
+        0..10 => text.push(char::from(b'0' + id as u8)),
+        // Writing to a String does not fail.
+        _ => _ = write!(text, "{id:#x}"),
+    };
     let mut ids = cpus.iter().map(|cpu| machine.cpus[*cpu].mpidr.get()).peekable();
     let mut text = String::new();
     while let Some(first) = ids.next() {
@@ -136,18 +149,37 @@ fn cpu_ids(machine: &Machine, cpus: &[usize]) -> String {
             last += 1;
         }
         text.push_str(if text.is_empty() { "" } else { "," });
-        text.push_str(&name(first));
+        add(&mut text, first);
         if last != first {
-            _ = write!(text, "-{}", name(last));
+            text.push('-');
+            add(&mut text, last);
         }
     }
     text
 }
 
 /// A size in MiB, or in KiB if it is no whole number of them.
-fn size(bytes: u64) -> String {
+fn write_size(text: &mut String, bytes: u64) -> fmt::Result {
     let kib = bytes >> 10;
-    if kib.is_multiple_of(1024) { format!("{} MiB", kib >> 10) } else { format!("{kib} KiB") }
+    if kib.is_multiple_of(1024) {
+        write!(text, "{} MiB", kib >> 10)
+    } else {
+        write!(text, "{kib} KiB")
+    }
+}
+
+/// A column of a table: what `write` writes, spaces up to `width`, and two more. `fmt` would pad by single
+/// characters.
+fn column(
+    text: &mut String,
+    width: usize,
+    write: impl FnOnce(&mut String) -> fmt::Result,
+) -> fmt::Result {
+    let end = text.len() + width;
+    write(text)?;
+    let missing = end.saturating_sub(text.len());
+    text.extend(iter::repeat_n(' ', missing + 2));
+    Ok(())
 }
 
 #[cfg(test)]
