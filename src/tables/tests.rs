@@ -125,6 +125,27 @@ fn what_is_not_whole_pages_is_refused() {
     });
 }
 
+/// Across two tables, and no page more.
+#[test]
+fn pages_are_taken_back_and_the_rest_stays() {
+    with_tables(8, |tables| {
+        let (start, size) = (MIB2 - 4 * PAGE_SIZE, 8 * PAGE_SIZE);
+        tables.map(Ipa::new(start), Pa::new(start), size, Memory::CODE).unwrap();
+        let taken = start + PAGE_SIZE..start + 6 * PAGE_SIZE;
+        let unmap =
+            |tables: &mut Tables<'_>| tables.unmap(Ipa::new(taken.start), taken.end - taken.start);
+        assert_eq!(unmap(tables), Ok(()));
+        for page in (start..start + size).step_by(PAGE_SIZE as usize) {
+            let is_there = tables.look_up(Ipa::new(page)).is_some();
+            assert_eq!(is_there, !taken.contains(&page), "{page:#x}");
+        }
+        assert_eq!(unmap(tables), Err(MapError::Unaligned), "nothing is there");
+        let block = Ipa::new(GIB);
+        tables.map(block, Pa::new(GIB), GIB, Memory::DATA).unwrap();
+        assert_eq!(tables.unmap(block, PAGE_SIZE), Err(MapError::Unaligned), "it is a block");
+    });
+}
+
 #[test]
 fn a_pool_that_is_too_small_is_an_error() {
     let mut pool = dirty_pool(1);

@@ -240,3 +240,19 @@ fn the_place_of_a_value_is_known() {
 fn region(start: u64, size: u64) -> Region<Pa> {
     Region::new(Pa::new(start), size).unwrap()
 }
+
+#[test]
+fn of_two_properties_with_one_name_the_first_counts() {
+    let bytes = tree(|root| {
+        node(root, "twice", |twice| {
+            twice.property_str("status", "disabled");
+            twice.property_str("compatible", "acme,first");
+            twice.property_str("status", "okay");
+            twice.property_str("compatible", "acme,second");
+        });
+    });
+    let tree = Tree::new(&bytes).unwrap();
+    let twice = tree.node("/twice").unwrap();
+    assert!(!twice.is_available() && twice.string("status") == Some("disabled"));
+    assert!(twice.is_compatible("acme,first") && !twice.is_compatible("acme,second"));
+}
