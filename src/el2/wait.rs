@@ -3,8 +3,7 @@
 use core::arch::asm;
 use spin::RelaxStrategy;
 
-/// A lock that waits by [`relax`]. What is inlined where it is taken is short, since that is in many
-/// places.
+/// A lock that waits by [`relax`]. All of that is inlined where it is taken: a call would be longer.
 pub struct Mutex<T>(spin::mutex::Mutex<T, Relax>);
 
 /// A lock that is taken, for as long as this lives.
@@ -19,19 +18,12 @@ impl<T> Mutex<T> {
     /// Takes the lock, as soon as it is free.
     #[inline(always)]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        match self.0.try_lock() {
-            Some(guard) => guard,
-            None => self.wait(),
+        loop {
+            if let Some(guard) = self.0.try_lock() {
+                return guard;
+            }
+            relax();
         }
-    }
-
-    /// In a section of its own: the linker script tells boot's code by names, and what one lock guards
-    /// may be boot's, while this code is one for all of them.
-    #[cold]
-    #[inline(never)]
-    #[unsafe(link_section = ".text.wait")]
-    fn wait(&self) -> MutexGuard<'_, T> {
-        self.0.lock()
     }
 
     /// Takes the lock if it is free.
