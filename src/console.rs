@@ -26,10 +26,12 @@ use alloc::vec::Vec;
 
 use crate::ring::{Full, Ring};
 
+mod buffer;
 mod channel;
 pub mod input;
 pub mod keys;
 mod turns;
+pub use buffer::{Buffer, Tell};
 use channel::{Channel, TAIL_BYTES};
 use turns::{Focus, NEVER};
 
@@ -103,21 +105,29 @@ impl Console {
         &self.channels[source.0].prefix
     }
 
+    /// Where `source` writes.
+    pub fn buffer(&self, source: Source) -> &'static Buffer {
+        self.channels[source.0].buffer
+    }
+
     /// Adds a byte to what `source` has written, at the time `now`.
     ///
     /// # Errors
     ///
     /// [`Full`] if there is no room before [`Console::next`] has taken some.
     pub fn put(&mut self, source: Source, byte: u8, now: u64) -> Result<(), Full> {
-        let channel = &mut self.channels[source.0];
-        channel.put(byte, now)?;
-        let goes_on = byte != b'\n' && !channel.is_full() && self.open_line != Some(source.0);
-        let due = if goes_on { now.saturating_add(self.pause) } else { 0 };
-        match &mut self.focus {
-            Some(focus) => self.due = self.due.min(focus.note(source.0, due)),
-            None => self.due = self.due.min(due),
+        if self.buffer(source).push(byte, now)? == Tell::Yes {
+            self.note(source);
         }
         Ok(())
+    }
+
+    /// Takes note of what `source` has written to its buffer. [`Console::next`] must be called next.
+    pub fn note(&mut self, source: Source) {
+        self.due = 0;
+        if let Some(focus) = &mut self.focus {
+            focus.note(source.0);
+        }
     }
 
     /// Changes the view: to the focused one on this source, or to the shared one. A line that the
@@ -148,15 +158,18 @@ impl Console {
     /// At `u64::MAX` everything that is left is, incomplete lines too.
     pub fn next(&mut self, now: u64) -> Option<u8> {
         while self.is_due(now) {
-            if let Some(byte) = self.staged.pop() {
-                return Some(byte);
+            if !self.staged.is_empty() {
+                return self.staged.pop();
             }
             if self.allowance == 0 && !self.begin_turn(now) {
                 break;
             }
-            match self.focus {
+            let byte = match self.focus {
                 Some(Focus { source, .. }) if source == self.turn => self.stage_raw(),
                 _ => self.stage(now),
+            };
+            if byte.is_some() {
+                return byte;
             }
         }
         None
@@ -168,22 +181,30 @@ impl Console {
         if matches!(self.due, 0 | NEVER) { None } else { Some(self.due) }
     }
 
-    /// Moves one byte of the source whose turn it is to the UART's side, with what must be written
-    /// before it.
-    fn stage(&mut self, now: u64) {
+    /// Takes one byte of the source whose turn it is, for the UART. Where something must be written
+    /// before it or in its place, that is staged instead.
+    fn stage(&mut self, now: u64) -> Option<u8> {
         let channel = &mut self.channels[self.turn];
         let Some(byte) = channel.take() else {
             self.allowance = 0;
-            return;
+            return None;
         };
         self.allowance -= 1;
         if byte == b'\r' {
             channel.carriage_return = true;
-            return;
+            return None;
         }
         let ends = byte == b'\n';
         let goes_on = self.open_line == Some(self.turn);
         let returns = core::mem::take(&mut channel.carriage_return) && !ends;
+        if let Some(focus) = &mut self.focus
+            && self.open_line == Some(focus.source)
+        {
+            focus.redraw = now.saturating_add(self.pause);
+        }
+        if goes_on && !returns && !ends {
+            return Some(byte);
+        }
         let before: &[u8] = match self.open_line {
             Some(_) if !goes_on => b"\r\n",
             Some(_) if returns => b"\r",
@@ -192,15 +213,7 @@ impl Console {
         };
         let prefix = if returns || !goes_on { channel.prefix.as_bytes() } else { b"" };
         for part in [before, prefix, if ends { b"\r\n" } else { core::slice::from_ref(&byte) }] {
-            for byte in part {
-                // There is room: `staged` was empty.
-                let _ = self.staged.push(*byte);
-            }
-        }
-        if let Some(focus) = &mut self.focus
-            && self.open_line == Some(focus.source)
-        {
-            focus.redraw = now.saturating_add(self.pause);
+            self.staged.extend(part);
         }
         self.bare_end = false;
         self.open_line = Some(self.turn);
@@ -208,17 +221,18 @@ impl Console {
             self.open_line = None;
             self.allowance = 0;
         }
+        None
     }
 
     /// The same for the source that has the focus: its line is written again if it was torn, and
     /// the byte passes as it is.
-    fn stage_raw(&mut self) {
+    fn stage_raw(&mut self) -> Option<u8> {
         let (Some(focus), channel) = (&mut self.focus, &mut self.channels[self.turn]) else {
-            return;
+            return None;
         };
         let is_torn = core::mem::replace(&mut focus.redraw, NEVER) != NEVER;
         if (is_torn || !channel.is_empty()) && self.open_line.is_some_and(|it| it != self.turn) {
-            let _ = self.staged.push(b'\r').and_then(|()| self.staged.push(b'\n'));
+            self.staged.extend(b"\r\n");
             self.open_line = None;
         }
         if is_torn {
@@ -233,10 +247,10 @@ impl Console {
         let last = channel.tail.last();
         let Some(byte) = channel.take() else {
             self.allowance = 0;
-            return;
+            return None;
         };
-        let _ = self.staged.push(byte);
-        self.allowance -= 1;
+        // A byte may have come since there was none.
+        self.allowance = self.allowance.saturating_sub(1);
         focus.spent += 1;
         let ends = byte == b'\n';
         self.bare_end = ends && last != Some(b'\r');
@@ -244,6 +258,11 @@ impl Console {
         if ends {
             self.allowance = 0;
         }
+        if self.staged.is_empty() {
+            return Some(byte);
+        }
+        let _ = self.staged.push(byte);
+        None
     }
 }
 

@@ -79,6 +79,11 @@ pub(crate) const fn page(hpfar: u64) -> u64 {
     (hpfar & 0x0000_ffff_ffff_fff0) << 8
 }
 
+/// What HPFAR_EL2 holds for an IPA.
+pub(crate) const fn hpfar(ipa: Ipa) -> u64 {
+    (ipa.get() & !(PAGE_SIZE - 1)) >> 8
+}
+
 /// What ESR_EL2 says. Defined for every value.
 pub const fn decode(esr: u64) -> Exception {
     let immediate = esr as u16;

@@ -2,6 +2,7 @@
 
 use crate::addr::{Ipa, PAGE_SIZE};
 use crate::esr::{self, Abort};
+use crate::plan::layout::CONSOLE;
 
 /// A load or store of one general register: the ISS of its data abort, whose fields SAS, SSE, SRT, SF and WnR tell all about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +68,13 @@ impl Access {
     const fn unused_bits(self) -> u64 {
         64 - 8 * self.size()
     }
+}
+
+/// How far from the start of the guest's own UART the access is that FAR_EL2 and HPFAR_EL2 tell of, if
+/// it is there. For where every instruction counts: what no CPU of today has in HPFAR_EL2 is elsewhere.
+#[inline(always)]
+pub const fn console_offset(far: u64, hpfar: u64) -> Option<u64> {
+    if hpfar == esr::hpfar(CONSOLE) { Some(far & (PAGE_SIZE - 1)) } else { None }
 }
 
 #[cfg(test)]

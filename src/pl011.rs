@@ -15,6 +15,7 @@ use crate::ring::{Full, Ring};
 
 mod registers;
 use registers::*;
+pub use registers::{DR, FR};
 
 /// An emulated PL011.
 ///
@@ -26,6 +27,8 @@ pub struct Pl011 {
     raised: u32,
     /// The registers from ILPR to DMACR as they were written, each cut to its bits in [`WRITABLE`].
     written: [u32; WRITABLE.len()],
+    /// The level of the interrupt that [`Pl011::changed_line`] told last.
+    told_line: bool,
 }
 
 impl Default for Pl011 {
@@ -34,7 +37,7 @@ impl Default for Pl011 {
     /// (CR = 0x300) they would not be heard.
     fn default() -> Self {
         let (transmit_fifo, receive_fifo) = (Ring::EMPTY, Ring::EMPTY);
-        Self { transmit_fifo, receive_fifo, raised: 0, written: AT_START }
+        Self { transmit_fifo, receive_fifo, raised: 0, written: AT_START, told_line: false }
     }
 }
 
@@ -70,13 +73,50 @@ impl Pl011 {
         }
     }
 
+    /// An access of the guest's to the register at `offset`: [`Pl011::write`] of what it stored, or
+    /// [`Pl011::read`].
+    #[inline(never)]
+    pub fn access(&mut self, offset: u64, stored: Option<u64>) -> u64 {
+        match stored {
+            Some(value) => {
+                self.write(offset, value);
+                0
+            }
+            None => self.read(offset),
+        }
+    }
+
+    /// FR, where reading it is nothing but that: nothing is in a FIFO that might be moved on, and the
+    /// interrupt's level is low.
+    #[inline(always)]
+    pub fn idle_flags(&self) -> Option<u64> {
+        const IDLE: u32 = FR_CTS | FR_DSR | FR_DCD | FR_TXFE | FR_RXFE;
+        let is_empty = self.transmit_fifo.is_empty() && self.receive_fifo.is_empty();
+        (is_empty && !self.interrupt_line()).then_some(IDLE as u64)
+    }
+
+    /// Writes a byte to DR and hands it to `sink`, where that is all: nothing else waits for `sink`, and
+    /// the interrupt's level is low and stays so. Whether `sink` took it; if not nothing was done.
+    #[inline(always)]
+    pub fn pass(&mut self, byte: u8, sink: impl FnOnce(u8) -> bool) -> bool {
+        let raised = self.raised | INTERRUPT_TX;
+        let is_all = self.is_enabled(CR_TXE)
+            && self.transmit_fifo.is_empty()
+            && raised & self.register(IMSC) == 0;
+        let passes = is_all && sink(byte);
+        if passes {
+            self.raised = raised;
+        }
+        passes
+    }
+
     /// Hands what the guest has written to `sink`, until that is full or all is gone. To be called
     /// after every write of the guest, and when there is room again where there was none.
     ///
     /// The transmit interrupt is raised when bytes have left and no more than the level of IFLS
     /// remain. Hardware wants the FIFO to have been above the level before; drivers that fill it
     /// first, as those for the hardware must, cannot tell.
-    pub fn transmit(&mut self, mut sink: impl FnMut(u8) -> Result<(), Full>) {
+    pub fn transmit(&mut self, sink: &mut dyn FnMut(u8) -> Result<(), Full>) {
         if !self.is_enabled(CR_TXE) {
             return;
         }
@@ -117,10 +157,20 @@ impl Pl011 {
     }
 
     /// The level of UARTINTR, the combined interrupt.
+    #[inline(always)]
     pub fn interrupt_line(&self) -> bool {
         self.raised & self.register(IMSC) != 0
     }
 
+    /// The same, if the interrupt controller is to be told: after each access while it is high, and once
+    /// it is low again.
+    pub fn changed_line(&mut self) -> Option<bool> {
+        let line = self.interrupt_line();
+        let before = core::mem::replace(&mut self.told_line, line);
+        (line || before).then_some(line)
+    }
+
+    #[inline(always)]
     fn register(&self, offset: u64) -> u32 {
         self.written[index(offset)]
     }

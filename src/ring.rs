@@ -29,6 +29,14 @@ impl<const N: usize> Ring<N> {
         self.used.push(&mut self.bytes, byte)
     }
 
+    /// Adds `bytes` at the end, as many as there is room for.
+    #[inline(never)]
+    pub fn extend(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            _ = self.push(*byte);
+        }
+    }
+
     /// Takes the byte that has been here longest.
     pub fn pop(&mut self) -> Option<u8> {
         self.used.pop(&self.bytes)

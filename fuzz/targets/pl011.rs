@@ -16,8 +16,8 @@ fuzz_target!(|bytes: &[u8]| {
             0..6 => assert_eq!(uart.read(offset) >> 32, 0),
             6..12 => uart.write(offset, value),
             12 => _ = uart.receive(step[2]),
-            13 => uart.transmit(|_| Ok(())),
-            14 => uart.transmit(|byte| if byte == step[2] { Err(Full) } else { Ok(()) }),
+            13 => uart.transmit(&mut |_| Ok(())),
+            14 => uart.transmit(&mut |byte| if byte == step[2] { Err(Full) } else { Ok(()) }),
             _ => _ = (uart.is_busy(), uart.interrupt_line()),
         }
     }

@@ -1,11 +1,11 @@
 //! What one source has written.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::Source;
-use crate::ring::{Full, Ring};
+use super::buffer::Buffer;
 
-pub(super) const BUFFER_BYTES: usize = 2048;
 /// How much of a line is remembered, to write it again where others have torn it.
 pub(super) const TAIL_BYTES: usize = 128;
 
@@ -26,11 +26,12 @@ impl Source {
 pub(super) struct Channel {
     /// `[name] `, padded to the longest.
     pub prefix: String,
-    buffer: Ring<BUFFER_BYTES>,
-    /// How many LFs are in the buffer.
+    /// Who writes to it does so from elsewhere.
+    pub buffer: &'static Buffer,
+    /// How many LFs were ever taken from the buffer.
     lines: usize,
-    /// When the last byte came.
-    pub written: u64,
+    /// When its last turn began.
+    pub turn: u64,
     /// A CR was taken from the buffer and held back. What follows decides what it means.
     pub carriage_return: bool,
     /// What was taken from the buffer since the last LF.
@@ -38,22 +39,16 @@ pub(super) struct Channel {
 }
 
 impl Channel {
+    /// A channel for as long as Bulkhead runs.
     pub fn new(prefix: String) -> Self {
-        let (buffer, tail) = (Ring::EMPTY, Tail::EMPTY);
-        Self { prefix, buffer, lines: 0, written: 0, carriage_return: false, tail }
-    }
-
-    pub fn put(&mut self, byte: u8, now: u64) -> Result<(), Full> {
-        self.buffer.push(byte)?;
-        self.written = now;
-        self.lines += usize::from(byte == b'\n');
-        Ok(())
+        let buffer = Box::leak(Box::default());
+        Self { prefix, buffer, lines: 0, turn: 0, carriage_return: false, tail: Tail::EMPTY }
     }
 
     pub fn take(&mut self) -> Option<u8> {
         let byte = self.buffer.pop()?;
         if byte == b'\n' {
-            self.lines -= 1;
+            self.lines = self.lines.wrapping_add(1);
             self.tail.count = 0;
         } else {
             self.tail.push(byte);
@@ -61,21 +56,25 @@ impl Channel {
         Some(byte)
     }
 
-    pub fn len(&self) -> usize {
-        self.buffer.len()
-    }
-
     pub fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.buffer.len() == BUFFER_BYTES
+        self.buffer.len() == 0
     }
 
     /// Whether there is the end of a line.
     pub fn has_line(&self) -> bool {
-        self.lines > 0
+        self.buffer.lines() != self.lines
+    }
+
+    /// Whether what there is may be written, however long its source has paused: a line, or all that
+    /// there is room for.
+    pub fn is_ready(&self) -> bool {
+        self.has_line() || !self.buffer.has_room()
+    }
+
+    /// When the last byte came. What a turn has left over may be incomplete only because there was no
+    /// room for more.
+    pub fn written(&self) -> u64 {
+        self.buffer.written().max(self.turn)
     }
 }
 

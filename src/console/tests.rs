@@ -1,4 +1,4 @@
-use super::channel::BUFFER_BYTES;
+use super::buffer::BUFFER_BYTES;
 use super::*;
 use alloc::string::String;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn put(console: &mut Console, source: Source, text: &str, now: u64) {
 
 /// How many bytes `source` can put.
 fn room(console: &Console, source: Source) -> usize {
-    BUFFER_BYTES - console.channels[source.0].len()
+    BUFFER_BYTES - console.buffer(source).len()
 }
 
 fn output(console: &mut Console, now: u64) -> String {

@@ -38,14 +38,11 @@ impl Focus {
         Self { source, began: now, spent: 0, redraw, others: 0, waiting: NEVER, last, yields: true }
     }
 
-    /// Takes note that `source` has something that may be written at the time `due`, and returns when
-    /// the next turn may begin for that.
-    pub fn note(&mut self, source: usize, due: u64) -> u64 {
-        if source == self.source {
-            return 0;
+    /// Takes note that `source` has something that may have to be written.
+    pub fn note(&mut self, source: usize) {
+        if source != self.source {
+            self.others = 0;
         }
-        self.others = self.others.min(due);
-        due
     }
 
     /// Whether its line is to be written again.
@@ -128,14 +125,14 @@ impl Console {
         let Some(focus) = &self.focus else { return 0 };
         let channel = &self.channels[focus.source];
         // Whoever writes to a log that is full waits for it.
-        if self.open_line != Some(focus.source) || self.channels[0].is_full() {
+        if self.open_line != Some(focus.source) || !self.channels[0].buffer.has_room() {
             return 0;
         }
         let since = focus.waiting.min(now);
         let patience = self.pause.saturating_mul(BUSY);
         let mut until = since.max(focus.began).saturating_add(patience);
         if channel.is_empty() {
-            until = until.min(channel.written.saturating_add(self.pause));
+            until = until.min(channel.written().saturating_add(self.pause));
         }
         if focus.spent >= TURN_BYTES {
             until = until.min(since.saturating_add(patience));
@@ -151,28 +148,31 @@ impl Console {
         // When anybody wrote last, and when anybody else did.
         let (mut latest, mut latest_but_one, mut writer) = (0, 0, 0);
         for (index, channel) in self.channels.iter().enumerate() {
-            if channel.written > latest {
-                (latest_but_one, latest, writer) = (latest, channel.written, index);
+            let written = channel.written();
+            if written > latest {
+                (latest_but_one, latest, writer) = (latest, written, index);
             } else {
-                latest_but_one = latest_but_one.max(channel.written);
+                latest_but_one = latest_but_one.max(written);
             }
         }
-        // From the last one to the one behind it, so that the one found last is the next.
-        for index in (0..=last).rev().chain((last + 1..self.channels.len()).rev()) {
-            let channel = &self.channels[index];
-            if channel.is_empty() || Some(index) == without {
-                continue;
+        // From the last one down to the one behind it, so that the one found last is the next.
+        let mut index = last;
+        for _ in &self.channels {
+            let Some(channel) = self.channels.get(index) else { break };
+            if !channel.is_empty() && Some(index) != without {
+                let quiet = match if index == writer { latest_but_one } else { latest } {
+                    0 => 0,
+                    written => written.saturating_add(busy),
+                };
+                let written = channel.written();
+                let pause = written.saturating_add(self.pause).max(quiet);
+                let stale = pause.min(written.saturating_add(busy));
+                if channel.is_ready() || stale <= now {
+                    next = Some(index);
+                }
+                due = due.min(stale);
             }
-            let quiet = match if index == writer { latest_but_one } else { latest } {
-                0 => 0,
-                written => written.saturating_add(busy),
-            };
-            let [pause, busy] = [self.pause, busy].map(|it| channel.written.saturating_add(it));
-            let stale = pause.max(quiet).min(busy);
-            if channel.has_line() || channel.is_full() || stale <= now {
-                next = Some(index);
-            }
-            due = due.min(stale);
+            index = index.checked_sub(1).unwrap_or(self.channels.len() - 1);
         }
         (next, due)
     }
@@ -183,9 +183,8 @@ impl Console {
 
     fn give_turn(&mut self, index: usize, now: u64) {
         let channel = &mut self.channels[index];
-        // What this turn leaves over may be incomplete only because there was no room for more.
-        channel.written = now;
-        (self.turn, self.allowance, self.due) = (index, channel.len(), 0);
+        channel.turn = now;
+        (self.turn, self.allowance, self.due) = (index, channel.buffer.len(), 0);
     }
 
     fn give_turn_to_focused(&mut self, now: u64) {
@@ -194,7 +193,7 @@ impl Console {
             (focus.began, focus.spent) = (now, 0);
         }
         focus.yields = true;
-        let allowance = self.channels[focus.source].len().min(TURN_BYTES);
+        let allowance = self.channels[focus.source].buffer.len().min(TURN_BYTES);
         (self.turn, self.allowance, self.due) = (focus.source, allowance, 0);
     }
 }

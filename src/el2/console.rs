@@ -1,10 +1,9 @@
 //! The physical UART between a person, Bulkhead's log and the partitions.
 
 use bulkhead::console::input::Input;
-use bulkhead::console::{Console, Source};
+use bulkhead::console::{Buffer, Console, Source};
 use bulkhead::deadlines::User;
 use bulkhead::machine::{self, Setting};
-use bulkhead::pl011::Pl011;
 use bulkhead::ring::Full;
 use bulkhead::vgic::{CpuMask, Delivery};
 use core::fmt::{self, Write};
@@ -19,7 +18,9 @@ use super::uart::Uart;
 use super::wait::{Mutex, MutexGuard};
 use super::{gic, interrupts, monitor, timer};
 
+mod guest;
 mod input;
+pub use guest::drain;
 pub use input::{answer_doorbell, attach, input_waits, interrupt, poll_input};
 
 /// How long a partial line waits for its end while nobody else prints: a prompt comes out without a
@@ -41,6 +42,8 @@ struct Shared {
     live: bool,
     /// Something has left a buffer, and who waits for that was not told.
     moved: bool,
+    /// The UART had no room for the next byte.
+    blocked: bool,
     /// Whether the log, before guests run, is inside a line.
     inside_line: bool,
 }
@@ -50,8 +53,15 @@ static SHARED: Mutex<Shared> = Mutex::new(Shared {
     input: None,
     live: false,
     moved: false,
+    blocked: false,
     inside_line: false,
 });
+
+/// Takes the lock: one piece of code for all who do.
+#[inline(never)]
+fn shared() -> MutexGuard<'static, Shared> {
+    SHARED.lock()
+}
 
 /// The index of the CPU that takes the UART's interrupts.
 static CPU: AtomicUsize = AtomicUsize::new(0);
@@ -63,7 +73,7 @@ pub fn init(machine: &machine::Console) {
         register.write(0, register.read(0) & !mask | value);
     }
     UART.call_once(|| Uart::new(machine.kind, Registers::map(machine.registers)));
-    SHARED.lock().console = Some(new_console(&[]));
+    shared().console = Some(new_console(&[]));
     if log::set_logger(&Logger).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
@@ -77,8 +87,15 @@ fn new_console(partitions: &[&str]) -> Console {
 pub fn add_partitions(names: &[&str]) {
     let console = new_console(names);
     let input = Input::new(names.len(), timer::milliseconds(DEAF_MS));
-    let mut shared = SHARED.lock();
+    let mut shared = shared();
     (shared.console, shared.input) = (Some(console), Some(input));
+}
+
+/// Where a partition writes.
+pub fn buffer(partition: usize) -> &'static Buffer {
+    let shared = shared();
+    let console = shared.console.as_ref().expect("`add_partitions` comes first");
+    console.buffer(Source::partition(partition))
 }
 
 /// From now on output waits in the buffers, and the UART's interrupts move it. They come to this CPU if no
@@ -91,7 +108,7 @@ pub fn go_live(partitions: &[Partition], boot_cpu: usize) {
         Some(partition) if is_owned => partition.plan.cpus[0],
         _ => boot_cpu,
     };
-    let mut shared = SHARED.lock();
+    let mut shared = shared();
     shared.live = true;
     shared.choose_interrupts();
     drop(shared);
@@ -101,34 +118,51 @@ pub fn go_live(partitions: &[Partition], boot_cpu: usize) {
 }
 
 impl Shared {
-    /// Moves what is due to the UART, as far as it has room, or all of it while no guest runs.
+    /// Moves what is due to the UART, as far as it has room, or all of it while no guest runs. Without a
+    /// UART it is gone.
     fn pump(&mut self, now: u64) {
-        let (Some(uart), Some(console)) = (UART.get(), &mut self.console) else { return };
+        let (uart, Some(console)) = (UART.get(), &mut self.console) else { return };
         if !console.is_due(now) {
             return;
         }
-        let mut moved = false;
-        loop {
-            if self.live && !uart.has_room() || IS_TAKEN.load(Ordering::Relaxed) {
-                break;
+        self.blocked = false;
+        while !IS_TAKEN.load(Ordering::Relaxed) {
+            if uart.is_some_and(|uart| !uart.has_room()) {
+                self.blocked = self.live;
+                if self.blocked {
+                    break;
+                }
+                continue;
             }
-            let Some(byte) = console.next(now) else {
-                break;
-            };
-            uart.send(byte);
-            moved = true;
-        }
-        if moved {
+            let Some(byte) = console.next(now) else { break };
+            if let Some(uart) = uart {
+                uart.put(byte);
+            }
             self.moved = true;
-            self.choose_interrupts();
         }
+        self.choose_interrupts();
     }
 
     /// Asks the UART for those interrupts that there is a use for.
     fn choose_interrupts(&mut self) {
         if let Some(uart) = UART.get() {
             let receive = self.live && self.input.as_ref().is_some_and(Input::has_room);
-            uart.set_interrupts(receive, self.live && !uart.has_room());
+            uart.set_interrupts(receive, self.blocked);
+        }
+    }
+
+    /// Sends text of Bulkhead's own on its way.
+    #[inline(never)]
+    fn log(&mut self, text: &[u8]) {
+        monitor::keep(text);
+        let now = timer::now();
+        for byte in text {
+            // A log that is full because the UART is slow waits for it: lines are not lost.
+            while let Some(console) = &mut self.console
+                && console.put(Source::BULKHEAD, *byte, now).is_err()
+            {
+                self.pump(timer::now());
+            }
         }
     }
 
@@ -140,41 +174,32 @@ impl Shared {
     }
 }
 
-/// Sends a byte of a partition's on its way, unless it must wait for room. Sets `pump` if there is
-/// something to do about that now: the middle of a line only adds to what waits already.
-pub fn put(partition: usize, byte: u8, pump: &mut bool) -> Result<(), Full> {
-    let mut shared = SHARED.lock();
-    let Some(console) = &mut shared.console else { return Ok(()) };
-    let (now, before) = (timer::now(), console.deadline());
-    let put = console.put(Source::partition(partition), byte, now);
-    *pump |= put.is_err() || console.is_due(now) || console.deadline() != before;
-    put
-}
-
 /// Sends a byte of the monitor's on its way, unless it must wait for room.
 pub fn put_monitor(byte: u8) -> Result<(), Full> {
-    let mut shared = SHARED.lock();
+    let mut shared = shared();
     match &mut shared.console {
         Some(console) => console.put(Source::MONITOR, byte, timer::now()),
         None => Ok(()),
     }
 }
 
-/// Waits until the console has taken what a partition's UART has left to send.
-pub fn drain(partition: usize, uart: &mut Pl011) {
-    let mut is_full = true;
-    while is_full {
-        is_full = false;
-        uart.transmit(|byte| put(partition, byte, &mut true).inspect_err(|Full| is_full = true));
-        pump();
-    }
+/// Looks at what a partition has written, and moves on what waits.
+pub fn tell(partition: &Partition) {
+    pump_after(Some(Source::partition(partition.index)));
 }
 
 /// Moves on what waits: after new output, for the UART's interrupt, and when something is due that
 /// time alone brings.
 pub fn pump() {
-    let mut shared = SHARED.lock();
+    pump_after(None);
+}
+
+fn pump_after(writer: Option<Source>) {
+    let mut shared = shared();
     let now = timer::now();
+    if let (Some(console), Some(writer)) = (&mut shared.console, writer) {
+        console.note(writer);
+    }
     shared.tick_input(now);
     shared.pump(now);
     after_pump(shared);
@@ -192,7 +217,7 @@ fn after_pump(mut shared: MutexGuard<'_, Shared>) {
         return;
     }
     for partition in partition::all() {
-        if partition.output_waits.load(Ordering::Acquire) {
+        if partition.output_waits.load(Ordering::SeqCst) {
             partition.kick(CpuMask::one(0));
         }
     }
@@ -211,8 +236,9 @@ pub(super) use say;
 
 /// Prints a line of Bulkhead's own, while guests run.
 pub fn print_line(line: fmt::Arguments<'_>) {
-    let mut shared = SHARED.lock();
-    let _ = shared.write_fmt(line).and_then(|()| shared.write_char('\n'));
+    let mut shared = shared();
+    let _ = shared.write_fmt(line);
+    shared.log(b"\n");
     shared.pump(timer::now());
     // In the focused view a line may have to wait.
     after_pump(shared);
@@ -220,16 +246,13 @@ pub fn print_line(line: fmt::Arguments<'_>) {
 
 impl Write for Shared {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        monitor::keep(text);
-        let now = timer::now();
-        for byte in text.bytes() {
-            // A log that is full because the UART is slow waits for it: lines are not lost.
-            while let Some(console) = &mut self.console
-                && console.put(Source::BULKHEAD, byte, now).is_err()
-            {
-                self.pump(timer::now());
-            }
-        }
+        self.log(text.as_bytes());
+        Ok(())
+    }
+
+    fn write_char(&mut self, character: char) -> fmt::Result {
+        // What is written by characters is what fills a column.
+        self.log(&[character as u8]);
         Ok(())
     }
 }
@@ -243,7 +266,7 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let _ = writeln!(Alone(&mut SHARED.lock()), "{}", record.args());
+        let _ = writeln!(Alone(&mut shared()), "{}", record.args());
     }
 
     fn flush(&self) {}
@@ -254,7 +277,7 @@ struct Alone<'a>(&'a mut Shared);
 
 impl Write for Alone<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        monitor::keep(text);
+        monitor::keep(text.as_bytes());
         let shared = &mut *self.0;
         let (Some(uart), Some(console)) = (UART.get(), &shared.console) else { return Ok(()) };
         for byte in text.bytes() {
@@ -273,7 +296,7 @@ impl Write for Alone<'_> {
 
 /// Waits until all that was written has left.
 pub fn flush() {
-    let mut shared = SHARED.lock();
+    let mut shared = shared();
     let (Some(uart), Some(console)) = (UART.get(), &mut shared.console) else {
         return;
     };

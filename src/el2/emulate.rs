@@ -2,7 +2,8 @@
 
 use aarch64_cpu::registers::{FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::esr::Abort;
-use bulkhead::mmio::Access;
+use bulkhead::mmio::{self, Access};
+use bulkhead::pl011;
 use bulkhead::plan::FrameKind;
 use bulkhead::stats::Cause;
 use bulkhead::watchdog;
@@ -15,22 +16,46 @@ use super::vectors::{self, Frame};
 /// A load, a store, or cache maintenance that stage 2 refused, with this ESR_EL2.
 pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
     let vcpu = this_vcpu();
-    if let Some(access) = Access::of(esr)
-        && let Some(ipa) = access.ipa(FAR_EL2.get(), HPFAR_EL2.get())
-        && let Some((device, offset)) = vcpu.partition.emulated_frame(ipa)
-    {
-        vcpu.counters.count(cause(device));
-        vectors::skip_instruction();
-        if access.is_write() {
-            let value = access.stored(frame.register(access.register()));
-            store(vcpu, device, offset, access.size(), value);
-        } else {
-            let value = load(vcpu, device, offset, access.size());
-            frame.set_register(access.register(), access.loaded(value));
+    let (far, hpfar) = (FAR_EL2.get(), HPFAR_EL2.get());
+    let Some(access) = Access::of(esr) else { return refuse(vcpu, Abort::new(esr)) };
+    // What a kernel does for each byte that it prints comes first. Both registers are at multiples of 8,
+    // where no access is unaligned.
+    match (mmio::console_offset(far, hpfar), access.is_write()) {
+        (Some(pl011::DR), true) => {
+            accept(vcpu, FrameKind::Console);
+            vcpu.uart_send(frame.register(access.register()));
         }
-    } else {
-        refuse(vcpu, Abort::new(esr));
+        (Some(pl011::FR), false) if let Some(flags) = vcpu.idle_uart_flags() => {
+            accept(vcpu, FrameKind::Console);
+            frame.set_register(access.register(), access.loaded(flags));
+        }
+        _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_frame(ipa)) {
+            Some((device, offset)) => emulate(vcpu, frame, access, device, offset),
+            None => refuse(vcpu, Abort::new(esr)),
+        },
     }
+}
+
+/// An access to a device that Bulkhead is.
+#[inline(always)]
+fn emulate(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offset: u64) {
+    accept(vcpu, device);
+    if access.is_write() {
+        store(vcpu, frame, access, device, offset);
+    } else if device == FrameKind::Distributor
+        && let Some(value) = vcpu.plain_distributor_read(offset, access.size())
+    {
+        frame.set_register(access.register(), access.loaded(value));
+    } else {
+        load(vcpu, frame, access, device, offset);
+    }
+}
+
+/// Counts an access that is carried out, after which the guest goes on behind it.
+#[inline(always)]
+fn accept(vcpu: &Vcpu, device: FrameKind) {
+    vcpu.counters.count(cause(device));
+    vectors::skip_instruction();
 }
 
 /// Gives the guest an abort of its own for what cannot be emulated.
@@ -55,29 +80,32 @@ fn cause(device: FrameKind) -> Cause {
 }
 
 /// A load from a device that Bulkhead is.
-#[inline(always)]
-fn load(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64) -> u64 {
-    match device {
-        FrameKind::Distributor => vcpu.distributor_read(offset, size),
-        FrameKind::Redistributors => vcpu.redistributor_read(offset, size),
+#[inline(never)]
+fn load(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offset: u64) {
+    let value = match device {
+        FrameKind::Distributor => vcpu.distributor_read(offset, access.size()),
+        FrameKind::Redistributors => vcpu.redistributor_read(offset, access.size()),
         FrameKind::CpuInterface => 0,
-        FrameKind::Console => vcpu.uart_read(offset),
-        FrameKind::Monitor => vcpu.monitor_read(offset),
+        FrameKind::Console => vcpu.uart_access(offset, None),
+        FrameKind::Monitor => vcpu.monitor_access(offset, None),
         FrameKind::WatchdogControl => vcpu.watchdog_read(watchdog::Frame::Control, offset),
         FrameKind::WatchdogRefresh => vcpu.watchdog_read(watchdog::Frame::Refresh, offset),
-    }
+    };
+    frame.set_register(access.register(), access.loaded(value));
 }
 
 /// A store to a device that Bulkhead is.
-#[inline(always)]
-fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
+#[inline(never)]
+fn store(vcpu: &Vcpu, frame: &Frame, access: Access, device: FrameKind, offset: u64) {
+    let size = access.size();
+    let value = access.stored(frame.register(access.register()));
     match device {
         FrameKind::Distributor => vcpu.distributor_write(offset, size, value),
         FrameKind::Redistributors => vcpu.redistributor_write(offset, size, value),
         FrameKind::CpuInterface if offset == 0 => vcpu.deactivate(value),
         FrameKind::CpuInterface => {}
-        FrameKind::Console => vcpu.uart_write(offset, value),
-        FrameKind::Monitor => vcpu.monitor_write(offset, value),
+        FrameKind::Console => _ = vcpu.uart_access(offset, Some(value)),
+        FrameKind::Monitor => _ = vcpu.monitor_access(offset, Some(value)),
         FrameKind::WatchdogControl => vcpu.watchdog_write(watchdog::Frame::Control, offset, value),
         FrameKind::WatchdogRefresh => vcpu.watchdog_write(watchdog::Frame::Refresh, offset, value),
     }

@@ -13,11 +13,17 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::partition;
 use super::vcpu::Vcpu;
-use super::wait::Mutex;
+use super::wait::{Mutex, MutexGuard};
 use super::{console, cpu, exit, timer};
 
 /// The terminal at the UART. Only the CPU that takes the UART's interrupts has to do with it.
 static AT_UART: Mutex<Option<Terminal>> = Mutex::new(None);
+
+/// Takes the lock: one piece of code for all who do.
+#[inline(never)]
+fn at_uart() -> MutexGuard<'static, Option<Terminal>> {
+    AT_UART.lock()
+}
 
 /// Whether that terminal has something to show that the console had no room for.
 static WAITS: AtomicBool = AtomicBool::new(false);
@@ -34,17 +40,17 @@ const BYTES_AT_ONCE: usize = 32;
 /// Makes the terminal at the UART, for this many partitions.
 pub fn init(partitions: usize) {
     STARTED.store(timer::now(), Ordering::Relaxed);
-    *AT_UART.lock() = Some(Terminal::new(Peer::Person, partitions));
+    *at_uart() = Some(Terminal::new(Peer::Person, partitions));
 }
 
 /// Keeps text of Bulkhead's own log.
-pub fn keep(text: &str) {
-    LOG.lock().add(text.as_bytes());
+pub fn keep(text: &[u8]) {
+    LOG.lock().add(text);
 }
 
 /// Somebody at the UART turns to the monitor.
 pub fn open() {
-    if let Some(terminal) = &mut *AT_UART.lock() {
+    if let Some(terminal) = &mut *at_uart() {
         terminal.open();
     }
 }
@@ -52,7 +58,7 @@ pub fn open() {
 /// Somebody at the UART typed something for the monitor. What is typed too far ahead is dropped, as
 /// at any terminal.
 pub fn input(byte: u8) {
-    if let Some(terminal) = &mut *AT_UART.lock() {
+    if let Some(terminal) = &mut *at_uart() {
         _ = terminal.input(byte);
     }
 }
@@ -61,9 +67,9 @@ pub fn input(byte: u8) {
 /// Whether there was something. Nothing may be locked.
 pub fn run() -> bool {
     let mut moved = false;
-    if let Some(terminal) = &mut *AT_UART.lock() {
+    if let Some(terminal) = &mut *at_uart() {
         WAITS.store(false, Ordering::Release);
-        terminal.run(&mut Partitions { at_uart: true }, |byte| {
+        terminal.run(&mut Partitions { at_uart: true }, &mut |byte| {
             let put = console::put_monitor(byte);
             moved |= put.is_ok();
             WAITS.store(put.is_err(), Ordering::Release);
@@ -82,21 +88,19 @@ pub fn waits() -> bool {
 pub struct Port {
     uart: Pl011,
     terminal: Terminal,
-    /// The level of the UART's interrupt that the vGIC was last told.
-    line: bool,
 }
 
 impl Port {
     /// The second UART of one of this many partitions.
     pub fn new(partitions: usize) -> Self {
         let terminal = Terminal::new(Peer::Program, partitions);
-        Self { uart: Pl011::default(), terminal, line: false }
+        Self { uart: Pl011::default(), terminal }
     }
 
     /// Makes it as new.
     pub fn reset(&mut self) {
         self.terminal.reset();
-        (self.uart, self.line) = (Pl011::default(), false);
+        self.uart = Pl011::default();
     }
 
     /// Has the monitor read what the guest has written, and the guest get what it is answered.
@@ -106,8 +110,8 @@ impl Port {
         let mut moved = true;
         while moved {
             moved = false;
-            uart.transmit(|byte| terminal.input(byte).inspect(|()| moved = true));
-            terminal.run(&mut Partitions { at_uart: false }, |byte| {
+            uart.transmit(&mut |byte| terminal.input(byte).inspect(|()| moved = true));
+            terminal.run(&mut Partitions { at_uart: false }, &mut |byte| {
                 left = left.checked_sub(1).ok_or(Full)?;
                 uart.receive(byte)
             });
@@ -116,32 +120,17 @@ impl Port {
 }
 
 impl Vcpu {
-    /// A load from the UART with the monitor.
-    pub fn monitor_read(&self, offset: u64) -> u64 {
-        self.monitor_access(offset, None)
-    }
-
-    /// A store to the UART with the monitor.
-    pub fn monitor_write(&self, offset: u64, value: u64) {
-        self.monitor_access(offset, Some(value));
-    }
-
+    /// An access to the UART with the monitor: a store of a value, or a load.
     #[inline(never)]
-    fn monitor_access(&self, offset: u64, stored: Option<u64>) -> u64 {
+    pub fn monitor_access(&self, offset: u64, stored: Option<u64>) -> u64 {
         let plan = &self.partition.plan;
         let (Some(port), Some(intid)) = (&self.partition.monitor, plan.monitor_interrupt) else {
             return 0;
         };
         let mut port = port.lock();
-        let mut loaded = 0;
-        match stored {
-            Some(value) => port.uart.write(offset, value),
-            None => loaded = port.uart.read(offset),
-        }
+        let loaded = port.uart.access(offset, stored);
         port.talk();
-        let line = port.uart.interrupt_line();
-        if line || port.line {
-            port.line = line;
+        if let Some(line) = port.uart.changed_line() {
             self.update_vgic(|vgic, hw| vgic.set_line(intid, line, hw));
         }
         loaded

@@ -3,6 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 use bulkhead::addr::{Ipa, Pa};
+use bulkhead::console::Buffer;
 use bulkhead::fault::Fault;
 use bulkhead::intid::Intid;
 use bulkhead::life::{Effect, End, Life, Next, Order, Refusal, Stage};
@@ -52,6 +53,8 @@ pub struct Partition {
     pub rebuild: Rebuild,
     /// The physical counter when it started, which its virtual counter counts from.
     started: AtomicU64,
+    /// Where its UART's output goes.
+    pub output: &'static Buffer,
     /// Whether output waits for room in the console.
     pub output_waits: AtomicBool,
     /// The monitor, if it may have that. Its lock is taken before any partition's state.
@@ -66,8 +69,6 @@ pub struct State {
     pub psci: Psci,
     /// Its UART.
     pub uart: Pl011,
-    /// The level of the UART's interrupt that the vGIC was last told.
-    pub uart_line: bool,
     /// Its watchdog, if it has one and was started.
     pub watchdog: Option<Guard>,
     /// Where each vCPU that was told to start is to begin.
@@ -138,6 +139,7 @@ pub fn install(partitions: Vec<Partition>) -> &'static [Partition] {
 }
 
 /// All partitions, once they are installed.
+#[inline(never)]
 pub fn all() -> &'static [Partition] {
     ALL.get().map_or(&[], Vec::as_slice)
 }
@@ -154,7 +156,6 @@ impl Partition {
             vgic: new_vgic(&plan, gic, ppis),
             psci: Psci::new(vcpus, plan.memory.guest),
             uart: Pl011::default(),
-            uart_line: false,
             watchdog: None,
             starts: vec![None; vcpus],
             inside: CpuMask::EMPTY,
@@ -174,6 +175,7 @@ impl Partition {
             recalling: Mutex::new(()),
             rebuild: Rebuild::new(vcpus),
             started: AtomicU64::new(0),
+            output: console::buffer(index),
             output_waits: AtomicBool::new(false),
             monitor,
             plan,
@@ -302,7 +304,7 @@ impl Partition {
 
     /// What follows when nobody runs guest code any more.
     fn conclude(&self, mut state: MutexGuard<'_, State>) {
-        console::drain(self.index, &mut state.uart);
+        console::drain(self, &mut state.uart);
         let next = state.life.left();
         state.is_over = matches!(next, Next::Rest | Next::GiveUp);
         let (restarts, injections) = (state.life.restarts().into(), state.injections);
@@ -350,7 +352,7 @@ impl Partition {
         let mut state = self.state.lock();
         state.vgic.reset(&mut ThisCpu(vcpu));
         state.psci.reset();
-        (state.uart, state.uart_line) = (Pl011::default(), false);
+        state.uart = Pl011::default();
         (state.injections, state.fault_lines) = (0, fault_lines());
         self.output_waits.store(false, Ordering::Release);
         drop(state);

@@ -86,6 +86,11 @@ impl Uart {
     /// Sends a byte, after waiting for room.
     pub fn send(&self, byte: u8) {
         while !self.has_room() {}
+        self.put(byte);
+    }
+
+    /// Sends a byte, for which there is room.
+    pub fn put(&self, byte: u8) {
         self.data.write(u32::from(byte));
     }
 

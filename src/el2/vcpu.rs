@@ -1,6 +1,7 @@
 //! A vCPU: what it does to its partition when it traps, on the physical CPU that it lives on.
 
 use alloc::sync::Arc;
+use bulkhead::console::Tell;
 use bulkhead::intid::Intid;
 use bulkhead::life::End;
 use bulkhead::psci::Outcome;
@@ -11,8 +12,8 @@ use bulkhead::vgic::{Access, Arrivals, CpuMask, Delivery, SgiRegister, SgiRoute,
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::gic::{Gic, ThisCpu, direct};
-use super::partition::{Partition, State};
-use super::{console, cpu, guest, reset, run, vectors};
+use super::partition::Partition;
+use super::{cpu, guest, reset, run, vectors};
 
 /// A vCPU, for as long as Bulkhead runs.
 pub struct Vcpu {
@@ -96,19 +97,18 @@ impl Vcpu {
         self.access(|vgic, hw| vgic.deactivate(value, hw));
     }
 
-    /// A load from the distributor.
+    /// A load from the distributor, in the usual case: see [`Vgic::plain_read`].
     #[inline(always)]
-    pub fn distributor_read(&self, offset: u64, size: u64) -> u64 {
-        let access = Access { offset, size, value: 0 };
-        let plain = self.partition.state.lock().vgic.plain_read(access);
-        plain.unwrap_or_else(|| self.distributor_state(access))
+    pub fn plain_distributor_read(&self, offset: u64, size: u64) -> Option<u64> {
+        let state = self.partition.state.try_lock()?;
+        state.vgic.plain_read(Access { offset, size, value: 0 })
     }
 
-    #[inline(never)]
-    fn distributor_state(&self, access: Access) -> u64 {
+    /// The same in any case.
+    pub fn distributor_read(&self, offset: u64, size: u64) -> u64 {
         let mut value = 0;
         self.access(|vgic, hw| {
-            value = vgic.distributor_read(access, hw)?;
+            value = vgic.distributor_read(Access { offset, size, value: 0 }, hw)?;
             Ok(CpuMask::EMPTY)
         });
         value
@@ -152,56 +152,15 @@ impl Vcpu {
         self.access(|vgic, hw| vgic.redistributor_write(access, hw));
     }
 
-    /// A load from the UART.
-    pub fn uart_read(&self, offset: u64) -> u64 {
-        let mut state = self.partition.state.lock();
-        let value = state.uart.read(offset);
-        self.after_uart(&mut state);
-        drop(state);
-        if console::input_waits(self.partition) {
-            console::poll_input(self.partition);
-        }
-        value
-    }
-
-    /// A store to the UART.
-    pub fn uart_write(&self, offset: u64, value: u64) {
-        let mut state = self.partition.state.lock();
-        state.uart.write(offset, value);
-        let pump = self.after_uart(&mut state);
-        drop(state);
-        if pump {
-            console::pump();
-        }
-    }
-
-    /// Moves what the UART has to send, and tells the vGIC the level of its interrupt. Returns whether the
-    /// console is to be pumped.
-    fn after_uart(&self, state: &mut State) -> bool {
-        let partition = self.partition;
-        let mut pump = false;
-        state.uart.transmit(|byte| console::put(partition.index, byte, &mut pump));
-        partition.output_waits.store(state.uart.is_busy(), Ordering::Release);
-        let line = state.uart.interrupt_line();
-        if line || state.uart_line {
-            state.uart_line = line;
-            let intid = partition.plan.console_interrupt;
-            let others = state.vgic.set_line(intid, line, &mut ThisCpu(self));
-            self.kick(others);
-        }
-        pump
-    }
-
     /// Somebody rang: another vCPU of the partition, or the console for vCPU 0.
     pub fn answer_doorbell(&self) {
         self.answer_recall();
         let mut state = self.partition.state.lock();
         let others = state.vgic.refill(&mut ThisCpu(self));
-        if self.index == 0 {
-            self.after_uart(&mut state);
-        }
+        let told = if self.index == 0 { self.after_uart(&mut state) } else { Tell::No };
         let must_leave = state.must_leave(self.index);
         drop(state);
+        self.tell_console(told);
         self.kick(others);
         if must_leave {
             self.leave();

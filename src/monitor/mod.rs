@@ -157,7 +157,7 @@ impl Terminal {
 
     /// Does what there is to do, and hands what there is to show to `sink`, until that is full or
     /// nothing is left. To be called after input, and when there is room again where there was none.
-    pub fn run(&mut self, system: &mut dyn System, mut sink: impl FnMut(u8) -> Result<(), Full>) {
+    pub fn run(&mut self, system: &mut dyn System, sink: &mut dyn FnMut(u8) -> Result<(), Full>) {
         loop {
             while let Some(byte) = self.output.peek() {
                 if sink(byte).is_err() {

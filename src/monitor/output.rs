@@ -142,6 +142,12 @@ impl fmt::Write for Output {
         self.text(text);
         Ok(())
     }
+
+    fn write_char(&mut self, character: char) -> fmt::Result {
+        // What is written by characters is what fills a column.
+        self.word(&[character as u8]);
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The PL011's registers, as far as the model needs to know them (DDI 0183G, chapter 3).
 
 // Offsets (table 3-1).
+/// Offset of the data register.
 pub const DR: u64 = 0x00;
+/// Offset of the flag register.
 pub const FR: u64 = 0x18;
 pub const ILPR: u64 = 0x20;
 pub const LCR_H: u64 = 0x2c;

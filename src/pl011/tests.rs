@@ -22,7 +22,7 @@ impl Pl011 {
     /// A console that has room for `room` bytes: what it got.
     fn drain(&mut self, room: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.transmit(|byte| {
+        self.transmit(&mut |byte| {
             if bytes.len() == room {
                 return Err(Full);
             }
@@ -217,4 +217,79 @@ proptest! {
         sent.extend(uart.drain(usize::MAX));
         prop_assert_eq!(written, sent);
     }
+
+    /// What is done at once is what would have been done step by step, and leaves the interrupt alone.
+    #[test]
+    fn a_byte_that_passes_was_written_and_sent(
+        steps in prop::collection::vec(
+            (
+                prop_oneof![5 => Just(DR), 1 => 0..0x13_u64],
+                prop_oneof![any::<u64>(), Just(0x301), Just(TX), Just(0)],
+                0..3_usize,
+                any::<bool>(),
+            ),
+            0..200,
+        ),
+    ) {
+        let (mut fast, mut slow) = (Pl011::default(), Pl011::default());
+        let mut passed = Vec::new();
+        for (offset, value, room, typed) in steps {
+            let offset = if offset == DR { DR } else { offset * 4 };
+            let line = fast.interrupt_line();
+            passed.clear();
+            let sink = |byte| {
+                passed.extend(Some(byte).filter(|_| room > 0));
+                room > 0
+            };
+            slow.write(offset, value);
+            let sent = slow.drain(room);
+            if offset == DR && fast.pass(value as u8, sink) {
+                prop_assert_eq!(&passed, &sent);
+                prop_assert!(!line && !fast.interrupt_line());
+            } else {
+                prop_assert!(passed.is_empty());
+                fast.write(offset, value);
+                prop_assert_eq!(fast.drain(room), sent);
+            }
+            if typed {
+                prop_assert_eq!(fast.receive(value as u8), slow.receive(value as u8));
+            }
+            for offset in (FR..=DMACR).step_by(4) {
+                prop_assert_eq!(fast.read(offset), slow.read(offset));
+            }
+            if let Some(flags) = fast.idle_flags() {
+                prop_assert_eq!(flags, slow.read(FR));
+                prop_assert!(!slow.is_busy() && !slow.interrupt_line());
+            }
+        }
+    }
+
+    /// Who is told of the line knows its level after each access, and is told of each while it is high.
+    #[test]
+    fn the_line_is_told_while_it_is_high_and_when_it_changes(
+        steps in prop::collection::vec((0..0x13_u64, any::<u64>()), 0..200),
+    ) {
+        let (mut uart, mut told) = (Pl011::default(), false);
+        for (offset, value) in steps {
+            uart.access(offset * 4, Some(value).filter(|value| value & 1 != 0));
+            let _ = uart.receive(value as u8);
+            uart.drain(1);
+            let line = uart.interrupt_line();
+            let changed = uart.changed_line();
+            prop_assert_eq!(changed, Some(line).filter(|_| line || told));
+            told = changed.unwrap_or(told);
+            prop_assert_eq!(told, line);
+        }
+    }
+}
+
+#[test]
+fn a_polled_console_is_quick() {
+    let mut uart = Pl011::default();
+    for byte in 0..100 {
+        assert_eq!(uart.idle_flags(), Some(uart.read(FR)));
+        assert!(uart.pass(byte, |_| true));
+    }
+    uart.set(IMSC, TX);
+    assert_eq!((uart.idle_flags(), uart.pass(b'x', |_| true)), (None, false));
 }

@@ -7,10 +7,13 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::super::partition::{self, Partition};
 use super::super::{cpu, monitor, timer};
-use super::{CPU, SHARED, Shared, UART, pump};
+use super::{CPU, Shared, UART, pump, shared};
 
 /// How much is read at once. The interrupt stays raised for the rest.
 const BYTES_AT_ONCE: usize = 128;
+
+/// What is said of who has the focus.
+const ALONE: &str = " has the console; Ctrl-] 0 shows all\n";
 
 /// A bit for each partition for which input waits, for those who do not have the lock.
 static WAITING: AtomicU32 = AtomicU32::new(0);
@@ -41,7 +44,7 @@ fn run_monitor() {
 /// the interrupt off, until a guest has read something.
 fn read() {
     for _ in 0..BYTES_AT_ONCE {
-        let mut shared = SHARED.lock();
+        let mut shared = shared();
         let Some(event) = shared.next_event() else { break };
         match event {
             Event::Choices => shared.tell_choices(),
@@ -56,19 +59,19 @@ fn read() {
             _ => {}
         }
     }
-    SHARED.lock().note_waiting();
+    shared().note_waiting();
 }
 
 /// Gives a partition the console, once what the monitor has said so far is printed.
 pub fn attach(partition: usize) {
     pump();
-    SHARED.lock().show(View::Partition(partition));
+    shared().show(View::Partition(partition));
 }
 
 /// Hands what was typed for a partition to its UART, as far as that has room.
 pub fn poll_input(partition: &Partition) {
     let mut state = partition.state.lock();
-    let mut shared = SHARED.lock();
+    let mut shared = shared();
     let Some(input) = &mut shared.input else { return };
     let arrived = input.deliver(partition.index, timer::now(), |byte| state.uart.receive(byte));
     shared.note_waiting();
@@ -80,8 +83,9 @@ pub fn poll_input(partition: &Partition) {
 }
 
 /// Whether input waits for room in the partition's UART.
+#[inline(always)]
 pub fn input_waits(partition: &Partition) -> bool {
-    WAITING.load(Ordering::Acquire) >> partition.index & 1 != 0
+    WAITING.load(Ordering::Acquire).wrapping_shr(partition.index as u32) & 1 != 0
 }
 
 impl Shared {
@@ -121,13 +125,16 @@ impl Shared {
     fn show(&mut self, view: View) {
         self.tell_dropped(u64::MAX);
         let name = |index: usize| partition::all().get(index).map_or("nobody", Partition::name);
-        let _ = match view {
-            View::Shared => writeln!(self, "all partitions are shown, {} has the input", name(0)),
-            View::Monitor => writeln!(self, "the monitor has the console; Ctrl-] 0 shows all"),
-            View::Partition(index) => {
-                writeln!(self, "{} has the console; Ctrl-] 0 shows all", name(index))
+        let (name, rest) = match view {
+            View::Shared => {
+                self.log(b"all partitions are shown, ");
+                (name(0), " has the input\n")
             }
+            View::Monitor => ("the monitor", ALONE),
+            View::Partition(index) => (name(index), ALONE),
         };
+        self.log(name.as_bytes());
+        self.log(rest.as_bytes());
         if let (Some(input), Some(console)) = (&mut self.input, &mut self.console) {
             input.show(view);
             console.focus(view.focus(), timer::now());
@@ -136,13 +143,14 @@ impl Shared {
 
     /// What may come after Ctrl-].
     fn tell_choices(&mut self) {
-        let _ = write!(self, "after Ctrl-]: 0 all");
-        for (index, partition) in partition::all().iter().enumerate() {
-            let _ = match index + 1 {
-                digit @ 1..=9 => write!(self, ", {digit} {}", partition.name()),
-                _ => write!(self, ", {}", partition.name()),
-            };
+        self.log(b"after Ctrl-]: 0 all");
+        for (digit, partition) in (b'1'..).zip(partition::all()) {
+            self.log(b", ");
+            if digit <= b'9' {
+                self.log(&[digit, b' ']);
+            }
+            self.log(partition.name().as_bytes());
         }
-        let _ = writeln!(self, ", a first letter, Ctrl-] the monitor, ] Ctrl-] itself");
+        self.log(b", a first letter, Ctrl-] the monitor, ] Ctrl-] itself\n");
     }
 }

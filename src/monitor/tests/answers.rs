@@ -134,7 +134,7 @@ fn stats_of_one_moment_are_of_that_moment() {
     for key in b"tats linux\n" {
         terminal.input(*key).unwrap();
     }
-    terminal.run(&mut system, some(60, &mut shown));
+    terminal.run(&mut system, &mut some(60, &mut shown));
     system.count(0, Cause::Interrupt, 5);
     let rest = talk(&mut terminal, &mut system, b"");
     assert!(rest.contains("\ninterrupt                       0         0.0\n"), "{rest}");

@@ -114,7 +114,7 @@ fn ctrl_c_ends_an_answer() {
     for key in b"log\rlog\r" {
         terminal.input(*key).unwrap();
     }
-    terminal.run(&mut system, some(200, &mut shown));
+    terminal.run(&mut system, &mut some(200, &mut shown));
     terminal.input(0x03).unwrap();
     let rest = talk(&mut terminal, &mut system, b"");
     assert!(rest.ends_with("^C\r\n\rbulkhead> \x1b[K") && rest.len() < 60, "{rest:?}");
@@ -125,10 +125,10 @@ fn ctrl_c_ends_an_answer() {
 #[test]
 fn who_does_not_read_holds_up_only_his_own_answer() {
     let (mut terminal, mut system) = person();
-    let full = |_| Err(Full);
+    let mut full = |_| Err(Full);
     let mut taken = 0;
     while terminal.input(b'x').is_ok() {
-        terminal.run(&mut system, full);
+        terminal.run(&mut system, &mut full);
         taken += 1;
     }
     assert_eq!(taken, TYPED_BYTES + 1, "one was looked at and is to be shown");
@@ -179,13 +179,13 @@ proptest! {
         for key in keys {
             loop {
                 let taken = terminal.input(key);
-                terminal.run(&mut system, some(room, &mut shown));
+                terminal.run(&mut system, &mut some(room, &mut shown));
                 if taken.is_ok() {
                     break;
                 }
             }
         }
-        terminal.run(&mut system, to(&mut shown));
+        terminal.run(&mut system, &mut to(&mut shown));
         let shown = String::from_utf8(shown).expect("all that is shown is text");
         let (row, cursor) = row(&shown);
         let (line, place) = terminal.editor.shown();
@@ -209,10 +209,10 @@ proptest! {
         let (mut system, mut shown) = (Fake::new(), Vec::new());
         for key in keys {
             while slowly.input(key).is_err() {
-                slowly.run(&mut system, some(room, &mut shown));
+                slowly.run(&mut system, &mut some(room, &mut shown));
             }
         }
-        slowly.run(&mut system, to(&mut shown));
+        slowly.run(&mut system, &mut to(&mut shown));
         prop_assert_eq!(String::from_utf8(shown).unwrap(), expected);
     }
 }

@@ -149,10 +149,10 @@ fn talk(terminal: &mut Terminal, system: &mut Fake, keys: &[u8]) -> String {
     let mut shown = Vec::new();
     for key in keys {
         while terminal.input(*key).is_err() {
-            terminal.run(system, to(&mut shown));
+            terminal.run(system, &mut to(&mut shown));
         }
     }
-    terminal.run(system, to(&mut shown));
+    terminal.run(system, &mut to(&mut shown));
     String::from_utf8(shown).expect("all that is shown is text")
 }
 
