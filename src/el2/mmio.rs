@@ -4,6 +4,9 @@ use bulkhead::addr::{Pa, Region};
 
 use super::mmu;
 
+/// The widest register in bytes.
+const WIDEST: u64 = 8;
+
 /// A device's registers, mapped as device memory for as long as Bulkhead runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers {
@@ -15,7 +18,8 @@ impl Registers {
     /// Maps the frame and gives access to it.
     pub fn map(frame: Region<Pa>) -> Self {
         mmu::map_device(frame);
-        Self { base: frame.start().get(), size: frame.size() }
+        // Pages are mapped, so that much is there.
+        Self { base: frame.start().get(), size: frame.size().next_multiple_of(WIDEST) }
     }
 
     /// The `size` bytes from `offset` on, as a frame of their own.
@@ -24,7 +28,8 @@ impl Registers {
     ///
     /// When they are not inside the frame.
     pub fn part(&self, offset: u64, size: u64) -> Self {
-        assert!(offset + size <= self.size, "no such part of the frame");
+        let is_inside = offset + size <= self.size && size.is_multiple_of(WIDEST);
+        assert!(is_inside, "no such part of the frame");
         Self { base: self.base + offset, size }
     }
 
@@ -40,8 +45,9 @@ impl Registers {
     /// When the register is not inside the frame or not aligned.
     #[inline(always)]
     fn address(&self, offset: u64, width: u64) -> u64 {
-        assert!(offset.is_multiple_of(width) && offset + width <= self.size, "no such register");
-        self.base + offset
+        // As the size is a multiple of each width, what begins inside ends there too.
+        assert!(offset.is_multiple_of(width) && offset < self.size, "no such register");
+        self.base.wrapping_add(offset)
     }
 
     /// The 32-bit register at `offset`, checked now and not at each access.

@@ -1,6 +1,7 @@
 //! What the virtual GIC remembers of each interrupt.
 
 use alloc::sync::Arc;
+use core::num::NonZeroU32;
 
 use crate::intid::Intid;
 use crate::machine::Mpidr;
@@ -273,9 +274,9 @@ impl Vcpu {
 /// The positions of the set bits, from the lowest on.
 pub(super) fn bits(mut word: u32) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
-        let bit = word.trailing_zeros();
+        let rest = NonZeroU32::new(word)?;
         word &= word.wrapping_sub(1);
-        (bit < 32).then_some(bit as usize)
+        Some(rest.trailing_zeros() as usize)
     })
 }
 

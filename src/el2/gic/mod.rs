@@ -220,9 +220,10 @@ impl Gic {
 
     #[inline(always)]
     fn write_state(&self, cpu: usize, register: StateRegister, word: usize, bits: u32) {
-        match self {
-            Self::V2(gic) => gic.write_state(register, word, bits),
-            Self::V3(gic) => gic.write_state(cpu, register, word, bits),
+        match (self, register) {
+            (Self::V2(gic), _) => gic.write_state(register, word, bits),
+            (Self::V3(gic), StateRegister::ClearEnable) => gic.disable(cpu, word, bits),
+            (Self::V3(gic), _) => gic.write_state(cpu, register, word, bits),
         }
     }
 

@@ -233,18 +233,21 @@ impl Gic {
         }
     }
 
-    /// Writes to a register with a bit for each interrupt; word 0 is that CPU's.
+    /// Writes to a register with a bit for each interrupt; word 0 is that CPU's. Not for ICENABLER.
     #[inline(always)]
     pub fn write_state(&self, cpu: usize, register: StateRegister, word: usize, bits: u32) {
         let (registers, frame) = self.registers(word, cpu);
         registers.write(frame + register as u64 + word as u64 * 4, bits);
-        if register == StateRegister::ClearEnable {
-            // Disabled means that it cannot come any more (IHI 0069, 12.9.4).
-            if word == 0 {
-                wait_for_redistributor(registers);
-            } else {
-                self.wait_for_distributor();
-            }
+    }
+
+    /// Disables interrupts; word 0 is that CPU's.
+    #[inline(never)]
+    pub fn disable(&self, cpu: usize, word: usize, bits: u32) {
+        self.write_state(cpu, StateRegister::ClearEnable, word, bits);
+        // Disabled means that they cannot come any more (IHI 0069, 12.9.4).
+        match word {
+            0 => wait_for_redistributor(self.registers(word, cpu).0),
+            _ => self.wait_for_distributor(),
         }
     }
 
