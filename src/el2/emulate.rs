@@ -41,7 +41,11 @@ pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
 fn emulate(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offset: u64) {
     accept(vcpu, device);
     if access.is_write() {
-        store(vcpu, frame, access, device, offset);
+        let value = access.stored(frame.register(access.register()));
+        match device {
+            FrameKind::Distributor => vcpu.distributor_write(offset, access.size(), value),
+            _ => store(vcpu, device, offset, access.size(), value),
+        }
     } else if device == FrameKind::Distributor
         && let Some(value) = vcpu.plain_distributor_read(offset, access.size())
     {
@@ -96,9 +100,7 @@ fn load(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offse
 
 /// A store to a device that Bulkhead is.
 #[inline(never)]
-fn store(vcpu: &Vcpu, frame: &Frame, access: Access, device: FrameKind, offset: u64) {
-    let size = access.size();
-    let value = access.stored(frame.register(access.register()));
+fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
     match device {
         FrameKind::Distributor => vcpu.distributor_write(offset, size, value),
         FrameKind::Redistributors => vcpu.redistributor_write(offset, size, value),

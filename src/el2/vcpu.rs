@@ -115,7 +115,7 @@ impl Vcpu {
     }
 
     /// A store to the distributor.
-    #[inline(always)]
+    #[inline(never)]
     pub fn distributor_write(&self, offset: u64, size: u64, value: u64) {
         let access = Access { offset, size, value };
         if !self.with_vgic(|vgic, hw| vgic.enable_in_distributor(access, hw)) {

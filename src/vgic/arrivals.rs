@@ -130,7 +130,7 @@ impl Vgic {
         };
         for bit in bits(mask & bank.deliverable & (bank.hardware | sgis)) {
             if let Some(vcpu) = self.vcpus.get(usize::from(bank.routes[bit].vcpu)) {
-                let value = bank.entries[bit].with_state(true, false).raw(self.version);
+                let value = bank.entries[bit].arriving(self.version);
                 vcpu.arrivals.prepare(word * 32 + bit, value);
             }
         }

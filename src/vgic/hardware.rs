@@ -37,6 +37,13 @@ pub enum StateRegister {
 }
 
 impl StateRegister {
+    /// The offset of the one for this word, 0 to 31.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of_word(self, word: usize) -> u64 {
+        self as u64 + (word as u64 % 32) * 4
+    }
+
     /// Whether it is ISPENDR or ICPENDR.
     pub(super) fn is_pending(self) -> bool {
         matches!(self, Self::SetPending | Self::ClearPending)

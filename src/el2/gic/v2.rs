@@ -179,8 +179,9 @@ impl Gic {
     }
 
     /// Writes to a register with a bit for each interrupt; word 0 is this CPU's.
+    #[inline(always)]
     pub fn write_state(&self, register: StateRegister, word: usize, bits: u32) {
-        self.distributor.write(register as u64 + word as u64 * 4, bits);
+        self.distributor.write(register.of_word(word), bits);
     }
 
     /// GICD_ISPENDR; word 0 is this CPU's.

@@ -237,7 +237,7 @@ impl Gic {
     #[inline(always)]
     pub fn write_state(&self, cpu: usize, register: StateRegister, word: usize, bits: u32) {
         let (registers, frame) = self.registers(word, cpu);
-        registers.write(frame + register as u64 + word as u64 * 4, bits);
+        registers.write(frame + register.of_word(word), bits);
     }
 
     /// Disables interrupts; word 0 is that CPU's.

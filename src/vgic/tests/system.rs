@@ -373,10 +373,11 @@ impl System {
                 let arrives =
                     bank.hardware >> bit & 1 != 0 || is_sgi && bank.group1 >> bit & 1 != 0;
                 let is_here = usize::from(bank.routes[bit].vcpu) == cpu;
-                let expected = if arrives && is_here && bank.deliverable >> bit & 1 != 0 {
-                    bank.entries[bit].with_state(true, false).raw(self.machine.version)
-                } else {
-                    0
+                let lr = bank.entries[bit].with_state(true, false);
+                let expected = match self.machine.version {
+                    _ if !arrives || !is_here || bank.deliverable >> bit & 1 == 0 => 0,
+                    Version::V2 => lr.to_v2().into(),
+                    Version::V3 => lr.bits(),
                 };
                 assert_eq!(arrivals.prepared(intid), expected, "{intid} on CPU {cpu}");
             }
