@@ -118,9 +118,12 @@ impl Vcpu {
     #[inline(never)]
     pub fn distributor_write(&self, offset: u64, size: u64, value: u64) {
         let access = Access { offset, size, value };
-        if !self.with_vgic(|vgic, hw| vgic.enable_in_distributor(access, hw)) {
-            self.distributor_store(access);
+        if let Some(mut state) = self.partition.state.try_lock()
+            && state.vgic.enable_in_distributor(access, &mut ThisCpu(self))
+        {
+            return;
         }
+        self.distributor_store(access);
     }
 
     #[inline(never)]
@@ -142,9 +145,12 @@ impl Vcpu {
     #[inline(always)]
     pub fn redistributor_write(&self, offset: u64, size: u64, value: u64) {
         let access = Access { offset, size, value };
-        if !self.with_vgic(|vgic, hw| vgic.enable_in_redistributors(access, hw)) {
-            self.redistributor_store(access);
+        if let Some(mut state) = self.partition.state.try_lock()
+            && state.vgic.enable_in_redistributors(access, &mut ThisCpu(self))
+        {
+            return;
         }
+        self.redistributor_store(access);
     }
 
     #[inline(never)]

@@ -3,7 +3,8 @@
 use core::arch::asm;
 use spin::RelaxStrategy;
 
-/// A lock that waits by [`relax`]. All of that is inlined where it is taken: a call would be longer.
+/// A lock that waits by [`relax`]. Where every instruction counts, [`try_lock`](Self::try_lock) comes first: it is
+/// inlined.
 pub struct Mutex<T>(spin::mutex::Mutex<T, Relax>);
 
 /// A lock that is taken, for as long as this lives.
@@ -15,8 +16,10 @@ impl<T> Mutex<T> {
         Self(spin::mutex::Mutex::new(value))
     }
 
-    /// Takes the lock, as soon as it is free.
-    #[inline(always)]
+    /// Takes the lock, as soon as it is free. In a section of its own: the linker script tells boot's code by
+    /// names, and what one lock guards may be boot's, while this code is one for all of them.
+    #[inline(never)]
+    #[unsafe(link_section = ".text.wait")]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         loop {
             if let Some(guard) = self.0.try_lock() {
