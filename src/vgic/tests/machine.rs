@@ -49,6 +49,8 @@ pub struct Machine {
     pub split: bool,
     /// Guests take interrupts from the physical CPU interfaces, in Group 1.
     pub direct: bool,
+    /// EL2 has all physical SGIs of a GICv3.
+    pub carries_sgis: bool,
 }
 
 impl Machine {
@@ -67,6 +69,7 @@ impl Machine {
             shared: std::vec![Physical::default(); 32 * (words - 1)],
             split: false,
             direct: false,
+            carries_sgis: true,
         }
     }
 

@@ -263,7 +263,7 @@ impl System {
     }
 
     pub fn send_sgi(&mut self, cpu: usize, register: SgiRegister, value: u64) {
-        if register == SgiRegister::Sgi1 {
+        if register == SgiRegister::Sgi1 && self.machine.carries_sgis {
             let request = SgiRequest::new(value);
             for target in request.targets(cpu, self.machine.cpus.len()) {
                 self.machine.physical(target, request.sgi()).latch = true;
