@@ -10,6 +10,7 @@ use crate::measure::column::Column;
 use crate::measure::firmware;
 use crate::measure::guest::{self, Figure, Found};
 use crate::measure::linux::{self, Life, MILLISECONDS, Talk};
+use crate::measure::parallel;
 use crate::support::section_size;
 
 /// How long Linux does nothing, or works, in seconds.
@@ -27,6 +28,7 @@ enum Task {
     FourCpus,
     Firmware,
     Boot,
+    BootOfFour,
     Restart,
     Linux(Talk),
     Exits(Life),
@@ -36,13 +38,14 @@ enum Task {
 pub type Results = BTreeMap<(String, Column), Figure>;
 
 /// What is run, the longest first.
-const TASKS: [Task; 10] = [
+const TASKS: [Task; 11] = [
     Task::Exits(Life::Work(WORK)),
     Task::Exits(Life::Idle(IDLE)),
     Task::Exits(Life::Short),
     Task::Linux(Talk::Quiet),
     Task::Linux(Talk::Talking),
     Task::OneCpu,
+    Task::BootOfFour,
     Task::Restart,
     Task::Boot,
     Task::Firmware,
@@ -66,6 +69,7 @@ impl Task {
             Self::FourCpus => "guest on four CPUs",
             Self::Firmware => "guest over firmware",
             Self::Boot => "boot",
+            Self::BootOfFour => "boot of four partitions",
             Self::Restart => "restart",
             Self::Linux(Talk::Quiet) => "Linux, quiet",
             Self::Linux(Talk::Talking) => "Linux, talking",
@@ -83,6 +87,7 @@ impl Task {
             Self::FourCpus => guest::measure(column, 4),
             Self::Firmware => firmware::work_around(column),
             Self::Boot => boot(column),
+            Self::BootOfFour => one("boot-four", parallel::last_of_four(column.gic())),
             Self::Restart => guest::restart(column),
             Self::Linux(Talk::Quiet) => one("linux-quiet", linux::userspace(column, Talk::Quiet)),
             Self::Linux(Talk::Talking) => {

@@ -6,6 +6,7 @@ pub mod firmware;
 pub mod guest;
 pub mod linux;
 pub mod machine;
+pub mod parallel;
 pub mod plot;
 pub mod row;
 pub mod table;

@@ -96,6 +96,7 @@ rows! {
     "loads" "1,000,000 loads over 64 MiB" Act Goal::Most(0);
     "boot" "boot to first guest instruction, images apart" Own Goal::Most(200_000);
     "boot-images" "boot: each MiB of images" Own Goal::None;
+    "boot-four" "boot: three partitions more, at once" Own Goal::None;
     "restart" "restart of a 64 MiB partition" Own Goal::None;
     "linux-quiet" "Linux to userspace, quiet console" Run Goal::Thousandths(1030);
     "linux-talking" "Linux to userspace, talking console" Run Goal::Thousandths(1080);
