@@ -73,6 +73,7 @@ unsafe impl GlobalAlloc for LockedHeap {
 }
 
 /// Where small blocks come from.
+#[inline(always)]
 fn small_blocks() -> Range<usize> {
     let start = image::heap().start().get() as usize;
     start..start + SMALL_BLOCKS

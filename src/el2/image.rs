@@ -67,7 +67,8 @@ section! {
     zeroed = __bss_start..__bss_end
 }
 section! {
-    /// The heap.
+    /// The heap. Always inlined: each block that is freed is looked for in it.
+    #[inline(always)]
     heap = __heap_start..__heap_end
 }
 section! {
