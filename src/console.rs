@@ -43,6 +43,8 @@ const STAGED_BYTES: usize = 64 + TAIL_BYTES;
 
 /// The names in front of Bulkhead's own lines and of the monitor's.
 const OWN_NAMES: [&str; 2] = ["bulkhead", "monitor"];
+/// What comes before Bulkhead's own lines while there are no partitions.
+pub const OWN_PREFIX: &str = "[bulkhead] ";
 /// Whose line the cursor is in where its source begins a new one in any case.
 const NOBODY: usize = usize::MAX;
 

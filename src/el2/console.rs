@@ -1,7 +1,7 @@
 //! The physical UART between a person, Bulkhead's log and the partitions.
 
 use bulkhead::console::input::Input;
-use bulkhead::console::{Buffer, Console, Source};
+use bulkhead::console::{self, Buffer, Console, Source};
 use bulkhead::deadlines::User;
 use bulkhead::machine::{self, Setting};
 use bulkhead::ring::Full;
@@ -35,6 +35,7 @@ static UART: Once<Uart> = Once::new();
 /// What waits for the UART, under one lock. A partition's lock is taken before this one, never after
 /// it.
 struct Shared {
+    /// Once it is known who there is.
     console: Option<Console>,
     /// What was typed, once there are partitions to read it.
     input: Option<Input>,
@@ -73,19 +74,14 @@ pub fn init(machine: &machine::Console) {
         register.write(0, register.read(0) & !mask | value);
     }
     UART.call_once(|| Uart::new(machine.kind, Registers::map(machine.registers)));
-    shared().console = Some(new_console(&[]));
     if log::set_logger(&Logger).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
 }
 
-fn new_console(partitions: &[&str]) -> Console {
-    Console::new(partitions, timer::milliseconds(PARTIAL_LINE_MS))
-}
-
 /// Makes room for the partitions' output, which is told apart by their names.
 pub fn add_partitions(names: &[&str]) {
-    let console = new_console(names);
+    let console = Console::new(names, timer::milliseconds(PARTIAL_LINE_MS));
     let input = Input::new(names.len(), timer::milliseconds(DEAF_MS));
     let mut shared = shared();
     (shared.console, shared.input) = (Some(console), Some(input));
@@ -279,10 +275,13 @@ impl Write for Alone<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         monitor::keep(text.as_bytes());
         let shared = &mut *self.0;
-        let (Some(uart), Some(console)) = (UART.get(), &shared.console) else { return Ok(()) };
+        let Some(uart) = UART.get() else { return Ok(()) };
+        let console = shared.console.as_ref();
+        let prefix =
+            console.map_or(console::OWN_PREFIX, |console| console.prefix(Source::BULKHEAD));
         for byte in text.bytes() {
             if !shared.inside_line {
-                console.prefix(Source::BULKHEAD).bytes().for_each(|byte| uart.send(byte));
+                prefix.bytes().for_each(|byte| uart.send(byte));
             }
             shared.inside_line = byte != b'\n';
             if !shared.inside_line {
@@ -297,10 +296,10 @@ impl Write for Alone<'_> {
 /// Waits until all that was written has left.
 pub fn flush() {
     let mut shared = shared();
-    let (Some(uart), Some(console)) = (UART.get(), &mut shared.console) else {
-        return;
-    };
-    while let Some(byte) = console.next(u64::MAX) {
+    let Some(uart) = UART.get() else { return };
+    while let Some(console) = &mut shared.console
+        && let Some(byte) = console.next(u64::MAX)
+    {
         uart.send(byte);
     }
     uart.drain();

@@ -22,22 +22,6 @@ impl Registers {
         Self { base: frame.start().get(), size: frame.size().next_multiple_of(WIDEST) }
     }
 
-    /// The `size` bytes from `offset` on, as a frame of their own.
-    ///
-    /// # Panics
-    ///
-    /// When they are not inside the frame.
-    pub fn part(&self, offset: u64, size: u64) -> Self {
-        let is_inside = offset + size <= self.size && size.is_multiple_of(WIDEST);
-        assert!(is_inside, "no such part of the frame");
-        Self { base: self.base + offset, size }
-    }
-
-    /// The frame's size in bytes.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
     /// The address of the register of `width` bytes at `offset`.
     ///
     /// # Panics

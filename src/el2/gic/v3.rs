@@ -69,7 +69,7 @@ const OWN_PRIORITY: u8 = 0;
 pub struct Gic {
     distributor: Registers,
     /// Runs of redistributors, as the tree lists them.
-    runs: Vec<Registers>,
+    runs: Vec<Region<Pa>>,
     /// Each CPU's own redistributor, found by the CPU itself.
     redistributors: [Once<Registers>; MAX_CPUS],
     /// The affinity of each CPU.
@@ -96,7 +96,7 @@ impl Gic {
             priorities: Priorities::new((ICC_CTLR_EL1.get() >> 8 & 7) as u32 + 1),
             maintenance,
             distributor,
-            runs: redistributors.iter().map(|run| Registers::map(*run)).collect(),
+            runs: redistributors.to_vec(),
             redistributors: [const { Once::new() }; MAX_CPUS],
             affinities: [const { AtomicU64::new(0) }; MAX_CPUS],
             list_registers: (ICH_VTR_EL2.get() & 0x1f) as usize + 1,
@@ -167,16 +167,17 @@ impl Gic {
         interface::reset_virtual_interface(self.list_registers);
     }
 
-    /// The redistributor whose GICR_TYPER has this affinity.
+    /// The redistributor whose GICR_TYPER has this affinity. Maps no more than it looks at.
     fn find_redistributor(&self, mpidr: Mpidr) -> Option<Registers> {
         let value = mpidr.get();
         let affinity = value >> 8 & 0xff00_0000 | value & 0x00ff_ffff;
         for run in &self.runs {
             let mut offset = 0;
-            while offset + 2 * SGI_FRAME <= run.size() {
-                let typer = run.read_long(offset + GICR_TYPER);
+            while let Some(frames) = run.part(offset, 2 * SGI_FRAME) {
+                let redistributor = Registers::map(frames);
+                let typer = redistributor.read_long(GICR_TYPER);
                 if typer >> 32 == affinity {
-                    return Some(run.part(offset, 2 * SGI_FRAME));
+                    return Some(redistributor);
                 }
                 if typer & GICR_TYPER_LAST != 0 {
                     break;
