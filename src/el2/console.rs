@@ -279,16 +279,18 @@ impl Write for Alone<'_> {
         let console = shared.console.as_ref();
         let prefix =
             console.map_or(console::OWN_PREFIX, |console| console.prefix(Source::BULKHEAD));
+        let mut inside_line = shared.inside_line;
         for byte in text.bytes() {
-            if !shared.inside_line {
+            if !inside_line {
                 prefix.bytes().for_each(|byte| uart.send(byte));
             }
-            shared.inside_line = byte != b'\n';
-            if !shared.inside_line {
+            inside_line = byte != b'\n';
+            if !inside_line {
                 uart.send(b'\r');
             }
             uart.send(byte);
         }
+        shared.inside_line = inside_line;
         Ok(())
     }
 }

@@ -15,10 +15,13 @@ impl Log {
     pub const EMPTY: Self = Self { bytes: [0; KEPT], added: 0 };
 
     /// Adds text.
-    pub fn add(&mut self, text: &[u8]) {
-        for &byte in text {
-            self.bytes[self.added as usize % KEPT] = byte;
-            self.added += 1;
+    pub fn add(&mut self, mut text: &[u8]) {
+        while !text.is_empty() {
+            let (_, room) = self.bytes.split_at_mut(self.added as usize % KEPT);
+            let (now, later) = text.split_at(text.len().min(room.len()));
+            room[..now.len()].copy_from_slice(now);
+            self.added += now.len() as u64;
+            text = later;
         }
     }
 
