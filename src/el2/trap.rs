@@ -82,12 +82,13 @@ pub extern "C" fn system_register(frame: &mut Frame, esr: u64) {
         vcpu.send_sgi(SgiRegister::Sgi1, value);
         vectors::skip_instruction();
     } else {
-        other_system_register(vcpu, frame, esr);
+        other_system_register(frame, esr, vcpu);
     }
 }
 
+/// The rest. In this order the arguments stay where they are.
 #[inline(never)]
-fn other_system_register(vcpu: &Vcpu, frame: &mut Frame, esr: u64) {
+fn other_system_register(frame: &mut Frame, esr: u64, vcpu: &Vcpu) {
     let access = SystemRegisterAccess::new(esr);
     let SystemRegisterAccess { encoding, register, write } = access;
     match system_registers::trapped(encoding, write, &vcpu.id) {

@@ -76,10 +76,10 @@
         lsr     w2, w1, #26             // ESR_EL2.EC
         cmp     w2, #{data_abort_class}
         b.eq    data_abort
-        cmp     w2, #{hvc_class}
-        b.eq    hypercall
         cmp     w2, #{system_register_class}
         b.eq    system_register
+        cmp     w2, #{hvc_class}
+        b.eq    hypercall
         bl      {rare}
         b       resume
         .endm
@@ -92,15 +92,20 @@
         b.lo    \complete
         .endm
 
-// If so, it has to be put into the frame, and taken from there again.
-        .macro  answer_completed handler
+// If so, it has to be put into the frame, and, unless the instruction only reads it (as this branch on a bit
+// of the syndrome tells), taken from there again.
+        .macro  answer_completed handler, branch_if_read, bit
         save_from_19
+        \branch_if_read w1, #\bit, 1f
         bl      \handler
         ldp     x19, x20, [sp, #152]
         ldp     x21, x22, [sp, #168]
         ldp     x23, x24, [sp, #184]
         ldp     x25, x26, [sp, #200]
         ldp     x27, x28, [sp, #216]
+        b       resume
+1:
+        bl      \handler
         b       resume
         .endm
 
@@ -168,10 +173,10 @@ hypercall:
         b       resume
 
 complete_system_register:
-        answer_completed {system_register}
+        answer_completed {system_register}, tbz, 0      // Direction: MSR
 
 complete_data_abort:
-        answer_completed {data_abort}
+        answer_completed {data_abort}, tbnz, 6  // WnR: a store
 
 system_register:
         check_register 5, complete_system_register

@@ -177,10 +177,10 @@ mod tests {
 
     /// Waits until `turn` is this round's.
     fn wait(turn: &AtomicUsize, round: usize) {
-        let mut spins = 0;
+        let mut spins = 0_u32;
         while turn.load(Ordering::Acquire) != round {
             spins += 1;
-            if spins % 1000 == 0 {
+            if spins.is_multiple_of(1000) {
                 thread::yield_now();
             }
         }
