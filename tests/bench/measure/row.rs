@@ -85,8 +85,8 @@ rows! {
     "timer-to-resumed" "timer: handler to resumed code" Act Goal::Most(0);
     "device-to-handler" "device: store to handler" Act Goal::ByMode(70, 0);
     "device-to-resumed" "device: handler to resumed code" Act Goal::Most(0);
-    "sgi-self-send" "SGI to self: send" Act Goal::Most(80);
-    "sgi-self-to-handler" "SGI to self: send to handler" Act Goal::Most(80);
+    "sgi-self-send" "SGI to self: send" Act Goal::ByMode(160, 80);
+    "sgi-self-to-handler" "SGI to self: send to handler" Act Goal::ByMode(160, 80);
     "sgi-self-to-resumed" "SGI to self: handler to resumed code" Act Goal::Most(0);
     "sgi-one-send" "SGI to one: send" ActOfSeveral Goal::Most(80);
     "sgi-one-to-handler" "SGI to one: send to handler" ActOfSeveral Goal::ByMode(160, 80);
