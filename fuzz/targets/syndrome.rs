@@ -15,9 +15,13 @@ fuzz_target!(|words: [u64; 4]| {
             let _ = abort.ipa(far, hpfar);
         }
         Exception::DataAbort(abort) => {
-            let Some(ipa) = abort.ipa(far, hpfar) else { return };
+            let address = abort.ipa(far, hpfar);
             let Some(access) = Access::of(abort.syndrome()) else { return };
-            let _ = access.ipa(far, hpfar);
+            // What can be emulated is aligned, and where the abort says.
+            if let Some(ipa) = access.ipa(far, hpfar) {
+                assert_eq!(address, Some(ipa));
+                assert!(ipa.get().is_multiple_of(access.size()));
+            }
             assert!(abort.is_data() && matches!(access.size(), 1 | 2 | 4 | 8));
             assert!(access.register() < 32);
             assert_eq!(access.stored(value) >> 1 >> (access.size() * 8 - 1), 0);
