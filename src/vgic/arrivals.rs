@@ -57,7 +57,6 @@ impl Arrivals {
         let prepared = self.prepared.get(intid.get() as usize)?;
         self.listed.get(index)?.store(intid.get() as u16, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-
         let value = prepared.load(Ordering::Relaxed);
         (value != 0).then_some((index, value))
     }
@@ -67,11 +66,12 @@ impl Arrivals {
         self.prepared[intid].store(value, Ordering::Relaxed);
     }
 
-    /// From now on none of these interrupts of a word may be listed; a fence must follow.
+    /// From now on none of these interrupts of a word is listed that is not [`listed`](Self::listed) now.
     pub(super) fn forbid(&self, word: usize, mask: u32) {
         for bit in bits(mask) {
             self.prepare(word * 32 + bit, 0);
         }
+        fence(Ordering::SeqCst);
     }
 
     /// What is prepared for an interrupt.
@@ -145,7 +145,6 @@ impl Vgic {
                     vcpu.arrivals.forbid(word, mask);
                 }
             }
-            fence(Ordering::SeqCst);
         }
     }
 
@@ -228,7 +227,6 @@ mod tests {
                     core::hint::spin_loop();
                 }
                 arrivals.forbid(0, 1 << PPI);
-                fence(Ordering::SeqCst);
                 seen.push(u32::from(arrivals.listed(0)) == PPI);
                 wait(&ended, round);
             }

@@ -1,0 +1,111 @@
+//! What must hold whenever the machine is quiet.
+
+use super::super::state::bits;
+use super::super::*;
+use super::machine::{ACTIVE, HARDWARE, PENDING};
+use super::system::System;
+
+impl System {
+    /// Whether a list register of this CPU holds this interrupt.
+    fn lists(&self, cpu: usize, intid: usize) -> bool {
+        let mut lrs = self.machine.cpus[cpu].lrs.iter();
+        lrs.any(|&lr| lr & (PENDING | ACTIVE) != 0 && (lr & 0x3ff) as usize == intid)
+    }
+
+    /// Checks all of it.
+    pub fn check(&self) {
+        let cpus = self.machine.cpus.len();
+        for cpu in 0..cpus {
+            let listed = self.listed(cpu);
+            let is_twice = |(index, &(intid, _)): (usize, &(usize, u64))| {
+                listed[..index].iter().any(|&(other, _)| other == intid)
+            };
+            assert!(!listed.iter().enumerate().any(is_twice), "twice on CPU {cpu}: {listed:?}");
+            self.check_room(cpu);
+            self.check_arrivals(cpu);
+        }
+        for word in 0..self.vgic.words() {
+            let owners = if word == 0 { cpus } else { 1 };
+            for owner in 0..owners {
+                self.check_places(owner, word);
+            }
+        }
+    }
+
+    /// A hardware interrupt that was taken is in one place, and none that was not is in any.
+    fn check_places(&self, owner: usize, word: usize) {
+        let bank = self.vgic.bank(owner, word);
+        assert_eq!((bank.pending | bank.active | bank.enabled) & !bank.owned(), 0);
+        for bit in bits(bank.owned()) {
+            let intid = word * 32 + bit;
+            let holders = (0..self.machine.cpus.len()).filter(|&cpu| word != 0 || cpu == owner);
+            let listed = holders.filter(|&cpu| self.lists(cpu, intid)).count();
+            let active = (bank.active >> bit & 1) as usize;
+            assert!(listed + active <= 1, "{intid} is listed {listed} times and active {active}");
+            if bank.hardware >> bit & 1 != 0 {
+                let physical = self.machine.state(owner, intid);
+                let pending = (bank.pending >> bit & 1) as usize;
+                let places = listed + active + pending;
+                assert_eq!(places, usize::from(physical.active), "places of {intid}");
+                assert_eq!(bank.enabled >> bit & 1 != 0, physical.enabled);
+            }
+        }
+    }
+
+    /// What may be listed without the lock is what may be delivered, on the CPU that it is routed to.
+    fn check_arrivals(&self, cpu: usize) {
+        let arrivals = self.vgic.arrivals(cpu);
+        for word in 0..self.vgic.words() {
+            let bank = self.vgic.bank(cpu, word);
+            for bit in 0..32 {
+                let intid = word * 32 + bit;
+                let is_sgi = self.machine.version == Version::V3 && intid < 16;
+                let arrives =
+                    bank.hardware >> bit & 1 != 0 || is_sgi && bank.group1 >> bit & 1 != 0;
+                let is_here = usize::from(bank.routes[bit].vcpu) == cpu;
+                let lr = bank.entries[bit].with_state(true, false);
+                let expected = match self.machine.version {
+                    _ if !arrives || !is_here || bank.deliverable >> bit & 1 == 0 => 0,
+                    Version::V2 => lr.to_v2().into(),
+                    Version::V3 => lr.bits(),
+                };
+                assert_eq!(arrivals.prepared(intid), expected, "{intid} on CPU {cpu}");
+            }
+        }
+    }
+
+    /// What waits in memory, waits for a reason, and is less urgent than what is listed.
+    fn check_room(&self, cpu: usize) {
+        let lrs = &self.machine.cpus[cpu].lrs;
+        let asked = self.machine.cpus[cpu].maintenance;
+        let groups = self.machine.cpus[cpu].groups;
+        for word in 0..self.vgic.words() {
+            let bank = self.vgic.bank(cpu, word);
+            let ready = bank.pending_now() & bank.deliverable;
+            for bit in bits(ready) {
+                let intid = word * 32 + bit;
+                let mut everywhere = 0..self.machine.cpus.len();
+                let is_elsewhere = word != 0
+                    && (usize::from(bank.routes[bit].vcpu) != cpu
+                        || everywhere.any(|on| self.lists(on, intid)));
+                if is_elsewhere || self.lists(cpu, intid) || bank.active >> bit & 1 != 0 {
+                    continue;
+                }
+                let group = bank.group1 >> bit & 1;
+                if !groups[group as usize] {
+                    assert_ne!(asked & 0x10 << (2 * group), 0, "{intid} waits for nothing");
+                } else {
+                    assert_ne!(asked & 1 << 3, 0, "{intid} waits for nothing");
+                    let urgent = (u64::from(bank.entries[bit].priority()), intid as u64);
+                    let key = |&lr: &u64| (lr >> 48 & 0xff, lr & 0x3ff);
+                    let least =
+                        lrs.iter().filter(|&&lr| lr & (PENDING | ACTIVE) == PENDING).map(key).max();
+                    assert!(least.is_none_or(|least| least < urgent), "{intid} is more urgent");
+                }
+            }
+        }
+        for lr in lrs.iter().filter(|&&lr| lr & (PENDING | ACTIVE) != 0) {
+            assert!(lr & HARDWARE == 0 || lr >> 32 & 0x3ff == lr & 0x3ff);
+        }
+    }
+}
