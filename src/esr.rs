@@ -48,19 +48,22 @@ pub struct SystemRegisterAccess {
 }
 
 /// ESR_EL2.EC of [`Exception::Hvc`].
-pub const HVC: u8 = 0x16;
+const HVC: u8 = 0x16;
 /// ESR_EL2.EC of [`Exception::SystemRegister`].
-pub const SYSTEM_REGISTER: u8 = 0x18;
+const SYSTEM_REGISTER: u8 = 0x18;
 /// ESR_EL2.EC of [`Exception::DataAbort`].
-pub const DATA_ABORT: u8 = 0x24;
+const DATA_ABORT: u8 = 0x24;
+
+/// ESR_EL2 of [`Exception::Hvc`] with no immediate.
+pub const HVC_0: u64 = (HVC as u64) << 26 | 1 << 25;
 
 impl SystemRegisterAccess {
-    /// Whether an ESR_EL2 of class 0x18 tells of an MSR to this register, without all the rest.
+    /// Whether an ESR_EL2 tells of an MSR to this register, without all the rest.
     #[inline(always)]
     pub const fn is_write_of(esr: u64, encoding: Encoding) -> bool {
-        /// All of the ISS but Rt and what is RES0.
-        const WHICH: u64 = 0x3f_fc1f;
-        esr & WHICH == encoding.to_syndrome()
+        /// The class, and all of the ISS but Rt and what is RES0.
+        const WHICH: u64 = Abort::CLASS | 0x3f_fc1f;
+        esr & WHICH == (SYSTEM_REGISTER as u64) << 26 | encoding.to_syndrome()
     }
 
     /// What an ESR_EL2 of class 0x18 says.
@@ -118,6 +121,8 @@ impl Abort {
     /// ESR_EL2.EC, all of it and its bit that tells data aborts from instruction aborts.
     pub const CLASS: u64 = 0x3f << 26;
     const DATA: u64 = 1 << 28;
+    /// ESR_EL2.EC of data aborts.
+    pub const OF_DATA: u64 = (DATA_ABORT as u64) << 26;
 
     /// The abort that this ESR_EL2 of a data abort or an instruction abort tells of.
     pub const fn new(esr: u64) -> Self {

@@ -9,16 +9,18 @@ use crate::plan::layout::CONSOLE;
 pub struct Access(u64);
 
 impl Access {
-    /// The access that an ESR_EL2 of a data abort tells of, or `None` for what cannot be emulated: an
-    /// instruction that the syndrome does not tell, cache maintenance, the walk of the guest's
+    /// The access that an ESR_EL2 tells of, or `None` for what cannot be emulated: anything but a data
+    /// abort, an instruction that the syndrome does not tell, cache maintenance, the walk of the guest's
     /// tables, and what failed for another reason than that stage 2 maps nothing there.
     #[inline(always)]
     pub const fn of(esr: u64) -> Option<Self> {
         /// ISS.DFSC of a translation fault, less the level.
         const TRANSLATION_FAULT: u64 = 0b0001 << 2;
         const FAULT: u64 = 0b1111 << 2;
-        const KIND: u64 = Abort::VALID | Abort::CACHE_MAINTENANCE | Abort::WALK | FAULT;
-        if esr & KIND == Abort::VALID | TRANSLATION_FAULT { Some(Self(esr)) } else { None }
+        const KIND: u64 =
+            Abort::CLASS | Abort::VALID | Abort::CACHE_MAINTENANCE | Abort::WALK | FAULT;
+        const EMULATED: u64 = Abort::OF_DATA | Abort::VALID | TRANSLATION_FAULT;
+        if esr & KIND == EMULATED { Some(Self(esr)) } else { None }
     }
 
     /// Where it goes, by FAR_EL2 and HPFAR_EL2; `None` if that is not a multiple of its size.
@@ -139,6 +141,10 @@ mod tests {
         ];
         for iss in refused {
             assert_eq!(access(iss), None, "{iss:#x}");
+        }
+        // Instruction aborts, and data aborts of EL2's own.
+        for class in [0x20_u64, 0x25] {
+            assert_eq!(Access::of(class << 26 | plain), None, "{class:#x}");
         }
     }
 

@@ -59,9 +59,9 @@ impl Workarounds {
         Self(WORKAROUNDS.map(features))
     }
 
-    /// Whether there is SMCCC_ARCH_WORKAROUND_1, which kernels call most often.
-    pub const fn has_first(&self) -> bool {
-        self.0[0] >= 0
+    /// SMCCC_ARCH_WORKAROUND_1, if there is that: kernels call it most often.
+    pub fn first(&self) -> Option<Workaround> {
+        (self.0[0] >= 0).then_some(Workaround(WORKAROUNDS[0]))
     }
 
     /// SMCCC_ARCH_FEATURES of what may be a workaround.
@@ -73,10 +73,10 @@ impl Workarounds {
     }
 }
 
-/// The result of a call that only asks for a constant, and that is made often.
+/// The result of a call, with no immediate, that only asks for a constant and is made often.
 #[inline(always)]
-pub fn constant(x0: u64, immediate: u16) -> Option<i64> {
-    if immediate == 0 { psci::constant(x0 as u32) } else { None }
+pub fn constant(x0: u64) -> Option<i64> {
+    psci::constant(x0 as u32)
 }
 
 /// What a call with `x0` and the instruction's `immediate` asks for.

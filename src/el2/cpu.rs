@@ -3,6 +3,7 @@
 use aarch64_cpu::registers::{MPIDR_EL1, Readable, TPIDR_EL2, Writeable};
 use bulkhead::deadlines::Deadlines;
 use bulkhead::machine::Mpidr;
+use bulkhead::smccc::Workaround;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use spin::Once;
 
@@ -14,6 +15,9 @@ use super::vcpu::Vcpu;
 pub struct Cpu {
     /// Top of its stack: the first word, which the vectors read when the stack itself broke.
     stack_top: AtomicU64,
+    /// The second word, for the vectors as well: SMCCC_ARCH_WORKAROUND_1's identifier if firmware
+    /// offers that here, and else what no w0 is.
+    workaround: AtomicU64,
     /// Its index in the machine's list of CPUs.
     index: AtomicUsize,
     /// Its affinity.
@@ -31,6 +35,7 @@ pub struct Cpu {
 static CPUS: [Cpu; MAX_CPUS] = [const {
     Cpu {
         stack_top: AtomicU64::new(0),
+        workaround: AtomicU64::new(u64::MAX),
         index: AtomicUsize::new(0),
         mpidr: AtomicU64::new(0),
         up: AtomicBool::new(false),
@@ -75,6 +80,11 @@ impl Cpu {
     /// Gives the CPU to a vCPU, for good.
     pub fn assign(&self, vcpu: Vcpu) {
         self.vcpu.call_once(|| vcpu);
+    }
+
+    /// Has the vectors make firmware's call for the guest's with this identifier.
+    pub fn pass_on(&self, workaround: Workaround) {
+        self.workaround.store(u64::from(workaround.id()), Ordering::Relaxed);
     }
 
     /// Notes that it has left the code that only boot needs.

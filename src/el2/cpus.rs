@@ -126,8 +126,8 @@ pub fn set_up_together() {
     meet();
     if let Some((partition, index)) = home {
         let workarounds = workarounds();
-        if workarounds.has_first() {
-            vectors::install_with_workaround();
+        if let Some(first) = workarounds.first() {
+            cpu.pass_on(first);
         }
         let owned = partition.plan.cpus.iter();
         let affinities: Vec<_> = owned.map(|cpu| cpu::get(*cpu).mpidr()).collect();

@@ -1,23 +1,21 @@
 //! The guest's loads and stores at devices that Bulkhead is.
 
 use aarch64_cpu::registers::{FAR_EL2, HPFAR_EL2, Readable};
-use bulkhead::esr::Abort;
 use bulkhead::mmio::{self, Access};
 use bulkhead::pl011;
 use bulkhead::plan::FrameKind;
 use bulkhead::stats::Cause;
 use bulkhead::watchdog;
 
-use super::inject::{self, Injection};
-use super::trap::{fault_address, this_vcpu};
+use super::trap::{rare, this_vcpu};
 use super::vcpu::Vcpu;
 use super::vectors::{self, Frame};
 
-/// A load, a store, or cache maintenance that stage 2 refused, with this ESR_EL2.
+/// A load or store that stage 2 refused, with this ESR_EL2, or what is rare.
 pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
     let vcpu = this_vcpu();
     let (far, hpfar) = (FAR_EL2.get(), HPFAR_EL2.get());
-    let Some(access) = Access::of(esr) else { return refuse(vcpu, Abort::new(esr)) };
+    let Some(access) = Access::of(esr) else { return rare(vcpu, frame, esr) };
     // What a kernel does for each byte that it prints comes first. Both registers are at multiples of 8,
     // where no access is unaligned.
     match (mmio::console_offset(far, hpfar), access.is_write()) {
@@ -31,7 +29,7 @@ pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
         }
         _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_frame(ipa)) {
             Some((device, offset)) => emulate(vcpu, frame, access, device, offset),
-            None => refuse(vcpu, Abort::new(esr)),
+            None => rare(vcpu, frame, esr),
         },
     }
 }
@@ -60,14 +58,6 @@ fn emulate(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, of
 fn accept(vcpu: &Vcpu, device: FrameKind) {
     vcpu.counters.count(cause(device));
     vectors::skip_instruction();
-}
-
-/// Gives the guest an abort of its own for what cannot be emulated.
-#[cold]
-#[inline(never)]
-fn refuse(vcpu: &Vcpu, abort: Abort) {
-    vcpu.counters.count(Cause::DataAbort);
-    inject::inject(vcpu, Injection::Abort(abort, fault_address(abort)));
 }
 
 /// As what an access to a device that Bulkhead is counts.

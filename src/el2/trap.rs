@@ -14,46 +14,49 @@ use super::vcpu::Vcpu;
 use super::vectors::{self, Frame};
 use super::{calls, cpu};
 
-/// HVC from AArch64.
-pub extern "C" fn hypercall(frame: &mut Frame, esr: u64) {
+/// HVC from AArch64, or what is rare.
+pub extern "C" fn call(frame: &mut Frame, esr: u64) {
     let vcpu = this_vcpu();
+    if esr != esr::HVC_0 {
+        return rare(vcpu, frame, esr);
+    }
     vcpu.counters.count(Cause::Hvc);
-    match smccc::constant(frame.x[0], esr as u16) {
+    match smccc::constant(frame.x[0]) {
         Some(value) => frame.x[0] = value as u64,
-        None => calls::call(vcpu, frame, esr as u16),
+        None => calls::call(vcpu, frame, 0),
     }
 }
 
-/// A synchronous exception of another class than those that have a function of their own: what a guest
-/// does not do all the time.
-pub extern "C" fn rare(frame: &mut Frame, esr: u64) {
-    let vcpu = this_vcpu();
-    let count = |cause| vcpu.counters.count(cause);
-    match esr::decode(esr) {
+/// A synchronous exception that is none of those which guests cause all the time.
+#[inline(never)]
+pub fn rare(vcpu: &Vcpu, frame: &mut Frame, esr: u64) {
+    let exception = esr::decode(esr);
+    vcpu.counters.count(cause(exception));
+    match exception {
+        Exception::Hvc(immediate) => calls::call(vcpu, frame, immediate),
         Exception::Smc(immediate) => {
-            count(Cause::Smc);
             vectors::skip_instruction();
             calls::call(vcpu, frame, immediate);
         }
-        Exception::InstructionAbort(abort) => {
-            count(Cause::InstructionAbort);
+        Exception::SystemRegister(access) => system_register_access(vcpu, frame, access),
+        Exception::DataAbort(abort) | Exception::InstructionAbort(abort) => {
             inject::inject(vcpu, Injection::Abort(abort, fault_address(abort)));
         }
-        Exception::Wfx => {
-            count(Cause::Other);
-            vectors::skip_instruction();
-        }
-        Exception::Undefined => {
-            count(Cause::Other);
-            inject::inject(vcpu, Injection::Undefined);
-        }
-        Exception::Other(class) => {
-            count(Cause::Other);
-            vcpu.end(End::UnknownException { class, pc: ELR_EL2.get() })
-        }
-        Exception::DataAbort(_) | Exception::Hvc(_) | Exception::SystemRegister(_) => {
-            unreachable!("the vectors send these elsewhere")
-        }
+        Exception::Wfx => vectors::skip_instruction(),
+        Exception::Undefined => inject::inject(vcpu, Injection::Undefined),
+        Exception::Other(class) => vcpu.end(End::UnknownException { class, pc: ELR_EL2.get() }),
+    }
+}
+
+/// As what an exception counts.
+fn cause(exception: Exception) -> Cause {
+    match exception {
+        Exception::Hvc(_) => Cause::Hvc,
+        Exception::Smc(_) => Cause::Smc,
+        Exception::SystemRegister(_) => Cause::SystemRegister,
+        Exception::DataAbort(_) => Cause::DataAbort,
+        Exception::InstructionAbort(_) => Cause::InstructionAbort,
+        Exception::Wfx | Exception::Undefined | Exception::Other(_) => Cause::Other,
     }
 }
 
@@ -72,24 +75,21 @@ pub fn this_vcpu() -> &'static Vcpu {
     unsafe { cpu::current().vcpu_that_ran() }
 }
 
-/// MSR, MRS or a system instruction from AArch64.
+/// MSR, MRS or a system instruction from AArch64, or what is rare.
 pub extern "C" fn system_register(frame: &mut Frame, esr: u64) {
     let vcpu = this_vcpu();
-    vcpu.counters.count(Cause::SystemRegister);
     // The one that a kernel writes all the time comes first.
     if SystemRegisterAccess::is_write_of(esr, ICC_SGI1R_EL1) {
+        vcpu.counters.count(Cause::SystemRegister);
         let value = frame.register(SystemRegisterAccess::new(esr).register);
         vcpu.send_sgi(SgiRegister::Sgi1, value);
         vectors::skip_instruction();
     } else {
-        other_system_register(frame, esr, vcpu);
+        rare(vcpu, frame, esr);
     }
 }
 
-/// The rest. In this order the arguments stay where they are.
-#[inline(never)]
-fn other_system_register(frame: &mut Frame, esr: u64, vcpu: &Vcpu) {
-    let access = SystemRegisterAccess::new(esr);
+fn system_register_access(vcpu: &Vcpu, frame: &mut Frame, access: SystemRegisterAccess) {
     let SystemRegisterAccess { encoding, register, write } = access;
     match system_registers::trapped(encoding, write, &vcpu.id) {
         Answer::ReadAs(value) => frame.set_register(register, value),

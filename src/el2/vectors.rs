@@ -42,22 +42,18 @@ pub fn skip_instruction() {
 
 global_asm!(
     include_str!("vectors.s"),
-    rare = sym trap::rare,
-    hypercall = sym trap::hypercall,
+    call = sym trap::call,
     system_register = sym trap::system_register,
     data_abort = sym emulate::data_abort,
     interrupt = sym interrupts::take,
     fast_interrupt = sym interrupts::take_own,
     serror = sym trap::serror,
     fault = sym panic::fault,
-    data_abort_class = const esr::DATA_ABORT,
-    hvc_class = const esr::HVC,
-    system_register_class = const esr::SYSTEM_REGISTER,
+    hvc_0 = const esr::HVC_0,
 );
 
 unsafe extern "C" {
     static vectors: u8;
-    static vectors_with_workaround: u8;
     fn enter_guest(entry: u64, spsr: u64, context: u64, stack_top: u64) -> !;
     fn restart_on_stack(stack_top: u64, go_on: extern "C" fn() -> !) -> !;
 }
@@ -65,12 +61,6 @@ unsafe extern "C" {
 /// Points this CPU at the vectors.
 pub fn install() {
     VBAR_EL2.set(core::ptr::addr_of!(vectors) as u64);
-    barrier::isb(barrier::SY);
-}
-
-/// The same, where firmware offers SMCCC_ARCH_WORKAROUND_1.
-pub fn install_with_workaround() {
-    VBAR_EL2.set(core::ptr::addr_of!(vectors_with_workaround) as u64);
     barrier::isb(barrier::SY);
 }
 

@@ -5,6 +5,9 @@
         .equ    FRAME_SP, 31 * 8
         .equ    FRAME_SIZE, 32 * 8
         .equ    EMERGENCY_STACK, 4096
+// In what TPIDR_EL2 points to: `Cpu`.
+        .equ    CPU_STACK_TOP, 0
+        .equ    CPU_WORKAROUND, 8
 
 // What the procedure call standard lets a callee change, apart from x0 and x1.
         .macro  save_from_2
@@ -36,52 +39,24 @@
         save_from_2
         mov     x29, xzr
         bl      \handler
-        b       resume
         .endm
 
-// A synchronous exception from a guest.
-        .macro  synchronous
-        .balign 0x80
-        stp     x0, x1, [sp, #-FRAME_SIZE]!
-        synchronous_from_2
-        .endm
-
-// The same where firmware offers SMCCC_ARCH_WORKAROUND_1, which a kernel calls each time it is entered: HVC #0
-// with that in w0 becomes firmware's call before anything else is saved. It leaves all registers but x0 to
-// x3 alone (SMCCC 1.1, DEN0028), and is not counted.
-        .macro  synchronous_with_workaround
-        .balign 0x80
-        stp     x0, x1, [sp, #-FRAME_SIZE]!
-        mrs     x1, esr_el2
-        mov     w0, #0x5a000000         // EC 0x16, IL, no immediate
-        cmp     x1, x0
-        b.ne    synchronous_without_workaround
-        ldr     w0, [sp]
-        mov     w1, #0x80008000
-        cmp     w0, w1
-        b.ne    synchronous_without_workaround
+// Goes back to the guest.
+        .macro  return
+        ldp     x2, x3, [sp, #16]
+        ldp     x4, x5, [sp, #32]
+        ldp     x6, x7, [sp, #48]
+        ldp     x8, x9, [sp, #64]
+        ldp     x10, x11, [sp, #80]
+        ldp     x12, x13, [sp, #96]
+        ldp     x14, x15, [sp, #112]
+        ldp     x16, x17, [sp, #128]
+        ldr     x18, [sp, #144]
+        ldp     x29, x30, [sp, #232]
         ldp     x0, x1, [sp], #FRAME_SIZE
-        smc     #0
         eret
         dsb     nsh                     // nothing past ERET is run, or speculated
         isb
-        .endm
-
-// The rest, with x0 and x1 saved. In x0 and x1 the frame and ESR_EL2 are handed on.
-        .macro  synchronous_from_2
-        save_from_2
-        mov     x29, xzr
-        mrs     x1, esr_el2
-        mov     x0, sp
-        lsr     w2, w1, #26             // ESR_EL2.EC
-        cmp     w2, #{data_abort_class}
-        b.eq    data_abort
-        cmp     w2, #{system_register_class}
-        b.eq    system_register
-        cmp     w2, #{hvc_class}
-        b.eq    hypercall
-        bl      {rare}
-        b       resume
         .endm
 
 // Whether the register that the syndrome names, from this bit on, is one which a callee preserves.
@@ -115,7 +90,7 @@
         .balign 0x80
         msr     sp_el0, x0
         mrs     x0, tpidr_el2
-        ldr     x0, [x0]
+        ldr     x0, [x0, #CPU_STACK_TOP]
         add     x0, x0, #EMERGENCY_STACK
         sub     x0, x0, #FRAME_SIZE
         str     x1, [x0, #8]
@@ -128,8 +103,15 @@
         b       el2_fault
         .endm
 
-        .macro  table synchronous
+// Two bits of ESR_EL2.EC tell apart what comes often: HVC has bit 1, aborts have bit 5, MSR and MRS have
+// neither. The handlers look at the rest. They get the frame and ESR_EL2.
+        .equ    CALL_BIT, 26 + 1
+        .equ    ABORT_BIT, 26 + 5
+
+        .section .text.vectors, "ax"
         .balign 0x800
+        .global vectors
+vectors:
         from_el2 0                      // SP_EL0 is never in use at EL2: the same answer
         from_el2 1
         from_el2 2
@@ -138,38 +120,42 @@
         from_el2 1
         from_el2 2
         from_el2 3
-        \synchronous                    // AArch64 guest
-        asynchronous {interrupt}
-        asynchronous {fast_interrupt}
-        asynchronous {serror}
-        synchronous                     // AArch32 at EL0: the kernel below is AArch64
-        asynchronous {interrupt}
-        asynchronous {fast_interrupt}
-        asynchronous {serror}
-        .endm
 
-        .section .text.vectors, "ax"
-        .balign 0x800
-        .global vectors
-vectors:
-        table   synchronous
-        .balign 0x800
-        .global vectors_with_workaround
-vectors_with_workaround:
-        table   synchronous_with_workaround
-
-synchronous_without_workaround:
-        synchronous_from_2
-
-// In: x1 = kind of exception. Out: never.
-el2_fault:
+        // AArch64 guest.
+        .balign 0x80
+        stp     x0, x1, [sp, #-FRAME_SIZE]!
+synchronous:
+        mrs     x1, esr_el2
+        tbnz    w1, #CALL_BIT, call
         save_from_2
-        save_from_19
+        mov     x29, xzr
         mov     x0, sp
-        bl      {fault}
+        tbnz    w1, #ABORT_BIT, data_abort
+        check_register 5, complete_system_register
+        bl      {system_register}
+        b       resume
+        asynchronous {interrupt}
+resume:
+        return
+        asynchronous {fast_interrupt}
+        b       resume
+        asynchronous {serror}
+        b       resume
 
-hypercall:
-        bl      {hypercall}
+        // AArch32 at EL0: the kernel below is AArch64.
+        .balign 0x80
+        stp     x0, x1, [sp, #-FRAME_SIZE]!
+        b       synchronous
+        asynchronous {interrupt}
+        b       resume
+        asynchronous {fast_interrupt}
+        b       resume
+        asynchronous {serror}
+        b       resume
+
+data_abort:
+        check_register 16, complete_data_abort
+        bl      {data_abort}
         b       resume
 
 complete_system_register:
@@ -178,29 +164,38 @@ complete_system_register:
 complete_data_abort:
         answer_completed {data_abort}, tbnz, 6  // WnR: a store
 
-system_register:
-        check_register 5, complete_system_register
-        bl      {system_register}
+// SMCCC_ARCH_WORKAROUND_1, which a kernel calls each time it is entered, becomes firmware's call before
+// anything else is saved, if firmware offers it on this CPU. It leaves all registers but x0 to x3 alone
+// (SMCCC 1.1, DEN0028), and is not counted.
+call:
+        mrs     x1, tpidr_el2
+        ldr     x1, [x1, #CPU_WORKAROUND]
+        cmp     x1, w0, uxtw
+        b.ne    other_call
+        mrs     x1, esr_el2
+        mov     w0, #{hvc_0}
+        cmp     x1, x0
+        b.ne    other_call
+        ldp     x0, x1, [sp], #FRAME_SIZE
+        smc     #0
+        eret
+        dsb     nsh
+        isb
+
+other_call:
+        save_from_2
+        mov     x29, xzr
+        mov     x0, sp
+        mrs     x1, esr_el2
+        bl      {call}
         b       resume
 
-data_abort:
-        check_register 16, complete_data_abort
-        bl      {data_abort}
-resume:
-        ldp     x2, x3, [sp, #16]
-        ldp     x4, x5, [sp, #32]
-        ldp     x6, x7, [sp, #48]
-        ldp     x8, x9, [sp, #64]
-        ldp     x10, x11, [sp, #80]
-        ldp     x12, x13, [sp, #96]
-        ldp     x14, x15, [sp, #112]
-        ldp     x16, x17, [sp, #128]
-        ldr     x18, [sp, #144]
-        ldp     x29, x30, [sp, #232]
-        ldp     x0, x1, [sp], #FRAME_SIZE
-        eret
-        dsb     nsh                     // nothing past ERET is run, or speculated
-        isb
+// In: x1 = kind of exception. Out: never.
+el2_fault:
+        save_from_2
+        save_from_19
+        mov     x0, sp
+        bl      {fault}
 
 // In: x0 = where the guest begins, x1 = its processor state, x2 = its x0, x3 = this CPU's stack top.
 // Out: never.

@@ -135,12 +135,16 @@ proptest! {
     }
 
     #[test]
-    fn a_write_is_told_from_the_syndrome_alone(iss in 0_u64..1 << 22, fixed: bool) {
+    fn a_write_is_told_from_the_syndrome_alone(
+        class in prop_oneof![4 => Just(0x18), 1 => 0_u64..64],
+        iss in 0_u64..1 << 22,
+        fixed: bool,
+    ) {
         let sgi = Encoding::new(3, 0, 12, 11, 5);
         let iss = if fixed { iss & 0x3e1 | sgi.to_syndrome() } else { iss };
-        let esr = 0x18 << 26 | 1 << 25 | iss;
+        let esr = class << 26 | 1 << 25 | iss;
         let access = SystemRegisterAccess::new(esr);
-        let expected = access.write && access.encoding == sgi;
+        let expected = class == 0x18 && access.write && access.encoding == sgi;
         prop_assert_eq!(SystemRegisterAccess::is_write_of(esr, sgi), expected);
     }
 
