@@ -9,18 +9,31 @@ use crate::plan::layout::CONSOLE;
 pub struct Access(u64);
 
 impl Access {
+    /// ISS.DFSC of a translation fault, less the level.
+    const TRANSLATION_FAULT: u64 = 0b0001 << 2;
+    const FAULT: u64 = 0b1111 << 2;
+    /// What tells whether an access can be emulated, and what it says of those that can.
+    const KIND: u64 =
+        Abort::CLASS | Abort::VALID | Abort::CACHE_MAINTENANCE | Abort::WALK | Self::FAULT;
+    const EMULATED: u64 = Abort::OF_DATA | Abort::VALID | Self::TRANSLATION_FAULT;
+    /// ISS.SAS.
+    const SIZE: u64 = 0b11 << 22;
+    const WORD: u64 = 0b10 << 22;
+
     /// The access that an ESR_EL2 tells of, or `None` for what cannot be emulated: anything but a data
     /// abort, an instruction that the syndrome does not tell, cache maintenance, the walk of the guest's
     /// tables, and what failed for another reason than that stage 2 maps nothing there.
     #[inline(always)]
     pub const fn of(esr: u64) -> Option<Self> {
-        /// ISS.DFSC of a translation fault, less the level.
-        const TRANSLATION_FAULT: u64 = 0b0001 << 2;
-        const FAULT: u64 = 0b1111 << 2;
-        const KIND: u64 =
-            Abort::CLASS | Abort::VALID | Abort::CACHE_MAINTENANCE | Abort::WALK | FAULT;
-        const EMULATED: u64 = Abort::OF_DATA | Abort::VALID | TRANSLATION_FAULT;
-        if esr & KIND == EMULATED { Some(Self(esr)) } else { None }
+        if esr & Self::KIND == Self::EMULATED { Some(Self(esr)) } else { None }
+    }
+
+    /// The same, if it is a store of 32 bits.
+    #[inline(always)]
+    pub const fn word_store(esr: u64) -> Option<Self> {
+        const KIND: u64 = Access::KIND | Access::SIZE | Abort::WRITE;
+        const EXPECTED: u64 = Access::EMULATED | Access::WORD | Abort::WRITE;
+        if esr & KIND == EXPECTED { Some(Self(esr)) } else { None }
     }
 
     /// Where it goes, by FAR_EL2 and HPFAR_EL2; `None` if that is not a multiple of its size.

@@ -131,15 +131,17 @@ pub fn set_up_together() {
         }
         let owned = partition.plan.cpus.iter();
         let affinities: Vec<_> = owned.map(|cpu| cpu::get(*cpu).mpidr()).collect();
+        let gic = gic::get();
         let vcpu = Vcpu {
             partition,
             index,
-            sgi_route: match gic::get().carries_sgis() {
-                true => SgiRoute::new(&affinities, index),
-                false => SgiRoute::Virtual,
+            sgi_route: match gic.carried_sgis() {
+                u16::MAX => SgiRoute::new(&affinities, index),
+                _ => SgiRoute::Virtual,
             },
+            sgir_route: gic.init_sgis(cpu.index(), &partition.plan, index),
             arrivals: partition.state.lock().vgic.arrivals(index),
-            gic: gic::get(),
+            gic,
             workarounds,
             id: id.for_guest(),
             counters: Counters::default(),

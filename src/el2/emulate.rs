@@ -15,8 +15,16 @@ use super::vectors::{self, Frame};
 pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
     let vcpu = this_vcpu();
     let (far, hpfar) = (FAR_EL2.get(), HPFAR_EL2.get());
+    // What a kernel does to reach its other CPUs comes first.
+    if vcpu.sgir_route.is_at(far, hpfar)
+        && let Some(store) = Access::word_store(esr)
+        && let Some(value) = vcpu.sgir_route.physical(frame.register(store.register()) as u32)
+    {
+        accept(vcpu, FrameKind::Distributor);
+        return vcpu.gic.store_sgir(value);
+    }
     let Some(access) = Access::of(esr) else { return rare(vcpu, frame, esr) };
-    // What a kernel does for each byte that it prints comes first. Both registers are at multiples of 8,
+    // Then what it does for each byte that it prints. Both registers are at multiples of 8,
     // where no access is unaligned.
     match (mmio::console_offset(far, hpfar), access.is_write()) {
         (Some(pl011::DR), true) => {

@@ -5,7 +5,7 @@ use bulkhead::machine::Machine;
 use bulkhead::stats::Cause;
 use spin::Once;
 
-use super::gic::{self, Acknowledged, DOORBELL, Taken};
+use super::gic::{self, Acknowledged, Taken};
 use super::trap::this_vcpu;
 use super::vcpu::Vcpu;
 use super::{console, cpu};
@@ -93,7 +93,7 @@ fn answer(interrupt: Acknowledged, vcpu: Option<&Vcpu>) {
         (Some(own), _) => own.answer(vcpu),
         (None, Some(vcpu)) => {
             vcpu.counters.count(Cause::Interrupt);
-            if vcpu.interrupt(intid) && !intid.is_sgi() {
+            if vcpu.interrupt(intid, gic.sender(interrupt)) && !intid.is_sgi() {
                 // Stays active at the physical GIC until the guest deactivates it.
                 return;
             }
@@ -123,7 +123,7 @@ impl Own {
             Some(Self::Console)
         } else if intid == numbers.maintenance {
             Some(if gic.wants_maintenance() { Self::Maintenance } else { Self::Doorbell })
-        } else if intid == DOORBELL && gic.rings_by_sgi() {
+        } else if gic.rings_by(intid) {
             Some(Self::Doorbell)
         } else {
             None

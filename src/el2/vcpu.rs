@@ -8,7 +8,7 @@ use bulkhead::psci::Outcome;
 use bulkhead::smccc::Workarounds;
 use bulkhead::stats::Counters;
 use bulkhead::system_registers::IdRegisters;
-use bulkhead::vgic::{Access, Arrivals, CpuMask, Delivery, SgiRegister, SgiRoute, Vgic};
+use bulkhead::vgic::{Access, Arrivals, CpuMask, Delivery, SgiRegister, SgiRoute, SgirRoute, Vgic};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::gic::{Gic, ThisCpu, direct};
@@ -29,8 +29,10 @@ pub struct Vcpu {
     pub id: IdRegisters,
     /// How often it came here.
     pub counters: Counters,
-    /// Where its SGIs go.
+    /// Where its SGIs go on GICv3.
     pub sgi_route: SgiRoute,
+    /// Where they go on GICv2.
+    pub sgir_route: SgirRoute,
     /// What of its interrupt controller needs no lock.
     pub arrivals: Arc<Arrivals>,
     /// ICC_PMR_EL1 as the guest wrote it, where its interrupts are direct.
@@ -62,9 +64,10 @@ impl Vcpu {
         }
     }
 
-    /// Hands the guest an interrupt that came in on this CPU. Returns whether the partition owns it.
-    pub fn interrupt(&self, intid: Intid) -> bool {
-        let others = self.with_vgic(|vgic, hw| vgic.interrupt(intid, hw));
+    /// Hands the guest an interrupt that came in on this CPU, on GICv2 an SGI from this vCPU. Returns
+    /// whether the partition owns it.
+    pub fn interrupt(&self, intid: Intid, source: u8) -> bool {
+        let others = self.with_vgic(|vgic, hw| vgic.interrupt(intid, source, hw));
         self.kick(others.unwrap_or_default());
         others.is_some()
     }

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use core::num::NonZeroU16;
 use core::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
 
-use super::state::{Bank, SGIS, Set, UNUSED, bits};
+use super::state::{Bank, Set, UNUSED, bits};
 use super::{Delivery, Version, Vgic};
 use crate::intid::Intid;
 
@@ -124,8 +124,9 @@ impl Vgic {
     #[inline(always)]
     pub(super) fn prepare_in(&self, bank: &Bank, word: usize, mask: u32) {
         let sgis = match (word, self.version) {
+            (0, Version::V2) => self.carried,
             // Physical ones stand for those of Group 1.
-            (0, Version::V3) => SGIS & bank.group1,
+            (0, Version::V3) => self.carried & bank.group1,
             _ => 0,
         };
         for bit in bits(mask & bank.deliverable & (bank.hardware | sgis)) {

@@ -23,11 +23,16 @@ use super::{CpuMask, Delivery, Version, Vgic};
 
 impl Vgic {
     /// A physical interrupt was acknowledged and its priority dropped on this CPU, and its
-    /// [`Arrivals`] did not list it. `None` where the partition does not own it. On GICv3 it may be an SGI,
-    /// which is to be deactivated at once.
-    pub fn interrupt(&mut self, intid: Intid, hw: &mut impl Hardware) -> Option<CpuMask> {
-        if intid.is_sgi() && self.version == Version::V3 {
-            return Some(self.sgi_arrived(intid.get() as usize, hw));
+    /// [`Arrivals`](super::Arrivals) did not list it. `None` where the partition does not own it. An SGI is
+    /// to be deactivated at once; on GICv2 `source` is the vCPU that sent it.
+    pub fn interrupt(
+        &mut self,
+        intid: Intid,
+        source: u8,
+        hw: &mut impl Hardware,
+    ) -> Option<CpuMask> {
+        if intid.is_sgi() && self.carried >> intid.get() & 1 != 0 {
+            return Some(self.sgi_arrived(intid.get() as usize, source, hw));
         }
         let set = Set::one(hw.vcpu(), intid);
         if set.word >= self.words() || self.bank(set.owner, set.word).hardware & set.mask == 0 {
@@ -45,11 +50,12 @@ impl Vgic {
         Some(self.settle(CpuMask::EMPTY, set, hw))
     }
 
-    /// A physical SGI arrived on this CPU, which stands for one of Group 1.
-    fn sgi_arrived(&mut self, sgi: usize, hw: &mut impl Hardware) -> CpuMask {
+    /// A physical SGI arrived on this CPU. On GICv3 it stands for one of Group 1.
+    fn sgi_arrived(&mut self, sgi: usize, source: u8, hw: &mut impl Hardware) -> CpuMask {
         let vcpu = hw.vcpu();
         let state = &mut self.vcpus[vcpu];
-        let is_raised = state.bank.group1 >> sgi & 1 != 0 && state.raise_sgi(sgi, 0);
+        let is_meant = self.version == Version::V2 || state.bank.group1 >> sgi & 1 != 0;
+        let is_raised = is_meant && state.raise_sgi(sgi, source);
         let kicks = if is_raised { CpuMask::one(vcpu) } else { CpuMask::EMPTY };
         self.settle(kicks, Set::NONE, hw)
     }

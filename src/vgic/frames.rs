@@ -6,6 +6,7 @@
 
 use super::hardware::{Hardware, StateRegister};
 use super::registers::{Kind, Register};
+use super::sgir::GICD_SGIR;
 use super::state::{Set, bits};
 use super::{CpuMask, Kicks, Recall, Version, Vgic};
 
@@ -38,7 +39,6 @@ const CHILDREN_ASLEEP: u64 = 1 << 2;
 const GICD_CTLR: u64 = 0x0;
 const GICD_TYPER: u64 = 0x4;
 const GICD_IIDR: u64 = 0x8;
-const GICD_SGIR: u64 = 0xf00;
 const GICD_CPENDSGIR: u64 = 0xf10;
 const GICD_SPENDSGIR: u64 = 0xf20;
 const SPENDSGIR_END: u64 = 0xf30;

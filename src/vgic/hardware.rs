@@ -64,6 +64,13 @@ pub trait Hardware {
     /// How many list registers there are: 1 to 16.
     fn list_registers(&self) -> usize;
 
+    /// A bit for each SGI that a physical one of the same number may stand for, on its way from vCPU to
+    /// vCPU.
+    fn carried_sgis(&self) -> u16;
+
+    /// Forgets such physical SGIs that are pending on this CPU.
+    fn clear_sgis(&mut self);
+
     /// Reads list register `index`, which is below [`list_registers`](Self::list_registers).
     fn read_list_register(&mut self, index: usize) -> ListRegister;
 

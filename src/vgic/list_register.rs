@@ -92,15 +92,16 @@ impl ListRegister {
     }
 
     /// The same, neither pending nor active before, as pending, in the layout of this version's hardware. On
-    /// GICv2 only for one with a physical interrupt behind it. Made each time an interrupt is enabled, so
-    /// in fewer steps than [`to_v2`](Self::to_v2) needs for any.
+    /// GICv2 only for one with a physical interrupt behind it, or an SGI from vCPU 0. Made each time an
+    /// interrupt is enabled, so in fewer steps than [`to_v2`](Self::to_v2) needs for any.
     #[inline(always)]
     #[must_use]
     pub(super) fn arriving(self, version: Version) -> u64 {
         match version {
             Version::V2 => {
                 let (intid, priority, kind) = (self.0 & 0x3ff, self.0 >> 51 & 0x1f, self.0 >> 60);
-                intid | intid << 10 | priority << 23 | V2_PENDING | kind << 30
+                let physical = if intid < 16 { 0 } else { intid << 10 };
+                intid | physical | priority << 23 | V2_PENDING | kind << 30
             }
             Version::V3 => self.0 | PENDING,
         }

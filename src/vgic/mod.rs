@@ -9,8 +9,8 @@
 //! physical GIC knows best, so the guest's writes are passed on to it; then it is pending here, and
 //! physically active until the guest deactivates it through its list register. Its physical
 //! priority is constant, the one that the guest sets counts in the list register. A *software*
-//! interrupt has nothing behind it: SGIs, and those that Bulkhead raises by [`Vgic::set_line`]. On GICv3 a
-//! physical SGI may carry one of Group 1 to its target: it is deactivated as soon as it arrives.
+//! interrupt has nothing behind it: SGIs, and those that Bulkhead raises by [`Vgic::set_line`]. A physical
+//! SGI may carry one to its target, on GICv3 one of Group 1: it is deactivated as soon as it arrives.
 //!
 //! That is [`Delivery::Trapped`]. With [`Delivery::Direct`] there are no list registers: see `direct`.
 //!
@@ -38,6 +38,7 @@ mod registers;
 mod routing;
 mod selection;
 mod sgi;
+mod sgir;
 mod state;
 
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub use interface::{CpuInterfaceRegister, Priorities};
 pub use list_register::ListRegister;
 pub use registers::{gather, spread};
 pub use sgi::{SgiRegister, SgiRequest, SgiRoute};
+pub use sgir::SgirRoute;
 
 /// The version of the GIC architecture that a partition sees: the machine's own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,6 +124,8 @@ pub struct Vgic {
     delivery: Delivery,
     /// GICD_CTLR.EnableGrp0 and EnableGrp1.
     enables: u32,
+    /// The SGIs that physical ones may stand for.
+    carried: u32,
     vcpus: Vec<Vcpu>,
     /// Words 1 and up.
     spis: Vec<Bank>,
@@ -160,6 +164,7 @@ impl Vgic {
             version: config.version,
             delivery: config.delivery,
             enables: 0,
+            carried: 0,
             vcpus: (0..config.vcpus).map(vcpu).collect(),
             spis: (1..words).map(bank).collect(),
             room: 16,
@@ -171,6 +176,7 @@ impl Vgic {
     /// vCPUs runs. In the physical GIC its SPIs become disabled, inactive, level-sensitive and
     /// routed to vCPU 0.
     pub fn reset(&mut self, hw: &mut impl Hardware) {
+        self.carried = u32::from(hw.carried_sgis());
         self.reset_memory();
         for word in 1..self.words() {
             self.reset_physical(word, hw);
@@ -189,10 +195,8 @@ impl Vgic {
         if self.delivery == Delivery::Direct {
             return;
         }
-        if self.version == Version::V3 {
-            // What others sent in an earlier life.
-            hw.write_state(hw.vcpu(), StateRegister::ClearPending, 0, SGIS);
-        }
+        // What others sent in an earlier life.
+        hw.clear_sgis();
         self.room = hw.list_registers().min(16);
         for index in 0..self.room {
             hw.write_list_register(index, ListRegister::EMPTY);

@@ -154,26 +154,6 @@ impl Vgic {
         self.settle(kicks, Set::NONE, hw)
     }
 
-    /// The guest wrote GICD_SGIR (IHI 0048B, 4.3.15). There are no Security states, so NSATT does
-    /// not matter.
-    pub(super) fn write_sgir(&mut self, value: u32, hw: &mut impl Hardware) -> CpuMask {
-        let own = CpuMask::one(hw.vcpu()).bits();
-        let targets = match value >> 24 & 3 {
-            0 => u64::from(value >> 16 & 0xff),
-            1 => !own,
-            2 => own,
-            _ => 0,
-        };
-        let sgi = (value & 0xf) as usize;
-        let mut kicks = CpuMask::EMPTY;
-        for target in CpuMask::from_bits(targets & self.cpu_interfaces()) {
-            if self.vcpus[target].raise_sgi(sgi, hw.vcpu() as u8 & 7) {
-                kicks |= CpuMask::one(target);
-            }
-        }
-        self.settle(kicks, Set::NONE, hw)
-    }
-
     /// The vCPUs of a GICv2, a bit for each.
     pub(super) fn cpu_interfaces(&self) -> u64 {
         (1 << self.vcpus.len().min(8)) - 1

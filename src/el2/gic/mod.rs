@@ -7,14 +7,13 @@ mod v3;
 use aarch64_cpu::registers::{ICH_HCR_EL2, ICH_VMCR_EL2, Readable, Writeable};
 use bulkhead::intid::Intid;
 use bulkhead::machine::{self, Interrupt, Mpidr};
-use bulkhead::vgic::{Arrivals, Delivery, Hardware, ListRegister, StateRegister, gather, spread};
+use bulkhead::plan::{FrameKind, PartitionPlan};
+use bulkhead::vgic::{
+    Arrivals, Delivery, Hardware, ListRegister, SgirRoute, StateRegister, gather, spread,
+};
 use spin::Once;
 
 use super::vcpu::Vcpu;
-
-/// The SGI by which one CPU makes another leave its guest on GICv2, where guests' SGIs never reach the
-/// physical controller. On GICv3 they do, and the maintenance interrupt is made pending instead.
-pub const DOORBELL: Intid = Intid::new(0).unwrap();
 
 /// GICC_IAR holds the INTID in its lower bits, and an SGI's source above.
 const INTID_MASK: u32 = 0x3ff;
@@ -101,6 +100,15 @@ impl Gic {
         self.reset_virtual_interface(delivery);
     }
 
+    /// What this CPU has for sending SGIs as vCPU `own` of a partition, after `init_cpu` of all of its CPUs.
+    pub fn init_sgis(&self, cpu: usize, plan: &PartitionPlan, own: usize) -> SgirRoute {
+        let frame = plan.frames.iter().find(|frame| frame.kind == FrameKind::Distributor);
+        let (Self::V2(gic), Some(frame)) = (self, frame) else { return SgirRoute::NONE };
+        gic.set_source(cpu, own);
+        let interfaces = plan.cpus.iter().map(|cpu| gic.target(*cpu));
+        SgirRoute::new(frame.region.start(), gic.carried_sgis(), own, interfaces)
+    }
+
     /// Makes this CPU's virtual interface as it is after a reset.
     pub fn reset_virtual_interface(&self, delivery: Delivery) {
         match self {
@@ -173,14 +181,35 @@ impl Gic {
         }
     }
 
-    /// Whether all SGIs of guests can be physical ones: on a GICv3 where no other Security state has some.
-    pub fn carries_sgis(&self) -> bool {
-        matches!(self, Self::V3(gic) if gic.has_group_0())
+    /// A bit for each SGI of guests that physical ones stand for. On a GICv3 that is all, or none where
+    /// another Security state has some; on GICv2 one is the doorbell.
+    pub fn carried_sgis(&self) -> u16 {
+        match self {
+            Self::V2(gic) => gic.carried_sgis(),
+            Self::V3(gic) if gic.has_group_0() => u16::MAX,
+            Self::V3(_) => 0,
+        }
     }
 
-    /// Whether the doorbell is [`DOORBELL`], rather than the maintenance interrupt.
-    pub fn rings_by_sgi(&self) -> bool {
-        matches!(self, Self::V2(_))
+    /// Sends SGIs by GICD_SGIR, as [`SgirRoute::physical`] has it. On GICv3 there is no such register.
+    #[inline(always)]
+    pub fn store_sgir(&self, value: u32) {
+        if let Self::V2(gic) = self {
+            gic.send_sgi(value);
+        }
+    }
+
+    /// Whether this SGI is the doorbell. On GICv3 the maintenance interrupt is.
+    pub fn rings_by(&self, intid: Intid) -> bool {
+        matches!(self, Self::V2(gic) if gic.doorbell() == intid)
+    }
+
+    /// The vCPU that sent an SGI, where the controller tells.
+    pub fn sender(&self, interrupt: Acknowledged) -> u8 {
+        match self {
+            Self::V2(gic) => gic.sender(interrupt),
+            Self::V3(_) => 0,
+        }
     }
 
     /// Makes a CPU leave its guest.
@@ -288,6 +317,17 @@ impl Hardware for ThisCpu<'_> {
         match self.gic() {
             Gic::V2(gic) => gic.list_registers(),
             Gic::V3(gic) => gic.list_registers(),
+        }
+    }
+
+    fn carried_sgis(&self) -> u16 {
+        self.gic().carried_sgis()
+    }
+
+    fn clear_sgis(&mut self) {
+        match self.gic() {
+            Gic::V2(gic) => gic.clear_sgis(),
+            Gic::V3(_) => self.write_state(self.0.index, StateRegister::ClearPending, 0, 0xffff),
         }
     }
 

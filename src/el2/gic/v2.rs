@@ -2,10 +2,11 @@
 
 use aarch64_cpu::asm::barrier;
 use bulkhead::addr::{Pa, Region};
+use bulkhead::intid::Intid;
 use bulkhead::vgic::{Arrivals, StateRegister};
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
-use super::{Acknowledged, DOORBELL, Taken};
+use super::{Acknowledged, Taken};
 use crate::el2::image::MAX_CPUS;
 use crate::el2::mmio::{Register, Registers};
 
@@ -42,6 +43,9 @@ const GICH_ELRSR0: u64 = 0x030;
 const GICH_APR: u64 = 0x0f0;
 const GICH_LR0: u64 = 0x100;
 
+/// Where GICC_IAR and GICH_LRn have the CPU that sent an SGI.
+const SOURCE: u32 = 10;
+
 /// The priority of every interrupt that Bulkhead takes; guests' own priorities are virtual.
 const PRIORITY: u32 = 0xa0a0_a0a0;
 
@@ -52,9 +56,16 @@ pub struct Gic {
     hypervisor: Registers,
     /// The distributor's bit for each CPU, which each CPU reads for itself.
     targets: [AtomicU8; MAX_CPUS],
-    /// GICC_IAR and GICC_EOIR.
+    /// For each CPU interface the vCPU on it, as a list register names the source of an SGI.
+    sources: [AtomicU16; 8],
+    /// A bit for each SGI that is not firmware's.
+    sgis: AtomicU16,
+    /// GICD_SGIR.
+    sgir: Register,
+    /// GICC_IAR, GICC_EOIR and GICC_DIR.
     iar: Register,
     eoir: Register,
+    dir: Register,
     /// GICH_ELRSR0 and GICH_LR0 to GICH_LR15.
     elrsr: Register,
     lrs: [Register; 16],
@@ -72,8 +83,10 @@ impl Gic {
         let hypervisor = Registers::map(hypervisor);
         let lr = |index| hypervisor.register(GICH_LR0 + index as u64 * 4);
         Self {
+            sgir: distributor.register(GICD_SGIR),
             iar: cpu_interface.register(GICC_IAR),
             eoir: cpu_interface.register(GICC_EOIR),
+            dir: cpu_interface.register(GICC_DIR),
             elrsr: hypervisor.register(GICH_ELRSR0),
             lrs: core::array::from_fn(lr),
             words: u64::from(distributor.read(GICD_TYPER) & 0x1f) + 1,
@@ -82,6 +95,8 @@ impl Gic {
             cpu_interface,
             hypervisor,
             targets: [const { AtomicU8::new(0) }; MAX_CPUS],
+            sources: [const { AtomicU16::new(0) }; 8],
+            sgis: AtomicU16::new(0),
         }
     }
 
@@ -97,7 +112,46 @@ impl Gic {
             self.distributor.write(GICD_ICFGR + word * 8, 0);
             self.distributor.write(GICD_ICFGR + word * 8 + 4, 0);
         }
+        self.find_sgis();
         self.distributor.write(GICD_CTLR, CTLR_ENABLE);
+    }
+
+    /// Finds out which SGIs are ours. Where the machine has two Security states some may be Secure, and
+    /// the priority of those reads as zero, whatever is written (IHI 0048B, 4.3.11).
+    fn find_sgis(&self) {
+        let mut sgis = 0;
+        for register in 0..4 {
+            self.distributor.write(GICD_IPRIORITYR + register * 4, PRIORITY);
+            let priorities = self.distributor.read(GICD_IPRIORITYR + register * 4);
+            for (byte, priority) in priorities.to_le_bytes().into_iter().enumerate() {
+                sgis |= u16::from(priority != 0) << (register as usize * 4 + byte);
+            }
+        }
+        self.sgis.store(sgis, Ordering::Release);
+    }
+
+    /// The SGI by which one CPU makes another leave its guest: the last that is ours, as kernels use the
+    /// first ones.
+    pub fn doorbell(&self) -> Intid {
+        let sgis = self.sgis.load(Ordering::Acquire);
+        let last = 15_u32.saturating_sub(sgis.leading_zeros());
+        Intid::new(last).expect("an SGI is an interrupt")
+    }
+
+    /// A bit for each SGI that can be a guest's.
+    pub fn carried_sgis(&self) -> u16 {
+        self.sgis.load(Ordering::Acquire) & !(1 << self.doorbell().get())
+    }
+
+    /// The bit of a CPU's interface, as GICD_SGIR has it.
+    pub fn target(&self, cpu: usize) -> u8 {
+        self.targets[cpu].load(Ordering::Acquire)
+    }
+
+    /// Has the SGIs of this CPU be those of a vCPU with this number.
+    pub fn set_source(&self, cpu: usize, vcpu: usize) {
+        let interface = self.target(cpu).trailing_zeros() as usize;
+        self.sources[interface & 7].store((vcpu as u16 & 7) << SOURCE, Ordering::Release);
     }
 
     /// What each CPU has for itself: its private interrupts, its interface, its list registers.
@@ -147,6 +201,21 @@ impl Gic {
         self.list_registers
     }
 
+    /// The vCPU that sent an SGI, as a list register has it; of anything else, 0.
+    #[inline(always)]
+    fn source(&self, acknowledged: Acknowledged) -> u16 {
+        if !acknowledged.intid.is_sgi() {
+            return 0;
+        }
+        let interface = acknowledged.value >> SOURCE & 7;
+        self.sources[interface as usize].load(Ordering::Relaxed)
+    }
+
+    /// The vCPU that sent an SGI; of anything else, 0.
+    pub fn sender(&self, acknowledged: Acknowledged) -> u8 {
+        (self.source(acknowledged) >> SOURCE) as u8
+    }
+
     /// GICC_IAR and GICC_EOIR: takes the interrupt of the highest priority, and lets others in.
     #[inline(always)]
     pub fn acknowledge(&self) -> Option<Acknowledged> {
@@ -161,21 +230,41 @@ impl Gic {
         let Some(acknowledged) = self.acknowledge() else { return Taken::Nothing };
         let place = arrivals.list(acknowledged.intid, self.elrsr.read());
         let Some((index, value)) = place else { return Taken::Other(acknowledged) };
-        self.lrs[index].write(value as u32);
+        self.lrs[index].write(value as u32 | u32::from(self.source(acknowledged)));
+        if acknowledged.intid.is_sgi() {
+            self.dir.write(acknowledged.value);
+        }
         Taken::Listed
     }
 
-    /// GICC_DIR: ends an interrupt that is Bulkhead's own.
+    /// GICC_DIR: ends an interrupt for which no guest's end comes.
     pub fn deactivate(&self, acknowledged: u32) {
-        self.cpu_interface.write(GICC_DIR, acknowledged);
+        self.dir.write(acknowledged);
+    }
+
+    /// GICD_SGIR.
+    #[inline(always)]
+    pub fn send_sgi(&self, value: u32) {
+        self.sgir.write(value);
+    }
+
+    /// Forgets the guests' SGIs that are pending on this CPU.
+    pub fn clear_sgis(&self) {
+        let carried = u32::from(self.carried_sgis());
+        for register in 0..4 {
+            // A byte for each SGI, with a bit for each source.
+            let bytes = (0..4).filter(|byte| carried >> (register * 4 + byte) & 1 != 0);
+            let all = bytes.fold(0, |all, byte| all | 0xff << (byte * 8));
+            self.distributor.write(GICD_CPENDSGIR + register * 4, all);
+        }
     }
 
     /// Sends the doorbell to a CPU.
     pub fn ring_doorbell(&self, cpu: usize) {
-        let target = u32::from(self.targets[cpu].load(Ordering::Acquire));
+        let target = u32::from(self.target(cpu));
         // What the other CPU is to find must be there before it looks.
         barrier::dsb(barrier::ISHST);
-        self.distributor.write(GICD_SGIR, target << 16 | DOORBELL.get());
+        self.send_sgi(target << 16 | self.doorbell().get());
     }
 
     /// Writes to a register with a bit for each interrupt; word 0 is this CPU's.
@@ -201,8 +290,7 @@ impl Gic {
 
     /// Sends a shared interrupt to one CPU.
     pub fn route(&self, intid: usize, cpu: usize) {
-        let target = self.targets[cpu].load(Ordering::Acquire);
-        self.distributor.write_byte(GICD_ITARGETSR + intid as u64, target);
+        self.distributor.write_byte(GICD_ITARGETSR + intid as u64, self.target(cpu));
     }
 
     /// GICH_LRn.

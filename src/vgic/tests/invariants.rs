@@ -59,9 +59,10 @@ impl System {
             let bank = self.vgic.bank(cpu, word);
             for bit in 0..32 {
                 let intid = word * 32 + bit;
-                let is_sgi = self.machine.version == Version::V3 && intid < 16;
-                let arrives =
-                    bank.hardware >> bit & 1 != 0 || is_sgi && bank.group1 >> bit & 1 != 0;
+                let is_carried = intid < 16 && self.machine.carried_sgis >> intid & 1 != 0;
+                let is_of_v2 = self.machine.version == Version::V2;
+                let arrives = bank.hardware >> bit & 1 != 0
+                    || is_carried && (is_of_v2 || bank.group1 >> bit & 1 != 0);
                 let is_here = usize::from(bank.routes[bit].vcpu) == cpu;
                 let lr = bank.entries[bit].with_state(true, false);
                 let expected = match self.machine.version {

@@ -50,11 +50,12 @@ fn run(version: Version, delivery: Delivery, episode: u64, steps: u64) -> u64 {
     let strategy = step();
     let split = episode / 4 % 2 == 1;
     let mut pair = match delivery {
-        Delivery::Trapped => Pair::new(version, CPUS, list_registers, split),
+        Delivery::Trapped if (episode / 8).is_multiple_of(2) => {
+            Pair::new(version, CPUS, list_registers, split)
+        }
+        Delivery::Trapped => Pair::without_physical_sgis(version, CPUS, list_registers, split),
         Delivery::Direct => Pair::direct(CPUS, split),
     };
-    pair.system.machine.carries_sgis =
-        delivery == Delivery::Direct || (episode / 8).is_multiple_of(2);
     let mut place = Place { version, episode, step: 0, last: String::new() };
     let mut crowded = 0;
     for number in 0..steps {

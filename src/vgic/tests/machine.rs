@@ -21,6 +21,8 @@ pub struct Physical {
     pub edge: bool,
     pub target: usize,
     pub priority: u8,
+    /// Where it is a GICv2's SGI, a bit for each CPU from which it is pending.
+    pub senders: u8,
 }
 
 impl Physical {
@@ -49,8 +51,8 @@ pub struct Machine {
     pub split: bool,
     /// Guests take interrupts from the physical CPU interfaces, in Group 1.
     pub direct: bool,
-    /// EL2 has all physical SGIs of a GICv3.
-    pub carries_sgis: bool,
+    /// The physical SGIs that may be guests': on GICv3 all or none.
+    pub carried_sgis: u16,
 }
 
 impl Machine {
@@ -69,7 +71,7 @@ impl Machine {
             shared: std::vec![Physical::default(); 32 * (words - 1)],
             split: false,
             direct: false,
-            carries_sgis: true,
+            carried_sgis: if version == Version::V2 { 0x7fff } else { 0xffff },
         }
     }
 
@@ -94,8 +96,25 @@ impl Machine {
         physical.line = high;
     }
 
-    /// EL2 acknowledges the lowest INTID that is signalled to this CPU.
-    pub fn acknowledge_physical(&mut self, cpu: usize) -> Option<Intid> {
+    /// The number of a CPU's interface on GICv2.
+    pub fn interface(cpu: usize) -> usize {
+        (cpu * 3 + 1) % 8
+    }
+
+    /// A CPU writes a target list and an SGI to the physical GICD_SGIR.
+    pub fn store_sgir(&mut self, cpu: usize, value: u32) {
+        assert_eq!(value >> 24, 0, "EL2 needs no filter");
+        for target in 0..self.cpus.len() {
+            if value >> (16 + Self::interface(target)) & 1 != 0 {
+                let sgi = self.physical(target, (value & 0xf) as usize);
+                sgi.senders |= 1 << cpu;
+                sgi.latch = true;
+            }
+        }
+    }
+
+    /// EL2 acknowledges the lowest INTID that is signalled to this CPU. On GICv2 it learns who sent it.
+    pub fn acknowledge_physical(&mut self, cpu: usize) -> Option<(Intid, u8)> {
         let is_signalled = |p: &Physical| p.enabled && p.is_pending() && !p.active;
         let private = (0..32).find(|&i| is_signalled(&self.cpus[cpu].private[i]));
         let shared = || {
@@ -105,8 +124,10 @@ impl Machine {
         let intid = private.or_else(shared)?;
         let physical = self.physical(cpu, intid);
         physical.active = true;
-        physical.latch = false;
-        Intid::new(intid as u32)
+        let sender = physical.senders.trailing_zeros() as u8 & 7;
+        physical.senders &= physical.senders.wrapping_sub(1);
+        physical.latch = physical.senders != 0;
+        Some((Intid::new(intid as u32)?, sender))
     }
 
     /// The maintenance interrupt of this CPU (ICH_MISR_EL2).
@@ -223,6 +244,16 @@ impl Hardware for View<'_> {
 
     fn list_registers(&self) -> usize {
         self.machine.cpus[self.cpu].lrs.len()
+    }
+
+    fn carried_sgis(&self) -> u16 {
+        self.machine.carried_sgis
+    }
+
+    fn clear_sgis(&mut self) {
+        for sgi in &mut self.state().private[..16] {
+            (sgi.latch, sgi.senders) = (false, 0);
+        }
     }
 
     fn read_list_register(&mut self, index: usize) -> ListRegister {

@@ -59,6 +59,20 @@ impl Pair {
         Self::with(version, system, reference, split)
     }
 
+    /// The same on a machine whose SGIs are all its own.
+    pub fn without_physical_sgis(
+        version: Version,
+        cpus: usize,
+        list_registers: usize,
+        split: bool,
+    ) -> Self {
+        let mut system = System::new(version, cpus, list_registers);
+        system.machine.carried_sgis = 0;
+        system.restart();
+        let reference = Reference::new(version, Delivery::Trapped, cpus);
+        Self::with(version, system, reference, split)
+    }
+
     /// With direct interrupts.
     pub fn direct(cpus: usize, split: bool) -> Self {
         let reference = Reference::new(Version::V3, Delivery::Direct, cpus);

@@ -5,6 +5,7 @@ use std::vec::Vec;
 
 use super::super::*;
 use super::machine::{ACTIVE, Machine, PENDING, View};
+use crate::addr::Ipa;
 
 pub const HARDWARE_PPI: usize = 27;
 pub const SOFTWARE_SPI: usize = 33;
@@ -103,8 +104,8 @@ impl System {
         for _ in 0..1000 {
             let mut is_quiet = true;
             for cpu in 0..self.machine.cpus.len() {
-                while let Some(intid) = self.machine.acknowledge_physical(cpu) {
-                    self.arrive(cpu, intid);
+                while let Some((intid, sender)) = self.machine.acknowledge_physical(cpu) {
+                    self.arrive(cpu, intid, sender);
                     is_quiet = false;
                 }
                 if self.machine.wants_maintenance(cpu) {
@@ -122,7 +123,7 @@ impl System {
     }
 
     /// An interrupt was acknowledged.
-    fn arrive(&mut self, cpu: usize, intid: Intid) {
+    fn arrive(&mut self, cpu: usize, intid: Intid, sender: u8) {
         if intid.is_sgi() {
             self.machine.physical(cpu, intid.get() as usize).active = false;
         }
@@ -130,12 +131,12 @@ impl System {
         let empty = View { machine: &mut self.machine, cpu }.empty_list_registers();
         if let Some((index, value)) = arrivals.list(intid, empty) {
             let value = match self.machine.version {
-                Version::V2 => ListRegister::from_v2(value as u32),
+                Version::V2 => ListRegister::from_v2(value as u32 | u32::from(sender) << 10),
                 Version::V3 => ListRegister::from_bits(value),
             };
             View { machine: &mut self.machine, cpu }.write_list_register(index, value);
         } else {
-            let kicks = self.on(cpu, |vgic, hw| vgic.interrupt(intid, hw));
+            let kicks = self.on(cpu, |vgic, hw| vgic.interrupt(intid, sender, hw));
             self.kick(kicks.expect("it is owned"));
         }
     }
@@ -174,6 +175,24 @@ impl System {
     }
 
     pub fn write(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
+        if self.machine.version == Version::V2 && (offset, size) == (0xf00, 4) {
+            return self.store_sgir(cpu, value as u32);
+        }
+        self.write_to_vgic(cpu, offset, size, value);
+    }
+
+    fn store_sgir(&mut self, cpu: usize, value: u32) {
+        let interfaces = (0..self.machine.cpus.len()).map(|cpu| 1 << Machine::interface(cpu));
+        let carried = self.machine.carried_sgis;
+        let route = SgirRoute::new(Ipa::new(0x800_0000), carried, cpu, interfaces);
+        match route.physical(value) {
+            Some(physical) => self.machine.store_sgir(cpu, physical),
+            None => self.write_to_vgic(cpu, 0xf00, 4, value.into()),
+        }
+        self.run();
+    }
+
+    fn write_to_vgic(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
         let access = Access { offset, size, value };
         let kicks = match self.on(cpu, |vgic, hw| vgic.enable_in_distributor(access, hw)) {
             true => CpuMask::EMPTY,
@@ -262,7 +281,7 @@ impl System {
     }
 
     pub fn send_sgi(&mut self, cpu: usize, register: SgiRegister, value: u64) {
-        if register == SgiRegister::Sgi1 && self.machine.carries_sgis {
+        if register == SgiRegister::Sgi1 && self.machine.carried_sgis != 0 {
             let request = SgiRequest::new(value);
             for target in request.targets(cpu, self.machine.cpus.len()) {
                 self.machine.physical(target, request.sgi()).latch = true;

@@ -1,0 +1,161 @@
+//! GICD_SGIR, by which a GICv2's guest sends SGIs (IHI 0048B, 4.3.15).
+
+use super::hardware::Hardware;
+use super::state::Set;
+use super::{CpuMask, Vgic};
+use crate::addr::{Ipa, PAGE_SIZE};
+use crate::esr;
+
+/// GICD_SGIR's offset in the distributor.
+pub(super) const GICD_SGIR: u64 = 0xf00;
+/// TargetListFilter: whom it goes to.
+const FILTER: u32 = 24;
+const FILTER_OTHERS: u32 = 1;
+const FILTER_OWN: u32 = 2;
+/// CPUTargetList, a bit for each CPU interface.
+const TARGETS: u32 = 16;
+/// SGIINTID.
+const SGI: u32 = 0xf;
+
+/// How a vCPU's stores to GICD_SGIR become stores to the machine's.
+#[derive(Clone, Debug)]
+pub struct SgirRoute {
+    /// HPFAR_EL2 of an access to the guest's distributor; no such value if all its SGIs are left to
+    /// [`Vgic`].
+    hpfar: u64,
+    /// A bit for each SGI that a physical one of the same number stands for.
+    carried: u16,
+    /// The sender, as the guest's CPUTargetList has it.
+    own: u8,
+    /// CPUTargetList of the machine, for each that the guest can write.
+    targets: [u8; 256],
+}
+
+impl SgirRoute {
+    /// Leaves all SGIs to [`Vgic`].
+    pub const NONE: Self = Self { hpfar: u64::MAX, carried: 0, own: 0, targets: [0; 256] };
+
+    /// The route for vCPU `own` of a partition for whose SGIs `carried` may be sent. `interfaces` are its
+    /// CPUs' interfaces, as CPUTargetList of the machine has them, at most 8.
+    #[must_use]
+    pub fn new(
+        distributor: Ipa,
+        carried: u16,
+        own: usize,
+        interfaces: impl Iterator<Item = u8>,
+    ) -> Self {
+        let mut targets = [0; 256];
+        let mut known = 1;
+        for interface in interfaces.take(8) {
+            // The next bit doubles the lists that there are.
+            for list in 0..known {
+                targets[known + list] = targets[list] | interface;
+            }
+            known *= 2;
+        }
+        let (there, beyond) = targets.split_at_mut(known);
+        beyond.chunks_mut(known).for_each(|lists| lists.copy_from_slice(there));
+        Self {
+            hpfar: esr::hpfar(distributor),
+            carried,
+            own: CpuMask::one(own).bits() as u8,
+            targets,
+        }
+    }
+
+    /// Whether FAR_EL2 and HPFAR_EL2 tell of GICD_SGIR, and there are physical SGIs for it.
+    #[inline(always)]
+    pub const fn is_at(&self, far: u64, hpfar: u64) -> bool {
+        far & (PAGE_SIZE - 1) == GICD_SGIR && hpfar == self.hpfar
+    }
+
+    /// What the machine's GICD_SGIR takes so that the guest's store of `value` is carried out, if a
+    /// physical SGI may be sent for that.
+    #[inline(always)]
+    #[must_use]
+    pub const fn physical(&self, value: u32) -> Option<u32> {
+        let sgi = value & SGI;
+        if self.carried >> sgi & 1 == 0 {
+            return None;
+        }
+        let list = match value >> FILTER & 3 {
+            0 => (value >> TARGETS) as u8,
+            FILTER_OTHERS => !self.own,
+            FILTER_OWN => self.own,
+            _ => 0,
+        };
+        Some((self.targets[list as usize] as u32) << TARGETS | sgi)
+    }
+}
+
+impl Vgic {
+    /// The guest wrote `value` to GICD_SGIR, for which EL2 sends no physical SGI by an [`SgirRoute`].
+    /// There are no Security states, so NSATT does not matter.
+    pub(super) fn write_sgir(&mut self, value: u32, hw: &mut impl Hardware) -> CpuMask {
+        let own = CpuMask::one(hw.vcpu()).bits();
+        let targets = match value >> FILTER & 3 {
+            0 => u64::from(value >> TARGETS & 0xff),
+            FILTER_OTHERS => !own,
+            FILTER_OWN => own,
+            _ => 0,
+        };
+        let sgi = (value & SGI) as usize;
+        let mut kicks = CpuMask::EMPTY;
+        for target in CpuMask::from_bits(targets & self.cpu_interfaces()) {
+            if self.vcpus[target].raise_sgi(sgi, hw.vcpu() as u8 & 7) {
+                kicks |= CpuMask::one(target);
+            }
+        }
+        self.settle(kicks, Set::NONE, hw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DISTRIBUTOR: Ipa = Ipa::new(0xff84_1000);
+
+    /// Three vCPUs on the machine's CPU interfaces 5, 0 and 2.
+    fn route(own: usize) -> SgirRoute {
+        SgirRoute::new(DISTRIBUTOR, 0x7fff, own, [1 << 5, 1, 1 << 2].into_iter())
+    }
+
+    #[test]
+    fn target_lists_become_those_of_the_machine() {
+        let route = route(1);
+        for (list, expected) in [
+            (0, 0),
+            (0b001, 0b10_0000),
+            (0b010, 0b1),
+            (0b110, 0b101),
+            // There is no fourth vCPU.
+            (0b1000, 0),
+            (0xff, 0b10_0101),
+        ] {
+            assert_eq!(route.physical(list << 16 | 9), Some(expected << 16 | 9), "{list:#b}");
+        }
+    }
+
+    #[test]
+    fn filters_do_without_a_list() {
+        for (own, itself, others) in [(0, 1 << 5, 0b101), (1, 1, 0b10_0100), (2, 1 << 2, 0b10_0001)]
+        {
+            let physical = |filter: u32| route(own).physical(filter << 24 | 0xff_8007);
+            assert_eq!(physical(1), Some(others << 16 | 7));
+            assert_eq!(physical(2), Some(itself << 16 | 7));
+            assert_eq!(physical(3), Some(7));
+        }
+    }
+
+    #[test]
+    fn what_is_not_carried_is_left_alone() {
+        assert_eq!(route(0).physical(1 << 16 | 15), None);
+        assert_eq!(SgirRoute::NONE.physical(1 << 16), None);
+        let at = |route: SgirRoute, far| route.is_at(far, esr::hpfar(DISTRIBUTOR));
+        assert!(at(route(0), 0xffff_0000_1234_5f00));
+        assert!(!at(route(0), 0xffff_0000_1234_5f04));
+        assert!(!at(SgirRoute::NONE, 0xf00));
+        assert!(!route(0).is_at(0xf00, esr::hpfar(Ipa::new(0xff84_2000))));
+    }
+}
