@@ -8,7 +8,7 @@ use core::arch::global_asm;
 
 use super::registers::{read_register, write_register};
 
-global_asm!(include_str!("reset.s"));
+global_asm!(include_str!("reset.s"), options(raw));
 
 unsafe extern "C" {
     safe fn zero_vector_registers();
