@@ -21,6 +21,7 @@ pub mod deadlines;
 pub mod esr;
 pub mod fault;
 pub mod fdt;
+pub mod format;
 pub mod guest_tree;
 pub mod inject;
 pub mod intid;

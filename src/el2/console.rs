@@ -3,6 +3,7 @@
 use bulkhead::console::input::Input;
 use bulkhead::console::{self, Buffer, Console, Source};
 use bulkhead::deadlines::User;
+use bulkhead::format::{Sink, format};
 use bulkhead::machine::{self, Setting};
 use bulkhead::ring::Full;
 use bulkhead::vgic::{CpuMask, Delivery};
@@ -170,6 +171,12 @@ impl Shared {
     }
 }
 
+impl Sink for Shared {
+    fn put(&mut self, text: &[u8]) {
+        self.log(text);
+    }
+}
+
 /// Sends a byte of the monitor's on its way, unless it must wait for room.
 pub fn put_monitor(byte: u8) -> Result<(), Full> {
     let mut shared = shared();
@@ -233,24 +240,11 @@ pub(super) use say;
 /// Prints a line of Bulkhead's own, while guests run.
 pub fn print_line(line: fmt::Arguments<'_>) {
     let mut shared = shared();
-    let _ = shared.write_fmt(line);
+    format(line, &mut *shared);
     shared.log(b"\n");
     shared.pump(timer::now());
     // In the focused view a line may have to wait.
     after_pump(shared);
-}
-
-impl Write for Shared {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.log(text.as_bytes());
-        Ok(())
-    }
-
-    fn write_char(&mut self, character: char) -> fmt::Result {
-        // What is written by characters is what fills a column.
-        self.log(&[character as u8]);
-        Ok(())
-    }
 }
 
 /// Bulkhead's own lines at boot, while nobody else has anything to say.
@@ -311,14 +305,15 @@ pub fn flush() {
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Writes past the console and its lock, for a panic: whoever has the lock may be who panicked.
-pub fn emergency_write(text: &str) {
+#[inline(never)]
+pub fn emergency_write(text: &[u8]) {
     IS_TAKEN.store(true, Ordering::Relaxed);
     if let Some(uart) = UART.get() {
-        for byte in text.bytes() {
-            if byte == b'\n' {
+        for byte in text {
+            if *byte == b'\n' {
                 uart.send(b'\r');
             }
-            uart.send(byte);
+            uart.send(*byte);
         }
     }
 }

@@ -55,10 +55,9 @@ fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
         return;
     };
     drop(state);
-    let name = partition.name();
-    say!("{name}: {}, {fault}", fault.deed);
+    say!("{partition}: {}, {fault}", fault.deed);
     if suppressed > 0 {
-        say!("{name}: {suppressed} such lines were left out");
+        say!("{partition}: {suppressed} such lines were left out");
     }
 }
 

@@ -1,8 +1,9 @@
 //! A bug of Bulkhead: says where, with what a person needs to find it, and stops the machine.
 
 use aarch64_cpu::registers::*;
+use bulkhead::format::{Sink, format};
 use core::arch::asm;
-use core::fmt::{self, Write};
+use core::fmt;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,24 +20,28 @@ const BACKTRACE_DEPTH: usize = 24;
 /// Writes to the UART directly, whatever state the console is in.
 struct Emergency;
 
-impl Write for Emergency {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
+impl Sink for Emergency {
+    fn put(&mut self, text: &[u8]) {
         console::emergency_write(text);
-        Ok(())
     }
+}
+
+fn print(text: fmt::Arguments<'_>) {
+    format(text, &mut Emergency);
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     begin();
-    let _ = writeln!(Emergency, "\n[bulkhead] panic on CPU {:#x}: {}", mpidr(), info.message());
+    print(format_args!("{}", info.message()));
     if let Some(location) = info.location() {
-        let _ =
-            writeln!(Emergency, "  at {}, line {}", location.file(), u64::from(location.line()));
+        console::emergency_write(b"\n  at ");
+        console::emergency_write(location.file().as_bytes());
+        print(format_args!(", line {}", u64::from(location.line())));
     }
     let (esr, far, elr, spsr) = (ESR_EL2.get(), FAR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
-    let _ = writeln!(Emergency, "  the last trap to EL2: esr {esr:#x}  far {far:#x}");
-    let _ = writeln!(Emergency, "  where it came from:   pc {elr:#x}  spsr {spsr:#x}");
+    print(format_args!("\n  the last trap to EL2: esr {esr:#x}  far {far:#x}\n"));
+    print(format_args!("  where it came from:   pc {elr:#x}  spsr {spsr:#x}\n"));
     backtrace(frame_pointer());
     end()
 }
@@ -45,17 +50,17 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 pub extern "C" fn fault(frame: &Frame, kind: u64) -> ! {
     begin();
     const KINDS: [&str; 4] = ["synchronous exception", "interrupt", "fast interrupt", "SError"];
-    let kind = KINDS.get(kind as usize).unwrap_or(&"exception");
-    let _ = writeln!(Emergency, "\n[bulkhead] panic on CPU {:#x}: {kind} at EL2", mpidr());
+    console::emergency_write(KINDS.get(kind as usize).unwrap_or(&"exception").as_bytes());
     let (esr, far, elr, spsr) = (ESR_EL2.get(), FAR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
-    let _ = writeln!(Emergency, "  esr {esr:#018x}  far {far:#018x}  spsr {spsr:#018x}");
-    let _ = writeln!(Emergency, "  pc  {elr:#018x}  sp  {:#018x}", frame.x[31]);
-    for (index, pair) in frame.x[..31].chunks(2).enumerate() {
-        for (offset, value) in pair.iter().enumerate() {
-            let _ = write!(Emergency, "  x{:<3}{value:#018x}", index * 2 + offset);
+    print(format_args!(" at EL2\n  esr {esr:#018x}  far {far:#018x}  spsr {spsr:#018x}\n"));
+    print(format_args!("  pc  {elr:#018x}  sp  {:#018x}", frame.x[31]));
+    for (index, value) in frame.x[..31].iter().enumerate() {
+        if index % 2 == 0 {
+            console::emergency_write(b"\n");
         }
-        let _ = writeln!(Emergency);
+        print(format_args!("  x{index:<3}{value:#018x}"));
     }
+    console::emergency_write(b"\n");
     print_backtrace_line(elr);
     backtrace(frame.x[29]);
     end()
@@ -65,6 +70,7 @@ fn begin() {
     if PANICKED.swap(true, Ordering::AcqRel) {
         exit::stop();
     }
+    print(format_args!("\n[bulkhead] panic on CPU {:#x}: ", mpidr()));
 }
 
 fn end() -> ! {
@@ -101,13 +107,14 @@ fn backtrace(mut frame: u64) {
         }
         frame = next;
     }
-    let _ =
-        writeln!(Emergency, "  (llvm-symbolizer --obj=bulkhead OFFSET tells function and line)");
+    console::emergency_write(
+        b"  (llvm-symbolizer --obj=bulkhead OFFSET tells function and line)\n",
+    );
 }
 
 /// One address, as an offset into the image: what the ELF file's symbols are relative to.
 fn print_backtrace_line(address: u64) {
     let base = image::whole().start().get();
-    let _ =
-        writeln!(Emergency, "  at {address:#018x}  image offset {:#x}", address.wrapping_sub(base));
+    let offset = address.wrapping_sub(base);
+    print(format_args!("  at {address:#018x}  image offset {offset:#x}\n"));
 }

@@ -13,6 +13,7 @@ use bulkhead::plan::{FrameKind, PartitionPlan};
 use bulkhead::psci::Psci;
 use bulkhead::rate::RateLimit;
 use bulkhead::vgic::{Config, CpuMask, Delivery, Version, Vgic};
+use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use spin::Once;
 
@@ -211,7 +212,7 @@ impl Partition {
         if starts {
             self.start(0, self.plan.kernel.load.start(), self.plan.tree.start().get());
         } else {
-            say!("{}: is built, and waits to be started", self.name());
+            say!("{self}: is built, and waits to be started");
         }
     }
 
@@ -333,7 +334,6 @@ impl Partition {
     fn report_end(&self, end: End, next: Next, restarts: u64, injections: u64) {
         let milliseconds = timer::milliseconds_since(self.started());
         let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
-        let name = self.name();
         let again = format_args!("; restart {restarts}");
         let never = format_args!("; it stays stopped, restarted {restarts} times already");
         let then = match next {
@@ -341,9 +341,9 @@ impl Partition {
             Next::Build => again,
             Next::GiveUp => never,
         };
-        say!("{name}: {end} after {seconds}.{rest:03} s{then}");
+        say!("{self}: {end} after {seconds}.{rest:03} s{then}");
         if injections > 0 {
-            say!("{name}: it was given {injections} exceptions for what it must not do");
+            say!("{self}: it was given {injections} exceptions for what it must not do");
         }
     }
 
@@ -359,6 +359,13 @@ impl Partition {
         if let Some(port) = &self.monitor {
             port.lock().reset();
         }
+    }
+}
+
+/// A partition is told by its name.
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

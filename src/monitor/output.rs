@@ -1,6 +1,6 @@
 //! Where a terminal's next bytes stand until they are taken.
 
-use core::fmt;
+use crate::format::Sink;
 
 /// How wide the answers may be.
 pub(super) const COLUMNS: usize = 80;
@@ -104,6 +104,12 @@ impl Output {
     }
 }
 
+impl Sink for Output {
+    fn put(&mut self, text: &[u8]) {
+        self.word(text);
+    }
+}
+
 /// A number's digits, at the end of room for those of 2^64 - 1 and a point.
 struct Digits {
     bytes: [u8; 21],
@@ -134,19 +140,6 @@ impl Digits {
 
     fn text(&self) -> &[u8] {
         self.bytes.get(self.bytes.len() - self.width..).unwrap_or_default()
-    }
-}
-
-impl fmt::Write for Output {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.text(text);
-        Ok(())
-    }
-
-    fn write_char(&mut self, character: char) -> fmt::Result {
-        // What is written by characters is what fills a column.
-        self.word(&[character as u8]);
-        Ok(())
     }
 }
 

@@ -1,9 +1,10 @@
 //! What the monitor tells of one partition.
 
-use core::fmt::{Display, Write};
+use core::fmt::Display;
 
 use super::output::Output;
 use super::{Status, System};
+use crate::format::format;
 use crate::intid::Intid;
 use crate::life::{OnCrash, Policy};
 use crate::machine::Device;
@@ -111,8 +112,10 @@ fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output)
             return count(milliseconds, 0, output);
         }
     };
-    // Writing to an Output does not fail.
-    _ = write!(output, "{}", display.unwrap_or(&"-"));
+    match display {
+        Some(display) => format(format_args!("{display}"), output),
+        None => output.text("-"),
+    }
 }
 
 /// Its interrupts: those that Bulkhead raises, and those of its devices.

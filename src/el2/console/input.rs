@@ -1,8 +1,8 @@
 //! What is typed at the UART: for the guests, or to choose what is seen of them.
 
 use bulkhead::console::input::{Event, View};
+use bulkhead::format::format;
 use bulkhead::vgic::CpuMask;
-use core::fmt::Write;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::super::partition::{self, Partition};
@@ -116,8 +116,10 @@ impl Shared {
 
     fn tell_dropped(&mut self, until: u64) {
         while let Some((index, count)) = self.input.as_mut().and_then(|it| it.take_dropped(until)) {
-            let name = partition::all()[index].name();
-            let _ = writeln!(self, "{name} does not read: {count} bytes typed for it are dropped");
+            let partition = &partition::all()[index];
+            let text =
+                format_args!("{partition} does not read: {count} bytes typed for it are dropped\n");
+            format(text, self);
         }
     }
 
