@@ -31,11 +31,18 @@ macro_rules! section {
     ($(#[$doc:meta])* $name:ident = $start:ident .. $end:ident) => {
         $(#[$doc])*
         pub fn $name() -> Region<Pa> {
-            // Physical and virtual addresses are the same at EL2, so a symbol's address is both.
-            let (start, end) = (addr_of!($start) as u64, addr_of!($end) as u64);
-            Region::between(Pa::new(start), Pa::new(end)).expect("sections are in order")
+            between(addr_of!($start), addr_of!($end))
         }
     };
+}
+
+#[inline(never)]
+fn between(start: *const u8, end: *const u8) -> Region<Pa> {
+    // Physical and virtual addresses are the same at EL2, so a symbol's address is both.
+    match Region::between(Pa::new(start as u64), Pa::new(end as u64)) {
+        Some(region) => region,
+        None => panic!("sections are in order"),
+    }
 }
 
 section! {

@@ -8,7 +8,7 @@ use spin::Once;
 use super::gic::{self, Acknowledged, Taken};
 use super::trap::this_vcpu;
 use super::vcpu::Vcpu;
-use super::{console, cpu};
+use super::{console, cpu, panic};
 
 /// The numbers of the interrupts that are Bulkhead's own.
 #[derive(Clone, Copy)]
@@ -45,7 +45,7 @@ pub fn enable_console(cpu: usize) {
 }
 
 fn numbers() -> &'static Numbers {
-    NUMBERS.get().expect("the interrupts are known before a CPU takes one")
+    NUMBERS.get().unwrap_or_else(|| panic::unset())
 }
 
 /// Takes the most urgent of the interrupts that are pending on this CPU, of an IRQ from its guest. Another

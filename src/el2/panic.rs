@@ -30,6 +30,14 @@ fn print(text: fmt::Arguments<'_>) {
     format(text, &mut Emergency);
 }
 
+/// The panic of who asks for what boot sets once, before it has. One piece of code for all, since a backtrace
+/// tells who asked.
+#[cold]
+#[inline(never)]
+pub fn unset() -> ! {
+    panic!("boot has not set yet what is asked for");
+}
+
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     begin();

@@ -87,7 +87,7 @@ impl Vcpu {
         }
         rebuild.meet();
         let scrub = |offset, size| {
-            let pages = host.part(offset, size).expect("it is in the memory");
+            let Some(pages) = host.part(offset, size) else { panic!("it is in the memory") };
             // SAFETY: the memory is open; it and the pieces are whole pages; and no vCPU runs the guest.
             unsafe { fill::scrub(pages) };
         };

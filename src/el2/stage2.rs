@@ -86,7 +86,9 @@ fn set_valid(partition: &Partition, is_valid: bool) {
             }
         }
     }
-    let page = Region::new(partition.stage2, PAGE_SIZE).expect("a table does not wrap");
+    let Some(page) = Region::new(partition.stage2, PAGE_SIZE) else {
+        panic!("a table does not wrap");
+    };
     // For walks that do not look into the caches, and before whoever is told of it (Arm ARM D8.17.1).
     cache::clean(page);
     barrier::dsb(barrier::ISH);

@@ -13,6 +13,7 @@ use bulkhead::vgic::{
 };
 use spin::Once;
 
+use super::panic;
 use super::vcpu::Vcpu;
 
 /// GICC_IAR holds the INTID in its lower bits, and an SGI's source above.
@@ -53,7 +54,7 @@ pub fn init(machine: &machine::Gic) -> &'static Gic {
 
 /// The controller, once `init` has run.
 pub fn get() -> &'static Gic {
-    GIC.get().expect("the interrupt controller is initialised before it is used")
+    GIC.get().unwrap_or_else(|| panic::unset())
 }
 
 /// An interrupt that the CPU interface was asked for.

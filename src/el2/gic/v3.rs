@@ -14,6 +14,7 @@ use spin::Once;
 
 use crate::el2::image::MAX_CPUS;
 use crate::el2::mmio::Registers;
+use crate::el2::panic;
 use crate::el2::registers::write_register;
 
 pub use interface::{
@@ -228,7 +229,7 @@ impl Gic {
     fn registers(&self, word: usize, cpu: usize) -> (&Registers, u64) {
         if word == 0 {
             let redistributor = self.redistributors[cpu].get();
-            (redistributor.expect("the CPU was initialised"), SGI_FRAME)
+            (redistributor.unwrap_or_else(|| panic::unset()), SGI_FRAME)
         } else {
             (&self.distributor, 0)
         }
