@@ -7,25 +7,32 @@ const COMPARED: usize = 100;
 /// of equals, the first; empty if there are none. Names that are longer than 100 bytes are as near
 /// as their first 100 are.
 pub fn nearest<'n>(name: &[u8], names: &mut dyn Iterator<Item = &'n str>) -> &'n str {
-    let nearest = names.min_by_key(|known| distance(name, known.as_bytes()));
-    nearest.unwrap_or_default()
+    let (mut nearest, mut least) = ("", u8::MAX);
+    for known in names {
+        let distance = distance(name, known.as_bytes());
+        if distance < least {
+            (nearest, least) = (known, distance);
+        }
+    }
+    nearest
 }
 
 /// The Levenshtein distance, by a row of the table at a time.
 fn distance(from: &[u8], to: &[u8]) -> u8 {
-    let [from, to] = [from, to].map(|name| &name[..name.len().min(COMPARED)]);
-    let mut row: [u8; COMPARED + 1] = core::array::from_fn(|index| index as u8);
-    for (left, byte) in (1_u8..).zip(from) {
-        let (mut diagonal, mut left) = (left - 1, left);
-        row[0] = left;
-        for (above, other) in row[1..].iter_mut().zip(to) {
+    let mut row: [u8; COMPARED] = core::array::from_fn(|index| index as u8 + 1);
+    // How far what has been seen of `from` is from nothing, and then from ever more of `to`.
+    let mut left = to.len().min(COMPARED) as u8;
+    for (seen, byte) in (0..).zip(from.iter().take(COMPARED)) {
+        let mut diagonal = seen;
+        left = seen + 1;
+        for (above, other) in row.iter_mut().zip(to) {
             let substituted = diagonal + u8::from(byte != other);
             diagonal = *above;
             left = substituted.min(diagonal + 1).min(left + 1);
             *above = left;
         }
     }
-    row[to.len()]
+    left
 }
 
 #[cfg(test)]

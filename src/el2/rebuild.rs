@@ -33,6 +33,7 @@ impl Rebuild {
     }
 
     /// Asks for the work, while no vCPU runs guest code. They have to be woken.
+    #[inline(never)]
     pub fn ask(&self) {
         for progress in self.copied.iter().chain([&self.scrubbed]) {
             progress.store(0, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! What a line asks for.
 
 use super::System;
-use super::output::{Output, Sentence};
+use super::output::{Digits, Output, Sentence};
 use crate::nearest::nearest;
 
 /// What the monitor can do.
@@ -125,7 +125,7 @@ fn partition(name: &[u8], system: &dyn System, output: &mut Output) -> Result<us
         if called == name {
             return Ok(partition);
         }
-        if is_number(name, partition + 1) {
+        if Digits::of(partition as u64 + 1).text() == name {
             number = Some(partition);
         }
         if called.starts_with(name) {
@@ -145,17 +145,6 @@ fn partition(name: &[u8], system: &dyn System, output: &mut Output) -> Result<us
             Err(unknown("partition", name, &mut names, output))
         }
     }
-}
-
-/// Whether the digits are those of a number from 1 on, without zeros before.
-fn is_number(digits: &[u8], mut number: usize) -> bool {
-    for digit in digits.iter().rev() {
-        if number == 0 || *digit != b'0' + (number % 10) as u8 {
-            return false;
-        }
-        number /= 10;
-    }
-    number == 0
 }
 
 /// Says that there is no such thing.

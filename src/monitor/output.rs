@@ -111,7 +111,7 @@ impl Sink for Output {
 }
 
 /// A number's digits, at the end of room for those of 2^64 - 1 and a point.
-struct Digits {
+pub(super) struct Digits {
     bytes: [u8; 21],
     width: usize,
 }
@@ -138,7 +138,14 @@ impl Digits {
         digits
     }
 
-    fn text(&self) -> &[u8] {
+    /// Those of a decimal number.
+    pub fn of(number: u64) -> Self {
+        Self::new(number, 10, 0, 1)
+    }
+
+    /// What there is to show.
+    #[inline(never)]
+    pub fn text(&self) -> &[u8] {
         self.bytes.get(self.bytes.len() - self.width..).unwrap_or_default()
     }
 }
