@@ -57,13 +57,9 @@ macro_rules! each_line {
     }};
 }
 
-/// Writes the region's lines back to memory, for observers with their caches off.
-pub fn clean(region: Region<Pa>) {
-    each_line!("cvac", region);
-}
-
-/// Writes the region's lines back to memory and drops them, so that nothing of them is left that
-/// an observer with its caches on could find later.
+/// Writes the region's lines back to memory, for observers with their caches off, and drops them, so that nothing
+/// of them is left that an observer with its caches on could find later.
+#[inline(never)]
 pub fn clean_and_invalidate(region: Region<Pa>) {
     each_line!("civac", region);
 }

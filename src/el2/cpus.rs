@@ -105,7 +105,7 @@ unsafe fn release(place: Pa, entry: Pa) -> Result<(), i64> {
     // SAFETY: the caller vouches for the place, which has just been mapped; it is a multiple of 8.
     unsafe { (place.get() as *mut u64).write_volatile(entry.get()) };
     // The CPU looks past the caches.
-    cache::clean(slot);
+    cache::clean_and_invalidate(slot);
     aarch64_cpu::asm::sev();
     Ok(())
 }

@@ -87,6 +87,6 @@ pub fn prepare_secondary(mpidr: Mpidr, index: usize, stack: usize) -> Pa {
         slot as u64
     };
     let region = Region::new(Pa::new(slot), size_of::<Handover>() as u64);
-    cache::clean(region.expect("a static does not wrap"));
+    cache::clean_and_invalidate(region.expect("a static does not wrap"));
     Pa::new(secondary_entry as *const () as u64)
 }

@@ -36,7 +36,7 @@ pub fn copy(memory: &GuestMemory, (source, target): Content, offset: u64, size: 
     // SAFETY: boot has mapped the sources of the images, and the partition's memory is open; the regions are
     // within these, no source lies in a partition's memory, and no guest runs in it now.
     unsafe { target.copy_from_nonoverlapping(source, size as usize) };
-    cache::clean(to);
+    cache::clean_and_invalidate(to);
 }
 
 /// Does what nobody else has taken of `size` bytes of work, a piece at a time: offset and size. After

@@ -35,7 +35,8 @@ impl Rebuild {
     /// Asks for the work, while no vCPU runs guest code. They have to be woken.
     #[inline(never)]
     pub fn ask(&self) {
-        for progress in self.copied.iter().chain([&self.scrubbed]) {
+        self.scrubbed.store(0, Ordering::Relaxed);
+        for progress in &self.copied {
             progress.store(0, Ordering::Relaxed);
         }
         self.is_asked.store(true, Ordering::Release);

@@ -47,7 +47,7 @@ pub unsafe fn build(partition: &PartitionPlan, memory: Region<Pa>) -> Result<(),
         tables.map(mapping.ipa, mapping.pa, mapping.size, mapping.memory)?;
     }
     // Walks go through the caches (VTCR_EL2), so this is for cores that walk past them.
-    cache::clean(memory);
+    cache::clean_and_invalidate(memory);
     Ok(())
 }
 
@@ -90,7 +90,7 @@ fn set_valid(partition: &Partition, is_valid: bool) {
         panic!("a table does not wrap");
     };
     // For walks that do not look into the caches, and before whoever is told of it (Arm ARM D8.17.1).
-    cache::clean(page);
+    cache::clean_and_invalidate(page);
     barrier::dsb(barrier::ISH);
 }
 

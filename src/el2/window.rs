@@ -8,22 +8,25 @@ use super::mmu;
 
 /// Makes memory accessible that boot has mapped.
 pub fn open(memory: Region<Pa>) {
-    if let Some(tables) = mmu::LIVE.lock().as_mut() {
-        tables.set_open(memory, true, |_| {});
-    }
-    // An entry that goes from invalid to valid needs no invalidation (Arm ARM D8.17.1).
-    barrier::dsb(barrier::ISHST);
-    barrier::isb(barrier::SY);
+    set_open(memory, true);
 }
 
 /// Makes memory inaccessible to EL2, on every CPU, until it is opened again.
 pub fn close(memory: Region<Pa>) {
+    set_open(memory, false);
+}
+
+#[inline(never)]
+fn set_open(memory: Region<Pa>, is_open: bool) {
     let mut live = mmu::LIVE.lock();
     let Some(tables) = live.as_mut() else { return };
-    tables.set_open(memory, false, |leaf| {
-        let page = leaf.get() / PAGE_SIZE;
-        // SAFETY: drops a translation that has just become invalid, once the walks can see it so.
-        unsafe { asm!("dsb ishst", "tlbi vae2is, {}", in(reg) page, options(nostack)) };
+    tables.set_open(memory, is_open, |leaf| {
+        // An entry that goes from invalid to valid needs no invalidation (Arm ARM D8.17.1).
+        if !is_open {
+            let page = leaf.get() / PAGE_SIZE;
+            // SAFETY: drops a translation that has just become invalid, once the walks can see it so.
+            unsafe { asm!("dsb ishst", "tlbi vae2is, {}", in(reg) page, options(nostack)) };
+        }
     });
     barrier::dsb(barrier::ISH);
     barrier::isb(barrier::SY);
