@@ -103,8 +103,8 @@ macro_rules! list_registers {
             }
         }
 
-        /// ICH_LRn_EL2; nothing past the last.
-        #[inline(always)]
+        /// ICH_LRn_EL2; nothing past the last. One table of jumps for all who write one.
+        #[inline(never)]
         pub fn write_list_register(index: usize, value: u64) {
             match index {
                 $($number => $register.set(value),)*
