@@ -36,6 +36,15 @@ impl Registers {
         self.base.wrapping_add(offset)
     }
 
+    /// Those from `offset` on, which is a multiple of 8.
+    ///
+    /// # Panics
+    ///
+    /// When that is not inside the frame.
+    pub fn from(self, offset: u64) -> Self {
+        Self { base: self.address(offset, WIDEST), size: self.size - offset }
+    }
+
     /// The 32-bit register at `offset`, checked now and not at each access.
     ///
     /// # Panics

@@ -114,36 +114,36 @@ impl Arrivals {
 impl Vgic {
     /// Prepares the list registers of those interrupts that may be delivered. After each
     /// [`forbid`](Self::forbid), and when there are more of them.
-    pub(super) fn prepare(&self, Set { owner, word, mask }: Set) {
+    pub(super) fn prepare(&self, set: Set) {
         if self.delivery == Delivery::Trapped {
-            self.prepare_in(self.bank(owner, word), word, mask);
+            self.prepare_in(self.bank(set), set);
         }
     }
 
-    /// The same for the interrupts of `mask`, of this bank, which is that of `word`.
+    /// The same, given the bank that the set is of.
     #[inline(always)]
-    pub(super) fn prepare_in(&self, bank: &Bank, word: usize, mask: u32) {
-        let sgis = match (word, self.version) {
+    pub(super) fn prepare_in(&self, bank: &Bank, set: Set) {
+        let sgis = match (set.word(), self.version) {
             (0, Version::V2) => self.carried,
             // Physical ones stand for those of Group 1.
             (0, Version::V3) => self.carried & bank.group1,
             _ => 0,
         };
-        for bit in bits(mask & bank.deliverable & (bank.hardware | sgis)) {
+        for bit in bits(set.mask() & bank.deliverable & (bank.hardware | sgis)) {
             if let Some(vcpu) = self.vcpus.get(usize::from(bank.routes[bit].vcpu)) {
                 let value = bank.entries[bit].arriving(self.version);
-                vcpu.arrivals.prepare(word * 32 + bit, value);
+                vcpu.arrivals.prepare(set.word() * 32 + bit, value);
             }
         }
     }
 
     /// Keeps these interrupts from being listed without the lock, so that [`holders`](Self::holders)
     /// tells who lists them already.
-    pub(super) fn forbid(&self, Set { owner, word, mask }: Set) {
+    pub(super) fn forbid(&self, set: Set) {
         if self.delivery == Delivery::Trapped {
             for (index, vcpu) in self.vcpus.iter().enumerate() {
-                if word != 0 || index == owner {
-                    vcpu.arrivals.forbid(word, mask);
+                if set.word() != 0 || index == set.owner() {
+                    vcpu.arrivals.forbid(set.word(), set.mask());
                 }
             }
         }
@@ -161,8 +161,8 @@ impl Vgic {
 
     /// All interrupts.
     fn sets(&self) -> impl Iterator<Item = Set> {
-        let private = (0..self.vcpus.len()).map(|owner| Set { owner, word: 0, mask: u32::MAX });
-        private.chain((1..self.words()).map(|word| Set { owner: 0, word, mask: u32::MAX }))
+        let private = (0..self.vcpus.len()).map(|owner| Set::new(owner, 0, u32::MAX));
+        private.chain((1..self.words()).map(|word| Set::new(0, word, u32::MAX)))
     }
 }
 

@@ -35,17 +35,17 @@ impl Vgic {
             return Some(self.sgi_arrived(intid.get() as usize, source, hw));
         }
         let set = Set::one(hw.vcpu(), intid);
-        if set.word >= self.words() || self.bank(set.owner, set.word).hardware & set.mask == 0 {
+        if set.word() >= self.words() || self.bank(set).hardware & set.mask() == 0 {
             return None;
         }
-        let bank = self.bank_mut(set.owner, set.word);
-        if bank.active & set.mask == 0 {
-            bank.pending |= set.mask;
-            self.summarize(set.word);
-        } else if bank.edge & set.mask != 0 {
+        let bank = self.bank_mut(set);
+        if bank.active & set.mask() == 0 {
+            bank.pending |= set.mask();
+            self.summarize(set.word());
+        } else if bank.edge & set.mask() != 0 {
             // The guest made it active itself, by ISACTIVER. A list register cannot have it pending
             // as well, but the physical GIC can.
-            hw.write_state(set.owner, StateRegister::SetPending, set.word, set.mask);
+            hw.write_state(StateRegister::SetPending, set);
         }
         Some(self.settle(CpuMask::EMPTY, set, hw))
     }
@@ -85,7 +85,7 @@ impl Vgic {
         set: Set,
         hw: &mut impl Hardware,
     ) -> CpuMask {
-        if set.mask != 0 {
+        if set.mask() != 0 {
             kicks |= self.awaiting(set);
         }
         let vcpu = hw.vcpu();
@@ -160,18 +160,18 @@ impl Vgic {
                 state.active_source[index] = lr.source();
             }
         }
-        let bank = self.bank_mut(vcpu, set.word);
+        let bank = self.bank_mut(set);
         if lr.is_active() {
-            bank.active |= set.mask;
+            bank.active |= set.mask();
             bank.routes[index % 32].active_on = vcpu as u8;
         }
         // Where it was only its line that made it pending, the line tells still.
         let latched = bank.hardware | bank.edge | bank.lent;
         if !intid.is_sgi() && lr.is_pending() {
-            bank.pending |= latched & set.mask;
+            bank.pending |= latched & set.mask();
         }
-        bank.lent &= !set.mask;
-        self.summarize(set.word);
+        bank.lent &= !set.mask();
+        self.summarize(set.word());
         self.awaiting(set).without(vcpu)
     }
 
@@ -184,14 +184,14 @@ impl Vgic {
         for _ in 0..hw.take_eoi_count() {
             let mut highest = None;
             for word in bits(self.busy | 1) {
-                let bank = self.bank(vcpu, word);
+                let bank = self.bank(Set::new(vcpu, word, u32::MAX));
                 for bit in bits(bank.active).filter(|&bit| bank.deliverer(bit) == vcpu) {
                     let candidate = (bank.entries[bit].priority(), word, bit);
                     highest = Some(highest.map_or(candidate, |best| candidate.min(best)));
                 }
             }
             if let Some((_, word, bit)) = highest {
-                let set = Set { owner: vcpu, word, mask: 1 << bit };
+                let set = Set::new(vcpu, word, 1 << bit);
                 self.write_state(StateRegister::ClearActive, set, hw);
                 kicks |= self.awaiting(set).without(vcpu);
             }
@@ -239,7 +239,8 @@ impl Vgic {
 
     /// Offers the interrupts of a word that are this vCPU's to deliver.
     fn select(&self, vcpu: usize, word: usize, selection: &mut Selection) -> CpuMask {
-        let bank = self.bank(vcpu, word);
+        let set = Set::new(vcpu, word, u32::MAX);
+        let bank = self.bank(set);
         let ready = bank.ready();
         let mut holders = CpuMask::EMPTY;
         for bit in bits(ready | bank.active).filter(|&bit| bank.deliverer(bit) == vcpu) {
@@ -254,7 +255,7 @@ impl Vgic {
             }
             // A physical interrupt that is in a list register cannot arrive again.
             if bank.software >> bit & 1 != 0 {
-                let others = self.holders(Set { owner: vcpu, word, mask: 1 << bit });
+                let others = self.holders(set.with(1 << bit));
                 if !others.is_empty() {
                     holders |= others;
                     continue;
@@ -279,7 +280,7 @@ impl Vgic {
         let lr = if intid < 16 {
             self.vcpus[hw.vcpu()].take_sgi(bit, pending, active)
         } else {
-            self.bank_mut(hw.vcpu(), word).take(bit, pending, active)
+            self.bank_mut(Set::new(hw.vcpu(), word, 0)).take(bit, pending, active)
         };
         self.summarize(word);
         self.vcpus[hw.vcpu()].arrivals.set_listed(index, intid);

@@ -32,8 +32,8 @@ impl Vgic {
             Kind::Group | Kind::Targets => {}
             Kind::State(state) => self.write_physical_state(state, set, hw),
             Kind::Priority => {
-                let bank = self.bank_mut(set.owner, set.word);
-                for bit in bits(set.mask) {
+                let bank = self.bank_mut(set);
+                for bit in bits(set.mask()) {
                     bank.set_priority(bit, byte(value, bit - register.first));
                 }
                 self.pass_priorities(set, hw);
@@ -44,35 +44,34 @@ impl Vgic {
 
     /// Gives the physical interrupts the priorities that the guest set.
     pub(super) fn pass_priorities(&self, set: Set, hw: &mut impl Hardware) {
-        let bank = self.bank(set.owner, set.word);
-        for bit in bits(set.mask & bank.hardware) {
-            hw.set_priority(set.owner, set.word * 32 + bit, bank.entries[bit].priority());
+        let bank = self.bank(set);
+        for bit in bits(set.mask() & bank.hardware) {
+            hw.set_priority(set, bit, bank.entries[bit].priority());
         }
     }
 
     /// Enables what the guest has enabled, and disables the rest, for all interrupts.
     pub(super) fn pass_enables(&mut self, hw: &mut impl Hardware) {
         for owner in 0..self.vcpus.len() {
-            self.pass_enables_of(Set { owner, word: 0, mask: u32::MAX }, hw);
+            self.pass_enables_of(Set::new(owner, 0, u32::MAX), hw);
         }
         for word in 1..self.words() {
-            self.pass_enables_of(Set { owner: 0, word, mask: u32::MAX }, hw);
+            self.pass_enables_of(Set::new(0, word, u32::MAX), hw);
         }
     }
 
     /// The same for some. One that is routed nowhere, which the physical GIC cannot be told, is
     /// disabled there.
     pub(super) fn pass_enables_of(&self, set: Set, hw: &mut impl Hardware) {
-        let Set { owner, word, mask } = set;
-        let bank = self.bank(owner, word);
-        let mask = bank.hardware & mask;
+        let bank = self.bank(set);
+        let mask = bank.hardware & set.mask();
         let on = bank.deliverable & mask & !bank.nowhere;
         let off = mask & !on;
         if on != 0 {
-            hw.write_state(owner, StateRegister::SetEnable, word, on);
+            hw.write_state(StateRegister::SetEnable, set.with(on));
         }
         if off != 0 {
-            hw.write_state(owner, StateRegister::ClearEnable, word, off);
+            hw.write_state(StateRegister::ClearEnable, set.with(off));
         }
     }
 
@@ -80,61 +79,60 @@ impl Vgic {
     pub(super) fn read_physical_state(
         &self,
         pending: bool,
-        Set { owner, word, mask }: Set,
+        set: Set,
         hw: &mut impl Hardware,
     ) -> u32 {
-        let bank = self.bank(owner, word);
+        let bank = self.bank(set);
         let state = if pending {
-            hw.read_pending(owner, word) | bank.line & !bank.edge
+            hw.read_state(StateRegister::SetPending, set) | bank.line & !bank.edge
         } else {
-            hw.read_active(owner, word)
+            hw.read_state(StateRegister::SetActive, set)
         };
-        state & bank.hardware & mask
+        state & bank.hardware & set.mask()
     }
 
     /// Sets or clears state bits.
     pub(super) fn write_physical_state(
         &mut self,
         register: StateRegister,
-        Set { owner, word, mask }: Set,
+        set: Set,
         hw: &mut impl Hardware,
     ) {
         let enables = self.enables;
-        let bank = self.bank_mut(owner, word);
-        let mask = bank.hardware & mask;
+        let bank = self.bank_mut(set);
+        let mask = bank.hardware & set.mask();
         match register {
             StateRegister::SetEnable | StateRegister::ClearEnable => {
                 let on = register == StateRegister::SetEnable;
                 bank.enabled = bank.enabled & !mask | if on { mask } else { 0 };
                 bank.gate(enables);
-                self.pass_enables_of(Set { owner, word, mask }, hw);
+                self.pass_enables_of(set, hw);
             }
-            _ if mask != 0 => hw.write_state(owner, register, word, mask),
+            _ if mask != 0 => hw.write_state(register, set.with(mask)),
             _ => {}
         }
-        let bank = self.bank(owner, word);
+        let bank = self.bank(set);
         // A level that is high makes pending again what has just been enabled, cleared or ended.
         let level = bank.line & !bank.edge & mask;
         if level != 0 && register != StateRegister::SetPending {
-            hw.write_state(owner, StateRegister::SetPending, word, level);
+            hw.write_state(StateRegister::SetPending, set.with(level));
         }
     }
 
     /// Passes on the line of a device that EL2 emulates.
     pub(super) fn set_physical_line(&mut self, set: Set, high: bool, hw: &mut impl Hardware) {
-        let Set { owner, word, mask } = set;
-        let bank = self.bank_mut(owner, word);
-        let mask = bank.hardware & mask;
+        let bank = self.bank_mut(set);
+        let mask = bank.hardware & set.mask();
         let was_high = bank.line & mask != 0;
         let is_level = bank.edge & mask == 0;
         bank.line = bank.line & !mask | if high { mask } else { 0 };
         match (was_high, high) {
-            (false, true) => hw.write_state(owner, StateRegister::SetPending, word, mask),
+            (false, true) => hw.write_state(StateRegister::SetPending, set.with(mask)),
             (true, true) if is_level => {
-                hw.write_state(owner, StateRegister::SetPending, word, mask);
+                hw.write_state(StateRegister::SetPending, set.with(mask));
             }
             (true, false) if is_level => {
-                hw.write_state(owner, StateRegister::ClearPending, word, mask);
+                hw.write_state(StateRegister::ClearPending, set.with(mask));
             }
             _ => {}
         }

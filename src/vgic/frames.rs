@@ -53,6 +53,9 @@ const GICR_TYPER: u64 = 0x8;
 const GICR_TYPER_HIGH: u64 = 0xc;
 const GICR_WAKER: u64 = 0x14;
 
+/// In the distributor, and in SGI_base for private interrupts.
+const ISENABLER: u64 = StateRegister::SetEnable.of(Set::NONE);
+
 /// In both.
 const PIDR2_V3: u64 = 0xffe8;
 
@@ -107,7 +110,7 @@ impl Vgic {
     /// [`enable_idle`](Self::enable_idle).
     #[inline(always)]
     pub fn enable_in_distributor(&mut self, access: Access, hw: &mut impl Hardware) -> bool {
-        let offset = access.offset.wrapping_sub(StateRegister::SetEnable as u64);
+        let offset = access.offset.wrapping_sub(ISENABLER);
         let is_here = offset < 0x80 && offset.is_multiple_of(4) && access.size == 4;
         // The redistributors have a GICv3's first word.
         let is_here = is_here && (offset != 0 || self.version == Version::V2);
@@ -117,9 +120,8 @@ impl Vgic {
     /// The same for a store to the redistributors.
     #[inline(always)]
     pub fn enable_in_redistributors(&mut self, access: Access, hw: &mut impl Hardware) -> bool {
-        const ISENABLER: u64 = FRAME + StateRegister::SetEnable as u64;
         let owner = (access.offset / (2 * FRAME)) as usize;
-        let is_here = access.offset % (2 * FRAME) == ISENABLER && access.size == 4;
+        let is_here = access.offset % (2 * FRAME) == FRAME + ISENABLER && access.size == 4;
         is_here && self.enable_idle(owner, 0, access.value as u32, hw)
     }
 
@@ -199,10 +201,10 @@ impl Vgic {
         if self.enables != enables {
             self.enable_groups(enables, hw);
             for owner in 0..self.vcpus.len() {
-                kicks |= self.awaiting(Set { owner, word: 0, mask: u32::MAX });
+                kicks |= self.awaiting(Set::new(owner, 0, u32::MAX));
             }
             for word in bits(self.busy) {
-                kicks |= self.awaiting(Set { owner: 0, word, mask: u32::MAX });
+                kicks |= self.awaiting(Set::new(0, word, u32::MAX));
             }
         }
         Ok(self.settle(kicks, Set::NONE, hw))

@@ -1,6 +1,7 @@
 //! What the virtual GIC needs of the machine's GIC.
 
 use super::list_register::ListRegister;
+use super::state::Set;
 
 // The part of ICH_HCR_EL2 (IHI 0069, 12.4.7) and GICH_HCR (IHI 0048B, 5.3.1) that the virtual GIC
 // decides. The layouts agree, but that GICv2 has no `TDIR`.
@@ -18,30 +19,30 @@ pub(super) const HCR_TDIR: u32 = 1 << 14;
 /// The registers that hold one bit for each interrupt, and change those bits that are written as 1.
 ///
 /// The value is the register's offset in the distributor's frame, and in the redistributor's SGI
-/// frame (IHI 0069, 12.8 and 12.10).
+/// frame (IHI 0069, 12.8 and 12.10), in units of 0x80 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u16)]
+#[repr(u8)]
 pub enum StateRegister {
     /// ISENABLER.
-    SetEnable = 0x100,
+    SetEnable = 2,
     /// ICENABLER.
-    ClearEnable = 0x180,
+    ClearEnable = 3,
     /// ISPENDR.
-    SetPending = 0x200,
+    SetPending = 4,
     /// ICPENDR.
-    ClearPending = 0x280,
+    ClearPending = 5,
     /// ISACTIVER.
-    SetActive = 0x300,
+    SetActive = 6,
     /// ICACTIVER.
-    ClearActive = 0x380,
+    ClearActive = 7,
 }
 
 impl StateRegister {
-    /// The offset of the one for this word, 0 to 31.
+    /// The offset of the one for these interrupts.
     #[inline(always)]
     #[must_use]
-    pub const fn of_word(self, word: usize) -> u64 {
-        self as u64 + (word as u64 % 32) * 4
+    pub const fn of(self, set: Set) -> u64 {
+        (self as u64) * 0x80 + set.word() as u64 * 4
     }
 
     /// Whether it is ISPENDR or ICPENDR.
@@ -53,10 +54,9 @@ impl StateRegister {
 /// A vCPU's physical CPU, and the machine's GIC as that CPU sees it.
 ///
 /// The first group of methods is about this CPU's own virtual interface. The second is about
-/// physical interrupts that the partition owns, with the number that the guest knows them by:
-/// `word` n stands for INTIDs 32 n to 32 n + 31. Word 0 belongs to `vcpu`'s physical CPU: on GICv3
-/// any one of the partition, by its redistributor; on GICv2 always the CPU that calls. For other
-/// words `vcpu` says nothing.
+/// physical interrupts that the partition owns, with the number that the guest knows them by. Private
+/// ones are those of their owner's physical CPU: on GICv3 any one of the partition, by its redistributor; on
+/// GICv2 always the CPU that calls.
 pub trait Hardware {
     /// The vCPU whose physical CPU this is.
     fn vcpu(&self) -> usize;
@@ -92,21 +92,19 @@ pub trait Hardware {
     /// ICH_VMCR_EL2, VMGrp0En and VMGrp1En of GICH_VMCR.
     fn group_enables(&mut self) -> [bool; 2];
 
-    /// Writes `bits` to a register of the physical GIC.
-    fn write_state(&mut self, vcpu: usize, register: StateRegister, word: usize, bits: u32);
+    /// Writes the set's bits to a register of the physical GIC.
+    fn write_state(&mut self, register: StateRegister, set: Set);
 
-    /// Reads ISPENDR of the physical GIC.
-    fn read_pending(&mut self, vcpu: usize, word: usize) -> u32;
+    /// Reads the bits of the set's whole word from a register of the physical GIC.
+    fn read_state(&mut self, register: StateRegister, set: Set) -> u32;
 
-    /// Reads ISACTIVER of the physical GIC.
-    fn read_active(&mut self, vcpu: usize, word: usize) -> u32;
+    /// Gives the interrupt at this bit of the set's word a priority of the guest's: see
+    /// [`Priorities`](super::Priorities).
+    fn set_priority(&mut self, set: Set, bit: usize, priority: u8);
 
-    /// Gives an interrupt this priority of the guest's: see [`Priorities`](super::Priorities).
-    fn set_priority(&mut self, vcpu: usize, intid: usize, priority: u8);
-
-    /// Makes the interrupts of `mask` edge-triggered where `edge` has a one and level-sensitive
-    /// elsewhere, and returns what they are then: some implementations fix it.
-    fn set_edge(&mut self, vcpu: usize, word: usize, mask: u32, edge: u32) -> u32;
+    /// Makes the interrupts of the set edge-triggered where `edge` has a one and level-sensitive
+    /// elsewhere, and returns what those of its whole word are then: some implementations fix it.
+    fn set_edge(&mut self, set: Set, edge: u32) -> u32;
 
     /// Routes shared interrupt number `intid` to `vcpu`'s physical CPU.
     fn route(&mut self, intid: usize, vcpu: usize);

@@ -48,7 +48,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::intid::Intid;
-use state::{Bank, SGIS, Set, Vcpu, bits};
+use state::{Bank, SGIS, Vcpu, bits};
 
 pub use arrivals::Arrivals;
 pub use cpu_mask::CpuMask;
@@ -59,6 +59,7 @@ pub use list_register::ListRegister;
 pub use registers::{gather, spread};
 pub use sgi::{SgiRegister, SgiRequest, SgiRoute};
 pub use sgir::SgirRoute;
+pub use state::Set;
 
 /// The version of the GIC architecture that a partition sees: the machine's own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,8 +143,8 @@ impl Vgic {
     pub fn new(config: &Config<'_>) -> Self {
         let owned = |intids: &[Intid], word| {
             let of_word =
-                intids.iter().map(|&intid| Set::one(0, intid)).filter(|set| set.word == word);
-            of_word.fold(0, |mask, set| mask | set.mask)
+                intids.iter().map(|&intid| Set::one(0, intid)).filter(|set| set.word() == word);
+            of_word.fold(0, |mask, set| mask | set.mask())
         };
         let owned = |word| {
             let (hardware, software) = (owned(config.hardware, word), owned(config.software, word));
@@ -180,7 +181,7 @@ impl Vgic {
         self.reset_memory();
         for word in 1..self.words() {
             self.reset_physical(word, hw);
-            for bit in bits(self.bank(0, word).hardware) {
+            for bit in bits(self.bank(Set::new(0, word, 0)).hardware) {
                 hw.route(word * 32 + bit, 0);
             }
         }
@@ -206,15 +207,15 @@ impl Vgic {
     }
 
     fn reset_physical(&mut self, word: usize, hw: &mut impl Hardware) {
-        let owner = hw.vcpu();
-        let mask = self.bank(owner, word).hardware;
-        if mask != 0 {
-            hw.write_state(owner, StateRegister::ClearEnable, word, mask);
-            hw.write_state(owner, StateRegister::ClearPending, word, mask);
-            hw.write_state(owner, StateRegister::ClearActive, word, mask);
-            self.configure(Set { owner, word, mask }, 0, hw);
+        let word = Set::new(hw.vcpu(), word, u32::MAX);
+        let set = word.with(self.bank(word).hardware);
+        if set.mask() != 0 {
+            hw.write_state(StateRegister::ClearEnable, set);
+            hw.write_state(StateRegister::ClearPending, set);
+            hw.write_state(StateRegister::ClearActive, set);
+            self.configure(set, 0, hw);
             if self.delivery == Delivery::Direct {
-                self.pass_priorities(Set { owner, word, mask }, hw);
+                self.pass_priorities(set, hw);
             }
         }
     }
@@ -262,22 +263,22 @@ impl Vgic {
     /// else can tell whether the guest has taken the interrupt meanwhile.
     pub fn set_line(&mut self, intid: Intid, high: bool, hw: &mut impl Hardware) -> CpuMask {
         let set = Set::one(hw.vcpu(), intid);
-        if set.word >= self.words() {
+        if set.word() >= self.words() {
             return CpuMask::EMPTY;
         }
         if self.delivery == Delivery::Direct {
             self.set_physical_line(set, high, hw);
             return CpuMask::EMPTY;
         }
-        let bank = self.bank_mut(set.owner, set.word);
-        if bank.software & set.mask == 0 || (bank.line & set.mask != 0) == high {
+        let bank = self.bank_mut(set);
+        if bank.software & set.mask() == 0 || (bank.line & set.mask() != 0) == high {
             return CpuMask::EMPTY;
         }
-        bank.line ^= set.mask;
+        bank.line ^= set.mask();
         if high {
-            bank.pending |= bank.edge & set.mask;
+            bank.pending |= bank.edge & set.mask();
         }
-        self.summarize(set.word);
+        self.summarize(set.word());
         let holders = self.holders(set);
         self.unsettle(holders);
         self.settle(holders, set, hw)
@@ -296,11 +297,11 @@ impl Vgic {
             return Ok(CpuMask::EMPTY);
         };
         let set = Set::one(hw.vcpu(), intid);
-        if set.word >= self.words() {
+        if set.word() >= self.words() {
             return Ok(CpuMask::EMPTY);
         }
         let kicks = self.withdraw(set, hw)?;
-        if !intid.is_sgi() || self.vcpus[set.owner].active_source[number as usize] == source {
+        if !intid.is_sgi() || self.vcpus[set.owner()].active_source[number as usize] == source {
             self.write_state(StateRegister::ClearActive, set, hw);
         }
         self.prepare(set);

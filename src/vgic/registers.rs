@@ -107,16 +107,17 @@ impl Vgic {
         if word >= self.words() {
             return Ok(0);
         }
-        let bank = self.bank(owner, word);
-        let set = Set { owner, word, mask: register.mask & bank.owned() };
+        let set = Set::new(owner, word, register.mask);
+        let bank = self.bank(set);
+        let set = set.with(set.mask() & bank.owned());
         Ok(u64::from(match kind {
             Kind::Group => bank.group1,
             Kind::State(StateRegister::SetEnable | StateRegister::ClearEnable) => bank.enabled,
             Kind::State(state) => self.read_state(state.is_pending(), set, hw)?,
-            Kind::Priority | Kind::Targets => bits(set.mask).fold(0, |value, bit| {
+            Kind::Priority | Kind::Targets => bits(set.mask()).fold(0, |value, bit| {
                 let byte = match kind {
                     Kind::Priority => bank.entries[bit].priority(),
-                    _ => self.targets(hw.vcpu(), word, bit),
+                    _ => self.targets(hw.vcpu(), set, bit),
                 };
                 value | u32::from(byte) << (8 * (bit - first))
             }),
@@ -126,20 +127,19 @@ impl Vgic {
 
     /// The pending or the active interrupts of a set, wherever that is noted.
     fn read_state(&self, pending: bool, set: Set, hw: &mut impl Hardware) -> Result<u32, Recall> {
-        let Set { owner, word, .. } = set;
         if self.delivery == Delivery::Direct {
             return Ok(self.read_physical_state(pending, set, hw));
         }
         let holders = self.holders(set);
         Recall::of(holders.without(hw.vcpu()))?;
-        let bank = self.bank(owner, word);
+        let bank = self.bank(set);
         let mut state = if pending { bank.pending_now() } else { bank.active };
         if pending && bank.hardware != 0 {
-            state |= hw.read_pending(owner, word) & bank.hardware;
+            state |= hw.read_state(StateRegister::SetPending, set) & bank.hardware;
         }
         for vcpu in holders {
             for (index, &listed) in self.vcpus[vcpu].arrivals.all_listed().iter().enumerate() {
-                if usize::from(listed) / 32 == word {
+                if usize::from(listed) / 32 == set.word() {
                     let lr = hw.read_list_register(index);
                     let is_so = if pending { lr.is_pending() } else { lr.is_active() };
                     state |= u32::from(is_so) << (listed % 32);
@@ -161,20 +161,23 @@ impl Vgic {
         if word >= self.words() {
             return Ok(CpuMask::EMPTY);
         }
-        let mut set = Set { owner, word, mask: register.mask & self.bank(owner, word).owned() };
+        let set = Set::new(owner, word, register.mask);
+        let bank = self.bank(set);
+        let mut mask = set.mask() & bank.owned();
         if let Kind::State(state) = kind {
-            set.mask &= value;
+            mask &= value;
             if self.version == Version::V2 && word == 0 && state.is_pending() {
                 // GICv2 has GICD_SPENDSGIR and GICD_CPENDSGIR for SGIs.
-                set.mask &= !SGIS;
+                mask &= !SGIS;
             }
         }
         if kind == Kind::Configuration && word == 0 {
             // Whether the trigger of a private interrupt can be changed is left open (IHI 0048B, 4.3.13; IHI
             // 0069, GICR_ICFGR1). In some GICs the change would be every CPU's: QEMU's GICv2 has no
             // bank of them.
-            set.mask &= !self.bank(owner, word).hardware;
+            mask &= !bank.hardware;
         }
+        let set = set.with(mask);
         if self.delivery == Delivery::Direct {
             self.write_directly(register, set, value, hw);
             return Ok(CpuMask::EMPTY);
@@ -191,17 +194,17 @@ impl Vgic {
         let kicks = self.withdraw(set, hw)?;
         let enables = self.enables;
         match kind {
-            Kind::Group => self.bank_mut(owner, word).set_groups(set.mask, value, enables),
+            Kind::Group => self.bank_mut(set).set_groups(mask, value, enables),
             Kind::State(state) => self.write_state(state, set, hw),
             Kind::Priority => {
-                for bit in bits(set.mask) {
-                    self.bank_mut(owner, word).set_priority(bit, byte(value, bit - first));
+                let bank = self.bank_mut(set);
+                for bit in bits(mask) {
+                    bank.set_priority(bit, byte(value, bit - first));
                 }
             }
             Kind::Targets => {
-                for bit in bits(set.mask) {
-                    let one = Set { mask: 1 << bit, ..set };
-                    self.set_targets(one, byte(value, bit - first), hw);
+                for bit in bits(mask) {
+                    self.set_targets(set.with(1 << bit), byte(value, bit - first), hw);
                 }
             }
             Kind::Configuration => self.configure(set, gather(value) << first, hw),
@@ -241,10 +244,10 @@ impl Vgic {
                 None => &self.vcpus[owner].bank,
                 Some(spi) => &self.spis[spi],
             };
-            self.prepare_in(bank, word, mask);
+            self.prepare_in(bank, Set::new(owner, word, mask));
         }
         if passed != 0 {
-            hw.write_state(owner, StateRegister::SetEnable, word, passed);
+            hw.write_state(StateRegister::SetEnable, Set::new(owner, word, passed));
         }
         true
     }
@@ -263,14 +266,14 @@ impl Vgic {
 
     /// Enables interrupts or disables them. Returns whether one of them now waits to be delivered.
     fn set_enabled(&mut self, on: bool, set: Set, hw: &mut impl Hardware) -> bool {
-        let Set { owner, word, mask } = set;
+        let mask = set.mask();
         let enables = self.enables;
-        let bank = self.bank_mut(owner, word);
+        let bank = self.bank_mut(set);
         bank.enabled = bank.enabled & !mask | if on { mask } else { 0 };
         bank.gate(enables);
         if bank.hardware & mask != 0 {
             let register = if on { StateRegister::SetEnable } else { StateRegister::ClearEnable };
-            hw.write_state(owner, register, word, bank.hardware & mask);
+            hw.write_state(register, set.with(bank.hardware & mask));
         }
         let has_waited = bank.ready() & mask != 0;
         self.prepare(set);
@@ -287,12 +290,12 @@ impl Vgic {
         if self.delivery == Delivery::Direct {
             return self.write_physical_state(register, set, hw);
         }
-        let Set { owner, word, mask } = set;
-        let bank = self.bank_mut(owner, word);
+        let mask = set.mask();
+        let bank = self.bank_mut(set);
         let hardware = bank.hardware & mask;
         let mut forward = |register, mask| {
             if mask != 0 {
-                hw.write_state(owner, register, word, mask);
+                hw.write_state(register, set.with(mask));
             }
         };
         match register {
@@ -328,28 +331,28 @@ impl Vgic {
                 bank.active &= !mask;
             }
         }
-        if word == 0 {
-            self.vcpus[owner].write_sgi_states(register, mask & SGIS);
+        if set.word() == 0 {
+            self.vcpus[set.owner()].write_sgi_states(register, mask & SGIS);
         }
-        self.summarize(word);
+        self.summarize(set.word());
     }
 
     /// Makes interrupts edge-triggered or level-sensitive. That of SGIs is fixed.
     pub(super) fn configure(&mut self, set: Set, edge: u32, hw: &mut impl Hardware) {
-        let Set { owner, word, mask } = set;
-        let fixed = if word == 0 { SGIS } else { 0 };
-        let bank = self.bank_mut(owner, word);
+        let mask = set.mask();
+        let fixed = if set.word() == 0 { SGIS } else { 0 };
+        let bank = self.bank_mut(set);
         let (hardware, software) = (bank.hardware & mask, bank.software & mask & !fixed);
         bank.edge = bank.edge & !software | edge & software;
         if hardware != 0 {
-            let edge = hw.set_edge(owner, word, hardware, edge & hardware);
+            let edge = hw.set_edge(set.with(hardware), edge);
             bank.edge = bank.edge & !hardware | edge & hardware;
             // Without list registers that look at it, a level that is high makes pending by itself.
             let level = bank.line & !bank.edge & hardware;
             if level != 0 && self.delivery == Delivery::Direct {
-                hw.write_state(owner, StateRegister::SetPending, word, level);
+                hw.write_state(StateRegister::SetPending, set.with(level));
             }
         }
-        self.summarize(word);
+        self.summarize(set.word());
     }
 }

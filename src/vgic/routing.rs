@@ -33,17 +33,17 @@ impl Vgic {
 
     /// A byte of ITARGETSR: zero where there is one CPU (IHI 0048B, 4.3.12), and the reading CPU
     /// for its own interrupts.
-    pub(super) fn targets(&self, vcpu: usize, word: usize, bit: usize) -> u8 {
-        match word {
+    pub(super) fn targets(&self, vcpu: usize, set: Set, bit: usize) -> u8 {
+        match set.word() {
             _ if self.vcpus.len() == 1 => 0,
             0 => 1 << vcpu,
-            _ => self.bank(vcpu, word).routes[bit].written as u8,
+            _ => self.bank(set).routes[bit].written as u8,
         }
     }
 
     /// Writes a byte of ITARGETSR.
     pub(super) fn set_targets(&mut self, set: Set, targets: u8, hw: &mut impl Hardware) {
-        if set.word != 0 && self.vcpus.len() > 1 {
+        if set.word() != 0 && self.vcpus.len() > 1 {
             self.set_route(set, u32::from(targets) & self.cpu_interfaces() as u32, hw);
         }
     }
@@ -51,13 +51,13 @@ impl Vgic {
     /// Routes an owned SPI that is in no list register.
     fn set_route(&mut self, set: Set, written: u32, hw: &mut impl Hardware) {
         let new = self.route_for(written);
-        let bank = self.bank_mut(set.owner, set.word);
-        let nowhere = if new.vcpu == NOWHERE { set.mask } else { 0 };
-        bank.nowhere = bank.nowhere & !set.mask | nowhere;
-        for bit in bits(set.mask) {
+        let bank = self.bank_mut(set);
+        let nowhere = if new.vcpu == NOWHERE { set.mask() } else { 0 };
+        bank.nowhere = bank.nowhere & !set.mask() | nowhere;
+        for bit in bits(set.mask()) {
             bank.routes[bit] = Route { active_on: bank.routes[bit].active_on, ..new };
             if new.vcpu != NOWHERE && bank.hardware >> bit & 1 != 0 {
-                hw.route(set.word * 32 + bit, usize::from(new.vcpu));
+                hw.route(set.word() * 32 + bit, usize::from(new.vcpu));
             }
         }
         if self.delivery == Delivery::Direct {
@@ -68,16 +68,16 @@ impl Vgic {
     /// This SPI, if the guest can see it.
     fn owned_spi(&self, intid: u32) -> Option<Set> {
         let spi = Set::one(0, Intid::new(intid)?);
-        let is_owned = spi.word != 0
-            && spi.word < self.words()
-            && self.bank(0, spi.word).owned() & spi.mask != 0;
+        let is_owned = spi.word() != 0
+            && spi.word() < self.words()
+            && self.bank(spi).owned() & spi.mask() != 0;
         is_owned.then_some(spi)
     }
 
     /// Reads IROUTER. Its IRM bit reads as zero: GICD_TYPER.No1N.
     pub(super) fn read_router(&self, intid: u32) -> u64 {
         match self.owned_spi(intid) {
-            Some(spi) => unpack(self.bank(0, spi.word).routes[(intid % 32) as usize].written),
+            Some(spi) => unpack(self.bank(spi).routes[(intid % 32) as usize].written),
             None => 0,
         }
     }

@@ -184,10 +184,10 @@ impl Vgic {
         let owner = hw.vcpu();
         let existing = self.cpu_interfaces() as u8;
         let first = (access.offset & 0xf) as usize;
-        let sgis = Set { owner, word: 0, mask: ((1 << access.size) - 1) << first };
+        let sgis = Set::new(owner, 0, ((1 << access.size) - 1) << first);
         let kicks = self.withdraw(sgis, hw)?;
         let state = &mut self.vcpus[owner];
-        for sgi in bits(sgis.mask) {
+        for sgi in bits(sgis.mask()) {
             let written = (access.value >> (8 * (sgi - first))) as u8 & existing;
             let sources = state.sources[sgi];
             let sources = if set { sources | written } else { sources & !written };

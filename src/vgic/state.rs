@@ -22,23 +22,52 @@ pub(super) const NOWHERE: u8 = 0xff;
 pub(super) const UNUSED: u16 = 1023;
 
 /// Some of 32 interrupts with successive numbers.
-#[derive(Clone, Copy)]
-pub(super) struct Set {
-    /// The vCPU whose they are in word 0; any vCPU for SPIs.
-    pub owner: usize,
-    /// Word n is INTIDs 32 n to 32 n + 31.
-    pub word: usize,
-    /// A bit for each that is meant.
-    pub mask: u32,
+#[derive(Clone, Copy, Debug)]
+pub struct Set {
+    owner: u8,
+    word: u8,
+    mask: u32,
 }
 
 impl Set {
     /// None.
-    pub const NONE: Self = Self { owner: 0, word: 0, mask: 0 };
+    pub(super) const NONE: Self = Self { owner: 0, word: 0, mask: 0 };
+
+    /// Of INTIDs 32 `word` to 32 `word` + 31, with `word` below 32, those with a bit in `mask`. In word 0
+    /// they are those of vCPU number `owner`, below 64; elsewhere that says nothing.
+    #[must_use]
+    pub const fn new(owner: usize, word: usize, mask: u32) -> Self {
+        Self { owner: owner as u8, word: word as u8, mask }
+    }
 
     /// One interrupt alone.
-    pub fn one(owner: usize, intid: Intid) -> Self {
-        Self { owner, word: (intid.get() / 32) as usize, mask: 1 << (intid.get() % 32) }
+    #[must_use]
+    pub const fn one(owner: usize, intid: Intid) -> Self {
+        Self::new(owner, (intid.get() / 32) as usize, 1 << (intid.get() % 32))
+    }
+
+    /// The vCPU whose they are in word 0; any vCPU for SPIs.
+    #[must_use]
+    pub const fn owner(self) -> usize {
+        self.owner as usize
+    }
+
+    /// Which word they are in.
+    #[must_use]
+    pub const fn word(self) -> usize {
+        self.word as usize
+    }
+
+    /// A bit for each that is meant.
+    #[must_use]
+    pub const fn mask(self) -> u32 {
+        self.mask
+    }
+
+    /// Of the same word those with a bit in `mask`.
+    #[must_use]
+    pub const fn with(self, mask: u32) -> Self {
+        Self { mask, ..self }
     }
 }
 
@@ -281,20 +310,20 @@ pub(super) fn bits(mut word: u32) -> impl Iterator<Item = usize> {
 }
 
 impl Vgic {
-    /// The 32 interrupts of `word`, which exists; those of word 0 as `vcpu` has them.
-    #[inline]
-    pub(super) fn bank(&self, vcpu: usize, word: usize) -> &Bank {
-        match word.checked_sub(1) {
-            None => &self.vcpus[vcpu].bank,
+    /// The 32 interrupts of a set's word, which exists. Out of line, for there are many callers.
+    #[inline(never)]
+    pub(super) fn bank(&self, set: Set) -> &Bank {
+        match set.word().checked_sub(1) {
+            None => &self.vcpus[set.owner()].bank,
             Some(spi) => &self.spis[spi],
         }
     }
 
     /// The same, to be changed.
-    #[inline]
-    pub(super) fn bank_mut(&mut self, vcpu: usize, word: usize) -> &mut Bank {
-        match word.checked_sub(1) {
-            None => &mut self.vcpus[vcpu].bank,
+    #[inline(never)]
+    pub(super) fn bank_mut(&mut self, set: Set) -> &mut Bank {
+        match set.word().checked_sub(1) {
+            None => &mut self.vcpus[set.owner()].bank,
             Some(spi) => &mut self.spis[spi],
         }
     }
@@ -314,10 +343,11 @@ impl Vgic {
     }
 
     /// The vCPUs whose list registers may hold one of these interrupts.
-    pub(super) fn holders(&self, Set { owner, word, mask }: Set) -> CpuMask {
+    pub(super) fn holders(&self, set: Set) -> CpuMask {
         let mut holders = CpuMask::EMPTY;
         for (index, vcpu) in self.vcpus.iter().enumerate() {
-            if (word != 0 || index == owner) && vcpu.lists(word, mask, (1 << self.room) - 1) {
+            let may_hold = set.word() != 0 || index == set.owner();
+            if may_hold && vcpu.lists(set.word(), set.mask(), (1 << self.room) - 1) {
                 holders |= CpuMask::one(index);
             }
         }
@@ -325,13 +355,13 @@ impl Vgic {
     }
 
     /// The vCPUs that have to put one of these interrupts into a list register.
-    pub(super) fn awaiting(&self, Set { owner, word, mask }: Set) -> CpuMask {
-        let bank = self.bank(owner, word);
+    pub(super) fn awaiting(&self, set: Set) -> CpuMask {
+        let bank = self.bank(set);
         let mut vcpus = CpuMask::EMPTY;
         if self.delivery == Delivery::Direct {
             return vcpus;
         }
-        for bit in bits((bank.ready() | bank.active) & mask) {
+        for bit in bits((bank.ready() | bank.active) & set.mask()) {
             vcpus |= CpuMask::one(bank.deliverer(bit));
         }
         vcpus

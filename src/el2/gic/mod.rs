@@ -9,15 +9,20 @@ use bulkhead::intid::Intid;
 use bulkhead::machine::{self, Interrupt, Mpidr};
 use bulkhead::plan::{FrameKind, PartitionPlan};
 use bulkhead::vgic::{
-    Arrivals, Delivery, Hardware, ListRegister, SgirRoute, StateRegister, gather, spread,
+    Arrivals, Delivery, Hardware, ListRegister, Set, SgirRoute, StateRegister, gather, spread,
 };
 use spin::Once;
 
+use super::mmio::Registers;
 use super::panic;
 use super::vcpu::Vcpu;
 
 /// GICC_IAR holds the INTID in its lower bits, and an SGI's source above.
 const INTID_MASK: u32 = 0x3ff;
+
+// Offsets in the distributor, and in a redistributor's second frame.
+const IPRIORITYR: u64 = 0x400;
+const ICFGR: u64 = 0xc00;
 
 /// En of GICH_HCR and ICH_HCR_EL2: the virtual interface works.
 const HCR_ENABLE: u32 = 1;
@@ -224,15 +229,11 @@ impl Gic {
     /// Enables an interrupt of Bulkhead's own: a private one of this CPU, or a shared one, which
     /// goes to this CPU.
     pub fn enable_own(&self, intid: Intid, cpu: usize) {
-        let number = intid.get();
         if !intid.is_private() {
-            self.route(number as usize, cpu);
+            self.route(intid.get() as usize, cpu);
         }
         match self {
-            Self::V2(gic) => {
-                let (word, bit) = ((number / 32) as usize, 1 << (number % 32));
-                gic.write_state(StateRegister::SetEnable, word, bit);
-            }
+            Self::V2(_) => self.write_state(cpu, StateRegister::SetEnable, Set::one(0, intid)),
             Self::V3(gic) => gic.enable_own(intid, cpu),
         }
     }
@@ -240,20 +241,33 @@ impl Gic {
     /// Disables these shared interrupts and forgets what they were up to.
     pub fn silence(&self, interrupts: &[Interrupt]) {
         for interrupt in interrupts {
-            let (word, bit) =
-                ((interrupt.intid.get() / 32) as usize, 1 << (interrupt.intid.get() % 32));
-            self.write_state(0, StateRegister::ClearEnable, word, bit);
-            self.write_state(0, StateRegister::ClearPending, word, bit);
-            self.write_state(0, StateRegister::ClearActive, word, bit);
+            let set = Set::one(0, interrupt.intid);
+            for register in [
+                StateRegister::ClearEnable,
+                StateRegister::ClearPending,
+                StateRegister::ClearActive,
+            ] {
+                self.write_state(0, register, set);
+            }
         }
     }
 
+    /// The registers of this word's interrupts, which are at the same offsets in either version; those of
+    /// word 0 are that CPU's, on GICv2 this CPU's.
     #[inline(always)]
-    fn write_state(&self, cpu: usize, register: StateRegister, word: usize, bits: u32) {
-        match (self, register) {
-            (Self::V2(gic), _) => gic.write_state(register, word, bits),
-            (Self::V3(gic), StateRegister::ClearEnable) => gic.disable(cpu, word, bits),
-            (Self::V3(gic), _) => gic.write_state(cpu, register, word, bits),
+    fn registers(&self, word: usize, cpu: usize) -> &Registers {
+        match self {
+            Self::V2(gic) => gic.distributor(),
+            Self::V3(gic) => gic.registers(word, cpu),
+        }
+    }
+
+    /// Writes the set's bits, on GICv3 those of that CPU where they are private.
+    #[inline(always)]
+    fn write_state(&self, cpu: usize, register: StateRegister, set: Set) {
+        self.registers(set.word(), cpu).write(register.of(set), set.mask());
+        if let (Self::V3(gic), StateRegister::ClearEnable) = (self, register) {
+            gic.wait_for_disabled(set.word(), cpu);
         }
     }
 
@@ -261,22 +275,6 @@ impl Gic {
         match self {
             Self::V2(gic) => gic.route(intid, cpu),
             Self::V3(gic) => gic.route(intid, cpu),
-        }
-    }
-
-    /// Changes the trigger of up to 16 interrupts; `mask` and `edge` have two bits for each.
-    fn configure(&self, cpu: usize, register: usize, mask: u32, edge: u32) -> u32 {
-        match self {
-            Self::V2(gic) => {
-                let others = gic.configuration(register) & !mask;
-                gic.set_configuration(register, others | edge & mask);
-                gic.configuration(register)
-            }
-            Self::V3(gic) => {
-                let others = gic.configuration(cpu, register) & !mask;
-                gic.set_configuration(cpu, register, others | edge & mask);
-                gic.configuration(cpu, register)
-            }
         }
     }
 
@@ -307,6 +305,12 @@ impl ThisCpu<'_> {
     fn cpu(&self, vcpu: usize) -> usize {
         self.0.partition.plan.cpus[vcpu]
     }
+
+    /// The registers of a set's interrupts.
+    #[inline(never)]
+    fn registers(&self, set: Set) -> &'static Registers {
+        self.gic().registers(set.word(), self.cpu(set.owner()))
+    }
 }
 
 impl Hardware for ThisCpu<'_> {
@@ -328,7 +332,9 @@ impl Hardware for ThisCpu<'_> {
     fn clear_sgis(&mut self) {
         match self.gic() {
             Gic::V2(gic) => gic.clear_sgis(),
-            Gic::V3(_) => self.write_state(self.0.index, StateRegister::ClearPending, 0, 0xffff),
+            Gic::V3(_) => {
+                self.write_state(StateRegister::ClearPending, Set::new(self.0.index, 0, 0xffff))
+            }
         }
     }
 
@@ -373,37 +379,30 @@ impl Hardware for ThisCpu<'_> {
 
     // Once, not in the many places that call it.
     #[inline(never)]
-    fn write_state(&mut self, vcpu: usize, register: StateRegister, word: usize, bits: u32) {
-        self.gic().write_state(self.cpu(vcpu), register, word, bits);
+    fn write_state(&mut self, register: StateRegister, set: Set) {
+        self.gic().write_state(self.cpu(set.owner()), register, set);
     }
 
-    fn read_pending(&mut self, vcpu: usize, word: usize) -> u32 {
-        match self.gic() {
-            Gic::V2(gic) => gic.read_pending(word),
-            Gic::V3(gic) => gic.read_pending(self.cpu(vcpu), word),
-        }
+    fn read_state(&mut self, register: StateRegister, set: Set) -> u32 {
+        self.registers(set).read(register.of(set))
     }
 
-    fn read_active(&mut self, vcpu: usize, word: usize) -> u32 {
-        match self.gic() {
-            Gic::V2(_) => 0,
-            Gic::V3(gic) => gic.read_active(self.cpu(vcpu), word),
-        }
-    }
-
-    fn set_priority(&mut self, vcpu: usize, intid: usize, priority: u8) {
+    fn set_priority(&mut self, set: Set, bit: usize, priority: u8) {
         if let Gic::V3(gic) = self.gic() {
-            gic.set_priority(self.cpu(vcpu), intid, priority);
+            let offset = IPRIORITYR + (set.word() * 32 + bit) as u64;
+            self.registers(set).write_byte(offset, gic.priorities.of_guest(priority));
         }
     }
 
-    fn set_edge(&mut self, vcpu: usize, word: usize, mask: u32, edge: u32) -> u32 {
+    fn set_edge(&mut self, set: Set, edge: u32) -> u32 {
+        let registers = self.registers(set);
         let mut result = 0;
         for half in 0..2 {
             let shift = half * 16;
-            let [mask, edge] = [mask, edge].map(|bits| spread(bits >> shift));
-            let now = self.gic().configure(self.cpu(vcpu), word * 2 + half, mask, edge);
-            result |= gather(now) << shift;
+            let [mask, edge] = [set.mask(), edge].map(|bits| spread(bits >> shift));
+            let register = registers.register(ICFGR + (set.word() as u64 * 2 + half) * 4);
+            register.write(register.read() & !mask | edge & mask);
+            result |= gather(register.read()) << shift;
         }
         result
     }

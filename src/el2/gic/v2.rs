@@ -3,7 +3,7 @@
 use aarch64_cpu::asm::barrier;
 use bulkhead::addr::{Pa, Region};
 use bulkhead::intid::Intid;
-use bulkhead::vgic::{Arrivals, StateRegister};
+use bulkhead::vgic::Arrivals;
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 use super::{Acknowledged, Taken};
@@ -15,7 +15,6 @@ const GICD_TYPER: u64 = 0x004;
 const GICD_IGROUPR: u64 = 0x080;
 const GICD_ISENABLER: u64 = 0x100;
 const GICD_ICENABLER: u64 = 0x180;
-const GICD_ISPENDR: u64 = 0x200;
 const GICD_ICPENDR: u64 = 0x280;
 const GICD_ICACTIVER: u64 = 0x380;
 const GICD_IPRIORITYR: u64 = 0x400;
@@ -267,25 +266,10 @@ impl Gic {
         self.send_sgi(target << 16 | self.doorbell().get());
     }
 
-    /// Writes to a register with a bit for each interrupt; word 0 is this CPU's.
+    /// The distributor, where private interrupts are those of the CPU that asks.
     #[inline(always)]
-    pub fn write_state(&self, register: StateRegister, word: usize, bits: u32) {
-        self.distributor.write(register.of_word(word), bits);
-    }
-
-    /// GICD_ISPENDR; word 0 is this CPU's.
-    pub fn read_pending(&self, word: usize) -> u32 {
-        self.distributor.read(GICD_ISPENDR + word as u64 * 4)
-    }
-
-    /// GICD_ICFGR of 16 interrupts.
-    pub fn configuration(&self, register: usize) -> u32 {
-        self.distributor.read(GICD_ICFGR + register as u64 * 4)
-    }
-
-    /// GICD_ICFGR of 16 interrupts.
-    pub fn set_configuration(&self, register: usize, value: u32) {
-        self.distributor.write(GICD_ICFGR + register as u64 * 4, value);
+    pub fn distributor(&self) -> &Registers {
+        &self.distributor
     }
 
     /// Sends a shared interrupt to one CPU.

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use bulkhead::addr::{Pa, Region};
 use bulkhead::intid::Intid;
 use bulkhead::machine::Mpidr;
-use bulkhead::vgic::{Delivery, Priorities, SgiRequest, StateRegister};
+use bulkhead::vgic::{Delivery, Priorities, SgiRequest};
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
 
@@ -32,7 +32,6 @@ const ISENABLER: u64 = 0x100;
 const ICENABLER: u64 = 0x180;
 const ISPENDR: u64 = 0x200;
 const ICPENDR: u64 = 0x280;
-const ISACTIVER: u64 = 0x300;
 const ICACTIVER: u64 = 0x380;
 const IPRIORITYR: u64 = 0x400;
 const ICFGR: u64 = 0xc00;
@@ -66,13 +65,20 @@ const PRIORITY: u32 = 0xa0a0_a0a0;
 /// Bulkhead's own priority in Group 0. No interrupt of a guest has it: see [`Priorities`].
 const OWN_PRIORITY: u8 = 0;
 
+/// What a CPU has for itself.
+struct Redistributor {
+    control: Registers,
+    /// Its SGIs and PPIs, at the offsets that the distributor has for others.
+    private: Registers,
+}
+
 /// The controller's frames.
 pub struct Gic {
     distributor: Registers,
     /// Runs of redistributors, as the tree lists them.
     runs: Vec<Region<Pa>>,
     /// Each CPU's own redistributor, found by the CPU itself.
-    redistributors: [Once<Registers>; MAX_CPUS],
+    redistributors: [Once<Redistributor>; MAX_CPUS],
     /// The affinity of each CPU.
     affinities: [AtomicU64; MAX_CPUS],
     /// The highest implemented INTID is 32 * this - 1.
@@ -113,7 +119,7 @@ impl Gic {
         self.distributor.write(GICD_CTLR, GICD_CTLR_ARE);
         self.wait_for_distributor();
         for word in 1..self.words.min(31) {
-            reset_word(&self.distributor, 0, word);
+            reset_word(&self.distributor, word);
             self.distributor.write(ICFGR + word * 8, 0);
             self.distributor.write(ICFGR + word * 8 + 4, 0);
         }
@@ -125,17 +131,19 @@ impl Gic {
     /// What each CPU has for itself: its redistributor, its interface, its list registers.
     pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery) {
         self.affinities[cpu].store(mpidr.get(), Ordering::Release);
-        let redistributor = self.redistributors[cpu].call_once(|| {
-            self.find_redistributor(mpidr).expect("every CPU has a redistributor in the tree")
+        let Redistributor { control, private } = self.redistributors[cpu].call_once(|| {
+            let frames = self.find_redistributor(mpidr);
+            let control = frames.expect("every CPU has a redistributor in the tree");
+            Redistributor { control, private: control.from(SGI_FRAME) }
         });
         interface::enable_system_registers();
-        wake(redistributor);
-        reset_word(redistributor, SGI_FRAME, 0);
-        wait_for_redistributor(redistributor);
+        wake(control);
+        reset_word(private, 0);
+        wait_for_redistributor(control);
         interface::init_cpu_interface(delivery, self.has_group_0);
         if delivery == Delivery::Trapped {
             // The guest's, which it enables for itself in what it sees.
-            redistributor.write(SGI_FRAME + ISENABLER, SGIS);
+            private.write(ISENABLER, SGIS);
         }
     }
 
@@ -147,20 +155,13 @@ impl Gic {
     /// Enables an interrupt of Bulkhead's own, which is routed already; a private one on this CPU.
     pub fn enable_own(&self, intid: Intid, cpu: usize) {
         let (word, bit) = (u64::from(intid.get() / 32), 1 << (intid.get() % 32));
-        let (registers, frame) = self.registers(word as usize, cpu);
+        let registers = self.registers(word as usize, cpu);
         if self.has_group_0 {
-            let group = registers.read(frame + IGROUPR + word * 4);
-            registers.write(frame + IGROUPR + word * 4, group & !bit);
-            registers.write_byte(frame + IPRIORITYR + u64::from(intid.get()), OWN_PRIORITY);
+            let group = registers.read(IGROUPR + word * 4);
+            registers.write(IGROUPR + word * 4, group & !bit);
+            registers.write_byte(IPRIORITYR + u64::from(intid.get()), OWN_PRIORITY);
         }
-        registers.write(frame + ISENABLER + word * 4, bit);
-    }
-
-    /// Gives a guest's interrupt a priority; a private one on that CPU.
-    pub fn set_priority(&self, cpu: usize, intid: usize, priority: u8) {
-        let (registers, frame) = self.registers(intid / 32, cpu);
-        let priority = self.priorities.of_guest(priority);
-        registers.write_byte(frame + IPRIORITYR + intid as u64, priority);
+        registers.write(ISENABLER + word * 4, bit);
     }
 
     /// The virtual interface: nothing pending, nothing active, as after a reset.
@@ -212,10 +213,10 @@ impl Gic {
 
     /// Sends the doorbell to a CPU.
     pub fn ring_doorbell(&self, cpu: usize) {
-        let (redistributor, frame) = self.registers(0, cpu);
+        let redistributor = &self.redistributor(cpu).private;
         // What the other CPU is to find must be there before it looks.
         barrier::dsb(barrier::ISHST);
-        redistributor.write(frame + ISPENDR, 1 << self.maintenance.get());
+        redistributor.write(ISPENDR, 1 << self.maintenance.get());
     }
 
     /// Sends a guest's SGI to a CPU (ICC_SGI1R_EL1).
@@ -224,57 +225,23 @@ impl Gic {
         write_register!("S3_0_C12_C11_5", SgiRequest::to(affinity, sgi).value());
     }
 
-    /// Where the registers of 32 interrupts are: the distributor, or a CPU's redistributor.
+    /// The registers of this word's interrupts; those of word 0 are that CPU's.
     #[inline(always)]
-    fn registers(&self, word: usize, cpu: usize) -> (&Registers, u64) {
-        if word == 0 {
-            let redistributor = self.redistributors[cpu].get();
-            (redistributor.unwrap_or_else(|| panic::unset()), SGI_FRAME)
-        } else {
-            (&self.distributor, 0)
-        }
+    pub fn registers(&self, word: usize, cpu: usize) -> &Registers {
+        if word == 0 { &self.redistributor(cpu).private } else { &self.distributor }
     }
 
-    /// Writes to a register with a bit for each interrupt; word 0 is that CPU's. Not for ICENABLER.
     #[inline(always)]
-    pub fn write_state(&self, cpu: usize, register: StateRegister, word: usize, bits: u32) {
-        let (registers, frame) = self.registers(word, cpu);
-        registers.write(frame + register.of_word(word), bits);
+    fn redistributor(&self, cpu: usize) -> &Redistributor {
+        self.redistributors[cpu].get().unwrap_or_else(|| panic::unset())
     }
 
-    /// Disables interrupts; word 0 is that CPU's.
-    #[inline(never)]
-    pub fn disable(&self, cpu: usize, word: usize, bits: u32) {
-        self.write_state(cpu, StateRegister::ClearEnable, word, bits);
-        // Disabled means that they cannot come any more (IHI 0069, 12.9.4).
+    /// Waits until interrupts of this word that were disabled cannot come any more (IHI 0069, 12.9.4).
+    pub fn wait_for_disabled(&self, word: usize, cpu: usize) {
         match word {
-            0 => wait_for_redistributor(self.registers(word, cpu).0),
+            0 => wait_for_redistributor(&self.redistributor(cpu).control),
             _ => self.wait_for_distributor(),
         }
-    }
-
-    /// ISPENDR; word 0 is that CPU's.
-    pub fn read_pending(&self, cpu: usize, word: usize) -> u32 {
-        let (registers, frame) = self.registers(word, cpu);
-        registers.read(frame + ISPENDR + word as u64 * 4)
-    }
-
-    /// ISACTIVER; word 0 is that CPU's.
-    pub fn read_active(&self, cpu: usize, word: usize) -> u32 {
-        let (registers, frame) = self.registers(word, cpu);
-        registers.read(frame + ISACTIVER + word as u64 * 4)
-    }
-
-    /// ICFGR of 16 interrupts; the first two are that CPU's.
-    pub fn configuration(&self, cpu: usize, register: usize) -> u32 {
-        let (registers, frame) = self.registers(register / 2, cpu);
-        registers.read(frame + ICFGR + register as u64 * 4)
-    }
-
-    /// ICFGR of 16 interrupts; the first two are that CPU's.
-    pub fn set_configuration(&self, cpu: usize, register: usize, value: u32) {
-        let (registers, frame) = self.registers(register / 2, cpu);
-        registers.write(frame + ICFGR + register as u64 * 4, value);
     }
 
     /// Sends a shared interrupt to one CPU (GICD_IROUTER).
@@ -285,15 +252,15 @@ impl Gic {
 }
 
 /// Disables, clears and makes Group 1 all of a word's 32 interrupts.
-fn reset_word(registers: &Registers, frame: u64, word: u64) {
-    registers.write(frame + ICENABLER + word * 4, u32::MAX);
-    registers.write(frame + ICPENDR + word * 4, u32::MAX);
-    registers.write(frame + ICACTIVER + word * 4, u32::MAX);
+fn reset_word(registers: &Registers, word: u64) {
+    registers.write(ICENABLER + word * 4, u32::MAX);
+    registers.write(ICPENDR + word * 4, u32::MAX);
+    registers.write(ICACTIVER + word * 4, u32::MAX);
     for register in word * 8..(word + 1) * 8 {
-        registers.write(frame + IPRIORITYR + register * 4, PRIORITY);
+        registers.write(IPRIORITYR + register * 4, PRIORITY);
     }
-    registers.write(frame + IGROUPR + word * 4, u32::MAX);
-    registers.write(frame + IGRPMODR + word * 4, 0);
+    registers.write(IGROUPR + word * 4, u32::MAX);
+    registers.write(IGRPMODR + word * 4, 0);
 }
 
 /// Tells the redistributor that its CPU is awake (IHI 0069, 11.1).

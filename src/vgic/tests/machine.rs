@@ -231,9 +231,13 @@ impl View<'_> {
         &mut self.machine.cpus[self.cpu]
     }
 
-    fn check_bank(&self, vcpu: usize, word: usize) {
-        let is_banked = self.machine.version == Version::V2 && word == 0;
-        assert!(!is_banked || vcpu == self.cpu, "another CPU's bank");
+    fn check_bank(&self, set: Set) {
+        let is_banked = self.machine.version == Version::V2 && set.word() == 0;
+        assert!(!is_banked || set.owner() == self.cpu, "another CPU's bank");
+    }
+
+    fn physical(&mut self, set: Set, bit: usize) -> &mut Physical {
+        self.machine.physical(set.owner(), set.word() * 32 + bit)
     }
 }
 
@@ -292,10 +296,10 @@ impl Hardware for View<'_> {
         self.state().groups
     }
 
-    fn write_state(&mut self, vcpu: usize, register: StateRegister, word: usize, mask: u32) {
-        self.check_bank(vcpu, word);
-        for bit in (0..32).filter(|bit| mask >> bit & 1 != 0) {
-            let physical = self.machine.physical(vcpu, word * 32 + bit);
+    fn write_state(&mut self, register: StateRegister, set: Set) {
+        self.check_bank(set);
+        for bit in (0..32).filter(|bit| set.mask() >> bit & 1 != 0) {
+            let physical = self.physical(set, bit);
             match register {
                 StateRegister::SetEnable => physical.enabled = true,
                 StateRegister::ClearEnable => physical.enabled = false,
@@ -307,27 +311,29 @@ impl Hardware for View<'_> {
         }
     }
 
-    fn read_pending(&mut self, vcpu: usize, word: usize) -> u32 {
-        self.check_bank(vcpu, word);
-        let pending = |bit| self.machine.physical(vcpu, word * 32 + bit).is_pending();
-        (0..32).map(pending).enumerate().map(|(i, p)| u32::from(p) << i).sum()
+    fn read_state(&mut self, register: StateRegister, set: Set) -> u32 {
+        self.check_bank(set);
+        let state = |bit| {
+            let physical = self.physical(set, bit);
+            match register {
+                StateRegister::SetEnable | StateRegister::ClearEnable => physical.enabled,
+                StateRegister::SetPending | StateRegister::ClearPending => physical.is_pending(),
+                StateRegister::SetActive | StateRegister::ClearActive => physical.active,
+            }
+        };
+        (0..32).map(state).enumerate().map(|(i, is_set)| u32::from(is_set) << i).sum()
     }
 
-    fn read_active(&mut self, vcpu: usize, word: usize) -> u32 {
-        let active = |bit| self.machine.physical(vcpu, word * 32 + bit).active;
-        (0..32).map(active).enumerate().map(|(i, p)| u32::from(p) << i).sum()
+    fn set_priority(&mut self, set: Set, bit: usize, priority: u8) {
+        self.physical(set, bit).priority = priority;
     }
 
-    fn set_priority(&mut self, vcpu: usize, intid: usize, priority: u8) {
-        self.machine.physical(vcpu, intid).priority = priority;
-    }
-
-    fn set_edge(&mut self, vcpu: usize, word: usize, mask: u32, edge: u32) -> u32 {
-        self.check_bank(vcpu, word);
+    fn set_edge(&mut self, set: Set, edge: u32) -> u32 {
+        self.check_bank(set);
         // SGIs are edge-triggered for ever.
-        let edge = if word == 0 { edge | 0xffff } else { edge };
-        for bit in (0..32).filter(|bit| mask >> bit & 1 != 0) {
-            self.machine.physical(vcpu, word * 32 + bit).edge = edge >> bit & 1 != 0;
+        let edge = if set.word() == 0 { edge | 0xffff } else { edge };
+        for bit in (0..32).filter(|bit| set.mask() >> bit & 1 != 0) {
+            self.physical(set, bit).edge = edge >> bit & 1 != 0;
         }
         edge
     }

@@ -146,7 +146,7 @@ impl Pair {
                     && register == StateRegister::SetPending
                     && intid == SOFTWARE_SPI;
                 if !(is_lost || is_active && (self.few || is_handled)) {
-                    self.system.write_bit(cpu, owner, register as u64, intid);
+                    self.system.write_bit(cpu, owner, register.of(Set::NONE), intid);
                     self.reference.write_bit(owner, register, intid);
                 }
             }

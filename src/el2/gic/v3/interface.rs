@@ -103,9 +103,9 @@ macro_rules! list_registers {
             }
         }
 
-        /// ICH_LRn_EL2; nothing past the last. One table of jumps for all who write one.
-        #[inline(never)]
-        pub fn write_list_register(index: usize, value: u64) {
+        /// ICH_LRn_EL2; nothing past the last.
+        #[inline(always)]
+        fn write_arriving(index: usize, value: u64) {
             match index {
                 $($number => $register.set(value),)*
                 _ => {}
@@ -119,6 +119,12 @@ list_registers! {
     4 ICH_LR4_EL2 5 ICH_LR5_EL2 6 ICH_LR6_EL2 7 ICH_LR7_EL2
     8 ICH_LR8_EL2 9 ICH_LR9_EL2 10 ICH_LR10_EL2 11 ICH_LR11_EL2
     12 ICH_LR12_EL2 13 ICH_LR13_EL2 14 ICH_LR14_EL2 15 ICH_LR15_EL2
+}
+
+/// ICH_LRn_EL2; nothing past the last. In line only where an interrupt arrives.
+#[inline(never)]
+pub fn write_list_register(index: usize, value: u64) {
+    write_arriving(index, value);
 }
 
 /// ICH_ELRSR_EL2: a bit for each list register that is free; past the last they are zero.
@@ -142,7 +148,7 @@ pub fn take(arrivals: &Arrivals) -> Taken {
         // Mostly it is the first: no jump table for that.
         ICH_LR0_EL2.set(value);
     } else {
-        write_list_register(index, value);
+        write_arriving(index, value);
     }
     if acknowledged.intid.is_sgi() {
         deactivate(acknowledged.value);
