@@ -15,6 +15,7 @@ extern crate std;
 
 pub mod addr;
 pub mod audit;
+pub mod backtrace;
 pub mod console;
 pub mod control;
 pub mod deadlines;

@@ -1,6 +1,8 @@
 //! A bug of Bulkhead: says where, with what a person needs to find it, and stops the machine.
 
 use aarch64_cpu::registers::*;
+use bulkhead::addr::PAGE_SIZE;
+use bulkhead::backtrace::is_call;
 use bulkhead::format::{Sink, format};
 use core::arch::asm;
 use core::fmt;
@@ -10,11 +12,12 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use super::exit::{self, Status};
 use super::vectors::Frame;
 use super::{console, image};
+use image::{EMERGENCY_STACK, MAX_CPUS};
 
 /// Set by the first CPU that panics; the others stop in silence.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// Frames that a backtrace shows at the most.
+/// Calls that a backtrace shows at the most.
 const BACKTRACE_DEPTH: usize = 24;
 
 /// Writes to the UART directly, whatever state the console is in.
@@ -50,7 +53,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     let (esr, far, elr, spsr) = (ESR_EL2.get(), FAR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
     print(format_args!("\n  the last trap to EL2: esr {esr:#x}  far {far:#x}\n"));
     print(format_args!("  where it came from:   pc {elr:#x}  spsr {spsr:#x}\n"));
-    backtrace(frame_pointer());
+    backtrace(stack_pointer());
     end()
 }
 
@@ -70,7 +73,7 @@ pub extern "C" fn fault(frame: &Frame, kind: u64) -> ! {
     }
     console::emergency_write(b"\n");
     print_backtrace_line(elr);
-    backtrace(frame.x[29]);
+    backtrace(frame.x[31]);
     end()
 }
 
@@ -89,35 +92,50 @@ fn mpidr() -> u64 {
     MPIDR_EL1.get() & 0xff_00ff_ffff
 }
 
-fn frame_pointer() -> u64 {
+fn stack_pointer() -> u64 {
     let pointer: u64;
     // SAFETY: reading a general register changes nothing.
-    unsafe { asm!("mov {}, x29", out(reg) pointer, options(nomem, nostack)) };
+    unsafe { asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack)) };
     pointer
 }
 
-/// Follows the chain of frame records (AAPCS64, 6.4.6) for as long as it stays on a stack.
-fn backtrace(mut frame: u64) {
+/// Tells the calls whose return addresses are on the stack of `pointer`, from there on.
+fn backtrace(pointer: u64) {
     let stacks = image::stacks();
-    for _ in 0..BACKTRACE_DEPTH {
-        let inside = frame >= stacks.start().get() && frame < stacks.end().get() - 16;
-        if !inside || !frame.is_multiple_of(8) {
-            break;
-        }
-        // SAFETY: the record lies inside the stacks, is aligned, and is only read; a guard page
-        // between two stacks would have ended the chain on the way.
-        let [next, return_address] = unsafe { (frame as *const [u64; 2]).read_volatile() };
-        if return_address != 0 {
-            print_backtrace_line(return_address - 4);
-        }
-        if next <= frame {
-            break;
-        }
-        frame = next;
+    let slot = stacks.size() / MAX_CPUS as u64;
+    let Some(offset) = pointer.checked_sub(stacks.start().get()) else { return };
+    if offset >= stacks.size() {
+        return;
+    }
+    let bottom = pointer - offset % slot;
+    let start = pointer.next_multiple_of(8).max(bottom + PAGE_SIZE);
+    let words = (start..bottom + slot - EMERGENCY_STACK).step_by(8);
+    // SAFETY: between a stack's guard page and its top all is mapped and, while this CPU only panics, its own.
+    let words = words.map(|word| unsafe { (word as *const u64).read_volatile() });
+    for address in words.filter(|&word| follows_call(word)).take(BACKTRACE_DEPTH) {
+        print_backtrace_line(address - 4);
     }
     console::emergency_write(
         b"  (llvm-symbolizer --obj=bulkhead OFFSET tells function and line)\n",
     );
+}
+
+/// Whether this is the address behind a call in Bulkhead's code.
+fn follows_call(address: u64) -> bool {
+    let code = image::whole().start().get()..image::code().end().get();
+    let call = address.wrapping_sub(4);
+    if !address.is_multiple_of(4) || !code.contains(&call) {
+        return false;
+    }
+    let result: u64;
+    // SAFETY: asks for a translation (Arm ARM D8.15). PAR_EL1 is the guest's, which does not run again.
+    unsafe {
+        asm!("at s1e2r, {call}", "isb", "mrs {result}, par_el1", call = in(reg) call, result = out(reg) result, options(nostack))
+    };
+    // Boot's code may be unmapped by now.
+    let is_mapped = result & 1 == 0;
+    // SAFETY: the address is a multiple of 4 and mapped for reading, as the CPU has just said.
+    is_mapped && is_call(unsafe { (call as *const u32).read_volatile() })
 }
 
 /// One address, as an offset into the image: what the ELF file's symbols are relative to.

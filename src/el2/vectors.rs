@@ -9,12 +9,11 @@ use core::mem::size_of;
 
 use super::{emulate, interrupts, panic, trap};
 
-/// A guest's general registers; `vectors.s` knows the layout. x19 to x28 may not be there: they stand
+/// A guest's general registers; `vectors.s` knows the layout. x19 to x29 may not be there: they stand
 /// in the registers themselves as long as nobody asks for them.
 #[repr(C)]
 pub struct Frame {
-    /// x0 to x30; then the stack pointer of an EL2 that faulted, in whose place a guest's zero register
-    /// is written.
+    /// x0 to x30, then the zero register; of an EL2 that faulted, its stack pointer.
     pub x: [u64; 32],
 }
 
@@ -24,10 +23,11 @@ impl Frame {
     /// The value of a register as an instruction names it: 31 is the zero register.
     #[inline(always)]
     pub fn register(&self, number: u8) -> u64 {
-        if number & 31 == 31 { 0 } else { self.x[usize::from(number & 31)] }
+        self.x[usize::from(number & 31)]
     }
 
-    /// Sets a register as an instruction names it; writes to the zero register vanish.
+    /// Sets a register as an instruction names it. It is the last thing that is done with the frame, so
+    /// that nobody reads what is written to the zero register.
     #[inline(always)]
     pub fn set_register(&mut self, number: u8, value: u64) {
         self.x[usize::from(number & 31)] = value;

@@ -1,5 +1,5 @@
-// EL2's exception vectors (Arm ARM D1.3.1.5). A frame is 31 general registers, then the stack pointer of
-// an EL2 that faulted (unused for guests). ELR_EL2 and SPSR_EL2 stay where they are: no exception can
+// EL2's exception vectors (Arm ARM D1.3.1.5). A frame is 31 general registers, then zero, or the stack
+// pointer of an EL2 that faulted. ELR_EL2 and SPSR_EL2 stay where they are: no exception can
 // come in between, as EL2 runs with all of them masked.
 
         .equ    FRAME_SP, 31 * 8
@@ -9,7 +9,7 @@
         .equ    CPU_STACK_TOP, 0
         .equ    CPU_WORKAROUND, 8
 
-// What the procedure call standard lets a callee change, apart from x0 and x1.
+// What the procedure call standard lets a callee change, apart from x0, x1 and x30.
         .macro  save_from_2
         stp     x2, x3, [sp, #16]
         stp     x4, x5, [sp, #32]
@@ -20,7 +20,6 @@
         stp     x14, x15, [sp, #112]
         stp     x16, x17, [sp, #128]
         str     x18, [sp, #144]
-        stp     x29, x30, [sp, #232]
         .endm
 
 // What it has a callee preserve.
@@ -30,6 +29,7 @@
         stp     x23, x24, [sp, #184]
         stp     x25, x26, [sp, #200]
         stp     x27, x28, [sp, #216]
+        str     x29, [sp, #232]
         .endm
 
 // An interrupt or SError from a guest: saves what the answer may change.
@@ -37,7 +37,7 @@
         .balign 0x80
         stp     x0, x1, [sp, #-FRAME_SIZE]!
         save_from_2
-        mov     x29, xzr
+        stp     x30, xzr, [sp, #240]    // the zero register has a place too
         bl      \handler
         .endm
 
@@ -52,7 +52,7 @@
         ldp     x14, x15, [sp, #112]
         ldp     x16, x17, [sp, #128]
         ldr     x18, [sp, #144]
-        ldp     x29, x30, [sp, #232]
+        ldr     x30, [sp, #240]
         ldp     x0, x1, [sp], #FRAME_SIZE
         eret
         dsb     nsh                     // nothing past ERET is run, or speculated
@@ -63,7 +63,7 @@
         .macro  check_register bit, complete
         ubfx    w2, w1, #\bit, #5
         sub     w2, w2, #19
-        cmp     w2, #10
+        cmp     w2, #11
         b.lo    \complete
         .endm
 
@@ -78,6 +78,7 @@
         ldp     x23, x24, [sp, #184]
         ldp     x25, x26, [sp, #200]
         ldp     x27, x28, [sp, #216]
+        ldr     x29, [sp, #232]
         b       resume
 1:
         bl      \handler
@@ -128,7 +129,7 @@ synchronous:
         mrs     x1, esr_el2
         tbnz    w1, #CALL_BIT, call
         save_from_2
-        mov     x29, xzr
+        stp     x30, xzr, [sp, #240]    // the zero register has a place too
         mov     x0, sp
         tbnz    w1, #ABORT_BIT, data_abort
         check_register 5, complete_system_register
@@ -184,7 +185,7 @@ call:
 
 other_call:
         save_from_2
-        mov     x29, xzr
+        stp     x30, xzr, [sp, #240]    // the zero register has a place too
         mov     x0, sp
         mrs     x1, esr_el2
         bl      {call}
@@ -194,6 +195,7 @@ other_call:
 el2_fault:
         save_from_2
         save_from_19
+        str     x30, [sp, #240]
         mov     x0, sp
         bl      {fault}
 
@@ -216,6 +218,4 @@ enter_guest:
         .global restart_on_stack
 restart_on_stack:
         mov     sp, x0
-        mov     x29, xzr
-        mov     x30, xzr
         br      x1

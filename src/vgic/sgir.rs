@@ -80,11 +80,19 @@ impl SgirRoute {
         }
         let list = match value >> FILTER & 3 {
             0 => (value >> TARGETS) as u8,
+            filter => self.list(filter),
+        };
+        Some((self.targets[list as usize] as u32) << TARGETS | sgi)
+    }
+
+    /// The CPUTargetList that a filter other than 0 stands for.
+    #[cold]
+    const fn list(&self, filter: u32) -> u8 {
+        match filter {
             FILTER_OTHERS => !self.own,
             FILTER_OWN => self.own,
             _ => 0,
-        };
-        Some((self.targets[list as usize] as u32) << TARGETS | sgi)
+        }
     }
 }
 

@@ -22,7 +22,7 @@ fn image_with_a_bug_in(name: &str) -> (PathBuf, usize) {
 
 fn a_fault_at_el2_is_told_with_registers_and_a_backtrace(gic: Gic) {
     // What every trap of a guest comes through.
-    let (image, offset) = image_with_a_bug_in("3el24trap9hypercall");
+    let (image, offset) = image_with_a_bug_in("3el24trap4call");
     let outcome = Machine::new(gic).kernel(&image).boot();
     outcome.ends_with(PANICKED);
     outcome.says("bulkhead", "panic on CPU").says("bulkhead", "synchronous exception at EL2");
@@ -42,13 +42,13 @@ fn starts_again(machine: Machine, image: &Path) {
 }
 
 fn the_machine_starts_again_if_it_is_asked_to(gic: Gic) {
-    let (image, _) = image_with_a_bug_in("3el24trap9hypercall");
+    let (image, _) = image_with_a_bug_in("3el24trap4call");
     starts_again(Machine::new(gic), &image);
 }
 
 #[test]
 fn a_raspberry_pi_starts_again_by_its_watchdog() {
-    let (image, _) = image_with_a_bug_in("3el24trap9hypercall");
+    let (image, _) = image_with_a_bug_in("3el24trap4call");
     let tree = file("target/linux/bcm2711-rpi-4-b.dtb");
     let description = compile_file(&file("dts/hello.dts"));
     starts_again(Machine::raspberry_pi(image.clone(), &tree, &description), &image);
