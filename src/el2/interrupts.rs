@@ -66,7 +66,7 @@ pub extern "C" fn take_own() {
         let vcpu = cpu::current().vcpu();
         match Own::of(intid) {
             Some(own) => own.answer(vcpu),
-            None => panic!("interrupt {intid} is in Group 0"),
+            None => panic!("interrupt {} is in Group 0", u64::from(intid.get())),
         }
     }
 }
