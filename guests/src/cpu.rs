@@ -30,20 +30,22 @@ global_asm!(
     stack_size = const STACK_SIZE,
 );
 
-/// Reads a system register by name, as a `u64`.
+/// Reads a system register by name, as a `u64`. The general register is always the same, since what an
+/// access that traps costs may depend on it.
 #[macro_export]
 macro_rules! read_register {
     ($name:literal) => {{
         let value: u64;
         // SAFETY: reading this register has no effect that Rust's memory model knows of.
         unsafe {
-            ::core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nostack));
+            ::core::arch::asm!(concat!("mrs x8, ", $name), out("x8") value, options(nostack));
         }
         value
     }};
 }
 
-/// Writes a system register by name, from a `u64`, with a context synchronization after it.
+/// Writes a system register by name, from a `u64`, with a context synchronization after it. The general
+/// register is always the same, as for [`read_register`].
 #[macro_export]
 macro_rules! write_register {
     ($name:literal, $value:expr) => {{
@@ -51,7 +53,7 @@ macro_rules! write_register {
         // SAFETY: the name stands at the place of use, where it can be seen that the register is one
         // of interrupts, timers, debug or performance: those change neither memory nor translation.
         unsafe {
-            ::core::arch::asm!(concat!("msr ", $name, ", {}"), "isb", in(reg) value,
+            ::core::arch::asm!(concat!("msr ", $name, ", x8"), "isb", in("x8") value,
                 options(nostack));
         }
     }};

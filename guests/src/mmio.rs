@@ -1,5 +1,6 @@
 //! Device registers: single load and store instructions, of a kind that a hypervisor can emulate
-//! from the syndrome alone (no writeback, no pairs).
+//! from the syndrome alone (no writeback, no pairs). Their registers are named, since what an access that
+//! traps costs may depend on them.
 
 use core::arch::asm;
 
@@ -11,7 +12,7 @@ use core::arch::asm;
 pub unsafe fn read32(address: u64) -> u32 {
     let value: u32;
     // SAFETY: the caller's.
-    unsafe { asm!("ldr {:w}, [{}]", out(reg) value, in(reg) address, options(nostack)) };
+    unsafe { asm!("ldr w8, [x9]", out("x8") value, in("x9") address, options(nostack)) };
     value
 }
 
@@ -22,7 +23,7 @@ pub unsafe fn read32(address: u64) -> u32 {
 /// `address` is a mapped device register, and the effect of writing it is wanted.
 pub unsafe fn write32(address: u64, value: u32) {
     // SAFETY: the caller's.
-    unsafe { asm!("str {:w}, [{}]", in(reg) value, in(reg) address, options(nostack)) };
+    unsafe { asm!("str w8, [x9]", in("x8") value, in("x9") address, options(nostack)) };
 }
 
 /// Writes an 8-bit register.
@@ -32,7 +33,7 @@ pub unsafe fn write32(address: u64, value: u32) {
 /// As for [`write32`].
 pub unsafe fn write8(address: u64, value: u8) {
     // SAFETY: the caller's.
-    unsafe { asm!("strb {:w}, [{}]", in(reg) value as u32, in(reg) address, options(nostack)) };
+    unsafe { asm!("strb w8, [x9]", in("x8") value as u32, in("x9") address, options(nostack)) };
 }
 
 /// Reads a 64-bit register.
@@ -43,7 +44,7 @@ pub unsafe fn write8(address: u64, value: u8) {
 pub unsafe fn read64(address: u64) -> u64 {
     let value: u64;
     // SAFETY: the caller's.
-    unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) address, options(nostack)) };
+    unsafe { asm!("ldr x8, [x9]", out("x8") value, in("x9") address, options(nostack)) };
     value
 }
 
@@ -54,5 +55,5 @@ pub unsafe fn read64(address: u64) -> u64 {
 /// As for [`write32`].
 pub unsafe fn write64(address: u64, value: u64) {
     // SAFETY: the caller's.
-    unsafe { asm!("str {}, [{}]", in(reg) value, in(reg) address, options(nostack)) };
+    unsafe { asm!("str x8, [x9]", in("x8") value, in("x9") address, options(nostack)) };
 }
