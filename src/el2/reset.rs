@@ -77,7 +77,7 @@ fn reset_extensions(id: &IdRegisters) {
         // FPMR.
         FPMR >= 1: "S3_3_C4_C4_2";
     );
-    if [field::APA, field::API, field::APA3].iter().any(|it| id.field(*it) > 0) {
+    if id.field(field::APA) | id.field(field::API) | id.field(field::APA3) > 0 {
         // The five pointer authentication keys, the lower and the upper half of each.
         zero!(
             "S3_0_C2_C1_0" "S3_0_C2_C1_1" "S3_0_C2_C1_2" "S3_0_C2_C1_3" "S3_0_C2_C2_0"
