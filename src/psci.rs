@@ -131,7 +131,8 @@ impl Psci {
     /// depends on no state is not asked here: [`smccc::decode`] has the answers.
     pub fn call(&mut self, caller: usize, id: u32, arguments: [u64; 3]) -> Outcome {
         let width = if id & SMC64 == 0 { u64::from(u32::MAX) } else { u64::MAX };
-        let [a, b, c] = arguments.map(|argument| argument & width);
+        let [a, b, c] = arguments;
+        let (a, b, c) = (a & width, b & width, c & width);
         match (id & !SMC64, id & SMC64) {
             // Power state 0 of the original format, a standby of the core, is the only one: a
             // partition's tree names no other, and in a powerdown state a guest could expect to lose
@@ -167,6 +168,7 @@ impl Psci {
 
     /// The vCPU that an MPIDR argument names, and its state. Bits that are no affinity must be zero,
     /// MPIDR_EL1's RES1 bit 31 among them.
+    #[inline(never)]
     fn find(&mut self, mpidr: u64) -> Option<(usize, &mut Power)> {
         let affinity = Mpidr::new(mpidr);
         let number = affinity.to_vcpu().filter(|_| affinity.get() == mpidr)?;

@@ -186,7 +186,7 @@ impl Editor {
         }
         *len += 1;
         let mut carried = byte;
-        for place in bytes.iter_mut().take(*len).skip(self.cursor) {
+        for place in bytes.get_mut(self.cursor..*len).unwrap_or_default() {
             swap(place, &mut carried);
         }
         self.cursor += 1;
@@ -200,7 +200,7 @@ impl Editor {
         }
         self.cursor -= 1;
         let mut carried = 0;
-        for place in bytes.iter_mut().take(*len).skip(self.cursor).rev() {
+        for place in bytes.get_mut(self.cursor..*len).unwrap_or_default().iter_mut().rev() {
             swap(place, &mut carried);
         }
         *len -= 1;

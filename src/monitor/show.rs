@@ -26,34 +26,34 @@ pub(super) fn show(
         fact(line, plan, &system.status(partition), output);
         return true;
     };
-    if let Some(cpu) = plan.cpus.get(index) {
+    let vcpu = index as u64;
+    if let Some(cpu) = take(&mut index, &plan.cpus) {
         begin("vCPU", output);
-        output.count(index as u64, 0);
+        output.count(vcpu, 0);
         output.text(" on CPU ");
         output.hexadecimal(system.affinity(*cpu).get(), 1);
-        return true;
-    }
-    index -= plan.cpus.len();
-    if let Some(mapping) = plan.mappings.get(index) {
+    } else if let Some(mapping) = take(&mut index, &plan.mappings) {
         begin(if mapping.memory == Memory::GUEST { "memory" } else { "registers" }, output);
         addresses(mapping.ipa.get(), mapping.size, " at ", output);
         addresses(mapping.pa.get(), mapping.size, "", output);
-        return true;
-    }
-    index -= plan.mappings.len();
-    if let Some(frame) = plan.frames.get(index) {
+    } else if let Some(frame) = take(&mut index, &plan.frames) {
         begin("emulated", output);
         addresses(frame.region.start().get(), frame.region.size(), " ", output);
         output.text(name(frame.kind));
-        return true;
-    }
-    index -= plan.frames.len();
-    if let Some(device) = plan.devices.get(index) {
+    } else if let Some(device) = take(&mut index, &plan.devices) {
         begin("device", output);
         output.text(device.path.as_str());
-        return true;
+    } else {
+        return interrupt(index, plan, output);
     }
-    interrupt(index - plan.devices.len(), plan, output)
+    true
+}
+
+/// The item of a list that an index of a line stands for; if it lies behind, the index goes on from there.
+fn take<'a, T>(index: &mut usize, list: &'a [T]) -> Option<&'a T> {
+    let item = list.get(*index);
+    *index = index.saturating_sub(list.len());
+    item
 }
 
 /// Begins a line with a word that says what it tells.
