@@ -86,11 +86,11 @@ impl Registers {
     }
 }
 
-/// The one end of all accesses that are checked.
+/// One piece of code for all accesses: a backtrace tells which it was.
 #[cold]
 #[inline(never)]
 fn no_such_register() -> ! {
-    panic!("no such register")
+    panic!("no such register");
 }
 
 /// One 32-bit register, for where every instruction counts.

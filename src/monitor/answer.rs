@@ -15,6 +15,7 @@ pub(super) struct Sample {
 
 impl Sample {
     /// Looks at the counters again.
+    #[inline(never)]
     fn take(&mut self, partition: usize, system: &dyn System) {
         self.before = self.now;
         self.now = (system.milliseconds(), system.counts(partition));

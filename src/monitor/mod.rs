@@ -272,6 +272,7 @@ impl Terminal {
         }
     }
 
+    #[inline(never)]
     fn end_line(&mut self) {
         self.output.raw(match self.peer {
             Peer::Person => b"\r\n",
