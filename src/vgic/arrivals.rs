@@ -151,18 +151,12 @@ impl Vgic {
 
     /// [`prepare`](Self::prepare) for all interrupts.
     pub(super) fn prepare_all(&self) {
-        self.sets().for_each(|set| self.prepare(set));
+        self.banks.iter().for_each(|bank| self.prepare(bank.all));
     }
 
     /// [`forbid`](Self::forbid) for all interrupts.
     pub(super) fn forbid_all(&self) {
-        self.sets().for_each(|set| self.forbid(set));
-    }
-
-    /// All interrupts.
-    fn sets(&self) -> impl Iterator<Item = Set> {
-        let private = (0..self.vcpus.len()).map(|owner| Set::new(owner, 0, u32::MAX));
-        private.chain((1..self.words()).map(|word| Set::new(0, word, u32::MAX)))
+        self.banks.iter().for_each(|bank| self.forbid(bank.all));
     }
 }
 

@@ -41,7 +41,7 @@ impl Vgic {
         let bank = self.bank_mut(set);
         if bank.active & set.mask() == 0 {
             bank.pending |= set.mask();
-            self.summarize(set.word());
+            self.summarize(set);
         } else if bank.edge & set.mask() != 0 {
             // The guest made it active itself, by ISACTIVER. A list register cannot have it pending
             // as well, but the physical GIC can.
@@ -53,9 +53,9 @@ impl Vgic {
     /// A physical SGI arrived on this CPU. On GICv3 it stands for one of Group 1.
     fn sgi_arrived(&mut self, sgi: usize, source: u8, hw: &mut impl Hardware) -> CpuMask {
         let vcpu = hw.vcpu();
-        let state = &mut self.vcpus[vcpu];
-        let is_meant = self.version == Version::V2 || state.bank.group1 >> sgi & 1 != 0;
-        let is_raised = is_meant && state.raise_sgi(sgi, source);
+        let bank = &mut self.banks[vcpu];
+        let is_meant = self.version == Version::V2 || bank.group1 >> sgi & 1 != 0;
+        let is_raised = is_meant && bank.raise_sgi(sgi, source);
         let kicks = if is_raised { CpuMask::one(vcpu) } else { CpuMask::EMPTY };
         self.settle(kicks, Set::NONE, hw)
     }
@@ -98,10 +98,9 @@ impl Vgic {
     /// Puts new SGIs into free list registers, if they are all there is to do.
     fn list_sgis(&mut self, hw: &mut impl Hardware) -> bool {
         let (room, busy) = (self.room, self.busy);
-        let state = &mut self.vcpus[hw.vcpu()];
-        let ready = state.bank.ready();
-        if !state.arrivals.is_settled() || state.bank.active != 0 || busy != 0 || ready & !SGIS != 0
-        {
+        let (state, bank) = (&self.vcpus[hw.vcpu()], &mut self.banks[hw.vcpu()]);
+        let ready = bank.ready();
+        if !state.arrivals.is_settled() || bank.active != 0 || busy != 0 || ready & !SGIS != 0 {
             return false;
         }
         let mut empty = hw.empty_list_registers();
@@ -115,7 +114,7 @@ impl Vgic {
                 return false;
             }
             state.arrivals.set_listed(index, sgi as u16);
-            let lr = state.take_sgi(sgi, true, false);
+            let lr = bank.take_sgi(sgi, true, false);
             hw.write_list_register(index, lr);
             empty &= empty.wrapping_sub(1);
         }
@@ -151,16 +150,15 @@ impl Vgic {
     fn take_back(&mut self, vcpu: usize, intid: Intid, lr: ListRegister) -> CpuMask {
         let set = Set::one(vcpu, intid);
         let index = intid.get() as usize;
+        let bank = self.bank_mut(set);
         if intid.is_sgi() {
-            let state = &mut self.vcpus[vcpu];
             if lr.is_pending() {
-                state.latch_sgi(index, lr.source());
+                bank.latch_sgi(index, lr.source());
             }
             if lr.is_active() {
-                state.active_source[index] = lr.source();
+                bank.active_source[index] = lr.source();
             }
         }
-        let bank = self.bank_mut(set);
         if lr.is_active() {
             bank.active |= set.mask();
             bank.routes[index % 32].active_on = vcpu as u8;
@@ -171,7 +169,7 @@ impl Vgic {
             bank.pending |= latched & set.mask();
         }
         bank.lent &= !set.mask();
-        self.summarize(set.word());
+        self.summarize(set);
         self.awaiting(set).without(vcpu)
     }
 
@@ -248,9 +246,8 @@ impl Vgic {
             let mut pending = ready >> bit & 1 != 0;
             if is_active {
                 pending &= usize::from(bank.routes[bit].vcpu) == vcpu;
-                let state = &self.vcpus[vcpu];
                 if word == 0 && bit < 16 {
-                    pending &= state.sources[bit] >> state.active_source[bit] & 1 != 0;
+                    pending &= bank.sources[bit] >> bank.active_source[bit] & 1 != 0;
                 }
             }
             // A physical interrupt that is in a list register cannot arrive again.
@@ -277,12 +274,14 @@ impl Vgic {
         let Candidate { need, intid, pending, .. } = candidate;
         let (word, bit) = (usize::from(intid / 32), usize::from(intid % 32));
         let active = need == Need::Active;
+        let set = Set::new(hw.vcpu(), word, 0);
+        let bank = self.bank_mut(set);
         let lr = if intid < 16 {
-            self.vcpus[hw.vcpu()].take_sgi(bit, pending, active)
+            bank.take_sgi(bit, pending, active)
         } else {
-            self.bank_mut(Set::new(hw.vcpu(), word, 0)).take(bit, pending, active)
+            bank.take(bit, pending, active)
         };
-        self.summarize(word);
+        self.summarize(set);
         self.vcpus[hw.vcpu()].arrivals.set_listed(index, intid);
         hw.write_list_register(index, lr);
     }

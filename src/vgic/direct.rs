@@ -51,12 +51,9 @@ impl Vgic {
     }
 
     /// Enables what the guest has enabled, and disables the rest, for all interrupts.
-    pub(super) fn pass_enables(&mut self, hw: &mut impl Hardware) {
-        for owner in 0..self.vcpus.len() {
-            self.pass_enables_of(Set::new(owner, 0, u32::MAX), hw);
-        }
-        for word in 1..self.words() {
-            self.pass_enables_of(Set::new(0, word, u32::MAX), hw);
+    pub(super) fn pass_enables(&self, hw: &mut impl Hardware) {
+        for bank in &self.banks {
+            self.pass_enables_of(bank.all, hw);
         }
     }
 

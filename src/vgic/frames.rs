@@ -7,7 +7,7 @@
 use super::hardware::{Hardware, StateRegister};
 use super::registers::{Kind, Register};
 use super::sgir::GICD_SGIR;
-use super::state::{Set, bits};
+use super::state::Set;
 use super::{CpuMask, Kicks, Recall, Version, Vgic};
 
 /// GICD_IIDR and GICR_IIDR: ProductID 'B', variant and revision 0, no implementer's JEP106 code.
@@ -114,7 +114,8 @@ impl Vgic {
         let is_here = offset < 0x80 && offset.is_multiple_of(4) && access.size == 4;
         // The redistributors have a GICv3's first word.
         let is_here = is_here && (offset != 0 || self.version == Version::V2);
-        is_here && self.enable_idle(hw.vcpu(), offset as usize / 4, access.value as u32, hw)
+        let set = Set::new(hw.vcpu(), offset as usize / 4, access.value as u32);
+        is_here && self.enable_idle(set, hw)
     }
 
     /// The same for a store to the redistributors.
@@ -122,7 +123,8 @@ impl Vgic {
     pub fn enable_in_redistributors(&mut self, access: Access, hw: &mut impl Hardware) -> bool {
         let owner = (access.offset / (2 * FRAME)) as usize;
         let is_here = access.offset % (2 * FRAME) == FRAME + ISENABLER && access.size == 4;
-        is_here && self.enable_idle(owner, 0, access.value as u32, hw)
+        let is_here = is_here && owner < self.vcpus.len();
+        is_here && self.enable_idle(Set::new(owner, 0, access.value as u32), hw)
     }
 
     /// A load from one of the distributor's first registers, whose value nothing else decides.
@@ -200,18 +202,15 @@ impl Vgic {
         }
         if self.enables != enables {
             self.enable_groups(enables, hw);
-            for owner in 0..self.vcpus.len() {
-                kicks |= self.awaiting(Set::new(owner, 0, u32::MAX));
-            }
-            for word in bits(self.busy) {
-                kicks |= self.awaiting(Set::new(0, word, u32::MAX));
+            for bank in &self.banks {
+                kicks |= self.awaiting(bank.all);
             }
         }
         Ok(self.settle(kicks, Set::NONE, hw))
     }
 
     fn read_type(&self) -> u64 {
-        let lines = self.spis.len() as u64;
+        let lines = self.words() as u64 - 1;
         match self.version {
             Version::V2 => lines | ((self.vcpus.len() as u64).saturating_sub(1) & 7) << 5,
             Version::V3 => lines | TYPER_V3,

@@ -48,7 +48,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::intid::Intid;
-use state::{Bank, SGIS, Vcpu, bits};
+use state::{Bank, Route, SGIS, Vcpu, bits};
 
 pub use arrivals::Arrivals;
 pub use cpu_mask::CpuMask;
@@ -128,8 +128,8 @@ pub struct Vgic {
     /// The SGIs that physical ones may stand for.
     carried: u32,
     vcpus: Vec<Vcpu>,
-    /// Words 1 and up.
-    spis: Vec<Bank>,
+    /// The private interrupts of each vCPU, then the words of SPIs from 1 on.
+    banks: Vec<Bank>,
     /// How many list registers each CPU has, at most 16.
     room: usize,
     /// The words from 1 on that have an interrupt pending or active in memory.
@@ -156,18 +156,20 @@ impl Vgic {
         };
         let words = config.it_lines_number.min(31) as usize + 1;
         let arriving = if config.delivery == Delivery::Trapped { words } else { 0 };
-        let bank = |word| {
-            let (hardware, software) = owned(word);
-            Bank { hardware, software, ..Bank::default() }
+        let bank = |all: Set| {
+            let (hardware, software) = owned(all.word());
+            Bank { all, hardware, software, ..Bank::default() }
         };
-        let vcpu = |index| Vcpu::new(index, bank(0), Arrivals::new(arriving));
+        let private = (0..config.vcpus).map(|owner| Set::new(owner, 0, u32::MAX));
+        let shared = (1..words).map(|word| Set::new(0, word, u32::MAX));
+        let vcpu = |index| Vcpu::new(index, Arrivals::new(arriving));
         Self {
             version: config.version,
             delivery: config.delivery,
             enables: 0,
             carried: 0,
             vcpus: (0..config.vcpus).map(vcpu).collect(),
-            spis: (1..words).map(bank).collect(),
+            banks: private.chain(shared).map(bank).collect(),
             room: 16,
             busy: 0,
         }
@@ -224,16 +226,18 @@ impl Vgic {
         self.enables = 0;
         self.busy = 0;
         let sgis_enabled = if self.version == Version::V2 { SGIS } else { 0 };
-        for (index, vcpu) in self.vcpus.iter_mut().enumerate() {
-            vcpu.reset(index);
-            vcpu.bank.enabled = sgis_enabled;
-        }
-        let route = self.route_for(0);
-        for (index, bank) in self.spis.iter_mut().enumerate() {
-            *bank = Bank::new(index + 1, (bank.hardware, bank.software), route);
-        }
-        if self.delivery == Delivery::Direct {
-            self.banks().for_each(|bank| bank.group1 = bank.owned());
+        self.vcpus.iter_mut().for_each(Vcpu::reset);
+        let shared = self.route_for(0);
+        for bank in &mut self.banks {
+            if bank.all.word() == 0 {
+                bank.reset(Route::to(bank.all.owner()));
+                bank.enabled = sgis_enabled;
+            } else {
+                bank.reset(shared);
+            }
+            if self.delivery == Delivery::Direct {
+                bank.group1 = bank.owned();
+            }
         }
     }
 
@@ -243,15 +247,10 @@ impl Vgic {
         Arc::clone(&self.vcpus[vcpu].arrivals)
     }
 
-    /// The banks of all vCPUs, and those of the SPIs.
-    fn banks(&mut self) -> impl Iterator<Item = &mut Bank> {
-        self.vcpus.iter_mut().map(|vcpu| &mut vcpu.bank).chain(&mut self.spis)
-    }
-
     /// Sets GICD_CTLR's enables: bit 0 for Group 0, bit 1 for Group 1.
     fn enable_groups(&mut self, enables: u32, hw: &mut impl Hardware) {
         self.enables = enables;
-        self.banks().for_each(|bank| bank.gate(enables));
+        self.banks.iter_mut().for_each(|bank| bank.gate(enables));
         match self.delivery {
             Delivery::Trapped => self.prepare_all(),
             Delivery::Direct => self.pass_enables(hw),
@@ -278,7 +277,7 @@ impl Vgic {
         if high {
             bank.pending |= bank.edge & set.mask();
         }
-        self.summarize(set.word());
+        self.summarize(set);
         let holders = self.holders(set);
         self.unsettle(holders);
         self.settle(holders, set, hw)
@@ -301,7 +300,7 @@ impl Vgic {
             return Ok(CpuMask::EMPTY);
         }
         let kicks = self.withdraw(set, hw)?;
-        if !intid.is_sgi() || self.vcpus[set.owner()].active_source[number as usize] == source {
+        if !intid.is_sgi() || self.bank(set).active_source[number as usize] == source {
             self.write_state(StateRegister::ClearActive, set, hw);
         }
         self.prepare(set);

@@ -213,41 +213,27 @@ impl Vgic {
         Ok(self.settle(kicks, set, hw))
     }
 
-    /// Enables interrupts of `word` as `owner` has them, in the usual case: nothing else follows, since
+    /// Enables interrupts, in the usual case: nothing else follows, since
     /// none of them is pending here. Otherwise nothing is done, and the result says so.
     #[inline(always)]
-    pub(super) fn enable_idle(
-        &mut self,
-        owner: usize,
-        word: usize,
-        value: u32,
-        hw: &mut impl Hardware,
-    ) -> bool {
-        let (enables, delivery) = (self.enables, self.delivery);
-        let bank = match word.checked_sub(1) {
-            None => self.vcpus.get_mut(owner).map(|vcpu| &mut vcpu.bank),
-            Some(spi) => self.spis.get_mut(spi),
-        };
-        let Some(bank) = bank else { return false };
-        let mask = value & bank.owned();
+    pub(super) fn enable_idle(&mut self, set: Set, hw: &mut impl Hardware) -> bool {
+        let place = self.place(set);
+        let Some(bank) = self.banks.get_mut(place) else { return false };
+        let mask = set.mask() & bank.owned();
         if (bank.pending_now() | bank.nowhere) & mask != 0 {
             return false;
         }
         bank.enabled |= mask;
-        bank.gate(enables);
-        let passed = match delivery {
+        bank.gate(self.enables);
+        let passed = match self.delivery {
             Delivery::Trapped => mask & bank.hardware,
             Delivery::Direct => mask & bank.hardware & bank.deliverable,
         };
-        if delivery == Delivery::Trapped {
-            let bank = match word.checked_sub(1) {
-                None => &self.vcpus[owner].bank,
-                Some(spi) => &self.spis[spi],
-            };
-            self.prepare_in(bank, Set::new(owner, word, mask));
+        if self.delivery == Delivery::Trapped {
+            self.prepare_in(&self.banks[place], set.with(mask));
         }
         if passed != 0 {
-            hw.write_state(StateRegister::SetEnable, Set::new(owner, word, passed));
+            hw.write_state(StateRegister::SetEnable, set.with(passed));
         }
         true
     }
@@ -332,9 +318,9 @@ impl Vgic {
             }
         }
         if set.word() == 0 {
-            self.vcpus[set.owner()].write_sgi_states(register, mask & SGIS);
+            self.bank_mut(set).write_sgi_states(register, mask & SGIS);
         }
-        self.summarize(set.word());
+        self.summarize(set);
     }
 
     /// Makes interrupts edge-triggered or level-sensitive. That of SGIs is fixed.
@@ -353,6 +339,6 @@ impl Vgic {
                 hw.write_state(StateRegister::SetPending, set.with(level));
             }
         }
-        self.summarize(set.word());
+        self.summarize(set);
     }
 }

@@ -146,8 +146,8 @@ impl Vgic {
         let group1 = u32::from(register == SgiRegister::Sgi1);
         let mut kicks = CpuMask::EMPTY;
         for target in request.targets(hw.vcpu(), self.vcpus.len()) {
-            let state = &mut self.vcpus[target];
-            if state.bank.group1 >> sgi & 1 == group1 && state.raise_sgi(sgi, 0) {
+            let bank = &mut self.banks[target];
+            if bank.group1 >> sgi & 1 == group1 && bank.raise_sgi(sgi, 0) {
                 kicks |= CpuMask::one(target);
             }
         }
@@ -162,7 +162,7 @@ impl Vgic {
     /// Reads GICD_CPENDSGIR or GICD_SPENDSGIR: a byte of sources for each SGI.
     pub(super) fn read_pending_sgis(&self, access: Access, hw: &mut impl Hardware) -> u64 {
         let state = &self.vcpus[hw.vcpu()];
-        let mut sources = state.sources;
+        let mut sources = self.banks[hw.vcpu()].sources;
         for (index, &listed) in state.arrivals.all_listed().iter().enumerate() {
             if let Some(sources) = sources.get_mut(usize::from(listed)) {
                 let lr = hw.read_list_register(index);
@@ -186,12 +186,12 @@ impl Vgic {
         let first = (access.offset & 0xf) as usize;
         let sgis = Set::new(owner, 0, ((1 << access.size) - 1) << first);
         let kicks = self.withdraw(sgis, hw)?;
-        let state = &mut self.vcpus[owner];
+        let bank = self.bank_mut(sgis);
         for sgi in bits(sgis.mask()) {
             let written = (access.value >> (8 * (sgi - first))) as u8 & existing;
-            let sources = state.sources[sgi];
+            let sources = bank.sources[sgi];
             let sources = if set { sources | written } else { sources & !written };
-            state.set_sources(sgi, sources);
+            bank.set_sources(sgi, sources);
         }
         self.prepare(sgis);
         Ok(self.settle(kicks, sgis, hw))

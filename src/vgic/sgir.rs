@@ -110,7 +110,7 @@ impl Vgic {
         let sgi = (value & SGI) as usize;
         let mut kicks = CpuMask::EMPTY;
         for target in CpuMask::from_bits(targets & self.cpu_interfaces()) {
-            if self.vcpus[target].raise_sgi(sgi, hw.vcpu() as u8 & 7) {
+            if self.banks[target].raise_sgi(sgi, hw.vcpu() as u8 & 7) {
                 kicks |= CpuMask::one(target);
             }
         }

@@ -22,7 +22,7 @@ pub(super) const NOWHERE: u8 = 0xff;
 pub(super) const UNUSED: u16 = 1023;
 
 /// Some of 32 interrupts with successive numbers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Set {
     owner: u8,
     word: u8,
@@ -78,6 +78,8 @@ impl Set {
 /// only here, when the list registers are needed for others.
 #[derive(Debug, Default)]
 pub(super) struct Bank {
+    /// Which these are: all of a word.
+    pub all: Set,
     /// Owned, with a physical interrupt behind.
     pub hardware: u32,
     /// Owned, and raised by Bulkhead or by the guest itself.
@@ -104,21 +106,30 @@ pub(super) struct Bank {
     pub entries: [ListRegister; 32],
     /// Where each goes; private ones to the vCPU whose they are.
     pub routes: [Route; 32],
+    /// In word 0, for each SGI the CPUs from which it is pending. On GICv3, which does not tell them
+    /// apart, CPU 0 stands for all.
+    pub sources: [u8; 16],
+    /// In word 0, for each active SGI the CPU from which it came.
+    pub active_source: [u8; 16],
 }
 
 impl Bank {
-    /// The interrupts of `word`, of which these hardware and software ones are owned.
-    pub fn new(word: usize, (hardware, software): (u32, u32), route: Route) -> Self {
-        let entry =
-            |bit: usize| ListRegister::new((word * 32 + bit) as u32, hardware >> bit & 1 != 0);
-        let entries = core::array::from_fn(entry);
-        Self {
+    /// Makes them as they are out of reset, but for their routes.
+    pub fn reset(&mut self, route: Route) {
+        let Self { all, hardware, software, .. } = *self;
+        let sgis = if all.word() == 0 { SGIS } else { 0 };
+        let entry = |bit: usize| {
+            ListRegister::new((all.word() * 32 + bit) as u32, hardware >> bit & 1 != 0)
+        };
+        *self = Self {
+            all,
             hardware,
-            software: software & !hardware,
-            entries,
+            software: (software | sgis) & !hardware,
+            edge: sgis,
+            entries: core::array::from_fn(entry),
             routes: [route; 32],
             ..Self::default()
-        }
+        };
     }
 
     /// The interrupts that the guest can see.
@@ -175,6 +186,47 @@ impl Bank {
         self.list(index, pending, active)
     }
 
+    /// Makes an SGI pending. Returns whether it waits for a list register since.
+    pub fn raise_sgi(&mut self, sgi: usize, source: u8) -> bool {
+        self.latch_sgi(sgi, source) && self.deliverable >> sgi & 1 != 0
+    }
+
+    /// Notes that an SGI from `source` is pending; false if it was already.
+    pub fn latch_sgi(&mut self, sgi: usize, source: u8) -> bool {
+        let old = self.sources[sgi];
+        self.set_sources(sgi, old | 1 << source);
+        old >> source & 1 == 0
+    }
+
+    /// Sets the CPUs from which an SGI is pending.
+    pub fn set_sources(&mut self, sgi: usize, sources: u8) {
+        self.sources[sgi] = sources;
+        self.pending = self.pending & !(1 << sgi) | u32::from(sources != 0) << sgi;
+    }
+
+    /// What ISPENDR, ICPENDR and ISACTIVER do to SGIs beside what they do to others: they come from CPU 0.
+    pub fn write_sgi_states(&mut self, register: StateRegister, mask: u32) {
+        for sgi in bits(mask) {
+            match register {
+                StateRegister::SetPending => self.set_sources(sgi, 1),
+                StateRegister::ClearPending => self.set_sources(sgi, 0),
+                StateRegister::SetActive => self.active_source[sgi] = 0,
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes an SGI out of memory, to be put in a list register: the active one, or the pending one
+    /// from the first of its sources.
+    pub fn take_sgi(&mut self, sgi: usize, pending: bool, active: bool) -> ListRegister {
+        let source =
+            if active { self.active_source[sgi] } else { self.sources[sgi].trailing_zeros() as u8 };
+        if pending {
+            self.set_sources(sgi, self.sources[sgi] & !(1 << source));
+        }
+        self.list(sgi, pending, active).with_source(source)
+    }
+
     /// The list register for an interrupt whose pending state has been taken.
     fn list(&mut self, index: usize, pending: bool, active: bool) -> ListRegister {
         let bit = 1 << index;
@@ -198,18 +250,18 @@ pub(super) struct Route {
     pub active_on: u8,
 }
 
+impl Route {
+    /// That of a private interrupt.
+    pub fn to(vcpu: usize) -> Self {
+        Self { written: 0, vcpu: vcpu as u8, active_on: vcpu as u8 }
+    }
+}
+
 /// What belongs to one vCPU.
 #[derive(Debug)]
 pub(super) struct Vcpu {
     /// Aff3.Aff2.Aff1.Aff0, as the guest knows it.
     pub affinity: u32,
-    /// Its SGIs and PPIs.
-    pub bank: Bank,
-    /// For each SGI the CPUs from which it is pending. On GICv3, which does not tell them apart,
-    /// CPU 0 stands for all.
-    pub sources: [u8; 16],
-    /// For each active SGI the CPU from which it came.
-    pub active_source: [u8; 16],
     /// What is known of its list registers without the lock.
     pub arrivals: Arc<Arrivals>,
     /// Active interrupts are left out of the list registers.
@@ -222,12 +274,9 @@ pub(super) struct Vcpu {
 
 impl Vcpu {
     /// vCPU number `index`, to be [`reset`](Self::reset).
-    pub fn new(index: usize, bank: Bank, arrivals: Arrivals) -> Self {
+    pub fn new(index: usize, arrivals: Arrivals) -> Self {
         Self {
             affinity: pack(Mpidr::of_vcpu(index)),
-            bank,
-            sources: [0; 16],
-            active_source: [0; 16],
             arrivals: Arc::new(arrivals),
             spilled: false,
             maintenance: 0,
@@ -236,54 +285,9 @@ impl Vcpu {
     }
 
     /// Makes it as it is out of reset.
-    pub fn reset(&mut self, index: usize) {
+    pub fn reset(&mut self) {
         self.arrivals.reset();
-        let own = Route { written: 0, vcpu: index as u8, active_on: index as u8 };
-        let owned = (self.bank.hardware, self.bank.software | SGIS);
-        self.bank = Bank { edge: SGIS, ..Bank::new(0, owned, own) };
-        (self.sources, self.active_source) = ([0; 16], [0; 16]);
         (self.spilled, self.maintenance, self.asleep) = (false, 0, true);
-    }
-
-    /// Makes an SGI pending. Returns whether it waits for a list register since.
-    pub fn raise_sgi(&mut self, sgi: usize, source: u8) -> bool {
-        self.latch_sgi(sgi, source) && self.bank.deliverable >> sgi & 1 != 0
-    }
-
-    /// Notes that an SGI from `source` is pending; false if it was already.
-    pub fn latch_sgi(&mut self, sgi: usize, source: u8) -> bool {
-        let old = self.sources[sgi];
-        self.set_sources(sgi, old | 1 << source);
-        old >> source & 1 == 0
-    }
-
-    /// Sets the CPUs from which an SGI is pending.
-    pub fn set_sources(&mut self, sgi: usize, sources: u8) {
-        self.sources[sgi] = sources;
-        self.bank.pending = self.bank.pending & !(1 << sgi) | u32::from(sources != 0) << sgi;
-    }
-
-    /// What ISPENDR, ICPENDR and ISACTIVER do to SGIs beyond the bank: they come from CPU 0.
-    pub fn write_sgi_states(&mut self, register: StateRegister, mask: u32) {
-        for sgi in bits(mask) {
-            match register {
-                StateRegister::SetPending => self.set_sources(sgi, 1),
-                StateRegister::ClearPending => self.set_sources(sgi, 0),
-                StateRegister::SetActive => self.active_source[sgi] = 0,
-                _ => {}
-            }
-        }
-    }
-
-    /// Takes an SGI out of memory, to be put in a list register: the active one, or the pending one
-    /// from the first of its sources.
-    pub fn take_sgi(&mut self, sgi: usize, pending: bool, active: bool) -> ListRegister {
-        let source =
-            if active { self.active_source[sgi] } else { self.sources[sgi].trailing_zeros() as u8 };
-        if pending {
-            self.set_sources(sgi, self.sources[sgi] & !(1 << source));
-        }
-        self.bank.list(sgi, pending, active).with_source(source)
     }
 
     /// Whether its list registers may hold anything.
@@ -310,33 +314,38 @@ pub(super) fn bits(mut word: u32) -> impl Iterator<Item = usize> {
 }
 
 impl Vgic {
+    /// Where the bank of a set is; past the end where there is no such word.
+    #[inline(always)]
+    pub(super) fn place(&self, set: Set) -> usize {
+        match set.word() {
+            0 => set.owner(),
+            word => self.vcpus.len() + word - 1,
+        }
+    }
+
     /// The 32 interrupts of a set's word, which exists. Out of line, for there are many callers.
     #[inline(never)]
     pub(super) fn bank(&self, set: Set) -> &Bank {
-        match set.word().checked_sub(1) {
-            None => &self.vcpus[set.owner()].bank,
-            Some(spi) => &self.spis[spi],
-        }
+        &self.banks[self.place(set)]
     }
 
     /// The same, to be changed.
     #[inline(never)]
     pub(super) fn bank_mut(&mut self, set: Set) -> &mut Bank {
-        match set.word().checked_sub(1) {
-            None => &mut self.vcpus[set.owner()].bank,
-            Some(spi) => &mut self.spis[spi],
-        }
+        let place = self.place(set);
+        &mut self.banks[place]
     }
 
     /// How many words there are.
     pub(super) fn words(&self) -> usize {
-        1 + self.spis.len()
+        1 + self.banks.len() - self.vcpus.len()
     }
 
     /// Keeps the summary of which words have something in memory, after a change in one.
-    pub(super) fn summarize(&mut self, word: usize) {
-        if let Some(spi) = word.checked_sub(1) {
-            let bank = &self.spis[spi];
+    pub(super) fn summarize(&mut self, set: Set) {
+        let word = set.word();
+        if word != 0 {
+            let bank = self.bank(set);
             let is_busy = bank.pending_now() | bank.active != 0;
             self.busy = self.busy & !(1 << word) | u32::from(is_busy) << word;
         }
