@@ -100,9 +100,16 @@ impl Arrivals {
         self.listed[index].load(Ordering::Relaxed)
     }
 
-    /// The same for all.
-    pub(super) fn all_listed(&self) -> [u16; 16] {
-        core::array::from_fn(|index| self.listed(index))
+    /// The same for all, each with the number of its list register.
+    pub(super) fn all_listed(&self) -> impl Iterator<Item = (usize, usize)> {
+        (0..16).map(|index| (index, usize::from(self.listed(index))))
+    }
+
+    /// The same, if there is one, for a list register that is taken back.
+    pub(super) fn take_listed(&self, index: usize) -> Option<Intid> {
+        let listed = self.listed(index);
+        self.set_listed(index, UNUSED);
+        Intid::new(u32::from(listed))
     }
 
     /// Notes what is written to a list register.

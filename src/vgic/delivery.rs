@@ -18,7 +18,7 @@ use crate::intid::Intid;
 use super::hardware::{Hardware, StateRegister};
 use super::list_register::ListRegister;
 use super::selection::{Candidate, Need, Selection};
-use super::state::{SGIS, Set, UNUSED, bits};
+use super::state::{SGIS, Set, bits};
 use super::{CpuMask, Delivery, Version, Vgic};
 
 impl Vgic {
@@ -132,12 +132,11 @@ impl Vgic {
         if self.vcpus[vcpu].spilled {
             kicks = self.end_spilled(hw);
         }
-        self.vcpus[vcpu].arrivals.unsettle();
-        self.ask_maintenance(0, hw);
+        let state = &mut self.vcpus[vcpu];
+        state.arrivals.unsettle();
+        state.ask_maintenance(0, hw);
         for index in 0..self.room {
-            let listed = self.vcpus[vcpu].arrivals.listed(index);
-            self.vcpus[vcpu].arrivals.set_listed(index, UNUSED);
-            if let Some(intid) = Intid::new(u32::from(listed)) {
+            if let Some(intid) = self.vcpus[vcpu].arrivals.take_listed(index) {
                 let lr = hw.read_list_register(index);
                 hw.write_list_register(index, ListRegister::EMPTY);
                 kicks |= self.take_back(vcpu, intid, lr);
@@ -205,17 +204,16 @@ impl Vgic {
         for word in bits(self.busy | 1) {
             kicks |= self.select(hw.vcpu(), word, &mut selection);
         }
-        for (index, &candidate) in selection.chosen.iter().flatten().enumerate() {
+        for (index, candidate) in selection.chosen().enumerate() {
             self.list(index, candidate, hw);
         }
         let maintenance = selection.maintenance();
-        let room = self.room;
         let state = &mut self.vcpus[hw.vcpu()];
         if maintenance == 0 {
-            state.arrivals.settle(room);
+            state.arrivals.settle(self.room);
         }
         state.spilled = selection.leaves(Need::Active);
-        self.ask_maintenance(maintenance, hw);
+        state.ask_maintenance(maintenance, hw);
         self.unsettle(kicks);
         kicks
     }
@@ -224,14 +222,6 @@ impl Vgic {
     pub(super) fn unsettle(&mut self, vcpus: CpuMask) {
         for vcpu in vcpus {
             self.vcpus[vcpu].arrivals.unsettle();
-        }
-    }
-
-    fn ask_maintenance(&mut self, wanted: u32, hw: &mut impl Hardware) {
-        let maintenance = &mut self.vcpus[hw.vcpu()].maintenance;
-        if *maintenance != wanted {
-            *maintenance = wanted;
-            hw.set_maintenance(wanted);
         }
     }
 
@@ -258,22 +248,22 @@ impl Vgic {
                     continue;
                 }
             }
-            let need = match selection.group_enables[(bank.group1 >> bit & 1) as usize] {
+            let need = match selection.group_enables >> (bank.group1 >> bit & 1) & 1 {
                 _ if is_active => Need::Active,
-                true => Need::Pending,
-                false => Need::DisabledGroup,
+                0 => Need::DisabledGroup,
+                _ => Need::Pending,
             };
-            let (priority, intid) = (bank.entries[bit].priority(), (word * 32 + bit) as u16);
-            selection.offer(Candidate { need, priority, intid, pending });
+            let priority = bank.entries[bit].priority();
+            selection.offer(Candidate::new(need, priority, word * 32 + bit, pending));
         }
         holders
     }
 
     /// Moves an interrupt from memory into a list register.
     fn list(&mut self, index: usize, candidate: Candidate, hw: &mut impl Hardware) {
-        let Candidate { need, intid, pending, .. } = candidate;
-        let (word, bit) = (usize::from(intid / 32), usize::from(intid % 32));
-        let active = need == Need::Active;
+        let (intid, pending) = (candidate.intid(), candidate.is_pending());
+        let (word, bit) = (intid / 32, intid % 32);
+        let active = candidate.need() == Need::Active;
         let set = Set::new(hw.vcpu(), word, 0);
         let bank = self.bank_mut(set);
         let lr = if intid < 16 {
@@ -282,7 +272,7 @@ impl Vgic {
             bank.take(bit, pending, active)
         };
         self.summarize(set);
-        self.vcpus[hw.vcpu()].arrivals.set_listed(index, intid);
+        self.vcpus[hw.vcpu()].arrivals.set_listed(index, intid as u16);
         hw.write_list_register(index, lr);
     }
 }

@@ -16,32 +16,9 @@
 
 use super::Vgic;
 use super::hardware::{Hardware, StateRegister};
-use super::registers::{Kind, Register, byte, gather};
 use super::state::{Set, bits};
 
 impl Vgic {
-    /// Writes a register of interrupts that are owned.
-    pub(super) fn write_directly(
-        &mut self,
-        register: Register,
-        set: Set,
-        value: u32,
-        hw: &mut impl Hardware,
-    ) {
-        match register.kind {
-            Kind::Group | Kind::Targets => {}
-            Kind::State(state) => self.write_physical_state(state, set, hw),
-            Kind::Priority => {
-                let bank = self.bank_mut(set);
-                for bit in bits(set.mask()) {
-                    bank.set_priority(bit, byte(value, bit - register.first));
-                }
-                self.pass_priorities(set, hw);
-            }
-            Kind::Configuration => self.configure(set, gather(value) << register.first, hw),
-        }
-    }
-
     /// Gives the physical interrupts the priorities that the guest set.
     pub(super) fn pass_priorities(&self, set: Set, hw: &mut impl Hardware) {
         let bank = self.bank(set);

@@ -5,7 +5,7 @@
 //! can reach all of them. They have no LPIs.
 
 use super::hardware::{Hardware, StateRegister};
-use super::registers::{Kind, Register};
+use super::registers::{Kind, register_at};
 use super::sgir::GICD_SGIR;
 use super::state::Set;
 use super::{CpuMask, Kicks, Recall, Version, Vgic};
@@ -99,11 +99,11 @@ impl Access {
 impl Vgic {
     /// The register at this place that describes interrupts, if there is one. On GICv3 the
     /// redistributors have those of the private ones, and IROUTER replaces ITARGETSR.
-    fn register_at(&self, access: Access, private: bool) -> Option<Register> {
-        let register = Register::at(access)?;
-        let is_here = self.version == Version::V2
-            || (register.word == 0) == private && register.kind != Kind::Targets;
-        is_here.then_some(register)
+    fn register_at(&self, access: Access, owner: usize, private: bool) -> Option<(Kind, Set)> {
+        let (kind, set) = register_at(access, owner)?;
+        let is_here =
+            self.version == Version::V2 || (set.word() == 0) == private && kind != Kind::Targets;
+        is_here.then_some((kind, set))
     }
 
     /// Carries out a store to the distributor if that is to ISENABLER, in the usual case: see
@@ -148,8 +148,8 @@ impl Vgic {
         if let Some(value) = self.plain_read(access) {
             return Ok(value);
         }
-        if let Some(register) = self.register_at(access, false) {
-            return self.read_register(hw.vcpu(), register, hw);
+        if let Some((kind, set)) = self.register_at(access, hw.vcpu(), false) {
+            return self.read_register(kind, set, hw);
         }
         Ok(match (self.version, access.offset, access.size) {
             (Version::V2, PIDR2_V2, 4) => ARCHITECTURE_V2,
@@ -170,8 +170,8 @@ impl Vgic {
     /// [`Recall`]: nothing was done yet.
     pub fn distributor_write(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
         let Access { offset, size, value } = access;
-        if let Some(register) = self.register_at(access, false) {
-            return self.write_register(hw.vcpu(), register, value as u32, hw);
+        if let Some((kind, set)) = self.register_at(access, hw.vcpu(), false) {
+            return self.write_register(kind, set, value as u32, hw);
         }
         match (self.version, offset, size) {
             (_, GICD_CTLR, 4) => self.write_control(value as u32 & ENABLES, hw),
@@ -225,8 +225,9 @@ impl Vgic {
     }
 
     /// The register of private interrupts that is accessed in a redistributor, if there is one.
-    fn private_register_at(&self, access: Access) -> Option<Register> {
-        self.register_at(Access { offset: access.offset.checked_sub(FRAME)?, ..access }, true)
+    fn private_register_at(&self, access: Access, owner: usize) -> Option<(Kind, Set)> {
+        let offset = access.offset.checked_sub(FRAME)?;
+        self.register_at(Access { offset, ..access }, owner, true)
     }
 
     /// The guest loads from the redistributors: 0x20000 bytes for each vCPU. GICR_CTLR and other
@@ -240,8 +241,8 @@ impl Vgic {
         hw: &mut impl Hardware,
     ) -> Result<u64, Recall> {
         let Some((owner, access)) = self.redistributor_at(access) else { return Ok(0) };
-        if let Some(register) = self.private_register_at(access) {
-            return self.read_register(owner, register, hw);
+        if let Some((kind, set)) = self.private_register_at(access, owner) {
+            return self.read_register(kind, set, hw);
         }
         Ok(match (access.offset, access.size) {
             (GICR_IIDR, 4) => IMPLEMENTER,
@@ -262,8 +263,8 @@ impl Vgic {
         let Some((owner, access)) = self.redistributor_at(access) else {
             return Ok(CpuMask::EMPTY);
         };
-        if let Some(register) = self.private_register_at(access) {
-            return self.write_register(owner, register, access.value as u32, hw);
+        if let Some((kind, set)) = self.private_register_at(access, owner) {
+            return self.write_register(kind, set, access.value as u32, hw);
         }
         if (access.offset, access.size) == (GICR_WAKER, 4) {
             self.vcpus[owner].asleep = access.value & PROCESSOR_SLEEP != 0;

@@ -88,9 +88,9 @@ pub trait Hardware {
     /// EOIcount of the hypervisor control register, which becomes zero.
     fn take_eoi_count(&mut self) -> u32;
 
-    /// Whether the guest has enabled Group 0 and Group 1 at its CPU interface: VENG0 and VENG1 of
-    /// ICH_VMCR_EL2, VMGrp0En and VMGrp1En of GICH_VMCR.
-    fn group_enables(&mut self) -> [bool; 2];
+    /// Which groups the guest has enabled at its CPU interface, bit 0 for Group 0 and bit 1 for Group 1:
+    /// VENG0 and VENG1 of ICH_VMCR_EL2, VMGrp0En and VMGrp1En of GICH_VMCR.
+    fn group_enables(&mut self) -> u32;
 
     /// Writes the set's bits to a register of the physical GIC.
     fn write_state(&mut self, register: StateRegister, set: Set);

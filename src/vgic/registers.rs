@@ -24,18 +24,6 @@ pub(super) enum Kind {
     Configuration,
 }
 
-/// What an access reaches: a register, or one byte of it.
-#[derive(Clone, Copy)]
-pub(super) struct Register {
-    pub kind: Kind,
-    /// The word of the interrupts that it describes.
-    pub word: usize,
-    /// The place of the first of them in the word.
-    pub first: usize,
-    /// A bit of the word for each of them.
-    mask: u32,
-}
-
 /// The registers by their offset in units of 0x80 bytes, with how many bits they have for each
 /// interrupt: two to the power of this.
 const KINDS: [Option<(Kind, u8)>; 0x1a] = {
@@ -60,22 +48,20 @@ const KINDS: [Option<(Kind, u8)>; 0x1a] = {
     kinds
 };
 
-impl Register {
-    /// The register that takes this access.
-    #[inline(always)]
-    pub fn at(access: Access) -> Option<Self> {
-        let (kind, width) = (*KINDS.get((access.offset >> 7) as usize)?)?;
-        if !access.is_aligned() || !(access.size == 4 || access.size == 1 && width == 3) {
-            return None;
-        }
-        // The registers of a kind begin at a multiple of 0x80 bytes for each bit.
-        let byte = access.offset as u32 & ((0x80 << width) - 1);
-        let intid = byte << 3 >> width;
-        let count = (access.size as u32 * 8) >> width;
-        let mask = u32::MAX >> (32 - count) << (intid % 32);
-        let (word, first) = ((intid / 32) as usize, (intid % 32) as usize);
-        Some(Self { kind, word, first, mask })
+/// The register that takes this access, or the one byte of it, and the interrupts that it describes, as
+/// `owner` has them.
+#[inline(always)]
+pub(super) fn register_at(access: Access, owner: usize) -> Option<(Kind, Set)> {
+    let (kind, width) = (*KINDS.get((access.offset >> 7) as usize)?)?;
+    if !access.is_aligned() || !(access.size == 4 || access.size == 1 && width == 3) {
+        return None;
     }
+    // The registers of a kind begin at a multiple of 0x80 bytes for each bit.
+    let byte = access.offset as u32 & ((0x80 << width) - 1);
+    let intid = byte << 3 >> width;
+    let count = (access.size as u32 * 8) >> width;
+    let mask = u32::MAX >> (32 - count) << (intid % 32);
+    Some((kind, Set::new(owner, (intid / 32) as usize, mask)))
 }
 
 /// Puts bit n of 16 into bit 2n + 1, where ICFGR tells edge from level.
@@ -90,25 +76,24 @@ pub fn gather(value: u32) -> u32 {
     bits(value & 0xaaaa_aaaa).fold(0, |edge, bit| edge | 1 << (bit / 2))
 }
 
-/// Byte `index` of a word.
-pub(super) fn byte(value: u32, index: usize) -> u8 {
-    (value >> (8 * index)) as u8
+/// How far left in a register is the byte of the interrupt at `bit`, where the first of them is `first`.
+fn byte_shift(bit: usize, first: u32) -> u32 {
+    8 * ((bit as u32).wrapping_sub(first) % 4)
 }
 
 impl Vgic {
-    /// Reads a register of the interrupts as `owner` has them.
+    /// Reads a register of these interrupts.
     pub(super) fn read_register(
         &self,
-        owner: usize,
-        register: Register,
+        kind: Kind,
+        set: Set,
         hw: &mut impl Hardware,
     ) -> Result<u64, Recall> {
-        let Register { kind, word, first, .. } = register;
-        if word >= self.words() {
+        if set.word() >= self.words() {
             return Ok(0);
         }
-        let set = Set::new(owner, word, register.mask);
         let bank = self.bank(set);
+        let first = set.first();
         let set = set.with(set.mask() & bank.owned());
         Ok(u64::from(match kind {
             Kind::Group => bank.group1,
@@ -117,9 +102,9 @@ impl Vgic {
             Kind::Priority | Kind::Targets => bits(set.mask()).fold(0, |value, bit| {
                 let byte = match kind {
                     Kind::Priority => bank.entries[bit].priority(),
-                    _ => self.targets(hw.vcpu(), set, bit),
+                    _ => self.targets(bank, hw.vcpu(), bit),
                 };
-                value | u32::from(byte) << (8 * (bit - first))
+                value | u32::from(byte) << byte_shift(bit, first)
             }),
             Kind::Configuration => spread(bank.edge >> first),
         }))
@@ -138,8 +123,8 @@ impl Vgic {
             state |= hw.read_state(StateRegister::SetPending, set) & bank.hardware;
         }
         for vcpu in holders {
-            for (index, &listed) in self.vcpus[vcpu].arrivals.all_listed().iter().enumerate() {
-                if usize::from(listed) / 32 == set.word() {
+            for (index, listed) in self.vcpus[vcpu].arrivals.all_listed() {
+                if listed / 32 == set.word() {
                     let lr = hw.read_list_register(index);
                     let is_so = if pending { lr.is_pending() } else { lr.is_active() };
                     state |= u32::from(is_so) << (listed % 32);
@@ -149,40 +134,35 @@ impl Vgic {
         Ok(state)
     }
 
-    /// Writes a register of the interrupts as `owner` has them.
+    /// Writes a register of these interrupts.
     pub(super) fn write_register(
         &mut self,
-        owner: usize,
-        register: Register,
+        kind: Kind,
+        set: Set,
         value: u32,
         hw: &mut impl Hardware,
     ) -> Kicks {
-        let Register { kind, word, first, .. } = register;
-        if word >= self.words() {
+        if set.word() >= self.words() {
             return Ok(CpuMask::EMPTY);
         }
-        let set = Set::new(owner, word, register.mask);
         let bank = self.bank(set);
+        let first = set.first();
         let mut mask = set.mask() & bank.owned();
         if let Kind::State(state) = kind {
             mask &= value;
-            if self.version == Version::V2 && word == 0 && state.is_pending() {
+            if self.version == Version::V2 && set.word() == 0 && state.is_pending() {
                 // GICv2 has GICD_SPENDSGIR and GICD_CPENDSGIR for SGIs.
                 mask &= !SGIS;
             }
         }
-        if kind == Kind::Configuration && word == 0 {
+        if kind == Kind::Configuration && set.word() == 0 {
             // Whether the trigger of a private interrupt can be changed is left open (IHI 0048B, 4.3.13; IHI
             // 0069, GICR_ICFGR1). In some GICs the change would be every CPU's: QEMU's GICv2 has no
             // bank of them.
             mask &= !bank.hardware;
         }
         let set = set.with(mask);
-        if self.delivery == Delivery::Direct {
-            self.write_directly(register, set, value, hw);
-            return Ok(CpuMask::EMPTY);
-        }
-        if kind == Kind::State(StateRegister::SetEnable) {
+        if kind == Kind::State(StateRegister::SetEnable) && self.delivery == Delivery::Trapped {
             // What is enabled may stay in list registers.
             let has_waited = self.set_enabled(true, set, hw);
             return Ok(if has_waited {
@@ -192,19 +172,25 @@ impl Vgic {
             });
         }
         let kicks = self.withdraw(set, hw)?;
-        let enables = self.enables;
+        let (enables, delivery) = (self.enables, self.delivery);
+        let bank = self.bank_mut(set);
         match kind {
-            Kind::Group => self.bank_mut(set).set_groups(mask, value, enables),
+            // All are in Group 1.
+            Kind::Group if delivery == Delivery::Direct => {}
+            Kind::Group => bank.set_groups(mask, value, enables),
             Kind::State(state) => self.write_state(state, set, hw),
             Kind::Priority => {
-                let bank = self.bank_mut(set);
                 for bit in bits(mask) {
-                    bank.set_priority(bit, byte(value, bit - first));
+                    bank.set_priority(bit, (value >> byte_shift(bit, first)) as u8);
+                }
+                if delivery == Delivery::Direct {
+                    self.pass_priorities(set, hw);
                 }
             }
             Kind::Targets => {
                 for bit in bits(mask) {
-                    self.set_targets(set.with(1 << bit), byte(value, bit - first), hw);
+                    let targets = (value >> byte_shift(bit, first)) as u8;
+                    self.set_targets(set.with(1 << bit), targets, hw);
                 }
             }
             Kind::Configuration => self.configure(set, gather(value) << first, hw),
@@ -241,6 +227,9 @@ impl Vgic {
     /// Takes these interrupts out of the list registers, so that memory alone tells their state;
     /// those of other CPUs can only be asked for.
     pub(super) fn withdraw(&mut self, set: Set, hw: &mut impl Hardware) -> Kicks {
+        if self.delivery == Delivery::Direct {
+            return Ok(CpuMask::EMPTY);
+        }
         self.forbid(set);
         let holders = self.holders(set);
         Recall::of(holders.without(hw.vcpu()))?;

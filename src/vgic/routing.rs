@@ -5,7 +5,7 @@
 //! pending until it is given one that does.
 
 use super::hardware::Hardware;
-use super::state::{NOWHERE, Route, Set, bits};
+use super::state::{Bank, NOWHERE, Route, Set, bits};
 use super::{CpuMask, Delivery, Kicks, Version, Vgic};
 use crate::intid::Intid;
 use crate::machine::Mpidr;
@@ -31,13 +31,13 @@ impl Vgic {
         Route { written, vcpu: vcpu.map_or(NOWHERE, |vcpu| vcpu as u8), active_on: 0 }
     }
 
-    /// A byte of ITARGETSR: zero where there is one CPU (IHI 0048B, 4.3.12), and the reading CPU
+    /// A byte of ITARGETSR, as this vCPU reads it: zero where there is one CPU (IHI 0048B, 4.3.12), and the reading CPU
     /// for its own interrupts.
-    pub(super) fn targets(&self, vcpu: usize, set: Set, bit: usize) -> u8 {
-        match set.word() {
+    pub(super) fn targets(&self, bank: &Bank, vcpu: usize, bit: usize) -> u8 {
+        match bank.all.word() {
             _ if self.vcpus.len() == 1 => 0,
             0 => 1 << vcpu,
-            _ => self.bank(set).routes[bit].written as u8,
+            _ => bank.routes[bit].written as u8,
         }
     }
 

@@ -13,46 +13,69 @@ pub(super) enum Need {
     DisabledGroup,
 }
 
-/// One that wants a list register. The smaller, the more urgent.
+/// One that wants a list register, in one number: its need, its priority, its INTID, and whether it is
+/// pending (again, if it is active), from the highest bits down. The smaller, the more urgent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Candidate {
-    pub need: Need,
-    pub priority: u8,
-    pub intid: u16,
-    /// Whether it is pending: again, if it is active.
-    pub pending: bool,
+pub(super) struct Candidate(u32);
+
+impl Candidate {
+    /// Less urgent than any.
+    const NONE: Self = Self(u32::MAX);
+
+    pub fn new(need: Need, priority: u8, intid: usize, pending: bool) -> Self {
+        let intid = intid as u32 & 0x3ff;
+        Self((need as u32) << 24 | u32::from(priority) << 16 | intid << 1 | u32::from(pending))
+    }
+
+    pub fn need(self) -> Need {
+        match self.0 >> 24 {
+            0 => Need::Pending,
+            1 => Need::Active,
+            _ => Need::DisabledGroup,
+        }
+    }
+
+    pub fn intid(self) -> usize {
+        (self.0 >> 1) as usize & 0x3ff
+    }
+
+    pub fn is_pending(self) -> bool {
+        self.0 & 1 != 0
+    }
 }
 
 /// The most urgent candidates, and what is known of the others.
 pub(super) struct Selection {
     /// The most urgent first; then none.
-    pub chosen: [Option<Candidate>; 16],
+    chosen: [Candidate; 16],
     room: usize,
-    /// Whether the guest has enabled each group at its CPU interface.
-    pub group_enables: [bool; 2],
+    /// The groups that the guest has enabled at its CPU interface: bit n for Group n.
+    pub group_enables: u32,
     /// The needs of those that are left over: bit n for `Need` n.
     left: u32,
 }
 
 impl Selection {
-    /// No candidates yet, for `room` list registers.
-    pub fn new(room: usize, group_enables: [bool; 2]) -> Self {
-        Self { chosen: [None; 16], room: room.min(16), group_enables, left: 0 }
+    /// No candidates yet, for `room` list registers, 16 at most.
+    pub fn new(room: usize, group_enables: u32) -> Self {
+        Self { chosen: [Candidate::NONE; 16], room, group_enables, left: 0 }
     }
 
     /// Chooses this candidate if it is among the most urgent so far.
     pub fn offer(&mut self, mut candidate: Candidate) {
-        for place in &mut self.chosen[..self.room] {
-            match place {
-                None => {
-                    *place = Some(candidate);
-                    return;
-                }
-                Some(chosen) if candidate < *chosen => core::mem::swap(chosen, &mut candidate),
-                Some(_) => {}
+        for chosen in self.chosen.iter_mut().take(self.room) {
+            if candidate < *chosen {
+                core::mem::swap(chosen, &mut candidate);
             }
         }
-        self.left |= 1 << candidate.need as u32;
+        if candidate != Candidate::NONE {
+            self.left |= 1 << candidate.need() as u32;
+        }
+    }
+
+    /// The most urgent.
+    pub fn chosen(&self) -> impl Iterator<Item = Candidate> {
+        self.chosen.iter().copied().take_while(|&candidate| candidate != Candidate::NONE)
     }
 
     /// Whether there was no room for all of this need.
@@ -67,7 +90,8 @@ impl Selection {
             wanted |= HCR_NPIE;
         }
         if self.leaves(Need::Pending) || self.leaves(Need::DisabledGroup) {
-            for (group, is_enabled) in self.group_enables.into_iter().enumerate() {
+            for group in 0..2 {
+                let is_enabled = self.group_enables >> group & 1 != 0;
                 let change = if is_enabled { HCR_GROUP_DISABLED } else { HCR_GROUP_ENABLED };
                 wanted |= change[group];
             }

@@ -163,8 +163,8 @@ impl Vgic {
     pub(super) fn read_pending_sgis(&self, access: Access, hw: &mut impl Hardware) -> u64 {
         let state = &self.vcpus[hw.vcpu()];
         let mut sources = self.banks[hw.vcpu()].sources;
-        for (index, &listed) in state.arrivals.all_listed().iter().enumerate() {
-            if let Some(sources) = sources.get_mut(usize::from(listed)) {
+        for (index, listed) in state.arrivals.all_listed() {
+            if let Some(sources) = sources.get_mut(listed) {
                 let lr = hw.read_list_register(index);
                 *sources |= u8::from(lr.is_pending()) << lr.source();
             }

@@ -7,7 +7,7 @@ use crate::intid::Intid;
 use crate::machine::Mpidr;
 
 use super::routing::pack;
-use super::{Arrivals, CpuMask, Delivery, ListRegister, StateRegister, Vgic};
+use super::{Arrivals, CpuMask, Delivery, Hardware, ListRegister, StateRegister, Vgic};
 
 /// How many bits of a priority the guest can set, as in the narrowest virtual CPU interface.
 const PRIORITY_MASK: u8 = 0xf8;
@@ -38,6 +38,11 @@ impl Set {
     #[must_use]
     pub const fn new(owner: usize, word: usize, mask: u32) -> Self {
         Self { owner: owner as u8, word: word as u8, mask }
+    }
+
+    /// The first bit of the mask.
+    pub(super) const fn first(self) -> u32 {
+        self.mask.trailing_zeros() % 32
     }
 
     /// One interrupt alone.
@@ -290,9 +295,17 @@ impl Vcpu {
         (self.spilled, self.maintenance, self.asleep) = (false, 0, true);
     }
 
+    /// Asks for these maintenance interrupts on its CPU, which is this one.
+    pub fn ask_maintenance(&mut self, wanted: u32, hw: &mut impl Hardware) {
+        if self.maintenance != wanted {
+            self.maintenance = wanted;
+            hw.set_maintenance(wanted);
+        }
+    }
+
     /// Whether its list registers may hold anything.
     pub fn lists_any(&self) -> bool {
-        self.arrivals.all_listed() != [UNUSED; 16]
+        self.arrivals.all_listed().any(|(_, listed)| listed != usize::from(UNUSED))
     }
 
     /// Whether one of these list registers, below 16, was given one of these interrupts.

@@ -31,7 +31,7 @@ const HCR_TRAP_COMMON: u32 = 1 << 10;
 /// EOIcount, in both versions.
 const HCR_EOI_COUNT: u32 = 0x1f << 27;
 /// VENG0 and VENG1 of ICH_VMCR_EL2, VMGrp0En and VMGrp1En of GICH_VMCR.
-const VMCR_GROUPS: [u32; 2] = [1, 2];
+const VMCR_GROUPS: u32 = 0b11;
 
 /// The machine's GIC.
 #[repr(u8)]
@@ -369,12 +369,12 @@ impl Hardware for ThisCpu<'_> {
         control >> 27
     }
 
-    fn group_enables(&mut self) -> [bool; 2] {
+    fn group_enables(&mut self) -> u32 {
         let control = match self.gic() {
             Gic::V2(gic) => gic.virtual_machine_control(),
             Gic::V3(_) => ICH_VMCR_EL2.get() as u32,
         };
-        VMCR_GROUPS.map(|bit| control & bit != 0)
+        control & VMCR_GROUPS
     }
 
     // Once, not in the many places that call it.

@@ -292,8 +292,9 @@ impl Hardware for View<'_> {
         core::mem::take(&mut self.state().eoi_count)
     }
 
-    fn group_enables(&mut self) -> [bool; 2] {
-        self.state().groups
+    fn group_enables(&mut self) -> u32 {
+        let [group_0, group_1] = self.state().groups.map(u32::from);
+        group_0 | group_1 << 1
     }
 
     fn write_state(&mut self, register: StateRegister, set: Set) {
