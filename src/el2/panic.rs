@@ -73,6 +73,10 @@ pub extern "C" fn fault(frame: &Frame, kind: u64) -> ! {
     }
     console::emergency_write(b"\n");
     print_backtrace_line(elr);
+    // What has called the function that faulted, or was called by it last.
+    if follows_call(frame.x[30]) {
+        print_backtrace_line(frame.x[30] - 4);
+    }
     backtrace(frame.x[31]);
     end()
 }

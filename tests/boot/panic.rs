@@ -4,10 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::support::{Gic, Machine, PANICKED, compile_file, file, function, on_both_gics, patched};
+use crate::support::{
+    Gic, Machine, PANICKED, compile_file, file, function, function_at, on_both_gics, patched,
+};
 
 on_both_gics!(
     a_fault_at_el2_is_told_with_registers_and_a_backtrace,
+    a_backtrace_tells_who_called,
     the_machine_starts_again_if_it_is_asked_to
 );
 
@@ -30,6 +33,26 @@ fn a_fault_at_el2_is_told_with_registers_and_a_backtrace(gic: Gic) {
     for text in ["esr 0x", "far 0x", "x0 ", "x30", &format!("image offset {offset:#x}")] {
         outcome.check(told(text), &format!("the panic does not tell `{text}`"));
     }
+}
+
+fn a_backtrace_tells_who_called(gic: Gic) {
+    // The guest switches itself off.
+    let (image, offset) = image_with_a_bug_in("9Partition9begin_end");
+    let outcome = Machine::new(gic).kernel(&image).boot();
+    outcome.ends_with(PANICKED);
+    let lines = outcome.lines().0;
+    let told = lines.iter().filter_map(|line| line.split("image offset 0x").nth(1));
+    let told: Vec<_> =
+        told.map(|it| u64::from_str_radix(it.trim(), 16).expect("a number")).collect();
+    outcome
+        .check(told.first() == Some(&(offset as u64)), "the first line is not where it happened");
+    let callers: Vec<_> = told.iter().skip(1).map(|&offset| function_at(offset)).collect();
+    let call = callers.iter().position(|name| name.ends_with("3el25calls4call"));
+    let vectors = callers.iter().position(|name| name == "other_call");
+    outcome.check(
+        call.is_some() && call < vectors,
+        &format!("the calls that led there are not among {callers:?}"),
+    );
 }
 
 /// The machine boots again and again, until its plug is pulled.

@@ -20,6 +20,20 @@ pub fn function(parts: &[&str]) -> usize {
     symbol.unwrap_or_else(|| panic!("no function is called {parts:?}")).address() as usize
 }
 
+/// The symbol of the function that an offset in the image is in.
+pub fn function_at(offset: u64) -> String {
+    let elf = fs::read(file("target/aarch64-unknown-none-softfloat/release/bulkhead"));
+    let elf = elf.expect("the ELF file can be read");
+    let parsed = object::File::parse(&*elf).expect("the image is an ELF file");
+    // Those that begin with a dollar sign tell code from data.
+    let is_before = |it: &object::Symbol<'_, '_>| {
+        it.address() <= offset && it.name().is_ok_and(|name| !name.starts_with('$'))
+    };
+    let symbols = parsed.symbols().filter(is_before);
+    let symbol = symbols.max_by_key(|symbol| symbol.address());
+    symbol.and_then(|symbol| Some(symbol.name().ok()?.to_string())).unwrap_or_default()
+}
+
 /// How many bytes a section of the image has.
 pub fn section_size(name: &str) -> u64 {
     let elf = fs::read(file("target/aarch64-unknown-none-softfloat/release/bulkhead"));

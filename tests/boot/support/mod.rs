@@ -11,7 +11,7 @@ mod system;
 
 pub use console::Lines;
 pub use dump::{dump, dumped_tree};
-pub use image::{branch, function, instruction, patched, section_size};
+pub use image::{branch, function, function_at, instruction, patched, section_size};
 pub use judge::{CRASHED, Outcome, PANICKED, REFUSED, SUCCESS};
 pub use machine::{Gic, Machine, compile_machine, machine_tree};
 pub use products::{file, scratch};
