@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use core::num::NonZeroU16;
 use core::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
 
-use super::state::{Bank, Set, UNUSED, bits};
+use super::state::{Bank, Set, UNUSED, Vcpu, bits};
 use super::{Delivery, Version, Vgic};
 use crate::intid::Intid;
 
@@ -123,22 +123,28 @@ impl Vgic {
     /// [`forbid`](Self::forbid), and when there are more of them.
     pub(super) fn prepare(&self, set: Set) {
         if self.delivery == Delivery::Trapped {
-            self.prepare_in(self.bank(set), set);
+            Self::prepare_in(&self.vcpus, self.version, self.carried, self.bank(set), set);
         }
     }
 
-    /// The same, given the bank that the set is of.
+    /// The same, given the bank that the set is of, and of the partition what else it takes.
     #[inline(always)]
-    pub(super) fn prepare_in(&self, bank: &Bank, set: Set) {
-        let sgis = match (set.word(), self.version) {
-            (0, Version::V2) => self.carried,
+    pub(super) fn prepare_in(
+        vcpus: &[Vcpu],
+        version: Version,
+        carried: u32,
+        bank: &Bank,
+        set: Set,
+    ) {
+        let sgis = match (set.word(), version) {
+            (0, Version::V2) => carried,
             // Physical ones stand for those of Group 1.
-            (0, Version::V3) => self.carried & bank.group1,
+            (0, Version::V3) => carried & bank.group1,
             _ => 0,
         };
         for bit in bits(set.mask() & bank.deliverable & (bank.hardware | sgis)) {
-            if let Some(vcpu) = self.vcpus.get(usize::from(bank.routes[bit].vcpu)) {
-                let value = bank.entries[bit].arriving(self.version);
+            if let Some(vcpu) = vcpus.get(usize::from(bank.routes[bit].vcpu)) {
+                let value = bank.entries[bit].arriving(version);
                 vcpu.arrivals.prepare(set.word() * 32 + bit, value);
             }
         }

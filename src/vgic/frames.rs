@@ -24,7 +24,7 @@ const ENABLES: u32 = 0b11;
 const ARE_AND_DS: u64 = 1 << 4 | 1 << 6;
 
 /// GICD_TYPER of GICv3: 10 bits of INTID, Aff3 can be set, no 1-of-N interrupts (No1N).
-const TYPER_V3: u64 = 9 << 19 | 1 << 24 | 1 << 25;
+const TYPER_V3: u32 = 9 << 19 | 1 << 24 | 1 << 25;
 
 /// The size of RD_base and of SGI_base in bytes.
 const FRAME: u64 = 0x1_0000;
@@ -133,7 +133,7 @@ impl Vgic {
         Some(match (access.offset, access.size, self.version) {
             (GICD_CTLR, 4, Version::V2) => u64::from(self.enables),
             (GICD_CTLR, 4, Version::V3) => u64::from(self.enables) | ARE_AND_DS,
-            (GICD_TYPER, 4, _) => self.read_type(),
+            (GICD_TYPER, 4, _) => self.typer.into(),
             (GICD_IIDR, 4, _) => IMPLEMENTER,
             _ => return None,
         })
@@ -209,10 +209,11 @@ impl Vgic {
         Ok(self.settle(kicks, Set::NONE, hw))
     }
 
-    fn read_type(&self) -> u64 {
-        let lines = self.words() as u64 - 1;
-        match self.version {
-            Version::V2 => lines | ((self.vcpus.len() as u64).saturating_sub(1) & 7) << 5,
+    /// GICD_TYPER of a GIC with this many words of interrupts and vCPUs, 1 at least of each.
+    pub(super) fn typer(version: Version, words: usize, vcpus: usize) -> u32 {
+        let lines = words as u32 - 1;
+        match version {
+            Version::V2 => lines | (vcpus as u32 - 1 & 7) << 5,
             Version::V3 => lines | TYPER_V3,
         }
     }

@@ -127,6 +127,8 @@ pub struct Vgic {
     enables: u32,
     /// The SGIs that physical ones may stand for.
     carried: u32,
+    /// GICD_TYPER, which stays.
+    typer: u32,
     vcpus: Vec<Vcpu>,
     /// The private interrupts of each vCPU, then the words of SPIs from 1 on.
     banks: Vec<Bank>,
@@ -168,6 +170,7 @@ impl Vgic {
             delivery: config.delivery,
             enables: 0,
             carried: 0,
+            typer: Self::typer(config.version, words, config.vcpus.max(1)),
             vcpus: (0..config.vcpus).map(vcpu).collect(),
             banks: private.chain(shared).map(bank).collect(),
             room: 16,

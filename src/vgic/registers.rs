@@ -212,12 +212,13 @@ impl Vgic {
         bank.enabled |= mask;
         bank.gate(self.enables);
         let passed = match self.delivery {
-            Delivery::Trapped => mask & bank.hardware,
+            Delivery::Trapped => {
+                let set = set.with(mask);
+                Self::prepare_in(&self.vcpus, self.version, self.carried, bank, set);
+                mask & bank.hardware
+            }
             Delivery::Direct => mask & bank.hardware & bank.deliverable,
         };
-        if self.delivery == Delivery::Trapped {
-            self.prepare_in(&self.banks[place], set.with(mask));
-        }
         if passed != 0 {
             hw.write_state(StateRegister::SetEnable, set.with(passed));
         }

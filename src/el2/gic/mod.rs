@@ -233,41 +233,31 @@ impl Gic {
             self.route(intid.get() as usize, cpu);
         }
         match self {
-            Self::V2(_) => self.write_state(cpu, StateRegister::SetEnable, Set::one(0, intid)),
+            Self::V2(gic) => gic.enable_own(intid),
             Self::V3(gic) => gic.enable_own(intid, cpu),
         }
     }
 
     /// Disables these shared interrupts and forgets what they were up to.
     pub fn silence(&self, interrupts: &[Interrupt]) {
+        let distributor = self.distributor();
         for interrupt in interrupts {
             let set = Set::one(0, interrupt.intid);
-            for register in [
-                StateRegister::ClearEnable,
-                StateRegister::ClearPending,
-                StateRegister::ClearActive,
-            ] {
-                self.write_state(0, register, set);
+            distributor.write(StateRegister::ClearEnable.of(set), set.mask());
+            if let Self::V3(gic) = self {
+                gic.wait_for_distributor();
             }
+            distributor.write(StateRegister::ClearPending.of(set), set.mask());
+            distributor.write(StateRegister::ClearActive.of(set), set.mask());
         }
     }
 
-    /// The registers of this word's interrupts, which are at the same offsets in either version; those of
-    /// word 0 are that CPU's, on GICv2 this CPU's.
+    /// The distributor, whose registers of interrupts are at the same offsets in either version.
     #[inline(always)]
-    fn registers(&self, word: usize, cpu: usize) -> &Registers {
+    fn distributor(&self) -> &Registers {
         match self {
             Self::V2(gic) => gic.distributor(),
-            Self::V3(gic) => gic.registers(word, cpu),
-        }
-    }
-
-    /// Writes the set's bits, on GICv3 those of that CPU where they are private.
-    #[inline(always)]
-    fn write_state(&self, cpu: usize, register: StateRegister, set: Set) {
-        self.registers(set.word(), cpu).write(register.of(set), set.mask());
-        if let (Self::V3(gic), StateRegister::ClearEnable) = (self, register) {
-            gic.wait_for_disabled(set.word(), cpu);
+            Self::V3(gic) => gic.distributor(),
         }
     }
 
@@ -306,10 +296,14 @@ impl ThisCpu<'_> {
         self.0.partition.plan.cpus[vcpu]
     }
 
-    /// The registers of a set's interrupts.
-    #[inline(never)]
+    /// The registers of a set's interrupts, at the same offsets everywhere. On GICv2 those of private ones
+    /// are the CPU's own that asks.
+    #[inline(always)]
     fn registers(&self, set: Set) -> &'static Registers {
-        self.gic().registers(set.word(), self.cpu(set.owner()))
+        match self.gic() {
+            Gic::V3(gic) if set.word() == 0 => gic.private(self.cpu(set.owner())),
+            gic => gic.distributor(),
+        }
     }
 }
 
@@ -380,7 +374,10 @@ impl Hardware for ThisCpu<'_> {
     // Once, not in the many places that call it.
     #[inline(never)]
     fn write_state(&mut self, register: StateRegister, set: Set) {
-        self.gic().write_state(self.cpu(set.owner()), register, set);
+        self.registers(set).write(register.of(set), set.mask());
+        if let (Gic::V3(gic), StateRegister::ClearEnable) = (self.gic(), register) {
+            gic.wait_for_disabled(set.word(), self.cpu(set.owner()));
+        }
     }
 
     fn read_state(&mut self, register: StateRegister, set: Set) -> u32 {

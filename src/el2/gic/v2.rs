@@ -3,7 +3,7 @@
 use aarch64_cpu::asm::barrier;
 use bulkhead::addr::{Pa, Region};
 use bulkhead::intid::Intid;
-use bulkhead::vgic::Arrivals;
+use bulkhead::vgic::{Arrivals, Set, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 use super::{Acknowledged, Taken};
@@ -264,6 +264,12 @@ impl Gic {
         // What the other CPU is to find must be there before it looks.
         barrier::dsb(barrier::ISHST);
         self.send_sgi(target << 16 | self.doorbell().get());
+    }
+
+    /// Enables an interrupt of Bulkhead's own, which is routed already.
+    pub fn enable_own(&self, intid: Intid) {
+        let set = Set::one(0, intid);
+        self.distributor.write(StateRegister::SetEnable.of(set), set.mask());
     }
 
     /// The distributor, where private interrupts are those of the CPU that asks.

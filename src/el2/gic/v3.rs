@@ -155,7 +155,7 @@ impl Gic {
     /// Enables an interrupt of Bulkhead's own, which is routed already; a private one on this CPU.
     pub fn enable_own(&self, intid: Intid, cpu: usize) {
         let (word, bit) = (u64::from(intid.get() / 32), 1 << (intid.get() % 32));
-        let registers = self.registers(word as usize, cpu);
+        let registers = if word == 0 { self.private(cpu) } else { &self.distributor };
         if self.has_group_0 {
             let group = registers.read(IGROUPR + word * 4);
             registers.write(IGROUPR + word * 4, group & !bit);
@@ -191,7 +191,8 @@ impl Gic {
         None
     }
 
-    fn wait_for_distributor(&self) {
+    /// Waits until an earlier write to the distributor has taken effect.
+    pub fn wait_for_distributor(&self) {
         while self.distributor.read(GICD_CTLR) & GICD_CTLR_RWP != 0 {}
     }
 
@@ -213,7 +214,7 @@ impl Gic {
 
     /// Sends the doorbell to a CPU.
     pub fn ring_doorbell(&self, cpu: usize) {
-        let redistributor = &self.redistributor(cpu).private;
+        let redistributor = self.private(cpu);
         // What the other CPU is to find must be there before it looks.
         barrier::dsb(barrier::ISHST);
         redistributor.write(ISPENDR, 1 << self.maintenance.get());
@@ -225,10 +226,16 @@ impl Gic {
         write_register!("S3_0_C12_C11_5", SgiRequest::to(affinity, sgi).value());
     }
 
-    /// The registers of this word's interrupts; those of word 0 are that CPU's.
+    /// The distributor.
     #[inline(always)]
-    pub fn registers(&self, word: usize, cpu: usize) -> &Registers {
-        if word == 0 { &self.redistributor(cpu).private } else { &self.distributor }
+    pub fn distributor(&self) -> &Registers {
+        &self.distributor
+    }
+
+    /// The registers of a CPU's private interrupts.
+    #[inline(always)]
+    pub fn private(&self, cpu: usize) -> &Registers {
+        &self.redistributor(cpu).private
     }
 
     #[inline(always)]
