@@ -167,7 +167,10 @@ impl Shared {
     fn deadline(&self) -> Option<u64> {
         let output = self.console.as_ref().and_then(Console::deadline);
         let input = self.input.as_ref().and_then(Input::deadline);
-        output.into_iter().chain(input).min()
+        match (output, input) {
+            (Some(output), Some(input)) => Some(output.min(input)),
+            _ => output.or(input),
+        }
     }
 }
 
