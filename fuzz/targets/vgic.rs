@@ -5,12 +5,14 @@
 
 use bulkhead::intid::Intid;
 use bulkhead::vgic::{
-    Access, Config, CpuMask, Delivery, Hardware, ListRegister, Recall, SgiRegister, StateRegister, Version,
+    Access, Config, CpuMask, Delivery, Hardware, ListRegister, Recall, Set, SgiRegister, StateRegister, Version,
     Vgic,
 };
 use libfuzzer_sys::fuzz_target;
 
 const CPUS: usize = 2;
+/// The SGIs that arrive as physical ones.
+const CARRIED: u16 = 0x7fff;
 
 /// Hardware that believes everything: what is read is what was written, or is in `noise`.
 struct Cpu {
@@ -48,31 +50,36 @@ impl Hardware for Cpu {
         self.noise as u32 & 0x1f
     }
 
-    fn group_enables(&mut self) -> [bool; 2] {
-        [self.noise >> 5 & 1 != 0, self.noise >> 6 & 1 != 0]
+    fn group_enables(&mut self) -> u32 {
+        self.noise as u32 >> 5 & 3
     }
 
-    fn write_state(&mut self, _: usize, register: StateRegister, _: usize, bits: u32) {
+    fn carried_sgis(&self) -> u16 {
+        CARRIED
+    }
+
+    fn clear_sgis(&mut self) {}
+
+    fn write_state(&mut self, register: StateRegister, set: Set) {
         match register {
-            StateRegister::SetPending => self.pending |= bits,
-            StateRegister::ClearPending => self.pending &= !bits,
+            StateRegister::SetPending => self.pending |= set.mask(),
+            StateRegister::ClearPending => self.pending &= !set.mask(),
             _ => {}
         }
     }
 
-    fn read_pending(&mut self, _: usize, _: usize) -> u32 {
-        self.pending
+    fn read_state(&mut self, register: StateRegister, _: Set) -> u32 {
+        match register {
+            StateRegister::SetPending => self.pending,
+            _ => self.noise as u32,
+        }
     }
 
-    fn set_edge(&mut self, _: usize, _: usize, _: u32, edge: u32) -> u32 {
+    fn set_edge(&mut self, _: Set, edge: u32) -> u32 {
         edge
     }
 
-    fn read_active(&mut self, _: usize, _: usize) -> u32 {
-        self.noise as u32
-    }
-
-    fn set_priority(&mut self, _: usize, _: usize, _: u8) {}
+    fn set_priority(&mut self, _: Set, _: usize, _: u8) {}
 
     fn route(&mut self, _: usize, vcpu: usize) {
         assert!(vcpu < CPUS);
@@ -120,8 +127,9 @@ fn take_step(vgic: &mut Vgic, cpus: &mut [Cpu; CPUS], what: u64, value: u64) {
         9 => Ok(vgic.maintenance(hw)),
         10 => Ok(vgic.set_line(Intid::spi(1).expect("it exists"), value & 1 != 0, hw)),
         11 => {
-            let intid = [27, 34, 40, 64][value as usize % 4];
-            Ok(vgic.interrupt(Intid::new(intid).expect("it exists"), hw).unwrap_or(CpuMask::EMPTY))
+            let intid = [3, 15, 27, 34, 40, 64][value as usize % 6];
+            let intid = Intid::new(intid).expect("it exists");
+            Ok(vgic.interrupt(intid, (value >> 8) as u8 & 7, hw).unwrap_or(CpuMask::EMPTY))
         }
         _ => {
             // The guest acknowledges and ends: states in list registers change.

@@ -306,26 +306,41 @@ fn what_the_guest_makes_active_is_not_delivered_until_it_ends() {
 #[test]
 fn gicv2_sgis_come_once_from_each_source() {
     let mut system = System::started(Version::V2, 3, 4);
-    for cpu in 0..3 {
-        for _ in 0..2 {
-            system.write(cpu, 0xf00, 4, 4 << 16 | 7);
+    // Physical ones stand for the first, but not for the second.
+    for sgi in [7, 15] {
+        for cpu in 0..3 {
+            for _ in 0..2 {
+                system.write(cpu, 0xf00, 4, 4 << 16 | sgi);
+            }
         }
+        assert_eq!(system.read(2, 0xf20 + sgi, 1), 0b111);
+        assert_eq!(system.read_state(2, SET_PENDING, 0), 1 << sgi);
+        system.write(2, 0xf10 + sgi, 1, 0b010);
+        assert_eq!(system.read(2, 0xf10 + sgi - 3, 4), 0b101 << 24);
+        for source in [0, 2] {
+            assert_eq!(system.acknowledge(2), Some((sgi as usize, source)));
+            system.end(2, sgi as usize);
+        }
+        assert_eq!(system.acknowledge(2), None);
     }
-    assert_eq!(system.read(2, 0xf27, 1), 0b111);
-    assert_eq!(system.read_state(2, SET_PENDING, 0), 1 << 7);
-    system.write(2, 0xf17, 1, 0b010);
-    assert_eq!(system.read(2, 0xf10 + 4, 4), 0b101 << 24);
-    for source in [0, 2] {
-        assert_eq!(system.acknowledge(2), Some((7, source)));
-        system.end(2, 7);
-    }
-    assert_eq!(system.acknowledge(2), None);
     // All but itself; itself; none.
     system.write(1, 0xf00, 4, 1 << 24 | 3);
     system.write(1, 0xf00, 4, 2 << 24 | 4);
     system.write(1, 0xf00, 4, 3 << 24 | 0xff << 16 | 5);
     let pending = [0, 1, 2].map(|cpu| system.read_state(cpu, SET_PENDING, 0));
     assert_eq!(pending, [1 << 3, 1 << 4, 1 << 3]);
+}
+
+#[test]
+fn sgis_of_an_earlier_life_are_forgotten() {
+    for version in [Version::V2, Version::V3] {
+        let mut system = System::started(version, 2, 4);
+        // On its way when the partition ends.
+        let sgi = system.machine.physical(1, 3);
+        (sgi.latch, sgi.senders) = (true, 1);
+        system.restart();
+        assert_eq!(system.read_state(1, SET_PENDING, 0), 0, "{version:?}");
+    }
 }
 
 #[test]
