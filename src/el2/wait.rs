@@ -2,7 +2,6 @@
 
 use core::arch::asm;
 use core::cell::UnsafeCell;
-use core::hint::black_box;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr;
@@ -42,15 +41,18 @@ impl<T> Mutex<T> {
 }
 
 /// Takes the lock that begins with this, and returns its address: one piece of code for all locks. Who calls it goes
-/// on with that address, as the optimizer does not know which one it is; else it would have to keep another one
-/// meanwhile.
+/// on with that address, since the optimizer is kept from knowing which one it is; else it would have to keep another
+/// one meanwhile.
 #[inline(never)]
 fn take(is_taken: *const AtomicBool) -> *const AtomicBool {
     // SAFETY: `lock`, which alone calls this, has a reference to the whole lock.
     while !try_take(unsafe { &*is_taken }) {
         relax();
     }
-    black_box(is_taken)
+    let mut taken = is_taken;
+    // SAFETY: this is no instruction at all.
+    unsafe { asm!("/* {} */", inout(reg) taken, options(nostack, preserves_flags)) };
+    taken
 }
 
 #[inline(always)]
