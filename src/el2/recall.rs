@@ -3,12 +3,11 @@
 //! The one who asks takes the partition's `recalling` lock, so that there is one at a time; whoever
 //! waits for that lock answers requests meanwhile, so that nobody waits for each other.
 
-use bulkhead::vgic::{CpuMask, Kicks, Recall, Vgic};
+use bulkhead::vgic::{CpuMask, Recall, Request};
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use super::gic::ThisCpu;
 use super::vcpu::Vcpu;
-use super::wait;
+use super::wait::{self, MutexGuard};
 
 /// The state of a request to one vCPU.
 #[derive(Default)]
@@ -22,34 +21,19 @@ const REQUESTED: u8 = 1;
 const HELD: u8 = 2;
 
 impl Vcpu {
-    /// Carries out an access to the interrupt controller, whatever it takes.
-    pub fn access(&self, mut access: impl FnMut(&mut Vgic, &mut ThisCpu<'_>) -> Kicks) {
-        match self.with_vgic(&mut access) {
-            Ok(others) => self.kick(others),
-            Err(recall) => self.access_after_recall(recall, &mut access),
-        }
-    }
-
-    #[cold]
-    fn access_after_recall(
-        &self,
-        Recall(mut missing): Recall,
-        access: &mut dyn FnMut(&mut Vgic, &mut ThisCpu<'_>) -> Kicks,
-    ) {
-        let turn = loop {
-            if let Some(turn) = self.partition.recalling.try_lock() {
-                break turn;
-            }
-            self.answer_recall();
-            wait::relax();
-        };
-        let mut held = CpuMask::EMPTY;
-        let others = loop {
-            self.hold(missing);
-            held |= missing;
-            match self.with_vgic(&mut *access) {
-                Ok(others) => break others,
-                Err(Recall(more)) => missing = more,
+    /// Carries out what the guest asks of its interrupt controller, whatever it takes. Returns what a
+    /// load reads.
+    #[inline(never)]
+    pub fn access(&self, request: Request) -> u64 {
+        let (mut turn, mut held) = (None, CpuMask::EMPTY);
+        let (value, others) = loop {
+            match self.with_vgic(|vgic, hw| vgic.carry_out(request, hw)) {
+                Ok(done) => break done,
+                Err(Recall(missing)) => {
+                    turn.get_or_insert_with(|| self.wait_for_turn());
+                    self.hold(missing);
+                    held |= missing;
+                }
             }
         };
         for vcpu in held {
@@ -57,6 +41,18 @@ impl Vcpu {
         }
         drop(turn);
         self.kick(others);
+        value
+    }
+
+    /// Waits until this vCPU alone may ask others, and answers them meanwhile.
+    fn wait_for_turn(&self) -> MutexGuard<'_, ()> {
+        loop {
+            if let Some(turn) = self.partition.recalling.try_lock() {
+                return turn;
+            }
+            self.answer_recall();
+            wait::relax();
+        }
     }
 
     /// Has these vCPUs empty their list registers and wait.

@@ -8,7 +8,9 @@ use bulkhead::psci::Outcome;
 use bulkhead::smccc::Workarounds;
 use bulkhead::stats::Counters;
 use bulkhead::system_registers::IdRegisters;
-use bulkhead::vgic::{Access, Arrivals, CpuMask, Delivery, SgiRegister, SgiRoute, SgirRoute, Vgic};
+use bulkhead::vgic::{
+    Access, Arrivals, CpuMask, Delivery, Request, SgiRegister, SgiRoute, SgirRoute, Vgic,
+};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::gic::{Gic, ThisCpu, direct};
@@ -97,7 +99,7 @@ impl Vcpu {
 
     /// The guest deactivated an interrupt that no list register may hold.
     pub fn deactivate(&self, value: u64) {
-        self.access(|vgic, hw| vgic.deactivate(value, hw));
+        self.access(Request::Deactivate(value));
     }
 
     /// A load from the distributor, in the usual case: see [`Vgic::plain_read`].
@@ -109,12 +111,7 @@ impl Vcpu {
 
     /// The same in any case.
     pub fn distributor_read(&self, offset: u64, size: u64) -> u64 {
-        let mut value = 0;
-        self.access(|vgic, hw| {
-            value = vgic.distributor_read(Access { offset, size, value: 0 }, hw)?;
-            Ok(CpuMask::EMPTY)
-        });
-        value
+        self.access(Request::DistributorRead(Access { offset, size, value: 0 }))
     }
 
     /// A store to the distributor.
@@ -126,22 +123,12 @@ impl Vcpu {
         {
             return;
         }
-        self.distributor_store(access);
-    }
-
-    #[inline(never)]
-    fn distributor_store(&self, access: Access) {
-        self.access(|vgic, hw| vgic.distributor_write(access, hw));
+        self.access(Request::DistributorWrite(access));
     }
 
     /// A load from a redistributor.
     pub fn redistributor_read(&self, offset: u64, size: u64) -> u64 {
-        let mut value = 0;
-        self.access(|vgic, hw| {
-            value = vgic.redistributor_read(Access { offset, size, value: 0 }, hw)?;
-            Ok(CpuMask::EMPTY)
-        });
-        value
+        self.access(Request::RedistributorRead(Access { offset, size, value: 0 }))
     }
 
     /// A store to a redistributor.
@@ -153,12 +140,7 @@ impl Vcpu {
         {
             return;
         }
-        self.redistributor_store(access);
-    }
-
-    #[inline(never)]
-    fn redistributor_store(&self, access: Access) {
-        self.access(|vgic, hw| vgic.redistributor_write(access, hw));
+        self.access(Request::RedistributorWrite(access));
     }
 
     /// Somebody rang: another vCPU of the partition, or the console for vCPU 0.

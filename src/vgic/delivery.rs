@@ -85,6 +85,9 @@ impl Vgic {
         set: Set,
         hw: &mut impl Hardware,
     ) -> CpuMask {
+        if self.delivery == Delivery::Direct {
+            return CpuMask::EMPTY;
+        }
         if set.mask() != 0 {
             kicks |= self.awaiting(set);
         }
