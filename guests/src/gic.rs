@@ -121,6 +121,16 @@ pub fn enable(intid: u32) {
     set_bit(ISENABLER, intid);
 }
 
+/// Enables an interrupt once more, which changes nothing, but makes QEMU's GICv2 look at it.
+///
+/// A level-sensitive interrupt whose line is high when it ends is pending again (IHI 0048B, 3.2.4). In a
+/// partition the end deactivates it through a list register, and then QEMU's GICv2 does not work out anew what
+/// it signals to the CPU before the next access that changes the physical controller, or the next change of
+/// a line, by any CPU. The state is right all the time, as GICD_ISPENDR tells.
+pub fn look_again(intid: u32) {
+    enable(intid);
+}
+
 /// Disables an interrupt.
 pub fn disable(intid: u32) {
     set_bit(ICENABLER, intid);

@@ -41,6 +41,11 @@ pub fn now_physical() -> u64 {
 }
 
 /// Lets the virtual timer fire after `ticks`; also takes back an interrupt that it still asserts.
+///
+/// Not in the handler of its interrupt, which is to [`disarm`] it. On a busy host it may expire again before
+/// the handler ends the interrupt, and QEMU's GICv2 loses sight of that: see [`gic::look_again`].
+///
+/// [`gic::look_again`]: crate::gic::look_again
 pub fn arm_after(ticks: u64) {
     write_register!("cntv_tval_el0", ticks);
     write_register!("cntv_ctl_el0", 1);

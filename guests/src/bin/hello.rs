@@ -18,7 +18,6 @@ use runtime::{cpu, exceptions, fail, mmio, println, psci, read_register, timer, 
 runtime::guest!(main, interrupt);
 
 static TICKS: AtomicU64 = AtomicU64::new(0);
-static PERIOD: AtomicU64 = AtomicU64::new(0);
 
 fn main() {
     report();
@@ -116,21 +115,22 @@ fn loop_masked() -> ! {
     }
 }
 
+/// Each tick is set out here and not in the handler: see [`timer::arm_after`].
 fn count(ticks: u64, period: u64) {
-    PERIOD.store(period, Ordering::Relaxed);
     gic::enable(machine().virtual_timer);
-    timer::arm_after(period);
-    cpu::wait_until(|| TICKS.load(Ordering::Relaxed) >= ticks);
-    timer::disarm();
+    for tick in 1..=ticks {
+        timer::arm_after(period);
+        cpu::wait_until(|| TICKS.load(Ordering::Relaxed) >= tick);
+    }
 }
 
 fn interrupt(interrupt: Interrupt) {
     if interrupt.intid != machine().virtual_timer {
         fail!("unexpected interrupt {}", interrupt.intid);
     }
+    timer::disarm();
     TICKS.fetch_add(1, Ordering::Relaxed);
     if machine().argument("watchdog").is_some() {
         watchdog::feed();
     }
-    timer::arm_after(PERIOD.load(Ordering::Relaxed));
 }

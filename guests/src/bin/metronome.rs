@@ -31,18 +31,21 @@ fn main() {
     gic::enable(machine().virtual_timer);
     let start = timer::now();
     LAST.store(start, Ordering::Relaxed);
-    arm(start + period);
-    let are_over = || BEATS.load(Ordering::Relaxed) >= beats;
-    if machine().argument("busy").is_some() {
-        cpu::unmask_interrupts();
-        while !are_over() {
-            spin_loop();
+    let is_busy = machine().argument("busy").is_some();
+    cpu::unmask_interrupts();
+    // Each beat is set out here and not in the handler: see `timer::arm_after`.
+    for beat in 1..=beats {
+        arm(start + beat * period);
+        let is_over = || BEATS.load(Ordering::Relaxed) >= beat;
+        if is_busy {
+            while !is_over() {
+                spin_loop();
+            }
+        } else {
+            cpu::wait_until(is_over);
         }
-        cpu::mask_interrupts();
-    } else {
-        cpu::wait_until(are_over);
     }
-    timer::disarm();
+    cpu::mask_interrupts();
     let passed = (timer::now() - start) / period;
     let (longest, late) = (LONGEST.load(Ordering::Relaxed), LATE.load(Ordering::Relaxed));
     println!(
@@ -64,6 +67,7 @@ fn interrupt(interrupt: Interrupt) {
         fail!("unexpected interrupt {}", interrupt.intid);
     }
     let now = timer::now();
+    timer::disarm();
     let (due, period) = (DUE.load(Ordering::Relaxed), PERIOD.load(Ordering::Relaxed));
     if now < due {
         fail!("a beat's interrupt came {} early", due - now);
@@ -71,5 +75,4 @@ fn interrupt(interrupt: Interrupt) {
     LATE.fetch_add(u64::from(now - due >= period), Ordering::Relaxed);
     LONGEST.fetch_max(now - LAST.swap(now, Ordering::Relaxed), Ordering::Relaxed);
     BEATS.fetch_add(1, Ordering::Relaxed);
-    arm(due + period);
 }

@@ -123,8 +123,7 @@ fn run(index: usize) {
     to_others_and_self(index);
     meet(index, 3);
     same_from_all(index);
-    timer::arm_after(timer::microseconds(TICK_US));
-    await_or_fail(index, "for its timer", || TIMER[index].load(Ordering::Relaxed) == TICKS);
+    tick(index);
     meet(index, 4);
     if index == 0 {
         STOP.store(true, Ordering::Release);
@@ -170,6 +169,14 @@ fn same_from_all(index: usize) {
     expect("SGIs from all", received(index, FROM_ALL), count() as u32 - 1);
 }
 
+/// Each tick is set out here and not in the handler: see [`timer::arm_after`].
+fn tick(index: usize) {
+    for ticks in 1..=TICKS {
+        timer::arm_after(timer::microseconds(TICK_US));
+        await_or_fail(index, "for its timer", || TIMER[index].load(Ordering::Relaxed) == ticks);
+    }
+}
+
 fn run_again(index: usize) {
     println!("smp: CPU {index} again");
     AGAIN.store(true, Ordering::Release);
@@ -184,11 +191,8 @@ fn run_again(index: usize) {
 fn interrupt(interrupt: Interrupt) {
     let index = cpu::index();
     if interrupt.intid == machine().virtual_timer {
-        if TIMER[index].fetch_add(1, Ordering::Relaxed) + 1 < TICKS {
-            timer::arm_after(timer::microseconds(TICK_US));
-        } else {
-            timer::disarm();
-        }
+        timer::disarm();
+        TIMER[index].fetch_add(1, Ordering::Relaxed);
         return;
     }
     let Some(counter) = RECEIVED[index].get(interrupt.intid as usize) else {

@@ -101,11 +101,9 @@ fn check_interrupts(count: u64) {
     }
 }
 
-/// Enables the timer's interrupt once more, which changes nothing. But where a tick is so late that the
-/// next is due before it has ended, the line stays high, and QEMU's GICv2 sees that only when its
-/// distributor is accessed next: an EOI that deactivates through a list register does not make it look.
+/// A tick that is so late that the next is due before it has ended leaves the line high.
 fn look_again() {
-    gic::enable(machine().virtual_timer);
+    gic::look_again(machine().virtual_timer);
 }
 
 /// Has ticks that are late come in before more of them are, which would let them be later and later.
