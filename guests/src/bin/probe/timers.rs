@@ -1,10 +1,11 @@
 //! The virtual and the physical timer.
 
+use runtime::gic::Interrupt;
 use runtime::tree::machine;
 use runtime::{gic, read_register, timer};
 
-use crate::check as report;
-use crate::interrupts::taken;
+use crate::interrupts::{LIMIT_US, taken};
+use crate::{check as report, in_partition};
 
 pub fn check() {
     let before = timer::now();
@@ -17,9 +18,40 @@ pub fn check() {
     timer::arm_after(later);
     report("virtual-timer", taken(1), (1, [machine().virtual_timer]));
     gic::disable(machine().virtual_timer);
+    due_at_its_end();
 
     gic::enable(machine().physical_timer);
     timer::arm_physical_after(later);
     report("physical-timer", taken(1), (1, [machine().physical_timer]));
     gic::disable(machine().physical_timer);
+}
+
+/// An interrupt whose line is high when it ends comes in again, and not once more when the line has fallen.
+fn due_at_its_end() {
+    let intid = machine().virtual_timer;
+    gic::enable(intid);
+    timer::arm_after(0);
+    let first = next(LIMIT_US);
+    first.into_iter().for_each(gic::end);
+    if gic::version() == 2 && in_partition() {
+        gic::look_again(intid);
+    }
+    let again = next(LIMIT_US);
+    timer::disarm();
+    again.into_iter().for_each(gic::end);
+    let more = next(200);
+    more.into_iter().for_each(gic::end);
+    gic::disable(intid);
+    let taken = [first, again, more].map(|taken| taken.map(|it| it.intid));
+    report("virtual-timer-due-at-its-end", taken, [Some(intid), Some(intid), None]);
+}
+
+/// Acknowledges the next interrupt, with interrupts masked, if one comes in so many microseconds.
+fn next(limit: u64) -> Option<Interrupt> {
+    let mut taken = None;
+    timer::within(limit, || {
+        taken = gic::acknowledge();
+        taken.is_some()
+    });
+    taken
 }
