@@ -203,8 +203,10 @@ impl Vgic {
         if self.delivery == Delivery::Direct {
             return;
         }
-        // What others sent in an earlier life.
+        // What others sent in an earlier life, which may have arrived since.
         hw.clear_sgis();
+        let private = Set::new(hw.vcpu(), 0, SGIS);
+        self.bank_mut(private).write_sgi_states(StateRegister::ClearPending, SGIS);
         self.room = hw.list_registers().min(16);
         for index in 0..self.room {
             hw.write_list_register(index, ListRegister::EMPTY);

@@ -52,9 +52,17 @@ impl System {
     }
 
     pub fn restart(&mut self) {
+        self.restart_with(|_| {});
+    }
+
+    /// The same, with what happens between the two halves.
+    pub fn restart_with(&mut self, between: impl FnOnce(&mut Self)) {
         self.vgic.reset(&mut View { machine: &mut self.machine, cpu: 0 });
+        between(self);
         for cpu in 0..self.machine.cpus.len() {
             self.vgic.reset_private(&mut View { machine: &mut self.machine, cpu });
+        }
+        for cpu in 0..self.machine.cpus.len() {
             self.refill(cpu);
         }
     }
@@ -104,10 +112,7 @@ impl System {
         for _ in 0..1000 {
             let mut is_quiet = true;
             for cpu in 0..self.machine.cpus.len() {
-                while let Some((intid, sender)) = self.machine.acknowledge_physical(cpu) {
-                    self.arrive(cpu, intid, sender);
-                    is_quiet = false;
-                }
+                is_quiet &= !self.take_physical(cpu);
                 if self.machine.wants_maintenance(cpu) {
                     let kicks = self.on(cpu, |vgic, hw| vgic.maintenance(hw));
                     self.kick(kicks);
@@ -120,6 +125,16 @@ impl System {
             }
         }
         panic!("a storm of maintenance interrupts");
+    }
+
+    /// Takes all physical interrupts of this CPU; false if there is none.
+    pub fn take_physical(&mut self, cpu: usize) -> bool {
+        let mut is_any = false;
+        while let Some((intid, sender)) = self.machine.acknowledge_physical(cpu) {
+            self.arrive(cpu, intid, sender);
+            is_any = true;
+        }
+        is_any
     }
 
     /// An interrupt was acknowledged.
