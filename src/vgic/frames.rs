@@ -213,7 +213,7 @@ impl Vgic {
     pub(super) fn typer(version: Version, words: usize, vcpus: usize) -> u32 {
         let lines = words as u32 - 1;
         match version {
-            Version::V2 => lines | (vcpus as u32 - 1 & 7) << 5,
+            Version::V2 => lines | ((vcpus as u32 - 1) & 7) << 5,
             Version::V3 => lines | TYPER_V3,
         }
     }
