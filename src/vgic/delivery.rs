@@ -182,15 +182,17 @@ impl Vgic {
         let vcpu = hw.vcpu();
         let mut kicks = CpuMask::EMPTY;
         for _ in 0..hw.take_eoi_count() {
-            let mut highest = None;
+            let mut highest = Candidate::NONE;
             for word in bits(self.busy | 1) {
                 let bank = self.bank(Set::new(vcpu, word, u32::MAX));
                 for bit in bits(bank.active).filter(|&bit| bank.deliverer(bit) == vcpu) {
-                    let candidate = (bank.entries[bit].priority(), word, bit);
-                    highest = Some(highest.map_or(candidate, |best| candidate.min(best)));
+                    let priority = bank.entries[bit].priority();
+                    let intid = word * 32 + bit;
+                    highest = highest.min(Candidate::new(Need::Active, priority, intid, false));
                 }
             }
-            if let Some((_, word, bit)) = highest {
+            if highest != Candidate::NONE {
+                let (word, bit) = (highest.intid() / 32, highest.intid() % 32);
                 let set = Set::new(vcpu, word, 1 << bit);
                 self.write_state(StateRegister::ClearActive, set, hw);
                 kicks |= self.awaiting(set).without(vcpu);

@@ -13,6 +13,13 @@ pub(super) const HCR_NPIE: u32 = 1 << 3;
 pub(super) const HCR_GROUP_ENABLED: [u32; 2] = [1 << 4, 1 << 6];
 /// So does each group that it has disabled.
 pub(super) const HCR_GROUP_DISABLED: [u32; 2] = [1 << 5, 1 << 7];
+/// What tells of a change, by the groups that are enabled: none, Group 0, Group 1, or both.
+pub(super) const HCR_GROUP_CHANGED: [u32; 4] = [
+    HCR_GROUP_ENABLED[0] | HCR_GROUP_ENABLED[1],
+    HCR_GROUP_DISABLED[0] | HCR_GROUP_ENABLED[1],
+    HCR_GROUP_ENABLED[0] | HCR_GROUP_DISABLED[1],
+    HCR_GROUP_DISABLED[0] | HCR_GROUP_DISABLED[1],
+];
 /// The guest's writes to ICC_DIR_EL1 trap.
 pub(super) const HCR_TDIR: u32 = 1 << 14;
 

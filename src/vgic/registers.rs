@@ -77,7 +77,7 @@ pub fn gather(value: u32) -> u32 {
 }
 
 /// How far left in a register is the byte of the interrupt at `bit`, where the first of them is `first`.
-fn byte_shift(bit: usize, first: u32) -> u32 {
+pub(super) fn byte_shift(bit: usize, first: u32) -> u32 {
     8 * ((bit as u32).wrapping_sub(first) % 4)
 }
 

@@ -1,6 +1,6 @@
 //! Which interrupts get the list registers.
 
-use super::hardware::{HCR_GROUP_DISABLED, HCR_GROUP_ENABLED, HCR_LRENPIE, HCR_NPIE, HCR_TDIR};
+use super::hardware::{HCR_GROUP_CHANGED, HCR_LRENPIE, HCR_NPIE, HCR_TDIR};
 
 /// Why an interrupt wants a list register, the most urgent reason first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +20,7 @@ pub(super) struct Candidate(u32);
 
 impl Candidate {
     /// Less urgent than any.
-    const NONE: Self = Self(u32::MAX);
+    pub const NONE: Self = Self(u32::MAX);
 
     pub fn new(need: Need, priority: u8, intid: usize, pending: bool) -> Self {
         let intid = intid as u32 & 0x3ff;
@@ -90,11 +90,7 @@ impl Selection {
             wanted |= HCR_NPIE;
         }
         if self.leaves(Need::Pending) || self.leaves(Need::DisabledGroup) {
-            for group in 0..2 {
-                let is_enabled = self.group_enables >> group & 1 != 0;
-                let change = if is_enabled { HCR_GROUP_DISABLED } else { HCR_GROUP_ENABLED };
-                wanted |= change[group];
-            }
+            wanted |= HCR_GROUP_CHANGED[(self.group_enables & 0b11) as usize];
         }
         if self.leaves(Need::Active) {
             wanted |= HCR_LRENPIE | HCR_TDIR;

@@ -1,6 +1,7 @@
 //! Software-generated interrupts: what a vCPU sends to others of its partition, or to itself.
 
 use super::hardware::Hardware;
+use super::registers::byte_shift;
 use super::state::{Set, bits};
 use super::{Access, CpuMask, Kicks, Vgic};
 use crate::machine::Mpidr;
@@ -169,9 +170,8 @@ impl Vgic {
                 *sources |= u8::from(lr.is_pending()) << lr.source();
             }
         }
-        let first = (access.offset & 0xf) as usize;
-        let wanted = sources.iter().skip(first).take(access.size as usize);
-        wanted.rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
+        let value = u128::from_le_bytes(sources) >> (8 * (access.offset & 0xf));
+        if access.size == 1 { u64::from(value as u8) } else { u64::from(value as u32) }
     }
 
     /// Writes GICD_SPENDSGIR (`set`) or GICD_CPENDSGIR.
@@ -183,12 +183,12 @@ impl Vgic {
     ) -> Kicks {
         let owner = hw.vcpu();
         let existing = self.cpu_interfaces() as u8;
-        let first = (access.offset & 0xf) as usize;
+        let first = access.offset as u32 & 0xf;
         let sgis = Set::new(owner, 0, ((1 << access.size) - 1) << first);
         let kicks = self.withdraw(sgis, hw)?;
         let bank = self.bank_mut(sgis);
         for sgi in bits(sgis.mask()) {
-            let written = (access.value >> (8 * (sgi - first))) as u8 & existing;
+            let written = (access.value as u32 >> byte_shift(sgi, first)) as u8 & existing;
             let sources = bank.sources[sgi];
             let sources = if set { sources | written } else { sources & !written };
             bank.set_sources(sgi, sources);
