@@ -165,6 +165,7 @@ impl Vgic {
         if kind == Kind::State(StateRegister::SetEnable) && self.delivery == Delivery::Trapped {
             // What is enabled may stay in list registers.
             let has_waited = self.set_enabled(true, set, hw);
+            self.prepare(set);
             return Ok(if has_waited {
                 self.settle(CpuMask::EMPTY, set, hw)
             } else {
@@ -173,13 +174,13 @@ impl Vgic {
         }
         let kicks = self.withdraw(set, hw)?;
         let (enables, delivery) = (self.enables, self.delivery);
-        let bank = self.bank_mut(set);
         match kind {
             // All are in Group 1.
             Kind::Group if delivery == Delivery::Direct => {}
-            Kind::Group => bank.set_groups(mask, value, enables),
+            Kind::Group => self.bank_mut(set).set_groups(mask, value, enables),
             Kind::State(state) => self.write_state(state, set, hw),
             Kind::Priority => {
+                let bank = self.bank_mut(set);
                 for bit in bits(mask) {
                     bank.set_priority(bit, (value >> byte_shift(bit, first)) as u8);
                 }
@@ -251,9 +252,7 @@ impl Vgic {
             let register = if on { StateRegister::SetEnable } else { StateRegister::ClearEnable };
             hw.write_state(register, set.with(bank.hardware & mask));
         }
-        let has_waited = bank.ready() & mask != 0;
-        self.prepare(set);
-        has_waited
+        bank.ready() & mask != 0
     }
 
     /// Sets or clears state bits of interrupts that are in no list register.
@@ -277,6 +276,7 @@ impl Vgic {
         match register {
             StateRegister::SetEnable | StateRegister::ClearEnable => {
                 self.set_enabled(register == StateRegister::SetEnable, set, hw);
+                return;
             }
             StateRegister::SetPending => {
                 // One that is noted as pending would become pending a second time.
