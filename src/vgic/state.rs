@@ -336,14 +336,14 @@ impl Vgic {
         }
     }
 
-    /// The 32 interrupts of a set's word, which exists. Out of line, for there are many callers.
-    #[inline(never)]
+    /// The 32 interrupts of a set's word, which exists.
+    #[inline]
     pub(super) fn bank(&self, set: Set) -> &Bank {
         &self.banks[self.place(set)]
     }
 
     /// The same, to be changed.
-    #[inline(never)]
+    #[inline]
     pub(super) fn bank_mut(&mut self, set: Set) -> &mut Bank {
         let place = self.place(set);
         &mut self.banks[place]
