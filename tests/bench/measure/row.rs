@@ -74,7 +74,7 @@ rows! {
     "gicd-typer" "GICD_TYPER read" Act Goal::Most(120);
     "isenabler-shared" "ISENABLER write, SPI" Act Goal::Most(250);
     "icenabler-shared" "ICENABLER write, SPI" Act Goal::None;
-    "isenabler-private" "ISENABLER write, PPI" Act Goal::None;
+    "isenabler-private" "ISENABLER write, PPI" Act Goal::Most(250);
     "icenabler-private" "ICENABLER write, PPI" Act Goal::None;
     "ipriorityr" "IPRIORITYR byte write" Act Goal::None;
     "console-flags" "console: flags read" Act Goal::None;
