@@ -57,7 +57,7 @@ pub struct Gic {
     targets: [AtomicU8; MAX_CPUS],
     /// For each CPU interface the vCPU on it, as a list register names the source of an SGI.
     sources: [AtomicU16; 8],
-    /// A bit for each SGI that is not firmware's.
+    /// A bit for each SGI that is firmware's on no CPU.
     sgis: AtomicU16,
     /// GICD_SGIR.
     sgir: Register,
@@ -95,7 +95,7 @@ impl Gic {
             hypervisor,
             targets: [const { AtomicU8::new(0) }; MAX_CPUS],
             sources: [const { AtomicU16::new(0) }; 8],
-            sgis: AtomicU16::new(0),
+            sgis: AtomicU16::new(u16::MAX),
         }
     }
 
@@ -111,26 +111,24 @@ impl Gic {
             self.distributor.write(GICD_ICFGR + word * 8, 0);
             self.distributor.write(GICD_ICFGR + word * 8 + 4, 0);
         }
-        self.find_sgis();
         self.distributor.write(GICD_CTLR, CTLR_ENABLE);
     }
 
-    /// Finds out which SGIs are ours. Where the machine has two Security states some may be Secure, and
-    /// the priority of those reads as zero, whatever is written (IHI 0048B, 4.3.11).
+    /// Finds out which SGIs of this CPU are firmware's, after their priorities were set. Where the machine has
+    /// two Security states some may be Secure, and the priority of those reads as zero (IHI 0048B, 4.3.11).
     fn find_sgis(&self) {
         let mut sgis = 0;
         for register in 0..4 {
-            self.distributor.write(GICD_IPRIORITYR + register * 4, PRIORITY);
             let priorities = self.distributor.read(GICD_IPRIORITYR + register * 4);
             for (byte, priority) in priorities.to_le_bytes().into_iter().enumerate() {
                 sgis |= u16::from(priority != 0) << (register as usize * 4 + byte);
             }
         }
-        self.sgis.store(sgis, Ordering::Release);
+        self.sgis.fetch_and(sgis, Ordering::AcqRel);
     }
 
-    /// The SGI by which one CPU makes another leave its guest: the last that is ours, as kernels use the
-    /// first ones.
+    /// The SGI by which one CPU makes another leave its guest, after `init_cpu` of all: the last that is
+    /// ours, as kernels use the first ones.
     pub fn doorbell(&self) -> Intid {
         let sgis = self.sgis.load(Ordering::Acquire);
         let last = 15_u32.saturating_sub(sgis.leading_zeros());
@@ -159,6 +157,7 @@ impl Gic {
         let target = (self.distributor.read(GICD_ITARGETSR) as u8).max(1);
         self.targets[cpu].store(target, Ordering::Release);
         self.reset_word(0);
+        self.find_sgis();
         for register in 0..4 {
             self.distributor.write(GICD_CPENDSGIR + register * 4, u32::MAX);
         }
