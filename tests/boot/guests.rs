@@ -99,6 +99,16 @@ pub fn probe(cpu: &str, gic: Gic) -> Outcome {
     outcome
 }
 
+/// A GICv2 whose SGIs 8 to 15 are firmware's has one of the others for the doorbell. Bulkhead's guest has
+/// all sixteen.
+#[test]
+fn guest_has_the_sgis_that_are_firmwares() {
+    let description = system(&[Partition::new("probe", "probe")]);
+    let outcome = Machine::with_firmware(Gic::V2, &description).boot();
+    outcome.ends_with(0).says("probe", "ok sixteen-pending").says("probe", "ok priority-order");
+    outcome.says("probe", ", 0 failed");
+}
+
 /// A tree may hold NOPs between any two of its tokens (devicetree specification, 5.4.1).
 fn description_behind_nops(gic: Gic) {
     let description = compile(&system(&[Partition::new("first", "hello")]));

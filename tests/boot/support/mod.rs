@@ -2,6 +2,7 @@
 
 mod console;
 mod dump;
+mod firmware;
 mod image;
 mod judge;
 mod machine;

@@ -4,6 +4,11 @@
 .equ SCTLR, 0x30c50830          // SCTLR_EL2 with everything off
 .equ EL2H, 0x3c9                // EL2 with its own stack, all masked
 
+// The GICv2 of the machine.
+.equ GICD_IGROUPR, 0x08000080
+.equ GICC_PMR, 0x08010004
+.equ GICD_WORDS, 9              // of 32 interrupts each
+
 .equ SMCCC_VERSION, 0x80000000
 .equ SMCCC_ARCH_FEATURES, 0x80000001
 .equ SMCCC_ARCH_WORKAROUND_1, 0x80008000
@@ -25,10 +30,23 @@ image_header:
     msr     cptr_el3, xzr
     mrs     x0, id_aa64pfr0_el1
     ubfx    x0, x0, #24, #4     // GIC system registers?
-    cbz     x0, 0f
-    mov     x0, #0xf            // for EL2 and EL1 too
+    cbnz    x0, 2f
+    ldr     x0, =GICD_IGROUPR
+    ldr     w1, =0xffff00ff     // SGIs 8 to 15 stay Secure, as is usual; nothing else does
+    str     w1, [x0]
+    mov     w1, #-1
+    mov     x2, #4
+1:  str     w1, [x0, x2]
+    add     x2, x2, #4
+    cmp     x2, #GICD_WORDS * 4
+    b.lo    1b
+    ldr     x0, =GICC_PMR       // what is less than 0x80 here the other side cannot change
+    mov     w1, #0xff
+    str     w1, [x0]
+    b       3f
+2:  mov     x0, #0xf            // for EL2 and EL1 too
     msr     S3_6_C12_C12_5, x0  // ICC_SRE_EL3
-0:  ldr     x0, =SCTLR
+3:  ldr     x0, =SCTLR
     msr     sctlr_el2, x0
     mov     x0, #EL2H
     msr     spsr_el3, x0
