@@ -41,24 +41,6 @@
         bl      \handler
         .endm
 
-// Goes back to the guest.
-        .macro  return
-        ldp     x2, x3, [sp, #16]
-        ldp     x4, x5, [sp, #32]
-        ldp     x6, x7, [sp, #48]
-        ldp     x8, x9, [sp, #64]
-        ldp     x10, x11, [sp, #80]
-        ldp     x12, x13, [sp, #96]
-        ldp     x14, x15, [sp, #112]
-        ldp     x16, x17, [sp, #128]
-        ldr     x18, [sp, #144]
-        ldr     x30, [sp, #240]
-        ldp     x0, x1, [sp], #FRAME_SIZE
-        eret
-        dsb     nsh                     // nothing past ERET is run, or speculated
-        isb
-        .endm
-
 // Whether the register that the syndrome names, from this bit on, is one which a callee preserves.
         .macro  check_register bit, complete
         ubfx    w2, w1, #\bit, #5
@@ -136,8 +118,21 @@ synchronous:
         bl      {system_register}
         b       resume
         asynchronous {interrupt}
-resume:
-        return
+resume:                                 // back to the guest
+        ldp     x2, x3, [sp, #16]
+        ldp     x4, x5, [sp, #32]
+        ldp     x6, x7, [sp, #48]
+        ldp     x8, x9, [sp, #64]
+        ldp     x10, x11, [sp, #80]
+        ldp     x12, x13, [sp, #96]
+        ldp     x14, x15, [sp, #112]
+        ldp     x16, x17, [sp, #128]
+        ldr     x18, [sp, #144]
+        ldr     x30, [sp, #240]
+        ldp     x0, x1, [sp], #FRAME_SIZE
+        eret
+        dsb     nsh                     // nothing past ERET is run, or speculated
+        isb
         asynchronous {fast_interrupt}
         b       resume
         asynchronous {serror}
@@ -151,6 +146,7 @@ resume:
         b       resume
         asynchronous {fast_interrupt}
         b       resume
+        .org    vectors + 15 * 0x80     // the last entry: none before it took the place of two
         asynchronous {serror}
         b       resume
 
