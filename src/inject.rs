@@ -85,17 +85,15 @@ impl Interrupted<'_> {
         const SPINTMASK: u64 = 1 << 62;
 
         let mut pstate = EL1H | DAIF | self.spsr & (NZCV | DIT | PAN);
-        if self.id.field(field::PAN) >= 1 && self.sctlr & SPAN == 0 {
-            pstate |= PAN;
-        }
-        if self.id.field(field::SSBS) >= 1 && self.sctlr & DSSBS != 0 {
-            pstate |= SSBS;
-        }
-        if self.id.field(field::MTE) >= 2 {
-            pstate |= TCO;
-        }
-        if self.id.field(field::NMI) >= 1 && self.sctlr & SPINTMASK == 0 {
-            pstate |= ALLINT;
+        for (feature, least, condition, bit) in [
+            (field::PAN, 1, self.sctlr & SPAN == 0, PAN),
+            (field::SSBS, 1, self.sctlr & DSSBS != 0, SSBS),
+            (field::MTE, 2, true, TCO),
+            (field::NMI, 1, self.sctlr & SPINTMASK == 0, ALLINT),
+        ] {
+            if condition && self.id.field(feature) >= least {
+                pstate |= bit;
+            }
         }
         pstate
     }

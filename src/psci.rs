@@ -168,6 +168,7 @@ impl Psci {
 
     /// The vCPU that an MPIDR argument names, and its state. Bits that are no affinity must be zero,
     /// MPIDR_EL1's RES1 bit 31 among them.
+    // Out of line, for there are several callers.
     #[inline(never)]
     fn find(&mut self, mpidr: u64) -> Option<(usize, &mut Power)> {
         let affinity = Mpidr::new(mpidr);

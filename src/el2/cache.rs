@@ -59,6 +59,7 @@ macro_rules! each_line {
 
 /// Writes the region's lines back to memory, for observers with their caches off, and drops them, so that nothing
 /// of them is left that an observer with its caches on could find later.
+// Out of line, for there are several callers.
 #[inline(never)]
 pub fn clean_and_invalidate(region: Region<Pa>) {
     each_line!("civac", region);

@@ -308,6 +308,7 @@ pub fn flush() {
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Writes past the console and its lock, for a panic: whoever has the lock may be who panicked.
+// Out of line, for there are several callers.
 #[inline(never)]
 pub fn emergency_write(text: &[u8]) {
     IS_TAKEN.store(true, Ordering::Relaxed);

@@ -36,6 +36,7 @@ macro_rules! section {
     };
 }
 
+// Out of line, for there are several callers.
 #[inline(never)]
 fn between(start: *const u8, end: *const u8) -> Region<Pa> {
     // Physical and virtual addresses are the same at EL2, so a symbol's address is both.

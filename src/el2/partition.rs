@@ -1,4 +1,6 @@
-//! A partition while it runs: what its vCPUs share, and how it ends.
+//! A partition while it runs: what its vCPUs share, and how they start.
+
+mod ending;
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -6,27 +8,26 @@ use bulkhead::addr::{Ipa, Pa};
 use bulkhead::console::Buffer;
 use bulkhead::fault::Fault;
 use bulkhead::intid::Intid;
-use bulkhead::life::{Effect, End, Life, Next, Order, Refusal, Stage};
+use bulkhead::life::{Life, Stage};
 use bulkhead::pl011::Pl011;
 use bulkhead::plan::layout::{Frame, MOST_FRAMES};
 use bulkhead::plan::{FrameKind, PartitionPlan};
 use bulkhead::psci::Psci;
 use bulkhead::rate::RateLimit;
-use bulkhead::vgic::{Config, CpuMask, Delivery, Version, Vgic};
+use bulkhead::vgic::{Config, CpuMask, Version, Vgic};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use spin::Once;
 
 use super::console::say;
-use super::exit::{self, Status};
 use super::gic::{self, Gic, ThisCpu};
 use super::monitor::Port;
 use super::rebuild::Rebuild;
 use super::recall::RecallSlot;
 use super::vcpu::Vcpu;
-use super::wait::{Mutex, MutexGuard};
+use super::wait::Mutex;
 use super::watchdog::Guard;
-use super::{console, cpu, stage2, timer};
+use super::{console, cpu, timer};
 
 /// Lines about a guest's faults: this many at once, then one in each such time.
 const FAULT_LINES: u32 = 8;
@@ -246,107 +247,6 @@ impl Partition {
         Some(start)
     }
 
-    /// Begins the partition's end, if it has not begun: every vCPU is to leave its guest, and none
-    /// starts any more.
-    pub fn begin_end(&self, end: End) {
-        let mut state = self.state.lock();
-        if state.life.end(end) {
-            self.clear_out(state);
-        }
-    }
-
-    /// Carries out what somebody wants of it, as soon as it can be.
-    ///
-    /// # Errors
-    ///
-    /// If it is so already.
-    pub fn order(&self, order: Order) -> Result<(), Refusal> {
-        let mut state = self.state.lock();
-        let was_over = state.is_over;
-        match state.life.order(order)? {
-            Effect::Later => {}
-            Effect::Leave => self.clear_out(state),
-            Effect::Build => {
-                state.is_over = false;
-                drop(state);
-                if was_over {
-                    ALIVE.fetch_add(1, Ordering::AcqRel);
-                }
-                self.rebuild.ask();
-                self.kick(self.vcpus());
-            }
-        }
-        Ok(())
-    }
-
-    /// Calls off what was to start, and makes those leave that run guest code.
-    fn clear_out(&self, mut state: MutexGuard<'_, State>) {
-        state.starts.fill(None);
-        if state.inside.is_empty() {
-            return self.conclude(state);
-        }
-        let inside = state.inside;
-        if self.plan.delivery == Delivery::Direct {
-            // Before anybody can leave, be built again and start.
-            stage2::cut(self);
-        }
-        drop(state);
-        self.kick(inside);
-    }
-
-    /// Notes that a vCPU runs guest code no more. The last one ends the partition.
-    pub fn leave(&self, vcpu: usize) {
-        let mut state = self.state.lock();
-        state.inside = state.inside.without(vcpu);
-        if state.is_empty() {
-            self.conclude(state);
-        }
-    }
-
-    /// What follows when nobody runs guest code any more.
-    fn conclude(&self, mut state: MutexGuard<'_, State>) {
-        console::drain(self, &mut state.uart);
-        let next = state.life.left();
-        state.is_over = matches!(next, Next::Rest | Next::GiveUp);
-        let (restarts, injections) = (state.life.restarts().into(), state.injections);
-        let end = state.life.last_end().unwrap_or(End::AllOff);
-        drop(state);
-        gic::get().silence(&self.plan.interrupts);
-        self.report_end(end, next, restarts, injections);
-        match next {
-            Next::Build => {
-                self.rebuild.ask();
-                self.kick(self.vcpus());
-            }
-            Next::Wait => {}
-            Next::Rest | Next::GiveUp => {
-                if ALIVE.fetch_sub(1, Ordering::AcqRel) == 1 {
-                    finish();
-                }
-            }
-        }
-    }
-
-    fn vcpus(&self) -> CpuMask {
-        CpuMask::first(self.plan.cpus.len())
-    }
-
-    fn report_end(&self, end: End, next: Next, restarts: u64, injections: u64) {
-        let milliseconds = timer::milliseconds_since(self.started());
-        let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
-        let again = format_args!("; restart {restarts}");
-        let never = format_args!("; it stays stopped, restarted {restarts} times already");
-        let then = match next {
-            Next::Rest | Next::Wait => format_args!(""),
-            Next::Build => again,
-            Next::GiveUp => never,
-        };
-        say!("{self}: {end} after {seconds}.{rest:03} s{then}");
-        if injections > 0 {
-            say!("{self}: it was given {injections} exceptions for what it must not do");
-        }
-    }
-
     /// Makes what its vCPUs share as new, on vCPU 0, while none of them runs guest code.
     pub fn reset(&self, vcpu: &Vcpu) {
         let mut state = self.state.lock();
@@ -371,15 +271,6 @@ impl fmt::Display for Partition {
 
 fn fault_lines() -> RateLimit {
     RateLimit::new(timer::milliseconds(FAULT_LINE_MS), FAULT_LINES)
-}
-
-/// The end of the machine, once the last partition has stopped.
-fn finish() -> ! {
-    let has_crashed = |it: &Partition| it.state.lock().life.stage() == Stage::Crashed;
-    let crashed = all().iter().any(has_crashed);
-    say!("every partition has stopped; the machine powers off");
-    console::flush();
-    exit::exit(if crashed { Status::Crashed } else { Status::Success })
 }
 
 fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {

@@ -33,6 +33,7 @@ impl Rebuild {
     }
 
     /// Asks for the work, while no vCPU runs guest code. They have to be woken.
+    // Out of line, for there are several callers.
     #[inline(never)]
     pub fn ask(&self) {
         self.scrubbed.store(0, Ordering::Relaxed);

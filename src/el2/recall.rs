@@ -23,6 +23,7 @@ const HELD: u8 = 2;
 impl Vcpu {
     /// Carries out what the guest asks of its interrupt controller, whatever it takes. Returns what a
     /// load reads.
+    // Out of line, for there are several callers.
     #[inline(never)]
     pub fn access(&self, request: Request) -> u64 {
         let (mut turn, mut held) = (None, CpuMask::EMPTY);

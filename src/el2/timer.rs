@@ -14,6 +14,7 @@ pub fn now() -> u64 {
 }
 
 /// How many ticks the counter makes in so many milliseconds.
+// Out of line, for there are several callers.
 #[inline(never)]
 pub fn milliseconds(count: u64) -> u64 {
     CNTFRQ_EL0.get() * count / 1000

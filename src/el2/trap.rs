@@ -28,6 +28,7 @@ pub extern "C" fn call(frame: &mut Frame, esr: u64) {
 }
 
 /// A synchronous exception that is none of those which guests cause all the time.
+// Out of line, for there are several callers.
 #[inline(never)]
 pub fn rare(vcpu: &Vcpu, frame: &mut Frame, esr: u64) {
     let exception = esr::decode(esr);

@@ -16,6 +16,7 @@ pub fn close(memory: Region<Pa>) {
     set_open(memory, false);
 }
 
+// Out of line, for there are several callers.
 #[inline(never)]
 fn set_open(memory: Region<Pa>, is_open: bool) {
     let mut live = mmu::LIVE.lock();

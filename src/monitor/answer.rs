@@ -15,6 +15,7 @@ pub(super) struct Sample {
 
 impl Sample {
     /// Looks at the counters again.
+    // Out of line, for there are several callers.
     #[inline(never)]
     fn take(&mut self, partition: usize, system: &dyn System) {
         self.before = self.now;

@@ -272,6 +272,7 @@ impl Terminal {
         }
     }
 
+    // Out of line, for there are several callers.
     #[inline(never)]
     fn end_line(&mut self) {
         self.output.raw(match self.peer {

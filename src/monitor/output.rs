@@ -144,6 +144,7 @@ impl Digits {
     }
 
     /// What there is to show.
+    // Out of line, for there are several callers.
     #[inline(never)]
     pub fn text(&self) -> &[u8] {
         self.bytes.get(self.bytes.len() - self.width..).unwrap_or_default()

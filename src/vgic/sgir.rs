@@ -78,21 +78,26 @@ impl SgirRoute {
         if self.carried >> sgi & 1 == 0 {
             return None;
         }
-        let list = match value >> FILTER & 3 {
-            0 => (value >> TARGETS) as u8,
-            filter => self.list(filter),
-        };
+        let list = target_list(value, self.own);
         Some((self.targets[list as usize] as u32) << TARGETS | sgi)
     }
+}
 
-    /// The CPUTargetList that a filter other than 0 stands for.
-    #[cold]
-    const fn list(&self, filter: u32) -> u8 {
-        match filter {
-            FILTER_OTHERS => !self.own,
-            FILTER_OWN => self.own,
-            _ => 0,
-        }
+/// Whom a store of `value` by this CPU goes to, as the CPUTargetList that does without a filter.
+#[inline(always)]
+const fn target_list(value: u32, own: u8) -> u8 {
+    match value >> FILTER & 3 {
+        0 => (value >> TARGETS) as u8,
+        filter => filtered(filter, own),
+    }
+}
+
+#[cold]
+const fn filtered(filter: u32, own: u8) -> u8 {
+    match filter {
+        FILTER_OTHERS => !own,
+        FILTER_OWN => own,
+        _ => 0,
     }
 }
 
@@ -100,13 +105,8 @@ impl Vgic {
     /// The guest wrote `value` to GICD_SGIR, for which EL2 sends no physical SGI by an [`SgirRoute`].
     /// There are no Security states, so NSATT does not matter.
     pub(super) fn write_sgir(&mut self, value: u32, hw: &mut impl Hardware) -> CpuMask {
-        let own = CpuMask::one(hw.vcpu()).bits();
-        let targets = match value >> FILTER & 3 {
-            0 => u64::from(value >> TARGETS & 0xff),
-            FILTER_OTHERS => !own,
-            FILTER_OWN => own,
-            _ => 0,
-        };
+        let own = CpuMask::one(hw.vcpu()).bits() as u8;
+        let targets = u64::from(target_list(value, own));
         let sgi = (value & SGI) as usize;
         let mut kicks = CpuMask::EMPTY;
         for target in CpuMask::from_bits(targets & self.cpu_interfaces()) {

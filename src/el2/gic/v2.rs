@@ -6,7 +6,7 @@ use bulkhead::intid::Intid;
 use bulkhead::vgic::{Arrivals, Set, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
-use super::{Acknowledged, Taken};
+use super::{Acknowledged, ICFGR, IPRIORITYR, Taken};
 use crate::el2::image::MAX_CPUS;
 use crate::el2::mmio::{Register, Registers};
 
@@ -17,9 +17,7 @@ const GICD_ISENABLER: u64 = 0x100;
 const GICD_ICENABLER: u64 = 0x180;
 const GICD_ICPENDR: u64 = 0x280;
 const GICD_ICACTIVER: u64 = 0x380;
-const GICD_IPRIORITYR: u64 = 0x400;
 const GICD_ITARGETSR: u64 = 0x800;
-const GICD_ICFGR: u64 = 0xc00;
 const GICD_SGIR: u64 = 0xf00;
 const GICD_CPENDSGIR: u64 = 0xf10;
 
@@ -108,8 +106,8 @@ impl Gic {
             for register in word * 8..(word + 1) * 8 {
                 self.distributor.write(GICD_ITARGETSR + register * 4, 0);
             }
-            self.distributor.write(GICD_ICFGR + word * 8, 0);
-            self.distributor.write(GICD_ICFGR + word * 8 + 4, 0);
+            self.distributor.write(ICFGR + word * 8, 0);
+            self.distributor.write(ICFGR + word * 8 + 4, 0);
         }
         self.distributor.write(GICD_CTLR, CTLR_ENABLE);
     }
@@ -119,7 +117,7 @@ impl Gic {
     fn find_sgis(&self) {
         let mut sgis = 0;
         for register in 0..4 {
-            let priorities = self.distributor.read(GICD_IPRIORITYR + register * 4);
+            let priorities = self.distributor.read(IPRIORITYR + register * 4);
             for (byte, priority) in priorities.to_le_bytes().into_iter().enumerate() {
                 sgis |= u16::from(priority != 0) << (register as usize * 4 + byte);
             }
@@ -184,7 +182,7 @@ impl Gic {
         self.distributor.write(GICD_ICPENDR + word * 4, u32::MAX);
         self.distributor.write(GICD_ICACTIVER + word * 4, u32::MAX);
         for register in word * 8..(word + 1) * 8 {
-            self.distributor.write(GICD_IPRIORITYR + register * 4, PRIORITY);
+            self.distributor.write(IPRIORITYR + register * 4, PRIORITY);
         }
         self.distributor.write(GICD_IGROUPR + word * 4, 0);
     }

@@ -12,6 +12,7 @@ use bulkhead::vgic::{Delivery, Priorities, SgiRequest};
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
 
+use super::{ICFGR, IPRIORITYR};
 use crate::el2::image::MAX_CPUS;
 use crate::el2::mmio::Registers;
 use crate::el2::panic;
@@ -33,8 +34,6 @@ const ICENABLER: u64 = 0x180;
 const ISPENDR: u64 = 0x200;
 const ICPENDR: u64 = 0x280;
 const ICACTIVER: u64 = 0x380;
-const IPRIORITYR: u64 = 0x400;
-const ICFGR: u64 = 0xc00;
 const IGRPMODR: u64 = 0xd00;
 
 /// EnableGrp1 for the Non-secure side, EnableGrp1NS where there is one security state; both

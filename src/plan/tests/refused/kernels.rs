@@ -1,0 +1,126 @@
+//! Kernels and what belongs to them that are refused.
+
+use super::*;
+
+#[test]
+fn kernels() {
+    let kernel = |bytes: &[u8]| fault(one().child(image("kernel", bytes)));
+    assert_eq!(
+        fault(one().without("kernel")),
+        ": kernel is missing: give a node with the kernel's bytes in its data"
+    );
+    assert_eq!(
+        fault(one().child(Spec::new("kernel"))),
+        "/kernel: data is missing: give /incbin/(\"file\")"
+    );
+    assert_eq!(kernel(&[]), "/kernel: data (0 bytes) is empty: give at least one");
+    for (magic, offset, expected) in [
+        (
+            &b"\x7fELF\x01"[..],
+            0,
+            "is a 32-bit ELF file: give a 64-bit kernel, as an Image or flat binary",
+        ),
+        (b"\x7fELF\x02", 0, "is an ELF file: give what `objcopy -O binary` makes of it"),
+        (b"\x18\x28\x6f\x01", 36, "is a 32-bit zImage: give a 64-bit kernel, as an Image"),
+        (b"\x1f\x8b", 0, "is compressed: give what `gunzip` makes of it"),
+        (b"\x28\xb5\x2f\xfd", 0, "is compressed: give what `unzstd` makes of it"),
+        (b"MZ\0\0zimg", 0, "is a compressed EFI image: give the Image inside"),
+        (b"\x27\x05\x19\x56", 0, "is a U-Boot image: give the kernel inside"),
+        (b"\xd0\x0d\xfe\xed", 0, "is a device tree: give a kernel"),
+    ] {
+        let mut bytes = [0; 64];
+        bytes[offset..offset + magic.len()].copy_from_slice(magic);
+        assert_eq!(kernel(&bytes), std::format!("/kernel: data (64 bytes) {expected}"));
+    }
+    assert_eq!(
+        kernel(&arm64_header(0, 0x1000, 1)),
+        "/kernel: data (64 bytes) is a big-endian Image: give a little-endian one"
+    );
+}
+
+#[test]
+fn kernels_that_do_not_fit() {
+    let kernel = |bytes: &[u8]| fault(one().child(image("kernel", bytes)));
+    assert_eq!(
+        kernel(&arm64_header(0, 0x100_1000, 0)),
+        "/kernel: data (64 bytes) needs 0x40000000-0x41000fff, and the partition's memory is \
+         0x40000000-0x40ffffff"
+    );
+    assert_eq!(
+        kernel(&arm64_header(u64::MAX, 0x1000, 0)),
+        "/kernel: data (64 bytes) needs more than the partition's memory, 0x40000000-0x40ffffff"
+    );
+    assert_eq!(
+        kernel(&vec![0; 0xf8_0001]),
+        "/kernel: data (16252929 bytes) needs 0x40080000-0x41000000, and the partition's memory is \
+         0x40000000-0x40ffffff"
+    );
+    let flat = |offset| image("kernel", &[0]).with("load-offset", Cells(offset));
+    assert_eq!(
+        fault(one().child(flat(&[0x1001]))),
+        "/kernel: load-offset = <0x1001> is not a multiple of the page size, 0x1000"
+    );
+    assert_eq!(
+        fault(one().child(flat(&[0x100_0000]))),
+        "/kernel: data (1 bytes) needs 0x41000000-0x41000000, and the partition's memory is \
+         0x40000000-0x40ffffff"
+    );
+    let image = image("kernel", &arm64_header(0, 0x1000, 0)).with("load-offset", Cells(&[0]));
+    assert_eq!(
+        fault(one().child(image)),
+        "/kernel: load-offset = <0x0> is only for flat binaries: an arm64 Image says where it goes"
+    );
+}
+
+#[test]
+fn images_in_memory() {
+    let kernel = |reg| one().child(Spec::new("kernel").with("reg", Cells(reg)));
+    assert_eq!(
+        fault(kernel(&[0, 0x6000_0000, 0, 0])),
+        "/kernel: reg = <0x0 0x60000000 0x0 0x0> is empty: give at least one"
+    );
+    assert_eq!(
+        fault(kernel(&[0, 0x1000, 0, 0x1000])),
+        "/kernel: reg = <0x0 0x1000 0x0 0x1000> is not the start of 4 KiB of memory"
+    );
+    let both = image("kernel", &[0]).with("reg", Cells(&[0, 0x6000_0000, 0, 0x1000]));
+    assert_eq!(fault(one().child(both)), "/kernel: data stands beside reg: give only one of them");
+}
+
+#[test]
+fn ramdisks_and_trees() {
+    assert_eq!(
+        fault(one().child(image("ramdisk", &[]))),
+        "/ramdisk: data (0 bytes) is empty: give at least one"
+    );
+    assert_eq!(
+        fault(one().child(image("ramdisk", &vec![0; 16 << 20]))),
+        "/ramdisk: data (16777216 bytes) needs 0x40081000-0x41080fff, and the partition's memory is \
+         0x40000000-0x40ffffff"
+    );
+    assert_eq!(
+        fault(one().child(image("ramdisk", &vec![0; 0xf7_f000]))),
+        ": memory = <0x0 0x1000000> needs 0x41000000-0x4100ffff, and the partition's memory is \
+         0x40000000-0x40ffffff"
+    );
+    let tree = |offset| one().with("fdt-offset", Cells(offset));
+    assert_eq!(
+        fault(tree(&[0x100])),
+        ": fdt-offset = <0x100> is not a multiple of the page size, 0x1000"
+    );
+    assert_eq!(
+        fault(tree(&[0xff_8000])),
+        ": fdt-offset = <0xff8000> needs 0x40ff8000-0x41007fff, and the partition's memory is \
+         0x40000000-0x40ffffff"
+    );
+    assert_eq!(
+        fault(tree(&[0x7_8000])),
+        ": fdt-offset = <0x78000> would cover its kernel, which the guest has at \
+         0x40080000-0x40080fff"
+    );
+    assert_eq!(
+        fault(tree(&[0x8_1000]).child(image("ramdisk", &[0]))),
+        ": fdt-offset = <0x81000> would cover its ramdisk, which the guest has at \
+         0x40081000-0x40081000"
+    );
+}

@@ -1,0 +1,106 @@
+//! Memory that are refused.
+
+use super::*;
+
+#[test]
+fn memory() {
+    assert_eq!(
+        fault(one().without("memory")),
+        ": memory is missing: give the bytes in two cells, as in <0x0 0x1000000>"
+    );
+    assert_eq!(
+        fault(one().with("memory", Cells(&[0, 0]))),
+        ": memory = <0x0 0x0> is empty: give at least one"
+    );
+    assert_eq!(
+        fault(one().with("memory", Cells(&[0, 0x100_0800]))),
+        ": memory = <0x0 0x1000800> is not a multiple of the page size, 0x1000"
+    );
+    assert_eq!(
+        fault(one().with("memory", Cells(&[0, 0x8000_0000]))),
+        ": memory = <0x0 0x80000000> does not fit: the most that is free in one piece is 1918 MiB"
+    );
+    assert_eq!(
+        fault(one().with("guest-base", Cells(&[0, 0x4000_0800]))),
+        ": guest-base = <0x0 0x40000800> is not a multiple of the page size, 0x1000"
+    );
+    assert_eq!(
+        fault(one().with("guest-base", Cells(&[0x7f, 0xff80_0000]))),
+        ": guest-base = <0x7f 0xff800000> ends past the last guest address, 0x7fffffffff"
+    );
+}
+
+#[test]
+fn memory_that_leaves_no_room_for_tables() {
+    let mut machine = machine(gic_v2());
+    machine.memory = vec![region(0x8000_0000, 16 * MIB)];
+    assert_eq!(
+        refusal_on(&machine, &system([one()])),
+        "/partitions leaves no memory for the stage-2 tables: 16 KiB are needed"
+    );
+}
+
+#[test]
+fn memory_at_a_host_base() {
+    let at = |name, base| partition(name).with("host-base", Cells(base));
+    assert_eq!(
+        fault(at("one", &[0, 0x5000_0800])),
+        ": host-base = <0x0 0x50000800> is not a multiple of the page size, 0x1000"
+    );
+    assert_eq!(
+        fault(at("one", &[0, 0xbf80_0000])),
+        ": host-base = <0x0 0xbf800000> is not the start of 16 MiB of memory"
+    );
+    assert_eq!(
+        fault(at("one", &[0xffff_ffff, 0xffff_f000])),
+        ": host-base = <0xffffffff 0xfffff000> is not the start of 16 MiB of memory"
+    );
+    assert_eq!(
+        fault(at("one", &[0, 0x4000_0000])),
+        ": host-base = <0x0 0x40000000> asks for memory that is taken: 0x40200000-0x403fffff is \
+         Bulkhead's"
+    );
+    assert_eq!(
+        fault(at("one", &[0, 0x4800_0000])),
+        ": host-base = <0x0 0x48000000> asks for memory that is taken: 0x48000000-0x48001fff is \
+         /partitions/one/kernel's"
+    );
+    assert_eq!(
+        refusal(&system([at("one", &[0, 0x5000_0000]), at("two", &[0, 0x5080_0000])])),
+        "/partitions/two: host-base = <0x0 0x50800000> asks for memory that is taken: \
+         0x50000000-0x50ffffff is /partitions/one's"
+    );
+}
+
+#[test]
+fn memory_over_something_else() {
+    assert_eq!(
+        fault(
+            one()
+                .with("guest-base", Cells(&[0, 0x700_0000]))
+                .with("memory", Cells(&[0, 0x100_1000]))
+        ),
+        ": guest-base = <0x0 0x7000000> would cover its distributor, which the guest has at \
+         0x08000000-0x0800ffff"
+    );
+    assert_eq!(
+        fault(
+            one()
+                .with("guest-base", Cells(&[0, 0x902_0000]))
+                .with("devices", Text(&["/pl061@9030000"]))
+        ),
+        ": guest-base = <0x0 0x9020000> would cover /pl061@9030000, which the guest has at \
+         0x09030000-0x09030fff"
+    );
+}
+
+#[test]
+fn memory_above_what_el2_can_map() {
+    let mut machine = machine(gic_v2());
+    machine.memory.push(region(1 << 39, 64 * MIB));
+    let far = partition("one").with("host-base", Cells(&[0x80, 0]));
+    assert_eq!(
+        refusal_on(&machine, &system([far])),
+        "/partitions/one: host-base = <0x80 0x0> is not the start of 16 MiB of memory"
+    );
+}
