@@ -7,9 +7,14 @@ extern crate alloc;
 
 mod el2;
 
-use bulkhead::addr::Pa;
-use el2::mmu::Level;
-use el2::{boot, build, console, cpu, cpus, gic, heap, interrupts, run};
+use bulkhead::arch::addr::Pa;
+use el2::boot::{self, build, cpus};
+use el2::drivers::gic;
+use el2::mm::heap;
+use el2::mm::mmu::Level;
+use el2::trap::irq;
+use el2::vcpu::idle;
+use el2::{console, cpu};
 
 /// What the boot CPU does, with the MMU on.
 fn main(level: Level, tree: Pa) -> ! {
@@ -24,7 +29,7 @@ fn main(level: Level, tree: Pa) -> ! {
     let plan = boot::plan(&firmware, &mut machine, &description, gic.direct());
     boot::report(&machine, &plan);
 
-    interrupts::init(&machine);
+    irq::init(&machine);
     let tables = plan.table_memory;
     let work = build::prepare(firmware, machine, plan, gic);
     cpus::start_others(work);
@@ -35,7 +40,7 @@ fn main(level: Level, tree: Pa) -> ! {
     cpus::set_up_together();
     boot::audit(work.machine(), partitions, tables);
     console::go_live(partitions, boot_cpu);
-    run::start_guests(partitions)
+    idle::start_guests(partitions)
 }
 
 /// What every other CPU does, with its MMU on.
@@ -43,5 +48,5 @@ fn secondary_main(index: usize) -> ! {
     cpu::enter(index);
     build::work().take_part(index);
     cpus::set_up_together();
-    run::settle()
+    idle::settle()
 }

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, process};
 
-use bulkhead::addr::Pa;
-use bulkhead::fdt::Tree;
-use bulkhead::guest_tree;
-use bulkhead::machine::{Console, Machine, Mpidr};
-use bulkhead::plan::{Description, Plan};
+use bulkhead::arch::addr::Pa;
+use bulkhead::arch::mpidr::Mpidr;
+use bulkhead::boot::description::Description;
+use bulkhead::boot::fdt::Tree;
+use bulkhead::boot::guest_tree;
+use bulkhead::boot::machine::{Console, Machine};
+use bulkhead::boot::plan::Plan;
 
 /// A directory for this test alone.
 fn directory(name: &str) -> PathBuf {
@@ -69,8 +71,10 @@ fn write(file: &Path, bytes: &[u8]) {
 fn plan(tree: &Tree<'_>, description: &[u8]) -> (Machine, Plan) {
     let mut machine = Machine::read(tree, Console::read(tree)).unwrap();
     machine.read_devices(tree);
-    machine
-        .reserve(bulkhead::addr::Region::new(Pa::new(0x4020_0000), 0x20_0000).unwrap(), "Bulkhead");
+    machine.reserve(
+        bulkhead::arch::addr::Region::new(Pa::new(0x4020_0000), 0x20_0000).unwrap(),
+        "Bulkhead",
+    );
     let description = Tree::new(description).unwrap();
     let base = Pa::new(0x4800_0000);
     let description = Description::read(&description, description.root(), base, &|_| None);

@@ -60,17 +60,23 @@ fn code_that_stays_never_calls_code_that_goes() {
     assert!(strays.is_empty(), "linker/bulkhead.ld puts these on the wrong side: {strays:#?}");
 }
 
-/// The address that an instruction (ADR), or it and the one behind it (ADRP, ADD), puts into a register
+/// Instructions after an ADRP among which its ADD is looked for: the compiler may schedule others between.
+const PAIR_DISTANCE: usize = 12;
+
+/// The address that an instruction puts into a register: ADR, or ADRP with one of the ADDs behind it
 /// (Arm ARM C6.2).
-fn formed_address(address: u64, [instruction, next]: [u32; 2]) -> Option<u64> {
+fn formed_address(address: u64, code: &[u32]) -> Option<u64> {
+    let (instruction, next) = code.split_first()?;
     let immediate = (instruction << 8) as i32 >> 13 << 2 | (instruction >> 29 & 3) as i32;
     let immediate = i64::from(immediate);
     let register = instruction & 0x1f;
     match instruction & 0x9f00_0000 {
         0x1000_0000 => Some(address.wrapping_add_signed(immediate)),
-        0x9000_0000 if next & 0xffc0_03e0 == 0x9100_0000 | register << 5 => {
+        0x9000_0000 => {
+            let mut next = next.iter().take(PAIR_DISTANCE);
+            let add = next.find(|next| **next & 0xffc0_03e0 == 0x9100_0000 | register << 5)?;
             let page = (address & !0xfff).wrapping_add_signed(immediate << 12);
-            Some(page + u64::from(next >> 10 & 0xfff))
+            Some(page + u64::from(add >> 10 & 0xfff))
         }
         _ => None,
     }
@@ -80,9 +86,9 @@ fn formed_address(address: u64, [instruction, next]: [u32; 2]) -> Option<u64> {
 fn formed_addresses(file: &object::File<'_>, name: &str) -> BTreeSet<u64> {
     let (range, code) = section(file, name);
     let code = code.chunks_exact(4).map(|it| u32::from_le_bytes(it.try_into().unwrap()));
-    let code: Vec<_> = code.chain([0]).collect();
-    let pairs = range.step_by(4).zip(code.windows(2));
-    pairs.filter_map(|(address, pair)| formed_address(address, [pair[0], pair[1]])).collect()
+    let code: Vec<_> = code.collect();
+    let at = |(index, address)| formed_address(address, &code[index..]);
+    range.step_by(4).enumerate().filter_map(at).collect()
 }
 
 /// The longest table of functions, in bytes: that of a trait's.

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, process};
 
-use bulkhead::addr::{Pa, Region};
-use bulkhead::fdt::Tree;
-use bulkhead::intid::Intid;
-use bulkhead::machine::{Console, ConsoleKind, CpuStart, Gic, Machine, Mpidr, Reach};
-use bulkhead::plan::{Description, Plan};
+use bulkhead::arch::addr::{Pa, Region};
+use bulkhead::arch::intid::Intid;
+use bulkhead::arch::mpidr::Mpidr;
+use bulkhead::boot::description::Description;
+use bulkhead::boot::fdt::Tree;
+use bulkhead::boot::machine::{Console, ConsoleKind, CpuStart, Gic, Machine, Reach};
+use bulkhead::boot::plan::Plan;
 
 /// Linux's tree of the board, which the Makefile fetches.
 fn board_file() -> PathBuf {

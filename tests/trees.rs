@@ -3,10 +3,10 @@
 use std::process::Command;
 use std::{env, fs, process};
 
-use bulkhead::addr::{Pa, Region};
-use bulkhead::fdt::Tree;
-use bulkhead::intid::Intid;
-use bulkhead::machine::{Conduit, Console, CpuStart, Gic, Machine, Reach};
+use bulkhead::arch::addr::{Pa, Region};
+use bulkhead::arch::intid::Intid;
+use bulkhead::boot::fdt::Tree;
+use bulkhead::boot::machine::{Conduit, Console, CpuStart, Gic, Machine, Reach};
 
 /// The machine that QEMU's `virt` describes with these options.
 fn virt(options: &str) -> Machine {

@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use bulkhead::pl011::Pl011;
-use bulkhead::ring::Full;
+use bulkhead::devices::pl011::Pl011;
+use bulkhead::util::ring::Full;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

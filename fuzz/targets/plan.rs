@@ -3,13 +3,15 @@
 
 #![no_main]
 
-use bulkhead::addr::{PAGE_SIZE, Pa};
-use bulkhead::audit;
-use bulkhead::fdt::Tree;
-use bulkhead::guest_tree;
-use bulkhead::machine::{Console, Machine, Mpidr};
-use bulkhead::plan::{Description, Plan};
-use bulkhead::tables::{Table, Tables};
+use bulkhead::arch::addr::{PAGE_SIZE, Pa};
+use bulkhead::boot::audit;
+use bulkhead::boot::fdt::Tree;
+use bulkhead::boot::guest_tree;
+use bulkhead::boot::machine::{Console, Machine};
+use bulkhead::arch::mpidr::Mpidr;
+use bulkhead::boot::plan::Plan;
+use bulkhead::boot::description::Description;
+use bulkhead::mm::tables::{Table, Tables};
 use libfuzzer_sys::fuzz_target;
 
 /// More tables take long to walk and say no more.

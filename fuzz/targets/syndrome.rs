@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use bulkhead::esr::{self, Exception};
-use bulkhead::mmio::Access;
+use bulkhead::arch::esr::{Exception, self};
+use bulkhead::trap::mmio::Access;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|words: [u64; 4]| {

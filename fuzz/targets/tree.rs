@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use bulkhead::fdt::Tree;
-use bulkhead::machine::{Console, Machine};
+use bulkhead::boot::fdt::Tree;
+use bulkhead::boot::machine::{Console, Machine};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -3,11 +3,8 @@
 
 #![no_main]
 
-use bulkhead::intid::Intid;
-use bulkhead::vgic::{
-    Access, Config, CpuMask, Delivery, Hardware, ListRegister, Recall, Set, SgiRegister, StateRegister, Version,
-    Vgic,
-};
+use bulkhead::arch::intid::Intid;
+use bulkhead::vgic::{Access, Config, CpuMask, Delivery, Hardware, ListRegister, Recall, Set, SgiRegister, StateRegister, Version, Vgic};
 use libfuzzer_sys::fuzz_target;
 
 const CPUS: usize = 2;

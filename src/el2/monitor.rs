@@ -2,19 +2,20 @@
 //!
 //! Locks: a terminal's is taken before a partition's state and before the console's.
 
-use bulkhead::life::{Order, Refusal, Stage};
-use bulkhead::machine::Mpidr;
-use bulkhead::monitor::{Log, Peer, Status, System, Terminal};
-use bulkhead::pl011::Pl011;
-use bulkhead::plan::PartitionPlan;
-use bulkhead::ring::Full;
-use bulkhead::stats::Counts;
+use bulkhead::arch::mpidr::Mpidr;
+use bulkhead::boot::plan::PartitionPlan;
+use bulkhead::devices::pl011::Pl011;
+use bulkhead::operator::monitor::{Log, Peer, Status, System, Terminal};
+use bulkhead::partition::lifecycle::{Order, Refusal, Stage};
+use bulkhead::trap::stats::Counts;
+use bulkhead::util::ring::Full;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::partition;
+use super::arch::sync::{Mutex, MutexGuard};
+use super::cpu::{self, timer};
+use super::drivers::power;
 use super::vcpu::Vcpu;
-use super::wait::{Mutex, MutexGuard};
-use super::{console, cpu, exit, timer};
+use super::{console, partition};
 
 /// The terminal at the UART. Only the CPU that takes the UART's interrupts has to do with it.
 static AT_UART: Mutex<Option<Terminal>> = Mutex::new(None);
@@ -202,6 +203,6 @@ impl System for Partitions {
     fn power_off(&mut self) {
         console::say!("the machine powers off at the monitor's order");
         console::flush();
-        exit::exit(exit::Status::Success)
+        power::exit(power::Status::Success)
     }
 }

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
 
 use super::state::{Bank, Set, UNUSED, Vcpu, bits};
 use super::{Delivery, Version, Vgic};
-use crate::intid::Intid;
+use crate::arch::intid::Intid;
 
 /// The part of a vCPU's virtual interrupt controller that needs no lock.
 #[derive(Debug)]

@@ -13,7 +13,7 @@
 //! those that are active. No INTID is in two list registers of a CPU at once, as both architectures
 //! demand: an SGI from a second source waits for the end of the first.
 
-use crate::intid::Intid;
+use crate::arch::intid::Intid;
 
 use super::hardware::{Hardware, StateRegister};
 use super::list_register::ListRegister;

@@ -48,7 +48,7 @@ mod tests;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::intid::Intid;
+use crate::arch::intid::Intid;
 use state::{Bank, Route, SGIS, Vcpu, bits};
 
 pub use arrivals::Arrivals;

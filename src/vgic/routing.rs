@@ -7,8 +7,8 @@
 use super::hardware::Hardware;
 use super::state::{Bank, NOWHERE, Route, Set, bits};
 use super::{CpuMask, Delivery, Kicks, Version, Vgic};
-use crate::intid::Intid;
-use crate::machine::Mpidr;
+use crate::arch::intid::Intid;
+use crate::arch::mpidr::Mpidr;
 
 /// Aff3.Aff2.Aff1.Aff0 in 32 bits.
 pub(super) fn pack(affinity: Mpidr) -> u32 {

@@ -4,7 +4,7 @@ use super::hardware::Hardware;
 use super::registers::byte_shift;
 use super::state::{Set, bits};
 use super::{Access, CpuMask, Kicks, Vgic};
-use crate::machine::Mpidr;
+use crate::arch::mpidr::Mpidr;
 
 /// The system register of a GICv3 that the guest wrote to send an SGI.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

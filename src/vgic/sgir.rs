@@ -3,8 +3,8 @@
 use super::hardware::Hardware;
 use super::state::Set;
 use super::{CpuMask, Vgic};
-use crate::addr::{Ipa, PAGE_SIZE};
-use crate::esr;
+use crate::arch::addr::{Ipa, PAGE_SIZE};
+use crate::arch::esr;
 
 /// GICD_SGIR's offset in the distributor.
 pub(super) const GICD_SGIR: u64 = 0xf00;

@@ -3,8 +3,8 @@
 use alloc::sync::Arc;
 use core::num::NonZeroU32;
 
-use crate::intid::Intid;
-use crate::machine::Mpidr;
+use crate::arch::intid::Intid;
+use crate::arch::mpidr::Mpidr;
 
 use super::routing::pack;
 use super::{Arrivals, CpuMask, Delivery, Hardware, ListRegister, StateRegister, Vgic};

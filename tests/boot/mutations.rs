@@ -5,7 +5,7 @@
 use std::time::Duration;
 use std::{env, fs};
 
-use bulkhead::fdt::Writer;
+use bulkhead::boot::fdt::Writer;
 
 use crate::layout::pack;
 use crate::mutate::mutate;

@@ -1,11 +1,13 @@
 //! What Bulkhead makes of a tree of a machine and a description, up to the first guest.
 
-use bulkhead::addr::{PAGE_SIZE, Pa, Region};
-use bulkhead::fdt::Tree;
-use bulkhead::machine::{Console, Gic, Machine, Mpidr};
-use bulkhead::plan::{Description, Plan};
-use bulkhead::tables::{Table, Tables};
-use bulkhead::{audit, guest_tree, report};
+use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
+use bulkhead::arch::mpidr::Mpidr;
+use bulkhead::boot::description::Description;
+use bulkhead::boot::fdt::Tree;
+use bulkhead::boot::machine::{Console, Gic, Machine};
+use bulkhead::boot::plan::Plan;
+use bulkhead::boot::{audit, guest_tree, report};
+use bulkhead::mm::tables::{Table, Tables};
 
 use super::trees::Seed;
 

@@ -14,9 +14,9 @@ use runtime::{fail, println};
 
 runtime::guest!(main, interrupt);
 
-global_asm!(include_str!("../../../src/el2/memory.s"), wide = sym WIDE);
+global_asm!(include_str!("../../../src/el2/arch/memory.s"), wide = sym WIDE);
 
-/// As in `src/el2/memory.rs`: `main` says when.
+/// As in `src/el2/arch/memory.rs`: `main` says when.
 static WIDE: AtomicBool = AtomicBool::new(false);
 
 unsafe extern "C" {

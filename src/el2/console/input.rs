@@ -1,13 +1,14 @@
 //! What is typed at the UART: for the guests, or to choose what is seen of them.
 
-use bulkhead::console::input::{Event, View};
-use bulkhead::format::format;
+use bulkhead::operator::console::input::{Event, View};
+use bulkhead::util::format::format;
 use bulkhead::vgic::CpuMask;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use super::super::partition::{self, Partition};
-use super::super::{cpu, monitor, timer};
 use super::{CPU, Shared, UART, pump, shared};
+use crate::el2::cpu::{self, timer};
+use crate::el2::monitor;
+use crate::el2::partition::{self, Partition};
 
 /// How much is read at once. The interrupt stays raised for the rest.
 const BYTES_AT_ONCE: usize = 128;

@@ -1,8 +1,8 @@
 //! What has gone wrong in other virtual GICs.
 
-use super::super::*;
 use super::machine::{ACTIVE, PENDING};
 use super::system::{HARDWARE_PPI, HARDWARE_SPIS, SOFTWARE_SPI, System};
+use crate::vgic::*;
 
 pub const BOTH: [Version; 2] = [Version::V2, Version::V3];
 pub const ENABLE: u64 = 0x100;

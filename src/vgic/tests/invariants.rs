@@ -1,9 +1,9 @@
 //! What must hold whenever the machine is quiet.
 
-use super::super::state::bits;
-use super::super::*;
 use super::machine::{ACTIVE, HARDWARE, PENDING};
 use super::system::System;
+use crate::vgic::state::bits;
+use crate::vgic::*;
 
 impl System {
     /// Whether a list register of this CPU holds this interrupt.

@@ -7,9 +7,9 @@ use std::{env, println, thread};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::super::{Delivery, Version};
 use super::pair::Pair;
 use super::properties::step;
+use crate::vgic::{Delivery, Version};
 
 /// Without BULKHEAD_GIC_STEPS: for all of the tests together.
 const STEPS: u64 = 100_000;

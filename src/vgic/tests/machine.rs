@@ -3,8 +3,8 @@
 
 use std::vec::Vec;
 
-use super::super::hardware::*;
-use super::super::*;
+use crate::vgic::hardware::*;
+use crate::vgic::*;
 
 pub const PENDING: u64 = 1 << 62;
 pub const ACTIVE: u64 = 1 << 63;

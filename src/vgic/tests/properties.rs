@@ -5,9 +5,9 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::super::*;
 use super::pair::{Pair, Step};
 use super::system::{FOREIGN, HARDWARE_PPI, HARDWARE_SPIS, SOFTWARE_SPI};
+use crate::vgic::*;
 
 fn any_intid() -> impl Strategy<Value = usize> {
     let mut intids: Vec<usize> = (0..4).chain([7, 15]).collect();

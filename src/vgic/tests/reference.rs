@@ -2,8 +2,8 @@
 
 use std::vec::Vec;
 
-use super::super::*;
 use super::system::{HARDWARE_PPI, HARDWARE_SPIS, SOFTWARE_SPI};
+use crate::vgic::*;
 
 #[derive(Clone, Copy, Debug)]
 pub struct State {

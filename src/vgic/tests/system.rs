@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::vec::Vec;
 
-use super::super::*;
 use super::machine::{ACTIVE, Machine, PENDING, View};
-use crate::addr::Ipa;
+use crate::arch::addr::Ipa;
+use crate::vgic::*;
 
 pub const HARDWARE_PPI: usize = 27;
 pub const SOFTWARE_SPI: usize = 33;

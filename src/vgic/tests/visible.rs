@@ -1,8 +1,8 @@
 //! What a guest reads, and what its writes change.
 
-use super::super::*;
 use super::cases::{BOTH, ENABLE, SET_ACTIVE, SET_PENDING, SPI};
 use super::system::{FOREIGN, HARDWARE_PPI, System};
+use crate::vgic::*;
 
 #[test]
 fn foreign_interrupts_read_as_zero_and_ignore_writes() {

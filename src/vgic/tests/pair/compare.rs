@@ -1,8 +1,8 @@
 //! What a guest can read, of the virtual GIC and of the reference.
 
-use super::super::super::*;
-use super::super::system::{FOREIGN, HARDWARE_SPIS, SOFTWARE_SPI};
 use super::Pair;
+use crate::vgic::tests::system::{FOREIGN, HARDWARE_SPIS, SOFTWARE_SPI};
+use crate::vgic::*;
 
 impl Pair {
     pub(super) fn compare(&mut self) {

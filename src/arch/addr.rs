@@ -1,0 +1,212 @@
+//! Addresses as types, so that a guest's address is never mistaken for the machine's.
+
+use core::fmt;
+
+/// The translation granule of every table that Bulkhead writes, in bytes.
+pub const PAGE_SIZE: u64 = 4096;
+
+/// What physical and intermediate physical addresses have in common.
+pub trait Address: Copy + Ord + fmt::Display {
+    /// Address 0.
+    const ZERO: Self;
+    /// The address with this value.
+    fn new(value: u64) -> Self;
+    /// The address as a number of bytes from zero.
+    fn get(self) -> u64;
+}
+
+macro_rules! address {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+        #[repr(transparent)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// The address with this value.
+            pub const fn new(value: u64) -> Self {
+                Self(value)
+            }
+
+            /// The address as a number of bytes from zero.
+            pub const fn get(self) -> u64 {
+                self.0
+            }
+
+            /// The address `bytes` further on, or `None` past the end of 64 bits.
+            pub fn checked_add(self, bytes: u64) -> Option<Self> {
+                self.0.checked_add(bytes).map(Self)
+            }
+
+            /// Whether the address is a multiple of `alignment`, a power of two.
+            pub const fn is_aligned(self, alignment: u64) -> bool {
+                self.0 & (alignment.wrapping_sub(1)) == 0
+            }
+        }
+
+        impl Address for $name {
+            const ZERO: Self = Self(0);
+
+            fn new(value: u64) -> Self {
+                Self(value)
+            }
+
+            fn get(self) -> u64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:#010x}", self.0)
+            }
+        }
+    };
+}
+
+address! {
+    /// A physical address: where the machine has it.
+    Pa
+}
+
+address! {
+    /// An intermediate physical address: where a guest sees it, before stage 2.
+    Ipa
+}
+
+/// A run of bytes that starts at an address and does not wrap. It may be empty.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Region<A> {
+    start: A,
+    size: u64,
+}
+
+impl<A: Address> Region<A> {
+    /// The region of no bytes at address 0.
+    pub const EMPTY: Self = Self { start: A::ZERO, size: 0 };
+
+    /// The region of `size` bytes from `start`; `None` if its end would not fit in 64 bits.
+    pub fn new(start: A, size: u64) -> Option<Self> {
+        start.get().checked_add(size)?;
+        Some(Self { start, size })
+    }
+
+    /// The region from `start` up to, not including, `end`; `None` if `end` lies before `start`.
+    pub fn between(start: A, end: A) -> Option<Self> {
+        let size = end.get().checked_sub(start.get())?;
+        Some(Self { start, size })
+    }
+
+    /// The first address.
+    pub fn start(&self) -> A {
+        self.start
+    }
+
+    /// The number of bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The first address past the region.
+    pub fn end(&self) -> A {
+        A::new(self.start.get().wrapping_add(self.size))
+    }
+
+    /// Whether the region has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+
+    /// Whether `address` is one of the region's bytes.
+    pub fn contains(&self, address: A) -> bool {
+        address >= self.start && address < self.end()
+    }
+
+    /// Whether every byte of `other` is a byte of this region.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.start >= self.start && other.end() <= self.end()
+    }
+
+    /// Whether the two regions share a byte.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.start < other.end() && other.start < self.end() && self.size > 0 && other.size > 0
+    }
+
+    /// Whether start and size are multiples of `alignment`, a power of two.
+    pub fn is_aligned(&self, alignment: u64) -> bool {
+        (self.start.get() | self.size) & (alignment.wrapping_sub(1)) == 0
+    }
+
+    /// The `size` bytes from `offset` of it, if it has them.
+    pub fn part(&self, offset: u64, size: u64) -> Option<Self> {
+        let part = Self::new(A::new(self.start.get().checked_add(offset)?), size)?;
+        self.covers(&part).then_some(part)
+    }
+
+    /// The smallest region of whole pages that covers this one; `None` at the very end of 64 bits.
+    pub fn page_aligned(&self) -> Option<Self> {
+        let start = self.start.get() & !(PAGE_SIZE - 1);
+        let end = self.end().get().checked_next_multiple_of(PAGE_SIZE)?;
+        Self::between(A::new(start), A::new(end))
+    }
+}
+
+impl<A: Address> fmt::Display for Region<A> {
+    /// First and last address, the way that memory maps are written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last = A::new(self.end().get().saturating_sub(1));
+        write!(f, "{}-{}", self.start, last)
+    }
+}
+
+/// A number of bytes that prints itself in the largest unit that divides it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        for (unit, name) in UNITS {
+            if self.0 >= unit && self.0.is_multiple_of(unit) {
+                return write!(f, "{} {name}", self.0 / unit);
+            }
+        }
+        write!(f, "{} B", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+
+    fn region(start: u64, size: u64) -> Region<Pa> {
+        Region::new(Pa::new(start), size).unwrap()
+    }
+
+    #[test]
+    fn a_region_that_wraps_is_no_region() {
+        assert!(Region::new(Pa::new(u64::MAX), 2).is_none());
+        assert!(Region::between(Pa::new(2), Pa::new(1)).is_none());
+    }
+
+    #[test]
+    fn neighbours_do_not_overlap() {
+        assert!(!region(0, 0x1000).overlaps(&region(0x1000, 0x1000)));
+        assert!(region(0, 0x1001).overlaps(&region(0x1000, 0x1000)));
+        assert!(!region(0x800, 0).overlaps(&region(0, 0x1000)));
+    }
+
+    #[test]
+    fn pages_grow_outwards() {
+        assert_eq!(region(0x1234, 1).page_aligned(), Some(region(0x1000, 0x1000)));
+        assert_eq!(region(u64::MAX - 1, 1).page_aligned(), None);
+    }
+
+    #[test]
+    fn sizes_and_regions_read_well() {
+        assert_eq!(format!("{}", Bytes(64 << 20)), "64 MiB");
+        assert_eq!(format!("{}", Bytes(1234)), "1234 B");
+        assert_eq!(format!("{}", region(0x4000_0000, 0x1000)), "0x40000000-0x40000fff");
+    }
+}

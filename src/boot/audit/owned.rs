@@ -1,0 +1,114 @@
+//! What a partition may reach by its Plan, and what nobody may reach.
+
+use alloc::vec::Vec;
+
+use super::walk::{Run, Wrong};
+use crate::arch::addr::{PAGE_SIZE, Pa, Region};
+use crate::boot::machine::{Gic, Machine};
+use crate::boot::plan::PartitionPlan;
+use crate::devices::address_map::CPU_INTERFACE;
+
+/// Stage-2 leaves (Arm ARM D8.3.2): MemAttr in bits 5:2, S2AP in 7:6, SH in 9:8, AF in 10 and XN\[1\]
+/// in 54. Memory is Normal write-back, inner shareable and executable; registers are Device-nGnRE
+/// and never executed.
+const MEMORY: u64 = 0b1111 << 2 | 0b11 << 6 | 0b11 << 8 | 1 << 10;
+const REGISTERS: u64 = 0b0001 << 2 | 0b11 << 6 | 1 << 10 | 1 << 54;
+
+/// What a partition owns, in runs that do not overlap, by ascending input address.
+pub(super) fn owned(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
+    let registers = plan.devices.iter().flat_map(|device| &device.registers);
+    let mut owned: Vec<Run> = registers.filter_map(pages).map(|it| identity(&it)).collect();
+    owned.sort_by_key(|run| run.input);
+    // Devices of one partition may share pages.
+    owned.dedup_by(|next, last| {
+        let touches = next.input <= last.input + last.size;
+        if touches {
+            last.size = last.size.max(next.input + next.size - last.input);
+        }
+        touches
+    });
+    let (guest, host) = (plan.memory.guest, plan.memory.host);
+    let (input, output) = (guest.start().get(), host.start().get());
+    owned.push(Run { input, output, size: host.size(), attributes: MEMORY });
+    owned.extend(cpu_interface(&machine.gic));
+    owned.sort_by_key(|run| run.input);
+    owned
+}
+
+fn identity(region: &Region<Pa>) -> Run {
+    let start = region.start().get();
+    Run { input: start, output: start, size: region.size(), attributes: REGISTERS }
+}
+
+/// The pages that a region has bytes in.
+fn pages(region: &Region<Pa>) -> Option<Region<Pa>> {
+    region.page_aligned().filter(|pages| !pages.is_empty())
+}
+
+/// The page of GICV, where each CPU sees its own virtual interface: all partitions have it.
+pub(super) fn cpu_interface(gic: &Gic) -> Option<Run> {
+    let Gic::V2 { virtual_cpu_interface, .. } = gic else { return None };
+    let (input, output) = (CPU_INTERFACE.get(), virtual_cpu_interface.start().get());
+    Some(Run { input, output, size: PAGE_SIZE, attributes: REGISTERS })
+}
+
+/// Checks that `mapped`, which ascends, is what is `owned`: no byte elsewhere, none missing.
+pub(super) fn compare(mapped: &[Run], owned: &[Run]) -> Result<(), Wrong> {
+    for run in mapped {
+        let mut rest = *run;
+        while rest.size > 0 {
+            let covers = |it: &&Run| rest.input.wrapping_sub(it.input) < it.size;
+            let Some(owner) = owned.iter().find(covers) else {
+                return Err(("an address is mapped that the Plan does not give", rest.input));
+            };
+            let offset = rest.input - owner.input;
+            if rest.output != owner.output + offset {
+                return Err(("an address leads to memory that the Plan does not say", rest.input));
+            }
+            if rest.attributes != owner.attributes {
+                return Err(("an address has attributes that it must not have", rest.input));
+            }
+            let size = rest.size.min(owner.size - offset);
+            rest = Run {
+                input: rest.input + size,
+                output: rest.output + size,
+                size: rest.size - size,
+                ..rest
+            };
+        }
+    }
+    // As much as is owned, and nothing else: so it is all of it.
+    let [is, should] = [mapped, owned].map(|runs| runs.iter().map(|run| run.size).sum::<u64>());
+    if is == should {
+        Ok(())
+    } else {
+        Err(("addresses are missing, of bytes", should.abs_diff(is)))
+    }
+}
+
+/// What no partition may reach: what is reserved, the tables, Bulkhead's own devices and the images
+/// of all partitions.
+pub(super) fn forbidden(
+    machine: &Machine,
+    plans: &[&PartitionPlan],
+    tables: Region<Pa>,
+) -> Vec<Region<Pa>> {
+    let mut all = Vec::from([tables]);
+    all.extend(machine.reserved.iter().map(|reserved| reserved.region));
+    all.extend(machine.console.as_ref().map(|console| console.registers));
+    all.extend(machine.watchdog);
+    match &machine.gic {
+        Gic::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
+            all.extend([distributor, cpu_interface, hypervisor, virtual_cpu_interface]);
+        }
+        Gic::V3 { distributor, redistributors, .. } => {
+            all.push(*distributor);
+            all.extend(redistributors);
+        }
+    }
+    for plan in plans {
+        all.push(plan.kernel.source);
+        all.extend(plan.ramdisk.map(|ramdisk| ramdisk.source));
+    }
+    all.iter().filter_map(pages).collect()
+}

@@ -1,0 +1,277 @@
+//! The system description, read into plain data. What can be told to be wrong without knowing the
+//! machine is refused here.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::source::Images;
+use crate::arch::addr::{Ipa, Pa};
+use crate::arch::mpidr::Mpidr;
+use crate::boot::description::Image;
+use crate::boot::description::{ImageDescription, Peek};
+use crate::boot::description::{Result, refuse};
+use crate::boot::fdt::{Node, Tree};
+use crate::partition::lifecycle::{OnCrash, Policy};
+
+/// What the system description says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The path of the node `partitions`.
+    pub path: String,
+    /// The partitions, in the order of the tree; at least one.
+    pub partitions: Vec<PartitionDescription>,
+}
+
+/// What is said of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionDescription {
+    /// The path of its node.
+    pub path: String,
+    /// The name of its node.
+    pub name: String,
+    /// `cpus` or `cpu-ids`.
+    pub cpus: CpuRequest,
+    /// `memory`, in bytes: a multiple of the page size, and not 0.
+    pub memory: u64,
+    /// `guest-base`, page-aligned.
+    pub guest_base: Option<Ipa>,
+    /// `host-base`, page-aligned.
+    pub host_base: Option<Pa>,
+    /// `devices`: paths and aliases.
+    pub devices: Vec<String>,
+    /// `dma = "unprotected"`.
+    pub dma_unprotected: bool,
+    /// `bootargs`.
+    pub bootargs: String,
+    /// `fdt-offset`, page-aligned, in bytes from the start of the guest's memory.
+    pub tree_offset: Option<u64>,
+    /// `interrupts = "trapped"`.
+    pub trapped_interrupts: bool,
+    /// `count-hypervisor`.
+    pub count_hypervisor: bool,
+    /// `on-crash` and `max-restarts`.
+    pub policy: Policy,
+    /// `watchdog-ms`, from 1 to an hour.
+    pub watchdog_milliseconds: Option<u32>,
+    /// `monitor`.
+    pub monitor: bool,
+    /// The node `kernel`.
+    pub kernel: KernelDescription,
+    /// The node `ramdisk`.
+    pub ramdisk: Option<ImageDescription>,
+}
+
+/// The CPUs that a partition asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CpuRequest {
+    /// So many, at least one.
+    Count(u32),
+    /// These, at least one.
+    Ids(Vec<Mpidr>),
+}
+
+/// What is said of a kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelDescription {
+    /// Its node.
+    pub source: ImageDescription,
+    /// What its bytes are.
+    pub image: Image,
+    /// `load-offset`, page-aligned, in bytes from the start of the guest's memory.
+    pub load_offset: Option<u64>,
+}
+
+/// The properties of a partition.
+#[rustfmt::skip]
+const OF_PARTITION: [&str; 15] = [
+    "cpus", "cpu-ids", "memory", "guest-base", "host-base", "devices", "dma", "bootargs",
+    "fdt-offset", "count-hypervisor", "on-crash", "max-restarts", "watchdog-ms", "monitor",
+    "interrupts",
+];
+/// The most of `watchdog-ms`, an hour: more is taken for a number of another unit. The counter has
+/// room for far more.
+const MOST_MILLISECONDS: u32 = 3_600_000;
+/// The nodes of a system: its partitions, and what `dtc -@` adds.
+const OF_SYSTEM: [&str; 4] = ["partitions", "__symbols__", "__fixups__", "__local_fixups__"];
+
+impl Description {
+    /// Whether a partition asks for a device.
+    pub fn names_devices(&self) -> bool {
+        self.partitions.iter().any(|partition| !partition.devices.is_empty())
+    }
+
+    /// Whether the interrupts of a partition may go to it with no exit.
+    pub fn wants_direct_interrupts(&self) -> bool {
+        self.partitions.iter().any(|partition| !partition.trapped_interrupts)
+    }
+
+    /// Reads the description below `system`: the root of `tree`, or the node `/chosen/bulkhead` of
+    /// the firmware's tree. `base` is where `tree` lies in memory.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong in it.
+    pub fn read<'a>(
+        tree: &'a Tree<'a>,
+        system: Node<'a, 'a>,
+        base: Pa,
+        peek: Peek<'a>,
+    ) -> Result<Self> {
+        let mut path = system.path();
+        if !system.is_compatible("bulkhead,system") {
+            match system.text("compatible")? {
+                Some(is) => refuse!(path, ": compatible = \"{is}\" is not \"bulkhead,system\""),
+                None => refuse!(path, ": compatible is missing: give \"bulkhead,system\""),
+            }
+        }
+        system.check(&["compatible", "model"], Some(&OF_SYSTEM))?;
+        let mut partitions: Vec<PartitionDescription> = Vec::new();
+        if let Some(node) = system.first_child("partitions") {
+            path = node.path();
+            node.check(&[], None)?;
+            for node in node.children() {
+                let name = node.name();
+                if partitions.iter().any(|other| other.name == name) {
+                    refuse!(
+                        node.path(),
+                        ": name = \"{name}\" is given to another partition already"
+                    );
+                }
+                partitions.push(partition(node, &Images { tree, base, peek })?);
+            }
+        }
+        if partitions.is_empty() {
+            let way = "the node partitions must have a node for each";
+            refuse!(path, " holds no partition: {way}");
+        }
+        Ok(Self { path, partitions })
+    }
+}
+
+fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDescription> {
+    node.check(&OF_PARTITION, Some(&["kernel", "ramdisk"]))?;
+    let (path, name) = (node.path(), node.name());
+    // It has to fit in front of the partition's lines on the console.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if name.len() > 15 || !name.bytes().all(is_plain) {
+        let like = "1 to 15 letters, digits, hyphens and underscores";
+        refuse!(path, ": name = \"{name}\" is not {like}");
+    }
+    let cpus = cpus(node)?;
+    let memory = match node.pages("memory", 2)? {
+        Some(0) => refuse!(path, ": memory = <0x0 0x0> is empty: give at least one"),
+        Some(size) => size,
+        None => {
+            let like = "the bytes in two cells, as in <0x0 0x1000000>";
+            refuse!(path, ": memory is missing: give {like}")
+        }
+    };
+    let dma_unprotected = match node.text("dma")? {
+        None => false,
+        Some("unprotected") => true,
+        Some(dma) => {
+            let like = "\"unprotected\", which is all that it can say";
+            refuse!(path, ": dma = \"{dma}\" is not {like}")
+        }
+    };
+    let trapped_interrupts = match node.text("interrupts")? {
+        None => false,
+        Some("trapped") => true,
+        Some(interrupts) => {
+            let like = "\"trapped\", which is all that it can say";
+            refuse!(path, ": interrupts = \"{interrupts}\" is not {like}")
+        }
+    };
+    let devices = node.read("devices", "a list of strings", |list| {
+        Some(list.strings()?.map(String::from).collect())
+    });
+    Ok(PartitionDescription {
+        name: String::from(name),
+        cpus,
+        memory,
+        guest_base: node.pages("guest-base", 2)?.map(Ipa::new),
+        host_base: node.pages("host-base", 2)?.map(Pa::new),
+        devices: devices?.unwrap_or_default(),
+        dma_unprotected,
+        bootargs: String::from(node.text("bootargs")?.unwrap_or_default()),
+        tree_offset: node.pages("fdt-offset", 1)?,
+        trapped_interrupts,
+        count_hypervisor: node.flag("count-hypervisor")?,
+        policy: policy(node)?,
+        watchdog_milliseconds: watchdog_milliseconds(node)?,
+        monitor: node.flag("monitor")?,
+        kernel: kernel(node, images)?,
+        ramdisk: ramdisk(node, images)?,
+        path,
+    })
+}
+
+fn cpus(node: Node<'_, '_>) -> Result<CpuRequest> {
+    let like = "one cell for each CPU, Aff2 to Aff0, as in <0x0 0x1>";
+    let ids = node.read("cpu-ids", like, |ids| {
+        let mut list = Vec::new();
+        for id in ids.cells()? {
+            if id >> 24 != 0 {
+                return None;
+            }
+            list.push(Mpidr::new(u64::from(id)));
+        }
+        Some(list)
+    })?;
+    let why = match (node.cell("cpus")?, ids) {
+        (None, Some(ids)) if !ids.is_empty() => return Ok(CpuRequest::Ids(ids)),
+        (Some(count @ 1..), None) => return Ok(CpuRequest::Count(count)),
+        (Some(0), None) => "cpus = <0> is empty: give at least one",
+        (None, Some(_)) => "cpu-ids is empty: give at least one",
+        (Some(_), Some(_)) => "cpus stands beside cpu-ids: give only one of them",
+        (None, None) => "cpus is missing: give how many, as in <1>, or cpu-ids, as in <0x0 0x1>",
+    };
+    refuse!(node.path(), ": {why}")
+}
+
+fn policy(node: Node<'_, '_>) -> Result<Policy> {
+    let on_crash = match node.text("on-crash")? {
+        None | Some("stop") => OnCrash::Stop,
+        Some("restart") => OnCrash::Restart,
+        Some(other) => {
+            refuse!(node.path(), ": on-crash = \"{other}\" is neither \"restart\" nor \"stop\"")
+        }
+    };
+    Ok(Policy { on_crash, max_restarts: node.cell("max-restarts")? })
+}
+
+fn watchdog_milliseconds(node: Node<'_, '_>) -> Result<Option<u32>> {
+    match node.cell("watchdog-ms")? {
+        Some(milliseconds) if !(1..=MOST_MILLISECONDS).contains(&milliseconds) => {
+            let range = format_args!("is not from 1 to {MOST_MILLISECONDS}, an hour");
+            refuse!(node.path(), ": watchdog-ms = <{milliseconds}> {range}")
+        }
+        milliseconds => Ok(milliseconds),
+    }
+}
+
+fn kernel<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<KernelDescription> {
+    let Some(node) = partition.first_child("kernel") else {
+        let like = "a node with the kernel's bytes in its data";
+        refuse!(partition.path(), ": kernel is missing: give {like}");
+    };
+    node.check(&["data", "reg", "load-offset"], Some(&[]))?;
+    let (source, bytes) = images.find(node)?;
+    let load_offset = node.pages("load-offset", 1)?;
+    match (Image::of(bytes), load_offset) {
+        (Err(problem), _) => refuse!(source.path, "{source} {problem}"),
+        (Ok(Image::Arm64 { .. }), Some(offset)) => {
+            let why = "is only for flat binaries: an arm64 Image says where it goes";
+            refuse!(source.path, ": load-offset = <{offset:#x}> {why}")
+        }
+        (Ok(image), load_offset) => Ok(KernelDescription { source, image, load_offset }),
+    }
+}
+
+fn ramdisk<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<Option<ImageDescription>> {
+    let Some(node) = partition.first_child("ramdisk") else {
+        return Ok(None);
+    };
+    node.check(&["data", "reg"], Some(&[]))?;
+    Ok(Some(images.find(node)?.0))
+}

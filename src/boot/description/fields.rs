@@ -1,0 +1,109 @@
+//! Reading the nodes of a description: values of the right type, and no names but the known ones.
+
+use crate::arch::addr::PAGE_SIZE;
+use crate::boot::description::{Cells, Result, refuse};
+use crate::boot::fdt::{Node, Property};
+use crate::util::nearest::nearest;
+
+/// The properties that every node may have, because dtc adds them or because they do no harm.
+const EVERYWHERE: [&str; 4] = ["phandle", "linux,phandle", "#address-cells", "#size-cells"];
+
+impl<'a> Node<'a, 'a> {
+    /// The name without the unit address.
+    fn base_name(self) -> &'a str {
+        let name = self.name();
+        name.split_once('@').map_or(name, |(base, _)| base)
+    }
+
+    /// The first child with this name, with or without a unit address.
+    #[inline(never)]
+    pub(super) fn first_child(self, name: &str) -> Option<Self> {
+        self.children().find(|child| child.base_name() == name)
+    }
+
+    /// Checks that there are no properties but these, and those that every node may have, and no
+    /// children but these, or any if there is no list.
+    #[inline(never)]
+    pub(super) fn check(self, properties: &[&str], children: Option<&[&str]>) -> Result<()> {
+        for Property { name, .. } in self.properties() {
+            if !properties.contains(&name) && !EVERYWHERE.contains(&name) {
+                let mut known = properties.iter().chain(&EVERYWHERE).copied();
+                let nearest = nearest(name.as_bytes(), &mut known);
+                refuse!(
+                    self.path(),
+                    " has a property \"{name}\", which does not belong here; the nearest is \
+                     \"{nearest}\""
+                );
+            }
+        }
+        let Some(known) = children else {
+            return Ok(());
+        };
+        for child in self.children() {
+            let name = child.base_name();
+            if known.is_empty() {
+                refuse!(child.path(), " is no node that belongs here: no node does");
+            } else if !known.contains(&name) {
+                let nearest = nearest(name.as_bytes(), &mut known.iter().copied());
+                refuse!(
+                    child.path(),
+                    " is no node that belongs here; the nearest is \"{nearest}\""
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The property of this name, as `read` reads it; another type is refused as not `like`.
+    pub(super) fn read<T>(
+        self,
+        name: &str,
+        like: &str,
+        read: impl Fn(&Property<'a>) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let Some(property) = self.property(name) else {
+            return Ok(None);
+        };
+        match read(&property) {
+            None => refuse!(self.path(), ": {name} ({} bytes) is not {like}", property.value.len()),
+            value => Ok(value),
+        }
+    }
+
+    /// A string.
+    #[inline(never)]
+    pub(super) fn text(self, name: &str) -> Result<Option<&'a str>> {
+        self.read(name, "a string", Property::as_str)
+    }
+
+    /// One cell.
+    #[inline(never)]
+    pub(super) fn cell(self, name: &str) -> Result<Option<u32>> {
+        self.read(name, "one cell, as in <1>", Property::u32)
+    }
+
+    /// Whether there is this property, which has no value.
+    #[inline(never)]
+    pub(super) fn flag(self, name: &str) -> Result<bool> {
+        let empty = |it: &Property<'a>| it.value.is_empty().then_some(());
+        Ok(self.read(name, "a property without a value", empty)?.is_some())
+    }
+
+    /// A multiple of the page size in so many cells, 1 or 2.
+    #[inline(never)]
+    pub(super) fn pages(self, name: &str, cells: usize) -> Result<Option<u64>> {
+        let like = ["one cell, as in <1>", "two cells, as in <0x0 0x40000000>"][cells - 1];
+        let number = |it: &Property<'_>| it.number().filter(|_| it.value.len() == cells * 4);
+        let pages = self.read(name, like, |it| Some((number(it)?, it.value)))?;
+        match pages {
+            Some((number, value)) if !number.is_multiple_of(PAGE_SIZE) => {
+                let value = Cells(value);
+                refuse!(
+                    self.path(),
+                    ": {name} = {value} is not a multiple of the page size, 0x1000"
+                )
+            }
+            pages => Ok(pages.map(|(number, _)| number)),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Reads system descriptions.
+
+mod bulkhead;
+mod error;
+mod fields;
+mod image;
+mod source;
+
+pub use bulkhead::{CpuRequest, Description, KernelDescription, PartitionDescription};
+pub use error::PlanError;
+pub(crate) use error::{Cells, Result, refuse};
+pub use image::Image;
+pub use source::{ImageDescription, Peek};

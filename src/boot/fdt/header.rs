@@ -1,0 +1,101 @@
+//! The header, and the blocks that it leads to (Devicetree Specification 0.4, sections 5.2, 5.3
+//! and 5.5).
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use ::fdt::Fdt;
+
+use super::TreeError;
+use crate::arch::addr::{Pa, Region};
+
+/// The first word of every flattened tree.
+pub(super) const MAGIC: u32 = 0xd00d_feed;
+/// The version that this code reads and writes.
+pub(super) const VERSION: u32 = 17;
+/// The size of a [`Header`] in bytes.
+pub(super) const HEADER_SIZE: usize = 40;
+
+/// The words of the header: the magic number; the size of the whole tree; where the structure
+/// block, the strings block and the memory reservations start; the version, and the oldest one that
+/// it is compatible with; the boot CPU; the sizes of the strings block and of the structure block.
+pub(super) type Header = [u32; HEADER_SIZE / 4];
+
+/// What is in a tree.
+pub(super) struct Blocks<'a> {
+    /// The tree, without what follows it.
+    pub bytes: &'a [u8],
+    /// Where the structure block is among them.
+    pub structure: Range<usize>,
+    /// The strings block, up to what is no UTF-8.
+    pub strings: &'a str,
+    /// The memory reservations.
+    pub reservations: Vec<Region<Pa>>,
+}
+
+impl<'a> Blocks<'a> {
+    /// Finds and checks the blocks of the tree that `bytes` start with.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, TreeError> {
+        let header = header(bytes)?;
+        let [_, total, structure, strings, reserved, version, compatible, _, sizes @ ..] = header;
+        let truncated = TreeError::Truncated { needed: total as usize, given: bytes.len() };
+        let bytes = bytes.get(..total as usize).ok_or(truncated)?;
+        if version < VERSION || compatible > VERSION {
+            return Err(malformed("it is not of version 17", 20));
+        }
+        let structure = block(bytes, structure, sizes[1], 4)?;
+        let strings = &bytes[block(bytes, strings, sizes[0], 1)?];
+        let reserved = block(bytes, reserved, 0, 8)?.start;
+        let fdt = Fdt::new(bytes).map_err(|_| truncated)?;
+        let strings = str::from_utf8(strings)
+            .or_else(|it| str::from_utf8(&strings[..it.valid_up_to()]))
+            .unwrap_or_default();
+        Ok(Self { bytes, structure, strings, reservations: reservations(&fdt, bytes, reserved)? })
+    }
+}
+
+/// The header that `bytes` start with.
+pub(super) fn header(bytes: &[u8]) -> Result<Header, TreeError> {
+    let Some(words) = bytes.as_chunks().0.first_chunk() else {
+        return Err(TreeError::Truncated { needed: HEADER_SIZE, given: bytes.len() });
+    };
+    let header: Header = words.map(u32::from_be_bytes);
+    match header {
+        [MAGIC, size, ..] if (size as usize) < HEADER_SIZE => {
+            Err(malformed("its size is less than a header's", 4))
+        }
+        [MAGIC, ..] => Ok(header),
+        [magic, ..] => Err(TreeError::NotATree { magic }),
+    }
+}
+
+/// Where the block of `size` bytes from `start` is, which both are multiples of `alignment`.
+fn block(bytes: &[u8], start: u32, size: u32, alignment: u32) -> Result<Range<usize>, TreeError> {
+    let range = start as usize..start as usize + size as usize;
+    if range.end > bytes.len() {
+        return Err(malformed("a block reaches past the end", range.start));
+    }
+    if !(start | size).is_multiple_of(alignment) {
+        return Err(malformed("a block is not aligned", range.start));
+    }
+    Ok(range)
+}
+
+/// The reservations, whose block starts at `start` and ends with one that is all zeros.
+fn reservations(fdt: &Fdt<'_>, bytes: &[u8], start: usize) -> Result<Vec<Region<Pa>>, TreeError> {
+    let mut regions = Vec::new();
+    for reserved in fdt.memory_reservations() {
+        let address = Pa::new(reserved.address().addr() as u64);
+        let region = Region::new(address, reserved.size() as u64);
+        regions.push(region.ok_or(malformed("a memory reservation wraps around", start))?);
+    }
+    if start + (regions.len() + 1) * 16 > bytes.len() {
+        return Err(malformed("the memory reservations do not end", start));
+    }
+    Ok(regions)
+}
+
+/// The error that something is wrong at `offset`.
+fn malformed(what: &'static str, offset: usize) -> TreeError {
+    TreeError::Malformed { what, offset }
+}

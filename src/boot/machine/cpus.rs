@@ -1,0 +1,55 @@
+//! `/cpus` (Devicetree Specification 0.4, section 3.8, and the binding `arm,cpus`).
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::parts::Parts;
+use super::{Cpu, CpuStart, MachineError, Mpidr};
+use crate::arch::addr::Pa;
+use crate::boot::fdt::{Node, NodeError, Property, Tree};
+
+/// The CPUs that the firmware has not put out of use.
+pub(super) fn read(tree: &Tree<'_>, parts: &mut Parts<'_, '_>) -> Result<Vec<Cpu>, MachineError> {
+    let mut cpus: Vec<Cpu> = Vec::new();
+    let parent = tree.node("/cpus").ok_or(MachineError::Missing("CPU"))?;
+    for node in parent.children() {
+        if node.string("device_type") != Some("cpu") || !node.is_available() {
+            continue;
+        }
+        let mut cpu = cpu(node).map_err(MachineError::at(node))?;
+        if let CpuStart::SpinTable(place) = cpu.start
+            && !place.is_aligned(size_of::<u64>() as u64)
+        {
+            let path = node.path();
+            parts.remarks.add(format!(
+                "{path} cannot be started: cpu-release-addr {place} is not a multiple of 8"
+            ));
+            cpu.start = CpuStart::Unknown;
+        }
+        if cpus.iter().any(|other| other.mpidr == cpu.mpidr) {
+            parts.remarks.pass_over(node, &format_args!("there is another CPU {}", cpu.mpidr));
+        } else {
+            cpus.push(cpu);
+        }
+    }
+    if cpus.is_empty() { Err(MachineError::Missing("CPU")) } else { Ok(cpus) }
+}
+
+fn cpu(node: Node<'_, '_>) -> Result<Cpu, NodeError> {
+    // What `/cpus` says holds for all of them.
+    let property = |name| node.property(name).or_else(|| node.parent()?.property(name));
+    let number = |property: Option<Property<'_>>, name| {
+        property.and_then(|value| value.number()).ok_or(NodeError::Property(name))
+    };
+    let start = match property("enable-method").and_then(|method| method.as_str()) {
+        Some("psci") => CpuStart::Psci,
+        Some("spin-table") => {
+            let name = "cpu-release-addr";
+            CpuStart::SpinTable(Pa::new(number(property(name), name)?))
+        }
+        _ => CpuStart::Unknown,
+    };
+    let compatible = node.compatible().next().unwrap_or_default().to_string();
+    Ok(Cpu { mpidr: Mpidr::new(number(node.property("reg"), "reg")?), start, compatible })
+}

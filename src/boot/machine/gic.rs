@@ -1,0 +1,62 @@
+//! The interrupt controller's node (bindings `arm,gic` and `arm,gic-v3`).
+
+use alloc::vec::Vec;
+
+use super::Gic;
+use super::read::ppi;
+use crate::arch::addr::PAGE_SIZE;
+use crate::boot::fdt::{Node, NodeError};
+use crate::mm::tables::INPUT_BITS;
+
+const NOT_A_PPI: &str = "its maintenance interrupt is not a PPI";
+/// The least sizes of GICD, GICC, GICH and GICV (IHI 0048B, chapter 4 and section 5.3). GICC and
+/// GICV have GICC_DIR in their second page.
+const V2_SIZES: [u64; 4] = [0x1000, 0x2000, 0x200, 0x2000];
+/// The size of GICD (IHI 0069, section 12.8).
+const V3_DISTRIBUTOR_SIZE: u64 = 0x1_0000;
+/// The size of one CPU's two frames of GICR.
+const V3_REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
+
+pub(super) fn read(node: Node<'_, '_>) -> Result<Gic, NodeError> {
+    let regions = node.regions()?;
+    let region = |index: usize, size: u64| match regions.get(index) {
+        Some(region) if region.end().get() > 1 << INPUT_BITS => {
+            Err(NodeError::Fault("its registers lie above 512 GiB"))
+        }
+        Some(region) if region.size() >= size => Ok(*region),
+        _ => Err(NodeError::Fault("its registers are missing or too small")),
+    };
+    if !node.is_compatible("arm,gic-v3") {
+        if regions.len() < V2_SIZES.len() {
+            return Err(NodeError::Fault("it has no virtual interface"));
+        }
+        // Guests get its first page.
+        if !region(3, V2_SIZES[3])?.start().is_aligned(PAGE_SIZE) {
+            return Err(NodeError::Fault("its virtual interface does not start with a page"));
+        }
+        return Ok(Gic::V2 {
+            distributor: region(0, V2_SIZES[0])?,
+            cpu_interface: region(1, V2_SIZES[1])?,
+            hypervisor: region(2, V2_SIZES[2])?,
+            virtual_cpu_interface: region(3, V2_SIZES[3])?,
+            maintenance: ppi(node.interrupts()?.first(), NOT_A_PPI)?,
+        });
+    }
+    let distributor = region(0, V3_DISTRIBUTOR_SIZE)?;
+    let number = |name| match node.property(name) {
+        None => Ok(None),
+        Some(property) => property.number().map(Some).ok_or(NodeError::Property(name)),
+    };
+    let runs = number("#redistributor-regions")?.unwrap_or(1).max(1);
+    let mut redistributors = Vec::new();
+    // A region that is missing ends this, however many there should be.
+    for _ in 0..runs {
+        redistributors.push(region(redistributors.len() + 1, V3_REDISTRIBUTOR_SIZE)?);
+    }
+    Ok(Gic::V3 {
+        distributor,
+        redistributors,
+        redistributor_stride: number("redistributor-stride")?,
+        maintenance: ppi(node.interrupts()?.first(), NOT_A_PPI)?,
+    })
+}

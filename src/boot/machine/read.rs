@@ -1,0 +1,112 @@
+//! From the firmware's tree to the [`Machine`].
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::parts::Parts;
+use super::{
+    Conduit, Console, Interrupt, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
+};
+use crate::arch::addr::{Pa, Region};
+use crate::arch::intid::Intid;
+use crate::boot::fdt::{Node, NodeError, Tree};
+use crate::boot::text::printable;
+
+impl Machine {
+    /// Reads the machine from the firmware's tree, but for its devices: those are for
+    /// [`read_devices`](Self::read_devices). `console` is what [`Console::read`] has found there.
+    ///
+    /// What Bulkhead does without is passed over with a line in [`Machine::remarks`].
+    ///
+    /// # Errors
+    ///
+    /// If the tree lacks a CPU, memory, a GIC that can be virtualized or the generic timer, or
+    /// says something about them or about reserved memory that has no meaning.
+    pub fn read(
+        tree: &Tree<'_>,
+        console: Result<Option<Console>, String>,
+    ) -> Result<Self, MachineError> {
+        let mut parts = Parts::default();
+        let console = console.unwrap_or_else(|remark| {
+            parts.remarks.add(printable(&remark));
+            None
+        });
+        let cpus = cpus::read(tree, &mut parts)?;
+        let root = tree.root();
+        parts.find(tree)?;
+        if parts.memory.is_empty() {
+            return Err(MachineError::Missing("memory"));
+        }
+        let gic = parts.gic.ok_or(MachineError::Missing("GIC"))?;
+        let timer = parts.timer.ok_or(MachineError::Missing("timer"))?;
+        let psci = parts.psci.map(conduit).transpose()?;
+        let chosen = tree.node("/chosen");
+        let model = root.string("model").or_else(|| root.compatible().next());
+        let bootargs = chosen.and_then(|chosen| chosen.string("bootargs"));
+        let initrd = chosen.and_then(initrd);
+        if let (Some(chosen), Some(initrd)) = (chosen, initrd)
+            && !parts.memory.iter().any(|bank| bank.covers(&initrd))
+        {
+            return Err(MachineError::at(chosen)(NodeError::Fault("its initrd is not in memory")));
+        }
+        Ok(Self {
+            model: printable(model.unwrap_or("unnamed")),
+            reserved: memory::reserved(tree, &cpus)?,
+            cpus,
+            memory: parts.memory,
+            gic: gic::read(gic).map_err(MachineError::at(gic))?,
+            gic_path: gic.path(),
+            timer: interrupts(timer).map_err(MachineError::at(timer))?,
+            psci,
+            watchdog: parts.watchdog.filter(|_| psci != Some(Conduit::Smc)),
+            pmu: parts.pmu,
+            console,
+            devices: Vec::new(),
+            bootargs: bootargs.unwrap_or_default().to_string(),
+            initrd,
+            remarks: parts.remarks.finish(),
+            free_interrupts: 0..0,
+        })
+    }
+}
+
+/// `interrupt`, which has to be a PPI; if it is not, `fault` says so.
+pub(super) fn ppi(interrupt: Option<&Interrupt>, fault: &'static str) -> Result<Intid, NodeError> {
+    match interrupt {
+        Some(Interrupt { intid, .. }) if intid.is_private() => Ok(*intid),
+        _ => Err(NodeError::Fault(fault)),
+    }
+}
+
+/// The interrupts of the timer's node: by their names, or in the order of the binding, of which the
+/// secure timer's is the first.
+fn interrupts(node: Node<'_, '_>) -> Result<TimerInterrupts, NodeError> {
+    let interrupts = node.interrupts()?;
+    let names = node.property("interrupt-names");
+    let interrupt = |order, name, fault| {
+        let index = match names.and_then(|names| names.strings()) {
+            Some(mut names) => names.position(|each| each == name),
+            None => Some(order),
+        };
+        ppi(index.and_then(|index: usize| interrupts.get(index)), fault)
+    };
+    Ok(TimerInterrupts {
+        physical: interrupt(1, "phys", "its phys interrupt is not a PPI")?,
+        virtual_: interrupt(2, "virt", "its virt interrupt is not a PPI")?,
+        hypervisor: interrupt(3, "hyp-phys", "its hyp-phys interrupt is not a PPI")?,
+    })
+}
+
+fn conduit(node: Node<'_, '_>) -> Result<Conduit, MachineError> {
+    match node.string("method") {
+        Some("smc") => Ok(Conduit::Smc),
+        Some("hvc") => Ok(Conduit::Hvc),
+        _ => Err(MachineError::at(node)(NodeError::Property("method"))),
+    }
+}
+
+fn initrd(chosen: Node<'_, '_>) -> Option<Region<Pa>> {
+    let address = |name| chosen.property(name)?.number().map(Pa::new);
+    let (start, end) = (address("linux,initrd-start")?, address("linux,initrd-end")?);
+    Region::between(start, end).filter(|initrd| !initrd.is_empty())
+}

@@ -1,0 +1,43 @@
+//! Regions in whole pages.
+
+use alloc::vec::Vec;
+
+use crate::arch::addr::{PAGE_SIZE, Pa, Region};
+
+/// The pages that `region` has bytes in, as far as they are all below the end of 64 bits. `None`
+/// if it has no bytes.
+pub(super) fn pages(region: &Region<Pa>) -> Option<Region<Pa>> {
+    let pages = region.page_aligned().unwrap_or(*region);
+    (!region.is_empty()).then_some(pages)
+}
+
+/// Whether one page has bytes of both.
+pub(super) fn share_page(one: &Region<Pa>, other: &Region<Pa>) -> bool {
+    match (pages(one), pages(other)) {
+        (Some(one), Some(other)) => one.overlaps(&other),
+        _ => false,
+    }
+}
+
+/// The whole pages within `region`; `None` if there are none.
+pub(super) fn whole_pages(region: &Region<Pa>) -> Option<Region<Pa>> {
+    let start = region.start().get().checked_next_multiple_of(PAGE_SIZE)?;
+    let end = region.end().get() & !(PAGE_SIZE - 1);
+    let pages = Region::between(Pa::new(start), Pa::new(end))?;
+    (!pages.is_empty()).then_some(pages)
+}
+
+/// Adds `region` to `regions`, which are ascending and do not touch; what it touches becomes one
+/// with it.
+pub(super) fn add(regions: &mut Vec<Region<Pa>>, mut region: Region<Pa>) {
+    regions.retain(|other| {
+        let touching = other.start() <= region.end() && region.start() <= other.end();
+        if touching {
+            let (start, end) = (region.start().min(other.start()), region.end().max(other.end()));
+            region = Region::between(start, end).unwrap_or(region);
+        }
+        !touching
+    });
+    let index = regions.partition_point(|other| other.start() < region.start());
+    regions.insert(index, region);
+}

@@ -1,0 +1,286 @@
+//! What comes out of descriptions that are right.
+
+use super::*;
+use crate::partition::lifecycle::OnCrash;
+
+#[test]
+fn a_flat_binary_and_its_tree() {
+    let plan = plan(&system([partition("one")]));
+    let one = &plan.partitions[0];
+    assert_eq!((one.name.as_str(), one.vmid, &one.cpus[..]), ("one", 1, &[0][..]));
+    assert_eq!(one.memory.guest.start(), Ipa::new(0x4000_0000));
+    assert_eq!(Bytes(one.memory.guest.size()).to_string(), "16 MiB");
+    assert_eq!(one.memory.host, region(0x4040_0000, 16 * MIB));
+    assert_eq!(one.kernel.load.start(), Ipa::new(0x4008_0000));
+    assert_eq!(one.tree.start(), Ipa::new(0x4009_0000));
+    assert!(one.kernel.source.start() > BASE);
+    assert_eq!(one.kernel.source.size(), 0x1000);
+}
+
+#[test]
+fn images_lie_where_the_description_has_them() {
+    let kernel = [7; 3];
+    let system = system([partition("one").child(image("kernel", &kernel))]);
+    let source = plan(&system).partitions[0].kernel.source;
+    let offset = (source.start().get() - BASE.get()) as usize;
+    assert_eq!(system.tree()[offset..][..3], kernel);
+    assert_eq!(source.size(), 3);
+}
+
+#[test]
+fn an_arm64_image_with_a_ramdisk() {
+    let one = partition("one")
+        .with("guest-base", Cells(&[0, 0x5000_1000]))
+        .child(image("kernel", &arm64_header(0x1_0000, 0x20_0800, 0)))
+        .child(image("ramdisk", &[1; 5]));
+    let one = &plan(&system([one])).partitions[0];
+    assert_eq!(one.kernel.load.start(), Ipa::new(0x5021_0000));
+    assert_eq!(one.kernel.load.size(), 0x20_0800);
+    let ramdisk = one.ramdisk.unwrap();
+    assert_eq!(ramdisk.load, Region::new(Ipa::new(0x5041_1000), 5).unwrap());
+    assert_eq!(one.tree.start(), Ipa::new(0x5042_0000));
+}
+
+#[test]
+fn an_image_that_is_too_old_to_know_its_size() {
+    let old = partition("one").child(image("kernel", &arm64_header(1, 0, 0)));
+    let one = &plan(&system([old])).partitions[0];
+    assert_eq!(one.kernel.load.start(), Ipa::new(0x4008_0000));
+    assert_eq!(one.kernel.load.size(), 64);
+}
+
+#[test]
+fn an_image_in_memory_stays_there() {
+    let kernel = Spec::new("kernel@40400000").with("reg", Cells(&[0, 0x4040_0000, 0, 0x1001]));
+    let one = partition("one").without("kernel").child(kernel);
+    let one = &plan(&system([one])).partitions[0];
+    assert_eq!(one.kernel.source, region(0x4040_0000, 0x1001));
+    assert_eq!(one.kernel.load.size(), 0x2000);
+    assert_eq!(one.memory.host.start(), Pa::new(0x4060_0000));
+}
+
+#[test]
+fn cpus_named_are_given_before_cpus_counted() {
+    let two = partition("two").with("cpus", Cells(&[2]));
+    let named = partition("named").without("cpus").with("cpu-ids", Cells(&[2, 0]));
+    let plan = plan(&system([two, named]));
+    assert_eq!(plan.partitions[0].cpus, [1, 3]);
+    assert_eq!(plan.partitions[1].cpus, [2, 0]);
+}
+
+#[test]
+fn memory_is_aligned_for_the_largest_leaves() {
+    let small = partition("small").with("memory", Cells(&[0, 0x1000_0000]));
+    let large = partition("large").with("memory", Cells(&[0, 0x4000_0000]));
+    let plan = plan(&system([small, large]));
+    let hosts = plan.partitions.iter().map(|one| one.memory.host.start().get());
+    assert_eq!(hosts.collect::<Vec<_>>(), [0x4820_0000, 0x8000_0000]);
+    // A root each; two tables for 2 MiB leaves, two for the page of GICV and what surrounds it.
+    assert_eq!(plan.table_memory, region(0x4000_0000, 7 * 0x1000));
+}
+
+#[test]
+fn a_fixed_host_base_is_served_first() {
+    let first = partition("first");
+    let fixed = partition("fixed").with("host-base", Cells(&[0, 0x4040_0000]));
+    let plan = plan(&system([first, fixed]));
+    assert_eq!(plan.partitions[1].memory.host.start(), Pa::new(0x4040_0000));
+    assert_eq!(plan.partitions[0].memory.host.start(), Pa::new(0x4140_0000));
+}
+
+#[test]
+fn memory_for_unprotected_dma_is_identity_mapped() {
+    let unprotected = partition("one").with("dma", Text(&["unprotected"]));
+    for (base, expected) in
+        [(None, 0x4040_0000), (Some("guest-base"), 0x5000_0000), (Some("host-base"), 0x5000_0000)]
+    {
+        let mut spec = unprotected.clone();
+        if let Some(base) = base {
+            spec = spec.with(base, Cells(&[0, 0x5000_0000]));
+        }
+        let one = &plan(&system([spec])).partitions[0];
+        assert!(one.dma_unprotected);
+        assert_eq!(one.memory.host.start().get(), expected);
+        assert_eq!(one.memory.guest.start().get(), expected);
+    }
+}
+
+#[test]
+fn identity_mapped_memory_avoids_what_the_guest_has() {
+    let mut machine = machine(gic_v2());
+    machine.memory.insert(0, region(0x600_0000, 64 * MIB));
+    let one = partition("one")
+        .with("dma", Text(&["unprotected"]))
+        .with("memory", Cells(&[0, 0x280_0000]));
+    machine.devices.retain(|device| device.path.starts_with("/far"));
+    let plan = plan_on(&machine, &system([one])).unwrap();
+    // Not from 0x06000000: the distributor is at 0x08000000.
+    assert_eq!(plan.partitions[0].memory.host.start(), Pa::new(0x4040_0000));
+}
+
+#[test]
+fn mappings_of_devices_are_whole_pages_once() {
+    let devices = Text(&["/right@b000100", "rtc0", "/left@b000000"]);
+    let plan = plan(&system([partition("one").with("devices", devices)]));
+    let one = &plan.partitions[0];
+    let mappings = one.mappings.clone().into_iter();
+    let mappings: Vec<_> = mappings.map(|one| (one.ipa.get(), one.pa.get(), one.size)).collect();
+    assert_eq!(
+        mappings,
+        [
+            (0x801_0000, 0x804_0000, 0x1000),
+            (0x901_0000, 0x901_0000, 0x1000),
+            (0xb00_0000, 0xb00_0000, 0x1000),
+            (0x4000_0000, 0x4040_0000, 16 * MIB),
+        ]
+    );
+    let interrupts = one.interrupts.iter().map(|one| one.intid.get());
+    assert_eq!(interrupts.collect::<Vec<_>>(), [34, 60, 61]);
+    assert_eq!(one.console_interrupt.get(), 33);
+}
+
+#[test]
+fn the_console_leaves_a_device_its_interrupt() {
+    let mut machine = machine(gic_v3());
+    machine.console = None;
+    let devices = Text(&["/says-33@b002000", "rtc0"]);
+    let plan = plan_on(&machine, &system([partition("one").with("devices", devices)]));
+    assert_eq!(plan.unwrap().partitions[0].console_interrupt.get(), 35);
+}
+
+#[test]
+fn frames_are_those_of_the_controller() {
+    let two = system([partition("one").with("cpus", Cells(&[2]))]);
+    for (gic, expected) in [
+        (gic_v2(), (FrameKind::CpuInterface, 0x801_1000, 0x1000)),
+        (gic_v3(), (FrameKind::Redistributors, 0x80a_0000, 0x4_0000)),
+    ] {
+        let plan = plan_on(&machine(gic), &two).unwrap();
+        let frames = plan.partitions[0].frames.iter();
+        let frames = frames.map(|one| (one.kind, one.region.start().get(), one.region.size()));
+        assert_eq!(
+            frames.collect::<Vec<_>>(),
+            [
+                (FrameKind::Distributor, 0x800_0000, 0x1_0000),
+                expected,
+                (FrameKind::Console, 0x900_0000, 0x1000),
+            ]
+        );
+    }
+}
+
+fn everything_emulated(name: &'static str) -> Spec {
+    partition(name).with("monitor", Nothing).with("watchdog-ms", Cells(&[2500]))
+}
+
+#[test]
+fn a_monitor_and_a_watchdog_have_frames() {
+    let plan = plan(&system([partition("none"), everything_emulated("both")]));
+    assert_eq!(plan.partitions[0].frames.len(), 3);
+    let frames = plan.partitions[1].frames[3..].iter();
+    let frames = frames.map(|one| (one.kind, one.region.start().get(), one.region.size()));
+    assert_eq!(
+        frames.collect::<Vec<_>>(),
+        [
+            (FrameKind::Monitor, 0x904_0000, 0x1000),
+            (FrameKind::WatchdogControl, 0x90f_0000, 0x1000),
+            (FrameKind::WatchdogRefresh, 0x90f_1000, 0x1000),
+        ]
+    );
+}
+
+#[test]
+fn emulated_devices_have_interrupts_that_no_device_has() {
+    let mut machine = machine(gic_v2());
+    machine.console = None;
+    for (devices, expected) in [
+        (&["/pl061@9030000"][..], [33, 34, 35]),
+        (&["rtc0"], [33, 35, 36]),
+        (&["/says-33@b002000", "rtc0"], [35, 36, 37]),
+    ] {
+        let both = everything_emulated("both").with("devices", Text(devices));
+        let plan = plan_on(&machine, &system([both])).unwrap();
+        let one = &plan.partitions[0];
+        let watchdog = one.watchdog.unwrap();
+        assert_eq!(watchdog.milliseconds, 2500);
+        let [console, monitor] = [one.console_interrupt, one.monitor_interrupt.unwrap()];
+        assert_eq!([console, monitor, watchdog.interrupt].map(Intid::get), expected);
+    }
+    let watched = partition("one").with("watchdog-ms", Cells(&[3_600_000]));
+    let one = &plan(&system([watched])).partitions[0];
+    assert_eq!((one.monitor_interrupt, one.watchdog.unwrap().interrupt.get()), (None, 34));
+}
+
+#[test]
+fn direct_interrupts_are_nobodys() {
+    let mut machine = machine(gic_v3());
+    let end = 62;
+    machine.free_interrupts = end..end + 7;
+    let all = [everything_emulated("one"), everything_emulated("two"), partition("three")];
+    let interrupts = |partitions: &[PartitionPlan]| -> Vec<u32> {
+        let emulated = partitions.iter().flat_map(|one| {
+            let watchdog = one.watchdog.map(|watchdog| watchdog.interrupt);
+            [Some(one.console_interrupt), one.monitor_interrupt, watchdog]
+        });
+        emulated.flatten().map(Intid::get).collect()
+    };
+    let plan = plan_on(&machine, &system(all.clone())).unwrap();
+    assert!(plan.partitions.iter().all(|one| one.delivery == Delivery::Direct));
+    assert_eq!(interrupts(&plan.partitions), (end..end + 7).collect::<Vec<_>>());
+
+    let trapped = all.map(|one| one.with("interrupts", Text(&["trapped"])));
+    let plan = plan_on(&machine, &system(trapped)).unwrap();
+    assert!(plan.partitions.iter().all(|one| one.delivery == Delivery::Trapped));
+    assert_eq!(interrupts(&plan.partitions), [33, 34, 35, 33, 34, 35, 33]);
+
+    // Where there are not enough of them, what is left over is trapped.
+    machine.free_interrupts = end..end + 1;
+    let plan = plan_on(&machine, &system([partition("one"), partition("two")])).unwrap();
+    let deliveries = plan.partitions.iter().map(|one| one.delivery);
+    assert_eq!(deliveries.collect::<Vec<_>>(), [Delivery::Direct, Delivery::Trapped]);
+}
+
+#[test]
+fn what_follows_a_crash() {
+    let plain = partition("plain");
+    let stop = partition("stop").with("on-crash", Text(&["stop"]));
+    let restart = partition("restart").with("on-crash", Text(&["restart"]));
+    let most = partition("most").with("max-restarts", Cells(&[0]));
+    let plan = plan(&system([plain, stop, restart, most]));
+    let policies = plan.partitions.iter().map(|one| one.policy);
+    let (stop, restart) = (OnCrash::Stop, OnCrash::Restart);
+    let expected = [(stop, None), (stop, None), (restart, None), (stop, Some(0))];
+    let expected = expected.map(|(on_crash, max_restarts)| Policy { on_crash, max_restarts });
+    assert_eq!(policies.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_dtc_adds_is_no_mistake() {
+    let kernel = image("kernel", &[0]).with("linux,phandle", Cells(&[1]));
+    let one = partition("one")
+        .with("phandle", Cells(&[2]))
+        .with("#address-cells", Cells(&[2]))
+        .with("#size-cells", Cells(&[2]))
+        .with("bootargs", Text(&["quiet"]))
+        .with("fdt-offset", Cells(&[0]))
+        .with("count-hypervisor", Nothing)
+        .child(kernel);
+    let system = system([one]).child(Spec::new("__symbols__"));
+    let one = &plan(&system).partitions[0];
+    assert_eq!(one.bootargs, "quiet");
+    assert_eq!(one.tree.start(), Ipa::new(0x4000_0000));
+    assert!(one.count_hypervisor);
+}
+
+#[test]
+fn memory_where_a_tree_puts_bulkhead_s_registers_goes_to_nobody() {
+    let mut machine = machine(gic_v2());
+    let system = system([partition("one"), partition("two")]);
+    let before = plan_on(&machine, &system).unwrap().partitions[0].memory.host;
+    let Gic::V2 { virtual_cpu_interface, .. } = &mut machine.gic else { unreachable!() };
+    *virtual_cpu_interface = region(before.start().get(), 0x2000);
+    let plan = plan_on(&machine, &system).unwrap();
+    for partition in &plan.partitions {
+        assert!(!partition.memory.host.overlaps(&region(before.start().get(), 0x2000)));
+    }
+}

@@ -1,0 +1,229 @@
+//! A machine and a description to change, and what they must come to.
+
+mod accepted;
+mod random;
+mod refused;
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::*;
+use crate::arch::addr::Bytes;
+use crate::arch::intid::Trigger;
+use crate::boot::description::{CpuRequest, KernelDescription, PartitionDescription};
+use crate::boot::fdt::{Tree, Writer};
+use crate::boot::machine::{
+    Console, ConsoleKind, Cpu, CpuStart, Gic, Reach, Reserved, TimerInterrupts,
+};
+use crate::devices::frame::FrameKind;
+
+const MIB: u64 = 1 << 20;
+/// Where the descriptions of the tests lie.
+const BASE: Pa = Pa::new(0x4800_0000);
+
+fn region(start: u64, size: u64) -> Region<Pa> {
+    Region::new(Pa::new(start), size).unwrap()
+}
+
+pub(crate) fn device(path: &str, registers: (u64, u64), interrupt: Option<u32>) -> Device {
+    let interrupt = interrupt
+        .map(|number| Interrupt { intid: Intid::new(number).unwrap(), trigger: Trigger::Level });
+    Device {
+        path: path.to_string(),
+        aliases: Vec::new(),
+        registers: vec![region(registers.0, registers.1)],
+        interrupts: interrupt.into_iter().collect(),
+        reach: Reach::Partition,
+    }
+}
+
+/// A machine like QEMU's `virt`: 4 CPUs, 2 GiB from 0x40000000, Bulkhead in front.
+pub(crate) fn machine(gic: Gic) -> Machine {
+    let cpu = |number| Cpu {
+        mpidr: Mpidr::new(number),
+        start: CpuStart::Psci,
+        compatible: "arm,cortex-a53".to_string(),
+    };
+    let mut rtc = device("/pl031@9010000", (0x901_0000, 0x1000), Some(34));
+    rtc.aliases.push("rtc0".to_string());
+    let mut virtio = device("/virtio_mmio@a000000", (0xa00_0000, 0x200), Some(48));
+    virtio.reach = Reach::Memory;
+    let mut clocks = device("/clocks@c001000", (0xc00_1000, 0x1000), None);
+    clocks.reach = Reach::Machine;
+    Machine {
+        model: "test".to_string(),
+        cpus: (0..4).map(cpu).collect(),
+        memory: vec![region(0x4000_0000, 2048 * MIB)],
+        reserved: vec![Reserved {
+            region: region(0x4020_0000, 2 * MIB),
+            owner: "Bulkhead".to_string(),
+        }],
+        gic,
+        gic_path: "/intc@8000000".to_string(),
+        timer: TimerInterrupts {
+            physical: Intid::ppi(14).unwrap(),
+            virtual_: Intid::ppi(11).unwrap(),
+            hypervisor: Intid::ppi(10).unwrap(),
+        },
+        psci: None,
+        watchdog: Some(region(0xc00_0000, 0x100)),
+        pmu: None,
+        console: Some(Console {
+            path: "/pl011@9000000".to_string(),
+            kind: ConsoleKind::Pl011,
+            registers: region(0x900_0000, 0x1000),
+            interrupt: Intid::new(33),
+            settings: Vec::new(),
+        }),
+        devices: vec![
+            device("/pl011@9000000", (0x900_0000, 0x1000), Some(33)),
+            rtc,
+            device("/pl061@9030000", (0x903_0000, 0x1000), Some(39)),
+            virtio,
+            clocks,
+            device("/watchdog@c000000", (0xc00_0000, 0x100), None),
+            device("/left@b000000", (0xb00_0000, 0x100), Some(60)),
+            device("/right@b000100", (0xb00_0100, 0x100), Some(61)),
+            device("/shares@b001000", (0xb00_1000, 0x100), Some(60)),
+            device("/says-33@b002000", (0xb00_2000, 0x100), Some(33)),
+            device("/private@b003000", (0xb00_3000, 0x100), Some(23)),
+            device("/far@8000000000", (1 << 39, 0x1000), None),
+            device("/in-frame@8000000", (0x80a_0000, 0x1000), None),
+            device("/in-memory@50000000", (0x5000_0000, 0x1000), None),
+            device("/gicd@8001000", (0x800_1000, 0x1000), None),
+        ],
+        bootargs: String::new(),
+        initrd: None,
+        remarks: Vec::new(),
+        free_interrupts: 0..0,
+    }
+}
+
+pub(crate) fn gic_v2() -> Gic {
+    Gic::V2 {
+        distributor: region(0x800_0000, 0x1_0000),
+        cpu_interface: region(0x801_0000, 0x2000),
+        hypervisor: region(0x803_0000, 0x1000),
+        virtual_cpu_interface: region(0x804_0000, 0x2000),
+        maintenance: Intid::ppi(9).unwrap(),
+    }
+}
+
+pub(crate) fn gic_v3() -> Gic {
+    Gic::V3 {
+        // Elsewhere than a guest's, so that a device can lie in the guest's alone.
+        distributor: region(0x800_0000, 0x1_0000),
+        redistributors: vec![region(0x1000_0000, 0x8_0000)],
+        redistributor_stride: None,
+        maintenance: Intid::ppi(9).unwrap(),
+    }
+}
+
+/// A property's value.
+#[derive(Clone, Debug)]
+pub(crate) enum Is {
+    Cells(&'static [u32]),
+    Text(&'static [&'static str]),
+    Bytes(Vec<u8>),
+    Nothing,
+}
+pub(crate) use Is::{Cells, Nothing, Text};
+
+/// A node to write.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spec {
+    pub(crate) name: &'static str,
+    pub(crate) properties: Vec<(&'static str, Is)>,
+    pub(crate) children: Vec<Spec>,
+}
+
+impl Spec {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self { name, ..Self::default() }
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: Is) -> Self {
+        self.properties.retain(|(known, _)| *known != name);
+        self.properties.push((name, value));
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.properties.retain(|(known, _)| *known != name);
+        self.children.retain(|child| child.name != name);
+        self
+    }
+
+    pub(crate) fn child(mut self, child: Self) -> Self {
+        self.children.retain(|known| known.name != child.name);
+        self.children.push(child);
+        self
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.begin_node(self.name);
+        for (name, value) in &self.properties {
+            match value {
+                Cells(cells) => writer.property_cells(name, cells),
+                Text(texts) => writer.property_strings(name, texts),
+                Is::Bytes(bytes) => writer.property(name, bytes),
+                Nothing => writer.property_empty(name),
+            }
+        }
+        for child in &self.children {
+            child.write(writer);
+        }
+        writer.end_node();
+    }
+
+    pub(crate) fn tree(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        self.write(&mut writer);
+        writer.finish()
+    }
+}
+
+pub(crate) fn image(name: &'static str, bytes: &[u8]) -> Spec {
+    Spec::new(name).with("data", Is::Bytes(bytes.to_vec()))
+}
+
+/// A partition with all that it must have.
+pub(crate) fn partition(name: &'static str) -> Spec {
+    Spec::new(name)
+        .with("cpus", Cells(&[1]))
+        .with("memory", Cells(&[0, 0x100_0000]))
+        .child(image("kernel", &[0; 0x1000]))
+}
+
+pub(crate) fn system(partitions: impl IntoIterator<Item = Spec>) -> Spec {
+    let partitions = Spec { children: partitions.into_iter().collect(), ..Spec::new("partitions") };
+    Spec::new("").with("compatible", Text(&["bulkhead,system"])).child(partitions)
+}
+
+/// The header of an arm64 Image.
+fn arm64_header(text_offset: u64, size: u64, flags: u64) -> Vec<u8> {
+    let mut header = vec![0; 64];
+    header[8..16].copy_from_slice(&text_offset.to_le_bytes());
+    header[16..24].copy_from_slice(&size.to_le_bytes());
+    header[24..32].copy_from_slice(&flags.to_le_bytes());
+    header[56..60].copy_from_slice(b"ARM\x64");
+    header
+}
+
+pub(crate) fn plan_on(machine: &Machine, system: &Spec) -> Result<Plan, PlanError> {
+    let bytes = system.tree();
+    let tree = Tree::new(&bytes)?;
+    // Memory that is not the description's holds Images.
+    let image = arm64_header(0, 0x2000, 0);
+    let peek = |region: Region<Pa>| {
+        let is_memory = machine.memory.iter().any(|bank| bank.covers(&region));
+        is_memory.then_some(&*image)
+    };
+    let description = Description::read(&tree, tree.root(), BASE, &peek)?;
+    Plan::new(machine, Mpidr::new(0), &description)
+}
+
+fn plan(system: &Spec) -> Plan {
+    plan_on(&machine(gic_v2()), system).unwrap_or_else(|error| panic!("{error}"))
+}

@@ -1,0 +1,207 @@
+//! Accepted Plans share nothing, whatever the machine and the description.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::boot::description::{Image, ImageDescription};
+use crate::devices::address_map::IPA_END;
+
+fn any_machine() -> impl Strategy<Value = Machine> {
+    let devices = vec((0u64..12, 0u64..4, 1u64..0x800, 34u32..50, prop::bool::weighted(0.2)), 0..8);
+    let banks = vec((0x40u64..0x60, 0x10u64..0x80), 1..4);
+    let reserved = vec((0x400u64..0x700, 1u64..0x50), 0..4);
+    (any::<bool>(), 2u64..8, devices, banks, reserved).prop_map(
+        |(v2, cpus, devices, banks, reserved)| {
+            let mut machine = machine(if v2 { gic_v2() } else { gic_v3() });
+            let cpu = machine.cpus[0].clone();
+            machine.cpus =
+                (0..cpus).map(|number| Cpu { mpidr: Mpidr::new(number), ..cpu.clone() }).collect();
+            let devices = devices.into_iter().enumerate();
+            let devices = devices.map(|(number, (page, part, size, intid, dma))| Device {
+                reach: if dma { Reach::Memory } else { Reach::Partition },
+                ..device(
+                    &std::format!("/d{number}"),
+                    (0xb00_0000 + page * 0x1000 + part * 0x400, size),
+                    Some(intid),
+                )
+            });
+            machine.devices = devices.collect();
+            let banks = banks.into_iter();
+            let banks = banks.map(|(start, size)| region(start << 24, size << 20));
+            machine.memory = banks.collect();
+            let reserved = reserved.into_iter().map(|(start, size)| Reserved {
+                region: region((start << 20) + 0x123, size << 14),
+                owner: String::new(),
+            });
+            machine.reserved = reserved.collect();
+            machine
+        },
+    )
+}
+
+fn any_partition() -> impl Strategy<Value = PartitionDescription> {
+    let cpus = prop_oneof![
+        3 => (1u32..3).prop_map(CpuRequest::Count),
+        1 => vec((0u64..6).prop_map(Mpidr::new), 1..3).prop_map(CpuRequest::Ids),
+    ];
+    let bases = (
+        prop::option::weighted(0.1, (0x3fu64..0x60).prop_map(|base| Ipa::new(base << 24))),
+        prop::option::weighted(0.1, (0x400u64..0x600).prop_map(|base| Pa::new(base << 20))),
+    );
+    let emulated = (any::<bool>(), prop::option::of(1u32..3_600_000));
+    let devices = vec((0usize..4).prop_map(|number| std::format!("/d{number}")), 0..3);
+    let images = (1u64..0x10_0000, 0u64..0x10_0000, any::<bool>());
+    let images = (images, emulated);
+    (cpus, 0x300u64..0x2000, bases, devices, prop::bool::weighted(0.3), images).prop_map(
+        |(cpus, pages, (guest_base, host_base), devices, dma, (images, emulated))| {
+            let (kernel, ramdisk, arm64) = images;
+            let (monitor, watchdog_milliseconds) = emulated;
+            let image = |start, size| ImageDescription {
+                path: String::from("image"),
+                property: "data",
+                region: region(start, size),
+            };
+            PartitionDescription {
+                trapped_interrupts: false,
+                path: String::new(),
+                name: String::new(),
+                cpus,
+                memory: pages * 0x1000,
+                guest_base,
+                host_base,
+                devices,
+                dma_unprotected: dma,
+                bootargs: String::new(),
+                tree_offset: None,
+                count_hypervisor: false,
+                policy: Policy::default(),
+                watchdog_milliseconds,
+                monitor,
+                kernel: KernelDescription {
+                    source: image(BASE.get(), kernel),
+                    image: if arm64 {
+                        Image::Arm64 { text_offset: 0, size: kernel * 2 }
+                    } else {
+                        Image::Flat
+                    },
+                    load_offset: None,
+                },
+                ramdisk: (ramdisk > 0).then(|| image(BASE.get() + kernel, ramdisk)),
+            }
+        },
+    )
+}
+
+fn any_description() -> impl Strategy<Value = Description> {
+    vec(any_partition(), 1..4).prop_map(|mut partitions| {
+        for (number, partition) in partitions.iter_mut().enumerate() {
+            partition.path = std::format!("/partitions/p{number}");
+        }
+        Description { path: String::from("/partitions"), partitions }
+    })
+}
+
+/// Checks that no two of `regions` overlap.
+fn disjoint<A: crate::arch::addr::Address>(regions: &[Region<A>]) {
+    for (number, one) in regions.iter().enumerate() {
+        for other in &regions[number + 1..] {
+            assert!(!one.overlaps(other), "{one} and {other}");
+        }
+    }
+}
+
+fn unique<T: Ord>(mut things: Vec<T>) {
+    let count = things.len();
+    things.sort();
+    things.dedup();
+    assert_eq!(things.len(), count);
+}
+
+fn check(machine: &Machine, plan: &Plan) {
+    let partitions = || plan.partitions.iter();
+    unique(partitions().flat_map(|one| one.cpus.clone()).collect());
+    unique(partitions().flat_map(|one| one.interrupts.iter().map(|one| one.intid)).collect());
+    unique(partitions().map(|one| one.vmid).collect());
+    let mut physical: Vec<_> = partitions()
+        .flat_map(|one| one.mappings.clone())
+        .map(|one| region(one.pa.get(), one.size))
+        .collect();
+    physical.push(plan.table_memory);
+    // The GICV page is the same for all: each CPU sees its own registers there.
+    if let Gic::V2 { virtual_cpu_interface, .. } = &machine.gic {
+        physical.retain(|one| one.start() != virtual_cpu_interface.start());
+    }
+    disjoint(&physical);
+    for one in &physical {
+        for reserved in &machine.reserved {
+            assert!(!one.overlaps(&reserved.region));
+        }
+        let console = machine.console.as_ref().unwrap();
+        assert!(!one.overlaps(&console.registers));
+    }
+    let is_memory = |one: &Region<Pa>| {
+        let pages = (0..one.size()).step_by(0x1000);
+        pages.into_iter().all(|page| {
+            let page = region(one.start().get() + page, 0x1000);
+            machine.memory.iter().any(|bank| bank.covers(&page))
+        })
+    };
+    assert!(is_memory(&plan.table_memory));
+    partitions().for_each(|one| {
+        assert!(is_memory(&one.memory.host));
+        check_guest(one);
+    });
+}
+
+/// What a guest sees: everything apart from everything else, and nothing but what is its own.
+fn check_guest(one: &PartitionPlan) {
+    let mappings = one.mappings.clone();
+    let mapped = mappings.iter().map(|one| Region::new(one.ipa, one.size).unwrap());
+    let frames = one.frames.iter().map(|frame| frame.region);
+    let all: Vec<_> = mapped.chain(frames).collect();
+    disjoint(&all);
+    assert!(all.iter().all(|one| one.is_aligned(0x1000) && one.end().get() <= IPA_END));
+    let emulated = [one.monitor_interrupt, one.watchdog.map(|watchdog| watchdog.interrupt)];
+    let mut interrupts: Vec<_> = one.interrupts.iter().map(|one| one.intid).collect();
+    interrupts.push(one.console_interrupt);
+    interrupts.extend(emulated.into_iter().flatten());
+    unique(interrupts);
+    for device in &one.devices {
+        assert!(device.reach == Reach::Partition || one.dma_unprotected);
+        for registers in &device.registers {
+            assert!(mappings.iter().any(|mapping| {
+                mapping.memory == crate::mm::tables::Memory::GUEST_DEVICE
+                    && mapping.pa.get() == mapping.ipa.get()
+                    && region(mapping.pa.get(), mapping.size).covers(registers)
+            }));
+        }
+    }
+    if one.dma_unprotected {
+        assert_eq!(one.memory.host.start().get(), one.memory.guest.start().get());
+    }
+    let mut loaded = Vec::from([one.kernel.load, one.tree]);
+    loaded.extend(one.ramdisk.map(|ramdisk| ramdisk.load));
+    disjoint(&loaded);
+    assert!(loaded.iter().all(|image| one.memory.guest.covers(image)));
+    assert!(one.kernel.load.size() >= one.kernel.source.size());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn accepted_plans_are_disjoint(machine in any_machine(), description in any_description()) {
+        match Plan::new(&machine, Mpidr::new(0), &description) {
+            Ok(plan) => check(&machine, &plan),
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_one_of_them(name in "[a-z]{0,8}") {
+        let names = ["cpus", "memory", "devices"];
+        let nearest = crate::util::nearest::nearest(name.as_bytes(), &mut names.into_iter());
+        prop_assert!(names.contains(&nearest));
+    }
+}

@@ -1,0 +1,186 @@
+//! What Bulkhead tells a person at boot: the machine at a glance, and who gets what of it.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+use core::iter;
+
+use super::machine::{CpuStart, Gic, Machine};
+use super::plan::{GuestMemory, PartitionPlan, Plan};
+use crate::partition::lifecycle::{OnCrash, Policy};
+use crate::vgic::Delivery;
+
+/// What stands before the devices in the table of partitions, apart from the CPUs.
+const INDENT: usize = 15 + 8 + 12 + 12 + 5 * 2;
+
+/// The machine, a line for each kind of thing, and then the partitions, as a table with a line of
+/// headings. A partition with several devices has a line for each. A second table tells what was
+/// said of their lives, if anything was.
+#[must_use]
+pub fn report(machine: &Machine, plan: &Plan) -> String {
+    // As much as most machines need.
+    let mut text = String::with_capacity(1024);
+    // Writing to a String does not fail.
+    _ = write_machine(&mut text, machine, plan);
+    _ = write_partitions(&mut text, machine, plan);
+    _ = write_lives(&mut text, plan);
+    text
+}
+
+fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Result {
+    let all: Vec<_> = (0..machine.cpus.len()).collect();
+    let cpus = cpu_ids(machine, &all);
+    let by_psci = machine.cpus.iter().any(|cpu| cpu.start == CpuStart::Psci);
+    let by_table = machine.cpus.iter().any(|cpu| matches!(cpu.start, CpuStart::SpinTable(_)));
+    let started = match (by_psci, by_table) {
+        (true, _) => ", started by PSCI",
+        (false, true) => ", started by a spin table",
+        (false, false) => "",
+    };
+    let console = machine.console.as_ref().map_or("none", |console| &console.path);
+    writeln!(text, "machine     {}", machine.model)?;
+    writeln!(text, "CPUs        {} ({cpus}){started}", all.len())?;
+    for bank in &machine.memory {
+        text.push_str("memory      ");
+        write_size(text, bank.size())?;
+        writeln!(text, " at {bank}")?;
+    }
+    writeln!(text, "interrupts  {}\nconsole     {console}", interrupts(machine, plan))?;
+    for remark in &machine.remarks {
+        writeln!(text, "remark      {remark}")?;
+    }
+    Ok(())
+}
+
+/// The interrupt controller, and how interrupts reach the partitions: a GICv2 has one way only.
+fn interrupts(machine: &Machine, plan: &Plan) -> String {
+    if let Gic::V2 { .. } = machine.gic {
+        return String::from("GICv2");
+    }
+    let all = &plan.partitions;
+    let trapped: Vec<_> = all.iter().filter(|it| it.delivery == Delivery::Trapped).collect();
+    match trapped.len() {
+        0 => String::from("GICv3, direct"),
+        count if count == all.len() => String::from("GICv3, trapped"),
+        _ => {
+            let names: Vec<_> = trapped.iter().map(|it| it.name.as_str()).collect();
+            format!("GICv3, direct, but trapped for {}", names.join(", "))
+        }
+    }
+}
+
+fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Result {
+    let cpus: Vec<_> = plan.partitions.iter().map(|it| cpu_ids(machine, &it.cpus)).collect();
+    let width = cpus.iter().fold("CPUs".len(), |width, cpus| width.max(cpus.len()));
+    let headings = ["partition", "CPUs", "memory", "guest at", "physical at"];
+    for (heading, width) in headings.into_iter().zip([15, width, 8, 12, 12]) {
+        column(text, width, |text| text.write_str(heading))?;
+    }
+    text.push_str("devices (interrupts)\n");
+    for (partition, cpus) in plan.partitions.iter().zip(cpus) {
+        let PartitionPlan { name, memory: GuestMemory { guest, host }, devices, .. } = partition;
+        column(text, 15, |text| text.write_str(name))?;
+        column(text, width, |text| text.write_str(&cpus))?;
+        column(text, 8, |text| write_size(text, guest.size()))?;
+        column(text, 12, |text| write!(text, "{:#x}", guest.start().get()))?;
+        column(text, 12, |text| write!(text, "{:#x}", host.start().get()))?;
+        let mut indent = 0;
+        for device in devices {
+            write!(text, "{:indent$}{}", "", device.path)?;
+            for (index, interrupt) in device.interrupts.iter().enumerate() {
+                write!(text, "{}{}", if index == 0 { " (" } else { " " }, interrupt.intid)?;
+            }
+            writeln!(text, "{}", if device.interrupts.is_empty() { "" } else { ")" })?;
+            indent = width + INDENT;
+        }
+        match (partition.dma_unprotected, devices.is_empty()) {
+            (true, _) => writeln!(text, "{:indent$}DMA unprotected", "")?,
+            (false, true) => writeln!(text, "-")?,
+            (false, false) => {}
+        }
+    }
+    for PartitionPlan { name, .. } in plan.partitions.iter().filter(|it| it.dma_unprotected) {
+        writeln!(
+            text,
+            "isolation is not enforced for {name}: dma = \"unprotected\" lets its devices reach all \
+             memory, that of Bulkhead and of the other partitions too"
+        )?;
+    }
+    Ok(())
+}
+
+/// The partitions of which the description says what follows a crash, what counts as one, or who
+/// may steer the others.
+fn write_lives(text: &mut String, plan: &Plan) -> fmt::Result {
+    let has_default_life = |it: &PartitionPlan| {
+        it.policy == Policy::default() && it.watchdog.is_none() && it.monitor_interrupt.is_none()
+    };
+    let mut partitions = plan.partitions.iter().filter(|it| !has_default_life(it)).peekable();
+    if partitions.peek().is_some() {
+        writeln!(text, "partition        on-crash  max-restarts  watchdog-ms  monitor")?;
+    }
+    for PartitionPlan { name, policy, watchdog, monitor_interrupt, .. } in partitions {
+        let on_crash = match policy.on_crash {
+            OnCrash::Stop => "stop",
+            OnCrash::Restart => "restart",
+        };
+        let or_dash = |it: Option<u32>| it.map_or(String::from("-"), |it| format!("{it}"));
+        let most = or_dash(policy.max_restarts);
+        let watchdog = or_dash(watchdog.map(|it| it.milliseconds));
+        let monitor = if monitor_interrupt.is_some() { "yes" } else { "-" };
+        writeln!(text, "{name:15}  {on_crash:8}  {most:12}  {watchdog:11}  {monitor}")?;
+    }
+    Ok(())
+}
+
+/// Affinities the way that people count CPUs: runs of them as `0-3`, small ones in decimal.
+fn cpu_ids(machine: &Machine, cpus: &[usize]) -> String {
+    let add = |text: &mut String, id: u64| match id {
+        0..10 => text.push(char::from(b'0' + id as u8)),
+        // Writing to a String does not fail.
+        _ => _ = write!(text, "{id:#x}"),
+    };
+    let mut ids = cpus.iter().map(|cpu| machine.cpus[*cpu].mpidr.get()).peekable();
+    let mut text = String::new();
+    while let Some(first) = ids.next() {
+        let mut last = first;
+        while ids.next_if_eq(&(last + 1)).is_some() {
+            last += 1;
+        }
+        text.push_str(if text.is_empty() { "" } else { "," });
+        add(&mut text, first);
+        if last != first {
+            text.push('-');
+            add(&mut text, last);
+        }
+    }
+    text
+}
+
+/// A size in MiB, or in KiB if it is no whole number of them.
+fn write_size(text: &mut String, bytes: u64) -> fmt::Result {
+    let kib = bytes >> 10;
+    if kib.is_multiple_of(1024) {
+        write!(text, "{} MiB", kib >> 10)
+    } else {
+        write!(text, "{kib} KiB")
+    }
+}
+
+/// A column of a table: what `write` writes, spaces up to `width`, and two more. `fmt` would pad by single
+/// characters.
+fn column(
+    text: &mut String,
+    width: usize,
+    write: impl FnOnce(&mut String) -> fmt::Result,
+) -> fmt::Result {
+    let end = text.len() + width;
+    write(text)?;
+    let missing = end.saturating_sub(text.len());
+    text.extend(iter::repeat_n(' ', missing + 2));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+use super::*;
+use crate::arch::mpidr::Mpidr;
+use crate::boot::plan::tests::{
+    Cells, Nothing, Text, gic_v2, gic_v3, machine, partition, plan_on, system,
+};
+
+#[test]
+fn what_a_person_reads() {
+    let mut machine = machine(gic_v2());
+    for (cpu, id) in machine.cpus.iter_mut().zip([0, 1, 0x100, 0x101]) {
+        cpu.mpidr = Mpidr::new(id);
+    }
+    machine.remarks.push(String::from("a word"));
+    let linux = partition("linux")
+        .without("cpus")
+        .with("cpu-ids", Cells(&[1, 0x100, 0x101]))
+        .with("dma", Text(&["unprotected"]))
+        .with("devices", Text(&["rtc0", "/virtio_mmio@a000000"]))
+        .with("host-base", Cells(&[0, 0x5000_0000]));
+    let small = partition("small").with("memory", Cells(&[0, 0xf_f000]));
+    let plan = plan_on(&machine, &system([linux, small])).unwrap();
+    assert_eq!(
+        report(&machine, &plan),
+        "\
+machine     test
+CPUs        4 (0-1,0x100-0x101), started by PSCI
+memory      2048 MiB at 0x40000000-0xbfffffff
+interrupts  GICv2
+console     /pl011@9000000
+remark      a word
+partition        CPUs           memory    guest at      physical at   devices (interrupts)
+linux            1,0x100-0x101  16 MiB    0x50000000    0x50000000    /pl031@9010000 (34)
+                                                                      /virtio_mmio@a000000 (48)
+                                                                      DMA unprotected
+small            0              1020 KiB  0x40000000    0x40000000    -
+isolation is not enforced for linux: dma = \"unprotected\" lets its devices reach all memory, that of \
+Bulkhead and of the other partitions too
+"
+    );
+}
+
+#[test]
+fn what_is_said_of_lives() {
+    let machine = machine(gic_v2());
+    let one = partition("one")
+        .with("on-crash", Text(&["restart"]))
+        .with("max-restarts", Cells(&[3]))
+        .with("watchdog-ms", Cells(&[3_600_000]))
+        .with("monitor", Nothing);
+    let two = partition("two").with("watchdog-ms", Cells(&[1]));
+    let plan = plan_on(&machine, &system([one, partition("plain"), two])).unwrap();
+    let text = report(&machine, &plan);
+    let table: Vec<_> = text.lines().rev().take(3).collect();
+    assert_eq!(
+        table,
+        [
+            "two              stop      -             1            -",
+            "one              restart   3             3600000      yes",
+            "partition        on-crash  max-restarts  watchdog-ms  monitor",
+        ]
+    );
+}
+
+#[test]
+fn how_interrupts_reach_the_partitions() {
+    let mut machine = machine(gic_v3());
+    let line = |machine: &Machine, trapped: [bool; 2]| {
+        let partitions = ["one", "two"].into_iter().zip(trapped).map(|(name, trapped)| {
+            let one = partition(name);
+            if trapped { one.with("interrupts", Text(&["trapped"])) } else { one }
+        });
+        let plan = plan_on(machine, &system(partitions)).unwrap();
+        let text = report(machine, &plan);
+        let line = text.lines().find_map(|line| line.strip_prefix("interrupts  "));
+        String::from(line.unwrap())
+    };
+    assert_eq!(line(&machine, [false; 2]), "GICv3, trapped");
+    machine.free_interrupts = 100..987;
+    assert_eq!(line(&machine, [false; 2]), "GICv3, direct");
+    assert_eq!(line(&machine, [false, true]), "GICv3, direct, but trapped for two");
+    assert_eq!(line(&machine, [true; 2]), "GICv3, trapped");
+}

@@ -1,0 +1,27 @@
+//! Reading the ID registers that a guest reads through EL2.
+
+use bulkhead::arch::system_registers::IdRegisters;
+
+use super::registers::read_register;
+
+/// All registers of op0 3, op1 0, CRn 0 with these CRm, in the order of CRm and op2: the space that
+/// HCR_EL2.TID3 traps. What is not allocated there reads as zero (Arm ARM D24.1).
+macro_rules! id_registers {
+    ($($crm:literal)*) => {
+        [$(
+            read_register!(concat!("S3_0_C0_C", $crm, "_0")),
+            read_register!(concat!("S3_0_C0_C", $crm, "_1")),
+            read_register!(concat!("S3_0_C0_C", $crm, "_2")),
+            read_register!(concat!("S3_0_C0_C", $crm, "_3")),
+            read_register!(concat!("S3_0_C0_C", $crm, "_4")),
+            read_register!(concat!("S3_0_C0_C", $crm, "_5")),
+            read_register!(concat!("S3_0_C0_C", $crm, "_6")),
+            read_register!(concat!("S3_0_C0_C", $crm, "_7")),
+        )*]
+    };
+}
+
+/// What this CPU says about itself.
+pub fn read() -> IdRegisters {
+    IdRegisters(id_registers!(1 2 3 4 5 6 7))
+}

@@ -1,0 +1,11 @@
+//! The CPU's registers, caches and barriers, and the calls to firmware.
+
+pub mod cache;
+pub mod control;
+pub mod firmware;
+pub mod id_registers;
+pub mod image;
+pub mod memory;
+pub mod registers;
+pub mod reset;
+pub mod sync;

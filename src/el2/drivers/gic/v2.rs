@@ -1,0 +1,312 @@
+//! GICv2 with the virtualization extensions (IHI 0048B), driven from EL2.
+
+use aarch64_cpu::asm::barrier;
+use bulkhead::arch::addr::{Pa, Region};
+use bulkhead::arch::intid::Intid;
+use bulkhead::vgic::{Arrivals, Set, StateRegister};
+use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
+
+use super::{Acknowledged, ICFGR, IPRIORITYR, Taken};
+use crate::el2::arch::image::MAX_CPUS;
+use crate::el2::drivers::mmio::{Register, Registers};
+
+const GICD_CTLR: u64 = 0x000;
+const GICD_TYPER: u64 = 0x004;
+const GICD_IGROUPR: u64 = 0x080;
+const GICD_ISENABLER: u64 = 0x100;
+const GICD_ICENABLER: u64 = 0x180;
+const GICD_ICPENDR: u64 = 0x280;
+const GICD_ICACTIVER: u64 = 0x380;
+const GICD_ITARGETSR: u64 = 0x800;
+const GICD_SGIR: u64 = 0xf00;
+const GICD_CPENDSGIR: u64 = 0xf10;
+
+const GICC_CTLR: u64 = 0x000;
+const GICC_PMR: u64 = 0x004;
+const GICC_BPR: u64 = 0x008;
+const GICC_IAR: u64 = 0x00c;
+const GICC_EOIR: u64 = 0x010;
+const GICC_DIR: u64 = 0x1000;
+
+/// EnableGrp1 as the Non-secure side sees it; EnableGrp0 where there is one security state.
+const CTLR_ENABLE: u32 = 1;
+/// EOI drops the priority only; deactivation is the guest's, or a write to GICC_DIR.
+const GICC_CTLR_EOIMODE: u32 = 1 << 9;
+
+const GICH_HCR: u64 = 0x000;
+const GICH_VTR: u64 = 0x004;
+const GICH_VMCR: u64 = 0x008;
+const GICH_ELRSR0: u64 = 0x030;
+const GICH_APR: u64 = 0x0f0;
+const GICH_LR0: u64 = 0x100;
+
+/// Where GICC_IAR and GICH_LRn have the CPU that sent an SGI.
+const SOURCE: u32 = 10;
+
+/// The priority of every interrupt that Bulkhead takes; guests' own priorities are virtual.
+const PRIORITY: u32 = 0xa0a0_a0a0;
+
+/// The controller's frames.
+pub struct Gic {
+    distributor: Registers,
+    cpu_interface: Registers,
+    hypervisor: Registers,
+    /// The distributor's bit for each CPU, which each CPU reads for itself.
+    targets: [AtomicU8; MAX_CPUS],
+    /// For each CPU interface the vCPU on it, as a list register names the source of an SGI.
+    sources: [AtomicU16; 8],
+    /// A bit for each SGI that is firmware's on no CPU.
+    sgis: AtomicU16,
+    /// GICD_SGIR.
+    sgir: Register,
+    /// GICC_IAR, GICC_EOIR and GICC_DIR.
+    iar: Register,
+    eoir: Register,
+    dir: Register,
+    /// GICH_ELRSR0 and GICH_LR0 to GICH_LR15.
+    elrsr: Register,
+    lrs: [Register; 16],
+    /// GICH_VTR.ListRegs + 1, at most 16.
+    list_registers: usize,
+    /// The highest implemented INTID is 32 * this - 1.
+    words: u64,
+}
+
+impl Gic {
+    /// Maps the frames.
+    pub fn new(distributor: Region<Pa>, cpu_interface: Region<Pa>, hypervisor: Region<Pa>) -> Self {
+        let distributor = Registers::map(distributor);
+        let cpu_interface = Registers::map(cpu_interface);
+        let hypervisor = Registers::map(hypervisor);
+        let lr = |index| hypervisor.register(GICH_LR0 + index as u64 * 4);
+        Self {
+            sgir: distributor.register(GICD_SGIR),
+            iar: cpu_interface.register(GICC_IAR),
+            eoir: cpu_interface.register(GICC_EOIR),
+            dir: cpu_interface.register(GICC_DIR),
+            elrsr: hypervisor.register(GICH_ELRSR0),
+            lrs: core::array::from_fn(lr),
+            words: u64::from(distributor.read(GICD_TYPER) & 0x1f) + 1,
+            list_registers: ((hypervisor.read(GICH_VTR) & 0x3f) as usize + 1).min(16),
+            distributor,
+            cpu_interface,
+            hypervisor,
+            targets: [const { AtomicU8::new(0) }; MAX_CPUS],
+            sources: [const { AtomicU16::new(0) }; 8],
+            sgis: AtomicU16::new(u16::MAX),
+        }
+    }
+
+    /// Everything shared: off, then known, then on. All CPUs must be at EL2 by now, since firmware
+    /// that still brings one up may rewrite the groups.
+    pub fn init_distributor(&self) {
+        self.distributor.write(GICD_CTLR, 0);
+        for word in 1..self.words {
+            self.reset_word(word);
+            for register in word * 8..(word + 1) * 8 {
+                self.distributor.write(GICD_ITARGETSR + register * 4, 0);
+            }
+            self.distributor.write(ICFGR + word * 8, 0);
+            self.distributor.write(ICFGR + word * 8 + 4, 0);
+        }
+        self.distributor.write(GICD_CTLR, CTLR_ENABLE);
+    }
+
+    /// Finds out which SGIs of this CPU are firmware's, after their priorities were set. Where the machine has
+    /// two Security states some may be Secure, and the priority of those reads as zero (IHI 0048B, 4.3.11).
+    fn find_sgis(&self) {
+        let mut sgis = 0;
+        for register in 0..4 {
+            let priorities = self.distributor.read(IPRIORITYR + register * 4);
+            for (byte, priority) in priorities.to_le_bytes().into_iter().enumerate() {
+                sgis |= u16::from(priority != 0) << (register as usize * 4 + byte);
+            }
+        }
+        self.sgis.fetch_and(sgis, Ordering::AcqRel);
+    }
+
+    /// The SGI by which one CPU makes another leave its guest, after `init_cpu` of all: the last that is
+    /// ours, as kernels use the first ones.
+    pub fn doorbell(&self) -> Intid {
+        let sgis = self.sgis.load(Ordering::Acquire);
+        let last = 15_u32.saturating_sub(sgis.leading_zeros());
+        Intid::new(last).expect("an SGI is an interrupt")
+    }
+
+    /// A bit for each SGI that can be a guest's.
+    pub fn carried_sgis(&self) -> u16 {
+        self.sgis.load(Ordering::Acquire) & !(1 << self.doorbell().get())
+    }
+
+    /// The bit of a CPU's interface, as GICD_SGIR has it.
+    pub fn target(&self, cpu: usize) -> u8 {
+        self.targets[cpu].load(Ordering::Acquire)
+    }
+
+    /// Has the SGIs of this CPU be those of a vCPU with this number.
+    pub fn set_source(&self, cpu: usize, vcpu: usize) {
+        let interface = self.target(cpu).trailing_zeros() as usize;
+        self.sources[interface & 7].store((vcpu as u16 & 7) << SOURCE, Ordering::Release);
+    }
+
+    /// What each CPU has for itself: its private interrupts, its interface, its list registers.
+    pub fn init_cpu(&self, cpu: usize) {
+        // With a single CPU the register reads as zero (IHI 0048B, 4.3.12).
+        let target = (self.distributor.read(GICD_ITARGETSR) as u8).max(1);
+        self.targets[cpu].store(target, Ordering::Release);
+        self.reset_word(0);
+        self.find_sgis();
+        for register in 0..4 {
+            self.distributor.write(GICD_CPENDSGIR + register * 4, u32::MAX);
+        }
+        self.distributor.write(GICD_ISENABLER, 0xffff);
+        self.cpu_interface.write(GICC_PMR, 0xff);
+        self.cpu_interface.write(GICC_BPR, 0);
+        self.cpu_interface.write(GICC_CTLR, CTLR_ENABLE | GICC_CTLR_EOIMODE);
+    }
+
+    /// The virtual interface: nothing pending, nothing active, as after a reset.
+    pub fn reset_virtual_interface(&self) {
+        self.hypervisor.write(GICH_HCR, 0);
+        self.hypervisor.write(GICH_APR, 0);
+        self.hypervisor.write(GICH_VMCR, 0);
+        for index in 0..self.list_registers {
+            self.write_list_register(index, 0);
+        }
+    }
+
+    /// Disables, clears and makes Group 0 all of a word's 32 interrupts. Where the machine has two
+    /// security states the group is the Secure side's, and this write is ignored.
+    fn reset_word(&self, word: u64) {
+        self.distributor.write(GICD_ICENABLER + word * 4, u32::MAX);
+        self.distributor.write(GICD_ICPENDR + word * 4, u32::MAX);
+        self.distributor.write(GICD_ICACTIVER + word * 4, u32::MAX);
+        for register in word * 8..(word + 1) * 8 {
+            self.distributor.write(IPRIORITYR + register * 4, PRIORITY);
+        }
+        self.distributor.write(GICD_IGROUPR + word * 4, 0);
+    }
+
+    /// The number of INTIDs, a multiple of 32.
+    pub fn intids(&self) -> u32 {
+        self.words as u32 * 32
+    }
+
+    /// The number of list registers.
+    pub fn list_registers(&self) -> usize {
+        self.list_registers
+    }
+
+    /// The vCPU that sent an SGI, as a list register has it; of anything else, 0.
+    #[inline(always)]
+    fn source(&self, acknowledged: Acknowledged) -> u16 {
+        if !acknowledged.intid.is_sgi() {
+            return 0;
+        }
+        let interface = acknowledged.value >> SOURCE & 7;
+        self.sources[interface as usize].load(Ordering::Relaxed)
+    }
+
+    /// The vCPU that sent an SGI; of anything else, 0.
+    pub fn sender(&self, acknowledged: Acknowledged) -> u8 {
+        (self.source(acknowledged) >> SOURCE) as u8
+    }
+
+    /// GICC_IAR and GICC_EOIR: takes the interrupt of the highest priority, and lets others in.
+    #[inline(always)]
+    pub fn acknowledge(&self) -> Option<Acknowledged> {
+        let acknowledged = Acknowledged::new(self.iar.read())?;
+        self.eoir.write(acknowledged.value);
+        Some(acknowledged)
+    }
+
+    /// See [`Gic::take`](super::Gic::take).
+    #[inline(always)]
+    pub fn take(&self, arrivals: &Arrivals) -> Taken {
+        let Some(acknowledged) = self.acknowledge() else { return Taken::Nothing };
+        let place = arrivals.list(acknowledged.intid, self.elrsr.read());
+        let Some((index, value)) = place else { return Taken::Other(acknowledged) };
+        self.lrs[index].write(value as u32 | u32::from(self.source(acknowledged)));
+        if acknowledged.intid.is_sgi() {
+            self.dir.write(acknowledged.value);
+        }
+        Taken::Listed
+    }
+
+    /// GICC_DIR: ends an interrupt for which no guest's end comes.
+    pub fn deactivate(&self, acknowledged: u32) {
+        self.dir.write(acknowledged);
+    }
+
+    /// GICD_SGIR.
+    #[inline(always)]
+    pub fn send_sgi(&self, value: u32) {
+        self.sgir.write(value);
+    }
+
+    /// Forgets the guests' SGIs that are pending on this CPU.
+    pub fn clear_sgis(&self) {
+        let carried = u32::from(self.carried_sgis());
+        for register in 0..4 {
+            // A byte for each SGI, with a bit for each source.
+            let bytes = (0..4).filter(|byte| carried >> (register * 4 + byte) & 1 != 0);
+            let all = bytes.fold(0, |all, byte| all | 0xff << (byte * 8));
+            self.distributor.write(GICD_CPENDSGIR + register * 4, all);
+        }
+    }
+
+    /// Sends the doorbell to a CPU.
+    pub fn ring_doorbell(&self, cpu: usize) {
+        let target = u32::from(self.target(cpu));
+        // What the other CPU is to find must be there before it looks.
+        barrier::dsb(barrier::ISHST);
+        self.send_sgi(target << 16 | self.doorbell().get());
+    }
+
+    /// Enables an interrupt of Bulkhead's own, which is routed already.
+    pub fn enable_own(&self, intid: Intid) {
+        let set = Set::one(0, intid);
+        self.distributor.write(StateRegister::SetEnable.of(set), set.mask());
+    }
+
+    /// The distributor, where private interrupts are those of the CPU that asks.
+    #[inline(always)]
+    pub fn distributor(&self) -> &Registers {
+        &self.distributor
+    }
+
+    /// Sends a shared interrupt to one CPU.
+    pub fn route(&self, intid: usize, cpu: usize) {
+        self.distributor.write_byte(GICD_ITARGETSR + intid as u64, self.target(cpu));
+    }
+
+    /// GICH_LRn.
+    pub fn read_list_register(&self, index: usize) -> u32 {
+        self.lrs[index].read()
+    }
+
+    /// GICH_LRn.
+    pub fn write_list_register(&self, index: usize, value: u32) {
+        self.lrs[index].write(value);
+    }
+
+    /// GICH_ELRSR: a bit for each list register that is free.
+    pub fn empty_list_registers(&self) -> u32 {
+        self.elrsr.read() & ((1 << self.list_registers) - 1)
+    }
+
+    /// GICH_HCR.
+    pub fn hypervisor_control(&self) -> u32 {
+        self.hypervisor.read(GICH_HCR)
+    }
+
+    /// GICH_HCR.
+    pub fn set_hypervisor_control(&self, value: u32) {
+        self.hypervisor.write(GICH_HCR, value);
+    }
+
+    /// GICH_VMCR: what the guest wrote to its CPU interface.
+    pub fn virtual_machine_control(&self) -> u32 {
+        self.hypervisor.read(GICH_VMCR)
+    }
+}

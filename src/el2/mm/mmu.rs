@@ -1,0 +1,260 @@
+//! EL2's own translation: addresses as they are, each part with the permissions it needs.
+//!
+//! Mappings are added first with the MMU off, then to the live tables; all of this is boot's work.
+
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::*;
+use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
+use bulkhead::boot::audit::{self, Finding};
+use bulkhead::boot::fdt::Tree;
+use bulkhead::mm::tables::{MapError, Memory, Table, Tables};
+use core::arch::asm;
+use core::cell::UnsafeCell;
+
+use crate::el2::arch::sync::Mutex;
+use crate::el2::arch::{cache, image, memory};
+use crate::el2::boot;
+
+/// Tables that EL2's mappings may take: a few for the image, two or three for each region of
+/// memory and each device far from the others.
+const TABLES: usize = 96;
+/// Those of them that are used with the MMU off, for the image and the machine's tree: the root, and
+/// a few tables of the lower levels for each, even across a multiple of 1 GiB.
+const TABLES_AT_ENTRY: usize = 12;
+
+struct Pool(UnsafeCell<[Table; TABLES]>);
+
+// SAFETY: taken once, by `init`, when only the boot CPU runs; from then on the tables belong to
+// `LIVE`, which is locked.
+unsafe impl Sync for Pool {}
+
+#[unsafe(link_section = ".tables")]
+static POOL: Pool = Pool(UnsafeCell::new([const { Table::EMPTY }; TABLES]));
+
+/// The tables in use, once the MMU is on.
+pub static LIVE: Mutex<Option<Tables<'static>>> = Mutex::new(None);
+
+/// The exception level at which the image was entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// A hypervisor cannot run here; it can say so.
+    El1,
+    /// The right one.
+    El2,
+    /// Firmware's: not where Bulkhead belongs.
+    El3,
+}
+
+impl Level {
+    /// From CurrentEL\[3:2\].
+    pub fn from_current_el(level: u64) -> Self {
+        match level {
+            2 => Self::El2,
+            3 => Self::El3,
+            _ => Self::El1,
+        }
+    }
+}
+
+/// What a CPU writes to turn its MMU on.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    /// MAIR: index 0 normal write-back, index 1 Device-nGnRE.
+    pub mair: u64,
+    /// TCR_EL2.
+    pub tcr: u64,
+    /// TTBR0_EL2: the root table.
+    pub ttbr: u64,
+    /// SCTLR_EL2.
+    pub sctlr: u64,
+}
+
+const MAIR: u64 = 0x04ff;
+/// 39-bit addresses, 4 KiB granule, walks through write-back inner-shareable memory.
+const TCR_WALK: u64 = 25 | 0b01 << 8 | 0b01 << 10 | 0b11 << 12;
+/// RES1 in TCR_EL2 and TCR_EL3.
+const TCR_RES1: u64 = 1 << 31 | 1 << 23;
+/// EPD1: no second half of the address space.
+const TCR_EL1_EPD1: u64 = 1 << 23;
+/// M, C, SA, I, WXN.
+const SCTLR_ON: u64 = 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
+const SCTLR_RES1: u64 = 0x30c5_0830;
+
+/// The setting for EL2.
+pub fn setting() -> Setting {
+    Setting {
+        mair: MAIR,
+        tcr: TCR_WALK | TCR_RES1 | physical_size() << 16,
+        ttbr: POOL.0.get() as u64,
+        sctlr: SCTLR_RES1 | SCTLR_ON,
+    }
+}
+
+/// ID_AA64MMFR0_EL1.PARange, but not more than the 48 bits that the tables can hold.
+fn physical_size() -> u64 {
+    (ID_AA64MMFR0_EL1.get() & 0xf).min(5)
+}
+
+/// Maps the image and the firmware's tree, and turns the MMU on. With the MMU off, so without
+/// locks, atomics or zeroed variables up to that point.
+pub fn init(level: Level, tree: Pa) {
+    let base = Pa::new(POOL.0.get() as u64);
+    let first = Region::new(base, TABLES_AT_ENTRY as u64 * PAGE_SIZE).expect("it does not wrap");
+    // SAFETY: nothing has been kept in the pool yet.
+    unsafe { cache::invalidate(first) };
+    // SAFETY: this runs once, on the boot CPU, and nothing else refers to the pool.
+    let pool = unsafe { &mut *POOL.0.get() };
+    let mut tables = Tables::new(pool, base).expect("the pool is aligned and not empty");
+    map_image(&mut tables).expect("the image fits in the first tables");
+    if let Some(region) = tree_region(tree) {
+        map_missing(&mut tables, region, Memory::DATA).expect("the tree fits in the tables");
+    }
+    assert!(tables.tables_used() <= TABLES_AT_ENTRY, "the first tables are few");
+    // SAFETY: with the MMU off all stores went to memory, so no cache line holds the only copy.
+    unsafe {
+        cache::invalidate(tables.in_use().1);
+        cache::invalidate(image::relocated());
+        cache::invalidate(image::stack_at_entry());
+        enable(level);
+    }
+    memory::mmu_is_on();
+    let zeroed = image::zeroed();
+    // SAFETY: these are the variables that Rust takes to be zero, mapped to be written; nothing has
+    // used one of them yet.
+    unsafe { (zeroed.start().get() as *mut u8).write_bytes(0, zeroed.size() as usize) };
+    *LIVE.lock() = Some(tables);
+}
+
+fn map_image(tables: &mut Tables<'_>) -> Result<(), MapError> {
+    let sections = [
+        (image::boot_code(), Memory::CODE),
+        (image::code(), Memory::CODE),
+        (image::constants(), Memory::READ_ONLY),
+        (image::data(), Memory::DATA),
+        (image::heap(), Memory::DATA),
+    ];
+    for (region, memory) in sections {
+        map(tables, region, memory)?;
+    }
+    map(tables, image::stack(0), Memory::DATA)
+}
+
+/// Maps a region to where it is.
+fn map(tables: &mut Tables<'_>, region: Region<Pa>, memory: Memory) -> Result<(), MapError> {
+    tables.map(region.start(), region.start(), region.size(), memory)
+}
+
+/// Maps what is not mapped yet of the pages that `region` touches to where they are.
+fn map_missing(
+    tables: &mut Tables<'_>,
+    region: Region<Pa>,
+    memory: Memory,
+) -> Result<(), MapError> {
+    let pages = region.page_aligned().ok_or(MapError::OutOfRange)?;
+    tables.map_missing(pages.start(), pages.start(), pages.size(), memory)
+}
+
+/// Where the firmware's tree lies, if there is one at this address. The boot protocol of arm64
+/// wants it 8-byte aligned and at most 2 MiB.
+pub fn tree_region(tree: Pa) -> Option<Region<Pa>> {
+    const HEADER: usize = 40;
+    const LARGEST: usize = 2 << 20;
+    if tree.get() == 0 || !tree.is_aligned(8) {
+        return None;
+    }
+    // SAFETY: the loader passed this address as that of a tree; with the MMU off, or with the
+    // page mapped by `init`, the header's bytes can be read wherever there is memory.
+    let header = unsafe { core::slice::from_raw_parts(tree.get() as *const u8, HEADER) };
+    let size = Tree::total_size(header).ok()?;
+    (size <= LARGEST).then(|| Region::new(tree, size as u64))?
+}
+
+/// Turns the MMU and the caches on.
+///
+/// # Safety
+///
+/// The tables must map what runs now, and nothing in the caches may be stale.
+unsafe fn enable(level: Level) {
+    let Setting { mair, tcr, ttbr, sctlr } = setting();
+    let barriers = || {
+        barrier::dsb(barrier::SY);
+        barrier::isb(barrier::SY);
+    };
+    barriers();
+    // SAFETY: the caller vouches for the tables; what is translated is where it was before.
+    unsafe {
+        match level {
+            Level::El1 => {
+                MAIR_EL1.set(mair);
+                TCR_EL1.set(TCR_WALK | TCR_EL1_EPD1 | physical_size() << 32);
+                TTBR0_EL1.set(ttbr);
+                asm!("isb", "tlbi vmalle1", "ic iallu", options(nostack));
+                barriers();
+                SCTLR_EL1.set(0x30d0_0800 | SCTLR_ON);
+            }
+            Level::El2 => {
+                MAIR_EL2.set(mair);
+                TCR_EL2.set(tcr);
+                TTBR0_EL2.set(ttbr);
+                asm!("isb", "tlbi alle2", "ic iallu", options(nostack));
+                barriers();
+                SCTLR_EL2.set(sctlr);
+            }
+            Level::El3 => {
+                asm!(
+                    "msr mair_el3, {mair}",
+                    "msr tcr_el3, {tcr}",
+                    "msr ttbr0_el3, {ttbr}",
+                    "isb",
+                    "tlbi alle3",
+                    "ic iallu",
+                    mair = in(reg) mair,
+                    tcr = in(reg) tcr,
+                    ttbr = in(reg) ttbr,
+                    options(nostack)
+                );
+                barriers();
+                asm!("msr sctlr_el3, {}", in(reg) sctlr, options(nostack));
+            }
+        }
+    }
+    barriers();
+}
+
+/// Adds to the live tables, and makes the addition visible to every CPU's walks.
+fn add(change: impl FnOnce(&mut Tables<'static>) -> Result<(), MapError>) {
+    let mut live = LIVE.lock();
+    let result = change(live.as_mut().expect("the MMU is on"));
+    // An entry that goes from invalid to valid needs no invalidation (Arm ARM D8.17.1).
+    barrier::dsb(barrier::ISHST);
+    barrier::isb(barrier::SY);
+    drop(live);
+    if let Err(error) = result {
+        // What there is to map follows from the trees.
+        boot::refuse(format_args!("EL2 cannot map all that the trees name: {error:?}"));
+    }
+}
+
+/// Makes a device's registers accessible.
+pub fn map_device(frame: Region<Pa>) {
+    add(|tables| map_missing(tables, frame, Memory::DEVICE));
+}
+
+/// Makes memory accessible.
+pub fn map_memory(region: Region<Pa>) {
+    add(|tables| map_missing(tables, region, Memory::DATA));
+}
+
+/// Audits the live tables, from the root that this CPU walks from. `closed` is the partitions' memory.
+///
+/// # Errors
+///
+/// See [`audit::stage_1`].
+pub fn audit(closed: &[Region<Pa>]) -> Result<(), Finding> {
+    let live = LIVE.lock();
+    let (pool, tables) = live.as_ref().expect("the MMU is on").in_use();
+    let start = tables.start().get();
+    let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
+    let code = [image::boot_code(), image::code()];
+    audit::stage_1(Pa::new(TTBR0_EL2.get_baddr()), tables, &code, closed, &read)
+}

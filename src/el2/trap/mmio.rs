@@ -1,0 +1,111 @@
+//! The guest's loads and stores at devices that Bulkhead is.
+
+use aarch64_cpu::registers::{FAR_EL2, HPFAR_EL2, Readable};
+use bulkhead::devices::frame::FrameKind;
+use bulkhead::devices::{pl011, watchdog};
+use bulkhead::trap::mmio::{self, Access};
+use bulkhead::trap::stats::Cause;
+
+use super::sync::{rare, this_vcpu};
+use super::vectors::{self, Frame};
+use crate::el2::vcpu::Vcpu;
+
+/// A load or store that stage 2 refused, with this ESR_EL2, or what is rare.
+pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
+    let vcpu = this_vcpu();
+    let (far, hpfar) = (FAR_EL2.get(), HPFAR_EL2.get());
+    // What a kernel does to reach its other CPUs comes first.
+    if vcpu.sgir_route.is_at(far, hpfar)
+        && let Some(store) = Access::word_store(esr)
+        && let Some(value) = vcpu.sgir_route.physical(frame.register(store.register()) as u32)
+    {
+        accept(vcpu, FrameKind::Distributor);
+        return vcpu.gic.store_sgir(value);
+    }
+    let Some(access) = Access::of(esr) else { return rare(vcpu, frame, esr) };
+    // Then what it does for each byte that it prints. Both registers are at multiples of 8,
+    // where no access is unaligned.
+    match (mmio::console_offset(far, hpfar), access.is_write()) {
+        (Some(pl011::DR), true) => {
+            accept(vcpu, FrameKind::Console);
+            vcpu.uart_send(frame.register(access.register()));
+        }
+        (Some(pl011::FR), false) if let Some(flags) = vcpu.idle_uart_flags() => {
+            accept(vcpu, FrameKind::Console);
+            frame.set_register(access.register(), access.loaded(flags));
+        }
+        _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_frame(ipa)) {
+            Some((device, offset)) => emulate(vcpu, frame, access, device, offset),
+            None => rare(vcpu, frame, esr),
+        },
+    }
+}
+
+/// An access to a device that Bulkhead is.
+#[inline(always)]
+fn emulate(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offset: u64) {
+    accept(vcpu, device);
+    if access.is_write() {
+        let value = access.stored(frame.register(access.register()));
+        match device {
+            FrameKind::Distributor => vcpu.distributor_write(offset, access.size(), value),
+            _ => store(vcpu, device, offset, access.size(), value),
+        }
+    } else if device == FrameKind::Distributor
+        && let Some(value) = vcpu.plain_distributor_read(offset, access.size())
+    {
+        frame.set_register(access.register(), access.loaded(value));
+    } else {
+        load(vcpu, frame, access, device, offset);
+    }
+}
+
+/// Counts an access that is carried out, after which the guest goes on behind it.
+#[inline(always)]
+fn accept(vcpu: &Vcpu, device: FrameKind) {
+    vcpu.counters.count(cause(device));
+    vectors::skip_instruction();
+}
+
+/// As what an access to a device that Bulkhead is counts.
+#[inline(always)]
+fn cause(device: FrameKind) -> Cause {
+    match device {
+        FrameKind::Distributor => Cause::Distributor,
+        FrameKind::CpuInterface => Cause::CpuInterface,
+        FrameKind::Redistributors => Cause::Redistributors,
+        FrameKind::Console => Cause::Console,
+        FrameKind::Monitor => Cause::Monitor,
+        FrameKind::WatchdogControl | FrameKind::WatchdogRefresh => Cause::Watchdog,
+    }
+}
+
+/// A load from a device that Bulkhead is.
+#[inline(never)]
+fn load(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offset: u64) {
+    let value = match device {
+        FrameKind::Distributor => vcpu.distributor_read(offset, access.size()),
+        FrameKind::Redistributors => vcpu.redistributor_read(offset, access.size()),
+        FrameKind::CpuInterface => 0,
+        FrameKind::Console => vcpu.uart_access(offset, None),
+        FrameKind::Monitor => vcpu.monitor_access(offset, None),
+        FrameKind::WatchdogControl => vcpu.watchdog_read(watchdog::Frame::Control, offset),
+        FrameKind::WatchdogRefresh => vcpu.watchdog_read(watchdog::Frame::Refresh, offset),
+    };
+    frame.set_register(access.register(), access.loaded(value));
+}
+
+/// A store to a device that Bulkhead is.
+#[inline(never)]
+fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
+    match device {
+        FrameKind::Distributor => vcpu.distributor_write(offset, size, value),
+        FrameKind::Redistributors => vcpu.redistributor_write(offset, size, value),
+        FrameKind::CpuInterface if offset == 0 => vcpu.deactivate(value),
+        FrameKind::CpuInterface => {}
+        FrameKind::Console => _ = vcpu.uart_access(offset, Some(value)),
+        FrameKind::Monitor => _ = vcpu.monitor_access(offset, Some(value)),
+        FrameKind::WatchdogControl => vcpu.watchdog_write(watchdog::Frame::Control, offset, value),
+        FrameKind::WatchdogRefresh => vcpu.watchdog_write(watchdog::Frame::Refresh, offset, value),
+    }
+}

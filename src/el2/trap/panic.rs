@@ -1,0 +1,151 @@
+//! A bug of Bulkhead: says where, with what a person needs to find it, and stops the machine.
+
+use aarch64_cpu::registers::*;
+use bulkhead::arch::addr::PAGE_SIZE;
+use bulkhead::util::backtrace::is_call;
+use bulkhead::util::format::{Sink, format};
+use core::arch::asm;
+use core::fmt;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use super::vectors::Frame;
+use crate::el2::arch::image;
+use crate::el2::console;
+use crate::el2::drivers::power::{self, Status};
+use image::{EMERGENCY_STACK, MAX_CPUS};
+
+/// Set by the first CPU that panics; the others stop in silence.
+static PANICKED: AtomicBool = AtomicBool::new(false);
+
+/// Calls that a backtrace shows at the most.
+const BACKTRACE_DEPTH: usize = 24;
+
+/// Writes to the UART directly, whatever state the console is in.
+struct Emergency;
+
+impl Sink for Emergency {
+    fn put(&mut self, text: &[u8]) {
+        console::emergency_write(text);
+    }
+}
+
+fn print(text: fmt::Arguments<'_>) {
+    format(text, &mut Emergency);
+}
+
+/// The panic of who asks for what boot sets once, before it has. One piece of code for all, since a backtrace
+/// tells who asked.
+#[cold]
+#[inline(never)]
+pub fn unset() -> ! {
+    panic!("boot has not set yet what is asked for");
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    begin();
+    print(format_args!("{}", info.message()));
+    if let Some(location) = info.location() {
+        console::emergency_write(b"\n  at ");
+        console::emergency_write(location.file().as_bytes());
+        print(format_args!(", line {}", u64::from(location.line())));
+    }
+    let (esr, far, elr, spsr) = (ESR_EL2.get(), FAR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
+    print(format_args!("\n  the last trap to EL2: esr {esr:#x}  far {far:#x}\n"));
+    print(format_args!("  where it came from:   pc {elr:#x}  spsr {spsr:#x}\n"));
+    backtrace(stack_pointer());
+    end()
+}
+
+/// An exception that EL2 itself took, from `vectors.s`.
+pub extern "C" fn fault(frame: &Frame, kind: u64) -> ! {
+    begin();
+    const KINDS: [&str; 4] = ["synchronous exception", "interrupt", "fast interrupt", "SError"];
+    console::emergency_write(KINDS.get(kind as usize).unwrap_or(&"exception").as_bytes());
+    let (esr, far, elr, spsr) = (ESR_EL2.get(), FAR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
+    print(format_args!(" at EL2\n  esr {esr:#018x}  far {far:#018x}  spsr {spsr:#018x}\n"));
+    print(format_args!("  pc  {elr:#018x}  sp  {:#018x}", frame.x[31]));
+    for (index, value) in frame.x[..31].iter().enumerate() {
+        if index % 2 == 0 {
+            console::emergency_write(b"\n");
+        }
+        print(format_args!("  x{index:<3}{value:#018x}"));
+    }
+    console::emergency_write(b"\n");
+    print_backtrace_line(elr);
+    // What has called the function that faulted, or was called by it last.
+    if follows_call(frame.x[30]) {
+        print_backtrace_line(frame.x[30] - 4);
+    }
+    backtrace(frame.x[31]);
+    end()
+}
+
+fn begin() {
+    if PANICKED.swap(true, Ordering::AcqRel) {
+        power::stop();
+    }
+    print(format_args!("\n[bulkhead] panic on CPU {:#x}: ", mpidr()));
+}
+
+fn end() -> ! {
+    power::exit(Status::Panic)
+}
+
+fn mpidr() -> u64 {
+    MPIDR_EL1.get() & 0xff_00ff_ffff
+}
+
+fn stack_pointer() -> u64 {
+    let pointer: u64;
+    // SAFETY: reading a general register changes nothing.
+    unsafe { asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack)) };
+    pointer
+}
+
+/// Tells the calls whose return addresses are on the stack of `pointer`, from there on.
+fn backtrace(pointer: u64) {
+    let stacks = image::stacks();
+    let slot = stacks.size() / MAX_CPUS as u64;
+    let Some(offset) = pointer.checked_sub(stacks.start().get()) else { return };
+    if offset >= stacks.size() {
+        return;
+    }
+    let bottom = pointer - offset % slot;
+    let start = pointer.next_multiple_of(8).max(bottom + PAGE_SIZE);
+    let words = (start..bottom + slot - EMERGENCY_STACK).step_by(8);
+    // SAFETY: between a stack's guard page and its top all is mapped and, while this CPU only panics, its own.
+    let words = words.map(|word| unsafe { (word as *const u64).read_volatile() });
+    for address in words.filter(|&word| follows_call(word)).take(BACKTRACE_DEPTH) {
+        print_backtrace_line(address - 4);
+    }
+    console::emergency_write(
+        b"  (llvm-symbolizer --obj=bulkhead OFFSET tells function and line)\n",
+    );
+}
+
+/// Whether this is the address behind a call in Bulkhead's code.
+fn follows_call(address: u64) -> bool {
+    let code = image::whole().start().get()..image::code().end().get();
+    let call = address.wrapping_sub(4);
+    if !address.is_multiple_of(4) || !code.contains(&call) {
+        return false;
+    }
+    let result: u64;
+    // SAFETY: asks for a translation (Arm ARM D8.15). PAR_EL1 is the guest's, which does not run again.
+    unsafe {
+        asm!("at s1e2r, {call}", "isb", "mrs {result}, par_el1", call = in(reg) call, result = out(reg) result, options(nostack))
+    };
+    // Boot's code may be unmapped by now.
+    let is_mapped = result & 1 == 0;
+    // SAFETY: the address is a multiple of 4 and mapped for reading, as the CPU has just said.
+    is_mapped && is_call(unsafe { (call as *const u32).read_volatile() })
+}
+
+/// One address, as an offset into the image: what the ELF file's symbols are relative to.
+fn print_backtrace_line(address: u64) {
+    let base = image::whole().start().get();
+    let offset = address.wrapping_sub(base);
+    print(format_args!("  at {address:#018x}  image offset {offset:#x}\n"));
+}

@@ -1,0 +1,139 @@
+//! What the virtual GIC needs of the physical one, on the CPU that runs a vCPU.
+
+use aarch64_cpu::registers::{ICH_VMCR_EL2, Readable};
+use bulkhead::vgic::{Hardware, ListRegister, Set, StateRegister, gather, spread};
+
+use super::Vcpu;
+use crate::el2::drivers::gic::{Gic, HCR_ENABLE, ICFGR, IPRIORITYR, v3};
+use crate::el2::drivers::mmio::Registers;
+
+/// EOIcount, in both versions.
+const HCR_EOI_COUNT: u32 = 0x1f << 27;
+/// VENG0 and VENG1 of ICH_VMCR_EL2, VMGrp0En and VMGrp1En of GICH_VMCR.
+const VMCR_GROUPS: u32 = 0b11;
+
+/// The controller as the CPU of this vCPU sees it.
+pub struct ThisCpu<'a>(pub &'a Vcpu);
+
+impl ThisCpu<'_> {
+    fn gic(&self) -> &'static Gic {
+        self.0.gic
+    }
+
+    /// The physical CPU of a vCPU of the partition.
+    fn cpu(&self, vcpu: usize) -> usize {
+        self.0.partition.plan.cpus[vcpu]
+    }
+
+    /// The registers of a set's interrupts, at the same offsets everywhere. On GICv2 those of private ones
+    /// are the CPU's own that asks.
+    #[inline(always)]
+    fn registers(&self, set: Set) -> &'static Registers {
+        match self.gic() {
+            Gic::V3(gic) if set.word() == 0 => gic.private(self.cpu(set.owner())),
+            gic => gic.distributor(),
+        }
+    }
+}
+
+impl Hardware for ThisCpu<'_> {
+    fn vcpu(&self) -> usize {
+        self.0.index
+    }
+
+    fn list_registers(&self) -> usize {
+        match self.gic() {
+            Gic::V2(gic) => gic.list_registers(),
+            Gic::V3(gic) => gic.list_registers(),
+        }
+    }
+
+    fn carried_sgis(&self) -> u16 {
+        self.gic().carried_sgis()
+    }
+
+    fn clear_sgis(&mut self) {
+        match self.gic() {
+            Gic::V2(gic) => gic.clear_sgis(),
+            Gic::V3(_) => {
+                self.write_state(StateRegister::ClearPending, Set::new(self.0.index, 0, 0xffff))
+            }
+        }
+    }
+
+    fn read_list_register(&mut self, index: usize) -> ListRegister {
+        match self.gic() {
+            Gic::V2(gic) => ListRegister::from_v2(gic.read_list_register(index)),
+            Gic::V3(_) => ListRegister::from_bits(v3::read_list_register(index)),
+        }
+    }
+
+    fn write_list_register(&mut self, index: usize, value: ListRegister) {
+        match self.gic() {
+            Gic::V2(gic) => gic.write_list_register(index, value.to_v2()),
+            Gic::V3(_) => v3::write_list_register(index, value.bits()),
+        }
+    }
+
+    fn empty_list_registers(&mut self) -> u32 {
+        match self.gic() {
+            Gic::V2(gic) => gic.empty_list_registers(),
+            Gic::V3(_) => v3::empty_list_registers(),
+        }
+    }
+
+    fn set_maintenance(&mut self, bits: u32) {
+        self.gic().set_hypervisor_control(HCR_ENABLE | bits);
+    }
+
+    fn take_eoi_count(&mut self) -> u32 {
+        let control = self.gic().hypervisor_control();
+        self.gic().set_hypervisor_control(control & !HCR_EOI_COUNT);
+        control >> 27
+    }
+
+    fn group_enables(&mut self) -> u32 {
+        let control = match self.gic() {
+            Gic::V2(gic) => gic.virtual_machine_control(),
+            Gic::V3(_) => ICH_VMCR_EL2.get() as u32,
+        };
+        control & VMCR_GROUPS
+    }
+
+    // Once, not in the many places that call it.
+    #[inline(never)]
+    fn write_state(&mut self, register: StateRegister, set: Set) {
+        self.registers(set).write(register.of(set), set.mask());
+        if let (Gic::V3(gic), StateRegister::ClearEnable) = (self.gic(), register) {
+            gic.wait_for_disabled(set.word(), self.cpu(set.owner()));
+        }
+    }
+
+    fn read_state(&mut self, register: StateRegister, set: Set) -> u32 {
+        self.registers(set).read(register.of(set))
+    }
+
+    fn set_priority(&mut self, set: Set, bit: usize, priority: u8) {
+        if let Gic::V3(gic) = self.gic() {
+            let offset = IPRIORITYR + (set.word() * 32 + bit) as u64;
+            self.registers(set).write_byte(offset, gic.priorities.of_guest(priority));
+        }
+    }
+
+    fn set_edge(&mut self, set: Set, edge: u32) -> u32 {
+        let registers = self.registers(set);
+        let mut result = 0;
+        for half in 0..2 {
+            let shift = half * 16;
+            let [mask, edge] = [set.mask(), edge].map(|bits| spread(bits >> shift));
+            let register = registers.register(ICFGR + (set.word() as u64 * 2 + half) * 4);
+            register.write(register.read() & !mask | edge & mask);
+            result |= gather(register.read()) << shift;
+        }
+        result
+    }
+
+    fn route(&mut self, intid: usize, vcpu: usize) {
+        self.gic().route(intid, self.cpu(vcpu));
+    }
+}

@@ -1,0 +1,4 @@
+//! Translation tables as data.
+
+pub mod tables;
+mod window;

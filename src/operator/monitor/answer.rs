@@ -1,0 +1,161 @@
+//! What the monitor tells: tables for people and for `awk`, a line at a time.
+
+use super::command::{self, Command, Request};
+use super::output::{COLUMNS, Output};
+use super::show::show;
+use super::{Status, System};
+use crate::trap::stats::{Cause, Counts, EXITS, NAMES};
+
+/// A partition's counters at two times, the last at which somebody asked.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Sample {
+    before: (u64, Counts),
+    now: (u64, Counts),
+}
+
+impl Sample {
+    /// Looks at the counters again.
+    // Out of line, for there are several callers.
+    #[inline(never)]
+    fn take(&mut self, partition: usize, system: &dyn System) {
+        self.before = self.now;
+        self.now = (system.milliseconds(), system.counts(partition));
+    }
+
+    /// Adds the number of a cause, and how often it came per second since the time before.
+    #[inline(never)]
+    fn tell(&self, cause: usize, columns: [usize; 2], output: &mut Output) {
+        let [(before, earlier), (now, counts)] = [&self.before, &self.now];
+        let count = counts.nth(cause);
+        let new = count.wrapping_sub(earlier.nth(cause));
+        let tenths = new.saturating_mul(10_000) / now.saturating_sub(*before).max(1);
+        output.number(count, 0, columns[0]);
+        output.number(tenths, 1, columns[1]);
+    }
+}
+
+/// Writes the line of an answer that is at `position`, where the first is at 0, without its end.
+/// The position of the next one, or `None` if there was no line any more.
+pub(super) fn line(
+    (command, partition): Request,
+    position: u64,
+    samples: &mut [Sample],
+    system: &dyn System,
+    output: &mut Output,
+) -> Option<u64> {
+    let line = position as usize;
+    let is_line = match (command, partition) {
+        (Command::Log, _) => return log(position, system, output),
+        (Command::List, _) => list(line, system, output),
+        (Command::Show, Some(partition)) => show(line, partition, system, output),
+        (Command::Stats, Some(partition)) => {
+            let sample = &mut samples[partition];
+            if line == 0 {
+                sample.take(partition, system);
+            }
+            causes(line, sample, output)
+        }
+        (Command::Stats, None) => sums(line, samples, system, output),
+        _ => command::help(line, output),
+    };
+    is_line.then_some(position + 1)
+}
+
+fn log(position: u64, system: &dyn System, output: &mut Output) -> Option<u64> {
+    let mut line = [0; COLUMNS];
+    let (len, next) = system.read_log(position, &mut line)?;
+    output.raw(&line[..len]);
+    Some(next)
+}
+
+/// Begins a row of a table of partitions: its number from 1 on, and its name. `None` in the first
+/// line, which has the headings, and behind the last.
+fn row(line: usize, system: &dyn System, output: &mut Output) -> Option<usize> {
+    let partition = line.checked_sub(1)?;
+    if partition >= system.partitions() {
+        return None;
+    }
+    output.number(line as u64, 0, 3);
+    output.column(4);
+    output.text(system.plan(partition).name.as_str());
+    Some(partition)
+}
+
+/// The first line of a table. Whether this is that.
+fn heading(text: &str, line: usize, output: &mut Output) -> bool {
+    if line == 0 {
+        output.text(text);
+    }
+    line == 0
+}
+
+fn list(line: usize, system: &dyn System, output: &mut Output) -> bool {
+    const STATE: usize = 20;
+    const CPUS: usize = 35;
+    const MEMORY: usize = 48;
+    const RESTARTS: usize = 59;
+    const UPTIME: usize = 72;
+    let Some(partition) = row(line, system, output) else {
+        return heading(
+            " no name            state      CPUs   memory-MiB   restarts     uptime-s",
+            line,
+            output,
+        );
+    };
+    let plan = system.plan(partition);
+    let Status { stage, restarts, uptime, .. } = system.status(partition);
+    output.column(STATE);
+    output.text(stage.name());
+    output.number(plan.cpus.len() as u64, 0, CPUS);
+    let bytes = plan.memory.guest.size();
+    if bytes.is_multiple_of(1 << 20) {
+        output.number(bytes >> 20, 0, MEMORY);
+    } else {
+        output.number(((bytes >> 10) * 1000) >> 10, 3, MEMORY);
+    }
+    output.number(restarts.into(), 0, RESTARTS);
+    match uptime {
+        Some(milliseconds) => output.number(milliseconds, 3, UPTIME),
+        None => {
+            output.column(UPTIME - 1);
+            output.text("-");
+        }
+    }
+    true
+}
+
+// The columns of both tables of `stats`, by where they end.
+const COUNT: usize = 33;
+const RATE: usize = 45;
+const INTERRUPTS: usize = 58;
+const INTERRUPT_RATE: usize = 71;
+const INJECTED: usize = 80;
+
+/// `stats`: a line for each partition.
+fn sums(line: usize, samples: &mut [Sample], system: &dyn System, output: &mut Output) -> bool {
+    let Some(partition) = row(line, system, output) else {
+        return heading(
+            " no name                   exits     exits/s   interrupts interrupts/s injected",
+            line,
+            output,
+        );
+    };
+    let sample = &mut samples[partition];
+    sample.take(partition, system);
+    sample.tell(EXITS, [COUNT, RATE], output);
+    sample.tell(Cause::Interrupt as usize, [INTERRUPTS, INTERRUPT_RATE], output);
+    output.number(sample.now.1.nth(Cause::Injected as usize), 0, INJECTED);
+    true
+}
+
+/// `stats NAME`: a line for each cause, and one for all exits.
+fn causes(line: usize, sample: &Sample, output: &mut Output) -> bool {
+    let Some(cause) = line.checked_sub(1) else {
+        return heading("cause                       count     count/s", line, output);
+    };
+    let name = if cause == EXITS { Some(&"exits") } else { NAMES.get(cause) };
+    let Some(name) = name else { return false };
+    output.text(name);
+    sample.tell(cause, [COUNT, RATE], output);
+    true
+}

@@ -1,0 +1,163 @@
+//! A system to look at and steer, and what is made of it.
+
+mod answers;
+mod editing;
+
+use std::cell::Cell;
+use std::string::String;
+use std::vec::Vec;
+
+use super::*;
+use crate::arch::addr::Ipa;
+use crate::boot::plan::Plan;
+use crate::boot::plan::tests::{Cells, Nothing, Text, gic_v3, machine, partition, plan_on, system};
+use crate::trap::fault::{Access, Deed, Place};
+use crate::trap::stats::{Cause, Counters};
+
+/// Two partitions and a half: `linux` runs, `lk` has crashed, `7` is stopped.
+struct Fake {
+    plan: Plan,
+    log: Log,
+    counters: [Counters; 3],
+    now: Cell<u64>,
+    orders: Vec<(usize, Order)>,
+    attached: Option<usize>,
+    off: bool,
+}
+
+impl Fake {
+    fn new() -> Self {
+        let linux = partition("linux")
+            .with("cpus", Cells(&[2]))
+            .with("memory", Cells(&[0, 0x2000_0000]))
+            .with("devices", Text(&["rtc0", "/pl061@9030000"]))
+            .with("on-crash", Text(&["restart"]))
+            .with("max-restarts", Cells(&[3]))
+            .with("watchdog-ms", Cells(&[5000]))
+            .with("monitor", Nothing);
+        let small = partition("lk").with("memory", Cells(&[0, 0x10_1000]));
+        let plan = plan_on(&machine(gic_v3()), &system([linux, small, partition("7")])).unwrap();
+        Self {
+            plan,
+            log: Log::EMPTY,
+            counters: Default::default(),
+            now: Cell::new(2000),
+            orders: Vec::new(),
+            attached: None,
+            off: false,
+        }
+    }
+
+    fn count(&self, partition: usize, cause: Cause, times: usize) {
+        (0..times).for_each(|_| self.counters[partition].count(cause));
+    }
+}
+
+impl System for Fake {
+    fn partitions(&self) -> usize {
+        self.plan.partitions.len()
+    }
+
+    fn plan(&self, partition: usize) -> &PartitionPlan {
+        &self.plan.partitions[partition]
+    }
+
+    fn status(&self, partition: usize) -> Status {
+        let running = Status {
+            stage: Stage::Running,
+            restarts: 0,
+            uptime: Some(self.now.get() - 500),
+            last_end: None,
+            last_fault: None,
+        };
+        let place = Place::Outside(Ipa::new(0x3fff_fff8));
+        let fault = Fault {
+            deed: Deed::Access(Access::Store, place),
+            vcpu: 0,
+            pc: 0xffff_8000_1234_5678,
+            syndrome: 0x93c0_8047,
+        };
+        let end = End::SError { syndrome: 0xffff_ffff_be00_0000, pc: 0xffff_8000_1234_5678 };
+        let ended = Status { restarts: 3, uptime: None, last_fault: Some(fault), ..running };
+        match partition {
+            0 => running,
+            1 => Status { stage: Stage::Crashed, last_end: Some(end), ..ended },
+            _ => Status { stage: Stage::Stopped, last_end: Some(End::Off), ..ended },
+        }
+    }
+
+    fn counts(&self, partition: usize) -> Counts {
+        let mut counts = Counts::default();
+        counts.add(&self.counters[partition]);
+        counts
+    }
+
+    fn affinity(&self, cpu: usize) -> Mpidr {
+        Mpidr::new(0x100 + cpu as u64)
+    }
+
+    fn milliseconds(&self) -> u64 {
+        self.now.get()
+    }
+
+    fn read_log(&self, position: u64, into: &mut [u8]) -> Option<(usize, u64)> {
+        self.log.read(position, into)
+    }
+
+    fn order(&mut self, partition: usize, order: Order) -> Result<(), Refusal> {
+        let running = self.status(partition).stage == Stage::Running;
+        match (running, order) {
+            (true, Order::Start) => Err(Refusal::IsRunning),
+            (false, Order::Stop) => Err(Refusal::IsStopped),
+            _ => {
+                self.orders.push((partition, order));
+                Ok(())
+            }
+        }
+    }
+
+    fn attach(&mut self, partition: usize) -> Result<(), &'static str> {
+        if partition == 2 {
+            return Err("it has no screen");
+        }
+        self.attached = Some(partition);
+        Ok(())
+    }
+
+    fn power_off(&mut self) {
+        self.off = true;
+    }
+}
+
+/// A reader that takes everything.
+fn to(shown: &mut Vec<u8>) -> impl FnMut(u8) -> Result<(), Full> {
+    some(usize::MAX, shown)
+}
+
+/// A reader that takes so many bytes.
+fn some(count: usize, shown: &mut Vec<u8>) -> impl FnMut(u8) -> Result<(), Full> {
+    let mut left = count;
+    move |byte| {
+        left = left.checked_sub(1).ok_or(Full)?;
+        shown.push(byte);
+        Ok(())
+    }
+}
+
+/// Types `keys`, and reads all that comes out.
+fn talk(terminal: &mut Terminal, system: &mut Fake, keys: &[u8]) -> String {
+    let mut shown = Vec::new();
+    for key in keys {
+        while terminal.input(*key).is_err() {
+            terminal.run(system, &mut to(&mut shown));
+        }
+    }
+    terminal.run(system, &mut to(&mut shown));
+    String::from_utf8(shown).expect("all that is shown is text")
+}
+
+/// What a program is answered.
+fn ask(system: &mut Fake, line: &str) -> String {
+    let mut terminal = Terminal::new(Peer::Program, system.partitions());
+    talk(&mut terminal, system, &[line.as_bytes(), b"\n"].concat())
+}

@@ -1,0 +1,4 @@
+//! The state of a partition.
+
+pub mod lifecycle;
+pub mod vcpu;

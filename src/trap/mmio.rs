@@ -1,0 +1,175 @@
+//! A trapped load or store as an access to an emulated device, and its result as a register.
+
+use crate::arch::addr::{Ipa, PAGE_SIZE};
+use crate::arch::esr::{self, Abort};
+use crate::devices::address_map::CONSOLE;
+
+/// A load or store of one general register: the ISS of its data abort, whose fields SAS, SSE, SRT, SF and WnR tell all about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Access(u64);
+
+impl Access {
+    /// ISS.DFSC of a translation fault, less the level.
+    const TRANSLATION_FAULT: u64 = 0b0001 << 2;
+    const FAULT: u64 = 0b1111 << 2;
+    /// What tells whether an access can be emulated, and what it says of those that can.
+    const KIND: u64 =
+        Abort::CLASS | Abort::VALID | Abort::CACHE_MAINTENANCE | Abort::WALK | Self::FAULT;
+    const EMULATED: u64 = Abort::OF_DATA | Abort::VALID | Self::TRANSLATION_FAULT;
+    /// ISS.SAS.
+    const SIZE: u64 = 0b11 << 22;
+    const WORD: u64 = 0b10 << 22;
+
+    /// The access that an ESR_EL2 tells of, or `None` for what cannot be emulated: anything but a data
+    /// abort, an instruction that the syndrome does not tell, cache maintenance, the walk of the guest's
+    /// tables, and what failed for another reason than that stage 2 maps nothing there.
+    #[inline(always)]
+    pub const fn of(esr: u64) -> Option<Self> {
+        if esr & Self::KIND == Self::EMULATED { Some(Self(esr)) } else { None }
+    }
+
+    /// The same, if it is a store of 32 bits.
+    #[inline(always)]
+    pub const fn word_store(esr: u64) -> Option<Self> {
+        const KIND: u64 = Access::KIND | Access::SIZE | Abort::WRITE;
+        const EXPECTED: u64 = Access::EMULATED | Access::WORD | Abort::WRITE;
+        if esr & KIND == EXPECTED { Some(Self(esr)) } else { None }
+    }
+
+    /// Where it goes, by FAR_EL2 and HPFAR_EL2; `None` if that is not a multiple of its size.
+    #[inline(always)]
+    pub const fn ipa(self, far: u64, hpfar: u64) -> Option<Ipa> {
+        let ipa = Ipa::new(esr::page(hpfar) | far & (PAGE_SIZE - 1));
+        if ipa.is_aligned(self.size()) { Some(ipa) } else { None }
+    }
+
+    /// How many bytes it moves: 1, 2, 4 or 8.
+    pub const fn size(self) -> u64 {
+        1 << (self.0 >> 22 & 3)
+    }
+
+    /// The number of the general register; 31 is the zero register.
+    pub const fn register(self) -> u8 {
+        (self.0 >> 16) as u8 & 31
+    }
+
+    /// Whether it is a store.
+    pub const fn is_write(self) -> bool {
+        self.0 & Abort::WRITE != 0
+    }
+
+    /// What a store of this register's value writes.
+    pub const fn stored(self, register: u64) -> u64 {
+        register & u64::MAX >> self.unused_bits()
+    }
+
+    /// The value of a load's register after the device answered `value`, whose bits above the
+    /// access's size are ignored.
+    #[inline(always)]
+    pub const fn loaded(self, value: u64) -> u64 {
+        const SIGN_EXTEND: u64 = 1 << 21;
+        const WIDE: u64 = 1 << 15;
+        let unused = self.unused_bits();
+        let value = value << unused;
+        if self.0 & SIGN_EXTEND == 0 {
+            // Whatever the register's width: only one of 64 bits takes more than 32 from a device.
+            return value >> unused;
+        }
+        let value = (value as i64 >> unused) as u64;
+        if self.0 & WIDE != 0 { value } else { value as u32 as u64 }
+    }
+
+    /// The bits of a register of 64 that it does not move.
+    const fn unused_bits(self) -> u64 {
+        64 - 8 * self.size()
+    }
+}
+
+/// How far from the start of the guest's own UART the access is that FAR_EL2 and HPFAR_EL2 tell of, if
+/// it is there. For where every instruction counts: what no CPU of today has in HPFAR_EL2 is elsewhere.
+#[inline(always)]
+pub const fn console_offset(far: u64, hpfar: u64) -> Option<u64> {
+    if hpfar == esr::hpfar(CONSOLE) { Some(far & (PAGE_SIZE - 1)) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRITE: u64 = 1 << 6;
+    const BYTE: u64 = 0;
+    const HALFWORD: u64 = 1;
+    const WORD: u64 = 2;
+    const DOUBLEWORD: u64 = 3;
+
+    /// The ISS of a load or store (WnR in `other`) of x3, where level 3 maps nothing.
+    fn iss(size: u64, other: u64) -> u64 {
+        1 << 24 | size << 22 | 3 << 16 | other | 0b000111
+    }
+
+    fn access(iss: u64) -> Option<Access> {
+        Access::of(Abort::data(iss).syndrome())
+    }
+
+    #[test]
+    fn loads_extend_as_the_instruction_says() {
+        for (size, sign_extend, wide, expected) in [
+            (BYTE, false, false, 0x88),                       // LDRB
+            (BYTE, true, false, 0xffff_ff88),                 // LDRSB Wt
+            (BYTE, true, true, 0xffff_ffff_ffff_ff88),        // LDRSB Xt
+            (HALFWORD, false, false, 0xf788),                 // LDRH
+            (WORD, false, false, 0x8566_f788),                // LDR Wt
+            (WORD, true, true, 0xffff_ffff_8566_f788),        // LDRSW
+            (DOUBLEWORD, false, true, 0x9122_3344_8566_f788), // LDR Xt
+        ] {
+            let iss = iss(size, u64::from(sign_extend) << 21 | u64::from(wide) << 15);
+            let access = access(iss).unwrap();
+            assert_eq!(access.loaded(0x9122_3344_8566_f788), expected, "{access:?}");
+        }
+    }
+
+    #[test]
+    fn stores_are_cut_to_their_size() {
+        let byte = access(iss(BYTE, WRITE)).unwrap();
+        assert_eq!((byte.is_write(), byte.register(), byte.size()), (true, 3, 1));
+        assert_eq!(byte.stored(0xff03), 3);
+        let double = access(iss(DOUBLEWORD, WRITE)).unwrap();
+        assert_eq!((double.size(), double.stored(u64::MAX)), (8, u64::MAX));
+        let word = access(iss(WORD, 0)).unwrap();
+        assert_eq!((word.is_write(), word.size()), (false, 4));
+    }
+
+    #[test]
+    fn what_cannot_be_emulated_is_no_access() {
+        let plain = iss(WORD, WRITE);
+        assert!(access(plain).is_some());
+        let refused = [
+            plain & !(1 << 24),
+            plain | Abort::WALK,
+            plain | Abort::CACHE_MAINTENANCE,
+            // A permission fault, an external abort, an alignment fault.
+            plain & !0x3f | 0b001111,
+            plain & !0x3f | 0b010000,
+            plain & !0x3f | 0b100001,
+        ];
+        for iss in refused {
+            assert_eq!(access(iss), None, "{iss:#x}");
+        }
+        // Instruction aborts, and data aborts of EL2's own.
+        for class in [0x20_u64, 0x25] {
+            assert_eq!(Access::of(class << 26 | plain), None, "{class:#x}");
+        }
+    }
+
+    #[test]
+    fn the_address_is_as_that_of_the_abort() {
+        let access = access(iss(WORD, 0)).unwrap();
+        for (far, hpfar) in [(0xffff_0000_1234_5678, 0x9_0000), (0xfff, 0xf000_0000_0000_001f)] {
+            let abort = Abort::data(iss(WORD, 0));
+            assert_eq!(access.ipa(far & !3, hpfar), abort.ipa(far & !3, hpfar));
+        }
+        for offset in 0..8 {
+            assert_eq!(access.ipa(0x1000 + offset, 0).is_some(), offset % 4 == 0, "{offset}");
+        }
+    }
+}

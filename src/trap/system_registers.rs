@@ -1,0 +1,110 @@
+//! What EL2 answers to accesses that it traps.
+
+use crate::arch::system_registers::{Encoding, IdRegisters};
+use crate::vgic::{CpuInterfaceRegister, SgiRegister};
+
+/// What EL2 does about a trapped access. After all but [`Answer::Undefined`] the guest goes on behind
+/// the instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// A read has this value.
+    ReadAs(u64),
+    /// A write, or a system instruction, has no effect.
+    Ignore,
+    /// The register does not exist: inject an UNDEFINED exception.
+    Undefined,
+    /// The value written sends an SGI.
+    SendSgi(SgiRegister),
+    /// It is a common register of the GIC's CPU interface.
+    CpuInterface(CpuInterfaceRegister),
+}
+
+const ACTLR_EL1: Encoding = Encoding::new(3, 0, 1, 0, 1);
+const ICC_PMR_EL1: Encoding = Encoding::new(3, 0, 4, 6, 0);
+const ICC_CTLR_EL1: Encoding = Encoding::new(3, 0, 12, 12, 4);
+const ICC_DIR_EL1: Encoding = Encoding::new(3, 0, 12, 11, 1);
+const ICC_RPR_EL1: Encoding = Encoding::new(3, 0, 12, 11, 3);
+/// Sends an SGI of Group 1.
+pub const ICC_SGI1R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 5);
+const ICC_ASGI1R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 6);
+const ICC_SGI0R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 7);
+
+/// The answer to an access that a control register of EL2 traps; `id` is what the guest is told of
+/// the CPU, [`IdRegisters::for_guest`].
+///
+/// UNDEFINED are the registers of what the guest's ID registers do not show: RAS error records,
+/// LORegions, activity monitors, MPAM, trace, SPE, TRBE, BRBE, nested virtualization. So are
+/// IMPLEMENTATION DEFINED registers (HCR_EL2.TIDCP), most of which act on a cluster or on memory.
+pub fn trapped(encoding: Encoding, write: bool, id: &IdRegisters) -> Answer {
+    if let (false, Some(value)) = (write, id.get(encoding)) {
+        return Answer::ReadAs(value);
+    }
+    match (encoding, write) {
+        (ACTLR_EL1, false) => Answer::ReadAs(0),
+        (ACTLR_EL1, true) => Answer::Ignore,
+        (ICC_SGI1R_EL1, true) => Answer::SendSgi(SgiRegister::Sgi1),
+        (ICC_ASGI1R_EL1, true) => Answer::SendSgi(SgiRegister::Asgi1),
+        (ICC_SGI0R_EL1, true) => Answer::SendSgi(SgiRegister::Sgi0),
+        (ICC_PMR_EL1, _) => Answer::CpuInterface(CpuInterfaceRegister::PriorityMask),
+        (ICC_CTLR_EL1, _) => Answer::CpuInterface(CpuInterfaceRegister::Control),
+        (ICC_RPR_EL1, false) => Answer::CpuInterface(CpuInterfaceRegister::RunningPriority),
+        (ICC_DIR_EL1, true) => Answer::CpuInterface(CpuInterfaceRegister::Deactivate),
+        (_, true) if is_set_way(encoding) => Answer::Ignore,
+        _ => Answer::Undefined,
+    }
+}
+
+/// Cache maintenance by set and way: DC ISW, CSW, CISW and their variants for allocation tags. It is
+/// for who owns every cache down to memory, which no partition does, and works on lines of all
+/// partitions. A guest that turns its caches off must clean what it needs by address.
+fn is_set_way(encoding: Encoding) -> bool {
+    const FAMILY: Encoding = Encoding::new(1, 0, 7, 0, 0);
+    let (crm, op2) = (encoding.number() >> 3 & 15, encoding.number() & 7);
+    encoding.number() >> 7 == FAMILY.number() >> 7
+        && matches!(crm, 6 | 10 | 14)
+        && matches!(op2, 2 | 4 | 6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID_AA64PFR0_EL1: Encoding = Encoding::new(3, 0, 0, 4, 0);
+
+    #[test]
+    fn documented_answers() {
+        let id = IdRegisters::read(|_| 5);
+        let actlr = Encoding::new(3, 0, 1, 0, 1);
+        let sgi = |op2| Encoding::new(3, 0, 12, 11, op2);
+        let set_way = |crm, op2| Encoding::new(1, 0, 7, crm, op2);
+        for (encoding, write, answer) in [
+            (ID_AA64PFR0_EL1, false, Answer::ReadAs(5)),
+            (ID_AA64PFR0_EL1, true, Answer::Undefined),
+            (actlr, false, Answer::ReadAs(0)),
+            (actlr, true, Answer::Ignore),
+            (sgi(5), true, Answer::SendSgi(SgiRegister::Sgi1)),
+            (sgi(6), true, Answer::SendSgi(SgiRegister::Asgi1)),
+            (sgi(7), true, Answer::SendSgi(SgiRegister::Sgi0)),
+            (sgi(5), false, Answer::Undefined),
+            (sgi(1), true, Answer::CpuInterface(CpuInterfaceRegister::Deactivate)),
+            (sgi(1), false, Answer::Undefined),
+            (sgi(3), false, Answer::CpuInterface(CpuInterfaceRegister::RunningPriority)),
+            (sgi(3), true, Answer::Undefined),
+            // DC ISW, CSW, CISW; DC CIGDSW; DC IVAC is by address.
+            (set_way(6, 2), true, Answer::Ignore),
+            (set_way(10, 2), true, Answer::Ignore),
+            (set_way(14, 2), true, Answer::Ignore),
+            (set_way(14, 6), true, Answer::Ignore),
+            (set_way(6, 1), true, Answer::Undefined),
+            // ERRIDR_EL1, LORID_EL1, AMCR_EL0, TRCIDR0, PMSIDR_EL1, CPUECTLR_EL1 of a Cortex-A53.
+            (Encoding::new(3, 0, 5, 3, 0), false, Answer::Undefined),
+            (Encoding::new(3, 0, 10, 4, 7), false, Answer::Undefined),
+            (Encoding::new(3, 3, 13, 2, 0), false, Answer::Undefined),
+            (Encoding::new(2, 1, 0, 8, 7), false, Answer::Undefined),
+            (Encoding::new(3, 0, 9, 9, 7), false, Answer::Undefined),
+            (Encoding::new(3, 1, 15, 2, 1), true, Answer::Undefined),
+        ] {
+            assert_eq!(trapped(encoding, write, &id), answer, "{encoding:?} {write}");
+        }
+    }
+}
