@@ -1,5 +1,6 @@
 //! Data structures and helpers that know nothing of the architecture.
 
+pub mod atomic;
 pub mod backtrace;
 pub mod deadlines;
 pub mod format;
