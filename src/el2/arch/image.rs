@@ -12,7 +12,9 @@ pub const STACK_AT_ENTRY: u64 = 8 << 10;
 
 unsafe extern "C" {
     static __image_start: u8;
-    static __init_text_end: u8;
+    static __monitor_text_start: u8;
+    static __text_start: u8;
+    static __init_library_text_start: u8;
     static __rodata_start: u8;
     static __relocated_start: u8;
     static __data_start: u8;
@@ -51,12 +53,24 @@ section! {
     whole = __image_start..__image_end
 }
 section! {
-    /// Code that runs only until the guests do.
-    boot_code = __image_start..__init_text_end
+    /// Bulkhead's code that runs only during boot.
+    boot_code = __image_start..__monitor_text_start
 }
 section! {
-    /// All other code.
-    code = __init_text_end..__rodata_start
+    /// The monitor.
+    monitor_code = __monitor_text_start..__text_start
+}
+section! {
+    /// The code that stays mapped while guests run.
+    code = __text_start..__init_library_text_start
+}
+section! {
+    /// Other crates' code that runs only during boot.
+    boot_library_code = __init_library_text_start..__rodata_start
+}
+section! {
+    /// All code.
+    all_code = __image_start..__rodata_start
 }
 section! {
     /// Constants, and pointers that the entry has relocated: only read.
@@ -85,6 +99,7 @@ section! {
 }
 
 /// The stack of the CPU with this index, emergency stack included, without its guard page.
+#[inline(always)]
 pub fn stack(cpu: usize) -> Region<Pa> {
     let all = stacks();
     let slot = all.size() / MAX_CPUS as u64;
@@ -93,6 +108,7 @@ pub fn stack(cpu: usize) -> Region<Pa> {
 }
 
 /// Where the stack of the CPU with this index starts to grow down from.
+#[inline(always)]
 pub fn stack_top(cpu: usize) -> u64 {
     stack(cpu).end().get() - EMERGENCY_STACK
 }

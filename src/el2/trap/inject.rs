@@ -1,4 +1,4 @@
-//! Giving a guest the exception that its own doing deserves.
+//! Injects exceptions into a guest for its own faults.
 
 use aarch64_cpu::registers::*;
 use bulkhead::arch::addr::Ipa;
@@ -10,22 +10,24 @@ use bulkhead::trap::stats::Cause;
 use crate::el2::console::say;
 use crate::el2::cpu::timer;
 use crate::el2::partition::Partition;
-use crate::el2::vcpu::Vcpu;
+use crate::el2::vcpu::{Flow, Vcpu};
 
-/// What is injected.
+/// An exception to inject.
 pub enum Injection {
-    /// An UNDEFINED instruction.
+    /// The exception of an UNDEFINED instruction.
     Undefined,
-    /// A synchronous external abort in place of this one, at this IPA if it is known.
+    /// A synchronous external abort in place of this abort, at this IPA if it is known.
     Abort(Abort, Option<Ipa>),
 }
 
-/// Makes the guest go on in its exception vector, and tells the user; unless all was taken from it because
-/// it is to end.
+/// Makes the guest continue in its exception vector, and reports the fault; unless the partition is
+/// stopping, whose stage 2 may be cut.
 #[cold]
 #[inline(never)]
-pub fn inject(vcpu: &Vcpu, injection: Injection) {
-    vcpu.leave_if_ended();
+pub fn inject(vcpu: &Vcpu, injection: Injection) -> Flow {
+    if vcpu.must_leave() {
+        return Flow::Leave;
+    }
     let (syndrome, elr, spsr) = (ESR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
     report(vcpu, elr, syndrome, &injection);
     let interrupted = Interrupted { spsr, sctlr: SCTLR_EL1.get(), id: &vcpu.id };
@@ -41,12 +43,13 @@ pub fn inject(vcpu: &Vcpu, injection: Injection) {
     SPSR_EL1.set(spsr);
     ELR_EL2.set(VBAR_EL1.get().wrapping_add(entry.vector));
     SPSR_EL2.set(entry.pstate);
+    Flow::Resume
 }
 
-/// Counts the injection, and tells of it in a line, unless the guest makes Bulkhead print too many.
+/// Counts the injection, and prints a line about it unless the guest has caused too many.
 fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     let partition = vcpu.partition;
-    let fault = Fault { deed: deed(partition, injection), vcpu: vcpu.index, pc, syndrome };
+    let fault = Fault { deed: deed(partition, injection), vcpu: vcpu.index(), pc, syndrome };
     vcpu.counters.count(Cause::Injected);
     let mut state = partition.state.lock();
     state.injections += 1;
@@ -61,7 +64,7 @@ fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     }
 }
 
-/// What the guest did.
+/// Returns what the guest did.
 fn deed(partition: &Partition, injection: &Injection) -> Deed {
     let Injection::Abort(abort, ipa) = *injection else { return Deed::Undefined };
     let access = match (abort.is_data(), abort.is_write()) {

@@ -1,4 +1,4 @@
-//! The guest's loads and stores at devices that Bulkhead is.
+//! Emulates a guest's loads and stores to the devices that Bulkhead emulates.
 
 use aarch64_cpu::registers::{FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::devices::frame::FrameKind;
@@ -6,25 +6,27 @@ use bulkhead::devices::{pl011, watchdog};
 use bulkhead::trap::mmio::{self, Access};
 use bulkhead::trap::stats::Cause;
 
-use super::sync::{rare, this_vcpu};
-use super::vectors::{self, Frame};
-use crate::el2::vcpu::Vcpu;
+use super::sync::other;
+use crate::el2::arch::frame::{TrapFrame, skip_instruction};
+use crate::el2::vcpu::{Flow, Vcpu};
 
-/// A load or store that stage 2 refused, with this ESR_EL2, or what is rare.
-pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
-    let vcpu = this_vcpu();
+/// Handles a data abort: first the accesses that kernels make most, then emulated devices, then all
+/// other exceptions.
+#[inline(always)]
+pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
     let (far, hpfar) = (FAR_EL2.get(), HPFAR_EL2.get());
-    // What a kernel does to reach its other CPUs comes first.
+    // First a store to GICD_SGIR.
     if vcpu.sgir_route.is_at(far, hpfar)
         && let Some(store) = Access::word_store(esr)
         && let Some(value) = vcpu.sgir_route.physical(frame.register(store.register()) as u32)
     {
         accept(vcpu, FrameKind::Distributor);
-        return vcpu.gic.store_sgir(value);
+        vcpu.gic().store_sgir(value);
+        return Flow::Resume;
     }
-    let Some(access) = Access::of(esr) else { return rare(vcpu, frame, esr) };
-    // Then what it does for each byte that it prints. Both registers are at multiples of 8,
-    // where no access is unaligned.
+    let Some(access) = Access::of(esr) else { return other(vcpu, frame, esr) };
+    // Then the console's registers for each byte. Both are at multiples of 8, where no access is
+    // unaligned.
     match (mmio::console_offset(far, hpfar), access.is_write()) {
         (Some(pl011::DR), true) => {
             accept(vcpu, FrameKind::Console);
@@ -36,14 +38,15 @@ pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
         }
         _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_frame(ipa)) {
             Some((device, offset)) => emulate(vcpu, frame, access, device, offset),
-            None => rare(vcpu, frame, esr),
+            None => return other(vcpu, frame, esr),
         },
     }
+    Flow::Resume
 }
 
-/// An access to a device that Bulkhead is.
+/// Carries out an access to an emulated device.
 #[inline(always)]
-fn emulate(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offset: u64) {
+fn emulate(vcpu: &Vcpu, frame: &mut TrapFrame, access: Access, device: FrameKind, offset: u64) {
     accept(vcpu, device);
     if access.is_write() {
         let value = access.stored(frame.register(access.register()));
@@ -60,14 +63,14 @@ fn emulate(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, of
     }
 }
 
-/// Counts an access that is carried out, after which the guest goes on behind it.
+/// Counts an access that is carried out, and moves the guest past it.
 #[inline(always)]
 fn accept(vcpu: &Vcpu, device: FrameKind) {
     vcpu.counters.count(cause(device));
-    vectors::skip_instruction();
+    skip_instruction();
 }
 
-/// As what an access to a device that Bulkhead is counts.
+/// Returns the cause that an access to a device counts as.
 #[inline(always)]
 fn cause(device: FrameKind) -> Cause {
     match device {
@@ -80,9 +83,9 @@ fn cause(device: FrameKind) -> Cause {
     }
 }
 
-/// A load from a device that Bulkhead is.
+/// Carries out a load from an emulated device.
 #[inline(never)]
-fn load(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offset: u64) {
+fn load(vcpu: &Vcpu, frame: &mut TrapFrame, access: Access, device: FrameKind, offset: u64) {
     let value = match device {
         FrameKind::Distributor => vcpu.distributor_read(offset, access.size()),
         FrameKind::Redistributors => vcpu.redistributor_read(offset, access.size()),
@@ -95,7 +98,7 @@ fn load(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offse
     frame.set_register(access.register(), access.loaded(value));
 }
 
-/// A store to a device that Bulkhead is.
+/// Carries out a store to an emulated device.
 #[inline(never)]
 fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
     match device {

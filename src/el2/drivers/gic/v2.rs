@@ -1,7 +1,6 @@
 //! GICv2 with the virtualization extensions (IHI 0048B), driven from EL2.
 
 use aarch64_cpu::asm::barrier;
-use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::Intid;
 use bulkhead::vgic::{Arrivals, Set, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
@@ -73,11 +72,9 @@ pub struct Gic {
 }
 
 impl Gic {
-    /// Maps the frames.
-    pub fn new(distributor: Region<Pa>, cpu_interface: Region<Pa>, hypervisor: Region<Pa>) -> Self {
-        let distributor = Registers::map(distributor);
-        let cpu_interface = Registers::map(cpu_interface);
-        let hypervisor = Registers::map(hypervisor);
+    /// Takes the controller's frames (GICD, GICC, GICH), without changing anything yet.
+    #[inline(always)]
+    pub fn new(distributor: Registers, cpu_interface: Registers, hypervisor: Registers) -> Self {
         let lr = |index| hypervisor.register(GICH_LR0 + index as u64 * 4);
         Self {
             sgir: distributor.register(GICD_SGIR),
@@ -99,6 +96,7 @@ impl Gic {
 
     /// Everything shared: off, then known, then on. All CPUs must be at EL2 by now, since firmware
     /// that still brings one up may rewrite the groups.
+    #[inline(always)]
     pub fn init_distributor(&self) {
         self.distributor.write(GICD_CTLR, 0);
         for word in 1..self.words {
@@ -114,6 +112,7 @@ impl Gic {
 
     /// Finds out which SGIs of this CPU are firmware's, after their priorities were set. Where the machine has
     /// two Security states some may be Secure, and the priority of those reads as zero (IHI 0048B, 4.3.11).
+    #[inline(always)]
     fn find_sgis(&self) {
         let mut sgis = 0;
         for register in 0..4 {
@@ -127,7 +126,7 @@ impl Gic {
 
     /// The SGI by which one CPU makes another leave its guest, after `init_cpu` of all: the last that is
     /// ours, as kernels use the first ones.
-    pub fn doorbell(&self) -> Intid {
+    pub fn kick_sgi(&self) -> Intid {
         let sgis = self.sgis.load(Ordering::Acquire);
         let last = 15_u32.saturating_sub(sgis.leading_zeros());
         Intid::new(last).expect("an SGI is an interrupt")
@@ -135,7 +134,7 @@ impl Gic {
 
     /// A bit for each SGI that can be a guest's.
     pub fn carried_sgis(&self) -> u16 {
-        self.sgis.load(Ordering::Acquire) & !(1 << self.doorbell().get())
+        self.sgis.load(Ordering::Acquire) & !(1 << self.kick_sgi().get())
     }
 
     /// The bit of a CPU's interface, as GICD_SGIR has it.
@@ -144,12 +143,14 @@ impl Gic {
     }
 
     /// Has the SGIs of this CPU be those of a vCPU with this number.
+    #[inline(always)]
     pub fn set_source(&self, cpu: usize, vcpu: usize) {
         let interface = self.target(cpu).trailing_zeros() as usize;
         self.sources[interface & 7].store((vcpu as u16 & 7) << SOURCE, Ordering::Release);
     }
 
     /// What each CPU has for itself: its private interrupts, its interface, its list registers.
+    #[inline(always)]
     pub fn init_cpu(&self, cpu: usize) {
         // With a single CPU the register reads as zero (IHI 0048B, 4.3.12).
         let target = (self.distributor.read(GICD_ITARGETSR) as u8).max(1);
@@ -177,6 +178,7 @@ impl Gic {
 
     /// Disables, clears and makes Group 0 all of a word's 32 interrupts. Where the machine has two
     /// security states the group is the Secure side's, and this write is ignored.
+    #[inline(always)]
     fn reset_word(&self, word: u64) {
         self.distributor.write(GICD_ICENABLER + word * 4, u32::MAX);
         self.distributor.write(GICD_ICPENDR + word * 4, u32::MAX);
@@ -230,7 +232,7 @@ impl Gic {
         if acknowledged.intid.is_sgi() {
             self.dir.write(acknowledged.value);
         }
-        Taken::Listed
+        Taken::Injected
     }
 
     /// GICC_DIR: ends an interrupt for which no guest's end comes.
@@ -255,15 +257,16 @@ impl Gic {
         }
     }
 
-    /// Sends the doorbell to a CPU.
-    pub fn ring_doorbell(&self, cpu: usize) {
+    /// Kicks a CPU.
+    pub fn kick(&self, cpu: usize) {
         let target = u32::from(self.target(cpu));
-        // What the other CPU is to find must be there before it looks.
+        // Earlier stores must be visible to the other CPU when it takes the interrupt.
         barrier::dsb(barrier::ISHST);
-        self.send_sgi(target << 16 | self.doorbell().get());
+        self.send_sgi(target << 16 | self.kick_sgi().get());
     }
 
     /// Enables an interrupt of Bulkhead's own, which is routed already.
+    #[inline(always)]
     pub fn enable_own(&self, intid: Intid) {
         let set = Set::one(0, intid);
         self.distributor.write(StateRegister::SetEnable.of(set), set.mask());

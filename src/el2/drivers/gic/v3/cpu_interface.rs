@@ -153,7 +153,7 @@ pub fn take(arrivals: &Arrivals) -> Taken {
     if acknowledged.intid.is_sgi() {
         deactivate(acknowledged.value);
     }
-    Taken::Listed
+    Taken::Injected
 }
 
 /// ICC_DIR_EL1: ends an interrupt for which no guest's end comes.

@@ -1,4 +1,4 @@
-//! GICv3 (IHI 0069), driven from EL2: its frames here, its CPU interface in `interface`.
+//! GICv3 (IHI 0069), driven from EL2: its frames here, its CPU interface in `cpu_interface`.
 
 mod cpu_interface;
 
@@ -10,13 +10,12 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::vgic::{Delivery, Priorities, SgiRequest};
 use core::sync::atomic::{AtomicU64, Ordering};
-use spin::Once;
 
 use super::{ICFGR, IPRIORITYR};
 use crate::el2::arch::image::MAX_CPUS;
 use crate::el2::arch::registers::write_register;
+use crate::el2::arch::sync::SetOnce;
 use crate::el2::drivers::mmio::Registers;
-use crate::el2::trap::panic;
 
 pub use cpu_interface::{
     acknowledge, empty_list_registers, read_list_register, take, take_own, wants_maintenance,
@@ -77,7 +76,7 @@ pub struct Gic {
     /// Runs of redistributors, as the tree lists them.
     runs: Vec<Region<Pa>>,
     /// Each CPU's own redistributor, found by the CPU itself.
-    redistributors: [Once<Redistributor>; MAX_CPUS],
+    redistributors: [SetOnce<Redistributor>; MAX_CPUS],
     /// The affinity of each CPU.
     affinities: [AtomicU64; MAX_CPUS],
     /// The highest implemented INTID is 32 * this - 1.
@@ -92,9 +91,9 @@ pub struct Gic {
 }
 
 impl Gic {
-    /// Maps the frames.
-    pub fn new(distributor: Region<Pa>, redistributors: &[Region<Pa>], maintenance: Intid) -> Self {
-        let distributor = Registers::map(distributor);
+    /// Takes the distributor and the places of the redistributors, without changing anything yet.
+    #[inline(always)]
+    pub fn new(distributor: Registers, redistributors: &[Region<Pa>], maintenance: Intid) -> Self {
         cpu_interface::enable_system_registers();
         Self {
             words: u64::from(distributor.read(GICD_TYPER) & 0x1f) + 1,
@@ -104,7 +103,7 @@ impl Gic {
             maintenance,
             distributor,
             runs: redistributors.to_vec(),
-            redistributors: [const { Once::new() }; MAX_CPUS],
+            redistributors: [const { SetOnce::new() }; MAX_CPUS],
             affinities: [const { AtomicU64::new(0) }; MAX_CPUS],
             list_registers: (ICH_VTR_EL2.get() & 0x1f) as usize + 1,
         }
@@ -112,6 +111,7 @@ impl Gic {
 
     /// Everything shared: off, then known, then on. All CPUs must be at EL2 by now, since firmware
     /// that still brings one up may rewrite the groups.
+    #[inline(always)]
     pub fn init_distributor(&self) {
         self.distributor.write(GICD_CTLR, 0);
         self.wait_for_distributor();
@@ -129,13 +129,19 @@ impl Gic {
     }
 
     /// What each CPU has for itself: its redistributor, its interface, its list registers.
-    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery) {
+    #[inline(always)]
+    pub fn init_cpu(
+        &self,
+        cpu: usize,
+        mpidr: Mpidr,
+        delivery: Delivery,
+        map: &dyn Fn(Region<Pa>) -> Registers,
+    ) {
         self.affinities[cpu].store(mpidr.get(), Ordering::Release);
-        let Redistributor { control, private } = self.redistributors[cpu].call_once(|| {
-            let frames = self.find_redistributor(mpidr);
-            let control = frames.expect("every CPU has a redistributor in the tree");
-            Redistributor { control, private: control.from(SGI_FRAME) }
-        });
+        let frames = self.find_redistributor(mpidr, map);
+        let control = frames.expect("every CPU has a redistributor in the tree");
+        let redistributor = Redistributor { control, private: control.from(SGI_FRAME) };
+        let Redistributor { control, private } = self.redistributors[cpu].set(redistributor);
         cpu_interface::enable_system_registers();
         wake(control);
         reset_word(private, 0);
@@ -153,6 +159,7 @@ impl Gic {
     }
 
     /// Enables an interrupt of Bulkhead's own, which is routed already; a private one on this CPU.
+    #[inline(always)]
     pub fn enable_own(&self, intid: Intid, cpu: usize) {
         let (word, bit) = (u64::from(intid.get() / 32), 1 << (intid.get() % 32));
         let registers = if word == 0 { self.private(cpu) } else { &self.distributor };
@@ -170,13 +177,18 @@ impl Gic {
     }
 
     /// The redistributor whose GICR_TYPER has this affinity. Maps no more than it looks at.
-    fn find_redistributor(&self, mpidr: Mpidr) -> Option<Registers> {
+    #[inline(always)]
+    fn find_redistributor(
+        &self,
+        mpidr: Mpidr,
+        map: &dyn Fn(Region<Pa>) -> Registers,
+    ) -> Option<Registers> {
         let value = mpidr.get();
         let affinity = value >> 8 & 0xff00_0000 | value & 0x00ff_ffff;
         for run in &self.runs {
             let mut offset = 0;
             while let Some(frames) = run.part(offset, 2 * SGI_FRAME) {
-                let redistributor = Registers::map(frames);
+                let redistributor = map(frames);
                 let typer = redistributor.read_long(GICR_TYPER);
                 if typer >> 32 == affinity {
                     return Some(redistributor);
@@ -212,10 +224,10 @@ impl Gic {
         barrier::isb(barrier::SY);
     }
 
-    /// Sends the doorbell to a CPU.
-    pub fn ring_doorbell(&self, cpu: usize) {
+    /// Kicks a CPU.
+    pub fn kick(&self, cpu: usize) {
         let redistributor = self.private(cpu);
-        // What the other CPU is to find must be there before it looks.
+        // Earlier stores must be visible to the other CPU when it takes the interrupt.
         barrier::dsb(barrier::ISHST);
         redistributor.write(ISPENDR, 1 << self.maintenance.get());
     }
@@ -240,7 +252,7 @@ impl Gic {
 
     #[inline(always)]
     fn redistributor(&self, cpu: usize) -> &Redistributor {
-        self.redistributors[cpu].get().unwrap_or_else(|| panic::unset())
+        &self.redistributors[cpu]
     }
 
     /// Waits until interrupts of this word that were disabled cannot come any more (IHI 0069, 12.9.4).
@@ -259,6 +271,7 @@ impl Gic {
 }
 
 /// Disables, clears and makes Group 1 all of a word's 32 interrupts.
+#[inline(always)]
 fn reset_word(registers: &Registers, word: u64) {
     registers.write(ICENABLER + word * 4, u32::MAX);
     registers.write(ICPENDR + word * 4, u32::MAX);
@@ -271,6 +284,7 @@ fn reset_word(registers: &Registers, word: u64) {
 }
 
 /// Tells the redistributor that its CPU is awake (IHI 0069, 11.1).
+#[inline(always)]
 fn wake(redistributor: &Registers) {
     let waker = redistributor.read(GICR_WAKER);
     redistributor.write(GICR_WAKER, waker & !GICR_WAKER_PROCESSOR_SLEEP);

@@ -1,10 +1,10 @@
 //! What the virtual GIC needs of the physical one, on the CPU that runs a vCPU.
 
 use aarch64_cpu::registers::{ICH_VMCR_EL2, Readable};
+use alloc::vec::Vec;
 use bulkhead::vgic::{Hardware, ListRegister, Set, StateRegister, gather, spread};
 
-use super::Vcpu;
-use crate::el2::drivers::gic::{Gic, HCR_ENABLE, ICFGR, IPRIORITYR, v3};
+use super::{Gic, HCR_ENABLE, ICFGR, IPRIORITYR, v3};
 use crate::el2::drivers::mmio::Registers;
 
 /// EOIcount, in both versions.
@@ -12,8 +12,18 @@ const HCR_EOI_COUNT: u32 = 0x1f << 27;
 /// VENG0 and VENG1 of ICH_VMCR_EL2, VMGrp0En and VMGrp1En of GICH_VMCR.
 const VMCR_GROUPS: u32 = 0b11;
 
-/// The controller as the CPU of this vCPU sees it.
-pub struct ThisCpu<'a>(pub &'a Vcpu);
+/// The interrupt controller and the CPUs of a partition, as one of its vCPUs sees them.
+pub struct Position {
+    /// The machine's interrupt controller.
+    pub gic: &'static Gic,
+    /// The number of the vCPU in its partition.
+    pub vcpu: usize,
+    /// The physical CPU of each vCPU of the partition.
+    pub cpus: Vec<usize>,
+}
+
+/// The interrupt controller, driven from the physical CPU of this vCPU.
+pub struct ThisCpu<'a>(pub &'a Position);
 
 impl ThisCpu<'_> {
     fn gic(&self) -> &'static Gic {
@@ -22,7 +32,7 @@ impl ThisCpu<'_> {
 
     /// The physical CPU of a vCPU of the partition.
     fn cpu(&self, vcpu: usize) -> usize {
-        self.0.partition.plan.cpus[vcpu]
+        self.0.cpus[vcpu]
     }
 
     /// The registers of a set's interrupts, at the same offsets everywhere. On GICv2 those of private ones
@@ -38,7 +48,7 @@ impl ThisCpu<'_> {
 
 impl Hardware for ThisCpu<'_> {
     fn vcpu(&self) -> usize {
-        self.0.index
+        self.0.vcpu
     }
 
     fn list_registers(&self) -> usize {
@@ -56,7 +66,7 @@ impl Hardware for ThisCpu<'_> {
         match self.gic() {
             Gic::V2(gic) => gic.clear_sgis(),
             Gic::V3(_) => {
-                self.write_state(StateRegister::ClearPending, Set::new(self.0.index, 0, 0xffff))
+                self.write_state(StateRegister::ClearPending, Set::new(self.0.vcpu, 0, 0xffff))
             }
         }
     }
