@@ -110,11 +110,10 @@ impl Shared {
 
     fn print_dropped(&mut self, until: u64) {
         while let Some((index, count)) = self.input.as_mut().and_then(|it| it.take_dropped(until)) {
-            let name = ports()[index].name();
-            format(
-                format_args!("{name} does not read: {count} bytes typed for it are dropped\n"),
-                self,
-            );
+            let port = &ports()[index];
+            let text =
+                format_args!("{port} does not read: {count} bytes typed for it are dropped\n");
+            format(text, self);
         }
     }
 

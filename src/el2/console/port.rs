@@ -3,6 +3,7 @@
 use alloc::string::String;
 use bulkhead::devices::pl011::Pl011;
 use bulkhead::operator::console::{Buffer, Source, Tell};
+use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::{pump_after, shared};
@@ -124,5 +125,12 @@ impl Port {
     /// Notes whether input waits.
     pub(super) fn set_input_waits(&self, waits: bool) {
         self.input_waits.store(waits, Ordering::Release);
+    }
+}
+
+/// Prints the partition's name.
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
     }
 }

@@ -1,4 +1,4 @@
-//! What the virtual GIC needs of the physical one, on the CPU that runs a vCPU.
+//! The virtual GIC's access to the physical one, on the CPU that runs a vCPU.
 
 use aarch64_cpu::registers::{ICH_VMCR_EL2, Readable};
 use alloc::vec::Vec;
@@ -30,13 +30,13 @@ impl ThisCpu<'_> {
         self.0.gic
     }
 
-    /// The physical CPU of a vCPU of the partition.
+    /// Returns the physical CPU of a vCPU of the partition.
     fn cpu(&self, vcpu: usize) -> usize {
         self.0.cpus[vcpu]
     }
 
-    /// The registers of a set's interrupts, at the same offsets everywhere. On GICv2 those of private ones
-    /// are the CPU's own that asks.
+    /// Returns the registers of a set's interrupts, which have the same offsets everywhere. On GICv2 those
+    /// of private interrupts are banked for each CPU.
     #[inline(always)]
     fn registers(&self, set: Set) -> &'static Registers {
         match self.gic() {
@@ -110,7 +110,7 @@ impl Hardware for ThisCpu<'_> {
         control & VMCR_GROUPS
     }
 
-    // Once, not in the many places that call it.
+    // One copy for all callers.
     #[inline(never)]
     fn write_state(&mut self, register: StateRegister, set: Set) {
         self.registers(set).write(register.of(set), set.mask());
