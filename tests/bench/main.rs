@@ -2,7 +2,7 @@
 //!
 //! With the argument `update` the figures are kept, in place of those that they are held against; with
 //! `quick` Linux is left out, which takes most of the time. `draw` measures nothing and makes the picture and
-//! the table in README.md anew.
+//! the table in docs/bench.md anew.
 //!
 //! [docs/bench.md]: ../../docs/bench.md
 
@@ -55,12 +55,12 @@ fn root(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Shows the figures: as a picture, and in README.md.
+/// Shows the figures: as a picture, and in docs/bench.md.
 fn draw(figures: &Figures) -> io::Result<()> {
     fs::write(root("docs/bench.svg"), plot::svg(figures))?;
-    let readme = root("README.md");
-    let text = fs::read_to_string(&readme)?;
-    fs::write(&readme, table::in_readme(&text, figures))
+    let page = root("docs/bench.md");
+    let text = fs::read_to_string(&page)?;
+    fs::write(&page, table::in_page(&text, figures))
 }
 
 /// Says what has become worse, and what is not measured any more, if `all` of it should be.

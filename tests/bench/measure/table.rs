@@ -1,4 +1,4 @@
-//! The figures as text: a table for the terminal, and one for README.md.
+//! The figures as text: a table for the terminal, and one for docs/bench.md.
 
 use std::fmt::Write;
 
@@ -96,18 +96,18 @@ fn ratio(thousandths: u64) -> String {
     }
 }
 
-/// The lines in README.md between which the table stands.
+/// The lines in docs/bench.md between which the table stands.
 const MARKS: [&str; 2] = ["<!-- figures -->\n", "<!-- end of figures -->\n"];
 
-/// README.md with the figures in its table.
+/// Returns docs/bench.md with the figures in its table.
 ///
 /// # Panics
 ///
 /// If it has not got the lines between which the table stands.
-pub fn in_readme(readme: &str, figures: &Figures) -> String {
-    let marked = readme.split_once(MARKS[0]);
+pub fn in_page(page: &str, figures: &Figures) -> String {
+    let marked = page.split_once(MARKS[0]);
     let marked = marked.and_then(|(head, rest)| Some((head, rest.split_once(MARKS[1])?.1)));
-    let (head, tail) = marked.expect("README.md says where the figures stand");
+    let (head, tail) = marked.expect("docs/bench.md says where the figures stand");
     format!("{head}{}{}{}{tail}", MARKS[0], markdown(figures), MARKS[1])
 }
 
