@@ -10,9 +10,11 @@ use alloc::boxed::Box;
 use core::num::NonZeroU16;
 use core::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
 
-use super::state::{Bank, Set, UNUSED, Vcpu, bits};
-use super::{Delivery, Version, Vgic};
+use super::intid_set::bits;
 use crate::arch::intid::Intid;
+
+/// As what [`Arrivals`] list: a list register that was never written.
+pub(super) const UNUSED: u16 = 1023;
 
 /// The part of a vCPU's virtual interrupt controller that needs no lock.
 #[derive(Debug)]
@@ -115,61 +117,6 @@ impl Arrivals {
     /// Notes what is written to a list register.
     pub(super) fn set_listed(&self, index: usize, intid: u16) {
         self.listed[index].store(intid, Ordering::Relaxed);
-    }
-}
-
-impl Vgic {
-    /// Prepares the list registers of those interrupts that may be delivered. After each
-    /// [`forbid`](Self::forbid), and when there are more of them.
-    pub(super) fn prepare(&self, set: Set) {
-        if self.delivery == Delivery::Trapped {
-            Self::prepare_in(&self.vcpus, self.version, self.carried, self.bank(set), set);
-        }
-    }
-
-    /// The same, given the bank that the set is of, and of the partition what else it takes.
-    #[inline(always)]
-    pub(super) fn prepare_in(
-        vcpus: &[Vcpu],
-        version: Version,
-        carried: u32,
-        bank: &Bank,
-        set: Set,
-    ) {
-        let sgis = match (set.word(), version) {
-            (0, Version::V2) => carried,
-            // Physical ones stand for those of Group 1.
-            (0, Version::V3) => carried & bank.group1,
-            _ => 0,
-        };
-        for bit in bits(set.mask() & bank.deliverable & (bank.hardware | sgis)) {
-            if let Some(vcpu) = vcpus.get(usize::from(bank.routes[bit].vcpu)) {
-                let value = bank.entries[bit].arriving(version);
-                vcpu.arrivals.prepare(set.word() * 32 + bit, value);
-            }
-        }
-    }
-
-    /// Keeps these interrupts from being listed without the lock, so that [`holders`](Self::holders)
-    /// tells who lists them already.
-    pub(super) fn forbid(&self, set: Set) {
-        if self.delivery == Delivery::Trapped {
-            for (index, vcpu) in self.vcpus.iter().enumerate() {
-                if set.word() != 0 || index == set.owner() {
-                    vcpu.arrivals.forbid(set.word(), set.mask());
-                }
-            }
-        }
-    }
-
-    /// [`prepare`](Self::prepare) for all interrupts.
-    pub(super) fn prepare_all(&self) {
-        self.banks.iter().for_each(|bank| self.prepare(bank.all));
-    }
-
-    /// [`forbid`](Self::forbid) for all interrupts.
-    pub(super) fn forbid_all(&self) {
-        self.banks.iter().for_each(|bank| self.forbid(bank.all));
     }
 }
 

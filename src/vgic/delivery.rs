@@ -15,11 +15,13 @@
 
 use crate::arch::intid::Intid;
 
+use super::config::{Delivery, Version};
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::{Hardware, StateRegister};
+use super::intid_set::{SGIS, Set, bits};
 use super::list_register::ListRegister;
 use super::selection::{Candidate, Need, Selection};
-use super::state::{SGIS, Set, bits};
-use super::{CpuMask, Delivery, Version, Vgic};
 
 impl Vgic {
     /// A physical interrupt was acknowledged and its priority dropped on this CPU, and its

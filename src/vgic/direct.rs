@@ -14,9 +14,9 @@
 //! line falls it is pending no more, even if the guest made it so by ISPENDR. docs/description.md lists this
 //! with the other differences to a GIC that the guest has for itself.
 
-use super::Vgic;
+use super::controller::Vgic;
 use super::hardware::{Hardware, StateRegister};
-use super::state::{Set, bits};
+use super::intid_set::{Set, bits};
 
 impl Vgic {
     /// Gives the physical interrupts the priorities that the guest set.

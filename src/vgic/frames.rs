@@ -4,11 +4,15 @@
 //! GICv3 has a redistributor for each vCPU, with the frames RD_base and SGI_base of 64 KiB. Any vCPU
 //! can reach all of them. They have no LPIs.
 
+use super::access::Access;
+use super::config::Version;
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::{Hardware, StateRegister};
+use super::intid_set::Set;
+use super::recall::{Kicks, Recall};
 use super::registers::{Kind, register_at};
 use super::sgir::GICD_SGIR;
-use super::state::Set;
-use super::{CpuMask, Kicks, Recall, Version, Vgic};
 
 /// GICD_IIDR and GICR_IIDR: ProductID 'B', variant and revision 0, no implementer's JEP106 code.
 const IMPLEMENTER: u64 = 0x4200_0000;
@@ -58,43 +62,6 @@ const ISENABLER: u64 = StateRegister::SetEnable.of(Set::NONE);
 
 /// In both.
 const PIDR2_V3: u64 = 0xffe8;
-
-/// A guest's load or store.
-#[derive(Clone, Copy, Debug)]
-pub struct Access {
-    /// Where, in bytes from the start of the distributor or of the redistributors.
-    pub offset: u64,
-    /// How many bytes: 1, 2, 4 or 8.
-    pub size: u64,
-    /// What is stored there, in the low bits; of no meaning to a load.
-    pub value: u64,
-}
-
-impl Access {
-    /// Whether it does not cross its own size.
-    pub(super) fn is_aligned(self) -> bool {
-        self.offset & self.size.wrapping_sub(1) == 0
-    }
-
-    /// The bits of a 64-bit register that it reaches, where it has 4 or 8 bytes.
-    fn mask(self) -> u64 {
-        if self.size == 8 { u64::MAX } else { 0xffff_ffff << self.shift() }
-    }
-
-    fn shift(self) -> u64 {
-        if self.size == 8 { 0 } else { 8 * (self.offset & 4) }
-    }
-
-    /// What a 64-bit register is after it.
-    fn replace(self, register: u64) -> u64 {
-        register & !self.mask() | self.value << self.shift() & self.mask()
-    }
-
-    /// What it reads of a 64-bit register.
-    fn part(self, register: u64) -> u64 {
-        (register & self.mask()) >> self.shift()
-    }
-}
 
 impl Vgic {
     /// The register at this place that describes interrupts, if there is one. On GICv3 the

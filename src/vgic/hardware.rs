@@ -1,7 +1,7 @@
 //! What the virtual GIC needs of the machine's GIC.
 
+use super::intid_set::Set;
 use super::list_register::ListRegister;
-use super::state::Set;
 
 // The part of ICH_HCR_EL2 (IHI 0069, 12.4.7) and GICH_HCR (IHI 0048B, 5.3.1) that the virtual GIC
 // decides. The layouts agree, but that GICv2 has no `TDIR`.

@@ -1,6 +1,6 @@
 //! List registers: how a virtual interrupt is handed to the hardware's virtual CPU interface.
 
-use super::Version;
+use super::config::Version;
 
 // ICH_LR<n>_EL2 (IHI 0069, 12.4.9), for interrupts below 1024: the INTID that the guest
 // acknowledges is in bits 9:0.

@@ -5,9 +5,14 @@
 //! Each register takes accesses of one word; those with a byte for each interrupt take bytes too.
 //! Accesses of another size, or not aligned to it, read as zero and are ignored.
 
+use super::access::Access;
+use super::bank::NOWHERE;
+use super::config::{Delivery, Version};
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::{Hardware, StateRegister};
-use super::state::{NOWHERE, SGIS, Set, bits};
-use super::{Access, CpuMask, Delivery, Kicks, Recall, Version, Vgic};
+use super::intid_set::{SGIS, Set, bits};
+use super::recall::{Kicks, Recall};
 
 /// What a register tells of interrupts.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,10 @@
 //! What a guest asks of its interrupt controller that may have to wait for other vCPUs.
 
+use super::access::Access;
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
-use super::{Access, CpuMask, Recall, Vgic};
+use super::recall::Recall;
 
 /// Something that the guest does, as a value, so that it can be begun again.
 #[derive(Clone, Copy, Debug)]

@@ -4,21 +4,16 @@
 //! (1.4.3, the 1-N model) leaves to the implementation. One whose target does not exist stays
 //! pending until it is given one that does.
 
+use super::bank::{Bank, NOWHERE, Route};
+use super::config::{Delivery, Version};
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
-use super::state::{Bank, NOWHERE, Route, Set, bits};
-use super::{CpuMask, Delivery, Kicks, Version, Vgic};
+use super::intid_set::{Set, bits};
+use super::recall::Kicks;
+use super::state::{pack, unpack};
 use crate::arch::intid::Intid;
 use crate::arch::mpidr::Mpidr;
-
-/// Aff3.Aff2.Aff1.Aff0 in 32 bits.
-pub(super) fn pack(affinity: Mpidr) -> u32 {
-    u32::from_be_bytes([3, 2, 1, 0].map(|level| affinity.affinity(level)))
-}
-
-/// The same as MPIDR_EL1 and IROUTER have it.
-pub(super) fn unpack(affinity: u32) -> u64 {
-    u64::from(affinity >> 24) << 32 | u64::from(affinity & 0xff_ffff)
-}
 
 impl Vgic {
     /// The route that what the guest wrote stands for.

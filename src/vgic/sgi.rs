@@ -1,9 +1,12 @@
 //! Software-generated interrupts: what a vCPU sends to others of its partition, or to itself.
 
+use super::access::Access;
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
+use super::intid_set::{Set, bits};
+use super::recall::Kicks;
 use super::registers::byte_shift;
-use super::state::{Set, bits};
-use super::{Access, CpuMask, Kicks, Vgic};
 use crate::arch::mpidr::Mpidr;
 
 /// The system register of a GICv3 that the guest wrote to send an SGI.

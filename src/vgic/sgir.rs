@@ -1,8 +1,9 @@
 //! GICD_SGIR, by which a GICv2's guest sends SGIs (IHI 0048B, 4.3.15).
 
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
-use super::state::Set;
-use super::{CpuMask, Vgic};
+use super::intid_set::Set;
 use crate::arch::addr::{Ipa, PAGE_SIZE};
 use crate::arch::esr;
 

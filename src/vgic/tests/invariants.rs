@@ -2,7 +2,7 @@
 
 use super::machine::{ACTIVE, HARDWARE, PENDING};
 use super::system::System;
-use crate::vgic::state::bits;
+use crate::vgic::intid_set::bits;
 use crate::vgic::*;
 
 impl System {

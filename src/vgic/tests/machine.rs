@@ -3,6 +3,7 @@
 
 use std::vec::Vec;
 
+use crate::arch::intid::Intid;
 use crate::vgic::hardware::*;
 use crate::vgic::*;
 

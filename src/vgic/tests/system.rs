@@ -5,6 +5,7 @@ use std::vec::Vec;
 
 use super::machine::{ACTIVE, Machine, PENDING, View};
 use crate::arch::addr::Ipa;
+use crate::arch::intid::Intid;
 use crate::vgic::*;
 
 pub const HARDWARE_PPI: usize = 27;

@@ -1,0 +1,62 @@
+//! What is prepared for [`Arrivals`](super::Arrivals).
+
+use super::bank::Bank;
+use super::config::{Delivery, Version};
+use super::controller::Vgic;
+use super::intid_set::{Set, bits};
+use super::state::Vcpu;
+
+impl Vgic {
+    /// Prepares the list registers of those interrupts that may be delivered. After each
+    /// [`forbid`](Self::forbid), and when there are more of them.
+    pub(super) fn prepare(&self, set: Set) {
+        if self.delivery == Delivery::Trapped {
+            Self::prepare_in(&self.vcpus, self.version, self.carried, self.bank(set), set);
+        }
+    }
+
+    /// The same, given the bank that the set is of, and of the partition what else it takes.
+    #[inline(always)]
+    pub(super) fn prepare_in(
+        vcpus: &[Vcpu],
+        version: Version,
+        carried: u32,
+        bank: &Bank,
+        set: Set,
+    ) {
+        let sgis = match (set.word(), version) {
+            (0, Version::V2) => carried,
+            // Physical ones stand for those of Group 1.
+            (0, Version::V3) => carried & bank.group1,
+            _ => 0,
+        };
+        for bit in bits(set.mask() & bank.deliverable & (bank.hardware | sgis)) {
+            if let Some(vcpu) = vcpus.get(usize::from(bank.routes[bit].vcpu)) {
+                let value = bank.entries[bit].arriving(version);
+                vcpu.arrivals.prepare(set.word() * 32 + bit, value);
+            }
+        }
+    }
+
+    /// Keeps these interrupts from being listed without the lock, so that [`holders`](Self::holders)
+    /// tells who lists them already.
+    pub(super) fn forbid(&self, set: Set) {
+        if self.delivery == Delivery::Trapped {
+            for (index, vcpu) in self.vcpus.iter().enumerate() {
+                if set.word() != 0 || index == set.owner() {
+                    vcpu.arrivals.forbid(set.word(), set.mask());
+                }
+            }
+        }
+    }
+
+    /// [`prepare`](Self::prepare) for all interrupts.
+    pub(super) fn prepare_all(&self) {
+        self.banks.iter().for_each(|bank| self.prepare(bank.all));
+    }
+
+    /// [`forbid`](Self::forbid) for all interrupts.
+    pub(super) fn forbid_all(&self) {
+        self.banks.iter().for_each(|bank| self.forbid(bank.all));
+    }
+}
