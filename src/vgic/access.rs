@@ -2,7 +2,7 @@
 
 /// A guest's load or store.
 #[derive(Clone, Copy, Debug)]
-pub struct Access {
+pub struct RegisterAccess {
     /// Where, in bytes from the start of the distributor or of the redistributors.
     pub offset: u64,
     /// How many bytes: 1, 2, 4 or 8.
@@ -11,7 +11,7 @@ pub struct Access {
     pub value: u64,
 }
 
-impl Access {
+impl RegisterAccess {
     /// Whether it does not cross its own size.
     pub(super) fn is_aligned(self) -> bool {
         self.offset & self.size.wrapping_sub(1) == 0

@@ -48,7 +48,7 @@ impl Arrivals {
     /// registers that are `empty`. `None` if that is not all there is to do: then
     /// [`Vgic::interrupt`](super::Vgic::interrupt) must see to it. On the vCPU's own CPU alone.
     #[inline(always)]
-    pub fn list(&self, intid: Intid, empty: u32) -> Option<(usize, u64)> {
+    pub fn inject(&self, intid: Intid, empty: u32) -> Option<(usize, u64)> {
         let room = self.room.load(Ordering::Relaxed);
         let usable = NonZeroU16::new(empty as u16 & room)?;
         // Nothing keeps an SGI from arriving again while a list register holds it.
@@ -142,7 +142,7 @@ mod loom_models {
             arrivals.prepare(PPI as usize, 1);
             let cpu = thread::spawn({
                 let arrivals = Arc::clone(&arrivals);
-                move || arrivals.list(Intid::new(PPI).unwrap(), 0xf).is_some()
+                move || arrivals.inject(Intid::new(PPI).unwrap(), 0xf).is_some()
             });
             arrivals.forbid(0, 1 << PPI);
             let is_seen = u32::from(arrivals.listed(0)) == PPI;

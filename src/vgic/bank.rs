@@ -1,7 +1,7 @@
 //! The state of 32 interrupts.
 
 use super::hardware::StateRegister;
-use super::intid_set::{SGIS, Set, bits};
+use super::intid_set::{IntidSet, SGIS, bits};
 use super::list_register::ListRegister;
 
 /// How many bits of a priority the guest can set, as in the narrowest virtual CPU interface.
@@ -18,11 +18,11 @@ pub(super) const NOWHERE: u8 = 0xff;
 #[derive(Debug, Default)]
 pub(super) struct Bank {
     /// Which these are: all of a word.
-    pub all: Set,
+    pub all: IntidSet,
     /// Owned, with a physical interrupt behind.
     pub hardware: u32,
     /// Owned, and raised by Bulkhead or by the guest itself.
-    pub software: u32,
+    pub virtual_only: u32,
     /// What the guest set with ISENABLER.
     pub enabled: u32,
     /// Group 1 rather than Group 0.
@@ -35,7 +35,7 @@ pub(super) struct Bank {
     pub pending: u32,
     /// The same, but gone to a list register.
     pub lent: u32,
-    /// The lines of software interrupts that are high.
+    /// The lines of virtual-only interrupts that are high.
     pub line: u32,
     /// Active, and not in a list register.
     pub active: u32,
@@ -55,7 +55,7 @@ pub(super) struct Bank {
 impl Bank {
     /// Makes them as they are out of reset, but for their routes.
     pub fn reset(&mut self, route: Route) {
-        let Self { all, hardware, software, .. } = *self;
+        let Self { all, hardware, virtual_only, .. } = *self;
         let sgis = if all.word() == 0 { SGIS } else { 0 };
         let entry = |bit: usize| {
             ListRegister::new((all.word() * 32 + bit) as u32, hardware >> bit & 1 != 0)
@@ -63,7 +63,7 @@ impl Bank {
         *self = Self {
             all,
             hardware,
-            software: (software | sgis) & !hardware,
+            virtual_only: (virtual_only | sgis) & !hardware,
             edge: sgis,
             entries: core::array::from_fn(entry),
             routes: [route; 32],
@@ -73,7 +73,7 @@ impl Bank {
 
     /// The interrupts that the guest can see.
     pub fn owned(&self) -> u32 {
-        self.hardware | self.software
+        self.hardware | self.virtual_only
     }
 
     /// Those that are pending for reasons noted here: latched, or a high line.
@@ -174,7 +174,7 @@ impl Bank {
         }
         let lr = self.entries[index].with_state(pending, active);
         // What is pending still can only go on when this has ended.
-        if self.software & self.pending_now() & bit != 0 { lr.with_eoi() } else { lr }
+        if self.virtual_only & self.pending_now() & bit != 0 { lr.with_eoi() } else { lr }
     }
 }
 

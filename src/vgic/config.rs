@@ -35,5 +35,5 @@ pub struct Config<'a> {
     /// The physical interrupts that the partition owns: PPIs, of each of its CPUs, and SPIs.
     pub hardware: &'a [Intid],
     /// The interrupts that Bulkhead raises by [`Vgic::set_line`](super::Vgic::set_line): PPIs and SPIs.
-    pub software: &'a [Intid],
+    pub virtual_only: &'a [Intid],
 }

@@ -8,10 +8,10 @@ use super::bank::{Bank, Route};
 use super::config::{Config, Delivery, Version};
 use super::cpu_mask::CpuMask;
 use super::hardware::{Hardware, StateRegister};
-use super::intid_set::{SGIS, Set, bits};
+use super::intid_set::{IntidSet, SGIS, bits};
 use super::list_register::ListRegister;
 use super::recall::Kicks;
-use super::state::Vcpu;
+use super::state::VcpuInterrupts;
 use crate::arch::intid::Intid;
 
 /// The interrupt controller of one partition.
@@ -25,10 +25,10 @@ pub struct Vgic {
     /// GICD_CTLR.EnableGrp0 and EnableGrp1.
     pub(super) enables: u32,
     /// The SGIs that physical ones may stand for.
-    pub(super) carried: u32,
+    pub(super) physical_sgis: u32,
     /// GICD_TYPER, which stays.
     pub(super) typer: u32,
-    pub(super) vcpus: Vec<Vcpu>,
+    pub(super) vcpus: Vec<VcpuInterrupts>,
     /// The private interrupts of each vCPU, then the words of SPIs from 1 on.
     pub(super) banks: Vec<Bank>,
     /// How many list registers each CPU has, at most 16.
@@ -43,32 +43,35 @@ impl Vgic {
     #[must_use]
     pub fn new(config: &Config<'_>) -> Self {
         let owned = |intids: &[Intid], word| {
-            let of_word =
-                intids.iter().map(|&intid| Set::one(0, intid)).filter(|set| set.word() == word);
+            let of_word = intids
+                .iter()
+                .map(|&intid| IntidSet::one(0, intid))
+                .filter(|set| set.word() == word);
             of_word.fold(0, |mask, set| mask | set.mask())
         };
         let owned = |word| {
-            let (hardware, software) = (owned(config.hardware, word), owned(config.software, word));
+            let (hardware, virtual_only) =
+                (owned(config.hardware, word), owned(config.virtual_only, word));
             match config.delivery {
-                Delivery::Trapped => (hardware, software),
-                Delivery::Direct if word == 0 => (hardware | software | SGIS, 0),
-                Delivery::Direct => (hardware | software, 0),
+                Delivery::Trapped => (hardware, virtual_only),
+                Delivery::Direct if word == 0 => (hardware | virtual_only | SGIS, 0),
+                Delivery::Direct => (hardware | virtual_only, 0),
             }
         };
         let words = config.it_lines_number.min(31) as usize + 1;
         let arriving = if config.delivery == Delivery::Trapped { words } else { 0 };
-        let bank = |all: Set| {
-            let (hardware, software) = owned(all.word());
-            Bank { all, hardware, software, ..Bank::default() }
+        let bank = |all: IntidSet| {
+            let (hardware, virtual_only) = owned(all.word());
+            Bank { all, hardware, virtual_only, ..Bank::default() }
         };
-        let private = (0..config.vcpus).map(|owner| Set::new(owner, 0, u32::MAX));
-        let shared = (1..words).map(|word| Set::new(0, word, u32::MAX));
-        let vcpu = |index| Vcpu::new(index, Arrivals::new(arriving));
+        let private = (0..config.vcpus).map(|owner| IntidSet::new(owner, 0, u32::MAX));
+        let shared = (1..words).map(|word| IntidSet::new(0, word, u32::MAX));
+        let vcpu = |index| VcpuInterrupts::new(index, Arrivals::new(arriving));
         Self {
             version: config.version,
             delivery: config.delivery,
             enables: 0,
-            carried: 0,
+            physical_sgis: 0,
             typer: Self::typer(config.version, words, config.vcpus.max(1)),
             vcpus: (0..config.vcpus).map(vcpu).collect(),
             banks: private.chain(shared).map(bank).collect(),
@@ -81,11 +84,11 @@ impl Vgic {
     /// vCPUs runs. In the physical GIC its SPIs become disabled, inactive, level-sensitive and
     /// routed to vCPU 0.
     pub fn reset(&mut self, hw: &mut impl Hardware) {
-        self.carried = u32::from(hw.carried_sgis());
+        self.physical_sgis = u32::from(hw.physical_sgis());
         self.reset_memory();
         for word in 1..self.words() {
             self.reset_physical(word, hw);
-            for bit in bits(self.bank(Set::new(0, word, 0)).hardware) {
+            for bit in bits(self.bank(IntidSet::new(0, word, 0)).hardware) {
                 hw.route(word * 32 + bit, 0);
             }
         }
@@ -102,7 +105,7 @@ impl Vgic {
         }
         // What others sent in an earlier life, which may have arrived since.
         hw.clear_sgis();
-        let private = Set::new(hw.vcpu(), 0, SGIS);
+        let private = IntidSet::new(hw.vcpu(), 0, SGIS);
         self.bank_mut(private).write_sgi_states(StateRegister::ClearPending, SGIS);
         self.room = hw.list_registers().min(16);
         for index in 0..self.room {
@@ -113,7 +116,7 @@ impl Vgic {
     }
 
     fn reset_physical(&mut self, word: usize, hw: &mut impl Hardware) {
-        let word = Set::new(hw.vcpu(), word, u32::MAX);
+        let word = IntidSet::new(hw.vcpu(), word, u32::MAX);
         let set = word.with(self.bank(word).hardware);
         if set.mask() != 0 {
             hw.write_state(StateRegister::ClearEnable, set);
@@ -130,7 +133,7 @@ impl Vgic {
         self.enables = 0;
         self.busy = 0;
         let sgis_enabled = if self.version == Version::V2 { SGIS } else { 0 };
-        self.vcpus.iter_mut().for_each(Vcpu::reset);
+        self.vcpus.iter_mut().for_each(VcpuInterrupts::reset);
         let shared = self.route_for(0);
         for bank in &mut self.banks {
             if bank.all.word() == 0 {
@@ -161,11 +164,11 @@ impl Vgic {
         }
     }
 
-    /// The line of a software interrupt is now high or low; a PPI's on this vCPU. Called after each
+    /// The line of a virtual-only interrupt is now high or low; a PPI's on this vCPU. Called after each
     /// of the guest's accesses to the device while the line is high: with [`Delivery::Direct`] nobody
     /// else can tell whether the guest has taken the interrupt meanwhile.
     pub fn set_line(&mut self, intid: Intid, high: bool, hw: &mut impl Hardware) -> CpuMask {
-        let set = Set::one(hw.vcpu(), intid);
+        let set = IntidSet::one(hw.vcpu(), intid);
         if set.word() >= self.words() {
             return CpuMask::EMPTY;
         }
@@ -174,7 +177,7 @@ impl Vgic {
             return CpuMask::EMPTY;
         }
         let bank = self.bank_mut(set);
-        if bank.software & set.mask() == 0 || (bank.line & set.mask() != 0) == high {
+        if bank.virtual_only & set.mask() == 0 || (bank.line & set.mask() != 0) == high {
             return CpuMask::EMPTY;
         }
         bank.line ^= set.mask();
@@ -199,7 +202,7 @@ impl Vgic {
         let Some(intid) = Intid::new(number as u32) else {
             return Ok(CpuMask::EMPTY);
         };
-        let set = Set::one(hw.vcpu(), intid);
+        let set = IntidSet::one(hw.vcpu(), intid);
         if set.word() >= self.words() {
             return Ok(CpuMask::EMPTY);
         }
@@ -215,7 +218,7 @@ impl Vgic {
 impl Vgic {
     /// Where the bank of a set is; past the end where there is no such word.
     #[inline(always)]
-    pub(super) fn place(&self, set: Set) -> usize {
+    pub(super) fn place(&self, set: IntidSet) -> usize {
         match set.word() {
             0 => set.owner(),
             word => self.vcpus.len() + word - 1,
@@ -224,13 +227,13 @@ impl Vgic {
 
     /// The 32 interrupts of a set's word, which exists.
     #[inline]
-    pub(super) fn bank(&self, set: Set) -> &Bank {
+    pub(super) fn bank(&self, set: IntidSet) -> &Bank {
         &self.banks[self.place(set)]
     }
 
     /// The same, to be changed.
     #[inline]
-    pub(super) fn bank_mut(&mut self, set: Set) -> &mut Bank {
+    pub(super) fn bank_mut(&mut self, set: IntidSet) -> &mut Bank {
         let place = self.place(set);
         &mut self.banks[place]
     }
@@ -241,7 +244,7 @@ impl Vgic {
     }
 
     /// Keeps the summary of which words have something in memory, after a change in one.
-    pub(super) fn summarize(&mut self, set: Set) {
+    pub(super) fn summarize(&mut self, set: IntidSet) {
         let word = set.word();
         if word != 0 {
             let bank = self.bank(set);
@@ -251,7 +254,7 @@ impl Vgic {
     }
 
     /// The vCPUs whose list registers may hold one of these interrupts.
-    pub(super) fn holders(&self, set: Set) -> CpuMask {
+    pub(super) fn holders(&self, set: IntidSet) -> CpuMask {
         let mut holders = CpuMask::EMPTY;
         for (index, vcpu) in self.vcpus.iter().enumerate() {
             let may_hold = set.word() != 0 || index == set.owner();
@@ -263,7 +266,7 @@ impl Vgic {
     }
 
     /// The vCPUs that have to put one of these interrupts into a list register.
-    pub(super) fn awaiting(&self, set: Set) -> CpuMask {
+    pub(super) fn awaiting(&self, set: IntidSet) -> CpuMask {
         let bank = self.bank(set);
         let mut vcpus = CpuMask::EMPTY;
         if self.delivery == Delivery::Direct {

@@ -19,7 +19,7 @@ use super::config::{Delivery, Version};
 use super::controller::Vgic;
 use super::cpu_mask::CpuMask;
 use super::hardware::{Hardware, StateRegister};
-use super::intid_set::{SGIS, Set, bits};
+use super::intid_set::{IntidSet, SGIS, bits};
 use super::list_register::ListRegister;
 use super::selection::{Candidate, Need, Selection};
 
@@ -33,10 +33,10 @@ impl Vgic {
         source: u8,
         hw: &mut impl Hardware,
     ) -> Option<CpuMask> {
-        if intid.is_sgi() && self.carried >> intid.get() & 1 != 0 {
+        if intid.is_sgi() && self.physical_sgis >> intid.get() & 1 != 0 {
             return Some(self.sgi_arrived(intid.get() as usize, source, hw));
         }
-        let set = Set::one(hw.vcpu(), intid);
+        let set = IntidSet::one(hw.vcpu(), intid);
         if set.word() >= self.words() || self.bank(set).hardware & set.mask() == 0 {
             return None;
         }
@@ -59,7 +59,7 @@ impl Vgic {
         let is_meant = self.version == Version::V2 || bank.group1 >> sgi & 1 != 0;
         let is_raised = is_meant && bank.raise_sgi(sgi, source);
         let kicks = if is_raised { CpuMask::one(vcpu) } else { CpuMask::EMPTY };
-        self.settle(kicks, Set::NONE, hw)
+        self.settle(kicks, IntidSet::NONE, hw)
     }
 
     /// The maintenance interrupt came in.
@@ -84,7 +84,7 @@ impl Vgic {
     pub(super) fn settle(
         &mut self,
         mut kicks: CpuMask,
-        set: Set,
+        set: IntidSet,
         hw: &mut impl Hardware,
     ) -> CpuMask {
         if self.delivery == Delivery::Direct {
@@ -152,7 +152,7 @@ impl Vgic {
 
     /// Notes in memory what a list register held. Another vCPU may have waited for that.
     fn take_back(&mut self, vcpu: usize, intid: Intid, lr: ListRegister) -> CpuMask {
-        let set = Set::one(vcpu, intid);
+        let set = IntidSet::one(vcpu, intid);
         let index = intid.get() as usize;
         let bank = self.bank_mut(set);
         if intid.is_sgi() {
@@ -186,7 +186,7 @@ impl Vgic {
         for _ in 0..hw.take_eoi_count() {
             let mut highest = Candidate::NONE;
             for word in bits(self.busy | 1) {
-                let bank = self.bank(Set::new(vcpu, word, u32::MAX));
+                let bank = self.bank(IntidSet::new(vcpu, word, u32::MAX));
                 for bit in bits(bank.active).filter(|&bit| bank.deliverer(bit) == vcpu) {
                     let priority = bank.entries[bit].priority();
                     let intid = word * 32 + bit;
@@ -195,7 +195,7 @@ impl Vgic {
             }
             if highest != Candidate::NONE {
                 let (word, bit) = (highest.intid() / 32, highest.intid() % 32);
-                let set = Set::new(vcpu, word, 1 << bit);
+                let set = IntidSet::new(vcpu, word, 1 << bit);
                 self.write_state(StateRegister::ClearActive, set, hw);
                 kicks |= self.awaiting(set).without(vcpu);
             }
@@ -234,7 +234,7 @@ impl Vgic {
 
     /// Offers the interrupts of a word that are this vCPU's to deliver.
     fn select(&self, vcpu: usize, word: usize, selection: &mut Selection) -> CpuMask {
-        let set = Set::new(vcpu, word, u32::MAX);
+        let set = IntidSet::new(vcpu, word, u32::MAX);
         let bank = self.bank(set);
         let ready = bank.ready();
         let mut holders = CpuMask::EMPTY;
@@ -248,7 +248,7 @@ impl Vgic {
                 }
             }
             // A physical interrupt that is in a list register cannot arrive again.
-            if bank.software >> bit & 1 != 0 {
+            if bank.virtual_only >> bit & 1 != 0 {
                 let others = self.holders(set.with(1 << bit));
                 if !others.is_empty() {
                     holders |= others;
@@ -271,7 +271,7 @@ impl Vgic {
         let (intid, pending) = (candidate.intid(), candidate.is_pending());
         let (word, bit) = (intid / 32, intid % 32);
         let active = candidate.need() == Need::Active;
-        let set = Set::new(hw.vcpu(), word, 0);
+        let set = IntidSet::new(hw.vcpu(), word, 0);
         let bank = self.bank_mut(set);
         let lr = if intid < 16 {
             bank.take_sgi(bit, pending, active)

@@ -16,11 +16,11 @@
 
 use super::controller::Vgic;
 use super::hardware::{Hardware, StateRegister};
-use super::intid_set::{Set, bits};
+use super::intid_set::{IntidSet, bits};
 
 impl Vgic {
     /// Gives the physical interrupts the priorities that the guest set.
-    pub(super) fn pass_priorities(&self, set: Set, hw: &mut impl Hardware) {
+    pub(super) fn pass_priorities(&self, set: IntidSet, hw: &mut impl Hardware) {
         let bank = self.bank(set);
         for bit in bits(set.mask() & bank.hardware) {
             hw.set_priority(set, bit, bank.entries[bit].priority());
@@ -36,7 +36,7 @@ impl Vgic {
 
     /// The same for some. One that is routed nowhere, which the physical GIC cannot be told, is
     /// disabled there.
-    pub(super) fn pass_enables_of(&self, set: Set, hw: &mut impl Hardware) {
+    pub(super) fn pass_enables_of(&self, set: IntidSet, hw: &mut impl Hardware) {
         let bank = self.bank(set);
         let mask = bank.hardware & set.mask();
         let on = bank.deliverable & mask & !bank.nowhere;
@@ -53,7 +53,7 @@ impl Vgic {
     pub(super) fn read_physical_state(
         &self,
         pending: bool,
-        set: Set,
+        set: IntidSet,
         hw: &mut impl Hardware,
     ) -> u32 {
         let bank = self.bank(set);
@@ -69,7 +69,7 @@ impl Vgic {
     pub(super) fn write_physical_state(
         &mut self,
         register: StateRegister,
-        set: Set,
+        set: IntidSet,
         hw: &mut impl Hardware,
     ) {
         let enables = self.enables;
@@ -94,7 +94,7 @@ impl Vgic {
     }
 
     /// Passes on the line of a device that EL2 emulates.
-    pub(super) fn set_physical_line(&mut self, set: Set, high: bool, hw: &mut impl Hardware) {
+    pub(super) fn set_physical_line(&mut self, set: IntidSet, high: bool, hw: &mut impl Hardware) {
         let bank = self.bank_mut(set);
         let mask = bank.hardware & set.mask();
         let was_high = bank.line & mask != 0;

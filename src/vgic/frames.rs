@@ -4,14 +4,14 @@
 //! GICv3 has a redistributor for each vCPU, with the frames RD_base and SGI_base of 64 KiB. Any vCPU
 //! can reach all of them. They have no LPIs.
 
-use super::access::Access;
+use super::access::RegisterAccess;
 use super::config::Version;
 use super::controller::Vgic;
 use super::cpu_mask::CpuMask;
 use super::hardware::{Hardware, StateRegister};
-use super::intid_set::Set;
+use super::intid_set::IntidSet;
 use super::recall::{Kicks, Recall};
-use super::registers::{Kind, register_at};
+use super::registers::{RegisterKind, register_at};
 use super::sgir::GICD_SGIR;
 
 /// GICD_IIDR and GICR_IIDR: ProductID 'B', variant and revision 0, no implementer's JEP106 code.
@@ -58,7 +58,7 @@ const GICR_TYPER_HIGH: u64 = 0xc;
 const GICR_WAKER: u64 = 0x14;
 
 /// In the distributor, and in SGI_base for private interrupts.
-const ISENABLER: u64 = StateRegister::SetEnable.of(Set::NONE);
+const ISENABLER: u64 = StateRegister::SetEnable.of(IntidSet::NONE);
 
 /// In both.
 const PIDR2_V3: u64 = 0xffe8;
@@ -66,37 +66,50 @@ const PIDR2_V3: u64 = 0xffe8;
 impl Vgic {
     /// The register at this place that describes interrupts, if there is one. On GICv3 the
     /// redistributors have those of the private ones, and IROUTER replaces ITARGETSR.
-    fn register_at(&self, access: Access, owner: usize, private: bool) -> Option<(Kind, Set)> {
+    fn register_at(
+        &self,
+        access: RegisterAccess,
+        owner: usize,
+        private: bool,
+    ) -> Option<(RegisterKind, IntidSet)> {
         let (kind, set) = register_at(access, owner)?;
-        let is_here =
-            self.version == Version::V2 || (set.word() == 0) == private && kind != Kind::Targets;
+        let is_here = self.version == Version::V2
+            || (set.word() == 0) == private && kind != RegisterKind::Targets;
         is_here.then_some((kind, set))
     }
 
     /// Carries out a store to the distributor if that is to ISENABLER, in the usual case: see
     /// [`enable_idle`](Self::enable_idle).
     #[inline(always)]
-    pub fn enable_in_distributor(&mut self, access: Access, hw: &mut impl Hardware) -> bool {
+    pub fn enable_in_distributor(
+        &mut self,
+        access: RegisterAccess,
+        hw: &mut impl Hardware,
+    ) -> bool {
         let offset = access.offset.wrapping_sub(ISENABLER);
         let is_here = offset < 0x80 && offset.is_multiple_of(4) && access.size == 4;
         // The redistributors have a GICv3's first word.
         let is_here = is_here && (offset != 0 || self.version == Version::V2);
-        let set = Set::new(hw.vcpu(), offset as usize / 4, access.value as u32);
+        let set = IntidSet::new(hw.vcpu(), offset as usize / 4, access.value as u32);
         is_here && self.enable_idle(set, hw)
     }
 
     /// The same for a store to the redistributors.
     #[inline(always)]
-    pub fn enable_in_redistributors(&mut self, access: Access, hw: &mut impl Hardware) -> bool {
+    pub fn enable_in_redistributors(
+        &mut self,
+        access: RegisterAccess,
+        hw: &mut impl Hardware,
+    ) -> bool {
         let owner = (access.offset / (2 * FRAME)) as usize;
         let is_here = access.offset % (2 * FRAME) == FRAME + ISENABLER && access.size == 4;
         let is_here = is_here && owner < self.vcpus.len();
-        is_here && self.enable_idle(Set::new(owner, 0, access.value as u32), hw)
+        is_here && self.enable_idle(IntidSet::new(owner, 0, access.value as u32), hw)
     }
 
     /// A load from one of the distributor's first registers, whose value nothing else decides.
     #[inline(always)]
-    pub fn plain_read(&self, access: Access) -> Option<u64> {
+    pub fn plain_read(&self, access: RegisterAccess) -> Option<u64> {
         Some(match (access.offset, access.size, self.version) {
             (GICD_CTLR, 4, Version::V2) => u64::from(self.enables),
             (GICD_CTLR, 4, Version::V3) => u64::from(self.enables) | ARE_AND_DS,
@@ -111,7 +124,11 @@ impl Vgic {
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
-    pub fn distributor_read(&self, access: Access, hw: &mut impl Hardware) -> Result<u64, Recall> {
+    pub fn distributor_read(
+        &self,
+        access: RegisterAccess,
+        hw: &mut impl Hardware,
+    ) -> Result<u64, Recall> {
         if let Some(value) = self.plain_read(access) {
             return Ok(value);
         }
@@ -135,8 +152,8 @@ impl Vgic {
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
-    pub fn distributor_write(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
-        let Access { offset, size, value } = access;
+    pub fn distributor_write(&mut self, access: RegisterAccess, hw: &mut impl Hardware) -> Kicks {
+        let RegisterAccess { offset, size, value } = access;
         if let Some((kind, set)) = self.register_at(access, hw.vcpu(), false) {
             return self.write_register(kind, set, value as u32, hw);
         }
@@ -173,7 +190,7 @@ impl Vgic {
                 kicks |= self.awaiting(bank.all);
             }
         }
-        Ok(self.settle(kicks, Set::NONE, hw))
+        Ok(self.settle(kicks, IntidSet::NONE, hw))
     }
 
     /// GICD_TYPER of a GIC with this many words of interrupts and vCPUs, 1 at least of each.
@@ -186,16 +203,20 @@ impl Vgic {
     }
 
     /// The vCPU whose redistributor is accessed, and the access to it.
-    fn redistributor_at(&self, access: Access) -> Option<(usize, Access)> {
+    fn redistributor_at(&self, access: RegisterAccess) -> Option<(usize, RegisterAccess)> {
         let owner = usize::try_from(access.offset / (2 * FRAME)).ok()?;
-        let access = Access { offset: access.offset % (2 * FRAME), ..access };
+        let access = RegisterAccess { offset: access.offset % (2 * FRAME), ..access };
         (self.version == Version::V3 && owner < self.vcpus.len()).then_some((owner, access))
     }
 
     /// The register of private interrupts that is accessed in a redistributor, if there is one.
-    fn private_register_at(&self, access: Access, owner: usize) -> Option<(Kind, Set)> {
+    fn private_register_at(
+        &self,
+        access: RegisterAccess,
+        owner: usize,
+    ) -> Option<(RegisterKind, IntidSet)> {
         let offset = access.offset.checked_sub(FRAME)?;
-        self.register_at(Access { offset, ..access }, owner, true)
+        self.register_at(RegisterAccess { offset, ..access }, owner, true)
     }
 
     /// The guest loads from the redistributors: 0x20000 bytes for each vCPU. GICR_CTLR and other
@@ -205,7 +226,7 @@ impl Vgic {
     /// [`Recall`]: nothing was done yet.
     pub fn redistributor_read(
         &self,
-        access: Access,
+        access: RegisterAccess,
         hw: &mut impl Hardware,
     ) -> Result<u64, Recall> {
         let Some((owner, access)) = self.redistributor_at(access) else { return Ok(0) };
@@ -227,7 +248,7 @@ impl Vgic {
     ///
     /// # Errors
     /// [`Recall`]: nothing was done yet.
-    pub fn redistributor_write(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
+    pub fn redistributor_write(&mut self, access: RegisterAccess, hw: &mut impl Hardware) -> Kicks {
         let Some((owner, access)) = self.redistributor_at(access) else {
             return Ok(CpuMask::EMPTY);
         };

@@ -1,6 +1,6 @@
 //! What the virtual GIC needs of the machine's GIC.
 
-use super::intid_set::Set;
+use super::intid_set::IntidSet;
 use super::list_register::ListRegister;
 
 // The part of ICH_HCR_EL2 (IHI 0069, 12.4.7) and GICH_HCR (IHI 0048B, 5.3.1) that the virtual GIC
@@ -48,7 +48,7 @@ impl StateRegister {
     /// The offset of the one for these interrupts.
     #[inline(always)]
     #[must_use]
-    pub const fn of(self, set: Set) -> u64 {
+    pub const fn of(self, set: IntidSet) -> u64 {
         (self as u64) * 0x80 + set.word() as u64 * 4
     }
 
@@ -73,7 +73,7 @@ pub trait Hardware {
 
     /// A bit for each SGI that a physical one of the same number may stand for, on its way from vCPU to
     /// vCPU.
-    fn carried_sgis(&self) -> u16;
+    fn physical_sgis(&self) -> u16;
 
     /// Forgets such physical SGIs that are pending on this CPU.
     fn clear_sgis(&mut self);
@@ -100,18 +100,18 @@ pub trait Hardware {
     fn group_enables(&mut self) -> u32;
 
     /// Writes the set's bits to a register of the physical GIC.
-    fn write_state(&mut self, register: StateRegister, set: Set);
+    fn write_state(&mut self, register: StateRegister, set: IntidSet);
 
     /// Reads the bits of the set's whole word from a register of the physical GIC.
-    fn read_state(&mut self, register: StateRegister, set: Set) -> u32;
+    fn read_state(&mut self, register: StateRegister, set: IntidSet) -> u32;
 
     /// Gives the interrupt at this bit of the set's word a priority of the guest's: see
     /// [`Priorities`](super::Priorities).
-    fn set_priority(&mut self, set: Set, bit: usize, priority: u8);
+    fn set_priority(&mut self, set: IntidSet, bit: usize, priority: u8);
 
     /// Makes the interrupts of the set edge-triggered where `edge` has a one and level-sensitive
     /// elsewhere, and returns what those of its whole word are then: some implementations fix it.
-    fn set_edge(&mut self, set: Set, edge: u32) -> u32;
+    fn set_edge(&mut self, set: IntidSet, edge: u32) -> u32;
 
     /// Routes shared interrupt number `intid` to `vcpu`'s physical CPU.
     fn route(&mut self, intid: usize, vcpu: usize);

@@ -9,13 +9,13 @@ pub(super) const SGIS: u32 = 0xffff;
 
 /// Some of 32 interrupts with successive numbers.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Set {
+pub struct IntidSet {
     owner: u8,
     word: u8,
     mask: u32,
 }
 
-impl Set {
+impl IntidSet {
     /// None.
     pub(super) const NONE: Self = Self { owner: 0, word: 0, mask: 0 };
 

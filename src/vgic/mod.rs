@@ -52,14 +52,14 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use access::Access;
+pub use access::RegisterAccess;
 pub use arrivals::Arrivals;
 pub use config::{Config, Delivery, Version};
 pub use controller::Vgic;
 pub use cpu_mask::CpuMask;
 pub use hardware::{Hardware, StateRegister};
 pub use interface::{CpuInterfaceRegister, Priorities};
-pub use intid_set::Set;
+pub use intid_set::IntidSet;
 pub use list_register::ListRegister;
 pub use recall::{Kicks, Recall};
 pub use registers::{gather, spread};

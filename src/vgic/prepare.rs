@@ -3,31 +3,31 @@
 use super::bank::Bank;
 use super::config::{Delivery, Version};
 use super::controller::Vgic;
-use super::intid_set::{Set, bits};
-use super::state::Vcpu;
+use super::intid_set::{IntidSet, bits};
+use super::state::VcpuInterrupts;
 
 impl Vgic {
     /// Prepares the list registers of those interrupts that may be delivered. After each
     /// [`forbid`](Self::forbid), and when there are more of them.
-    pub(super) fn prepare(&self, set: Set) {
+    pub(super) fn prepare(&self, set: IntidSet) {
         if self.delivery == Delivery::Trapped {
-            Self::prepare_in(&self.vcpus, self.version, self.carried, self.bank(set), set);
+            Self::prepare_in(&self.vcpus, self.version, self.physical_sgis, self.bank(set), set);
         }
     }
 
     /// The same, given the bank that the set is of, and of the partition what else it takes.
     #[inline(always)]
     pub(super) fn prepare_in(
-        vcpus: &[Vcpu],
+        vcpus: &[VcpuInterrupts],
         version: Version,
-        carried: u32,
+        physical_sgis: u32,
         bank: &Bank,
-        set: Set,
+        set: IntidSet,
     ) {
         let sgis = match (set.word(), version) {
-            (0, Version::V2) => carried,
+            (0, Version::V2) => physical_sgis,
             // Physical ones stand for those of Group 1.
-            (0, Version::V3) => carried & bank.group1,
+            (0, Version::V3) => physical_sgis & bank.group1,
             _ => 0,
         };
         for bit in bits(set.mask() & bank.deliverable & (bank.hardware | sgis)) {
@@ -40,7 +40,7 @@ impl Vgic {
 
     /// Keeps these interrupts from being listed without the lock, so that [`holders`](Self::holders)
     /// tells who lists them already.
-    pub(super) fn forbid(&self, set: Set) {
+    pub(super) fn forbid(&self, set: IntidSet) {
         if self.delivery == Delivery::Trapped {
             for (index, vcpu) in self.vcpus.iter().enumerate() {
                 if set.word() != 0 || index == set.owner() {

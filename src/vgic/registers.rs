@@ -5,18 +5,18 @@
 //! Each register takes accesses of one word; those with a byte for each interrupt take bytes too.
 //! Accesses of another size, or not aligned to it, read as zero and are ignored.
 
-use super::access::Access;
+use super::access::RegisterAccess;
 use super::bank::NOWHERE;
 use super::config::{Delivery, Version};
 use super::controller::Vgic;
 use super::cpu_mask::CpuMask;
 use super::hardware::{Hardware, StateRegister};
-use super::intid_set::{SGIS, Set, bits};
+use super::intid_set::{IntidSet, SGIS, bits};
 use super::recall::{Kicks, Recall};
 
 /// What a register tells of interrupts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RegisterKind {
     /// IGROUPR.
     Group,
     /// A register that sets or clears bits.
@@ -31,12 +31,12 @@ pub(super) enum Kind {
 
 /// The registers by their offset in units of 0x80 bytes, with how many bits they have for each
 /// interrupt: two to the power of this.
-const KINDS: [Option<(Kind, u8)>; 0x1a] = {
-    const fn state(register: StateRegister) -> Option<(Kind, u8)> {
-        Some((Kind::State(register), 0))
+const KINDS: [Option<(RegisterKind, u8)>; 0x1a] = {
+    const fn state(register: StateRegister) -> Option<(RegisterKind, u8)> {
+        Some((RegisterKind::State(register), 0))
     }
     let mut kinds = [None; 0x1a];
-    kinds[0x01] = Some((Kind::Group, 0));
+    kinds[0x01] = Some((RegisterKind::Group, 0));
     kinds[0x02] = state(StateRegister::SetEnable);
     kinds[0x03] = state(StateRegister::ClearEnable);
     kinds[0x04] = state(StateRegister::SetPending);
@@ -45,18 +45,22 @@ const KINDS: [Option<(Kind, u8)>; 0x1a] = {
     kinds[0x07] = state(StateRegister::ClearActive);
     let mut nth = 0;
     while nth < 8 {
-        kinds[0x08 + nth] = Some((Kind::Priority, 3));
-        kinds[0x10 + nth] = Some((Kind::Targets, 3));
+        kinds[0x08 + nth] = Some((RegisterKind::Priority, 3));
+        kinds[0x10 + nth] = Some((RegisterKind::Targets, 3));
         nth += 1;
     }
-    (kinds[0x18], kinds[0x19]) = (Some((Kind::Configuration, 1)), Some((Kind::Configuration, 1)));
+    (kinds[0x18], kinds[0x19]) =
+        (Some((RegisterKind::Configuration, 1)), Some((RegisterKind::Configuration, 1)));
     kinds
 };
 
 /// The register that takes this access, or the one byte of it, and the interrupts that it describes, as
 /// `owner` has them.
 #[inline(always)]
-pub(super) fn register_at(access: Access, owner: usize) -> Option<(Kind, Set)> {
+pub(super) fn register_at(
+    access: RegisterAccess,
+    owner: usize,
+) -> Option<(RegisterKind, IntidSet)> {
     let (kind, width) = (*KINDS.get((access.offset >> 7) as usize)?)?;
     if !access.is_aligned() || !(access.size == 4 || access.size == 1 && width == 3) {
         return None;
@@ -66,7 +70,7 @@ pub(super) fn register_at(access: Access, owner: usize) -> Option<(Kind, Set)> {
     let intid = byte << 3 >> width;
     let count = (access.size as u32 * 8) >> width;
     let mask = u32::MAX >> (32 - count) << (intid % 32);
-    Some((kind, Set::new(owner, (intid / 32) as usize, mask)))
+    Some((kind, IntidSet::new(owner, (intid / 32) as usize, mask)))
 }
 
 /// Puts bit n of 16 into bit 2n + 1, where ICFGR tells edge from level.
@@ -90,8 +94,8 @@ impl Vgic {
     /// Reads a register of these interrupts.
     pub(super) fn read_register(
         &self,
-        kind: Kind,
-        set: Set,
+        kind: RegisterKind,
+        set: IntidSet,
         hw: &mut impl Hardware,
     ) -> Result<u64, Recall> {
         if set.word() >= self.words() {
@@ -101,22 +105,31 @@ impl Vgic {
         let first = set.first();
         let set = set.with(set.mask() & bank.owned());
         Ok(u64::from(match kind {
-            Kind::Group => bank.group1,
-            Kind::State(StateRegister::SetEnable | StateRegister::ClearEnable) => bank.enabled,
-            Kind::State(state) => self.read_state(state.is_pending(), set, hw)?,
-            Kind::Priority | Kind::Targets => bits(set.mask()).fold(0, |value, bit| {
-                let byte = match kind {
-                    Kind::Priority => bank.entries[bit].priority(),
-                    _ => self.targets(bank, hw.vcpu(), bit),
-                };
-                value | u32::from(byte) << byte_shift(bit, first)
-            }),
-            Kind::Configuration => spread(bank.edge >> first),
+            RegisterKind::Group => bank.group1,
+            RegisterKind::State(StateRegister::SetEnable | StateRegister::ClearEnable) => {
+                bank.enabled
+            }
+            RegisterKind::State(state) => self.read_state(state.is_pending(), set, hw)?,
+            RegisterKind::Priority | RegisterKind::Targets => {
+                bits(set.mask()).fold(0, |value, bit| {
+                    let byte = match kind {
+                        RegisterKind::Priority => bank.entries[bit].priority(),
+                        _ => self.targets(bank, hw.vcpu(), bit),
+                    };
+                    value | u32::from(byte) << byte_shift(bit, first)
+                })
+            }
+            RegisterKind::Configuration => spread(bank.edge >> first),
         }))
     }
 
     /// The pending or the active interrupts of a set, wherever that is noted.
-    fn read_state(&self, pending: bool, set: Set, hw: &mut impl Hardware) -> Result<u32, Recall> {
+    fn read_state(
+        &self,
+        pending: bool,
+        set: IntidSet,
+        hw: &mut impl Hardware,
+    ) -> Result<u32, Recall> {
         if self.delivery == Delivery::Direct {
             return Ok(self.read_physical_state(pending, set, hw));
         }
@@ -142,8 +155,8 @@ impl Vgic {
     /// Writes a register of these interrupts.
     pub(super) fn write_register(
         &mut self,
-        kind: Kind,
-        set: Set,
+        kind: RegisterKind,
+        set: IntidSet,
         value: u32,
         hw: &mut impl Hardware,
     ) -> Kicks {
@@ -153,21 +166,23 @@ impl Vgic {
         let bank = self.bank(set);
         let first = set.first();
         let mut mask = set.mask() & bank.owned();
-        if let Kind::State(state) = kind {
+        if let RegisterKind::State(state) = kind {
             mask &= value;
             if self.version == Version::V2 && set.word() == 0 && state.is_pending() {
                 // GICv2 has GICD_SPENDSGIR and GICD_CPENDSGIR for SGIs.
                 mask &= !SGIS;
             }
         }
-        if kind == Kind::Configuration && set.word() == 0 {
+        if kind == RegisterKind::Configuration && set.word() == 0 {
             // Whether the trigger of a private interrupt can be changed is left open (IHI 0048B, 4.3.13; IHI
             // 0069, GICR_ICFGR1). In some GICs the change would be every CPU's: QEMU's GICv2 has no
             // bank of them.
             mask &= !bank.hardware;
         }
         let set = set.with(mask);
-        if kind == Kind::State(StateRegister::SetEnable) && self.delivery == Delivery::Trapped {
+        if kind == RegisterKind::State(StateRegister::SetEnable)
+            && self.delivery == Delivery::Trapped
+        {
             // What is enabled may stay in list registers.
             let has_waited = self.set_enabled(true, set, hw);
             self.prepare(set);
@@ -181,10 +196,10 @@ impl Vgic {
         let (enables, delivery) = (self.enables, self.delivery);
         match kind {
             // All are in Group 1.
-            Kind::Group if delivery == Delivery::Direct => {}
-            Kind::Group => self.bank_mut(set).set_groups(mask, value, enables),
-            Kind::State(state) => self.write_state(state, set, hw),
-            Kind::Priority => {
+            RegisterKind::Group if delivery == Delivery::Direct => {}
+            RegisterKind::Group => self.bank_mut(set).set_groups(mask, value, enables),
+            RegisterKind::State(state) => self.write_state(state, set, hw),
+            RegisterKind::Priority => {
                 let bank = self.bank_mut(set);
                 for bit in bits(mask) {
                     bank.set_priority(bit, (value >> byte_shift(bit, first)) as u8);
@@ -193,13 +208,13 @@ impl Vgic {
                     self.pass_priorities(set, hw);
                 }
             }
-            Kind::Targets => {
+            RegisterKind::Targets => {
                 for bit in bits(mask) {
                     let targets = (value >> byte_shift(bit, first)) as u8;
                     self.set_targets(set.with(1 << bit), targets, hw);
                 }
             }
-            Kind::Configuration => self.configure(set, gather(value) << first, hw),
+            RegisterKind::Configuration => self.configure(set, gather(value) << first, hw),
         }
         self.prepare(set);
         Ok(self.settle(kicks, set, hw))
@@ -208,7 +223,7 @@ impl Vgic {
     /// Enables interrupts, in the usual case: nothing else follows, since
     /// none of them is pending here. Otherwise nothing is done, and the result says so.
     #[inline(always)]
-    pub(super) fn enable_idle(&mut self, set: Set, hw: &mut impl Hardware) -> bool {
+    pub(super) fn enable_idle(&mut self, set: IntidSet, hw: &mut impl Hardware) -> bool {
         let place = self.place(set);
         let Some(bank) = self.banks.get_mut(place) else { return false };
         let mask = set.mask() & bank.owned();
@@ -220,7 +235,7 @@ impl Vgic {
         let passed = match self.delivery {
             Delivery::Trapped => {
                 let set = set.with(mask);
-                Self::prepare_in(&self.vcpus, self.version, self.carried, bank, set);
+                Self::prepare_in(&self.vcpus, self.version, self.physical_sgis, bank, set);
                 mask & bank.hardware
             }
             Delivery::Direct => mask & bank.hardware & bank.deliverable,
@@ -233,7 +248,7 @@ impl Vgic {
 
     /// Takes these interrupts out of the list registers, so that memory alone tells their state;
     /// those of other CPUs can only be asked for.
-    pub(super) fn withdraw(&mut self, set: Set, hw: &mut impl Hardware) -> Kicks {
+    pub(super) fn withdraw(&mut self, set: IntidSet, hw: &mut impl Hardware) -> Kicks {
         if self.delivery == Delivery::Direct {
             return Ok(CpuMask::EMPTY);
         }
@@ -247,7 +262,7 @@ impl Vgic {
     }
 
     /// Enables interrupts or disables them. Returns whether one of them now waits to be delivered.
-    fn set_enabled(&mut self, on: bool, set: Set, hw: &mut impl Hardware) -> bool {
+    fn set_enabled(&mut self, on: bool, set: IntidSet, hw: &mut impl Hardware) -> bool {
         let mask = set.mask();
         let enables = self.enables;
         let bank = self.bank_mut(set);
@@ -264,7 +279,7 @@ impl Vgic {
     pub(super) fn write_state(
         &mut self,
         register: StateRegister,
-        set: Set,
+        set: IntidSet,
         hw: &mut impl Hardware,
     ) {
         if self.delivery == Delivery::Direct {
@@ -286,7 +301,7 @@ impl Vgic {
             StateRegister::SetPending => {
                 // One that is noted as pending would become pending a second time.
                 forward(register, hardware & !bank.pending);
-                bank.pending |= bank.software & mask;
+                bank.pending |= bank.virtual_only & mask;
             }
             StateRegister::ClearPending => {
                 forward(register, hardware);
@@ -319,12 +334,12 @@ impl Vgic {
     }
 
     /// Makes interrupts edge-triggered or level-sensitive. That of SGIs is fixed.
-    pub(super) fn configure(&mut self, set: Set, edge: u32, hw: &mut impl Hardware) {
+    pub(super) fn configure(&mut self, set: IntidSet, edge: u32, hw: &mut impl Hardware) {
         let mask = set.mask();
         let fixed = if set.word() == 0 { SGIS } else { 0 };
         let bank = self.bank_mut(set);
-        let (hardware, software) = (bank.hardware & mask, bank.software & mask & !fixed);
-        bank.edge = bank.edge & !software | edge & software;
+        let (hardware, virtual_only) = (bank.hardware & mask, bank.virtual_only & mask & !fixed);
+        bank.edge = bank.edge & !virtual_only | edge & virtual_only;
         if hardware != 0 {
             let edge = hw.set_edge(set.with(hardware), edge);
             bank.edge = bank.edge & !hardware | edge & hardware;

@@ -1,6 +1,6 @@
 //! What a guest asks of its interrupt controller that may have to wait for other vCPUs.
 
-use super::access::Access;
+use super::access::RegisterAccess;
 use super::controller::Vgic;
 use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
@@ -10,13 +10,13 @@ use super::recall::Recall;
 #[derive(Clone, Copy, Debug)]
 pub enum Request {
     /// It loads from the distributor.
-    DistributorRead(Access),
+    DistributorRead(RegisterAccess),
     /// It stores to the distributor.
-    DistributorWrite(Access),
+    DistributorWrite(RegisterAccess),
     /// It loads from the redistributors.
-    RedistributorRead(Access),
+    RedistributorRead(RegisterAccess),
     /// It stores to the redistributors.
-    RedistributorWrite(Access),
+    RedistributorWrite(RegisterAccess),
     /// It writes this to GICC_DIR or ICC_DIR_EL1.
     Deactivate(u64),
 }

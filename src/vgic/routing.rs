@@ -9,7 +9,7 @@ use super::config::{Delivery, Version};
 use super::controller::Vgic;
 use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
-use super::intid_set::{Set, bits};
+use super::intid_set::{IntidSet, bits};
 use super::recall::Kicks;
 use super::state::{pack, unpack};
 use crate::arch::intid::Intid;
@@ -37,14 +37,14 @@ impl Vgic {
     }
 
     /// Writes a byte of ITARGETSR.
-    pub(super) fn set_targets(&mut self, set: Set, targets: u8, hw: &mut impl Hardware) {
+    pub(super) fn set_targets(&mut self, set: IntidSet, targets: u8, hw: &mut impl Hardware) {
         if set.word() != 0 && self.vcpus.len() > 1 {
             self.set_route(set, u32::from(targets) & self.cpu_interfaces() as u32, hw);
         }
     }
 
     /// Routes an owned SPI that is in no list register.
-    fn set_route(&mut self, set: Set, written: u32, hw: &mut impl Hardware) {
+    fn set_route(&mut self, set: IntidSet, written: u32, hw: &mut impl Hardware) {
         let new = self.route_for(written);
         let bank = self.bank_mut(set);
         let nowhere = if new.vcpu == NOWHERE { set.mask() } else { 0 };
@@ -61,8 +61,8 @@ impl Vgic {
     }
 
     /// This SPI, if the guest can see it.
-    fn owned_spi(&self, intid: u32) -> Option<Set> {
-        let spi = Set::one(0, Intid::new(intid)?);
+    fn owned_spi(&self, intid: u32) -> Option<IntidSet> {
+        let spi = IntidSet::one(0, Intid::new(intid)?);
         let is_owned = spi.word() != 0
             && spi.word() < self.words()
             && self.bank(spi).owned() & spi.mask() != 0;

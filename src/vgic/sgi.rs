@@ -1,10 +1,10 @@
 //! Software-generated interrupts: what a vCPU sends to others of its partition, or to itself.
 
-use super::access::Access;
+use super::access::RegisterAccess;
 use super::controller::Vgic;
 use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
-use super::intid_set::{Set, bits};
+use super::intid_set::{IntidSet, bits};
 use super::recall::Kicks;
 use super::registers::byte_shift;
 use crate::arch::mpidr::Mpidr;
@@ -155,7 +155,7 @@ impl Vgic {
                 kicks |= CpuMask::one(target);
             }
         }
-        self.settle(kicks, Set::NONE, hw)
+        self.settle(kicks, IntidSet::NONE, hw)
     }
 
     /// The vCPUs of a GICv2, a bit for each.
@@ -164,7 +164,7 @@ impl Vgic {
     }
 
     /// Reads GICD_CPENDSGIR or GICD_SPENDSGIR: a byte of sources for each SGI.
-    pub(super) fn read_pending_sgis(&self, access: Access, hw: &mut impl Hardware) -> u64 {
+    pub(super) fn read_pending_sgis(&self, access: RegisterAccess, hw: &mut impl Hardware) -> u64 {
         let state = &self.vcpus[hw.vcpu()];
         let mut sources = self.banks[hw.vcpu()].sources;
         for (index, listed) in state.arrivals.all_listed() {
@@ -180,14 +180,14 @@ impl Vgic {
     /// Writes GICD_SPENDSGIR (`set`) or GICD_CPENDSGIR.
     pub(super) fn write_pending_sgis(
         &mut self,
-        access: Access,
+        access: RegisterAccess,
         set: bool,
         hw: &mut impl Hardware,
     ) -> Kicks {
         let owner = hw.vcpu();
         let existing = self.cpu_interfaces() as u8;
         let first = access.offset as u32 & 0xf;
-        let sgis = Set::new(owner, 0, ((1 << access.size) - 1) << first);
+        let sgis = IntidSet::new(owner, 0, ((1 << access.size) - 1) << first);
         let kicks = self.withdraw(sgis, hw)?;
         let bank = self.bank_mut(sgis);
         for sgi in bits(sgis.mask()) {

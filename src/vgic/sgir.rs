@@ -3,7 +3,7 @@
 use super::controller::Vgic;
 use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
-use super::intid_set::Set;
+use super::intid_set::IntidSet;
 use crate::arch::addr::{Ipa, PAGE_SIZE};
 use crate::arch::esr;
 
@@ -25,7 +25,7 @@ pub struct SgirRoute {
     /// [`Vgic`].
     hpfar: u64,
     /// A bit for each SGI that a physical one of the same number stands for.
-    carried: u16,
+    physical_sgis: u16,
     /// The sender, as the guest's CPUTargetList has it.
     own: u8,
     /// CPUTargetList of the machine, for each that the guest can write.
@@ -34,14 +34,14 @@ pub struct SgirRoute {
 
 impl SgirRoute {
     /// Leaves all SGIs to [`Vgic`].
-    pub const NONE: Self = Self { hpfar: u64::MAX, carried: 0, own: 0, targets: [0; 256] };
+    pub const NONE: Self = Self { hpfar: u64::MAX, physical_sgis: 0, own: 0, targets: [0; 256] };
 
-    /// The route for vCPU `own` of a partition for whose SGIs `carried` may be sent. `interfaces` are its
+    /// The route for vCPU `own` of a partition for whose SGIs `physical_sgis` may be sent. `interfaces` are its
     /// CPUs' interfaces, as CPUTargetList of the machine has them, at most 8.
     #[must_use]
     pub fn new(
         distributor: Ipa,
-        carried: u16,
+        physical_sgis: u16,
         own: usize,
         interfaces: impl Iterator<Item = u8>,
     ) -> Self {
@@ -58,7 +58,7 @@ impl SgirRoute {
         beyond.chunks_mut(known).for_each(|lists| lists.copy_from_slice(there));
         Self {
             hpfar: esr::hpfar(distributor),
-            carried,
+            physical_sgis,
             own: CpuMask::one(own).bits() as u8,
             targets,
         }
@@ -76,7 +76,7 @@ impl SgirRoute {
     #[must_use]
     pub const fn physical(&self, value: u32) -> Option<u32> {
         let sgi = value & SGI;
-        if self.carried >> sgi & 1 == 0 {
+        if self.physical_sgis >> sgi & 1 == 0 {
             return None;
         }
         let list = target_list(value, self.own);
@@ -115,7 +115,7 @@ impl Vgic {
                 kicks |= CpuMask::one(target);
             }
         }
-        self.settle(kicks, Set::NONE, hw)
+        self.settle(kicks, IntidSet::NONE, hw)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::arch::mpidr::Mpidr;
 
 /// What belongs to one vCPU.
 #[derive(Debug)]
-pub(super) struct Vcpu {
+pub(super) struct VcpuInterrupts {
     /// Aff3.Aff2.Aff1.Aff0, as the guest knows it.
     pub affinity: u32,
     /// What is known of its list registers without the lock.
@@ -22,7 +22,7 @@ pub(super) struct Vcpu {
     pub asleep: bool,
 }
 
-impl Vcpu {
+impl VcpuInterrupts {
     /// vCPU number `index`, to be [`reset`](Self::reset).
     pub fn new(index: usize, arrivals: Arrivals) -> Self {
         Self {

@@ -34,7 +34,7 @@ impl System {
 
     /// A hardware interrupt that was taken is in one place, and none that was not is in any.
     fn check_places(&self, owner: usize, word: usize) {
-        let bank = self.vgic.bank(Set::new(owner, word, 0));
+        let bank = self.vgic.bank(IntidSet::new(owner, word, 0));
         assert_eq!((bank.pending | bank.active | bank.enabled) & !bank.owned(), 0);
         for bit in bits(bank.owned()) {
             let intid = word * 32 + bit;
@@ -56,10 +56,10 @@ impl System {
     fn check_arrivals(&self, cpu: usize) {
         let arrivals = self.vgic.arrivals(cpu);
         for word in 0..self.vgic.words() {
-            let bank = self.vgic.bank(Set::new(cpu, word, 0));
+            let bank = self.vgic.bank(IntidSet::new(cpu, word, 0));
             for bit in 0..32 {
                 let intid = word * 32 + bit;
-                let is_carried = intid < 16 && self.machine.carried_sgis >> intid & 1 != 0;
+                let is_carried = intid < 16 && self.machine.physical_sgis >> intid & 1 != 0;
                 let is_of_v2 = self.machine.version == Version::V2;
                 let arrives = bank.hardware >> bit & 1 != 0
                     || is_carried && (is_of_v2 || bank.group1 >> bit & 1 != 0);
@@ -81,7 +81,7 @@ impl System {
         let asked = self.machine.cpus[cpu].maintenance;
         let groups = self.machine.cpus[cpu].groups;
         for word in 0..self.vgic.words() {
-            let bank = self.vgic.bank(Set::new(cpu, word, 0));
+            let bank = self.vgic.bank(IntidSet::new(cpu, word, 0));
             let ready = bank.pending_now() & bank.deliverable;
             for bit in bits(ready) {
                 let intid = word * 32 + bit;
