@@ -14,33 +14,33 @@ use crate::arch::intid::Intid;
 use crate::util::atomic::{AtomicU16, AtomicU64, Ordering, fence};
 
 /// As what [`Arrivals`] list: a list register that was never written.
-pub(super) const UNUSED: u16 = 1023;
+pub(super) const NO_INTID: u16 = 1023;
 
 /// The part of a vCPU's virtual interrupt controller that needs no lock.
 #[derive(Debug)]
 pub struct Arrivals {
     /// A bit for each list register; none while something waits for one, or has to be looked at.
-    room: AtomicU16,
+    usable_mask: AtomicU16,
     /// The INTID last written to each list register, which may have ended since.
-    listed: [AtomicU16; 16],
+    injected: [AtomicU16; 16],
     /// For each INTID the list register that it gets, as the hardware takes it; zero where it may not.
     prepared: Box<[AtomicU64]>,
 }
 
 impl Arrivals {
-    /// For this many words of interrupts: none may be listed.
+    /// For this many words of interrupts: none may be injected.
     pub(super) fn new(words: usize) -> Self {
         Self {
-            room: AtomicU16::new(0),
-            listed: core::array::from_fn(|_| AtomicU16::new(UNUSED)),
+            usable_mask: AtomicU16::new(0),
+            injected: core::array::from_fn(|_| AtomicU16::new(NO_INTID)),
             prepared: (0..words * 32).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
     /// As [`new`](Self::new), while the vCPU does not run.
     pub(super) fn reset(&self) {
-        self.unsettle();
-        self.listed.iter().for_each(|listed| listed.store(UNUSED, Ordering::Relaxed));
+        self.disable();
+        self.injected.iter().for_each(|injected| injected.store(NO_INTID, Ordering::Relaxed));
         self.prepared.iter().for_each(|prepared| prepared.store(0, Ordering::Relaxed));
     }
 
@@ -49,15 +49,15 @@ impl Arrivals {
     /// [`Vgic::interrupt`](super::Vgic::interrupt) must see to it. On the vCPU's own CPU alone.
     #[inline(always)]
     pub fn inject(&self, intid: Intid, empty: u32) -> Option<(usize, u64)> {
-        let room = self.room.load(Ordering::Relaxed);
-        let usable = NonZeroU16::new(empty as u16 & room)?;
+        let usable_mask = self.usable_mask.load(Ordering::Relaxed);
+        let usable = NonZeroU16::new(empty as u16 & usable_mask)?;
         // Nothing keeps an SGI from arriving again while a list register holds it.
-        if intid.is_sgi() && usable.get() != room {
+        if intid.is_sgi() && usable.get() != usable_mask {
             return None;
         }
         let index = usable.trailing_zeros() as usize;
         let prepared = self.prepared.get(intid.get() as usize)?;
-        self.listed.get(index)?.store(intid.get() as u16, Ordering::Relaxed);
+        self.injected.get(index)?.store(intid.get() as u16, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let value = prepared.load(Ordering::Relaxed);
         (value != 0).then_some((index, value))
@@ -68,8 +68,8 @@ impl Arrivals {
         self.prepared[intid].store(value, Ordering::Relaxed);
     }
 
-    /// From now on none of these interrupts of a word is listed that is not [`listed`](Self::listed) now.
-    pub(super) fn forbid(&self, word: usize, mask: u32) {
+    /// From now on none of these interrupts of a word is injected that is not [`injected`](Self::injected) now.
+    pub(super) fn revoke(&self, word: usize, mask: u32) {
         for bit in bits(mask) {
             self.prepare(word * 32 + bit, 0);
         }
@@ -83,40 +83,40 @@ impl Arrivals {
     }
 
     /// Whether nothing waits for a list register.
-    pub(super) fn is_settled(&self) -> bool {
-        self.room.load(Ordering::Relaxed) != 0
+    pub(super) fn is_enabled(&self) -> bool {
+        self.usable_mask.load(Ordering::Relaxed) != 0
     }
 
     /// Nothing waits for one of so many list registers, 1 to 16.
-    pub(super) fn settle(&self, list_registers: usize) {
-        self.room.store(u16::MAX >> (16 - list_registers), Ordering::Relaxed);
+    pub(super) fn enable(&self, list_registers: usize) {
+        self.usable_mask.store(u16::MAX >> (16 - list_registers), Ordering::Relaxed);
     }
 
     /// The next refill must look at everything, not only at what is new.
-    pub(super) fn unsettle(&self) {
-        self.room.store(0, Ordering::Relaxed);
+    pub(super) fn disable(&self) {
+        self.usable_mask.store(0, Ordering::Relaxed);
     }
 
     /// The INTID last written to a list register.
-    pub(super) fn listed(&self, index: usize) -> u16 {
-        self.listed[index].load(Ordering::Relaxed)
+    pub(super) fn injected(&self, index: usize) -> u16 {
+        self.injected[index].load(Ordering::Relaxed)
     }
 
     /// The same for all, each with the number of its list register.
-    pub(super) fn all_listed(&self) -> impl Iterator<Item = (usize, usize)> {
-        (0..16).map(|index| (index, usize::from(self.listed(index))))
+    pub(super) fn all_injected(&self) -> impl Iterator<Item = (usize, usize)> {
+        (0..16).map(|index| (index, usize::from(self.injected(index))))
     }
 
     /// The same, if there is one, for a list register that is taken back.
-    pub(super) fn take_listed(&self, index: usize) -> Option<Intid> {
-        let listed = self.listed(index);
-        self.set_listed(index, UNUSED);
-        Intid::new(u32::from(listed))
+    pub(super) fn take_injected(&self, index: usize) -> Option<Intid> {
+        let injected = self.injected(index);
+        self.set_injected(index, NO_INTID);
+        Intid::new(u32::from(injected))
     }
 
     /// Notes what is written to a list register.
-    pub(super) fn set_listed(&self, index: usize, intid: u16) {
-        self.listed[index].store(intid, Ordering::Relaxed);
+    pub(super) fn set_injected(&self, index: usize, intid: u16) {
+        self.injected[index].store(intid, Ordering::Relaxed);
     }
 }
 
@@ -131,21 +131,21 @@ mod loom_models {
     const PPI: u32 = 27;
 
     /// One thread injects an interrupt on the vCPU's CPU while another one revokes it. The revoker sees
-    /// the INTID in `listed`, or the interrupt is not injected.
+    /// the INTID in `injected`, or the interrupt is not injected.
     #[test]
     fn loom_arrival_is_seen_by_the_revoker_or_is_not_injected() {
         // Outside the model: whether some execution had each outcome, by whether it was injected.
         static OUTCOMES: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
         loom::model(|| {
             let arrivals = Arc::new(Arrivals::new(1));
-            arrivals.settle(4);
+            arrivals.enable(4);
             arrivals.prepare(PPI as usize, 1);
             let cpu = thread::spawn({
                 let arrivals = Arc::clone(&arrivals);
                 move || arrivals.inject(Intid::new(PPI).unwrap(), 0xf).is_some()
             });
-            arrivals.forbid(0, 1 << PPI);
-            let is_seen = u32::from(arrivals.listed(0)) == PPI;
+            arrivals.revoke(0, 1 << PPI);
+            let is_seen = u32::from(arrivals.injected(0)) == PPI;
             let is_injected = cpu.join().unwrap();
             assert!(is_seen || !is_injected, "injected, but the revoker does not know");
             OUTCOMES[usize::from(is_injected)].store(true, Ordering::Relaxed);

@@ -73,7 +73,7 @@ impl Vgic {
         private: bool,
     ) -> Option<(RegisterKind, IntidSet)> {
         let (kind, set) = register_at(access, owner)?;
-        let is_here = self.version == Version::V2
+        let is_here = self.state.version == Version::V2
             || (set.word() == 0) == private && kind != RegisterKind::Targets;
         is_here.then_some((kind, set))
     }
@@ -89,7 +89,7 @@ impl Vgic {
         let offset = access.offset.wrapping_sub(ISENABLER);
         let is_here = offset < 0x80 && offset.is_multiple_of(4) && access.size == 4;
         // The redistributors have a GICv3's first word.
-        let is_here = is_here && (offset != 0 || self.version == Version::V2);
+        let is_here = is_here && (offset != 0 || self.state.version == Version::V2);
         let set = IntidSet::new(hw.vcpu(), offset as usize / 4, access.value as u32);
         is_here && self.enable_idle(set, hw)
     }
@@ -103,17 +103,17 @@ impl Vgic {
     ) -> bool {
         let owner = (access.offset / (2 * FRAME)) as usize;
         let is_here = access.offset % (2 * FRAME) == FRAME + ISENABLER && access.size == 4;
-        let is_here = is_here && owner < self.vcpus.len();
+        let is_here = is_here && owner < self.state.vcpus.len();
         is_here && self.enable_idle(IntidSet::new(owner, 0, access.value as u32), hw)
     }
 
     /// A load from one of the distributor's first registers, whose value nothing else decides.
     #[inline(always)]
     pub fn plain_read(&self, access: RegisterAccess) -> Option<u64> {
-        Some(match (access.offset, access.size, self.version) {
-            (GICD_CTLR, 4, Version::V2) => u64::from(self.enables),
-            (GICD_CTLR, 4, Version::V3) => u64::from(self.enables) | ARE_AND_DS,
-            (GICD_TYPER, 4, _) => self.typer.into(),
+        Some(match (access.offset, access.size, self.state.version) {
+            (GICD_CTLR, 4, Version::V2) => u64::from(self.state.enables),
+            (GICD_CTLR, 4, Version::V3) => u64::from(self.state.enables) | ARE_AND_DS,
+            (GICD_TYPER, 4, _) => self.state.typer.into(),
             (GICD_IIDR, 4, _) => IMPLEMENTER,
             _ => return None,
         })
@@ -135,7 +135,7 @@ impl Vgic {
         if let Some((kind, set)) = self.register_at(access, hw.vcpu(), false) {
             return self.read_register(kind, set, hw);
         }
-        Ok(match (self.version, access.offset, access.size) {
+        Ok(match (self.state.version, access.offset, access.size) {
             (Version::V2, PIDR2_V2, 4) => ARCHITECTURE_V2,
             (Version::V3, PIDR2_V3, 4) => ARCHITECTURE_V3,
             (Version::V2, GICD_CPENDSGIR..SPENDSGIR_END, 1 | 4) if access.is_aligned() => {
@@ -157,7 +157,7 @@ impl Vgic {
         if let Some((kind, set)) = self.register_at(access, hw.vcpu(), false) {
             return self.write_register(kind, set, value as u32, hw);
         }
-        match (self.version, offset, size) {
+        match (self.state.version, offset, size) {
             (_, GICD_CTLR, 4) => self.write_control(value as u32 & ENABLES, hw),
             (Version::V2, GICD_SGIR, 4) => Ok(self.write_sgir(value as u32, hw)),
             (Version::V2, GICD_CPENDSGIR..SPENDSGIR_END, 1 | 4) if access.is_aligned() => {
@@ -175,22 +175,17 @@ impl Vgic {
     /// write returns.
     fn write_control(&mut self, enables: u32, hw: &mut impl Hardware) -> Kicks {
         let mut kicks = CpuMask::EMPTY;
-        if self.enables & !enables != 0 {
-            self.forbid_all();
-            let mut listing = CpuMask::EMPTY;
-            for (index, _) in self.vcpus.iter().enumerate().filter(|(_, vcpu)| vcpu.lists_any()) {
-                listing |= CpuMask::one(index);
-            }
-            Recall::of(listing.without(hw.vcpu()))?;
-            kicks = self.recall(hw);
+        let (gic, backend) = (&mut self.state, &mut self.backend);
+        if gic.enables & !enables != 0 {
+            kicks = backend.withdraw_all(gic, hw)?;
         }
-        if self.enables != enables {
-            self.enable_groups(enables, hw);
-            for bank in &self.banks {
-                kicks |= self.awaiting(bank.all);
-            }
+        if gic.enables != enables {
+            gic.enables = enables;
+            gic.banks.iter_mut().for_each(|bank| bank.update_deliverable(enables));
+            backend.group_enables_changed(gic, hw);
+            kicks |= backend.all_targets(gic);
         }
-        Ok(self.settle(kicks, IntidSet::NONE, hw))
+        Ok(backend.deliver(gic, kicks, IntidSet::NONE, hw))
     }
 
     /// GICD_TYPER of a GIC with this many words of interrupts and vCPUs, 1 at least of each.
@@ -206,7 +201,8 @@ impl Vgic {
     fn redistributor_at(&self, access: RegisterAccess) -> Option<(usize, RegisterAccess)> {
         let owner = usize::try_from(access.offset / (2 * FRAME)).ok()?;
         let access = RegisterAccess { offset: access.offset % (2 * FRAME), ..access };
-        (self.version == Version::V3 && owner < self.vcpus.len()).then_some((owner, access))
+        (self.state.version == Version::V3 && owner < self.state.vcpus.len())
+            .then_some((owner, access))
     }
 
     /// The register of private interrupts that is accessed in a redistributor, if there is one.
@@ -238,7 +234,7 @@ impl Vgic {
             (GICR_TYPER, 4 | 8) | (GICR_TYPER_HIGH, 4) => {
                 access.part(self.redistributor_type(owner))
             }
-            (GICR_WAKER, 4) if self.vcpus[owner].asleep => PROCESSOR_SLEEP | CHILDREN_ASLEEP,
+            (GICR_WAKER, 4) if self.state.vcpus[owner].asleep => PROCESSOR_SLEEP | CHILDREN_ASLEEP,
             (PIDR2_V3, 4) => ARCHITECTURE_V3,
             _ => 0,
         })
@@ -256,14 +252,16 @@ impl Vgic {
             return self.write_register(kind, set, access.value as u32, hw);
         }
         if (access.offset, access.size) == (GICR_WAKER, 4) {
-            self.vcpus[owner].asleep = access.value & PROCESSOR_SLEEP != 0;
+            self.state.vcpus[owner].asleep = access.value & PROCESSOR_SLEEP != 0;
         }
         Ok(CpuMask::EMPTY)
     }
 
     /// GICR_TYPER: Affinity_Value, Processor_Number and Last.
     fn redistributor_type(&self, owner: usize) -> u64 {
-        let is_last = owner + 1 == self.vcpus.len();
-        u64::from(self.vcpus[owner].affinity) << 32 | (owner as u64) << 8 | u64::from(is_last) << 4
+        let is_last = owner + 1 == self.state.vcpus.len();
+        u64::from(self.state.vcpus[owner].affinity) << 32
+            | (owner as u64) << 8
+            | u64::from(is_last) << 4
     }
 }

@@ -28,18 +28,20 @@
 
 mod access;
 mod arrivals;
+mod backend;
 mod bank;
 mod config;
 mod controller;
 mod cpu_mask;
 mod delivery;
 mod direct;
+mod emulation;
 mod frames;
 mod hardware;
 mod interface;
 mod intid_set;
 mod list_register;
-mod prepare;
+mod list_registers;
 mod recall;
 mod registers;
 mod request;

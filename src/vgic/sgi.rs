@@ -149,30 +149,23 @@ impl Vgic {
         let sgi = request.sgi();
         let group1 = u32::from(register == SgiRegister::Sgi1);
         let mut kicks = CpuMask::EMPTY;
-        for target in request.targets(hw.vcpu(), self.vcpus.len()) {
-            let bank = &mut self.banks[target];
+        for target in request.targets(hw.vcpu(), self.state.vcpus.len()) {
+            let bank = &mut self.state.banks[target];
             if bank.group1 >> sgi & 1 == group1 && bank.raise_sgi(sgi, 0) {
                 kicks |= CpuMask::one(target);
             }
         }
-        self.settle(kicks, IntidSet::NONE, hw)
+        self.backend.deliver(&mut self.state, kicks, IntidSet::NONE, hw)
     }
 
     /// The vCPUs of a GICv2, a bit for each.
     pub(super) fn cpu_interfaces(&self) -> u64 {
-        (1 << self.vcpus.len().min(8)) - 1
+        (1 << self.state.vcpus.len().min(8)) - 1
     }
 
     /// Reads GICD_CPENDSGIR or GICD_SPENDSGIR: a byte of sources for each SGI.
     pub(super) fn read_pending_sgis(&self, access: RegisterAccess, hw: &mut impl Hardware) -> u64 {
-        let state = &self.vcpus[hw.vcpu()];
-        let mut sources = self.banks[hw.vcpu()].sources;
-        for (index, listed) in state.arrivals.all_listed() {
-            if let Some(sources) = sources.get_mut(listed) {
-                let lr = hw.read_list_register(index);
-                *sources |= u8::from(lr.is_pending()) << lr.source();
-            }
-        }
+        let sources = self.backend.sgi_sources(&self.state, hw);
         let value = u128::from_le_bytes(sources) >> (8 * (access.offset & 0xf));
         if access.size == 1 { u64::from(value as u8) } else { u64::from(value as u32) }
     }
@@ -188,16 +181,16 @@ impl Vgic {
         let existing = self.cpu_interfaces() as u8;
         let first = access.offset as u32 & 0xf;
         let sgis = IntidSet::new(owner, 0, ((1 << access.size) - 1) << first);
-        let kicks = self.withdraw(sgis, hw)?;
-        let bank = self.bank_mut(sgis);
+        let kicks = self.backend.withdraw(&mut self.state, sgis, hw)?;
+        let bank = self.state.bank_mut(sgis);
         for sgi in bits(sgis.mask()) {
             let written = (access.value as u32 >> byte_shift(sgi, first)) as u8 & existing;
             let sources = bank.sources[sgi];
             let sources = if set { sources | written } else { sources & !written };
             bank.set_sources(sgi, sources);
         }
-        self.prepare(sgis);
-        Ok(self.settle(kicks, sgis, hw))
+        self.backend.prepare(&self.state, sgis);
+        Ok(self.backend.deliver(&mut self.state, kicks, sgis, hw))
     }
 }
 

@@ -111,11 +111,11 @@ impl Vgic {
         let sgi = (value & SGI) as usize;
         let mut kicks = CpuMask::EMPTY;
         for target in CpuMask::from_bits(targets & self.cpu_interfaces()) {
-            if self.banks[target].raise_sgi(sgi, hw.vcpu() as u8 & 7) {
+            if self.state.banks[target].raise_sgi(sgi, hw.vcpu() as u8 & 7) {
                 kicks |= CpuMask::one(target);
             }
         }
-        self.settle(kicks, IntidSet::NONE, hw)
+        self.backend.deliver(&mut self.state, kicks, IntidSet::NONE, hw)
     }
 }
 

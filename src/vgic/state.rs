@@ -1,73 +1,147 @@
-//! The state of one vCPU.
+//! The emulated state of a distributor and its redistributors, independent of how interrupts are delivered.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use super::arrivals::{Arrivals, UNUSED};
+use super::arrivals::{Arrivals, NO_INTID};
+use super::bank::{Bank, NO_VCPU, Route};
+use super::config::Version;
 use super::hardware::Hardware;
-use super::intid_set::bits;
+use super::intid_set::{IntidSet, SGIS, bits};
 use crate::arch::mpidr::Mpidr;
 
-/// What belongs to one vCPU.
+/// The distributor and the redistributors of one partition.
+#[derive(Debug)]
+pub(super) struct GicState {
+    /// The version of the architecture.
+    pub version: Version,
+    /// GICD_CTLR.EnableGrp0 and EnableGrp1.
+    pub enables: u32,
+    /// GICD_TYPER, which is constant.
+    pub typer: u32,
+    /// The vCPUs by index.
+    pub vcpus: Vec<VcpuInterrupts>,
+    /// The private interrupts of each vCPU, then the words of SPIs from word 1 on.
+    pub banks: Vec<Bank>,
+}
+
+impl GicState {
+    /// Resets everything but GICD_TYPER and which interrupts the partition owns.
+    pub fn reset(&mut self) {
+        self.enables = 0;
+        let sgis_enabled = if self.version == Version::V2 { SGIS } else { 0 };
+        self.vcpus.iter_mut().for_each(VcpuInterrupts::reset);
+        let shared = self.route_for(0);
+        for bank in &mut self.banks {
+            if bank.all.word() == 0 {
+                bank.reset(Route::to(bank.all.owner()));
+                bank.enabled = sgis_enabled;
+            } else {
+                bank.reset(shared);
+            }
+        }
+    }
+
+    /// Returns the route that a guest's value of ITARGETSR or IROUTER selects.
+    pub fn route_for(&self, written: u32) -> Route {
+        let vcpu = match self.version {
+            Version::V2 if self.vcpus.len() == 1 => Some(0),
+            Version::V2 => bits(written).next(),
+            Version::V3 => self.vcpus.iter().position(|vcpu| vcpu.affinity == written),
+        };
+        Route { written, vcpu: vcpu.map_or(NO_VCPU, |vcpu| vcpu as u8), active_on: 0 }
+    }
+
+    /// Returns the index of a set's bank; beyond the last bank if the word does not exist.
+    #[inline(always)]
+    pub fn bank_index(&self, set: IntidSet) -> usize {
+        match set.word() {
+            0 => set.owner(),
+            word => self.vcpus.len() + word - 1,
+        }
+    }
+
+    /// Returns the bank of a set, whose word must exist.
+    #[inline]
+    pub fn bank(&self, set: IntidSet) -> &Bank {
+        &self.banks[self.bank_index(set)]
+    }
+
+    /// Returns the bank of a set for modification. The word must exist.
+    #[inline]
+    pub fn bank_mut(&mut self, set: IntidSet) -> &mut Bank {
+        let index = self.bank_index(set);
+        &mut self.banks[index]
+    }
+
+    /// Returns the number of words of INTIDs: GICD_TYPER.ITLinesNumber + 1.
+    pub fn words(&self) -> usize {
+        1 + self.banks.len() - self.vcpus.len()
+    }
+}
+
+/// The interrupt state of one vCPU that is not in a [`Bank`].
 #[derive(Debug)]
 pub(super) struct VcpuInterrupts {
-    /// Aff3.Aff2.Aff1.Aff0, as the guest knows it.
+    /// Aff3.Aff2.Aff1.Aff0, as the guest sees it.
     pub affinity: u32,
-    /// What is known of its list registers without the lock.
+    /// The state that its CPU uses without the partition's lock.
     pub arrivals: Arc<Arrivals>,
-    /// Active interrupts are left out of the list registers.
-    pub spilled: bool,
-    /// The maintenance interrupts that are asked for.
+    /// Whether active interrupts did not fit into the list registers.
+    pub overflowed: bool,
+    /// The maintenance interrupts that are enabled in the hypervisor control register.
     pub maintenance: u32,
     /// GICR_WAKER.ProcessorSleep.
     pub asleep: bool,
 }
 
 impl VcpuInterrupts {
-    /// vCPU number `index`, to be [`reset`](Self::reset).
+    /// Creates the state of vCPU number `index`. [`reset`](Self::reset) must follow.
     pub fn new(index: usize, arrivals: Arrivals) -> Self {
         Self {
             affinity: pack(Mpidr::of_vcpu(index)),
             arrivals: Arc::new(arrivals),
-            spilled: false,
+            overflowed: false,
             maintenance: 0,
             asleep: true,
         }
     }
 
-    /// Makes it as it is out of reset.
+    /// Resets everything but the affinity.
     pub fn reset(&mut self) {
         self.arrivals.reset();
-        (self.spilled, self.maintenance, self.asleep) = (false, 0, true);
+        (self.overflowed, self.maintenance, self.asleep) = (false, 0, true);
     }
 
-    /// Asks for these maintenance interrupts on its CPU, which is this one.
-    pub fn ask_maintenance(&mut self, wanted: u32, hw: &mut impl Hardware) {
-        if self.maintenance != wanted {
-            self.maintenance = wanted;
-            hw.set_maintenance(wanted);
+    /// Enables exactly these maintenance interrupts. Called on the vCPU's own CPU.
+    pub fn request_maintenance(&mut self, requested: u32, hw: &mut impl Hardware) {
+        if self.maintenance != requested {
+            self.maintenance = requested;
+            hw.set_maintenance(requested);
         }
     }
 
-    /// Whether its list registers may hold anything.
-    pub fn lists_any(&self) -> bool {
-        self.arrivals.all_listed().any(|(_, listed)| listed != usize::from(UNUSED))
+    /// Returns whether any of its list registers can hold an interrupt.
+    pub fn holds_any(&self) -> bool {
+        self.arrivals.all_injected().any(|(_, injected)| injected != usize::from(NO_INTID))
     }
 
-    /// Whether one of these list registers, below 16, was given one of these interrupts.
-    pub fn lists(&self, word: usize, mask: u32, list_registers: u32) -> bool {
+    /// Returns whether one of the list registers in the mask `list_registers` can hold one of these
+    /// interrupts. List registers are numbered 0 to 15.
+    pub fn holds(&self, word: usize, mask: u32, list_registers: u32) -> bool {
         bits(list_registers).any(|index| {
-            let listed = usize::from(self.arrivals.listed(index & 0xf));
-            listed / 32 == word && mask >> (listed % 32) & 1 != 0
+            let injected = usize::from(self.arrivals.injected(index & 0xf));
+            injected / 32 == word && mask >> (injected % 32) & 1 != 0
         })
     }
 }
 
-/// Aff3.Aff2.Aff1.Aff0 in 32 bits.
+/// Packs an affinity into 32 bits: Aff3.Aff2.Aff1.Aff0.
 pub(super) fn pack(affinity: Mpidr) -> u32 {
     u32::from_be_bytes([3, 2, 1, 0].map(|level| affinity.affinity(level)))
 }
 
-/// The same as MPIDR_EL1 and IROUTER have it.
+/// Converts a packed affinity to the layout of MPIDR_EL1 and IROUTER.
 pub(super) fn unpack(affinity: u32) -> u64 {
     u64::from(affinity >> 24) << 32 | u64::from(affinity & 0xff_ffff)
 }
