@@ -75,6 +75,7 @@ impl Backend {
 
     /// Handles an interrupt that EL2 acknowledged on this CPU. Returns the other vCPUs to kick; `None` if
     /// the partition does not own the interrupt.
+    #[inline(never)]
     pub fn interrupt(
         &mut self,
         gic: &mut GicState,
@@ -84,7 +85,8 @@ impl Backend {
     ) -> Option<CpuMask> {
         match self {
             Self::ListRegisters(list_registers) => list_registers.interrupt(gic, intid, source, hw),
-            Self::Physical(_) => Physical::interrupt(gic, intid, hw),
+            // EL2 acknowledges none of the guest's interrupts.
+            Self::Physical(_) => None,
         }
     }
 
@@ -97,6 +99,7 @@ impl Backend {
     }
 
     /// Updates this CPU's list registers. Returns the other vCPUs to kick.
+    #[inline(never)]
     pub fn refill(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         match self {
             Self::ListRegisters(list_registers) => list_registers.refill(gic, hw),
@@ -105,6 +108,7 @@ impl Backend {
     }
 
     /// Moves the contents of this CPU's list registers into memory. Returns the other vCPUs to kick.
+    #[inline(never)]
     pub fn recall(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         match self {
             Self::ListRegisters(list_registers) => list_registers.recall(gic, hw),
@@ -114,6 +118,7 @@ impl Backend {
 
     /// Delivers interrupts of `set` and those for which `kicks` are the targets, as far as this CPU can.
     /// Returns the other vCPUs to kick.
+    #[inline(never)]
     pub fn deliver(
         &mut self,
         gic: &mut GicState,
@@ -128,6 +133,7 @@ impl Backend {
     }
 
     /// Returns the vCPUs that must write a ready or active interrupt into a list register.
+    #[inline(never)]
     pub fn all_targets(&self, gic: &GicState) -> CpuMask {
         let mut targets = CpuMask::EMPTY;
         if let Self::ListRegisters(list_registers) = self {
@@ -147,6 +153,7 @@ impl Backend {
     }
 
     /// Moves the state of all interrupts to where a write can change it.
+    #[inline(never)]
     pub fn withdraw_all(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> Kicks {
         match self {
             Self::ListRegisters(list_registers) => list_registers.withdraw_all(gic, hw),
@@ -156,6 +163,7 @@ impl Backend {
 
     /// Allows injection without the lock for the deliverable interrupts of a set. Called after each
     /// [`withdraw`](Self::withdraw).
+    #[inline(never)]
     pub fn prepare(&self, gic: &GicState, set: IntidSet) {
         if let Self::ListRegisters(list_registers) = self {
             list_registers.prepare(gic, set);
@@ -193,7 +201,8 @@ impl Backend {
         }
     }
 
-    /// Sets or clears state bits of interrupts, after [`withdraw`](Self::withdraw).
+    /// Sets or clears state bits of interrupts, after [`withdraw`](Self::withdraw) unless they
+    /// are enabled.
     pub fn write_state(
         &mut self,
         gic: &mut GicState,
@@ -206,17 +215,6 @@ impl Backend {
                 list_registers.write_state(gic, register, set, hw)
             }
             Self::Physical(_) => Physical::write_state(gic, register, set, hw),
-        }
-    }
-
-    /// Enables interrupts, with no [`withdraw`](Self::withdraw) before. Returns the other vCPUs to kick.
-    pub fn enable(&mut self, gic: &mut GicState, set: IntidSet, hw: &mut impl Hardware) -> CpuMask {
-        match self {
-            Self::ListRegisters(list_registers) => list_registers.enable(gic, set, hw),
-            Self::Physical(_) => {
-                Physical::write_state(gic, StateRegister::SetEnable, set, hw);
-                CpuMask::EMPTY
-            }
         }
     }
 
@@ -279,11 +277,14 @@ impl Backend {
         }
     }
 
-    /// Applies a change of ICFGR.
-    pub fn trigger_changed(&mut self, gic: &GicState, set: IntidSet, hw: &mut impl Hardware) {
+    /// Applies a change of ICFGR after which the interrupts of `high` are level-sensitive with a high line.
+    pub fn trigger_changed(&mut self, gic: &GicState, high: IntidSet, hw: &mut impl Hardware) {
         match self {
-            Self::ListRegisters(list_registers) => list_registers.update_busy(gic, set),
-            Self::Physical(_) => Physical::trigger_changed(gic, set, hw),
+            Self::ListRegisters(list_registers) => list_registers.update_busy(gic, high),
+            Self::Physical(_) if high.mask() != 0 => {
+                hw.write_state(StateRegister::SetPending, high);
+            }
+            Self::Physical(_) => {}
         }
     }
 

@@ -14,11 +14,9 @@
 //! clears the pending state, even if the guest set it by ISPENDR. docs/description.md lists the
 //! differences to a GIC that the guest owns.
 
-use super::cpu_mask::CpuMask;
 use super::hardware::{Hardware, StateRegister};
 use super::intid_set::{IntidSet, bits};
 use super::state::GicState;
-use crate::arch::intid::Intid;
 
 /// Delivery by the physical CPU interface: [`Delivery::Direct`](super::Delivery::Direct).
 #[derive(Debug)]
@@ -30,13 +28,6 @@ impl Physical {
         for bank in &mut gic.banks {
             bank.group1 = bank.owned();
         }
-    }
-
-    /// Returns whether the partition owns an interrupt that reached EL2.
-    pub fn interrupt(gic: &GicState, intid: Intid, hw: &impl Hardware) -> Option<CpuMask> {
-        let set = IntidSet::one(hw.vcpu(), intid);
-        let is_owned = set.word() < gic.words() && gic.bank(set).hardware & set.mask() != 0;
-        is_owned.then_some(CpuMask::EMPTY)
     }
 
     /// Writes the priorities that the guest set to the physical GIC.
@@ -66,15 +57,6 @@ impl Physical {
         }
         if off != 0 {
             hw.write_state(StateRegister::ClearEnable, set.with(off));
-        }
-    }
-
-    /// Makes level-sensitive interrupts pending whose lines became visible by a change of ICFGR.
-    pub fn trigger_changed(gic: &GicState, set: IntidSet, hw: &mut impl Hardware) {
-        let bank = gic.bank(set);
-        let level = bank.line & !bank.edge & bank.hardware & set.mask();
-        if level != 0 {
-            hw.write_state(StateRegister::SetPending, set.with(level));
         }
     }
 

@@ -108,27 +108,6 @@ impl ListRegisters {
         sources
     }
 
-    /// Enables interrupts, which can stay in list registers. Returns the other vCPUs to kick.
-    pub fn enable(&mut self, gic: &mut GicState, set: IntidSet, hw: &mut impl Hardware) -> CpuMask {
-        let is_ready = Self::set_enabled(gic, true, set, hw);
-        self.prepare(gic, set);
-        if is_ready { self.deliver(gic, CpuMask::EMPTY, set, hw) } else { CpuMask::EMPTY }
-    }
-
-    /// Enables or disables interrupts. Returns whether one of them is ready to be delivered.
-    fn set_enabled(gic: &mut GicState, on: bool, set: IntidSet, hw: &mut impl Hardware) -> bool {
-        let mask = set.mask();
-        let enables = gic.enables;
-        let bank = gic.bank_mut(set);
-        bank.enabled = bank.enabled & !mask | if on { mask } else { 0 };
-        bank.update_deliverable(enables);
-        if bank.hardware & mask != 0 {
-            let register = if on { StateRegister::SetEnable } else { StateRegister::ClearEnable };
-            hw.write_state(register, set.with(bank.hardware & mask));
-        }
-        bank.ready() & mask != 0
-    }
-
     /// Sets or clears state bits of interrupts that are in no list register.
     pub fn write_state(
         &mut self,
@@ -138,6 +117,7 @@ impl ListRegisters {
         hw: &mut impl Hardware,
     ) {
         let mask = set.mask();
+        let enables = gic.enables;
         let bank = gic.bank_mut(set);
         let hardware = bank.hardware & mask;
         let mut forward = |register, mask| {
@@ -147,8 +127,10 @@ impl ListRegisters {
         };
         match register {
             StateRegister::SetEnable | StateRegister::ClearEnable => {
-                Self::set_enabled(gic, register == StateRegister::SetEnable, set, hw);
-                return;
+                let on = register == StateRegister::SetEnable;
+                bank.enabled = bank.enabled & !mask | if on { mask } else { 0 };
+                bank.update_deliverable(enables);
+                return forward(register, hardware);
             }
             StateRegister::SetPending => {
                 // An interrupt that EL2 has acknowledged must not become pending a second time.

@@ -154,10 +154,13 @@ impl Vgic {
             mask &= !bank.hardware;
         }
         let set = set.with(mask);
-        if kind == RegisterKind::State(StateRegister::SetEnable) {
-            return Ok(self.backend.enable(&mut self.state, set, hw));
-        }
-        let kicks = self.backend.withdraw(&mut self.state, set, hw)?;
+        // Interrupts in list registers are enabled already, or stay there.
+        let enables = kind == RegisterKind::State(StateRegister::SetEnable);
+        let kicks = if enables {
+            CpuMask::EMPTY
+        } else {
+            self.backend.withdraw(&mut self.state, set, hw)?
+        };
         match kind {
             RegisterKind::Group => self.backend.set_groups(&mut self.state, set, value),
             RegisterKind::State(state) => {
@@ -179,6 +182,9 @@ impl Vgic {
             RegisterKind::Configuration => self.configure(set, gather(value) << first, hw),
         }
         self.backend.prepare(&self.state, set);
+        if enables && self.state.bank(set).ready() & mask == 0 {
+            return Ok(CpuMask::EMPTY);
+        }
         Ok(self.backend.deliver(&mut self.state, kicks, set, hw))
     }
 
@@ -210,6 +216,7 @@ impl Vgic {
             let edge = hw.set_edge(set.with(hardware), edge);
             bank.edge = bank.edge & !hardware | edge & hardware;
         }
-        self.backend.trigger_changed(&self.state, set, hw);
+        let high = set.with(bank.line & !bank.edge & mask);
+        self.backend.trigger_changed(&self.state, high, hw);
     }
 }
