@@ -1,37 +1,38 @@
-//! A guest's accesses to the frames.
+//! A guest's access to the frames of the distributor or the redistributors.
 
 /// A guest's load or store.
 #[derive(Clone, Copy, Debug)]
 pub struct RegisterAccess {
-    /// Where, in bytes from the start of the distributor or of the redistributors.
+    /// The offset in bytes from the start of the distributor or of the first redistributor.
     pub offset: u64,
-    /// How many bytes: 1, 2, 4 or 8.
+    /// The number of bytes: 1, 2, 4 or 8.
     pub size: u64,
-    /// What is stored there, in the low bits; of no meaning to a load.
+    /// The value of a store, in the low bits. Unused for a load.
     pub value: u64,
 }
 
 impl RegisterAccess {
-    /// Whether it does not cross its own size.
+    /// Returns whether the offset is a multiple of the size.
     pub(super) fn is_aligned(self) -> bool {
         self.offset & self.size.wrapping_sub(1) == 0
     }
 
-    /// The bits of a 64-bit register that it reaches, where it has 4 or 8 bytes.
-    pub(super) fn mask(self) -> u64 {
+    /// Returns the bits of a 64-bit register that an access of 4 or 8 bytes covers.
+    fn mask(self) -> u64 {
         if self.size == 8 { u64::MAX } else { 0xffff_ffff << self.shift() }
     }
 
-    pub(super) fn shift(self) -> u64 {
+    /// Returns the lowest bit of a 64-bit register that the access covers.
+    fn shift(self) -> u64 {
         if self.size == 8 { 0 } else { 8 * (self.offset & 4) }
     }
 
-    /// What a 64-bit register is after it.
+    /// Returns the value of a 64-bit register after this store.
     pub(super) fn replace(self, register: u64) -> u64 {
         register & !self.mask() | self.value << self.shift() & self.mask()
     }
 
-    /// What it reads of a 64-bit register.
+    /// Returns the part of a 64-bit register that this load reads.
     pub(super) fn part(self, register: u64) -> u64 {
         (register & self.mask()) >> self.shift()
     }

@@ -1,10 +1,14 @@
-//! What a CPU needs to list an interrupt that arrives there, without the partition's lock.
+//! Injection of arriving interrupts without the partition's lock.
 //!
-//! For each interrupt that may go straight into a list register, the value that goes there is prepared. Who
-//! holds the lock changes that on any CPU and at any time, while the vCPU's own CPU uses it. They do not
-//! miss each other: the CPU notes what it lists before it looks whether it may, and who wants an
-//! interrupt back forbids it before looking who lists it. A sequentially consistent fence is between
-//! the two on either side, so that one of them at least sees what the other has done.
+//! For each interrupt that may go straight into a list register of a vCPU, [`Arrivals`] has the
+//! value to write. The holder of the partition's lock changes these values on any CPU at any time,
+//! while the vCPU's own CPU uses them. Both sides store, fence and load:
+//!
+//! - the CPU publishes the INTID in `injected`, then reads `prepared`;
+//! - the revoker clears `prepared`, then reads `injected`.
+//!
+//! The sequentially consistent fences between the two make at least one side see the other's store:
+//! an interrupt is not injected, or the revoker knows that it may be. `tools/loom` checks this.
 
 use alloc::boxed::Box;
 use core::num::NonZeroU16;
@@ -13,49 +17,52 @@ use super::intid_set::bits;
 use crate::arch::intid::Intid;
 use crate::util::atomic::{AtomicU16, AtomicU64, Ordering, fence};
 
-/// As what [`Arrivals`] list: a list register that was never written.
+/// The entry in `Arrivals::injected` of a list register without an interrupt: the spurious INTID.
 pub(super) const NO_INTID: u16 = 1023;
 
-/// The part of a vCPU's virtual interrupt controller that needs no lock.
+/// The interrupt state of a vCPU that its CPU uses without the partition's lock.
 #[derive(Debug)]
 pub struct Arrivals {
-    /// A bit for each list register; none while something waits for one, or has to be looked at.
-    usable_mask: AtomicU16,
-    /// The INTID last written to each list register, which may have ended since.
+    /// The list registers that exist, one bit each. Zero while interrupts in memory have to be
+    /// considered first, which needs the lock.
+    usable: AtomicU16,
+    /// The INTID last written to each list register, which can be inactive by now.
     injected: [AtomicU16; 16],
-    /// For each INTID the list register that it gets, as the hardware takes it; zero where it may not.
+    /// For each INTID the list register value in the hardware's layout; zero if injection needs the
+    /// lock.
     prepared: Box<[AtomicU64]>,
 }
 
 impl Arrivals {
-    /// For this many words of interrupts: none may be injected.
+    /// Creates the state for this number of words of interrupts, none of which may be injected.
     pub(super) fn new(words: usize) -> Self {
         Self {
-            usable_mask: AtomicU16::new(0),
+            usable: AtomicU16::new(0),
             injected: core::array::from_fn(|_| AtomicU16::new(NO_INTID)),
             prepared: (0..words * 32).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
-    /// As [`new`](Self::new), while the vCPU does not run.
+    /// Restores the state after [`new`](Self::new). The vCPU must not be running.
     pub(super) fn reset(&self) {
         self.disable();
         self.injected.iter().for_each(|injected| injected.store(NO_INTID, Ordering::Relaxed));
         self.prepared.iter().for_each(|prepared| prepared.store(0, Ordering::Relaxed));
     }
 
-    /// Where an interrupt goes that arrived on this CPU, and what is to be written there, given the list
-    /// registers that are `empty`. `None` if that is not all there is to do: then
-    /// [`Vgic::interrupt`](super::Vgic::interrupt) must see to it. On the vCPU's own CPU alone.
+    /// Returns the list register for an interrupt that arrived on this CPU, with the value to
+    /// write. `empty` are the empty list registers, one bit each. `None` if the injection needs the
+    /// lock: [`Vgic::interrupt`](super::Vgic::interrupt) must be called then. Called on the vCPU's
+    /// own CPU only.
     #[inline(always)]
     pub fn inject(&self, intid: Intid, empty: u32) -> Option<(usize, u64)> {
-        let usable_mask = self.usable_mask.load(Ordering::Relaxed);
-        let usable = NonZeroU16::new(empty as u16 & usable_mask)?;
-        // Nothing keeps an SGI from arriving again while a list register holds it.
-        if intid.is_sgi() && usable.get() != usable_mask {
+        let usable = self.usable.load(Ordering::Relaxed);
+        let free = NonZeroU16::new(empty as u16 & usable)?;
+        // An SGI can arrive again while a list register holds it.
+        if intid.is_sgi() && free.get() != usable {
             return None;
         }
-        let index = usable.trailing_zeros() as usize;
+        let index = free.trailing_zeros() as usize;
         let prepared = self.prepared.get(intid.get() as usize)?;
         self.injected.get(index)?.store(intid.get() as u16, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -63,12 +70,13 @@ impl Arrivals {
         (value != 0).then_some((index, value))
     }
 
-    /// Prepares the list register of an interrupt.
+    /// Allows the injection of an interrupt, with this list register value.
     pub(super) fn prepare(&self, intid: usize, value: u64) {
         self.prepared[intid].store(value, Ordering::Relaxed);
     }
 
-    /// From now on none of these interrupts of a word is injected that is not [`injected`](Self::injected) now.
+    /// Forbids the injection of the interrupts of a word with a bit in `mask`. After this call
+    /// every list register that may hold one of them has its INTID in [`injected`](Self::injected).
     pub(super) fn revoke(&self, word: usize, mask: u32) {
         for bit in bits(mask) {
             self.prepare(word * 32 + bit, 0);
@@ -76,45 +84,45 @@ impl Arrivals {
         fence(Ordering::SeqCst);
     }
 
-    /// What is prepared for an interrupt.
+    /// Returns the list register value prepared for an interrupt.
     #[cfg(test)]
     pub(super) fn prepared(&self, intid: usize) -> u64 {
         self.prepared[intid].load(Ordering::Relaxed)
     }
 
-    /// Whether nothing waits for a list register.
+    /// Returns whether interrupts can be injected without the lock.
     pub(super) fn is_enabled(&self) -> bool {
-        self.usable_mask.load(Ordering::Relaxed) != 0
+        self.usable.load(Ordering::Relaxed) != 0
     }
 
-    /// Nothing waits for one of so many list registers, 1 to 16.
+    /// Allows injection without the lock into this number of list registers, 1 to 16.
     pub(super) fn enable(&self, list_registers: usize) {
-        self.usable_mask.store(u16::MAX >> (16 - list_registers), Ordering::Relaxed);
+        self.usable.store(u16::MAX >> (16 - list_registers), Ordering::Relaxed);
     }
 
-    /// The next refill must look at everything, not only at what is new.
+    /// Forbids injection without the lock until the next refill, which considers all interrupts.
     pub(super) fn disable(&self) {
-        self.usable_mask.store(0, Ordering::Relaxed);
+        self.usable.store(0, Ordering::Relaxed);
     }
 
-    /// The INTID last written to a list register.
+    /// Returns the INTID last written to a list register, or `NO_INTID`.
     pub(super) fn injected(&self, index: usize) -> u16 {
         self.injected[index].load(Ordering::Relaxed)
     }
 
-    /// The same for all, each with the number of its list register.
+    /// Returns the number of each list register with the INTID last written to it.
     pub(super) fn all_injected(&self) -> impl Iterator<Item = (usize, usize)> {
         (0..16).map(|index| (index, usize::from(self.injected(index))))
     }
 
-    /// The same, if there is one, for a list register that is taken back.
+    /// Removes and returns the INTID last written to a list register.
     pub(super) fn take_injected(&self, index: usize) -> Option<Intid> {
         let injected = self.injected(index);
         self.set_injected(index, NO_INTID);
         Intid::new(u32::from(injected))
     }
 
-    /// Notes what is written to a list register.
+    /// Records the INTID written to a list register.
     pub(super) fn set_injected(&self, index: usize, intid: u16) {
         self.injected[index].store(intid, Ordering::Relaxed);
     }
@@ -130,11 +138,12 @@ mod loom_models {
 
     const PPI: u32 = 27;
 
-    /// One thread injects an interrupt on the vCPU's CPU while another one revokes it. The revoker sees
-    /// the INTID in `injected`, or the interrupt is not injected.
+    /// One thread injects an interrupt on the vCPU's CPU while another one revokes it. The revoker
+    /// sees the INTID in `injected`, or the interrupt is not injected.
     #[test]
     fn loom_arrival_is_seen_by_the_revoker_or_is_not_injected() {
-        // Outside the model: whether some execution had each outcome, by whether it was injected.
+        // Outlive the executions: whether one of them refused the injection, and whether one did
+        // not.
         static OUTCOMES: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
         loom::model(|| {
             let arrivals = Arc::new(Arrivals::new(1));

@@ -1,8 +1,8 @@
 //! Everything in which the two ways of delivering interrupts differ.
 //!
-//! The registers that a guest accesses are the same for both: [`GicState`] and the code above it. They
-//! call a [`Backend`] to read and change the state of interrupts. Its two halves are list registers
-//! (`list_registers`, `delivery`, `emulation`) and the physical CPU interface (`direct`).
+//! The registers that a guest accesses are the same for both: [`GicState`] and the code above it.
+//! They call a [`Backend`] to read and change the state of interrupts. Its two halves are list
+//! registers (`list_registers`, `delivery`, `emulation`) and the physical CPU interface (`direct`).
 
 use super::bank::Bank;
 use super::config::{Delivery, Version};
@@ -35,7 +35,8 @@ impl Backend {
         }
     }
 
-    /// Splits the owned interrupts of a word into those with a physical interrupt and virtual-only ones.
+    /// Splits the owned interrupts of a word into those with a physical interrupt and virtual-only
+    /// ones.
     pub fn split(&self, word: usize, hardware: u32, virtual_only: u32) -> (u32, u32) {
         match self {
             Self::ListRegisters(_) => (hardware, virtual_only),
@@ -73,8 +74,8 @@ impl Backend {
         }
     }
 
-    /// Handles an interrupt that EL2 acknowledged on this CPU. Returns the other vCPUs to kick; `None` if
-    /// the partition does not own the interrupt.
+    /// Handles an interrupt that EL2 acknowledged on this CPU. Returns the other vCPUs to kick;
+    /// `None` if the partition does not own the interrupt.
     #[inline(never)]
     pub fn interrupt(
         &mut self,
@@ -107,7 +108,8 @@ impl Backend {
         }
     }
 
-    /// Moves the contents of this CPU's list registers into memory. Returns the other vCPUs to kick.
+    /// Moves the contents of this CPU's list registers into memory. Returns the other vCPUs to
+    /// kick.
     #[inline(never)]
     pub fn recall(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         match self {
@@ -116,8 +118,8 @@ impl Backend {
         }
     }
 
-    /// Delivers interrupts of `set` and those for which `kicks` are the targets, as far as this CPU can.
-    /// Returns the other vCPUs to kick.
+    /// Delivers interrupts of `set` and those for which `kicks` are the targets, as far as this CPU
+    /// can. Returns the other vCPUs to kick.
     #[inline(never)]
     pub fn deliver(
         &mut self,
@@ -277,7 +279,8 @@ impl Backend {
         }
     }
 
-    /// Applies a change of ICFGR after which the interrupts of `high` are level-sensitive with a high line.
+    /// Applies a change of ICFGR after which the interrupts of `high` are level-sensitive with a
+    /// high line.
     pub fn trigger_changed(&mut self, gic: &GicState, high: IntidSet, hw: &mut impl Hardware) {
         match self {
             Self::ListRegisters(list_registers) => list_registers.update_busy(gic, high),

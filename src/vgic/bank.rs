@@ -10,11 +10,12 @@ const PRIORITY_MASK: u8 = 0xf8;
 /// The route of an SPI that targets no existing vCPU.
 pub(super) const NO_VCPU: u8 = 0xff;
 
-/// 32 interrupts with successive INTIDs, one bit each: the private ones of a vCPU, or a word of SPIs.
+/// 32 interrupts with successive INTIDs, one bit each: the private ones of a vCPU, or a word of
+/// SPIs.
 ///
-/// With [`Delivery::Trapped`](super::Delivery::Trapped) the pending state of a hardware interrupt is in
-/// exactly one place: in the physical GIC until EL2 acknowledges it, then here or in a list register. An
-/// active interrupt is here only if its list register was recalled.
+/// With [`Delivery::Trapped`](super::Delivery::Trapped) the pending state of a hardware interrupt
+/// is in exactly one place: in the physical GIC until EL2 acknowledges it, then here or in a list
+/// register. An active interrupt is here only if its list register was recalled.
 #[derive(Debug, Default)]
 pub(super) struct Bank {
     /// All INTIDs of the word.
@@ -76,7 +77,8 @@ impl Bank {
         self.hardware | self.virtual_only
     }
 
-    /// Returns the interrupts that are pending in memory: latched, or level-sensitive with a high line.
+    /// Returns the interrupts that are pending in memory: latched, or level-sensitive with a high
+    /// line.
     pub fn pending(&self) -> u32 {
         self.latched | (self.line & !self.edge)
     }
@@ -86,8 +88,8 @@ impl Bank {
         self.pending() & self.deliverable
     }
 
-    /// Returns the vCPU that an interrupt belongs to: where it is active, otherwise its route. Can be
-    /// `NO_VCPU`.
+    /// Returns the vCPU that an interrupt belongs to: where it is active, otherwise its route. Can
+    /// be `NO_VCPU`.
     pub fn target(&self, bit: usize) -> usize {
         let route = &self.routes[bit];
         usize::from(if self.active >> bit & 1 != 0 { route.active_on } else { route.vcpu })
@@ -144,7 +146,8 @@ impl Bank {
         self.latched = self.latched & !(1 << sgi) | u32::from(sources != 0) << sgi;
     }
 
-    /// Updates the sources of SGIs after a write to ISPENDR, ICPENDR or ISACTIVER, which stand for vCPU 0.
+    /// Updates the sources of SGIs after a write to ISPENDR, ICPENDR or ISACTIVER, which stand for
+    /// vCPU 0.
     pub fn write_sgi_states(&mut self, register: StateRegister, mask: u32) {
         for sgi in bits(mask) {
             match register {
@@ -156,8 +159,8 @@ impl Bank {
         }
     }
 
-    /// Moves the state of an SGI out of memory and returns the list register value for it: of the active
-    /// one, otherwise of the one pending from the lowest source.
+    /// Moves the state of an SGI out of memory and returns the list register value for it: of the
+    /// active one, otherwise of the one pending from the lowest source.
     pub fn take_sgi(&mut self, sgi: usize, pending: bool, active: bool) -> ListRegister {
         let source =
             if active { self.active_source[sgi] } else { self.sources[sgi].trailing_zeros() as u8 };
@@ -167,8 +170,8 @@ impl Bank {
         self.list_register(sgi, pending, active).with_source(source)
     }
 
-    /// Returns the list register value for an interrupt whose pending state was moved out of memory, and
-    /// moves the active state.
+    /// Returns the list register value for an interrupt whose pending state was moved out of
+    /// memory, and moves the active state.
     fn list_register(&mut self, index: usize, pending: bool, active: bool) -> ListRegister {
         let bit = 1 << index;
         if active {

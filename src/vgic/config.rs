@@ -1,39 +1,39 @@
-//! What a partition's GIC is made from.
+//! The configuration of a partition's GIC.
 
 use crate::arch::intid::Intid;
 
-/// The version of the GIC architecture that a partition sees: the machine's own.
+/// The version of the GIC architecture, which is the same for the machine and its partitions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Version {
-    /// IHI 0048B.
+    /// GICv2 (IHI 0048B).
     V2,
-    /// IHI 0069, with affinity routing only and a single Security state.
+    /// GICv3 (IHI 0069), with affinity routing only and a single Security state.
     V3,
 }
 
-/// How a partition's interrupts reach it.
+/// How a partition's interrupts are delivered to its guest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Delivery {
-    /// By way of EL2, which puts them into list registers.
+    /// EL2 takes them and writes them into list registers.
     Trapped,
-    /// From the physical CPU interface, with no exit. For GICv3 alone.
+    /// The guest takes them at the physical CPU interface, without an exit. GICv3 only.
     Direct,
 }
 
-/// What a partition's GIC is made from.
+/// The configuration of a partition's GIC.
 #[derive(Clone, Copy, Debug)]
 pub struct Config<'a> {
-    /// The version.
+    /// The version of the architecture.
     pub version: Version,
     /// How interrupts are delivered.
     pub delivery: Delivery,
-    /// How many vCPUs it has: 1 to 64, at most 8 on GICv2. Their affinities are those of
+    /// The number of vCPUs: 1 to 64, at most 8 on GICv2. Their affinities are those of
     /// [`Mpidr::of_vcpu`](crate::arch::mpidr::Mpidr::of_vcpu).
     pub vcpus: usize,
-    /// GICD_TYPER.ITLinesNumber: there are 32 (n + 1) INTIDs. 0 to 31.
+    /// GICD_TYPER.ITLinesNumber, 0 to 31: the GIC has 32 (n + 1) INTIDs.
     pub it_lines_number: u32,
-    /// The physical interrupts that the partition owns: PPIs, of each of its CPUs, and SPIs.
+    /// The physical interrupts that the partition owns: PPIs, on each of its CPUs, and SPIs.
     pub hardware: &'a [Intid],
-    /// The interrupts that Bulkhead raises by [`Vgic::set_line`](super::Vgic::set_line): PPIs and SPIs.
+    /// The PPIs and SPIs that Bulkhead raises by [`Vgic::set_line`](super::Vgic::set_line).
     pub virtual_only: &'a [Intid],
 }

@@ -1,4 +1,5 @@
-//! The interrupt controller of one partition: construction, reset and everything but register accesses.
+//! The interrupt controller of one partition: construction, reset and everything but register
+//! accesses.
 
 use alloc::sync::Arc;
 
@@ -15,9 +16,9 @@ use crate::arch::intid::Intid;
 
 /// The interrupt controller of one partition.
 ///
-/// In all methods `hw` is the physical CPU that makes the call, with its view of the machine's GIC. The
-/// vCPUs in a returned [`CpuMask`] must leave their guests and call [`refill`](Self::refill), if they
-/// are running: EL2 kicks their CPUs with an SGI.
+/// In all methods `hw` is the physical CPU that makes the call, with its view of the machine's GIC.
+/// The vCPUs in a returned [`CpuMask`] must leave their guests and call [`refill`](Self::refill),
+/// if they are running: EL2 kicks their CPUs with an SGI.
 #[derive(Debug)]
 pub struct Vgic {
     /// The registers that are emulated in memory.
@@ -27,8 +28,8 @@ pub struct Vgic {
 }
 
 impl Vgic {
-    /// Creates a GIC. [`reset`](Self::reset) must be called before any other method. No other method
-    /// allocates memory.
+    /// Creates a GIC. [`reset`](Self::reset) must be called before any other method. No other
+    /// method allocates memory.
     #[must_use]
     pub fn new(config: &Config<'_>) -> Self {
         let backend = Backend::new(config.delivery);
@@ -61,7 +62,8 @@ impl Vgic {
     }
 
     /// Resets the GIC, at the partition's start and restart, while none of its vCPUs runs. In the
-    /// physical GIC the partition's SPIs become disabled, inactive, level-sensitive and routed to vCPU 0.
+    /// physical GIC the partition's SPIs become disabled, inactive, level-sensitive and routed to
+    /// vCPU 0.
     pub fn reset(&mut self, hw: &mut impl Hardware) {
         self.state.reset();
         self.backend.reset(&mut self.state, hw);
@@ -74,8 +76,9 @@ impl Vgic {
     }
 
     /// Resets this CPU's list registers and owned PPIs. Called on each CPU after
-    /// [`reset`](Self::reset), before the guest runs there. Not for PSCI CPU_OFF and CPU_ON, which keep
-    /// the redistributor's state: those use [`recall`](Self::recall) and [`refill`](Self::refill).
+    /// [`reset`](Self::reset), before the guest runs there. Not for PSCI CPU_OFF and CPU_ON, which
+    /// keep the redistributor's state: those use [`recall`](Self::recall) and
+    /// [`refill`](Self::refill).
     pub fn reset_private(&mut self, hw: &mut impl Hardware) {
         self.reset_physical(0, hw);
         self.backend.reset_private(&mut self.state, hw);
@@ -101,9 +104,9 @@ impl Vgic {
     }
 
     /// Handles a physical interrupt that this CPU acknowledged, whose priority it dropped, and that
-    /// [`Arrivals::inject`] refused. `source` is the vCPU that sent an SGI on GICv2. Returns the other
-    /// vCPUs to kick; `None` if the partition does not own the interrupt. An SGI must be deactivated at
-    /// once by the caller.
+    /// [`Arrivals::inject`] refused. `source` is the vCPU that sent an SGI on GICv2. Returns the
+    /// other vCPUs to kick; `None` if the partition does not own the interrupt. An SGI must be
+    /// deactivated at once by the caller.
     pub fn interrupt(
         &mut self,
         intid: Intid,
@@ -118,23 +121,25 @@ impl Vgic {
         self.backend.maintenance(&mut self.state, hw)
     }
 
-    /// Updates this CPU's list registers: after a kick, and before the CPU enters a vCPU that was off or
-    /// recalled. Returns the other vCPUs to kick.
+    /// Updates this CPU's list registers: after a kick, and before the CPU enters a vCPU that was
+    /// off or recalled. Returns the other vCPUs to kick.
     pub fn refill(&mut self, hw: &mut impl Hardware) -> CpuMask {
         self.backend.refill(&mut self.state, hw)
     }
 
     /// Moves the contents of this CPU's list registers into memory: for a
-    /// [`Recall`](super::Recall), and before a vCPU is switched off. Returns the other vCPUs to kick.
+    /// [`Recall`](super::Recall), and before a vCPU is switched off. Returns the other vCPUs to
+    /// kick.
     pub fn recall(&mut self, hw: &mut impl Hardware) -> CpuMask {
         self.backend.recall(&mut self.state, hw)
     }
 
-    /// Sets the line of an interrupt that Bulkhead raises, a PPI's on this vCPU. Returns the other vCPUs
-    /// to kick.
+    /// Sets the line of an interrupt that Bulkhead raises, a PPI's on this vCPU. Returns the other
+    /// vCPUs to kick.
     ///
     /// Called after each of the guest's accesses to the device while the line is high: with
-    /// [`Delivery::Direct`](super::Delivery::Direct) EL2 does not see the guest acknowledge the interrupt.
+    /// [`Delivery::Direct`](super::Delivery::Direct) EL2 does not see the guest acknowledge the
+    /// interrupt.
     pub fn set_line(&mut self, intid: Intid, high: bool, hw: &mut impl Hardware) -> CpuMask {
         let set = IntidSet::one(hw.vcpu(), intid);
         if set.word() >= self.state.words() {
@@ -143,8 +148,8 @@ impl Vgic {
         self.backend.set_line(&mut self.state, set, high, hw)
     }
 
-    /// Carries out the guest's write of `value` to GICC_DIR (which always traps) or ICC_DIR_EL1 (which
-    /// traps while ICH_HCR_EL2.TDIR is set). Returns the other vCPUs to kick.
+    /// Carries out the guest's write of `value` to GICC_DIR (which always traps) or ICC_DIR_EL1
+    /// (which traps while ICH_HCR_EL2.TDIR is set). Returns the other vCPUs to kick.
     ///
     /// # Errors
     /// [`Recall`](super::Recall) without any effect.

@@ -1,17 +1,17 @@
 //! Delivery by list registers: moves interrupts between memory and a CPU's list registers.
 //!
 //! Usually a physical interrupt or an SGI arrives while a list register is free and nothing else is
-//! pending in memory, and goes there directly. In all other cases all list registers are recalled into
-//! memory and refilled with the most urgent interrupts:
+//! pending in memory, and goes there directly. In all other cases all list registers are recalled
+//! into memory and refilled with the most urgent interrupts:
 //!
 //! 1. pending interrupts that the guest can take, by priority, then by ascending INTID;
 //! 2. active interrupts, pending again or not, in the same order;
 //! 3. pending interrupts of a group that the guest has disabled at its CPU interface.
 //!
-//! Interrupts that do not fit are retried on a maintenance interrupt: pending ones when no list register
-//! is pending or the guest enables or disables a group, active ones when an EOI matches no list register.
-//! No INTID is in two list registers of a CPU at once, as both architectures require: an SGI from a
-//! second source waits until the first is deactivated.
+//! Interrupts that do not fit are retried on a maintenance interrupt: pending ones when no list
+//! register is pending or the guest enables or disables a group, active ones when an EOI matches no
+//! list register. No INTID is in two list registers of a CPU at once, as both architectures
+//! require: an SGI from a second source waits until the first is deactivated.
 
 use super::config::Version;
 use super::cpu_mask::CpuMask;
@@ -45,14 +45,15 @@ impl ListRegisters {
             bank.latched |= set.mask();
             self.update_busy(gic, set);
         } else if bank.edge & set.mask() != 0 {
-            // The guest made it active by ISACTIVER. A list register with HW set cannot be both active
-            // and pending, but the physical GIC can.
+            // The guest made it active by ISACTIVER. A list register with HW set cannot be both
+            // active and pending, but the physical GIC can.
             hw.write_state(StateRegister::SetPending, set);
         }
         Some(self.deliver(gic, CpuMask::EMPTY, set, hw))
     }
 
-    /// Makes the SGI pending for which a physical SGI arrived on this CPU. On GICv3 that is one of Group 1.
+    /// Makes the SGI pending for which a physical SGI arrived on this CPU. On GICv3 that is one of
+    /// Group 1.
     fn sgi_arrived(
         &mut self,
         gic: &mut GicState,
@@ -80,8 +81,9 @@ impl ListRegisters {
         if self.inject_new_sgis(gic, hw) { CpuMask::EMPTY } else { self.maintenance(gic, hw) }
     }
 
-    /// Refills this CPU's list registers if this vCPU is in `kicks`, is the target of a ready or active
-    /// interrupt of `set`, or has interrupts that did not fit. Returns the other vCPUs to kick.
+    /// Refills this CPU's list registers if this vCPU is in `kicks`, is the target of a ready or
+    /// active interrupt of `set`, or has interrupts that did not fit. Returns the other vCPUs to
+    /// kick.
     pub fn deliver(
         &mut self,
         gic: &mut GicState,
@@ -125,7 +127,8 @@ impl ListRegisters {
         true
     }
 
-    /// Moves the contents of this CPU's list registers into memory. Returns the other vCPUs to kick.
+    /// Moves the contents of this CPU's list registers into memory. Returns the other vCPUs to
+    /// kick.
     pub fn recall(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         let vcpu = hw.vcpu();
         let mut kicks = CpuMask::EMPTY;
@@ -145,8 +148,8 @@ impl ListRegisters {
         kicks
     }
 
-    /// Moves the contents of one list register into memory. Returns the other vCPU that must inject the
-    /// interrupt, if its route has changed.
+    /// Moves the contents of one list register into memory. Returns the other vCPU that must inject
+    /// the interrupt, if its route has changed.
     fn save(&mut self, gic: &mut GicState, vcpu: usize, intid: Intid, lr: ListRegister) -> CpuMask {
         let set = IntidSet::one(vcpu, intid);
         let index = intid.get() as usize;
@@ -173,8 +176,8 @@ impl ListRegisters {
         self.targets(gic, set).without(vcpu)
     }
 
-    /// Carries out the EOIs that matched no list register: each deactivates the active interrupt of the
-    /// highest priority. Returns the other vCPUs to kick.
+    /// Carries out the EOIs that matched no list register: each deactivates the active interrupt of
+    /// the highest priority. Returns the other vCPUs to kick.
     #[cold]
     fn end_overflowed(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         let vcpu = hw.vcpu();
@@ -199,8 +202,8 @@ impl ListRegisters {
         kicks
     }
 
-    /// Fills this CPU's empty list registers from memory. Returns the vCPUs that must be recalled before
-    /// an interrupt can be injected here.
+    /// Fills this CPU's empty list registers from memory. Returns the vCPUs that must be recalled
+    /// before an interrupt can be injected here.
     fn fill(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         let mut selection = Selection::new(self.count, hw.group_enables());
         let mut kicks = CpuMask::EMPTY;
@@ -221,8 +224,8 @@ impl ListRegisters {
         kicks
     }
 
-    /// Offers a word's interrupts to `selection` that this vCPU is the target of. Returns the other vCPUs
-    /// that hold one of them.
+    /// Offers a word's interrupts to `selection` that this vCPU is the target of. Returns the other
+    /// vCPUs that hold one of them.
     fn select(
         &self,
         gic: &GicState,

@@ -1,18 +1,19 @@
-//! Direct delivery, [`Delivery::Direct`](super::Delivery::Direct): the guest takes its interrupts without
-//! an exit.
+//! Direct delivery, [`Delivery::Direct`](super::Delivery::Direct): the guest takes its interrupts
+//! without an exit.
 //!
-//! The guest uses the physical CPU interface, with all of its interrupts in Group 1, while EL2 keeps
-//! Group 0 (HCR_EL2.IMO = 0, FMO = 1; GICD_CTLR.DS = 1). The physical GIC has the pending and active
-//! state, SGIs included, and a guest's access to a frame becomes an access to it, restricted to the
-//! interrupts that the partition owns. IGROUPR reads as ones and ignores writes, since Group 0 is EL2's.
+//! The guest uses the physical CPU interface, with all of its interrupts in Group 1, while EL2
+//! keeps Group 0 (HCR_EL2.IMO = 0, FMO = 1; GICD_CTLR.DS = 1). The physical GIC has the pending and
+//! active state, SGIs included, and a guest's access to a frame becomes an access to it, restricted
+//! to the interrupts that the partition owns. IGROUPR reads as ones and ignores writes, since Group
+//! 0 is EL2's.
 //!
-//! EL2 keeps what the physical registers cannot hold: ISENABLER while the guest's GICD_CTLR disables the
-//! group, priorities as written, IROUTER in the guest's affinities, and the lines of emulated devices.
-//! The interrupts of emulated devices are SPIs that no device of the machine uses. EL2 makes one pending
-//! when its line rises and after each access to the device that leaves it high, since the guest may have
-//! acknowledged it in between; the interrupt is then both active and pending. When the line falls EL2
-//! clears the pending state, even if the guest set it by ISPENDR. docs/description.md lists the
-//! differences to a GIC that the guest owns.
+//! EL2 keeps what the physical registers cannot hold: ISENABLER while the guest's GICD_CTLR
+//! disables the group, priorities as written, IROUTER in the guest's affinities, and the lines of
+//! emulated devices. The interrupts of emulated devices are SPIs that no device of the machine
+//! uses. EL2 makes one pending when its line rises and after each access to the device that leaves
+//! it high, since the guest may have acknowledged it in between; the interrupt is then both active
+//! and pending. When the line falls EL2 clears the pending state, even if the guest set it by
+//! ISPENDR. docs/description.md lists the differences to a GIC that the guest owns.
 
 use super::hardware::{Hardware, StateRegister};
 use super::intid_set::{IntidSet, bits};
@@ -92,7 +93,8 @@ impl Physical {
             _ => {}
         }
         let bank = gic.bank(set);
-        // An interrupt that was enabled, cleared or deactivated is pending again while its line is high.
+        // An interrupt that was enabled, cleared or deactivated is pending again while its line is
+        // high.
         let level = bank.line & !bank.edge & mask;
         if level != 0 && register != StateRegister::SetPending {
             hw.write_state(StateRegister::SetPending, set.with(level));

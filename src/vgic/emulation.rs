@@ -46,8 +46,8 @@ impl ListRegisters {
         self.deliver(gic, holders, set, hw)
     }
 
-    /// Moves these interrupts out of all list registers, so that their state is in memory alone. This
-    /// can recall only this CPU's list registers.
+    /// Moves these interrupts out of all list registers, so that their state is in memory alone.
+    /// This can recall only this CPU's list registers.
     pub fn withdraw(&mut self, gic: &mut GicState, set: IntidSet, hw: &mut impl Hardware) -> Kicks {
         self.revoke(gic, set);
         let holders = self.holders(gic, set);
@@ -58,7 +58,8 @@ impl ListRegisters {
         Ok(self.recall(gic, hw))
     }
 
-    /// Moves all interrupts out of all list registers. This can recall only this CPU's list registers.
+    /// Moves all interrupts out of all list registers. This can recall only this CPU's list
+    /// registers.
     pub fn withdraw_all(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> Kicks {
         self.revoke_all(gic);
         let mut holders = CpuMask::EMPTY;

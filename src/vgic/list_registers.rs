@@ -1,5 +1,5 @@
-//! Bookkeeping of list-register delivery: which interrupts a vCPU may inject without the lock, which
-//! vCPUs hold an interrupt in a list register, and which words have state in memory.
+//! Bookkeeping of list-register delivery: which interrupts a vCPU may inject without the lock,
+//! which vCPUs hold an interrupt in a list register, and which words have state in memory.
 
 use super::bank::Bank;
 use super::config::Version;

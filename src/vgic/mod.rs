@@ -1,30 +1,41 @@
-//! The interrupt controller that a guest sees.
+//! The emulated interrupt controller of a partition.
 //!
 //! The guest's CPU interface is the hardware's virtual one (GICV, or the ICV registers), and each
-//! vCPU has a physical CPU to itself. What is emulated is the distributor and, on GICv3, the
-//! redistributors (IHI 0048B, IHI 0069), by one [`Vgic`] for each partition, whose lock EL2 holds. An
-//! interrupt that only goes into a list register does so without it: see [`Arrivals`].
+//! vCPU has a physical CPU to itself. This module emulates the distributor and, on GICv3, the
+//! redistributors (IHI 0048B, IHI 0069). There is one [`Vgic`] for each partition, protected by a
+//! lock of EL2. Only the usual case of an arriving interrupt does not need the lock: see
+//! [`Arrivals`].
 //!
-//! A *hardware* interrupt is a physical one that the partition owns. Until EL2 acknowledges it the
-//! physical GIC knows best, so the guest's writes are passed on to it; then it is pending here, and
-//! physically active until the guest deactivates it through its list register. Its physical
-//! priority is constant, the one that the guest sets counts in the list register. A *software*
-//! interrupt has nothing behind it: SGIs, and those that Bulkhead raises by [`Vgic::set_line`]. A physical
-//! SGI may carry one to its target, on GICv3 one of Group 1: it is deactivated as soon as it arrives.
+//! A *hardware* interrupt is backed by a physical interrupt that the partition owns. Until EL2
+//! acknowledges it, its state is in the physical GIC, to which the guest's writes are forwarded.
+//! From then on it is pending here, and physically active until the guest deactivates it through
+//! its list register (HW = 1). Its physical priority is constant; the guest's priority is in the
+//! list register.
 //!
-//! That is [`Delivery::Trapped`]. With [`Delivery::Direct`] there are no list registers: see `direct`.
+//! A *virtual-only* interrupt has no physical interrupt: SGIs, and the interrupts that Bulkhead
+//! raises by [`Vgic::set_line`]. An SGI can still be transported to its target vCPU by a *physical
+//! SGI* of the same number, on GICv3 if it is in Group 1; EL2 deactivates the physical one as soon
+//! as it arrives.
 //!
-//! Out of reset all interrupts are disabled, in Group 0, of priority 0, level-sensitive and, on
-//! GICv3, routed to affinity 0; but GICv2's SGIs are enabled, since in most implementations they
-//! are always.
+//! To *recall* a vCPU's list registers is to move their contents into memory, to *refill* them is
+//! to write the most urgent interrupts into them again. Only the vCPU's own CPU can do either. A
+//! *kick* makes another vCPU leave its guest to refill.
 //!
-//! Known limits, all from physical interrupts and list registers being what they are:
-//! - A hardware interrupt that EL2 has taken stays pending when its line falls, and an edge that
-//!   comes before the guest acknowledges it makes it pending once more.
+//! All of this is [`Delivery::Trapped`]. [`Delivery::Direct`] uses no list registers: see `direct`.
+//! `backend` is the only code that distinguishes the two.
+//!
+//! After reset all interrupts are disabled, in Group 0, of priority 0, level-sensitive and, on
+//! GICv3, routed to affinity 0; but GICv2's SGIs are enabled, since most implementations cannot
+//! disable them.
+//!
+//! Known limitations, which follow from physical interrupts and list registers:
+//! - A hardware interrupt that EL2 acknowledged stays pending when its line falls. An edge before
+//!   the guest acknowledges it makes it pending once more.
 //! - With EOImode 1 an SGI from a second source waits until the first is deactivated, and on GICv3
-//!   an SPI is deactivated only by the vCPU that acknowledged it.
-//! - While active interrupts do not fit into the list registers, an EOI of one of those ends the most
-//!   urgent of them, which is another if the guest itself made that one active, or this one inactive.
+//!   an SPI can be deactivated only by the vCPU that acknowledged it.
+//! - While active interrupts do not fit into the list registers, an EOI of one of those that did
+//!   not fit deactivates the one of the highest priority among them. That is another interrupt if
+//!   the guest changed an active state by ISACTIVER or ICACTIVER.
 
 mod access;
 mod arrivals;

@@ -1,9 +1,9 @@
-//! The registers that describe interrupts. The distributor and the redistributors' SGI frames have them
-//! at the same offsets.
+//! The registers that describe interrupts. The distributor and the redistributors' SGI frames have
+//! them at the same offsets.
 //!
 //! The fields of an interrupt that the partition does not own read as zero and ignore writes. All
-//! registers allow 32-bit accesses, those with a byte for each interrupt also byte accesses. Accesses of
-//! other sizes and unaligned ones read as zero and are ignored.
+//! registers allow 32-bit accesses, those with a byte for each interrupt also byte accesses.
+//! Accesses of other sizes and unaligned ones read as zero and are ignored.
 
 use super::access::RegisterAccess;
 use super::config::Version;
@@ -53,9 +53,9 @@ const KINDS: [Option<(RegisterKind, u8)>; 0x1a] = {
     kinds
 };
 
-/// Returns the kind of the register at an access's offset and the interrupts that the access covers.
-/// Private interrupts are those of vCPU `owner`. `None` if there is no such register, or none that allows
-/// the access.
+/// Returns the kind of the register at an access's offset and the interrupts that the access
+/// covers. Private interrupts are those of vCPU `owner`. `None` if there is no such register, or
+/// none that allows the access.
 #[inline(always)]
 pub(super) fn register_at(
     access: RegisterAccess,
@@ -73,20 +73,22 @@ pub(super) fn register_at(
     Some((kind, IntidSet::new(owner, (intid / 32) as usize, mask)))
 }
 
-/// Converts bits 15:0, one for each edge-triggered interrupt, to a value of ICFGR: bit n becomes bit
-/// 2n + 1.
+/// Converts bits 15:0, one for each edge-triggered interrupt, to a value of ICFGR: bit n becomes
+/// bit 2n + 1.
 #[must_use]
 pub fn spread(edge: u32) -> u32 {
     bits(edge & 0xffff).fold(0, |value, bit| value | 2 << (2 * bit))
 }
 
-/// Converts a value of ICFGR to one bit for each edge-triggered interrupt: the inverse of [`spread`].
+/// Converts a value of ICFGR to one bit for each edge-triggered interrupt: the inverse of
+/// [`spread`].
 #[must_use]
 pub fn gather(value: u32) -> u32 {
     bits(value & 0xaaaa_aaaa).fold(0, |edge, bit| edge | 1 << (bit / 2))
 }
 
-/// Returns the shift of an interrupt's byte in a register that begins with the interrupt at bit `first`.
+/// Returns the shift of an interrupt's byte in a register that begins with the interrupt at bit
+/// `first`.
 pub(super) fn byte_shift(bit: usize, first: u32) -> u32 {
     8 * ((bit as u32).wrapping_sub(first) % 4)
 }
@@ -148,9 +150,9 @@ impl Vgic {
             }
         }
         if kind == RegisterKind::Configuration && set.word() == 0 {
-            // Whether software can change the trigger of a private interrupt is implementation defined
-            // (IHI 0048B, 4.3.13; IHI 0069, GICR_ICFGR1). In some GICs the change applies to all CPUs:
-            // QEMU's GICv2 does not bank the register.
+            // Whether software can change the trigger of a private interrupt is implementation
+            // defined (IHI 0048B, 4.3.13; IHI 0069, GICR_ICFGR1). In some GICs the change applies
+            // to all CPUs: QEMU's GICv2 does not bank the register.
             mask &= !bank.hardware;
         }
         let set = set.with(mask);
@@ -188,8 +190,8 @@ impl Vgic {
         Ok(self.backend.deliver(&mut self.state, kicks, set, hw))
     }
 
-    /// Enables interrupts if none of them is pending in memory or unrouted, so that nothing needs to be
-    /// delivered. Otherwise returns false without any effect.
+    /// Enables interrupts if none of them is pending in memory or unrouted, so that nothing needs
+    /// to be delivered. Otherwise returns false without any effect.
     #[inline(always)]
     pub(super) fn enable_idle(&mut self, set: IntidSet, hw: &mut impl Hardware) -> bool {
         let index = self.state.bank_index(set);
@@ -204,8 +206,8 @@ impl Vgic {
         true
     }
 
-    /// Makes interrupts edge-triggered where `edge` has a one, level-sensitive elsewhere. SGIs are always
-    /// edge-triggered.
+    /// Makes interrupts edge-triggered where `edge` has a one, level-sensitive elsewhere. SGIs are
+    /// always edge-triggered.
     pub(super) fn configure(&mut self, set: IntidSet, edge: u32, hw: &mut impl Hardware) {
         let mask = set.mask();
         let fixed = if set.word() == 0 { SGIS } else { 0 };

@@ -1,4 +1,4 @@
-//! What a guest asks of its interrupt controller that may have to wait for other vCPUs.
+//! Guest accesses that may have to wait for other vCPUs, as values.
 
 use super::access::RegisterAccess;
 use super::controller::Vgic;
@@ -6,26 +6,26 @@ use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
 use super::recall::Recall;
 
-/// Something that the guest does, as a value, so that it can be begun again.
+/// An access of a guest, which can be retried after a [`Recall`].
 #[derive(Clone, Copy, Debug)]
 pub enum Request {
-    /// It loads from the distributor.
+    /// A load from the distributor.
     DistributorRead(RegisterAccess),
-    /// It stores to the distributor.
+    /// A store to the distributor.
     DistributorWrite(RegisterAccess),
-    /// It loads from the redistributors.
+    /// A load from the redistributors.
     RedistributorRead(RegisterAccess),
-    /// It stores to the redistributors.
+    /// A store to the redistributors.
     RedistributorWrite(RegisterAccess),
-    /// It writes this to GICC_DIR or ICC_DIR_EL1.
+    /// A write of this value to GICC_DIR or ICC_DIR_EL1.
     Deactivate(u64),
 }
 
 impl Vgic {
-    /// Does what the guest asked for. Returns what a load reads, and the vCPUs to kick.
+    /// Carries out an access. Returns the value that a load reads, and the other vCPUs to kick.
     ///
     /// # Errors
-    /// [`Recall`]: nothing was done yet.
+    /// [`Recall`] without any effect.
     pub fn carry_out(
         &mut self,
         request: Request,

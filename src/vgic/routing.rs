@@ -1,8 +1,8 @@
-//! Which vCPU an SPI goes to: ITARGETSR of GICv2, IROUTER of GICv3.
+//! Routing of SPIs: ITARGETSR of GICv2, IROUTER of GICv3.
 //!
-//! A GICv2 interrupt with several targets goes to the one with the lowest number, which IHI 0048B
-//! (1.4.3, the 1-N model) leaves to the implementation. One whose target does not exist stays
-//! pending until it is given one that does.
+//! A GICv2 interrupt with several targets is delivered to the lowest-numbered one; IHI 0048B
+//! (1.4.3, the 1-N model) leaves the choice to the implementation. An interrupt without an existing
+//! target stays pending until the guest routes it to one.
 
 use super::bank::{Bank, NO_VCPU, Route};
 use super::controller::Vgic;
@@ -15,8 +15,8 @@ use crate::arch::intid::Intid;
 use crate::arch::mpidr::Mpidr;
 
 impl Vgic {
-    /// A byte of ITARGETSR, as this vCPU reads it: zero where there is one CPU (IHI 0048B, 4.3.12), and the reading CPU
-    /// for its own interrupts.
+    /// Returns the byte of ITARGETSR that `vcpu` reads: zero in a uniprocessor (IHI 0048B, 4.3.12),
+    /// the vCPU itself for its private interrupts.
     pub(super) fn targets(&self, bank: &Bank, vcpu: usize, bit: usize) -> u8 {
         match bank.all.word() {
             _ if self.state.vcpus.len() == 1 => 0,
@@ -25,14 +25,14 @@ impl Vgic {
         }
     }
 
-    /// Writes a byte of ITARGETSR.
+    /// Writes the byte of ITARGETSR of an owned interrupt.
     pub(super) fn set_targets(&mut self, set: IntidSet, targets: u8, hw: &mut impl Hardware) {
         if set.word() != 0 && self.state.vcpus.len() > 1 {
             self.set_route(set, u32::from(targets) & self.cpu_interfaces() as u32, hw);
         }
     }
 
-    /// Routes an owned SPI that is in no list register.
+    /// Routes owned SPIs that are in no list register.
     fn set_route(&mut self, set: IntidSet, written: u32, hw: &mut impl Hardware) {
         let new = self.state.route_for(written);
         let bank = self.state.bank_mut(set);
@@ -47,7 +47,7 @@ impl Vgic {
         self.backend.routes_changed(&self.state, set, hw);
     }
 
-    /// This SPI, if the guest can see it.
+    /// Returns the set of this SPI if the partition owns it.
     fn owned_spi(&self, intid: u32) -> Option<IntidSet> {
         let spi = IntidSet::one(0, Intid::new(intid)?);
         let is_owned = spi.word() != 0
@@ -56,7 +56,7 @@ impl Vgic {
         is_owned.then_some(spi)
     }
 
-    /// Reads IROUTER. Its IRM bit reads as zero: GICD_TYPER.No1N.
+    /// Reads IROUTER. The IRM bit is zero, since GICD_TYPER.No1N is one.
     pub(super) fn read_router(&self, intid: u32) -> u64 {
         match self.owned_spi(intid) {
             Some(spi) => unpack(self.state.bank(spi).routes[(intid % 32) as usize].written),
@@ -64,7 +64,7 @@ impl Vgic {
         }
     }
 
-    /// Writes IROUTER.
+    /// Writes IROUTER. Returns the other vCPUs to kick.
     pub(super) fn write_router(&mut self, intid: u32, value: u64, hw: &mut impl Hardware) -> Kicks {
         let Some(spi) = self.owned_spi(intid) else { return Ok(CpuMask::EMPTY) };
         let kicks = self.backend.withdraw(&mut self.state, spi, hw)?;

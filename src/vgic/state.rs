@@ -1,4 +1,5 @@
-//! The emulated state of a distributor and its redistributors, independent of how interrupts are delivered.
+//! The emulated state of a distributor and its redistributors, independent of how interrupts are
+//! delivered.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
