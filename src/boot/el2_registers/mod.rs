@@ -8,7 +8,7 @@ mod features;
 mod tests;
 
 use crate::arch::system_registers::{IdRegisters, field};
-use features::enabled;
+use features::FeatureBits;
 
 /// What the ID registers of group 3 do not tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -63,10 +63,6 @@ pub struct FineGrainedTraps2 {
     pub debug_writes: u64,
 }
 
-/// SCTLR_EL1 of a vCPU that starts: MMU and caches off, little-endian, and the bits that are RES1 on
-/// an Armv8.0 CPU (LSMAOE, nTLSMD, SPAN, EIS, TSCXT, EOS).
-pub const SCTLR_EL1_RESET: u64 = 0x30d0_0800;
-
 /// HCR_EL2 without VHE: stage 2 on (VM, SWIO), EL1 is AArch64 (RW), interrupts and SErrors come to EL2
 /// (FMO, IMO, AMO), TID3, TSC, TIDCP, TACR and TSW trap, and WFI and WFE are the guest's.
 const HCR: u64 = 0b11 | 1 << 31 | 0b111 << 3 | 0b1_1111 << 18;
@@ -77,35 +73,32 @@ const VECTOR_LENGTH: u64 = 0xf;
 /// CNTHCTL_EL2.{EL1PCTEN, EL1PCEN}: the physical counter and timer are the guest's, and no event
 /// stream of EL2's runs.
 const GUEST_TIMER: u64 = 0b11;
-/// MPAM2_EL2.{TRAPMPAM0EL1, TRAPMPAM1EL1}. EL2 itself runs in partition 0.
-const TRAP_MPAM: u64 = 0b11 << 48;
 
 impl ControlRegisters {
     /// The values for a CPU whose own ID registers, with nothing hidden, are `id`.
     pub fn new(id: &IdRegisters, choices: Choices) -> Self {
         let has = |field| id.field(field) > 0;
+        let bits = FeatureBits::new(id);
         let direct = if choices.direct_interrupts { HCR_IMO } else { 0 };
-        let smcr = || VECTOR_LENGTH | enabled(id, features::SMCR);
         Self {
-            hcr_el2: HCR & !direct | enabled(id, features::HCR),
-            hcrx_el2: has(field::HCX).then(|| enabled(id, features::HCRX)),
-            cptr_el2: cptr(id) | enabled(id, features::CPTR),
-            mdcr_el2: mdcr(id, choices) | enabled(id, features::MDCR),
+            hcr_el2: HCR & !direct | bits.hcr,
+            hcrx_el2: has(field::HCX).then_some(bits.hcrx),
+            cptr_el2: cptr(id) | bits.cptr,
+            mdcr_el2: mdcr(id, choices) | bits.mdcr,
             cnthctl_el2: GUEST_TIMER,
             vtcr_el2: vtcr(id),
             hstr_el2: 0,
-            fine_grained_traps: has(field::FGT).then(|| FineGrainedTraps {
-                registers: enabled(id, features::HFGTR),
-                instructions: enabled(id, features::HFGITR),
-            }),
-            fine_grained_traps2: (id.field(field::FGT) > 1).then(|| FineGrainedTraps2 {
-                registers: enabled(id, features::HFGTR2),
-                debug_reads: enabled(id, features::HDFGRTR2),
-                debug_writes: enabled(id, features::HDFGRTR2) | enabled(id, features::HDFGWTR2),
+            fine_grained_traps: has(field::FGT)
+                .then_some(FineGrainedTraps { registers: bits.hfgtr, instructions: bits.hfgitr }),
+            fine_grained_traps2: (id.field(field::FGT) > 1).then_some(FineGrainedTraps2 {
+                registers: bits.hfgtr2,
+                debug_reads: bits.hdfgtr2,
+                debug_writes: bits.hdfgtr2 | bits.hdfgwtr2,
             }),
             zcr_el2: has(field::SVE).then_some(VECTOR_LENGTH),
-            smcr_el2: has(field::SME).then(smcr),
-            mpam2_el2: (has(field::MPAM) || has(field::MPAM_FRAC)).then_some(TRAP_MPAM),
+            smcr_el2: has(field::SME).then_some(VECTOR_LENGTH | bits.smcr),
+            // EL2 itself runs in partition 0.
+            mpam2_el2: (has(field::MPAM) || has(field::MPAM_FRAC)).then_some(bits.mpam2),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The CPU's registers, caches and barriers, and the calls to firmware.
 
 pub mod cache;
+pub mod context;
 pub mod control;
 pub mod firmware;
 pub mod id_registers;
 pub mod image;
 pub mod memory;
+pub mod register_files;
 pub mod registers;
 pub mod reset;
 pub mod sync;

@@ -18,11 +18,13 @@ macro_rules! read_register {
 
 /// Writes a system register by the name or encoding that the assembler knows.
 macro_rules! write_register {
-    ($name:literal, $value:expr) => {{
+    ($name:expr, $value:expr) => {{
         let value: u64 = $value;
         // SAFETY: the registers written this way steer the guest's or the interrupt controller's
         // side of the CPU, never the memory or the control flow of EL2 itself.
-        unsafe { core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack)) };
+        unsafe {
+            core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack))
+        };
     }};
 }
 
