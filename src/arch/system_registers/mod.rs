@@ -5,7 +5,7 @@ mod encoding;
 mod id;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use crate::system_register_table;
 pub use encoding::Encoding;

@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+pub(crate) mod listing;
+mod table;
+
 const ID_AA64PFR0_EL1: Encoding = Encoding::new(3, 0, 0, 4, 0);
 const ID_AA64MMFR1_EL1: Encoding = Encoding::new(3, 0, 0, 7, 1);
 

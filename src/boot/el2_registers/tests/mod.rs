@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::arch::system_registers::Encoding;
 
+mod table;
+
 /// The registers that HCR_EL2.TID3 does not cover, of a CPU with six event counters.
 const CHOICES: Choices =
     Choices { pmcr_el0: 0x4103_3000, count_hypervisor: false, direct_interrupts: false };
