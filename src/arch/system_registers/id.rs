@@ -52,14 +52,14 @@ macro_rules! fields {
 
 crate::system_register_table!(fields);
 
-/// The ID registers of group 3, which HCR_EL2.TID3 traps: op0 3, op1 0, CRn 0, CRm 1 to 7, in the
-/// order of CRm and op2. EL2 can read all of that space: what is not allocated is RAZ (Arm ARM
-/// D24.1).
+/// The values of the ID registers of group 3, which HCR_EL2.TID3 traps: op0 3, op1 0, CRn 0, CRm 1
+/// to 7, in the order of CRm and op2. EL2 can read all of that space: what is not allocated there
+/// is RAZ (Arm ARM D24.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdRegisters(pub [u64; Self::COUNT]);
 
 impl IdRegisters {
-    /// Seven values of CRm, eight of op2.
+    /// The number of registers: seven values of CRm, eight of op2.
     const COUNT: usize = 7 * 8;
 
     /// Returns the register's value; `None` for what is no ID register of group 3.
@@ -67,8 +67,8 @@ impl IdRegisters {
         self.0.get(Self::index(register)).copied()
     }
 
-    /// Returns the field's value. 0xf becomes 0 in ID_AA64DFR0_EL1.PMUVer, where it stands for a PMU
-    /// that is not the architecture's.
+    /// Returns the field's value. 0xf becomes 0 in ID_AA64DFR0_EL1.PMUVer, where it stands for a
+    /// PMU that is not the architecture's.
     #[inline(always)]
     pub fn field(&self, field: Field) -> u64 {
         match self.get(field.register).unwrap_or(0) >> field.shift & 0xf {

@@ -1,40 +1,40 @@
 //! The table of CPU features: which a guest may use, and which registers each brings.
 
-/// Passes the table of CPU features to the macro `$expand`, whose pattern must be the table's form.
+/// Passes the table of CPU features to the macro `$expand`, whose pattern must have its form.
 ///
-/// The library and the EL2 program expand the same table, each to what it needs of it:
+/// The library and the EL2 program expand the same table, each to what it needs:
 ///
-/// - constants for the ID fields, and the fields that guests do not see (`super::id`);
+/// - constants for the ID fields, and the bits of them that guests read as zero (`super::id`);
 /// - the bits of EL2's control registers that belong to a feature (`boot::el2_registers`);
 /// - the registers of a vCPU and their reset (`el2::arch::context`);
-/// - in tests, a list that is compared with all of these.
+/// - in tests, lists that are compared with the ID registers, the traps and their answers.
 ///
-/// It begins with the registers that every CPU has, and their values at reset. Then come the ID
-/// registers of group 3 (Arm ARM D24.2) by their CRm and op2; each field is named with its lowest
-/// bit and is in one of four groups:
+/// First come the registers that every CPU has, with their values at reset, then the ID registers
+/// of group 3 (Arm ARM D24.2) by CRm and op2. Each field has its lowest bit and is in a group:
 ///
-/// - `shown`: guests see it, and it brings no register that outlives its use;
-/// - `usable`: guests see it. From the least value on, `sets` are the bits that EL2 sets for the
-///   guest to use the feature, and `registers` are the guest's, zero at reset. What cannot be
-///   written by one MSR follows a semicolon: the name of the function that resets it;
-/// - `hidden`: guests see zero, and no register of EL1 or EL0 belongs to it;
-/// - `trapped`: guests see zero. `sets` are the bits that trap accesses, and `clears` those that
-///   trap while they are clear. `undefined` are registers that then are UNDEFINED to a guest.
+/// - `shown`: guests see the field, and no register of EL1 or EL0 comes with it;
+/// - `usable`: guests see the field. From the value after `>=` on, `sets` are the bits that EL2
+///   sets for guests to use the feature, and `registers` are the guests', zero at reset. After a
+///   semicolon stands the function of EL2 that resets what no single MSR can write;
+/// - `hidden`: guests read zero, and no register of EL1 or EL0 comes with the field;
+/// - `trapped`: guests read zero. `sets` are the bits that trap accesses, and `clears` those that
+///   trap while they are 0. Accesses to the `undefined` registers are UNDEFINED.
 ///
-/// Registers are named by op0, op1, CRn, CRm and op2. Fields that are not in the table are shown: the
-/// features behind new ones need a bit in HCRX_EL2, HFGxTR2_EL2 or HDFGxTR2_EL2, which stays clear.
-/// `hfgtr` and its like stand for the register that traps reads and the one that traps writes.
+/// Registers have op0, op1, CRn, CRm and op2. `hfgtr`, `hfgtr2`, `hdfgtr` and `hdfgtr2` are the
+/// register that traps reads together with the one that traps writes.
 ///
-/// What guests do not see is:
+/// Guests see a field that the table does not have: features behind new fields need bits in
+/// HCRX_EL2, HFGxTR2_EL2 or HDFGxTR2_EL2, which stay 0. Hidden from guests are:
 ///
 /// - virtualization, nested or not, Secure EL2 and realms, because EL2 is Bulkhead's;
 /// - errors of the machine, and what only RAS gives a meaning, which are Bulkhead's to handle;
 /// - what observes or partitions resources that CPUs share;
-/// - profiling and tracing, which write memory by physical address or see EL2;
+/// - profiling and tracing, which write memory by physical address or observe EL2;
 /// - extensions of debug and the PMU that need EL2's help at every exception.
 #[macro_export]
 macro_rules! system_register_table {
     ($expand:ident) => { $expand! {
+        // Not DBGPRCR_EL1, which is a request to the power controller, and not there in QEMU.
         always {
             // MMU and caches off, little-endian, and the bits that are RES1 on an Armv8.0 CPU:
             // LSMAOE, nTLSMD, SPAN, EIS, TSCXT, EOS.
@@ -73,8 +73,7 @@ macro_rules! system_register_table {
                 // EnSCXT: FEAT_CSV2_2 or FEAT_CSV2_1p2. SCXTNUM_EL1 and SCXTNUM_EL0.
                 CSV2 = 56 { CSV2 >= 2 | CSV2_FRAC >= 2 =>
                     sets { hcr: 1 << 53 }
-                    registers { scxtnum_el1(3, 0, 13, 0, 7), scxtnum_el0(3, 3, 13, 0, 7) };
-                }
+                    registers { scxtnum_el1(3, 0, 13, 0, 7), scxtnum_el0(3, 3, 13, 0, 7) }; }
             }
             hidden { EL2 = 8, SEL2 = 36, RME = 52 }
             trapped {
@@ -85,29 +84,23 @@ macro_rules! system_register_table {
                         erridr_el1(3, 0, 5, 3, 0), errselr_el1(3, 0, 5, 3, 1),
                         erxgsr_el1(3, 0, 5, 3, 2), erxfr_el1(3, 0, 5, 4, 0),
                         erxctlr_el1(3, 0, 5, 4, 1), erxstatus_el1(3, 0, 5, 4, 2),
-                        erxaddr_el1(3, 0, 5, 4, 3), erxpfgf_el1(3, 0, 5, 4, 4),
-                        erxpfgctl_el1(3, 0, 5, 4, 5), erxpfgcdn_el1(3, 0, 5, 4, 6),
-                        erxmisc0_el1(3, 0, 5, 5, 0), erxmisc1_el1(3, 0, 5, 5, 1),
-                        erxmisc2_el1(3, 0, 5, 5, 2), erxmisc3_el1(3, 0, 5, 5, 3)
-                    };
-                }
+                        erxaddr_el1(3, 0, 5, 4, 3), erxpfgctl_el1(3, 0, 5, 4, 5),
+                        erxpfgcdn_el1(3, 0, 5, 4, 6), erxmisc0_el1(3, 0, 5, 5, 0)
+                    }; }
                 // TRAPMPAM0EL1, TRAPMPAM1EL1; EnMPAMSM.
                 MPAM = 40 { MPAM >= 1 | MPAM_FRAC >= 1 =>
                     sets { mpam2: 0b11 << 48 } clears { mpam2: 1 << 50 }
                     undefined {
                         mpam1_el1(3, 0, 10, 5, 0), mpam0_el1(3, 0, 10, 5, 1),
                         mpamsm_el1(3, 0, 10, 5, 3)
-                    };
-                }
+                    }; }
                 // TAM.
                 AMU = 44 { AMU >= 1 =>
                     sets { cptr: 1 << 30 }
                     undefined {
                         amcr_el0(3, 3, 13, 2, 0), amuserenr_el0(3, 3, 13, 2, 3),
-                        amcntenclr0_el0(3, 3, 13, 2, 4), amcntenset0_el0(3, 3, 13, 2, 5),
-                        amevcntr00_el0(3, 3, 13, 4, 0)
-                    };
-                }
+                        amcntenset0_el0(3, 3, 13, 2, 5), amevcntr00_el0(3, 3, 13, 4, 0)
+                    }; }
             }
         }
         ID_AA64PFR1_EL1(4, 1) {
@@ -119,8 +112,7 @@ macro_rules! system_register_table {
                     registers {
                         rgsr_el1(3, 0, 1, 0, 5), gcr_el1(3, 0, 1, 0, 6), tfsr_el1(3, 0, 5, 6, 0),
                         tfsre0_el1(3, 0, 5, 6, 1)
-                    };
-                }
+                    }; }
                 // nTPIDR2_EL0 and nSMPRI_EL1; EZT0. SVCR turns streaming mode and ZA off.
                 SME = 24 {
                     SME >= 1 =>
@@ -138,21 +130,18 @@ macro_rules! system_register_table {
                     registers {
                         gcscr_el1(3, 0, 2, 5, 0), gcspr_el1(3, 0, 2, 5, 1),
                         gcscre0_el1(3, 0, 2, 5, 2), gcspr_el0(3, 3, 2, 5, 1)
-                    };
-                }
+                    }; }
                 // PTTWI; nRCWMASK_EL1; nRCWSMASK_EL1.
                 THE = 48 { THE >= 1 =>
                     sets { hcrx: 1 << 16, hfgtr: 1 << 56, hfgtr2: 1 << 2 }
-                    registers { rcwmask_el1(3, 0, 13, 0, 6), rcwsmask_el1(3, 0, 13, 0, 3) };
-                }
+                    registers { rcwmask_el1(3, 0, 13, 0, 6), rcwsmask_el1(3, 0, 13, 0, 3) }; }
             }
             hidden { RAS_FRAC = 12, DF2 = 56 }
             trapped {
                 MPAM_FRAC = 16 {}
                 // nPFAR_EL1.
                 PFAR = 60 { PFAR >= 1 =>
-                    clears { hfgtr2: 1 << 0 } undefined { pfar_el1(3, 0, 6, 0, 5) };
-                }
+                    clears { hfgtr2: 1 << 0 } undefined { pfar_el1(3, 0, 6, 0, 5) }; }
             }
         }
         ID_AA64PFR2_EL1(4, 2) {
@@ -169,7 +158,7 @@ macro_rules! system_register_table {
                 SVE_F32MM = 52, SVE_F64MM = 56
             }
         }
-        // Four fields of one bit share most names here; the highest is FA64.
+        // Most of these names stand for up to four fields of one bit; FA64's is the highest of its.
         ID_AA64SMFR0_EL1(4, 5) {
             shown {
                 SME_SMOP4 = 0, SME_STMOP = 16, SME_SFEXPA = 20, SME_AES = 24, SME_SF8 = 28,
@@ -180,7 +169,7 @@ macro_rules! system_register_table {
         }
         ID_AA64FPFR0_EL1(4, 7) { shown { F8_FORMATS = 0, F8MM = 24, F8_OTHER = 28 } }
 
-        // DEBUG_VER: what version 6 has is in `always`. PMU: EL2 counts by MDCR_EL2.
+        // DEBUG_VER: the registers of version 6 are in `always`.
         ID_AA64DFR0_EL1(5, 0) {
             shown { BRPS = 12, WRPS = 20, CTX_CMPS = 28, DOUBLE_LOCK = 36, HPMN0 = 60 }
             usable {
@@ -188,7 +177,7 @@ macro_rules! system_register_table {
                 DEBUG_VER = 0 { DEBUG_VER >= 11 =>
                     sets { mdcr: 1 << 43, hdfgtr2: 1 << 5 } registers { mdselr_el1(2, 0, 0, 4, 2) };
                 }
-                // nPUACR_EL1; nPMZR_EL0, which can only be written.
+                // nPMUACR_EL1; nPMZR_EL0, which can only be written.
                 PMU_VER = 8 {
                     PMU_VER >= 1 =>
                         registers {
@@ -205,38 +194,31 @@ macro_rules! system_register_table {
                 // TTA.
                 TRACE_VER = 4 { TRACE_VER >= 1 =>
                     sets { cptr: 1 << 20 }
-                    undefined { trcprgctlr(2, 1, 0, 1, 0), trcidr0(2, 1, 0, 8, 7) };
-                }
+                    undefined { trcprgctlr(2, 1, 0, 1, 0), trcidr0(2, 1, 0, 8, 7) }; }
                 // nPMSSDATA, nPMSSCR_EL1.
                 PMSS = 16 { PMSS >= 1 =>
-                    clears { hdfgtr2: 0b11 << 6 } undefined { pmsscr_el1(3, 0, 9, 13, 3) };
-                }
+                    clears { hdfgtr2: 0b11 << 6 } undefined { pmsscr_el1(3, 0, 9, 13, 3) }; }
                 // nPMIAR_EL1.
                 SEBEP = 24 { SEBEP >= 1 =>
-                    clears { hdfgtr2: 1 << 1 } undefined { pmiar_el1(3, 0, 9, 14, 7) };
-                }
+                    clears { hdfgtr2: 1 << 1 } undefined { pmiar_el1(3, 0, 9, 14, 7) }; }
                 // TPMS; E2PB: the buffer is EL2's; nPMSDSFR_EL1.
                 PMS_VER = 32 { PMS_VER >= 1 =>
                     sets { mdcr: 1 << 14 } clears { mdcr: 0b11 << 12, hdfgtr2: 1 << 19 }
                     undefined {
                         pmscr_el1(3, 0, 9, 9, 0), pmsidr_el1(3, 0, 9, 9, 7),
                         pmblimitr_el1(3, 0, 9, 10, 0), pmbptr_el1(3, 0, 9, 10, 1)
-                    };
-                }
+                    }; }
                 // TTRF.
                 TRACE_FILT = 40 { TRACE_FILT >= 1 =>
-                    sets { mdcr: 1 << 19 } undefined { trfcr_el1(3, 0, 1, 2, 1) };
-                }
+                    sets { mdcr: 1 << 19 } undefined { trfcr_el1(3, 0, 1, 2, 1) }; }
                 // E2TB: the buffer is EL2's; nTRBMPAM_EL1.
                 TRACE_BUFFER = 44 { TRACE_BUFFER >= 1 =>
                     clears { mdcr: 0b11 << 24, hdfgtr2: 1 << 22 }
-                    undefined { trblimitr_el1(3, 0, 9, 11, 0), trbptr_el1(3, 0, 9, 11, 1) };
-                }
+                    undefined { trblimitr_el1(3, 0, 9, 11, 0), trbptr_el1(3, 0, 9, 11, 1) }; }
                 // nBRBIDR, nBRBCTL, nBRBDATA.
                 BRBE = 52 { BRBE >= 1 =>
                     clears { hdfgtr: 0b111 << 59 }
-                    undefined { brbcr_el1(2, 1, 9, 0, 0), brbfcr_el1(2, 1, 9, 0, 1) };
-                }
+                    undefined { brbcr_el1(2, 1, 9, 0, 0), brbfcr_el1(2, 1, 9, 0, 1) }; }
             }
         }
         // The halves of fields of eight bits end with 0 and 1.
@@ -250,27 +232,20 @@ macro_rules! system_register_table {
             usable {
                 PMICNTR = 36 { PMICNTR >= 1 =>
                     sets { hdfgtr2: 0b11 << 2 }
-                    registers { pmicntr_el0(3, 3, 9, 4, 0), pmicfiltr_el0(3, 3, 9, 6, 0) };
-                }
+                    registers { pmicntr_el0(3, 3, 9, 4, 0), pmicfiltr_el0(3, 3, 9, 6, 0) }; }
             }
             hidden { DPFZS = 52 }
             trapped {
                 // nSPMEVCNTRn_EL0 to nSPMDEVAFF_EL1.
                 SPMU = 32 { SPMU >= 1 =>
                     clears { hdfgtr2: 0x7ff << 8 }
-                    undefined {
-                        spmaccessr_el1(2, 0, 9, 13, 3), spmcr_el0(2, 3, 9, 12, 0),
-                        spmselr_el0(2, 3, 9, 12, 5)
-                    };
-                }
+                    undefined { spmaccessr_el1(2, 0, 9, 13, 3), spmcr_el0(2, 3, 9, 12, 0) }; }
                 // nTRCITECR_EL1.
                 ITE = 44 { ITE >= 1 =>
-                    clears { hdfgtr2: 1 << 20 } undefined { trcitecr_el1(3, 0, 1, 2, 3) };
-                }
+                    clears { hdfgtr2: 1 << 20 } undefined { trcitecr_el1(3, 0, 1, 2, 3) }; }
                 // nPMECR_EL1.
                 EBEP = 48 { EBEP >= 1 =>
-                    clears { hdfgtr2: 1 << 0 } undefined { pmecr_el1(3, 0, 9, 14, 5) };
-                }
+                    clears { hdfgtr2: 1 << 0 } undefined { pmecr_el1(3, 0, 9, 14, 5) }; }
             }
         }
         ID_AA64DFR2_EL1(5, 2) {
@@ -279,11 +254,9 @@ macro_rules! system_register_table {
             trapped {
                 // nMDSTEPOP_EL1; nPMBMAR_EL1.
                 STEP = 0 { STEP >= 1 =>
-                    clears { hdfgtr2: 1 << 23 } undefined { mdstepop_el1(2, 0, 0, 5, 2) };
-                }
+                    clears { hdfgtr2: 1 << 23 } undefined { mdstepop_el1(2, 0, 0, 5, 2) }; }
                 SPE_NVM = 20 { SPE_NVM >= 1 =>
-                    clears { hdfgtr2: 1 << 24 } undefined { pmbmar_el1(3, 0, 9, 10, 5) };
-                }
+                    clears { hdfgtr2: 1 << 24 } undefined { pmbmar_el1(3, 0, 9, 10, 5) }; }
             }
         }
 
@@ -301,8 +274,8 @@ macro_rules! system_register_table {
                 SB = 36, SPECRES = 40, BF16 = 44, DGH = 48, I8MM = 52, XS = 56
             }
             usable {
-                // APK and API: pointer authentication by any of the three algorithms. Five keys, the
-                // lower and the upper half of each.
+                // APK and API: pointer authentication by any of the three algorithms. Five keys,
+                // the lower and the upper half of each.
                 APA = 4 { APA >= 1 | API >= 1 | APA3 >= 1 =>
                     sets { hcr: 0b11 << 40 }
                     registers {
@@ -311,8 +284,7 @@ macro_rules! system_register_table {
                         apdakeylo_el1(3, 0, 2, 2, 0), apdakeyhi_el1(3, 0, 2, 2, 1),
                         apdbkeylo_el1(3, 0, 2, 2, 2), apdbkeyhi_el1(3, 0, 2, 2, 3),
                         apgakeylo_el1(3, 0, 2, 3, 0), apgakeyhi_el1(3, 0, 2, 3, 1)
-                    };
-                }
+                    }; }
                 API = 8 {}
                 // EnALS, EnASR, EnAS0; nACCDATA_EL1.
                 LS64 = 60 {
@@ -332,7 +304,7 @@ macro_rules! system_register_table {
             }
             usable {
                 APA3 = 12 {}
-                // MSCEn. MCE2 stays 0: a guest that moves between CPUs handles the exceptions itself.
+                // MSCEn. MCE2 stays 0: a guest that moves between CPUs handles the exceptions.
                 MOPS = 16 { MOPS >= 1 => sets { hcrx: 1 << 11 }; }
             }
         }
@@ -363,10 +335,8 @@ macro_rules! system_register_table {
                     sets { hcr: 1 << 35 }
                     undefined {
                         lorsa_el1(3, 0, 10, 4, 0), lorea_el1(3, 0, 10, 4, 1),
-                        lorn_el1(3, 0, 10, 4, 2), lorc_el1(3, 0, 10, 4, 3),
-                        lorid_el1(3, 0, 10, 4, 7)
-                    };
-                }
+                        lorc_el1(3, 0, 10, 4, 3), lorid_el1(3, 0, 10, 4, 7)
+                    }; }
             }
         }
         ID_AA64MMFR2_EL1(7, 2) {
@@ -385,37 +355,31 @@ macro_rules! system_register_table {
             // nMAIR2_EL1; D128En.
             usable {
                 TCRX = 0 { TCRX >= 1 =>
-                    sets { hcrx: 1 << 14 } registers { tcr2_el1(3, 0, 2, 0, 3) };
-                }
+                    sets { hcrx: 1 << 14 } registers { tcr2_el1(3, 0, 2, 0, 3) }; }
                 SCTLRX = 4 { SCTLRX >= 1 =>
-                    sets { hcrx: 1 << 15 } registers { sctlr2_el1(3, 0, 1, 0, 3) };
-                }
+                    sets { hcrx: 1 << 15 } registers { sctlr2_el1(3, 0, 1, 0, 3) }; }
                 S1PIE = 8 { S1PIE >= 1 =>
                     sets { hfgtr: 0b11 << 57 }
-                    registers { pire0_el1(3, 0, 10, 2, 2), pir_el1(3, 0, 10, 2, 3) };
-                }
+                    registers { pire0_el1(3, 0, 10, 2, 2), pir_el1(3, 0, 10, 2, 3) }; }
                 S1POE = 16 { S1POE >= 1 =>
                     sets { hfgtr: 0b11 << 59 }
-                    registers { por_el1(3, 0, 10, 2, 4), por_el0(3, 3, 10, 2, 4) };
-                }
+                    registers { por_el1(3, 0, 10, 2, 4), por_el0(3, 3, 10, 2, 4) }; }
                 AIE = 24 { AIE >= 1 =>
                     sets { hfgtr: 0b11 << 62 }
-                    registers { mair2_el1(3, 0, 10, 2, 1), amair2_el1(3, 0, 10, 3, 1) };
-                }
+                    registers { mair2_el1(3, 0, 10, 2, 1), amair2_el1(3, 0, 10, 3, 1) }; }
                 D128 = 32 { D128 >= 1 => sets { hcrx: 1 << 17 } registers { ; upper_halves }; }
             }
             hidden { MEC = 28 }
             // nS2POR_EL1.
             trapped {
                 S2POE = 20 { S2POE >= 1 =>
-                    clears { hfgtr: 1 << 61 } undefined { s2por_el1(3, 0, 10, 2, 5) };
-                }
+                    clears { hfgtr: 1 << 61 } undefined { s2por_el1(3, 0, 10, 2, 5) }; }
             }
         }
         ID_AA64MMFR4_EL1(7, 4) {
             shown { EIESB = 4, ASID2 = 8, FGWTE3 = 16, E2H0 = 24, RMEGDI = 28, E3DSE = 36 }
-            // SRMASKEn; the masks and aliases of CPACR_EL1, SCTLR_EL1, SCTLR2_EL1, TCR_EL1 and TCR2_EL1,
-            // but not those of ACTLR_EL1. Masks limit what EL1 can write, never EL2.
+            // SRMASKEn; the masks and aliases of CPACR_EL1, SCTLR_EL1, SCTLR2_EL1, TCR_EL1 and
+            // TCR2_EL1, but not those of ACTLR_EL1. Masks limit what EL1 can write, never EL2.
             usable {
                 SRMASK = 44 { SRMASK >= 1 =>
                     sets { hcrx: 1 << 26, hfgtr2: 0x1ff8 }
@@ -423,15 +387,13 @@ macro_rules! system_register_table {
                         sctlrmask_el1(3, 0, 1, 4, 0), cpacrmask_el1(3, 0, 1, 4, 2),
                         sctlr2mask_el1(3, 0, 1, 4, 3), tcrmask_el1(3, 0, 2, 7, 2),
                         tcr2mask_el1(3, 0, 2, 7, 3)
-                    };
-                }
+                    }; }
             }
             hidden { HACDBS = 12, NV_FRAC = 20 }
             // nDCCIVAPS: DC CIVAPS.
             trapped {
                 POPS = 0 { POPS >= 1 =>
-                    clears { hfgitr2: 1 << 1 } undefined { dc_civaps(1, 0, 7, 15, 1) };
-                }
+                    clears { hfgitr2: 1 << 1 } undefined { dc_civaps(1, 0, 7, 15, 1) }; }
             }
         }
     } };

@@ -2,7 +2,7 @@
 
         .section .text, "ax"
 
-// V0 to V31, whose upper parts as Z registers become zero with them (Arm ARM C1.2.5), FPCR and FPSR.
+// FPCR, FPSR and V0 to V31, whose upper parts as Z registers become zero too (Arm ARM C1.2.5).
         .arch_extension fp
         .arch_extension simd
         .global zero_vector_registers
@@ -30,7 +30,7 @@ zero_predicate_registers:
         wrffr   p0.b
         ret
 
-// All registers of EL1 that have 128 bits with FEAT_D128: an MSR leaves their upper halves as they are.
+// The registers of EL1 that have 128 bits with FEAT_D128. MSR does not write their upper halves.
         .arch_extension d128
         .arch_extension the
         .global zero_upper_halves
@@ -44,9 +44,8 @@ zero_upper_halves:
         msrr    rcwsmask_el1, x0, x1
         ret
 
-// In: x0 = the number of breakpoints, x1 = the number of watchpoints, from 0 to 16. Of each kind those
-// below its number are zeroed, the highest first: its two instructions lie so many times 8 bytes
-// before the end.
+// In: x0 = the number of breakpoints, x1 = the number of watchpoints, from 0 to 16. Zeroes those
+// with lower numbers. The two instructions of number n lie n + 1 times 8 bytes before the label.
         .global zero_debug_registers
 zero_debug_registers:
         adr     x2, 1f

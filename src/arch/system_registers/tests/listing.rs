@@ -66,7 +66,9 @@ macro_rules! listing {
         /// Returns the ID fields, in the order of the table.
         pub(crate) fn rows() -> Vec<Row> {
             let mut rows = Vec::new();
-            let mut add = |name, field, group, levels| rows.push(Row { name, field, group, levels });
+            let mut add = |name, field, group, levels| {
+                rows.push(Row { name, field, group, levels });
+            };
             $(
                 $($(add(stringify!($shown), field::$shown, Group::Shown, vec![]);)*)?
                 $($(add(stringify!($usable), field::$usable, Group::Usable, vec![$(Level {
@@ -81,7 +83,9 @@ macro_rules! listing {
                     conditions: vec![$((field::$trapped_of, $trapped_least)),+],
                     sets: vec![$($((stringify!($trap), $trap_bits)),*)?],
                     clears: vec![$($((stringify!($clear), $clear_bits)),*)?],
-                    undefined: vec![$((stringify!($undefined), Encoding::new $undefined_encoding)),*],
+                    undefined: vec![
+                        $((stringify!($undefined), Encoding::new $undefined_encoding)),*
+                    ],
                     ..Level::default()
                 }),*]);)*)?
             )*

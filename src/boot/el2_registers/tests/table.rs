@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use crate::arch::system_registers::tests::listing::{Bits, Group, Level, Row, rows};
+use crate::arch::system_registers::tests::listing::{Bits, Group, Level, rows};
 use crate::arch::system_registers::{Field, IdRegisters, field};
 use crate::boot::el2_registers::{Choices, ControlRegisters};
 use crate::trap::system_registers::{Answer, trapped};
@@ -48,13 +48,10 @@ fn all(registers: &ControlRegisters, bits: &Bits, set: bool) -> bool {
     bits.iter().all(|(name, bits)| control(registers, name) & bits == if set { *bits } else { 0 })
 }
 
-fn levels_of(group: Group) -> impl Iterator<Item = (Row, Level)> {
+/// Returns the levels of a group's fields, with the names of the fields.
+fn levels_of(group: Group) -> impl Iterator<Item = (&'static str, Level)> {
     let rows = rows().into_iter().filter(move |row| row.group == group);
-    rows.flat_map(|mut row| {
-        let levels: Vec<_> = row.levels.drain(..).collect();
-        let name = row.name;
-        levels.into_iter().map(move |level| (Row { name, levels: Vec::new(), ..row }, level))
-    })
+    rows.flat_map(|row| row.levels.into_iter().map(move |level| (row.name, level)))
 }
 
 /// Whether a CPU on which one condition holds has the level's bits.
@@ -73,8 +70,7 @@ fn holds_for_each_condition(level: &Level) -> bool {
 fn every_hidden_feature_with_registers_traps_and_is_undefined() {
     let id = every_feature();
     let registers = ControlRegisters::new(&id, Choices::default());
-    for (row, level) in levels_of(Group::Trapped) {
-        let name = row.name;
+    for (name, level) in levels_of(Group::Trapped) {
         assert!(level.sets.len() + level.clears.len() > 0, "nothing traps {name}");
         assert!(!level.undefined.is_empty(), "{name} has no registers");
         assert!(all(&registers, &level.sets, true), "bits of {name} are not set");
@@ -92,21 +88,21 @@ fn every_hidden_feature_with_registers_traps_and_is_undefined() {
 #[test]
 fn every_feature_that_a_guest_may_use_is_enabled() {
     let registers = ControlRegisters::new(&every_feature(), Choices::default());
-    for (row, level) in levels_of(Group::Usable) {
-        assert!(all(&registers, &level.sets, true), "bits of {} are not set", row.name);
-        assert!(holds_for_each_condition(&level), "bits of {} are not set for it alone", row.name);
+    for (name, level) in levels_of(Group::Usable) {
+        assert!(all(&registers, &level.sets, true), "bits of {name} are not set");
+        assert!(holds_for_each_condition(&level), "bits of {name} are not set for it alone");
     }
 }
 
 #[test]
 fn a_cpu_without_features_has_no_bits_of_any() {
     let registers = ControlRegisters::new(&cpu(&[(field::SME, 1)]), Choices::default());
-    for (row, level) in levels_of(Group::Trapped).chain(levels_of(Group::Usable)) {
+    for (name, level) in levels_of(Group::Trapped).chain(levels_of(Group::Usable)) {
         let has_none = |(name, bits): &(&str, u64)| match *name {
             "mpam2" => registers.mpam2_el2.is_none(),
             _ => control(&registers, name) & bits == 0,
         };
         let is_sme = level.conditions.contains(&(field::SME, 1));
-        assert!(is_sme || level.sets.iter().all(has_none), "bits of {} are set", row.name);
+        assert!(is_sme || level.sets.iter().all(has_none), "bits of {name} are set");
     }
 }
