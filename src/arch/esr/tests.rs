@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::trap::mmio::Access;
+use crate::trap::mmio::MmioAccess;
 
 /// A syndrome of this class.
 fn esr(class: u64, iss: u64) -> u64 {
@@ -58,7 +58,7 @@ fn a_word_stored_where_nothing_is_mapped() {
     assert!(abort.is_data() && abort.is_write() && !abort.is_walk());
     let ipa = abort.ipa(0xffff_8000_0900_0018, 0x0009_0000);
     assert_eq!(ipa, Some(Ipa::new(0x0900_0018)));
-    let access = Access::of(abort.syndrome()).unwrap();
+    let access = MmioAccess::of(abort.syndrome()).unwrap();
     assert_eq!((access.size(), access.register(), access.is_write()), (4, 2, true));
     assert_eq!(access.loaded(u64::MAX), 0xffff_ffff, "not sign-extended, not wide");
 }
@@ -66,7 +66,7 @@ fn a_word_stored_where_nothing_is_mapped() {
 #[test]
 fn a_signed_load_into_a_wide_register() {
     let abort = data_abort(1 << 24 | 1 << 21 | 31 << 16 | 1 << 15 | 5);
-    let access = Access::of(abort.syndrome()).unwrap();
+    let access = MmioAccess::of(abort.syndrome()).unwrap();
     assert_eq!((access.size(), access.register()), (1, 31));
     assert!(access.loaded(0x80) == 0xffff_ffff_ffff_ff80 && !access.is_write());
 }
@@ -79,7 +79,7 @@ fn the_walk_of_the_guests_tables_has_a_page_but_no_offset() {
         assert!(abort.is_walk());
         let ipa = abort.ipa(0x1234_5678, 0x0004_0010);
         assert_eq!(ipa, Some(Ipa::new(0x0400_1000)));
-        assert_eq!(Access::of(abort.syndrome()), None);
+        assert_eq!(MmioAccess::of(abort.syndrome()), None);
     }
 }
 
@@ -153,7 +153,7 @@ proptest! {
         let abort = data_abort(iss);
         let ipa = abort.ipa(far, hpfar);
         check(ipa);
-        let access = Access::of(abort.syndrome());
+        let access = MmioAccess::of(abort.syndrome());
         prop_assert!(access.is_none_or(|access| access.register() < 32));
     }
 }

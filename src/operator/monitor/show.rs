@@ -105,7 +105,7 @@ fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output)
         2 => return output.count((*restarts).into(), 0),
         3 => return count(*uptime, 3, output),
         4 => last_end.as_ref().map(|it| it as _),
-        5 => last_fault.as_ref().map(|it| &it.deed as _),
+        5 => last_fault.as_ref().map(|it| &it.kind as _),
         6 => last_fault.as_ref().map(|it| it as _),
         7 => return terms(plan.policy, output),
         _ => {
