@@ -19,8 +19,8 @@ pub use line::LineNotifier;
 /// An emulated device.
 ///
 /// Each method that takes `&mut self` can change [`line`](Self::line) and
-/// [`deadline`](Self::deadline): the caller reports the one, by a [`LineNotifier`], and sets a timer
-/// to the other.
+/// [`deadline`](Self::deadline): the caller reports the one, by a [`LineNotifier`], and sets a
+/// timer to the other.
 pub trait Device {
     /// Carries out a load from the register at an offset, and returns its value. The value's bits
     /// above the size of the access are ignored.

@@ -1,9 +1,9 @@
 //! The SMC calling convention 1.2 (Arm DEN0028): dispatches the calls that a guest makes, by HVC
 //! and by SMC alike.
 //!
-//! Each function belongs to a service, and [`decode`] asks the services in order. A new service takes
-//! a file of its own, which implements `Service`, and a word in [`decode`]. Only the workarounds reach
-//! firmware.
+//! Each function belongs to a service, and [`decode`] asks the services in order. A new service
+//! takes a file of its own, which implements `Service`, and a word in [`decode`]. Only the
+//! workarounds reach firmware.
 
 mod arch_calls;
 pub mod codes;

@@ -4,7 +4,8 @@ use super::codes::NOT_SUPPORTED;
 use super::firmware::{WORKAROUNDS, Workarounds};
 use super::service::{Outcome, Request, Service};
 
-/// SMCCC_ARCH_WORKAROUND_1 to 3 (Arm DEN0028, section 7), as far as this CPU's firmware offers them.
+/// SMCCC_ARCH_WORKAROUND_1 to 3 (Arm DEN0028, section 7), as far as this CPU's firmware offers
+/// them.
 pub struct FirmwareWorkarounds<'a>(pub &'a Workarounds);
 
 impl Service for FirmwareWorkarounds<'_> {

@@ -6,8 +6,8 @@
 //! and FR.BUSY is set, so that a byte is lost only if the guest writes to a full FIFO.
 //!
 //! There are no line errors, no overrun (the peer waits for room), no loopback (CR.LBE stays clear)
-//! and no modem: its inputs CTS, DSR and DCD are always asserted, so that a driver with hardware flow
-//! control transmits.
+//! and no modem: its inputs CTS, DSR and DCD are always asserted, so that a driver with hardware
+//! flow control transmits.
 
 mod registers;
 #[cfg(test)]
@@ -34,9 +34,9 @@ pub struct Pl011 {
 }
 
 impl Default for Pl011 {
-    /// Creates a UART as firmware leaves it: enabled, FIFOs on, 115200 8N1 from a 24 MHz clock. Early
-    /// consoles write to it without setting it up, which the hardware's own reset state (CR = 0x300)
-    /// would not transmit.
+    /// Creates a UART as firmware leaves it: enabled, FIFOs on, 115200 8N1 from a 24 MHz clock.
+    /// Early consoles write to it without setting it up, which the hardware's own reset state (CR =
+    /// 0x300) would not transmit.
     fn default() -> Self {
         let (transmit_fifo, receive_fifo) = (Ring::EMPTY, Ring::EMPTY);
         Self {
@@ -53,7 +53,8 @@ impl Pl011 {
     /// Reads the register at `offset` from the start of the registers, in bytes. Reading DR takes a
     /// byte from the receive FIFO.
     ///
-    /// A register answers at its own address, to accesses of any size. Other addresses read as zero.
+    /// A register answers at its own address, to accesses of any size. Other addresses read as
+    /// zero.
     pub fn read(&mut self, offset: u64) -> u64 {
         let value = match offset {
             DR => self.read_data(),
@@ -103,9 +104,9 @@ impl Pl011 {
         (is_empty && !self.interrupt_line()).then_some(IDLE as u64)
     }
 
-    /// Writes a byte to DR and passes it to `sink` at once. Only if the transmit FIFO is empty, and the
-    /// interrupt's level is low and stays low. Returns whether `sink` took the byte; if not, nothing
-    /// was done.
+    /// Writes a byte to DR and passes it to `sink` at once. Only if the transmit FIFO is empty, and
+    /// the interrupt's level is low and stays low. Returns whether `sink` took the byte; if not,
+    /// nothing was done.
     #[inline(always)]
     pub fn pass(&mut self, byte: u8, sink: impl FnOnce(u8) -> bool) -> bool {
         let raised = self.raised | INTERRUPT_TX;
@@ -119,12 +120,12 @@ impl Pl011 {
         passes
     }
 
-    /// Passes bytes from the transmit FIFO to `sink` until the FIFO is empty or `sink` full. The caller
-    /// calls it after each write of the guest, and when a full `sink` has room again.
+    /// Passes bytes from the transmit FIFO to `sink` until the FIFO is empty or `sink` full. The
+    /// caller calls it after each write of the guest, and when a full `sink` has room again.
     ///
-    /// The transmit interrupt is raised when a byte has left and IFLS's level or fewer remain. Hardware
-    /// raises it only if there were more before. Drivers cannot tell: hardware requires of them to
-    /// fill the FIFO above the level first.
+    /// The transmit interrupt is raised when a byte has left and IFLS's level or fewer remain.
+    /// Hardware raises it only if there were more before. Drivers cannot tell: hardware requires of
+    /// them to fill the FIFO above the level first.
     pub fn transmit(&mut self, sink: &mut dyn FnMut(u8) -> Result<(), Full>) {
         if !self.is_enabled(CR_TXE) {
             return;
@@ -143,7 +144,8 @@ impl Pl011 {
     /// hardware does.
     ///
     /// Below IFLS's level the receive timeout is raised without its delay of 32 bit periods. It
-    /// reports that a few bytes came and nothing follows, which is true of most that a person types.
+    /// reports that a few bytes came and nothing follows, which is true of most that a person
+    /// types.
     ///
     /// # Errors
     ///

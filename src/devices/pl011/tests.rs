@@ -220,8 +220,8 @@ proptest! {
         prop_assert_eq!(written, sent);
     }
 
-    /// `pass` and `idle_flags` do what a write, a transmission and a read do, and leave the interrupt
-    /// low.
+    /// `pass` and `idle_flags` do what a write, a transmission and a read do, and leave the
+    /// interrupt low.
     #[test]
     fn fast_paths_do_what_the_slow_ones_do(
         steps in prop::collection::vec(

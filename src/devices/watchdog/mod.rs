@@ -2,10 +2,10 @@
 //! before that in the Server Base System Architecture, DEN0029), for which stock drivers match
 //! `arm,sbsa-gwdt`.
 //!
-//! It compares the guest's virtual counter with a compare value, WCV. When the counter has passed WCV,
-//! the first stage asserts the interrupt (WS0) and sets WCV to the offset, WOR, from that moment. When
-//! the counter has passed that as well, the watchdog fires (WS1). A refresh sets WCV to the offset
-//! from then on and deasserts the interrupt.
+//! It compares the guest's virtual counter with a compare value, WCV. When the counter has passed
+//! WCV, the first stage asserts the interrupt (WS0) and sets WCV to the offset, WOR, from that
+//! moment. When the counter has passed that as well, the watchdog fires (WS1). A refresh sets WCV
+//! to the offset from then on and deasserts the interrupt.
 //!
 //! The architecture version is 0, whose WOR has 32 bits. Version 1 has 48 bits. A driver for both
 //! versions sets them by two stores, which are two traps, and the driver of Linux 6.1 computes them
@@ -76,18 +76,18 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Creates a watchdog as firmware leaves one that guards the boot: it is enabled at `now` and fires
-    /// after `ticks` of the counter unless it is refreshed. If two stages of 32-bit offsets are less
-    /// than `ticks`, the first stage is longer until the first refresh.
+    /// Creates a watchdog as firmware leaves one that guards the boot: it is enabled at `now` and
+    /// fires after `ticks` of the counter unless it is refreshed. If two stages of 32-bit offsets
+    /// are less than `ticks`, the first stage is longer until the first refresh.
     pub fn new(now: u64, ticks: u64) -> Self {
         let offset = u32::try_from(ticks / 2).unwrap_or(u32::MAX);
         let compare = now.saturating_add(ticks - u64::from(offset));
         Self { timeout: ticks, enabled: true, offset, compare, interrupt: false, fired: false }
     }
 
-    /// Reads the register at `offset` from the start of `frame`, in bytes. Registers have 32 bits. What
-    /// accesses of other sizes do is IMPLEMENTATION DEFINED; here they read the register's lowest
-    /// bits. Other offsets read as zero.
+    /// Reads the register at `offset` from the start of `frame`, in bytes. Registers have 32 bits.
+    /// What accesses of other sizes do is IMPLEMENTATION DEFINED; here they read the register's
+    /// lowest bits. Other offsets read as zero.
     pub fn read(&mut self, frame: WatchdogFrame, offset: u64, now: u64) -> u32 {
         self.poll(now);
         match (frame, offset) {
@@ -103,8 +103,9 @@ impl Watchdog {
         }
     }
 
-    /// Writes `value` to the register at `offset` from the start of `frame`, in bytes. Writes to other
-    /// offsets are ignored, and so is each write after the watchdog has fired: its partition ends.
+    /// Writes `value` to the register at `offset` from the start of `frame`, in bytes. Writes to
+    /// other offsets are ignored, and so is each write after the watchdog has fired: its partition
+    /// ends.
     pub fn write(&mut self, frame: WatchdogFrame, offset: u64, value: u32, now: u64) {
         self.poll(now);
         if self.fired {
@@ -151,8 +152,8 @@ impl Watchdog {
         self.compare = now.saturating_add(self.offset.into());
     }
 
-    /// Returns the counter's value at which the present stage ends, unless the watchdog is refreshed
-    /// before; `None` if it is disabled or has fired.
+    /// Returns the counter's value at which the present stage ends, unless the watchdog is
+    /// refreshed before; `None` if it is disabled or has fired.
     pub fn deadline(&self) -> Option<u64> {
         let runs = self.enabled && !self.fired;
         if runs { self.compare.checked_add(1) } else { None }

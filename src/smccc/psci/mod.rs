@@ -83,9 +83,9 @@ impl Psci {
         self.power.fill(PowerState::Off);
     }
 
-    /// Carries out a function (w0) with the arguments of x1 to x3 for vCPU `caller`. Functions whose
-    /// results depend on no power state do not get here: [`decode`](crate::smccc::decode) returns
-    /// their results.
+    /// Carries out a function (w0) with the arguments of x1 to x3 for vCPU `caller`. Functions
+    /// whose results depend on no power state do not get here: [`decode`](crate::smccc::decode)
+    /// returns their results.
     pub fn call(&mut self, caller: usize, function: u32, arguments: [u64; 3]) -> PsciOutcome {
         let width = if function & SMC64 == 0 { u64::from(u32::MAX) } else { u64::MAX };
         let [a, b, c] = arguments;
@@ -122,8 +122,8 @@ impl Psci {
         }
     }
 
-    /// Returns the number and the power state of the vCPU that an MPIDR argument names. Bits outside
-    /// the affinity fields must be zero, MPIDR_EL1's RES1 bit 31 included.
+    /// Returns the number and the power state of the vCPU that an MPIDR argument names. Bits
+    /// outside the affinity fields must be zero, MPIDR_EL1's RES1 bit 31 included.
     // Out of line: it has several callers.
     #[inline(never)]
     fn find(&mut self, mpidr: u64) -> Option<(usize, &mut PowerState)> {

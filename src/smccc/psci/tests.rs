@@ -176,7 +176,9 @@ proptest! {
                     psci.started(vcpu);
                     prop_assert_eq!(psci.power[vcpu], PowerState::On);
                 }
-                Step::Call { caller, id, arguments } if psci.power.get(caller) == Some(&PowerState::On) => {
+                Step::Call { caller, id, arguments }
+                    if psci.power.get(caller) == Some(&PowerState::On) =>
+                {
                     let outcome = psci.call(caller, id, arguments);
                     let mut expected = before.clone();
                     match outcome {
@@ -187,7 +189,9 @@ proptest! {
                         }
                         PsciOutcome::CpuOff => expected[caller] = PowerState::Off,
                         PsciOutcome::Return(value) => prop_assert!((-9..=0x10001).contains(&value)),
-                        PsciOutcome::Standby | PsciOutcome::SystemOff | PsciOutcome::SystemReset => {}
+                        PsciOutcome::Standby
+                        | PsciOutcome::SystemOff
+                        | PsciOutcome::SystemReset => {}
                     }
                     prop_assert_eq!(&psci.power, &expected);
                 }
