@@ -104,6 +104,8 @@ pub const fn console_offset(far: u64, hpfar: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const WRITE: u64 = 1 << 6;
@@ -139,6 +141,21 @@ mod tests {
     }
 
     #[test]
+    fn a_store_as_qemu_reports_it() {
+        // STR W2, not sign-extended, not wide.
+        let access = access(1 << 24 | 2 << 22 | 2 << 16 | WRITE | 7).unwrap();
+        assert_eq!((access.size(), access.register(), access.is_write()), (4, 2, true));
+        assert_eq!(access.loaded(u64::MAX), 0xffff_ffff);
+    }
+
+    #[test]
+    fn a_signed_load_into_the_zero_register() {
+        let access = access(1 << 24 | 1 << 21 | 31 << 16 | 1 << 15 | 5).unwrap();
+        assert_eq!((access.size(), access.register(), access.is_write()), (1, 31, false));
+        assert_eq!(access.loaded(0x80), 0xffff_ffff_ffff_ff80);
+    }
+
+    #[test]
     fn stored_values_are_cut_to_the_size() {
         let byte = access(iss(BYTE, WRITE)).unwrap();
         assert_eq!((byte.is_write(), byte.register(), byte.size()), (true, 3, 1));
@@ -156,6 +173,8 @@ mod tests {
         let refused = [
             plain & !(1 << 24),
             plain | Abort::WALK,
+            Abort::WALK | 0x05,
+            Abort::WALK | 0x0d,
             plain | Abort::CACHE_MAINTENANCE,
             // A permission fault, an external abort, an alignment fault.
             plain & !0x3f | 0b001111,
@@ -180,6 +199,15 @@ mod tests {
         }
         for offset in 0..8 {
             assert_eq!(access.ipa(0x1000 + offset, 0).is_some(), offset % 4 == 0, "{offset}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_access_has_a_register_and_a_size(iss in 0_u64..1 << 25) {
+            if let Some(access) = access(iss) {
+                prop_assert!(access.register() < 32 && matches!(access.size(), 1 | 2 | 4 | 8));
+            }
         }
     }
 }
