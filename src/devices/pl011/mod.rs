@@ -104,9 +104,9 @@ impl Pl011 {
         (is_empty && !self.interrupt_line()).then_some(IDLE as u64)
     }
 
-    /// Writes a byte to DR and passes it to `sink` at once. Only if the transmit FIFO is empty, and
-    /// the interrupt's level is low and stays low. Returns whether `sink` took the byte; if not,
-    /// nothing was done.
+    /// Writes a byte to DR and passes it to `sink` at once, provided that the transmit FIFO is empty
+    /// and that the interrupt's level is low and stays low. Returns whether `sink` took the byte; if
+    /// not, nothing was done.
     #[inline(always)]
     pub fn pass(&mut self, byte: u8, sink: impl FnOnce(u8) -> bool) -> bool {
         let raised = self.raised | INTERRUPT_TX;
@@ -124,8 +124,8 @@ impl Pl011 {
     /// caller calls it after each write of the guest, and when a full `sink` has room again.
     ///
     /// The transmit interrupt is raised when a byte has left and IFLS's level or fewer remain.
-    /// Hardware raises it only if there were more before. Drivers cannot tell: hardware requires of
-    /// them to fill the FIFO above the level first.
+    /// Hardware raises it only if there were more before. Drivers do not notice the difference:
+    /// they fill the FIFO above the level first, as hardware requires.
     pub fn transmit(&mut self, sink: &mut dyn FnMut(u8) -> Result<(), Full>) {
         if !self.is_enabled(CR_TXE) {
             return;
@@ -144,8 +144,7 @@ impl Pl011 {
     /// hardware does.
     ///
     /// Below IFLS's level the receive timeout is raised without its delay of 32 bit periods. It
-    /// reports that a few bytes came and nothing follows, which is true of most that a person
-    /// types.
+    /// reports a few bytes after which nothing follows, the usual case of what a person types.
     ///
     /// # Errors
     ///
