@@ -165,7 +165,7 @@ fn new_vcpu(
     Vcpu {
         partition,
         position: Position { gic, vcpu: number, cpus: cpus.clone() },
-        sgi_route: match gic.carried_sgis() {
+        sgi_route: match gic.physical_sgis() {
             u16::MAX => SgiRoute::new(&affinities, number),
             _ => SgiRoute::Virtual,
         },

@@ -7,7 +7,7 @@ use aarch64_cpu::registers::*;
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::boot::audit::{self, Finding};
 use bulkhead::boot::fdt::Tree;
-use bulkhead::mm::tables::{MapError, Memory, Table, Tables};
+use bulkhead::mm::tables::{MapError, Attributes, Table, Tables};
 use core::arch::asm;
 use core::cell::UnsafeCell;
 
@@ -106,7 +106,7 @@ pub fn init(level: ExceptionLevel, tree: Pa) {
     let mut tables = Tables::new(pool, base).expect("the pool is aligned and not empty");
     map_image(&mut tables).expect("the image fits in the first tables");
     if let Some(region) = tree_region(tree) {
-        map_missing(&mut tables, region, Memory::DATA).expect("the tree fits in the tables");
+        map_missing(&mut tables, region, Attributes::DATA).expect("the tree fits in the tables");
     }
     assert!(tables.tables_used() <= TABLES_AT_ENTRY, "the first tables are few");
     // SAFETY: with the MMU off all stores went to memory, so no cache line holds the only copy.
@@ -125,33 +125,33 @@ pub fn init(level: ExceptionLevel, tree: Pa) {
 
 fn map_image(tables: &mut Tables<'_>) -> Result<(), MapError> {
     let sections = [
-        (image::boot_code(), Memory::CODE),
-        (image::monitor_code(), Memory::CODE),
-        (image::code(), Memory::CODE),
-        (image::boot_library_code(), Memory::CODE),
-        (image::constants(), Memory::READ_ONLY),
-        (image::data(), Memory::DATA),
-        (image::heap(), Memory::DATA),
+        (image::boot_code(), Attributes::CODE),
+        (image::monitor_code(), Attributes::CODE),
+        (image::code(), Attributes::CODE),
+        (image::boot_library_code(), Attributes::CODE),
+        (image::constants(), Attributes::READ_ONLY),
+        (image::data(), Attributes::DATA),
+        (image::heap(), Attributes::DATA),
     ];
-    for (region, memory) in sections {
-        map(tables, region, memory)?;
+    for (region, attributes) in sections {
+        map(tables, region, attributes)?;
     }
-    map(tables, image::stack(0), Memory::DATA)
+    map(tables, image::stack(0), Attributes::DATA)
 }
 
 /// Maps a region to its own address.
-fn map(tables: &mut Tables<'_>, region: Region<Pa>, memory: Memory) -> Result<(), MapError> {
-    tables.map(region.start(), region.start(), region.size(), memory)
+fn map(tables: &mut Tables<'_>, region: Region<Pa>, attributes: Attributes) -> Result<(), MapError> {
+    tables.map(region.start(), region.start(), region.size(), attributes)
 }
 
 /// Maps those pages that `region` touches and that are not mapped yet to their own addresses.
 fn map_missing(
     tables: &mut Tables<'_>,
     region: Region<Pa>,
-    memory: Memory,
+    attributes: Attributes,
 ) -> Result<(), MapError> {
     let pages = region.page_aligned().ok_or(MapError::OutOfRange)?;
-    tables.map_missing(pages.start(), pages.start(), pages.size(), memory)
+    tables.map_missing(pages.start(), pages.start(), pages.size(), attributes)
 }
 
 /// Returns the region of the firmware's tree, if there is one at this address. The arm64 boot protocol
@@ -237,7 +237,7 @@ fn add(change: impl FnOnce(&mut Tables<'static>) -> Result<(), MapError>) {
 
 /// Maps a frame of a device that the machine's tree names.
 pub fn map_device(frame: Region<Pa>) -> Registers {
-    add(|tables| map_missing(tables, frame, Memory::DEVICE));
+    add(|tables| map_missing(tables, frame, Attributes::DEVICE));
     // SAFETY: its pages are mapped as Device memory, by the line above or before; EL2 unmaps nothing
     // but boot's code; and the tree says that a device is there.
     unsafe { Registers::new(frame) }
@@ -245,7 +245,7 @@ pub fn map_device(frame: Region<Pa>) -> Registers {
 
 /// Maps memory.
 pub fn map_memory(region: Region<Pa>) {
-    add(|tables| map_missing(tables, region, Memory::DATA));
+    add(|tables| map_missing(tables, region, Attributes::DATA));
 }
 
 /// Audits the live tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions' memory.

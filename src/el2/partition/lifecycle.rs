@@ -98,7 +98,7 @@ impl Partition {
     fn conclude(&self, mut state: MutexGuard<'_, State>) {
         self.port.drain(&mut state.uart);
         let next = state.life.left();
-        state.is_over = matches!(next, Next::Rest | Next::GiveUp);
+        state.is_over = matches!(next, Next::Stop | Next::GiveUp);
         if state.life.stage() == Stage::Crashed {
             self.totals.crashed.fetch_add(1, Ordering::AcqRel);
         }
@@ -113,7 +113,7 @@ impl Partition {
                 self.kick(self.vcpus());
             }
             Next::Wait => {}
-            Next::Rest | Next::GiveUp => {
+            Next::Stop | Next::GiveUp => {
                 if self.totals.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
                     self.totals.finish();
                 }
@@ -131,7 +131,7 @@ impl Partition {
         let again = format_args!("; restart {restarts}");
         let never = format_args!("; it stays stopped, restarted {restarts} times already");
         let then = match next {
-            Next::Rest | Next::Wait => format_args!(""),
+            Next::Stop | Next::Wait => format_args!(""),
             Next::Build => again,
             Next::GiveUp => never,
         };

@@ -12,7 +12,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::frame::{Frame, FrameKind, MOST_FRAMES};
 use bulkhead::devices::pl011::Pl011;
-use bulkhead::partition::lifecycle::{Life, Stage};
+use bulkhead::partition::lifecycle::{Lifecycle, Stage};
 use bulkhead::smccc::psci::Psci;
 use bulkhead::trap::fault::Fault;
 use bulkhead::util::rate_limit::RateLimit;
@@ -93,7 +93,7 @@ pub struct State {
     /// Whether it has stopped for good, unless it is started from the monitor.
     is_over: bool,
     /// Its lifecycle.
-    pub life: Life,
+    pub life: Lifecycle,
     /// Its last fault.
     pub last_fault: Option<Fault>,
     /// The number of exceptions injected for its faults since it was built.
@@ -158,7 +158,7 @@ impl Partition {
             starts: vec![None; vcpus],
             inside: CpuMask::EMPTY,
             is_over: false,
-            life: Life::new(plan.policy),
+            life: Lifecycle::new(plan.policy),
             last_fault: None,
             injections: 0,
             fault_lines: fault_lines(),
@@ -274,9 +274,9 @@ fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
     let spis = plan.interrupts.iter().map(|interrupt| interrupt.intid);
     let watchdog = plan.watchdog.map(|watchdog| watchdog.interrupt);
     let emulated = [Some(plan.console_interrupt), plan.monitor_interrupt, watchdog];
-    let software: Vec<_> = emulated.into_iter().flatten().collect();
+    let virtual_only: Vec<_> = emulated.into_iter().flatten().collect();
     let hardware: Vec<_> = ppis.iter().copied().chain(spis).collect();
-    let last = hardware.iter().chain(&software).max();
+    let last = hardware.iter().chain(&virtual_only).max();
     Vgic::new(&Config {
         version: match gic {
             Gic::V2(_) => Version::V2,
@@ -287,6 +287,6 @@ fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
         // A guest walks all INTIDs that it is shown: no more than it has, in steps of 32.
         it_lines_number: last.map_or(0, |last| last.get() / 32).min(gic.it_lines_number()),
         hardware: &hardware,
-        software: &software,
+        virtual_only: &virtual_only,
     })
 }

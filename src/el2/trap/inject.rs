@@ -3,7 +3,7 @@
 use aarch64_cpu::registers::*;
 use bulkhead::arch::addr::Ipa;
 use bulkhead::arch::esr::Abort;
-use bulkhead::trap::fault::{Access, Deed, Fault, Place};
+use bulkhead::trap::fault::{AccessKind, Fault, FaultAddress, FaultKind};
 use bulkhead::trap::inject::Interrupted;
 use bulkhead::trap::stats::Cause;
 
@@ -49,7 +49,7 @@ pub fn inject(vcpu: &Vcpu, injection: Injection) -> Flow {
 /// Counts the injection, and prints a line about it unless the guest has caused too many.
 fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     let partition = vcpu.partition;
-    let fault = Fault { deed: deed(partition, injection), vcpu: vcpu.index(), pc, syndrome };
+    let fault = Fault { kind: fault_kind(partition, injection), vcpu: vcpu.index(), pc, syndrome };
     vcpu.counters.count(Cause::Injected);
     let mut state = partition.state.lock();
     state.injections += 1;
@@ -58,24 +58,24 @@ fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
         return;
     };
     drop(state);
-    say!("{partition}: {}, {fault}", fault.deed);
+    say!("{partition}: {}, {fault}", fault.kind);
     if suppressed > 0 {
         say!("{partition}: {suppressed} such lines were left out");
     }
 }
 
 /// Returns what the guest did.
-fn deed(partition: &Partition, injection: &Injection) -> Deed {
-    let Injection::Abort(abort, ipa) = *injection else { return Deed::Undefined };
+fn fault_kind(partition: &Partition, injection: &Injection) -> FaultKind {
+    let Injection::Abort(abort, ipa) = *injection else { return FaultKind::Undefined };
     let access = match (abort.is_data(), abort.is_write()) {
-        (true, true) => Access::Store,
-        (true, false) => Access::Load,
-        (false, _) => Access::Fetch,
+        (true, true) => AccessKind::Store,
+        (true, false) => AccessKind::Load,
+        (false, _) => AccessKind::Fetch,
     };
     let place = match ipa {
-        Some(ipa) if partition.emulated_frame(ipa).is_some() => Place::Emulated(ipa),
-        Some(ipa) => Place::Outside(ipa),
-        None => Place::Unknown,
+        Some(ipa) if partition.emulated_frame(ipa).is_some() => FaultAddress::Emulated(ipa),
+        Some(ipa) => FaultAddress::Outside(ipa),
+        None => FaultAddress::Unknown,
     };
-    Deed::Access(access, place)
+    FaultKind::Access(access, place)
 }

@@ -3,7 +3,7 @@
 use aarch64_cpu::registers::{FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::devices::frame::FrameKind;
 use bulkhead::devices::{pl011, watchdog};
-use bulkhead::trap::mmio::{self, Access};
+use bulkhead::trap::mmio::{self, MmioAccess};
 use bulkhead::trap::stats::Cause;
 
 use super::sync::other;
@@ -17,14 +17,14 @@ pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
     let (far, hpfar) = (FAR_EL2.get(), HPFAR_EL2.get());
     // First a store to GICD_SGIR.
     if vcpu.sgir_route.is_at(far, hpfar)
-        && let Some(store) = Access::word_store(esr)
+        && let Some(store) = MmioAccess::word_store(esr)
         && let Some(value) = vcpu.sgir_route.physical(frame.register(store.register()) as u32)
     {
         accept(vcpu, FrameKind::Distributor);
         vcpu.gic().store_sgir(value);
         return Flow::Resume;
     }
-    let Some(access) = Access::of(esr) else { return other(vcpu, frame, esr) };
+    let Some(access) = MmioAccess::of(esr) else { return other(vcpu, frame, esr) };
     // Then the console's registers for each byte. Both are at multiples of 8, where no access is
     // unaligned.
     match (mmio::console_offset(far, hpfar), access.is_write()) {
@@ -46,7 +46,7 @@ pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
 
 /// Carries out an access to an emulated device.
 #[inline(always)]
-fn emulate(vcpu: &Vcpu, frame: &mut TrapFrame, access: Access, device: FrameKind, offset: u64) {
+fn emulate(vcpu: &Vcpu, frame: &mut TrapFrame, access: MmioAccess, device: FrameKind, offset: u64) {
     accept(vcpu, device);
     if access.is_write() {
         let value = access.stored(frame.register(access.register()));
@@ -85,15 +85,15 @@ fn cause(device: FrameKind) -> Cause {
 
 /// Carries out a load from an emulated device.
 #[inline(never)]
-fn load(vcpu: &Vcpu, frame: &mut TrapFrame, access: Access, device: FrameKind, offset: u64) {
+fn load(vcpu: &Vcpu, frame: &mut TrapFrame, access: MmioAccess, device: FrameKind, offset: u64) {
     let value = match device {
         FrameKind::Distributor => vcpu.distributor_read(offset, access.size()),
         FrameKind::Redistributors => vcpu.redistributor_read(offset, access.size()),
         FrameKind::CpuInterface => 0,
         FrameKind::Console => vcpu.uart_access(offset, None),
         FrameKind::Monitor => vcpu.monitor_access(offset, None),
-        FrameKind::WatchdogControl => vcpu.watchdog_read(watchdog::Frame::Control, offset),
-        FrameKind::WatchdogRefresh => vcpu.watchdog_read(watchdog::Frame::Refresh, offset),
+        FrameKind::WatchdogControl => vcpu.watchdog_read(watchdog::WatchdogFrame::Control, offset),
+        FrameKind::WatchdogRefresh => vcpu.watchdog_read(watchdog::WatchdogFrame::Refresh, offset),
     };
     frame.set_register(access.register(), access.loaded(value));
 }
@@ -108,7 +108,7 @@ fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
         FrameKind::CpuInterface => {}
         FrameKind::Console => _ = vcpu.uart_access(offset, Some(value)),
         FrameKind::Monitor => _ = vcpu.monitor_access(offset, Some(value)),
-        FrameKind::WatchdogControl => vcpu.watchdog_write(watchdog::Frame::Control, offset, value),
-        FrameKind::WatchdogRefresh => vcpu.watchdog_write(watchdog::Frame::Refresh, offset, value),
+        FrameKind::WatchdogControl => vcpu.watchdog_write(watchdog::WatchdogFrame::Control, offset, value),
+        FrameKind::WatchdogRefresh => vcpu.watchdog_write(watchdog::WatchdogFrame::Refresh, offset, value),
     }
 }

@@ -1,8 +1,9 @@
 //! Answers calls that a guest makes by HVC or SMC: PSCI (DEN0022) and SMCCC (DEN0028).
 
 use bulkhead::partition::lifecycle::End;
-use bulkhead::smccc::psci::{Outcome, SUCCESS};
-use bulkhead::smccc::{self, Call};
+use bulkhead::smccc::codes::SUCCESS;
+use bulkhead::smccc::psci::PsciOutcome;
+use bulkhead::smccc::{self, Outcome};
 
 use crate::el2::arch::firmware;
 use crate::el2::arch::frame::TrapFrame;
@@ -13,12 +14,12 @@ use crate::el2::vcpu::{Flow, Vcpu};
 pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, immediate: u16) -> Flow {
     let [x0, x1, x2, x3] = [frame.x[0], frame.x[1], frame.x[2], frame.x[3]];
     let value = match smccc::decode(x0, x1, immediate, &vcpu.workarounds) {
-        Call::Return(value) => value,
-        Call::Psci(id) => match psci(vcpu, id, [x1, x2, x3]) {
+        Outcome::Return(value) => value,
+        Outcome::Psci(id) => match psci(vcpu, id, [x1, x2, x3]) {
             Ok(value) => value,
             Err(flow) => return flow,
         },
-        Call::Firmware(workaround) => firmware::work_around(workaround, x1),
+        Outcome::Firmware(workaround) => firmware::work_around(workaround, x1),
     };
     frame.x[0] = value as u64;
     Flow::Resume
@@ -27,16 +28,16 @@ pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, immediate: u16) -> Flow {
 /// Carries out a PSCI call, and returns its result, or what follows if the vCPU does not return.
 fn psci(vcpu: &Vcpu, id: u32, arguments: [u64; 3]) -> Result<i64, Flow> {
     match vcpu.psci(id, arguments) {
-        Outcome::Return(value) => Ok(value),
-        Outcome::StartCpu { vcpu: target, entry, context } => {
+        PsciOutcome::Return(value) => Ok(value),
+        PsciOutcome::StartCpu { vcpu: target, entry, context } => {
             vcpu.partition.start(target, entry, context);
             Ok(SUCCESS)
         }
-        Outcome::CpuOff => Err(vcpu.power_off()),
+        PsciOutcome::CpuOff => Err(vcpu.power_off()),
         // EL2 could only wait for physical interrupts, while virtual ones may be pending already.
         // PSCI lets a standby end at any time; guests that want to wait have WFI, which never traps.
-        Outcome::Standby => Ok(SUCCESS),
-        Outcome::SystemOff => Err(vcpu.end(End::Off)),
-        Outcome::SystemReset => Err(vcpu.end(End::Reset)),
+        PsciOutcome::Standby => Ok(SUCCESS),
+        PsciOutcome::SystemOff => Err(vcpu.end(End::Off)),
+        PsciOutcome::SystemReset => Err(vcpu.end(End::Reset)),
     }
 }

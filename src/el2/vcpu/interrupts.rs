@@ -126,7 +126,7 @@ impl Own {
     /// Returns the cause that it counts as.
     fn cause(self) -> Cause {
         match self {
-            Self::Kick => Cause::Doorbell,
+            Self::Kick => Cause::Kick,
             Self::Timer => Cause::Timer,
             Self::Console => Cause::Uart,
             Self::Maintenance => Cause::Maintenance,

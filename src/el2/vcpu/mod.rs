@@ -16,10 +16,10 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::arch::system_registers::IdRegisters;
 use bulkhead::partition::lifecycle::End;
 use bulkhead::smccc::Workarounds;
-use bulkhead::smccc::psci::Outcome;
+use bulkhead::smccc::psci::PsciOutcome;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{
-    Access, Arrivals, CpuMask, Delivery, Request, SgiRegister, SgiRoute, SgirRoute, Vgic,
+    RegisterAccess, Arrivals, CpuMask, Delivery, Request, SgiRegister, SgiRoute, SgirRoute, Vgic,
 };
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -131,18 +131,18 @@ impl Vcpu {
     #[inline(always)]
     pub fn plain_distributor_read(&self, offset: u64, size: u64) -> Option<u64> {
         let state = self.partition.state.try_lock()?;
-        state.vgic.plain_read(Access { offset, size, value: 0 })
+        state.vgic.plain_read(RegisterAccess { offset, size, value: 0 })
     }
 
     /// Loads from the distributor in any case.
     pub fn distributor_read(&self, offset: u64, size: u64) -> u64 {
-        self.access(Request::DistributorRead(Access { offset, size, value: 0 }))
+        self.access(Request::DistributorRead(RegisterAccess { offset, size, value: 0 }))
     }
 
     /// Stores to the distributor.
     #[inline(never)]
     pub fn distributor_write(&self, offset: u64, size: u64, value: u64) {
-        let access = Access { offset, size, value };
+        let access = RegisterAccess { offset, size, value };
         if let Some(mut state) = self.partition.state.try_lock()
             && state.vgic.enable_in_distributor(access, &mut ThisCpu(&self.position))
         {
@@ -153,13 +153,13 @@ impl Vcpu {
 
     /// Loads from a redistributor.
     pub fn redistributor_read(&self, offset: u64, size: u64) -> u64 {
-        self.access(Request::RedistributorRead(Access { offset, size, value: 0 }))
+        self.access(Request::RedistributorRead(RegisterAccess { offset, size, value: 0 }))
     }
 
     /// Stores to a redistributor.
     #[inline(always)]
     pub fn redistributor_write(&self, offset: u64, size: u64, value: u64) {
-        let access = Access { offset, size, value };
+        let access = RegisterAccess { offset, size, value };
         if let Some(mut state) = self.partition.state.try_lock()
             && state.vgic.enable_in_redistributors(access, &mut ThisCpu(&self.position))
         {
@@ -189,7 +189,7 @@ impl Vcpu {
     }
 
     /// Carries out a PSCI call of the guest.
-    pub fn psci(&self, id: u32, arguments: [u64; 3]) -> Outcome {
+    pub fn psci(&self, id: u32, arguments: [u64; 3]) -> PsciOutcome {
         self.partition.state.lock().psci.call(self.index(), id, arguments)
     }
 

@@ -1,6 +1,6 @@
 //! A guest's watchdog, whose deadline EL2's timer waits for.
 
-use bulkhead::devices::watchdog::Frame;
+use bulkhead::devices::watchdog::WatchdogFrame;
 use bulkhead::partition::lifecycle::{End, Stage};
 use bulkhead::util::deadlines::User;
 
@@ -11,14 +11,14 @@ use crate::el2::partition::{ArmedWatchdog, State};
 
 impl Vcpu {
     /// Loads from the watchdog.
-    pub fn watchdog_read(&self, frame: Frame, offset: u64) -> u64 {
+    pub fn watchdog_read(&self, frame: WatchdogFrame, offset: u64) -> u64 {
         let mut value = 0;
         self.watchdog(&mut |armed, now| value = armed.watchdog.read(frame, offset, now));
         value.into()
     }
 
     /// Stores to the watchdog.
-    pub fn watchdog_write(&self, frame: Frame, offset: u64, value: u64) {
+    pub fn watchdog_write(&self, frame: WatchdogFrame, offset: u64, value: u64) {
         self.watchdog(&mut |armed, now| {
             armed.watchdog.write(frame, offset, value as u32, now);
             armed.timer = self.index();

@@ -11,7 +11,7 @@ use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::machine;
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::frame::FrameKind;
-use bulkhead::vgic::{Arrivals, Delivery, Set, SgirRoute, StateRegister};
+use bulkhead::vgic::{Arrivals, Delivery, IntidSet, SgirRoute, StateRegister};
 
 use super::mmio::Registers;
 
@@ -111,7 +111,7 @@ impl Gic {
         let (Self::V2(gic), Some(frame)) = (self, frame) else { return SgirRoute::NONE };
         gic.set_source(cpu, own);
         let interfaces = plan.cpus.iter().map(|cpu| gic.target(*cpu));
-        SgirRoute::new(frame.region.start(), gic.carried_sgis(), own, interfaces)
+        SgirRoute::new(frame.region.start(), gic.physical_sgis(), own, interfaces)
     }
 
     /// Resets this CPU's virtual interface.
@@ -189,9 +189,9 @@ impl Gic {
 
     /// Returns a bit for each SGI of guests that is sent as a physical one. On GICv3 that is all of
     /// them, or none where another Security state owns some; on GICv2 one is the kick.
-    pub fn carried_sgis(&self) -> u16 {
+    pub fn physical_sgis(&self) -> u16 {
         match self {
-            Self::V2(gic) => gic.carried_sgis(),
+            Self::V2(gic) => gic.physical_sgis(),
             Self::V3(gic) if gic.has_group_0() => u16::MAX,
             Self::V3(_) => 0,
         }
@@ -243,7 +243,7 @@ impl Gic {
     pub fn silence(&self, interrupts: &[Interrupt]) {
         let distributor = self.distributor();
         for interrupt in interrupts {
-            let set = Set::one(0, interrupt.intid);
+            let set = IntidSet::one(0, interrupt.intid);
             distributor.write(StateRegister::ClearEnable.of(set), set.mask());
             if let Self::V3(gic) = self {
                 gic.wait_for_distributor();

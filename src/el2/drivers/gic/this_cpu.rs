@@ -2,7 +2,7 @@
 
 use aarch64_cpu::registers::{ICH_VMCR_EL2, Readable};
 use alloc::vec::Vec;
-use bulkhead::vgic::{Hardware, ListRegister, Set, StateRegister, gather, spread};
+use bulkhead::vgic::{Hardware, ListRegister, IntidSet, StateRegister, gather, spread};
 
 use super::{Gic, HCR_ENABLE, ICFGR, IPRIORITYR, v3};
 use crate::el2::drivers::mmio::Registers;
@@ -38,7 +38,7 @@ impl ThisCpu<'_> {
     /// Returns the registers of a set's interrupts, which have the same offsets everywhere. On GICv2 those
     /// of private interrupts are banked for each CPU.
     #[inline(always)]
-    fn registers(&self, set: Set) -> &'static Registers {
+    fn registers(&self, set: IntidSet) -> &'static Registers {
         match self.gic() {
             Gic::V3(gic) if set.word() == 0 => gic.private(self.cpu(set.owner())),
             gic => gic.distributor(),
@@ -58,15 +58,15 @@ impl Hardware for ThisCpu<'_> {
         }
     }
 
-    fn carried_sgis(&self) -> u16 {
-        self.gic().carried_sgis()
+    fn physical_sgis(&self) -> u16 {
+        self.gic().physical_sgis()
     }
 
     fn clear_sgis(&mut self) {
         match self.gic() {
             Gic::V2(gic) => gic.clear_sgis(),
             Gic::V3(_) => {
-                self.write_state(StateRegister::ClearPending, Set::new(self.0.vcpu, 0, 0xffff))
+                self.write_state(StateRegister::ClearPending, IntidSet::new(self.0.vcpu, 0, 0xffff))
             }
         }
     }
@@ -112,25 +112,25 @@ impl Hardware for ThisCpu<'_> {
 
     // One copy for all callers.
     #[inline(never)]
-    fn write_state(&mut self, register: StateRegister, set: Set) {
+    fn write_state(&mut self, register: StateRegister, set: IntidSet) {
         self.registers(set).write(register.of(set), set.mask());
         if let (Gic::V3(gic), StateRegister::ClearEnable) = (self.gic(), register) {
             gic.wait_for_disabled(set.word(), self.cpu(set.owner()));
         }
     }
 
-    fn read_state(&mut self, register: StateRegister, set: Set) -> u32 {
+    fn read_state(&mut self, register: StateRegister, set: IntidSet) -> u32 {
         self.registers(set).read(register.of(set))
     }
 
-    fn set_priority(&mut self, set: Set, bit: usize, priority: u8) {
+    fn set_priority(&mut self, set: IntidSet, bit: usize, priority: u8) {
         if let Gic::V3(gic) = self.gic() {
             let offset = IPRIORITYR + (set.word() * 32 + bit) as u64;
             self.registers(set).write_byte(offset, gic.priorities.of_guest(priority));
         }
     }
 
-    fn set_edge(&mut self, set: Set, edge: u32) -> u32 {
+    fn set_edge(&mut self, set: IntidSet, edge: u32) -> u32 {
         let registers = self.registers(set);
         let mut result = 0;
         for half in 0..2 {

@@ -2,7 +2,7 @@
 
 use aarch64_cpu::asm::barrier;
 use bulkhead::arch::intid::Intid;
-use bulkhead::vgic::{Arrivals, Set, StateRegister};
+use bulkhead::vgic::{Arrivals, IntidSet, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 use super::{Acknowledged, ICFGR, IPRIORITYR, Taken};
@@ -133,7 +133,7 @@ impl Gic {
     }
 
     /// Returns a bit for each SGI that is sent as a physical one.
-    pub fn carried_sgis(&self) -> u16 {
+    pub fn physical_sgis(&self) -> u16 {
         self.sgis.load(Ordering::Acquire) & !(1 << self.kick_sgi().get())
     }
 
@@ -226,7 +226,7 @@ impl Gic {
     #[inline(always)]
     pub fn take(&self, arrivals: &Arrivals) -> Taken {
         let Some(acknowledged) = self.acknowledge() else { return Taken::Nothing };
-        let place = arrivals.list(acknowledged.intid, self.elrsr.read());
+        let place = arrivals.inject(acknowledged.intid, self.elrsr.read());
         let Some((index, value)) = place else { return Taken::Other(acknowledged) };
         self.lrs[index].write(value as u32 | u32::from(self.source(acknowledged)));
         if acknowledged.intid.is_sgi() {
@@ -248,7 +248,7 @@ impl Gic {
 
     /// Clears the pending SGIs of guests on this CPU.
     pub fn clear_sgis(&self) {
-        let carried = u32::from(self.carried_sgis());
+        let carried = u32::from(self.physical_sgis());
         for register in 0..4 {
             // A byte for each SGI, with a bit for each source.
             let bytes = (0..4).filter(|byte| carried >> (register * 4 + byte) & 1 != 0);
@@ -268,7 +268,7 @@ impl Gic {
     /// Enables an interrupt of Bulkhead, which is routed already.
     #[inline(always)]
     pub fn enable_own(&self, intid: Intid) {
-        let set = Set::one(0, intid);
+        let set = IntidSet::one(0, intid);
         self.distributor.write(StateRegister::SetEnable.of(set), set.mask());
     }
 

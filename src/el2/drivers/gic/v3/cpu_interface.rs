@@ -142,7 +142,7 @@ pub fn wants_maintenance() -> bool {
 pub fn take(arrivals: &Arrivals) -> Taken {
     let Some(acknowledged) = acknowledge() else { return Taken::Nothing };
     let empty = empty_list_registers();
-    let place = arrivals.list(acknowledged.intid, empty);
+    let place = arrivals.inject(acknowledged.intid, empty);
     let Some((index, value)) = place else { return Taken::Other(acknowledged) };
     if empty & 1 != 0 {
         // The first one is the common case, without a jump table.
