@@ -1,14 +1,14 @@
 //! The CPU's registers, caches and barriers, the image's layout, and calls to firmware.
 
 pub mod cache;
-pub mod context;
+mod context;
 pub mod control;
 pub mod firmware;
 pub mod frame;
 pub mod id_registers;
 pub mod image;
 pub mod memory;
-pub mod register_files;
+mod register_files;
 pub mod registers;
 pub mod reset;
 pub mod sync;

@@ -7,7 +7,7 @@ use aarch64_cpu::registers::*;
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::boot::audit::{self, Finding};
 use bulkhead::boot::fdt::Tree;
-use bulkhead::mm::tables::{MapError, Attributes, Table, Tables};
+use bulkhead::mm::tables::{Attributes, MapError, Table, Tables};
 use core::arch::asm;
 use core::cell::UnsafeCell;
 
@@ -140,7 +140,11 @@ fn map_image(tables: &mut Tables<'_>) -> Result<(), MapError> {
 }
 
 /// Maps a region to its own address.
-fn map(tables: &mut Tables<'_>, region: Region<Pa>, attributes: Attributes) -> Result<(), MapError> {
+fn map(
+    tables: &mut Tables<'_>,
+    region: Region<Pa>,
+    attributes: Attributes,
+) -> Result<(), MapError> {
     tables.map(region.start(), region.start(), region.size(), attributes)
 }
 

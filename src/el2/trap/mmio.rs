@@ -108,7 +108,11 @@ fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
         FrameKind::CpuInterface => {}
         FrameKind::Console => _ = vcpu.uart_access(offset, Some(value)),
         FrameKind::Monitor => _ = vcpu.monitor_access(offset, Some(value)),
-        FrameKind::WatchdogControl => vcpu.watchdog_write(watchdog::WatchdogFrame::Control, offset, value),
-        FrameKind::WatchdogRefresh => vcpu.watchdog_write(watchdog::WatchdogFrame::Refresh, offset, value),
+        FrameKind::WatchdogControl => {
+            vcpu.watchdog_write(watchdog::WatchdogFrame::Control, offset, value)
+        }
+        FrameKind::WatchdogRefresh => {
+            vcpu.watchdog_write(watchdog::WatchdogFrame::Refresh, offset, value)
+        }
     }
 }

@@ -19,7 +19,7 @@ use bulkhead::smccc::Workarounds;
 use bulkhead::smccc::psci::PsciOutcome;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{
-    RegisterAccess, Arrivals, CpuMask, Delivery, Request, SgiRegister, SgiRoute, SgirRoute, Vgic,
+    Arrivals, CpuMask, Delivery, RegisterAccess, Request, SgiRegister, SgiRoute, SgirRoute, Vgic,
 };
 use core::sync::atomic::{AtomicU8, Ordering};
 

@@ -2,7 +2,7 @@
 
 use aarch64_cpu::registers::{ICH_VMCR_EL2, Readable};
 use alloc::vec::Vec;
-use bulkhead::vgic::{Hardware, ListRegister, IntidSet, StateRegister, gather, spread};
+use bulkhead::vgic::{Hardware, IntidSet, ListRegister, StateRegister, gather, spread};
 
 use super::{Gic, HCR_ENABLE, ICFGR, IPRIORITYR, v3};
 use crate::el2::drivers::mmio::Registers;
