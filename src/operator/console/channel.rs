@@ -3,24 +3,10 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use super::Source;
 use super::buffer::Buffer;
 
 /// How much of a line is remembered, to write it again where others have torn it.
 pub(super) const TAIL_BYTES: usize = 128;
-
-impl Source {
-    /// Bulkhead's own log.
-    pub const BULKHEAD: Self = Self(0);
-
-    /// The monitor.
-    pub const MONITOR: Self = Self(1);
-
-    /// The partition with this index in the Plan.
-    pub const fn partition(index: usize) -> Self {
-        Self(index + 2)
-    }
-}
 
 /// What one source has written and the UART has not, and the end of what it has.
 pub(super) struct Channel {

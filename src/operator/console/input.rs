@@ -9,8 +9,8 @@
 
 use alloc::vec::Vec;
 
-use super::Source;
 use super::keys::{Key, Keys, find_name};
+use super::source::Source;
 use crate::util::ring::{Full, Ring};
 
 /// How much may wait here for each partition.

@@ -21,58 +21,33 @@
 //! wait for the end of that source's line, or for it to pause. Where they tear its line, the part
 //! that was there is written again below them.
 
-use alloc::format;
-use alloc::vec::Vec;
-
-use crate::util::ring::{Full, Ring};
-
 mod buffer;
 mod channel;
 pub mod input;
 pub mod keys;
+mod source;
+mod state;
 mod turns;
+
+use alloc::format;
+use alloc::vec::Vec;
+
 pub use buffer::{Buffer, Tell};
-use channel::{Channel, TAIL_BYTES};
-use turns::{Focus, NEVER};
+pub use source::Source;
+pub use state::Console;
+
+use crate::util::ring::{Full, Ring};
+use channel::Channel;
+use state::{Focus, NEVER};
 
 /// A longer name is cut.
 const NAME_BYTES: usize = 31;
-/// Room for a name, what stands around it, and line breaks before and behind; and for a line that is
-/// written again.
-const STAGED_BYTES: usize = 64 + TAIL_BYTES;
-
 /// The names in front of Bulkhead's own lines and of the monitor's.
 const OWN_NAMES: [&str; 2] = ["bulkhead", "monitor"];
 /// What comes before Bulkhead's own lines while there are no partitions.
 pub const OWN_PREFIX: &str = "[bulkhead] ";
 /// Whose line the cursor is in where its source begins a new one in any case.
 const NOBODY: usize = usize::MAX;
-
-/// Who writes to the console.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Source(usize);
-
-/// Lines of several sources on their way to one UART.
-///
-/// Times are values of a counter that only goes up, such as CNTPCT_EL0.
-pub struct Console {
-    channels: Vec<Channel>,
-    pause: u64,
-    /// The focused view, if it is that one.
-    focus: Option<Focus>,
-    /// Whose turn it is, or was last.
-    turn: usize,
-    /// How many bytes of its buffer may still come out in this turn, unless a line ends first.
-    allowance: usize,
-    /// Before this time nothing can begin a turn. 0 while something can, or could a moment ago.
-    due: u64,
-    /// In whose line the cursor is.
-    open_line: Option<usize>,
-    /// The last line ended with a bare LF, so the cursor may be anywhere in the next one.
-    bare_end: bool,
-    /// Bytes that are ready for the UART.
-    staged: Ring<STAGED_BYTES>,
-}
 
 impl Console {
     /// A console for Bulkhead, the monitor and the partitions with these names, in the order of the

@@ -1,6 +1,6 @@
 //! Whose turn it is to write to the UART.
 
-use super::Console;
+use super::state::{Console, NEVER};
 
 /// How many times longer an incomplete line waits for its end while others print; and how many pauses
 /// the others wait at the most for the source that has the focus.
@@ -8,48 +8,6 @@ const BUSY: u64 = 10;
 /// How much comes out in a turn, in the focused view, of a line whose end is not in sight: of the
 /// source that has the focus, where others have waited that long, and of one of them.
 const TURN_BYTES: usize = 128;
-/// The time that does not come.
-pub(super) const NEVER: u64 = u64::MAX;
-
-/// The source that has the focus, and the others who wait for it.
-pub(super) struct Focus {
-    pub source: usize,
-    /// When its turn, or its line, began.
-    began: u64,
-    /// How many bytes it has written since.
-    pub spent: usize,
-    /// When its line, which others have torn, is to be written again.
-    pub redraw: u64,
-    /// Before this time none of the others has anything to write.
-    others: u64,
-    /// Since when one of them has.
-    waiting: u64,
-    /// Which of them had the last turn.
-    last: usize,
-    /// Whether the next turn is theirs, if they want it.
-    yields: bool,
-}
-
-impl Focus {
-    /// The focus of a `source` whose line must be written again if it is `torn`. The others have
-    /// their turn first, and the one behind `last` before the rest.
-    pub fn new(source: usize, last: usize, now: u64, torn: bool) -> Self {
-        let redraw = if torn { now } else { NEVER };
-        Self { source, began: now, spent: 0, redraw, others: 0, waiting: NEVER, last, yields: true }
-    }
-
-    /// Takes note that `source` has something that may have to be written.
-    pub fn note(&mut self, source: usize) {
-        if source != self.source {
-            self.others = 0;
-        }
-    }
-
-    /// Whether its line is to be written again.
-    const fn redraws(&self, now: u64) -> bool {
-        self.redraw != NEVER && self.redraw <= now
-    }
-}
 
 impl Console {
     /// Gives the turn to the source that is next, if one has something due at the time `now`.
@@ -80,7 +38,7 @@ impl Console {
     fn begin_undisturbed_turn(&mut self, now: u64) -> bool {
         let Some(focus) = &mut self.focus else { return false };
         focus.waiting = NEVER;
-        if focus.redraws(now) || !self.channels[focus.source].is_empty() {
+        if focus.is_redraw_due(now) || !self.channels[focus.source].is_empty() {
             self.give_turn_to_focused(now);
             return true;
         }
@@ -104,7 +62,7 @@ impl Console {
         };
         focus.others = 0;
         focus.waiting = focus.waiting.min(now);
-        let wants = focus.redraws(now) || !self.channels[focus.source].is_empty();
+        let wants = focus.is_redraw_due(now) || !self.channels[focus.source].is_empty();
         if until <= now && (focus.yields || !wants) {
             (focus.last, focus.yields) = (other, false);
             self.give_turn(other, now);

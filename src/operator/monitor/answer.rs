@@ -3,7 +3,7 @@
 use super::command::{self, Command, Request};
 use super::output::{COLUMNS, Output};
 use super::show::show;
-use super::{Status, System};
+use super::system::{Status, System};
 use crate::trap::stats::{Cause, Counts, EXITS, NAMES};
 
 /// A partition's counters at two times, the last at which somebody asked.

@@ -1,7 +1,7 @@
 //! What a line asks for.
 
-use super::System;
 use super::output::{Digits, Output, Sentence};
+use super::system::System;
 use crate::util::nearest::nearest;
 
 /// What the monitor can do.

@@ -3,7 +3,7 @@
 use core::fmt::Display;
 
 use super::output::Output;
-use super::{Status, System};
+use super::system::{Status, System};
 use crate::arch::intid::Intid;
 use crate::boot::machine::Device;
 use crate::boot::plan::PartitionPlan;

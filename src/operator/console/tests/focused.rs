@@ -1,6 +1,7 @@
 //! The focused view.
 
 use super::*;
+use crate::operator::console::channel::TAIL_BYTES;
 
 const MONITOR: Source = Source::MONITOR;
 /// How long the others wait at the most.

@@ -9,10 +9,13 @@ use std::vec::Vec;
 
 use super::*;
 use crate::arch::addr::Ipa;
+use crate::arch::mpidr::Mpidr;
+use crate::boot::plan::PartitionPlan;
 use crate::boot::plan::Plan;
 use crate::boot::plan::tests::{Cells, Nothing, Text, gic_v3, machine, partition, plan_on, system};
-use crate::trap::fault::{Access, Deed, Place};
-use crate::trap::stats::{Cause, Counters};
+use crate::partition::lifecycle::{End, Refusal, Stage};
+use crate::trap::fault::{Access, Deed, Fault, Place};
+use crate::trap::stats::{Cause, Counters, Counts};
 
 /// Two partitions and a half: `linux` runs, `lk` has crashed, `7` is stopped.
 struct Fake {
