@@ -32,7 +32,7 @@ mod turns;
 use alloc::format;
 use alloc::vec::Vec;
 
-pub use buffer::{Buffer, Tell};
+pub use buffer::{Buffer, Notify};
 pub use source::Source;
 pub use state::Console;
 
@@ -93,7 +93,7 @@ impl Console {
     ///
     /// [`Full`] if there is no room before [`Console::next`] has taken some.
     pub fn put(&mut self, source: Source, byte: u8, now: u64) -> Result<(), Full> {
-        if self.buffer(source).push(byte, now)? == Tell::Yes {
+        if self.buffer(source).push(byte, now)? == Notify::Yes {
             self.note(source);
         }
         Ok(())
