@@ -7,3 +7,4 @@ pub mod format;
 pub mod nearest;
 pub mod rate_limit;
 pub mod ring;
+pub mod wake;
