@@ -1,4 +1,4 @@
-//! Data structures and helpers that know nothing of the architecture.
+//! Data structures and helpers that do not depend on the architecture or on Bulkhead.
 
 pub mod atomic;
 pub mod backtrace;
