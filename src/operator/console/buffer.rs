@@ -253,7 +253,7 @@ mod models {
     }
 
     /// Writes `before` bytes, then `count` more while another CPU outputs, and checks that all
-    /// come out in order although nobody looks at the buffer afterwards.
+    /// come out in order although no CPU looks at the buffer afterwards.
     fn check_output(before: u8, count: u8) {
         loom::model(move || {
             let machine = Arc::new(Machine::default());
