@@ -1,8 +1,8 @@
 //! Recognition of return addresses on a stack without frame records.
 //!
 //! The image is compiled without frame records, which cost instructions in every function. A
-//! backtrace is therefore heuristic: each word on the stack that points behind a call instruction,
-//! the last call first. Some may be left from calls that have returned.
+//! backtrace is therefore heuristic: each word on the stack that points just after a call
+//! instruction, the last call first. Some may be left from calls that have returned.
 
 /// Returns whether an A64 instruction is BL or BLR, which write a return address to x30 (Arm ARM
 /// C6.2).

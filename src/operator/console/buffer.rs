@@ -76,7 +76,7 @@ impl Buffer {
         if ends {
             self.lines.store(self.lines.load(Relaxed).wrapping_add(1), Relaxed);
         }
-        // Release: whoever sees the new `put` sees the byte, its time and the count of lines.
+        // Release: a CPU that sees the new `put` sees the byte, its time and the count of lines.
         self.put.store(put.wrapping_add(1), Release);
         // Pairs with the fence in `pop`.
         fence(SeqCst);

@@ -47,7 +47,7 @@ const OWN_NAMES: [&str; 2] = ["bulkhead", "monitor"];
 /// The prefix of Bulkhead's own lines until the partitions are known.
 pub const OWN_PREFIX: &str = "[bulkhead] ";
 /// No channel's index: marks a line in which no source may continue.
-const NOBODY: usize = usize::MAX;
+const NO_SOURCE: usize = usize::MAX;
 
 impl Console {
     /// Creates a console in the shared view for Bulkhead, the monitor and the partitions with these
@@ -118,7 +118,7 @@ impl Console {
         // The line of any other source is completed first.
         if self.allowance == 0 || [old, new].contains(&Some(self.turn)) {
             (self.turn, self.allowance) = (last, 0);
-            self.open_line = self.open_line.map(|_| NOBODY);
+            self.open_line = self.open_line.map(|_| NO_SOURCE);
         }
         self.focus = new.map(|source| {
             let interrupted = !self.channels[source].tail.is_empty();

@@ -1,4 +1,4 @@
-//! What the monitor needs of the system that it shows and controls.
+//! The monitor's access to the partitions.
 
 use crate::arch::mpidr::Mpidr;
 use crate::boot::plan::PartitionPlan;
@@ -6,49 +6,49 @@ use crate::partition::lifecycle::{End, Order, Refusal, Stage};
 use crate::trap::fault::Fault;
 use crate::trap::stats::Counts;
 
-/// What the monitor sees and steers. A partition is told by its index in the Plan.
+/// The operations that the monitor needs. Partitions are identified by their index in the Plan.
 pub trait System {
-    /// How many partitions there are.
+    /// Returns the number of partitions.
     fn partitions(&self) -> usize;
-    /// What a partition has.
+    /// Returns the resources of a partition.
     fn plan(&self, partition: usize) -> &PartitionPlan;
-    /// How it is.
+    /// Returns the state of a partition.
     fn status(&self, partition: usize) -> Status;
-    /// How often its vCPUs came to EL2.
+    /// Returns how often the partition's vCPUs took exceptions to EL2, by cause.
     fn counts(&self, partition: usize) -> Counts;
-    /// The affinity of a CPU, by its index in the machine's list.
+    /// Returns the affinity of a CPU, given its index in the machine's list of CPUs.
     fn affinity(&self, cpu: usize) -> Mpidr;
-    /// Milliseconds since Bulkhead started.
+    /// Returns the milliseconds since Bulkhead started.
     fn milliseconds(&self) -> u64;
-    /// Reads Bulkhead's own log: see [`Log::read`](super::Log::read).
+    /// Reads a line of Bulkhead's own log as [`Log::read`](super::Log::read) does.
     fn read_log(&self, position: u64, into: &mut [u8]) -> Option<(usize, u64)>;
-    /// Has something done to a partition. It may take effect later.
+    /// Orders a partition to start, stop or restart. The order may take effect later.
     ///
     /// # Errors
     ///
-    /// If the partition is so already.
+    /// If the partition is in that state already.
     fn order(&mut self, partition: usize, order: Order) -> Result<(), Refusal>;
-    /// Gives a partition what is typed here, and its output this screen.
+    /// Gives a partition the console's input and the focused view.
     ///
     /// # Errors
     ///
-    /// Why that cannot be, in a sentence.
+    /// A message that says why this is not possible.
     fn attach(&mut self, partition: usize) -> Result<(), &'static str>;
-    /// Switches the machine off.
+    /// Powers the machine off.
     fn power_off(&mut self);
 }
 
-/// How a partition is.
+/// The state of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Where it is in its life.
+    /// The stage of its lifecycle.
     pub stage: Stage,
-    /// How often it was built again.
+    /// How often it was restarted.
     pub restarts: u32,
-    /// How long its guest has been running, in milliseconds, if it does.
+    /// How long its guest has been running, in milliseconds; `None` if it is not running.
     pub uptime: Option<u64>,
-    /// Why it ended last, if it ever did.
+    /// Why it last ended, if it ever did.
     pub last_end: Option<End>,
-    /// What it did last that it must not do.
+    /// Its last access or instruction that Bulkhead did not allow.
     pub last_fault: Option<Fault>,
 }
