@@ -1,4 +1,4 @@
-//! Between the partitions and a person: the console and the monitor.
+//! The console and the monitor, by which a person or a script operates the partitions.
 
 pub mod console;
 pub mod monitor;

@@ -1,58 +1,61 @@
-//! One timer for several users: it waits for the earliest of what they want.
+//! One timer for several users, set to the earliest of their deadlines.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Who wants something of the timer.
+/// A user of the timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
-    /// The console, for a line that waits for its end.
+    /// The console, for incomplete lines and input that waits.
     Console = 0,
     /// A partition's watchdog.
     Watchdog = 1,
 }
 
 const USERS: usize = 2;
-/// The value of a counter that it never reaches.
+/// A counter value that is never reached.
 const NEVER: u64 = u64::MAX;
 
-/// The deadlines of one timer, that of a CPU, on which alone they are set.
+/// The deadlines of one CPU's timer, as counter values.
 ///
-/// They are kept inverted, so that [`NEVER`] is zero and an image need not hold those of all CPUs.
+/// Only that CPU uses them; they are atomic because per-CPU data is reached by shared references.
+/// Values are stored inverted, so that [`NEVER`] is zero and the deadlines of all CPUs take no
+/// space in the image.
 #[derive(Debug)]
 pub struct Deadlines {
+    /// The deadline of each user.
     wanted: [AtomicU64; USERS],
-    /// The earliest of them: what the timer was set to.
+    /// The deadline that the timer is set to.
     set: AtomicU64,
 }
 
-/// What the timer has to be set to.
+/// How the timer must be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Setting {
-    /// It is as it has to be.
+pub enum TimerSetting {
+    /// The timer needs no change.
     Same,
-    /// It has to wait for the counter to reach this.
+    /// The timer must fire when the counter reaches this value.
     At(u64),
-    /// It has to be off.
+    /// The timer must be off.
     Off,
 }
 
 impl Deadlines {
-    /// Nobody wants anything, and the timer is off.
+    /// Creates deadlines for a timer that is off.
     pub const fn none() -> Self {
         let wanted = [const { AtomicU64::new(!NEVER) }; USERS];
         Self { wanted, set: AtomicU64::new(!NEVER) }
     }
 
-    /// Notes what `user` wants from now on, in place of what it wanted before.
-    pub fn set(&self, user: User, deadline: Option<u64>) -> Setting {
+    /// Replaces the deadline of `user`, and returns how the timer must be changed.
+    pub fn set(&self, user: User, deadline: Option<u64>) -> TimerSetting {
         self.wanted[user as usize].store(!deadline.unwrap_or(NEVER), Ordering::Relaxed);
         let wanted = self.wanted.iter().map(|wanted| !wanted.load(Ordering::Relaxed));
         let earliest = wanted.fold(NEVER, u64::min);
         if self.set.load(Ordering::Relaxed) == !earliest {
-            return Setting::Same;
+            return TimerSetting::Same;
         }
         self.set.store(!earliest, Ordering::Relaxed);
-        if earliest == NEVER { Setting::Off } else { Setting::At(earliest) }
+        if earliest == NEVER { TimerSetting::Off } else { TimerSetting::At(earliest) }
     }
 }
 
@@ -62,20 +65,20 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_earliest_counts() {
+    fn the_timer_is_set_to_the_earliest_deadline() {
         let timer = Deadlines::none();
-        assert_eq!(timer.set(User::Console, None), Setting::Same);
-        assert_eq!(timer.set(User::Watchdog, Some(50)), Setting::At(50));
-        assert_eq!(timer.set(User::Console, Some(70)), Setting::Same);
-        assert_eq!(timer.set(User::Console, Some(20)), Setting::At(20));
-        assert_eq!(timer.set(User::Watchdog, Some(60)), Setting::Same);
-        assert_eq!(timer.set(User::Console, None), Setting::At(60));
-        assert_eq!(timer.set(User::Watchdog, None), Setting::Off);
+        assert_eq!(timer.set(User::Console, None), TimerSetting::Same);
+        assert_eq!(timer.set(User::Watchdog, Some(50)), TimerSetting::At(50));
+        assert_eq!(timer.set(User::Console, Some(70)), TimerSetting::Same);
+        assert_eq!(timer.set(User::Console, Some(20)), TimerSetting::At(20));
+        assert_eq!(timer.set(User::Watchdog, Some(60)), TimerSetting::Same);
+        assert_eq!(timer.set(User::Console, None), TimerSetting::At(60));
+        assert_eq!(timer.set(User::Watchdog, None), TimerSetting::Off);
     }
 
     proptest! {
         #[test]
-        fn the_timer_is_what_was_wanted_last(
+        fn the_timer_matches_the_last_deadlines(
             steps in prop::collection::vec((any::<bool>(), prop::option::of(0u64..5)), 1..40)
         ) {
             let deadlines = Deadlines::none();
@@ -84,12 +87,12 @@ mod tests {
                 wanted[usize::from(watchdog)] = deadline;
                 let user = if watchdog { User::Watchdog } else { User::Console };
                 match deadlines.set(user, deadline) {
-                    Setting::Same => {}
-                    Setting::At(deadline) => {
+                    TimerSetting::Same => {}
+                    TimerSetting::At(deadline) => {
                         prop_assert_ne!(timer, Some(deadline));
                         timer = Some(deadline);
                     }
-                    Setting::Off => {
+                    TimerSetting::Off => {
                         prop_assert!(timer.is_some());
                         timer = None;
                     }

@@ -1,17 +1,17 @@
-//! Formatted text on its way to a place that takes bytes: what is printed while guests run.
+//! Formatted output to destinations that take bytes, used while guests run.
 
 use core::fmt::{self, Write};
 
-/// Where text goes, a piece at a time.
+/// A destination for formatted text.
 pub trait Sink {
-    /// Takes the next piece.
+    /// Appends a piece of text.
     fn put(&mut self, text: &[u8]);
 }
 
-/// Formats `text` to `sink`. One piece of code for all sinks.
+/// Formats `text` to `sink`. All sinks share this code.
 #[inline(never)]
 pub fn format(text: fmt::Arguments<'_>, sink: &mut dyn Sink) {
-    // A sink does not fail, and neither does what is formatted.
+    // Neither sinks nor the formatted values return errors.
     _ = fmt::write(&mut Pieces(sink), text);
 }
 
@@ -24,7 +24,7 @@ impl Write for Pieces<'_> {
     }
 
     fn write_char(&mut self, character: char) -> fmt::Result {
-        // What is written by characters is what fills a column.
+        // `core::fmt` writes single characters only as padding, which is ASCII.
         self.0.put(&[character as u8]);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Data structures and helpers that know nothing of the architecture.
+//! Data structures and helpers that do not depend on the architecture or on Bulkhead.
 
 pub mod atomic;
 pub mod backtrace;
@@ -7,3 +7,4 @@ pub mod format;
 pub mod nearest;
 pub mod rate_limit;
 pub mod ring;
+pub mod wake;

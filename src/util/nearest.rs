@@ -1,11 +1,11 @@
-//! The known name that a mistyped one was meant to be.
+//! Suggestions for mistyped names.
 
-/// How many bytes of a name count.
+/// How many bytes of a name are compared.
 const COMPARED: usize = 100;
 
-/// The one of `names` that is the fewest insertions, deletions and substitutions away from `name`;
-/// of equals, the first; empty if there are none. Names that are longer than 100 bytes are as near
-/// as their first 100 are.
+/// Returns the first of `names` with the smallest Levenshtein distance to `name`: the number of
+/// insertions, deletions and substitutions of a byte. Empty if `names` is. Only the first 100 bytes
+/// of each name are compared.
 pub fn nearest<'n>(name: &[u8], names: &mut dyn Iterator<Item = &'n str>) -> &'n str {
     let (mut nearest, mut least) = ("", u8::MAX);
     for known in names {
@@ -17,10 +17,10 @@ pub fn nearest<'n>(name: &[u8], names: &mut dyn Iterator<Item = &'n str>) -> &'n
     nearest
 }
 
-/// The Levenshtein distance, by a row of the table at a time.
+/// Returns the Levenshtein distance, computed row by row.
 fn distance(from: &[u8], to: &[u8]) -> u8 {
     let mut row: [u8; COMPARED] = core::array::from_fn(|index| index as u8 + 1);
-    // How far what has been seen of `from` is from nothing, and then from ever more of `to`.
+    // The distance between the bytes of `from` seen so far and a growing prefix of `to`.
     let mut left = to.len().min(COMPARED) as u8;
     for (seen, byte) in (0..).zip(from.iter().take(COMPARED)) {
         let mut diagonal = seen;

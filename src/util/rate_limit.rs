@@ -1,26 +1,30 @@
-//! How often a guest may make Bulkhead write a line.
+//! A rate limit for the lines that guests cause.
 
-/// A limit of events by time. A guest can fault millions of times a second; what it makes Bulkhead
-/// print must not drown the console.
+/// A limit on the rate of events, with bursts.
+///
+/// A guest can fault millions of times a second; the lines that Bulkhead prints about it must not
+/// flood the console. Times are ticks of a counter that only increases.
 pub struct RateLimit {
+    /// The ticks that each event uses up.
     period: u64,
-    /// How far ahead of time events may be: the periods of a whole burst.
+    /// The ticks that a burst may use up ahead of time.
     window: u64,
-    /// The time up to which the periods of the events that happened reach.
+    /// The time up to which past events have used up their periods.
     used_up_to: u64,
+    /// How many events were refused since the last that was allowed.
     suppressed: u64,
 }
 
 impl RateLimit {
-    /// A limit of one event for each `period` ticks of a counter, and up to `burst` of them at once.
-    /// A period of 0 counts as 1.
+    /// Creates a limit of one event per `period` ticks, and of `burst` events at once. A period of
+    /// 0 counts as 1.
     pub const fn new(period: u64, burst: u32) -> Self {
         let period = if period == 0 { 1 } else { period };
         Self { period, window: period.saturating_mul(burst as u64), used_up_to: 0, suppressed: 0 }
     }
 
-    /// Asks for one event at counter value `now`. `Some(n)`: it may happen, and `n` were refused
-    /// since the last that did.
+    /// Requests an event at the time `now`. If it is allowed, returns how many were refused since
+    /// the last that was allowed.
     pub fn allow(&mut self, now: u64) -> Option<u64> {
         let next = self.used_up_to.max(now).saturating_add(self.period);
         if next - now > self.window {

@@ -1,6 +1,6 @@
-//! A queue of fixed length, for bytes on their way through a UART.
+//! A byte queue of fixed capacity, as a UART has.
 
-/// There is no room now. The byte was not taken: offer it again later.
+/// The error of a full queue. The byte was not added; the caller may retry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full;
 
@@ -10,26 +10,26 @@ pub struct Ring<const N: usize> {
     used: Used,
 }
 
-/// Which of a queue's bytes are in use.
+/// The part of a queue's bytes that is in use.
 struct Used {
     first: usize,
     len: usize,
 }
 
 impl<const N: usize> Ring<N> {
-    /// A queue with nothing in it.
+    /// An empty queue.
     pub const EMPTY: Self = Self { bytes: [0; N], used: Used { first: 0, len: 0 } };
 
     /// Adds `byte` at the end.
     ///
     /// # Errors
     ///
-    /// [`Full`] if there are `N` bytes already.
+    /// [`Full`] if the queue has `N` bytes.
     pub fn push(&mut self, byte: u8) -> Result<(), Full> {
         self.used.push(&mut self.bytes, byte)
     }
 
-    /// Adds `bytes` at the end, as many as there is room for.
+    /// Adds as many of `bytes` at the end as there is room for.
     #[inline(never)]
     pub fn extend(&mut self, bytes: &[u8]) {
         for byte in bytes {
@@ -37,28 +37,28 @@ impl<const N: usize> Ring<N> {
         }
     }
 
-    /// Takes the byte that has been here longest.
+    /// Takes the oldest byte.
     pub fn pop(&mut self) -> Option<u8> {
         self.used.pop(&self.bytes)
     }
 
-    /// The byte that [`Ring::pop`] would take.
+    /// Returns the oldest byte without taking it.
     pub fn peek(&self) -> Option<u8> {
         if self.used.len == 0 { None } else { self.bytes.get(self.used.first).copied() }
     }
 
-    /// How many bytes there are.
+    /// Returns the number of bytes in the queue.
     pub const fn len(&self) -> usize {
         self.used.len
     }
 
-    /// Whether there is none.
+    /// Returns whether the queue has no bytes.
     pub const fn is_empty(&self) -> bool {
         self.used.len == 0
     }
 }
 
-// Apart from the queues, so that there is one of each for queues of all lengths.
+// Not generic, so that queues of all capacities share this code.
 impl Used {
     #[inline(never)]
     fn push(&mut self, bytes: &mut [u8], byte: u8) -> Result<(), Full> {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_in_comes_out_in_order_across_the_end() {
+    fn bytes_come_out_in_order_across_the_wrap() {
         let mut ring = Ring::<4>::EMPTY;
         for round in 0..10 {
             for item in 0..4 {

@@ -7,8 +7,7 @@ mod port;
 
 use alloc::vec::Vec;
 use bulkhead::operator::console::input::Input;
-use bulkhead::operator::console::{Console, Source};
-use bulkhead::operator::monitor::Log;
+use bulkhead::operator::console::{Console, Log, Source};
 use bulkhead::util::deadlines::User;
 use bulkhead::util::format::{Sink, format};
 use bulkhead::util::ring::Full;

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use bulkhead::devices::pl011::Pl011;
-use bulkhead::operator::console::{Buffer, Source, Tell};
+use bulkhead::operator::console::{Buffer, Notify, Source};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -48,14 +48,14 @@ impl Port {
     ///
     /// If the buffer is full.
     #[inline(always)]
-    pub fn push(&self, byte: u8) -> Result<Tell, bulkhead::util::ring::Full> {
+    pub fn push(&self, byte: u8) -> Result<Notify, bulkhead::util::ring::Full> {
         self.output.push(byte, timer::now())
     }
 
     /// Has the console look at the partition's output, if `tell` says so.
     #[inline(always)]
-    pub fn notify(&self, tell: Tell) {
-        if tell == Tell::Yes {
+    pub fn notify(&self, tell: Notify) {
+        if tell == Notify::Yes {
             self.pump();
         }
     }
@@ -68,8 +68,8 @@ impl Port {
     /// Moves a PL011's output into the buffer, as far as there is room. Returns whether the console
     /// is to be notified.
     #[inline(never)]
-    pub fn transmit(&self, uart: &mut Pl011) -> Tell {
-        let mut told = Tell::No;
+    pub fn transmit(&self, uart: &mut Pl011) -> Notify {
+        let mut told = Notify::No;
         let mut is_full = true;
         while is_full {
             is_full = false;
@@ -77,8 +77,8 @@ impl Port {
                 let pushed = self.output.push(byte, timer::now());
                 is_full = pushed.is_err();
                 // A full buffer also means that the console is to be notified.
-                if pushed != Ok(Tell::No) {
-                    told = Tell::Yes;
+                if pushed != Ok(Notify::No) {
+                    told = Notify::Yes;
                 }
                 pushed.map(|_| ())
             });
@@ -92,7 +92,7 @@ impl Port {
 
     /// Waits until the console has taken all output of a PL011.
     pub fn drain(&self, uart: &mut Pl011) {
-        while self.transmit(uart) == Tell::Yes {
+        while self.transmit(uart) == Notify::Yes {
             self.pump();
         }
     }

@@ -2,7 +2,7 @@
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
-use bulkhead::util::deadlines::{Setting, User};
+use bulkhead::util::deadlines::{TimerSetting, User};
 
 use crate::el2::arch::registers::write_register;
 use crate::el2::cpu;
@@ -30,12 +30,12 @@ pub fn milliseconds_since(start: u64) -> u64 {
 /// without a deadline may be called all the same.
 pub fn set_deadline(user: User, deadline: Option<u64>) {
     match cpu::current().deadlines.set(user, deadline) {
-        Setting::Same => return,
-        Setting::At(deadline) => {
+        TimerSetting::Same => return,
+        TimerSetting::At(deadline) => {
             write_register!("cnthp_cval_el2", deadline);
             CNTHP_CTL_EL2.write(CNTHP_CTL_EL2::ENABLE::SET);
         }
-        Setting::Off => CNTHP_CTL_EL2.set(0),
+        TimerSetting::Off => CNTHP_CTL_EL2.set(0),
     }
     barrier::isb(barrier::SY);
 }

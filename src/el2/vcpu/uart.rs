@@ -1,7 +1,7 @@
 //! A guest's PL011, connected to the console.
 
 use bulkhead::devices::pl011::DR;
-use bulkhead::operator::console::Tell;
+use bulkhead::operator::console::Notify;
 use bulkhead::util::ring::Full;
 
 use super::Vcpu;
@@ -20,7 +20,7 @@ impl Vcpu {
     #[inline(never)]
     pub fn uart_send(&self, value: u64) {
         let port = self.partition.port;
-        let mut told = Tell::No;
+        let mut told = Notify::No;
         let push = |byte| match port.push(byte) {
             Ok(tell) => {
                 told = tell;
@@ -52,7 +52,7 @@ impl Vcpu {
 
     /// Moves the PL011's output and input on, and notifies the vGIC of its interrupt line. Returns
     /// whether the console is to be notified.
-    pub fn update_uart(&self, state: &mut State) -> Tell {
+    pub fn update_uart(&self, state: &mut State) -> Notify {
         let port = self.partition.port;
         let told = port.transmit(&mut state.uart);
         if port.input_waits() {

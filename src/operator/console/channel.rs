@@ -1,50 +1,38 @@
-//! What one source has written.
+//! The console's side of one source.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use super::Source;
 use super::buffer::Buffer;
 
-/// How much of a line is remembered, to write it again where others have torn it.
+/// How many bytes at the end of an unfinished line are kept in order to redraw it.
 pub(super) const TAIL_BYTES: usize = 128;
 
-impl Source {
-    /// Bulkhead's own log.
-    pub const BULKHEAD: Self = Self(0);
-
-    /// The monitor.
-    pub const MONITOR: Self = Self(1);
-
-    /// The partition with this index in the Plan.
-    pub const fn partition(index: usize) -> Self {
-        Self(index + 2)
-    }
-}
-
-/// What one source has written and the UART has not, and the end of what it has.
+/// The output of one source that has not reached the UART, and the end of the output that has.
 pub(super) struct Channel {
-    /// `[name] `, padded to the longest.
+    /// `[name] `, padded to the length of the longest.
     pub prefix: String,
-    /// Who writes to it does so from elsewhere.
+    /// The buffer to which the source writes without the console's lock.
     pub buffer: &'static Buffer,
-    /// How many LFs were ever taken from the buffer.
+    /// How many LFs were ever taken from the buffer. Wraps.
     lines: usize,
-    /// When its last turn began.
+    /// When the source's last turn began.
     pub turn: u64,
-    /// A CR was taken from the buffer and held back. What follows decides what it means.
+    /// Whether a CR was taken from the buffer and kept back, as its meaning depends on the next
+    /// byte.
     pub carriage_return: bool,
-    /// What was taken from the buffer since the last LF.
+    /// The bytes that were taken from the buffer since the last LF.
     pub tail: Tail,
 }
 
 impl Channel {
-    /// A channel for as long as Bulkhead runs.
+    /// Creates a channel, whose buffer is never freed.
     pub fn new(prefix: String) -> Self {
         let buffer = Box::leak(Box::default());
         Self { prefix, buffer, lines: 0, turn: 0, carriage_return: false, tail: Tail::EMPTY }
     }
 
+    /// Takes the next byte from the buffer.
     pub fn take(&mut self) -> Option<u8> {
         let byte = self.buffer.pop()?;
         if byte == b'\n' {
@@ -56,43 +44,45 @@ impl Channel {
         Some(byte)
     }
 
+    /// Returns whether the buffer is empty.
     pub fn is_empty(&self) -> bool {
         self.buffer.len() == 0
     }
 
-    /// Whether there is the end of a line.
+    /// Returns whether the buffer has a complete line.
     pub fn has_line(&self) -> bool {
         self.buffer.lines() != self.lines
     }
 
-    /// Whether what there is may be written, however long its source has paused: a line, or all that
-    /// there is room for.
+    /// Returns whether the source need not pause before its output: the buffer has a complete line
+    /// or is full.
     pub fn is_ready(&self) -> bool {
         self.has_line() || !self.buffer.has_room()
     }
 
-    /// When the last byte came. What a turn has left over may be incomplete only because there was no
-    /// room for more.
+    /// Returns when the last byte was written, or when the last turn began if that was later: bytes
+    /// that the turn left may be incomplete only because the buffer was full.
     pub fn written(&self) -> u64 {
         self.buffer.written().max(self.turn)
     }
 }
 
-/// The last bytes of a line that has not ended.
+/// The last bytes of an unfinished line.
 pub(super) struct Tail {
     bytes: [u8; TAIL_BYTES],
-    /// How many there were in all, those that are forgotten too.
+    /// The length of the line, including bytes that are no longer kept.
     count: usize,
 }
 
 impl Tail {
     const EMPTY: Self = Self { bytes: [0; TAIL_BYTES], count: 0 };
 
+    /// Appends a byte. Removes a control sequence that ends with it and requests a report (DA,
+    /// DSR): a terminal must not answer it twice.
     fn push(&mut self, byte: u8) {
         if matches!(byte, b'c' | b'n')
             && let Some(start) = self.sequence_start()
         {
-            // A question to the terminal is asked once: its answer comes as input.
             self.count = start;
             return;
         }
@@ -100,7 +90,7 @@ impl Tail {
         self.count = self.count.wrapping_add(1);
     }
 
-    /// Where the control sequence begins whose last byte comes next (ECMA-48, 5.4), if that is so.
+    /// Returns where the control sequence begins whose final byte comes next (ECMA-48, 5.4).
     fn sequence_start(&self) -> Option<usize> {
         const INTRODUCER: [u8; 2] = *b"\x1b[";
         let least = self.count.saturating_sub(TAIL_BYTES);
@@ -113,17 +103,18 @@ impl Tail {
         (bytes == INTRODUCER).then_some(start)
     }
 
+    /// Returns whether the line is empty.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The last of them.
+    /// Returns the last byte.
     pub fn last(&self) -> Option<u8> {
         let last = self.count.checked_sub(1)?;
         Some(self.bytes[last % TAIL_BYTES])
     }
 
-    /// All that are remembered, in order.
+    /// Returns the bytes that are kept, in order.
     pub fn bytes(&self) -> impl Iterator<Item = u8> {
         let first = self.count.saturating_sub(TAIL_BYTES);
         (first..self.count).map(|index| self.bytes[index % TAIL_BYTES])

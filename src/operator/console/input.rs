@@ -1,36 +1,37 @@
-//! What is typed, on its way to who has the input.
+//! Console input on its way to the partition or the monitor that has the input.
 //!
-//! What a guest has no room for waits, a part of it here and the rest in the UART, whose interrupt
-//! goes off: nothing is lost. But a guest that never reads must not keep a person from [`ESCAPE`],
-//! which comes in by the same UART. If it has not read for a while with everything full, it is deaf:
-//! reading goes on, and what is for that guest is dropped, and counted.
+//! Bytes that a guest has no room for wait here, up to [`AHEAD_BYTES`], and then in the UART, whose
+//! receive interrupt is turned off: nothing is lost. But [`ESCAPE`] arrives by the same UART, so a
+//! guest that never reads must not block it. If a guest reads nothing for a while although
+//! everything is full, it is unresponsive: reading continues, and bytes for that guest are dropped
+//! and counted.
 //!
 //! [`ESCAPE`]: super::keys::ESCAPE
 
 use alloc::vec::Vec;
 
-use super::Source;
 use super::keys::{Key, Keys, find_name};
+use super::source::Source;
 use crate::util::ring::{Full, Ring};
 
-/// How much may wait here for each partition.
-const AHEAD_BYTES: usize = 256;
-/// The time that does not come.
+/// The number of bytes that can wait here for each partition.
+pub(super) const AHEAD_BYTES: usize = 256;
+/// A time that the counter never reaches.
 const NEVER: u64 = u64::MAX;
 
-/// Who is seen and heard at the UART.
+/// What the UART shows, and which partition has its input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum View {
-    /// All are seen, by lines. The first partition has the input.
+    /// The lines of all sources. The first partition has the input.
     Shared,
-    /// The monitor has the focus and the input.
+    /// The focused view of the monitor, which has the input.
     Monitor,
-    /// The partition with this index in the Plan has.
+    /// The focused view of the partition with this index in the Plan, which has the input.
     Partition(usize),
 }
 
 impl View {
-    /// The source that has the focus.
+    /// Returns the focused source, if any.
     pub fn focus(self) -> Option<Source> {
         match self {
             Self::Shared => None,
@@ -39,7 +40,7 @@ impl View {
         }
     }
 
-    /// The partition that has the input.
+    /// Returns the index of the partition that has the input, if any.
     pub fn reader(self) -> Option<usize> {
         match self {
             Self::Shared => Some(0),
@@ -49,52 +50,55 @@ impl View {
     }
 }
 
-/// What a typed byte leads to.
+/// The effect of a typed byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// Nothing that can be seen at once.
+    /// None that the caller must handle.
     Taken,
-    /// It is the monitor's.
+    /// The byte is input for the monitor.
     Monitor(u8),
-    /// This view was asked for.
+    /// The person requests this view.
     Show(View),
-    /// Something was asked for that there is not.
+    /// The person made an invalid choice, and must be shown the valid ones.
     Choices,
 }
 
-/// What was typed for one partition.
+/// The input of one partition.
 struct Typed {
+    /// Bytes that the guest has not read.
     ahead: Ring<AHEAD_BYTES>,
-    /// When the guest last read something of it, or the last byte that there is room for came.
+    /// When the guest last read a byte, or when the last byte was added.
     moved: u64,
-    /// It has not read for too long.
-    deaf: bool,
-    /// How many bytes were dropped that nobody was told of, and since when.
+    /// Whether the guest has not read for too long while `ahead` was full.
+    unresponsive: bool,
+    /// How many bytes were dropped since the last report.
     dropped: usize,
+    /// When the first of them was.
     dropped_since: u64,
 }
 
-/// What was typed and nobody has read.
+/// The console's input that has not been read.
 ///
-/// Times are values of a counter that only goes up, such as CNTPCT_EL0.
+/// Times are values of a counter that only increases, such as CNTPCT_EL0.
 pub struct Input {
     keys: Keys,
     view: View,
     typed: Vec<Typed>,
+    /// The ticks after which a guest that does not read is unresponsive.
     patience: u64,
-    /// When [`Input::tick`] has something to do.
+    /// When [`Input::tick`] must be called.
     due: u64,
 }
 
 impl Input {
-    /// The input of so many partitions, in the shared view. A guest is deaf if it has not read
-    /// anything for `patience` ticks.
+    /// Creates the input for this many partitions, in the shared view. A guest is unresponsive if
+    /// it reads nothing for `patience` ticks.
     #[inline(always)]
     pub fn new(partitions: usize, patience: u64) -> Self {
         let typed = (0..partitions).map(|_| Typed {
             ahead: Ring::EMPTY,
             moved: 0,
-            deaf: false,
+            unresponsive: false,
             dropped: 0,
             dropped_since: 0,
         });
@@ -102,24 +106,24 @@ impl Input {
         Self { keys: Keys::default(), view: View::Shared, typed, patience, due: NEVER }
     }
 
-    /// Who is seen and heard.
+    /// Returns the current view.
     pub const fn view(&self) -> View {
         self.view
     }
 
-    /// Changes who has the input.
+    /// Changes the view, and with it which partition has the input.
     pub fn show(&mut self, view: View) {
         self.view = view;
         self.find_due();
     }
 
-    /// Whether the next byte can be taken without dropping one too early.
+    /// Returns whether the next byte can be taken: there is room, or bytes may be dropped.
     pub fn has_room(&self) -> bool {
-        self.reader().is_none_or(|typed| !typed.is_full() || typed.deaf)
+        self.reader().is_none_or(|typed| !typed.is_full() || typed.unresponsive)
     }
 
-    /// Takes a byte that was typed at the time `now`, if [`Input::has_room`]; `names` are those of
-    /// the partitions.
+    /// Takes a byte that was typed at the time `now`. The caller must check [`Input::has_room`]
+    /// first. `names` are the partitions' names.
     pub fn read<'a>(&mut self, byte: u8, now: u64, names: impl Iterator<Item = &'a str>) -> Event {
         let partition = match self.keys.read(byte) {
             Key::Begun => return Event::Taken,
@@ -133,8 +137,8 @@ impl Input {
         partition.map_or(Event::Choices, |index| Event::Show(View::Partition(index)))
     }
 
-    /// Hands what waits for a partition to `sink`, until that is full or all is gone. Returns whether
-    /// it took anything.
+    /// Passes the bytes that wait for a partition to `sink`, until it is full. Returns whether it
+    /// took any.
     pub fn deliver(
         &mut self,
         partition: usize,
@@ -150,49 +154,51 @@ impl Input {
             moved = true;
         }
         if moved {
-            (typed.moved, typed.deaf) = (now, false);
+            (typed.moved, typed.unresponsive) = (now, false);
             self.find_due();
         }
         moved
     }
 
-    /// The partitions for which something waits: a bit for each of the first 32.
+    /// Returns a bit mask of the partitions for which input waits, of the first 32.
     pub fn waiting(&self) -> u32 {
         let bits = self.typed.iter().take(32).enumerate();
         bits.fold(0, |bits, (index, typed)| bits | u32::from(!typed.ahead.is_empty()) << index)
     }
 
-    /// Whether [`Input::tick`] has something to do at the time `now`.
+    /// Returns whether [`Input::tick`] must be called at the time `now`.
     pub const fn is_due(&self, now: u64) -> bool {
         self.due <= now
     }
 
-    /// When it has.
+    /// Returns when [`Input::tick`] must be called.
     pub fn deadline(&self) -> Option<u64> {
         Some(self.due).filter(|due| *due != NEVER)
     }
 
-    /// Finds out at the time `now` whether a guest is deaf, after which [`Input::has_room`].
+    /// Checks at the time `now` whether the guest that has the input is unresponsive. If it is,
+    /// [`Input::has_room`] returns true from then on.
     pub fn tick(&mut self, now: u64) {
         let patience = self.patience;
         if let Some(typed) = self.reader_mut() {
-            typed.deaf |= typed.is_full() && typed.moved.saturating_add(patience) <= now;
+            typed.unresponsive |= typed.is_full() && typed.moved.saturating_add(patience) <= now;
         }
         self.find_due();
     }
 
-    /// A partition, and how many bytes were dropped of what was typed for it, some time ago. At
-    /// `u64::MAX`, whenever it was.
+    /// Returns a partition and the number of bytes dropped for it, and resets that number, if the
+    /// report is due at the time `now`. At `u64::MAX` every report is due.
     pub fn take_dropped(&mut self, now: u64) -> Option<(usize, usize)> {
         let patience = self.patience;
         let mut all = self.typed.iter_mut().enumerate();
         let (index, typed) =
-            all.find(|(_, typed)| typed.told_at(patience) <= now && typed.dropped > 0)?;
+            all.find(|(_, typed)| typed.report_at(patience) <= now && typed.dropped > 0)?;
         let count = core::mem::take(&mut typed.dropped);
         self.find_due();
         Some((index, count))
     }
 
+    /// Passes a byte to the partition or the monitor that has the input.
     fn pass(&mut self, byte: u8, now: u64) -> Event {
         let Some(index) = self.view.reader() else { return Event::Monitor(byte) };
         let Some(typed) = self.typed.get_mut(index) else { return Event::Taken };
@@ -211,6 +217,7 @@ impl Input {
         Event::Taken
     }
 
+    /// Returns the partition in the focused view.
     fn focused(&self) -> Option<usize> {
         match self.view {
             View::Partition(index) => Some(index),
@@ -218,6 +225,7 @@ impl Input {
         }
     }
 
+    /// Returns the input of the partition that has it.
     fn reader(&self) -> Option<&Typed> {
         self.typed.get(self.view.reader()?)
     }
@@ -226,14 +234,15 @@ impl Input {
         self.typed.get_mut(self.view.reader()?)
     }
 
+    /// Computes when a guest becomes unresponsive or a report is due.
     fn find_due(&mut self) {
         let patience = self.patience;
-        let hears = |typed: &Typed| match typed.is_full() && !typed.deaf {
+        let limit = |typed: &Typed| match typed.is_full() && !typed.unresponsive {
             true => typed.moved.saturating_add(patience),
             false => NEVER,
         };
-        let deaf = self.reader().map_or(NEVER, hears);
-        self.due = self.typed.iter().fold(deaf, |due, typed| due.min(typed.told_at(patience)));
+        let limit = self.reader().map_or(NEVER, limit);
+        self.due = self.typed.iter().fold(limit, |due, typed| due.min(typed.report_at(patience)));
     }
 }
 
@@ -242,157 +251,8 @@ impl Typed {
         self.ahead.len() == AHEAD_BYTES
     }
 
-    /// When a person is told what was dropped.
-    fn told_at(&self, patience: u64) -> u64 {
+    /// Returns when the dropped bytes are reported.
+    fn report_at(&self, patience: u64) -> u64 {
         if self.dropped == 0 { NEVER } else { self.dropped_since.saturating_add(patience) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::vec;
-
-    const PATIENCE: u64 = 1000;
-    const NAMES: [&str; 3] = ["linux", "sensor", "log"];
-
-    fn input() -> Input {
-        Input::new(NAMES.len(), PATIENCE)
-    }
-
-    /// Types, and changes the view as asked for.
-    fn type_bytes(input: &mut Input, bytes: &[u8], now: u64) -> Vec<Event> {
-        let mut events = Vec::new();
-        for &byte in bytes {
-            let event = input.read(byte, now, NAMES.into_iter());
-            if let Event::Show(view) = event {
-                input.show(view);
-            }
-            events.extend(Some(event).filter(|event| *event != Event::Taken));
-        }
-        events
-    }
-
-    fn read(input: &mut Input, partition: usize, most: usize, now: u64) -> Vec<u8> {
-        let mut read = Vec::new();
-        input.deliver(partition, now, |byte| {
-            if read.len() == most {
-                return Err(Full);
-            }
-            read.push(byte);
-            Ok(())
-        });
-        read
-    }
-
-    #[test]
-    fn what_is_typed_goes_to_who_has_the_input() {
-        let mut input = input();
-        let events =
-            type_bytes(&mut input, b"a\x1d2b\x1d\x1dc\x1d0d\x1dle\x1dlf\x1dx\x1d4\x1d?g", 0);
-        assert_eq!(
-            events,
-            [
-                Event::Show(View::Partition(1)),
-                Event::Show(View::Monitor),
-                Event::Monitor(b'c'),
-                Event::Show(View::Shared),
-                Event::Show(View::Partition(0)),
-                Event::Show(View::Partition(2)),
-                Event::Choices,
-                Event::Choices,
-                Event::Choices,
-            ]
-        );
-        assert_eq!(input.waiting(), 0b111);
-        assert_eq!(
-            [0, 1, 2].map(|index| read(&mut input, index, 99, 0)),
-            [b"ade".to_vec(), b"b".to_vec(), b"fg".to_vec()]
-        );
-        assert_eq!((input.waiting(), input.view()), (0, View::Partition(2)));
-    }
-
-    #[test]
-    fn what_there_is_no_room_for_waits_outside() {
-        let mut input = input();
-        type_bytes(&mut input, &[b'x'; AHEAD_BYTES], 7);
-        assert_eq!((input.has_room(), input.deadline()), (false, Some(7 + PATIENCE)));
-        assert_eq!(read(&mut input, 0, 1, 500), b"x");
-        assert_eq!((input.has_room(), input.deadline()), (true, None));
-        type_bytes(&mut input, b"y", 600);
-        input.tick(7 + PATIENCE);
-        assert_eq!((input.has_room(), input.deadline()), (false, Some(600 + PATIENCE)));
-        let all = read(&mut input, 0, 999, 700);
-        assert_eq!((all.len(), all.last()), (AHEAD_BYTES, Some(&b'y')));
-        assert_eq!(input.take_dropped(u64::MAX), None);
-    }
-
-    #[test]
-    fn a_deaf_guest_keeps_nobody_from_a_choice() {
-        let mut input = input();
-        type_bytes(&mut input, &[b'x'; AHEAD_BYTES], 0);
-        input.tick(PATIENCE - 1);
-        assert!(!input.has_room());
-        input.tick(PATIENCE);
-        assert_eq!((input.has_room(), input.deadline()), (true, None));
-        type_bytes(&mut input, b"lost", PATIENCE + 5);
-        assert_eq!(input.deadline(), Some(2 * PATIENCE + 5));
-        assert_eq!(input.take_dropped(2 * PATIENCE + 4), None);
-        assert_eq!(input.take_dropped(2 * PATIENCE + 5), Some((0, 4)));
-        assert_eq!((input.take_dropped(u64::MAX), input.deadline()), (None, None));
-        let events = type_bytes(&mut input, b"\x1ds", 3 * PATIENCE);
-        assert_eq!((events, input.has_room()), (vec![Event::Show(View::Partition(1))], true));
-        type_bytes(&mut input, b"kept", 3 * PATIENCE);
-        assert_eq!(read(&mut input, 1, 99, 3 * PATIENCE), b"kept");
-        // It hears again once it reads.
-        type_bytes(&mut input, b"\x1d1", 3 * PATIENCE);
-        assert_eq!(read(&mut input, 0, 2, 3 * PATIENCE), b"xx");
-        type_bytes(&mut input, b"yz", 3 * PATIENCE);
-        assert_eq!((input.has_room(), input.deadline()), (false, Some(4 * PATIENCE)));
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_lost_that_is_not_counted(
-            steps in prop::collection::vec((0..4_u8, 0..400_usize, 0..2 * PATIENCE), 0..100),
-        ) {
-            let mut input = input();
-            let (mut typed, mut got, mut dropped) = ([0; 3], [0; 3], [0; 3]);
-            let mut now = 0;
-            for (action, count, time) in steps {
-                match action {
-                    0 => now += time,
-                    1 => got[count % 3] += read(&mut input, count % 3, count, now).len(),
-                    2 => {
-                        type_bytes(&mut input, &[0x1d, b'1' + (count % 3) as u8], now);
-                    }
-                    _ => for _ in 0..count {
-                        if input.is_due(now) {
-                            input.tick(now);
-                        }
-                        if !input.has_room() {
-                            break;
-                        }
-                        typed[input.view().reader().unwrap()] += 1;
-                        type_bytes(&mut input, b"x", now);
-                    }
-                }
-                if let Some((index, count)) = input.take_dropped(now) {
-                    dropped[index] += count;
-                }
-                // Time alone makes room.
-                if !input.has_room() {
-                    prop_assert!(input.deadline().is_some_and(|at| at <= now + PATIENCE));
-                }
-            }
-            while let Some((index, count)) = input.take_dropped(u64::MAX) {
-                dropped[index] += count;
-            }
-            for index in 0..3 {
-                got[index] += read(&mut input, index, usize::MAX, now).len();
-                prop_assert_eq!(typed[index], got[index] + dropped[index]);
-            }
-        }
     }
 }

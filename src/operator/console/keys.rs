@@ -1,35 +1,37 @@
-//! The keys by which a person at the UART chooses whom to talk to.
+//! The keys that select which partition has the console.
 
-/// Ctrl-], which begins a choice.
+/// Ctrl-], which begins a command of two keys.
 pub const ESCAPE: u8 = 0x1d;
 
-/// What a typed byte means.
+/// The meaning of a typed byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Key {
-    /// Nothing yet: the next byte decides.
+    /// None yet: the next byte completes the command.
     Begun,
-    /// It is for whoever has the input.
+    /// Input for the partition or the monitor that has the console's input.
     Input(u8),
-    /// Ctrl-] 0: the shared view.
+    /// Ctrl-] 0: selects the shared view.
     Shared,
-    /// Ctrl-] Ctrl-]: the monitor.
+    /// Ctrl-] Ctrl-]: selects the monitor.
     Monitor,
-    /// Ctrl-] and a digit: the partition at this place of the Plan, from 0 on.
+    /// Ctrl-] and a digit from 1 on: selects the partition with this index in the Plan, from 0 on.
     Number(usize),
-    /// Ctrl-] and a letter: the next partition whose name begins with it, in lower case.
+    /// Ctrl-] and a letter, here in lower case: selects the next partition whose name begins with
+    /// it.
     Letter(u8),
-    /// Ctrl-] and something that it does not go with.
+    /// Ctrl-] and any other byte.
     Unknown,
 }
 
-/// Tells the choices from what is meant for others.
+/// A decoder that separates commands from input.
 #[derive(Default)]
 pub struct Keys {
+    /// Whether the last byte began a command.
     begun: bool,
 }
 
 impl Keys {
-    /// What the next byte means.
+    /// Decodes the next byte.
     pub fn read(&mut self, byte: u8) -> Key {
         if !self.begun {
             self.begun = byte == ESCAPE;
@@ -47,8 +49,8 @@ impl Keys {
     }
 }
 
-/// The next name behind the one at `current` that begins with `letter` in either case; from the
-/// first one on if there is no current one. The current one itself comes last.
+/// Returns the index of the next name after the one at `current` that begins with `letter`, in
+/// either case. Continues with the first name after the last; `current` itself comes last.
 pub fn find_name<'a>(
     letter: u8,
     current: Option<usize>,
@@ -79,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn each_choice() {
+    fn each_command_is_decoded() {
         assert_eq!(
             read(b"a\x1d1\x1d9\x1d0\x1dq\x1dQ"),
             [
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_gone_through_in_turn() {
+    fn names_with_the_same_letter_take_turns() {
         let names = || ["linux", "sensor", "Log", "7up"].into_iter();
         let find = |letter, current| find_name(letter, current, names());
         assert_eq!(
@@ -123,7 +125,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn all_but_choices_passes_and_can_be_typed(text: Vec<u8>) {
+        fn every_byte_can_be_typed(text: Vec<u8>) {
             let mut typed = Vec::new();
             for &byte in &text {
                 typed.extend([byte].iter().chain([b']'].iter().filter(|_| byte == ESCAPE)));
@@ -133,7 +135,7 @@ mod tests {
         }
 
         #[test]
-        fn after_a_choice_all_is_as_before(before: Vec<u8>, byte: u8) {
+        fn input_passes_after_each_command(before: Vec<u8>, byte: u8) {
             let mut keys = Keys::default();
             for byte in before {
                 keys.read(byte);

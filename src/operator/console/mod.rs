@@ -1,83 +1,60 @@
-//! The machine's one UART, shared by all who have something to say.
+//! The console, which shares the machine's one UART between several sources of output.
 //!
-//! Every source (Bulkhead's own log, the monitor and each partition) has a buffer of its own. Nothing
-//! is dropped: a full buffer says so to the one who writes. There are two views, which differ in what
-//! leaves the buffers when ([`turns`]).
+//! Each source (Bulkhead's log, the monitor and each partition) writes to a buffer of its own.
+//! Output is never dropped: a source whose buffer is full must wait. There are two views, which
+//! differ in when output leaves the buffers ([`turns`]).
 //!
-//! In the shared view, a line comes out when it is complete, in one piece, after the name of its
-//! source; the sources take turns, a line each, so that none can starve the others. A line that stays
-//! incomplete, such as a prompt, comes out after a pause, or when it fills the buffer. The pause is
-//! longer while others print, who would tear the line if it were only held up: a person at a prompt
-//! has time to answer, and a CPU has time to go on. The cursor is then inside that line. Its source
-//! goes on there; if another one comes first, it starts a new line, and the rest follows later behind
-//! the name once more.
+//! In the shared view, a line comes out in one piece when it is complete, after the name of its
+//! source. The sources take turns line by line, so that none can starve the others. An incomplete
+//! line, such as a prompt, comes out after a pause, or when it fills the buffer. The pause is
+//! longer while other sources write, because their lines would interrupt a line that is only
+//! delayed: it gives a person at a prompt time to answer, and a CPU time to continue. The cursor
+//! then stays in that line, and its source continues there. If another source writes first, it
+//! begins a new line, and the remainder follows later, after the name once more.
 //!
-//! Lines end with CR LF whatever the guest ends them with: LF, or any number of CRs and LF. A CR
-//! before anything else returns to the start of the text, as a progress bar does: the name is
-//! written again, not overwritten. Everything else, escape sequences too, passes unchanged.
+//! Lines end with CR LF, whether the guest ends them with LF or with any number of CRs and LF. A CR
+//! before anything else returns to the start of the text, as for a progress bar: the name is
+//! written again, not overwritten. All other bytes pass unchanged, including escape sequences.
 //!
-//! In the focused view, what one source writes passes at once, byte by byte and unchanged, for a
-//! person at a shell, in an editor or in a boot loader's menu. The others' lines come as before, but
-//! wait for the end of that source's line, or for it to pause. Where they tear its line, the part
-//! that was there is written again below them.
-
-use alloc::format;
-use alloc::vec::Vec;
-
-use crate::util::ring::{Full, Ring};
+//! In the focused view, the output of one source passes at once, byte by byte and unchanged, so
+//! that a person can use a shell, an editor or a boot loader's menu. The other sources' lines come
+//! out as in the shared view, but wait until the focused source ends its line or pauses. If they
+//! interrupt its line, the part that was shown is redrawn below them.
 
 mod buffer;
 mod channel;
 pub mod input;
 pub mod keys;
+mod log;
+mod source;
+mod state;
 mod turns;
-pub use buffer::{Buffer, Tell};
-use channel::{Channel, TAIL_BYTES};
-use turns::{Focus, NEVER};
 
-/// A longer name is cut.
+use alloc::format;
+use alloc::vec::Vec;
+
+pub use buffer::{Buffer, Notify};
+pub use log::Log;
+pub use source::Source;
+pub use state::Console;
+
+use crate::util::ring::{Full, Ring};
+use channel::Channel;
+use state::{Focus, NEVER};
+
+/// The number of bytes of a name that are shown.
 const NAME_BYTES: usize = 31;
-/// Room for a name, what stands around it, and line breaks before and behind; and for a line that is
-/// written again.
-const STAGED_BYTES: usize = 64 + TAIL_BYTES;
-
-/// The names in front of Bulkhead's own lines and of the monitor's.
+/// The names of the sources that are not partitions.
 const OWN_NAMES: [&str; 2] = ["bulkhead", "monitor"];
-/// What comes before Bulkhead's own lines while there are no partitions.
+/// The prefix of Bulkhead's own lines until the partitions are known.
 pub const OWN_PREFIX: &str = "[bulkhead] ";
-/// Whose line the cursor is in where its source begins a new one in any case.
-const NOBODY: usize = usize::MAX;
-
-/// Who writes to the console.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Source(usize);
-
-/// Lines of several sources on their way to one UART.
-///
-/// Times are values of a counter that only goes up, such as CNTPCT_EL0.
-pub struct Console {
-    channels: Vec<Channel>,
-    pause: u64,
-    /// The focused view, if it is that one.
-    focus: Option<Focus>,
-    /// Whose turn it is, or was last.
-    turn: usize,
-    /// How many bytes of its buffer may still come out in this turn, unless a line ends first.
-    allowance: usize,
-    /// Before this time nothing can begin a turn. 0 while something can, or could a moment ago.
-    due: u64,
-    /// In whose line the cursor is.
-    open_line: Option<usize>,
-    /// The last line ended with a bare LF, so the cursor may be anywhere in the next one.
-    bare_end: bool,
-    /// Bytes that are ready for the UART.
-    staged: Ring<STAGED_BYTES>,
-}
+/// No channel's index: marks a line in which no source may continue.
+const NO_SOURCE: usize = usize::MAX;
 
 impl Console {
-    /// A console for Bulkhead, the monitor and the partitions with these names, in the order of the
-    /// Plan, in the shared view. An incomplete line comes out after `pause` ticks in which its source
-    /// wrote nothing, ten times as many while others write.
+    /// Creates a console in the shared view for Bulkhead, the monitor and the partitions with these
+    /// names, in the order of the Plan. An incomplete line comes out when its source has written
+    /// nothing for `pause` ticks, or for ten times as long while others write.
     #[inline(always)]
     pub fn new(partitions: &[&str], pause: u64) -> Self {
         let names = [&OWN_NAMES, partitions].concat();
@@ -103,29 +80,30 @@ impl Console {
         }
     }
 
-    /// What comes before each line of this source.
+    /// Returns the prefix of each line of this source.
     pub fn prefix(&self, source: Source) -> &str {
         &self.channels[source.0].prefix
     }
 
-    /// Where `source` writes.
+    /// Returns the buffer of `source`.
     pub fn buffer(&self, source: Source) -> &'static Buffer {
         self.channels[source.0].buffer
     }
 
-    /// Adds a byte to what `source` has written, at the time `now`.
+    /// Appends a byte to the buffer of `source` at the time `now`.
     ///
     /// # Errors
     ///
-    /// [`Full`] if there is no room before [`Console::next`] has taken some.
+    /// [`Full`] if there is no room until [`Console::next`] takes a byte.
     pub fn put(&mut self, source: Source, byte: u8, now: u64) -> Result<(), Full> {
-        if self.buffer(source).push(byte, now)? == Tell::Yes {
+        if self.buffer(source).push(byte, now)? == Notify::Yes {
             self.note(source);
         }
         Ok(())
     }
 
-    /// Takes note of what `source` has written to its buffer. [`Console::next`] must be called next.
+    /// Notifies the console of new bytes in the buffer of `source`. The caller must call
+    /// [`Console::next`] next.
     pub fn note(&mut self, source: Source) {
         self.due = 0;
         if let Some(focus) = &mut self.focus {
@@ -133,32 +111,32 @@ impl Console {
         }
     }
 
-    /// Changes the view: to the focused one on this source, or to the shared one. A line that the
-    /// cursor is in is left as it is. Bulkhead's own lines come next, then the last line of the source
-    /// that has the focus, as far as it was printed before.
+    /// Changes to the focused view of a source, or to the shared view. The line that the cursor is
+    /// in stays as it is. Bulkhead's own lines come next, then the part of the focused source's
+    /// line that was shown before.
     pub fn focus(&mut self, source: Option<Source>, now: u64) {
         let old = self.focus.as_ref().map(|focus| focus.source);
         let new = source.map(|source| source.0);
         let last = self.channels.len() - 1;
-        // Another one's line that has begun ends first.
+        // The line of any other source is completed first.
         if self.allowance == 0 || [old, new].contains(&Some(self.turn)) {
             (self.turn, self.allowance) = (last, 0);
-            self.open_line = self.open_line.map(|_| NOBODY);
+            self.open_line = self.open_line.map(|_| NO_SOURCE);
         }
         self.focus = new.map(|source| {
-            let torn = !self.channels[source].tail.is_empty();
-            Focus::new(source, last, now, torn)
+            let interrupted = !self.channels[source].tail.is_empty();
+            Focus::new(source, last, now, interrupted)
         });
         self.due = 0;
     }
 
-    /// Whether [`Console::next`] may have a byte to give at the time `now`.
+    /// Returns whether [`Console::next`] may return a byte at the time `now`.
     pub const fn is_due(&self, now: u64) -> bool {
         self.due <= now
     }
 
-    /// Takes the next byte for the UART, or `None` if nothing is to be output at the time `now`.
-    /// At `u64::MAX` everything that is left is, incomplete lines too.
+    /// Takes the next byte for the UART, or `None` if nothing is due at the time `now`. At
+    /// `u64::MAX` everything is due, including incomplete lines.
     pub fn next(&mut self, now: u64) -> Option<u8> {
         while self.is_due(now) {
             if !self.staged.is_empty() {
@@ -178,14 +156,14 @@ impl Console {
         None
     }
 
-    /// The time at which [`Console::next`] must be asked again, after it had nothing to give: when
-    /// the first of those who wait is due.
+    /// Returns when [`Console::next`] must be called again after it returned `None`: when the first
+    /// incomplete line or waiting source is due.
     pub fn deadline(&self) -> Option<u64> {
         if matches!(self.due, 0 | NEVER) { None } else { Some(self.due) }
     }
 
-    /// Takes one byte of the source whose turn it is, for the UART. Where something must be written
-    /// before it or in its place, that is staged instead.
+    /// Takes one byte of the source that has the turn and returns it for the UART. If other bytes
+    /// must come before it or replace it, stages all of them and returns `None`.
     fn stage(&mut self, now: u64) -> Option<u8> {
         let channel = &mut self.channels[self.turn];
         let Some(byte) = channel.take() else {
@@ -227,32 +205,34 @@ impl Console {
         None
     }
 
-    /// The same for the source that has the focus: its line is written again if it was torn, and
-    /// the byte passes as it is.
+    /// Takes one byte of the focused source in the same way, but unchanged. Redraws its line first
+    /// if that was interrupted.
     fn stage_raw(&mut self) -> Option<u8> {
         let (Some(focus), channel) = (&mut self.focus, &mut self.channels[self.turn]) else {
             return None;
         };
-        let is_torn = core::mem::replace(&mut focus.redraw, NEVER) != NEVER;
-        if (is_torn || !channel.is_empty()) && self.open_line.is_some_and(|it| it != self.turn) {
+        let is_interrupted = core::mem::replace(&mut focus.redraw, NEVER) != NEVER;
+        if (is_interrupted || !channel.is_empty())
+            && self.open_line.is_some_and(|it| it != self.turn)
+        {
             self.staged.extend(b"\r\n");
             self.open_line = None;
         }
-        if is_torn {
+        if is_interrupted {
             // There is room: `staged` was empty.
             for byte in channel.tail.bytes() {
                 let _ = self.staged.push(byte);
             }
             self.open_line = Some(self.turn);
         }
-        // What is held back was in that line.
+        // A CR that was kept back belonged to the line that was redrawn.
         channel.carriage_return = false;
         let last = channel.tail.last();
         let Some(byte) = channel.take() else {
             self.allowance = 0;
             return None;
         };
-        // A byte may have come since there was none.
+        // The allowance is 0 if the turn began only to redraw.
         self.allowance = self.allowance.saturating_sub(1);
         focus.spent += 1;
         let ends = byte == b'\n';

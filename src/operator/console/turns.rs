@@ -1,59 +1,17 @@
-//! Whose turn it is to write to the UART.
+//! Decides which source may write to the UART next.
 
-use super::Console;
+use super::state::{Console, NEVER};
 
-/// How many times longer an incomplete line waits for its end while others print; and how many pauses
-/// the others wait at the most for the source that has the focus.
+/// How many pauses an incomplete line waits for its end while other sources write, and the most
+/// that other sources wait for the focused source.
 const BUSY: u64 = 10;
-/// How much comes out in a turn, in the focused view, of a line whose end is not in sight: of the
-/// source that has the focus, where others have waited that long, and of one of them.
+/// The longest turn in bytes, in the focused view, for a line whose end is not known: that of the
+/// focused source when the others have waited for [`BUSY`] pauses, or that of another source.
 const TURN_BYTES: usize = 128;
-/// The time that does not come.
-pub(super) const NEVER: u64 = u64::MAX;
-
-/// The source that has the focus, and the others who wait for it.
-pub(super) struct Focus {
-    pub source: usize,
-    /// When its turn, or its line, began.
-    began: u64,
-    /// How many bytes it has written since.
-    pub spent: usize,
-    /// When its line, which others have torn, is to be written again.
-    pub redraw: u64,
-    /// Before this time none of the others has anything to write.
-    others: u64,
-    /// Since when one of them has.
-    waiting: u64,
-    /// Which of them had the last turn.
-    last: usize,
-    /// Whether the next turn is theirs, if they want it.
-    yields: bool,
-}
-
-impl Focus {
-    /// The focus of a `source` whose line must be written again if it is `torn`. The others have
-    /// their turn first, and the one behind `last` before the rest.
-    pub fn new(source: usize, last: usize, now: u64, torn: bool) -> Self {
-        let redraw = if torn { now } else { NEVER };
-        Self { source, began: now, spent: 0, redraw, others: 0, waiting: NEVER, last, yields: true }
-    }
-
-    /// Takes note that `source` has something that may have to be written.
-    pub fn note(&mut self, source: usize) {
-        if source != self.source {
-            self.others = 0;
-        }
-    }
-
-    /// Whether its line is to be written again.
-    const fn redraws(&self, now: u64) -> bool {
-        self.redraw != NEVER && self.redraw <= now
-    }
-}
 
 impl Console {
-    /// Gives the turn to the source that is next, if one has something due at the time `now`.
-    /// Otherwise finds out when one will.
+    /// Gives the turn to the next source with output that is due at the time `now`, and returns
+    /// whether there is one. Otherwise sets `due` to when there will be.
     pub(super) fn begin_turn(&mut self, now: u64) -> bool {
         match &self.focus {
             Some(focus) if now < focus.others => self.begin_undisturbed_turn(now),
@@ -62,8 +20,8 @@ impl Console {
         }
     }
 
-    /// A turn in the shared view. If nobody has anything due, the one whose line is open need not
-    /// wait: nobody's line is torn if it goes on.
+    /// Begins a turn in the shared view. If nothing is due, the source whose line the cursor is in
+    /// need not wait, as it interrupts no line.
     fn begin_shared_turn(&mut self, now: u64) -> bool {
         let (mut next, due) = self.find_next(self.turn, None, now);
         if next.is_none() {
@@ -76,11 +34,11 @@ impl Console {
         next.is_some()
     }
 
-    /// A turn in the focused view, where none of the others has anything to write.
+    /// Begins a turn in the focused view while no other source has output.
     fn begin_undisturbed_turn(&mut self, now: u64) -> bool {
         let Some(focus) = &mut self.focus else { return false };
         focus.waiting = NEVER;
-        if focus.redraws(now) || !self.channels[focus.source].is_empty() {
+        if focus.is_redraw_due(now) || !self.channels[focus.source].is_empty() {
             self.give_turn_to_focused(now);
             return true;
         }
@@ -88,15 +46,15 @@ impl Console {
         false
     }
 
-    /// A turn in the focused view, where another one may have a line.
+    /// Begins a turn in the focused view while another source may have a line.
     ///
-    /// Both sides take turns, but only where that does not disturb: the others wait until the line
-    /// ends that they would tear, until it goes on no more, or until they have waited for too long.
-    /// From then on the other side has a limit for each of its turns.
+    /// The focused source and the others alternate, but the others wait until the focused source
+    /// ends its line or pauses, or until they have waited for [`BUSY`] pauses. From then on each
+    /// turn of the focused source is limited.
     fn begin_disturbed_turn(&mut self, now: u64) -> bool {
         let Some(focus) = &self.focus else { return false };
         let (other, others) = self.find_next(focus.last, Some(focus.source), now);
-        let until = self.held_up_until(now);
+        let until = self.others_wait_until(now);
         let Some(focus) = &mut self.focus else { return false };
         let Some(other) = other else {
             focus.others = others;
@@ -104,14 +62,14 @@ impl Console {
         };
         focus.others = 0;
         focus.waiting = focus.waiting.min(now);
-        let wants = focus.redraws(now) || !self.channels[focus.source].is_empty();
-        if until <= now && (focus.yields || !wants) {
+        let has_output = focus.is_redraw_due(now) || !self.channels[focus.source].is_empty();
+        if until <= now && (focus.yields || !has_output) {
             (focus.last, focus.yields) = (other, false);
             self.give_turn(other, now);
             if !self.channels[other].has_line() {
                 self.allowance = self.allowance.min(TURN_BYTES);
             }
-        } else if wants {
+        } else if has_output {
             self.give_turn_to_focused(now);
         } else {
             self.due = until.min(focus.redraw);
@@ -120,11 +78,11 @@ impl Console {
         true
     }
 
-    /// Until when the others must wait for the source that has the focus.
-    fn held_up_until(&self, now: u64) -> u64 {
+    /// Returns until when the other sources must wait for the focused source.
+    fn others_wait_until(&self, now: u64) -> u64 {
         let Some(focus) = &self.focus else { return 0 };
         let channel = &self.channels[focus.source];
-        // Whoever writes to a log that is full waits for it.
+        // CPUs that write to a full log wait for it.
         if self.open_line != Some(focus.source) || !self.channels[0].buffer.has_room() {
             return 0;
         }
@@ -140,32 +98,34 @@ impl Console {
         until
     }
 
-    /// Who comes next behind `last` of those that have something due, `without` one: a line, a full
-    /// buffer, or what it does not go on with. And when the first of the incomplete lines is due.
+    /// Returns the next source after `last` with output that is due at the time `now`: a line, a
+    /// full buffer, or an incomplete line after its pause. `without` excludes one source. Also
+    /// returns when the first incomplete line is due.
     fn find_next(&self, last: usize, without: Option<usize>, now: u64) -> (Option<usize>, u64) {
         let (mut next, mut due) = (None, NEVER);
         let busy = self.pause.saturating_mul(BUSY);
-        // When anybody wrote last, and when anybody else did.
-        let (mut latest, mut latest_but_one, mut writer) = (0, 0, 0);
+        // When the last byte of any source was written, by which source, and the last byte of any
+        // other source.
+        let (mut latest, mut latest_of_others, mut writer) = (0, 0, 0);
         for (index, channel) in self.channels.iter().enumerate() {
             let written = channel.written();
             if written > latest {
-                (latest_but_one, latest, writer) = (latest, written, index);
+                (latest_of_others, latest, writer) = (latest, written, index);
             } else {
-                latest_but_one = latest_but_one.max(written);
+                latest_of_others = latest_of_others.max(written);
             }
         }
-        // From the last one down to the one behind it, so that the one found last is the next.
+        // Downwards from `last` to the source after it, so that the last match is the next source.
         let mut index = last;
         for _ in &self.channels {
             let Some(channel) = self.channels.get(index) else { break };
             if !channel.is_empty() && Some(index) != without {
-                let quiet = match if index == writer { latest_but_one } else { latest } {
+                let quiet_at = match if index == writer { latest_of_others } else { latest } {
                     0 => 0,
                     written => written.saturating_add(busy),
                 };
                 let written = channel.written();
-                let pause = written.saturating_add(self.pause).max(quiet);
+                let pause = written.saturating_add(self.pause).max(quiet_at);
                 let stale = pause.min(written.saturating_add(busy));
                 if channel.is_ready() || stale <= now {
                     next = Some(index);
@@ -177,16 +137,19 @@ impl Console {
         (next, due)
     }
 
+    /// Returns whether a source has output.
     fn has_output(&self, index: usize) -> bool {
         self.channels.get(index).is_some_and(|channel| !channel.is_empty())
     }
 
+    /// Gives a source the turn to output all that it has written.
     fn give_turn(&mut self, index: usize, now: u64) {
         let channel = &mut self.channels[index];
         channel.turn = now;
         (self.turn, self.allowance, self.due) = (index, channel.buffer.len(), 0);
     }
 
+    /// Gives the focused source a turn of at most [`TURN_BYTES`].
     fn give_turn_to_focused(&mut self, now: u64) {
         let Some(focus) = &mut self.focus else { return };
         if self.open_line != Some(focus.source) {

@@ -1,30 +1,31 @@
-//! What the monitor tells: tables for people and for `awk`, a line at a time.
+//! The monitor's answers: tables for people and for `awk`, line by line.
 
 use super::command::{self, Command, Request};
 use super::output::{COLUMNS, Output};
 use super::show::show;
-use super::{Status, System};
+use super::system::{Status, System};
 use crate::trap::stats::{Cause, Counts, EXITS, NAMES};
 
-/// A partition's counters at two times, the last at which somebody asked.
+/// A partition's counters at the last two times at which a terminal showed them.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Sample {
+    /// The earlier time in milliseconds since Bulkhead started, and the counters then.
     before: (u64, Counts),
+    /// The later time, and the counters then.
     now: (u64, Counts),
 }
 
 impl Sample {
-    /// Looks at the counters again.
-    // Out of line, for there are several callers.
+    /// Reads the counters again. Not inlined, as it has several callers.
     #[inline(never)]
     fn take(&mut self, partition: usize, system: &dyn System) {
         self.before = self.now;
         self.now = (system.milliseconds(), system.counts(partition));
     }
 
-    /// Adds the number of a cause, and how often it came per second since the time before.
+    /// Adds the count of a cause, and its rate per second between the two times.
     #[inline(never)]
-    fn tell(&self, cause: usize, columns: [usize; 2], output: &mut Output) {
+    fn show(&self, cause: usize, columns: [usize; 2], output: &mut Output) {
         let [(before, earlier), (now, counts)] = [&self.before, &self.now];
         let count = counts.nth(cause);
         let new = count.wrapping_sub(earlier.nth(cause));
@@ -34,8 +35,8 @@ impl Sample {
     }
 }
 
-/// Writes the line of an answer that is at `position`, where the first is at 0, without its end.
-/// The position of the next one, or `None` if there was no line any more.
+/// Writes the line of an answer at `position`, without a line end. The first is at 0. Returns the
+/// position of the next line, or `None` if there is no line at `position`.
 pub(super) fn line(
     (command, partition): Request,
     position: u64,
@@ -61,6 +62,7 @@ pub(super) fn line(
     is_line.then_some(position + 1)
 }
 
+/// Writes a line of the answer to `log`.
 fn log(position: u64, system: &dyn System, output: &mut Output) -> Option<u64> {
     let mut line = [0; COLUMNS];
     let (len, next) = system.read_log(position, &mut line)?;
@@ -68,8 +70,9 @@ fn log(position: u64, system: &dyn System, output: &mut Output) -> Option<u64> {
     Some(next)
 }
 
-/// Begins a row of a table of partitions: its number from 1 on, and its name. `None` in the first
-/// line, which has the headings, and behind the last.
+/// Begins a row of a table of partitions with the partition's number, from 1 on, and its name.
+/// Returns the partition's index; `None` for line 0, which has the headings, and after the last
+/// row.
 fn row(line: usize, system: &dyn System, output: &mut Output) -> Option<usize> {
     let partition = line.checked_sub(1)?;
     if partition >= system.partitions() {
@@ -81,7 +84,7 @@ fn row(line: usize, system: &dyn System, output: &mut Output) -> Option<usize> {
     Some(partition)
 }
 
-/// The first line of a table. Whether this is that.
+/// Writes the headings of a table if this is line 0, and returns whether it is.
 fn heading(text: &str, line: usize, output: &mut Output) -> bool {
     if line == 0 {
         output.text(text);
@@ -89,6 +92,7 @@ fn heading(text: &str, line: usize, output: &mut Output) -> bool {
     line == 0
 }
 
+/// Writes a line of the answer to `list`.
 fn list(line: usize, system: &dyn System, output: &mut Output) -> bool {
     const STATE: usize = 20;
     const CPUS: usize = 35;
@@ -124,14 +128,14 @@ fn list(line: usize, system: &dyn System, output: &mut Output) -> bool {
     true
 }
 
-// The columns of both tables of `stats`, by where they end.
+// The columns at which the columns of both tables of `stats` end.
 const COUNT: usize = 33;
 const RATE: usize = 45;
 const INTERRUPTS: usize = 58;
 const INTERRUPT_RATE: usize = 71;
 const INJECTED: usize = 80;
 
-/// `stats`: a line for each partition.
+/// Writes a line of the answer to `stats`, which has a row for each partition.
 fn sums(line: usize, samples: &mut [Sample], system: &dyn System, output: &mut Output) -> bool {
     let Some(partition) = row(line, system, output) else {
         return heading(
@@ -142,13 +146,13 @@ fn sums(line: usize, samples: &mut [Sample], system: &dyn System, output: &mut O
     };
     let sample = &mut samples[partition];
     sample.take(partition, system);
-    sample.tell(EXITS, [COUNT, RATE], output);
-    sample.tell(Cause::Interrupt as usize, [INTERRUPTS, INTERRUPT_RATE], output);
+    sample.show(EXITS, [COUNT, RATE], output);
+    sample.show(Cause::Interrupt as usize, [INTERRUPTS, INTERRUPT_RATE], output);
     output.number(sample.now.1.nth(Cause::Injected as usize), 0, INJECTED);
     true
 }
 
-/// `stats NAME`: a line for each cause, and one for all exits.
+/// Writes a line of the answer to `stats NAME`, which has a row for each cause and one for the sum.
 fn causes(line: usize, sample: &Sample, output: &mut Output) -> bool {
     let Some(cause) = line.checked_sub(1) else {
         return heading("cause                       count     count/s", line, output);
@@ -156,6 +160,6 @@ fn causes(line: usize, sample: &Sample, output: &mut Output) -> bool {
     let name = if cause == EXITS { Some(&"exits") } else { NAMES.get(cause) };
     let Some(name) = name else { return false };
     output.text(name);
-    sample.tell(cause, [COUNT, RATE], output);
+    sample.show(cause, [COUNT, RATE], output);
     true
 }

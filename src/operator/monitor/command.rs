@@ -1,10 +1,10 @@
-//! What a line asks for.
+//! The monitor's commands and their parser.
 
-use super::System;
-use super::output::{Digits, Output, Sentence};
+use super::output::{Digits, Message, Output};
+use super::system::System;
 use crate::util::nearest::nearest;
 
-/// What the monitor can do.
+/// A command of the monitor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Command {
     Help,
@@ -19,7 +19,7 @@ pub(super) enum Command {
     PowerOff,
 }
 
-/// Whether a command is about a partition.
+/// Whether a command takes the name of a partition.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Name {
     No,
@@ -27,31 +27,39 @@ enum Name {
     Yes,
 }
 
-/// A command's word, its argument, and what is said about it.
+/// A command's word, its argument, and its description in `help`.
 struct Entry(&'static str, Name, Command, &'static str);
 
 /// All commands, in the order in which `help` shows them.
 const COMMANDS: [Entry; 10] = [
-    Entry("help", Name::No, Command::Help, "this list"),
-    Entry("list", Name::No, Command::List, "the partitions and how they are"),
-    Entry("show", Name::Yes, Command::Show, "what a partition has, and how it ended last"),
-    Entry("stats", Name::Maybe, Command::Stats, "how often guests came to EL2: all, or by cause"),
+    Entry("help", Name::No, Command::Help, "list the commands"),
+    Entry("list", Name::No, Command::List, "list the partitions and their state"),
+    Entry("show", Name::Yes, Command::Show, "show a partition's resources, and how it last ended"),
+    Entry(
+        "stats",
+        Name::Maybe,
+        Command::Stats,
+        "count exits to EL2 of all partitions, or of one by cause",
+    ),
     Entry("stop", Name::Yes, Command::Stop, "stop a partition"),
-    Entry("start", Name::Yes, Command::Start, "build a partition again and start it"),
-    Entry("restart", Name::Yes, Command::Restart, "stop a partition if it runs, then start it"),
-    Entry("attach", Name::Yes, Command::Attach, "give a partition the input and the screen"),
-    Entry("log", Name::No, Command::Log, "the last lines of Bulkhead's own"),
+    Entry("start", Name::Yes, Command::Start, "rebuild a partition and start it"),
+    Entry(
+        "restart",
+        Name::Yes,
+        Command::Restart,
+        "stop a partition if it is running, then start it",
+    ),
+    Entry("attach", Name::Yes, Command::Attach, "give a partition the console"),
+    Entry("log", Name::No, Command::Log, "show the end of Bulkhead's own log"),
     Entry("poweroff", Name::No, Command::PowerOff, "switch the machine off, now"),
 ];
 
-/// The lines of `help`. The line behind the last command says what a name can be.
+/// Writes a line of the answer to `help`, and returns whether there is one. The last explains NAME.
 pub(super) fn help(line: usize, output: &mut Output) -> bool {
     let Some(Entry(word, name, _, meaning)) = COMMANDS.get(line) else {
         let is_next = line == COMMANDS.len();
         if is_next {
-            output.text(
-                "A NAME can be cut short as long as it fits one partition, or be its number.",
-            );
+            output.text("NAME is a partition's name, its number, or the beginning of one name.");
         }
         return is_next;
     };
@@ -66,19 +74,19 @@ pub(super) fn help(line: usize, output: &mut Output) -> bool {
     true
 }
 
-/// A command with the partition that it is about, if it is about one.
+/// A command, and the index of the partition that it names.
 pub(super) type Request = (Command, Option<usize>);
 
-/// What `line` asks for; `None` if it is empty.
+/// Parses a line. Returns `None` if it is empty.
 ///
 /// # Errors
 ///
-/// What is wrong is in `output`, as a sentence.
+/// `output` has a message that says what is wrong.
 pub(super) fn parse(
     line: &[u8],
     system: &dyn System,
     output: &mut Output,
-) -> Result<Option<Request>, Sentence> {
+) -> Result<Option<Request>, Message> {
     let mut line = line;
     let [word, name, rest] = [(); 3].map(|()| next_word(&mut line));
     let Some(word) = word else { return Ok(None) };
@@ -90,22 +98,22 @@ pub(super) fn parse(
     let excess = if *takes == Name::No { name } else { rest };
     if let Some(excess) = excess {
         output.text(word);
-        output.quote(" takes no ", excess);
-        return Err(Sentence);
+        output.quote(" does not accept ", excess);
+        return Err(Message);
     }
     let partition = match name {
         Some(name) => Some(partition(name, system, output)?),
         None if *takes == Name::Yes => {
             output.text(word);
             output.text(" needs the name of a partition");
-            return Err(Sentence);
+            return Err(Message);
         }
         None => None,
     };
     Ok(Some((*command, partition)))
 }
 
-/// Takes the first word off a line, if there is one.
+/// Removes the first word from a line and returns it.
 #[inline(never)]
 fn next_word<'a>(line: &mut &'a [u8]) -> Option<&'a [u8]> {
     let start = line.iter().position(|byte| *byte != b' ')?;
@@ -116,8 +124,8 @@ fn next_word<'a>(line: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(word)
 }
 
-/// The partition that is called so, or whose number it is, or the only one whose name begins so.
-fn partition(name: &[u8], system: &dyn System, output: &mut Output) -> Result<usize, Sentence> {
+/// Finds the partition with this name or number, or else the only one whose name begins so.
+fn partition(name: &[u8], system: &dyn System, output: &mut Output) -> Result<usize, Message> {
     let (mut begins, mut begin) = (0, None);
     let mut number = None;
     for partition in 0..system.partitions() {
@@ -138,7 +146,7 @@ fn partition(name: &[u8], system: &dyn System, output: &mut Output) -> Result<us
         (None, Some(partition)) if begins == 1 => Ok(partition),
         (None, Some(_)) => {
             output.quote("more than one name begins with ", name);
-            Err(Sentence)
+            Err(Message)
         }
         (None, None) => {
             let mut names = (0..system.partitions()).map(|it| system.plan(it).name.as_str());
@@ -147,16 +155,16 @@ fn partition(name: &[u8], system: &dyn System, output: &mut Output) -> Result<us
     }
 }
 
-/// Says that there is no such thing.
+/// Writes that there is no `kind` with this name, and the nearest known name.
 fn unknown(
     kind: &str,
     name: &[u8],
     known: &mut dyn Iterator<Item = &str>,
     output: &mut Output,
-) -> Sentence {
+) -> Message {
     output.text("there is no ");
     output.text(kind);
     output.quote(" ", name);
     output.quote("; the nearest is ", nearest(name, known).as_bytes());
-    Sentence
+    Message
 }

@@ -1,22 +1,22 @@
-//! The line that is being typed, and those before it.
+//! The line editor and its history.
 
 use core::mem::swap;
 
 use super::output::Output;
 
-/// What stands in front of the line.
+/// The prompt before the line.
 pub(super) const PROMPT: &[u8] = b"bulkhead> ";
-/// How long a line may be: with the prompt it is not as wide as a terminal, where the cursor could not
-/// go back to the row above.
+/// The longest line in bytes. With the prompt it is narrower than a terminal, so that the line does
+/// not wrap: the cursor could not move back to the row above.
 pub(super) const LINE_BYTES: usize = 68;
-/// How many lines are kept.
+/// The number of lines in the history.
 const KEPT_LINES: usize = 8;
 
 const BACKSPACE: u8 = 0x08;
 const ESCAPE: u8 = 0x1b;
 const DELETE: u8 = 0x7f;
 
-/// The control character of a letter.
+/// Returns the control character of a letter.
 const fn control(letter: u8) -> u8 {
     letter & 0x1f
 }
@@ -39,36 +39,38 @@ impl Line {
     }
 }
 
-/// How much of an escape sequence has come.
+/// The part of an escape sequence that was typed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sequence {
+    /// None of it.
     No,
     /// ESC.
     Begun,
-    /// ESC and `[`, or ESC and `O`: it ends with the first byte from `@` on.
+    /// ESC and `[`, or ESC and `O`: a byte from `@` to `~` ends the sequence.
     Inside,
 }
 
-/// A line editor. Every byte means something or nothing; none is an error.
+/// A line editor. It ignores bytes that have no meaning.
 pub(super) struct Editor {
     line: Line,
+    /// The index in the line at which the next character is inserted.
     cursor: usize,
-    /// Whether the line was longer than there is room for.
+    /// Whether more was typed than there is room for.
     too_long: bool,
     sequence: Sequence,
-    /// The last lines, the newest first.
+    /// The last lines, newest first.
     history: [Line; KEPT_LINES],
-    /// Which of them was called back last: 0 is none, 1 the newest.
+    /// The line of the history that was recalled last, from 1 on for the newest; 0 for none.
     recalled: usize,
-    /// The byte before was a CR, whose LF is not another line end.
+    /// Whether the last byte was CR. LF after it does not end another line.
     after_cr: bool,
 }
 
-/// What a key leads to.
+/// The effect of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Edit {
-    /// Nothing yet.
-    Goes,
+    /// The line is not complete.
+    Continues,
     /// The line is complete.
     Complete,
 }
@@ -84,18 +86,19 @@ impl Editor {
         after_cr: false,
     };
 
-    /// The line so far, or `None` if it was too long.
+    /// Returns the line, or `None` if it was too long.
     pub fn line(&self) -> Option<&[u8]> {
         (!self.too_long).then(|| self.line.bytes())
     }
 
-    /// What is shown of the line, and where the cursor is in it.
+    /// Returns the line as it is shown, and the cursor's index in it.
     #[cfg(test)]
     pub fn shown(&self) -> (&[u8], usize) {
         (self.line.bytes(), self.cursor)
     }
 
-    /// Begins a new line. The one before is kept if it is not empty and not the same as the last.
+    /// Begins a new line. Adds the old one to the history unless it is empty or the same as the
+    /// last.
     pub fn begin(&mut self) {
         if self.line.len > 0 && self.line.bytes() != self.history[0].bytes() {
             let mut line = self.line;
@@ -106,12 +109,12 @@ impl Editor {
         self.forget();
     }
 
-    /// Begins a new line, without keeping the one before.
+    /// Begins a new line without adding the old one to the history.
     pub fn forget(&mut self) {
         (self.line.len, self.cursor, self.recalled, self.too_long) = (0, 0, 0, false);
     }
 
-    /// Takes a key. What the terminal has to show for it goes to `echo`.
+    /// Processes a typed byte, and writes what the terminal must show to `echo`.
     pub fn key(&mut self, byte: u8, echo: &mut Output) -> Edit {
         let after_cr = core::mem::replace(&mut self.after_cr, byte == b'\r');
         match (self.sequence, byte) {
@@ -135,11 +138,11 @@ impl Editor {
                 self.control_key(byte, echo);
             }
         }
-        Edit::Goes
+        Edit::Continues
     }
 
-    /// The last byte of a cursor key's sequence (ECMA-48, 8.3: CUU, CUD, CUF, CUB; Home and End as
-    /// terminals send them).
+    /// Processes a cursor key, given the last byte of its sequence (ECMA-48, 8.3: CUU, CUD, CUF,
+    /// CUB; Home and End as terminals send them).
     fn cursor_key(&mut self, last: u8, echo: &mut Output) {
         match last {
             b'A' => self.recall(self.recalled + 1, echo),
@@ -152,6 +155,7 @@ impl Editor {
         }
     }
 
+    /// Processes a control character.
     fn control_key(&mut self, byte: u8, echo: &mut Output) {
         const UP: u8 = control(b'P');
         const DOWN: u8 = control(b'N');
@@ -178,6 +182,7 @@ impl Editor {
         }
     }
 
+    /// Inserts a character at the cursor.
     fn insert(&mut self, byte: u8, echo: &mut Output) {
         let Line { bytes, len } = &mut self.line;
         if *len == LINE_BYTES {
@@ -193,6 +198,7 @@ impl Editor {
         if self.cursor == *len { echo.raw(&[byte]) } else { self.draw(echo) }
     }
 
+    /// Removes the character before the cursor.
     fn remove(&mut self, echo: &mut Output) {
         let Line { bytes, len } = &mut self.line;
         if self.cursor == 0 {
@@ -208,12 +214,13 @@ impl Editor {
         if self.cursor == *len { echo.raw(b"\x08 \x08") } else { self.draw(echo) }
     }
 
+    /// Moves the cursor, at most to the end of the line.
     fn move_to(&mut self, cursor: usize, echo: &mut Output) {
         self.cursor = cursor.min(self.line.len);
         self.draw(echo);
     }
 
-    /// Puts a line of the history, from 1 on, in place of this one; 0 is an empty line.
+    /// Replaces the line by one of the history, from 1 on, or by an empty line for 0.
     fn recall(&mut self, number: usize, echo: &mut Output) {
         let line = match number.checked_sub(1) {
             None => Line::EMPTY,
@@ -226,7 +233,7 @@ impl Editor {
         self.draw(echo);
     }
 
-    /// Writes the whole line again, over what is there.
+    /// Redraws the prompt and the line over what the terminal's row shows.
     pub fn draw(&self, echo: &mut Output) {
         echo.raw(b"\r");
         echo.raw(PROMPT);
@@ -235,7 +242,7 @@ impl Editor {
         echo.raw(b"\x1b[K");
         let back = self.line.len - self.cursor;
         if back > 0 {
-            // CUB. There are at most 68 columns to go back.
+            // ECMA-48: CUB, by at most 68 columns.
             let digits = [b'0' + (back / 10) as u8, b'0' + (back % 10) as u8];
             echo.raw(b"\x1b[");
             echo.raw(&digits);

@@ -1,120 +1,70 @@
-//! The monitor: where a person, or a guest's script, sees and steers the partitions.
+//! The monitor, by which a person or a guest's script inspects and controls the partitions.
 //!
-//! A [`Terminal`] takes bytes as they are typed and gives bytes to show. It never waits and holds
-//! no more than a line: an answer is made a line at a time, when there is room for it. What it
-//! tells of, and what it orders, is behind [`System`].
+//! A [`Terminal`] takes typed bytes and returns bytes to show. It never waits and buffers no more
+//! than a line: it produces an answer line by line, when there is room. [`System`] is its access to
+//! the partitions.
 
 mod answer;
 mod command;
 mod editor;
-mod log;
 mod output;
 mod show;
+mod system;
 #[cfg(test)]
 mod tests;
 
-pub use log::Log;
+pub use system::{Status, System};
 
 use alloc::vec;
 use alloc::vec::Vec;
 use core::mem::take;
 
-use crate::arch::mpidr::Mpidr;
-use crate::boot::plan::PartitionPlan;
-use crate::partition::lifecycle::{End, Order, Refusal, Stage};
-use crate::trap::fault::Fault;
-use crate::trap::stats::Counts;
+use crate::partition::lifecycle::Order;
 use crate::util::ring::{Full, Ring};
 use answer::Sample;
 use command::{Command, Request};
 use editor::{Edit, Editor, INTERRUPT};
-use output::{Output, Sentence};
+use output::{Message, Output};
 
-/// What the monitor sees and steers. A partition is told by its index in the Plan.
-pub trait System {
-    /// How many partitions there are.
-    fn partitions(&self) -> usize;
-    /// What a partition has.
-    fn plan(&self, partition: usize) -> &PartitionPlan;
-    /// How it is.
-    fn status(&self, partition: usize) -> Status;
-    /// How often its vCPUs came to EL2.
-    fn counts(&self, partition: usize) -> Counts;
-    /// The affinity of a CPU, by its index in the machine's list.
-    fn affinity(&self, cpu: usize) -> Mpidr;
-    /// Milliseconds since Bulkhead started.
-    fn milliseconds(&self) -> u64;
-    /// Reads Bulkhead's own log: see [`Log::read`].
-    fn read_log(&self, position: u64, into: &mut [u8]) -> Option<(usize, u64)>;
-    /// Has something done to a partition. It may take effect later.
-    ///
-    /// # Errors
-    ///
-    /// If the partition is so already.
-    fn order(&mut self, partition: usize, order: Order) -> Result<(), Refusal>;
-    /// Gives a partition what is typed here, and its output this screen.
-    ///
-    /// # Errors
-    ///
-    /// Why that cannot be, in a sentence.
-    fn attach(&mut self, partition: usize) -> Result<(), &'static str>;
-    /// Switches the machine off.
-    fn power_off(&mut self);
-}
-
-/// How a partition is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// Where it is in its life.
-    pub stage: Stage,
-    /// How often it was built again.
-    pub restarts: u32,
-    /// How long its guest has been running, in milliseconds, if it does.
-    pub uptime: Option<u64>,
-    /// Why it ended last, if it ever did.
-    pub last_end: Option<End>,
-    /// What it did last that it must not do.
-    pub last_fault: Option<Fault>,
-}
-
-/// Who is at a terminal, which makes a difference in how it talks.
+/// The kind of user at a terminal, which decides how the monitor answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Peer {
-    /// A person: what is typed is echoed and can be edited, a prompt follows each answer, and lines
-    /// end with CR LF.
+    /// A person: the terminal echoes and edits what is typed, a prompt follows each answer, and
+    /// lines end with CR LF.
     Person,
     /// A program: there is no echo and no prompt, lines end with LF, and the last line of each
-    /// answer is `ok`, or `error: ` and a sentence.
+    /// answer is `ok`, or `error: ` and a message.
     Program,
 }
 
-/// The last line of an answer for a program, if all went well.
+/// The last line of a successful answer to a program.
 const OK: &[u8] = b"ok";
-/// What its last line begins with if not.
+/// The beginning of the last line of an answer to a program after an error.
 const ERROR: &[u8] = b"error: ";
 
-/// How many bytes can be typed ahead.
+/// The number of bytes that can be typed ahead.
 const TYPED_BYTES: usize = 128;
 
-/// One place where the monitor is talked to.
+/// A connection between the monitor and its user.
 pub struct Terminal {
     peer: Peer,
-    /// What was typed and not looked at.
+    /// Typed bytes that were not processed.
     typed: Ring<TYPED_BYTES>,
-    /// Ctrl-C was typed and not looked at: what came before it does not count any more.
+    /// Whether Ctrl-C was typed and not processed. It discards what was typed before.
     interrupted: bool,
     editor: Editor,
-    /// The line is complete and was not looked at.
+    /// Whether the line is complete and was not processed.
     entered: bool,
     output: Output,
-    /// What is being answered, and where its next line begins, as `answer` counts.
+    /// The request that is being answered, and the position of the next line in the answer.
     answer: Option<(Request, u64)>,
-    /// For each partition, what was counted when it was last asked for.
+    /// For each partition, its counters when this terminal last showed them.
     samples: Vec<Sample>,
 }
 
 impl Terminal {
-    /// A terminal for a system of this many partitions.
+    /// Creates a terminal for a system of this many partitions.
+    #[inline(always)]
     pub fn new(peer: Peer, partitions: usize) -> Self {
         Self {
             peer,
@@ -128,11 +78,11 @@ impl Terminal {
         }
     }
 
-    /// Takes a byte that was typed. [`Terminal::run`] must be called next.
+    /// Takes a typed byte. The caller must call [`Terminal::run`] next.
     ///
     /// # Errors
     ///
-    /// [`Full`] if what was typed before must be looked at first: offer the byte again later.
+    /// [`Full`] if earlier bytes must be processed first. The caller may retry later.
     pub fn input(&mut self, byte: u8) -> Result<(), Full> {
         if byte != INTERRUPT {
             return self.typed.push(byte);
@@ -141,22 +91,22 @@ impl Terminal {
         Ok(())
     }
 
-    /// Shows a person the prompt and what was typed behind it.
+    /// Shows a person the prompt and the line that is being edited.
     pub fn open(&mut self) {
         if self.peer == Peer::Person && self.answer.is_none() {
             self.editor.draw(&mut self.output);
         }
     }
 
-    /// Forgets all that was typed and all that would have been answered.
+    /// Discards all input and the rest of the answer.
     pub fn reset(&mut self) {
         (self.typed, self.interrupted, self.answer) = (Ring::EMPTY, false, None);
         (self.editor, self.entered) = (Editor::NEW, false);
         self.output.clear();
     }
 
-    /// Does what there is to do, and hands what there is to show to `sink`, until that is full or
-    /// nothing is left. To be called after input, and when there is room again where there was none.
+    /// Processes input and passes bytes to show to `sink`, until it is full or nothing is left.
+    /// Must be called after input, and when a sink that was full has room again.
     pub fn run(&mut self, system: &mut dyn System, sink: &mut dyn FnMut(u8) -> Result<(), Full>) {
         loop {
             while let Some(byte) = self.output.peek() {
@@ -171,14 +121,15 @@ impl Terminal {
         }
     }
 
-    /// Does the next thing, which leaves no more than a line in `output`. Whether there was one.
+    /// Performs the next step, which leaves at most a line in `output`. Returns whether there was
+    /// any.
     fn step(&mut self, system: &mut dyn System) -> bool {
         if take(&mut self.interrupted) {
             (self.answer, self.entered) = (None, false);
             self.editor.forget();
-            self.begin_sentence();
+            self.begin_message();
             self.output.text(if self.peer == Peer::Person { "^C" } else { "interrupted" });
-            self.end_sentence();
+            self.end_message();
         } else if let Some((request, position)) = self.answer {
             let next = answer::line(request, position, &mut self.samples, system, &mut self.output);
             self.answer = next.map(|position| (request, position));
@@ -187,7 +138,7 @@ impl Terminal {
                 None => self.end_answer(),
             }
         } else if take(&mut self.entered) {
-            self.obey(system);
+            self.execute_line(system);
         } else if let Some(byte) = self.typed.pop() {
             self.entered = self.editor.key(byte, &mut self.output) == Edit::Complete;
             if self.peer == Peer::Program {
@@ -199,15 +150,15 @@ impl Terminal {
         true
     }
 
-    /// Does what the line says.
-    fn obey(&mut self, system: &mut dyn System) {
-        self.begin_sentence();
+    /// Executes the command in the line.
+    fn execute_line(&mut self, system: &mut dyn System) {
+        self.begin_message();
         let outcome = self.request(system).and_then(|request| match request {
-            Some(request) => self.carry_out(request, system),
+            Some(request) => self.execute(request, system),
             None => Ok(Outcome::Nothing),
         });
         self.editor.begin();
-        let Ok(outcome) = outcome else { return self.end_sentence() };
+        let Ok(outcome) = outcome else { return self.end_message() };
         self.output.clear();
         match outcome {
             Outcome::Answer(request) => self.answer = Some((request, 0)),
@@ -217,24 +168,21 @@ impl Terminal {
         }
     }
 
-    /// What the line asks for, if anything.
-    fn request(&mut self, system: &dyn System) -> Result<Option<Request>, Sentence> {
+    /// Parses the line.
+    fn request(&mut self, system: &dyn System) -> Result<Option<Request>, Message> {
         let Some(line) = self.editor.line() else {
-            self.output.text("a line can have 68 characters");
-            return Err(Sentence);
+            self.output.text("a line can have at most 68 characters");
+            return Err(Message);
         };
-        // A guest's terminal that echoes sends back what it was told.
+        // A guest's terminal may echo answers.
         if self.peer == Peer::Program && (line == OK || line.starts_with(ERROR)) {
             return Ok(None);
         }
         command::parse(line, system, &mut self.output)
     }
 
-    fn carry_out(
-        &mut self,
-        request: Request,
-        system: &mut dyn System,
-    ) -> Result<Outcome, Sentence> {
+    /// Executes a request, or leaves it to be answered.
+    fn execute(&mut self, request: Request, system: &mut dyn System) -> Result<Outcome, Message> {
         let (order, partition) = match request {
             (Command::Stop, Some(partition)) => (Order::Stop, partition),
             (Command::Start, Some(partition)) => (Order::Start, partition),
@@ -242,7 +190,7 @@ impl Terminal {
             (Command::Attach, Some(partition)) => {
                 return system.attach(partition).map(|()| Outcome::Elsewhere).map_err(|why| {
                     self.output.text(why);
-                    Sentence
+                    Message
                 });
             }
             (Command::PowerOff, _) => {
@@ -255,24 +203,26 @@ impl Terminal {
             for text in [system.plan(partition).name.as_str(), " ", why.reason()] {
                 self.output.text(text);
             }
-            Sentence
+            Message
         })
     }
 
-    fn begin_sentence(&mut self) {
+    /// Begins an error message.
+    fn begin_message(&mut self) {
         if self.peer == Peer::Program {
             self.output.raw(ERROR);
         }
     }
 
-    fn end_sentence(&mut self) {
+    /// Ends an error message.
+    fn end_message(&mut self) {
         self.end_line();
         if self.peer == Peer::Person {
             self.editor.draw(&mut self.output);
         }
     }
 
-    // Out of line, for there are several callers.
+    /// Ends a line. Not inlined, as it has several callers.
     #[inline(never)]
     fn end_line(&mut self) {
         self.output.raw(match self.peer {
@@ -281,6 +231,7 @@ impl Terminal {
         });
     }
 
+    /// Ends a successful answer.
     fn end_answer(&mut self) {
         match self.peer {
             Peer::Person => self.editor.draw(&mut self.output),
@@ -292,14 +243,14 @@ impl Terminal {
     }
 }
 
-/// What became of a line.
+/// The result of a line.
 enum Outcome {
-    /// There was nothing in it.
+    /// The line was empty.
     Nothing,
-    /// It is done.
+    /// The command was executed.
     Done,
-    /// It is done, and somebody else has the input now.
+    /// The command was executed, and the monitor has lost the input.
     Elsewhere,
-    /// It is to be answered.
+    /// The request must be answered.
     Answer(Request),
 }

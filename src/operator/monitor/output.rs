@@ -1,16 +1,16 @@
-//! Where a terminal's next bytes stand until they are taken.
+//! The buffer of a terminal's output.
 
 use crate::util::format::Sink;
 
-/// How wide the answers may be.
+/// The largest width of an answer.
 pub(super) const COLUMNS: usize = 80;
-/// Room for a line with its end and the prompt behind it, and for a line that is drawn again.
+/// The capacity in bytes: a line with its end and the prompt after it, or a line that is redrawn.
 const CAPACITY: usize = 128;
 
-/// A sentence in an [`Output`] says what is wrong.
-pub(super) struct Sentence;
+/// The error whose message is in an [`Output`].
+pub(super) struct Message;
 
-/// A line, or less, on its way out.
+/// At most a line of output.
 pub(super) struct Output {
     bytes: [u8; CAPACITY],
     len: usize,
@@ -20,12 +20,12 @@ pub(super) struct Output {
 impl Output {
     pub const EMPTY: Self = Self { bytes: [0; CAPACITY], len: 0, taken: 0 };
 
-    /// The byte that comes out next.
+    /// Returns the next byte without taking it.
     pub fn peek(&self) -> Option<u8> {
         if self.taken < self.len { self.bytes.get(self.taken).copied() } else { None }
     }
 
-    /// Takes it. What was all taken leaves the room empty.
+    /// Takes the next byte. The last one makes all room available again.
     pub fn pop(&mut self) {
         self.taken += 1;
         if self.taken >= self.len {
@@ -33,32 +33,31 @@ impl Output {
         }
     }
 
-    /// Forgets all that was not taken.
+    /// Discards all bytes that were not taken.
     pub fn clear(&mut self) {
         (self.len, self.taken) = (0, 0);
     }
 
-    /// Adds bytes as they are, as long as there is room.
+    /// Adds bytes unchanged, as many as there is room for.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.push(bytes, CAPACITY);
     }
 
-    /// Adds text to a line of an answer, which is cut where it would get too wide.
+    /// Adds text to a line of an answer, and cuts it off at [`COLUMNS`].
     pub fn text(&mut self, text: &str) {
         self.word(text.as_bytes());
     }
 
-    /// The same for text as bytes.
+    /// Adds text as [`Output::text`] does, given as bytes.
     #[inline(never)]
     pub fn word(&mut self, text: &[u8]) {
         self.push(text, COLUMNS);
     }
 
-    /// Adds text and behind it, between quotation marks, a word of somebody's, as far as a sentence
-    /// has room for it.
+    /// Adds text and, in quotation marks, the first bytes of a word that was typed.
     #[inline(never)]
     pub fn quote(&mut self, before: &str, word: &[u8]) {
-        /// As long as a partition's name can be.
+        /// The longest name of a partition.
         const SHOWN: usize = 15;
         self.text(before);
         self.text("\"");
@@ -66,6 +65,7 @@ impl Output {
         self.text("\"");
     }
 
+    /// Adds bytes up to position `end`.
     #[inline(never)]
     fn push(&mut self, bytes: &[u8], end: usize) {
         for (place, byte) in self.bytes[..end].iter_mut().skip(self.len).zip(bytes) {
@@ -74,7 +74,7 @@ impl Output {
         }
     }
 
-    /// Goes on at `column`, or behind a space if the line is longer already.
+    /// Adds spaces up to `column`, at least one.
     #[inline(never)]
     pub fn column(&mut self, column: usize) {
         self.text(" ");
@@ -83,7 +83,8 @@ impl Output {
         }
     }
 
-    /// Adds a number, its last `decimals` digits behind a point, that ends in front of `column`.
+    /// Adds a decimal number with `decimals` digits after the point, right-aligned to end before
+    /// `column`.
     #[inline(never)]
     pub fn number(&mut self, number: u64, decimals: usize, column: usize) {
         let digits = Digits::new(number, 10, decimals, 1);
@@ -91,12 +92,12 @@ impl Output {
         self.word(digits.text());
     }
 
-    /// The same right here.
+    /// Adds a decimal number with `decimals` digits after the point.
     pub fn count(&mut self, number: u64, decimals: usize) {
         self.word(Digits::new(number, 10, decimals, 1).text());
     }
 
-    /// Adds a hexadecimal number of at least so many digits.
+    /// Adds a hexadecimal number of at least `least` digits.
     #[inline(never)]
     pub fn hexadecimal(&mut self, number: u64, least: usize) {
         self.text("0x");
@@ -110,15 +111,15 @@ impl Sink for Output {
     }
 }
 
-/// A number's digits, at the end of room for those of 2^64 - 1 and a point.
+/// The digits of a number, at the end of an array that has room for `u64::MAX` and a point.
 pub(super) struct Digits {
     bytes: [u8; 21],
     width: usize,
 }
 
 impl Digits {
-    /// The last `decimals` digits stand behind a point, and before it is one more at least; of a number
-    /// without a point there are `least` digits.
+    /// Formats a number with its last `decimals` digits after a point and at least one before it.
+    /// If `decimals` is 0, there is no point and there are at least `least` digits.
     #[inline(never)]
     fn new(mut number: u64, radix: u64, decimals: usize, least: usize) -> Self {
         let (point, least) =
@@ -138,13 +139,12 @@ impl Digits {
         digits
     }
 
-    /// Those of a decimal number.
+    /// Formats a decimal number.
     pub fn of(number: u64) -> Self {
         Self::new(number, 10, 0, 1)
     }
 
-    /// What there is to show.
-    // Out of line, for there are several callers.
+    /// Returns the digits as text. Not inlined, as it has several callers.
     #[inline(never)]
     pub fn text(&self) -> &[u8] {
         self.bytes.get(self.bytes.len() - self.width..).unwrap_or_default()
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_end_where_they_should() {
+    fn numbers_end_at_their_column() {
         let mut output = Output::EMPTY;
         for (number, decimals, text) in [
             (0, 0, "       0"),

@@ -1,9 +1,9 @@
-//! What the monitor tells of one partition.
+//! The answer to `show NAME`.
 
 use core::fmt::Display;
 
 use super::output::Output;
-use super::{Status, System};
+use super::system::{Status, System};
 use crate::arch::intid::Intid;
 use crate::boot::machine::Device;
 use crate::boot::plan::PartitionPlan;
@@ -12,10 +12,11 @@ use crate::mm::tables::Attributes;
 use crate::partition::lifecycle::{OnCrash, Policy};
 use crate::util::format::format;
 
-/// Where what is told begins, behind the word that says what it is.
+/// The column of the value, after the word that begins the line.
 const VALUE: usize = 12;
 
-/// `show NAME`: each line begins with a word that says what it tells. Whether there is such a line.
+/// Writes a line of the answer, and returns whether there is one. Each begins with a word that
+/// names its value.
 pub(super) fn show(
     line: usize,
     partition: usize,
@@ -50,30 +51,31 @@ pub(super) fn show(
     true
 }
 
-/// The item of a list that an index of a line stands for; if it lies behind, the index goes on from there.
+/// Returns the item of a list at an index. If it is past the end, subtracts the list's length from
+/// the index, for the next list.
 fn take<'a, T>(index: &mut usize, list: &'a [T]) -> Option<&'a T> {
     let item = list.get(*index);
     *index = index.saturating_sub(list.len());
     item
 }
 
-/// Begins a line with a word that says what it tells.
+/// Begins a line with the word that names its value.
 #[inline(never)]
 fn begin(key: &str, output: &mut Output) {
     output.text(key);
     output.column(VALUE);
 }
 
-/// Adds the first and the last address of this many bytes from an address on, and what stands behind.
+/// Adds the first and the last address of a range of `size` bytes, and the text that follows.
 #[inline(never)]
-fn addresses(first: u64, size: u64, behind: &str, output: &mut Output) {
+fn addresses(first: u64, size: u64, after: &str, output: &mut Output) {
     output.hexadecimal(first, 8);
     output.text("-");
     output.hexadecimal(first.wrapping_add(size.saturating_sub(1)), 8);
-    output.text(behind);
+    output.text(after);
 }
 
-/// Adds a number, or a dash if there is none.
+/// Adds a number, or a dash for `None`.
 #[inline(never)]
 fn count(number: Option<u64>, decimals: usize, output: &mut Output) {
     match number {
@@ -82,7 +84,7 @@ fn count(number: Option<u64>, decimals: usize, output: &mut Output) {
     }
 }
 
-/// The words that begin the lines of `fact`.
+/// The words that begin the lines with one value for each partition.
 const FACTS: [&str; 9] = [
     "name",
     "state",
@@ -95,7 +97,7 @@ const FACTS: [&str; 9] = [
     "watchdog-ms",
 ];
 
-/// What there is once of each partition.
+/// Writes a line with a value that each partition has once.
 fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output) {
     let Status { stage, restarts, uptime, last_end, last_fault } = status;
     begin(FACTS[line], output);
@@ -107,7 +109,7 @@ fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output)
         4 => last_end.as_ref().map(|it| it as _),
         5 => last_fault.as_ref().map(|it| &it.kind as _),
         6 => last_fault.as_ref().map(|it| it as _),
-        7 => return terms(plan.policy, output),
+        7 => return policy(plan.policy, output),
         _ => {
             let milliseconds = plan.watchdog.map(|watchdog| watchdog.milliseconds.into());
             return count(milliseconds, 0, output);
@@ -119,7 +121,7 @@ fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output)
     }
 }
 
-/// Its interrupts: those that Bulkhead raises, and those of its devices.
+/// Writes the line of an interrupt: first those that Bulkhead raises, then those of the devices.
 fn interrupt(mut index: usize, plan: &PartitionPlan, output: &mut Output) -> bool {
     let watchdog = plan.watchdog.map(|watchdog| watchdog.interrupt);
     for (intid, owner) in [
@@ -129,18 +131,19 @@ fn interrupt(mut index: usize, plan: &PartitionPlan, output: &mut Output) -> boo
     ] {
         let Some(intid) = intid else { continue };
         if index == 0 {
-            return tell_interrupt(intid, owner, output);
+            return show_interrupt(intid, owner, output);
         }
         index -= 1;
     }
     let Some(interrupt) = plan.interrupts.get(index) else { return false };
     let raises = |it: &&Device| it.interrupts.iter().any(|it| it.intid == interrupt.intid);
     let owner = plan.devices.iter().find(raises).map_or("-", |device| device.path.as_str());
-    tell_interrupt(interrupt.intid, owner, output)
+    show_interrupt(interrupt.intid, owner, output)
 }
 
+/// Writes the line of an interrupt with the name or path of its device.
 #[inline(never)]
-fn tell_interrupt(intid: Intid, owner: &str, output: &mut Output) -> bool {
+fn show_interrupt(intid: Intid, owner: &str, output: &mut Output) -> bool {
     begin("interrupt", output);
     output.count(intid.get().into(), 0);
     output.text(" ");
@@ -148,6 +151,7 @@ fn tell_interrupt(intid: Intid, owner: &str, output: &mut Output) -> bool {
     true
 }
 
+/// Returns the name of an emulated frame.
 fn name(frame: FrameKind) -> &'static str {
     match frame {
         FrameKind::Distributor => "distributor",
@@ -160,8 +164,8 @@ fn name(frame: FrameKind) -> &'static str {
     }
 }
 
-/// Adds what was agreed on for a crash, as the description has it.
-fn terms(policy: Policy, output: &mut Output) {
+/// Adds what happens on a crash, in the words of the description's properties.
+fn policy(policy: Policy, output: &mut Output) {
     output.text(match policy.on_crash {
         OnCrash::Stop => "stop",
         OnCrash::Restart => "restart",

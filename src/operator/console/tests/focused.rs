@@ -1,9 +1,10 @@
-//! The focused view.
+//! Tests of the focused view.
 
 use super::*;
+use crate::operator::console::channel::TAIL_BYTES;
 
 const MONITOR: Source = Source::MONITOR;
-/// How long the others wait at the most.
+/// The longest time that other sources wait.
 const PATIENCE: u64 = 10 * PAUSE;
 
 fn focused(source: Source) -> Console {
@@ -13,7 +14,7 @@ fn focused(source: Source) -> Console {
 }
 
 #[test]
-fn what_has_the_focus_passes_at_once_and_unchanged() {
+fn the_focused_source_passes_at_once_and_unchanged() {
     let mut console = focused(ONE);
     for text in ["login: ", "root", "\r\n", "\x1b[2J\x07", "a\rb\n\n"] {
         put(&mut console, ONE, text, 0);
@@ -25,7 +26,7 @@ fn what_has_the_focus_passes_at_once_and_unchanged() {
 }
 
 #[test]
-fn others_come_between_lines_in_turns() {
+fn other_lines_come_between_lines_in_turns() {
     let mut console = focused(ONE);
     put(&mut console, TWO, "1\n2\n", 0);
     put(&mut console, ONE, "a\r\nb\r\nc", 0);
@@ -47,7 +48,7 @@ fn a_line_after_a_bare_lf_begins_at_the_left() {
 }
 
 #[test]
-fn a_prompt_that_pauses_is_torn_and_written_again() {
+fn a_prompt_that_pauses_is_interrupted_and_redrawn() {
     let mut console = focused(ONE);
     put(&mut console, ONE, "\r\n$ ls", 0);
     assert_eq!(output(&mut console, 0), "\r\n$ ls");
@@ -63,7 +64,7 @@ fn a_prompt_that_pauses_is_torn_and_written_again() {
 }
 
 #[test]
-fn a_key_brings_the_torn_line_back_at_once() {
+fn an_echoed_key_redraws_the_interrupted_line_at_once() {
     let mut console = focused(ONE);
     put(&mut console, ONE, "$ l", 0);
     put(&mut console, TWO, "x\n", 0);
@@ -75,7 +76,7 @@ fn a_key_brings_the_torn_line_back_at_once() {
 }
 
 #[test]
-fn a_question_to_the_terminal_is_asked_once() {
+fn a_report_is_requested_of_the_terminal_once() {
     let mut console = focused(ONE);
     let prompt = "\x1b[1m$\x1b[m \x1b[6n\x1b[>0c\x1b[K\x1b[?25n3n[6n\x1b";
     put(&mut console, ONE, prompt, 0);
@@ -86,7 +87,7 @@ fn a_question_to_the_terminal_is_asked_once() {
 }
 
 #[test]
-fn a_line_that_is_too_long_is_written_again_from_its_end() {
+fn the_end_of_a_long_line_is_redrawn() {
     let mut console = focused(ONE);
     let line: String = ('0'..='z').cycle().take(3 * TAIL_BYTES).collect();
     put(&mut console, ONE, &line, 0);
@@ -97,7 +98,7 @@ fn a_line_that_is_too_long_is_written_again_from_its_end() {
 }
 
 #[test]
-fn another_ones_prompt_is_no_place_to_go_on() {
+fn a_line_does_not_continue_behind_another_prompt() {
     let mut console = focused(ONE);
     put(&mut console, ONE, "a\r\n", 0);
     put(&mut console, TWO, "login: ", 0);
@@ -108,9 +109,9 @@ fn another_ones_prompt_is_no_place_to_go_on() {
 }
 
 #[test]
-fn a_line_without_end_holds_the_others_up_for_so_long_and_no_longer() {
+fn a_line_without_end_delays_others_for_a_limited_time() {
     let mut console = focused(ONE);
-    let mut torn = None;
+    let mut interrupted = None;
     for now in 0..3 * PATIENCE {
         put(&mut console, ONE, "z", now);
         if now == PATIENCE / 2 {
@@ -118,15 +119,15 @@ fn a_line_without_end_holds_the_others_up_for_so_long_and_no_longer() {
         }
         let out = output(&mut console, now);
         if out.contains('x') {
-            assert_eq!(torn, None);
-            torn = Some(now);
+            assert_eq!(interrupted, None);
+            interrupted = Some(now);
         }
     }
-    assert_eq!(torn, Some(PATIENCE / 2 + PATIENCE));
+    assert_eq!(interrupted, Some(PATIENCE / 2 + PATIENCE));
 }
 
 #[test]
-fn a_change_shows_bulkheads_line_and_then_the_prompt() {
+fn a_new_view_shows_bulkheads_line_and_then_the_prompt() {
     let mut console = console();
     put(&mut console, ONE, "one> ", 0);
     assert_eq!(output(&mut console, PAUSE), "[linux]    one> ");
@@ -144,7 +145,7 @@ fn a_change_shows_bulkheads_line_and_then_the_prompt() {
 }
 
 #[test]
-fn a_change_lets_a_line_end_that_has_begun() {
+fn a_new_view_completes_the_line_that_has_begun() {
     let mut console = console();
     put(&mut console, TWO, "hello\n", 0);
     let first: String = (0..13).filter_map(|_| console.next(0)).map(char::from).collect();
@@ -156,7 +157,7 @@ fn a_change_lets_a_line_end_that_has_begun() {
 }
 
 #[test]
-fn a_full_log_waits_for_nobody() {
+fn a_full_log_does_not_wait() {
     let mut console = focused(ONE);
     put(&mut console, ONE, "$ ", 0);
     assert_eq!(output(&mut console, 0), "$ ");
@@ -164,8 +165,8 @@ fn a_full_log_waits_for_nobody() {
     assert_eq!(console.next(0), Some(b'\r'));
 }
 
-/// What the source with the focus and another one get of a UART that sends ten bytes in each tick,
-/// while both write as much as they can.
+/// Returns how many bytes of the focused source and of another one come out of a UART that sends
+/// ten bytes per tick, while both write as much as they can.
 fn shares(one: &str, two: &str) -> (usize, usize) {
     let mut console = focused(ONE);
     let mut floods = [one, two].map(|text| text.bytes().cycle().peekable());
@@ -184,22 +185,22 @@ fn shares(one: &str, two: &str) -> (usize, usize) {
 }
 
 #[test]
-fn floods_get_a_share_each() {
+fn each_flood_gets_a_share() {
     let lines = ["1".repeat(70) + "\n", "2".repeat(70) + "\n"];
     let endless = "1".repeat(70);
     let (one, two) = shares(&lines[0], &lines[1]);
     assert!(one > 15_000 && two > 15_000, "lines: {one} and {two}");
-    // Each turn of the one with the focus writes up to as much once more.
+    // Each turn of the focused source also redraws up to as much again.
     let (one, two) = shares(&endless, &lines[1]);
     assert!(one > 20_000 && two > 6_000, "no end in the focus: {one} and {two}");
     let (one, two) = shares(&endless, &"2".repeat(70));
     assert!(one > 15_000 && two > 8_000, "no line ends at all: {one} and {two}");
 }
 
-/// What somebody does between two looks at the UART.
+/// A step of a random run.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Writes so many bytes of a line, and perhaps its end.
+    /// A source writes this many bytes of a line, and its end if true.
     Write(usize, usize, bool),
     Drain(usize),
     Wait(u64),
@@ -208,7 +209,8 @@ enum Step {
 
 fn steps(focus: BoxedStrategy<Step>) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        8 => (0..3_usize, 0..6_usize, any::<bool>()).prop_map(|(source, count, ends)| Step::Write(source, count, ends)),
+        8 => (0..3_usize, 0..6_usize, any::<bool>())
+            .prop_map(|(source, count, ends)| Step::Write(source, count, ends)),
         4 => (0..60_usize).prop_map(Step::Drain),
         2 => (0..2 * PATIENCE).prop_map(Step::Wait),
         1 => focus,
@@ -216,13 +218,13 @@ fn steps(focus: BoxedStrategy<Step>) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..300)
 }
 
-/// What the three sources write, in one line and in the next: no byte is in two of them, and each
-/// tells its place, so that a part that is written again can be told from one that is new.
+/// The alternating lines of the three sources. Each byte occurs once, so that it identifies its
+/// place and a part that is redrawn can be distinguished from new text.
 const TEXTS: [[&str; 2]; 3] = [["ABCDEF", "GHIJKL"], ["MNOPQR", "STUVWX"], ["YZ0123", "456789"]];
-/// What stands before each LF.
+/// The last character of each line.
 const END: char = '$';
 
-/// A source's side of a run.
+/// The progress of a source in a run.
 #[derive(Clone, Copy, Default)]
 struct Writer {
     lines: usize,
@@ -231,7 +233,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// Up to `count` more bytes of its line, which has one at least before it ends.
+    /// Returns up to `count` more bytes of the line, and at least one byte before its end.
     fn text(&mut self, source: usize, count: usize, ends: bool) -> String {
         let line = TEXTS[source][self.lines % 2];
         let least = usize::from(ends && self.place == 0);
@@ -247,7 +249,7 @@ impl Writer {
     }
 }
 
-/// Carries out the steps: how many bytes each source wrote, and all that came out.
+/// Runs the steps. Returns how many bytes each source wrote, and everything that came out.
 fn run_focused(steps: &[Step]) -> ([usize; 3], String) {
     let mut console = console();
     let (mut writers, mut out, mut now) = ([Writer::default(); 3], String::new(), 0);
@@ -268,7 +270,7 @@ fn run_focused(steps: &[Step]) -> ([usize; 3], String) {
             Step::Focus(source) => console.focus(source.map(|index| SOURCES[index]), now),
         }
     }
-    // Time alone brings the rest.
+    // The rest comes out with time alone.
     out += &output(&mut console, now);
     while let Some(deadline) = console.deadline() {
         assert!(deadline > now, "the deadline has passed");
@@ -278,14 +280,14 @@ fn run_focused(steps: &[Step]) -> ([usize; 3], String) {
     (writers.map(|writer| writer.count), out)
 }
 
-/// How many bytes of a source's came out for the first time, or what is wrong with their order.
+/// Returns how many bytes of a source came out for the first time, or an error in their order.
 fn check_order(out: &str, source: usize) -> Result<usize, String> {
     let (mut count, mut lines, mut place, mut again) = (0, 1, 0, None);
     for symbol in out.chars() {
         let place_in = |line: usize| TEXTS[source][line % 2].chars().position(|it| it == symbol);
         match (place_in(lines), place_in(lines + 1), again) {
             (None, None, _) => {}
-            // A part that is written again is never left half way.
+            // A part that is redrawn is always complete.
             (Some(here), _, Some(expected)) if here == expected => {
                 again = Some(here + 1).filter(|next| *next < place);
             }
@@ -304,7 +306,7 @@ fn any_focus() -> BoxedStrategy<Step> {
 
 proptest! {
     #[test]
-    fn nothing_is_lost_and_all_in_order_whatever_the_view(steps in steps(any_focus())) {
+    fn no_byte_is_lost_or_reordered_in_any_view(steps in steps(any_focus())) {
         let (counts, out) = run_focused(&steps);
         for (source, count) in counts.iter().enumerate() {
             prop_assert_eq!(check_order(&out, source), Ok(*count), "source {}: {:?}", source, out);
@@ -312,8 +314,8 @@ proptest! {
     }
 
     #[test]
-    fn others_lines_are_whole(mut steps in steps(Just(Step::Wait(1)).boxed())) {
-        // Whole lines only, but of the one that has the focus.
+    fn lines_of_other_sources_are_whole(mut steps in steps(Just(Step::Wait(1)).boxed())) {
+        // Only the focused source writes incomplete lines.
         for step in &mut steps {
             if let Step::Write(source, _, ends) = step && *source != 1 {
                 *ends = true;

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use std::vec;
 
 mod focused;
+mod input;
 
 const PAUSE: u64 = 20;
 const LOG: Source = Source::BULKHEAD;
@@ -22,7 +23,7 @@ fn put(console: &mut Console, source: Source, text: &str, now: u64) {
     }
 }
 
-/// How many bytes `source` can put.
+/// Returns how many bytes `source` can write.
 fn room(console: &Console, source: Source) -> usize {
     BUFFER_BYTES - console.buffer(source).len()
 }
@@ -46,7 +47,7 @@ fn complete_lines_take_turns_behind_aligned_names() {
 }
 
 #[test]
-fn a_prompt_comes_out_after_a_pause_and_goes_on_in_place() {
+fn a_prompt_comes_out_after_a_pause_and_continues_in_place() {
     let mut console = console();
     put(&mut console, ONE, "log", 1);
     put(&mut console, ONE, "in: ", 5);
@@ -54,7 +55,7 @@ fn a_prompt_comes_out_after_a_pause_and_goes_on_in_place() {
     assert_eq!(output(&mut console, 25), "[linux]    login: ");
     assert_eq!(console.deadline(), None);
     put(&mut console, ONE, "root", 30);
-    assert_eq!(output(&mut console, 30), "root", "nobody else waits");
+    assert_eq!(output(&mut console, 30), "root", "no other source waits");
     put(&mut console, TWO, "x\n", 40);
     put(&mut console, ONE, "\nok\n", 40);
     assert_eq!(output(&mut console, 40), "\r\n[rt]       x\r\n[linux]    \r\n[linux]    ok\r\n");
@@ -90,7 +91,7 @@ fn line_ends_are_cr_lf_and_progress_bars_keep_the_name() {
 }
 
 #[test]
-fn a_full_buffer_refuses_and_does_not_wait_for_its_line() {
+fn a_full_buffer_refuses_bytes_and_comes_out_before_its_line_ends() {
     let mut console = console();
     put(&mut console, ONE, &"x".repeat(BUFFER_BYTES), 0);
     assert_eq!((console.put(ONE, b'y', 0), room(&console, ONE)), (Err(Full), 0));
@@ -114,7 +115,7 @@ fn a_name_that_is_too_long_is_cut() {
 }
 
 #[test]
-fn at_the_end_of_time_comes_all_that_is_left() {
+fn at_the_last_time_everything_left_comes_out() {
     let mut console = console();
     put(&mut console, ONE, "half", 7);
     put(&mut console, LOG, "log\n", 7);
@@ -123,7 +124,7 @@ fn at_the_end_of_time_comes_all_that_is_left() {
 }
 
 #[test]
-fn a_flood_gets_its_share_and_no_more() {
+fn a_flood_gets_no_more_than_its_share() {
     let mut console = console();
     let refill = |console: &mut Console| while console.put(ONE, b'\n', 0).is_ok() {};
     refill(&mut console);
@@ -143,7 +144,7 @@ const LONG: &str = match core::str::from_utf8(&[b'z'; 700]) {
     Err(_) => panic!(),
 };
 
-/// What a guest does between two looks at the UART.
+/// A step of a random run.
 #[derive(Clone, Debug)]
 enum Step {
     Write(usize, &'static str),
@@ -152,8 +153,8 @@ enum Step {
 }
 
 fn steps(waits: bool) -> impl Strategy<Value = Vec<Step>> {
-    // `$` stands before every LF and nowhere else, so that a line's own end can be told from a
-    // break that another source made.
+    // `$` stands before every LF and nowhere else, to distinguish the end of a line from a break
+    // that another source made.
     let mut texts = vec!["a", "bc", "d e", "$\n", "f$\n", "$\r\n", "g$\r\r\n", "\r", "x\ry"];
     if waits {
         texts.push(LONG);
@@ -168,7 +169,7 @@ fn steps(waits: bool) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..200)
 }
 
-/// Runs `steps` and ends every line: what each source wrote, and what came out.
+/// Runs `steps` and ends every line. Returns what each source wrote, and what came out.
 fn run(steps: Vec<Step>) -> ([String; 3], String) {
     let mut console = console();
     let (mut written, mut out, mut now) = ([const { String::new() }; 3], String::new(), 0);
@@ -197,12 +198,12 @@ fn run(steps: Vec<Step>) -> ([String; 3], String) {
     (written, out)
 }
 
-/// A source's bytes without CRs, which may or may not be visible in the output.
+/// Returns a source's text without CRs, which may or may not be visible in the output.
 fn plain(text: &str) -> String {
     text.replace('\r', "")
 }
 
-/// The source of a physical line, and its text without names and CRs.
+/// Returns the source of a line on the screen, and its text without names and CRs.
 fn text_of(line: &str) -> Option<(usize, String)> {
     let prefixes = ["[bulkhead] ", "[linux]    ", "[rt]       "];
     let source = prefixes.iter().position(|prefix| line.starts_with(prefix))?;
@@ -229,12 +230,14 @@ proptest! {
     }
 
     #[test]
-    fn lines_are_whole_if_nobody_pauses(steps in steps(false)) {
+    fn lines_are_whole_if_no_source_pauses(steps in steps(false)) {
         let (written, out) = run(steps);
         let mut lines: Vec<_> = out.split_terminator("\r\n").map(text_of).collect();
         lines.sort_by_key(|line| line.as_ref().map(|(source, _)| *source));
         let whole = written.iter().enumerate().flat_map(|(source, text)| {
-            plain(text).split_terminator('\n').map(|line| Some((source, String::from(line)))).collect::<Vec<_>>()
+            let text = plain(text);
+            let lines = text.split_terminator('\n').map(|line| Some((source, String::from(line))));
+            lines.collect::<Vec<_>>()
         });
         prop_assert_eq!(lines, whole.collect::<Vec<_>>());
     }

@@ -1,4 +1,4 @@
-//! What every command answers.
+//! Tests of the answer to every command.
 
 use super::*;
 use std::format;
@@ -106,7 +106,7 @@ ok
 ";
 
 #[test]
-fn stats_count_from_the_start_and_rates_from_the_last_time() {
+fn counts_are_from_the_start_and_rates_from_the_last_answer() {
     let mut system = Fake::new();
     let mut terminal = Terminal::new(Peer::Program, 3);
     system.count(0, Cause::Hvc, 30);
@@ -126,7 +126,7 @@ fn stats_count_from_the_start_and_rates_from_the_last_time() {
 }
 
 #[test]
-fn stats_of_one_moment_are_of_that_moment() {
+fn an_answer_shows_the_counters_of_one_moment() {
     let mut system = Fake::new();
     let mut terminal = Terminal::new(Peer::Program, 3);
     let mut shown = Vec::new();
@@ -141,17 +141,17 @@ fn stats_of_one_moment_are_of_that_moment() {
 }
 
 const HELP: &str = "
-help            this list
-list            the partitions and how they are
-show NAME       what a partition has, and how it ended last
-stats [NAME]    how often guests came to EL2: all, or by cause
+help            list the commands
+list            list the partitions and their state
+show NAME       show a partition's resources, and how it last ended
+stats [NAME]    count exits to EL2 of all partitions, or of one by cause
 stop NAME       stop a partition
-start NAME      build a partition again and start it
-restart NAME    stop a partition if it runs, then start it
-attach NAME     give a partition the input and the screen
-log             the last lines of Bulkhead's own
+start NAME      rebuild a partition and start it
+restart NAME    stop a partition if it is running, then start it
+attach NAME     give a partition the console
+log             show the end of Bulkhead's own log
 poweroff        switch the machine off, now
-A NAME can be cut short as long as it fits one partition, or be its number.
+NAME is a partition's name, its number, or the beginning of one name.
 ok
 ";
 
@@ -183,7 +183,7 @@ fn orders() {
         ("stop 3", "error: 7 is stopped already\n"),
         ("start linux", "error: linux is running already\n"),
         ("attach linux", ""),
-        ("attach 7", "error: it has no screen\n"),
+        ("attach 7", "error: it has no console\n"),
     ] {
         assert_eq!(ask(&mut system, line), answer, "{line}");
     }
@@ -194,15 +194,15 @@ fn orders() {
 }
 
 #[test]
-fn what_is_wrong_is_a_sentence() {
+fn each_error_has_a_message() {
     let mut system = Fake::new();
-    for (line, sentence) in [
+    for (line, message) in [
         ("lst", "there is no command \"lst\"; the nearest is \"list\""),
         ("powerof", "there is no command \"powerof\"; the nearest is \"poweroff\""),
         ("STOP linux", "there is no command \"STOP\"; the nearest is \"help\""),
-        ("list linux", "list takes no \"linux\""),
-        ("stats linux lk", "stats takes no \"lk\""),
-        ("stop linux now", "stop takes no \"now\""),
+        ("list linux", "list does not accept \"linux\""),
+        ("stats linux lk", "stats does not accept \"lk\""),
+        ("stop linux now", "stop does not accept \"now\""),
         ("stop", "stop needs the name of a partition"),
         ("stop l", "more than one name begins with \"l\""),
         ("stop lnx", "there is no partition \"lnx\"; the nearest is \"linux\""),
@@ -212,16 +212,16 @@ fn what_is_wrong_is_a_sentence() {
             "stop 0000000000000001",
             "there is no partition \"000000000000000\"; the nearest is \"linux\"",
         ),
-        (&"stop linux".repeat(7), "a line can have 68 characters"),
+        (&"stop linux".repeat(7), "a line can have at most 68 characters"),
     ] {
-        assert_eq!(ask(&mut system, line), format!("error: {sentence}\n"));
+        assert_eq!(ask(&mut system, line), format!("error: {message}\n"));
     }
     assert!(system.orders.is_empty());
 }
 
-/// Every command, with what there is room for in a name, fits a terminal and can be cut into fields.
+/// Every answer fits a terminal and can be split into fields, with the longest names.
 #[test]
-fn answers_are_narrow_and_have_the_same_fields_in_every_row() {
+fn answers_fit_80_columns_and_rows_have_equal_fields() {
     let mut system = Fake::new();
     for partition in &mut system.plan.partitions {
         partition.name = "n".repeat(15);
@@ -241,9 +241,9 @@ fn answers_are_narrow_and_have_the_same_fields_in_every_row() {
     }
 }
 
-/// A terminal in a guest that echoes what it is told must not make the monitor talk to itself.
+/// A guest's terminal that echoes answers must not keep the monitor busy.
 #[test]
-fn a_program_that_echoes_comes_to_rest() {
+fn a_program_that_echoes_answers_causes_no_loop() {
     let mut system = Fake::new();
     let mut terminal = Terminal::new(Peer::Program, 3);
     for command in ["list\n", "help\n", "show linux\n", "stats\n", "nonsense\n"] {

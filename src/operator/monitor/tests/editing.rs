@@ -1,4 +1,4 @@
-//! What a person sees while typing.
+//! Tests of what a person sees while typing.
 
 use super::*;
 use proptest::prelude::*;
@@ -8,8 +8,8 @@ fn person() -> (Terminal, Fake) {
     (Terminal::new(Peer::Person, 3), Fake::new())
 }
 
-/// The row of a terminal on which the cursor is, after these bytes: printable characters, CR, LF,
-/// BS, EL and CUB.
+/// Returns the terminal row with the cursor, and the cursor's column, after these bytes. Knows
+/// printable characters, CR, LF, BS, EL and CUB.
 fn row(shown: &str) -> (String, usize) {
     let (mut row, mut cursor) = (Vec::new(), 0);
     let mut bytes = shown.bytes();
@@ -39,7 +39,7 @@ fn row(shown: &str) -> (String, usize) {
     (String::from_utf8(row).unwrap(), cursor)
 }
 
-/// The line that is being edited, and where in it the cursor is.
+/// Returns the line that is being edited, and the cursor's index in it.
 fn edited(keys: &str) -> (String, usize) {
     let (mut terminal, mut system) = person();
     terminal.open();
@@ -61,7 +61,7 @@ fn a_session() {
     assert_eq!(type_keys("\r"), "\r\n\rbulkhead> \x1b[K");
     assert_eq!(type_keys("abc"), "abc");
     assert_eq!(type_keys("\x03"), "^C\r\n\rbulkhead> \x1b[K");
-    assert_eq!(type_keys("attach 1\r"), "attach 1\r\n", "the screen is another's");
+    assert_eq!(type_keys("attach 1\r"), "attach 1\r\n", "the monitor has lost the console");
     assert_eq!((system.orders, system.attached), (Vec::from([(0, Order::Stop)]), Some(0)));
 }
 
@@ -98,7 +98,7 @@ fn keys_edit_the_line() {
 const LINE: usize = super::super::editor::LINE_BYTES;
 
 #[test]
-fn the_last_lines_come_back_and_older_ones_do_not() {
+fn only_the_last_eight_lines_are_recalled() {
     let typed: String = (0..12).map(|line| format!("command {line}\r")).collect();
     for back in 1..12_usize {
         let expected = format!("command {}", 12 - back.min(8));
@@ -123,7 +123,7 @@ fn ctrl_c_ends_an_answer() {
 }
 
 #[test]
-fn who_does_not_read_holds_up_only_his_own_answer() {
+fn a_terminal_that_is_not_read_stops_only_itself() {
     let (mut terminal, mut system) = person();
     let mut full = |_| Err(Full);
     let mut taken = 0;
@@ -131,12 +131,12 @@ fn who_does_not_read_holds_up_only_his_own_answer() {
         terminal.run(&mut system, &mut full);
         taken += 1;
     }
-    assert_eq!(taken, TYPED_BYTES + 1, "one was looked at and is to be shown");
+    assert_eq!(taken, TYPED_BYTES + 1, "one was processed and waits to be shown");
     let shown = talk(&mut terminal, &mut system, b"");
     assert_eq!(shown, format!("{}{}", "x".repeat(LINE), "\x07".repeat(taken - LINE)));
 }
 
-/// Bytes that mean something come often.
+/// Returns random keys, many of them with a meaning.
 fn keys() -> impl Strategy<Value = Vec<u8>> {
     let known: Vec<&'static [u8]> = [
         "list\r",
@@ -170,7 +170,8 @@ fn keys() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// Whatever is typed, however slowly it is read: the screen's row is the prompt and the line.
+    /// The terminal's row is the prompt and the line, whatever is typed and however slowly the
+    /// output is read.
     #[test]
     fn the_screen_shows_the_line(keys in keys(), room in 1_usize..200) {
         let (mut terminal, mut system) = person();
@@ -193,13 +194,13 @@ proptest! {
         prop_assert_eq!(row.trim_end(), expected.trim_end());
         prop_assert_eq!(cursor, "bulkhead> ".len() + place);
         for line in shown.split("\r\n") {
-            // What is drawn again begins with a CR.
+            // A line that is redrawn begins with a CR.
             let last = line.rsplit('\r').next().unwrap_or_default();
             prop_assert!(last.len() <= 80 + "\x1b[K\x1b[68D".len(), "{}", last);
         }
     }
 
-    /// What a program is told does not depend on when it reads.
+    /// Answers to a program do not depend on when it reads.
     #[test]
     fn answers_do_not_depend_on_the_reader(keys in keys(), room in 1_usize..50) {
         let mut at_once = Terminal::new(Peer::Program, 3);

@@ -1,4 +1,4 @@
-//! A system to look at and steer, and what is made of it.
+//! A simulated system, and tests of what the monitor does with it.
 
 mod answers;
 mod editing;
@@ -9,12 +9,16 @@ use std::vec::Vec;
 
 use super::*;
 use crate::arch::addr::Ipa;
+use crate::arch::mpidr::Mpidr;
+use crate::boot::plan::PartitionPlan;
 use crate::boot::plan::Plan;
 use crate::boot::plan::tests::{Cells, Nothing, Text, gic_v3, machine, partition, plan_on, system};
-use crate::trap::fault::{AccessKind, FaultAddress, FaultKind};
-use crate::trap::stats::{Cause, Counters};
+use crate::operator::console::Log;
+use crate::partition::lifecycle::{End, Refusal, Stage};
+use crate::trap::fault::{AccessKind, Fault, FaultAddress, FaultKind};
+use crate::trap::stats::{Cause, Counters, Counts};
 
-/// Two partitions and a half: `linux` runs, `lk` has crashed, `7` is stopped.
+/// Three partitions: `linux` is running, `lk` has crashed, `7` is stopped.
 struct Fake {
     plan: Plan,
     log: Log,
@@ -118,7 +122,7 @@ impl System for Fake {
 
     fn attach(&mut self, partition: usize) -> Result<(), &'static str> {
         if partition == 2 {
-            return Err("it has no screen");
+            return Err("it has no console");
         }
         self.attached = Some(partition);
         Ok(())
@@ -129,12 +133,12 @@ impl System for Fake {
     }
 }
 
-/// A reader that takes everything.
+/// Returns a sink that takes everything.
 fn to(shown: &mut Vec<u8>) -> impl FnMut(u8) -> Result<(), Full> {
     some(usize::MAX, shown)
 }
 
-/// A reader that takes so many bytes.
+/// Returns a sink that takes this many bytes.
 fn some(count: usize, shown: &mut Vec<u8>) -> impl FnMut(u8) -> Result<(), Full> {
     let mut left = count;
     move |byte| {
@@ -144,7 +148,7 @@ fn some(count: usize, shown: &mut Vec<u8>) -> impl FnMut(u8) -> Result<(), Full>
     }
 }
 
-/// Types `keys`, and reads all that comes out.
+/// Types `keys`, and returns everything that comes out.
 fn talk(terminal: &mut Terminal, system: &mut Fake, keys: &[u8]) -> String {
     let mut shown = Vec::new();
     for key in keys {
@@ -156,7 +160,7 @@ fn talk(terminal: &mut Terminal, system: &mut Fake, keys: &[u8]) -> String {
     String::from_utf8(shown).expect("all that is shown is text")
 }
 
-/// What a program is answered.
+/// Returns the answer to a program.
 fn ask(system: &mut Fake, line: &str) -> String {
     let mut terminal = Terminal::new(Peer::Program, system.partitions());
     talk(&mut terminal, system, &[line.as_bytes(), b"\n"].concat())

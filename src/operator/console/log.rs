@@ -1,20 +1,20 @@
-//! The last lines of Bulkhead's own log.
+//! The end of Bulkhead's own log.
 
-/// How many bytes are kept.
+/// The number of bytes that are kept.
 const KEPT: usize = 4096;
 
-/// The end of a text that may be longer.
+/// The last bytes of a text.
 pub struct Log {
     bytes: [u8; KEPT],
-    /// How many bytes were ever added.
+    /// How many bytes were ever added. A byte's position is the number of bytes before it.
     added: u64,
 }
 
 impl Log {
-    /// A log with nothing in it.
+    /// An empty log.
     pub const EMPTY: Self = Self { bytes: [0; KEPT], added: 0 };
 
-    /// Adds text.
+    /// Appends text.
     pub fn add(&mut self, mut text: &[u8]) {
         while !text.is_empty() {
             let (_, room) = self.bytes.split_at_mut(self.added as usize % KEPT);
@@ -25,9 +25,9 @@ impl Log {
         }
     }
 
-    /// Copies the line that goes on at `position`, or as much of it as `into` holds, and tells how
-    /// much that is and the position behind it. `None` if that line has not ended yet. Where
-    /// `position` is lost already the first line is that of which all is left.
+    /// Copies the rest of the line at `position`, as much of it as `into` has room for. Returns the
+    /// number of bytes and the position to continue at, or `None` if the line has not ended. If the
+    /// byte at `position` is no longer kept, copies the first line that is kept whole.
     pub fn read(&self, position: u64, into: &mut [u8]) -> Option<(usize, u64)> {
         let mut position = position;
         let oldest = self.added.saturating_sub(KEPT as u64);
@@ -43,11 +43,12 @@ impl Log {
         Some((len, position + u64::from(position == end)))
     }
 
-    /// The position of the first LF from here on.
+    /// Returns the position of the first LF from `position` on.
     fn line_end(&self, position: u64) -> Option<u64> {
         (position..self.added).find(|position| self.byte(*position) == b'\n')
     }
 
+    /// Returns the byte at a position.
     fn byte(&self, position: u64) -> u8 {
         self.bytes[position as usize % KEPT]
     }
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_lines_come_out_in_order_and_long_ones_in_pieces() {
+    fn whole_lines_are_read_in_order_and_long_ones_in_pieces() {
         let mut log = Log::EMPTY;
         assert!(lines(&log, 80).is_empty());
         log.add(b"one\n\nthree\nnot ended");
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_log_the_last_whole_lines_are_left() {
+    fn the_last_whole_lines_of_a_long_log_are_kept() {
         let mut log = Log::EMPTY;
         for line in 0..1000 {
             log.add(format!("line {line}\n").as_bytes());

@@ -1,0 +1,78 @@
+//! The state of the console, which [`super::turns`] and the staging of bytes share.
+
+use alloc::vec::Vec;
+
+use super::channel::{Channel, TAIL_BYTES};
+use crate::util::ring::Ring;
+
+/// Capacity of the staging buffer: a name with its brackets, line breaks before and after it, and
+/// a line that is redrawn.
+pub(super) const STAGED_BYTES: usize = 64 + TAIL_BYTES;
+/// A time that the counter never reaches.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// Merges the output of several sources into one stream for the UART.
+///
+/// Times are values of a counter that only increases, such as CNTPCT_EL0.
+pub struct Console {
+    pub(super) channels: Vec<Channel>,
+    /// The pause in ticks after which an incomplete line comes out.
+    pub(super) pause: u64,
+    /// The state of the focused view; `None` in the shared view.
+    pub(super) focus: Option<Focus>,
+    /// The index of the channel that has the turn or had it last.
+    pub(super) turn: usize,
+    /// How many more bytes this turn may output. A turn also ends with its line.
+    pub(super) allowance: usize,
+    /// No turn can begin before this time. 0 if one can, or could when this was last computed.
+    pub(super) due: u64,
+    /// The channel whose unfinished line the cursor is in.
+    pub(super) open_line: Option<usize>,
+    /// Whether the last line ended with LF without CR, so that the cursor's column is unknown.
+    pub(super) bare_end: bool,
+    /// Bytes that are ready for the UART.
+    pub(super) staged: Ring<STAGED_BYTES>,
+}
+
+/// The state of the focused view.
+pub(super) struct Focus {
+    /// The channel that has the focus.
+    pub source: usize,
+    /// When its turn or its line began.
+    pub began: u64,
+    /// How many bytes it has output since `began`.
+    pub spent: usize,
+    /// When its line must be redrawn because another source's line interrupted it; otherwise
+    /// [`NEVER`].
+    pub redraw: u64,
+    /// No other source has output before this time.
+    pub others: u64,
+    /// When the first of the other sources with pending output began to wait; [`NEVER`] if none
+    /// does.
+    pub waiting: u64,
+    /// The other source that had the last turn.
+    pub last: usize,
+    /// Whether the next turn belongs to the other sources if they have output.
+    pub yields: bool,
+}
+
+impl Focus {
+    /// Gives the focus to a `source`, whose line is redrawn if `interrupted`. The other sources
+    /// get the next turn, beginning with the source after `last`.
+    pub fn new(source: usize, last: usize, now: u64, interrupted: bool) -> Self {
+        let redraw = if interrupted { now } else { NEVER };
+        Self { source, began: now, spent: 0, redraw, others: 0, waiting: NEVER, last, yields: true }
+    }
+
+    /// Records that `source` may have new output.
+    pub fn note(&mut self, source: usize) {
+        if source != self.source {
+            self.others = 0;
+        }
+    }
+
+    /// Returns whether the line must be redrawn at the time `now`.
+    pub const fn is_redraw_due(&self, now: u64) -> bool {
+        self.redraw != NEVER && self.redraw <= now
+    }
+}
