@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::tree::Entry;
+use super::index::Entry;
 use super::{Common, Node, NodeError, Property};
 use crate::arch::intid::Interrupt;
 use crate::arch::intid::{Intid, Trigger};
@@ -70,7 +70,7 @@ impl Node<'_, '_> {
     fn interrupt_controller(self) -> Result<Self, NodeError> {
         let mut node = self;
         // The way may go in circles, but not through more nodes than there are.
-        for _ in self.tree.nodes() {
+        for _ in &self.index.nodes {
             node = match node.entry.interrupt_parent {
                 Some(phandle) => self.interrupt_parent(phandle)?,
                 None => node.parent().ok_or(NO_CONTROLLER)?,
@@ -83,7 +83,8 @@ impl Node<'_, '_> {
     }
 
     fn interrupt_parent(self, phandle: u32) -> Result<Self, NodeError> {
-        self.tree.by_phandle(phandle).ok_or(NodeError::Fault("its interrupt parent is not there"))
+        Self::by_phandle(self.index, phandle)
+            .ok_or(NodeError::Fault("its interrupt parent is not there"))
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod error;
 mod header;
+mod index;
 mod interrupts;
 mod node;
 mod property;
@@ -19,10 +20,10 @@ mod tree;
 mod write;
 
 pub use error::{NodeError, TreeError};
+pub(crate) use index::Common;
 pub(crate) use interrupts::is_gic;
 pub use node::Node;
 pub use property::Property;
-pub(crate) use tree::Common;
 pub use tree::Tree;
 pub use write::Writer;
 

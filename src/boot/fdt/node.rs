@@ -4,14 +4,14 @@ use alloc::string::String;
 use alloc::vec;
 use core::{iter, ptr, str};
 
+use super::Property;
+use super::index::{Common, Entry, Index};
 use super::property::strings;
-use super::tree::{Common, Entry};
-use super::{Property, Tree};
 
-/// A node of a [`Tree`].
+/// A node of a tree.
 #[derive(Clone, Copy)]
 pub struct Node<'t, 'a> {
-    pub(super) tree: &'t Tree<'a>,
+    pub(super) index: &'t Index<'a>,
     pub(super) entry: &'t Entry<'a>,
 }
 
@@ -22,6 +22,18 @@ impl PartialEq for Node<'_, '_> {
 }
 
 impl<'t, 'a> Node<'t, 'a> {
+    /// Returns the node with this number.
+    #[inline(never)]
+    pub(super) fn numbered(index: &'t Index<'a>, number: usize) -> Self {
+        Self { index, entry: &index.nodes[number] }
+    }
+
+    /// Returns the first node with this phandle.
+    pub(super) fn by_phandle(index: &'t Index<'a>, phandle: u32) -> Option<Self> {
+        let (_, number) = index.phandles.iter().find(|(known, _)| *known == phandle)?;
+        Some(Self::numbered(index, *number))
+    }
+
     /// Its name with its unit address, as in `uart@9000000`. The root's is empty.
     pub fn name(self) -> &'a str {
         str::from_utf8(self.entry.name).unwrap_or_default()
@@ -39,7 +51,7 @@ impl<'t, 'a> Node<'t, 'a> {
         let mut node = self.entry;
         while node.number > 0 {
             length += 1 + node.name.len();
-            node = &self.tree.nodes[node.parent];
+            node = &self.index.nodes[node.parent];
         }
         let mut path = vec![b'/'; length.max(1)];
         node = self.entry;
@@ -47,7 +59,7 @@ impl<'t, 'a> Node<'t, 'a> {
             let start = length - node.name.len();
             path[start..length].copy_from_slice(node.name);
             length = start - 1;
-            node = &self.tree.nodes[node.parent];
+            node = &self.index.nodes[node.parent];
         }
         String::from_utf8(path).unwrap_or_default()
     }
@@ -55,7 +67,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// Its parent; the root has none.
     #[inline(never)]
     pub fn parent(self) -> Option<Self> {
-        (self.entry.number > 0).then(|| self.tree.numbered(self.entry.parent))
+        (self.entry.number > 0).then(|| Self::numbered(self.index, self.entry.parent))
     }
 
     /// Whether its parent is the root.
@@ -71,7 +83,7 @@ impl<'t, 'a> Node<'t, 'a> {
 
     #[inline(never)]
     fn next_child(self, next: &mut usize) -> Option<Self> {
-        let child = (*next < self.entry.end).then(|| self.tree.numbered(*next))?;
+        let child = (*next < self.entry.end).then(|| Self::numbered(self.index, *next))?;
         *next = child.entry.end;
         Some(child)
     }
@@ -79,7 +91,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// The child with this name.
     #[inline(never)]
     pub fn child(self, name: &str) -> Option<Self> {
-        let nodes = &self.tree.nodes;
+        let nodes = &self.index.nodes;
         let mut next = self.entry.number + 1;
         while next < self.entry.end {
             let entry = &nodes[next];
@@ -99,7 +111,7 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// Its properties, in the order of the tree.
     pub fn properties(self) -> impl Iterator<Item = Property<'a>> {
-        self.tree.properties[self.entry.properties.clone()].iter().copied()
+        self.index.properties[self.entry.properties.clone()].iter().copied()
     }
 
     /// Its property with this name.
@@ -111,7 +123,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// The same for a name that every node is asked for.
     pub(crate) fn common(self, name: Common) -> Option<Property<'a>> {
         let index = self.entry.common[name as usize].checked_sub(1)?;
-        self.tree.properties.get(index as usize).copied()
+        self.index.properties.get(index as usize).copied()
     }
 
     /// The one string that its property with this name holds.

@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use super::header::Blocks;
+use super::index::{Common, Entry, Index};
 use super::interrupts::are_of_gic;
-use super::tree::{Common, Entry};
-use super::{Property, Tree, TreeError, token};
+use super::{Property, TreeError, token};
 
 /// How deep nodes may be nested.
 const MAX_DEPTH: usize = 32;
@@ -29,12 +29,10 @@ const IN_NODE_NAMES: [bool; 256] = {
 };
 
 /// Checks the structure block and lists what is there.
-pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
-    let Blocks { bytes, structure, strings, reservations } = blocks;
+pub(super) fn read<'a>(blocks: &Blocks<'a>) -> Result<Index<'a>, TreeError> {
+    let Blocks { bytes, structure, strings, .. } = blocks;
     let mut words = bytes[structure.clone()].as_chunks().0;
-    let tree = Tree {
-        bytes,
-        reservations,
+    let index = Index {
         // A node takes four words at least, a property three.
         nodes: Vec::with_capacity(NODES.min(words.len() / 4)),
         properties: Vec::with_capacity(PROPERTIES.min(words.len() / 3)),
@@ -43,7 +41,7 @@ pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
     let mut pass = Pass {
         strings,
         known: [const { Known { offset: u32::MAX, name: "", meaning: Meaning::Others } }; KNOWN],
-        tree,
+        index,
         node: 0,
         depth: 0,
         is_open: false,
@@ -52,7 +50,7 @@ pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
         let left = words.len();
         match pass.token(&mut words) {
             Ok(true) => {}
-            Ok(false) => return Ok(pass.tree),
+            Ok(false) => return Ok(pass.index),
             Err(what) => {
                 return Err(TreeError::Malformed { what, offset: structure.end - left * 4 });
             }
@@ -111,7 +109,7 @@ struct Pass<'a> {
     /// Some of the strings so far: most properties have one of a few names.
     known: [Known<'a>; KNOWN],
     /// What has been read.
-    tree: Tree<'a>,
+    index: Index<'a>,
     /// The number of the node at hand.
     node: usize,
     /// How many nodes are begun and not ended.
@@ -132,7 +130,7 @@ impl<'a> Pass<'a> {
             token::END_NODE => self.end_node()?,
             token::NOP => {}
             token::END if self.depth > 0 => return Err("the tree ends inside a node"),
-            token::END if self.tree.nodes.is_empty() => return Err("there is no root node"),
+            token::END if self.index.nodes.is_empty() => return Err("there is no root node"),
             token::END => return Ok(false),
             _ => return Err("there is no such token"),
         }
@@ -145,7 +143,7 @@ impl<'a> Pass<'a> {
         let end = rest.position(|byte| !IN_NODE_NAMES[usize::from(*byte)]);
         let name = bytes(words, end.ok_or("a node's name does not end")? + 1)?;
         let [name @ .., 0] = name else { return Err("a node's name has a forbidden byte") };
-        let number = self.tree.nodes.len();
+        let number = self.index.nodes.len();
         match (self.depth, name.is_empty()) {
             (0, _) if number > 0 => return Err("there is a second root node"),
             (0, false) => return Err("the root node has a name"),
@@ -153,12 +151,12 @@ impl<'a> Pass<'a> {
             (MAX_DEPTH.., _) => return Err("nodes are nested too deep"),
             _ => {}
         }
-        let properties = self.tree.properties.len();
+        let properties = self.index.properties.len();
         let (parent, properties) = (self.node, properties..properties);
         // As many cells as the specification takes where the properties are missing.
         let cells = (2, 1);
         let entry = Entry { name, number, parent, properties, cells, ..Entry::default() };
-        self.tree.nodes.push(entry);
+        self.index.nodes.push(entry);
         self.node = number;
         self.depth += 1;
         self.is_open = true;
@@ -168,7 +166,7 @@ impl<'a> Pass<'a> {
     /// The properties of the node at hand are all there.
     fn close(&mut self) {
         if self.is_open {
-            self.tree.nodes[self.node].properties.end = self.tree.properties.len();
+            self.index.nodes[self.node].properties.end = self.index.properties.len();
             self.is_open = false;
         }
     }
@@ -176,11 +174,11 @@ impl<'a> Pass<'a> {
     fn end_node(&mut self) -> Result<(), &'static str> {
         self.depth = self.depth.checked_sub(1).ok_or("a node ends that was not begun")?;
         self.close();
-        let end = self.tree.nodes.len();
-        let node = &mut self.tree.nodes[self.node];
+        let end = self.index.nodes.len();
+        let node = &mut self.index.nodes[self.node];
         node.end = end;
         if node.interrupt_cells > 0 {
-            node.is_gic = are_of_gic(&self.tree.properties[node.properties.clone()]);
+            node.is_gic = are_of_gic(&self.index.properties[node.properties.clone()]);
         }
         self.node = node.parent;
         Ok(())
@@ -197,15 +195,15 @@ impl<'a> Pass<'a> {
         if !self.is_open {
             return Err("a property stands behind nodes");
         }
-        self.tree.properties.push(Property { name, value });
+        self.index.properties.push(Property { name, value });
         if let Meaning::Others = meaning {
             return Ok(());
         }
-        let node = &mut self.tree.nodes[self.node];
+        let node = &mut self.index.nodes[self.node];
         if let Meaning::Common(common) = meaning {
             let first = &mut node.common[common as usize];
             if *first == 0 {
-                *first = self.tree.properties.len() as u32;
+                *first = self.index.properties.len() as u32;
             }
         } else if let Ok(cell) = value.try_into().map(u32::from_be_bytes) {
             match meaning {
@@ -213,7 +211,7 @@ impl<'a> Pass<'a> {
                 Meaning::SizeCells => node.cells.1 = cell,
                 Meaning::InterruptCells => node.interrupt_cells = cell,
                 Meaning::InterruptParent => node.interrupt_parent = Some(cell),
-                Meaning::Phandle => self.tree.phandles.push((cell, self.node)),
+                Meaning::Phandle => self.index.phandles.push((cell, self.node)),
                 Meaning::Common(_) | Meaning::Others => {}
             }
         }

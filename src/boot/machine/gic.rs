@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Gic;
-use super::read::ppi;
+use super::ppi::ppi;
 use crate::arch::addr::PAGE_SIZE;
 use crate::boot::fdt::{Node, NodeError};
 use crate::mm::tables::INPUT_BITS;

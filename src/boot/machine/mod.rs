@@ -7,8 +7,10 @@ mod error;
 mod gic;
 mod memory;
 mod parts;
+mod ppi;
 mod read;
 mod remarks;
+mod timer;
 
 #[cfg(test)]
 mod tests;

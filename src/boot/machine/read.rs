@@ -4,11 +4,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::parts::Parts;
-use super::{
-    Conduit, Console, Interrupt, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
-};
+use super::{Conduit, Console, Machine, MachineError, cpus, gic, memory, timer};
 use crate::arch::addr::{Pa, Region};
-use crate::arch::intid::Intid;
 use crate::boot::fdt::{Node, NodeError, Tree};
 use crate::boot::text::printable;
 
@@ -56,7 +53,7 @@ impl Machine {
             memory: parts.memory,
             gic: gic::read(gic).map_err(MachineError::at(gic))?,
             gic_path: gic.path(),
-            timer: interrupts(timer).map_err(MachineError::at(timer))?,
+            timer: timer::read(timer).map_err(MachineError::at(timer))?,
             psci,
             watchdog: parts.watchdog.filter(|_| psci != Some(Conduit::Smc)),
             pmu: parts.pmu,
@@ -68,33 +65,6 @@ impl Machine {
             free_interrupts: 0..0,
         })
     }
-}
-
-/// `interrupt`, which has to be a PPI; if it is not, `fault` says so.
-pub(super) fn ppi(interrupt: Option<&Interrupt>, fault: &'static str) -> Result<Intid, NodeError> {
-    match interrupt {
-        Some(Interrupt { intid, .. }) if intid.is_private() => Ok(*intid),
-        _ => Err(NodeError::Fault(fault)),
-    }
-}
-
-/// The interrupts of the timer's node: by their names, or in the order of the binding, of which the
-/// secure timer's is the first.
-fn interrupts(node: Node<'_, '_>) -> Result<TimerInterrupts, NodeError> {
-    let interrupts = node.interrupts()?;
-    let names = node.property("interrupt-names");
-    let interrupt = |order, name, fault| {
-        let index = match names.and_then(|names| names.strings()) {
-            Some(mut names) => names.position(|each| each == name),
-            None => Some(order),
-        };
-        ppi(index.and_then(|index: usize| interrupts.get(index)), fault)
-    };
-    Ok(TimerInterrupts {
-        physical: interrupt(1, "phys", "its phys interrupt is not a PPI")?,
-        virtual_: interrupt(2, "virt", "its virt interrupt is not a PPI")?,
-        hypervisor: interrupt(3, "hyp-phys", "its hyp-phys interrupt is not a PPI")?,
-    })
 }
 
 fn conduit(node: Node<'_, '_>) -> Result<Conduit, MachineError> {

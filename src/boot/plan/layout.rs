@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{GuestMemory, regions};
-use crate::arch::addr::{Ipa, PAGE_SIZE, Pa, Region};
+use super::regions;
+use super::types::{GuestMemory, Mapping};
+use crate::arch::addr::{Ipa, PAGE_SIZE, Region};
 use crate::boot::description::PartitionDescription;
 use crate::boot::description::{Result, refuse};
 use crate::boot::machine::{Device, Gic};
@@ -42,19 +43,6 @@ pub(super) fn frames(partition: &PartitionDescription, gic: &Gic, vcpus: usize) 
 
 fn region(start: Ipa, size: u64) -> Region<Ipa> {
     Region::new(start, size).expect("no frame is near the end of 64 bits")
-}
-
-/// A run of pages that stage 2 maps.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mapping {
-    /// Where the guest sees it.
-    pub ipa: Ipa,
-    /// Where it is.
-    pub pa: Pa,
-    /// Bytes, in whole pages.
-    pub size: u64,
-    /// How it behaves.
-    pub memory: Memory,
 }
 
 /// See [`super::PartitionPlan::mappings`].

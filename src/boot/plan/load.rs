@@ -5,7 +5,8 @@
 
 use core::fmt;
 
-use super::{LoadedImage, layout};
+use super::layout;
+use super::types::LoadedImage;
 use crate::arch::addr::{Ipa, PAGE_SIZE, Region};
 use crate::boot::description::Image;
 use crate::boot::description::ImageDescription;

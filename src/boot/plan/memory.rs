@@ -8,7 +8,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::layout::{self, Used};
-use super::{GuestMemory, devices, regions};
+use super::types::GuestMemory;
+use super::{devices, regions};
 use crate::arch::addr::{Bytes, Ipa, PAGE_SIZE, Pa, Region};
 use crate::boot::description::PartitionDescription;
 use crate::boot::description::{Cells, Result, refuse};

@@ -6,17 +6,17 @@ mod refused;
 
 use alloc::string::{String, ToString};
 use alloc::vec;
-use alloc::vec::Vec;
 
 use super::*;
-use crate::arch::addr::Bytes;
+use crate::arch::addr::{Bytes, Ipa, Pa, Region};
 use crate::arch::intid::Trigger;
 use crate::boot::description::{CpuRequest, KernelDescription, PartitionDescription};
 use crate::boot::fdt::{Tree, Writer};
 use crate::boot::machine::{
-    Console, ConsoleKind, Cpu, CpuStart, Gic, Reach, Reserved, TimerInterrupts,
+    Console, ConsoleKind, Cpu, CpuStart, Device, Gic, Reach, Reserved, TimerInterrupts,
 };
 use crate::devices::frame::FrameKind;
+use crate::partition::lifecycle::Policy;
 
 const MIB: u64 = 1 << 20;
 /// Where the descriptions of the tests lie.
