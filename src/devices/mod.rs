@@ -1,6 +1,6 @@
 //! Emulated devices.
 
 pub mod address_map;
-pub mod frame;
 pub mod pl011;
+pub mod planned;
 pub mod watchdog;

@@ -2,6 +2,7 @@
 //!
 //! Locks: a terminal's is taken before a partition's state and before the console's.
 
+use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::pl011::Pl011;
@@ -88,14 +89,16 @@ pub fn waits() -> bool {
 /// The monitor as a partition has it: a UART with the monitor at its other end.
 pub struct Port {
     uart: Pl011,
+    /// Its interrupt.
+    intid: Intid,
     terminal: Terminal,
 }
 
 impl Port {
-    /// The second UART of one of this many partitions.
-    pub fn new(partitions: usize) -> Self {
+    /// The second UART, with this interrupt, of one of this many partitions.
+    pub fn new(partitions: usize, intid: Intid) -> Self {
         let terminal = Terminal::new(Peer::Program, partitions);
-        Self { uart: Pl011::default(), terminal }
+        Self { uart: Pl011::default(), intid, terminal }
     }
 
     /// Makes it as new.
@@ -124,15 +127,12 @@ impl Vcpu {
     /// An access to the UART with the monitor: a store of a value, or a load.
     #[inline(never)]
     pub fn monitor_access(&self, offset: u64, stored: Option<u64>) -> u64 {
-        let plan = &self.partition.plan;
-        let (Some(port), Some(intid)) = (&self.partition.monitor, plan.monitor_interrupt) else {
-            return 0;
-        };
+        let Some(port) = &self.partition.monitor else { return 0 };
         let mut port = port.lock();
         let loaded = port.uart.access(offset, stored);
         port.talk();
         if let Some(line) = port.uart.changed_line() {
-            self.update_vgic(|vgic, hw| vgic.set_line(intid, line, hw));
+            self.update_vgic(|vgic, hw| vgic.set_line(port.intid, line, hw));
         }
         loaded
     }

@@ -90,6 +90,7 @@ pub fn stage_2<'a>(
         let finding = Finding::of(&plan.name);
         let mapped = walk.root(*root).map_err(&finding)?;
         owned::compare(&mapped, &owned::owned(machine, plan)).map_err(&finding)?;
+        owned::check_traps(&mapped, plan).map_err(&finding)?;
         for run in mapped {
             pages += run.size / PAGE_SIZE;
             if Some(run) != of_all {

@@ -7,6 +7,7 @@ use crate::arch::addr::{PAGE_SIZE, Pa, Region};
 use crate::boot::machine::{Gic, Machine};
 use crate::boot::plan::PartitionPlan;
 use crate::devices::address_map::CPU_INTERFACE;
+use crate::devices::planned::DeviceKind;
 
 /// Stage-2 leaves (Arm ARM D8.3.2): MemAttr in bits 5:2, S2AP in 7:6, SH in 9:8, AF in 10 and XN\[1\]
 /// in 54. Memory is Normal write-back, inner shareable and executable; registers are Device-nGnRE
@@ -16,7 +17,7 @@ const REGISTERS: u64 = 0b0001 << 2 | 0b11 << 6 | 1 << 10 | 1 << 54;
 
 /// What a partition owns, in runs that do not overlap, by ascending input address.
 pub(super) fn owned(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
-    let registers = plan.devices.iter().flat_map(|device| &device.registers);
+    let registers = plan.passthrough.iter().flat_map(|device| &device.registers);
     let mut owned: Vec<Run> = registers.filter_map(pages).map(|it| identity(&it)).collect();
     owned.sort_by_key(|run| run.input);
     // Devices of one partition may share pages.
@@ -84,6 +85,22 @@ pub(super) fn compare(mapped: &[Run], owned: &[Run]) -> Result<(), Wrong> {
     } else {
         Err(("addresses are missing, of bytes", should.abs_diff(is)))
     }
+}
+
+/// Checks that nothing is `mapped` where accesses to emulated devices must trap.
+pub(super) fn check_traps(mapped: &[Run], plan: &PartitionPlan) -> Result<(), Wrong> {
+    for device in &plan.devices {
+        let (mut start, end) = (device.registers.start().get(), device.registers.end().get());
+        // The first page of the CPU interface is the hardware's GICV.
+        if device.kind == DeviceKind::CpuInterface {
+            start += PAGE_SIZE;
+        }
+        let overlaps = |run: &&Run| run.input < end && start < run.input + run.size;
+        if let Some(run) = mapped.iter().find(overlaps) {
+            return Err(("an emulated device's registers are mapped", run.input.max(start)));
+        }
+    }
+    Ok(())
 }
 
 /// What no partition may reach: what is reserved, the tables, Bulkhead's own devices and the images

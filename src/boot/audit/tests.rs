@@ -135,7 +135,7 @@ fn what_is_reserved_is_found_whoever_s_it_is() {
     }
     for mut bench in benches() {
         bench.machine.console.as_mut().unwrap().registers =
-            bench.plan.partitions[0].devices[0].registers[0];
+            bench.plan.partitions[0].passthrough[0].registers[0];
         bench.finds("it reaches what is Bulkhead's or reserved, 0x9010000");
     }
 }
@@ -149,6 +149,17 @@ fn a_page_too_much_or_too_few_is_found() {
     for mut bench in benches() {
         *bench.leaf(0, RTC) = 0;
         bench.finds("one: addresses are missing, of bytes, 0x1000");
+    }
+}
+
+#[test]
+fn a_mapped_page_of_an_emulated_device_is_found() {
+    for mut bench in benches() {
+        let device = &mut bench.plan.partitions[0].passthrough[0];
+        device.registers.push(Region::new(Pa::new(0x900_0000), 0x1000).unwrap());
+        *bench.leaf(0, Ipa::new(0x900_0000)) =
+            0x900_0000 | *bench.leaf(0, RTC) & 0xfff | NO_EXECUTE;
+        bench.finds("one: an emulated device's registers are mapped, 0x9000000");
     }
 }
 

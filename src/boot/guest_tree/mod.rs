@@ -1,6 +1,7 @@
 //! The device tree that a guest sees, made from its part of the [`crate::plan::Plan`].
 
-mod device;
+mod emulated;
+mod passthrough;
 #[cfg(test)]
 mod tests;
 
@@ -10,18 +11,11 @@ use alloc::vec::Vec;
 use super::fdt::{Tree, Writer};
 use super::machine::{Gic, Machine};
 use super::plan::PartitionPlan;
-use crate::arch::addr::{Bytes, Ipa};
+use crate::arch::addr::Bytes;
 use crate::arch::intid::Intid;
 use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{PlanError, refuse};
-use crate::devices::address_map::{
-    CONSOLE, CONSOLE_SIZE, CPU_INTERFACE, CPU_INTERFACE_SIZE, DISTRIBUTOR, DISTRIBUTOR_SIZE,
-    MONITOR, REDISTRIBUTOR_SIZE, REDISTRIBUTORS, WATCHDOG_CONTROL, WATCHDOG_FRAME_SIZE,
-    WATCHDOG_REFRESH,
-};
 
-/// The clock of the emulated PL011s, in Hz: what their stock drivers divide to get a baud rate.
-const CONSOLE_CLOCK: u32 = 24_000_000;
 /// The timer's secure interrupt, which the binding wants first and no guest can use: PPI 13 as on
 /// every machine that follows the Base System Architecture.
 const SECURE_TIMER: Intid = Intid::ppi(13).unwrap();
@@ -91,11 +85,11 @@ impl<'a> Builder<'a> {
         tree.property_u32("#address-cells", 2);
         tree.property_u32("#size-cells", 2);
         tree.property_u32("interrupt-parent", self.gic);
-        self.console();
+        self.aliases();
+        self.chosen();
         self.memory_and_cpus();
-        self.interrupt_controller();
+        self.emulated_devices();
         self.timer();
-        self.watchdog();
         self.pmu();
         let tree = &mut self.writer;
         tree.begin_node("psci");
@@ -106,25 +100,17 @@ impl<'a> Builder<'a> {
         tree.property_str("compatible", "bulkhead,partition");
         tree.property_str("label", &self.partition.name);
         tree.end_node();
-        self.devices();
+        self.passthrough();
         self.writer.end_node();
     }
 
-    /// The console, the monitor's UART if there is one, their clock, and the nodes that name them.
-    fn console(&mut self) {
-        let path = at("/pl011", CONSOLE.get());
-        let monitor = self.partition.monitor_interrupt;
+    /// Writes `/chosen`: what the guest boots with.
+    fn chosen(&mut self) {
         let seed = self.seed();
+        self.writer.begin_node("chosen");
+        self.writer.property_str("bootargs", &self.partition.bootargs);
+        self.stdout_path();
         let tree = &mut self.writer;
-        tree.begin_node("aliases");
-        tree.property_str("serial0", &path);
-        if monitor.is_some() {
-            tree.property_str("serial1", &at("/pl011", MONITOR.get()));
-        }
-        tree.end_node();
-        tree.begin_node("chosen");
-        tree.property_str("bootargs", &self.partition.bootargs);
-        tree.property_str("stdout-path", &path);
         if let Some(ramdisk) = &self.partition.ramdisk {
             tree.property_u64("linux,initrd-start", ramdisk.load.start().get());
             tree.property_u64("linux,initrd-end", ramdisk.load.end().get());
@@ -132,28 +118,6 @@ impl<'a> Builder<'a> {
         if let Some(seed) = seed {
             tree.property("kaslr-seed", seed);
         }
-        tree.end_node();
-        tree.begin_node("console-clock");
-        tree.property_str("compatible", "fixed-clock");
-        tree.property_u32("#clock-cells", 0);
-        tree.property_u32("clock-frequency", CONSOLE_CLOCK);
-        tree.property_u32("phandle", self.console_clock);
-        tree.end_node();
-        self.uart(CONSOLE, self.partition.console_interrupt);
-        if let Some(interrupt) = monitor {
-            self.uart(MONITOR, interrupt);
-        }
-    }
-
-    fn uart(&mut self, registers: Ipa, interrupt: Intid) {
-        let interrupt = self.interrupt(interrupt, LEVEL_HIGH);
-        let tree = &mut self.writer;
-        tree.begin_node(&at("pl011", registers.get()));
-        tree.property_strings("compatible", &["arm,pl011", "arm,primecell"]);
-        tree.property_cells("reg", &reg(registers.get(), CONSOLE_SIZE));
-        tree.property_cells("interrupts", &interrupt);
-        tree.property_cells("clocks", &[self.console_clock; 2]);
-        tree.property_strings("clock-names", &["uartclk", "apb_pclk"]);
         tree.end_node();
     }
 
@@ -194,24 +158,6 @@ impl<'a> Builder<'a> {
         tree.end_node();
     }
 
-    fn interrupt_controller(&mut self) {
-        let redistributors = self.partition.cpus.len() as u64 * REDISTRIBUTOR_SIZE;
-        let (compatible, of_cpus) = match self.machine.gic {
-            Gic::V2 { .. } => ("arm,cortex-a15-gic", reg(CPU_INTERFACE.get(), CPU_INTERFACE_SIZE)),
-            Gic::V3 { .. } => ("arm,gic-v3", reg(REDISTRIBUTORS.get(), redistributors)),
-        };
-        let regions = [reg(DISTRIBUTOR.get(), DISTRIBUTOR_SIZE), of_cpus];
-        let tree = &mut self.writer;
-        tree.begin_node(&at("interrupt-controller", DISTRIBUTOR.get()));
-        tree.property_str("compatible", compatible);
-        tree.property_cells("reg", regions.as_flattened());
-        tree.property_empty("interrupt-controller");
-        tree.property_u32("#interrupt-cells", 3);
-        tree.property_u32("#address-cells", 0);
-        tree.property_u32("phandle", self.gic);
-        tree.end_node();
-    }
-
     fn timer(&mut self) {
         let timer = &self.machine.timer;
         let interrupts = [SECURE_TIMER, timer.physical, timer.virtual_, timer.hypervisor];
@@ -221,22 +167,6 @@ impl<'a> Builder<'a> {
         self.writer.property_cells("interrupts", interrupts.as_flattened());
         self.writer.property_empty("always-on");
         self.writer.end_node();
-    }
-
-    /// The watchdog (binding `arm,sbsa-gwdt`: the control frame first). A driver that takes it over
-    /// counts in whole seconds, and is told the time that the description gives.
-    fn watchdog(&mut self) {
-        let Some(watchdog) = self.partition.watchdog else { return };
-        let interrupt = self.interrupt(watchdog.interrupt, LEVEL_HIGH);
-        let frames = [WATCHDOG_CONTROL, WATCHDOG_REFRESH];
-        let frames = frames.map(|frame| reg(frame.get(), WATCHDOG_FRAME_SIZE));
-        let tree = &mut self.writer;
-        tree.begin_node(&at("watchdog", WATCHDOG_CONTROL.get()));
-        tree.property_str("compatible", "arm,sbsa-gwdt");
-        tree.property_cells("reg", frames.as_flattened());
-        tree.property_cells("interrupts", &interrupt);
-        tree.property_u32("timeout-sec", watchdog.milliseconds.div_ceil(1000));
-        tree.end_node();
     }
 
     /// The PMU, if it has a private interrupt: it is the guest's with its CPUs.

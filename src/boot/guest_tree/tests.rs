@@ -10,6 +10,7 @@ use crate::boot::plan::Plan;
 use crate::boot::plan::tests::{
     Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
 };
+use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::mm::tables::Memory;
 
 /// The tree of a machine with the devices that a test gives away.
@@ -119,21 +120,19 @@ fn all_registers_and_memory_are_what_the_plan_has() {
                 assert!(mapping.memory == Memory::GUEST_DEVICE || mapping.size == 16 << 20);
                 (mapping.ipa.get(), mapping.ipa.get() + mapping.size)
             });
-            let frames = one.frames.iter().map(|frame| frame.region);
-            let frames = frames.map(|region| (region.start().get(), region.end().get()));
-            let mut planned: Vec<_> = mappings.chain(frames).collect();
-            planned.sort_unstable();
-            // The two pages of the GICv2 CPU interface are mapped and emulated, but one region.
-            planned.dedup_by(|next, last| {
-                let whole = (0x801_0000, 0x801_2000);
-                let is_one = (last.0, next.1) == whole;
-                if is_one {
-                    *last = whole;
-                }
-                is_one
-            });
-            described.sort_unstable();
-            described.dedup();
+            let trapped = one.devices.iter().map(PlannedDevice::trapped);
+            let trapped = trapped.map(|region| (region.start().get(), region.end().get()));
+            let mut planned: Vec<_> = mappings.chain(trapped).collect();
+            // Parts of one device that follow each other count as one.
+            for regions in [&mut planned, &mut described] {
+                regions.sort_unstable();
+                regions.dedup();
+                regions.dedup_by(|next, last| {
+                    let follows = next.0 == last.1;
+                    last.1 = if follows { next.1 } else { last.1 };
+                    follows
+                });
+            }
             assert_eq!(described, planned);
         });
     }
@@ -175,13 +174,16 @@ fn interrupts_are_those_of_the_plan() {
             );
             let uart = tree.node("/serial@b000000").unwrap().interrupts().unwrap();
             assert_eq!(uart, one.interrupts);
-            let console = tree.node("serial0").unwrap().interrupts().unwrap();
-            assert_eq!(console[0].intid, one.console_interrupt);
-            let monitor = tree.node("serial1").unwrap().interrupts().unwrap();
-            assert_eq!(Some(monitor[0].intid), one.monitor_interrupt);
-            let watchdog = tree.node("/watchdog@90f0000").unwrap().interrupts().unwrap();
-            let interrupt = one.watchdog.unwrap().interrupt;
-            assert_eq!(watchdog, [Interrupt { intid: interrupt, trigger: Trigger::Level }]);
+            let watchdog = DeviceKind::Watchdog { milliseconds: 1001 };
+            for (path, kind) in [
+                ("serial0", DeviceKind::Pl011),
+                ("serial1", DeviceKind::MonitorPl011),
+                ("/watchdog@90f0000", watchdog),
+            ] {
+                let interrupts = tree.node(path).unwrap().interrupts().unwrap();
+                let intid = one.device(kind).unwrap().intid.unwrap();
+                assert_eq!(interrupts, [Interrupt { intid, trigger: Trigger::Level }]);
+            }
         });
     }
 }

@@ -9,41 +9,9 @@ use crate::arch::addr::{Ipa, PAGE_SIZE, Region};
 use crate::boot::description::PartitionDescription;
 use crate::boot::description::{Result, refuse};
 use crate::boot::machine::{Device, Gic};
-use crate::devices::address_map::{
-    CONSOLE, CONSOLE_SIZE, CPU_INTERFACE, CPU_INTERFACE_DIR, CPU_INTERFACE_SIZE, DISTRIBUTOR,
-    DISTRIBUTOR_SIZE, IPA_END, MONITOR, MOST_REDISTRIBUTORS, REDISTRIBUTOR_SIZE, REDISTRIBUTORS,
-    WATCHDOG_CONTROL, WATCHDOG_FRAME_SIZE, WATCHDOG_REFRESH,
-};
-use crate::devices::frame::{Frame, FrameKind};
+use crate::devices::address_map::{CPU_INTERFACE, IPA_END};
+use crate::devices::planned::PlannedDevice;
 use crate::mm::tables::Memory;
-
-/// The emulated frames of a partition that has this interrupt controller and so many vCPUs.
-pub(super) fn frames(partition: &PartitionDescription, gic: &Gic, vcpus: usize) -> Vec<Frame> {
-    let frame = |kind, start, size| Frame { kind, region: region(start, size) };
-    let of_cpus = match gic {
-        Gic::V2 { .. } => frame(FrameKind::CpuInterface, CPU_INTERFACE_DIR, PAGE_SIZE),
-        Gic::V3 { .. } => {
-            let size = vcpus.min(MOST_REDISTRIBUTORS) as u64 * REDISTRIBUTOR_SIZE;
-            frame(FrameKind::Redistributors, REDISTRIBUTORS, size)
-        }
-    };
-    let distributor = frame(FrameKind::Distributor, DISTRIBUTOR, DISTRIBUTOR_SIZE);
-    let console = frame(FrameKind::Console, CONSOLE, CONSOLE_SIZE);
-    let mut frames = Vec::from([distributor, of_cpus, console]);
-    if partition.monitor {
-        frames.push(frame(FrameKind::Monitor, MONITOR, CONSOLE_SIZE));
-    }
-    if partition.watchdog_milliseconds.is_some() {
-        let size = WATCHDOG_FRAME_SIZE;
-        frames.push(frame(FrameKind::WatchdogControl, WATCHDOG_CONTROL, size));
-        frames.push(frame(FrameKind::WatchdogRefresh, WATCHDOG_REFRESH, size));
-    }
-    frames
-}
-
-fn region(start: Ipa, size: u64) -> Region<Ipa> {
-    Region::new(start, size).expect("no frame is near the end of 64 bits")
-}
 
 /// See [`super::PartitionPlan::mappings`].
 pub(super) fn mappings(gic: &Gic, memory: &GuestMemory, devices: &[Device]) -> Vec<Mapping> {
@@ -72,27 +40,25 @@ pub(super) fn mappings(gic: &Gic, memory: &GuestMemory, devices: &[Device]) -> V
 /// Guest addresses that are in use, and by what.
 pub(super) type Used<'a> = (Region<Ipa>, &'a str);
 
-/// What a partition has at guest addresses besides its memory: what is emulated, and the registers
-/// of its devices, which must not be over that.
+/// Returns the guest addresses that a partition uses for other things than its memory: the
+/// registers of its emulated devices and of those that are passed through to it.
+///
+/// # Errors
+///
+/// If a passed-through device lies past the last guest address or overlaps an emulated one.
 pub(super) fn used<'a>(
     partition: &PartitionDescription,
-    gic: &Gic,
-    vcpus: usize,
-    devices: &'a [Device],
+    emulated: &[PlannedDevice],
+    passthrough: &'a [Device],
 ) -> Result<Vec<Used<'a>>> {
-    let mut used = Vec::new();
-    for Frame { region: frame, kind } in frames(partition, gic, vcpus) {
-        // Its first page is not emulated, but mapped.
-        let is_cpu_interface = kind == FrameKind::CpuInterface;
-        let whole = region(CPU_INTERFACE, CPU_INTERFACE_SIZE);
-        used.push((if is_cpu_interface { whole } else { frame }, kind.name()));
-    }
-    let frames = used.len();
-    for Device { path, registers, .. } in devices {
+    let names = emulated.iter().map(|it| (it.registers, it.kind.facts().owned_name));
+    let mut used: Vec<Used<'a>> = names.collect();
+    for Device { path, registers, .. } in passthrough {
         for pages in registers.iter().filter_map(regions::pages) {
             let start = Ipa::new(pages.start().get());
             let what = format_args!(": devices = \"{path}\"");
-            let region = check(&used[..frames], start, pages.size(), &partition.path, what)?;
+            let emulated = &used[..emulated.len()];
+            let region = check(emulated, start, pages.size(), &partition.path, what)?;
             used.push((region, path));
         }
     }

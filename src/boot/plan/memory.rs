@@ -13,21 +13,22 @@ use super::{devices, regions};
 use crate::arch::addr::{Bytes, Ipa, PAGE_SIZE, Pa, Region};
 use crate::boot::description::PartitionDescription;
 use crate::boot::description::{Cells, Result, refuse};
-use crate::boot::machine::{Device, Gic, Machine};
+use crate::boot::machine::{Device, Machine};
 use crate::devices::address_map::{GUEST_BASE, IPA_END};
+use crate::devices::planned::PlannedDevice;
 use crate::mm::tables::INPUT_BITS;
 
 const GIB: u64 = 1 << 30;
 const MIB_2: u64 = 2 << 20;
 
 /// The machine's memory, and who has what of it.
-pub(super) struct Memory<'a> {
+pub(super) struct FreeMemory<'a> {
     banks: Vec<Region<Pa>>,
     /// Whole pages, and their owners.
     taken: Vec<(Region<Pa>, &'a str)>,
 }
 
-impl<'a> Memory<'a> {
+impl<'a> FreeMemory<'a> {
     /// All memory, less what is reserved or holds an image.
     pub(super) fn new(machine: &'a Machine, partitions: &'a [PartitionDescription]) -> Self {
         let mut memory = Self { banks: Vec::new(), taken: Vec::new() };
@@ -59,13 +60,12 @@ impl<'a> Memory<'a> {
         self.taken.extend(regions::pages(&region).map(|pages| (pages, owner)));
     }
 
-    /// Gives every partition its memory. `cpus` and `devices` are what they have so far.
+    /// Gives every partition its memory. `emulated` and `passthrough` are their devices.
     pub(super) fn place(
         &mut self,
         partitions: &'a [PartitionDescription],
-        gic: &Gic,
-        cpus: &[Vec<usize>],
-        devices: &[Vec<Device>],
+        emulated: &[Vec<PlannedDevice>],
+        passthrough: &[Vec<Device>],
     ) -> Result<Vec<GuestMemory>> {
         let rank = |number: &usize| match fixed_base(&partitions[*number]) {
             Some(_) => 0,
@@ -77,7 +77,7 @@ impl<'a> Memory<'a> {
         };
         while let Some(number) = left(&given) {
             let partition = &partitions[number];
-            let used = layout::used(partition, gic, cpus[number].len(), &devices[number])?;
+            let used = layout::used(partition, &emulated[number], &passthrough[number])?;
             given[number] = Some(self.give(partition, &used)?);
         }
         Ok(given.into_iter().flatten().collect())

@@ -4,9 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::arch::addr::{Ipa, Pa, Region};
-use crate::arch::intid::{Interrupt, Intid};
+use crate::arch::intid::Interrupt;
 use crate::boot::machine::Device;
-use crate::devices::frame::Frame;
+use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::mm::tables::Memory;
 use crate::partition::lifecycle::Policy;
 use crate::vgic::Delivery;
@@ -34,8 +34,12 @@ pub struct PartitionPlan {
     pub cpus: Vec<usize>,
     /// Its memory.
     pub memory: GuestMemory,
-    /// The devices given to it, each at its physical address.
-    pub devices: Vec<Device>,
+    /// The devices that Bulkhead emulates for it, each kind at most once. Their INTIDs are SPIs
+    /// that none of its passed-through devices has, and with direct interrupts none that a device
+    /// of the machine or of another partition has.
+    pub devices: Vec<PlannedDevice>,
+    /// The devices of the machine that are passed through to it, each at its physical address.
+    pub passthrough: Vec<Device>,
     /// The physical SPIs that are its own, by ascending INTID, each once.
     pub interrupts: Vec<Interrupt>,
     /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
@@ -43,18 +47,8 @@ pub struct PartitionPlan {
     /// How many tables those take. In [`Plan::table_memory`] they follow those of the partitions
     /// before.
     pub tables: usize,
-    /// The frames that are emulated: they are not mapped, and Bulkhead answers for them.
-    pub frames: Vec<Frame>,
     /// How interrupts reach it.
     pub delivery: Delivery,
-    /// The INTID of its emulated PL011. This and those of the other emulated devices are SPIs that
-    /// none of its devices has, and with direct interrupts no device of the machine, nor another
-    /// partition.
-    pub console_interrupt: Intid,
-    /// The INTID of the PL011 on which it finds the monitor, if it may.
-    pub monitor_interrupt: Option<Intid>,
-    /// Its watchdog, if it has one.
-    pub watchdog: Option<Watchdog>,
     /// What follows when it crashes or resets itself.
     pub policy: Policy,
     /// Its kernel.
@@ -71,14 +65,22 @@ pub struct PartitionPlan {
     pub dma_unprotected: bool,
 }
 
-/// A partition's watchdog.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watchdog {
-    /// How long the partition may leave it unfed when it starts, from 1 ms to
-    /// an hour.
-    pub milliseconds: u32,
-    /// The INTID of its first stage (WS0).
-    pub interrupt: Intid,
+impl PartitionPlan {
+    /// Returns the emulated device of this kind, if the partition has one.
+    #[must_use]
+    pub fn device(&self, kind: DeviceKind) -> Option<&PlannedDevice> {
+        self.devices.iter().find(|device| device.kind == kind)
+    }
+
+    /// Returns the time in milliseconds that the partition may leave its watchdog unrefreshed when
+    /// it starts, if it has a watchdog.
+    #[must_use]
+    pub fn watchdog_milliseconds(&self) -> Option<u32> {
+        self.devices.iter().find_map(|device| match device.kind {
+            DeviceKind::Watchdog { milliseconds } => Some(milliseconds),
+            _ => None,
+        })
+    }
 }
 
 /// A partition's memory: `guest` and `host` have the same size, a multiple of the page size.

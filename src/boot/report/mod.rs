@@ -8,6 +8,7 @@ use core::iter;
 
 use super::machine::{CpuStart, Gic, Machine};
 use super::plan::{GuestMemory, PartitionPlan, Plan};
+use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::partition::lifecycle::{OnCrash, Policy};
 use crate::vgic::Delivery;
 
@@ -79,14 +80,15 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
     }
     text.push_str("devices (interrupts)\n");
     for (partition, cpus) in plan.partitions.iter().zip(cpus) {
-        let PartitionPlan { name, memory: GuestMemory { guest, host }, devices, .. } = partition;
+        let PartitionPlan { name, memory: GuestMemory { guest, host }, passthrough, .. } =
+            partition;
         column(text, 15, |text| text.write_str(name))?;
         column(text, width, |text| text.write_str(&cpus))?;
         column(text, 8, |text| write_size(text, guest.size()))?;
         column(text, 12, |text| write!(text, "{:#x}", guest.start().get()))?;
         column(text, 12, |text| write!(text, "{:#x}", host.start().get()))?;
         let mut indent = 0;
-        for device in devices {
+        for device in passthrough {
             write!(text, "{:indent$}{}", "", device.path)?;
             for (index, interrupt) in device.interrupts.iter().enumerate() {
                 write!(text, "{}{}", if index == 0 { " (" } else { " " }, interrupt.intid)?;
@@ -94,7 +96,7 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
             writeln!(text, "{}", if device.interrupts.is_empty() { "" } else { ")" })?;
             indent = width + INDENT;
         }
-        match (partition.dma_unprotected, devices.is_empty()) {
+        match (partition.dma_unprotected, passthrough.is_empty()) {
             (true, _) => writeln!(text, "{:indent$}DMA unprotected", "")?,
             (false, true) => writeln!(text, "-")?,
             (false, false) => {}
@@ -113,22 +115,26 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
 /// The partitions of which the description says what follows a crash, what counts as one, or who
 /// may steer the others.
 fn write_lives(text: &mut String, plan: &Plan) -> fmt::Result {
-    let has_default_life = |it: &PartitionPlan| {
-        it.policy == Policy::default() && it.watchdog.is_none() && it.monitor_interrupt.is_none()
+    let is_optional = |it: &PlannedDevice| {
+        matches!(it.kind, DeviceKind::Watchdog { .. } | DeviceKind::MonitorPl011)
     };
+    let has_default_life =
+        |it: &PartitionPlan| it.policy == Policy::default() && !it.devices.iter().any(is_optional);
     let mut partitions = plan.partitions.iter().filter(|it| !has_default_life(it)).peekable();
     if partitions.peek().is_some() {
         writeln!(text, "partition        on-crash  max-restarts  watchdog-ms  monitor")?;
     }
-    for PartitionPlan { name, policy, watchdog, monitor_interrupt, .. } in partitions {
+    for partition in partitions {
+        let PartitionPlan { name, policy, .. } = partition;
         let on_crash = match policy.on_crash {
             OnCrash::Stop => "stop",
             OnCrash::Restart => "restart",
         };
         let or_dash = |it: Option<u32>| it.map_or(String::from("-"), |it| format!("{it}"));
         let most = or_dash(policy.max_restarts);
-        let watchdog = or_dash(watchdog.map(|it| it.milliseconds));
-        let monitor = if monitor_interrupt.is_some() { "yes" } else { "-" };
+        let watchdog = or_dash(partition.watchdog_milliseconds());
+        let monitor =
+            if partition.device(DeviceKind::MonitorPl011).is_some() { "yes" } else { "-" };
         writeln!(text, "{name:15}  {on_crash:8}  {most:12}  {watchdog:11}  {monitor}")?;
     }
     Ok(())

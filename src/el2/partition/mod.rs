@@ -7,9 +7,8 @@ use alloc::vec::Vec;
 use bulkhead::arch::addr::{Ipa, Pa};
 use bulkhead::arch::intid::Intid;
 use bulkhead::boot::plan::PartitionPlan;
-use bulkhead::devices::frame::FrameKind;
-use bulkhead::devices::frame::{Frame, MOST_FRAMES};
 use bulkhead::devices::pl011::Pl011;
+use bulkhead::devices::planned::{DeviceKind, MAX_DEVICES, TrappedRegisters};
 use bulkhead::operator::console::Buffer;
 use bulkhead::partition::lifecycle::{Life, Stage};
 use bulkhead::smccc::psci::Psci;
@@ -40,8 +39,10 @@ pub struct Partition {
     pub plan: PartitionPlan,
     /// Its place in the Plan, by which the console knows it.
     pub index: usize,
-    /// Its emulated frames.
-    frames: [Frame; MOST_FRAMES],
+    /// The registers of its emulated devices.
+    trapped: [TrappedRegisters; MAX_DEVICES],
+    /// The INTID of its UART.
+    pub uart_intid: Option<Intid>,
     /// The root of its stage 2.
     pub stage2: Pa,
     /// Its device tree, from which its memory gets a copy each time it is built.
@@ -154,7 +155,9 @@ impl Partition {
         let Built { plan, tree, stage2 } = built;
         let Place { index, partitions } = place;
         let vcpus = plan.cpus.len();
-        let monitor = plan.monitor_interrupt.map(|_| Mutex::new(Port::new(partitions)));
+        let intid = |kind| plan.device(kind).and_then(|device| device.intid);
+        let monitor = intid(DeviceKind::MonitorPl011);
+        let monitor = monitor.map(|intid| Mutex::new(Port::new(partitions, intid)));
         let state = State {
             vgic: new_vgic(&plan, gic, ppis),
             psci: Psci::new(vcpus, plan.memory.guest),
@@ -170,7 +173,8 @@ impl Partition {
         };
         Self {
             index,
-            frames: Frame::array(&plan.frames),
+            trapped: TrappedRegisters::array(&plan.devices),
+            uart_intid: intid(DeviceKind::Pl011),
             stage2,
             tree,
             state: Mutex::new(state),
@@ -190,12 +194,13 @@ impl Partition {
         &self.plan.name
     }
 
-    /// The emulated registers at `ipa`, and how far from the start of their frame they are.
+    /// Returns the emulated device whose trapped registers `ipa` lies in, and the offset from the
+    /// first of them.
     #[inline(always)]
-    pub fn emulated_frame(&self, ipa: Ipa) -> Option<(FrameKind, u64)> {
-        self.frames.iter().find_map(|frame| {
-            let offset = ipa.get().wrapping_sub(frame.region.start().get());
-            (offset < frame.region.size()).then_some((frame.kind, offset))
+    pub fn emulated_device(&self, ipa: Ipa) -> Option<(DeviceKind, u64)> {
+        self.trapped.iter().find_map(|trapped| {
+            let offset = ipa.get().wrapping_sub(trapped.region.start().get());
+            (offset < trapped.region.size()).then_some((trapped.kind, offset))
         })
     }
 
@@ -276,9 +281,7 @@ fn fault_lines() -> RateLimit {
 
 fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
     let spis = plan.interrupts.iter().map(|interrupt| interrupt.intid);
-    let watchdog = plan.watchdog.map(|watchdog| watchdog.interrupt);
-    let emulated = [Some(plan.console_interrupt), plan.monitor_interrupt, watchdog];
-    let software: Vec<_> = emulated.into_iter().flatten().collect();
+    let software: Vec<_> = plan.devices.iter().filter_map(|device| device.intid).collect();
     let hardware: Vec<_> = ppis.iter().copied().chain(spis).collect();
     let last = hardware.iter().chain(&software).max();
     Vgic::new(&Config {

@@ -70,7 +70,7 @@ fn deed(partition: &Partition, injection: &Injection) -> Deed {
         (false, _) => Access::Fetch,
     };
     let place = match ipa {
-        Some(ipa) if partition.emulated_frame(ipa).is_some() => Place::Emulated(ipa),
+        Some(ipa) if partition.emulated_device(ipa).is_some() => Place::Emulated(ipa),
         Some(ipa) => Place::Outside(ipa),
         None => Place::Unknown,
     };

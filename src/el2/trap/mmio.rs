@@ -1,8 +1,8 @@
 //! The guest's loads and stores at devices that Bulkhead is.
 
 use aarch64_cpu::registers::{FAR_EL2, HPFAR_EL2, Readable};
-use bulkhead::devices::frame::FrameKind;
-use bulkhead::devices::{pl011, watchdog};
+use bulkhead::devices::pl011;
+use bulkhead::devices::planned::DeviceKind;
 use bulkhead::trap::mmio::{self, Access};
 use bulkhead::trap::stats::Cause;
 
@@ -19,7 +19,7 @@ pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
         && let Some(store) = Access::word_store(esr)
         && let Some(value) = vcpu.sgir_route.physical(frame.register(store.register()) as u32)
     {
-        accept(vcpu, FrameKind::Distributor);
+        accept(vcpu, DeviceKind::Distributor);
         return vcpu.gic.store_sgir(value);
     }
     let Some(access) = Access::of(esr) else { return rare(vcpu, frame, esr) };
@@ -27,14 +27,14 @@ pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
     // where no access is unaligned.
     match (mmio::console_offset(far, hpfar), access.is_write()) {
         (Some(pl011::DR), true) => {
-            accept(vcpu, FrameKind::Console);
+            accept(vcpu, DeviceKind::Pl011);
             vcpu.uart_send(frame.register(access.register()));
         }
         (Some(pl011::FR), false) if let Some(flags) = vcpu.idle_uart_flags() => {
-            accept(vcpu, FrameKind::Console);
+            accept(vcpu, DeviceKind::Pl011);
             frame.set_register(access.register(), access.loaded(flags));
         }
-        _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_frame(ipa)) {
+        _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_device(ipa)) {
             Some((device, offset)) => emulate(vcpu, frame, access, device, offset),
             None => rare(vcpu, frame, esr),
         },
@@ -43,15 +43,15 @@ pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
 
 /// An access to a device that Bulkhead is.
 #[inline(always)]
-fn emulate(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offset: u64) {
+fn emulate(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: DeviceKind, offset: u64) {
     accept(vcpu, device);
     if access.is_write() {
         let value = access.stored(frame.register(access.register()));
         match device {
-            FrameKind::Distributor => vcpu.distributor_write(offset, access.size(), value),
+            DeviceKind::Distributor => vcpu.distributor_write(offset, access.size(), value),
             _ => store(vcpu, device, offset, access.size(), value),
         }
-    } else if device == FrameKind::Distributor
+    } else if device == DeviceKind::Distributor
         && let Some(value) = vcpu.plain_distributor_read(offset, access.size())
     {
         frame.set_register(access.register(), access.loaded(value));
@@ -62,50 +62,48 @@ fn emulate(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, of
 
 /// Counts an access that is carried out, after which the guest goes on behind it.
 #[inline(always)]
-fn accept(vcpu: &Vcpu, device: FrameKind) {
+fn accept(vcpu: &Vcpu, device: DeviceKind) {
     vcpu.counters.count(cause(device));
     vectors::skip_instruction();
 }
 
 /// As what an access to a device that Bulkhead is counts.
 #[inline(always)]
-fn cause(device: FrameKind) -> Cause {
+fn cause(device: DeviceKind) -> Cause {
     match device {
-        FrameKind::Distributor => Cause::Distributor,
-        FrameKind::CpuInterface => Cause::CpuInterface,
-        FrameKind::Redistributors => Cause::Redistributors,
-        FrameKind::Console => Cause::Console,
-        FrameKind::Monitor => Cause::Monitor,
-        FrameKind::WatchdogControl | FrameKind::WatchdogRefresh => Cause::Watchdog,
+        DeviceKind::Distributor => Cause::Distributor,
+        DeviceKind::CpuInterface => Cause::CpuInterface,
+        DeviceKind::Redistributors => Cause::Redistributors,
+        DeviceKind::Pl011 => Cause::Console,
+        DeviceKind::MonitorPl011 => Cause::Monitor,
+        DeviceKind::Watchdog { .. } => Cause::Watchdog,
     }
 }
 
 /// A load from a device that Bulkhead is.
 #[inline(never)]
-fn load(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offset: u64) {
+fn load(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: DeviceKind, offset: u64) {
     let value = match device {
-        FrameKind::Distributor => vcpu.distributor_read(offset, access.size()),
-        FrameKind::Redistributors => vcpu.redistributor_read(offset, access.size()),
-        FrameKind::CpuInterface => 0,
-        FrameKind::Console => vcpu.uart_access(offset, None),
-        FrameKind::Monitor => vcpu.monitor_access(offset, None),
-        FrameKind::WatchdogControl => vcpu.watchdog_read(watchdog::Frame::Control, offset),
-        FrameKind::WatchdogRefresh => vcpu.watchdog_read(watchdog::Frame::Refresh, offset),
+        DeviceKind::Distributor => vcpu.distributor_read(offset, access.size()),
+        DeviceKind::Redistributors => vcpu.redistributor_read(offset, access.size()),
+        DeviceKind::CpuInterface => 0,
+        DeviceKind::Pl011 => vcpu.uart_access(offset, None),
+        DeviceKind::MonitorPl011 => vcpu.monitor_access(offset, None),
+        DeviceKind::Watchdog { .. } => vcpu.watchdog_read(offset),
     };
     frame.set_register(access.register(), access.loaded(value));
 }
 
 /// A store to a device that Bulkhead is.
 #[inline(never)]
-fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
+fn store(vcpu: &Vcpu, device: DeviceKind, offset: u64, size: u64, value: u64) {
     match device {
-        FrameKind::Distributor => vcpu.distributor_write(offset, size, value),
-        FrameKind::Redistributors => vcpu.redistributor_write(offset, size, value),
-        FrameKind::CpuInterface if offset == 0 => vcpu.deactivate(value),
-        FrameKind::CpuInterface => {}
-        FrameKind::Console => _ = vcpu.uart_access(offset, Some(value)),
-        FrameKind::Monitor => _ = vcpu.monitor_access(offset, Some(value)),
-        FrameKind::WatchdogControl => vcpu.watchdog_write(watchdog::Frame::Control, offset, value),
-        FrameKind::WatchdogRefresh => vcpu.watchdog_write(watchdog::Frame::Refresh, offset, value),
+        DeviceKind::Distributor => vcpu.distributor_write(offset, size, value),
+        DeviceKind::Redistributors => vcpu.redistributor_write(offset, size, value),
+        DeviceKind::CpuInterface if offset == 0 => vcpu.deactivate(value),
+        DeviceKind::CpuInterface => {}
+        DeviceKind::Pl011 => _ = vcpu.uart_access(offset, Some(value)),
+        DeviceKind::MonitorPl011 => _ = vcpu.monitor_access(offset, Some(value)),
+        DeviceKind::Watchdog { .. } => vcpu.watchdog_write(offset, value),
     }
 }

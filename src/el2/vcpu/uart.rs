@@ -59,8 +59,7 @@ impl Vcpu {
     /// console is to be told.
     pub fn after_uart(&self, state: &mut State) -> Tell {
         let told = send(self.partition, &mut state.uart);
-        if let Some(line) = state.uart.changed_line() {
-            let intid = self.partition.plan.console_interrupt;
+        if let (Some(line), Some(intid)) = (state.uart.changed_line(), self.partition.uart_intid) {
             let others = state.vgic.set_line(intid, line, &mut ThisCpu(self));
             self.kick(others);
         }

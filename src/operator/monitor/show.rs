@@ -7,7 +7,6 @@ use super::{Status, System};
 use crate::arch::intid::Intid;
 use crate::boot::machine::Device;
 use crate::boot::plan::PartitionPlan;
-use crate::devices::frame::FrameKind;
 use crate::mm::tables::Memory;
 use crate::partition::lifecycle::{OnCrash, Policy};
 use crate::util::format::format;
@@ -37,11 +36,12 @@ pub(super) fn show(
         begin(if mapping.memory == Memory::GUEST { "memory" } else { "registers" }, output);
         addresses(mapping.ipa.get(), mapping.size, " at ", output);
         addresses(mapping.pa.get(), mapping.size, "", output);
-    } else if let Some(frame) = take(&mut index, &plan.frames) {
-        begin("emulated", output);
-        addresses(frame.region.start().get(), frame.region.size(), " ", output);
-        output.text(name(frame.kind));
     } else if let Some(device) = take(&mut index, &plan.devices) {
+        let trapped = device.trapped();
+        begin("emulated", output);
+        addresses(trapped.start().get(), trapped.size(), " ", output);
+        output.text(device.kind.facts().name);
+    } else if let Some(device) = take(&mut index, &plan.passthrough) {
         begin("device", output);
         output.text(device.path.as_str());
     } else {
@@ -109,7 +109,7 @@ fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output)
         6 => last_fault.as_ref().map(|it| it as _),
         7 => return terms(plan.policy, output),
         _ => {
-            let milliseconds = plan.watchdog.map(|watchdog| watchdog.milliseconds.into());
+            let milliseconds = plan.watchdog_milliseconds().map(u64::from);
             return count(milliseconds, 0, output);
         }
     };
@@ -121,21 +121,16 @@ fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output)
 
 /// Its interrupts: those that Bulkhead raises, and those of its devices.
 fn interrupt(mut index: usize, plan: &PartitionPlan, output: &mut Output) -> bool {
-    let watchdog = plan.watchdog.map(|watchdog| watchdog.interrupt);
-    for (intid, owner) in [
-        (Some(plan.console_interrupt), "console"),
-        (plan.monitor_interrupt, "monitor"),
-        (watchdog, "watchdog"),
-    ] {
-        let Some(intid) = intid else { continue };
+    for device in &plan.devices {
+        let Some(intid) = device.intid else { continue };
         if index == 0 {
-            return tell_interrupt(intid, owner, output);
+            return tell_interrupt(intid, device.kind.facts().name, output);
         }
         index -= 1;
     }
     let Some(interrupt) = plan.interrupts.get(index) else { return false };
     let raises = |it: &&Device| it.interrupts.iter().any(|it| it.intid == interrupt.intid);
-    let owner = plan.devices.iter().find(raises).map_or("-", |device| device.path.as_str());
+    let owner = plan.passthrough.iter().find(raises).map_or("-", |device| device.path.as_str());
     tell_interrupt(interrupt.intid, owner, output)
 }
 
@@ -146,18 +141,6 @@ fn tell_interrupt(intid: Intid, owner: &str, output: &mut Output) -> bool {
     output.text(" ");
     output.text(owner);
     true
-}
-
-fn name(frame: FrameKind) -> &'static str {
-    match frame {
-        FrameKind::Distributor => "distributor",
-        FrameKind::CpuInterface => "GICC_DIR",
-        FrameKind::Redistributors => "redistributors",
-        FrameKind::Console => "console",
-        FrameKind::Monitor => "monitor",
-        FrameKind::WatchdogControl => "watchdog-control",
-        FrameKind::WatchdogRefresh => "watchdog-refresh",
-    }
 }
 
 /// Adds what was agreed on for a crash, as the description has it.

@@ -136,7 +136,7 @@ fn mappings_of_devices_are_whole_pages_once() {
     );
     let interrupts = one.interrupts.iter().map(|one| one.intid.get());
     assert_eq!(interrupts.collect::<Vec<_>>(), [34, 60, 61]);
-    assert_eq!(one.console_interrupt.get(), 33);
+    assert_eq!(emulated_interrupts(one), [33]);
 }
 
 #[test]
@@ -145,25 +145,35 @@ fn the_console_leaves_a_device_its_interrupt() {
     machine.console = None;
     let devices = Text(&["/says-33@b002000", "rtc0"]);
     let plan = plan_on(&machine, &system([partition("one").with("devices", devices)]));
-    assert_eq!(plan.unwrap().partitions[0].console_interrupt.get(), 35);
+    assert_eq!(emulated_interrupts(&plan.unwrap().partitions[0]), [35]);
+}
+
+/// The kinds and the trapped registers of a partition's emulated devices.
+fn emulated(one: &PartitionPlan) -> Vec<(DeviceKind, u64, u64)> {
+    let device = |one: &PlannedDevice| (one.kind, one.trapped());
+    let devices = one.devices.iter().map(device);
+    devices.map(|(kind, region)| (kind, region.start().get(), region.size())).collect()
+}
+
+/// The INTIDs of a partition's emulated devices.
+fn emulated_interrupts(one: &PartitionPlan) -> Vec<u32> {
+    one.devices.iter().filter_map(|device| device.intid).map(Intid::get).collect()
 }
 
 #[test]
-fn frames_are_those_of_the_controller() {
+fn emulated_devices_are_those_of_the_interrupt_controller_and_a_console() {
     let two = system([partition("one").with("cpus", Cells(&[2]))]);
     for (gic, expected) in [
-        (gic_v2(), (FrameKind::CpuInterface, 0x801_1000, 0x1000)),
-        (gic_v3(), (FrameKind::Redistributors, 0x80a_0000, 0x4_0000)),
+        (gic_v2(), (DeviceKind::CpuInterface, 0x801_1000, 0x1000)),
+        (gic_v3(), (DeviceKind::Redistributors, 0x80a_0000, 0x4_0000)),
     ] {
         let plan = plan_on(&machine(gic), &two).unwrap();
-        let frames = plan.partitions[0].frames.iter();
-        let frames = frames.map(|one| (one.kind, one.region.start().get(), one.region.size()));
         assert_eq!(
-            frames.collect::<Vec<_>>(),
+            emulated(&plan.partitions[0]),
             [
-                (FrameKind::Distributor, 0x800_0000, 0x1_0000),
+                (DeviceKind::Distributor, 0x800_0000, 0x1_0000),
                 expected,
-                (FrameKind::Console, 0x900_0000, 0x1000),
+                (DeviceKind::Pl011, 0x900_0000, 0x1000),
             ]
         );
     }
@@ -174,19 +184,23 @@ fn everything_emulated(name: &'static str) -> Spec {
 }
 
 #[test]
-fn a_monitor_and_a_watchdog_have_frames() {
+fn a_monitor_and_a_watchdog_are_emulated_on_request() {
     let plan = plan(&system([partition("none"), everything_emulated("both")]));
-    assert_eq!(plan.partitions[0].frames.len(), 3);
-    let frames = plan.partitions[1].frames[3..].iter();
-    let frames = frames.map(|one| (one.kind, one.region.start().get(), one.region.size()));
+    let [none, both] = &plan.partitions[..] else { unreachable!() };
+    assert_eq!(none.devices.len(), 3);
+    assert_eq!(none.watchdog_milliseconds(), None);
+    assert_eq!(both.watchdog_milliseconds(), Some(2500));
     assert_eq!(
-        frames.collect::<Vec<_>>(),
+        emulated(both)[3..],
         [
-            (FrameKind::Monitor, 0x904_0000, 0x1000),
-            (FrameKind::WatchdogControl, 0x90f_0000, 0x1000),
-            (FrameKind::WatchdogRefresh, 0x90f_1000, 0x1000),
+            (DeviceKind::MonitorPl011, 0x904_0000, 0x1000),
+            (DeviceKind::Watchdog { milliseconds: 2500 }, 0x90f_0000, 0x2000),
         ]
     );
+    // All of them fit into the array that each trap searches.
+    let trapped = TrappedRegisters::array(&both.devices);
+    let trapped = trapped.map(|it| (it.kind, it.region.start().get(), it.region.size()));
+    assert_eq!(trapped[..], emulated(both)[..]);
 }
 
 #[test]
@@ -200,29 +214,23 @@ fn emulated_devices_have_interrupts_that_no_device_has() {
     ] {
         let both = everything_emulated("both").with("devices", Text(devices));
         let plan = plan_on(&machine, &system([both])).unwrap();
-        let one = &plan.partitions[0];
-        let watchdog = one.watchdog.unwrap();
-        assert_eq!(watchdog.milliseconds, 2500);
-        let [console, monitor] = [one.console_interrupt, one.monitor_interrupt.unwrap()];
-        assert_eq!([console, monitor, watchdog.interrupt].map(Intid::get), expected);
+        assert_eq!(emulated_interrupts(&plan.partitions[0]), expected);
     }
     let watched = partition("one").with("watchdog-ms", Cells(&[3_600_000]));
     let one = &plan(&system([watched])).partitions[0];
-    assert_eq!((one.monitor_interrupt, one.watchdog.unwrap().interrupt.get()), (None, 34));
+    assert_eq!(emulated_interrupts(one), [33, 34]);
+    let watchdog = one.device(DeviceKind::Watchdog { milliseconds: 3_600_000 }).unwrap();
+    assert_eq!(watchdog.intid, Intid::new(34));
 }
 
 #[test]
-fn direct_interrupts_are_nobodys() {
+fn interrupts_for_direct_delivery_belong_to_one_partition() {
     let mut machine = machine(gic_v3());
     let end = 62;
     machine.free_interrupts = end..end + 7;
     let all = [everything_emulated("one"), everything_emulated("two"), partition("three")];
     let interrupts = |partitions: &[PartitionPlan]| -> Vec<u32> {
-        let emulated = partitions.iter().flat_map(|one| {
-            let watchdog = one.watchdog.map(|watchdog| watchdog.interrupt);
-            [Some(one.console_interrupt), one.monitor_interrupt, watchdog]
-        });
-        emulated.flatten().map(Intid::get).collect()
+        partitions.iter().flat_map(emulated_interrupts).collect()
     };
     let plan = plan_on(&machine, &system(all.clone())).unwrap();
     assert!(plan.partitions.iter().all(|one| one.delivery == Delivery::Direct));
@@ -233,7 +241,7 @@ fn direct_interrupts_are_nobodys() {
     assert!(plan.partitions.iter().all(|one| one.delivery == Delivery::Trapped));
     assert_eq!(interrupts(&plan.partitions), [33, 34, 35, 33, 34, 35, 33]);
 
-    // Where there are not enough of them, what is left over is trapped.
+    // A partition for which too few are left has trapped interrupts.
     machine.free_interrupts = end..end + 1;
     let plan = plan_on(&machine, &system([partition("one"), partition("two")])).unwrap();
     let deliveries = plan.partitions.iter().map(|one| one.delivery);

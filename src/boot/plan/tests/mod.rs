@@ -9,14 +9,15 @@ use alloc::vec;
 
 use super::*;
 use crate::arch::addr::{Bytes, Ipa, Pa, Region};
-use crate::arch::intid::Trigger;
+use crate::arch::intid::{Interrupt, Intid, Trigger};
 use crate::boot::description::{CpuRequest, KernelDescription, PartitionDescription};
 use crate::boot::fdt::{Tree, Writer};
 use crate::boot::machine::{
     Console, ConsoleKind, Cpu, CpuStart, Device, Gic, Reach, Reserved, TimerInterrupts,
 };
-use crate::devices::frame::FrameKind;
+use crate::devices::planned::{DeviceKind, PlannedDevice, TrappedRegisters};
 use crate::partition::lifecycle::Policy;
+use crate::vgic::Delivery;
 
 const MIB: u64 = 1 << 20;
 /// Where the descriptions of the tests lie.

@@ -9,7 +9,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::machine;
 use bulkhead::boot::plan::PartitionPlan;
-use bulkhead::devices::frame::FrameKind;
+use bulkhead::devices::planned::DeviceKind;
 use bulkhead::vgic::{Arrivals, Delivery, Set, SgirRoute, StateRegister};
 use spin::Once;
 
@@ -105,11 +105,13 @@ impl Gic {
 
     /// What this CPU has for sending SGIs as vCPU `own` of a partition, after `init_cpu` of all of its CPUs.
     pub fn init_sgis(&self, cpu: usize, plan: &PartitionPlan, own: usize) -> SgirRoute {
-        let frame = plan.frames.iter().find(|frame| frame.kind == FrameKind::Distributor);
-        let (Self::V2(gic), Some(frame)) = (self, frame) else { return SgirRoute::NONE };
+        let distributor = plan.device(DeviceKind::Distributor);
+        let (Self::V2(gic), Some(distributor)) = (self, distributor) else {
+            return SgirRoute::NONE;
+        };
         gic.set_source(cpu, own);
         let interfaces = plan.cpus.iter().map(|cpu| gic.target(*cpu));
-        SgirRoute::new(frame.region.start(), gic.carried_sgis(), own, interfaces)
+        SgirRoute::new(distributor.registers.start(), gic.carried_sgis(), own, interfaces)
     }
 
     /// Makes this CPU's virtual interface as it is after a reset.

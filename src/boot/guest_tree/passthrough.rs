@@ -39,9 +39,9 @@ fn is_reference(name: &str) -> bool {
 
 impl<'a> Builder<'a> {
     /// The partition's devices and the fixed clocks that they refer to.
-    pub(super) fn devices(&mut self) {
+    pub(super) fn passthrough(&mut self) {
         let mut clocks: Vec<Node<'a, 'a>> = Vec::new();
-        for device in &self.partition.devices {
+        for device in &self.partition.passthrough {
             let Some(node) = self.tree.node(&device.path) else {
                 continue;
             };
