@@ -11,7 +11,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::description::Description;
 use bulkhead::boot::fdt::Tree;
-use bulkhead::boot::machine::{Console, ConsoleKind, CpuStart, Gic, Machine, Reach};
+use bulkhead::boot::machine::{ConsoleKind, ConsoleUart, CpuStart, Gic, Machine, Reach};
 use bulkhead::boot::plan::Plan;
 
 /// Linux's tree of the board, which the Makefile fetches.
@@ -55,7 +55,7 @@ fn qemu() -> Vec<u8> {
 
 fn read(tree: &[u8]) -> Machine {
     let tree = Tree::new(tree).unwrap();
-    let mut machine = Machine::read(&tree, Console::read(&tree)).unwrap();
+    let mut machine = Machine::read(&tree, ConsoleUart::read(&tree)).unwrap();
     machine.read_devices(&tree);
     machine
 }

@@ -7,7 +7,7 @@ use bulkhead::arch::addr::{PAGE_SIZE, Pa};
 use bulkhead::boot::audit;
 use bulkhead::boot::fdt::Tree;
 use bulkhead::boot::guest_tree;
-use bulkhead::boot::machine::{Console, Machine};
+use bulkhead::boot::machine::{ConsoleUart, Machine};
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::description::Description;
@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(size) = Tree::total_size(bytes) else { return };
     let Some((machine_tree, description)) = bytes.split_at_checked(size) else { return };
     let Ok(tree) = Tree::new(machine_tree) else { return };
-    let Ok(mut machine) = Machine::read(&tree, Console::read(&tree)) else { return };
+    let Ok(mut machine) = Machine::read(&tree, ConsoleUart::read(&tree)) else { return };
     let Ok(description) = Tree::new(description) else { return };
     let place = Pa::new(0x4800_0000);
     let described = Description::read(&description, description.root(), place, &|_| None);

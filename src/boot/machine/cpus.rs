@@ -5,13 +5,16 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::parts::Parts;
-use super::{Cpu, CpuStart, MachineError, Mpidr};
+use super::{CpuStart, MachineCpu, MachineError, Mpidr};
 use crate::arch::addr::Pa;
 use crate::boot::fdt::{Node, NodeError, Property, Tree};
 
 /// The CPUs that the firmware has not put out of use.
-pub(super) fn read(tree: &Tree<'_>, parts: &mut Parts<'_, '_>) -> Result<Vec<Cpu>, MachineError> {
-    let mut cpus: Vec<Cpu> = Vec::new();
+pub(super) fn read(
+    tree: &Tree<'_>,
+    parts: &mut Parts<'_, '_>,
+) -> Result<Vec<MachineCpu>, MachineError> {
+    let mut cpus: Vec<MachineCpu> = Vec::new();
     let parent = tree.node("/cpus").ok_or(MachineError::Missing("CPU"))?;
     for node in parent.children() {
         if node.string("device_type") != Some("cpu") || !node.is_available() {
@@ -36,7 +39,7 @@ pub(super) fn read(tree: &Tree<'_>, parts: &mut Parts<'_, '_>) -> Result<Vec<Cpu
     if cpus.is_empty() { Err(MachineError::Missing("CPU")) } else { Ok(cpus) }
 }
 
-fn cpu(node: Node<'_, '_>) -> Result<Cpu, NodeError> {
+fn cpu(node: Node<'_, '_>) -> Result<MachineCpu, NodeError> {
     // What `/cpus` says holds for all of them.
     let property = |name| node.property(name).or_else(|| node.parent()?.property(name));
     let number = |property: Option<Property<'_>>, name| {
@@ -51,5 +54,5 @@ fn cpu(node: Node<'_, '_>) -> Result<Cpu, NodeError> {
         _ => CpuStart::Unknown,
     };
     let compatible = node.compatible().next().unwrap_or_default().to_string();
-    Ok(Cpu { mpidr: Mpidr::new(number(node.property("reg"), "reg")?), start, compatible })
+    Ok(MachineCpu { mpidr: Mpidr::new(number(node.property("reg"), "reg")?), start, compatible })
 }

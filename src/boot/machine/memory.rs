@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{Cpu, CpuStart, MachineError, Reserved};
+use super::{CpuStart, MachineCpu, MachineError, Reserved};
 use crate::arch::addr::{Pa, Region};
 use crate::boot::fdt::{Node, NodeError, Tree};
 
@@ -24,7 +24,10 @@ pub(super) fn add_banks(node: Node<'_, '_>, banks: &mut Vec<Region<Pa>>) -> Resu
 /// The `/memreserve/` entries, the children of `/reserved-memory` that have an address, and what
 /// CPUs poll until they are started. The other children are for an operating system to place; they
 /// are part of no machine yet.
-pub(super) fn reserved(tree: &Tree<'_>, cpus: &[Cpu]) -> Result<Vec<Reserved>, MachineError> {
+pub(super) fn reserved(
+    tree: &Tree<'_>,
+    cpus: &[MachineCpu],
+) -> Result<Vec<Reserved>, MachineError> {
     let mut reserved = Vec::new();
     for region in tree.memory_reservations() {
         reserved.push(Reserved { region: *region, owner: "/memreserve/".to_string() });

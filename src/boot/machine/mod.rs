@@ -11,6 +11,7 @@ mod ppi;
 mod read;
 mod remarks;
 mod timer;
+mod uarts;
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,7 @@ pub struct Machine {
     /// `model` of the root node, or its first `compatible`.
     pub model: String,
     /// The CPUs, in the order of the tree.
-    pub cpus: Vec<Cpu>,
+    pub cpus: Vec<MachineCpu>,
     /// Memory banks, as the tree lists them, none of them empty, no two of
     /// which overlap.
     pub memory: Vec<Region<Pa>>,
@@ -52,7 +53,7 @@ pub struct Machine {
     /// The performance monitors of the CPUs, if each has its own interrupt.
     pub pmu: Option<Pmu>,
     /// The UART that `/chosen/stdout-path` names.
-    pub console: Option<Console>,
+    pub console: Option<ConsoleUart>,
     /// Once they have been read ([`read_devices`](Self::read_devices)), every available node that has
     /// registers or interrupts, apart from CPUs, memory, the GIC with all that belongs to it and the
     /// timer. The console is among them.
@@ -78,7 +79,7 @@ impl Machine {
 
 /// One physical CPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cpu {
+pub struct MachineCpu {
     /// Its affinity: `reg` of its node.
     pub mpidr: Mpidr,
     /// How it is started.
@@ -176,7 +177,7 @@ pub struct Pmu {
 
 /// A UART that Bulkhead can drive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Console {
+pub struct ConsoleUart {
     /// The node, which no partition may have.
     pub path: String,
     /// Which driver it takes.
@@ -186,12 +187,12 @@ pub struct Console {
     /// Its interrupt, if the tree tells one.
     pub interrupt: Option<Intid>,
     /// What has to be set before it is used, in this order.
-    pub settings: Vec<Setting>,
+    pub settings: Vec<RegisterSetting>,
 }
 
 /// A change to a 32-bit register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Setting {
+pub struct RegisterSetting {
     /// The register.
     pub register: Region<Pa>,
     /// The bits to change.

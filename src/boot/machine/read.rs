@@ -4,14 +4,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::parts::Parts;
-use super::{Conduit, Console, Machine, MachineError, cpus, gic, memory, timer};
+use super::{Conduit, ConsoleUart, Machine, MachineError, cpus, gic, memory, timer};
 use crate::arch::addr::{Pa, Region};
 use crate::boot::fdt::{Node, NodeError, Tree};
 use crate::boot::text::printable;
 
 impl Machine {
     /// Reads the machine from the firmware's tree, but for its devices: those are for
-    /// [`read_devices`](Self::read_devices). `console` is what [`Console::read`] has found there.
+    /// [`read_devices`](Self::read_devices). `console` is what [`ConsoleUart::read`] has found there.
     ///
     /// What Bulkhead does without is passed over with a line in [`Machine::remarks`].
     ///
@@ -21,7 +21,7 @@ impl Machine {
     /// says something about them or about reserved memory that has no meaning.
     pub fn read(
         tree: &Tree<'_>,
-        console: Result<Option<Console>, String>,
+        console: Result<Option<ConsoleUart>, String>,
     ) -> Result<Self, MachineError> {
         let mut parts = Parts::default();
         let console = console.unwrap_or_else(|remark| {

@@ -11,7 +11,7 @@ use super::{header, word};
 use crate::arch::intid::Intid;
 use crate::boot::fdt::header::HEADER_SIZE;
 use crate::boot::fdt::{Node, Tree, Writer, token};
-use crate::boot::machine::{Console, Machine, free_interrupts};
+use crate::boot::machine::{ConsoleUart, Machine, free_interrupts};
 
 /// A tree as plain data.
 #[derive(Clone, PartialEq, Debug)]
@@ -155,7 +155,7 @@ fn read_all(tree: &Tree<'_>) {
         let _ = node.interrupts();
     }
     let _ = tree.memory_reservations().len();
-    if let Ok(mut machine) = Machine::read(tree, Console::read(tree)) {
+    if let Ok(mut machine) = Machine::read(tree, ConsoleUart::read(tree)) {
         machine.read_devices(tree);
     }
     let _ = free_interrupts(tree, Intid::spi(0).unwrap());

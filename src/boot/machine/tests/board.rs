@@ -103,7 +103,7 @@ impl Board {
     pub fn read(&self) -> Result<Machine, MachineError> {
         let bytes = self.bytes();
         let tree = Tree::new(&bytes).unwrap();
-        let mut machine = Machine::read(&tree, Console::read(&tree))?;
+        let mut machine = Machine::read(&tree, ConsoleUart::read(&tree))?;
         machine.read_devices(&tree);
         Ok(machine)
     }

@@ -44,7 +44,7 @@ fn a_plain_board_is_read() {
     assert_eq!(machine.psci, None);
     assert_eq!(
         machine.console,
-        Some(Console {
+        Some(ConsoleUart {
             path: "/uart@9000000".to_string(),
             kind: ConsoleKind::Pl011,
             registers: region(0x900_0000, 0x1000),

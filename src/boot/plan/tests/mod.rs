@@ -13,7 +13,7 @@ use crate::arch::intid::{Interrupt, Intid, Trigger};
 use crate::boot::description::{CpuRequest, KernelDescription, PartitionDescription};
 use crate::boot::fdt::{Tree, Writer};
 use crate::boot::machine::{
-    Console, ConsoleKind, Cpu, CpuStart, Device, Gic, Reach, Reserved, TimerInterrupts,
+    ConsoleKind, ConsoleUart, CpuStart, Device, Gic, MachineCpu, Reach, Reserved, TimerInterrupts,
 };
 use crate::devices::planned::{DeviceKind, PlannedDevice, TrappedRegisters};
 use crate::partition::lifecycle::Policy;
@@ -41,7 +41,7 @@ pub(crate) fn device(path: &str, registers: (u64, u64), interrupt: Option<u32>) 
 
 /// A machine like QEMU's `virt`: 4 CPUs, 2 GiB from 0x40000000, Bulkhead in front.
 pub(crate) fn machine(gic: Gic) -> Machine {
-    let cpu = |number| Cpu {
+    let cpu = |number| MachineCpu {
         mpidr: Mpidr::new(number),
         start: CpuStart::Psci,
         compatible: "arm,cortex-a53".to_string(),
@@ -70,7 +70,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         psci: None,
         watchdog: Some(region(0xc00_0000, 0x100)),
         pmu: None,
-        console: Some(Console {
+        console: Some(ConsoleUart {
             path: "/pl011@9000000".to_string(),
             kind: ConsoleKind::Pl011,
             registers: region(0x900_0000, 0x1000),

@@ -15,8 +15,9 @@ fn any_machine() -> impl Strategy<Value = Machine> {
         |(v2, cpus, devices, banks, reserved)| {
             let mut machine = machine(if v2 { gic_v2() } else { gic_v3() });
             let cpu = machine.cpus[0].clone();
-            machine.cpus =
-                (0..cpus).map(|number| Cpu { mpidr: Mpidr::new(number), ..cpu.clone() }).collect();
+            machine.cpus = (0..cpus)
+                .map(|number| MachineCpu { mpidr: Mpidr::new(number), ..cpu.clone() })
+                .collect();
             let devices = devices.into_iter().enumerate();
             let devices = devices.map(|(number, (page, part, size, intid, dma))| Device {
                 reach: if dma { Reach::Memory } else { Reach::Partition },

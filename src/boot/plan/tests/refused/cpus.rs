@@ -58,7 +58,7 @@ fn more_vcpus_than_the_gic_serves() {
     for (gic, most) in [(gic_v2(), 8), (gic_v3(), 123)] {
         let mut machine = machine(gic);
         machine.cpus = (0..130)
-            .map(|number| Cpu { mpidr: Mpidr::new(number), ..machine.cpus[0].clone() })
+            .map(|number| MachineCpu { mpidr: Mpidr::new(number), ..machine.cpus[0].clone() })
             .collect();
         let nine = system([one().with("cpus", Cells(&[124]))]);
         assert_eq!(
