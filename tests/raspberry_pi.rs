@@ -197,8 +197,8 @@ fn devices_are_given_together_or_refused() {
             "\"serial1\", \"/soc/aux@7e215000\"",
             "devices = \"serial1\" shares a page with /soc/spi@7e215080, at ",
         ),
-        ("\"/soc/serial@7e201400\"", "is Bulkhead's own and cannot be given away"),
-        ("\"/soc/watchdog@7e100000\"", "is Bulkhead's own and cannot be given away"),
+        ("\"/soc/serial@7e201400\"", "is used by Bulkhead and cannot be passed through"),
+        ("\"/soc/watchdog@7e100000\"", "is used by Bulkhead and cannot be passed through"),
         ("\"/soc/i2c@7ef04500\"", "shares a page with /soc/hdmi@7ef00700, at "),
     ] {
         let refusal = plan(&uarts_on, &[("a", &format!("devices = {devices};"))]).unwrap_err();
@@ -230,7 +230,7 @@ fn devices_beyond_a_partition_need_the_opt_in() {
     for path in BUS_MASTERS.iter().chain(&OF_ALL) {
         let refusal = plan(&tree, &[("a", &format!("devices = \"{path}\";"))]).unwrap_err();
         let own = refusal.contains("is Bulkhead's own");
-        assert!(own || refusal.contains("say dma = \"unprotected\""), "{refusal}");
+        assert!(own || refusal.contains("give dma = \"unprotected\""), "{refusal}");
         assert_eq!(own, path.contains("watchdog"));
     }
     let ethernet = "devices = \"ethernet0\"; dma = \"unprotected\";";
@@ -263,7 +263,7 @@ fn nodes_outside_the_ranges_are_passed_over_in_few_lines() {
     let machine = read(&board(&format!("/ {{ soc {{ {nodes} }}; }};")));
     assert_eq!(
         machine.remarks[0],
-        "/soc/far@0000 is passed over: no `ranges` of its bus hold its registers"
+        "/soc/far@0000 is ignored: no `ranges` of its bus contain its registers"
     );
     assert_eq!(machine.remarks.last().unwrap(), "and so are 16 more nodes");
     assert_eq!(machine.remarks.len(), 5);

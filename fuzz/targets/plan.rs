@@ -53,7 +53,7 @@ fn check(machine: &Machine, plan: &Plan) {
         let root = Pa::new(start + used as u64 * PAGE_SIZE);
         let mut tables = Tables::new(&mut pool[used..], root).expect("there is room");
         for it in &partition.mappings {
-            tables.map(it.ipa, it.pa, it.size, it.memory).expect("the Plan has checked it");
+            tables.map(it.ipa, it.pa, it.size, it.attributes).expect("the Plan has checked it");
         }
         used += tables.tables_used();
         partitions.push((partition, root));

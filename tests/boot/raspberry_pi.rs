@@ -140,7 +140,7 @@ fn refused_in_a_sentence() {
         Partition::new(name, "hello").property(&format!("devices = {devices};"))
     };
     for (partitions, told) in [
-        (vec![given("a", "\"serial1\"")], "is Bulkhead's own and cannot be given away"),
+        (vec![given("a", "\"serial1\"")], "is used by Bulkhead and cannot be passed through"),
         (vec![given("a", "\"/soc/dma@7e007000\"")], "can write to all memory by DMA"),
         (vec![given("a", "\"/soc/gpio@7e200000\"")], "can change what other partitions use"),
         (

@@ -67,7 +67,7 @@ fn check_tables(machine: &Machine, plan: &Plan) {
         let root = Pa::new(start + used as u64 * PAGE_SIZE);
         let mut tables = Tables::new(&mut pool[used..], root).unwrap();
         for it in &partition.mappings {
-            tables.map(it.ipa, it.pa, it.size, it.memory).unwrap();
+            tables.map(it.ipa, it.pa, it.size, it.attributes).unwrap();
         }
         used += tables.tables_used();
         partitions.push((partition, root));

@@ -35,7 +35,7 @@ impl Bench {
             let mut pool = vec![Table::EMPTY; 16];
             let mut tables = Tables::new(&mut pool, Pa::new(place)).unwrap();
             for it in &partition.mappings {
-                tables.map(it.ipa, it.pa, it.size, it.memory).unwrap();
+                tables.map(it.ipa, it.pa, it.size, it.attributes).unwrap();
             }
             let used = tables.tables_used();
             for table in &pool[..used] {

@@ -134,15 +134,15 @@ impl Description {
                 if partitions.iter().any(|other| other.name == name) {
                     refuse!(
                         node.path(),
-                        ": name = \"{name}\" is given to another partition already"
+                        ": name = \"{name}\" is already given to another partition"
                     );
                 }
                 partitions.push(partition(node, &Images { tree, base, peek })?);
             }
         }
         if partitions.is_empty() {
-            let way = "the node partitions must have a node for each";
-            refuse!(path, " holds no partition: {way}");
+            let way = "give each one a node below the node partitions";
+            refuse!(path, " has no partition: {way}");
         }
         Ok(Self { path, partitions })
     }
@@ -170,7 +170,7 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
         None => false,
         Some("unprotected") => true,
         Some(dma) => {
-            let like = "\"unprotected\", which is all that it can say";
+            let like = "\"unprotected\", the only value";
             refuse!(path, ": dma = \"{dma}\" is not {like}")
         }
     };
@@ -178,7 +178,7 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
         None => false,
         Some("trapped") => true,
         Some(interrupts) => {
-            let like = "\"trapped\", which is all that it can say";
+            let like = "\"trapped\", the only value";
             refuse!(path, ": interrupts = \"{interrupts}\" is not {like}")
         }
     };
@@ -223,7 +223,7 @@ fn cpus(node: Node<'_, '_>) -> Result<CpuRequest> {
         (Some(count @ 1..), None) => return Ok(CpuRequest::Count(count)),
         (Some(0), None) => "cpus = <0> is empty: give at least one",
         (None, Some(_)) => "cpu-ids is empty: give at least one",
-        (Some(_), Some(_)) => "cpus stands beside cpu-ids: give only one of them",
+        (Some(_), Some(_)) => "cpus and cpu-ids are both present: give only one of them",
         (None, None) => "cpus is missing: give how many, as in <1>, or cpu-ids, as in <0x0 0x1>",
     };
     refuse!(node.path(), ": {why}")
@@ -261,7 +261,7 @@ fn kernel<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<KernelDesc
     match (Image::of(bytes), load_offset) {
         (Err(problem), _) => refuse!(source.path, "{source} {problem}"),
         (Ok(Image::Arm64 { .. }), Some(offset)) => {
-            let why = "is only for flat binaries: an arm64 Image says where it goes";
+            let why = "is only for flat binaries: an arm64 Image has its offset in its header";
             refuse!(source.path, ": load-offset = <{offset:#x}> {why}")
         }
         (Ok(image), load_offset) => Ok(KernelDescription { source, image, load_offset }),

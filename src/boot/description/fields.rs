@@ -31,7 +31,7 @@ impl<'a> Node<'a, 'a> {
                 let nearest = nearest(name.as_bytes(), &mut known);
                 refuse!(
                     self.path(),
-                    " has a property \"{name}\", which does not belong here; the nearest is \
+                    " has an unknown property \"{name}\"; the nearest name is \
                      \"{nearest}\""
                 );
             }
@@ -42,13 +42,10 @@ impl<'a> Node<'a, 'a> {
         for child in self.children() {
             let name = child.base_name();
             if known.is_empty() {
-                refuse!(child.path(), " is no node that belongs here: no node does");
+                refuse!(child.path(), " is an unknown node: its parent has no child nodes");
             } else if !known.contains(&name) {
                 let nearest = nearest(name.as_bytes(), &mut known.iter().copied());
-                refuse!(
-                    child.path(),
-                    " is no node that belongs here; the nearest is \"{nearest}\""
-                );
+                refuse!(child.path(), " is an unknown node; the nearest name is \"{nearest}\"");
             }
         }
         Ok(())

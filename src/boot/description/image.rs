@@ -17,10 +17,10 @@ pub enum Image {
 /// A file that is no kernel: the magic bytes, where they are, and what the user should know.
 const REFUSED: [(&[u8], usize, &str); 8] = [
     (b"\x7fELF\x01", 0, "is a 32-bit ELF file: give a 64-bit kernel, as an Image or flat binary"),
-    (b"\x7fELF", 0, "is an ELF file: give what `objcopy -O binary` makes of it"),
+    (b"\x7fELF", 0, "is an ELF file: give the output of `objcopy -O binary`"),
     (b"\x18\x28\x6f\x01", 36, "is a 32-bit zImage: give a 64-bit kernel, as an Image"),
-    (b"\x1f\x8b", 0, "is compressed: give what `gunzip` makes of it"),
-    (b"\x28\xb5\x2f\xfd", 0, "is compressed: give what `unzstd` makes of it"),
+    (b"\x1f\x8b", 0, "is compressed: give the output of `gunzip`"),
+    (b"\x28\xb5\x2f\xfd", 0, "is compressed: give the output of `unzstd`"),
     (b"zimg", 4, "is a compressed EFI image: give the Image inside"),
     (b"\x27\x05\x19\x56", 0, "is a U-Boot image: give the kernel inside"),
     (b"\xd0\x0d\xfe\xed", 0, "is a device tree: give a kernel"),

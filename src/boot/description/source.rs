@@ -43,7 +43,9 @@ impl<'a> Images<'a> {
         let path = node.path();
         let reg = node.read("reg", "an address in two cells and a size in two cells", region)?;
         let (property, region, bytes) = match (node.property("data"), reg) {
-            (Some(_), Some(_)) => refuse!(path, ": data stands beside reg: give only one of them"),
+            (Some(_), Some(_)) => {
+                refuse!(path, ": data and reg are both present: give only one of them")
+            }
             (None, None) => refuse!(path, ": data is missing: give /incbin/(\"file\")"),
             (Some(Property { value, .. }), None) => {
                 let offset = self.tree.offset_of(value).unwrap_or_default() as u64;

@@ -58,7 +58,7 @@ impl fmt::Display for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotMapped => f.write_str("its bus is not in the CPUs' address space"),
-            Self::Property(name) => write!(f, "`{name}` is missing or not as its binding says"),
+            Self::Property(name) => write!(f, "`{name}` is missing or invalid"),
             Self::Fault(clause) => f.write_str(clause),
         }
     }

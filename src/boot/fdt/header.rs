@@ -41,7 +41,7 @@ impl<'a> Blocks<'a> {
         let truncated = TreeError::Truncated { needed: total as usize, given: bytes.len() };
         let bytes = bytes.get(..total as usize).ok_or(truncated)?;
         if version < VERSION || compatible > VERSION {
-            return Err(malformed("it is not of version 17", 20));
+            return Err(malformed("its version is not 17", 20));
         }
         let structure = block(bytes, structure, sizes[1], 4)?;
         let strings = &bytes[block(bytes, strings, sizes[0], 1)?];

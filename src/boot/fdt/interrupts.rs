@@ -84,7 +84,7 @@ impl Node<'_, '_> {
 
     fn interrupt_parent(self, phandle: u32) -> Result<Self, NodeError> {
         Self::by_phandle(self.index, phandle)
-            .ok_or(NodeError::Fault("its interrupt parent is not there"))
+            .ok_or(NodeError::Fault("its interrupt parent does not exist"))
     }
 }
 
@@ -103,7 +103,7 @@ fn decode(kind: u32, number: u32, flags: u32) -> Result<Interrupt, NodeError> {
         1 => Intid::ppi(number),
         _ => None,
     };
-    let intid = intid.ok_or(NodeError::Fault("the GIC has no interrupt like one of its own"))?;
+    let intid = intid.ok_or(NodeError::Fault("it has an interrupt that the GIC does not have"))?;
     let trigger = if flags & 0b11 == 0 { Trigger::Level } else { Trigger::Edge };
     Ok(Interrupt { intid, trigger })
 }

@@ -57,7 +57,7 @@ impl Node<'_, '_> {
                 return parent.translate(address, size);
             }
         }
-        Err(NodeError::Fault("no `ranges` of its bus hold its registers"))
+        Err(NodeError::Fault("no `ranges` of its bus contain its registers"))
     }
 }
 

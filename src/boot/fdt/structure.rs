@@ -123,7 +123,7 @@ impl<'a> Pass<'a> {
     fn token(&mut self, words: &mut Words<'a>) -> Result<bool, &'static str> {
         let (token, rest) = words.split_first().ok_or("the structure block ends early")?;
         *words = rest;
-        let [0, 0, 0, token] = *token else { return Err("there is no such token") };
+        let [0, 0, 0, token] = *token else { return Err("unknown token") };
         match u32::from(token) {
             token::PROPERTY => self.property(words)?,
             token::BEGIN_NODE => self.begin_node(words)?,
@@ -132,7 +132,7 @@ impl<'a> Pass<'a> {
             token::END if self.depth > 0 => return Err("the tree ends inside a node"),
             token::END if self.index.nodes.is_empty() => return Err("there is no root node"),
             token::END => return Ok(false),
-            _ => return Err("there is no such token"),
+            _ => return Err("unknown token"),
         }
         Ok(true)
     }
@@ -172,7 +172,7 @@ impl<'a> Pass<'a> {
     }
 
     fn end_node(&mut self) -> Result<(), &'static str> {
-        self.depth = self.depth.checked_sub(1).ok_or("a node ends that was not begun")?;
+        self.depth = self.depth.checked_sub(1).ok_or("an END_NODE has no BEGIN_NODE")?;
         self.close();
         let end = self.index.nodes.len();
         let node = &mut self.index.nodes[self.node];
@@ -193,7 +193,7 @@ impl<'a> Pass<'a> {
         let (name, meaning) = self.name(name).ok_or("a property has no name")?;
         let value = bytes(words, u32::from_be_bytes(*size) as usize)?;
         if !self.is_open {
-            return Err("a property stands behind nodes");
+            return Err("a property follows a child node");
         }
         self.index.properties.push(Property { name, value });
         if let Meaning::Others = meaning {

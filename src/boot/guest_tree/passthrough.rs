@@ -88,7 +88,7 @@ impl<'a> Builder<'a> {
             if is_own_clock || !(is_replaced(name) || is_reference(name)) {
                 self.writer.property(name, value);
             } else if is_reference(name) {
-                self.remarks.push(format!("{} is given without its {name}", device.path));
+                self.remarks.push(format!("{} is passed through without its {name}", device.path));
             }
         }
         let mut registers = Vec::new();

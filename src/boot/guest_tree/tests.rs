@@ -117,7 +117,7 @@ fn all_registers_and_memory_are_what_the_plan_has() {
                 }
             }
             let mappings = one.mappings.clone().into_iter().map(|mapping| {
-                assert!(mapping.memory == Memory::GUEST_DEVICE || mapping.size == 16 << 20);
+                assert!(mapping.attributes == Memory::GUEST_DEVICE || mapping.size == 16 << 20);
                 (mapping.ipa.get(), mapping.ipa.get() + mapping.size)
             });
             let trapped = one.devices.iter().map(PlannedDevice::trapped);
@@ -239,10 +239,10 @@ fn devices_bring_their_fixed_clocks_and_drop_what_points_nowhere() {
         assert_eq!(
             remarks,
             [
-                "/soc/serial@b000000 is given without its dmas",
-                "/soc/serial@b000000 is given without its pinctrl-0",
-                "/soc/serial@b000000 is given without its vdd-supply",
-                "/soc/serial@b000100 is given without its clocks",
+                "/soc/serial@b000000 is passed through without its dmas",
+                "/soc/serial@b000000 is passed through without its pinctrl-0",
+                "/soc/serial@b000000 is passed through without its vdd-supply",
+                "/soc/serial@b000100 is passed through without its clocks",
             ]
         );
         // No phandle twice: those of the devices are kept, so the others are new.

@@ -1,4 +1,4 @@
-//! `/cpus` (Devicetree Specification 0.4, section 3.8, and the binding `arm,cpus`).
+//! The CPUs below `/cpus` (Devicetree Specification 0.4, section 3.8; binding `arm,cpus`).
 
 use alloc::format;
 use alloc::string::ToString;
@@ -9,7 +9,11 @@ use super::{CpuStart, MachineCpu, MachineError, Mpidr};
 use crate::arch::addr::Pa;
 use crate::boot::fdt::{Node, NodeError, Property, Tree};
 
-/// The CPUs that the firmware has not put out of use.
+/// Reads the CPUs that firmware has not disabled.
+///
+/// # Errors
+///
+/// If there is none, or if a CPU lacks `reg` or an address that its `enable-method` needs.
 pub(super) fn read(
     tree: &Tree<'_>,
     parts: &mut Parts<'_, '_>,
@@ -31,7 +35,7 @@ pub(super) fn read(
             cpu.start = CpuStart::Unknown;
         }
         if cpus.iter().any(|other| other.mpidr == cpu.mpidr) {
-            parts.remarks.pass_over(node, &format_args!("there is another CPU {}", cpu.mpidr));
+            parts.remarks.ignore(node, &format_args!("there is another CPU {}", cpu.mpidr));
         } else {
             cpus.push(cpu);
         }
@@ -39,8 +43,9 @@ pub(super) fn read(
     if cpus.is_empty() { Err(MachineError::Missing("CPU")) } else { Ok(cpus) }
 }
 
+/// Reads a CPU's node.
 fn cpu(node: Node<'_, '_>) -> Result<MachineCpu, NodeError> {
-    // What `/cpus` says holds for all of them.
+    // A property of `/cpus` holds for all CPUs that lack it.
     let property = |name| node.property(name).or_else(|| node.parent()?.property(name));
     let number = |property: Option<Property<'_>>, name| {
         property.and_then(|value| value.number()).ok_or(NodeError::Property(name))

@@ -1,4 +1,4 @@
-//! From the firmware's tree to the [`Machine`].
+//! Reads the [`Machine`] from the firmware's tree.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -10,15 +10,16 @@ use crate::boot::fdt::{Node, NodeError, Tree};
 use crate::boot::text::printable;
 
 impl Machine {
-    /// Reads the machine from the firmware's tree, but for its devices: those are for
-    /// [`read_devices`](Self::read_devices). `console` is what [`ConsoleUart::read`] has found there.
+    /// Reads the machine from the firmware's tree, without its devices, which
+    /// [`read_devices`](Self::read_devices) reads. `console` is the result of
+    /// [`ConsoleUart::read`].
     ///
-    /// What Bulkhead does without is passed over with a line in [`Machine::remarks`].
+    /// An invalid node that Bulkhead does not need is ignored, with a line in [`Machine::remarks`].
     ///
     /// # Errors
     ///
-    /// If the tree lacks a CPU, memory, a GIC that can be virtualized or the generic timer, or
-    /// says something about them or about reserved memory that has no meaning.
+    /// If the tree lacks a CPU, memory, a GIC that supports virtualization or the generic timer, or
+    /// if one of their nodes or of reserved memory is invalid.
     pub fn read(
         tree: &Tree<'_>,
         console: Result<Option<ConsoleUart>, String>,
@@ -67,6 +68,7 @@ impl Machine {
     }
 }
 
+/// Reads the conduit of a PSCI node.
 fn conduit(node: Node<'_, '_>) -> Result<Conduit, MachineError> {
     match node.string("method") {
         Some("smc") => Ok(Conduit::Smc),
@@ -75,6 +77,7 @@ fn conduit(node: Node<'_, '_>) -> Result<Conduit, MachineError> {
     }
 }
 
+/// Reads the region of the initrd; `None` if there is none or it is empty.
 fn initrd(chosen: Node<'_, '_>) -> Option<Region<Pa>> {
     let address = |name| chosen.property(name)?.number().map(Pa::new);
     let (start, end) = (address("linux,initrd-start")?, address("linux,initrd-end")?);

@@ -88,7 +88,7 @@ fn trapped(path: &str, count: usize, owned: &[Interrupt]) -> Result<Vec<Intid>> 
     let is_free = |spi: &Intid| owned.iter().all(|it| it.intid != *spi);
     let free: Vec<_> = spis.filter(is_free).take(count).collect();
     if free.len() < count {
-        refuse!(path, ": devices leaves no interrupt for what Bulkhead emulates");
+        refuse!(path, ": devices have all SPIs: none is left for the emulated devices");
     }
     Ok(free)
 }

@@ -1,4 +1,4 @@
-//! A guest's address map: QEMU `virt`'s, on every machine.
+//! What lies at which guest address: the mappings of stage 2 and the registers of emulated devices.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,18 +13,20 @@ use crate::devices::address_map::{CPU_INTERFACE, IPA_END};
 use crate::devices::planned::PlannedDevice;
 use crate::mm::tables::Memory;
 
-/// See [`super::PartitionPlan::mappings`].
-pub(super) fn mappings(gic: &Gic, memory: &GuestMemory, devices: &[Device]) -> Vec<Mapping> {
+/// Returns what stage 2 maps for a partition: see [`PartitionPlan::mappings`].
+///
+/// [`PartitionPlan::mappings`]: super::PartitionPlan::mappings
+pub(super) fn mappings(gic: &Gic, memory: &GuestMemory, passthrough: &[Device]) -> Vec<Mapping> {
     let mut pages = Vec::new();
-    for registers in devices.iter().flat_map(|device| &device.registers) {
+    for registers in passthrough.iter().flat_map(|device| &device.registers) {
         if let Some(registers) = regions::pages(registers) {
             regions::add(&mut pages, registers);
         }
     }
     let mut mappings: Vec<Mapping> = Vec::with_capacity(pages.len() + 2);
-    let mut add = |ipa, pa, size, memory| {
+    let mut add = |ipa, pa, size, attributes| {
         let index = mappings.partition_point(|other| other.ipa < ipa);
-        mappings.insert(index, Mapping { ipa, pa, size, memory });
+        mappings.insert(index, Mapping { ipa, pa, size, attributes });
     };
     let GuestMemory { guest, host } = memory;
     add(guest.start(), host.start(), host.size(), Memory::GUEST);
@@ -37,7 +39,7 @@ pub(super) fn mappings(gic: &Gic, memory: &GuestMemory, devices: &[Device]) -> V
     mappings
 }
 
-/// Guest addresses that are in use, and by what.
+/// Guest addresses that are in use, and the name of what uses them.
 pub(super) type Used<'a> = (Region<Ipa>, &'a str);
 
 /// Returns the guest addresses that a partition uses for other things than its memory: the
@@ -65,8 +67,11 @@ pub(super) fn used<'a>(
     Ok(used)
 }
 
-/// The `size` bytes from `start`, if they are guest addresses that nothing in `used` has. If not,
-/// the error begins with the path `node` and with `what`, its property and the value.
+/// Returns the `size` bytes from `start`, which must be guest addresses and must not overlap `used`.
+///
+/// # Errors
+///
+/// A sentence that begins with the path `node` and with `what`, its property and the value.
 pub(super) fn check(
     used: &[Used<'_>],
     start: Ipa,
@@ -79,7 +84,7 @@ pub(super) fn check(
         refuse!(node, "{what} ends past the last guest address, {:#x}", IPA_END - 1);
     };
     match used.iter().find(|(used, _)| used.overlaps(&region)) {
-        Some((used, by)) => refuse!(node, "{what} would cover {by}, which the guest has at {used}"),
+        Some((used, by)) => refuse!(node, "{what} overlaps {by}, which the guest sees at {used}"),
         None => Ok(region),
     }
 }

@@ -1,10 +1,10 @@
-//! The Plan: who owns which CPU, which memory, which device and which interrupt.
+//! The Plan: which partition owns which CPU, memory, device and interrupt.
 //!
-//! It is computed once, from the [`Machine`] and the [`Description`], and it is all that the rest of
-//! boot reads. What can be wrong with a description is found here, before any guest runs
-//! ([`PlanError`]). A [`PartitionPlan`] is the one list of what a partition owns: its stage-2 tables
-//! ([`PartitionPlan::mappings`]), its interrupt routing and its device tree all come from it, so
-//! that they cannot disagree.
+//! It is computed once, from the [`Machine`] and the [`Description`], and the rest of boot reads
+//! nothing else. Errors in a description are found here, before any guest runs ([`PlanError`]). A
+//! [`PartitionPlan`] is the only record of what a partition owns: its stage-2 tables
+//! ([`PartitionPlan::mappings`]), its interrupt routing and its device tree are all derived from it,
+//! so that they cannot disagree.
 
 use alloc::vec::Vec;
 use core::mem::take;
@@ -28,12 +28,12 @@ mod types;
 pub use types::{GuestMemory, LoadedImage, Mapping, PartitionPlan, Plan};
 
 impl Plan {
-    /// Divides `machine` as `description` says. `boot_cpu` is the CPU that runs this, the one that
-    /// needs no starting.
+    /// Divides `machine` into the partitions of `description`. `boot_cpu` is the CPU that runs this,
+    /// which need not be started.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong with the description, on this machine.
+    /// The first error of the description, on this machine.
     pub fn new(
         machine: &Machine,
         boot_cpu: Mpidr,
@@ -52,7 +52,7 @@ impl Plan {
         let mut free = FreeInterrupts::new(machine);
         for (number, (described, memory)) in described.iter().zip(places).enumerate() {
             let Ok(vmid) = u8::try_from(number + 1) else {
-                refuse!(path, " holds more partitions than the 255 that can be told apart");
+                refuse!(path, " has more partitions than there are VMIDs, 255");
             };
             let (kernel, ramdisk, tree) = load::place(described, memory.guest)?;
             let passthrough = take(&mut passthrough[number]);

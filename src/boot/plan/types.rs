@@ -11,26 +11,27 @@ use crate::mm::tables::Memory;
 use crate::partition::lifecycle::Policy;
 use crate::vgic::Delivery;
 
-/// What every partition gets. No two of them share anything.
+/// What each partition owns. No two partitions share anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The partitions, in the order of the description.
     pub partitions: Vec<PartitionPlan>,
-    /// Memory for the stage-2 tables of all partitions, in whole pages: enough for the
-    /// [`mappings`](PartitionPlan::mappings) of all of them with the largest leaves that alignment allows.
+    /// Memory for the stage-2 tables of all partitions, in whole pages: enough for all of their
+    /// [`mappings`](PartitionPlan::mappings) with the largest leaves that alignment allows.
     pub table_memory: Region<Pa>,
 }
 
-/// What one partition gets.
+/// What one partition owns, and how it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionPlan {
     /// The path of its node in the description, for messages.
     pub path: String,
-    /// Its name, as people see it.
+    /// Its name: 1 to 15 letters, digits, hyphens and underscores.
     pub name: String,
-    /// The VMID of its stage 2, from 1 on.
+    /// The VMID of its stage 2, 1 or more.
     pub vmid: u8,
-    /// Its CPUs, as indices into [`Machine::cpus`]. The first one runs vCPU 0, which boots.
+    /// Its CPUs, as indices into [`Machine::cpus`](crate::boot::machine::Machine::cpus). The first
+    /// one runs vCPU 0, the boot CPU of the guest.
     pub cpus: Vec<usize>,
     /// Its memory.
     pub memory: GuestMemory,
@@ -40,28 +41,28 @@ pub struct PartitionPlan {
     pub devices: Vec<PlannedDevice>,
     /// The devices of the machine that are passed through to it, each at its physical address.
     pub passthrough: Vec<Device>,
-    /// The physical SPIs that are its own, by ascending INTID, each once.
+    /// The SPIs of its passed-through devices, by ascending INTID, each once.
     pub interrupts: Vec<Interrupt>,
-    /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
+    /// Everything that stage 2 maps, by ascending IPA, without overlaps, in whole pages.
     pub mappings: Vec<Mapping>,
-    /// How many tables those take. In [`Plan::table_memory`] they follow those of the partitions
-    /// before.
+    /// The number of tables for those mappings. In [`Plan::table_memory`] they follow the tables of
+    /// the partitions before.
     pub tables: usize,
-    /// How interrupts reach it.
+    /// How interrupts are delivered to it.
     pub delivery: Delivery,
-    /// What follows when it crashes or resets itself.
+    /// What happens when it crashes or resets itself.
     pub policy: Policy,
     /// Its kernel.
     pub kernel: LoadedImage,
     /// Its initial ramdisk.
     pub ramdisk: Option<LoadedImage>,
-    /// Where its device tree goes, and how large it may be.
+    /// The guest addresses for its device tree, which may be smaller.
     pub tree: Region<Ipa>,
-    /// Its kernel's command line.
+    /// The command line of its kernel.
     pub bootargs: String,
-    /// Whether its PMU may count what EL2 does on its CPUs (MDCR_EL2.HPMD = 0).
+    /// Whether its PMU counts events at EL2 (MDCR_EL2.HPMD = 0).
     pub count_hypervisor: bool,
-    /// Whether it has devices whose DMA no stage 2 stops. Its memory is then identity-mapped.
+    /// Whether it may own devices whose DMA no stage 2 restricts. Its memory is then identity-mapped.
     pub dma_unprotected: bool,
 }
 
@@ -86,31 +87,31 @@ impl PartitionPlan {
 /// A partition's memory: `guest` and `host` have the same size, a multiple of the page size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuestMemory {
-    /// Where the guest sees it.
+    /// The guest addresses.
     pub guest: Region<Ipa>,
-    /// Where it is.
+    /// The physical addresses.
     pub host: Region<Pa>,
 }
 
-/// Where the bytes of a kernel or ramdisk are, and where they go.
+/// The source and the destination of a kernel or ramdisk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadedImage {
-    /// The pristine bytes, which stay where they are.
+    /// The bytes of the image, which are never modified: a restart copies them again.
     pub source: Region<Pa>,
-    /// The memory it needs, at least as many bytes: the first byte goes to the start. A kernel is
-    /// entered there.
+    /// The memory that it needs, at least the size of `source`. Its first byte is copied to the
+    /// start, where a kernel is entered.
     pub load: Region<Ipa>,
 }
 
-/// A run of pages that stage 2 maps.
+/// A range of pages that stage 2 maps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mapping {
-    /// Where the guest sees it.
+    /// The guest address.
     pub ipa: Ipa,
-    /// Where it is.
+    /// The physical address.
     pub pa: Pa,
-    /// Bytes, in whole pages.
+    /// The size in bytes, a multiple of the page size.
     pub size: u64,
-    /// How it behaves.
-    pub memory: Memory,
+    /// Its memory attributes.
+    pub attributes: Memory,
 }

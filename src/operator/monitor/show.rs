@@ -33,7 +33,7 @@ pub(super) fn show(
         output.text(" on CPU ");
         output.hexadecimal(system.affinity(*cpu).get(), 1);
     } else if let Some(mapping) = take(&mut index, &plan.mappings) {
-        begin(if mapping.memory == Memory::GUEST { "memory" } else { "registers" }, output);
+        begin(if mapping.attributes == Memory::GUEST { "memory" } else { "registers" }, output);
         addresses(mapping.ipa.get(), mapping.size, " at ", output);
         addresses(mapping.pa.get(), mapping.size, "", output);
     } else if let Some(device) = take(&mut index, &plan.devices) {

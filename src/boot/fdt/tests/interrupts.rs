@@ -68,7 +68,7 @@ fn interrupts_without_meaning_are_refused() {
         let cells = [kind, number, 4];
         assert_eq!(
             interrupts(|d| d.property_cells("interrupts", &cells)),
-            Err(NodeError::Fault("the GIC has no interrupt like one of its own"))
+            Err(NodeError::Fault("it has an interrupt that the GIC does not have"))
         );
     }
     let with_parent = |phandle| {
@@ -77,7 +77,7 @@ fn interrupts_without_meaning_are_refused() {
             d.property_cells("interrupts", &[0, 1, 4]);
         })
     };
-    assert_eq!(with_parent(9), Err(NodeError::Fault("its interrupt parent is not there")));
+    assert_eq!(with_parent(9), Err(NodeError::Fault("its interrupt parent does not exist")));
     assert_eq!(with_parent(4), Err(NodeError::Fault("it has no interrupt controller")));
     let extended =
         |cells: &'static [u32]| interrupts(|d| d.property_cells("interrupts-extended", cells));
@@ -86,5 +86,5 @@ fn interrupts_without_meaning_are_refused() {
         Err(NodeError::Fault("its interrupts end within a specifier"))
     );
     assert_eq!(extended(&[3, 0]), Err(NodeError::Fault("it has no interrupt controller")));
-    assert_eq!(extended(&[9]), Err(NodeError::Fault("its interrupt parent is not there")));
+    assert_eq!(extended(&[9]), Err(NodeError::Fault("its interrupt parent does not exist")));
 }

@@ -81,7 +81,7 @@ fn what_is_not_a_tree_is_told_apart() {
         TreeError::Truncated { needed: total, given: total - 1 }
     );
     set(&mut bytes, header::COMPATIBLE_VERSION, 18);
-    assert_eq!(text(&bytes), "malformed: it is not of version 17, at byte 0x14");
+    assert_eq!(text(&bytes), "malformed: its version is not 17, at byte 0x14");
 }
 
 #[test]
@@ -92,16 +92,16 @@ fn every_fault_has_its_words() {
         (|b| set(b, header::STRINGS_SIZE, 999), "reaches past the end"),
         (|b| set(b, header::STRUCTURE, u32::MAX), "reaches past the end"),
         (|b| set(b, header::STRUCTURE, 58), "a block is not aligned"),
-        (|b| set(b, header::STRUCTURE, 48), "there is no such token"),
+        (|b| set(b, header::STRUCTURE, 48), "unknown token"),
         (|b| set(b, header::RESERVATIONS, 44), "a block is not aligned"),
         (|b| set(b, header::RESERVATIONS, 4096), "reaches past the end"),
         (|b| set(b, header::RESERVATIONS, ROOT as u32), "do not end"),
         (|b| b[40..56].fill(0xff), "a memory reservation wraps"),
         (|b| *b.last_mut().unwrap() = b'!', "a property has no name"),
         (|b| b[ENDS + 12] = 0x80, "a property has no name"),
-        (|b| set(b, ROOT, 5), "there is no such token, at byte 0x38"),
+        (|b| set(b, ROOT, 5), "unknown token, at byte 0x38"),
         (|b| set(b, ROOT, token::END), "there is no root node"),
-        (|b| set(b, ROOT, token::END_NODE), "was not begun"),
+        (|b| set(b, ROOT, token::END_NODE), "no BEGIN_NODE"),
         (|b| b[ROOT + 4] = b'r', "the root node has a name"),
         (|b| b[UART + 4] = 0, "a node has no name"),
         (|b| b[UART + 6] = b'/', "forbidden byte"),
@@ -131,7 +131,7 @@ fn properties_stand_before_nodes_and_inside_the_root() {
     writer.property_empty("early");
     for bytes in [&behind, &writer.finish()] {
         let text = error(bytes).to_string();
-        assert!(text.contains("behind nodes"), "{text}");
+        assert!(text.contains("follows a child node"), "{text}");
     }
 }
 

@@ -62,7 +62,7 @@ fn what_no_range_holds_is_refused() {
     {
         assert_eq!(
             pi(&[address, size]),
-            Err(NodeError::Fault("no `ranges` of its bus hold its registers"))
+            Err(NodeError::Fault("no `ranges` of its bus contain its registers"))
         );
     }
     assert_eq!(

@@ -1,10 +1,10 @@
-//! What comes out of descriptions that are right.
+//! Plans of valid descriptions.
 
 use super::*;
 use crate::partition::lifecycle::OnCrash;
 
 #[test]
-fn a_flat_binary_and_its_tree() {
+fn a_flat_binary_is_placed_at_the_default_offset() {
     let plan = plan(&system([partition("one")]));
     let one = &plan.partitions[0];
     assert_eq!((one.name.as_str(), one.vmid, &one.cpus[..]), ("one", 1, &[0][..]));
@@ -18,7 +18,7 @@ fn a_flat_binary_and_its_tree() {
 }
 
 #[test]
-fn images_lie_where_the_description_has_them() {
+fn images_stay_in_the_description() {
     let kernel = [7; 3];
     let system = system([partition("one").child(image("kernel", &kernel))]);
     let source = plan(&system).partitions[0].kernel.source;
@@ -28,7 +28,7 @@ fn images_lie_where_the_description_has_them() {
 }
 
 #[test]
-fn an_arm64_image_with_a_ramdisk() {
+fn an_arm64_image_is_placed_by_its_header() {
     let one = partition("one")
         .with("guest-base", Cells(&[0, 0x5000_1000]))
         .child(image("kernel", &arm64_header(0x1_0000, 0x20_0800, 0)))
@@ -42,7 +42,7 @@ fn an_arm64_image_with_a_ramdisk() {
 }
 
 #[test]
-fn an_image_that_is_too_old_to_know_its_size() {
+fn an_image_without_a_size_is_placed_at_the_old_offset() {
     let old = partition("one").child(image("kernel", &arm64_header(1, 0, 0)));
     let one = &plan(&system([old])).partitions[0];
     assert_eq!(one.kernel.load.start(), Ipa::new(0x4008_0000));
@@ -60,7 +60,7 @@ fn an_image_in_memory_stays_there() {
 }
 
 #[test]
-fn cpus_named_are_given_before_cpus_counted() {
+fn named_cpus_are_assigned_before_counted_ones() {
     let two = partition("two").with("cpus", Cells(&[2]));
     let named = partition("named").without("cpus").with("cpu-ids", Cells(&[2, 0]));
     let plan = plan(&system([two, named]));
@@ -80,7 +80,7 @@ fn memory_is_aligned_for_the_largest_leaves() {
 }
 
 #[test]
-fn a_fixed_host_base_is_served_first() {
+fn a_host_base_is_placed_first() {
     let first = partition("first");
     let fixed = partition("fixed").with("host-base", Cells(&[0, 0x4040_0000]));
     let plan = plan(&system([first, fixed]));
@@ -106,7 +106,7 @@ fn memory_for_unprotected_dma_is_identity_mapped() {
 }
 
 #[test]
-fn identity_mapped_memory_avoids_what_the_guest_has() {
+fn identity_mapped_memory_avoids_emulated_devices() {
     let mut machine = machine(gic_v2());
     machine.memory.insert(0, region(0x600_0000, 64 * MIB));
     let one = partition("one")
@@ -114,12 +114,12 @@ fn identity_mapped_memory_avoids_what_the_guest_has() {
         .with("memory", Cells(&[0, 0x280_0000]));
     machine.devices.retain(|device| device.path.starts_with("/far"));
     let plan = plan_on(&machine, &system([one])).unwrap();
-    // Not from 0x06000000: the distributor is at 0x08000000.
+    // Not at 0x06000000, since the distributor is at 0x08000000.
     assert_eq!(plan.partitions[0].memory.host.start(), Pa::new(0x4040_0000));
 }
 
 #[test]
-fn mappings_of_devices_are_whole_pages_once() {
+fn devices_are_mapped_in_whole_pages_once() {
     let devices = Text(&["/right@b000100", "rtc0", "/left@b000000"]);
     let plan = plan(&system([partition("one").with("devices", devices)]));
     let one = &plan.partitions[0];
@@ -140,7 +140,7 @@ fn mappings_of_devices_are_whole_pages_once() {
 }
 
 #[test]
-fn the_console_leaves_a_device_its_interrupt() {
+fn the_console_has_no_interrupt_of_a_device() {
     let mut machine = machine(gic_v3());
     machine.console = None;
     let devices = Text(&["/says-33@b002000", "rtc0"]);
@@ -249,7 +249,7 @@ fn interrupts_for_direct_delivery_belong_to_one_partition() {
 }
 
 #[test]
-fn what_follows_a_crash() {
+fn crash_policies_are_those_of_the_description() {
     let plain = partition("plain");
     let stop = partition("stop").with("on-crash", Text(&["stop"]));
     let restart = partition("restart").with("on-crash", Text(&["restart"]));
@@ -263,7 +263,7 @@ fn what_follows_a_crash() {
 }
 
 #[test]
-fn what_dtc_adds_is_no_mistake() {
+fn properties_that_dtc_adds_are_allowed() {
     let kernel = image("kernel", &[0]).with("linux,phandle", Cells(&[1]));
     let one = partition("one")
         .with("phandle", Cells(&[2]))
@@ -281,7 +281,7 @@ fn what_dtc_adds_is_no_mistake() {
 }
 
 #[test]
-fn memory_where_a_tree_puts_bulkhead_s_registers_goes_to_nobody() {
+fn memory_that_a_tree_gives_to_bulkheads_registers_has_no_owner() {
     let mut machine = machine(gic_v2());
     let system = system([partition("one"), partition("two")]);
     let before = plan_on(&machine, &system).unwrap().partitions[0].memory.host;

@@ -1,4 +1,4 @@
-//! A machine and a description to change, and what they must come to.
+//! Plans of a test machine and of descriptions that the tests modify.
 
 mod accepted;
 mod random;
@@ -20,13 +20,14 @@ use crate::partition::lifecycle::Policy;
 use crate::vgic::Delivery;
 
 const MIB: u64 = 1 << 20;
-/// Where the descriptions of the tests lie.
+/// The physical address of the tests' descriptions.
 const BASE: Pa = Pa::new(0x4800_0000);
 
 fn region(start: u64, size: u64) -> Region<Pa> {
     Region::new(Pa::new(start), size).unwrap()
 }
 
+/// A device that may be passed through, with at most one interrupt.
 pub(crate) fn device(path: &str, registers: (u64, u64), interrupt: Option<u32>) -> Device {
     let interrupt = interrupt
         .map(|number| Interrupt { intid: Intid::new(number).unwrap(), trigger: Trigger::Level });
@@ -39,7 +40,7 @@ pub(crate) fn device(path: &str, registers: (u64, u64), interrupt: Option<u32>) 
     }
 }
 
-/// A machine like QEMU's `virt`: 4 CPUs, 2 GiB from 0x40000000, Bulkhead in front.
+/// A machine like QEMU `virt`: 4 CPUs, 2 GiB from 0x40000000, with Bulkhead near its start.
 pub(crate) fn machine(gic: Gic) -> Machine {
     let cpu = |number| MachineCpu {
         mpidr: Mpidr::new(number),
@@ -113,7 +114,7 @@ pub(crate) fn gic_v2() -> Gic {
 
 pub(crate) fn gic_v3() -> Gic {
     Gic::V3 {
-        // Elsewhere than a guest's, so that a device can lie in the guest's alone.
+        // The guest's redistributors are elsewhere, so that a device can overlap only those.
         distributor: region(0x800_0000, 0x1_0000),
         redistributors: vec![region(0x1000_0000, 0x8_0000)],
         redistributor_stride: None,
@@ -123,19 +124,19 @@ pub(crate) fn gic_v3() -> Gic {
 
 /// A property's value.
 #[derive(Clone, Debug)]
-pub(crate) enum Is {
+pub(crate) enum Value {
     Cells(&'static [u32]),
     Text(&'static [&'static str]),
     Bytes(Vec<u8>),
     Nothing,
 }
-pub(crate) use Is::{Cells, Nothing, Text};
+pub(crate) use Value::{Cells, Nothing, Text};
 
-/// A node to write.
+/// A node as plain data.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spec {
     pub(crate) name: &'static str,
-    pub(crate) properties: Vec<(&'static str, Is)>,
+    pub(crate) properties: Vec<(&'static str, Value)>,
     pub(crate) children: Vec<Spec>,
 }
 
@@ -144,7 +145,7 @@ impl Spec {
         Self { name, ..Self::default() }
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: Is) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: Value) -> Self {
         self.properties.retain(|(known, _)| *known != name);
         self.properties.push((name, value));
         self
@@ -168,7 +169,7 @@ impl Spec {
             match value {
                 Cells(cells) => writer.property_cells(name, cells),
                 Text(texts) => writer.property_strings(name, texts),
-                Is::Bytes(bytes) => writer.property(name, bytes),
+                Value::Bytes(bytes) => writer.property(name, bytes),
                 Nothing => writer.property_empty(name),
             }
         }
@@ -186,10 +187,10 @@ impl Spec {
 }
 
 pub(crate) fn image(name: &'static str, bytes: &[u8]) -> Spec {
-    Spec::new(name).with("data", Is::Bytes(bytes.to_vec()))
+    Spec::new(name).with("data", Value::Bytes(bytes.to_vec()))
 }
 
-/// A partition with all that it must have.
+/// A partition with the properties and nodes that every partition needs.
 pub(crate) fn partition(name: &'static str) -> Spec {
     Spec::new(name)
         .with("cpus", Cells(&[1]))
@@ -215,7 +216,7 @@ fn arm64_header(text_offset: u64, size: u64, flags: u64) -> Vec<u8> {
 pub(crate) fn plan_on(machine: &Machine, system: &Spec) -> Result<Plan, PlanError> {
     let bytes = system.tree();
     let tree = Tree::new(&bytes)?;
-    // Memory that is not the description's holds Images.
+    // All memory outside the description holds arm64 Images.
     let image = arm64_header(0, 0x2000, 0);
     let peek = |region: Region<Pa>| {
         let is_memory = machine.memory.iter().any(|bank| bank.covers(&region));

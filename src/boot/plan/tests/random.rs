@@ -1,4 +1,4 @@
-//! Accepted Plans share nothing, whatever the machine and the description.
+//! Properties of the Plans of random machines and descriptions.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -172,7 +172,7 @@ fn check_guest(one: &PartitionPlan) {
         assert!(device.reach == Reach::Partition || one.dma_unprotected);
         for registers in &device.registers {
             assert!(mappings.iter().any(|mapping| {
-                mapping.memory == crate::mm::tables::Memory::GUEST_DEVICE
+                mapping.attributes == crate::mm::tables::Memory::GUEST_DEVICE
                     && mapping.pa.get() == mapping.ipa.get()
                     && region(mapping.pa.get(), mapping.size).covers(registers)
             }));
