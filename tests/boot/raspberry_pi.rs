@@ -145,7 +145,7 @@ fn refused_in_a_sentence() {
         (vec![given("a", "\"/soc/gpio@7e200000\"")], "can change what other partitions use"),
         (
             vec![given("a", "\"/soc/i2c@7e205000\""), given("b", "\"/soc/i2c@7e804000\"")],
-            "raises interrupt 149, as /partitions/b's /soc/i2c@7e804000 does",
+            "raises interrupt 149, which /soc/i2c@7e804000 of /partitions/b raises too",
         ),
     ] {
         let outcome = machine(&compile(&system(&partitions))).boot();

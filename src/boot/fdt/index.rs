@@ -18,7 +18,7 @@ pub(super) struct Index<'a> {
 pub(super) struct Entry<'a> {
     /// The name with its unit address: graphic ASCII without `/`.
     pub name: &'a [u8],
-    /// The position in the index; 0 for the root.
+    /// The index among [`Index::nodes`]; 0 for the root.
     pub number: usize,
     /// The number of the parent; the root is its own parent.
     pub parent: usize,

@@ -1,4 +1,4 @@
-//! A checked tree, and looking for nodes in it.
+//! A checked tree and the ways to find its nodes.
 
 use alloc::vec::Vec;
 
@@ -15,14 +15,14 @@ pub struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// Checks `bytes`, which may go on behind the tree, and indexes what is there.
+    /// Checks and indexes the tree that `bytes` start with.
     ///
-    /// Of two nodes or two properties with one name and parent, look-ups find the first; addresses and
-    /// interrupts are told by the last `#...-cells` and `interrupt-parent` of a node.
+    /// Of two nodes or properties with the same name and parent, look-ups find the first. Of several
+    /// `#...-cells` or `interrupt-parent` in one node, the last determines addresses and interrupts.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the bytes from being a well-formed tree of version 17.
+    /// If the bytes are not a well-formed tree of version 17.
     pub fn new(bytes: &'a [u8]) -> Result<Self, TreeError> {
         let blocks = Blocks::read(bytes)?;
         let index = structure::read(&blocks)?;
@@ -30,7 +30,7 @@ impl<'a> Tree<'a> {
         Ok(Self { bytes, reservations, index })
     }
 
-    /// The size of the whole tree in bytes, from the first 40 bytes alone.
+    /// Returns the total size of a tree in bytes, for which its first 40 bytes are enough.
     ///
     /// # Errors
     ///
@@ -39,13 +39,13 @@ impl<'a> Tree<'a> {
         header::header(bytes).map(|[_, total, ..]| total as usize)
     }
 
-    /// The root node.
+    /// Returns the root node.
     pub fn root(&self) -> Node<'_, 'a> {
         Node::numbered(&self.index, 0)
     }
 
-    /// The node at `path`, which is absolute, or starts with a name from `/aliases` in place of
-    /// the first slash and what follows it.
+    /// Returns the node at `path`, which is absolute or starts with an alias: a property of `/aliases`
+    /// with the path that the alias stands for.
     #[inline(never)]
     pub fn node(&self, path: &str) -> Option<Node<'_, 'a>> {
         if let Some(rest) = path.strip_prefix('/') {
@@ -56,18 +56,18 @@ impl<'a> Tree<'a> {
         self.root().descendant(target.strip_prefix('/')?)?.descendant(rest)
     }
 
-    /// The node with this phandle.
+    /// Returns the first node with this phandle.
     pub fn by_phandle(&self, phandle: u32) -> Option<Node<'_, 'a>> {
         Node::by_phandle(&self.index, phandle)
     }
 
-    /// All nodes from the root on, every parent before its children.
+    /// Returns all nodes, every parent before its children.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_, 'a>> {
         self.index.nodes.iter().map(|entry| Node { index: &self.index, entry })
     }
 
-    /// Calls `each` for the nodes below the root, every parent before its children: those below a node
-    /// for which it returns false are left out.
+    /// Calls `each` for the nodes below the root, every parent before its children. The nodes below a
+    /// node for which it returns false are skipped.
     pub(crate) fn walk<'t>(&'t self, each: &mut dyn FnMut(Node<'t, 'a>) -> bool) {
         let mut next = 1;
         while let Some(entry) = self.index.nodes.get(next) {
@@ -75,13 +75,13 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The memory that `/memreserve/` entries keep from use.
+    /// Returns the memory of the `/memreserve/` entries.
     pub fn memory_reservations(&self) -> &[Region<Pa>] {
         &self.reservations
     }
 
-    /// How far from the start of the tree `bytes` lie, if they are a part of it, as a property's
-    /// value is.
+    /// Returns the offset of `bytes` from the start of the tree, if they are a part of it, as the value
+    /// of a property is.
     pub fn offset_of(&self, bytes: &[u8]) -> Option<usize> {
         let offset = bytes.as_ptr().addr().checked_sub(self.bytes.as_ptr().addr())?;
         (offset.checked_add(bytes.len())? <= self.bytes.len()).then_some(offset)

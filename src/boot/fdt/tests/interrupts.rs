@@ -1,12 +1,11 @@
-//! From a node to its interrupts at the GIC.
+//! The interrupts of nodes.
 
 use super::*;
-use crate::arch::intid::Interrupt;
-use crate::arch::intid::{Intid, Trigger};
+use crate::arch::intid::{Interrupt, Intid, Trigger};
 
-/// What `interrupts` says about a device with these properties, in a tree with a GIC (phandle 1),
-/// a controller with one cell (2), a node that is no controller (3) and one whose interrupt
-/// parent is itself (4).
+/// Returns the interrupts of a device with these properties, in a tree with a GIC (phandle 1), a
+/// controller with one cell (2), a node that is no controller (3) and one that is its own interrupt
+/// parent (4).
 fn interrupts(device: impl FnOnce(&mut Writer)) -> Result<Vec<Interrupt>, NodeError> {
     let bytes = tree(|root| {
         root.property_u32("interrupt-parent", 1);
@@ -61,7 +60,7 @@ fn interrupts_are_those_of_the_gic() {
 }
 
 #[test]
-fn interrupts_without_meaning_are_refused() {
+fn invalid_interrupts_are_rejected() {
     let plain = |cells: &'static [u32]| interrupts(|d| d.property_cells("interrupts", cells));
     assert_eq!(plain(&[0, 1]), Err(NodeError::Fault("its interrupts end within a specifier")));
     for (kind, number) in [(0, 988), (1, 16), (2, 0)] {
