@@ -36,7 +36,8 @@ pub enum DeviceKind {
     Pl011,
     /// The PL011 behind which the partition finds the monitor.
     MonitorPl011,
-    /// The Generic Watchdog (DEN0094, appendix "Generic Watchdog"): the control frame, then the refresh frame.
+    /// The Generic Watchdog (DEN0094, appendix "Generic Watchdog"): the control frame, then the
+    /// refresh frame.
     Watchdog {
         /// How long the guest may leave it unrefreshed when the partition starts, from 1 ms to an
         /// hour.

@@ -16,9 +16,9 @@ pub(super) const VERSION: u32 = 17;
 /// The size of a [`Header`] in bytes.
 pub(super) const HEADER_SIZE: usize = 40;
 
-/// The words of the header: the magic number; the total size; the offsets of the structure block, the
-/// strings block and the memory reservations; the version and the oldest compatible version; the
-/// boot CPU; the sizes of the strings block and of the structure block.
+/// The words of the header: the magic number; the total size; the offsets of the structure block,
+/// the strings block and the memory reservations; the version and the oldest compatible version;
+/// the boot CPU; the sizes of the strings block and of the structure block.
 pub(super) type Header = [u32; HEADER_SIZE / 4];
 
 /// The blocks of a tree.
@@ -90,8 +90,8 @@ fn block(bytes: &[u8], start: u32, size: u32, alignment: u32) -> Result<Range<us
     Ok(range)
 }
 
-/// Returns the memory reservations, whose block starts at `start` and ends with a reservation of all
-/// zeros.
+/// Returns the memory reservations, whose block starts at `start` and ends with a reservation of
+/// all zeros.
 fn reservations(fdt: &Fdt<'_>, bytes: &[u8], start: usize) -> Result<Vec<Region<Pa>>, TreeError> {
     let mut regions = Vec::new();
     for reserved in fdt.memory_reservations() {

@@ -1,5 +1,5 @@
-//! Interrupts of nodes: `interrupts` and `interrupts-extended` (Devicetree Specification 0.4, section
-//! 2.4), if their controller is a GIC (bindings `arm,gic` and `arm,gic-v3`).
+//! Interrupts of nodes: `interrupts` and `interrupts-extended` (Devicetree Specification 0.4,
+//! section 2.4), if their controller is a GIC (bindings `arm,gic` and `arm,gic-v3`).
 
 use alloc::vec::Vec;
 
@@ -19,8 +19,8 @@ const NO_CONTROLLER: NodeError = NodeError::Fault("it has no interrupt controlle
 const SPECIFIER: NodeError = NodeError::Fault("its interrupts end within a specifier");
 
 impl Node<'_, '_> {
-    /// Returns its interrupts at the GIC, from `interrupts-extended` or else from `interrupts`, without
-    /// those of other controllers. Without either property there are none.
+    /// Returns its interrupts at the GIC, from `interrupts-extended` or else from `interrupts`,
+    /// without those of other controllers. Without either property there are none.
     ///
     /// # Errors
     ///
@@ -69,8 +69,8 @@ impl Node<'_, '_> {
         Ok(())
     }
 
-    /// Returns the interrupt controller of `interrupts`: the nearest node with `#interrupt-cells` among
-    /// the interrupt parents, where the parent stands in for a missing `interrupt-parent`.
+    /// Returns the interrupt controller of `interrupts`: the nearest node with `#interrupt-cells`
+    /// among the interrupt parents, where the parent stands in for a missing `interrupt-parent`.
     fn interrupt_controller(self) -> Result<Self, NodeError> {
         let mut node = self;
         // The path may be a circle: it ends after as many steps as there are nodes.
@@ -100,9 +100,9 @@ pub(super) fn are_of_gic(properties: &[Property<'_>]) -> bool {
     names.is_some_and(|mut names| names.any(is_gic))
 }
 
-/// Decodes a specifier of a GIC: the kind (0 for an SPI, 1 for a PPI), the number and the flags. Bits
-/// 3:0 of the flags are 1 or 2 for edge-triggered interrupts, 4 or 8 for level-sensitive ones; 0,
-/// which the binding does not define, counts as level-sensitive.
+/// Decodes a specifier of a GIC: the kind (0 for an SPI, 1 for a PPI), the number and the flags.
+/// Bits 3:0 of the flags are 1 or 2 for edge-triggered interrupts, 4 or 8 for level-sensitive ones;
+/// 0, which the binding does not define, counts as level-sensitive.
 fn decode(kind: u32, number: u32, flags: u32) -> Result<Interrupt, NodeError> {
     let intid = match kind {
         0 => Intid::spi(number),

@@ -19,7 +19,8 @@ impl<'a> Property<'a> {
         strings.next().filter(|_| strings.next().is_none())
     }
 
-    /// Returns the value as a `<stringlist>`: `None` unless it is one NUL-terminated string or several.
+    /// Returns the value as a `<stringlist>`: `None` unless it is one NUL-terminated string or
+    /// several.
     pub fn strings(&self) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
         self.text().map(strings)
     }

@@ -103,8 +103,8 @@ impl Meaning {
 /// A cached string of the strings block.
 #[derive(Clone, Copy)]
 struct Known<'a> {
-    /// Its offset in the strings block. `u32::MAX`, which is past every strings block, if the entry is
-    /// empty.
+    /// Its offset in the strings block. `u32::MAX`, which is past every strings block, if the entry
+    /// is empty.
     offset: u32,
     name: &'a str,
     meaning: Meaning,

@@ -17,8 +17,9 @@ pub struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// Checks and indexes the tree that `bytes` start with.
     ///
-    /// Of two nodes or properties with the same name and parent, look-ups find the first. Of several
-    /// `#...-cells` or `interrupt-parent` in one node, the last determines addresses and interrupts.
+    /// Of two nodes or properties with the same name and parent, look-ups find the first. Of
+    /// several `#...-cells` or `interrupt-parent` in one node, the last determines addresses and
+    /// interrupts.
     ///
     /// # Errors
     ///
@@ -44,8 +45,8 @@ impl<'a> Tree<'a> {
         Node::numbered(&self.index, 0)
     }
 
-    /// Returns the node at `path`, which is absolute or starts with an alias: a property of `/aliases`
-    /// with the path that the alias stands for.
+    /// Returns the node at `path`, which is absolute or starts with an alias: a property of
+    /// `/aliases` with the path that the alias stands for.
     #[inline(never)]
     pub fn node(&self, path: &str) -> Option<Node<'_, 'a>> {
         if let Some(rest) = path.strip_prefix('/') {
@@ -66,8 +67,8 @@ impl<'a> Tree<'a> {
         self.index.nodes.iter().map(|entry| Node { index: &self.index, entry })
     }
 
-    /// Calls `each` for the nodes below the root, every parent before its children. The nodes below a
-    /// node for which it returns false are skipped.
+    /// Calls `each` for the nodes below the root, every parent before its children. The nodes below
+    /// a node for which it returns false are skipped.
     pub(crate) fn walk<'t>(&'t self, each: &mut dyn FnMut(Node<'t, 'a>) -> bool) {
         let mut next = 1;
         while let Some(entry) = self.index.nodes.get(next) {
@@ -80,8 +81,8 @@ impl<'a> Tree<'a> {
         &self.reservations
     }
 
-    /// Returns the offset of `bytes` from the start of the tree, if they are a part of it, as the value
-    /// of a property is.
+    /// Returns the offset of `bytes` from the start of the tree, if they are a part of it, as the
+    /// value of a property is.
     pub fn offset_of(&self, bytes: &[u8]) -> Option<usize> {
         let offset = bytes.as_ptr().addr().checked_sub(self.bytes.as_ptr().addr())?;
         (offset.checked_add(bytes.len())? <= self.bytes.len()).then_some(offset)

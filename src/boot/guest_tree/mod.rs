@@ -1,4 +1,4 @@
-//! The device tree that a guest sees, made from its part of the [`crate::plan::Plan`].
+//! Builds the device tree of a guest from its [`PartitionPlan`].
 
 mod emulated;
 mod passthrough;
@@ -16,34 +16,35 @@ use crate::arch::intid::Intid;
 use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{PlanError, refuse};
 
-/// The timer's secure interrupt, which the binding wants first and no guest can use: PPI 13 as on
-/// every machine that follows the Base System Architecture.
+/// The secure timer's interrupt, which comes first in the binding and which no guest can use: PPI
+/// 13, as in the Base System Architecture (DEN0094).
 const SECURE_TIMER: Intid = Intid::ppi(13).unwrap();
 
-/// The bits of an interrupt's flags (binding `arm,gic`, third cell).
+/// The flags of an interrupt (binding `arm,gic`, third cell).
 const EDGE_RISING: u32 = 1;
 const LEVEL_HIGH: u32 = 4;
 const LEVEL_LOW: u32 = 8;
 
-/// A guest's tree.
+/// The device tree of a guest.
 pub struct GuestTree {
     /// The flattened tree.
     pub bytes: Vec<u8>,
-    /// What its devices had to be given without, a line each.
+    /// The properties that passed-through devices lose, a line each.
     pub remarks: Vec<String>,
 }
 
-/// Writes the tree of `partition`. `tree` is the machine's own, which describes the devices.
+/// Builds the tree of `partition`. `tree` is the machine's, which describes the passed-through
+/// devices.
 ///
 /// # Errors
 ///
-/// If the tree is larger than the room that the Plan has for it.
+/// If the tree is larger than the memory that the Plan has for it.
 pub fn build(
     partition: &PartitionPlan,
     machine: &Machine,
     tree: &Tree<'_>,
 ) -> Result<GuestTree, PlanError> {
-    // The devices keep their phandles, so two are needed that the machine's tree does not use.
+    // Devices keep their phandles, so the two new ones must not be in the machine's tree.
     let mut phandles = (1..).filter(|phandle| tree.by_phandle(*phandle).is_none());
     let mut builder = Builder {
         writer: Writer::new(),
@@ -64,6 +65,7 @@ pub fn build(
     Ok(GuestTree { bytes, remarks: builder.remarks })
 }
 
+/// The state of a build.
 struct Builder<'a> {
     writer: Writer,
     remarks: Vec<String>,
@@ -77,6 +79,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
+    /// Writes the root node with all other nodes.
     fn root(&mut self) {
         let tree = &mut self.writer;
         tree.begin_node("");
@@ -121,8 +124,8 @@ impl<'a> Builder<'a> {
         tree.end_node();
     }
 
-    /// Random bits that firmware left for a kernel, other ones for each partition, so that none can
-    /// tell another's addresses from its own; none once they are used up.
+    /// Returns 8 random bytes that firmware left for a kernel, different ones for each partition,
+    /// so that none can derive another's KASLR offset from its own; `None` if there are too few.
     fn seed(&self) -> Option<&'a [u8]> {
         let chosen = self.tree.node("/chosen")?;
         let mut before = usize::from(self.partition.vmid) - 1;
@@ -136,6 +139,7 @@ impl<'a> Builder<'a> {
         None
     }
 
+    /// Writes the nodes of the memory and of the CPUs.
     fn memory_and_cpus(&mut self) {
         let memory = &self.partition.memory.guest;
         let tree = &mut self.writer;
@@ -158,6 +162,7 @@ impl<'a> Builder<'a> {
         tree.end_node();
     }
 
+    /// Writes the node of the generic timer.
     fn timer(&mut self) {
         let timer = &self.machine.timer;
         let interrupts = [SECURE_TIMER, timer.physical, timer.virtual_, timer.hypervisor];
@@ -169,7 +174,8 @@ impl<'a> Builder<'a> {
         self.writer.end_node();
     }
 
-    /// The PMU, if it has a private interrupt: it is the guest's with its CPUs.
+    /// Writes the node of the PMU, which the guest owns with its CPUs, if it has a private
+    /// interrupt.
     fn pmu(&mut self) {
         let Some(pmu) = &self.machine.pmu else { return };
         let interrupt = self.interrupt(pmu.interrupt, LEVEL_HIGH);
@@ -179,7 +185,7 @@ impl<'a> Builder<'a> {
         self.writer.end_node();
     }
 
-    /// An interrupt's three cells. A GICv2 wants to know a PPI's CPUs too: bits 15:8 of the flags.
+    /// Returns the three cells of an interrupt. Bits 15:8 of a PPI's flags are its CPUs on a GICv2.
     fn interrupt(&self, intid: Intid, flags: u32) -> [u32; 3] {
         if !intid.is_private() {
             return [0, intid.get() - Intid::SPI_START, flags];
@@ -192,7 +198,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// A node's name with its unit address.
+/// Returns the name of a node with its unit address.
 #[inline(never)]
 fn at(name: &str, address: u64) -> String {
     let digits = (u64::BITS - address.leading_zeros()).div_ceil(4).max(1);
@@ -204,7 +210,7 @@ fn at(name: &str, address: u64) -> String {
     text
 }
 
-/// An entry of `reg`.
+/// Returns an entry of `reg`.
 fn reg(start: u64, size: u64) -> [u32; 4] {
     [start >> 32, start, size >> 32, size].map(|cell| cell as u32)
 }

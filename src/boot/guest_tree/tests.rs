@@ -13,7 +13,7 @@ use crate::boot::plan::tests::{
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::mm::tables::Memory;
 
-/// The tree of a machine with the devices that a test gives away.
+/// The tree of a machine with the devices that the tests pass through.
 fn machine_tree() -> Spec {
     let uart = Spec::new("serial@b000000")
         .with("compatible", Text(&["test,uart"]))
@@ -71,7 +71,7 @@ fn machine_with_devices(gic: Gic) -> Machine {
     machine
 }
 
-/// A partition with everything.
+/// A partition with all kinds of devices, a ramdisk and a command line.
 fn everything(machine: &Machine) -> Plan {
     let one = partition("one")
         .with("cpus", Cells(&[2]))
@@ -84,7 +84,7 @@ fn everything(machine: &Machine) -> Plan {
     plan_on(machine, &system([one])).unwrap()
 }
 
-/// Builds the tree of the only partition and lets a test look at it.
+/// Builds the tree of the only partition and passes it to a test.
 fn with_tree(gic: Gic, test: impl FnOnce(&PartitionPlan, &Tree<'_>, &[String])) {
     let machine = machine_with_devices(gic);
     let bytes = machine_tree().tree();
@@ -106,7 +106,7 @@ fn text<'a>(tree: &Tree<'a>, node: &str, property: &str) -> &'a str {
 }
 
 #[test]
-fn all_registers_and_memory_are_what_the_plan_has() {
+fn registers_and_memory_are_those_of_the_plan() {
     for gic in [gic_v2(), gic_v3()] {
         with_tree(gic, |one, tree, _| {
             let mut described: Vec<(u64, u64)> = Vec::new();
@@ -139,7 +139,7 @@ fn all_registers_and_memory_are_what_the_plan_has() {
 }
 
 #[test]
-fn cpus_and_what_they_boot_with() {
+fn cpus_the_ramdisk_and_the_console_are_described() {
     with_tree(gic_v3(), |one, tree, _| {
         let cpus = tree.node("/cpus").unwrap();
         let cpus: Vec<_> = cpus.children().map(|cpu| cpu.name()).collect();
@@ -189,7 +189,7 @@ fn interrupts_are_those_of_the_plan() {
 }
 
 #[test]
-fn a_watchdog_is_what_its_binding_has() {
+fn a_watchdog_follows_its_binding() {
     with_tree(gic_v2(), |_, tree, _| {
         let node = tree.node("/watchdog@90f0000").unwrap();
         assert!(node.is_compatible("arm,sbsa-gwdt"));
@@ -215,7 +215,7 @@ fn a_plain_partition_has_one_uart_and_no_watchdog() {
 }
 
 #[test]
-fn devices_bring_their_fixed_clocks_and_drop_what_points_nowhere() {
+fn devices_keep_fixed_clocks_and_lose_references_to_other_nodes() {
     with_tree(gic_v2(), |_, tree, remarks| {
         let uart = tree.node("/serial@b000000").unwrap();
         let names: Vec<_> = uart.properties().map(|property| property.name).collect();
@@ -245,7 +245,7 @@ fn devices_bring_their_fixed_clocks_and_drop_what_points_nowhere() {
                 "/soc/serial@b000100 is passed through without its clocks",
             ]
         );
-        // No phandle twice: those of the devices are kept, so the others are new.
+        // Every phandle is unique: devices keep theirs, so the others are new.
         let mut phandles: Vec<_> = tree.nodes().filter_map(|node| node.phandle()).collect();
         let count = phandles.len();
         phandles.sort_unstable();

@@ -46,20 +46,21 @@ pub struct Machine {
     pub timer: TimerInterrupts,
     /// The conduit of the firmware's PSCI, if it has PSCI.
     pub psci: Option<Conduit>,
-    /// The registers of the power management block (`brcm,bcm2835-pm`) whose watchdog can switch the
-    /// machine off, if firmware cannot.
+    /// The registers of the power management block (`brcm,bcm2835-pm`) whose watchdog can switch
+    /// the machine off, if firmware cannot.
     pub watchdog: Option<Region<Pa>>,
     /// The PMU of the CPUs, if its interrupt is private.
     pub pmu: Option<Pmu>,
     /// The UART that `/chosen/stdout-path` names.
     pub console: Option<ConsoleUart>,
-    /// Every available node that has registers or interrupts, apart from CPUs, memory, the timer and
-    /// the GIC with the nodes below it. The console is among them. Empty until
+    /// Every available node that has registers or interrupts, apart from CPUs, memory, the timer
+    /// and the GIC with the nodes below it. The console is among them. Empty until
     /// [`read_devices`](Self::read_devices).
     pub devices: Vec<Device>,
     /// `/chosen/bootargs`: Bulkhead's command line.
     pub bootargs: String,
-    /// `/chosen/linux,initrd-start` to `-end`: the memory where the loader put the system description.
+    /// `/chosen/linux,initrd-start` to `-end`: the memory where the loader put the system
+    /// description.
     pub initrd: Option<Region<Pa>>,
     /// The SPIs above those of all devices ([`free_interrupts`]), if the interrupt controller can
     /// deliver interrupts directly to guests. The tree does not say that: boot sets it.
@@ -129,7 +130,8 @@ pub enum Gic {
         distributor: Region<Pa>,
         /// The regions of redistributors: two frames of 64 KiB for each CPU, four with GICv4.
         redistributors: Vec<Region<Pa>>,
-        /// The bytes from one CPU's redistributor to the next, if that is not the size of its frames.
+        /// The bytes from one CPU's redistributor to the next, if that is not the size of its
+        /// frames.
         redistributor_stride: Option<u64>,
         /// The maintenance interrupt.
         maintenance: Intid,

@@ -67,7 +67,8 @@ pub(super) fn used<'a>(
     Ok(used)
 }
 
-/// Returns the `size` bytes from `start`, which must be guest addresses and must not overlap `used`.
+/// Returns the `size` bytes from `start`, which must be guest addresses and must not overlap
+/// `used`.
 ///
 /// # Errors
 ///

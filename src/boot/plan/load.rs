@@ -1,7 +1,8 @@
 //! The guest addresses of a partition's kernel, ramdisk and device tree.
 //!
-//! An arm64 Image is loaded at the offset in its header, a flat binary at `load-offset`. The ramdisk
-//! follows the kernel. The tree follows the ramdisk, unless `fdt-offset` places it elsewhere.
+//! An arm64 Image is loaded at the offset in its header, a flat binary at `load-offset`. The
+//! ramdisk follows the kernel. The tree follows the ramdisk, unless `fdt-offset` places it
+//! elsewhere.
 
 use core::fmt;
 

@@ -1,8 +1,8 @@
 //! The physical memory of each partition.
 //!
-//! Partitions with a `host-base` are placed first. The others follow, the largest first, each at the
-//! lowest free address that allows the largest leaves: the physical address and the guest address
-//! are equal modulo 1 GiB if the partition is that large, or else modulo 2 MiB.
+//! Partitions with a `host-base` are placed first. The others follow, the largest first, each at
+//! the lowest free address that allows the largest leaves: the physical address and the guest
+//! address are equal modulo 1 GiB if the partition is that large, or else modulo 2 MiB.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -90,7 +90,8 @@ impl<'a> FreeMemory<'a> {
         Ok(placed.into_iter().flatten().collect())
     }
 
-    /// Returns free memory for `pages` pages of stage-2 tables. An error begins with the path `node`.
+    /// Returns free memory for `pages` pages of stage-2 tables. An error begins with the path
+    /// `node`.
     pub(super) fn place_tables(&self, node: &str, pages: usize) -> Result<Region<Pa>> {
         let size = pages as u64 * PAGE_SIZE;
         let Ok(region) = find(&self.banks, &self.taken, size, 0, PAGE_SIZE) else {

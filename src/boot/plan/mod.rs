@@ -3,8 +3,8 @@
 //! It is computed once, from the [`Machine`] and the [`Description`], and the rest of boot reads
 //! nothing else. Errors in a description are found here, before any guest runs ([`PlanError`]). A
 //! [`PartitionPlan`] is the only record of what a partition owns: its stage-2 tables
-//! ([`PartitionPlan::mappings`]), its interrupt routing and its device tree are all derived from it,
-//! so that they cannot disagree.
+//! ([`PartitionPlan::mappings`]), its interrupt routing and its device tree are all derived from
+//! it, so that they cannot disagree.
 
 use alloc::vec::Vec;
 use core::mem::take;
@@ -28,8 +28,8 @@ mod types;
 pub use types::{GuestMemory, LoadedImage, Mapping, PartitionPlan, Plan};
 
 impl Plan {
-    /// Divides `machine` into the partitions of `description`. `boot_cpu` is the CPU that runs this,
-    /// which need not be started.
+    /// Divides `machine` into the partitions of `description`. `boot_cpu` is the CPU that runs
+    /// this, which need not be started.
     ///
     /// # Errors
     ///

@@ -62,7 +62,8 @@ pub struct PartitionPlan {
     pub bootargs: String,
     /// Whether its PMU counts events at EL2 (MDCR_EL2.HPMD = 0).
     pub count_hypervisor: bool,
-    /// Whether it may own devices whose DMA no stage 2 restricts. Its memory is then identity-mapped.
+    /// Whether it may own devices whose DMA no stage 2 restricts. Its memory is then
+    /// identity-mapped.
     pub dma_unprotected: bool,
 }
 

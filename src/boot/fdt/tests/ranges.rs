@@ -22,8 +22,8 @@ fn translated(
     tree.node("/outer/inner/device").unwrap().regions()
 }
 
-/// Writes a bus with one cell for addresses and sizes, which translates 0x7e000000 to 0xfe000000 and
-/// 0x40000000 to 0xff800000.
+/// Writes a bus with one cell for addresses and sizes, which translates 0x7e000000 to 0xfe000000
+/// and 0x40000000 to 0xff800000.
 fn like_a_raspberry_pi(bus: &mut Writer) {
     cells(bus, 1, 1);
     let peripherals = [0x7e00_0000, 0, 0xfe00_0000, 0x180_0000];

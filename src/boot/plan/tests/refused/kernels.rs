@@ -13,7 +13,7 @@ fn kernels_of_other_kinds() {
         fault(one().child(Spec::new("kernel"))),
         "/kernel: data is missing: give /incbin/(\"file\")"
     );
-    assert_eq!(kernel(&[]), "/kernel: data (0 bytes) is empty: give at least one");
+    assert_eq!(kernel(&[]), "/kernel: data (0 bytes) is empty: give at least one byte");
     for (magic, offset, expected) in [
         (
             &b"\x7fELF\x01"[..],
@@ -78,7 +78,7 @@ fn images_outside_memory() {
     let kernel = |reg| one().child(Spec::new("kernel").with("reg", Cells(reg)));
     assert_eq!(
         fault(kernel(&[0, 0x6000_0000, 0, 0])),
-        "/kernel: reg = <0x0 0x60000000 0x0 0x0> is empty: give at least one"
+        "/kernel: reg = <0x0 0x60000000 0x0 0x0> is empty: give at least one byte"
     );
     assert_eq!(
         fault(kernel(&[0, 0x1000, 0, 0x1000])),
@@ -95,7 +95,7 @@ fn images_outside_memory() {
 fn ramdisks_and_trees_that_do_not_fit() {
     assert_eq!(
         fault(one().child(image("ramdisk", &[]))),
-        "/ramdisk: data (0 bytes) is empty: give at least one"
+        "/ramdisk: data (0 bytes) is empty: give at least one byte"
     );
     assert_eq!(
         fault(one().child(image("ramdisk", &vec![0; 16 << 20]))),

@@ -10,7 +10,7 @@ fn memory_of_a_size_or_guest_base_that_is_impossible() {
     );
     assert_eq!(
         fault(one().with("memory", Cells(&[0, 0]))),
-        ": memory = <0x0 0x0> is empty: give at least one"
+        ": memory = <0x0 0x0> is empty: give at least one page"
     );
     assert_eq!(
         fault(one().with("memory", Cells(&[0, 0x100_0800]))),
