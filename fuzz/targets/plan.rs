@@ -60,5 +60,6 @@ fn check(machine: &Machine, plan: &Plan) {
         partitions.push((partition, root));
     }
     let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
-    audit::stage_2(machine, &partitions, plan.table_memory, &read).expect("the tables pass the audit");
+    let audited = audit::stage_2(machine, &partitions, plan.table_memory, &read);
+    audited.expect("the tables pass the audit");
 }

@@ -109,8 +109,8 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
     for PartitionPlan { name, .. } in plan.partitions.iter().filter(|it| it.dma_unprotected) {
         writeln!(
             text,
-            "isolation is not enforced for {name}: dma = \"unprotected\" lets its devices reach all \
-             memory, including that of Bulkhead and of the other partitions"
+            "isolation is not enforced for {name}: dma = \"unprotected\" lets its devices reach \
+             all memory, including that of Bulkhead and of the other partitions"
         )?;
     }
     Ok(())

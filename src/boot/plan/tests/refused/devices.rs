@@ -67,8 +67,8 @@ fn devices_that_cannot_be_passed_through() {
         (&["/far@8000000000"], "/far@8000000000\" ends past the last guest address, 0x7fffffffff"),
         (
             &["/left@b000000"],
-            "/left@b000000\" shares a page with /right@b000100, at 0x0b000100-0x0b0001ff: give both \
-             to the same partition",
+            "/left@b000000\" shares a page with /right@b000100, at 0x0b000100-0x0b0001ff: give \
+             both to the same partition",
         ),
         (
             &["/private@b003000"],

@@ -68,8 +68,8 @@ fn kernels_that_do_not_fit() {
     let image = image("kernel", &arm64_header(0, 0x1000, 0)).with("load-offset", Cells(&[0]));
     assert_eq!(
         fault(one().child(image)),
-        "/kernel: load-offset = <0x0> is only for flat binaries: an arm64 Image has its offset in its \
-         header"
+        "/kernel: load-offset = <0x0> is only for flat binaries: an arm64 Image has its offset in \
+         its header"
     );
 }
 
@@ -99,8 +99,8 @@ fn ramdisks_and_trees_that_do_not_fit() {
     );
     assert_eq!(
         fault(one().child(image("ramdisk", &vec![0; 16 << 20]))),
-        "/ramdisk: data (16777216 bytes) needs 0x40081000-0x41080fff, but the partition's memory is \
-         0x40000000-0x40ffffff"
+        "/ramdisk: data (16777216 bytes) needs 0x40081000-0x41080fff, but the partition's memory \
+         is 0x40000000-0x40ffffff"
     );
     assert_eq!(
         fault(one().child(image("ramdisk", &vec![0; 0xf7_f000]))),

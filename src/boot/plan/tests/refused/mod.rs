@@ -66,7 +66,8 @@ fn names_of_partitions() {
     );
     assert_eq!(
         refusal(&system([partition("one@1")])),
-        "/partitions/one@1: name = \"one@1\" is not 1 to 15 letters, digits, hyphens and underscores"
+        "/partitions/one@1: name = \"one@1\" is not 1 to 15 letters, digits, hyphens and \
+         underscores"
     );
     assert_eq!(
         refusal(&system([partition("sixteen-letters-")])),
