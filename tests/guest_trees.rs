@@ -11,7 +11,7 @@ use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::description::Description;
 use bulkhead::boot::fdt::Tree;
 use bulkhead::boot::guest_tree;
-use bulkhead::boot::machine::{Console, Machine};
+use bulkhead::boot::machine::{ConsoleUart, Machine};
 use bulkhead::boot::plan::Plan;
 
 /// A directory for this test alone.
@@ -69,7 +69,7 @@ fn write(file: &Path, bytes: &[u8]) {
 
 /// The Plan of `description` on the machine of `tree`.
 fn plan(tree: &Tree<'_>, description: &[u8]) -> (Machine, Plan) {
-    let mut machine = Machine::read(tree, Console::read(tree)).unwrap();
+    let mut machine = Machine::read(tree, ConsoleUart::read(tree)).unwrap();
     machine.read_devices(tree);
     machine.reserve(
         bulkhead::arch::addr::Region::new(Pa::new(0x4020_0000), 0x20_0000).unwrap(),

@@ -6,7 +6,7 @@ use std::{env, fs, process};
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::Intid;
 use bulkhead::boot::fdt::Tree;
-use bulkhead::boot::machine::{Conduit, Console, CpuStart, Gic, Machine, Reach};
+use bulkhead::boot::machine::{Conduit, ConsoleUart, CpuStart, Gic, Machine, Reach};
 
 /// The machine that QEMU's `virt` describes with these options.
 fn virt(options: &str) -> Machine {
@@ -21,7 +21,7 @@ fn virt(options: &str) -> Machine {
     let bytes = fs::read(&file).expect("QEMU has written its tree");
     fs::remove_file(&file).expect("the tree can be removed");
     let tree = Tree::new(&bytes).unwrap();
-    let mut machine = Machine::read(&tree, Console::read(&tree)).unwrap();
+    let mut machine = Machine::read(&tree, ConsoleUart::read(&tree)).unwrap();
     machine.read_devices(&tree);
     machine
 }

@@ -1,4 +1,5 @@
-//! Reads, plans and reports before the first guest starts; unmapped from then on.
+//! Reads the machine and the description and plans the partitions, before the first guest starts.
+//! Boot unmaps this code then.
 
 pub mod audit;
 pub mod description;

@@ -1,17 +1,17 @@
-//! Text that others wrote, made fit for Bulkhead's own lines.
+//! Text from device trees, made safe to print.
 
 use alloc::string::String;
 
-/// How many characters are shown of one text.
-const MOST: usize = 300;
+/// The largest number of characters that are printed of one text.
+const MAX_LENGTH: usize = 300;
 
-/// `text` as one line that no terminal obeys and nobody takes for several: what is not printable
-/// ASCII becomes `?`, and what is longer than people read is cut.
+/// Returns `text` as one line without control characters: whatever is not printable ASCII becomes
+/// `?`, and `...` replaces what is past [`MAX_LENGTH`].
 pub(crate) fn printable(text: &str) -> String {
     let is_plain = |it: char| it.is_ascii_graphic() || it == ' ';
     let mut line = String::new();
     let mut rest = text.chars();
-    line.extend(rest.by_ref().take(MOST).map(|it| if is_plain(it) { it } else { '?' }));
+    line.extend(rest.by_ref().take(MAX_LENGTH).map(|it| if is_plain(it) { it } else { '?' }));
     if rest.next().is_some() {
         line.push_str("...");
     }
@@ -28,13 +28,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_obey_does_not_come_through() {
+    fn control_characters_are_replaced() {
         assert_eq!(printable("a\r\n[bulkhead]\x1b[2J\u{202e}\u{7f}"), "a??[bulkhead]?[2J??");
     }
 
     #[test]
     fn long_text_is_cut() {
-        let text = "x".repeat(MOST);
+        let text = "x".repeat(MAX_LENGTH);
         assert_eq!(printable(&text), text);
         assert_eq!(printable(&(text.clone() + "y")), text + "...");
     }

@@ -1,39 +1,39 @@
-//! A guest's address map: QEMU `virt`'s, on every machine.
+//! The guest address map: that of QEMU `virt`, on every machine.
 
 use crate::arch::addr::{Ipa, PAGE_SIZE};
 
-/// Where a guest's memory begins, unless its description says otherwise.
+/// The start of a guest's memory, unless its description has `guest-base`.
 pub const GUEST_BASE: Ipa = Ipa::new(0x4000_0000);
-/// One past the highest IPA: stage 2 translates 39 bits.
+/// The end of the IPA space: stage 2 translates 39 bits.
 pub const IPA_END: u64 = 1 << 39;
 /// The distributor, GICD.
 pub const DISTRIBUTOR: Ipa = Ipa::new(0x0800_0000);
-/// Bytes of the distributor's frame.
+/// The size of the distributor's registers in bytes (IHI 0069, section 12.8).
 pub const DISTRIBUTOR_SIZE: u64 = 0x1_0000;
 /// The GICv2 CPU interface, GICC.
 pub const CPU_INTERFACE: Ipa = Ipa::new(0x0801_0000);
-/// Bytes of the CPU interface: a page that is the hardware's GICV, and the page of GICC_DIR, which traps.
+/// The size of the CPU interface in bytes: a page that stage 2 maps to the hardware's GICV, and the
+/// page of GICC_DIR, which traps.
 pub const CPU_INTERFACE_SIZE: u64 = 2 * PAGE_SIZE;
-/// The page of GICC_DIR.
-pub const CPU_INTERFACE_DIR: Ipa = Ipa::new(CPU_INTERFACE.get() + PAGE_SIZE);
-/// The GICv3 redistributors, one after another in the order of the vCPUs.
+/// The GICv3 redistributors, GICR, consecutive in the order of the vCPUs.
 pub const REDISTRIBUTORS: Ipa = Ipa::new(0x080a_0000);
-/// Bytes of one vCPU's redistributor: RD_base and SGI_base.
+/// The size of one vCPU's redistributor in bytes: the frames RD_base and SGI_base.
 pub const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
-/// How many redistributors there is room for, up to the PL011.
-pub const MOST_REDISTRIBUTORS: usize =
+/// The number of redistributors that fit below the PL011.
+pub const MAX_REDISTRIBUTORS: usize =
     ((CONSOLE.get() - REDISTRIBUTORS.get()) / REDISTRIBUTOR_SIZE) as usize;
-/// The emulated PL011.
+/// The emulated PL011 that is the guest's console.
 pub const CONSOLE: Ipa = Ipa::new(0x0900_0000);
-/// Bytes of the PL011's registers.
+/// The size of a PL011's registers in bytes.
 pub const CONSOLE_SIZE: u64 = PAGE_SIZE;
 
-/// The emulated PL011 on which a guest finds the monitor: where QEMU `virt` has its second one.
+/// The emulated PL011 behind which a guest finds the monitor, at the address of the second PL011
+/// of QEMU `virt`.
 pub const MONITOR: Ipa = Ipa::new(0x0904_0000);
-/// The emulated watchdog's control frame, and a page later its refresh frame, at addresses that
-/// QEMU `virt` has nothing at.
+/// The emulated watchdog's control frame, which its refresh frame follows. QEMU `virt` has nothing
+/// at these addresses.
 pub const WATCHDOG_CONTROL: Ipa = Ipa::new(0x090f_0000);
 /// The emulated watchdog's refresh frame.
 pub const WATCHDOG_REFRESH: Ipa = Ipa::new(WATCHDOG_CONTROL.get() + WATCHDOG_FRAME_SIZE);
-/// Bytes of each of the watchdog's frames.
+/// The size of each of the watchdog's frames in bytes.
 pub const WATCHDOG_FRAME_SIZE: u64 = PAGE_SIZE;

@@ -1,6 +1,7 @@
 //! Dispatches to the devices that are implemented.
 
 use super::pl011::Pl011;
+use super::planned::DeviceKind;
 use super::watchdog::Watchdog;
 use super::{Device, Env, Offset};
 
@@ -20,6 +21,29 @@ macro_rules! dispatch {
             AnyDevice::Watchdog($device) => $call,
         }
     };
+}
+
+impl AnyDevice {
+    /// Returns the device of a kind that this enum has, as a partition that starts finds it;
+    /// `ticks` converts milliseconds into ticks of the counter. `None` for the interrupt controller,
+    /// and for the two PL011s, whose peers have locks of their own.
+    pub fn of(kind: DeviceKind, ticks: impl Fn(u64) -> u64) -> Option<Self> {
+        match kind {
+            DeviceKind::Watchdog { milliseconds } => {
+                Some(Self::Watchdog(Watchdog::new(0, ticks(milliseconds.into()))))
+            }
+            DeviceKind::Distributor
+            | DeviceKind::CpuInterface
+            | DeviceKind::Redistributors
+            | DeviceKind::Pl011
+            | DeviceKind::MonitorPl011 => None,
+        }
+    }
+
+    /// Returns whether the device demands that its partition is stopped as crashed.
+    pub fn has_fired(&self) -> bool {
+        matches!(self, Self::Watchdog(watchdog) if watchdog.has_fired())
+    }
 }
 
 impl Device for AnyDevice {

@@ -5,9 +5,9 @@
 
 pub mod address_map;
 mod any;
-pub mod frame;
 mod line;
 pub mod pl011;
+pub mod planned;
 pub mod watchdog;
 
 use crate::arch::addr::PAGE_SIZE;

@@ -4,13 +4,15 @@
 //! that it can be unmapped where no description asks for it. Locks: a terminal's is taken before any
 //! partition's and before the console's.
 
+use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::pl011::Pl011;
+use bulkhead::devices::{self, Device, Env, Offset};
 use bulkhead::operator::monitor::{Peer, Status, System, Terminal};
 use bulkhead::partition::lifecycle::{Order, Refusal, Stage};
 use bulkhead::trap::stats::Counts;
-use bulkhead::util::ring::Full;
+use bulkhead::util::ring::{Full, Ring};
 
 use super::arch::sync::{Mutex, SetOnce};
 use super::console;
@@ -69,56 +71,70 @@ impl console::Monitor for Monitor {
 
 /// A partition's PL011 with the monitor at its other end.
 pub struct Port {
-    monitor: &'static Monitor,
-    device: Mutex<Device>,
+    intid: Intid,
+    device: Mutex<(Pl011, Connection)>,
 }
 
-struct Device {
-    uart: Pl011,
+/// The monitor's end of the line.
+struct Connection {
+    monitor: &'static Monitor,
     terminal: Terminal,
+    /// The number of bytes that the monitor may still write for this access.
+    left: usize,
+    /// Bytes that it has written.
+    written: Ring<BYTES_AT_ONCE>,
 }
 
 impl Port {
-    /// Returns a PL011 with this monitor, of one of so many partitions.
+    /// Returns a PL011 with this monitor and interrupt, of one of so many partitions.
     #[inline(always)]
-    pub fn new(monitor: &'static Monitor, partitions: usize) -> Self {
+    pub fn new(monitor: &'static Monitor, partitions: usize, intid: Intid) -> Self {
         let terminal = Terminal::new(Peer::Program, partitions);
-        Self { monitor, device: Mutex::new(Device { uart: Pl011::default(), terminal }) }
+        let connection = Connection { monitor, terminal, left: 0, written: Ring::EMPTY };
+        Self { intid, device: Mutex::new((Pl011::default(), connection)) }
     }
 }
 
 impl MonitorPort for Port {
-    fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(bool)) -> u64 {
-        let mut device = self.device.lock();
-        let loaded = device.uart.access(offset, stored);
-        device.talk(self.monitor);
-        if let Some(line) = device.uart.changed_line() {
-            notify(line);
+    fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(Intid, bool)) -> u64 {
+        let (uart, connection) = &mut *self.device.lock();
+        connection.left = BYTES_AT_ONCE;
+        let mut loaded = 0;
+        let mut env = Env { now: 0, peer: connection };
+        match stored {
+            Some(value) => Device::write(uart, Offset::new(offset), value, &mut env),
+            None => loaded = Device::read(uart, Offset::new(offset), &mut env),
+        }
+        if let Some(line) = uart.changed_line() {
+            notify(self.intid, line);
         }
         loaded
     }
 
     fn reset(&self) {
-        let mut device = self.device.lock();
-        device.terminal.reset();
-        device.uart = Pl011::default();
+        let (uart, connection) = &mut *self.device.lock();
+        Device::reset(uart);
+        connection.terminal.reset();
+        connection.written = Ring::EMPTY;
     }
 }
 
-impl Device {
-    /// Has the monitor read what the guest has written, and write its answer as far as there is room.
-    fn talk(&mut self, monitor: &'static Monitor) {
-        let Self { uart, terminal } = self;
-        let mut left = BYTES_AT_ONCE;
-        let mut has_moved = true;
-        while has_moved {
-            has_moved = false;
-            uart.transmit(&mut |byte| terminal.input(byte).inspect(|()| has_moved = true));
+impl devices::Peer for Connection {
+    fn put(&mut self, byte: u8) -> Result<(), Full> {
+        self.terminal.input(byte)
+    }
+
+    fn take(&mut self) -> Option<u8> {
+        if self.written.is_empty() {
+            let Self { monitor, terminal, left, written } = self;
             terminal.run(&mut Partitions { monitor, at_uart: false }, &mut |byte| {
-                left = left.checked_sub(1).ok_or(Full)?;
-                uart.receive(byte)
+                let rest = left.checked_sub(1).ok_or(Full)?;
+                written.push(byte)?;
+                *left = rest;
+                Ok(())
             });
         }
+        self.written.pop()
     }
 }
 

@@ -7,8 +7,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub enum User {
     /// The console, for incomplete lines and input that waits.
     Console = 0,
-    /// A partition's watchdog.
-    Watchdog = 1,
+    /// A partition's emulated devices.
+    Devices = 1,
 }
 
 const USERS: usize = 2;
@@ -68,12 +68,12 @@ mod tests {
     fn the_timer_is_set_to_the_earliest_deadline() {
         let timer = Deadlines::none();
         assert_eq!(timer.set(User::Console, None), TimerSetting::Same);
-        assert_eq!(timer.set(User::Watchdog, Some(50)), TimerSetting::At(50));
+        assert_eq!(timer.set(User::Devices, Some(50)), TimerSetting::At(50));
         assert_eq!(timer.set(User::Console, Some(70)), TimerSetting::Same);
         assert_eq!(timer.set(User::Console, Some(20)), TimerSetting::At(20));
-        assert_eq!(timer.set(User::Watchdog, Some(60)), TimerSetting::Same);
+        assert_eq!(timer.set(User::Devices, Some(60)), TimerSetting::Same);
         assert_eq!(timer.set(User::Console, None), TimerSetting::At(60));
-        assert_eq!(timer.set(User::Watchdog, None), TimerSetting::Off);
+        assert_eq!(timer.set(User::Devices, None), TimerSetting::Off);
     }
 
     proptest! {
@@ -85,7 +85,7 @@ mod tests {
             let (mut wanted, mut timer) = ([None; 2], None);
             for (watchdog, deadline) in steps {
                 wanted[usize::from(watchdog)] = deadline;
-                let user = if watchdog { User::Watchdog } else { User::Console };
+                let user = if watchdog { User::Devices } else { User::Console };
                 match deadlines.set(user, deadline) {
                     TimerSetting::Same => {}
                     TimerSetting::At(deadline) => {

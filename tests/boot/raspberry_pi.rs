@@ -140,12 +140,12 @@ fn refused_in_a_sentence() {
         Partition::new(name, "hello").property(&format!("devices = {devices};"))
     };
     for (partitions, told) in [
-        (vec![given("a", "\"serial1\"")], "is Bulkhead's own and cannot be given away"),
+        (vec![given("a", "\"serial1\"")], "is used by Bulkhead and cannot be passed through"),
         (vec![given("a", "\"/soc/dma@7e007000\"")], "can write to all memory by DMA"),
         (vec![given("a", "\"/soc/gpio@7e200000\"")], "can change what other partitions use"),
         (
             vec![given("a", "\"/soc/i2c@7e205000\""), given("b", "\"/soc/i2c@7e804000\"")],
-            "raises interrupt 149, as /partitions/b's /soc/i2c@7e804000 does",
+            "raises interrupt 149, which /soc/i2c@7e804000 of /partitions/b raises too",
         ),
     ] {
         let outcome = machine(&compile(&system(&partitions))).boot();

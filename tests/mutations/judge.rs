@@ -4,7 +4,7 @@ use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::description::Description;
 use bulkhead::boot::fdt::Tree;
-use bulkhead::boot::machine::{Console, Gic, Machine};
+use bulkhead::boot::machine::{ConsoleUart, Gic, Machine};
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::{audit, guest_tree, report};
 use bulkhead::mm::tables::{Table, Tables};
@@ -23,7 +23,7 @@ fn region(start: u64, size: usize) -> Region<Pa> {
 /// Takes the steps of boot. The sentence of a refusal, or how many partitions there are.
 pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, String> {
     let tree = Tree::new(machine).map_err(|error| format!("the machine's tree is {error}"))?;
-    let machine = Machine::read(&tree, Console::read(&tree));
+    let machine = Machine::read(&tree, ConsoleUart::read(&tree));
     let mut machine = machine.map_err(|error| error.to_string())?;
     machine.cpus.truncate(MAX_CPUS);
     let place = Pa::new(seed.description);
@@ -67,7 +67,7 @@ fn check_tables(machine: &Machine, plan: &Plan) {
         let root = Pa::new(start + used as u64 * PAGE_SIZE);
         let mut tables = Tables::new(&mut pool[used..], root).unwrap();
         for it in &partition.mappings {
-            tables.map(it.ipa, it.pa, it.size, it.memory).unwrap();
+            tables.map(it.ipa, it.pa, it.size, it.attributes).unwrap();
         }
         used += tables.tables_used();
         partitions.push((partition, root));

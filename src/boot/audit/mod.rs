@@ -1,9 +1,9 @@
-//! The audit of the finished translation tables, before the first guest runs.
+//! Audits the finished translation tables before the first guest runs.
 //!
-//! It walks them as the hardware will, from their roots and by their raw descriptors, and holds what
-//! it finds against the Plan. It shares nothing with the code that built them ([`crate::tables`]) or
-//! that listed what is to be mapped ([`PartitionPlan::mappings`]), so that a mistake there is found
-//! here.
+//! The audit walks them as the hardware does, from their roots and by their raw descriptors, and
+//! compares the result with the Plan. On purpose it shares no code with what builds the tables
+//! ([`crate::mm::tables`]) and with what lists the mappings ([`PartitionPlan::mappings`]), so that
+//! an error there is found here.
 
 mod owned;
 #[cfg(test)]
@@ -22,15 +22,16 @@ use walk::{Run, Walk, Wrong};
 
 pub use walk::{Descriptors, Read};
 
-/// EL2's own leaves (Arm ARM D8.4.1): AP\[2\], which forbids writes, and XN, which forbids execution.
+/// Bits of EL2's leaves (Arm ARM D8.4.1): AP\[2\] forbids writes, XN forbids execution.
 const READ_ONLY: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 54;
 
-/// What is wrong with the tables. Displayed as a clause.
+/// An error in the tables. Displayed as a clause.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding(String);
 
 impl Finding {
+    /// Returns a function that turns an error in the tables of `whose` into a `Finding`.
     fn of(whose: &str) -> impl Fn(Wrong) -> Self {
         move |(what, at)| Self(format!("{whose}: {what}, {at:#x}"))
     }
@@ -42,14 +43,14 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What was walked, and found to be right.
+/// The size of the tables in which the audit found no error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Summary {
-    /// Pages of 4 KiB that the partitions reach, in leaves of any size.
+    /// The number of 4 KiB pages that are mapped for the partitions, in leaves of any size.
     pub pages: u64,
-    /// The stage-2 tables.
+    /// The number of stage-2 tables.
     pub tables: usize,
-    /// The partitions.
+    /// The number of partitions.
     pub partitions: usize,
 }
 
@@ -67,12 +68,12 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Audits stage 2. `partitions` are all of them, each with its root (VTTBR_EL2.BADDR); `tables` is
-/// the memory that all of their tables lie in.
+/// Audits stage 2. `partitions` are all partitions, each with its root table (VTTBR_EL2.BADDR);
+/// `tables` is the memory that must contain all tables.
 ///
 /// # Errors
 ///
-/// The first thing that a partition reaches and must not, or does not reach and should.
+/// The first address that a partition reaches and must not, or does not reach and should.
 pub fn stage_2<'a>(
     machine: &Machine,
     partitions: &[(&PartitionPlan, Pa)],
@@ -84,12 +85,13 @@ pub fn stage_2<'a>(
     let of_all = owned::cpu_interface(&machine.gic);
     let mut walk = Walk::new(tables, read);
     let mut pages = 0;
-    // What is reached, and whose it is.
+    // The mapped memory, with the names of the partitions.
     let mut reached: Vec<(Run, &str)> = Vec::new();
     for (plan, root) in partitions {
         let finding = Finding::of(&plan.name);
         let mapped = walk.root(*root).map_err(&finding)?;
         owned::compare(&mapped, &owned::owned(machine, plan)).map_err(&finding)?;
+        owned::check_traps(&mapped, plan).map_err(&finding)?;
         for run in mapped {
             pages += run.size / PAGE_SIZE;
             if Some(run) != of_all {
@@ -114,18 +116,19 @@ pub fn stage_2<'a>(
     Ok(Summary { pages, tables: walk.tables(), partitions: partitions.len() })
 }
 
+/// Returns the memory that a run maps.
 fn region(run: &Run) -> Option<Region<Pa>> {
     Region::new(Pa::new(run.output), run.size)
 }
 
-/// Audits EL2's own tables, from `root` (TTBR0_EL2.BADDR): `tables` is the memory that they lie in,
-/// `code` the only memory that may be executed, and `closed` the partitions' memory, which EL2 has
-/// filled and must not reach any more.
+/// Audits EL2's tables from the root table `root` (TTBR0_EL2.BADDR). `tables` is the memory that
+/// must contain them, `code` the only memory that may be executable, and `closed` the partitions'
+/// memory, which must not be mapped after EL2 has filled it.
 ///
 /// # Errors
 ///
-/// The first address that is both written and executed, is executed without being code, is
-/// translated to another, or is a partition's.
+/// The first address that is writable and executable, is executable and not code, is not
+/// identity-mapped, or belongs to a partition.
 pub fn stage_1<'a>(
     root: Pa,
     tables: Region<Pa>,
@@ -152,7 +155,7 @@ pub fn stage_1<'a>(
     Ok(())
 }
 
-/// Whether `parts`, which ascend and may touch, cover all of `region`.
+/// Returns whether `parts`, which ascend and may touch, cover all of `region`.
 fn is_covered(region: &Region<Pa>, parts: &[Region<Pa>]) -> bool {
     let mut start = region.start();
     for part in parts.iter().filter(|part| !part.is_empty()) {

@@ -1,4 +1,5 @@
-//! What a partition may reach by its Plan, and what nobody may reach.
+//! The memory that a partition must reach according to its Plan, and the memory that none may
+//! reach.
 
 use alloc::vec::Vec;
 
@@ -7,16 +8,17 @@ use crate::arch::addr::{PAGE_SIZE, Pa, Region};
 use crate::boot::machine::{Gic, Machine};
 use crate::boot::plan::PartitionPlan;
 use crate::devices::address_map::CPU_INTERFACE;
+use crate::devices::planned::DeviceKind;
 
-/// Stage-2 leaves (Arm ARM D8.3.2): MemAttr in bits 5:2, S2AP in 7:6, SH in 9:8, AF in 10 and XN\[1\]
-/// in 54. Memory is Normal write-back, inner shareable and executable; registers are Device-nGnRE
-/// and never executed.
+/// Attributes of stage-2 leaves (Arm ARM D8.3.2): MemAttr in bits 5:2, S2AP in 7:6, SH in 9:8, AF
+/// in 10, XN\[1\] in 54. Memory is Normal write-back, inner shareable and executable. Registers are
+/// Device-nGnRE and not executable.
 const MEMORY: u64 = 0b1111 << 2 | 0b11 << 6 | 0b11 << 8 | 1 << 10;
 const REGISTERS: u64 = 0b0001 << 2 | 0b11 << 6 | 1 << 10 | 1 << 54;
 
-/// What a partition owns, in runs that do not overlap, by ascending input address.
+/// Returns what a partition owns, in runs that do not overlap, by ascending input address.
 pub(super) fn owned(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
-    let registers = plan.devices.iter().flat_map(|device| &device.registers);
+    let registers = plan.passthrough.iter().flat_map(|device| &device.registers);
     let mut owned: Vec<Run> = registers.filter_map(pages).map(|it| identity(&it)).collect();
     owned.sort_by_key(|run| run.input);
     // Devices of one partition may share pages.
@@ -35,24 +37,30 @@ pub(super) fn owned(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
     owned
 }
 
+/// Returns the run that maps registers at their physical addresses.
 fn identity(region: &Region<Pa>) -> Run {
     let start = region.start().get();
     Run { input: start, output: start, size: region.size(), attributes: REGISTERS }
 }
 
-/// The pages that a region has bytes in.
+/// Returns the pages that a region has bytes in; `None` if it is empty.
 fn pages(region: &Region<Pa>) -> Option<Region<Pa>> {
     region.page_aligned().filter(|pages| !pages.is_empty())
 }
 
-/// The page of GICV, where each CPU sees its own virtual interface: all partitions have it.
+/// Returns the run that maps the page of GICV, where each CPU accesses its own virtual CPU
+/// interface: all partitions have it.
 pub(super) fn cpu_interface(gic: &Gic) -> Option<Run> {
     let Gic::V2 { virtual_cpu_interface, .. } = gic else { return None };
     let (input, output) = (CPU_INTERFACE.get(), virtual_cpu_interface.start().get());
     Some(Run { input, output, size: PAGE_SIZE, attributes: REGISTERS })
 }
 
-/// Checks that `mapped`, which ascends, is what is `owned`: no byte elsewhere, none missing.
+/// Checks that `mapped`, which ascends, is exactly what is `owned`.
+///
+/// # Errors
+///
+/// The first difference.
 pub(super) fn compare(mapped: &[Run], owned: &[Run]) -> Result<(), Wrong> {
     for run in mapped {
         let mut rest = *run;
@@ -77,7 +85,7 @@ pub(super) fn compare(mapped: &[Run], owned: &[Run]) -> Result<(), Wrong> {
             };
         }
     }
-    // As much as is owned, and nothing else: so it is all of it.
+    // All that is mapped is owned. If the sizes are equal, all that is owned is mapped.
     let [is, should] = [mapped, owned].map(|runs| runs.iter().map(|run| run.size).sum::<u64>());
     if is == should {
         Ok(())
@@ -86,8 +94,28 @@ pub(super) fn compare(mapped: &[Run], owned: &[Run]) -> Result<(), Wrong> {
     }
 }
 
-/// What no partition may reach: what is reserved, the tables, Bulkhead's own devices and the images
-/// of all partitions.
+/// Checks that nothing is `mapped` where accesses to emulated devices must trap.
+///
+/// # Errors
+///
+/// The first address of an emulated device that is mapped.
+pub(super) fn check_traps(mapped: &[Run], plan: &PartitionPlan) -> Result<(), Wrong> {
+    for device in &plan.devices {
+        let (mut start, end) = (device.registers.start().get(), device.registers.end().get());
+        // The first page of the CPU interface is the hardware's GICV.
+        if device.kind == DeviceKind::CpuInterface {
+            start += PAGE_SIZE;
+        }
+        let overlaps = |run: &&Run| run.input < end && start < run.input + run.size;
+        if let Some(run) = mapped.iter().find(overlaps) {
+            return Err(("an emulated device's registers are mapped", run.input.max(start)));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the memory that no partition may reach: reserved memory, the tables, the registers that
+/// only Bulkhead may access, and the images of all partitions.
 pub(super) fn forbidden(
     machine: &Machine,
     plans: &[&PartitionPlan],

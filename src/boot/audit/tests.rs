@@ -13,7 +13,7 @@ use crate::mm::tables::{Attributes, Table, Tables};
 
 const PAGE: u64 = PAGE_SIZE;
 
-/// A machine, its Plan, and the tables for it in a memory that can be damaged.
+/// A machine, its Plan, and its tables in a memory that tests can modify.
 struct Bench {
     machine: Machine,
     plan: Plan,
@@ -35,7 +35,7 @@ impl Bench {
             let mut pool = vec![Table::EMPTY; 16];
             let mut tables = Tables::new(&mut pool, Pa::new(place)).unwrap();
             for it in &partition.mappings {
-                tables.map(it.ipa, it.pa, it.size, it.memory).unwrap();
+                tables.map(it.ipa, it.pa, it.size, it.attributes).unwrap();
             }
             let used = tables.tables_used();
             for table in &pool[..used] {
@@ -53,7 +53,7 @@ impl Bench {
         stage_2(&self.machine, &partitions, self.plan.table_memory, &read)
     }
 
-    /// The descriptor at which the walk of this address ends.
+    /// Returns the leaf that maps this address.
     fn leaf(&mut self, partition: usize, input: Ipa) -> &mut u64 {
         let mut table = self.roots[partition].get();
         for shift in [30, 21, 12] {
@@ -82,7 +82,7 @@ const RAM: Ipa = Ipa::new(0x4000_0000);
 const RTC: Ipa = Ipa::new(0x901_0000);
 
 #[test]
-fn tables_of_a_plan_are_right() {
+fn the_tables_of_a_plan_pass() {
     for (bench, of_gic) in benches().into_iter().zip([2, 0]) {
         let summary = bench.audit().unwrap();
         assert_eq!(summary.pages, 4096 + 0x203 + 2 + of_gic);
@@ -123,10 +123,10 @@ fn a_plan_that_gives_a_page_twice_is_found() {
 }
 
 #[test]
-fn what_is_reserved_is_found_whoever_s_it_is() {
+fn a_mapping_of_reserved_memory_is_found() {
     for mut bench in benches() {
         let page = bench.plan.partitions[0].memory.host.start();
-        bench.machine.reserve(Region::new(page, 1).unwrap(), "anybody");
+        bench.machine.reserve(Region::new(page, 1).unwrap(), "firmware");
         bench.finds("one: it reaches what is Bulkhead's or reserved");
     }
     for mut bench in benches() {
@@ -135,13 +135,13 @@ fn what_is_reserved_is_found_whoever_s_it_is() {
     }
     for mut bench in benches() {
         bench.machine.console.as_mut().unwrap().registers =
-            bench.plan.partitions[0].devices[0].registers[0];
+            bench.plan.partitions[0].passthrough[0].registers[0];
         bench.finds("it reaches what is Bulkhead's or reserved, 0x9010000");
     }
 }
 
 #[test]
-fn a_page_too_much_or_too_few_is_found() {
+fn an_extra_or_missing_page_is_found() {
     for mut bench in benches() {
         *bench.leaf(0, Ipa::new(0x901_1000)) = 0x901_1000 | *bench.leaf(0, RTC) & 0xfff;
         bench.finds("one: an address is mapped that the Plan does not give, 0x9011000");
@@ -153,7 +153,18 @@ fn a_page_too_much_or_too_few_is_found() {
 }
 
 #[test]
-fn attributes_and_descriptors_that_must_not_be_are_found() {
+fn a_mapped_page_of_an_emulated_device_is_found() {
+    for mut bench in benches() {
+        let device = &mut bench.plan.partitions[0].passthrough[0];
+        device.registers.push(Region::new(Pa::new(0x900_0000), 0x1000).unwrap());
+        *bench.leaf(0, Ipa::new(0x900_0000)) =
+            0x900_0000 | *bench.leaf(0, RTC) & 0xfff | NO_EXECUTE;
+        bench.finds("one: an emulated device's registers are mapped, 0x9000000");
+    }
+}
+
+#[test]
+fn wrong_attributes_and_reserved_bits_are_found() {
     for mut bench in benches() {
         *bench.leaf(0, RTC) &= !NO_EXECUTE;
         bench.finds("attributes");
@@ -169,7 +180,7 @@ fn attributes_and_descriptors_that_must_not_be_are_found() {
 }
 
 #[test]
-fn a_shared_or_strange_table_is_found() {
+fn a_table_with_two_parents_or_outside_the_tables_is_found() {
     for mut bench in benches() {
         bench.roots[1] = bench.roots[0];
         bench.finds("two: a table is reached twice");
@@ -180,7 +191,7 @@ fn a_shared_or_strange_table_is_found() {
     }
 }
 
-/// Audits these mappings of EL2, with these bits of all leaves cleared.
+/// Audits EL2's tables with these mappings, in which these bits of all leaves are cleared.
 fn own(mappings: &[(u64, u64, Attributes)], cleared: u64) -> Result<(), Finding> {
     const BASE: Pa = Pa::new(0x10_0000);
     let mut pool = vec![Table::EMPTY; 16];
@@ -198,7 +209,7 @@ fn own(mappings: &[(u64, u64, Attributes)], cleared: u64) -> Result<(), Finding>
 }
 
 #[test]
-fn el2_s_own_tables() {
+fn errors_in_el2s_tables_are_found() {
     let all = [
         (0x4000, 0x4000, Attributes::CODE),
         (0x5000, 0x5000, Attributes::CODE),
@@ -220,7 +231,7 @@ fn el2_s_own_tables() {
 }
 
 #[test]
-fn the_line_of_the_report() {
+fn the_summary_has_plurals_and_groups_digits() {
     let line = |pages, partitions| {
         let summary = Summary { pages, tables: 17, partitions };
         std::format!("{summary}")
@@ -231,7 +242,7 @@ fn the_line_of_the_report() {
 }
 
 #[test]
-fn a_cpu_interface_in_somebody_s_memory_is_found() {
+fn a_cpu_interface_in_a_partitions_memory_is_found() {
     let mut bench = Bench::new(gic_v2());
     let host = bench.plan.partitions[0].memory.host;
     let Gic::V2 { virtual_cpu_interface, .. } = &mut bench.machine.gic else { unreachable!() };
@@ -243,7 +254,7 @@ fn a_cpu_interface_in_somebody_s_memory_is_found() {
     bench.finds("one: it reaches what is Bulkhead's or reserved");
 }
 
-/// The runs of one table of level 3, a descriptor at a time.
+/// Returns the runs of a level 3 table, one descriptor at a time.
 fn one_by_one(table: &Descriptors) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for (descriptor, input) in table.iter().zip((0..).step_by(PAGE as usize)) {
@@ -264,10 +275,11 @@ fn one_by_one(table: &Descriptors) -> Vec<Run> {
 
 proptest! {
     #[test]
-    fn runs_are_what_each_descriptor_says(
+    fn runs_are_those_of_single_descriptors(
         parts in prop::collection::vec((0..5_usize, 1..40_u64), 1..60)
     ) {
-        // Invalid, closed, other attributes, and the end of all addresses: each so often in a row.
+        // Each kind in turn: invalid, invalid with an address, valid with two sets of attributes,
+        // and the last addresses.
         const FIRST: [u64; 5] =
             [0, 0x4000_0402, 0x5000_0403, 0x0040_0000_5001_0403, 0x0000_ffff_ffff_8403];
         let mut table = [0; 512];

@@ -1,5 +1,5 @@
-//! Walking finished tables as the hardware will (Arm ARM D8.2 and D8.3, VMSAv8-64): 4 KiB granule,
-//! 39 bits, from level 1.
+//! Walks finished tables as the hardware does (Arm ARM D8.2 and D8.3, VMSAv8-64): 4 KiB granule, 39
+//! bits, from level 1.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -7,59 +7,64 @@ use core::mem;
 
 use crate::arch::addr::{PAGE_SIZE, Pa, Region};
 
-/// A table as it lies in memory.
+/// A table in memory.
 pub type Descriptors = [u64; 512];
 
-/// Reads the table at an address, which lies in the memory that was named for tables.
+/// Reads the table at an address in the memory for tables.
 pub type Read<'a> = &'a dyn Fn(Pa) -> &'a Descriptors;
 
 /// Bits 47:12 of a descriptor: the next table, or the memory that a leaf maps.
 const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 
-/// A run of addresses that follow each other on both sides, with leaves that say the same.
+/// A range of consecutive input addresses that map to consecutive output addresses with the same
+/// attributes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Run {
     /// The first input address.
     pub input: u64,
-    /// The memory that it leads to.
+    /// The output address of the first one.
     pub output: u64,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// All of the leaves' descriptors but the address and bits 1:0.
+    /// The leaves' descriptors without the address and bits 1:0.
     pub attributes: u64,
 }
 
-/// What is wrong, and at which address.
+/// An error in the tables, as a clause, and its address.
 pub(super) type Wrong = (&'static str, u64);
 
-/// A walk of all tables of some memory.
+/// A walk of tables.
 pub(super) struct Walk<'a> {
     tables: Region<Pa>,
     read: Read<'a>,
-    /// For each page of `tables`, whether it was a table already.
+    /// For each page of `tables`, whether the walk has used it as a table.
     seen: Vec<bool>,
 }
 
 impl<'a> Walk<'a> {
-    /// A walk of tables that all have to lie in `tables`.
+    /// Creates a walk of tables that must all lie in `tables`.
     pub fn new(tables: Region<Pa>, read: Read<'a>) -> Self {
         let pages = (tables.size() / PAGE_SIZE) as usize;
         Self { tables, read, seen: vec![false; pages] }
     }
 
-    /// How many tables there were so far.
+    /// Returns the number of tables so far.
     pub fn tables(&self) -> usize {
         self.seen.iter().filter(|seen| **seen).count()
     }
 
-    /// All that the tables below this root map, by ascending input address.
+    /// Returns what the tables below this root map, by ascending input address.
+    ///
+    /// # Errors
+    ///
+    /// The first invalid descriptor, or the first table outside `tables` or with two parents.
     pub fn root(&mut self, root: Pa) -> Result<Vec<Run>, Wrong> {
         let mut runs = Vec::new();
         self.table(root.get(), 1, 0, &mut runs)?;
         Ok(runs)
     }
 
-    /// Walks the table at `address`, of `level` 1 to 3, whose first entry is for `input`.
+    /// Walks the table at `address`, of `level` 1 to 3, whose first entry translates `input`.
     fn table(
         &mut self,
         address: u64,
@@ -74,7 +79,7 @@ impl<'a> Walk<'a> {
             let output = descriptor & ADDRESS;
             let mut count = 1;
             match (descriptor & 0b11, level) {
-                // Bit 0 clear: whoever comes here faults.
+                // Invalid: an access faults.
                 (0b00 | 0b10, _) => count += invalid(rest),
                 (0b01, 1 | 2) | (0b11, 3) => {
                     if !output.is_multiple_of(span) {
@@ -95,7 +100,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The table at this address, which is none yet.
+    /// Returns the table at this address, which must be new to the walk.
     fn take(&mut self, address: u64) -> Result<&'a Descriptors, Wrong> {
         let address = Pa::new(address);
         if !address.is_aligned(PAGE_SIZE) || !self.tables.contains(address) {
@@ -110,21 +115,22 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// How many of the first descriptors have bit 0 clear. Most tables are almost empty, so this looks
-/// for eight zeros at once.
+/// Returns how many of the first descriptors are invalid. Most tables are almost empty, so this
+/// checks eight descriptors for zero at once.
 fn invalid(descriptors: &[u64]) -> usize {
     let are_zero = |[a, b, c, d, e, f, g, h]: &&[u64; 8]| (a | b | c | d | e | f | g | h) == 0;
     let zeros = descriptors.as_chunks().0.iter().take_while(are_zero).count() * 8;
     zeros + descriptors[zeros..].iter().take_while(|it| *it & 1 == 0).count()
 }
 
-/// How many of the first descriptors each say what the one before, beginning with `leaf`, says of
-/// the `span` bytes before. There may be whole tables of them, so this looks at four at once.
+/// Returns how many of the first descriptors continue the run that `leaf` begins: each maps the
+/// `span` bytes behind those of the one before, with the same attributes. Whole tables may, so this
+/// checks four at once.
 fn following(leaf: u64, span: u64, descriptors: &[u64]) -> usize {
-    // The last address that a descriptor holds has none behind it, so nothing wraps here.
-    let most = ((ADDRESS - (leaf & ADDRESS)) / span) as usize;
-    let descriptors = &descriptors[..most.min(descriptors.len())];
-    // Zero if `next` follows.
+    // Stop at the last address that a descriptor can have, so that the sums do not wrap.
+    let max = ((ADDRESS - (leaf & ADDRESS)) / span) as usize;
+    let descriptors = &descriptors[..max.min(descriptors.len())];
+    // Zero if `next` continues the run.
     let step = |last: u64, next: u64| next.wrapping_sub(last) ^ span;
     let mut last = leaf;
     let follow = |[a, b, c, d]: &&[u64; 4]| {
@@ -138,6 +144,7 @@ fn following(leaf: u64, span: u64, descriptors: &[u64]) -> usize {
     count + descriptors[count..].iter().take_while(follows).count()
 }
 
+/// Adds a run, which is merged with the last one if it continues that.
 fn add(runs: &mut Vec<Run>, next: Run) {
     match runs.last_mut() {
         Some(last)

@@ -1,5 +1,4 @@
-//! The system description, read into plain data. What can be told to be wrong without knowing the
-//! machine is refused here.
+//! Reads a system description into plain data, and refuses what is wrong on every machine.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,13 +6,11 @@ use alloc::vec::Vec;
 use super::source::Images;
 use crate::arch::addr::{Ipa, Pa};
 use crate::arch::mpidr::Mpidr;
-use crate::boot::description::Image;
-use crate::boot::description::{ImageDescription, Peek};
-use crate::boot::description::{Result, refuse};
+use crate::boot::description::{Image, ImageDescription, Peek, Result, refuse};
 use crate::boot::fdt::{Node, Tree};
 use crate::partition::lifecycle::{OnCrash, Policy};
 
-/// What the system description says.
+/// A system description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// The path of the node `partitions`.
@@ -22,7 +19,7 @@ pub struct Description {
     pub partitions: Vec<PartitionDescription>,
 }
 
-/// What is said of one partition.
+/// The description of a partition: its node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionDescription {
     /// The path of its node.
@@ -31,7 +28,7 @@ pub struct PartitionDescription {
     pub name: String,
     /// `cpus` or `cpu-ids`.
     pub cpus: CpuRequest,
-    /// `memory`, in bytes: a multiple of the page size, and not 0.
+    /// `memory` in bytes: a multiple of the page size, not 0.
     pub memory: u64,
     /// `guest-base`, page-aligned.
     pub guest_base: Option<Ipa>,
@@ -51,7 +48,7 @@ pub struct PartitionDescription {
     pub count_hypervisor: bool,
     /// `on-crash` and `max-restarts`.
     pub policy: Policy,
-    /// `watchdog-ms`, from 1 to an hour.
+    /// `watchdog-ms`: milliseconds, from 1 ms to an hour.
     pub watchdog_milliseconds: Option<u32>,
     /// `monitor`.
     pub monitor: bool,
@@ -61,21 +58,21 @@ pub struct PartitionDescription {
     pub ramdisk: Option<ImageDescription>,
 }
 
-/// The CPUs that a partition asks for.
+/// The CPUs that a partition requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CpuRequest {
-    /// So many, at least one.
+    /// This many, at least one.
     Count(u32),
-    /// These, at least one.
+    /// Those with these affinities, at least one.
     Ids(Vec<Mpidr>),
 }
 
-/// What is said of a kernel.
+/// The description of a kernel: its node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelDescription {
-    /// Its node.
+    /// Its bytes.
     pub source: ImageDescription,
-    /// What its bytes are.
+    /// The format of its bytes.
     pub image: Image,
     /// `load-offset`, page-aligned, in bytes from the start of the guest's memory.
     pub load_offset: Option<u64>,
@@ -83,34 +80,33 @@ pub struct KernelDescription {
 
 /// The properties of a partition.
 #[rustfmt::skip]
-const OF_PARTITION: [&str; 15] = [
+const PARTITION_PROPERTIES: [&str; 15] = [
     "cpus", "cpu-ids", "memory", "guest-base", "host-base", "devices", "dma", "bootargs",
     "fdt-offset", "count-hypervisor", "on-crash", "max-restarts", "watchdog-ms", "monitor",
     "interrupts",
 ];
-/// The most of `watchdog-ms`, an hour: more is taken for a number of another unit. The counter has
-/// room for far more.
-const MOST_MILLISECONDS: u32 = 3_600_000;
-/// The nodes of a system: its partitions, and what `dtc -@` adds.
-const OF_SYSTEM: [&str; 4] = ["partitions", "__symbols__", "__fixups__", "__local_fixups__"];
+/// The largest `watchdog-ms`, an hour. A larger number is probably meant in another unit.
+const MAX_MILLISECONDS: u32 = 3_600_000;
+/// The child nodes of a description: its partitions, and those that `dtc -@` adds.
+const SYSTEM_NODES: [&str; 4] = ["partitions", "__symbols__", "__fixups__", "__local_fixups__"];
 
 impl Description {
-    /// Whether a partition asks for a device.
+    /// Returns whether a partition requests a device.
     pub fn names_devices(&self) -> bool {
         self.partitions.iter().any(|partition| !partition.devices.is_empty())
     }
 
-    /// Whether the interrupts of a partition may go to it with no exit.
+    /// Returns whether a partition allows direct delivery of its interrupts.
     pub fn wants_direct_interrupts(&self) -> bool {
         self.partitions.iter().any(|partition| !partition.trapped_interrupts)
     }
 
     /// Reads the description below `system`: the root of `tree`, or the node `/chosen/bulkhead` of
-    /// the firmware's tree. `base` is where `tree` lies in memory.
+    /// the firmware's tree. `base` is the physical address of `tree`.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong in it.
+    /// The first error in the description.
     pub fn read<'a>(
         tree: &'a Tree<'a>,
         system: Node<'a, 'a>,
@@ -124,7 +120,7 @@ impl Description {
                 None => refuse!(path, ": compatible is missing: give \"bulkhead,system\""),
             }
         }
-        system.check(&["compatible", "model"], Some(&OF_SYSTEM))?;
+        system.check(&["compatible", "model"], Some(&SYSTEM_NODES))?;
         let mut partitions: Vec<PartitionDescription> = Vec::new();
         if let Some(node) = system.first_child("partitions") {
             path = node.path();
@@ -134,24 +130,25 @@ impl Description {
                 if partitions.iter().any(|other| other.name == name) {
                     refuse!(
                         node.path(),
-                        ": name = \"{name}\" is given to another partition already"
+                        ": name = \"{name}\" is already given to another partition"
                     );
                 }
                 partitions.push(partition(node, &Images { tree, base, peek })?);
             }
         }
         if partitions.is_empty() {
-            let way = "the node partitions must have a node for each";
-            refuse!(path, " holds no partition: {way}");
+            let way = "give each one a node below the node partitions";
+            refuse!(path, " has no partition: {way}");
         }
         Ok(Self { path, partitions })
     }
 }
 
+/// Reads the node of a partition.
 fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDescription> {
-    node.check(&OF_PARTITION, Some(&["kernel", "ramdisk"]))?;
+    node.check(&PARTITION_PROPERTIES, Some(&["kernel", "ramdisk"]))?;
     let (path, name) = (node.path(), node.name());
-    // It has to fit in front of the partition's lines on the console.
+    // The name is printed before each line of the partition on the console.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     if name.len() > 15 || !name.bytes().all(is_plain) {
         let like = "1 to 15 letters, digits, hyphens and underscores";
@@ -159,7 +156,7 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
     }
     let cpus = cpus(node)?;
     let memory = match node.pages("memory", 2)? {
-        Some(0) => refuse!(path, ": memory = <0x0 0x0> is empty: give at least one"),
+        Some(0) => refuse!(path, ": memory = <0x0 0x0> is empty: give at least one page"),
         Some(size) => size,
         None => {
             let like = "the bytes in two cells, as in <0x0 0x1000000>";
@@ -170,7 +167,7 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
         None => false,
         Some("unprotected") => true,
         Some(dma) => {
-            let like = "\"unprotected\", which is all that it can say";
+            let like = "\"unprotected\", the only value";
             refuse!(path, ": dma = \"{dma}\" is not {like}")
         }
     };
@@ -178,7 +175,7 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
         None => false,
         Some("trapped") => true,
         Some(interrupts) => {
-            let like = "\"trapped\", which is all that it can say";
+            let like = "\"trapped\", the only value";
             refuse!(path, ": interrupts = \"{interrupts}\" is not {like}")
         }
     };
@@ -206,6 +203,7 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
     })
 }
 
+/// Reads `cpus` or `cpu-ids`.
 fn cpus(node: Node<'_, '_>) -> Result<CpuRequest> {
     let like = "one cell for each CPU, Aff2 to Aff0, as in <0x0 0x1>";
     let ids = node.read("cpu-ids", like, |ids| {
@@ -223,12 +221,13 @@ fn cpus(node: Node<'_, '_>) -> Result<CpuRequest> {
         (Some(count @ 1..), None) => return Ok(CpuRequest::Count(count)),
         (Some(0), None) => "cpus = <0> is empty: give at least one",
         (None, Some(_)) => "cpu-ids is empty: give at least one",
-        (Some(_), Some(_)) => "cpus stands beside cpu-ids: give only one of them",
+        (Some(_), Some(_)) => "cpus and cpu-ids are both present: give only one of them",
         (None, None) => "cpus is missing: give how many, as in <1>, or cpu-ids, as in <0x0 0x1>",
     };
     refuse!(node.path(), ": {why}")
 }
 
+/// Reads `on-crash` and `max-restarts`.
 fn policy(node: Node<'_, '_>) -> Result<Policy> {
     let on_crash = match node.text("on-crash")? {
         None | Some("stop") => OnCrash::Stop,
@@ -240,16 +239,18 @@ fn policy(node: Node<'_, '_>) -> Result<Policy> {
     Ok(Policy { on_crash, max_restarts: node.cell("max-restarts")? })
 }
 
+/// Reads `watchdog-ms`.
 fn watchdog_milliseconds(node: Node<'_, '_>) -> Result<Option<u32>> {
     match node.cell("watchdog-ms")? {
-        Some(milliseconds) if !(1..=MOST_MILLISECONDS).contains(&milliseconds) => {
-            let range = format_args!("is not from 1 to {MOST_MILLISECONDS}, an hour");
+        Some(milliseconds) if !(1..=MAX_MILLISECONDS).contains(&milliseconds) => {
+            let range = format_args!("is not from 1 to {MAX_MILLISECONDS}, an hour");
             refuse!(node.path(), ": watchdog-ms = <{milliseconds}> {range}")
         }
         milliseconds => Ok(milliseconds),
     }
 }
 
+/// Reads the node `kernel`.
 fn kernel<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<KernelDescription> {
     let Some(node) = partition.first_child("kernel") else {
         let like = "a node with the kernel's bytes in its data";
@@ -261,13 +262,14 @@ fn kernel<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<KernelDesc
     match (Image::of(bytes), load_offset) {
         (Err(problem), _) => refuse!(source.path, "{source} {problem}"),
         (Ok(Image::Arm64 { .. }), Some(offset)) => {
-            let why = "is only for flat binaries: an arm64 Image says where it goes";
+            let why = "is only for flat binaries: an arm64 Image has its offset in its header";
             refuse!(source.path, ": load-offset = <{offset:#x}> {why}")
         }
         (Ok(image), load_offset) => Ok(KernelDescription { source, image, load_offset }),
     }
 }
 
+/// Reads the node `ramdisk`, if there is one.
 fn ramdisk<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<Option<ImageDescription>> {
     let Some(node) = partition.first_child("ramdisk") else {
         return Ok(None);

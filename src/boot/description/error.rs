@@ -1,4 +1,4 @@
-//! Why a description is refused.
+//! Refusals of descriptions.
 
 use alloc::format;
 use alloc::string::String;
@@ -7,19 +7,19 @@ use core::fmt;
 use crate::boot::fdt::TreeError;
 use crate::boot::text::printable;
 
-/// Why a description is refused: one sentence, without a full stop, that names the node, the
-/// property and the value at fault, and says what would be right.
+/// Why a description is refused: one sentence without a full stop, which names the node, the
+/// property and the value, and says what would be right.
 ///
-/// The sentence is never freed, since nothing runs after a refusal. So an error is two words
-/// without a destructor, which cost next to nothing in the many places that pass it on.
+/// The sentence is leaked, since boot ends with a refusal. So an error is two words without a
+/// destructor, which makes it cheap to pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanError(&'static str);
 
-/// What most of planning comes to.
+/// The result of functions that may refuse a description.
 pub(crate) type Result<T, E = PlanError> = core::result::Result<T, E>;
 
 impl PlanError {
-    /// The error of the node at the path `node`; `rest` is the rest of the sentence.
+    /// Creates the error of the node at the path `node`, with the rest of the sentence.
     #[cold]
     #[inline(never)]
     pub(crate) fn new(node: &str, rest: fmt::Arguments<'_>) -> Self {
@@ -39,7 +39,8 @@ impl fmt::Display for PlanError {
     }
 }
 
-/// Returns the error of the node at a path, with the rest of the sentence in the words of `format!`.
+/// Returns from a function with the error of the node at a path; the other arguments, those of
+/// `format!`, are the rest of the sentence.
 macro_rules! refuse {
     ($node:expr, $($rest:tt)*) => {
         return Err($crate::boot::description::PlanError::new(&$node, format_args!($($rest)*)))
@@ -47,7 +48,7 @@ macro_rules! refuse {
 }
 pub(crate) use refuse;
 
-/// The value of a property that consists of cells, the way that a description has it.
+/// Displays the value of a property of cells in the syntax of a description, as in `<0x0 0x1>`.
 pub(crate) struct Cells<'v>(pub &'v [u8]);
 
 impl fmt::Display for Cells<'_> {

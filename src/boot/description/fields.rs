@@ -1,28 +1,32 @@
-//! Reading the nodes of a description: values of the right type, and no names but the known ones.
+//! Reads the nodes of a description: properties by their types, and known names only.
 
 use crate::arch::addr::PAGE_SIZE;
 use crate::boot::description::{Cells, Result, refuse};
 use crate::boot::fdt::{Node, Property};
 use crate::util::nearest::nearest;
 
-/// The properties that every node may have, because dtc adds them or because they do no harm.
+/// The properties that every node may have: dtc adds them, or they do no harm.
 const EVERYWHERE: [&str; 4] = ["phandle", "linux,phandle", "#address-cells", "#size-cells"];
 
 impl<'a> Node<'a, 'a> {
-    /// The name without the unit address.
+    /// Returns the name without the unit address.
     fn base_name(self) -> &'a str {
         let name = self.name();
         name.split_once('@').map_or(name, |(base, _)| base)
     }
 
-    /// The first child with this name, with or without a unit address.
+    /// Returns the first child with this name, with or without a unit address.
     #[inline(never)]
     pub(super) fn first_child(self, name: &str) -> Option<Self> {
         self.children().find(|child| child.base_name() == name)
     }
 
-    /// Checks that there are no properties but these, and those that every node may have, and no
-    /// children but these, or any if there is no list.
+    /// Checks that the node has no other properties than these and those that every node may have,
+    /// and no other child nodes than `children`; `None` allows all.
+    ///
+    /// # Errors
+    ///
+    /// The first unknown name.
     #[inline(never)]
     pub(super) fn check(self, properties: &[&str], children: Option<&[&str]>) -> Result<()> {
         for Property { name, .. } in self.properties() {
@@ -31,7 +35,7 @@ impl<'a> Node<'a, 'a> {
                 let nearest = nearest(name.as_bytes(), &mut known);
                 refuse!(
                     self.path(),
-                    " has a property \"{name}\", which does not belong here; the nearest is \
+                    " has an unknown property \"{name}\"; the nearest name is \
                      \"{nearest}\""
                 );
             }
@@ -42,19 +46,20 @@ impl<'a> Node<'a, 'a> {
         for child in self.children() {
             let name = child.base_name();
             if known.is_empty() {
-                refuse!(child.path(), " is no node that belongs here: no node does");
+                refuse!(child.path(), " is an unknown node: its parent has no child nodes");
             } else if !known.contains(&name) {
                 let nearest = nearest(name.as_bytes(), &mut known.iter().copied());
-                refuse!(
-                    child.path(),
-                    " is no node that belongs here; the nearest is \"{nearest}\""
-                );
+                refuse!(child.path(), " is an unknown node; the nearest name is \"{nearest}\"");
             }
         }
         Ok(())
     }
 
-    /// The property of this name, as `read` reads it; another type is refused as not `like`.
+    /// Returns the value of a property as `read` reads it, if the node has the property.
+    ///
+    /// # Errors
+    ///
+    /// If `read` returns `None`: that the value is not `like`.
     pub(super) fn read<T>(
         self,
         name: &str,
@@ -70,26 +75,26 @@ impl<'a> Node<'a, 'a> {
         }
     }
 
-    /// A string.
+    /// Returns the value of a property that is a string.
     #[inline(never)]
     pub(super) fn text(self, name: &str) -> Result<Option<&'a str>> {
         self.read(name, "a string", Property::as_str)
     }
 
-    /// One cell.
+    /// Returns the value of a property that is one cell.
     #[inline(never)]
     pub(super) fn cell(self, name: &str) -> Result<Option<u32>> {
         self.read(name, "one cell, as in <1>", Property::u32)
     }
 
-    /// Whether there is this property, which has no value.
+    /// Returns whether the node has a property without a value.
     #[inline(never)]
     pub(super) fn flag(self, name: &str) -> Result<bool> {
         let empty = |it: &Property<'a>| it.value.is_empty().then_some(());
         Ok(self.read(name, "a property without a value", empty)?.is_some())
     }
 
-    /// A multiple of the page size in so many cells, 1 or 2.
+    /// Returns the value of a property that is a multiple of the page size, in 1 or 2 cells.
     #[inline(never)]
     pub(super) fn pages(self, name: &str, cells: usize) -> Result<Option<u64>> {
         let like = ["one cell, as in <1>", "two cells, as in <0x0 0x40000000>"][cells - 1];

@@ -1,4 +1,4 @@
-//! Reads system descriptions.
+//! Reads system descriptions, without knowledge of the machine.
 
 mod bulkhead;
 mod error;

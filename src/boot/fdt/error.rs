@@ -1,4 +1,4 @@
-//! What can be wrong with the bytes of a tree, and with one of its nodes.
+//! Errors in the bytes of a tree, and in one of its nodes.
 
 use core::fmt;
 
@@ -7,21 +7,21 @@ use core::fmt;
 pub enum TreeError {
     /// The first word is not the magic number.
     NotATree {
-        /// The word that is there instead.
+        /// The first word.
         magic: u32,
     },
-    /// There are fewer bytes than the header, or than the header says.
+    /// There are fewer bytes than a header has, or than the header's total size.
     Truncated {
-        /// How many bytes there should be.
+        /// The number of bytes that are needed.
         needed: usize,
-        /// How many there are.
+        /// The number of bytes given.
         given: usize,
     },
-    /// Something in the tree is not as the specification says.
+    /// The tree violates the specification.
     Malformed {
-        /// What is wrong, as a clause.
+        /// The violation, as a clause.
         what: &'static str,
-        /// Where, in bytes from the start of the tree.
+        /// Its offset in bytes from the start of the tree.
         offset: usize,
     },
 }
@@ -42,13 +42,13 @@ impl fmt::Display for TreeError {
     }
 }
 
-/// What is wrong with a node. Displayed as a clause about it.
+/// Why a node is invalid. Displayed as a clause about the node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NodeError {
-    /// Its bus is not in the CPUs' address space (no `ranges`), or has addresses like PCI's, of more
-    /// than two cells: its registers are the business of the device that drives the bus.
+    /// Its bus is not in the CPUs' address space (no `ranges`), or has addresses of more than two
+    /// cells, as PCI does. Only the bus device can access its registers.
     NotMapped,
-    /// The property with this name is missing or has a value that its binding does not allow.
+    /// The property with this name is missing, or has a value that the binding does not allow.
     Property(&'static str),
     /// Anything else, as a clause about the node.
     Fault(&'static str),
@@ -58,7 +58,7 @@ impl fmt::Display for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotMapped => f.write_str("its bus is not in the CPUs' address space"),
-            Self::Property(name) => write!(f, "`{name}` is missing or not as its binding says"),
+            Self::Property(name) => write!(f, "`{name}` is missing or invalid"),
             Self::Fault(clause) => f.write_str(clause),
         }
     }

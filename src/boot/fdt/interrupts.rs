@@ -1,14 +1,13 @@
-//! `interrupts` and `interrupts-extended` (Devicetree Specification 0.4, section 2.4), as far as
-//! they lead to the GIC (binding `arm,gic-v3` and its predecessor).
+//! Interrupts of nodes: `interrupts` and `interrupts-extended` (Devicetree Specification 0.4,
+//! section 2.4), if their controller is a GIC (bindings `arm,gic` and `arm,gic-v3`).
 
 use alloc::vec::Vec;
 
-use super::tree::Entry;
+use super::index::Entry;
 use super::{Common, Node, NodeError, Property};
-use crate::arch::intid::Interrupt;
-use crate::arch::intid::{Intid, Trigger};
+use crate::arch::intid::{Interrupt, Intid, Trigger};
 
-/// Whether a `compatible` is that of a controller whose specifiers are decoded: a GIC of version 2 or 3.
+/// Returns whether a `compatible` is that of a GICv2 or GICv3, whose specifiers are decoded.
 pub(crate) fn is_gic(name: &str) -> bool {
     match name {
         "arm,cortex-a15-gic" | "arm,cortex-a7-gic" | "arm,cortex-a9-gic" | "arm,gic-400" => true,
@@ -20,19 +19,23 @@ const NO_CONTROLLER: NodeError = NodeError::Fault("it has no interrupt controlle
 const SPECIFIER: NodeError = NodeError::Fault("its interrupts end within a specifier");
 
 impl Node<'_, '_> {
-    /// Its interrupts at the GIC, from `interrupts-extended` or else `interrupts`. Those that go
-    /// to another controller are left out. Without either property, nothing.
+    /// Returns its interrupts at the GIC, from `interrupts-extended` or else from `interrupts`,
+    /// without those of other controllers. Without either property there are none.
     ///
     /// # Errors
     ///
-    /// If a specifier cannot be read, or its controller cannot be found.
+    /// If a specifier is invalid or its controller does not exist.
     pub fn interrupts(self) -> Result<Vec<Interrupt>, NodeError> {
         let mut interrupts = Vec::new();
         self.each_interrupt(&mut |interrupt| interrupts.push(interrupt))?;
         Ok(interrupts)
     }
 
-    /// Calls `each` for every one of them.
+    /// Calls `each` for every interrupt that [`interrupts`](Self::interrupts) returns.
+    ///
+    /// # Errors
+    ///
+    /// As for [`interrupts`](Self::interrupts); `each` may have been called before.
     #[inline(never)]
     pub(crate) fn each_interrupt(self, each: &mut dyn FnMut(Interrupt)) -> Result<(), NodeError> {
         let extended = self.common(Common::InterruptsExtended);
@@ -66,11 +69,12 @@ impl Node<'_, '_> {
         Ok(())
     }
 
-    /// The controller that the nearest `interrupt-parent` names, or else an ancestor.
+    /// Returns the interrupt controller of `interrupts`: the nearest node with `#interrupt-cells`
+    /// among the interrupt parents, where the parent stands in for a missing `interrupt-parent`.
     fn interrupt_controller(self) -> Result<Self, NodeError> {
         let mut node = self;
-        // The way may go in circles, but not through more nodes than there are.
-        for _ in self.tree.nodes() {
+        // The path may be a circle: it ends after as many steps as there are nodes.
+        for _ in &self.index.nodes {
             node = match node.entry.interrupt_parent {
                 Some(phandle) => self.interrupt_parent(phandle)?,
                 None => node.parent().ok_or(NO_CONTROLLER)?,
@@ -82,27 +86,30 @@ impl Node<'_, '_> {
         Err(NO_CONTROLLER)
     }
 
+    /// Returns the node that an `interrupt-parent` of this node refers to.
     fn interrupt_parent(self, phandle: u32) -> Result<Self, NodeError> {
-        self.tree.by_phandle(phandle).ok_or(NodeError::Fault("its interrupt parent is not there"))
+        Self::by_phandle(self.index, phandle)
+            .ok_or(NodeError::Fault("its interrupt parent does not exist"))
     }
 }
 
-/// Whether a node with these properties is such a controller.
+/// Returns whether a node with these properties is a GIC.
 pub(super) fn are_of_gic(properties: &[Property<'_>]) -> bool {
     let compatible = properties.iter().find(|property| property.name == "compatible");
     let names = compatible.and_then(Property::strings);
     names.is_some_and(|mut names| names.any(is_gic))
 }
 
-/// The interrupt of a GIC's specifier: bits 3:0 of the flags are 1 or 2 for edges, 4 or 8 for
-/// levels; 0, which says nothing, is taken for a level as well.
+/// Decodes a specifier of a GIC: the kind (0 for an SPI, 1 for a PPI), the number and the flags.
+/// Bits 3:0 of the flags are 1 or 2 for edge-triggered interrupts, 4 or 8 for level-sensitive ones;
+/// 0, which the binding does not define, counts as level-sensitive.
 fn decode(kind: u32, number: u32, flags: u32) -> Result<Interrupt, NodeError> {
     let intid = match kind {
         0 => Intid::spi(number),
         1 => Intid::ppi(number),
         _ => None,
     };
-    let intid = intid.ok_or(NodeError::Fault("the GIC has no interrupt like one of its own"))?;
+    let intid = intid.ok_or(NodeError::Fault("it has an interrupt that the GIC does not have"))?;
     let trigger = if flags & 0b11 == 0 { Trigger::Level } else { Trigger::Edge };
     Ok(Interrupt { intid, trigger })
 }

@@ -1,15 +1,14 @@
-//! Flattened device trees (Devicetree Specification 0.4, chapter 5): check the bytes, read them,
-//! write new ones.
+//! Reads, checks and writes flattened device trees (Devicetree Specification 0.4, chapter 5).
 //!
-//! The `fdt` crate reads the memory reservations and the strings. It panics where a structure block
-//! is malformed or has an FDT_NOP, and it looks for nodes from the start each time; so that block
-//! is read by one pass of our own, which checks it ([`TreeError`] is what it can find) and fills
-//! the index that every look-up uses. Nor are addresses (`reg` through every `ranges`) and
-//! interrupts (inherited parents, GIC cells) `fdt`'s to decode: [`Node::regions`] and
-//! [`Node::interrupts`] are.
+//! The `fdt` crate reads the memory reservations. It panics on a malformed structure block and on
+//! FDT_NOP, and it searches for nodes from the start each time. So this module reads the structure
+//! block itself, in one pass that checks it ([`TreeError`]) and fills the index that all look-ups
+//! use. `fdt` does not decode addresses (`reg` through every `ranges`) and interrupts (inherited
+//! parents, GIC cells) either: [`Node::regions`] and [`Node::interrupts`] do.
 
 mod error;
 mod header;
+mod index;
 mod interrupts;
 mod node;
 mod property;
@@ -19,10 +18,10 @@ mod tree;
 mod write;
 
 pub use error::{NodeError, TreeError};
+pub(crate) use index::Common;
 pub(crate) use interrupts::is_gic;
 pub use node::Node;
 pub use property::Property;
-pub(crate) use tree::Common;
 pub use tree::Tree;
 pub use write::Writer;
 

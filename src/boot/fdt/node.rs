@@ -1,17 +1,17 @@
-//! A node of a tree, and what is found from there.
+//! A node of a tree: its names, its relatives and its properties.
 
 use alloc::string::String;
 use alloc::vec;
 use core::{iter, ptr, str};
 
+use super::Property;
+use super::index::{Common, Entry, Index};
 use super::property::strings;
-use super::tree::{Common, Entry};
-use super::{Property, Tree};
 
-/// A node of a [`Tree`].
+/// A node of a tree.
 #[derive(Clone, Copy)]
 pub struct Node<'t, 'a> {
-    pub(super) tree: &'t Tree<'a>,
+    pub(super) index: &'t Index<'a>,
     pub(super) entry: &'t Entry<'a>,
 }
 
@@ -22,24 +22,36 @@ impl PartialEq for Node<'_, '_> {
 }
 
 impl<'t, 'a> Node<'t, 'a> {
-    /// Its name with its unit address, as in `uart@9000000`. The root's is empty.
+    /// Returns the node with this number.
+    #[inline(never)]
+    pub(super) fn numbered(index: &'t Index<'a>, number: usize) -> Self {
+        Self { index, entry: &index.nodes[number] }
+    }
+
+    /// Returns the first node with this phandle.
+    pub(super) fn by_phandle(index: &'t Index<'a>, phandle: u32) -> Option<Self> {
+        let (_, number) = index.phandles.iter().find(|(known, _)| *known == phandle)?;
+        Some(Self::numbered(index, *number))
+    }
+
+    /// Returns its name with its unit address, as in `uart@9000000`; empty for the root.
     pub fn name(self) -> &'a str {
         str::from_utf8(self.entry.name).unwrap_or_default()
     }
 
-    /// Whether this is its name.
+    /// Returns whether this is its name.
     pub fn is_named(self, name: &str) -> bool {
         self.entry.name == name.as_bytes()
     }
 
-    /// Its full path, as in `/soc/uart@9000000`.
+    /// Returns its full path, as in `/soc/uart@9000000`.
     #[inline(never)]
     pub fn path(self) -> String {
         let mut length = 0;
         let mut node = self.entry;
         while node.number > 0 {
             length += 1 + node.name.len();
-            node = &self.tree.nodes[node.parent];
+            node = &self.index.nodes[node.parent];
         }
         let mut path = vec![b'/'; length.max(1)];
         node = self.entry;
@@ -47,39 +59,40 @@ impl<'t, 'a> Node<'t, 'a> {
             let start = length - node.name.len();
             path[start..length].copy_from_slice(node.name);
             length = start - 1;
-            node = &self.tree.nodes[node.parent];
+            node = &self.index.nodes[node.parent];
         }
         String::from_utf8(path).unwrap_or_default()
     }
 
-    /// Its parent; the root has none.
+    /// Returns its parent; `None` for the root.
     #[inline(never)]
     pub fn parent(self) -> Option<Self> {
-        (self.entry.number > 0).then(|| self.tree.numbered(self.entry.parent))
+        (self.entry.number > 0).then(|| Self::numbered(self.index, self.entry.parent))
     }
 
-    /// Whether its parent is the root.
+    /// Returns whether its parent is the root.
     pub(crate) fn is_on_root(self) -> bool {
         self.entry.number > 0 && self.entry.parent == 0
     }
 
-    /// Its children, in the order of the tree.
+    /// Returns its children, in the order of the tree.
     pub fn children(self) -> impl Iterator<Item = Self> {
         let mut next = self.entry.number + 1;
         iter::from_fn(move || self.next_child(&mut next))
     }
 
+    /// Returns the child with the number `next`, if it is one, and advances `next` to its sibling.
     #[inline(never)]
     fn next_child(self, next: &mut usize) -> Option<Self> {
-        let child = (*next < self.entry.end).then(|| self.tree.numbered(*next))?;
+        let child = (*next < self.entry.end).then(|| Self::numbered(self.index, *next))?;
         *next = child.entry.end;
         Some(child)
     }
 
-    /// The child with this name.
+    /// Returns the first child with this name.
     #[inline(never)]
     pub fn child(self, name: &str) -> Option<Self> {
-        let nodes = &self.tree.nodes;
+        let nodes = &self.index.nodes;
         let mut next = self.entry.number + 1;
         while next < self.entry.end {
             let entry = &nodes[next];
@@ -91,54 +104,54 @@ impl<'t, 'a> Node<'t, 'a> {
         None
     }
 
-    /// The node at the end of a path from here.
+    /// Returns the node at the end of a path that starts at this node.
     pub(super) fn descendant(self, path: &str) -> Option<Self> {
         let mut names = path.split('/').filter(|name| !name.is_empty());
         names.try_fold(self, |node, name| node.child(name))
     }
 
-    /// Its properties, in the order of the tree.
+    /// Returns its properties, in the order of the tree.
     pub fn properties(self) -> impl Iterator<Item = Property<'a>> {
-        self.tree.properties[self.entry.properties.clone()].iter().copied()
+        self.index.properties[self.entry.properties.clone()].iter().copied()
     }
 
-    /// Its property with this name.
+    /// Returns its first property with this name.
     #[inline(never)]
     pub fn property(self, name: &str) -> Option<Property<'a>> {
         self.properties().find(|property| property.name == name)
     }
 
-    /// The same for a name that every node is asked for.
+    /// Returns its first property with a [`Common`] name, without a search.
     pub(crate) fn common(self, name: Common) -> Option<Property<'a>> {
         let index = self.entry.common[name as usize].checked_sub(1)?;
-        self.tree.properties.get(index as usize).copied()
+        self.index.properties.get(index as usize).copied()
     }
 
-    /// The one string that its property with this name holds.
+    /// Returns the value of its property with this name, if that is exactly one string.
     #[inline(never)]
     pub fn string(self, name: &str) -> Option<&'a str> {
         self.property(name)?.as_str()
     }
 
-    /// What it is compatible with, the most specific first.
+    /// Returns the strings of `compatible`, the most specific first.
     pub fn compatible(self) -> impl Iterator<Item = &'a str> {
         let compatible = self.common(Common::Compatible);
         strings(compatible.and_then(|list| list.text()).unwrap_or_default())
     }
 
-    /// Whether `compatible` lists `wanted`.
+    /// Returns whether `wanted` is in `compatible`.
     #[inline(never)]
     pub fn is_compatible(self, wanted: &str) -> bool {
         self.compatible().any(|compatible| compatible == wanted)
     }
 
-    /// Whether `status` says that it can be used, or says nothing.
+    /// Returns whether it can be used: `status` is `okay` or missing.
     pub fn is_available(self) -> bool {
         let status = self.common(Common::Status);
         status.is_none_or(|status| matches!(status.as_str(), Some("okay" | "ok")))
     }
 
-    /// Its phandle.
+    /// Returns its phandle, from `phandle` or `linux,phandle`.
     pub fn phandle(self) -> Option<u32> {
         let phandle = self.property("phandle");
         phandle.or_else(|| self.property("linux,phandle"))?.u32()

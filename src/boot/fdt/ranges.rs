@@ -1,5 +1,5 @@
-//! `reg`, translated through every bus up to the CPUs' own addresses (Devicetree Specification
-//! 0.4, sections 2.3.5 to 2.3.8).
+//! Registers of nodes: `reg`, translated through every bus to physical addresses (Devicetree
+//! Specification 0.4, sections 2.3.5 to 2.3.8).
 
 use alloc::vec::Vec;
 
@@ -9,12 +9,12 @@ use crate::arch::addr::{Pa, Region};
 const WRAPS: NodeError = NodeError::Fault("its registers reach past the end of 64 bits");
 
 impl Node<'_, '_> {
-    /// Its registers or memory: `reg` by the parent's `#address-cells` and `#size-cells`,
-    /// translated through the `ranges` of every bus above. Without `reg`, nothing.
+    /// Returns its registers or memory: `reg` with the parent's `#address-cells` and `#size-cells`,
+    /// translated through the `ranges` of every bus above. Without `reg` there are none.
     ///
     /// # Errors
     ///
-    /// If an address cannot be read or a CPU cannot reach it.
+    /// If an address is invalid or not in the CPUs' address space.
     #[inline(never)]
     pub fn regions(self) -> Result<Vec<Region<Pa>>, NodeError> {
         let (Some(reg), Some(bus)) = (self.common(Common::Reg), self.parent()) else {
@@ -33,7 +33,7 @@ impl Node<'_, '_> {
         Ok(regions)
     }
 
-    /// The address for the CPUs of the `size` bytes at `address` on this bus.
+    /// Translates the address of `size` bytes on this bus to their physical address.
     fn translate(self, address: u64, size: u64) -> Result<u64, NodeError> {
         let Some(parent) = self.parent() else { return Ok(address) };
         let ranges = self.property("ranges").ok_or(NodeError::NotMapped)?;
@@ -57,11 +57,15 @@ impl Node<'_, '_> {
                 return parent.translate(address, size);
             }
         }
-        Err(NodeError::Fault("no `ranges` of its bus hold its registers"))
+        Err(NodeError::Fault("no `ranges` of its bus contain its registers"))
     }
 }
 
-/// The cells of a property with entries of numbers that have so many cells each.
+/// Returns the cells of a property whose entries are numbers with this many cells each.
+///
+/// # Errors
+///
+/// `fault`, if the value is not a whole number of entries.
 fn entries<'v>(
     fault: &'static str,
     value: &'v [u8],
@@ -74,7 +78,11 @@ fn entries<'v>(
     }
 }
 
-/// Takes a number off `cells`: one of no cells is 0, and more than two are too many.
+/// Takes a number of `length` cells off `cells`; a number without cells is 0.
+///
+/// # Errors
+///
+/// If the number has more than two cells.
 fn take(cells: &mut &[[u8; 4]], length: u32) -> Result<u64, NodeError> {
     let number = match (length, *cells) {
         (0, _) => 0,

@@ -1,23 +1,23 @@
-//! The one pass over the structure block (Devicetree Specification 0.4, section 5.4).
+//! Checks and indexes the structure block in one pass (Devicetree Specification 0.4, section 5.4).
 
 use alloc::vec::Vec;
 
 use super::header::Blocks;
+use super::index::{Common, Entry, Index};
 use super::interrupts::are_of_gic;
-use super::tree::{Common, Entry};
-use super::{Property, Tree, TreeError, token};
+use super::{Property, TreeError, token};
 
-/// How deep nodes may be nested.
+/// The deepest level of nested nodes.
 const MAX_DEPTH: usize = 32;
 
-/// How many nodes and properties the index has room for at first. Most trees have fewer.
+/// The initial capacity of the index, which is enough for most trees.
 const NODES: usize = 128;
 const PROPERTIES: usize = 512;
 
-/// How many strings are remembered.
+/// The number of cached strings.
 const KNOWN: usize = 64;
 
-/// The bytes of nodes' names: what is graphic, but no `/`.
+/// For each byte, whether the name of a node may have it: graphic ASCII without `/`.
 const IN_NODE_NAMES: [bool; 256] = {
     let mut are_in = [false; 256];
     let mut byte = b'!';
@@ -28,22 +28,24 @@ const IN_NODE_NAMES: [bool; 256] = {
     are_in
 };
 
-/// Checks the structure block and lists what is there.
-pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
-    let Blocks { bytes, structure, strings, reservations } = blocks;
+/// Checks the structure block and indexes its nodes, properties and phandles.
+///
+/// # Errors
+///
+/// The first violation of the specification.
+pub(super) fn read<'a>(blocks: &Blocks<'a>) -> Result<Index<'a>, TreeError> {
+    let Blocks { bytes, structure, strings, .. } = blocks;
     let mut words = bytes[structure.clone()].as_chunks().0;
-    let tree = Tree {
-        bytes,
-        reservations,
-        // A node takes four words at least, a property three.
+    let index = Index {
+        // A node has at least four words, a property three.
         nodes: Vec::with_capacity(NODES.min(words.len() / 4)),
         properties: Vec::with_capacity(PROPERTIES.min(words.len() / 3)),
         phandles: Vec::new(),
     };
     let mut pass = Pass {
         strings,
-        known: [const { Known { offset: u32::MAX, name: "", meaning: Meaning::Others } }; KNOWN],
-        tree,
+        known: [const { Known { offset: u32::MAX, name: "", meaning: Meaning::Other } }; KNOWN],
+        index,
         node: 0,
         depth: 0,
         is_open: false,
@@ -52,7 +54,7 @@ pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
         let left = words.len();
         match pass.token(&mut words) {
             Ok(true) => {}
-            Ok(false) => return Ok(pass.tree),
+            Ok(false) => return Ok(pass.index),
             Err(what) => {
                 return Err(TreeError::Malformed { what, offset: structure.end - left * 4 });
             }
@@ -60,25 +62,26 @@ pub(super) fn read(blocks: Blocks<'_>) -> Result<Tree<'_>, TreeError> {
     }
 }
 
-/// What is still to be read.
+/// The words that are still to be read.
 type Words<'a> = &'a [[u8; 4]];
 
-/// What a property is to this pass.
+/// The meaning of a property for the index.
 #[derive(Clone, Copy)]
 enum Meaning {
-    /// To be found at once.
+    /// Found without a search.
     Common(Common),
-    // The others are of one cell.
+    // The properties that follow have one cell.
     AddressCells,
     SizeCells,
     InterruptCells,
     InterruptParent,
     Phandle,
-    /// Something that is for others to read.
-    Others,
+    /// None.
+    Other,
 }
 
 impl Meaning {
+    /// Returns the meaning of a property's name.
     fn of(name: &str) -> Self {
         match name {
             "compatible" => Self::Common(Common::Compatible),
@@ -92,60 +95,63 @@ impl Meaning {
             "#interrupt-cells" => Self::InterruptCells,
             "interrupt-parent" => Self::InterruptParent,
             "phandle" | "linux,phandle" => Self::Phandle,
-            _ => Self::Others,
+            _ => Self::Other,
         }
     }
 }
 
-/// A string that was looked up.
+/// A cached string of the strings block.
 #[derive(Clone, Copy)]
 struct Known<'a> {
-    /// Where it is in the strings block, which never has as many bytes as `u32::MAX`.
+    /// Its offset in the strings block. `u32::MAX`, which is past every strings block, if the entry
+    /// is empty.
     offset: u32,
     name: &'a str,
     meaning: Meaning,
 }
 
+/// The state of the pass.
 struct Pass<'a> {
     strings: &'a str,
-    /// Some of the strings so far: most properties have one of a few names.
+    /// A cache of strings: most properties have one of a few names.
     known: [Known<'a>; KNOWN],
-    /// What has been read.
-    tree: Tree<'a>,
-    /// The number of the node at hand.
+    /// The index so far.
+    index: Index<'a>,
+    /// The number of the current node.
     node: usize,
-    /// How many nodes are begun and not ended.
+    /// The number of nodes that have begun and not ended.
     depth: usize,
-    /// Whether the node at hand may have more properties: no node has come behind them.
+    /// Whether more properties of the current node may follow: no child node has begun.
     is_open: bool,
 }
 
 impl<'a> Pass<'a> {
-    /// Reads a token and what belongs to it; says whether others follow.
+    /// Reads a token with its data and returns whether other tokens follow.
     fn token(&mut self, words: &mut Words<'a>) -> Result<bool, &'static str> {
         let (token, rest) = words.split_first().ok_or("the structure block ends early")?;
         *words = rest;
-        let [0, 0, 0, token] = *token else { return Err("there is no such token") };
+        let [0, 0, 0, token] = *token else { return Err("unknown token") };
         match u32::from(token) {
             token::PROPERTY => self.property(words)?,
             token::BEGIN_NODE => self.begin_node(words)?,
             token::END_NODE => self.end_node()?,
             token::NOP => {}
             token::END if self.depth > 0 => return Err("the tree ends inside a node"),
-            token::END if self.tree.nodes.is_empty() => return Err("there is no root node"),
+            token::END if self.index.nodes.is_empty() => return Err("there is no root node"),
             token::END => return Ok(false),
-            _ => return Err("there is no such token"),
+            _ => return Err("unknown token"),
         }
         Ok(true)
     }
 
+    /// Reads the data of BEGIN_NODE.
     fn begin_node(&mut self, words: &mut Words<'a>) -> Result<(), &'static str> {
-        self.close();
+        self.close_properties();
         let mut rest = words.as_flattened().iter();
         let end = rest.position(|byte| !IN_NODE_NAMES[usize::from(*byte)]);
         let name = bytes(words, end.ok_or("a node's name does not end")? + 1)?;
         let [name @ .., 0] = name else { return Err("a node's name has a forbidden byte") };
-        let number = self.tree.nodes.len();
+        let number = self.index.nodes.len();
         match (self.depth, name.is_empty()) {
             (0, _) if number > 0 => return Err("there is a second root node"),
             (0, false) => return Err("the root node has a name"),
@@ -153,39 +159,41 @@ impl<'a> Pass<'a> {
             (MAX_DEPTH.., _) => return Err("nodes are nested too deep"),
             _ => {}
         }
-        let properties = self.tree.properties.len();
+        let properties = self.index.properties.len();
         let (parent, properties) = (self.node, properties..properties);
-        // As many cells as the specification takes where the properties are missing.
+        // The defaults of `#address-cells` and `#size-cells`.
         let cells = (2, 1);
         let entry = Entry { name, number, parent, properties, cells, ..Entry::default() };
-        self.tree.nodes.push(entry);
+        self.index.nodes.push(entry);
         self.node = number;
         self.depth += 1;
         self.is_open = true;
         Ok(())
     }
 
-    /// The properties of the node at hand are all there.
-    fn close(&mut self) {
+    /// Completes the range of the current node's properties, unless that has been done.
+    fn close_properties(&mut self) {
         if self.is_open {
-            self.tree.nodes[self.node].properties.end = self.tree.properties.len();
+            self.index.nodes[self.node].properties.end = self.index.properties.len();
             self.is_open = false;
         }
     }
 
+    /// Ends the current node.
     fn end_node(&mut self) -> Result<(), &'static str> {
-        self.depth = self.depth.checked_sub(1).ok_or("a node ends that was not begun")?;
-        self.close();
-        let end = self.tree.nodes.len();
-        let node = &mut self.tree.nodes[self.node];
+        self.depth = self.depth.checked_sub(1).ok_or("an END_NODE has no BEGIN_NODE")?;
+        self.close_properties();
+        let end = self.index.nodes.len();
+        let node = &mut self.index.nodes[self.node];
         node.end = end;
         if node.interrupt_cells > 0 {
-            node.is_gic = are_of_gic(&self.tree.properties[node.properties.clone()]);
+            node.is_gic = are_of_gic(&self.index.properties[node.properties.clone()]);
         }
         self.node = node.parent;
         Ok(())
     }
 
+    /// Reads the data of PROPERTY.
     fn property(&mut self, words: &mut Words<'a>) -> Result<(), &'static str> {
         let [size, name, rest @ ..] = *words else {
             return Err("the structure block ends early");
@@ -195,17 +203,17 @@ impl<'a> Pass<'a> {
         let (name, meaning) = self.name(name).ok_or("a property has no name")?;
         let value = bytes(words, u32::from_be_bytes(*size) as usize)?;
         if !self.is_open {
-            return Err("a property stands behind nodes");
+            return Err("a property follows a child node");
         }
-        self.tree.properties.push(Property { name, value });
-        if let Meaning::Others = meaning {
+        self.index.properties.push(Property { name, value });
+        if let Meaning::Other = meaning {
             return Ok(());
         }
-        let node = &mut self.tree.nodes[self.node];
+        let node = &mut self.index.nodes[self.node];
         if let Meaning::Common(common) = meaning {
             let first = &mut node.common[common as usize];
             if *first == 0 {
-                *first = self.tree.properties.len() as u32;
+                *first = self.index.properties.len() as u32;
             }
         } else if let Ok(cell) = value.try_into().map(u32::from_be_bytes) {
             match meaning {
@@ -213,14 +221,14 @@ impl<'a> Pass<'a> {
                 Meaning::SizeCells => node.cells.1 = cell,
                 Meaning::InterruptCells => node.interrupt_cells = cell,
                 Meaning::InterruptParent => node.interrupt_parent = Some(cell),
-                Meaning::Phandle => self.tree.phandles.push((cell, self.node)),
-                Meaning::Common(_) | Meaning::Others => {}
+                Meaning::Phandle => self.index.phandles.push((cell, self.node)),
+                Meaning::Common(_) | Meaning::Other => {}
             }
         }
         Ok(())
     }
 
-    /// The name at `offset` of the strings block, which may be the end of a longer one.
+    /// Returns the name at `offset` of the strings block, which may be the end of a longer string.
     fn name(&mut self, offset: u32) -> Option<(&'a str, Meaning)> {
         let known = &mut self.known[offset as usize % KNOWN];
         if known.offset != offset || offset == u32::MAX {
@@ -233,7 +241,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Takes the next `size` bytes, which are padded to whole words.
+/// Takes the next `size` bytes, and the padding to whole words.
 #[inline(always)]
 fn bytes<'a>(words: &mut Words<'a>, size: usize) -> Result<&'a [u8], &'static str> {
     let taken = words.split_at_checked(size.div_ceil(4));

@@ -1,17 +1,17 @@
-//! Writing a tree.
+//! Writes a tree.
 
 use alloc::vec::Vec;
 
 use super::header::{HEADER_SIZE, Header, MAGIC, VERSION};
 use super::token;
 
-/// Where the structure block starts: behind the header and the entry that ends the reservations.
+/// The offset of the structure block: it follows the header and the end of the memory reservations.
 const STRUCTURE: u32 = HEADER_SIZE as u32 + 16;
 
-/// A flattened tree in the making. Nodes and properties appear in the order of the calls.
+/// Writes a flattened tree, with nodes and properties in the order of the calls.
 ///
-/// The writer does not judge: [`super::Tree::new`] finds nodes that were not ended, properties
-/// behind nodes and names that cannot be. Nor does it expect more than 4 GiB.
+/// The writer checks nothing: [`super::Tree::new`] rejects nodes that do not end, properties that
+/// follow a child node, and invalid names. The tree must be smaller than 4 GiB.
 pub struct Writer {
     structure: Vec<[u8; 4]>,
     strings: Vec<u8>,
@@ -20,14 +20,14 @@ pub struct Writer {
 
 /// A string in the strings block.
 struct Name {
-    /// What tells most names apart.
+    /// A value that differs for most names.
     key: u64,
-    /// Where it starts.
+    /// Its offset in the strings block.
     start: usize,
 }
 
 impl Name {
-    /// The length, the first byte and the last one.
+    /// Returns the length, the first byte and the last byte of a name as one value.
     fn key(name: &[u8]) -> u64 {
         match name {
             [first, .., last] => {
@@ -45,9 +45,9 @@ impl Default for Writer {
 }
 
 impl Writer {
-    /// A tree without a node.
+    /// Creates a tree without nodes.
     pub fn new() -> Self {
-        // Room for what a guest's tree has that gets no devices.
+        // Enough for the tree of a guest without passed-through devices.
         Self {
             structure: Vec::with_capacity(1024),
             strings: Vec::with_capacity(512),
@@ -55,11 +55,11 @@ impl Writer {
         }
     }
 
-    /// Begins a node. The name of the first one, the root, is empty.
+    /// Begins a node. The name of the root, the first node, is empty.
     #[inline(never)]
     pub fn begin_node(&mut self, name: &str) {
         self.structure.push(token::BEGIN_NODE.to_be_bytes());
-        self.room(name.len() + 1)[..name.len()].copy_from_slice(name.as_bytes());
+        self.reserve(name.len() + 1)[..name.len()].copy_from_slice(name.as_bytes());
     }
 
     /// Ends the node that was begun last.
@@ -67,42 +67,42 @@ impl Writer {
         self.structure.push(token::END_NODE.to_be_bytes());
     }
 
-    /// A property of the node at hand, before its children.
+    /// Writes a property of the current node, which must come before its children.
     #[inline(never)]
     pub fn property(&mut self, name: &str, value: &[u8]) {
         self.begin_property(name, value.len());
-        self.room(value.len()).copy_from_slice(value);
+        self.reserve(value.len()).copy_from_slice(value);
     }
 
-    /// A property of one cell.
+    /// Writes a property of one cell.
     pub fn property_u32(&mut self, name: &str, value: u32) {
         self.property_cells(name, &[value]);
     }
 
-    /// A property of one number in two cells.
+    /// Writes a property of one number in two cells.
     pub fn property_u64(&mut self, name: &str, value: u64) {
         self.property(name, &value.to_be_bytes());
     }
 
-    /// A property of cells.
+    /// Writes a property of cells.
     #[inline(never)]
     pub fn property_cells(&mut self, name: &str, cells: &[u32]) {
         self.begin_property(name, cells.len() * 4);
         self.structure.extend(cells.iter().map(|cell| cell.to_be_bytes()));
     }
 
-    /// A property of one string.
+    /// Writes a property of one string.
     #[inline(never)]
     pub fn property_str(&mut self, name: &str, value: &str) {
         self.property_strings(name, &[value]);
     }
 
-    /// A property of several strings.
+    /// Writes a property of several strings.
     #[inline(never)]
     pub fn property_strings(&mut self, name: &str, values: &[&str]) {
         let size = values.iter().map(|value| value.len() + 1).sum();
         self.begin_property(name, size);
-        let mut room = self.room(size);
+        let mut room = self.reserve(size);
         for value in values {
             let (string, rest) = room.split_at_mut(value.len() + 1);
             string[..value.len()].copy_from_slice(value.as_bytes());
@@ -110,12 +110,12 @@ impl Writer {
         }
     }
 
-    /// A property that says what it says by being there.
+    /// Writes a property without a value.
     pub fn property_empty(&mut self, name: &str) {
         self.property(name, &[]);
     }
 
-    /// The bytes of the tree.
+    /// Returns the bytes of the tree.
     pub fn finish(mut self) -> Vec<u8> {
         self.structure.push(token::END.to_be_bytes());
         let structure = self.structure.as_flattened();
@@ -130,6 +130,7 @@ impl Writer {
         [header.as_flattened(), &[0; 16], structure, &self.strings].concat()
     }
 
+    /// Writes the token, the size and the name of a property.
     #[inline(never)]
     fn begin_property(&mut self, name: &str, size: usize) {
         let name = self.name(name.as_bytes());
@@ -137,7 +138,7 @@ impl Writer {
         self.structure.extend_from_slice(&[token::PROPERTY.to_be_bytes(), size, name]);
     }
 
-    /// Where the strings block has `name`, which is put there if it is new.
+    /// Returns the offset of `name` in the strings block, to which it is added if it is new.
     fn name(&mut self, name: &[u8]) -> usize {
         let key = Name::key(name);
         for known in self.names.iter().filter(|known| known.key == key) {
@@ -152,9 +153,9 @@ impl Writer {
         start
     }
 
-    /// Room for so many bytes: zeros, and so is what pads them to whole words.
+    /// Adds this many zeros, and the padding to whole words, and returns them without the padding.
     #[inline(never)]
-    fn room(&mut self, size: usize) -> &mut [u8] {
+    fn reserve(&mut self, size: usize) -> &mut [u8] {
         let start = self.structure.len();
         self.structure.resize(start + size.div_ceil(4), [0; 4]);
         &mut self.structure[start..].as_flattened_mut()[..size]

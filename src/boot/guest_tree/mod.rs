@@ -1,6 +1,7 @@
-//! The device tree that a guest sees, made from its part of the [`crate::plan::Plan`].
+//! Builds the device tree of a guest from its [`PartitionPlan`].
 
-mod device;
+mod emulated;
+mod passthrough;
 #[cfg(test)]
 mod tests;
 
@@ -10,46 +11,40 @@ use alloc::vec::Vec;
 use super::fdt::{Tree, Writer};
 use super::machine::{Gic, Machine};
 use super::plan::PartitionPlan;
-use crate::arch::addr::{Bytes, Ipa};
+use crate::arch::addr::Bytes;
 use crate::arch::intid::Intid;
 use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{PlanError, refuse};
-use crate::devices::address_map::{
-    CONSOLE, CONSOLE_SIZE, CPU_INTERFACE, CPU_INTERFACE_SIZE, DISTRIBUTOR, DISTRIBUTOR_SIZE,
-    MONITOR, REDISTRIBUTOR_SIZE, REDISTRIBUTORS, WATCHDOG_CONTROL, WATCHDOG_FRAME_SIZE,
-    WATCHDOG_REFRESH,
-};
 
-/// The clock of the emulated PL011s, in Hz: what their stock drivers divide to get a baud rate.
-const CONSOLE_CLOCK: u32 = 24_000_000;
-/// The timer's secure interrupt, which the binding wants first and no guest can use: PPI 13 as on
-/// every machine that follows the Base System Architecture.
+/// The secure timer's interrupt, which comes first in the binding and which no guest can use: PPI
+/// 13, as in the Base System Architecture (DEN0094).
 const SECURE_TIMER: Intid = Intid::ppi(13).unwrap();
 
-/// The bits of an interrupt's flags (binding `arm,gic`, third cell).
+/// The flags of an interrupt (binding `arm,gic`, third cell).
 const EDGE_RISING: u32 = 1;
 const LEVEL_HIGH: u32 = 4;
 const LEVEL_LOW: u32 = 8;
 
-/// A guest's tree.
+/// The device tree of a guest.
 pub struct GuestTree {
     /// The flattened tree.
     pub bytes: Vec<u8>,
-    /// What its devices had to be given without, a line each.
+    /// The properties that passed-through devices lose, a line each.
     pub remarks: Vec<String>,
 }
 
-/// Writes the tree of `partition`. `tree` is the machine's own, which describes the devices.
+/// Builds the tree of `partition`. `tree` is the machine's, which describes the passed-through
+/// devices.
 ///
 /// # Errors
 ///
-/// If the tree is larger than the room that the Plan has for it.
+/// If the tree is larger than the memory that the Plan has for it.
 pub fn build(
     partition: &PartitionPlan,
     machine: &Machine,
     tree: &Tree<'_>,
 ) -> Result<GuestTree, PlanError> {
-    // The devices keep their phandles, so two are needed that the machine's tree does not use.
+    // Devices keep their phandles, so the two new ones must not be in the machine's tree.
     let mut phandles = (1..).filter(|phandle| tree.by_phandle(*phandle).is_none());
     let mut builder = Builder {
         writer: Writer::new(),
@@ -70,6 +65,7 @@ pub fn build(
     Ok(GuestTree { bytes, remarks: builder.remarks })
 }
 
+/// The state of a build.
 struct Builder<'a> {
     writer: Writer,
     remarks: Vec<String>,
@@ -83,6 +79,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
+    /// Writes the root node with all other nodes.
     fn root(&mut self) {
         let tree = &mut self.writer;
         tree.begin_node("");
@@ -91,11 +88,11 @@ impl<'a> Builder<'a> {
         tree.property_u32("#address-cells", 2);
         tree.property_u32("#size-cells", 2);
         tree.property_u32("interrupt-parent", self.gic);
-        self.console();
+        self.aliases();
+        self.chosen();
         self.memory_and_cpus();
-        self.interrupt_controller();
+        self.emulated_devices();
         self.timer();
-        self.watchdog();
         self.pmu();
         let tree = &mut self.writer;
         tree.begin_node("psci");
@@ -106,25 +103,17 @@ impl<'a> Builder<'a> {
         tree.property_str("compatible", "bulkhead,partition");
         tree.property_str("label", &self.partition.name);
         tree.end_node();
-        self.devices();
+        self.passthrough();
         self.writer.end_node();
     }
 
-    /// The console, the monitor's UART if there is one, their clock, and the nodes that name them.
-    fn console(&mut self) {
-        let path = at("/pl011", CONSOLE.get());
-        let monitor = self.partition.monitor_interrupt;
+    /// Writes `/chosen`: what the guest boots with.
+    fn chosen(&mut self) {
         let seed = self.seed();
+        self.writer.begin_node("chosen");
+        self.writer.property_str("bootargs", &self.partition.bootargs);
+        self.stdout_path();
         let tree = &mut self.writer;
-        tree.begin_node("aliases");
-        tree.property_str("serial0", &path);
-        if monitor.is_some() {
-            tree.property_str("serial1", &at("/pl011", MONITOR.get()));
-        }
-        tree.end_node();
-        tree.begin_node("chosen");
-        tree.property_str("bootargs", &self.partition.bootargs);
-        tree.property_str("stdout-path", &path);
         if let Some(ramdisk) = &self.partition.ramdisk {
             tree.property_u64("linux,initrd-start", ramdisk.load.start().get());
             tree.property_u64("linux,initrd-end", ramdisk.load.end().get());
@@ -133,32 +122,10 @@ impl<'a> Builder<'a> {
             tree.property("kaslr-seed", seed);
         }
         tree.end_node();
-        tree.begin_node("console-clock");
-        tree.property_str("compatible", "fixed-clock");
-        tree.property_u32("#clock-cells", 0);
-        tree.property_u32("clock-frequency", CONSOLE_CLOCK);
-        tree.property_u32("phandle", self.console_clock);
-        tree.end_node();
-        self.uart(CONSOLE, self.partition.console_interrupt);
-        if let Some(interrupt) = monitor {
-            self.uart(MONITOR, interrupt);
-        }
     }
 
-    fn uart(&mut self, registers: Ipa, interrupt: Intid) {
-        let interrupt = self.interrupt(interrupt, LEVEL_HIGH);
-        let tree = &mut self.writer;
-        tree.begin_node(&at("pl011", registers.get()));
-        tree.property_strings("compatible", &["arm,pl011", "arm,primecell"]);
-        tree.property_cells("reg", &reg(registers.get(), CONSOLE_SIZE));
-        tree.property_cells("interrupts", &interrupt);
-        tree.property_cells("clocks", &[self.console_clock; 2]);
-        tree.property_strings("clock-names", &["uartclk", "apb_pclk"]);
-        tree.end_node();
-    }
-
-    /// Random bits that firmware left for a kernel, other ones for each partition, so that none can
-    /// tell another's addresses from its own; none once they are used up.
+    /// Returns 8 random bytes that firmware left for a kernel, different ones for each partition,
+    /// so that none can derive another's KASLR offset from its own; `None` if there are too few.
     fn seed(&self) -> Option<&'a [u8]> {
         let chosen = self.tree.node("/chosen")?;
         let mut before = usize::from(self.partition.vmid) - 1;
@@ -172,6 +139,7 @@ impl<'a> Builder<'a> {
         None
     }
 
+    /// Writes the nodes of the memory and of the CPUs.
     fn memory_and_cpus(&mut self) {
         let memory = &self.partition.memory.guest;
         let tree = &mut self.writer;
@@ -194,24 +162,7 @@ impl<'a> Builder<'a> {
         tree.end_node();
     }
 
-    fn interrupt_controller(&mut self) {
-        let redistributors = self.partition.cpus.len() as u64 * REDISTRIBUTOR_SIZE;
-        let (compatible, of_cpus) = match self.machine.gic {
-            Gic::V2 { .. } => ("arm,cortex-a15-gic", reg(CPU_INTERFACE.get(), CPU_INTERFACE_SIZE)),
-            Gic::V3 { .. } => ("arm,gic-v3", reg(REDISTRIBUTORS.get(), redistributors)),
-        };
-        let regions = [reg(DISTRIBUTOR.get(), DISTRIBUTOR_SIZE), of_cpus];
-        let tree = &mut self.writer;
-        tree.begin_node(&at("interrupt-controller", DISTRIBUTOR.get()));
-        tree.property_str("compatible", compatible);
-        tree.property_cells("reg", regions.as_flattened());
-        tree.property_empty("interrupt-controller");
-        tree.property_u32("#interrupt-cells", 3);
-        tree.property_u32("#address-cells", 0);
-        tree.property_u32("phandle", self.gic);
-        tree.end_node();
-    }
-
+    /// Writes the node of the generic timer.
     fn timer(&mut self) {
         let timer = &self.machine.timer;
         let interrupts = [SECURE_TIMER, timer.physical, timer.virtual_, timer.hypervisor];
@@ -223,23 +174,8 @@ impl<'a> Builder<'a> {
         self.writer.end_node();
     }
 
-    /// The watchdog (binding `arm,sbsa-gwdt`: the control frame first). A driver that takes it over
-    /// counts in whole seconds, and is told the time that the description gives.
-    fn watchdog(&mut self) {
-        let Some(watchdog) = self.partition.watchdog else { return };
-        let interrupt = self.interrupt(watchdog.interrupt, LEVEL_HIGH);
-        let frames = [WATCHDOG_CONTROL, WATCHDOG_REFRESH];
-        let frames = frames.map(|frame| reg(frame.get(), WATCHDOG_FRAME_SIZE));
-        let tree = &mut self.writer;
-        tree.begin_node(&at("watchdog", WATCHDOG_CONTROL.get()));
-        tree.property_str("compatible", "arm,sbsa-gwdt");
-        tree.property_cells("reg", frames.as_flattened());
-        tree.property_cells("interrupts", &interrupt);
-        tree.property_u32("timeout-sec", watchdog.milliseconds.div_ceil(1000));
-        tree.end_node();
-    }
-
-    /// The PMU, if it has a private interrupt: it is the guest's with its CPUs.
+    /// Writes the node of the PMU, which the guest owns with its CPUs, if it has a private
+    /// interrupt.
     fn pmu(&mut self) {
         let Some(pmu) = &self.machine.pmu else { return };
         let interrupt = self.interrupt(pmu.interrupt, LEVEL_HIGH);
@@ -249,7 +185,7 @@ impl<'a> Builder<'a> {
         self.writer.end_node();
     }
 
-    /// An interrupt's three cells. A GICv2 wants to know a PPI's CPUs too: bits 15:8 of the flags.
+    /// Returns the three cells of an interrupt. Bits 15:8 of a PPI's flags are its CPUs on a GICv2.
     fn interrupt(&self, intid: Intid, flags: u32) -> [u32; 3] {
         if !intid.is_private() {
             return [0, intid.get() - Intid::SPI_START, flags];
@@ -262,7 +198,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// A node's name with its unit address.
+/// Returns the name of a node with its unit address.
 #[inline(never)]
 fn at(name: &str, address: u64) -> String {
     let digits = (u64::BITS - address.leading_zeros()).div_ceil(4).max(1);
@@ -274,7 +210,7 @@ fn at(name: &str, address: u64) -> String {
     text
 }
 
-/// An entry of `reg`.
+/// Returns an entry of `reg`.
 fn reg(start: u64, size: u64) -> [u32; 4] {
     [start >> 32, start, size >> 32, size].map(|cell| cell as u32)
 }

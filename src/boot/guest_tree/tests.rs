@@ -10,9 +10,10 @@ use crate::boot::plan::Plan;
 use crate::boot::plan::tests::{
     Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
 };
+use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::mm::tables::Attributes;
 
-/// The tree of a machine with the devices that a test gives away.
+/// The tree of a machine with the devices that the tests pass through.
 fn machine_tree() -> Spec {
     let uart = Spec::new("serial@b000000")
         .with("compatible", Text(&["test,uart"]))
@@ -70,7 +71,7 @@ fn machine_with_devices(gic: Gic) -> Machine {
     machine
 }
 
-/// A partition with everything.
+/// A partition with all kinds of devices, a ramdisk and a command line.
 fn everything(machine: &Machine) -> Plan {
     let one = partition("one")
         .with("cpus", Cells(&[2]))
@@ -83,7 +84,7 @@ fn everything(machine: &Machine) -> Plan {
     plan_on(machine, &system([one])).unwrap()
 }
 
-/// Builds the tree of the only partition and lets a test look at it.
+/// Builds the tree of the only partition and passes it to a test.
 fn with_tree(gic: Gic, test: impl FnOnce(&PartitionPlan, &Tree<'_>, &[String])) {
     let machine = machine_with_devices(gic);
     let bytes = machine_tree().tree();
@@ -105,7 +106,7 @@ fn text<'a>(tree: &Tree<'a>, node: &str, property: &str) -> &'a str {
 }
 
 #[test]
-fn all_registers_and_memory_are_what_the_plan_has() {
+fn registers_and_memory_are_those_of_the_plan() {
     for gic in [gic_v2(), gic_v3()] {
         with_tree(gic, |one, tree, _| {
             let mut described: Vec<(u64, u64)> = Vec::new();
@@ -116,31 +117,29 @@ fn all_registers_and_memory_are_what_the_plan_has() {
                 }
             }
             let mappings = one.mappings.clone().into_iter().map(|mapping| {
-                assert!(mapping.memory == Attributes::GUEST_DEVICE || mapping.size == 16 << 20);
+                assert!(mapping.attributes == Attributes::GUEST_DEVICE || mapping.size == 16 << 20);
                 (mapping.ipa.get(), mapping.ipa.get() + mapping.size)
             });
-            let frames = one.frames.iter().map(|frame| frame.region);
-            let frames = frames.map(|region| (region.start().get(), region.end().get()));
-            let mut planned: Vec<_> = mappings.chain(frames).collect();
-            planned.sort_unstable();
-            // The two pages of the GICv2 CPU interface are mapped and emulated, but one region.
-            planned.dedup_by(|next, last| {
-                let whole = (0x801_0000, 0x801_2000);
-                let is_one = (last.0, next.1) == whole;
-                if is_one {
-                    *last = whole;
-                }
-                is_one
-            });
-            described.sort_unstable();
-            described.dedup();
+            let trapped = one.devices.iter().map(PlannedDevice::trapped);
+            let trapped = trapped.map(|region| (region.start().get(), region.end().get()));
+            let mut planned: Vec<_> = mappings.chain(trapped).collect();
+            // Parts of one device that follow each other count as one.
+            for regions in [&mut planned, &mut described] {
+                regions.sort_unstable();
+                regions.dedup();
+                regions.dedup_by(|next, last| {
+                    let follows = next.0 == last.1;
+                    last.1 = if follows { next.1 } else { last.1 };
+                    follows
+                });
+            }
             assert_eq!(described, planned);
         });
     }
 }
 
 #[test]
-fn cpus_and_what_they_boot_with() {
+fn cpus_the_ramdisk_and_the_console_are_described() {
     with_tree(gic_v3(), |one, tree, _| {
         let cpus = tree.node("/cpus").unwrap();
         let cpus: Vec<_> = cpus.children().map(|cpu| cpu.name()).collect();
@@ -175,19 +174,22 @@ fn interrupts_are_those_of_the_plan() {
             );
             let uart = tree.node("/serial@b000000").unwrap().interrupts().unwrap();
             assert_eq!(uart, one.interrupts);
-            let console = tree.node("serial0").unwrap().interrupts().unwrap();
-            assert_eq!(console[0].intid, one.console_interrupt);
-            let monitor = tree.node("serial1").unwrap().interrupts().unwrap();
-            assert_eq!(Some(monitor[0].intid), one.monitor_interrupt);
-            let watchdog = tree.node("/watchdog@90f0000").unwrap().interrupts().unwrap();
-            let interrupt = one.watchdog.unwrap().interrupt;
-            assert_eq!(watchdog, [Interrupt { intid: interrupt, trigger: Trigger::Level }]);
+            let watchdog = DeviceKind::Watchdog { milliseconds: 1001 };
+            for (path, kind) in [
+                ("serial0", DeviceKind::Pl011),
+                ("serial1", DeviceKind::MonitorPl011),
+                ("/watchdog@90f0000", watchdog),
+            ] {
+                let interrupts = tree.node(path).unwrap().interrupts().unwrap();
+                let intid = one.device(kind).unwrap().intid.unwrap();
+                assert_eq!(interrupts, [Interrupt { intid, trigger: Trigger::Level }]);
+            }
         });
     }
 }
 
 #[test]
-fn a_watchdog_is_what_its_binding_has() {
+fn a_watchdog_follows_its_binding() {
     with_tree(gic_v2(), |_, tree, _| {
         let node = tree.node("/watchdog@90f0000").unwrap();
         assert!(node.is_compatible("arm,sbsa-gwdt"));
@@ -213,7 +215,7 @@ fn a_plain_partition_has_one_uart_and_no_watchdog() {
 }
 
 #[test]
-fn devices_bring_their_fixed_clocks_and_drop_what_points_nowhere() {
+fn devices_keep_fixed_clocks_and_lose_references_to_other_nodes() {
     with_tree(gic_v2(), |_, tree, remarks| {
         let uart = tree.node("/serial@b000000").unwrap();
         let names: Vec<_> = uart.properties().map(|property| property.name).collect();
@@ -237,13 +239,13 @@ fn devices_bring_their_fixed_clocks_and_drop_what_points_nowhere() {
         assert_eq!(
             remarks,
             [
-                "/soc/serial@b000000 is given without its dmas",
-                "/soc/serial@b000000 is given without its pinctrl-0",
-                "/soc/serial@b000000 is given without its vdd-supply",
-                "/soc/serial@b000100 is given without its clocks",
+                "/soc/serial@b000000 is passed through without its dmas",
+                "/soc/serial@b000000 is passed through without its pinctrl-0",
+                "/soc/serial@b000000 is passed through without its vdd-supply",
+                "/soc/serial@b000100 is passed through without its clocks",
             ]
         );
-        // No phandle twice: those of the devices are kept, so the others are new.
+        // Every phandle is unique: devices keep theirs, so the others are new.
         let mut phandles: Vec<_> = tree.nodes().filter_map(|node| node.phandle()).collect();
         let count = phandles.len();
         phandles.sort_unstable();

@@ -1,17 +1,24 @@
-//! `/cpus` (Devicetree Specification 0.4, section 3.8, and the binding `arm,cpus`).
+//! The CPUs below `/cpus` (Devicetree Specification 0.4, section 3.8; binding `arm,cpus`).
 
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::parts::Parts;
-use super::{Cpu, CpuStart, MachineError, Mpidr};
+use super::{CpuStart, MachineCpu, MachineError, Mpidr};
 use crate::arch::addr::Pa;
 use crate::boot::fdt::{Node, NodeError, Property, Tree};
 
-/// The CPUs that the firmware has not put out of use.
-pub(super) fn read(tree: &Tree<'_>, parts: &mut Parts<'_, '_>) -> Result<Vec<Cpu>, MachineError> {
-    let mut cpus: Vec<Cpu> = Vec::new();
+/// Reads the CPUs that firmware has not disabled.
+///
+/// # Errors
+///
+/// If there is none, or if a CPU lacks `reg` or an address that its `enable-method` needs.
+pub(super) fn read(
+    tree: &Tree<'_>,
+    parts: &mut Parts<'_, '_>,
+) -> Result<Vec<MachineCpu>, MachineError> {
+    let mut cpus: Vec<MachineCpu> = Vec::new();
     let parent = tree.node("/cpus").ok_or(MachineError::Missing("CPU"))?;
     for node in parent.children() {
         if node.string("device_type") != Some("cpu") || !node.is_available() {
@@ -28,7 +35,7 @@ pub(super) fn read(tree: &Tree<'_>, parts: &mut Parts<'_, '_>) -> Result<Vec<Cpu
             cpu.start = CpuStart::Unknown;
         }
         if cpus.iter().any(|other| other.mpidr == cpu.mpidr) {
-            parts.remarks.pass_over(node, &format_args!("there is another CPU {}", cpu.mpidr));
+            parts.remarks.ignore(node, &format_args!("there is another CPU {}", cpu.mpidr));
         } else {
             cpus.push(cpu);
         }
@@ -36,8 +43,9 @@ pub(super) fn read(tree: &Tree<'_>, parts: &mut Parts<'_, '_>) -> Result<Vec<Cpu
     if cpus.is_empty() { Err(MachineError::Missing("CPU")) } else { Ok(cpus) }
 }
 
-fn cpu(node: Node<'_, '_>) -> Result<Cpu, NodeError> {
-    // What `/cpus` says holds for all of them.
+/// Reads a CPU's node.
+fn cpu(node: Node<'_, '_>) -> Result<MachineCpu, NodeError> {
+    // A property of `/cpus` holds for all CPUs that lack it.
     let property = |name| node.property(name).or_else(|| node.parent()?.property(name));
     let number = |property: Option<Property<'_>>, name| {
         property.and_then(|value| value.number()).ok_or(NodeError::Property(name))
@@ -51,5 +59,5 @@ fn cpu(node: Node<'_, '_>) -> Result<Cpu, NodeError> {
         _ => CpuStart::Unknown,
     };
     let compatible = node.compatible().next().unwrap_or_default().to_string();
-    Ok(Cpu { mpidr: Mpidr::new(number(node.property("reg"), "reg")?), start, compatible })
+    Ok(MachineCpu { mpidr: Mpidr::new(number(node.property("reg"), "reg")?), start, compatible })
 }

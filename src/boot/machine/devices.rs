@@ -1,16 +1,16 @@
-//! The devices that can be given to partitions.
+//! The devices that can be passed through to partitions.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::parts::{self, Kind, Kinds};
+use super::parts::{self, Kinds, NodeKind};
 use super::remarks::Remarks;
 use super::{Device, Machine, Reach};
 use crate::arch::intid::Intid;
 use crate::boot::fdt::{Node, NodeError, Tree};
 
-/// What reads and writes memory by itself, or makes firmware do so.
+/// Devices that access memory themselves, or make firmware do so.
 #[rustfmt::skip]
 const BUS_MASTERS: [&str; 29] = [
     "virtio,mmio", "qemu,fw-cfg-mmio", "pci-host-cam-generic", "pci-host-ecam-generic",
@@ -22,10 +22,10 @@ const BUS_MASTERS: [&str; 29] = [
     "brcm,2711-v3d", "brcm,bcm2711-emmc2",
     "brcm,bcm2711-genet-v5", "brcm,bcm2711-hvs", "brcm,bcm2711-pcie",
 ];
-/// Properties of such nodes.
-const OF_BUS_MASTERS: [&str; 4] = ["dma-coherent", "dmas", "#dma-cells", "iommus"];
+/// Properties that only such devices have.
+const BUS_MASTER_PROPERTIES: [&str; 4] = ["dma-coherent", "dmas", "#dma-cells", "iommus"];
 
-/// What serves the devices of all partitions.
+/// Devices that serve the devices of all partitions.
 #[rustfmt::skip]
 const SHARED: [&str; 8] = [
     "brcm,bcm2711-cprman", "brcm,bcm2835-cprman", "brcm,brcm2711-dvp", "brcm,bcm2711-avs-monitor",
@@ -33,10 +33,10 @@ const SHARED: [&str; 8] = [
 ];
 
 impl Machine {
-    /// Reads the devices from the firmware's tree. Without, there are none to be given away, which is
-    /// enough for most partitions.
+    /// Reads the devices from the firmware's tree. Only a description that passes devices through
+    /// needs this.
     ///
-    /// Nodes that have no meaning are passed over with a line in [`Machine::remarks`].
+    /// A node with an invalid property is ignored, with a line in [`Machine::remarks`].
     pub fn read_devices(&mut self, tree: &Tree<'_>) {
         let mut found = Found::default();
         found.find(tree);
@@ -46,16 +46,17 @@ impl Machine {
     }
 }
 
-/// The SPIs up to `last` above those that any node of the tree raises; there may be none.
+/// Returns the SPIs up to `last` that are above those of all nodes of the tree; there may be none.
 pub fn free_interrupts(tree: &Tree<'_>, last: Intid) -> Range<u32> {
     let mut end = Intid::SPI_START;
     for node in tree.nodes() {
-        // One that cannot be read raises none that anybody could name.
+        // A node with invalid interrupts cannot be passed through.
         _ = node.each_interrupt(&mut |interrupt| end = end.max(interrupt.intid.get() + 1));
     }
     end..last.get() + 1
 }
 
+/// The devices found so far.
 #[derive(Default)]
 struct Found<'a> {
     devices: Vec<Device>,
@@ -64,18 +65,18 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// Finds the devices, with the exception of what is Bulkhead's own.
+    /// Finds the devices, apart from those that only Bulkhead uses.
     fn find(&mut self, tree: &Tree<'a>) {
         parts::each_candidate(tree, &mut |node| {
             match self.kinds.of(node) {
-                Some(Kind::Gic) => return false,
-                Some(Kind::Timer | Kind::Psci) => {}
+                Some(NodeKind::Gic) => return false,
+                Some(NodeKind::Timer | NodeKind::Psci) => {}
                 None if parts::is_memory(node) => {}
                 kind => match device(node, kind) {
                     Ok(device) => self.devices.extend(device),
-                    // A bus outside the CPUs' address space is for the device that drives it.
+                    // Registers outside the CPUs' address space belong to a bus device.
                     Err(NodeError::NotMapped) => {}
-                    Err(error) => self.remarks.pass_over(node, &error),
+                    Err(error) => self.remarks.ignore(node, &error),
                 },
             }
             true
@@ -83,18 +84,18 @@ impl<'a> Found<'a> {
     }
 }
 
-/// What can be given of `node`: nothing if it has neither registers nor interrupts.
-fn device(node: Node<'_, '_>, kind: Option<Kind>) -> Result<Option<Device>, NodeError> {
+/// Reads a device; `None` if the node has neither registers nor interrupts.
+fn device(node: Node<'_, '_>, kind: Option<NodeKind>) -> Result<Option<Device>, NodeError> {
     let (registers, interrupts) = (node.regions()?, node.interrupts()?);
     if registers.is_empty() && interrupts.is_empty() {
         return Ok(None);
     }
     let is_one_of = |names: &[&str]| node.compatible().any(|name| names.contains(&name));
-    let reach = if kind == Some(Kind::Watchdog) || is_one_of(&SHARED) {
+    let reach = if kind == Some(NodeKind::Watchdog) || is_one_of(&SHARED) {
         Reach::Machine
     } else if is_one_of(&BUS_MASTERS)
         || node.string("device_type") == Some("pci")
-        || OF_BUS_MASTERS.iter().any(|name| node.property(name).is_some())
+        || BUS_MASTER_PROPERTIES.iter().any(|name| node.property(name).is_some())
     {
         Reach::Memory
     } else {
@@ -103,6 +104,7 @@ fn device(node: Node<'_, '_>, kind: Option<Kind>) -> Result<Option<Device>, Node
     Ok(Some(Device { path: node.path(), aliases: Vec::new(), registers, interrupts, reach }))
 }
 
+/// Adds the names of `/aliases` to the devices that they refer to.
 fn add_aliases(tree: &Tree<'_>, devices: &mut [Device]) {
     let Some(aliases) = tree.node("/aliases") else {
         return;

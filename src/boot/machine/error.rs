@@ -1,4 +1,4 @@
-//! What keeps Bulkhead from knowing its machine.
+//! Errors in the machine's tree.
 
 use alloc::string::String;
 use core::fmt;
@@ -6,12 +6,12 @@ use core::fmt;
 use crate::boot::fdt::{Node, NodeError};
 
 /// Why the machine's tree does not describe a machine that Bulkhead can run on. Displayed as a
-/// sentence without its full stop.
+/// sentence without a full stop.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum MachineError {
     /// The tree has no node of a kind that Bulkhead needs.
     Missing(&'static str),
-    /// A node that Bulkhead needs is wrong.
+    /// A node that Bulkhead needs is invalid.
     Node {
         /// Its path.
         path: String,
@@ -21,7 +21,7 @@ pub enum MachineError {
 }
 
 impl MachineError {
-    /// The error of `node`.
+    /// Returns a function that turns an error of `node` into a `MachineError`.
     pub(super) fn at(node: Node<'_, '_>) -> impl FnOnce(NodeError) -> Self {
         move |error| Self::Node { path: node.path(), error }
     }

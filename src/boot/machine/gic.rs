@@ -1,22 +1,28 @@
-//! The interrupt controller's node (bindings `arm,gic` and `arm,gic-v3`).
+//! The node of the interrupt controller (bindings `arm,gic` and `arm,gic-v3`).
 
 use alloc::vec::Vec;
 
 use super::Gic;
-use super::read::ppi;
+use super::ppi::ppi;
 use crate::arch::addr::PAGE_SIZE;
 use crate::boot::fdt::{Node, NodeError};
 use crate::mm::tables::INPUT_BITS;
 
 const NOT_A_PPI: &str = "its maintenance interrupt is not a PPI";
-/// The least sizes of GICD, GICC, GICH and GICV (IHI 0048B, chapter 4 and section 5.3). GICC and
-/// GICV have GICC_DIR in their second page.
+/// The smallest sizes of GICD, GICC, GICH and GICV in bytes (IHI 0048B, chapter 4 and section 5.3).
+/// The second page of GICC and GICV has GICC_DIR.
 const V2_SIZES: [u64; 4] = [0x1000, 0x2000, 0x200, 0x2000];
-/// The size of GICD (IHI 0069, section 12.8).
+/// The size of GICD in bytes (IHI 0069, section 12.8).
 const V3_DISTRIBUTOR_SIZE: u64 = 0x1_0000;
-/// The size of one CPU's two frames of GICR.
+/// The size of one CPU's two frames of GICR in bytes.
 const V3_REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 
+/// Reads the interrupt controller.
+///
+/// # Errors
+///
+/// If registers are missing, too small or out of EL2's reach, or if there is no maintenance
+/// interrupt.
 pub(super) fn read(node: Node<'_, '_>) -> Result<Gic, NodeError> {
     let regions = node.regions()?;
     let region = |index: usize, size: u64| match regions.get(index) {
@@ -28,11 +34,11 @@ pub(super) fn read(node: Node<'_, '_>) -> Result<Gic, NodeError> {
     };
     if !node.is_compatible("arm,gic-v3") {
         if regions.len() < V2_SIZES.len() {
-            return Err(NodeError::Fault("it has no virtual interface"));
+            return Err(NodeError::Fault("it has no virtual CPU interface"));
         }
-        // Guests get its first page.
+        // Stage 2 maps its first page.
         if !region(3, V2_SIZES[3])?.start().is_aligned(PAGE_SIZE) {
-            return Err(NodeError::Fault("its virtual interface does not start with a page"));
+            return Err(NodeError::Fault("its virtual CPU interface is not page-aligned"));
         }
         return Ok(Gic::V2 {
             distributor: region(0, V2_SIZES[0])?,
@@ -47,10 +53,10 @@ pub(super) fn read(node: Node<'_, '_>) -> Result<Gic, NodeError> {
         None => Ok(None),
         Some(property) => property.number().map(Some).ok_or(NodeError::Property(name)),
     };
-    let runs = number("#redistributor-regions")?.unwrap_or(1).max(1);
+    let count = number("#redistributor-regions")?.unwrap_or(1).max(1);
     let mut redistributors = Vec::new();
-    // A region that is missing ends this, however many there should be.
-    for _ in 0..runs {
+    // A missing region ends this loop with an error, however large `count` is.
+    for _ in 0..count {
         redistributors.push(region(redistributors.len() + 1, V3_REDISTRIBUTOR_SIZE)?);
     }
     Ok(Gic::V3 {

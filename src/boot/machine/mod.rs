@@ -1,4 +1,4 @@
-//! What the hardware is, as the firmware's device tree tells it.
+//! The hardware, as the firmware's device tree describes it.
 
 mod console;
 mod cpus;
@@ -7,8 +7,11 @@ mod error;
 mod gic;
 mod memory;
 mod parts;
+mod ppi;
 mod read;
 mod remarks;
+mod timer;
+mod uarts;
 
 #[cfg(test)]
 mod tests;
@@ -24,50 +27,50 @@ use crate::arch::addr::{Pa, Region};
 use crate::arch::intid::{Interrupt, Intid};
 use crate::arch::mpidr::Mpidr;
 
-/// All that Bulkhead knows about the machine it runs on.
+/// The machine that Bulkhead runs on.
 #[derive(Clone, Debug)]
 pub struct Machine {
     /// `model` of the root node, or its first `compatible`.
     pub model: String,
     /// The CPUs, in the order of the tree.
-    pub cpus: Vec<Cpu>,
-    /// Memory banks, as the tree lists them, none of them empty, no two of
-    /// which overlap.
+    pub cpus: Vec<MachineCpu>,
+    /// The memory banks in the order of the tree; none is empty and no two overlap.
     pub memory: Vec<Region<Pa>>,
-    /// Memory that no partition may have, with a word on why.
+    /// Memory that no partition may own.
     pub reserved: Vec<Reserved>,
     /// The interrupt controller.
     pub gic: Gic,
-    /// The node of the interrupt controller, which no partition may have.
+    /// The path of the interrupt controller's node, which cannot be passed through.
     pub gic_path: String,
     /// The private interrupts of the generic timer.
     pub timer: TimerInterrupts,
-    /// How firmware's PSCI is called, where there is one.
+    /// The conduit of the firmware's PSCI, if it has PSCI.
     pub psci: Option<Conduit>,
-    /// The power management block whose watchdog switches the machine off (`brcm,bcm2835-pm`), if
-    /// firmware cannot.
+    /// The registers of the power management block (`brcm,bcm2835-pm`) whose watchdog can switch
+    /// the machine off, if firmware cannot.
     pub watchdog: Option<Region<Pa>>,
-    /// The performance monitors of the CPUs, if each has its own interrupt.
+    /// The PMU of the CPUs, if its interrupt is private.
     pub pmu: Option<Pmu>,
     /// The UART that `/chosen/stdout-path` names.
-    pub console: Option<Console>,
-    /// Once they have been read ([`read_devices`](Self::read_devices)), every available node that has
-    /// registers or interrupts, apart from CPUs, memory, the GIC with all that belongs to it and the
-    /// timer. The console is among them.
+    pub console: Option<ConsoleUart>,
+    /// Every available node that has registers or interrupts, apart from CPUs, memory, the timer
+    /// and the GIC with the nodes below it. The console is among them. Empty until
+    /// [`read_devices`](Self::read_devices).
     pub devices: Vec<Device>,
-    /// `/chosen/bootargs`: the machine's own command line.
+    /// `/chosen/bootargs`: Bulkhead's command line.
     pub bootargs: String,
-    /// `/chosen/linux,initrd-start` to `-end`: where the loader put the system description.
+    /// `/chosen/linux,initrd-start` to `-end`: the memory where the loader put the system
+    /// description.
     pub initrd: Option<Region<Pa>>,
-    /// The SPIs above those of all devices ([`free_interrupts`]), where interrupts can go to guests
-    /// with no exit. The tree does not tell that: it is for boot to find out.
+    /// The SPIs above those of all devices ([`free_interrupts`]), if the interrupt controller can
+    /// deliver interrupts directly to guests. The tree does not say that: boot sets it.
     pub free_interrupts: Range<u32>,
-    /// What was odd about the tree and passed over, a line each.
+    /// What is wrong with the tree but does not keep Bulkhead from running, a line each.
     pub remarks: Vec<String>,
 }
 
 impl Machine {
-    /// Keeps `region` from all partitions.
+    /// Reserves a region, so that no partition owns memory in it.
     pub fn reserve(&mut self, region: Region<Pa>, owner: impl Into<String>) {
         let owner = owner.into();
         self.reserved.push(Reserved { region, owner });
@@ -76,36 +79,36 @@ impl Machine {
 
 /// One physical CPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cpu {
-    /// Its affinity: `reg` of its node.
+pub struct MachineCpu {
+    /// The affinity: `reg` of its node.
     pub mpidr: Mpidr,
-    /// How it is started.
+    /// The way to start it.
     pub start: CpuStart,
     /// `compatible` of its node, for the guest's tree.
     pub compatible: String,
 }
 
-/// `enable-method` of a CPU.
+/// The way to start a CPU: its `enable-method`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CpuStart {
-    /// PSCI's CPU_ON.
+    /// By the PSCI function CPU_ON.
     Psci,
-    /// The CPU polls this address for the place to go to (`cpu-release-addr`).
+    /// By writing an entry point to this address, which the CPU polls (`cpu-release-addr`).
     SpinTable(Pa),
-    /// A method that Bulkhead does not know: the CPU cannot be used unless it is the boot CPU.
+    /// By a method that Bulkhead does not support: only the boot CPU can be used.
     Unknown,
 }
 
-/// Memory that is spoken for.
+/// Memory that no partition may own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reserved {
-    /// Where it is.
+    /// The physical addresses.
     pub region: Region<Pa>,
-    /// Whose it is, for messages: a node's path, or "Bulkhead", "the system description".
+    /// The name of the owner in messages: the path of a node, "Bulkhead", "the system description".
     pub owner: String,
 }
 
-/// The physical interrupt controller and its frames.
+/// The interrupt controller and its registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gic {
     /// GICv2 with the virtualization extensions (`arm,cortex-a15-gic`, `arm,gic-400`).
@@ -125,9 +128,10 @@ pub enum Gic {
     V3 {
         /// GICD.
         distributor: Region<Pa>,
-        /// Runs of redistributors, two 64 KiB frames for each CPU (four with GICv4).
+        /// The regions of redistributors: two frames of 64 KiB for each CPU, four with GICv4.
         redistributors: Vec<Region<Pa>>,
-        /// Bytes from one CPU's redistributor to the next where that is not the frames' own size.
+        /// The bytes from one CPU's redistributor to the next, if that is not the size of its
+        /// frames.
         redistributor_stride: Option<u64>,
         /// The maintenance interrupt.
         maintenance: Intid,
@@ -135,7 +139,7 @@ pub enum Gic {
 }
 
 impl Gic {
-    /// The maintenance interrupt.
+    /// Returns the maintenance interrupt.
     pub fn maintenance(&self) -> Intid {
         match self {
             Self::V2 { maintenance, .. } | Self::V3 { maintenance, .. } => *maintenance,
@@ -143,14 +147,14 @@ impl Gic {
     }
 }
 
-/// The generic timer's private interrupts.
+/// The private interrupts of the generic timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerInterrupts {
-    /// EL1 physical timer.
+    /// The EL1 physical timer's.
     pub physical: Intid,
-    /// EL1 virtual timer.
+    /// The EL1 virtual timer's.
     pub virtual_: Intid,
-    /// EL2 physical timer.
+    /// The EL2 physical timer's.
     pub hypervisor: Intid,
 }
 
@@ -159,14 +163,14 @@ pub struct TimerInterrupts {
 pub enum Conduit {
     /// `smc #0`.
     Smc,
-    /// `hvc #0`: useless at EL2, where it calls Bulkhead itself.
+    /// `hvc #0`: unusable for Bulkhead, since HVC is taken to EL2.
     Hvc,
 }
 
-/// The performance monitors of the CPUs.
+/// The Performance Monitors Unit of the CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pmu {
-    /// `compatible` of its node, as the tree has it.
+    /// The bytes of `compatible` of its node.
     pub compatible: Vec<u8>,
     /// The private interrupt.
     pub interrupt: Intid,
@@ -174,27 +178,27 @@ pub struct Pmu {
 
 /// A UART that Bulkhead can drive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Console {
-    /// The node, which no partition may have.
+pub struct ConsoleUart {
+    /// The path of the node, which cannot be passed through.
     pub path: String,
-    /// Which driver it takes.
+    /// The driver for it.
     pub kind: ConsoleKind,
     /// Its registers.
     pub registers: Region<Pa>,
-    /// Its interrupt, if the tree tells one.
+    /// Its interrupt, if it has one.
     pub interrupt: Option<Intid>,
-    /// What has to be set before it is used, in this order.
-    pub settings: Vec<Setting>,
+    /// The settings that switch it on, in this order; none if firmware has done that.
+    pub settings: Vec<RegisterSetting>,
 }
 
-/// A change to a 32-bit register.
+/// A change to a 32-bit register: `mask` selects the bits that get their value from `value`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Setting {
+pub struct RegisterSetting {
     /// The register.
     pub register: Region<Pa>,
     /// The bits to change.
     pub mask: u32,
-    /// What they become.
+    /// The value of those bits, at their position in the register.
     pub value: u32,
 }
 
@@ -207,28 +211,28 @@ pub enum ConsoleKind {
     MiniUart,
 }
 
-/// A node of the machine's tree that can be given to a partition.
+/// A device of the machine that can be passed through to a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
     /// Its full path.
     pub path: String,
-    /// Names that `/aliases` gives it.
+    /// The names of `/aliases` that refer to it.
     pub aliases: Vec<String>,
     /// Its registers, translated to physical addresses.
     pub registers: Vec<Region<Pa>>,
     /// Its interrupts at the GIC.
     pub interrupts: Vec<Interrupt>,
-    /// What it has power over.
+    /// What its owner can do with it.
     pub reach: Reach,
 }
 
-/// What the owner of a device can do with it.
+/// What the owner of a device can affect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
-    /// Nothing outside its partition.
+    /// Only its own partition.
     Partition,
-    /// Read and write all memory: it masters the bus, past any stage 2.
+    /// All memory: the device is a bus master, whose accesses no stage 2 restricts.
     Memory,
-    /// Change the clocks, power, pins or interrupts of the whole machine.
+    /// The clocks, power, pins or interrupts of the whole machine.
     Machine,
 }

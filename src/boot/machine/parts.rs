@@ -1,4 +1,4 @@
-//! Finding the parts of the machine among the nodes of its tree.
+//! The nodes of the machine's tree that describe the parts of the machine.
 
 use alloc::vec::Vec;
 
@@ -7,19 +7,20 @@ use super::{MachineError, Pmu, memory};
 use crate::arch::addr::{Pa, Region};
 use crate::boot::fdt::{Common, Node, Tree, is_gic};
 
-/// What a `compatible` tells about a node.
+/// The kinds of nodes that `compatible` identifies.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Gic,
     Timer,
     Psci,
-    /// Power management with a watchdog.
+    /// A power management block with a watchdog.
     Watchdog,
-    /// The performance monitors of the CPUs.
+    /// The PMU of the CPUs.
     Pmu,
 }
 
-impl Kind {
+impl NodeKind {
+    /// Returns the kind that a `compatible` stands for.
     fn of(name: &str) -> Option<Self> {
         match name {
             "arm,armv8-timer" | "arm,armv7-timer" => Some(Self::Timer),
@@ -32,35 +33,34 @@ impl Kind {
     }
 }
 
-/// As in `arm,cortex-a53-pmu` and `arm,armv8-pmuv3`.
+/// Returns whether a `compatible` is that of a PMU, as `arm,cortex-a53-pmu` and `arm,armv8-pmuv3`.
 fn is_pmu(name: &str) -> bool {
     let last = name.strip_prefix("arm,").and_then(|name| name.rsplit_once('-'));
     last.is_some_and(|(_, last)| last.starts_with("pmu"))
 }
 
-/// Tells the kinds of nodes. It remembers the last `compatible` and what that told: there are many of a
-/// kind in a row.
+/// Identifies the kinds of nodes. It caches the last `compatible`, since nodes of one kind often
+/// follow each other.
 #[derive(Default)]
-pub(super) struct Kinds<'a>(&'a [u8], Option<Kind>);
+pub(super) struct Kinds<'a>(&'a [u8], Option<NodeKind>);
 
 impl<'a> Kinds<'a> {
-    /// The kind of `node`, if it is one of them.
-    pub fn of(&mut self, node: Node<'_, 'a>) -> Option<Kind> {
+    /// Returns the kind of `node`, if `compatible` identifies it.
+    pub fn of(&mut self, node: Node<'_, 'a>) -> Option<NodeKind> {
         let compatible = node.common(Common::Compatible)?;
         if compatible.value != self.0 {
-            let kind = compatible.strings().and_then(|mut names| names.find_map(Kind::of));
+            let kind = compatible.strings().and_then(|mut names| names.find_map(NodeKind::of));
             *self = Self(compatible.value, kind);
         }
         self.1
     }
 }
 
-/// Children of the root that describe no devices, with all below them.
+/// The children of the root that describe no devices, nor do the nodes below them.
 const NOT_DEVICES: [&str; 4] = ["aliases", "chosen", "cpus", "reserved-memory"];
 
-/// Calls `each` for the nodes that can be parts of the machine or devices, and that firmware has not put
-/// out of use, every parent before its children; those below a node for which it returns false are left
-/// out.
+/// Calls `each` for the available nodes that can be parts of the machine or devices, every parent
+/// before its children. The nodes below a node for which it returns false are skipped.
 pub(super) fn each_candidate<'t, 'a>(
     tree: &'t Tree<'a>,
     each: &mut dyn FnMut(Node<'t, 'a>) -> bool,
@@ -71,12 +71,12 @@ pub(super) fn each_candidate<'t, 'a>(
     });
 }
 
-/// Whether a node describes memory.
+/// Returns whether a node describes memory.
 pub(super) fn is_memory(node: Node<'_, '_>) -> bool {
     node.common(Common::DeviceType).is_some_and(|it| it.value == b"memory\0")
 }
 
-/// What makes up the machine. Of several controllers or timers, the first.
+/// The parts of the machine. If there are several of one kind, the first.
 #[derive(Default)]
 pub(super) struct Parts<'t, 'a> {
     pub gic: Option<Node<'t, 'a>>,
@@ -90,27 +90,27 @@ pub(super) struct Parts<'t, 'a> {
 }
 
 impl<'t, 'a> Parts<'t, 'a> {
-    /// Finds the parts.
+    /// Finds the parts of the machine.
     ///
     /// # Errors
     ///
-    /// If a node that describes memory has no meaning.
+    /// If a memory node is invalid.
     pub fn find(&mut self, tree: &'t Tree<'a>) -> Result<(), MachineError> {
         let mut result = Ok(());
         each_candidate(tree, &mut |node| {
             match self.kinds.of(node) {
-                // Frames for message-signalled interrupts and the ITS, below it, belong to the GIC.
-                Some(Kind::Gic) => {
+                // The nodes below it, MSI frames and the ITS, belong to the GIC.
+                Some(NodeKind::Gic) => {
                     self.gic = self.gic.or(Some(node));
                     return false;
                 }
-                Some(Kind::Timer) => self.timer = self.timer.or(Some(node)),
-                Some(Kind::Psci) => self.psci = self.psci.or(Some(node)),
-                Some(Kind::Watchdog) => {
+                Some(NodeKind::Timer) => self.timer = self.timer.or(Some(node)),
+                Some(NodeKind::Psci) => self.psci = self.psci.or(Some(node)),
+                Some(NodeKind::Watchdog) => {
                     let registers = || node.regions().ok()?.first().copied();
                     self.watchdog = self.watchdog.or_else(registers);
                 }
-                Some(Kind::Pmu) => self.pmu = self.pmu.take().or_else(|| pmu(node)),
+                Some(NodeKind::Pmu) => self.pmu = self.pmu.take().or_else(|| pmu(node)),
                 None if is_memory(node) && result.is_ok() => {
                     let added = memory::add_banks(node, &mut self.memory);
                     result = added.map_err(MachineError::at(node));
@@ -123,7 +123,7 @@ impl<'t, 'a> Parts<'t, 'a> {
     }
 }
 
-/// The performance monitors of `node`, if their interrupt is each CPU's own.
+/// Reads the PMU of `node`; `None` if its interrupt is not private.
 fn pmu(node: Node<'_, '_>) -> Option<Pmu> {
     let interrupts = node.interrupts().ok()?;
     let interrupt = interrupts.iter().find(|one| one.intid.is_private())?.intid;

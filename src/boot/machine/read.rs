@@ -1,30 +1,28 @@
-//! From the firmware's tree to the [`Machine`].
+//! Reads the [`Machine`] from the firmware's tree.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::parts::Parts;
-use super::{
-    Conduit, Console, Interrupt, Machine, MachineError, TimerInterrupts, cpus, gic, memory,
-};
+use super::{Conduit, ConsoleUart, Machine, MachineError, cpus, gic, memory, timer};
 use crate::arch::addr::{Pa, Region};
-use crate::arch::intid::Intid;
 use crate::boot::fdt::{Node, NodeError, Tree};
 use crate::boot::text::printable;
 
 impl Machine {
-    /// Reads the machine from the firmware's tree, but for its devices: those are for
-    /// [`read_devices`](Self::read_devices). `console` is what [`Console::read`] has found there.
+    /// Reads the machine from the firmware's tree, without its devices, which
+    /// [`read_devices`](Self::read_devices) reads. `console` is the result of
+    /// [`ConsoleUart::read`].
     ///
-    /// What Bulkhead does without is passed over with a line in [`Machine::remarks`].
+    /// An invalid node that Bulkhead does not need is ignored, with a line in [`Machine::remarks`].
     ///
     /// # Errors
     ///
-    /// If the tree lacks a CPU, memory, a GIC that can be virtualized or the generic timer, or
-    /// says something about them or about reserved memory that has no meaning.
+    /// If the tree lacks a CPU, memory, a GIC that supports virtualization or the generic timer, or
+    /// if one of their nodes or of reserved memory is invalid.
     pub fn read(
         tree: &Tree<'_>,
-        console: Result<Option<Console>, String>,
+        console: Result<Option<ConsoleUart>, String>,
     ) -> Result<Self, MachineError> {
         let mut parts = Parts::default();
         let console = console.unwrap_or_else(|remark| {
@@ -56,7 +54,7 @@ impl Machine {
             memory: parts.memory,
             gic: gic::read(gic).map_err(MachineError::at(gic))?,
             gic_path: gic.path(),
-            timer: interrupts(timer).map_err(MachineError::at(timer))?,
+            timer: timer::read(timer).map_err(MachineError::at(timer))?,
             psci,
             watchdog: parts.watchdog.filter(|_| psci != Some(Conduit::Smc)),
             pmu: parts.pmu,
@@ -70,33 +68,7 @@ impl Machine {
     }
 }
 
-/// `interrupt`, which has to be a PPI; if it is not, `fault` says so.
-pub(super) fn ppi(interrupt: Option<&Interrupt>, fault: &'static str) -> Result<Intid, NodeError> {
-    match interrupt {
-        Some(Interrupt { intid, .. }) if intid.is_private() => Ok(*intid),
-        _ => Err(NodeError::Fault(fault)),
-    }
-}
-
-/// The interrupts of the timer's node: by their names, or in the order of the binding, of which the
-/// secure timer's is the first.
-fn interrupts(node: Node<'_, '_>) -> Result<TimerInterrupts, NodeError> {
-    let interrupts = node.interrupts()?;
-    let names = node.property("interrupt-names");
-    let interrupt = |order, name, fault| {
-        let index = match names.and_then(|names| names.strings()) {
-            Some(mut names) => names.position(|each| each == name),
-            None => Some(order),
-        };
-        ppi(index.and_then(|index: usize| interrupts.get(index)), fault)
-    };
-    Ok(TimerInterrupts {
-        physical: interrupt(1, "phys", "its phys interrupt is not a PPI")?,
-        virtual_: interrupt(2, "virt", "its virt interrupt is not a PPI")?,
-        hypervisor: interrupt(3, "hyp-phys", "its hyp-phys interrupt is not a PPI")?,
-    })
-}
-
+/// Reads the conduit of a PSCI node.
 fn conduit(node: Node<'_, '_>) -> Result<Conduit, MachineError> {
     match node.string("method") {
         Some("smc") => Ok(Conduit::Smc),
@@ -105,6 +77,7 @@ fn conduit(node: Node<'_, '_>) -> Result<Conduit, MachineError> {
     }
 }
 
+/// Reads the region of the initrd; `None` if there is none or it is empty.
 fn initrd(chosen: Node<'_, '_>) -> Option<Region<Pa>> {
     let address = |name| chosen.property(name)?.number().map(Pa::new);
     let (start, end) = (address("linux,initrd-start")?, address("linux,initrd-end")?);

@@ -1,4 +1,4 @@
-//! What is odd about a tree.
+//! Remarks about a tree that is partly invalid.
 
 use alloc::format;
 use alloc::string::String;
@@ -7,34 +7,34 @@ use core::fmt::Display;
 
 use crate::boot::fdt::Node;
 
-/// How many of the nodes that are passed over are named: on a bus that is wrong, all are.
-const PASSED_OVER_TOLD: u32 = 4;
+/// The number of ignored nodes that are named: a bus with an error makes all its nodes invalid.
+const MAX_NAMED: u32 = 4;
 
-/// Remarks, a line each.
+/// The remarks so far, a line each.
 #[derive(Default)]
 pub(super) struct Remarks {
     lines: Vec<String>,
-    passed_over: u32,
+    ignored: u32,
 }
 
 impl Remarks {
-    /// One more line.
+    /// Adds a line.
     pub fn add(&mut self, line: String) {
         self.lines.push(line);
     }
 
-    /// Remarks that `node` is not used.
-    pub fn pass_over(&mut self, node: Node<'_, '_>, why: &dyn Display) {
-        self.passed_over += 1;
-        if self.passed_over <= PASSED_OVER_TOLD {
-            self.add(format!("{} is passed over: {why}", node.path()));
+    /// Adds a line that says why `node` is ignored.
+    pub fn ignore(&mut self, node: Node<'_, '_>, why: &dyn Display) {
+        self.ignored += 1;
+        if self.ignored <= MAX_NAMED {
+            self.add(format!("{} is ignored: {why}", node.path()));
         }
     }
 
-    /// All of them, with how many nodes more are not used.
+    /// Returns all lines, the last with the number of ignored nodes that are not named.
     pub fn finish(mut self) -> Vec<String> {
-        if let more @ 1.. = self.passed_over.saturating_sub(PASSED_OVER_TOLD) {
-            self.add(format!("and so are {more} more nodes"));
+        if let more @ 1.. = self.ignored.saturating_sub(MAX_NAMED) {
+            self.add(format!("{more} more nodes are ignored"));
         }
         self.lines
     }

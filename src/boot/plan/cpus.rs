@@ -1,5 +1,5 @@
-//! Which CPUs a partition gets: those that `cpu-ids` names are given first, then `cpus` counts
-//! through what is left, in the order of the machine's tree.
+//! The CPUs of each partition. Those that `cpu-ids` names are assigned first. Then each `cpus`
+//! takes that many of the CPUs left, in the order of the machine's tree.
 
 use alloc::string::String;
 use alloc::vec;
@@ -10,75 +10,83 @@ use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{CpuRequest, PartitionDescription};
 use crate::boot::description::{Result, refuse};
 use crate::boot::machine::{CpuStart, Gic, Machine};
-use crate::devices::address_map::MOST_REDISTRIBUTORS;
+use crate::devices::address_map::MAX_REDISTRIBUTORS;
 
-/// GICD_ITARGETSR and GICD_SGIR have a bit for each of 8 CPU interfaces (IHI 0048B, 4.3.12).
-const MOST_WITH_GICV2: usize = 8;
+/// The largest number of CPUs with a GICv2: GICD_ITARGETSR and GICD_SGIR have a bit for each of 8
+/// CPU interfaces (IHI 0048B, section 4.3.12).
+const MAX_WITH_GICV2: usize = 8;
 
-/// For each partition, its CPUs as indices into the machine's.
+/// Returns the CPUs of each partition, as indices into [`Machine::cpus`].
+///
+/// # Errors
+///
+/// If a partition names a CPU that does not exist, cannot be started or has an owner, or if there
+/// are too few CPUs, or more than the interrupt controller can serve in one partition.
 pub(super) fn assign(
     machine: &Machine,
     boot_cpu: Mpidr,
     partitions: &[PartitionDescription],
 ) -> Result<Vec<Vec<usize>>> {
     let owners = vec![None; machine.cpus.len()];
-    let mut cpus = Cpus { machine, boot_cpu, owners };
-    let mut given = vec![Vec::new(); partitions.len()];
+    let mut cpus = Owners { machine, boot_cpu, owners };
+    let mut assigned = vec![Vec::new(); partitions.len()];
     for (number, partition) in partitions.iter().enumerate() {
         if let CpuRequest::Ids(ids) = &partition.cpus {
             for id in ids {
-                given[number].push(cpus.give(&partition.path, *id)?);
+                assigned[number].push(cpus.assign(&partition.path, *id)?);
             }
         }
     }
-    let most = match machine.gic {
-        Gic::V2 { .. } => MOST_WITH_GICV2,
-        Gic::V3 { .. } => MOST_REDISTRIBUTORS,
+    let max = match machine.gic {
+        Gic::V2 { .. } => MAX_WITH_GICV2,
+        Gic::V3 { .. } => MAX_REDISTRIBUTORS,
     };
-    for (PartitionDescription { path, cpus: wanted, .. }, given) in
-        partitions.iter().zip(&mut given)
+    for (PartitionDescription { path, cpus: request, .. }, assigned) in
+        partitions.iter().zip(&mut assigned)
     {
-        let property = match wanted {
+        let property = match request {
             CpuRequest::Ids(_) => "cpu-ids",
             CpuRequest::Count(count) => {
-                *given = cpus.give_any(path, *count as usize)?;
+                *assigned = cpus.assign_any(path, *count as usize)?;
                 "cpus"
             }
         };
-        let count = given.len();
-        if count > most {
+        let count = assigned.len();
+        if count > max {
             let why = "CPUs that a partition can have here";
-            refuse!(path, ": {property} = <{count}> is more than the {most} {why}");
+            refuse!(path, ": {property} = <{count}> is more than the {max} {why}");
         }
     }
-    Ok(given)
+    Ok(assigned)
 }
 
-struct Cpus<'a> {
+/// The owners of the machine's CPUs.
+struct Owners<'a> {
     machine: &'a Machine,
     boot_cpu: Mpidr,
-    /// For each CPU, the path of the partition that has it.
+    /// For each CPU, the path of the partition that owns it.
     owners: Vec<Option<&'a str>>,
 }
 
-impl<'a> Cpus<'a> {
+impl<'a> Owners<'a> {
+    /// Returns whether Bulkhead can start this CPU or runs on it.
     fn can_start(&self, cpu: usize) -> bool {
         let cpu = &self.machine.cpus[cpu];
         cpu.start != CpuStart::Unknown || cpu.mpidr == self.boot_cpu
     }
 
-    /// Gives the CPU with this affinity to the partition at `path`.
-    fn give(&mut self, path: &'a str, id: Mpidr) -> Result<usize> {
+    /// Assigns the CPU with this affinity to the partition at `path` and returns its index.
+    fn assign(&mut self, path: &'a str, id: Mpidr) -> Result<usize> {
         let cpus = &self.machine.cpus;
         let Some(cpu) = cpus.iter().position(|cpu| cpu.mpidr == id) else {
             let mut known = String::new();
             for cpu in cpus {
                 _ = write!(known, " {}", cpu.mpidr);
             }
-            refuse!(path, ": cpu-ids = <{id}> is no CPU of this machine, which has{known}");
+            refuse!(path, ": cpu-ids = <{id}> is not a CPU of this machine, which has{known}");
         };
         if let Some(owner) = self.owners[cpu] {
-            refuse!(path, ": cpu-ids = <{id}> is given to {owner} already");
+            refuse!(path, ": cpu-ids = <{id}> is already given to {owner}");
         }
         if !self.can_start(cpu) {
             let why = "its enable-method is neither \"psci\" nor a usable \"spin-table\"";
@@ -88,8 +96,9 @@ impl<'a> Cpus<'a> {
         Ok(cpu)
     }
 
-    /// Gives the first `count` CPUs that nobody has to the partition at `path`.
-    fn give_any(&mut self, path: &'a str, count: usize) -> Result<Vec<usize>> {
+    /// Assigns the first `count` CPUs without an owner to the partition at `path` and returns their
+    /// indices.
+    fn assign_any(&mut self, path: &'a str, count: usize) -> Result<Vec<usize>> {
         let mut cpus: Vec<_> = (0..self.owners.len()).filter(|cpu| self.can_start(*cpu)).collect();
         let total = cpus.len();
         cpus.retain(|cpu| self.owners[*cpu].is_none());

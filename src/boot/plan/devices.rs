@@ -1,4 +1,5 @@
-//! Which devices a partition gets, and with them which interrupts and which pages of registers.
+//! The devices of the machine that are passed through to each partition, with their interrupts and
+//! the pages of their registers.
 
 use alloc::format;
 use alloc::string::String;
@@ -14,21 +15,26 @@ use crate::boot::description::{Result, refuse};
 use crate::boot::machine::{Device, Gic, Machine, Reach};
 use crate::util::nearest::nearest;
 
-/// For each partition, its devices.
+/// Returns the devices that are passed through to each partition.
+///
+/// # Errors
+///
+/// If a device does not exist, is Bulkhead's, has an owner, needs `dma = "unprotected"`, or shares
+/// a page or an interrupt with something that its partition does not own.
 pub(super) fn assign(
     machine: &Machine,
     partitions: &[PartitionDescription],
 ) -> Result<Vec<Vec<Device>>> {
     let owners = vec![None; machine.devices.len()];
-    let mut devices = Devices { machine, own: bulkheads_own(machine), owners };
+    let mut devices = Owners { machine, reserved: reserved_registers(machine), owners };
     for partition in partitions {
         for name in &partition.devices {
-            if let Err(why) = devices.give(partition, name) {
+            if let Err(why) = devices.assign(partition, name) {
                 refuse!(partition.path, ": devices = \"{name}\" {why}");
             }
         }
     }
-    // Only when all are given can it be told whether those that share a page are together.
+    // Devices that share a page must have one owner, which is known only once all are assigned.
     let mut assigned = Vec::with_capacity(partitions.len());
     for partition in partitions {
         let mut own = Vec::new();
@@ -46,7 +52,7 @@ pub(super) fn assign(
     Ok(assigned)
 }
 
-/// The interrupts of `devices`, by ascending INTID and each once.
+/// Returns the interrupts of `devices` by ascending INTID, each once.
 pub(super) fn interrupts(devices: &[Device]) -> Vec<Interrupt> {
     let mut interrupts: Vec<Interrupt> = Vec::new();
     for interrupt in devices.iter().flat_map(|device| &device.interrupts) {
@@ -58,74 +64,79 @@ pub(super) fn interrupts(devices: &[Device]) -> Vec<Interrupt> {
     interrupts
 }
 
-/// The registers that Bulkhead keeps for itself.
-pub(super) fn bulkheads_own(machine: &Machine) -> Vec<Region<Pa>> {
-    let mut own = Vec::new();
+/// Returns the registers that only Bulkhead may access.
+pub(super) fn reserved_registers(machine: &Machine) -> Vec<Region<Pa>> {
+    let mut reserved = Vec::new();
     match &machine.gic {
         Gic::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
-            own.extend([distributor, cpu_interface, hypervisor, virtual_cpu_interface]);
+            reserved.extend([distributor, cpu_interface, hypervisor, virtual_cpu_interface]);
         }
         Gic::V3 { distributor, redistributors, .. } => {
-            own.push(*distributor);
-            own.extend(redistributors);
+            reserved.push(*distributor);
+            reserved.extend(redistributors);
         }
     }
-    own.extend(machine.console.iter().map(|console| console.registers));
-    own.extend(machine.watchdog);
-    own
+    reserved.extend(machine.console.iter().map(|console| console.registers));
+    reserved.extend(machine.watchdog);
+    reserved
 }
 
-struct Devices<'a> {
+/// The owners of the machine's devices.
+struct Owners<'a> {
     machine: &'a Machine,
-    /// The registers that Bulkhead keeps for itself.
-    own: Vec<Region<Pa>>,
-    /// For each device, the partition that has it.
+    /// The registers that only Bulkhead may access.
+    reserved: Vec<Region<Pa>>,
+    /// For each device, the partition that owns it.
     owners: Vec<Option<&'a PartitionDescription>>,
 }
 
-/// Why a device is refused: the end of the sentence that begins with its name.
+/// Why a device is refused: the rest of a sentence that begins with its name.
 type Refusal = String;
 
-impl<'a> Devices<'a> {
-    /// The device of this path or alias.
+impl<'a> Owners<'a> {
+    /// Returns the index of the device with this path or alias.
     fn find(&self, name: &str) -> Option<usize> {
         let is_called = |it: &Device| it.path == name || it.aliases.iter().any(|it| it == name);
         self.machine.devices.iter().position(is_called)
     }
 
-    /// Gives a device to a partition.
-    fn give(&mut self, partition: &'a PartitionDescription, name: &str) -> Result<(), Refusal> {
-        let own = || Err(String::from("is Bulkhead's own and cannot be given away"));
+    /// Assigns the device with this path or alias to a partition.
+    fn assign(&mut self, partition: &'a PartitionDescription, name: &str) -> Result<(), Refusal> {
+        let reserved = || Err(String::from("is used by Bulkhead and cannot be passed through"));
         if name == self.machine.gic_path {
-            return own();
+            return reserved();
         }
         let Some(index) = self.find(name) else {
             let devices = self.machine.devices.iter();
             let names = devices.flat_map(|it| it.aliases.iter().chain([&it.path]));
             return Err(match nearest(name.as_bytes(), &mut names.map(String::as_str)) {
-                "" => String::from("is no device that can be given: this machine has none"),
-                name => format!("is no device that can be given; the nearest is \"{name}\""),
+                "" => String::from(
+                    "is not a device that can be passed through: this machine has none",
+                ),
+                name => format!(
+                    "is not a device that can be passed through; the nearest name is \"{name}\""
+                ),
             });
         };
         let Device { path, registers, reach, .. } = &self.machine.devices[index];
         let console = self.machine.console.as_ref();
-        let shares = |own| registers.iter().any(|region| share_page(own, region));
-        if console.is_some_and(|it| it.path == *path) || self.own.iter().any(shares) {
-            return own();
+        let shares = |reserved| registers.iter().any(|it| share_page(reserved, it));
+        if console.is_some_and(|it| it.path == *path) || self.reserved.iter().any(shares) {
+            return reserved();
         }
         if let Some(owner) = self.owners[index].replace(partition) {
-            return Err(format!("is given to {} already", owner.path));
+            return Err(format!("is already given to {}", owner.path));
         }
         let power = match reach {
             Reach::Memory if !partition.dma_unprotected => "write to all memory by DMA",
             Reach::Machine if !partition.dma_unprotected => "change what other partitions use",
             _ => return Ok(()),
         };
-        Err(format!("can {power}: say dma = \"unprotected\" if this is what you want"))
+        Err(format!("can {power}: give dma = \"unprotected\" to allow this"))
     }
 
-    /// Checks that no page of a partition's device holds anything that is not the partition's, and
-    /// that nobody else has its interrupts.
+    /// Checks that each page of a device's registers belongs to its partition alone, and that
+    /// nothing outside the partition raises its interrupts.
     fn check(&self, partition: &PartitionDescription, device: &Device) -> Result<(), Refusal> {
         let others = || {
             let devices = self.machine.devices.iter().zip(&self.owners);
@@ -138,14 +149,14 @@ impl<'a> Devices<'a> {
             }
             for (other, _) in others() {
                 if let Some(region) = other.registers.iter().find(|it| share_page(it, registers)) {
-                    let way = "both must be given to one partition";
+                    let way = "give both to the same partition";
                     return Err(format!("shares a page with {}, at {region}: {way}", other.path));
                 }
             }
         }
         for Interrupt { intid, .. } in &device.interrupts {
             if intid.is_private() {
-                let why = "which every CPU has for itself: only SPIs can be given";
+                let why = "which is private to each CPU: only SPIs can be passed through";
                 return Err(format!("raises interrupt {intid}, {why}"));
             }
             let raises = |it: &Device| it.interrupts.iter().any(|it| it.intid == *intid);
@@ -155,7 +166,7 @@ impl<'a> Devices<'a> {
                 (None, Some(it)) if it.interrupt == Some(*intid) => ("Bulkhead", &it.path),
                 _ => continue,
             };
-            return Err(format!("raises interrupt {intid}, as {owner}'s {path} does"));
+            return Err(format!("raises interrupt {intid}, which {path} of {owner} raises too"));
         }
         Ok(())
     }

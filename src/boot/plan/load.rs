@@ -1,26 +1,30 @@
-//! Where a partition's kernel, ramdisk and device tree go in its memory.
+//! The guest addresses of a partition's kernel, ramdisk and device tree.
 //!
-//! The kernel goes where its header wants it, or at `load-offset`. The ramdisk follows it, and above
-//! that lies the tree, or at `fdt-offset`.
+//! An arm64 Image is loaded at the offset in its header, a flat binary at `load-offset`. The
+//! ramdisk follows the kernel. The tree follows the ramdisk, unless `fdt-offset` places it
+//! elsewhere.
 
 use core::fmt;
 
-use super::{LoadedImage, layout};
+use super::layout;
+use super::types::LoadedImage;
 use crate::arch::addr::{Ipa, PAGE_SIZE, Region};
-use crate::boot::description::Image;
-use crate::boot::description::ImageDescription;
-use crate::boot::description::PartitionDescription;
 use crate::boot::description::{Cells, Result, refuse};
+use crate::boot::description::{Image, ImageDescription, PartitionDescription};
 
-/// The most that a partition's tree may have, in bytes. A tree at a multiple of this, a power of
-/// two, crosses no 2 MiB boundary: older Linux kernels map no more.
+/// The largest size of a partition's tree in bytes, and its alignment. As a power of two it keeps
+/// the tree from crossing a 2 MiB boundary: older Linux kernels map no more than 2 MiB of it.
 const TREE_SIZE: u64 = 0x1_0000;
-/// The boundary above which an arm64 Image has its `text_offset`.
+/// The alignment in bytes of the address that an arm64 Image's `text_offset` counts from.
 const IMAGE_ALIGN: u64 = 2 << 20;
-/// Where a flat binary goes that says nothing, from the start of memory.
+/// The default `load-offset` of a flat binary, in bytes from the start of memory.
 const LOAD_OFFSET: u64 = 0x8_0000;
 
 /// Places the kernel, the ramdisk and the tree of `partition` in its `memory`.
+///
+/// # Errors
+///
+/// If one of them does not fit, or if `fdt-offset` makes the tree overlap another.
 pub(super) fn place(
     partition: &PartitionDescription,
     memory: Region<Ipa>,
@@ -60,7 +64,7 @@ pub(super) fn place(
     Ok((kernel, ramdisk, tree))
 }
 
-/// Places an image that needs `size` bytes, or as many as it has if these are more.
+/// Places an image at `start`. It needs `size` bytes of memory, but at least its own size.
 fn place_image(
     image: &ImageDescription,
     memory: Region<Ipa>,
@@ -73,8 +77,11 @@ fn place_image(
     Ok(LoadedImage { source, load })
 }
 
-/// The `size` bytes from `start`, if `memory` has them. If not, the error begins with the path
-/// `node` and with `what`, its property and the value.
+/// Returns the `size` bytes from `start`, which must lie in `memory`; `None` is past 64 bits.
+///
+/// # Errors
+///
+/// A sentence that begins with the path `node` and with `what`, its property and the value.
 fn within(
     memory: Region<Ipa>,
     start: Option<u64>,
@@ -85,7 +92,7 @@ fn within(
     match start.and_then(|start| Region::new(Ipa::new(start), size)) {
         Some(needs) if memory.covers(&needs) => Ok(needs),
         Some(needs) => {
-            refuse!(node, "{what} needs {needs}, and the partition's memory is {memory}")
+            refuse!(node, "{what} needs {needs}, but the partition's memory is {memory}")
         }
         None => refuse!(node, "{what} needs more than the partition's memory, {memory}"),
     }

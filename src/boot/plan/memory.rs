@@ -1,40 +1,43 @@
-//! Which memory a partition gets.
+//! The physical memory of each partition.
 //!
-//! Memory at a `host-base` is given first. The rest is picked, the largest partition first, from
-//! the lowest free addresses at which the largest leaves fit: where a physical address and the
-//! guest's are the same modulo 1 GiB if the partition is that large, or else modulo 2 MiB.
+//! Partitions with a `host-base` are placed first. The others follow, the largest first, each at
+//! the lowest free address that allows the largest leaves: the physical address and the guest
+//! address are equal modulo 1 GiB if the partition is that large, or else modulo 2 MiB.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::layout::{self, Used};
-use super::{GuestMemory, devices, regions};
+use super::types::GuestMemory;
+use super::{devices, regions};
 use crate::arch::addr::{Bytes, Ipa, PAGE_SIZE, Pa, Region};
 use crate::boot::description::PartitionDescription;
 use crate::boot::description::{Cells, Result, refuse};
-use crate::boot::machine::{Device, Gic, Machine};
+use crate::boot::machine::{Device, Machine};
 use crate::devices::address_map::{GUEST_BASE, IPA_END};
+use crate::devices::planned::PlannedDevice;
 use crate::mm::tables::INPUT_BITS;
 
 const GIB: u64 = 1 << 30;
 const MIB_2: u64 = 2 << 20;
 
-/// The machine's memory, and who has what of it.
-pub(super) struct Memory<'a> {
+/// The machine's memory that is still free.
+pub(super) struct FreeMemory<'a> {
+    /// The memory in whole pages, as far as EL2 can map it.
     banks: Vec<Region<Pa>>,
-    /// Whole pages, and their owners.
+    /// The pages in use, with the names of their owners.
     taken: Vec<(Region<Pa>, &'a str)>,
 }
 
-impl<'a> Memory<'a> {
-    /// All memory, less what is reserved or holds an image.
+impl<'a> FreeMemory<'a> {
+    /// All memory, apart from reserved memory and from the images of the partitions.
     pub(super) fn new(machine: &'a Machine, partitions: &'a [PartitionDescription]) -> Self {
         let mut memory = Self { banks: Vec::new(), taken: Vec::new() };
         let reach = |bank: &Region<Pa>| {
             let end = bank.end().min(Pa::new(1 << INPUT_BITS));
             Region::between(bank.start(), end)
         };
-        // EL2 sees memory where it is, through tables with so many bits.
+        // EL2 maps memory at its physical address, with tables that translate INPUT_BITS bits.
         let banks = machine.memory.iter().filter_map(reach);
         for bank in banks.filter_map(|bank| regions::whole_pages(&bank)) {
             regions::add(&mut memory.banks, bank);
@@ -42,8 +45,8 @@ impl<'a> Memory<'a> {
         for reserved in &machine.reserved {
             memory.take(reserved.region, &reserved.owner);
         }
-        // A tree can say that registers lie in memory. It is not told what is true; nobody gets it.
-        for registers in devices::bulkheads_own(machine) {
+        // A wrong tree may place registers in memory. No partition gets that memory.
+        for registers in devices::reserved_registers(machine) {
             memory.take(registers, "Bulkhead");
         }
         for partition in partitions {
@@ -54,35 +57,41 @@ impl<'a> Memory<'a> {
         memory
     }
 
+    /// Marks the pages of a region as in use.
     fn take(&mut self, region: Region<Pa>, owner: &'a str) {
         self.taken.extend(regions::pages(&region).map(|pages| (pages, owner)));
     }
 
-    /// Gives every partition its memory. `cpus` and `devices` are what they have so far.
+    /// Assigns memory to every partition. `emulated` and `passthrough` are their devices.
+    ///
+    /// # Errors
+    ///
+    /// If there is too little memory, or if a partition's memory at guest addresses overlaps its
+    /// devices.
     pub(super) fn place(
         &mut self,
         partitions: &'a [PartitionDescription],
-        gic: &Gic,
-        cpus: &[Vec<usize>],
-        devices: &[Vec<Device>],
+        emulated: &[Vec<PlannedDevice>],
+        passthrough: &[Vec<Device>],
     ) -> Result<Vec<GuestMemory>> {
         let rank = |number: &usize| match fixed_base(&partitions[*number]) {
             Some(_) => 0,
             None => u64::MAX - partitions[*number].memory,
         };
-        let mut given = vec![None; partitions.len()];
-        let left = |given: &[Option<_>]| {
-            (0..given.len()).filter(|it| given[*it].is_none()).min_by_key(rank)
+        let mut placed = vec![None; partitions.len()];
+        let next = |placed: &[Option<_>]| {
+            (0..placed.len()).filter(|it| placed[*it].is_none()).min_by_key(rank)
         };
-        while let Some(number) = left(&given) {
+        while let Some(number) = next(&placed) {
             let partition = &partitions[number];
-            let used = layout::used(partition, gic, cpus[number].len(), &devices[number])?;
-            given[number] = Some(self.give(partition, &used)?);
+            let used = layout::used(partition, &emulated[number], &passthrough[number])?;
+            placed[number] = Some(self.assign(partition, &used)?);
         }
-        Ok(given.into_iter().flatten().collect())
+        Ok(placed.into_iter().flatten().collect())
     }
 
-    /// A place for `pages` pages of stage-2 tables.
+    /// Returns free memory for `pages` pages of stage-2 tables. An error begins with the path
+    /// `node`.
     pub(super) fn place_tables(&self, node: &str, pages: usize) -> Result<Region<Pa>> {
         let size = pages as u64 * PAGE_SIZE;
         let Ok(region) = find(&self.banks, &self.taken, size, 0, PAGE_SIZE) else {
@@ -92,7 +101,8 @@ impl<'a> Memory<'a> {
         Ok(region)
     }
 
-    fn give(
+    /// Assigns memory to a partition that uses the guest addresses `used` for other things.
+    fn assign(
         &mut self,
         partition: &'a PartitionDescription,
         used: &[Used<'_>],
@@ -114,8 +124,8 @@ impl<'a> Memory<'a> {
         if identity {
             start = Ipa::new(host.start().get());
             if guest_base.is_some_and(|base| base != start) {
-                let why = "as it has to be with dma = \"unprotected\"";
-                refuse!(path, "{what} is not host-base, {why}");
+                let why = "which it must equal with dma = \"unprotected\"";
+                refuse!(path, "{what} differs from host-base, {why}");
             }
         }
         let guest = layout::check(used, start, *size, path, what)?;
@@ -123,7 +133,7 @@ impl<'a> Memory<'a> {
         Ok(GuestMemory { guest, host })
     }
 
-    /// The memory from `base` on, if it is all there and free.
+    /// Returns the memory of a partition from `base` on, which must exist and be free.
     fn check(
         &self,
         PartitionDescription { path, memory, .. }: &PartitionDescription,
@@ -137,22 +147,22 @@ impl<'a> Memory<'a> {
         };
         match self.taken.iter().find(|(taken, _)| taken.overlaps(&region)) {
             Some((taken, owner)) => {
-                refuse!(path, "{what} asks for memory that is taken: {taken} is {owner}'s")
+                refuse!(path, "{what} needs memory that is in use: {taken} belongs to {owner}")
             }
             None => Ok(region),
         }
     }
 
-    /// Memory for a partition that can have it anywhere.
+    /// Picks memory for a partition that may be anywhere.
     fn pick(&self, partition: &PartitionDescription, used: &[Used<'_>]) -> Result<Region<Pa>> {
         let size = partition.memory;
         let mut guest = partition.guest_base.unwrap_or(GUEST_BASE).get();
         let mut taken = self.taken.clone();
         if partition.dma_unprotected {
-            // It has to be free at the same address for the guest.
+            // The same addresses must be free in the guest's address map.
             guest = 0;
-            let beyond = Region::between(Ipa::new(IPA_END), Ipa::new(u64::MAX));
-            for used in used.iter().map(|(used, _)| *used).chain(beyond) {
+            let past_end = Region::between(Ipa::new(IPA_END), Ipa::new(u64::MAX));
+            for used in used.iter().map(|(used, _)| *used).chain(past_end) {
                 let used = Region::new(Pa::new(used.start().get()), used.size());
                 taken.extend(used.map(|used| (used, "")));
             }
@@ -161,18 +171,19 @@ impl<'a> Memory<'a> {
         let large = if size >= GIB { find(GIB).ok() } else { None };
         match large.map_or_else(|| find(MIB_2), Ok) {
             Ok(region) => Ok(region),
-            Err(most) => {
-                let (size, most) = (size.to_be_bytes(), Bytes(most));
+            Err(largest) => {
+                let (size, largest) = (size.to_be_bytes(), Bytes(largest));
                 let what = format_args!(": memory = {}", Cells(&size));
-                let why = "does not fit: the most that is free in one piece is";
-                refuse!(partition.path, "{what} {why} {most}")
+                let why = "does not fit: the largest free block is";
+                refuse!(partition.path, "{what} {why} {largest}")
             }
         }
     }
 }
 
-/// Where the memory of a partition has to be, if it cannot be anywhere, and what says so. With
-/// unprotected DMA, a device sees physical addresses, and so must the guest.
+/// Returns the physical address that a partition's memory must have, if it has no choice, and the
+/// property that sets it. With unprotected DMA, devices use physical addresses, so the guest
+/// addresses must be the same.
 fn fixed_base(partition: &PartitionDescription) -> Option<(&'static str, Pa)> {
     match (partition.host_base, partition.guest_base) {
         (Some(base), _) => Some(("host-base", base)),
@@ -183,8 +194,12 @@ fn fixed_base(partition: &PartitionDescription) -> Option<(&'static str, Pa)> {
     }
 }
 
-/// The lowest `size` bytes of the `banks` that are not `taken` and whose start is `same_as` modulo
-/// `align`, a power of two. If there are none, how many there are at most.
+/// Returns the lowest `size` bytes of the `banks` that are not `taken` and whose start equals
+/// `same_as` modulo `align`, a power of two.
+///
+/// # Errors
+///
+/// The largest size that would fit, if `size` does not.
 fn find(
     banks: &[Region<Pa>],
     taken: &[(Region<Pa>, &str)],
@@ -192,10 +207,10 @@ fn find(
     same_as: u64,
     align: u64,
 ) -> Result<Region<Pa>, u64> {
-    let mut most = 0;
+    let mut largest = 0;
     for bank in banks {
         let mut next = bank.start().get();
-        // Each round leaves behind something that is taken, or the last free bytes of the bank.
+        // Each round passes a taken region or a free one that is too small.
         while let Some(start) = next.checked_add(same_as.wrapping_sub(next) & (align - 1))
             && start < bank.end().get()
         {
@@ -204,15 +219,16 @@ fn find(
                 next = region.end().get();
                 continue;
             }
-            let ends = taken.iter().map(|(region, _)| region.start()).filter(|end| *end > start);
-            let end = ends.min().map_or(bank.end(), |end| end.min(bank.end()));
+            let starts = taken.iter().map(|(region, _)| region.start());
+            let end =
+                starts.filter(|it| *it > start).min().map_or(bank.end(), |end| end.min(bank.end()));
             let free = end.get() - start.get();
             if free >= size {
-                return Region::new(start, size).ok_or(most);
+                return Region::new(start, size).ok_or(largest);
             }
-            most = most.max(free);
+            largest = largest.max(free);
             next = end.get();
         }
     }
-    Err(most)
+    Err(largest)
 }

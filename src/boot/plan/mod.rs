@@ -1,174 +1,39 @@
-//! The Plan: who owns which CPU, which memory, which device and which interrupt.
+//! The Plan: which partition owns which CPU, memory, device and interrupt.
 //!
-//! It is computed once, from the [`Machine`] and the [`Description`], and it is all that the rest of
-//! boot reads. What can be wrong with a description is found here, before any guest runs
-//! ([`PlanError`]). A [`PartitionPlan`] is the one list of what a partition owns: its stage-2 tables
-//! ([`PartitionPlan::mappings`]), its interrupt routing and its device tree all come from it, so
-//! that they cannot disagree.
+//! It is computed once, from the [`Machine`] and the [`Description`], and the rest of boot reads
+//! nothing else. Errors in a description are found here, before any guest runs ([`PlanError`]). A
+//! [`PartitionPlan`] is the only record of what a partition owns: its stage-2 tables
+//! ([`PartitionPlan::mappings`]), its interrupt routing and its device tree are all derived from
+//! it, so that they cannot disagree.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::take;
-use core::ops::Range;
 
-use super::machine::{Device, Machine};
-use crate::arch::addr::{Ipa, Pa, Region};
-use crate::arch::intid::Interrupt;
-use crate::arch::intid::Intid;
+use super::machine::Machine;
 use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{Description, PlanError, refuse};
-use crate::devices::frame::Frame;
 use crate::mm::tables::tables_needed;
-use crate::partition::lifecycle::Policy;
-use crate::vgic::Delivery;
-use memory::Memory;
+use emulated::FreeInterrupts;
+use memory::FreeMemory;
 
 mod cpus;
 mod devices;
-pub mod layout;
+mod emulated;
+mod layout;
 mod load;
 mod memory;
 mod regions;
+mod types;
 
-pub use layout::Mapping;
-
-/// What every partition gets. No two of them share anything.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// The partitions, in the order of the description.
-    pub partitions: Vec<PartitionPlan>,
-    /// Memory for the stage-2 tables of all partitions, in whole pages: enough for the
-    /// [`mappings`](PartitionPlan::mappings) of all of them with the largest leaves that alignment allows.
-    pub table_memory: Region<Pa>,
-}
-
-/// What one partition gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionPlan {
-    /// The path of its node in the description, for messages.
-    pub path: String,
-    /// Its name, as people see it.
-    pub name: String,
-    /// The VMID of its stage 2, from 1 on.
-    pub vmid: u8,
-    /// Its CPUs, as indices into [`Machine::cpus`]. The first one runs vCPU 0, which boots.
-    pub cpus: Vec<usize>,
-    /// Its memory.
-    pub memory: GuestMemory,
-    /// The devices given to it, each at its physical address.
-    pub devices: Vec<Device>,
-    /// The physical SPIs that are its own, by ascending INTID, each once.
-    pub interrupts: Vec<Interrupt>,
-    /// All that stage 2 maps, by ascending IPA and without overlaps; in whole pages.
-    pub mappings: Vec<Mapping>,
-    /// How many tables those take. In [`Plan::table_memory`] they follow those of the partitions
-    /// before.
-    pub tables: usize,
-    /// The frames that are emulated: they are not mapped, and Bulkhead answers for them.
-    pub frames: Vec<Frame>,
-    /// How interrupts reach it.
-    pub delivery: Delivery,
-    /// The INTID of its emulated PL011. This and those of the other emulated devices are SPIs that
-    /// none of its devices has, and with direct interrupts no device of the machine, nor another
-    /// partition.
-    pub console_interrupt: Intid,
-    /// The INTID of the PL011 on which it finds the monitor, if it may.
-    pub monitor_interrupt: Option<Intid>,
-    /// Its watchdog, if it has one.
-    pub watchdog: Option<Watchdog>,
-    /// What follows when it crashes or resets itself.
-    pub policy: Policy,
-    /// Its kernel.
-    pub kernel: LoadedImage,
-    /// Its initial ramdisk.
-    pub ramdisk: Option<LoadedImage>,
-    /// Where its device tree goes, and how large it may be.
-    pub tree: Region<Ipa>,
-    /// Its kernel's command line.
-    pub bootargs: String,
-    /// Whether its PMU may count what EL2 does on its CPUs (MDCR_EL2.HPMD = 0).
-    pub count_hypervisor: bool,
-    /// Whether it has devices whose DMA no stage 2 stops. Its memory is then identity-mapped.
-    pub dma_unprotected: bool,
-}
-
-/// A partition's watchdog.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watchdog {
-    /// How long the partition may leave it unfed when it starts, from 1 ms to
-    /// an hour.
-    pub milliseconds: u32,
-    /// The INTID of its first stage (WS0).
-    pub interrupt: Intid,
-}
-
-/// A partition's memory: `guest` and `host` have the same size, a multiple of the page size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GuestMemory {
-    /// Where the guest sees it.
-    pub guest: Region<Ipa>,
-    /// Where it is.
-    pub host: Region<Pa>,
-}
-
-/// Where the bytes of a kernel or ramdisk are, and where they go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadedImage {
-    /// The pristine bytes, which stay where they are.
-    pub source: Region<Pa>,
-    /// The memory it needs, at least as many bytes: the first byte goes to the start. A kernel is
-    /// entered there.
-    pub load: Region<Ipa>,
-}
-
-/// SPIs for the emulated devices of partitions.
-struct FreeInterrupts {
-    /// The INTIDs, from the next on, that neither a device of the machine has nor a partition with direct
-    /// interrupts.
-    direct: Range<u32>,
-}
-
-impl FreeInterrupts {
-    fn new(machine: &Machine) -> Self {
-        Self { direct: machine.free_interrupts.clone() }
-    }
-
-    /// `count` SPIs in ascending order for a partition whose interrupts are trapped: from QEMU `virt`'s
-    /// PL011's on, those that none of its devices has.
-    ///
-    /// # Errors
-    ///
-    /// If the devices have all of them.
-    fn trapped(
-        &self,
-        path: &str,
-        count: usize,
-        owned: &[Interrupt],
-    ) -> Result<Vec<Intid>, PlanError> {
-        let spis = (1..).map_while(Intid::spi);
-        let is_free = |spi: &Intid| owned.iter().all(|it| it.intid != *spi);
-        let free: Vec<_> = spis.filter(is_free).take(count).collect();
-        if free.len() < count {
-            refuse!(path, ": devices leaves no interrupt for what Bulkhead emulates");
-        }
-        Ok(free)
-    }
-
-    /// The same for direct interrupts: from the first SPI on that is above those of all devices, since a
-    /// guest goes through all SPIs up to its last.
-    fn direct(&mut self, count: usize) -> Option<Vec<Intid>> {
-        let free: Vec<_> = self.direct.by_ref().take(count).filter_map(Intid::new).collect();
-        (free.len() == count).then_some(free)
-    }
-}
+pub use types::{GuestMemory, LoadedImage, Mapping, PartitionPlan, Plan};
 
 impl Plan {
-    /// Divides `machine` as `description` says. `boot_cpu` is the CPU that runs this, the one that
-    /// needs no starting.
+    /// Divides `machine` into the partitions of `description`. `boot_cpu` is the CPU that runs
+    /// this, which need not be started.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong with the description, on this machine.
+    /// The first error of the description, on this machine.
     pub fn new(
         machine: &Machine,
         boot_cpu: Mpidr,
@@ -177,50 +42,37 @@ impl Plan {
         let Description { path, partitions: described } = description;
         let gic = &machine.gic;
         let mut cpus = cpus::assign(machine, boot_cpu, described)?;
-        let mut devices = devices::assign(machine, described)?;
-        let mut memory = Memory::new(machine, described);
-        let places = memory.place(described, gic, &cpus, &devices)?;
+        let mut passthrough = devices::assign(machine, described)?;
+        let emulated =
+            |(partition, cpus): (_, &Vec<_>)| emulated::devices(partition, gic, cpus.len());
+        let mut devices: Vec<_> = described.iter().zip(&cpus).map(emulated).collect();
+        let mut memory = FreeMemory::new(machine, described);
+        let places = memory.place(described, &devices, &passthrough)?;
         let mut partitions = Vec::with_capacity(described.len());
         let mut free = FreeInterrupts::new(machine);
         for (number, (described, memory)) in described.iter().zip(places).enumerate() {
             let Ok(vmid) = u8::try_from(number + 1) else {
-                refuse!(path, " holds more partitions than the 255 that can be told apart");
+                refuse!(path, " has more partitions than there are VMIDs, 255");
             };
             let (kernel, ramdisk, tree) = load::place(described, memory.guest)?;
-            let (cpus, devices) = (take(&mut cpus[number]), take(&mut devices[number]));
-            let interrupts = devices::interrupts(&devices);
-            let mappings = layout::mappings(gic, &memory, &devices);
-            let wanted = 1
-                + usize::from(described.monitor)
-                + usize::from(described.watchdog_milliseconds.is_some());
-            let direct = if described.trapped_interrupts { None } else { free.direct(wanted) };
-            let (delivery, emulated) = match direct {
-                Some(emulated) => (Delivery::Direct, emulated),
-                None => (Delivery::Trapped, free.trapped(&described.path, wanted, &interrupts)?),
-            };
-            let mut emulated = emulated.into_iter();
-            let mut next = || emulated.next().expect("so many were asked for");
-            let console_interrupt = next();
-            let monitor_interrupt = described.monitor.then(&mut next);
-            let watchdog = described
-                .watchdog_milliseconds
-                .map(|milliseconds| Watchdog { milliseconds, interrupt: next() });
+            let passthrough = take(&mut passthrough[number]);
+            let interrupts = devices::interrupts(&passthrough);
+            let mappings = layout::mappings(gic, &memory, &passthrough);
+            let mut devices = take(&mut devices[number]);
+            let delivery = free.assign(described, &mut devices, &interrupts)?;
             partitions.push(PartitionPlan {
                 tables: tables_needed(mappings.iter().map(|it| (it.ipa, it.pa, it.size))),
                 path: described.path.clone(),
                 name: described.name.clone(),
                 vmid,
-                frames: layout::frames(described, gic, cpus.len()),
-                cpus,
+                cpus: take(&mut cpus[number]),
                 memory,
                 mappings,
                 delivery,
-                console_interrupt,
-                monitor_interrupt,
-                watchdog,
                 policy: described.policy,
                 interrupts,
                 devices,
+                passthrough,
                 kernel,
                 ramdisk,
                 tree,

@@ -1,17 +1,17 @@
-//! Regions in whole pages.
+//! Regions of whole pages.
 
 use alloc::vec::Vec;
 
 use crate::arch::addr::{PAGE_SIZE, Pa, Region};
 
-/// The pages that `region` has bytes in, as far as they are all below the end of 64 bits. `None`
-/// if it has no bytes.
+/// Returns the pages that `region` has bytes in, or `region` itself if its last page is not below
+/// the end of 64 bits; `None` if it is empty.
 pub(super) fn pages(region: &Region<Pa>) -> Option<Region<Pa>> {
     let pages = region.page_aligned().unwrap_or(*region);
     (!region.is_empty()).then_some(pages)
 }
 
-/// Whether one page has bytes of both.
+/// Returns whether a page has bytes of both regions.
 pub(super) fn share_page(one: &Region<Pa>, other: &Region<Pa>) -> bool {
     match (pages(one), pages(other)) {
         (Some(one), Some(other)) => one.overlaps(&other),
@@ -19,7 +19,7 @@ pub(super) fn share_page(one: &Region<Pa>, other: &Region<Pa>) -> bool {
     }
 }
 
-/// The whole pages within `region`; `None` if there are none.
+/// Returns the whole pages within `region`; `None` if there are none.
 pub(super) fn whole_pages(region: &Region<Pa>) -> Option<Region<Pa>> {
     let start = region.start().get().checked_next_multiple_of(PAGE_SIZE)?;
     let end = region.end().get() & !(PAGE_SIZE - 1);
@@ -27,8 +27,7 @@ pub(super) fn whole_pages(region: &Region<Pa>) -> Option<Region<Pa>> {
     (!pages.is_empty()).then_some(pages)
 }
 
-/// Adds `region` to `regions`, which are ascending and do not touch; what it touches becomes one
-/// with it.
+/// Adds `region` to `regions`, which ascend and do not touch, and merges it with those it touches.
 pub(super) fn add(regions: &mut Vec<Region<Pa>>, mut region: Region<Pa>) {
     regions.retain(|other| {
         let touching = other.start() <= region.end() && region.start() <= other.end();

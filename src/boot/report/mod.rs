@@ -1,4 +1,4 @@
-//! What Bulkhead tells a person at boot: the machine at a glance, and who gets what of it.
+//! The report at boot: the machine, and what each partition owns.
 
 use alloc::format;
 use alloc::string::String;
@@ -8,26 +8,29 @@ use core::iter;
 
 use super::machine::{CpuStart, Gic, Machine};
 use super::plan::{GuestMemory, PartitionPlan, Plan};
+use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::partition::lifecycle::{OnCrash, Policy};
 use crate::vgic::Delivery;
 
-/// What stands before the devices in the table of partitions, apart from the CPUs.
+/// The width of the columns before the devices in the table of partitions, without the CPUs'
+/// column.
 const INDENT: usize = 15 + 8 + 12 + 12 + 5 * 2;
 
-/// The machine, a line for each kind of thing, and then the partitions, as a table with a line of
-/// headings. A partition with several devices has a line for each. A second table tells what was
-/// said of their lives, if anything was.
+/// Returns the report: the machine, a line for each property, then a table of the partitions, with
+/// a line for each passed-through device. A second table has the partitions whose description sets
+/// a crash policy, a watchdog or the monitor.
 #[must_use]
 pub fn report(machine: &Machine, plan: &Plan) -> String {
-    // As much as most machines need.
+    // Enough for most machines.
     let mut text = String::with_capacity(1024);
     // Writing to a String does not fail.
     _ = write_machine(&mut text, machine, plan);
     _ = write_partitions(&mut text, machine, plan);
-    _ = write_lives(&mut text, plan);
+    _ = write_lifecycles(&mut text, plan);
     text
 }
 
+/// Writes the lines about the machine.
 fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Result {
     let all: Vec<_> = (0..machine.cpus.len()).collect();
     let cpus = cpu_ids(machine, &all);
@@ -53,7 +56,8 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
     Ok(())
 }
 
-/// The interrupt controller, and how interrupts reach the partitions: a GICv2 has one way only.
+/// Returns the interrupt controller and, on a GICv3, how interrupts are delivered to the
+/// partitions.
 fn interrupts(machine: &Machine, plan: &Plan) -> String {
     if let Gic::V2 { .. } = machine.gic {
         return String::from("GICv2");
@@ -70,6 +74,7 @@ fn interrupts(machine: &Machine, plan: &Plan) -> String {
     }
 }
 
+/// Writes the table of partitions, and a line for each that isolation does not hold for.
 fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Result {
     let cpus: Vec<_> = plan.partitions.iter().map(|it| cpu_ids(machine, &it.cpus)).collect();
     let width = cpus.iter().fold("CPUs".len(), |width, cpus| width.max(cpus.len()));
@@ -79,14 +84,15 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
     }
     text.push_str("devices (interrupts)\n");
     for (partition, cpus) in plan.partitions.iter().zip(cpus) {
-        let PartitionPlan { name, memory: GuestMemory { guest, host }, devices, .. } = partition;
+        let PartitionPlan { name, memory: GuestMemory { guest, host }, passthrough, .. } =
+            partition;
         column(text, 15, |text| text.write_str(name))?;
         column(text, width, |text| text.write_str(&cpus))?;
         column(text, 8, |text| write_size(text, guest.size()))?;
         column(text, 12, |text| write!(text, "{:#x}", guest.start().get()))?;
         column(text, 12, |text| write!(text, "{:#x}", host.start().get()))?;
         let mut indent = 0;
-        for device in devices {
+        for device in passthrough {
             write!(text, "{:indent$}{}", "", device.path)?;
             for (index, interrupt) in device.interrupts.iter().enumerate() {
                 write!(text, "{}{}", if index == 0 { " (" } else { " " }, interrupt.intid)?;
@@ -94,7 +100,7 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
             writeln!(text, "{}", if device.interrupts.is_empty() { "" } else { ")" })?;
             indent = width + INDENT;
         }
-        match (partition.dma_unprotected, devices.is_empty()) {
+        match (partition.dma_unprotected, passthrough.is_empty()) {
             (true, _) => writeln!(text, "{:indent$}DMA unprotected", "")?,
             (false, true) => writeln!(text, "-")?,
             (false, false) => {}
@@ -103,38 +109,42 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
     for PartitionPlan { name, .. } in plan.partitions.iter().filter(|it| it.dma_unprotected) {
         writeln!(
             text,
-            "isolation is not enforced for {name}: dma = \"unprotected\" lets its devices reach all \
-             memory, that of Bulkhead and of the other partitions too"
+            "isolation is not enforced for {name}: dma = \"unprotected\" lets its devices reach \
+             all memory, including that of Bulkhead and of the other partitions"
         )?;
     }
     Ok(())
 }
 
-/// The partitions of which the description says what follows a crash, what counts as one, or who
-/// may steer the others.
-fn write_lives(text: &mut String, plan: &Plan) -> fmt::Result {
-    let has_default_life = |it: &PartitionPlan| {
-        it.policy == Policy::default() && it.watchdog.is_none() && it.monitor_interrupt.is_none()
+/// Writes the table of the partitions whose description sets a crash policy, a watchdog or the
+/// monitor.
+fn write_lifecycles(text: &mut String, plan: &Plan) -> fmt::Result {
+    let is_optional = |it: &PlannedDevice| {
+        matches!(it.kind, DeviceKind::Watchdog { .. } | DeviceKind::MonitorPl011)
     };
-    let mut partitions = plan.partitions.iter().filter(|it| !has_default_life(it)).peekable();
+    let has_defaults =
+        |it: &PartitionPlan| it.policy == Policy::default() && !it.devices.iter().any(is_optional);
+    let mut partitions = plan.partitions.iter().filter(|it| !has_defaults(it)).peekable();
     if partitions.peek().is_some() {
         writeln!(text, "partition        on-crash  max-restarts  watchdog-ms  monitor")?;
     }
-    for PartitionPlan { name, policy, watchdog, monitor_interrupt, .. } in partitions {
+    for partition in partitions {
+        let PartitionPlan { name, policy, .. } = partition;
         let on_crash = match policy.on_crash {
             OnCrash::Stop => "stop",
             OnCrash::Restart => "restart",
         };
         let or_dash = |it: Option<u32>| it.map_or(String::from("-"), |it| format!("{it}"));
         let most = or_dash(policy.max_restarts);
-        let watchdog = or_dash(watchdog.map(|it| it.milliseconds));
-        let monitor = if monitor_interrupt.is_some() { "yes" } else { "-" };
+        let watchdog = or_dash(partition.watchdog_milliseconds());
+        let monitor =
+            if partition.device(DeviceKind::MonitorPl011).is_some() { "yes" } else { "-" };
         writeln!(text, "{name:15}  {on_crash:8}  {most:12}  {watchdog:11}  {monitor}")?;
     }
     Ok(())
 }
 
-/// Affinities the way that people count CPUs: runs of them as `0-3`, small ones in decimal.
+/// Returns the affinities of CPUs: consecutive ones as in `0-3`, small ones in decimal.
 fn cpu_ids(machine: &Machine, cpus: &[usize]) -> String {
     let add = |text: &mut String, id: u64| match id {
         0..10 => text.push(char::from(b'0' + id as u8)),
@@ -158,7 +168,7 @@ fn cpu_ids(machine: &Machine, cpus: &[usize]) -> String {
     text
 }
 
-/// A size in MiB, or in KiB if it is no whole number of them.
+/// Writes a size in MiB, or in KiB if it is not a whole number of MiB.
 fn write_size(text: &mut String, bytes: u64) -> fmt::Result {
     let kib = bytes >> 10;
     if kib.is_multiple_of(1024) {
@@ -168,8 +178,8 @@ fn write_size(text: &mut String, bytes: u64) -> fmt::Result {
     }
 }
 
-/// A column of a table: what `write` writes, spaces up to `width`, and two more. `fmt` would pad by single
-/// characters.
+/// Writes a column of a table: the output of `write`, spaces up to `width`, and two more spaces.
+/// Padding by `fmt` would write single characters.
 fn column(
     text: &mut String,
     width: usize,

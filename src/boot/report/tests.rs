@@ -5,12 +5,12 @@ use crate::boot::plan::tests::{
 };
 
 #[test]
-fn what_a_person_reads() {
+fn the_machine_and_the_partitions() {
     let mut machine = machine(gic_v2());
     for (cpu, id) in machine.cpus.iter_mut().zip([0, 1, 0x100, 0x101]) {
         cpu.mpidr = Mpidr::new(id);
     }
-    machine.remarks.push(String::from("a word"));
+    machine.remarks.push(String::from("a remark"));
     let linux = partition("linux")
         .without("cpus")
         .with("cpu-ids", Cells(&[1, 0x100, 0x101]))
@@ -27,20 +27,20 @@ CPUs        4 (0-1,0x100-0x101), started by PSCI
 memory      2048 MiB at 0x40000000-0xbfffffff
 interrupts  GICv2
 console     /pl011@9000000
-remark      a word
+remark      a remark
 partition        CPUs           memory    guest at      physical at   devices (interrupts)
 linux            1,0x100-0x101  16 MiB    0x50000000    0x50000000    /pl031@9010000 (34)
                                                                       /virtio_mmio@a000000 (48)
                                                                       DMA unprotected
 small            0              1020 KiB  0x40000000    0x40000000    -
-isolation is not enforced for linux: dma = \"unprotected\" lets its devices reach all memory, that of \
-Bulkhead and of the other partitions too
+isolation is not enforced for linux: dma = \"unprotected\" lets its devices reach all memory, \
+including that of Bulkhead and of the other partitions
 "
     );
 }
 
 #[test]
-fn what_is_said_of_lives() {
+fn crash_policies_watchdogs_and_the_monitor() {
     let machine = machine(gic_v2());
     let one = partition("one")
         .with("on-crash", Text(&["restart"]))
@@ -62,7 +62,7 @@ fn what_is_said_of_lives() {
 }
 
 #[test]
-fn how_interrupts_reach_the_partitions() {
+fn the_delivery_of_interrupts() {
     let mut machine = machine(gic_v3());
     let line = |machine: &Machine, trapped: [bool; 2]| {
         let partitions = ["one", "two"].into_iter().zip(trapped).map(|(name, trapped)| {

@@ -9,6 +9,7 @@ use bulkhead::boot::description::PlanError;
 use bulkhead::boot::guest_tree::{self, GuestTree};
 use bulkhead::boot::machine::Machine;
 use bulkhead::boot::plan::{PartitionPlan, Plan};
+use bulkhead::devices::planned::DeviceKind;
 use log::info;
 
 use super::load::Load;
@@ -130,8 +131,10 @@ impl Work {
         let load = job.load.set(Load::new(&plan, &tree));
         load.take_part();
         load.finish();
-        let monitor = self.monitor.filter(|_| plan.monitor_interrupt.is_some()).map(|monitor| {
-            let port = monitor::Port::new(monitor, self.jobs.len());
+        let device = plan.device(DeviceKind::MonitorPl011);
+        let monitor = self.monitor.zip(device.and_then(|device| device.intid));
+        let monitor = monitor.map(|(monitor, intid)| {
+            let port = monitor::Port::new(monitor, self.jobs.len(), intid);
             Box::new(port) as Box<dyn MonitorPort>
         });
         let partition = Partition::new(Parts {

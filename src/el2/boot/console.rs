@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use bulkhead::boot::machine::{self, Setting};
+use bulkhead::boot::machine::{self, RegisterSetting};
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::operator::console::input::Input;
 use bulkhead::operator::console::{self as lines, Console, Source};
@@ -24,8 +24,8 @@ const PARTIAL_LINE_MS: u64 = 100;
 const DEAF_MS: u64 = 1000;
 
 /// Takes over the UART that the machine's tree names, and sends the log there.
-pub fn open(machine: &machine::Console) {
-    for Setting { register, mask, value } in &machine.settings {
+pub fn open(machine: &machine::ConsoleUart) {
+    for RegisterSetting { register, mask, value } in &machine.settings {
         let register = mmu::map_device(*register);
         register.write(0, register.read(0) & !mask | value);
     }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::system_registers::IdRegisters;
-use bulkhead::boot::machine::{Cpu, CpuStart, Machine};
+use bulkhead::boot::machine::{CpuStart, Machine, MachineCpu};
 use bulkhead::smccc::Workarounds;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{Delivery, SgiRoute};
@@ -52,7 +52,7 @@ pub fn start_others(work: &'static Work) {
 
 /// Whether a CPU takes part in booting: if a partition owns it, or if it waits in a spin table. Those
 /// come too because they run firmware's code, which may still change the interrupt controller.
-fn takes_part(work: &Work, index: usize, cpu: &Cpu) -> bool {
+fn takes_part(work: &Work, index: usize, cpu: &MachineCpu) -> bool {
     work.is_owned(index) || matches!(cpu.start, CpuStart::SpinTable(_))
 }
 
@@ -72,7 +72,7 @@ pub fn await_others(work: &Work) {
     }
 }
 
-fn start(work: &'static Work, cpu: &Cpu, index: usize, boot_cpu: usize) {
+fn start(work: &'static Work, cpu: &MachineCpu, index: usize, boot_cpu: usize) {
     // The boot CPU has stack 0; CPU 0 has the boot CPU's, if it is another one.
     let stack = if index == 0 { boot_cpu } else { index };
     mmu::map_memory(image::stack(stack));

@@ -18,7 +18,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::boot::audit::{self, Descriptors};
 use bulkhead::boot::description::{Description, PlanError};
 use bulkhead::boot::fdt::{Node, Tree};
-use bulkhead::boot::machine::{Console, Machine, free_interrupts};
+use bulkhead::boot::machine::{ConsoleUart, Machine, free_interrupts};
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::report;
 use log::{error, info};
@@ -65,11 +65,11 @@ unsafe fn bytes(region: Region<Pa>) -> &'static [u8] {
 }
 
 /// The UART: `None` if the tree names none, an error if it cannot be used.
-type FoundConsole = Result<Option<Console>, String>;
+type FoundConsole = Result<Option<ConsoleUart>, String>;
 
 /// Opens the console, if the machine has a UART with a driver.
 pub fn open_console(FirmwareTree { tree, .. }: &FirmwareTree) -> FoundConsole {
-    let found = Console::read(tree);
+    let found = ConsoleUart::read(tree);
     if let Ok(Some(machine)) = &found {
         console::open(machine);
     }

@@ -38,7 +38,7 @@ pub unsafe fn build(partition: &PartitionPlan, memory: Region<Pa>) -> Result<Sta
     let pool = unsafe { core::slice::from_raw_parts_mut(root.get() as *mut Table, count) };
     let mut tables = Tables::new(pool, root)?;
     for mapping in &partition.mappings {
-        tables.map(mapping.ipa, mapping.pa, mapping.size, mapping.memory)?;
+        tables.map(mapping.ipa, mapping.pa, mapping.size, mapping.attributes)?;
     }
     // Walks go through the caches (VTCR_EL2); this is for cores whose walks bypass them.
     cache::clean_and_invalidate(memory);

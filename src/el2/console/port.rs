@@ -2,9 +2,11 @@
 
 use alloc::string::String;
 use bulkhead::devices::pl011::Pl011;
+use bulkhead::devices::{Device, Env, Peer};
 use bulkhead::operator::console::{Buffer, Notify, Source};
+use bulkhead::util::ring::Full;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering, fence};
 
 use super::{pump_after, shared};
 use crate::el2::cpu::timer;
@@ -48,7 +50,7 @@ impl Port {
     ///
     /// If the buffer is full.
     #[inline(always)]
-    pub fn push(&self, byte: u8) -> Result<Notify, bulkhead::util::ring::Full> {
+    pub fn push(&self, byte: u8) -> Result<Notify, Full> {
         self.output.push(byte, timer::now())
     }
 
@@ -65,45 +67,21 @@ impl Port {
         pump_after(Some(Source::partition(self.index)));
     }
 
-    /// Moves a PL011's output into the buffer, as far as there is room. Returns whether the console
-    /// is to be notified.
-    #[inline(never)]
-    pub fn transmit(&self, uart: &mut Pl011) -> Notify {
-        let mut told = Notify::No;
-        let mut is_full = true;
-        while is_full {
-            is_full = false;
-            uart.transmit(&mut |byte| {
-                let pushed = self.output.push(byte, timer::now());
-                is_full = pushed.is_err();
-                // A full buffer also means that the console is to be notified.
-                if pushed != Ok(Notify::No) {
-                    told = Notify::Yes;
-                }
-                pushed.map(|_| ())
-            });
-            // Store, then load: either the console sees the flag when it has made room, or this sees
-            // the room.
-            self.output_waits.store(uart.is_busy(), Ordering::SeqCst);
-            is_full &= self.output.has_room();
-        }
-        told
+    /// Connects a PL011 to the port, for as long as it is worked on.
+    pub fn connect(&self) -> Connection<'_> {
+        Connection { port: self, notify: Notify::No }
     }
 
     /// Waits until the console has taken all output of a PL011.
     pub fn drain(&self, uart: &mut Pl011) {
-        while self.transmit(uart) == Notify::Yes {
+        loop {
+            let mut connection = self.connect();
+            Device::poll(uart, &mut Env { now: 0, peer: &mut connection });
+            if connection.notify == Notify::No {
+                return;
+            }
             self.pump();
         }
-    }
-
-    /// Moves input into a PL011, as far as it has room.
-    #[inline(never)]
-    pub fn pull(&self, uart: &mut Pl011) {
-        let mut shared = shared();
-        let Some(input) = &mut shared.input else { return };
-        input.deliver(self.index, timer::now(), |byte| uart.receive(byte));
-        shared.note_waiting();
     }
 
     /// Forgets that output waits, for a partition that is built again.
@@ -125,6 +103,58 @@ impl Port {
     /// Notes whether input waits.
     pub(super) fn set_input_waits(&self, waits: bool) {
         self.input_waits.store(waits, Ordering::Release);
+    }
+}
+
+/// The console's end of a PL011's line.
+pub struct Connection<'a> {
+    port: &'a Port,
+    notify: Notify,
+}
+
+impl Connection<'_> {
+    /// Returns whether the console is to be notified of the bytes that were sent.
+    pub fn notify(&self) -> Notify {
+        self.notify
+    }
+}
+
+impl Peer for Connection<'_> {
+    fn put(&mut self, byte: u8) -> Result<(), Full> {
+        let mut pushed = self.port.push(byte);
+        if pushed.is_err() {
+            // Store, then look again: either the console sees the flag when it has made room, or
+            // this sees the room.
+            self.port.output_waits.store(true, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+            pushed = self.port.push(byte);
+        }
+        if pushed.is_ok() && self.port.output_waits() {
+            self.port.output_waits.store(false, Ordering::SeqCst);
+        }
+        // The console also looks again at a buffer that is full.
+        if pushed != Ok(Notify::No) {
+            self.notify = Notify::Yes;
+        }
+        pushed.map(|_| ())
+    }
+
+    fn take(&mut self) -> Option<u8> {
+        if !self.port.input_waits() {
+            return None;
+        }
+        let mut shared = shared();
+        let mut taken = None;
+        let input = shared.input.as_mut()?;
+        input.deliver(self.port.index, timer::now(), |byte| match taken {
+            None => {
+                taken = Some(byte);
+                Ok(())
+            }
+            Some(_) => Err(Full),
+        });
+        shared.note_waiting();
+        taken
     }
 }
 

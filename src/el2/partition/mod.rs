@@ -1,8 +1,8 @@
 //! A partition while it runs: what its vCPUs share, and how they start.
 
+mod devices;
 mod lifecycle;
 mod rendezvous;
-mod watchdog;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use bulkhead::arch::addr::Ipa;
 use bulkhead::arch::intid::Intid;
 use bulkhead::boot::plan::PartitionPlan;
-use bulkhead::devices::frame::{Frame, FrameKind, MOST_FRAMES};
 use bulkhead::devices::pl011::Pl011;
+use bulkhead::devices::planned::{DeviceKind, MAX_DEVICES, TrappedRegisters};
 use bulkhead::partition::lifecycle::{Lifecycle, Stage};
 use bulkhead::smccc::psci::Psci;
 use bulkhead::trap::fault::Fault;
@@ -26,9 +26,9 @@ use super::cpu::{self, timer};
 use super::drivers::gic::{Gic, ThisCpu};
 use super::mm::stage2::Stage2;
 
+pub use devices::Emulated;
 pub use lifecycle::Totals;
 pub use rendezvous::{Rebuild, RecallSlot};
-pub use watchdog::ArmedWatchdog;
 
 /// The number of lines about a guest's faults that are printed at once; further ones are printed one
 /// in each `FAULT_LINE_MS`.
@@ -39,8 +39,10 @@ const FAULT_LINE_MS: u64 = 1000;
 pub struct Partition {
     /// The resources that it owns.
     pub plan: PartitionPlan,
-    /// Its emulated frames.
-    frames: [Frame; MOST_FRAMES],
+    /// The registers of its emulated devices.
+    trapped: [TrappedRegisters; MAX_DEVICES],
+    /// The interrupt of its PL011.
+    pub uart_intid: Option<Intid>,
     /// Its stage 2.
     pub stage2: Stage2,
     /// Its device tree, which is copied into its memory each time it is built.
@@ -68,9 +70,9 @@ pub struct Partition {
 /// A PL011 with the monitor at its other end. The partition knows no more of it than this, because
 /// the monitor's code is unmapped unless the description asks for it.
 pub trait MonitorPort: Send + Sync {
-    /// Carries out a store of a value, or a load, and returns the value loaded. Calls `notify` with the
-    /// level of the interrupt line if it changed.
-    fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(bool)) -> u64;
+    /// Carries out a store of a value, or a load, and returns the value loaded. Calls `notify` with its
+    /// interrupt and the level of the line, if the vGIC must be notified.
+    fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(Intid, bool)) -> u64;
 
     /// Resets it.
     fn reset(&self);
@@ -84,8 +86,8 @@ pub struct State {
     pub psci: Psci,
     /// Its PL011.
     pub uart: Pl011,
-    /// Its watchdog, if it has one and is started.
-    pub watchdog: Option<ArmedWatchdog>,
+    /// Its other emulated devices.
+    pub devices: Vec<Emulated>,
     /// For each vCPU that is to start, where.
     starts: Vec<Option<Start>>,
     /// The vCPUs that run guest code.
@@ -154,7 +156,7 @@ impl Partition {
             vgic: new_vgic(&plan, gic, ppis),
             psci: Psci::new(vcpus, plan.memory.guest),
             uart: Pl011::default(),
-            watchdog: None,
+            devices: Emulated::all(&plan),
             starts: vec![None; vcpus],
             inside: CpuMask::EMPTY,
             is_over: false,
@@ -164,7 +166,8 @@ impl Partition {
             fault_lines: fault_lines(),
         };
         Self {
-            frames: Frame::array(&plan.frames),
+            trapped: TrappedRegisters::array(&plan.devices),
+            uart_intid: plan.device(DeviceKind::Pl011).and_then(|device| device.intid),
             stage2,
             tree,
             state: Mutex::new(state),
@@ -185,12 +188,13 @@ impl Partition {
         &self.plan.name
     }
 
-    /// Returns which emulated frame `ipa` is in, and its offset there.
+    /// Returns the emulated device whose trapped registers `ipa` is in, and the offset from the first of
+    /// them.
     #[inline(always)]
-    pub fn emulated_frame(&self, ipa: Ipa) -> Option<(FrameKind, u64)> {
-        self.frames.iter().find_map(|frame| {
-            let offset = ipa.get().wrapping_sub(frame.region.start().get());
-            (offset < frame.region.size()).then_some((frame.kind, offset))
+    pub fn emulated_device(&self, ipa: Ipa) -> Option<(DeviceKind, u64)> {
+        self.trapped.iter().find_map(|trapped| {
+            let offset = ipa.get().wrapping_sub(trapped.region.start().get());
+            (offset < trapped.region.size()).then_some((trapped.kind, offset))
         })
     }
 
@@ -203,7 +207,7 @@ impl Partition {
     pub fn boot(&self) {
         self.started.store(timer::now(), Ordering::Release);
         let mut state = self.state.lock();
-        state.watchdog = ArmedWatchdog::new(&self.plan);
+        state.devices.iter_mut().for_each(Emulated::reset);
         let starts = state.life.built();
         drop(state);
         if starts {
@@ -272,9 +276,7 @@ fn fault_lines() -> RateLimit {
 #[inline(always)]
 fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
     let spis = plan.interrupts.iter().map(|interrupt| interrupt.intid);
-    let watchdog = plan.watchdog.map(|watchdog| watchdog.interrupt);
-    let emulated = [Some(plan.console_interrupt), plan.monitor_interrupt, watchdog];
-    let virtual_only: Vec<_> = emulated.into_iter().flatten().collect();
+    let virtual_only: Vec<_> = plan.devices.iter().filter_map(|device| device.intid).collect();
     let hardware: Vec<_> = ppis.iter().copied().chain(spis).collect();
     let last = hardware.iter().chain(&virtual_only).max();
     Vgic::new(&Config {

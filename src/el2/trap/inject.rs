@@ -73,7 +73,7 @@ fn fault_kind(partition: &Partition, injection: &Injection) -> FaultKind {
         (false, _) => AccessKind::Fetch,
     };
     let place = match ipa {
-        Some(ipa) if partition.emulated_frame(ipa).is_some() => FaultAddress::Emulated(ipa),
+        Some(ipa) if partition.emulated_device(ipa).is_some() => FaultAddress::Emulated(ipa),
         Some(ipa) => FaultAddress::Outside(ipa),
         None => FaultAddress::Unknown,
     };

@@ -1,8 +1,8 @@
 //! Emulates a guest's loads and stores to the devices that Bulkhead emulates.
 
 use aarch64_cpu::registers::{FAR_EL2, HPFAR_EL2, Readable};
-use bulkhead::devices::frame::FrameKind;
-use bulkhead::devices::{pl011, watchdog};
+use bulkhead::devices::pl011;
+use bulkhead::devices::planned::DeviceKind;
 use bulkhead::trap::mmio::{self, MmioAccess};
 use bulkhead::trap::stats::Cause;
 
@@ -20,7 +20,7 @@ pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
         && let Some(store) = MmioAccess::word_store(esr)
         && let Some(value) = vcpu.sgir_route.physical(frame.register(store.register()) as u32)
     {
-        accept(vcpu, FrameKind::Distributor);
+        accept(vcpu, DeviceKind::Distributor);
         vcpu.gic().store_sgir(value);
         return Flow::Resume;
     }
@@ -29,14 +29,14 @@ pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
     // unaligned.
     match (mmio::console_offset(far, hpfar), access.is_write()) {
         (Some(pl011::DR), true) => {
-            accept(vcpu, FrameKind::Console);
+            accept(vcpu, DeviceKind::Pl011);
             vcpu.uart_send(frame.register(access.register()));
         }
         (Some(pl011::FR), false) if let Some(flags) = vcpu.idle_uart_flags() => {
-            accept(vcpu, FrameKind::Console);
+            accept(vcpu, DeviceKind::Pl011);
             frame.set_register(access.register(), access.loaded(flags));
         }
-        _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_frame(ipa)) {
+        _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_device(ipa)) {
             Some((device, offset)) => emulate(vcpu, frame, access, device, offset),
             None => return other(vcpu, frame, esr),
         },
@@ -46,15 +46,21 @@ pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
 
 /// Carries out an access to an emulated device.
 #[inline(always)]
-fn emulate(vcpu: &Vcpu, frame: &mut TrapFrame, access: MmioAccess, device: FrameKind, offset: u64) {
+fn emulate(
+    vcpu: &Vcpu,
+    frame: &mut TrapFrame,
+    access: MmioAccess,
+    device: DeviceKind,
+    offset: u64,
+) {
     accept(vcpu, device);
     if access.is_write() {
         let value = access.stored(frame.register(access.register()));
         match device {
-            FrameKind::Distributor => vcpu.distributor_write(offset, access.size(), value),
+            DeviceKind::Distributor => vcpu.distributor_write(offset, access.size(), value),
             _ => store(vcpu, device, offset, access.size(), value),
         }
-    } else if device == FrameKind::Distributor
+    } else if device == DeviceKind::Distributor
         && let Some(value) = vcpu.plain_distributor_read(offset, access.size())
     {
         frame.set_register(access.register(), access.loaded(value));
@@ -65,54 +71,48 @@ fn emulate(vcpu: &Vcpu, frame: &mut TrapFrame, access: MmioAccess, device: Frame
 
 /// Counts an access that is carried out, and moves the guest past it.
 #[inline(always)]
-fn accept(vcpu: &Vcpu, device: FrameKind) {
+fn accept(vcpu: &Vcpu, device: DeviceKind) {
     vcpu.counters.count(cause(device));
     skip_instruction();
 }
 
 /// Returns the cause that an access to a device counts as.
 #[inline(always)]
-fn cause(device: FrameKind) -> Cause {
+fn cause(device: DeviceKind) -> Cause {
     match device {
-        FrameKind::Distributor => Cause::Distributor,
-        FrameKind::CpuInterface => Cause::CpuInterface,
-        FrameKind::Redistributors => Cause::Redistributors,
-        FrameKind::Console => Cause::Console,
-        FrameKind::Monitor => Cause::Monitor,
-        FrameKind::WatchdogControl | FrameKind::WatchdogRefresh => Cause::Watchdog,
+        DeviceKind::Distributor => Cause::Distributor,
+        DeviceKind::CpuInterface => Cause::CpuInterface,
+        DeviceKind::Redistributors => Cause::Redistributors,
+        DeviceKind::Pl011 => Cause::Console,
+        DeviceKind::MonitorPl011 => Cause::Monitor,
+        DeviceKind::Watchdog { .. } => Cause::Watchdog,
     }
 }
 
 /// Carries out a load from an emulated device.
 #[inline(never)]
-fn load(vcpu: &Vcpu, frame: &mut TrapFrame, access: MmioAccess, device: FrameKind, offset: u64) {
+fn load(vcpu: &Vcpu, frame: &mut TrapFrame, access: MmioAccess, device: DeviceKind, offset: u64) {
     let value = match device {
-        FrameKind::Distributor => vcpu.distributor_read(offset, access.size()),
-        FrameKind::Redistributors => vcpu.redistributor_read(offset, access.size()),
-        FrameKind::CpuInterface => 0,
-        FrameKind::Console => vcpu.uart_access(offset, None),
-        FrameKind::Monitor => vcpu.monitor_access(offset, None),
-        FrameKind::WatchdogControl => vcpu.watchdog_read(watchdog::WatchdogFrame::Control, offset),
-        FrameKind::WatchdogRefresh => vcpu.watchdog_read(watchdog::WatchdogFrame::Refresh, offset),
+        DeviceKind::Distributor => vcpu.distributor_read(offset, access.size()),
+        DeviceKind::Redistributors => vcpu.redistributor_read(offset, access.size()),
+        DeviceKind::CpuInterface => 0,
+        DeviceKind::Pl011 => vcpu.uart_access(offset, None),
+        DeviceKind::MonitorPl011 => vcpu.monitor_access(offset, None),
+        DeviceKind::Watchdog { .. } => vcpu.device_access(device, offset, None),
     };
     frame.set_register(access.register(), access.loaded(value));
 }
 
 /// Carries out a store to an emulated device.
 #[inline(never)]
-fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
+fn store(vcpu: &Vcpu, device: DeviceKind, offset: u64, size: u64, value: u64) {
     match device {
-        FrameKind::Distributor => vcpu.distributor_write(offset, size, value),
-        FrameKind::Redistributors => vcpu.redistributor_write(offset, size, value),
-        FrameKind::CpuInterface if offset == 0 => vcpu.deactivate(value),
-        FrameKind::CpuInterface => {}
-        FrameKind::Console => _ = vcpu.uart_access(offset, Some(value)),
-        FrameKind::Monitor => _ = vcpu.monitor_access(offset, Some(value)),
-        FrameKind::WatchdogControl => {
-            vcpu.watchdog_write(watchdog::WatchdogFrame::Control, offset, value)
-        }
-        FrameKind::WatchdogRefresh => {
-            vcpu.watchdog_write(watchdog::WatchdogFrame::Refresh, offset, value)
-        }
+        DeviceKind::Distributor => vcpu.distributor_write(offset, size, value),
+        DeviceKind::Redistributors => vcpu.redistributor_write(offset, size, value),
+        DeviceKind::CpuInterface if offset == 0 => vcpu.deactivate(value),
+        DeviceKind::CpuInterface => {}
+        DeviceKind::Pl011 => _ = vcpu.uart_access(offset, Some(value)),
+        DeviceKind::MonitorPl011 => _ = vcpu.monitor_access(offset, Some(value)),
+        DeviceKind::Watchdog { .. } => _ = vcpu.device_access(device, offset, Some(value)),
     }
 }

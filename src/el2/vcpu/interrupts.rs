@@ -105,7 +105,7 @@ impl Own {
             Self::Timer => {
                 console::pump();
                 if let Some(vcpu) = vcpu {
-                    vcpu.poll_watchdog();
+                    vcpu.poll_devices();
                 }
                 Flow::Resume
             }

@@ -1,5 +1,6 @@
 //! A vCPU on the physical CPU that it lives on.
 
+mod devices;
 mod direct_interrupts;
 mod enter;
 mod flow;
@@ -9,7 +10,6 @@ mod recall;
 pub mod resident;
 mod run;
 mod uart;
-mod watchdog;
 
 use alloc::sync::Arc;
 use bulkhead::arch::intid::Intid;
@@ -173,7 +173,7 @@ impl Vcpu {
         self.answer_recall();
         let mut state = self.partition.state.lock();
         let others = state.vgic.refill(&mut ThisCpu(&self.position));
-        let told = (self.index() == 0).then(|| self.update_uart(&mut state));
+        let told = (self.index() == 0).then(|| self.poll_uart(&mut state));
         let must_leave = state.must_leave(self.index());
         drop(state);
         if let Some(told) = told {
@@ -208,7 +208,7 @@ impl Vcpu {
     /// Prepares this CPU for the guest of a vCPU that starts.
     fn prepare(&self) {
         self.update_vgic(|vgic, hw| vgic.refill(hw));
-        self.poll_watchdog();
+        self.poll_devices();
         if self.delivery() == Delivery::Direct {
             direct_interrupts::reset(self.gic());
             self.priority_mask.store(0, Ordering::Relaxed);

@@ -1,6 +1,7 @@
-//! A guest's PL011, connected to the console.
+//! A guest's two PL011s: one connected to the console, one to the monitor.
 
 use bulkhead::devices::pl011::DR;
+use bulkhead::devices::{Device, Env, Offset};
 use bulkhead::operator::console::Notify;
 use bulkhead::util::ring::Full;
 
@@ -20,10 +21,10 @@ impl Vcpu {
     #[inline(never)]
     pub fn uart_send(&self, value: u64) {
         let port = self.partition.port;
-        let mut told = Notify::No;
+        let mut notify = Notify::No;
         let push = |byte| match port.push(byte) {
-            Ok(tell) => {
-                told = tell;
+            Ok(pushed) => {
+                notify = pushed;
                 true
             }
             Err(Full) => false,
@@ -33,47 +34,54 @@ impl Vcpu {
             None => false,
         };
         if passed {
-            port.notify(told);
+            port.notify(notify);
         } else {
             self.uart_access(DR, Some(value));
         }
     }
 
-    /// Carries out an access to the PL011: a store of a value, or a load. Returns the value loaded.
+    /// Carries out an access to the console's PL011: a store of a value, or a load. Returns the value
+    /// loaded.
     #[inline(never)]
     pub fn uart_access(&self, offset: u64, stored: Option<u64>) -> u64 {
+        let mut loaded = 0;
         let mut state = self.partition.state.lock();
-        let loaded = state.uart.access(offset, stored);
-        let told = self.update_uart(&mut state);
+        let notify = self.with_uart(&mut state, &mut |uart, env| match stored {
+            Some(value) => uart.write(Offset::new(offset), value, env),
+            None => loaded = uart.read(Offset::new(offset), env),
+        });
         drop(state);
-        self.partition.port.notify(told);
+        self.partition.port.notify(notify);
         loaded
     }
 
-    /// Moves the PL011's output and input on, and notifies the vGIC of its interrupt line. Returns
-    /// whether the console is to be notified.
-    pub fn update_uart(&self, state: &mut State) -> Notify {
-        let port = self.partition.port;
-        let told = port.transmit(&mut state.uart);
-        if port.input_waits() {
-            port.pull(&mut state.uart);
-        }
-        if let Some(line) = state.uart.changed_line() {
-            let intid = self.partition.plan.console_interrupt;
+    /// Moves the console's PL011's output and input on. Returns whether the console is to be notified.
+    pub fn poll_uart(&self, state: &mut State) -> Notify {
+        self.with_uart(state, &mut |uart, env| uart.poll(env))
+    }
+
+    /// Works on the console's PL011, and notifies the vGIC of its interrupt line.
+    fn with_uart(
+        &self,
+        state: &mut State,
+        work: &mut dyn FnMut(&mut dyn Device, &mut Env<'_>),
+    ) -> Notify {
+        let mut connection = self.partition.port.connect();
+        // A PL011 takes no time to send.
+        work(&mut state.uart, &mut Env { now: 0, peer: &mut connection });
+        let notify = connection.notify();
+        if let (Some(line), Some(intid)) = (state.uart.changed_line(), self.partition.uart_intid) {
             let others = state.vgic.set_line(intid, line, &mut ThisCpu(&self.position));
             self.kick(others);
         }
-        told
+        notify
     }
 
-    /// Carries out an access to the PL011 with the monitor. Returns the value loaded.
+    /// Carries out an access to the monitor's PL011. Returns the value loaded.
     #[inline(never)]
     pub fn monitor_access(&self, offset: u64, stored: Option<u64>) -> u64 {
-        let plan = &self.partition.plan;
-        let (Some(port), Some(intid)) = (&self.partition.monitor, plan.monitor_interrupt) else {
-            return 0;
-        };
-        port.access(offset, stored, &mut |line| {
+        let Some(port) = &self.partition.monitor else { return 0 };
+        port.access(offset, stored, &mut |intid, line| {
             self.update_vgic(|vgic, hw| vgic.set_line(intid, line, hw));
         })
     }

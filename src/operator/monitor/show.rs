@@ -7,7 +7,6 @@ use super::system::{Status, System};
 use crate::arch::intid::Intid;
 use crate::boot::machine::Device;
 use crate::boot::plan::PartitionPlan;
-use crate::devices::frame::FrameKind;
 use crate::mm::tables::Attributes;
 use crate::partition::lifecycle::{OnCrash, Policy};
 use crate::util::format::format;
@@ -35,14 +34,15 @@ pub(super) fn show(
         output.text(" on CPU ");
         output.hexadecimal(system.affinity(*cpu).get(), 1);
     } else if let Some(mapping) = take(&mut index, &plan.mappings) {
-        begin(if mapping.memory == Attributes::GUEST { "memory" } else { "registers" }, output);
+        begin(if mapping.attributes == Attributes::GUEST { "memory" } else { "registers" }, output);
         addresses(mapping.ipa.get(), mapping.size, " at ", output);
         addresses(mapping.pa.get(), mapping.size, "", output);
-    } else if let Some(frame) = take(&mut index, &plan.frames) {
-        begin("emulated", output);
-        addresses(frame.region.start().get(), frame.region.size(), " ", output);
-        output.text(name(frame.kind));
     } else if let Some(device) = take(&mut index, &plan.devices) {
+        let trapped = device.trapped();
+        begin("emulated", output);
+        addresses(trapped.start().get(), trapped.size(), " ", output);
+        output.text(device.kind.facts().name);
+    } else if let Some(device) = take(&mut index, &plan.passthrough) {
         begin("device", output);
         output.text(device.path.as_str());
     } else {
@@ -111,7 +111,7 @@ fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output)
         6 => last_fault.as_ref().map(|it| it as _),
         7 => return policy(plan.policy, output),
         _ => {
-            let milliseconds = plan.watchdog.map(|watchdog| watchdog.milliseconds.into());
+            let milliseconds = plan.watchdog_milliseconds().map(u64::from);
             return count(milliseconds, 0, output);
         }
     };
@@ -123,21 +123,16 @@ fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output)
 
 /// Writes the line of an interrupt: first those that Bulkhead raises, then those of the devices.
 fn interrupt(mut index: usize, plan: &PartitionPlan, output: &mut Output) -> bool {
-    let watchdog = plan.watchdog.map(|watchdog| watchdog.interrupt);
-    for (intid, owner) in [
-        (Some(plan.console_interrupt), "console"),
-        (plan.monitor_interrupt, "monitor"),
-        (watchdog, "watchdog"),
-    ] {
-        let Some(intid) = intid else { continue };
+    for device in &plan.devices {
+        let Some(intid) = device.intid else { continue };
         if index == 0 {
-            return show_interrupt(intid, owner, output);
+            return show_interrupt(intid, device.kind.facts().name, output);
         }
         index -= 1;
     }
     let Some(interrupt) = plan.interrupts.get(index) else { return false };
     let raises = |it: &&Device| it.interrupts.iter().any(|it| it.intid == interrupt.intid);
-    let owner = plan.devices.iter().find(raises).map_or("-", |device| device.path.as_str());
+    let owner = plan.passthrough.iter().find(raises).map_or("-", |device| device.path.as_str());
     show_interrupt(interrupt.intid, owner, output)
 }
 
@@ -149,19 +144,6 @@ fn show_interrupt(intid: Intid, owner: &str, output: &mut Output) -> bool {
     output.text(" ");
     output.text(owner);
     true
-}
-
-/// Returns the name of an emulated frame.
-fn name(frame: FrameKind) -> &'static str {
-    match frame {
-        FrameKind::Distributor => "distributor",
-        FrameKind::CpuInterface => "GICC_DIR",
-        FrameKind::Redistributors => "redistributors",
-        FrameKind::Console => "console",
-        FrameKind::Monitor => "monitor",
-        FrameKind::WatchdogControl => "watchdog-control",
-        FrameKind::WatchdogRefresh => "watchdog-refresh",
-    }
 }
 
 /// Adds what happens on a crash, in the words of the description's properties.

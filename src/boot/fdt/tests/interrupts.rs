@@ -1,12 +1,11 @@
-//! From a node to its interrupts at the GIC.
+//! The interrupts of nodes.
 
 use super::*;
-use crate::arch::intid::Interrupt;
-use crate::arch::intid::{Intid, Trigger};
+use crate::arch::intid::{Interrupt, Intid, Trigger};
 
-/// What `interrupts` says about a device with these properties, in a tree with a GIC (phandle 1),
-/// a controller with one cell (2), a node that is no controller (3) and one whose interrupt
-/// parent is itself (4).
+/// Returns the interrupts of a device with these properties, in a tree with a GIC (phandle 1), a
+/// controller with one cell (2), a node that is no controller (3) and one that is its own interrupt
+/// parent (4).
 fn interrupts(device: impl FnOnce(&mut Writer)) -> Result<Vec<Interrupt>, NodeError> {
     let bytes = tree(|root| {
         root.property_u32("interrupt-parent", 1);
@@ -61,14 +60,14 @@ fn interrupts_are_those_of_the_gic() {
 }
 
 #[test]
-fn interrupts_without_meaning_are_refused() {
+fn invalid_interrupts_are_rejected() {
     let plain = |cells: &'static [u32]| interrupts(|d| d.property_cells("interrupts", cells));
     assert_eq!(plain(&[0, 1]), Err(NodeError::Fault("its interrupts end within a specifier")));
     for (kind, number) in [(0, 988), (1, 16), (2, 0)] {
         let cells = [kind, number, 4];
         assert_eq!(
             interrupts(|d| d.property_cells("interrupts", &cells)),
-            Err(NodeError::Fault("the GIC has no interrupt like one of its own"))
+            Err(NodeError::Fault("it has an interrupt that the GIC does not have"))
         );
     }
     let with_parent = |phandle| {
@@ -77,7 +76,7 @@ fn interrupts_without_meaning_are_refused() {
             d.property_cells("interrupts", &[0, 1, 4]);
         })
     };
-    assert_eq!(with_parent(9), Err(NodeError::Fault("its interrupt parent is not there")));
+    assert_eq!(with_parent(9), Err(NodeError::Fault("its interrupt parent does not exist")));
     assert_eq!(with_parent(4), Err(NodeError::Fault("it has no interrupt controller")));
     let extended =
         |cells: &'static [u32]| interrupts(|d| d.property_cells("interrupts-extended", cells));
@@ -86,5 +85,5 @@ fn interrupts_without_meaning_are_refused() {
         Err(NodeError::Fault("its interrupts end within a specifier"))
     );
     assert_eq!(extended(&[3, 0]), Err(NodeError::Fault("it has no interrupt controller")));
-    assert_eq!(extended(&[9]), Err(NodeError::Fault("its interrupt parent is not there")));
+    assert_eq!(extended(&[9]), Err(NodeError::Fault("its interrupt parent does not exist")));
 }

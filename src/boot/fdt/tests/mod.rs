@@ -9,7 +9,7 @@ mod interrupts;
 mod random;
 mod ranges;
 
-/// Where the header keeps its fields, in bytes.
+/// The offsets of the header's fields in bytes.
 mod header {
     pub const TOTAL_SIZE: usize = 4;
     pub const STRUCTURE: usize = 8;
@@ -20,13 +20,13 @@ mod header {
     pub const STRUCTURE_SIZE: usize = 36;
 }
 
-/// The big-endian word at `offset`.
+/// Returns the big-endian word at `offset`.
 fn word(bytes: &[u8], offset: usize) -> Option<u32> {
     let cell = bytes.get(offset..)?.first_chunk()?;
     Some(u32::from_be_bytes(*cell))
 }
 
-/// A tree whose root `fill` fills.
+/// Returns a tree whose root `fill` writes.
 fn tree(fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.begin_node("");
@@ -61,7 +61,7 @@ fn small() -> Vec<u8> {
     })
 }
 
-/// What `small` has where: its structure block starts at 56, and it has two property names.
+/// The offsets of the tokens of `small`, whose structure block starts at 56.
 const ROOT: usize = 56;
 const MODEL: usize = ROOT + 8;
 const UART: usize = MODEL + 20;
@@ -69,7 +69,7 @@ const PHANDLE: usize = UART + 20;
 const ENDS: usize = PHANDLE + 16;
 
 #[test]
-fn what_is_not_a_tree_is_told_apart() {
+fn bytes_that_are_not_a_tree_are_rejected() {
     let text = |bytes: &[u8]| error(bytes).to_string();
     assert_eq!(text(&[]), "truncated: 40 bytes are needed, 0 are there");
     assert_eq!(text(&[0; 64]), "not a device tree: it starts with 0x00000000, not with 0xd00dfeed");
@@ -81,27 +81,27 @@ fn what_is_not_a_tree_is_told_apart() {
         TreeError::Truncated { needed: total, given: total - 1 }
     );
     set(&mut bytes, header::COMPATIBLE_VERSION, 18);
-    assert_eq!(text(&bytes), "malformed: it is not of version 17, at byte 0x14");
+    assert_eq!(text(&bytes), "malformed: its version is not 17, at byte 0x14");
 }
 
 #[test]
-fn every_fault_has_its_words() {
+fn every_violation_has_its_clause() {
     type Edit = fn(&mut [u8]);
     let faults: &[(Edit, &str)] = &[
         (|b| set(b, header::TOTAL_SIZE, 39), "less than a header"),
         (|b| set(b, header::STRINGS_SIZE, 999), "reaches past the end"),
         (|b| set(b, header::STRUCTURE, u32::MAX), "reaches past the end"),
         (|b| set(b, header::STRUCTURE, 58), "a block is not aligned"),
-        (|b| set(b, header::STRUCTURE, 48), "there is no such token"),
+        (|b| set(b, header::STRUCTURE, 48), "unknown token"),
         (|b| set(b, header::RESERVATIONS, 44), "a block is not aligned"),
         (|b| set(b, header::RESERVATIONS, 4096), "reaches past the end"),
         (|b| set(b, header::RESERVATIONS, ROOT as u32), "do not end"),
         (|b| b[40..56].fill(0xff), "a memory reservation wraps"),
         (|b| *b.last_mut().unwrap() = b'!', "a property has no name"),
         (|b| b[ENDS + 12] = 0x80, "a property has no name"),
-        (|b| set(b, ROOT, 5), "there is no such token, at byte 0x38"),
+        (|b| set(b, ROOT, 5), "unknown token, at byte 0x38"),
         (|b| set(b, ROOT, token::END), "there is no root node"),
-        (|b| set(b, ROOT, token::END_NODE), "was not begun"),
+        (|b| set(b, ROOT, token::END_NODE), "no BEGIN_NODE"),
         (|b| b[ROOT + 4] = b'r', "the root node has a name"),
         (|b| b[UART + 4] = 0, "a node has no name"),
         (|b| b[UART + 6] = b'/', "forbidden byte"),
@@ -122,7 +122,7 @@ fn every_fault_has_its_words() {
 }
 
 #[test]
-fn properties_stand_before_nodes_and_inside_the_root() {
+fn properties_come_before_nodes_and_inside_the_root() {
     let behind = tree(|root| {
         node(root, "a", |_| ());
         root.property_empty("late");
@@ -131,12 +131,12 @@ fn properties_stand_before_nodes_and_inside_the_root() {
     writer.property_empty("early");
     for bytes in [&behind, &writer.finish()] {
         let text = error(bytes).to_string();
-        assert!(text.contains("behind nodes"), "{text}");
+        assert!(text.contains("follows a child node"), "{text}");
     }
 }
 
 #[test]
-fn there_is_one_root_and_a_bottom() {
+fn there_is_one_root_and_a_deepest_level() {
     let mut writer = Writer::new();
     for _ in 0..2 {
         writer.begin_node("");
@@ -190,7 +190,7 @@ fn nodes_are_found_by_path_alias_and_phandle() {
 }
 
 #[test]
-fn values_are_read_as_what_they_are_and_nothing_else() {
+fn values_are_read_only_as_their_type() {
     let property = |value| Property { name: "p", value };
     assert_eq!(property(b"one\0").as_str(), Some("one"));
     for value in [&b""[..], b"one", b"one\0two\0", b"\xff\0"] {
@@ -229,7 +229,7 @@ fn memory_reservations_are_read() {
 }
 
 #[test]
-fn the_place_of_a_value_is_known() {
+fn the_offset_of_a_value_is_known() {
     let bytes = small();
     let tree = Tree::new(&bytes).unwrap();
     let model = tree.root().property("model").unwrap();
@@ -242,7 +242,7 @@ fn region(start: u64, size: u64) -> Region<Pa> {
 }
 
 #[test]
-fn of_two_properties_with_one_name_the_first_counts() {
+fn of_two_properties_with_one_name_the_first_is_found() {
     let bytes = tree(|root| {
         node(root, "twice", |twice| {
             twice.property_str("status", "disabled");

@@ -1,4 +1,4 @@
-//! Properties of checking, reading and writing that hold for all trees, and for all bytes.
+//! Properties of the checker, the reader and the writer for random trees and random bytes.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use super::{header, word};
 use crate::arch::intid::Intid;
 use crate::boot::fdt::header::HEADER_SIZE;
 use crate::boot::fdt::{Node, Tree, Writer, token};
-use crate::boot::machine::{Console, Machine, free_interrupts};
+use crate::boot::machine::{ConsoleUart, Machine, free_interrupts};
 
 /// A tree as plain data.
 #[derive(Clone, PartialEq, Debug)]
@@ -63,7 +63,7 @@ impl Model {
     }
 }
 
-/// Names that mean something to a reader, so that random trees reach its every corner.
+/// Names with a meaning, so that random trees reach every part of the reader.
 const PROPERTIES: [&str; 18] = [
     "#address-cells",
     "#size-cells",
@@ -137,7 +137,7 @@ fn tree() -> impl Strategy<Value = Model> {
         .prop_map(move |(all, children)| node(String::new(), all, children))
 }
 
-/// Reads everything that there is in a tree that passed the check.
+/// Reads everything in a tree that passed the check.
 fn read_all(tree: &Tree<'_>) {
     for node in tree.nodes() {
         let _ = tree.node(&node.path());
@@ -155,13 +155,13 @@ fn read_all(tree: &Tree<'_>) {
         let _ = node.interrupts();
     }
     let _ = tree.memory_reservations().len();
-    if let Ok(mut machine) = Machine::read(tree, Console::read(tree)) {
+    if let Ok(mut machine) = Machine::read(tree, ConsoleUart::read(tree)) {
         machine.read_devices(tree);
     }
     let _ = free_interrupts(tree, Intid::spi(0).unwrap());
 }
 
-/// The offset behind each token of the structure block of `bytes`, as the writer wrote it.
+/// Returns the offset behind each token of the structure block, as the writer writes it.
 fn token_ends(bytes: &[u8]) -> Vec<usize> {
     let mut at = word(bytes, header::STRUCTURE).unwrap() as usize;
     let mut ends = Vec::new();
@@ -177,7 +177,7 @@ fn token_ends(bytes: &[u8]) -> Vec<usize> {
     }
 }
 
-/// Puts `words` into the structure block at `at` and corrects the header.
+/// Inserts `words` into the structure block at `at` and corrects the header.
 fn insert(bytes: &mut Vec<u8>, at: usize, words: &[u32]) {
     bytes.splice(at..at, cells(words));
     for field in [header::TOTAL_SIZE, header::STRINGS, header::STRUCTURE_SIZE] {
@@ -207,7 +207,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
 }
 
 fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
-    // What an earlier mutation has cut too short for this one stays as it is.
+    // An earlier mutation may have left too few bytes for this one.
     if bytes.len() < HEADER_SIZE + 4 {
         return;
     }
@@ -236,7 +236,7 @@ fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
 
 proptest! {
     #[test]
-    fn what_is_written_is_what_is_read(model in tree()) {
+    fn a_written_tree_is_read_back(model in tree()) {
         let bytes = model.bytes();
         let tree = Tree::new(&bytes).unwrap();
         prop_assert_eq!(Model::read(tree.root()), model);
@@ -250,7 +250,7 @@ proptest! {
     }
 
     #[test]
-    fn nops_leave_no_trace(model in tree(), places in vec((any::<Index>(), 1..4_usize), 0..9)) {
+    fn nops_are_skipped(model in tree(), places in vec((any::<Index>(), 1..4_usize), 0..9)) {
         let mut bytes = model.bytes();
         for (place, count) in places {
             let ends = token_ends(&bytes);
@@ -262,12 +262,12 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_panic(bytes in vec(any::<u8>(), 0..256)) {
+    fn random_bytes_do_not_panic(bytes in vec(any::<u8>(), 0..256)) {
         let _ = Tree::new(&bytes).map(|tree| read_all(&tree));
     }
 
     #[test]
-    fn no_bytes_behind_a_header_panic(mut model in tree(), rest in vec(any::<u8>(), 0..256)) {
+    fn random_bytes_behind_a_header_are_safe(mut model in tree(), rest in vec(any::<u8>(), 0..256)) {
         model.children.clear();
         let mut bytes = model.bytes();
         let strings = word(&bytes, header::STRINGS).unwrap() as usize;
@@ -278,7 +278,7 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_panics(model in tree(), damage in vec(mutation(), 0..4)) {
+    fn damaged_trees_do_not_panic(model in tree(), damage in vec(mutation(), 0..4)) {
         let mut bytes = model.bytes();
         for mutation in &damage {
             mutate(&mut bytes, mutation);

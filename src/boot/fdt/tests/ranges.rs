@@ -1,8 +1,8 @@
-//! Translation through `ranges`.
+//! The translation of registers through `ranges`.
 
 use super::*;
 
-/// What `regions` says about `/outer/inner/device` with these properties.
+/// Returns the registers of `/outer/inner/device`, on buses with these properties.
 fn translated(
     outer: impl FnOnce(&mut Writer),
     inner: impl FnOnce(&mut Writer),
@@ -22,7 +22,8 @@ fn translated(
     tree.node("/outer/inner/device").unwrap().regions()
 }
 
-/// One cell each; 0x7e000000 is 0xfe000000 on the bus above, and 0x40000000 is 0xff800000.
+/// Writes a bus with one cell for addresses and sizes, which translates 0x7e000000 to 0xfe000000
+/// and 0x40000000 to 0xff800000.
 fn like_a_raspberry_pi(bus: &mut Writer) {
     cells(bus, 1, 1);
     let peripherals = [0x7e00_0000, 0, 0xfe00_0000, 0x180_0000];
@@ -56,13 +57,13 @@ fn registers_are_translated_at_every_level() {
 }
 
 #[test]
-fn what_no_range_holds_is_refused() {
+fn registers_outside_all_ranges_are_rejected() {
     let pi = |reg: &[u32]| translated(like_a_raspberry_pi, transparent(1, 1), reg);
     for (address, size) in [(0x10, 4), (0x7fff_fffc, 4), (0x7f7f_fffc, 8), (0x4000_0000, 0x80_0001)]
     {
         assert_eq!(
             pi(&[address, size]),
-            Err(NodeError::Fault("no `ranges` of its bus hold its registers"))
+            Err(NodeError::Fault("no `ranges` of its bus contain its registers"))
         );
     }
     assert_eq!(

@@ -1,4 +1,4 @@
-//! A board to read.
+//! A board as a device tree.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::boot::fdt::{Tree, Writer};
 use crate::boot::machine::*;
 
-/// A board with everything, which a test can then change: each node is written by its part.
+/// A complete board, parts of which a test can replace: each function writes one node.
 pub struct Board {
     pub root: fn(&mut Writer),
     pub cpus: fn(&mut Writer),
@@ -103,7 +103,7 @@ impl Board {
     pub fn read(&self) -> Result<Machine, MachineError> {
         let bytes = self.bytes();
         let tree = Tree::new(&bytes).unwrap();
-        let mut machine = Machine::read(&tree, Console::read(&tree))?;
+        let mut machine = Machine::read(&tree, ConsoleUart::read(&tree))?;
         machine.read_devices(&tree);
         Ok(machine)
     }

@@ -1,4 +1,4 @@
-//! What keeps a machine from being read, and what does not.
+//! Errors in a machine's tree, and errors that are only remarks.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn a_console_that_cannot_be_used_is_a_remark() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_nodes_are_errors() {
     let nothing: fn(&mut Writer) = |_| ();
     let unnamed = |gic: &mut Writer| gic.property_str("compatible", "acme,intc");
     for (board, what) in [
@@ -35,7 +35,7 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_node() {
+fn errors_name_their_node() {
     let old_gic = |gic: &mut Writer| {
         gic.property_str("compatible", "arm,cortex-a9-gic");
         gic.property_cells("reg", &GIC_V2_REG[..8]);
@@ -48,7 +48,7 @@ fn what_is_wrong_is_named_with_its_node() {
         gic.property_str("compatible", "arm,gic-400");
         gic.property_cells("reg", &GIC_V2_REG);
     };
-    // GICH goes on past 512 GiB, or GICV starts within a page.
+    // GICH reaches past 512 GiB, or GICV is not page-aligned.
     let endless_gic = |gic: &mut Writer| {
         let mut reg = GIC_V2_REG;
         reg[10] = 0x80;
@@ -82,7 +82,7 @@ fn what_is_wrong_is_named_with_its_node() {
         node(root, "psci", |psci| psci.property_str("compatible", "arm,psci"));
     };
     for (board, sentence) in [
-        (with(|board| board.gic = old_gic), "/intc@8000000 it has no virtual interface"),
+        (with(|board| board.gic = old_gic), "/intc@8000000 it has no virtual CPU interface"),
         (
             with(|board| board.gic = small_gic),
             "/intc@8000000 its registers are missing or too small",
@@ -94,21 +94,18 @@ fn what_is_wrong_is_named_with_its_node() {
         (with(|board| board.gic = endless_gic), "/intc@8000000 its registers lie above 512 GiB"),
         (
             with(|board| board.gic = crooked_gic),
-            "/intc@8000000 its virtual interface does not start with a page",
+            "/intc@8000000 its virtual CPU interface is not page-aligned",
         ),
         (with(|board| board.chosen = lost_initrd), "/chosen its initrd is not in memory"),
         (with(|board| board.timer = spi_timer), "/timer its phys interrupt is not a PPI"),
-        (
-            with(|board| board.cpus = nameless_cpu),
-            "/cpus/cpu@0 `reg` is missing or not as its binding says",
-        ),
+        (with(|board| board.cpus = nameless_cpu), "/cpus/cpu@0 `reg` is missing or invalid"),
         (
             with(|board| board.cpus = spinning_cpu),
-            "/cpus/cpu@0 `cpu-release-addr` is missing or not as its binding says",
+            "/cpus/cpu@0 `cpu-release-addr` is missing or invalid",
         ),
-        (with(|board| board.memory = twice), "/memory@0 its memory is there twice"),
+        (with(|board| board.memory = twice), "/memory@0 its memory overlaps other memory"),
         (with(|board| board.memory = half_a_bank), "/memory@0 its `reg` ends within an entry"),
-        (with(|board| board.more = psci), "/psci `method` is missing or not as its binding says"),
+        (with(|board| board.more = psci), "/psci `method` is missing or invalid"),
     ] {
         let (path, clause) = sentence.split_once(' ').unwrap();
         assert_eq!(board.error(), [path, " of the machine's tree: ", clause].concat());

@@ -44,7 +44,7 @@ fn a_plain_board_is_read() {
     assert_eq!(machine.psci, None);
     assert_eq!(
         machine.console,
-        Some(Console {
+        Some(ConsoleUart {
             path: "/uart@9000000".to_string(),
             kind: ConsoleKind::Pl011,
             registers: region(0x900_0000, 0x1000),
@@ -103,7 +103,7 @@ fn cpus_are_started_as_their_nodes_say() {
         machine.remarks,
         [
             "/cpus/cpu@5 cannot be started: cpu-release-addr 0x000000e4 is not a multiple of 8",
-            "/cpus/cpu@04 is passed over: there is another CPU 0x4",
+            "/cpus/cpu@04 is ignored: there is another CPU 0x4",
         ]
     );
 }
@@ -145,7 +145,7 @@ fn memory_has_banks_and_reserved_parts() {
 }
 
 #[test]
-fn a_gic_of_version_3_has_runs_of_redistributors() {
+fn a_gic_v3_has_regions_of_redistributors() {
     let board = Board {
         gic: |gic| {
             gic.property_str("compatible", "arm,gic-v3");
@@ -176,11 +176,11 @@ fn a_gic_of_version_3_has_runs_of_redistributors() {
         }
     );
     let paths: Vec<_> = machine.devices.iter().map(|device| &device.path).collect();
-    assert_eq!(paths, ["/uart@9000000"], "the ITS is the GIC's");
+    assert_eq!(paths, ["/uart@9000000"], "the ITS belongs to the GIC");
 }
 
 #[test]
-fn interrupt_names_tell_the_timers_apart() {
+fn interrupt_names_identify_the_timers() {
     let board = Board {
         timer: |timer| {
             timer.property_str("compatible", "arm,armv8-timer");
@@ -218,7 +218,7 @@ fn firmware_the_command_line_and_the_initrd_are_found() {
     };
     let machine = board.read().unwrap();
     assert_eq!(machine.psci, Some(Conduit::Smc));
-    assert_eq!(machine.watchdog, None, "firmware switches the machine off");
+    assert_eq!(machine.watchdog, None, "firmware can switch the machine off");
     assert_eq!(machine.bootargs, "semihosting");
     assert_eq!(machine.initrd, Some(region(0x4800_0000, 0x1234)));
     assert_eq!(machine.console.unwrap().path, "/uart@9000000");
@@ -226,7 +226,7 @@ fn firmware_the_command_line_and_the_initrd_are_found() {
 }
 
 #[test]
-fn devices_are_what_could_be_given_away() {
+fn devices_are_the_nodes_that_can_be_passed_through() {
     let board = Board {
         chosen: |_| (),
         more: |root| {
@@ -274,14 +274,14 @@ fn devices_are_what_could_be_given_away() {
     assert_eq!(
         machine.remarks,
         [
-            "/bus/outside@1000 is passed over: no `ranges` of its bus hold its registers",
-            "/wrong is passed over: its interrupts end within a specifier",
+            "/bus/outside@1000 is ignored: no `ranges` of its bus contain its registers",
+            "/wrong is ignored: its interrupts end within a specifier",
         ]
     );
 }
 
 #[test]
-fn performance_monitors_have_an_interrupt_of_each_cpu() {
+fn a_pmu_has_a_private_interrupt() {
     fn pmu(root: &mut Writer, compatible: &str, interrupts: &[u32]) {
         node(root, "monitors", |pmu| {
             pmu.property_str("compatible", compatible);
@@ -304,7 +304,7 @@ fn free_interrupts_are_above_those_of_all_nodes() {
     };
     assert_eq!(free(|_| (), 63), 34..64);
     assert!(free(|_| (), 32).is_empty());
-    // One that is switched off, or that has no address, may raise its own all the same.
+    // A disabled device, or one without registers, may raise its interrupts nevertheless.
     let more = |root: &mut Writer| {
         node(root, "off", |off| {
             off.property_str("status", "disabled");

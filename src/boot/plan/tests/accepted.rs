@@ -1,10 +1,10 @@
-//! What comes out of descriptions that are right.
+//! Plans of valid descriptions.
 
 use super::*;
 use crate::partition::lifecycle::OnCrash;
 
 #[test]
-fn a_flat_binary_and_its_tree() {
+fn a_flat_binary_is_placed_at_the_default_offset() {
     let plan = plan(&system([partition("one")]));
     let one = &plan.partitions[0];
     assert_eq!((one.name.as_str(), one.vmid, &one.cpus[..]), ("one", 1, &[0][..]));
@@ -18,7 +18,7 @@ fn a_flat_binary_and_its_tree() {
 }
 
 #[test]
-fn images_lie_where_the_description_has_them() {
+fn images_stay_in_the_description() {
     let kernel = [7; 3];
     let system = system([partition("one").child(image("kernel", &kernel))]);
     let source = plan(&system).partitions[0].kernel.source;
@@ -28,7 +28,7 @@ fn images_lie_where_the_description_has_them() {
 }
 
 #[test]
-fn an_arm64_image_with_a_ramdisk() {
+fn an_arm64_image_is_placed_by_its_header() {
     let one = partition("one")
         .with("guest-base", Cells(&[0, 0x5000_1000]))
         .child(image("kernel", &arm64_header(0x1_0000, 0x20_0800, 0)))
@@ -42,7 +42,7 @@ fn an_arm64_image_with_a_ramdisk() {
 }
 
 #[test]
-fn an_image_that_is_too_old_to_know_its_size() {
+fn an_image_without_a_size_is_placed_at_the_old_offset() {
     let old = partition("one").child(image("kernel", &arm64_header(1, 0, 0)));
     let one = &plan(&system([old])).partitions[0];
     assert_eq!(one.kernel.load.start(), Ipa::new(0x4008_0000));
@@ -60,7 +60,7 @@ fn an_image_in_memory_stays_there() {
 }
 
 #[test]
-fn cpus_named_are_given_before_cpus_counted() {
+fn named_cpus_are_assigned_before_counted_ones() {
     let two = partition("two").with("cpus", Cells(&[2]));
     let named = partition("named").without("cpus").with("cpu-ids", Cells(&[2, 0]));
     let plan = plan(&system([two, named]));
@@ -80,7 +80,7 @@ fn memory_is_aligned_for_the_largest_leaves() {
 }
 
 #[test]
-fn a_fixed_host_base_is_served_first() {
+fn a_host_base_is_placed_first() {
     let first = partition("first");
     let fixed = partition("fixed").with("host-base", Cells(&[0, 0x4040_0000]));
     let plan = plan(&system([first, fixed]));
@@ -106,7 +106,7 @@ fn memory_for_unprotected_dma_is_identity_mapped() {
 }
 
 #[test]
-fn identity_mapped_memory_avoids_what_the_guest_has() {
+fn identity_mapped_memory_avoids_emulated_devices() {
     let mut machine = machine(gic_v2());
     machine.memory.insert(0, region(0x600_0000, 64 * MIB));
     let one = partition("one")
@@ -114,12 +114,12 @@ fn identity_mapped_memory_avoids_what_the_guest_has() {
         .with("memory", Cells(&[0, 0x280_0000]));
     machine.devices.retain(|device| device.path.starts_with("/far"));
     let plan = plan_on(&machine, &system([one])).unwrap();
-    // Not from 0x06000000: the distributor is at 0x08000000.
+    // Not at 0x06000000, since the distributor is at 0x08000000.
     assert_eq!(plan.partitions[0].memory.host.start(), Pa::new(0x4040_0000));
 }
 
 #[test]
-fn mappings_of_devices_are_whole_pages_once() {
+fn devices_are_mapped_in_whole_pages_once() {
     let devices = Text(&["/right@b000100", "rtc0", "/left@b000000"]);
     let plan = plan(&system([partition("one").with("devices", devices)]));
     let one = &plan.partitions[0];
@@ -136,34 +136,44 @@ fn mappings_of_devices_are_whole_pages_once() {
     );
     let interrupts = one.interrupts.iter().map(|one| one.intid.get());
     assert_eq!(interrupts.collect::<Vec<_>>(), [34, 60, 61]);
-    assert_eq!(one.console_interrupt.get(), 33);
+    assert_eq!(emulated_interrupts(one), [33]);
 }
 
 #[test]
-fn the_console_leaves_a_device_its_interrupt() {
+fn the_console_has_no_interrupt_of_a_device() {
     let mut machine = machine(gic_v3());
     machine.console = None;
     let devices = Text(&["/says-33@b002000", "rtc0"]);
     let plan = plan_on(&machine, &system([partition("one").with("devices", devices)]));
-    assert_eq!(plan.unwrap().partitions[0].console_interrupt.get(), 35);
+    assert_eq!(emulated_interrupts(&plan.unwrap().partitions[0]), [35]);
+}
+
+/// The kinds and the trapped registers of a partition's emulated devices.
+fn emulated(one: &PartitionPlan) -> Vec<(DeviceKind, u64, u64)> {
+    let device = |one: &PlannedDevice| (one.kind, one.trapped());
+    let devices = one.devices.iter().map(device);
+    devices.map(|(kind, region)| (kind, region.start().get(), region.size())).collect()
+}
+
+/// The INTIDs of a partition's emulated devices.
+fn emulated_interrupts(one: &PartitionPlan) -> Vec<u32> {
+    one.devices.iter().filter_map(|device| device.intid).map(Intid::get).collect()
 }
 
 #[test]
-fn frames_are_those_of_the_controller() {
+fn emulated_devices_are_those_of_the_interrupt_controller_and_a_console() {
     let two = system([partition("one").with("cpus", Cells(&[2]))]);
     for (gic, expected) in [
-        (gic_v2(), (FrameKind::CpuInterface, 0x801_1000, 0x1000)),
-        (gic_v3(), (FrameKind::Redistributors, 0x80a_0000, 0x4_0000)),
+        (gic_v2(), (DeviceKind::CpuInterface, 0x801_1000, 0x1000)),
+        (gic_v3(), (DeviceKind::Redistributors, 0x80a_0000, 0x4_0000)),
     ] {
         let plan = plan_on(&machine(gic), &two).unwrap();
-        let frames = plan.partitions[0].frames.iter();
-        let frames = frames.map(|one| (one.kind, one.region.start().get(), one.region.size()));
         assert_eq!(
-            frames.collect::<Vec<_>>(),
+            emulated(&plan.partitions[0]),
             [
-                (FrameKind::Distributor, 0x800_0000, 0x1_0000),
+                (DeviceKind::Distributor, 0x800_0000, 0x1_0000),
                 expected,
-                (FrameKind::Console, 0x900_0000, 0x1000),
+                (DeviceKind::Pl011, 0x900_0000, 0x1000),
             ]
         );
     }
@@ -174,19 +184,23 @@ fn everything_emulated(name: &'static str) -> Spec {
 }
 
 #[test]
-fn a_monitor_and_a_watchdog_have_frames() {
+fn a_monitor_and_a_watchdog_are_emulated_on_request() {
     let plan = plan(&system([partition("none"), everything_emulated("both")]));
-    assert_eq!(plan.partitions[0].frames.len(), 3);
-    let frames = plan.partitions[1].frames[3..].iter();
-    let frames = frames.map(|one| (one.kind, one.region.start().get(), one.region.size()));
+    let [none, both] = &plan.partitions[..] else { unreachable!() };
+    assert_eq!(none.devices.len(), 3);
+    assert_eq!(none.watchdog_milliseconds(), None);
+    assert_eq!(both.watchdog_milliseconds(), Some(2500));
     assert_eq!(
-        frames.collect::<Vec<_>>(),
+        emulated(both)[3..],
         [
-            (FrameKind::Monitor, 0x904_0000, 0x1000),
-            (FrameKind::WatchdogControl, 0x90f_0000, 0x1000),
-            (FrameKind::WatchdogRefresh, 0x90f_1000, 0x1000),
+            (DeviceKind::MonitorPl011, 0x904_0000, 0x1000),
+            (DeviceKind::Watchdog { milliseconds: 2500 }, 0x90f_0000, 0x2000),
         ]
     );
+    // All of them fit into the array that each trap searches.
+    let trapped = TrappedRegisters::array(&both.devices);
+    let trapped = trapped.map(|it| (it.kind, it.region.start().get(), it.region.size()));
+    assert_eq!(trapped[..], emulated(both)[..]);
 }
 
 #[test]
@@ -200,29 +214,23 @@ fn emulated_devices_have_interrupts_that_no_device_has() {
     ] {
         let both = everything_emulated("both").with("devices", Text(devices));
         let plan = plan_on(&machine, &system([both])).unwrap();
-        let one = &plan.partitions[0];
-        let watchdog = one.watchdog.unwrap();
-        assert_eq!(watchdog.milliseconds, 2500);
-        let [console, monitor] = [one.console_interrupt, one.monitor_interrupt.unwrap()];
-        assert_eq!([console, monitor, watchdog.interrupt].map(Intid::get), expected);
+        assert_eq!(emulated_interrupts(&plan.partitions[0]), expected);
     }
     let watched = partition("one").with("watchdog-ms", Cells(&[3_600_000]));
     let one = &plan(&system([watched])).partitions[0];
-    assert_eq!((one.monitor_interrupt, one.watchdog.unwrap().interrupt.get()), (None, 34));
+    assert_eq!(emulated_interrupts(one), [33, 34]);
+    let watchdog = one.device(DeviceKind::Watchdog { milliseconds: 3_600_000 }).unwrap();
+    assert_eq!(watchdog.intid, Intid::new(34));
 }
 
 #[test]
-fn direct_interrupts_are_nobodys() {
+fn interrupts_for_direct_delivery_belong_to_one_partition() {
     let mut machine = machine(gic_v3());
     let end = 62;
     machine.free_interrupts = end..end + 7;
     let all = [everything_emulated("one"), everything_emulated("two"), partition("three")];
     let interrupts = |partitions: &[PartitionPlan]| -> Vec<u32> {
-        let emulated = partitions.iter().flat_map(|one| {
-            let watchdog = one.watchdog.map(|watchdog| watchdog.interrupt);
-            [Some(one.console_interrupt), one.monitor_interrupt, watchdog]
-        });
-        emulated.flatten().map(Intid::get).collect()
+        partitions.iter().flat_map(emulated_interrupts).collect()
     };
     let plan = plan_on(&machine, &system(all.clone())).unwrap();
     assert!(plan.partitions.iter().all(|one| one.delivery == Delivery::Direct));
@@ -233,7 +241,7 @@ fn direct_interrupts_are_nobodys() {
     assert!(plan.partitions.iter().all(|one| one.delivery == Delivery::Trapped));
     assert_eq!(interrupts(&plan.partitions), [33, 34, 35, 33, 34, 35, 33]);
 
-    // Where there are not enough of them, what is left over is trapped.
+    // A partition for which too few are left has trapped interrupts.
     machine.free_interrupts = end..end + 1;
     let plan = plan_on(&machine, &system([partition("one"), partition("two")])).unwrap();
     let deliveries = plan.partitions.iter().map(|one| one.delivery);
@@ -241,7 +249,7 @@ fn direct_interrupts_are_nobodys() {
 }
 
 #[test]
-fn what_follows_a_crash() {
+fn crash_policies_are_those_of_the_description() {
     let plain = partition("plain");
     let stop = partition("stop").with("on-crash", Text(&["stop"]));
     let restart = partition("restart").with("on-crash", Text(&["restart"]));
@@ -255,7 +263,7 @@ fn what_follows_a_crash() {
 }
 
 #[test]
-fn what_dtc_adds_is_no_mistake() {
+fn properties_that_dtc_adds_are_allowed() {
     let kernel = image("kernel", &[0]).with("linux,phandle", Cells(&[1]));
     let one = partition("one")
         .with("phandle", Cells(&[2]))
@@ -273,7 +281,7 @@ fn what_dtc_adds_is_no_mistake() {
 }
 
 #[test]
-fn memory_where_a_tree_puts_bulkhead_s_registers_goes_to_nobody() {
+fn memory_that_a_tree_gives_to_bulkheads_registers_has_no_owner() {
     let mut machine = machine(gic_v2());
     let system = system([partition("one"), partition("two")]);
     let before = plan_on(&machine, &system).unwrap().partitions[0].memory.host;

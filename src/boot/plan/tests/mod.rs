@@ -1,4 +1,4 @@
-//! A machine and a description to change, and what they must come to.
+//! Plans of a test machine and of descriptions that the tests modify.
 
 mod accepted;
 mod random;
@@ -6,26 +6,28 @@ mod refused;
 
 use alloc::string::{String, ToString};
 use alloc::vec;
-use alloc::vec::Vec;
 
 use super::*;
-use crate::arch::addr::Bytes;
-use crate::arch::intid::Trigger;
+use crate::arch::addr::{Bytes, Ipa, Pa, Region};
+use crate::arch::intid::{Interrupt, Intid, Trigger};
 use crate::boot::description::{CpuRequest, KernelDescription, PartitionDescription};
 use crate::boot::fdt::{Tree, Writer};
 use crate::boot::machine::{
-    Console, ConsoleKind, Cpu, CpuStart, Gic, Reach, Reserved, TimerInterrupts,
+    ConsoleKind, ConsoleUart, CpuStart, Device, Gic, MachineCpu, Reach, Reserved, TimerInterrupts,
 };
-use crate::devices::frame::FrameKind;
+use crate::devices::planned::{DeviceKind, PlannedDevice, TrappedRegisters};
+use crate::partition::lifecycle::Policy;
+use crate::vgic::Delivery;
 
 const MIB: u64 = 1 << 20;
-/// Where the descriptions of the tests lie.
+/// The physical address of the tests' descriptions.
 const BASE: Pa = Pa::new(0x4800_0000);
 
 fn region(start: u64, size: u64) -> Region<Pa> {
     Region::new(Pa::new(start), size).unwrap()
 }
 
+/// A device that may be passed through, with at most one interrupt.
 pub(crate) fn device(path: &str, registers: (u64, u64), interrupt: Option<u32>) -> Device {
     let interrupt = interrupt
         .map(|number| Interrupt { intid: Intid::new(number).unwrap(), trigger: Trigger::Level });
@@ -38,9 +40,9 @@ pub(crate) fn device(path: &str, registers: (u64, u64), interrupt: Option<u32>) 
     }
 }
 
-/// A machine like QEMU's `virt`: 4 CPUs, 2 GiB from 0x40000000, Bulkhead in front.
+/// A machine like QEMU `virt`: 4 CPUs, 2 GiB from 0x40000000, with Bulkhead near its start.
 pub(crate) fn machine(gic: Gic) -> Machine {
-    let cpu = |number| Cpu {
+    let cpu = |number| MachineCpu {
         mpidr: Mpidr::new(number),
         start: CpuStart::Psci,
         compatible: "arm,cortex-a53".to_string(),
@@ -69,7 +71,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         psci: None,
         watchdog: Some(region(0xc00_0000, 0x100)),
         pmu: None,
-        console: Some(Console {
+        console: Some(ConsoleUart {
             path: "/pl011@9000000".to_string(),
             kind: ConsoleKind::Pl011,
             registers: region(0x900_0000, 0x1000),
@@ -112,7 +114,7 @@ pub(crate) fn gic_v2() -> Gic {
 
 pub(crate) fn gic_v3() -> Gic {
     Gic::V3 {
-        // Elsewhere than a guest's, so that a device can lie in the guest's alone.
+        // The guest's redistributors are elsewhere, so that a device can overlap only those.
         distributor: region(0x800_0000, 0x1_0000),
         redistributors: vec![region(0x1000_0000, 0x8_0000)],
         redistributor_stride: None,
@@ -122,19 +124,19 @@ pub(crate) fn gic_v3() -> Gic {
 
 /// A property's value.
 #[derive(Clone, Debug)]
-pub(crate) enum Is {
+pub(crate) enum Value {
     Cells(&'static [u32]),
     Text(&'static [&'static str]),
     Bytes(Vec<u8>),
     Nothing,
 }
-pub(crate) use Is::{Cells, Nothing, Text};
+pub(crate) use Value::{Cells, Nothing, Text};
 
-/// A node to write.
+/// A node as plain data.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spec {
     pub(crate) name: &'static str,
-    pub(crate) properties: Vec<(&'static str, Is)>,
+    pub(crate) properties: Vec<(&'static str, Value)>,
     pub(crate) children: Vec<Spec>,
 }
 
@@ -143,7 +145,7 @@ impl Spec {
         Self { name, ..Self::default() }
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: Is) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: Value) -> Self {
         self.properties.retain(|(known, _)| *known != name);
         self.properties.push((name, value));
         self
@@ -167,7 +169,7 @@ impl Spec {
             match value {
                 Cells(cells) => writer.property_cells(name, cells),
                 Text(texts) => writer.property_strings(name, texts),
-                Is::Bytes(bytes) => writer.property(name, bytes),
+                Value::Bytes(bytes) => writer.property(name, bytes),
                 Nothing => writer.property_empty(name),
             }
         }
@@ -185,10 +187,10 @@ impl Spec {
 }
 
 pub(crate) fn image(name: &'static str, bytes: &[u8]) -> Spec {
-    Spec::new(name).with("data", Is::Bytes(bytes.to_vec()))
+    Spec::new(name).with("data", Value::Bytes(bytes.to_vec()))
 }
 
-/// A partition with all that it must have.
+/// A partition with the properties and nodes that every partition needs.
 pub(crate) fn partition(name: &'static str) -> Spec {
     Spec::new(name)
         .with("cpus", Cells(&[1]))
@@ -214,7 +216,7 @@ fn arm64_header(text_offset: u64, size: u64, flags: u64) -> Vec<u8> {
 pub(crate) fn plan_on(machine: &Machine, system: &Spec) -> Result<Plan, PlanError> {
     let bytes = system.tree();
     let tree = Tree::new(&bytes)?;
-    // Memory that is not the description's holds Images.
+    // All memory outside the description holds arm64 Images.
     let image = arm64_header(0, 0x2000, 0);
     let peek = |region: Region<Pa>| {
         let is_memory = machine.memory.iter().any(|bank| bank.covers(&region));

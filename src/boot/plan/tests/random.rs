@@ -1,4 +1,4 @@
-//! Accepted Plans share nothing, whatever the machine and the description.
+//! Properties of the Plans of random machines and descriptions.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -15,8 +15,9 @@ fn any_machine() -> impl Strategy<Value = Machine> {
         |(v2, cpus, devices, banks, reserved)| {
             let mut machine = machine(if v2 { gic_v2() } else { gic_v3() });
             let cpu = machine.cpus[0].clone();
-            machine.cpus =
-                (0..cpus).map(|number| Cpu { mpidr: Mpidr::new(number), ..cpu.clone() }).collect();
+            machine.cpus = (0..cpus)
+                .map(|number| MachineCpu { mpidr: Mpidr::new(number), ..cpu.clone() })
+                .collect();
             let devices = devices.into_iter().enumerate();
             let devices = devices.map(|(number, (page, part, size, intid, dma))| Device {
                 reach: if dma { Reach::Memory } else { Reach::Partition },
@@ -158,20 +159,20 @@ fn check(machine: &Machine, plan: &Plan) {
 fn check_guest(one: &PartitionPlan) {
     let mappings = one.mappings.clone();
     let mapped = mappings.iter().map(|one| Region::new(one.ipa, one.size).unwrap());
-    let frames = one.frames.iter().map(|frame| frame.region);
-    let all: Vec<_> = mapped.chain(frames).collect();
+    let trapped = one.devices.iter().map(PlannedDevice::trapped);
+    let all: Vec<_> = mapped.chain(trapped).collect();
     disjoint(&all);
     assert!(all.iter().all(|one| one.is_aligned(0x1000) && one.end().get() <= IPA_END));
-    let emulated = [one.monitor_interrupt, one.watchdog.map(|watchdog| watchdog.interrupt)];
-    let mut interrupts: Vec<_> = one.interrupts.iter().map(|one| one.intid).collect();
-    interrupts.push(one.console_interrupt);
-    interrupts.extend(emulated.into_iter().flatten());
-    unique(interrupts);
     for device in &one.devices {
+        assert_eq!(device.intid.is_some(), device.kind.facts().has_interrupt);
+    }
+    let emulated = one.devices.iter().filter_map(|device| device.intid);
+    unique(one.interrupts.iter().map(|one| one.intid).chain(emulated).collect());
+    for device in &one.passthrough {
         assert!(device.reach == Reach::Partition || one.dma_unprotected);
         for registers in &device.registers {
             assert!(mappings.iter().any(|mapping| {
-                mapping.memory == crate::mm::tables::Attributes::GUEST_DEVICE
+                mapping.attributes == crate::mm::tables::Attributes::GUEST_DEVICE
                     && mapping.pa.get() == mapping.ipa.get()
                     && region(mapping.pa.get(), mapping.size).covers(registers)
             }));

@@ -10,7 +10,7 @@ use bulkhead::arch::intid::{Interrupt, Intid};
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::machine;
 use bulkhead::boot::plan::PartitionPlan;
-use bulkhead::devices::frame::FrameKind;
+use bulkhead::devices::planned::DeviceKind;
 use bulkhead::vgic::{Arrivals, Delivery, IntidSet, SgirRoute, StateRegister};
 
 use super::mmio::Registers;
@@ -107,11 +107,13 @@ impl Gic {
     /// of the partition's CPUs.
     #[inline(always)]
     pub fn init_sgis(&self, cpu: usize, plan: &PartitionPlan, own: usize) -> SgirRoute {
-        let frame = plan.frames.iter().find(|frame| frame.kind == FrameKind::Distributor);
-        let (Self::V2(gic), Some(frame)) = (self, frame) else { return SgirRoute::NONE };
+        let distributor = plan.device(DeviceKind::Distributor);
+        let (Self::V2(gic), Some(distributor)) = (self, distributor) else {
+            return SgirRoute::NONE;
+        };
         gic.set_source(cpu, own);
         let interfaces = plan.cpus.iter().map(|cpu| gic.target(*cpu));
-        SgirRoute::new(frame.region.start(), gic.physical_sgis(), own, interfaces)
+        SgirRoute::new(distributor.registers.start(), gic.physical_sgis(), own, interfaces)
     }
 
     /// Resets this CPU's virtual interface.

@@ -35,8 +35,7 @@ emulated    0x08000000-0x0800ffff distributor
 emulated    0x080a0000-0x080dffff redistributors
 emulated    0x09000000-0x09000fff console
 emulated    0x09040000-0x09040fff monitor
-emulated    0x090f0000-0x090f0fff watchdog-control
-emulated    0x090f1000-0x090f1fff watchdog-refresh
+emulated    0x090f0000-0x090f1fff watchdog
 device      /pl031@9010000
 device      /pl061@9030000
 interrupt   33 console

@@ -1,16 +1,16 @@
-//! CPUs that are refused.
+//! Refused CPUs.
 
 use super::*;
 
 #[test]
-fn cpus() {
+fn counts_of_cpus() {
     assert_eq!(
         fault(one().without("cpus")),
         ": cpus is missing: give how many, as in <1>, or cpu-ids, as in <0x0 0x1>"
     );
     assert_eq!(
         fault(one().with("cpu-ids", Cells(&[1]))),
-        ": cpus stands beside cpu-ids: give only one of them"
+        ": cpus and cpu-ids are both present: give only one of them"
     );
     assert_eq!(fault(one().with("cpus", Cells(&[0]))), ": cpus = <0> is empty: give at least one");
     assert_eq!(
@@ -26,17 +26,17 @@ fn cpus() {
 }
 
 #[test]
-fn cpu_ids() {
+fn cpu_ids_that_are_not_free() {
     let ids = |name, ids| partition(name).without("cpus").with("cpu-ids", Cells(ids));
     assert_eq!(fault(ids("one", &[])), ": cpu-ids is empty: give at least one");
     assert_eq!(
         fault(ids("one", &[4])),
-        ": cpu-ids = <0x4> is no CPU of this machine, which has 0x0 0x1 0x2 0x3"
+        ": cpu-ids = <0x4> is not a CPU of this machine, which has 0x0 0x1 0x2 0x3"
     );
-    assert_eq!(fault(ids("one", &[1, 1])), ": cpu-ids = <0x1> is given to /partitions/one already");
+    assert_eq!(fault(ids("one", &[1, 1])), ": cpu-ids = <0x1> is already given to /partitions/one");
     assert_eq!(
         refusal(&system([ids("one", &[2]), ids("two", &[0, 2])])),
-        "/partitions/two: cpu-ids = <0x2> is given to /partitions/one already"
+        "/partitions/two: cpu-ids = <0x2> is already given to /partitions/one"
     );
     let mut machine = machine(gic_v2());
     machine.cpus[0].start = CpuStart::Unknown;
@@ -58,7 +58,7 @@ fn more_vcpus_than_the_gic_serves() {
     for (gic, most) in [(gic_v2(), 8), (gic_v3(), 123)] {
         let mut machine = machine(gic);
         machine.cpus = (0..130)
-            .map(|number| Cpu { mpidr: Mpidr::new(number), ..machine.cpus[0].clone() })
+            .map(|number| MachineCpu { mpidr: Mpidr::new(number), ..machine.cpus[0].clone() })
             .collect();
         let nine = system([one().with("cpus", Cells(&[124]))]);
         assert_eq!(

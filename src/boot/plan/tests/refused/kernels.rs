@@ -1,9 +1,9 @@
-//! Kernels and what belongs to them that are refused.
+//! Refused kernels, ramdisks and device trees.
 
 use super::*;
 
 #[test]
-fn kernels() {
+fn kernels_of_other_kinds() {
     let kernel = |bytes: &[u8]| fault(one().child(image("kernel", bytes)));
     assert_eq!(
         fault(one().without("kernel")),
@@ -13,17 +13,17 @@ fn kernels() {
         fault(one().child(Spec::new("kernel"))),
         "/kernel: data is missing: give /incbin/(\"file\")"
     );
-    assert_eq!(kernel(&[]), "/kernel: data (0 bytes) is empty: give at least one");
+    assert_eq!(kernel(&[]), "/kernel: data (0 bytes) is empty: give at least one byte");
     for (magic, offset, expected) in [
         (
             &b"\x7fELF\x01"[..],
             0,
             "is a 32-bit ELF file: give a 64-bit kernel, as an Image or flat binary",
         ),
-        (b"\x7fELF\x02", 0, "is an ELF file: give what `objcopy -O binary` makes of it"),
+        (b"\x7fELF\x02", 0, "is an ELF file: give the output of `objcopy -O binary`"),
         (b"\x18\x28\x6f\x01", 36, "is a 32-bit zImage: give a 64-bit kernel, as an Image"),
-        (b"\x1f\x8b", 0, "is compressed: give what `gunzip` makes of it"),
-        (b"\x28\xb5\x2f\xfd", 0, "is compressed: give what `unzstd` makes of it"),
+        (b"\x1f\x8b", 0, "is compressed: give the output of `gunzip`"),
+        (b"\x28\xb5\x2f\xfd", 0, "is compressed: give the output of `unzstd`"),
         (b"MZ\0\0zimg", 0, "is a compressed EFI image: give the Image inside"),
         (b"\x27\x05\x19\x56", 0, "is a U-Boot image: give the kernel inside"),
         (b"\xd0\x0d\xfe\xed", 0, "is a device tree: give a kernel"),
@@ -43,7 +43,7 @@ fn kernels_that_do_not_fit() {
     let kernel = |bytes: &[u8]| fault(one().child(image("kernel", bytes)));
     assert_eq!(
         kernel(&arm64_header(0, 0x100_1000, 0)),
-        "/kernel: data (64 bytes) needs 0x40000000-0x41000fff, and the partition's memory is \
+        "/kernel: data (64 bytes) needs 0x40000000-0x41000fff, but the partition's memory is \
          0x40000000-0x40ffffff"
     );
     assert_eq!(
@@ -52,7 +52,7 @@ fn kernels_that_do_not_fit() {
     );
     assert_eq!(
         kernel(&vec![0; 0xf8_0001]),
-        "/kernel: data (16252929 bytes) needs 0x40080000-0x41000000, and the partition's memory is \
+        "/kernel: data (16252929 bytes) needs 0x40080000-0x41000000, but the partition's memory is \
          0x40000000-0x40ffffff"
     );
     let flat = |offset| image("kernel", &[0]).with("load-offset", Cells(offset));
@@ -62,45 +62,49 @@ fn kernels_that_do_not_fit() {
     );
     assert_eq!(
         fault(one().child(flat(&[0x100_0000]))),
-        "/kernel: data (1 bytes) needs 0x41000000-0x41000000, and the partition's memory is \
+        "/kernel: data (1 bytes) needs 0x41000000-0x41000000, but the partition's memory is \
          0x40000000-0x40ffffff"
     );
     let image = image("kernel", &arm64_header(0, 0x1000, 0)).with("load-offset", Cells(&[0]));
     assert_eq!(
         fault(one().child(image)),
-        "/kernel: load-offset = <0x0> is only for flat binaries: an arm64 Image says where it goes"
+        "/kernel: load-offset = <0x0> is only for flat binaries: an arm64 Image has its offset in \
+         its header"
     );
 }
 
 #[test]
-fn images_in_memory() {
+fn images_outside_memory() {
     let kernel = |reg| one().child(Spec::new("kernel").with("reg", Cells(reg)));
     assert_eq!(
         fault(kernel(&[0, 0x6000_0000, 0, 0])),
-        "/kernel: reg = <0x0 0x60000000 0x0 0x0> is empty: give at least one"
+        "/kernel: reg = <0x0 0x60000000 0x0 0x0> is empty: give at least one byte"
     );
     assert_eq!(
         fault(kernel(&[0, 0x1000, 0, 0x1000])),
         "/kernel: reg = <0x0 0x1000 0x0 0x1000> is not the start of 4 KiB of memory"
     );
     let both = image("kernel", &[0]).with("reg", Cells(&[0, 0x6000_0000, 0, 0x1000]));
-    assert_eq!(fault(one().child(both)), "/kernel: data stands beside reg: give only one of them");
+    assert_eq!(
+        fault(one().child(both)),
+        "/kernel: data and reg are both present: give only one of them"
+    );
 }
 
 #[test]
-fn ramdisks_and_trees() {
+fn ramdisks_and_trees_that_do_not_fit() {
     assert_eq!(
         fault(one().child(image("ramdisk", &[]))),
-        "/ramdisk: data (0 bytes) is empty: give at least one"
+        "/ramdisk: data (0 bytes) is empty: give at least one byte"
     );
     assert_eq!(
         fault(one().child(image("ramdisk", &vec![0; 16 << 20]))),
-        "/ramdisk: data (16777216 bytes) needs 0x40081000-0x41080fff, and the partition's memory is \
-         0x40000000-0x40ffffff"
+        "/ramdisk: data (16777216 bytes) needs 0x40081000-0x41080fff, but the partition's memory \
+         is 0x40000000-0x40ffffff"
     );
     assert_eq!(
         fault(one().child(image("ramdisk", &vec![0; 0xf7_f000]))),
-        ": memory = <0x0 0x1000000> needs 0x41000000-0x4100ffff, and the partition's memory is \
+        ": memory = <0x0 0x1000000> needs 0x41000000-0x4100ffff, but the partition's memory is \
          0x40000000-0x40ffffff"
     );
     let tree = |offset| one().with("fdt-offset", Cells(offset));
@@ -110,17 +114,17 @@ fn ramdisks_and_trees() {
     );
     assert_eq!(
         fault(tree(&[0xff_8000])),
-        ": fdt-offset = <0xff8000> needs 0x40ff8000-0x41007fff, and the partition's memory is \
+        ": fdt-offset = <0xff8000> needs 0x40ff8000-0x41007fff, but the partition's memory is \
          0x40000000-0x40ffffff"
     );
     assert_eq!(
         fault(tree(&[0x7_8000])),
-        ": fdt-offset = <0x78000> would cover its kernel, which the guest has at \
+        ": fdt-offset = <0x78000> overlaps its kernel, which the guest sees at \
          0x40080000-0x40080fff"
     );
     assert_eq!(
         fault(tree(&[0x8_1000]).child(image("ramdisk", &[0]))),
-        ": fdt-offset = <0x81000> would cover its ramdisk, which the guest has at \
+        ": fdt-offset = <0x81000> overlaps its ramdisk, which the guest sees at \
          0x40081000-0x40081000"
     );
 }

@@ -1,4 +1,4 @@
-//! Every refusal, by its whole sentence.
+//! Every refusal, with its whole sentence.
 
 mod cpus;
 mod devices;
@@ -15,7 +15,7 @@ fn refusal(system: &Spec) -> String {
     refusal_on(&machine(gic_v2()), system)
 }
 
-/// What is wrong with the only partition, `/partitions/one`.
+/// Returns the refusal of the only partition, `/partitions/one`, without its path.
 fn fault(partition: Spec) -> String {
     let sentence = refusal(&system([partition]));
     sentence.strip_prefix("/partitions/one").unwrap().to_string()
@@ -26,12 +26,13 @@ fn one() -> Spec {
 }
 
 #[test]
-fn no_description() {
+fn bytes_that_are_not_a_description() {
     let refused = |bytes: &[u8]| PlanError::from(Tree::new(bytes).err().unwrap()).to_string();
     let tree = system([one()]).tree();
     assert_eq!(
         refused(&[0; 64]),
-        "the system description is not a device tree: it starts with 0x00000000, not with 0xd00dfeed"
+        "the system description is not a device tree: it starts with 0x00000000, not with \
+         0xd00dfeed"
     );
     let size = tree.len();
     assert_eq!(
@@ -44,7 +45,7 @@ fn no_description() {
 }
 
 #[test]
-fn another_description() {
+fn descriptions_of_another_kind() {
     let other = system([one()]).with("compatible", Text(&["xen,domain"]));
     assert_eq!(refusal(&other), "/: compatible = \"xen,domain\" is not \"bulkhead,system\"");
     assert_eq!(
@@ -54,18 +55,19 @@ fn another_description() {
 }
 
 #[test]
-fn partitions_and_their_names() {
+fn names_of_partitions() {
     assert_eq!(
         refusal(&system([])),
-        "/partitions holds no partition: the node partitions must have a node for each"
+        "/partitions has no partition: give each one a node below the node partitions"
     );
     assert_eq!(
         refusal(&system([]).without("partitions")),
-        "/ holds no partition: the node partitions must have a node for each"
+        "/ has no partition: give each one a node below the node partitions"
     );
     assert_eq!(
         refusal(&system([partition("one@1")])),
-        "/partitions/one@1: name = \"one@1\" is not 1 to 15 letters, digits, hyphens and underscores"
+        "/partitions/one@1: name = \"one@1\" is not 1 to 15 letters, digits, hyphens and \
+         underscores"
     );
     assert_eq!(
         refusal(&system([partition("sixteen-letters-")])),
@@ -74,37 +76,37 @@ fn partitions_and_their_names() {
     );
     assert_eq!(
         refusal(&system([one(), one()])),
-        "/partitions/one: name = \"one\" is given to another partition already"
+        "/partitions/one: name = \"one\" is already given to another partition"
     );
 }
 
 #[test]
-fn unknown_names() {
+fn unknown_properties_and_nodes() {
     assert_eq!(
         refusal(&system([one()]).child(Spec::new("partition"))),
-        "/partition is no node that belongs here; the nearest is \"partitions\""
+        "/partition is an unknown node; the nearest name is \"partitions\""
     );
     assert_eq!(
         fault(one().with("memmory", Cells(&[1]))),
-        " has a property \"memmory\", which does not belong here; the nearest is \"memory\""
+        " has an unknown property \"memmory\"; the nearest name is \"memory\""
     );
     assert_eq!(
         fault(one().child(Spec::new("ramdsk"))),
-        "/ramdsk is no node that belongs here; the nearest is \"ramdisk\""
+        "/ramdsk is an unknown node; the nearest name is \"ramdisk\""
     );
     assert_eq!(
         fault(one().child(image("kernel", &[0]).child(Spec::new("ramdisk")))),
-        "/kernel/ramdisk is no node that belongs here: no node does"
+        "/kernel/ramdisk is an unknown node: its parent has no child nodes"
     );
     assert_eq!(
         fault(one().child(image("kernel", &[0]).with("loadoffset", Cells(&[0])))),
-        "/kernel has a property \"loadoffset\", which does not belong here; the nearest is \
+        "/kernel has an unknown property \"loadoffset\"; the nearest name is \
          \"load-offset\""
     );
 }
 
 #[test]
-fn types() {
+fn values_of_the_wrong_type() {
     for (name, value, expected) in [
         ("cpus", Cells(&[1, 2]), ": cpus (8 bytes) is not one cell, as in <1>"),
         (
@@ -128,15 +130,11 @@ fn types() {
         ("on-crash", Nothing, ": on-crash (0 bytes) is not a string"),
         ("max-restarts", Cells(&[0, 1]), ": max-restarts (8 bytes) is not one cell, as in <1>"),
         ("watchdog-ms", Text(&["1"]), ": watchdog-ms (2 bytes) is not one cell, as in <1>"),
-        (
-            "dma",
-            Text(&["yes"]),
-            ": dma = \"yes\" is not \"unprotected\", which is all that it can say",
-        ),
+        ("dma", Text(&["yes"]), ": dma = \"yes\" is not \"unprotected\", the only value"),
         (
             "interrupts",
             Text(&["direct"]),
-            ": interrupts = \"direct\" is not \"trapped\", which is all that it can say",
+            ": interrupts = \"direct\" is not \"trapped\", the only value",
         ),
     ] {
         assert_eq!(fault(one().with(name, value)), expected);
@@ -155,12 +153,12 @@ fn more_partitions_than_vmids() {
     let names = (0..256).map(|number| &*std::format!("p{number}").leak());
     assert_eq!(
         refusal_on(&machine, &system(names.map(partition))),
-        "/partitions holds more partitions than the 255 that can be told apart"
+        "/partitions has more partitions than there are VMIDs, 255"
     );
 }
 
 #[test]
-fn what_follows_a_crash() {
+fn crash_policies_and_watchdog_times() {
     assert_eq!(
         fault(one().with("on-crash", Text(&["reboot"]))),
         ": on-crash = \"reboot\" is neither \"restart\" nor \"stop\""

@@ -1,5 +1,5 @@
-//! A passed-through device's node: the machine's own, with what has another meaning in the guest's
-//! tree written anew or left out.
+//! The nodes of passed-through devices: copies of the machine's nodes, in which properties that
+//! mean something else in the guest's tree are replaced or left out.
 
 use alloc::format;
 use alloc::string::String;
@@ -11,8 +11,8 @@ use crate::arch::intid::Trigger;
 use crate::boot::fdt::{Node, Property};
 use crate::boot::machine::{Device, Reach};
 
-/// Whether a property is written anew, or means nothing for a node without children right below
-/// the root.
+/// Returns whether a property is replaced, or has no meaning for a child of the root that has no
+/// child nodes.
 fn is_replaced(name: &str) -> bool {
     match name {
         "#address-cells" | "#size-cells" | "clock-names" | "dma-coherent" | "dma-ranges"
@@ -21,7 +21,7 @@ fn is_replaced(name: &str) -> bool {
     }
 }
 
-/// Whether a property refers to nodes that the guest's tree does not have.
+/// Returns whether a property refers to nodes that the guest's tree does not have.
 fn is_reference(name: &str) -> bool {
     match name {
         "clocks" | "dma-names" | "dmas" | "gpio-ranges" | "interconnects" | "interrupt-map"
@@ -38,10 +38,10 @@ fn is_reference(name: &str) -> bool {
 }
 
 impl<'a> Builder<'a> {
-    /// The partition's devices and the fixed clocks that they refer to.
-    pub(super) fn devices(&mut self) {
+    /// Writes the nodes of the passed-through devices and of the fixed clocks that they refer to.
+    pub(super) fn passthrough(&mut self) {
         let mut clocks: Vec<Node<'a, 'a>> = Vec::new();
-        for device in &self.partition.devices {
+        for device in &self.partition.passthrough {
             let Some(node) = self.tree.node(&device.path) else {
                 continue;
             };
@@ -62,7 +62,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The clocks that `node` refers to, if they all are fixed clocks.
+    /// Returns the clocks that `node` refers to, if all of them are fixed clocks.
     fn fixed_clocks(&self, node: Node<'a, 'a>) -> Vec<Node<'a, 'a>> {
         let mut clocks = Vec::new();
         let phandles = node.property("clocks").and_then(|clocks| clocks.cells());
@@ -75,6 +75,7 @@ impl<'a> Builder<'a> {
         clocks
     }
 
+    /// Writes the node of a device. It keeps its clocks if `has_clocks`.
     fn device(&mut self, device: &Device, node: Node<'a, 'a>, has_clocks: bool) {
         let name = node.name();
         let base = name.split_once('@').map_or(name, |(base, _)| base);
@@ -88,7 +89,7 @@ impl<'a> Builder<'a> {
             if is_own_clock || !(is_replaced(name) || is_reference(name)) {
                 self.writer.property(name, value);
             } else if is_reference(name) {
-                self.remarks.push(format!("{} is given without its {name}", device.path));
+                self.remarks.push(format!("{} is passed through without its {name}", device.path));
             }
         }
         let mut registers = Vec::new();
@@ -115,7 +116,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Whether the node or one above it says that its DMA is coherent with the caches.
+/// Returns whether the node or one above it has `dma-coherent`.
 fn is_coherent(node: Node<'_, '_>) -> bool {
     let mut nodes = iter::successors(Some(node), |node| node.parent());
     nodes.any(|node| node.property("dma-coherent").is_some())

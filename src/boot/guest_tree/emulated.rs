@@ -1,0 +1,160 @@
+//! The nodes of the emulated devices.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Builder, LEVEL_HIGH, at, reg};
+use crate::devices::address_map::{
+    CONSOLE_SIZE, CPU_INTERFACE_SIZE, DISTRIBUTOR_SIZE, WATCHDOG_FRAME_SIZE,
+};
+use crate::devices::planned::{DeviceKind, PlannedDevice};
+
+/// The node of the interrupt controller, which several emulated devices make up.
+const INTERRUPT_CONTROLLER: &str = "interrupt-controller";
+/// The clock of the emulated PL011s in Hz, which their drivers divide to get a baud rate.
+const PL011_CLOCK: u32 = 24_000_000;
+
+/// What the binding of one kind of emulated device asks for.
+struct Binding {
+    /// The name of the node.
+    node: &'static str,
+    /// `compatible`. Empty for a part of the interrupt controller that does not tell its version.
+    compatible: &'static [&'static str],
+    /// The property of `/aliases` that refers to the node.
+    alias: Option<&'static str>,
+    /// The size of each entry of `reg` in bytes; `None` for one entry with all registers.
+    entry: Option<u64>,
+}
+
+const DISTRIBUTOR: Binding = Binding {
+    node: INTERRUPT_CONTROLLER,
+    compatible: &[],
+    alias: None,
+    entry: Some(DISTRIBUTOR_SIZE),
+};
+const CPU_INTERFACE: Binding = Binding {
+    node: INTERRUPT_CONTROLLER,
+    compatible: &["arm,cortex-a15-gic"],
+    alias: None,
+    entry: Some(CPU_INTERFACE_SIZE),
+};
+const REDISTRIBUTORS: Binding =
+    Binding { node: INTERRUPT_CONTROLLER, compatible: &["arm,gic-v3"], alias: None, entry: None };
+const PL011: Binding = Binding {
+    node: "pl011",
+    compatible: &["arm,pl011", "arm,primecell"],
+    alias: Some("serial0"),
+    entry: Some(CONSOLE_SIZE),
+};
+const MONITOR_PL011: Binding = Binding { alias: Some("serial1"), ..PL011 };
+/// Binding `arm,sbsa-gwdt`: the control frame comes first.
+const WATCHDOG: Binding = Binding {
+    node: "watchdog",
+    compatible: &["arm,sbsa-gwdt"],
+    alias: None,
+    entry: Some(WATCHDOG_FRAME_SIZE),
+};
+
+/// Returns the binding of a kind of device.
+fn binding(kind: DeviceKind) -> &'static Binding {
+    match kind {
+        DeviceKind::Distributor => &DISTRIBUTOR,
+        DeviceKind::CpuInterface => &CPU_INTERFACE,
+        DeviceKind::Redistributors => &REDISTRIBUTORS,
+        DeviceKind::Pl011 => &PL011,
+        DeviceKind::MonitorPl011 => &MONITOR_PL011,
+        DeviceKind::Watchdog { .. } => &WATCHDOG,
+    }
+}
+
+/// Returns the name of a device's node, with its unit address.
+fn node_name(device: &PlannedDevice) -> String {
+    at(binding(device.kind).node, device.registers.start().get())
+}
+
+/// Returns the entries of `reg` for a device.
+fn entries(device: &PlannedDevice) -> impl Iterator<Item = [u32; 4]> {
+    let (start, size) = (device.registers.start().get(), device.registers.size());
+    let entry = binding(device.kind).entry.unwrap_or(size);
+    (0..size / entry).map(move |index| reg(start + index * entry, entry))
+}
+
+impl Builder<'_> {
+    /// Writes `/aliases`: a name for each emulated UART.
+    pub(super) fn aliases(&mut self) {
+        self.writer.begin_node("aliases");
+        for device in &self.partition.devices {
+            if let Some(alias) = binding(device.kind).alias {
+                self.writer.property_str(alias, &["/", &node_name(device)].concat());
+            }
+        }
+        self.writer.end_node();
+    }
+
+    /// Writes `stdout-path` of `/chosen`: the path of the console.
+    pub(super) fn stdout_path(&mut self) {
+        if let Some(console) = self.partition.device(DeviceKind::Pl011) {
+            self.writer.property_str("stdout-path", &["/", &node_name(console)].concat());
+        }
+    }
+
+    /// Writes the nodes of the emulated devices, and of the clock that the UARTs refer to.
+    pub(super) fn emulated_devices(&mut self) {
+        let tree = &mut self.writer;
+        tree.begin_node("console-clock");
+        tree.property_str("compatible", "fixed-clock");
+        tree.property_u32("#clock-cells", 0);
+        tree.property_u32("clock-frequency", PL011_CLOCK);
+        tree.property_u32("phandle", self.console_clock);
+        tree.end_node();
+        for device in &self.partition.devices {
+            match device.kind {
+                DeviceKind::Distributor => self.interrupt_controller(device),
+                _ if binding(device.kind).node == INTERRUPT_CONTROLLER => {}
+                _ => self.emulated_device(device),
+            }
+        }
+    }
+
+    /// Writes the node of the interrupt controller, whose first registers are the distributor's.
+    fn interrupt_controller(&mut self, distributor: &PlannedDevice) {
+        let devices = self.partition.devices.iter();
+        let parts = devices.filter(|it| binding(it.kind).node == INTERRUPT_CONTROLLER);
+        let regions: Vec<_> = parts.clone().flat_map(entries).collect();
+        let mut names = parts.flat_map(|it| binding(it.kind).compatible);
+        let tree = &mut self.writer;
+        tree.begin_node(&node_name(distributor));
+        tree.property_str("compatible", names.next().copied().unwrap_or_default());
+        tree.property_cells("reg", regions.as_flattened());
+        tree.property_empty("interrupt-controller");
+        tree.property_u32("#interrupt-cells", 3);
+        tree.property_u32("#address-cells", 0);
+        tree.property_u32("phandle", self.gic);
+        tree.end_node();
+    }
+
+    /// Writes the node of an emulated device that is no part of the interrupt controller.
+    fn emulated_device(&mut self, device: &PlannedDevice) {
+        let regions: Vec<_> = entries(device).collect();
+        let interrupt = device.intid.map(|intid| self.interrupt(intid, LEVEL_HIGH));
+        let tree = &mut self.writer;
+        tree.begin_node(&node_name(device));
+        tree.property_strings("compatible", binding(device.kind).compatible);
+        tree.property_cells("reg", regions.as_flattened());
+        if let Some(interrupt) = interrupt {
+            tree.property_cells("interrupts", &interrupt);
+        }
+        match device.kind {
+            DeviceKind::Pl011 | DeviceKind::MonitorPl011 => {
+                tree.property_cells("clocks", &[self.console_clock; 2]);
+                tree.property_strings("clock-names", &["uartclk", "apb_pclk"]);
+            }
+            // A driver counts in whole seconds.
+            DeviceKind::Watchdog { milliseconds } => {
+                tree.property_u32("timeout-sec", milliseconds.div_ceil(1000));
+            }
+            _ => {}
+        }
+        tree.end_node();
+    }
+}

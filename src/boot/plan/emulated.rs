@@ -1,0 +1,94 @@
+//! The devices that are emulated for a partition, and their interrupts.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::arch::intid::{Interrupt, Intid};
+use crate::boot::description::PartitionDescription;
+use crate::boot::description::{Result, refuse};
+use crate::boot::machine::{Gic, Machine};
+use crate::devices::planned::{DeviceKind, PlannedDevice};
+use crate::vgic::Delivery;
+
+/// Returns the emulated devices of a partition, whose INTIDs are still to be assigned.
+pub(super) fn devices(
+    partition: &PartitionDescription,
+    gic: &Gic,
+    vcpus: usize,
+) -> Vec<PlannedDevice> {
+    let of_cpus = match gic {
+        Gic::V2 { .. } => DeviceKind::CpuInterface,
+        Gic::V3 { .. } => DeviceKind::Redistributors,
+    };
+    let mut kinds = Vec::from([DeviceKind::Distributor, of_cpus, DeviceKind::Pl011]);
+    kinds.extend(partition.monitor.then_some(DeviceKind::MonitorPl011));
+    let watchdog = |milliseconds| DeviceKind::Watchdog { milliseconds };
+    kinds.extend(partition.watchdog_milliseconds.map(watchdog));
+    kinds.into_iter().map(|kind| PlannedDevice::new(kind, vcpus)).collect()
+}
+
+/// The SPIs that are left for emulated devices.
+pub(super) struct FreeInterrupts {
+    /// The INTIDs that neither a device of the machine has nor an emulated device of a partition
+    /// with direct interrupts so far.
+    direct: Range<u32>,
+}
+
+impl FreeInterrupts {
+    /// All SPIs that no device of the machine has.
+    pub fn new(machine: &Machine) -> Self {
+        Self { direct: machine.free_interrupts.clone() }
+    }
+
+    /// Assigns an SPI to each emulated device of a partition that raises one, in the order of the
+    /// devices, and returns how interrupts are delivered to the partition: directly if there are
+    /// enough SPIs for that and the description does not forbid it. `owned` are the interrupts of
+    /// the devices that are passed through.
+    ///
+    /// # Errors
+    ///
+    /// If the passed-through devices have all SPIs.
+    pub fn assign(
+        &mut self,
+        partition: &PartitionDescription,
+        devices: &mut [PlannedDevice],
+        owned: &[Interrupt],
+    ) -> Result<Delivery> {
+        let raising = devices.iter_mut().filter(|it| it.kind.facts().has_interrupt);
+        let raising: Vec<_> = raising.collect();
+        let count = raising.len();
+        let direct = if partition.trapped_interrupts { None } else { self.direct(count) };
+        let (delivery, intids) = match direct {
+            Some(intids) => (Delivery::Direct, intids),
+            None => (Delivery::Trapped, trapped(&partition.path, count, owned)?),
+        };
+        for (device, intid) in raising.into_iter().zip(intids) {
+            device.intid = Some(intid);
+        }
+        Ok(delivery)
+    }
+
+    /// Takes `count` SPIs, in ascending order, for a partition with direct interrupts. They are the
+    /// first ones above those of all devices: the GICD registers of a guest reach up to its last
+    /// SPI, which should be low.
+    fn direct(&mut self, count: usize) -> Option<Vec<Intid>> {
+        let free: Vec<_> = self.direct.by_ref().take(count).filter_map(Intid::new).collect();
+        (free.len() == count).then_some(free)
+    }
+}
+
+/// Returns `count` SPIs, in ascending order, for a partition whose interrupts are trapped: the
+/// lowest that none of its devices has, from SPI 1 on, which is the PL011's on QEMU `virt`.
+///
+/// # Errors
+///
+/// If the devices have all of them.
+fn trapped(path: &str, count: usize, owned: &[Interrupt]) -> Result<Vec<Intid>> {
+    let spis = (1..).map_while(Intid::spi);
+    let is_free = |spi: &Intid| owned.iter().all(|it| it.intid != *spi);
+    let free: Vec<_> = spis.filter(is_free).take(count).collect();
+    if free.len() < count {
+        refuse!(path, ": devices have all SPIs: none is left for the emulated devices");
+    }
+    Ok(free)
+}

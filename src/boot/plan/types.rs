@@ -1,0 +1,118 @@
+//! The Plan as plain data.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::arch::addr::{Ipa, Pa, Region};
+use crate::arch::intid::Interrupt;
+use crate::boot::machine::Device;
+use crate::devices::planned::{DeviceKind, PlannedDevice};
+use crate::mm::tables::Attributes;
+use crate::partition::lifecycle::Policy;
+use crate::vgic::Delivery;
+
+/// What each partition owns. No two partitions share anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The partitions, in the order of the description.
+    pub partitions: Vec<PartitionPlan>,
+    /// Memory for the stage-2 tables of all partitions, in whole pages: enough for all of their
+    /// [`mappings`](PartitionPlan::mappings) with the largest leaves that alignment allows.
+    pub table_memory: Region<Pa>,
+}
+
+/// What one partition owns, and how it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionPlan {
+    /// The path of its node in the description, for messages.
+    pub path: String,
+    /// Its name: 1 to 15 letters, digits, hyphens and underscores.
+    pub name: String,
+    /// The VMID of its stage 2, 1 or more.
+    pub vmid: u8,
+    /// Its CPUs, as indices into [`Machine::cpus`](crate::boot::machine::Machine::cpus). The first
+    /// one runs vCPU 0, the boot CPU of the guest.
+    pub cpus: Vec<usize>,
+    /// Its memory.
+    pub memory: GuestMemory,
+    /// The devices that Bulkhead emulates for it, each kind at most once. Their INTIDs are SPIs
+    /// that none of its passed-through devices has, and with direct interrupts none that a device
+    /// of the machine or of another partition has.
+    pub devices: Vec<PlannedDevice>,
+    /// The devices of the machine that are passed through to it, each at its physical address.
+    pub passthrough: Vec<Device>,
+    /// The SPIs of its passed-through devices, by ascending INTID, each once.
+    pub interrupts: Vec<Interrupt>,
+    /// Everything that stage 2 maps, by ascending IPA, without overlaps, in whole pages.
+    pub mappings: Vec<Mapping>,
+    /// The number of tables for those mappings. In [`Plan::table_memory`] they follow the tables of
+    /// the partitions before.
+    pub tables: usize,
+    /// How interrupts are delivered to it.
+    pub delivery: Delivery,
+    /// What happens when it crashes or resets itself.
+    pub policy: Policy,
+    /// Its kernel.
+    pub kernel: LoadedImage,
+    /// Its initial ramdisk.
+    pub ramdisk: Option<LoadedImage>,
+    /// The guest addresses for its device tree, which may be smaller.
+    pub tree: Region<Ipa>,
+    /// The command line of its kernel.
+    pub bootargs: String,
+    /// Whether its PMU counts events at EL2 (MDCR_EL2.HPMD = 0).
+    pub count_hypervisor: bool,
+    /// Whether it may own devices whose DMA no stage 2 restricts. Its memory is then
+    /// identity-mapped.
+    pub dma_unprotected: bool,
+}
+
+impl PartitionPlan {
+    /// Returns the emulated device of this kind, if the partition has one.
+    #[must_use]
+    pub fn device(&self, kind: DeviceKind) -> Option<&PlannedDevice> {
+        self.devices.iter().find(|device| device.kind == kind)
+    }
+
+    /// Returns the time in milliseconds that the partition may leave its watchdog unrefreshed when
+    /// it starts, if it has a watchdog.
+    #[must_use]
+    pub fn watchdog_milliseconds(&self) -> Option<u32> {
+        self.devices.iter().find_map(|device| match device.kind {
+            DeviceKind::Watchdog { milliseconds } => Some(milliseconds),
+            _ => None,
+        })
+    }
+}
+
+/// A partition's memory: `guest` and `host` have the same size, a multiple of the page size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuestMemory {
+    /// The guest addresses.
+    pub guest: Region<Ipa>,
+    /// The physical addresses.
+    pub host: Region<Pa>,
+}
+
+/// The source and the destination of a kernel or ramdisk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadedImage {
+    /// The bytes of the image, which are never modified: a restart copies them again.
+    pub source: Region<Pa>,
+    /// The memory that it needs, at least the size of `source`. Its first byte is copied to the
+    /// start, where a kernel is entered.
+    pub load: Region<Ipa>,
+}
+
+/// A range of pages that stage 2 maps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mapping {
+    /// The guest address.
+    pub ipa: Ipa,
+    /// The physical address.
+    pub pa: Pa,
+    /// The size in bytes, a multiple of the page size.
+    pub size: u64,
+    /// Its memory attributes.
+    pub attributes: Attributes,
+}
