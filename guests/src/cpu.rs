@@ -1,34 +1,9 @@
-//! The CPU that runs this code, and how it starts another.
+//! The calling CPU: its index, its system registers and its interrupt mask.
 
-use core::arch::{asm, global_asm};
-use core::cell::UnsafeCell;
-use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::arch::asm;
 
-use crate::{psci, tree};
-
-/// How many CPUs a guest has stacks for.
+/// The number of CPUs that the guests support: there is a stack for each.
 pub const MAX_CPUS: usize = 8;
-
-const STACK_SIZE: usize = 16 << 10;
-
-#[repr(C, align(16))]
-struct Stack(UnsafeCell<MaybeUninit<[u8; STACK_SIZE]>>);
-
-// SAFETY: each CPU uses the stack with its own index.
-unsafe impl Sync for Stack {}
-
-/// One for each CPU; not zeroed.
-#[unsafe(link_section = ".stacks")]
-static STACKS: [Stack; MAX_CPUS] =
-    [const { Stack(UnsafeCell::new(MaybeUninit::uninit())) }; MAX_CPUS];
-
-global_asm!(
-    include_str!("entry.s"),
-    root = sym crate::mmu::ROOT,
-    stacks = sym STACKS,
-    stack_size = const STACK_SIZE,
-);
 
 /// Reads a system register by name, as a `u64`. The general register is always the same, since what an
 /// access that traps costs may depend on it.
@@ -102,35 +77,4 @@ pub fn wait_until(mut done: impl FnMut() -> bool) {
         unsafe { asm!("dsb sy", "wfi", options(nostack)) };
         unmask_interrupts();
     }
-}
-
-static START: [AtomicPtr<()>; MAX_CPUS] =
-    [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
-
-/// The physical address at which CPUs are to be started.
-pub fn secondary_entry_address() -> u64 {
-    unsafe extern "C" {
-        fn secondary_entry();
-    }
-    secondary_entry as *const () as u64
-}
-
-/// Starts the CPU with this index; it runs `main` with its index and turns itself off at the end.
-pub fn start(index: usize, main: fn(usize)) -> Result<(), psci::Error> {
-    START[index].store(main as *mut (), Ordering::Release);
-    // SAFETY: a barrier only: the other CPU sees the store however early it starts.
-    unsafe { asm!("dsb ishst", options(nostack)) };
-    psci::cpu_on(tree::machine().cpus()[index], secondary_entry_address(), index as u64)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn start_secondary(index: usize) -> ! {
-    let main = START[index].load(Ordering::Acquire);
-    // SAFETY: `start` stored a function of this type before it turned this CPU on.
-    let main: fn(usize) = unsafe { core::mem::transmute(main) };
-    crate::gic::init_cpu();
-    main(index);
-    mask_interrupts();
-    let error = psci::cpu_off();
-    panic!("CPU_OFF returned {error:?}");
 }

@@ -7,12 +7,15 @@
 #![no_std]
 
 pub mod cpu;
+mod entry;
 pub mod exceptions;
 pub mod gic;
 pub mod mmio;
 pub mod mmu;
 pub mod pl011;
+pub mod pl031;
 pub mod psci;
+pub mod secondary;
 pub mod timer;
 pub mod tree;
 pub mod watchdog;
@@ -40,19 +43,4 @@ macro_rules! fail {
         $crate::println!("FAIL: {}", format_args!($($text)*));
         $crate::psci::system_off()
     }};
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn start_primary(tree: *const u8, entered: u64) -> ! {
-    // Defined by `guest!`.
-    unsafe extern "Rust" {
-        safe fn guest_main();
-    }
-    timer::set_entered(entered);
-    let machine = tree::read(tree);
-    mmu::map_all(machine.memory());
-    pl011::init();
-    gic::init();
-    guest_main();
-    psci::system_off()
 }

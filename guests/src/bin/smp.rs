@@ -14,7 +14,7 @@ use runtime::cpu::{self, MAX_CPUS};
 use runtime::gic::{self, Interrupt, Target};
 use runtime::psci::{self, Error};
 use runtime::tree::machine;
-use runtime::{fail, println, timer, watchdog};
+use runtime::{fail, println, secondary, timer, watchdog};
 
 runtime::guest!(main, interrupt);
 
@@ -52,7 +52,7 @@ fn received(receiver: usize, intid: u32) -> u32 {
 fn main() {
     println!("smp: {} CPUs, GICv{}", count(), gic::version());
     let own = machine().cpus()[0];
-    let entry = cpu::secondary_entry_address();
+    let entry = secondary::entry_address();
     expect("CPU_ON of itself", psci::cpu_on(own, entry, 0), Err(Error::ALREADY_ON));
     expect("CPU_ON of nobody", psci::cpu_on(0x7f_7f7f, entry, 0), Err(Error::INVALID_PARAMETERS));
     let info = psci::affinity_info(0x7f_7f7f);
@@ -60,12 +60,12 @@ fn main() {
     expect("AFFINITY_INFO of itself", psci::affinity_info(own), Ok(psci::ON));
     for (index, &affinity) in machine().cpus().iter().enumerate().skip(1) {
         expect("AFFINITY_INFO before CPU_ON", psci::affinity_info(affinity), Ok(psci::OFF));
-        expect("CPU_ON", cpu::start(index, run), Ok(()));
+        expect("CPU_ON", secondary::start(index, run), Ok(()));
     }
     run(0);
 
     if let Some(last) = count().checked_sub(1).filter(|&last| last > 0) {
-        expect("CPU_ON after CPU_OFF", cpu::start(last, run_again), Ok(()));
+        expect("CPU_ON after CPU_OFF", secondary::start(last, run_again), Ok(()));
         await_or_fail(last, "to be on again", || AGAIN.load(Ordering::Acquire));
         await_off(last);
     }

@@ -2,7 +2,8 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use super::{CTLR, IPRIORITYR, ITARGETSR, Interrupt, PRIORITY, SGIR, TYPER, Target};
+use super::interrupt::{Interrupt, Target};
+use super::registers::{CTLR, IPRIORITYR, ITARGETSR, PRIORITY, SGIR, TYPER};
 use crate::cpu::{self, MAX_CPUS};
 use crate::mmio::{read32, write8, write32};
 

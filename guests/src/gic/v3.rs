@@ -1,6 +1,7 @@
 //! GICv3: redistributors, routing by affinity, and system registers.
 
-use super::{CTLR, IGROUPR, IPRIORITYR, Interrupt, PRIORITY, TYPER, Target};
+use super::interrupt::{Interrupt, Target};
+use super::registers::{CTLR, IGROUPR, IPRIORITYR, PRIORITY, TYPER};
 use crate::mmio::{read32, read64, write32, write64};
 use crate::{cpu, read_register, tree, write_register};
 

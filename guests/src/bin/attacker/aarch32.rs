@@ -6,7 +6,7 @@ use runtime::cpu::{self, MAX_CPUS};
 use runtime::exceptions::{Fault, attempt};
 use runtime::read_register;
 
-use crate::Context;
+use crate::context::Context;
 use crate::own::Code;
 use crate::tally::{Kind, Outcome};
 use crate::window::{self, MEMORY, Table};

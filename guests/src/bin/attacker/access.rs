@@ -5,10 +5,11 @@ use core::arch::naked_asm;
 
 use runtime::read_register;
 
+use crate::context::Context;
 use crate::level::{Function, LEVELS, Level};
 use crate::random::Random;
 use crate::tally::{Kind, Outcome};
-use crate::{Context, frames, own, space, window};
+use crate::{frames, own, space, window};
 
 /// One of the instructions, with what has come of it outside the partition at each level.
 pub struct Access {

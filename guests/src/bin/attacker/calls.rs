@@ -3,14 +3,15 @@
 
 use core::arch::naked_asm;
 
-use runtime::cpu;
+use runtime::secondary;
 use runtime::tree::{Conduit, machine};
 
+use crate::context::Context;
 use crate::level::{Function, Level};
 use crate::own::Code;
 use crate::random::Random;
+use crate::space;
 use crate::tally::{Kind, Outcome, fail};
-use crate::{Context, space};
 
 /// x0 to x17.
 type Registers = [u64; 18];
@@ -180,7 +181,7 @@ pub fn power(context: &mut Context) {
     for round in 0..context.rounds * 1024 {
         let other = machine().cpus().last().copied().unwrap_or(0);
         let entry = match round % 4 {
-            0 => cpu::secondary_entry_address() + 1 + random.below(3),
+            0 => secondary::entry_address() + 1 + random.below(3),
             1 => random.next() | 1 << 39,
             2 => random.next() & 0xff_ffff_ffff,
             _ => random.below(4 << 30) & !0xfff,
@@ -190,7 +191,7 @@ pub fn power(context: &mut Context) {
             attempt(&WILD_ENTRIES, conduit, arguments(random, CPU_ON, [other, entry]));
         }
         let nobody = wild_target(random);
-        let good = cpu::secondary_entry_address();
+        let good = secondary::entry_address();
         attempt(&WILD_TARGETS, conduit, arguments(random, CPU_ON, [nobody, good]));
         attempt(&WILD_INFO, conduit, arguments(random, AFFINITY_INFO, [nobody, 0]));
         let state = random.next() | 1 << random.below(32);

@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use crate::Context;
+use crate::context::Context;
 use crate::level::{Function, LEVELS};
 use crate::own;
 use crate::tally::{Kind, Outcome};

@@ -6,10 +6,11 @@ use core::arch::naked_asm;
 use runtime::tree::{Gic, machine};
 use runtime::{gic, mmio, println, timer, watchdog};
 
+use crate::context::Context;
 use crate::level::{Function, Level};
 use crate::random::Random;
 use crate::tally::{Kind, Outcome};
-use crate::{Context, space, window};
+use crate::{space, window};
 
 /// Size in bytes, load, store, and what came of them.
 struct Size {

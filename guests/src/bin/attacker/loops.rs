@@ -18,7 +18,7 @@ pub fn other_cpu(index: usize) -> ! {
 
 /// The boot CPU loops too if it is alone, until its watchdog ends it, and otherwise ends the partition while the others loop.
 pub fn boot_cpu() {
-    if crate::count() == 1 {
+    if crate::context::count() == 1 {
         println!("attacker: loops");
         vectors_outside();
     }

@@ -12,6 +12,7 @@
 mod aarch32;
 mod access;
 mod calls;
+mod context;
 mod exceptions;
 mod frames;
 mod level;
@@ -27,34 +28,14 @@ mod tally;
 mod walks;
 mod window;
 
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-use random::Random;
+use context::{Context, count};
 use runtime::gic::Interrupt;
 use runtime::tree::machine;
-use runtime::{cpu, fail, gic, println, psci, read_register, timer};
+use runtime::{fail, gic, println, psci, secondary, timer};
 
 runtime::guest!(main, interrupt);
-
-/// What a CPU goes through its groups with.
-struct Context {
-    random: Random,
-    rounds: u64,
-    /// The CPU's index, and how many there are.
-    cpu: (u64, u64),
-}
-
-impl Context {
-    /// Whether everything is tried everywhere by every CPU, not a part that still has some of each.
-    const fn is_thorough(&self) -> bool {
-        self.rounds > 1
-    }
-
-    /// Whether this CPU is to try the one with this number, of many that the CPUs share out.
-    const fn is_mine(&self, number: u64) -> bool {
-        self.is_thorough() || number % self.cpu.1 == self.cpu.0
-    }
-}
 
 /// A name, and what is done.
 type Group = (&'static str, fn(&mut Context));
@@ -84,21 +65,16 @@ const GROUPS: [Group; 20] = [
     ("output", storms::output),
 ];
 
-fn count() -> usize {
-    machine().cpus().len()
-}
-
 fn main() {
-    let seed = machine().number("seed").unwrap_or_else(|| read_register!("cntpct_el0"));
-    SEED.store(seed, Ordering::Relaxed);
+    let seed = context::seed();
     println!("attacker: {} CPUs, GICv{}, seed={seed}", count(), gic::version());
     window::fill();
     if count() > 1 {
         window::open();
-        calls::power(&mut context(count()));
+        calls::power(&mut Context::new(count()));
     }
     for index in 1..count() {
-        if let Err(error) = cpu::start(index, run) {
+        if let Err(error) = secondary::start(index, run) {
             fail!("CPU_ON of CPU {index} answers {error:?}");
         }
     }
@@ -116,16 +92,6 @@ fn main() {
     }
 }
 
-fn context(index: usize) -> Context {
-    let seed = SEED.load(Ordering::Relaxed);
-    let rounds = machine().number("rounds").unwrap_or(1);
-    Context {
-        random: Random::new(seed << 8 | index as u64),
-        rounds,
-        cpu: (index as u64, count() as u64),
-    }
-}
-
 fn is_chosen(group: &str) -> bool {
     match machine().argument("groups") {
         Some(groups) => groups.split(',').any(|name| name == group),
@@ -134,7 +100,7 @@ fn is_chosen(group: &str) -> bool {
 }
 
 fn run(index: usize) {
-    let mut context = context(index);
+    let mut context = Context::new(index);
     window::open();
     for (name, attack) in GROUPS.into_iter().filter(|(name, _)| is_chosen(name)) {
         meet();
@@ -160,7 +126,6 @@ fn run(index: usize) {
     }
 }
 
-static SEED: AtomicU64 = AtomicU64::new(0);
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 
 /// Waits until every CPU has come here as often as this one.

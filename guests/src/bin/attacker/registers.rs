@@ -3,10 +3,11 @@
 
 use core::ops::Range;
 
+use crate::context::Context;
 use crate::level::{Function, LEVELS, Level};
 use crate::own::{self, Code};
 use crate::tally::{Kind, Outcome};
-use crate::{Context, window};
+use crate::window;
 
 // Instructions, with op0 to op2 of zero and x0 as the register.
 const MRS: u32 = 0xd520_0000;

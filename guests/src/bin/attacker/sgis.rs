@@ -3,7 +3,7 @@
 use runtime::tree::{Gic, machine};
 use runtime::{mmio, write_register};
 
-use crate::Context;
+use crate::context::Context;
 use crate::random::Random;
 use crate::tally::{Kind, Outcome};
 

@@ -7,7 +7,7 @@ use runtime::gic::{self, Interrupt, Target};
 use runtime::tree::machine;
 use runtime::{cpu, pl011, println, timer, watchdog};
 
-use crate::Context;
+use crate::context::Context;
 use crate::own::Code;
 use crate::tally::{Kind, Outcome};
 

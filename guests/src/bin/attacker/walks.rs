@@ -5,11 +5,12 @@ use core::arch::{asm, naked_asm};
 use runtime::cpu::{self, MAX_CPUS};
 use runtime::read_register;
 
+use crate::context::Context;
 use crate::level::{Function, LEVELS, Level};
 use crate::random::Random;
 use crate::tally::{Kind, Outcome};
 use crate::window::{self, MEMORY, TABLE, Table};
-use crate::{Context, access, own, space};
+use crate::{access, own, space};
 
 /// The tables of [`window::WALK`] from level 1 on, for each CPU.
 static LEVELS_BELOW: [[Table; 3]; MAX_CPUS] = [const { [const { Table::new() }; 3] }; MAX_CPUS];

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use runtime::cpu::{self, MAX_CPUS};
 use runtime::gic::{self, Interrupt, Target};
 use runtime::tree::machine;
-use runtime::{fail, timer, write_register};
+use runtime::{fail, pl031, timer, write_register};
 
 use crate::counter;
 
@@ -154,7 +154,7 @@ fn quiet(intid: u32) {
         0..16 => {}
         intid if intid == machine().virtual_timer => timer::disarm(),
         intid => match machine().real_time_clock {
-            Some(clock) if clock.interrupt == intid => crate::devices::quiet(clock),
+            Some(clock) if clock.interrupt == intid => pl031::clear(clock),
             _ => fail!("unexpected interrupt {intid}"),
         },
     }

@@ -10,7 +10,7 @@ use core::ops::Range;
 use runtime::cpu::{self, MAX_CPUS};
 use runtime::gic::{self, SGIR, Target};
 use runtime::tree::{Gic, machine};
-use runtime::{fail, mmio, timer, write_register};
+use runtime::{fail, mmio, secondary, timer, write_register};
 
 use crate::figures::{Samples, TIMES, cost, keep, keep_in, nothing};
 use crate::interrupts::{self, CALL, NOTE, REPLY, TICKS, at_vector, taken};
@@ -56,7 +56,7 @@ pub fn measure() {
     let cpus = machine().cpus().len();
     gic::enable(REPLY);
     for cpu in 1..cpus {
-        if let Err(error) = cpu::start(cpu, receive) {
+        if let Err(error) = secondary::start(cpu, receive) {
             fail!("CPU_ON for CPU {cpu}: {error:?}");
         }
         until(|| taken(cpu) == 1);

@@ -2,9 +2,9 @@
 
 use runtime::psci::{Error, answer, call_by};
 use runtime::tree::{Conduit, machine};
-use runtime::{cpu, mmu, timer};
+use runtime::{mmu, secondary, timer};
 
-use crate::{check as report, in_partition};
+use crate::report::{in_partition, report};
 
 const VERSION: u64 = 0x8400_0000;
 const FEATURES: u64 = 0x8400_000a;
@@ -51,7 +51,7 @@ const PARTITION: [Row; 12] = [
 pub fn check() {
     let own = machine().cpus()[0];
     table(&ANYWHERE);
-    let entry = cpu::secondary_entry_address();
+    let entry = secondary::entry_address();
     report("psci-cpu-on-self", answer(CPU_ON, [own, entry, 0]), Err(Error::ALREADY_ON));
     report("psci-affinity-info-self", answer(AFFINITY_INFO, [own, 0, 0]), Ok(0));
     suspend();

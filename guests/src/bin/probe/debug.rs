@@ -3,7 +3,7 @@
 use runtime::exceptions::{Fault, attempt};
 use runtime::{read_register, write_register};
 
-use crate::check as report;
+use crate::report::report;
 
 /// MDSCR_EL1: SS, KDE and MDE.
 const SINGLE_STEP: u64 = 1;

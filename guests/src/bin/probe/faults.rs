@@ -4,7 +4,7 @@
 use runtime::exceptions::{Fault, attempt, probe_read, probe_write};
 use runtime::mmu;
 
-use crate::check as report;
+use crate::report::report;
 
 /// Between the devices of QEMU's `virt`, which is every partition's map too.
 const HOLE: u64 = 0x0f00_0010;

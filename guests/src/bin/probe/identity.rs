@@ -4,7 +4,7 @@ use runtime::exceptions::{Fault, attempt};
 use runtime::tree::machine;
 use runtime::{cpu, read_register};
 
-use crate::{check as report, in_partition};
+use crate::report::{in_partition, report};
 
 const UNKNOWN_REASON: u64 = 0;
 

@@ -4,9 +4,9 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use runtime::gic::{self, Interrupt, Target};
 use runtime::tree::machine;
-use runtime::{cpu, mmio, pl011, timer, write_register};
+use runtime::{cpu, mmio, pl011, timer};
 
-use crate::{check as report, in_partition};
+use crate::report::{in_partition, report};
 
 /// Far longer than it takes.
 pub const LIMIT_US: u64 = 5_000_000;
@@ -18,21 +18,8 @@ static ORDER: [AtomicU32; 64] = [const { AtomicU32::new(SPURIOUS) }; 64];
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
-/// The handler: notes the interrupt, and quiets the device.
-pub fn take(interrupt: Interrupt) {
-    let machine = machine();
-    if interrupt.intid == machine.virtual_timer {
-        timer::disarm();
-    } else if interrupt.intid == machine.physical_timer {
-        timer::disarm_physical();
-    } else if interrupt.intid == machine.uart_interrupt {
-        crate::uart::take();
-    } else if machine.watchdog.is_some_and(|it| it.interrupt == interrupt.intid) {
-        crate::watchdog::take();
-    } else if Some(interrupt.intid) == machine.pmu_interrupt {
-        write_register!("pmintenclr_el1", u64::MAX >> 32);
-        write_register!("pmovsclr_el0", u64::MAX >> 32);
-    }
+/// Records an interrupt that has been taken, and whether it is active in its handler.
+pub fn record(interrupt: Interrupt) {
     ACTIVE.store(gic::bit(gic::ISACTIVER, interrupt.intid), Ordering::Relaxed);
     let index = TAKEN.fetch_add(1, Ordering::Relaxed);
     if let Some(slot) = ORDER.get(index) {

@@ -10,23 +10,16 @@
 mod calls;
 mod debug;
 mod faults;
+mod handler;
 mod identity;
 mod interrupts;
 mod performance;
+mod report;
 mod timers;
 mod uart;
 mod watchdog;
 
-use core::fmt::{Debug, Display};
-use core::sync::atomic::{AtomicU32, Ordering};
-
-use runtime::println;
-use runtime::tree::machine;
-
-runtime::guest!(main, interrupts::take);
-
-static PASSED: AtomicU32 = AtomicU32::new(0);
-static FAILED: AtomicU32 = AtomicU32::new(0);
+runtime::guest!(main, handler::take);
 
 fn main() {
     identity::check();
@@ -38,22 +31,5 @@ fn main() {
     watchdog::check();
     performance::check();
     debug::check();
-    let passed = PASSED.load(Ordering::Relaxed);
-    let failed = FAILED.load(Ordering::Relaxed);
-    println!("probe: done, {passed} ok, {failed} failed");
-}
-
-fn in_partition() -> bool {
-    machine().partition.is_some()
-}
-
-/// Reports whether a check came out as it should.
-fn check<T: PartialEq + Debug>(name: impl Display, is: T, should: T) {
-    if is == should {
-        PASSED.fetch_add(1, Ordering::Relaxed);
-        println!("ok {name}");
-    } else {
-        FAILED.fetch_add(1, Ordering::Relaxed);
-        println!("FAIL {name}: {is:x?}, not {should:x?}");
-    }
+    report::summary();
 }

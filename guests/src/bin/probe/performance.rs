@@ -3,8 +3,8 @@
 use runtime::tree::machine;
 use runtime::{gic, println, read_register, write_register};
 
-use crate::check as report;
 use crate::interrupts::taken;
+use crate::report::report;
 
 /// PMCR_EL0: E, C and LC: enable, reset the cycle counter, let it overflow at 64 bits.
 const ON: u64 = 1 << 6 | 1 << 2 | 1;

@@ -5,7 +5,7 @@ use runtime::tree::machine;
 use runtime::{gic, read_register, timer};
 
 use crate::interrupts::{LIMIT_US, taken};
-use crate::{check as report, in_partition};
+use crate::report::{in_partition, report};
 
 pub fn check() {
     let before = timer::now();

@@ -6,8 +6,8 @@ use runtime::pl011::{self, ICR, IMSC, MIS, RIS, RT, RX, TX};
 use runtime::tree::machine;
 use runtime::{cpu, gic, println};
 
-use crate::check as report;
 use crate::interrupts::taken;
+use crate::report::report;
 
 /// UARTPeriphID0 to UARTPCellID3.
 const IDENTIFICATION: u64 = 0xfe0;

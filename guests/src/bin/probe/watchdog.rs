@@ -6,8 +6,8 @@ use runtime::tree::machine;
 use runtime::watchdog::{self, EN, W_IIDR, WCS, WOR, WS0};
 use runtime::{gic, timer};
 
-use crate::check as report;
 use crate::interrupts::taken;
+use crate::report::report;
 
 /// Long enough that the second stage is not over before the handler has run.
 const STAGE_US: u64 = 500_000;

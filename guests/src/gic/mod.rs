@@ -6,60 +6,16 @@
 use crate::mmio;
 use crate::tree::{self, Gic};
 
+mod interrupt;
+mod registers;
 mod v2;
 mod v3;
 
-/// An acknowledged interrupt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Interrupt {
-    /// Which.
-    pub intid: u32,
-    /// The CPU interface that sent it: for an SGI on GICv2 only, else 0.
-    pub source: u32,
-}
-
-/// Whom an SGI goes to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Target {
-    /// The CPU with this index.
-    Cpu(usize),
-    /// All CPUs but the sender.
-    Others,
-    /// The sender.
-    Own,
-}
+pub use interrupt::{Interrupt, Target};
+pub use registers::*;
 
 const FIRST_SPI: u32 = 32;
 const SPURIOUS: u32 = 1020;
-/// The priority that every interrupt starts with.
-pub const PRIORITY: u8 = 0xa0;
-
-/// GICD_CTLR
-pub const CTLR: u64 = 0x000;
-/// GICD_TYPER
-pub const TYPER: u64 = 0x004;
-/// GICD_IGROUPR
-pub const IGROUPR: u64 = 0x080;
-/// GICD_ISENABLER
-pub const ISENABLER: u64 = 0x100;
-/// GICD_ICENABLER
-pub const ICENABLER: u64 = 0x180;
-/// GICD_ISPENDR
-pub const ISPENDR: u64 = 0x200;
-/// GICD_ICPENDR
-pub const ICPENDR: u64 = 0x280;
-/// GICD_ISACTIVER
-pub const ISACTIVER: u64 = 0x300;
-/// GICD_ICACTIVER
-pub const ICACTIVER: u64 = 0x380;
-/// GICD_IPRIORITYR
-pub const IPRIORITYR: u64 = 0x400;
-/// GICD_ITARGETSR
-pub const ITARGETSR: u64 = 0x800;
-/// GICD_ICFGR
-pub const ICFGR: u64 = 0xc00;
-/// GICD_SGIR, GICv2's alone
-pub const SGIR: u64 = 0xf00;
 
 /// The architecture version of the interrupt controller.
 pub fn version() -> u32 {
