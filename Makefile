@@ -124,7 +124,7 @@ fmt: setup ## format the source
 clippy: clippy-host clippy-image clippy-guests ## lint the library and its tests, the image, the guests
 
 clippy-host: setup
-	cargo clippy --lib --tests --test bench --test soak -- -D warnings
+	cargo clippy -p bulkhead -p bulkhead-tests --lib --tests --test bench --test soak -- -D warnings
 
 clippy-image: setup target/default.dtb
 	cargo clippy --lib --bins --features image --target $(TARGET) -- -D warnings
