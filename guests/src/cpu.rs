@@ -5,13 +5,13 @@ use core::arch::asm;
 /// The number of CPUs that the guests support: there is a stack for each.
 pub const MAX_CPUS: usize = 8;
 
-/// Reads a system register by name, as a `u64`. The general register is always the same, since what an
-/// access that traps costs may depend on it.
+/// Reads a system register by name, as a `u64`. The general-purpose register is always the same
+/// one: the cost of a trapped access may depend on it.
 #[macro_export]
 macro_rules! read_register {
     ($name:literal) => {{
         let value: u64;
-        // SAFETY: reading this register has no effect that Rust's memory model knows of.
+        // SAFETY: reading this register has no effect on memory.
         unsafe {
             ::core::arch::asm!(concat!("mrs x8, ", $name), out("x8") value, options(nostack));
         }
@@ -19,14 +19,14 @@ macro_rules! read_register {
     }};
 }
 
-/// Writes a system register by name, from a `u64`, with a context synchronization after it. The general
-/// register is always the same, as for [`read_register`].
+/// Writes a system register by name, from a `u64`, followed by a context synchronization event. The
+/// general-purpose register is always the same one, as in [`read_register`].
 #[macro_export]
 macro_rules! write_register {
     ($name:literal, $value:expr) => {{
         let value: u64 = $value;
-        // SAFETY: the name stands at the place of use, where it can be seen that the register is one
-        // of interrupts, timers, debug or performance: those change neither memory nor translation.
+        // SAFETY: each use names a register of interrupts, timers, debug or performance monitoring,
+        // or one of thread IDs: none of them affects memory or translation.
         unsafe {
             ::core::arch::asm!(concat!("msr ", $name, ", x8"), "isb", in("x8") value,
                 options(nostack));
@@ -34,12 +34,12 @@ macro_rules! write_register {
     }};
 }
 
-/// The index of this CPU in the tree's list; the boot CPU is 0.
+/// Returns the index of this CPU in the order of the tree; that of the boot CPU is 0.
 pub fn index() -> usize {
     read_register!("tpidr_el1") as usize
 }
 
-/// The affinity fields of this CPU's MPIDR_EL1, as they stand in a tree's `reg` and in PSCI calls.
+/// Returns the affinity fields of MPIDR_EL1, in the format of a tree's `reg` and of PSCI calls.
 pub fn affinity() -> u64 {
     read_register!("mpidr_el1") & 0xff_00ff_ffff
 }
@@ -53,19 +53,20 @@ pub fn without_interrupts<T>(action: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Lets IRQs in.
+/// Unmasks IRQs.
 pub fn unmask_interrupts() {
     // SAFETY: the vectors are set up before any guest code runs.
     unsafe { asm!("msr daifclr, #2", options(nostack)) };
 }
 
-/// Keeps IRQs out.
+/// Masks IRQs.
 pub fn mask_interrupts() {
-    // SAFETY: takes nothing away that other code relies on.
+    // SAFETY: no code relies on IRQs being unmasked.
     unsafe { asm!("msr daifset, #2", options(nostack)) };
 }
 
-/// Waits, with interrupts masked so that none slips by between the look and the wait, until `done`.
+/// Waits by WFI until `done`. Interrupts are masked between the test and the WFI, so that none can
+/// come between them.
 pub fn wait_until(mut done: impl FnMut() -> bool) {
     loop {
         mask_interrupts();
@@ -73,7 +74,7 @@ pub fn wait_until(mut done: impl FnMut() -> bool) {
             unmask_interrupts();
             return;
         }
-        // SAFETY: WFI wakes for a pending interrupt even while it is masked.
+        // SAFETY: WFI wakes for a pending interrupt even if that is masked.
         unsafe { asm!("dsb sy", "wfi", options(nostack)) };
         unmask_interrupts();
     }

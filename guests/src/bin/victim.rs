@@ -103,7 +103,7 @@ fn check_interrupts(count: u64) {
 
 /// A tick that is so late that the next is due before it has ended leaves the line high.
 fn look_again() {
-    gic::look_again(machine().virtual_timer);
+    gic::reevaluate(machine().virtual_timer);
 }
 
 /// Has ticks that are late come in before more of them are, which would let them be later and later.

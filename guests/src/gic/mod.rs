@@ -1,7 +1,7 @@
-//! The interrupt controller, of either version (IHI 0048B, IHI 0069).
+//! The interrupt controller: GICv2 (IHI 0048B) or GICv3 (IHI 0069).
 //!
-//! Every interrupt is left in the group that the guest can use, at one priority, and disabled; the
-//! guest enables what it wants.
+//! Initialisation puts every interrupt into the group that the guest can use and gives it the same
+//! priority, and leaves it disabled.
 
 use crate::mmio;
 use crate::tree::{self, Gic};
@@ -17,7 +17,7 @@ pub use registers::*;
 const FIRST_SPI: u32 = 32;
 const SPURIOUS: u32 = 1020;
 
-/// The architecture version of the interrupt controller.
+/// Returns the architecture version of the interrupt controller.
 pub fn version() -> u32 {
     match tree::machine().gic {
         Gic::V2 { .. } => 2,
@@ -25,7 +25,7 @@ pub fn version() -> u32 {
     }
 }
 
-/// Sets the distributor up, and this CPU's part.
+/// Initialises the distributor and this CPU's interface.
 pub(crate) fn init() {
     match tree::machine().gic {
         Gic::V2 { distributor, .. } => v2::init(distributor),
@@ -34,7 +34,7 @@ pub(crate) fn init() {
     init_cpu();
 }
 
-/// Sets this CPU's part up.
+/// Initialises this CPU's interface.
 pub(crate) fn init_cpu() {
     match tree::machine().gic {
         Gic::V2 { distributor, cpu_interface } => v2::init_cpu(distributor, cpu_interface),
@@ -42,8 +42,8 @@ pub(crate) fn init_cpu() {
     }
 }
 
-/// The frame that has this CPU's registers of `intid`, laid out as in the distributor: that itself
-/// or, for private interrupts on GICv3, this CPU's redistributor's SGI frame.
+/// Returns the address of the frame with the registers of `intid`: the distributor or, for private
+/// interrupts on GICv3, the SGI frame of this CPU's redistributor, which has the same layout.
 pub fn frame(intid: u32) -> u64 {
     match tree::machine().gic {
         Gic::V2 { distributor, .. } => distributor,
@@ -52,21 +52,22 @@ pub fn frame(intid: u32) -> u64 {
     }
 }
 
-/// Whether the bit of `intid` is set in one of the registers with a bit for each interrupt.
+/// Returns the bit of `intid` in one of the registers with a bit for each interrupt.
 pub fn bit(register: u64, intid: u32) -> bool {
     let address = frame(intid) + register + u64::from(intid / 32 * 4);
-    // SAFETY: a register of the interrupt controller, that the tree names; reading it has no effect.
+    // SAFETY: a register of the interrupt controller, which the tree names; reading it has no
+    // effect.
     unsafe { mmio::read32(address) & (1 << (intid % 32)) != 0 }
 }
 
-/// Writes a one for `intid` to one of the set and clear registers.
+/// Writes a one for `intid` to one of the set-bit and clear-bit registers.
 pub fn set_bit(register: u64, intid: u32) {
     let address = frame(intid) + register + u64::from(intid / 32 * 4);
-    // SAFETY: a register of the interrupt controller, that the tree names; zeros have no effect.
+    // SAFETY: a register of the interrupt controller, which the tree names; zeros have no effect.
     unsafe { mmio::write32(address, 1 << (intid % 32)) };
 }
 
-/// Enables an interrupt; a shared one is sent to this CPU.
+/// Enables an interrupt; a shared one is routed to this CPU.
 pub fn enable(intid: u32) {
     if intid >= FIRST_SPI {
         match tree::machine().gic {
@@ -77,13 +78,13 @@ pub fn enable(intid: u32) {
     set_bit(ISENABLER, intid);
 }
 
-/// Enables an interrupt once more, which changes nothing, but makes QEMU's GICv2 look at it.
+/// Enables an interrupt that is enabled, so that QEMU's GICv2 evaluates it again.
 ///
-/// A level-sensitive interrupt whose line is high when it ends is pending again (IHI 0048B, 3.2.4). In a
-/// partition the end deactivates it through a list register, and then QEMU's GICv2 does not work out anew what
-/// it signals to the CPU before the next access that changes the physical controller, or the next change of
-/// a line, by any CPU. The state is right all the time, as GICD_ISPENDR tells.
-pub fn look_again(intid: u32) {
+/// A level-sensitive interrupt whose line is high when it ends is pending again (IHI 0048B, 3.2.4).
+/// In a partition it is deactivated through a list register, after which QEMU's GICv2 updates the
+/// signal to the CPU only with the next access of any CPU that changes the physical controller, or
+/// the next change of a line. The pending state in GICD_ISPENDR is correct all the time.
+pub fn reevaluate(intid: u32) {
     enable(intid);
 }
 
@@ -92,13 +93,14 @@ pub fn disable(intid: u32) {
     set_bit(ICENABLER, intid);
 }
 
-/// Sets the priority of an interrupt: lower is more urgent.
+/// Sets the priority of an interrupt: lower values are more urgent.
 pub fn set_priority(intid: u32, priority: u8) {
-    // SAFETY: a register of the interrupt controller, that the tree names.
+    // SAFETY: a register of the interrupt controller, which the tree names.
     unsafe { mmio::write8(frame(intid) + IPRIORITYR + u64::from(intid), priority) };
 }
 
-/// What [`Interrupt::source`] says for an SGI from the CPU with this index, once that has started.
+/// Returns the value of [`Interrupt::source`] for an SGI from the CPU with this index, which must
+/// have started.
 pub fn source(index: usize) -> u32 {
     match tree::machine().gic {
         Gic::V2 { .. } => v2::interface(index),
@@ -106,7 +108,7 @@ pub fn source(index: usize) -> u32 {
     }
 }
 
-/// Takes the most urgent pending interrupt, which is active until [`end`].
+/// Acknowledges the most urgent pending interrupt, which is active until [`end`].
 pub fn acknowledge() -> Option<Interrupt> {
     let value = match tree::machine().gic {
         Gic::V2 { cpu_interface, .. } => v2::acknowledge(cpu_interface),
@@ -127,7 +129,7 @@ pub fn end(interrupt: Interrupt) {
     }
 }
 
-/// What an SGI (0 to 15) is sent by: the value for GICD_SGIR, or for ICC_SGI1R_EL1.
+/// Returns the value of GICD_SGIR or ICC_SGI1R_EL1 that sends an SGI (0 to 15).
 pub fn sgi(intid: u32, target: Target) -> u64 {
     match tree::machine().gic {
         Gic::V2 { .. } => v2::sgi(intid, target).into(),
@@ -135,10 +137,10 @@ pub fn sgi(intid: u32, target: Target) -> u64 {
     }
 }
 
-/// Sends an SGI (0 to 15). What was written before is seen by the receiver.
+/// Sends an SGI (0 to 15). The receiver sees all earlier stores of this CPU.
 pub fn send(intid: u32, target: Target) {
     let value = sgi(intid, target);
-    // SAFETY: a barrier only.
+    // SAFETY: only a barrier.
     unsafe { core::arch::asm!("dsb ishst", options(nostack)) };
     match tree::machine().gic {
         Gic::V2 { distributor, .. } => v2::send(distributor, value as u32),

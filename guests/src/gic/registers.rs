@@ -1,7 +1,7 @@
-//! Offsets of the registers that both versions have: of the distributor and, for private interrupts on
-//! GICv3, of the SGI frame of a redistributor.
+//! Register offsets of the distributor which, for private interrupts on GICv3, are those of the SGI
+//! frame of a redistributor too.
 
-/// The priority that every interrupt starts with.
+/// The initial priority of every interrupt.
 pub const PRIORITY: u8 = 0xa0;
 
 /// GICD_CTLR
@@ -28,5 +28,5 @@ pub const IPRIORITYR: u64 = 0x400;
 pub const ITARGETSR: u64 = 0x800;
 /// GICD_ICFGR
 pub const ICFGR: u64 = 0xc00;
-/// GICD_SGIR, GICv2's alone
+/// GICD_SGIR, on GICv2 only
 pub const SGIR: u64 = 0xf00;

@@ -34,7 +34,7 @@ fn due_at_its_end() {
     let first = next(LIMIT_US);
     first.into_iter().for_each(gic::end);
     if gic::version() == 2 && in_partition() {
-        gic::look_again(intid);
+        gic::reevaluate(intid);
     }
     let again = next(LIMIT_US);
     timer::disarm();
