@@ -99,3 +99,8 @@ attempt_ended:                  // x0 = the stack pointer of attempt_call
     ldp     x27, x28, [sp, #80]
     ldp     x29, x30, [sp], #112
     ret
+
+// The runtime and the guest bench may become one assembly module, in which a macro has one
+// definition.
+.purgem save_x2_to_x17
+.purgem restore_x2_to_x17

@@ -36,8 +36,7 @@ fn lines_of_two_guests_are_not_mixed(gic: Gic) {
 /// Expects that the `count` numbered lines of `program` are complete and in order.
 #[track_caller]
 fn expect_lines(outcome: &Outcome, name: &str, program: &str, count: usize) {
-    let line =
-        |line| format!("{program}: line {line} of {count}, with more behind it to make it long");
+    let line = |line| format!("{program}: line {line} of {count}, with more text to make it long");
     let lines = outcome.of(name);
     let mut printed = lines.0.iter().filter(|it| it.contains("line ") && it.contains("with more"));
     for number in 1..=count {

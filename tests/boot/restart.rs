@@ -14,7 +14,7 @@ on_all_machines!(
 );
 in_all_modes!(neighbour_is_not_delayed);
 
-const CLEAN: &str = "reborn: nothing of an earlier life in";
+const CLEAN: &str = "reborn: nothing of an earlier run in";
 
 /// The guest searches its memory, its interrupts and its registers each time. Bulkhead cannot run
 /// out of memory either: its allocator is unmapped when guests run.

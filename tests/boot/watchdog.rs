@@ -37,7 +37,7 @@ pub fn expect_starved_guest(outcome: &Outcome) {
     let times = watchdog_times(outcome, "starved");
     let all = times.len() == 3 && times.iter().all(|time| (1.0..10.0).contains(time));
     outcome.check(all, &format!("its watchdog stops it after {times:?} s"));
-    let count = outcome.of("starved").containing("hello: starves its watchdog").0.len();
+    let count = outcome.of("starved").containing("hello: stops feeding its watchdog").0.len();
     outcome.check(count == 3, &format!("it stops feeding {count} times"));
     outcome.expect_line("bulkhead", "it stays stopped, restarted 2 times already");
 }
@@ -59,7 +59,7 @@ fn bare_metal_guests_are_watched(gic: Gic) {
     let times = watchdog_times(&outcome, "heedless");
     let one = times.len() == 1 && (0.5..5.0).contains(&times[0]);
     outcome.check(one, &format!("its watchdog stops it after {times:?} s"));
-    outcome.expect_line("handed-over", "smp: nobody feeds the watchdog");
+    outcome.expect_line("handed-over", "smp: no CPU feeds the watchdog");
     let times = watchdog_times(&outcome, "handed-over");
     let one = times.len() == 1 && (5.0..15.0).contains(&times[0]);
     outcome.check(one, &format!("with two CPUs its watchdog stops it after {times:?} s"));
@@ -117,14 +117,14 @@ fn stock_linux_is_watched(gic: Gic) {
         for text in [
             "sbsa-gwdt 90f0000.watchdog: Initialized with 60s timeout",
             "action=0. [enabled]",
-            "bulkhead-linux: watchdog fed for 6 s, its time is 4 s",
+            "bulkhead-linux: watchdog fed for 6 s, its timeout is 4 s",
         ] {
             let count = outcome.of(name).containing(text).0.len();
             outcome.check(count == starts, &format!("[{name}] prints `{text}` {count} times"));
         }
     }
     outcome.expect_line("fed", "reboot: Power down").expect_line("bulkhead", "fed: powered off");
-    outcome.expect_line("starved", "bulkhead-linux: watchdog starves");
+    outcome.expect_line("starved", "bulkhead-linux: watchdog is not fed");
     let times = watchdog_times(&outcome, "starved");
     let all = times.len() == 2 && times.iter().all(|time| *time > 10.0);
     outcome.check(all, &format!("its watchdog stops it after {times:?} s"));

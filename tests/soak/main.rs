@@ -93,7 +93,7 @@ fn expect_no_gaps(outcome: &Outcome, seconds: u64) {
 #[track_caller]
 fn expect_whole_lines(outcome: &Outcome) {
     const CLEAN: &str =
-        "reborn: nothing of an earlier life in 262144 words, the interrupts, the registers";
+        "reborn: nothing of an earlier run in 262144 words, the interrupts, the registers";
     // QEMU prints lines before the first one; after the last one the console is the monitor's.
     let lines = outcome.lines().between("[bulkhead] Bulkhead", "[bulkhead] the monitor has");
     let sources =
@@ -149,8 +149,7 @@ fn ticks(outcome: &Outcome) -> String {
     const PERIOD: u64 = 2;
     /// The time before the first tick and after the last on a busy host, in milliseconds.
     const MARGIN: u64 = 5000;
-    let account =
-        outcome.lines().containing("victim: ").containing(" ticks, the latest by ").last().tail(1);
+    let account = outcome.lines().containing("victim: ").containing(" us late").last().tail(1);
     let ticks = account.split_once(" rounds, ").and_then(|it| it.1.split(' ').next());
     let end = outcome.lines().containing("victim: powered off after ").last().tail(1);
     let time = end.trim_end_matches(" s").rsplit(' ').next().map(|it| it.replace('.', ""));

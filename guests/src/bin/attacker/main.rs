@@ -1,10 +1,15 @@
-//! Tries whatever a guest can do to get out of its partition, or to disturb another: from EL1 and from
-//! EL0, on all its CPUs at once. Reports what came of it, by kind, and powers off.
+//! Attempts everything that a guest can do to leave its partition or to disturb another one, from
+//! EL1 and from EL0, on all its CPUs at once. Prints the outcomes of each kind of attempt and
+//! powers off.
 //!
-//! Command line: `groups=NAME,...` (all), `seed=N` (by the physical counter's value); `again` resets the
-//! partition at the end in place of powering it off; `rounds=N` (1): how much is tried by chance, and from
-//! 2 on everything everywhere by every CPU; `loop` ends in exceptions without end, on all CPUs but the
-//! boot CPU where there are several; `triggers` makes private interrupts edge-triggered for some seconds.
+//! Command line:
+//!
+//! - `groups=NAME,...`: the groups of attacks (all).
+//! - `seed=N`: the seed of the random numbers (the physical count).
+//! - `rounds=N`: repeats random attempts N times (1). From 2 on, every CPU makes every attempt.
+//! - `again`: resets the partition at the end.
+//! - `loop`: ends in endless exceptions, on all CPUs except the boot CPU if there are several.
+//! - `triggers`: makes private interrupts edge-triggered for some seconds.
 
 #![no_std]
 #![no_main]
@@ -18,9 +23,9 @@ mod frames;
 mod level;
 mod loops;
 mod own;
-mod quiet;
 mod random;
 mod registers;
+mod reset;
 mod sgis;
 mod space;
 mod storms;
@@ -37,11 +42,11 @@ use runtime::{fail, gic, println, psci, secondary, timer};
 
 runtime::guest!(main, interrupt);
 
-/// A name, and what is done.
+/// The name of a group, and its function.
 type Group = (&'static str, fn(&mut Context));
 
-/// The groups, by the names that the command line has for them. Each is run by all CPUs at once, with
-/// interrupts masked; then the interrupt controller is put in order again, and tried.
+/// The groups, by their names on the command line. All CPUs run each group at the same time, with
+/// interrupts masked; then the interrupt controller is reset and checked.
 const GROUPS: [Group; 20] = [
     ("memory", access::outside),
     ("memory", access::devices),
@@ -75,7 +80,7 @@ fn main() {
     }
     for index in 1..count() {
         if let Err(error) = secondary::start(index, run) {
-            fail!("CPU_ON of CPU {index} answers {error:?}");
+            fail!("CPU_ON of CPU {index} returns {error:?}");
         }
     }
     run(0);
@@ -108,16 +113,16 @@ fn run(index: usize) {
         attack(&mut context);
         meet();
         if index == 0 {
-            quiet::shared();
+            reset::shared();
         }
         meet();
-        quiet::private();
+        reset::private();
         meet();
-        quiet::check();
+        reset::check();
         meet();
         if index == 0 {
             let milliseconds = (timer::now() - start) * 1000 / timer::frequency();
-            println!("attacker: {name} over after {milliseconds} ms");
+            println!("attacker: {name} done after {milliseconds} ms");
         }
     }
     meet();
@@ -128,7 +133,7 @@ fn run(index: usize) {
 
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 
-/// Waits until every CPU has come here as often as this one.
+/// Waits until every CPU has called this as often as this one.
 fn meet() {
     let ticket = ARRIVED.fetch_add(1, Ordering::AcqRel);
     let all = (ticket / count() + 1) * count();
@@ -138,6 +143,6 @@ fn meet() {
 }
 
 fn interrupt(interrupt: Interrupt) {
-    quiet::take(interrupt);
+    reset::take(interrupt);
     storms::take(interrupt);
 }

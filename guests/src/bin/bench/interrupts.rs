@@ -68,7 +68,8 @@ pub fn routines() -> &'static Routines {
     if counter::is_cycles() { &CYCLES } else { &TICKS }
 }
 
-/// The address at which the boot CPU continues after an interrupt; 0 for the interrupted instruction.
+/// The address at which the boot CPU continues after an interrupt; 0 for the interrupted
+/// instruction.
 static RESUME: AtomicU64 = AtomicU64::new(0);
 /// The count at the vector of each CPU's last interrupt.
 static AT_VECTOR: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
@@ -142,7 +143,8 @@ pub fn taken(cpu: usize) -> u64 {
     TAKEN[cpu].load(Ordering::Acquire)
 }
 
-/// Handles an interrupt and returns the address at which to continue, 0 for the interrupted instruction.
+/// Handles an interrupt and returns the address at which to continue, 0 for the interrupted
+/// instruction.
 extern "C" fn interrupt(at_vector: u64) -> u64 {
     let cpu = cpu::index();
     let Some(interrupt) = gic::acknowledge() else { return 0 };

@@ -1,16 +1,17 @@
-//! When the guest was entered, and how long until it is again.
+//! The counts of the boot and of a restart.
 
 use runtime::{cpu, println, psci, timer};
 
-/// How far ahead a reset is told, so that the line is out by then.
+/// The time between printing the count of a reset and the reset, in microseconds: the line is out
+/// by then.
 const AHEAD_US: u64 = 20_000;
 
-/// The physical counter at the guest's first instruction: since the machine's reset.
-pub fn tell_entered() {
+/// Prints the physical count at the guest's first instruction, which starts at the machine's reset.
+pub fn print_entered() {
     println!("bench: entered={}", timer::entered());
 }
 
-/// Tells when it resets, and does so then.
+/// Prints the count at which the guest will reset itself, and resets then.
 pub fn restart() -> ! {
     let due = timer::now_physical() + timer::microseconds(AHEAD_US);
     println!("bench: reset={due}");
@@ -20,7 +21,7 @@ pub fn restart() -> ! {
 
 /// Sleeps for ever.
 pub fn wait() -> ! {
-    println!("bench: waits");
+    println!("bench: waiting");
     cpu::wait_until(|| false);
     unreachable!()
 }

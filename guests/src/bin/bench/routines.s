@@ -95,3 +95,8 @@ interrupted:                    // x0 = the count at the vector
     ldp     x18, x29, [sp, #144]
     ldp     x0, x1, [sp], #192
     eret
+
+// The runtime and the guest bench may become one assembly module, in which a macro has one
+// definition.
+.purgem save_x2_to_x17
+.purgem restore_x2_to_x17

@@ -1,8 +1,9 @@
-//! Checks, one line each, that what is private to a CPU works as on the bare machine, and that what
-//! is not the guest's answers as it should. Every check must pass on a bare `virt` machine as well,
-//! apart from those that only a partition can pass, which are skipped there.
+//! Checks that everything private to a CPU works as on a bare machine, and that accesses to
+//! everything else have the specified result. Prints a line for each check. All checks must also
+//! pass on a bare `virt` machine, except those that only apply to partitions, which are skipped
+//! there.
 //!
-//! Command line: `echo` waits for a line of input, by interrupts, and sends it back.
+//! Command line: with `echo` it waits for a line of input, by interrupts, and prints it.
 
 #![no_std]
 #![no_main]

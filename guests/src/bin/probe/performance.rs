@@ -10,6 +10,7 @@ use crate::report::report;
 const ON: u64 = 1 << 6 | 1 << 2 | 1;
 const CYCLES: u64 = 1 << 31;
 
+/// Runs the checks.
 pub fn check() {
     let version = read_register!("id_aa64dfr0_el1") >> 8 & 0xf;
     let Some(intid) = machine().pmu_interrupt.filter(|_| version != 0 && version != 0xf) else {

@@ -1,5 +1,5 @@
-//! Bringing the attacker's own interrupt controller and UART back to order after what was done to them,
-//! and finding out whether they still work.
+//! Resets the attacker's own interrupt controller and UART after attacks, and checks that they
+//! work.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use runtime::mmio::{read32, write32, write64};
 use runtime::tree::{Gic, machine};
 use runtime::{cpu, pl011, timer, write_register};
 
-use crate::tally::{Kind, Outcome};
+use crate::tally::{Attempts, Outcome};
 
 const IPRIORITY: u32 = 0xa0a0_a0a0;
 const CPENDSGIR: u64 = 0xf10;
@@ -21,18 +21,20 @@ const GICC_BPR: u64 = 0x08;
 const GICC_APR: u64 = 0xd0;
 const GICR_WAKER: u64 = 0x14;
 
-/// Longer than an interrupt ever takes.
+/// The limit of a wait for an interrupt, in microseconds.
 const LIMIT_US: u64 = 5_000_000;
-/// An SGI, and how often each CPU has taken it and its timer.
+/// The SGI of the check.
 const SGI: u32 = 5;
+/// The number of SGIs that each CPU has taken.
 static SGIS: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
+/// The number of timer interrupts that each CPU has taken.
 static TICKS: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
-static WORKING: Kind = Kind::new("interrupts of its own afterwards", &[Outcome::Done]);
+static WORKING: Attempts = Attempts::new("interrupts of its own afterwards", &[Outcome::Done]);
 
-/// Everything that is shared, by one CPU while the others wait.
+/// Resets the shared state. One CPU calls this while the others wait.
 pub fn shared() {
     let (Gic::V2 { distributor, .. } | Gic::V3 { distributor, .. }) = machine().gic;
-    // SAFETY: registers of the interrupt controller, which the tree names; no interrupt is let in.
+    // SAFETY: registers of the interrupt controller, which the tree names; interrupts are masked.
     unsafe {
         write32(distributor + gic::CTLR, 0);
         let words = u64::from(read32(distributor + gic::TYPER) & 0x1f) + 1;
@@ -54,13 +56,13 @@ pub fn shared() {
     pl011::write(pl011::CR, 0x301);
 }
 
-/// What is this CPU's own.
+/// Resets this CPU's own state.
 pub fn private() {
     let frame = gic::frame(0);
-    // SAFETY: as above; on GICv3 the frame is this CPU's own.
+    // SAFETY: as above; on GICv3 the frame is this CPU's.
     unsafe { reset_word(frame, 0) };
     match machine().gic {
-        // SAFETY: registers of this CPU's own.
+        // SAFETY: registers of this CPU's interface.
         Gic::V2 { distributor, cpu_interface } => unsafe {
             for register in 0..4 {
                 write32(distributor + CPENDSGIR + register * 4, u32::MAX);
@@ -71,10 +73,10 @@ pub fn private() {
             write32(cpu_interface + GICC_CTLR, 1);
         },
         Gic::V3 { .. } => {
-            // SAFETY: the frame before is this CPU's RD_base.
+            // SAFETY: the preceding frame is this CPU's RD_base.
             unsafe { write32(frame - 0x1_0000 + GICR_WAKER, 0) };
             write_register!("ICC_SRE_EL1", 7);
-            active_priorities();
+            clear_active_priorities();
             write_register!("ICC_CTLR_EL1", 0);
             write_register!("ICC_PMR_EL1", 0xff);
             write_register!("ICC_BPR1_EL1", 0);
@@ -87,14 +89,14 @@ pub fn private() {
     write_register!("mdscr_el1", 0);
 }
 
-/// Disables and forgets 32 interrupts, in the group that the guest can use.
+/// Disables 32 interrupts, clears their state, and puts them into the group that the guest can use.
 ///
 /// # Safety
 ///
-/// The frame has the registers of these interrupts.
+/// The frame must have the registers of these interrupts.
 unsafe fn reset_word(frame: u64, word: u64) {
     let group = if gic::version() == 3 { u32::MAX } else { 0 };
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         for register in [gic::ICENABLER, gic::ICPENDR, gic::ICACTIVER] {
             write32(frame + register + word * 4, u32::MAX);
@@ -108,16 +110,16 @@ unsafe fn reset_word(frame: u64, word: u64) {
     }
 }
 
-/// Forgets the priorities of interrupts that were acknowledged and never ended. How many of these
-/// registers there are depends on the CPU.
-fn active_priorities() {
+/// Clears the active priorities of interrupts that were acknowledged and never ended. The number of
+/// these registers depends on the CPU.
+fn clear_active_priorities() {
     macro_rules! zero {
         ($($name:literal)*) => {$({
             unsafe extern "C" fn zero(_: u64, _: u64) -> u64 {
                 write_register!($name, 0);
                 0
             }
-            // SAFETY: the function holds nothing.
+            // SAFETY: the function has nothing to drop.
             let _ = unsafe { attempt(zero, 0, 0) };
         })*};
     }
@@ -125,7 +127,7 @@ fn active_priorities() {
     zero!("ICC_AP1R0_EL1" "ICC_AP1R1_EL1" "ICC_AP1R2_EL1" "ICC_AP1R3_EL1");
 }
 
-/// An SGI to itself and the virtual timer come in, each once.
+/// Checks that an SGI to itself and the interrupt of the virtual timer are taken, each once.
 pub fn check() {
     let index = cpu::index();
     let before = [&SGIS, &TICKS].map(|counters| counters[index].load(Ordering::Relaxed));
@@ -144,7 +146,7 @@ pub fn check() {
     WORKING.count(outcome, format_args!("CPU {index}: SGI and tick {before:?}, {:?}", now()));
 }
 
-/// Notes an interrupt that came in.
+/// Handles an interrupt, and counts it.
 pub fn take(interrupt: Interrupt) {
     if interrupt.intid == machine().virtual_timer {
         timer::disarm();
