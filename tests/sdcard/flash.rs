@@ -149,9 +149,9 @@ fn file_that_is_not_a_device_is_refused() {
     fs::write(&file, BEFORE).expect("the tests' directory can be written");
     let path = std::env::var("PATH").unwrap_or_default();
     for (device, reason) in [
-        (file.as_path(), "is no block device"),
-        (&directory, "is no block device"),
-        (Path::new("/dev/null"), "is no block device"),
+        (file.as_path(), "is not a block device"),
+        (&directory, "is not a block device"),
+        (Path::new("/dev/null"), "is not a block device"),
         (Path::new("/dev/nothing-of-this-name"), "there is no /dev/nothing-of-this-name"),
         (Path::new(""), "name the card, DEV="),
     ] {
