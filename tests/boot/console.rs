@@ -151,19 +151,19 @@ fn session(machine: impl FnOnce(&[Partition]) -> Machine) {
 /// Input beyond the buffers is dropped and counted: Bulkhead buffers 256 bytes, the guest's UART
 /// 32.
 fn guest_that_does_not_read_does_not_block_the_console(gic: Gic) {
-    let deaf = Partition::new("deaf", "hello").bootargs("loop");
-    let partitions = [deaf, Partition::new("listening", "probe").bootargs("echo")];
+    let busy = Partition::new("busy", "hello").bootargs("loop");
+    let partitions = [busy, Partition::new("listening", "probe").bootargs("echo")];
     let machine = Machine::new(gic).initrd(&compile(&source(&partitions)));
     let typed = "x".repeat(1000) + "\x1dl";
     let outcome = machine
         .type_after("probe: waiting for a line", "\x1d0")
-        .type_after("deaf has the input", &typed)
+        .type_after("busy has the input", &typed)
         .type_after("listening has the console", "heard\r")
         .kill_after("listening: powered off", Duration::from_secs(1))
         .boot();
     outcome
         .expect_killed()
-        .expect_line("bulkhead", "deaf does not read: 712 bytes typed for it are dropped");
+        .expect_line("bulkhead", "busy does not read: 712 bytes typed for it are dropped");
     let heard = outcome.lines().0.contains(&"probe: echo heard");
     outcome.check(heard, "input after the switch does not arrive");
 }

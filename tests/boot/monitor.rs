@@ -82,7 +82,7 @@ fn partitions_are_shown_and_controlled_at_the_console(gic: Gic) {
 /// guest.
 fn loop_with_all_interrupts_masked_is_stopped_and_restarted(machine: MakeMachine) {
     let trapped = waiting().property("interrupts = \"trapped\";");
-    let guests = [Partition::new("stuck", "hello").bootargs("loop=deaf"), trapped];
+    let guests = [Partition::new("stuck", "hello").bootargs("loop=masked"), trapped];
     let outcome = machine(&compile(&source(&guests)))
         .type_after("hello: looping", OPEN)
         .type_after(PROMPT, "stop stuck\r")
@@ -118,7 +118,7 @@ fn answers_are_not_mixed_with_a_flood_of_output(gic: Gic) {
 /// The answers end with `ok` or `error: SENTENCE`, which the script in `guests/linux/init` waits
 /// for.
 fn linux_restarts_its_neighbour(machine: MakeMachine) {
-    let commands = ["list", "restart,neighbour", "stop,nobody", "list", "stats,linux", "poweroff"];
+    let commands = ["list", "restart,neighbour", "stop,unknown", "list", "stats,linux", "poweroff"];
     let words: String = commands.iter().map(|it| format!(" bulkhead.monitor={it}")).collect();
     let linux = Partition::linux("linux")
         .memory(192 << 20)
@@ -136,7 +136,7 @@ fn linux_restarts_its_neighbour(machine: MakeMachine) {
         .collect();
     let ends = answers.iter().filter(|line| **line == "ok").count();
     outcome.check(ends == 4, &format!("{ends} of 4 answers end with `ok`"));
-    let error = "error: there is no partition \"nobody\"; the nearest is \"linux\"";
+    let error = "error: there is no partition \"unknown\"; the nearest is \"linux\"";
     outcome.check(answers.contains(&error), "the mistake is not reported");
     let restarts: Vec<_> = answers
         .iter()

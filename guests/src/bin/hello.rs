@@ -7,7 +7,7 @@
 //! - `say=ADDRESS`: writes a line to the mini-UART at that address, which is not the console.
 //! - `lines=N`: prints this number of lines.
 //! - `crash`: executes an undefined instruction.
-//! - `loop`: loops at the end; with `loop=deaf`, all interrupts are masked and all priorities
+//! - `loop`: loops at the end; with `loop=masked`, all interrupts are masked and all priorities
 //!   active.
 //! - `watchdog=feed`: feeds the watchdog with every tick; with `watchdog=starve`, loops at the end
 //!   with all
@@ -52,7 +52,7 @@ fn main() {
     }
     if let Some(how) = machine().argument("loop") {
         println!("hello: looping");
-        if how == "deaf" {
+        if how == "masked" {
             activate_all_priorities();
             loop_masked();
         }

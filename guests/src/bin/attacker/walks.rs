@@ -29,7 +29,7 @@ static OTHERS: [Attempts; 2] = [
     Attempts::at("other accesses by tables outside", " from EL0", ANY),
 ];
 static ROOT: Attempts = Attempts::new("translation roots outside", ABORT);
-static FORMATS: Attempts = Attempts::new("translation controls by chance", ANY);
+static FORMATS: Attempts = Attempts::new("random translation controls", ANY);
 
 /// Uses tables outside at every level, and a translation root outside.
 pub fn tables(context: &mut Context) {

@@ -22,9 +22,9 @@ mod devices;
 mod figures;
 mod frames;
 mod interrupts;
-mod life;
 mod memory;
 mod others;
+mod restart;
 mod timers;
 
 use runtime::println;
@@ -34,12 +34,12 @@ runtime::guest!(main, interrupts::unexpected);
 
 fn main() {
     let is_given = |word| machine().argument(word).is_some();
-    life::print_entered();
+    restart::print_entered();
     if is_given("wait") {
-        life::wait();
+        restart::wait();
     }
     if is_given("restart") {
-        life::restart();
+        restart::restart();
     }
     if !is_given("entered") {
         measure();
