@@ -25,7 +25,7 @@ fn image_with_a_bug_in(name: &str) -> (PathBuf, usize) {
 
 fn fault_at_el2_is_reported_with_registers_and_a_backtrace(gic: Gic) {
     // The function handles traps of a guest.
-    let (image, offset) = image_with_a_bug_in("3el24trap4call");
+    let (image, offset) = image_with_a_bug_in("3el24trap4sync4call");
     let outcome = Machine::new(gic).kernel(&image).boot();
     outcome.expect_status(PANICKED);
     outcome
@@ -51,7 +51,7 @@ fn backtrace_has_the_callers(gic: Gic) {
         "the first line is not where it happened",
     );
     let callers: Vec<_> = offsets.iter().skip(1).map(|&offset| function_at(offset)).collect();
-    let call = callers.iter().position(|name| name.ends_with("3el25calls4call"));
+    let call = callers.iter().position(|name| name.ends_with("3el24trap5smccc4call"));
     let vectors = callers.iter().position(|name| name == "other_call");
     outcome.check(
         call.is_some() && call < vectors,
@@ -69,13 +69,13 @@ fn expect_reset(machine: Machine, image: &Path) {
 }
 
 fn machine_resets_after_a_panic_on_request(gic: Gic) {
-    let (image, _) = image_with_a_bug_in("3el24trap4call");
+    let (image, _) = image_with_a_bug_in("3el24trap4sync4call");
     expect_reset(Machine::new(gic), &image);
 }
 
 #[test]
 fn raspberry_pi_resets_after_a_panic_by_its_watchdog() {
-    let (image, _) = image_with_a_bug_in("3el24trap4call");
+    let (image, _) = image_with_a_bug_in("3el24trap4sync4call");
     let description = compile_file(&file("dts/hello.dts"));
     expect_reset(Machine::raspberry_pi(&description), &image);
 }
