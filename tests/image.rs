@@ -22,29 +22,38 @@ fn branch_target(address: u64, instruction: u32) -> Option<u64> {
     is_branch.then(|| address.wrapping_add_signed(words * 4))
 }
 
+/// Sections of code, each with the sections that may be unmapped while its code runs.
+const UNMAPPED: [(&str, &[&str]); 2] = [
+    (".text", &[".monitor.text", ".init.text", ".init.library.text"]),
+    (".monitor.text", &[".init.text", ".init.library.text"]),
+];
+
+/// Returns whether an address is in one of these sections. The start of the image is not counted:
+/// its address has other uses.
+fn is_in(file: &object::File<'_>, sections: &[&str], address: u64) -> bool {
+    address != 0 && sections.iter().any(|name| section(file, name).0.contains(&address))
+}
+
 #[test]
-fn code_that_stays_never_calls_boot_code() {
+fn code_that_stays_never_branches_to_code_that_is_unmapped() {
     let elf = elf();
     let file = object::File::parse(&*elf).expect("the image is an ELF file");
-    let (text, code) = section(&file, ".text");
-    let (boot, _) = section(&file, ".init.text");
-    let addresses = text.step_by(4);
-    let instructions = code.chunks_exact(4).map(|it| u32::from_le_bytes(it.try_into().unwrap()));
-    let mut branches = 0;
-    let mut strays = Vec::new();
-    for (address, instruction) in addresses.zip(instructions) {
-        if let Some(target) = branch_target(address, instruction) {
-            branches += 1;
-            if boot.contains(&target) {
-                strays.push(format!(
-                    "{} -> {}",
-                    symbol_at(&file, address),
-                    symbol_at(&file, target)
-                ));
+    let (mut branches, mut strays) = (0, Vec::new());
+    for (name, unmapped) in UNMAPPED {
+        let (text, code) = section(&file, name);
+        let instructions =
+            code.chunks_exact(4).map(|it| u32::from_le_bytes(it.try_into().unwrap()));
+        for (address, instruction) in text.step_by(4).zip(instructions) {
+            if let Some(target) = branch_target(address, instruction) {
+                branches += 1;
+                if is_in(&file, unmapped, target) {
+                    let [from, to] = [address, target].map(|it| symbol_at(&file, it));
+                    strays.push(format!("{from} -> {to}"));
+                }
             }
         }
     }
-    assert!(branches > 100, "only {branches} branches in .text: it was not read right");
+    assert!(branches > 100, "only {branches} branches: the code was not read right");
     assert!(strays.is_empty(), "linker/bulkhead.ld puts these into the wrong section: {strays:#?}");
 }
 
@@ -83,40 +92,47 @@ fn formed_addresses(file: &object::File<'_>, name: &str) -> BTreeSet<u64> {
 /// The size of the longest vtable, in bytes.
 const TABLE: u64 = 160;
 
-/// Code may call functions by address: those whose address it forms, and those in vtables.
-/// Destructors in vtables are never called.
+/// Code may also branch to what it only forms the address of: functions, and those in the tables of
+/// traits. But a table's destructor is never called.
 #[test]
-fn code_that_stays_has_no_pointers_to_boot_code() {
+fn code_that_stays_has_no_pointers_to_code_that_is_unmapped() {
     let elf = elf();
     let file = object::File::parse(&*elf).expect("the image is an ELF file");
-    let (boot, _) = section(&file, ".init.text");
-    let formed = formed_addresses(&file, ".text");
-    let all = &formed | &formed_addresses(&file, ".init.text");
+    let names = [".text", ".monitor.text", ".init.text", ".init.library.text"];
+    let all: BTreeSet<_> = names.iter().flat_map(|name| formed_addresses(&file, name)).collect();
     // R_AARCH64_RELATIVE alone: offset, type, addend.
     let (_, relocations) = section(&file, ".rela.dyn");
     let words = relocations.chunks_exact(8).map(|it| u64::from_le_bytes(it.try_into().unwrap()));
     let words: Vec<_> = words.collect();
     let pointers: BTreeMap<_, _> = words.chunks_exact(3).map(|it| (it[0], it[2])).collect();
-    let mut followed = 0;
-    let mut strays = Vec::new();
-    for &address in &formed {
-        // The code that maps the sections forms their ends.
-        if boot.contains(&address) && address != boot.start {
-            strays.push(symbol_at(&file, address));
-        }
-        let next = all.range(address + 1..).next().copied().unwrap_or(u64::MAX);
-        for (_, &pointer) in pointers.range(address..next.min(address + TABLE)) {
-            followed += 1;
-            let name = symbol_at(&file, pointer);
-            if boot.contains(&pointer) && !name.contains("drop_in_place") {
-                strays.push(name);
+    // The sections' own bounds, which the MMU code forms.
+    let bounds: BTreeSet<_> = names
+        .iter()
+        .flat_map(|name| {
+            let range = section(&file, name).0;
+            [range.start, range.end.next_multiple_of(0x1000)]
+        })
+        .collect();
+    let (mut formed_count, mut followed, mut strays) = (0, 0, Vec::new());
+    for (name, unmapped) in UNMAPPED {
+        for address in formed_addresses(&file, name) {
+            formed_count += 1;
+            if is_in(&file, unmapped, address) && !bounds.contains(&address) {
+                strays.push(format!("{name} forms the address of {}", symbol_at(&file, address)));
+            }
+            let next = all.range(address + 1..).next().copied().unwrap_or(u64::MAX);
+            for (_, &pointer) in pointers.range(address..next.min(address + TABLE)) {
+                followed += 1;
+                let pointee = symbol_at(&file, pointer);
+                if is_in(&file, unmapped, pointer) && !pointee.contains("drop_in_place") {
+                    strays.push(format!("{name} has a table with {pointee}"));
+                }
             }
         }
     }
     assert!(
-        formed.len() > 100 && followed > 100,
-        "{} addresses, {followed} pointers",
-        formed.len()
+        formed_count > 100 && followed > 100,
+        "{formed_count} addresses, {followed} pointers: the code was not read right"
     );
     assert!(strays.is_empty(), "linker/bulkhead.ld puts these into the wrong section: {strays:#?}");
 }
@@ -132,7 +148,7 @@ fn no_stack_frame_skips_the_guard_page() {
     let elf = elf();
     let file = object::File::parse(&*elf).expect("the image is an ELF file");
     let (mut frames, mut probes) = (0, 0);
-    for name in [".text", ".init.text"] {
+    for name in [".text", ".monitor.text", ".init.text", ".init.library.text"] {
         let (range, code) = section(&file, name);
         let code = code.chunks_exact(4).map(|it| u32::from_le_bytes(it.try_into().unwrap()));
         let code: Vec<_> = code.collect();

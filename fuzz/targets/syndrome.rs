@@ -1,10 +1,10 @@
-//! The syndrome decoder and what is made of a guest's access: ESR_EL2, FAR_EL2, HPFAR_EL2 and the
-//! value of the register.
+//! Fuzzes the decoder of syndromes and of accesses to emulated devices with values of ESR_EL2,
+//! FAR_EL2, HPFAR_EL2 and the access's register.
 
 #![no_main]
 
-use bulkhead::arch::esr::{Exception, self};
-use bulkhead::trap::mmio::Access;
+use bulkhead::arch::esr::{self, Exception};
+use bulkhead::trap::mmio::MmioAccess;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|words: [u64; 4]| {
@@ -16,8 +16,8 @@ fuzz_target!(|words: [u64; 4]| {
         }
         Exception::DataAbort(abort) => {
             let address = abort.ipa(far, hpfar);
-            let Some(access) = Access::of(abort.syndrome()) else { return };
-            // What can be emulated is aligned, and where the abort says.
+            let Some(access) = MmioAccess::of(abort.syndrome()) else { return };
+            // What can be emulated is aligned, and at the address of the abort.
             if let Some(ipa) = access.ipa(far, hpfar) {
                 assert_eq!(address, Some(ipa));
                 assert!(ipa.get().is_multiple_of(access.size()));

@@ -4,7 +4,7 @@
 #![no_main]
 
 use bulkhead::arch::intid::Intid;
-use bulkhead::vgic::{Access, Config, CpuMask, Delivery, Hardware, ListRegister, Recall, Set, SgiRegister, StateRegister, Version, Vgic};
+use bulkhead::vgic::{RegisterAccess, Config, CpuMask, Delivery, Hardware, ListRegister, Recall, IntidSet, SgiRegister, StateRegister, Version, Vgic};
 use libfuzzer_sys::fuzz_target;
 
 const CPUS: usize = 2;
@@ -51,13 +51,13 @@ impl Hardware for Cpu {
         self.noise as u32 >> 5 & 3
     }
 
-    fn carried_sgis(&self) -> u16 {
+    fn physical_sgis(&self) -> u16 {
         CARRIED
     }
 
     fn clear_sgis(&mut self) {}
 
-    fn write_state(&mut self, register: StateRegister, set: Set) {
+    fn write_state(&mut self, register: StateRegister, set: IntidSet) {
         match register {
             StateRegister::SetPending => self.pending |= set.mask(),
             StateRegister::ClearPending => self.pending &= !set.mask(),
@@ -65,18 +65,18 @@ impl Hardware for Cpu {
         }
     }
 
-    fn read_state(&mut self, register: StateRegister, _: Set) -> u32 {
+    fn read_state(&mut self, register: StateRegister, _: IntidSet) -> u32 {
         match register {
             StateRegister::SetPending => self.pending,
             _ => self.noise as u32,
         }
     }
 
-    fn set_edge(&mut self, _: Set, edge: u32) -> u32 {
+    fn set_edge(&mut self, _: IntidSet, edge: u32) -> u32 {
         edge
     }
 
-    fn set_priority(&mut self, _: Set, _: usize, _: u8) {}
+    fn set_priority(&mut self, _: IntidSet, _: usize, _: u8) {}
 
     fn route(&mut self, _: usize, vcpu: usize) {
         assert!(vcpu < CPUS);
@@ -95,7 +95,7 @@ fuzz_target!(|bytes: &[u8]| {
         vcpus: CPUS,
         it_lines_number: 2,
         hardware: &intids,
-        software: &[Intid::spi(1).expect("it is below 988")],
+        virtual_only: &[Intid::spi(1).expect("it is below 988")],
     });
     let registers = usize::from(first >> 1 & 0xf) + 1;
     let cpu = |index| Cpu { index, list_registers: vec![0; registers], pending: 0, noise: 0x60 };
@@ -111,7 +111,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn take_step(vgic: &mut Vgic, cpus: &mut [Cpu; CPUS], what: u64, value: u64) {
     let index = (what >> 8 & 1) as usize;
     let offset = what >> 16 & 0x7_ffff;
-    let access = Access { offset, size: 1 << (what >> 9 & 3), value };
+    let access = RegisterAccess { offset, size: 1 << (what >> 9 & 3), value };
     cpus[index].noise = what >> 40;
     let kicks = access_all(vgic, cpus, index, |vgic, hw| match what & 0xf {
         0 | 1 => vgic.distributor_write(access, hw),

@@ -1,45 +1,47 @@
-//! Interrupt identifiers of the Generic Interrupt Controller (IHI 0069, section 2.2).
+//! INTIDs of the Generic Interrupt Controller (IHI 0069, section 2.2).
 
 use core::fmt;
 
-/// An interrupt's number at the GIC: SGIs 0-15, PPIs 16-31, SPIs 32-1019.
+/// The number by which the GIC identifies an interrupt: SGIs 0-15, PPIs 16-31, SPIs 32-1019.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Intid(u32);
 
 impl Intid {
-    /// The first software-generated interrupt's number past the last: SGIs are 0 to 15.
+    /// One past the last software-generated interrupt (SGI).
     pub const SGI_END: u32 = 16;
-    /// The first shared peripheral interrupt.
+    /// The first shared peripheral interrupt (SPI).
     pub const SPI_START: u32 = 32;
-    /// One past the last shared peripheral interrupt; 1020 to 1023 are special.
+    /// One past the last shared peripheral interrupt. 1020 to 1023 are special INTIDs.
     pub const SPI_END: u32 = 1020;
 
-    /// The interrupt with this number; `None` for the special numbers from 1020 on.
+    /// Creates the INTID with this number; `None` from 1020 on.
     pub const fn new(number: u32) -> Option<Self> {
         if number < Self::SPI_END { Some(Self(number)) } else { None }
     }
 
-    /// The private peripheral interrupt that a device tree calls `GIC_PPI number` (0 to 15).
+    /// Returns the private peripheral interrupt (PPI) that the `arm,gic` device tree bindings call
+    /// `GIC_PPI number` (0 to 15); `None` for other numbers.
     pub const fn ppi(number: u32) -> Option<Self> {
         if number < 16 { Some(Self(number + 16)) } else { None }
     }
 
-    /// The shared peripheral interrupt that a device tree calls `GIC_SPI number` (0 to 987).
+    /// Returns the shared peripheral interrupt that the `arm,gic` device tree bindings call
+    /// `GIC_SPI number` (0 to 987); `None` for other numbers.
     pub const fn spi(number: u32) -> Option<Self> {
         Self::new(number.saturating_add(Self::SPI_START))
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> u32 {
         self.0
     }
 
-    /// Whether each CPU has an interrupt of its own with this number (SGI or PPI).
+    /// Returns whether each CPU has its own interrupt with this number (SGI or PPI).
     pub const fn is_private(self) -> bool {
         self.0 < Self::SPI_START
     }
 
-    /// Whether it is a software-generated interrupt.
+    /// Returns whether it is a software-generated interrupt.
     pub const fn is_sgi(self) -> bool {
         self.0 < Self::SGI_END
     }
@@ -60,10 +62,10 @@ pub enum Trigger {
     Level,
 }
 
-/// An interrupt that a device raises.
+/// The interrupt of a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Interrupt {
-    /// Its number.
+    /// Its INTID.
     pub intid: Intid,
     /// How it is signalled.
     pub trigger: Trigger,

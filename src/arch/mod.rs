@@ -1,4 +1,4 @@
-//! The architecture's own terms: addresses, interrupt numbers, affinities, syndromes, registers.
+//! Types of the Arm architecture: addresses, INTIDs, affinities, syndromes, system registers.
 
 pub mod addr;
 pub mod esr;

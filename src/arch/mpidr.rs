@@ -1,4 +1,4 @@
-//! The affinity of a CPU.
+//! CPU affinities.
 
 use core::fmt;
 
@@ -9,17 +9,18 @@ pub struct Mpidr(u64);
 impl Mpidr {
     const AFFINITY: u64 = 0xff_00ff_ffff;
 
-    /// The affinity fields of `value`; its other bits are dropped.
+    /// Takes the affinity fields of `value`. Its other bits are dropped.
     pub const fn new(value: u64) -> Self {
         Self(value & Self::AFFINITY)
     }
 
-    /// Aff3 in bits 39:32, Aff2 to Aff0 in bits 23:0, as PSCI and `cpu@N/reg` have it.
+    /// Returns Aff3 in bits 39:32 and Aff2 to Aff0 in bits 23:0, the format of PSCI (DEN0022) and
+    /// of the `reg` property of `cpu` nodes.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// Affinity level `level` (0 to 3).
+    /// Returns the field of affinity level `level` (0 to 3).
     pub const fn affinity(self, level: u32) -> u8 {
         let shift = if level == 3 { 32 } else { level * 8 };
         (self.0 >> shift) as u8

@@ -1,4 +1,4 @@
-//! The only room with `unsafe` and assembly: what touches the hardware.
+//! The half of Bulkhead that touches the hardware: all `unsafe` code and assembly is here.
 
 pub mod arch;
 pub mod boot;
@@ -6,7 +6,7 @@ pub mod console;
 pub mod cpu;
 pub mod drivers;
 pub mod mm;
-mod monitor;
+pub mod monitor;
 pub mod partition;
 pub mod trap;
 pub mod vcpu;

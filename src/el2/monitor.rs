@@ -1,118 +1,120 @@
-//! The monitor at the UART, and at a second UART of each partition that may have it.
+//! The monitor at the UART, and at a PL011 of each partition that has one.
 //!
-//! Locks: a terminal's is taken before a partition's state and before the console's.
+//! Nothing outside this file calls into it but through [`console::Monitor`] and [`MonitorPort`], so
+//! that it can be unmapped where no description asks for it. Locks: a terminal's is taken before any
+//! partition's and before the console's.
 
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::pl011::Pl011;
-use bulkhead::operator::monitor::{Log, Peer, Status, System, Terminal};
+use bulkhead::operator::monitor::{Peer, Status, System, Terminal};
 use bulkhead::partition::lifecycle::{Order, Refusal, Stage};
 use bulkhead::trap::stats::Counts;
 use bulkhead::util::ring::Full;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::arch::sync::{Mutex, MutexGuard};
-use super::cpu::{self, timer};
+use super::arch::sync::{Mutex, SetOnce};
+use super::console;
+use super::cpu::timer;
 use super::drivers::power;
-use super::vcpu::Vcpu;
-use super::{console, partition};
+use super::partition::{MonitorPort, Partition};
+use super::vcpu::resident;
 
-/// The terminal at the UART. Only the CPU that takes the UART's interrupts has to do with it.
-static AT_UART: Mutex<Option<Terminal>> = Mutex::new(None);
-
-/// Takes the lock: one piece of code for all who do.
-#[inline(never)]
-fn at_uart() -> MutexGuard<'static, Option<Terminal>> {
-    AT_UART.lock()
-}
-
-/// Whether that terminal has something to show that the console had no room for.
-static WAITS: AtomicBool = AtomicBool::new(false);
-
-/// The last lines of the log. This lock is the last to be taken.
-static LOG: Mutex<Log> = Mutex::new(Log::EMPTY);
-
-/// The counter when the partitions were made.
-static STARTED: AtomicU64 = AtomicU64::new(0);
-
-/// How many bytes a guest can have the monitor write for one access: what its FIFO holds.
+/// The number of bytes that the monitor writes to a guest for one access: what the FIFO holds.
 const BYTES_AT_ONCE: usize = 32;
 
-/// Makes the terminal at the UART, for this many partitions.
-pub fn init(partitions: usize) {
-    STARTED.store(timer::now(), Ordering::Relaxed);
-    *at_uart() = Some(Terminal::new(Peer::Person, partitions));
+/// The monitor at the UART.
+pub struct Monitor {
+    terminal: Mutex<Terminal>,
+    /// The partitions that it shows and controls, once they are built.
+    partitions: SetOnce<&'static [Partition]>,
+    /// The counter when it was made.
+    started: u64,
 }
 
-/// Keeps text of Bulkhead's own log.
-pub fn keep(text: &[u8]) {
-    LOG.lock().add(text);
-}
+impl Monitor {
+    /// Returns a monitor of so many partitions.
+    #[inline(always)]
+    pub fn new(partitions: usize) -> Self {
+        let terminal = Mutex::new(Terminal::new(Peer::Person, partitions));
+        Self { terminal, partitions: SetOnce::new(), started: timer::now() }
+    }
 
-/// Somebody at the UART turns to the monitor.
-pub fn open() {
-    if let Some(terminal) = &mut *at_uart() {
-        terminal.open();
+    /// Sets the partitions, before the first guest starts.
+    pub fn set_partitions(&self, partitions: &'static [Partition]) {
+        self.partitions.set(partitions);
     }
 }
 
-/// Somebody at the UART typed something for the monitor. What is typed too far ahead is dropped, as
-/// at any terminal.
-pub fn input(byte: u8) {
-    if let Some(terminal) = &mut *at_uart() {
-        _ = terminal.input(byte);
+impl console::Monitor for Monitor {
+    fn open(&self) {
+        self.terminal.lock().open();
     }
-}
 
-/// Does what was typed at the UART, and hands the answer to the console, as far as that has room.
-/// Whether there was something. Nothing may be locked.
-pub fn run() -> bool {
-    let mut moved = false;
-    if let Some(terminal) = &mut *at_uart() {
-        WAITS.store(false, Ordering::Release);
-        terminal.run(&mut Partitions { at_uart: true }, &mut |byte| {
+    fn input(&self, byte: u8) {
+        // As at any terminal, bytes typed too far ahead are dropped.
+        _ = self.terminal.lock().input(byte);
+    }
+
+    fn run(&self) -> bool {
+        let mut has_moved = false;
+        let mut partitions = Partitions { monitor: self, at_uart: true };
+        self.terminal.lock().run(&mut partitions, &mut |byte| {
             let put = console::put_monitor(byte);
-            moved |= put.is_ok();
-            WAITS.store(put.is_err(), Ordering::Release);
+            has_moved |= put.is_ok();
             put
         });
+        has_moved
     }
-    moved
 }
 
-/// Whether [`run`] has something to do once the console has room.
-pub fn waits() -> bool {
-    WAITS.load(Ordering::Acquire)
-}
-
-/// The monitor as a partition has it: a UART with the monitor at its other end.
+/// A partition's PL011 with the monitor at its other end.
 pub struct Port {
+    monitor: &'static Monitor,
+    device: Mutex<Device>,
+}
+
+struct Device {
     uart: Pl011,
     terminal: Terminal,
 }
 
 impl Port {
-    /// The second UART of one of this many partitions.
-    pub fn new(partitions: usize) -> Self {
+    /// Returns a PL011 with this monitor, of one of so many partitions.
+    #[inline(always)]
+    pub fn new(monitor: &'static Monitor, partitions: usize) -> Self {
         let terminal = Terminal::new(Peer::Program, partitions);
-        Self { uart: Pl011::default(), terminal }
+        Self { monitor, device: Mutex::new(Device { uart: Pl011::default(), terminal }) }
+    }
+}
+
+impl MonitorPort for Port {
+    fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(bool)) -> u64 {
+        let mut device = self.device.lock();
+        let loaded = device.uart.access(offset, stored);
+        device.talk(self.monitor);
+        if let Some(line) = device.uart.changed_line() {
+            notify(line);
+        }
+        loaded
     }
 
-    /// Makes it as new.
-    pub fn reset(&mut self) {
-        self.terminal.reset();
-        self.uart = Pl011::default();
+    fn reset(&self) {
+        let mut device = self.device.lock();
+        device.terminal.reset();
+        device.uart = Pl011::default();
     }
+}
 
-    /// Has the monitor read what the guest has written, and the guest get what it is answered.
-    fn talk(&mut self) {
-        let Self { uart, terminal, .. } = self;
+impl Device {
+    /// Has the monitor read what the guest has written, and write its answer as far as there is room.
+    fn talk(&mut self, monitor: &'static Monitor) {
+        let Self { uart, terminal } = self;
         let mut left = BYTES_AT_ONCE;
-        let mut moved = true;
-        while moved {
-            moved = false;
-            uart.transmit(&mut |byte| terminal.input(byte).inspect(|()| moved = true));
-            terminal.run(&mut Partitions { at_uart: false }, &mut |byte| {
+        let mut has_moved = true;
+        while has_moved {
+            has_moved = false;
+            uart.transmit(&mut |byte| terminal.input(byte).inspect(|()| has_moved = true));
+            terminal.run(&mut Partitions { monitor, at_uart: false }, &mut |byte| {
                 left = left.checked_sub(1).ok_or(Full)?;
                 uart.receive(byte)
             });
@@ -120,40 +122,29 @@ impl Port {
     }
 }
 
-impl Vcpu {
-    /// An access to the UART with the monitor: a store of a value, or a load.
-    #[inline(never)]
-    pub fn monitor_access(&self, offset: u64, stored: Option<u64>) -> u64 {
-        let plan = &self.partition.plan;
-        let (Some(port), Some(intid)) = (&self.partition.monitor, plan.monitor_interrupt) else {
-            return 0;
-        };
-        let mut port = port.lock();
-        let loaded = port.uart.access(offset, stored);
-        port.talk();
-        if let Some(line) = port.uart.changed_line() {
-            self.update_vgic(|vgic, hw| vgic.set_line(intid, line, hw));
-        }
-        loaded
-    }
-}
-
-/// The partitions as the monitor sees and steers them.
-struct Partitions {
+/// The partitions as a terminal sees and controls them.
+struct Partitions<'a> {
+    monitor: &'a Monitor,
     at_uart: bool,
 }
 
-impl System for Partitions {
+impl Partitions<'_> {
+    fn get(&self, partition: usize) -> &'static Partition {
+        &self.monitor.partitions[partition]
+    }
+}
+
+impl System for Partitions<'_> {
     fn partitions(&self) -> usize {
-        partition::all().len()
+        self.monitor.partitions.len()
     }
 
     fn plan(&self, partition: usize) -> &PartitionPlan {
-        &partition::all()[partition].plan
+        &self.get(partition).plan
     }
 
     fn status(&self, partition: usize) -> Status {
-        let partition = &partition::all()[partition];
+        let partition = self.get(partition);
         let state = partition.state.lock();
         let stage = state.life.stage();
         let runs = matches!(stage, Stage::Running | Stage::Stopping);
@@ -167,34 +158,36 @@ impl System for Partitions {
     }
 
     fn counts(&self, partition: usize) -> Counts {
+        let partition = self.get(partition);
         let mut counts = Counts::default();
-        for cpu in &partition::all()[partition].plan.cpus {
-            if let Some(vcpu) = cpu::get(*cpu).vcpu() {
-                counts.add(&vcpu.counters);
-            }
+        for cpu in &partition.plan.cpus {
+            let vcpus = resident::all()[*cpu].vcpus().iter();
+            vcpus
+                .filter(|vcpu| core::ptr::eq(vcpu.partition, partition))
+                .for_each(|vcpu| counts.add(&vcpu.counters));
         }
         counts
     }
 
     fn affinity(&self, cpu: usize) -> Mpidr {
-        cpu::get(cpu).mpidr()
+        resident::all()[cpu].cpu.mpidr()
     }
 
     fn milliseconds(&self) -> u64 {
-        timer::milliseconds_since(STARTED.load(Ordering::Relaxed))
+        timer::milliseconds_since(self.monitor.started)
     }
 
     fn read_log(&self, position: u64, into: &mut [u8]) -> Option<(usize, u64)> {
-        LOG.lock().read(position, into)
+        console::read_log(position, into)
     }
 
     fn order(&mut self, partition: usize, order: Order) -> Result<(), Refusal> {
-        partition::all()[partition].order(order)
+        self.get(partition).order(order)
     }
 
     fn attach(&mut self, partition: usize) -> Result<(), &'static str> {
         if !self.at_uart {
-            return Err("attach is for who is at the machine's own UART");
+            return Err("attach works only at the machine's own UART");
         }
         console::attach(partition);
         Ok(())

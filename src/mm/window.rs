@@ -1,16 +1,15 @@
-//! Closing and opening a mapping that is there for good, when nothing may be mapped or freed any
-//! more.
+//! Closes and opens mappings after boot, when no table may be allocated or freed any more.
 
 use super::tables::Tables;
 use crate::arch::addr::{Pa, Region};
 
 impl Tables<'_> {
-    /// Makes the leaves in `region` invalid, or valid again, and calls `changed` for the first
-    /// address of each. Nothing else of them changes. The leaves that reach beyond the region stay
-    /// as they are, and what is not mapped stays unmapped.
+    /// Sets or clears the valid bit of the leaves in `region`, and calls `changed` with the first
+    /// address of each leaf that this changes. Leaves that reach beyond the region stay as they
+    /// are, and unmapped addresses stay unmapped.
     ///
-    /// The caller makes the change visible: after closing by TLB invalidation of what `changed`
-    /// tells, after opening by `DSB ISHST; ISB`.
+    /// The caller makes the change visible: after closing by invalidating the TLB entries of the
+    /// addresses that `changed` got, after opening by `DSB ISHST; ISB`.
     pub fn set_open(&mut self, region: Region<Pa>, is_open: bool, mut changed: impl FnMut(Pa)) {
         let (mut address, end) = (region.start().get(), region.end().get());
         while address < end {
@@ -35,13 +34,13 @@ mod tests {
 
     use super::*;
     use crate::arch::addr::PAGE_SIZE;
-    use crate::mm::tables::{Memory, Table};
+    use crate::mm::tables::{Attributes, Table};
 
     fn region(first: u64, pages: u64) -> Region<Pa> {
         Region::new(Pa::new(first * PAGE_SIZE), pages * PAGE_SIZE).unwrap()
     }
 
-    /// The valid leaves, and what all leaves hold but for that.
+    /// The addresses of the valid leaves, and all leaves without their valid bit.
     fn state(tables: &mut Tables<'_>, all: Region<Pa>) -> (Vec<u64>, Vec<(u64, u64)>) {
         let (mut open, mut leaves) = (Vec::new(), Vec::new());
         let mut address = all.start().get();
@@ -58,14 +57,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn closing_and_opening_changes_what_it_says(
+        fn closing_and_opening_change_only_the_leaves_in_the_region(
             mapped in (0_u64..600, 1_u64..3000),
             window in (0_u64..1200, 0_u64..3000),
         ) {
             let mut pool = vec![Table::EMPTY; 16];
             let mut tables = Tables::new(&mut pool, Pa::new(0x7000_0000)).unwrap();
             let (mapped, window) = (region(mapped.0, mapped.1), region(window.0, window.1));
-            tables.map(mapped.start(), mapped.start(), mapped.size(), Memory::DATA).unwrap();
+            tables.map(mapped.start(), mapped.start(), mapped.size(), Attributes::DATA).unwrap();
             let all = region(0, 8192);
             let (before, leaves) = state(&mut tables, all);
             let mut closed = Vec::new();

@@ -1,4 +1,4 @@
-//! The state of a partition.
+//! Decides about a partition's lifecycle, and numbers its vCPUs.
 
 pub mod lifecycle;
 pub mod vcpu;

@@ -1,26 +1,27 @@
-//! How a partition's vCPUs are numbered.
+//! Maps the numbers of a partition's vCPUs to affinities.
 
 use crate::arch::mpidr::Mpidr;
 
 impl Mpidr {
-    /// vCPUs that share one value of Aff1: what the target list of ICC_SGI1R_EL1 can name at once.
+    /// The number of vCPUs with the same Aff1: as many as the target list of ICC_SGI1R_EL1 holds.
     pub const CLUSTER: usize = 16;
     /// RES1 in MPIDR_EL1 and VMPIDR_EL2.
     const RES1: u64 = 1 << 31;
 
-    /// The affinity of vCPU `number`: Aff0 counts to 16, as one GICv3 SGI can reach, then Aff1.
-    /// Numbers from 4096 on, which would need Aff2, do not occur.
+    /// Returns the affinity of vCPU `number` (below 4096): Aff0 is 0 to 15, so that one GICv3 SGI
+    /// reaches all values, and Aff1 counts on.
     pub const fn of_vcpu(number: usize) -> Self {
         Self::new((number % Self::CLUSTER) as u64 | ((number / Self::CLUSTER % 256) as u64) << 8)
     }
 
-    /// The vCPU number with this affinity, whether or not a partition has that many.
+    /// Returns the number of the vCPU with this affinity, whether or not a partition has that many;
+    /// `None` if no vCPU has it.
     pub const fn to_vcpu(self) -> Option<usize> {
         let number = self.affinity(1) as usize * Self::CLUSTER + self.affinity(0) as usize;
         if Self::of_vcpu(number).get() == self.get() { Some(number) } else { None }
     }
 
-    /// The affinity as a CPU of a multiprocessor reads it in MPIDR_EL1: the value of VMPIDR_EL2.
+    /// Returns the value of VMPIDR_EL2 for this affinity, which the guest reads in MPIDR_EL1.
     pub const fn register(self) -> u64 {
         self.get() | Self::RES1
     }
@@ -40,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn affinities_of_no_vcpu_are_told() {
+    fn affinities_of_no_vcpu_have_no_number() {
         for affinity in [0x10, 0x1_0000, 0x1_0000_0000, 0xff] {
             assert_eq!(Mpidr::new(affinity).to_vcpu(), None, "{affinity:#x}");
         }

@@ -1,72 +1,72 @@
-//! What a guest did that it must not do, as people are told of it.
+//! Describes a guest's faults as the monitor and the log print them.
 
 use core::fmt;
 
 use crate::arch::addr::Ipa;
 
-/// A guest's fault.
+/// A fault for which EL2 injected an exception.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fault {
-    /// What it did.
-    pub deed: Deed,
-    /// The vCPU that did it.
+    /// What the guest did.
+    pub kind: FaultKind,
+    /// The number of the vCPU.
     pub vcpu: usize,
-    /// The address of its instruction.
+    /// The virtual address of the instruction.
     pub pc: u64,
     /// ESR_EL2.
     pub syndrome: u64,
 }
 
-/// What a guest did.
+/// What a guest did that is not allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Deed {
-    /// It used an instruction that it has not got.
+pub enum FaultKind {
+    /// It executed an instruction that is undefined for it.
     Undefined,
-    /// It touched memory in a way that was refused.
-    Access(Access, Place),
+    /// It accessed an address, and stage 2 or the memory system refused it.
+    Access(AccessKind, FaultAddress),
 }
 
-/// How it touched memory.
+/// How a guest accessed memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Access {
-    /// It read.
+pub enum AccessKind {
+    /// It loaded data.
     Load,
-    /// It wrote.
+    /// It stored data.
     Store,
     /// It fetched an instruction.
     Fetch,
 }
 
-/// Where it touched memory.
+/// Where a guest accessed memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
-    /// At a device that Bulkhead emulates, but not for such an instruction.
+pub enum FaultAddress {
+    /// At an emulated device, by an instruction that cannot be emulated.
     Emulated(Ipa),
-    /// Where the partition has nothing.
+    /// Outside everything that the partition has.
     Outside(Ipa),
-    /// The CPU does not say.
+    /// HPFAR_EL2 does not hold the address.
     Unknown,
 }
 
-impl fmt::Display for Deed {
+impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Access(access, place) = self else {
+        let Self::Access(access, address) = self else {
             return f.write_str("undefined instruction");
         };
         f.write_str(match access {
-            Access::Load => "load ",
-            Access::Store => "store ",
-            Access::Fetch => "fetch ",
+            AccessKind::Load => "load ",
+            AccessKind::Store => "store ",
+            AccessKind::Fetch => "fetch ",
         })?;
-        match place {
-            Place::Emulated(ipa) => write!(f, "that cannot be emulated, ipa {ipa}"),
-            Place::Outside(ipa) => write!(f, "outside the partition, ipa {ipa}"),
-            Place::Unknown => f.write_str("that failed"),
+        match address {
+            FaultAddress::Emulated(ipa) => write!(f, "that cannot be emulated, ipa {ipa}"),
+            FaultAddress::Outside(ipa) => write!(f, "outside the partition, ipa {ipa}"),
+            FaultAddress::Unknown => f.write_str("that failed"),
         }
     }
 }
 
-/// Where the guest was when it did it.
+/// The vCPU, the instruction and the syndrome.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "vCPU {}, pc {:#x}, esr {:#x}", self.vcpu, self.pc, self.syndrome)

@@ -1,4 +1,4 @@
-//! Decodes what a guest did, and decides what it gets for it.
+//! Decodes exceptions that a guest takes to EL2, and decides how EL2 answers them.
 
 pub mod fault;
 pub mod inject;

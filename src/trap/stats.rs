@@ -1,16 +1,16 @@
-//! How often a vCPU came to EL2, and why.
+//! Counts the exits from guests to EL2, by cause.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! causes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
-        /// What is counted. Each exit has one cause; [`Cause::Injected`] comes on top of one.
+        /// The cause of an exit. Each exit has one; [`Cause::Injected`] is counted besides it.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Cause {
             $($(#[$doc])* $name,)+
         }
 
-        /// The causes' names for people, by their numbers.
+        /// The causes' names as the monitor prints them, by their numbers.
         pub const NAMES: [&str; [$($text),+].len()] = [$($text),+];
     };
 }
@@ -22,71 +22,71 @@ causes! {
     Smc = "smc",
     /// MSR, MRS or a system instruction.
     SystemRegister = "system-register",
-    /// A load or store: the interrupt controller's distributor.
+    /// A load from or a store to the interrupt controller's distributor.
     Distributor = "distributor",
-    /// A load or store: GICC_DIR.
+    /// A load from or a store to the page of GICC_DIR.
     CpuInterface = "cpu-interface",
-    /// A load or store: the redistributors.
+    /// A load from or a store to the redistributors.
     Redistributors = "redistributors",
-    /// A load or store: the console's PL011.
+    /// A load from or a store to the console's PL011.
     Console = "console",
-    /// A load or store: the monitor's PL011.
+    /// A load from or a store to the monitor's PL011.
     Monitor = "monitor",
-    /// A load or store: the watchdog.
+    /// A load from or a store to the watchdog.
     Watchdog = "watchdog",
-    /// A load or store of what is not emulated.
+    /// A data abort at an address where nothing is emulated.
     DataAbort = "data-abort",
-    /// An instruction fetch.
+    /// An instruction abort.
     InstructionAbort = "instruction-abort",
-    /// An instruction that the guest has not got, WFI or WFE, an SError, or what nobody knows.
+    /// An undefined instruction, WFI or WFE, an SError, or an exception of an unknown class.
     Other = "other",
-    /// An interrupt of the partition's own.
+    /// A physical interrupt that belongs to the partition.
     Interrupt = "interrupt",
-    /// Somebody rang: another vCPU, or the console.
-    Doorbell = "doorbell",
-    /// The virtual interface wants its list registers looked at.
+    /// A kick from another CPU, on behalf of a vCPU or the console.
+    Kick = "kick",
+    /// The maintenance interrupt of the GIC's virtual CPU interface.
     Maintenance = "maintenance",
-    /// Bulkhead's own timer.
+    /// EL2's timer.
     Timer = "timer",
-    /// The physical UART.
+    /// The interrupt of the physical UART.
     Uart = "uart",
-    /// An exception that the guest was given for what it did.
+    /// An exception that EL2 injected because of the exit.
     Injected = "injected",
 }
 
-/// How many causes there are.
+/// The number of causes.
 pub const CAUSES: usize = NAMES.len();
 
-/// The number behind those of the causes, which stands for all exits.
+/// The index behind those of the causes, by which [`Counts::nth`] returns the number of all exits.
 pub const EXITS: usize = CAUSES;
 
-/// The counters of one vCPU. Only the CPU that it lives on counts.
+/// The counters of one vCPU. Only the CPU that runs it writes them; any CPU may read.
 #[derive(Debug, Default)]
 pub struct Counters([AtomicU64; CAUSES]);
 
 impl Counters {
-    /// Counts one.
+    /// Counts one exit.
     #[inline(always)]
     pub fn count(&self, cause: Cause) {
         let counter = &self.0[cause as usize];
-        // One CPU writes, so that nothing is lost between the two.
+        // Only one CPU writes, so that no count is lost between the load and the store.
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 }
 
-/// How often each cause has come, of one or several vCPUs.
+/// Sums of the counters of one or several vCPUs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts(pub [u64; CAUSES]);
 
 impl Counts {
-    /// Adds what a vCPU has counted so far.
+    /// Adds the present counts of a vCPU.
     pub fn add(&mut self, counters: &Counters) {
         for (sum, counter) in self.0.iter_mut().zip(&counters.0) {
             *sum = sum.wrapping_add(counter.load(Ordering::Relaxed));
         }
     }
 
-    /// How often the cause with this number has come, or with [`EXITS`] how many exits there were.
+    /// Returns the count of the cause with this number, or of all exits for [`EXITS`].
     pub fn nth(&self, cause: usize) -> u64 {
         match self.0.get(cause) {
             Some(count) => *count,
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exits_are_all_but_what_was_injected() {
+    fn injected_exceptions_are_not_exits() {
         let [one, other] = [Counters::default(), Counters::default()];
         for cause in [Cause::Hvc, Cause::Timer, Cause::Injected] {
             one.count(cause);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn names_go_with_their_causes() {
+    fn names_belong_to_their_causes() {
         assert_eq!(NAMES[Cause::Hvc as usize], "hvc");
         assert_eq!(NAMES[Cause::Interrupt as usize], "interrupt");
         assert_eq!(NAMES[Cause::Injected as usize], "injected");

@@ -1,9 +1,9 @@
-//! What EL2 answers to accesses that it traps.
+//! The answers to accesses to system registers that trap to EL2.
 
 use crate::arch::system_registers::{Encoding, IdRegisters};
 use crate::vgic::{CpuInterfaceRegister, SgiRegister};
 
-/// What EL2 does about a trapped access. After all but [`Answer::Undefined`] the guest goes on behind
+/// The answer to a trapped access. After all but [`Answer::Undefined`] the guest continues after
 /// the instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
@@ -15,7 +15,7 @@ pub enum Answer {
     Undefined,
     /// The value written sends an SGI.
     SendSgi(SgiRegister),
-    /// It is a common register of the GIC's CPU interface.
+    /// The access is to a common register of the GIC's CPU interface.
     CpuInterface(CpuInterfaceRegister),
 }
 
@@ -24,17 +24,17 @@ const ICC_PMR_EL1: Encoding = Encoding::new(3, 0, 4, 6, 0);
 const ICC_CTLR_EL1: Encoding = Encoding::new(3, 0, 12, 12, 4);
 const ICC_DIR_EL1: Encoding = Encoding::new(3, 0, 12, 11, 1);
 const ICC_RPR_EL1: Encoding = Encoding::new(3, 0, 12, 11, 3);
-/// Sends an SGI of Group 1.
+/// The register that sends an SGI of Group 1.
 pub const ICC_SGI1R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 5);
 const ICC_ASGI1R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 6);
 const ICC_SGI0R_EL1: Encoding = Encoding::new(3, 0, 12, 11, 7);
 
-/// The answer to an access that a control register of EL2 traps; `id` is what the guest is told of
-/// the CPU, [`IdRegisters::for_guest`].
+/// Returns the answer to an access that a control register of EL2 traps; `id` is what the guest
+/// sees of the CPU ([`IdRegisters::for_guest`]).
 ///
-/// UNDEFINED are the registers of what the guest's ID registers do not show: RAS error records,
-/// LORegions, activity monitors, MPAM, trace, SPE, TRBE, BRBE, nested virtualization. So are
-/// IMPLEMENTATION DEFINED registers (HCR_EL2.TIDCP), most of which act on a cluster or on memory.
+/// UNDEFINED are the registers of features that are hidden from guests: RAS error records,
+/// LORegions, activity monitors, MPAM, trace, SPE, TRBE, BRBE. So are IMPLEMENTATION DEFINED
+/// registers (HCR_EL2.TIDCP), most of which act on a cluster or on memory.
 pub fn trapped(encoding: Encoding, write: bool, id: &IdRegisters) -> Answer {
     if let (false, Some(value)) = (write, id.get(encoding)) {
         return Answer::ReadAs(value);
@@ -54,9 +54,10 @@ pub fn trapped(encoding: Encoding, write: bool, id: &IdRegisters) -> Answer {
     }
 }
 
-/// Cache maintenance by set and way: DC ISW, CSW, CISW and their variants for allocation tags. It is
-/// for who owns every cache down to memory, which no partition does, and works on lines of all
-/// partitions. A guest that turns its caches off must clean what it needs by address.
+/// Whether this is cache maintenance by set and way: DC ISW, CSW, CISW and their variants for
+/// allocation tags. It works on lines of all partitions, and to some effect only for the owner of
+/// all caches down to memory, which no partition is. A guest that turns its caches off must clean
+/// the lines that it needs by address.
 fn is_set_way(encoding: Encoding) -> bool {
     const FAMILY: Encoding = Encoding::new(1, 0, 7, 0, 0);
     let (crm, op2) = (encoding.number() >> 3 & 15, encoding.number() & 7);

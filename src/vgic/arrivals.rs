@@ -1,250 +1,164 @@
-//! What a CPU needs to list an interrupt that arrives there, without the partition's lock.
+//! Injection of arriving interrupts without the partition's lock.
 //!
-//! For each interrupt that may go straight into a list register, the value that goes there is prepared. Who
-//! holds the lock changes that on any CPU and at any time, while the vCPU's own CPU uses it. They do not
-//! miss each other: the CPU notes what it lists before it looks whether it may, and who wants an
-//! interrupt back forbids it before looking who lists it. A sequentially consistent fence is between
-//! the two on either side, so that one of them at least sees what the other has done.
+//! For each interrupt that may go straight into a list register of a vCPU, [`Arrivals`] has the
+//! value to write. The holder of the partition's lock changes these values on any CPU at any time,
+//! while the vCPU's own CPU uses them. Both sides store, fence and load:
+//!
+//! - the CPU publishes the INTID in `injected`, then reads `prepared`;
+//! - the revoker clears `prepared`, then reads `injected`.
+//!
+//! The sequentially consistent fences between the two make at least one side see the other's store:
+//! an interrupt is not injected, or the revoker knows that it may be. `tools/loom` checks this.
 
 use alloc::boxed::Box;
 use core::num::NonZeroU16;
-use core::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
 
-use super::state::{Bank, Set, UNUSED, Vcpu, bits};
-use super::{Delivery, Version, Vgic};
+use super::intid_set::bits;
 use crate::arch::intid::Intid;
+use crate::util::atomic::{AtomicU16, AtomicU64, Ordering, fence};
 
-/// The part of a vCPU's virtual interrupt controller that needs no lock.
+/// The entry in `Arrivals::injected` of a list register without an interrupt: the spurious INTID.
+pub(super) const NO_INTID: u16 = 1023;
+
+/// The interrupt state of a vCPU that its CPU uses without the partition's lock.
 #[derive(Debug)]
 pub struct Arrivals {
-    /// A bit for each list register; none while something waits for one, or has to be looked at.
-    room: AtomicU16,
-    /// The INTID last written to each list register, which may have ended since.
-    listed: [AtomicU16; 16],
-    /// For each INTID the list register that it gets, as the hardware takes it; zero where it may not.
+    /// The list registers that exist, one bit each. Zero while interrupts in memory have to be
+    /// considered first, which needs the lock.
+    usable: AtomicU16,
+    /// The INTID last written to each list register, which can be inactive by now.
+    injected: [AtomicU16; 16],
+    /// For each INTID the list register value in the hardware's layout; zero if injection needs the
+    /// lock.
     prepared: Box<[AtomicU64]>,
 }
 
 impl Arrivals {
-    /// For this many words of interrupts: none may be listed.
+    /// Creates the state for this number of words of interrupts, none of which may be injected.
     pub(super) fn new(words: usize) -> Self {
         Self {
-            room: AtomicU16::new(0),
-            listed: [const { AtomicU16::new(UNUSED) }; 16],
+            usable: AtomicU16::new(0),
+            injected: core::array::from_fn(|_| AtomicU16::new(NO_INTID)),
             prepared: (0..words * 32).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
-    /// As [`new`](Self::new), while the vCPU does not run.
+    /// Restores the state after [`new`](Self::new). The vCPU must not be running.
     pub(super) fn reset(&self) {
-        self.unsettle();
-        self.listed.iter().for_each(|listed| listed.store(UNUSED, Ordering::Relaxed));
+        self.disable();
+        self.injected.iter().for_each(|injected| injected.store(NO_INTID, Ordering::Relaxed));
         self.prepared.iter().for_each(|prepared| prepared.store(0, Ordering::Relaxed));
     }
 
-    /// Where an interrupt goes that arrived on this CPU, and what is to be written there, given the list
-    /// registers that are `empty`. `None` if that is not all there is to do: then
-    /// [`Vgic::interrupt`](super::Vgic::interrupt) must see to it. On the vCPU's own CPU alone.
+    /// Returns the list register for an interrupt that arrived on this CPU, with the value to
+    /// write. `empty` are the empty list registers, one bit each. `None` if the injection needs the
+    /// lock: [`Vgic::interrupt`](super::Vgic::interrupt) must be called then. Called on the vCPU's
+    /// own CPU only.
     #[inline(always)]
-    pub fn list(&self, intid: Intid, empty: u32) -> Option<(usize, u64)> {
-        let room = self.room.load(Ordering::Relaxed);
-        let usable = NonZeroU16::new(empty as u16 & room)?;
-        // Nothing keeps an SGI from arriving again while a list register holds it.
-        if intid.is_sgi() && usable.get() != room {
+    pub fn inject(&self, intid: Intid, empty: u32) -> Option<(usize, u64)> {
+        let usable = self.usable.load(Ordering::Relaxed);
+        let free = NonZeroU16::new(empty as u16 & usable)?;
+        // An SGI can arrive again while a list register holds it.
+        if intid.is_sgi() && free.get() != usable {
             return None;
         }
-        let index = usable.trailing_zeros() as usize;
+        let index = free.trailing_zeros() as usize;
         let prepared = self.prepared.get(intid.get() as usize)?;
-        self.listed.get(index)?.store(intid.get() as u16, Ordering::Relaxed);
+        self.injected.get(index)?.store(intid.get() as u16, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let value = prepared.load(Ordering::Relaxed);
         (value != 0).then_some((index, value))
     }
 
-    /// Prepares the list register of an interrupt.
+    /// Allows the injection of an interrupt, with this list register value.
     pub(super) fn prepare(&self, intid: usize, value: u64) {
         self.prepared[intid].store(value, Ordering::Relaxed);
     }
 
-    /// From now on none of these interrupts of a word is listed that is not [`listed`](Self::listed) now.
-    pub(super) fn forbid(&self, word: usize, mask: u32) {
+    /// Forbids the injection of the interrupts of a word with a bit in `mask`. After this call
+    /// every list register that may hold one of them has its INTID in [`injected`](Self::injected).
+    pub(super) fn revoke(&self, word: usize, mask: u32) {
         for bit in bits(mask) {
             self.prepare(word * 32 + bit, 0);
         }
         fence(Ordering::SeqCst);
     }
 
-    /// What is prepared for an interrupt.
+    /// Returns the list register value prepared for an interrupt.
     #[cfg(test)]
     pub(super) fn prepared(&self, intid: usize) -> u64 {
         self.prepared[intid].load(Ordering::Relaxed)
     }
 
-    /// Whether nothing waits for a list register.
-    pub(super) fn is_settled(&self) -> bool {
-        self.room.load(Ordering::Relaxed) != 0
+    /// Returns whether interrupts can be injected without the lock.
+    pub(super) fn is_enabled(&self) -> bool {
+        self.usable.load(Ordering::Relaxed) != 0
     }
 
-    /// Nothing waits for one of so many list registers, 1 to 16.
-    pub(super) fn settle(&self, list_registers: usize) {
-        self.room.store(u16::MAX >> (16 - list_registers), Ordering::Relaxed);
+    /// Allows injection without the lock into this number of list registers, 1 to 16.
+    pub(super) fn enable(&self, list_registers: usize) {
+        self.usable.store(u16::MAX >> (16 - list_registers), Ordering::Relaxed);
     }
 
-    /// The next refill must look at everything, not only at what is new.
-    pub(super) fn unsettle(&self) {
-        self.room.store(0, Ordering::Relaxed);
+    /// Forbids injection without the lock until the next refill, which considers all interrupts.
+    pub(super) fn disable(&self) {
+        self.usable.store(0, Ordering::Relaxed);
     }
 
-    /// The INTID last written to a list register.
-    pub(super) fn listed(&self, index: usize) -> u16 {
-        self.listed[index].load(Ordering::Relaxed)
+    /// Returns the INTID last written to a list register, or `NO_INTID`.
+    pub(super) fn injected(&self, index: usize) -> u16 {
+        self.injected[index].load(Ordering::Relaxed)
     }
 
-    /// The same for all, each with the number of its list register.
-    pub(super) fn all_listed(&self) -> impl Iterator<Item = (usize, usize)> {
-        (0..16).map(|index| (index, usize::from(self.listed(index))))
+    /// Returns the number of each list register with the INTID last written to it.
+    pub(super) fn all_injected(&self) -> impl Iterator<Item = (usize, usize)> {
+        (0..16).map(|index| (index, usize::from(self.injected(index))))
     }
 
-    /// The same, if there is one, for a list register that is taken back.
-    pub(super) fn take_listed(&self, index: usize) -> Option<Intid> {
-        let listed = self.listed(index);
-        self.set_listed(index, UNUSED);
-        Intid::new(u32::from(listed))
+    /// Removes and returns the INTID last written to a list register.
+    pub(super) fn take_injected(&self, index: usize) -> Option<Intid> {
+        let injected = self.injected(index);
+        self.set_injected(index, NO_INTID);
+        Intid::new(u32::from(injected))
     }
 
-    /// Notes what is written to a list register.
-    pub(super) fn set_listed(&self, index: usize, intid: u16) {
-        self.listed[index].store(intid, Ordering::Relaxed);
-    }
-}
-
-impl Vgic {
-    /// Prepares the list registers of those interrupts that may be delivered. After each
-    /// [`forbid`](Self::forbid), and when there are more of them.
-    pub(super) fn prepare(&self, set: Set) {
-        if self.delivery == Delivery::Trapped {
-            Self::prepare_in(&self.vcpus, self.version, self.carried, self.bank(set), set);
-        }
-    }
-
-    /// The same, given the bank that the set is of, and of the partition what else it takes.
-    #[inline(always)]
-    pub(super) fn prepare_in(
-        vcpus: &[Vcpu],
-        version: Version,
-        carried: u32,
-        bank: &Bank,
-        set: Set,
-    ) {
-        let sgis = match (set.word(), version) {
-            (0, Version::V2) => carried,
-            // Physical ones stand for those of Group 1.
-            (0, Version::V3) => carried & bank.group1,
-            _ => 0,
-        };
-        for bit in bits(set.mask() & bank.deliverable & (bank.hardware | sgis)) {
-            if let Some(vcpu) = vcpus.get(usize::from(bank.routes[bit].vcpu)) {
-                let value = bank.entries[bit].arriving(version);
-                vcpu.arrivals.prepare(set.word() * 32 + bit, value);
-            }
-        }
-    }
-
-    /// Keeps these interrupts from being listed without the lock, so that [`holders`](Self::holders)
-    /// tells who lists them already.
-    pub(super) fn forbid(&self, set: Set) {
-        if self.delivery == Delivery::Trapped {
-            for (index, vcpu) in self.vcpus.iter().enumerate() {
-                if set.word() != 0 || index == set.owner() {
-                    vcpu.arrivals.forbid(set.word(), set.mask());
-                }
-            }
-        }
-    }
-
-    /// [`prepare`](Self::prepare) for all interrupts.
-    pub(super) fn prepare_all(&self) {
-        self.banks.iter().for_each(|bank| self.prepare(bank.all));
-    }
-
-    /// [`forbid`](Self::forbid) for all interrupts.
-    pub(super) fn forbid_all(&self) {
-        self.banks.iter().for_each(|bank| self.forbid(bank.all));
+    /// Records the INTID written to a list register.
+    pub(super) fn set_injected(&self, index: usize, intid: u16) {
+        self.injected[index].store(intid, Ordering::Relaxed);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::thread;
-    use std::time::{Duration, Instant};
-    use std::vec::Vec;
+#[cfg(all(test, loom))]
+mod loom_models {
+    use loom::sync::Arc;
+    use loom::thread;
+    use std::sync::atomic::AtomicBool;
 
     use super::*;
 
-    const ROUNDS: usize = if cfg!(miri) { 100 } else { 100_000 };
-    /// On a busy machine the two threads seldom run at once.
-    const TIME: Duration = Duration::from_secs(3);
     const PPI: u32 = 27;
 
-    /// Waits until `turn` is past this round.
-    fn wait(turn: &AtomicUsize, round: usize) {
-        let mut spins = 0_u32;
-        while turn.load(Ordering::Acquire) <= round {
-            spins += 1;
-            if spins.is_multiple_of(1000) {
-                thread::yield_now();
-            }
-        }
-    }
-
+    /// One thread injects an interrupt on the vCPU's CPU while another one revokes it. The revoker
+    /// sees the INTID in `injected`, or the interrupt is not injected.
     #[test]
-    fn what_is_listed_is_seen_or_was_forbidden() {
-        let arrivals = Arrivals::new(1);
-        arrivals.settle(4);
-        let intid = Intid::new(PPI).unwrap();
-        // How many rounds have begun and ended, and how many there are in all.
-        let [begun, ended, end] = [0, 0, ROUNDS].map(AtomicUsize::new);
-        let mut both = [0; 2];
-        thread::scope(|scope| {
-            let cpu = scope.spawn(|| {
-                let mut listed = Vec::new();
-                for round in 0..ROUNDS {
-                    wait(&begun, round);
-                    if round >= end.load(Ordering::Acquire) {
-                        break;
-                    }
-                    listed.push(arrivals.list(intid, 0xf).is_some());
-                    ended.store(round + 1, Ordering::Release);
-                }
-                listed
+    fn loom_arrival_is_seen_by_the_revoker_or_is_not_injected() {
+        // Outlive the executions: whether one of them refused the injection, and whether one did
+        // not.
+        static OUTCOMES: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+        loom::model(|| {
+            let arrivals = Arc::new(Arrivals::new(1));
+            arrivals.enable(4);
+            arrivals.prepare(PPI as usize, 1);
+            let cpu = thread::spawn({
+                let arrivals = Arc::clone(&arrivals);
+                move || arrivals.inject(Intid::new(PPI).unwrap(), 0xf).is_some()
             });
-            let start = Instant::now();
-            let mut seen = Vec::new();
-            for round in 0..ROUNDS {
-                if start.elapsed() > TIME {
-                    end.store(round, Ordering::Release);
-                    begun.store(round + 1, Ordering::Release);
-                    break;
-                }
-                arrivals.set_listed(0, UNUSED);
-                arrivals.prepare(PPI as usize, 1);
-                begun.store(round + 1, Ordering::Release);
-                // Not always at the same time after the other.
-                for _ in 0..round % 16 {
-                    core::hint::spin_loop();
-                }
-                arrivals.forbid(0, 1 << PPI);
-                seen.push(u32::from(arrivals.listed(0)) == PPI);
-                wait(&ended, round);
-            }
-            let listed = cpu.join().unwrap();
-            assert_eq!(listed.len(), seen.len());
-            for (is_listed, is_seen) in listed.into_iter().zip(seen) {
-                assert!(is_seen || !is_listed, "it was listed, and nobody knows");
-                both[usize::from(is_listed)] += 1;
-            }
+            arrivals.revoke(0, 1 << PPI);
+            let is_seen = u32::from(arrivals.injected(0)) == PPI;
+            let is_injected = cpu.join().unwrap();
+            assert!(is_seen || !is_injected, "injected, but the revoker does not know");
+            OUTCOMES[usize::from(is_injected)].store(true, Ordering::Relaxed);
         });
-        std::println!("forbidden {} times, listed {} times", both[0], both[1]);
+        assert!(OUTCOMES.iter().all(|it| it.load(Ordering::Relaxed)), "an outcome is missing");
     }
 }

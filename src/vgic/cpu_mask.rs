@@ -1,4 +1,4 @@
-//! A set of a partition's vCPUs.
+//! Sets of a partition's vCPUs.
 
 use core::ops::BitOrAssign;
 
@@ -8,43 +8,43 @@ use core::ops::BitOrAssign;
 pub struct CpuMask(u64);
 
 impl CpuMask {
-    /// No vCPU.
+    /// The empty set.
     pub const EMPTY: Self = Self(0);
 
-    /// The vCPUs from 0 on, so many.
+    /// Returns the set of the first `count` vCPUs.
     pub const fn first(count: usize) -> Self {
         Self(if count < 64 { (1 << count) - 1 } else { u64::MAX })
     }
 
-    /// The vCPU with this index alone; empty from 64 on.
+    /// Returns the set of one vCPU; the empty set for an index of 64 or more.
     pub const fn one(vcpu: usize) -> Self {
         Self(if vcpu < 64 { 1 << vcpu } else { 0 })
     }
 
-    /// The vCPUs whose bits are set: bit n is vCPU n.
+    /// Returns the set of the vCPUs whose bits are set: bit n is vCPU n.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// The set as bits: bit n is vCPU n.
+    /// Returns the set as bits: bit n is vCPU n.
     #[must_use]
     pub const fn bits(self) -> u64 {
         self.0
     }
 
-    /// Whether no vCPU is in the set.
+    /// Returns whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether this vCPU is in the set.
+    /// Returns whether this vCPU is in the set.
     #[must_use]
     pub const fn contains(self, vcpu: usize) -> bool {
         self.0 & Self::one(vcpu).0 != 0
     }
 
-    /// The set without this vCPU.
+    /// Returns the set without this vCPU.
     pub const fn without(self, vcpu: usize) -> Self {
         Self(self.0 & !Self::one(vcpu).0)
     }
@@ -56,7 +56,7 @@ impl BitOrAssign for CpuMask {
     }
 }
 
-/// Gives the indices from the lowest on.
+/// Yields the indices in ascending order.
 impl Iterator for CpuMask {
     type Item = usize;
 

@@ -1,122 +1,125 @@
-//! Between memory and the list registers.
+//! Delivery by list registers: moves interrupts between memory and a CPU's list registers.
 //!
-//! The usual case is short: a physical interrupt arrives, or an SGI, a list register is free, and
-//! nothing waits. Everything else takes all list registers back into memory and fills them again
-//! with the interrupts that need them most:
+//! Usually a physical interrupt or an SGI arrives while a list register is free and nothing else is
+//! pending in memory, and goes there directly. In all other cases all list registers are recalled
+//! into memory and refilled with the most urgent interrupts:
 //!
-//! 1. pending ones that the guest can take, by priority, then by INTID from the lowest;
-//! 2. active ones, whether pending again or not, in the same order;
-//! 3. pending ones of a group that the guest has disabled at its CPU interface.
+//! 1. pending interrupts that the guest can take, by priority, then by ascending INTID;
+//! 2. active interrupts, pending again or not, in the same order;
+//! 3. pending interrupts of a group that the guest has disabled at its CPU interface.
 //!
-//! What is left over is waited for with maintenance interrupts: until no list register is pending
-//! or a group is switched, for those that are pending; until an EOI finds no list register, for
-//! those that are active. No INTID is in two list registers of a CPU at once, as both architectures
-//! demand: an SGI from a second source waits for the end of the first.
+//! Interrupts that do not fit are retried on a maintenance interrupt: pending ones when no list
+//! register is pending or the guest enables or disables a group, active ones when an EOI matches no
+//! list register. No INTID is in two list registers of a CPU at once, as both architectures
+//! require: an SGI from a second source waits until the first is deactivated.
 
+use super::config::Version;
+use super::cpu_mask::CpuMask;
+use super::hardware::{Hardware, StateRegister};
+use super::intid_set::{IntidSet, SGIS, bits};
+use super::list_register::ListRegister;
+use super::list_registers::ListRegisters;
+use super::selection::{Candidate, Need, Selection};
+use super::state::GicState;
 use crate::arch::intid::Intid;
 
-use super::hardware::{Hardware, StateRegister};
-use super::list_register::ListRegister;
-use super::selection::{Candidate, Need, Selection};
-use super::state::{SGIS, Set, bits};
-use super::{CpuMask, Delivery, Version, Vgic};
-
-impl Vgic {
-    /// A physical interrupt was acknowledged and its priority dropped on this CPU, and its
-    /// [`Arrivals`](super::Arrivals) did not list it. `None` where the partition does not own it. An SGI is
-    /// to be deactivated at once; on GICv2 `source` is the vCPU that sent it.
+impl ListRegisters {
+    /// Makes a physical interrupt pending that this CPU acknowledged: see
+    /// [`Vgic::interrupt`](super::Vgic::interrupt).
     pub fn interrupt(
         &mut self,
+        gic: &mut GicState,
         intid: Intid,
         source: u8,
         hw: &mut impl Hardware,
     ) -> Option<CpuMask> {
-        if intid.is_sgi() && self.carried >> intid.get() & 1 != 0 {
-            return Some(self.sgi_arrived(intid.get() as usize, source, hw));
+        if intid.is_sgi() && self.physical_sgis >> intid.get() & 1 != 0 {
+            return Some(self.sgi_arrived(gic, intid.get() as usize, source, hw));
         }
-        let set = Set::one(hw.vcpu(), intid);
-        if set.word() >= self.words() || self.bank(set).hardware & set.mask() == 0 {
+        let set = IntidSet::one(hw.vcpu(), intid);
+        if set.word() >= gic.words() || gic.bank(set).hardware & set.mask() == 0 {
             return None;
         }
-        let bank = self.bank_mut(set);
+        let bank = gic.bank_mut(set);
         if bank.active & set.mask() == 0 {
-            bank.pending |= set.mask();
-            self.summarize(set);
+            bank.latched |= set.mask();
+            self.update_busy(gic, set);
         } else if bank.edge & set.mask() != 0 {
-            // The guest made it active itself, by ISACTIVER. A list register cannot have it pending
-            // as well, but the physical GIC can.
+            // The guest made it active by ISACTIVER. A list register with HW set cannot be both
+            // active and pending, but the physical GIC can.
             hw.write_state(StateRegister::SetPending, set);
         }
-        Some(self.settle(CpuMask::EMPTY, set, hw))
+        Some(self.deliver(gic, CpuMask::EMPTY, set, hw))
     }
 
-    /// A physical SGI arrived on this CPU. On GICv3 it stands for one of Group 1.
-    fn sgi_arrived(&mut self, sgi: usize, source: u8, hw: &mut impl Hardware) -> CpuMask {
+    /// Makes the SGI pending for which a physical SGI arrived on this CPU. On GICv3 that is one of
+    /// Group 1.
+    fn sgi_arrived(
+        &mut self,
+        gic: &mut GicState,
+        sgi: usize,
+        source: u8,
+        hw: &mut impl Hardware,
+    ) -> CpuMask {
         let vcpu = hw.vcpu();
-        let bank = &mut self.banks[vcpu];
-        let is_meant = self.version == Version::V2 || bank.group1 >> sgi & 1 != 0;
-        let is_raised = is_meant && bank.raise_sgi(sgi, source);
+        let bank = &mut gic.banks[vcpu];
+        let in_group = gic.version == Version::V2 || bank.group1 >> sgi & 1 != 0;
+        let is_raised = in_group && bank.raise_sgi(sgi, source);
         let kicks = if is_raised { CpuMask::one(vcpu) } else { CpuMask::EMPTY };
-        self.settle(kicks, Set::NONE, hw)
+        self.deliver(gic, kicks, IntidSet::NONE, hw)
     }
 
-    /// The maintenance interrupt came in.
-    pub fn maintenance(&mut self, hw: &mut impl Hardware) -> CpuMask {
-        let mut kicks = self.recall(hw);
-        kicks |= self.fill(hw);
+    /// Recalls and refills this CPU's list registers.
+    pub fn maintenance(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
+        let mut kicks = self.recall(gic, hw);
+        kicks |= self.fill(gic, hw);
         kicks
     }
 
-    /// Brings this CPU's list registers up to date: after a doorbell, and before a vCPU is entered
-    /// that was off or recalled.
-    pub fn refill(&mut self, hw: &mut impl Hardware) -> CpuMask {
-        if self.delivery == Delivery::Direct || self.list_sgis(hw) {
-            CpuMask::EMPTY
-        } else {
-            self.maintenance(hw)
-        }
+    /// Updates this CPU's list registers. Returns the other vCPUs to kick.
+    pub fn refill(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
+        if self.inject_new_sgis(gic, hw) { CpuMask::EMPTY } else { self.maintenance(gic, hw) }
     }
 
-    /// Refills this CPU's list registers if it is among `kicks`, awaits an interrupt of `set`, or
-    /// has to for its own reasons. Returns the others.
-    pub(super) fn settle(
+    /// Refills this CPU's list registers if this vCPU is in `kicks`, is the target of a ready or
+    /// active interrupt of `set`, or has interrupts that did not fit. Returns the other vCPUs to
+    /// kick.
+    pub fn deliver(
         &mut self,
+        gic: &mut GicState,
         mut kicks: CpuMask,
-        set: Set,
+        set: IntidSet,
         hw: &mut impl Hardware,
     ) -> CpuMask {
-        if self.delivery == Delivery::Direct {
-            return CpuMask::EMPTY;
-        }
         if set.mask() != 0 {
-            kicks |= self.awaiting(set);
+            kicks |= self.targets(gic, set);
         }
         let vcpu = hw.vcpu();
-        if kicks.contains(vcpu) || !self.vcpus[vcpu].arrivals.is_settled() {
-            kicks |= self.refill(hw);
+        if kicks.contains(vcpu) || !gic.vcpus[vcpu].arrivals.is_enabled() {
+            kicks |= self.refill(gic, hw);
         }
         kicks.without(vcpu)
     }
 
-    /// Puts new SGIs into free list registers, if they are all there is to do.
-    fn list_sgis(&mut self, hw: &mut impl Hardware) -> bool {
-        let (room, busy) = (self.room, self.busy);
-        let (state, bank) = (&self.vcpus[hw.vcpu()], &mut self.banks[hw.vcpu()]);
+    /// Writes pending SGIs into free list registers. Returns false if there is more to do.
+    fn inject_new_sgis(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> bool {
+        let (count, busy) = (self.count, self.busy);
+        let (state, bank) = (&gic.vcpus[hw.vcpu()], &mut gic.banks[hw.vcpu()]);
         let ready = bank.ready();
-        if !state.arrivals.is_settled() || bank.active != 0 || busy != 0 || ready & !SGIS != 0 {
+        if !state.arrivals.is_enabled() || bank.active != 0 || busy != 0 || ready & !SGIS != 0 {
             return false;
         }
         let mut empty = hw.empty_list_registers();
-        let full = !empty & ((1 << room) - 1);
-        if state.lists(0, ready, full) {
+        let full = !empty & ((1 << count) - 1);
+        if state.holds(0, ready, full) {
             return false;
         }
         for sgi in bits(ready) {
             let index = empty.trailing_zeros() as usize;
-            if index >= room {
+            if index >= count {
                 return false;
             }
-            state.arrivals.set_listed(index, sgi as u16);
+            state.arrivals.set_injected(index, sgi as u16);
             let lr = bank.take_sgi(sgi, true, false);
             hw.write_list_register(index, lr);
             empty &= empty.wrapping_sub(1);
@@ -124,35 +127,33 @@ impl Vgic {
         true
     }
 
-    /// Takes everything out of this CPU's list registers: see [`Recall`](super::Recall); also
-    /// before a vCPU is switched off.
-    pub fn recall(&mut self, hw: &mut impl Hardware) -> CpuMask {
+    /// Moves the contents of this CPU's list registers into memory. Returns the other vCPUs to
+    /// kick.
+    pub fn recall(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         let vcpu = hw.vcpu();
         let mut kicks = CpuMask::EMPTY;
-        if self.delivery == Delivery::Direct {
-            return kicks;
+        if gic.vcpus[vcpu].overflowed {
+            kicks = self.end_overflowed(gic, hw);
         }
-        if self.vcpus[vcpu].spilled {
-            kicks = self.end_spilled(hw);
-        }
-        let state = &mut self.vcpus[vcpu];
-        state.arrivals.unsettle();
-        state.ask_maintenance(0, hw);
-        for index in 0..self.room {
-            if let Some(intid) = self.vcpus[vcpu].arrivals.take_listed(index) {
+        let state = &mut gic.vcpus[vcpu];
+        state.arrivals.disable();
+        state.request_maintenance(0, hw);
+        for index in 0..self.count {
+            if let Some(intid) = gic.vcpus[vcpu].arrivals.take_injected(index) {
                 let lr = hw.read_list_register(index);
                 hw.write_list_register(index, ListRegister::EMPTY);
-                kicks |= self.take_back(vcpu, intid, lr);
+                kicks |= self.save(gic, vcpu, intid, lr);
             }
         }
         kicks
     }
 
-    /// Notes in memory what a list register held. Another vCPU may have waited for that.
-    fn take_back(&mut self, vcpu: usize, intid: Intid, lr: ListRegister) -> CpuMask {
-        let set = Set::one(vcpu, intid);
+    /// Moves the contents of one list register into memory. Returns the other vCPU that must inject
+    /// the interrupt, if its route has changed.
+    fn save(&mut self, gic: &mut GicState, vcpu: usize, intid: Intid, lr: ListRegister) -> CpuMask {
+        let set = IntidSet::one(vcpu, intid);
         let index = intid.get() as usize;
-        let bank = self.bank_mut(set);
+        let bank = gic.bank_mut(set);
         if intid.is_sgi() {
             if lr.is_pending() {
                 bank.latch_sgi(index, lr.source());
@@ -165,78 +166,78 @@ impl Vgic {
             bank.active |= set.mask();
             bank.routes[index % 32].active_on = vcpu as u8;
         }
-        // Where it was only its line that made it pending, the line tells still.
-        let latched = bank.hardware | bank.edge | bank.lent;
+        // If only the line made it pending, `Bank::line` still has that.
+        let latched = bank.hardware | bank.edge | bank.latched_in_lr;
         if !intid.is_sgi() && lr.is_pending() {
-            bank.pending |= latched & set.mask();
+            bank.latched |= latched & set.mask();
         }
-        bank.lent &= !set.mask();
-        self.summarize(set);
-        self.awaiting(set).without(vcpu)
+        bank.latched_in_lr &= !set.mask();
+        self.update_busy(gic, set);
+        self.targets(gic, set).without(vcpu)
     }
 
-    /// Carries out the guest's EOIs for which there was no list register: each ended the active
-    /// interrupt of the highest priority. Another vCPU may have waited for that.
+    /// Carries out the EOIs that matched no list register: each deactivates the active interrupt of
+    /// the highest priority. Returns the other vCPUs to kick.
     #[cold]
-    fn end_spilled(&mut self, hw: &mut impl Hardware) -> CpuMask {
+    fn end_overflowed(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         let vcpu = hw.vcpu();
         let mut kicks = CpuMask::EMPTY;
         for _ in 0..hw.take_eoi_count() {
             let mut highest = Candidate::NONE;
             for word in bits(self.busy | 1) {
-                let bank = self.bank(Set::new(vcpu, word, u32::MAX));
-                for bit in bits(bank.active).filter(|&bit| bank.deliverer(bit) == vcpu) {
-                    let priority = bank.entries[bit].priority();
+                let bank = gic.bank(IntidSet::new(vcpu, word, u32::MAX));
+                for bit in bits(bank.active).filter(|&bit| bank.target(bit) == vcpu) {
+                    let priority = bank.templates[bit].priority();
                     let intid = word * 32 + bit;
                     highest = highest.min(Candidate::new(Need::Active, priority, intid, false));
                 }
             }
             if highest != Candidate::NONE {
                 let (word, bit) = (highest.intid() / 32, highest.intid() % 32);
-                let set = Set::new(vcpu, word, 1 << bit);
-                self.write_state(StateRegister::ClearActive, set, hw);
-                kicks |= self.awaiting(set).without(vcpu);
+                let set = IntidSet::new(vcpu, word, 1 << bit);
+                self.clear_active(gic, set, hw);
+                kicks |= self.targets(gic, set).without(vcpu);
             }
         }
         kicks
     }
 
-    /// Fills this CPU's empty list registers from memory. Returns the vCPUs that have to give
-    /// something up first.
-    fn fill(&mut self, hw: &mut impl Hardware) -> CpuMask {
-        let mut selection = Selection::new(self.room, hw.group_enables());
+    /// Fills this CPU's empty list registers from memory. Returns the vCPUs that must be recalled
+    /// before an interrupt can be injected here.
+    fn fill(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
+        let mut selection = Selection::new(self.count, hw.group_enables());
         let mut kicks = CpuMask::EMPTY;
         for word in bits(self.busy | 1) {
-            kicks |= self.select(hw.vcpu(), word, &mut selection);
+            kicks |= self.select(gic, hw.vcpu(), word, &mut selection);
         }
         for (index, candidate) in selection.chosen().enumerate() {
-            self.list(index, candidate, hw);
+            self.inject(gic, index, candidate, hw);
         }
         let maintenance = selection.maintenance();
-        let state = &mut self.vcpus[hw.vcpu()];
+        let state = &mut gic.vcpus[hw.vcpu()];
         if maintenance == 0 {
-            state.arrivals.settle(self.room);
+            state.arrivals.enable(self.count);
         }
-        state.spilled = selection.leaves(Need::Active);
-        state.ask_maintenance(maintenance, hw);
-        self.unsettle(kicks);
+        state.overflowed = selection.leaves(Need::Active);
+        state.request_maintenance(maintenance, hw);
+        self.require_full_refill(gic, kicks);
         kicks
     }
 
-    /// Has these vCPUs look at everything in their next refill.
-    pub(super) fn unsettle(&mut self, vcpus: CpuMask) {
-        for vcpu in vcpus {
-            self.vcpus[vcpu].arrivals.unsettle();
-        }
-    }
-
-    /// Offers the interrupts of a word that are this vCPU's to deliver.
-    fn select(&self, vcpu: usize, word: usize, selection: &mut Selection) -> CpuMask {
-        let set = Set::new(vcpu, word, u32::MAX);
-        let bank = self.bank(set);
+    /// Offers a word's interrupts to `selection` that this vCPU is the target of. Returns the other
+    /// vCPUs that hold one of them.
+    fn select(
+        &self,
+        gic: &GicState,
+        vcpu: usize,
+        word: usize,
+        selection: &mut Selection,
+    ) -> CpuMask {
+        let set = IntidSet::new(vcpu, word, u32::MAX);
+        let bank = gic.bank(set);
         let ready = bank.ready();
-        let mut holders = CpuMask::EMPTY;
-        for bit in bits(ready | bank.active).filter(|&bit| bank.deliverer(bit) == vcpu) {
+        let mut others = CpuMask::EMPTY;
+        for bit in bits(ready | bank.active).filter(|&bit| bank.target(bit) == vcpu) {
             let is_active = bank.active >> bit & 1 != 0;
             let mut pending = ready >> bit & 1 != 0;
             if is_active {
@@ -245,11 +246,11 @@ impl Vgic {
                     pending &= bank.sources[bit] >> bank.active_source[bit] & 1 != 0;
                 }
             }
-            // A physical interrupt that is in a list register cannot arrive again.
-            if bank.software >> bit & 1 != 0 {
-                let others = self.holders(set.with(1 << bit));
-                if !others.is_empty() {
-                    holders |= others;
+            // A hardware interrupt in a list register is physically active and cannot arrive again.
+            if bank.virtual_only >> bit & 1 != 0 {
+                let holders = self.holders(gic, set.with(1 << bit));
+                if !holders.is_empty() {
+                    others |= holders;
                     continue;
                 }
             }
@@ -258,26 +259,32 @@ impl Vgic {
                 0 => Need::DisabledGroup,
                 _ => Need::Pending,
             };
-            let priority = bank.entries[bit].priority();
+            let priority = bank.templates[bit].priority();
             selection.offer(Candidate::new(need, priority, word * 32 + bit, pending));
         }
-        holders
+        others
     }
 
     /// Moves an interrupt from memory into a list register.
-    fn list(&mut self, index: usize, candidate: Candidate, hw: &mut impl Hardware) {
+    fn inject(
+        &mut self,
+        gic: &mut GicState,
+        index: usize,
+        candidate: Candidate,
+        hw: &mut impl Hardware,
+    ) {
         let (intid, pending) = (candidate.intid(), candidate.is_pending());
         let (word, bit) = (intid / 32, intid % 32);
         let active = candidate.need() == Need::Active;
-        let set = Set::new(hw.vcpu(), word, 0);
-        let bank = self.bank_mut(set);
+        let set = IntidSet::new(hw.vcpu(), word, 0);
+        let bank = gic.bank_mut(set);
         let lr = if intid < 16 {
             bank.take_sgi(bit, pending, active)
         } else {
             bank.take(bit, pending, active)
         };
-        self.summarize(set);
-        self.vcpus[hw.vcpu()].arrivals.set_listed(index, intid as u16);
+        self.update_busy(gic, set);
+        gic.vcpus[hw.vcpu()].arrivals.set_injected(index, intid as u16);
         hw.write_list_register(index, lr);
     }
 }

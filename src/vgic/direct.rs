@@ -1,45 +1,57 @@
-//! Interrupts that go to the guest with no exit: [`Delivery::Direct`](super::Delivery::Direct).
+//! Direct delivery, [`Delivery::Direct`](super::Delivery::Direct): the guest takes its interrupts
+//! without an exit.
 //!
-//! The guest takes its interrupts from the physical CPU interface, all of them in Group 1, while
-//! EL2 keeps Group 0 (HCR_EL2.IMO = 0, FMO = 1; GICD_CTLR.DS = 1). So the physical GIC knows what is
-//! pending and what is active, SGIs included, and the guest's accesses to the frames become accesses
-//! to it, cut to what the partition owns. IGROUPR reads as ones and ignores writes, for Group 0 is
-//! EL2's.
+//! The guest uses the physical CPU interface, with all of its interrupts in Group 1, while EL2
+//! keeps Group 0 (HCR_EL2.IMO = 0, FMO = 1; GICD_CTLR.DS = 1). The physical GIC has the pending and
+//! active state, SGIs included, and a guest's access to a frame becomes an access to it, restricted
+//! to the interrupts that the partition owns. IGROUPR reads as ones and ignores writes, since Group
+//! 0 is EL2's.
 //!
-//! What EL2 keeps is what the physical registers cannot hold for it: ISENABLER while GICD_CTLR of
-//! the guest disables the group, priorities as they were written, IROUTER in the guest's affinities,
-//! and the lines of the devices that EL2 emulates. Their interrupts are SPIs that no device of the
-//! machine has. EL2 makes one pending when its line rises, and again after each access that leaves it
-//! high: the guest may have taken the interrupt before, which makes it active and pending then. When the
-//! line falls it is pending no more, even if the guest made it so by ISPENDR. docs/description.md lists this
-//! with the other differences to a GIC that the guest has for itself.
+//! EL2 keeps what the physical registers cannot hold: ISENABLER while the guest's GICD_CTLR
+//! disables the group, priorities as written, IROUTER in the guest's affinities, and the lines of
+//! emulated devices. The interrupts of emulated devices are SPIs that no device of the machine
+//! uses. EL2 makes one pending when its line rises and after each access to the device that leaves
+//! it high, since the guest may have acknowledged it in between; the interrupt is then both active
+//! and pending. When the line falls EL2 clears the pending state, even if the guest set it by
+//! ISPENDR. docs/description.md lists the differences to a GIC that the guest owns.
 
-use super::Vgic;
 use super::hardware::{Hardware, StateRegister};
-use super::state::{Set, bits};
+use super::intid_set::{IntidSet, bits};
+use super::state::GicState;
 
-impl Vgic {
-    /// Gives the physical interrupts the priorities that the guest set.
-    pub(super) fn pass_priorities(&self, set: Set, hw: &mut impl Hardware) {
-        let bank = self.bank(set);
+/// Delivery by the physical CPU interface: [`Delivery::Direct`](super::Delivery::Direct).
+#[derive(Debug)]
+pub(super) struct Physical;
+
+impl Physical {
+    /// Puts all interrupts into Group 1.
+    pub fn reset(gic: &mut GicState) {
+        for bank in &mut gic.banks {
+            bank.group1 = bank.owned();
+        }
+    }
+
+    /// Writes the priorities that the guest set to the physical GIC.
+    pub fn set_priorities(gic: &GicState, set: IntidSet, hw: &mut impl Hardware) {
+        let bank = gic.bank(set);
         for bit in bits(set.mask() & bank.hardware) {
-            hw.set_priority(set, bit, bank.entries[bit].priority());
+            hw.set_priority(set, bit, bank.templates[bit].priority());
         }
     }
 
-    /// Enables what the guest has enabled, and disables the rest, for all interrupts.
-    pub(super) fn pass_enables(&self, hw: &mut impl Hardware) {
-        for bank in &self.banks {
-            self.pass_enables_of(bank.all, hw);
+    /// Enables all deliverable interrupts in the physical GIC and disables all others.
+    pub fn update_all_enables(gic: &GicState, hw: &mut impl Hardware) {
+        for bank in &gic.banks {
+            Self::update_enables(gic, bank.all, hw);
         }
     }
 
-    /// The same for some. One that is routed nowhere, which the physical GIC cannot be told, is
-    /// disabled there.
-    pub(super) fn pass_enables_of(&self, set: Set, hw: &mut impl Hardware) {
-        let bank = self.bank(set);
+    /// Enables the deliverable interrupts of a set in the physical GIC and disables the others. An
+    /// interrupt routed to no existing vCPU is disabled, since the physical GIC has no such route.
+    pub fn update_enables(gic: &GicState, set: IntidSet, hw: &mut impl Hardware) {
+        let bank = gic.bank(set);
         let mask = bank.hardware & set.mask();
-        let on = bank.deliverable & mask & !bank.nowhere;
+        let on = bank.deliverable & mask & !bank.unrouted;
         let off = mask & !on;
         if on != 0 {
             hw.write_state(StateRegister::SetEnable, set.with(on));
@@ -49,14 +61,9 @@ impl Vgic {
         }
     }
 
-    /// The pending or the active interrupts of a set.
-    pub(super) fn read_physical_state(
-        &self,
-        pending: bool,
-        set: Set,
-        hw: &mut impl Hardware,
-    ) -> u32 {
-        let bank = self.bank(set);
+    /// Returns the pending or the active interrupts of a set.
+    pub fn read_state(gic: &GicState, pending: bool, set: IntidSet, hw: &mut impl Hardware) -> u32 {
+        let bank = gic.bank(set);
         let state = if pending {
             hw.read_state(StateRegister::SetPending, set) | bank.line & !bank.edge
         } else {
@@ -66,36 +73,37 @@ impl Vgic {
     }
 
     /// Sets or clears state bits.
-    pub(super) fn write_physical_state(
-        &mut self,
+    pub fn write_state(
+        gic: &mut GicState,
         register: StateRegister,
-        set: Set,
+        set: IntidSet,
         hw: &mut impl Hardware,
     ) {
-        let enables = self.enables;
-        let bank = self.bank_mut(set);
+        let enables = gic.enables;
+        let bank = gic.bank_mut(set);
         let mask = bank.hardware & set.mask();
         match register {
             StateRegister::SetEnable | StateRegister::ClearEnable => {
                 let on = register == StateRegister::SetEnable;
                 bank.enabled = bank.enabled & !mask | if on { mask } else { 0 };
-                bank.gate(enables);
-                self.pass_enables_of(set, hw);
+                bank.update_deliverable(enables);
+                Self::update_enables(gic, set, hw);
             }
             _ if mask != 0 => hw.write_state(register, set.with(mask)),
             _ => {}
         }
-        let bank = self.bank(set);
-        // A level that is high makes pending again what has just been enabled, cleared or ended.
+        let bank = gic.bank(set);
+        // An interrupt that was enabled, cleared or deactivated is pending again while its line is
+        // high.
         let level = bank.line & !bank.edge & mask;
         if level != 0 && register != StateRegister::SetPending {
             hw.write_state(StateRegister::SetPending, set.with(level));
         }
     }
 
-    /// Passes on the line of a device that EL2 emulates.
-    pub(super) fn set_physical_line(&mut self, set: Set, high: bool, hw: &mut impl Hardware) {
-        let bank = self.bank_mut(set);
+    /// Sets the line of an emulated device.
+    pub fn set_line(gic: &mut GicState, set: IntidSet, high: bool, hw: &mut impl Hardware) {
+        let bank = gic.bank_mut(set);
         let mask = bank.hardware & set.mask();
         let was_high = bank.line & mask != 0;
         let is_level = bank.edge & mask == 0;

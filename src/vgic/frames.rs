@@ -1,38 +1,43 @@
-//! The frames of the distributor and the redistributors: which register is where, and those that do
+//! The frames of the distributor and the redistributors: their layout, and the registers that do
 //! not describe interrupts.
 //!
-//! GICv3 has a redistributor for each vCPU, with the frames RD_base and SGI_base of 64 KiB. Any vCPU
-//! can reach all of them. They have no LPIs.
+//! GICv3 has a redistributor for each vCPU, with the frames RD_base and SGI_base of 64 KiB each.
+//! Any vCPU can access all of them. There are no LPIs.
 
+use super::access::RegisterAccess;
+use super::config::Version;
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::{Hardware, StateRegister};
-use super::registers::{Kind, register_at};
+use super::intid_set::IntidSet;
+use super::recall::{Kicks, Recall};
+use super::registers::{RegisterKind, register_at};
 use super::sgir::GICD_SGIR;
-use super::state::Set;
-use super::{CpuMask, Kicks, Recall, Version, Vgic};
 
-/// GICD_IIDR and GICR_IIDR: ProductID 'B', variant and revision 0, no implementer's JEP106 code.
+/// GICD_IIDR and GICR_IIDR: ProductID 'B', variant and revision 0, no JEP106 code of an
+/// implementer.
 const IMPLEMENTER: u64 = 0x4200_0000;
 
-/// PIDR2: ArchRev in bits 7:4, and in the rest what Arm's own implementations have.
+/// PIDR2: ArchRev in bits 7:4, the other bits as in Arm's implementations.
 const ARCHITECTURE_V2: u64 = 0x2b;
 const ARCHITECTURE_V3: u64 = 0x3b;
 
 /// GICD_CTLR: EnableGrp0 and EnableGrp1.
 const ENABLES: u32 = 0b11;
 
-/// GICD_CTLR of GICv3: ARE and DS read as one. A write has taken effect at once: RWP is zero.
+/// GICD_CTLR of GICv3: ARE and DS are one. RWP is zero, since writes take effect at once.
 const ARE_AND_DS: u64 = 1 << 4 | 1 << 6;
 
-/// GICD_TYPER of GICv3: 10 bits of INTID, Aff3 can be set, no 1-of-N interrupts (No1N).
+/// GICD_TYPER of GICv3: 10 INTID bits (IDbits), Aff3 supported (A3V), no 1-of-N interrupts (No1N).
 const TYPER_V3: u32 = 9 << 19 | 1 << 24 | 1 << 25;
 
-/// The size of RD_base and of SGI_base in bytes.
+/// The size of RD_base and of SGI_base, in bytes.
 const FRAME: u64 = 0x1_0000;
 
-/// GICR_WAKER.ProcessorSleep, which the guest sets.
+/// GICR_WAKER.ProcessorSleep, which the guest writes.
 const PROCESSOR_SLEEP: u64 = 1 << 1;
 
-/// GICR_WAKER.ChildrenAsleep, which follows it at once. Delivery does not depend on either.
+/// GICR_WAKER.ChildrenAsleep, which always equals ProcessorSleep. Delivery depends on neither.
 const CHILDREN_ASLEEP: u64 = 1 << 2;
 
 // Offsets in the distributor (IHI 0048B, 4.1.2; IHI 0069, 12.8).
@@ -43,7 +48,7 @@ const GICD_CPENDSGIR: u64 = 0xf10;
 const GICD_SPENDSGIR: u64 = 0xf20;
 const SPENDSGIR_END: u64 = 0xf30;
 const PIDR2_V2: u64 = 0xfe8;
-/// IROUTER of INTID n is 8 n from here; the first 32 do not exist.
+/// GICD_IROUTER<n> is at this offset plus 8 n. The first 32 do not exist.
 const GICD_IROUTER: u64 = 0x6000;
 const IROUTER_END: u64 = 0x7fe0;
 
@@ -53,105 +58,88 @@ const GICR_TYPER: u64 = 0x8;
 const GICR_TYPER_HIGH: u64 = 0xc;
 const GICR_WAKER: u64 = 0x14;
 
-/// In the distributor, and in SGI_base for private interrupts.
-const ISENABLER: u64 = StateRegister::SetEnable.of(Set::NONE);
+/// The offset in the distributor, and in SGI_base for private interrupts.
+const ISENABLER: u64 = StateRegister::SetEnable.of(IntidSet::NONE);
 
-/// In both.
+/// The offset in the distributor and in RD_base.
 const PIDR2_V3: u64 = 0xffe8;
 
-/// A guest's load or store.
-#[derive(Clone, Copy, Debug)]
-pub struct Access {
-    /// Where, in bytes from the start of the distributor or of the redistributors.
-    pub offset: u64,
-    /// How many bytes: 1, 2, 4 or 8.
-    pub size: u64,
-    /// What is stored there, in the low bits; of no meaning to a load.
-    pub value: u64,
-}
-
-impl Access {
-    /// Whether it does not cross its own size.
-    pub(super) fn is_aligned(self) -> bool {
-        self.offset & self.size.wrapping_sub(1) == 0
-    }
-
-    /// The bits of a 64-bit register that it reaches, where it has 4 or 8 bytes.
-    fn mask(self) -> u64 {
-        if self.size == 8 { u64::MAX } else { 0xffff_ffff << self.shift() }
-    }
-
-    fn shift(self) -> u64 {
-        if self.size == 8 { 0 } else { 8 * (self.offset & 4) }
-    }
-
-    /// What a 64-bit register is after it.
-    fn replace(self, register: u64) -> u64 {
-        register & !self.mask() | self.value << self.shift() & self.mask()
-    }
-
-    /// What it reads of a 64-bit register.
-    fn part(self, register: u64) -> u64 {
-        (register & self.mask()) >> self.shift()
-    }
-}
-
 impl Vgic {
-    /// The register at this place that describes interrupts, if there is one. On GICv3 the
-    /// redistributors have those of the private ones, and IROUTER replaces ITARGETSR.
-    fn register_at(&self, access: Access, owner: usize, private: bool) -> Option<(Kind, Set)> {
+    /// Returns the register that describes interrupts at an access's offset, in a redistributor
+    /// (`private`) or the distributor. On GICv3 private interrupts are in the redistributors, and
+    /// IROUTER replaces ITARGETSR.
+    fn register_at(
+        &self,
+        access: RegisterAccess,
+        owner: usize,
+        private: bool,
+    ) -> Option<(RegisterKind, IntidSet)> {
         let (kind, set) = register_at(access, owner)?;
-        let is_here =
-            self.version == Version::V2 || (set.word() == 0) == private && kind != Kind::Targets;
+        let is_here = self.state.version == Version::V2
+            || (set.word() == 0) == private && kind != RegisterKind::Targets;
         is_here.then_some((kind, set))
     }
 
-    /// Carries out a store to the distributor if that is to ISENABLER, in the usual case: see
-    /// [`enable_idle`](Self::enable_idle).
+    /// Carries out a store to the distributor's ISENABLER if nothing needs to be delivered.
+    /// Otherwise returns false without any effect.
     #[inline(always)]
-    pub fn enable_in_distributor(&mut self, access: Access, hw: &mut impl Hardware) -> bool {
+    pub fn enable_in_distributor(
+        &mut self,
+        access: RegisterAccess,
+        hw: &mut impl Hardware,
+    ) -> bool {
         let offset = access.offset.wrapping_sub(ISENABLER);
         let is_here = offset < 0x80 && offset.is_multiple_of(4) && access.size == 4;
-        // The redistributors have a GICv3's first word.
-        let is_here = is_here && (offset != 0 || self.version == Version::V2);
-        let set = Set::new(hw.vcpu(), offset as usize / 4, access.value as u32);
+        // On GICv3 the first word is in the redistributors.
+        let is_here = is_here && (offset != 0 || self.state.version == Version::V2);
+        let set = IntidSet::new(hw.vcpu(), offset as usize / 4, access.value as u32);
         is_here && self.enable_idle(set, hw)
     }
 
-    /// The same for a store to the redistributors.
+    /// Carries out a store to a redistributor's ISENABLER if nothing needs to be delivered.
+    /// Otherwise returns false without any effect.
     #[inline(always)]
-    pub fn enable_in_redistributors(&mut self, access: Access, hw: &mut impl Hardware) -> bool {
+    pub fn enable_in_redistributors(
+        &mut self,
+        access: RegisterAccess,
+        hw: &mut impl Hardware,
+    ) -> bool {
         let owner = (access.offset / (2 * FRAME)) as usize;
         let is_here = access.offset % (2 * FRAME) == FRAME + ISENABLER && access.size == 4;
-        let is_here = is_here && owner < self.vcpus.len();
-        is_here && self.enable_idle(Set::new(owner, 0, access.value as u32), hw)
+        let is_here = is_here && owner < self.state.vcpus.len();
+        is_here && self.enable_idle(IntidSet::new(owner, 0, access.value as u32), hw)
     }
 
-    /// A load from one of the distributor's first registers, whose value nothing else decides.
+    /// Returns the value of a distributor register that depends on no interrupt's state: GICD_CTLR,
+    /// GICD_TYPER or GICD_IIDR.
     #[inline(always)]
-    pub fn plain_read(&self, access: Access) -> Option<u64> {
-        Some(match (access.offset, access.size, self.version) {
-            (GICD_CTLR, 4, Version::V2) => u64::from(self.enables),
-            (GICD_CTLR, 4, Version::V3) => u64::from(self.enables) | ARE_AND_DS,
-            (GICD_TYPER, 4, _) => self.typer.into(),
+    pub fn plain_read(&self, access: RegisterAccess) -> Option<u64> {
+        Some(match (access.offset, access.size, self.state.version) {
+            (GICD_CTLR, 4, Version::V2) => u64::from(self.state.enables),
+            (GICD_CTLR, 4, Version::V3) => u64::from(self.state.enables) | ARE_AND_DS,
+            (GICD_TYPER, 4, _) => self.state.typer.into(),
             (GICD_IIDR, 4, _) => IMPLEMENTER,
             _ => return None,
         })
     }
 
-    /// The guest loads from the distributor. Where there is no register, or none that takes
-    /// accesses of this size, it reads zero.
+    /// Carries out a guest's load from the distributor. Returns zero if there is no register, or
+    /// none that allows an access of this size.
     ///
     /// # Errors
-    /// [`Recall`]: nothing was done yet.
-    pub fn distributor_read(&self, access: Access, hw: &mut impl Hardware) -> Result<u64, Recall> {
+    /// [`Recall`] without any effect.
+    pub fn distributor_read(
+        &self,
+        access: RegisterAccess,
+        hw: &mut impl Hardware,
+    ) -> Result<u64, Recall> {
         if let Some(value) = self.plain_read(access) {
             return Ok(value);
         }
         if let Some((kind, set)) = self.register_at(access, hw.vcpu(), false) {
             return self.read_register(kind, set, hw);
         }
-        Ok(match (self.version, access.offset, access.size) {
+        Ok(match (self.state.version, access.offset, access.size) {
             (Version::V2, PIDR2_V2, 4) => ARCHITECTURE_V2,
             (Version::V3, PIDR2_V3, 4) => ARCHITECTURE_V3,
             (Version::V2, GICD_CPENDSGIR..SPENDSGIR_END, 1 | 4) if access.is_aligned() => {
@@ -164,16 +152,16 @@ impl Vgic {
         })
     }
 
-    /// The guest stores to the distributor. Returns the vCPUs to kick.
+    /// Carries out a guest's store to the distributor. Returns the other vCPUs to kick.
     ///
     /// # Errors
-    /// [`Recall`]: nothing was done yet.
-    pub fn distributor_write(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
-        let Access { offset, size, value } = access;
+    /// [`Recall`] without any effect.
+    pub fn distributor_write(&mut self, access: RegisterAccess, hw: &mut impl Hardware) -> Kicks {
+        let RegisterAccess { offset, size, value } = access;
         if let Some((kind, set)) = self.register_at(access, hw.vcpu(), false) {
             return self.write_register(kind, set, value as u32, hw);
         }
-        match (self.version, offset, size) {
+        match (self.state.version, offset, size) {
             (_, GICD_CTLR, 4) => self.write_control(value as u32 & ENABLES, hw),
             (Version::V2, GICD_SGIR, 4) => Ok(self.write_sgir(value as u32, hw)),
             (Version::V2, GICD_CPENDSGIR..SPENDSGIR_END, 1 | 4) if access.is_aligned() => {
@@ -187,29 +175,25 @@ impl Vgic {
         }
     }
 
-    /// Enables these groups. One that is disabled is taken out of all list registers before the
-    /// write returns.
+    /// Writes GICD_CTLR's group enables. Before a group is disabled, its interrupts are removed
+    /// from all list registers.
     fn write_control(&mut self, enables: u32, hw: &mut impl Hardware) -> Kicks {
         let mut kicks = CpuMask::EMPTY;
-        if self.enables & !enables != 0 {
-            self.forbid_all();
-            let mut listing = CpuMask::EMPTY;
-            for (index, _) in self.vcpus.iter().enumerate().filter(|(_, vcpu)| vcpu.lists_any()) {
-                listing |= CpuMask::one(index);
-            }
-            Recall::of(listing.without(hw.vcpu()))?;
-            kicks = self.recall(hw);
+        let (gic, backend) = (&mut self.state, &mut self.backend);
+        if gic.enables & !enables != 0 {
+            kicks = backend.withdraw_all(gic, hw)?;
         }
-        if self.enables != enables {
-            self.enable_groups(enables, hw);
-            for bank in &self.banks {
-                kicks |= self.awaiting(bank.all);
-            }
+        if gic.enables != enables {
+            gic.enables = enables;
+            gic.banks.iter_mut().for_each(|bank| bank.update_deliverable(enables));
+            backend.group_enables_changed(gic, hw);
+            kicks |= backend.all_targets(gic);
         }
-        Ok(self.settle(kicks, Set::NONE, hw))
+        Ok(backend.deliver(gic, kicks, IntidSet::NONE, hw))
     }
 
-    /// GICD_TYPER of a GIC with this many words of interrupts and vCPUs, 1 at least of each.
+    /// Returns GICD_TYPER of a GIC with this number of words of interrupts and vCPUs, both at least
+    /// 1.
     pub(super) fn typer(version: Version, words: usize, vcpus: usize) -> u32 {
         let lines = words as u32 - 1;
         match version {
@@ -218,27 +202,32 @@ impl Vgic {
         }
     }
 
-    /// The vCPU whose redistributor is accessed, and the access to it.
-    fn redistributor_at(&self, access: Access) -> Option<(usize, Access)> {
+    /// Returns the vCPU whose redistributor is accessed, and the access relative to its start.
+    fn redistributor_at(&self, access: RegisterAccess) -> Option<(usize, RegisterAccess)> {
         let owner = usize::try_from(access.offset / (2 * FRAME)).ok()?;
-        let access = Access { offset: access.offset % (2 * FRAME), ..access };
-        (self.version == Version::V3 && owner < self.vcpus.len()).then_some((owner, access))
+        let access = RegisterAccess { offset: access.offset % (2 * FRAME), ..access };
+        (self.state.version == Version::V3 && owner < self.state.vcpus.len())
+            .then_some((owner, access))
     }
 
-    /// The register of private interrupts that is accessed in a redistributor, if there is one.
-    fn private_register_at(&self, access: Access, owner: usize) -> Option<(Kind, Set)> {
+    /// Returns the register of private interrupts at an access's offset in a redistributor.
+    fn private_register_at(
+        &self,
+        access: RegisterAccess,
+        owner: usize,
+    ) -> Option<(RegisterKind, IntidSet)> {
         let offset = access.offset.checked_sub(FRAME)?;
-        self.register_at(Access { offset, ..access }, owner, true)
+        self.register_at(RegisterAccess { offset, ..access }, owner, true)
     }
 
-    /// The guest loads from the redistributors: 0x20000 bytes for each vCPU. GICR_CTLR and other
-    /// registers of which we have no bit read zero.
+    /// Carries out a guest's load from the redistributors, 0x20000 bytes for each vCPU. GICR_CTLR
+    /// and other registers without an implemented bit read as zero.
     ///
     /// # Errors
-    /// [`Recall`]: nothing was done yet.
+    /// [`Recall`] without any effect.
     pub fn redistributor_read(
         &self,
-        access: Access,
+        access: RegisterAccess,
         hw: &mut impl Hardware,
     ) -> Result<u64, Recall> {
         let Some((owner, access)) = self.redistributor_at(access) else { return Ok(0) };
@@ -250,17 +239,17 @@ impl Vgic {
             (GICR_TYPER, 4 | 8) | (GICR_TYPER_HIGH, 4) => {
                 access.part(self.redistributor_type(owner))
             }
-            (GICR_WAKER, 4) if self.vcpus[owner].asleep => PROCESSOR_SLEEP | CHILDREN_ASLEEP,
+            (GICR_WAKER, 4) if self.state.vcpus[owner].asleep => PROCESSOR_SLEEP | CHILDREN_ASLEEP,
             (PIDR2_V3, 4) => ARCHITECTURE_V3,
             _ => 0,
         })
     }
 
-    /// The guest stores there. Returns the vCPUs to kick.
+    /// Carries out a guest's store to the redistributors. Returns the other vCPUs to kick.
     ///
     /// # Errors
-    /// [`Recall`]: nothing was done yet.
-    pub fn redistributor_write(&mut self, access: Access, hw: &mut impl Hardware) -> Kicks {
+    /// [`Recall`] without any effect.
+    pub fn redistributor_write(&mut self, access: RegisterAccess, hw: &mut impl Hardware) -> Kicks {
         let Some((owner, access)) = self.redistributor_at(access) else {
             return Ok(CpuMask::EMPTY);
         };
@@ -268,14 +257,16 @@ impl Vgic {
             return self.write_register(kind, set, access.value as u32, hw);
         }
         if (access.offset, access.size) == (GICR_WAKER, 4) {
-            self.vcpus[owner].asleep = access.value & PROCESSOR_SLEEP != 0;
+            self.state.vcpus[owner].asleep = access.value & PROCESSOR_SLEEP != 0;
         }
         Ok(CpuMask::EMPTY)
     }
 
-    /// GICR_TYPER: Affinity_Value, Processor_Number and Last.
+    /// Returns GICR_TYPER: Affinity_Value, Processor_Number and Last.
     fn redistributor_type(&self, owner: usize) -> u64 {
-        let is_last = owner + 1 == self.vcpus.len();
-        u64::from(self.vcpus[owner].affinity) << 32 | (owner as u64) << 8 | u64::from(is_last) << 4
+        let is_last = owner + 1 == self.state.vcpus.len();
+        u64::from(self.state.vcpus[owner].affinity) << 32
+            | (owner as u64) << 8
+            | u64::from(is_last) << 4
     }
 }

@@ -1,14 +1,14 @@
-//! The CPU interface's common registers, which act on both groups. With
-//! [`Delivery::Direct`](super::Delivery::Direct) they trap (ICH_HCR_EL2.TC), for the physical ones
-//! steer EL2's interrupts too.
+//! The CPU interface's common registers, which apply to both groups. With
+//! [`Delivery::Direct`](super::Delivery::Direct) they trap (ICH_HCR_EL2.TC), since the physical
+//! registers also apply to EL2's interrupts.
 
-/// A common register of GICv3's CPU interface.
+/// A common register of the GICv3 CPU interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CpuInterfaceRegister {
     /// ICC_PMR_EL1.
     PriorityMask,
-    /// ICC_CTLR_EL1, of which the guest has EOImode. CBPR would let EL2's ICC_BPR0_EL1 decide on the
-    /// guest's interrupts, and stays zero.
+    /// ICC_CTLR_EL1. The guest can write EOImode. CBPR stays zero: it would apply EL2's
+    /// ICC_BPR0_EL1 to the guest's interrupts.
     Control,
     /// ICC_RPR_EL1, which is read-only.
     RunningPriority,
@@ -16,29 +16,30 @@ pub enum CpuInterfaceRegister {
     Deactivate,
 }
 
-/// The priorities of a physical GIC whose most urgent one, zero, is EL2's own. For a guest that one
-/// and the next are the same.
+/// The priorities of a physical GIC in which the highest, zero, is reserved for EL2. A guest's
+/// priority zero maps to the next lower one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Priorities {
-    /// The next.
+    /// The highest priority below zero: the distance between implemented priorities.
     step: u8,
 }
 
 impl Priorities {
-    /// Those of a CPU interface with so many bits of priority (ICC_CTLR_EL1.PRIbits + 1): 4 to 8.
+    /// Returns the priorities of a CPU interface with this number of priority bits
+    /// (ICC_CTLR_EL1.PRIbits + 1), 4 to 8.
     #[must_use]
     pub const fn new(bits: u32) -> Self {
         Self { step: if bits >= 8 { 1 } else { 1 << (8 - bits) } }
     }
 
-    /// What a guest's interrupt priority, or its priority mask, is in the physical GIC. An interrupt
-    /// of priority zero passes every mask of this kind.
+    /// Converts a guest's interrupt priority or priority mask to the physical GIC's. An interrupt
+    /// of physical priority zero is higher than every converted mask.
     #[must_use]
     pub const fn of_guest(self, priority: u8) -> u8 {
         if priority < self.step { self.step } else { priority & self.implemented() }
     }
 
-    /// The bits of a priority that there are.
+    /// Returns the implemented bits of a priority.
     #[must_use]
     pub const fn implemented(self) -> u8 {
         0_u8.wrapping_sub(self.step)
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_guest_has_the_most_urgent_priority() {
+    fn guests_cannot_set_the_highest_priority() {
         for bits in 4..=8 {
             let priorities = Priorities::new(bits);
             for priority in 0..=255 {
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn priorities_keep_their_order() {
+    fn conversion_keeps_the_order_of_priorities() {
         for bits in 4..=8 {
             let physical = |priority| Priorities::new(bits).of_guest(priority);
             assert!((0..255).all(|it| physical(it) <= physical(it + 1)), "{bits} bits");

@@ -1,20 +1,24 @@
-//! The registers that describe interrupts, which the distributor and the redistributors' SGI frames
-//! have in common, at the same offsets.
+//! The registers that describe interrupts. The distributor and the redistributors' SGI frames have
+//! them at the same offsets.
 //!
-//! A bit or field of an interrupt that the partition does not own reads as zero and ignores writes.
-//! Each register takes accesses of one word; those with a byte for each interrupt take bytes too.
-//! Accesses of another size, or not aligned to it, read as zero and are ignored.
+//! The fields of an interrupt that the partition does not own read as zero and ignore writes. All
+//! registers allow 32-bit accesses, those with a byte for each interrupt also byte accesses.
+//! Accesses of other sizes and unaligned ones read as zero and are ignored.
 
+use super::access::RegisterAccess;
+use super::config::Version;
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::{Hardware, StateRegister};
-use super::state::{NOWHERE, SGIS, Set, bits};
-use super::{Access, CpuMask, Delivery, Kicks, Recall, Version, Vgic};
+use super::intid_set::{IntidSet, SGIS, bits};
+use super::recall::{Kicks, Recall};
 
-/// What a register tells of interrupts.
+/// The kinds of registers that describe interrupts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RegisterKind {
     /// IGROUPR.
     Group,
-    /// A register that sets or clears bits.
+    /// A register that sets or clears state bits.
     State(StateRegister),
     /// IPRIORITYR.
     Priority,
@@ -24,14 +28,14 @@ pub(super) enum Kind {
     Configuration,
 }
 
-/// The registers by their offset in units of 0x80 bytes, with how many bits they have for each
-/// interrupt: two to the power of this.
-const KINDS: [Option<(Kind, u8)>; 0x1a] = {
-    const fn state(register: StateRegister) -> Option<(Kind, u8)> {
-        Some((Kind::State(register), 0))
+/// The registers by offset in units of 0x80 bytes, each with the binary logarithm of its bits per
+/// interrupt (IHI 0048B, 4.1.2; IHI 0069, 12.8).
+const KINDS: [Option<(RegisterKind, u8)>; 0x1a] = {
+    const fn state(register: StateRegister) -> Option<(RegisterKind, u8)> {
+        Some((RegisterKind::State(register), 0))
     }
     let mut kinds = [None; 0x1a];
-    kinds[0x01] = Some((Kind::Group, 0));
+    kinds[0x01] = Some((RegisterKind::Group, 0));
     kinds[0x02] = state(StateRegister::SetEnable);
     kinds[0x03] = state(StateRegister::ClearEnable);
     kinds[0x04] = state(StateRegister::SetPending);
@@ -40,295 +44,181 @@ const KINDS: [Option<(Kind, u8)>; 0x1a] = {
     kinds[0x07] = state(StateRegister::ClearActive);
     let mut nth = 0;
     while nth < 8 {
-        kinds[0x08 + nth] = Some((Kind::Priority, 3));
-        kinds[0x10 + nth] = Some((Kind::Targets, 3));
+        kinds[0x08 + nth] = Some((RegisterKind::Priority, 3));
+        kinds[0x10 + nth] = Some((RegisterKind::Targets, 3));
         nth += 1;
     }
-    (kinds[0x18], kinds[0x19]) = (Some((Kind::Configuration, 1)), Some((Kind::Configuration, 1)));
+    kinds[0x18] = Some((RegisterKind::Configuration, 1));
+    kinds[0x19] = Some((RegisterKind::Configuration, 1));
     kinds
 };
 
-/// The register that takes this access, or the one byte of it, and the interrupts that it describes, as
-/// `owner` has them.
+/// Returns the kind of the register at an access's offset and the interrupts that the access
+/// covers. Private interrupts are those of vCPU `owner`. `None` if there is no such register, or
+/// none that allows the access.
 #[inline(always)]
-pub(super) fn register_at(access: Access, owner: usize) -> Option<(Kind, Set)> {
+pub(super) fn register_at(
+    access: RegisterAccess,
+    owner: usize,
+) -> Option<(RegisterKind, IntidSet)> {
     let (kind, width) = (*KINDS.get((access.offset >> 7) as usize)?)?;
     if !access.is_aligned() || !(access.size == 4 || access.size == 1 && width == 3) {
         return None;
     }
-    // The registers of a kind begin at a multiple of 0x80 bytes for each bit.
+    // The registers of a kind begin at a multiple of 0x80 bytes times their bits per interrupt.
     let byte = access.offset as u32 & ((0x80 << width) - 1);
     let intid = byte << 3 >> width;
     let count = (access.size as u32 * 8) >> width;
     let mask = u32::MAX >> (32 - count) << (intid % 32);
-    Some((kind, Set::new(owner, (intid / 32) as usize, mask)))
+    Some((kind, IntidSet::new(owner, (intid / 32) as usize, mask)))
 }
 
-/// Puts bit n of 16 into bit 2n + 1, where ICFGR tells edge from level.
+/// Converts bits 15:0, one for each edge-triggered interrupt, to a value of ICFGR: bit n becomes
+/// bit 2n + 1.
 #[must_use]
 pub fn spread(edge: u32) -> u32 {
     bits(edge & 0xffff).fold(0, |value, bit| value | 2 << (2 * bit))
 }
 
-/// The opposite of [`spread`].
+/// Converts a value of ICFGR to one bit for each edge-triggered interrupt: the inverse of
+/// [`spread`].
 #[must_use]
 pub fn gather(value: u32) -> u32 {
     bits(value & 0xaaaa_aaaa).fold(0, |edge, bit| edge | 1 << (bit / 2))
 }
 
-/// How far left in a register is the byte of the interrupt at `bit`, where the first of them is `first`.
+/// Returns the shift of an interrupt's byte in a register that begins with the interrupt at bit
+/// `first`.
 pub(super) fn byte_shift(bit: usize, first: u32) -> u32 {
     8 * ((bit as u32).wrapping_sub(first) % 4)
 }
 
 impl Vgic {
-    /// Reads a register of these interrupts.
+    /// Reads a register that describes the interrupts in `set`.
     pub(super) fn read_register(
         &self,
-        kind: Kind,
-        set: Set,
+        kind: RegisterKind,
+        set: IntidSet,
         hw: &mut impl Hardware,
     ) -> Result<u64, Recall> {
-        if set.word() >= self.words() {
+        if set.word() >= self.state.words() {
             return Ok(0);
         }
-        let bank = self.bank(set);
+        let bank = self.state.bank(set);
         let first = set.first();
         let set = set.with(set.mask() & bank.owned());
         Ok(u64::from(match kind {
-            Kind::Group => bank.group1,
-            Kind::State(StateRegister::SetEnable | StateRegister::ClearEnable) => bank.enabled,
-            Kind::State(state) => self.read_state(state.is_pending(), set, hw)?,
-            Kind::Priority | Kind::Targets => bits(set.mask()).fold(0, |value, bit| {
-                let byte = match kind {
-                    Kind::Priority => bank.entries[bit].priority(),
-                    _ => self.targets(bank, hw.vcpu(), bit),
-                };
-                value | u32::from(byte) << byte_shift(bit, first)
-            }),
-            Kind::Configuration => spread(bank.edge >> first),
+            RegisterKind::Group => bank.group1,
+            RegisterKind::State(StateRegister::SetEnable | StateRegister::ClearEnable) => {
+                bank.enabled
+            }
+            RegisterKind::State(state) => {
+                self.backend.read_state(&self.state, state.is_pending(), set, hw)?
+            }
+            RegisterKind::Priority | RegisterKind::Targets => {
+                bits(set.mask()).fold(0, |value, bit| {
+                    let byte = match kind {
+                        RegisterKind::Priority => bank.templates[bit].priority(),
+                        _ => self.targets(bank, hw.vcpu(), bit),
+                    };
+                    value | u32::from(byte) << byte_shift(bit, first)
+                })
+            }
+            RegisterKind::Configuration => spread(bank.edge >> first),
         }))
     }
 
-    /// The pending or the active interrupts of a set, wherever that is noted.
-    fn read_state(&self, pending: bool, set: Set, hw: &mut impl Hardware) -> Result<u32, Recall> {
-        if self.delivery == Delivery::Direct {
-            return Ok(self.read_physical_state(pending, set, hw));
-        }
-        let holders = self.holders(set);
-        Recall::of(holders.without(hw.vcpu()))?;
-        let bank = self.bank(set);
-        let mut state = if pending { bank.pending_now() } else { bank.active };
-        if pending && bank.hardware != 0 {
-            state |= hw.read_state(StateRegister::SetPending, set) & bank.hardware;
-        }
-        for vcpu in holders {
-            for (index, listed) in self.vcpus[vcpu].arrivals.all_listed() {
-                if listed / 32 == set.word() {
-                    let lr = hw.read_list_register(index);
-                    let is_so = if pending { lr.is_pending() } else { lr.is_active() };
-                    state |= u32::from(is_so) << (listed % 32);
-                }
-            }
-        }
-        Ok(state)
-    }
-
-    /// Writes a register of these interrupts.
+    /// Writes a register that describes the interrupts in `set`. Returns the other vCPUs to kick.
     pub(super) fn write_register(
         &mut self,
-        kind: Kind,
-        set: Set,
+        kind: RegisterKind,
+        set: IntidSet,
         value: u32,
         hw: &mut impl Hardware,
     ) -> Kicks {
-        if set.word() >= self.words() {
+        if set.word() >= self.state.words() {
             return Ok(CpuMask::EMPTY);
         }
-        let bank = self.bank(set);
+        let bank = self.state.bank(set);
         let first = set.first();
         let mut mask = set.mask() & bank.owned();
-        if let Kind::State(state) = kind {
+        if let RegisterKind::State(state) = kind {
             mask &= value;
-            if self.version == Version::V2 && set.word() == 0 && state.is_pending() {
+            if self.state.version == Version::V2 && set.word() == 0 && state.is_pending() {
                 // GICv2 has GICD_SPENDSGIR and GICD_CPENDSGIR for SGIs.
                 mask &= !SGIS;
             }
         }
-        if kind == Kind::Configuration && set.word() == 0 {
-            // Whether the trigger of a private interrupt can be changed is left open (IHI 0048B, 4.3.13; IHI
-            // 0069, GICR_ICFGR1). In some GICs the change would be every CPU's: QEMU's GICv2 has no
-            // bank of them.
+        if kind == RegisterKind::Configuration && set.word() == 0 {
+            // Whether software can change the trigger of a private interrupt is implementation
+            // defined (IHI 0048B, 4.3.13; IHI 0069, GICR_ICFGR1). In some GICs the change applies
+            // to all CPUs: QEMU's GICv2 does not bank the register.
             mask &= !bank.hardware;
         }
         let set = set.with(mask);
-        if kind == Kind::State(StateRegister::SetEnable) && self.delivery == Delivery::Trapped {
-            // What is enabled may stay in list registers.
-            let has_waited = self.set_enabled(true, set, hw);
-            self.prepare(set);
-            return Ok(if has_waited {
-                self.settle(CpuMask::EMPTY, set, hw)
-            } else {
-                CpuMask::EMPTY
-            });
-        }
-        let kicks = self.withdraw(set, hw)?;
-        let (enables, delivery) = (self.enables, self.delivery);
+        // Interrupts in list registers are enabled already, or stay there.
+        let enables = kind == RegisterKind::State(StateRegister::SetEnable);
+        let kicks = if enables {
+            CpuMask::EMPTY
+        } else {
+            self.backend.withdraw(&mut self.state, set, hw)?
+        };
         match kind {
-            // All are in Group 1.
-            Kind::Group if delivery == Delivery::Direct => {}
-            Kind::Group => self.bank_mut(set).set_groups(mask, value, enables),
-            Kind::State(state) => self.write_state(state, set, hw),
-            Kind::Priority => {
-                let bank = self.bank_mut(set);
+            RegisterKind::Group => self.backend.set_groups(&mut self.state, set, value),
+            RegisterKind::State(state) => {
+                self.backend.write_state(&mut self.state, state, set, hw);
+            }
+            RegisterKind::Priority => {
+                let bank = self.state.bank_mut(set);
                 for bit in bits(mask) {
                     bank.set_priority(bit, (value >> byte_shift(bit, first)) as u8);
                 }
-                if delivery == Delivery::Direct {
-                    self.pass_priorities(set, hw);
-                }
+                self.backend.priorities_changed(&self.state, set, hw);
             }
-            Kind::Targets => {
+            RegisterKind::Targets => {
                 for bit in bits(mask) {
                     let targets = (value >> byte_shift(bit, first)) as u8;
                     self.set_targets(set.with(1 << bit), targets, hw);
                 }
             }
-            Kind::Configuration => self.configure(set, gather(value) << first, hw),
+            RegisterKind::Configuration => self.configure(set, gather(value) << first, hw),
         }
-        self.prepare(set);
-        Ok(self.settle(kicks, set, hw))
+        self.backend.prepare(&self.state, set);
+        if enables && self.state.bank(set).ready() & mask == 0 {
+            return Ok(CpuMask::EMPTY);
+        }
+        Ok(self.backend.deliver(&mut self.state, kicks, set, hw))
     }
 
-    /// Enables interrupts, in the usual case: nothing else follows, since
-    /// none of them is pending here. Otherwise nothing is done, and the result says so.
+    /// Enables interrupts if none of them is pending in memory or unrouted, so that nothing needs
+    /// to be delivered. Otherwise returns false without any effect.
     #[inline(always)]
-    pub(super) fn enable_idle(&mut self, set: Set, hw: &mut impl Hardware) -> bool {
-        let place = self.place(set);
-        let Some(bank) = self.banks.get_mut(place) else { return false };
+    pub(super) fn enable_idle(&mut self, set: IntidSet, hw: &mut impl Hardware) -> bool {
+        let index = self.state.bank_index(set);
+        let Some(bank) = self.state.banks.get_mut(index) else { return false };
         let mask = set.mask() & bank.owned();
-        if (bank.pending_now() | bank.nowhere) & mask != 0 {
+        if (bank.pending() | bank.unrouted) & mask != 0 {
             return false;
         }
         bank.enabled |= mask;
-        bank.gate(self.enables);
-        let passed = match self.delivery {
-            Delivery::Trapped => {
-                let set = set.with(mask);
-                Self::prepare_in(&self.vcpus, self.version, self.carried, bank, set);
-                mask & bank.hardware
-            }
-            Delivery::Direct => mask & bank.hardware & bank.deliverable,
-        };
-        if passed != 0 {
-            hw.write_state(StateRegister::SetEnable, set.with(passed));
-        }
+        bank.update_deliverable(self.state.enables);
+        self.backend.enabled_idle(&self.state.vcpus, self.state.version, bank, set.with(mask), hw);
         true
     }
 
-    /// Takes these interrupts out of the list registers, so that memory alone tells their state;
-    /// those of other CPUs can only be asked for.
-    pub(super) fn withdraw(&mut self, set: Set, hw: &mut impl Hardware) -> Kicks {
-        if self.delivery == Delivery::Direct {
-            return Ok(CpuMask::EMPTY);
-        }
-        self.forbid(set);
-        let holders = self.holders(set);
-        Recall::of(holders.without(hw.vcpu()))?;
-        if holders.is_empty() && !self.vcpus[hw.vcpu()].spilled {
-            return Ok(CpuMask::EMPTY);
-        }
-        Ok(self.recall(hw))
-    }
-
-    /// Enables interrupts or disables them. Returns whether one of them now waits to be delivered.
-    fn set_enabled(&mut self, on: bool, set: Set, hw: &mut impl Hardware) -> bool {
-        let mask = set.mask();
-        let enables = self.enables;
-        let bank = self.bank_mut(set);
-        bank.enabled = bank.enabled & !mask | if on { mask } else { 0 };
-        bank.gate(enables);
-        if bank.hardware & mask != 0 {
-            let register = if on { StateRegister::SetEnable } else { StateRegister::ClearEnable };
-            hw.write_state(register, set.with(bank.hardware & mask));
-        }
-        bank.ready() & mask != 0
-    }
-
-    /// Sets or clears state bits of interrupts that are in no list register.
-    pub(super) fn write_state(
-        &mut self,
-        register: StateRegister,
-        set: Set,
-        hw: &mut impl Hardware,
-    ) {
-        if self.delivery == Delivery::Direct {
-            return self.write_physical_state(register, set, hw);
-        }
-        let mask = set.mask();
-        let bank = self.bank_mut(set);
-        let hardware = bank.hardware & mask;
-        let mut forward = |register, mask| {
-            if mask != 0 {
-                hw.write_state(register, set.with(mask));
-            }
-        };
-        match register {
-            StateRegister::SetEnable | StateRegister::ClearEnable => {
-                self.set_enabled(register == StateRegister::SetEnable, set, hw);
-                return;
-            }
-            StateRegister::SetPending => {
-                // One that is noted as pending would become pending a second time.
-                forward(register, hardware & !bank.pending);
-                bank.pending |= bank.software & mask;
-            }
-            StateRegister::ClearPending => {
-                forward(register, hardware);
-                // Inactive again, it becomes pending again if its line is still high.
-                forward(StateRegister::ClearActive, hardware & bank.pending);
-                bank.pending &= !mask;
-            }
-            StateRegister::SetActive => {
-                let started = mask & !bank.active;
-                bank.active |= started;
-                forward(register, hardware & started);
-                // What is both pending and active can only be so in the physical GIC.
-                let both = hardware & started & bank.pending;
-                forward(StateRegister::SetPending, both & bank.edge);
-                bank.pending &= !both;
-                for bit in bits(started) {
-                    let route = &mut bank.routes[bit];
-                    route.active_on = if route.vcpu == NOWHERE { 0 } else { route.vcpu };
-                }
-            }
-            StateRegister::ClearActive => {
-                forward(register, hardware & bank.active);
-                bank.active &= !mask;
-            }
-        }
-        if set.word() == 0 {
-            self.bank_mut(set).write_sgi_states(register, mask & SGIS);
-        }
-        self.summarize(set);
-    }
-
-    /// Makes interrupts edge-triggered or level-sensitive. That of SGIs is fixed.
-    pub(super) fn configure(&mut self, set: Set, edge: u32, hw: &mut impl Hardware) {
+    /// Makes interrupts edge-triggered where `edge` has a one, level-sensitive elsewhere. SGIs are
+    /// always edge-triggered.
+    pub(super) fn configure(&mut self, set: IntidSet, edge: u32, hw: &mut impl Hardware) {
         let mask = set.mask();
         let fixed = if set.word() == 0 { SGIS } else { 0 };
-        let bank = self.bank_mut(set);
-        let (hardware, software) = (bank.hardware & mask, bank.software & mask & !fixed);
-        bank.edge = bank.edge & !software | edge & software;
+        let bank = self.state.bank_mut(set);
+        let (hardware, virtual_only) = (bank.hardware & mask, bank.virtual_only & mask & !fixed);
+        bank.edge = bank.edge & !virtual_only | edge & virtual_only;
         if hardware != 0 {
             let edge = hw.set_edge(set.with(hardware), edge);
             bank.edge = bank.edge & !hardware | edge & hardware;
-            // Without list registers that look at it, a level that is high makes pending by itself.
-            let level = bank.line & !bank.edge & hardware;
-            if level != 0 && self.delivery == Delivery::Direct {
-                hw.write_state(StateRegister::SetPending, set.with(level));
-            }
         }
-        self.summarize(set);
+        let high = set.with(bank.line & !bank.edge & mask);
+        self.backend.trigger_changed(&self.state, high, hw);
     }
 }

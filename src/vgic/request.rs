@@ -1,28 +1,31 @@
-//! What a guest asks of its interrupt controller that may have to wait for other vCPUs.
+//! Guest accesses that may have to wait for other vCPUs, as values.
 
+use super::access::RegisterAccess;
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
-use super::{Access, CpuMask, Recall, Vgic};
+use super::recall::Recall;
 
-/// Something that the guest does, as a value, so that it can be begun again.
+/// An access of a guest, which can be retried after a [`Recall`].
 #[derive(Clone, Copy, Debug)]
 pub enum Request {
-    /// It loads from the distributor.
-    DistributorRead(Access),
-    /// It stores to the distributor.
-    DistributorWrite(Access),
-    /// It loads from the redistributors.
-    RedistributorRead(Access),
-    /// It stores to the redistributors.
-    RedistributorWrite(Access),
-    /// It writes this to GICC_DIR or ICC_DIR_EL1.
+    /// A load from the distributor.
+    DistributorRead(RegisterAccess),
+    /// A store to the distributor.
+    DistributorWrite(RegisterAccess),
+    /// A load from the redistributors.
+    RedistributorRead(RegisterAccess),
+    /// A store to the redistributors.
+    RedistributorWrite(RegisterAccess),
+    /// A write of this value to GICC_DIR or ICC_DIR_EL1.
     Deactivate(u64),
 }
 
 impl Vgic {
-    /// Does what the guest asked for. Returns what a load reads, and the vCPUs to kick.
+    /// Carries out an access. Returns the value that a load reads, and the other vCPUs to kick.
     ///
     /// # Errors
-    /// [`Recall`]: nothing was done yet.
+    /// [`Recall`] without any effect.
     pub fn carry_out(
         &mut self,
         request: Request,

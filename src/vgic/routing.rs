@@ -1,93 +1,75 @@
-//! Which vCPU an SPI goes to: ITARGETSR of GICv2, IROUTER of GICv3.
+//! Routing of SPIs: ITARGETSR of GICv2, IROUTER of GICv3.
 //!
-//! A GICv2 interrupt with several targets goes to the one with the lowest number, which IHI 0048B
-//! (1.4.3, the 1-N model) leaves to the implementation. One whose target does not exist stays
-//! pending until it is given one that does.
+//! A GICv2 interrupt with several targets is delivered to the lowest-numbered one; IHI 0048B
+//! (1.4.3, the 1-N model) leaves the choice to the implementation. An interrupt without an existing
+//! target stays pending until the guest routes it to one.
 
+use super::bank::{Bank, NO_VCPU, Route};
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
-use super::state::{Bank, NOWHERE, Route, Set, bits};
-use super::{CpuMask, Delivery, Kicks, Version, Vgic};
+use super::intid_set::{IntidSet, bits};
+use super::recall::Kicks;
+use super::state::{pack, unpack};
 use crate::arch::intid::Intid;
 use crate::arch::mpidr::Mpidr;
 
-/// Aff3.Aff2.Aff1.Aff0 in 32 bits.
-pub(super) fn pack(affinity: Mpidr) -> u32 {
-    u32::from_be_bytes([3, 2, 1, 0].map(|level| affinity.affinity(level)))
-}
-
-/// The same as MPIDR_EL1 and IROUTER have it.
-pub(super) fn unpack(affinity: u32) -> u64 {
-    u64::from(affinity >> 24) << 32 | u64::from(affinity & 0xff_ffff)
-}
-
 impl Vgic {
-    /// The route that what the guest wrote stands for.
-    pub(super) fn route_for(&self, written: u32) -> Route {
-        let vcpu = match self.version {
-            Version::V2 if self.vcpus.len() == 1 => Some(0),
-            Version::V2 => bits(written).next(),
-            Version::V3 => self.vcpus.iter().position(|vcpu| vcpu.affinity == written),
-        };
-        Route { written, vcpu: vcpu.map_or(NOWHERE, |vcpu| vcpu as u8), active_on: 0 }
-    }
-
-    /// A byte of ITARGETSR, as this vCPU reads it: zero where there is one CPU (IHI 0048B, 4.3.12), and the reading CPU
-    /// for its own interrupts.
+    /// Returns the byte of ITARGETSR that `vcpu` reads: zero in a uniprocessor (IHI 0048B, 4.3.12),
+    /// the vCPU itself for its private interrupts.
     pub(super) fn targets(&self, bank: &Bank, vcpu: usize, bit: usize) -> u8 {
         match bank.all.word() {
-            _ if self.vcpus.len() == 1 => 0,
+            _ if self.state.vcpus.len() == 1 => 0,
             0 => 1 << vcpu,
             _ => bank.routes[bit].written as u8,
         }
     }
 
-    /// Writes a byte of ITARGETSR.
-    pub(super) fn set_targets(&mut self, set: Set, targets: u8, hw: &mut impl Hardware) {
-        if set.word() != 0 && self.vcpus.len() > 1 {
+    /// Writes the byte of ITARGETSR of an owned interrupt.
+    pub(super) fn set_targets(&mut self, set: IntidSet, targets: u8, hw: &mut impl Hardware) {
+        if set.word() != 0 && self.state.vcpus.len() > 1 {
             self.set_route(set, u32::from(targets) & self.cpu_interfaces() as u32, hw);
         }
     }
 
-    /// Routes an owned SPI that is in no list register.
-    fn set_route(&mut self, set: Set, written: u32, hw: &mut impl Hardware) {
-        let new = self.route_for(written);
-        let bank = self.bank_mut(set);
-        let nowhere = if new.vcpu == NOWHERE { set.mask() } else { 0 };
-        bank.nowhere = bank.nowhere & !set.mask() | nowhere;
+    /// Routes owned SPIs that are in no list register.
+    fn set_route(&mut self, set: IntidSet, written: u32, hw: &mut impl Hardware) {
+        let new = self.state.route_for(written);
+        let bank = self.state.bank_mut(set);
+        let unrouted = if new.vcpu == NO_VCPU { set.mask() } else { 0 };
+        bank.unrouted = bank.unrouted & !set.mask() | unrouted;
         for bit in bits(set.mask()) {
             bank.routes[bit] = Route { active_on: bank.routes[bit].active_on, ..new };
-            if new.vcpu != NOWHERE && bank.hardware >> bit & 1 != 0 {
+            if new.vcpu != NO_VCPU && bank.hardware >> bit & 1 != 0 {
                 hw.route(set.word() * 32 + bit, usize::from(new.vcpu));
             }
         }
-        if self.delivery == Delivery::Direct {
-            self.pass_enables_of(set, hw);
-        }
+        self.backend.routes_changed(&self.state, set, hw);
     }
 
-    /// This SPI, if the guest can see it.
-    fn owned_spi(&self, intid: u32) -> Option<Set> {
-        let spi = Set::one(0, Intid::new(intid)?);
+    /// Returns the set of this SPI if the partition owns it.
+    fn owned_spi(&self, intid: u32) -> Option<IntidSet> {
+        let spi = IntidSet::one(0, Intid::new(intid)?);
         let is_owned = spi.word() != 0
-            && spi.word() < self.words()
-            && self.bank(spi).owned() & spi.mask() != 0;
+            && spi.word() < self.state.words()
+            && self.state.bank(spi).owned() & spi.mask() != 0;
         is_owned.then_some(spi)
     }
 
-    /// Reads IROUTER. Its IRM bit reads as zero: GICD_TYPER.No1N.
+    /// Reads IROUTER. The IRM bit is zero, since GICD_TYPER.No1N is one.
     pub(super) fn read_router(&self, intid: u32) -> u64 {
         match self.owned_spi(intid) {
-            Some(spi) => unpack(self.bank(spi).routes[(intid % 32) as usize].written),
+            Some(spi) => unpack(self.state.bank(spi).routes[(intid % 32) as usize].written),
             None => 0,
         }
     }
 
-    /// Writes IROUTER.
+    /// Writes IROUTER. Returns the other vCPUs to kick.
     pub(super) fn write_router(&mut self, intid: u32, value: u64, hw: &mut impl Hardware) -> Kicks {
         let Some(spi) = self.owned_spi(intid) else { return Ok(CpuMask::EMPTY) };
-        let kicks = self.withdraw(spi, hw)?;
+        let kicks = self.backend.withdraw(&mut self.state, spi, hw)?;
         self.set_route(spi, pack(Mpidr::new(value)), hw);
-        self.prepare(spi);
-        Ok(self.settle(kicks, spi, hw))
+        self.backend.prepare(&self.state, spi);
+        Ok(self.backend.deliver(&mut self.state, kicks, spi, hw))
     }
 }

@@ -1,32 +1,35 @@
-//! Which interrupts get the list registers.
+//! The choice of the interrupts that get a list register.
 
 use super::hardware::{HCR_GROUP_CHANGED, HCR_LRENPIE, HCR_NPIE, HCR_TDIR};
 
-/// Why an interrupt wants a list register, the most urgent reason first.
+/// Why an interrupt needs a list register, the most urgent reason first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Need {
     /// Pending, and the guest can take it.
     Pending,
-    /// Active. Whether it is pending again matters only when it has ended.
+    /// Active. If it is also pending, it is not delivered before its deactivation.
     Active,
     /// Pending, in a group that the guest has disabled at its CPU interface.
     DisabledGroup,
 }
 
-/// One that wants a list register, in one number: its need, its priority, its INTID, and whether it is
-/// pending (again, if it is active), from the highest bits down. The smaller, the more urgent.
+/// An interrupt that needs a list register, as a number: from the highest bits down its need, its
+/// priority, its INTID, and whether it is pending (again, if it is active). A smaller number is
+/// more urgent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Candidate(u32);
 
 impl Candidate {
-    /// Less urgent than any.
+    /// No interrupt: less urgent than all others.
     pub const NONE: Self = Self(u32::MAX);
 
+    /// Returns the candidate for an interrupt.
     pub fn new(need: Need, priority: u8, intid: usize, pending: bool) -> Self {
         let intid = intid as u32 & 0x3ff;
         Self((need as u32) << 24 | u32::from(priority) << 16 | intid << 1 | u32::from(pending))
     }
 
+    /// Returns why it needs a list register.
     pub fn need(self) -> Need {
         match self.0 >> 24 {
             0 => Need::Pending,
@@ -35,35 +38,38 @@ impl Candidate {
         }
     }
 
+    /// Returns the INTID.
     pub fn intid(self) -> usize {
         (self.0 >> 1) as usize & 0x3ff
     }
 
+    /// Returns whether it is pending.
     pub fn is_pending(self) -> bool {
         self.0 & 1 != 0
     }
 }
 
-/// The most urgent candidates, and what is known of the others.
+/// The most urgent candidates and the needs of the others.
 pub(super) struct Selection {
-    /// The most urgent first; then none.
+    /// The most urgent candidates in order; unused entries are `Candidate::NONE`.
     chosen: [Candidate; 16],
-    room: usize,
-    /// The groups that the guest has enabled at its CPU interface: bit n for Group n.
+    /// The number of list registers, 1 to 16.
+    count: usize,
+    /// The groups that the guest enabled at its CPU interface: bit n for Group n.
     pub group_enables: u32,
-    /// The needs of those that are left over: bit n for `Need` n.
+    /// The needs of the candidates that did not fit: bit n for `Need` n.
     left: u32,
 }
 
 impl Selection {
-    /// No candidates yet, for `room` list registers, 16 at most.
-    pub fn new(room: usize, group_enables: u32) -> Self {
-        Self { chosen: [Candidate::NONE; 16], room, group_enables, left: 0 }
+    /// Returns an empty selection for `count` list registers, at most 16.
+    pub fn new(count: usize, group_enables: u32) -> Self {
+        Self { chosen: [Candidate::NONE; 16], count, group_enables, left: 0 }
     }
 
-    /// Chooses this candidate if it is among the most urgent so far.
+    /// Adds a candidate, which replaces the least urgent one if all list registers are in use.
     pub fn offer(&mut self, mut candidate: Candidate) {
-        for chosen in self.chosen.iter_mut().take(self.room) {
+        for chosen in self.chosen.iter_mut().take(self.count) {
             if candidate < *chosen {
                 core::mem::swap(chosen, &mut candidate);
             }
@@ -73,28 +79,28 @@ impl Selection {
         }
     }
 
-    /// The most urgent.
+    /// Returns the chosen candidates, the most urgent first.
     pub fn chosen(&self) -> impl Iterator<Item = Candidate> {
         self.chosen.iter().copied().take_while(|&candidate| candidate != Candidate::NONE)
     }
 
-    /// Whether there was no room for all of this need.
+    /// Returns whether a candidate with this need did not fit.
     pub fn leaves(&self, need: Need) -> bool {
         self.left >> need as u32 & 1 != 0
     }
 
-    /// The maintenance interrupts that tell when those left over may be better off.
+    /// Returns the maintenance interrupts after which a candidate that did not fit may fit.
     pub fn maintenance(&self) -> u32 {
-        let mut wanted = 0;
+        let mut requested = 0;
         if self.leaves(Need::Pending) {
-            wanted |= HCR_NPIE;
+            requested |= HCR_NPIE;
         }
         if self.leaves(Need::Pending) || self.leaves(Need::DisabledGroup) {
-            wanted |= HCR_GROUP_CHANGED[(self.group_enables & 0b11) as usize];
+            requested |= HCR_GROUP_CHANGED[(self.group_enables & 0b11) as usize];
         }
         if self.leaves(Need::Active) {
-            wanted |= HCR_LRENPIE | HCR_TDIR;
+            requested |= HCR_LRENPIE | HCR_TDIR;
         }
-        wanted
+        requested
     }
 }

@@ -1,24 +1,27 @@
-//! Software-generated interrupts: what a vCPU sends to others of its partition, or to itself.
+//! Software-generated interrupts, which a vCPU sends to vCPUs of its partition.
 
+use super::access::RegisterAccess;
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
+use super::intid_set::{IntidSet, bits};
+use super::recall::Kicks;
 use super::registers::byte_shift;
-use super::state::{Set, bits};
-use super::{Access, CpuMask, Kicks, Vgic};
 use crate::arch::mpidr::Mpidr;
 
-/// The system register of a GICv3 that the guest wrote to send an SGI.
+/// The GICv3 system registers that send SGIs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SgiRegister {
-    /// ICC_SGI0R_EL1: for the CPUs where the SGI is in Group 0.
+    /// ICC_SGI0R_EL1: to the CPUs on which the SGI is in Group 0.
     Sgi0,
-    /// ICC_SGI1R_EL1: where it is in Group 1.
+    /// ICC_SGI1R_EL1: to the CPUs on which the SGI is in Group 1.
     Sgi1,
-    /// ICC_ASGI1R_EL1: Group 1 of the other Security state. With one Security state the distributor
-    /// takes that for Group 0 (IHI 0069, "Forwarding an SGI to a target PE").
+    /// ICC_ASGI1R_EL1: Group 1 of the other Security state. With a single Security state the
+    /// distributor treats it as Group 0 (IHI 0069, "Forwarding an SGI to a target PE").
     Asgi1,
 }
 
-/// What a GICv3's guest writes to send an SGI (IHI 0069, ICC_SGI1R_EL1).
+/// The value that a GICv3 guest writes to send an SGI (IHI 0069, ICC_SGI1R_EL1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SgiRequest(u64);
 
@@ -28,46 +31,46 @@ impl SgiRequest {
     /// Aff3, Aff2, Aff1 and RS, all zero for the first 16 vCPUs.
     const OUTSIDE_CLUSTER: u64 = 0xff << 48 | 0xff << 32 | 0xff << 16 | 0xf << 44;
 
-    /// The SGI to the one CPU of this affinity.
+    /// Returns the request for SGI `sgi` to the CPU of this affinity.
     #[must_use]
     pub fn to(cpu: Mpidr, sgi: usize) -> Self {
         let range = u64::from(cpu.affinity(0) >> 4) << 44;
         Self(Self::cluster(cpu) | range | (sgi as u64) << 24 | 1 << (cpu.affinity(0) & 0xf))
     }
 
-    /// Aff3, Aff2 and Aff1.
+    /// Returns the fields Aff3, Aff2 and Aff1 for a CPU's cluster.
     fn cluster(cpu: Mpidr) -> u64 {
         let affinity = |level| u64::from(cpu.affinity(level));
         affinity(3) << 48 | affinity(2) << 32 | affinity(1) << 16
     }
 
-    /// What ICC_SGI1R_EL1 or ICC_SGI0R_EL1 takes.
+    /// Returns the value for ICC_SGI1R_EL1 or ICC_SGI0R_EL1.
     #[must_use]
     pub const fn value(self) -> u64 {
         self.0
     }
 
-    /// The request with this value.
+    /// Converts a value of ICC_SGI1R_EL1 or ICC_SGI0R_EL1.
     #[must_use]
     pub const fn new(value: u64) -> Self {
         Self(value)
     }
 
-    /// Which of the sixteen.
+    /// Returns the INTID of the SGI: 0 to 15.
     #[must_use]
     pub const fn sgi(self) -> usize {
         (self.0 >> 24 & 0xf) as usize
     }
 
-    /// Those of `vcpus` vCPUs (64 at most) that it names; `own` sends it. They have the affinities
-    /// of [`Mpidr::of_vcpu`].
+    /// Returns the targets among `vcpus` vCPUs, at most 64, with the affinities of
+    /// [`Mpidr::of_vcpu`]. `own` is the sender.
     #[inline(always)]
     pub const fn targets(self, own: usize, vcpus: usize) -> CpuMask {
         let all = CpuMask::first(vcpus);
         if self.0 & Self::ALL_BUT_SELF != 0 {
             return all.without(own);
         }
-        // Aff1 is 0 to 3 for the 64 vCPUs that there can be.
+        // Aff1 is 0 to 3 for up to 64 vCPUs.
         if self.0 & (Self::OUTSIDE_CLUSTER & !(0x3 << 16)) != 0 {
             return CpuMask::EMPTY;
         }
@@ -76,28 +79,28 @@ impl SgiRequest {
     }
 }
 
-/// How a vCPU's SGIs become physical ones.
+/// How a vCPU's SGIs are sent as physical SGIs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SgiRoute {
-    /// The partition's CPUs are neighbours in one cluster, so that one SGI reaches any of them.
+    /// One write sends to all targets: the partition's CPUs are consecutive in one cluster.
     Cluster {
         /// ICC_SGI1R_EL1 with the cluster's affinity and no target.
         base: u64,
-        /// Aff0 of vCPU 0's CPU.
+        /// Aff0 of the CPU of vCPU 0.
         first: u8,
-        /// A bit for each vCPU.
+        /// All vCPUs, one bit each.
         all: u16,
-        /// All but this one.
+        /// All vCPUs but the sender.
         others: u16,
     },
-    /// Each takes one of its own.
+    /// One write for each target.
     Each,
-    /// They do not: [`Vgic::send_sgi`] sees to them.
+    /// No physical SGIs: [`Vgic::send_sgi`] sends all SGIs.
     Virtual,
 }
 
 impl SgiRoute {
-    /// The route for vCPU `own` of a partition whose CPUs have these affinities.
+    /// Returns the route for vCPU `own` of a partition whose CPUs have these affinities.
     #[must_use]
     pub fn new(cpus: &[Mpidr], own: usize) -> Self {
         let Some(first) = cpus.first() else { return Self::Each };
@@ -116,7 +119,8 @@ impl SgiRoute {
         }
     }
 
-    /// What ICC_SGI1R_EL1 takes so that the guest's `request` is carried out, if one write does that.
+    /// Returns the value for ICC_SGI1R_EL1 that carries out the guest's `request`; `None` unless
+    /// one write is sufficient.
     #[inline(always)]
     #[must_use]
     pub const fn physical(self, request: SgiRequest) -> Option<u64> {
@@ -134,8 +138,8 @@ impl SgiRoute {
 }
 
 impl Vgic {
-    /// The guest wrote `value` to one of GICv3's registers that send SGIs, for which EL2 does not send
-    /// physical ones by an [`SgiRoute`].
+    /// Carries out the guest's write of `value` to a GICv3 register that sends SGIs, if EL2 does
+    /// not send physical SGIs for it. Returns the other vCPUs to kick.
     pub fn send_sgi(
         &mut self,
         register: SgiRegister,
@@ -146,55 +150,48 @@ impl Vgic {
         let sgi = request.sgi();
         let group1 = u32::from(register == SgiRegister::Sgi1);
         let mut kicks = CpuMask::EMPTY;
-        for target in request.targets(hw.vcpu(), self.vcpus.len()) {
-            let bank = &mut self.banks[target];
+        for target in request.targets(hw.vcpu(), self.state.vcpus.len()) {
+            let bank = &mut self.state.banks[target];
             if bank.group1 >> sgi & 1 == group1 && bank.raise_sgi(sgi, 0) {
                 kicks |= CpuMask::one(target);
             }
         }
-        self.settle(kicks, Set::NONE, hw)
+        self.backend.deliver(&mut self.state, kicks, IntidSet::NONE, hw)
     }
 
-    /// The vCPUs of a GICv2, a bit for each.
+    /// Returns the CPU interfaces of a GICv2, one bit each.
     pub(super) fn cpu_interfaces(&self) -> u64 {
-        (1 << self.vcpus.len().min(8)) - 1
+        (1 << self.state.vcpus.len().min(8)) - 1
     }
 
-    /// Reads GICD_CPENDSGIR or GICD_SPENDSGIR: a byte of sources for each SGI.
-    pub(super) fn read_pending_sgis(&self, access: Access, hw: &mut impl Hardware) -> u64 {
-        let state = &self.vcpus[hw.vcpu()];
-        let mut sources = self.banks[hw.vcpu()].sources;
-        for (index, listed) in state.arrivals.all_listed() {
-            if let Some(sources) = sources.get_mut(listed) {
-                let lr = hw.read_list_register(index);
-                *sources |= u8::from(lr.is_pending()) << lr.source();
-            }
-        }
+    /// Reads GICD_CPENDSGIR or GICD_SPENDSGIR, which have a byte of sources for each SGI.
+    pub(super) fn read_pending_sgis(&self, access: RegisterAccess, hw: &mut impl Hardware) -> u64 {
+        let sources = self.backend.sgi_sources(&self.state, hw);
         let value = u128::from_le_bytes(sources) >> (8 * (access.offset & 0xf));
         if access.size == 1 { u64::from(value as u8) } else { u64::from(value as u32) }
     }
 
-    /// Writes GICD_SPENDSGIR (`set`) or GICD_CPENDSGIR.
+    /// Writes GICD_SPENDSGIR (`set`) or GICD_CPENDSGIR. Returns the other vCPUs to kick.
     pub(super) fn write_pending_sgis(
         &mut self,
-        access: Access,
+        access: RegisterAccess,
         set: bool,
         hw: &mut impl Hardware,
     ) -> Kicks {
         let owner = hw.vcpu();
         let existing = self.cpu_interfaces() as u8;
         let first = access.offset as u32 & 0xf;
-        let sgis = Set::new(owner, 0, ((1 << access.size) - 1) << first);
-        let kicks = self.withdraw(sgis, hw)?;
-        let bank = self.bank_mut(sgis);
+        let sgis = IntidSet::new(owner, 0, ((1 << access.size) - 1) << first);
+        let kicks = self.backend.withdraw(&mut self.state, sgis, hw)?;
+        let bank = self.state.bank_mut(sgis);
         for sgi in bits(sgis.mask()) {
             let written = (access.value as u32 >> byte_shift(sgi, first)) as u8 & existing;
             let sources = bank.sources[sgi];
             let sources = if set { sources | written } else { sources & !written };
             bank.set_sources(sgi, sources);
         }
-        self.prepare(sgis);
-        Ok(self.settle(kicks, sgis, hw))
+        self.backend.prepare(&self.state, sgis);
+        Ok(self.backend.deliver(&mut self.state, kicks, sgis, hw))
     }
 }
 
@@ -203,7 +200,7 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    /// The physical targets of a request, by affinity, whichever way it takes.
+    /// Returns the affinities of a request's physical targets, sent by one write or one for each.
     fn reached(cpus: &[Mpidr], own: usize, request: SgiRequest) -> Vec<u64> {
         match SgiRoute::new(cpus, own).physical(request) {
             None => request.targets(own, cpus.len()).map(|vcpu| cpus[vcpu].get()).collect(),
@@ -217,13 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn one_write_reaches_the_same_as_one_for_each() {
+    fn one_write_reaches_the_same_targets_as_one_write_for_each() {
         let list = |cpus: &[u64]| cpus.iter().map(|cpu| Mpidr::new(*cpu)).collect::<Vec<_>>();
         let sets = [
             list(&[3]),
             list(&[2, 3, 4]),
             list(&[0x1_0000_010c, 0x1_0000_010d, 0x1_0000_010e, 0x1_0000_010f]),
-            // Not neighbours, not in order, not in one cluster.
+            // Not consecutive, not in order, not in one cluster.
             list(&[0, 2]),
             list(&[1, 0]),
             list(&[0xf, 0x10, 0x11]),
@@ -245,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn one_cpu_is_named_by_all_of_its_affinity() {
+    fn request_for_one_cpu_contains_its_whole_affinity() {
         let request = SgiRequest::to(Mpidr::new(0x12_0034_5678), 9);
         assert_eq!(
             request.value(),

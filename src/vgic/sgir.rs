@@ -1,53 +1,57 @@
-//! GICD_SGIR, by which a GICv2's guest sends SGIs (IHI 0048B, 4.3.15).
+//! GICD_SGIR, by which a GICv2 guest sends SGIs (IHI 0048B, 4.3.15).
 
+use super::controller::Vgic;
+use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
-use super::state::Set;
-use super::{CpuMask, Vgic};
+use super::intid_set::IntidSet;
 use crate::arch::addr::{Ipa, PAGE_SIZE};
 use crate::arch::esr;
 
-/// GICD_SGIR's offset in the distributor.
+/// The offset of GICD_SGIR in the distributor.
 pub(super) const GICD_SGIR: u64 = 0xf00;
-/// TargetListFilter: whom it goes to.
+/// TargetListFilter.
 const FILTER: u32 = 24;
+/// To all CPU interfaces but the sender's.
 const FILTER_OTHERS: u32 = 1;
+/// To the sender's CPU interface.
 const FILTER_OWN: u32 = 2;
-/// CPUTargetList, a bit for each CPU interface.
+/// CPUTargetList, one bit for each CPU interface.
 const TARGETS: u32 = 16;
 /// SGIINTID.
 const SGI: u32 = 0xf;
 
-/// How a vCPU's stores to GICD_SGIR become stores to the machine's.
+/// How a vCPU's stores to GICD_SGIR are translated to stores to the physical GICD_SGIR.
 #[derive(Clone, Debug)]
 pub struct SgirRoute {
-    /// HPFAR_EL2 of an access to the guest's distributor; no such value if all its SGIs are left to
-    /// [`Vgic`].
+    /// HPFAR_EL2 of an access to the guest's distributor; an impossible value if [`Vgic`] sends all
+    /// SGIs.
     hpfar: u64,
-    /// A bit for each SGI that a physical one of the same number stands for.
-    carried: u16,
-    /// The sender, as the guest's CPUTargetList has it.
+    /// The SGIs that are sent as physical SGIs of the same number, one bit each.
+    physical_sgis: u16,
+    /// The sender's bit in the guest's CPUTargetList.
     own: u8,
-    /// CPUTargetList of the machine, for each that the guest can write.
+    /// The physical CPUTargetList for each value of the guest's.
     targets: [u8; 256],
 }
 
 impl SgirRoute {
-    /// Leaves all SGIs to [`Vgic`].
-    pub const NONE: Self = Self { hpfar: u64::MAX, carried: 0, own: 0, targets: [0; 256] };
+    /// The route without physical SGIs: [`Vgic`] sends all SGIs.
+    pub const NONE: Self = Self { hpfar: u64::MAX, physical_sgis: 0, own: 0, targets: [0; 256] };
 
-    /// The route for vCPU `own` of a partition for whose SGIs `carried` may be sent. `interfaces` are its
-    /// CPUs' interfaces, as CPUTargetList of the machine has them, at most 8.
+    /// Returns the route for vCPU `own`. `physical_sgis` are the SGIs to send as physical ones.
+    /// `interfaces` are the CPU interfaces of the partition's CPUs, at most 8, as bits of the
+    /// physical CPUTargetList.
     #[must_use]
     pub fn new(
         distributor: Ipa,
-        carried: u16,
+        physical_sgis: u16,
         own: usize,
         interfaces: impl Iterator<Item = u8>,
     ) -> Self {
         let mut targets = [0; 256];
         let mut known = 1;
         for interface in interfaces.take(8) {
-            // The next bit doubles the lists that there are.
+            // Each further bit doubles the number of lists.
             for list in 0..known {
                 targets[known + list] = targets[list] | interface;
             }
@@ -57,25 +61,26 @@ impl SgirRoute {
         beyond.chunks_mut(known).for_each(|lists| lists.copy_from_slice(there));
         Self {
             hpfar: esr::hpfar(distributor),
-            carried,
+            physical_sgis,
             own: CpuMask::one(own).bits() as u8,
             targets,
         }
     }
 
-    /// Whether FAR_EL2 and HPFAR_EL2 tell of GICD_SGIR, and there are physical SGIs for it.
+    /// Returns whether FAR_EL2 and HPFAR_EL2 are those of an access to GICD_SGIR, and physical SGIs
+    /// are used.
     #[inline(always)]
     pub const fn is_at(&self, far: u64, hpfar: u64) -> bool {
         far & (PAGE_SIZE - 1) == GICD_SGIR && hpfar == self.hpfar
     }
 
-    /// What the machine's GICD_SGIR takes so that the guest's store of `value` is carried out, if a
-    /// physical SGI may be sent for that.
+    /// Returns the value for the physical GICD_SGIR that carries out the guest's store of `value`;
+    /// `None` if the SGI is not sent as a physical one.
     #[inline(always)]
     #[must_use]
     pub const fn physical(&self, value: u32) -> Option<u32> {
         let sgi = value & SGI;
-        if self.carried >> sgi & 1 == 0 {
+        if self.physical_sgis >> sgi & 1 == 0 {
             return None;
         }
         let list = target_list(value, self.own);
@@ -83,7 +88,7 @@ impl SgirRoute {
     }
 }
 
-/// Whom a store of `value` by this CPU goes to, as the CPUTargetList that does without a filter.
+/// Returns the targets of a store of `value` by CPU interface `own`, with the filter applied.
 #[inline(always)]
 const fn target_list(value: u32, own: u8) -> u8 {
     match value >> FILTER & 3 {
@@ -92,6 +97,7 @@ const fn target_list(value: u32, own: u8) -> u8 {
     }
 }
 
+/// Returns the targets of a store with a filter other than 0.
 #[cold]
 const fn filtered(filter: u32, own: u8) -> u8 {
     match filter {
@@ -102,19 +108,19 @@ const fn filtered(filter: u32, own: u8) -> u8 {
 }
 
 impl Vgic {
-    /// The guest wrote `value` to GICD_SGIR, for which EL2 sends no physical SGI by an [`SgirRoute`].
-    /// There are no Security states, so NSATT does not matter.
+    /// Carries out the guest's store of `value` to GICD_SGIR, if EL2 does not send a physical SGI
+    /// for it. Returns the other vCPUs to kick. NSATT is ignored: there are no Security states.
     pub(super) fn write_sgir(&mut self, value: u32, hw: &mut impl Hardware) -> CpuMask {
         let own = CpuMask::one(hw.vcpu()).bits() as u8;
         let targets = u64::from(target_list(value, own));
         let sgi = (value & SGI) as usize;
         let mut kicks = CpuMask::EMPTY;
         for target in CpuMask::from_bits(targets & self.cpu_interfaces()) {
-            if self.banks[target].raise_sgi(sgi, hw.vcpu() as u8 & 7) {
+            if self.state.banks[target].raise_sgi(sgi, hw.vcpu() as u8 & 7) {
                 kicks |= CpuMask::one(target);
             }
         }
-        self.settle(kicks, Set::NONE, hw)
+        self.backend.deliver(&mut self.state, kicks, IntidSet::NONE, hw)
     }
 }
 
@@ -130,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn target_lists_become_those_of_the_machine() {
+    fn target_lists_are_translated_to_the_machine_s() {
         let route = route(1);
         for (list, expected) in [
             (0, 0),
@@ -146,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_do_without_a_list() {
+    fn filters_ignore_the_target_list() {
         for (own, itself, others) in [(0, 1 << 5, 0b101), (1, 1, 0b10_0100), (2, 1 << 2, 0b10_0001)]
         {
             let physical = |filter: u32| route(own).physical(filter << 24 | 0xff_8007);
@@ -157,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_carried_is_left_alone() {
+    fn other_sgis_and_other_registers_are_not_translated() {
         assert_eq!(route(0).physical(1 << 16 | 15), None);
         assert_eq!(SgirRoute::NONE.physical(1 << 16), None);
         let at = |route: SgirRoute, far| route.is_at(far, esr::hpfar(DISTRIBUTOR));

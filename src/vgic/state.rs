@@ -1,391 +1,148 @@
-//! What the virtual GIC remembers of each interrupt.
+//! The emulated state of a distributor and its redistributors, independent of how interrupts are
+//! delivered.
 
 use alloc::sync::Arc;
-use core::num::NonZeroU32;
+use alloc::vec::Vec;
 
-use crate::arch::intid::Intid;
+use super::arrivals::{Arrivals, NO_INTID};
+use super::bank::{Bank, NO_VCPU, Route};
+use super::config::Version;
+use super::hardware::Hardware;
+use super::intid_set::{IntidSet, SGIS, bits};
 use crate::arch::mpidr::Mpidr;
 
-use super::routing::pack;
-use super::{Arrivals, CpuMask, Delivery, Hardware, ListRegister, StateRegister, Vgic};
-
-/// How many bits of a priority the guest can set, as in the narrowest virtual CPU interface.
-const PRIORITY_MASK: u8 = 0xf8;
-
-/// The interrupts of word 0 that are SGIs.
-pub(super) const SGIS: u32 = 0xffff;
-
-/// An SPI that is routed to no vCPU.
-pub(super) const NOWHERE: u8 = 0xff;
-
-/// As what [`Arrivals`] list: a list register that was never written.
-pub(super) const UNUSED: u16 = 1023;
-
-/// Some of 32 interrupts with successive numbers.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Set {
-    owner: u8,
-    word: u8,
-    mask: u32,
+/// The distributor and the redistributors of one partition.
+#[derive(Debug)]
+pub(super) struct GicState {
+    /// The version of the architecture.
+    pub version: Version,
+    /// GICD_CTLR.EnableGrp0 and EnableGrp1.
+    pub enables: u32,
+    /// GICD_TYPER, which is constant.
+    pub typer: u32,
+    /// The vCPUs by index.
+    pub vcpus: Vec<VcpuInterrupts>,
+    /// The private interrupts of each vCPU, then the words of SPIs from word 1 on.
+    pub banks: Vec<Bank>,
 }
 
-impl Set {
-    /// None.
-    pub(super) const NONE: Self = Self { owner: 0, word: 0, mask: 0 };
-
-    /// Of INTIDs 32 `word` to 32 `word` + 31, with `word` below 32, those with a bit in `mask`. In word 0
-    /// they are those of vCPU number `owner`, below 64; elsewhere that says nothing.
-    #[must_use]
-    pub const fn new(owner: usize, word: usize, mask: u32) -> Self {
-        Self { owner: owner as u8, word: word as u8, mask }
-    }
-
-    /// The first bit of the mask.
-    pub(super) const fn first(self) -> u32 {
-        self.mask.trailing_zeros() % 32
-    }
-
-    /// One interrupt alone.
-    #[must_use]
-    pub const fn one(owner: usize, intid: Intid) -> Self {
-        Self::new(owner, (intid.get() / 32) as usize, 1 << (intid.get() % 32))
-    }
-
-    /// The vCPU whose they are in word 0; any vCPU for SPIs.
-    #[must_use]
-    pub const fn owner(self) -> usize {
-        self.owner as usize
-    }
-
-    /// Which word they are in.
-    #[must_use]
-    pub const fn word(self) -> usize {
-        self.word as usize
-    }
-
-    /// A bit for each that is meant.
-    #[must_use]
-    pub const fn mask(self) -> u32 {
-        self.mask
-    }
-
-    /// Of the same word those with a bit in `mask`.
-    #[must_use]
-    pub const fn with(self, mask: u32) -> Self {
-        Self { mask, ..self }
-    }
-}
-
-/// 32 interrupts with successive numbers, a bit for each.
-///
-/// That an interrupt is pending is noted in one place: in the physical GIC until EL2 acknowledges
-/// it (`hardware` ones), then here or in a list register. It comes back from there to be active
-/// only here, when the list registers are needed for others.
-#[derive(Debug, Default)]
-pub(super) struct Bank {
-    /// Which these are: all of a word.
-    pub all: Set,
-    /// Owned, with a physical interrupt behind.
-    pub hardware: u32,
-    /// Owned, and raised by Bulkhead or by the guest itself.
-    pub software: u32,
-    /// What the guest set with ISENABLER.
-    pub enabled: u32,
-    /// Group 1 rather than Group 0.
-    pub group1: u32,
-    /// Those that may be delivered once pending: they are enabled, and so is their group.
-    pub deliverable: u32,
-    /// Edge-triggered rather than level-sensitive.
-    pub edge: u32,
-    /// Pending until acknowledged.
-    pub pending: u32,
-    /// The same, but gone to a list register.
-    pub lent: u32,
-    /// The lines of software interrupts that are high.
-    pub line: u32,
-    /// Active, and not in a list register.
-    pub active: u32,
-    /// Routed to no vCPU.
-    pub nowhere: u32,
-    /// The list register of each, all but its state: here are its priority and its group too.
-    pub entries: [ListRegister; 32],
-    /// Where each goes; private ones to the vCPU whose they are.
-    pub routes: [Route; 32],
-    /// In word 0, for each SGI the CPUs from which it is pending. On GICv3, which does not tell them
-    /// apart, CPU 0 stands for all.
-    pub sources: [u8; 16],
-    /// In word 0, for each active SGI the CPU from which it came.
-    pub active_source: [u8; 16],
-}
-
-impl Bank {
-    /// Makes them as they are out of reset, but for their routes.
-    pub fn reset(&mut self, route: Route) {
-        let Self { all, hardware, software, .. } = *self;
-        let sgis = if all.word() == 0 { SGIS } else { 0 };
-        let entry = |bit: usize| {
-            ListRegister::new((all.word() * 32 + bit) as u32, hardware >> bit & 1 != 0)
-        };
-        *self = Self {
-            all,
-            hardware,
-            software: (software | sgis) & !hardware,
-            edge: sgis,
-            entries: core::array::from_fn(entry),
-            routes: [route; 32],
-            ..Self::default()
-        };
-    }
-
-    /// The interrupts that the guest can see.
-    pub fn owned(&self) -> u32 {
-        self.hardware | self.software
-    }
-
-    /// Those that are pending for reasons noted here: latched, or a high line.
-    pub fn pending_now(&self) -> u32 {
-        self.pending | (self.line & !self.edge)
-    }
-
-    /// Those of them that may be delivered.
-    pub fn ready(&self) -> u32 {
-        self.pending_now() & self.deliverable
-    }
-
-    /// The vCPU whose list registers an interrupt belongs in: where it is active, or else routed
-    /// to. May be `NOWHERE`.
-    pub fn deliverer(&self, bit: usize) -> usize {
-        let route = &self.routes[bit];
-        usize::from(if self.active >> bit & 1 != 0 { route.active_on } else { route.vcpu })
-    }
-
-    /// Keeps `deliverable` right after a change, where GICD_CTLR enables these groups.
-    #[inline(always)]
-    pub fn gate(&mut self, enables: u32) {
-        let group0 = if enables & 1 != 0 { !self.group1 } else { 0 };
-        let group1 = if enables & 2 != 0 { self.group1 } else { 0 };
-        self.deliverable = self.enabled & (group0 | group1);
-    }
-
-    /// Sets the priority of the interrupt at this bit.
-    pub fn set_priority(&mut self, bit: usize, priority: u8) {
-        self.entries[bit] = self.entries[bit].with_priority(priority & PRIORITY_MASK);
-    }
-
-    /// Sets the groups of these interrupts, where GICD_CTLR enables those of `enables`.
-    pub fn set_groups(&mut self, mask: u32, group1: u32, enables: u32) {
-        self.group1 = self.group1 & !mask | group1 & mask;
-        for bit in bits(mask) {
-            self.entries[bit] = self.entries[bit].with_group1(group1 >> bit & 1 != 0);
-        }
-        self.gate(enables);
-    }
-
-    /// Takes an interrupt other than an SGI out of memory, to be put in a list register.
-    pub fn take(&mut self, index: usize, pending: bool, active: bool) -> ListRegister {
-        let bit = 1 << index;
-        if pending {
-            self.lent = self.lent & !bit | self.pending & bit;
-            self.pending &= !bit;
-        }
-        self.list(index, pending, active)
-    }
-
-    /// Makes an SGI pending. Returns whether it waits for a list register since.
-    pub fn raise_sgi(&mut self, sgi: usize, source: u8) -> bool {
-        self.latch_sgi(sgi, source) && self.deliverable >> sgi & 1 != 0
-    }
-
-    /// Notes that an SGI from `source` is pending; false if it was already.
-    pub fn latch_sgi(&mut self, sgi: usize, source: u8) -> bool {
-        let old = self.sources[sgi];
-        self.set_sources(sgi, old | 1 << source);
-        old >> source & 1 == 0
-    }
-
-    /// Sets the CPUs from which an SGI is pending.
-    pub fn set_sources(&mut self, sgi: usize, sources: u8) {
-        self.sources[sgi] = sources;
-        self.pending = self.pending & !(1 << sgi) | u32::from(sources != 0) << sgi;
-    }
-
-    /// What ISPENDR, ICPENDR and ISACTIVER do to SGIs beside what they do to others: they come from CPU 0.
-    pub fn write_sgi_states(&mut self, register: StateRegister, mask: u32) {
-        for sgi in bits(mask) {
-            match register {
-                StateRegister::SetPending => self.set_sources(sgi, 1),
-                StateRegister::ClearPending => self.set_sources(sgi, 0),
-                StateRegister::SetActive => self.active_source[sgi] = 0,
-                _ => {}
+impl GicState {
+    /// Resets everything but GICD_TYPER and which interrupts the partition owns.
+    pub fn reset(&mut self) {
+        self.enables = 0;
+        let sgis_enabled = if self.version == Version::V2 { SGIS } else { 0 };
+        self.vcpus.iter_mut().for_each(VcpuInterrupts::reset);
+        let shared = self.route_for(0);
+        for bank in &mut self.banks {
+            if bank.all.word() == 0 {
+                bank.reset(Route::to(bank.all.owner()));
+                bank.enabled = sgis_enabled;
+            } else {
+                bank.reset(shared);
             }
         }
     }
 
-    /// Takes an SGI out of memory, to be put in a list register: the active one, or the pending one
-    /// from the first of its sources.
-    pub fn take_sgi(&mut self, sgi: usize, pending: bool, active: bool) -> ListRegister {
-        let source =
-            if active { self.active_source[sgi] } else { self.sources[sgi].trailing_zeros() as u8 };
-        if pending {
-            self.set_sources(sgi, self.sources[sgi] & !(1 << source));
-        }
-        self.list(sgi, pending, active).with_source(source)
+    /// Returns the route that a guest's value of ITARGETSR or IROUTER selects.
+    pub fn route_for(&self, written: u32) -> Route {
+        let vcpu = match self.version {
+            Version::V2 if self.vcpus.len() == 1 => Some(0),
+            Version::V2 => bits(written).next(),
+            Version::V3 => self.vcpus.iter().position(|vcpu| vcpu.affinity == written),
+        };
+        Route { written, vcpu: vcpu.map_or(NO_VCPU, |vcpu| vcpu as u8), active_on: 0 }
     }
 
-    /// The list register for an interrupt whose pending state has been taken.
-    fn list(&mut self, index: usize, pending: bool, active: bool) -> ListRegister {
-        let bit = 1 << index;
-        if active {
-            self.active &= !bit;
-        }
-        let lr = self.entries[index].with_state(pending, active);
-        // What is pending still can only go on when this has ended.
-        if self.software & self.pending_now() & bit != 0 { lr.with_eoi() } else { lr }
-    }
-}
-
-/// Where an interrupt goes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Route {
-    /// As the guest wrote it: the CPU mask of ITARGETSR, or Aff3.Aff2.Aff1.Aff0 of IROUTER.
-    pub written: u32,
-    /// The vCPU that this means, or `NOWHERE`.
-    pub vcpu: u8,
-    /// The vCPU on which it is active, where `Bank::active` says so.
-    pub active_on: u8,
-}
-
-impl Route {
-    /// That of a private interrupt.
-    pub fn to(vcpu: usize) -> Self {
-        Self { written: 0, vcpu: vcpu as u8, active_on: vcpu as u8 }
-    }
-}
-
-/// What belongs to one vCPU.
-#[derive(Debug)]
-pub(super) struct Vcpu {
-    /// Aff3.Aff2.Aff1.Aff0, as the guest knows it.
-    pub affinity: u32,
-    /// What is known of its list registers without the lock.
-    pub arrivals: Arc<Arrivals>,
-    /// Active interrupts are left out of the list registers.
-    pub spilled: bool,
-    /// The maintenance interrupts that are asked for.
-    pub maintenance: u32,
-    /// GICR_WAKER.ProcessorSleep.
-    pub asleep: bool,
-}
-
-impl Vcpu {
-    /// vCPU number `index`, to be [`reset`](Self::reset).
-    pub fn new(index: usize, arrivals: Arrivals) -> Self {
-        Self {
-            affinity: pack(Mpidr::of_vcpu(index)),
-            arrivals: Arc::new(arrivals),
-            spilled: false,
-            maintenance: 0,
-            asleep: true,
-        }
-    }
-
-    /// Makes it as it is out of reset.
-    pub fn reset(&mut self) {
-        self.arrivals.reset();
-        (self.spilled, self.maintenance, self.asleep) = (false, 0, true);
-    }
-
-    /// Asks for these maintenance interrupts on its CPU, which is this one.
-    pub fn ask_maintenance(&mut self, wanted: u32, hw: &mut impl Hardware) {
-        if self.maintenance != wanted {
-            self.maintenance = wanted;
-            hw.set_maintenance(wanted);
-        }
-    }
-
-    /// Whether its list registers may hold anything.
-    pub fn lists_any(&self) -> bool {
-        self.arrivals.all_listed().any(|(_, listed)| listed != usize::from(UNUSED))
-    }
-
-    /// Whether one of these list registers, below 16, was given one of these interrupts.
-    pub fn lists(&self, word: usize, mask: u32, list_registers: u32) -> bool {
-        bits(list_registers).any(|index| {
-            let listed = usize::from(self.arrivals.listed(index & 0xf));
-            listed / 32 == word && mask >> (listed % 32) & 1 != 0
-        })
-    }
-}
-
-/// The positions of the set bits, from the lowest on.
-pub(super) fn bits(mut word: u32) -> impl Iterator<Item = usize> {
-    core::iter::from_fn(move || {
-        let rest = NonZeroU32::new(word)?;
-        word &= word.wrapping_sub(1);
-        Some(rest.trailing_zeros() as usize)
-    })
-}
-
-impl Vgic {
-    /// Where the bank of a set is; past the end where there is no such word.
+    /// Returns the index of a set's bank; beyond the last bank if the word does not exist.
     #[inline(always)]
-    pub(super) fn place(&self, set: Set) -> usize {
+    pub fn bank_index(&self, set: IntidSet) -> usize {
         match set.word() {
             0 => set.owner(),
             word => self.vcpus.len() + word - 1,
         }
     }
 
-    /// The 32 interrupts of a set's word, which exists.
+    /// Returns the bank of a set, whose word must exist.
     #[inline]
-    pub(super) fn bank(&self, set: Set) -> &Bank {
-        &self.banks[self.place(set)]
+    pub fn bank(&self, set: IntidSet) -> &Bank {
+        &self.banks[self.bank_index(set)]
     }
 
-    /// The same, to be changed.
+    /// Returns the bank of a set for modification. The word must exist.
     #[inline]
-    pub(super) fn bank_mut(&mut self, set: Set) -> &mut Bank {
-        let place = self.place(set);
-        &mut self.banks[place]
+    pub fn bank_mut(&mut self, set: IntidSet) -> &mut Bank {
+        let index = self.bank_index(set);
+        &mut self.banks[index]
     }
 
-    /// How many words there are.
-    pub(super) fn words(&self) -> usize {
+    /// Returns the number of words of INTIDs: GICD_TYPER.ITLinesNumber + 1.
+    pub fn words(&self) -> usize {
         1 + self.banks.len() - self.vcpus.len()
     }
+}
 
-    /// Keeps the summary of which words have something in memory, after a change in one.
-    pub(super) fn summarize(&mut self, set: Set) {
-        let word = set.word();
-        if word != 0 {
-            let bank = self.bank(set);
-            let is_busy = bank.pending_now() | bank.active != 0;
-            self.busy = self.busy & !(1 << word) | u32::from(is_busy) << word;
+/// The interrupt state of one vCPU that is not in a [`Bank`].
+#[derive(Debug)]
+pub(super) struct VcpuInterrupts {
+    /// Aff3.Aff2.Aff1.Aff0, as the guest sees it.
+    pub affinity: u32,
+    /// The state that its CPU uses without the partition's lock.
+    pub arrivals: Arc<Arrivals>,
+    /// Whether active interrupts did not fit into the list registers.
+    pub overflowed: bool,
+    /// The maintenance interrupts that are enabled in the hypervisor control register.
+    pub maintenance: u32,
+    /// GICR_WAKER.ProcessorSleep.
+    pub asleep: bool,
+}
+
+impl VcpuInterrupts {
+    /// Creates the state of vCPU number `index`. [`reset`](Self::reset) must follow.
+    pub fn new(index: usize, arrivals: Arrivals) -> Self {
+        Self {
+            affinity: pack(Mpidr::of_vcpu(index)),
+            arrivals: Arc::new(arrivals),
+            overflowed: false,
+            maintenance: 0,
+            asleep: true,
         }
     }
 
-    /// The vCPUs whose list registers may hold one of these interrupts.
-    pub(super) fn holders(&self, set: Set) -> CpuMask {
-        let mut holders = CpuMask::EMPTY;
-        for (index, vcpu) in self.vcpus.iter().enumerate() {
-            let may_hold = set.word() != 0 || index == set.owner();
-            if may_hold && vcpu.lists(set.word(), set.mask(), (1 << self.room) - 1) {
-                holders |= CpuMask::one(index);
-            }
-        }
-        holders
+    /// Resets everything but the affinity.
+    pub fn reset(&mut self) {
+        self.arrivals.reset();
+        (self.overflowed, self.maintenance, self.asleep) = (false, 0, true);
     }
 
-    /// The vCPUs that have to put one of these interrupts into a list register.
-    pub(super) fn awaiting(&self, set: Set) -> CpuMask {
-        let bank = self.bank(set);
-        let mut vcpus = CpuMask::EMPTY;
-        if self.delivery == Delivery::Direct {
-            return vcpus;
+    /// Enables exactly these maintenance interrupts. Called on the vCPU's own CPU.
+    pub fn request_maintenance(&mut self, requested: u32, hw: &mut impl Hardware) {
+        if self.maintenance != requested {
+            self.maintenance = requested;
+            hw.set_maintenance(requested);
         }
-        for bit in bits((bank.ready() | bank.active) & set.mask()) {
-            vcpus |= CpuMask::one(bank.deliverer(bit));
-        }
-        vcpus
     }
+
+    /// Returns whether any of its list registers can hold an interrupt.
+    pub fn holds_any(&self) -> bool {
+        self.arrivals.all_injected().any(|(_, injected)| injected != usize::from(NO_INTID))
+    }
+
+    /// Returns whether one of the list registers in the mask `list_registers` can hold one of these
+    /// interrupts. List registers are numbered 0 to 15.
+    pub fn holds(&self, word: usize, mask: u32, list_registers: u32) -> bool {
+        bits(list_registers).any(|index| {
+            let injected = usize::from(self.arrivals.injected(index & 0xf));
+            injected / 32 == word && mask >> (injected % 32) & 1 != 0
+        })
+    }
+}
+
+/// Packs an affinity into 32 bits: Aff3.Aff2.Aff1.Aff0.
+pub(super) fn pack(affinity: Mpidr) -> u32 {
+    u32::from_be_bytes([3, 2, 1, 0].map(|level| affinity.affinity(level)))
+}
+
+/// Converts a packed affinity to the layout of MPIDR_EL1 and IROUTER.
+pub(super) fn unpack(affinity: u32) -> u64 {
+    u64::from(affinity >> 24) << 32 | u64::from(affinity & 0xff_ffff)
 }

@@ -1,10 +1,9 @@
 //! Measures the cost of Bulkhead, in instructions: `make bench` runs this, [docs/bench.md] explains
 //! it.
 //!
-//! The figures are compared with those in `tests/bench/figures.json`. The argument `update`
-//! replaces those;
-//! `quick` skips Linux, which takes most of the time; `draw` measures nothing and only makes the
-//! picture and the table in README.md from the kept figures.
+//! The figures are compared with those in `tests/bench/figures.json`, which the argument `update`
+//! replaces. With `quick` Linux is skipped, which takes most of the time. With `draw` nothing is
+//! measured: the kept figures are written to the picture and the table in docs/bench.md.
 //!
 //! [docs/bench.md]: ../../docs/bench.md
 
@@ -50,12 +49,12 @@ fn main() -> ExitCode {
     judge(&figures, &kept, !quick)
 }
 
-/// Writes the picture, and the table in README.md.
+/// Writes the picture, and the table in docs/bench.md.
 fn draw(figures: &Figures) -> io::Result<()> {
     fs::write(root().join("docs/bench.svg"), plot::svg(figures))?;
-    let readme = root().join("README.md");
-    let text = fs::read_to_string(&readme)?;
-    fs::write(&readme, table::in_readme(&text, figures))
+    let page = root().join("docs/bench.md");
+    let text = fs::read_to_string(&page)?;
+    fs::write(&page, table::in_page(&text, figures))
 }
 
 /// Compares the figures with the kept ones and prints those that have grown and, if `all` rows were

@@ -37,10 +37,10 @@ fn no_operation_costs_more_than_the_kept_figure() {
 }
 
 #[test]
-fn readme_and_plot_have_the_kept_figures() {
+fn page_and_plot_have_the_kept_figures() {
     let read = |name| fs::read_to_string(file(name)).expect("it is text");
-    let readme = read("README.md");
-    assert!(table::in_readme(&readme, &kept()) == readme, "README.md: run `make bench UPDATE=1`");
+    let page = read("docs/bench.md");
+    assert!(table::in_page(&page, &kept()) == page, "docs/bench.md: run `make bench UPDATE=1`");
     assert!(plot::svg(&kept()) == read("docs/bench.svg"), "the plot: run `make bench UPDATE=1`");
 }
 

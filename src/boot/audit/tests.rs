@@ -9,7 +9,7 @@ use crate::boot::machine::Gic;
 use crate::boot::plan::Plan;
 use crate::boot::plan::tests::{Cells, Text, gic_v2, gic_v3, machine, partition, plan_on, system};
 use crate::devices::address_map::CPU_INTERFACE;
-use crate::mm::tables::{Memory, Table, Tables};
+use crate::mm::tables::{Attributes, Table, Tables};
 
 const PAGE: u64 = PAGE_SIZE;
 
@@ -181,7 +181,7 @@ fn a_shared_or_strange_table_is_found() {
 }
 
 /// Audits these mappings of EL2, with these bits of all leaves cleared.
-fn own(mappings: &[(u64, u64, Memory)], cleared: u64) -> Result<(), Finding> {
+fn own(mappings: &[(u64, u64, Attributes)], cleared: u64) -> Result<(), Finding> {
     const BASE: Pa = Pa::new(0x10_0000);
     let mut pool = vec![Table::EMPTY; 16];
     let mut tables = Tables::new(&mut pool, BASE).unwrap();
@@ -200,23 +200,23 @@ fn own(mappings: &[(u64, u64, Memory)], cleared: u64) -> Result<(), Finding> {
 #[test]
 fn el2_s_own_tables() {
     let all = [
-        (0x4000, 0x4000, Memory::CODE),
-        (0x5000, 0x5000, Memory::CODE),
-        (0x6000, 0x6000, Memory::READ_ONLY),
-        (0x7000, 0x7000, Memory::DATA),
-        (0x8000, 0x8000, Memory::DEVICE),
+        (0x4000, 0x4000, Attributes::CODE),
+        (0x5000, 0x5000, Attributes::CODE),
+        (0x6000, 0x6000, Attributes::READ_ONLY),
+        (0x7000, 0x7000, Attributes::DATA),
+        (0x8000, 0x8000, Attributes::DEVICE),
     ];
     assert_eq!(own(&all, 0), Ok(()));
     let finds = |mapping, cleared, what: &str| {
         let found = own(&[mapping], cleared).unwrap_err().0;
         assert!(found.starts_with("EL2: ") && found.contains(what), "{found}");
     };
-    finds((0x6000, 0x6000, Memory::CODE), 0, "executed that is not code, 0x6000");
-    finds((0x7000, 0x7000, Memory::READ_ONLY), NO_EXECUTE, "executed that is not code, 0x7000");
-    finds((0x4000, 0x5000, Memory::CODE), 0, "translated to another, 0x4000");
-    finds((0x4000, 0x4000, Memory::CODE), READ_ONLY, "both written and executed, 0x4000");
-    finds((0x9000, 0x9000, Memory::DATA), 0, "a partition's memory is reached, 0x9000");
-    finds((0x7000, 0x7000, Memory::DATA), NO_EXECUTE, "both written and executed, 0x7000");
+    finds((0x6000, 0x6000, Attributes::CODE), 0, "executed that is not code, 0x6000");
+    finds((0x7000, 0x7000, Attributes::READ_ONLY), NO_EXECUTE, "executed that is not code, 0x7000");
+    finds((0x4000, 0x5000, Attributes::CODE), 0, "translated to another, 0x4000");
+    finds((0x4000, 0x4000, Attributes::CODE), READ_ONLY, "both written and executed, 0x4000");
+    finds((0x9000, 0x9000, Attributes::DATA), 0, "a partition's memory is reached, 0x9000");
+    finds((0x7000, 0x7000, Attributes::DATA), NO_EXECUTE, "both written and executed, 0x7000");
 }
 
 #[test]

@@ -1,29 +1,29 @@
-//! The values of EL2's control registers (Arm ARM D24.2), computed from what the CPU is.
+//! The values of EL2's control registers (Arm ARM D24.2), computed from the CPU's ID registers.
 //!
-//! EL2 writes every register of [`ControlRegisters`] on every CPU that a guest runs on. A bit that a
-//! CPU does not have is written as zero, or as one where it is RES1.
+//! EL2 writes every register of [`ControlRegisters`] on every CPU that a guest runs on. A bit that
+//! a CPU does not have is written as zero, or as one where it is RES1.
 
 mod features;
 #[cfg(test)]
 mod tests;
 
 use crate::arch::system_registers::{IdRegisters, field};
-use features::enabled;
+use features::FeatureBits;
 
-/// What the ID registers of group 3 do not tell.
+/// What the values depend on besides the ID registers of group 3.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Choices {
-    /// PMCR_EL0 where there is a PMU ([`field::PMU_VER`]), otherwise 0: its N is the number of event
+    /// PMCR_EL0 if there is a PMU ([`field::PMU_VER`]), otherwise 0: its N is the number of event
     /// counters.
     pub pmcr_el0: u64,
-    /// `count-hypervisor`: the PMU may count at EL2 too.
+    /// The property `count-hypervisor`: the PMU may count at EL2 too.
     pub count_hypervisor: bool,
-    /// Physical interrupts of Group 1 go to EL1, with no exit.
+    /// Physical interrupts of Group 1 are taken to EL1, without an exit to EL2.
     pub direct_interrupts: bool,
 }
 
-/// What EL2 writes before the guest runs. A register that is `None` does not exist on this CPU, and
-/// must not be accessed.
+/// The values that EL2 writes before the guest runs. A register that is `None` does not exist on
+/// this CPU, and must not be accessed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "each field is the register of the same name")]
 pub struct ControlRegisters {
@@ -42,8 +42,8 @@ pub struct ControlRegisters {
     pub mpam2_el2: Option<u64>,
 }
 
-/// The registers of FEAT_FGT. Nothing traps but what has to be allowed one by one and is not: bits
-/// whose name begins with n trap when clear, all others when set. HDFGRTR_EL2 and HDFGWTR_EL2 are 0.
+/// The registers of FEAT_FGT. Bits whose names begin with n trap when clear, all others when set:
+/// so only what no feature of the table enables traps. HDFGRTR_EL2 and HDFGWTR_EL2 are 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FineGrainedTraps {
     /// HFGRTR_EL2 and HFGWTR_EL2.
@@ -63,12 +63,8 @@ pub struct FineGrainedTraps2 {
     pub debug_writes: u64,
 }
 
-/// SCTLR_EL1 of a vCPU that starts: MMU and caches off, little-endian, and the bits that are RES1 on
-/// an Armv8.0 CPU (LSMAOE, nTLSMD, SPAN, EIS, TSCXT, EOS).
-pub const SCTLR_EL1_RESET: u64 = 0x30d0_0800;
-
-/// HCR_EL2 without VHE: stage 2 on (VM, SWIO), EL1 is AArch64 (RW), interrupts and SErrors come to EL2
-/// (FMO, IMO, AMO), TID3, TSC, TIDCP, TACR and TSW trap, and WFI and WFE are the guest's.
+/// HCR_EL2 without VHE: stage 2 on (VM, SWIO), EL1 is AArch64 (RW), interrupts and SErrors are
+/// taken to EL2 (FMO, IMO, AMO), TID3, TSC, TIDCP, TACR and TSW trap, and WFI and WFE do not.
 const HCR: u64 = 0b11 | 1 << 31 | 0b111 << 3 | 0b1_1111 << 18;
 /// HCR_EL2.IMO. FMO stays: Group 0 is EL2's.
 const HCR_IMO: u64 = 1 << 4;
@@ -77,41 +73,38 @@ const VECTOR_LENGTH: u64 = 0xf;
 /// CNTHCTL_EL2.{EL1PCTEN, EL1PCEN}: the physical counter and timer are the guest's, and no event
 /// stream of EL2's runs.
 const GUEST_TIMER: u64 = 0b11;
-/// MPAM2_EL2.{TRAPMPAM0EL1, TRAPMPAM1EL1}. EL2 itself runs in partition 0.
-const TRAP_MPAM: u64 = 0b11 << 48;
 
 impl ControlRegisters {
-    /// The values for a CPU whose own ID registers, with nothing hidden, are `id`.
+    /// Returns the values for a CPU whose own ID registers, with nothing hidden, are `id`.
     pub fn new(id: &IdRegisters, choices: Choices) -> Self {
         let has = |field| id.field(field) > 0;
+        let bits = FeatureBits::new(id);
         let direct = if choices.direct_interrupts { HCR_IMO } else { 0 };
-        let smcr = || VECTOR_LENGTH | enabled(id, features::SMCR);
         Self {
-            hcr_el2: HCR & !direct | enabled(id, features::HCR),
-            hcrx_el2: has(field::HCX).then(|| enabled(id, features::HCRX)),
-            cptr_el2: cptr(id) | enabled(id, features::CPTR),
-            mdcr_el2: mdcr(id, choices) | enabled(id, features::MDCR),
+            hcr_el2: HCR & !direct | bits.hcr,
+            hcrx_el2: has(field::HCX).then_some(bits.hcrx),
+            cptr_el2: cptr(id) | bits.cptr,
+            mdcr_el2: mdcr(id, choices) | bits.mdcr,
             cnthctl_el2: GUEST_TIMER,
             vtcr_el2: vtcr(id),
             hstr_el2: 0,
-            fine_grained_traps: has(field::FGT).then(|| FineGrainedTraps {
-                registers: enabled(id, features::HFGTR),
-                instructions: enabled(id, features::HFGITR),
-            }),
-            fine_grained_traps2: (id.field(field::FGT) > 1).then(|| FineGrainedTraps2 {
-                registers: enabled(id, features::HFGTR2),
-                debug_reads: enabled(id, features::HDFGRTR2),
-                debug_writes: enabled(id, features::HDFGRTR2) | enabled(id, features::HDFGWTR2),
+            fine_grained_traps: has(field::FGT)
+                .then_some(FineGrainedTraps { registers: bits.hfgtr, instructions: bits.hfgitr }),
+            fine_grained_traps2: (id.field(field::FGT) > 1).then_some(FineGrainedTraps2 {
+                registers: bits.hfgtr2,
+                debug_reads: bits.hdfgtr2,
+                debug_writes: bits.hdfgtr2 | bits.hdfgwtr2,
             }),
             zcr_el2: has(field::SVE).then_some(VECTOR_LENGTH),
-            smcr_el2: has(field::SME).then(smcr),
-            mpam2_el2: (has(field::MPAM) || has(field::MPAM_FRAC)).then_some(TRAP_MPAM),
+            smcr_el2: has(field::SME).then_some(VECTOR_LENGTH | bits.smcr),
+            // EL2 itself runs in partition 0.
+            mpam2_el2: (has(field::MPAM) || has(field::MPAM_FRAC)).then_some(bits.mpam2),
         }
     }
 }
 
-/// CPTR_EL2 in its layout for HCR_EL2.E2H = 0, where a set bit traps: FP, SIMD, SVE (TZ) and SME (TSM)
-/// do not. TZ and TSM are RES1 on a CPU without SVE and without SME.
+/// Returns CPTR_EL2 in its layout for HCR_EL2.E2H = 0, where a set bit traps: FP, SIMD, SVE (TZ)
+/// and SME (TSM) do not. TZ and TSM are RES1 on a CPU without SVE and without SME.
 fn cptr(id: &IdRegisters) -> u64 {
     const RES1: u64 = 0x22ff;
     const TZ: u64 = 1 << 8;
@@ -121,8 +114,9 @@ fn cptr(id: &IdRegisters) -> u64 {
     RES1 | tz | tsm
 }
 
-/// MDCR_EL2: breakpoints, watchpoints, the OS lock and all event counters are the guest's. Counters do
-/// not count at EL2, where the CPU can be told so: HPMD from PMUv3p1, HCCD from PMUv3p5 on.
+/// Returns MDCR_EL2: breakpoints, watchpoints, the OS lock and all event counters are the guest's.
+/// Event counters do not count at EL2 from PMUv3p1 on (HPMD), nor does the cycle counter from
+/// PMUv3p5 on (HCCD).
 fn mdcr(id: &IdRegisters, choices: Choices) -> u64 {
     const HPMD: u64 = 1 << 17;
     const HCCD: u64 = 1 << 23;
@@ -137,15 +131,15 @@ fn mdcr(id: &IdRegisters, choices: Choices) -> u64 {
     counters | hidden
 }
 
-/// VTCR_EL2 for the tables that this crate builds: 39-bit IPAs from level 1, 4 KiB granule, walks
-/// through inner-shareable write-back memory, 8-bit VMIDs.
+/// Returns VTCR_EL2 for the tables that this crate builds: IPAs of 39 bits from level 1 on,
+/// granules of 4 KiB, walks through inner-shareable write-back memory, VMIDs of 8 bits.
 fn vtcr(id: &IdRegisters) -> u64 {
     const RES1: u64 = 1 << 31;
     const T0SZ: u64 = 64 - 39;
     const SL0_LEVEL_1: u64 = 1 << 6;
     const IRGN0_ORGN0_WRITE_BACK: u64 = 1 << 8 | 1 << 10;
     const SH0_INNER: u64 = 0b11 << 12;
-    // More than 48 bits would take other descriptors.
+    // More than 48 bits would need other descriptors.
     let physical_size = id.field(field::PA_RANGE).min(0b101);
     RES1 | T0SZ | SL0_LEVEL_1 | IRGN0_ORGN0_WRITE_BACK | SH0_INNER | physical_size << 16
 }

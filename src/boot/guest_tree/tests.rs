@@ -10,7 +10,7 @@ use crate::boot::plan::Plan;
 use crate::boot::plan::tests::{
     Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
 };
-use crate::mm::tables::Memory;
+use crate::mm::tables::Attributes;
 
 /// The tree of a machine with the devices that a test gives away.
 fn machine_tree() -> Spec {
@@ -116,7 +116,7 @@ fn all_registers_and_memory_are_what_the_plan_has() {
                 }
             }
             let mappings = one.mappings.clone().into_iter().map(|mapping| {
-                assert!(mapping.memory == Memory::GUEST_DEVICE || mapping.size == 16 << 20);
+                assert!(mapping.memory == Attributes::GUEST_DEVICE || mapping.size == 16 << 20);
                 (mapping.ipa.get(), mapping.ipa.get() + mapping.size)
             });
             let frames = one.frames.iter().map(|frame| frame.region);

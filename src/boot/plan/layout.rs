@@ -14,7 +14,7 @@ use crate::devices::address_map::{
     WATCHDOG_CONTROL, WATCHDOG_FRAME_SIZE, WATCHDOG_REFRESH,
 };
 use crate::devices::frame::{Frame, FrameKind};
-use crate::mm::tables::Memory;
+use crate::mm::tables::Attributes;
 
 /// The emulated frames of a partition that has this interrupt controller and so many vCPUs.
 pub(super) fn frames(partition: &PartitionDescription, gic: &Gic, vcpus: usize) -> Vec<Frame> {
@@ -54,7 +54,7 @@ pub struct Mapping {
     /// Bytes, in whole pages.
     pub size: u64,
     /// How it behaves.
-    pub memory: Memory,
+    pub memory: Attributes,
 }
 
 /// See [`super::PartitionPlan::mappings`].
@@ -71,12 +71,12 @@ pub(super) fn mappings(gic: &Gic, memory: &GuestMemory, devices: &[Device]) -> V
         mappings.insert(index, Mapping { ipa, pa, size, memory });
     };
     let GuestMemory { guest, host } = memory;
-    add(guest.start(), host.start(), host.size(), Memory::GUEST);
+    add(guest.start(), host.start(), host.size(), Attributes::GUEST);
     if let Gic::V2 { virtual_cpu_interface, .. } = gic {
-        add(CPU_INTERFACE, virtual_cpu_interface.start(), PAGE_SIZE, Memory::GUEST_DEVICE);
+        add(CPU_INTERFACE, virtual_cpu_interface.start(), PAGE_SIZE, Attributes::GUEST_DEVICE);
     }
     for pages in pages {
-        add(Ipa::new(pages.start().get()), pages.start(), pages.size(), Memory::GUEST_DEVICE);
+        add(Ipa::new(pages.start().get()), pages.start(), pages.size(), Attributes::GUEST_DEVICE);
     }
     mappings
 }

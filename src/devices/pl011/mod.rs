@@ -1,25 +1,27 @@
-//! The UART that a guest sees: Arm PrimeCell PL011, revision r1p5 (Arm DDI 0183G), whose FIFOs
-//! hold 32 bytes.
+//! Emulates a UART: Arm PrimeCell PL011, revision r1p5 (Arm DDI 0183G), whose FIFOs hold 32 bytes.
 //!
-//! Stock drivers find what they expect of the hardware. Where it would depend on the time that a
-//! character takes on the wire, there is none: what the guest writes leaves the transmit FIFO as
-//! soon as the console has room, and a receive timeout is raised at once (see
-//! [`Pl011::receive`]). If the console has no room the transmit FIFO fills up, and the guest sees
-//! a UART that is busy, so nothing is lost unless the guest writes to a full FIFO.
+//! Stock drivers work as with the hardware. Characters take no time on the line: a byte that the
+//! guest writes leaves the transmit FIFO as soon as the [`Peer`] has room, and a receive timeout is
+//! raised at once (see [`Pl011::receive`]). While the peer has no room the transmit FIFO fills up
+//! and FR.BUSY is set, so that a byte is lost only if the guest writes to a full FIFO.
 //!
-//! There are no line errors, no overrun (who sends waits for room), no loopback (CR.LBE stays clear)
-//! and no modem on the line: the modem's inputs are asserted, so that a driver with hardware flow
-//! control transmits, and never change.
-
-use crate::util::ring::{Full, Ring};
+//! There are no line errors, no overrun (the peer waits for room), no loopback (CR.LBE stays clear)
+//! and no modem: its inputs CTS, DSR and DCD are always asserted, so that a driver with hardware
+//! flow control transmits.
 
 mod registers;
+#[cfg(test)]
+mod tests;
+
+use super::{Device, Env, LineNotifier, Offset, Peer};
+use crate::util::ring::{Full, Ring};
 use registers::*;
+
 pub use registers::{DR, FR};
 
 /// An emulated PL011.
 ///
-/// After every call the level of [`Pl011::interrupt_line`] may be another.
+/// Each method that takes `&mut self` can change the level of [`Pl011::interrupt_line`].
 pub struct Pl011 {
     transmit_fifo: Ring<FIFO_DEPTH>,
     receive_fifo: Ring<FIFO_DEPTH>,
@@ -27,25 +29,32 @@ pub struct Pl011 {
     raised: u32,
     /// The registers from ILPR to DMACR as they were written, each cut to its bits in [`WRITABLE`].
     written: [u32; WRITABLE.len()],
-    /// The level of the interrupt that [`Pl011::changed_line`] told last.
-    told_line: bool,
+    /// The level of the interrupt that [`Pl011::changed_line`] returned last.
+    notifier: LineNotifier,
 }
 
 impl Default for Pl011 {
-    /// A UART as firmware leaves it: enabled, FIFOs on, 115200 8N1 from a 24 MHz clock. Early
-    /// consoles write to it without setting it up, while after the hardware's own reset
-    /// (CR = 0x300) they would not be heard.
+    /// Creates a UART as firmware leaves it: enabled, FIFOs on, 115200 8N1 from a 24 MHz clock.
+    /// Early consoles write to it without setting it up, which the hardware's own reset state (CR =
+    /// 0x300) would not transmit.
     fn default() -> Self {
         let (transmit_fifo, receive_fifo) = (Ring::EMPTY, Ring::EMPTY);
-        Self { transmit_fifo, receive_fifo, raised: 0, written: AT_START, told_line: false }
+        Self {
+            transmit_fifo,
+            receive_fifo,
+            raised: 0,
+            written: AT_START,
+            notifier: LineNotifier::LOW,
+        }
     }
 }
 
 impl Pl011 {
-    /// Reads the register at `offset` from the start of the registers. Reading DR takes a byte from
-    /// the receive FIFO.
+    /// Reads the register at `offset` from the start of the registers, in bytes. Reading DR takes a
+    /// byte from the receive FIFO.
     ///
-    /// A register answers at its own address, in any size. What is no register reads as zero.
+    /// A register answers at its own address, to accesses of any size. Other addresses read as
+    /// zero.
     pub fn read(&mut self, offset: u64) -> u64 {
         let value = match offset {
             DR => self.read_data(),
@@ -61,8 +70,8 @@ impl Pl011 {
         value.into()
     }
 
-    /// Writes `value` to the register at `offset` from the start of the registers;
-    /// [`Pl011::transmit`] must be called next. What is no register ignores it.
+    /// Writes `value` to the register at `offset` from the start of the registers, in bytes. The
+    /// caller must call [`Pl011::transmit`] next. Writes to other addresses are ignored.
     pub fn write(&mut self, offset: u64, value: u64) {
         let value = value as u32;
         match offset {
@@ -73,8 +82,8 @@ impl Pl011 {
         }
     }
 
-    /// An access of the guest's to the register at `offset`: [`Pl011::write`] of what it stored, or
-    /// [`Pl011::read`].
+    /// Carries out an access to the register at `offset`: a [write](Pl011::write) of what the guest
+    /// stores, which returns zero, or a [read](Pl011::read).
     #[inline(never)]
     pub fn access(&mut self, offset: u64, stored: Option<u64>) -> u64 {
         match stored {
@@ -86,8 +95,8 @@ impl Pl011 {
         }
     }
 
-    /// FR, where reading it is nothing but that: nothing is in a FIFO that might be moved on, and the
-    /// interrupt's level is low.
+    /// Returns the value of FR while both FIFOs are empty and the interrupt's level is low: then
+    /// reading it has no effect, and there is nothing to transmit and no level to report.
     #[inline(always)]
     pub fn idle_flags(&self) -> Option<u64> {
         const IDLE: u32 = FR_CTS | FR_DSR | FR_DCD | FR_TXFE | FR_RXFE;
@@ -95,8 +104,9 @@ impl Pl011 {
         (is_empty && !self.interrupt_line()).then_some(IDLE as u64)
     }
 
-    /// Writes a byte to DR and hands it to `sink`, where that is all: nothing else waits for `sink`, and
-    /// the interrupt's level is low and stays so. Whether `sink` took it; if not nothing was done.
+    /// Writes a byte to DR and passes it to `sink` at once, provided that the transmit FIFO is empty
+    /// and that the interrupt's level is low and stays low. Returns whether `sink` took the byte; if
+    /// not, nothing was done.
     #[inline(always)]
     pub fn pass(&mut self, byte: u8, sink: impl FnOnce(u8) -> bool) -> bool {
         let raised = self.raised | INTERRUPT_TX;
@@ -110,12 +120,12 @@ impl Pl011 {
         passes
     }
 
-    /// Hands what the guest has written to `sink`, until that is full or all is gone. To be called
-    /// after every write of the guest, and when there is room again where there was none.
+    /// Passes bytes from the transmit FIFO to `sink` until the FIFO is empty or `sink` full. The
+    /// caller calls it after each write of the guest, and when a full `sink` has room again.
     ///
-    /// The transmit interrupt is raised when bytes have left and no more than the level of IFLS
-    /// remain. Hardware wants the FIFO to have been above the level before; drivers that fill it
-    /// first, as those for the hardware must, cannot tell.
+    /// The transmit interrupt is raised when a byte has left and IFLS's level or fewer remain.
+    /// Hardware raises it only if there were more before. Drivers do not notice the difference:
+    /// they fill the FIFO above the level first, as hardware requires.
     pub fn transmit(&mut self, sink: &mut dyn FnMut(u8) -> Result<(), Full>) {
         if !self.is_enabled(CR_TXE) {
             return;
@@ -130,15 +140,15 @@ impl Pl011 {
         }
     }
 
-    /// Puts a byte that comes from outside into the receive FIFO. A receiver that is off drops it as
+    /// Puts a byte from the peer into the receive FIFO. A receiver that is disabled drops it as
     /// hardware does.
     ///
-    /// Below the level of IFLS the receive timeout is raised without any delay: it is there to tell
-    /// the guest of a few bytes after which nothing comes, and what a person types is just that.
+    /// Below IFLS's level the receive timeout is raised without its delay of 32 bit periods. It
+    /// reports a few bytes after which nothing follows, the usual case of what a person types.
     ///
     /// # Errors
     ///
-    /// [`Full`] if the guest must read first: keep the byte until then.
+    /// [`Full`] if the guest must read first: the caller keeps the byte until then.
     pub fn receive(&mut self, byte: u8) -> Result<(), Full> {
         if !self.is_enabled(CR_RXE) {
             return Ok(());
@@ -151,23 +161,45 @@ impl Pl011 {
         Ok(())
     }
 
-    /// Whether bytes wait for [`Pl011::transmit`]: FR.BUSY.
+    /// Returns whether bytes wait for [`Pl011::transmit`]: FR.BUSY.
     pub fn is_busy(&self) -> bool {
         !self.transmit_fifo.is_empty()
     }
 
-    /// The level of UARTINTR, the combined interrupt.
+    /// Returns the level of UARTINTR, the combined interrupt.
     #[inline(always)]
     pub fn interrupt_line(&self) -> bool {
         self.raised & self.register(IMSC) != 0
     }
 
-    /// The same, if the interrupt controller is to be told: after each access while it is high, and once
-    /// it is low again.
+    /// Returns the level of UARTINTR if the interrupt controller must be notified, as
+    /// [`LineNotifier::update`] does.
     pub fn changed_line(&mut self) -> Option<bool> {
-        let line = self.interrupt_line();
-        let before = core::mem::replace(&mut self.told_line, line);
-        (line || before).then_some(line)
+        let level = self.interrupt_line();
+        self.notifier.update(level)
+    }
+
+    /// Moves bytes between the FIFOs and the peer until both directions rest.
+    ///
+    /// A peer that is full may have room again once it was asked for bytes, as the monitor has when
+    /// it has carried out a line.
+    fn exchange(&mut self, peer: &mut dyn Peer) {
+        let mut moved = true;
+        while moved {
+            moved = false;
+            self.transmit(&mut |byte| peer.put(byte).inspect(|()| moved = true));
+            while self.can_receive()
+                && let Some(byte) = peer.take()
+            {
+                moved |= self.receive(byte).is_ok();
+            }
+            moved &= self.is_busy();
+        }
+    }
+
+    /// Returns whether [`Pl011::receive`] takes a byte.
+    fn can_receive(&self) -> bool {
+        !self.is_enabled(CR_RXE) || self.receive_fifo.len() < self.depth()
     }
 
     #[inline(always)]
@@ -179,8 +211,8 @@ impl Pl011 {
         let old = self.register(offset);
         let new = value & WRITABLE[index(offset)];
         self.written[index(offset)] = new;
-        // Turning the FIFOs on or off drops what was received, as in hardware. What was written
-        // stays, since hardware would have sent it by then.
+        // Enabling or disabling the FIFOs drops received bytes, as in hardware. Written bytes stay:
+        // hardware would have sent them by then.
         if offset == LCR_H && (old ^ new) & LCR_H_FEN != 0 {
             self.receive_fifo = Ring::EMPTY;
             self.raised &= !(INTERRUPT_RX | INTERRUPT_RT);
@@ -221,7 +253,7 @@ impl Pl011 {
         flags | if received.len() >= self.depth() { FR_RXFF } else { 0 }
     }
 
-    /// Raises the interrupt that tells the guest of what is in the receive FIFO.
+    /// Raises the receive interrupt or the receive timeout, by how full the receive FIFO is.
     fn signal_received(&mut self) {
         if self.receive_fifo.len() >= self.receive_level() {
             self.raised |= INTERRUPT_RX;
@@ -243,12 +275,12 @@ impl Pl011 {
         if self.has_fifos() { FIFO_DEPTH } else { 1 }
     }
 
-    /// The transmit interrupt is raised when this many bytes or fewer are left.
+    /// Returns how many bytes may be left in the transmit FIFO for its interrupt to be raised.
     fn transmit_level(&self) -> usize {
         self.level(IFLS_TX).unwrap_or(0)
     }
 
-    /// The receive interrupt is raised when this many bytes or more are there.
+    /// Returns how many bytes in the receive FIFO raise its interrupt.
     fn receive_level(&self) -> usize {
         self.level(IFLS_RX).unwrap_or(1)
     }
@@ -258,10 +290,37 @@ impl Pl011 {
     }
 }
 
-/// The index in [`WRITABLE`] of a register from ILPR to DMACR.
+impl Device for Pl011 {
+    fn read(&mut self, at: Offset, env: &mut Env<'_>) -> u64 {
+        let value = self.access(at.get(), None);
+        self.exchange(env.peer);
+        value
+    }
+
+    fn write(&mut self, at: Offset, value: u64, env: &mut Env<'_>) {
+        self.access(at.get(), Some(value));
+        self.exchange(env.peer);
+    }
+
+    fn poll(&mut self, env: &mut Env<'_>) {
+        self.exchange(env.peer);
+    }
+
+    fn line(&self) -> bool {
+        self.interrupt_line()
+    }
+
+    /// Characters take no time.
+    fn deadline(&self) -> Option<u64> {
+        None
+    }
+
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Returns the index in [`WRITABLE`] of a register from ILPR to DMACR.
 const fn index(offset: u64) -> usize {
     (offset - ILPR) as usize / 4
 }
-
-#[cfg(test)]
-mod tests;

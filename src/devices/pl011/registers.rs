@@ -1,6 +1,7 @@
-//! The PL011's registers, as far as the model needs to know them (DDI 0183G, chapter 3).
+//! Register offsets, fields and reset values of the PL011 that the model uses (Arm DDI 0183G,
+//! chapter 3).
 
-// Offsets (table 3-1).
+// Offsets in bytes (table 3-1).
 /// Offset of the data register.
 pub const DR: u64 = 0x00;
 /// Offset of the flag register.
@@ -17,14 +18,15 @@ pub const DMACR: u64 = 0x48;
 pub const PERIPH_ID_0: u64 = 0xfe0;
 pub const PCELL_ID_3: u64 = 0xffc;
 
-/// The bits that keep what is written, of ILPR, IBRD, FBRD, LCR_H, CR (without LBE), IFLS, IMSC, RIS,
-/// MIS, ICR and DMACR.
+/// The bits that can be written and read back, of ILPR, IBRD, FBRD, LCR_H, CR (without LBE), IFLS,
+/// IMSC, RIS, MIS, ICR and DMACR.
 pub const WRITABLE: [u32; 11] = [0xff, 0xffff, 0x3f, 0xff, 0xff07, 0x3f, 0x7ff, 0, 0, 0, 0x7];
 
-/// The same registers before a guest has written to them: IBRD 13, FBRD 1 and so on.
+/// The values of the same registers before a guest writes to them. IBRD 13 and FBRD 1 are 115200
+/// baud from a 24 MHz clock.
 pub const AT_START: [u32; 11] = [0, 13, 1, LCR_H_START, CR_START, IFLS_START, 0, 0, 0, 0, 0];
 
-// Flags.
+// FR.
 pub const FR_CTS: u32 = 1 << 0;
 pub const FR_DSR: u32 = 1 << 1;
 pub const FR_DCD: u32 = 1 << 2;
@@ -34,17 +36,17 @@ pub const FR_TXFF: u32 = 1 << 5;
 pub const FR_RXFF: u32 = 1 << 6;
 pub const FR_TXFE: u32 = 1 << 7;
 
-// Line control: FIFOs enabled; with WLEN for 8 bits.
+// LCR_H: FIFOs enabled; at the start also WLEN for 8 bits.
 pub const LCR_H_FEN: u32 = 1 << 4;
 const LCR_H_START: u32 = LCR_H_FEN | 0b11 << 5;
 
-// Control.
+// CR.
 pub const CR_UARTEN: u32 = 1 << 0;
 pub const CR_TXE: u32 = 1 << 8;
 pub const CR_RXE: u32 = 1 << 9;
 const CR_START: u32 = CR_UARTEN | CR_TXE | CR_RXE;
 
-// FIFO levels at which interrupts are raised: the shifts of IFLS.TXIFLSEL and RXIFLSEL; both half.
+// Shifts of IFLS.TXIFLSEL and RXIFLSEL. Both fields start as half of the FIFO.
 pub const IFLS_TX: u32 = 0;
 pub const IFLS_RX: u32 = 3;
 const IFLS_START: u32 = 0b010 << IFLS_TX | 0b010 << IFLS_RX;
@@ -54,9 +56,11 @@ pub const INTERRUPT_RX: u32 = 1 << 4;
 pub const INTERRUPT_TX: u32 = 1 << 5;
 pub const INTERRUPT_RT: u32 = 1 << 6;
 
+/// Bytes that each FIFO holds.
 pub const FIFO_DEPTH: usize = 32;
 
-/// IFLS: 1/8, 1/4, 1/2, 3/4 and 7/8 of the FIFO. The other values are reserved.
+/// Bytes that each value of an IFLS field stands for: 1/8, 1/4, 1/2, 3/4 and 7/8 of the FIFO. The
+/// other values are reserved.
 pub const FIFO_LEVELS: [usize; 8] = [4, 8, 16, 24, 28, 28, 28, 28];
 
 /// UARTPeriphID0 to 3 (part 0x011, designer 0x41, revision 3: r1p5) and UARTPCellID0 to 3.

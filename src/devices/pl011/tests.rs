@@ -1,3 +1,5 @@
+//! The PL011, as drivers use it and under any sequence of accesses.
+
 use super::*;
 use proptest::prelude::*;
 use std::vec::Vec;
@@ -19,7 +21,7 @@ impl Pl011 {
         self.get(FR) as u32 & flag != 0
     }
 
-    /// A console that has room for `room` bytes: what it got.
+    /// Transmits to a console with room for `room` bytes, and returns what it takes.
     fn drain(&mut self, room: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.transmit(&mut |byte| {
@@ -40,7 +42,7 @@ impl Pl011 {
 }
 
 #[test]
-fn a_polling_driver_needs_no_set_up() {
+fn a_polling_driver_works_without_initialisation() {
     let mut uart = Pl011::default();
     for &byte in b"hello" {
         assert!(!uart.flag(FR_TXFF));
@@ -56,7 +58,7 @@ fn a_polling_driver_needs_no_set_up() {
 }
 
 #[test]
-fn it_is_an_r1p5_with_an_arm_primecell_id() {
+fn identification_is_that_of_revision_r1p5() {
     let mut uart = Pl011::default();
     let ids = [0, 4, 8, 12, 16, 20, 24, 28].map(|at| uart.get(0xfe0 + at));
     let word = |bytes: &[u64]| bytes.iter().rev().fold(0, |word, byte| word << 8 | byte);
@@ -65,7 +67,7 @@ fn it_is_an_r1p5_with_an_arm_primecell_id() {
 }
 
 #[test]
-fn a_full_console_makes_the_uart_busy_and_then_interrupts() {
+fn a_full_console_sets_busy_and_the_interrupt_comes_at_the_level() {
     let mut uart = Pl011::default();
     uart.set(IMSC, TX);
     assert!(!uart.interrupt_line(), "nothing was sent yet");
@@ -90,7 +92,7 @@ fn a_full_console_makes_the_uart_busy_and_then_interrupts() {
 }
 
 #[test]
-fn without_fifos_every_byte_is_its_own() {
+fn without_fifos_each_byte_raises_an_interrupt() {
     let mut uart = Pl011::default();
     uart.set(LCR_H, 0x60);
     uart.set(IMSC, TX | RX | RT);
@@ -108,7 +110,7 @@ fn without_fifos_every_byte_is_its_own() {
 }
 
 #[test]
-fn levels_are_those_of_ifls() {
+fn interrupts_are_raised_at_the_levels_of_ifls() {
     for (select, level) in [(0, 4), (1, 8), (2, 16), (3, 24), (4, 28), (7, 28)] {
         let mut uart = Pl011::default();
         uart.set(IFLS, select << 3 | select);
@@ -131,7 +133,7 @@ fn levels_are_those_of_ifls() {
 }
 
 #[test]
-fn what_a_driver_leaves_unread_is_told_again() {
+fn bytes_left_unread_raise_the_interrupt_again() {
     let mut uart = Pl011::default();
     uart.set(IMSC, RX | RT);
     uart.type_in(b"abc");
@@ -148,7 +150,7 @@ fn what_a_driver_leaves_unread_is_told_again() {
 }
 
 #[test]
-fn what_is_off_neither_sends_nor_receives() {
+fn a_disabled_uart_neither_sends_nor_receives() {
     for control in [0, 0x001, 0x300] {
         let mut uart = Pl011::default();
         uart.set(CR, control);
@@ -161,7 +163,7 @@ fn what_is_off_neither_sends_nor_receives() {
 }
 
 #[test]
-fn turning_fifos_off_forgets_input_and_keeps_output() {
+fn disabling_the_fifos_drops_input_and_keeps_output() {
     let mut uart = Pl011::default();
     uart.set(IMSC, 0x7ff);
     uart.type_in(b"abc");
@@ -172,7 +174,7 @@ fn turning_fifos_off_forgets_input_and_keeps_output() {
 }
 
 #[test]
-fn registers_keep_the_bits_that_exist() {
+fn registers_read_back_the_bits_that_exist() {
     let mut uart = Pl011::default();
     for (offset, bits) in [
         (ILPR, 0xff),
@@ -192,10 +194,10 @@ fn registers_keep_the_bits_that_exist() {
 }
 
 proptest! {
-    /// Whatever a guest does to it, what was written when FR said that there was room comes out,
-    /// and the interrupt line is MIS.
+    /// Whatever a guest does, each byte that is written while FR reports room comes out, and the
+    /// interrupt's level is that of MIS.
     #[test]
-    fn nothing_that_fits_is_lost(
+    fn no_byte_that_fits_is_lost(
         steps in prop::collection::vec(
             (prop_oneof![Just(0_u64), 0..0x50_u64, any::<u64>()], any::<u64>(), 0..9_usize),
             0..300,
@@ -218,9 +220,10 @@ proptest! {
         prop_assert_eq!(written, sent);
     }
 
-    /// What is done at once is what would have been done step by step, and leaves the interrupt alone.
+    /// `pass` and `idle_flags` do what a write, a transmission and a read do, and leave the
+    /// interrupt low.
     #[test]
-    fn a_byte_that_passes_was_written_and_sent(
+    fn fast_paths_do_what_the_slow_ones_do(
         steps in prop::collection::vec(
             (
                 prop_oneof![5 => Just(DR), 1 => 0..0x13_u64],
@@ -264,27 +267,27 @@ proptest! {
         }
     }
 
-    /// Who is told of the line knows its level after each access, and is told of each while it is high.
+    /// What was reported last is the line's level, and each high level is reported.
     #[test]
-    fn the_line_is_told_while_it_is_high_and_when_it_changes(
+    fn the_line_is_reported_while_it_is_high_and_when_it_falls(
         steps in prop::collection::vec((0..0x13_u64, any::<u64>()), 0..200),
     ) {
-        let (mut uart, mut told) = (Pl011::default(), false);
+        let (mut uart, mut reported) = (Pl011::default(), false);
         for (offset, value) in steps {
             uart.access(offset * 4, Some(value).filter(|value| value & 1 != 0));
             let _ = uart.receive(value as u8);
             uart.drain(1);
             let line = uart.interrupt_line();
             let changed = uart.changed_line();
-            prop_assert_eq!(changed, Some(line).filter(|_| line || told));
-            told = changed.unwrap_or(told);
-            prop_assert_eq!(told, line);
+            prop_assert_eq!(changed, Some(line).filter(|_| line || reported));
+            reported = changed.unwrap_or(reported);
+            prop_assert_eq!(reported, line);
         }
     }
 }
 
 #[test]
-fn a_polled_console_is_quick() {
+fn a_polled_console_takes_the_fast_paths() {
     let mut uart = Pl011::default();
     for byte in 0..100 {
         assert_eq!(uart.idle_flags(), Some(uart.read(FR)));
@@ -292,4 +295,57 @@ fn a_polled_console_is_quick() {
     }
     uart.set(IMSC, TX);
     assert_eq!((uart.idle_flags(), uart.pass(b'x', |_| true)), (None, false));
+}
+
+/// A peer that takes `room` bytes, and makes room for as many as it is asked for.
+#[derive(Default)]
+struct Echo {
+    room: usize,
+    held: std::collections::VecDeque<u8>,
+    asked: usize,
+}
+
+impl Peer for Echo {
+    fn put(&mut self, byte: u8) -> Result<(), Full> {
+        self.room = self.room.checked_sub(1).ok_or(Full)?;
+        self.held.push_back(byte);
+        Ok(())
+    }
+
+    fn take(&mut self) -> Option<u8> {
+        self.asked += 1;
+        let byte = self.held.pop_front()?;
+        self.room += 1;
+        Some(byte)
+    }
+}
+
+#[test]
+fn as_a_device_it_exchanges_bytes_with_its_peer() {
+    let mut peer = Echo { room: 2, ..Echo::default() };
+    let mut uart = Pl011::default();
+    let data = Offset::new(DR);
+    for byte in 0..3 {
+        Device::write(&mut uart, data, byte, &mut Env { now: 0, peer: &mut peer });
+    }
+    assert_eq!(uart.receive_fifo.len(), 3, "each comes back at once");
+    let mut env = Env { now: 0, peer: &mut peer };
+    let read = [0; 4].map(|_| Device::read(&mut uart, data, &mut env));
+    assert_eq!(read, [0, 1, 2, 0]);
+    uart.set(CR, 0x101);
+    (0..9).for_each(|byte| uart.set(DR, byte));
+    uart.poll(&mut env);
+    assert!(!uart.is_busy(), "a peer that has room again gets the rest");
+    uart.set(CR, 0x301);
+    Device::write(&mut uart, Offset::new(LCR_H), 0x60, &mut env);
+    env.peer.put(b'a').unwrap();
+    env.peer.put(b'b').unwrap();
+    uart.poll(&mut env);
+    let asked = peer.asked;
+    uart.poll(&mut Env { now: 0, peer: &mut peer });
+    assert_eq!((peer.asked, peer.held.len()), (asked, 1), "the FIFO has no room");
+    Device::write(&mut uart, Offset::new(IMSC), RX, &mut Env { now: 0, peer: &mut peer });
+    assert!(uart.line());
+    uart.reset();
+    assert!(!uart.line() && uart.flag(FR_RXFE));
 }

@@ -1,19 +1,19 @@
-//! Cache maintenance by address (Arm ARM D7.5), for memory that someone reads past the caches.
+//! Cache maintenance by address (Arm ARM D7.5), for memory that is read with caches off.
 
 use aarch64_cpu::asm::barrier;
 use bulkhead::arch::addr::{Pa, Region};
 use core::arch::asm;
 
-/// The smallest data cache line of this machine, in bytes (CTR_EL0.DminLine).
+/// Returns the size of the smallest data cache line, in bytes (CTR_EL0.DminLine).
 fn line_size() -> u64 {
     let ctr: u64;
-    // SAFETY: reading CTR_EL0 has no effect on anything.
+    // SAFETY: reading CTR_EL0 has no side effect.
     unsafe { asm!("mrs {}, ctr_el0", out(reg) ctr, options(nomem, nostack)) };
     4 << (ctr >> 16 & 0xf)
 }
 
-/// Runs one `dc` instruction on each step of so many bytes from `start`, which is a multiple of them, as
-/// long as `end` lies behind; on eight at once where there are eight.
+/// Executes a `dc` instruction for each `$step` bytes from `$start`, a multiple of `$step`, up to
+/// `$end`, eight in a row where there are eight.
 macro_rules! each_step {
     ($operation:literal, $start:expr, $end:expr, $step:expr) => {
         core::arch::asm!(
@@ -43,40 +43,40 @@ macro_rules! each_step {
 }
 pub(in crate::el2) use each_step;
 
-/// Runs one `dc` instruction on each line that `region` touches.
+/// Executes a `dc` instruction for each cache line that `$region` touches.
 macro_rules! each_line {
     ($operation:literal, $region:expr) => {{
         let line = line_size();
         let (start, end) = ($region.start().get() & !(line - 1), $region.end().get());
         if start < end {
-            // SAFETY: see the caller: the operation moves data between caches and memory, or
-            // drops lines that the caller vouches for.
+            // SAFETY: cleaning writes data back and changes none; the only other operation is
+            // `ivac`, whose caller vouches for the lines.
             unsafe { each_step!($operation, start, end, line) };
         }
         barrier::dsb(barrier::SY);
     }};
 }
 
-/// Writes the region's lines back to memory, for observers with their caches off, and drops them, so that nothing
-/// of them is left that an observer with its caches on could find later.
-// Out of line, for there are several callers.
+/// Cleans the region's lines to memory, for observers with their caches off, and invalidates them, so
+/// that an observer with its caches on cannot hit a stale line later.
+// One copy for all callers.
 #[inline(never)]
 pub fn clean_and_invalidate(region: Region<Pa>) {
     each_line!("civac", region);
 }
 
-/// Drops what the caches hold of a region that was written with the MMU off: memory is right.
+/// Invalidates the lines of a region that was written with the MMU off.
 ///
 /// # Safety
 ///
-/// No line of the region may hold the only copy of something.
+/// No line of the region may be dirty with data that is still needed.
 pub unsafe fn invalidate(region: Region<Pa>) {
     each_line!("ivac", region);
 }
 
-/// Makes code that was written and cleaned visible to every CPU's instruction fetches.
+/// Makes code that was written and cleaned visible to instruction fetches of every CPU.
 pub fn invalidate_instructions() {
-    // SAFETY: dropping clean instruction cache lines changes no program's meaning.
+    // SAFETY: instruction caches hold no dirty lines; invalidated ones are fetched again.
     unsafe { asm!("ic ialluis", options(nostack)) };
     barrier::dsb(barrier::ISH);
     barrier::isb(barrier::SY);

@@ -1,4 +1,4 @@
-//! EL2's control registers: every one is written on every CPU, and nothing stays as firmware had it.
+//! EL2's control registers: each is written on every CPU, so that none keeps firmware's value.
 
 use aarch64_cpu::asm::barrier;
 use bulkhead::arch::system_registers::{IdRegisters, field};
@@ -7,7 +7,8 @@ use bulkhead::vgic::Delivery;
 
 use super::registers::{read_register, write_register};
 
-/// What a partition may choose about the control registers of its CPUs.
+/// Returns what the control registers depend on besides the ID registers: the number of event
+/// counters, and the properties of the partition.
 pub fn choices(id: &IdRegisters, count_hypervisor: bool, delivery: Delivery) -> Choices {
     Choices {
         pmcr_el0: if id.field(field::PMU_VER) > 0 { read_register!("pmcr_el0") } else { 0 },
@@ -16,14 +17,14 @@ pub fn choices(id: &IdRegisters, count_hypervisor: bool, delivery: Delivery) -> 
     }
 }
 
-/// Writes them all.
+/// Writes all control registers of this CPU, whose own ID registers are `id`.
 pub fn write(id: &IdRegisters, choices: Choices) {
     let control = ControlRegisters::new(id, choices);
     write_register!("hcr_el2", control.hcr_el2);
     write_register!("cptr_el2", control.cptr_el2);
     write_register!("mdcr_el2", control.mdcr_el2);
     write_register!("cnthctl_el2", control.cnthctl_el2);
-    // EL2's own timer: off, as those take it to be who set it.
+    // EL2's own timer is off until EL2 sets it.
     write_register!("cnthp_ctl_el2", 0);
     write_register!("vtcr_el2", control.vtcr_el2);
     write_register!("hstr_el2", control.hstr_el2);

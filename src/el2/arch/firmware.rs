@@ -1,36 +1,87 @@
-//! Calls to the firmware at EL3, where the machine's tree says there is one (PSCI, DEN0022).
+//! Calls to firmware at EL3: PSCI (DEN0022) and SMCCC (DEN0028).
 
 use bulkhead::arch::addr::Pa;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::machine::{Conduit, Machine};
 use bulkhead::smccc::Workaround;
 use core::arch::asm;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 const PSCI_SYSTEM_OFF: u32 = 0x8400_0008;
 const PSCI_SYSTEM_RESET: u32 = 0x8400_0009;
+const PSCI_FEATURES: u32 = 0x8400_000a;
 const PSCI_CPU_ON: u32 = 0xc400_0003;
+const SMCCC_VERSION: u32 = 0x8000_0000;
+const SMCCC_ARCH_FEATURES: u32 = 0x8000_0001;
 
-/// Whether the tree promised PSCI by SMC: without that word no SMC is ever issued, since on a
-/// machine with no EL3 firmware it would hang or be undefined.
-static SMC: AtomicBool = AtomicBool::new(false);
+/// Firmware that takes SMCs. A value exists only if the machine's tree has a PSCI node with the SMC
+/// conduit: on a machine with no EL3, SMC is UNDEFINED.
+#[derive(Clone, Copy)]
+pub struct Firmware(());
 
-/// Learns from the tree whether firmware can be called. At EL2 the HVC conduit is Bulkhead itself.
-pub fn init(machine: &Machine) {
-    SMC.store(machine.psci == Some(Conduit::Smc), Ordering::Relaxed);
+impl Firmware {
+    /// Returns the machine's firmware, if it can be called by SMC. HVC from EL2 would only call
+    /// Bulkhead.
+    pub fn find(machine: &Machine) -> Option<Self> {
+        (machine.psci == Some(Conduit::Smc)).then_some(Self(()))
+    }
+
+    /// Starts a CPU at `entry`.
+    ///
+    /// # Errors
+    ///
+    /// PSCI's error code (DEN0022 section 5.2.2).
+    ///
+    /// # Safety
+    ///
+    /// `entry` must be code that a CPU can run from with its MMU off.
+    pub unsafe fn cpu_on(self, cpu: Mpidr, entry: Pa) -> Result<(), i64> {
+        // SAFETY: the caller vouches for `entry`; CPU_ON changes nothing on the calling CPU.
+        match unsafe { call(PSCI_CPU_ON, [cpu.get(), entry.get(), 0]) } {
+            0 => Ok(()),
+            error => Err(error),
+        }
+    }
+
+    /// Resets the machine if `reset`, else switches it off. Returns only if firmware fails to.
+    pub fn end(self, reset: bool) {
+        let function = if reset { PSCI_SYSTEM_RESET } else { PSCI_SYSTEM_OFF };
+        // SAFETY: the machine ends with this call, so nothing of it needs to stay valid.
+        unsafe { call(function, [0; 3]) };
+    }
+
+    /// Whether firmware implements SMCCC 1.1 or later, which has SMCCC_ARCH_FEATURES.
+    pub fn has_smccc_1_1(self) -> bool {
+        // SAFETY: both calls only return a value. PSCI_FEATURES exists since PSCI 1.0; older
+        // firmware returns NOT_SUPPORTED.
+        let version = unsafe {
+            if call(PSCI_FEATURES, [u64::from(SMCCC_VERSION), 0, 0]) as i32 != 0 {
+                return false;
+            }
+            call(SMCCC_VERSION, [0; 3]) as i32
+        };
+        version >= 0x1_0001
+    }
+
+    /// Calls SMCCC_ARCH_FEATURES, of firmware that implements SMCCC 1.1.
+    pub fn features(self, function: u32) -> i32 {
+        // SAFETY: SMCCC_ARCH_FEATURES only returns a value.
+        unsafe { call(SMCCC_ARCH_FEATURES, [u64::from(function), 0, 0]) as i32 }
+    }
 }
 
-/// Whether firmware can be called at all.
-pub fn is_there() -> bool {
-    SMC.load(Ordering::Relaxed)
+/// Applies a mitigation that firmware advertises on this CPU, and returns its x0.
+pub fn work_around(workaround: Workaround, argument: u64) -> i64 {
+    // SAFETY: a `Workaround` exists only for an identifier that firmware advertised through
+    // SMCCC_ARCH_FEATURES; each of the three acts on this CPU's speculation alone.
+    unsafe { call(workaround.id(), [argument, 0, 0]) }
 }
 
-/// A secure monitor call with up to three arguments (SMCCC, DEN0028, section 2.6).
+/// Makes a secure monitor call with up to three arguments (SMCCC, DEN0028 section 2.6).
 ///
 /// # Safety
 ///
-/// `is_there` must hold, and the call must be one whose effects the caller accounts for.
-pub unsafe fn call(function: u32, arguments: [u64; 3]) -> i64 {
+/// Firmware must take SMCs, and the caller must account for the effects of `function`.
+unsafe fn call(function: u32, arguments: [u64; 3]) -> i64 {
     let result: i64;
     // SAFETY: firmware that follows the calling convention preserves x18 to x30 and SP, and the
     // caller vouches for what the function does.
@@ -48,59 +99,4 @@ pub unsafe fn call(function: u32, arguments: [u64; 3]) -> i64 {
         );
     }
     result
-}
-
-/// Starts a CPU at `entry`; `Err` holds PSCI's error number.
-///
-/// # Safety
-///
-/// `entry` must be code that a CPU with its MMU off can start at.
-pub unsafe fn cpu_on(cpu: Mpidr, entry: Pa) -> Result<(), i64> {
-    // SAFETY: the caller vouches for where the CPU goes; nothing else changes.
-    match unsafe { call(PSCI_CPU_ON, [cpu.get(), entry.get(), 0]) } {
-        0 => Ok(()),
-        error => Err(error),
-    }
-}
-
-/// Resets the machine to have it boot `again`, or switches it off; returns only where there is no
-/// firmware to do it.
-pub fn end(again: bool) {
-    if is_there() {
-        let function = if again { PSCI_SYSTEM_RESET } else { PSCI_SYSTEM_OFF };
-        // SAFETY: firmware is there, and nothing of Bulkhead needs to survive this.
-        unsafe { call(function, [0; 3]) };
-    }
-}
-
-/// Whether firmware has SMCCC 1.1 or newer, without which its other calls cannot be asked about.
-pub fn has_smccc_1_1() -> bool {
-    const PSCI_FEATURES: u32 = 0x8400_000a;
-    const SMCCC_VERSION: u32 = 0x8000_0000;
-    if !is_there() {
-        return false;
-    }
-    // SAFETY: both calls only ask; PSCI_FEATURES exists since PSCI 1.0, and an older firmware
-    // answers NOT_SUPPORTED.
-    let version = unsafe {
-        if call(PSCI_FEATURES, [u64::from(SMCCC_VERSION), 0, 0]) as i32 != 0 {
-            return false;
-        }
-        call(SMCCC_VERSION, [0; 3]) as i32
-    };
-    version >= 0x1_0001
-}
-
-/// SMCCC_ARCH_FEATURES, for firmware that has SMCCC 1.1.
-pub fn features(function: u32) -> i32 {
-    const ARCH_FEATURES: u32 = 0x8000_0001;
-    // SAFETY: only asks.
-    unsafe { call(ARCH_FEATURES, [u64::from(function), 0, 0]) as i32 }
-}
-
-/// Carries out a mitigation that firmware said it offers.
-pub fn work_around(workaround: Workaround, argument: u64) -> i64 {
-    // SAFETY: the identifier is one of three that firmware itself advertised on this CPU, and
-    // that act on this CPU's branch predictors alone.
-    unsafe { call(workaround.id(), [argument, 0, 0]) }
 }

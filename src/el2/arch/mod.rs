@@ -1,11 +1,14 @@
-//! The CPU's registers, caches and barriers, and the calls to firmware.
+//! The CPU's registers, caches and barriers, the image's layout, and calls to firmware.
 
 pub mod cache;
+mod context;
 pub mod control;
 pub mod firmware;
+pub mod frame;
 pub mod id_registers;
 pub mod image;
 pub mod memory;
+mod register_files;
 pub mod registers;
 pub mod reset;
 pub mod sync;

@@ -1,14 +1,13 @@
-//! System registers that the `aarch64-cpu` crate has no name for.
+//! Access to system registers that the `aarch64-cpu` crate has no name for.
 //!
-//! Where it has one, its own name is used. Writes to either take effect after an ISB, which the
-//! callers issue once for all that belongs together.
+//! Writes take effect after an ISB, which callers issue once for all writes that belong together.
 
 /// Reads a system register by the name or encoding that the assembler knows.
 macro_rules! read_register {
     ($name:expr) => {{
         let value: u64;
-        // SAFETY: the registers read this way have no side effect on memory or on Rust's state;
-        // what acknowledging an interrupt does to the GIC is the caller's intent.
+        // SAFETY: reading these registers changes neither memory nor Rust's state. A read that
+        // acknowledges an interrupt changes the GIC's state, as the caller intends.
         unsafe {
             core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nostack))
         };
@@ -18,11 +17,13 @@ macro_rules! read_register {
 
 /// Writes a system register by the name or encoding that the assembler knows.
 macro_rules! write_register {
-    ($name:literal, $value:expr) => {{
+    ($name:expr, $value:expr) => {{
         let value: u64 = $value;
-        // SAFETY: the registers written this way steer the guest's or the interrupt controller's
-        // side of the CPU, never the memory or the control flow of EL2 itself.
-        unsafe { core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack)) };
+        // SAFETY: these registers control EL1 and EL0, the interrupt controller or traps to EL2,
+        // but neither the memory nor the control flow of EL2 itself.
+        unsafe {
+            core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack))
+        };
     }};
 }
 

@@ -1,8 +1,8 @@
-// A vCPU's register files, all zero.
+// Zeroes registers that a vCPU can use: files of numbered registers, and upper halves.
 
         .section .text, "ax"
 
-// V0 to V31, whose upper parts as Z registers become zero with them (Arm ARM C1.2.5).
+// FPCR, FPSR and V0 to V31, whose upper parts as Z registers become zero too (Arm ARM C1.2.5).
         .arch_extension fp
         .arch_extension simd
         .global zero_vector_registers
@@ -30,18 +30,32 @@ zero_predicate_registers:
         wrffr   p0.b
         ret
 
-// In: x0 = the highest breakpoint, x1 = the highest watchpoint, 15 at the most. Of each kind those from the highest
-// on down are zeroed: its two instructions lie so many times 8 bytes before those of number 0.
+// The registers of EL1 that have 128 bits with FEAT_D128. MSR does not write their upper halves.
+        .arch_extension d128
+        .arch_extension the
+        .global zero_upper_halves
+zero_upper_halves:
+        mov     x0, xzr
+        mov     x1, xzr
+        msrr    ttbr0_el1, x0, x1
+        msrr    ttbr1_el1, x0, x1
+        msrr    par_el1, x0, x1
+        msrr    rcwmask_el1, x0, x1
+        msrr    rcwsmask_el1, x0, x1
+        ret
+
+// In: x0 = the number of breakpoints, x1 = the number of watchpoints, from 0 to 16. Zeroes those
+// with lower numbers. The two instructions of number n lie n + 1 times 8 bytes before the label.
         .global zero_debug_registers
 zero_debug_registers:
-        adr     x2, 1f - 8
+        adr     x2, 1f
         sub     x2, x2, x0, lsl #3
         br      x2
         .irp    n, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
         msr     dbgbcr\n\()_el1, xzr
         msr     dbgbvr\n\()_el1, xzr
         .endr
-1:      adr     x2, 1f - 8
+1:      adr     x2, 1f
         sub     x2, x2, x1, lsl #3
         br      x2
         .irp    n, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0

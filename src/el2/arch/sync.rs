@@ -1,25 +1,26 @@
-//! Waiting for another CPU.
+//! Locks, barriers and cells that are set once, for data that several CPUs share.
 
 use core::arch::asm;
-use spin::RelaxStrategy;
+use core::ops::Deref;
+use spin::{Once, RelaxStrategy};
 
-/// A lock that waits by [`relax`]. Where every instruction counts, [`try_lock`](Self::try_lock) comes first: it is
-/// inlined.
+/// A lock that waits by [`relax`]. Where every instruction counts, call
+/// [`try_lock`](Self::try_lock) first: it is inlined.
 pub struct Mutex<T>(spin::mutex::Mutex<T, Relax>);
 
-/// A lock that is taken, for as long as this lives.
+/// Holds a lock for as long as it lives.
 pub type MutexGuard<'a, T> = spin::mutex::MutexGuard<'a, T>;
 
 impl<T> Mutex<T> {
-    /// A lock that is free, with what it guards.
+    /// Returns a free lock that guards `value`.
     pub const fn new(value: T) -> Self {
         Self(spin::mutex::Mutex::new(value))
     }
 
-    /// Takes the lock, as soon as it is free. In a section of its own: the linker script tells boot's code by
-    /// names, and what one lock guards may be boot's, while this code is one for all of them.
+    /// Takes the lock as soon as it is free. In a section of its own, because the compiler merges the
+    /// instances for all types into one, whose name the linker script could take for boot's.
     #[inline(never)]
-    #[unsafe(link_section = ".text.wait")]
+    #[unsafe(link_section = ".text.lock")]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         loop {
             if let Some(guard) = self.0.try_lock() {
@@ -36,10 +37,10 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A place where CPUs wait for each other by [`relax`].
+/// A barrier at which CPUs wait for each other by [`relax`].
 pub type Barrier = spin::barrier::Barrier<Relax>;
 
-/// See [`relax`].
+/// Relaxes in loops of the `spin` crate: see [`relax`].
 pub struct Relax;
 
 impl RelaxStrategy for Relax {
@@ -49,10 +50,51 @@ impl RelaxStrategy for Relax {
     }
 }
 
-/// What a CPU does each time round: the ISB keeps it from hammering what it looks at, and YIELD tells
-/// a core with several threads, or an emulator that runs the CPUs in turn, to go on with another.
+/// Pauses a CPU in a loop that polls memory. The ISB keeps it from polling at full speed; YIELD lets
+/// a multithreaded core, or an emulator that runs the CPUs in turn, continue with another one.
 #[inline(always)]
 pub fn relax() {
-    // SAFETY: neither instruction changes anything that a program can see.
+    // SAFETY: neither instruction changes memory, registers or flags.
     unsafe { asm!("isb", "yield", options(nomem, nostack, preserves_flags)) };
+}
+
+/// A value that boot sets once, and that is read-only from then on.
+pub struct SetOnce<T>(Once<T>);
+
+impl<T> SetOnce<T> {
+    /// Returns a cell that is not set.
+    pub const fn new() -> Self {
+        Self(Once::new())
+    }
+
+    /// Sets the value, unless it is set, and returns it.
+    pub fn set(&self, value: T) -> &T {
+        self.0.call_once(|| value)
+    }
+
+    /// Returns the value, if it is set.
+    pub fn get(&self) -> Option<&T> {
+        self.0.get()
+    }
+}
+
+/// Reads the value.
+///
+/// # Panics
+///
+/// If it is not set.
+impl<T> Deref for SetOnce<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.get().unwrap_or_else(|| unset())
+    }
+}
+
+/// Panics because a boot-time value was read before it was set. One function for all types: the
+/// backtrace shows the caller.
+#[cold]
+#[inline(never)]
+fn unset() -> ! {
+    panic!("a boot-time value was read before it was set");
 }

@@ -1,5 +1,6 @@
-//! Building the partitions at boot, each on its own CPUs, all at once.
+//! Building the partitions, each on its own CPUs, all at the same time.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
@@ -9,78 +10,93 @@ use bulkhead::boot::guest_tree::{self, GuestTree};
 use bulkhead::boot::machine::Machine;
 use bulkhead::boot::plan::{PartitionPlan, Plan};
 use log::info;
-use spin::Once;
 
 use super::load::Load;
-use super::{FirmwareTree, refuse};
-use crate::el2::arch::sync::{self, Mutex};
+use super::refuse::refuse;
+use super::{FirmwareTree, console, stage2};
+use crate::el2::arch::sync::{self, Barrier, Mutex, SetOnce};
+use crate::el2::console::Port;
 use crate::el2::drivers::gic::Gic;
-use crate::el2::mm::stage2;
-use crate::el2::partition::{self, Built, Partition, Place};
-use crate::el2::{console, monitor};
+use crate::el2::monitor::{self, Monitor};
+use crate::el2::partition::{MonitorPort, Partition, Parts, Totals};
 
-/// What all partitions are built from.
+/// Everything that the CPUs need to build the partitions.
 pub struct Work {
     firmware: FirmwareTree,
-    machine: Machine,
-    gic: &'static Gic,
+    /// The machine.
+    pub machine: Machine,
+    /// The interrupt controller.
+    pub gic: &'static Gic,
     /// The private interrupts that guests have.
     ppis: Vec<Intid>,
-    /// One for each partition, in the order of the Plan.
+    /// One job for each partition, in the order of the Plan.
     jobs: Vec<Job>,
+    /// The partitions' ends of the console.
+    ports: &'static [Port],
+    /// The monitor, if the description asks for it.
+    monitor: Option<&'static Monitor>,
+    totals: Totals,
+    /// The partitions, once all are built.
+    partitions: SetOnce<Vec<Partition>>,
+    /// Where the CPUs that take part wait for each other.
+    pub meeting: SetOnce<Barrier>,
 }
 
-/// One partition.
+/// One partition to build.
 struct Job {
     /// Its CPUs: the first one builds it, and the others help to copy.
     cpus: Vec<usize>,
     /// The memory for its stage-2 tables.
     tables: Region<Pa>,
-    /// What it owns, until somebody builds it.
+    /// Its resources, until they are taken to build it.
     plan: Mutex<Option<PartitionPlan>>,
-    /// What is to be copied, once that is known.
-    load: Once<Load>,
-    /// What came of it.
+    /// The contents to copy, once they are known.
+    load: SetOnce<Load>,
+    /// The result, until it is taken.
     built: Mutex<Option<Outcome>>,
 }
 
-/// A partition, and what is to be said about it, a line each.
+/// A partition, and remarks about it, a line each.
 type Outcome = Result<(Partition, Vec<String>), PlanError>;
 
-static WORK: Once<Work> = Once::new();
-
-/// Makes everything ready for the partitions to be built.
-pub fn prepare(
-    firmware: FirmwareTree,
-    machine: Machine,
-    plan: Plan,
-    gic: &'static Gic,
-) -> &'static Work {
-    let names: Vec<_> = plan.partitions.iter().map(|partition| partition.name.as_str()).collect();
-    console::add_partitions(&names);
-    monitor::init(names.len());
-    let ppis = (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(&machine, *ppi)).collect();
-    let tables = stage2::divide(&plan);
-    let job = |(plan, tables): (PartitionPlan, _)| Job {
-        cpus: plan.cpus.clone(),
-        tables,
-        plan: Mutex::new(Some(plan)),
-        load: Once::new(),
-        built: Mutex::new(None),
-    };
-    let jobs = plan.partitions.into_iter().zip(tables).map(job).collect();
-    WORK.call_once(|| Work { firmware, machine, gic, ppis, jobs })
-}
-
-/// The work, for a CPU that was started to take part in it.
-pub fn work() -> &'static Work {
-    WORK.get().expect("it is ready before another CPU is started")
-}
-
 impl Work {
-    /// The machine.
-    pub fn machine(&self) -> &Machine {
-        &self.machine
+    /// Prepares the partitions to be built.
+    pub fn new(
+        firmware: FirmwareTree,
+        machine: Machine,
+        plan: Plan,
+        gic: &'static Gic,
+    ) -> &'static Self {
+        let ports = console::add_partitions(&plan.partitions);
+        let count = plan.partitions.len();
+        let monitor: Option<&'static Monitor> = Some(Box::leak(Box::new(Monitor::new(count))));
+        if let Some(monitor) = monitor {
+            crate::el2::console::set_monitor(monitor);
+        }
+        let ppis = (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(&machine, *ppi)).collect();
+        let tables = stage2::divide(&plan);
+        let job = |(plan, tables): (PartitionPlan, _)| Job {
+            cpus: plan.cpus.clone(),
+            tables,
+            plan: Mutex::new(Some(plan)),
+            load: SetOnce::new(),
+            built: Mutex::new(None),
+        };
+        let jobs = plan.partitions.into_iter().zip(tables).map(job).collect();
+        let (totals, partitions) = (Totals::new(count), SetOnce::new());
+        let meeting = SetOnce::new();
+        Box::leak(Box::new(Self {
+            firmware,
+            machine,
+            gic,
+            ppis,
+            jobs,
+            ports,
+            monitor,
+            totals,
+            partitions,
+            meeting,
+        }))
     }
 
     /// Whether a partition owns this CPU.
@@ -88,13 +104,13 @@ impl Work {
         self.jobs.iter().any(|job| job.cpus.contains(&cpu))
     }
 
-    /// Does what is this CPU's to do for the partition that owns it, if one does.
-    pub fn take_part(&self, cpu: usize) {
+    /// Does this CPU's part of building the partition that owns it, if one does.
+    pub fn take_part(&'static self, cpu: usize) {
         for (index, job) in self.jobs.iter().enumerate() {
             match job.cpus.iter().position(|owned| *owned == cpu) {
                 Some(0) => {
                     let plan = job.plan.lock().take();
-                    let plan = plan.expect("nobody else takes it, and this CPU comes here once");
+                    let plan = plan.expect("only this CPU takes it, and it comes here once");
                     let built = self.build(index, job, plan);
                     *job.built.lock() = Some(built);
                 }
@@ -105,21 +121,34 @@ impl Work {
     }
 
     /// Builds a partition, up to the first instruction of its guest.
-    fn build(&self, index: usize, job: &Job, plan: PartitionPlan) -> Outcome {
-        // SAFETY: this is the partition's part, and whoever takes its plan builds it, once.
-        unsafe { stage2::build(&plan, job.tables) }.expect("the Plan has checked what is mapped");
+    fn build(&'static self, index: usize, job: &Job, plan: PartitionPlan) -> Outcome {
+        // SAFETY: this is the partition's part, and only the taker of its plan builds it, once.
+        let stage2 = unsafe { stage2::build(&plan, job.tables) };
+        let stage2 = stage2.expect("the Plan has checked the mappings");
         let GuestTree { bytes: tree, remarks } =
             guest_tree::build(&plan, &self.machine, &self.firmware.tree)?;
-        let load = job.load.call_once(|| Load::new(&plan, &tree));
+        let load = job.load.set(Load::new(&plan, &tree));
         load.take_part();
         load.finish();
-        let place = Place { index, partitions: self.jobs.len() };
-        let built = Built { plan, tree, stage2: job.tables.start() };
-        Ok((Partition::new(built, place, self.gic, &self.ppis), remarks))
+        let monitor = self.monitor.filter(|_| plan.monitor_interrupt.is_some()).map(|monitor| {
+            let port = monitor::Port::new(monitor, self.jobs.len());
+            Box::new(port) as Box<dyn MonitorPort>
+        });
+        let partition = Partition::new(Parts {
+            plan,
+            tree,
+            stage2,
+            port: &self.ports[index],
+            monitor,
+            gic: self.gic,
+            ppis: &self.ppis,
+            totals: &self.totals,
+        });
+        Ok((partition, remarks))
     }
 
     /// Waits until every partition is built, and keeps them for good.
-    pub fn finish(&self) -> &'static [Partition] {
+    pub fn finish(&'static self) -> &'static [Partition] {
         let finish = |job: &Job| {
             let built = loop {
                 if let Some(built) = job.built.lock().take() {
@@ -133,12 +162,25 @@ impl Work {
             }
             partition
         };
-        partition::install(self.jobs.iter().map(finish).collect())
+        let partitions = self.partitions.set(self.jobs.iter().map(finish).collect());
+        if let Some(monitor) = self.monitor {
+            monitor.set_partitions(partitions);
+        }
+        partitions
+    }
+
+    /// Returns the partition that owns this CPU, and the number of the vCPU that lives on it. Called
+    /// once all partitions are built.
+    pub fn home(&'static self, cpu: usize) -> Option<(&'static Partition, usize)> {
+        self.partitions.iter().find_map(|partition| {
+            let vcpu = partition.plan.cpus.iter().position(|owned| *owned == cpu)?;
+            Some((partition, vcpu))
+        })
     }
 }
 
 impl Job {
-    /// Copies a part of what there is to be copied, unless it is refused before.
+    /// Copies a part of the contents, unless building ends in an error before.
     fn help(&self) {
         while self.built.lock().is_none() {
             if let Some(load) = self.load.get() {
@@ -149,7 +191,7 @@ impl Job {
     }
 }
 
-/// Whether Bulkhead keeps a private interrupt for itself; guests have all the others.
+/// Whether Bulkhead keeps a private interrupt for itself; guests have all others.
 fn is_own(machine: &Machine, ppi: Intid) -> bool {
     ppi == machine.gic.maintenance() || ppi == machine.timer.hypervisor
 }

@@ -1,70 +1,66 @@
-//! Bringing the CPUs up, and setting each of them up for its partition.
+//! Starting the CPUs, and setting each of them up for its partition.
 
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
+use bulkhead::arch::system_registers::IdRegisters;
 use bulkhead::boot::machine::{Cpu, CpuStart, Machine};
 use bulkhead::smccc::Workarounds;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{Delivery, SgiRoute};
 use core::sync::atomic::AtomicU8;
-use spin::Once;
 
 use super::build::Work;
-use super::entry;
-use super::refuse;
+use super::refuse::refuse;
+use super::{entry, mmu};
+use crate::el2::arch::firmware::Firmware;
 use crate::el2::arch::image::{self, MAX_CPUS};
 use crate::el2::arch::sync::{self, Barrier};
-use crate::el2::arch::{cache, control, firmware, id_registers};
+use crate::el2::arch::{cache, control, id_registers};
 use crate::el2::cpu::{self, timer};
-use crate::el2::drivers::gic;
-use crate::el2::mm::mmu;
-use crate::el2::partition::{self, Partition};
-use crate::el2::trap::{irq, vectors};
+use crate::el2::drivers::gic::Position;
+use crate::el2::partition::Partition;
+use crate::el2::trap::vectors;
 use crate::el2::vcpu::Vcpu;
+use crate::el2::vcpu::resident::{self, OwnInterrupts, Resident};
 
 /// How long a CPU may take from being started to arriving at EL2.
 const ARRIVAL_MS: u64 = 1000;
 
-/// Where the CPUs that take part wait for each other.
-static MEETING: Once<Barrier> = Once::new();
-
-/// Makes this CPU, the one that the loader chose, the one that boots; the result is its index.
-pub fn enter_boot_cpu(machine: &Machine) -> usize {
+/// Makes this CPU, which the loader chose, the boot CPU.
+pub fn enter_boot_cpu(machine: &Machine) -> &'static Resident {
     let mpidr = cpu::current_mpidr();
     let position = machine.cpus.iter().position(|cpu| cpu.mpidr == mpidr);
     let Some(index) = position.filter(|index| *index < MAX_CPUS) else {
         refuse(format_args!("the CPU that booted, MPIDR {mpidr}, is not in the machine's tree"));
     };
-    cpu::set_stack(index, 0);
-    cpu::enter(index);
+    resident::all()[index].cpu.set_stack_top(image::stack_top(0));
+    let resident = resident::enter(index);
     vectors::install();
-    firmware::init(machine);
-    index
+    resident
 }
 
-/// Starts every CPU that a partition owns, or that has a part in this for another reason
-/// ([`takes_part`]). They come by and by ([`await_others`]).
-pub fn start_others(work: &Work) {
+/// Starts every CPU that takes part in booting ([`takes_part`]). [`await_others`] waits for them.
+pub fn start_others(work: &'static Work) {
     let boot_cpu = cpu::current().index();
-    let cpus = work.machine().cpus.iter().enumerate();
+    let cpus = work.machine.cpus.iter().enumerate();
     let others = cpus.filter(|(index, cpu)| *index != boot_cpu && takes_part(work, *index, cpu));
-    MEETING.call_once(|| Barrier::new(1 + others.clone().count()));
+    work.meeting.set(Barrier::new(1 + others.clone().count()));
     for (index, cpu) in others {
-        start(cpu, index, boot_cpu);
+        start(work, cpu, index, boot_cpu);
     }
 }
 
-/// Whether a CPU has a part in booting. Those of a spin table come too if nobody owns them: they run
-/// firmware's code, which may still be at work on the interrupt controller.
+/// Whether a CPU takes part in booting: if a partition owns it, or if it waits in a spin table. Those
+/// come too because they run firmware's code, which may still change the interrupt controller.
 fn takes_part(work: &Work, index: usize, cpu: &Cpu) -> bool {
     work.is_owned(index) || matches!(cpu.start, CpuStart::SpinTable(_))
 }
 
-/// Waits until all that were started are at EL2.
+/// Waits until all CPUs that were started are at EL2.
 pub fn await_others(work: &Work) {
     let deadline = timer::now() + timer::milliseconds(ARRIVAL_MS);
-    for (index, cpu) in work.machine().cpus.iter().enumerate() {
-        while takes_part(work, index, cpu) && !cpu::get(index).is_up() {
+    for (index, cpu) in work.machine.cpus.iter().enumerate() {
+        while takes_part(work, index, cpu) && !resident::all()[index].cpu.is_up() {
             if timer::now() > deadline {
                 refuse(format_args!(
                     "CPU {} was started, but did not arrive in {ARRIVAL_MS} ms",
@@ -76,20 +72,21 @@ pub fn await_others(work: &Work) {
     }
 }
 
-fn start(cpu: &Cpu, index: usize, boot_cpu: usize) {
-    // The boot CPU has the first stack; the CPU that would have had it takes that one's.
+fn start(work: &'static Work, cpu: &Cpu, index: usize, boot_cpu: usize) {
+    // The boot CPU has stack 0; CPU 0 has the boot CPU's, if it is another one.
     let stack = if index == 0 { boot_cpu } else { index };
     mmu::map_memory(image::stack(stack));
-    cpu::set_stack(index, stack);
+    resident::all()[index].cpu.set_stack_top(image::stack_top(stack));
     let mpidr = cpu.mpidr;
-    let address = entry::prepare_secondary(mpidr, index, stack);
-    let started = match cpu.start {
-        // SAFETY: `prepare_secondary` gives the place for a CPU that starts with its MMU off.
-        CpuStart::Psci if firmware::is_there() => unsafe { firmware::cpu_on(mpidr, address) },
-        // SAFETY: the same, and the machine's tree says that the CPU polls this place.
-        CpuStart::SpinTable(place) => unsafe { release(place, address) },
-        CpuStart::Psci | CpuStart::Unknown => refuse(format_args!(
-            "CPU {mpidr} cannot be started: the machine's tree has neither PSCI by SMC nor a spin table for it"
+    let address = entry::prepare_secondary(mpidr, index, stack, work);
+    let started = match (cpu.start, Firmware::find(&work.machine)) {
+        // SAFETY: `prepare_secondary` returns the entry of a CPU that starts with its MMU off.
+        (CpuStart::Psci, Some(firmware)) => unsafe { firmware.cpu_on(mpidr, address) },
+        // SAFETY: the same, and the machine's tree says that the CPU polls this address.
+        (CpuStart::SpinTable(place), _) => unsafe { release(place, address) },
+        (CpuStart::Psci | CpuStart::Unknown, _) => refuse(format_args!(
+            "CPU {mpidr} cannot be started: the machine's tree has neither PSCI by SMC nor a spin \
+             table for it"
         )),
     };
     if let Err(error) = started {
@@ -97,84 +94,96 @@ fn start(cpu: &Cpu, index: usize, boot_cpu: usize) {
     }
 }
 
-/// Tells a CPU that polls `place` (the spin table of the arm64 boot protocol) to go to `entry`.
+/// Releases a CPU that polls `place` (the spin table of the arm64 boot protocol) to `entry`.
 ///
 /// # Safety
 ///
-/// `place` must be memory that a CPU polls, and `entry` code that it can start at with its MMU off.
+/// `place` must be memory that a CPU polls, and `entry` code that it can run from with its MMU off.
 unsafe fn release(place: Pa, entry: Pa) -> Result<(), i64> {
     let slot = Region::new(place, size_of::<u64>() as u64).expect("the machine was checked");
     mmu::map_memory(slot);
-    // SAFETY: the caller vouches for the place, which has just been mapped; it is a multiple of 8.
+    // SAFETY: the line above mapped the slot, which the caller vouches for and is a multiple of 8.
     unsafe { (place.get() as *mut u64).write_volatile(entry.get()) };
-    // The CPU looks past the caches.
+    // The CPU polls with its caches off.
     cache::clean_and_invalidate(slot);
     aarch64_cpu::asm::sev();
     Ok(())
 }
 
-/// Sets this CPU up for its partition, in step with the others, once all partitions are there: first all
-/// CPUs' interrupt controllers, then the partitions', then what each vCPU has of them.
-pub fn set_up_together() {
-    meet();
-    let cpu = cpu::current();
-    let index = cpu.index();
-    let home = home(index);
+/// Sets this CPU up for its partition once all partitions are built, in step with the others: first
+/// all CPUs' interrupt controllers, then the partitions', then each vCPU's part of them.
+pub fn set_up(resident: &'static Resident, work: &'static Work) {
+    let index = resident.cpu.index();
+    let gic = work.gic;
+    let own = OwnInterrupts {
+        gic,
+        maintenance: work.machine.gic.maintenance(),
+        timer: work.machine.timer.hypervisor,
+        console: work.machine.console.as_ref().and_then(|console| console.interrupt),
+    };
+    resident.set_own_interrupts(own);
+    work.meeting.wait();
+    let home = work.home(index);
     let delivery = home.map_or(Delivery::Trapped, |(partition, _)| partition.plan.delivery);
-    gic::get().init_cpu(index, cpu::current_mpidr(), delivery);
-    irq::enable_private(index);
+    gic.init_cpu(index, resident.cpu.mpidr(), delivery, &mmu::map_device);
+    for intid in [own.maintenance, own.timer] {
+        gic.enable_own(intid, index);
+    }
     let id = id_registers::read();
     let count = home.is_some_and(|(partition, _)| partition.plan.count_hypervisor);
     control::write(&id, control::choices(&id, count, delivery));
-    meet();
-    if let Some((partition, index)) = home {
-        let workarounds = workarounds();
-        if let Some(first) = workarounds.first() {
-            cpu.pass_on(first);
-        }
-        let owned = partition.plan.cpus.iter();
-        let affinities: Vec<_> = owned.map(|cpu| cpu::get(*cpu).mpidr()).collect();
-        let gic = gic::get();
-        let vcpu = Vcpu {
-            partition,
-            index,
-            sgi_route: match gic.carried_sgis() {
-                u16::MAX => SgiRoute::new(&affinities, index),
-                _ => SgiRoute::Virtual,
-            },
-            sgir_route: gic.init_sgis(cpu.index(), &partition.plan, index),
-            arrivals: partition.state.lock().vgic.arrivals(index),
-            gic,
-            workarounds,
-            id: id.for_guest(),
-            counters: Counters::default(),
-            priority_mask: AtomicU8::new(0),
-        };
-        if vcpu.index == 0 {
+    work.meeting.wait();
+    if let Some((partition, number)) = home {
+        let vcpu = new_vcpu(resident, work, partition, number, &id);
+        if number == 0 {
             vcpu.with_vgic(|vgic, hw| vgic.reset(hw));
         }
-        cpu.assign(vcpu);
+        resident.assign(Vec::from([vcpu]));
     }
-    meet();
-    if let Some(vcpu) = cpu.vcpu() {
+    work.meeting.wait();
+    for vcpu in resident.vcpus() {
         vcpu.with_vgic(|vgic, hw| vgic.reset_private(hw));
     }
-    meet();
+    work.meeting.wait();
 }
 
-/// The partition that owns this CPU, and the number of the vCPU that lives on it.
-fn home(cpu: usize) -> Option<(&'static Partition, usize)> {
-    partition::all().iter().find_map(|partition| {
-        let vcpu = partition.plan.cpus.iter().position(|owned| *owned == cpu)?;
-        Some((partition, vcpu))
-    })
+/// Returns vCPU `number` of a partition, which lives on this CPU.
+fn new_vcpu(
+    resident: &Resident,
+    work: &Work,
+    partition: &'static Partition,
+    number: usize,
+    id: &IdRegisters,
+) -> Vcpu {
+    let workarounds = workarounds(&work.machine);
+    if let Some(first) = workarounds.first() {
+        resident.cpu.forward(first);
+    }
+    let gic = work.gic;
+    let cpus = &partition.plan.cpus;
+    let affinities: Vec<_> = cpus.iter().map(|cpu| resident::all()[*cpu].cpu.mpidr()).collect();
+    Vcpu {
+        partition,
+        position: Position { gic, vcpu: number, cpus: cpus.clone() },
+        sgi_route: match gic.physical_sgis() {
+            u16::MAX => SgiRoute::new(&affinities, number),
+            _ => SgiRoute::Virtual,
+        },
+        sgir_route: gic.init_sgis(resident.cpu.index(), &partition.plan, number),
+        arrivals: partition.state.lock().vgic.arrivals(number),
+        workarounds,
+        id: id.for_guest(),
+        counters: Counters::default(),
+        priority_mask: AtomicU8::new(0),
+    }
 }
 
-fn meet() {
-    MEETING.get().expect("the boot CPU calls the meeting before it starts the others").wait();
-}
-
-/// What this CPU's firmware offers against speculation.
-fn workarounds() -> Workarounds {
-    if firmware::has_smccc_1_1() { Workarounds::ask(firmware::features) } else { Workarounds::NONE }
+/// Returns the mitigations that firmware offers on this CPU.
+fn workarounds(machine: &Machine) -> Workarounds {
+    match Firmware::find(machine) {
+        Some(firmware) if firmware.has_smccc_1_1() => {
+            Workarounds::ask(|function| firmware.features(function))
+        }
+        _ => Workarounds::NONE,
+    }
 }

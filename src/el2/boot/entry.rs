@@ -1,35 +1,52 @@
-//! The way from a loader's jump to `main`, on the boot CPU and on the others.
+//! The way from a loader's jump to the program's entry points, on the boot CPU and on the others.
 
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::mpidr::Mpidr;
-use core::arch::global_asm;
 use core::cell::UnsafeCell;
 use core::mem::size_of;
 
+use super::build::Work;
+use super::mmu::{self, ExceptionLevel, TranslationRegisters};
 use crate::el2::arch::cache;
 use crate::el2::arch::image::{self, MAX_CPUS};
-use crate::el2::mm::mmu::{self, Level};
 use crate::el2::trap::vectors;
+use crate::el2::vcpu::resident::{self, Resident};
 
-global_asm!(
-    include_str!("entry.s"),
-    primary = sym primary,
-    secondary = sym secondary,
-    handovers = sym HANDOVERS,
-    handovers_size = const size_of::<Handovers>(),
-    stack_at_entry = const image::STACK_AT_ENTRY,
-);
+/// The functions that the entry code continues with.
+pub trait EntryPoints {
+    /// Runs on the boot CPU, with the MMU on. `tree` is the address of the firmware's tree.
+    fn boot(level: ExceptionLevel, tree: Pa) -> !;
+
+    /// Runs on every other CPU, with its MMU on.
+    fn secondary(resident: &'static Resident, work: &'static Work) -> !;
+}
+
+/// Assembles the entry code for the entry points of a type. Used once, by the program.
+macro_rules! entry {
+    ($program:ty) => {
+        core::arch::global_asm!(
+            include_str!("el2/boot/entry.s"),
+            primary = sym $crate::el2::boot::entry::primary::<$program>,
+            secondary = sym $crate::el2::boot::entry::secondary::<$program>,
+            handovers = sym $crate::el2::boot::entry::HANDOVERS,
+            handover_size = const $crate::el2::boot::entry::HANDOVER_SIZE,
+            handovers_size = const $crate::el2::boot::entry::HANDOVERS_SIZE,
+            stack_at_entry = const $crate::el2::arch::image::STACK_AT_ENTRY,
+        );
+    };
+}
+pub(crate) use entry;
 
 unsafe extern "C" {
     fn secondary_entry();
 }
 
-/// What a CPU that starts with its MMU off reads before it can do anything else; `entry.s` knows
-/// the layout. A line of the cache each, so that cleaning one says nothing of another.
+/// The values that a CPU loads while its MMU is off, in the layout of `entry.s`. Each is one cache
+/// line, so that cleaning one does not concern another.
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
-struct Handover {
-    /// Whose it is: the affinity fields of MPIDR_EL1.
+pub struct Handover {
+    /// The CPU that it is for: the affinity fields of its MPIDR_EL1.
     mpidr: u64,
     mair: u64,
     tcr: u64,
@@ -37,57 +54,76 @@ struct Handover {
     sctlr: u64,
     stack_top: u64,
     index: u64,
+    /// The work that the CPU takes part in.
+    work: Option<&'static Work>,
 }
 
-const _: () = assert!(size_of::<Handover>() == 64);
+/// The bytes of a [`Handover`].
+pub const HANDOVER_SIZE: usize = size_of::<Handover>();
+/// The bytes of all of them.
+pub const HANDOVERS_SIZE: usize = size_of::<Handovers>();
+
+const _: () = assert!(HANDOVER_SIZE == 64);
 
 impl Handover {
-    /// Nobody's: no CPU has this affinity.
-    const NONE: Self =
-        Self { mpidr: u64::MAX, mair: 0, tcr: 0, ttbr: 0, sctlr: 0, stack_top: 0, index: 0 };
+    /// For no CPU: none has this affinity.
+    const NONE: Self = Self {
+        mpidr: u64::MAX,
+        mair: 0,
+        tcr: 0,
+        ttbr: 0,
+        sctlr: 0,
+        stack_top: 0,
+        index: 0,
+        work: None,
+    };
 }
 
-struct Handovers(UnsafeCell<[Handover; MAX_CPUS]>);
+/// A [`Handover`] for each CPU.
+pub struct Handovers(UnsafeCell<[Handover; MAX_CPUS]>);
 
-// SAFETY: only the boot CPU writes, each slot once and before the CPU that it is for is started;
-// the others compare the first word of a slot, which is written whole, and read on in their own.
+// SAFETY: only the boot CPU writes, each slot once and before the CPU that it is for is started; the
+// others compare the first word of each slot, which is written whole, and read on in their own.
 unsafe impl Sync for Handovers {}
 
-static HANDOVERS: Handovers = Handovers(UnsafeCell::new([Handover::NONE; MAX_CPUS]));
+/// A static, because a CPU that starts from a spin table gets no argument.
+pub static HANDOVERS: Handovers = Handovers(UnsafeCell::new([Handover::NONE; MAX_CPUS]));
 
-/// First Rust code, with the MMU off: no locks, no atomics and no zeroed variables until it is on.
-extern "C" fn primary(tree: u64, level: u64) -> ! {
-    let level = Level::from_current_el(level);
+/// Turns the MMU on. The first Rust code of the boot CPU, which may use no lock, atomic or zeroed
+/// variable until then.
+pub extern "C" fn primary<P: EntryPoints>(tree: u64, level: u64) -> ! {
+    let level = ExceptionLevel::from_current_el(level);
     mmu::init(level, Pa::new(tree));
-    crate::main(level, Pa::new(tree))
+    P::boot(level, Pa::new(tree))
 }
 
-/// First Rust code of every other CPU, with the MMU on.
-extern "C" fn secondary(index: u64) -> ! {
+/// The first Rust code of every other CPU, whose MMU is on.
+pub extern "C" fn secondary<P: EntryPoints>(index: u64, work: &'static Work) -> ! {
     vectors::install();
-    crate::secondary_main(index as usize)
+    P::secondary(resident::enter(index as usize), work)
 }
 
-/// Prepares what a CPU finds when it starts; the result is where it has to start.
-pub fn prepare_secondary(mpidr: Mpidr, index: usize, stack: usize) -> Pa {
-    let setting = mmu::setting();
+/// Prepares the handover for a CPU, and returns the address at which it has to start.
+pub fn prepare_secondary(mpidr: Mpidr, index: usize, stack: usize, work: &'static Work) -> Pa {
+    let TranslationRegisters { mair, tcr, ttbr, sctlr } = mmu::translation_registers();
     let handover = Handover {
         mpidr: mpidr.get(),
-        mair: setting.mair,
-        tcr: setting.tcr,
-        ttbr: setting.ttbr,
-        sctlr: setting.sctlr,
+        mair,
+        tcr,
+        ttbr,
+        sctlr,
         stack_top: image::stack_top(stack),
         index: index as u64,
+        work: Some(work),
     };
-    // SAFETY: `index` is below MAX_CPUS (indexing checks), only the boot CPU is here, and the CPU
-    // that reads this slot has not been started yet.
+    // SAFETY: indexing checks `index`, only the boot CPU runs this, and the CPU that reads the slot
+    // is not started yet.
     let slot = unsafe {
         let slot = &raw mut (*HANDOVERS.0.get())[index];
         slot.write(handover);
         slot as u64
     };
-    let region = Region::new(Pa::new(slot), size_of::<Handover>() as u64);
+    let region = Region::new(Pa::new(slot), HANDOVER_SIZE as u64);
     cache::clean_and_invalidate(region.expect("a static does not wrap"));
     Pa::new(secondary_entry as *const () as u64)
 }

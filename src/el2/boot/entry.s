@@ -1,30 +1,29 @@
-// Where loaders and firmware come in. Runs with the MMU off, so every store here is to memory
-// itself, past the caches: no exclusives, no unaligned accesses, and what was stored is invalidated
-// in the caches before they are turned on (Arm ARM D7.6.3, "Cacheability with the MMU off"). What
-// the loader did not write, and so did not clean, is invalidated before it is stored to as well: a
-// dirty line that is left there would overwrite the stores when it is evicted.
+// Entry points for loaders and firmware. The MMU is off, so every store goes to memory past the caches:
+// no exclusives, no unaligned accesses, and stored lines are invalidated in the caches before these
+// are turned on (Arm ARM D7.6.3, "Cacheability with the MMU off"). Memory that the loader did not write,
+// and so did not clean, is invalidated before the first store as well: a dirty line left there would
+// overwrite the stores when it is evicted.
 
         .equ    PAGE_SIZE, 4096
         .equ    CURRENT_EL2, 2 << 2
         .equ    HCR_EL2_RW, 1 << 31
         .equ    SCTLR_EL2_RES1, 0x30c50830
         .equ    MPIDR_AFFINITY, 0xff00ffffff
-        .equ    HANDOVER_SIZE, 64
 
-// The header by which boot loaders know an arm64 kernel Image.
+// The header of an arm64 kernel Image.
         .section .text.header, "ax"
         .global image_header
 image_header:
         b       primary_entry
         .long   0
         .quad   0                       // text_offset: at the start of a 2 MiB block
-        .quad   __image_size            // memory it takes, from the header on
+        .quad   __image_size            // bytes of memory from the header on
         .quad   0xa                     // little-endian, 4 KiB pages, anywhere in memory
         .quad   0, 0, 0
         .ascii  "ARM\x64"
         .long   0
 
-// EL2 as the code below expects it, whatever ran before: no VHE, MMU and caches off.
+// Puts EL2 into a known state, whatever ran before: no VHE, MMU and caches off.
         .macro  known_el2_state
         ldr     x1, =HCR_EL2_RW
         msr     hcr_el2, x1
@@ -80,8 +79,8 @@ primary_entry:
         lsr     x1, x20, #2
         b       {primary}
 
-// In: nothing. A CPU finds the `Handover` that the boot CPU left for it, cleaned to memory, by its
-// own affinity: a spin table has no argument to give.
+// In: nothing, since a spin table passes no argument. A CPU finds its `Handover`, which the boot CPU has
+// cleaned to memory, by its own affinity.
         .global secondary_entry
 secondary_entry:
         msr     daifset, #0xf
@@ -95,12 +94,13 @@ secondary_entry:
         add     x3, x0, #{handovers_size}
 1:      cmp     x0, x3
         b.hs    2f
-        ldr     x2, [x0], #HANDOVER_SIZE
+        ldr     x2, [x0], #{handover_size}
         cmp     x1, x2
         b.ne    1b
         ldp     x1, x2, [x0, #-56]      // mair, tcr
         ldp     x3, x4, [x0, #-40]      // ttbr0, sctlr
         ldp     x5, x6, [x0, #-24]      // stack top, index
+        ldr     x7, [x0, #-8]           // work
         mov     sp, x5
         msr     mair_el2, x1
         msr     tcr_el2, x2
@@ -116,6 +116,7 @@ secondary_entry:
         mov     x29, xzr
         mov     x30, xzr
         mov     x0, x6
+        mov     x1, x7
         b       {secondary}
-2:      wfe                             // nobody asked for this CPU
+2:      wfe                             // no handover: this CPU was not started by Bulkhead
         b       2b

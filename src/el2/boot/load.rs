@@ -1,19 +1,20 @@
-//! Putting a partition's images and its device tree where it finds them, at boot, by all of its CPUs.
+//! Copies a partition's images and device tree into its memory, on all of its CPUs.
 
 use bulkhead::boot::plan::{GuestMemory, PartitionPlan};
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::mmu;
 use crate::el2::arch::{cache, sync};
 use crate::el2::mm::fill::{self, Content};
-use crate::el2::mm::{mmu, window};
+use crate::el2::mm::window;
 
-/// The images and the tree on their way.
+/// The contents that are being copied.
 pub struct Load {
     memory: GuestMemory,
     contents: [Option<Content>; 3],
-    /// How far each has been given to a CPU, in bytes.
+    /// The bytes of each that a CPU copies or has copied.
     taken: [AtomicU64; 3],
-    /// How many bytes of all of them are there.
+    /// The bytes of all of them that are copied.
     copied: AtomicU64,
 }
 
@@ -32,7 +33,7 @@ impl Load {
         }
     }
 
-    /// Copies what no other CPU copies.
+    /// Copies the pieces that no other CPU copies.
     pub fn take_part(&self) {
         for (content, taken) in self.contents.iter().zip(&self.taken) {
             let Some(content) = content else { continue };
@@ -44,7 +45,7 @@ impl Load {
         }
     }
 
-    /// Waits until all is there, and closes the memory to EL2.
+    /// Waits until everything is copied, and closes the memory to EL2.
     pub fn finish(&self) {
         let size = self.contents.iter().flatten().map(|(source, _)| source.size()).sum();
         while self.copied.load(Ordering::Acquire) < size {

@@ -1,5 +1,16 @@
-//! The steps of booting, up to the CPUs: what there is, who gets what, and saying so.
+//! The steps of booting: what there is, what each partition gets, and the report of both.
 
+pub mod build;
+mod console;
+pub mod cpus;
+pub mod entry;
+pub mod heap;
+mod load;
+pub mod mmu;
+mod refuse;
+mod stage2;
+
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
@@ -10,40 +21,31 @@ use bulkhead::boot::fdt::{Node, Tree};
 use bulkhead::boot::machine::{Console, Machine, free_interrupts};
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::report;
-use core::fmt;
 use log::{error, info};
 
+use super::arch::firmware::Firmware;
 use super::arch::image::{self, MAX_CPUS};
+use super::cpu;
+use super::drivers::gic::Gic;
 use super::drivers::power::{self, Status};
-use super::mm::mmu::{self, Level};
 use super::partition::Partition;
-use super::{console, cpu};
+use mmu::ExceptionLevel;
+use refuse::refuse;
 
-pub mod build;
-pub mod cpus;
-mod entry;
-mod load;
+pub use console::go_live;
 
 /// The tree that firmware or the loader passed.
 pub struct FirmwareTree {
-    /// What it says.
+    /// The tree.
     pub tree: Tree<'static>,
-    /// Where it is.
+    /// Its bytes.
     region: Region<Pa>,
 }
 
-/// Refuses to run anything: says why, and ends the machine.
-pub fn refuse(why: fmt::Arguments<'_>) -> ! {
-    error!("refused: {why}");
-    info!("no guest was started; the machine powers off");
-    console::flush();
-    power::exit(Status::Refused)
-}
-
-/// The firmware's tree. Without one there is nothing to talk through, and nothing to be done.
+/// Returns the firmware's tree. Without one there is no console to print to, so that this CPU stops.
 pub fn firmware_tree(address: Pa) -> FirmwareTree {
     let Some(region) = mmu::tree_region(address) else { power::stop() };
-    // SAFETY: `mmu::init` mapped this region, the loader left it to the image (arm64 boot
+    // SAFETY: `mmu::init` mapped this region, which the loader left to the image (arm64 boot
     // protocol), and nothing writes it.
     match Tree::new(unsafe { bytes(region) }) {
         Ok(tree) => FirmwareTree { tree, region },
@@ -51,64 +53,66 @@ pub fn firmware_tree(address: Pa) -> FirmwareTree {
     }
 }
 
-/// The bytes of a region.
+/// Returns the bytes of a region.
 ///
 /// # Safety
 ///
-/// The region must be mapped memory, which nothing writes for as long as Bulkhead runs.
+/// The region must be mapped memory that nothing writes from now on.
 unsafe fn bytes(region: Region<Pa>) -> &'static [u8] {
     let (start, size) = (region.start().get(), region.size());
     // SAFETY: the caller vouches for the region; any bytes are valid `u8`.
     unsafe { core::slice::from_raw_parts(start as *const u8, size as usize) }
 }
 
-/// What is known of the UART: nothing if the tree names none, or why it cannot be used.
+/// The UART: `None` if the tree names none, an error if it cannot be used.
 type FoundConsole = Result<Option<Console>, String>;
 
-/// Finds the UART. Without one Bulkhead runs in silence.
+/// Opens the console, if the machine has a UART with a driver.
 pub fn open_console(FirmwareTree { tree, .. }: &FirmwareTree) -> FoundConsole {
     let found = Console::read(tree);
     if let Ok(Some(machine)) = &found {
-        console::init(machine);
+        console::open(machine);
     }
     let bootargs = tree.node("/chosen").and_then(|chosen| chosen.property("bootargs")?.as_str());
-    power::init(bootargs.unwrap_or_default());
+    power::read_bootargs(bootargs.unwrap_or_default());
     found
 }
 
-/// Only EL2 has what a hypervisor needs.
-pub fn check_level(level: Level) {
+/// Ends the machine unless the image was entered at EL2.
+pub fn check_level(level: ExceptionLevel) {
     let advice = match level {
-        Level::El2 => return,
-        Level::El1 => "was entered at EL1: its place is EL2 (QEMU: -M virt,virtualization=on)",
-        Level::El3 => "was entered at EL3: firmware has to enter it at EL2",
+        ExceptionLevel::El2 => return,
+        ExceptionLevel::El1 => {
+            "was entered at EL1: its place is EL2 (QEMU: -M virt,virtualization=on)"
+        }
+        ExceptionLevel::El3 => "was entered at EL3: firmware has to enter it at EL2",
     };
     error!("Bulkhead {advice}");
-    console::flush();
-    power::exit_without_firmware(Status::Refused)
+    log::logger().flush();
+    // Firmware is not known yet, so that it is not called, which may not be above this code.
+    power::exit(Status::Refused)
 }
 
-/// Reads the machine from the tree.
+/// Reads the machine from its tree.
 pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree, console: FoundConsole) -> Machine {
     info!("Bulkhead {}", env!("CARGO_PKG_VERSION"));
     let mut machine = match Machine::read(tree, console) {
         Ok(machine) => machine,
         Err(error) => refuse(format_args!("the machine's tree: {error}")),
     };
-    power::find_watchdog(&machine);
+    power::init(Firmware::find(&machine), machine.watchdog.map(mmu::map_device));
     machine.cpus.truncate(MAX_CPUS);
     machine
 }
 
-/// The description that is built in: two guests of this project.
+/// The embedded system description: two guests of this project.
 static BUILT_IN: &[u8] = include_bytes!(env!("BULKHEAD_DEFAULT_SYSTEM"));
 
-/// The node of the firmware's tree that can hold the description.
+/// The node of the firmware's tree that may hold the description.
 const FIRMWARE_NODE: &str = "/chosen/bulkhead";
 
-/// Reads the system description: what the loader passed as the initrd, else a node of the
-/// firmware's tree, else the one that is built in. Its images stay where they are, so that its
-/// memory is spoken for.
+/// Reads the system description: the loader's initrd, else a node of the firmware's tree, else the
+/// embedded one. Its images are copied from where they are, so that its memory is reserved.
 pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Description {
     let (region, origin) = match machine.initrd {
         Some(region) => {
@@ -126,8 +130,8 @@ pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Descr
         }
     };
     info!("description {origin}, {region}");
-    // SAFETY: the region is the loader's initrd, which is there for Bulkhead and is mapped, or the
-    // built-in description; nothing writes it.
+    // SAFETY: the region is the loader's initrd, which was passed to Bulkhead and is mapped, or the
+    // embedded description; nothing writes either.
     let tree = match Tree::new(unsafe { bytes(region) }) {
         Ok(tree) => tree,
         Err(error) => refuse(format_args!("{}", PlanError::from(error))),
@@ -149,7 +153,7 @@ fn read_partitions(
         let is_memory = machine.memory.iter().any(|bank| bank.covers(&region));
         is_memory.then(|| {
             mmu::map_memory(region);
-            // SAFETY: the region is memory, which has just been mapped.
+            // SAFETY: the line above mapped the region, which is memory; nothing writes the images.
             unsafe { bytes(region) }
         })
     };
@@ -159,20 +163,19 @@ fn read_partitions(
     }
 }
 
-/// Divides the machine, less what Bulkhead itself takes. `last` is the last SPI that there is, where
-/// interrupts can go to guests with no exit.
+/// Divides the machine, less what Bulkhead itself takes. `last_direct_spi` is that of the GIC.
 pub fn plan(
     firmware: &FirmwareTree,
     machine: &mut Machine,
     description: &Description,
-    last: Option<Intid>,
+    last_direct_spi: Option<Intid>,
 ) -> Plan {
     machine.reserve(image::whole(), "Bulkhead");
     machine.reserve(firmware.region, "the machine's tree");
     if description.names_devices() {
         machine.read_devices(&firmware.tree);
     }
-    if let Some(last) = last.filter(|_| description.wants_direct_interrupts()) {
+    if let Some(last) = last_direct_spi.filter(|_| description.wants_direct_interrupts()) {
         machine.free_interrupts = free_interrupts(&firmware.tree, last);
     }
     match Plan::new(machine, cpu::current_mpidr(), description) {
@@ -181,26 +184,31 @@ pub fn plan(
     }
 }
 
-/// Says what there is and who gets what.
+/// Prints the machine, and what each partition gets.
 pub fn report(machine: &Machine, plan: &Plan) {
     for line in report::report(machine, plan).lines() {
         info!("{line}");
     }
 }
 
-/// Walks the finished tables as the hardware will, and starts no guest if one reaches what it must
-/// not. `tables` is the memory of the stage-2 tables.
+/// Walks the finished tables as the hardware will, and refuses to start guests if one reaches memory
+/// that it must not. `tables` is the memory of the stage-2 tables.
 pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>) {
     let read = |table: Pa| {
-        // SAFETY: the audit reads only pages of `tables`, which `stage2` mapped and wrote for the
-        // last time.
+        // SAFETY: the audit reads only pages of `tables`, which `stage2` mapped, and which are
+        // finished.
         unsafe { &*(table.get() as *const Descriptors) }
     };
-    let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2)).collect();
+    let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2.root())).collect();
     let closed: Vec<_> = partitions.iter().map(|it| it.plan.memory.host).collect();
     let audited = mmu::audit(&closed).and_then(|()| audit::stage_2(machine, &roots, tables, &read));
     match audited {
         Ok(summary) => info!("audit       {summary}"),
         Err(finding) => refuse(format_args!("the audit of the translation tables, {finding}")),
     }
+}
+
+/// Maps and takes over the interrupt controller, whose state stays as it is for now.
+pub fn take_gic(machine: &Machine) -> &'static Gic {
+    Box::leak(Box::new(Gic::new(&machine.gic, &mmu::map_device)))
 }

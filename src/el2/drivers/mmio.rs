@@ -1,13 +1,11 @@
-//! Device registers. The one place where Bulkhead touches a device's memory.
+//! Device registers: every access to a device's memory is made here.
 
 use bulkhead::arch::addr::{Pa, Region};
-
-use crate::el2::mm::mmu;
 
 /// The widest register in bytes.
 const WIDEST: u64 = 8;
 
-/// A device's registers, mapped as device memory for as long as Bulkhead runs.
+/// A device's registers, which stay mapped as Device memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers {
     base: u64,
@@ -15,49 +13,53 @@ pub struct Registers {
 }
 
 impl Registers {
-    /// Maps the frame and gives access to it.
-    pub fn map(frame: Region<Pa>) -> Self {
-        mmu::map_device(frame);
-        // Pages are mapped, so that much is there.
+    /// Returns access to a frame of registers.
+    ///
+    /// # Safety
+    ///
+    /// All pages that the frame touches must be mapped as Device memory for good, and hold a
+    /// device's registers and no Rust object.
+    pub unsafe fn new(frame: Region<Pa>) -> Self {
+        // Whole pages are mapped, so the size can be rounded up.
         Self { base: frame.start().get(), size: frame.size().next_multiple_of(WIDEST) }
     }
 
-    /// The address of the register of `width` bytes at `offset`.
+    /// Returns the address of the register of `width` bytes at `offset`.
     ///
     /// # Panics
     ///
-    /// When the register is not inside the frame or not aligned.
+    /// If the register is not inside the frame or not aligned.
     #[inline(always)]
     fn address(&self, offset: u64, width: u64) -> u64 {
-        // As the size is a multiple of each width, what begins inside ends there too.
+        // The size is a multiple of each width, so a register that starts inside ends inside.
         if !offset.is_multiple_of(width) || offset >= self.size {
             no_such_register();
         }
         self.base.wrapping_add(offset)
     }
 
-    /// Those from `offset` on, which is a multiple of 8.
+    /// Returns the registers from `offset` on, a multiple of 8.
     ///
     /// # Panics
     ///
-    /// When that is not inside the frame.
+    /// If `offset` is not inside the frame.
     pub fn from(self, offset: u64) -> Self {
         Self { base: self.address(offset, WIDEST), size: self.size - offset }
     }
 
-    /// The 32-bit register at `offset`, checked now and not at each access.
+    /// Returns the 32-bit register at `offset`, which is checked here and not at each access.
     ///
     /// # Panics
     ///
-    /// When it is not inside the frame or not aligned.
+    /// If it is not inside the frame or not aligned.
     pub fn register(&self, offset: u64) -> Register {
         Register(self.address(offset, 4))
     }
 
-    /// Reads a 32-bit register. What reading does to the device is the caller's to know.
+    /// Reads a 32-bit register. The caller knows what the read does to the device.
     pub fn read(&self, offset: u64) -> u32 {
-        // SAFETY: `address` is inside a frame that `map` mapped as device memory and that the
-        // machine's tree calls a device, so no Rust object lives there.
+        // SAFETY: `address` checked that the register is inside the frame, which `new`'s caller
+        // vouched for.
         unsafe { (self.address(offset, 4) as *const u32).read_volatile() }
     }
 
@@ -86,21 +88,22 @@ impl Registers {
     }
 }
 
-/// One piece of code for all accesses: a backtrace tells which it was.
+/// Panics because a register is outside its frame. One function for all accesses: the backtrace
+/// shows the caller.
 #[cold]
 #[inline(never)]
 fn no_such_register() -> ! {
     panic!("no such register");
 }
 
-/// One 32-bit register, for where every instruction counts.
+/// One 32-bit register whose place is checked already, for hot paths.
 #[derive(Clone, Copy, Debug)]
 pub struct Register(u64);
 
 impl Register {
     /// Reads it.
     pub fn read(self) -> u32 {
-        // SAFETY: `Registers::register` found it inside a frame; the rest as in `Registers::read`.
+        // SAFETY: `Registers::register` checked that it is inside a frame; see `Registers::read`.
         unsafe { (self.0 as *const u32).read_volatile() }
     }
 

@@ -1,4 +1,4 @@
-//! Drivers of the machine's own devices.
+//! Drivers of the machine's own devices, on frames of registers that are mapped already.
 
 pub mod gic;
 pub mod mmio;

@@ -1,4 +1,4 @@
-//! Filling a partition's memory, when it is built: with zeros, then with its images and its tree.
+//! Fills a partition's memory when it is built: with zeros, then with its images and its tree.
 
 use bulkhead::arch::addr::{Ipa, Pa, Region};
 use bulkhead::boot::plan::{GuestMemory, PartitionPlan};
@@ -8,13 +8,13 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::el2::arch::cache;
 use crate::el2::arch::registers::read_register;
 
-/// How much a CPU does between two looks at what else there is for it, in bytes.
+/// The bytes that a CPU fills between two polls for interrupts.
 const PIECE: u64 = 256 << 10;
 
-/// What goes into a partition's memory: where its bytes are, and where the first one goes.
+/// A content of a partition's memory: its source, and the address of its first byte in the guest.
 pub type Content = (Region<Pa>, Ipa);
 
-/// The kernel, the tree and the ramdisk.
+/// Returns the kernel, the tree and the ramdisk.
 pub fn contents(plan: &PartitionPlan, tree: &[u8]) -> [Option<Content>; 3] {
     let tree = Region::new(Pa::new(tree.as_ptr() as u64), tree.len() as u64);
     [
@@ -24,8 +24,8 @@ pub fn contents(plan: &PartitionPlan, tree: &[u8]) -> [Option<Content>; 3] {
     ]
 }
 
-/// Copies `size` bytes from `offset` of a content, through to where a guest reads them with its
-/// caches off. The source stays as it is.
+/// Copies `size` bytes from `offset` of a content, and cleans them to memory, where a guest reads them
+/// with its caches off.
 pub fn copy(memory: &GuestMemory, (source, target): Content, offset: u64, size: u64) {
     let place = target.get() - memory.guest.start().get() + offset;
     let to = memory.host.part(place, size);
@@ -33,14 +33,15 @@ pub fn copy(memory: &GuestMemory, (source, target): Content, offset: u64, size: 
         panic!("the Plan has placed it inside the partition");
     };
     let (source, target) = (from.start().get() as *const u8, to.start().get() as *mut u8);
-    // SAFETY: boot has mapped the sources of the images, and the partition's memory is open; the regions are
-    // within these, no source lies in a partition's memory, and no guest runs in it now.
+    // SAFETY: boot mapped the sources of the images, and the partition's memory is open; `part` checked
+    // that the regions are within these; the Plan keeps sources out of partitions' memory; and no vCPU
+    // of this partition runs while it is filled.
     unsafe { target.copy_from_nonoverlapping(source, size as usize) };
     cache::clean_and_invalidate(to);
 }
 
-/// Does what nobody else has taken of `size` bytes of work, a piece at a time: offset and size. After
-/// each it does what is `between`.
+/// Does the pieces of `size` bytes of work that no other CPU has taken, by offset and size, and calls
+/// `between` after each.
 pub fn share(progress: &AtomicU64, size: u64, work: impl Fn(u64, u64), between: impl Fn()) {
     loop {
         let offset = progress.fetch_add(PIECE, Ordering::Relaxed);
@@ -52,12 +53,12 @@ pub fn share(progress: &AtomicU64, size: u64, work: impl Fn(u64, u64), between: 
     }
 }
 
-/// Fills whole pages of a partition's memory with zeros, through to where a guest reads them with
-/// its caches off.
+/// Fills whole pages of a partition's memory with zeros, and cleans them to memory, where a guest reads
+/// them with its caches off.
 ///
 /// # Safety
 ///
-/// The pages must be of a partition's memory that is mapped, and in which no guest runs.
+/// The pages must be of a partition's memory that is open, and no vCPU of it may run.
 pub unsafe fn scrub(pages: Region<Pa>) {
     // DCZID_EL0: DZP, and the block size in words.
     let dczid = read_register!("dczid_el0");
@@ -69,7 +70,7 @@ pub unsafe fn scrub(pages: Region<Pa>) {
         unsafe { cache::each_step!("zva", start, end, block) };
     } else {
         let start = pages.start().get() as *mut u8;
-        // SAFETY: the caller vouches for the pages.
+        // SAFETY: the caller vouches for the pages, which any bytes may fill.
         unsafe { slice::from_raw_parts_mut(start, pages.size() as usize) }.fill(0);
     }
     cache::clean_and_invalidate(pages);

@@ -1,7 +1,6 @@
-//! Memory: EL2's translation, stage 2, the heap.
+//! Memory once the MMU is on: EL2's live tables, stage 2, and filling partitions.
 
 pub mod fill;
-pub mod heap;
-pub mod mmu;
+pub mod live;
 pub mod stage2;
 pub mod window;

@@ -1,19 +1,40 @@
-//! How a partition ends, and what follows.
+//! How a partition stops, and what follows.
 
 use bulkhead::partition::lifecycle::{Effect, End, Next, Order, Refusal, Stage};
 use bulkhead::vgic::{CpuMask, Delivery};
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{ALIVE, Partition, State, all};
+use super::{Partition, State};
 use crate::el2::arch::sync::MutexGuard;
 use crate::el2::console::{self, say};
 use crate::el2::cpu::timer;
-use crate::el2::drivers::gic;
 use crate::el2::drivers::power::{self, Status};
-use crate::el2::mm::stage2;
+
+/// The number of partitions in the states that decide how the machine ends.
+pub struct Totals {
+    /// Partitions that have not stopped for good.
+    alive: AtomicUsize,
+    /// Partitions that have crashed and not been started again.
+    crashed: AtomicUsize,
+}
+
+impl Totals {
+    /// Returns the totals of so many partitions, none of which has stopped.
+    pub const fn new(partitions: usize) -> Self {
+        Self { alive: AtomicUsize::new(partitions), crashed: AtomicUsize::new(0) }
+    }
+
+    /// Ends the machine, once the last partition has stopped.
+    fn finish(&self) -> ! {
+        say!("every partition has stopped; the machine powers off");
+        console::flush();
+        let has_crashed = self.crashed.load(Ordering::Acquire) > 0;
+        power::exit(if has_crashed { Status::Crashed } else { Status::Success })
+    }
+}
 
 impl Partition {
-    /// Begins the partition's end, if it has not begun: every vCPU is to leave its guest, and none
+    /// Starts to stop the partition, unless it is stopping: every vCPU is to leave its guest, and none
     /// starts any more.
     pub fn begin_end(&self, end: End) {
         let mut state = self.state.lock();
@@ -22,14 +43,14 @@ impl Partition {
         }
     }
 
-    /// Carries out what somebody wants of it, as soon as it can be.
+    /// Carries out an order as soon as it can be.
     ///
     /// # Errors
     ///
-    /// If it is so already.
+    /// If the partition is in the ordered state already.
     pub fn order(&self, order: Order) -> Result<(), Refusal> {
         let mut state = self.state.lock();
-        let was_over = state.is_over;
+        let (was_over, had_crashed) = (state.is_over, state.life.stage() == Stage::Crashed);
         match state.life.order(order)? {
             Effect::Later => {}
             Effect::Leave => self.clear_out(state),
@@ -37,16 +58,19 @@ impl Partition {
                 state.is_over = false;
                 drop(state);
                 if was_over {
-                    ALIVE.fetch_add(1, Ordering::AcqRel);
+                    self.totals.alive.fetch_add(1, Ordering::AcqRel);
                 }
-                self.rebuild.ask();
+                if had_crashed {
+                    self.totals.crashed.fetch_sub(1, Ordering::AcqRel);
+                }
+                self.rebuild.request();
                 self.kick(self.vcpus());
             }
         }
         Ok(())
     }
 
-    /// Calls off what was to start, and makes those leave that run guest code.
+    /// Drops the requests to start vCPUs, and has those leave that run guest code.
     fn clear_out(&self, mut state: MutexGuard<'_, State>) {
         state.starts.fill(None);
         if state.inside.is_empty() {
@@ -54,14 +78,14 @@ impl Partition {
         }
         let inside = state.inside;
         if self.plan.delivery == Delivery::Direct {
-            // Before anybody can leave, be built again and start.
-            stage2::cut(self);
+            // With the lock held: before a vCPU can leave, be built again and start.
+            self.stage2.cut();
         }
         drop(state);
         self.kick(inside);
     }
 
-    /// Notes that a vCPU runs guest code no more. The last one ends the partition.
+    /// Notes that a vCPU has left guest code. The last one stops the partition.
     pub fn leave(&self, vcpu: usize) {
         let mut state = self.state.lock();
         state.inside = state.inside.without(vcpu);
@@ -70,25 +94,28 @@ impl Partition {
         }
     }
 
-    /// What follows when nobody runs guest code any more.
+    /// Does what follows when no vCPU runs guest code.
     fn conclude(&self, mut state: MutexGuard<'_, State>) {
-        console::drain(self, &mut state.uart);
+        self.port.drain(&mut state.uart);
         let next = state.life.left();
-        state.is_over = matches!(next, Next::Rest | Next::GiveUp);
+        state.is_over = matches!(next, Next::Stop | Next::GiveUp);
+        if state.life.stage() == Stage::Crashed {
+            self.totals.crashed.fetch_add(1, Ordering::AcqRel);
+        }
         let (restarts, injections) = (state.life.restarts().into(), state.injections);
         let end = state.life.last_end().unwrap_or(End::AllOff);
         drop(state);
-        gic::get().silence(&self.plan.interrupts);
+        self.gic.silence(&self.plan.interrupts);
         self.report_end(end, next, restarts, injections);
         match next {
             Next::Build => {
-                self.rebuild.ask();
+                self.rebuild.request();
                 self.kick(self.vcpus());
             }
             Next::Wait => {}
-            Next::Rest | Next::GiveUp => {
-                if ALIVE.fetch_sub(1, Ordering::AcqRel) == 1 {
-                    finish();
+            Next::Stop | Next::GiveUp => {
+                if self.totals.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    self.totals.finish();
                 }
             }
         }
@@ -104,22 +131,13 @@ impl Partition {
         let again = format_args!("; restart {restarts}");
         let never = format_args!("; it stays stopped, restarted {restarts} times already");
         let then = match next {
-            Next::Rest | Next::Wait => format_args!(""),
+            Next::Stop | Next::Wait => format_args!(""),
             Next::Build => again,
             Next::GiveUp => never,
         };
         say!("{self}: {end} after {seconds}.{rest:03} s{then}");
         if injections > 0 {
-            say!("{self}: it was given {injections} exceptions for what it must not do");
+            say!("{self}: {injections} exceptions were injected for its faults");
         }
     }
-}
-
-/// The end of the machine, once the last partition has stopped.
-fn finish() -> ! {
-    let has_crashed = |it: &Partition| it.state.lock().life.stage() == Stage::Crashed;
-    let crashed = all().iter().any(has_crashed);
-    say!("every partition has stopped; the machine powers off");
-    console::flush();
-    power::exit(if crashed { Status::Crashed } else { Status::Success })
 }

@@ -1,160 +1,155 @@
 //! A partition while it runs: what its vCPUs share, and how they start.
 
 mod lifecycle;
+mod rendezvous;
+mod watchdog;
 
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
-use bulkhead::arch::addr::{Ipa, Pa};
+use bulkhead::arch::addr::Ipa;
 use bulkhead::arch::intid::Intid;
 use bulkhead::boot::plan::PartitionPlan;
-use bulkhead::devices::frame::FrameKind;
-use bulkhead::devices::frame::{Frame, MOST_FRAMES};
+use bulkhead::devices::frame::{Frame, FrameKind, MOST_FRAMES};
 use bulkhead::devices::pl011::Pl011;
-use bulkhead::operator::console::Buffer;
-use bulkhead::partition::lifecycle::{Life, Stage};
+use bulkhead::partition::lifecycle::{Lifecycle, Stage};
 use bulkhead::smccc::psci::Psci;
 use bulkhead::trap::fault::Fault;
 use bulkhead::util::rate_limit::RateLimit;
 use bulkhead::vgic::{Config, CpuMask, Version, Vgic};
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use spin::Once;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::arch::sync::Mutex;
-use super::console::{self, say};
+use super::console::{Port, say};
 use super::cpu::{self, timer};
-use super::drivers::gic::{self, Gic, ThisCpu};
-use super::monitor::Port;
-use super::vcpu::Vcpu;
-use super::vcpu::devices::Guard;
-use super::vcpu::rebuild::Rebuild;
-use super::vcpu::recall::RecallSlot;
+use super::drivers::gic::{Gic, ThisCpu};
+use super::mm::stage2::Stage2;
 
-/// Lines about a guest's faults: this many at once, then one in each such time.
+pub use lifecycle::Totals;
+pub use rendezvous::{Rebuild, RecallSlot};
+pub use watchdog::ArmedWatchdog;
+
+/// The number of lines about a guest's faults that are printed at once; further ones are printed one
+/// in each `FAULT_LINE_MS`.
 const FAULT_LINES: u32 = 8;
 const FAULT_LINE_MS: u64 = 1000;
 
 /// A partition.
 pub struct Partition {
-    /// What it owns.
+    /// The resources that it owns.
     pub plan: PartitionPlan,
-    /// Its place in the Plan, by which the console knows it.
-    pub index: usize,
     /// Its emulated frames.
     frames: [Frame; MOST_FRAMES],
-    /// The root of its stage 2.
-    pub stage2: Pa,
-    /// Its device tree, from which its memory gets a copy each time it is built.
+    /// Its stage 2.
+    pub stage2: Stage2,
+    /// Its device tree, which is copied into its memory each time it is built.
     pub tree: Vec<u8>,
-    /// What its vCPUs share. Taken before the console's lock, never after it.
+    /// The state that its vCPUs share. This lock is taken before the console's, never after it.
     pub state: Mutex<State>,
-    /// For each vCPU, whether another one needs its list registers emptied.
+    /// For each vCPU, whether another one needs its list registers recalled.
     pub recalls: Vec<RecallSlot>,
-    /// Held by the vCPU that has others empty their list registers.
+    /// Held by the vCPU that recalls the list registers of others.
     pub recalling: Mutex<()>,
-    /// The work of building it again.
+    /// The progress of building it again.
     pub rebuild: Rebuild,
-    /// The physical counter when it started, which its virtual counter counts from.
+    /// The physical counter at its start, from which its virtual counter counts.
     started: AtomicU64,
-    /// Where its UART's output goes.
-    pub output: &'static Buffer,
-    /// Whether output waits for room in the console.
-    pub output_waits: AtomicBool,
-    /// The monitor, if it may have that. Its lock is taken before any partition's state.
-    pub monitor: Option<Mutex<Port>>,
+    /// The console's end of its PL011.
+    pub port: &'static Port,
+    /// Its PL011 with the monitor, if it has one. The lock inside is taken before any partition's.
+    pub monitor: Option<Box<dyn MonitorPort>>,
+    /// The machine's interrupt controller.
+    pub gic: &'static Gic,
+    /// The number of partitions that run, of all of them.
+    totals: &'static Totals,
 }
 
-/// What a partition's lock guards.
+/// A PL011 with the monitor at its other end. The partition knows no more of it than this, because
+/// the monitor's code is unmapped unless the description asks for it.
+pub trait MonitorPort: Send + Sync {
+    /// Carries out a store of a value, or a load, and returns the value loaded. Calls `notify` with the
+    /// level of the interrupt line if it changed.
+    fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(bool)) -> u64;
+
+    /// Resets it.
+    fn reset(&self);
+}
+
+/// The state that a partition's lock guards.
 pub struct State {
     /// Its interrupt controller.
     pub vgic: Vgic,
     /// The power states of its vCPUs.
     pub psci: Psci,
-    /// Its UART.
+    /// Its PL011.
     pub uart: Pl011,
-    /// Its watchdog, if it has one and was started.
-    pub watchdog: Option<Guard>,
-    /// Where each vCPU that was told to start is to begin.
-    pub starts: Vec<Option<Start>>,
+    /// Its watchdog, if it has one and is started.
+    pub watchdog: Option<ArmedWatchdog>,
+    /// For each vCPU that is to start, where.
+    starts: Vec<Option<Start>>,
     /// The vCPUs that run guest code.
     inside: CpuMask,
-    /// Whether it ended for good, unless somebody starts it.
+    /// Whether it has stopped for good, unless it is started from the monitor.
     is_over: bool,
-    /// Where it is in its life.
-    pub life: Life,
-    /// What it did last that it must not do.
+    /// Its lifecycle.
+    pub life: Lifecycle,
+    /// Its last fault.
     pub last_fault: Option<Fault>,
-    /// How many exceptions it was given for what it did since it was built.
+    /// The number of exceptions injected for its faults since it was built.
     pub injections: u64,
-    /// How many lines about them may still be printed.
+    /// Limits the lines that are printed about them.
     pub fault_lines: RateLimit,
 }
 
-/// What boot has made for a partition.
-pub struct Built {
-    /// What it owns.
+/// The parts of a partition that boot makes.
+pub struct Parts {
+    /// The resources that it owns.
     pub plan: PartitionPlan,
     /// Its device tree.
     pub tree: Vec<u8>,
-    /// The root of its stage 2.
-    pub stage2: Pa,
+    /// Its stage 2.
+    pub stage2: Stage2,
+    /// The console's end of its PL011.
+    pub port: &'static Port,
+    /// Its PL011 with the monitor.
+    pub monitor: Option<Box<dyn MonitorPort>>,
+    /// The machine's interrupt controller.
+    pub gic: &'static Gic,
+    /// The private interrupts that guests have.
+    pub ppis: &'static [Intid],
+    /// The number of partitions that run.
+    pub totals: &'static Totals,
 }
 
-/// A partition's place among all of them.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    /// Its index in the Plan.
-    pub index: usize,
-    /// How many partitions there are.
-    pub partitions: usize,
-}
-
-/// Where a vCPU begins.
+/// Where a vCPU starts.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
-    /// Its first instruction.
+    /// The address of its first instruction.
     pub entry: Ipa,
     /// Its x0.
     pub context: u64,
 }
 
 impl State {
-    /// Whether a vCPU is in its guest and has no business there any more.
+    /// Whether a vCPU runs guest code of a partition that is stopping.
     pub fn must_leave(&self, vcpu: usize) -> bool {
         self.life.stage() == Stage::Stopping && self.inside.contains(vcpu)
     }
 
-    /// Whether nobody runs guest code or is about to.
+    /// Whether no vCPU runs guest code or is about to.
     fn is_empty(&self) -> bool {
         self.inside.is_empty() && self.starts.iter().all(Option::is_none)
     }
 }
 
-/// All partitions, in the order of the Plan.
-static ALL: Once<Vec<Partition>> = Once::new();
-/// Partitions that have not ended for good.
-static ALIVE: AtomicUsize = AtomicUsize::new(0);
-
-/// Keeps the partitions, for good.
-pub fn install(partitions: Vec<Partition>) -> &'static [Partition] {
-    ALIVE.store(partitions.len(), Ordering::Release);
-    ALL.call_once(|| partitions)
-}
-
-/// All partitions, once they are installed.
-#[inline(never)]
-pub fn all() -> &'static [Partition] {
-    ALL.get().map_or(&[], Vec::as_slice)
-}
-
 impl Partition {
-    /// A partition whose stage 2 is built, whose images and `tree` are in its memory, and whose
-    /// vCPUs are off.
-    pub fn new(built: Built, place: Place, gic: &Gic, ppis: &[Intid]) -> Self {
-        let Built { plan, tree, stage2 } = built;
-        let Place { index, partitions } = place;
+    /// Returns a partition whose stage 2 is built, whose images and `tree` are in its memory, and
+    /// whose vCPUs are off.
+    #[inline(always)]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { plan, tree, stage2, port, monitor, gic, ppis, totals } = parts;
         let vcpus = plan.cpus.len();
-        let monitor = plan.monitor_interrupt.map(|_| Mutex::new(Port::new(partitions)));
         let state = State {
             vgic: new_vgic(&plan, gic, ppis),
             psci: Psci::new(vcpus, plan.memory.guest),
@@ -163,13 +158,12 @@ impl Partition {
             starts: vec![None; vcpus],
             inside: CpuMask::EMPTY,
             is_over: false,
-            life: Life::new(plan.policy),
+            life: Lifecycle::new(plan.policy),
             last_fault: None,
             injections: 0,
             fault_lines: fault_lines(),
         };
         Self {
-            index,
             frames: Frame::array(&plan.frames),
             stage2,
             tree,
@@ -178,19 +172,20 @@ impl Partition {
             recalling: Mutex::new(()),
             rebuild: Rebuild::new(vcpus),
             started: AtomicU64::new(0),
-            output: console::buffer(index),
-            output_waits: AtomicBool::new(false),
+            port,
             monitor,
+            gic,
+            totals,
             plan,
         }
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         &self.plan.name
     }
 
-    /// The emulated registers at `ipa`, and how far from the start of their frame they are.
+    /// Returns which emulated frame `ipa` is in, and its offset there.
     #[inline(always)]
     pub fn emulated_frame(&self, ipa: Ipa) -> Option<(FrameKind, u64)> {
         self.frames.iter().find_map(|frame| {
@@ -199,16 +194,16 @@ impl Partition {
         })
     }
 
-    /// The counter's value when it started.
+    /// Returns the physical counter's value at its start.
     pub fn started(&self) -> u64 {
         self.started.load(Ordering::Acquire)
     }
 
-    /// Starts its first vCPU, as the arm64 boot protocol has it, once it is built.
+    /// Starts vCPU 0 by the arm64 boot protocol, once the partition is built.
     pub fn boot(&self) {
         self.started.store(timer::now(), Ordering::Release);
         let mut state = self.state.lock();
-        state.watchdog = Guard::new(&self.plan);
+        state.watchdog = ArmedWatchdog::new(&self.plan);
         let starts = state.life.built();
         drop(state);
         if starts {
@@ -218,28 +213,28 @@ impl Partition {
         }
     }
 
-    /// Has a vCPU that is off begin at `entry`, unless the partition is ending.
+    /// Has a vCPU that is off start at `entry`, unless the partition is stopping.
     pub fn start(&self, vcpu: usize, entry: Ipa, context: u64) {
         let mut state = self.state.lock();
         if state.life.stage() == Stage::Running {
             state.starts[vcpu] = Some(Start { entry, context });
             drop(state);
             let cpu = self.plan.cpus[vcpu];
-            // This CPU looks by itself before it waits.
+            // The run loop of this CPU looks at it before it waits.
             if cpu != cpu::current().index() {
-                gic::get().ring_doorbell(cpu);
+                self.gic.kick(cpu);
             }
         }
     }
 
-    /// Makes vCPUs leave their guests and look at what has changed.
+    /// Kicks the CPUs of these vCPUs.
     pub fn kick(&self, vcpus: CpuMask) {
         for vcpu in vcpus {
-            gic::get().ring_doorbell(self.plan.cpus[vcpu]);
+            self.gic.kick(self.plan.cpus[vcpu]);
         }
     }
 
-    /// Takes the order to start a vCPU.
+    /// Takes the request to start a vCPU.
     pub fn take_start(&self, vcpu: usize) -> Option<Start> {
         let mut state = self.state.lock();
         let start = state.starts[vcpu].take()?;
@@ -248,22 +243,22 @@ impl Partition {
         Some(start)
     }
 
-    /// Makes what its vCPUs share as new, on vCPU 0, while none of them runs guest code.
-    pub fn reset(&self, vcpu: &Vcpu) {
+    /// Resets the state that its vCPUs share, on vCPU 0, while none of them runs guest code.
+    pub fn reset(&self, hardware: &mut ThisCpu<'_>) {
         let mut state = self.state.lock();
-        state.vgic.reset(&mut ThisCpu(vcpu));
+        state.vgic.reset(hardware);
         state.psci.reset();
         state.uart = Pl011::default();
         (state.injections, state.fault_lines) = (0, fault_lines());
-        self.output_waits.store(false, Ordering::Release);
+        self.port.reset();
         drop(state);
-        if let Some(port) = &self.monitor {
-            port.lock().reset();
+        if let Some(monitor) = &self.monitor {
+            monitor.reset();
         }
     }
 }
 
-/// A partition is told by its name.
+/// Prints the partition's name.
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -274,13 +269,14 @@ fn fault_lines() -> RateLimit {
     RateLimit::new(timer::milliseconds(FAULT_LINE_MS), FAULT_LINES)
 }
 
+#[inline(always)]
 fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
     let spis = plan.interrupts.iter().map(|interrupt| interrupt.intid);
     let watchdog = plan.watchdog.map(|watchdog| watchdog.interrupt);
     let emulated = [Some(plan.console_interrupt), plan.monitor_interrupt, watchdog];
-    let software: Vec<_> = emulated.into_iter().flatten().collect();
+    let virtual_only: Vec<_> = emulated.into_iter().flatten().collect();
     let hardware: Vec<_> = ppis.iter().copied().chain(spis).collect();
-    let last = hardware.iter().chain(&software).max();
+    let last = hardware.iter().chain(&virtual_only).max();
     Vgic::new(&Config {
         version: match gic {
             Gic::V2(_) => Version::V2,
@@ -288,9 +284,9 @@ fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
         },
         delivery: plan.delivery,
         vcpus: plan.cpus.len(),
-        // A guest goes through all that there are: no more than its own, in steps of 32.
+        // A guest walks all INTIDs that it is shown: no more than it has, in steps of 32.
         it_lines_number: last.map_or(0, |last| last.get() / 32).min(gic.it_lines_number()),
         hardware: &hardware,
-        software: &software,
+        virtual_only: &virtual_only,
     })
 }

@@ -1,31 +1,33 @@
-//! Giving a guest the exception that its own doing deserves.
+//! Injects exceptions into a guest for its own faults.
 
 use aarch64_cpu::registers::*;
 use bulkhead::arch::addr::Ipa;
 use bulkhead::arch::esr::Abort;
-use bulkhead::trap::fault::{Access, Deed, Fault, Place};
+use bulkhead::trap::fault::{AccessKind, Fault, FaultAddress, FaultKind};
 use bulkhead::trap::inject::Interrupted;
 use bulkhead::trap::stats::Cause;
 
 use crate::el2::console::say;
 use crate::el2::cpu::timer;
 use crate::el2::partition::Partition;
-use crate::el2::vcpu::Vcpu;
+use crate::el2::vcpu::{Flow, Vcpu};
 
-/// What is injected.
+/// An exception to inject.
 pub enum Injection {
-    /// An UNDEFINED instruction.
+    /// The exception of an UNDEFINED instruction.
     Undefined,
-    /// A synchronous external abort in place of this one, at this IPA if it is known.
+    /// A synchronous external abort in place of this abort, at this IPA if it is known.
     Abort(Abort, Option<Ipa>),
 }
 
-/// Makes the guest go on in its exception vector, and tells the user; unless all was taken from it because
-/// it is to end.
+/// Makes the guest continue in its exception vector, and reports the fault; unless the partition is
+/// stopping, whose stage 2 may be cut.
 #[cold]
 #[inline(never)]
-pub fn inject(vcpu: &Vcpu, injection: Injection) {
-    vcpu.leave_if_ended();
+pub fn inject(vcpu: &Vcpu, injection: Injection) -> Flow {
+    if vcpu.must_leave() {
+        return Flow::Leave;
+    }
     let (syndrome, elr, spsr) = (ESR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
     report(vcpu, elr, syndrome, &injection);
     let interrupted = Interrupted { spsr, sctlr: SCTLR_EL1.get(), id: &vcpu.id };
@@ -41,12 +43,13 @@ pub fn inject(vcpu: &Vcpu, injection: Injection) {
     SPSR_EL1.set(spsr);
     ELR_EL2.set(VBAR_EL1.get().wrapping_add(entry.vector));
     SPSR_EL2.set(entry.pstate);
+    Flow::Resume
 }
 
-/// Counts the injection, and tells of it in a line, unless the guest makes Bulkhead print too many.
+/// Counts the injection, and prints a line about it unless the guest has caused too many.
 fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     let partition = vcpu.partition;
-    let fault = Fault { deed: deed(partition, injection), vcpu: vcpu.index, pc, syndrome };
+    let fault = Fault { kind: fault_kind(partition, injection), vcpu: vcpu.index(), pc, syndrome };
     vcpu.counters.count(Cause::Injected);
     let mut state = partition.state.lock();
     state.injections += 1;
@@ -55,24 +58,24 @@ fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
         return;
     };
     drop(state);
-    say!("{partition}: {}, {fault}", fault.deed);
+    say!("{partition}: {}, {fault}", fault.kind);
     if suppressed > 0 {
         say!("{partition}: {suppressed} such lines were left out");
     }
 }
 
-/// What the guest did.
-fn deed(partition: &Partition, injection: &Injection) -> Deed {
-    let Injection::Abort(abort, ipa) = *injection else { return Deed::Undefined };
+/// Returns what the guest did.
+fn fault_kind(partition: &Partition, injection: &Injection) -> FaultKind {
+    let Injection::Abort(abort, ipa) = *injection else { return FaultKind::Undefined };
     let access = match (abort.is_data(), abort.is_write()) {
-        (true, true) => Access::Store,
-        (true, false) => Access::Load,
-        (false, _) => Access::Fetch,
+        (true, true) => AccessKind::Store,
+        (true, false) => AccessKind::Load,
+        (false, _) => AccessKind::Fetch,
     };
     let place = match ipa {
-        Some(ipa) if partition.emulated_frame(ipa).is_some() => Place::Emulated(ipa),
-        Some(ipa) => Place::Outside(ipa),
-        None => Place::Unknown,
+        Some(ipa) if partition.emulated_frame(ipa).is_some() => FaultAddress::Emulated(ipa),
+        Some(ipa) => FaultAddress::Outside(ipa),
+        None => FaultAddress::Unknown,
     };
-    Deed::Access(access, place)
+    FaultKind::Access(access, place)
 }

@@ -1,30 +1,32 @@
-//! The guest's loads and stores at devices that Bulkhead is.
+//! Emulates a guest's loads and stores to the devices that Bulkhead emulates.
 
 use aarch64_cpu::registers::{FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::devices::frame::FrameKind;
 use bulkhead::devices::{pl011, watchdog};
-use bulkhead::trap::mmio::{self, Access};
+use bulkhead::trap::mmio::{self, MmioAccess};
 use bulkhead::trap::stats::Cause;
 
-use super::sync::{rare, this_vcpu};
-use super::vectors::{self, Frame};
-use crate::el2::vcpu::Vcpu;
+use super::sync::other;
+use crate::el2::arch::frame::{TrapFrame, skip_instruction};
+use crate::el2::vcpu::{Flow, Vcpu};
 
-/// A load or store that stage 2 refused, with this ESR_EL2, or what is rare.
-pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
-    let vcpu = this_vcpu();
+/// Handles a data abort: first the accesses that kernels make most, then emulated devices, then all
+/// other exceptions.
+#[inline(always)]
+pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
     let (far, hpfar) = (FAR_EL2.get(), HPFAR_EL2.get());
-    // What a kernel does to reach its other CPUs comes first.
+    // First a store to GICD_SGIR.
     if vcpu.sgir_route.is_at(far, hpfar)
-        && let Some(store) = Access::word_store(esr)
+        && let Some(store) = MmioAccess::word_store(esr)
         && let Some(value) = vcpu.sgir_route.physical(frame.register(store.register()) as u32)
     {
         accept(vcpu, FrameKind::Distributor);
-        return vcpu.gic.store_sgir(value);
+        vcpu.gic().store_sgir(value);
+        return Flow::Resume;
     }
-    let Some(access) = Access::of(esr) else { return rare(vcpu, frame, esr) };
-    // Then what it does for each byte that it prints. Both registers are at multiples of 8,
-    // where no access is unaligned.
+    let Some(access) = MmioAccess::of(esr) else { return other(vcpu, frame, esr) };
+    // Then the console's registers for each byte. Both are at multiples of 8, where no access is
+    // unaligned.
     match (mmio::console_offset(far, hpfar), access.is_write()) {
         (Some(pl011::DR), true) => {
             accept(vcpu, FrameKind::Console);
@@ -36,14 +38,15 @@ pub extern "C" fn data_abort(frame: &mut Frame, esr: u64) {
         }
         _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_frame(ipa)) {
             Some((device, offset)) => emulate(vcpu, frame, access, device, offset),
-            None => rare(vcpu, frame, esr),
+            None => return other(vcpu, frame, esr),
         },
     }
+    Flow::Resume
 }
 
-/// An access to a device that Bulkhead is.
+/// Carries out an access to an emulated device.
 #[inline(always)]
-fn emulate(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offset: u64) {
+fn emulate(vcpu: &Vcpu, frame: &mut TrapFrame, access: MmioAccess, device: FrameKind, offset: u64) {
     accept(vcpu, device);
     if access.is_write() {
         let value = access.stored(frame.register(access.register()));
@@ -60,14 +63,14 @@ fn emulate(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, of
     }
 }
 
-/// Counts an access that is carried out, after which the guest goes on behind it.
+/// Counts an access that is carried out, and moves the guest past it.
 #[inline(always)]
 fn accept(vcpu: &Vcpu, device: FrameKind) {
     vcpu.counters.count(cause(device));
-    vectors::skip_instruction();
+    skip_instruction();
 }
 
-/// As what an access to a device that Bulkhead is counts.
+/// Returns the cause that an access to a device counts as.
 #[inline(always)]
 fn cause(device: FrameKind) -> Cause {
     match device {
@@ -80,22 +83,22 @@ fn cause(device: FrameKind) -> Cause {
     }
 }
 
-/// A load from a device that Bulkhead is.
+/// Carries out a load from an emulated device.
 #[inline(never)]
-fn load(vcpu: &Vcpu, frame: &mut Frame, access: Access, device: FrameKind, offset: u64) {
+fn load(vcpu: &Vcpu, frame: &mut TrapFrame, access: MmioAccess, device: FrameKind, offset: u64) {
     let value = match device {
         FrameKind::Distributor => vcpu.distributor_read(offset, access.size()),
         FrameKind::Redistributors => vcpu.redistributor_read(offset, access.size()),
         FrameKind::CpuInterface => 0,
         FrameKind::Console => vcpu.uart_access(offset, None),
         FrameKind::Monitor => vcpu.monitor_access(offset, None),
-        FrameKind::WatchdogControl => vcpu.watchdog_read(watchdog::Frame::Control, offset),
-        FrameKind::WatchdogRefresh => vcpu.watchdog_read(watchdog::Frame::Refresh, offset),
+        FrameKind::WatchdogControl => vcpu.watchdog_read(watchdog::WatchdogFrame::Control, offset),
+        FrameKind::WatchdogRefresh => vcpu.watchdog_read(watchdog::WatchdogFrame::Refresh, offset),
     };
     frame.set_register(access.register(), access.loaded(value));
 }
 
-/// A store to a device that Bulkhead is.
+/// Carries out a store to an emulated device.
 #[inline(never)]
 fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
     match device {
@@ -105,7 +108,11 @@ fn store(vcpu: &Vcpu, device: FrameKind, offset: u64, size: u64, value: u64) {
         FrameKind::CpuInterface => {}
         FrameKind::Console => _ = vcpu.uart_access(offset, Some(value)),
         FrameKind::Monitor => _ = vcpu.monitor_access(offset, Some(value)),
-        FrameKind::WatchdogControl => vcpu.watchdog_write(watchdog::Frame::Control, offset, value),
-        FrameKind::WatchdogRefresh => vcpu.watchdog_write(watchdog::Frame::Refresh, offset, value),
+        FrameKind::WatchdogControl => {
+            vcpu.watchdog_write(watchdog::WatchdogFrame::Control, offset, value)
+        }
+        FrameKind::WatchdogRefresh => {
+            vcpu.watchdog_write(watchdog::WatchdogFrame::Refresh, offset, value)
+        }
     }
 }

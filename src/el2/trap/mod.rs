@@ -1,9 +1,8 @@
-//! What a guest comes to EL2 for.
+//! Handles exits from guests.
 
-pub mod inject;
-pub mod irq;
-pub mod mmio;
-pub mod panic;
-pub mod smccc;
-pub mod sync;
+mod inject;
+mod mmio;
+mod panic;
+mod smccc;
+mod sync;
 pub mod vectors;

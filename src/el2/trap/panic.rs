@@ -1,4 +1,4 @@
-//! A bug of Bulkhead: says where, with what a person needs to find it, and stops the machine.
+//! Reports a bug of Bulkhead with what is needed to find it, and stops the machine.
 
 use aarch64_cpu::registers::*;
 use bulkhead::arch::addr::PAGE_SIZE;
@@ -7,26 +7,21 @@ use bulkhead::util::format::{Sink, format};
 use core::arch::asm;
 use core::fmt;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::vectors::Frame;
-use crate::el2::arch::image;
-use crate::el2::console;
+use crate::el2::arch::frame::TrapFrame;
+use crate::el2::arch::image::{self, EMERGENCY_STACK, MAX_CPUS};
 use crate::el2::drivers::power::{self, Status};
-use image::{EMERGENCY_STACK, MAX_CPUS};
+use crate::el2::drivers::uart::emergency;
 
-/// Set by the first CPU that panics; the others stop in silence.
-static PANICKED: AtomicBool = AtomicBool::new(false);
-
-/// Calls that a backtrace shows at the most.
+/// The maximum number of calls in a backtrace.
 const BACKTRACE_DEPTH: usize = 24;
 
-/// Writes to the UART directly, whatever state the console is in.
+/// Formats to the emergency UART.
 struct Emergency;
 
 impl Sink for Emergency {
     fn put(&mut self, text: &[u8]) {
-        console::emergency_write(text);
+        emergency::write(text);
     }
 }
 
@@ -34,21 +29,13 @@ fn print(text: fmt::Arguments<'_>) {
     format(text, &mut Emergency);
 }
 
-/// The panic of who asks for what boot sets once, before it has. One piece of code for all, since a backtrace
-/// tells who asked.
-#[cold]
-#[inline(never)]
-pub fn unset() -> ! {
-    panic!("boot has not set yet what is asked for");
-}
-
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     begin();
     print(format_args!("{}", info.message()));
     if let Some(location) = info.location() {
-        console::emergency_write(b"\n  at ");
-        console::emergency_write(location.file().as_bytes());
+        emergency::write(b"\n  at ");
+        emergency::write(location.file().as_bytes());
         print(format_args!(", line {}", u64::from(location.line())));
     }
     let (esr, far, elr, spsr) = (ESR_EL2.get(), FAR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
@@ -58,23 +45,23 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     end()
 }
 
-/// An exception that EL2 itself took, from `vectors.s`.
-pub extern "C" fn fault(frame: &Frame, kind: u64) -> ! {
+/// Reports an exception taken from EL2 itself. `vectors.s` calls it.
+pub extern "C" fn fault(frame: &TrapFrame, kind: u64) -> ! {
     begin();
     const KINDS: [&str; 4] = ["synchronous exception", "interrupt", "fast interrupt", "SError"];
-    console::emergency_write(KINDS.get(kind as usize).unwrap_or(&"exception").as_bytes());
+    emergency::write(KINDS.get(kind as usize).unwrap_or(&"exception").as_bytes());
     let (esr, far, elr, spsr) = (ESR_EL2.get(), FAR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
     print(format_args!(" at EL2\n  esr {esr:#018x}  far {far:#018x}  spsr {spsr:#018x}\n"));
     print(format_args!("  pc  {elr:#018x}  sp  {:#018x}", frame.x[31]));
     for (index, value) in frame.x[..31].iter().enumerate() {
         if index % 2 == 0 {
-            console::emergency_write(b"\n");
+            emergency::write(b"\n");
         }
         print(format_args!("  x{index:<3}{value:#018x}"));
     }
-    console::emergency_write(b"\n");
+    emergency::write(b"\n");
     print_backtrace_line(elr);
-    // What has called the function that faulted, or was called by it last.
+    // The caller of the function that faulted, or the last function that it called.
     if follows_call(frame.x[30]) {
         print_backtrace_line(frame.x[30] - 4);
     }
@@ -83,7 +70,7 @@ pub extern "C" fn fault(frame: &Frame, kind: u64) -> ! {
 }
 
 fn begin() {
-    if PANICKED.swap(true, Ordering::AcqRel) {
+    if emergency::take() {
         power::stop();
     }
     print(format_args!("\n[bulkhead] panic on CPU {:#x}: ", mpidr()));
@@ -104,7 +91,7 @@ fn stack_pointer() -> u64 {
     pointer
 }
 
-/// Tells the calls whose return addresses are on the stack of `pointer`, from there on.
+/// Prints the calls whose return addresses are on the stack of `pointer`, from there on.
 fn backtrace(pointer: u64) {
     let stacks = image::stacks();
     let slot = stacks.size() / MAX_CPUS as u64;
@@ -115,35 +102,36 @@ fn backtrace(pointer: u64) {
     let bottom = pointer - offset % slot;
     let start = pointer.next_multiple_of(8).max(bottom + PAGE_SIZE);
     let words = (start..bottom + slot - EMERGENCY_STACK).step_by(8);
-    // SAFETY: between a stack's guard page and its top all is mapped and, while this CPU only panics, its own.
+    // SAFETY: all words between a stack's guard page and its top are mapped, and only this CPU, which
+    // panics, writes its stack.
     let words = words.map(|word| unsafe { (word as *const u64).read_volatile() });
     for address in words.filter(|&word| follows_call(word)).take(BACKTRACE_DEPTH) {
         print_backtrace_line(address - 4);
     }
-    console::emergency_write(
-        b"  (llvm-symbolizer --obj=bulkhead OFFSET tells function and line)\n",
-    );
+    emergency::write(b"  (llvm-symbolizer --obj=bulkhead OFFSET tells function and line)\n");
 }
 
-/// Whether this is the address behind a call in Bulkhead's code.
+/// Whether this is the return address of a call in Bulkhead's code.
 fn follows_call(address: u64) -> bool {
-    let code = image::whole().start().get()..image::code().end().get();
+    let code = image::all_code();
+    let code = code.start().get()..code.end().get();
     let call = address.wrapping_sub(4);
     if !address.is_multiple_of(4) || !code.contains(&call) {
         return false;
     }
     let result: u64;
-    // SAFETY: asks for a translation (Arm ARM D8.15). PAR_EL1 is the guest's, which does not run again.
+    // SAFETY: AT only writes PAR_EL1 (Arm ARM D8.15), a guest's register; no guest runs again on this
+    // CPU.
     unsafe {
         asm!("at s1e2r, {call}", "isb", "mrs {result}, par_el1", call = in(reg) call, result = out(reg) result, options(nostack))
     };
-    // Boot's code may be unmapped by now.
+    // Boot's code may be unmapped.
     let is_mapped = result & 1 == 0;
-    // SAFETY: the address is a multiple of 4 and mapped for reading, as the CPU has just said.
+    // SAFETY: the address is a multiple of 4 and mapped for reading, as AT reported.
     is_mapped && is_call(unsafe { (call as *const u32).read_volatile() })
 }
 
-/// One address, as an offset into the image: what the ELF file's symbols are relative to.
+/// Prints an address, and its offset in the image, to which the ELF file's symbols are relative.
 fn print_backtrace_line(address: u64) {
     let base = image::whole().start().get();
     let offset = address.wrapping_sub(base);

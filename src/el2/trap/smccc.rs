@@ -1,38 +1,43 @@
-//! Calls that a guest makes by HVC or SMC: PSCI and the SMC calling convention.
+//! Answers calls that a guest makes by HVC or SMC: PSCI (DEN0022) and SMCCC (DEN0028).
 
 use bulkhead::partition::lifecycle::End;
-use bulkhead::smccc::psci::{Outcome, SUCCESS};
-use bulkhead::smccc::{self, Call};
+use bulkhead::smccc::codes::SUCCESS;
+use bulkhead::smccc::psci::PsciOutcome;
+use bulkhead::smccc::{self, Outcome};
 
-use super::vectors::Frame;
 use crate::el2::arch::firmware;
-use crate::el2::vcpu::Vcpu;
+use crate::el2::arch::frame::TrapFrame;
+use crate::el2::vcpu::{Flow, Vcpu};
 
-/// Answers a call, in x0. The guest goes on behind the instruction.
+/// Carries out a call, and puts its result into x0.
 #[inline(never)]
-pub fn call(vcpu: &Vcpu, frame: &mut Frame, immediate: u16) {
+pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, immediate: u16) -> Flow {
     let [x0, x1, x2, x3] = [frame.x[0], frame.x[1], frame.x[2], frame.x[3]];
-    frame.x[0] = match smccc::decode(x0, x1, immediate, &vcpu.workarounds) {
-        Call::Return(value) => value as u64,
-        Call::Psci(id) => psci(vcpu, id, [x1, x2, x3]),
-        Call::Firmware(workaround) => firmware::work_around(workaround, x1) as u64,
+    let value = match smccc::decode(x0, x1, immediate, &vcpu.workarounds) {
+        Outcome::Return(value) => value,
+        Outcome::Psci(id) => match psci(vcpu, id, [x1, x2, x3]) {
+            Ok(value) => value,
+            Err(flow) => return flow,
+        },
+        Outcome::Firmware(workaround) => firmware::work_around(workaround, x1),
     };
+    frame.x[0] = value as u64;
+    Flow::Resume
 }
 
-/// PSCI: what goes into x0, for a vCPU that goes on.
-fn psci(vcpu: &Vcpu, id: u32, arguments: [u64; 3]) -> u64 {
-    let value = match vcpu.psci(id, arguments) {
-        Outcome::Return(value) => value,
-        Outcome::StartCpu { vcpu: target, entry, context } => {
+/// Carries out a PSCI call, and returns its result, or what follows if the vCPU does not return.
+fn psci(vcpu: &Vcpu, id: u32, arguments: [u64; 3]) -> Result<i64, Flow> {
+    match vcpu.psci(id, arguments) {
+        PsciOutcome::Return(value) => Ok(value),
+        PsciOutcome::StartCpu { vcpu: target, entry, context } => {
             vcpu.partition.start(target, entry, context);
-            SUCCESS
+            Ok(SUCCESS)
         }
-        Outcome::CpuOff => vcpu.power_off(),
-        // EL2 could only wait for physical interrupts, while virtual ones may be pending already;
-        // PSCI lets a standby end at any time. Guests that want to wait have WFI, which never traps.
-        Outcome::Standby => SUCCESS,
-        Outcome::SystemOff => vcpu.end(End::Off),
-        Outcome::SystemReset => vcpu.end(End::Reset),
-    };
-    value as u64
+        PsciOutcome::CpuOff => Err(vcpu.power_off()),
+        // EL2 could only wait for physical interrupts, while virtual ones may be pending already.
+        // PSCI lets a standby end at any time; guests that want to wait have WFI, which never traps.
+        PsciOutcome::Standby => Ok(SUCCESS),
+        PsciOutcome::SystemOff => Err(vcpu.end(End::Off)),
+        PsciOutcome::SystemReset => Err(vcpu.end(End::Reset)),
+    }
 }

@@ -1,4 +1,4 @@
-//! Why a guest came to EL2, and what it gets for an answer.
+//! Dispatches synchronous exceptions, and SErrors, taken from a guest.
 
 use aarch64_cpu::registers::{ELR_EL2, ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::arch::addr::Ipa;
@@ -8,48 +8,67 @@ use bulkhead::trap::stats::Cause;
 use bulkhead::trap::system_registers::{self, Answer, ICC_SGI1R_EL1};
 use bulkhead::vgic::{CpuInterfaceRegister, Delivery, SgiRegister};
 
-use super::inject::{self, Injection};
+use super::inject::{Injection, inject};
 use super::smccc;
-use super::vectors::{self, Frame};
-use crate::el2::cpu;
-use crate::el2::vcpu::Vcpu;
+use crate::el2::arch::frame::{TrapFrame, skip_instruction};
+use crate::el2::vcpu::{Flow, Vcpu};
 
-/// HVC from AArch64, or what is rare.
-pub extern "C" fn call(frame: &mut Frame, esr: u64) {
-    let vcpu = this_vcpu();
+/// Handles an HVC from AArch64 with immediate 0 first, then all other exceptions.
+#[inline(always)]
+pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
     if esr != esr::HVC_0 {
-        return rare(vcpu, frame, esr);
+        return other(vcpu, frame, esr);
     }
     vcpu.counters.count(Cause::Hvc);
     match bulkhead::smccc::constant(frame.x[0]) {
-        Some(value) => frame.x[0] = value as u64,
+        Some(value) => {
+            frame.x[0] = value as u64;
+            Flow::Resume
+        }
         None => smccc::call(vcpu, frame, 0),
     }
 }
 
-/// A synchronous exception that is none of those which guests cause all the time.
-// Out of line, for there are several callers.
-#[inline(never)]
-pub fn rare(vcpu: &Vcpu, frame: &mut Frame, esr: u64) {
-    let exception = esr::decode(esr);
-    vcpu.counters.count(cause(exception));
-    match exception {
-        Exception::Hvc(immediate) => smccc::call(vcpu, frame, immediate),
-        Exception::Smc(immediate) => {
-            vectors::skip_instruction();
-            smccc::call(vcpu, frame, immediate);
-        }
-        Exception::SystemRegister(access) => system_register_access(vcpu, frame, access),
-        Exception::DataAbort(abort) | Exception::InstructionAbort(abort) => {
-            inject::inject(vcpu, Injection::Abort(abort, fault_address(abort)));
-        }
-        Exception::Wfx => vectors::skip_instruction(),
-        Exception::Undefined => inject::inject(vcpu, Injection::Undefined),
-        Exception::Other(class) => vcpu.end(End::UnknownException { class, pc: ELR_EL2.get() }),
+/// Handles a write of ICC_SGI1R_EL1, which kernels do most, then all other exceptions.
+#[inline(always)]
+pub fn system_register(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
+    if SystemRegisterAccess::is_write_of(esr, ICC_SGI1R_EL1) {
+        vcpu.counters.count(Cause::SystemRegister);
+        let value = frame.register(SystemRegisterAccess::new(esr).register);
+        vcpu.send_sgi(SgiRegister::Sgi1, value);
+        skip_instruction();
+        Flow::Resume
+    } else {
+        other(vcpu, frame, esr)
     }
 }
 
-/// As what an exception counts.
+/// Handles exceptions that have no fast path.
+// One copy for all callers.
+#[inline(never)]
+pub fn other(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
+    let exception = esr::decode(esr);
+    vcpu.counters.count(cause(exception));
+    match exception {
+        Exception::Hvc(immediate) => return smccc::call(vcpu, frame, immediate),
+        Exception::Smc(immediate) => {
+            skip_instruction();
+            return smccc::call(vcpu, frame, immediate);
+        }
+        Exception::SystemRegister(access) => return system_register_access(vcpu, frame, access),
+        Exception::DataAbort(abort) | Exception::InstructionAbort(abort) => {
+            return inject(vcpu, Injection::Abort(abort, fault_address(abort)));
+        }
+        Exception::Wfx => skip_instruction(),
+        Exception::Undefined => return inject(vcpu, Injection::Undefined),
+        Exception::Other(class) => {
+            return vcpu.end(End::UnknownException { class, pc: ELR_EL2.get() });
+        }
+    }
+    Flow::Resume
+}
+
+/// Returns the cause that an exception counts as.
 fn cause(exception: Exception) -> Cause {
     match exception {
         Exception::Hvc(_) => Cause::Hvc,
@@ -61,55 +80,37 @@ fn cause(exception: Exception) -> Cause {
     }
 }
 
-/// An SError while a guest ran: something that it did long ago failed, and it cannot be told what.
-pub extern "C" fn serror() {
-    let vcpu = this_vcpu();
+/// Handles an SError: an earlier access of the guest failed in a way that cannot be attributed.
+pub fn serror(vcpu: &Vcpu) -> Flow {
     vcpu.counters.count(Cause::Other);
-    vcpu.end(End::SError { syndrome: ESR_EL2.get(), pc: ELR_EL2.get() });
+    vcpu.end(End::SError { syndrome: ESR_EL2.get(), pc: ELR_EL2.get() })
 }
 
-/// The vCPU whose guest was just left.
-#[inline(always)]
-pub fn this_vcpu() -> &'static Vcpu {
-    // SAFETY: the vectors come here from below EL2 alone, where this CPU went by `guest::enter` for its
-    // vCPU.
-    unsafe { cpu::current().vcpu_that_ran() }
-}
-
-/// MSR, MRS or a system instruction from AArch64, or what is rare.
-pub extern "C" fn system_register(frame: &mut Frame, esr: u64) {
-    let vcpu = this_vcpu();
-    // The one that a kernel writes all the time comes first.
-    if SystemRegisterAccess::is_write_of(esr, ICC_SGI1R_EL1) {
-        vcpu.counters.count(Cause::SystemRegister);
-        let value = frame.register(SystemRegisterAccess::new(esr).register);
-        vcpu.send_sgi(SgiRegister::Sgi1, value);
-        vectors::skip_instruction();
-    } else {
-        rare(vcpu, frame, esr);
-    }
-}
-
-fn system_register_access(vcpu: &Vcpu, frame: &mut Frame, access: SystemRegisterAccess) {
+fn system_register_access(
+    vcpu: &Vcpu,
+    frame: &mut TrapFrame,
+    access: SystemRegisterAccess,
+) -> Flow {
     let SystemRegisterAccess { encoding, register, write } = access;
     match system_registers::trapped(encoding, write, &vcpu.id) {
         Answer::ReadAs(value) => frame.set_register(register, value),
         Answer::Ignore => {}
         Answer::SendSgi(kind) => vcpu.send_sgi(kind, frame.register(register)),
         Answer::CpuInterface(common) => return cpu_interface(vcpu, frame, access, common),
-        Answer::Undefined => return inject::inject(vcpu, Injection::Undefined),
+        Answer::Undefined => return inject(vcpu, Injection::Undefined),
     }
-    vectors::skip_instruction();
+    skip_instruction();
+    Flow::Resume
 }
 
-/// A common register of the CPU interface. Only those of a guest with direct interrupts trap, but
-/// ICC_DIR_EL1, which may in either case.
+/// Handles an access to a common register of the CPU interface. With trapped delivery only
+/// ICC_DIR_EL1 traps.
 fn cpu_interface(
     vcpu: &Vcpu,
-    frame: &mut Frame,
+    frame: &mut TrapFrame,
     access: SystemRegisterAccess,
     common: CpuInterfaceRegister,
-) {
+) -> Flow {
     let SystemRegisterAccess { register, write, .. } = access;
     let done = match (vcpu.delivery(), common) {
         (Delivery::Trapped, CpuInterfaceRegister::Deactivate) => {
@@ -122,13 +123,14 @@ fn cpu_interface(
             vcpu.read_interface(common).map(|value| frame.set_register(register, value))
         }
     };
-    match done {
-        Some(()) => vectors::skip_instruction(),
-        None => inject::inject(vcpu, Injection::Undefined),
+    if done.is_none() {
+        return inject(vcpu, Injection::Undefined);
     }
+    skip_instruction();
+    Flow::Resume
 }
 
-/// The IPA of an abort, where the syndrome registers tell one.
-pub fn fault_address(abort: Abort) -> Option<Ipa> {
+/// Returns the IPA of an abort, if the syndrome registers hold one.
+fn fault_address(abort: Abort) -> Option<Ipa> {
     abort.ipa(FAR_EL2.get(), HPFAR_EL2.get())
 }

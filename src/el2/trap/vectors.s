@@ -1,15 +1,11 @@
 // EL2's exception vectors (Arm ARM D1.3.1.5). A frame is 31 general registers, then zero, or the stack
-// pointer of an EL2 that faulted. ELR_EL2 and SPSR_EL2 stay where they are: no exception can
-// come in between, as EL2 runs with all of them masked.
+// pointer of an EL2 that faulted. ELR_EL2 and SPSR_EL2 stay in their registers: EL2 runs with all
+// exceptions masked, so that none can overwrite them.
 
         .equ    FRAME_SP, 31 * 8
         .equ    FRAME_SIZE, 32 * 8
-        .equ    EMERGENCY_STACK, 4096
-// In what TPIDR_EL2 points to: `Cpu`.
-        .equ    CPU_STACK_TOP, 0
-        .equ    CPU_WORKAROUND, 8
 
-// What the procedure call standard lets a callee change, apart from x0, x1 and x30.
+// Saves the registers that a callee may change (AAPCS64), but x0, x1 and x30.
         .macro  save_from_2
         stp     x2, x3, [sp, #16]
         stp     x4, x5, [sp, #32]
@@ -22,7 +18,7 @@
         str     x18, [sp, #144]
         .endm
 
-// What it has a callee preserve.
+// Saves the registers that a callee preserves.
         .macro  save_from_19
         stp     x19, x20, [sp, #152]
         stp     x21, x22, [sp, #168]
@@ -32,16 +28,16 @@
         str     x29, [sp, #232]
         .endm
 
-// An interrupt or SError from a guest: saves what the answer may change.
+// An interrupt or SError from a guest: saves what the handler may change.
         .macro  asynchronous handler
         .balign 0x80
         stp     x0, x1, [sp, #-FRAME_SIZE]!
         save_from_2
-        stp     x30, xzr, [sp, #240]    // the zero register has a place too
+        stp     x30, xzr, [sp, #240]    // XZR has an element of the frame
         bl      \handler
         .endm
 
-// Whether the register that the syndrome names, from this bit on, is one which a callee preserves.
+// Branches if the register in these five bits of the syndrome is one that a callee preserves.
         .macro  check_register bit, complete
         ubfx    w2, w1, #\bit, #5
         sub     w2, w2, #19
@@ -49,8 +45,8 @@
         b.lo    \complete
         .endm
 
-// If so, it has to be put into the frame, and, unless the instruction only reads it (as this branch on a bit
-// of the syndrome tells), taken from there again.
+// Completes the frame for such a register. Unless the instruction only reads it, which a bit of the
+// syndrome says, loads it again from the frame.
         .macro  answer_completed handler, branch_if_read, bit
         save_from_19
         \branch_if_read w1, #\bit, 1f
@@ -67,14 +63,14 @@
         b       resume
         .endm
 
-// From EL2 itself: a bug of Bulkhead. The machine is about to stop, so SP_EL0 (the guest's) is
-// free to hold x0 while the stack changes: the old one may be what broke.
+// An exception from EL2 itself: a bug of Bulkhead. The machine stops, so the guest's SP_EL0 is free
+// to hold x0 while the stack changes: the old stack may be the fault.
         .macro  from_el2 kind
         .balign 0x80
         msr     sp_el0, x0
         mrs     x0, tpidr_el2
-        ldr     x0, [x0, #CPU_STACK_TOP]
-        add     x0, x0, #EMERGENCY_STACK
+        ldr     x0, [x0, #{stack_top}]
+        add     x0, x0, #{emergency_stack}
         sub     x0, x0, #FRAME_SIZE
         str     x1, [x0, #8]
         mov     x1, sp
@@ -86,8 +82,8 @@
         b       el2_fault
         .endm
 
-// Two bits of ESR_EL2.EC tell apart what comes often: HVC has bit 1, aborts have bit 5, MSR and MRS have
-// neither. The handlers look at the rest. They get the frame and ESR_EL2.
+// Two bits of ESR_EL2.EC distinguish the frequent classes: HVC has bit 1, aborts have bit 5, MSR and
+// MRS have neither. The handlers decode the rest. Their arguments are the frame and ESR_EL2.
         .equ    CALL_BIT, 26 + 1
         .equ    ABORT_BIT, 26 + 5
 
@@ -95,7 +91,7 @@
         .balign 0x800
         .global vectors
 vectors:
-        from_el2 0                      // SP_EL0 is never in use at EL2: the same answer
+        from_el2 0                      // EL2 never uses SP_EL0: the same handler
         from_el2 1
         from_el2 2
         from_el2 3
@@ -111,14 +107,14 @@ synchronous:
         mrs     x1, esr_el2
         tbnz    w1, #CALL_BIT, call
         save_from_2
-        stp     x30, xzr, [sp, #240]    // the zero register has a place too
+        stp     x30, xzr, [sp, #240]    // XZR has an element of the frame
         mov     x0, sp
         tbnz    w1, #ABORT_BIT, data_abort
         check_register 5, complete_system_register
         bl      {system_register}
         b       resume
         asynchronous {interrupt}
-resume:                                 // back to the guest
+resume:                                 // returns to the guest
         ldp     x2, x3, [sp, #16]
         ldp     x4, x5, [sp, #32]
         ldp     x6, x7, [sp, #48]
@@ -131,14 +127,14 @@ resume:                                 // back to the guest
         ldr     x30, [sp, #240]
         ldp     x0, x1, [sp], #FRAME_SIZE
         eret
-        dsb     nsh                     // nothing past ERET is run, or speculated
+        dsb     nsh                     // no speculation past ERET
         isb
         asynchronous {fast_interrupt}
         b       resume
         asynchronous {serror}
         b       resume
 
-        // AArch32 at EL0: the kernel below is AArch64.
+        // A guest's AArch32 EL0.
         .balign 0x80
         stp     x0, x1, [sp, #-FRAME_SIZE]!
         b       synchronous
@@ -146,7 +142,7 @@ resume:                                 // back to the guest
         b       resume
         asynchronous {fast_interrupt}
         b       resume
-        .org    vectors + 15 * 0x80     // the last entry: none before it took the place of two
+        .org    vectors + 15 * 0x80     // the last entry: no earlier one is too long
         asynchronous {serror}
         b       resume
 
@@ -161,12 +157,12 @@ complete_system_register:
 complete_data_abort:
         answer_completed {data_abort}, tbnz, 6  // WnR: a store
 
-// SMCCC_ARCH_WORKAROUND_1, which a kernel calls each time it is entered, becomes firmware's call before
-// anything else is saved, if firmware offers it on this CPU. It leaves all registers but x0 to x3 alone
-// (SMCCC 1.1, DEN0028), and is not counted.
+// SMCCC_ARCH_WORKAROUND_1, which a kernel calls at each of its entries, is forwarded to firmware before
+// any other register is saved, if firmware offers it on this CPU. It preserves all registers but x0 to
+// x3 (SMCCC 1.1, DEN0028), and is not counted.
 call:
         mrs     x1, tpidr_el2
-        ldr     x1, [x1, #CPU_WORKAROUND]
+        ldr     x1, [x1, #{workaround}]
         cmp     x1, w0, uxtw
         b.ne    other_call
         mrs     x1, esr_el2
@@ -181,7 +177,7 @@ call:
 
 other_call:
         save_from_2
-        stp     x30, xzr, [sp, #240]    // the zero register has a place too
+        stp     x30, xzr, [sp, #240]    // XZR has an element of the frame
         mov     x0, sp
         mrs     x1, esr_el2
         bl      {call}
@@ -194,24 +190,3 @@ el2_fault:
         str     x30, [sp, #240]
         mov     x0, sp
         bl      {fault}
-
-// In: x0 = where the guest begins, x1 = its processor state, x2 = its x0, x3 = this CPU's stack top.
-// Out: never.
-        .global enter_guest
-enter_guest:
-        msr     elr_el2, x0
-        msr     spsr_el2, x1
-        mov     sp, x3
-        mov     x0, x2
-        .irp    n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
-        mov     x\n, xzr
-        .endr
-        eret
-        dsb     nsh
-        isb
-
-// In: x0 = stack top, x1 = where to go on. Out: never.
-        .global restart_on_stack
-restart_on_stack:
-        mov     sp, x0
-        br      x1

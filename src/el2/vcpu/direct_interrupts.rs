@@ -1,6 +1,6 @@
-//! The physical CPU interface of a guest that takes its interrupts directly. The registers of Group 1
-//! are the guest's own, those of Group 0 are virtual to it (HCR_EL2.IMO = 0, FMO = 1), and the
-//! common ones trap to here (ICH_HCR_EL2.TC).
+//! The physical CPU interface of a guest with direct interrupts. The registers of Group 1 are the
+//! guest's own, those of Group 0 are virtual (HCR_EL2.IMO = 0, FMO = 1), and the common ones trap
+//! (ICH_HCR_EL2.TC).
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{ICC_CTLR_EL1, Readable};
@@ -14,8 +14,8 @@ use crate::el2::drivers::gic::Gic;
 const EOIMODE: u64 = 1 << 1;
 const CBPR: u64 = 1 << 0;
 
-/// Makes the guest's side of this CPU's interface as it is after a reset: nothing passes its priority
-/// mask, nothing is active.
+/// Resets the guest's side of this CPU's interface: the priority mask blocks everything, and no
+/// interrupt is active.
 pub fn reset(gic: &Gic) {
     let Gic::V3(gic) = gic else { return };
     silence();
@@ -25,12 +25,12 @@ pub fn reset(gic: &Gic) {
     barrier::isb(barrier::SY);
 }
 
-/// Keeps this CPU's Group 1 interrupts to itself, and forgets what the guest had active: that must
-/// not stand in the way of Bulkhead's own.
+/// Disables Group 1 on this CPU and clears the guest's active priorities, which would mask
+/// Bulkhead's own interrupts.
 pub fn silence() {
     write_register!("S3_0_C12_C12_7", 0); // ICC_IGRPEN1_EL1
     write_register!("S3_0_C12_C9_0", 0); // ICC_AP1R0_EL1
-    // How many there are follows from the bits of priority (IHI 0069, 12.2.3).
+    // The number of registers depends on the number of priority bits (IHI 0069, 12.2.3).
     let bits = (ICC_CTLR_EL1.get() >> 8 & 7) + 1;
     if bits >= 6 {
         write_register!("S3_0_C12_C9_1", 0);
@@ -43,11 +43,11 @@ pub fn silence() {
 }
 
 impl Vcpu {
-    /// Sends an SGI of Group 1 to other vCPUs. Where interrupts are direct they take it with no exit.
+    /// Sends a Group 1 SGI to other vCPUs. With direct interrupts they take it without an exit.
     #[inline(always)]
     pub fn send_physical_sgi(&self, value: u64) {
         let request = SgiRequest::new(value);
-        // No barrier: the guest has had its own before (IHI 0069, 4.8), if it wants one.
+        // No barrier: a guest that needs one has executed it before (IHI 0069, 4.8).
         match self.sgi_route.physical(request) {
             Some(physical) => write_register!("S3_0_C12_C11_5", physical),
             None => self.send_to_each(request),
@@ -57,17 +57,17 @@ impl Vcpu {
     #[cold]
     #[inline(never)]
     fn send_to_each(&self, request: SgiRequest) {
-        let Gic::V3(gic) = self.gic else { return };
+        let Gic::V3(gic) = self.gic() else { return };
         if self.sgi_route == SgiRoute::Virtual {
             return self.send_virtual_sgi(SgiRegister::Sgi1, request.value());
         }
-        let cpus = &self.partition.plan.cpus;
-        for target in request.targets(self.index, cpus.len()) {
+        let cpus = &self.position.cpus;
+        for target in request.targets(self.index(), cpus.len()) {
             gic.send_sgi(cpus[target], request.sgi());
         }
     }
 
-    /// A load from a common register; `None` where it cannot be read.
+    /// Reads a common register; `None` if it is write-only.
     pub fn read_interface(&self, register: CpuInterfaceRegister) -> Option<u64> {
         Some(match register {
             CpuInterfaceRegister::PriorityMask => self.priority_mask.load(Ordering::Relaxed).into(),
@@ -77,9 +77,9 @@ impl Vcpu {
         })
     }
 
-    /// A store to a common register; `None` where it cannot be written.
+    /// Writes a common register; `None` if it is read-only.
     pub fn write_interface(&self, register: CpuInterfaceRegister, value: u64) -> Option<()> {
-        let Gic::V3(gic) = self.gic else { return None };
+        let Gic::V3(gic) = self.gic() else { return None };
         let priorities = gic.priorities;
         match register {
             CpuInterfaceRegister::PriorityMask => {

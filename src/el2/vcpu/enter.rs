@@ -1,25 +1,50 @@
-//! The way into a guest.
+//! Entering a guest, and leaving it.
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{CNTVOFF_EL2, Writeable};
+use core::arch::global_asm;
 
-use super::Vcpu;
+use super::{Vcpu, resident};
 use crate::el2::arch::reset;
 use crate::el2::cpu;
-use crate::el2::mm::stage2;
 use crate::el2::partition::Start;
-use crate::el2::trap::vectors;
 
 /// EL1h with all interrupts masked: the state in which the arm64 boot protocol enters a kernel.
 const SPSR_START: u64 = 0b0101 | 0b1111 << 6;
 
-/// Enters the guest at the start of a vCPU.
-pub fn enter(vcpu: &Vcpu, start: Start) -> ! {
-    stage2::activate(vcpu);
-    reset::reset(&vcpu.id);
-    CNTVOFF_EL2.set(vcpu.partition.started());
-    barrier::isb(barrier::SY);
-    // SAFETY: stage 2 and EL1 are this vCPU's, the state is EL1's, and nothing of what EL2 did on
-    // this stack is ever returned to.
-    unsafe { vectors::enter(start.entry, SPSR_START, start.context, cpu::current().stack_top()) }
+global_asm!(include_str!("enter.s"), guest_stack = const cpu::GUEST_STACK);
+
+unsafe extern "C" {
+    /// Saves the callee-saved registers and enters the guest at `entry`, with `spsr`, and `context` in
+    /// x0. Returns when `leave_guest` is called on this CPU.
+    fn enter_guest(entry: u64, spsr: u64, context: u64);
+    /// Drops the stack's contents since `enter_guest`, and returns from it.
+    fn leave_guest() -> !;
+}
+
+impl Vcpu {
+    /// Runs the guest from the start of this vCPU until a handler returns [`Flow::Leave`](super::Flow).
+    pub fn enter(&'static self, start: Start) {
+        self.partition.stage2.activate(self.index());
+        reset::reset(&self.id);
+        CNTVOFF_EL2.set(self.partition.started());
+        resident::current().set_running(self);
+        barrier::isb(barrier::SY);
+        // SAFETY: stage 2 and the EL1 registers are this vCPU's, SPSR names EL1, and `leave` restores
+        // all callee-saved registers before this returns.
+        unsafe { enter_guest(start.entry.get(), SPSR_START, start.context) }
+    }
+}
+
+/// Returns from [`Vcpu::enter`] on this CPU.
+///
+/// # Safety
+///
+/// This CPU must have come to EL2 from the guest that `enter` entered, and nothing on the stack since
+/// then may need to be dropped.
+#[cold]
+pub unsafe fn leave() -> ! {
+    // SAFETY: `enter_guest` saved the stack pointer that `leave_guest` restores; the caller vouches
+    // for the rest.
+    unsafe { leave_guest() }
 }

@@ -1,101 +1,115 @@
-//! A vCPU: what it does to its partition when it traps, on the physical CPU that it lives on.
+//! A vCPU on the physical CPU that it lives on.
+
+mod direct_interrupts;
+mod enter;
+mod flow;
+mod interrupts;
+mod rebuild;
+mod recall;
+pub mod resident;
+mod run;
+mod uart;
+mod watchdog;
 
 use alloc::sync::Arc;
 use bulkhead::arch::intid::Intid;
 use bulkhead::arch::system_registers::IdRegisters;
-use bulkhead::operator::console::Tell;
 use bulkhead::partition::lifecycle::End;
 use bulkhead::smccc::Workarounds;
-use bulkhead::smccc::psci::Outcome;
+use bulkhead::smccc::psci::PsciOutcome;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{
-    Access, Arrivals, CpuMask, Delivery, Request, SgiRegister, SgiRoute, SgirRoute, Vgic,
+    Arrivals, CpuMask, Delivery, RegisterAccess, Request, SgiRegister, SgiRoute, SgirRoute, Vgic,
 };
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::arch::reset;
-use super::cpu;
-use super::drivers::gic::{Gic, ThisCpu};
+use super::drivers::gic::{Gic, Position, ThisCpu};
 use super::partition::Partition;
-use super::trap::vectors;
 
-pub mod devices;
-pub mod direct_interrupts;
-pub mod enter;
-pub mod idle;
-pub mod rebuild;
-pub mod recall;
-pub mod uart;
-pub mod vgic_hardware;
+pub use enter::leave;
+pub use flow::Flow;
+pub use interrupts::{take, take_own};
+pub use run::{settle, start_guests};
 
-/// A vCPU, for as long as Bulkhead runs.
+/// A vCPU.
 pub struct Vcpu {
-    /// Whose it is.
+    /// Its partition.
     pub partition: &'static Partition,
-    /// Its number in the partition.
-    pub index: usize,
-    /// The machine's interrupt controller.
-    pub gic: &'static Gic,
-    /// What firmware offers on this CPU against speculation.
+    /// Its number, its partition's physical CPUs and the interrupt controller.
+    pub position: Position,
+    /// The mitigations that firmware offers on this CPU.
     pub workarounds: Workarounds,
-    /// What the guest is told of this CPU.
+    /// The ID registers that the guest sees.
     pub id: IdRegisters,
-    /// How often it came here.
+    /// Counts its exits.
     pub counters: Counters,
-    /// Where its SGIs go on GICv3.
+    /// How its SGIs are sent by ICC_SGI1R_EL1.
     pub sgi_route: SgiRoute,
-    /// Where they go on GICv2.
+    /// How its SGIs are sent by GICD_SGIR.
     pub sgir_route: SgirRoute,
-    /// What of its interrupt controller needs no lock.
+    /// The part of its interrupt controller that needs no lock.
     pub arrivals: Arc<Arrivals>,
     /// ICC_PMR_EL1 as the guest wrote it, where its interrupts are direct.
     pub priority_mask: AtomicU8,
 }
 
 impl Vcpu {
-    /// How the guest's interrupts come to it.
+    /// Returns its number in the partition.
+    #[inline(always)]
+    pub fn index(&self) -> usize {
+        self.position.vcpu
+    }
+
+    /// Returns the machine's interrupt controller.
+    #[inline(always)]
+    pub fn gic(&self) -> &'static Gic {
+        self.position.gic
+    }
+
+    /// Returns how the guest's interrupts are delivered.
     #[inline(always)]
     pub fn delivery(&self) -> Delivery {
         self.partition.plan.delivery
     }
 
-    /// Does something with the partition's interrupt controller, under its lock.
+    /// Works on the partition's interrupt controller, under its lock.
     pub fn with_vgic<T>(&self, work: impl FnOnce(&mut Vgic, &mut ThisCpu<'_>) -> T) -> T {
-        work(&mut self.partition.state.lock().vgic, &mut ThisCpu(self))
+        work(&mut self.partition.state.lock().vgic, &mut ThisCpu(&self.position))
     }
 
-    /// The same, where other vCPUs may have to look at the result.
+    /// Does the same, and kicks the vCPUs that the result concerns.
     pub fn update_vgic(&self, work: impl FnOnce(&mut Vgic, &mut ThisCpu<'_>) -> CpuMask) {
         let others = self.with_vgic(work);
         self.kick(others);
     }
 
-    /// Makes others leave their guests, if there are any to.
+    /// Kicks other vCPUs of the partition, if there are any in the mask.
     pub fn kick(&self, others: CpuMask) {
         if !others.is_empty() {
             self.partition.kick(others);
         }
     }
 
-    /// Hands the guest an interrupt that came in on this CPU, on GICv2 an SGI from this vCPU. Returns
-    /// whether the partition owns it.
+    /// Injects an interrupt that came in on this CPU; `source` is the sending vCPU of a GICv2 SGI.
+    /// Returns whether the partition owns it.
     pub fn interrupt(&self, intid: Intid, source: u8) -> bool {
         let others = self.with_vgic(|vgic, hw| vgic.interrupt(intid, source, hw));
         self.kick(others.unwrap_or_default());
         others.is_some()
     }
 
-    /// The virtual interface wants its list registers looked at.
+    /// Handles the maintenance interrupt of the virtual CPU interface.
     pub fn maintenance(&self) {
         self.update_vgic(|vgic, hw| vgic.maintenance(hw));
     }
 
-    /// The guest sent an SGI by a system register.
+    /// Sends the SGI of a write to a system register.
     #[inline(always)]
     pub fn send_sgi(&self, register: SgiRegister, value: u64) {
         match (register, self.delivery()) {
             (SgiRegister::Sgi1, _) => self.send_physical_sgi(value),
-            // All of its SGIs are in Group 1.
+            // With direct delivery all SGIs of the guest are in Group 1.
             (SgiRegister::Sgi0 | SgiRegister::Asgi1, Delivery::Direct) => {}
             (SgiRegister::Sgi0 | SgiRegister::Asgi1, Delivery::Trapped) => {
                 self.send_virtual_sgi(register, value);
@@ -103,117 +117,110 @@ impl Vcpu {
         }
     }
 
-    /// Sends an SGI without a physical one.
+    /// Sends an SGI that is not backed by a physical one.
     pub fn send_virtual_sgi(&self, register: SgiRegister, value: u64) {
         self.update_vgic(|vgic, hw| vgic.send_sgi(register, value, hw));
     }
 
-    /// The guest deactivated an interrupt that no list register may hold.
+    /// Deactivates an interrupt that may be in no list register.
     pub fn deactivate(&self, value: u64) {
         self.access(Request::Deactivate(value));
     }
 
-    /// A load from the distributor, in the usual case: see [`Vgic::plain_read`].
+    /// Loads from the distributor in the common case: see [`Vgic::plain_read`].
     #[inline(always)]
     pub fn plain_distributor_read(&self, offset: u64, size: u64) -> Option<u64> {
         let state = self.partition.state.try_lock()?;
-        state.vgic.plain_read(Access { offset, size, value: 0 })
+        state.vgic.plain_read(RegisterAccess { offset, size, value: 0 })
     }
 
-    /// The same in any case.
+    /// Loads from the distributor in any case.
     pub fn distributor_read(&self, offset: u64, size: u64) -> u64 {
-        self.access(Request::DistributorRead(Access { offset, size, value: 0 }))
+        self.access(Request::DistributorRead(RegisterAccess { offset, size, value: 0 }))
     }
 
-    /// A store to the distributor.
+    /// Stores to the distributor.
     #[inline(never)]
     pub fn distributor_write(&self, offset: u64, size: u64, value: u64) {
-        let access = Access { offset, size, value };
+        let access = RegisterAccess { offset, size, value };
         if let Some(mut state) = self.partition.state.try_lock()
-            && state.vgic.enable_in_distributor(access, &mut ThisCpu(self))
+            && state.vgic.enable_in_distributor(access, &mut ThisCpu(&self.position))
         {
             return;
         }
         self.access(Request::DistributorWrite(access));
     }
 
-    /// A load from a redistributor.
+    /// Loads from a redistributor.
     pub fn redistributor_read(&self, offset: u64, size: u64) -> u64 {
-        self.access(Request::RedistributorRead(Access { offset, size, value: 0 }))
+        self.access(Request::RedistributorRead(RegisterAccess { offset, size, value: 0 }))
     }
 
-    /// A store to a redistributor.
+    /// Stores to a redistributor.
     #[inline(always)]
     pub fn redistributor_write(&self, offset: u64, size: u64, value: u64) {
-        let access = Access { offset, size, value };
+        let access = RegisterAccess { offset, size, value };
         if let Some(mut state) = self.partition.state.try_lock()
-            && state.vgic.enable_in_redistributors(access, &mut ThisCpu(self))
+            && state.vgic.enable_in_redistributors(access, &mut ThisCpu(&self.position))
         {
             return;
         }
         self.access(Request::RedistributorWrite(access));
     }
 
-    /// Somebody rang: another vCPU of the partition, or the console for vCPU 0.
-    pub fn answer_doorbell(&self) {
+    /// Looks at what has changed, after a kick by another vCPU of the partition or by the console.
+    pub fn answer_kick(&self) -> Flow {
         self.answer_recall();
         let mut state = self.partition.state.lock();
-        let others = state.vgic.refill(&mut ThisCpu(self));
-        let told = if self.index == 0 { self.after_uart(&mut state) } else { Tell::No };
-        let must_leave = state.must_leave(self.index);
+        let others = state.vgic.refill(&mut ThisCpu(&self.position));
+        let told = (self.index() == 0).then(|| self.update_uart(&mut state));
+        let must_leave = state.must_leave(self.index());
         drop(state);
-        self.tell_console(told);
+        if let Some(told) = told {
+            self.partition.port.notify(told);
+        }
         self.kick(others);
-        if must_leave {
-            self.leave();
-        }
+        if must_leave { Flow::Leave } else { Flow::Resume }
     }
 
-    /// Leaves the guest, if it has no business there any more.
-    pub fn leave_if_ended(&self) {
-        let must_leave = self.partition.state.lock().must_leave(self.index);
-        if must_leave {
-            self.leave();
-        }
+    /// Returns whether the vCPU is to leave its guest, because its partition is stopping.
+    pub fn must_leave(&self) -> bool {
+        self.partition.state.lock().must_leave(self.index())
     }
 
-    /// A PSCI call.
-    pub fn psci(&self, id: u32, arguments: [u64; 3]) -> Outcome {
-        self.partition.state.lock().psci.call(self.index, id, arguments)
+    /// Carries out a PSCI call of the guest.
+    pub fn psci(&self, id: u32, arguments: [u64; 3]) -> PsciOutcome {
+        self.partition.state.lock().psci.call(self.index(), id, arguments)
     }
 
-    /// Turns this vCPU off: it waits for another one to start it.
-    pub fn power_off(&self) -> ! {
+    /// Turns this vCPU off until another one starts it.
+    pub fn power_off(&self) -> Flow {
         self.update_vgic(|vgic, hw| vgic.recall(hw));
-        self.leave()
+        Flow::Leave
     }
 
-    /// Ends the partition, on behalf of this vCPU.
-    pub fn end(&self, end: End) -> ! {
+    /// Stops the partition.
+    pub fn end(&self, end: End) -> Flow {
         self.partition.begin_end(end);
-        self.leave()
+        Flow::Leave
     }
 
-    /// Leaves the guest for good, or until the vCPU is started again.
-    fn leave(&self) -> ! {
+    /// Prepares this CPU for the guest of a vCPU that starts.
+    fn prepare(&self) {
+        self.update_vgic(|vgic, hw| vgic.refill(hw));
+        self.poll_watchdog();
+        if self.delivery() == Delivery::Direct {
+            direct_interrupts::reset(self.gic());
+            self.priority_mask.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Silences this CPU's interrupts of a guest that was left, and notes that it is left.
+    fn retire(&self) {
         reset::silence(&self.id);
         if self.delivery() == Delivery::Direct {
             direct_interrupts::silence();
         }
-        self.partition.leave(self.index);
-        vectors::on_fresh_stack(cpu::current().stack_top(), idle::idle)
-    }
-
-    /// Runs the guest, if somebody has asked for this vCPU to start.
-    pub fn start_if_asked(&self) {
-        if let Some(start) = self.partition.take_start(self.index) {
-            self.update_vgic(|vgic, hw| vgic.refill(hw));
-            self.poll_watchdog();
-            if self.delivery() == Delivery::Direct {
-                direct_interrupts::reset(self.gic);
-                self.priority_mask.store(0, Ordering::Relaxed);
-            }
-            enter::enter(self, start)
-        }
+        self.partition.leave(self.index());
     }
 }

@@ -1,51 +1,39 @@
-//! Looking into another vCPU's list registers, which only its own CPU can read.
+//! Recalling other vCPUs' list registers, which only their own CPUs can access.
 //!
-//! The one who asks takes the partition's `recalling` lock, so that there is one at a time; whoever
-//! waits for that lock answers requests meanwhile, so that nobody waits for each other.
+//! The vCPU that recalls holds the partition's `recalling` lock, so that there is one at a time. A vCPU
+//! that waits for this lock answers recalls meanwhile, so that no two wait for each other.
 
 use bulkhead::vgic::{CpuMask, Recall, Request};
-use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::Vcpu;
 use crate::el2::arch::sync::{self, MutexGuard};
 
-/// The state of a request to one vCPU.
-#[derive(Default)]
-pub struct RecallSlot(AtomicU8);
-
-/// Nobody wants anything.
-const IDLE: u8 = 0;
-/// The vCPU is to empty its list registers and to stay out of its guest.
-const REQUESTED: u8 = 1;
-/// It has done so.
-const HELD: u8 = 2;
-
 impl Vcpu {
-    /// Carries out what the guest asks of its interrupt controller, whatever it takes. Returns what a
-    /// load reads.
-    // Out of line, for there are several callers.
+    /// Carries out what the guest requests of its interrupt controller, and recalls list registers as
+    /// far as that takes. Returns the value of a load.
+    // One copy for all callers.
     #[inline(never)]
     pub fn access(&self, request: Request) -> u64 {
-        let (mut turn, mut held) = (None, CpuMask::EMPTY);
+        let (mut turn, mut paused) = (None, CpuMask::EMPTY);
         let (value, others) = loop {
             match self.with_vgic(|vgic, hw| vgic.carry_out(request, hw)) {
                 Ok(done) => break done,
                 Err(Recall(missing)) => {
                     turn.get_or_insert_with(|| self.wait_for_turn());
-                    self.hold(missing);
-                    held |= missing;
+                    self.pause(missing);
+                    paused |= missing;
                 }
             }
         };
-        for vcpu in held {
-            self.partition.recalls[vcpu].0.store(IDLE, Ordering::Release);
+        for vcpu in paused {
+            self.partition.recalls[vcpu].release();
         }
         drop(turn);
         self.kick(others);
         value
     }
 
-    /// Waits until this vCPU alone may ask others, and answers them meanwhile.
+    /// Waits until only this vCPU may recall, and answers recalls meanwhile.
     fn wait_for_turn(&self) -> MutexGuard<'_, ()> {
         loop {
             if let Some(turn) = self.partition.recalling.try_lock() {
@@ -56,30 +44,26 @@ impl Vcpu {
         }
     }
 
-    /// Has these vCPUs empty their list registers and wait.
-    fn hold(&self, vcpus: CpuMask) {
+    /// Has these vCPUs write their list registers back, and pauses them.
+    fn pause(&self, vcpus: CpuMask) {
         for vcpu in vcpus {
-            self.partition.recalls[vcpu].0.store(REQUESTED, Ordering::Release);
+            self.partition.recalls[vcpu].request();
         }
         self.partition.kick(vcpus);
         for vcpu in vcpus {
-            while self.partition.recalls[vcpu].0.load(Ordering::Acquire) != HELD {
-                sync::relax();
-            }
+            self.partition.recalls[vcpu].wait();
         }
     }
 
-    /// Empties this CPU's list registers if another vCPU asked for it, and waits for its leave.
+    /// Writes this CPU's list registers back if another vCPU requested it, and pauses until it is
+    /// released.
     pub fn answer_recall(&self) {
-        let slot = &self.partition.recalls[self.index].0;
-        if slot.load(Ordering::Acquire) != REQUESTED {
+        let slot = &self.partition.recalls[self.index()];
+        if !slot.is_requested() {
             return;
         }
         self.update_vgic(|vgic, hw| vgic.recall(hw));
-        slot.store(HELD, Ordering::Release);
-        while slot.load(Ordering::Acquire) == HELD {
-            sync::relax();
-        }
+        slot.pause();
         self.update_vgic(|vgic, hw| vgic.refill(hw));
     }
 }

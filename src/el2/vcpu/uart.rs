@@ -1,29 +1,27 @@
-//! A guest's own UART: what it writes goes to the console.
+//! A guest's PL011, connected to the console.
 
-use bulkhead::devices::pl011::{DR, Pl011};
+use bulkhead::devices::pl011::DR;
 use bulkhead::operator::console::Tell;
 use bulkhead::util::ring::Full;
-use core::sync::atomic::Ordering;
 
 use super::Vcpu;
-use crate::el2::console::{self, input_waits, poll_input};
-use crate::el2::cpu::timer;
 use crate::el2::drivers::gic::ThisCpu;
-use crate::el2::partition::{Partition, State};
+use crate::el2::partition::State;
 
 impl Vcpu {
-    /// What a load from the flags gives, where it is nothing but that.
+    /// Returns UARTFR, if a load of it has no side effect.
     #[inline(always)]
     pub fn idle_uart_flags(&self) -> Option<u64> {
         let flags = self.partition.state.try_lock()?.uart.idle_flags();
-        if input_waits(self.partition) { None } else { flags }
+        if self.partition.port.input_waits() { None } else { flags }
     }
 
-    /// A store of a byte to send.
+    /// Stores a byte to UARTDR.
     #[inline(never)]
     pub fn uart_send(&self, value: u64) {
+        let port = self.partition.port;
         let mut told = Tell::No;
-        let push = |byte| match self.partition.output.push(byte, timer::now()) {
+        let push = |byte| match port.push(byte) {
             Ok(tell) => {
                 told = tell;
                 true
@@ -35,73 +33,48 @@ impl Vcpu {
             None => false,
         };
         if passed {
-            self.tell_console(told);
+            port.notify(told);
         } else {
             self.uart_access(DR, Some(value));
         }
     }
 
-    /// An access to the UART: a store of a value, or a load.
+    /// Carries out an access to the PL011: a store of a value, or a load. Returns the value loaded.
     #[inline(never)]
     pub fn uart_access(&self, offset: u64, stored: Option<u64>) -> u64 {
         let mut state = self.partition.state.lock();
         let loaded = state.uart.access(offset, stored);
-        let told = self.after_uart(&mut state);
+        let told = self.update_uart(&mut state);
         drop(state);
-        self.tell_console(told);
-        if input_waits(self.partition) {
-            poll_input(self.partition);
-        }
+        self.partition.port.notify(told);
         loaded
     }
 
-    /// Moves what the UART has to send, and tells the vGIC the level of its interrupt. Returns whether the
-    /// console is to be told.
-    pub fn after_uart(&self, state: &mut State) -> Tell {
-        let told = send(self.partition, &mut state.uart);
+    /// Moves the PL011's output and input on, and notifies the vGIC of its interrupt line. Returns
+    /// whether the console is to be notified.
+    pub fn update_uart(&self, state: &mut State) -> Tell {
+        let port = self.partition.port;
+        let told = port.transmit(&mut state.uart);
+        if port.input_waits() {
+            port.pull(&mut state.uart);
+        }
         if let Some(line) = state.uart.changed_line() {
             let intid = self.partition.plan.console_interrupt;
-            let others = state.vgic.set_line(intid, line, &mut ThisCpu(self));
+            let others = state.vgic.set_line(intid, line, &mut ThisCpu(&self.position));
             self.kick(others);
         }
         told
     }
 
-    /// Has the console look at what the partition has written, if it is to be told.
-    #[inline(always)]
-    pub fn tell_console(&self, tell: Tell) {
-        if tell == Tell::Yes {
-            console::tell(self.partition);
-        }
-    }
-}
-
-/// Moves what a UART has to send, as far as there is room. Returns whether the console is to be told.
-#[inline(never)]
-fn send(partition: &Partition, uart: &mut Pl011) -> Tell {
-    let mut told = Tell::No;
-    let mut is_full = true;
-    while is_full {
-        is_full = false;
-        uart.transmit(&mut |byte| {
-            let pushed = partition.output.push(byte, timer::now());
-            is_full = pushed.is_err();
-            // A console that is slow is asked again.
-            if pushed != Ok(Tell::No) {
-                told = Tell::Yes;
-            }
-            pushed.map(|_| ())
-        });
-        // Either the console finds that somebody waits when it has made room, or there is room now.
-        partition.output_waits.store(uart.is_busy(), Ordering::SeqCst);
-        is_full &= partition.output.has_room();
-    }
-    told
-}
-
-/// Waits until the console has taken what a partition's UART has left to send.
-pub fn drain(partition: &Partition, uart: &mut Pl011) {
-    while send(partition, uart) == Tell::Yes {
-        console::tell(partition);
+    /// Carries out an access to the PL011 with the monitor. Returns the value loaded.
+    #[inline(never)]
+    pub fn monitor_access(&self, offset: u64, stored: Option<u64>) -> u64 {
+        let plan = &self.partition.plan;
+        let (Some(port), Some(intid)) = (&self.partition.monitor, plan.monitor_interrupt) else {
+            return 0;
+        };
+        port.access(offset, stored, &mut |line| {
+            self.update_vgic(|vgic, hw| vgic.set_line(intid, line, hw));
+        })
     }
 }

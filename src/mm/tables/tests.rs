@@ -1,3 +1,5 @@
+//! Translation tables, against `aarch64-paging` and against a list of mappings.
+
 use super::*;
 use crate::arch::addr::Ipa;
 use aarch64_paging::descriptor::{El23Attributes, Stage2Attributes};
@@ -16,16 +18,16 @@ struct Mapping {
     input: Ipa,
     output: Pa,
     size: u64,
-    memory: Memory,
+    attributes: Attributes,
 }
 
 impl Tables<'_> {
     fn add(&mut self, mapping: &Mapping) -> Result<(), MapError> {
-        self.map(mapping.input, mapping.output, mapping.size, mapping.memory)
+        self.map(mapping.input, mapping.output, mapping.size, mapping.attributes)
     }
 
-    /// What `input` translates to and what memory that is, or `None` where nothing is mapped.
-    fn look_up(&self, input: Ipa) -> Option<(Pa, Memory)> {
+    /// Translates `input` as the hardware does; `None` where nothing is mapped.
+    fn look_up(&self, input: Ipa) -> Option<(Pa, Attributes)> {
         let input = input.get();
         if input >> INPUT_BITS != 0 {
             return None;
@@ -33,10 +35,10 @@ impl Tables<'_> {
         let (index, slot, span) = self.find(input);
         let entry = self.pool[index].0[slot];
         let output = Pa::new((entry & OUTPUT) + input % span);
-        (entry != 0).then_some((output, Memory(entry & !OUTPUT & !KIND)))
+        (entry != 0).then_some((output, Attributes(entry & !OUTPUT & !TYPE)))
     }
 
-    /// All leaves, in the order of their input addresses.
+    /// Returns all leaves, in the order of their input addresses.
     fn walk(&self) -> impl Iterator<Item = Mapping> {
         let mut next = 0;
         std::iter::from_fn(move || {
@@ -44,8 +46,8 @@ impl Tables<'_> {
                 let input = Ipa::new(next);
                 let (.., size) = self.find(next);
                 next += size;
-                if let Some((output, memory)) = self.look_up(input) {
-                    return Some(Mapping { input, output, size, memory });
+                if let Some((output, attributes)) = self.look_up(input) {
+                    return Some(Mapping { input, output, size, attributes });
                 }
             }
             None
@@ -53,13 +55,13 @@ impl Tables<'_> {
     }
 }
 
-/// Tables whose memory holds the worst that it can: entries that look valid.
+/// Tables full of entries that look valid.
 fn dirty_pool(len: usize) -> Vec<Table> {
     vec![Table([u64::MAX; ENTRIES]); len]
 }
 
-fn guest(input: u64, output: u64, size: u64, memory: Memory) -> Mapping {
-    Mapping { input: Ipa::new(input), output: Pa::new(output), size, memory }
+fn guest(input: u64, output: u64, size: u64, attributes: Attributes) -> Mapping {
+    Mapping { input: Ipa::new(input), output: Pa::new(output), size, attributes }
 }
 
 fn with_tables<R>(len: usize, test: impl FnOnce(&mut Tables<'_>) -> R) -> R {
@@ -68,10 +70,10 @@ fn with_tables<R>(len: usize, test: impl FnOnce(&mut Tables<'_>) -> R) -> R {
 }
 
 #[test]
-fn the_largest_leaves_that_both_addresses_allow_are_used() {
+fn mappings_use_the_largest_leaves_that_both_addresses_allow() {
     let leaves = |input, output, size| {
         with_tables(8, |tables| {
-            tables.add(&guest(input, output, size, Memory::GUEST)).unwrap();
+            tables.add(&guest(input, output, size, Attributes::GUEST)).unwrap();
             let sizes = tables.walk().fold(Vec::<(u64, usize)>::new(), |mut sizes, leaf| {
                 match sizes.last_mut() {
                     Some((size, count)) if *size == leaf.size => *count += 1,
@@ -92,10 +94,10 @@ fn the_largest_leaves_that_both_addresses_allow_are_used() {
 }
 
 #[test]
-fn the_root_spans_39_bits_and_not_a_page_more() {
+fn addresses_beyond_39_input_and_48_output_bits_are_refused() {
     with_tables(3, |tables| {
         let top = 1 << INPUT_BITS;
-        let last = guest(top - PAGE_SIZE, 0, PAGE_SIZE, Memory::GUEST);
+        let last = guest(top - PAGE_SIZE, 0, PAGE_SIZE, Attributes::GUEST);
         assert_eq!(tables.add(&last), Ok(()));
         assert_eq!(tables.walk().collect::<Vec<_>>(), [last]);
         assert_eq!(tables.look_up(Ipa::new(top)), None);
@@ -107,30 +109,30 @@ fn the_root_spans_39_bits_and_not_a_page_more() {
             (0, (1 << OUTPUT_BITS) - PAGE_SIZE, 2 * PAGE_SIZE),
             (PAGE_SIZE, 0, u64::MAX - PAGE_SIZE + 1),
         ] {
-            let refused = tables.add(&guest(input, output, size, Memory::GUEST));
+            let refused = tables.add(&guest(input, output, size, Attributes::GUEST));
             assert_eq!(refused, Err(MapError::OutOfRange), "{input:#x} {output:#x} {size:#x}");
         }
     });
 }
 
 #[test]
-fn what_is_not_whole_pages_is_refused() {
+fn partial_pages_are_refused() {
     with_tables(4, |tables| {
         for (input, output, size) in [(1, 0, PAGE_SIZE), (0, 0x800, PAGE_SIZE), (0, 0, 1)] {
-            let refused = tables.add(&guest(input, output, size, Memory::GUEST));
+            let refused = tables.add(&guest(input, output, size, Attributes::GUEST));
             assert_eq!(refused, Err(MapError::Unaligned));
         }
-        assert_eq!(tables.add(&guest(0, 0, 0, Memory::GUEST)), Ok(()));
+        assert_eq!(tables.add(&guest(0, 0, 0, Attributes::GUEST)), Ok(()));
         assert_eq!((tables.walk().count(), tables.tables_used()), (0, 1));
     });
 }
 
-/// Across two tables, and no page more.
+/// The unmapped pages are in two tables.
 #[test]
-fn pages_are_taken_back_and_the_rest_stays() {
+fn unmapping_affects_only_the_given_pages() {
     with_tables(8, |tables| {
         let (start, size) = (MIB2 - 4 * PAGE_SIZE, 8 * PAGE_SIZE);
-        tables.map(Ipa::new(start), Pa::new(start), size, Memory::CODE).unwrap();
+        tables.map(Ipa::new(start), Pa::new(start), size, Attributes::CODE).unwrap();
         let taken = start + PAGE_SIZE..start + 6 * PAGE_SIZE;
         let unmap =
             |tables: &mut Tables<'_>| tables.unmap(Ipa::new(taken.start), taken.end - taken.start);
@@ -139,9 +141,9 @@ fn pages_are_taken_back_and_the_rest_stays() {
             let is_there = tables.look_up(Ipa::new(page)).is_some();
             assert_eq!(is_there, !taken.contains(&page), "{page:#x}");
         }
-        assert_eq!(unmap(tables), Err(MapError::Unaligned), "nothing is there");
+        assert_eq!(unmap(tables), Err(MapError::Unaligned), "nothing is mapped");
         let block = Ipa::new(GIB);
-        tables.map(block, Pa::new(GIB), GIB, Memory::DATA).unwrap();
+        tables.map(block, Pa::new(GIB), GIB, Attributes::DATA).unwrap();
         assert_eq!(tables.unmap(block, PAGE_SIZE), Err(MapError::Unaligned), "it is a block");
     });
 }
@@ -156,15 +158,15 @@ fn a_pool_that_is_too_small_is_an_error() {
     assert_eq!(new(&mut pool, BASE + 8), Some(MapError::Unaligned));
     assert_eq!(new(&mut pool, 1 << OUTPUT_BITS), Some(MapError::OutOfRange));
     with_tables(2, |tables| {
-        let page = guest(0, 0, PAGE_SIZE, Memory::GUEST);
+        let page = guest(0, 0, PAGE_SIZE, Attributes::GUEST);
         assert_eq!(tables.add(&page), Err(MapError::OutOfTables));
         assert_eq!(tables.walk().count(), 0);
     });
 }
 
-/// All leaves as the oracle writes them: input address, whole descriptor, level.
+/// Returns all leaves that `aarch64-paging` writes: input address, descriptor, level.
 fn oracle<R>(
-    mapping: Run,
+    mapping: Extent,
     regime: R,
     flags: R::Attributes,
     bits: impl Fn(&R::Attributes) -> usize,
@@ -189,7 +191,7 @@ where
     leaves
 }
 
-/// All leaves as they stand in the pool, without the code under test.
+/// Returns all leaves in the pool, read without the code under test.
 fn raw(pool: &[Table]) -> Vec<(u64, u64, usize)> {
     fn table(
         pool: &[Table],
@@ -216,15 +218,15 @@ fn raw(pool: &[Table]) -> Vec<(u64, u64, usize)> {
     leaves
 }
 
-fn ours(run: Run, memory: Memory) -> Vec<(u64, u64, usize)> {
+fn ours(extent: Extent, attributes: Attributes) -> Vec<(u64, u64, usize)> {
     let mut pool = dirty_pool(8);
     let mut tables = Tables::new(&mut pool, Pa::new(BASE)).unwrap();
-    tables.map(Ipa::new(run.input), Pa::new(run.output), run.size, memory).unwrap();
+    tables.map(Ipa::new(extent.input), Pa::new(extent.output), extent.size, attributes).unwrap();
     raw(&pool)
 }
 
 #[test]
-fn descriptors_are_those_of_aarch64_paging() {
+fn descriptors_equal_those_of_aarch64_paging() {
     use El23Attributes as One;
     use Stage2Attributes as Two;
     let stage_1 = One::VALID | One::ACCESSED | One::USER_RES1;
@@ -237,25 +239,33 @@ fn descriptors_are_those_of_aarch64_paging() {
         (0x0010_1000, 0x3f_fff0_2000, 0x3000),
         (0x3fdf_f000, 0x7fdf_f000, 0x4060_2000),
     ] {
-        let run = Run { input, output, size };
-        for (memory, flags) in [
-            (Memory::CODE, normal | One::READ_ONLY),
-            (Memory::READ_ONLY, normal | One::READ_ONLY | One::XN),
-            (Memory::DATA, normal | One::XN),
-            (Memory::DEVICE, stage_1 | One::ATTRIBUTE_INDEX_1 | One::XN),
+        let extent = Extent { input, output, size };
+        for (attributes, flags) in [
+            (Attributes::CODE, normal | One::READ_ONLY),
+            (Attributes::READ_ONLY, normal | One::READ_ONLY | One::XN),
+            (Attributes::DATA, normal | One::XN),
+            (Attributes::DEVICE, stage_1 | One::ATTRIBUTE_INDEX_1 | One::XN),
         ] {
-            assert_eq!(ours(run, memory), oracle(run, El2, flags, One::bits), "{memory:?}");
+            assert_eq!(
+                ours(extent, attributes),
+                oracle(extent, El2, flags, One::bits),
+                "{attributes:?}"
+            );
         }
-        for (memory, flags) in [
-            (Memory::GUEST, stage_2 | write_back),
-            (Memory::GUEST_DEVICE, stage_2 | Two::MEMATTR_DEVICE_nGnRE | Two::XN),
+        for (attributes, flags) in [
+            (Attributes::GUEST, stage_2 | write_back),
+            (Attributes::GUEST_DEVICE, stage_2 | Two::MEMATTR_DEVICE_nGnRE | Two::XN),
         ] {
-            assert_eq!(ours(run, memory), oracle(run, Stage2, flags, Two::bits), "{memory:?}");
+            assert_eq!(
+                ours(extent, attributes),
+                oracle(extent, Stage2, flags, Two::bits),
+                "{attributes:?}"
+            );
         }
     }
 }
 
-/// Addresses that often meet: a few GiB, a few 2 MiB in each, a few pages in each.
+/// Addresses that often coincide: a few of 1 GiB, in each a few of 2 MiB, in each a few pages.
 fn address() -> impl Strategy<Value = u64> {
     (0..4_u64, prop_oneof![0..3_u64, 510..512_u64], prop_oneof![0..3_u64, 510..512_u64])
         .prop_map(|(gib, mib2, page)| gib * GIB + mib2 * MIB2 + page * PAGE_SIZE)
@@ -268,11 +278,11 @@ fn mapping() -> impl Strategy<Value = Mapping> {
         address().prop_map(|size| size + PAGE_SIZE),
     ];
     let output = prop_oneof![address(), Just(u64::MAX)];
-    let memory = prop_oneof![Just(Memory::GUEST), Just(Memory::GUEST_DEVICE)];
-    (address(), output, size, memory).prop_map(|(input, output, size, memory)| {
-        // Half of the mappings are of equal alignment on both sides, as most are in life.
+    let attributes = prop_oneof![Just(Attributes::GUEST), Just(Attributes::GUEST_DEVICE)];
+    (address(), output, size, attributes).prop_map(|(input, output, size, attributes)| {
+        // Half of the mappings have equal alignment on both sides, as most have in practice.
         let output = if output == u64::MAX { input + 8 * GIB } else { output };
-        guest(input, output, size, memory)
+        guest(input, output, size, attributes)
     })
 }
 
@@ -280,14 +290,14 @@ fn overlap(a: &Mapping, b: &Mapping) -> bool {
     a.input.get() < b.input.get() + b.size && b.input.get() < a.input.get() + a.size
 }
 
-/// The mapping that look-up should find at `input`, and where in it that is.
-fn expected(mapped: &[Mapping], input: u64) -> Option<(u64, Memory)> {
+/// Returns what `input` should translate to.
+fn expected(mapped: &[Mapping], input: u64) -> Option<(u64, Attributes)> {
     let of = |mapping: &Mapping| input.checked_sub(mapping.input.get());
     let mapping = mapped.iter().find(|it| of(it).is_some_and(|offset| offset < it.size))?;
-    Some((mapping.output.get() + of(mapping)?, mapping.memory))
+    Some((mapping.output.get() + of(mapping)?, mapping.attributes))
 }
 
-/// Looks up `probes`, and the edges of all that is mapped.
+/// Checks the translations of `probes`, and of addresses around the edges of each mapping.
 fn check_look_ups(
     tables: &Tables<'_>,
     mapped: &[Mapping],
@@ -299,7 +309,7 @@ fn check_look_ups(
     });
     for probe in edges.chain(probes) {
         let found = tables.look_up(Ipa::new(probe));
-        let found = found.map(|(output, memory)| (output.get(), memory));
+        let found = found.map(|(output, attributes)| (output.get(), attributes));
         prop_assert_eq!(found, expected(mapped, probe), "{:#x}", probe);
     }
     Ok(())
@@ -307,7 +317,7 @@ fn check_look_ups(
 
 proptest! {
     #[test]
-    fn look_up_and_walk_tell_what_was_mapped_and_nothing_else(
+    fn look_up_and_walk_return_exactly_what_was_mapped(
         mappings in prop::collection::vec(mapping(), 1..8),
         probes in prop::collection::vec(address(), 8),
     ) {
@@ -322,7 +332,7 @@ proptest! {
             } else if tables.add(&mapping).is_ok() {
                 mapped.push(mapping);
             } else {
-                // Misaligned gigabytes can exhaust any pool that a test would want to have.
+                // Misaligned gigabytes need more tables than a test can have.
                 return Err(TestCaseError::reject("out of tables"));
             }
         }
@@ -332,8 +342,8 @@ proptest! {
             prop_assert!(leaf.input.get() >= end);
             end = leaf.input.get() + leaf.size;
             prop_assert!((leaf.input.get() | leaf.output.get()).is_multiple_of(leaf.size));
-            let first = Some((leaf.output.get(), leaf.memory));
-            let last = Some((leaf.output.get() + leaf.size - 1, leaf.memory));
+            let first = Some((leaf.output.get(), leaf.attributes));
+            let last = Some((leaf.output.get() + leaf.size - 1, leaf.attributes));
             prop_assert_eq!(expected(&mapped, leaf.input.get()), first);
             prop_assert_eq!(expected(&mapped, end - 1), last);
         }
@@ -348,7 +358,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_missing_is_mapped_and_the_rest_stays(
+    fn map_missing_maps_only_what_is_unmapped(
         mappings in prop::collection::vec(mapping(), 1..6),
         wanted in mapping(),
         probes in prop::collection::vec(address(), 8),
@@ -363,18 +373,18 @@ proptest! {
                 Err(_) => return Err(TestCaseError::reject("out of tables")),
             }
         }
-        let Mapping { input, output, size, memory } = wanted;
-        if tables.map_missing(input, output, size, memory).is_err() {
+        let Mapping { input, output, size, attributes } = wanted;
+        if tables.map_missing(input, output, size, attributes).is_err() {
             return Err(TestCaseError::reject("out of tables"));
         }
-        // The first that covers an address is what counts.
+        // The first mapping of an address counts.
         mapped.push(wanted);
         check_look_ups(&tables, &mapped, probes)?;
     }
 
     #[test]
     fn no_mapping_panics(input: u64, output: u64, size: u64, shift in 0..64) {
-        let mapping = guest(input, output, size >> shift, Memory::GUEST_DEVICE);
+        let mapping = guest(input, output, size >> shift, Attributes::GUEST_DEVICE);
         let result = with_tables(2, |tables| tables.add(&mapping));
         tables_needed([(mapping.input, mapping.output, mapping.size)].into_iter());
         prop_assert!(result.is_ok() || result.is_err());

@@ -89,6 +89,7 @@ pub struct Input {
 impl Input {
     /// The input of so many partitions, in the shared view. A guest is deaf if it has not read
     /// anything for `patience` ticks.
+    #[inline(always)]
     pub fn new(partitions: usize, patience: u64) -> Self {
         let typed = (0..partitions).map(|_| Typed {
             ahead: Ring::EMPTY,

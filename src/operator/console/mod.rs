@@ -78,6 +78,7 @@ impl Console {
     /// A console for Bulkhead, the monitor and the partitions with these names, in the order of the
     /// Plan, in the shared view. An incomplete line comes out after `pause` ticks in which its source
     /// wrote nothing, ten times as many while others write.
+    #[inline(always)]
     pub fn new(partitions: &[&str], pause: u64) -> Self {
         let names = [&OWN_NAMES, partitions].concat();
         let mut width = 0;

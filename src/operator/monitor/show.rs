@@ -8,7 +8,7 @@ use crate::arch::intid::Intid;
 use crate::boot::machine::Device;
 use crate::boot::plan::PartitionPlan;
 use crate::devices::frame::FrameKind;
-use crate::mm::tables::Memory;
+use crate::mm::tables::Attributes;
 use crate::partition::lifecycle::{OnCrash, Policy};
 use crate::util::format::format;
 
@@ -34,7 +34,7 @@ pub(super) fn show(
         output.text(" on CPU ");
         output.hexadecimal(system.affinity(*cpu).get(), 1);
     } else if let Some(mapping) = take(&mut index, &plan.mappings) {
-        begin(if mapping.memory == Memory::GUEST { "memory" } else { "registers" }, output);
+        begin(if mapping.memory == Attributes::GUEST { "memory" } else { "registers" }, output);
         addresses(mapping.ipa.get(), mapping.size, " at ", output);
         addresses(mapping.pa.get(), mapping.size, "", output);
     } else if let Some(frame) = take(&mut index, &plan.frames) {
@@ -105,7 +105,7 @@ fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output)
         2 => return output.count((*restarts).into(), 0),
         3 => return count(*uptime, 3, output),
         4 => last_end.as_ref().map(|it| it as _),
-        5 => last_fault.as_ref().map(|it| &it.deed as _),
+        5 => last_fault.as_ref().map(|it| &it.kind as _),
         6 => last_fault.as_ref().map(|it| it as _),
         7 => return terms(plan.policy, output),
         _ => {

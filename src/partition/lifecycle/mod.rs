@@ -1,30 +1,31 @@
-//! The life of a partition: built, running, stopping, and then at rest or built again.
+//! The lifecycle of a partition: it is built, runs, stops, and then stays stopped or is built
+//! again.
 //!
-//! One [`Life`] for each partition decides what follows when its guest ends, when it breaks, and
-//! when somebody at the monitor wants something else. Who touches the hardware asks it.
+//! Each partition has a [`Lifecycle`]. It decides what follows when the guest powers off, resets or
+//! crashes, and when an operator gives an order at the monitor. EL2 carries the decisions out.
 
 use core::fmt;
 
 #[cfg(test)]
 mod tests;
 
-/// Where a partition is in its life.
+/// A stage of the lifecycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Its memory and its virtual devices are being made as new.
+    /// Its memory and its emulated devices are being initialised.
     Building,
-    /// Its guest runs.
+    /// Its vCPUs run the guest.
     Running,
-    /// Its vCPUs are on their way out of the guest.
+    /// Its vCPUs are leaving the guest.
     Stopping,
-    /// At rest: by its own will, or because somebody wanted it so.
+    /// Stopped by its guest or by an order.
     Stopped,
-    /// At rest after a crash.
+    /// Stopped after a crash.
     Crashed,
 }
 
 impl Stage {
-    /// What people are told of it: a word.
+    /// Returns the word for it that the monitor prints.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Building => "building",
@@ -36,57 +37,57 @@ impl Stage {
     }
 }
 
-/// What follows a crash: `on-crash` of the description.
+/// What follows a crash: the property `on-crash` of the system description.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnCrash {
-    /// It stays as it is.
+    /// The partition stays stopped.
     #[default]
     Stop,
-    /// It is built and started again.
+    /// The partition is restarted.
     Restart,
 }
 
-/// What the owner wants of a partition's life.
+/// The lifecycle properties of the system description.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// `on-crash`.
     pub on_crash: OnCrash,
-    /// `max-restarts`: how often it is started again without anybody asking, after a crash or a
-    /// reset of its own. `None`: without end.
+    /// `max-restarts`: how often the partition is restarted without an order, after a crash or a
+    /// reset by its guest. `None`: any number of times.
     pub max_restarts: Option<u32>,
 }
 
-/// Why a guest runs no more.
+/// Why a guest has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// PSCI's SYSTEM_OFF.
     Off,
     /// PSCI's SYSTEM_RESET or SYSTEM_RESET2.
     Reset,
-    /// Every vCPU has turned itself off.
+    /// Every vCPU has called PSCI's CPU_OFF.
     AllOff,
-    /// Somebody at the monitor wanted it.
+    /// An order at the monitor.
     Ordered,
-    /// Its watchdog was not fed in time.
+    /// Its watchdog was not refreshed in time.
     Watchdog,
-    /// An exception of a class that Bulkhead has no answer to.
+    /// An exception of a class that Bulkhead does not handle.
     UnknownException {
         /// ESR_EL2.EC.
         class: u8,
-        /// The guest's instruction.
+        /// The virtual address of the guest's instruction.
         pc: u64,
     },
-    /// Something that the partition did failed in the memory system, and cannot be undone.
+    /// An SError: an access failed in the memory system after its instruction had completed.
     SError {
         /// ESR_EL2.
         syndrome: u64,
-        /// Where the guest was.
+        /// The guest's PC when EL2 took the SError.
         pc: u64,
     },
 }
 
 impl End {
-    /// Whether the guest did not end by its own will, nor by anybody's order.
+    /// Returns whether it is a crash: neither the guest nor an order ended it.
     pub const fn is_crash(self) -> bool {
         match self {
             Self::Off | Self::Reset | Self::AllOff | Self::Ordered => false,
@@ -114,28 +115,28 @@ impl fmt::Display for End {
     }
 }
 
-/// What somebody at the monitor wants of a partition.
+/// An operator's order at the monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Build and start it.
+    /// Build and start the partition.
     Start,
-    /// Stop it, and leave it so.
+    /// Stop the partition.
     Stop,
-    /// Stop it if it runs, then build and start it.
+    /// Stop the partition if it runs, then build and start it.
     Restart,
 }
 
-/// Why an order cannot be carried out.
+/// Why an order is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It is started already.
+    /// The partition runs already.
     IsRunning,
-    /// It rests already.
+    /// The partition is stopped already.
     IsStopped,
 }
 
 impl Refusal {
-    /// What it is, behind the partition's name.
+    /// Returns the message that follows the partition's name.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::IsRunning => "is running already",
@@ -144,74 +145,77 @@ impl Refusal {
     }
 }
 
-/// What has to be done about an order.
+/// What EL2 has to do about an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing: it is noted, and will be found when its time has come.
+    /// Nothing: the order is remembered, and followed when the present stage ends.
     Later,
-    /// Make its vCPUs leave the guest.
+    /// Have the partition's vCPUs leave the guest.
     Leave,
-    /// Build it.
+    /// Build the partition.
     Build,
 }
 
-/// What follows when the last vCPU has left the guest.
+/// What EL2 has to do when the last vCPU has left the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It is built and started again.
+    /// Build and start the partition again.
     Build,
-    /// It rests: it ended for good.
-    Rest,
-    /// It rests until somebody starts it who has stopped it.
+    /// Nothing: the partition has ended, and stays stopped.
+    Stop,
+    /// Nothing: an order has stopped the partition, and another one may start it.
     Wait,
-    /// It rests, since it was started again as often as it may be.
+    /// Nothing: the partition stays stopped because it has been restarted `max-restarts` times.
     GiveUp,
 }
 
-/// A partition's life so far.
+/// The lifecycle of one partition.
 #[derive(Debug)]
-pub struct Life {
+pub struct Lifecycle {
     policy: Policy,
     stage: Stage,
     /// Why the guest ended last.
     end: Option<End>,
-    /// What was ordered since, and comes when the present stage is over.
+    /// The order that is followed when the present stage ends.
     ordered: Option<Order>,
+    /// How often it was built again.
     restarts: u32,
-    /// How many of them nobody asked for, since somebody last did.
-    unasked: u32,
+    /// How often it was restarted without an order since the last order.
+    automatic_restarts: u32,
 }
 
-impl Life {
-    /// A life that begins with being built.
+impl Lifecycle {
+    /// Creates the lifecycle of a partition that is being built.
     pub const fn new(policy: Policy) -> Self {
         let (stage, end, ordered) = (Stage::Building, None, None);
-        Self { policy, stage, end, ordered, restarts: 0, unasked: 0 }
+        Self { policy, stage, end, ordered, restarts: 0, automatic_restarts: 0 }
     }
 
-    /// Where it is.
+    /// Returns the present stage.
     pub const fn stage(&self) -> Stage {
         self.stage
     }
 
-    /// Why the guest ended last, if it ever did.
+    /// Returns why the guest ended last, if it ever did.
     pub const fn last_end(&self) -> Option<End> {
         self.end
     }
 
-    /// How often it was built again.
+    /// Returns how often the partition was built again.
     pub const fn restarts(&self) -> u32 {
         self.restarts
     }
 
-    /// It is built. Whether it is to start now: not if it was told to stop meanwhile.
+    /// Ends the stage of building. Returns whether the guest starts: not if an order to stop has
+    /// come meanwhile.
     pub fn built(&mut self) -> bool {
         let starts = self.ordered.take() != Some(Order::Stop);
         self.stage = if starts { Stage::Running } else { Stage::Stopped };
         starts
     }
 
-    /// Its guest must end, for this reason. Whether that is news: the first reason counts.
+    /// Begins to stop the running guest for this reason. Returns `false` if it does not run or
+    /// stops already: the first reason counts.
     pub fn end(&mut self, end: End) -> bool {
         if self.stage != Stage::Running {
             return false;
@@ -220,11 +224,11 @@ impl Life {
         true
     }
 
-    /// Somebody wants something of it.
+    /// Decides about an order.
     ///
     /// # Errors
     ///
-    /// If it is so already.
+    /// [`Refusal`] if the partition is in the ordered stage already.
     pub fn order(&mut self, order: Order) -> Result<Effect, Refusal> {
         match (self.stage, order) {
             (Stage::Running, Order::Start) => Err(Refusal::IsRunning),
@@ -236,7 +240,7 @@ impl Life {
             }
             (Stage::Stopped | Stage::Crashed, _) => {
                 self.build();
-                self.unasked = 0;
+                self.automatic_restarts = 0;
                 Ok(Effect::Build)
             }
             (Stage::Building | Stage::Stopping, _) => {
@@ -246,14 +250,15 @@ impl Life {
         }
     }
 
-    /// No vCPU of it runs guest code any more; if nobody has ended it, all were turned off.
+    /// Ends the stage of stopping: no vCPU runs guest code any more. If the partition was not being
+    /// stopped, all vCPUs were turned off.
     pub fn left(&mut self) -> Next {
         self.end(End::AllOff);
         let end = self.end.unwrap_or(End::AllOff);
         let again = match (self.ordered.take(), end) {
-            (Some(Order::Stop), _) => return self.rest(Stage::Stopped, Next::Wait),
+            (Some(Order::Stop), _) => return self.stop(Stage::Stopped, Next::Wait),
             (Some(Order::Start | Order::Restart), _) => {
-                self.unasked = 0;
+                self.automatic_restarts = 0;
                 self.build();
                 return Next::Build;
             }
@@ -262,17 +267,17 @@ impl Life {
         };
         let stage = if end.is_crash() { Stage::Crashed } else { Stage::Stopped };
         if !again {
-            return self.rest(stage, Next::Rest);
+            return self.stop(stage, Next::Stop);
         }
-        if self.policy.max_restarts.is_some_and(|most| self.unasked >= most) {
-            return self.rest(stage, Next::GiveUp);
+        if self.policy.max_restarts.is_some_and(|most| self.automatic_restarts >= most) {
+            return self.stop(stage, Next::GiveUp);
         }
-        self.unasked += 1;
+        self.automatic_restarts += 1;
         self.build();
         Next::Build
     }
 
-    fn rest(&mut self, stage: Stage, next: Next) -> Next {
+    fn stop(&mut self, stage: Stage, next: Next) -> Next {
         self.stage = stage;
         next
     }

@@ -1,4 +1,5 @@
-//! Exceptions that EL2 gives to a guest, as the CPU itself would take them to EL1 (Arm ARM D1.4).
+//! Computes how EL2 injects a synchronous exception into a guest, as the CPU would take it to EL1
+//! (Arm ARM D1.4).
 
 #[cfg(test)]
 mod tests;
@@ -6,70 +7,75 @@ mod tests;
 use crate::arch::esr::Abort;
 use crate::arch::system_registers::{IdRegisters, field};
 
-/// What of the interrupted vCPU decides how an exception is taken.
+/// The state of an interrupted vCPU that decides how it takes an exception.
 #[derive(Clone, Copy, Debug)]
 pub struct Interrupted<'a> {
     /// SPSR_EL2: the guest's PSTATE.
     pub spsr: u64,
     /// The guest's SCTLR_EL1.
     pub sctlr: u64,
-    /// What its CPU has.
+    /// The ID registers of its CPU.
     pub id: &'a IdRegisters,
 }
 
-/// How EL2 puts a vCPU into its exception vector. EL2 also copies ELR_EL2 to ELR_EL1, SPSR_EL2 to
-/// SPSR_EL1 and, for an abort, FAR_EL2 to FAR_EL1. Then it resumes at VBAR_EL1 plus `vector`.
+/// The register values with which a vCPU enters its exception vector.
+///
+/// EL2 also copies ELR_EL2 to ELR_EL1, SPSR_EL2 to SPSR_EL1 and, for an abort, FAR_EL2 to FAR_EL1.
+/// Then it resumes the guest at VBAR_EL1 plus `vector`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ExceptionEntry {
-    /// For ESR_EL1.
+    /// The value for ESR_EL1.
     pub esr: u64,
-    /// The offset from VBAR_EL1.
+    /// The offset from VBAR_EL1, in bytes.
     pub vector: u64,
-    /// For SPSR_EL2: the PSTATE in which the vector runs.
+    /// The value for SPSR_EL2: PSTATE at the start of the vector.
     pub pstate: u64,
 }
 
 impl Interrupted<'_> {
-    /// An instruction that is UNDEFINED.
+    /// Computes the exception of an UNDEFINED instruction.
     pub fn undefined(&self) -> ExceptionEntry {
         self.enter(0)
     }
 
-    /// A synchronous external abort on a load, a store, cache maintenance or an instruction fetch,
-    /// in place of the abort that came to EL2.
+    /// Computes a synchronous external abort in place of an abort that was taken to EL2, be it on a
+    /// load, a store, cache maintenance or an instruction fetch.
     pub fn abort(&self, abort: Abort) -> ExceptionEntry {
         const KEPT: u64 =
             Abort::CLASS | Abort::WRITE | Abort::CACHE_MAINTENANCE | Abort::FAR_NOT_VALID;
         // Classes of aborts from the same exception level are those from a lower one plus 1.
         const SAME_LEVEL: u64 = 1 << 26;
-        // Not on a walk, and on a walk of level 3: at which level a guest's walk met the hole is
-        // not told to EL2, and the last is where pages are.
+        // Not on a walk, or on a walk at level 3. EL2 does not learn the level of a guest's walk;
+        // level 3 is the one that maps pages.
         let status = if abort.is_walk() { 0x17 } else { 0x10 };
         let level = if matches!(self.vector(), 0x000 | 0x200) { SAME_LEVEL } else { 0 };
         self.enter(abort.syndrome() & KEPT | level | status)
     }
 
+    /// Computes the entry with the fields of ESR_EL1 besides IL.
     fn enter(&self, syndrome: u64) -> ExceptionEntry {
         /// ESR_EL1.IL: set for 32-bit instructions, and always for these exceptions.
         const IL: u64 = 1 << 25;
         ExceptionEntry { esr: IL | syndrome, vector: self.vector(), pstate: self.pstate() }
     }
 
-    /// The vector for synchronous exceptions, by PSTATE.M (Arm ARM D1.4.1.6).
+    /// Returns the offset of the vector for synchronous exceptions, by PSTATE.M (Arm ARM D1.4.1.6).
     const fn vector(&self) -> u64 {
         match self.spsr & 0x1f {
-            // AArch32, which only EL0 can be.
+            // EL0 in AArch32. EL1 is always AArch64.
             0x10.. => 0x600,
-            // EL0.
+            // EL0 in AArch64.
             0..4 => 0x400,
-            // EL1 with SP_EL0 or with its own stack pointer.
+            // EL1 with SP_EL0, then EL1 with SP_EL1.
             mode if mode & 1 == 0 => 0x000,
             _ => 0x200,
         }
     }
 
-    /// PSTATE on entry to EL1 (Arm ARM D1.4.2). What it does not name is clear: UAO, IL, SS, BTYPE, and
-    /// EXLOCK even where the guest's GCSCR_EL1.EXLOCKEN would set it, which only protects less.
+    /// Computes PSTATE on entry to EL1 (Arm ARM D1.4.2). All fields that it does not name are
+    /// clear: UAO, IL, SS, BTYPE, and EXLOCK as well. The CPU would set EXLOCK if
+    /// GCSCR_EL1.EXLOCKEN is set; without it the guest's own protection is weaker, Bulkhead's is
+    /// not.
     fn pstate(&self) -> u64 {
         const EL1H: u64 = 0b0101;
         const DAIF: u64 = 0b1111 << 6;
@@ -79,7 +85,7 @@ impl Interrupted<'_> {
         const DIT: u64 = 1 << 24;
         const TCO: u64 = 1 << 25;
         const NZCV: u64 = 0b1111 << 28;
-        // In SCTLR_EL1.
+        // Fields of SCTLR_EL1.
         const SPAN: u64 = 1 << 23;
         const DSSBS: u64 = 1 << 44;
         const SPINTMASK: u64 = 1 << 62;

@@ -1,4 +1,4 @@
-//! Exception entry, against the Arm ARM's rules.
+//! Exception entry, against the rules of the Arm ARM.
 
 use proptest::prelude::*;
 
@@ -10,23 +10,23 @@ const EL0_AARCH32: u64 = 0b1_0000;
 const EL1T: u64 = 0b0100;
 const EL1H: u64 = 0b0101;
 
-/// A CPU with PAN, SSBS, MTE2 and NMI.
+/// A CPU with FEAT_PAN, FEAT_SSBS2, FEAT_MTE2 and FEAT_NMI.
 fn all() -> IdRegisters {
     IdRegisters::with(&[(field::PAN, 1), (field::SSBS, 2), (field::MTE, 2), (field::NMI, 1)])
 }
 
-/// An Armv8.0 CPU.
+/// Runs a test on an Armv8.0 CPU.
 fn interrupted(spsr: u64, test: impl FnOnce(Interrupted<'_>)) {
     test(Interrupted { spsr, sctlr: 0x30d0_0800, id: &IdRegisters::with(&[]) });
 }
 
-/// A store to where nothing is mapped, at level 2.
+/// A store that has a translation fault at level 2.
 fn store(other: u64) -> Abort {
     Abort::data(Abort::WRITE | 0x06 | other)
 }
 
 #[test]
-fn the_four_vectors() {
+fn the_vector_and_the_class_depend_on_the_exception_level() {
     for (spsr, vector, data_class, instruction_class) in [
         (EL1T, 0x000, 0x25, 0x21),
         (EL1H, 0x200, 0x25, 0x21),
@@ -51,7 +51,7 @@ fn the_four_vectors() {
 }
 
 #[test]
-fn a_walk_that_leaves_memory_is_an_abort_on_the_walk() {
+fn an_abort_on_a_walk_stays_one() {
     interrupted(EL1H, |from| {
         assert_eq!(from.abort(store(Abort::WALK)).esr & 0x3f, 0x17);
         let lost = from.abort(store(Abort::FAR_NOT_VALID));
@@ -60,8 +60,8 @@ fn a_walk_that_leaves_memory_is_an_abort_on_the_walk() {
 }
 
 #[test]
-fn an_armv8_0_cpu_masks_all_and_keeps_the_flags() {
-    // NZCV = 0b1010, SS and IL set, interrupts open, EL0.
+fn an_armv8_0_cpu_masks_all_and_keeps_the_condition_flags() {
+    // NZCV = 0b1010, SS and IL set, interrupts unmasked, EL0.
     interrupted(0xa030_0000, |from| assert_eq!(from.undefined().pstate, 0xa000_03c5));
 }
 
@@ -87,7 +87,7 @@ fn optional_fields_follow_sctlr() {
 
 proptest! {
     #[test]
-    fn any_state_enters_el1_masked(spsr: u64, sctlr: u64) {
+    fn any_state_enters_el1_with_all_masked(spsr: u64, sctlr: u64) {
         let entry = Interrupted { spsr, sctlr, id: &all() }.abort(store(0));
         prop_assert_eq!(entry.pstate & 0x3df, EL1H | 0x3c0);
         prop_assert!(matches!(entry.vector, 0x000 | 0x200 | 0x400 | 0x600));

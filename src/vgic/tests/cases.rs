@@ -265,7 +265,7 @@ fn an_access_that_needs_another_cpu_s_list_registers_changes_nothing_yet() {
         system.drive(0, SPI, true);
         let mut other = super::machine::View { machine: &mut system.machine, cpu: 1 };
         let offset = DISABLE + 4;
-        let access = Access { offset, size: 4, value: 1 << (SPI - 32) };
+        let access = RegisterAccess { offset, size: 4, value: 1 << (SPI - 32) };
         let result = system.vgic.distributor_write(access, &mut other);
         assert_eq!(result, Err(Recall(CpuMask::one(0))));
         assert!(system.machine.physical(0, SPI).enabled);

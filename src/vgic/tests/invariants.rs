@@ -2,7 +2,7 @@
 
 use super::machine::{ACTIVE, HARDWARE, PENDING};
 use super::system::System;
-use crate::vgic::state::bits;
+use crate::vgic::intid_set::bits;
 use crate::vgic::*;
 
 impl System {
@@ -24,7 +24,7 @@ impl System {
             self.check_room(cpu);
             self.check_arrivals(cpu);
         }
-        for word in 0..self.vgic.words() {
+        for word in 0..self.vgic.state.words() {
             let owners = if word == 0 { cpus } else { 1 };
             for owner in 0..owners {
                 self.check_places(owner, word);
@@ -34,8 +34,8 @@ impl System {
 
     /// A hardware interrupt that was taken is in one place, and none that was not is in any.
     fn check_places(&self, owner: usize, word: usize) {
-        let bank = self.vgic.bank(Set::new(owner, word, 0));
-        assert_eq!((bank.pending | bank.active | bank.enabled) & !bank.owned(), 0);
+        let bank = self.vgic.state.bank(IntidSet::new(owner, word, 0));
+        assert_eq!((bank.latched | bank.active | bank.enabled) & !bank.owned(), 0);
         for bit in bits(bank.owned()) {
             let intid = word * 32 + bit;
             let holders = (0..self.machine.cpus.len()).filter(|&cpu| word != 0 || cpu == owner);
@@ -44,7 +44,7 @@ impl System {
             assert!(listed + active <= 1, "{intid} is listed {listed} times and active {active}");
             if bank.hardware >> bit & 1 != 0 {
                 let physical = self.machine.state(owner, intid);
-                let pending = (bank.pending >> bit & 1) as usize;
+                let pending = (bank.latched >> bit & 1) as usize;
                 let places = listed + active + pending;
                 assert_eq!(places, usize::from(physical.active), "places of {intid}");
                 assert_eq!(bank.enabled >> bit & 1 != 0, physical.enabled);
@@ -55,16 +55,16 @@ impl System {
     /// What may be listed without the lock is what may be delivered, on the CPU that it is routed to.
     fn check_arrivals(&self, cpu: usize) {
         let arrivals = self.vgic.arrivals(cpu);
-        for word in 0..self.vgic.words() {
-            let bank = self.vgic.bank(Set::new(cpu, word, 0));
+        for word in 0..self.vgic.state.words() {
+            let bank = self.vgic.state.bank(IntidSet::new(cpu, word, 0));
             for bit in 0..32 {
                 let intid = word * 32 + bit;
-                let is_carried = intid < 16 && self.machine.carried_sgis >> intid & 1 != 0;
+                let is_carried = intid < 16 && self.machine.physical_sgis >> intid & 1 != 0;
                 let is_of_v2 = self.machine.version == Version::V2;
                 let arrives = bank.hardware >> bit & 1 != 0
                     || is_carried && (is_of_v2 || bank.group1 >> bit & 1 != 0);
                 let is_here = usize::from(bank.routes[bit].vcpu) == cpu;
-                let lr = bank.entries[bit].with_state(true, false);
+                let lr = bank.templates[bit].with_state(true, false);
                 let expected = match self.machine.version {
                     _ if !arrives || !is_here || bank.deliverable >> bit & 1 == 0 => 0,
                     Version::V2 => lr.to_v2().into(),
@@ -80,9 +80,9 @@ impl System {
         let lrs = &self.machine.cpus[cpu].lrs;
         let asked = self.machine.cpus[cpu].maintenance;
         let groups = self.machine.cpus[cpu].groups;
-        for word in 0..self.vgic.words() {
-            let bank = self.vgic.bank(Set::new(cpu, word, 0));
-            let ready = bank.pending_now() & bank.deliverable;
+        for word in 0..self.vgic.state.words() {
+            let bank = self.vgic.state.bank(IntidSet::new(cpu, word, 0));
+            let ready = bank.pending() & bank.deliverable;
             for bit in bits(ready) {
                 let intid = word * 32 + bit;
                 let mut everywhere = 0..self.machine.cpus.len();
@@ -97,7 +97,7 @@ impl System {
                     assert_ne!(asked & 0x10 << (2 * group), 0, "{intid} waits for nothing");
                 } else {
                     assert_ne!(asked & 1 << 3, 0, "{intid} waits for nothing");
-                    let urgent = (u64::from(bank.entries[bit].priority()), intid as u64);
+                    let urgent = (u64::from(bank.templates[bit].priority()), intid as u64);
                     let key = |&lr: &u64| (lr >> 48 & 0xff, lr & 0x3ff);
                     let least =
                         lrs.iter().filter(|&&lr| lr & (PENDING | ACTIVE) == PENDING).map(key).max();

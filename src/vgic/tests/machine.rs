@@ -3,6 +3,7 @@
 
 use std::vec::Vec;
 
+use crate::arch::intid::Intid;
 use crate::vgic::hardware::*;
 use crate::vgic::*;
 
@@ -52,7 +53,7 @@ pub struct Machine {
     /// Guests take interrupts from the physical CPU interfaces, in Group 1.
     pub direct: bool,
     /// The physical SGIs that may be guests': on GICv3 all or none.
-    pub carried_sgis: u16,
+    pub physical_sgis: u16,
 }
 
 impl Machine {
@@ -71,7 +72,7 @@ impl Machine {
             shared: std::vec![Physical::default(); 32 * (words - 1)],
             split: false,
             direct: false,
-            carried_sgis: if version == Version::V2 { 0x7fff } else { 0xffff },
+            physical_sgis: if version == Version::V2 { 0x7fff } else { 0xffff },
         }
     }
 
@@ -231,12 +232,12 @@ impl View<'_> {
         &mut self.machine.cpus[self.cpu]
     }
 
-    fn check_bank(&self, set: Set) {
+    fn check_bank(&self, set: IntidSet) {
         let is_banked = self.machine.version == Version::V2 && set.word() == 0;
         assert!(!is_banked || set.owner() == self.cpu, "another CPU's bank");
     }
 
-    fn physical(&mut self, set: Set, bit: usize) -> &mut Physical {
+    fn physical(&mut self, set: IntidSet, bit: usize) -> &mut Physical {
         self.machine.physical(set.owner(), set.word() * 32 + bit)
     }
 }
@@ -250,8 +251,8 @@ impl Hardware for View<'_> {
         self.machine.cpus[self.cpu].lrs.len()
     }
 
-    fn carried_sgis(&self) -> u16 {
-        self.machine.carried_sgis
+    fn physical_sgis(&self) -> u16 {
+        self.machine.physical_sgis
     }
 
     fn clear_sgis(&mut self) {
@@ -297,7 +298,7 @@ impl Hardware for View<'_> {
         group_0 | group_1 << 1
     }
 
-    fn write_state(&mut self, register: StateRegister, set: Set) {
+    fn write_state(&mut self, register: StateRegister, set: IntidSet) {
         self.check_bank(set);
         for bit in (0..32).filter(|bit| set.mask() >> bit & 1 != 0) {
             let physical = self.physical(set, bit);
@@ -312,7 +313,7 @@ impl Hardware for View<'_> {
         }
     }
 
-    fn read_state(&mut self, register: StateRegister, set: Set) -> u32 {
+    fn read_state(&mut self, register: StateRegister, set: IntidSet) -> u32 {
         self.check_bank(set);
         let state = |bit| {
             let physical = self.physical(set, bit);
@@ -325,11 +326,11 @@ impl Hardware for View<'_> {
         (0..32).map(state).enumerate().map(|(i, is_set)| u32::from(is_set) << i).sum()
     }
 
-    fn set_priority(&mut self, set: Set, bit: usize, priority: u8) {
+    fn set_priority(&mut self, set: IntidSet, bit: usize, priority: u8) {
         self.physical(set, bit).priority = priority;
     }
 
-    fn set_edge(&mut self, set: Set, edge: u32) -> u32 {
+    fn set_edge(&mut self, set: IntidSet, edge: u32) -> u32 {
         self.check_bank(set);
         // SGIs are edge-triggered for ever.
         let edge = if set.word() == 0 { edge | 0xffff } else { edge };

@@ -5,6 +5,7 @@ use std::vec::Vec;
 
 use super::machine::{ACTIVE, Machine, PENDING, View};
 use crate::arch::addr::Ipa;
+use crate::arch::intid::Intid;
 use crate::vgic::*;
 
 pub const HARDWARE_PPI: usize = 27;
@@ -38,7 +39,7 @@ impl System {
             vcpus: cpus,
             it_lines_number: 16,
             hardware: &hardware,
-            software: &[intid(&SOFTWARE_SPI)],
+            virtual_only: &[intid(&SOFTWARE_SPI)],
         });
         let mut machine = Machine::new(version, cpus, list_registers, 17);
         machine.direct = delivery == Delivery::Direct;
@@ -144,7 +145,7 @@ impl System {
         }
         let arrivals = self.vgic.arrivals(cpu);
         let empty = View { machine: &mut self.machine, cpu }.empty_list_registers();
-        if let Some((index, value)) = arrivals.list(intid, empty) {
+        if let Some((index, value)) = arrivals.inject(intid, empty) {
             let value = match self.machine.version {
                 Version::V2 => ListRegister::from_v2(value as u32 | u32::from(sender) << 10),
                 Version::V3 => ListRegister::from_bits(value),
@@ -183,7 +184,7 @@ impl System {
     }
 
     pub fn read(&mut self, cpu: usize, offset: u64, size: u64) -> u64 {
-        let access = Access { offset, size, value: 0 };
+        let access = RegisterAccess { offset, size, value: 0 };
         let value = self.access(cpu, |vgic, hw| vgic.distributor_read(access, hw));
         self.run();
         value
@@ -198,7 +199,7 @@ impl System {
 
     fn store_sgir(&mut self, cpu: usize, value: u32) {
         let interfaces = (0..self.machine.cpus.len()).map(|cpu| 1 << Machine::interface(cpu));
-        let carried = self.machine.carried_sgis;
+        let carried = self.machine.physical_sgis;
         let route = SgirRoute::new(Ipa::new(0x800_0000), carried, cpu, interfaces);
         match route.physical(value) {
             Some(physical) => self.machine.store_sgir(cpu, physical),
@@ -208,7 +209,7 @@ impl System {
     }
 
     fn write_to_vgic(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
-        let access = Access { offset, size, value };
+        let access = RegisterAccess { offset, size, value };
         let kicks = match self.on(cpu, |vgic, hw| vgic.enable_in_distributor(access, hw)) {
             true => CpuMask::EMPTY,
             false => self.access(cpu, |vgic, hw| vgic.distributor_write(access, hw)),
@@ -218,14 +219,14 @@ impl System {
     }
 
     pub fn read_redistributor(&mut self, cpu: usize, offset: u64, size: u64) -> u64 {
-        let access = Access { offset, size, value: 0 };
+        let access = RegisterAccess { offset, size, value: 0 };
         let value = self.access(cpu, |vgic, hw| vgic.redistributor_read(access, hw));
         self.run();
         value
     }
 
     pub fn write_redistributor(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
-        let access = Access { offset, size, value };
+        let access = RegisterAccess { offset, size, value };
         let kicks = match self.on(cpu, |vgic, hw| vgic.enable_in_redistributors(access, hw)) {
             true => CpuMask::EMPTY,
             false => self.access(cpu, |vgic, hw| vgic.redistributor_write(access, hw)),
@@ -296,7 +297,7 @@ impl System {
     }
 
     pub fn send_sgi(&mut self, cpu: usize, register: SgiRegister, value: u64) {
-        if register == SgiRegister::Sgi1 && self.machine.carried_sgis != 0 {
+        if register == SgiRegister::Sgi1 && self.machine.physical_sgis != 0 {
             let request = SgiRequest::new(value);
             for target in request.targets(cpu, self.machine.cpus.len()) {
                 self.machine.physical(target, request.sgi()).latch = true;

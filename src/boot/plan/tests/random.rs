@@ -171,7 +171,7 @@ fn check_guest(one: &PartitionPlan) {
         assert!(device.reach == Reach::Partition || one.dma_unprotected);
         for registers in &device.registers {
             assert!(mappings.iter().any(|mapping| {
-                mapping.memory == crate::mm::tables::Memory::GUEST_DEVICE
+                mapping.memory == crate::mm::tables::Attributes::GUEST_DEVICE
                     && mapping.pa.get() == mapping.ipa.get()
                     && region(mapping.pa.get(), mapping.size).covers(registers)
             }));

@@ -1,34 +1,36 @@
 //! The physical interrupt controller, of either version.
 
-pub mod v2;
-pub mod v3;
+mod this_cpu;
+mod v2;
+mod v3;
 
 use aarch64_cpu::registers::{ICH_HCR_EL2, Readable, Writeable};
-use bulkhead::arch::intid::Interrupt;
-use bulkhead::arch::intid::Intid;
+use bulkhead::arch::addr::{Pa, Region};
+use bulkhead::arch::intid::{Interrupt, Intid};
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::machine;
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::frame::FrameKind;
-use bulkhead::vgic::{Arrivals, Delivery, Set, SgirRoute, StateRegister};
-use spin::Once;
+use bulkhead::vgic::{Arrivals, Delivery, IntidSet, SgirRoute, StateRegister};
 
 use super::mmio::Registers;
-use crate::el2::trap::panic;
 
-pub use crate::el2::vcpu::vgic_hardware::ThisCpu;
+pub use this_cpu::{Position, ThisCpu};
 
 /// GICC_IAR holds the INTID in its lower bits, and an SGI's source above.
 const INTID_MASK: u32 = 0x3ff;
 
 // Offsets in the distributor, and in a redistributor's second frame.
-pub const IPRIORITYR: u64 = 0x400;
-pub const ICFGR: u64 = 0xc00;
+const IPRIORITYR: u64 = 0x400;
+const ICFGR: u64 = 0xc00;
 
 /// En of GICH_HCR and ICH_HCR_EL2: the virtual interface works.
-pub const HCR_ENABLE: u32 = 1;
+const HCR_ENABLE: u32 = 1;
 /// TC of ICH_HCR_EL2: the guest's accesses to ICC_PMR_EL1 and its like trap.
 const HCR_TRAP_COMMON: u32 = 1 << 10;
+
+/// Maps a frame of registers for a driver.
+pub type Map<'a> = &'a dyn Fn(Region<Pa>) -> Registers;
 
 /// The machine's GIC.
 #[repr(u8)]
@@ -40,53 +42,50 @@ pub enum Gic {
     V3(v3::Gic),
 }
 
-static GIC: Once<Gic> = Once::new();
-
-/// Maps the controller's frames. Nothing is changed yet.
-pub fn init(machine: &machine::Gic) -> &'static Gic {
-    GIC.call_once(|| match machine {
-        machine::Gic::V2 { distributor, cpu_interface, hypervisor, .. } => {
-            Gic::V2(v2::Gic::new(*distributor, *cpu_interface, *hypervisor))
-        }
-        machine::Gic::V3 { distributor, redistributors, maintenance, .. } => {
-            Gic::V3(v3::Gic::new(*distributor, redistributors, *maintenance))
-        }
-    })
-}
-
-/// The controller, once `init` has run.
-pub fn get() -> &'static Gic {
-    GIC.get().unwrap_or_else(|| panic::unset())
-}
-
-/// An interrupt that the CPU interface was asked for.
+/// An interrupt that was acknowledged at the CPU interface.
 #[derive(Clone, Copy)]
 pub struct Acknowledged {
-    /// Which one.
+    /// Its number.
     pub intid: Intid,
-    /// What is handed back for it.
+    /// The value read, which ends and deactivates it.
     value: u32,
 }
 
-/// What [`Gic::take`] found.
+/// The result of [`Gic::take`].
 pub enum Taken {
-    /// An interrupt of the guest's, which is in a list register now.
-    Listed,
-    /// Another one, which was acknowledged.
+    /// An interrupt of the guest, which is in a list register now.
+    Injected,
+    /// Another interrupt, acknowledged.
     Other(Acknowledged),
-    /// None.
+    /// No interrupt was pending.
     Nothing,
 }
 
 impl Acknowledged {
-    /// What GICC_IAR or ICC_IAR1_EL1 said, unless that there is none.
+    /// Decodes GICC_IAR or ICC_IAR1_EL1; `None` for a special INTID.
     fn new(value: u32) -> Option<Self> {
         Some(Self { intid: Intid::new(value & INTID_MASK)?, value })
     }
 }
 
 impl Gic {
-    /// Sets up the distributor, after every CPU has come to EL2.
+    /// Maps the controller's frames. Nothing is changed yet.
+    #[inline(always)]
+    pub fn new(machine: &machine::Gic, map: Map<'_>) -> Self {
+        match machine {
+            machine::Gic::V2 { distributor, cpu_interface, hypervisor, .. } => {
+                let frames = [distributor, cpu_interface, hypervisor];
+                let [distributor, cpu_interface, hypervisor] = frames.map(|frame| map(*frame));
+                Self::V2(v2::Gic::new(distributor, cpu_interface, hypervisor))
+            }
+            machine::Gic::V3 { distributor, redistributors, maintenance, .. } => {
+                Self::V3(v3::Gic::new(map(*distributor), redistributors, *maintenance))
+            }
+        }
+    }
+
+    /// Resets and enables the distributor, once every CPU is at EL2.
+    #[inline(always)]
     pub fn init_distributor(&self) {
         match self {
             Self::V2(gic) => gic.init_distributor(),
@@ -94,25 +93,28 @@ impl Gic {
         }
     }
 
-    /// Sets up what this CPU has for itself.
-    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery) {
+    /// Resets this CPU's private interrupts and its CPU interface.
+    #[inline(always)]
+    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery, map: Map<'_>) {
         match self {
             Self::V2(gic) => gic.init_cpu(cpu),
-            Self::V3(gic) => gic.init_cpu(cpu, mpidr, delivery),
+            Self::V3(gic) => gic.init_cpu(cpu, mpidr, delivery, map),
         }
         self.reset_virtual_interface(delivery);
     }
 
-    /// What this CPU has for sending SGIs as vCPU `own` of a partition, after `init_cpu` of all of its CPUs.
+    /// Returns how vCPU `own` of a partition sends SGIs by GICD_SGIR, once `init_cpu` has run on all
+    /// of the partition's CPUs.
+    #[inline(always)]
     pub fn init_sgis(&self, cpu: usize, plan: &PartitionPlan, own: usize) -> SgirRoute {
         let frame = plan.frames.iter().find(|frame| frame.kind == FrameKind::Distributor);
         let (Self::V2(gic), Some(frame)) = (self, frame) else { return SgirRoute::NONE };
         gic.set_source(cpu, own);
         let interfaces = plan.cpus.iter().map(|cpu| gic.target(*cpu));
-        SgirRoute::new(frame.region.start(), gic.carried_sgis(), own, interfaces)
+        SgirRoute::new(frame.region.start(), gic.physical_sgis(), own, interfaces)
     }
 
-    /// Makes this CPU's virtual interface as it is after a reset.
+    /// Resets this CPU's virtual interface.
     pub fn reset_virtual_interface(&self, delivery: Delivery) {
         match self {
             Self::V2(gic) => gic.reset_virtual_interface(),
@@ -124,16 +126,18 @@ impl Gic {
         });
     }
 
-    /// The highest INTID of an SPI that can be given to an emulated device, where the interrupts of
-    /// a partition can go to it with no exit: on a GICv3 of whose both groups Bulkhead disposes.
-    pub fn direct(&self) -> Option<Intid> {
+    /// Returns the last SPI usable for direct delivery; `None` unless Bulkhead owns both interrupt
+    /// groups.
+    #[inline(always)]
+    pub fn last_direct_spi(&self) -> Option<Intid> {
         match self {
             Self::V3(gic) if gic.has_group_0() => Intid::new(gic.intids().min(Intid::SPI_END) - 1),
             _ => None,
         }
     }
 
-    /// Takes the most urgent of Bulkhead's own interrupts, where they are in a group of their own.
+    /// Takes the highest-priority interrupt of Group 0, which holds Bulkhead's own where it owns both
+    /// groups.
     pub fn take_own(&self) -> Option<Intid> {
         match self {
             Self::V3(gic) if gic.has_group_0() => v3::take_own(),
@@ -149,8 +153,8 @@ impl Gic {
         }
     }
 
-    /// Whether the virtual interface asks for its maintenance interrupt. Unknown on GICv2, where nothing
-    /// else raises that.
+    /// Whether the virtual interface requests its maintenance interrupt. Always true on GICv2, where
+    /// nothing else raises that interrupt.
     pub fn wants_maintenance(&self) -> bool {
         match self {
             Self::V2(_) => true,
@@ -158,8 +162,7 @@ impl Gic {
         }
     }
 
-    /// Takes the interrupt of the highest priority, if there is one, and lets others of the same
-    /// priority in again; this one stays active.
+    /// Acknowledges the highest-priority pending interrupt and drops the priority. It stays active.
     pub fn acknowledge(&self) -> Option<Acknowledged> {
         match self {
             Self::V2(gic) => gic.acknowledge(),
@@ -167,7 +170,7 @@ impl Gic {
         }
     }
 
-    /// The same, and puts it into a list register, if that is all there is to do.
+    /// Acknowledges an interrupt, and injects it if `arrivals` has its list register prepared.
     #[inline(always)]
     pub fn take(&self, arrivals: &Arrivals) -> Taken {
         match self {
@@ -176,7 +179,7 @@ impl Gic {
         }
     }
 
-    /// Ends an interrupt of Bulkhead's own, after its priority drop.
+    /// Deactivates an interrupt that no guest deactivates.
     pub fn deactivate(&self, interrupt: Acknowledged) {
         match self {
             Self::V2(gic) => gic.deactivate(interrupt.value),
@@ -184,17 +187,17 @@ impl Gic {
         }
     }
 
-    /// A bit for each SGI of guests that physical ones stand for. On a GICv3 that is all, or none where
-    /// another Security state has some; on GICv2 one is the doorbell.
-    pub fn carried_sgis(&self) -> u16 {
+    /// Returns a bit for each SGI of guests that is sent as a physical one. On GICv3 that is all of
+    /// them, or none where another Security state owns some; on GICv2 one is the kick.
+    pub fn physical_sgis(&self) -> u16 {
         match self {
-            Self::V2(gic) => gic.carried_sgis(),
+            Self::V2(gic) => gic.physical_sgis(),
             Self::V3(gic) if gic.has_group_0() => u16::MAX,
             Self::V3(_) => 0,
         }
     }
 
-    /// Sends SGIs by GICD_SGIR, as [`SgirRoute::physical`] has it. On GICv3 there is no such register.
+    /// Writes GICD_SGIR with a value of [`SgirRoute::physical`]. GICv3 has no such register.
     #[inline(always)]
     pub fn store_sgir(&self, value: u32) {
         if let Self::V2(gic) = self {
@@ -202,12 +205,12 @@ impl Gic {
         }
     }
 
-    /// Whether this SGI is the doorbell. On GICv3 the maintenance interrupt is.
-    pub fn rings_by(&self, intid: Intid) -> bool {
-        matches!(self, Self::V2(gic) if gic.doorbell() == intid)
+    /// Whether this SGI is the kick. On GICv3 the maintenance interrupt is.
+    pub fn is_kick(&self, intid: Intid) -> bool {
+        matches!(self, Self::V2(gic) if gic.kick_sgi() == intid)
     }
 
-    /// The vCPU that sent an SGI, where the controller tells.
+    /// Returns the vCPU that sent an SGI; 0 on GICv3, which does not report it.
     pub fn sender(&self, interrupt: Acknowledged) -> u8 {
         match self {
             Self::V2(gic) => gic.sender(interrupt),
@@ -215,16 +218,17 @@ impl Gic {
         }
     }
 
-    /// Makes a CPU leave its guest.
-    pub fn ring_doorbell(&self, cpu: usize) {
+    /// Makes a CPU come to EL2 and look at what has changed.
+    pub fn kick(&self, cpu: usize) {
         match self {
-            Self::V2(gic) => gic.ring_doorbell(cpu),
-            Self::V3(gic) => gic.ring_doorbell(cpu),
+            Self::V2(gic) => gic.kick(cpu),
+            Self::V3(gic) => gic.kick(cpu),
         }
     }
 
-    /// Enables an interrupt of Bulkhead's own: a private one of this CPU, or a shared one, which
-    /// goes to this CPU.
+    /// Enables an interrupt of Bulkhead: a private one of this CPU, or a shared one, which is routed
+    /// to this CPU.
+    #[inline(always)]
     pub fn enable_own(&self, intid: Intid, cpu: usize) {
         if !intid.is_private() {
             self.route(intid.get() as usize, cpu);
@@ -235,11 +239,11 @@ impl Gic {
         }
     }
 
-    /// Disables these shared interrupts and forgets what they were up to.
+    /// Disables these shared interrupts, and clears their pending and active state.
     pub fn silence(&self, interrupts: &[Interrupt]) {
         let distributor = self.distributor();
         for interrupt in interrupts {
-            let set = Set::one(0, interrupt.intid);
+            let set = IntidSet::one(0, interrupt.intid);
             distributor.write(StateRegister::ClearEnable.of(set), set.mask());
             if let Self::V3(gic) = self {
                 gic.wait_for_distributor();
@@ -249,9 +253,9 @@ impl Gic {
         }
     }
 
-    /// The distributor, whose registers of interrupts are at the same offsets in either version.
+    /// Returns the distributor, whose interrupt registers have the same offsets in both versions.
     #[inline(always)]
-    pub fn distributor(&self) -> &Registers {
+    fn distributor(&self) -> &Registers {
         match self {
             Self::V2(gic) => gic.distributor(),
             Self::V3(gic) => gic.distributor(),
@@ -265,14 +269,14 @@ impl Gic {
         }
     }
 
-    pub fn hypervisor_control(&self) -> u32 {
+    fn hypervisor_control(&self) -> u32 {
         match self {
             Self::V2(gic) => gic.hypervisor_control(),
             Self::V3(_) => ICH_HCR_EL2.get() as u32,
         }
     }
 
-    pub fn set_hypervisor_control(&self, value: u32) {
+    fn set_hypervisor_control(&self, value: u32) {
         match self {
             Self::V2(gic) => gic.set_hypervisor_control(value),
             Self::V3(_) => ICH_HCR_EL2.set(u64::from(value)),

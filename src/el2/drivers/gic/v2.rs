@@ -1,9 +1,8 @@
 //! GICv2 with the virtualization extensions (IHI 0048B), driven from EL2.
 
 use aarch64_cpu::asm::barrier;
-use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::Intid;
-use bulkhead::vgic::{Arrivals, Set, StateRegister};
+use bulkhead::vgic::{Arrivals, IntidSet, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 use super::{Acknowledged, ICFGR, IPRIORITYR, Taken};
@@ -30,7 +29,7 @@ const GICC_DIR: u64 = 0x1000;
 
 /// EnableGrp1 as the Non-secure side sees it; EnableGrp0 where there is one security state.
 const CTLR_ENABLE: u32 = 1;
-/// EOI drops the priority only; deactivation is the guest's, or a write to GICC_DIR.
+/// EOImodeNS: an EOI only drops the priority; the guest, or a write to GICC_DIR, deactivates.
 const GICC_CTLR_EOIMODE: u32 = 1 << 9;
 
 const GICH_HCR: u64 = 0x000;
@@ -40,10 +39,10 @@ const GICH_ELRSR0: u64 = 0x030;
 const GICH_APR: u64 = 0x0f0;
 const GICH_LR0: u64 = 0x100;
 
-/// Where GICC_IAR and GICH_LRn have the CPU that sent an SGI.
+/// The shift of the CPU that sent an SGI in GICC_IAR and GICH_LRn.
 const SOURCE: u32 = 10;
 
-/// The priority of every interrupt that Bulkhead takes; guests' own priorities are virtual.
+/// The physical priority of every interrupt; guests' priorities are virtual.
 const PRIORITY: u32 = 0xa0a0_a0a0;
 
 /// The controller's frames.
@@ -51,11 +50,11 @@ pub struct Gic {
     distributor: Registers,
     cpu_interface: Registers,
     hypervisor: Registers,
-    /// The distributor's bit for each CPU, which each CPU reads for itself.
+    /// The distributor's bit for each CPU, which each CPU reads itself.
     targets: [AtomicU8; MAX_CPUS],
-    /// For each CPU interface the vCPU on it, as a list register names the source of an SGI.
+    /// For each CPU interface, the vCPU on it as the source of an SGI in a list register.
     sources: [AtomicU16; 8],
-    /// A bit for each SGI that is firmware's on no CPU.
+    /// A bit for each SGI that firmware owns on no CPU.
     sgis: AtomicU16,
     /// GICD_SGIR.
     sgir: Register,
@@ -73,11 +72,9 @@ pub struct Gic {
 }
 
 impl Gic {
-    /// Maps the frames.
-    pub fn new(distributor: Region<Pa>, cpu_interface: Region<Pa>, hypervisor: Region<Pa>) -> Self {
-        let distributor = Registers::map(distributor);
-        let cpu_interface = Registers::map(cpu_interface);
-        let hypervisor = Registers::map(hypervisor);
+    /// Takes the controller's frames (GICD, GICC, GICH), without changing anything yet.
+    #[inline(always)]
+    pub fn new(distributor: Registers, cpu_interface: Registers, hypervisor: Registers) -> Self {
         let lr = |index| hypervisor.register(GICH_LR0 + index as u64 * 4);
         Self {
             sgir: distributor.register(GICD_SGIR),
@@ -97,8 +94,9 @@ impl Gic {
         }
     }
 
-    /// Everything shared: off, then known, then on. All CPUs must be at EL2 by now, since firmware
-    /// that still brings one up may rewrite the groups.
+    /// Resets the distributor and the shared interrupts, and enables it. All CPUs must be at EL2, because
+    /// firmware that still starts one may rewrite the groups.
+    #[inline(always)]
     pub fn init_distributor(&self) {
         self.distributor.write(GICD_CTLR, 0);
         for word in 1..self.words {
@@ -112,8 +110,9 @@ impl Gic {
         self.distributor.write(GICD_CTLR, CTLR_ENABLE);
     }
 
-    /// Finds out which SGIs of this CPU are firmware's, after their priorities were set. Where the machine has
-    /// two Security states some may be Secure, and the priority of those reads as zero (IHI 0048B, 4.3.11).
+    /// Finds out which SGIs of this CPU firmware owns, after their priorities were set. Where there are
+    /// two Security states some may be Secure, whose priority reads as zero (IHI 0048B, 4.3.11).
+    #[inline(always)]
     fn find_sgis(&self) {
         let mut sgis = 0;
         for register in 0..4 {
@@ -125,31 +124,33 @@ impl Gic {
         self.sgis.fetch_and(sgis, Ordering::AcqRel);
     }
 
-    /// The SGI by which one CPU makes another leave its guest, after `init_cpu` of all: the last that is
-    /// ours, as kernels use the first ones.
-    pub fn doorbell(&self) -> Intid {
+    /// Returns the SGI that is the kick, once `init_cpu` has run on all CPUs: the last one that firmware
+    /// does not own, because kernels use the first ones.
+    pub fn kick_sgi(&self) -> Intid {
         let sgis = self.sgis.load(Ordering::Acquire);
         let last = 15_u32.saturating_sub(sgis.leading_zeros());
         Intid::new(last).expect("an SGI is an interrupt")
     }
 
-    /// A bit for each SGI that can be a guest's.
-    pub fn carried_sgis(&self) -> u16 {
-        self.sgis.load(Ordering::Acquire) & !(1 << self.doorbell().get())
+    /// Returns a bit for each SGI that is sent as a physical one.
+    pub fn physical_sgis(&self) -> u16 {
+        self.sgis.load(Ordering::Acquire) & !(1 << self.kick_sgi().get())
     }
 
-    /// The bit of a CPU's interface, as GICD_SGIR has it.
+    /// Returns the bit of a CPU's interface in GICD_SGIR.
     pub fn target(&self, cpu: usize) -> u8 {
         self.targets[cpu].load(Ordering::Acquire)
     }
 
-    /// Has the SGIs of this CPU be those of a vCPU with this number.
+    /// Sets the vCPU that SGIs from this CPU come from.
+    #[inline(always)]
     pub fn set_source(&self, cpu: usize, vcpu: usize) {
         let interface = self.target(cpu).trailing_zeros() as usize;
         self.sources[interface & 7].store((vcpu as u16 & 7) << SOURCE, Ordering::Release);
     }
 
-    /// What each CPU has for itself: its private interrupts, its interface, its list registers.
+    /// Resets this CPU's private interrupts and enables its CPU interface.
+    #[inline(always)]
     pub fn init_cpu(&self, cpu: usize) {
         // With a single CPU the register reads as zero (IHI 0048B, 4.3.12).
         let target = (self.distributor.read(GICD_ITARGETSR) as u8).max(1);
@@ -165,7 +166,7 @@ impl Gic {
         self.cpu_interface.write(GICC_CTLR, CTLR_ENABLE | GICC_CTLR_EOIMODE);
     }
 
-    /// The virtual interface: nothing pending, nothing active, as after a reset.
+    /// Resets the virtual interface: nothing is pending or active.
     pub fn reset_virtual_interface(&self) {
         self.hypervisor.write(GICH_HCR, 0);
         self.hypervisor.write(GICH_APR, 0);
@@ -175,8 +176,9 @@ impl Gic {
         }
     }
 
-    /// Disables, clears and makes Group 0 all of a word's 32 interrupts. Where the machine has two
-    /// security states the group is the Secure side's, and this write is ignored.
+    /// Disables the 32 interrupts of a word, clears their state and puts them into Group 0. Where there are
+    /// two Security states the write of the group is ignored.
+    #[inline(always)]
     fn reset_word(&self, word: u64) {
         self.distributor.write(GICD_ICENABLER + word * 4, u32::MAX);
         self.distributor.write(GICD_ICPENDR + word * 4, u32::MAX);
@@ -187,17 +189,17 @@ impl Gic {
         self.distributor.write(GICD_IGROUPR + word * 4, 0);
     }
 
-    /// The number of INTIDs, a multiple of 32.
+    /// Returns the number of INTIDs, a multiple of 32.
     pub fn intids(&self) -> u32 {
         self.words as u32 * 32
     }
 
-    /// The number of list registers.
+    /// Returns the number of list registers.
     pub fn list_registers(&self) -> usize {
         self.list_registers
     }
 
-    /// The vCPU that sent an SGI, as a list register has it; of anything else, 0.
+    /// Returns the vCPU that sent an SGI, in the bits of a list register; 0 for other interrupts.
     #[inline(always)]
     fn source(&self, acknowledged: Acknowledged) -> u16 {
         if !acknowledged.intid.is_sgi() {
@@ -207,12 +209,12 @@ impl Gic {
         self.sources[interface as usize].load(Ordering::Relaxed)
     }
 
-    /// The vCPU that sent an SGI; of anything else, 0.
+    /// Returns the vCPU that sent an SGI; 0 for other interrupts.
     pub fn sender(&self, acknowledged: Acknowledged) -> u8 {
         (self.source(acknowledged) >> SOURCE) as u8
     }
 
-    /// GICC_IAR and GICC_EOIR: takes the interrupt of the highest priority, and lets others in.
+    /// Acknowledges the highest-priority interrupt and drops the priority (GICC_IAR, GICC_EOIR).
     #[inline(always)]
     pub fn acknowledge(&self) -> Option<Acknowledged> {
         let acknowledged = Acknowledged::new(self.iar.read())?;
@@ -224,29 +226,29 @@ impl Gic {
     #[inline(always)]
     pub fn take(&self, arrivals: &Arrivals) -> Taken {
         let Some(acknowledged) = self.acknowledge() else { return Taken::Nothing };
-        let place = arrivals.list(acknowledged.intid, self.elrsr.read());
+        let place = arrivals.inject(acknowledged.intid, self.elrsr.read());
         let Some((index, value)) = place else { return Taken::Other(acknowledged) };
         self.lrs[index].write(value as u32 | u32::from(self.source(acknowledged)));
         if acknowledged.intid.is_sgi() {
             self.dir.write(acknowledged.value);
         }
-        Taken::Listed
+        Taken::Injected
     }
 
-    /// GICC_DIR: ends an interrupt for which no guest's end comes.
+    /// Deactivates an interrupt that no guest deactivates (GICC_DIR).
     pub fn deactivate(&self, acknowledged: u32) {
         self.dir.write(acknowledged);
     }
 
-    /// GICD_SGIR.
+    /// Writes GICD_SGIR.
     #[inline(always)]
     pub fn send_sgi(&self, value: u32) {
         self.sgir.write(value);
     }
 
-    /// Forgets the guests' SGIs that are pending on this CPU.
+    /// Clears the pending SGIs of guests on this CPU.
     pub fn clear_sgis(&self) {
-        let carried = u32::from(self.carried_sgis());
+        let carried = u32::from(self.physical_sgis());
         for register in 0..4 {
             // A byte for each SGI, with a bit for each source.
             let bytes = (0..4).filter(|byte| carried >> (register * 4 + byte) & 1 != 0);
@@ -255,57 +257,58 @@ impl Gic {
         }
     }
 
-    /// Sends the doorbell to a CPU.
-    pub fn ring_doorbell(&self, cpu: usize) {
+    /// Kicks a CPU.
+    pub fn kick(&self, cpu: usize) {
         let target = u32::from(self.target(cpu));
-        // What the other CPU is to find must be there before it looks.
+        // Earlier stores must be visible to the other CPU when it takes the interrupt.
         barrier::dsb(barrier::ISHST);
-        self.send_sgi(target << 16 | self.doorbell().get());
+        self.send_sgi(target << 16 | self.kick_sgi().get());
     }
 
-    /// Enables an interrupt of Bulkhead's own, which is routed already.
+    /// Enables an interrupt of Bulkhead, which is routed already.
+    #[inline(always)]
     pub fn enable_own(&self, intid: Intid) {
-        let set = Set::one(0, intid);
+        let set = IntidSet::one(0, intid);
         self.distributor.write(StateRegister::SetEnable.of(set), set.mask());
     }
 
-    /// The distributor, where private interrupts are those of the CPU that asks.
+    /// Returns the distributor, whose registers of private interrupts are banked for each CPU.
     #[inline(always)]
     pub fn distributor(&self) -> &Registers {
         &self.distributor
     }
 
-    /// Sends a shared interrupt to one CPU.
+    /// Routes a shared interrupt to one CPU.
     pub fn route(&self, intid: usize, cpu: usize) {
         self.distributor.write_byte(GICD_ITARGETSR + intid as u64, self.target(cpu));
     }
 
-    /// GICH_LRn.
+    /// Reads GICH_LRn.
     pub fn read_list_register(&self, index: usize) -> u32 {
         self.lrs[index].read()
     }
 
-    /// GICH_LRn.
+    /// Writes GICH_LRn.
     pub fn write_list_register(&self, index: usize, value: u32) {
         self.lrs[index].write(value);
     }
 
-    /// GICH_ELRSR: a bit for each list register that is free.
+    /// Returns a bit for each free list register (GICH_ELRSR).
     pub fn empty_list_registers(&self) -> u32 {
         self.elrsr.read() & ((1 << self.list_registers) - 1)
     }
 
-    /// GICH_HCR.
+    /// Reads GICH_HCR.
     pub fn hypervisor_control(&self) -> u32 {
         self.hypervisor.read(GICH_HCR)
     }
 
-    /// GICH_HCR.
+    /// Writes GICH_HCR.
     pub fn set_hypervisor_control(&self, value: u32) {
         self.hypervisor.write(GICH_HCR, value);
     }
 
-    /// GICH_VMCR: what the guest wrote to its CPU interface.
+    /// Reads GICH_VMCR, which holds the guest's writes to its CPU interface.
     pub fn virtual_machine_control(&self) -> u32 {
         self.hypervisor.read(GICH_VMCR)
     }

@@ -96,7 +96,7 @@ data-abort                      0         0.0
 instruction-abort               0         0.0
 other                           0         0.0
 interrupt                    1000         0.0
-doorbell                        0         0.0
+kick                            0         0.0
 maintenance                     0         0.0
 timer                           0         0.0
 uart                            0         0.0

@@ -11,7 +11,7 @@ use super::*;
 use crate::arch::addr::Ipa;
 use crate::boot::plan::Plan;
 use crate::boot::plan::tests::{Cells, Nothing, Text, gic_v3, machine, partition, plan_on, system};
-use crate::trap::fault::{Access, Deed, Place};
+use crate::trap::fault::{AccessKind, FaultAddress, FaultKind};
 use crate::trap::stats::{Cause, Counters};
 
 /// Two partitions and a half: `linux` runs, `lk` has crashed, `7` is stopped.
@@ -70,9 +70,9 @@ impl System for Fake {
             last_end: None,
             last_fault: None,
         };
-        let place = Place::Outside(Ipa::new(0x3fff_fff8));
+        let place = FaultAddress::Outside(Ipa::new(0x3fff_fff8));
         let fault = Fault {
-            deed: Deed::Access(Access::Store, place),
+            kind: FaultKind::Access(AccessKind::Store, place),
             vcpu: 0,
             pc: 0xffff_8000_1234_5678,
             syndrome: 0x93c0_8047,

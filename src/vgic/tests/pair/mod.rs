@@ -69,7 +69,7 @@ impl Pair {
         split: bool,
     ) -> Self {
         let mut system = System::new(version, cpus, list_registers);
-        system.machine.carried_sgis = 0;
+        system.machine.physical_sgis = 0;
         system.restart();
         let reference = Reference::new(version, Delivery::Trapped, cpus);
         Self::with(version, system, reference, split)
@@ -148,7 +148,7 @@ impl Pair {
                     && register == StateRegister::SetPending
                     && intid == SOFTWARE_SPI;
                 if !(is_lost || is_active && (self.few || is_handled)) {
-                    self.system.write_bit(cpu, owner, register.of(Set::NONE), intid);
+                    self.system.write_bit(cpu, owner, register.of(IntidSet::NONE), intid);
                     self.reference.write_bit(owner, register, intid);
                 }
             }

@@ -1,4 +1,4 @@
-//! The figures as text: a table for the terminal, and one for README.md.
+//! The figures as text: a table for the terminal, and one for docs/bench.md.
 
 use std::fmt::Write;
 
@@ -97,22 +97,22 @@ fn ratio(thousandths: u64) -> String {
     }
 }
 
-/// The lines of README.md that enclose the table.
+/// The lines of docs/bench.md that enclose the table.
 const MARKS: [&str; 2] = ["<!-- figures -->\n", "<!-- end of figures -->\n"];
 
-/// Returns README.md with the figures in its table.
+/// Returns docs/bench.md with the figures in its table.
 ///
 /// # Panics
 ///
-/// If README.md does not have the lines that enclose the table.
-pub fn in_readme(readme: &str, figures: &Figures) -> String {
-    let marked = readme.split_once(MARKS[0]);
+/// If docs/bench.md does not have the lines that enclose the table.
+pub fn in_page(page: &str, figures: &Figures) -> String {
+    let marked = page.split_once(MARKS[0]);
     let marked = marked.and_then(|(head, rest)| Some((head, rest.split_once(MARKS[1])?.1)));
-    let (head, tail) = marked.expect("README.md marks the place of the figures");
+    let (head, tail) = marked.expect("docs/bench.md marks the place of the figures");
     format!("{head}{}{}{}{tail}", MARKS[0], markdown(figures), MARKS[1])
 }
 
-/// Returns the table for README.md: EL2's part of each row, and the goals.
+/// Returns the table for docs/bench.md: EL2's part of each row, and the goals.
 fn markdown(figures: &Figures) -> String {
     let columns: Vec<_> = Column::partitions().collect();
     let names: Vec<_> = columns.iter().map(|column| column.name()).collect();

@@ -1,4 +1,4 @@
-//! GICv3's CPU interface (IHI 0069, 12.2 and 12.4), physical and virtual: system registers.
+//! GICv3's system registers: the physical and the virtual CPU interface (IHI 0069, 12.2 and 12.4).
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
@@ -11,19 +11,19 @@ use crate::el2::drivers::gic::{Acknowledged, INTID_MASK, Taken};
 const ICC_SRE_SRE_DFB_DIB_ENABLE: u64 = 0xf;
 const ICC_CTLR_EOIMODE: u64 = 1 << 1;
 
-/// ICC_IAR1_EL1 and ICC_EOIR1_EL1: takes the interrupt of the highest priority, and lets others in.
-/// The latter needs no ISB of its own: leaving EL2 is one, and `Gic::deactivate` has one.
+/// Acknowledges the highest-priority interrupt and drops the priority (ICC_IAR1_EL1, ICC_EOIR1_EL1).
+/// The latter needs no ISB: the exception return is one, and `Gic::deactivate` has one.
 #[inline(always)]
 pub fn acknowledge() -> Option<Acknowledged> {
     let acknowledged = Acknowledged::new(read_register!("S3_0_C12_C12_0") as u32)?;
-    // What the interrupt announces is looked at only after it was taken (IHI 0069, 4.1.1).
+    // Memory that the interrupt announces is read only after it is acknowledged (IHI 0069, 4.1.1).
     barrier::dsb(barrier::SY);
     write_register!("S3_0_C12_C12_1", u64::from(acknowledged.value));
     Some(acknowledged)
 }
 
-/// Takes the most urgent of Bulkhead's own interrupts that are in Group 0, and ends it at once: it
-/// comes again as long as its line is high. A guest whose interrupts are direct chooses EOImode.
+/// Acknowledges and deactivates the highest-priority interrupt of Group 0. It is pending again as long
+/// as its line is high. With direct interrupts the guest chooses EOImode.
 #[inline(always)]
 pub fn take_own() -> Option<Intid> {
     let value = read_register!("S3_0_C12_C8_0"); // ICC_IAR0_EL1
@@ -38,20 +38,20 @@ pub fn take_own() -> Option<Intid> {
     Some(intid)
 }
 
-/// Whether there is firmware at EL3, which may have Group 0 for itself (SCR_EL3.FIQ).
+/// Whether there is an EL3, whose firmware may own Group 0 (SCR_EL3.FIQ).
 pub fn has_el3() -> bool {
     ID_AA64PFR0_EL1.get() >> 12 & 0xf != 0
 }
 
-/// System registers instead of memory-mapped ones, at EL2 and below. Without that, those of the
-/// virtual interface are UNDEFINED.
+/// Enables the GIC's system registers at EL2 and below. Without that, those of the virtual interface
+/// are UNDEFINED.
 pub fn enable_system_registers() {
     write_register!("S3_4_C12_C9_5", ICC_SRE_SRE_DFB_DIB_ENABLE);
     barrier::isb(barrier::SY);
 }
 
-/// The physical interface. Where Bulkhead takes the guest's interrupts it is on, with the split between
-/// priority drop and deactivation; where it does not, Group 1 is off until the guest turns it on.
+/// Resets the physical interface. With trapped delivery Group 1 is enabled, with separate priority drop
+/// and deactivation; with direct delivery it is disabled until the guest enables it.
 pub fn init_cpu_interface(delivery: Delivery, has_group_0: bool) {
     let (control, group_1) = match delivery {
         Delivery::Trapped => (ICC_CTLR_EOIMODE, 1),
@@ -68,14 +68,14 @@ pub fn init_cpu_interface(delivery: Delivery, has_group_0: bool) {
     barrier::isb(barrier::SY);
 }
 
-/// The virtual interface, of so many list registers: nothing pending, nothing active, as after a reset.
+/// Resets the virtual interface, of so many list registers: nothing is pending or active.
 pub fn reset_virtual_interface(list_registers: usize) {
     ICH_HCR_EL2.set(0);
     ICH_VMCR_EL2.set(0);
     for index in 0..list_registers {
         write_list_register(index, 0);
     }
-    // How many there are follows from the preemption bits (ICH_VTR_EL2.PREbits).
+    // The number of registers depends on the preemption bits (ICH_VTR_EL2.PREbits).
     let preemption_bits = (ICH_VTR_EL2.get() >> 26 & 7) + 1;
     ICH_AP0R0_EL2.set(0);
     ICH_AP1R0_EL2.set(0);
@@ -92,10 +92,10 @@ pub fn reset_virtual_interface(list_registers: usize) {
     barrier::isb(barrier::SY);
 }
 
-/// Accesses the list register with a number that is known only now.
+/// Defines accesses to the list register with a number known only at run time.
 macro_rules! list_registers {
     ($($number:literal $register:ident)*) => {
-        /// ICH_LRn_EL2; zero past the last.
+        /// Reads ICH_LRn_EL2; zero past the last.
         pub fn read_list_register(index: usize) -> u64 {
             match index {
                 $($number => $register.get(),)*
@@ -103,7 +103,7 @@ macro_rules! list_registers {
             }
         }
 
-        /// ICH_LRn_EL2; nothing past the last.
+        /// Writes ICH_LRn_EL2; nothing past the last.
         #[inline(always)]
         fn write_arriving(index: usize, value: u64) {
             match index {
@@ -121,18 +121,18 @@ list_registers! {
     12 ICH_LR12_EL2 13 ICH_LR13_EL2 14 ICH_LR14_EL2 15 ICH_LR15_EL2
 }
 
-/// ICH_LRn_EL2; nothing past the last. In line only where an interrupt arrives.
+/// Writes ICH_LRn_EL2; nothing past the last. Inline only where an interrupt is injected.
 #[inline(never)]
 pub fn write_list_register(index: usize, value: u64) {
     write_arriving(index, value);
 }
 
-/// ICH_ELRSR_EL2: a bit for each list register that is free; past the last they are zero.
+/// Returns a bit for each free list register; zeros past the last (ICH_ELRSR_EL2).
 pub fn empty_list_registers() -> u32 {
     read_register!("S3_4_C12_C11_5") as u32
 }
 
-/// Whether ICH_MISR_EL2 asks for maintenance.
+/// Whether ICH_MISR_EL2 requests maintenance.
 pub fn wants_maintenance() -> bool {
     read_register!("S3_4_C12_C11_2") != 0
 }
@@ -142,10 +142,10 @@ pub fn wants_maintenance() -> bool {
 pub fn take(arrivals: &Arrivals) -> Taken {
     let Some(acknowledged) = acknowledge() else { return Taken::Nothing };
     let empty = empty_list_registers();
-    let place = arrivals.list(acknowledged.intid, empty);
+    let place = arrivals.inject(acknowledged.intid, empty);
     let Some((index, value)) = place else { return Taken::Other(acknowledged) };
     if empty & 1 != 0 {
-        // Mostly it is the first: no jump table for that.
+        // The first one is the common case, without a jump table.
         ICH_LR0_EL2.set(value);
     } else {
         write_arriving(index, value);
@@ -153,13 +153,13 @@ pub fn take(arrivals: &Arrivals) -> Taken {
     if acknowledged.intid.is_sgi() {
         deactivate(acknowledged.value);
     }
-    Taken::Listed
+    Taken::Injected
 }
 
-/// ICC_DIR_EL1: ends an interrupt for which no guest's end comes.
+/// Deactivates an interrupt that no guest deactivates (ICC_DIR_EL1).
 #[inline(always)]
 pub fn deactivate(acknowledged: u32) {
-    // The priority drop comes first, and what lowers a maintenance interrupt's line.
+    // After the priority drop, and after the writes that lower a maintenance interrupt's line.
     barrier::isb(barrier::SY);
     write_register!("S3_0_C12_C11_1", u64::from(acknowledged));
 }

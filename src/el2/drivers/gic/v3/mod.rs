@@ -1,4 +1,4 @@
-//! GICv3 (IHI 0069), driven from EL2: its frames here, its CPU interface in `interface`.
+//! GICv3 (IHI 0069): its frames here, its CPU interface in `cpu_interface`.
 
 mod cpu_interface;
 
@@ -10,13 +10,12 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::vgic::{Delivery, Priorities, SgiRequest};
 use core::sync::atomic::{AtomicU64, Ordering};
-use spin::Once;
 
 use super::{ICFGR, IPRIORITYR};
 use crate::el2::arch::image::MAX_CPUS;
 use crate::el2::arch::registers::write_register;
+use crate::el2::arch::sync::SetOnce;
 use crate::el2::drivers::mmio::Registers;
-use crate::el2::trap::panic;
 
 pub use cpu_interface::{
     acknowledge, empty_list_registers, read_list_register, take, take_own, wants_maintenance,
@@ -27,7 +26,7 @@ const GICD_CTLR: u64 = 0x0000;
 const GICD_TYPER: u64 = 0x0004;
 const GICD_IROUTER: u64 = 0x6000;
 
-/// Offsets that the distributor and a redistributor's second frame have in common.
+/// Offsets in the distributor and in a redistributor's SGI_base frame.
 const IGROUPR: u64 = 0x080;
 const ISENABLER: u64 = 0x100;
 const ICENABLER: u64 = 0x180;
@@ -50,7 +49,7 @@ const GICR_WAKER_PROCESSOR_SLEEP: u32 = 1 << 1;
 const GICR_WAKER_CHILDREN_ASLEEP: u32 = 1 << 2;
 const GICR_TYPER_VLPIS: u64 = 1 << 1;
 const GICR_TYPER_LAST: u64 = 1 << 4;
-/// Where the frame with the SGIs and PPIs follows the one with the control registers.
+/// The offset of SGI_base, the frame with the SGIs and PPIs, from RD_base.
 const SGI_FRAME: u64 = 0x1_0000;
 
 const GICD_CTLR_DS: u32 = 1 << 6;
@@ -58,26 +57,26 @@ const GICD_CTLR_DS: u32 = 1 << 6;
 /// The SGIs in a register with a bit for each interrupt.
 const SGIS: u32 = 0xffff;
 
-/// The priority of interrupts in Group 1 that Bulkhead takes; guests' own priorities are virtual then.
+/// The physical priority of Group 1 interrupts with trapped delivery; guests' priorities are virtual.
 const PRIORITY: u32 = 0xa0a0_a0a0;
 
-/// Bulkhead's own priority in Group 0. No interrupt of a guest has it: see [`Priorities`].
+/// The priority of Bulkhead's own interrupts in Group 0. No guest's interrupt has it: see [`Priorities`].
 const OWN_PRIORITY: u8 = 0;
 
-/// What a CPU has for itself.
+/// A CPU's redistributor.
 struct Redistributor {
     control: Registers,
-    /// Its SGIs and PPIs, at the offsets that the distributor has for others.
+    /// The registers of its SGIs and PPIs, at the same offsets as the distributor's.
     private: Registers,
 }
 
 /// The controller's frames.
 pub struct Gic {
     distributor: Registers,
-    /// Runs of redistributors, as the tree lists them.
+    /// Regions of redistributors, in the order of the tree.
     runs: Vec<Region<Pa>>,
-    /// Each CPU's own redistributor, found by the CPU itself.
-    redistributors: [Once<Redistributor>; MAX_CPUS],
+    /// Each CPU's redistributor, which the CPU itself finds.
+    redistributors: [SetOnce<Redistributor>; MAX_CPUS],
     /// The affinity of each CPU.
     affinities: [AtomicU64; MAX_CPUS],
     /// The highest implemented INTID is 32 * this - 1.
@@ -85,16 +84,16 @@ pub struct Gic {
     /// ICH_VTR_EL2.ListRegs + 1.
     list_registers: usize,
     maintenance: Intid,
-    /// Both interrupt groups are Bulkhead's, which keeps Group 0 for its own interrupts.
+    /// Whether Bulkhead owns both interrupt groups, of which Group 0 is for its own interrupts.
     has_group_0: bool,
-    /// Which priorities there are.
+    /// The implemented priorities.
     pub priorities: Priorities,
 }
 
 impl Gic {
-    /// Maps the frames.
-    pub fn new(distributor: Region<Pa>, redistributors: &[Region<Pa>], maintenance: Intid) -> Self {
-        let distributor = Registers::map(distributor);
+    /// Takes the distributor and the places of the redistributors, without changing anything yet.
+    #[inline(always)]
+    pub fn new(distributor: Registers, redistributors: &[Region<Pa>], maintenance: Intid) -> Self {
         cpu_interface::enable_system_registers();
         Self {
             words: u64::from(distributor.read(GICD_TYPER) & 0x1f) + 1,
@@ -104,18 +103,19 @@ impl Gic {
             maintenance,
             distributor,
             runs: redistributors.to_vec(),
-            redistributors: [const { Once::new() }; MAX_CPUS],
+            redistributors: [const { SetOnce::new() }; MAX_CPUS],
             affinities: [const { AtomicU64::new(0) }; MAX_CPUS],
             list_registers: (ICH_VTR_EL2.get() & 0x1f) as usize + 1,
         }
     }
 
-    /// Everything shared: off, then known, then on. All CPUs must be at EL2 by now, since firmware
-    /// that still brings one up may rewrite the groups.
+    /// Resets the distributor and the shared interrupts, and enables it. All CPUs must be at EL2, because
+    /// firmware that still starts one may rewrite the groups.
+    #[inline(always)]
     pub fn init_distributor(&self) {
         self.distributor.write(GICD_CTLR, 0);
         self.wait_for_distributor();
-        // Affinity routing first: it decides what the other registers mean.
+        // Affinity routing first: it determines the meaning of the other registers.
         self.distributor.write(GICD_CTLR, GICD_CTLR_ARE);
         self.wait_for_distributor();
         for word in 1..self.words.min(31) {
@@ -128,31 +128,38 @@ impl Gic {
         self.wait_for_distributor();
     }
 
-    /// What each CPU has for itself: its redistributor, its interface, its list registers.
-    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery) {
+    /// Wakes and resets this CPU's redistributor, and enables its CPU interface.
+    #[inline(always)]
+    pub fn init_cpu(
+        &self,
+        cpu: usize,
+        mpidr: Mpidr,
+        delivery: Delivery,
+        map: &dyn Fn(Region<Pa>) -> Registers,
+    ) {
         self.affinities[cpu].store(mpidr.get(), Ordering::Release);
-        let Redistributor { control, private } = self.redistributors[cpu].call_once(|| {
-            let frames = self.find_redistributor(mpidr);
-            let control = frames.expect("every CPU has a redistributor in the tree");
-            Redistributor { control, private: control.from(SGI_FRAME) }
-        });
+        let frames = self.find_redistributor(mpidr, map);
+        let control = frames.expect("every CPU has a redistributor in the tree");
+        let redistributor = Redistributor { control, private: control.from(SGI_FRAME) };
+        let Redistributor { control, private } = self.redistributors[cpu].set(redistributor);
         cpu_interface::enable_system_registers();
         wake(control);
         reset_word(private, 0);
         wait_for_redistributor(control);
         cpu_interface::init_cpu_interface(delivery, self.has_group_0);
         if delivery == Delivery::Trapped {
-            // The guest's, which it enables for itself in what it sees.
+            // Guests' SGIs: each guest enables its own in the virtual GIC.
             private.write(ISENABLER, SGIS);
         }
     }
 
-    /// Whether Bulkhead's own interrupts are in Group 0, so that those of guests can be direct.
+    /// Whether Bulkhead's own interrupts are in Group 0, so that guests' interrupts can be direct.
     pub fn has_group_0(&self) -> bool {
         self.has_group_0
     }
 
-    /// Enables an interrupt of Bulkhead's own, which is routed already; a private one on this CPU.
+    /// Enables an interrupt of Bulkhead, which is routed already; a private one on this CPU.
+    #[inline(always)]
     pub fn enable_own(&self, intid: Intid, cpu: usize) {
         let (word, bit) = (u64::from(intid.get() / 32), 1 << (intid.get() % 32));
         let registers = if word == 0 { self.private(cpu) } else { &self.distributor };
@@ -164,19 +171,24 @@ impl Gic {
         registers.write(ISENABLER + word * 4, bit);
     }
 
-    /// The virtual interface: nothing pending, nothing active, as after a reset.
+    /// Resets the virtual interface: nothing is pending or active.
     pub fn reset_virtual_interface(&self) {
         cpu_interface::reset_virtual_interface(self.list_registers);
     }
 
-    /// The redistributor whose GICR_TYPER has this affinity. Maps no more than it looks at.
-    fn find_redistributor(&self, mpidr: Mpidr) -> Option<Registers> {
+    /// Returns the redistributor whose GICR_TYPER has this affinity. Maps only the frames that it reads.
+    #[inline(always)]
+    fn find_redistributor(
+        &self,
+        mpidr: Mpidr,
+        map: &dyn Fn(Region<Pa>) -> Registers,
+    ) -> Option<Registers> {
         let value = mpidr.get();
         let affinity = value >> 8 & 0xff00_0000 | value & 0x00ff_ffff;
         for run in &self.runs {
             let mut offset = 0;
             while let Some(frames) = run.part(offset, 2 * SGI_FRAME) {
-                let redistributor = Registers::map(frames);
+                let redistributor = map(frames);
                 let typer = redistributor.read_long(GICR_TYPER);
                 if typer >> 32 == affinity {
                     return Some(redistributor);
@@ -184,7 +196,7 @@ impl Gic {
                 if typer & GICR_TYPER_LAST != 0 {
                     break;
                 }
-                // GICv4 has two more frames, for virtual LPIs.
+                // GICv4 redistributors have two more frames, for virtual LPIs.
                 offset += if typer & GICR_TYPER_VLPIS != 0 { 4 } else { 2 } * SGI_FRAME;
             }
         }
@@ -196,43 +208,43 @@ impl Gic {
         while self.distributor.read(GICD_CTLR) & GICD_CTLR_RWP != 0 {}
     }
 
-    /// The number of INTIDs below the special ones, a multiple of 32.
+    /// Returns the number of INTIDs below the special ones, a multiple of 32.
     pub fn intids(&self) -> u32 {
         self.words as u32 * 32
     }
 
-    /// The number of list registers.
+    /// Returns the number of list registers.
     pub fn list_registers(&self) -> usize {
         self.list_registers
     }
 
-    /// ICC_DIR_EL1: ends an interrupt that is Bulkhead's own.
+    /// Deactivates an interrupt that no guest deactivates (ICC_DIR_EL1).
     pub fn deactivate(&self, acknowledged: u32) {
         cpu_interface::deactivate(acknowledged);
         barrier::isb(barrier::SY);
     }
 
-    /// Sends the doorbell to a CPU.
-    pub fn ring_doorbell(&self, cpu: usize) {
+    /// Kicks a CPU.
+    pub fn kick(&self, cpu: usize) {
         let redistributor = self.private(cpu);
-        // What the other CPU is to find must be there before it looks.
+        // Earlier stores must be visible to the other CPU when it takes the interrupt.
         barrier::dsb(barrier::ISHST);
         redistributor.write(ISPENDR, 1 << self.maintenance.get());
     }
 
-    /// Sends a guest's SGI to a CPU (ICC_SGI1R_EL1).
+    /// Sends an SGI of a guest to a CPU (ICC_SGI1R_EL1).
     pub fn send_sgi(&self, cpu: usize, sgi: usize) {
         let affinity = Mpidr::new(self.affinities[cpu].load(Ordering::Relaxed));
         write_register!("S3_0_C12_C11_5", SgiRequest::to(affinity, sgi).value());
     }
 
-    /// The distributor.
+    /// Returns the distributor.
     #[inline(always)]
     pub fn distributor(&self) -> &Registers {
         &self.distributor
     }
 
-    /// The registers of a CPU's private interrupts.
+    /// Returns the registers of a CPU's private interrupts.
     #[inline(always)]
     pub fn private(&self, cpu: usize) -> &Registers {
         &self.redistributor(cpu).private
@@ -240,10 +252,10 @@ impl Gic {
 
     #[inline(always)]
     fn redistributor(&self, cpu: usize) -> &Redistributor {
-        self.redistributors[cpu].get().unwrap_or_else(|| panic::unset())
+        &self.redistributors[cpu]
     }
 
-    /// Waits until interrupts of this word that were disabled cannot come any more (IHI 0069, 12.9.4).
+    /// Waits until disabled interrupts of this word can no longer be signalled (IHI 0069, 12.9.4).
     pub fn wait_for_disabled(&self, word: usize, cpu: usize) {
         match word {
             0 => wait_for_redistributor(&self.redistributor(cpu).control),
@@ -251,14 +263,15 @@ impl Gic {
         }
     }
 
-    /// Sends a shared interrupt to one CPU (GICD_IROUTER).
+    /// Routes a shared interrupt to one CPU (GICD_IROUTER).
     pub fn route(&self, intid: usize, cpu: usize) {
         let affinity = self.affinities[cpu].load(Ordering::Acquire);
         self.distributor.write_long(GICD_IROUTER + intid as u64 * 8, affinity);
     }
 }
 
-/// Disables, clears and makes Group 1 all of a word's 32 interrupts.
+/// Disables the 32 interrupts of a word, clears their state and puts them into Group 1.
+#[inline(always)]
 fn reset_word(registers: &Registers, word: u64) {
     registers.write(ICENABLER + word * 4, u32::MAX);
     registers.write(ICPENDR + word * 4, u32::MAX);
@@ -270,13 +283,15 @@ fn reset_word(registers: &Registers, word: u64) {
     registers.write(IGRPMODR + word * 4, 0);
 }
 
-/// Tells the redistributor that its CPU is awake (IHI 0069, 11.1).
+/// Wakes the redistributor (IHI 0069, 11.1).
+#[inline(always)]
 fn wake(redistributor: &Registers) {
     let waker = redistributor.read(GICR_WAKER);
     redistributor.write(GICR_WAKER, waker & !GICR_WAKER_PROCESSOR_SLEEP);
     while redistributor.read(GICR_WAKER) & GICR_WAKER_CHILDREN_ASLEEP != 0 {}
 }
 
+/// Waits until an earlier write to the redistributor has taken effect.
 fn wait_for_redistributor(redistributor: &Registers) {
     while redistributor.read(GICR_CTLR) & GICR_CTLR_RWP != 0 {}
 }

@@ -1,10 +1,10 @@
-//! What the virtual GIC needs of the physical one, on the CPU that runs a vCPU.
+//! The virtual GIC's access to the physical one, on the CPU that runs a vCPU.
 
 use aarch64_cpu::registers::{ICH_VMCR_EL2, Readable};
-use bulkhead::vgic::{Hardware, ListRegister, Set, StateRegister, gather, spread};
+use alloc::vec::Vec;
+use bulkhead::vgic::{Hardware, IntidSet, ListRegister, StateRegister, gather, spread};
 
-use super::Vcpu;
-use crate::el2::drivers::gic::{Gic, HCR_ENABLE, ICFGR, IPRIORITYR, v3};
+use super::{Gic, HCR_ENABLE, ICFGR, IPRIORITYR, v3};
 use crate::el2::drivers::mmio::Registers;
 
 /// EOIcount, in both versions.
@@ -12,23 +12,33 @@ const HCR_EOI_COUNT: u32 = 0x1f << 27;
 /// VENG0 and VENG1 of ICH_VMCR_EL2, VMGrp0En and VMGrp1En of GICH_VMCR.
 const VMCR_GROUPS: u32 = 0b11;
 
-/// The controller as the CPU of this vCPU sees it.
-pub struct ThisCpu<'a>(pub &'a Vcpu);
+/// The interrupt controller and the CPUs of a partition, as one of its vCPUs sees them.
+pub struct Position {
+    /// The machine's interrupt controller.
+    pub gic: &'static Gic,
+    /// The number of the vCPU in its partition.
+    pub vcpu: usize,
+    /// The physical CPU of each vCPU of the partition.
+    pub cpus: Vec<usize>,
+}
+
+/// The interrupt controller, driven from the physical CPU of this vCPU.
+pub struct ThisCpu<'a>(pub &'a Position);
 
 impl ThisCpu<'_> {
     fn gic(&self) -> &'static Gic {
         self.0.gic
     }
 
-    /// The physical CPU of a vCPU of the partition.
+    /// Returns the physical CPU of a vCPU of the partition.
     fn cpu(&self, vcpu: usize) -> usize {
-        self.0.partition.plan.cpus[vcpu]
+        self.0.cpus[vcpu]
     }
 
-    /// The registers of a set's interrupts, at the same offsets everywhere. On GICv2 those of private ones
-    /// are the CPU's own that asks.
+    /// Returns the registers of a set's interrupts, which have the same offsets everywhere. On GICv2 those
+    /// of private interrupts are banked for each CPU.
     #[inline(always)]
-    fn registers(&self, set: Set) -> &'static Registers {
+    fn registers(&self, set: IntidSet) -> &'static Registers {
         match self.gic() {
             Gic::V3(gic) if set.word() == 0 => gic.private(self.cpu(set.owner())),
             gic => gic.distributor(),
@@ -38,7 +48,7 @@ impl ThisCpu<'_> {
 
 impl Hardware for ThisCpu<'_> {
     fn vcpu(&self) -> usize {
-        self.0.index
+        self.0.vcpu
     }
 
     fn list_registers(&self) -> usize {
@@ -48,15 +58,15 @@ impl Hardware for ThisCpu<'_> {
         }
     }
 
-    fn carried_sgis(&self) -> u16 {
-        self.gic().carried_sgis()
+    fn physical_sgis(&self) -> u16 {
+        self.gic().physical_sgis()
     }
 
     fn clear_sgis(&mut self) {
         match self.gic() {
             Gic::V2(gic) => gic.clear_sgis(),
             Gic::V3(_) => {
-                self.write_state(StateRegister::ClearPending, Set::new(self.0.index, 0, 0xffff))
+                self.write_state(StateRegister::ClearPending, IntidSet::new(self.0.vcpu, 0, 0xffff))
             }
         }
     }
@@ -100,27 +110,27 @@ impl Hardware for ThisCpu<'_> {
         control & VMCR_GROUPS
     }
 
-    // Once, not in the many places that call it.
+    // One copy for all callers.
     #[inline(never)]
-    fn write_state(&mut self, register: StateRegister, set: Set) {
+    fn write_state(&mut self, register: StateRegister, set: IntidSet) {
         self.registers(set).write(register.of(set), set.mask());
         if let (Gic::V3(gic), StateRegister::ClearEnable) = (self.gic(), register) {
             gic.wait_for_disabled(set.word(), self.cpu(set.owner()));
         }
     }
 
-    fn read_state(&mut self, register: StateRegister, set: Set) -> u32 {
+    fn read_state(&mut self, register: StateRegister, set: IntidSet) -> u32 {
         self.registers(set).read(register.of(set))
     }
 
-    fn set_priority(&mut self, set: Set, bit: usize, priority: u8) {
+    fn set_priority(&mut self, set: IntidSet, bit: usize, priority: u8) {
         if let Gic::V3(gic) = self.gic() {
             let offset = IPRIORITYR + (set.word() * 32 + bit) as u64;
             self.registers(set).write_byte(offset, gic.priorities.of_guest(priority));
         }
     }
 
-    fn set_edge(&mut self, set: Set, edge: u32) -> u32 {
+    fn set_edge(&mut self, set: IntidSet, edge: u32) -> u32 {
         let registers = self.registers(set);
         let mut result = 0;
         for half in 0..2 {

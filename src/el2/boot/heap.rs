@@ -1,7 +1,7 @@
-//! The heap: boot's data and what partitions keep. Nothing is allocated once the guests run.
+//! The heap: boot's data and the partitions' state. Nothing is allocated once guests run.
 //!
-//! Most blocks are small: paths, and lists of one or two. They are cut off one end of the heap and not
-//! taken back, which is a fraction of the work of keeping order in the rest.
+//! Most blocks are small: paths, and lists of one or two elements. They are allocated from one end of
+//! the heap and never freed, which is much cheaper than the buddy system for the rest.
 
 use buddy_system_allocator::Heap;
 use bulkhead::arch::addr::Bytes;
@@ -9,26 +9,28 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ops::Range;
 use core::ptr::NonNull;
 
+use super::refuse::refuse;
 use crate::el2::arch::image;
 use crate::el2::arch::sync::Mutex;
-use crate::el2::boot;
 
 /// Blocks of up to 2^(ORDER - 1) bytes.
 const ORDER: usize = 21;
-/// The largest block that is small, in bytes.
+/// The size of the largest small block, in bytes.
 const SMALL: usize = 256;
-/// How much there is for small blocks, in bytes. When it is used up, they are like all others.
+/// The size of the memory for small blocks, in bytes. Once it is used up, they are allocated like all
+/// others.
 const SMALL_BLOCKS: usize = 64 << 10;
 
 struct LockedHeap(Mutex<Parts>);
 
 struct Parts {
-    /// What is left for small blocks.
+    /// The free part of the memory for small blocks.
     small: Range<usize>,
-    /// All but what there was for them.
+    /// The rest of the heap.
     large: Heap<ORDER>,
 }
 
+/// A static, because the language requires it of the global allocator.
 #[global_allocator]
 static HEAP: LockedHeap = LockedHeap(Mutex::new(Parts { small: 0..0, large: Heap::new() }));
 
@@ -44,16 +46,16 @@ impl Parts {
     }
 }
 
-// SAFETY: `Parts` hands out blocks of the layout asked for, each to one owner at a time: the small ones
-// once for all, one behind the other; the large ones as `Heap` does. Both come from the region that
-// `init` gave them, a part for each; the lock makes that true with several CPUs.
+// SAFETY: `Parts` returns blocks of the requested layout, each to one owner at a time: small blocks
+// once and for all, one after the other; large ones as `Heap` does. `init` gave each its own part of
+// the heap's region. The lock keeps that true with several CPUs.
 unsafe impl GlobalAlloc for LockedHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let block = self.0.lock().alloc(layout);
-        // How much is needed follows from the trees that are read, so that this is a refusal.
+        // The trees determine how much is needed, so this is a refusal and no bug.
         let Some(block) = block else {
             let most = Bytes(image::heap().size());
-            boot::refuse(format_args!(
+            refuse(format_args!(
                 "the machine's tree and the description need more memory than Bulkhead has for \
                  them, {most}"
             ))
@@ -66,27 +68,27 @@ unsafe impl GlobalAlloc for LockedHeap {
             return;
         }
         if let Some(block) = NonNull::new(block) {
-            // SAFETY: the caller of `dealloc` passes a block that `alloc` gave for this layout; it is
-            // none of the small ones, so that `large` has given it.
+            // SAFETY: the caller of `dealloc` passes a block that `alloc` returned for this layout; it
+            // is not in the memory for small blocks, so `large` returned it.
             unsafe { self.0.lock().large.dealloc(block, layout) }
         }
     }
 }
 
-/// Where small blocks come from.
+/// Returns the addresses of the memory for small blocks.
 #[inline(always)]
 fn small_blocks() -> Range<usize> {
     let start = image::heap().start().get() as usize;
     start..start + SMALL_BLOCKS
 }
 
-/// Gives the heap its memory. To be called once, with the MMU on.
+/// Gives the heap its memory. Called once, with the MMU on.
 pub fn init() {
     let small = small_blocks();
     let size = image::heap().size() as usize - SMALL_BLOCKS;
     let mut heap = HEAP.0.lock();
-    // SAFETY: the linker script keeps this region for the heap alone, it is mapped writable, and small
-    // blocks lie before it.
+    // SAFETY: the linker script reserves this region for the heap; it is mapped writable, and does not
+    // include the memory for small blocks.
     unsafe { heap.large.init(small.end, size) }
     heap.small = small;
 }

@@ -1,52 +1,51 @@
-//! EL2's own translation: addresses as they are, each part with the permissions it needs.
+//! Builds EL2's own translation: an identity mapping, each part with the permissions it needs.
 //!
-//! Mappings are added first with the MMU off, then to the live tables; all of this is boot's work.
+//! The first mappings are made with the MMU off, all others in the live tables.
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::boot::audit::{self, Finding};
 use bulkhead::boot::fdt::Tree;
-use bulkhead::mm::tables::{MapError, Memory, Table, Tables};
+use bulkhead::mm::tables::{Attributes, MapError, Table, Tables};
 use core::arch::asm;
 use core::cell::UnsafeCell;
 
-use crate::el2::arch::sync::Mutex;
+use super::refuse::refuse;
 use crate::el2::arch::{cache, image, memory};
-use crate::el2::boot;
+use crate::el2::drivers::mmio::Registers;
+use crate::el2::mm::live::LIVE;
 
-/// Tables that EL2's mappings may take: a few for the image, two or three for each region of
-/// memory and each device far from the others.
+/// The number of tables for EL2's mappings: a few for the image, two or three for each region of
+/// memory and each device that is far from the others.
 const TABLES: usize = 96;
-/// Those of them that are used with the MMU off, for the image and the machine's tree: the root, and
-/// a few tables of the lower levels for each, even across a multiple of 1 GiB.
+/// The number of tables used with the MMU off, for the image and the machine's tree: the root, and a
+/// few of the lower levels for each, even where they cross a multiple of 1 GiB.
 const TABLES_AT_ENTRY: usize = 12;
 
 struct Pool(UnsafeCell<[Table; TABLES]>);
 
-// SAFETY: taken once, by `init`, when only the boot CPU runs; from then on the tables belong to
-// `LIVE`, which is locked.
+// SAFETY: `init` borrows it once, when only the boot CPU runs; from then on only `LIVE`, which is a
+// lock, reaches the tables.
 unsafe impl Sync for Pool {}
 
+/// A static, because the first tables are written with the MMU off, before there is a heap.
 #[unsafe(link_section = ".tables")]
 static POOL: Pool = Pool(UnsafeCell::new([const { Table::EMPTY }; TABLES]));
 
-/// The tables in use, once the MMU is on.
-pub static LIVE: Mutex<Option<Tables<'static>>> = Mutex::new(None);
-
 /// The exception level at which the image was entered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Level {
-    /// A hypervisor cannot run here; it can say so.
+pub enum ExceptionLevel {
+    /// EL1, where a hypervisor cannot run.
     El1,
-    /// The right one.
+    /// EL2, the right one.
     El2,
-    /// Firmware's: not where Bulkhead belongs.
+    /// EL3, firmware's.
     El3,
 }
 
-impl Level {
-    /// From CurrentEL\[3:2\].
+impl ExceptionLevel {
+    /// Decodes CurrentEL\[3:2\].
     pub fn from_current_el(level: u64) -> Self {
         match level {
             2 => Self::El2,
@@ -56,9 +55,9 @@ impl Level {
     }
 }
 
-/// What a CPU writes to turn its MMU on.
+/// The registers that turn a CPU's MMU on.
 #[derive(Clone, Copy)]
-pub struct Setting {
+pub struct TranslationRegisters {
     /// MAIR: index 0 normal write-back, index 1 Device-nGnRE.
     pub mair: u64,
     /// TCR_EL2.
@@ -80,9 +79,9 @@ const TCR_EL1_EPD1: u64 = 1 << 23;
 const SCTLR_ON: u64 = 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 const SCTLR_RES1: u64 = 0x30c5_0830;
 
-/// The setting for EL2.
-pub fn setting() -> Setting {
-    Setting {
+/// Returns the translation registers of EL2.
+pub fn translation_registers() -> TranslationRegisters {
+    TranslationRegisters {
         mair: MAIR,
         tcr: TCR_WALK | TCR_RES1 | physical_size() << 16,
         ttbr: POOL.0.get() as u64,
@@ -90,24 +89,24 @@ pub fn setting() -> Setting {
     }
 }
 
-/// ID_AA64MMFR0_EL1.PARange, but not more than the 48 bits that the tables can hold.
+/// Returns ID_AA64MMFR0_EL1.PARange, at most the 48 bits that the tables can hold.
 fn physical_size() -> u64 {
     (ID_AA64MMFR0_EL1.get() & 0xf).min(5)
 }
 
-/// Maps the image and the firmware's tree, and turns the MMU on. With the MMU off, so without
-/// locks, atomics or zeroed variables up to that point.
-pub fn init(level: Level, tree: Pa) {
+/// Maps the image and the firmware's tree, and turns the MMU on. Until then the MMU is off, so no
+/// lock, atomic or zeroed variable may be used.
+pub fn init(level: ExceptionLevel, tree: Pa) {
     let base = Pa::new(POOL.0.get() as u64);
     let first = Region::new(base, TABLES_AT_ENTRY as u64 * PAGE_SIZE).expect("it does not wrap");
-    // SAFETY: nothing has been kept in the pool yet.
+    // SAFETY: nothing is stored in the pool yet.
     unsafe { cache::invalidate(first) };
     // SAFETY: this runs once, on the boot CPU, and nothing else refers to the pool.
     let pool = unsafe { &mut *POOL.0.get() };
     let mut tables = Tables::new(pool, base).expect("the pool is aligned and not empty");
     map_image(&mut tables).expect("the image fits in the first tables");
     if let Some(region) = tree_region(tree) {
-        map_missing(&mut tables, region, Memory::DATA).expect("the tree fits in the tables");
+        map_missing(&mut tables, region, Attributes::DATA).expect("the tree fits in the tables");
     }
     assert!(tables.tables_used() <= TABLES_AT_ENTRY, "the first tables are few");
     // SAFETY: with the MMU off all stores went to memory, so no cache line holds the only copy.
@@ -119,51 +118,56 @@ pub fn init(level: Level, tree: Pa) {
     }
     memory::mmu_is_on();
     let zeroed = image::zeroed();
-    // SAFETY: these are the variables that Rust takes to be zero, mapped to be written; nothing has
-    // used one of them yet.
+    // SAFETY: this is `.bss`, mapped writable; no variable in it has been used yet.
     unsafe { (zeroed.start().get() as *mut u8).write_bytes(0, zeroed.size() as usize) };
     *LIVE.lock() = Some(tables);
 }
 
 fn map_image(tables: &mut Tables<'_>) -> Result<(), MapError> {
     let sections = [
-        (image::boot_code(), Memory::CODE),
-        (image::code(), Memory::CODE),
-        (image::constants(), Memory::READ_ONLY),
-        (image::data(), Memory::DATA),
-        (image::heap(), Memory::DATA),
+        (image::boot_code(), Attributes::CODE),
+        (image::monitor_code(), Attributes::CODE),
+        (image::code(), Attributes::CODE),
+        (image::boot_library_code(), Attributes::CODE),
+        (image::constants(), Attributes::READ_ONLY),
+        (image::data(), Attributes::DATA),
+        (image::heap(), Attributes::DATA),
     ];
-    for (region, memory) in sections {
-        map(tables, region, memory)?;
+    for (region, attributes) in sections {
+        map(tables, region, attributes)?;
     }
-    map(tables, image::stack(0), Memory::DATA)
+    map(tables, image::stack(0), Attributes::DATA)
 }
 
-/// Maps a region to where it is.
-fn map(tables: &mut Tables<'_>, region: Region<Pa>, memory: Memory) -> Result<(), MapError> {
-    tables.map(region.start(), region.start(), region.size(), memory)
+/// Maps a region to its own address.
+fn map(
+    tables: &mut Tables<'_>,
+    region: Region<Pa>,
+    attributes: Attributes,
+) -> Result<(), MapError> {
+    tables.map(region.start(), region.start(), region.size(), attributes)
 }
 
-/// Maps what is not mapped yet of the pages that `region` touches to where they are.
+/// Maps those pages that `region` touches and that are not mapped yet to their own addresses.
 fn map_missing(
     tables: &mut Tables<'_>,
     region: Region<Pa>,
-    memory: Memory,
+    attributes: Attributes,
 ) -> Result<(), MapError> {
     let pages = region.page_aligned().ok_or(MapError::OutOfRange)?;
-    tables.map_missing(pages.start(), pages.start(), pages.size(), memory)
+    tables.map_missing(pages.start(), pages.start(), pages.size(), attributes)
 }
 
-/// Where the firmware's tree lies, if there is one at this address. The boot protocol of arm64
-/// wants it 8-byte aligned and at most 2 MiB.
+/// Returns the region of the firmware's tree, if there is one at this address. The arm64 boot protocol
+/// requires it to be 8-byte aligned and at most 2 MiB.
 pub fn tree_region(tree: Pa) -> Option<Region<Pa>> {
     const HEADER: usize = 40;
     const LARGEST: usize = 2 << 20;
     if tree.get() == 0 || !tree.is_aligned(8) {
         return None;
     }
-    // SAFETY: the loader passed this address as that of a tree; with the MMU off, or with the
-    // page mapped by `init`, the header's bytes can be read wherever there is memory.
+    // SAFETY: the loader passed this address as that of a tree; the MMU is off, or `init` mapped the
+    // page, so that the header can be read.
     let header = unsafe { core::slice::from_raw_parts(tree.get() as *const u8, HEADER) };
     let size = Tree::total_size(header).ok()?;
     (size <= LARGEST).then(|| Region::new(tree, size as u64))?
@@ -174,17 +178,17 @@ pub fn tree_region(tree: Pa) -> Option<Region<Pa>> {
 /// # Safety
 ///
 /// The tables must map what runs now, and nothing in the caches may be stale.
-unsafe fn enable(level: Level) {
-    let Setting { mair, tcr, ttbr, sctlr } = setting();
+unsafe fn enable(level: ExceptionLevel) {
+    let TranslationRegisters { mair, tcr, ttbr, sctlr } = translation_registers();
     let barriers = || {
         barrier::dsb(barrier::SY);
         barrier::isb(barrier::SY);
     };
     barriers();
-    // SAFETY: the caller vouches for the tables; what is translated is where it was before.
+    // SAFETY: the caller vouches for the tables, which map this code to its own address.
     unsafe {
         match level {
-            Level::El1 => {
+            ExceptionLevel::El1 => {
                 MAIR_EL1.set(mair);
                 TCR_EL1.set(TCR_WALK | TCR_EL1_EPD1 | physical_size() << 32);
                 TTBR0_EL1.set(ttbr);
@@ -192,7 +196,7 @@ unsafe fn enable(level: Level) {
                 barriers();
                 SCTLR_EL1.set(0x30d0_0800 | SCTLR_ON);
             }
-            Level::El2 => {
+            ExceptionLevel::El2 => {
                 MAIR_EL2.set(mair);
                 TCR_EL2.set(tcr);
                 TTBR0_EL2.set(ttbr);
@@ -200,7 +204,7 @@ unsafe fn enable(level: Level) {
                 barriers();
                 SCTLR_EL2.set(sctlr);
             }
-            Level::El3 => {
+            ExceptionLevel::El3 => {
                 asm!(
                     "msr mair_el3, {mair}",
                     "msr tcr_el3, {tcr}",
@@ -221,31 +225,34 @@ unsafe fn enable(level: Level) {
     barriers();
 }
 
-/// Adds to the live tables, and makes the addition visible to every CPU's walks.
+/// Changes the live tables, and makes the change visible to every CPU's walks.
 fn add(change: impl FnOnce(&mut Tables<'static>) -> Result<(), MapError>) {
     let mut live = LIVE.lock();
     let result = change(live.as_mut().expect("the MMU is on"));
-    // An entry that goes from invalid to valid needs no invalidation (Arm ARM D8.17.1).
+    // An entry that becomes valid needs no invalidation (Arm ARM D8.17.1).
     barrier::dsb(barrier::ISHST);
     barrier::isb(barrier::SY);
     drop(live);
     if let Err(error) = result {
-        // What there is to map follows from the trees.
-        boot::refuse(format_args!("EL2 cannot map all that the trees name: {error:?}"));
+        // The trees determine how much there is to map.
+        refuse(format_args!("EL2 cannot map all that the trees name: {error:?}"));
     }
 }
 
-/// Makes a device's registers accessible.
-pub fn map_device(frame: Region<Pa>) {
-    add(|tables| map_missing(tables, frame, Memory::DEVICE));
+/// Maps a frame of a device that the machine's tree names.
+pub fn map_device(frame: Region<Pa>) -> Registers {
+    add(|tables| map_missing(tables, frame, Attributes::DEVICE));
+    // SAFETY: its pages are mapped as Device memory, by the line above or before; EL2 unmaps nothing
+    // but boot's code; and the tree says that a device is there.
+    unsafe { Registers::new(frame) }
 }
 
-/// Makes memory accessible.
+/// Maps memory.
 pub fn map_memory(region: Region<Pa>) {
-    add(|tables| map_missing(tables, region, Memory::DATA));
+    add(|tables| map_missing(tables, region, Attributes::DATA));
 }
 
-/// Audits the live tables, from the root that this CPU walks from. `closed` is the partitions' memory.
+/// Audits the live tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions' memory.
 ///
 /// # Errors
 ///
@@ -255,6 +262,6 @@ pub fn audit(closed: &[Region<Pa>]) -> Result<(), Finding> {
     let (pool, tables) = live.as_ref().expect("the MMU is on").in_use();
     let start = tables.start().get();
     let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
-    let code = [image::boot_code(), image::code()];
+    let code = [image::all_code()];
     audit::stage_1(Pa::new(TTBR0_EL2.get_baddr()), tables, &code, closed, &read)
 }

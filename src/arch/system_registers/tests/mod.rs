@@ -1,20 +1,23 @@
-//! What a guest is told, and what it is answered.
+//! The ID registers that a guest sees.
 
 use proptest::prelude::*;
 
 use super::*;
 
+pub(crate) mod listing;
+mod table;
+
 const ID_AA64PFR0_EL1: Encoding = Encoding::new(3, 0, 0, 4, 0);
 const ID_AA64MMFR1_EL1: Encoding = Encoding::new(3, 0, 0, 7, 1);
 
 impl IdRegisters {
-    /// What `mrs` says of each register.
+    /// Returns registers with the values that `mrs` returns.
     pub(crate) fn read(mut mrs: impl FnMut(Encoding) -> u64) -> Self {
         let register = |index| Encoding::new(3, 0, 0, (index / 8 + 1) as u8, (index % 8) as u8);
         Self(core::array::from_fn(|index| mrs(register(index))))
     }
 
-    /// A CPU that has these features and no other.
+    /// Returns the registers of a CPU that has these fields and no other.
     pub(crate) fn with(fields: &[(Field, u64)]) -> Self {
         Self::read(|register| {
             let of_register = fields.iter().filter(|(field, _)| field.register == register);
@@ -23,7 +26,7 @@ impl IdRegisters {
     }
 }
 
-/// Every field of every register has its highest value.
+/// Returns registers of which every field has its highest value.
 fn everything() -> IdRegisters {
     IdRegisters::read(|_| u64::MAX)
 }
@@ -55,7 +58,7 @@ fn each_register_is_read_once_and_found_again() {
 }
 
 #[test]
-fn a_cortex_a76_shows_all_but_el2_ras_and_loregions() {
+fn a_guest_on_a_cortex_a76_sees_all_but_el2_ras_and_loregions() {
     let id = IdRegisters::read(|register| match register {
         ID_AA64PFR0_EL1 => 0x1100_0000_1011_1112,
         ID_AA64MMFR1_EL1 => 0x1021_2122,
@@ -67,14 +70,15 @@ fn a_cortex_a76_shows_all_but_el2_ras_and_loregions() {
 }
 
 #[test]
-fn hidden_is_what_reaches_past_a_vcpu() {
+fn features_that_reach_past_a_vcpu_are_hidden() {
     // The nibbles of ID_AA64PFR0_EL1 that go: RME, AMU, MPAM, SEL2, RAS, EL2.
     let guest = everything().for_guest();
     assert_eq!(guest.get(ID_AA64PFR0_EL1), Some(0xff0f_000f_0fff_f0ff));
     // ID_AA64PFR1_EL1: PFAR, DF2, MPAM_frac, RAS_frac.
     let pfr1 = guest.get(Encoding::new(3, 0, 0, 4, 1));
     assert_eq!(pfr1, Some(0x00ff_ffff_fff0_0fff));
-    // ID_AA64DFR0_EL1: ExtTrcBuff, BRBE, MTPMU, TraceBuffer, TraceFilt, PMSVer, SEBEP, PMSS, TraceVer.
+    // ID_AA64DFR0_EL1: ExtTrcBuff, BRBE, MTPMU, TraceBuffer, TraceFilt, PMSVer, SEBEP, PMSS,
+    // TraceVer.
     let dfr0 = guest.get(Encoding::new(3, 0, 0, 5, 0));
     assert_eq!(dfr0, Some(0xf000_00f0_f0f0_ff0f));
     // ID_AA64MMFR2_EL1: NV, IESB.
@@ -83,7 +87,7 @@ fn hidden_is_what_reaches_past_a_vcpu() {
 }
 
 #[test]
-fn what_is_private_to_a_cpu_is_shown() {
+fn features_private_to_a_cpu_are_shown() {
     let guest = everything().for_guest();
     // ID_AA64ZFR0, SMFR0, ISAR0, ISAR1, ISAR2, ISAR3, MMFR0.
     for (crm, op2) in [(4, 4), (4, 5), (6, 0), (6, 1), (6, 2), (6, 3), (7, 0)] {
@@ -93,7 +97,7 @@ fn what_is_private_to_a_cpu_is_shown() {
 }
 
 #[test]
-fn minus_one_means_that_a_feature_is_not_there() {
+fn a_pmu_version_of_0xf_is_no_pmu() {
     let with_pmu =
         |version| IdRegisters::with(&[(field::PMU_VER, version)]).field(field::PMU_VER) != 0;
     assert!(with_pmu(1) && with_pmu(9));
@@ -111,14 +115,14 @@ proptest! {
     }
 
     #[test]
-    fn guests_are_told_of_nothing_that_is_not_there(values: [u64; 8]) {
+    fn guests_see_no_feature_that_the_cpu_lacks(values: [u64; 8]) {
         let id = IdRegisters::read(|register| values[usize::from(register.number() & 7)]);
         let guest = id.for_guest();
         for crm in 1..8 {
             for op2 in 0..8 {
                 let register = Encoding::new(3, 0, 0, crm, op2);
-                let (told, real) = (guest.get(register).unwrap(), id.get(register).unwrap());
-                prop_assert_eq!(told & !real, 0);
+                let (seen, real) = (guest.get(register).unwrap(), id.get(register).unwrap());
+                prop_assert_eq!(seen & !real, 0);
             }
         }
     }

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::arch::system_registers::Encoding;
 
+mod table;
+
 /// The registers that HCR_EL2.TID3 does not cover, of a CPU with six event counters.
 const CHOICES: Choices =
     Choices { pmcr_el0: 0x4103_3000, count_hypervisor: false, direct_interrupts: false };
@@ -12,7 +14,7 @@ const CHOICES: Choices =
 /// VM, SWIO, FMO, IMO, AMO (0x3b); TID3, TSC, TIDCP, TACR, TSW (bits 18 to 22); RW (bit 31).
 const HCR_EL2: u64 = 0x807c_003b;
 
-/// (CRm, op2, value) of the ID registers that matter.
+/// Returns the ID registers of a CPU: CRm, op2 and value of those that are not 0.
 fn cpu(registers: &[(u8, u8, u64)]) -> IdRegisters {
     IdRegisters::read(|register| {
         let is = |&&(crm, op2, _): &&_| register == Encoding::new(3, 0, 0, crm, op2);
@@ -20,12 +22,12 @@ fn cpu(registers: &[(u8, u8, u64)]) -> IdRegisters {
     })
 }
 
-/// ID_AA64PFR0_EL1, ID_AA64DFR0_EL1, ID_AA64MMFR0_EL1 from its Technical Reference Manual.
+/// Returns ID_AA64PFR0_EL1, ID_AA64DFR0_EL1 and ID_AA64MMFR0_EL1 of the Technical Reference Manual.
 fn cortex_a53() -> IdRegisters {
     cpu(&[(4, 0, 0x0000_2222), (5, 0, 0x1030_5106), (7, 0, 0x0000_1122)])
 }
 
-/// Likewise, with ID_AA64PFR1_EL1 and ID_AA64MMFR1_EL1.
+/// Returns the same of this CPU's manual, with ID_AA64PFR1_EL1 and ID_AA64MMFR1_EL1.
 fn neoverse_n1() -> IdRegisters {
     cpu(&[
         (4, 0, 0x1100_0000_1011_1112),
@@ -73,13 +75,13 @@ fn a_neoverse_n1() {
     assert_eq!(pstate_fields(&neoverse_n1()), [true, true, false, false]);
 }
 
-/// Whether PSTATE has PAN, SSBS, TCO, ALLINT.
+/// Returns whether PSTATE has PAN, SSBS, TCO, ALLINT.
 fn pstate_fields(id: &IdRegisters) -> [bool; 4] {
     [(field::PAN, 1), (field::SSBS, 1), (field::MTE, 2), (field::NMI, 1)]
         .map(|(field, least)| id.field(field) >= least)
 }
 
-/// What QEMU 10.0's `-cpu max` says, without `mte=on`.
+/// Returns the ID registers of QEMU 10.0's `-cpu max`, without `mte=on`.
 fn qemu_max() -> IdRegisters {
     cpu(&[
         (4, 0, 0x1301_0011_2111_1112),
@@ -119,7 +121,7 @@ fn the_max_cpu_of_qemu() {
     assert_eq!(pstate_fields(&qemu_max()), [true, true, false, true]);
 }
 
-/// What no emulator has all of.
+/// No emulator has all of these.
 #[test]
 fn a_cpu_with_the_newest_extensions() {
     use field::*;
@@ -173,7 +175,7 @@ fn choices_of_the_partition() {
 
 proptest! {
     #[test]
-    fn the_wall_stands_on_any_cpu(values: [u64; 16], pmcr_el0: u64, count_hypervisor: bool) {
+    fn isolation_holds_on_any_cpu(values: [u64; 16], pmcr_el0: u64, count_hypervisor: bool) {
         let id = IdRegisters::read(|register| {
             values[usize::from(register.number()) % values.len()]
         });

@@ -1,0 +1,95 @@
+//! A vCPU's system registers as one struct, made from the library's table of CPU features.
+//!
+//! [`Context`] has a field for every register of the table that a guest may use; a register of a
+//! feature that this CPU does not have is never accessed. A vCPU begins with [`Context::reset`],
+//! whose load the compiler turns into moves from registers: there is no copy in memory.
+//!
+//! While each CPU has one vCPU, nothing has to be saved. Two vCPUs that share a CPU need `save`,
+//! which is one more expansion of the table: [`Context::load`] with `read_register!` in place of
+//! `write_register!`. The functions of [`register_files`] then need counterparts as well, for what
+//! has no MSR of its own: V, Z, P and ZA registers, breakpoints, event counters.
+
+use bulkhead::arch::system_registers::{IdRegisters, field, system_register_table};
+use core::arch::asm;
+
+use super::register_files;
+use super::registers::write_register;
+
+/// Writes a register by its encoding.
+macro_rules! write_encoded {
+    (($op0:literal, $op1:literal, $crn:literal, $crm:literal, $op2:literal), $value:expr) => {
+        write_register!(concat!("S", $op0, "_", $op1, "_C", $crn, "_C", $crm, "_", $op2), $value)
+    };
+}
+
+/// Returns zero, of which the compiler does not know that it is: so it stays in one register, where
+/// a constant would be made anew in each branch.
+#[inline(always)]
+fn zero() -> u64 {
+    let zero;
+    // SAFETY: changes no register but the one that the compiler chose.
+    unsafe { asm!("mov {}, xzr", out(reg) zero, options(pure, nomem, nostack)) };
+    zero
+}
+
+/// Expands the table to [`Context`] and [`reset_register_files`].
+macro_rules! context {
+    (
+        always {
+            $($always:ident $encoding:tt = $reset:expr),*;
+            $($file:ident),*
+        }
+        $($register:ident $numbers:tt {
+            $(shown $shown:tt)?
+            $(usable { $($usable:ident = $usable_at:literal {
+                $($($of:ident >= $least:literal)|+ =>
+                    $(sets $sets:tt)?
+                    $(registers {
+                        $($name:ident $name_encoding:tt),*
+                        $(; $feature_file:ident)?
+                    })?;)*
+            })* })?
+            $(hidden $hidden:tt)?
+            $(trapped $trapped:tt)?
+        })*
+    ) => {
+        /// The system registers of a vCPU, by their names.
+        pub struct Context {
+            $($always: u64,)*
+            $($($($($($($name: u64,)*)?)*)*)?)*
+        }
+
+        impl Context {
+            /// Returns the registers of a vCPU that starts.
+            #[inline(always)]
+            pub fn reset() -> Self {
+                let zero = zero();
+                Self {
+                    $($always: $reset,)*
+                    $($($($($($($name: zero,)*)?)*)*)?)*
+                }
+            }
+
+            /// Writes the registers that a CPU with these features has, `id` being what the guest
+            /// sees of them. They take effect after an ISB, which is left to the caller.
+            #[inline(always)]
+            pub fn load(&self, id: &IdRegisters) {
+                $(write_encoded!($encoding, self.$always);)*
+                $($($($(if $(id.field(field::$of) >= $least)||+ {
+                    $($(write_encoded!($name_encoding, self.$name);)*)?
+                })*)*)?)*
+            }
+        }
+
+        /// Resets the registers that no single MSR writes, after [`Context::load`].
+        #[inline(always)]
+        pub fn reset_register_files(id: &IdRegisters) {
+            $(register_files::$file();)*
+            $($($($(if $(id.field(field::$of) >= $least)||+ {
+                $($(register_files::$feature_file();)?)?
+            })*)*)?)*
+        }
+    };
+}
+
+system_register_table!(context);

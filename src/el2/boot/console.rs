@@ -1,0 +1,117 @@
+//! Opening the console, and the log during boot.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use bulkhead::boot::machine::{self, Setting};
+use bulkhead::boot::plan::PartitionPlan;
+use bulkhead::operator::console::input::Input;
+use bulkhead::operator::console::{self as lines, Console, Source};
+use bulkhead::vgic::Delivery;
+use core::fmt::{self, Write};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use super::mmu;
+use crate::el2::console::{self, Port, Shared, shared};
+use crate::el2::cpu::timer;
+use crate::el2::drivers::gic::Gic;
+use crate::el2::drivers::uart::{AnyUart, emergency};
+use crate::el2::partition::Partition;
+
+/// How long a partial line waits for its end while nothing else is printed: a prompt appears without a
+/// noticeable delay.
+const PARTIAL_LINE_MS: u64 = 100;
+/// How long a guest may take to read its input before further input is dropped.
+const DEAF_MS: u64 = 1000;
+
+/// Takes over the UART that the machine's tree names, and sends the log there.
+pub fn open(machine: &machine::Console) {
+    for Setting { register, mask, value } in &machine.settings {
+        let register = mmu::map_device(*register);
+        register.write(0, register.read(0) & !mask | value);
+    }
+    let uart = AnyUart::new(machine.kind, mmu::map_device(machine.registers));
+    emergency::init(uart);
+    shared().uart = Some(uart);
+    if log::set_logger(&BootLogger).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+}
+
+/// Makes the partitions' ports, in the order of the Plan.
+pub fn add_partitions(plans: &[PartitionPlan]) -> &'static [Port] {
+    let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
+    let lines = Console::new(&names, timer::milliseconds(PARTIAL_LINE_MS));
+    let port = |(index, plan): (usize, &PartitionPlan)| {
+        let output = lines.buffer(Source::partition(index));
+        Port::new(index, String::from(&*plan.name), output, plan.cpus[0])
+    };
+    let ports = console::set_ports(plans.iter().enumerate().map(port).collect());
+    let mut shared = shared();
+    shared.input = Some(Input::new(names.len(), timer::milliseconds(DEAF_MS)));
+    shared.lines = Some(lines);
+    ports
+}
+
+/// Routes the UART's interrupt to the CPU that handles it, and lets output wait in the buffers. That
+/// CPU is the boot CPU if no partition owns it; else the first CPU of the first partition whose
+/// interrupts are trapped, because other guests could mask it; else that of the first partition.
+pub fn go_live(
+    gic: &'static Gic,
+    machine: &machine::Machine,
+    partitions: &[Partition],
+    boot_cpu: usize,
+) {
+    let is_owned = partitions.iter().any(|partition| partition.plan.cpus.contains(&boot_cpu));
+    let trapped = partitions.iter().find(|it| it.plan.delivery == Delivery::Trapped);
+    let cpu = match trapped.or(partitions.first()) {
+        Some(partition) if is_owned => partition.plan.cpus[0],
+        _ => boot_cpu,
+    };
+    if let Some(intid) = machine.console.as_ref().and_then(|console| console.interrupt) {
+        gic.enable_own(intid, cpu);
+    }
+    console::go_live(gic, cpu);
+}
+
+/// The logger of the `log` crate's macros, which only boot uses.
+struct BootLogger;
+
+impl Log for BootLogger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= Level::Info
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let _ = writeln!(Direct(&mut shared()), "{}", record.args());
+    }
+
+    fn flush(&self) {
+        console::flush();
+    }
+}
+
+/// Writes to the UART without buffering.
+struct Direct<'a>(&'a mut Shared);
+
+impl Write for Direct<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let shared = &mut *self.0;
+        shared.log.add(text.as_bytes());
+        let Some(uart) = shared.uart else { return Ok(()) };
+        let prefix = match &shared.lines {
+            Some(lines) => lines.prefix(Source::BULKHEAD),
+            None => lines::OWN_PREFIX,
+        };
+        for byte in text.bytes() {
+            if !shared.is_inside_line {
+                prefix.bytes().for_each(|byte| uart.send_blocking(byte));
+            }
+            shared.is_inside_line = byte != b'\n';
+            if !shared.is_inside_line {
+                uart.send_blocking(b'\r');
+            }
+            uart.send_blocking(byte);
+        }
+        Ok(())
+    }
+}

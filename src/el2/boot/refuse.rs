@@ -1,0 +1,16 @@
+//! Refuses to start guests: the one way in which boot fails.
+
+use core::fmt;
+use log::{error, info};
+
+use crate::el2::drivers::power::{self, Status};
+
+/// Prints why no guest can be started, waits until the sentence has been sent, and ends the machine.
+#[cold]
+#[inline(never)]
+pub fn refuse(reason: fmt::Arguments<'_>) -> ! {
+    error!("refused: {reason}");
+    info!("no guest was started; the machine powers off");
+    log::logger().flush();
+    power::exit(Status::Refused)
+}

@@ -1,0 +1,102 @@
+//! Drivers of the machine's UART. Each has a file and an arm of [`AnyUart`].
+
+pub mod emergency;
+mod mini;
+mod pl011;
+
+use bulkhead::boot::machine::ConsoleKind;
+
+use super::mmio::Registers;
+pub use mini::MiniUart;
+pub use pl011::Pl011;
+
+/// A UART that firmware has configured.
+pub trait Uart {
+    /// Masks all interrupts of the UART.
+    fn init(&self);
+
+    /// Whether the transmit FIFO has room for a byte.
+    fn can_send(&self) -> bool;
+
+    /// Puts a byte into the transmit FIFO, which must have room.
+    fn send(&self, byte: u8);
+
+    /// Takes a byte from the receive FIFO.
+    fn receive(&self) -> Option<u8>;
+
+    /// Whether all bytes have left the transmitter.
+    fn is_idle(&self) -> bool;
+
+    /// Unmasks or masks the interrupts for received bytes and for room in the transmit FIFO.
+    fn set_interrupts(&self, receive: bool, transmit: bool);
+}
+
+/// A UART of any supported model.
+#[derive(Clone, Copy)]
+pub enum AnyUart {
+    /// Arm PrimeCell PL011.
+    Pl011(Pl011),
+    /// The mini-UART of the BCM2835 and its successors.
+    MiniUart(MiniUart),
+}
+
+impl AnyUart {
+    /// Takes over a UART, with its interrupts masked.
+    #[inline(always)]
+    pub fn new(kind: ConsoleKind, registers: Registers) -> Self {
+        let uart = match kind {
+            ConsoleKind::Pl011 => Self::Pl011(Pl011::new(registers)),
+            ConsoleKind::MiniUart => Self::MiniUart(MiniUart::new(registers)),
+        };
+        uart.init();
+        uart
+    }
+
+    /// Sends a byte, after waiting for room.
+    #[inline(never)]
+    pub fn send_blocking(&self, byte: u8) {
+        while !self.can_send() {}
+        self.send(byte);
+    }
+
+    /// Waits until all bytes have left the transmitter.
+    pub fn flush(&self) {
+        while !self.is_idle() {}
+    }
+}
+
+/// Calls a method of the driver.
+macro_rules! driver {
+    ($uart:expr, $method:ident($($argument:expr),*)) => {
+        match $uart {
+            AnyUart::Pl011(uart) => uart.$method($($argument),*),
+            AnyUart::MiniUart(uart) => uart.$method($($argument),*),
+        }
+    };
+}
+
+impl Uart for AnyUart {
+    fn init(&self) {
+        driver!(self, init());
+    }
+
+    fn can_send(&self) -> bool {
+        driver!(self, can_send())
+    }
+
+    fn send(&self, byte: u8) {
+        driver!(self, send(byte));
+    }
+
+    fn receive(&self) -> Option<u8> {
+        driver!(self, receive())
+    }
+
+    fn is_idle(&self) -> bool {
+        driver!(self, is_idle())
+    }
+
+    fn set_interrupts(&self, receive: bool, transmit: bool) {
+        driver!(self, set_interrupts(receive, transmit));
+    }
+}

@@ -1,0 +1,42 @@
+// Entering a guest, and returning from there to the run loop.
+
+        .equ    SAVED_SIZE, 6 * 16
+
+        .section .text.enter, "ax"
+
+// In: x0 = the guest's first instruction, x1 = its SPSR, x2 = its x0.
+// Returns by leave_guest. Frames of exits lie below the saved registers.
+        .global enter_guest
+enter_guest:
+        stp     x19, x20, [sp, #-SAVED_SIZE]!
+        stp     x21, x22, [sp, #16]
+        stp     x23, x24, [sp, #32]
+        stp     x25, x26, [sp, #48]
+        stp     x27, x28, [sp, #64]
+        stp     x29, x30, [sp, #80]
+        mrs     x3, tpidr_el2
+        mov     x4, sp
+        str     x4, [x3, #{guest_stack}]
+        msr     elr_el2, x0
+        msr     spsr_el2, x1
+        mov     x0, x2
+        .irp    n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
+        mov     x\n, xzr
+        .endr
+        eret
+        dsb     nsh                     // no speculation past ERET
+        isb
+
+// In: nothing. Returns from enter_guest.
+        .global leave_guest
+leave_guest:
+        mrs     x3, tpidr_el2
+        ldr     x4, [x3, #{guest_stack}]
+        mov     sp, x4
+        ldp     x21, x22, [sp, #16]
+        ldp     x23, x24, [sp, #32]
+        ldp     x25, x26, [sp, #48]
+        ldp     x27, x28, [sp, #64]
+        ldp     x29, x30, [sp, #80]
+        ldp     x19, x20, [sp], #SAVED_SIZE
+        ret
