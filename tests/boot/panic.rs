@@ -25,7 +25,7 @@ fn image_with_a_bug_in(name: &str) -> (PathBuf, usize) {
 
 fn fault_at_el2_is_reported_with_registers_and_a_backtrace(gic: Gic) {
     // The function handles traps of a guest.
-    let (image, offset) = image_with_a_bug_in("3el24trap4sync4call");
+    let (image, offset) = image_with_a_bug_in("3el24trap7vectors4call");
     let outcome = Machine::new(gic).kernel(&image).boot();
     outcome.expect_status(PANICKED);
     outcome
@@ -69,13 +69,13 @@ fn expect_reset(machine: Machine, image: &Path) {
 }
 
 fn machine_resets_after_a_panic_on_request(gic: Gic) {
-    let (image, _) = image_with_a_bug_in("3el24trap4sync4call");
+    let (image, _) = image_with_a_bug_in("3el24trap7vectors4call");
     expect_reset(Machine::new(gic), &image);
 }
 
 #[test]
 fn raspberry_pi_resets_after_a_panic_by_its_watchdog() {
-    let (image, _) = image_with_a_bug_in("3el24trap4sync4call");
+    let (image, _) = image_with_a_bug_in("3el24trap7vectors4call");
     let description = compile_file(&file("dts/hello.dts"));
     expect_reset(Machine::raspberry_pi(&description), &image);
 }
