@@ -1,6 +1,6 @@
-# Bulkhead's build. `make` alone says what there is to make; cargo decides what is stale.
+# Builds Bulkhead. `make` alone lists the targets; cargo decides what is stale.
 
-# What to run, and on which machine.
+# The description to run, and the machine.
 SYSTEM ?=
 BOARD  ?= virt
 
@@ -23,15 +23,15 @@ else
     OBJCOPY := "$$(rustc --print sysroot)"/lib/rustlib/*/bin/llvm-objcopy
 endif
 CARGO_TARGET := --release --target $(TARGET) $(STD)
-# All that the image addresses is within 1 MiB, one instruction away. Of a guest that is not so.
+# The image is smaller than 1 MiB, so that ADR reaches all of it. Guests may be larger.
 CODE_MODEL := -Ccode-model=tiny
 export BULKHEAD_DEFAULT_SYSTEM := $(CURDIR)/target/default.dtb
 
-# A description becomes target/NAME.dtb, wherever it lies; so NAME must be unlike those of dts/.
+# A description in any directory becomes target/NAME.dtb, so NAME must differ from those of dts/.
 override SYSTEM := $(patsubst $(CURDIR)/%,%,$(abspath $(SYSTEM)))
 ifneq ($(SYSTEM),)
     ifeq ($(filter %.dts,$(wildcard $(SYSTEM))),)
-        $(error SYSTEM=$(SYSTEM): there is no such description (a file that ends in .dts))
+        $(error SYSTEM=$(SYSTEM): there is no such description (a file with the suffix .dts))
     endif
     ifneq ($(filter-out $(SYSTEM),$(wildcard dts/$(notdir $(SYSTEM)))),)
         $(error SYSTEM=$(SYSTEM): dts/ has a description of this name, choose another)
@@ -53,66 +53,66 @@ QEMU = qemu-system-aarch64 $(MACHINE) -nographic -nic none -kernel target/bulkhe
     size clean setup-sdcard clippy-host clippy-image clippy-guests cargo-image cargo-guests
 .DELETE_ON_ERROR:
 
-help: ## this list
+help: ## list the targets
 	@echo 'make TARGET [VARIABLE=VALUE...]'
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
 	    printf '  %-14s %s\n' "$$name" "$$text"; done
 	@echo
 	@printf '  %-14s %s\n' \
-	    'SYSTEM=FILE' 'description to build and run (dts/*.dts; default: the embedded one)' \
-	    'BOARD=NAME'  'machine to run on: $(BOARDS) (now $(BOARD))' \
-	    'GIC=2|3'     'interrupt controller of the machine (now $(GIC))' \
-	    'SMP=N'       'its CPUs (now $(SMP))' \
-	    'CPU=MODEL'   'what they are: cortex-a53, a57, a72, a76, neoverse-n1, max (now $(CPU))' \
-	    'MEM=SIZE'    'its memory, like 512M or 2G (now $(MEM))' \
-	    'BUILD_STD=1' 'build with the Rust of Debian, where rustup cannot fetch the target'
+	    'SYSTEM=FILE' 'description to build and run (dts/*.dts; the embedded one)' \
+	    'BOARD=NAME'  'machine: $(BOARDS) ($(BOARD))' \
+	    'GIC=2|3'     'version of the GIC ($(GIC))' \
+	    'SMP=N'       'number of CPUs ($(SMP))' \
+	    'CPU=MODEL'   'model of the CPUs: cortex-a53, a57, a72, a76, neoverse-n1, max ($(CPU))' \
+	    'MEM=SIZE'    'size of the memory, such as 512M or 2G ($(MEM))' \
+	    'BUILD_STD=1' 'build with the Rust of Debian, without rustup'
 
-setup: ## install what is missing: Rust, dtc, QEMU
+setup: ## install the missing tools: Rust, dtc, QEMU
 	@tools/setup
 
-image: target/bulkhead.img ## target/bulkhead.img, for any boot loader
+image: target/bulkhead.img ## build target/bulkhead.img, for any boot loader
 
-guests: $(GUESTS:%=target/guests/%.img) ## target/guests/*.img, the bare-metal guests
+guests: $(GUESTS:%=target/guests/%.img) ## build target/guests/*.img, the bare-metal guests
 
-guests-linux: $(LINUX) ## target/linux/*, the kernel and busybox of Debian
+guests-linux: $(LINUX) ## fetch target/linux/*, the kernel and busybox of Debian
 
-system: $(SYSTEM_DTB) ## target/NAME.dtb from SYSTEM=dts/NAME.dts
-	@$(if $(SYSTEM),,echo 'make system: name a description, SYSTEM=dts/NAME.dts' >&2; exit 1)
+system: $(SYSTEM_DTB) ## compile SYSTEM=dts/NAME.dts to target/NAME.dtb
+	@$(if $(SYSTEM),,echo 'make system: SYSTEM=dts/NAME.dts is missing' >&2; exit 1)
 
 systems: $(foreach file,$(DESCRIPTIONS),$(call dtb,$(file)))
 
-run: image $(SYSTEM_DTB) $(MACHINE_TREE) ## boot it in QEMU: the embedded default, or SYSTEM=
-	@echo 'Ctrl-A X leaves QEMU; Ctrl-] ? tells how to choose a partition. $(QEMU)'
+run: image $(SYSTEM_DTB) $(MACHINE_TREE) ## boot the image in QEMU, with the embedded description or SYSTEM=
+	@echo 'Ctrl-A X quits QEMU; Ctrl-] ? shows how to select a partition. $(QEMU)'
 	@$(QEMU)
 
-debug: image $(SYSTEM_DTB) $(MACHINE_TREE) ## the same, stopped until gdb connects
+debug: image $(SYSTEM_DTB) $(MACHINE_TREE) ## boot the image in QEMU, stopped until gdb connects
 	@echo "In another terminal: gdb-multiarch -ex 'target remote :1234' -ex 'symbol-file -o $(LOAD_ADDRESS) $(ELF)/bulkhead'"
-	@echo 'Ctrl-A X leaves QEMU. $(QEMU) -s -S'
+	@echo 'Ctrl-A X quits QEMU. $(QEMU) -s -S'
 	@$(QEMU) -s -S
 
-sdcard: setup-sdcard image $(CARD_DTB) $(RPI4_TREE) $(RPI4_FIRMWARE) ## target/rpi4.img, for a Raspberry Pi 4: SYSTEM=, or dts/rpi4.dts
+sdcard: setup-sdcard image $(CARD_DTB) $(RPI4_TREE) $(RPI4_FIRMWARE) ## build target/rpi4.img, for a Raspberry Pi 4, with SYSTEM= or dts/rpi4.dts
 	@boards/rpi4/card $(CARD_DTB)
 
 setup-sdcard: setup
 	@tools/setup sdcard
 
-flash: sdcard ## the same, and write it to the card DEV=/dev/sdX
+flash: sdcard ## build the card image and write it to the card DEV=/dev/sdX
 	@boards/rpi4/flash target/rpi4.img '$(DEV)'
 
-test: setup ## format, clippy, host tests, boot tests; a table at the end
+test: setup ## run format, clippy, host tests and boot tests, with a table at the end
 	@MAKE='$(MAKE)' tools/test
 
-bench: setup image guests guests-linux ## measure what Bulkhead costs, in instructions; UPDATE=1 keeps the figures, QUICK=1 leaves Linux out
+bench: setup image guests guests-linux ## measure the cost of Bulkhead in instructions; UPDATE=1 keeps the figures, QUICK=1 skips Linux
 	cargo test --test bench -- $(if $(UPDATE),update) $(if $(QUICK),quick)
 
-miri: ## the library's tests in Miri, where a nightly Rust has it
+miri: ## run the library's tests in Miri, which needs a nightly Rust
 	@tools/miri
 
-fuzz: ## fuzz each target in fuzz/ for SECONDS (60), where a nightly Rust and cargo-fuzz are there
+fuzz: ## fuzz each target in fuzz/ for SECONDS (60), which needs a nightly Rust and cargo-fuzz
 	@tools/fuzz $(or $(SECONDS),60)
 
-soak: setup image systems guests-linux ## attack, restart and work for about 20 minutes; prints figures
+soak: setup image systems guests-linux ## run long tests of attacks, restarts and load, for about 20 minutes
 	BULKHEAD_GIC_STEPS=10000000 cargo test --lib vgic::tests::long -- --nocapture
 	cargo test --test soak -- --nocapture --test-threads=1
 	BULKHEAD_ATTACK_ROUNDS=2 cargo test --test boot attack:: -- --nocapture --test-threads=1
@@ -121,10 +121,10 @@ soak: setup image systems guests-linux ## attack, restart and work for about 20 
 fmt: setup ## format the source
 	cargo fmt --all
 
-clippy: clippy-host clippy-image clippy-guests ## lint the library and its tests, the image, the guests
+clippy: clippy-host clippy-image clippy-guests ## lint the library, the tests, the image and the guests
 
 clippy-host: setup
-	cargo clippy --lib --tests --test bench --test soak -- -D warnings
+	cargo clippy -p bulkhead -p bulkhead-tests --lib --tests --test bench --test soak -- -D warnings
 
 clippy-image: setup target/default.dtb
 	cargo clippy --lib --bins --features image --target $(TARGET) -- -D warnings
@@ -132,14 +132,14 @@ clippy-image: setup target/default.dtb
 clippy-guests: setup
 	cargo clippy -p guests --target $(TARGET) -- -D warnings
 
-size: image ## sizes of sections and functions, lines of code
+size: image ## print the sizes of sections and functions, and the lines of code
 	@tools/size $(ELF)/bulkhead target/bulkhead.img
 
-clean: ## remove all that was made
+clean: ## remove target/
 	rm -rf target
 
-# One rule for each product. Cargo always runs and touches nothing that has not changed; a description
-# takes a moment to compile and replaces the old one only if it differs.
+# One rule for each product. Cargo always runs, and does not touch files that have not changed.
+# Descriptions are compiled quickly, and replace the old ones only if they differ.
 
 cargo-guests: setup
 	cargo build -p guests --bins $(CARGO_TARGET)

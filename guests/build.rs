@@ -12,7 +12,7 @@ fn main() {
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
         return;
     }
-    let package = env::var("CARGO_MANIFEST_DIR").expect("cargo tells where the package is");
+    let package = env::var("CARGO_MANIFEST_DIR").expect("cargo sets the directory of the package");
     let guests = fs::read_dir(Path::new(&package).join("src/bin")).expect("there are guests");
     for guest in guests {
         let path = guest.expect("the guests can be listed").path();

@@ -1,7 +1,7 @@
-# The Raspberry Pi 4 as QEMU has it, `raspi4b`: a machine with nothing to choose. Its tree is Linux's, which
-# Debian's kernel package carries; QEMU writes into it how much memory there is. The terminal shows both UARTs,
-# the PL011 (`-serial` 0) and the mini-UART (1), whichever is the console; keys go to the mini-UART, which
-# is the console of Linux's tree, or after Ctrl-A C to QEMU's monitor and the PL011 in turn.
+# QEMU's Raspberry Pi 4, `raspi4b`, which has no options. Its tree is Linux's, from Debian's kernel
+# package; QEMU adds the memory. The terminal shows both UARTs, the PL011 (`-serial` 0) and the
+# mini-UART (1). Keys go to the mini-UART, which is the console of Linux's tree; Ctrl-A C switches
+# to QEMU's monitor, then to the PL011.
 
 GIC ?= 2
 SMP ?= 4

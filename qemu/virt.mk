@@ -1,6 +1,6 @@
-# QEMU's `virt` board as a machine to run Bulkhead on. A board's file says what it is unless told otherwise, how
-# QEMU makes it (MACHINE, and MACHINE_TREE if QEMU needs its tree) and where QEMU puts the image (LOAD_ADDRESS,
-# for the debugger), and refuses what it cannot be.
+# QEMU's `virt` board. The file of a board sets the defaults of the variables, QEMU's options
+# (MACHINE, and MACHINE_TREE if QEMU needs its tree) and the address at which QEMU loads the image
+# (LOAD_ADDRESS, for the debugger), and refuses variables that the board does not support.
 
 GIC ?= 2
 SMP ?= 4

@@ -1,12 +1,12 @@
-//! What `make run` makes of `BOARD=` and the variables beside it, without running it.
+//! The command that `make run` makes of `BOARD=` and the other variables, without running it.
 
 use std::process::Command;
 
-/// What make would do, or why not.
+/// Returns the commands of `make run` with these variables, or its message of refusal.
 fn make_run(variables: &[&str]) -> Result<String, String> {
     let mut make = Command::new("make");
     make.current_dir(env!("CARGO_MANIFEST_DIR")).args(["--dry-run", "run"]).args(variables);
-    // Of the make that runs this test, and of the user, nothing is to be left.
+    // The variables of the user, and of a make that runs this test, must not matter.
     for name in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "SYSTEM", "BOARD", "GIC", "SMP", "CPU", "MEM"]
     {
         make.env_remove(name);
@@ -17,7 +17,7 @@ fn make_run(variables: &[&str]) -> Result<String, String> {
 }
 
 #[test]
-fn board_decides_what_qemu_is_given() {
+fn board_determines_the_options_of_qemu() {
     for (variables, options) in [
         (&[][..], "-M virt,virtualization=on,gic-version=2 -cpu cortex-a53 -smp 4 -m 2G "),
         (&["GIC=3", "SMP=8", "CPU=max", "MEM=512M"], "gic-version=3 -cpu max -smp 8 -m 512M "),
@@ -31,7 +31,7 @@ fn board_decides_what_qemu_is_given() {
 }
 
 #[test]
-fn what_a_board_has_not_is_refused() {
+fn options_that_a_board_lacks_are_refused() {
     for (variables, reason) in [
         (["BOARD=rpi5", "GIC=2"], "BOARD=rpi5: the boards are rpi4 virt"),
         (["BOARD=rpi4", "GIC=3"], "GIC=3: the board rpi4 has a GIC-400"),
@@ -42,7 +42,7 @@ fn what_a_board_has_not_is_refused() {
         (["BOARD=virt", "SMP=0"], "SMP=0: the number of CPUs is a whole number from 1"),
         (["BOARD=virt", "MEM=1"], "MEM=1: the size of the memory is a number of M or G"),
     ] {
-        let said = make_run(&variables).expect_err("it is not refused");
-        assert!(said.contains(reason), "{variables:?}: `{reason}` is not said: {said}");
+        let message = make_run(&variables).expect_err("it is not refused");
+        assert!(message.contains(reason), "{variables:?}: no `{reason}` in: {message}");
     }
 }

@@ -1,20 +1,13 @@
-//! What can be told from the image itself, without running it.
+//! Properties of the image that can be checked without running it.
 
-use object::{Object, ObjectSection, ObjectSymbol};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::{env, fs};
 
-/// The goal for the code that stays when guests run.
+use common::{elf, symbol_at};
+use object::{Object, ObjectSection};
+
+/// The limit for the code that stays when guests run, in bytes.
 const TEXT_LIMIT: u64 = 64 << 10;
-
-fn elf() -> Vec<u8> {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/target/aarch64-unknown-none-softfloat/release/bulkhead"
-    );
-    fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}; run `make image` first"))
-}
 
 fn section<'a>(file: &object::File<'a>, name: &str) -> (Range<u64>, &'a [u8]) {
     let section = file.section_by_name(name).unwrap_or_else(|| panic!("there is no {name}"));
@@ -22,31 +15,21 @@ fn section<'a>(file: &object::File<'a>, name: &str) -> (Range<u64>, &'a [u8]) {
     (section.address()..section.address() + section.size(), data)
 }
 
-/// Where a branch with an immediate (B, BL) at `address` goes.
+/// Returns the target of a branch with an immediate (B, BL) at `address`.
 fn branch_target(address: u64, instruction: u32) -> Option<u64> {
     let is_branch = instruction & 0x7c00_0000 == 0x1400_0000;
     let words = i64::from((instruction << 6) as i32 >> 6);
     is_branch.then(|| address.wrapping_add_signed(words * 4))
 }
 
-/// The function that an address is in.
-fn function(file: &object::File<'_>, address: u64) -> String {
-    // Those that begin with a dollar sign tell code from data.
-    let is_function = |name: object::Result<&str>| name.is_ok_and(|name| !name.starts_with('$'));
-    let symbols = file.symbols().filter(|it| it.address() <= address && is_function(it.name()));
-    let symbol = symbols.max_by_key(|symbol| symbol.address());
-    symbol.and_then(|symbol| Some(symbol.name().ok()?.to_string())).unwrap_or_default()
-}
-
-/// The code that may be unmapped while each kind of code runs: the sections, and those that it must not
-/// reach.
+/// Sections of code, each with the sections that may be unmapped while its code runs.
 const UNMAPPED: [(&str, &[&str]); 2] = [
     (".text", &[".monitor.text", ".init.text", ".init.library.text"]),
     (".monitor.text", &[".init.text", ".init.library.text"]),
 ];
 
-/// Whether one of these sections has this address. The start of the first is the image's, whose address
-/// is used for more than its code.
+/// Returns whether an address is in one of these sections. The start of the image is not counted:
+/// its address has other uses.
 fn is_in(file: &object::File<'_>, sections: &[&str], address: u64) -> bool {
     address != 0 && sections.iter().any(|name| section(file, name).0.contains(&address))
 }
@@ -64,21 +47,22 @@ fn code_that_stays_never_branches_to_code_that_is_unmapped() {
             if let Some(target) = branch_target(address, instruction) {
                 branches += 1;
                 if is_in(&file, unmapped, target) {
-                    let [from, to] = [address, target].map(|it| function(&file, it));
+                    let [from, to] = [address, target].map(|it| symbol_at(&file, it));
                     strays.push(format!("{from} -> {to}"));
                 }
             }
         }
     }
     assert!(branches > 100, "only {branches} branches: the code was not read right");
-    assert!(strays.is_empty(), "linker/bulkhead.ld puts these on the wrong side: {strays:#?}");
+    assert!(strays.is_empty(), "linker/bulkhead.ld puts these into the wrong section: {strays:#?}");
 }
 
-/// Instructions after an ADRP among which its ADD is looked for: the compiler may schedule others between.
+/// The number of instructions after an ADRP that are searched for its ADD: the compiler may put
+/// others between.
 const PAIR_DISTANCE: usize = 12;
 
-/// The address that an instruction puts into a register: ADR, or ADRP with one of the ADDs behind it
-/// (Arm ARM C6.2).
+/// Returns the address that an instruction forms in a register: ADR, or ADRP with one of the ADDs
+/// that follow (Arm ARM C6.2).
 fn formed_address(address: u64, code: &[u32]) -> Option<u64> {
     let (instruction, next) = code.split_first()?;
     let immediate = (instruction << 8) as i32 >> 13 << 2 | (instruction >> 29 & 3) as i32;
@@ -96,7 +80,7 @@ fn formed_address(address: u64, code: &[u32]) -> Option<u64> {
     }
 }
 
-/// All addresses that a section's code forms.
+/// Returns all addresses that the code of a section forms.
 fn formed_addresses(file: &object::File<'_>, name: &str) -> BTreeSet<u64> {
     let (range, code) = section(file, name);
     let code = code.chunks_exact(4).map(|it| u32::from_le_bytes(it.try_into().unwrap()));
@@ -105,11 +89,11 @@ fn formed_addresses(file: &object::File<'_>, name: &str) -> BTreeSet<u64> {
     range.step_by(4).enumerate().filter_map(at).collect()
 }
 
-/// The longest table of functions, in bytes: that of a trait's.
+/// The size of the longest vtable, in bytes.
 const TABLE: u64 = 160;
 
-/// Code may also branch to what it only forms the address of: functions, and those in the tables of traits.
-/// But a table's destructor is never called.
+/// Code may also branch to what it only forms the address of: functions, and those in the tables of
+/// traits. But a table's destructor is never called.
 #[test]
 fn code_that_stays_has_no_pointers_to_code_that_is_unmapped() {
     let elf = elf();
@@ -134,12 +118,12 @@ fn code_that_stays_has_no_pointers_to_code_that_is_unmapped() {
         for address in formed_addresses(&file, name) {
             formed_count += 1;
             if is_in(&file, unmapped, address) && !bounds.contains(&address) {
-                strays.push(format!("{name} forms the address of {}", function(&file, address)));
+                strays.push(format!("{name} forms the address of {}", symbol_at(&file, address)));
             }
             let next = all.range(address + 1..).next().copied().unwrap_or(u64::MAX);
             for (_, &pointer) in pointers.range(address..next.min(address + TABLE)) {
                 followed += 1;
-                let pointee = function(&file, pointer);
+                let pointee = symbol_at(&file, pointer);
                 if is_in(&file, unmapped, pointer) && !pointee.contains("drop_in_place") {
                     strays.push(format!("{name} has a table with {pointee}"));
                 }
@@ -150,17 +134,17 @@ fn code_that_stays_has_no_pointers_to_code_that_is_unmapped() {
         formed_count > 100 && followed > 100,
         "{formed_count} addresses, {followed} pointers: the code was not read right"
     );
-    assert!(strays.is_empty(), "linker/bulkhead.ld puts these on the wrong side: {strays:#?}");
+    assert!(strays.is_empty(), "linker/bulkhead.ld puts these into the wrong section: {strays:#?}");
 }
 
-/// Below each stack lies one page that is not mapped: a function that took more at once could step over
-/// it, unless it touches what it takes, which the compiler calls a stack probe.
+/// The size of the guard page below each stack. A function with a larger frame could access memory
+/// below it, unless it touches every page of its frame, which is called a stack probe.
 const GUARD: u64 = 4 << 10;
-/// STR XZR, \[SP\].
+/// STR XZR, \[SP\]: a stack probe.
 const PROBE: u32 = 0xf900_03ff;
 
 #[test]
-fn no_frame_steps_over_the_guard_page() {
+fn no_stack_frame_skips_the_guard_page() {
     let elf = elf();
     let file = object::File::parse(&*elf).expect("the image is an ELF file");
     let (mut frames, mut probes) = (0, 0);
@@ -169,7 +153,7 @@ fn no_frame_steps_over_the_guard_page() {
         let code = code.chunks_exact(4).map(|it| u32::from_le_bytes(it.try_into().unwrap()));
         let code: Vec<_> = code.collect();
         for (index, instruction) in code.iter().enumerate() {
-            let at = || function(&file, range.start + 4 * index as u64);
+            let at = || symbol_at(&file, range.start + 4 * index as u64);
             // SUB SP, SP, #imm12{, LSL #12} (Arm ARM C6.2); the same with a register.
             if instruction & 0xff80_03ff == 0xd100_03ff {
                 let shift = if instruction & 1 << 22 == 0 { 0 } else { 12 };
@@ -181,14 +165,14 @@ fn no_frame_steps_over_the_guard_page() {
                     assert!(frame == GUARD && is_probed, "{}: {frame} bytes unprobed", at());
                 }
             }
-            assert!(instruction & 0xffe0_03ff != 0xcb20_03ff, "{}: a frame of any size", at());
+            assert!(instruction & 0xffe0_03ff != 0xcb20_03ff, "{}: a frame of variable size", at());
         }
     }
     assert!(frames > 100 && probes > 0, "{frames} frames, {probes} probes: is this the image?");
 }
 
 #[test]
-fn the_code_that_stays_is_small() {
+fn code_that_stays_is_within_its_limit() {
     let elf = elf();
     let file = object::File::parse(&*elf).expect("the image is an ELF file");
     let (text, _) = section(&file, ".text");
@@ -200,14 +184,14 @@ fn the_code_that_stays_is_small() {
 const R_AARCH64_RELATIVE: u64 = 1027;
 
 #[test]
-fn the_entry_knows_every_relocation() {
+fn entry_handles_every_relocation() {
     let elf = elf();
     let file = object::File::parse(&*elf).expect("the image is an ELF file");
     let (_, entries) = section(&file, ".rela.dyn");
     let words = entries.chunks_exact(8).map(|it| u64::from_le_bytes(it.try_into().unwrap()));
-    // Each has a place, what it is (type and symbol), and an addend.
+    // Each entry has an offset, an info word (type and symbol), and an addend.
     let words: Vec<_> = words.collect();
     let kinds = words.chunks_exact(3).map(|entry| entry[1]);
     assert!(kinds.clone().count() > 100 && words.len().is_multiple_of(3));
-    assert!(kinds.clone().all(|kind| kind == R_AARCH64_RELATIVE), "entry.s does not look at it");
+    assert!(kinds.clone().all(|kind| kind == R_AARCH64_RELATIVE), "entry.s handles no other type");
 }

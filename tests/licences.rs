@@ -1,4 +1,4 @@
-//! The crates that are in the image, and their licences.
+//! The crates of the image, and their licences.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,11 +6,11 @@ use std::{env, fs};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// All that may be in the image, and nothing that one of them brings along.
+/// All crates of the image, with those that they depend on.
 const CRATES: [&str; 7] =
     ["aarch64-cpu", "buddy_system_allocator", "bulkhead", "fdt", "log", "spin", "tock-registers"];
 
-/// The names and licences of the image's crates, as cargo resolves them.
+/// Returns the names and licences of the image's crates, as cargo resolves them.
 fn crates() -> Vec<(String, String)> {
     let mut tree = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     tree.current_dir(ROOT).args(["tree", "--offline", "--locked", "-p", "bulkhead"]);
@@ -22,7 +22,7 @@ fn crates() -> Vec<(String, String)> {
     let split = |line: &str| {
         let (package, licence) = line.split_once('|')?;
         let name = package.split(' ').next()?;
-        // cargo marks what it has listed already.
+        // cargo marks crates that it has listed already.
         Some((name.to_string(), licence.trim_end_matches(" (*)").to_string()))
     };
     let mut crates: Vec<_> = lines.lines().filter_map(split).collect();
@@ -31,7 +31,7 @@ fn crates() -> Vec<(String, String)> {
     crates
 }
 
-/// The list in deny.toml.
+/// Returns the licences that deny.toml allows.
 fn allowed() -> Vec<String> {
     let text = fs::read_to_string(Path::new(ROOT).join("deny.toml")).expect("deny.toml is there");
     let list = text.lines().find_map(|line| line.strip_prefix("allow = [")?.strip_suffix(']'));
@@ -39,14 +39,14 @@ fn allowed() -> Vec<String> {
     list.map(|licence| licence.trim().trim_matches('"').to_string()).collect()
 }
 
-/// Whether one of the licences that it can be had under is allowed.
+/// Returns whether one of the alternative licences is allowed.
 fn may_be_used(licence: &str, allowed: &[String]) -> bool {
     let mut choices = licence.split(" OR ").flat_map(|choice| choice.split('/'));
     choices.any(|choice| allowed.iter().any(|allowed| allowed == choice.trim()))
 }
 
 #[test]
-fn the_image_has_six_crates_under_licences_that_are_allowed() {
+fn image_has_only_these_crates_under_allowed_licences() {
     let (crates, allowed) = (crates(), allowed());
     let names: Vec<_> = crates.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, CRATES);
@@ -56,7 +56,7 @@ fn the_image_has_six_crates_under_licences_that_are_allowed() {
 }
 
 #[test]
-fn a_licence_that_is_not_allowed_is_told_from_one_that_is() {
+fn licence_that_is_not_allowed_is_found() {
     let allowed = [String::from("MIT")];
     assert!(may_be_used("Apache-2.0 OR MIT", &allowed) && may_be_used("MIT/Apache-2.0", &allowed));
     assert!(!may_be_used("MIT AND GPL-3.0-only", &allowed) && !may_be_used("MPL-2.0", &allowed));

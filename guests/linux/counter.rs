@@ -1,12 +1,13 @@
-//! A program for Linux that prints CNTVCT_EL0, in decimal: how far a machine has come whose counter
-//! counts instructions. A system call or two, and nothing else, so that it costs little to ask.
+//! A program for Linux that prints CNTVCT_EL0, in decimal: the number of instructions, on a machine
+//! whose counter counts them. It makes only two system calls, so that it takes few instructions
+//! itself.
 
 #![no_std]
 #![no_main]
 
 use core::arch::global_asm;
 
-// Linux starts the program at its entry point, which linkers call so.
+// The entry point has the name that linkers expect.
 global_asm!(
     "
     .equ    WRITE, 64
@@ -20,7 +21,7 @@ _start:
     mov     x2, #10
     mov     x3, sp
     sub     sp, sp, #32
-    strb    w2, [x3, #-1]!      // the digits' end: LF
+    strb    w2, [x3, #-1]!      // LF after the digits
 0:  udiv    x4, x1, x2
     msub    x5, x4, x2, x1
     add     x5, x5, #'0'

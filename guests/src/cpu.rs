@@ -1,42 +1,17 @@
-//! The CPU that runs this code, and how it starts another.
+//! The calling CPU: its index, its system registers and its interrupt mask.
 
-use core::arch::{asm, global_asm};
-use core::cell::UnsafeCell;
-use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::arch::asm;
 
-use crate::{psci, tree};
-
-/// How many CPUs a guest has stacks for.
+/// The number of CPUs that the guests support: there is a stack for each.
 pub const MAX_CPUS: usize = 8;
 
-const STACK_SIZE: usize = 16 << 10;
-
-#[repr(C, align(16))]
-struct Stack(UnsafeCell<MaybeUninit<[u8; STACK_SIZE]>>);
-
-// SAFETY: each CPU uses the stack with its own index.
-unsafe impl Sync for Stack {}
-
-/// One for each CPU; not zeroed.
-#[unsafe(link_section = ".stacks")]
-static STACKS: [Stack; MAX_CPUS] =
-    [const { Stack(UnsafeCell::new(MaybeUninit::uninit())) }; MAX_CPUS];
-
-global_asm!(
-    include_str!("entry.s"),
-    root = sym crate::mmu::ROOT,
-    stacks = sym STACKS,
-    stack_size = const STACK_SIZE,
-);
-
-/// Reads a system register by name, as a `u64`. The general register is always the same, since what an
-/// access that traps costs may depend on it.
+/// Reads a system register by name, as a `u64`. The general-purpose register is always the same
+/// one: the cost of a trapped access may depend on it.
 #[macro_export]
 macro_rules! read_register {
     ($name:literal) => {{
         let value: u64;
-        // SAFETY: reading this register has no effect that Rust's memory model knows of.
+        // SAFETY: reading this register has no effect on memory.
         unsafe {
             ::core::arch::asm!(concat!("mrs x8, ", $name), out("x8") value, options(nostack));
         }
@@ -44,14 +19,14 @@ macro_rules! read_register {
     }};
 }
 
-/// Writes a system register by name, from a `u64`, with a context synchronization after it. The general
-/// register is always the same, as for [`read_register`].
+/// Writes a system register by name, from a `u64`, followed by a context synchronization event. The
+/// general-purpose register is always the same one, as in [`read_register`].
 #[macro_export]
 macro_rules! write_register {
     ($name:literal, $value:expr) => {{
         let value: u64 = $value;
-        // SAFETY: the name stands at the place of use, where it can be seen that the register is one
-        // of interrupts, timers, debug or performance: those change neither memory nor translation.
+        // SAFETY: each use names a register of interrupts, timers, debug or performance monitoring,
+        // or one of thread IDs: none of them affects memory or translation.
         unsafe {
             ::core::arch::asm!(concat!("msr ", $name, ", x8"), "isb", in("x8") value,
                 options(nostack));
@@ -59,12 +34,12 @@ macro_rules! write_register {
     }};
 }
 
-/// The index of this CPU in the tree's list; the boot CPU is 0.
+/// Returns the index of this CPU in the order of the tree; that of the boot CPU is 0.
 pub fn index() -> usize {
     read_register!("tpidr_el1") as usize
 }
 
-/// The affinity fields of this CPU's MPIDR_EL1, as they stand in a tree's `reg` and in PSCI calls.
+/// Returns the affinity fields of MPIDR_EL1, in the format of a tree's `reg` and of PSCI calls.
 pub fn affinity() -> u64 {
     read_register!("mpidr_el1") & 0xff_00ff_ffff
 }
@@ -78,19 +53,20 @@ pub fn without_interrupts<T>(action: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Lets IRQs in.
+/// Unmasks IRQs.
 pub fn unmask_interrupts() {
     // SAFETY: the vectors are set up before any guest code runs.
     unsafe { asm!("msr daifclr, #2", options(nostack)) };
 }
 
-/// Keeps IRQs out.
+/// Masks IRQs.
 pub fn mask_interrupts() {
-    // SAFETY: takes nothing away that other code relies on.
+    // SAFETY: no code relies on IRQs being unmasked.
     unsafe { asm!("msr daifset, #2", options(nostack)) };
 }
 
-/// Waits, with interrupts masked so that none slips by between the look and the wait, until `done`.
+/// Waits by WFI until `done`. Interrupts are masked between the test and the WFI, so that none can
+/// come between them.
 pub fn wait_until(mut done: impl FnMut() -> bool) {
     loop {
         mask_interrupts();
@@ -98,39 +74,8 @@ pub fn wait_until(mut done: impl FnMut() -> bool) {
             unmask_interrupts();
             return;
         }
-        // SAFETY: WFI wakes for a pending interrupt even while it is masked.
+        // SAFETY: WFI wakes for a pending interrupt even if that is masked.
         unsafe { asm!("dsb sy", "wfi", options(nostack)) };
         unmask_interrupts();
     }
-}
-
-static START: [AtomicPtr<()>; MAX_CPUS] =
-    [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
-
-/// The physical address at which CPUs are to be started.
-pub fn secondary_entry_address() -> u64 {
-    unsafe extern "C" {
-        fn secondary_entry();
-    }
-    secondary_entry as *const () as u64
-}
-
-/// Starts the CPU with this index; it runs `main` with its index and turns itself off at the end.
-pub fn start(index: usize, main: fn(usize)) -> Result<(), psci::Error> {
-    START[index].store(main as *mut (), Ordering::Release);
-    // SAFETY: a barrier only: the other CPU sees the store however early it starts.
-    unsafe { asm!("dsb ishst", options(nostack)) };
-    psci::cpu_on(tree::machine().cpus()[index], secondary_entry_address(), index as u64)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn start_secondary(index: usize) -> ! {
-    let main = START[index].load(Ordering::Acquire);
-    // SAFETY: `start` stored a function of this type before it turned this CPU on.
-    let main: fn(usize) = unsafe { core::mem::transmute(main) };
-    crate::gic::init_cpu();
-    main(index);
-    mask_interrupts();
-    let error = psci::cpu_off();
-    panic!("CPU_OFF returned {error:?}");
 }

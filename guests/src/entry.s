@@ -1,5 +1,5 @@
 // Entry by the Linux arm64 boot protocol: x0 = device tree, MMU off, interrupts masked, at EL1, or
-// at EL2 on a bare machine with virtualization. The image runs where it was loaded.
+// at EL2 on a bare machine with EL2. The image runs where it was loaded.
 
 .equ RELATIVE, 1027             // R_AARCH64_RELATIVE
 .equ SCTLR_RES1, 0x30d00800     // SCTLR_EL1 with everything off
@@ -19,7 +19,7 @@ image_header:
 
 .text
 primary_entry:
-    mrs     x19, cntpct_el0     // when the guest was entered
+    mrs     x19, cntpct_el0     // the count at the first instruction
     msr     daifset, #0xf
     mov     x20, x0
     bl      drop_to_el1
@@ -46,8 +46,8 @@ primary_entry:
     mov     x1, x19
     b       start_primary
 
-// A further CPU, by PSCI CPU_ON with its index as the context. Reads nothing from memory before its
-// MMU is on, since what it needs may still be in another CPU's cache.
+// Entry of a secondary CPU, by PSCI CPU_ON with its index as the context. Reads nothing from memory
+// before its MMU is on, since the data may still be in another CPU's cache.
 .global secondary_entry
 secondary_entry:
     msr     daifset, #0xf
@@ -60,7 +60,7 @@ secondary_entry:
     mov     x0, x20
     b       start_secondary
 
-// The top of the stack of the CPU with the index in x0.
+// Sets SP to the top of the stack of the CPU with the index in x0.
 set_stack:
     adrp    x1, {stacks}
     add     x1, x1, :lo12:{stacks}
@@ -71,7 +71,7 @@ set_stack:
     mov     x29, xzr
     ret
 
-// Adds the load address to every pointer in the image; it was linked at address 0.
+// Adds the load address to every pointer in the image, which is linked at address 0.
 relocate:
     adrp    x0, __image_start
     adrp    x1, __rela_start
@@ -90,8 +90,8 @@ relocate:
     b       0b
 1:  ret
 
-// What is written with the MMU off goes past the caches: leave no line of the image in them, neither
-// before the first write nor after the last.
+// Cleans and invalidates the image in the caches. Writes with the MMU off bypass them, so they must
+// hold no line of the image before the first such write and after the last.
 clean_image:
     adrp    x0, __image_start
     adrp    x1, __image_end
@@ -114,7 +114,7 @@ enable_mmu:
     msr     mair_el1, x0
     ldr     x0, =0x803519       // TCR: 39 bits from TTBR0, inner shareable, write-back; no TTBR1
     mrs     x1, id_aa64mmfr0_el1
-    and     x1, x1, #0xf        // PARange; 5 is 48 bits, more needs another format
+    and     x1, x1, #0xf        // PARange; 5 is 48 bits, more is another format
     mov     x2, #5
     cmp     x1, x2
     csel    x1, x1, x2, lo
@@ -143,10 +143,10 @@ drop_to_el1:
     b.ne    2f
     mov     x1, #(1 << 31)      // HCR_EL2.RW: EL1 is AArch64; nothing is trapped
     msr     hcr_el2, x1
-    mov     x1, #3              // physical counter and timer are EL1's
+    mov     x1, #3              // the physical counter and timer are not trapped
     msr     cnthctl_el2, x1
     msr     cntvoff_el2, xzr
-    mov     x1, #0x33ff         // RES1 bits only: no trap
+    mov     x1, #0x33ff         // RES1 bits only: no traps
     msr     cptr_el2, x1
     msr     hstr_el2, xzr
     msr     vttbr_el2, xzr
@@ -156,20 +156,20 @@ drop_to_el1:
     msr     vmpidr_el2, x1
 
     mrs     x1, id_aa64dfr0_el1
-    ubfx    x1, x1, #8, #4      // PMUVer: none, or one of its own making?
+    ubfx    x1, x1, #8, #4      // PMUVer: 0 is none, 0xf is implementation defined
     cbz     x1, 0f
     cmp     x1, #0xf
     mov     x1, xzr
     b.eq    0f
     mrs     x1, pmcr_el0
-    ubfx    x1, x1, #11, #5     // every event counter is EL1's
+    ubfx    x1, x1, #11, #5     // HPMN: every event counter is for EL1
 0:  msr     mdcr_el2, x1
 
     mrs     x1, id_aa64pfr0_el1
     ubfx    x1, x1, #24, #4     // GIC system registers?
     cbz     x1, 1f
     mrs     x1, S3_4_C12_C9_5   // ICC_SRE_EL2
-    orr     x1, x1, #0xf        // system registers, for EL1 too
+    orr     x1, x1, #0xf        // SRE and Enable: system registers, for EL1 too
     msr     S3_4_C12_C9_5, x1
     isb
     msr     S3_4_C12_C11_0, xzr // ICH_HCR_EL2

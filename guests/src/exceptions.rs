@@ -1,5 +1,5 @@
-//! Exceptions: interrupts go to the guest's handler, a synchronous exception ends the attempt that
-//! caused it, and one that nobody attempted ends the guest.
+//! Exceptions. Interrupts go to the guest's handler. A synchronous exception ends the [`attempt`]
+//! that caused it; outside of an attempt it ends the guest.
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
@@ -8,9 +8,9 @@ use core::fmt::{self, Write};
 use crate::cpu::{self, MAX_CPUS};
 use crate::{gic, pl011, psci, tree};
 
-global_asm!(include_str!("vectors.s"));
+global_asm!(include_str!("registers.s"), include_str!("vectors.s"));
 
-/// The state that an exception interrupted.
+/// The state of the CPU when an exception was taken, as `vectors.s` saves it.
 #[repr(C)]
 struct Frame {
     x: [u64; 31],
@@ -23,11 +23,11 @@ struct Frame {
 
 const _: () = assert!(size_of::<Frame>() == 288);
 
-/// PSTATE.D: an attempt that a debug exception ended must not step on into the next.
+/// PSTATE.D, set after an attempt: one that a debug exception ended must not step on.
 const DEBUG_MASKED: u64 = 1 << 9;
-/// PSTATE.A, I and F, which are after an attempt what they were when it ended.
+/// PSTATE.A, I and F, which an attempt leaves as they were when it ended.
 const MASKS: u64 = 0b111 << 6;
-/// PSTATE.M: EL1 with its own stack, wherever the attempt came to its end.
+/// PSTATE.M for EL1 with SP_EL1, at whichever level the attempt ended.
 const EL1H: u64 = 0b0101;
 
 /// The synchronous exception that ended an attempt.
@@ -35,28 +35,28 @@ const EL1H: u64 = 0b0101;
 pub struct Fault {
     /// ESR_EL1
     pub esr: u64,
-    /// FAR_EL1; means something only for aborts, watchpoints and alignment.
+    /// FAR_EL1, which is valid only for aborts, watchpoints and alignment faults.
     pub far: u64,
-    /// ELR_EL1: where it happened.
+    /// ELR_EL1: the address of the instruction.
     pub elr: u64,
 }
 
 impl Fault {
-    /// The exception class, ESR_EL1.EC.
+    /// Returns the exception class, ESR_EL1.EC.
     pub const fn class(&self) -> u64 {
         self.esr >> 26 & 0x3f
     }
 
-    /// The fault status code of an abort, ESR_EL1.ISS.xFSC.
+    /// Returns the fault status code of an abort, ESR_EL1.ISS.xFSC.
     pub const fn status(&self) -> u64 {
         self.esr & 0x3f
     }
 }
 
-/// What one CPU is attempting.
+/// The attempt of one CPU.
 #[repr(C)]
 struct Attempt {
-    /// The stack to go on with after an exception; 0 if nothing is attempted.
+    /// The stack pointer to return with after an exception; 0 outside of an attempt.
     stack: u64,
     fault: Fault,
 }
@@ -64,7 +64,7 @@ struct Attempt {
 #[repr(transparent)]
 struct PerCpu(UnsafeCell<Attempt>);
 
-// SAFETY: a CPU uses its own element only.
+// SAFETY: a CPU uses only its own element.
 unsafe impl Sync for PerCpu {}
 
 static ATTEMPTS: [PerCpu; MAX_CPUS] = [const {
@@ -87,53 +87,54 @@ unsafe extern "C" {
     fn attempt_ended();
 }
 
-/// Calls `function(a, b)`, which may end in a synchronous exception.
+/// Calls `function(a, b)`, which may end in a synchronous exception, and returns its result or the
+/// exception.
 ///
 /// # Safety
 ///
-/// `function` may be called with these arguments, holds nothing that must be dropped where it can
-/// be ended, and does not attempt anything itself.
+/// `function` may be called with these arguments, has nothing to drop where it can be ended, and
+/// does not call `attempt` itself.
 pub unsafe fn attempt(
     function: unsafe extern "C" fn(u64, u64) -> u64,
     a: u64,
     b: u64,
 ) -> Result<u64, Fault> {
     let attempt = ATTEMPTS[cpu::index()].0.get();
-    // SAFETY: the element is this CPU's own, and `function` is as the caller promises.
+    // SAFETY: the element is this CPU's own, and `function` is as the caller guarantees.
     let outcome = unsafe { attempt_call(function, a, b, &raw mut (*attempt).stack) };
     if outcome.ended == 0 {
         return Ok(outcome.value);
     }
-    // SAFETY: as above; the exception has written it and is over.
+    // SAFETY: as above; the exception handler has written it and has returned.
     Err(unsafe { (*attempt).fault })
 }
 
-/// Reads 32 bits at any address.
+/// Reads 32 bits at an address where there may be nothing.
 ///
 /// # Safety
 ///
-/// If something is there, reading it does no harm.
+/// Reading what may be at the address has no effect on this program.
 pub unsafe fn probe_read(address: u64) -> Result<u64, Fault> {
     unsafe extern "C" fn read(address: u64, _: u64) -> u64 {
-        // SAFETY: the caller of `probe_read`'s.
+        // SAFETY: guaranteed by the caller of `probe_read`.
         unsafe { crate::mmio::read32(address) }.into()
     }
-    // SAFETY: `read` holds nothing.
+    // SAFETY: `read` has nothing to drop.
     unsafe { attempt(read, address, 0) }
 }
 
-/// Writes 32 bits at any address.
+/// Writes 32 bits at an address where there may be nothing.
 ///
 /// # Safety
 ///
-/// If something is there, writing it does no harm.
+/// Writing what may be at the address has no effect on this program.
 pub unsafe fn probe_write(address: u64, value: u32) -> Result<(), Fault> {
     unsafe extern "C" fn write(address: u64, value: u64) -> u64 {
-        // SAFETY: the caller of `probe_write`'s.
+        // SAFETY: guaranteed by the caller of `probe_write`.
         unsafe { crate::mmio::write32(address, value as u32) };
         0
     }
-    // SAFETY: `write` holds nothing.
+    // SAFETY: `write` has nothing to drop.
     unsafe { attempt(write, address, value.into()) }.map(drop)
 }
 
@@ -156,8 +157,8 @@ extern "C" fn exception(frame: &mut Frame) {
 }
 
 fn synchronous(frame: &mut Frame) {
-    // SAFETY: the element is this CPU's own, and `attempt` touches it only before and after the
-    // function that was interrupted.
+    // SAFETY: the element is this CPU's own, and `attempt` accesses it only before and after the
+    // function that the exception interrupted.
     let attempt = unsafe { &mut *ATTEMPTS[cpu::index()].0.get() };
     if attempt.stack == 0 {
         die(frame);
@@ -174,7 +175,7 @@ fn die(frame: &Frame) -> ! {
         static __image_start: u8;
     }
     let base = &raw const __image_start as u64;
-    last_words(format_args!(
+    print_and_power_off(format_args!(
         "{} on CPU {}: ESR {:#x}, FAR {:#x}, ELR {:#x} (image + {:#x}), LR {:#x}, \
          SPSR {:#x}",
         KINDS[(frame.kind % 4) as usize],
@@ -188,7 +189,7 @@ fn die(frame: &Frame) -> ! {
     ))
 }
 
-fn last_words(text: fmt::Arguments) -> ! {
+fn print_and_power_off(text: fmt::Arguments) -> ! {
     if tree::machine_if_read().is_some() {
         let _ = writeln!(pl011::Console, "\nPANIC: {text}");
         psci::system_off();
@@ -201,5 +202,5 @@ fn last_words(text: fmt::Arguments) -> ! {
 #[cfg(target_os = "none")]
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {
-    last_words(format_args!("{info}"))
+    print_and_power_off(format_args!("{info}"))
 }

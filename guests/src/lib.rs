@@ -1,23 +1,26 @@
-//! What Bulkhead's own bare-metal guests share: entry, exceptions, interrupts, timer, UART, PSCI.
+//! The runtime of Bulkhead's bare-metal guests: entry, exceptions, interrupts, timer, UART, PSCI.
 //!
-//! A guest is an arm64 Image that runs in a partition and on a bare `virt` machine alike, and finds
-//! all that it uses in its device tree. It names its functions with [`guest!`]; the runtime calls
-//! `main` on the boot CPU with the MMU on and interrupts masked, and powers off when it returns.
+//! A guest is an arm64 Image that runs in a partition and on a bare `virt` machine, and finds its
+//! devices in its device tree. It names its functions with [`guest!`]; the runtime calls `main` on
+//! the boot CPU with the MMU on and interrupts masked, and powers off when it returns.
 
 #![no_std]
 
 pub mod cpu;
+mod entry;
 pub mod exceptions;
 pub mod gic;
 pub mod mmio;
 pub mod mmu;
 pub mod pl011;
+pub mod pl031;
 pub mod psci;
+pub mod secondary;
 pub mod timer;
 pub mod tree;
 pub mod watchdog;
 
-/// Names the guest's `main` and its handler of interrupts.
+/// Names the guest's `main` and its interrupt handler.
 #[macro_export]
 macro_rules! guest {
     ($main:path, $interrupt:path) => {
@@ -33,26 +36,11 @@ macro_rules! guest {
     };
 }
 
-/// Says what is wrong, on a line that tests look for, and powers off.
+/// Prints a failure, on a line that tests search for, and powers off.
 #[macro_export]
 macro_rules! fail {
     ($($text:tt)*) => {{
         $crate::println!("FAIL: {}", format_args!($($text)*));
         $crate::psci::system_off()
     }};
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn start_primary(tree: *const u8, entered: u64) -> ! {
-    // Defined by `guest!`.
-    unsafe extern "Rust" {
-        safe fn guest_main();
-    }
-    timer::set_entered(entered);
-    let machine = tree::read(tree);
-    mmu::map_all(machine.memory());
-    pl011::init();
-    gic::init();
-    guest_main();
-    psci::system_off()
 }

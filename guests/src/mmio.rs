@@ -1,6 +1,6 @@
-//! Device registers: single load and store instructions, of a kind that a hypervisor can emulate
-//! from the syndrome alone (no writeback, no pairs). Their registers are named, since what an access that
-//! traps costs may depend on them.
+//! Accesses to device registers, by single load and store instructions that a hypervisor can
+//! emulate from the syndrome alone (no writeback, no pairs). They always use the same
+//! general-purpose registers: the cost of a trapped access may depend on them.
 
 use core::arch::asm;
 
@@ -8,10 +8,10 @@ use core::arch::asm;
 ///
 /// # Safety
 ///
-/// `address` is a mapped device register, and the effect of reading it is wanted.
+/// `address` is that of a mapped device register, and the effect of reading it is intended.
 pub unsafe fn read32(address: u64) -> u32 {
     let value: u32;
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { asm!("ldr w8, [x9]", out("x8") value, in("x9") address, options(nostack)) };
     value
 }
@@ -20,9 +20,9 @@ pub unsafe fn read32(address: u64) -> u32 {
 ///
 /// # Safety
 ///
-/// `address` is a mapped device register, and the effect of writing it is wanted.
+/// `address` is that of a mapped device register, and the effect of writing it is intended.
 pub unsafe fn write32(address: u64, value: u32) {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { asm!("str w8, [x9]", in("x8") value, in("x9") address, options(nostack)) };
 }
 
@@ -32,7 +32,7 @@ pub unsafe fn write32(address: u64, value: u32) {
 ///
 /// As for [`write32`].
 pub unsafe fn write8(address: u64, value: u8) {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { asm!("strb w8, [x9]", in("x8") value as u32, in("x9") address, options(nostack)) };
 }
 
@@ -43,7 +43,7 @@ pub unsafe fn write8(address: u64, value: u8) {
 /// As for [`read32`].
 pub unsafe fn read64(address: u64) -> u64 {
     let value: u64;
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { asm!("ldr x8, [x9]", out("x8") value, in("x9") address, options(nostack)) };
     value
 }
@@ -54,6 +54,6 @@ pub unsafe fn read64(address: u64) -> u64 {
 ///
 /// As for [`write32`].
 pub unsafe fn write64(address: u64, value: u64) {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { asm!("str x8, [x9]", in("x8") value, in("x9") address, options(nostack)) };
 }

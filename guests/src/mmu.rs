@@ -1,5 +1,5 @@
-//! An identity map: memory is normal and write-back, everything else below 512 GiB is device memory
-//! that cannot be executed. With it on, atomics and locks work as Rust expects.
+//! An identity map: memory is Normal and write-back, everything else below 512 GiB is Device memory
+//! that cannot be executed. Atomic instructions need it.
 //!
 //! VMSAv8-64, 4 KiB granule, 39-bit addresses from level 1, blocks of 1 GiB and 2 MiB (Arm ARM D8).
 
@@ -11,11 +11,12 @@ use crate::tree;
 const GIB: u64 = 1 << 30;
 const BLOCK: u64 = 2 << 20;
 const ENTRIES: usize = 512;
-/// One for each GiB that is not all of one kind.
+/// The number of level 2 tables: one for each GiB that is not all of one kind.
 const LEVEL_2_TABLES: usize = 8;
 
-/// A GiB in which no machine that the guests run on has anything. It is mapped as memory, so that
-/// what happens to an access, an instruction fetch too, is up to the machine alone.
+/// The start of a GiB in which no machine of the guests has anything. It is mapped as Normal
+/// memory, so that the machine alone determines the result of an access, of an instruction fetch
+/// too.
 pub const NOWHERE: u64 = (ENTRIES as u64 - 1) * GIB;
 
 const TABLE: u64 = 0b11;
@@ -24,20 +25,20 @@ const VALID: u64 = 0b01;
 const ACCESSED: u64 = 1 << 10 | 0b11 << 8;
 const EXECUTE_NEVER: u64 = 1 << 54 | 1 << 53;
 
-/// What a range of addresses is.
+/// The kind of a range of addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+enum MemoryKind {
     /// Write-back cacheable memory, writable and executable.
     Normal,
     /// Device-nGnRE, writable, never executed.
     Device,
 }
 
-impl Kind {
+impl MemoryKind {
     const fn attributes(self) -> u64 {
         match self {
-            Kind::Normal => ACCESSED,
-            Kind::Device => ACCESSED | EXECUTE_NEVER | 1 << 2,
+            MemoryKind::Normal => ACCESSED,
+            MemoryKind::Device => ACCESSED | EXECUTE_NEVER | 1 << 2,
         }
     }
 }
@@ -63,9 +64,9 @@ pub(crate) static ROOT: Root = Root(UnsafeCell::new(Tables {
 }));
 
 impl Tables {
-    /// Maps whole blocks around `range`; what is mapped already stays as it is, so that no entry
-    /// goes from valid to valid and no translation needs to be invalidated.
-    fn map(&mut self, range: Range<u64>, kind: Kind) {
+    /// Maps whole blocks around `range`. Valid entries are not changed, so that no translation
+    /// needs to be invalidated.
+    fn map(&mut self, range: Range<u64>, kind: MemoryKind) {
         let mut at = range.start & !(BLOCK - 1);
         while at < range.end {
             let gib = (at / GIB) as usize % ENTRIES;
@@ -104,8 +105,8 @@ impl Tables {
     }
 }
 
-/// Maps the image and the tree: all that the guest needs before it can read the tree. Called with
-/// the MMU still off.
+/// Maps the image and the tree, which the guest needs before it can read the tree. Called with the
+/// MMU off.
 #[unsafe(no_mangle)]
 extern "C" fn map_image(tree: u64) {
     unsafe extern "C" {
@@ -115,19 +116,19 @@ extern "C" fn map_image(tree: u64) {
     let image = &raw const __image_start as u64..&raw const __image_end as u64;
     // SAFETY: the boot CPU alone runs, and no other reference to the tables is alive.
     let tables = unsafe { &mut *ROOT.0.get() };
-    tables.map(image, Kind::Normal);
-    tables.map(tree..tree + BLOCK, Kind::Normal);
+    tables.map(image, MemoryKind::Normal);
+    tables.map(tree..tree + BLOCK, MemoryKind::Normal);
 }
 
-/// Maps the memory that the tree names, and all the rest as devices.
+/// Maps the memory that the tree names, and everything else as Device memory.
 pub(crate) fn map_all(memory: &[tree::Memory]) {
     // SAFETY: as in `map_image`: called once, by the boot CPU, before it starts another.
     let tables = unsafe { &mut *ROOT.0.get() };
     for region in memory {
-        tables.map(region.base..region.base.saturating_add(region.size), Kind::Normal);
+        tables.map(region.base..region.base.saturating_add(region.size), MemoryKind::Normal);
     }
-    tables.map(0..NOWHERE, Kind::Device);
-    tables.map(NOWHERE..NOWHERE + GIB, Kind::Normal);
-    // SAFETY: barriers only: the table walker sees the entries before the next access.
+    tables.map(0..NOWHERE, MemoryKind::Device);
+    tables.map(NOWHERE..NOWHERE + GIB, MemoryKind::Normal);
+    // SAFETY: only barriers: the table walker sees the entries before the next access.
     unsafe { core::arch::asm!("dsb ishst", "isb", options(nostack)) };
 }

@@ -1,4 +1,4 @@
-//! The PL011 on which the guest talks, at the speed that it has already (Arm DDI 0183).
+//! The PL011 of the console (Arm DDI 0183), whose baud rate is left as it is.
 
 use core::fmt::{self, Write};
 
@@ -45,25 +45,25 @@ pub fn write(register: u64, value: u32) {
     unsafe { mmio::write32(tree::machine().uart + register, value) }
 }
 
-/// Eight bits, FIFOs on; transmitter and receiver on; no interrupt.
+/// Sets 8 bits, enables the FIFOs, the transmitter and the receiver, and masks all interrupts.
 pub(crate) fn init() {
     write(IMSC, 0);
     write(LCR_H, 0b11 << 5 | 1 << 4);
     write(CR, 1 << 9 | 1 << 8 | 1);
 }
 
-/// Sends a byte as soon as there is room for it.
+/// Sends a byte, once there is room in the FIFO.
 pub fn put(byte: u8) {
     while read(FR) & TXFF != 0 {}
     write(DR, byte.into());
 }
 
-/// A byte that has arrived.
+/// Returns a byte that was received, `None` if there is none.
 pub fn get() -> Option<u8> {
     (read(FR) & RXFE == 0).then(|| read(DR) as u8)
 }
 
-/// The UART as a sink for text, without a lock: for the way down.
+/// The UART as a writer without a lock, for panics.
 pub struct Console;
 
 impl Write for Console {
@@ -80,7 +80,7 @@ impl Write for Console {
 
 static CONSOLE: Mutex<Console> = Mutex::new(Console);
 
-/// Prints, one CPU at a time; with interrupts masked, since their handlers may print too.
+/// Prints, one CPU at a time, with interrupts masked: their handlers may print too.
 pub fn print(text: fmt::Arguments) {
     cpu::without_interrupts(|| {
         let _ = CONSOLE.lock().write_fmt(text);

@@ -11,63 +11,64 @@ pub(crate) fn set_entered(count: u64) {
     ENTERED.store(count, Ordering::Relaxed);
 }
 
-/// The physical count when the boot CPU was entered: at the guest's first instruction.
+/// Returns the physical count at the guest's first instruction.
 pub fn entered() -> u64 {
     ENTERED.load(Ordering::Relaxed)
 }
 
-/// Ticks in a second.
+/// Returns the frequency of the counter, in Hz.
 pub fn frequency() -> u64 {
     read_register!("cntfrq_el0")
 }
 
-/// The virtual count.
+/// Returns the virtual count.
 pub fn now() -> u64 {
-    // SAFETY: a barrier only; without it the count could be read early.
+    // SAFETY: only a barrier; without it the count could be read early.
     unsafe { core::arch::asm!("isb", options(nostack)) };
     read_register!("cntvct_el0")
 }
 
-/// How many ticks that many microseconds are.
+/// Converts microseconds to ticks.
 pub fn microseconds(count: u64) -> u64 {
     count * frequency() / 1_000_000
 }
 
-/// The physical count.
+/// Returns the physical count.
 pub fn now_physical() -> u64 {
     // SAFETY: as in `now`.
     unsafe { core::arch::asm!("isb", options(nostack)) };
     read_register!("cntpct_el0")
 }
 
-/// Lets the virtual timer fire after `ticks`; also takes back an interrupt that it still asserts.
+/// Sets the virtual timer to expire after `ticks`, and deasserts its interrupt until then.
 ///
-/// Not in the handler of its interrupt, which is to [`disarm`] it. On a busy host it may expire again before
-/// the handler ends the interrupt, and QEMU's GICv2 loses sight of that: see [`gic::look_again`].
+/// The handler of its interrupt must not call this, but [`disarm`]: on a busy host the timer may
+/// expire again before the interrupt ends, which QEMU's GICv2 does not notice; see
+/// [`gic::reevaluate`].
 ///
-/// [`gic::look_again`]: crate::gic::look_again
+/// [`gic::reevaluate`]: crate::gic::reevaluate
 pub fn arm_after(ticks: u64) {
     write_register!("cntv_tval_el0", ticks);
     write_register!("cntv_ctl_el0", 1);
 }
 
-/// Turns the virtual timer off.
+/// Disables the virtual timer.
 pub fn disarm() {
     write_register!("cntv_ctl_el0", 0);
 }
 
-/// Lets the physical timer fire after `ticks`.
+/// Sets the physical timer to expire after `ticks`.
 pub fn arm_physical_after(ticks: u64) {
     write_register!("cntp_tval_el0", ticks);
     write_register!("cntp_ctl_el0", 1);
 }
 
-/// Turns the physical timer off.
+/// Disables the physical timer.
 pub fn disarm_physical() {
     write_register!("cntp_ctl_el0", 0);
 }
 
-/// Waits until `done`, for at most that many microseconds; says whether it came to be.
+/// Waits until `done`, for at most `limit` microseconds, and returns whether it was done by then.
 pub fn within(limit: u64, mut done: impl FnMut() -> bool) -> bool {
     let start = now();
     let limit = microseconds(limit);

@@ -1,4 +1,4 @@
-//! What the guest finds in its device tree, read once at start.
+//! The guest's device tree, read once at start.
 
 use fdt::Fdt;
 use fdt::node::FdtNode;
@@ -6,7 +6,7 @@ use spin::Once;
 
 use crate::cpu::MAX_CPUS;
 
-/// Private peripheral interrupts start at this INTID; shared ones at 32.
+/// The first INTID of private and of shared peripheral interrupts.
 const FIRST_PPI: u32 = 16;
 const FIRST_SPI: u32 = 32;
 
@@ -19,77 +19,77 @@ pub struct Memory {
     pub size: u64,
 }
 
-/// Which interrupt controller there is, and where its register frames are.
+/// The interrupt controller, with the addresses of its register frames.
 #[derive(Clone, Copy, Debug)]
 pub enum Gic {
-    /// GICv2: distributor and CPU interface.
+    /// GICv2.
     V2 {
-        /// GICD
+        /// The distributor.
         distributor: u64,
-        /// GICC
+        /// The CPU interface.
         cpu_interface: u64,
     },
-    /// GICv3: distributor and redistributors.
+    /// GICv3.
     V3 {
-        /// GICD
+        /// The distributor.
         distributor: u64,
-        /// The first GICR frame
+        /// The first redistributor.
         redistributors: u64,
     },
 }
 
-/// How PSCI is called.
+/// The instruction that calls PSCI.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Conduit {
-    /// By HVC.
+    /// HVC.
     Hvc,
-    /// By SMC.
+    /// SMC.
     Smc,
 }
 
 /// A watchdog (binding `arm,sbsa-gwdt`).
 #[derive(Clone, Copy, Debug)]
 pub struct Watchdog {
-    /// Its control frame.
+    /// The address of its control frame.
     pub control: u64,
-    /// Its refresh frame.
+    /// The address of its refresh frame.
     pub refresh: u64,
-    /// INTID of its first stage.
+    /// The INTID of its first signal.
     pub interrupt: u32,
 }
 
 /// A real-time clock (binding `arm,pl031`).
 #[derive(Clone, Copy, Debug)]
 pub struct RealTimeClock {
-    /// Its registers.
+    /// The address of its registers.
     pub registers: u64,
-    /// INTID of its alarm.
+    /// The INTID of its alarm.
     pub interrupt: u32,
 }
 
-/// The machine, or the partition, that the guest runs on.
+/// The machine or partition in which the guest runs.
 pub struct Machine {
-    /// The partition's name; none on a bare machine.
+    /// The partition's name; `None` on a bare machine.
     pub partition: Option<&'static str>,
     /// The command line.
     pub arguments: &'static str,
     /// The interrupt controller.
     pub gic: Gic,
-    /// INTID of the virtual timer.
+    /// The INTID of the virtual timer.
     pub virtual_timer: u32,
-    /// INTID of the EL1 physical timer.
+    /// The INTID of the EL1 physical timer.
     pub physical_timer: u32,
-    /// The PL011 on which output goes.
+    /// The address of the PL011 of the console.
     pub uart: u64,
-    /// INTID of that PL011.
+    /// The INTID of that PL011.
     pub uart_interrupt: u32,
-    /// INTID of the performance monitor, if there is one.
+    /// The INTID of the performance monitor, if there is one.
     pub pmu_interrupt: Option<u32>,
     /// The watchdog, if there is one.
     pub watchdog: Option<Watchdog>,
     /// The real-time clock, if there is one.
     pub real_time_clock: Option<RealTimeClock>,
-    /// How PSCI is called.
+    /// The instruction that calls PSCI.
     pub psci: Conduit,
     cpus: [u64; MAX_CPUS],
     cpu_count: usize,
@@ -99,28 +99,28 @@ pub struct Machine {
 
 static MACHINE: Once<Machine> = Once::new();
 
-/// The machine; it has been read before the guest's `main` begins.
+/// Returns the machine, which has been read before the guest's `main` begins.
 pub fn machine() -> &'static Machine {
     MACHINE.get().expect("the tree is read at start")
 }
 
-/// The same for the way down, which may begin before the tree has been read.
+/// Returns the machine, or `None` before the tree has been read.
 pub(crate) fn machine_if_read() -> Option<&'static Machine> {
     MACHINE.get()
 }
 
 impl Machine {
-    /// The affinities of the CPUs, in the order of the tree.
+    /// Returns the affinities of the CPUs, in the order of the tree.
     pub fn cpus(&self) -> &[u64] {
         &self.cpus[..self.cpu_count]
     }
 
-    /// The regions of memory, in the order of the tree.
+    /// Returns the regions of memory, in the order of the tree.
     pub fn memory(&self) -> &[Memory] {
         &self.memory[..self.memory_count]
     }
 
-    /// The value of `key=value` on the command line; that of a bare `key` is empty.
+    /// Returns the value of `key=value` on the command line, which is empty for a bare `key`.
     pub fn argument(&self, key: &str) -> Option<&'static str> {
         let mut words = self.arguments.split_ascii_whitespace();
         words.find_map(|word| {
@@ -129,7 +129,7 @@ impl Machine {
         })
     }
 
-    /// The number given as `key=value`, decimal or with `0x`; `None` if there is none.
+    /// Returns the number of `key=value`, decimal or with `0x`; `None` if there is none.
     pub fn number(&self, key: &str) -> Option<u64> {
         let value = self.argument(key)?;
         match value.strip_prefix("0x") {
@@ -139,10 +139,10 @@ impl Machine {
     }
 }
 
-/// Reads the tree at `address`, which the boot protocol promises to be one.
+/// Reads the tree at the address that the boot protocol gives.
 pub(crate) fn read(address: *const u8) -> &'static Machine {
-    // SAFETY: the boot protocol gives a valid tree in x0, in memory that is mapped and that nothing
-    // writes.
+    // SAFETY: the boot protocol gives a valid tree in x0, in memory that is mapped and never
+    // written.
     let tree = unsafe { Fdt::from_ptr(address) }.expect("x0 is not a device tree");
     MACHINE.call_once(|| parse(&tree))
 }
@@ -171,7 +171,7 @@ fn parse(tree: &Fdt<'static>) -> Machine {
     let chosen = tree.find_node("/chosen");
     let output = chosen.and_then(|node| text(node, "stdout-path")).expect("no stdout-path");
     let output = output.split(':').next().unwrap_or(output);
-    let uart = tree.find_node(output).expect("stdout-path leads nowhere");
+    let uart = tree.find_node(output).expect("stdout-path names no node");
     let timer = tree.find_compatible(&["arm,armv8-timer"]).expect("no timer");
     let psci = tree.find_compatible(&["arm,psci-1.0", "arm,psci-0.2"]).expect("no PSCI");
     let pmu = tree.find_compatible(&["arm,armv8-pmuv3", "arm,cortex-a53-pmu"]);
@@ -224,7 +224,7 @@ fn register(node: FdtNode<'_, 'static>, index: usize) -> u64 {
     region.expect("a device without registers").starting_address as u64
 }
 
-/// The INTID of a node's interrupt with this index (binding arm,gic: kind, number, flags).
+/// Returns the INTID of a node's interrupt with this index (binding arm,gic: type, number, flags).
 fn interrupt(node: FdtNode<'_, 'static>, index: usize) -> Option<u32> {
     let value = node.property("interrupts")?.value;
     let cells = value.chunks_exact(12).nth(index)?;

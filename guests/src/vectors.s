@@ -1,4 +1,5 @@
-// Every exception saves all general registers in a `Frame` and calls `exception`.
+// The exception vectors: each saves all general-purpose registers in a `Frame` and calls
+// `exception`.
 
 .macro vector kind
     .balign 128
@@ -31,14 +32,7 @@ vectors:
 
 .text
 save:
-    stp     x2, x3, [sp, #16]
-    stp     x4, x5, [sp, #32]
-    stp     x6, x7, [sp, #48]
-    stp     x8, x9, [sp, #64]
-    stp     x10, x11, [sp, #80]
-    stp     x12, x13, [sp, #96]
-    stp     x14, x15, [sp, #112]
-    stp     x16, x17, [sp, #128]
+    save_x2_to_x17
     stp     x18, x19, [sp, #144]
     stp     x20, x21, [sp, #160]
     stp     x22, x23, [sp, #176]
@@ -58,14 +52,7 @@ save:
     msr     spsr_el1, x1
     ldp     x30, x1, [sp, #240]
     msr     elr_el1, x1
-    ldp     x2, x3, [sp, #16]
-    ldp     x4, x5, [sp, #32]
-    ldp     x6, x7, [sp, #48]
-    ldp     x8, x9, [sp, #64]
-    ldp     x10, x11, [sp, #80]
-    ldp     x12, x13, [sp, #96]
-    ldp     x14, x15, [sp, #112]
-    ldp     x16, x17, [sp, #128]
+    restore_x2_to_x17
     ldp     x18, x19, [sp, #144]
     ldp     x20, x21, [sp, #160]
     ldp     x22, x23, [sp, #176]
@@ -76,8 +63,9 @@ save:
     add     sp, sp, #288
     eret
 
-// attempt_call(function, a, b, slot): function(a, b), with *slot = the stack to return with if an
-// exception ends it. Returns (value, 0), or through `attempt_ended` (0, 1).
+// attempt_call(function, a, b, slot): calls function(a, b), with *slot = the stack pointer to
+// return with if an exception ends it. Returns (result, 0), or (0, 1) through attempt_ended after
+// an exception.
 .global attempt_call
 attempt_call:
     stp     x29, x30, [sp, #-112]!
@@ -98,7 +86,7 @@ attempt_call:
     b       0f
 
 .global attempt_ended
-attempt_ended:                  // x0 = the stack of attempt_call
+attempt_ended:                  // x0 = the stack pointer of attempt_call
     mov     sp, x0
     mov     x0, xzr
     mov     x1, #1
@@ -111,3 +99,8 @@ attempt_ended:                  // x0 = the stack of attempt_call
     ldp     x27, x28, [sp, #80]
     ldp     x29, x30, [sp], #112
     ret
+
+// The runtime and the guest bench may become one assembly module, in which a macro has one
+// definition.
+.purgem save_x2_to_x17
+.purgem restore_x2_to_x17

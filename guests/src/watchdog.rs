@@ -1,22 +1,22 @@
-//! Arm's generic watchdog (DEN0094, appendix "Generic Watchdog"), where the tree has one.
+//! Arm's Generic Watchdog (DEN0094, appendix "Generic Watchdog"), where the tree has one.
 
 use crate::tree::{self, Watchdog};
 use crate::{mmio, timer};
 
-/// Control and status, in the control frame.
+/// Control and status register, in the control frame.
 pub const WCS: u64 = 0x000;
-/// The offset: ticks of each of the two stages.
+/// Offset register: the length of each of the two stages, in ticks.
 pub const WOR: u64 = 0x008;
-/// The counter's value at which a stage ends, its lower half.
+/// Compare value: the count at which a stage ends, bits 31:0.
 pub const WCV: u64 = 0x010;
 /// Identification, in both frames.
 pub const W_IIDR: u64 = 0xfcc;
-/// It is enabled, in WCS.
+/// WCS: the watchdog is enabled.
 pub const EN: u32 = 1 << 0;
-/// The first stage is over.
+/// WCS: the first stage has ended.
 pub const WS0: u32 = 1 << 1;
 
-/// The refresh frame's only other register.
+/// Refresh register, in the refresh frame.
 const WRR: u64 = 0x000;
 
 fn watchdog() -> Watchdog {
@@ -41,13 +41,13 @@ pub fn read_refresh(register: u64) -> u32 {
     unsafe { mmio::read32(watchdog().refresh + register) }
 }
 
-/// Feeds it.
+/// Feeds the watchdog.
 pub fn feed() {
     // SAFETY: as in `read`.
     unsafe { mmio::write32(watchdog().refresh + WRR, 0) }
 }
 
-/// How many ticks are left of this stage.
+/// Returns the ticks that are left of this stage.
 pub fn left() -> u64 {
     let compare = u64::from(read(WCV + 4)) << 32 | u64::from(read(WCV));
     compare.saturating_sub(timer::now())

@@ -1,4 +1,4 @@
-//! The runs that the figures come from, two or more at a time.
+//! The runs from which the figures come, as many at a time as there are host CPUs.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -6,22 +6,22 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use crate::measure::column::Column;
-use crate::measure::firmware;
-use crate::measure::guest::{self, Figure, Found};
-use crate::measure::linux::{self, Life, MILLISECONDS, Talk};
-use crate::measure::parallel;
-use crate::support::section_size;
+use common::measure::column::Column;
+use common::measure::firmware;
+use common::measure::guest::{self, Figure, Found};
+use common::measure::linux::{self, Load, MILLISECONDS, Verbosity};
+use common::measure::parallel;
+use common::section_size;
 
-/// How long Linux does nothing, or works, in seconds.
+/// How long Linux is idle, or works, in seconds.
 const IDLE: u32 = 10;
 const WORK: u32 = 2;
-/// How much memory the partition has whose boot is measured.
+/// The memory of the partition whose boot is measured, in bytes.
 const MEMORY: u64 = 64 << 20;
-/// How many bytes of images are put on top of the guest's own.
+/// The size of the images that are added to the guest's own, in bytes.
 const PADDING: u64 = 16 << 20;
 
-/// One run, or a few that one result needs.
+/// A run, or the few runs that one result needs.
 #[derive(Clone, Copy, Debug)]
 enum Task {
     OneCpu,
@@ -30,20 +30,20 @@ enum Task {
     Boot,
     BootOfFour,
     Restart,
-    Linux(Talk),
-    Exits(Life),
+    Linux(Verbosity),
+    Exits(Load),
 }
 
-/// Everything that was measured: by row and column.
+/// All measurements, by row and column.
 pub type Results = BTreeMap<(String, Column), Figure>;
 
-/// What is run, the longest first.
+/// All tasks, the longest first.
 const TASKS: [Task; 11] = [
-    Task::Exits(Life::Work(WORK)),
-    Task::Exits(Life::Idle(IDLE)),
-    Task::Exits(Life::Short),
-    Task::Linux(Talk::Quiet),
-    Task::Linux(Talk::Talking),
+    Task::Exits(Load::Work(WORK)),
+    Task::Exits(Load::Idle(IDLE)),
+    Task::Exits(Load::None),
+    Task::Linux(Verbosity::Quiet),
+    Task::Linux(Verbosity::Verbose),
     Task::OneCpu,
     Task::BootOfFour,
     Task::Restart,
@@ -53,12 +53,12 @@ const TASKS: [Task; 11] = [
 ];
 
 impl Task {
-    /// Whether a bare machine can do it.
+    /// Returns whether a bare machine can run it.
     const fn is_for_all(self) -> bool {
         matches!(self, Self::OneCpu | Self::FourCpus | Self::Firmware | Self::Linux(_))
     }
 
-    /// Whether it is Linux that is run.
+    /// Returns whether it runs Linux.
     const fn is_linux(self) -> bool {
         matches!(self, Self::Linux(_) | Self::Exits(_))
     }
@@ -71,15 +71,15 @@ impl Task {
             Self::Boot => "boot",
             Self::BootOfFour => "boot of four partitions",
             Self::Restart => "restart",
-            Self::Linux(Talk::Quiet) => "Linux, quiet",
-            Self::Linux(Talk::Talking) => "Linux, talking",
-            Self::Exits(Life::Short) => "exits of Linux",
-            Self::Exits(Life::Idle(_)) => "exits of an idle Linux",
-            Self::Exits(Life::Work(_)) => "exits of a busy Linux",
+            Self::Linux(Verbosity::Quiet) => "Linux, quiet",
+            Self::Linux(Verbosity::Verbose) => "Linux, verbose",
+            Self::Exits(Load::None) => "exits of Linux",
+            Self::Exits(Load::Idle(_)) => "exits of an idle Linux",
+            Self::Exits(Load::Work(_)) => "exits of a busy Linux",
         }
     }
 
-    /// What it finds, under the rows' keys.
+    /// Runs the task and returns its figures.
     fn run(self, column: Column) -> Found {
         let one = |key: &str, value: u64| vec![(key.to_string(), Figure::from(value))];
         match self {
@@ -89,24 +89,26 @@ impl Task {
             Self::Boot => boot(column),
             Self::BootOfFour => one("boot-four", parallel::last_of_four(column.gic())),
             Self::Restart => guest::restart(column),
-            Self::Linux(Talk::Quiet) => one("linux-quiet", linux::userspace(column, Talk::Quiet)),
-            Self::Linux(Talk::Talking) => {
-                one("linux-talking", linux::userspace(column, Talk::Talking))
+            Self::Linux(Verbosity::Quiet) => {
+                one("linux-quiet", linux::userspace(column, Verbosity::Quiet))
             }
-            Self::Exits(life) => {
-                let name = match life {
-                    Life::Short => "exits-life",
-                    Life::Idle(_) => "exits-idle",
-                    Life::Work(_) => "exits-work",
+            Self::Linux(Verbosity::Verbose) => {
+                one("linux-talking", linux::userspace(column, Verbosity::Verbose))
+            }
+            Self::Exits(load) => {
+                let name = match load {
+                    Load::None => "exits-life",
+                    Load::Idle(_) => "exits-idle",
+                    Load::Work(_) => "exits-work",
                 };
-                let exits = linux::exits(column, life).into_iter();
+                let exits = linux::exits(column, load).into_iter();
                 exits.map(|(cause, count)| (named(name, &cause), count)).collect()
             }
         }
     }
 }
 
-/// The boot apart from images, and what each MiB of them costs: from two boots.
+/// Measures the boot without the images, and the cost of each MiB of images, from two boots.
 fn boot(column: Column) -> Found {
     let own = guest::image();
     let [plain, padded] = [own, own + PADDING].map(|it| guest::entered(column, MEMORY, it));
@@ -117,12 +119,12 @@ fn boot(column: Column) -> Found {
     ]
 }
 
-/// Runs everything, or all but Linux, and tells about each run as it ends.
+/// Runs all tasks, or all but those with Linux, and prints a line as each one ends.
 pub fn run_all(with_linux: bool) -> Results {
     let mut jobs = Vec::new();
     for task in TASKS.into_iter().filter(|task| with_linux || !task.is_linux()) {
-        let is_meant = |column: &Column| task.is_for_all() || column.bare().is_some();
-        jobs.extend(Column::all().filter(is_meant).map(|column| (column, task)));
+        let is_for = |column: &Column| task.is_for_all() || column.bare().is_some();
+        jobs.extend(Column::all().filter(is_for).map(|column| (column, task)));
     }
     let [next, done] = [const { AtomicUsize::new(0) }; 2];
     let (results, has_failed) = (Mutex::new(Results::new()), AtomicBool::new(false));
@@ -130,7 +132,7 @@ pub fn run_all(with_linux: bool) -> Results {
         while let Some((column, task)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
             let began = Instant::now();
             let Some(found) = on_named_thread(*column, *task) else {
-                // The others end what they run: a QEMU must not outlive this.
+                // The other workers finish their runs, so that no QEMU outlives this process.
                 next.store(jobs.len(), Ordering::Relaxed);
                 has_failed.store(true, Ordering::Relaxed);
                 return;
@@ -148,13 +150,14 @@ pub fn run_all(with_linux: bool) -> Results {
         std::process::exit(1);
     }
     let mut results = results.into_inner().expect("no job has panicked with the results");
-    settle(&mut results);
+    subtract_boots(&mut results);
     let code = section_size(".text");
     results.extend(Column::partitions().map(|column| (("text".into(), column), code.into())));
     results
 }
 
-/// The files of a run are named after its thread. `None` if it fails, which has been told then.
+/// Runs a task on a thread of its own, whose name the files of the run get. Returns `None` if the
+/// task has panicked.
 fn on_named_thread(column: Column, task: Task) -> Option<Found> {
     let name = format!("bench-{}-{}", column.key(), task.name().replace([' ', ','], "-"));
     thread::scope(|scope| {
@@ -163,43 +166,44 @@ fn on_named_thread(column: Column, task: Task) -> Option<Found> {
     })
 }
 
-/// Makes of the exits of whole lives those while Linux was idle, and those in a second of work.
-fn settle(results: &mut Results) {
+/// Subtracts the exits of boot and power-off from those of a Linux that was idle and of one that
+/// worked, and converts the latter to exits per second.
+fn subtract_boots(results: &mut Results) {
     for column in Column::partitions() {
-        let short = lives(results, column, "exits-life");
-        let idle = lives(results, column, "exits-idle");
-        let work = lives(results, column, "exits-work");
-        let more = |life: &BTreeMap<String, u64>, cause: &str| {
-            let [more, less] = [life, &short].map(|life| life.get(cause).copied().unwrap_or(0));
+        let boot = exits_of(results, column, "exits-life");
+        let idle = exits_of(results, column, "exits-idle");
+        let work = exits_of(results, column, "exits-work");
+        let more = |run: &BTreeMap<String, u64>, cause: &str| {
+            let [more, less] = [run, &boot].map(|run| run.get(cause).copied().unwrap_or(0));
             more.saturating_sub(less)
         };
         let milliseconds = more(&work, MILLISECONDS).max(1);
         for (cause, _) in work.iter().filter(|(cause, _)| *cause != MILLISECONDS) {
             let (idle, work) = (more(&idle, cause), more(&work, cause) * 1000 / milliseconds);
-            for (life, count) in [("exits-idle", idle), ("exits-work", work)] {
-                results.insert((named(life, cause), column), count.into());
+            for (run, count) in [("exits-idle", idle), ("exits-work", work)] {
+                results.insert((named(run, cause), column), count.into());
             }
         }
-        for life in ["exits-life", "exits-idle", "exits-work"] {
-            results.remove(&(named(life, MILLISECONDS), column));
+        for run in ["exits-life", "exits-idle", "exits-work"] {
+            results.remove(&(named(run, MILLISECONDS), column));
         }
     }
 }
 
-/// The counts of one life of Linux's, by cause.
-fn lives(results: &Results, column: Column, life: &str) -> BTreeMap<String, u64> {
-    let of_life = |((row, other), figure): (&(String, Column), &Figure)| {
-        let cause = row.strip_prefix(life).filter(|_| *other == column)?;
+/// Returns the exits of one run of Linux, by cause.
+fn exits_of(results: &Results, column: Column, run: &str) -> BTreeMap<String, u64> {
+    let of_run = |((row, other), figure): (&(String, Column), &Figure)| {
+        let cause = row.strip_prefix(run).filter(|_| *other == column)?;
         let cause = cause.strip_prefix(": ").unwrap_or(ALL);
         Some((cause.to_string(), figure.median))
     };
-    results.iter().filter_map(of_life).collect()
+    results.iter().filter_map(of_run).collect()
 }
 
-/// What the monitor calls all causes together.
+/// The name of the monitor for all causes together.
 const ALL: &str = "exits";
 
-/// The row of a cause in a life of Linux's: that of the life itself for all causes together.
-fn named(life: &str, cause: &str) -> String {
-    if cause == ALL { life.into() } else { format!("{life}: {cause}") }
+/// Returns the key of the row for a cause; that of all causes is the run's own.
+fn named(run: &str, cause: &str) -> String {
+    if cause == ALL { run.into() } else { format!("{run}: {cause}") }
 }

@@ -1,33 +1,31 @@
-//! What Bulkhead costs, in instructions: `make bench` runs this. [docs/bench.md] says how.
+//! Measures the cost of Bulkhead, in instructions: `make bench` runs this, [docs/bench.md] explains
+//! it.
 //!
-//! With the argument `update` the figures are kept, in place of those that they are held against; with
-//! `quick` Linux is left out, which takes most of the time. `draw` measures nothing and makes the picture and
-//! the table in docs/bench.md anew.
+//! The figures are compared with those in `tests/bench/figures.json`, which the argument `update`
+//! replaces. With `quick` Linux is skipped, which takes most of the time. With `draw` nothing is
+//! measured: the kept figures are written to the picture and the table in docs/bench.md.
 //!
 //! [docs/bench.md]: ../../docs/bench.md
 
-#[allow(dead_code, unused_imports, unused_macros, reason = "the boot tests use the rest of it")]
-#[path = "../boot/support/mod.rs"]
-mod support;
-
 mod job;
-mod measure;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
+use common::measure::column::Column;
+use common::measure::figures::Figures;
+use common::measure::row::ROWS;
+use common::measure::{LIMIT, guest, plot, table};
+use common::root;
 use job::Results;
-use measure::column::Column;
-use measure::figures::Figures;
-use measure::row::ROWS;
-use measure::{LIMIT, guest, plot, table};
+use job::Results;
 
 fn main() -> ExitCode {
-    let is_asked = |word| env::args().any(|argument| argument == word);
-    let quick = is_asked("quick");
-    let kept = root("tests/bench/figures.json");
-    if is_asked("draw") {
+    let is_given = |word| env::args().any(|argument| argument == word);
+    let quick = is_given("quick");
+    let kept = root().join("tests/bench/figures.json");
+    if is_given("draw") {
         let figures = Figures::read(&kept).expect("the figures are there");
         draw(&figures).expect("the picture and the table can be written");
         return ExitCode::SUCCESS;
@@ -44,26 +42,23 @@ fn main() -> ExitCode {
         println!("{}", causes(&results));
         write(&results).expect("target/bench can be written");
     }
-    if is_asked("update") && !quick {
+    if is_given("update") && !quick {
         figures.write(&kept).and_then(|()| draw(&figures)).expect("the figures can be kept");
         return ExitCode::SUCCESS;
     }
     judge(&figures, &kept, !quick)
 }
 
-fn root(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
-/// Shows the figures: as a picture, and in docs/bench.md.
+/// Writes the picture, and the table in docs/bench.md.
 fn draw(figures: &Figures) -> io::Result<()> {
-    fs::write(root("docs/bench.svg"), plot::svg(figures))?;
-    let page = root("docs/bench.md");
+    fs::write(root().join("docs/bench.svg"), plot::svg(figures))?;
+    let page = root().join("docs/bench.md");
     let text = fs::read_to_string(&page)?;
     fs::write(&page, table::in_page(&text, figures))
 }
 
-/// Says what has become worse, and what is not measured any more, if `all` of it should be.
+/// Compares the figures with the kept ones and prints those that have grown and, if `all` rows were
+/// to be measured, those that are missing.
 fn judge(figures: &Figures, kept: &Path, all: bool) -> ExitCode {
     let before = match Figures::read(kept) {
         Ok(before) => before,
@@ -74,16 +69,16 @@ fn judge(figures: &Figures, kept: &Path, all: bool) -> ExitCode {
     };
     let worse = figures.worse_than(&before, LIMIT);
     worse.iter().for_each(|it| println!("worse: {}", table::worse(it)));
-    let lost = if all { figures.lost_since(&before) } else { Vec::new() };
-    lost.iter().for_each(|(row, column)| println!("lost: {row} on {column}"));
-    if worse.is_empty() && lost.is_empty() {
-        println!("no figure is more than {LIMIT} % worse than tests/bench/figures.json has it");
+    let missing = if all { figures.missing_since(&before) } else { Vec::new() };
+    missing.iter().for_each(|(row, column)| println!("missing: {row} on {column}"));
+    if worse.is_empty() && missing.is_empty() {
+        println!("no figure is more than {LIMIT} % above that in tests/bench/figures.json");
         return ExitCode::SUCCESS;
     }
     ExitCode::FAILURE
 }
 
-/// How often Linux came to EL2, by cause.
+/// Returns a table of the exits of Linux to EL2, by cause.
 fn causes(results: &Results) -> String {
     let columns: Vec<_> = Column::partitions().collect();
     let mut text = String::new();
@@ -105,7 +100,7 @@ fn causes(results: &Results) -> String {
     text
 }
 
-/// All that was measured, for whoever wants more than the table.
+/// Writes all measurements, with more statistics than the table has, to `target/bench/bench.json`.
 fn write(results: &Results) -> io::Result<()> {
     let figure = |figure: &guest::Figure| {
         serde_json::json!({
@@ -117,7 +112,7 @@ fn write(results: &Results) -> io::Result<()> {
         let row = rows.entry(row).or_insert_with(|| serde_json::json!({}));
         row[column.key()] = figure(measured);
     }
-    let directory = root("target/bench");
+    let directory = root().join("target/bench");
     fs::create_dir_all(&directory)?;
     fs::write(directory.join("bench.json"), serde_json::to_string_pretty(&rows)? + "\n")
 }

@@ -1,29 +1,29 @@
-//! The attacker: whatever a guest may try, what comes of it is its own, and the victim beside it notices
-//! nothing.
+//! Attacks: whatever the guest `attacker` tries affects only itself, and the guest `victim` beside
+//! it finds no disturbance.
 //!
-//! `BULKHEAD_ATTACK_ROUNDS=N`, with N of 2 or more, tries everything everywhere, N times where it is by
-//! chance, with one attacker of one CPU and one of two on each machine, the latter's interrupts trapped.
+//! `BULKHEAD_ATTACK_ROUNDS=N`, with N of 2 or more, makes every attempt on every machine, random
+//! ones N times, with an attacker of one CPU and one of two CPUs, whose interrupts are trapped.
 
 use std::env;
 
 use crate::raspberry_pi::machine_with_pl011;
-use crate::support::{
-    CRASHED, Gic, Machine, Outcome, Partition, SUCCESS, compile, in_all_modes, scratch, system,
+use common::{
+    CRASHED, Gic, Machine, Outcome, Partition, SUCCESS, compile, in_all_modes, scratch, source,
 };
 
 in_all_modes!(
     victim_keeps_the_triggers_of_its_interrupts,
-    victim_notices_its_own_harm,
-    loops_of_exceptions_end_with_their_partition
+    victim_detects_harm_that_it_does_itself,
+    exception_loops_stop_with_their_partition
 );
 
-/// What an attacker that has come to its end says last, when nothing was as it must not be.
+/// The last line of an attacker that has found no wrong outcome.
 const DONE: &str = "attacker: done, 0 wrong";
 
-/// Fewer tries than this would mean that most of them were left out.
+/// The least number of attempts: with fewer, most would have been left out.
 const LEAST_TRIES: u64 = 50_000;
 
-/// How thorough the attack is.
+/// Returns the number of rounds; from 2 on, attacks are thorough.
 fn rounds() -> u64 {
     match env::var("BULKHEAD_ATTACK_ROUNDS") {
         Ok(rounds) => rounds.parse().expect("BULKHEAD_ATTACK_ROUNDS is a number"),
@@ -31,8 +31,8 @@ fn rounds() -> u64 {
     }
 }
 
-// The short form leaves to each machine what is likely to be different there, so that together they have
-// all of it.
+// In a short run each machine gets the groups that are likely to differ there; together they get
+// all.
 
 #[test]
 fn gicv2_by_one_cpu() {
@@ -59,11 +59,11 @@ fn raspberry_pi_by_two_cpus() {
 }
 
 fn with(machine: Machine, guests: &[Partition]) -> Machine {
-    machine.initrd(&compile(&system(guests)))
+    machine.initrd(&compile(&source(guests)))
 }
 
-/// Boots the victim with an attacker of so many CPUs, or in the thorough form with two attackers that leave
-/// nothing out, and prints what was tried.
+/// Boots the victim with an attacker of this number of CPUs, or in a thorough run with two
+/// attackers that make every attempt, and prints the numbers of attempts.
 fn attack(name: &str, machine: impl FnOnce(&[Partition]) -> Machine, cpus: usize, groups: &str) {
     let rounds = rounds();
     let mut guests = vec![Partition::new("victim", "victim")];
@@ -77,32 +77,32 @@ fn attack(name: &str, machine: impl FnOnce(&[Partition]) -> Machine, cpus: usize
         if index > 0 {
             attacker = attacker.property("interrupts = \"trapped\";");
         }
-        // Longer than it takes: it is there to be attacked as well.
+        // Longer than the attack takes: the watchdog is there to be attacked as well.
         guests.push(attacker.property("watchdog-ms = <3600000>;"));
     }
     let mut machine = machine(&guests).deadline(120);
     if rounds > 1 {
-        machine = machine.deadline(300 * rounds).watched();
+        machine = machine.deadline(300 * rounds).with_progress();
     }
     for last in (0..attackers.len()).rev() {
         machine = machine.type_after(": powered off", if last == 0 { "\r" } else { "" });
     }
     let outcome = machine.boot();
-    outcome.ends_well().says("victim", "victim: done, clean");
+    outcome.expect_success().expect_line("victim", "victim: done, clean");
     let mut tries = 0;
     println!("\nattacks on {name}:");
     for (name, ..) in &attackers {
-        outcome.says(name, DONE);
+        outcome.expect_line(name, DONE);
         tries += print_tries(&outcome, name);
     }
-    println!("{tries:9} in all; {}", outcome.of("victim").with("ticks").last().tail(1));
-    outcome.check(tries >= LEAST_TRIES, &format!("only {tries} tries are told of"));
+    println!("{tries:9} in all; {}", outcome.of("victim").containing("ticks").last().tail(1));
+    outcome.check(tries >= LEAST_TRIES, &format!("only {tries} attempts are reported"));
 }
 
-/// Prints the attacker's lines that tell of tries, and adds them up.
+/// Prints the attacker's lines with numbers of attempts, and returns their sum.
 fn print_tries(outcome: &Outcome, name: &str) -> u64 {
     let mut sum = 0;
-    for line in &outcome.of(name).with("attacker: ").0 {
+    for line in &outcome.of(name).containing("attacker: ").0 {
         let words = line.trim_start_matches("attacker: ").split_once(' ');
         if let Some((tries, rest)) = words
             && let Ok(tries) = tries.parse::<u64>()
@@ -115,46 +115,54 @@ fn print_tries(outcome: &Outcome, name: &str) -> u64 {
     sum
 }
 
-/// The victim would tell, of each kind of harm.
-fn victim_notices_its_own_harm(gic: Gic) {
-    for (harm, told) in [
+/// The victim reports each kind of harm.
+fn victim_detects_harm_that_it_does_itself(gic: Gic) {
+    for (harm, message) in [
         ("memory", "FAIL: memory word"),
         ("register", "FAIL: registers are"),
         ("interrupt", "FAIL: interrupts taken"),
     ] {
         let victim = Partition::new("victim", "victim").bootargs(&format!("spoil={harm}"));
         let outcome = with(Machine::new(gic), &[victim]).boot();
-        outcome.ends_with(SUCCESS).says("victim", told).nobody_says("clean");
+        outcome.expect_status(SUCCESS).expect_line("victim", message).expect_no_line("clean");
     }
 }
 
-/// With a period so short that a tick is often late, a line stays high while its interrupt is handled: if that
-/// were edge-triggered now, there would not be another one.
+/// The period is so short that a tick is often late and its line is still high when the interrupt
+/// ends. If the attacker had made the interrupt edge-triggered, there would be no further one.
 fn victim_keeps_the_triggers_of_its_interrupts(gic: Gic) {
     let guests = [
         Partition::new("victim", "victim").bootargs("period-us=300"),
         Partition::new("attacker", "attacker").bootargs("groups=none triggers"),
     ];
     let outcome = with(Machine::new(gic), &guests).type_after("triggers changed", "\r").boot();
-    outcome.ends_well().says("victim", "victim: done, clean").says("attacker", DONE);
+    outcome
+        .expect_success()
+        .expect_line("victim", "victim: done, clean")
+        .expect_line("attacker", DONE);
 }
 
-/// CPUs that take one exception after the other, without end, leave when their partition ends: because one
-/// of them ends it, or its watchdog.
-fn loops_of_exceptions_end_with_their_partition(gic: Gic) {
+/// CPUs that take exceptions in an endless loop stop with their partition, whether one of its CPUs
+/// stops it or its watchdog.
+fn exception_loops_stop_with_their_partition(gic: Gic) {
     let guests = [
         Partition::new("victim", "victim"),
         Partition::new("several", "attacker").cpus(3).bootargs("groups=sgis loop"),
     ];
     let machine = with(Machine::new(gic), &guests);
     let outcome = machine.type_after("several: powered off", "\r").boot();
-    outcome.ends_well().says("several", "attacker: CPU 1 loops").says("several", DONE);
-    outcome.says("several", "attacker: CPU 2 loops").says("victim", "victim: done, clean");
+    outcome
+        .expect_success()
+        .expect_line("several", "attacker: CPU 1 loops")
+        .expect_line("several", DONE);
+    outcome
+        .expect_line("several", "attacker: CPU 2 loops")
+        .expect_line("victim", "victim: done, clean");
 
     let alone = Partition::new("alone", "attacker").bootargs("groups=sgis loop");
     let guests = [Partition::new("victim", "victim"), alone.property("watchdog-ms = <6000>;")];
     let machine = with(Machine::new(gic), &guests);
     let outcome = machine.type_after("alone: ended by its watchdog", "\r").boot();
-    outcome.ends_with(CRASHED).says("alone", "attacker: loops").nobody_says("FAIL");
-    outcome.says("alone", DONE).says("victim", "victim: done, clean");
+    outcome.expect_status(CRASHED).expect_line("alone", "attacker: loops").expect_no_line("FAIL");
+    outcome.expect_line("alone", DONE).expect_line("victim", "victim: done, clean");
 }

@@ -1,15 +1,15 @@
-//! What costs a guest how many instructions, on one machine: `make bench` measures more.
+//! The cost of the operations of a guest, on one machine; `make bench` measures more.
 
 use std::env;
 use std::fs;
 
-use crate::measure::column::Column;
-use crate::measure::figures::Figures;
-use crate::measure::row::{Kind, ROWS};
-use crate::measure::{LIMIT, firmware, guest, plot, table};
-use crate::support::{file, section_size};
+use common::measure::column::Column;
+use common::measure::figures::Figures;
+use common::measure::row::{Quantity, ROWS};
+use common::measure::{LIMIT, firmware, guest, plot, table};
+use common::{file, section_size};
 
-/// Another compiler than that of `rust-toolchain.toml` makes other code.
+/// The limit in percent for another compiler than that of `rust-toolchain.toml`.
 const LIMIT_OF_OTHERS: u64 = 50;
 
 fn kept() -> Figures {
@@ -17,7 +17,7 @@ fn kept() -> Figures {
 }
 
 #[test]
-fn no_path_costs_more_than_it_did() {
+fn no_operation_costs_more_than_the_kept_figure() {
     let mut figures = Figures::default();
     for column in [Column::BareV3, Column::Direct] {
         let mut found = guest::measure(column, 1);
@@ -27,7 +27,7 @@ fn no_path_costs_more_than_it_did() {
         }
     }
     figures.set("text", Column::Direct, section_size(".text"));
-    for row in ROWS.iter().filter(|row| row.kind == Kind::Act) {
+    for row in ROWS.iter().filter(|row| row.quantity == Quantity::Operation) {
         assert!(figures.cost(row, Column::Direct).is_some(), "{} is not measured", row.name);
     }
     let limit = if env::var_os("BUILD_STD").is_some() { LIMIT_OF_OTHERS } else { LIMIT };
@@ -37,7 +37,7 @@ fn no_path_costs_more_than_it_did() {
 }
 
 #[test]
-fn the_page_and_the_plot_have_the_kept_figures() {
+fn page_and_plot_have_the_kept_figures() {
     let read = |name| fs::read_to_string(file(name)).expect("it is text");
     let page = read("docs/bench.md");
     assert!(table::in_page(&page, &kept()) == page, "docs/bench.md: run `make bench UPDATE=1`");
@@ -45,7 +45,7 @@ fn the_page_and_the_plot_have_the_kept_figures() {
 }
 
 #[test]
-fn a_figure_that_is_worse_is_told() {
+fn figure_that_has_grown_is_reported() {
     let figures = |here| {
         let mut figures = Figures::default();
         figures.set("psci-version", Column::BareV3, 2);
@@ -54,6 +54,6 @@ fn a_figure_that_is_worse_is_told() {
     };
     let worse = |is| figures(is).worse_than(&figures(102), 5);
     assert!(worse(102).is_empty() && worse(107).is_empty() && worse(90).is_empty());
-    let told: Vec<_> = worse(108).iter().map(table::worse).collect();
-    assert_eq!(told, ["PSCI_VERSION, GICv3 direct: was 100, is 106"]);
+    let reported: Vec<_> = worse(108).iter().map(table::worse).collect();
+    assert_eq!(reported, ["PSCI_VERSION, GICv3 direct: was 100, is 106"]);
 }

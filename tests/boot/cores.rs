@@ -1,7 +1,7 @@
-//! Core models: the newest that QEMU has, and those of real machines.
+//! CPU models: the newest that QEMU has, and those of real machines.
 
 use crate::guests;
-use crate::support::{Gic, Machine, Partition, compile, in_all_modes, system};
+use common::{Gic, Machine, Partition, compile, in_all_modes, source};
 
 in_all_modes!(newest_core_runs_hello_and_smp, newest_core_passes_the_probe);
 
@@ -35,8 +35,8 @@ fn neoverse_n1() {
 
 fn hello_and_smp(cpu: &str, gic: Gic) {
     let guests = [Partition::new("hello", "hello"), Partition::new("smp", "smp").cpus(2)];
-    let description = compile(&system(&guests));
+    let description = compile(&source(&guests));
     let outcome = Machine::new(gic).cpu(cpu).cpus(3).initrd(&description).boot();
-    outcome.ends_well().says("hello", "hello: done, ticks=10");
-    outcome.says("smp", "smp: done, cpus=2 sgis=2 ticks=10");
+    outcome.expect_success().expect_line("hello", "hello: done, ticks=10");
+    outcome.expect_line("smp", "smp: done, cpus=2 sgis=2 ticks=10");
 }

@@ -1,32 +1,32 @@
-//! How Bulkhead is entered, and how the machine ends without anybody who asks how it went.
+//! Entry at each exception level, and power-off without semihosting.
 
 use std::time::Duration;
 
-use crate::support::{Gic, Machine, file, on_both_gics};
+use common::{Gic, Machine, file, on_both_gics};
 
 on_both_gics!(
-    at_el1_one_line_says_what_is_missing,
-    at_el3_one_line_says_so,
+    entry_at_el1_is_refused_in_one_line,
+    entry_at_el3_is_refused_in_one_line,
     machine_powers_off_by_psci
 );
 
-fn at_el1_one_line_says_what_is_missing(gic: Gic) {
+fn entry_at_el1_is_refused_in_one_line(gic: Gic) {
     let machine = Machine::new(gic).machine(&format!("virt,gic-version={}", gic.version()));
-    let outcome = machine.unplug_after("EL1", Duration::from_secs(1)).boot();
-    let said = outcome.lines().0.iter().filter(|line| !line.is_empty()).count();
-    outcome.check(said == 1, &format!("{said} lines are printed at EL1, not 1"));
-    outcome.says("bulkhead", "EL1").says("bulkhead", "EL2");
+    let outcome = machine.kill_after("EL1", Duration::from_secs(1)).boot();
+    let lines = outcome.lines().0.iter().filter(|line| !line.is_empty()).count();
+    outcome.check(lines == 1, &format!("{lines} lines are printed at EL1, not 1"));
+    outcome.expect_line("bulkhead", "EL1").expect_line("bulkhead", "EL2");
 }
 
-/// Without the word, QEMU's status is that of a machine that is switched off.
+/// Without semihosting, QEMU's exit status is that of a machine that was powered off.
 fn machine_powers_off_by_psci(gic: Gic) {
     let outcome = Machine::new(gic).without_semihosting().boot();
-    outcome.ends_well();
+    outcome.expect_success();
 }
 
-/// Without a kernel QEMU starts the CPU at EL3 and leaves its tree at the start of RAM; two
-/// instructions stand in for the firmware that jumps to the image.
-fn at_el3_one_line_says_so(gic: Gic) {
+/// Without a kernel QEMU starts the CPU at EL3 and puts its tree at the start of RAM; two
+/// instructions take the place of firmware that jumps to the image.
+fn entry_at_el3_is_refused_in_one_line(gic: Gic) {
     const MOV_X0_TREE_MOV_X1_IMAGE: u64 = 0xd2a8_0401_d2a8_0000;
     const BR_X1: u64 = 0xd61f_0020;
     let image = file("target/bulkhead.img");
@@ -38,11 +38,11 @@ fn at_el3_one_line_says_so(gic: Gic) {
         .option("-device", loader_data(0x4700_0000, MOV_X0_TREE_MOV_X1_IMAGE))
         .option("-device", loader_data(0x4700_0008, BR_X1))
         .option("-device", "loader,addr=0x47000000,cpu-num=0")
-        .unplug_after("EL3", Duration::from_secs(1))
+        .kill_after("EL3", Duration::from_secs(1))
         .boot();
-    let said = outcome.lines().0.iter().filter(|line| !line.is_empty()).count();
-    outcome.check(said == 1, &format!("{said} lines are printed at EL3, not 1"));
-    outcome.says("bulkhead", "EL3").says("bulkhead", "EL2");
+    let lines = outcome.lines().0.iter().filter(|line| !line.is_empty()).count();
+    outcome.check(lines == 1, &format!("{lines} lines are printed at EL3, not 1"));
+    outcome.expect_line("bulkhead", "EL3").expect_line("bulkhead", "EL2");
 }
 
 fn loader_data(address: u64, data: u64) -> String {

@@ -1,8 +1,8 @@
-//! The guests of this project, alone and together, on both interrupt controllers.
+//! The bare-metal guests, alone and together, on both interrupt controllers.
 
-use crate::support::{
+use common::{
     Gic, Machine, Outcome, Partition, SUCCESS, compile, compile_file, compile_machine, file,
-    in_all_modes, machine_tree, on_both_gics, system,
+    in_all_modes, machine_tree, on_both_gics, source,
 };
 
 in_all_modes!(
@@ -10,36 +10,36 @@ in_all_modes!(
     four_guests_on_four_cpus,
     smp_guest_on_four_cpus,
     flat_binary,
-    probe_finds_what_a_bare_machine_has,
+    probe_finds_a_bare_machine,
 );
 
 on_both_gics!(
     embedded_description_boots_two_guests,
-    description_behind_nops,
-    description_in_the_firmwares_tree,
+    description_with_nops,
+    description_in_the_machines_tree,
 );
 
-/// Nothing of the machine matters to that.
+/// The machine does not matter: the guest tests functions.
 #[test]
 fn memory_is_copied_filled_and_compared() {
-    let memory = compile(&system(&[Partition::new("memory", "memory")]));
+    let memory = compile(&source(&[Partition::new("memory", "memory")]));
     let outcome = Machine::new(Gic::V3).initrd(&memory).boot();
-    outcome.ends_well().nobody_says("FAIL").says("memory", "memory: done, ");
+    outcome.expect_success().expect_no_line("FAIL").expect_line("memory", "memory: done, ");
 }
 
-/// What `hello` prints last.
+/// The last line of `hello`.
 const HELLO_DONE: &str = "hello: done, ticks=10";
 
 fn embedded_description_boots_two_guests(gic: Gic) {
     let outcome = Machine::new(gic).boot();
-    outcome.ends_well();
-    let done = outcome.lines().with(": done, ").0.len();
-    outcome.check(done == 2, &format!("{done} guests come to their end, not 2"));
+    outcome.expect_success();
+    let done = outcome.lines().containing(": done, ").0.len();
+    outcome.check(done == 2, &format!("{done} guests finish, not 2"));
 }
 
 fn one_guest(gic: Gic) {
     let outcome = boot_description("hello", gic);
-    outcome.ends_well().says("hello", HELLO_DONE);
+    outcome.expect_success().expect_line("hello", HELLO_DONE);
     let version = format!("interrupts  GICv{}", gic.version());
     for line in [
         "partition   hello",
@@ -47,23 +47,23 @@ fn one_guest(gic: Gic) {
         "CPU         1 of 1, MPIDR 0x0",
         &version,
     ] {
-        outcome.says("hello", line);
+        outcome.expect_line("hello", line);
     }
-    outcome.says("bulkhead", "hello: powered off");
+    outcome.expect_line("bulkhead", "hello: powered off");
 }
 
 fn four_guests_on_four_cpus(gic: Gic) {
     let outcome = boot_description("four", gic);
-    outcome.ends_well();
+    outcome.expect_success();
     for name in ["north", "east", "south", "west"] {
         let partition = format!("partition   {name}");
-        outcome.says(name, &partition).says(name, HELLO_DONE);
+        outcome.expect_line(name, &partition).expect_line(name, HELLO_DONE);
     }
 }
 
 fn smp_guest_on_four_cpus(gic: Gic) {
     let outcome = boot_description("smp", gic);
-    outcome.ends_well().says("smp", "smp: done, cpus=4 sgis=12 ticks=20");
+    outcome.expect_success().expect_line("smp", "smp: done, cpus=4 sgis=12 ticks=20");
 }
 
 /// Boots one of the descriptions in `dts/`.
@@ -72,65 +72,71 @@ fn boot_description(name: &str, gic: Gic) -> Outcome {
     Machine::new(gic).initrd(&description).boot()
 }
 
-/// Four instructions that ask PSCI for SYSTEM_OFF, with no arm64 Image header before them.
+/// The kernel is four instructions that call PSCI SYSTEM_OFF, without an arm64 Image header.
 fn flat_binary(gic: Gic) {
-    let text = system(&[Partition::new("flat", "hello")]);
+    let text = source(&[Partition::new("flat", "hello")]);
     let code = "[ 00 01 80 52  00 80 b0 72  02 00 00 d4  00 00 00 14 ]";
     let description = compile(&text.replace("/incbin/(\"guests/hello.img\")", code));
     let outcome = Machine::new(gic).initrd(&description).boot();
-    outcome.ends_well().says("bulkhead", "flat: powered off");
+    outcome.expect_success().expect_line("bulkhead", "flat: powered off");
 }
 
-fn probe_finds_what_a_bare_machine_has(gic: Gic) {
+fn probe_finds_a_bare_machine(gic: Gic) {
     probe("cortex-a53", gic);
 }
 
-/// Runs every check of `probe`, with two CPUs so that it can start one at a bad address, and types
-/// the line that it sends back.
+/// Runs all checks of `probe`, with two CPUs so that it can start one at an invalid address, and
+/// types the line that it echoes.
 pub fn probe(cpu: &str, gic: Gic) -> Outcome {
     let probe = Partition::new("probe", "probe").cpus(2).bootargs("echo");
     let probe = probe.property("watchdog-ms = <60000>;");
-    let description = compile(&system(&[probe]));
+    let description = compile(&source(&[probe]));
     let machine = Machine::new(gic).cpu(cpu).initrd(&description);
     let outcome = machine.type_after("probe: waiting for a line", "a line for the guest\r").boot();
-    outcome.ends_well().says("probe", ", 0 failed").says("probe", "a line for the guest");
+    outcome
+        .expect_success()
+        .expect_line("probe", ", 0 failed")
+        .expect_line("probe", "a line for the guest");
     let passed = outcome.of("probe").0.iter().filter(|line| line.starts_with("ok ")).count();
     outcome.check(passed >= 77, &format!("the probe makes only {passed} checks"));
     outcome
 }
 
-/// A GICv2 whose SGIs 8 to 15 are firmware's has one of the others for the doorbell. Bulkhead's guest has
-/// all sixteen.
+/// The firmware keeps SGIs 8 to 15 Secure, and Bulkhead uses one of the others itself. The guest
+/// has all sixteen.
 #[test]
-fn guest_has_the_sgis_that_are_firmwares() {
-    let description = system(&[Partition::new("probe", "probe")]);
+fn guest_has_sgis_that_are_secure() {
+    let description = source(&[Partition::new("probe", "probe")]);
     let outcome = Machine::with_firmware(Gic::V2, &description).boot();
-    outcome.ends_with(0).says("probe", "ok sixteen-pending").says("probe", "ok priority-order");
-    outcome.says("probe", ", 0 failed");
+    outcome
+        .expect_status(0)
+        .expect_line("probe", "ok sixteen-pending")
+        .expect_line("probe", "ok priority-order");
+    outcome.expect_line("probe", ", 0 failed");
 }
 
-/// A tree may hold NOPs between any two of its tokens (devicetree specification, 5.4.1).
-fn description_behind_nops(gic: Gic) {
-    let description = compile(&system(&[Partition::new("first", "hello")]));
+/// A tree may have NOPs between any two of its tokens (Devicetree Specification, 5.4.1).
+fn description_with_nops(gic: Gic) {
+    let description = compile(&source(&[Partition::new("first", "hello")]));
     let tree = with_nops(&std::fs::read(&description).expect("dtc wrote it"));
     std::fs::write(&description, tree).expect("the tests' directory can be written");
     let outcome = Machine::new(gic).initrd(&description).boot();
-    outcome.ends_well().says("first", HELLO_DONE);
+    outcome.expect_success().expect_line("first", HELLO_DONE);
 }
 
-/// With no initrd, the description may be the node /chosen/bulkhead.
-fn description_in_the_firmwares_tree(gic: Gic) {
-    let description = system(&[Partition::new("inside", "hello")]);
+/// Without an initrd, the description is the node /chosen/bulkhead.
+fn description_in_the_machines_tree(gic: Gic) {
+    let description = source(&[Partition::new("inside", "hello")]);
     let (_, node) = description.split_once("/ {").expect("a description has a root");
     let mut tree = machine_tree(gic);
     let chosen = tree.find("chosen {").expect("QEMU's tree has a node /chosen");
     let end = chosen + tree[chosen..].find("};").expect("the node has an end");
     tree.insert_str(end, &format!("bulkhead {{{node}"));
     let outcome = Machine::new(gic).tree(&compile_machine(&tree)).boot();
-    outcome.ends_well().says("inside", HELLO_DONE);
+    outcome.expect_success().expect_line("inside", HELLO_DONE);
 }
 
-/// The tree with a NOP before each of its tokens.
+/// Returns the tree with a NOP before each of its tokens.
 fn with_nops(tree: &[u8]) -> Vec<u8> {
     const TOTAL_SIZE: usize = 4;
     const STRUCTURE: usize = 8;
@@ -166,7 +172,7 @@ fn with_nops(tree: &[u8]) -> Vec<u8> {
     with_nops
 }
 
-/// The guests mean the same with nothing below them, which is what makes them judges of Bulkhead.
+/// What the guests check is true of a bare machine too; only then do they test Bulkhead.
 #[test]
 fn guests_pass_on_a_bare_machine() {
     for gic in [Gic::V2, Gic::V3] {
@@ -176,9 +182,9 @@ fn guests_pass_on_a_bare_machine() {
             ("probe", ", 0 failed"),
         ] {
             let outcome = Machine::bare(gic, file(&format!("target/guests/{guest}.img"))).boot();
-            outcome.ends_with(SUCCESS).nobody_says("FAIL").nobody_says("PANIC");
-            let said = !outcome.lines().with(done).is_empty();
-            outcome.check(said, &format!("{guest} does not say `{done}`"));
+            outcome.expect_status(SUCCESS).expect_no_line("FAIL").expect_no_line("PANIC");
+            let is_done = !outcome.lines().containing(done).is_empty();
+            outcome.check(is_done, &format!("{guest} does not print `{done}`"));
         }
     }
 }

@@ -1,51 +1,51 @@
-//! What a guest does wrong stays inside its partition.
+//! Errors of a guest affect only its own partition.
 
 use std::time::Duration;
 
-use crate::support::{Gic, Machine, Partition, SUCCESS, compile, on_both_gics, system};
+use common::{Gic, Machine, Partition, SUCCESS, compile, on_both_gics, source};
 
 on_both_gics!(
     reading_outside_the_partition_is_an_abort,
-    crash_of_a_guest_leaves_its_neighbour,
-    spinning_guest_does_not_keep_its_neighbour_from_ending,
+    crash_of_a_guest_does_not_affect_its_neighbour,
+    spinning_guest_does_not_affect_its_neighbour,
 );
 
-/// Memory of the machine that is not the partition's.
+/// The address is memory of the machine, but not of the partition.
 fn reading_outside_the_partition_is_an_abort(gic: Gic) {
     let guests = [
         Partition::new("prying", "hello").bootargs("poke=0x70000000"),
         Partition::new("neighbour", "hello").bootargs("ticks=50"),
     ];
-    let outcome = Machine::new(gic).initrd(&compile(&system(&guests))).boot();
-    outcome.ends_well().says("neighbour", "hello: done, ticks=50");
+    let outcome = Machine::new(gic).initrd(&compile(&source(&guests))).boot();
+    outcome.expect_success().expect_line("neighbour", "hello: done, ticks=50");
     // A data abort from the same level (class 0x25), 32-bit instruction, external (0x10).
-    outcome.says("prying", "poke: 0x70000000 ESR 0x96000010, FAR 0x70000000");
-    outcome.says("prying", "hello: done, ticks=10");
-    let lines = outcome.of("bulkhead").with("prying").with("0x70000000").0.len();
-    outcome.check(lines == 1, &format!("{lines} lines tell of the access, not 1"));
+    outcome.expect_line("prying", "poke: 0x70000000 ESR 0x96000010, FAR 0x70000000");
+    outcome.expect_line("prying", "hello: done, ticks=10");
+    let lines = outcome.of("bulkhead").containing("prying").containing("0x70000000").0.len();
+    outcome.check(lines == 1, &format!("{lines} lines report the access, not 1"));
 }
 
-fn crash_of_a_guest_leaves_its_neighbour(gic: Gic) {
+fn crash_of_a_guest_does_not_affect_its_neighbour(gic: Gic) {
     let guests = [
         Partition::new("crashing", "hello").bootargs("crash"),
         Partition::new("neighbour", "hello").bootargs("ticks=50"),
     ];
-    let outcome = Machine::new(gic).initrd(&compile(&system(&guests))).boot();
+    let outcome = Machine::new(gic).initrd(&compile(&source(&guests))).boot();
     outcome
-        .ends_with(SUCCESS)
-        .says("crashing", "PANIC: synchronous exception on CPU 0: ESR 0x2000000");
-    outcome.says("bulkhead", "crashing: powered off");
-    outcome.says("neighbour", "hello: done, ticks=50");
+        .expect_status(SUCCESS)
+        .expect_line("crashing", "PANIC: synchronous exception on CPU 0: ESR 0x2000000");
+    outcome.expect_line("bulkhead", "crashing: powered off");
+    outcome.expect_line("neighbour", "hello: done, ticks=50");
 }
 
-fn spinning_guest_does_not_keep_its_neighbour_from_ending(gic: Gic) {
+fn spinning_guest_does_not_affect_its_neighbour(gic: Gic) {
     let guests = [
         Partition::new("spinning", "hello").bootargs("loop"),
         Partition::new("neighbour", "hello").bootargs("ticks=50"),
     ];
-    let machine = Machine::new(gic).initrd(&compile(&system(&guests)));
-    let outcome = machine.unplug_after("neighbour: powered off", Duration::from_secs(2)).boot();
-    outcome.was_unplugged().says("spinning", "hello: looping");
-    outcome.says("neighbour", "hello: done, ticks=50");
-    outcome.nobody_says("every partition has stopped");
+    let machine = Machine::new(gic).initrd(&compile(&source(&guests)));
+    let outcome = machine.kill_after("neighbour: powered off", Duration::from_secs(2)).boot();
+    outcome.expect_killed().expect_line("spinning", "hello: looping");
+    outcome.expect_line("neighbour", "hello: done, ticks=50");
+    outcome.expect_no_line("every partition has stopped");
 }

@@ -1,22 +1,8 @@
-//! Boots Bulkhead with guests on QEMU, reads what they print, and judges by their own end markers
-//! and by QEMU's exit status.
+//! Boots Bulkhead with guests on QEMU and checks what they print, and QEMU's exit status.
 //!
-//! One test program holds all the boots, so that they share the host's CPUs well and their names
-//! read as one list. They need what `make image guests guests-linux` makes, and say so where it is
-//! missing.
-
-mod support;
-
-#[allow(dead_code, reason = "`make bench` uses the rest of it")]
-#[path = "../bench/measure/mod.rs"]
-mod measure;
-
-#[path = "../mutations/layout.rs"]
-mod layout;
-#[path = "../mutations/mutate.rs"]
-mod mutate;
-#[path = "../mutations/random.rs"]
-mod random;
+//! All boots are in one test program, so that they share the CPUs of the host. They need the files
+//! that
+//! `make image guests guests-linux` makes, and fail with a message where one is missing.
 
 mod attack;
 mod audit;

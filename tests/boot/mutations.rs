@@ -1,45 +1,44 @@
-//! Damaged descriptions, booted: each is refused in one sentence, or its guests start.
+//! Boots damaged descriptions: each is refused in one sentence, or its guests start.
 //!
-//! BULKHEAD_BOOTS says how many there are.
+//! The environment variable BULKHEAD_BOOTS sets the number of boots.
 
 use std::time::Duration;
 use std::{env, fs};
 
 use bulkhead::boot::fdt::Writer;
 
-use crate::layout::pack;
-use crate::mutate::mutate;
-use crate::random::Random;
-use crate::support::{Gic, Machine, Outcome, REFUSED, compile_file, file, scratch};
+use common::mutations::{Random, mutate, pack};
+use common::{Gic, Machine, Outcome, REFUSED, compile_file, file, scratch};
 
-/// Boots without BULKHEAD_BOOTS.
+/// The number of boots by default.
 const BOOTS: u64 = 10;
-/// Printed when everything that can be refused has been looked at.
+/// The beginning of a line that is printed once everything has been accepted.
 const ACCEPTED: &str = "[bulkhead] partition ";
-/// How long guests run, which may be damaged too.
+/// How long the guests run, which may be damaged too.
 const GUESTS_RUN: Duration = Duration::from_secs(2);
 
 fn boot(gic: Gic, description: &[u8]) -> Outcome {
     let path = scratch("dtb");
     fs::write(&path, description).expect("the tests' directory can be written");
-    Machine::new(gic).initrd(&path).unplug_after(ACCEPTED, GUESTS_RUN).boot()
+    Machine::new(gic).initrd(&path).kill_after(ACCEPTED, GUESTS_RUN).boot()
 }
 
-/// The sentence of a refusal; none if the guests were started.
+/// Returns the sentence of a refusal, `None` if the guests were started.
 fn judge(outcome: &Outcome) -> Option<String> {
-    outcome.nobody_says("panic");
-    let refusals = outcome.of("bulkhead").with("refused: ");
+    outcome.expect_no_line("panic");
+    let refusals = outcome.of("bulkhead").containing("refused: ");
     if refusals.is_empty() {
-        outcome.check(!outcome.lines().with(ACCEPTED).is_empty(), "neither refused nor started");
+        outcome
+            .check(!outcome.lines().containing(ACCEPTED).is_empty(), "neither refused nor started");
         return None;
     }
-    outcome.ends_with(REFUSED).says("bulkhead", "no guest was started");
+    outcome.expect_status(REFUSED).expect_line("bulkhead", "no guest was started");
     outcome.check(refusals.0.len() == 1, "there are several refusals");
     Some(refusals.0[0].into())
 }
 
 #[test]
-fn each_is_refused_in_one_sentence_or_started() {
+fn damaged_descriptions_are_refused_in_one_sentence_or_started() {
     let boots = env::var("BULKHEAD_BOOTS").ok();
     let boots = boots.map_or(BOOTS, |boots| boots.parse().expect("BULKHEAD_BOOTS is a number"));
     let names = ["default", "four", "hello", "smp"];
@@ -64,9 +63,9 @@ fn each_is_refused_in_one_sentence_or_started() {
     println!("{boots} boots: {started} started their guests, {refused} were refused");
 }
 
-/// Reading takes memory, of which Bulkhead has little.
+/// Reading nodes takes memory, of which Bulkhead has little.
 #[test]
-fn more_nodes_than_can_be_read_are_refused() {
+fn description_with_too_many_nodes_is_refused() {
     let mut tree = Writer::new();
     tree.begin_node("");
     tree.property_str("compatible", "bulkhead,system");

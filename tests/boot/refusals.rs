@@ -1,14 +1,11 @@
-//! Every mistake that a person can make in a description is refused in one sentence, before any
-//! guest runs.
+//! Mistakes in a description: each is refused in one sentence before any guest runs.
 
 use std::fs;
 use std::path::Path;
 
-use crate::support::{
-    Gic, Machine, Outcome, REFUSED, compile, compile_machine, machine_tree, scratch,
-};
+use common::{Gic, Machine, Outcome, REFUSED, compile, compile_machine, machine_tree, scratch};
 
-/// A description with nothing wrong in it, which each test changes in one place.
+/// A valid description, which each test changes in one place.
 const GOOD: &str = r#"/dts-v1/;
 / {
     compatible = "bulkhead,system";
@@ -29,12 +26,13 @@ const GOOD: &str = r#"/dts-v1/;
 };
 "#;
 
-/// A test for each mistake: what is changed into what, and what the sentence must tell.
+/// Makes a test for each mistake: the text that is replaced, its replacement, and what the sentence
+/// must contain.
 macro_rules! refusals {
-    ($($name:ident: $good:literal => $bad:literal, says $($told:literal),+;)+) => {
+    ($($name:ident: $good:literal => $bad:literal, says $($text:literal),+;)+) => {
         $(#[test]
         fn $name() {
-            refuse($good, $bad, &[$($told),+]);
+            refuse($good, $bad, &[$($text),+]);
         })+
     };
 }
@@ -49,7 +47,7 @@ refusals! {
         says "/partitions/a/ramdsk", "ramdisk";
     unknown_property_of_a_kernel: "kernel {" => "kernel { dta = <1>;",
         says "/partitions/a/kernel", "dta", "data";
-    name_too_long: "a {" => "a-name-that-goes-on-and-on {", says "a-name-that-goes-on-and-on";
+    name_that_is_too_long: "a {" => "a-name-that-goes-on-and-on {", says "a-name-that-goes-on-and-on";
 
     more_cpus_than_there_are: "cpus = <1>;" => "cpus = <5>;", says "/partitions/a", "cpus = <5>";
     more_cpus_than_are_left: "cpus = <1>;" => "cpus = <4>;", says "/partitions/a", "cpus = <4>";
@@ -61,7 +59,7 @@ refusals! {
     cpu_given_twice: "cpus = <1>;" => "cpu-ids = <0x1>;", says "/partitions/", "cpu-ids", "<0x1>";
     cpu_given_twice_to_one: "cpus = <1>;" => "cpu-ids = <0x2 0x2>;",
         says "/partitions/a", "cpu-ids", "0x2";
-    cpu_unknown: "cpus = <1>;" => "cpu-ids = <0x100>;", says "/partitions/a", "cpu-ids", "0x100";
+    unknown_cpu: "cpus = <1>;" => "cpu-ids = <0x100>;", says "/partitions/a", "cpu-ids", "0x100";
 
     memory_missing: "memory = <0x0 0x1000000>;" => "", says "/partitions/a", "memory";
     memory_of_one_cell: "<0x0 0x1000000>" => "<0x1000000>", says "/partitions/a", "memory";
@@ -72,7 +70,7 @@ refusals! {
         says "/partitions/", "host-base", "0x7";
     memory_that_is_not_there: "cpus = <1>;" => "cpus = <1>; host-base = <0x4 0x0>;",
         says "/partitions/a", "host-base = <0x4 0x0>";
-    memory_that_is_there_in_part: "cpus = <1>;" => "cpus = <1>; host-base = <0x0 0x7f800000>;",
+    memory_that_is_partly_there: "cpus = <1>;" => "cpus = <1>; host-base = <0x0 0x7f800000>;",
         says "/partitions/a", "host-base = <0x0 0x7f800000>";
     memory_of_bulkhead: "cpus = <1>;" => "cpus = <1>; host-base = <0x0 0x40000000>;",
         says "/partitions/a", "host-base = <0x0 0x40000000>";
@@ -86,10 +84,10 @@ refusals! {
         says "/partitions/a", "guest-base = <0x0 0x60000800>", "page";
     guest_memory_over_devices: "cpus = <1>;" => "cpus = <1>; guest-base = <0x0 0x8000000>;",
         says "/partitions/a", "guest-base = <0x0 0x8000000>";
-    guest_memory_past_all_addresses: "cpus = <1>;" => "cpus = <1>; guest-base = <0x80 0x0>;",
+    guest_memory_beyond_the_address_space: "cpus = <1>;" => "cpus = <1>; guest-base = <0x80 0x0>;",
         says "/partitions/a", "guest-base = <0x80 0x0>";
 
-    device_unknown: "cpus = <1>;" => "cpus = <1>; devices = \"/pl031@9020000\";",
+    unknown_device: "cpus = <1>;" => "cpus = <1>; devices = \"/pl031@9020000\";",
         says "/partitions/a", "devices = \"/pl031@9020000\"", "/pl031@9010000";
     device_given_twice: "cpus = <1>;" => "cpus = <1>; devices = \"/pl061@9030000\";",
         says "/partitions/", "devices", "/pl061@9030000";
@@ -100,7 +98,7 @@ refusals! {
     device_with_unprotected_dma: "cpus = <1>;" => "cpus = <1>; devices = \"/virtio_mmio@a000000\";",
         says "/partitions/a", "devices", "/virtio_mmio@a000000", "dma";
 
-    crash_with_an_unknown_answer: "cpus = <1>;" => "cpus = <1>; on-crash = \"reboot\";",
+    unknown_action_on_a_crash: "cpus = <1>;" => "cpus = <1>; on-crash = \"reboot\";",
         says "/partitions/a", "on-crash = \"reboot\"", "restart", "stop";
     restarts_of_the_wrong_type: "cpus = <1>;" => "cpus = <1>; max-restarts = \"many\";",
         says "/partitions/a", "max-restarts", "one cell";
@@ -128,33 +126,37 @@ refusals! {
         says "/partitions/a", "bootargs";
 }
 
-/// Boots the description with this one change.
+/// Boots the description with one change and expects a refusal.
 #[track_caller]
-fn refuse(good: &str, bad: &str, told: &[&str]) {
+fn refuse(good: &str, bad: &str, texts: &[&str]) {
     assert!(GOOD.contains(good), "`{good}` is not in the good description");
     let description = compile(&GOOD.replacen(good, bad, 1));
-    expect_refusal(&boot(&description), told);
+    expect_refusal(&boot(&description), texts);
 }
 
 fn boot(description: &Path) -> Outcome {
     Machine::new(Gic::V2).initrd(description).boot()
 }
 
-/// One line has all that is to be told, and no guest has a word.
+/// Expects one line that contains all of these texts, and no output of a guest.
 #[track_caller]
-fn expect_refusal(outcome: &Outcome, told: &[&str]) {
-    outcome.ends_with(REFUSED).nobody_says("hello: ").nobody_says("smp: ").nobody_says("panic");
+fn expect_refusal(outcome: &Outcome, texts: &[&str]) {
+    outcome
+        .expect_status(REFUSED)
+        .expect_no_line("hello: ")
+        .expect_no_line("smp: ")
+        .expect_no_line("panic");
     let mut sentence = outcome.of("bulkhead");
-    for text in told {
-        sentence = sentence.with(text);
+    for text in texts {
+        sentence = sentence.containing(text);
     }
     let count = sentence.0.len();
-    outcome.check(count == 1, &format!("{count} lines tell all of {told:?}"));
+    outcome.check(count == 1, &format!("{count} lines contain all of {texts:?}"));
 }
 
 #[test]
-fn nothing_is_refused_in_the_good_description() {
-    boot(&compile(GOOD)).ends_well();
+fn good_description_is_not_refused() {
+    boot(&compile(GOOD)).expect_success();
 }
 
 #[test]
@@ -180,19 +182,19 @@ fn not_a_device_tree() {
     expect_refusal(&boot_bytes(&noise), &["device tree"]);
 }
 
-/// The header promises more bytes than there are.
+/// The header gives a larger size than there is.
 #[test]
-fn truncated() {
+fn truncated_tree() {
     let tree = fs::read(compile(GOOD)).expect("dtc wrote it");
     for length in [3, 39, 64, tree.len() / 2, tree.len() - 1] {
-        let told = ["truncated", &format!(", {length} are there")];
-        expect_refusal(&boot_bytes(&tree[..length]), &told);
+        let texts = ["truncated", &format!(", {length} are there")];
+        expect_refusal(&boot_bytes(&tree[..length]), &texts);
     }
 }
 
-/// Bytes of the structure are no tokens.
+/// A word of the structure block is not a token.
 #[test]
-fn damaged_inside() {
+fn tree_with_an_invalid_token() {
     let mut tree = fs::read(compile(GOOD)).expect("dtc wrote it");
     let structure = u32::from_be_bytes(tree[8..12].try_into().expect("4 bytes")) as usize;
     tree[structure + 8..structure + 12].copy_from_slice(&[0xff; 4]);
@@ -205,9 +207,9 @@ fn boot_bytes(description: &[u8]) -> Outcome {
     boot(&path)
 }
 
-/// No machine of QEMU has two devices with one interrupt, so its tree is changed to say so.
+/// No machine of QEMU has two devices with the same interrupt, so its tree is changed.
 #[test]
-fn interrupt_owned_twice() {
+fn interrupt_given_twice() {
     let text = machine_tree(Gic::V2);
     let (of_gpio, of_clock) = ("interrupts = <0x00 0x07 0x04>", "interrupts = <0x00 0x02 0x04>");
     assert!(text.contains(of_gpio) && text.contains(of_clock), "QEMU's tree has changed:\n{text}");

@@ -1,49 +1,50 @@
-//! A partition that ends is built again, and its neighbours do not notice.
+//! Restarts: a partition is built again, and its neighbours are not affected.
 
 use std::time::Duration;
 
-use crate::support::{
+use common::{
     Gic, Machine, MakeMachine, Outcome, Partition, SUCCESS, compile, in_all_modes, on_all_machines,
-    system,
+    source,
 };
 
 on_all_machines!(
     two_hundred_restarts_leave_nothing_behind,
     linux_resets_itself_three_times,
-    linux_comes_back_from_a_panic,
+    linux_restarts_after_a_panic,
 );
-in_all_modes!(neighbour_does_not_notice);
+in_all_modes!(neighbour_is_not_delayed);
 
-const CLEAN: &str = "reborn: nothing of an earlier life in";
+const CLEAN: &str = "reborn: nothing of an earlier run in";
 
-/// The guest searches its memory, its interrupts and its registers each time. What Bulkhead itself
-/// could use up cannot grow either: its allocator is unmapped by then.
+/// The guest searches its memory, its interrupts and its registers each time. Bulkhead cannot run
+/// out of memory either: its allocator is unmapped when guests run.
 fn two_hundred_restarts_leave_nothing_behind(machine: MakeMachine) {
     const RESTARTS: usize = 200;
     let reborn = Partition::new("reborn", "reborn").memory(2 << 20).bootargs("end=reset");
     let reborn = reborn.property(&format!("max-restarts = <{RESTARTS}>;"));
-    let outcome = machine(&compile(&system(&[reborn]))).boot();
-    outcome.ends_well();
-    let lives = outcome.of("reborn").with(CLEAN).0.len();
-    outcome.check(lives == RESTARTS + 1, &format!("{lives} lives, not {}", RESTARTS + 1));
-    outcome.says("bulkhead", &format!("it stays stopped, restarted {RESTARTS} times already"));
+    let outcome = machine(&compile(&source(&[reborn]))).boot();
+    outcome.expect_success();
+    let starts = outcome.of("reborn").containing(CLEAN).0.len();
+    outcome.check(starts == RESTARTS + 1, &format!("{starts} starts, not {}", RESTARTS + 1));
+    outcome
+        .expect_line("bulkhead", &format!("it stays stopped, restarted {RESTARTS} times already"));
 }
 
-/// How many lives Linux had, and that its neighbour ticked all the time.
+/// Expects this number of restarts of Linux, and that its neighbour has had every tick.
 #[track_caller]
-fn judge_linux(outcome: &Outcome, restarts: usize) {
-    outcome.ends_with(SUCCESS).nobody_says("FAIL");
-    let lives = outcome.of("linux").with("bulkhead-linux: userspace reached").0.len();
-    outcome.check(lives == restarts + 1, &format!("Linux had {lives} lives"));
-    outcome.says("bulkhead", &format!("it stays stopped, restarted {restarts} times already"));
-    outcome.says("neighbour", "metronome: 2000 beats in");
+fn expect_restarts_of_linux(outcome: &Outcome, restarts: usize) {
+    outcome.expect_status(SUCCESS).expect_no_line("FAIL");
+    let starts = outcome.of("linux").containing("bulkhead-linux: userspace reached").0.len();
+    outcome.check(starts == restarts + 1, &format!("Linux started {starts} times"));
+    outcome
+        .expect_line("bulkhead", &format!("it stays stopped, restarted {restarts} times already"));
+    outcome.expect_line("neighbour", "metronome: 2000 beats in");
 }
 
 fn linux(bootargs: &str, restarts: usize) -> Partition {
-    let initramfs = "ramdisk { data = /incbin/(\"linux/initramfs.cpio.gz\"); };";
-    let linux = Partition::with_kernel("linux", "linux/Image").cpus(2).memory(192 << 20);
+    let linux = Partition::linux("linux").cpus(2).memory(192 << 20);
     let linux = linux.bootargs(&format!("console=ttyAMA0 quiet {bootargs}"));
-    linux.property(&format!("max-restarts = <{restarts}>;")).property(initramfs)
+    linux.property(&format!("max-restarts = <{restarts}>;"))
 }
 
 fn metronome(bootargs: &str) -> Partition {
@@ -52,34 +53,35 @@ fn metronome(bootargs: &str) -> Partition {
 
 fn linux_resets_itself_three_times(machine: MakeMachine) {
     let guests = [linux("bulkhead.end=reboot", 3), metronome("beats=2000")];
-    judge_linux(&machine(&compile(&system(&guests))).deadline(240).boot(), 3);
+    expect_restarts_of_linux(&machine(&compile(&source(&guests))).deadline(240).boot(), 3);
 }
 
-fn linux_comes_back_from_a_panic(machine: MakeMachine) {
+fn linux_restarts_after_a_panic(machine: MakeMachine) {
     let guests = [linux("bulkhead.end=panic panic=1", 1), metronome("beats=2000")];
-    let outcome = machine(&compile(&system(&guests))).deadline(240).boot();
-    judge_linux(&outcome, 1);
-    outcome.says("linux", "Kernel panic - not syncing: sysrq triggered crash");
+    let outcome = machine(&compile(&source(&guests))).deadline(240).boot();
+    expect_restarts_of_linux(&outcome, 1);
+    outcome.expect_line("linux", "Kernel panic - not syncing: sysrq triggered crash");
 }
 
-/// The neighbour's longest gap between two timer interrupts, in instructions, beside a guest that
-/// spins and beside one that restarts again and again. With `-icount` QEMU runs the CPUs in turn,
-/// each up to the next timer's time: the third one's timer makes these turns short.
-fn neighbour_does_not_notice(gic: Gic) {
+/// Compares the neighbour's longest gap between two timer interrupts, in instructions, beside a
+/// guest that spins and beside one that keeps restarting. With `-icount` QEMU runs the CPUs in
+/// turns, each of which ends when a timer expires: the timer of a third guest makes these turns
+/// short.
+fn neighbour_is_not_delayed(gic: Gic) {
     let longest_gap = |end: &str| {
         let other = Partition::new("other", "reborn").memory(2 << 20).bootargs(end);
         let clock = Partition::new("clock", "metronome").bootargs("beats=100000000 period-us=20");
         let guests = [other, metronome("beats=400 busy"), clock];
         let machine = Machine::new(gic).cpus(3).counting_instructions();
-        let machine = machine.initrd(&compile(&system(&guests)));
-        let outcome = machine.unplug_after("neighbour: powered off", Duration::ZERO).boot();
-        outcome.was_unplugged().nobody_says("FAIL");
-        let line = outcome.of("neighbour").with("metronome:");
+        let machine = machine.initrd(&compile(&source(&guests)));
+        let outcome = machine.kill_after("neighbour: powered off", Duration::ZERO).boot();
+        outcome.expect_killed().expect_no_line("FAIL");
+        let line = outcome.of("neighbour").containing("metronome:");
         let gap =
             line.0.first().and_then(|line| line.split_once("longest gap ")?.1.split_once(','));
         let gap: Option<u64> = gap.and_then(|(gap, _)| gap.parse().ok());
-        let restarts = outcome.of("bulkhead").with("reset itself").0.len();
-        (gap.unwrap_or_else(|| outcome.fail("there is no gap")), restarts, outcome)
+        let restarts = outcome.of("bulkhead").containing("reset itself").0.len();
+        (gap.unwrap_or_else(|| outcome.fail("the longest gap is not printed")), restarts, outcome)
     };
     let (without, none, _) = longest_gap("end=spin");
     let (with, restarts, outcome) = longest_gap("end=reset");

@@ -1,22 +1,21 @@
-//! A partition that does not feed its watchdog ends, and none that does.
+//! The watchdog stops partitions that do not feed it, and no others.
 
 use std::fs;
 
-use crate::support::{
-    CRASHED, Gic, Machine, Outcome, Partition, compile, in_all_modes, scratch, system,
-};
+use common::{CRASHED, Gic, Machine, Outcome, Partition, compile, in_all_modes, scratch, source};
 
-in_all_modes!(bare_metal_guests_are_watched, feeding_costs_its_own_exit, stock_linux_is_watched);
+in_all_modes!(bare_metal_guests_are_watched, feeding_costs_one_exit, stock_linux_is_watched);
 
-/// How long the lives lasted, in seconds, that ended by the watchdog.
+/// Returns how long a partition ran before each of the times that its watchdog stopped it, in
+/// seconds.
 #[track_caller]
-fn starved(outcome: &Outcome, name: &str) -> Vec<f64> {
+fn watchdog_times(outcome: &Outcome, name: &str) -> Vec<f64> {
     let end = format!("{name}: ended by its watchdog, which was not fed after ");
-    let lines = outcome.of("bulkhead").with(&end);
+    let lines = outcome.of("bulkhead").containing(&end);
     let rest = lines.0.iter().filter_map(|line| line.split_once(&end)?.1.split_once(" s"));
-    let lives: Vec<f64> = rest.filter_map(|(seconds, _)| seconds.parse().ok()).collect();
-    outcome.check(lives.len() == lines.0.len(), "the lives' lengths cannot be read");
-    lives
+    let times: Vec<f64> = rest.filter_map(|(seconds, _)| seconds.parse().ok()).collect();
+    outcome.check(times.len() == lines.0.len(), "the times cannot be read");
+    times
 }
 
 fn watched(name: &str, milliseconds: u32, bootargs: &str) -> Partition {
@@ -24,27 +23,27 @@ fn watched(name: &str, milliseconds: u32, bootargs: &str) -> Partition {
     Partition::new(name, "hello").bootargs(bootargs).property(&watchdog)
 }
 
-/// A guest that feeds its watchdog for a while and then loops with everything masked, in each of three
-/// lives.
+/// Returns a guest that feeds its watchdog for a while, then loops with all interrupts masked, and
+/// is restarted twice.
 pub fn starved_guest() -> Partition {
     let guest = watched("starved", 1000, "watchdog=starve ticks=5");
     guest.property("on-crash = \"restart\"; max-restarts = <2>;")
 }
 
-/// What is expected of it, and of what runs beside it.
+/// Expects that the watchdog has stopped the starved guest three times.
 #[track_caller]
-pub fn judge_starved_guest(outcome: &Outcome) {
-    outcome.ends_with(CRASHED).nobody_says("FAIL").nobody_says("panic");
-    let lives = starved(outcome, "starved");
-    let all = lives.len() == 3 && lives.iter().all(|life| (1.0..10.0).contains(life));
-    outcome.check(all, &format!("it starves after {lives:?} s"));
-    let said = outcome.of("starved").with("hello: starves its watchdog").0.len();
-    outcome.check(said == 3, &format!("it comes to starving {said} times"));
-    outcome.says("bulkhead", "it stays stopped, restarted 2 times already");
+pub fn expect_starved_guest(outcome: &Outcome) {
+    outcome.expect_status(CRASHED).expect_no_line("FAIL").expect_no_line("panic");
+    let times = watchdog_times(outcome, "starved");
+    let all = times.len() == 3 && times.iter().all(|time| (1.0..10.0).contains(time));
+    outcome.check(all, &format!("its watchdog stops it after {times:?} s"));
+    let count = outcome.of("starved").containing("hello: stops feeding its watchdog").0.len();
+    outcome.check(count == 3, &format!("it stops feeding {count} times"));
+    outcome.expect_line("bulkhead", "it stays stopped, restarted 2 times already");
 }
 
-/// Beside it, one feeds for longer than it may go hungry, one has never touched the watchdog, and of one
-/// another CPU feeds, which then is off.
+/// Beside the starved guest, one feeds for longer than the watchdog's time, one never touches the
+/// watchdog, and in one a second CPU feeds and is then turned off.
 fn bare_metal_guests_are_watched(gic: Gic) {
     let smp = Partition::new("handed-over", "smp").cpus(2).bootargs("watchdog");
     let guests = [
@@ -53,21 +52,21 @@ fn bare_metal_guests_are_watched(gic: Gic) {
         watched("heedless", 500, "loop").property("on-crash = \"stop\";"),
         smp.property("watchdog-ms = <2000>;"),
     ];
-    let outcome = Machine::new(gic).cpus(5).initrd(&compile(&system(&guests))).boot();
-    judge_starved_guest(&outcome);
-    outcome.says("fed", "hello: done, ticks=20").says("bulkhead", "fed: powered off");
-    outcome.says("bulkhead", "fed              stop      -             2000         -");
-    let lives = starved(&outcome, "heedless");
-    let one = lives.len() == 1 && (0.5..5.0).contains(&lives[0]);
-    outcome.check(one, &format!("it is ended after {lives:?} s"));
-    outcome.says("handed-over", "smp: nobody feeds the watchdog");
-    let lives = starved(&outcome, "handed-over");
-    let one = lives.len() == 1 && (5.0..15.0).contains(&lives[0]);
-    outcome.check(one, &format!("with two CPUs it is ended after {lives:?} s"));
+    let outcome = Machine::new(gic).cpus(5).initrd(&compile(&source(&guests))).boot();
+    expect_starved_guest(&outcome);
+    outcome.expect_line("fed", "hello: done, ticks=20").expect_line("bulkhead", "fed: powered off");
+    outcome.expect_line("bulkhead", "fed              stop      -             2000         -");
+    let times = watchdog_times(&outcome, "heedless");
+    let one = times.len() == 1 && (0.5..5.0).contains(&times[0]);
+    outcome.check(one, &format!("its watchdog stops it after {times:?} s"));
+    outcome.expect_line("handed-over", "smp: no CPU feeds the watchdog");
+    let times = watchdog_times(&outcome, "handed-over");
+    let one = times.len() == 1 && (5.0..15.0).contains(&times[0]);
+    outcome.check(one, &format!("with two CPUs its watchdog stops it after {times:?} s"));
 }
 
-/// Of a guest that feeds in time, forty times in twelve seconds, EL2's timer wants nothing.
-fn feeding_costs_its_own_exit(gic: Gic) {
+/// The guest feeds in time, forty times in twelve seconds, so EL2's timer causes no exit.
+fn feeding_costs_one_exit(gic: Gic) {
     const TICKS: usize = 40;
     let exits = |bootargs: &str, property: &str| {
         let guest = Partition::new("guest", "hello");
@@ -76,8 +75,8 @@ fn feeding_costs_its_own_exit(gic: Gic) {
         let log = scratch("exceptions");
         let machine = Machine::new(gic).cpus(1).option("-icount", "shift=0,sleep=off");
         let machine = machine.option("-d", "int").option("-D", log.display());
-        let outcome = machine.initrd(&compile(&system(&[guest]))).boot();
-        outcome.ends_well();
+        let outcome = machine.initrd(&compile(&source(&[guest]))).boot();
+        outcome.expect_success();
         let log = fs::read_to_string(log).expect("QEMU has written its log");
         let lines: Vec<_> = log.lines().collect();
         let count = |kind: &str| {
@@ -96,13 +95,12 @@ fn feeding_costs_its_own_exit(gic: Gic) {
     assert_eq!((fed_irqs, fed_aborts), (irqs, aborts + TICKS));
 }
 
-/// Debian's own driver takes the watchdog over while it runs, and feeds it for longer than the time that it
-/// has set. One Linux then powers off; the feeder of the other one is killed.
+/// Debian's driver sets a time and feeds the watchdog for longer than that. One Linux then powers
+/// off; in the other one the process that feeds is killed.
 fn stock_linux_is_watched(gic: Gic) {
     let linux = |name: &str, properties: &str| {
-        let initramfs = "ramdisk { data = /incbin/(\"linux/initramfs.cpio.gz\"); };";
-        let linux = Partition::with_kernel(name, "linux/Image").memory(192 << 20);
-        linux.property("watchdog-ms = <60000>;").property(properties).property(initramfs)
+        let linux = Partition::linux(name).memory(192 << 20);
+        linux.property("watchdog-ms = <60000>;").property(properties)
     };
     let guests = [
         linux("fed", "bootargs = \"console=ttyAMA0 bulkhead.watchdog=feed\";"),
@@ -112,23 +110,23 @@ fn stock_linux_is_watched(gic: Gic) {
              max-restarts = <1>;",
         ),
     ];
-    let machine = Machine::new(gic).initrd(&compile(&system(&guests))).deadline(240);
+    let machine = Machine::new(gic).initrd(&compile(&source(&guests))).deadline(240);
     let outcome = machine.boot();
-    outcome.ends_with(CRASHED).nobody_says("panic");
-    for (name, lives) in [("fed", 1), ("starved", 2)] {
+    outcome.expect_status(CRASHED).expect_no_line("panic");
+    for (name, starts) in [("fed", 1), ("starved", 2)] {
         for text in [
             "sbsa-gwdt 90f0000.watchdog: Initialized with 60s timeout",
             "action=0. [enabled]",
-            "bulkhead-linux: watchdog fed for 6 s, its time is 4 s",
+            "bulkhead-linux: watchdog fed for 6 s, its timeout is 4 s",
         ] {
-            let said = outcome.of(name).with(text).0.len();
-            outcome.check(said == lives, &format!("[{name}] says `{text}` {said} times"));
+            let count = outcome.of(name).containing(text).0.len();
+            outcome.check(count == starts, &format!("[{name}] prints `{text}` {count} times"));
         }
     }
-    outcome.says("fed", "reboot: Power down").says("bulkhead", "fed: powered off");
-    outcome.says("starved", "bulkhead-linux: watchdog starves");
-    let lives = starved(&outcome, "starved");
-    let all = lives.len() == 2 && lives.iter().all(|life| *life > 10.0);
-    outcome.check(all, &format!("it starves after {lives:?} s"));
-    outcome.says("bulkhead", "it stays stopped, restarted 1 times already");
+    outcome.expect_line("fed", "reboot: Power down").expect_line("bulkhead", "fed: powered off");
+    outcome.expect_line("starved", "bulkhead-linux: watchdog is not fed");
+    let times = watchdog_times(&outcome, "starved");
+    let all = times.len() == 2 && times.iter().all(|time| *time > 10.0);
+    outcome.check(all, &format!("its watchdog stops it after {times:?} s"));
+    outcome.expect_line("bulkhead", "it stays stopped, restarted 1 times already");
 }

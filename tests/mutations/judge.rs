@@ -1,4 +1,4 @@
-//! What Bulkhead makes of a tree of a machine and a description, up to the first guest.
+//! The steps of boot up to the first guest, with the tree of a machine and a description.
 
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::arch::mpidr::Mpidr;
@@ -11,16 +11,16 @@ use bulkhead::mm::tables::{Table, Tables};
 
 use super::trees::Seed;
 
-/// As many as EL2 has stacks for.
+/// The number of CPUs for which EL2 has stacks.
 const MAX_CPUS: usize = 32;
-/// What an image that is in memory already holds, if it is not larger.
+/// The content of images that are in memory already.
 static MEMORY: [u8; 65536] = [0; 65536];
 
 fn region(start: u64, size: usize) -> Region<Pa> {
     Region::new(Pa::new(start), size as u64).unwrap()
 }
 
-/// Takes the steps of boot. The sentence of a refusal, or how many partitions there are.
+/// Takes the steps of boot. Returns the number of partitions, or the sentence of a refusal.
 pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, String> {
     let tree = Tree::new(machine).map_err(|error| format!("the machine's tree is {error}"))?;
     let machine = Machine::read(&tree, ConsoleUart::read(&tree));
@@ -56,7 +56,7 @@ pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, S
     Ok(plan.partitions.len())
 }
 
-/// The tables for a Plan are what its audit wants.
+/// Checks that the audit accepts the tables for a Plan.
 fn check_tables(machine: &Machine, plan: &Plan) {
     let start = plan.table_memory.start().get();
     let pages = (plan.table_memory.size() / PAGE_SIZE) as usize;
@@ -86,7 +86,7 @@ fn unique<T: Ord>(things: impl Iterator<Item = T>) {
     assert_eq!(things.len(), count);
 }
 
-/// No two partitions share anything, nor do they have what is reserved.
+/// Checks that partitions share nothing, and that none has reserved memory.
 fn check(machine: &Machine, plan: &Plan) {
     let partitions = || plan.partitions.iter();
     assert!(!plan.partitions.is_empty());
@@ -94,13 +94,13 @@ fn check(machine: &Machine, plan: &Plan) {
     unique(partitions().flat_map(|one| one.interrupts.iter().map(|one| one.intid)));
     unique(partitions().map(|one| one.vmid));
     unique(partitions().map(|one| &one.name));
-    // A machine's tree may put the GIC anywhere; each CPU has GICV for itself.
-    let of_cpu = match &machine.gic {
+    // Every partition maps the same page GICV, which is banked by CPU.
+    let banked = match &machine.gic {
         Gic::V2 { virtual_cpu_interface, .. } => Some(virtual_cpu_interface.start()),
         Gic::V3 { .. } => None,
     };
     let mappings = partitions().flat_map(|one| &one.mappings);
-    let mappings = mappings.filter(|one| Some(one.pa) != of_cpu);
+    let mappings = mappings.filter(|one| Some(one.pa) != banked);
     let physical = mappings.map(|one| region(one.pa.get(), one.size as usize));
     let mut physical: Vec<_> = physical.chain([plan.table_memory]).collect();
     for one in &physical {

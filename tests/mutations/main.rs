@@ -1,11 +1,9 @@
 //! Damaged descriptions and machines' trees: each is accepted, or refused in one sentence.
 //!
-//! BULKHEAD_MUTATIONS says how many cases there are, BULKHEAD_MUTATION which one alone is tried.
+//! The environment variable BULKHEAD_MUTATIONS sets the number of cases; BULKHEAD_MUTATION selects
+//! a single one by its number.
 
 mod judge;
-mod layout;
-mod mutate;
-mod random;
 mod trees;
 
 use std::collections::BTreeMap;
@@ -13,30 +11,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use mutate::mutate;
-use random::Random;
+use common::mutations::{Random, mutate};
 use trees::Seed;
 
-/// Cases without BULKHEAD_MUTATIONS.
+/// The number of cases by default.
 const CASES: u64 = 100_000;
-/// No case may take so long on a host, however busy that is.
+/// The longest time that a case may take, even on a busy host.
 const LONGEST: Duration = Duration::from_secs(20);
-/// How many characters a sentence may have.
+/// The greatest number of characters of a sentence.
 const LONGEST_SENTENCE: usize = 400;
 
-/// What came of some cases.
+/// The results of a number of cases.
 #[derive(Default)]
 struct Tally {
     accepted: u64,
-    /// By the first words of their sentences.
+    /// The numbers of refusals, by the first words of their sentences.
     refused: BTreeMap<String, u64>,
     slowest: Duration,
 }
 
-/// Tells which case it was.
-struct Place<'a>(u64, &'a Seed, &'a Seed);
+/// Prints the number of the running case if it panics.
+struct RunningCase<'a>(u64, &'a Seed, &'a Seed);
 
-impl Drop for Place<'_> {
+impl Drop for RunningCase<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             let Self(number, machine, description) = self;
@@ -45,7 +42,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// What a sentence is about: its first words, without paths, names and numbers.
+/// Returns the first words of a sentence, without paths, names and numbers.
 fn first_words(sentence: &str) -> String {
     let words = sentence.split_ascii_whitespace().filter(|word| !word.starts_with('/'));
     let plain =
@@ -55,7 +52,7 @@ fn first_words(sentence: &str) -> String {
 
 fn check_sentence(sentence: &str) {
     let is_one = !sentence.trim().is_empty() && !sentence.contains(char::is_control);
-    assert!(is_one, "no sentence: {sentence:?}");
+    assert!(is_one, "not a sentence: {sentence:?}");
     let length = sentence.chars().count();
     assert!(length <= LONGEST_SENTENCE, "{length} characters: {sentence}");
 }
@@ -64,7 +61,7 @@ fn case(number: u64, machines: &[Seed], descriptions: &[Seed], tally: &mut Tally
     let mut random = Random::new(number);
     let machine = &machines[random.below(machines.len())];
     let description = &descriptions[random.below(descriptions.len())];
-    let _place = Place(number, machine, description);
+    let _case = RunningCase(number, machine, description);
     let other = if random.one_in(2) { machines } else { descriptions };
     let other = &other[random.below(other.len())].bytes;
     let (mut first, mut second) = (machine.bytes.clone(), description.bytes.clone());
@@ -108,14 +105,14 @@ fn report(tallies: &[Tally]) {
         println!("{count:8}  {words}");
     }
     println!("the slowest took {slowest:?}");
-    // The damage must be neither too little nor too much to say anything.
+    // If the damage is too little or too much, the test shows nothing.
     let all = accepted + total;
-    let is_telling = accepted * 50 > all && total * 4 > all && refused.len() > 50;
-    assert!(all < CASES || is_telling, "the mutator does not do its work");
+    let is_balanced = accepted * 50 > all && total * 4 > all && refused.len() > 50;
+    assert!(all < CASES || is_balanced, "the mutations are too weak or too strong");
 }
 
 #[test]
-fn each_is_accepted_or_refused_in_one_sentence() {
+fn damaged_trees_are_accepted_or_refused_in_one_sentence() {
     let (machines, descriptions) = (trees::machines(), trees::descriptions());
     for description in &descriptions {
         let judge = |machine: &Seed| judge::judge(machine, &machine.bytes, &description.bytes);

@@ -1,63 +1,47 @@
-//! The trees to start from: those of machines, and the descriptions in dts/.
+//! The undamaged trees: those of machines, and the descriptions in dts/.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::{env, fs};
 
-use super::layout;
+use common::mutations::pack;
+use common::{board_tree, dtc, qemu_tree, root};
 
-/// A tree, and what it is.
+/// An undamaged tree.
 pub struct Seed {
     pub name: String,
     pub bytes: Vec<u8>,
-    /// For a machine: where Bulkhead and the description would be in its memory.
+    /// The address of Bulkhead in a machine; 0 for a description.
     pub image: u64,
+    /// The address of the description in a machine; 0 for a description.
     pub description: u64,
 }
 
-fn package(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
-/// A file of this test's own.
+/// Returns the path of a file of this test.
 fn scratch(name: &str) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutations");
-    fs::create_dir_all(directory.join("guests")).unwrap();
-    fs::create_dir_all(directory.join("linux")).unwrap();
-    directory.join(name)
+    let path = root().join("target/tmp/mutations").join(name);
+    fs::create_dir_all(path.parent().expect("it has a directory")).unwrap();
+    path
 }
 
-fn run(command: &mut Command) -> Output {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}: run `make setup`"));
-    assert!(output.status.success(), "{command:?}: {output:?}");
-    output
-}
-
-/// The tree that QEMU writes with these options.
+/// Returns the tree that QEMU makes with these options.
 fn machine(name: &str, machine: &str, options: &[&str], image: u64, description: u64) -> Seed {
-    let file = scratch(&format!("{name}.dtb"));
-    let machine = format!("{machine},dumpdtb={}", file.display());
-    let mut qemu = Command::new("qemu-system-aarch64");
-    run(qemu.args(["-M", &machine, "-display", "none", "-nic", "none"]).args(options));
-    let bytes = layout::pack(&fs::read(&file).unwrap());
+    let bytes = pack(&qemu_tree(machine, options));
     Seed { name: name.into(), bytes, image, description }
 }
 
-/// QEMU's `virt` with either GIC, and its Raspberry Pi 4.
+/// Returns the trees of QEMU's `virt` with either GIC, and of its Raspberry Pi 4.
 pub fn machines() -> Vec<Seed> {
-    let board = package("target/linux/bcm2711-rpi-4-b.dtb");
-    assert!(board.is_file(), "{} is missing: run `make guests-linux` first", board.display());
     let virt = |gic: u32| {
         let options = ["-cpu", "cortex-a53", "-smp", "4", "-m", "2G"];
         let machine_options = format!("virt,virtualization=on,gic-version={gic}");
         machine(&format!("virt-v{gic}"), &machine_options, &options, 0x4020_0000, 0x4800_0000)
     };
+    let board = board_tree();
     let board = ["-dtb", board.to_str().unwrap()];
     Vec::from([virt(2), virt(3), machine("raspi4b", "raspi4b", &board, 0x8_0000, 0x800_0000)])
 }
 
-/// A description with every property and node that there is, for memory from MEMORY000000 on.
+/// A description with every property and node, for memory from MEMORY000000 on.
 const EVERYTHING: &str = r#"/dts-v1/; / {
     compatible = "bulkhead,system";
     partitions {
@@ -88,7 +72,7 @@ const EVERYTHING: &str = r#"/dts-v1/; / {
 };"#;
 
 fn everything(name: &str, memory: &str, devices: &str) -> Seed {
-    // The images lie behind the partition's memory.
+    // The images are in the memory that follows the partition's.
     let (start, images) = (format!("{memory}0"), format!("{memory}8"));
     let text = EVERYTHING.replace("MEMORY000000", &format!("{start}000000"));
     let text = text.replace("MEMORY", &images).replace("DEVICES", devices);
@@ -98,15 +82,14 @@ fn everything(name: &str, memory: &str, devices: &str) -> Seed {
 }
 
 fn compile(source: &Path) -> Seed {
-    let mut dtc = Command::new("dtc");
-    let dtc = dtc.args(["-q", "-O", "dtb", "-i"]).arg(scratch("")).arg(source);
-    let bytes = layout::pack(&run(dtc).stdout);
+    let (images, file) = (scratch(""), source.to_str().unwrap());
+    let arguments = ["-q", "-O", "dtb", "-i", images.to_str().unwrap(), file];
     let name = source.file_stem().unwrap().to_str().unwrap().into();
-    Seed { name, bytes, image: 0, description: 0 }
+    Seed { name, bytes: pack(&dtc(&arguments, &[])), image: 0, description: 0 }
 }
 
-/// What dtc makes of every description in dts/, with small images in place of the real ones, and of
-/// two that have everything.
+/// Compiles every description in dts/, with small files in place of the images, and the two
+/// descriptions with every property.
 pub fn descriptions() -> Vec<Seed> {
     let mut image = vec![0; 512];
     image[16..24].copy_from_slice(&0x20_0000_u64.to_le_bytes());
@@ -114,12 +97,12 @@ pub fn descriptions() -> Vec<Seed> {
     for file in ["linux/Image", "linux/initramfs.cpio.gz"] {
         fs::write(scratch(file), &image).unwrap();
     }
-    for file in fs::read_dir(package("guests/src/bin")).unwrap() {
+    for file in fs::read_dir(root().join("guests/src/bin")).unwrap() {
         let name = file.unwrap().path().with_extension("img");
         let name = name.file_name().unwrap().to_str().unwrap().to_string();
         fs::write(scratch(&format!("guests/{name}")), [0; 256]).unwrap();
     }
-    let sources = fs::read_dir(package("dts")).unwrap().map(|file| file.unwrap().path());
+    let sources = fs::read_dir(root().join("dts")).unwrap().map(|file| file.unwrap().path());
     let mut sources: Vec<_> =
         sources.filter(|file| file.extension().is_some_and(|it| it == "dts")).collect();
     sources.sort();

@@ -1,4 +1,5 @@
-//! What is written to a card, and what is refused. `lsblk` is played: it tells of the device what the test says.
+//! Writing a card, and the devices that are refused. A script takes the place of `lsblk` and prints
+//! what the test has set.
 
 use std::fs;
 use std::io::Write;
@@ -8,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use super::{product, scratch};
 
-/// A device, which in truth is a file, and what lsblk says of it and of what is on it.
+/// A file that takes the place of a device, and the answers of `lsblk`.
 struct Device {
     directory: PathBuf,
     kind: &'static str,
@@ -20,11 +21,11 @@ struct Device {
 }
 
 const IMAGE: &[u8] = b"the card's new content";
-/// Longer than the image, so that its end is to stay.
+/// The content of the device before: longer than the image, so that its end must stay.
 const BEFORE: &[u8] = b"what has been on the device before";
 
 impl Device {
-    /// A card that may be written.
+    /// Returns a card that may be written.
     fn card(test: &str) -> Self {
         let directory = scratch(&format!("flash-{test}"));
         let (kind, kinds) = ("disk", "disk\npart");
@@ -36,7 +37,8 @@ impl Device {
         self.directory.join("device")
     }
 
-    /// Writes the image to the device; what was said is told if it was written, what was wrong if not.
+    /// Writes the image to the device. Returns the output if it was written, the messages if not,
+    /// and checks the content of the device in either case.
     fn flash(&self, answer: &str) -> Result<String, String> {
         let Self { kind, removable, read_only, mounts, kinds, size, .. } = self;
         let (removable, read_only) = (u8::from(*removable), u8::from(*read_only));
@@ -77,11 +79,11 @@ fn run(path: &str, directory: &Path, device: &Path, answer: &str) -> Result<Stri
     if output.status.success() { Ok(said) } else { Err(complaints) }
 }
 
-/// Refused in one line with `reason` in it, although whoever was asked would say yes.
+/// Expects that the device is refused, before any question, in one line that contains `reason`.
 #[track_caller]
 fn expect_refusal(device: &Device, reason: &str) {
     let said = device.flash("yes\n").expect_err("the device was written");
-    assert!(said.contains(reason), "`{reason}` is not said: {said}");
+    assert!(said.contains(reason), "`{reason}` is not printed: {said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
@@ -89,7 +91,7 @@ fn expect_refusal(device: &Device, reason: &str) {
 fn card_is_shown_and_written_after_a_yes() {
     let said = Device::card("yes").flash("yes\n").expect("a card can be written");
     assert!(said.contains("a card reader"), "the device is not shown: {said}");
-    assert_eq!(said.matches("(yes/no)").count(), 1, "it is asked once: {said}");
+    assert_eq!(said.matches("(yes/no)").count(), 1, "the question is not asked once: {said}");
 }
 
 #[test]
@@ -107,12 +109,12 @@ fn partition_is_refused() {
 }
 
 #[test]
-fn device_that_is_no_disk_is_refused() {
+fn device_that_is_not_a_disk_is_refused() {
     expect_refusal(&Device { kind: "loop", ..Device::card("loop") }, "of type loop");
 }
 
 #[test]
-fn disk_that_cannot_be_taken_out_is_refused() {
+fn disk_that_is_not_removable_is_refused() {
     expect_refusal(&Device { removable: false, ..Device::card("fixed") }, "not removable");
 }
 
@@ -139,22 +141,22 @@ fn card_that_is_too_small_is_refused() {
     Device { size, ..Device::card("exact") }.flash("yes\n").expect("it is large enough");
 }
 
-/// With the machine's own lsblk.
+/// Uses the machine's own `lsblk`.
 #[test]
-fn what_is_no_device_is_refused() {
+fn file_that_is_not_a_device_is_refused() {
     let directory = scratch("flash-file");
     let file = directory.join("file");
     fs::write(&file, BEFORE).expect("the tests' directory can be written");
     let path = std::env::var("PATH").unwrap_or_default();
     for (device, reason) in [
-        (file.as_path(), "is no block device"),
-        (&directory, "is no block device"),
-        (Path::new("/dev/null"), "is no block device"),
+        (file.as_path(), "is not a block device"),
+        (&directory, "is not a block device"),
+        (Path::new("/dev/null"), "is not a block device"),
         (Path::new("/dev/nothing-of-this-name"), "there is no /dev/nothing-of-this-name"),
         (Path::new(""), "name the card, DEV="),
     ] {
         let said = run(&path, &directory, device, "yes\n").expect_err("the device was written");
-        assert!(said.contains(reason), "{}: `{reason}` is not said: {said}", device.display());
+        assert!(said.contains(reason), "{}: `{reason}` is not printed: {said}", device.display());
     }
     assert_eq!(fs::read(&file).expect("it is ours"), BEFORE);
 }

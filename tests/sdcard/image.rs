@@ -1,4 +1,4 @@
-//! What is on the card, as the firmware finds it.
+//! The content of the card, as the firmware finds it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,9 +8,9 @@ use std::process::Command;
 use super::{product, scratch};
 
 const SECTOR: usize = 512;
-/// Where a partition begins by custom.
+/// The first sector of the partition: 1 MiB, as is usual.
 const START: usize = 2048;
-/// FAT32 with logical block addresses, among the types of partitions.
+/// The partition type of FAT32 with logical block addresses.
 const FAT32_LBA: u8 = 0x0c;
 
 fn card() -> Vec<u8> {
@@ -30,7 +30,7 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?} fails\n{said}{complaints}");
 }
 
-/// The files of a directory by name.
+/// Returns the files of a directory, by name.
 fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(directory).expect("the directory can be read");
     let file = |entry: fs::DirEntry| {
@@ -40,7 +40,7 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     entries.map(|entry| file(entry.expect("the directory can be read"))).collect()
 }
 
-/// The files of the card's partition, copied out of it into a directory.
+/// Copies the files of the card's partition into a directory and returns its path.
 pub fn copy_out(test: &str) -> PathBuf {
     let (card, directory) = (product("target/rpi4.img"), scratch(test));
     let partition = format!("{}@@{}", card.display(), START * SECTOR);
@@ -52,7 +52,7 @@ fn files_of_card(test: &str) -> BTreeMap<String, Vec<u8>> {
     files(&copy_out(test))
 }
 
-/// One partition, from its first sector to the card's last, and nothing else.
+/// The partition ends at the last sector of the card, and there is no other.
 #[test]
 fn card_is_one_fat32_partition() {
     let card = card();
@@ -63,13 +63,13 @@ fn card_is_one_fat32_partition() {
     assert_eq!((START + number(entries, 12)) * SECTOR, card.len(), "its end");
     assert!(entries[16..].iter().all(|&byte| byte == 0), "there is another partition");
     let volume = &card[START * SECTOR..];
-    assert_eq!(number(volume, 28), START, "the volume's own idea of what is before it");
-    assert_eq!(number(volume, 32), number(entries, 12), "the volume's own idea of its size");
+    assert_eq!(number(volume, 28), START, "the number of hidden sectors");
+    assert_eq!(number(volume, 32), number(entries, 12), "the number of sectors of the volume");
     assert_eq!(&volume[82..90], b"FAT32   ");
 }
 
 #[test]
-fn file_system_has_no_faults() {
+fn file_system_has_no_errors() {
     let volume = scratch("fsck").join("volume");
     fs::write(&volume, &card()[START * SECTOR..]).expect("the tests' directory can be written");
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
@@ -78,16 +78,16 @@ fn file_system_has_no_faults() {
 }
 
 #[test]
-fn files_are_those_of_the_directory() {
+fn card_has_the_files_of_the_directory() {
     let (copied, made) = (files_of_card("files"), files(&product("target/rpi4")));
     assert!(copied.keys().eq(made.keys()), "{:?}, not {:?}", copied.keys(), made.keys());
     for (name, bytes) in &made {
-        assert!(copied[name] == *bytes, "{name} is another on the card");
+        assert!(copied[name] == *bytes, "{name} differs on the card");
     }
 }
 
 #[test]
-fn files_are_those_that_were_built_and_fetched() {
+fn card_has_the_files_that_were_built_and_fetched() {
     let files = files_of_card("sources");
     for (name, source) in [
         ("kernel8.img", "target/bulkhead.img"),
@@ -98,20 +98,20 @@ fn files_are_those_that_were_built_and_fetched() {
         ("config.txt", "boards/rpi4/config.txt"),
     ] {
         let source = fs::read(product(source)).expect("a file can be read");
-        assert!(files.get(name) == Some(&source), "{name} is missing or another on the card");
+        assert!(files.get(name) == Some(&source), "{name} is missing or differs on the card");
     }
     let description = files.get("system.dtb").expect("there is a description on the card");
-    assert!(description.starts_with(&[0xd0, 0x0d, 0xfe, 0xed]), "it is no devicetree blob");
+    assert!(description.starts_with(&[0xd0, 0x0d, 0xfe, 0xed]), "it is not a devicetree blob");
 }
 
-/// The settings of config.txt, `initramfs` among them although it has no equals sign.
+/// Returns the settings of config.txt, with `initramfs`, which has no equals sign.
 fn settings(config: &str) -> BTreeMap<&str, &str> {
     let lines = config.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     lines.map(|line| line.split_once(['=', ' ']).unwrap_or((line, ""))).collect()
 }
 
 #[test]
-fn config_names_what_is_on_the_card() {
+fn config_names_files_of_the_card() {
     let files = files_of_card("config");
     let config = String::from_utf8(files["config.txt"].clone()).expect("config.txt is text");
     let settings = settings(&config);
@@ -125,9 +125,9 @@ fn config_names_what_is_on_the_card() {
     assert_eq!(long, None, "the firmware may read no more than 80 characters of a line");
 }
 
-/// The image may be loaded where config.txt says: at a multiple of 2 MiB, as its header asks for.
+/// The header requires a multiple of 2 MiB.
 #[test]
-fn kernel_goes_where_its_header_asks_for() {
+fn kernel_address_is_as_its_header_requires() {
     let files = files_of_card("kernel");
     let (config, kernel) = (String::from_utf8_lossy(&files["config.txt"]), &files["kernel8.img"]);
     assert_eq!(&kernel[56..60], b"ARM\x64", "the header of an arm64 Image");

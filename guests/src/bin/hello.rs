@@ -1,10 +1,17 @@
-//! Greets, says what it sees, counts timer interrupts, and powers off.
+//! Prints what it finds in its tree, counts timer interrupts, and powers off.
 //!
-//! Command line: `ticks=N`, `period-us=N`; `poke=ADDRESS` reads there first and says what happened;
-//! `say=ADDRESS` writes a line to the mini-UART there, which is not the guest's console;
-//! `lines=N` prints so many lines; `crash` ends in an undefined instruction, `loop` never ends,
-//! `loop=deaf` with all interrupts masked and all priorities active; `watchdog=feed` feeds its watchdog with every tick,
-//! `watchdog=starve` too, and then loops with all interrupts masked.
+//! Command line:
+//!
+//! - `ticks=N`, `period-us=N`: the number of timer interrupts (10) and their period (10000).
+//! - `poke=ADDRESS`: reads that address first and prints the result.
+//! - `say=ADDRESS`: writes a line to the mini-UART at that address, which is not the console.
+//! - `lines=N`: prints this number of lines.
+//! - `crash`: executes an undefined instruction.
+//! - `loop`: loops at the end; with `loop=masked`, all interrupts are masked and all priorities
+//!   active.
+//! - `watchdog=feed`: feeds the watchdog with every tick; with `watchdog=starve`, loops at the end
+//!   with all
+//!   interrupts masked.
 
 #![no_std]
 #![no_main]
@@ -33,7 +40,7 @@ fn main() {
     }
     let lines = machine().number("lines").unwrap_or(0);
     for line in 1..=lines {
-        println!("hello: line {line} of {lines}, with more behind it to make it long");
+        println!("hello: line {line} of {lines}, with more text to make it long");
     }
     let ticks = machine().number("ticks").unwrap_or(10);
     let period = timer::microseconds(machine().number("period-us").unwrap_or(10_000));
@@ -45,8 +52,8 @@ fn main() {
     }
     if let Some(how) = machine().argument("loop") {
         println!("hello: looping");
-        if how == "deaf" {
-            be_deaf();
+        if how == "masked" {
+            activate_all_priorities();
             loop_masked();
         }
         loop {
@@ -54,7 +61,7 @@ fn main() {
         }
     }
     if machine().argument("watchdog") == Some("starve") {
-        println!("hello: starves its watchdog");
+        println!("hello: stops feeding its watchdog");
         loop_masked();
     }
     println!("hello: done, ticks={}", TICKS.load(Ordering::Relaxed));
@@ -72,13 +79,13 @@ fn report() {
     println!("  timer       {} Hz, INTID {}", timer::frequency(), machine().virtual_timer);
     match psci::version() {
         Ok(version) => println!("  PSCI        {}.{}", version >> 16, version & 0xffff),
-        Err(error) => fail!("PSCI_VERSION answers {error:?}"),
+        Err(error) => fail!("PSCI_VERSION returns {error:?}"),
     }
     println!("  MIDR        {:#x}", read_register!("midr_el1"));
 }
 
 fn poke(address: u64) {
-    // SAFETY: whoever writes the command line chooses the address.
+    // SAFETY: the author of the command line has chosen the address.
     match unsafe { exceptions::probe_read(address) } {
         Ok(value) => println!("poke: {address:#x} reads {value:#x}"),
         Err(fault) => println!("poke: {address:#x} ESR {:#x}, FAR {:#x}", fault.esr, fault.far),
@@ -91,7 +98,7 @@ fn say(uart: u64, text: &str) {
     const LSR: u64 = 0x14;
     const HAS_ROOM: u32 = 1 << 5;
     for byte in text.bytes() {
-        // SAFETY: whoever writes the command line chooses the address.
+        // SAFETY: the author of the command line has chosen the address.
         unsafe {
             while mmio::read32(uart + LSR) & HAS_ROOM == 0 {}
             mmio::write32(uart + IO, byte.into());
@@ -99,23 +106,23 @@ fn say(uart: u64, text: &str) {
     }
 }
 
-/// Makes every priority active at a GICv3's CPU interface, so that no interrupt is signalled any more.
-fn be_deaf() {
+/// Makes every priority active at a GICv3's CPU interface, so that it signals no interrupt.
+fn activate_all_priorities() {
     if gic::version() == 3 {
-        // SAFETY: ICC_AP1R0_EL1 is there on every GICv3, and nobody here takes an interrupt any more.
+        // SAFETY: every GICv3 has ICC_AP1R0_EL1, and this guest needs no more interrupts.
         unsafe { core::arch::asm!("msr S3_0_C12_C9_0, {}", in(reg) u64::from(u32::MAX)) };
     }
 }
 
 fn loop_masked() -> ! {
-    // SAFETY: nothing here waits for an interrupt, or for what a handler does.
+    // SAFETY: the loop needs no interrupt.
     unsafe { core::arch::asm!("msr daifset, #0xf", options(nostack)) };
     loop {
         core::hint::spin_loop();
     }
 }
 
-/// Each tick is set out here and not in the handler: see [`timer::arm_after`].
+/// Counts ticks. The timer is set here and not in the handler: see [`timer::arm_after`].
 fn count(ticks: u64, period: u64) {
     gic::enable(machine().virtual_timer);
     for tick in 1..=ticks {

@@ -1,5 +1,6 @@
-//! Tries Bulkhead's own memcpy, memset and memcmp, which this guest has in place of the compiler's, at
-//! every alignment and length that they tell apart: with wide accesses, and as with the MMU off.
+//! Tests Bulkhead's memcpy, memset and memcmp, which this guest has in place of the compiler's, at
+//! every alignment and length that they distinguish: with wide accesses, and with those that work
+//! with the MMU off.
 
 #![no_std]
 #![no_main]
@@ -16,7 +17,7 @@ runtime::guest!(main, interrupt);
 
 global_asm!(include_str!("../../../src/el2/arch/memory.s"), wide = sym WIDE);
 
-/// As in `src/el2/arch/memory.rs`: `main` says when.
+/// Whether wide accesses are used, as in `src/el2/arch/memory.rs`; set by `main`.
 static WIDE: AtomicBool = AtomicBool::new(false);
 
 unsafe extern "C" {
@@ -25,10 +26,11 @@ unsafe extern "C" {
     fn memcmp(one: *const u8, other: *const u8, bytes: usize) -> i32;
 }
 
-/// The offsets from a multiple of 16, and the lengths: twice round the longest loop, and each rest.
+/// The numbers of offsets from a multiple of 16 and of lengths: the longest loop twice, and each
+/// remainder.
 const OFFSETS: usize = 17;
 const LENGTHS: usize = 2 * 64 + 64;
-/// What is not to be written.
+/// The value of bytes that must not be written.
 const GUARD: u8 = 0xee;
 
 #[repr(align(16))]
@@ -45,9 +47,9 @@ impl Buffer {
         self.0.get().cast::<u8>().wrapping_add(offset)
     }
 
-    /// Reads a byte, by no function that is tried here.
+    /// Reads a byte, without the functions under test.
     fn get(&self, index: usize) -> u8 {
-        // SAFETY: the callers stay within the buffer.
+        // SAFETY: all callers pass an index within the buffer.
         unsafe { self.at(index).read_volatile() }
     }
 
@@ -60,7 +62,8 @@ impl Buffer {
         (0..OFFSETS + LENGTHS + 16).for_each(|index| self.set(index, byte(index)));
     }
 
-    /// Whether it holds `byte` of each place from `offset` on, and around them what it held.
+    /// Returns whether `bytes` bytes from `offset` on have the values of `byte`, and all others
+    /// that of [`GUARD`].
     fn holds(&self, offset: usize, bytes: usize, byte: impl Fn(usize) -> u8) -> bool {
         (0..OFFSETS + LENGTHS + 16).all(|index| {
             let is_inside = (offset..offset + bytes).contains(&index);
@@ -73,20 +76,20 @@ fn main() {
     let mut tries = 0;
     for wide in [false, true] {
         WIDE.store(wide, Ordering::Relaxed);
-        tries += try_memcpy() + try_memset() + try_memcmp();
+        tries += test_memcpy() + test_memset() + test_memcmp();
     }
     println!("memory: done, {tries} tries");
 }
 
 fn interrupt(_: Interrupt) {}
 
-fn try_memcpy() -> u32 {
+fn test_memcpy() -> u32 {
     let mut tries = 0;
     FROM.fill(|index| index as u8 ^ 0x5a);
     for (to, from) in pairs() {
         for bytes in 0..LENGTHS {
             TO.fill(|_| GUARD);
-            // SAFETY: both are within their buffers.
+            // SAFETY: both ranges are within their buffers.
             let result = unsafe { memcpy(TO.at(to), FROM.at(from), bytes) };
             if result != TO.at(to) || !TO.holds(to, bytes, |index| FROM.get(from + index)) {
                 fail!("memcpy of {bytes} bytes from offset {from} to {to}");
@@ -97,13 +100,13 @@ fn try_memcpy() -> u32 {
     tries
 }
 
-fn try_memset() -> u32 {
+fn test_memset() -> u32 {
     let mut tries = 0;
     for to in 0..OFFSETS {
         for bytes in 0..LENGTHS {
             for byte in [0, 0xa5] {
                 TO.fill(|_| GUARD);
-                // SAFETY: it is within the buffer. Only the lowest eight bits count.
+                // SAFETY: the range is within the buffer. Only bits 7:0 of the value count.
                 let result = unsafe { memset(TO.at(to), byte | 0x700, bytes) };
                 if result != TO.at(to) || !TO.holds(to, bytes, |_| byte as u8) {
                     fail!("memset of {bytes} bytes at offset {to}");
@@ -115,8 +118,8 @@ fn try_memset() -> u32 {
     tries
 }
 
-/// Compares what is equal, and what differs in one place; what comes behind that does not count.
-fn try_memcmp() -> u32 {
+/// Compares equal ranges, and ranges that differ in one byte, whose further bytes must not matter.
+fn test_memcmp() -> u32 {
     const BYTES: usize = 27;
     let mut tries = 0;
     for (one, other) in pairs() {
@@ -138,7 +141,7 @@ fn try_memcmp() -> u32 {
                         true => Greater,
                         false => Equal,
                     };
-                    // SAFETY: both are within their buffers.
+                    // SAFETY: both ranges are within their buffers.
                     let result = unsafe { memcmp(TO.at(one), FROM.at(other), bytes) };
                     if result.cmp(&0) != expected {
                         fail!("memcmp of {bytes} bytes at {one} and {other}, differing at {place}");
@@ -151,7 +154,7 @@ fn try_memcmp() -> u32 {
     tries
 }
 
-/// Offsets of two buffers: every remainder of 8, and a few more.
+/// Returns the offsets for two buffers: every pair of remainders of 8, and a few more.
 fn pairs() -> impl Iterator<Item = (usize, usize)> {
     (0..9).flat_map(|one| (0..9).map(move |other| (one, other))).chain([(16, 8), (8, 16), (16, 1)])
 }

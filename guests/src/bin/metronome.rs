@@ -1,6 +1,7 @@
-//! Takes a timer interrupt at each beat, and tells whether one was missed and how far apart two were.
+//! Takes a timer interrupt at each beat, and reports missed ones and the longest gap between two.
 //!
-//! Command line: `beats=N`, `period-us=N`; `busy` runs between the beats in place of waiting.
+//! Command line: `beats=N` (1000), `period-us=N` (1000); with `busy` it loops between the beats
+//! instead of sleeping.
 
 #![no_std]
 #![no_main]
@@ -15,13 +16,13 @@ use runtime::{cpu, fail, println, timer, write_register};
 runtime::guest!(main, interrupt);
 
 static PERIOD: AtomicU64 = AtomicU64::new(0);
-/// When the next beat is due.
+/// The count at which the next beat is due.
 static DUE: AtomicU64 = AtomicU64::new(0);
 static BEATS: AtomicU64 = AtomicU64::new(0);
-/// When the last interrupt came.
+/// The count at the last interrupt.
 static LAST: AtomicU64 = AtomicU64::new(0);
 static LONGEST: AtomicU64 = AtomicU64::new(0);
-/// Beats whose interrupt came only when the next one was due.
+/// The number of beats whose interrupt came only when the next one was due.
 static LATE: AtomicU64 = AtomicU64::new(0);
 
 fn main() {
@@ -33,7 +34,7 @@ fn main() {
     LAST.store(start, Ordering::Relaxed);
     let is_busy = machine().argument("busy").is_some();
     cpu::unmask_interrupts();
-    // Each beat is set out here and not in the handler: see `timer::arm_after`.
+    // The timer is set here and not in the handler: see `timer::arm_after`.
     for beat in 1..=beats {
         arm(start + beat * period);
         let is_over = || BEATS.load(Ordering::Relaxed) >= beat;

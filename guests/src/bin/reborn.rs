@@ -1,8 +1,8 @@
-//! Looks for anything that an earlier life of its partition has left behind, leaves all that it can,
+//! Searches for data of an earlier run of its partition, leaves as much as it can for the next one,
 //! and ends.
 //!
-//! Command line: `end=off` (the default), `end=reset` by PSCI, `end=spin` in a loop that no interrupt
-//! ends.
+//! Command line: `end=off` powers off (the default), `end=reset` resets, `end=spin` loops with
+//! interrupts masked.
 
 #![no_std]
 #![no_main]
@@ -16,7 +16,7 @@ use runtime::{cpu, fail, pl011, println, psci, read_register, timer, write_regis
 
 runtime::guest!(main, interrupt);
 
-/// SGIs that are left active and pending.
+/// The SGI that is left active, and the one that is left pending.
 const ACTIVE: u32 = 3;
 const PENDING: u32 = 5;
 const LEFT_IN_REGISTERS: u64 = 0x0bad_c0de_0bad_c0dc;
@@ -26,7 +26,7 @@ fn main() {
     let words = search(memory);
     check_interrupts();
     check_registers();
-    println!("reborn: nothing of an earlier life in {words} words, the interrupts, the registers");
+    println!("reborn: nothing of an earlier run in {words} words, the interrupts, the registers");
     fill(memory);
     leave_registers();
     leave_interrupts();
@@ -40,17 +40,17 @@ fn main() {
                 core::hint::spin_loop();
             }
         }
-        Some(other) => fail!("end={other} is not known"),
+        Some(other) => fail!("end={other} is unknown"),
     }
 }
 
-/// The part of its memory that neither its image nor its tree is in.
+/// Returns the half of the memory that has neither the image nor the tree.
 fn upper_half() -> Memory {
     let Some(all) = machine().memory().first() else { fail!("the tree has no memory") };
     Memory { base: all.base + all.size / 2, size: all.size / 2 }
 }
 
-/// What it leaves at an address: nothing that a compiler puts anywhere.
+/// Returns the value that is left at an address, which no compiler generates.
 fn pattern(address: u64) -> u64 {
     black_box(0x5ca1_ab1e_7a11_ca5e) ^ address.rotate_left(17)
 }
@@ -62,10 +62,10 @@ fn words(memory: Memory) -> impl Iterator<Item = *mut u64> {
 fn search(memory: Memory) -> u64 {
     let mut count = 0;
     for word in words(memory) {
-        // SAFETY: memory of the tree's that nothing else uses.
+        // SAFETY: memory that the tree names and nothing else uses.
         let value = unsafe { word.read_volatile() };
         if value == pattern(word as u64) {
-            fail!("an earlier life's word at {word:p}");
+            fail!("a word of an earlier run at {word:p}");
         }
         count += 1;
     }
@@ -101,7 +101,7 @@ fn check_interrupts() {
 fn check_registers() {
     write_register!("cpacr_el1", 0b11 << 20);
     let vector: u64;
-    // SAFETY: reads a vector register, which EL1 may since CPACR_EL1 says so.
+    // SAFETY: reads a vector register, which CPACR_EL1 permits.
     unsafe {
         asm!(".arch_extension fp", "fmov {}, d31", ".arch_extension nofp", out(reg) vector);
     }
@@ -133,13 +133,13 @@ fn leave_registers() {
     }
 }
 
-/// One interrupt active, one pending in a list register, the timer's and the UART's pending.
+/// Leaves one SGI active, one SGI pending, and the interrupts of the timer and the UART pending.
 fn leave_interrupts() {
     gic::enable(ACTIVE);
     gic::enable(PENDING);
     gic::send(ACTIVE, Target::Own);
     if !timer::within(timer::microseconds(1_000_000), || gic::acknowledge().is_some()) {
-        fail!("the SGI to itself did not come");
+        fail!("the SGI to itself did not arrive");
     }
     gic::send(PENDING, Target::Own);
     gic::enable(machine().uart_interrupt);
@@ -149,5 +149,5 @@ fn leave_interrupts() {
 }
 
 fn interrupt(interrupt: Interrupt) {
-    fail!("interrupt {} is an earlier life's", interrupt.intid);
+    fail!("interrupt {} is of an earlier run", interrupt.intid);
 }

@@ -1,9 +1,9 @@
-//! Brings up all its CPUs, lets each interrupt each, turns them off and one on again.
+//! Starts all CPUs, sends SGIs from each to each, turns the CPUs off and one of them on again.
 //!
-//! Every wait has a limit, so that what is lost is reported and not waited for.
+//! Every wait has a limit, so that a lost interrupt is reported.
 //!
-//! Command line: with `watchdog`, the CPU that is turned on again feeds the watchdog, for 3 seconds, and
-//! nobody does when it is off.
+//! Command line: with `watchdog`, the CPU that is turned on again feeds the watchdog for 3 seconds.
+//! Once it is off, no CPU does.
 
 #![no_std]
 #![no_main]
@@ -14,16 +14,16 @@ use runtime::cpu::{self, MAX_CPUS};
 use runtime::gic::{self, Interrupt, Target};
 use runtime::psci::{self, Error};
 use runtime::tree::machine;
-use runtime::{fail, println, timer, watchdog};
+use runtime::{fail, println, secondary, timer, watchdog};
 
 runtime::guest!(main, interrupt);
 
-/// Far longer than anything takes, even where many virtual CPUs share one that is busy.
+/// The limit of a wait: far longer than anything takes, even on a busy host.
 const LIMIT_US: u64 = 20_000_000;
 const TICKS: u32 = 5;
 const TICK_US: u64 = 2_000;
 
-/// SGIs 0 to 7 say by their number who sent them; the others have one purpose each.
+// SGIs 0 to 7 are sent by the CPU with that index; each of the others has one purpose.
 const TO_OTHERS: u32 = 8;
 const TO_SELF: u32 = 9;
 const FROM_ALL: u32 = 10;
@@ -32,9 +32,9 @@ const SGIS: usize = 16;
 
 type Counters<const N: usize> = [[AtomicU32; N]; MAX_CPUS];
 
-/// By receiver and INTID.
+/// The numbers of SGIs received, by receiver and INTID.
 static RECEIVED: Counters<SGIS> = [const { [const { AtomicU32::new(0) }; SGIS] }; MAX_CPUS];
-/// [`FROM_ALL`] by receiver and source, which only GICv2 tells.
+/// The numbers of [`FROM_ALL`], by receiver and source, which only GICv2 has.
 static SOURCES: Counters<MAX_CPUS> = [const { [const { AtomicU32::new(0) }; MAX_CPUS] }; MAX_CPUS];
 static TIMER: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
@@ -52,25 +52,29 @@ fn received(receiver: usize, intid: u32) -> u32 {
 fn main() {
     println!("smp: {} CPUs, GICv{}", count(), gic::version());
     let own = machine().cpus()[0];
-    let entry = cpu::secondary_entry_address();
+    let entry = secondary::entry_address();
     expect("CPU_ON of itself", psci::cpu_on(own, entry, 0), Err(Error::ALREADY_ON));
-    expect("CPU_ON of nobody", psci::cpu_on(0x7f_7f7f, entry, 0), Err(Error::INVALID_PARAMETERS));
+    expect(
+        "CPU_ON of an unknown CPU",
+        psci::cpu_on(0x7f_7f7f, entry, 0),
+        Err(Error::INVALID_PARAMETERS),
+    );
     let info = psci::affinity_info(0x7f_7f7f);
-    expect("AFFINITY_INFO of nobody", info, Err(Error::INVALID_PARAMETERS));
+    expect("AFFINITY_INFO of an unknown CPU", info, Err(Error::INVALID_PARAMETERS));
     expect("AFFINITY_INFO of itself", psci::affinity_info(own), Ok(psci::ON));
     for (index, &affinity) in machine().cpus().iter().enumerate().skip(1) {
         expect("AFFINITY_INFO before CPU_ON", psci::affinity_info(affinity), Ok(psci::OFF));
-        expect("CPU_ON", cpu::start(index, run), Ok(()));
+        expect("CPU_ON", secondary::start(index, run), Ok(()));
     }
     run(0);
 
     if let Some(last) = count().checked_sub(1).filter(|&last| last > 0) {
-        expect("CPU_ON after CPU_OFF", cpu::start(last, run_again), Ok(()));
+        expect("CPU_ON after CPU_OFF", secondary::start(last, run_again), Ok(()));
         await_or_fail(last, "to be on again", || AGAIN.load(Ordering::Acquire));
         await_off(last);
     }
     if machine().argument("watchdog").is_some() {
-        println!("smp: nobody feeds the watchdog");
+        println!("smp: no CPU feeds the watchdog");
         loop {
             core::hint::spin_loop();
         }
@@ -85,15 +89,15 @@ fn main() {
     );
 }
 
-fn expect<T: PartialEq + core::fmt::Debug>(what: &str, is: T, should: T) {
-    if is != should {
-        fail!("{what} answers {is:?}, not {should:?}");
+fn expect<T: PartialEq + core::fmt::Debug>(what: &str, actual: T, expected: T) {
+    if actual != expected {
+        fail!("{what}: {actual:?}, not {expected:?}");
     }
 }
 
 fn await_or_fail(index: usize, what: &str, done: impl FnMut() -> bool) {
     if !timer::within(LIMIT_US, done) {
-        fail!("CPU {index} waited in vain {what}");
+        fail!("CPU {index} timed out waiting {what}");
     }
 }
 
@@ -108,7 +112,7 @@ fn meet(index: usize, stage: usize) {
     await_or_fail(index, "for the others", || ARRIVED.load(Ordering::Acquire) >= stage * count());
 }
 
-/// What each CPU does; the boot CPU then stops the others.
+/// Runs the stages on each CPU; the boot CPU then stops the others.
 fn run(index: usize) {
     if cpu::index() != index || cpu::affinity() != machine().cpus()[index] {
         fail!("CPU {index} runs on {:#x}", cpu::affinity());
@@ -140,7 +144,7 @@ fn each_to_each(index: usize) {
     for other in others() {
         await_or_fail(index, "for an SGI", || received(index, other as u32) == 1);
     }
-    expect("SGI to others came to itself", received(index, index as u32), 0);
+    expect("SGIs of itself among those to others", received(index, index as u32), 0);
 }
 
 fn to_others_and_self(index: usize) {
@@ -154,22 +158,23 @@ fn to_others_and_self(index: usize) {
     expect("SGI to all others", received(0, TO_OTHERS), 0);
 }
 
-/// On GICv2 the same SGI is pending once for each source; on GICv3 it may be merged.
+/// Sends the same SGI from all CPUs. On GICv2 it is pending once for each source; on GICv3 it may
+/// be merged.
 fn same_from_all(index: usize) {
     gic::send(FROM_ALL, Target::Others);
     if gic::version() == 3 {
-        let came = || count() == 1 || received(index, FROM_ALL) > 0;
-        return await_or_fail(index, "for the SGI from all", came);
+        let has_arrived = || count() == 1 || received(index, FROM_ALL) > 0;
+        return await_or_fail(index, "for the SGI from all", has_arrived);
     }
     for other in (0..count()).filter(|&other| other != index) {
         let source = gic::source(other) as usize;
-        let came = || SOURCES[index][source].load(Ordering::Relaxed) == 1;
-        await_or_fail(index, "for the SGI from each", came);
+        let has_arrived = || SOURCES[index][source].load(Ordering::Relaxed) == 1;
+        await_or_fail(index, "for the SGI from each", has_arrived);
     }
     expect("SGIs from all", received(index, FROM_ALL), count() as u32 - 1);
 }
 
-/// Each tick is set out here and not in the handler: see [`timer::arm_after`].
+/// Takes timer interrupts. The timer is set here and not in the handler: see [`timer::arm_after`].
 fn tick(index: usize) {
     for ticks in 1..=TICKS {
         timer::arm_after(timer::microseconds(TICK_US));
@@ -196,12 +201,12 @@ fn interrupt(interrupt: Interrupt) {
         return;
     }
     let Some(counter) = RECEIVED[index].get(interrupt.intid as usize) else {
-        fail!("CPU {index} has an unexpected interrupt {}", interrupt.intid);
+        fail!("CPU {index} received an unexpected interrupt {}", interrupt.intid);
     };
     counter.fetch_add(1, Ordering::Relaxed);
     let sender = interrupt.intid as usize;
     if sender < count() && interrupt.source != gic::source(sender) {
-        fail!("CPU {index} has an SGI of CPU {sender} from interface {}", interrupt.source);
+        fail!("CPU {index} received an SGI of CPU {sender} from interface {}", interrupt.source);
     }
     if interrupt.intid == FROM_ALL {
         SOURCES[index][interrupt.source as usize].fetch_add(1, Ordering::Relaxed);

@@ -1,8 +1,8 @@
-//! Minds its own business and notices whatever disturbs it: memory, system registers, interrupt
-//! controller, timer and interrupts. It ends, with an account, when a line is typed.
+//! Checks all the time that nothing disturbs it: memory, system registers, interrupt controller,
+//! timer and interrupts. It ends with a summary when a line is typed.
 //!
-//! Command line: `period-us=N` between ticks (2000); `spoil=memory|register|interrupt` does the harm
-//! itself that it looks for, once.
+//! Command line: `period-us=N`, the time between ticks (2000); `spoil=memory|register|interrupt`
+//! causes one such disturbance itself.
 
 #![no_std]
 #![no_main]
@@ -16,15 +16,15 @@ use runtime::{cpu, fail, pl011, println, read_register, timer, write_register};
 
 runtime::guest!(main, interrupt);
 
-/// The words that hold the pattern: 4 MiB.
+/// The number of words of the pattern, which has 4 MiB.
 const WORDS: usize = 4 << 17;
-/// How many of them are looked at between two looks at everything else.
+/// The number of words that are checked between two checks of everything else.
 const SLICE: usize = 1 << 14;
 /// The SGI that it sends to itself.
 const SGI: u32 = 3;
-/// How many ticks that are late it makes up for before it goes on.
+/// The greatest number of late ticks that are taken before the checks continue.
 const MOST_LATE: usize = 64;
-/// Far longer than an interrupt takes, even where many virtual CPUs share one that is busy.
+/// The limit of a wait for an interrupt: far longer than one takes, even on a busy host.
 const LIMIT_US: u64 = 20_000_000;
 
 #[repr(transparent)]
@@ -39,10 +39,10 @@ static TICKS: AtomicU64 = AtomicU64::new(0);
 static SGIS: AtomicU64 = AtomicU64::new(0);
 static SPIS: AtomicU64 = AtomicU64::new(0);
 static PERIOD: AtomicU64 = AtomicU64::new(0);
-/// The most counts by which a tick was late.
+/// The greatest lateness of a tick, in counts.
 static LATEST: AtomicU64 = AtomicU64::new(0);
 
-/// What the memory has to hold.
+/// Returns the expected value of a word of the pattern.
 const fn word(index: usize, generation: u64) -> u64 {
     (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ generation.wrapping_mul(0x1_0001)
 }
@@ -64,7 +64,7 @@ fn main() {
     write_register!("cntv_ctl_el0", 1);
     cpu::unmask_interrupts();
     let mut rounds = 0;
-    while !is_told_to_end() {
+    while !is_line_typed() {
         let at = rounds as usize * SLICE % WORDS;
         let generation = rounds / (WORDS / SLICE) as u64;
         check_memory(&mut pattern[at..at + SLICE], at, generation);
@@ -74,23 +74,23 @@ fn main() {
         catch_up();
         rounds += 1;
     }
-    account(rounds, start);
+    summarize(rounds, start);
 }
 
-/// Looks at a slice of the pattern, and writes the next generation's.
+/// Checks a slice of the pattern, and writes the next generation.
 fn check_memory(slice: &mut [u64], first: usize, generation: u64) {
     for (index, value) in (first..).zip(slice) {
-        let should = word(index, generation);
+        let expected = word(index, generation);
         // SAFETY: a live reference; the read must come from memory.
-        let is = unsafe { core::ptr::from_mut(value).read_volatile() };
-        if is != should {
-            fail!("memory word {index} is {is:#x}, not {should:#x}");
+        let actual = unsafe { core::ptr::from_mut(value).read_volatile() };
+        if actual != expected {
+            fail!("memory word {index} is {actual:#x}, not {expected:#x}");
         }
         *value = word(index, generation + 1);
     }
 }
 
-/// An SGI to itself and a shared interrupt that is made pending come in once each.
+/// Sends an SGI to itself, makes a shared interrupt pending, and checks that each is taken once.
 fn check_interrupts(count: u64) {
     gic::send(SGI, Target::Own);
     gic::set_bit(gic::ISPENDR, machine().uart_interrupt);
@@ -101,23 +101,24 @@ fn check_interrupts(count: u64) {
     }
 }
 
-/// A tick that is so late that the next is due before it has ended leaves the line high.
-fn look_again() {
-    gic::look_again(machine().virtual_timer);
+/// Has QEMU's GICv2 evaluate the timer's interrupt: if a tick is so late that the next one is due
+/// before its interrupt ends, the line stays high.
+fn reevaluate_timer() {
+    gic::reevaluate(machine().virtual_timer);
 }
 
-/// Has ticks that are late come in before more of them are, which would let them be later and later.
+/// Takes late ticks before more of them are due, so that the lateness does not grow.
 fn catch_up() {
-    look_again();
+    reevaluate_timer();
     for _ in 0..MOST_LATE {
         if timer::now() < read_register!("cntv_cval_el0") {
             break;
         }
-        look_again();
+        reevaluate_timer();
     }
 }
 
-/// The harm that it is asked to do to itself, once it has been at work for a while.
+/// Causes the disturbance that the command line requests, after a number of rounds.
 fn spoil(rounds: u64, pattern: &mut [u64; WORDS]) {
     const AFTER: u64 = 200;
     if rounds != AFTER {
@@ -131,7 +132,7 @@ fn spoil(rounds: u64, pattern: &mut [u64; WORDS]) {
     }
 }
 
-/// What belongs to the CPU and to the partition's interrupt controller, and never changes by itself.
+/// Registers of the CPU and of the interrupt controller that do not change by themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Registers {
     system: [u64; 12],
@@ -172,26 +173,26 @@ impl Registers {
     }
 }
 
-/// Whether a line was typed.
-fn is_told_to_end() -> bool {
+/// Returns whether a line was typed.
+fn is_line_typed() -> bool {
     core::iter::from_fn(pl011::get).any(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
-/// Ticks must be neither lost nor too many, however late they came.
-fn account(rounds: u64, start: u64) {
+/// Checks that no tick is lost or spurious, however late it was, and prints the summary.
+fn summarize(rounds: u64, start: u64) {
     let period = PERIOD.load(Ordering::Relaxed);
-    let should = (timer::now() - start) / period;
+    let expected = (timer::now() - start) / period;
     timer::within(LIMIT_US, || {
-        look_again();
-        TICKS.load(Ordering::Relaxed) >= should
+        reevaluate_timer();
+        TICKS.load(Ordering::Relaxed) >= expected
     });
     cpu::mask_interrupts();
     let ticks = TICKS.load(Ordering::Relaxed);
-    if ticks < should || ticks > (timer::now() - start) / period {
-        fail!("{ticks} ticks in the time of {should}");
+    if ticks < expected || ticks > (timer::now() - start) / period {
+        fail!("{ticks} ticks in the time of {expected}");
     }
     let latest = LATEST.load(Ordering::Relaxed) * 1_000_000 / timer::frequency();
-    println!("victim: {rounds} rounds, {ticks} ticks, the latest by {latest} us");
+    println!("victim: {rounds} rounds, {ticks} ticks, at most {latest} us late");
     println!("victim: done, clean");
 }
 

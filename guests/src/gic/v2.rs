@@ -1,8 +1,9 @@
-//! GICv2: what differs from v3.
+//! GICv2: the parts that differ from GICv3.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use super::{CTLR, IPRIORITYR, ITARGETSR, Interrupt, PRIORITY, SGIR, TYPER, Target};
+use super::interrupt::{Interrupt, Target};
+use super::registers::{CTLR, IPRIORITYR, ITARGETSR, PRIORITY, SGIR, TYPER};
 use crate::cpu::{self, MAX_CPUS};
 use crate::mmio::{read32, write8, write32};
 
@@ -11,7 +12,7 @@ const GICC_PMR: u64 = 0x04;
 const GICC_IAR: u64 = 0x0c;
 const GICC_EOIR: u64 = 0x10;
 
-/// The target bit of each CPU's interface, which only that CPU can learn.
+/// The target bit of each CPU's interface, which only that CPU can read.
 static INTERFACE: [AtomicU8; MAX_CPUS] = [const { AtomicU8::new(0) }; MAX_CPUS];
 
 pub(super) fn init(distributor: u64) {
@@ -38,7 +39,7 @@ pub(super) fn init_cpu(distributor: u64, cpu_interface: u64) {
     }
 }
 
-/// The number of a CPU's interface.
+/// Returns the number of a CPU's interface.
 pub(super) fn interface(index: usize) -> u32 {
     INTERFACE[index].load(Ordering::Acquire).trailing_zeros()
 }
@@ -50,7 +51,7 @@ pub(super) fn route_here(distributor: u64, intid: u32) {
 }
 
 pub(super) fn acknowledge(cpu_interface: u64) -> u32 {
-    // SAFETY: this CPU's GICC; the interrupt that the read makes active is given to the caller.
+    // SAFETY: this CPU's GICC; the caller gets the interrupt that the read makes active.
     unsafe { read32(cpu_interface + GICC_IAR) }
 }
 
@@ -59,7 +60,7 @@ pub(super) fn end(cpu_interface: u64, interrupt: Interrupt) {
     unsafe { write32(cpu_interface + GICC_EOIR, interrupt.source << 10 | interrupt.intid) };
 }
 
-/// What GICD_SGIR is written for an SGI.
+/// Returns the value of GICD_SGIR that sends an SGI.
 pub(super) fn sgi(intid: u32, target: Target) -> u32 {
     let target = match target {
         Target::Cpu(index) => u32::from(INTERFACE[index].load(Ordering::Acquire)) << 16,

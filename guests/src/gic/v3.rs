@@ -1,10 +1,12 @@
-//! GICv3: redistributors, routing by affinity, and system registers.
+//! GICv3: redistributors, affinity routing, and system registers.
 
-use super::{CTLR, IGROUPR, IPRIORITYR, Interrupt, PRIORITY, TYPER, Target};
+use super::interrupt::{Interrupt, Target};
+use super::registers::{CTLR, IGROUPR, IPRIORITYR, PRIORITY, TYPER};
 use crate::mmio::{read32, read64, write32, write64};
 use crate::{cpu, read_register, tree, write_register};
 
-/// GICD_CTLR: affinity routing, and the bits that enable Group 1 in either view of the register.
+/// GICD_CTLR: affinity routing, and the bits that enable Group 1 in the secure and the non-secure
+/// view.
 const ENABLE: u32 = 1 << 4 | 0b11;
 const RWP: u32 = 1 << 31;
 const IROUTER: u64 = 0x6000;
@@ -17,7 +19,7 @@ const VIRTUAL_LPIS: u64 = 1 << 1;
 const PROCESSOR_SLEEP: u32 = 1 << 1;
 const CHILDREN_ASLEEP: u32 = 1 << 2;
 
-/// ICC_SGI1R_EL1.IRM: all but the sender.
+/// ICC_SGI1R_EL1.IRM: all CPUs except the sender.
 const OTHERS: u64 = 1 << 40;
 
 pub(super) fn init(distributor: u64) {
@@ -37,13 +39,13 @@ pub(super) fn init(distributor: u64) {
     }
 }
 
-/// The redistributor of this CPU.
+/// Returns the address of this CPU's redistributor.
 fn redistributor(first: u64) -> u64 {
     let affinity = cpu::affinity();
     let affinity = affinity & 0xff_ffff | (affinity >> 32 & 0xff) << 24;
     let mut frame = first;
     loop {
-        // SAFETY: GICR registers, which the tree names, up to the one that says it is the last.
+        // SAFETY: GICR registers, which the tree names, up to the frame that is marked as the last.
         let typer = unsafe { read64(frame + GICR_TYPER) };
         if typer >> 32 == affinity {
             return frame;
@@ -88,12 +90,12 @@ pub(super) fn end(interrupt: Interrupt) {
     write_register!("ICC_EOIR1_EL1", interrupt.intid.into());
 }
 
-/// What ICC_SGI1R_EL1 is written for an SGI.
+/// Returns the value of ICC_SGI1R_EL1 that sends an SGI.
 pub(super) fn sgi(intid: u32, target: Target) -> u64 {
     let target = match target {
-        Target::Cpu(index) => list(tree::machine().cpus()[index]),
+        Target::Cpu(index) => target_fields(tree::machine().cpus()[index]),
         Target::Others => OTHERS,
-        Target::Own => list(cpu::affinity()),
+        Target::Own => target_fields(cpu::affinity()),
     };
     target | u64::from(intid) << 24
 }
@@ -102,8 +104,8 @@ pub(super) fn send(value: u64) {
     write_register!("ICC_SGI1R_EL1", value);
 }
 
-/// The target fields of ICC_SGI1R_EL1 for one affinity.
-const fn list(affinity: u64) -> u64 {
+/// Returns the target fields of ICC_SGI1R_EL1 for one affinity.
+const fn target_fields(affinity: u64) -> u64 {
     let [aff0, aff1, aff2, _, aff3, ..] = affinity.to_le_bytes();
     (aff3 as u64) << 48
         | (aff0 as u64 / 16) << 44

@@ -1,4 +1,5 @@
-//! AArch32 code at EL0, where the CPU has it: every coprocessor register of p14 and p15, and calls.
+//! AArch32 code at EL0, where the CPU implements it: every coprocessor register of p14 and p15, and
+//! calls.
 
 use core::arch::{asm, naked_asm};
 
@@ -6,15 +7,15 @@ use runtime::cpu::{self, MAX_CPUS};
 use runtime::exceptions::{Fault, attempt};
 use runtime::read_register;
 
-use crate::Context;
+use crate::context::Context;
 use crate::own::Code;
-use crate::tally::{Kind, Outcome};
+use crate::tally::{Attempts, Outcome};
 use crate::window::{self, MEMORY, Table};
 
 /// ESR_EL1.EC of SVC from AArch32.
 const SVC: u64 = 0x11;
 
-// A32 instructions, always carried out, with r0 and r1 as the registers and all other numbers zero.
+// A32 instructions with condition AL, r0 and r1 as the registers, and all other fields zero.
 const MRC: u32 = 0xee10_0010;
 const MCR: u32 = 0xee00_0010;
 const MRRC: u32 = 0xec51_0000;
@@ -23,31 +24,32 @@ const HVC_0: u32 = 0xe140_0070;
 const SMC_0: u32 = 0xe160_0070;
 const SVC_0: u32 = 0xef00_0000;
 
-/// What the CPU or EL1 keeps from EL0 is an exception.
+/// An access that the CPU or EL1 denies to EL0 is an exception.
 const ANY: &[Outcome] = &[Outcome::Done, Outcome::Undefined, Outcome::Fault];
-static REGISTERS: Kind = Kind::at("MRC and MCR", " from AArch32", ANY);
-static PAIRS: Kind = Kind::at("MRRC and MCRR", " from AArch32", ANY);
-static CALLS: Kind =
-    Kind::at("HVC and SMC", " from AArch32", &[Outcome::Undefined, Outcome::Fault]);
+static REGISTERS: Attempts = Attempts::at("MRC and MCR", " from AArch32", ANY);
+static PAIRS: Attempts = Attempts::at("MRRC and MCRR", " from AArch32", ANY);
+static CALLS: Attempts =
+    Attempts::at("HVC and SMC", " from AArch32", &[Outcome::Undefined, Outcome::Fault]);
 
-/// How many tries are made between two changes of the tables.
+/// The number of attempts between two changes of the tables.
 const BATCH: usize = 64;
-/// An address of 32 bits: where EL0 sees the GiB that the code is in.
+/// The size of the region, from address 0, at which EL0 sees the GiB with the code.
 const GIB: u64 = 1 << 30;
 
-/// Level 1 of the lower half for the time of a batch: as the runtime has it, but for the first GiB.
+/// The level 1 table of the lower half during a batch: that of the runtime, except for the first
+/// GiB.
 static LOWER: [Table; MAX_CPUS] = [const { Table::new() }; MAX_CPUS];
 
-/// Every register by its numbers, each with a load and a store; the CPUs share them out.
+/// Reads and writes every register by its numbers. The CPUs share the registers.
 pub fn registers(context: &mut Context) {
-    /// ID_AA64PFR0_EL1.EL0 where AArch32 is there too.
+    /// ID_AA64PFR0_EL1.EL0 if EL0 implements AArch32.
     const BOTH: u64 = 2;
-    // The first GiB is lent to EL0, so nothing of the attacker may be there.
+    // EL0 uses the first GiB, so the attacker must not be there.
     if read_register!("id_aa64pfr0_el1") & 0xf != BOTH || Code::new().start() < GIB {
         return;
     }
     let mut batch = Batch::new();
-    // Bit 20 tells loads from stores, bits 23:21 are opc1, 19:16 CRn, 7:5 opc2, 3:0 CRm.
+    // Bit 20 is set for reads, bits 23:21 are opc1, 19:16 CRn, 7:5 opc2, 3:0 CRm.
     for numbers in 0..1_u32 << 14 {
         if !(context.is_mine(numbers.into()) && is_tried(context)) {
             continue;
@@ -75,7 +77,7 @@ fn is_tried(context: &mut Context) -> bool {
     context.is_thorough() || context.random.below(8) == 0
 }
 
-/// Instructions that are tried together.
+/// Instructions that are executed together.
 struct Batch {
     code: Code,
     tries: [Option<Try>; BATCH],
@@ -84,9 +86,9 @@ struct Batch {
 
 #[derive(Clone, Copy)]
 struct Try {
-    kind: &'static Kind,
+    kind: &'static Attempts,
     instruction: u32,
-    /// Where EL0 finds it.
+    /// The address at which EL0 executes it.
     entry: u64,
     result: Result<(), Fault>,
 }
@@ -96,8 +98,8 @@ impl Batch {
         Self { code: Code::new(), tries: [None; BATCH], count: 0 }
     }
 
-    /// Adds an instruction, and tries all if there are enough of them.
-    fn add(&mut self, kind: &'static Kind, instruction: u32) {
+    /// Adds an instruction, and executes the batch if it is full.
+    fn add(&mut self, kind: &'static Attempts, instruction: u32) {
         let entry = self.code.add(&[instruction, SVC_0]) % GIB;
         self.tries[self.count] = Some(Try { kind, instruction, entry, result: Ok(()) });
         self.count += 1;
@@ -106,12 +108,12 @@ impl Batch {
         }
     }
 
-    /// Tries them. Nothing is counted meanwhile: there is no UART to tell of it.
+    /// Executes the batch. The results are reported later: the UART is not mapped meanwhile.
     fn run(&mut self) {
         self.code.finish();
-        let runtime = lend_first_gib(self.code.start());
+        let runtime = map_first_gib(self.code.start());
         for one in self.tries.iter_mut().flatten() {
-            // SAFETY: two instructions at EL0, of which the second comes back if the first does not.
+            // SAFETY: two instructions at EL0, of which at least the second causes an exception.
             let result = unsafe { attempt(enter, one.entry, 0) };
             one.result = match result {
                 Err(fault) if fault.class() == SVC => Ok(()),
@@ -126,17 +128,17 @@ impl Batch {
     }
 }
 
-/// Lets EL0 see the GiB of `address` at 0, and returns the root to go back to.
-fn lend_first_gib(address: u64) -> u64 {
+/// Maps the GiB of `address` at 0 for EL0, and returns the previous translation root.
+fn map_first_gib(address: u64) -> u64 {
     const BLOCK: u64 = 0b01;
     const EL0_TOO: u64 = 1 << 6;
     let runtime = read_register!("ttbr0_el1");
     let lower = &LOWER[cpu::index()];
     let entry = |index: u64| {
-        // SAFETY: the runtime's root, which is mapped where it is and does not change any more.
+        // SAFETY: the runtime's root table, which is identity-mapped and does not change.
         unsafe { ((runtime + index * 8) as *const u64).read_volatile() }
     };
-    // SAFETY: the table is this CPU's, and is not in use.
+    // SAFETY: the table is this CPU's and not in use.
     unsafe {
         (1..512).for_each(|index| lower.write(index, entry(index as u64)));
         lower.write(0, address - address % GIB + (MEMORY | EL0_TOO | BLOCK));
@@ -146,13 +148,13 @@ fn lend_first_gib(address: u64) -> u64 {
 }
 
 fn translate_by(root: u64) {
-    // SAFETY: both roots map the attacker's code and data in the same way; only the first GiB, where
-    // devices are, is different.
+    // SAFETY: both roots map the attacker's code and data in the same way; they differ only in the
+    // first GiB, where devices are.
     unsafe { asm!("dsb ishst", "msr ttbr0_el1, {}", "isb", in(reg) root, options(nostack)) };
-    window::forget_translations();
+    window::invalidate_tlb();
 }
 
-/// Goes to EL0 in AArch32, with interrupts masked. What comes back is an exception.
+/// Enters EL0 in AArch32, with interrupts masked. It returns by an exception.
 #[unsafe(naked)]
 unsafe extern "C" fn enter(entry: u64, _: u64) -> u64 {
     naked_asm!("mov x2, #0x1d0", "msr spsr_el1, x2", "msr elr_el1, x0", "mov x0, xzr", "eret")

@@ -1,31 +1,32 @@
-//! The instructions that touch memory, each as a function of the address that it touches and of the
-//! address of eight bytes of the attacker's own.
+//! Instructions that access memory, each as a function of the address to access and of the address
+//! of eight bytes of the attacker's own.
 
 use core::arch::naked_asm;
 
 use runtime::read_register;
 
+use crate::context::Context;
 use crate::level::{Function, LEVELS, Level};
 use crate::random::Random;
-use crate::tally::{Kind, Outcome};
-use crate::{Context, frames, own, space, window};
+use crate::tally::{Attempts, Outcome};
+use crate::{frames, own, space, window};
 
-/// One of the instructions, with what has come of it outside the partition at each level.
+/// An instruction, with the outcomes of its attempts.
 pub struct Access {
     function: Function,
-    outside: [Kind; 2],
-    on_registers: Kind,
+    outside: [Attempts; 2],
+    on_registers: Attempts,
     needs_atomics: bool,
 }
 
-/// What moves data must end in an external abort.
+/// Instructions that transfer data must cause an External abort.
 const ABORT: &[Outcome] = &[Outcome::ExternalAbort];
-/// Cache maintenance may also do nothing, and EL0 may not be let to it. So may a store-exclusive fail before
-/// it looks at the address.
+/// Cache maintenance may have no effect, or be denied to EL0. A store-exclusive may fail before the
+/// address is translated.
 const HARMLESS: &[Outcome] =
     &[Outcome::Done, Outcome::ExternalAbort, Outcome::Undefined, Outcome::Fault];
-/// Plain loads and stores are emulated, others abort. The page of the hardware's own CPU interface is a
-/// device's, which takes what it likes.
+/// Plain loads and stores are emulated, others abort. The page of the hardware's CPU interface is a
+/// device, which accepts other accesses too.
 const ON_REGISTERS: &[Outcome] = HARMLESS;
 
 macro_rules! accesses {
@@ -38,17 +39,17 @@ macro_rules! accesses {
             Access {
                 function,
                 outside: [
-                    Kind::new(concat!($text, " outside"), $allowed),
-                    Kind::at(concat!($text, " outside"), " from EL0", $allowed),
+                    Attempts::new(concat!($text, " outside"), $allowed),
+                    Attempts::at(concat!($text, " outside"), " from EL0", $allowed),
                 ],
-                on_registers: Kind::new(concat!($text, " of emulated registers"), ON_REGISTERS),
+                on_registers: Attempts::new(concat!($text, " of emulated registers"), ON_REGISTERS),
                 needs_atomics: $atomics,
             }
         }),*]
     };
 }
 
-/// All of them.
+/// All instructions.
 #[rustfmt::skip]
 static ACCESSES: [Access; 38] = accesses! {
     "loads of a byte"            ABORT false: "ldrb w0, [x0]";
@@ -95,7 +96,7 @@ static ACCESSES: [Access; 38] = accesses! {
 const LOAD: usize = 2;
 const STORE: usize = 17;
 
-/// Whether the CPU has the atomic instructions of Armv8.1 (ID_AA64ISAR0_EL1.Atomic).
+/// Returns whether the CPU has the atomic instructions of Armv8.1 (ID_AA64ISAR0_EL1.Atomic).
 fn has_atomics() -> bool {
     read_register!("id_aa64isar0_el1") >> 20 & 0xf >= 2
 }
@@ -105,10 +106,10 @@ impl Access {
         !self.needs_atomics || has_atomics()
     }
 
-    /// Tries it at an intermediate physical address that is not the attacker's.
+    /// Executes it at an intermediate physical address that is not the attacker's.
     fn outside(&'static self, level: Level, ipa: u64) {
         let window = level.window();
-        // SAFETY: nothing that is the attacker's is there.
+        // SAFETY: nothing of the attacker is at the address.
         let result = unsafe { level.call(self.function, window + ipa, window + own::address()) };
         self.outside[level as usize].attempted(result, format_args!("{ipa:#x}"));
     }
@@ -118,7 +119,7 @@ fn there() -> impl Iterator<Item = &'static Access> {
     ACCESSES.iter().filter(|access| access.exists())
 }
 
-/// Instructions in pages all over the space: some in each, or every one.
+/// Executes instructions at pages all over the address space: some at each page, or all of them.
 pub fn outside(context: &mut Context) {
     const SOME: usize = 10;
     let count = there().count();
@@ -136,7 +137,7 @@ pub fn outside(context: &mut Context) {
     }
 }
 
-/// Plain loads and stores in every page where there may be devices.
+/// Executes plain loads and stores at every page where there may be devices.
 pub fn devices(context: &mut Context) {
     let context = &*context;
     space::every_page_of_devices(|page| {
@@ -149,29 +150,29 @@ pub fn devices(context: &mut Context) {
     });
 }
 
-/// Addresses that are too long for stage 2, or for the CPU, which then says so itself.
+/// Accesses addresses beyond the input size of stage 2, or of the CPU, for which stage 1 faults.
 pub fn beyond(context: &mut Context) {
-    static BEYOND: Kind = Kind::new("accesses above 512 GiB", TOO_LONG);
+    static BEYOND: Attempts = Attempts::new("accesses above 512 GiB", TOO_LONG);
     const TOO_LONG: &[Outcome] = &[Outcome::ExternalAbort, Outcome::Fault];
     for _ in 0..context.rounds * 1024 {
         let address = window::BEYOND + (context.random.below(window::SIZE) & !0xfff);
         for access in [&ACCESSES[LOAD], &ACCESSES[STORE]] {
-            // SAFETY: the attacker has nothing there.
+            // SAFETY: nothing of the attacker is at the address.
             let result = unsafe { Level::El1.call(access.function, address, own::address()) };
             BEYOND.attempted(result, format_args!("{address:#x}"));
         }
     }
 }
 
-/// Every instruction on the registers of the attacker's own devices.
+/// Executes every instruction at registers of the attacker's own devices.
 pub fn on_registers(context: &mut Context) {
-    frames::quiet_watchdog();
+    frames::disable_watchdog();
     for _ in 0..context.rounds * 64 {
         for (base, size) in space::frames() {
             for access in there() {
                 let offset = context.random.below(size / 16) * 16;
                 let address = window::KERNEL + base + offset;
-                // SAFETY: what it does to the devices is undone at the end of the group.
+                // SAFETY: the devices are reset at the end of the group.
                 let result = unsafe { Level::El1.call(access.function, address, own::address()) };
                 access.on_registers.attempted(result, format_args!("{base:#x} + {offset:#x}"));
             }
@@ -179,12 +180,12 @@ pub fn on_registers(context: &mut Context) {
     }
 }
 
-/// The plain load of 32 bits.
+/// Returns the plain load of 32 bits.
 pub fn load() -> Function {
     ACCESSES[LOAD].function
 }
 
-/// Any instruction, by chance.
+/// Returns a random instruction.
 pub fn any(random: &mut Random) -> Function {
     let count = there().count() as u64;
     there().nth(random.below(count) as usize).map_or(load(), |access| access.function)

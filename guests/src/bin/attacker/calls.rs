@@ -1,16 +1,17 @@
-//! Calls by HVC and SMC (SMCCC, DEN0028; PSCI, DEN0022): every identifier of the standard ranges, and
-//! arguments that make no sense.
+//! Calls by HVC and SMC (SMCCC, DEN0028; PSCI, DEN0022): all function identifiers of the standard
+//! ranges, and invalid arguments.
 
 use core::arch::naked_asm;
 
-use runtime::cpu;
+use runtime::secondary;
 use runtime::tree::{Conduit, machine};
 
+use crate::context::Context;
 use crate::level::{Function, Level};
 use crate::own::Code;
 use crate::random::Random;
-use crate::tally::{Kind, Outcome, fail};
-use crate::{Context, space};
+use crate::space;
+use crate::tally::{Attempts, Outcome, fail};
 
 /// x0 to x17.
 type Registers = [u64; 18];
@@ -19,30 +20,30 @@ const REFUSED: &[Outcome] = &[Outcome::Refused];
 const ANSWERED: &[Outcome] = &[Outcome::Done, Outcome::Refused];
 const UNDEFINED: &[Outcome] = &[Outcome::Undefined, Outcome::Fault];
 
-static UNKNOWN: Kind = Kind::new("calls of unknown functions", REFUSED);
-static KNOWN: Kind = Kind::new("calls of known functions", ANSWERED);
-static IMMEDIATES: Kind = Kind::new("calls with immediates", REFUSED);
-static FROM_EL0: Kind = Kind::at("calls", " from EL0", UNDEFINED);
-static WILD_ENTRIES: Kind = Kind::new("CPU_ON at wild entries", REFUSED);
-static WILD_TARGETS: Kind = Kind::new("CPU_ON of wild targets", REFUSED);
-static WILD_INFO: Kind = Kind::new("AFFINITY_INFO of wild targets", REFUSED);
-static WILD_STATES: Kind = Kind::new("CPU_SUSPEND to wild states", REFUSED);
+static UNKNOWN: Attempts = Attempts::new("calls of unknown functions", REFUSED);
+static KNOWN: Attempts = Attempts::new("calls of known functions", ANSWERED);
+static IMMEDIATES: Attempts = Attempts::new("calls with immediates", REFUSED);
+static FROM_EL0: Attempts = Attempts::at("calls", " from EL0", UNDEFINED);
+static WILD_ENTRIES: Attempts = Attempts::new("CPU_ON at wild entries", REFUSED);
+static WILD_TARGETS: Attempts = Attempts::new("CPU_ON of wild targets", REFUSED);
+static WILD_INFO: Attempts = Attempts::new("AFFINITY_INFO of wild targets", REFUSED);
+static WILD_STATES: Attempts = Attempts::new("CPU_SUSPEND to wild states", REFUSED);
 
 const CPU_SUSPEND: u64 = 0xc400_0001;
 const CPU_ON: u64 = 0xc400_0003;
 const AFFINITY_INFO: u64 = 0xc400_0004;
-/// Bit 30 of an identifier: the arguments have 64 bits.
+/// Bit 30 of a function identifier: SMC64 arguments.
 const SMC64: u64 = 1 << 30;
-/// Bit 31: a fast call.
+/// Bit 31 of a function identifier: a fast call.
 const FAST: u64 = 1 << 31;
 
-/// Functions that would stop the CPU or the partition: CPU_OFF, SYSTEM_OFF, SYSTEM_RESET. The
-/// attacker ends by them.
+/// Functions that stop the CPU or the partition: CPU_OFF, SYSTEM_OFF, SYSTEM_RESET. They are not
+/// called.
 const ENDS: [u64; 3] = [0x8400_0002, 0x8400_0008, 0x8400_0009];
 
-/// Functions that may be answered, apart from bit 30: what PSCI and the calling convention have.
-/// SYSTEM_RESET2 gets an argument that is no reset.
-const ANSWERS: [u64; 12] = [
+/// Functions of PSCI and of the SMCCC that may be implemented, without bit 30. SYSTEM_RESET2 is
+/// called with an invalid reset type.
+const KNOWN_FUNCTIONS: [u64; 12] = [
     0x8000_0000,
     0x8000_0001,
     0x8000_3fff,
@@ -57,13 +58,13 @@ const ANSWERS: [u64; 12] = [
     0x8400_0012,
 ];
 
-/// Makes a call with these registers, which are then what it left of them.
+/// Makes a call with these registers, and returns their values after it in the same place.
 fn call(conduit: Conduit, registers: &mut Registers) {
     let make = match conduit {
         Conduit::Hvc => hvc,
         Conduit::Smc => smc,
     };
-    // SAFETY: the callers choose functions that leave this CPU's memory and state alone.
+    // SAFETY: the callers choose functions that do not affect this CPU's memory and state.
     unsafe { make(registers) };
 }
 
@@ -102,13 +103,13 @@ macro_rules! conduit {
 conduit!(hvc, "hvc #0");
 conduit!(smc, "smc #0");
 
-/// Tries a call, which must answer in x0 alone: no other register may tell of what ran meanwhile.
-fn attempt(kind: &'static Kind, conduit: Conduit, registers: Registers) {
+/// Makes a call, which must change only x0: no other register may leak data.
+fn attempt(kind: &'static Attempts, conduit: Conduit, registers: Registers) {
     let mut after = registers;
     call(conduit, &mut after);
     let outcome = if (after[0] as i32) < 0 { Outcome::Refused } else { Outcome::Done };
     let [id, x1, x2] = [registers[0], registers[1], registers[2]];
-    kind.count(outcome, format_args!("{id:#x} with {x1:#x}, {x2:#x} answers {:#x}", after[0]));
+    kind.count(outcome, format_args!("{id:#x} with {x1:#x}, {x2:#x} returns {:#x}", after[0]));
     if after[1..] != registers[1..] {
         fail(format_args!("call {id:#x} by {conduit:?} changes registers: {after:x?}"));
     }
@@ -117,7 +118,7 @@ fn attempt(kind: &'static Kind, conduit: Conduit, registers: Registers) {
 fn registers(random: &mut Random, id: u64) -> Registers {
     let mut registers = [0; 18].map(|_: u64| random.next());
     registers[0] = id;
-    // An argument that does not happen to be a CPU, or a kind of reset.
+    // An argument that is neither a CPU nor a reset type.
     registers[1] |= 1 << 20;
     registers
 }
@@ -126,14 +127,15 @@ fn scan_one(random: &mut Random, id: u64) {
     if ENDS.contains(&(id & u64::from(u32::MAX))) {
         return;
     }
-    let is_known = ANSWERS.contains(&(id & u64::from(u32::MAX) & !SMC64));
+    let is_known = KNOWN_FUNCTIONS.contains(&(id & u64::from(u32::MAX) & !SMC64));
     let kind = if is_known { &KNOWN } else { &UNKNOWN };
     for conduit in [Conduit::Hvc, Conduit::Smc] {
         attempt(kind, conduit, registers(random, id));
     }
 }
 
-/// Function 0 to 255 of every owner, fast and yielding, of 32 and of 64 bits; then any number at all.
+/// Calls functions 0 to 255 of every owner, fast and yielding, of 32 and of 64 bits, then random
+/// identifiers.
 pub fn scan(context: &mut Context) {
     let random = &mut context.random;
     for owner in 0..64 {
@@ -149,7 +151,7 @@ pub fn scan(context: &mut Context) {
     }
 }
 
-/// HVC and SMC with something else than 0 in the instruction, and from EL0.
+/// Executes HVC and SMC with immediates other than 0, and from EL0.
 pub fn forms(context: &mut Context) {
     const HVC: u32 = 0xd400_0002;
     const SMC: u32 = 0xd400_0003;
@@ -161,9 +163,9 @@ pub fn forms(context: &mut Context) {
             let mut code = Code::new();
             let address = code.add(&[instruction | immediate << 5, RET]);
             code.finish();
-            // SAFETY: the two instructions are a function that changes x0 alone.
+            // SAFETY: the two instructions are a function that changes only x0.
             let function = unsafe { core::mem::transmute::<u64, Function>(address) };
-            // SAFETY: the call only asks for a version.
+            // SAFETY: the call returns a version and has no effect.
             let answer = unsafe { function(VERSION, 0) };
             let outcome = if (answer as i32) < 0 { Outcome::Refused } else { Outcome::Done };
             IMMEDIATES.count(outcome, format_args!("{immediate:#x}"));
@@ -173,26 +175,26 @@ pub fn forms(context: &mut Context) {
     }
 }
 
-/// PSCI with entries, CPUs and power states that there are not.
+/// Calls PSCI with invalid entry addresses, CPUs and power states.
 pub fn power(context: &mut Context) {
     let random = &mut context.random;
     let conduit = machine().psci;
     for round in 0..context.rounds * 1024 {
         let other = machine().cpus().last().copied().unwrap_or(0);
         let entry = match round % 4 {
-            0 => cpu::secondary_entry_address() + 1 + random.below(3),
+            0 => secondary::entry_address() + 1 + random.below(3),
             1 => random.next() | 1 << 39,
             2 => random.next() & 0xff_ffff_ffff,
             _ => random.below(4 << 30) & !0xfff,
         };
-        // A good entry would start the CPU: all but this one may be off.
+        // A valid entry address would start the CPU, which may be off.
         if entry % 4 != 0 || !space::is_own(entry & !0xfff) {
             attempt(&WILD_ENTRIES, conduit, arguments(random, CPU_ON, [other, entry]));
         }
-        let nobody = wild_target(random);
-        let good = cpu::secondary_entry_address();
-        attempt(&WILD_TARGETS, conduit, arguments(random, CPU_ON, [nobody, good]));
-        attempt(&WILD_INFO, conduit, arguments(random, AFFINITY_INFO, [nobody, 0]));
+        let unknown = wild_target(random);
+        let good = secondary::entry_address();
+        attempt(&WILD_TARGETS, conduit, arguments(random, CPU_ON, [unknown, good]));
+        attempt(&WILD_INFO, conduit, arguments(random, AFFINITY_INFO, [unknown, 0]));
         let state = random.next() | 1 << random.below(32);
         attempt(&WILD_STATES, conduit, arguments(random, CPU_SUSPEND, [state, good]));
     }
@@ -204,7 +206,7 @@ fn arguments(random: &mut Random, id: u64, [x1, x2]: [u64; 2]) -> Registers {
     registers
 }
 
-/// An MPIDR that no CPU of the partition has.
+/// Returns an MPIDR that no CPU of the partition has.
 fn wild_target(random: &mut Random) -> u64 {
     loop {
         let target = match random.below(4) {

@@ -1,17 +1,17 @@
-//! Instructions that raise exceptions of every class that a guest can raise by itself, at EL1 and at EL0.
+//! Instructions that cause exceptions of every class that a guest can cause, at EL1 and at EL0.
 
 use core::arch::naked_asm;
 
-use crate::Context;
+use crate::context::Context;
 use crate::level::{Function, LEVELS};
 use crate::own;
-use crate::tally::{Kind, Outcome};
+use crate::tally::{Attempts, Outcome};
 
-/// They end in an exception that is taken to EL1, or in none.
+/// They cause an exception that is taken to EL1, or none.
 const ANY: &[Outcome] = &[Outcome::Done, Outcome::Undefined, Outcome::Fault];
 
-static RAISED: [Kind; 2] =
-    [Kind::new("exceptions raised", ANY), Kind::at("exceptions raised", " from EL0", ANY)];
+static RAISED: [Attempts; 2] =
+    [Attempts::new("exceptions raised", ANY), Attempts::at("exceptions raised", " from EL0", ANY)];
 
 macro_rules! functions {
     ($($($line:literal),+;)*) => {
@@ -25,7 +25,7 @@ macro_rules! functions {
     };
 }
 
-/// HLT 0xf000 is not among them: where the machine has semihosting, it is a call to the host.
+/// HLT 0xf000 is left out: on a machine with semihosting it is a call to the host.
 #[rustfmt::skip]
 const FUNCTIONS: [Function; 23] = functions! {
     "udf #0";
@@ -48,8 +48,8 @@ const FUNCTIONS: [Function; 23] = functions! {
     // A program counter that is not aligned, and an address that is not canonical.
     "add x0, x0, #2", "br x0";
     "movz x0, #0x8000, lsl #48", "br x0";
-    // What a CPU may not have, or EL2 may keep for itself: transactions, 64-byte loads, waits with a
-    // timeout, authenticated returns, guarded stacks.
+    // Features that a CPU may lack and EL2 may disable: transactions, 64-byte loads, WFIT, pointer
+    // authentication, guarded control stacks.
     ".inst 0xd5233060"; // tstart x0
     ".inst 0xf83fd020"; // ld64b x0, [x1]
     ".inst 0xd503101f"; // wfit xzr
@@ -57,14 +57,14 @@ const FUNCTIONS: [Function; 23] = functions! {
     ".inst 0xd51b7700"; // gcspushm x0
 };
 
-/// Raises each of them.
+/// Executes each of them.
 pub fn raise(context: &mut Context) {
     for _ in 0..context.rounds * 64 {
         for level in LEVELS {
             for (index, &function) in FUNCTIONS.iter().enumerate() {
                 let own = level.window() + own::address();
-                // SAFETY: each of them touches the attacker's page alone, and brings the stack pointer back
-                // if no exception does.
+                // SAFETY: each of them accesses only the attacker's page, and restores the stack
+                // pointer unless an exception does.
                 let result = unsafe { level.call(function, own, own) };
                 RAISED[level as usize].attempted(result, format_args!("number {index}"));
             }

@@ -1,4 +1,4 @@
-//! Trying something at EL1 or at EL0, and coming back from it.
+//! Attempts at EL1 and at EL0.
 
 use core::arch::naked_asm;
 
@@ -6,16 +6,17 @@ use runtime::exceptions::{Fault, attempt};
 
 use crate::window;
 
-/// What is tried: a function of an address and of the address of some memory of the attacker's own.
-/// At EL0 it runs without a stack and through [`window::USER`], so it is written in assembly.
+/// The function of an attempt. Its arguments are an address, and the address of memory of the
+/// attacker's own. At EL0 it runs without a stack and in [`window::USER`], so it is written in
+/// assembly.
 pub type Function = unsafe extern "C" fn(u64, u64) -> u64;
 
 /// An exception level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Level {
-    /// The guest's kernel.
+    /// EL1.
     El1,
-    /// Its processes.
+    /// EL0.
     El0,
 }
 
@@ -26,7 +27,8 @@ pub const LEVELS: [Level; 2] = [Level::El1, Level::El0];
 const SVC: u64 = 0x15;
 
 impl Level {
-    /// Where code at this level sees an intermediate physical address, as memory.
+    /// Returns the address at which this level sees intermediate physical address 0, as Normal
+    /// memory.
     pub const fn window(self) -> u64 {
         match self {
             Level::El1 => window::KERNEL,
@@ -38,15 +40,16 @@ impl Level {
     ///
     /// # Safety
     ///
-    /// What the function does with these arguments may fail, and does no harm to the attacker itself.
+    /// With these arguments, the function does not affect the attacker's own code and data.
     pub unsafe fn call(self, function: Function, a: u64, b: u64) -> Result<(), Fault> {
         match self {
-            // SAFETY: the caller's.
+            // SAFETY: guaranteed by the caller.
             Level::El1 => unsafe { attempt(function, a, b) }.map(drop),
             Level::El0 => {
                 let user = |function: Function| window::USER + function as usize as u64;
-                let state = El0 { entry: user(function), end: user(come_back), a, b };
-                // SAFETY: the caller's; whatever EL0 does ends in an exception, which ends the attempt.
+                let state = El0 { entry: user(function), end: user(return_by_svc), a, b };
+                // SAFETY: guaranteed by the caller; EL0 returns by an exception, which ends the
+                // attempt.
                 match unsafe { attempt(enter_el0, &raw const state as u64, 0) } {
                     Err(fault) if fault.class() == SVC => Ok(()),
                     result => result.map(drop),
@@ -56,17 +59,17 @@ impl Level {
     }
 }
 
-/// With what EL0 begins.
+/// The initial state of EL0.
 #[repr(C)]
 struct El0 {
     entry: u64,
-    /// Where the function returns to.
+    /// The return address of the function.
     end: u64,
     a: u64,
     b: u64,
 }
 
-/// Goes to EL0 with interrupts masked. What comes back is an exception.
+/// Enters EL0 with interrupts masked. It returns by an exception.
 #[unsafe(naked)]
 unsafe extern "C" fn enter_el0(state: u64, _: u64) -> u64 {
     naked_asm!(
@@ -79,8 +82,8 @@ unsafe extern "C" fn enter_el0(state: u64, _: u64) -> u64 {
     )
 }
 
-/// What a function at EL0 returns to.
+/// Leaves EL0. Functions at EL0 return to it.
 #[unsafe(naked)]
-unsafe extern "C" fn come_back(_: u64, _: u64) -> u64 {
+unsafe extern "C" fn return_by_svc(_: u64, _: u64) -> u64 {
     naked_asm!("svc #0")
 }

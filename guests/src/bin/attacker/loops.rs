@@ -1,4 +1,4 @@
-//! The last that a CPU does: exceptions that lead to exceptions, for ever.
+//! Endless exceptions: each causes the next one.
 
 use core::arch::asm;
 
@@ -6,7 +6,7 @@ use runtime::{println, timer};
 
 use crate::window;
 
-/// What a CPU that is not the boot CPU does: which loop, by its index.
+/// Starts a loop on a CPU other than the boot CPU, of a kind that depends on its index.
 pub fn other_cpu(index: usize) -> ! {
     println!("attacker: CPU {index} loops");
     match index % 3 {
@@ -16,31 +16,33 @@ pub fn other_cpu(index: usize) -> ! {
     }
 }
 
-/// The boot CPU loops too if it is alone, until its watchdog ends it, and otherwise ends the partition while the others loop.
+/// Starts a loop on the boot CPU if it is the only CPU, until its watchdog stops it. Otherwise
+/// returns while the other CPUs loop.
 pub fn boot_cpu() {
-    if crate::count() == 1 {
+    if crate::context::count() == 1 {
         println!("attacker: loops");
         vectors_outside();
     }
     timer::within(200_000, || false);
 }
 
-/// Each fetch from the exception vectors is one more exception, through EL2.
+/// Each fetch from the exception vectors is the next exception, by way of EL2.
 fn vectors_outside() -> ! {
     set_vectors(window::KERNEL + 0x7000_0000)
 }
 
-/// The same without ever leaving EL1: the runtime maps the address as a device.
+/// The same without EL2: the runtime maps the address as Device memory.
 fn vectors_not_executable() -> ! {
     set_vectors(0x7000_0000)
 }
 
 fn set_vectors(address: u64) -> ! {
-    // SAFETY: nothing that this CPU does from now on matters.
+    // SAFETY: this CPU executes nothing else afterwards.
     unsafe { asm!("msr vbar_el1, {}", "isb", "udf #0", in(reg) address, options(noreturn)) }
 }
 
-/// Each exception's first store is one more exception. The stack grows down through nothing at all.
+/// The first store of each exception is the next exception: there is nothing below the stack
+/// pointer.
 fn stack_outside() -> ! {
     let top = window::KERNEL + window::SIZE - 64;
     // SAFETY: as above.

@@ -1,10 +1,15 @@
-//! Tries whatever a guest can do to get out of its partition, or to disturb another: from EL1 and from
-//! EL0, on all its CPUs at once. Reports what came of it, by kind, and powers off.
+//! Attempts everything that a guest can do to leave its partition or to disturb another one, from
+//! EL1 and from EL0, on all its CPUs at once. Prints the outcomes of each kind of attempt and
+//! powers off.
 //!
-//! Command line: `groups=NAME,...` (all), `seed=N` (by the physical counter's value); `again` resets the
-//! partition at the end in place of powering it off; `rounds=N` (1): how much is tried by chance, and from
-//! 2 on everything everywhere by every CPU; `loop` ends in exceptions without end, on all CPUs but the
-//! boot CPU where there are several; `triggers` makes private interrupts edge-triggered for some seconds.
+//! Command line:
+//!
+//! - `groups=NAME,...`: the groups of attacks (all).
+//! - `seed=N`: the seed of the random numbers (the physical count).
+//! - `rounds=N`: repeats random attempts N times (1). From 2 on, every CPU makes every attempt.
+//! - `again`: resets the partition at the end.
+//! - `loop`: ends in endless exceptions, on all CPUs except the boot CPU if there are several.
+//! - `triggers`: makes private interrupts edge-triggered for some seconds.
 
 #![no_std]
 #![no_main]
@@ -12,14 +17,15 @@
 mod aarch32;
 mod access;
 mod calls;
+mod context;
 mod exceptions;
 mod frames;
 mod level;
 mod loops;
 mod own;
-mod quiet;
 mod random;
 mod registers;
+mod reset;
 mod sgis;
 mod space;
 mod storms;
@@ -27,40 +33,20 @@ mod tally;
 mod walks;
 mod window;
 
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-use random::Random;
+use context::{Context, count};
 use runtime::gic::Interrupt;
 use runtime::tree::machine;
-use runtime::{cpu, fail, gic, println, psci, read_register, timer};
+use runtime::{fail, gic, println, psci, secondary, timer};
 
 runtime::guest!(main, interrupt);
 
-/// What a CPU goes through its groups with.
-struct Context {
-    random: Random,
-    rounds: u64,
-    /// The CPU's index, and how many there are.
-    cpu: (u64, u64),
-}
-
-impl Context {
-    /// Whether everything is tried everywhere by every CPU, not a part that still has some of each.
-    const fn is_thorough(&self) -> bool {
-        self.rounds > 1
-    }
-
-    /// Whether this CPU is to try the one with this number, of many that the CPUs share out.
-    const fn is_mine(&self, number: u64) -> bool {
-        self.is_thorough() || number % self.cpu.1 == self.cpu.0
-    }
-}
-
-/// A name, and what is done.
+/// The name of a group, and its function.
 type Group = (&'static str, fn(&mut Context));
 
-/// The groups, by the names that the command line has for them. Each is run by all CPUs at once, with
-/// interrupts masked; then the interrupt controller is put in order again, and tried.
+/// The groups, by their names on the command line. All CPUs run each group at the same time, with
+/// interrupts masked; then the interrupt controller is reset and checked.
 const GROUPS: [Group; 20] = [
     ("memory", access::outside),
     ("memory", access::devices),
@@ -84,22 +70,17 @@ const GROUPS: [Group; 20] = [
     ("output", storms::output),
 ];
 
-fn count() -> usize {
-    machine().cpus().len()
-}
-
 fn main() {
-    let seed = machine().number("seed").unwrap_or_else(|| read_register!("cntpct_el0"));
-    SEED.store(seed, Ordering::Relaxed);
+    let seed = context::seed();
     println!("attacker: {} CPUs, GICv{}, seed={seed}", count(), gic::version());
     window::fill();
     if count() > 1 {
         window::open();
-        calls::power(&mut context(count()));
+        calls::power(&mut Context::new(count()));
     }
     for index in 1..count() {
-        if let Err(error) = cpu::start(index, run) {
-            fail!("CPU_ON of CPU {index} answers {error:?}");
+        if let Err(error) = secondary::start(index, run) {
+            fail!("CPU_ON of CPU {index} returns {error:?}");
         }
     }
     run(0);
@@ -116,16 +97,6 @@ fn main() {
     }
 }
 
-fn context(index: usize) -> Context {
-    let seed = SEED.load(Ordering::Relaxed);
-    let rounds = machine().number("rounds").unwrap_or(1);
-    Context {
-        random: Random::new(seed << 8 | index as u64),
-        rounds,
-        cpu: (index as u64, count() as u64),
-    }
-}
-
 fn is_chosen(group: &str) -> bool {
     match machine().argument("groups") {
         Some(groups) => groups.split(',').any(|name| name == group),
@@ -134,7 +105,7 @@ fn is_chosen(group: &str) -> bool {
 }
 
 fn run(index: usize) {
-    let mut context = context(index);
+    let mut context = Context::new(index);
     window::open();
     for (name, attack) in GROUPS.into_iter().filter(|(name, _)| is_chosen(name)) {
         meet();
@@ -142,16 +113,16 @@ fn run(index: usize) {
         attack(&mut context);
         meet();
         if index == 0 {
-            quiet::shared();
+            reset::shared();
         }
         meet();
-        quiet::private();
+        reset::private();
         meet();
-        quiet::check();
+        reset::check();
         meet();
         if index == 0 {
             let milliseconds = (timer::now() - start) * 1000 / timer::frequency();
-            println!("attacker: {name} over after {milliseconds} ms");
+            println!("attacker: {name} done after {milliseconds} ms");
         }
     }
     meet();
@@ -160,10 +131,9 @@ fn run(index: usize) {
     }
 }
 
-static SEED: AtomicU64 = AtomicU64::new(0);
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 
-/// Waits until every CPU has come here as often as this one.
+/// Waits until every CPU has called this as often as this one.
 fn meet() {
     let ticket = ARRIVED.fetch_add(1, Ordering::AcqRel);
     let all = (ticket / count() + 1) * count();
@@ -173,6 +143,6 @@ fn meet() {
 }
 
 fn interrupt(interrupt: Interrupt) {
-    quiet::take(interrupt);
+    reset::take(interrupt);
     storms::take(interrupt);
 }

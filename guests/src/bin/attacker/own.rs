@@ -1,4 +1,5 @@
-//! Memory of the attacker's own: for each CPU a page to aim at, a page of code that it makes, and tables.
+//! Memory of the attacker: for each CPU a page of data and a page of code that is generated at run
+//! time.
 
 use core::arch::asm;
 use core::cell::UnsafeCell;
@@ -6,52 +7,53 @@ use core::cell::UnsafeCell;
 use runtime::cpu::{self, MAX_CPUS};
 use runtime::read_register;
 
-/// How many instructions a page of code holds.
+/// The number of instructions in a page of code.
 const WORDS: usize = 1024;
 
 #[repr(C, align(4096))]
 struct Page(UnsafeCell<[u32; WORDS]>);
 
-// SAFETY: a CPU uses its own element only.
+// SAFETY: a CPU uses only its own element.
 unsafe impl Sync for Page {}
 
 static DATA: [Page; MAX_CPUS] = [const { Page(UnsafeCell::new([0; WORDS])) }; MAX_CPUS];
 static CODE: [Page; MAX_CPUS] = [const { Page(UnsafeCell::new([0; WORDS])) }; MAX_CPUS];
 
-/// The address of a page of this CPU's that may hold anything.
+/// Returns the address of this CPU's page of data, whose content does not matter.
 pub fn address() -> u64 {
     DATA[cpu::index()].0.get() as u64
 }
 
-/// Code that is made at run time, in this CPU's page.
+/// Code that is generated in this CPU's page.
 pub struct Code {
     used: usize,
 }
 
 impl Code {
-    /// An empty page; what was made before is gone.
+    /// Starts with an empty page.
     pub const fn new() -> Self {
         Self { used: 0 }
     }
 
-    /// The address of the page.
+    /// Returns the address of the page.
     pub fn start(&self) -> u64 {
         CODE[cpu::index()].0.get() as u64
     }
 
-    /// How many more instructions there is room for.
+    /// Returns the number of instructions for which there is room.
     pub const fn room(&self) -> usize {
         WORDS - self.used
     }
 
-    /// Adds instructions, and returns where they begin.
+    /// Adds instructions, and returns their address.
     ///
     /// # Panics
     ///
     /// If there is no room for them.
     pub fn add(&mut self, instructions: &[u32]) -> u64 {
         let place = &CODE[cpu::index()].0;
-        // SAFETY: the page is this CPU's, which does not execute it now, and no reference to it lives on.
+        // SAFETY: the page is this CPU's, which is not executing it, and no other reference to it
+        // exists.
         let words = unsafe { &mut *place.get() };
         words[self.used..][..instructions.len()].copy_from_slice(instructions);
         let start = place.get() as u64 + self.used as u64 * 4;
@@ -59,7 +61,7 @@ impl Code {
         start
     }
 
-    /// Lets the CPU fetch what was added.
+    /// Makes the added instructions visible to instruction fetches.
     pub fn finish(&self) {
         let line = 4_u64 << (read_register!("ctr_el0") & 0xf);
         let start = self.start();
@@ -69,7 +71,7 @@ impl Code {
                 asm!("dc cvau, {0}", "dsb ish", "ic ivau, {0}", in(reg) address, options(nostack));
             }
         }
-        // SAFETY: barriers only.
+        // SAFETY: only barriers.
         unsafe { asm!("dsb ish", "isb", options(nostack)) };
     }
 }

@@ -1,16 +1,16 @@
-//! Numbers that look random and are the same for the same seed.
+//! Pseudorandom numbers.
 
 /// A generator (xorshift64*, Marsaglia and Vigna).
 pub struct Random(u64);
 
 impl Random {
-    /// The sequence of a seed.
+    /// Returns the generator of a seed.
     pub const fn new(seed: u64) -> Self {
-        // Zero would stay zero.
+        // The state must not be zero.
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub const fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -18,12 +18,12 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// The next number below `limit`, which is not 0.
+    /// Returns a number below `limit`, which must not be 0.
     pub const fn below(&mut self, limit: u64) -> u64 {
         (self.next() >> 16) % limit
     }
 
-    /// What to write: all zeros, all ones, or bits by chance.
+    /// Returns a value to write: all zeros, all ones, or random bits.
     pub fn value(&mut self) -> u64 {
         match self.below(4) {
             0 => 0,

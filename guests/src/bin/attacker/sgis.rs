@@ -1,19 +1,19 @@
-//! Software-generated interrupts to all targets in all forms.
+//! SGIs to all targets, in all forms.
 
 use runtime::tree::{Gic, machine};
 use runtime::{mmio, write_register};
 
-use crate::Context;
+use crate::context::Context;
 use crate::random::Random;
-use crate::tally::{Kind, Outcome};
+use crate::tally::{Attempts, Outcome};
 
 const GICD_SGIR: u64 = 0xf00;
 const GICD_CPENDSGIR: u64 = 0xf10;
 const GICD_SPENDSGIR: u64 = 0xf20;
 
-static SENT: Kind = Kind::new("SGIs", &[Outcome::Done]);
+static SENT: Attempts = Attempts::new("SGIs", &[Outcome::Done]);
 
-/// Sends them with interrupts masked: they wait, and are forgotten at the end of the group.
+/// Sends SGIs with interrupts masked: they stay pending and are cleared at the end of the group.
 pub fn send(context: &mut Context) {
     let random = &mut context.random;
     for _ in 0..context.rounds {
@@ -24,7 +24,7 @@ pub fn send(context: &mut Context) {
     }
 }
 
-/// GICv2: every target list with every filter, then the registers of what is pending.
+/// GICv2: every target list with every filter, then the set-pending and clear-pending registers.
 fn by_distributor(random: &mut Random, distributor: u64) {
     for form in 0..0x400 {
         let (filter, targets) = (form >> 8, form & 0xff);
@@ -48,7 +48,8 @@ fn store(register: u64, value: u64) {
     SENT.count(Outcome::Done, "");
 }
 
-/// GICv3: every cluster of Aff1 and every range of Aff0 with all targets, all but itself, and any bits.
+/// GICv3: every Aff1 and every range of Aff0 with all targets, all CPUs except itself, and random
+/// bits.
 fn by_system_registers(random: &mut Random) {
     for form in 0..0x1000 {
         let (aff1, range) = (form >> 4, form & 0xf);
@@ -62,7 +63,7 @@ fn by_system_registers(random: &mut Random) {
     }
 }
 
-/// By each of ICC_SGI1R_EL1, ICC_ASGI1R_EL1 and ICC_SGI0R_EL1.
+/// Writes a value to each of ICC_SGI1R_EL1, ICC_ASGI1R_EL1 and ICC_SGI0R_EL1.
 fn send_to(value: u64) {
     write_register!("ICC_SGI1R_EL1", value);
     write_register!("ICC_ASGI1R_EL1", value);

@@ -1,4 +1,4 @@
-//! Which addresses are the attacker's own, and where it looks for others.
+//! The attacker's own addresses, and those that it attacks.
 
 use runtime::cpu::MAX_CPUS;
 use runtime::tree::{Gic, machine};
@@ -6,13 +6,13 @@ use runtime::tree::{Gic, machine};
 use crate::random::Random;
 use crate::window;
 
-/// Bytes of a page.
+/// The size of a page, in bytes.
 pub const PAGE: u64 = 0x1000;
 const BLOCK: u64 = 2 << 20;
 const GIB: u64 = 1 << 30;
 
-/// Where QEMU's `virt` and a Raspberry Pi 4 have their devices, and with them Bulkhead's own UART and
-/// the interrupt controller's other frames: first address, end.
+/// The regions of devices of QEMU's `virt` and of a Raspberry Pi 4, among them Bulkhead's own UART
+/// and the other frames of the interrupt controller: first address, and end.
 const DEVICES: [(u64, u64); 4] = [
     (0x0800_0000, 0x0c00_0000),
     (0xfe00_0000, 0x1_0000_0000),
@@ -20,11 +20,11 @@ const DEVICES: [(u64, u64); 4] = [
     (0x40_1000_0000, 0x40_1001_0000),
 ];
 
-/// A range of addresses: its first, and its size in bytes.
+/// A range of addresses: the first one, and the size in bytes.
 pub type Range = (u64, u64);
 
-/// The frames in which a partition finds something: distributor, CPU interface or redistributors, UART, and
-/// the watchdog's where there is one.
+/// Returns the partition's own frames: distributor, CPU interface or redistributors, UART, and
+/// those of the watchdog if there is one.
 pub fn frames() -> impl Iterator<Item = Range> {
     let cpus = machine().cpus().len().min(MAX_CPUS) as u64;
     let [distributor, of_cpus] = match machine().gic {
@@ -39,13 +39,13 @@ pub fn frames() -> impl Iterator<Item = Range> {
     [distributor, of_cpus, (machine().uart, PAGE)].into_iter().chain(watchdog.into_iter().flatten())
 }
 
-/// Whether the page at this address is the attacker's own.
+/// Returns whether the page at this address is the attacker's own.
 pub fn is_own(page: u64) -> bool {
     let memory = machine().memory().iter().map(|region| (region.base, region.size));
     memory.chain(frames()).any(|(base, size)| page >= base && page - base < size)
 }
 
-/// A page, by chance, of each 2 MiB of the lower 4 GiB and of each GiB above.
+/// Visits a random page of each 2 MiB of the lower 4 GiB and of each GiB above, except own pages.
 pub fn scattered(random: &mut Random, mut visit: impl FnMut(&mut Random, u64)) {
     let low = (0..4 * GIB).step_by(BLOCK as usize).map(|base| (base, BLOCK));
     let high = (4 * GIB..window::SIZE).step_by(GIB as usize).map(|base| (base, GIB));
@@ -57,7 +57,7 @@ pub fn scattered(random: &mut Random, mut visit: impl FnMut(&mut Random, u64)) {
     }
 }
 
-/// Every page where devices are, and the pages before and behind what is the attacker's own.
+/// Visits every page of devices, and the pages next to the attacker's own, except own pages.
 pub fn every_page_of_devices(mut visit: impl FnMut(u64)) {
     let around = |(base, size): Range| [base.wrapping_sub(PAGE), base + size];
     let memory = machine().memory().iter().map(|region| (region.base, region.size));

@@ -1,4 +1,4 @@
-//! Much of what is allowed: interrupts, waits, events, code that changes itself, output.
+//! Large numbers of permitted operations: interrupts, waits, events, self-modifying code, output.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -7,25 +7,25 @@ use runtime::gic::{self, Interrupt, Target};
 use runtime::tree::machine;
 use runtime::{cpu, pl011, println, timer, watchdog};
 
-use crate::Context;
+use crate::context::Context;
 use crate::own::Code;
-use crate::tally::{Kind, Outcome};
+use crate::tally::{Attempts, Outcome};
 
 const DONE: &[Outcome] = &[Outcome::Done];
-static INTERRUPTS: Kind = Kind::new("interrupts in storms", DONE);
-static WAITS: Kind = Kind::new("waits by WFI and WFE", DONE);
-static CHANGES: Kind = Kind::new("changes of running code", DONE);
-static FEEDS: Kind = Kind::new("feeds of the watchdog", DONE);
-static BYTES: Kind = Kind::new("bytes of output", DONE);
+static INTERRUPTS: Attempts = Attempts::new("interrupts in storms", DONE);
+static WAITS: Attempts = Attempts::new("waits by WFI and WFE", DONE);
+static CHANGES: Attempts = Attempts::new("changes of running code", DONE);
+static FEEDS: Attempts = Attempts::new("feeds of the watchdog", DONE);
+static BYTES: Attempts = Attempts::new("bytes of output", DONE);
 
-/// How long a storm of interrupts lasts.
+/// The length of a storm of interrupts, in microseconds.
 const STORM_US: u64 = 200_000;
 /// The SGI that a CPU sends to itself and to the others.
 const SGI: u32 = 9;
 
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 
-/// Interrupts as fast as they are taken: a timer that is always due, SGIs from everybody to everybody, and
+/// Takes interrupts as fast as possible: timers that are always due, SGIs from each CPU to all, and
 /// the UART's interrupt, made pending by software.
 pub fn interrupts(context: &mut Context) {
     let sources =
@@ -49,7 +49,7 @@ pub fn interrupts(context: &mut Context) {
     (0..taken).for_each(|_| INTERRUPTS.count(Outcome::Done, ""));
 }
 
-/// The handler: quiets the device.
+/// Handles an interrupt: silences the source.
 pub fn take(interrupt: Interrupt) {
     if interrupt.intid == machine().virtual_timer {
         timer::disarm();
@@ -59,12 +59,12 @@ pub fn take(interrupt: Interrupt) {
     TAKEN.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Waits that end at once, since the timer is due, and events.
+/// Executes waits that end at once, since the timer is due, and events.
 pub fn waits(context: &mut Context) {
     gic::enable(machine().virtual_timer);
     timer::arm_after(0);
     for _ in 0..context.rounds * 4096 {
-        // SAFETY: the timer is due, and an event has just been sent to this CPU.
+        // SAFETY: no wait is endless: the timer is due, and each WFE follows an event.
         unsafe { asm!("wfi", "sevl", "wfe", "sev", "wfe", "yield", options(nostack)) };
         WAITS.count(Outcome::Done, "");
     }
@@ -72,7 +72,7 @@ pub fn waits(context: &mut Context) {
     gic::disable(machine().virtual_timer);
 }
 
-/// Feeds the watchdog, where there is one, as fast as it goes.
+/// Feeds the watchdog, where there is one, as fast as possible.
 pub fn feeds(context: &mut Context) {
     if machine().watchdog.is_some() {
         for _ in 0..context.rounds * 4096 {
@@ -82,7 +82,7 @@ pub fn feeds(context: &mut Context) {
     }
 }
 
-/// A function that is written anew before each call.
+/// Calls a function that is generated again before each call.
 pub fn changing_code(context: &mut Context) {
     /// MOVZ X0, #immediate
     const MOVZ: u32 = 0xd280_0000;
@@ -92,14 +92,14 @@ pub fn changing_code(context: &mut Context) {
         let mut code = Code::new();
         let address = code.add(&[MOVZ | (value as u32) << 5, RET]);
         code.finish();
-        // SAFETY: the two instructions are such a function.
+        // SAFETY: the two instructions are a function of this type.
         let function = unsafe { core::mem::transmute::<u64, extern "C" fn() -> u64>(address) };
         let outcome = if function() == value { Outcome::Done } else { Outcome::Fault };
         CHANGES.count(outcome, value);
     }
 }
 
-/// Output without lines, with empty ones, and with every byte that there is.
+/// Prints output without line ends, with empty lines, and with every byte value.
 pub fn output(context: &mut Context) {
     const CHUNK: u64 = 1024;
     let forms: [fn(u64) -> u8; 5] = [

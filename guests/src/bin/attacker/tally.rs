@@ -1,4 +1,4 @@
-//! What was tried, how often, and what came of it.
+//! Counts the attempts and their outcomes, and reports them.
 
 use core::fmt::{self, Display, Formatter};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -7,22 +7,22 @@ use runtime::exceptions::Fault;
 use runtime::println;
 use spin::Mutex;
 
-/// What came of a try.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It was carried out, or had no effect, and the guest went on.
+    /// It was executed or had no effect, and the guest continued.
     Done,
-    /// A call that was answered with an error.
+    /// A call that returned an error.
     Refused,
-    /// A synchronous external abort: there is nothing.
+    /// A synchronous External abort: there is nothing at the address.
     ExternalAbort,
     /// An UNDEFINED instruction.
     Undefined,
-    /// Another exception, which is between the guest's EL0 and EL1 or of its own tables' making.
+    /// Another exception, which the guest's own EL1 or its own tables cause.
     Fault,
 }
 
-/// Every outcome, with its name as the report has it.
+/// All outcomes, with their names in the report.
 const OUTCOMES: [(Outcome, &str); 5] = [
     (Outcome::Done, "done"),
     (Outcome::Refused, "refused"),
@@ -32,12 +32,12 @@ const OUTCOMES: [(Outcome, &str); 5] = [
 ];
 
 impl Outcome {
-    /// What an attempt ended in.
+    /// Returns the outcome of an attempt.
     pub fn of<T>(result: Result<T, Fault>) -> Self {
         match result {
             Ok(_) => Outcome::Done,
             Err(fault) => match (fault.class(), fault.status()) {
-                // Instruction and data aborts, of EL0 and EL1: on the access, or on a walk.
+                // Instruction and data aborts, from EL0 and EL1: on the access, or on a table walk.
                 (0x20 | 0x21 | 0x24 | 0x25, 0x10 | 0x14..=0x17) => Outcome::ExternalAbort,
                 (0x00, _) => Outcome::Undefined,
                 _ => Outcome::Fault,
@@ -46,8 +46,8 @@ impl Outcome {
     }
 }
 
-/// Something that is tried, with what may come of it.
-pub struct Kind {
+/// A kind of attempt, with its permitted outcomes.
+pub struct Attempts {
     name: &'static str,
     level: &'static str,
     allowed: &'static [Outcome],
@@ -55,33 +55,34 @@ pub struct Kind {
     is_listed: AtomicBool,
 }
 
-/// How many kinds a report has room for.
+/// The greatest number of kinds in a report.
 const MOST_KINDS: usize = 192;
-/// How many wrong outcomes are told one by one.
+/// The number of wrong outcomes that are printed one by one.
 const MOST_FAILURES: u32 = 20;
 
 struct List {
-    kinds: [Option<&'static Kind>; MOST_KINDS],
+    kinds: [Option<&'static Attempts>; MOST_KINDS],
     count: usize,
 }
 
-/// The kinds that have been tried, in the order of their first try.
+/// The kinds that have been attempted, in the order of their first attempts.
 static LIST: Mutex<List> = Mutex::new(List { kinds: [None; MOST_KINDS], count: 0 });
 static FAILURES: AtomicU32 = AtomicU32::new(0);
 
-impl Kind {
-    /// What EL1 tries.
+impl Attempts {
+    /// A kind of attempt of EL1.
     pub const fn new(name: &'static str, allowed: &'static [Outcome]) -> Self {
         Self::at(name, "", allowed)
     }
 
-    /// The same, with from where it is tried.
+    /// A kind of attempt of the level that `level` names.
     pub const fn at(name: &'static str, level: &'static str, allowed: &'static [Outcome]) -> Self {
         let counts = [const { AtomicU64::new(0) }; OUTCOMES.len()];
         Self { name, level, allowed, counts, is_listed: AtomicBool::new(false) }
     }
 
-    /// Counts a try, and fails if that must not come of it; `place` says which try it was.
+    /// Counts an attempt, and reports a failure if the outcome is not permitted; `place` identifies
+    /// the attempt.
     pub fn count(&'static self, outcome: Outcome, place: impl Display) {
         if !self.is_listed.swap(true, Ordering::Relaxed) {
             let mut list = LIST.lock();
@@ -95,7 +96,7 @@ impl Kind {
         }
     }
 
-    /// The same for an attempt.
+    /// Counts an attempt with its result.
     pub fn attempted<T>(&'static self, result: Result<T, Fault>, place: impl Display) {
         let Fault { esr, far, elr } = result.as_ref().err().copied().unwrap_or_default();
         let place = format_args!("{place}, ESR {esr:#x}, FAR {far:#x}, ELR {elr:#x}");
@@ -107,14 +108,14 @@ impl Kind {
     }
 }
 
-/// Tells of an outcome that must not be. The first few are told one by one.
+/// Counts a wrong outcome. The first [`MOST_FAILURES`] are printed.
 pub fn fail(what: impl Display) {
     if FAILURES.fetch_add(1, Ordering::Relaxed) < MOST_FAILURES {
         println!("FAIL: {what}");
     }
 }
 
-/// Prints a line for each kind, and returns how many outcomes were wrong.
+/// Prints a line for each kind, and returns the number of wrong outcomes.
 pub fn report() -> u32 {
     let list = LIST.lock();
     for kind in list.kinds.iter().flatten() {
@@ -124,8 +125,8 @@ pub fn report() -> u32 {
     FAILURES.load(Ordering::Relaxed)
 }
 
-/// The outcomes that there were, as text.
-struct Counts<'a>(&'a Kind);
+/// Prints the outcomes of a kind.
+struct Counts<'a>(&'a Attempts);
 
 impl Display for Counts<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

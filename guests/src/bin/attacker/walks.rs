@@ -1,35 +1,37 @@
-//! The attacker's own tables, pointing outside: the walk itself then reads what is not the attacker's.
+//! Translation tables of the attacker that point outside its memory, so that the table walk itself
+//! reads memory that is not its own.
 
 use core::arch::{asm, naked_asm};
 
 use runtime::cpu::{self, MAX_CPUS};
 use runtime::read_register;
 
+use crate::context::Context;
 use crate::level::{Function, LEVELS, Level};
 use crate::random::Random;
-use crate::tally::{Kind, Outcome};
+use crate::tally::{Attempts, Outcome};
 use crate::window::{self, MEMORY, TABLE, Table};
-use crate::{Context, access, own, space};
+use crate::{access, own, space};
 
-/// The tables of [`window::WALK`] from level 1 on, for each CPU.
+/// The tables of [`window::WALK`] from level 1 on, by CPU index.
 static LEVELS_BELOW: [[Table; 3]; MAX_CPUS] = [const { [const { Table::new() }; 3] }; MAX_CPUS];
 
 const ABORT: &[Outcome] = &[Outcome::ExternalAbort];
 const ANY: &[Outcome] =
     &[Outcome::Done, Outcome::ExternalAbort, Outcome::Undefined, Outcome::Fault];
 
-static LOADS: [Kind; 2] = [
-    Kind::new("loads by tables outside", ABORT),
-    Kind::at("loads by tables outside", " from EL0", ABORT),
+static LOADS: [Attempts; 2] = [
+    Attempts::new("loads by tables outside", ABORT),
+    Attempts::at("loads by tables outside", " from EL0", ABORT),
 ];
-static OTHERS: [Kind; 2] = [
-    Kind::new("other accesses by tables outside", ANY),
-    Kind::at("other accesses by tables outside", " from EL0", ANY),
+static OTHERS: [Attempts; 2] = [
+    Attempts::new("other accesses by tables outside", ANY),
+    Attempts::at("other accesses by tables outside", " from EL0", ANY),
 ];
-static ROOT: Kind = Kind::new("translation roots outside", ABORT);
-static FORMATS: Kind = Kind::new("translation controls by chance", ANY);
+static ROOT: Attempts = Attempts::new("translation roots outside", ABORT);
+static FORMATS: Attempts = Attempts::new("random translation controls", ANY);
 
-/// Tables at every level that lie outside, and a root that does.
+/// Uses tables outside at every level, and a translation root outside.
 pub fn tables(context: &mut Context) {
     for _ in 0..context.rounds {
         space::scattered(&mut context.random, |random, page| {
@@ -41,7 +43,7 @@ pub fn tables(context: &mut Context) {
     }
 }
 
-/// Makes the entry of a level, 0 to 3, lead to `page`, and goes there.
+/// Makes the entry at a level, 0 to 3, point to `page`, and accesses the window.
 fn walk(random: &mut Random, depth: usize, page: u64) {
     const EL0_TOO: u64 = 1 << 6;
     let below = &LEVELS_BELOW[cpu::index()];
@@ -50,7 +52,7 @@ fn walk(random: &mut Random, depth: usize, page: u64) {
         3 => page | TABLE | MEMORY | EL0_TOO,
         _ => page | TABLE,
     };
-    // SAFETY: the tables are this CPU's, and lead nowhere but to this window.
+    // SAFETY: the tables are this CPU's, and only this window uses them.
     unsafe {
         for at in 1..=depth {
             below[at - 1].set(0, entry(at));
@@ -60,7 +62,7 @@ fn walk(random: &mut Random, depth: usize, page: u64) {
     for level in LEVELS {
         let own = level.window() + own::address();
         let place = format_args!("{page:#x} at level {depth}");
-        // SAFETY: what is translated by a page that is not the attacker's is not the attacker's either.
+        // SAFETY: nothing of the attacker is at addresses that a foreign page translates.
         let result = unsafe { level.call(access::load(), window::WALK, own) };
         LOADS[level as usize].attempted(result, place);
         // SAFETY: as above.
@@ -69,7 +71,7 @@ fn walk(random: &mut Random, depth: usize, page: u64) {
     }
 }
 
-/// TTBR1_EL1 itself points outside, for as long as one load takes.
+/// Makes TTBR1_EL1 itself point outside, during one load.
 fn root(page: u64) {
     #[unsafe(naked)]
     unsafe extern "C" fn load(_: u64, _: u64) -> u64 {
@@ -83,23 +85,24 @@ fn root(page: u64) {
             "ret"
         )
     }
-    // SAFETY: this code runs in the lower half; the upper one is as before after `reopen`.
+    // SAFETY: this code is in the lower half; `restore_root` restores the upper one.
     let result = unsafe { Level::El1.call(load, page, window::KERNEL + own::address()) };
-    reopen();
+    restore_root();
     ROOT.attempted(result, format_args!("{page:#x}"));
 }
 
-fn reopen() {
-    // SAFETY: the root that was there before.
+fn restore_root() {
+    // SAFETY: the previous root.
     unsafe { asm!("msr ttbr1_el1, {}", "isb", in(reg) window::root().address(), options(nostack)) };
-    window::forget_translations();
+    window::invalidate_tlb();
 }
 
-/// TCR_EL1's upper half by chance, so that the walks begin at other levels, in other formats and with
-/// updates by hardware, while the root is at any page.
+/// Sets the fields of TCR_EL1 for the upper half at random, so that walks start at other levels, in
+/// other formats and with hardware updates, while the root is a random page.
 pub fn controls(context: &mut Context) {
     const UPPER: u64 = 0xffff_0000 & !(1 << 22);
-    /// HA and HD: the walk writes the access flag and the dirty state, where the CPU can.
+    /// HA and HD: the walk updates the access flag and the dirty state, where the CPU implements
+    /// that.
     const UPDATES: u64 = 0b11 << 39;
     let tcr = read_register!("tcr_el1");
     for _ in 0..context.rounds * 256 {
@@ -113,17 +116,18 @@ pub fn controls(context: &mut Context) {
         let address = random.next() | 0xffff << 48;
         let function: Function = access::any(random);
         let changed = tcr & !UPPER & !(1 << 23) | random.next() & UPPER & !(1 << 23) | UPDATES;
-        // SAFETY: the lower half, where this code is, is translated as before.
+        // SAFETY: the translation of the lower half, where this code is, does not change.
         unsafe {
             asm!("msr ttbr1_el1, {}", "msr tcr_el1, {}", "isb", in(reg) page, in(reg) changed,
                 options(nostack));
         }
-        window::forget_translations();
-        // SAFETY: the tables of the upper half are not the attacker's, and so is nothing that they lead to.
+        window::invalidate_tlb();
+        // SAFETY: the tables of the upper half are not the attacker's, nor is anything that they
+        // point to.
         let result = unsafe { Level::El1.call(function, address, own::address()) };
-        // SAFETY: as it was.
+        // SAFETY: the previous value.
         unsafe { asm!("msr tcr_el1, {}", "isb", in(reg) tcr, options(nostack)) };
-        reopen();
+        restore_root();
         FORMATS.attempted(result, format_args!("{page:#x}, TCR {changed:#x}"));
     }
 }

@@ -1,4 +1,4 @@
-//! Calls to whoever is above, and an instruction that Bulkhead answers.
+//! The cost of calls by HVC or SMC, and of an ID register, whose reading is trapped.
 
 use core::arch::asm;
 
@@ -6,7 +6,7 @@ use runtime::tree::{Conduit, machine};
 
 use crate::figures;
 
-/// Calls that change nothing: one of an OEM's that nobody offers, PSCI_VERSION, and
+/// Calls without effects: an OEM call that is not implemented, PSCI_VERSION, and
 /// SMCCC_ARCH_WORKAROUND_1.
 const CALLS: [(&str, u64); 3] = [
     ("call-unknown", 0x8300_ff00),
@@ -14,6 +14,7 @@ const CALLS: [(&str, u64); 3] = [
     ("arch-workaround-1", 0x8000_8000),
 ];
 
+/// Measures the calls and the ID register.
 pub fn measure() {
     for (name, function) in CALLS {
         match machine().psci {
@@ -32,8 +33,8 @@ macro_rules! conduit {
     ($name:ident) => {
         #[inline(always)]
         fn $name(function: u64) {
-            // SAFETY: SMCCC 1.1: a call may change x0 to x3, and 1.0's x4 to x17; these have no other
-            // effect.
+            // SAFETY: a call may change x0 to x3, by SMCCC 1.0 also x4 to x17; these calls have no
+            // other effect.
             unsafe {
                 asm!(concat!(stringify!($name), " #0"), inout("x0") function => _,
                     clobber_abi("C"), options(nostack));

@@ -1,4 +1,5 @@
-//! The console's UART: its flags, a byte, and a line as a driver writes one.
+//! The cost of the console's UART: reading its flags, writing a byte, and writing a line as a
+//! driver does.
 
 use core::hint::black_box;
 
@@ -8,11 +9,12 @@ use runtime::tree::machine;
 
 use crate::figures::{keep, measure as row, samples};
 
-/// A line of 80 characters, with its end.
+/// A line of 80 characters, with CR LF.
 const LINE: &[u8; 82] =
     b"................................................................................\r\n";
 const LINES: usize = 11;
 
+/// Measures the accesses.
 pub fn measure() {
     let uart = machine().uart;
     let (flags, data) = (black_box(uart + FR), black_box(uart + DR));
@@ -26,7 +28,7 @@ pub fn measure() {
     keep("console-line", line);
 }
 
-/// Writes a byte as a driver does: once the flags say that there is room.
+/// Writes a byte as a driver does, once the flags show that there is room.
 #[inline(always)]
 fn put(uart: u64, byte: u8) {
     // SAFETY: registers of the UART, which the tree names.

@@ -1,4 +1,4 @@
-//! What time is measured by: the counter, or the cycles that the performance monitor counts.
+//! The counter that measures: the virtual count, or the cycle counter of the performance monitor.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use runtime::{read_register, write_register};
 
 /// A counter that can be read in one instruction.
 pub trait Counter {
-    /// Its count, once everything before has been done.
+    /// Returns the count once all earlier instructions have completed.
     fn read() -> u64;
 }
 
@@ -21,7 +21,7 @@ pub struct Cycles;
 macro_rules! read {
     ($name:literal) => {{
         let value: u64;
-        // SAFETY: a barrier and a register whose reading has no effect.
+        // SAFETY: a barrier, and a register that is read without effect.
         unsafe { asm!("isb", concat!("mrs {}, ", $name), out(reg) value, options(nostack)) };
         value
     }};
@@ -43,17 +43,18 @@ impl Counter for Cycles {
 
 static IS_CYCLES: AtomicBool = AtomicBool::new(false);
 
-/// Whether the command line asks for cycles.
+/// Returns whether the command line requests cycles.
 pub fn is_cycles() -> bool {
     IS_CYCLES.load(Ordering::Relaxed)
 }
 
-/// What the figures are in.
+/// Returns the unit of the figures.
 pub fn unit() -> &'static str {
     if is_cycles() { "cycles" } else { "ticks" }
 }
 
-/// Chooses the counter. Lets that of the cycles run on this CPU, at EL2 too where the partition may count that.
+/// Selects the counter, and enables the cycle counter on this CPU if the command line requests it,
+/// for EL2 too where the partition may count that.
 pub fn start() {
     if machine().argument("cycles").is_none() {
         return;

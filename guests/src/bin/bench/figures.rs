@@ -1,14 +1,14 @@
-//! What is measured again and again, and told at the end: output costs time of its own.
+//! Repeated measurements. They are printed at the end, since printing takes time too.
 
 use runtime::println;
 use spin::Mutex;
 
 use crate::counter::{self, Counter, Cycles, Ticks};
 
-/// How often everything is measured that takes no time worth speaking of.
+/// The number of times that short operations are measured.
 pub const TIMES: usize = 101;
 
-/// Several measurements of one thing.
+/// Measurements of one operation.
 #[derive(Clone, Copy)]
 pub struct Samples {
     values: [u64; TIMES],
@@ -16,12 +16,12 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// None yet.
+    /// Returns an empty set of samples.
     pub const fn new() -> Self {
         Self { values: [0; TIMES], count: 0 }
     }
 
-    /// Adds one, while there is room.
+    /// Adds a sample, if there is room.
     pub fn add(&mut self, value: u64) {
         if let Some(slot) = self.values.get_mut(self.count) {
             *slot = value;
@@ -56,7 +56,7 @@ struct Figures {
     most: u64,
 }
 
-/// The figures so far.
+/// The figures of all operations measured so far.
 static RESULTS: Mutex<Results> =
     Mutex::new(Results { rows: [const { None }; MOST_ROWS], count: 0 });
 
@@ -67,12 +67,12 @@ struct Results {
     count: usize,
 }
 
-/// Keeps measurements in the chosen counter's unit.
+/// Keeps samples in the unit of the selected counter.
 pub fn keep(name: &'static str, samples: Samples) {
     keep_in(counter::unit(), name, samples);
 }
 
-/// Keeps measurements in a unit of their own.
+/// Keeps samples in another unit.
 pub fn keep_in(unit: &'static str, name: &'static str, samples: Samples) {
     let mut results = RESULTS.lock();
     let count = results.count;
@@ -80,8 +80,8 @@ pub fn keep_in(unit: &'static str, name: &'static str, samples: Samples) {
     results.count += 1;
 }
 
-/// Tells all of it, a line each.
-pub fn tell() {
+/// Prints all figures, one line each.
+pub fn print_all() {
     for (name, unit, figures) in RESULTS.lock().rows.iter().flatten() {
         let Figures { count, least, median, mean, most } = figures;
         println!(
@@ -91,12 +91,12 @@ pub fn tell() {
     }
 }
 
-/// Measures `operation` many times; `prepare` comes before each time.
+/// Measures `operation` [`TIMES`] times, with `prepare` before each time, and keeps the samples.
 pub fn measure(name: &'static str, prepare: impl FnMut(), operation: impl FnMut()) {
     keep(name, samples(TIMES, prepare, operation));
 }
 
-/// Measures `operation` so many times.
+/// Measures `operation` this number of times, with `prepare` before each time.
 pub fn samples(times: usize, mut prepare: impl FnMut(), mut operation: impl FnMut()) -> Samples {
     let mut samples = Samples::new();
     for _ in 0..times {
@@ -106,7 +106,7 @@ pub fn samples(times: usize, mut prepare: impl FnMut(), mut operation: impl FnMu
     samples
 }
 
-/// What `operation` costs once, less what measuring costs.
+/// Measures `operation` once, without the cost of measuring.
 #[inline(always)]
 pub fn cost(operation: impl FnOnce()) -> u64 {
     if counter::is_cycles() { cost_by::<Cycles>(operation) } else { cost_by::<Ticks>(operation) }
@@ -120,7 +120,7 @@ fn cost_by<C: Counter>(operation: impl FnOnce()) -> u64 {
     (end - start).saturating_sub(nothing_by::<C>())
 }
 
-/// What it costs to measure nothing.
+/// Measures the cost of measuring.
 pub fn nothing() -> u64 {
     if counter::is_cycles() { nothing_by::<Cycles>() } else { nothing_by::<Ticks>() }
 }

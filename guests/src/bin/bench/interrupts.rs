@@ -1,4 +1,5 @@
-//! Interrupts, from what raises one to its handler, and from there back to what it interrupted.
+//! Interrupts: the routines that measure from an event to the handler, and from there back to the
+//! interrupted code.
 
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -6,17 +7,23 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use runtime::cpu::{self, MAX_CPUS};
 use runtime::gic::{self, Interrupt, Target};
 use runtime::tree::machine;
-use runtime::{fail, timer, write_register};
+use runtime::{fail, pl031, timer, write_register};
 
 use crate::counter;
 
-global_asm!(include_str!("routines.s"), interrupt = sym interrupt);
+global_asm!(
+    include_str!("../../registers.s"),
+    include_str!("routines.s"),
+    interrupt = sym interrupt,
+);
 
-/// The counts before what was waited for and after.
+/// The counts before and after an event.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Counts {
+    /// The count before the event.
     pub before: u64,
+    /// The count after it.
     pub after: u64,
 }
 
@@ -41,7 +48,7 @@ macro_rules! routines {
             fn $sleep() -> Counts;
         }
 
-        /// Those by the counter of this name.
+        /// The routines that read the counter of this name.
         pub static $name: Routines = Routines {
             vectors: $vectors,
             resumed: $resumed,
@@ -56,35 +63,36 @@ macro_rules! routines {
 routines!(TICKS: ticks_vectors ticks_resumed ticks_spin ticks_store ticks_send ticks_sleep);
 routines!(CYCLES: cycles_vectors cycles_resumed cycles_spin cycles_store cycles_send cycles_sleep);
 
-/// Those of the counter that the command line chooses.
+/// Returns the routines for the counter that the command line selects.
 pub fn routines() -> &'static Routines {
     if counter::is_cycles() { &CYCLES } else { &TICKS }
 }
 
-/// Where the boot CPU goes on after an interrupt; 0: where it was.
+/// The address at which the boot CPU continues after an interrupt; 0 for the interrupted
+/// instruction.
 static RESUME: AtomicU64 = AtomicU64::new(0);
 /// The count at the vector of each CPU's last interrupt.
 static AT_VECTOR: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
-/// How many each CPU has taken.
+/// The number of interrupts that each CPU has taken.
 static TAKEN: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 
-/// An SGI that is answered with [`REPLY`].
+/// The SGI that the receiver answers with [`REPLY`].
 pub const CALL: u32 = 1;
-/// What comes back for a [`CALL`].
+/// The SGI that answers a [`CALL`].
 pub const REPLY: u32 = 2;
-/// An SGI that says nothing more.
+/// The SGI that needs no answer.
 pub const NOTE: u32 = 3;
 
-/// An interrupt that was waited for.
+/// An interrupt that a routine has waited for.
 pub struct Taken {
-    /// The counts before it and after, where it was waited for.
+    /// The counts before and after it in the interrupted code.
     pub counts: Counts,
     /// The count at its vector.
     pub at_vector: u64,
 }
 
 impl Routines {
-    /// Has this CPU's interrupts go by these routines.
+    /// Installs the exception vectors of these routines on this CPU.
     pub fn install(&self) {
         write_register!("vbar_el1", self.vectors as *const () as u64);
     }
@@ -96,19 +104,19 @@ impl Routines {
         Taken { counts, at_vector: at_vector(cpu::index()) }
     }
 
-    /// Waits for an interrupt, running.
+    /// Waits for an interrupt in a loop.
     pub fn spin(&self) -> Taken {
-        // SAFETY: the routine returns by the handler, which goes on at `resumed`.
+        // SAFETY: the routine returns by the handler, which continues at `resumed`.
         self.taking(|| unsafe { (self.spin)() })
     }
 
-    /// Stores to a device, which interrupts for it.
+    /// Stores to a device register, which raises an interrupt.
     ///
     /// # Safety
     ///
     /// As for [`runtime::mmio::write32`].
     pub unsafe fn store(&self, address: u64, value: u32) -> Taken {
-        // SAFETY: the caller's, and as in `spin`.
+        // SAFETY: guaranteed by the caller, and as in `spin`.
         self.taking(|| unsafe { (self.store)(address, value) })
     }
 
@@ -118,49 +126,50 @@ impl Routines {
         self.taking(|| unsafe { (self.send)(value) })
     }
 
-    /// Sleeps until an interrupt is pending, which is not taken.
+    /// Sleeps until an interrupt is pending, without taking it.
     pub fn sleep(&self) -> Counts {
-        // SAFETY: it waits, and does nothing else.
+        // SAFETY: the routine only waits.
         unsafe { (self.sleep)() }
     }
 }
 
-/// The count at the vector of a CPU's last interrupt.
+/// Returns the count at the vector of a CPU's last interrupt.
 pub fn at_vector(cpu: usize) -> u64 {
     AT_VECTOR[cpu].load(Ordering::Acquire)
 }
 
-/// How many interrupts a CPU has taken.
+/// Returns the number of interrupts that a CPU has taken.
 pub fn taken(cpu: usize) -> u64 {
     TAKEN[cpu].load(Ordering::Acquire)
 }
 
-/// Where an interrupt goes that came by the routines; where to go on.
+/// Handles an interrupt and returns the address at which to continue, 0 for the interrupted
+/// instruction.
 extern "C" fn interrupt(at_vector: u64) -> u64 {
     let cpu = cpu::index();
     let Some(interrupt) = gic::acknowledge() else { return 0 };
-    quiet(interrupt.intid);
+    silence(interrupt.intid);
     gic::end(interrupt);
     AT_VECTOR[cpu].store(at_vector, Ordering::Release);
-    // One CPU writes, so that nothing is lost between the two.
+    // Only this CPU writes the counter, so the load and the store need not be one operation.
     TAKEN[cpu].store(TAKEN[cpu].load(Ordering::Relaxed) + 1, Ordering::Release);
     if cpu == 0 { RESUME.load(Ordering::Relaxed) } else { 0 }
 }
 
-/// Takes back what raised an interrupt.
-fn quiet(intid: u32) {
+/// Silences the source of an interrupt.
+fn silence(intid: u32) {
     match intid {
         CALL => gic::send(REPLY, Target::Cpu(0)),
         0..16 => {}
         intid if intid == machine().virtual_timer => timer::disarm(),
         intid => match machine().real_time_clock {
-            Some(clock) if clock.interrupt == intid => crate::devices::quiet(clock),
+            Some(clock) if clock.interrupt == intid => pl031::clear(clock),
             _ => fail!("unexpected interrupt {intid}"),
         },
     }
 }
 
-/// Where an interrupt goes that came before the routines were installed: there is none.
+/// Handles an interrupt before the routines are installed, which is an error.
 pub fn unexpected(interrupt: Interrupt) {
     fail!("unexpected interrupt {}", interrupt.intid);
 }

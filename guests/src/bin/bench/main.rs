@@ -1,14 +1,15 @@
-//! Measures what a guest's dealings with its CPU cost: the same image on a bare machine and in a
-//! partition, so that the difference is Bulkhead's.
+//! Measures the cost of a guest's operations. The same image runs on a bare machine and in a
+//! partition: the difference is the cost of Bulkhead.
 //!
-//! A line for each thing measured, in ticks of the counter. QEMU's `-icount shift=0`, where the counter
-//! runs at 1 GHz, makes that instructions, EL2's included. Command line:
+//! Prints a line for each operation, in ticks of the counter. With QEMU's `-icount shift=0` and a
+//! counter of 1 GHz these are instructions, EL2's included. Command line:
 //!
-//! - `cycles`: in cycles, where there is a performance monitor; for EL2's to count, the partition has
-//!   `count-hypervisor`. How long a timer takes to be heard stays in ticks.
-//! - `calls`: calls to firmware alone.
-//! - `restart`: tells when it was entered and when it resets, and resets.
-//! - `entered`: tells when it was entered, and no more.
+//! - `cycles`: measures in cycles, where there is a performance monitor. They include EL2's if the
+//!   partition
+//!   has `count-hypervisor`. The latencies of the timer stay in ticks.
+//! - `calls`: measures only calls to firmware.
+//! - `restart`: prints when it was entered and when it resets, and resets.
+//! - `entered`: only prints when it was entered.
 //! - `wait`: sleeps for ever.
 
 #![no_std]
@@ -21,9 +22,9 @@ mod devices;
 mod figures;
 mod frames;
 mod interrupts;
-mod life;
 mod memory;
 mod others;
+mod restart;
 mod timers;
 
 use runtime::println;
@@ -32,22 +33,22 @@ use runtime::tree::machine;
 runtime::guest!(main, interrupts::unexpected);
 
 fn main() {
-    let is_asked = |word| machine().argument(word).is_some();
-    life::tell_entered();
-    if is_asked("wait") {
-        life::wait();
+    let is_given = |word| machine().argument(word).is_some();
+    restart::print_entered();
+    if is_given("wait") {
+        restart::wait();
     }
-    if is_asked("restart") {
-        life::restart();
+    if is_given("restart") {
+        restart::restart();
     }
-    if !is_asked("entered") {
+    if !is_given("entered") {
         measure();
-        figures::tell();
+        figures::print_all();
     }
     println!("bench: done");
 }
 
-/// With one CPU all that concerns it alone, with several what they do to each other.
+/// Measures the operations of a single CPU or, with several, SGIs between them.
 fn measure() {
     counter::start();
     interrupts::routines().install();

@@ -1,4 +1,4 @@
-//! Loads all over the memory, which is far more than any TLB holds.
+//! The cost of loads all over the memory, which has far more pages than a TLB has entries.
 
 use core::arch::asm;
 
@@ -8,10 +8,12 @@ use crate::figures::{keep, samples};
 
 const LOADS: u64 = 1_000_000;
 const SPAN: u64 = 64 << 20;
-/// From one load to the next, modulo [`SPAN`]: another page each time, and all lines in the end.
+/// The distance from one load to the next, modulo [`SPAN`]: each is in another page, and all cache
+/// lines are loaded in the end.
 const STRIDE: u64 = 4096 + 64;
 const TIMES: usize = 3;
 
+/// Measures the loads.
 pub fn measure() {
     let Some(memory) = machine().memory().iter().find(|memory| memory.size > SPAN) else { return };
     let base = memory.base + memory.size - SPAN;
@@ -19,7 +21,7 @@ pub fn measure() {
 }
 
 fn load_all(base: u64) {
-    // SAFETY: all addresses are in memory that is mapped; what is loaded is not used.
+    // SAFETY: all addresses are in mapped memory; the loaded values are not used.
     unsafe {
         asm!(
             "2: ldr {value}, [{base}, {offset}]",

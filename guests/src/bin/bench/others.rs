@@ -1,7 +1,8 @@
-//! SGIs, to oneself and to other CPUs.
+//! The cost of SGIs, to the sender itself and to other CPUs.
 //!
-//! The counter is one for all CPUs. With `-icount` QEMU runs one CPU at a time, and the counter counts
-//! the instructions of them all; a CPU that waits gives up its turn (WFE), one that sleeps has none.
+//! All CPUs have the same counter. With `-icount` QEMU runs one CPU at a time, and the counter
+//! counts the instructions of all CPUs. A CPU that waits gives up its turn (WFE), one that sleeps
+//! gets none.
 
 use core::arch::asm;
 use core::array;
@@ -10,12 +11,13 @@ use core::ops::Range;
 use runtime::cpu::{self, MAX_CPUS};
 use runtime::gic::{self, SGIR, Target};
 use runtime::tree::{Gic, machine};
-use runtime::{fail, mmio, timer, write_register};
+use runtime::{fail, mmio, secondary, timer, write_register};
 
 use crate::figures::{Samples, TIMES, cost, keep, keep_in, nothing};
 use crate::interrupts::{self, CALL, NOTE, REPLY, TICKS, at_vector, taken};
 
-/// SGIs to oneself: sent while masked, and taken at once.
+/// Measures SGIs to the sender itself: one that is sent while masked, and one that is taken at
+/// once.
 pub fn measure_self() {
     let (mut send, mut to_handler, mut to_resumed) =
         (Samples::new(), Samples::new(), Samples::new());
@@ -51,12 +53,12 @@ fn cost_of_sending(value: u64) -> u64 {
     }
 }
 
-/// SGIs to one other CPU and to all others, and there and back.
+/// Measures SGIs to one other CPU, to all others, and to one CPU and back.
 pub fn measure() {
     let cpus = machine().cpus().len();
     gic::enable(REPLY);
     for cpu in 1..cpus {
-        if let Err(error) = cpu::start(cpu, receive) {
+        if let Err(error) = secondary::start(cpu, receive) {
             fail!("CPU_ON for CPU {cpu}: {error:?}");
         }
         until(|| taken(cpu) == 1);
@@ -78,7 +80,8 @@ pub fn measure() {
     keep_in("ticks", "sgi-round-trip", round_trip);
 }
 
-/// What the other CPUs do: take interrupts, of which the first says that they are ready.
+/// Runs on the other CPUs: takes interrupts. The first one is from itself and shows that it is
+/// ready.
 fn receive(_: usize) {
     TICKS.install();
     gic::enable(CALL);
@@ -87,7 +90,7 @@ fn receive(_: usize) {
     cpu::wait_until(|| false);
 }
 
-/// Sends one SGI at a time to these CPUs, until all have taken it.
+/// Measures SGIs to these CPUs, each sent when all have taken the one before.
 fn send(
     name: &'static str,
     name_to_handler: &'static str,
@@ -109,10 +112,10 @@ fn send(
     keep_in("ticks", name_to_handler, to_handler);
 }
 
-/// Waits until `done`, giving up this CPU's turn.
+/// Waits until `done`, and gives up this CPU's turn meanwhile.
 fn until(mut done: impl FnMut() -> bool) {
     while !done() {
-        // SAFETY: a hint; SEVL sets the event that keeps this WFE from sleeping on hardware.
+        // SAFETY: only hints; SEVL sets an event, so that the WFE does not sleep on hardware.
         unsafe { asm!("sevl", "wfe", options(nostack)) };
     }
 }

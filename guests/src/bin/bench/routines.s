@@ -1,12 +1,12 @@
-// Code whose place in time matters, once for each counter that can tell it: what lies between reading
-// the counter and what is measured is the same few instructions on every run.
+// Routines that read a counter close to an event, once for each counter. The instructions between
+// the reading and the event are the same on every run.
 
-.macro elsewhere kind
+.macro runtime_vector kind
     .balign 128
     b       vectors + \kind * 128
 .endm
 
-// Exception vectors that read the counter first when an interrupt comes, and leave everything else to
+// Exception vectors that read the counter first on an interrupt, and leave all other exceptions to
 // those of the runtime.
 .macro table name, counter
 .section .text.vectors, "ax"
@@ -14,7 +14,7 @@
 .global \name\()_vectors
 \name\()_vectors:
     .irp kind, 0, 1, 2, 3, 4
-    elsewhere \kind
+    runtime_vector \kind
     .endr
     .balign 128
     stp     x0, x1, [sp, #-192]!
@@ -22,12 +22,12 @@
     mrs     x0, \counter
     b       interrupted
     .irp kind, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-    elsewhere \kind
+    runtime_vector \kind
     .endr
 
 .text
-// name_spin(): lets interrupts in and waits for one whose handler goes on at name_resumed. Returns the
-// counts before it waits and after, with interrupts masked again.
+// name_spin(): unmasks interrupts and waits for one whose handler continues at name_resumed.
+// Returns the counts before and after, with interrupts masked again.
 .global \name\()_spin
 \name\()_spin:
     msr     daifclr, #2
@@ -35,7 +35,7 @@
     mrs     x9, \counter
 0:  b       0b
 
-// name_store(address, value): the same, with a 32-bit store after the first look at the counter.
+// name_store(address, value): the same, with a 32-bit store after the first reading of the counter.
 .global \name\()_store
 \name\()_store:
     msr     daifclr, #2
@@ -61,7 +61,7 @@
     msr     daifset, #2
     ret
 
-// name_sleep(): waits for an interrupt that stays masked; the counts before and after.
+// name_sleep(): waits for an interrupt that stays masked. Returns the counts before and after.
 .global \name\()_sleep
 \name\()_sleep:
     dsb     sy
@@ -78,14 +78,7 @@
 
 .text
 interrupted:                    // x0 = the count at the vector
-    stp     x2, x3, [sp, #16]
-    stp     x4, x5, [sp, #32]
-    stp     x6, x7, [sp, #48]
-    stp     x8, x9, [sp, #64]
-    stp     x10, x11, [sp, #80]
-    stp     x12, x13, [sp, #96]
-    stp     x14, x15, [sp, #112]
-    stp     x16, x17, [sp, #128]
+    save_x2_to_x17
     stp     x18, x29, [sp, #144]
     mrs     x1, elr_el1
     stp     x30, x1, [sp, #160]
@@ -95,17 +88,15 @@ interrupted:                    // x0 = the count at the vector
     ldr     x1, [sp, #176]
     msr     spsr_el1, x1
     ldp     x30, x1, [sp, #160]
-    cmp     x0, #0              // where to go on, or 0: where it was
+    cmp     x0, #0              // where to continue, or 0: at the interrupted instruction
     csel    x1, x0, x1, ne
     msr     elr_el1, x1
-    ldp     x2, x3, [sp, #16]
-    ldp     x4, x5, [sp, #32]
-    ldp     x6, x7, [sp, #48]
-    ldp     x8, x9, [sp, #64]
-    ldp     x10, x11, [sp, #80]
-    ldp     x12, x13, [sp, #96]
-    ldp     x14, x15, [sp, #112]
-    ldp     x16, x17, [sp, #128]
+    restore_x2_to_x17
     ldp     x18, x29, [sp, #144]
     ldp     x0, x1, [sp], #192
     eret
+
+// The runtime and the guest bench may become one assembly module, in which a macro has one
+// definition.
+.purgem save_x2_to_x17
+.purgem restore_x2_to_x17

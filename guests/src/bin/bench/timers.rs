@@ -1,4 +1,4 @@
-//! The virtual timer: heard while running and while sleeping.
+//! The latency of the virtual timer, to a running and to a sleeping CPU.
 
 use runtime::tree::machine;
 use runtime::{gic, timer, write_register};
@@ -6,9 +6,10 @@ use runtime::{gic, timer, write_register};
 use crate::figures::{Samples, TIMES, keep, keep_in};
 use crate::interrupts::{self, Routines, TICKS};
 
-/// How far ahead the timer is set: far longer than going to sleep takes.
+/// The time to which the timer is set, in microseconds: far longer than going to sleep takes.
 const AHEAD_US: u64 = 20;
 
+/// Measures the latencies.
 pub fn measure() {
     gic::enable(machine().virtual_timer);
     TICKS.install();
@@ -26,7 +27,7 @@ fn samples(mut measure: impl FnMut() -> u64) -> Samples {
     samples
 }
 
-/// Sets the timer; when it expires.
+/// Sets the timer, and returns the count at which it expires.
 fn arm() -> u64 {
     let due = timer::now() + timer::microseconds(AHEAD_US);
     write_register!("cntv_cval_el0", due);
@@ -34,20 +35,20 @@ fn arm() -> u64 {
     due
 }
 
-/// From the timer's time to the first instruction of the vector.
+/// Measures from the expiry of the timer to the first instruction of the vector.
 fn to_handler(routines: &Routines) -> u64 {
     let due = arm();
     routines.spin().at_vector - due
 }
 
-/// From the vector to the instruction that was interrupted.
+/// Measures from the vector to the interrupted instruction.
 fn from_handler(routines: &Routines) -> u64 {
     arm();
     let taken = routines.spin();
     taken.counts.after - taken.at_vector
 }
 
-/// From the timer's time to the instruction after WFI, with interrupts masked.
+/// Measures from the expiry of the timer to the instruction after WFI, with interrupts masked.
 fn to_sleeper(routines: &Routines) -> u64 {
     let due = arm();
     let woken = routines.sleep().after;

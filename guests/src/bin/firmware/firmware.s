@@ -15,7 +15,7 @@
 .equ PSCI_VERSION, 0x84000000
 .equ PSCI_SYSTEM_OFF, 0x84000008
 .equ PSCI_FEATURES, 0x8400000a
-.equ VERSION_1_1, 0x10001       // of either
+.equ VERSION_1_1, 0x10001       // of PSCI and of the SMCCC
 
 .equ SYS_EXIT, 0x18             // semihosting
 
@@ -32,7 +32,7 @@ image_header:
     ubfx    x0, x0, #24, #4     // GIC system registers?
     cbnz    x0, 2f
     ldr     x0, =GICD_IGROUPR
-    ldr     w1, =0xffff00ff     // SGIs 8 to 15 stay Secure, as is usual; nothing else does
+    ldr     w1, =0xffff00ff     // SGIs 8 to 15 stay Secure, as is usual; all others do not
     str     w1, [x0]
     mov     w1, #-1
     mov     x2, #4
@@ -40,7 +40,7 @@ image_header:
     add     x2, x2, #4
     cmp     x2, #GICD_WORDS * 4
     b.lo    1b
-    ldr     x0, =GICC_PMR       // what is less than 0x80 here the other side cannot change
+    ldr     x0, =GICC_PMR       // Non-secure code cannot change a value below 0x80
     mov     w1, #0xff
     str     w1, [x0]
     b       3f
@@ -64,7 +64,7 @@ image_header:
     b       .
 .endm
 
-// Only SMC from below leads here. Every register but x0 is as it was.
+// The only exception from a lower level is SMC. Every register except x0 is preserved.
 .macro answer function, to
     ldr     w16, =\function
     cmp     w0, w16

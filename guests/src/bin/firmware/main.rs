@@ -1,6 +1,6 @@
-//! Firmware for a `virt` machine that begins at EL3, with one CPU: enters what was loaded at 0x40200000
-//! at EL2, with the tree that was loaded at 0x46000000. It offers PSCI's version, and
-//! SMCCC_ARCH_WORKAROUND_1 as the firmware of a CPU does that needs it.
+//! Firmware for a `virt` machine of one CPU that starts at EL3. It enters the image at 0x40200000
+//! at EL2, with the tree at 0x46000000, and implements PSCI_VERSION, SYSTEM_OFF and
+//! SMCCC_ARCH_WORKAROUND_1.
 
 #![no_std]
 #![no_main]

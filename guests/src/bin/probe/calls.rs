@@ -1,10 +1,10 @@
-//! PSCI and SMCCC answers.
+//! PSCI and SMCCC calls.
 
 use runtime::psci::{Error, answer, call_by};
 use runtime::tree::{Conduit, machine};
-use runtime::{cpu, mmu, timer};
+use runtime::{mmu, secondary, timer};
 
-use crate::{check as report, in_partition};
+use crate::report::{in_partition, report};
 
 const VERSION: u64 = 0x8400_0000;
 const FEATURES: u64 = 0x8400_000a;
@@ -14,9 +14,9 @@ const AFFINITY_INFO: u64 = 0xc400_0004;
 const SMCCC_VERSION: u64 = 0x8000_0000;
 const ARCH_FEATURES: u64 = 0x8000_0001;
 /// The affinity of a CPU that no machine has.
-const NOBODY: u64 = 0x7f_7f7f;
+const UNKNOWN_CPU: u64 = 0x7f_7f7f;
 
-/// Name, function, first two arguments, answer.
+/// Name, function, first two arguments, result.
 type Row = (&'static str, u64, [u64; 2], Result<u32, Error>);
 
 const NOT_SUPPORTED: Result<u32, Error> = Err(Error::NOT_SUPPORTED);
@@ -26,8 +26,8 @@ const INVALID_PARAMETERS: Result<u32, Error> = Err(Error::INVALID_PARAMETERS);
 const ANYWHERE: [Row; 6] = [
     ("psci-features-cpu-on",      FEATURES,      [CPU_ON, 0],           Ok(0)),
     ("psci-features-unknown",     FEATURES,      [0x8400_00ff, 0],      NOT_SUPPORTED),
-    ("psci-cpu-on-nobody",        CPU_ON,        [NOBODY, 0x4000_0000], INVALID_PARAMETERS),
-    ("psci-affinity-info-nobody", AFFINITY_INFO, [NOBODY, 0],           INVALID_PARAMETERS),
+    ("psci-cpu-on-unknown",        CPU_ON,        [UNKNOWN_CPU, 0x4000_0000], INVALID_PARAMETERS),
+    ("psci-affinity-info-unknown", AFFINITY_INFO, [UNKNOWN_CPU, 0],           INVALID_PARAMETERS),
     ("psci-migrate-info-type",    0x8400_0006,   [0, 0],                Ok(2)),
     ("psci-cpu-freeze",           0x8400_000b,   [0, 0],                NOT_SUPPORTED),
 ];
@@ -45,13 +45,14 @@ const PARTITION: [Row; 12] = [
     ("smccc-sip",              0x8200_0000,    [0, 0],             NOT_SUPPORTED),
     ("smccc-oem",              0x8300_0000,    [0, 0],             NOT_SUPPORTED),
     ("smccc-trusted-os",       0xb200_0000,    [0, 0],             NOT_SUPPORTED),
-    ("smccc-nonsense",         0xffff_ffff,    [0, 0],             NOT_SUPPORTED),
+    ("smccc-invalid",         0xffff_ffff,    [0, 0],             NOT_SUPPORTED),
 ];
 
+/// Runs the checks.
 pub fn check() {
     let own = machine().cpus()[0];
     table(&ANYWHERE);
-    let entry = cpu::secondary_entry_address();
+    let entry = secondary::entry_address();
     report("psci-cpu-on-self", answer(CPU_ON, [own, entry, 0]), Err(Error::ALREADY_ON));
     report("psci-affinity-info-self", answer(AFFINITY_INFO, [own, 0, 0]), Ok(0));
     suspend();
@@ -69,12 +70,12 @@ pub fn check() {
 }
 
 fn table(rows: &[Row]) {
-    for &(name, function, [a, b], should) in rows {
-        report(name, answer(function, [a, b, 0]), should);
+    for &(name, function, [a, b], expected) in rows {
+        report(name, answer(function, [a, b, 0]), expected);
     }
 }
 
-/// CPU_SUSPEND to standby comes back when an interrupt is pending.
+/// Checks that CPU_SUSPEND to standby returns when an interrupt is pending.
 fn suspend() {
     runtime::gic::enable(machine().virtual_timer);
     timer::arm_after(timer::microseconds(2_000));

@@ -3,7 +3,7 @@
 use runtime::exceptions::{Fault, attempt};
 use runtime::{read_register, write_register};
 
-use crate::check as report;
+use crate::report::report;
 
 /// MDSCR_EL1: SS, KDE and MDE.
 const SINGLE_STEP: u64 = 1;
@@ -21,6 +21,7 @@ const STEP: u64 = 0x33;
 const WATCHPOINT: u64 = 0x35;
 const BRK: u64 = 0x3c;
 
+/// Runs the checks.
 pub fn check() {
     write_register!("oslar_el1", 0);
     report("os-lock", read_register!("oslsr_el1") & 1 << 1, 0);
@@ -53,14 +54,13 @@ pub fn check() {
     report("single-step", step, Some(STEP));
 }
 
-/// The exception that ends `function`, with debug exceptions let in meanwhile; their handler leaves
-/// them masked.
+/// Returns the exception that ends `function`, with debug exceptions unmasked meanwhile.
 fn caught(function: unsafe extern "C" fn(u64, u64) -> u64, argument: u64) -> Option<Fault> {
-    // SAFETY: debug exceptions go to the vectors, which end the attempt.
+    // SAFETY: debug exceptions end the attempt.
     unsafe { core::arch::asm!("msr daifclr, #8", options(nostack)) };
-    // SAFETY: the functions here hold nothing.
+    // SAFETY: the functions of this file have nothing to drop.
     let result = unsafe { attempt(function, argument, 0) };
-    // SAFETY: takes nothing away.
+    // SAFETY: no code relies on debug exceptions.
     unsafe { core::arch::asm!("msr daifset, #8", options(nostack)) };
     result.err()
 }
@@ -71,7 +71,7 @@ unsafe extern "C" fn landing(value: u64, _: u64) -> u64 {
 }
 
 unsafe extern "C" fn load(address: u64, _: u64) -> u64 {
-    // SAFETY: the caller gives the address of a live variable.
+    // SAFETY: the caller passes the address of a live variable.
     unsafe { runtime::mmio::read64(address) }
 }
 

@@ -1,12 +1,12 @@
-//! Accesses outside the partition, or where a bare machine has nothing: a synchronous external abort
-//! at EL1 that says what and where (Arm ARM, ESR_EL1).
+//! Accesses outside the partition, or where a bare machine has nothing: each must cause a
+//! synchronous External abort at EL1 with the right syndrome and address (Arm ARM, ESR_EL1).
 
 use runtime::exceptions::{Fault, attempt, probe_read, probe_write};
 use runtime::mmu;
 
-use crate::check as report;
+use crate::report::report;
 
-/// Between the devices of QEMU's `virt`, which is every partition's map too.
+/// An address between the devices of QEMU's `virt`, of which partitions have the memory map.
 const HOLE: u64 = 0x0f00_0010;
 
 const INSTRUCTION_ABORT: u64 = 0x21;
@@ -22,6 +22,7 @@ fn abort(fault: Fault) -> Abort {
     (fault.class(), fault.esr & WRITE != 0, fault.status(), fault.far)
 }
 
+/// Runs the checks.
 pub fn check() {
     for (name, address) in [("hole", HOLE), ("nowhere", mmu::NOWHERE)] {
         // SAFETY: there is nothing at these addresses.
@@ -38,11 +39,11 @@ pub fn check() {
         );
     }
 
-    // SAFETY: as above; a load of a pair holds nothing.
+    // SAFETY: as above; the function has nothing to drop.
     let pair = unsafe { attempt(load_pair, HOLE, 0) };
     report("load-pair", pair.map_err(abort), Err((DATA_ABORT, false, EXTERNAL, HOLE)));
 
-    // SAFETY: as above: the jump ends at its target.
+    // SAFETY: as above; the function has nothing to drop.
     let fetch = unsafe { attempt(jump, mmu::NOWHERE, 0) };
     let fetch = fetch.map_err(|fault| (fault.class(), fault.status(), fault.far, fault.elr));
     report("fetch", fetch, Err((INSTRUCTION_ABORT, EXTERNAL, mmu::NOWHERE, mmu::NOWHERE)));
@@ -50,7 +51,7 @@ pub fn check() {
 
 unsafe extern "C" fn load_pair(address: u64, _: u64) -> u64 {
     let value: u64;
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         core::arch::asm!("ldp {}, {}, [{}]", out(reg) value, out(reg) _, in(reg) address,
             options(nostack));
@@ -59,7 +60,7 @@ unsafe extern "C" fn load_pair(address: u64, _: u64) -> u64 {
 }
 
 unsafe extern "C" fn jump(address: u64, _: u64) -> u64 {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { core::arch::asm!("blr {}", in(reg) address, clobber_abi("C")) };
     0
 }

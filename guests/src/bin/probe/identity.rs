@@ -1,18 +1,19 @@
-//! What the CPU says that it is.
+//! Identification registers of the CPU.
 
 use runtime::exceptions::{Fault, attempt};
 use runtime::tree::machine;
 use runtime::{cpu, read_register};
 
-use crate::{check as report, in_partition};
+use crate::report::{in_partition, report};
 
 const UNKNOWN_REASON: u64 = 0;
 
-/// A field of four bits of an ID register.
+/// Returns the field of four bits at `shift` of an ID register.
 const fn field(register: u64, shift: u32) -> u64 {
     register >> shift & 0xf
 }
 
+/// Runs the checks.
 pub fn check() {
     report("mpidr", cpu::affinity(), machine().cpus()[0]);
     report("current-el", read_register!("CurrentEL"), 1 << 2);
@@ -21,7 +22,7 @@ pub fn check() {
     unsafe extern "C" fn read_hcr(_: u64, _: u64) -> u64 {
         read_register!("hcr_el2")
     }
-    // SAFETY: the function holds nothing.
+    // SAFETY: the function has nothing to drop.
     let el2 = unsafe { attempt(read_hcr, 0, 0) };
     report("el2-register-undefined", el2.map_err(|fault| fault.class()), Err(UNKNOWN_REASON));
 
@@ -35,12 +36,12 @@ pub fn check() {
     report("undefined", fault.map_err(|Fault { esr, .. }| esr), Err(1 << 25));
 
     if in_partition() {
-        hidden();
+        check_hidden();
     }
 }
 
-/// What reaches beyond the CPU is not there.
-fn hidden() {
+/// Checks that features are hidden which reach beyond the CPU.
+fn check_hidden() {
     let features = read_register!("id_aa64pfr0_el1");
     report("no-mpam", field(features, 40), 0);
     report("no-amu", field(features, 44), 0);

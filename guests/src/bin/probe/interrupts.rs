@@ -1,38 +1,25 @@
-//! The interrupt controller as a driver sees it.
+//! The interrupt controller, as a driver uses it.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use runtime::gic::{self, Interrupt, Target};
 use runtime::tree::machine;
-use runtime::{cpu, mmio, pl011, timer, write_register};
+use runtime::{cpu, mmio, pl011, timer};
 
-use crate::{check as report, in_partition};
+use crate::report::{in_partition, report};
 
-/// Far longer than it takes.
+/// The limit of a wait for an interrupt, in microseconds: far longer than one takes.
 pub const LIMIT_US: u64 = 5_000_000;
 const SPURIOUS: u32 = 1023;
-/// An SPI that no partition is given by the tests.
+/// An SPI that the tests give to no partition.
 const NOT_OWNED: u32 = 200;
 
 static ORDER: [AtomicU32; 64] = [const { AtomicU32::new(SPURIOUS) }; 64];
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
-/// The handler: notes the interrupt, and quiets the device.
-pub fn take(interrupt: Interrupt) {
-    let machine = machine();
-    if interrupt.intid == machine.virtual_timer {
-        timer::disarm();
-    } else if interrupt.intid == machine.physical_timer {
-        timer::disarm_physical();
-    } else if interrupt.intid == machine.uart_interrupt {
-        crate::uart::take();
-    } else if machine.watchdog.is_some_and(|it| it.interrupt == interrupt.intid) {
-        crate::watchdog::take();
-    } else if Some(interrupt.intid) == machine.pmu_interrupt {
-        write_register!("pmintenclr_el1", u64::MAX >> 32);
-        write_register!("pmovsclr_el0", u64::MAX >> 32);
-    }
+/// Records an interrupt that has been taken, and whether it is active in its handler.
+pub fn record(interrupt: Interrupt) {
     ACTIVE.store(gic::bit(gic::ISACTIVER, interrupt.intid), Ordering::Relaxed);
     let index = TAKEN.fetch_add(1, Ordering::Relaxed);
     if let Some(slot) = ORDER.get(index) {
@@ -40,7 +27,8 @@ pub fn take(interrupt: Interrupt) {
     }
 }
 
-/// Lets interrupts in until `count` have been taken, and for a while more; which were the first?
+/// Unmasks interrupts until `count` have been taken, and for a while more. Returns how many were
+/// taken, and the first `N` in their order.
 pub fn taken<const N: usize>(count: usize) -> (usize, [u32; N]) {
     cpu::unmask_interrupts();
     timer::within(LIMIT_US, || TAKEN.load(Ordering::Relaxed) >= count);
@@ -53,6 +41,7 @@ pub fn taken<const N: usize>(count: usize) -> (usize, [u32; N]) {
     (TAKEN.swap(0, Ordering::Relaxed), order)
 }
 
+/// Runs the checks.
 pub fn check() {
     let uart = machine().uart_interrupt;
     let timer = machine().virtual_timer;
@@ -82,7 +71,8 @@ fn priorities(intid: u32) {
     report("priority", word >> (intid % 4 * 8) & 0xff, 0x40);
 }
 
-/// Made pending by software: held while disabled, taken once when enabled, active in its handler.
+/// Checks an interrupt that is made pending by software: it is not taken while disabled, taken once
+/// when enabled, and active in its handler.
 fn pending(name: &str, intid: u32) {
     gic::set_bit(gic::ISPENDR, intid);
     let set = gic::bit(gic::ISPENDR, intid);
@@ -104,7 +94,7 @@ fn pending(name: &str, intid: u32) {
     gic::disable(intid);
 }
 
-/// The most urgent first, not the first sent.
+/// Checks that the most urgent interrupt is taken first, not the one sent first.
 fn order() {
     for (intid, priority) in [(1, 0xa0), (2, 0x80), (3, 0x90)] {
         gic::set_priority(intid, priority);
@@ -115,7 +105,7 @@ fn order() {
     (1..=3).for_each(|intid| gic::set_priority(intid, gic::PRIORITY));
 }
 
-/// More at once than there are list registers: each is taken, and once.
+/// Checks that each of more interrupts than there are list registers is taken once.
 fn many() {
     (0..16).for_each(gic::enable);
     (0..16).rev().for_each(|intid| gic::send(intid, Target::Own));
@@ -124,7 +114,8 @@ fn many() {
     report("sixteen-pending", (count, all), (16, 0xffff));
 }
 
-/// What the partition does not own reads as zero and ignores writes.
+/// Checks that registers of an interrupt that the partition does not own read as zero and ignore
+/// writes.
 fn not_owned() {
     gic::set_bit(gic::ISENABLER, NOT_OWNED);
     gic::set_bit(gic::ISPENDR, NOT_OWNED);
@@ -132,5 +123,5 @@ fn not_owned() {
     let enabled = gic::bit(gic::ISENABLER, NOT_OWNED);
     let pending = gic::bit(gic::ISPENDR, NOT_OWNED);
     report("not-owned", (enabled, pending), (false, false));
-    report("uart-still-there", pl011::read(pl011::FR) & pl011::TXFF, 0);
+    report("uart-unaffected", pl011::read(pl011::FR) & pl011::TXFF, 0);
 }

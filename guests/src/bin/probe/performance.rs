@@ -3,13 +3,14 @@
 use runtime::tree::machine;
 use runtime::{gic, println, read_register, write_register};
 
-use crate::check as report;
 use crate::interrupts::taken;
+use crate::report::report;
 
 /// PMCR_EL0: E, C and LC: enable, reset the cycle counter, let it overflow at 64 bits.
 const ON: u64 = 1 << 6 | 1 << 2 | 1;
 const CYCLES: u64 = 1 << 31;
 
+/// Runs the checks.
 pub fn check() {
     let version = read_register!("id_aa64dfr0_el1") >> 8 & 0xf;
     let Some(intid) = machine().pmu_interrupt.filter(|_| version != 0 && version != 0xf) else {

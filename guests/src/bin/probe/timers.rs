@@ -5,8 +5,9 @@ use runtime::tree::machine;
 use runtime::{gic, read_register, timer};
 
 use crate::interrupts::{LIMIT_US, taken};
-use crate::{check as report, in_partition};
+use crate::report::{in_partition, report};
 
+/// Runs the checks.
 pub fn check() {
     let before = timer::now();
     report("virtual-count", timer::now() > before, true);
@@ -18,7 +19,7 @@ pub fn check() {
     timer::arm_after(later);
     report("virtual-timer", taken(1), (1, [machine().virtual_timer]));
     gic::disable(machine().virtual_timer);
-    due_at_its_end();
+    check_line_high_at_end();
 
     gic::enable(machine().physical_timer);
     timer::arm_physical_after(later);
@@ -26,15 +27,16 @@ pub fn check() {
     gic::disable(machine().physical_timer);
 }
 
-/// An interrupt whose line is high when it ends comes in again, and not once more when the line has fallen.
-fn due_at_its_end() {
+/// Checks that an interrupt whose line is high when it ends is taken again, and not again once the
+/// line is low.
+fn check_line_high_at_end() {
     let intid = machine().virtual_timer;
     gic::enable(intid);
     timer::arm_after(0);
     let first = next(LIMIT_US);
     first.into_iter().for_each(gic::end);
     if gic::version() == 2 && in_partition() {
-        gic::look_again(intid);
+        gic::reevaluate(intid);
     }
     let again = next(LIMIT_US);
     timer::disarm();
@@ -43,10 +45,10 @@ fn due_at_its_end() {
     more.into_iter().for_each(gic::end);
     gic::disable(intid);
     let taken = [first, again, more].map(|taken| taken.map(|it| it.intid));
-    report("virtual-timer-due-at-its-end", taken, [Some(intid), Some(intid), None]);
+    report("virtual-timer-high-at-end", taken, [Some(intid), Some(intid), None]);
 }
 
-/// Acknowledges the next interrupt, with interrupts masked, if one comes in so many microseconds.
+/// Acknowledges the next interrupt, with interrupts masked, within `limit` microseconds.
 fn next(limit: u64) -> Option<Interrupt> {
     let mut taken = None;
     timer::within(limit, || {

@@ -6,8 +6,8 @@ use runtime::pl011::{self, ICR, IMSC, MIS, RIS, RT, RX, TX};
 use runtime::tree::machine;
 use runtime::{cpu, gic, println};
 
-use crate::check as report;
 use crate::interrupts::taken;
+use crate::report::report;
 
 /// UARTPeriphID0 to UARTPCellID3.
 const IDENTIFICATION: u64 = 0xfe0;
@@ -15,7 +15,7 @@ const CELL: u32 = 0xb105_f00d;
 
 static CAUSE: AtomicU32 = AtomicU32::new(0);
 
-/// The handler: notes the cause and masks it at the device.
+/// Handles the interrupt: records the cause and masks it at the device.
 pub fn take() {
     let cause = pl011::read(MIS);
     CAUSE.store(cause, Ordering::Relaxed);
@@ -23,6 +23,7 @@ pub fn take() {
     pl011::write(ICR, cause & TX);
 }
 
+/// Runs the checks.
 pub fn check() {
     let byte = |index: u64| pl011::read(IDENTIFICATION + 4 * index) & 0xff;
     let cell = (4..8).rev().fold(0, |value, index| value << 8 | byte(index));
@@ -43,7 +44,7 @@ pub fn check() {
     gic::disable(machine().uart_interrupt);
 }
 
-/// Sends a line of input back, woken by each interrupt.
+/// Reads a line of input, by interrupts, and prints it.
 fn echo() {
     println!("probe: waiting for a line");
     let mut interrupts = 0;
@@ -55,7 +56,8 @@ fn echo() {
         cpu::wait_until(|| CAUSE.load(Ordering::Relaxed) != 0);
         cpu::mask_interrupts();
         interrupts += 1;
-        // Cleared first: a byte that comes in after the last one was read must interrupt again.
+        // Cleared before reading: a byte that arrives after the last one was read must interrupt
+        // again.
         pl011::write(ICR, RX | RT);
         while let Some(byte) = pl011::get() {
             line[length] = byte;

@@ -1,4 +1,4 @@
-//! The watchdog, where there is one.
+//! The Generic Watchdog, where the tree has one.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -6,22 +6,23 @@ use runtime::tree::machine;
 use runtime::watchdog::{self, EN, W_IIDR, WCS, WOR, WS0};
 use runtime::{gic, timer};
 
-use crate::check as report;
 use crate::interrupts::taken;
+use crate::report::report;
 
-/// Long enough that the second stage is not over before the handler has run.
+/// The length of a stage, in microseconds: the second must not end before the handler has run.
 const STAGE_US: u64 = 500_000;
-/// In the control frame of version 1 a half of the offset, in this one nothing.
+/// WOR bits 63:32, which version 0 of the watchdog does not have.
 const WOR_HIGH: u64 = 0x00c;
 
 static STATUS: AtomicU32 = AtomicU32::new(0);
 
-/// The handler: notes the status, and turns it off.
+/// Handles the interrupt: records the status and disables the watchdog.
 pub fn take() {
     STATUS.store(watchdog::read(WCS), Ordering::Relaxed);
     watchdog::write(WCS, 0);
 }
 
+/// Runs the checks.
 pub fn check() {
     let Some(tree) = machine().watchdog else { return };
     let version = watchdog::read(W_IIDR) >> 16 & 0xf;

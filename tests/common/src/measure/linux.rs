@@ -1,0 +1,132 @@
+//! The measurements with Debian's kernel: in a partition, and on a bare machine with the tree of
+//! that partition.
+
+use std::path::{Path, PathBuf};
+
+use super::column::Column;
+use super::guest::{self, Figure, Found, size};
+use super::machine::{bare, with_partitions};
+use crate::{Machine, Partition, dumped_tree, file};
+
+const MEMORY: u64 = 512 << 20;
+
+/// How much the kernel writes to its console.
+#[derive(Clone, Copy, Debug)]
+pub enum Verbosity {
+    /// Only errors.
+    Quiet,
+    /// All messages.
+    Verbose,
+}
+
+impl Verbosity {
+    const fn bootargs(self) -> &'static str {
+        match self {
+            Self::Quiet => "console=ttyAMA0 quiet",
+            Self::Verbose => "console=ttyAMA0",
+        }
+    }
+}
+
+fn debian(bootargs: &str) -> Partition {
+    Partition::linux("linux").memory(MEMORY).bootargs(bootargs)
+}
+
+/// Returns the instructions from the machine's reset to the first in userspace. In a partition the
+/// counter starts when the partition does, so the time before that is measured with a guest whose
+/// images have the same size.
+pub fn userspace(column: Column, verbosity: Verbosity) -> u64 {
+    let bootargs = format!("{} bulkhead.counter", verbosity.bootargs());
+    let machine = match column.bare() {
+        Some(_) => with_partitions(column, 1, &[debian(&bootargs)]),
+        None => on_bare_machine(column, &bootargs, &tree(column)),
+    };
+    let outcome = machine.boot();
+    outcome.expect_status(0);
+    let lines = outcome.lines().containing("bulkhead-linux: counter ");
+    let line = lines.0.first().and_then(|line| line.split_once("counter ")?.1.split_once(' '));
+    let count: Option<u64> = line.and_then(|(count, _)| count.parse().ok());
+    let count = count.unwrap_or_else(|| outcome.fail("Linux does not print the counter"));
+    let boot = column.bare().map_or(0, |_| guest::entered(column, MEMORY, images()));
+    boot + count
+}
+
+/// Returns the size of the images, in bytes.
+fn images() -> u64 {
+    let names = ["target/linux/Image", "target/linux/initramfs.cpio.gz"];
+    names.map(|name| size(&file(name))).iter().sum()
+}
+
+/// Returns the path of a partition's tree, with which a bare machine's kernel finds the same
+/// devices.
+fn tree(column: Column) -> PathBuf {
+    let partitions = Column::partitions().find(|other| other.bare() == Some(column));
+    let other = partitions.expect("each bare column is compared with another");
+    let bootargs = format!("{} bulkhead.dump=fdt", Verbosity::Quiet.bootargs());
+    let outcome = with_partitions(other, 1, &[debian(&bootargs)]).boot();
+    outcome.expect_status(0);
+    dumped_tree(&outcome, &outcome.of("linux"))
+}
+
+fn on_bare_machine(column: Column, bootargs: &str, tree: &Path) -> Machine {
+    let machine = bare(column, 1, file("target/linux/Image"), MEMORY).command_line(bootargs);
+    machine.tree(tree).initrd(&file("target/linux/initramfs.cpio.gz"))
+}
+
+/// What Linux does between boot and power-off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Load {
+    /// Nothing.
+    None,
+    /// Sleeps for this number of seconds.
+    Idle(u32),
+    /// Works for this number of seconds.
+    Work(u32),
+}
+
+/// The key under which [`exits`] returns how long Linux ran.
+pub const MILLISECONDS: &str = "milliseconds";
+
+/// Counts the exits of Linux to EL2 from boot to power-off, by cause and in all (`exits`). A second
+/// guest, which sleeps, keeps the machine on until the monitor has answered. It is the first
+/// partition, so that input interrupts its CPU.
+pub fn exits(column: Column, load: Load) -> Found {
+    let load = match load {
+        Load::None => "bulkhead.idle=0".into(),
+        Load::Idle(seconds) => format!("bulkhead.idle={seconds}"),
+        Load::Work(seconds) => format!("bulkhead.work={seconds}"),
+    };
+    let linux = debian(&format!("{} {load}", Verbosity::Quiet.bootargs()));
+    let other = Partition::new("other", "bench").bootargs("wait");
+    let outcome = with_partitions(column, 2, &[other, linux])
+        .type_after("linux: powered off", "\x1d\x1d")
+        .type_after("bulkhead> ", "stats linux\r")
+        .type_after("\nexits ", "poweroff\r")
+        .boot();
+    outcome.expect_status(0);
+    let counts = outcome.lines();
+    let rows = counts.0.iter().skip_while(|line| !line.starts_with("cause ")).skip(1);
+    let mut counts: Found = rows.map_while(|line| count(line)).collect();
+    outcome.check(counts.last().is_some_and(|it| it.0 == "exits"), "the monitor prints no counts");
+    let line = outcome.of("bulkhead").containing("linux: powered off after ").last();
+    let milliseconds = line.0.first().and_then(|line| milliseconds(line));
+    match milliseconds {
+        Some(milliseconds) => counts.push((MILLISECONDS.into(), milliseconds.into())),
+        None => outcome.fail("Bulkhead does not print how long Linux ran"),
+    }
+    counts
+}
+
+/// Parses the end of `linux: powered off after 1.234 s`.
+fn milliseconds(line: &str) -> Option<u64> {
+    let (seconds, thousandths) =
+        line.rsplit_once("after ")?.1.strip_suffix(" s")?.split_once('.')?;
+    Some(seconds.parse::<u64>().ok()? * 1000 + thousandths.parse::<u64>().ok()?)
+}
+
+/// Parses a line of the monitor: a cause, its count, and the count per second.
+fn count(line: &str) -> Option<(String, Figure)> {
+    let mut words = line.split_ascii_whitespace();
+    let (cause, count) = (words.next()?, words.next()?.parse::<u64>().ok()?);
+    Some((cause.into(), count.into()))
+}
