@@ -32,6 +32,7 @@ impl EntryPoints for Bulkhead {
         let gic = boot::take_gic(&machine);
         let plan = boot::plan(&firmware, &mut machine, &description, gic.last_direct_spi());
         boot::report(&machine, &plan);
+        boot::leave_out_unused_code(&plan);
 
         let tables = plan.table_memory;
         let work = Work::new(firmware, machine, plan, gic);
@@ -41,7 +42,7 @@ impl EntryPoints for Bulkhead {
         let partitions = work.finish();
         gic.init_distributor();
         cpus::set_up(boot_cpu, work);
-        boot::audit(&work.machine, partitions, tables);
+        boot::audit(&work.machine, partitions, tables, work.uses_monitor());
         boot::go_live(gic, &work.machine, partitions, boot_cpu.cpu.index());
         start_guests(boot_cpu, partitions)
     }

@@ -9,4 +9,5 @@ pub mod guest_tree;
 pub mod machine;
 pub mod plan;
 pub mod report;
+pub mod tables;
 mod text;

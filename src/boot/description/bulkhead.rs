@@ -17,6 +17,8 @@ pub struct Description {
     pub path: String,
     /// The partitions, in the order of the tree; at least one.
     pub partitions: Vec<PartitionDescription>,
+    /// `monitor`: whether the console offers the monitor.
+    pub monitor: bool,
 }
 
 /// The description of a partition: its node.
@@ -120,7 +122,8 @@ impl Description {
                 None => refuse!(path, ": compatible is missing: give \"bulkhead,system\""),
             }
         }
-        system.check(&["compatible", "model"], Some(&SYSTEM_NODES))?;
+        system.check(&["compatible", "model", "monitor"], Some(&SYSTEM_NODES))?;
+        let monitor = system.flag("monitor")?;
         let mut partitions: Vec<PartitionDescription> = Vec::new();
         if let Some(node) = system.first_child("partitions") {
             path = node.path();
@@ -140,7 +143,7 @@ impl Description {
             let way = "give each one a node below the node partitions";
             refuse!(path, " has no partition: {way}");
         }
-        Ok(Self { path, partitions })
+        Ok(Self { path, partitions, monitor })
     }
 }
 

@@ -12,7 +12,7 @@ use core::mem::take;
 use super::machine::Machine;
 use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{Description, PlanError, refuse};
-use crate::mm::tables::tables_needed;
+use crate::boot::tables::tables_needed;
 use emulated::FreeInterrupts;
 use memory::FreeMemory;
 
@@ -39,7 +39,7 @@ impl Plan {
         boot_cpu: Mpidr,
         description: &Description,
     ) -> Result<Self, PlanError> {
-        let Description { path, partitions: described } = description;
+        let Description { path, partitions: described, monitor: console_monitor } = description;
         let gic = &machine.gic;
         let mut cpus = cpus::assign(machine, boot_cpu, described)?;
         let mut passthrough = devices::assign(machine, described)?;
@@ -82,7 +82,11 @@ impl Plan {
             });
         }
         let tables = partitions.iter().map(|partition| partition.tables).sum();
-        Ok(Self { table_memory: memory.place_tables(path, tables)?, partitions })
+        Ok(Self {
+            table_memory: memory.place_tables(path, tables)?,
+            partitions,
+            console_monitor: *console_monitor,
+        })
     }
 }
 

@@ -19,6 +19,16 @@ pub struct Plan {
     /// Memory for the stage-2 tables of all partitions, in whole pages: enough for all of their
     /// [`mappings`](PartitionPlan::mappings) with the largest leaves that alignment allows.
     pub table_memory: Region<Pa>,
+    /// Whether the console offers the monitor.
+    pub console_monitor: bool,
+}
+
+impl Plan {
+    /// Returns whether the console or a partition uses the monitor.
+    pub fn uses_monitor(&self) -> bool {
+        let uses = |partition: &PartitionPlan| partition.device(DeviceKind::MonitorPl011).is_some();
+        self.console_monitor || self.partitions.iter().any(uses)
+    }
 }
 
 /// What one partition owns, and how it runs.

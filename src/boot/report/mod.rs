@@ -30,6 +30,17 @@ pub fn report(machine: &Machine, plan: &Plan) -> String {
     text
 }
 
+/// Returns the line about the code that stays mapped while guests run: its bytes, and the parts that are
+/// left out because the description does not use them.
+#[must_use]
+pub fn code(bytes: u64, left_out: &[&str]) -> String {
+    let kibibytes = bytes.div_ceil(1 << 10);
+    match left_out {
+        [] => format!("code        {kibibytes} KiB stay"),
+        parts => format!("code        {kibibytes} KiB stay ({} left out)", parts.join(", ")),
+    }
+}
+
 /// Writes the lines about the machine.
 fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Result {
     let all: Vec<_> = (0..machine.cpus.len()).collect();

@@ -80,3 +80,9 @@ fn the_delivery_of_interrupts() {
     assert_eq!(line(&machine, [false, true]), "GICv3, direct, but trapped for two");
     assert_eq!(line(&machine, [true; 2]), "GICv3, trapped");
 }
+
+#[test]
+fn the_code_that_stays_is_reported_with_what_is_left_out() {
+    assert_eq!(code(56 << 10, &[]), "code        56 KiB stay");
+    assert_eq!(code((56 << 10) + 1, &["monitor"]), "code        57 KiB stay (monitor left out)");
+}

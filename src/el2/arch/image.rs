@@ -13,7 +13,9 @@ pub const STACK_AT_ENTRY: u64 = 8 << 10;
 unsafe extern "C" {
     static __image_start: u8;
     static __monitor_text_start: u8;
+    static __monitor_text_end: u8;
     static __text_start: u8;
+    static __text_end: u8;
     static __init_library_text_start: u8;
     static __rodata_start: u8;
     static __relocated_start: u8;
@@ -96,6 +98,14 @@ section! {
 section! {
     /// Returns the stacks of all CPUs, each with the guard page below it.
     stacks = __stacks_start..__stacks_end
+}
+
+/// Returns the number of bytes of the code that stays mapped, with or without the monitor.
+#[inline(always)]
+pub fn code_size(with_monitor: bool) -> u64 {
+    let code = between(addr_of!(__text_start), addr_of!(__text_end)).size();
+    let monitor = between(addr_of!(__monitor_text_start), addr_of!(__monitor_text_end)).size();
+    if with_monitor { code + monitor } else { code }
 }
 
 /// Returns a CPU's stack with its emergency stack, without its guard page.

@@ -20,6 +20,7 @@ use crate::el2::console::Port;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::monitor::{self, Monitor};
 use crate::el2::partition::{MonitorPort, Partition, Parts, Totals};
+use crate::el2::vcpu::resident;
 
 /// Everything that the CPUs need to build the partitions.
 pub struct Work {
@@ -70,8 +71,8 @@ impl Work {
     ) -> &'static Self {
         let ports = console::add_partitions(&plan.partitions);
         let count = plan.partitions.len();
-        let monitor: Option<&'static Monitor> = Some(Box::leak(Box::new(Monitor::new(count))));
-        if let Some(monitor) = monitor {
+        let monitor = plan.uses_monitor().then(|| &*Box::leak(Box::new(Monitor::new(count))));
+        if let Some(monitor) = monitor.filter(|_| plan.console_monitor) {
             crate::el2::console::set_monitor(monitor);
         }
         let ppis = (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(&machine, *ppi)).collect();
@@ -98,6 +99,11 @@ impl Work {
             partitions,
             meeting,
         }))
+    }
+
+    /// Whether the console or a partition uses the monitor.
+    pub fn uses_monitor(&self) -> bool {
+        self.monitor.is_some()
     }
 
     /// Whether a partition owns this CPU.
@@ -137,6 +143,7 @@ impl Work {
             let port = monitor::Port::new(monitor, self.jobs.len(), intid);
             Box::new(port) as Box<dyn MonitorPort>
         });
+        let cpus = plan.cpus.iter().map(|cpu| &resident::all()[*cpu].cpu).collect();
         let partition = Partition::new(Parts {
             plan,
             tree,
@@ -145,6 +152,7 @@ impl Work {
             monitor,
             gic: self.gic,
             ppis: &self.ppis,
+            cpus,
             totals: &self.totals,
         });
         Ok((partition, remarks))

@@ -4,6 +4,7 @@
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
+use alloc::vec::Vec;
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::boot::audit::{self, Finding};
 use bulkhead::boot::fdt::Tree;
@@ -252,16 +253,20 @@ pub fn map_memory(region: Region<Pa>) {
     add(|tables| map_missing(tables, region, Attributes::DATA));
 }
 
-/// Audits the live tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions' memory.
+/// Audits the live tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions'
+/// memory; the monitor's code may be executable if `uses_monitor`.
 ///
 /// # Errors
 ///
 /// See [`audit::stage_1`].
-pub fn audit(closed: &[Region<Pa>]) -> Result<(), Finding> {
+pub fn audit(closed: &[Region<Pa>], uses_monitor: bool) -> Result<(), Finding> {
     let live = LIVE.lock();
     let (pool, tables) = live.as_ref().expect("the MMU is on").in_use();
     let start = tables.start().get();
     let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
-    let code = [image::all_code()];
+    let mut code = Vec::from([image::boot_code(), image::code(), image::boot_library_code()]);
+    if uses_monitor {
+        code.push(image::monitor_code());
+    }
     audit::stage_1(Pa::new(TTBR0_EL2.get_baddr()), tables, &code, closed, &read)
 }

@@ -28,6 +28,7 @@ use super::arch::image::{self, MAX_CPUS};
 use super::cpu;
 use super::drivers::gic::Gic;
 use super::drivers::power::{self, Status};
+use super::mm::live;
 use super::partition::Partition;
 use mmu::ExceptionLevel;
 use refuse::refuse;
@@ -184,6 +185,20 @@ pub fn plan(
     }
 }
 
+/// Unmaps the parts of the code that the description does not use, before the audit: from now on
+/// nothing can run them.
+pub fn leave_out_unused_code(plan: &Plan) {
+    let uses_monitor = plan.uses_monitor();
+    let mut left_out = Vec::new();
+    if !uses_monitor {
+        // SAFETY: no other CPU runs yet, and nothing calls the monitor before `Work` sets it up, which
+        // it does only if the Plan uses it.
+        unsafe { live::unmap(&[image::monitor_code()]) };
+        left_out.push("monitor");
+    }
+    info!("{}", report::code(image::code_size(uses_monitor), &left_out));
+}
+
 /// Prints the machine, and what each partition gets.
 pub fn report(machine: &Machine, plan: &Plan) {
     for line in report::report(machine, plan).lines() {
@@ -193,7 +208,7 @@ pub fn report(machine: &Machine, plan: &Plan) {
 
 /// Walks the finished tables as the hardware will, and refuses to start guests if one reaches memory
 /// that it must not. `tables` is the memory of the stage-2 tables.
-pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>) {
+pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>, uses_monitor: bool) {
     let read = |table: Pa| {
         // SAFETY: the audit reads only pages of `tables`, which `stage2` mapped, and which are
         // finished.
@@ -201,7 +216,8 @@ pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>) {
     };
     let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2.root())).collect();
     let closed: Vec<_> = partitions.iter().map(|it| it.plan.memory.host).collect();
-    let audited = mmu::audit(&closed).and_then(|()| audit::stage_2(machine, &roots, tables, &read));
+    let audited = mmu::audit(&closed, uses_monitor)
+        .and_then(|()| audit::stage_2(machine, &roots, tables, &read));
     match audited {
         Ok(summary) => info!("audit       {summary}"),
         Err(finding) => refuse(format_args!("the audit of the translation tables, {finding}")),

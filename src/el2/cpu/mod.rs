@@ -6,6 +6,7 @@ use aarch64_cpu::registers::{MPIDR_EL1, Readable, TPIDR_EL2};
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::smccc::Workaround;
 use bulkhead::util::deadlines::Deadlines;
+use bulkhead::util::wake::Wake;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -29,7 +30,14 @@ pub struct Cpu {
     is_settled: AtomicBool,
     /// The deadlines of its EL2 timer.
     pub deadlines: Deadlines,
+    /// The work that is requested of its run loop: [`REBUILD`] and [`START`].
+    pub wake: Wake,
 }
+
+/// Take part in building the partition again.
+pub const REBUILD: u32 = 1 << 0;
+/// Run the guest of a vCPU that is to start.
+pub const START: u32 = 1 << 1;
 
 /// Offsets that assembly uses.
 pub const STACK_TOP: usize = offset_of!(Cpu, stack_top);
@@ -50,6 +58,7 @@ impl Cpu {
             is_up: AtomicBool::new(false),
             is_settled: AtomicBool::new(false),
             deadlines: Deadlines::none(),
+            wake: Wake::new(),
         }
     }
 

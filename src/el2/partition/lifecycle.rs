@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use super::{Partition, State};
 use crate::el2::arch::sync::MutexGuard;
 use crate::el2::console::{self, say};
-use crate::el2::cpu::timer;
+use crate::el2::cpu::{REBUILD, timer};
 use crate::el2::drivers::power::{self, Status};
 
 /// The number of partitions in the states that decide how the machine ends.
@@ -63,8 +63,7 @@ impl Partition {
                 if had_crashed {
                     self.totals.crashed.fetch_sub(1, Ordering::AcqRel);
                 }
-                self.rebuild.request();
-                self.kick(self.vcpus());
+                self.request_rebuild();
             }
         }
         Ok(())
@@ -109,8 +108,7 @@ impl Partition {
         self.report_end(end, next, restarts, injections);
         match next {
             Next::Build => {
-                self.rebuild.request();
-                self.kick(self.vcpus());
+                self.request_rebuild();
             }
             Next::Wait => {}
             Next::Stop | Next::GiveUp => {
@@ -121,8 +119,11 @@ impl Partition {
         }
     }
 
-    fn vcpus(&self) -> CpuMask {
-        CpuMask::first(self.plan.cpus.len())
+    /// Has all CPUs of the partition build it again, while no vCPU runs guest code.
+    fn request_rebuild(&self) {
+        self.rebuild.prepare();
+        self.cpus.iter().for_each(|cpu| cpu.wake.request(REBUILD));
+        self.kick(CpuMask::first(self.plan.cpus.len()));
     }
 
     fn report_end(&self, end: End, next: Next, restarts: u64, injections: u64) {

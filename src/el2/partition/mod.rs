@@ -22,7 +22,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::arch::sync::Mutex;
 use super::console::{Port, say};
-use super::cpu::{self, timer};
+use super::cpu::{self, Cpu, START, timer};
 use super::drivers::gic::{Gic, ThisCpu};
 use super::mm::stage2::Stage2;
 
@@ -63,6 +63,8 @@ pub struct Partition {
     pub monitor: Option<Box<dyn MonitorPort>>,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
+    /// The physical CPU of each vCPU.
+    cpus: Vec<&'static Cpu>,
     /// The number of partitions that run, of all of them.
     totals: &'static Totals,
 }
@@ -120,6 +122,8 @@ pub struct Parts {
     pub gic: &'static Gic,
     /// The private interrupts that guests have.
     pub ppis: &'static [Intid],
+    /// The physical CPU of each vCPU.
+    pub cpus: Vec<&'static Cpu>,
     /// The number of partitions that run.
     pub totals: &'static Totals,
 }
@@ -150,7 +154,7 @@ impl Partition {
     /// whose vCPUs are off.
     #[inline(always)]
     pub fn new(parts: Parts) -> Self {
-        let Parts { plan, tree, stage2, port, monitor, gic, ppis, totals } = parts;
+        let Parts { plan, tree, stage2, port, monitor, gic, ppis, cpus, totals } = parts;
         let vcpus = plan.cpus.len();
         let state = State {
             vgic: new_vgic(&plan, gic, ppis),
@@ -178,6 +182,7 @@ impl Partition {
             port,
             monitor,
             gic,
+            cpus,
             totals,
             plan,
         }
@@ -223,10 +228,11 @@ impl Partition {
         if state.life.stage() == Stage::Running {
             state.starts[vcpu] = Some(Start { entry, context });
             drop(state);
-            let cpu = self.plan.cpus[vcpu];
-            // The run loop of this CPU looks at it before it waits.
-            if cpu != cpu::current().index() {
-                self.gic.kick(cpu);
+            let cpu = self.cpus[vcpu];
+            cpu.wake.request(START);
+            // The run loop of this CPU takes the request before it waits.
+            if cpu.index() != cpu::current().index() {
+                self.gic.kick(cpu.index());
             }
         }
     }

@@ -1,13 +1,12 @@
 //! How the vCPUs of a partition wait for each other, each on its own physical CPU.
 
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use crate::el2::arch::sync;
 
 /// The progress of building a partition again, which all of its vCPUs take part in.
 pub struct Rebuild {
     vcpus: usize,
-    is_requested: AtomicBool,
     /// The number of times that a vCPU has come to a meeting.
     arrivals: AtomicUsize,
     /// The number of bytes that are scrubbed or being scrubbed.
@@ -21,33 +20,20 @@ impl Rebuild {
     pub const fn new(vcpus: usize) -> Self {
         Self {
             vcpus,
-            is_requested: AtomicBool::new(false),
             arrivals: AtomicUsize::new(0),
             scrubbed: AtomicU64::new(0),
             copied: [const { AtomicU64::new(0) }; 3],
         }
     }
 
-    /// Requests that the partition is built again, while no vCPU runs guest code. The caller kicks
-    /// its CPUs.
+    /// Prepares for building the partition again, while no vCPU runs guest code.
     // One copy for all callers.
     #[inline(never)]
-    pub fn request(&self) {
+    pub fn prepare(&self) {
         self.scrubbed.store(0, Ordering::Relaxed);
         for progress in &self.copied {
             progress.store(0, Ordering::Relaxed);
         }
-        self.is_requested.store(true, Ordering::Release);
-    }
-
-    /// Whether the partition is to be built again.
-    pub fn is_requested(&self) -> bool {
-        self.is_requested.load(Ordering::Acquire)
-    }
-
-    /// Notes that it is built.
-    pub fn finish(&self) {
-        self.is_requested.store(false, Ordering::Release);
     }
 
     /// Waits until every vCPU has come here, and does `meanwhile` again and again.

@@ -22,9 +22,6 @@ impl Vcpu {
         rebuild.meet(interrupts::poll);
         self.gic().reset_virtual_interface(self.delivery());
         self.with_vgic(|vgic, hw| vgic.reset_private(hw));
-        if self.index() == 0 {
-            rebuild.finish();
-        }
         rebuild.meet(interrupts::poll);
         if self.index() == 0 {
             self.partition.boot();

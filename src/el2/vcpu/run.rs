@@ -3,8 +3,9 @@
 use super::resident::{self, Resident};
 use super::{Vcpu, interrupts};
 use crate::el2::arch::{image, sync};
+use crate::el2::cpu::{REBUILD, START};
 use crate::el2::mm::live;
-use crate::el2::partition::{Partition, Start};
+use crate::el2::partition::Partition;
 
 /// Starts the guests, once every CPU has left boot's code, which is unmapped for good: no exit of a
 /// guest can lead there. Then runs this CPU.
@@ -26,43 +27,32 @@ pub fn settle(resident: &'static Resident) -> ! {
     run(resident)
 }
 
-/// Work that a CPU was requested to do.
-enum Task {
-    /// Take part in building the vCPU's partition again.
-    Rebuild(&'static Vcpu),
-    /// Run the guest from the vCPU's start.
-    Run(&'static Vcpu, Start),
-}
-
-/// Runs the vCPUs of a CPU for good: their guests once they are started, and interrupts in
-/// between.
+/// Runs the vCPUs of a CPU for good: their guests once they are started, and interrupts in between.
 fn run(resident: &'static Resident) -> ! {
     loop {
-        match next_task(resident) {
-            Some(Task::Rebuild(vcpu)) => vcpu.take_part_in_rebuild(),
-            Some(Task::Run(vcpu, start)) => {
-                vcpu.prepare();
-                vcpu.enter(start);
-                vcpu.retire();
+        // Every request comes with a kick, whose interrupt ends WFI although interrupts are masked.
+        let work = resident.cpu.wake.take_or_wait(|| {
+            aarch64_cpu::asm::wfi();
+            interrupts::poll();
+        });
+        for vcpu in resident.vcpus() {
+            if work & REBUILD != 0 {
+                vcpu.take_part_in_rebuild();
             }
-            None => {
-                // Every request comes with a kick, whose interrupt ends WFI although interrupts are
-                // masked. `next_task` was called after the last one was acknowledged, so that no
-                // request is missed.
-                aarch64_cpu::asm::wfi();
-                interrupts::poll();
+            if work & START != 0 {
+                vcpu.run_if_started();
             }
         }
     }
 }
 
-/// Returns what was requested of this CPU's vCPUs.
-fn next_task(resident: &'static Resident) -> Option<Task> {
-    resident.vcpus().iter().find_map(|vcpu| {
-        if vcpu.partition.rebuild.is_requested() {
-            return Some(Task::Rebuild(vcpu));
+impl Vcpu {
+    /// Runs the guest, if the vCPU is to start, until it leaves.
+    fn run_if_started(&'static self) {
+        if let Some(start) = self.partition.take_start(self.index()) {
+            self.prepare();
+            self.enter(start);
+            self.retire();
         }
-        let start = vcpu.partition.take_start(vcpu.index())?;
-        Some(Task::Run(vcpu, start))
-    })
+    }
 }

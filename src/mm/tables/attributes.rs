@@ -6,7 +6,7 @@
 /// and Device-nGnRE at index 1. The others are for a partition's stage 2 with HCR_EL2.FWB = 0,
 /// which a guest's stage 1 can only restrict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Attributes(pub(super) u64);
+pub struct Attributes(pub(crate) u64);
 
 /// SH: Inner Shareable. Device memory is Outer Shareable whatever SH is.
 const INNER: u64 = 0b11 << 8;

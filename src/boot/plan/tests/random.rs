@@ -99,7 +99,7 @@ fn any_description() -> impl Strategy<Value = Description> {
         for (number, partition) in partitions.iter_mut().enumerate() {
             partition.path = std::format!("/partitions/p{number}");
         }
-        Description { path: String::from("/partitions"), partitions }
+        Description { path: String::from("/partitions"), partitions, monitor: false }
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::arch::addr::Ipa;
+use crate::mm::tables::{OUTPUT, TYPE};
 use aarch64_paging::descriptor::{El23Attributes, Stage2Attributes};
 use aarch64_paging::linearmap::LinearMap;
 use aarch64_paging::paging::{El2, MemoryRegion, Stage2, TranslationRegime};
