@@ -19,7 +19,6 @@ use common::measure::row::ROWS;
 use common::measure::{LIMIT, guest, plot, table};
 use common::root;
 use job::Results;
-use job::Results;
 
 fn main() -> ExitCode {
     let is_given = |word| env::args().any(|argument| argument == word);
