@@ -6,14 +6,14 @@ use bulkhead::devices::planned::DeviceKind;
 use bulkhead::trap::mmio::{self, MmioAccess};
 use bulkhead::trap::stats::Cause;
 
-use super::sync::other;
+use super::proceed;
 use crate::el2::arch::frame::{TrapFrame, skip_instruction};
-use crate::el2::vcpu::{Flow, Vcpu};
+use crate::el2::vcpu::Vcpu;
 
 /// Handles a data abort: first the accesses that kernels make most, then emulated devices, then all
 /// other exceptions.
 #[inline(always)]
-pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
+pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
     let (far, hpfar) = (FAR_EL2.get(), HPFAR_EL2.get());
     // First a store to GICD_SGIR.
     if vcpu.sgir_route.is_at(far, hpfar)
@@ -21,10 +21,11 @@ pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
         && let Some(value) = vcpu.sgir_route.physical(frame.register(store.register()) as u32)
     {
         accept(vcpu, DeviceKind::Distributor);
-        vcpu.gic().store_sgir(value);
-        return Flow::Resume;
+        return vcpu.gic().store_sgir(value);
     }
-    let Some(access) = MmioAccess::of(esr) else { return other(vcpu, frame, esr) };
+    let Some(access) = MmioAccess::of(esr) else {
+        return proceed::other(vcpu, frame, esr);
+    };
     // Then the console's registers for each byte. Both are at multiples of 8, where no access is
     // unaligned.
     match (mmio::console_offset(far, hpfar), access.is_write()) {
@@ -38,10 +39,9 @@ pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
         }
         _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_device(ipa)) {
             Some((device, offset)) => emulate(vcpu, frame, access, device, offset),
-            None => return other(vcpu, frame, esr),
+            None => proceed::other(vcpu, frame, esr),
         },
     }
-    Flow::Resume
 }
 
 /// Carries out an access to an emulated device.

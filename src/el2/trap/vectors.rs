@@ -5,11 +5,12 @@ use aarch64_cpu::registers::{VBAR_EL2, Writeable};
 use bulkhead::arch::esr;
 use core::arch::global_asm;
 
-use super::{mmio, panic, sync};
+use super::proceed::{self, proceed};
+use super::{fast, mmio, panic, sync};
 use crate::el2::arch::frame::TrapFrame;
 use crate::el2::arch::image::EMERGENCY_STACK;
 use crate::el2::cpu;
-use crate::el2::vcpu::{self, Flow, Vcpu, resident};
+use crate::el2::vcpu::{self, Vcpu, resident};
 
 global_asm!(
     include_str!("vectors.s"),
@@ -38,23 +39,25 @@ pub fn install() {
 
 /// Handles an HVC from AArch64, or another exception whose class has the same bit.
 extern "C" fn call(frame: &mut TrapFrame, esr: u64) {
-    proceed(sync::call(this_vcpu(), frame, esr));
+    fast::call(this_vcpu(), frame, esr);
 }
 
 /// Handles MSR, MRS or a system instruction from AArch64, or another exception whose class has
 /// neither bit.
 extern "C" fn system_register(frame: &mut TrapFrame, esr: u64) {
-    proceed(sync::system_register(this_vcpu(), frame, esr));
+    fast::system_register(this_vcpu(), frame, esr);
 }
 
 /// Handles a data abort, or another exception whose class has the same bit.
 extern "C" fn data_abort(frame: &mut TrapFrame, esr: u64) {
-    proceed(mmio::data_abort(this_vcpu(), frame, esr));
+    mmio::data_abort(this_vcpu(), frame, esr);
 }
 
 /// Handles an IRQ.
 extern "C" fn interrupt() {
-    proceed(vcpu::take(this_vcpu()));
+    if let Some(interrupt) = vcpu::take(this_vcpu()) {
+        proceed::answer(interrupt);
+    }
 }
 
 /// Handles an FIQ.
@@ -71,16 +74,6 @@ extern "C" fn serror() {
 #[inline(always)]
 fn this_vcpu() -> &'static Vcpu {
     // SAFETY: the vectors call the handlers of this file for exceptions from a lower Exception level
-    // alone, and only `enter` goes there.
+    // alone, and only `Vcpu::enter` goes there.
     unsafe { resident::running() }
-}
-
-/// Returns to the guest, or leaves it.
-#[inline(always)]
-fn proceed(flow: Flow) {
-    if flow == Flow::Leave {
-        // SAFETY: as in `this_vcpu`; the handler has returned, so that the stack holds no more than
-        // its caller's frame and the guest's registers, which need not be dropped.
-        unsafe { vcpu::leave() }
-    }
 }

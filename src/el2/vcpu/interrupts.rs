@@ -8,17 +8,17 @@ use super::{Flow, Vcpu};
 use crate::el2::console;
 use crate::el2::drivers::gic::{Acknowledged, Taken};
 
-/// Handles an IRQ from a vCPU's guest: the highest-priority pending interrupt. Another one is taken
-/// when the guest resumes.
+/// Acknowledges the highest-priority pending interrupt, for an IRQ from a vCPU's guest, and injects it.
+/// Returns one that cannot simply be injected. The next one is taken when the guest resumes.
 #[inline(always)]
-pub fn take(vcpu: &Vcpu) -> Flow {
+pub fn take(vcpu: &Vcpu) -> Option<Acknowledged> {
     match vcpu.gic().take(&vcpu.arrivals) {
         Taken::Injected => {
             vcpu.counters.count(Cause::Interrupt);
-            Flow::Resume
+            None
         }
-        Taken::Other(interrupt) => answer(interrupt),
-        Taken::Nothing => Flow::Resume,
+        Taken::Other(interrupt) => Some(interrupt),
+        Taken::Nothing => None,
     }
 }
 
@@ -43,9 +43,9 @@ pub fn poll() {
     }
 }
 
-/// Handles an interrupt that was not simply injected.
+/// Handles an acknowledged interrupt that cannot simply be injected.
 #[inline(never)]
-fn answer(interrupt: Acknowledged) -> Flow {
+pub fn answer(interrupt: Acknowledged) -> Flow {
     let resident = resident::current();
     let (own, vcpu) = (resident.own_interrupts(), resident.vcpus().first());
     let (gic, intid) = (own.gic, interrupt.intid);

@@ -29,15 +29,18 @@ use super::partition::Partition;
 
 pub use enter::leave;
 pub use flow::Flow;
-pub use interrupts::{take, take_own};
+pub use interrupts::{answer, take, take_own};
 pub use run::{settle, start_guests};
 
-/// A vCPU.
+/// A vCPU. The interrupt controller and the arrivals, which every interrupt needs, are neighbours.
+#[repr(C)]
 pub struct Vcpu {
-    /// Its partition.
-    pub partition: &'static Partition,
     /// Its number, its partition's physical CPUs and the interrupt controller.
     pub position: Position,
+    /// The part of its interrupt controller that needs no lock.
+    pub arrivals: Arc<Arrivals>,
+    /// Its partition.
+    pub partition: &'static Partition,
     /// The mitigations that firmware offers on this CPU.
     pub workarounds: Workarounds,
     /// The ID registers that the guest sees.
@@ -48,8 +51,6 @@ pub struct Vcpu {
     pub sgi_route: SgiRoute,
     /// How its SGIs are sent by GICD_SGIR.
     pub sgir_route: SgirRoute,
-    /// The part of its interrupt controller that needs no lock.
-    pub arrivals: Arc<Arrivals>,
     /// ICC_PMR_EL1 as the guest wrote it, where its interrupts are direct.
     pub priority_mask: AtomicU8,
 }
