@@ -4,7 +4,7 @@ use super::codes::NOT_SUPPORTED;
 
 /// SMCCC_ARCH_WORKAROUND_1 (CVE-2017-5715), 2 (CVE-2018-3639; w1 turns the mitigation on or off)
 /// and 3 (CVE-2017-5715 and CVE-2022-23960).
-const WORKAROUNDS: [u32; 3] = [0x8000_8000, 0x8000_7fff, 0x8000_3fff];
+pub(super) const WORKAROUNDS: [u32; 3] = [0x8000_8000, 0x8000_7fff, 0x8000_3fff];
 
 /// A mitigation that this CPU's firmware offers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -36,14 +36,11 @@ pub fn is_taken() -> bool {
 #[inline(never)]
 pub fn write(text: &[u8]) {
     if let Some(uart) = EMERGENCY.uart.get() {
-        for line in text.split_inclusive(|byte| *byte == b'\n') {
-            match line.split_last() {
-                Some((b'\n', line)) => {
-                    uart.send_all(line);
-                    uart.send_all(b"\r\n");
-                }
-                _ => uart.send_all(line),
+        for byte in text {
+            if *byte == b'\n' {
+                uart.send_all(b"\r");
             }
+            uart.send_all(&[*byte]);
         }
     }
 }
