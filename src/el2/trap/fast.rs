@@ -13,12 +13,12 @@ use crate::el2::vcpu::Vcpu;
 #[inline(always)]
 pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
     if esr != esr::HVC_0 {
-        return proceed::other(vcpu, frame, esr);
+        return proceed::other(frame, esr, vcpu);
     }
     vcpu.counters.count(Cause::Hvc);
     match bulkhead::smccc::constant(frame.x[0]) {
         Some(value) => frame.x[0] = value as u64,
-        None => proceed::call(vcpu, frame),
+        None => proceed::call(frame, vcpu),
     }
 }
 
@@ -31,6 +31,6 @@ pub fn system_register(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
         vcpu.send_sgi(SgiRegister::Sgi1, value);
         skip_instruction();
     } else {
-        proceed::other(vcpu, frame, esr);
+        proceed::other(frame, esr, vcpu);
     }
 }

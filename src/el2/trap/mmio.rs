@@ -24,7 +24,7 @@ pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
         return vcpu.gic().store_sgir(value);
     }
     let Some(access) = MmioAccess::of(esr) else {
-        return proceed::other(vcpu, frame, esr);
+        return proceed::other(frame, esr, vcpu);
     };
     // Then the console's registers for each byte. Both are at multiples of 8, where no access is
     // unaligned.
@@ -39,7 +39,7 @@ pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
         }
         _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_device(ipa)) {
             Some((device, offset)) => emulate(vcpu, frame, access, device, offset),
-            None => proceed::other(vcpu, frame, esr),
+            None => proceed::other(frame, esr, vcpu),
         },
     }
 }
@@ -65,7 +65,7 @@ fn emulate(
     {
         frame.set_register(access.register(), access.loaded(value));
     } else {
-        load(vcpu, frame, access, device, offset);
+        load(frame, access, vcpu, device, offset);
     }
 }
 
@@ -91,7 +91,7 @@ fn cause(device: DeviceKind) -> Cause {
 
 /// Carries out a load from an emulated device.
 #[inline(never)]
-fn load(vcpu: &Vcpu, frame: &mut TrapFrame, access: MmioAccess, device: DeviceKind, offset: u64) {
+fn load(frame: &mut TrapFrame, access: MmioAccess, vcpu: &Vcpu, device: DeviceKind, offset: u64) {
     let value = match device {
         DeviceKind::Distributor => vcpu.distributor_read(offset, access.size()),
         DeviceKind::Redistributors => vcpu.redistributor_read(offset, access.size()),

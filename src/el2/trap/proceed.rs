@@ -1,7 +1,8 @@
 //! Continues after an exit, as the handler's [`Flow`] says.
 //!
 //! The fast paths of the vectors' handlers always resume the guest. Everything else goes through one of
-//! these functions, each a tail call, so that a fast path needs no stack frame.
+//! these functions, each a tail call, so that a fast path needs no stack frame. The parameters come in
+//! the order of the handlers', so that no register has to be moved.
 
 use super::{smccc, sync};
 use crate::el2::arch::frame::TrapFrame;
@@ -20,13 +21,13 @@ pub fn proceed(flow: Flow) {
 
 /// Handles an exception that has no fast path.
 #[inline(never)]
-pub fn other(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
+pub fn other(frame: &mut TrapFrame, esr: u64, vcpu: &Vcpu) {
     proceed(sync::other(vcpu, frame, esr));
 }
 
 /// Carries out an SMCCC call that has no constant result.
 #[inline(never)]
-pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame) {
+pub fn call(frame: &mut TrapFrame, vcpu: &Vcpu) {
     proceed(smccc::call(vcpu, frame, 0));
 }
 
