@@ -1,6 +1,6 @@
 //! What must hold whenever the machine is quiet.
 
-use super::machine::{ACTIVE, HARDWARE, PENDING};
+use super::architecture::*;
 use super::system::System;
 use crate::vgic::intid_set::bits;
 use crate::vgic::*;
@@ -9,7 +9,7 @@ impl System {
     /// Whether a list register of this CPU holds this interrupt.
     fn lists(&self, cpu: usize, intid: usize) -> bool {
         let mut lrs = self.machine.cpus[cpu].lrs.iter();
-        lrs.any(|&lr| lr & (PENDING | ACTIVE) != 0 && (lr & 0x3ff) as usize == intid)
+        lrs.any(|&lr| lr & (PENDING | ACTIVE) != 0 && intid_of(lr) == intid)
     }
 
     /// Checks all of it.
@@ -94,11 +94,12 @@ impl System {
                 }
                 let group = bank.group1 >> bit & 1;
                 if !groups[group as usize] {
-                    assert_ne!(asked & 0x10 << (2 * group), 0, "{intid} waits for nothing");
+                    let enabled = HCR_GROUP_ENABLED[group as usize];
+                    assert_ne!(asked & enabled, 0, "{intid} waits for nothing");
                 } else {
-                    assert_ne!(asked & 1 << 3, 0, "{intid} waits for nothing");
-                    let urgent = (u64::from(bank.templates[bit].priority()), intid as u64);
-                    let key = |&lr: &u64| (lr >> 48 & 0xff, lr & 0x3ff);
+                    assert_ne!(asked & HCR_NPIE, 0, "{intid} waits for nothing");
+                    let urgent = (bank.templates[bit].priority(), intid);
+                    let key = |&lr: &u64| (priority_of(lr), intid_of(lr));
                     let least =
                         lrs.iter().filter(|&&lr| lr & (PENDING | ACTIVE) == PENDING).map(key).max();
                     assert!(least.is_none_or(|least| least < urgent), "{intid} is more urgent");
@@ -106,7 +107,7 @@ impl System {
             }
         }
         for lr in lrs.iter().filter(|&&lr| lr & (PENDING | ACTIVE) != 0) {
-            assert!(lr & HARDWARE == 0 || lr >> 32 & 0x3ff == lr & 0x3ff);
+            assert!(lr & HARDWARE == 0 || physical_of(*lr) == intid_of(*lr));
         }
     }
 }

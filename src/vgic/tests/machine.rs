@@ -1,16 +1,11 @@
-//! A machine to test against: the physical GIC and the virtual CPU interfaces, as IHI 0048B and
-//! IHI 0069 describe them, with nothing of the code under test in it but the list register's layout.
+//! A model of a machine: the physical GIC and the virtual CPU interfaces, as IHI 0048B and IHI 0069
+//! describe them. It uses no constant of the code under test.
 
 use std::vec::Vec;
 
+use super::architecture::*;
 use crate::arch::intid::Intid;
-use crate::vgic::hardware::*;
 use crate::vgic::*;
-
-pub const PENDING: u64 = 1 << 62;
-pub const ACTIVE: u64 = 1 << 63;
-pub const HARDWARE: u64 = 1 << 61;
-const EOI: u64 = 1 << 41;
 
 /// A physical interrupt.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
@@ -134,16 +129,18 @@ impl Machine {
     /// The maintenance interrupt of this CPU (ICH_MISR_EL2).
     pub fn wants_maintenance(&self, cpu: usize) -> bool {
         let state = &self.cpus[cpu];
-        let asks = |bit: u32| state.maintenance & bit != 0;
+        let is_enabled = |bit: u32| state.maintenance & bit != 0;
         let ended = |&lr: &u64| lr & (PENDING | ACTIVE | HARDWARE | EOI) == EOI;
         let pending = |&lr: &u64| lr & (PENDING | ACTIVE) == PENDING;
+        let is_valid = |&&lr: &&u64| lr & (PENDING | ACTIVE) != 0;
         state.lrs.iter().any(ended)
-            || asks(HCR_LRENPIE) && state.eoi_count != 0
-            || asks(HCR_NPIE) && !state.lrs.iter().any(pending)
-            || asks(HCR_GROUP_ENABLED[0]) && state.groups[0]
-            || asks(HCR_GROUP_DISABLED[0]) && !state.groups[0]
-            || asks(HCR_GROUP_ENABLED[1]) && state.groups[1]
-            || asks(HCR_GROUP_DISABLED[1]) && !state.groups[1]
+            || is_enabled(HCR_UIE) && state.lrs.iter().filter(is_valid).count() <= 1
+            || is_enabled(HCR_LRENPIE) && state.eoi_count != 0
+            || is_enabled(HCR_NPIE) && !state.lrs.iter().any(pending)
+            || is_enabled(HCR_GROUP_ENABLED[0]) && state.groups[0]
+            || is_enabled(HCR_GROUP_DISABLED[0]) && !state.groups[0]
+            || is_enabled(HCR_GROUP_ENABLED[1]) && state.groups[1]
+            || is_enabled(HCR_GROUP_DISABLED[1]) && !state.groups[1]
     }
 
     pub fn running_priority(&self, cpu: usize) -> u8 {
@@ -179,17 +176,15 @@ impl Machine {
         let running = self.running_priority(cpu);
         let state = &mut self.cpus[cpu];
         let groups = state.groups;
-        let takes = |lr: &&mut u64| {
-            **lr & (PENDING | ACTIVE) == PENDING && groups[(**lr >> 60 & 1) as usize]
-        };
-        let key = |lr: &&mut u64| (**lr >> 48 & 0xff, **lr & 0x3ff);
+        let takes = |lr: &&mut u64| **lr & (PENDING | ACTIVE) == PENDING && groups[group_of(**lr)];
+        let key = |lr: &&mut u64| (priority_of(**lr), intid_of(**lr));
         let lr = state.lrs.iter_mut().filter(takes).min_by_key(key)?;
-        let priority = (*lr >> 48) as u8;
+        let priority = priority_of(*lr);
         if priority >= running {
             return None;
         }
         *lr = *lr & !PENDING | ACTIVE;
-        let taken = ((*lr & 0x3ff) as usize, (*lr >> 10 & 7) as u8);
+        let taken = (intid_of(*lr), source_of(*lr));
         state.running.push(priority);
         Some(taken)
     }
@@ -208,15 +203,39 @@ impl Machine {
             return;
         }
         let state = &mut self.cpus[cpu];
-        let found = |lr: &&mut u64| **lr & ACTIVE != 0 && (**lr & 0x3ff) as usize == intid;
+        let found = |lr: &&mut u64| **lr & ACTIVE != 0 && intid_of(**lr) == intid;
         let Some(lr) = state.lrs.iter_mut().find(found) else {
-            state.eoi_count += 1;
+            state.eoi_count = (state.eoi_count + 1) & EOI_COUNT_MAX;
             return;
         };
         *lr &= !ACTIVE;
         if *lr & HARDWARE != 0 {
-            let physical = (*lr >> 32 & 0x3ff) as usize;
+            let physical = physical_of(*lr);
             self.physical(cpu, physical).active = false;
+        }
+    }
+
+    /// EL2 writes GICH_LR<n> or ICH_LR<n>_EL2.
+    pub fn write_list_register(&mut self, cpu: usize, index: usize, value: u64) {
+        let lr = match self.version {
+            Version::V2 => lr_of_v2(u32::try_from(value).expect("32 bits")),
+            Version::V3 => value,
+        };
+        assert!(self.version == Version::V2 || is_lr(lr), "reserved bits: {lr:#x}");
+        let both = HARDWARE | PENDING | ACTIVE;
+        assert_ne!(lr & both, both, "a hardware interrupt pending and active");
+        if lr & HARDWARE != 0 {
+            assert!(self.physical(cpu, physical_of(lr)).active, "injected, but inactive");
+        }
+        self.cpus[cpu].lrs[index] = lr;
+    }
+
+    /// EL2 reads GICH_LR<n> or ICH_LR<n>_EL2.
+    fn read_list_register(&self, cpu: usize, index: usize) -> u64 {
+        let lr = self.cpus[cpu].lrs[index];
+        match self.version {
+            Version::V2 => v2_of_lr(lr).into(),
+            Version::V3 => lr,
         }
     }
 }
@@ -262,19 +281,19 @@ impl Hardware for View<'_> {
     }
 
     fn read_list_register(&mut self, index: usize) -> ListRegister {
-        ListRegister::from_bits(self.state().lrs[index])
+        let value = self.machine.read_list_register(self.cpu, index);
+        match self.machine.version {
+            Version::V2 => ListRegister::from_v2(value as u32),
+            Version::V3 => ListRegister::from_bits(value),
+        }
     }
 
     fn write_list_register(&mut self, index: usize, value: ListRegister) {
-        let lr = value.bits();
-        let both = HARDWARE | PENDING | ACTIVE;
-        assert_ne!(lr & both, both, "a hardware interrupt pending and active");
-        if lr & HARDWARE != 0 {
-            let cpu = self.cpu;
-            let physical = self.machine.physical(cpu, (lr >> 32 & 0x3ff) as usize);
-            assert!(physical.active, "listed, but inactive");
-        }
-        self.state().lrs[index] = lr;
+        let value = match self.machine.version {
+            Version::V2 => value.to_v2().into(),
+            Version::V3 => value.bits(),
+        };
+        self.machine.write_list_register(self.cpu, index, value);
     }
 
     fn empty_list_registers(&mut self) -> u32 {
@@ -285,6 +304,7 @@ impl Hardware for View<'_> {
     }
 
     fn set_maintenance(&mut self, bits: u32) {
+        assert_eq!(bits & !(HCR_MAINTENANCE | HCR_TDIR), 0, "EL2's bits or reserved ones");
         self.state().maintenance = bits;
         self.state().eoi_count = 0;
     }

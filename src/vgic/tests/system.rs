@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::vec::Vec;
 
-use super::machine::{ACTIVE, Machine, PENDING, View};
+use super::architecture::{ACTIVE, HCR_TDIR, PENDING, intid_of};
+use super::machine::{Machine, View};
 use crate::arch::addr::Ipa;
 use crate::arch::intid::Intid;
 use crate::vgic::*;
@@ -146,11 +147,8 @@ impl System {
         let arrivals = self.vgic.arrivals(cpu);
         let empty = View { machine: &mut self.machine, cpu }.empty_list_registers();
         if let Some((index, value)) = arrivals.inject(intid, empty) {
-            let value = match self.machine.version {
-                Version::V2 => ListRegister::from_v2(value as u32 | u32::from(sender) << 10),
-                Version::V3 => ListRegister::from_bits(value),
-            };
-            View { machine: &mut self.machine, cpu }.write_list_register(index, value);
+            // On GICv2 EL2 adds the sender, in CPUID.
+            self.machine.write_list_register(cpu, index, value | u64::from(sender) << 10);
         } else {
             let kicks = self.on(cpu, |vgic, hw| vgic.interrupt(intid, sender, hw));
             self.kick(kicks.expect("it is owned"));
@@ -326,7 +324,7 @@ impl System {
     pub fn deactivate(&mut self, cpu: usize, intid: usize, source: u8) {
         let traps = self.machine.version == Version::V2
             || self.machine.direct
-            || self.machine.cpus[cpu].maintenance & 1 << 14 != 0;
+            || self.machine.cpus[cpu].maintenance & HCR_TDIR != 0;
         if traps {
             let value = intid as u64 | u64::from(source) << 10;
             let kicks = self.access(cpu, |vgic, hw| vgic.deactivate(value, hw));
@@ -346,7 +344,7 @@ impl System {
     pub fn listed(&self, cpu: usize) -> Vec<(usize, u64)> {
         let lrs = self.machine.cpus[cpu].lrs.iter();
         lrs.filter(|&&lr| lr & (PENDING | ACTIVE) != 0)
-            .map(|&lr| ((lr & 0x3ff) as usize, lr & (PENDING | ACTIVE)))
+            .map(|&lr| (intid_of(lr), lr & (PENDING | ACTIVE)))
             .collect()
     }
 }

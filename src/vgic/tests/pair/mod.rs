@@ -5,6 +5,7 @@ mod compare;
 use std::vec;
 use std::vec::Vec;
 
+use super::architecture::offset_of;
 use super::reference::Reference;
 use super::system::{HARDWARE_PPI, HARDWARE_SPIS, SOFTWARE_SPI, System};
 use crate::vgic::*;
@@ -148,7 +149,7 @@ impl Pair {
                     && register == StateRegister::SetPending
                     && intid == SOFTWARE_SPI;
                 if !(is_lost || is_active && (self.few || is_handled)) {
-                    self.system.write_bit(cpu, owner, register.of(IntidSet::NONE), intid);
+                    self.system.write_bit(cpu, owner, offset_of(register), intid);
                     self.reference.write_bit(owner, register, intid);
                 }
             }
