@@ -6,7 +6,7 @@ use super::list_register::ListRegister;
 // Bits of ICH_HCR_EL2 (IHI 0069, 12.4.7) and GICH_HCR (IHI 0048B, 5.3.1) that this module controls.
 // The layouts are the same, except that GICv2 has no `TDIR`.
 /// LRENPIE: maintenance interrupt after an EOI of an interrupt that no list register holds.
-pub(super) const HCR_LRENPIE: u32 = 1 << 1;
+pub(super) const HCR_LRENPIE: u32 = 1 << 2;
 /// NPIE: maintenance interrupt while no list register is pending.
 pub(super) const HCR_NPIE: u32 = 1 << 3;
 /// VGrp0EIE, VGrp1EIE: maintenance interrupt while the guest's CPU interface enables the group.
