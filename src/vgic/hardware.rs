@@ -90,8 +90,8 @@ pub trait Hardware {
     /// zero.
     fn empty_list_registers(&mut self) -> u32;
 
-    /// Writes bits 7:1 and 14 (TDIR, which GICv2 lacks) of the hypervisor control register,
-    /// ICH_HCR_EL2 or GICH_HCR, and clears EOIcount. EL2 controls the other bits.
+    /// Writes bits 7:2 of the hypervisor control register, ICH_HCR_EL2 or GICH_HCR, and on GICv3
+    /// bit 14 (TDIR), and clears EOIcount. EL2 controls the other bits.
     fn set_maintenance(&mut self, bits: u32);
 
     /// Reads and clears EOIcount of the hypervisor control register.

@@ -14,8 +14,8 @@ pub const HCR_NPIE: u32 = 1 << 3;
 pub const HCR_GROUP_ENABLED: [u32; 2] = [1 << 4, 1 << 6];
 /// VGrp0DIE and VGrp1DIE: the guest's CPU interface disables the group.
 pub const HCR_GROUP_DISABLED: [u32; 2] = [1 << 5, 1 << 7];
-/// All of these.
-pub const HCR_MAINTENANCE: u32 = 0xfe;
+/// LRENPIE to VGrp1DIE: the bits that the code under test may set.
+pub const HCR_MAINTENANCE: u32 = 0xfc;
 /// TDIR, in ICH_HCR_EL2 only: writes to ICC_DIR_EL1 trap.
 pub const HCR_TDIR: u32 = 1 << 14;
 /// The maximum of EOIcount, bits 31:27.

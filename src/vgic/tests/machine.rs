@@ -304,7 +304,8 @@ impl Hardware for View<'_> {
     }
 
     fn set_maintenance(&mut self, bits: u32) {
-        assert_eq!(bits & !(HCR_MAINTENANCE | HCR_TDIR), 0, "EL2's bits or reserved ones");
+        let tdir = if self.machine.version == Version::V3 { HCR_TDIR } else { 0 };
+        assert_eq!(bits & !(HCR_MAINTENANCE | tdir), 0, "other bits of {bits:#x}");
         self.state().maintenance = bits;
         self.state().eoi_count = 0;
     }
