@@ -28,32 +28,32 @@ pub const HARDWARE: u64 = 1 << 61;
 pub const PENDING: u64 = 1 << 62;
 pub const ACTIVE: u64 = 1 << 63;
 
-/// The virtual INTID. For an SGI of GICv2 the model has its source above it, as in GICH_LR<n>.
+/// Returns the virtual INTID. For an SGI of GICv2 the model has its source above it, as GICH_LR<n>.
 pub fn intid_of(lr: u64) -> usize {
     (lr & 0x3ff) as usize
 }
 
-/// CPUID of GICH_LR<n>: the source of an SGI.
+/// Returns the source of an SGI: CPUID of GICH_LR<n>.
 pub fn source_of(lr: u64) -> u8 {
     (lr >> 10 & 7) as u8
 }
 
-/// The physical INTID, if HW is set.
+/// Returns the physical INTID. HW must be set.
 pub fn physical_of(lr: u64) -> usize {
     (lr >> 32 & 0x3ff) as usize
 }
 
-/// The priority.
+/// Returns the priority.
 pub fn priority_of(lr: u64) -> u8 {
     (lr >> 48 & 0xff) as u8
 }
 
-/// The group.
+/// Returns the group.
 pub fn group_of(lr: u64) -> usize {
     usize::from(lr & GROUP1 != 0)
 }
 
-/// Whether ICH_LR<n>_EL2 can have this value, for an INTID that is not an LPI.
+/// Returns whether ICH_LR<n>_EL2 can have this value for an INTID below 1024.
 pub fn is_lr(lr: u64) -> bool {
     let virtual_intid_and_priority = 0x3ff | 0xff << 48;
     let physical = if lr & HARDWARE != 0 { 0x3ff << 32 } else { EOI };
@@ -89,8 +89,8 @@ pub fn v2_of_lr(lr: u64) -> u32 {
     intid_of(lr) as u32 | second | upper | kind
 }
 
-/// The offset of a register for INTIDs 0 to 31, in the distributor and in SGI_base (IHI 0048B,
-/// 4.1.2; IHI 0069, 12.8 and 12.10).
+/// Returns the offset of a register for INTIDs 0 to 31, in the distributor and in SGI_base (IHI
+/// 0048B, 4.1.2; IHI 0069, 12.8 and 12.10).
 pub fn offset_of(register: StateRegister) -> u64 {
     match register {
         StateRegister::SetEnable => 0x100,

@@ -1,4 +1,5 @@
-//! The virtual GIC against a machine of list registers and a reference without any.
+//! Tests of the virtual GIC on a model of a machine with list registers ([`machine`]), against a
+//! reference without any ([`reference`]).
 
 mod architecture;
 mod cases;

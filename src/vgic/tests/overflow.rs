@@ -2,7 +2,7 @@
 
 use super::architecture::{HCR_LRENPIE, HCR_NPIE, HCR_TDIR, PENDING};
 use super::cases::{BOTH, CLEAR_ACTIVE, SPI, handle};
-use super::system::{SOFTWARE_SPI, System};
+use super::system::{System, VIRTUAL_ONLY_SPI};
 use crate::vgic::*;
 
 /// Two pending interrupts take both list registers from an active one of higher priority, whose
@@ -20,7 +20,7 @@ fn an_eoi_without_a_list_register_deactivates_the_overflowed_interrupt_at_once()
         assert_eq!(system.machine.cpus[0].maintenance, 0);
         system.drive(0, 41, true);
         system.drive(0, 64, true);
-        assert_eq!(system.listed(0), [(41, PENDING), (64, PENDING)]);
+        assert_eq!(system.injected(0), [(41, PENDING), (64, PENDING)]);
         // On GICv2 GICC_DIR always traps, and GICH_HCR has no bit for that.
         let trap = if version == Version::V3 { HCR_TDIR } else { 0 };
         assert_eq!(system.machine.cpus[0].maintenance, HCR_LRENPIE | trap);
@@ -44,7 +44,7 @@ fn no_maintenance_interrupt_is_enabled_without_need() {
         assert_eq!(system.machine.cpus[0].maintenance, 0);
         system.drive(0, 519, true);
         assert_ne!(system.machine.cpus[0].maintenance & HCR_NPIE, 0);
-        // The guest takes none of them for now; `run` fails if maintenance is asked for for ever.
+        // The guest cannot acknowledge any; `run` fails if maintenance interrupts do not end.
         system.set_groups(0, [true, false]);
         system.run();
         system.set_groups(0, [true, true]);
@@ -66,7 +66,7 @@ fn a_more_urgent_interrupt_takes_the_list_register_of_a_less_urgent_one() {
         system.drive(0, SPI, true);
         assert_eq!(system.acknowledge(0), Some((SPI, 0)));
         system.drive(0, 41, true);
-        assert_eq!(system.listed(0), [(41, PENDING)]);
+        assert_eq!(system.injected(0), [(41, PENDING)]);
         assert_eq!(system.read_state(0, CLEAR_ACTIVE, 1), 1 << (SPI - 32));
         system.drive(0, 41, false);
         handle(&mut system, 0, 41);
@@ -102,19 +102,19 @@ fn an_arriving_interrupt_does_not_overtake_more_urgent_ones_in_memory() {
 fn an_overflowed_interrupt_goes_to_its_new_target_after_its_end() {
     for version in BOTH {
         let mut system = System::started(version, 2, 1);
-        system.set_priority(0, 0, SOFTWARE_SPI, 0x80);
+        system.set_priority(0, 0, VIRTUAL_ONLY_SPI, 0x80);
         system.set_priority(0, 0, SPI, 0x40);
-        system.set_line(0, SOFTWARE_SPI, true);
-        assert_eq!(system.acknowledge(0), Some((SOFTWARE_SPI, 0)));
+        system.set_line(0, VIRTUAL_ONLY_SPI, true);
+        assert_eq!(system.acknowledge(0), Some((VIRTUAL_ONLY_SPI, 0)));
         system.drive(0, SPI, true);
         system.drive(0, SPI, false);
         match version {
-            Version::V2 => system.write(0, 0x800 + SOFTWARE_SPI as u64, 1, 2),
-            Version::V3 => system.write(0, 0x6000 + 8 * SOFTWARE_SPI as u64, 8, 1),
+            Version::V2 => system.write(0, 0x800 + VIRTUAL_ONLY_SPI as u64, 1, 2),
+            Version::V3 => system.write(0, 0x6000 + 8 * VIRTUAL_ONLY_SPI as u64, 8, 1),
         }
         handle(&mut system, 0, SPI);
-        assert_eq!(system.listed(1), []);
-        system.end(0, SOFTWARE_SPI);
-        assert_eq!(system.listed(1), [(SOFTWARE_SPI, PENDING)]);
+        assert_eq!(system.injected(1), []);
+        system.end(0, VIRTUAL_ONLY_SPI);
+        assert_eq!(system.injected(1), [(VIRTUAL_ONLY_SPI, PENDING)]);
     }
 }
