@@ -1,5 +1,5 @@
-//! Fuzzes the emulated PL011 with accesses, input and output in any order. A step has 4 bytes: what
-//! it does and the low bits of the offset, the other bits of the offset, a value of 16 bits.
+//! Fuzzes the emulated PL011 with accesses, input and output in any order. A step has 4 bytes: its
+//! kind with the low bits of the offset, the other bits of the offset, a value of 16 bits.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ use bulkhead::devices::{Device, Env, Offset, Peer};
 use bulkhead::util::ring::Full;
 use libfuzzer_sys::fuzz_target;
 
-/// A peer that refuses one byte value, and has some bytes for the UART.
+/// A peer that refuses one byte value and sends a number of bytes to the UART.
 struct Picky {
     refused: u8,
     bytes: u8,

@@ -1,20 +1,20 @@
-//! Plans from a machine's tree and a description that follows it: either the description is refused
-//! with a sentence, or the tables of the Plan pass the audit.
+//! Fuzzes the Plan with a machine's tree and a description that follows it: either the description
+//! is refused with a sentence, or the tables of the Plan pass the audit.
 
 #![no_main]
 
 use bulkhead::arch::addr::{PAGE_SIZE, Pa};
+use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::audit;
+use bulkhead::boot::description::Description;
 use bulkhead::boot::fdt::Tree;
 use bulkhead::boot::guest_tree;
 use bulkhead::boot::machine::{ConsoleUart, Machine};
-use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::plan::Plan;
-use bulkhead::boot::description::Description;
 use bulkhead::mm::tables::{Table, Tables};
 use libfuzzer_sys::fuzz_target;
 
-/// More tables take too long to walk.
+/// The largest number of tables that are audited: more take too long.
 const MAX_TABLES: u64 = 256;
 
 fuzz_target!(|bytes: &[u8]| {

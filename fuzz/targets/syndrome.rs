@@ -17,7 +17,7 @@ fuzz_target!(|words: [u64; 4]| {
         Exception::DataAbort(abort) => {
             let address = abort.ipa(far, hpfar);
             let Some(access) = MmioAccess::of(abort.syndrome()) else { return };
-            // What can be emulated is aligned, and at the address of the abort.
+            // An access that can be emulated is aligned and at the address of the abort.
             if let Some(ipa) = access.ipa(far, hpfar) {
                 assert_eq!(address, Some(ipa));
                 assert!(ipa.get().is_multiple_of(access.size()));

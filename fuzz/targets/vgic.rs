@@ -1,17 +1,21 @@
-//! The virtual GIC: any accesses of two vCPUs, lines and list registers that change by themselves.
-//! The first byte chooses the version and the number of list registers; each step has 16.
+//! Fuzzes the virtual GIC with any accesses of two vCPUs, interrupts, lines and changes of list
+//! registers. The first byte selects the version, the delivery and the number of list registers.
+//! Each step has 16 bytes.
 
 #![no_main]
 
 use bulkhead::arch::intid::Intid;
-use bulkhead::vgic::{RegisterAccess, Config, CpuMask, Delivery, Hardware, ListRegister, Recall, IntidSet, SgiRegister, StateRegister, Version, Vgic};
+use bulkhead::vgic::{
+    Config, CpuMask, Delivery, Hardware, IntidSet, ListRegister, Recall, RegisterAccess,
+    SgiRegister, StateRegister, Version, Vgic,
+};
 use libfuzzer_sys::fuzz_target;
 
 const CPUS: usize = 2;
-/// The SGIs that arrive as physical ones.
-const CARRIED: u16 = 0x7fff;
+/// The SGIs that physical ones can transport, one bit each.
+const PHYSICAL_SGIS: u16 = 0x7fff;
 
-/// Hardware that believes everything: what is read is what was written, or is in `noise`.
+/// Hardware that accepts all writes. Reads return what was written, or bits of `noise`.
 struct Cpu {
     index: usize,
     list_registers: Vec<u64>,
@@ -52,7 +56,7 @@ impl Hardware for Cpu {
     }
 
     fn physical_sgis(&self) -> u16 {
-        CARRIED
+        PHYSICAL_SGIS
     }
 
     fn clear_sgis(&mut self) {}
@@ -108,6 +112,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
+/// Carries out one step.
 fn take_step(vgic: &mut Vgic, cpus: &mut [Cpu; CPUS], what: u64, value: u64) {
     let index = (what >> 8 & 1) as usize;
     let offset = what >> 16 & 0x7_ffff;
@@ -129,7 +134,7 @@ fn take_step(vgic: &mut Vgic, cpus: &mut [Cpu; CPUS], what: u64, value: u64) {
             Ok(vgic.interrupt(intid, (value >> 8) as u8 & 7, hw).unwrap_or(CpuMask::EMPTY))
         }
         _ => {
-            // The guest acknowledges and ends: states in list registers change.
+            // The guest acknowledges or ends an interrupt: a list register's state changes.
             let count = hw.list_registers.len();
             let lr = &mut hw.list_registers[value as usize % count];
             *lr = *lr & !(3 << 62) | if *lr >> 62 == 0 { 0 } else { value >> 62 << 62 };
@@ -141,7 +146,7 @@ fn take_step(vgic: &mut Vgic, cpus: &mut [Cpu; CPUS], what: u64, value: u64) {
     }
 }
 
-/// Makes an access, and has the other CPU bring back its list registers if it must.
+/// Makes an access, and recalls the other vCPU if it needs that.
 fn access_all(
     vgic: &mut Vgic,
     cpus: &mut [Cpu; CPUS],
@@ -156,7 +161,7 @@ fn access_all(
                 kicks |= vgic.recall(&mut cpus[holder]);
                 kicks |= CpuMask::one(holder);
             }
-            kicks |= access(vgic, &mut cpus[index]).expect("it was brought back");
+            kicks |= access(vgic, &mut cpus[index]).expect("the holders were recalled");
             kicks
         }
     }

@@ -3,6 +3,8 @@
 //! The registers that a guest accesses are the same for both: [`GicState`] and the code above it.
 //! They call a [`Backend`] to read and change the state of interrupts. Its two halves are list
 //! registers (`list_registers`, `delivery`, `emulation`) and the physical CPU interface (`direct`).
+//!
+//! Functions that several accesses call are not inlined, which keeps EL2 small.
 
 use super::bank::Bank;
 use super::config::{Delivery, Version};
@@ -220,7 +222,7 @@ impl Backend {
         }
     }
 
-    /// Passes on that interrupts of `bank` were enabled, none of which is pending in memory.
+    /// Applies the enabling of interrupts of `bank`, none of which is pending in memory.
     #[inline(always)]
     pub fn enabled_idle(
         &self,

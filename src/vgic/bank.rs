@@ -103,6 +103,13 @@ impl Bank {
         self.deliverable = self.enabled & (group0 | group1);
     }
 
+    /// Enables (`on`) or disables the interrupts in `mask`. `enables` are as in
+    /// [`update_deliverable`](Self::update_deliverable).
+    pub fn set_enabled(&mut self, on: bool, mask: u32, enables: u32) {
+        self.enabled = self.enabled & !mask | if on { mask } else { 0 };
+        self.update_deliverable(enables);
+    }
+
     /// Sets the priority of one interrupt.
     pub fn set_priority(&mut self, bit: usize, priority: u8) {
         self.templates[bit] = self.templates[bit].with_priority(priority & PRIORITY_MASK);

@@ -213,7 +213,7 @@ impl ListRegisters {
         for (index, candidate) in selection.chosen().enumerate() {
             self.inject(gic, index, candidate, hw);
         }
-        let maintenance = selection.maintenance();
+        let maintenance = selection.maintenance(gic.version);
         let state = &mut gic.vcpus[hw.vcpu()];
         if maintenance == 0 {
             state.arrivals.enable(self.count);

@@ -85,8 +85,7 @@ impl Physical {
         match register {
             StateRegister::SetEnable | StateRegister::ClearEnable => {
                 let on = register == StateRegister::SetEnable;
-                bank.enabled = bank.enabled & !mask | if on { mask } else { 0 };
-                bank.update_deliverable(enables);
+                bank.set_enabled(on, mask, enables);
                 Self::update_enables(gic, set, hw);
             }
             _ if mask != 0 => hw.write_state(register, set.with(mask)),

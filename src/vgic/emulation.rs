@@ -129,8 +129,7 @@ impl ListRegisters {
         match register {
             StateRegister::SetEnable | StateRegister::ClearEnable => {
                 let on = register == StateRegister::SetEnable;
-                bank.enabled = bank.enabled & !mask | if on { mask } else { 0 };
-                bank.update_deliverable(enables);
+                bank.set_enabled(on, mask, enables);
                 return forward(register, hardware);
             }
             StateRegister::SetPending => {

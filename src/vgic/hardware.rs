@@ -6,7 +6,7 @@ use super::list_register::ListRegister;
 // Bits of ICH_HCR_EL2 (IHI 0069, 12.4.7) and GICH_HCR (IHI 0048B, 5.3.1) that this module controls.
 // The layouts are the same, except that GICv2 has no `TDIR`.
 /// LRENPIE: maintenance interrupt after an EOI of an interrupt that no list register holds.
-pub(super) const HCR_LRENPIE: u32 = 1 << 1;
+pub(super) const HCR_LRENPIE: u32 = 1 << 2;
 /// NPIE: maintenance interrupt while no list register is pending.
 pub(super) const HCR_NPIE: u32 = 1 << 3;
 /// VGrp0EIE, VGrp1EIE: maintenance interrupt while the guest's CPU interface enables the group.
@@ -90,8 +90,8 @@ pub trait Hardware {
     /// zero.
     fn empty_list_registers(&mut self) -> u32;
 
-    /// Writes bits 7:1 and 14 (TDIR, which GICv2 lacks) of the hypervisor control register,
-    /// ICH_HCR_EL2 or GICH_HCR, and clears EOIcount. EL2 controls the other bits.
+    /// Writes bits 7:2 of the hypervisor control register, ICH_HCR_EL2 or GICH_HCR, and on GICv3
+    /// bit 14 (TDIR), and clears EOIcount. EL2 controls the other bits.
     fn set_maintenance(&mut self, bits: u32);
 
     /// Reads and clears EOIcount of the hypervisor control register.

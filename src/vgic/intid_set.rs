@@ -26,7 +26,7 @@ impl IntidSet {
         Self { owner: owner as u8, word: word as u8, mask }
     }
 
-    /// Returns the lowest bit of the mask; 0 if the set is empty.
+    /// Returns the position of the lowest bit of the mask; 0 if the set is empty.
     pub(super) const fn first(self) -> u32 {
         self.mask.trailing_zeros() % 32
     }

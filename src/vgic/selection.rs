@@ -1,5 +1,6 @@
 //! The choice of the interrupts that get a list register.
 
+use super::config::Version;
 use super::hardware::{HCR_GROUP_CHANGED, HCR_LRENPIE, HCR_NPIE, HCR_TDIR};
 
 /// Why an interrupt needs a list register, the most urgent reason first.
@@ -89,8 +90,9 @@ impl Selection {
         self.left >> need as u32 & 1 != 0
     }
 
-    /// Returns the maintenance interrupts after which a candidate that did not fit may fit.
-    pub fn maintenance(&self) -> u32 {
+    /// Returns the maintenance interrupts after which a candidate that did not fit may fit, and the
+    /// trap that an active one needs, as bits of the hypervisor control register.
+    pub fn maintenance(&self, version: Version) -> u32 {
         let mut requested = 0;
         if self.leaves(Need::Pending) {
             requested |= HCR_NPIE;
@@ -99,7 +101,9 @@ impl Selection {
             requested |= HCR_GROUP_CHANGED[(self.group_enables & 0b11) as usize];
         }
         if self.leaves(Need::Active) {
-            requested |= HCR_LRENPIE | HCR_TDIR;
+            requested |= HCR_LRENPIE;
+            // On GICv2 every write to GICC_DIR traps.
+            requested |= if version == Version::V3 { HCR_TDIR } else { 0 };
         }
         requested
     }

@@ -57,8 +57,9 @@ impl SgirRoute {
             }
             known *= 2;
         }
-        let (there, beyond) = targets.split_at_mut(known);
-        beyond.chunks_mut(known).for_each(|lists| lists.copy_from_slice(there));
+        // vCPUs that do not exist make no difference.
+        let (existing, others) = targets.split_at_mut(known);
+        others.chunks_mut(known).for_each(|chunk| chunk.copy_from_slice(existing));
         Self {
             hpfar: esr::hpfar(distributor),
             physical_sgis,

@@ -1,7 +1,7 @@
-//! What has gone wrong in other virtual GICs.
+//! Single cases, many of which have gone wrong in other virtual GICs.
 
-use super::machine::{ACTIVE, PENDING};
-use super::system::{HARDWARE_PPI, HARDWARE_SPIS, SOFTWARE_SPI, System};
+use super::architecture::{ACTIVE, EOI, PENDING};
+use super::system::{HARDWARE_PPI, HARDWARE_SPIS, System, VIRTUAL_ONLY_SPI};
 use crate::vgic::*;
 
 pub const BOTH: [Version; 2] = [Version::V2, Version::V3];
@@ -10,10 +10,11 @@ const DISABLE: u64 = 0x180;
 pub const SET_PENDING: u64 = 0x200;
 const CLEAR_PENDING: u64 = 0x280;
 pub const SET_ACTIVE: u64 = 0x300;
-const CLEAR_ACTIVE: u64 = 0x380;
+pub const CLEAR_ACTIVE: u64 = 0x380;
 pub const SPI: usize = 40;
 
-fn handle(system: &mut System, cpu: usize, intid: usize) {
+/// Acknowledges an interrupt and ends it.
+pub fn handle(system: &mut System, cpu: usize, intid: usize) {
     assert_eq!(system.acknowledge(cpu), Some((intid, 0)));
     system.end(cpu, intid);
 }
@@ -23,7 +24,7 @@ fn a_hardware_interrupt_takes_one_list_register_and_its_end_deactivates_it() {
     for version in BOTH {
         let mut system = System::started(version, 2, 4);
         system.drive(1, HARDWARE_PPI, true);
-        assert_eq!(system.listed(1), [(HARDWARE_PPI, PENDING)]);
+        assert_eq!(system.injected(1), [(HARDWARE_PPI, PENDING)]);
         assert_eq!(system.acknowledge(1), Some((HARDWARE_PPI, 0)));
         system.drive(1, HARDWARE_PPI, false);
         assert!(system.machine.state(1, HARDWARE_PPI).active);
@@ -38,54 +39,58 @@ fn a_line_that_stays_high_interrupts_again() {
     for version in BOTH {
         let mut system = System::started(version, 1, 4);
         system.drive(0, SPI, true);
-        system.set_line(0, SOFTWARE_SPI, true);
+        system.set_line(0, VIRTUAL_ONLY_SPI, true);
         for _ in 0..3 {
-            handle(&mut system, 0, SOFTWARE_SPI);
+            handle(&mut system, 0, VIRTUAL_ONLY_SPI);
         }
-        system.set_line(0, SOFTWARE_SPI, false);
+        system.set_line(0, VIRTUAL_ONLY_SPI, false);
         for _ in 0..3 {
             handle(&mut system, 0, SPI);
         }
         system.drive(0, SPI, false);
-        // What was taken before the line fell.
+        // EL2 acknowledged it before the line fell.
         handle(&mut system, 0, SPI);
         assert_eq!(system.acknowledge(0), None);
     }
 }
 
 #[test]
-fn a_software_line_that_falls_takes_its_pending_state_back() {
+fn a_virtual_only_interrupt_is_not_pending_after_its_line_falls() {
     for version in BOTH {
         let mut system = System::started(version, 1, 4);
-        system.set_line(0, SOFTWARE_SPI, true);
-        system.set_line(0, SOFTWARE_SPI, false);
-        assert_eq!(system.listed(0), []);
-        system.set_line(0, SOFTWARE_SPI, true);
-        assert_eq!(system.acknowledge(0), Some((SOFTWARE_SPI, 0)));
+        system.set_line(0, VIRTUAL_ONLY_SPI, true);
+        system.set_line(0, VIRTUAL_ONLY_SPI, false);
+        assert_eq!(system.injected(0), []);
+        system.set_line(0, VIRTUAL_ONLY_SPI, true);
+        assert_eq!(system.acknowledge(0), Some((VIRTUAL_ONLY_SPI, 0)));
         assert_eq!(system.read_state(0, SET_PENDING, 1), 2);
-        system.set_line(0, SOFTWARE_SPI, false);
-        assert_eq!(system.listed(0), [(SOFTWARE_SPI, ACTIVE)]);
-        assert_eq!(system.machine.cpus[0].lrs[0] >> 41 & 1, 0, "no end is waited for");
-        system.end(0, SOFTWARE_SPI);
+        system.set_line(0, VIRTUAL_ONLY_SPI, false);
+        assert_eq!(system.injected(0), [(VIRTUAL_ONLY_SPI, ACTIVE)]);
+        assert_eq!(
+            system.machine.cpus[0].lrs[0] & EOI,
+            0,
+            "a maintenance interrupt on deactivation"
+        );
+        system.end(0, VIRTUAL_ONLY_SPI);
         assert_eq!(system.acknowledge(0), None);
     }
 }
 
 #[test]
-fn a_latch_that_was_acknowledged_is_not_remembered() {
+fn an_edge_that_was_acknowledged_is_not_pending_again() {
     for version in BOTH {
         let mut system = System::started(version, 1, 4);
-        system.write_bit(0, 0, SET_PENDING, SOFTWARE_SPI);
-        handle(&mut system, 0, SOFTWARE_SPI);
+        system.write_bit(0, 0, SET_PENDING, VIRTUAL_ONLY_SPI);
+        handle(&mut system, 0, VIRTUAL_ONLY_SPI);
         system.drive(0, 519, true);
-        system.set_line(0, SOFTWARE_SPI, true);
-        system.set_line(0, SOFTWARE_SPI, false);
-        assert_eq!(system.listed(0), [(519, PENDING)]);
+        system.set_line(0, VIRTUAL_ONLY_SPI, true);
+        system.set_line(0, VIRTUAL_ONLY_SPI, false);
+        assert_eq!(system.injected(0), [(519, PENDING)]);
     }
 }
 
 #[test]
-fn an_interrupt_is_not_listed_twice_when_the_list_registers_are_full() {
+fn an_interrupt_is_in_one_list_register_when_all_are_full() {
     for version in BOTH {
         let mut system = System::started(version, 1, 2);
         for intid in HARDWARE_SPIS {
@@ -101,11 +106,11 @@ fn an_interrupt_is_not_listed_twice_when_the_list_registers_are_full() {
 }
 
 #[test]
-fn an_intid_beyond_8_bits_keeps_them_all() {
+fn intids_above_255_keep_all_their_bits() {
     for version in BOTH {
         let mut system = System::started(version, 1, 4);
         system.drive(0, 519, true);
-        assert_eq!(system.listed(0), [(519, PENDING)]);
+        assert_eq!(system.injected(0), [(519, PENDING)]);
         assert_eq!(system.read_state(0, SET_PENDING, 16), 1 << (519 - 512));
         assert_eq!(system.read_state(0, SET_PENDING, 1), 0);
         handle(&mut system, 0, 519);
@@ -116,8 +121,8 @@ fn an_intid_beyond_8_bits_keeps_them_all() {
 fn an_interrupt_that_is_disabled_while_active_can_be_ended() {
     for version in BOTH {
         let mut system = System::started(version, 1, 4);
-        for (intid, software) in [(SPI, false), (SOFTWARE_SPI, true)] {
-            let drive = |system: &mut System, high| match software {
+        for (intid, virtual_only) in [(SPI, false), (VIRTUAL_ONLY_SPI, true)] {
+            let drive = |system: &mut System, high| match virtual_only {
                 true => system.set_line(0, intid, high),
                 false => system.drive(0, intid, high),
             };
@@ -144,7 +149,7 @@ fn an_interrupt_that_is_disabled_while_pending_waits() {
         let mut system = System::started(version, 1, 4);
         system.drive(0, SPI, true);
         system.write_bit(0, 0, DISABLE, SPI);
-        assert_eq!(system.listed(0), []);
+        assert_eq!(system.injected(0), []);
         assert_eq!(system.read_state(0, SET_PENDING, 1), 1 << (SPI - 32));
         system.write_bit(0, 0, ENABLE, SPI);
         handle(&mut system, 0, SPI);
@@ -157,92 +162,7 @@ fn an_interrupt_that_is_disabled_while_pending_waits() {
 }
 
 #[test]
-fn nothing_asks_for_maintenance_without_need() {
-    for version in BOTH {
-        let mut system = System::started(version, 1, 4);
-        for intid in [34, 40, 41, 64] {
-            system.drive(0, intid, true);
-        }
-        assert_eq!(system.machine.cpus[0].maintenance, 0);
-        system.drive(0, 519, true);
-        assert_ne!(system.machine.cpus[0].maintenance & 1 << 3, 0);
-        // The guest takes none of them for now; `run` fails if maintenance is asked for for ever.
-        system.set_groups(0, [true, false]);
-        system.run();
-        system.set_groups(0, [true, true]);
-        for intid in [34, 40, 41, 64, 519] {
-            system.drive(0, intid, false);
-            handle(&mut system, 0, intid);
-        }
-        system.run();
-        assert_eq!(system.machine.cpus[0].maintenance, 0);
-    }
-}
-
-#[test]
-fn a_more_urgent_interrupt_takes_the_list_register_of_a_less_urgent_one() {
-    for version in BOTH {
-        let mut system = System::started(version, 1, 1);
-        system.set_priority(0, 0, SPI, 0x80);
-        system.set_priority(0, 0, 41, 0x40);
-        system.drive(0, SPI, true);
-        assert_eq!(system.acknowledge(0), Some((SPI, 0)));
-        system.drive(0, 41, true);
-        assert_eq!(system.listed(0), [(41, PENDING)]);
-        assert_eq!(system.read_state(0, CLEAR_ACTIVE, 1), 1 << (SPI - 32));
-        system.drive(0, 41, false);
-        handle(&mut system, 0, 41);
-        system.drive(0, SPI, false);
-        system.end(0, SPI);
-        assert!(!system.machine.physical(0, SPI).active);
-        assert_eq!(system.acknowledge(0), None);
-        assert_eq!(system.machine.cpus[0].maintenance, 0);
-    }
-}
-
-#[test]
-fn an_arrival_does_not_overtake_what_waits() {
-    for version in BOTH {
-        let mut system = System::started(version, 1, 2);
-        for (intid, priority) in [(34, 0x20), (40, 0x40), (41, 0x60), (64, 0x80)] {
-            system.set_priority(0, 0, intid, priority);
-        }
-        for intid in [34, 40, 41] {
-            system.drive(0, intid, true);
-            system.drive(0, intid, false);
-        }
-        handle(&mut system, 0, 34);
-        system.drive(0, 64, true);
-        system.drive(0, 64, false);
-        for intid in [40, 41, 64] {
-            handle(&mut system, 0, intid);
-        }
-    }
-}
-
-#[test]
-fn a_spilled_interrupt_that_ends_goes_to_its_new_target() {
-    for version in BOTH {
-        let mut system = System::started(version, 2, 1);
-        system.set_priority(0, 0, SOFTWARE_SPI, 0x80);
-        system.set_priority(0, 0, SPI, 0x40);
-        system.set_line(0, SOFTWARE_SPI, true);
-        assert_eq!(system.acknowledge(0), Some((SOFTWARE_SPI, 0)));
-        system.drive(0, SPI, true);
-        system.drive(0, SPI, false);
-        match version {
-            Version::V2 => system.write(0, 0x800 + SOFTWARE_SPI as u64, 1, 2),
-            Version::V3 => system.write(0, 0x6000 + 8 * SOFTWARE_SPI as u64, 8, 1),
-        }
-        handle(&mut system, 0, SPI);
-        assert_eq!(system.listed(1), []);
-        system.end(0, SOFTWARE_SPI);
-        assert_eq!(system.listed(1), [(SOFTWARE_SPI, PENDING)]);
-    }
-}
-
-#[test]
-fn another_cpu_s_redistributor_is_that_cpu_s() {
+fn accesses_to_a_redistributor_apply_to_its_cpu() {
     let mut system = System::started(Version::V3, 3, 4);
     let frame = 2 * 0x2_0000 + 0x1_0000;
     system.write_redistributor(0, frame + DISABLE, 4, 1 << HARDWARE_PPI);
@@ -252,14 +172,14 @@ fn another_cpu_s_redistributor_is_that_cpu_s() {
         assert_eq!(system.machine.physical(cpu, HARDWARE_PPI).enabled, cpu != 2);
     }
     system.write_redistributor(0, frame + SET_PENDING, 4, 1 << 5);
-    assert_eq!(system.listed(2), [(5, PENDING)]);
+    assert_eq!(system.injected(2), [(5, PENDING)]);
     assert_eq!(system.read_redistributor(1, frame + SET_PENDING, 4), 1 << 5);
     system.write_redistributor(0, frame + CLEAR_PENDING, 4, 1 << 5);
-    assert_eq!(system.listed(2), []);
+    assert_eq!(system.injected(2), []);
 }
 
 #[test]
-fn an_access_that_needs_another_cpu_s_list_registers_changes_nothing_yet() {
+fn an_access_that_needs_a_recall_has_no_effect_before_it() {
     for version in BOTH {
         let mut system = System::started(version, 2, 4);
         system.drive(0, SPI, true);
@@ -270,7 +190,7 @@ fn an_access_that_needs_another_cpu_s_list_registers_changes_nothing_yet() {
         assert_eq!(result, Err(Recall(CpuMask::one(0))));
         assert!(system.machine.physical(0, SPI).enabled);
         system.write(1, offset, 4, 1 << (SPI - 32));
-        assert_eq!(system.listed(0), []);
+        assert_eq!(system.injected(0), []);
         assert!(!system.machine.physical(0, SPI).enabled);
     }
 }
@@ -284,19 +204,19 @@ fn a_pending_interrupt_follows_its_route() {
             Version::V2 => system.write(0, 0x800 + SPI as u64, 1, 2),
             Version::V3 => system.write(0, 0x6000 + 8 * SPI as u64, 8, 1),
         }
-        assert_eq!(system.listed(0), []);
-        assert_eq!(system.listed(1), [(SPI, PENDING)]);
+        assert_eq!(system.injected(0), []);
+        assert_eq!(system.injected(1), [(SPI, PENDING)]);
         assert_eq!(system.machine.physical(0, SPI).target, 1);
     }
 }
 
 #[test]
-fn what_the_guest_makes_active_is_not_delivered_until_it_ends() {
+fn an_interrupt_made_active_by_isactiver_is_not_delivered() {
     for version in BOTH {
         let mut system = System::started(version, 1, 4);
         system.drive(0, SPI, true);
         system.write_bit(0, 0, SET_ACTIVE, SPI);
-        assert_eq!(system.listed(0), [(SPI, ACTIVE)]);
+        assert_eq!(system.injected(0), [(SPI, ACTIVE)]);
         assert_eq!(system.acknowledge(0), None);
         system.write_bit(0, 0, CLEAR_ACTIVE, SPI);
         handle(&mut system, 0, SPI);
@@ -304,9 +224,9 @@ fn what_the_guest_makes_active_is_not_delivered_until_it_ends() {
 }
 
 #[test]
-fn gicv2_sgis_come_once_from_each_source() {
+fn gicv2_sgis_are_pending_once_for_each_source() {
     let mut system = System::started(Version::V2, 3, 4);
-    // Physical ones stand for the first, but not for the second.
+    // Physical SGIs transport the first, but not the second.
     for sgi in [7, 15] {
         for cpu in 0..3 {
             for _ in 0..2 {
@@ -332,14 +252,14 @@ fn gicv2_sgis_come_once_from_each_source() {
 }
 
 #[test]
-fn sgis_of_an_earlier_life_are_forgotten() {
+fn sgis_sent_before_a_restart_are_discarded() {
     for version in [Version::V2, Version::V3] {
         let mut system = System::started(version, 2, 4);
         for cpu in 0..2 {
             let sgi = system.machine.physical(cpu, 3);
             (sgi.latch, sgi.senders) = (true, 1);
         }
-        // One CPU takes it when the partition is half reset, the other not even then.
+        // CPU 1 acknowledges it between the two parts of the reset, CPU 0 only afterwards.
         system.restart_with(|system| assert!(system.take_physical(1)));
         let pending = [0, 1].map(|cpu| system.read_state(cpu, SET_PENDING, 0));
         assert_eq!(pending, [0, 0], "{version:?}");
@@ -347,7 +267,7 @@ fn sgis_of_an_earlier_life_are_forgotten() {
 }
 
 #[test]
-fn gicv3_sgis_go_by_affinity_and_group() {
+fn gicv3_sgis_are_routed_by_affinity_and_group() {
     let mut system = System::new(Version::V3, 18, 4);
     let mut pending = |register, value: u64| {
         system.restart();

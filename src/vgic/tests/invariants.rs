@@ -1,27 +1,27 @@
-//! What must hold whenever the machine is quiet.
+//! Invariants that apply whenever no interrupt is left to handle at EL2.
 
-use super::machine::{ACTIVE, HARDWARE, PENDING};
+use super::architecture::*;
 use super::system::System;
 use crate::vgic::intid_set::bits;
 use crate::vgic::*;
 
 impl System {
-    /// Whether a list register of this CPU holds this interrupt.
-    fn lists(&self, cpu: usize, intid: usize) -> bool {
+    /// Returns whether a list register of this CPU holds this interrupt.
+    fn has_injected(&self, cpu: usize, intid: usize) -> bool {
         let mut lrs = self.machine.cpus[cpu].lrs.iter();
-        lrs.any(|&lr| lr & (PENDING | ACTIVE) != 0 && (lr & 0x3ff) as usize == intid)
+        lrs.any(|&lr| lr & (PENDING | ACTIVE) != 0 && intid_of(lr) == intid)
     }
 
-    /// Checks all of it.
+    /// Checks all invariants.
     pub fn check(&self) {
         let cpus = self.machine.cpus.len();
         for cpu in 0..cpus {
-            let listed = self.listed(cpu);
+            let injected = self.injected(cpu);
             let is_twice = |(index, &(intid, _)): (usize, &(usize, u64))| {
-                listed[..index].iter().any(|&(other, _)| other == intid)
+                injected[..index].iter().any(|&(other, _)| other == intid)
             };
-            assert!(!listed.iter().enumerate().any(is_twice), "twice on CPU {cpu}: {listed:?}");
-            self.check_room(cpu);
+            assert!(!injected.iter().enumerate().any(is_twice), "twice on CPU {cpu}: {injected:?}");
+            self.check_overflow(cpu);
             self.check_arrivals(cpu);
         }
         for word in 0..self.vgic.state.words() {
@@ -32,37 +32,41 @@ impl System {
         }
     }
 
-    /// A hardware interrupt that was taken is in one place, and none that was not is in any.
+    /// Checks that a hardware interrupt is in one place if EL2 acknowledged it, otherwise in none.
     fn check_places(&self, owner: usize, word: usize) {
         let bank = self.vgic.state.bank(IntidSet::new(owner, word, 0));
         assert_eq!((bank.latched | bank.active | bank.enabled) & !bank.owned(), 0);
         for bit in bits(bank.owned()) {
             let intid = word * 32 + bit;
             let holders = (0..self.machine.cpus.len()).filter(|&cpu| word != 0 || cpu == owner);
-            let listed = holders.filter(|&cpu| self.lists(cpu, intid)).count();
+            let injected = holders.filter(|&cpu| self.has_injected(cpu, intid)).count();
             let active = (bank.active >> bit & 1) as usize;
-            assert!(listed + active <= 1, "{intid} is listed {listed} times and active {active}");
+            assert!(
+                injected + active <= 1,
+                "{intid} is in {injected} list registers and active {active}"
+            );
             if bank.hardware >> bit & 1 != 0 {
                 let physical = self.machine.state(owner, intid);
                 let pending = (bank.latched >> bit & 1) as usize;
-                let places = listed + active + pending;
+                let places = injected + active + pending;
                 assert_eq!(places, usize::from(physical.active), "places of {intid}");
                 assert_eq!(bank.enabled >> bit & 1 != 0, physical.enabled);
             }
         }
     }
 
-    /// What may be listed without the lock is what may be delivered, on the CPU that it is routed to.
+    /// Checks that exactly the deliverable interrupts that are routed to this CPU can be injected
+    /// without the lock.
     fn check_arrivals(&self, cpu: usize) {
         let arrivals = self.vgic.arrivals(cpu);
         for word in 0..self.vgic.state.words() {
             let bank = self.vgic.state.bank(IntidSet::new(cpu, word, 0));
             for bit in 0..32 {
                 let intid = word * 32 + bit;
-                let is_carried = intid < 16 && self.machine.physical_sgis >> intid & 1 != 0;
+                let is_transported = intid < 16 && self.machine.physical_sgis >> intid & 1 != 0;
                 let is_of_v2 = self.machine.version == Version::V2;
                 let arrives = bank.hardware >> bit & 1 != 0
-                    || is_carried && (is_of_v2 || bank.group1 >> bit & 1 != 0);
+                    || is_transported && (is_of_v2 || bank.group1 >> bit & 1 != 0);
                 let is_here = usize::from(bank.routes[bit].vcpu) == cpu;
                 let lr = bank.templates[bit].with_state(true, false);
                 let expected = match self.machine.version {
@@ -75,10 +79,11 @@ impl System {
         }
     }
 
-    /// What waits in memory, waits for a reason, and is less urgent than what is listed.
-    fn check_room(&self, cpu: usize) {
+    /// Checks that pending interrupts in memory are less urgent than those in list registers, and
+    /// that a maintenance interrupt is enabled for them.
+    fn check_overflow(&self, cpu: usize) {
         let lrs = &self.machine.cpus[cpu].lrs;
-        let asked = self.machine.cpus[cpu].maintenance;
+        let maintenance = self.machine.cpus[cpu].maintenance;
         let groups = self.machine.cpus[cpu].groups;
         for word in 0..self.vgic.state.words() {
             let bank = self.vgic.state.bank(IntidSet::new(cpu, word, 0));
@@ -88,17 +93,18 @@ impl System {
                 let mut everywhere = 0..self.machine.cpus.len();
                 let is_elsewhere = word != 0
                     && (usize::from(bank.routes[bit].vcpu) != cpu
-                        || everywhere.any(|on| self.lists(on, intid)));
-                if is_elsewhere || self.lists(cpu, intid) || bank.active >> bit & 1 != 0 {
+                        || everywhere.any(|on| self.has_injected(on, intid)));
+                if is_elsewhere || self.has_injected(cpu, intid) || bank.active >> bit & 1 != 0 {
                     continue;
                 }
                 let group = bank.group1 >> bit & 1;
                 if !groups[group as usize] {
-                    assert_ne!(asked & 0x10 << (2 * group), 0, "{intid} waits for nothing");
+                    let enabled = HCR_GROUP_ENABLED[group as usize];
+                    assert_ne!(maintenance & enabled, 0, "{intid} has no maintenance interrupt");
                 } else {
-                    assert_ne!(asked & 1 << 3, 0, "{intid} waits for nothing");
-                    let urgent = (u64::from(bank.templates[bit].priority()), intid as u64);
-                    let key = |&lr: &u64| (lr >> 48 & 0xff, lr & 0x3ff);
+                    assert_ne!(maintenance & HCR_NPIE, 0, "{intid} has no maintenance interrupt");
+                    let urgent = (bank.templates[bit].priority(), intid);
+                    let key = |&lr: &u64| (priority_of(lr), intid_of(lr));
                     let least =
                         lrs.iter().filter(|&&lr| lr & (PENDING | ACTIVE) == PENDING).map(key).max();
                     assert!(least.is_none_or(|least| least < urgent), "{intid} is more urgent");
@@ -106,7 +112,7 @@ impl System {
             }
         }
         for lr in lrs.iter().filter(|&&lr| lr & (PENDING | ACTIVE) != 0) {
-            assert!(lr & HARDWARE == 0 || lr >> 32 & 0x3ff == lr & 0x3ff);
+            assert!(lr & HARDWARE == 0 || physical_of(*lr) == intid_of(*lr));
         }
     }
 }

@@ -12,7 +12,7 @@ fn a_hardware_interrupt_has_the_architecture_s_layout() {
 }
 
 #[test]
-fn an_sgi_carries_its_source() {
+fn an_sgi_has_its_source() {
     let lr = ListRegister::new(5, false)
         .with_priority(8)
         .with_source(7)
@@ -24,7 +24,7 @@ fn an_sgi_carries_its_source() {
 
 proptest! {
     #[test]
-    fn gicv2_s_layout_loses_nothing(value: u32) {
+    fn conversion_to_gicv2_s_layout_keeps_all_defined_bits(value: u32) {
         // Reserved: 22:20 always, 18:13 where there is no physical interrupt.
         let hardware = value >> 31 == 1;
         let defined = if hardware { !0x70_0000 } else { !(0x70_0000 | 0x7_e000) };

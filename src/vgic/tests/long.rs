@@ -1,5 +1,5 @@
-//! The same for many steps, always the same ones, on four CPUs. BULKHEAD_GIC_STEPS says how many,
-//! BULKHEAD_GIC_EPISODE which episode alone is tried.
+//! The comparison of `properties` for many steps on four CPUs, the same in each run.
+//! BULKHEAD_GIC_STEPS sets their number, BULKHEAD_GIC_EPISODE selects one episode.
 
 use std::string::String;
 use std::{env, println, thread};
@@ -11,26 +11,26 @@ use super::pair::Pair;
 use super::properties::step;
 use crate::vgic::{Delivery, Version};
 
-/// Without BULKHEAD_GIC_STEPS: for all of the tests together.
+/// The number of steps of all tests together, unless BULKHEAD_GIC_STEPS is set.
 const STEPS: u64 = 100_000;
-/// A test for each kind of GIC.
+/// The number of tests.
 const KINDS: u64 = 3;
-/// After so many everything is drained, and a new GIC is taken.
+/// The number of steps after which all interrupts are handled and a new GIC is created.
 const EPISODE: u64 = 1000;
-/// After so many episodes a line tells how far it is.
-const TOLD: u64 = 250;
+/// The number of episodes between two lines of output.
+const REPORT: u64 = 250;
 const CPUS: usize = 4;
 const LIST_REGISTERS: [usize; 4] = [4, 1, 16, 2];
 
-/// Says where a comparison failed.
-struct Place {
+/// The current step, printed if a comparison fails.
+struct Progress {
     version: Version,
     episode: u64,
     step: u64,
     last: String,
 }
 
-impl Drop for Place {
+impl Drop for Progress {
     fn drop(&mut self) {
         if thread::panicking() {
             let Self { version, episode, step, last } = self;
@@ -39,8 +39,8 @@ impl Drop for Place {
     }
 }
 
-/// Returns in how many of every tenth step more interrupts were pending for a CPU than it has list
-/// registers.
+/// Runs an episode. Returns in how many of its samples, one in ten steps, more interrupts were
+/// pending for a CPU than it has list registers.
 fn run(version: Version, delivery: Delivery, episode: u64, steps: u64) -> u64 {
     let list_registers = LIST_REGISTERS[episode as usize % 4];
     let mut seed = [0; 32];
@@ -56,17 +56,17 @@ fn run(version: Version, delivery: Delivery, episode: u64, steps: u64) -> u64 {
         Delivery::Trapped => Pair::without_physical_sgis(version, CPUS, list_registers, split),
         Delivery::Direct => Pair::direct(CPUS, split),
     };
-    let mut place = Place { version, episode, step: 0, last: String::new() };
+    let mut progress = Progress { version, episode, step: 0, last: String::new() };
     let mut crowded = 0;
     for number in 0..steps {
         let step = strategy.new_tree(&mut runner).expect("there is a step").current();
-        place.step = number;
-        place.last = std::format!("{step:?}");
+        progress.step = number;
+        progress.last = std::format!("{step:?}");
         pair.step(&step);
-        let is_looked_at = number % 10 == 0;
-        crowded += u64::from(is_looked_at && pair.most_pending() as usize > list_registers);
+        let is_sampled = number % 10 == 0;
+        crowded += u64::from(is_sampled && pair.most_pending() as usize > list_registers);
     }
-    place.last = "drained".into();
+    progress.last = "drained".into();
     pair.drain();
     crowded
 }
@@ -83,28 +83,29 @@ fn run_all(version: Version, delivery: Delivery) {
     let mut crowded = 0;
     for episode in 0..episodes {
         crowded += run(version, delivery, episode, EPISODE);
-        if (episode + 1) % TOLD == 0 {
+        if (episode + 1) % REPORT == 0 {
             println!("{version:?} {delivery:?}: {} of {steps} steps", (episode + 1) * EPISODE);
         }
     }
-    let looks = steps / 10;
+    let samples = steps / 10;
     println!(
-        "{version:?} {delivery:?}: {steps} steps; of {looks}, {crowded} had more pending than list registers"
+        "{version:?} {delivery:?}: {steps} steps; {crowded} of {samples} samples had more pending \
+         interrupts than list registers"
     );
-    assert!(crowded > looks / 2, "few steps had many pending");
+    assert!(crowded > samples / 2, "few steps had many pending");
 }
 
 #[test]
-fn gicv2_is_a_gic_for_long() {
+fn gicv2_behaves_like_the_reference_for_many_steps() {
     run_all(Version::V2, Delivery::Trapped);
 }
 
 #[test]
-fn gicv3_is_a_gic_for_long() {
+fn gicv3_behaves_like_the_reference_for_many_steps() {
     run_all(Version::V3, Delivery::Trapped);
 }
 
 #[test]
-fn gicv3_with_direct_interrupts_is_a_gic_for_long() {
+fn direct_delivery_behaves_like_the_reference_for_many_steps() {
     run_all(Version::V3, Delivery::Direct);
 }

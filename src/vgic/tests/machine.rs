@@ -1,18 +1,13 @@
-//! A machine to test against: the physical GIC and the virtual CPU interfaces, as IHI 0048B and
-//! IHI 0069 describe them, with nothing of the code under test in it but the list register's layout.
+//! A model of a machine: the physical GIC and the virtual CPU interfaces, as IHI 0048B and IHI 0069
+//! describe them. It uses no constant of the code under test.
 
 use std::vec::Vec;
 
+use super::architecture::*;
 use crate::arch::intid::Intid;
-use crate::vgic::hardware::*;
 use crate::vgic::*;
 
-pub const PENDING: u64 = 1 << 62;
-pub const ACTIVE: u64 = 1 << 63;
-pub const HARDWARE: u64 = 1 << 61;
-const EOI: u64 = 1 << 41;
-
-/// A physical interrupt.
+/// The state of a physical interrupt.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
 pub struct Physical {
     pub enabled: bool,
@@ -22,7 +17,7 @@ pub struct Physical {
     pub edge: bool,
     pub target: usize,
     pub priority: u8,
-    /// Where it is a GICv2's SGI, a bit for each CPU from which it is pending.
+    /// For an SGI of GICv2, the CPUs from which it is pending, one bit each.
     pub senders: u8,
 }
 
@@ -36,23 +31,26 @@ impl Physical {
 #[derive(Clone)]
 pub struct Cpu {
     pub lrs: Vec<u64>,
+    /// The bits of the hypervisor control register that EL2 wrote by `set_maintenance`.
     pub maintenance: u32,
     pub eoi_count: u32,
+    /// Whether the guest enables Group 0 and Group 1 at its CPU interface.
     pub groups: [bool; 2],
-    /// Priorities of what was acknowledged and not yet dropped.
+    /// The priorities of acknowledged interrupts whose priority was not dropped yet.
     pub running: Vec<u8>,
     pub private: Vec<Physical>,
 }
 
+/// The physical GIC and the CPUs.
 pub struct Machine {
     pub version: Version,
     pub cpus: Vec<Cpu>,
     pub shared: Vec<Physical>,
-    /// EOImode of all guests: whether EOI only drops the priority.
+    /// EOImode of all guests: an EOI only drops the priority.
     pub split: bool,
-    /// Guests take interrupts from the physical CPU interfaces, in Group 1.
+    /// Guests use the physical CPU interfaces, with all interrupts in Group 1.
     pub direct: bool,
-    /// The physical SGIs that may be guests': on GICv3 all or none.
+    /// The SGIs that physical ones can transport, one bit each: on GICv3 all or none.
     pub physical_sgis: u16,
 }
 
@@ -90,21 +88,21 @@ impl Machine {
         }
     }
 
-    /// A device moves its line.
+    /// Sets the line of a device.
     pub fn drive(&mut self, cpu: usize, intid: usize, high: bool) {
         let physical = self.physical(cpu, intid);
         physical.latch |= physical.edge && high && !physical.line;
         physical.line = high;
     }
 
-    /// The number of a CPU's interface on GICv2.
+    /// Returns the number of a CPU's interface on GICv2.
     pub fn interface(cpu: usize) -> usize {
         (cpu * 3 + 1) % 8
     }
 
-    /// A CPU writes a target list and an SGI to the physical GICD_SGIR.
+    /// Carries out a store to the physical GICD_SGIR.
     pub fn store_sgir(&mut self, cpu: usize, value: u32) {
-        assert_eq!(value >> 24, 0, "EL2 needs no filter");
+        assert_eq!(value >> 24, 0, "EL2 uses no filter");
         for target in 0..self.cpus.len() {
             if value >> (16 + Self::interface(target)) & 1 != 0 {
                 let sgi = self.physical(target, (value & 0xf) as usize);
@@ -114,7 +112,8 @@ impl Machine {
         }
     }
 
-    /// EL2 acknowledges the lowest INTID that is signalled to this CPU. On GICv2 it learns who sent it.
+    /// Acknowledges the lowest INTID that is signalled to this CPU, as EL2 does. Returns it with
+    /// the CPU that sent an SGI on GICv2.
     pub fn acknowledge_physical(&mut self, cpu: usize) -> Option<(Intid, u8)> {
         let is_signalled = |p: &Physical| p.enabled && p.is_pending() && !p.active;
         let private = (0..32).find(|&i| is_signalled(&self.cpus[cpu].private[i]));
@@ -131,26 +130,28 @@ impl Machine {
         Some((Intid::new(intid as u32)?, sender))
     }
 
-    /// The maintenance interrupt of this CPU (ICH_MISR_EL2).
-    pub fn wants_maintenance(&self, cpu: usize) -> bool {
+    /// Returns whether the maintenance interrupt of this CPU is asserted (ICH_MISR_EL2).
+    pub fn requests_maintenance(&self, cpu: usize) -> bool {
         let state = &self.cpus[cpu];
-        let asks = |bit: u32| state.maintenance & bit != 0;
+        let is_enabled = |bit: u32| state.maintenance & bit != 0;
         let ended = |&lr: &u64| lr & (PENDING | ACTIVE | HARDWARE | EOI) == EOI;
         let pending = |&lr: &u64| lr & (PENDING | ACTIVE) == PENDING;
+        let is_valid = |&&lr: &&u64| lr & (PENDING | ACTIVE) != 0;
         state.lrs.iter().any(ended)
-            || asks(HCR_LRENPIE) && state.eoi_count != 0
-            || asks(HCR_NPIE) && !state.lrs.iter().any(pending)
-            || asks(HCR_GROUP_ENABLED[0]) && state.groups[0]
-            || asks(HCR_GROUP_DISABLED[0]) && !state.groups[0]
-            || asks(HCR_GROUP_ENABLED[1]) && state.groups[1]
-            || asks(HCR_GROUP_DISABLED[1]) && !state.groups[1]
+            || is_enabled(HCR_UIE) && state.lrs.iter().filter(is_valid).count() <= 1
+            || is_enabled(HCR_LRENPIE) && state.eoi_count != 0
+            || is_enabled(HCR_NPIE) && !state.lrs.iter().any(pending)
+            || is_enabled(HCR_GROUP_ENABLED[0]) && state.groups[0]
+            || is_enabled(HCR_GROUP_DISABLED[0]) && !state.groups[0]
+            || is_enabled(HCR_GROUP_ENABLED[1]) && state.groups[1]
+            || is_enabled(HCR_GROUP_DISABLED[1]) && !state.groups[1]
     }
 
     pub fn running_priority(&self, cpu: usize) -> u8 {
         self.cpus[cpu].running.last().copied().unwrap_or(0xff)
     }
 
-    /// The most urgent interrupt that is signalled to this CPU, with its priority.
+    /// Returns the physical interrupt of the highest priority that is signalled to this CPU.
     fn highest(&self, cpu: usize) -> Option<(u8, usize)> {
         let is_signalled = |p: &Physical| p.enabled && p.is_pending() && !p.active;
         let private = self.cpus[cpu].private.iter().enumerate();
@@ -159,7 +160,7 @@ impl Machine {
         all.filter(|(_, p)| is_signalled(p)).map(|(i, p)| (p.priority, i)).min()
     }
 
-    /// The guest reads the physical IAR.
+    /// Reads the physical IAR as the guest.
     fn acknowledge_directly(&mut self, cpu: usize) -> Option<(usize, u8)> {
         let (priority, intid) = self.highest(cpu).filter(|_| self.cpus[cpu].groups[1])?;
         if priority >= self.running_priority(cpu) {
@@ -171,7 +172,7 @@ impl Machine {
         Some((intid, 0))
     }
 
-    /// The guest reads IAR: INTID and source.
+    /// Reads IAR as the guest. Returns the INTID and the source of an SGI.
     pub fn acknowledge(&mut self, cpu: usize) -> Option<(usize, u8)> {
         if self.direct {
             return self.acknowledge_directly(cpu);
@@ -179,49 +180,72 @@ impl Machine {
         let running = self.running_priority(cpu);
         let state = &mut self.cpus[cpu];
         let groups = state.groups;
-        let takes = |lr: &&mut u64| {
-            **lr & (PENDING | ACTIVE) == PENDING && groups[(**lr >> 60 & 1) as usize]
-        };
-        let key = |lr: &&mut u64| (**lr >> 48 & 0xff, **lr & 0x3ff);
-        let lr = state.lrs.iter_mut().filter(takes).min_by_key(key)?;
-        let priority = (*lr >> 48) as u8;
+        let is_signalled =
+            |lr: &&mut u64| **lr & (PENDING | ACTIVE) == PENDING && groups[group_of(**lr)];
+        let key = |lr: &&mut u64| (priority_of(**lr), intid_of(**lr));
+        let lr = state.lrs.iter_mut().filter(is_signalled).min_by_key(key)?;
+        let priority = priority_of(*lr);
         if priority >= running {
             return None;
         }
         *lr = *lr & !PENDING | ACTIVE;
-        let taken = ((*lr & 0x3ff) as usize, (*lr >> 10 & 7) as u8);
+        let taken = (intid_of(*lr), source_of(*lr));
         state.running.push(priority);
         Some(taken)
     }
 
-    /// The guest writes EOIR. Returns whether this should have deactivated the interrupt.
+    /// Writes EOIR as the guest.
     pub fn end(&mut self, cpu: usize, intid: usize) {
         if self.cpus[cpu].running.pop().is_some() && !self.split {
             self.deactivate(cpu, intid);
         }
     }
 
-    /// What EOIR or DIR does to the list registers.
+    /// Deactivates an interrupt as a write to EOIR or DIR does.
     pub fn deactivate(&mut self, cpu: usize, intid: usize) {
         if self.direct {
             self.physical(cpu, intid).active = false;
             return;
         }
         let state = &mut self.cpus[cpu];
-        let found = |lr: &&mut u64| **lr & ACTIVE != 0 && (**lr & 0x3ff) as usize == intid;
+        let found = |lr: &&mut u64| **lr & ACTIVE != 0 && intid_of(**lr) == intid;
         let Some(lr) = state.lrs.iter_mut().find(found) else {
-            state.eoi_count += 1;
+            state.eoi_count = (state.eoi_count + 1) & EOI_COUNT_MAX;
             return;
         };
         *lr &= !ACTIVE;
         if *lr & HARDWARE != 0 {
-            let physical = (*lr >> 32 & 0x3ff) as usize;
+            let physical = physical_of(*lr);
             self.physical(cpu, physical).active = false;
+        }
+    }
+
+    /// Writes GICH_LR<n> or ICH_LR<n>_EL2.
+    pub fn write_list_register(&mut self, cpu: usize, index: usize, value: u64) {
+        let lr = match self.version {
+            Version::V2 => lr_of_v2(u32::try_from(value).expect("32 bits")),
+            Version::V3 => value,
+        };
+        assert!(self.version == Version::V2 || is_lr(lr), "reserved bits: {lr:#x}");
+        let both = HARDWARE | PENDING | ACTIVE;
+        assert_ne!(lr & both, both, "a hardware interrupt pending and active");
+        if lr & HARDWARE != 0 {
+            assert!(self.physical(cpu, physical_of(lr)).active, "injected, but inactive");
+        }
+        self.cpus[cpu].lrs[index] = lr;
+    }
+
+    /// Reads GICH_LR<n> or ICH_LR<n>_EL2.
+    fn read_list_register(&self, cpu: usize, index: usize) -> u64 {
+        let lr = self.cpus[cpu].lrs[index];
+        match self.version {
+            Version::V2 => v2_of_lr(lr).into(),
+            Version::V3 => lr,
         }
     }
 }
 
-/// The machine as one CPU sees it.
+/// The hardware interface of one CPU.
 pub struct View<'a> {
     pub machine: &'a mut Machine,
     pub cpu: usize,
@@ -262,19 +286,19 @@ impl Hardware for View<'_> {
     }
 
     fn read_list_register(&mut self, index: usize) -> ListRegister {
-        ListRegister::from_bits(self.state().lrs[index])
+        let value = self.machine.read_list_register(self.cpu, index);
+        match self.machine.version {
+            Version::V2 => ListRegister::from_v2(value as u32),
+            Version::V3 => ListRegister::from_bits(value),
+        }
     }
 
     fn write_list_register(&mut self, index: usize, value: ListRegister) {
-        let lr = value.bits();
-        let both = HARDWARE | PENDING | ACTIVE;
-        assert_ne!(lr & both, both, "a hardware interrupt pending and active");
-        if lr & HARDWARE != 0 {
-            let cpu = self.cpu;
-            let physical = self.machine.physical(cpu, (lr >> 32 & 0x3ff) as usize);
-            assert!(physical.active, "listed, but inactive");
-        }
-        self.state().lrs[index] = lr;
+        let value = match self.machine.version {
+            Version::V2 => value.to_v2().into(),
+            Version::V3 => value.bits(),
+        };
+        self.machine.write_list_register(self.cpu, index, value);
     }
 
     fn empty_list_registers(&mut self) -> u32 {
@@ -285,6 +309,8 @@ impl Hardware for View<'_> {
     }
 
     fn set_maintenance(&mut self, bits: u32) {
+        let tdir = if self.machine.version == Version::V3 { HCR_TDIR } else { 0 };
+        assert_eq!(bits & !(HCR_MAINTENANCE | tdir), 0, "other bits of {bits:#x}");
         self.state().maintenance = bits;
         self.state().eoi_count = 0;
     }
@@ -332,7 +358,7 @@ impl Hardware for View<'_> {
 
     fn set_edge(&mut self, set: IntidSet, edge: u32) -> u32 {
         self.check_bank(set);
-        // SGIs are edge-triggered for ever.
+        // SGIs are always edge-triggered.
         let edge = if set.word() == 0 { edge | 0xffff } else { edge };
         for bit in (0..32).filter(|bit| set.mask() >> bit & 1 != 0) {
             self.physical(set, bit).edge = edge >> bit & 1 != 0;

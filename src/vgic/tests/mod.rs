@@ -1,9 +1,12 @@
-//! The virtual GIC against a machine of list registers and a reference without any.
+//! Tests of the virtual GIC on a model of a machine with list registers ([`machine`]), against a
+//! reference without any ([`reference`]).
 
+mod architecture;
 mod cases;
 mod invariants;
 mod long;
 mod machine;
+mod overflow;
 mod pair;
 mod properties;
 mod reference;

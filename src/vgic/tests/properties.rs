@@ -1,4 +1,4 @@
-//! Random guests and devices, compared with the reference step by step.
+//! Random steps of guests and devices, each compared with the reference.
 
 use std::vec;
 use std::vec::Vec;
@@ -6,12 +6,12 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::pair::{Pair, Step};
-use super::system::{FOREIGN, HARDWARE_PPI, HARDWARE_SPIS, SOFTWARE_SPI};
+use super::system::{FOREIGN, HARDWARE_PPI, HARDWARE_SPIS, VIRTUAL_ONLY_SPI};
 use crate::vgic::*;
 
 fn any_intid() -> impl Strategy<Value = usize> {
     let mut intids: Vec<usize> = (0..4).chain([7, 15]).collect();
-    intids.extend([HARDWARE_PPI, SOFTWARE_SPI, SOFTWARE_SPI]);
+    intids.extend([HARDWARE_PPI, VIRTUAL_ONLY_SPI, VIRTUAL_ONLY_SPI]);
     intids.extend(HARDWARE_SPIS);
     intids.extend(FOREIGN);
     prop::sample::select(intids)
@@ -19,7 +19,7 @@ fn any_intid() -> impl Strategy<Value = usize> {
 
 fn device() -> impl Strategy<Value = usize> {
     let mut intids = HARDWARE_SPIS.to_vec();
-    intids.extend([HARDWARE_PPI, SOFTWARE_SPI]);
+    intids.extend([HARDWARE_PPI, VIRTUAL_ONLY_SPI]);
     prop::sample::select(intids)
 }
 
@@ -35,7 +35,7 @@ fn state_register() -> impl Strategy<Value = StateRegister> {
     ])
 }
 
-/// Any step.
+/// Returns a strategy for any step.
 pub fn step() -> impl Strategy<Value = Step> {
     let cpu = 0..4usize;
     let priority = || (0..6u8).prop_map(|priority| priority * 0x18);
@@ -53,7 +53,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => (cpu.clone(), any_intid(), any::<bool>()).prop_map(|(c, i, e)| Step::Edge(c, i, e)),
         1 => (cpu.clone(), prop_oneof![4 => Just(3), 1 => 0..4u32])
             .prop_map(|(c, v)| Step::Control(c, v)),
-        1 => (cpu.clone(), any::<bool>(), any::<bool>()).prop_map(|(c, a, b)| Step::Groups(c, a, b)),
+        1 => (cpu.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(c, a, b)| Step::Groups(c, a, b)),
         8 => (cpu.clone(), 0..48u8, 0..16usize).prop_map(|(c, t, s)| Step::Sgi(c, t, s)),
         2 => (cpu, 0..16usize, 0..16u8, any::<bool>())
             .prop_map(|(c, s, b, on)| Step::PendingSgi(c, s, b, on)),
@@ -61,7 +62,13 @@ pub fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn agree(version: Version, cpus: usize, list_registers: usize, split: bool, steps: &[Step]) {
+fn compare_steps(
+    version: Version,
+    cpus: usize,
+    list_registers: usize,
+    split: bool,
+    steps: &[Step],
+) {
     let mut pair = Pair::new(version, cpus, list_registers, split);
     for step in steps {
         pair.step(step);
@@ -70,40 +77,42 @@ fn agree(version: Version, cpus: usize, list_registers: usize, split: bool, step
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(128)
+    })]
 
     #[test]
-    fn gicv2_is_a_gic(
+    fn gicv2_behaves_like_the_reference(
         steps in prop::collection::vec(step(), 1..200),
         cpus in 1..5usize,
         list_registers in prop::sample::select(vec![1, 2, 4, 16]),
         split: bool,
     ) {
-        agree(Version::V2, cpus, list_registers, split, &steps);
+        compare_steps(Version::V2, cpus, list_registers, split, &steps);
     }
 
     #[test]
-    fn gicv3_is_a_gic(
+    fn gicv3_behaves_like_the_reference(
         steps in prop::collection::vec(step(), 1..200),
         cpus in 1..5usize,
         list_registers in prop::sample::select(vec![1, 2, 4, 16]),
         split: bool,
     ) {
-        agree(Version::V3, cpus, list_registers, split, &steps);
+        compare_steps(Version::V3, cpus, list_registers, split, &steps);
     }
 }
 
-/// What an edge has left out, a level tells again.
 #[test]
-fn line_that_is_high_counts_once_it_is_a_level() {
+fn a_high_line_is_pending_once_it_is_level_sensitive() {
     let mut pair = Pair::direct(1, false);
     for step in [
-        Step::Edge(0, SOFTWARE_SPI, true),
-        Step::Drive(0, SOFTWARE_SPI, true),
+        Step::Edge(0, VIRTUAL_ONLY_SPI, true),
+        Step::Drive(0, VIRTUAL_ONLY_SPI, true),
         Step::Acknowledge(0),
         Step::End(0),
         Step::Acknowledge(0),
-        Step::Edge(0, SOFTWARE_SPI, false),
+        Step::Edge(0, VIRTUAL_ONLY_SPI, false),
         Step::Acknowledge(0),
         Step::Compare,
     ] {

@@ -1,8 +1,8 @@
-//! What a GIC does, said without list registers: the oracle for the property tests.
+//! A GIC without list registers: the reference for the property tests.
 
 use std::vec::Vec;
 
-use super::system::{HARDWARE_PPI, HARDWARE_SPIS, SOFTWARE_SPI};
+use super::system::{HARDWARE_PPI, HARDWARE_SPIS, VIRTUAL_ONLY_SPI};
 use crate::vgic::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -14,20 +14,20 @@ pub struct State {
     pub edge: bool,
     pub priority: u8,
     line: bool,
-    /// Pending until acknowledged; for SGIs a bit for each source.
+    /// Pending until acknowledged; for SGIs one bit for each source.
     latch: u8,
-    /// A hardware interrupt that EL2 took: its line does not matter any more.
-    taken: bool,
+    /// A hardware interrupt that EL2 acknowledged: it stays pending when its line falls.
+    at_el2: bool,
     pub active: bool,
     source: u8,
     /// The vCPU that it is routed to.
     route: Option<usize>,
-    /// What ITARGETSR or IROUTER reads.
+    /// The value of ITARGETSR or IROUTER.
     pub written: u64,
 }
 
 impl State {
-    /// Whether this interrupt goes to this CPU.
+    /// Returns whether this interrupt goes to this CPU.
     pub fn is_routed_to(&self, intid: usize, cpu: usize) -> bool {
         intid < 32 || self.route == Some(cpu)
     }
@@ -44,12 +44,12 @@ pub struct Reference {
 
 impl Reference {
     pub fn new(version: Version, delivery: Delivery, cpus: usize) -> Self {
-        // What is direct is never taken by EL2, and is all in Group 1.
+        // With direct delivery EL2 acknowledges no interrupt, and all are in Group 1.
         let is_direct = delivery == Delivery::Direct;
         let state = |intid: usize| State {
             owned: intid < 16
                 || intid == HARDWARE_PPI
-                || intid == SOFTWARE_SPI
+                || intid == VIRTUAL_ONLY_SPI
                 || HARDWARE_SPIS.contains(&intid),
             hardware: !is_direct && (intid == HARDWARE_PPI || HARDWARE_SPIS.contains(&intid)),
             enabled: intid < 16 && version == Version::V2,
@@ -58,7 +58,7 @@ impl Reference {
             priority: 0,
             line: false,
             latch: 0,
-            taken: false,
+            at_el2: false,
             active: false,
             source: 0,
             route: (version == Version::V3 || cpus == 1).then_some(0),
@@ -80,19 +80,19 @@ impl Reference {
         }
     }
 
-    /// EL2 takes what the physical GIC signals.
-    pub fn take(&mut self, owner: usize, intid: usize) {
+    /// Acknowledges the interrupt at EL2 if the physical GIC signals it.
+    pub fn acknowledge_at_el2(&mut self, owner: usize, intid: usize) {
         let s = self.at(owner, intid);
         let pending = s.latch != 0 || (s.line && !s.edge);
-        if s.hardware && s.enabled && pending && !s.active && !s.taken {
-            s.taken = true;
+        if s.hardware && s.enabled && pending && !s.active && !s.at_el2 {
+            s.at_el2 = true;
             s.latch = 0;
         }
     }
 
     pub fn is_pending(&mut self, owner: usize, intid: usize) -> bool {
         let s = self.at(owner, intid);
-        s.taken || s.latch != 0 || (s.line && !s.edge)
+        s.at_el2 || s.latch != 0 || (s.line && !s.edge)
     }
 
     pub fn read(
@@ -115,28 +115,28 @@ impl Reference {
         match register {
             StateRegister::SetEnable => s.enabled = true,
             StateRegister::ClearEnable => s.enabled = false,
-            StateRegister::SetPending if !is_v2_sgi && !s.taken => s.latch = 1,
+            StateRegister::SetPending if !is_v2_sgi && !s.at_el2 => s.latch = 1,
             StateRegister::ClearPending if !is_v2_sgi => {
                 s.latch = 0;
-                s.taken = false;
+                s.at_el2 = false;
             }
             StateRegister::SetPending | StateRegister::ClearPending => {}
             StateRegister::SetActive => {
                 if !s.active {
                     s.active = true;
                     s.source = 0;
-                    if s.taken {
-                        s.taken = false;
+                    if s.at_el2 {
+                        s.at_el2 = false;
                         s.latch |= u8::from(s.edge);
                     }
                 }
             }
             StateRegister::ClearActive => s.active = false,
         }
-        self.take(owner, intid);
+        self.acknowledge_at_el2(owner, intid);
     }
 
-    /// Whether a device holds its line high.
+    /// Returns whether the line of an SPI is high.
     pub fn line(&mut self, intid: usize) -> bool {
         self.at(0, intid).line
     }
@@ -147,7 +147,7 @@ impl Reference {
             s.latch = 1;
         }
         s.line = high;
-        self.take(owner, intid);
+        self.acknowledge_at_el2(owner, intid);
     }
 
     pub fn send_sgi(&mut self, target: usize, sgi: usize, source: u8) {
@@ -167,13 +167,13 @@ impl Reference {
         (state.route, state.written) = (route, written);
     }
 
-    /// What IAR returns, and what it changes. From which of several sources an SGI comes first is
-    /// up to the implementation: as it was `taken`, if it can have been.
+    /// Reads IAR. Which of an SGI's sources comes first is up to the implementation: it is the one
+    /// of `actual`, if the SGI is pending from that.
     pub fn acknowledge(
         &mut self,
         cpu: usize,
         running: u8,
-        taken: Option<(usize, u8)>,
+        actual: Option<(usize, u8)>,
     ) -> Option<(usize, u8)> {
         let mut best: Option<(u8, usize)> = None;
         for intid in 0..544 {
@@ -181,8 +181,8 @@ impl Reference {
             let pending = self.is_pending(cpu, intid);
             let s = self.at(cpu, intid);
             let is_here = s.is_routed_to(intid, cpu);
-            let is_open = groups[s.group] && enables >> s.group & 1 != 0;
-            if s.owned && s.enabled && !s.active && pending && is_here && is_open {
+            let is_enabled = groups[s.group] && enables >> s.group & 1 != 0;
+            if s.owned && s.enabled && !s.active && pending && is_here && is_enabled {
                 let key = (s.priority, intid);
                 best = Some(best.map_or(key, |best| best.min(key)));
             }
@@ -193,13 +193,13 @@ impl Reference {
         }
         let s = self.at(cpu, intid);
         s.active = true;
-        s.source = match taken {
+        s.source = match actual {
             Some((sgi @ 0..16, source)) if sgi == intid && s.latch >> source & 1 != 0 => source,
             _ if intid < 16 => s.latch.trailing_zeros() as u8,
             _ => 0,
         };
-        // An edge since EL2 took it makes it pending once more.
-        if !core::mem::take(&mut s.taken) {
+        // An edge since the acknowledgement at EL2 makes it pending once more.
+        if !core::mem::take(&mut s.at_el2) {
             s.latch &= !(1 << s.source);
         }
         Some((intid, s.source))
@@ -207,6 +207,6 @@ impl Reference {
 
     pub fn deactivate(&mut self, cpu: usize, intid: usize) {
         self.at(cpu, intid).active = false;
-        self.take(cpu, intid);
+        self.acknowledge_at_el2(cpu, intid);
     }
 }

@@ -1,17 +1,18 @@
-//! What EL2 does around the virtual GIC, and what a guest does to it.
+//! A partition on the model of a machine: what EL2 does with the virtual GIC, and what guests do.
 
 use std::collections::VecDeque;
 use std::vec::Vec;
 
-use super::machine::{ACTIVE, Machine, PENDING, View};
+use super::architecture::{ACTIVE, HCR_TDIR, PENDING, intid_of};
+use super::machine::{Machine, View};
 use crate::arch::addr::Ipa;
 use crate::arch::intid::Intid;
 use crate::vgic::*;
 
 pub const HARDWARE_PPI: usize = 27;
-pub const SOFTWARE_SPI: usize = 33;
+pub const VIRTUAL_ONLY_SPI: usize = 33;
 pub const HARDWARE_SPIS: [usize; 5] = [34, 40, 41, 64, 519];
-/// Not the partition's.
+/// Interrupts that the partition does not own.
 pub const FOREIGN: [usize; 3] = [20, 35, 518];
 
 pub struct System {
@@ -24,7 +25,7 @@ impl System {
         Self::with(version, Delivery::Trapped, cpus, list_registers)
     }
 
-    /// One in which list registers have no part.
+    /// Creates a system with direct delivery.
     pub fn direct(cpus: usize) -> Self {
         Self::with(Version::V3, Delivery::Direct, cpus, 0)
     }
@@ -39,7 +40,7 @@ impl System {
             vcpus: cpus,
             it_lines_number: 16,
             hardware: &hardware,
-            virtual_only: &[intid(&SOFTWARE_SPI)],
+            virtual_only: &[intid(&VIRTUAL_ONLY_SPI)],
         });
         let mut machine = Machine::new(version, cpus, list_registers, 17);
         machine.direct = delivery == Delivery::Direct;
@@ -56,7 +57,7 @@ impl System {
         self.restart_with(|_| {});
     }
 
-    /// The same, with what happens between the two halves.
+    /// Restarts the partition, and calls `between` after the reset of the shared state.
     pub fn restart_with(&mut self, between: impl FnOnce(&mut Self)) {
         self.vgic.reset(&mut View { machine: &mut self.machine, cpu: 0 });
         between(self);
@@ -68,7 +69,7 @@ impl System {
         }
     }
 
-    /// Everything enabled, all interrupts in Group 1 and routed to CPU 0.
+    /// Creates a system with all interrupts enabled, in Group 1 and routed to CPU 0.
     pub fn started(version: Version, cpus: usize, list_registers: usize) -> Self {
         let mut system = Self::new(version, cpus, list_registers);
         system.write(0, 0, 4, 3);
@@ -96,7 +97,7 @@ impl System {
         while let Some(cpu) = queue.pop_front() {
             queue.extend(self.on(cpu, |vgic, hw| vgic.refill(hw)));
             rounds += 1;
-            assert!(rounds < 64, "a storm of doorbells");
+            assert!(rounds < 64, "kicks without end");
         }
     }
 
@@ -105,7 +106,7 @@ impl System {
         self.run();
     }
 
-    /// Takes all interrupts to EL2 that there are.
+    /// Handles interrupts at EL2 until none is pending, and checks the invariants.
     pub fn run(&mut self) {
         if self.machine.direct {
             return;
@@ -114,7 +115,7 @@ impl System {
             let mut is_quiet = true;
             for cpu in 0..self.machine.cpus.len() {
                 is_quiet &= !self.take_physical(cpu);
-                if self.machine.wants_maintenance(cpu) {
+                if self.machine.requests_maintenance(cpu) {
                     let kicks = self.on(cpu, |vgic, hw| vgic.maintenance(hw));
                     self.kick(kicks);
                     is_quiet = false;
@@ -125,10 +126,10 @@ impl System {
                 return;
             }
         }
-        panic!("a storm of maintenance interrupts");
+        panic!("maintenance interrupts without end");
     }
 
-    /// Takes all physical interrupts of this CPU; false if there is none.
+    /// Handles all physical interrupts of this CPU. Returns whether there was one.
     pub fn take_physical(&mut self, cpu: usize) -> bool {
         let mut is_any = false;
         while let Some((intid, sender)) = self.machine.acknowledge_physical(cpu) {
@@ -138,7 +139,7 @@ impl System {
         is_any
     }
 
-    /// An interrupt was acknowledged.
+    /// Handles an interrupt that EL2 acknowledged.
     fn arrive(&mut self, cpu: usize, intid: Intid, sender: u8) {
         if intid.is_sgi() {
             self.machine.physical(cpu, intid.get() as usize).active = false;
@@ -146,18 +147,15 @@ impl System {
         let arrivals = self.vgic.arrivals(cpu);
         let empty = View { machine: &mut self.machine, cpu }.empty_list_registers();
         if let Some((index, value)) = arrivals.inject(intid, empty) {
-            let value = match self.machine.version {
-                Version::V2 => ListRegister::from_v2(value as u32 | u32::from(sender) << 10),
-                Version::V3 => ListRegister::from_bits(value),
-            };
-            View { machine: &mut self.machine, cpu }.write_list_register(index, value);
+            // On GICv2 EL2 adds the sender, in CPUID.
+            self.machine.write_list_register(cpu, index, value | u64::from(sender) << 10);
         } else {
             let kicks = self.on(cpu, |vgic, hw| vgic.interrupt(intid, sender, hw));
             self.kick(kicks.expect("it is owned"));
         }
     }
 
-    /// Makes an access, and whatever other CPUs must do for it.
+    /// Makes an access, with the recalls that it needs.
     pub fn access<T>(
         &mut self,
         cpu: usize,
@@ -180,7 +178,7 @@ impl System {
                 }
             }
         }
-        panic!("recalled for nothing");
+        panic!("an access needs a second recall");
     }
 
     pub fn read(&mut self, cpu: usize, offset: u64, size: u64) -> u64 {
@@ -199,8 +197,8 @@ impl System {
 
     fn store_sgir(&mut self, cpu: usize, value: u32) {
         let interfaces = (0..self.machine.cpus.len()).map(|cpu| 1 << Machine::interface(cpu));
-        let carried = self.machine.physical_sgis;
-        let route = SgirRoute::new(Ipa::new(0x800_0000), carried, cpu, interfaces);
+        let sgis = self.machine.physical_sgis;
+        let route = SgirRoute::new(Ipa::new(0x800_0000), sgis, cpu, interfaces);
         match route.physical(value) {
             Some(physical) => self.machine.store_sgir(cpu, physical),
             None => self.write_to_vgic(cpu, 0xf00, 4, value.into()),
@@ -235,12 +233,13 @@ impl System {
         self.run();
     }
 
-    /// Reads the register at `offset` that describes this word, wherever `owner` has it.
+    /// Reads the register at `offset` with a bit for each interrupt of this word, in the frame that
+    /// has it.
     pub fn read_state(&mut self, owner: usize, offset: u64, word: usize) -> u32 {
         self.read_field(owner, offset + 4 * word as u64, word)
     }
 
-    /// Reads the register at `offset`, of interrupts of this word, wherever `owner` has it.
+    /// Reads the register at `offset`, of interrupts of this word, in the frame that has it.
     pub fn read_field(&mut self, owner: usize, offset: u64, word: usize) -> u32 {
         if self.machine.version == Version::V3 && word == 0 {
             let frame = owner as u64 * 0x2_0000 + 0x1_0000;
@@ -254,7 +253,7 @@ impl System {
         self.write_state_from(owner, owner, offset + 4 * word as u64, 4, u64::from(value), word);
     }
 
-    /// The same from another vCPU, which GICv2 only has for shared interrupts.
+    /// Writes the register at `offset` from another vCPU, on GICv2 for SPIs only.
     pub fn write_state_from(
         &mut self,
         cpu: usize,
@@ -326,7 +325,7 @@ impl System {
     pub fn deactivate(&mut self, cpu: usize, intid: usize, source: u8) {
         let traps = self.machine.version == Version::V2
             || self.machine.direct
-            || self.machine.cpus[cpu].maintenance & 1 << 14 != 0;
+            || self.machine.cpus[cpu].maintenance & HCR_TDIR != 0;
         if traps {
             let value = intid as u64 | u64::from(source) << 10;
             let kicks = self.access(cpu, |vgic, hw| vgic.deactivate(value, hw));
@@ -342,11 +341,11 @@ impl System {
         self.run();
     }
 
-    /// The INTIDs in the list registers of a CPU, with their states.
-    pub fn listed(&self, cpu: usize) -> Vec<(usize, u64)> {
+    /// Returns the INTIDs in the list registers of a CPU, with their states.
+    pub fn injected(&self, cpu: usize) -> Vec<(usize, u64)> {
         let lrs = self.machine.cpus[cpu].lrs.iter();
         lrs.filter(|&&lr| lr & (PENDING | ACTIVE) != 0)
-            .map(|&lr| ((lr & 0x3ff) as usize, lr & (PENDING | ACTIVE)))
+            .map(|&lr| (intid_of(lr), lr & (PENDING | ACTIVE)))
             .collect()
     }
 }

@@ -1,4 +1,4 @@
-//! What a guest reads, and what its writes change.
+//! What a guest reads, and the effect of its writes.
 
 use super::cases::{BOTH, ENABLE, SET_ACTIVE, SET_PENDING, SPI};
 use super::system::{FOREIGN, HARDWARE_PPI, System};
@@ -28,7 +28,7 @@ fn foreign_interrupts_read_as_zero_and_ignore_writes() {
 }
 
 #[test]
-fn the_identification_registers() {
+fn identification_registers_have_constant_values() {
     let mut v2 = System::new(Version::V2, 3, 4);
     let mut v3 = System::new(Version::V3, 3, 4);
     for (offset, expected) in [(0x0, 0), (0x4, 2 << 5 | 16), (0x8, 0x4200_0000), (0xfe8, 0x2b)] {
@@ -81,7 +81,7 @@ fn routing_registers_read_back_what_can_be_set() {
     assert_eq!(v3.read(0, 0x6000 + 8 * 35, 8), 0, "not owned");
     for offset in [0x100, 0x400, 0x800, 0x820, 0xc00, 0xf00, 0xf20] {
         v3.write(0, offset, 4, u64::MAX);
-        assert_eq!(v3.read(0, offset, 4), 0, "{offset:#x} is another GIC's");
+        assert_eq!(v3.read(0, offset, 4), 0, "{offset:#x} is of the other version");
     }
 }
 
@@ -104,12 +104,12 @@ fn priorities_and_configuration_read_back_their_implemented_bits() {
     }
 }
 
-/// A GIC may have one trigger for all CPUs' interrupts of this number.
+/// Some GICs have one trigger for the private interrupts of all CPUs.
 #[test]
 fn a_guest_does_not_change_the_trigger_of_a_private_hardware_interrupt() {
     for version in BOTH {
         let mut system = System::started(version, 2, 4);
-        let now = match version {
+        let trigger = match version {
             Version::V2 => {
                 system.write(0, 0xc04, 4, u64::MAX);
                 system.read(0, 0xc04, 4)
@@ -119,14 +119,14 @@ fn a_guest_does_not_change_the_trigger_of_a_private_hardware_interrupt() {
                 system.read_redistributor(0, 0x1_0c04, 4)
             }
         };
-        assert_eq!(now, 0);
+        assert_eq!(trigger, 0);
         assert!(!system.machine.physical(0, HARDWARE_PPI).edge);
     }
 }
 
 proptest::proptest! {
     #[test]
-    fn no_access_is_too_strange(
+    fn any_access_is_handled_without_a_panic(
         accesses in proptest::collection::vec(
             (0..0x1_0000u64, 0..9u64, proptest::num::u64::ANY, 0..2usize), 1..50),
     ) {

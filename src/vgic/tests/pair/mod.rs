@@ -1,36 +1,39 @@
-//! The virtual GIC beside the reference: a guest's and a device's steps are made on both.
+//! The virtual GIC and the reference: each step of a guest or a device is made on both.
 
 mod compare;
 
 use std::vec;
 use std::vec::Vec;
 
+use super::architecture::offset_of;
 use super::reference::Reference;
-use super::system::{HARDWARE_PPI, HARDWARE_SPIS, SOFTWARE_SPI, System};
+use super::system::{HARDWARE_PPI, HARDWARE_SPIS, System, VIRTUAL_ONLY_SPI};
 use crate::vgic::*;
 
-/// What a guest or a device does.
+/// A step of a guest or a device.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A device moves the line of an interrupt, a PPI's on this CPU.
+    /// A device sets the line of an interrupt, a PPI's on this CPU.
     Drive(usize, usize, bool),
     /// A CPU reads IAR.
     Acknowledge(usize),
-    /// A CPU ends what it took last, or deactivates what it dropped first.
+    /// A CPU ends the interrupt that it acknowledged last. If there is none, it deactivates the one
+    /// that it ended first.
     End(usize),
-    /// A CPU writes a bit for an interrupt, a private one's of this owner.
+    /// A CPU writes the bit of an interrupt in a state register. The second number is the owner of
+    /// private interrupts.
     State(usize, usize, StateRegister, usize),
-    /// IPRIORITYR, likewise.
+    /// A CPU writes a byte of IPRIORITYR, for interrupts as in `State`.
     Priority(usize, usize, usize, u8),
-    /// IGROUPR, likewise.
+    /// A CPU writes a bit of IGROUPR, for interrupts as in `State`.
     Group(usize, usize, usize, bool),
-    /// ITARGETSR or IROUTER.
+    /// A CPU writes ITARGETSR or IROUTER.
     Route(usize, usize, usize),
-    /// ICFGR.
+    /// A CPU writes a field of ICFGR.
     Edge(usize, usize, bool),
-    /// GICD_CTLR.
+    /// A CPU writes GICD_CTLR.
     Control(usize, u32),
-    /// The enables of a CPU interface.
+    /// A CPU enables or disables Group 0 and Group 1 at its CPU interface.
     Groups(usize, bool, bool),
     /// A CPU sends an SGI: targets in bits 3:0, which register of GICv3 in bits 5:4.
     Sgi(usize, u8, usize),
@@ -40,18 +43,20 @@ pub enum Step {
     Compare,
 }
 
-/// The system, the reference, and what each guest CPU is handling.
+/// The system and the reference.
 pub struct Pair {
     version: Version,
     pub system: System,
     reference: Reference,
+    /// For each CPU the interrupts that it acknowledged and did not end, with their sources.
     handling: Vec<Vec<(usize, u8)>>,
-    /// Dropped, not yet deactivated (EOImode 1).
+    /// For each CPU the interrupts that it ended and did not deactivate (EOImode 1).
     dropped: Vec<Vec<(usize, u8)>>,
+    /// EOImode.
     split: bool,
-    /// Few list registers: what is told from EOIcount alone cannot be exact when the guest itself
-    /// changes the active state or an active priority.
-    few: bool,
+    /// Whether active interrupts may not fit into the list registers. EOIcount alone does not say
+    /// which of them ended if the guest changed an active state or the priority of an active one.
+    may_overflow: bool,
 }
 
 impl Pair {
@@ -61,7 +66,7 @@ impl Pair {
         Self::with(version, system, reference, split)
     }
 
-    /// The same on a machine whose SGIs are all its own.
+    /// Creates a pair on a machine without SGIs for guests.
     pub fn without_physical_sgis(
         version: Version,
         cpus: usize,
@@ -75,7 +80,7 @@ impl Pair {
         Self::with(version, system, reference, split)
     }
 
-    /// With direct interrupts.
+    /// Creates a pair with direct delivery.
     pub fn direct(cpus: usize, split: bool) -> Self {
         let reference = Reference::new(Version::V3, Delivery::Direct, cpus);
         Self::with(Version::V3, System::direct(cpus), reference, split)
@@ -87,7 +92,7 @@ impl Pair {
         system.machine.split = split;
         let mut pair = Self {
             version,
-            few: !system.machine.direct && list_registers < 16,
+            may_overflow: !system.machine.direct && list_registers < 16,
             system,
             reference,
             handling: vec![Vec::new(); cpus],
@@ -95,7 +100,7 @@ impl Pair {
             split,
         };
         pair.step(&Step::Control(0, 3));
-        for intid in (0..16).chain([HARDWARE_PPI, SOFTWARE_SPI]).chain(HARDWARE_SPIS) {
+        for intid in (0..16).chain([HARDWARE_PPI, VIRTUAL_ONLY_SPI]).chain(HARDWARE_SPIS) {
             for cpu in 0..if intid < 32 { cpus } else { 1 } {
                 pair.step(&Step::State(cpu, cpu, StateRegister::SetEnable, intid));
                 pair.step(&Step::Priority(cpu, cpu, intid, (intid % 5 * 0x20) as u8 + 8));
@@ -109,17 +114,18 @@ impl Pair {
         self.handling.len()
     }
 
-    /// The vCPU whose private interrupts can be reached.
+    /// Returns the owner of the private interrupts that `cpu` accesses instead of those of `owner`:
+    /// on GICv2 itself.
     fn owner(&self, cpu: usize, owner: usize, intid: usize) -> usize {
         if intid < 32 && self.version == Version::V2 { cpu } else { owner }
     }
 
     pub fn step(&mut self, step: &Step) {
         let cpus = self.cpus();
-        match self.possible(step) {
+        match self.adapted(step) {
             Step::Drive(cpu, intid, high) => {
                 let cpu = cpu % cpus;
-                if intid == SOFTWARE_SPI {
+                if intid == VIRTUAL_ONLY_SPI {
                     self.system.set_line(cpu, intid, high);
                 } else {
                     self.system.drive(cpu, intid, high);
@@ -140,15 +146,15 @@ impl Pair {
                 let owner = self.owner(cpu, owner, intid);
                 let is_active =
                     matches!(register, StateRegister::SetActive | StateRegister::ClearActive);
-                // A guest does not take from itself what it has not ended.
+                // Guests do not change the active state of interrupts that they are handling.
                 let handling = self.handling.iter().chain(&self.dropped).flatten();
                 let is_handled = handling.clone().any(|&(handled, _)| handled == intid);
-                // What a guest itself makes pending goes with the line of an emulated device.
-                let is_lost = self.system.machine.direct
+                // The falling line of an emulated device also clears what ISPENDR set.
+                let is_cleared = self.system.machine.direct
                     && register == StateRegister::SetPending
-                    && intid == SOFTWARE_SPI;
-                if !(is_lost || is_active && (self.few || is_handled)) {
-                    self.system.write_bit(cpu, owner, register.of(IntidSet::NONE), intid);
+                    && intid == VIRTUAL_ONLY_SPI;
+                if !(is_cleared || is_active && (self.may_overflow || is_handled)) {
+                    self.system.write_bit(cpu, owner, offset_of(register), intid);
                     self.reference.write_bit(owner, register, intid);
                 }
             }
@@ -156,7 +162,7 @@ impl Pair {
                 let (cpu, owner) = (cpu % cpus, owner % cpus);
                 let owner = self.owner(cpu, owner, intid);
                 let state = self.reference.at(owner, intid);
-                if state.owned && !(self.few && state.active) {
+                if state.owned && !(self.may_overflow && state.active) {
                     state.priority = priority & 0xf8;
                     self.system.set_priority(cpu, owner, intid, priority);
                 }
@@ -182,11 +188,11 @@ impl Pair {
         }
     }
 
-    /// With many list registers only the first four SGIs are used, so that all that can be active
-    /// fit into them.
-    fn possible(&self, step: &Step) -> Step {
-        let few = self.few;
-        let fold = |intid: usize| if few || intid >= 16 { intid } else { intid % 4 };
+    /// Returns the step with one of the first four SGIs if active interrupts must fit into the list
+    /// registers.
+    fn adapted(&self, step: &Step) -> Step {
+        let may_overflow = self.may_overflow;
+        let fold = |intid: usize| if may_overflow || intid >= 16 { intid } else { intid % 4 };
         match *step {
             Step::State(cpu, owner, register, intid) => {
                 Step::State(cpu, owner, register, fold(intid))
@@ -201,8 +207,8 @@ impl Pair {
 
     fn end(&mut self, cpu: usize) {
         if let Some((intid, source)) = self.handling[cpu].pop() {
-            if self.system.machine.direct && intid == SOFTWARE_SPI {
-                // The handler looks at the device, which passes on its line once more.
+            if self.system.machine.direct && intid == VIRTUAL_ONLY_SPI {
+                // The handler accesses the device, which sets its line again.
                 let high = self.reference.line(intid);
                 self.system.set_line(cpu, intid, high);
             }
@@ -224,7 +230,7 @@ impl Pair {
         if !self.reference.at(owner, intid).owned {
             return;
         }
-        // Group 0 is out of reach of what is direct.
+        // With direct delivery all interrupts stay in Group 1.
         let group = group || self.system.machine.direct;
         self.reference.at(owner, intid).group = usize::from(group);
         let word = intid / 32;
@@ -253,7 +259,8 @@ impl Pair {
         }
     }
 
-    /// Only while nothing is pending or active, as the architecture demands.
+    /// Writes ICFGR, unless the interrupt is pending or active: the architecture leaves that
+    /// unpredictable.
     fn edge(&mut self, cpu: usize, intid: usize, edge: bool) {
         if self.reference.at(cpu, intid).active || self.reference.is_pending(cpu, intid) {
             return;
@@ -263,7 +270,7 @@ impl Pair {
         if state.owned && intid >= 16 && intid != HARDWARE_PPI {
             state.edge = edge;
         }
-        self.reference.take(cpu, intid);
+        self.reference.acknowledge_at_el2(cpu, intid);
         let value = (0..16)
             .filter(|i| self.reference.at(cpu, first + i).edge)
             .fold(0, |value, i| value | 2u64 << (2 * i));
@@ -321,7 +328,7 @@ impl Pair {
         }
     }
 
-    /// How many interrupts of one CPU are pending, at most.
+    /// Returns the largest number of interrupts that are pending for one CPU.
     pub fn most_pending(&mut self) -> u32 {
         let pending = |r: &mut Reference, cpu, word| {
             r.read(cpu, word, |r, intid| {
@@ -336,14 +343,14 @@ impl Pair {
         (0..self.handling.len()).map(of_cpu).max().unwrap_or(0)
     }
 
-    /// Handles everything there is, until nothing is left: nothing was lost.
+    /// Handles all interrupts until none is left, and compares.
     pub fn drain(&mut self) {
         for cpu in 0..self.cpus() {
             while !(self.handling[cpu].is_empty() && self.dropped[cpu].is_empty()) {
                 self.end(cpu);
             }
         }
-        for intid in HARDWARE_SPIS.into_iter().chain([SOFTWARE_SPI, HARDWARE_PPI]) {
+        for intid in HARDWARE_SPIS.into_iter().chain([VIRTUAL_ONLY_SPI, HARDWARE_PPI]) {
             for cpu in 0..self.cpus() {
                 self.step(&Step::Drive(cpu, intid, false));
             }
