@@ -1,6 +1,6 @@
 //! The monitor at the UART, and at a PL011 of each partition that has one.
 //!
-//! Nothing outside this file calls into it but through [`console::Monitor`] and [`MonitorPort`], so
+//! Nothing outside this file calls into it but through [`console::ConsoleMonitor`] and [`MonitorDevice`], so
 //! that it can be unmapped where no description asks for it. Locks: a terminal's is taken before any
 //! partition's and before the console's.
 
@@ -18,7 +18,7 @@ use super::arch::sync::{Mutex, SetOnce};
 use super::console;
 use super::cpu::timer;
 use super::drivers::power;
-use super::partition::{MonitorPort, Partition};
+use super::partition::{MonitorDevice, Partition};
 use super::vcpu::resident;
 
 /// The number of bytes that the monitor writes to a guest for one access: what the FIFO holds.
@@ -47,7 +47,7 @@ impl Monitor {
     }
 }
 
-impl console::Monitor for Monitor {
+impl console::ConsoleMonitor for Monitor {
     fn open(&self) {
         self.terminal.lock().open();
     }
@@ -70,13 +70,13 @@ impl console::Monitor for Monitor {
 }
 
 /// A partition's PL011 with the monitor at its other end.
-pub struct Port {
+pub struct MonitorUart {
     intid: Intid,
-    device: Mutex<(Pl011, Connection)>,
+    device: Mutex<(Pl011, MonitorConnection)>,
 }
 
 /// The monitor's end of the line.
-struct Connection {
+struct MonitorConnection {
     monitor: &'static Monitor,
     terminal: Terminal,
     /// The number of bytes that the monitor may still write for this access.
@@ -85,17 +85,17 @@ struct Connection {
     written: Ring<BYTES_AT_ONCE>,
 }
 
-impl Port {
+impl MonitorUart {
     /// Returns a PL011 with this monitor and interrupt, of one of so many partitions.
     #[inline(always)]
     pub fn new(monitor: &'static Monitor, partitions: usize, intid: Intid) -> Self {
         let terminal = Terminal::new(Peer::Program, partitions);
-        let connection = Connection { monitor, terminal, left: 0, written: Ring::EMPTY };
+        let connection = MonitorConnection { monitor, terminal, left: 0, written: Ring::EMPTY };
         Self { intid, device: Mutex::new((Pl011::default(), connection)) }
     }
 }
 
-impl MonitorPort for Port {
+impl MonitorDevice for MonitorUart {
     fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(Intid, bool)) -> u64 {
         let (uart, connection) = &mut *self.device.lock();
         connection.left = BYTES_AT_ONCE;
@@ -119,7 +119,7 @@ impl MonitorPort for Port {
     }
 }
 
-impl devices::Peer for Connection {
+impl devices::Peer for MonitorConnection {
     fn put(&mut self, byte: u8) -> Result<(), Full> {
         self.terminal.input(byte)
     }
@@ -212,6 +212,6 @@ impl System for Partitions<'_> {
     fn power_off(&mut self) {
         console::say!("the machine powers off at the monitor's order");
         console::flush();
-        power::exit(power::Status::Success)
+        power::exit(power::ExitStatus::Success)
     }
 }

@@ -18,8 +18,8 @@ use super::{FirmwareTree, console, stage2};
 use crate::el2::arch::sync::{self, Barrier, Mutex, SetOnce};
 use crate::el2::console::Port;
 use crate::el2::drivers::gic::Gic;
-use crate::el2::monitor::{self, Monitor};
-use crate::el2::partition::{MonitorPort, Partition, Parts, Totals};
+use crate::el2::monitor::{Monitor, MonitorUart};
+use crate::el2::partition::{MonitorDevice, Partition, PartitionParts, Totals};
 use crate::el2::vcpu::resident;
 
 /// Everything that the CPUs need to build the partitions.
@@ -41,7 +41,7 @@ pub struct Work {
     /// The partitions, once all are built.
     partitions: SetOnce<Vec<Partition>>,
     /// Where the CPUs that take part wait for each other.
-    pub meeting: SetOnce<Barrier>,
+    pub barrier: SetOnce<Barrier>,
 }
 
 /// One partition to build.
@@ -55,11 +55,11 @@ struct Job {
     /// The contents to copy, once they are known.
     load: SetOnce<Load>,
     /// The result, until it is taken.
-    built: Mutex<Option<Outcome>>,
+    built: Mutex<Option<BuildResult>>,
 }
 
 /// A partition, and remarks about it, a line each.
-type Outcome = Result<(Partition, Vec<String>), PlanError>;
+type BuildResult = Result<(Partition, Vec<String>), PlanError>;
 
 impl Work {
     /// Prepares the partitions to be built.
@@ -86,7 +86,7 @@ impl Work {
         };
         let jobs = plan.partitions.into_iter().zip(tables).map(job).collect();
         let (totals, partitions) = (Totals::new(count), SetOnce::new());
-        let meeting = SetOnce::new();
+        let barrier = SetOnce::new();
         Box::leak(Box::new(Self {
             firmware,
             machine,
@@ -97,7 +97,7 @@ impl Work {
             monitor,
             totals,
             partitions,
-            meeting,
+            barrier,
         }))
     }
 
@@ -128,7 +128,7 @@ impl Work {
     }
 
     /// Builds a partition, up to the first instruction of its guest.
-    fn build(&'static self, index: usize, job: &Job, plan: PartitionPlan) -> Outcome {
+    fn build(&'static self, index: usize, job: &Job, plan: PartitionPlan) -> BuildResult {
         // SAFETY: this is the partition's part, and only the taker of its plan builds it, once.
         let stage2 = unsafe { stage2::build(&plan, job.tables) };
         let stage2 = stage2.expect("the Plan has checked the mappings");
@@ -140,11 +140,11 @@ impl Work {
         let device = plan.device(DeviceKind::MonitorPl011);
         let monitor = self.monitor.zip(device.and_then(|device| device.intid));
         let monitor = monitor.map(|(monitor, intid)| {
-            let port = monitor::Port::new(monitor, self.jobs.len(), intid);
-            Box::new(port) as Box<dyn MonitorPort>
+            let port = MonitorUart::new(monitor, self.jobs.len(), intid);
+            Box::new(port) as Box<dyn MonitorDevice>
         });
         let cpus = plan.cpus.iter().map(|cpu| &resident::all()[*cpu].cpu).collect();
-        let partition = Partition::new(Parts {
+        let partition = Partition::new(PartitionParts {
             plan,
             tree,
             stage2,
@@ -182,7 +182,7 @@ impl Work {
 
     /// Returns the partition that owns this CPU, and the number of the vCPU that lives on it. Called
     /// once all partitions are built.
-    pub fn home(&'static self, cpu: usize) -> Option<(&'static Partition, usize)> {
+    pub fn owner_of(&'static self, cpu: usize) -> Option<(&'static Partition, usize)> {
         self.partitions.iter().find_map(|partition| {
             let vcpu = partition.plan.cpus.iter().position(|owned| *owned == cpu)?;
             Some((partition, vcpu))

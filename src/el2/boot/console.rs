@@ -11,7 +11,7 @@ use core::fmt::{self, Write};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::mmu;
-use crate::el2::console::{self, Port, Shared, shared};
+use crate::el2::console::{self, Port, SharedState, shared};
 use crate::el2::cpu::timer;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::drivers::uart::{AnyUart, emergency};
@@ -82,7 +82,7 @@ impl Log for BootLogger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let _ = writeln!(Direct(&mut shared()), "{}", record.args());
+        let _ = writeln!(UnbufferedOutput(&mut shared()), "{}", record.args());
     }
 
     fn flush(&self) {
@@ -91,9 +91,9 @@ impl Log for BootLogger {
 }
 
 /// Writes to the UART without buffering.
-struct Direct<'a>(&'a mut Shared);
+struct UnbufferedOutput<'a>(&'a mut SharedState);
 
-impl Write for Direct<'_> {
+impl Write for UnbufferedOutput<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let shared = &mut *self.0;
         shared.log.add(text.as_bytes());

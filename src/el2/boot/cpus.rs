@@ -17,7 +17,7 @@ use crate::el2::arch::image::{self, MAX_CPUS};
 use crate::el2::arch::sync::{self, Barrier};
 use crate::el2::arch::{cache, control, id_registers};
 use crate::el2::cpu::{self, timer};
-use crate::el2::drivers::gic::Position;
+use crate::el2::drivers::gic::VcpuPosition;
 use crate::el2::partition::Partition;
 use crate::el2::trap::vectors;
 use crate::el2::vcpu::Vcpu;
@@ -44,7 +44,7 @@ pub fn start_others(work: &'static Work) {
     let boot_cpu = cpu::current().index();
     let cpus = work.machine.cpus.iter().enumerate();
     let others = cpus.filter(|(index, cpu)| *index != boot_cpu && takes_part(work, *index, cpu));
-    work.meeting.set(Barrier::new(1 + others.clone().count()));
+    work.barrier.set(Barrier::new(1 + others.clone().count()));
     for (index, cpu) in others {
         start(work, cpu, index, boot_cpu);
     }
@@ -122,29 +122,29 @@ pub fn set_up(resident: &'static Resident, work: &'static Work) {
         console: work.machine.console.as_ref().and_then(|console| console.interrupt),
     };
     resident.set_own_interrupts(own);
-    work.meeting.wait();
-    let home = work.home(index);
-    let delivery = home.map_or(Delivery::Trapped, |(partition, _)| partition.plan.delivery);
+    work.barrier.wait();
+    let owner = work.owner_of(index);
+    let delivery = owner.map_or(Delivery::Trapped, |(partition, _)| partition.plan.delivery);
     gic.init_cpu(index, resident.cpu.mpidr(), delivery, &mmu::map_device);
     for intid in [own.maintenance, own.timer] {
         gic.enable_own(intid, index);
     }
     let id = id_registers::read();
-    let count = home.is_some_and(|(partition, _)| partition.plan.count_hypervisor);
+    let count = owner.is_some_and(|(partition, _)| partition.plan.count_hypervisor);
     control::write(&id, control::choices(&id, count, delivery));
-    work.meeting.wait();
-    if let Some((partition, number)) = home {
+    work.barrier.wait();
+    if let Some((partition, number)) = owner {
         let vcpu = new_vcpu(resident, work, partition, number, &id);
         if number == 0 {
-            vcpu.with_vgic(|vgic, hw| vgic.reset(hw));
+            vcpu.with_vgic(|vgic, hardware| vgic.reset(hardware));
         }
         resident.assign(Vec::from([vcpu]));
     }
-    work.meeting.wait();
+    work.barrier.wait();
     for vcpu in resident.vcpus() {
-        vcpu.with_vgic(|vgic, hw| vgic.reset_private(hw));
+        vcpu.with_vgic(|vgic, hardware| vgic.reset_private(hardware));
     }
-    work.meeting.wait();
+    work.barrier.wait();
 }
 
 /// Returns vCPU `number` of a partition, which lives on this CPU.
@@ -164,7 +164,7 @@ fn new_vcpu(
     let affinities: Vec<_> = cpus.iter().map(|cpu| resident::all()[*cpu].cpu.mpidr()).collect();
     Vcpu {
         partition,
-        position: Position { gic, vcpu: number, cpus: cpus.clone() },
+        position: VcpuPosition { gic, vcpu: number, cpus: cpus.clone() },
         sgi_route: match gic.physical_sgis() {
             u16::MAX => SgiRoute::new(&affinities, number),
             _ => SgiRoute::Virtual,

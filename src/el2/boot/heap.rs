@@ -21,9 +21,9 @@ const SMALL: usize = 256;
 /// others.
 const SMALL_BLOCKS: usize = 64 << 10;
 
-struct LockedHeap(Mutex<Parts>);
+struct LockedHeap(Mutex<HeapParts>);
 
-struct Parts {
+struct HeapParts {
     /// The free part of the memory for small blocks.
     small: Range<usize>,
     /// The rest of the heap.
@@ -32,9 +32,9 @@ struct Parts {
 
 /// A static, because the language requires it of the global allocator.
 #[global_allocator]
-static HEAP: LockedHeap = LockedHeap(Mutex::new(Parts { small: 0..0, large: Heap::new() }));
+static HEAP: LockedHeap = LockedHeap(Mutex::new(HeapParts { small: 0..0, large: Heap::new() }));
 
-impl Parts {
+impl HeapParts {
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let start = self.small.start.next_multiple_of(layout.align());
         let end = start + layout.size();
@@ -46,7 +46,7 @@ impl Parts {
     }
 }
 
-// SAFETY: `Parts` returns blocks of the requested layout, each to one owner at a time: small blocks
+// SAFETY: `HeapParts` returns blocks of the requested layout, each to one owner at a time: small blocks
 // once and for all, one after the other; large ones as `Heap` does. `init` gave each its own part of
 // the heap's region. The lock keeps that true with several CPUs.
 unsafe impl GlobalAlloc for LockedHeap {

@@ -27,7 +27,7 @@ use super::arch::firmware::Firmware;
 use super::arch::image::{self, MAX_CPUS};
 use super::cpu;
 use super::drivers::gic::Gic;
-use super::drivers::power::{self, Status};
+use super::drivers::power::{self, ExitStatus};
 use super::mm::live;
 use super::partition::Partition;
 use mmu::ExceptionLevel;
@@ -91,7 +91,7 @@ pub fn check_level(level: ExceptionLevel) {
     error!("Bulkhead {advice}");
     log::logger().flush();
     // Firmware is not known yet, so that it is not called, which may not be above this code.
-    power::exit(Status::Refused)
+    power::exit(ExitStatus::Refused)
 }
 
 /// Reads the machine from its tree.
@@ -187,7 +187,7 @@ pub fn plan(
 
 /// Unmaps the parts of the code that the description does not use, before the audit: from now on
 /// nothing can run them.
-pub fn leave_out_unused_code(plan: &Plan) {
+pub fn unmap_unused_code(plan: &Plan) {
     let uses_monitor = plan.uses_monitor();
     let mut left_out = Vec::new();
     if !uses_monitor {

@@ -3,7 +3,7 @@
 use core::fmt;
 use log::{error, info};
 
-use crate::el2::drivers::power::{self, Status};
+use crate::el2::drivers::power::{self, ExitStatus};
 
 /// Prints why no guest can be started, waits until the sentence has been sent, and ends the machine.
 #[cold]
@@ -12,5 +12,5 @@ pub fn refuse(reason: fmt::Arguments<'_>) -> ! {
     error!("refused: {reason}");
     info!("no guest was started; the machine powers off");
     log::logger().flush();
-    power::exit(Status::Refused)
+    power::exit(ExitStatus::Refused)
 }

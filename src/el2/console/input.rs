@@ -4,7 +4,7 @@ use bulkhead::operator::console::input::{Event, View};
 use bulkhead::util::format::format;
 use core::sync::atomic::Ordering;
 
-use super::{CONSOLE, Port, Shared, ports, pump, shared};
+use super::{CONSOLE, Port, SharedState, ports, pump, shared};
 use crate::el2::cpu::{self, timer};
 use crate::el2::drivers::uart::Uart;
 
@@ -78,7 +78,7 @@ pub fn attach(partition: usize) {
     shared().show(View::Partition(partition));
 }
 
-impl Shared {
+impl SharedState {
     /// Takes a byte from the UART, if there is one and room for it, and decodes it.
     fn next_event(&mut self) -> Option<Event> {
         let input = self.input.as_mut().filter(|input| input.has_room())?;

@@ -25,11 +25,11 @@ pub use port::Port;
 
 /// The physical console.
 pub struct PhysicalConsole {
-    shared: Mutex<Shared>,
+    shared: Mutex<SharedState>,
     /// The partitions' ends of the console, once they are known.
     ports: SetOnce<Vec<Port>>,
     /// The monitor, if the description asks for it.
-    monitor: SetOnce<&'static dyn Monitor>,
+    monitor: SetOnce<&'static dyn ConsoleMonitor>,
     /// Whether the monitor has output for which the console had no room.
     monitor_waits: AtomicBool,
     /// The interrupt controller, for kicking CPUs whose output or input can move on.
@@ -40,7 +40,7 @@ pub struct PhysicalConsole {
 
 /// A static, because the `log` crate's logger takes no arguments.
 static CONSOLE: PhysicalConsole = PhysicalConsole {
-    shared: Mutex::new(Shared {
+    shared: Mutex::new(SharedState {
         uart: None,
         lines: None,
         input: None,
@@ -59,7 +59,7 @@ static CONSOLE: PhysicalConsole = PhysicalConsole {
 
 /// The monitor as the console drives it. The console knows no more of it than this, because its code
 /// is unmapped unless the description asks for it.
-pub trait Monitor: Sync {
+pub trait ConsoleMonitor: Sync {
     /// Greets a person who turns to the monitor.
     fn open(&self);
 
@@ -72,7 +72,7 @@ pub trait Monitor: Sync {
 }
 
 /// The state of the console that its lock guards.
-pub struct Shared {
+pub struct SharedState {
     /// The UART, if the machine has one with a driver.
     pub uart: Option<AnyUart>,
     /// The output of all sources, once the partitions are known.
@@ -93,7 +93,7 @@ pub struct Shared {
 
 /// Takes the console's lock. One copy for all callers.
 #[inline(never)]
-pub fn shared() -> MutexGuard<'static, Shared> {
+pub fn shared() -> MutexGuard<'static, SharedState> {
     CONSOLE.shared.lock()
 }
 
@@ -108,7 +108,7 @@ pub fn set_ports(ports: Vec<Port>) -> &'static [Port] {
 }
 
 /// Gives the console the monitor.
-pub fn set_monitor(monitor: &'static dyn Monitor) {
+pub fn set_monitor(monitor: &'static dyn ConsoleMonitor) {
     CONSOLE.monitor.set(monitor);
 }
 
@@ -123,7 +123,7 @@ pub fn go_live(gic: &'static Gic, cpu: usize) {
     pump();
 }
 
-impl Shared {
+impl SharedState {
     /// Sends the output that is due, as far as the UART has room; all of it before guests run.
     /// Without a UART it is discarded.
     fn pump(&mut self, now: u64) {
@@ -183,7 +183,7 @@ impl Shared {
     }
 }
 
-impl Sink for Shared {
+impl Sink for SharedState {
     fn put(&mut self, text: &[u8]) {
         self.log(text);
     }
@@ -225,7 +225,7 @@ fn pump_after(writer: Option<Source>) {
 }
 
 /// Sets this CPU's timer for the next deadline, and kicks the CPUs whose output waited for room.
-fn after_pump(mut shared: MutexGuard<'_, Shared>) {
+fn after_pump(mut shared: MutexGuard<'_, SharedState>) {
     if shared.is_live {
         timer::set_deadline(User::Console, shared.deadline());
     }

@@ -68,8 +68,8 @@ impl Port {
     }
 
     /// Connects a PL011 to the port, for as long as it is worked on.
-    pub fn connect(&self) -> Connection<'_> {
-        Connection { port: self, notify: Notify::No }
+    pub fn connect(&self) -> PortConnection<'_> {
+        PortConnection { port: self, notify: Notify::No }
     }
 
     /// Waits until the console has taken all output of a PL011.
@@ -107,19 +107,19 @@ impl Port {
 }
 
 /// The console's end of a PL011's line.
-pub struct Connection<'a> {
+pub struct PortConnection<'a> {
     port: &'a Port,
     notify: Notify,
 }
 
-impl Connection<'_> {
+impl PortConnection<'_> {
     /// Returns whether the console is to be notified of the bytes that were sent.
     pub fn notify(&self) -> Notify {
         self.notify
     }
 }
 
-impl Peer for Connection<'_> {
+impl Peer for PortConnection<'_> {
     fn put(&mut self, byte: u8) -> Result<(), Full> {
         let mut pushed = self.port.push(byte);
         if pushed.is_err() {

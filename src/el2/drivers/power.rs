@@ -9,7 +9,7 @@ use crate::el2::arch::sync::SetOnce;
 
 /// How the machine ended: QEMU's exit status where a test asks for one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Status {
+pub enum ExitStatus {
     /// Every partition stopped by itself.
     Success = 0,
     /// The system description or the machine was refused; no guest has run.
@@ -68,11 +68,11 @@ pub fn init(firmware: Option<Firmware>, watchdog: Option<Registers>) {
 
 /// Ends the machine: through semihosting if its command line says so, else by firmware, else by the
 /// watchdog. If all fail, stops this CPU.
-pub fn exit(status: Status) -> ! {
+pub fn exit(status: ExitStatus) -> ! {
     if POWER.semihosting.load(Ordering::Relaxed) {
         semihosting_exit(status);
     }
-    let reset = status == Status::Panic && POWER.reset_after_panic.load(Ordering::Relaxed);
+    let reset = status == ExitStatus::Panic && POWER.reset_after_panic.load(Ordering::Relaxed);
     if let Some(firmware) = POWER.firmware.get() {
         firmware.end(reset);
     }
@@ -106,7 +106,7 @@ pub fn stop() -> ! {
 }
 
 /// Calls SYS_EXIT of the semihosting specification, whose AArch64 form takes a reason and a status.
-fn semihosting_exit(status: Status) {
+fn semihosting_exit(status: ExitStatus) {
     let block = [ADP_STOPPED_APPLICATION_EXIT, status as u64];
     // SAFETY: the machine's command line promises a semihosting host, which only reads the two
     // words; `block` outlives the call.

@@ -9,7 +9,7 @@ use bulkhead::devices::{AnyDevice, Device, LineNotifier};
 use crate::el2::cpu::timer;
 
 /// An emulated device with its place in the partition.
-pub struct Emulated {
+pub struct EmulatedDevice {
     /// Its kind, by which the Plan has one of each.
     pub kind: DeviceKind,
     /// The device.
@@ -23,7 +23,7 @@ pub struct Emulated {
     pub timer: usize,
 }
 
-impl Emulated {
+impl EmulatedDevice {
     /// Returns the devices that the Plan has for a partition.
     pub fn all(plan: &PartitionPlan) -> Vec<Self> {
         let emulated = |planned: &PlannedDevice| {

@@ -4,11 +4,11 @@ use bulkhead::partition::lifecycle::{Effect, End, Next, Order, Refusal, Stage};
 use bulkhead::vgic::{CpuMask, Delivery};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Partition, State};
+use super::{Partition, PartitionState};
 use crate::el2::arch::sync::MutexGuard;
 use crate::el2::console::{self, say};
 use crate::el2::cpu::{REBUILD, timer};
-use crate::el2::drivers::power::{self, Status};
+use crate::el2::drivers::power::{self, ExitStatus};
 
 /// The number of partitions in the states that decide how the machine ends.
 pub struct Totals {
@@ -29,7 +29,7 @@ impl Totals {
         say!("every partition has stopped; the machine powers off");
         console::flush();
         let has_crashed = self.crashed.load(Ordering::Acquire) > 0;
-        power::exit(if has_crashed { Status::Crashed } else { Status::Success })
+        power::exit(if has_crashed { ExitStatus::Crashed } else { ExitStatus::Success })
     }
 }
 
@@ -50,14 +50,14 @@ impl Partition {
     /// If the partition is in the ordered state already.
     pub fn order(&self, order: Order) -> Result<(), Refusal> {
         let mut state = self.state.lock();
-        let (was_over, had_crashed) = (state.is_over, state.life.stage() == Stage::Crashed);
+        let (had_stopped, had_crashed) = (state.has_stopped, state.life.stage() == Stage::Crashed);
         match state.life.order(order)? {
             Effect::Later => {}
             Effect::Leave => self.clear_out(state),
             Effect::Build => {
-                state.is_over = false;
+                state.has_stopped = false;
                 drop(state);
-                if was_over {
+                if had_stopped {
                     self.totals.alive.fetch_add(1, Ordering::AcqRel);
                 }
                 if had_crashed {
@@ -70,7 +70,7 @@ impl Partition {
     }
 
     /// Drops the requests to start vCPUs, and has those leave that run guest code.
-    fn clear_out(&self, mut state: MutexGuard<'_, State>) {
+    fn clear_out(&self, mut state: MutexGuard<'_, PartitionState>) {
         state.starts.fill(None);
         if state.inside.is_empty() {
             return self.conclude(state);
@@ -94,10 +94,10 @@ impl Partition {
     }
 
     /// Does what follows when no vCPU runs guest code.
-    fn conclude(&self, mut state: MutexGuard<'_, State>) {
+    fn conclude(&self, mut state: MutexGuard<'_, PartitionState>) {
         self.port.drain(&mut state.uart);
         let next = state.life.left();
-        state.is_over = matches!(next, Next::Stop | Next::GiveUp);
+        state.has_stopped = matches!(next, Next::Stop | Next::GiveUp);
         if state.life.stage() == Stage::Crashed {
             self.totals.crashed.fetch_add(1, Ordering::AcqRel);
         }

@@ -26,7 +26,7 @@ use super::cpu::{self, Cpu, START, timer};
 use super::drivers::gic::{Gic, ThisCpu};
 use super::mm::stage2::Stage2;
 
-pub use devices::Emulated;
+pub use devices::EmulatedDevice;
 pub use lifecycle::Totals;
 pub use rendezvous::{Rebuild, RecallSlot};
 
@@ -48,7 +48,7 @@ pub struct Partition {
     /// Its device tree, which is copied into its memory each time it is built.
     pub tree: Vec<u8>,
     /// The state that its vCPUs share. This lock is taken before the console's, never after it.
-    pub state: Mutex<State>,
+    pub state: Mutex<PartitionState>,
     /// For each vCPU, whether another one needs its list registers recalled.
     pub recalls: Vec<RecallSlot>,
     /// Held by the vCPU that recalls the list registers of others.
@@ -60,7 +60,7 @@ pub struct Partition {
     /// The console's end of its PL011.
     pub port: &'static Port,
     /// Its PL011 with the monitor, if it has one. The lock inside is taken before any partition's.
-    pub monitor: Option<Box<dyn MonitorPort>>,
+    pub monitor: Option<Box<dyn MonitorDevice>>,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
     /// The physical CPU of each vCPU.
@@ -71,7 +71,7 @@ pub struct Partition {
 
 /// A PL011 with the monitor at its other end. The partition knows no more of it than this, because
 /// the monitor's code is unmapped unless the description asks for it.
-pub trait MonitorPort: Send + Sync {
+pub trait MonitorDevice: Send + Sync {
     /// Carries out a store of a value, or a load, and returns the value loaded. Calls `notify` with its
     /// interrupt and the level of the line, if the vGIC must be notified.
     fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(Intid, bool)) -> u64;
@@ -81,7 +81,7 @@ pub trait MonitorPort: Send + Sync {
 }
 
 /// The state that a partition's lock guards.
-pub struct State {
+pub struct PartitionState {
     /// Its interrupt controller.
     pub vgic: Vgic,
     /// The power states of its vCPUs.
@@ -89,13 +89,13 @@ pub struct State {
     /// Its PL011.
     pub uart: Pl011,
     /// Its other emulated devices.
-    pub devices: Vec<Emulated>,
+    pub devices: Vec<EmulatedDevice>,
     /// For each vCPU that is to start, where.
-    starts: Vec<Option<Start>>,
+    starts: Vec<Option<VcpuStart>>,
     /// The vCPUs that run guest code.
     inside: CpuMask,
     /// Whether it has stopped for good, unless it is started from the monitor.
-    is_over: bool,
+    has_stopped: bool,
     /// Its lifecycle.
     pub life: Lifecycle,
     /// Its last fault.
@@ -107,7 +107,7 @@ pub struct State {
 }
 
 /// The parts of a partition that boot makes.
-pub struct Parts {
+pub struct PartitionParts {
     /// The resources that it owns.
     pub plan: PartitionPlan,
     /// Its device tree.
@@ -117,7 +117,7 @@ pub struct Parts {
     /// The console's end of its PL011.
     pub port: &'static Port,
     /// Its PL011 with the monitor.
-    pub monitor: Option<Box<dyn MonitorPort>>,
+    pub monitor: Option<Box<dyn MonitorDevice>>,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
     /// The private interrupts that guests have.
@@ -130,14 +130,14 @@ pub struct Parts {
 
 /// Where a vCPU starts.
 #[derive(Clone, Copy, Debug)]
-pub struct Start {
+pub struct VcpuStart {
     /// The address of its first instruction.
     pub entry: Ipa,
     /// Its x0.
     pub context: u64,
 }
 
-impl State {
+impl PartitionState {
     /// Whether a vCPU runs guest code of a partition that is stopping.
     pub fn must_leave(&self, vcpu: usize) -> bool {
         self.life.stage() == Stage::Stopping && self.inside.contains(vcpu)
@@ -153,17 +153,17 @@ impl Partition {
     /// Returns a partition whose stage 2 is built, whose images and `tree` are in its memory, and
     /// whose vCPUs are off.
     #[inline(always)]
-    pub fn new(parts: Parts) -> Self {
-        let Parts { plan, tree, stage2, port, monitor, gic, ppis, cpus, totals } = parts;
+    pub fn new(parts: PartitionParts) -> Self {
+        let PartitionParts { plan, tree, stage2, port, monitor, gic, ppis, cpus, totals } = parts;
         let vcpus = plan.cpus.len();
-        let state = State {
+        let state = PartitionState {
             vgic: new_vgic(&plan, gic, ppis),
             psci: Psci::new(vcpus, plan.memory.guest),
             uart: Pl011::default(),
-            devices: Emulated::all(&plan),
+            devices: EmulatedDevice::all(&plan),
             starts: vec![None; vcpus],
             inside: CpuMask::EMPTY,
-            is_over: false,
+            has_stopped: false,
             life: Lifecycle::new(plan.policy),
             last_fault: None,
             injections: 0,
@@ -212,7 +212,7 @@ impl Partition {
     pub fn boot(&self) {
         self.started.store(timer::now(), Ordering::Release);
         let mut state = self.state.lock();
-        state.devices.iter_mut().for_each(Emulated::reset);
+        state.devices.iter_mut().for_each(EmulatedDevice::reset);
         let starts = state.life.built();
         drop(state);
         if starts {
@@ -226,7 +226,7 @@ impl Partition {
     pub fn start(&self, vcpu: usize, entry: Ipa, context: u64) {
         let mut state = self.state.lock();
         if state.life.stage() == Stage::Running {
-            state.starts[vcpu] = Some(Start { entry, context });
+            state.starts[vcpu] = Some(VcpuStart { entry, context });
             drop(state);
             let cpu = self.cpus[vcpu];
             cpu.wake.request(START);
@@ -245,7 +245,7 @@ impl Partition {
     }
 
     /// Takes the request to start a vCPU.
-    pub fn take_start(&self, vcpu: usize) -> Option<Start> {
+    pub fn take_start(&self, vcpu: usize) -> Option<VcpuStart> {
         let mut state = self.state.lock();
         let start = state.starts[vcpu].take()?;
         state.inside |= CpuMask::one(vcpu);

@@ -10,23 +10,23 @@ use core::panic::PanicInfo;
 
 use crate::el2::arch::frame::TrapFrame;
 use crate::el2::arch::image::{self, EMERGENCY_STACK, MAX_CPUS};
-use crate::el2::drivers::power::{self, Status};
+use crate::el2::drivers::power::{self, ExitStatus};
 use crate::el2::drivers::uart::emergency;
 
 /// The maximum number of calls in a backtrace.
 const BACKTRACE_DEPTH: usize = 24;
 
 /// Formats to the emergency UART.
-struct Emergency;
+struct PanicOutput;
 
-impl Sink for Emergency {
+impl Sink for PanicOutput {
     fn put(&mut self, text: &[u8]) {
         emergency::write(text);
     }
 }
 
 fn print(text: fmt::Arguments<'_>) {
-    format(text, &mut Emergency);
+    format(text, &mut PanicOutput);
 }
 
 #[panic_handler]
@@ -77,7 +77,7 @@ fn begin() {
 }
 
 fn end() -> ! {
-    power::exit(Status::Panic)
+    power::exit(ExitStatus::Panic)
 }
 
 fn mpidr() -> u64 {

@@ -8,7 +8,7 @@ use bulkhead::util::deadlines::User;
 use super::Vcpu;
 use crate::el2::cpu::timer;
 use crate::el2::drivers::gic::ThisCpu;
-use crate::el2::partition::{Emulated, State};
+use crate::el2::partition::{EmulatedDevice, PartitionState};
 
 impl Vcpu {
     /// Carries out an access to a device: a store of a value, or a load. Returns the value loaded.
@@ -37,10 +37,10 @@ impl Vcpu {
 
     /// Works on each device of a partition that runs, then notifies the vGIC of their interrupt lines,
     /// sets EL2's timer to the earliest deadline, and stops the partition if its watchdog has fired.
-    fn with_devices(&self, work: &mut dyn FnMut(&mut Emulated, &mut Env<'_>)) {
+    fn with_devices(&self, work: &mut dyn FnMut(&mut EmulatedDevice, &mut Env<'_>)) {
         let partition = self.partition;
         let mut state = partition.state.lock();
-        let State { devices, vgic, life, .. } = &mut *state;
+        let PartitionState { devices, vgic, life, .. } = &mut *state;
         if devices.is_empty() {
             return;
         }

@@ -7,7 +7,7 @@ use core::arch::global_asm;
 use super::{Vcpu, resident};
 use crate::el2::arch::reset;
 use crate::el2::cpu;
-use crate::el2::partition::Start;
+use crate::el2::partition::VcpuStart;
 
 /// EL1h with all interrupts masked: the state in which the arm64 boot protocol enters a kernel.
 const SPSR_START: u64 = 0b0101 | 0b1111 << 6;
@@ -24,7 +24,7 @@ unsafe extern "C" {
 
 impl Vcpu {
     /// Runs the guest from the start of this vCPU until a handler returns [`Flow::Leave`](super::Flow).
-    pub fn enter(&'static self, start: Start) {
+    pub fn enter(&'static self, start: VcpuStart) {
         self.partition.stage2.activate(self.index());
         reset::reset(&self.id);
         CNTVOFF_EL2.set(self.partition.started());

@@ -6,19 +6,19 @@ use bulkhead::trap::stats::Cause;
 use super::resident::{self, OwnInterrupts};
 use super::{Flow, Vcpu};
 use crate::el2::console;
-use crate::el2::drivers::gic::{Acknowledged, Taken};
+use crate::el2::drivers::gic::{Acknowledged, TakeOutcome};
 
 /// Handles an IRQ from a vCPU's guest: the highest-priority pending interrupt. Another one is taken
 /// when the guest resumes.
 #[inline(always)]
 pub fn take(vcpu: &Vcpu) -> Flow {
     match vcpu.gic().take(&vcpu.arrivals) {
-        Taken::Injected => {
+        TakeOutcome::Injected => {
             vcpu.counters.count(Cause::Interrupt);
             Flow::Resume
         }
-        Taken::Other(interrupt) => answer(interrupt),
-        Taken::Nothing => Flow::Resume,
+        TakeOutcome::Other(interrupt) => answer(interrupt),
+        TakeOutcome::Nothing => Flow::Resume,
     }
 }
 
@@ -28,7 +28,7 @@ pub fn take_own() -> Flow {
     let resident = resident::current();
     let own = resident.own_interrupts();
     let Some(intid) = own.gic.take_own() else { return Flow::Resume };
-    match Own::of(intid, own) {
+    match OwnInterrupt::of(intid, own) {
         Some(own) => own.answer(resident.vcpus().first()),
         None => panic!("interrupt {} is in Group 0", u64::from(intid.get())),
     }
@@ -49,8 +49,8 @@ fn answer(interrupt: Acknowledged) -> Flow {
     let resident = resident::current();
     let (own, vcpu) = (resident.own_interrupts(), resident.vcpus().first());
     let (gic, intid) = (own.gic, interrupt.intid);
-    let flow = match (Own::of(intid, own), vcpu) {
-        (Some(own @ Own::Kick), _) => {
+    let flow = match (OwnInterrupt::of(intid, own), vcpu) {
+        (Some(own @ OwnInterrupt::Kick), _) => {
             // Deactivated first: another kick while this one is handled must be taken.
             gic.deactivate(interrupt);
             return own.answer(vcpu);
@@ -72,14 +72,14 @@ fn answer(interrupt: Acknowledged) -> Flow {
 
 /// An interrupt of Bulkhead's own.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Own {
+enum OwnInterrupt {
     Kick,
     Timer,
     Console,
     Maintenance,
 }
 
-impl Own {
+impl OwnInterrupt {
     /// Decodes an interrupt on this CPU; `None` if it is not Bulkhead's own. On GICv3 the maintenance
     /// interrupt is the kick too.
     fn of(intid: Intid, own: &OwnInterrupts) -> Option<Self> {
@@ -88,7 +88,7 @@ impl Own {
         } else if Some(intid) == own.console {
             Some(Self::Console)
         } else if intid == own.maintenance {
-            Some(if own.gic.wants_maintenance() { Self::Maintenance } else { Self::Kick })
+            Some(if own.gic.requests_maintenance() { Self::Maintenance } else { Self::Kick })
         } else if own.gic.is_kick(intid) {
             Some(Self::Kick)
         } else {

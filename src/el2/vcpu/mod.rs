@@ -24,7 +24,7 @@ use bulkhead::vgic::{
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::arch::reset;
-use super::drivers::gic::{Gic, Position, ThisCpu};
+use super::drivers::gic::{Gic, ThisCpu, VcpuPosition};
 use super::partition::Partition;
 
 pub use enter::leave;
@@ -37,7 +37,7 @@ pub struct Vcpu {
     /// Its partition.
     pub partition: &'static Partition,
     /// Its number, its partition's physical CPUs and the interrupt controller.
-    pub position: Position,
+    pub position: VcpuPosition,
     /// The mitigations that firmware offers on this CPU.
     pub workarounds: Workarounds,
     /// The ID registers that the guest sees.
@@ -94,14 +94,14 @@ impl Vcpu {
     /// Injects an interrupt that came in on this CPU; `source` is the sending vCPU of a GICv2 SGI.
     /// Returns whether the partition owns it.
     pub fn interrupt(&self, intid: Intid, source: u8) -> bool {
-        let others = self.with_vgic(|vgic, hw| vgic.interrupt(intid, source, hw));
+        let others = self.with_vgic(|vgic, hardware| vgic.interrupt(intid, source, hardware));
         self.kick(others.unwrap_or_default());
         others.is_some()
     }
 
     /// Handles the maintenance interrupt of the virtual CPU interface.
     pub fn maintenance(&self) {
-        self.update_vgic(|vgic, hw| vgic.maintenance(hw));
+        self.update_vgic(|vgic, hardware| vgic.maintenance(hardware));
     }
 
     /// Sends the SGI of a write to a system register.
@@ -119,7 +119,7 @@ impl Vcpu {
 
     /// Sends an SGI that is not backed by a physical one.
     pub fn send_virtual_sgi(&self, register: SgiRegister, value: u64) {
-        self.update_vgic(|vgic, hw| vgic.send_sgi(register, value, hw));
+        self.update_vgic(|vgic, hardware| vgic.send_sgi(register, value, hardware));
     }
 
     /// Deactivates an interrupt that may be in no list register.
@@ -195,7 +195,7 @@ impl Vcpu {
 
     /// Turns this vCPU off until another one starts it.
     pub fn power_off(&self) -> Flow {
-        self.update_vgic(|vgic, hw| vgic.recall(hw));
+        self.update_vgic(|vgic, hardware| vgic.recall(hardware));
         Flow::Leave
     }
 
@@ -207,7 +207,7 @@ impl Vcpu {
 
     /// Prepares this CPU for the guest of a vCPU that starts.
     fn prepare(&self) {
-        self.update_vgic(|vgic, hw| vgic.refill(hw));
+        self.update_vgic(|vgic, hardware| vgic.refill(hardware));
         self.poll_devices();
         if self.delivery() == Delivery::Direct {
             direct_interrupts::reset(self.gic());

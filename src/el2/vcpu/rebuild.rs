@@ -21,7 +21,7 @@ impl Vcpu {
         }
         rebuild.meet(interrupts::poll);
         self.gic().reset_virtual_interface(self.delivery());
-        self.with_vgic(|vgic, hw| vgic.reset_private(hw));
+        self.with_vgic(|vgic, hardware| vgic.reset_private(hardware));
         rebuild.meet(interrupts::poll);
         if self.index() == 0 {
             self.partition.boot();

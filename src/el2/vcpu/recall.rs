@@ -16,7 +16,7 @@ impl Vcpu {
     pub fn access(&self, request: Request) -> u64 {
         let (mut turn, mut paused) = (None, CpuMask::EMPTY);
         let (value, others) = loop {
-            match self.with_vgic(|vgic, hw| vgic.carry_out(request, hw)) {
+            match self.with_vgic(|vgic, hardware| vgic.carry_out(request, hardware)) {
                 Ok(done) => break done,
                 Err(Recall(missing)) => {
                     turn.get_or_insert_with(|| self.wait_for_turn());
@@ -62,8 +62,8 @@ impl Vcpu {
         if !slot.is_requested() {
             return;
         }
-        self.update_vgic(|vgic, hw| vgic.recall(hw));
+        self.update_vgic(|vgic, hardware| vgic.recall(hardware));
         slot.pause();
-        self.update_vgic(|vgic, hw| vgic.refill(hw));
+        self.update_vgic(|vgic, hardware| vgic.refill(hardware));
     }
 }

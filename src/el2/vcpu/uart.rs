@@ -7,7 +7,7 @@ use bulkhead::util::ring::Full;
 
 use super::Vcpu;
 use crate::el2::drivers::gic::ThisCpu;
-use crate::el2::partition::State;
+use crate::el2::partition::PartitionState;
 
 impl Vcpu {
     /// Returns UARTFR, if a load of it has no side effect.
@@ -56,14 +56,14 @@ impl Vcpu {
     }
 
     /// Moves the console's PL011's output and input on. Returns whether the console is to be notified.
-    pub fn poll_uart(&self, state: &mut State) -> Notify {
+    pub fn poll_uart(&self, state: &mut PartitionState) -> Notify {
         self.with_uart(state, &mut |uart, env| uart.poll(env))
     }
 
     /// Works on the console's PL011, and notifies the vGIC of its interrupt line.
     fn with_uart(
         &self,
-        state: &mut State,
+        state: &mut PartitionState,
         work: &mut dyn FnMut(&mut dyn Device, &mut Env<'_>),
     ) -> Notify {
         let mut connection = self.partition.port.connect();
@@ -82,7 +82,7 @@ impl Vcpu {
     pub fn monitor_access(&self, offset: u64, stored: Option<u64>) -> u64 {
         let Some(port) = &self.partition.monitor else { return 0 };
         port.access(offset, stored, &mut |intid, line| {
-            self.update_vgic(|vgic, hw| vgic.set_line(intid, line, hw));
+            self.update_vgic(|vgic, hardware| vgic.set_line(intid, line, hardware));
         })
     }
 }

@@ -15,7 +15,7 @@ use bulkhead::vgic::{Arrivals, Delivery, IntidSet, SgirRoute, StateRegister};
 
 use super::mmio::Registers;
 
-pub use this_cpu::{Position, ThisCpu};
+pub use this_cpu::{ThisCpu, VcpuPosition};
 
 /// GICC_IAR holds the INTID in its lower bits, and an SGI's source above.
 const INTID_MASK: u32 = 0x3ff;
@@ -30,16 +30,16 @@ const HCR_ENABLE: u32 = 1;
 const HCR_TRAP_COMMON: u32 = 1 << 10;
 
 /// Maps a frame of registers for a driver.
-pub type Map<'a> = &'a dyn Fn(Region<Pa>) -> Registers;
+pub type MapFrame<'a> = &'a dyn Fn(Region<Pa>) -> Registers;
 
 /// The machine's GIC.
 #[repr(u8)]
 #[expect(clippy::large_enum_variant, reason = "there is one of it, and it never moves")]
 pub enum Gic {
     /// GICv2.
-    V2(v2::Gic),
+    V2(v2::GicV2),
     /// GICv3.
-    V3(v3::Gic),
+    V3(v3::GicV3),
 }
 
 /// An interrupt that was acknowledged at the CPU interface.
@@ -52,7 +52,7 @@ pub struct Acknowledged {
 }
 
 /// The result of [`Gic::take`].
-pub enum Taken {
+pub enum TakeOutcome {
     /// An interrupt of the guest, which is in a list register now.
     Injected,
     /// Another interrupt, acknowledged.
@@ -71,15 +71,15 @@ impl Acknowledged {
 impl Gic {
     /// Maps the controller's frames. Nothing is changed yet.
     #[inline(always)]
-    pub fn new(machine: &machine::Gic, map: Map<'_>) -> Self {
+    pub fn new(machine: &machine::Gic, map: MapFrame<'_>) -> Self {
         match machine {
             machine::Gic::V2 { distributor, cpu_interface, hypervisor, .. } => {
                 let frames = [distributor, cpu_interface, hypervisor];
                 let [distributor, cpu_interface, hypervisor] = frames.map(|frame| map(*frame));
-                Self::V2(v2::Gic::new(distributor, cpu_interface, hypervisor))
+                Self::V2(v2::GicV2::new(distributor, cpu_interface, hypervisor))
             }
             machine::Gic::V3 { distributor, redistributors, maintenance, .. } => {
-                Self::V3(v3::Gic::new(map(*distributor), redistributors, *maintenance))
+                Self::V3(v3::GicV3::new(map(*distributor), redistributors, *maintenance))
             }
         }
     }
@@ -95,7 +95,7 @@ impl Gic {
 
     /// Resets this CPU's private interrupts and its CPU interface.
     #[inline(always)]
-    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery, map: Map<'_>) {
+    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery, map: MapFrame<'_>) {
         match self {
             Self::V2(gic) => gic.init_cpu(cpu),
             Self::V3(gic) => gic.init_cpu(cpu, mpidr, delivery, map),
@@ -157,10 +157,10 @@ impl Gic {
 
     /// Whether the virtual interface requests its maintenance interrupt. Always true on GICv2, where
     /// nothing else raises that interrupt.
-    pub fn wants_maintenance(&self) -> bool {
+    pub fn requests_maintenance(&self) -> bool {
         match self {
             Self::V2(_) => true,
-            Self::V3(_) => v3::wants_maintenance(),
+            Self::V3(_) => v3::requests_maintenance(),
         }
     }
 
@@ -174,7 +174,7 @@ impl Gic {
 
     /// Acknowledges an interrupt, and injects it if `arrivals` has its list register prepared.
     #[inline(always)]
-    pub fn take(&self, arrivals: &Arrivals) -> Taken {
+    pub fn take(&self, arrivals: &Arrivals) -> TakeOutcome {
         match self {
             Self::V2(gic) => gic.take(arrivals),
             Self::V3(_) => v3::take(arrivals),

@@ -13,7 +13,7 @@ const HCR_EOI_COUNT: u32 = 0x1f << 27;
 const VMCR_GROUPS: u32 = 0b11;
 
 /// The interrupt controller and the CPUs of a partition, as one of its vCPUs sees them.
-pub struct Position {
+pub struct VcpuPosition {
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
     /// The number of the vCPU in its partition.
@@ -23,7 +23,7 @@ pub struct Position {
 }
 
 /// The interrupt controller, driven from the physical CPU of this vCPU.
-pub struct ThisCpu<'a>(pub &'a Position);
+pub struct ThisCpu<'a>(pub &'a VcpuPosition);
 
 impl ThisCpu<'_> {
     fn gic(&self) -> &'static Gic {

@@ -5,7 +5,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::vgic::{Arrivals, IntidSet, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
-use super::{Acknowledged, ICFGR, IPRIORITYR, Taken};
+use super::{Acknowledged, ICFGR, IPRIORITYR, TakeOutcome};
 use crate::el2::arch::image::MAX_CPUS;
 use crate::el2::drivers::mmio::{Register, Registers};
 
@@ -46,7 +46,7 @@ const SOURCE: u32 = 10;
 const PRIORITY: u32 = 0xa0a0_a0a0;
 
 /// The controller's frames.
-pub struct Gic {
+pub struct GicV2 {
     distributor: Registers,
     cpu_interface: Registers,
     hypervisor: Registers,
@@ -71,7 +71,7 @@ pub struct Gic {
     words: u64,
 }
 
-impl Gic {
+impl GicV2 {
     /// Takes the controller's frames (GICD, GICC, GICH), without changing anything yet.
     #[inline(always)]
     pub fn new(distributor: Registers, cpu_interface: Registers, hypervisor: Registers) -> Self {
@@ -224,15 +224,15 @@ impl Gic {
 
     /// See [`Gic::take`](super::Gic::take).
     #[inline(always)]
-    pub fn take(&self, arrivals: &Arrivals) -> Taken {
-        let Some(acknowledged) = self.acknowledge() else { return Taken::Nothing };
+    pub fn take(&self, arrivals: &Arrivals) -> TakeOutcome {
+        let Some(acknowledged) = self.acknowledge() else { return TakeOutcome::Nothing };
         let place = arrivals.inject(acknowledged.intid, self.elrsr.read());
-        let Some((index, value)) = place else { return Taken::Other(acknowledged) };
+        let Some((index, value)) = place else { return TakeOutcome::Other(acknowledged) };
         self.lrs[index].write(value as u32 | u32::from(self.source(acknowledged)));
         if acknowledged.intid.is_sgi() {
             self.dir.write(acknowledged.value);
         }
-        Taken::Injected
+        TakeOutcome::Injected
     }
 
     /// Deactivates an interrupt that no guest deactivates (GICC_DIR).
@@ -248,10 +248,10 @@ impl Gic {
 
     /// Clears the pending SGIs of guests on this CPU.
     pub fn clear_sgis(&self) {
-        let carried = u32::from(self.physical_sgis());
+        let physical = u32::from(self.physical_sgis());
         for register in 0..4 {
             // A byte for each SGI, with a bit for each source.
-            let bytes = (0..4).filter(|byte| carried >> (register * 4 + byte) & 1 != 0);
+            let bytes = (0..4).filter(|byte| physical >> (register * 4 + byte) & 1 != 0);
             let all = bytes.fold(0, |all, byte| all | 0xff << (byte * 8));
             self.distributor.write(GICD_CPENDSGIR + register * 4, all);
         }

@@ -7,14 +7,15 @@ use super::AnyUart;
 use crate::el2::arch::sync::SetOnce;
 
 /// The UART of panics.
-struct Emergency {
+struct EmergencyUart {
     uart: SetOnce<AnyUart>,
     /// Set for good by the first panic.
     is_taken: AtomicBool,
 }
 
 /// A static, because a panic handler takes no arguments.
-static EMERGENCY: Emergency = Emergency { uart: SetOnce::new(), is_taken: AtomicBool::new(false) };
+static EMERGENCY: EmergencyUart =
+    EmergencyUart { uart: SetOnce::new(), is_taken: AtomicBool::new(false) };
 
 /// Keeps the UART for panics.
 pub fn init(uart: AnyUart) {

@@ -8,7 +8,7 @@ use bulkhead::boot::machine::ConsoleKind;
 
 use super::mmio::Registers;
 pub use mini::MiniUart;
-pub use pl011::Pl011;
+pub use pl011::Pl011Uart;
 
 /// A UART that firmware has configured.
 pub trait Uart {
@@ -35,7 +35,7 @@ pub trait Uart {
 #[derive(Clone, Copy)]
 pub enum AnyUart {
     /// Arm PrimeCell PL011.
-    Pl011(Pl011),
+    Pl011(Pl011Uart),
     /// The mini-UART of the BCM2835 and its successors.
     MiniUart(MiniUart),
 }
@@ -45,7 +45,7 @@ impl AnyUart {
     #[inline(always)]
     pub fn new(kind: ConsoleKind, registers: Registers) -> Self {
         let uart = match kind {
-            ConsoleKind::Pl011 => Self::Pl011(Pl011::new(registers)),
+            ConsoleKind::Pl011 => Self::Pl011(Pl011Uart::new(registers)),
             ConsoleKind::MiniUart => Self::MiniUart(MiniUart::new(registers)),
         };
         uart.init();

@@ -6,7 +6,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::vgic::{Arrivals, Delivery};
 
 use crate::el2::arch::registers::{read_register, write_register};
-use crate::el2::drivers::gic::{Acknowledged, INTID_MASK, Taken};
+use crate::el2::drivers::gic::{Acknowledged, INTID_MASK, TakeOutcome};
 
 const ICC_SRE_SRE_DFB_DIB_ENABLE: u64 = 0xf;
 const ICC_CTLR_EOIMODE: u64 = 1 << 1;
@@ -133,17 +133,17 @@ pub fn empty_list_registers() -> u32 {
 }
 
 /// Whether ICH_MISR_EL2 requests maintenance.
-pub fn wants_maintenance() -> bool {
+pub fn requests_maintenance() -> bool {
     read_register!("S3_4_C12_C11_2") != 0
 }
 
 /// See [`Gic::take`](super::super::Gic::take).
 #[inline(always)]
-pub fn take(arrivals: &Arrivals) -> Taken {
-    let Some(acknowledged) = acknowledge() else { return Taken::Nothing };
+pub fn take(arrivals: &Arrivals) -> TakeOutcome {
+    let Some(acknowledged) = acknowledge() else { return TakeOutcome::Nothing };
     let empty = empty_list_registers();
     let place = arrivals.inject(acknowledged.intid, empty);
-    let Some((index, value)) = place else { return Taken::Other(acknowledged) };
+    let Some((index, value)) = place else { return TakeOutcome::Other(acknowledged) };
     if empty & 1 != 0 {
         // The first one is the common case, without a jump table.
         ICH_LR0_EL2.set(value);
@@ -153,7 +153,7 @@ pub fn take(arrivals: &Arrivals) -> Taken {
     if acknowledged.intid.is_sgi() {
         deactivate(acknowledged.value);
     }
-    Taken::Injected
+    TakeOutcome::Injected
 }
 
 /// Deactivates an interrupt that no guest deactivates (ICC_DIR_EL1).

@@ -18,7 +18,7 @@ use crate::el2::arch::sync::SetOnce;
 use crate::el2::drivers::mmio::Registers;
 
 pub use cpu_interface::{
-    acknowledge, empty_list_registers, read_list_register, take, take_own, wants_maintenance,
+    acknowledge, empty_list_registers, read_list_register, requests_maintenance, take, take_own,
     write_list_register,
 };
 
@@ -71,7 +71,7 @@ struct Redistributor {
 }
 
 /// The controller's frames.
-pub struct Gic {
+pub struct GicV3 {
     distributor: Registers,
     /// Regions of redistributors, in the order of the tree.
     runs: Vec<Region<Pa>>,
@@ -90,7 +90,7 @@ pub struct Gic {
     pub priorities: Priorities,
 }
 
-impl Gic {
+impl GicV3 {
     /// Takes the distributor and the places of the redistributors, without changing anything yet.
     #[inline(always)]
     pub fn new(distributor: Registers, redistributors: &[Region<Pa>], maintenance: Intid) -> Self {
