@@ -1,4 +1,4 @@
-//! Drivers of the machine's UART. Each has a file and an arm of [`AnyUart`].
+//! Drivers of the machine's UART. Each has a file and a variant of [`AnyUart`].
 
 pub mod emergency;
 mod mini;
@@ -15,16 +15,16 @@ pub trait Uart {
     /// Masks all interrupts of the UART.
     fn init(&self);
 
-    /// Whether the transmit FIFO has room for a byte.
+    /// Returns whether the transmit FIFO has room for a byte.
     fn can_send(&self) -> bool;
 
     /// Puts a byte into the transmit FIFO, which must have room.
     fn send(&self, byte: u8);
 
-    /// Takes a byte from the receive FIFO.
+    /// Takes a byte from the receive FIFO; `None` if it is empty.
     fn receive(&self) -> Option<u8>;
 
-    /// Whether all bytes have left the transmitter.
+    /// Returns whether all bytes have left the transmitter.
     fn is_idle(&self) -> bool;
 
     /// Unmasks or masks the interrupts for received bytes and for room in the transmit FIFO.
