@@ -1,8 +1,9 @@
-//! The monitor at the UART, and at a PL011 of each partition that has one.
+//! The monitor: its terminals at the UART and at the PL011 of each partition with `monitor;`, and
+//! the commands that it carries out.
 //!
-//! Nothing outside this file calls into it but through [`console::ConsoleMonitor`] and [`MonitorDevice`], so
-//! that it can be unmapped where no description asks for it. Locks: a terminal's is taken before any
-//! partition's and before the console's.
+//! Once guests run, calls into this file are made only through [`console::ConsoleMonitor`] and
+//! [`MonitorDevice`], so that it can be unmapped if the description has no `monitor;`. Lock order:
+//! a terminal's lock is taken before any partition's and before the console's.
 
 use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
@@ -21,7 +22,7 @@ use super::drivers::power;
 use super::partition::{MonitorDevice, Partition};
 use super::vcpu::resident;
 
-/// The number of bytes that the monitor writes to a guest for one access: what the FIFO holds.
+/// The number of bytes that the monitor writes to a guest for one access: the size of the FIFO.
 const BYTES_AT_ONCE: usize = 32;
 
 /// The monitor at the UART.
@@ -29,12 +30,12 @@ pub struct Monitor {
     terminal: Mutex<Terminal>,
     /// The partitions that it shows and controls, once they are built.
     partitions: SetOnce<&'static [Partition]>,
-    /// The counter when it was made.
+    /// The physical counter's value when it was made.
     started: u64,
 }
 
 impl Monitor {
-    /// Returns a monitor of so many partitions.
+    /// Returns a monitor of this number of partitions.
     #[inline(always)]
     pub fn new(partitions: usize) -> Self {
         let terminal = Mutex::new(Terminal::new(Peer::Person, partitions));
@@ -53,7 +54,7 @@ impl console::ConsoleMonitor for Monitor {
     }
 
     fn input(&self, byte: u8) {
-        // As at any terminal, bytes typed too far ahead are dropped.
+        // Bytes for which the input buffer has no room are dropped.
         _ = self.terminal.lock().input(byte);
     }
 
@@ -69,28 +70,31 @@ impl console::ConsoleMonitor for Monitor {
     }
 }
 
-/// A partition's PL011 with the monitor at its other end.
+/// A partition's PL011 that is connected to the monitor.
 pub struct MonitorUart {
+    /// The INTID of the PL011.
     intid: Intid,
+    /// The PL011 and its connection to the monitor.
     device: Mutex<(Pl011, MonitorConnection)>,
 }
 
-/// The monitor's end of the line.
+/// The connection of a partition's PL011 to the monitor.
 struct MonitorConnection {
     monitor: &'static Monitor,
     terminal: Terminal,
     /// The number of bytes that the monitor may still write for this access.
-    left: usize,
-    /// Bytes that it has written.
+    remaining: usize,
+    /// Bytes that the monitor has written and the PL011 has not taken.
     written: Ring<BYTES_AT_ONCE>,
 }
 
 impl MonitorUart {
-    /// Returns a PL011 with this monitor and interrupt, of one of so many partitions.
+    /// Returns a PL011 with this INTID, connected to the monitor of this number of partitions.
     #[inline(always)]
     pub fn new(monitor: &'static Monitor, partitions: usize, intid: Intid) -> Self {
         let terminal = Terminal::new(Peer::Program, partitions);
-        let connection = MonitorConnection { monitor, terminal, left: 0, written: Ring::EMPTY };
+        let connection =
+            MonitorConnection { monitor, terminal, remaining: 0, written: Ring::EMPTY };
         Self { intid, device: Mutex::new((Pl011::default(), connection)) }
     }
 }
@@ -98,7 +102,7 @@ impl MonitorUart {
 impl MonitorDevice for MonitorUart {
     fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(Intid, bool)) -> u64 {
         let (uart, connection) = &mut *self.device.lock();
-        connection.left = BYTES_AT_ONCE;
+        connection.remaining = BYTES_AT_ONCE;
         let mut loaded = 0;
         let mut env = Env { now: 0, peer: connection };
         match stored {
@@ -126,11 +130,11 @@ impl devices::Peer for MonitorConnection {
 
     fn take(&mut self) -> Option<u8> {
         if self.written.is_empty() {
-            let Self { monitor, terminal, left, written } = self;
+            let Self { monitor, terminal, remaining, written } = self;
             terminal.run(&mut Partitions { monitor, at_uart: false }, &mut |byte| {
-                let rest = left.checked_sub(1).ok_or(Full)?;
+                let left = remaining.checked_sub(1).ok_or(Full)?;
                 written.push(byte)?;
-                *left = rest;
+                *remaining = left;
                 Ok(())
             });
         }
@@ -138,9 +142,10 @@ impl devices::Peer for MonitorConnection {
     }
 }
 
-/// The partitions as a terminal sees and controls them.
+/// The system as a terminal of the monitor sees and controls it.
 struct Partitions<'a> {
     monitor: &'a Monitor,
+    /// Whether the terminal is the one at the UART.
     at_uart: bool,
 }
 

@@ -19,10 +19,10 @@ impl Vcpu {
             self.partition.reset(&mut ThisCpu(&self.position));
             self.partition.stage2.restore();
         }
-        rebuild.meet(interrupts::poll);
+        rebuild.wait_for_all(interrupts::poll);
         self.gic().reset_virtual_interface(self.delivery());
         self.with_vgic(|vgic, hardware| vgic.reset_private(hardware));
-        rebuild.meet(interrupts::poll);
+        rebuild.wait_for_all(interrupts::poll);
         if self.index() == 0 {
             self.partition.boot();
         }
@@ -36,7 +36,7 @@ impl Vcpu {
         if self.index() == 0 {
             window::open(host);
         }
-        rebuild.meet(interrupts::poll);
+        rebuild.wait_for_all(interrupts::poll);
         let scrub = |offset, size| {
             let Some(pages) = host.part(offset, size) else { panic!("it is in the memory") };
             // SAFETY: vCPU 0 opened the memory before the meeting; it and the pieces are whole pages;
@@ -44,7 +44,7 @@ impl Vcpu {
             unsafe { fill::scrub(pages) };
         };
         fill::share(&rebuild.scrubbed, host.size(), scrub, interrupts::poll);
-        rebuild.meet(interrupts::poll);
+        rebuild.wait_for_all(interrupts::poll);
         let contents = fill::contents(plan, &partition.tree).into_iter().zip(&rebuild.copied);
         for (content, progress) in contents {
             if let Some(content) = content {
@@ -52,6 +52,6 @@ impl Vcpu {
                 fill::share(progress, content.0.size(), copy, interrupts::poll);
             }
         }
-        rebuild.meet(interrupts::poll);
+        rebuild.wait_for_all(interrupts::poll);
     }
 }
