@@ -70,8 +70,8 @@ pub unsafe fn scrub(pages: Region<Pa>) {
         let block: u64 = 4 << (dczid & 0xf);
         let (start, end) = (pages.start().get(), pages.end().get());
         // SAFETY: DC ZVA writes zeros to the pages alone, whose addresses are multiples of the
-        // block size, at most 2 KiB (Arm ARM D24.2.34); the caller guarantees that no one uses
-        // them. It faults on Device memory, but EL2 maps memory as Normal.
+        // block size, at most 2 KiB (Arm ARM D24.2.34); the caller guarantees that nothing else
+        // accesses them. It faults on Device memory, but EL2 maps memory as Normal.
         unsafe { cache::each_step!("zva", start, end, block) };
     } else {
         let start = pages.start().get() as *mut u8;
