@@ -25,7 +25,7 @@ pub fn interrupt() {
 }
 
 /// Runs the monitor if its output waits for room and this CPU handles the UART's interrupts.
-pub fn answer_kick() {
+pub fn handle_kick() {
     if CONSOLE.monitor_waits.load(Ordering::Acquire)
         && cpu::current().index() == CONSOLE.cpu.load(Ordering::Relaxed)
     {

@@ -20,7 +20,7 @@ use super::cpu::timer;
 use super::drivers::gic::Gic;
 use super::drivers::uart::{AnyUart, Uart, emergency};
 
-pub use input::{answer_kick, attach, interrupt};
+pub use input::{attach, handle_kick, interrupt};
 pub use port::Port;
 
 /// The console and what it is connected with.
