@@ -1,4 +1,4 @@
-//! The EL2 program: from a loader's jump to running guests.
+//! The EL2 program: boots from the loader's jump to running guests.
 
 #![no_std]
 #![no_main]
