@@ -4,7 +4,10 @@
 #![no_main]
 
 use bulkhead::arch::intid::Intid;
-use bulkhead::vgic::{RegisterAccess, Config, CpuMask, Delivery, Hardware, ListRegister, Recall, IntidSet, SgiRegister, StateRegister, Version, Vgic};
+use bulkhead::vgic::{
+    Config, CpuMask, Delivery, Hardware, IntidSet, ListRegister, Recall, RegisterAccess,
+    SgiRegister, StateRegister, Version, Vgic,
+};
 use libfuzzer_sys::fuzz_target;
 
 const CPUS: usize = 2;
