@@ -52,7 +52,8 @@ impl System {
         }
     }
 
-    /// What may be listed without the lock is what may be delivered, on the CPU that it is routed to.
+    /// What may be listed without the lock is what may be delivered, on the CPU that it is routed
+    /// to.
     fn check_arrivals(&self, cpu: usize) {
         let arrivals = self.vgic.arrivals(cpu);
         for word in 0..self.vgic.state.words() {

@@ -89,7 +89,8 @@ fn run_all(version: Version, delivery: Delivery) {
     }
     let looks = steps / 10;
     println!(
-        "{version:?} {delivery:?}: {steps} steps; of {looks}, {crowded} had more pending than list registers"
+        "{version:?} {delivery:?}: {steps} steps; of {looks}, {crowded} had more pending than \
+         list registers"
     );
     assert!(crowded > looks / 2, "few steps had many pending");
 }

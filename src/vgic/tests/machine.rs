@@ -1,5 +1,5 @@
-//! A machine to test against: the physical GIC and the virtual CPU interfaces, as IHI 0048B and
-//! IHI 0069 describe them, with nothing of the code under test in it but the list register's layout.
+//! A machine to test against: the physical GIC and the virtual CPU interfaces, as IHI 0048B and IHI
+//! 0069 describe them, with nothing of the code under test in it but the list register's layout.
 
 use std::vec::Vec;
 
@@ -114,7 +114,8 @@ impl Machine {
         }
     }
 
-    /// EL2 acknowledges the lowest INTID that is signalled to this CPU. On GICv2 it learns who sent it.
+    /// EL2 acknowledges the lowest INTID that is signalled to this CPU. On GICv2 it learns who sent
+    /// it.
     pub fn acknowledge_physical(&mut self, cpu: usize) -> Option<(Intid, u8)> {
         let is_signalled = |p: &Physical| p.enabled && p.is_pending() && !p.active;
         let private = (0..32).find(|&i| is_signalled(&self.cpus[cpu].private[i]));

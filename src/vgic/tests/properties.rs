@@ -53,7 +53,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => (cpu.clone(), any_intid(), any::<bool>()).prop_map(|(c, i, e)| Step::Edge(c, i, e)),
         1 => (cpu.clone(), prop_oneof![4 => Just(3), 1 => 0..4u32])
             .prop_map(|(c, v)| Step::Control(c, v)),
-        1 => (cpu.clone(), any::<bool>(), any::<bool>()).prop_map(|(c, a, b)| Step::Groups(c, a, b)),
+        1 => (cpu.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(c, a, b)| Step::Groups(c, a, b)),
         8 => (cpu.clone(), 0..48u8, 0..16usize).prop_map(|(c, t, s)| Step::Sgi(c, t, s)),
         2 => (cpu, 0..16usize, 0..16u8, any::<bool>())
             .prop_map(|(c, s, b, on)| Step::PendingSgi(c, s, b, on)),
@@ -70,7 +71,10 @@ fn agree(version: Version, cpus: usize, list_registers: usize, split: bool, step
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(128)
+    })]
 
     #[test]
     fn gicv2_is_a_gic(
