@@ -154,29 +154,9 @@ impl<A: Address> Region<A> {
     }
 }
 
-impl<A: Address> fmt::Display for Region<A> {
-    /// Writes the first and the last address, as memory maps do.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let last = A::new(self.end().get().saturating_sub(1));
-        write!(f, "{}-{}", self.start, last)
-    }
-}
-
 /// A number of bytes, displayed in the largest unit that divides it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bytes(pub u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-        for (unit, name) in UNITS {
-            if self.0 >= unit && self.0.is_multiple_of(unit) {
-                return write!(f, "{} {name}", self.0 / unit);
-            }
-        }
-        write!(f, "{} B", self.0)
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,5 @@
 //! INTIDs of the Generic Interrupt Controller (IHI 0069, section 2.2).
 
-use core::fmt;
-
 /// The number by which the GIC identifies an interrupt: SGIs 0-15, PPIs 16-31, SPIs 32-1019.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Intid(u32);
@@ -44,12 +42,6 @@ impl Intid {
     /// Returns whether it is a software-generated interrupt.
     pub const fn is_sgi(self) -> bool {
         self.0 < Self::SGI_END
-    }
-}
-
-impl fmt::Display for Intid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        u64::from(self.0).fmt(f)
     }
 }
 

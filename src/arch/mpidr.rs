@@ -1,7 +1,5 @@
 //! CPU affinities.
 
-use core::fmt;
-
 /// The affinity fields of MPIDR_EL1 (Arm ARM D24.2.122), without its other bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Mpidr(u64);
@@ -24,11 +22,5 @@ impl Mpidr {
     pub const fn affinity(self, level: u32) -> u8 {
         let shift = if level == 3 { 32 } else { level * 8 };
         (self.0 >> shift) as u8
-    }
-}
-
-impl fmt::Display for Mpidr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#x}", self.0)
     }
 }

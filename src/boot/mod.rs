@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod description;
+mod display;
 pub mod el2_registers;
 pub mod fdt;
 pub mod guest_tree;

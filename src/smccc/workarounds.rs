@@ -1,7 +1,7 @@
 //! The service that passes mitigations of speculative execution on to firmware.
 
 use super::codes::NOT_SUPPORTED;
-use super::firmware::{WORKAROUNDS, Workarounds};
+use super::firmware::Workarounds;
 use super::service::{Outcome, Request, Service};
 
 /// SMCCC_ARCH_WORKAROUND_1 to 3 (Arm DEN0028, section 7), as far as this CPU's firmware offers
@@ -10,7 +10,7 @@ pub struct FirmwareWorkarounds<'a>(pub &'a Workarounds);
 
 impl Service for FirmwareWorkarounds<'_> {
     fn owns(&self, function: u32) -> bool {
-        WORKAROUNDS.contains(&function)
+        self.0.find(function).is_some()
     }
 
     fn handle(&self, request: Request) -> Outcome {

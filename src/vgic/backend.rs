@@ -165,7 +165,7 @@ impl Backend {
 
     /// Allows injection without the lock for the deliverable interrupts of a set. Called after each
     /// [`withdraw`](Self::withdraw).
-    #[inline(never)]
+    #[inline(always)]
     pub fn prepare(&self, gic: &GicState, set: IntidSet) {
         if let Self::ListRegisters(list_registers) = self {
             list_registers.prepare(gic, set);

@@ -34,7 +34,7 @@ const IN_NODE_NAMES: [bool; 256] = {
 ///
 /// The first violation of the specification.
 pub(super) fn read<'a>(blocks: &Blocks<'a>) -> Result<Index<'a>, TreeError> {
-    let Blocks { bytes, structure, strings, .. } = blocks;
+    let Blocks { bytes, ref structure, strings, .. } = *blocks;
     let mut words = bytes[structure.clone()].as_chunks().0;
     let index = Index {
         // A node has at least four words, a property three.

@@ -105,15 +105,16 @@ impl Write for UnbufferedOutput<'_> {
             Some(lines) => lines.prefix(Source::BULKHEAD),
             None => lines::OWN_PREFIX,
         };
-        for byte in text.bytes() {
+        for part in text.as_bytes().split_inclusive(|byte| *byte == b'\n') {
             if !shared.is_inside_line {
-                prefix.bytes().for_each(|byte| uart.send_blocking(byte));
+                uart.send_all(prefix.as_bytes());
             }
-            shared.is_inside_line = byte != b'\n';
-            if !shared.is_inside_line {
-                uart.send_blocking(b'\r');
+            let line = part.strip_suffix(b"\n");
+            shared.is_inside_line = line.is_none();
+            uart.send_all(line.unwrap_or(part));
+            if line.is_some() {
+                uart.send_all(b"\r\n");
             }
-            uart.send_blocking(byte);
         }
         Ok(())
     }

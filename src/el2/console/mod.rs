@@ -270,7 +270,7 @@ pub fn flush() {
     while let Some(lines) = &mut shared.lines
         && let Some(byte) = lines.next(u64::MAX)
     {
-        uart.send_blocking(byte);
+        uart.send_all(&[byte]);
     }
     uart.flush();
 }

@@ -40,6 +40,11 @@ impl Port {
         &self.name
     }
 
+    /// Returns the buffer of the partition's output.
+    pub fn output(&self) -> &'static Buffer {
+        self.output
+    }
+
     /// Returns the physical CPU of the partition's vCPU 0.
     pub fn cpu(&self) -> usize {
         self.cpu
@@ -50,8 +55,7 @@ impl Port {
     /// # Errors
     ///
     /// [`Full`] if the buffer is full.
-    #[inline(always)]
-    pub fn push(&self, byte: u8) -> Result<Notify, Full> {
+    fn push(&self, byte: u8) -> Result<Notify, Full> {
         self.output.push(byte, timer::now())
     }
 

@@ -12,6 +12,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::pl011::Pl011;
 use bulkhead::devices::planned::{DeviceKind, MAX_DEVICES, TrappedRegisters};
+use bulkhead::operator::console::Buffer;
 use bulkhead::partition::lifecycle::{Lifecycle, Stage};
 use bulkhead::smccc::psci::Psci;
 use bulkhead::trap::fault::Fault;
@@ -59,6 +60,8 @@ pub struct Partition {
     started: AtomicU64,
     /// Its port at the console, to which its PL011 is connected.
     pub port: &'static Port,
+    /// The buffer of its output, which is its port's.
+    pub output: &'static Buffer,
     /// Its PL011 with the monitor, if it has one, whose lock is taken before any partition's.
     pub monitor: Option<Box<dyn MonitorDevice>>,
     /// The machine's interrupt controller.
@@ -181,6 +184,7 @@ impl Partition {
             rebuild: Rebuild::new(vcpus),
             started: AtomicU64::new(0),
             port,
+            output: port.output(),
             monitor,
             gic,
             cpus,

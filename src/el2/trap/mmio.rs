@@ -6,28 +6,29 @@ use bulkhead::devices::planned::DeviceKind;
 use bulkhead::trap::mmio::{self, MmioAccess};
 use bulkhead::trap::stats::Cause;
 
-use super::sync::other;
+use super::proceed;
 use crate::el2::arch::frame::{TrapFrame, skip_instruction};
-use crate::el2::vcpu::{Flow, Vcpu};
+use crate::el2::vcpu::Vcpu;
 
 /// Handles a data abort, or another exception that the vectors pass here. Cases, in this order:
 ///
 /// 1. A store to GICD_SGIR that sends a physical SGI.
 /// 2. A store to UARTDR or a load from UARTFR of the PL011 at the console.
 /// 3. Another access to an emulated device.
-/// 4. All other exceptions: [`other`].
+/// 4. All other exceptions: [`proceed::other`].
 #[inline(always)]
-pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
+pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
     let (far, hpfar) = (FAR_EL2.get(), HPFAR_EL2.get());
     if vcpu.sgir_route.is_at(far, hpfar)
         && let Some(store) = MmioAccess::word_store(esr)
         && let Some(value) = vcpu.sgir_route.physical(frame.register(store.register()) as u32)
     {
         accept(vcpu, DeviceKind::Distributor);
-        vcpu.gic().store_sgir(value);
-        return Flow::Resume;
+        return vcpu.gic().store_sgir(value);
     }
-    let Some(access) = MmioAccess::of(esr) else { return other(vcpu, frame, esr) };
+    let Some(access) = MmioAccess::of(esr) else {
+        return proceed::other(frame, esr, vcpu);
+    };
     // UARTDR and UARTFR have offsets that are multiples of 8, so an access to them is aligned.
     match (mmio::console_offset(far, hpfar), access.is_write()) {
         (Some(pl011::DR), true) => {
@@ -40,10 +41,9 @@ pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
         }
         _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_device(ipa)) {
             Some((device, offset)) => emulate(vcpu, frame, access, device, offset),
-            None => return other(vcpu, frame, esr),
+            None => proceed::other(frame, esr, vcpu),
         },
     }
-    Flow::Resume
 }
 
 /// Carries out an access to an emulated device.
@@ -67,7 +67,7 @@ fn emulate(
     {
         frame.set_register(access.register(), access.loaded(value));
     } else {
-        load(vcpu, frame, access, device, offset);
+        load(frame, access, vcpu, device, offset);
     }
 }
 
@@ -93,7 +93,7 @@ fn cause(device: DeviceKind) -> Cause {
 
 /// Carries out a load from an emulated device.
 #[inline(never)]
-fn load(vcpu: &Vcpu, frame: &mut TrapFrame, access: MmioAccess, device: DeviceKind, offset: u64) {
+fn load(frame: &mut TrapFrame, access: MmioAccess, vcpu: &Vcpu, device: DeviceKind, offset: u64) {
     let value = match device {
         DeviceKind::Distributor => vcpu.distributor_read(offset, access.size()),
         DeviceKind::Redistributors => vcpu.redistributor_read(offset, access.size()),

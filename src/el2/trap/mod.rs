@@ -1,8 +1,10 @@
 //! Handles exceptions: exits from guests, and panics of Bulkhead itself.
 
+mod fast;
 mod inject;
 mod mmio;
 mod panic;
+mod proceed;
 mod smccc;
 mod sync;
 pub mod vectors;

@@ -10,12 +10,12 @@ use crate::el2::arch::frame::TrapFrame;
 use crate::el2::vcpu::{Flow, Vcpu};
 
 /// Carries out a call by HVC or SMC with this immediate, and puts its result into x0.
-#[inline(never)]
+#[inline(always)]
 pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, immediate: u16) -> Flow {
-    let [x0, x1, x2, x3] = [frame.x[0], frame.x[1], frame.x[2], frame.x[3]];
-    let value = match smccc::decode(x0, x1, immediate, &vcpu.workarounds) {
+    let x1 = frame.x[1];
+    let value = match smccc::decode(frame.x[0], x1, immediate, &vcpu.workarounds) {
         Outcome::Return(value) => value,
-        Outcome::Psci(id) => match psci(vcpu, id, [x1, x2, x3]) {
+        Outcome::Psci(id) => match psci(vcpu, id, frame) {
             Ok(value) => value,
             Err(flow) => return flow,
         },
@@ -25,10 +25,16 @@ pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, immediate: u16) -> Flow {
     Flow::Resume
 }
 
+/// Carries out a call in a function of its own, for exceptions that have no fast path.
+#[inline(never)]
+pub fn call_out_of_line(vcpu: &Vcpu, frame: &mut TrapFrame, immediate: u16) -> Flow {
+    call(vcpu, frame, immediate)
+}
+
 /// Carries out a PSCI call. Returns its result, or as an error the flow if the call does not
 /// return.
-fn psci(vcpu: &Vcpu, id: u32, arguments: [u64; 3]) -> Result<i64, Flow> {
-    match vcpu.psci(id, arguments) {
+fn psci(vcpu: &Vcpu, id: u32, frame: &TrapFrame) -> Result<i64, Flow> {
+    match vcpu.psci(id, [frame.x[1], frame.x[2], frame.x[3]]) {
         PsciOutcome::Return(value) => Ok(value),
         PsciOutcome::StartCpu { vcpu: target, entry, context } => {
             vcpu.partition.start(target, entry, context);

@@ -5,57 +5,24 @@ use bulkhead::arch::addr::Ipa;
 use bulkhead::arch::esr::{self, Abort, Exception, SystemRegisterAccess};
 use bulkhead::partition::lifecycle::End;
 use bulkhead::trap::stats::Cause;
-use bulkhead::trap::system_registers::{self, Answer, ICC_SGI1R_EL1};
-use bulkhead::vgic::{CpuInterfaceRegister, Delivery, SgiRegister};
+use bulkhead::trap::system_registers::{self, Answer};
+use bulkhead::vgic::{CpuInterfaceRegister, Delivery};
 
 use super::inject::{Injection, inject};
 use super::smccc;
 use crate::el2::arch::frame::{TrapFrame, skip_instruction};
 use crate::el2::vcpu::{Flow, Vcpu};
 
-/// Handles an HVC with immediate 0 from AArch64 by a fast path, and passes other exceptions to
-/// [`other`].
-#[inline(always)]
-pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
-    if esr != esr::HVC_0 {
-        return other(vcpu, frame, esr);
-    }
-    vcpu.counters.count(Cause::Hvc);
-    match bulkhead::smccc::constant(frame.x[0]) {
-        Some(value) => {
-            frame.x[0] = value as u64;
-            Flow::Resume
-        }
-        None => smccc::call(vcpu, frame, 0),
-    }
-}
-
-/// Handles a write of ICC_SGI1R_EL1, the most frequent trapped access, by a fast path, and passes
-/// other exceptions to [`other`].
-#[inline(always)]
-pub fn system_register(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
-    if SystemRegisterAccess::is_write_of(esr, ICC_SGI1R_EL1) {
-        vcpu.counters.count(Cause::SystemRegister);
-        let value = frame.register(SystemRegisterAccess::new(esr).register);
-        vcpu.send_sgi(SgiRegister::Sgi1, value);
-        skip_instruction();
-        Flow::Resume
-    } else {
-        other(vcpu, frame, esr)
-    }
-}
-
 /// Handles exceptions that have no fast path.
-// One copy for all callers.
-#[inline(never)]
+#[inline(always)]
 pub fn other(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
     let exception = esr::decode(esr);
     vcpu.counters.count(cause(exception));
     match exception {
-        Exception::Hvc(immediate) => return smccc::call(vcpu, frame, immediate),
+        Exception::Hvc(immediate) => return smccc::call_out_of_line(vcpu, frame, immediate),
         Exception::Smc(immediate) => {
             skip_instruction();
-            return smccc::call(vcpu, frame, immediate);
+            return smccc::call_out_of_line(vcpu, frame, immediate);
         }
         Exception::SystemRegister(access) => return system_register_access(vcpu, frame, access),
         Exception::DataAbort(abort) | Exception::InstructionAbort(abort) => {

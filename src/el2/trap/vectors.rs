@@ -5,11 +5,12 @@ use aarch64_cpu::registers::{VBAR_EL2, Writeable};
 use bulkhead::arch::esr;
 use core::arch::global_asm;
 
-use super::{mmio, panic, sync};
+use super::proceed::{self, proceed};
+use super::{fast, mmio, panic, sync};
 use crate::el2::arch::frame::TrapFrame;
 use crate::el2::arch::image::EMERGENCY_STACK;
 use crate::el2::cpu;
-use crate::el2::vcpu::{self, Flow, Vcpu, resident};
+use crate::el2::vcpu::{self, Vcpu, resident};
 
 global_asm!(
     include_str!("vectors.s"),
@@ -38,24 +39,26 @@ pub fn install() {
 
 /// Handles an HVC, or another exception whose class has bit 1 of ESR_EL2.EC set.
 extern "C" fn call(frame: &mut TrapFrame, esr: u64) {
-    proceed(sync::call(this_vcpu(), frame, esr));
+    fast::call(this_vcpu(), frame, esr);
 }
 
 /// Handles a trapped MSR, MRS or system instruction, or another exception whose class has bits 1
 /// and 5 of ESR_EL2.EC clear.
 extern "C" fn system_register(frame: &mut TrapFrame, esr: u64) {
-    proceed(sync::system_register(this_vcpu(), frame, esr));
+    fast::system_register(this_vcpu(), frame, esr);
 }
 
 /// Handles a data abort, or another exception whose class has bit 5 of ESR_EL2.EC set and bit 1
 /// clear.
 extern "C" fn data_abort(frame: &mut TrapFrame, esr: u64) {
-    proceed(mmio::data_abort(this_vcpu(), frame, esr));
+    mmio::data_abort(this_vcpu(), frame, esr);
 }
 
 /// Handles an IRQ.
 extern "C" fn interrupt() {
-    proceed(vcpu::take(this_vcpu()));
+    if let Some(interrupt) = vcpu::take(this_vcpu()) {
+        proceed::handle_interrupt(interrupt);
+    }
 }
 
 /// Handles an FIQ.
@@ -74,14 +77,4 @@ fn this_vcpu() -> &'static Vcpu {
     // SAFETY: `vectors.s` calls the functions of this file only for exceptions from a lower
     // Exception level, where this CPU runs only guests that `Vcpu::enter` entered.
     unsafe { resident::running() }
-}
-
-/// Returns to the guest, or to the run loop, as `flow` says.
-#[inline(always)]
-fn proceed(flow: Flow) {
-    if flow == Flow::Leave {
-        // SAFETY: the exception is from a guest, as in `this_vcpu`. The handler has returned, so
-        // the stack holds only its caller's frame and the guest's registers, which need no drop.
-        unsafe { vcpu::leave() }
-    }
 }

@@ -8,17 +8,18 @@ use super::{Flow, Vcpu};
 use crate::el2::console;
 use crate::el2::drivers::gic::{Acknowledged, TakeOutcome};
 
-/// Handles an IRQ from a vCPU's guest: takes the highest-priority pending interrupt. If others are
-/// pending, the IRQ is taken again when the guest resumes.
+/// Acknowledges the highest-priority pending interrupt, for an IRQ from a vCPU's guest, and injects
+/// it. Returns the interrupt if the fast path cannot inject it. If others are pending, the IRQ is
+/// taken again when the guest resumes.
 #[inline(always)]
-pub fn take(vcpu: &Vcpu) -> Flow {
+pub fn take(vcpu: &Vcpu) -> Option<Acknowledged> {
     match vcpu.gic().take(&vcpu.arrivals) {
         TakeOutcome::Injected => {
             vcpu.counters.count(Cause::Interrupt);
-            Flow::Resume
+            None
         }
-        TakeOutcome::Other(interrupt) => handle(interrupt),
-        TakeOutcome::Nothing => Flow::Resume,
+        TakeOutcome::Other(interrupt) => Some(interrupt),
+        TakeOutcome::Nothing => None,
     }
 }
 
@@ -39,13 +40,13 @@ pub fn poll() {
     // No vCPU runs its guest, so the result needs no action.
     _ = take_own();
     if let Some(interrupt) = resident::current().own_interrupts().gic.acknowledge() {
-        _ = handle(interrupt);
+        _ = handle_interrupt(interrupt);
     }
 }
 
-/// Handles an interrupt that the fast path could not write into a list register.
+/// Handles an acknowledged interrupt that the fast path could not write into a list register.
 #[inline(never)]
-fn handle(interrupt: Acknowledged) -> Flow {
+pub fn handle_interrupt(interrupt: Acknowledged) -> Flow {
     let resident = resident::current();
     let (own, vcpu) = (resident.own_interrupts(), resident.vcpus().first());
     let (gic, intid) = (own.gic, interrupt.intid);

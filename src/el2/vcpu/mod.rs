@@ -30,15 +30,19 @@ use super::partition::Partition;
 
 pub use enter::leave;
 pub use flow::Flow;
-pub use interrupts::{take, take_own};
+pub use interrupts::{handle_interrupt, take, take_own};
 pub use run::{settle, start_guests};
 
 /// A vCPU. Only the CPU that it is assigned to uses it, except that the monitor reads its counters.
+/// The interrupt controller and the arrivals, which every interrupt needs, are neighbours.
+#[repr(C)]
 pub struct Vcpu {
-    /// The partition that owns it.
-    pub partition: &'static Partition,
     /// Its number, its partition's physical CPUs, and the interrupt controller.
     pub position: VcpuPosition,
+    /// The part of the vGIC's state that this CPU uses without the partition's lock.
+    pub arrivals: Arc<Arrivals>,
+    /// The partition that owns it.
+    pub partition: &'static Partition,
     /// The mitigations that firmware offers on this CPU.
     pub workarounds: Workarounds,
     /// The guest's view of the ID registers.
@@ -49,8 +53,6 @@ pub struct Vcpu {
     pub sgi_route: SgiRoute,
     /// How SGIs are sent that it writes to GICD_SGIR.
     pub sgir_route: SgirRoute,
-    /// The part of the vGIC's state that this CPU uses without the partition's lock.
-    pub arrivals: Arc<Arrivals>,
     /// ICC_PMR_EL1 as the guest wrote it, with direct delivery.
     pub priority_mask: AtomicU8,
 }

@@ -6,6 +6,7 @@ use bulkhead::operator::console::Notify;
 use bulkhead::util::ring::Full;
 
 use super::Vcpu;
+use crate::el2::cpu::timer;
 use crate::el2::drivers::gic::ThisCpu;
 use crate::el2::partition::PartitionState;
 
@@ -20,9 +21,8 @@ impl Vcpu {
     /// Carries out a store to UARTDR.
     #[inline(never)]
     pub fn uart_send(&self, value: u64) {
-        let port = self.partition.port;
         let mut notify = Notify::No;
-        let push = |byte| match port.push(byte) {
+        let push = |byte| match self.partition.output.push(byte, timer::now()) {
             Ok(pushed) => {
                 notify = pushed;
                 true
@@ -34,7 +34,7 @@ impl Vcpu {
             None => false,
         };
         if was_passed {
-            port.notify(notify);
+            self.partition.port.notify(notify);
         } else {
             self.uart_access(DR, Some(value));
         }

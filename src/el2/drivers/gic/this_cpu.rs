@@ -13,13 +13,14 @@ const HCR_EOI_COUNT: u32 = 0x1f << 27;
 const VMCR_GROUPS: u32 = 0b11;
 
 /// A vCPU's number, the physical CPUs of its partition, and the interrupt controller.
+#[repr(C)]
 pub struct VcpuPosition {
-    /// The machine's interrupt controller.
-    pub gic: &'static Gic,
-    /// The number of the vCPU in its partition.
-    pub vcpu: usize,
     /// The physical CPU of each vCPU of the partition.
     pub cpus: Vec<usize>,
+    /// The number of the vCPU in its partition.
+    pub vcpu: usize,
+    /// The machine's interrupt controller.
+    pub gic: &'static Gic,
 }
 
 /// The interrupt controller as the vGIC uses it on the physical CPU of this vCPU.

@@ -29,6 +29,15 @@ pub trait Uart {
 
     /// Unmasks or masks the interrupts for received bytes and for room in the transmit FIFO.
     fn set_interrupts(&self, receive: bool, transmit: bool);
+
+    /// Sends bytes, waiting for room before each.
+    #[inline(always)]
+    fn send_all(&self, bytes: &[u8]) {
+        for byte in bytes {
+            while !self.can_send() {}
+            self.send(*byte);
+        }
+    }
 }
 
 /// A UART of any supported model.
@@ -38,6 +47,16 @@ pub enum AnyUart {
     Pl011(Pl011Uart),
     /// The mini-UART of the BCM2835 and its successors.
     MiniUart(MiniUart),
+}
+
+/// Calls a method of the driver.
+macro_rules! driver {
+    ($uart:expr, $method:ident($($argument:expr),*)) => {
+        match $uart {
+            AnyUart::Pl011(uart) => uart.$method($($argument),*),
+            AnyUart::MiniUart(uart) => uart.$method($($argument),*),
+        }
+    };
 }
 
 impl AnyUart {
@@ -52,27 +71,16 @@ impl AnyUart {
         uart
     }
 
-    /// Sends a byte, after waiting for room.
+    /// Sends bytes, waiting for room before each.
     #[inline(never)]
-    pub fn send_blocking(&self, byte: u8) {
-        while !self.can_send() {}
-        self.send(byte);
+    pub fn send_all(&self, bytes: &[u8]) {
+        driver!(self, send_all(bytes));
     }
 
     /// Waits until all bytes have left the transmitter.
     pub fn flush(&self) {
         while !self.is_idle() {}
     }
-}
-
-/// Calls a method of the driver.
-macro_rules! driver {
-    ($uart:expr, $method:ident($($argument:expr),*)) => {
-        match $uart {
-            AnyUart::Pl011(uart) => uart.$method($($argument),*),
-            AnyUart::MiniUart(uart) => uart.$method($($argument),*),
-        }
-    };
 }
 
 impl Uart for AnyUart {
