@@ -47,10 +47,12 @@ ifeq ($(filter $(BOARD),$(BOARDS)),)
     $(error BOARD=$(BOARD): the boards are $(BOARDS))
 endif
 include qemu/$(BOARD).mk
-QEMU = qemu-system-aarch64 $(MACHINE) -nographic -nic none -kernel target/bulkhead.img $(SYSTEM_DTB:%=-initrd %)
+QEMU = qemu-system-aarch64 $(MACHINE) -nographic -nic none -kernel target/bulkhead.img \
+    $(SYSTEM_DTB:%=-initrd %)
 
-.PHONY: help setup image guests system systems run debug sdcard flash guests-linux test bench soak miri fuzz fmt clippy \
-    size clean setup-sdcard clippy-host clippy-image clippy-guests cargo-image cargo-guests
+.PHONY: help setup image guests system systems run debug sdcard flash guests-linux test bench soak \
+    miri fuzz fmt clippy size clean setup-sdcard clippy-host clippy-image clippy-guests \
+    cargo-image cargo-guests
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -82,16 +84,19 @@ system: $(SYSTEM_DTB) ## compile SYSTEM=dts/NAME.dts to target/NAME.dtb
 
 systems: $(foreach file,$(DESCRIPTIONS),$(call dtb,$(file)))
 
-run: image $(SYSTEM_DTB) $(MACHINE_TREE) ## boot the image in QEMU, with the embedded description or SYSTEM=
+run: ## boot the image in QEMU, with the embedded description or SYSTEM=
+run: image $(SYSTEM_DTB) $(MACHINE_TREE)
 	@echo 'Ctrl-A X quits QEMU; Ctrl-] ? shows how to select a partition. $(QEMU)'
 	@$(QEMU)
 
 debug: image $(SYSTEM_DTB) $(MACHINE_TREE) ## boot the image in QEMU, stopped until gdb connects
-	@echo "In another terminal: gdb-multiarch -ex 'target remote :1234' -ex 'symbol-file -o $(LOAD_ADDRESS) $(ELF)/bulkhead'"
+	@echo "In another terminal: gdb-multiarch -ex 'target remote :1234'" \
+	    "-ex 'symbol-file -o $(LOAD_ADDRESS) $(ELF)/bulkhead'"
 	@echo 'Ctrl-A X quits QEMU. $(QEMU) -s -S'
 	@$(QEMU) -s -S
 
-sdcard: setup-sdcard image $(CARD_DTB) $(RPI4_TREE) $(RPI4_FIRMWARE) ## build target/rpi4.img, for a Raspberry Pi 4, with SYSTEM= or dts/rpi4.dts
+sdcard: ## build target/rpi4.img, for a Raspberry Pi 4, with SYSTEM= or dts/rpi4.dts
+sdcard: setup-sdcard image $(CARD_DTB) $(RPI4_TREE) $(RPI4_FIRMWARE)
 	@boards/rpi4/card $(CARD_DTB)
 
 setup-sdcard: setup
@@ -103,7 +108,8 @@ flash: sdcard ## build the card image and write it to the card DEV=/dev/sdX
 test: setup ## run format, clippy, host tests and boot tests, with a table at the end
 	@MAKE='$(MAKE)' tools/test
 
-bench: setup image guests guests-linux ## measure the cost of Bulkhead in instructions; UPDATE=1 keeps the figures, QUICK=1 skips Linux
+bench: ## measure costs in instructions; UPDATE=1 keeps the figures, QUICK=1 skips Linux
+bench: setup image guests guests-linux
 	cargo test --test bench -- $(if $(UPDATE),update) $(if $(QUICK),quick)
 
 miri: ## run the library's tests in Miri, which needs a nightly Rust
@@ -112,7 +118,8 @@ miri: ## run the library's tests in Miri, which needs a nightly Rust
 fuzz: ## fuzz each target in fuzz/ for SECONDS (60), which needs a nightly Rust and cargo-fuzz
 	@tools/fuzz $(or $(SECONDS),60)
 
-soak: setup image systems guests-linux ## run long tests of attacks, restarts and load, for about 20 minutes
+soak: ## run long tests of attacks, restarts and load, for about 20 minutes
+soak: setup image systems guests-linux
 	BULKHEAD_GIC_STEPS=10000000 cargo test --lib vgic::tests::long -- --nocapture
 	cargo test --test soak -- --nocapture --test-threads=1
 	BULKHEAD_ATTACK_ROUNDS=2 cargo test --test boot attack:: -- --nocapture --test-threads=1
@@ -121,7 +128,8 @@ soak: setup image systems guests-linux ## run long tests of attacks, restarts an
 fmt: setup ## format the source
 	cargo fmt --all
 
-clippy: clippy-host clippy-image clippy-guests ## lint the library, the tests, the image and the guests
+clippy: ## lint the library, the tests, the image and the guests
+clippy: clippy-host clippy-image clippy-guests
 
 clippy-host: setup
 	cargo clippy -p bulkhead -p bulkhead-tests --lib --tests --test bench --test soak -- -D warnings
@@ -170,5 +178,6 @@ target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) &
 $(RPI4_FIRMWARE) &:
 	boards/rpi4/fetch-firmware target/firmware
 
-target/linux/initramfs.cpio.gz: target/linux/busybox target/linux/sbsa_gwdt.ko $(ELF)/counter guests/linux/init guests/linux/initramfs
+target/linux/initramfs.cpio.gz: target/linux/busybox target/linux/sbsa_gwdt.ko $(ELF)/counter \
+    guests/linux/init guests/linux/initramfs
 	guests/linux/initramfs $(filter target/%,$^) >$@

@@ -1,5 +1,5 @@
-//! Links the EL2 program as a position-independent image and finds the system description that it
-//! falls back on.
+//! Passes the linker script and its options for the EL2 program, and the path of the embedded
+//! system description.
 
 use std::env;
 
@@ -10,7 +10,7 @@ const LINKER_ARGUMENTS: [&str; 7] = [
     "-znotext",
     "-znorelro",
     "--no-eh-frame-hdr",
-    // The image runs on every board, so also on those Cortex-A53 that have this erratum.
+    // The image must also run on Cortex-A53 revisions with this erratum.
     "--fix-cortex-a53-843419",
 ];
 
@@ -20,7 +20,7 @@ fn main() {
     if env::var_os("CARGO_FEATURE_IMAGE").is_none() {
         return;
     }
-    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo tells where the package is");
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     for argument in LINKER_ARGUMENTS {
         println!("cargo::rustc-link-arg-bins={argument}");
     }

@@ -1,4 +1,4 @@
-//! The EL2 program: from a loader's jump to running guests.
+//! The EL2 program: boots from the loader's jump to running guests.
 
 #![no_std]
 #![no_main]
@@ -32,7 +32,7 @@ impl EntryPoints for Bulkhead {
         let gic = boot::take_gic(&machine);
         let plan = boot::plan(&firmware, &mut machine, &description, gic.last_direct_spi());
         boot::report(&machine, &plan);
-        boot::leave_out_unused_code(&plan);
+        boot::unmap_unused_code(&plan);
 
         let tables = plan.table_memory;
         let work = Work::new(firmware, machine, plan, gic);

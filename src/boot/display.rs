@@ -1,4 +1,5 @@
-//! How the report and refusals print regions, sizes, interrupts and affinities. Only boot prints them.
+//! How the report and refusals print regions, sizes, interrupts and affinities. Only boot prints
+//! them.
 
 use core::fmt;
 

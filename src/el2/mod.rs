@@ -1,4 +1,5 @@
-//! The half of Bulkhead that touches the hardware: all `unsafe` code and assembly is here.
+//! The EL2 program: the half of Bulkhead that accesses the hardware. All `unsafe` code and assembly
+//! is here.
 
 pub mod arch;
 pub mod boot;

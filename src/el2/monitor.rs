@@ -1,8 +1,9 @@
-//! The monitor at the UART, and at a PL011 of each partition that has one.
+//! The monitor: its terminals at the UART and at the PL011 of each partition with `monitor;`, and
+//! the commands that it carries out.
 //!
-//! Nothing outside this file calls into it but through [`console::Monitor`] and [`MonitorPort`], so
-//! that it can be unmapped where no description asks for it. Locks: a terminal's is taken before any
-//! partition's and before the console's.
+//! Once guests run, calls into this file are made only through [`console::ConsoleMonitor`] and
+//! [`MonitorDevice`], so that it can be unmapped if the description has no `monitor;`. Lock order:
+//! a terminal's lock is taken before any partition's and before the console's.
 
 use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
@@ -18,10 +19,10 @@ use super::arch::sync::{Mutex, SetOnce};
 use super::console;
 use super::cpu::timer;
 use super::drivers::power;
-use super::partition::{MonitorPort, Partition};
+use super::partition::{MonitorDevice, Partition};
 use super::vcpu::resident;
 
-/// The number of bytes that the monitor writes to a guest for one access: what the FIFO holds.
+/// The number of bytes that the monitor writes to a guest for one access: the size of the FIFO.
 const BYTES_AT_ONCE: usize = 32;
 
 /// The monitor at the UART.
@@ -29,12 +30,12 @@ pub struct Monitor {
     terminal: Mutex<Terminal>,
     /// The partitions that it shows and controls, once they are built.
     partitions: SetOnce<&'static [Partition]>,
-    /// The counter when it was made.
+    /// The physical counter's value when it was made.
     started: u64,
 }
 
 impl Monitor {
-    /// Returns a monitor of so many partitions.
+    /// Returns a monitor of this number of partitions.
     #[inline(always)]
     pub fn new(partitions: usize) -> Self {
         let terminal = Mutex::new(Terminal::new(Peer::Person, partitions));
@@ -47,13 +48,13 @@ impl Monitor {
     }
 }
 
-impl console::Monitor for Monitor {
+impl console::ConsoleMonitor for Monitor {
     fn open(&self) {
         self.terminal.lock().open();
     }
 
     fn input(&self, byte: u8) {
-        // As at any terminal, bytes typed too far ahead are dropped.
+        // Bytes for which the input buffer has no room are dropped.
         _ = self.terminal.lock().input(byte);
     }
 
@@ -69,36 +70,39 @@ impl console::Monitor for Monitor {
     }
 }
 
-/// A partition's PL011 with the monitor at its other end.
-pub struct Port {
+/// A partition's PL011 that is connected to the monitor.
+pub struct MonitorUart {
+    /// The INTID of the PL011.
     intid: Intid,
-    device: Mutex<(Pl011, Connection)>,
+    /// The PL011 and its connection to the monitor.
+    device: Mutex<(Pl011, MonitorConnection)>,
 }
 
-/// The monitor's end of the line.
-struct Connection {
+/// The connection of a partition's PL011 to the monitor.
+struct MonitorConnection {
     monitor: &'static Monitor,
     terminal: Terminal,
     /// The number of bytes that the monitor may still write for this access.
-    left: usize,
-    /// Bytes that it has written.
+    remaining: usize,
+    /// Bytes that the monitor has written and the PL011 has not taken.
     written: Ring<BYTES_AT_ONCE>,
 }
 
-impl Port {
-    /// Returns a PL011 with this monitor and interrupt, of one of so many partitions.
+impl MonitorUart {
+    /// Returns a PL011 with this INTID, connected to the monitor of this number of partitions.
     #[inline(always)]
     pub fn new(monitor: &'static Monitor, partitions: usize, intid: Intid) -> Self {
         let terminal = Terminal::new(Peer::Program, partitions);
-        let connection = Connection { monitor, terminal, left: 0, written: Ring::EMPTY };
+        let connection =
+            MonitorConnection { monitor, terminal, remaining: 0, written: Ring::EMPTY };
         Self { intid, device: Mutex::new((Pl011::default(), connection)) }
     }
 }
 
-impl MonitorPort for Port {
+impl MonitorDevice for MonitorUart {
     fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(Intid, bool)) -> u64 {
         let (uart, connection) = &mut *self.device.lock();
-        connection.left = BYTES_AT_ONCE;
+        connection.remaining = BYTES_AT_ONCE;
         let mut loaded = 0;
         let mut env = Env { now: 0, peer: connection };
         match stored {
@@ -119,18 +123,18 @@ impl MonitorPort for Port {
     }
 }
 
-impl devices::Peer for Connection {
+impl devices::Peer for MonitorConnection {
     fn put(&mut self, byte: u8) -> Result<(), Full> {
         self.terminal.input(byte)
     }
 
     fn take(&mut self) -> Option<u8> {
         if self.written.is_empty() {
-            let Self { monitor, terminal, left, written } = self;
+            let Self { monitor, terminal, remaining, written } = self;
             terminal.run(&mut Partitions { monitor, at_uart: false }, &mut |byte| {
-                let rest = left.checked_sub(1).ok_or(Full)?;
+                let left = remaining.checked_sub(1).ok_or(Full)?;
                 written.push(byte)?;
-                *left = rest;
+                *remaining = left;
                 Ok(())
             });
         }
@@ -138,9 +142,10 @@ impl devices::Peer for Connection {
     }
 }
 
-/// The partitions as a terminal sees and controls them.
+/// The system as a terminal of the monitor sees and controls it.
 struct Partitions<'a> {
     monitor: &'a Monitor,
+    /// Whether the terminal is the one at the UART.
     at_uart: bool,
 }
 
@@ -212,6 +217,6 @@ impl System for Partitions<'_> {
     fn power_off(&mut self) {
         console::say!("the machine powers off at the monitor's order");
         console::flush();
-        power::exit(power::Status::Success)
+        power::exit(power::ExitStatus::Success)
     }
 }

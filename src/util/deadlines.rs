@@ -18,7 +18,7 @@ const NEVER: u64 = u64::MAX;
 /// The deadlines of one CPU's timer, as counter values.
 ///
 /// Only that CPU uses them; they are atomic because per-CPU data is reached by shared references.
-/// Values are stored inverted, so that [`NEVER`] is zero and the deadlines of all CPUs take no
+/// Values are stored inverted, so that `NEVER` is zero and the deadlines of all CPUs take no
 /// space in the image.
 #[derive(Debug)]
 pub struct Deadlines {

@@ -47,7 +47,8 @@ refusals! {
         says "/partitions/a/ramdsk", "ramdisk";
     unknown_property_of_a_kernel: "kernel {" => "kernel { dta = <1>;",
         says "/partitions/a/kernel", "dta", "data";
-    name_that_is_too_long: "a {" => "a-name-that-goes-on-and-on {", says "a-name-that-goes-on-and-on";
+    name_that_is_too_long: "a {" => "a-name-that-goes-on-and-on {",
+        says "a-name-that-goes-on-and-on";
 
     more_cpus_than_there_are: "cpus = <1>;" => "cpus = <5>;", says "/partitions/a", "cpus = <5>";
     more_cpus_than_are_left: "cpus = <1>;" => "cpus = <4>;", says "/partitions/a", "cpus = <4>";

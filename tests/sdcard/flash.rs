@@ -43,10 +43,11 @@ impl Device {
         let Self { kind, removable, read_only, mounts, kinds, size, .. } = self;
         let (removable, read_only) = (u8::from(*removable), u8::from(*read_only));
         let lsblk = format!(
-            "#!/bin/sh\ncase \"$1 $2\" in\n'-dnro TYPE') echo '{kind}' ;;\n'-dnro RM') echo {removable} \
-             ;;\n'-dnro RO') echo {read_only} ;;\n'-dnro PKNAME') echo sdx ;;\n'-nro MOUNTPOINT') echo \
-             '{mounts}' ;;\n'-nro TYPE') echo '{kinds}' ;;\n'-bdnro SIZE') echo {size} ;;\n-o*) echo \
-             'a card reader' ;;\n*) exit 1 ;;\nesac\n"
+            "#!/bin/sh\ncase \"$1 $2\" in\n'-dnro TYPE') echo '{kind}' ;;\n\
+             '-dnro RM') echo {removable} ;;\n'-dnro RO') echo {read_only} ;;\n\
+             '-dnro PKNAME') echo sdx ;;\n'-nro MOUNTPOINT') echo '{mounts}' ;;\n\
+             '-nro TYPE') echo '{kinds}' ;;\n'-bdnro SIZE') echo {size} ;;\n\
+             -o*) echo 'a card reader' ;;\n*) exit 1 ;;\nesac\n"
         );
         let program = self.directory.join("lsblk");
         fs::write(&program, lsblk).expect("the tests' directory can be written");

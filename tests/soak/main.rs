@@ -133,8 +133,8 @@ fn figures(outcome: &Outcome) -> String {
     let restarts = restarts(outcome, "attacker").len() + restarts(outcome, "reborn").len();
     let workers = outcome.of("linux").containing(" rounds");
     format!(
-        "{}\n{}\n{}\n{exits} exits, {interrupts} interrupts, {injected} injected exceptions, {restarts} \
-         restarts, {} lines: nothing lost, nothing torn",
+        "{}\n{}\n{}\n{exits} exits, {interrupts} interrupts, {injected} injected exceptions, \
+         {restarts} restarts, {} lines: nothing lost, nothing torn",
         stats.join("\n"),
         workers.0.join("\n"),
         ticks(outcome),

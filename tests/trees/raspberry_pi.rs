@@ -136,7 +136,8 @@ fn pl011_as_the_console() {
 fn plan(tree: &[u8], partitions: &[(&str, &str)]) -> Result<Plan, String> {
     let nodes = partitions.iter().map(|(name, devices)| {
         format!(
-            "{name} {{ cpus = <1>; memory = <0x0 0x1000000>; {devices} kernel {{ data = [00]; }}; }};"
+            "{name} {{ cpus = <1>; memory = <0x0 0x1000000>; {devices} \
+             kernel {{ data = [00]; }}; }};"
         )
     });
     let nodes: String = nodes.collect();

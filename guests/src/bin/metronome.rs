@@ -50,7 +50,8 @@ fn main() {
     let passed = (timer::now() - start) / period;
     let (longest, late) = (LONGEST.load(Ordering::Relaxed), LATE.load(Ordering::Relaxed));
     println!(
-        "metronome: {beats} beats in {passed} periods of {period}, longest gap {longest}, late {late}"
+        "metronome: {beats} beats in {passed} periods of {period}, longest gap {longest}, \
+         late {late}"
     );
     if passed < beats {
         fail!("{beats} interrupts came in {passed} periods");

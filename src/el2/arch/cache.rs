@@ -1,4 +1,4 @@
-//! Cache maintenance by address (Arm ARM D7.5), for memory that is read with caches off.
+//! Cache maintenance by address (Arm ARM D7.5), for memory that is accessed with the caches off.
 
 use aarch64_cpu::asm::barrier;
 use bulkhead::arch::addr::{Pa, Region};
@@ -12,8 +12,8 @@ fn line_size() -> u64 {
     4 << (ctr >> 16 & 0xf)
 }
 
-/// Executes a `dc` instruction for each `$step` bytes from `$start`, a multiple of `$step`, up to
-/// `$end`, eight in a row where there are eight.
+/// Executes a `dc` instruction for each block of `$step` bytes from `$start`, a multiple of
+/// `$step`, to `$end`. The loop is unrolled eight times.
 macro_rules! each_step {
     ($operation:literal, $start:expr, $end:expr, $step:expr) => {
         core::arch::asm!(
@@ -49,16 +49,16 @@ macro_rules! each_line {
         let line = line_size();
         let (start, end) = ($region.start().get() & !(line - 1), $region.end().get());
         if start < end {
-            // SAFETY: cleaning writes data back and changes none; the only other operation is
-            // `ivac`, whose caller vouches for the lines.
+            // SAFETY: `civac` writes lines back and changes no data; `ivac` is used by `invalidate`
+            // alone, whose caller guarantees that no line holds data that is needed.
             unsafe { each_step!($operation, start, end, line) };
         }
         barrier::dsb(barrier::SY);
     }};
 }
 
-/// Cleans the region's lines to memory, for observers with their caches off, and invalidates them, so
-/// that an observer with its caches on cannot hit a stale line later.
+/// Cleans the region's lines to memory, for observers with their caches off, and invalidates them,
+/// so that an observer with its caches on cannot hit a stale line later.
 // One copy for all callers.
 #[inline(never)]
 pub fn clean_and_invalidate(region: Region<Pa>) {
@@ -74,9 +74,9 @@ pub unsafe fn invalidate(region: Region<Pa>) {
     each_line!("ivac", region);
 }
 
-/// Makes code that was written and cleaned visible to instruction fetches of every CPU.
+/// Makes code that was written and cleaned to memory visible to instruction fetches of every CPU.
 pub fn invalidate_instructions() {
-    // SAFETY: instruction caches hold no dirty lines; invalidated ones are fetched again.
+    // SAFETY: instruction caches hold no dirty lines, so invalidating them loses no data.
     unsafe { asm!("ic ialluis", options(nostack)) };
     barrier::dsb(barrier::ISH);
     barrier::isb(barrier::SY);

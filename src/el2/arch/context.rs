@@ -1,13 +1,14 @@
 //! A vCPU's system registers as one struct, made from the library's table of CPU features.
 //!
 //! [`Context`] has a field for every register of the table that a guest may use; a register of a
-//! feature that this CPU does not have is never accessed. A vCPU begins with [`Context::reset`],
-//! whose load the compiler turns into moves from registers: there is no copy in memory.
+//! feature that this CPU does not have is never accessed. A vCPU starts with the values of
+//! [`Context::reset`]. The compiler turns loading them into MSRs of constants: they are never
+//! stored in memory.
 //!
 //! While each CPU has one vCPU, nothing has to be saved. Two vCPUs that share a CPU need `save`,
 //! which is one more expansion of the table: [`Context::load`] with `read_register!` in place of
-//! `write_register!`. The functions of [`register_files`] then need counterparts as well, for what
-//! has no MSR of its own: V, Z, P and ZA registers, breakpoints, event counters.
+//! `write_register!`. The functions of [`register_files`] then need counterparts as well, for state
+//! that no single MSR accesses: V, Z, P and ZA registers, breakpoints, event counters.
 
 use bulkhead::arch::system_registers::{IdRegisters, field, system_register_table};
 use core::arch::asm;
@@ -22,12 +23,12 @@ macro_rules! write_encoded {
     };
 }
 
-/// Returns zero, of which the compiler does not know that it is: so it stays in one register, where
-/// a constant would be made anew in each branch.
+/// Returns zero as a value that the compiler cannot predict, so that it keeps it in one register. A
+/// constant would be loaded again in each branch.
 #[inline(always)]
 fn zero() -> u64 {
     let zero;
-    // SAFETY: changes no register but the one that the compiler chose.
+    // SAFETY: the instruction writes only the register that the compiler allocated for `zero`.
     unsafe { asm!("mov {}, xzr", out(reg) zero, options(pure, nomem, nostack)) };
     zero
 }
@@ -53,14 +54,14 @@ macro_rules! context {
             $(trapped $trapped:tt)?
         })*
     ) => {
-        /// The system registers of a vCPU, by their names.
+        /// The system registers of a vCPU, by the architecture's names.
         pub struct Context {
             $($always: u64,)*
             $($($($($($($name: u64,)*)?)*)*)?)*
         }
 
         impl Context {
-            /// Returns the registers of a vCPU that starts.
+            /// Returns the register values with which a vCPU starts.
             #[inline(always)]
             pub fn reset() -> Self {
                 let zero = zero();
@@ -70,8 +71,8 @@ macro_rules! context {
                 }
             }
 
-            /// Writes the registers that a CPU with these features has, `id` being what the guest
-            /// sees of them. They take effect after an ISB, which is left to the caller.
+            /// Writes the registers of all features that `id`, the guest's view of the ID
+            /// registers, shows. The writes take effect after an ISB, which the caller issues.
             #[inline(always)]
             pub fn load(&self, id: &IdRegisters) {
                 $(write_encoded!($encoding, self.$always);)*
@@ -81,7 +82,7 @@ macro_rules! context {
             }
         }
 
-        /// Resets the registers that no single MSR writes, after [`Context::load`].
+        /// Resets the state that no single MSR writes. Called after [`Context::load`].
         #[inline(always)]
         pub fn reset_register_files(id: &IdRegisters) {
             $(register_files::$file();)*

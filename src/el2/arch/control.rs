@@ -1,4 +1,4 @@
-//! EL2's control registers: each is written on every CPU, so that none keeps firmware's value.
+//! EL2's control registers. All are written on every CPU, so that none keeps firmware's value.
 
 use aarch64_cpu::asm::barrier;
 use bulkhead::arch::system_registers::{IdRegisters, field};
@@ -7,8 +7,8 @@ use bulkhead::vgic::Delivery;
 
 use super::registers::{read_register, write_register};
 
-/// Returns what the control registers depend on besides the ID registers: the number of event
-/// counters, and the properties of the partition.
+/// Returns the inputs of the control registers other than the ID registers: PMCR_EL0, which has the
+/// number of event counters, and the properties of the partition.
 pub fn choices(id: &IdRegisters, count_hypervisor: bool, delivery: Delivery) -> Choices {
     Choices {
         pmcr_el0: if id.field(field::PMU_VER) > 0 { read_register!("pmcr_el0") } else { 0 },
@@ -24,7 +24,7 @@ pub fn write(id: &IdRegisters, choices: Choices) {
     write_register!("cptr_el2", control.cptr_el2);
     write_register!("mdcr_el2", control.mdcr_el2);
     write_register!("cnthctl_el2", control.cnthctl_el2);
-    // EL2's own timer is off until EL2 sets it.
+    // EL2's physical timer is off until EL2 sets a deadline.
     write_register!("cnthp_ctl_el2", 0);
     write_register!("vtcr_el2", control.vtcr_el2);
     write_register!("hstr_el2", control.hstr_el2);

@@ -13,19 +13,19 @@ const PSCI_CPU_ON: u32 = 0xc400_0003;
 const SMCCC_VERSION: u32 = 0x8000_0000;
 const SMCCC_ARCH_FEATURES: u32 = 0x8000_0001;
 
-/// Firmware that takes SMCs. A value exists only if the machine's tree has a PSCI node with the SMC
-/// conduit: on a machine with no EL3, SMC is UNDEFINED.
+/// Firmware that can be called by SMC. A value exists only if the machine's tree has a PSCI node
+/// with the SMC conduit: on a machine without EL3, SMC is UNDEFINED.
 #[derive(Clone, Copy)]
 pub struct Firmware(());
 
 impl Firmware {
-    /// Returns the machine's firmware, if it can be called by SMC. HVC from EL2 would only call
-    /// Bulkhead.
+    /// Returns the machine's firmware, if it can be called by SMC. An HVC from EL2 is taken to EL2
+    /// itself, so the HVC conduit cannot be used.
     pub fn find(machine: &Machine) -> Option<Self> {
         (machine.psci == Some(Conduit::Smc)).then_some(Self(()))
     }
 
-    /// Starts a CPU at `entry`.
+    /// Starts a CPU at `entry` (CPU_ON).
     ///
     /// # Errors
     ///
@@ -33,23 +33,24 @@ impl Firmware {
     ///
     /// # Safety
     ///
-    /// `entry` must be code that a CPU can run from with its MMU off.
+    /// `entry` must be code that a CPU can run with its MMU off.
     pub unsafe fn cpu_on(self, cpu: Mpidr, entry: Pa) -> Result<(), i64> {
-        // SAFETY: the caller vouches for `entry`; CPU_ON changes nothing on the calling CPU.
+        // SAFETY: the caller guarantees `entry`; CPU_ON has no other effect on the calling CPU than
+        // its result.
         match unsafe { call(PSCI_CPU_ON, [cpu.get(), entry.get(), 0]) } {
             0 => Ok(()),
             error => Err(error),
         }
     }
 
-    /// Resets the machine if `reset`, else switches it off. Returns only if firmware fails to.
+    /// Resets the machine if `reset`, otherwise powers it off. Returns only if firmware fails.
     pub fn end(self, reset: bool) {
         let function = if reset { PSCI_SYSTEM_RESET } else { PSCI_SYSTEM_OFF };
-        // SAFETY: the machine ends with this call, so nothing of it needs to stay valid.
+        // SAFETY: SYSTEM_OFF and SYSTEM_RESET either do not return or change nothing (DEN0022).
         unsafe { call(function, [0; 3]) };
     }
 
-    /// Whether firmware implements SMCCC 1.1 or later, which has SMCCC_ARCH_FEATURES.
+    /// Returns whether firmware implements SMCCC 1.1 or later, which has SMCCC_ARCH_FEATURES.
     pub fn has_smccc_1_1(self) -> bool {
         // SAFETY: both calls only return a value. PSCI_FEATURES exists since PSCI 1.0; older
         // firmware returns NOT_SUPPORTED.
@@ -62,14 +63,15 @@ impl Firmware {
         version >= 0x1_0001
     }
 
-    /// Calls SMCCC_ARCH_FEATURES, of firmware that implements SMCCC 1.1.
+    /// Returns the result of SMCCC_ARCH_FEATURES for a function. Firmware must implement SMCCC 1.1
+    /// ([`has_smccc_1_1`](Self::has_smccc_1_1)).
     pub fn features(self, function: u32) -> i32 {
         // SAFETY: SMCCC_ARCH_FEATURES only returns a value.
         unsafe { call(SMCCC_ARCH_FEATURES, [u64::from(function), 0, 0]) as i32 }
     }
 }
 
-/// Applies a mitigation that firmware advertises on this CPU, and returns its x0.
+/// Applies a mitigation that firmware advertises on this CPU, and returns x0 of the call.
 pub fn work_around(workaround: Workaround, argument: u64) -> i64 {
     // SAFETY: a `Workaround` exists only for an identifier that firmware advertised through
     // SMCCC_ARCH_FEATURES; each of the three acts on this CPU's speculation alone.
@@ -80,11 +82,12 @@ pub fn work_around(workaround: Workaround, argument: u64) -> i64 {
 ///
 /// # Safety
 ///
-/// Firmware must take SMCs, and the caller must account for the effects of `function`.
+/// - Firmware must handle SMCs: a [`Firmware`] or a [`Workaround`] exists.
+/// - The effects of `function` must be sound for the caller.
 unsafe fn call(function: u32, arguments: [u64; 3]) -> i64 {
     let result: i64;
-    // SAFETY: firmware that follows the calling convention preserves x18 to x30 and SP, and the
-    // caller vouches for what the function does.
+    // SAFETY: firmware that follows the calling convention preserves x18 to x30 and SP; all other
+    // general registers are outputs; the caller guarantees the effects of the function.
     unsafe {
         asm!(
             "smc #0",

@@ -3,9 +3,8 @@
 use aarch64_cpu::registers::{ELR_EL2, Readable, Writeable};
 use core::mem::size_of;
 
-/// A guest's general registers, in the layout of `trap/vectors.s`. The vectors leave x19 to x29 in
-/// the registers themselves unless the trapped instruction names one of them, so these elements may
-/// be stale.
+/// A guest's general registers, in the layout of `trap/vectors.s`. The vectors store x19 to x29
+/// only if the trapped instruction names one of them; otherwise these elements are stale.
 #[repr(C)]
 pub struct TrapFrame {
     /// x0 to x30, then zero for XZR; for an exception taken from EL2, its stack pointer.
@@ -15,14 +14,14 @@ pub struct TrapFrame {
 const _: () = assert!(size_of::<TrapFrame>() == 32 * 8);
 
 impl TrapFrame {
-    /// Returns the value of a register by its number in an instruction: 31 is the zero register.
+    /// Returns the value of a register by its number in an instruction, in which 31 is XZR.
     #[inline(always)]
     pub fn register(&self, number: u8) -> u64 {
         self.x[usize::from(number & 31)]
     }
 
-    /// Sets a register by its number in an instruction. A write to 31 is never read back: it is the
-    /// last use of the frame.
+    /// Sets a register by its number in an instruction. A write to 31 has no effect on the guest:
+    /// the element of XZR is not loaded from the frame, and no handler reads it after the write.
     #[inline(always)]
     pub fn set_register(&mut self, number: u8, value: u64) {
         self.x[usize::from(number & 31)] = value;

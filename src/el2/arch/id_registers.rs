@@ -1,11 +1,11 @@
-//! The ID registers of this CPU that a guest reads through EL2.
+//! The ID registers of this CPU, which a guest reads by trapping to EL2.
 
 use bulkhead::arch::system_registers::IdRegisters;
 
 use super::registers::read_register;
 
-/// Reads all registers of op0 3, op1 0, CRn 0 with these CRm, in the order of CRm and op2: the
-/// space that HCR_EL2.TID3 traps. What is not allocated there reads as zero (Arm ARM D24.1).
+/// Reads all registers with op0 = 3, op1 = 0, CRn = 0 and these CRm, in the order of CRm and op2:
+/// the space that HCR_EL2.TID3 traps. Unallocated encodings read as zero (Arm ARM D24.1).
 macro_rules! id_registers {
     ($($crm:literal)*) => {
         [$(
@@ -21,7 +21,7 @@ macro_rules! id_registers {
     };
 }
 
-/// Returns the ID registers of this CPU, with nothing hidden.
+/// Returns the ID registers of this CPU, with no feature hidden.
 pub fn read() -> IdRegisters {
     IdRegisters(id_registers!(1 2 3 4 5 6 7))
 }

@@ -1,13 +1,14 @@
-//! The image's sections and stacks, by the linker script's symbols.
+//! Regions of the image's sections and stacks, from the symbols of the linker script.
 
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use core::ptr::addr_of;
 
-/// The number of CPUs that the linker script has stacks for.
+/// The number of CPUs for which the linker script reserves stacks.
 pub const MAX_CPUS: usize = 32;
 /// The size of the stack on which a CPU reports an exception from EL2, in bytes.
 pub const EMERGENCY_STACK: u64 = PAGE_SIZE;
-/// The bytes of its stack that the boot CPU may use with the MMU off: several times what it uses.
+/// The number of bytes of its stack that the boot CPU may use with the MMU off: several times more
+/// than it does use.
 pub const STACK_AT_ENTRY: u64 = 8 << 10;
 
 unsafe extern "C" {
@@ -46,12 +47,12 @@ fn between(start: *const u8, end: *const u8) -> Region<Pa> {
     // EL2's mapping is the identity, so a symbol's virtual address is its physical one.
     match Region::between(Pa::new(start as u64), Pa::new(end as u64)) {
         Some(region) => region,
-        None => panic!("sections are in order"),
+        None => panic!("the linker script orders the sections"),
     }
 }
 
 section! {
-    /// Returns all of the image's memory, loaded or not.
+    /// Returns the whole image, including the parts that are not loaded.
     whole = __image_start..__image_end
 }
 section! {
@@ -75,23 +76,23 @@ section! {
     all_code = __image_start..__rodata_start
 }
 section! {
-    /// Returns constants, and pointers that the entry code relocated: read-only.
+    /// Returns the read-only data: constants, and pointers that the entry code has relocated.
     constants = __rodata_start..__data_start
 }
 section! {
-    /// Returns variables and translation tables: never executed.
+    /// Returns the writable data: variables and EL2's translation tables.
     data = __data_start..__data_end
 }
 section! {
-    /// Returns the range of words that the entry code relocated with the MMU off.
+    /// Returns the data that the entry code relocates with the MMU off.
     relocated = __relocated_start..__bss_start
 }
 section! {
-    /// Returns variables that start as zero.
+    /// Returns `.bss`, the variables that are zero at start.
     zeroed = __bss_start..__bss_end
 }
 section! {
-    /// Returns the heap. Always inlined, because every freed block is compared with it.
+    /// Returns the heap. Always inlined, because every deallocation compares an address with it.
     #[inline(always)]
     heap = __heap_start..__heap_end
 }
@@ -114,10 +115,11 @@ pub fn stack(cpu: usize) -> Region<Pa> {
     let all = stacks();
     let slot = all.size() / MAX_CPUS as u64;
     let guard = Pa::new(all.start().get() + cpu as u64 * slot);
-    Region::new(Pa::new(guard.get() + PAGE_SIZE), slot - PAGE_SIZE).expect("inside the image")
+    let stack = Region::new(Pa::new(guard.get() + PAGE_SIZE), slot - PAGE_SIZE);
+    stack.expect("the stack is inside the image")
 }
 
-/// Returns the address from which a CPU's stack grows down.
+/// Returns the address from which a CPU's stack grows down: its emergency stack begins there.
 #[inline(always)]
 pub fn stack_top(cpu: usize) -> u64 {
     stack(cpu).end().get() - EMERGENCY_STACK
@@ -126,5 +128,5 @@ pub fn stack_top(cpu: usize) -> u64 {
 /// Returns the part of the boot CPU's stack that it may use with the MMU off.
 pub fn stack_at_entry() -> Region<Pa> {
     let top = Pa::new(stack_top(0));
-    Region::between(Pa::new(top.get() - STACK_AT_ENTRY), top).expect("it is part of the stack")
+    Region::between(Pa::new(top.get() - STACK_AT_ENTRY), top).expect("it is a part of the stack")
 }

@@ -1,13 +1,15 @@
-// memcpy, memset and memcmp as the compiler calls them, at the width of the machine. Those of
-// compiler_builtins go by bytes here, as the target has no unaligned accesses.
+// memcpy, memset and memcmp as the compiler calls them, with accesses of up to 16 bytes. Those of
+// compiler_builtins access single bytes here, because the target forbids unaligned accesses.
 //
-// Normal memory takes unaligned accesses (SCTLR_EL2.A = 0). With the MMU off all memory is Device, where
-// they fault (Arm ARM B2.8.2): until WIDE says that it is on, what is not all whole words goes by bytes.
+// Unaligned accesses to Normal memory are allowed (SCTLR_EL2.A = 0). With the MMU off, all memory
+// is Device memory, where they fault (Arm ARM B2.8.2). So while WIDE is 0, an operation whose
+// addresses and size are not all multiples of 8 is carried out byte by byte.
 
         .section .text.memory, "ax"
 
-// In: x0 = to, x1 = from, x2 = bytes; out: x0 as it was. Reads up to 64 bytes before it writes them, so
-// that what overlaps is moved right if it moves down.
+// In: x0 = destination, x1 = source, x2 = bytes. Out: x0 unchanged. Each block of up to 64 bytes is
+// read before it is written, and blocks go from low to high addresses, so that regions that overlap
+// are copied correctly if the destination is below the source.
         .global memcpy
 memcpy:
         adrp    x3, {wide}
@@ -26,7 +28,7 @@ memcpy:
         stp     x5, x6, [x4], #64
         subs    x2, x2, #64
         b.hs    2b
-3:      tbz     x2, #5, 4f              // bits 5:0 are those of what is left
+3:      tbz     x2, #5, 4f              // bits 5:0 are those of the remaining number of bytes
         ldp     x7, x8, [x1, #16]
         ldp     x5, x6, [x1], #32
         stp     x7, x8, [x4, #16]
@@ -59,7 +61,7 @@ memcpy:
         strb    w5, [x4], #1
         b       8b
 
-// In: x0 = to, w1 = the byte, x2 = bytes; out: x0 as it was.
+// In: x0 = destination, w1 = the byte, x2 = bytes. Out: x0 unchanged.
         .global memset
 memset:
         adrp    x3, {wide}
@@ -71,8 +73,8 @@ memset:
         cbz     w3, 7f
         cmp     x2, #256
         b.lo    1f
-        mrs     x3, dczid_el0           // zeros go by cache lines, if those are of 2^4 words
-        cmp     x3, #4                  // and DC ZVA is not prohibited (DZP)
+        mrs     x3, dczid_el0           // zeros are written by DC ZVA if its block is 2^4 words
+        cmp     x3, #4                  // and it is not prohibited (DZP)
         ccmp    x1, #0, #0, eq
         b.eq    10f
 1:      subs    x2, x2, #64
@@ -106,7 +108,7 @@ memset:
         b.lo    9b
         strb    w1, [x4], #1
         b       8b
-10:     stp     x1, x1, [x4]            // up to the first whole line, and some of it
+10:     stp     x1, x1, [x4]            // up to the first block's start, and beyond
         stp     x1, x1, [x4, #16]
         stp     x1, x1, [x4, #32]
         stp     x1, x1, [x4, #48]
@@ -124,8 +126,8 @@ memset:
         add     x2, x2, #128
         b       1b
 
-// In: x0 and x1 = what to compare, x2 = bytes; out: w0 = 0 if they are equal, else its sign is that of
-// the difference of the first bytes that are not.
+// In: x0 and x1 = the addresses to compare, x2 = bytes. Out: w0 = 0 if the contents are equal,
+// otherwise a value with the sign of the difference of the first bytes that differ.
         .global memcmp
 memcmp:
         adrp    x3, {wide}
@@ -139,7 +141,7 @@ memcmp:
         b.ne    8f
         subs    x2, x2, #8
         b.hs    2b
-3:      tbz     x2, #2, 4f              // bits 2:0 are those of what is left
+3:      tbz     x2, #2, 4f              // bits 2:0 are those of the remaining number of bytes
         ldr     w3, [x0], #4
         ldr     w4, [x1], #4
         cmp     w3, w4
@@ -162,7 +164,7 @@ memcmp:
         ldrb    w4, [x1], #1
         cmp     w3, w4
         b.eq    7b
-8:      rev     x3, x3                  // the first byte counts most
+8:      rev     x3, x3                  // the first byte becomes the most significant one
         rev     x4, x4
         cmp     x3, x4
         cset    w0, hi

@@ -1,4 +1,5 @@
-//! The CPU's registers, caches and barriers, the image's layout, and calls to firmware.
+//! Access to the CPU: registers, caches, barriers, locks, the image's layout, and calls to
+//! firmware.
 
 pub mod cache;
 mod context;

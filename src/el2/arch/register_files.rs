@@ -1,7 +1,8 @@
-//! The reset of registers that take more than one MSR each: files of numbered registers, and those
-//! where writes have a meaning of their own.
+//! Resets state that no single MSR resets: files of numbered registers, and registers whose writes
+//! set or clear bits or act on other registers.
 //!
-//! The table of CPU features names these functions; each is called on CPUs that have the feature.
+//! The table of CPU features (`bulkhead::arch::system_registers`) names these functions. Each is
+//! called only on CPUs that have its feature.
 
 use aarch64_cpu::asm::barrier;
 use core::arch::global_asm;
@@ -22,23 +23,26 @@ pub fn vector_registers() {
     zero_vector_registers();
 }
 
-/// Zeroes SVE's predicates and its first-fault register.
+/// Zeroes SVE's predicate registers and its first-fault register.
 pub fn predicates() {
-    // SAFETY: the CPU has SVE, which `control` has opened to EL2, and EL2 keeps nothing in it.
+    // SAFETY: the table calls this only on CPUs with SVE, whose use `control::write` enables at EL2
+    // (CPTR_EL2), and code at EL2 uses no vector or predicate register (soft-float target).
     unsafe { zero_predicate_registers() };
 }
 
-/// Zeroes the upper halves of the registers that have 128 bits.
+/// Zeroes the upper halves of the 128-bit system registers.
 pub fn upper_halves() {
-    // SAFETY: the CPU has FEAT_D128 and with it FEAT_THE; EL2 uses none of these registers.
+    // SAFETY: the table calls this only on CPUs with FEAT_D128 and FEAT_THE; these registers
+    // control EL1 and EL0, and EL2 uses none of them.
     unsafe { zero_upper_halves() };
 }
 
-/// Locks the OS lock, as a cold reset does, clears the claim tags and OSECCR_EL1, which can be
-/// written while the lock is locked, and zeroes breakpoints and watchpoints.
+/// Locks the OS Lock, as a Cold reset does, clears the claim tags and OSECCR_EL1, which is writable
+/// only while the OS Lock is locked, and zeroes the breakpoints and watchpoints.
 pub fn debug_registers() {
     const CLAIM_TAGS: u64 = 0xff;
-    /// ID_AA64DFR0_EL1.DebugVer of FEAT_Debugv8p9: there may be four banks of 16.
+    /// ID_AA64DFR0_EL1.DebugVer of FEAT_Debugv8p9, with which there are up to four banks of 16
+    /// breakpoints and watchpoints.
     const BANKED: u64 = 11;
     write_register!("oslar_el1", 1);
     write_register!("dbgclaimclr_el1", CLAIM_TAGS);
@@ -50,34 +54,34 @@ pub fn debug_registers() {
         for bank in 1..4 {
             let in_bank = |highest: u64| (highest & 0xff).saturating_sub(bank * 16 - 1).min(16);
             select_debug_bank(bank);
-            // SAFETY: ID_AA64DFR1_EL1.BRPs and WRPs are the highest numbers that this CPU has if
-            // they are above 15, and EL2 uses none of them.
+            // SAFETY: `in_bank` returns at most 16, and no more than this CPU has in the bank by
+            // ID_AA64DFR1_EL1.BRPs and WRPs; EL2 uses no breakpoint or watchpoint.
             unsafe { zero_debug_registers(in_bank(highest >> 8), in_bank(highest >> 16)) };
         }
         select_debug_bank(0);
     }
     let (breakpoints, watchpoints) = ((features >> 12 & 0xf) + 1, (features >> 20 & 0xf) + 1);
-    // SAFETY: ID_AA64DFR0_EL1.BRPs and WRPs are the highest numbers that this CPU has, 15 at the
-    // most, and EL2 uses none of them.
+    // SAFETY: both are at most 16, and by ID_AA64DFR0_EL1.BRPs and WRPs this CPU has that many; EL2
+    // uses no breakpoint or watchpoint.
     unsafe { zero_debug_registers(breakpoints, watchpoints) };
 }
 
-/// Selects the breakpoints and watchpoints that the names of the first 16 mean, by MDSELR_EL1.
+/// Selects the bank that the registers of breakpoints and watchpoints 0 to 15 access (MDSELR_EL1).
 fn select_debug_bank(bank: u64) {
     write_register!("S2_0_C0_C4_2", bank << 4);
     barrier::isb(barrier::SY);
 }
 
-/// Zeroes VDISR_EL2, which a guest accesses as DISR_EL1 because HCR_EL2.AMO is set. RAS is hidden
-/// from guests, but nothing traps that register: so it is the CPU itself that says whether it is
-/// there.
+/// Zeroes VDISR_EL2, which a guest accesses as DISR_EL1 because HCR_EL2.AMO is set. FEAT_RAS is
+/// hidden from guests, but accesses to DISR_EL1 do not trap. So the CPU's own ID register decides,
+/// not the guest's view of it.
 pub fn deferred_error() {
     if read_register!("id_aa64pfr0_el1") >> 28 & 0xf > 0 {
         write_register!("S3_4_C12_C1_1", 0);
     }
 }
 
-/// Stops and zeroes the PMU's counters and clears what each counts.
+/// Stops and zeroes the PMU's counters, and clears their event types.
 pub fn event_counters() {
     /// PMCR_EL0.{C, P}.
     const RESET_COUNTERS: u64 = 0b110;
@@ -92,11 +96,11 @@ pub fn event_counters() {
     write_register!("pmselr_el0", 0);
 }
 
-/// Stops the PMU's counters and their interrupts.
+/// Stops the PMU's counters and disables and clears their overflow interrupts.
 pub fn stop_counters() {
     /// The event counters and the cycle counter.
     const ALL: u64 = 0xffff_ffff;
-    // ID_AA64DFR1_EL1.PMICNTR: the instruction counter, which has bit 32.
+    // Bit 32, if ID_AA64DFR1_EL1.PMICNTR shows the instruction counter.
     let instructions = u64::from(read_register!("id_aa64dfr1_el1") >> 36 & 0xf > 0) << 32;
     write_register!("pmcntenclr_el0", ALL | instructions);
     write_register!("pmintenclr_el1", ALL | instructions);

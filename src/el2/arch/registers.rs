@@ -1,13 +1,13 @@
-//! Access to system registers that the `aarch64-cpu` crate has no name for.
+//! Access to system registers that the `aarch64-cpu` crate does not define.
 //!
-//! Writes take effect after an ISB, which callers issue once for all writes that belong together.
+//! Writes take effect after an ISB, which callers issue once for a group of writes.
 
-/// Reads a system register by the name or encoding that the assembler knows.
+/// Reads a system register by its name or encoding in assembly.
 macro_rules! read_register {
     ($name:expr) => {{
         let value: u64;
-        // SAFETY: reading these registers changes neither memory nor Rust's state. A read that
-        // acknowledges an interrupt changes the GIC's state, as the caller intends.
+        // SAFETY: MRS writes only the register that the compiler allocated. The registers read here
+        // have no side effect, except those that acknowledge an interrupt at the GIC.
         unsafe {
             core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nostack))
         };
@@ -15,12 +15,12 @@ macro_rules! read_register {
     }};
 }
 
-/// Writes a system register by the name or encoding that the assembler knows.
+/// Writes a system register by its name or encoding in assembly.
 macro_rules! write_register {
     ($name:expr, $value:expr) => {{
         let value: u64 = $value;
-        // SAFETY: these registers control EL1 and EL0, the interrupt controller or traps to EL2,
-        // but neither the memory nor the control flow of EL2 itself.
+        // SAFETY: the registers written here control EL1 and EL0, the interrupt controller, EL2's
+        // timer or traps to EL2, but neither translation nor control flow at EL2.
         unsafe {
             core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack))
         };

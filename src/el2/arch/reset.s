@@ -1,4 +1,5 @@
-// Zeroes registers that a vCPU can use: files of numbered registers, and upper halves.
+// Zeroes registers that a vCPU can use: files of numbered registers, and the upper halves of
+// 128-bit registers.
 
         .section .text, "ax"
 
@@ -20,7 +21,7 @@ zero_vector_registers:
         msr     fpsr, xzr
         ret
 
-// SVE's predicates and its first-fault register.
+// SVE's predicate registers and its first-fault register.
         .arch_extension sve
         .global zero_predicate_registers
 zero_predicate_registers:
@@ -30,7 +31,7 @@ zero_predicate_registers:
         wrffr   p0.b
         ret
 
-// The registers of EL1 that have 128 bits with FEAT_D128. MSR does not write their upper halves.
+// The EL1 registers that have 128 bits with FEAT_D128. MSR does not write their upper halves.
         .arch_extension d128
         .arch_extension the
         .global zero_upper_halves
@@ -45,7 +46,7 @@ zero_upper_halves:
         ret
 
 // In: x0 = the number of breakpoints, x1 = the number of watchpoints, from 0 to 16. Zeroes those
-// with lower numbers. The two instructions of number n lie n + 1 times 8 bytes before the label.
+// with lower numbers. The two instructions for number n are (n + 1) * 8 bytes before the label.
         .global zero_debug_registers
 zero_debug_registers:
         adr     x2, 1f

@@ -4,21 +4,21 @@ use core::arch::asm;
 use core::ops::Deref;
 use spin::{Once, RelaxStrategy};
 
-/// A lock that waits by [`relax`]. Where every instruction counts, call
-/// [`try_lock`](Self::try_lock) first: it is inlined.
+/// A spinlock. On hot paths call [`try_lock`](Self::try_lock) first, which is inlined.
 pub struct Mutex<T>(spin::mutex::Mutex<T, Relax>);
 
-/// Holds a lock for as long as it lives.
+/// A held lock, which is released when the guard is dropped.
 pub type MutexGuard<'a, T> = spin::mutex::MutexGuard<'a, T>;
 
 impl<T> Mutex<T> {
-    /// Returns a free lock that guards `value`.
+    /// Returns a lock, which is free, around `value`.
     pub const fn new(value: T) -> Self {
         Self(spin::mutex::Mutex::new(value))
     }
 
-    /// Takes the lock as soon as it is free. In a section of its own, because the compiler merges the
-    /// instances for all types into one, whose name the linker script could take for boot's.
+    /// Waits until the lock is free, and takes it. In a section of its own, because the compiler
+    /// merges the instances for all types into one, whose symbol may match a boot pattern of the
+    /// linker script.
     #[inline(never)]
     #[unsafe(link_section = ".text.lock")]
     pub fn lock(&self) -> MutexGuard<'_, T> {
@@ -37,10 +37,10 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A barrier at which CPUs wait for each other by [`relax`].
+/// A barrier at which CPUs wait for each other.
 pub type Barrier = spin::barrier::Barrier<Relax>;
 
-/// Relaxes in loops of the `spin` crate: see [`relax`].
+/// The strategy by which loops of the `spin` crate wait: [`relax`].
 pub struct Relax;
 
 impl RelaxStrategy for Relax {
@@ -50,15 +50,15 @@ impl RelaxStrategy for Relax {
     }
 }
 
-/// Pauses a CPU in a loop that polls memory. The ISB keeps it from polling at full speed; YIELD lets
-/// a multithreaded core, or an emulator that runs the CPUs in turn, continue with another one.
+/// Slows down a loop that polls memory. The ISB delays the next poll; YIELD lets a multithreaded
+/// core, or an emulator that runs the CPUs in turn, continue with another thread.
 #[inline(always)]
 pub fn relax() {
-    // SAFETY: neither instruction changes memory, registers or flags.
+    // SAFETY: neither instruction changes memory, general registers or flags.
     unsafe { asm!("isb", "yield", options(nomem, nostack, preserves_flags)) };
 }
 
-/// A value that boot sets once, and that is read-only from then on.
+/// A value that boot sets once and that is read-only afterwards.
 pub struct SetOnce<T>(Once<T>);
 
 impl<T> SetOnce<T> {
@@ -67,7 +67,7 @@ impl<T> SetOnce<T> {
         Self(Once::new())
     }
 
-    /// Sets the value, unless it is set, and returns it.
+    /// Sets the value unless it is set already, and returns the cell's value.
     pub fn set(&self, value: T) -> &T {
         self.0.call_once(|| value)
     }
@@ -78,11 +78,11 @@ impl<T> SetOnce<T> {
     }
 }
 
-/// Reads the value.
+/// Returns the value.
 ///
 /// # Panics
 ///
-/// If it is not set.
+/// If the value is not set.
 impl<T> Deref for SetOnce<T> {
     type Target = T;
 
@@ -91,7 +91,7 @@ impl<T> Deref for SetOnce<T> {
     }
 }
 
-/// Panics because a boot-time value was read before it was set. One function for all types: the
+/// Panics because a boot-time value was read before it was set. One function for all types; the
 /// backtrace shows the caller.
 #[cold]
 #[inline(never)]

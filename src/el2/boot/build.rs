@@ -1,4 +1,4 @@
-//! Building the partitions, each on its own CPUs, all at the same time.
+//! Builds the partitions, each on its own CPUs and all at the same time.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -18,51 +18,52 @@ use super::{FirmwareTree, console, stage2};
 use crate::el2::arch::sync::{self, Barrier, Mutex, SetOnce};
 use crate::el2::console::Port;
 use crate::el2::drivers::gic::Gic;
-use crate::el2::monitor::{self, Monitor};
-use crate::el2::partition::{MonitorPort, Partition, Parts, Totals};
+use crate::el2::monitor::{Monitor, MonitorUart};
+use crate::el2::partition::{MonitorDevice, Partition, PartitionParts, Totals};
 use crate::el2::vcpu::resident;
 
 /// Everything that the CPUs need to build the partitions.
 pub struct Work {
     firmware: FirmwareTree,
-    /// The machine.
+    /// The hardware.
     pub machine: Machine,
     /// The interrupt controller.
     pub gic: &'static Gic,
-    /// The private interrupts that guests have.
+    /// The PPIs that guests own.
     ppis: Vec<Intid>,
     /// One job for each partition, in the order of the Plan.
     jobs: Vec<Job>,
-    /// The partitions' ends of the console.
+    /// The partitions' ports at the console, in the order of the Plan.
     ports: &'static [Port],
     /// The monitor, if the description asks for it.
     monitor: Option<&'static Monitor>,
+    /// The totals that the partitions share.
     totals: Totals,
     /// The partitions, once all are built.
     partitions: SetOnce<Vec<Partition>>,
-    /// Where the CPUs that take part wait for each other.
-    pub meeting: SetOnce<Barrier>,
+    /// The barrier of all CPUs that take part in booting.
+    pub barrier: SetOnce<Barrier>,
 }
 
-/// One partition to build.
+/// The work of building one partition.
 struct Job {
-    /// Its CPUs: the first one builds it, and the others help to copy.
+    /// The partition's CPUs: the first builds it, and the others help to copy its contents.
     cpus: Vec<usize>,
     /// The memory for its stage-2 tables.
     tables: Region<Pa>,
-    /// Its resources, until they are taken to build it.
+    /// The partition's resources, until its first CPU takes them.
     plan: Mutex<Option<PartitionPlan>>,
     /// The contents to copy, once they are known.
     load: SetOnce<Load>,
-    /// The result, until it is taken.
-    built: Mutex<Option<Outcome>>,
+    /// The result, until the boot CPU takes it.
+    built: Mutex<Option<BuildResult>>,
 }
 
-/// A partition, and remarks about it, a line each.
-type Outcome = Result<(Partition, Vec<String>), PlanError>;
+/// A partition and remarks about it of one line each, or the reason for a refusal.
+type BuildResult = Result<(Partition, Vec<String>), PlanError>;
 
 impl Work {
-    /// Prepares the partitions to be built.
+    /// Returns the work of building the partitions of a Plan.
     pub fn new(
         firmware: FirmwareTree,
         machine: Machine,
@@ -86,7 +87,7 @@ impl Work {
         };
         let jobs = plan.partitions.into_iter().zip(tables).map(job).collect();
         let (totals, partitions) = (Totals::new(count), SetOnce::new());
-        let meeting = SetOnce::new();
+        let barrier = SetOnce::new();
         Box::leak(Box::new(Self {
             firmware,
             machine,
@@ -97,27 +98,27 @@ impl Work {
             monitor,
             totals,
             partitions,
-            meeting,
+            barrier,
         }))
     }
 
-    /// Whether the console or a partition uses the monitor.
+    /// Returns whether the console or a partition uses the monitor.
     pub fn uses_monitor(&self) -> bool {
         self.monitor.is_some()
     }
 
-    /// Whether a partition owns this CPU.
+    /// Returns whether a partition owns the CPU with this index.
     pub fn is_owned(&self, cpu: usize) -> bool {
         self.jobs.iter().any(|job| job.cpus.contains(&cpu))
     }
 
-    /// Does this CPU's part of building the partition that owns it, if one does.
+    /// Does the part of this CPU, whose index is `cpu`, in building the partition that owns it.
     pub fn take_part(&'static self, cpu: usize) {
         for (index, job) in self.jobs.iter().enumerate() {
             match job.cpus.iter().position(|owned| *owned == cpu) {
                 Some(0) => {
                     let plan = job.plan.lock().take();
-                    let plan = plan.expect("only this CPU takes it, and it comes here once");
+                    let plan = plan.expect("only this CPU takes the plan, and it does so once");
                     let built = self.build(index, job, plan);
                     *job.built.lock() = Some(built);
                 }
@@ -127,9 +128,10 @@ impl Work {
         }
     }
 
-    /// Builds a partition, up to the first instruction of its guest.
-    fn build(&'static self, index: usize, job: &Job, plan: PartitionPlan) -> Outcome {
-        // SAFETY: this is the partition's part, and only the taker of its plan builds it, once.
+    /// Builds a partition, whose guest can then be started.
+    fn build(&'static self, index: usize, job: &Job, plan: PartitionPlan) -> BuildResult {
+        // SAFETY: `job.tables` is the partition's part from `stage2::divide`, and only the CPU that
+        // took the plan gets here, once.
         let stage2 = unsafe { stage2::build(&plan, job.tables) };
         let stage2 = stage2.expect("the Plan has checked the mappings");
         let GuestTree { bytes: tree, remarks } =
@@ -140,11 +142,11 @@ impl Work {
         let device = plan.device(DeviceKind::MonitorPl011);
         let monitor = self.monitor.zip(device.and_then(|device| device.intid));
         let monitor = monitor.map(|(monitor, intid)| {
-            let port = monitor::Port::new(monitor, self.jobs.len(), intid);
-            Box::new(port) as Box<dyn MonitorPort>
+            let port = MonitorUart::new(monitor, self.jobs.len(), intid);
+            Box::new(port) as Box<dyn MonitorDevice>
         });
         let cpus = plan.cpus.iter().map(|cpu| &resident::all()[*cpu].cpu).collect();
-        let partition = Partition::new(Parts {
+        let partition = Partition::new(PartitionParts {
             plan,
             tree,
             stage2,
@@ -158,7 +160,7 @@ impl Work {
         Ok((partition, remarks))
     }
 
-    /// Waits until every partition is built, and keeps them for good.
+    /// Waits until every partition is built, prints the remarks, and returns the partitions.
     pub fn finish(&'static self) -> &'static [Partition] {
         let finish = |job: &Job| {
             let built = loop {
@@ -167,7 +169,8 @@ impl Work {
                 }
                 sync::relax();
             };
-            let (partition, remarks) = built.unwrap_or_else(|why| refuse(format_args!("{why}")));
+            let (partition, remarks) =
+                built.unwrap_or_else(|reason| refuse(format_args!("{reason}")));
             for remark in remarks {
                 info!("{}: {remark}", partition.name());
             }
@@ -180,9 +183,9 @@ impl Work {
         partitions
     }
 
-    /// Returns the partition that owns this CPU, and the number of the vCPU that lives on it. Called
-    /// once all partitions are built.
-    pub fn home(&'static self, cpu: usize) -> Option<(&'static Partition, usize)> {
+    /// Returns the partition that owns the CPU with this index, and the number of the CPU's vCPU.
+    /// All partitions must be built.
+    pub fn owner_of(&'static self, cpu: usize) -> Option<(&'static Partition, usize)> {
         self.partitions.iter().find_map(|partition| {
             let vcpu = partition.plan.cpus.iter().position(|owned| *owned == cpu)?;
             Some((partition, vcpu))
@@ -191,7 +194,8 @@ impl Work {
 }
 
 impl Job {
-    /// Copies a part of the contents, unless building ends in an error before.
+    /// Copies a part of the contents as soon as they are known. Returns without copying if the
+    /// partition is built before, or its building has failed.
     fn help(&self) {
         while self.built.lock().is_none() {
             if let Some(load) = self.load.get() {
@@ -202,7 +206,7 @@ impl Job {
     }
 }
 
-/// Whether Bulkhead keeps a private interrupt for itself; guests have all others.
+/// Returns whether a PPI is one of Bulkhead's own. Guests own all others.
 fn is_own(machine: &Machine, ppi: Intid) -> bool {
     ppi == machine.gic.maintenance() || ppi == machine.timer.hypervisor
 }

@@ -1,4 +1,4 @@
-//! Opening the console, and the log during boot.
+//! Opens the console, connects the partitions to it, and logs during boot.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,19 +11,19 @@ use core::fmt::{self, Write};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::mmu;
-use crate::el2::console::{self, Port, Shared, shared};
+use crate::el2::console::{self, Port, SharedState, shared};
 use crate::el2::cpu::timer;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::drivers::uart::{AnyUart, emergency};
 use crate::el2::partition::Partition;
 
-/// How long a partial line waits for its end while nothing else is printed: a prompt appears without a
-/// noticeable delay.
+/// The time for which an incomplete line, such as a prompt, waits for its end while nothing else is
+/// printed, in milliseconds: too short to be noticed.
 const PARTIAL_LINE_MS: u64 = 100;
-/// How long a guest may take to read its input before further input is dropped.
-const DEAF_MS: u64 = 1000;
+/// The time that a guest has to read its input before further input is dropped, in milliseconds.
+const INPUT_TIMEOUT_MS: u64 = 1000;
 
-/// Takes over the UART that the machine's tree names, and sends the log there.
+/// Takes over the UART that the machine's tree names, and makes it the output of the log.
 pub fn open(machine: &machine::ConsoleUart) {
     for RegisterSetting { register, mask, value } in &machine.settings {
         let register = mmu::map_device(*register);
@@ -37,7 +37,7 @@ pub fn open(machine: &machine::ConsoleUart) {
     }
 }
 
-/// Makes the partitions' ports, in the order of the Plan.
+/// Makes the partitions' ports, in the order of the Plan, and the console's buffers.
 pub fn add_partitions(plans: &[PartitionPlan]) -> &'static [Port] {
     let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
     let lines = Console::new(&names, timer::milliseconds(PARTIAL_LINE_MS));
@@ -47,14 +47,17 @@ pub fn add_partitions(plans: &[PartitionPlan]) -> &'static [Port] {
     };
     let ports = console::set_ports(plans.iter().enumerate().map(port).collect());
     let mut shared = shared();
-    shared.input = Some(Input::new(names.len(), timer::milliseconds(DEAF_MS)));
+    shared.input = Some(Input::new(names.len(), timer::milliseconds(INPUT_TIMEOUT_MS)));
     shared.lines = Some(lines);
     ports
 }
 
-/// Routes the UART's interrupt to the CPU that handles it, and lets output wait in the buffers. That
-/// CPU is the boot CPU if no partition owns it; else the first CPU of the first partition whose
-/// interrupts are trapped, because other guests could mask it; else that of the first partition.
+/// Routes the UART's interrupt to the CPU that handles it, and changes the console to its operation
+/// while guests run.
+///
+/// That CPU is the boot CPU if no partition owns it; otherwise the first CPU of the first partition
+/// with trapped delivery, because on such a CPU a guest cannot delay the interrupt; otherwise the
+/// first CPU of the first partition.
 pub fn go_live(
     gic: &'static Gic,
     machine: &machine::Machine,
@@ -73,7 +76,7 @@ pub fn go_live(
     console::go_live(gic, cpu);
 }
 
-/// The logger of the `log` crate's macros, which only boot uses.
+/// The logger behind the `log` crate's macros, which only boot uses.
 struct BootLogger;
 
 impl Log for BootLogger {
@@ -82,7 +85,7 @@ impl Log for BootLogger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let _ = writeln!(Direct(&mut shared()), "{}", record.args());
+        let _ = writeln!(UnbufferedOutput(&mut shared()), "{}", record.args());
     }
 
     fn flush(&self) {
@@ -90,10 +93,10 @@ impl Log for BootLogger {
     }
 }
 
-/// Writes to the UART without buffering.
-struct Direct<'a>(&'a mut Shared);
+/// Output to the UART that waits for room in place of buffering.
+struct UnbufferedOutput<'a>(&'a mut SharedState);
 
-impl Write for Direct<'_> {
+impl Write for UnbufferedOutput<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let shared = &mut *self.0;
         shared.log.add(text.as_bytes());

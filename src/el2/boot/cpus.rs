@@ -1,4 +1,4 @@
-//! Starting the CPUs, and setting each of them up for its partition.
+//! Starts the CPUs, and sets each of them up for its partition.
 
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
@@ -17,16 +17,16 @@ use crate::el2::arch::image::{self, MAX_CPUS};
 use crate::el2::arch::sync::{self, Barrier};
 use crate::el2::arch::{cache, control, id_registers};
 use crate::el2::cpu::{self, timer};
-use crate::el2::drivers::gic::Position;
+use crate::el2::drivers::gic::VcpuPosition;
 use crate::el2::partition::Partition;
 use crate::el2::trap::vectors;
 use crate::el2::vcpu::Vcpu;
 use crate::el2::vcpu::resident::{self, OwnInterrupts, Resident};
 
-/// How long a CPU may take from being started to arriving at EL2.
+/// The time that a CPU may take from being started to reaching EL2, in milliseconds.
 const ARRIVAL_MS: u64 = 1000;
 
-/// Makes this CPU, which the loader chose, the boot CPU.
+/// Makes this CPU, on which the loader entered the image, the boot CPU.
 pub fn enter_boot_cpu(machine: &Machine) -> &'static Resident {
     let mpidr = cpu::current_mpidr();
     let position = machine.cpus.iter().position(|cpu| cpu.mpidr == mpidr);
@@ -39,24 +39,26 @@ pub fn enter_boot_cpu(machine: &Machine) -> &'static Resident {
     resident
 }
 
-/// Starts every CPU that takes part in booting ([`takes_part`]). [`await_others`] waits for them.
+/// Starts every other CPU that takes part in booting ([`takes_part`]). [`await_others`] waits for
+/// them.
 pub fn start_others(work: &'static Work) {
     let boot_cpu = cpu::current().index();
     let cpus = work.machine.cpus.iter().enumerate();
     let others = cpus.filter(|(index, cpu)| *index != boot_cpu && takes_part(work, *index, cpu));
-    work.meeting.set(Barrier::new(1 + others.clone().count()));
+    work.barrier.set(Barrier::new(1 + others.clone().count()));
     for (index, cpu) in others {
         start(work, cpu, index, boot_cpu);
     }
 }
 
-/// Whether a CPU takes part in booting: if a partition owns it, or if it waits in a spin table. Those
-/// come too because they run firmware's code, which may still change the interrupt controller.
+/// Returns whether a CPU takes part in booting: if a partition owns it, or if it waits at a spin
+/// table. The latter runs firmware's code, which may otherwise change the interrupt controller
+/// later.
 fn takes_part(work: &Work, index: usize, cpu: &MachineCpu) -> bool {
     work.is_owned(index) || matches!(cpu.start, CpuStart::SpinTable(_))
 }
 
-/// Waits until all CPUs that were started are at EL2.
+/// Waits until all CPUs that were started are at EL2. Refuses to boot if one does not get there.
 pub fn await_others(work: &Work) {
     let deadline = timer::now() + timer::milliseconds(ARRIVAL_MS);
     for (index, cpu) in work.machine.cpus.iter().enumerate() {
@@ -72,18 +74,20 @@ pub fn await_others(work: &Work) {
     }
 }
 
+/// Starts the CPU with this index.
 fn start(work: &'static Work, cpu: &MachineCpu, index: usize, boot_cpu: usize) {
-    // The boot CPU has stack 0; CPU 0 has the boot CPU's, if it is another one.
+    // The boot CPU uses stack 0, whatever its index, and CPU 0 uses the stack with its index
+    // instead.
     let stack = if index == 0 { boot_cpu } else { index };
     mmu::map_memory(image::stack(stack));
     resident::all()[index].cpu.set_stack_top(image::stack_top(stack));
     let mpidr = cpu.mpidr;
     let address = entry::prepare_secondary(mpidr, index, stack, work);
     let started = match (cpu.start, Firmware::find(&work.machine)) {
-        // SAFETY: `prepare_secondary` returns the entry of a CPU that starts with its MMU off.
+        // SAFETY: `prepare_secondary` returns `secondary_entry`, which runs with the MMU off.
         (CpuStart::Psci, Some(firmware)) => unsafe { firmware.cpu_on(mpidr, address) },
-        // SAFETY: the same, and the machine's tree says that the CPU polls this address.
-        (CpuStart::SpinTable(place), _) => unsafe { release(place, address) },
+        // SAFETY: the same; and the machine's tree says that the CPU polls this address.
+        (CpuStart::SpinTable(slot), _) => unsafe { release(slot, address) },
         (CpuStart::Psci | CpuStart::Unknown, _) => refuse(format_args!(
             "CPU {mpidr} cannot be started: the machine's tree has neither PSCI by SMC nor a spin \
              table for it"
@@ -94,24 +98,27 @@ fn start(work: &'static Work, cpu: &MachineCpu, index: usize, boot_cpu: usize) {
     }
 }
 
-/// Releases a CPU that polls `place` (the spin table of the arm64 boot protocol) to `entry`.
+/// Releases a CPU that polls `address` (the spin table of the arm64 boot protocol) to `entry`.
 ///
 /// # Safety
 ///
-/// `place` must be memory that a CPU polls, and `entry` code that it can run from with its MMU off.
-unsafe fn release(place: Pa, entry: Pa) -> Result<(), i64> {
-    let slot = Region::new(place, size_of::<u64>() as u64).expect("the machine was checked");
+/// - `address` must be a multiple of 8 in memory, and of a word that a CPU polls.
+/// - `entry` must be code that the CPU can run with its MMU off.
+unsafe fn release(address: Pa, entry: Pa) -> Result<(), i64> {
+    let slot =
+        Region::new(address, size_of::<u64>() as u64).expect("`Machine` checked the address");
     mmu::map_memory(slot);
-    // SAFETY: the line above mapped the slot, which the caller vouches for and is a multiple of 8.
-    unsafe { (place.get() as *mut u64).write_volatile(entry.get()) };
-    // The CPU polls with its caches off.
+    // SAFETY: the line above mapped the slot; the caller guarantees its alignment and its use.
+    unsafe { (address.get() as *mut u64).write_volatile(entry.get()) };
+    // The CPU polls memory with its caches off.
     cache::clean_and_invalidate(slot);
     aarch64_cpu::asm::sev();
     Ok(())
 }
 
-/// Sets this CPU up for its partition once all partitions are built, in step with the others: first
-/// all CPUs' interrupt controllers, then the partitions', then each vCPU's part of them.
+/// Sets this CPU up for its partition once all partitions are built. Barriers separate the steps of
+/// all CPUs: first the interrupt interfaces and control registers, then the vCPUs and the vGICs'
+/// shared state, then the vGICs' private state.
 pub fn set_up(resident: &'static Resident, work: &'static Work) {
     let index = resident.cpu.index();
     let gic = work.gic;
@@ -122,32 +129,32 @@ pub fn set_up(resident: &'static Resident, work: &'static Work) {
         console: work.machine.console.as_ref().and_then(|console| console.interrupt),
     };
     resident.set_own_interrupts(own);
-    work.meeting.wait();
-    let home = work.home(index);
-    let delivery = home.map_or(Delivery::Trapped, |(partition, _)| partition.plan.delivery);
+    work.barrier.wait();
+    let owner = work.owner_of(index);
+    let delivery = owner.map_or(Delivery::Trapped, |(partition, _)| partition.plan.delivery);
     gic.init_cpu(index, resident.cpu.mpidr(), delivery, &mmu::map_device);
     for intid in [own.maintenance, own.timer] {
         gic.enable_own(intid, index);
     }
     let id = id_registers::read();
-    let count = home.is_some_and(|(partition, _)| partition.plan.count_hypervisor);
+    let count = owner.is_some_and(|(partition, _)| partition.plan.count_hypervisor);
     control::write(&id, control::choices(&id, count, delivery));
-    work.meeting.wait();
-    if let Some((partition, number)) = home {
+    work.barrier.wait();
+    if let Some((partition, number)) = owner {
         let vcpu = new_vcpu(resident, work, partition, number, &id);
         if number == 0 {
-            vcpu.with_vgic(|vgic, hw| vgic.reset(hw));
+            vcpu.with_vgic(|vgic, hardware| vgic.reset(hardware));
         }
         resident.assign(Vec::from([vcpu]));
     }
-    work.meeting.wait();
+    work.barrier.wait();
     for vcpu in resident.vcpus() {
-        vcpu.with_vgic(|vgic, hw| vgic.reset_private(hw));
+        vcpu.with_vgic(|vgic, hardware| vgic.reset_private(hardware));
     }
-    work.meeting.wait();
+    work.barrier.wait();
 }
 
-/// Returns vCPU `number` of a partition, which lives on this CPU.
+/// Returns vCPU `number` of a partition, which is assigned to this CPU.
 fn new_vcpu(
     resident: &Resident,
     work: &Work,
@@ -164,7 +171,7 @@ fn new_vcpu(
     let affinities: Vec<_> = cpus.iter().map(|cpu| resident::all()[*cpu].cpu.mpidr()).collect();
     Vcpu {
         partition,
-        position: Position { gic, vcpu: number, cpus: cpus.clone() },
+        position: VcpuPosition { gic, vcpu: number, cpus: cpus.clone() },
         sgi_route: match gic.physical_sgis() {
             u16::MAX => SgiRoute::new(&affinities, number),
             _ => SgiRoute::Virtual,

@@ -1,4 +1,4 @@
-//! The way from a loader's jump to the program's entry points, on the boot CPU and on the others.
+//! Leads from the loader's jump, or from a CPU's start by firmware, to the program's entry points.
 
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::mpidr::Mpidr;
@@ -12,16 +12,16 @@ use crate::el2::arch::image::{self, MAX_CPUS};
 use crate::el2::trap::vectors;
 use crate::el2::vcpu::resident::{self, Resident};
 
-/// The functions that the entry code continues with.
+/// The functions with which the entry code continues.
 pub trait EntryPoints {
-    /// Runs on the boot CPU, with the MMU on. `tree` is the address of the firmware's tree.
+    /// Boots on the boot CPU, with the MMU on. `tree` is the address of the firmware's tree.
     fn boot(level: ExceptionLevel, tree: Pa) -> !;
 
-    /// Runs on every other CPU, with its MMU on.
+    /// Takes part in booting on every other CPU, with its MMU on.
     fn secondary(resident: &'static Resident, work: &'static Work) -> !;
 }
 
-/// Assembles the entry code for the entry points of a type. Used once, by the program.
+/// Assembles the entry code for a type's [`EntryPoints`]. Used once, by the program.
 macro_rules! entry {
     ($program:ty) => {
         core::arch::global_asm!(
@@ -41,12 +41,12 @@ unsafe extern "C" {
     fn secondary_entry();
 }
 
-/// The values that a CPU loads while its MMU is off, in the layout of `entry.s`. Each is one cache
-/// line, so that cleaning one does not concern another.
+/// The values that a CPU loads while its MMU is off, in the layout of `entry.s`. Aligned to 64
+/// bytes, so that cleaning one does not affect another.
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
 pub struct Handover {
-    /// The CPU that it is for: the affinity fields of its MPIDR_EL1.
+    /// The affinity fields of the CPU's MPIDR_EL1.
     mpidr: u64,
     mair: u64,
     tcr: u64,
@@ -58,15 +58,15 @@ pub struct Handover {
     work: Option<&'static Work>,
 }
 
-/// The bytes of a [`Handover`].
+/// The size of a [`Handover`], in bytes.
 pub const HANDOVER_SIZE: usize = size_of::<Handover>();
-/// The bytes of all of them.
+/// The size of [`Handovers`], in bytes.
 pub const HANDOVERS_SIZE: usize = size_of::<Handovers>();
 
 const _: () = assert!(HANDOVER_SIZE == 64);
 
 impl Handover {
-    /// For no CPU: none has this affinity.
+    /// An unused handover, whose affinity no CPU has.
     const NONE: Self = Self {
         mpidr: u64::MAX,
         mair: 0,
@@ -82,28 +82,30 @@ impl Handover {
 /// A [`Handover`] for each CPU.
 pub struct Handovers(UnsafeCell<[Handover; MAX_CPUS]>);
 
-// SAFETY: only the boot CPU writes, each slot once and before the CPU that it is for is started; the
-// others compare the first word of each slot, which is written whole, and read on in their own.
+// SAFETY: only `prepare_secondary` writes, on the boot CPU, each slot once and before its CPU is
+// started. Other CPUs read only the first word of a slot of another CPU, which is written by one
+// store, and all of their own (`entry.s`).
 unsafe impl Sync for Handovers {}
 
-/// A static, because a CPU that starts from a spin table gets no argument.
+/// A static, because a CPU that starts from a spin table receives no argument.
 pub static HANDOVERS: Handovers = Handovers(UnsafeCell::new([Handover::NONE; MAX_CPUS]));
 
-/// Turns the MMU on. The first Rust code of the boot CPU, which may use no lock, atomic or zeroed
-/// variable until then.
+/// Runs first on the boot CPU after `entry.s`, turns the MMU on and boots. Until the MMU is on no
+/// lock, atomic or zeroed variable may be used.
 pub extern "C" fn primary<P: EntryPoints>(tree: u64, level: u64) -> ! {
     let level = ExceptionLevel::from_current_el(level);
     mmu::init(level, Pa::new(tree));
     P::boot(level, Pa::new(tree))
 }
 
-/// The first Rust code of every other CPU, whose MMU is on.
+/// Runs first on every other CPU after `entry.s`, which has turned its MMU on.
 pub extern "C" fn secondary<P: EntryPoints>(index: u64, work: &'static Work) -> ! {
     vectors::install();
     P::secondary(resident::enter(index as usize), work)
 }
 
-/// Prepares the handover for a CPU, and returns the address at which it has to start.
+/// Prepares the handover for the CPU with this index, and returns the address at which it must
+/// start.
 pub fn prepare_secondary(mpidr: Mpidr, index: usize, stack: usize, work: &'static Work) -> Pa {
     let TranslationRegisters { mair, tcr, ttbr, sctlr } = mmu::translation_registers();
     let handover = Handover {
@@ -116,8 +118,8 @@ pub fn prepare_secondary(mpidr: Mpidr, index: usize, stack: usize, work: &'stati
         index: index as u64,
         work: Some(work),
     };
-    // SAFETY: indexing checks `index`, only the boot CPU runs this, and the CPU that reads the slot
-    // is not started yet.
+    // SAFETY: indexing checks `index`; only the boot CPU calls this (`cpus::start_others`), before
+    // it starts the CPU that reads the slot.
     let slot = unsafe {
         let slot = &raw mut (*HANDOVERS.0.get())[index];
         slot.write(handover);

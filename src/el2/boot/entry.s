@@ -1,8 +1,9 @@
-// Entry points for loaders and firmware. The MMU is off, so every store goes to memory past the caches:
-// no exclusives, no unaligned accesses, and stored lines are invalidated in the caches before these
-// are turned on (Arm ARM D7.6.3, "Cacheability with the MMU off"). Memory that the loader did not write,
-// and so did not clean, is invalidated before the first store as well: a dirty line left there would
-// overwrite the stores when it is evicted.
+// Entry points for loaders and firmware. The MMU is off, so stores bypass the caches and go to
+// memory: exclusive and unaligned accesses are not possible, and lines that were stored to are
+// invalidated in the caches before these are turned on (Arm ARM D7.6.3, "Cacheability with the MMU
+// off"). Memory that the loader did not write, and therefore did not clean, is also invalidated
+// before the first store: a dirty line that was left there would overwrite the stores when it is
+// evicted.
 
         .equ    PAGE_SIZE, 4096
         .equ    CURRENT_EL2, 2 << 2
@@ -16,14 +17,14 @@
 image_header:
         b       primary_entry
         .long   0
-        .quad   0                       // text_offset: at the start of a 2 MiB block
-        .quad   __image_size            // bytes of memory from the header on
-        .quad   0xa                     // little-endian, 4 KiB pages, anywhere in memory
+        .quad   0                       // text_offset: 0 from a multiple of 2 MiB
+        .quad   __image_size            // image_size: bytes of memory from the header
+        .quad   0xa                     // flags: little-endian, 4 KiB pages, anywhere
         .quad   0, 0, 0
         .ascii  "ARM\x64"
         .long   0
 
-// Puts EL2 into a known state, whatever ran before: no VHE, MMU and caches off.
+// Puts EL2 into a known state, whatever ran before: E2H = 0, MMU and caches off.
         .macro  known_el2_state
         ldr     x1, =HCR_EL2_RW
         msr     hcr_el2, x1
@@ -33,7 +34,7 @@ image_header:
         isb
         .endm
 
-// In: x0 = device tree.
+// In: x0 = the address of the device tree.
 primary_entry:
         msr     daifset, #0xf
         msr     spsel, #1
@@ -50,7 +51,7 @@ primary_entry:
         add     x2, x2, :lo12:__rela_end
         cmp     x1, x2
         b.hs    3f
-2:      ldr     x4, [x1, #16]           // every entry is R_AARCH64_RELATIVE (tests/image.rs)
+2:      ldr     x4, [x1, #16]           // all are R_AARCH64_RELATIVE (tests/image.rs)
         ldr     x3, [x1], #24
         add     x4, x4, x0
         str     x4, [x0, x3]
@@ -59,12 +60,12 @@ primary_entry:
 3:
         adrp    x1, __stacks_start
         ldr     w2, =__stack_size
-        add     x1, x1, #PAGE_SIZE           // the guard page
+        add     x1, x1, #PAGE_SIZE      // the guard page
         add     x1, x1, x2
         sub     x1, x1, #PAGE_SIZE      // the emergency stack
         mov     sp, x1
         sub     x0, x1, #{stack_at_entry}
-        mrs     x2, ctr_el0             // DminLine: log2 of the words in the smallest line
+        mrs     x2, ctr_el0             // DminLine: log2 of the smallest line in words
         ubfx    x2, x2, #16, #4
         mov     x3, #4
         lsl     x2, x3, x2
@@ -79,8 +80,8 @@ primary_entry:
         lsr     x1, x20, #2
         b       {primary}
 
-// In: nothing, since a spin table passes no argument. A CPU finds its `Handover`, which the boot CPU has
-// cleaned to memory, by its own affinity.
+// In: nothing, because a spin table passes no argument. A CPU finds its `Handover`, which the boot
+// CPU has cleaned to memory, by its affinity.
         .global secondary_entry
 secondary_entry:
         msr     daifset, #0xf

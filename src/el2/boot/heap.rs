@@ -1,7 +1,8 @@
-//! The heap: boot's data and the partitions' state. Nothing is allocated once guests run.
+//! The heap, for data of boot and the state of partitions. Nothing is allocated once guests run.
 //!
-//! Most blocks are small: paths, and lists of one or two elements. They are allocated from one end of
-//! the heap and never freed, which is much cheaper than the buddy system for the rest.
+//! Most blocks are small: paths, and lists of one or two elements. They are allocated one after the
+//! other from the start of the heap and never freed, which costs much less than the buddy system
+//! that is used for large blocks.
 
 use buddy_system_allocator::Heap;
 use bulkhead::arch::addr::Bytes;
@@ -13,28 +14,31 @@ use super::refuse::refuse;
 use crate::el2::arch::image;
 use crate::el2::arch::sync::Mutex;
 
-/// Blocks of up to 2^(ORDER - 1) bytes.
+/// The number of block sizes of the buddy system, from 1 to 2^(ORDER - 1) bytes.
 const ORDER: usize = 21;
 /// The size of the largest small block, in bytes.
 const SMALL: usize = 256;
-/// The size of the memory for small blocks, in bytes. Once it is used up, they are allocated like all
-/// others.
+/// The size of the memory for small blocks, in bytes. When it is used up, small blocks are
+/// allocated like large ones.
 const SMALL_BLOCKS: usize = 64 << 10;
 
-struct LockedHeap(Mutex<Parts>);
+/// The global allocator.
+struct LockedHeap(Mutex<HeapParts>);
 
-struct Parts {
+/// The two parts of the heap.
+struct HeapParts {
     /// The free part of the memory for small blocks.
     small: Range<usize>,
-    /// The rest of the heap.
+    /// The memory for large blocks.
     large: Heap<ORDER>,
 }
 
 /// A static, because the language requires it of the global allocator.
 #[global_allocator]
-static HEAP: LockedHeap = LockedHeap(Mutex::new(Parts { small: 0..0, large: Heap::new() }));
+static HEAP: LockedHeap = LockedHeap(Mutex::new(HeapParts { small: 0..0, large: Heap::new() }));
 
-impl Parts {
+impl HeapParts {
+    /// Allocates a block; `None` if there is no memory for it.
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let start = self.small.start.next_multiple_of(layout.align());
         let end = start + layout.size();
@@ -46,18 +50,18 @@ impl Parts {
     }
 }
 
-// SAFETY: `Parts` returns blocks of the requested layout, each to one owner at a time: small blocks
-// once and for all, one after the other; large ones as `Heap` does. `init` gave each its own part of
-// the heap's region. The lock keeps that true with several CPUs.
+// SAFETY: `HeapParts::alloc` returns blocks of the requested layout that do not overlap: small
+// blocks have increasing addresses and are never freed, and large ones come from `Heap`. `init`
+// gives both disjoint parts of the heap. The lock serialises all CPUs.
 unsafe impl GlobalAlloc for LockedHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let block = self.0.lock().alloc(layout);
-        // The trees determine how much is needed, so this is a refusal and no bug.
+        // The trees determine how much is needed, so this is a refusal and not a panic.
         let Some(block) = block else {
-            let most = Bytes(image::heap().size());
+            let size = Bytes(image::heap().size());
             refuse(format_args!(
                 "the machine's tree and the description need more memory than Bulkhead has for \
-                 them, {most}"
+                 them, {size}"
             ))
         };
         block.as_ptr()
@@ -68,8 +72,8 @@ unsafe impl GlobalAlloc for LockedHeap {
             return;
         }
         if let Some(block) = NonNull::new(block) {
-            // SAFETY: the caller of `dealloc` passes a block that `alloc` returned for this layout; it
-            // is not in the memory for small blocks, so `large` returned it.
+            // SAFETY: the caller of `dealloc` passes a block that `alloc` returned for this layout;
+            // the block is not in the memory for small blocks, so it came from `large`.
             unsafe { self.0.lock().large.dealloc(block, layout) }
         }
     }
@@ -82,13 +86,13 @@ fn small_blocks() -> Range<usize> {
     start..start + SMALL_BLOCKS
 }
 
-/// Gives the heap its memory. Called once, with the MMU on.
+/// Gives the heap its memory. Called once, by `main`, with the MMU on.
 pub fn init() {
     let small = small_blocks();
     let size = image::heap().size() as usize - SMALL_BLOCKS;
     let mut heap = HEAP.0.lock();
-    // SAFETY: the linker script reserves this region for the heap; it is mapped writable, and does not
-    // include the memory for small blocks.
+    // SAFETY: the linker script reserves this region for the heap, `mmu::init` mapped it writable,
+    // and it does not include the memory for small blocks.
     unsafe { heap.large.init(small.end, size) }
     heap.small = small;
 }

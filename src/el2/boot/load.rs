@@ -8,18 +8,20 @@ use crate::el2::arch::{cache, sync};
 use crate::el2::mm::fill::{self, Content};
 use crate::el2::mm::window;
 
-/// The contents that are being copied.
+/// The progress of copying the contents of one partition's memory.
 pub struct Load {
+    /// The partition's memory.
     memory: GuestMemory,
+    /// The contents to copy.
     contents: [Option<Content>; 3],
-    /// The bytes of each that a CPU copies or has copied.
+    /// The number of bytes of each that are copied or being copied.
     taken: [AtomicU64; 3],
-    /// The bytes of all of them that are copied.
+    /// The number of bytes of all contents that are copied.
     copied: AtomicU64,
 }
 
 impl Load {
-    /// Maps the partition's memory and the sources of its images.
+    /// Maps the partition's memory and the sources of its images, and returns the contents to copy.
     pub fn new(plan: &PartitionPlan, tree: &[u8]) -> Self {
         mmu::map_memory(plan.memory.host);
         for image in plan.ramdisk.iter().chain([&plan.kernel]) {
@@ -33,7 +35,7 @@ impl Load {
         }
     }
 
-    /// Copies the pieces that no other CPU copies.
+    /// Copies the pieces that no other CPU has taken.
     pub fn take_part(&self) {
         for (content, taken) in self.contents.iter().zip(&self.taken) {
             let Some(content) = content else { continue };

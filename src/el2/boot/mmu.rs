@@ -1,6 +1,7 @@
-//! Builds EL2's own translation: an identity mapping, each part with the permissions it needs.
+//! Builds EL2's own translation tables: an identity mapping in which each part has the permissions
+//! that it needs.
 //!
-//! The first mappings are made with the MMU off, all others in the live tables.
+//! The first mappings are made with the MMU off, all others while the tables are in use.
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
@@ -20,28 +21,29 @@ use crate::el2::mm::live::LIVE;
 /// The number of tables for EL2's mappings: a few for the image, two or three for each region of
 /// memory and each device that is far from the others.
 const TABLES: usize = 96;
-/// The number of tables used with the MMU off, for the image and the machine's tree: the root, and a
-/// few of the lower levels for each, even where they cross a multiple of 1 GiB.
+/// The number of tables used with the MMU off, for the image and the machine's tree: the root, and
+/// a few of the lower levels for each, even where they cross a multiple of 1 GiB.
 const TABLES_AT_ENTRY: usize = 12;
 
+/// The memory of EL2's tables.
 struct Pool(UnsafeCell<[Table; TABLES]>);
 
-// SAFETY: `init` borrows it once, when only the boot CPU runs; from then on only `LIVE`, which is a
-// lock, reaches the tables.
+// SAFETY: `init`, which runs once and only on the boot CPU, borrows it; afterwards the tables are
+// accessed only through `LIVE`, which is a lock.
 unsafe impl Sync for Pool {}
 
-/// A static, because the first tables are written with the MMU off, before there is a heap.
+/// A static, because the first tables are written with the MMU off, when there is no heap.
 #[unsafe(link_section = ".tables")]
 static POOL: Pool = Pool(UnsafeCell::new([const { Table::EMPTY }; TABLES]));
 
-/// The exception level at which the image was entered.
+/// The Exception level at which the image was entered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ExceptionLevel {
     /// EL1, where a hypervisor cannot run.
     El1,
-    /// EL2, the right one.
+    /// EL2, where Bulkhead runs.
     El2,
-    /// EL3, firmware's.
+    /// EL3, where firmware runs.
     El3,
 }
 
@@ -56,10 +58,10 @@ impl ExceptionLevel {
     }
 }
 
-/// The registers that turn a CPU's MMU on.
+/// The values of the registers that turn a CPU's MMU on.
 #[derive(Clone, Copy)]
 pub struct TranslationRegisters {
-    /// MAIR: index 0 normal write-back, index 1 Device-nGnRE.
+    /// MAIR_EL2: index 0 is Normal Write-Back memory, index 1 is Device-nGnRE memory.
     pub mair: u64,
     /// TCR_EL2.
     pub tcr: u64,
@@ -70,17 +72,17 @@ pub struct TranslationRegisters {
 }
 
 const MAIR: u64 = 0x04ff;
-/// 39-bit addresses, 4 KiB granule, walks through write-back inner-shareable memory.
+/// 39-bit addresses, 4 KiB granule, walks as Inner Shareable Write-Back accesses.
 const TCR_WALK: u64 = 25 | 0b01 << 8 | 0b01 << 10 | 0b11 << 12;
 /// RES1 in TCR_EL2 and TCR_EL3.
 const TCR_RES1: u64 = 1 << 31 | 1 << 23;
-/// EPD1: no second half of the address space.
+/// EPD1: no walks by TTBR1_EL1.
 const TCR_EL1_EPD1: u64 = 1 << 23;
 /// M, C, SA, I, WXN.
 const SCTLR_ON: u64 = 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 const SCTLR_RES1: u64 = 0x30c5_0830;
 
-/// Returns the translation registers of EL2.
+/// Returns the values of EL2's translation registers.
 pub fn translation_registers() -> TranslationRegisters {
     TranslationRegisters {
         mair: MAIR,
@@ -90,27 +92,30 @@ pub fn translation_registers() -> TranslationRegisters {
     }
 }
 
-/// Returns ID_AA64MMFR0_EL1.PARange, at most the 48 bits that the tables can hold.
+/// Returns ID_AA64MMFR0_EL1.PARange, limited to the 48 bits that the tables support.
 fn physical_size() -> u64 {
     (ID_AA64MMFR0_EL1.get() & 0xf).min(5)
 }
 
-/// Maps the image and the firmware's tree, and turns the MMU on. Until then the MMU is off, so no
-/// lock, atomic or zeroed variable may be used.
+/// Maps the image and the firmware's tree, turns the MMU on and zeroes `.bss`. Until then no lock,
+/// atomic or zeroed variable may be used.
 pub fn init(level: ExceptionLevel, tree: Pa) {
     let base = Pa::new(POOL.0.get() as u64);
-    let first = Region::new(base, TABLES_AT_ENTRY as u64 * PAGE_SIZE).expect("it does not wrap");
-    // SAFETY: nothing is stored in the pool yet.
+    let first =
+        Region::new(base, TABLES_AT_ENTRY as u64 * PAGE_SIZE).expect("the pool does not wrap");
+    // SAFETY: nothing has been stored in the pool, so no line holds data that is needed.
     unsafe { cache::invalidate(first) };
-    // SAFETY: this runs once, on the boot CPU, and nothing else refers to the pool.
+    // SAFETY: `entry::primary` calls this once, on the boot CPU, and nothing else borrows the pool.
     let pool = unsafe { &mut *POOL.0.get() };
     let mut tables = Tables::new(pool, base).expect("the pool is aligned and not empty");
-    map_image(&mut tables).expect("the image fits in the first tables");
+    map_image(&mut tables).expect("the tables suffice for the image");
     if let Some(region) = tree_region(tree) {
-        map_missing(&mut tables, region, Attributes::DATA).expect("the tree fits in the tables");
+        map_missing(&mut tables, region, Attributes::DATA)
+            .expect("the tables suffice for the tree");
     }
-    assert!(tables.tables_used() <= TABLES_AT_ENTRY, "the first tables are few");
-    // SAFETY: with the MMU off all stores went to memory, so no cache line holds the only copy.
+    assert!(tables.tables_used() <= TABLES_AT_ENTRY, "TABLES_AT_ENTRY covers the first tables");
+    // SAFETY: with the MMU off all stores went to memory, so no line holds data that is needed. The
+    // tables map the image, and the firmware's tree if there is one, to their own addresses.
     unsafe {
         cache::invalidate(tables.in_use().1);
         cache::invalidate(image::relocated());
@@ -119,11 +124,12 @@ pub fn init(level: ExceptionLevel, tree: Pa) {
     }
     memory::mmu_is_on();
     let zeroed = image::zeroed();
-    // SAFETY: this is `.bss`, mapped writable; no variable in it has been used yet.
+    // SAFETY: this is `.bss`, which `map_image` mapped writable; no variable in it has been used.
     unsafe { (zeroed.start().get() as *mut u8).write_bytes(0, zeroed.size() as usize) };
     *LIVE.lock() = Some(tables);
 }
 
+/// Maps the image's sections, and the boot CPU's stack, to their own addresses.
 fn map_image(tables: &mut Tables<'_>) -> Result<(), MapError> {
     let sections = [
         (image::boot_code(), Attributes::CODE),
@@ -149,7 +155,7 @@ fn map(
     tables.map(region.start(), region.start(), region.size(), attributes)
 }
 
-/// Maps those pages that `region` touches and that are not mapped yet to their own addresses.
+/// Maps those pages that `region` touches and that are not mapped to their own addresses.
 fn map_missing(
     tables: &mut Tables<'_>,
     region: Region<Pa>,
@@ -159,26 +165,27 @@ fn map_missing(
     tables.map_missing(pages.start(), pages.start(), pages.size(), attributes)
 }
 
-/// Returns the region of the firmware's tree, if there is one at this address. The arm64 boot protocol
-/// requires it to be 8-byte aligned and at most 2 MiB.
+/// Returns the region of the firmware's tree, if there is one at this address. The arm64 boot
+/// protocol requires that its address be a multiple of 8 and its size at most 2 MiB.
 pub fn tree_region(tree: Pa) -> Option<Region<Pa>> {
-    const HEADER: usize = 40;
-    const LARGEST: usize = 2 << 20;
+    const HEADER_SIZE: usize = 40;
+    const MAX_SIZE: usize = 2 << 20;
     if tree.get() == 0 || !tree.is_aligned(8) {
         return None;
     }
-    // SAFETY: the loader passed this address as that of a tree; the MMU is off, or `init` mapped the
-    // page, so that the header can be read.
-    let header = unsafe { core::slice::from_raw_parts(tree.get() as *const u8, HEADER) };
+    // SAFETY: the loader passed this address as that of a tree, and the header is readable, because
+    // the MMU is off or `init` mapped the tree.
+    let header = unsafe { core::slice::from_raw_parts(tree.get() as *const u8, HEADER_SIZE) };
     let size = Tree::total_size(header).ok()?;
-    (size <= LARGEST).then(|| Region::new(tree, size as u64))?
+    (size <= MAX_SIZE).then(|| Region::new(tree, size as u64))?
 }
 
 /// Turns the MMU and the caches on.
 ///
 /// # Safety
 ///
-/// The tables must map what runs now, and nothing in the caches may be stale.
+/// - The tables must map the image and the stack to their own addresses.
+/// - No cache may hold a stale line of what is accessed afterwards.
 unsafe fn enable(level: ExceptionLevel) {
     let TranslationRegisters { mair, tcr, ttbr, sctlr } = translation_registers();
     let barriers = || {
@@ -186,7 +193,7 @@ unsafe fn enable(level: ExceptionLevel) {
         barrier::isb(barrier::SY);
     };
     barriers();
-    // SAFETY: the caller vouches for the tables, which map this code to its own address.
+    // SAFETY: by the caller's guarantees this code and its stack keep their addresses and contents.
     unsafe {
         match level {
             ExceptionLevel::El1 => {
@@ -226,7 +233,7 @@ unsafe fn enable(level: ExceptionLevel) {
     barriers();
 }
 
-/// Changes the live tables, and makes the change visible to every CPU's walks.
+/// Adds mappings to the tables in use, and makes them visible to every CPU's walks.
 fn add(change: impl FnOnce(&mut Tables<'static>) -> Result<(), MapError>) {
     let mut live = LIVE.lock();
     let result = change(live.as_mut().expect("the MMU is on"));
@@ -235,26 +242,27 @@ fn add(change: impl FnOnce(&mut Tables<'static>) -> Result<(), MapError>) {
     barrier::isb(barrier::SY);
     drop(live);
     if let Err(error) = result {
-        // The trees determine how much there is to map.
-        refuse(format_args!("EL2 cannot map all that the trees name: {error:?}"));
+        // The trees determine how much must be mapped, so this is a refusal and not a panic.
+        refuse(format_args!("EL2 cannot map everything that the trees name: {error:?}"));
     }
 }
 
-/// Maps a frame of a device that the machine's tree names.
+/// Maps a frame of registers that the machine's tree names, and returns access to it.
 pub fn map_device(frame: Region<Pa>) -> Registers {
     add(|tables| map_missing(tables, frame, Attributes::DEVICE));
-    // SAFETY: its pages are mapped as Device memory, by the line above or before; EL2 unmaps nothing
-    // but boot's code; and the tree says that a device is there.
+    // SAFETY: the frame's pages are mapped as Device memory by the line above or an earlier call,
+    // and stay mapped, because EL2 unmaps only code and partitions' memory; by the machine's tree
+    // they hold a device's registers.
     unsafe { Registers::new(frame) }
 }
 
-/// Maps memory.
+/// Maps those pages of memory that `region` touches and that are not mapped.
 pub fn map_memory(region: Region<Pa>) {
     add(|tables| map_missing(tables, region, Attributes::DATA));
 }
 
-/// Audits the live tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions'
-/// memory; the monitor's code may be executable if `uses_monitor`.
+/// Audits EL2's tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions' memory,
+/// which must not be accessible. The monitor's code may be executable if `uses_monitor`.
 ///
 /// # Errors
 ///

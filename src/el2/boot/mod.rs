@@ -1,4 +1,5 @@
-//! The steps of booting: what there is, what each partition gets, and the report of both.
+//! The steps of a boot: reads the machine and the description, makes the Plan, and reports and
+//! audits the result.
 
 pub mod build;
 mod console;
@@ -27,7 +28,7 @@ use super::arch::firmware::Firmware;
 use super::arch::image::{self, MAX_CPUS};
 use super::cpu;
 use super::drivers::gic::Gic;
-use super::drivers::power::{self, Status};
+use super::drivers::power::{self, ExitStatus};
 use super::mm::live;
 use super::partition::Partition;
 use mmu::ExceptionLevel;
@@ -35,19 +36,20 @@ use refuse::refuse;
 
 pub use console::go_live;
 
-/// The tree that firmware or the loader passed.
+/// The device tree that firmware or the loader passed.
 pub struct FirmwareTree {
     /// The tree.
     pub tree: Tree<'static>,
-    /// Its bytes.
+    /// The memory that it occupies.
     region: Region<Pa>,
 }
 
-/// Returns the firmware's tree. Without one there is no console to print to, so that this CPU stops.
+/// Returns the firmware's tree. Stops this CPU if there is none, because no console is known to
+/// which a message could be printed.
 pub fn firmware_tree(address: Pa) -> FirmwareTree {
     let Some(region) = mmu::tree_region(address) else { power::stop() };
-    // SAFETY: `mmu::init` mapped this region, which the loader left to the image (arm64 boot
-    // protocol), and nothing writes it.
+    // SAFETY: `mmu::init` mapped this region, which the loader leaves unchanged (arm64 boot
+    // protocol); `plan` reserves it, so no partition owns it; and Bulkhead does not write it.
     match Tree::new(unsafe { bytes(region) }) {
         Ok(tree) => FirmwareTree { tree, region },
         Err(_) => power::stop(),
@@ -58,17 +60,19 @@ pub fn firmware_tree(address: Pa) -> FirmwareTree {
 ///
 /// # Safety
 ///
-/// The region must be mapped memory that nothing writes from now on.
+/// The region must be mapped memory that stays mapped, and that nothing writes afterwards.
 unsafe fn bytes(region: Region<Pa>) -> &'static [u8] {
     let (start, size) = (region.start().get(), region.size());
-    // SAFETY: the caller vouches for the region; any bytes are valid `u8`.
+    // SAFETY: the caller guarantees that the region is readable and constant; any bytes are valid
+    // `u8`.
     unsafe { core::slice::from_raw_parts(start as *const u8, size as usize) }
 }
 
-/// The UART: `None` if the tree names none, an error if it cannot be used.
+/// The console's UART: `None` if the tree names none, an error if it cannot be used.
 type FoundConsole = Result<Option<ConsoleUart>, String>;
 
-/// Opens the console, if the machine has a UART with a driver.
+/// Opens the console if the machine has a UART for which there is a driver, and reads from the
+/// command line how the machine ends.
 pub fn open_console(FirmwareTree { tree, .. }: &FirmwareTree) -> FoundConsole {
     let found = ConsoleUart::read(tree);
     if let Ok(Some(machine)) = &found {
@@ -79,7 +83,7 @@ pub fn open_console(FirmwareTree { tree, .. }: &FirmwareTree) -> FoundConsole {
     found
 }
 
-/// Ends the machine unless the image was entered at EL2.
+/// Refuses to boot unless the image was entered at EL2.
 pub fn check_level(level: ExceptionLevel) {
     let advice = match level {
         ExceptionLevel::El2 => return,
@@ -90,11 +94,12 @@ pub fn check_level(level: ExceptionLevel) {
     };
     error!("Bulkhead {advice}");
     log::logger().flush();
-    // Firmware is not known yet, so that it is not called, which may not be above this code.
-    power::exit(Status::Refused)
+    // `power::init` was not called, so no SMC is executed, which could be taken to EL3 or be
+    // UNDEFINED.
+    power::exit(ExitStatus::Refused)
 }
 
-/// Reads the machine from its tree.
+/// Reads the machine from its tree, and enables all ways of ending it.
 pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree, console: FoundConsole) -> Machine {
     info!("Bulkhead {}", env!("CARGO_PKG_VERSION"));
     let mut machine = match Machine::read(tree, console) {
@@ -106,14 +111,15 @@ pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree, console: FoundCons
     machine
 }
 
-/// The embedded system description: two guests of this project.
+/// The embedded system description.
 static BUILT_IN: &[u8] = include_bytes!(env!("BULKHEAD_DEFAULT_SYSTEM"));
 
 /// The node of the firmware's tree that may hold the description.
 const FIRMWARE_NODE: &str = "/chosen/bulkhead";
 
-/// Reads the system description: the loader's initrd, else a node of the firmware's tree, else the
-/// embedded one. Its images are copied from where they are, so that its memory is reserved.
+/// Reads the system description: the loader's initrd, otherwise a node of the firmware's tree,
+/// otherwise the embedded one. Reserves the initrd's memory, because images are copied from it
+/// later.
 pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Description {
     let (region, origin) = match machine.initrd {
         Some(region) => {
@@ -131,8 +137,8 @@ pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Descr
         }
     };
     info!("description {origin}, {region}");
-    // SAFETY: the region is the loader's initrd, which was passed to Bulkhead and is mapped, or the
-    // embedded description; nothing writes either.
+    // SAFETY: the region is the loader's initrd, which the code above mapped and the code below
+    // reserves, or the embedded description, which is read-only; nothing writes either.
     let tree = match Tree::new(unsafe { bytes(region) }) {
         Ok(tree) => tree,
         Err(error) => refuse(format_args!("{}", PlanError::from(error))),
@@ -144,6 +150,8 @@ pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Descr
     description
 }
 
+/// Reads the system description in the node `system` of a tree at `base`. Maps images that are in
+/// memory.
 fn read_partitions(
     tree: &Tree<'_>,
     system: Node<'_, '_>,
@@ -154,7 +162,8 @@ fn read_partitions(
         let is_memory = machine.memory.iter().any(|bank| bank.covers(&region));
         is_memory.then(|| {
             mmu::map_memory(region);
-            // SAFETY: the line above mapped the region, which is memory; nothing writes the images.
+            // SAFETY: the line above mapped the region, which is memory; the Plan keeps images out
+            // of partitions' memory, and Bulkhead does not write them.
             unsafe { bytes(region) }
         })
     };
@@ -164,7 +173,7 @@ fn read_partitions(
     }
 }
 
-/// Divides the machine, less what Bulkhead itself takes. `last_direct_spi` is that of the GIC.
+/// Divides the machine, without what Bulkhead itself uses. `last_direct_spi` is that of the GIC.
 pub fn plan(
     firmware: &FirmwareTree,
     machine: &mut Machine,
@@ -185,33 +194,32 @@ pub fn plan(
     }
 }
 
-/// Unmaps the parts of the code that the description does not use, before the audit: from now on
-/// nothing can run them.
-pub fn leave_out_unused_code(plan: &Plan) {
+/// Unmaps the wings that no description asks for, before the audit, so that nothing can run them.
+pub fn unmap_unused_code(plan: &Plan) {
     let uses_monitor = plan.uses_monitor();
-    let mut left_out = Vec::new();
+    let mut unmapped = Vec::new();
     if !uses_monitor {
-        // SAFETY: no other CPU runs yet, and nothing calls the monitor before `Work` sets it up, which
-        // it does only if the Plan uses it.
+        // SAFETY: only the boot CPU runs, and nothing calls the monitor unless `Work::new` makes
+        // one, which it does only if the Plan uses it.
         unsafe { live::unmap(&[image::monitor_code()]) };
-        left_out.push("monitor");
+        unmapped.push("monitor");
     }
-    info!("{}", report::code(image::code_size(uses_monitor), &left_out));
+    info!("{}", report::code(image::code_size(uses_monitor), &unmapped));
 }
 
-/// Prints the machine, and what each partition gets.
+/// Prints the machine and what each partition owns.
 pub fn report(machine: &Machine, plan: &Plan) {
     for line in report::report(machine, plan).lines() {
         info!("{line}");
     }
 }
 
-/// Walks the finished tables as the hardware will, and refuses to start guests if one reaches memory
-/// that it must not. `tables` is the memory of the stage-2 tables.
+/// Walks the finished tables as the hardware does, and refuses to start guests if a table maps what
+/// its owner must not access. `tables` is the memory of the stage-2 tables.
 pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>, uses_monitor: bool) {
     let read = |table: Pa| {
-        // SAFETY: the audit reads only pages of `tables`, which `stage2` mapped, and which are
-        // finished.
+        // SAFETY: the audit calls this only for pages of `tables`, which `stage2::divide` mapped
+        // and which nothing writes until a guest runs.
         unsafe { &*(table.get() as *const Descriptors) }
     };
     let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2.root())).collect();
@@ -224,7 +232,7 @@ pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>, us
     }
 }
 
-/// Maps and takes over the interrupt controller, whose state stays as it is for now.
+/// Maps the interrupt controller, without changing its state.
 pub fn take_gic(machine: &Machine) -> &'static Gic {
     Box::leak(Box::new(Gic::new(&machine.gic, &mmu::map_device)))
 }

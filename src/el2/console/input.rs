@@ -1,18 +1,18 @@
-//! Input of the UART: for guests, for the monitor, and for choosing the view.
+//! Reads the UART's input: bytes for guests and for the monitor, and keys that change the view.
 
 use bulkhead::operator::console::input::{Event, View};
 use bulkhead::util::format::format;
 use core::sync::atomic::Ordering;
 
-use super::{CONSOLE, Port, Shared, ports, pump, shared};
+use super::{CONSOLE, Port, SharedState, ports, pump, shared};
 use crate::el2::cpu::{self, timer};
 use crate::el2::drivers::uart::Uart;
 
-/// The number of bytes read for one interrupt, which stays raised for the rest.
+/// The number of bytes read for one interrupt. The interrupt stays asserted if more are waiting.
 const BYTES_AT_ONCE: usize = 128;
 
 /// The end of the line that says which source has the focus.
-const ALONE: &str = " has the console; Ctrl-] 0 shows all\n";
+const FOCUSED: &str = " has the console; Ctrl-] 0 shows all\n";
 
 /// Handles the UART's interrupt: received bytes, or room in the transmit FIFO.
 pub fn interrupt() {
@@ -24,8 +24,8 @@ pub fn interrupt() {
     run_monitor();
 }
 
-/// Runs the monitor on the CPU that handles the UART's interrupts, if its output waited for room.
-pub fn answer_kick() {
+/// Runs the monitor if its output waits for room and this CPU handles the UART's interrupts.
+pub fn handle_kick() {
     if CONSOLE.monitor_waits.load(Ordering::Acquire)
         && cpu::current().index() == CONSOLE.cpu.load(Ordering::Relaxed)
     {
@@ -33,7 +33,7 @@ pub fn answer_kick() {
     }
 }
 
-/// Runs the monitor, and sends its output, until it has nothing to do or must wait for room.
+/// Runs the monitor and sends its output until it has nothing to do or must wait for room.
 fn run_monitor() {
     let Some(monitor) = CONSOLE.monitor.get() else { return };
     loop {
@@ -45,8 +45,8 @@ fn run_monitor() {
     }
 }
 
-/// Reads the UART as far as there is room for its bytes. The rest stays there, with the interrupt
-/// masked, until a guest has read something.
+/// Reads the UART while there is room for its bytes. Further bytes stay in the UART, with the
+/// interrupt masked, until a guest reads its input.
 fn read() {
     for _ in 0..BYTES_AT_ONCE {
         let mut shared = shared();
@@ -69,25 +69,25 @@ fn read() {
             _ => {}
         }
     }
-    shared().note_waiting();
+    shared().update_waiting();
 }
 
-/// Gives a partition the focus, once the monitor's output so far is sent.
+/// Gives a partition the focus, after sending the monitor's output.
 pub fn attach(partition: usize) {
     pump();
     shared().show(View::Partition(partition));
 }
 
-impl Shared {
-    /// Takes a byte from the UART, if there is one and room for it, and decodes it.
+impl SharedState {
+    /// Takes a byte from the UART and decodes it; `None` if there is no byte or no room for it.
     fn next_event(&mut self) -> Option<Event> {
         let input = self.input.as_mut().filter(|input| input.has_room())?;
         let byte = self.uart?.receive()?;
         Some(input.read(byte, timer::now(), ports().iter().map(Port::name)))
     }
 
-    /// Notes for each port whether input waits for it.
-    pub(super) fn note_waiting(&mut self) {
+    /// Updates for each port whether input is waiting.
+    pub(super) fn update_waiting(&mut self) {
         if let Some(input) = &self.input {
             let waiting = input.waiting();
             for (bit, port) in (0..32).zip(ports()) {
@@ -97,7 +97,8 @@ impl Shared {
         self.choose_interrupts();
     }
 
-    /// Drops input that a guest has not read in time, says so, and goes on reading.
+    /// Drops input that a guest has not read in time, prints a line about it, and continues
+    /// reading.
     pub(super) fn tick_input(&mut self, now: u64) {
         if let Some(input) = &mut self.input
             && input.is_due(now)
@@ -108,6 +109,7 @@ impl Shared {
         }
     }
 
+    /// Prints a line for each partition whose input was dropped, if it was dropped before `until`.
     fn print_dropped(&mut self, until: u64) {
         while let Some((index, count)) = self.input.as_mut().and_then(|it| it.take_dropped(until)) {
             let port = &ports()[index];
@@ -117,17 +119,17 @@ impl Shared {
         }
     }
 
-    /// Changes the view, and prints which it is.
+    /// Changes the view, and prints a line that names it.
     fn show(&mut self, view: View) {
         self.print_dropped(u64::MAX);
-        let name = |index: usize| ports().get(index).map_or("nobody", Port::name);
+        let name = |index: usize| ports().get(index).map_or("none", Port::name);
         let (name, rest) = match view {
             View::Shared => {
                 self.log(b"all partitions are shown, ");
                 (name(0), " has the input\n")
             }
-            View::Monitor => ("the monitor", ALONE),
-            View::Partition(index) => (name(index), ALONE),
+            View::Monitor => ("the monitor", FOCUSED),
+            View::Partition(index) => (name(index), FOCUSED),
         };
         self.log(name.as_bytes());
         self.log(rest.as_bytes());
@@ -137,7 +139,7 @@ impl Shared {
         }
     }
 
-    /// Prints what may follow Ctrl-].
+    /// Prints the keys that can follow Ctrl-].
     fn print_choices(&mut self) {
         self.log(b"after Ctrl-]: 0 all");
         for (digit, port) in (b'1'..).zip(ports()) {

@@ -1,6 +1,6 @@
-//! The console: the machine's UART between a person, Bulkhead's log, the monitor and the partitions.
+//! The console: connects the machine's UART with Bulkhead's log, the monitor and the partitions.
 //!
-//! Locks: a partition's lock is taken before the console's, never after it.
+//! Lock order: a partition's lock is taken before the console's, never after it.
 
 mod input;
 mod port;
@@ -20,27 +20,28 @@ use super::cpu::timer;
 use super::drivers::gic::Gic;
 use super::drivers::uart::{AnyUart, Uart, emergency};
 
-pub use input::{answer_kick, attach, interrupt};
+pub use input::{attach, handle_kick, interrupt};
 pub use port::Port;
 
-/// The physical console.
+/// The console and what it is connected with.
 pub struct PhysicalConsole {
-    shared: Mutex<Shared>,
-    /// The partitions' ends of the console, once they are known.
+    /// The state that all CPUs change.
+    shared: Mutex<SharedState>,
+    /// The partitions' ports, once boot has made them.
     ports: SetOnce<Vec<Port>>,
     /// The monitor, if the description asks for it.
-    monitor: SetOnce<&'static dyn Monitor>,
-    /// Whether the monitor has output for which the console had no room.
+    monitor: SetOnce<&'static dyn ConsoleMonitor>,
+    /// Whether the monitor has output for which its buffer had no room.
     monitor_waits: AtomicBool,
-    /// The interrupt controller, for kicking CPUs whose output or input can move on.
+    /// The interrupt controller, to kick CPUs whose output has room or whose input has arrived.
     gic: SetOnce<&'static Gic>,
     /// The index of the CPU that handles the UART's interrupts.
     cpu: AtomicUsize,
 }
 
-/// A static, because the `log` crate's logger takes no arguments.
+/// A static, because the `log` crate requires a `&'static` logger, which writes to the console.
 static CONSOLE: PhysicalConsole = PhysicalConsole {
-    shared: Mutex::new(Shared {
+    shared: Mutex::new(SharedState {
         uart: None,
         lines: None,
         input: None,
@@ -57,62 +58,64 @@ static CONSOLE: PhysicalConsole = PhysicalConsole {
     cpu: AtomicUsize::new(0),
 };
 
-/// The monitor as the console drives it. The console knows no more of it than this, because its code
-/// is unmapped unless the description asks for it.
-pub trait Monitor: Sync {
-    /// Greets a person who turns to the monitor.
+/// The monitor as the console uses it. A trait object, because the monitor's code is unmapped
+/// unless the description has `monitor;`.
+pub trait ConsoleMonitor: Sync {
+    /// Prints the monitor's greeting and prompt, when the view changes to the monitor.
     fn open(&self);
 
-    /// Takes a byte that was typed. Bytes typed too far ahead are dropped.
+    /// Takes a byte of input. The byte is dropped if the monitor's input buffer is full.
     fn input(&self, byte: u8);
 
-    /// Carries out what was typed, and writes what the console has room for. Returns whether it wrote
-    /// anything. Called with no lock held.
+    /// Carries out the commands that were typed, and writes output while the console has room.
+    /// Returns whether it wrote any. The caller must hold no lock.
     fn run(&self) -> bool;
 }
 
 /// The state of the console that its lock guards.
-pub struct Shared {
+pub struct SharedState {
     /// The UART, if the machine has one with a driver.
     pub uart: Option<AnyUart>,
     /// The output of all sources, once the partitions are known.
     pub lines: Option<Console>,
-    /// The input, once there are partitions to read it.
+    /// The input, once the partitions are known.
     pub input: Option<Input>,
-    /// The last lines of Bulkhead's own log.
+    /// The most recent lines of Bulkhead's own log.
     pub log: Log,
-    /// Whether guests run: from then on nothing waits for the UART.
+    /// Whether guests run. If so, no CPU waits for the UART: output waits in the buffers.
     pub is_live: bool,
-    /// Whether output has left a buffer since waiting writers were last kicked.
+    /// Whether output has left a buffer since CPUs with waiting output were last kicked.
     pub has_moved: bool,
     /// Whether the UART had no room for the next byte.
     pub is_blocked: bool,
-    /// Whether boot's log is inside a line.
+    /// Whether the last byte of the log of boot did not end a line.
     pub is_inside_line: bool,
 }
 
-/// Takes the console's lock. One copy for all callers.
+/// Takes the console's lock.
+// One copy for all callers.
 #[inline(never)]
-pub fn shared() -> MutexGuard<'static, Shared> {
+pub fn shared() -> MutexGuard<'static, SharedState> {
     CONSOLE.shared.lock()
 }
 
-/// Returns the partitions' ports, once boot has made them.
+/// Returns the partitions' ports; none before boot has made them.
 fn ports() -> &'static [Port] {
     CONSOLE.ports.get().map_or(&[], Vec::as_slice)
 }
 
-/// Keeps the partitions' ports, in the order of the Plan.
+/// Sets the partitions' ports, in the order of the Plan.
 pub fn set_ports(ports: Vec<Port>) -> &'static [Port] {
     CONSOLE.ports.set(ports)
 }
 
-/// Gives the console the monitor.
-pub fn set_monitor(monitor: &'static dyn Monitor) {
+/// Sets the monitor.
+pub fn set_monitor(monitor: &'static dyn ConsoleMonitor) {
     CONSOLE.monitor.set(monitor);
 }
 
-/// From now on output waits in the buffers, and the UART's interrupts, which `cpu` handles, move it.
+/// Changes to the operation while guests run: output waits in the buffers, and the UART's
+/// interrupts, which the CPU with index `cpu` handles, move it.
 pub fn go_live(gic: &'static Gic, cpu: usize) {
     CONSOLE.gic.set(gic);
     CONSOLE.cpu.store(cpu, Ordering::Relaxed);
@@ -123,9 +126,9 @@ pub fn go_live(gic: &'static Gic, cpu: usize) {
     pump();
 }
 
-impl Shared {
-    /// Sends the output that is due, as far as the UART has room; all of it before guests run.
-    /// Without a UART it is discarded.
+impl SharedState {
+    /// Sends output that is due while the UART has room, and before guests run all of it. Without a
+    /// UART it is discarded.
     fn pump(&mut self, now: u64) {
         let (uart, Some(lines)) = (self.uart, &mut self.lines) else { return };
         if !lines.is_due(now) {
@@ -149,7 +152,8 @@ impl Shared {
         self.choose_interrupts();
     }
 
-    /// Unmasks those interrupts of the UART that there is a use for.
+    /// Unmasks the UART's receive interrupt if there is room for input, and its transmit interrupt
+    /// if output waits for room.
     fn choose_interrupts(&mut self) {
         if let Some(uart) = self.uart {
             let receive = self.is_live && self.input.as_ref().is_some_and(Input::has_room);
@@ -157,13 +161,13 @@ impl Shared {
         }
     }
 
-    /// Queues text of Bulkhead's own.
+    /// Queues text of Bulkhead's own log.
     #[inline(never)]
     fn log(&mut self, text: &[u8]) {
         self.log.add(text);
         let now = timer::now();
         for byte in text {
-            // If the UART is so slow that the buffer is full, waits for it: no line is lost.
+            // If the buffer is full, sends until there is room, so that no line is lost.
             while let Some(lines) = &mut self.lines
                 && lines.put(Source::BULKHEAD, *byte, now).is_err()
             {
@@ -172,7 +176,7 @@ impl Shared {
         }
     }
 
-    /// Returns when EL2's timer has to move output or input on.
+    /// Returns the time at which output or input is due, as a counter value.
     fn deadline(&self) -> Option<u64> {
         let output = self.lines.as_ref().and_then(Console::deadline);
         let input = self.input.as_ref().and_then(Input::deadline);
@@ -183,17 +187,17 @@ impl Shared {
     }
 }
 
-impl Sink for Shared {
+impl Sink for SharedState {
     fn put(&mut self, text: &[u8]) {
         self.log(text);
     }
 }
 
-/// Queues a byte of the monitor's.
+/// Queues a byte of the monitor's output.
 ///
 /// # Errors
 ///
-/// If its buffer is full. The monitor runs again when there is room.
+/// [`Full`] if the monitor's buffer is full. The monitor runs again when there is room.
 pub fn put_monitor(byte: u8) -> Result<(), Full> {
     let mut shared = shared();
     let Some(lines) = &mut shared.lines else { return Ok(()) };
@@ -202,17 +206,17 @@ pub fn put_monitor(byte: u8) -> Result<(), Full> {
     put
 }
 
-/// Reads Bulkhead's log from a position on: see [`Log::read`].
+/// Reads Bulkhead's log from a position: see [`Log::read`].
 pub fn read_log(position: u64, into: &mut [u8]) -> Option<(usize, u64)> {
     shared().log.read(position, into)
 }
 
-/// Sends output that is due: after new output, for the UART's interrupt, and at a deadline.
+/// Sends output that is due. Called after new output, for the UART's interrupt, and at a deadline.
 pub fn pump() {
     pump_after(None);
 }
 
-/// Notes that a source has output, and sends what is due.
+/// Notes that `writer` has output, if given, and sends output that is due.
 fn pump_after(writer: Option<Source>) {
     let mut shared = shared();
     let now = timer::now();
@@ -224,8 +228,8 @@ fn pump_after(writer: Option<Source>) {
     after_pump(shared);
 }
 
-/// Sets this CPU's timer for the next deadline, and kicks the CPUs whose output waited for room.
-fn after_pump(mut shared: MutexGuard<'_, Shared>) {
+/// Sets this CPU's timer to the next deadline, and kicks the CPUs whose output waits for room.
+fn after_pump(mut shared: MutexGuard<'_, SharedState>) {
     if shared.is_live {
         timer::set_deadline(User::Console, shared.deadline());
     }
@@ -241,7 +245,7 @@ fn after_pump(mut shared: MutexGuard<'_, Shared>) {
     }
 }
 
-/// Prints a line of Bulkhead's own while guests run. During boot the `log` crate's macros do.
+/// Prints a line of Bulkhead's own while guests run. Boot uses the `log` crate's macros instead.
 macro_rules! say {
     ($($argument:tt)*) => {
         $crate::el2::console::print_line(format_args!($($argument)*))
@@ -255,7 +259,7 @@ pub fn print_line(line: fmt::Arguments<'_>) {
     format(line, &mut *shared);
     shared.log(b"\n");
     shared.pump(timer::now());
-    // In the focused view the line may have to wait.
+    // In a focused view the line may have to wait, so the timer is set.
     after_pump(shared);
 }
 

@@ -1,4 +1,4 @@
-//! A partition's end of the console.
+//! A partition's port: its end of the console.
 
 use alloc::string::String;
 use bulkhead::devices::pl011::Pl011;
@@ -11,23 +11,24 @@ use core::sync::atomic::{AtomicBool, Ordering, fence};
 use super::{pump_after, shared};
 use crate::el2::cpu::timer;
 
-/// Where a partition's PL011 is connected.
+/// The output buffer and the input of one partition, to which its PL011 is connected.
 pub struct Port {
     /// The partition's index in the Plan.
     index: usize,
+    /// The partition's name.
     name: String,
-    /// The buffer of its output.
+    /// The buffer of the partition's output.
     output: &'static Buffer,
-    /// Whether its PL011 has output for which the buffer had no room.
+    /// Whether the PL011 has output for which the buffer had no room.
     output_waits: AtomicBool,
-    /// Whether input waits for room in its PL011.
+    /// Whether input waits for room in the PL011.
     input_waits: AtomicBool,
-    /// The physical CPU of its vCPU 0, which moves output and input on.
+    /// The physical CPU of the partition's vCPU 0, which polls the PL011 after a kick.
     cpu: usize,
 }
 
 impl Port {
-    /// Returns the port of the partition with this index and name, whose vCPU 0 has this CPU.
+    /// Returns the port of the partition with this index and name, whose vCPU 0 runs on `cpu`.
     #[inline(always)]
     pub fn new(index: usize, name: String, output: &'static Buffer, cpu: usize) -> Self {
         let [output_waits, input_waits] = [const { AtomicBool::new(false) }; 2];
@@ -49,31 +50,32 @@ impl Port {
         self.cpu
     }
 
-    /// Queues a byte of output.
+    /// Queues a byte of output. Returns whether the console must be notified.
     ///
     /// # Errors
     ///
-    /// If the buffer is full.
+    /// [`Full`] if the buffer is full.
     fn push(&self, byte: u8) -> Result<Notify, Full> {
         self.output.push(byte, timer::now())
     }
 
-    /// Has the console look at the partition's output, if `tell` says so.
+    /// Notifies the console of the partition's output, if `notify` requires it.
     #[inline(always)]
-    pub fn notify(&self, tell: Notify) {
-        if tell == Notify::Yes {
+    pub fn notify(&self, notify: Notify) {
+        if notify == Notify::Yes {
             self.pump();
         }
     }
 
+    /// Notifies the console of the partition's output, which sends what is due.
     #[inline(never)]
     fn pump(&self) {
         pump_after(Some(Source::partition(self.index)));
     }
 
-    /// Connects a PL011 to the port, for as long as it is worked on.
-    pub fn connect(&self) -> Connection<'_> {
-        Connection { port: self, notify: Notify::No }
+    /// Returns a connection through which a PL011 sends and receives.
+    pub fn connect(&self) -> PortConnection<'_> {
+        PortConnection { port: self, notify: Notify::No }
     }
 
     /// Waits until the console has taken all output of a PL011.
@@ -88,47 +90,47 @@ impl Port {
         }
     }
 
-    /// Forgets that output waits, for a partition that is built again.
+    /// Clears the flag of waiting output, for a partition that is built again.
     pub fn reset(&self) {
         self.output_waits.store(false, Ordering::Release);
     }
 
-    /// Whether output waits for room in the buffer.
+    /// Returns whether output waits for room in the buffer.
     pub fn output_waits(&self) -> bool {
         self.output_waits.load(Ordering::SeqCst)
     }
 
-    /// Whether input waits for room in the partition's PL011.
+    /// Returns whether input waits for the partition's PL011.
     #[inline(always)]
     pub fn input_waits(&self) -> bool {
         self.input_waits.load(Ordering::Acquire)
     }
 
-    /// Notes whether input waits.
+    /// Sets whether input waits.
     pub(super) fn set_input_waits(&self, waits: bool) {
         self.input_waits.store(waits, Ordering::Release);
     }
 }
 
-/// The console's end of a PL011's line.
-pub struct Connection<'a> {
+/// A PL011's connection to a port, for the time of one access or poll.
+pub struct PortConnection<'a> {
     port: &'a Port,
     notify: Notify,
 }
 
-impl Connection<'_> {
+impl PortConnection<'_> {
     /// Returns whether the console is to be notified of the bytes that were sent.
     pub fn notify(&self) -> Notify {
         self.notify
     }
 }
 
-impl Peer for Connection<'_> {
+impl Peer for PortConnection<'_> {
     fn put(&mut self, byte: u8) -> Result<(), Full> {
         let mut pushed = self.port.push(byte);
         if pushed.is_err() {
-            // Store, then look again: either the console sees the flag when it has made room, or
-            // this sees the room.
+            // Store, fence, load on both sides: this CPU sets the flag, then tries again; the
+            // console makes room, then reads the flag. At least one sees the other's store.
             self.port.output_waits.store(true, Ordering::SeqCst);
             fence(Ordering::SeqCst);
             pushed = self.port.push(byte);
@@ -136,7 +138,7 @@ impl Peer for Connection<'_> {
         if pushed.is_ok() && self.port.output_waits() {
             self.port.output_waits.store(false, Ordering::SeqCst);
         }
-        // The console also looks again at a buffer that is full.
+        // The console must also be notified of a full buffer.
         if pushed != Ok(Notify::No) {
             self.notify = Notify::Yes;
         }
@@ -157,7 +159,7 @@ impl Peer for Connection<'_> {
             }
             Some(_) => Err(Full),
         });
-        shared.note_waiting();
+        shared.update_waiting();
         taken
     }
 }

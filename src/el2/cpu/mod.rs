@@ -1,4 +1,4 @@
-//! The state that Bulkhead keeps for each physical CPU.
+//! The state of each physical CPU.
 
 pub mod timer;
 
@@ -10,40 +10,41 @@ use bulkhead::util::wake::Wake;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// A physical CPU. TPIDR_EL2 points to it.
+/// The state of a physical CPU, to which its TPIDR_EL2 points.
 #[repr(C)]
 pub struct Cpu {
-    /// The top of its stack. The vectors read it when EL2's stack pointer cannot be trusted.
+    /// The top of its stack. The vectors use it after an exception from EL2, when SP_EL2 may be
+    /// invalid.
     stack_top: AtomicU64,
-    /// SMCCC_ARCH_WORKAROUND_1's identifier if firmware offers that on this CPU. Otherwise
+    /// The identifier of SMCCC_ARCH_WORKAROUND_1 if firmware offers it on this CPU. Otherwise
     /// `u64::MAX`, which never equals a zero-extended w0. The vectors read it.
     workaround: AtomicU64,
     /// EL2's stack pointer while a guest runs, from which `leave_guest` returns to the run loop.
     guest_stack: AtomicU64,
     /// Its index in the machine's list of CPUs.
     index: AtomicUsize,
-    /// Its affinity.
+    /// The affinity fields of its MPIDR_EL1.
     mpidr: AtomicU64,
     /// Whether it is at EL2 with its MMU on.
     is_up: AtomicBool,
-    /// Whether it has left boot's code.
+    /// Whether it has left boot's code, and never returns to it.
     is_settled: AtomicBool,
     /// The deadlines of its EL2 timer.
     pub deadlines: Deadlines,
-    /// The work that is requested of its run loop: [`REBUILD`] and [`START`].
+    /// The requests to its run loop: [`REBUILD`] and [`START`].
     pub wake: Wake,
 }
 
-/// Take part in building the partition again.
+/// The request to take part in building the partition again.
 pub const REBUILD: u32 = 1 << 0;
-/// Run the guest of a vCPU that is to start.
+/// The request to run the guest of a vCPU that is to start.
 pub const START: u32 = 1 << 1;
 
-/// Offsets that assembly uses.
+/// The offset of `stack_top` in [`Cpu`], for assembly.
 pub const STACK_TOP: usize = offset_of!(Cpu, stack_top);
-/// See [`STACK_TOP`].
+/// The offset of `workaround` in [`Cpu`], for assembly.
 pub const WORKAROUND: usize = offset_of!(Cpu, workaround);
-/// See [`STACK_TOP`].
+/// The offset of `guest_stack` in [`Cpu`], for assembly.
 pub const GUEST_STACK: usize = offset_of!(Cpu, guest_stack);
 
 impl Cpu {
@@ -72,47 +73,47 @@ impl Cpu {
         Mpidr::new(self.mpidr.load(Ordering::Relaxed))
     }
 
-    /// Notes the top of its stack.
+    /// Sets the top of its stack.
     pub fn set_stack_top(&self, stack_top: u64) {
         self.stack_top.store(stack_top, Ordering::Release);
     }
 
-    /// Has the vectors forward the guest's calls of this workaround to firmware.
+    /// Makes the vectors forward the guest's calls of this workaround to firmware.
     pub fn forward(&self, workaround: Workaround) {
         self.workaround.store(u64::from(workaround.id()), Ordering::Relaxed);
     }
 
-    /// Notes that this CPU is at EL2 with its MMU on.
+    /// Records that this CPU is at EL2 with its MMU on, and its index.
     pub fn set_up(&self, index: usize) {
         self.index.store(index, Ordering::Relaxed);
         self.mpidr.store(current_mpidr().get(), Ordering::Relaxed);
         self.is_up.store(true, Ordering::Release);
     }
 
-    /// Whether it is at EL2 with its MMU on.
+    /// Returns whether it is at EL2 with its MMU on.
     pub fn is_up(&self) -> bool {
         self.is_up.load(Ordering::Acquire)
     }
 
-    /// Notes that it has left boot's code.
+    /// Records that it has left boot's code.
     pub fn settle(&self) {
         self.is_settled.store(true, Ordering::Release);
     }
 
-    /// Whether it has left boot's code.
+    /// Returns whether it has left boot's code.
     pub fn is_settled(&self) -> bool {
         self.is_settled.load(Ordering::Acquire)
     }
 }
 
-/// Returns the CPU that runs this.
+/// Returns the state of this CPU.
 pub fn current() -> &'static Cpu {
     // SAFETY: `vcpu::resident::enter` points TPIDR_EL2 to an element of a static before any code on
     // this CPU calls `current`; guests cannot write the register, and nothing else does.
     unsafe { &*(TPIDR_EL2.get() as *const Cpu) }
 }
 
-/// Returns the affinity of the CPU that runs this.
+/// Returns the affinity of this CPU.
 pub fn current_mpidr() -> Mpidr {
     Mpidr::new(MPIDR_EL1.get())
 }

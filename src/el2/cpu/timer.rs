@@ -1,4 +1,4 @@
-//! The counter, and EL2's physical timer (CNTHP).
+//! The physical counter, and EL2's physical timer (CNTHP).
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
@@ -7,7 +7,7 @@ use bulkhead::util::deadlines::{TimerSetting, User};
 use crate::el2::arch::registers::write_register;
 use crate::el2::cpu;
 
-/// Returns the physical counter, in ticks.
+/// Returns the physical counter's value, in ticks.
 pub fn now() -> u64 {
     barrier::isb(barrier::SY);
     CNTPCT_EL0.get()
@@ -20,14 +20,15 @@ pub fn milliseconds(count: u64) -> u64 {
     CNTFRQ_EL0.get() * count / 1000
 }
 
-/// Returns the milliseconds since the counter was at `start`.
+/// Returns the number of milliseconds since the physical counter had the value `start`.
 #[inline(never)]
 pub fn milliseconds_since(start: u64) -> u64 {
     now().saturating_sub(start) / milliseconds(1).max(1)
 }
 
-/// Sets a user's deadline, and programs this CPU's EL2 timer for the earliest of all users'. A user
-/// without a deadline may be called all the same.
+/// Sets a user's deadline, as a counter value, and sets this CPU's EL2 timer to the earliest of all
+/// users' deadlines. Each timer interrupt is handled for all users, so a user may be called before
+/// its deadline or without one.
 pub fn set_deadline(user: User, deadline: Option<u64>) {
     match cpu::current().deadlines.set(user, deadline) {
         TimerSetting::Same => return,

@@ -1,11 +1,11 @@
-//! Device registers: every access to a device's memory is made here.
+//! Access to device registers. All loads and stores to devices are made here.
 
 use bulkhead::arch::addr::{Pa, Region};
 
-/// The widest register in bytes.
+/// The width of the widest register, in bytes.
 const WIDEST: u64 = 8;
 
-/// A device's registers, which stay mapped as Device memory.
+/// A frame of a device's registers, which stays mapped as Device memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers {
     base: u64,
@@ -17,10 +17,10 @@ impl Registers {
     ///
     /// # Safety
     ///
-    /// All pages that the frame touches must be mapped as Device memory for good, and hold a
-    /// device's registers and no Rust object.
+    /// - All pages that the frame touches must be mapped as Device memory, and stay mapped.
+    /// - They must hold a device's registers and no Rust object.
     pub unsafe fn new(frame: Region<Pa>) -> Self {
-        // Whole pages are mapped, so the size can be rounded up.
+        // `frame` is mapped in whole pages, so its size can be rounded up.
         Self { base: frame.start().get(), size: frame.size().next_multiple_of(WIDEST) }
     }
 
@@ -38,28 +38,32 @@ impl Registers {
         self.base.wrapping_add(offset)
     }
 
-    /// Returns the registers from `offset` on, a multiple of 8.
+    /// Returns the part of the frame from `offset`, a multiple of 8, to the end.
     ///
     /// # Panics
     ///
-    /// If `offset` is not inside the frame.
+    /// If `offset` is not inside the frame or not aligned.
     pub fn from(self, offset: u64) -> Self {
         Self { base: self.address(offset, WIDEST), size: self.size - offset }
     }
 
-    /// Returns the 32-bit register at `offset`, which is checked here and not at each access.
+    /// Returns the 32-bit register at `offset`. The offset is checked here and not at each access.
     ///
     /// # Panics
     ///
-    /// If it is not inside the frame or not aligned.
+    /// If the register is not inside the frame or not aligned.
     pub fn register(&self, offset: u64) -> Register {
         Register(self.address(offset, 4))
     }
 
-    /// Reads a 32-bit register. The caller knows what the read does to the device.
+    /// Reads a 32-bit register.
+    ///
+    /// # Panics
+    ///
+    /// Like all accesses, if the register is not inside the frame or not aligned.
     pub fn read(&self, offset: u64) -> u32 {
-        // SAFETY: `address` checked that the register is inside the frame, which `new`'s caller
-        // vouched for.
+        // SAFETY: `address` checked that the register is inside the frame, which is mapped and
+        // holds no Rust object by the conditions of `new`.
         unsafe { (self.address(offset, 4) as *const u32).read_volatile() }
     }
 
@@ -88,26 +92,27 @@ impl Registers {
     }
 }
 
-/// Panics because a register is outside its frame. One function for all accesses: the backtrace
-/// shows the caller.
+/// Panics because a register is outside its frame or not aligned. One function for all accesses;
+/// the backtrace shows the caller.
 #[cold]
 #[inline(never)]
 fn no_such_register() -> ! {
-    panic!("no such register");
+    panic!("a register is outside its frame or not aligned");
 }
 
-/// One 32-bit register whose place is checked already, for hot paths.
+/// A 32-bit register whose offset has been checked, for hot paths.
 #[derive(Clone, Copy, Debug)]
 pub struct Register(u64);
 
 impl Register {
-    /// Reads it.
+    /// Reads the register.
     pub fn read(self) -> u32 {
-        // SAFETY: `Registers::register` checked that it is inside a frame; see `Registers::read`.
+        // SAFETY: `Registers::register`, which alone makes values of this type, checked that it is
+        // inside a frame; see `Registers::read`.
         unsafe { (self.0 as *const u32).read_volatile() }
     }
 
-    /// Writes it.
+    /// Writes the register.
     pub fn write(self, value: u32) {
         // SAFETY: as in `read`.
         unsafe { (self.0 as *mut u32).write_volatile(value) }

@@ -1,4 +1,4 @@
-//! Drivers of the machine's own devices, on frames of registers that are mapped already.
+//! Drivers of the machine's own devices. They receive frames of registers that are mapped.
 
 pub mod gic;
 pub mod mmio;

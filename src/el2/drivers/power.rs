@@ -1,4 +1,4 @@
-//! Switches the machine off, resets it, or stops it where nothing can do either.
+//! Powers the machine off or resets it, or stops this CPU if neither is possible.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -7,28 +7,29 @@ use super::mmio::Registers;
 use crate::el2::arch::firmware::Firmware;
 use crate::el2::arch::sync::SetOnce;
 
-/// How the machine ended: QEMU's exit status where a test asks for one.
+/// How the machine ended. With semihosting it is QEMU's exit status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Status {
+pub enum ExitStatus {
     /// Every partition stopped by itself.
     Success = 0,
     /// The system description or the machine was refused; no guest has run.
     Refused = 2,
     /// Bulkhead stopped at least one partition.
     Crashed = 3,
-    /// A bug of Bulkhead.
+    /// Bulkhead panicked.
     Panic = 4,
 }
 
-/// The word on the machine's command line that says that semihosting is available. HLT is never
-/// tried without it: without a debugger it is an exception, and a machine with semihosting gives its
-/// guests the host's files too.
+/// The word in the machine's command line that says that semihosting is available. Without it no
+/// HLT is executed: on a machine without semihosting HLT is an exception, and on one with it guests
+/// can access the host's files.
 const SEMIHOSTING_WORD: &str = "semihosting";
 
-/// The word on the machine's command line that has an unattended machine reset after a bug of
-/// Bulkhead instead of switching off.
+/// The word in the machine's command line that makes an unattended machine reset after a panic
+/// instead of powering off.
 const RESET_WORD: &str = "panic=reset";
 
+/// The operation and the reason of the semihosting call.
 const SYS_EXIT: u64 = 0x18;
 const ADP_STOPPED_APPLICATION_EXIT: u64 = 0x20026;
 
@@ -41,7 +42,7 @@ struct Power {
     watchdog: SetOnce<Registers>,
 }
 
-/// A static, because a panic handler takes no arguments and has to end the machine too.
+/// A static, because the panic handler takes no argument that could refer to it.
 static POWER: Power = Power {
     semihosting: AtomicBool::new(false),
     reset_after_panic: AtomicBool::new(false),
@@ -49,14 +50,14 @@ static POWER: Power = Power {
     watchdog: SetOnce::new(),
 };
 
-/// Reads the words that are about the machine's end from its command line.
+/// Reads how the machine ends from its command line (`/chosen/bootargs`).
 pub fn read_bootargs(bootargs: &str) {
     let has = |wanted| bootargs.split_ascii_whitespace().any(|word| word == wanted);
     POWER.semihosting.store(has(SEMIHOSTING_WORD), Ordering::Relaxed);
     POWER.reset_after_panic.store(has(RESET_WORD), Ordering::Relaxed);
 }
 
-/// Adds the firmware and the watchdog by which the machine can be ended.
+/// Sets the firmware and the watchdog with which [`exit`] can end the machine.
 pub fn init(firmware: Option<Firmware>, watchdog: Option<Registers>) {
     if let Some(firmware) = firmware {
         POWER.firmware.set(firmware);
@@ -66,13 +67,13 @@ pub fn init(firmware: Option<Firmware>, watchdog: Option<Registers>) {
     }
 }
 
-/// Ends the machine: through semihosting if its command line says so, else by firmware, else by the
-/// watchdog. If all fail, stops this CPU.
-pub fn exit(status: Status) -> ! {
+/// Ends the machine: by semihosting if its command line allows that, otherwise by firmware,
+/// otherwise by the watchdog. If all fail, stops this CPU.
+pub fn exit(status: ExitStatus) -> ! {
     if POWER.semihosting.load(Ordering::Relaxed) {
         semihosting_exit(status);
     }
-    let reset = status == Status::Panic && POWER.reset_after_panic.load(Ordering::Relaxed);
+    let reset = status == ExitStatus::Panic && POWER.reset_after_panic.load(Ordering::Relaxed);
     if let Some(firmware) = POWER.firmware.get() {
         firmware.end(reset);
     }
@@ -82,8 +83,9 @@ pub fn exit(status: Status) -> ! {
     stop()
 }
 
-/// Has the watchdog of a Raspberry Pi reset everything at once. Its firmware then boots again if
-/// `reset`, or halts, which it does when PM_RSTS has all six bits of the boot partition's number set.
+/// Makes the watchdog of a Raspberry Pi reset the machine at once. Its firmware then boots again if
+/// `reset`, and otherwise halts, because all six bits of the boot partition's number in PM_RSTS are
+/// set.
 fn watchdog_end(pm: &Registers, reset: bool) {
     const PASSWORD: u32 = 0x5a00_0000;
     const RSTC: u64 = 0x1c;
@@ -98,18 +100,18 @@ fn watchdog_end(pm: &Registers, reset: bool) {
     }
 }
 
-/// Stops this CPU for good.
+/// Stops this CPU permanently.
 pub fn stop() -> ! {
     loop {
         aarch64_cpu::asm::wfi();
     }
 }
 
-/// Calls SYS_EXIT of the semihosting specification, whose AArch64 form takes a reason and a status.
-fn semihosting_exit(status: Status) {
+/// Calls SYS_EXIT (Semihosting for AArch32 and AArch64), which takes a reason and a status.
+fn semihosting_exit(status: ExitStatus) {
     let block = [ADP_STOPPED_APPLICATION_EXIT, status as u64];
-    // SAFETY: the machine's command line promises a semihosting host, which only reads the two
-    // words; `block` outlives the call.
+    // SAFETY: `read_bootargs` found the word that promises a semihosting host, which only reads the
+    // two words of `block`, and that outlives the call.
     unsafe {
         asm!("hlt #0xf000", in("x0") SYS_EXIT, in("x1") block.as_ptr(), options(nostack));
     }

@@ -1,4 +1,4 @@
-//! EL2's own translation tables in use.
+//! EL2's own translation tables while the MMU is on.
 
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::mm::tables::Tables;
@@ -6,15 +6,15 @@ use core::arch::asm;
 
 use crate::el2::arch::sync::Mutex;
 
-/// EL2's tables, once the MMU is on. A static, because the allocator and device drivers map memory
-/// at any time during boot, and partitions open and close theirs from every CPU.
+/// EL2's tables, once the MMU is on. A static, because all steps of boot map memory and devices,
+/// and every partition's CPUs open and close its memory.
 pub static LIVE: Mutex<Option<Tables<'static>>> = Mutex::new(None);
 
-/// Unmaps code on every CPU, for good.
+/// Unmaps code permanently, on every CPU.
 ///
 /// # Safety
 ///
-/// No CPU may run that code or return to it.
+/// No CPU may execute that code or return to it afterwards.
 pub unsafe fn unmap(code: &[Region<Pa>]) {
     let mut live = LIVE.lock();
     if let Some(tables) = live.as_mut() {
@@ -23,8 +23,8 @@ pub unsafe fn unmap(code: &[Region<Pa>]) {
             assert!(unmapped.is_ok(), "code is mapped as pages");
         }
     }
-    // SAFETY: invalidating translations only has the CPUs walk the tables again; the caller vouches
-    // for those that are gone.
+    // SAFETY: after the invalidation CPUs walk the tables again, whose only change is that the code
+    // is unmapped; the caller guarantees that no CPU needs it.
     unsafe {
         asm!(
             "dsb ishst",

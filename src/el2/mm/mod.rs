@@ -1,4 +1,4 @@
-//! Memory once the MMU is on: EL2's live tables, stage 2, and filling partitions.
+//! Memory while the MMU is on: EL2's own tables, stage 2, and filling the partitions' memory.
 
 pub mod fill;
 pub mod live;

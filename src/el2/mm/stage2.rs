@@ -1,4 +1,5 @@
-//! Stage 2 while guests run: making a partition's tables a CPU's, and cutting a guest off.
+//! Stage 2 while guests run: activates a partition's tables on a CPU, and removes a partition's
+//! access to its memory.
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
@@ -18,12 +19,12 @@ pub struct Stage2 {
 }
 
 impl Stage2 {
-    /// Returns the stage 2 with these tables.
+    /// Returns the stage 2 with this root table and VMID.
     ///
     /// # Safety
     ///
-    /// `root` must be a page of finished stage-2 tables that stays mapped, and that nothing but
-    /// this type writes from now on.
+    /// - `root` must be the root table of finished stage-2 tables.
+    /// - Its page must stay mapped at EL2, and nothing but this type may write it.
     pub unsafe fn new(root: Pa, vmid: u8) -> Self {
         Self { root, vmid }
     }
@@ -33,20 +34,20 @@ impl Stage2 {
         self.root
     }
 
-    /// Invalidates the root's entries until [`restore`](Self::restore), so that every vCPU of the
-    /// partition comes to EL2 with its next fetch. A vCPU with direct interrupts may not take a kick,
-    /// since a guest can make any priority active at the CPU interface (ICC_AP1R<n>_EL1), which
-    /// nothing traps.
+    /// Makes the root's entries invalid until [`restore`](Self::restore), so that the next
+    /// instruction fetch of each vCPU of the partition faults to EL2. With direct delivery a vCPU
+    /// may never take a kick, because a guest can make any priority active at the CPU interface
+    /// (ICC_AP1R\<n\>_EL1), and writes of these registers do not trap.
     pub fn cut(self) {
         self.set_valid(false);
-        let own = VTTBR_EL2.get();
+        let previous = VTTBR_EL2.get();
         VTTBR_EL2.set(self.vttbr());
         barrier::isb(barrier::SY);
-        // SAFETY: invalidates this VMID's cached translations on all CPUs; the tables are valid or
-        // invalid as they stand.
+        // SAFETY: invalidates this VMID's cached stage-1 and stage-2 translations on all CPUs;
+        // EL2's own translations are not affected.
         unsafe { asm!("tlbi vmalls12e1is", options(nostack)) };
         barrier::dsb(barrier::ISH);
-        VTTBR_EL2.set(own);
+        VTTBR_EL2.set(previous);
         barrier::isb(barrier::SY);
     }
 
@@ -55,23 +56,26 @@ impl Stage2 {
         self.set_valid(true);
     }
 
-    /// Makes this the stage 2 of this CPU, which runs vCPU `vcpu` of the partition.
+    /// Makes this the stage 2 of this CPU, and sets the guest's MIDR_EL1 and MPIDR_EL1 for vCPU
+    /// `vcpu`.
     pub fn activate(self, vcpu: usize) {
         VTTBR_EL2.set(self.vttbr());
         write_register!("vpidr_el2", MIDR_EL1.get());
         VMPIDR_EL2.set(Mpidr::of_vcpu(vcpu).register());
         barrier::isb(barrier::SY);
-        // SAFETY: invalidates this VMID's cached translations and instructions on this CPU, which are
-        // only fetched again.
+        // SAFETY: invalidates this VMID's cached translations and all cached instructions of this
+        // CPU, which loses no data.
         unsafe { asm!("tlbi vmalls12e1", "ic iallu", options(nostack)) };
         barrier::dsb(barrier::NSH);
         barrier::isb(barrier::SY);
     }
 
+    /// Sets or clears the valid bit of each of the root's entries that is not zero.
     fn set_valid(self, is_valid: bool) {
         const VALID: u64 = 1;
         let root = self.root.get() as *const [AtomicU64; PAGE_SIZE as usize / 8];
-        // SAFETY: `new`'s caller vouches for this page, and all writes to it are atomic.
+        // SAFETY: by the conditions of `new` the page stays mapped, and only this function writes
+        // it, by atomic operations.
         for entry in unsafe { &*root } {
             if entry.load(Ordering::Relaxed) != 0 {
                 if is_valid {
@@ -84,8 +88,8 @@ impl Stage2 {
         let Some(page) = Region::new(self.root, PAGE_SIZE) else {
             panic!("a page does not wrap");
         };
-        // For walks that bypass the caches; complete before another CPU is notified (Arm ARM
-        // D8.17.1).
+        // For cores whose walks bypass the caches. The DSB completes the writes before another CPU
+        // is notified (Arm ARM D8.17.1).
         cache::clean_and_invalidate(page);
         barrier::dsb(barrier::ISH);
     }

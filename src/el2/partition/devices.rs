@@ -1,4 +1,4 @@
-//! A partition's emulated devices, but for the interrupt controller and the two PL011s.
+//! A partition's emulated devices other than the interrupt controller and the two PL011s.
 
 use alloc::vec::Vec;
 use bulkhead::arch::intid::Intid;
@@ -8,23 +8,23 @@ use bulkhead::devices::{AnyDevice, Device, LineNotifier};
 
 use crate::el2::cpu::timer;
 
-/// An emulated device with its place in the partition.
-pub struct Emulated {
-    /// Its kind, by which the Plan has one of each.
+/// An emulated device of a partition, with its connection to the vGIC and to EL2's timer.
+pub struct EmulatedDevice {
+    /// Its kind. A partition has at most one device of a kind.
     pub kind: DeviceKind,
     /// The device.
     pub device: AnyDevice,
-    /// Its interrupt.
+    /// Its INTID.
     pub intid: Option<Intid>,
-    /// The level of its interrupt line that the vGIC was last notified of.
+    /// Reports the level of its interrupt line to the vGIC.
     pub line: LineNotifier,
-    /// The vCPU that accessed it last, on whose CPU EL2's timer waits for its deadline. A deadline
-    /// that another CPU's timer still waits for has no effect.
+    /// The vCPU that wrote to it last. EL2's timer on its CPU is set to the device's deadline. An
+    /// earlier deadline on another CPU's timer only causes a poll without effect.
     pub timer: usize,
 }
 
-impl Emulated {
-    /// Returns the devices that the Plan has for a partition.
+impl EmulatedDevice {
+    /// Returns all such devices that the Plan gives to a partition.
     pub fn all(plan: &PartitionPlan) -> Vec<Self> {
         let emulated = |planned: &PlannedDevice| {
             let device = AnyDevice::of(planned.kind, timer::milliseconds)?;
@@ -34,7 +34,7 @@ impl Emulated {
         plan.devices.iter().filter_map(emulated).collect()
     }
 
-    /// Puts it into the state in which a partition that starts finds it.
+    /// Resets the device for the start of its partition.
     pub fn reset(&mut self) {
         self.device.reset();
         (self.line, self.timer) = (LineNotifier::LOW, 0);

@@ -1,63 +1,63 @@
-//! How a partition stops, and what follows.
+//! Stops partitions, and carries out what follows: a restart, the end of the machine, or nothing.
 
 use bulkhead::partition::lifecycle::{Effect, End, Next, Order, Refusal, Stage};
 use bulkhead::vgic::{CpuMask, Delivery};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Partition, State};
+use super::{Partition, PartitionState};
 use crate::el2::arch::sync::MutexGuard;
 use crate::el2::console::{self, say};
 use crate::el2::cpu::{REBUILD, timer};
-use crate::el2::drivers::power::{self, Status};
+use crate::el2::drivers::power::{self, ExitStatus};
 
-/// The number of partitions in the states that decide how the machine ends.
+/// The numbers of partitions that decide when and how the machine ends.
 pub struct Totals {
-    /// Partitions that have not stopped for good.
+    /// Partitions that have not stopped permanently.
     alive: AtomicUsize,
-    /// Partitions that have crashed and not been started again.
+    /// Partitions that have crashed and were not started again.
     crashed: AtomicUsize,
 }
 
 impl Totals {
-    /// Returns the totals of so many partitions, none of which has stopped.
+    /// Returns the totals of this number of partitions, none of which has stopped.
     pub const fn new(partitions: usize) -> Self {
         Self { alive: AtomicUsize::new(partitions), crashed: AtomicUsize::new(0) }
     }
 
-    /// Ends the machine, once the last partition has stopped.
+    /// Powers the machine off after the last partition has stopped.
     fn finish(&self) -> ! {
         say!("every partition has stopped; the machine powers off");
         console::flush();
         let has_crashed = self.crashed.load(Ordering::Acquire) > 0;
-        power::exit(if has_crashed { Status::Crashed } else { Status::Success })
+        power::exit(if has_crashed { ExitStatus::Crashed } else { ExitStatus::Success })
     }
 }
 
 impl Partition {
-    /// Starts to stop the partition, unless it is stopping: every vCPU is to leave its guest, and none
-    /// starts any more.
+    /// Begins to stop the partition, unless it is stopping already: every vCPU must leave its
+    /// guest, and none starts.
     pub fn begin_end(&self, end: End) {
         let mut state = self.state.lock();
         if state.life.end(end) {
-            self.clear_out(state);
+            self.request_leave(state);
         }
     }
 
-    /// Carries out an order as soon as it can be.
+    /// Carries out an order of the monitor, at once or as soon as the partition has stopped.
     ///
     /// # Errors
     ///
     /// If the partition is in the ordered state already.
     pub fn order(&self, order: Order) -> Result<(), Refusal> {
         let mut state = self.state.lock();
-        let (was_over, had_crashed) = (state.is_over, state.life.stage() == Stage::Crashed);
+        let (had_stopped, had_crashed) = (state.has_stopped, state.life.stage() == Stage::Crashed);
         match state.life.order(order)? {
             Effect::Later => {}
-            Effect::Leave => self.clear_out(state),
+            Effect::Leave => self.request_leave(state),
             Effect::Build => {
-                state.is_over = false;
+                state.has_stopped = false;
                 drop(state);
-                if was_over {
+                if had_stopped {
                     self.totals.alive.fetch_add(1, Ordering::AcqRel);
                 }
                 if had_crashed {
@@ -69,35 +69,36 @@ impl Partition {
         Ok(())
     }
 
-    /// Drops the requests to start vCPUs, and has those leave that run guest code.
-    fn clear_out(&self, mut state: MutexGuard<'_, State>) {
+    /// Drops the requests to start vCPUs, and makes those leave that run guest code.
+    fn request_leave(&self, mut state: MutexGuard<'_, PartitionState>) {
         state.starts.fill(None);
         if state.inside.is_empty() {
-            return self.conclude(state);
+            return self.finish_end(state);
         }
         let inside = state.inside;
         if self.plan.delivery == Delivery::Direct {
-            // With the lock held: before a vCPU can leave, be built again and start.
+            // While the lock is held no vCPU can leave, so the partition cannot be rebuilt and
+            // started before its stage 2 is cut.
             self.stage2.cut();
         }
         drop(state);
         self.kick(inside);
     }
 
-    /// Notes that a vCPU has left guest code. The last one stops the partition.
+    /// Records that a vCPU has left guest code. The last one completes the partition's stop.
     pub fn leave(&self, vcpu: usize) {
         let mut state = self.state.lock();
         state.inside = state.inside.without(vcpu);
         if state.is_empty() {
-            self.conclude(state);
+            self.finish_end(state);
         }
     }
 
-    /// Does what follows when no vCPU runs guest code.
-    fn conclude(&self, mut state: MutexGuard<'_, State>) {
+    /// Completes the partition's stop once no vCPU runs guest code, and carries out what follows.
+    fn finish_end(&self, mut state: MutexGuard<'_, PartitionState>) {
         self.port.drain(&mut state.uart);
         let next = state.life.left();
-        state.is_over = matches!(next, Next::Stop | Next::GiveUp);
+        state.has_stopped = matches!(next, Next::Stop | Next::GiveUp);
         if state.life.stage() == Stage::Crashed {
             self.totals.crashed.fetch_add(1, Ordering::AcqRel);
         }
@@ -119,13 +120,14 @@ impl Partition {
         }
     }
 
-    /// Has all CPUs of the partition build it again, while no vCPU runs guest code.
+    /// Requests that all CPUs of the partition build it again. No vCPU may run guest code.
     fn request_rebuild(&self) {
         self.rebuild.prepare();
         self.cpus.iter().for_each(|cpu| cpu.wake.request(REBUILD));
         self.kick(CpuMask::first(self.plan.cpus.len()));
     }
 
+    /// Prints why and when the partition stopped, and what follows.
     fn report_end(&self, end: End, next: Next, restarts: u64, injections: u64) {
         let milliseconds = timer::milliseconds_since(self.started());
         let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);

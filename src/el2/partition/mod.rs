@@ -1,4 +1,4 @@
-//! A partition while it runs: what its vCPUs share, and how they start.
+//! Partitions: the state that a partition's vCPUs share, and how vCPUs start.
 
 mod devices;
 mod lifecycle;
@@ -27,64 +27,65 @@ use super::cpu::{self, Cpu, START, timer};
 use super::drivers::gic::{Gic, ThisCpu};
 use super::mm::stage2::Stage2;
 
-pub use devices::Emulated;
+pub use devices::EmulatedDevice;
 pub use lifecycle::Totals;
 pub use rendezvous::{Rebuild, RecallSlot};
 
-/// The number of lines about a guest's faults that are printed at once; further ones are printed one
-/// in each `FAULT_LINE_MS`.
+/// The number of lines about a guest's faults that may be printed in a burst.
 const FAULT_LINES: u32 = 8;
+/// The time in which one further such line is allowed, in milliseconds.
 const FAULT_LINE_MS: u64 = 1000;
 
 /// A partition.
 pub struct Partition {
     /// The resources that it owns.
     pub plan: PartitionPlan,
-    /// The registers of its emulated devices.
+    /// The regions of its emulated devices' registers.
     trapped: [TrappedRegisters; MAX_DEVICES],
-    /// The interrupt of its PL011.
+    /// The INTID of its PL011.
     pub uart_intid: Option<Intid>,
     /// Its stage 2.
     pub stage2: Stage2,
-    /// Its device tree, which is copied into its memory each time it is built.
+    /// Its device tree, which is copied into its memory whenever it is built.
     pub tree: Vec<u8>,
     /// The state that its vCPUs share. This lock is taken before the console's, never after it.
-    pub state: Mutex<State>,
-    /// For each vCPU, whether another one needs its list registers recalled.
+    pub state: Mutex<PartitionState>,
+    /// For each vCPU, the request to write its list registers back.
     pub recalls: Vec<RecallSlot>,
-    /// Held by the vCPU that recalls the list registers of others.
+    /// The lock that a vCPU holds while it recalls other vCPUs' list registers.
     pub recalling: Mutex<()>,
-    /// The progress of building it again.
+    /// The progress of a rebuild.
     pub rebuild: Rebuild,
-    /// The physical counter at its start, from which its virtual counter counts.
+    /// The physical counter's value at its start, at which its virtual counter is zero.
     started: AtomicU64,
-    /// The console's end of its PL011.
+    /// Its port at the console, to which its PL011 is connected.
     pub port: &'static Port,
     /// The buffer of its output, which is its port's.
     pub output: &'static Buffer,
-    /// Its PL011 with the monitor, if it has one. The lock inside is taken before any partition's.
-    pub monitor: Option<Box<dyn MonitorPort>>,
+    /// Its PL011 with the monitor, if it has one, whose lock is taken before any partition's.
+    pub monitor: Option<Box<dyn MonitorDevice>>,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
     /// The physical CPU of each vCPU.
     cpus: Vec<&'static Cpu>,
-    /// The number of partitions that run, of all of them.
+    /// The numbers of partitions that decide when and how the machine ends.
     totals: &'static Totals,
 }
 
-/// A PL011 with the monitor at its other end. The partition knows no more of it than this, because
-/// the monitor's code is unmapped unless the description asks for it.
-pub trait MonitorPort: Send + Sync {
-    /// Carries out a store of a value, or a load, and returns the value loaded. Calls `notify` with its
-    /// interrupt and the level of the line, if the vGIC must be notified.
+/// A partition's PL011 that is connected to the monitor. A trait object, because the monitor's code
+/// is unmapped unless the description has `monitor;`.
+pub trait MonitorDevice: Send + Sync {
+    /// Carries out a store of `stored`, or a load if it is `None`, and returns the value loaded.
+    /// Calls `notify` with its INTID and the level of its interrupt line if the vGIC must be
+    /// notified.
     fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(Intid, bool)) -> u64;
 
-    /// Resets it.
+    /// Resets the device and the monitor's state.
     fn reset(&self);
 }
 
 /// The state that a partition's lock guards.
-pub struct State {
+pub struct PartitionState {
     /// Its interrupt controller.
     pub vgic: Vgic,
     /// The power states of its vCPUs.
@@ -92,81 +93,81 @@ pub struct State {
     /// Its PL011.
     pub uart: Pl011,
     /// Its other emulated devices.
-    pub devices: Vec<Emulated>,
-    /// For each vCPU that is to start, where.
-    starts: Vec<Option<Start>>,
-    /// The vCPUs that run guest code.
+    pub devices: Vec<EmulatedDevice>,
+    /// The start of each vCPU that is requested to start.
+    starts: Vec<Option<VcpuStart>>,
+    /// The vCPUs that run guest code, or are about to.
     inside: CpuMask,
-    /// Whether it has stopped for good, unless it is started from the monitor.
-    is_over: bool,
+    /// Whether it has stopped and only the monitor can start it.
+    has_stopped: bool,
     /// Its lifecycle.
     pub life: Lifecycle,
     /// Its last fault.
     pub last_fault: Option<Fault>,
     /// The number of exceptions injected for its faults since it was built.
     pub injections: u64,
-    /// Limits the lines that are printed about them.
+    /// The limit of lines that are printed about them.
     pub fault_lines: RateLimit,
 }
 
-/// The parts of a partition that boot makes.
-pub struct Parts {
+/// The parts from which boot makes a partition.
+pub struct PartitionParts {
     /// The resources that it owns.
     pub plan: PartitionPlan,
     /// Its device tree.
     pub tree: Vec<u8>,
     /// Its stage 2.
     pub stage2: Stage2,
-    /// The console's end of its PL011.
+    /// Its port at the console.
     pub port: &'static Port,
-    /// Its PL011 with the monitor.
-    pub monitor: Option<Box<dyn MonitorPort>>,
+    /// Its PL011 with the monitor, if it has one.
+    pub monitor: Option<Box<dyn MonitorDevice>>,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
-    /// The private interrupts that guests have.
+    /// The PPIs that guests own.
     pub ppis: &'static [Intid],
     /// The physical CPU of each vCPU.
     pub cpus: Vec<&'static Cpu>,
-    /// The number of partitions that run.
+    /// The totals of all partitions.
     pub totals: &'static Totals,
 }
 
-/// Where a vCPU starts.
+/// How a vCPU starts.
 #[derive(Clone, Copy, Debug)]
-pub struct Start {
+pub struct VcpuStart {
     /// The address of its first instruction.
     pub entry: Ipa,
-    /// Its x0.
+    /// The value of its x0.
     pub context: u64,
 }
 
-impl State {
-    /// Whether a vCPU runs guest code of a partition that is stopping.
+impl PartitionState {
+    /// Returns whether the partition is stopping and this vCPU runs guest code.
     pub fn must_leave(&self, vcpu: usize) -> bool {
         self.life.stage() == Stage::Stopping && self.inside.contains(vcpu)
     }
 
-    /// Whether no vCPU runs guest code or is about to.
+    /// Returns whether no vCPU runs guest code or is requested to start.
     fn is_empty(&self) -> bool {
         self.inside.is_empty() && self.starts.iter().all(Option::is_none)
     }
 }
 
 impl Partition {
-    /// Returns a partition whose stage 2 is built, whose images and `tree` are in its memory, and
-    /// whose vCPUs are off.
+    /// Returns a partition whose vCPUs are off. Its stage 2 must be built, and its images and
+    /// device tree must be in its memory.
     #[inline(always)]
-    pub fn new(parts: Parts) -> Self {
-        let Parts { plan, tree, stage2, port, monitor, gic, ppis, cpus, totals } = parts;
+    pub fn new(parts: PartitionParts) -> Self {
+        let PartitionParts { plan, tree, stage2, port, monitor, gic, ppis, cpus, totals } = parts;
         let vcpus = plan.cpus.len();
-        let state = State {
+        let state = PartitionState {
             vgic: new_vgic(&plan, gic, ppis),
             psci: Psci::new(vcpus, plan.memory.guest),
             uart: Pl011::default(),
-            devices: Emulated::all(&plan),
+            devices: EmulatedDevice::all(&plan),
             starts: vec![None; vcpus],
             inside: CpuMask::EMPTY,
-            is_over: false,
+            has_stopped: false,
             life: Lifecycle::new(plan.policy),
             last_fault: None,
             injections: 0,
@@ -192,12 +193,12 @@ impl Partition {
         }
     }
 
-    /// Returns its name.
+    /// Returns the partition's name.
     pub fn name(&self) -> &str {
         &self.plan.name
     }
 
-    /// Returns the emulated device whose trapped registers `ipa` is in, and the offset from the first of
+    /// Returns the emulated device among whose registers `ipa` is, and the offset from the first of
     /// them.
     #[inline(always)]
     pub fn emulated_device(&self, ipa: Ipa) -> Option<(DeviceKind, u64)> {
@@ -207,34 +208,35 @@ impl Partition {
         })
     }
 
-    /// Returns the physical counter's value at its start.
+    /// Returns the physical counter's value at the partition's start.
     pub fn started(&self) -> u64 {
         self.started.load(Ordering::Acquire)
     }
 
-    /// Starts vCPU 0 by the arm64 boot protocol, once the partition is built.
+    /// Starts vCPU 0 by the arm64 boot protocol, after the partition was built. If the lifecycle
+    /// says that the partition waits for an order, it does not start.
     pub fn boot(&self) {
         self.started.store(timer::now(), Ordering::Release);
         let mut state = self.state.lock();
-        state.devices.iter_mut().for_each(Emulated::reset);
-        let starts = state.life.built();
+        state.devices.iter_mut().for_each(EmulatedDevice::reset);
+        let may_start = state.life.built();
         drop(state);
-        if starts {
+        if may_start {
             self.start(0, self.plan.kernel.load.start(), self.plan.tree.start().get());
         } else {
             say!("{self}: is built, and waits to be started");
         }
     }
 
-    /// Has a vCPU that is off start at `entry`, unless the partition is stopping.
+    /// Requests that a vCPU, which is off, start at `entry`, unless the partition is stopping.
     pub fn start(&self, vcpu: usize, entry: Ipa, context: u64) {
         let mut state = self.state.lock();
         if state.life.stage() == Stage::Running {
-            state.starts[vcpu] = Some(Start { entry, context });
+            state.starts[vcpu] = Some(VcpuStart { entry, context });
             drop(state);
             let cpu = self.cpus[vcpu];
             cpu.wake.request(START);
-            // The run loop of this CPU takes the request before it waits.
+            // This CPU's own run loop takes the request before it waits, and needs no kick.
             if cpu.index() != cpu::current().index() {
                 self.gic.kick(cpu.index());
             }
@@ -248,8 +250,8 @@ impl Partition {
         }
     }
 
-    /// Takes the request to start a vCPU.
-    pub fn take_start(&self, vcpu: usize) -> Option<Start> {
+    /// Takes the request to start a vCPU, which is then about to run guest code.
+    pub fn take_start(&self, vcpu: usize) -> Option<VcpuStart> {
         let mut state = self.state.lock();
         let start = state.starts[vcpu].take()?;
         state.inside |= CpuMask::one(vcpu);
@@ -257,7 +259,7 @@ impl Partition {
         Some(start)
     }
 
-    /// Resets the state that its vCPUs share, on vCPU 0, while none of them runs guest code.
+    /// Resets the state that the vCPUs share. Called on vCPU 0 while no vCPU runs guest code.
     pub fn reset(&self, hardware: &mut ThisCpu<'_>) {
         let mut state = self.state.lock();
         state.vgic.reset(hardware);
@@ -279,10 +281,12 @@ impl fmt::Display for Partition {
     }
 }
 
+/// Returns the limit of lines about a guest's faults.
 fn fault_lines() -> RateLimit {
     RateLimit::new(timer::milliseconds(FAULT_LINE_MS), FAULT_LINES)
 }
 
+/// Returns a partition's vGIC. `ppis` are the PPIs that guests own.
 #[inline(always)]
 fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
     let spis = plan.interrupts.iter().map(|interrupt| interrupt.intid);
@@ -296,7 +300,8 @@ fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
         },
         delivery: plan.delivery,
         vcpus: plan.cpus.len(),
-        // A guest walks all INTIDs that it is shown: no more than it has, in steps of 32.
+        // Guests initialise all INTIDs that GICD_TYPER shows, so it shows no more words of 32
+        // INTIDs than the partition has interrupts in.
         it_lines_number: last.map_or(0, |last| last.get() / 32).min(gic.it_lines_number()),
         hardware: &hardware,
         virtual_only: &virtual_only,

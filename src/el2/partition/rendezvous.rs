@@ -1,32 +1,33 @@
-//! How the vCPUs of a partition wait for each other, each on its own physical CPU.
+//! Synchronises the vCPUs of a partition: the barriers of a rebuild, and recalls of list registers.
 
 use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use crate::el2::arch::sync;
 
-/// The progress of building a partition again, which all of its vCPUs take part in.
+/// The progress of building a partition again, in which all of its vCPUs take part.
 pub struct Rebuild {
+    /// The number of vCPUs.
     vcpus: usize,
-    /// The number of times that a vCPU has come to a meeting.
-    arrivals: AtomicUsize,
+    /// The number of times that a vCPU has reached a barrier.
+    reached: AtomicUsize,
     /// The number of bytes that are scrubbed or being scrubbed.
     pub scrubbed: AtomicU64,
-    /// The same of each content that is copied.
+    /// The number of bytes of each content that are copied or being copied.
     pub copied: [AtomicU64; 3],
 }
 
 impl Rebuild {
-    /// Returns the state of a partition of so many vCPUs that is not to be built again.
+    /// Returns the state for a partition with this number of vCPUs that is not being rebuilt.
     pub const fn new(vcpus: usize) -> Self {
         Self {
             vcpus,
-            arrivals: AtomicUsize::new(0),
+            reached: AtomicUsize::new(0),
             scrubbed: AtomicU64::new(0),
             copied: [const { AtomicU64::new(0) }; 3],
         }
     }
 
-    /// Prepares for building the partition again, while no vCPU runs guest code.
+    /// Resets the progress before a rebuild. No vCPU may take part in one.
     // One copy for all callers.
     #[inline(never)]
     pub fn prepare(&self) {
@@ -36,30 +37,31 @@ impl Rebuild {
         }
     }
 
-    /// Waits until every vCPU has come here, and does `meanwhile` again and again.
-    pub fn meet(&self, meanwhile: impl Fn()) {
-        let arrival = self.arrivals.fetch_add(1, Ordering::AcqRel);
-        let everybody = (arrival / self.vcpus + 1) * self.vcpus;
-        while self.arrivals.load(Ordering::Acquire) < everybody {
+    /// Waits at a barrier until all vCPUs have reached it, and calls `meanwhile` repeatedly.
+    pub fn wait_for_all(&self, meanwhile: impl Fn()) {
+        let before = self.reached.fetch_add(1, Ordering::AcqRel);
+        let all = (before / self.vcpus + 1) * self.vcpus;
+        while self.reached.load(Ordering::Acquire) < all {
             meanwhile();
             sync::relax();
         }
     }
 }
 
-/// The state of a request to one vCPU that it write its list registers back.
+/// The state of a recall of one vCPU's list registers.
 #[derive(Default)]
 pub struct RecallSlot(AtomicU8);
 
-/// There is no request.
+/// No recall is requested.
 const IDLE: u8 = 0;
-/// The vCPU is to empty its list registers and to pause.
+/// The vCPU must write its list registers back and pause.
 const REQUESTED: u8 = 1;
-/// It has done so.
+/// The vCPU has written its list registers back and is paused.
 const PAUSED: u8 = 2;
 
 impl RecallSlot {
-    /// Requests that the vCPU write its list registers back and pause. The caller kicks its CPU.
+    /// Requests that the vCPU write its list registers back and pause. The caller must kick its
+    /// CPU.
     pub fn request(&self) {
         self.0.store(REQUESTED, Ordering::Release);
     }
@@ -76,12 +78,12 @@ impl RecallSlot {
         self.0.store(IDLE, Ordering::Release);
     }
 
-    /// Whether this vCPU is to pause.
+    /// Returns whether this vCPU must write its list registers back and pause.
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::Acquire) == REQUESTED
     }
 
-    /// Pauses this vCPU, whose list registers are empty, until it is released.
+    /// Pauses this vCPU, whose list registers must be empty, until it is released.
     pub fn pause(&self) {
         self.0.store(PAUSED, Ordering::Release);
         while self.0.load(Ordering::Acquire) == PAUSED {

@@ -9,7 +9,7 @@ use super::proceed;
 use crate::el2::arch::frame::{TrapFrame, skip_instruction};
 use crate::el2::vcpu::Vcpu;
 
-/// Handles an HVC from AArch64 with immediate 0 first, then all other exceptions.
+/// Handles an HVC with immediate 0 from AArch64, and passes other exceptions to [`proceed::other`].
 #[inline(always)]
 pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
     if esr != esr::HVC_0 {
@@ -22,7 +22,8 @@ pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
     }
 }
 
-/// Handles a write of ICC_SGI1R_EL1, which kernels do most, then all other exceptions.
+/// Handles a write of ICC_SGI1R_EL1, the most frequent trapped access, and passes other exceptions
+/// to [`proceed::other`].
 #[inline(always)]
 pub fn system_register(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
     if SystemRegisterAccess::is_write_of(esr, ICC_SGI1R_EL1) {

@@ -1,4 +1,4 @@
-//! Injects exceptions into a guest for its own faults.
+//! Injects an Undefined Instruction exception or a synchronous external abort into EL1.
 
 use aarch64_cpu::registers::*;
 use bulkhead::arch::addr::Ipa;
@@ -14,14 +14,14 @@ use crate::el2::vcpu::{Flow, Vcpu};
 
 /// An exception to inject.
 pub enum Injection {
-    /// The exception of an UNDEFINED instruction.
+    /// An Undefined Instruction exception.
     Undefined,
-    /// A synchronous external abort in place of this abort, at this IPA if it is known.
+    /// A synchronous external abort in place of this abort, with the IPA if it is known.
     Abort(Abort, Option<Ipa>),
 }
 
-/// Makes the guest continue in its exception vector, and reports the fault; unless the partition is
-/// stopping, whose stage 2 may be cut.
+/// Makes the guest continue at its exception vector, and reports the fault. If the partition is
+/// stopping, does neither: the abort may be due to its stage 2 being cut.
 #[cold]
 #[inline(never)]
 pub fn inject(vcpu: &Vcpu, injection: Injection) -> Flow {
@@ -46,7 +46,7 @@ pub fn inject(vcpu: &Vcpu, injection: Injection) -> Flow {
     Flow::Resume
 }
 
-/// Counts the injection, and prints a line about it unless the guest has caused too many.
+/// Counts the injection, and prints a line about the fault unless the guest has caused too many.
 fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     let partition = vcpu.partition;
     let fault = Fault { kind: fault_kind(partition, injection), vcpu: vcpu.index(), pc, syndrome };
@@ -60,11 +60,11 @@ fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     drop(state);
     say!("{partition}: {}, {fault}", fault.kind);
     if suppressed > 0 {
-        say!("{partition}: {suppressed} such lines were left out");
+        say!("{partition}: {suppressed} such lines were suppressed");
     }
 }
 
-/// Returns what the guest did.
+/// Returns what kind of fault caused the injection.
 fn fault_kind(partition: &Partition, injection: &Injection) -> FaultKind {
     let Injection::Abort(abort, ipa) = *injection else { return FaultKind::Undefined };
     let access = match (abort.is_data(), abort.is_write()) {
@@ -72,10 +72,10 @@ fn fault_kind(partition: &Partition, injection: &Injection) -> FaultKind {
         (true, false) => AccessKind::Load,
         (false, _) => AccessKind::Fetch,
     };
-    let place = match ipa {
+    let address = match ipa {
         Some(ipa) if partition.emulated_device(ipa).is_some() => FaultAddress::Emulated(ipa),
         Some(ipa) => FaultAddress::Outside(ipa),
         None => FaultAddress::Unknown,
     };
-    FaultKind::Access(access, place)
+    FaultKind::Access(access, address)
 }

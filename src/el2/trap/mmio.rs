@@ -1,4 +1,4 @@
-//! Emulates a guest's loads and stores to the devices that Bulkhead emulates.
+//! Carries out a guest's loads and stores to emulated devices.
 
 use aarch64_cpu::registers::{FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::devices::pl011;
@@ -10,12 +10,15 @@ use super::proceed;
 use crate::el2::arch::frame::{TrapFrame, skip_instruction};
 use crate::el2::vcpu::Vcpu;
 
-/// Handles a data abort: first the accesses that kernels make most, then emulated devices, then all
-/// other exceptions.
+/// Handles a data abort, or another exception that the vectors pass here. Cases, in this order:
+///
+/// 1. A store to GICD_SGIR that sends a physical SGI.
+/// 2. A store to UARTDR or a load from UARTFR of the PL011 at the console.
+/// 3. Another access to an emulated device.
+/// 4. All other exceptions: [`proceed::other`].
 #[inline(always)]
 pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
     let (far, hpfar) = (FAR_EL2.get(), HPFAR_EL2.get());
-    // First a store to GICD_SGIR.
     if vcpu.sgir_route.is_at(far, hpfar)
         && let Some(store) = MmioAccess::word_store(esr)
         && let Some(value) = vcpu.sgir_route.physical(frame.register(store.register()) as u32)
@@ -26,8 +29,7 @@ pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
     let Some(access) = MmioAccess::of(esr) else {
         return proceed::other(frame, esr, vcpu);
     };
-    // Then the console's registers for each byte. Both are at multiples of 8, where no access is
-    // unaligned.
+    // UARTDR and UARTFR have offsets that are multiples of 8, so an access to them is aligned.
     match (mmio::console_offset(far, hpfar), access.is_write()) {
         (Some(pl011::DR), true) => {
             accept(vcpu, DeviceKind::Pl011);
@@ -69,14 +71,14 @@ fn emulate(
     }
 }
 
-/// Counts an access that is carried out, and moves the guest past it.
+/// Counts an access, and moves ELR_EL2 past the instruction.
 #[inline(always)]
 fn accept(vcpu: &Vcpu, device: DeviceKind) {
     vcpu.counters.count(cause(device));
     skip_instruction();
 }
 
-/// Returns the cause that an access to a device counts as.
+/// Returns the cause of exits as which an access to a device is counted.
 #[inline(always)]
 fn cause(device: DeviceKind) -> Cause {
     match device {

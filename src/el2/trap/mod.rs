@@ -1,4 +1,4 @@
-//! Handles exits from guests.
+//! Handles exceptions: exits from guests, and panics of Bulkhead itself.
 
 mod fast;
 mod inject;

@@ -1,4 +1,4 @@
-//! Reports a bug of Bulkhead with what is needed to find it, and stops the machine.
+//! Reports a panic or an exception from EL2 with registers and a backtrace, and ends the machine.
 
 use aarch64_cpu::registers::*;
 use bulkhead::arch::addr::PAGE_SIZE;
@@ -10,23 +10,24 @@ use core::panic::PanicInfo;
 
 use crate::el2::arch::frame::TrapFrame;
 use crate::el2::arch::image::{self, EMERGENCY_STACK, MAX_CPUS};
-use crate::el2::drivers::power::{self, Status};
+use crate::el2::drivers::power::{self, ExitStatus};
 use crate::el2::drivers::uart::emergency;
 
 /// The maximum number of calls in a backtrace.
 const BACKTRACE_DEPTH: usize = 24;
 
-/// Formats to the emergency UART.
-struct Emergency;
+/// Formatted output to the emergency UART.
+struct PanicOutput;
 
-impl Sink for Emergency {
+impl Sink for PanicOutput {
     fn put(&mut self, text: &[u8]) {
         emergency::write(text);
     }
 }
 
+/// Prints formatted text to the emergency UART.
 fn print(text: fmt::Arguments<'_>) {
-    format(text, &mut Emergency);
+    format(text, &mut PanicOutput);
 }
 
 #[panic_handler]
@@ -39,13 +40,13 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         print(format_args!(", line {}", u64::from(location.line())));
     }
     let (esr, far, elr, spsr) = (ESR_EL2.get(), FAR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
-    print(format_args!("\n  the last trap to EL2: esr {esr:#x}  far {far:#x}\n"));
-    print(format_args!("  where it came from:   pc {elr:#x}  spsr {spsr:#x}\n"));
+    print(format_args!("\n  last exception to EL2: esr {esr:#x}  far {far:#x}\n"));
+    print(format_args!("  taken from:            pc {elr:#x}  spsr {spsr:#x}\n"));
     backtrace(stack_pointer());
     end()
 }
 
-/// Reports an exception taken from EL2 itself. `vectors.s` calls it.
+/// Reports an exception taken from EL2 itself. Called by `vectors.s`.
 pub extern "C" fn fault(frame: &TrapFrame, kind: u64) -> ! {
     begin();
     const KINDS: [&str; 4] = ["synchronous exception", "interrupt", "fast interrupt", "SError"];
@@ -61,7 +62,7 @@ pub extern "C" fn fault(frame: &TrapFrame, kind: u64) -> ! {
     }
     emergency::write(b"\n");
     print_backtrace_line(elr);
-    // The caller of the function that faulted, or the last function that it called.
+    // x30 holds the return address of the function that faulted, or of its last call.
     if follows_call(frame.x[30]) {
         print_backtrace_line(frame.x[30] - 4);
     }
@@ -69,6 +70,7 @@ pub extern "C" fn fault(frame: &TrapFrame, kind: u64) -> ! {
     end()
 }
 
+/// Takes the UART and prints the first line. Stops this CPU if another one panics already.
 fn begin() {
     if emergency::take() {
         power::stop();
@@ -76,22 +78,25 @@ fn begin() {
     print(format_args!("\n[bulkhead] panic on CPU {:#x}: ", mpidr()));
 }
 
+/// Ends the machine.
 fn end() -> ! {
-    power::exit(Status::Panic)
+    power::exit(ExitStatus::Panic)
 }
 
+/// Returns the affinity fields of MPIDR_EL1.
 fn mpidr() -> u64 {
     MPIDR_EL1.get() & 0xff_00ff_ffff
 }
 
+/// Returns the stack pointer.
 fn stack_pointer() -> u64 {
     let pointer: u64;
-    // SAFETY: reading a general register changes nothing.
+    // SAFETY: the instruction only copies SP to the register that the compiler allocated.
     unsafe { asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack)) };
     pointer
 }
 
-/// Prints the calls whose return addresses are on the stack of `pointer`, from there on.
+/// Prints the calls whose return addresses are on the stack that contains `pointer`, from there up.
 fn backtrace(pointer: u64) {
     let stacks = image::stacks();
     let slot = stacks.size() / MAX_CPUS as u64;
@@ -102,16 +107,16 @@ fn backtrace(pointer: u64) {
     let bottom = pointer - offset % slot;
     let start = pointer.next_multiple_of(8).max(bottom + PAGE_SIZE);
     let words = (start..bottom + slot - EMERGENCY_STACK).step_by(8);
-    // SAFETY: all words between a stack's guard page and its top are mapped, and only this CPU, which
-    // panics, writes its stack.
+    // SAFETY: `start` is above the guard page of the stack and the end is its top, so all words are
+    // mapped (`image::stack`); only this CPU uses the stack, and it is reading.
     let words = words.map(|word| unsafe { (word as *const u64).read_volatile() });
     for address in words.filter(|&word| follows_call(word)).take(BACKTRACE_DEPTH) {
         print_backtrace_line(address - 4);
     }
-    emergency::write(b"  (llvm-symbolizer --obj=bulkhead OFFSET tells function and line)\n");
+    emergency::write(b"  (llvm-symbolizer --obj=bulkhead OFFSET prints function and line)\n");
 }
 
-/// Whether this is the return address of a call in Bulkhead's code.
+/// Returns whether this is the return address of a call in Bulkhead's code.
 fn follows_call(address: u64) -> bool {
     let code = image::all_code();
     let code = code.start().get()..code.end().get();
@@ -120,18 +125,26 @@ fn follows_call(address: u64) -> bool {
         return false;
     }
     let result: u64;
-    // SAFETY: AT only writes PAR_EL1 (Arm ARM D8.15), a guest's register; no guest runs again on this
-    // CPU.
+    // SAFETY: AT writes only PAR_EL1 (Arm ARM D8.15), which is the guest's register; no guest runs
+    // again on this CPU.
     unsafe {
-        asm!("at s1e2r, {call}", "isb", "mrs {result}, par_el1", call = in(reg) call, result = out(reg) result, options(nostack))
+        asm!(
+            "at s1e2r, {call}",
+            "isb",
+            "mrs {result}, par_el1",
+            call = in(reg) call,
+            result = out(reg) result,
+            options(nostack)
+        )
     };
-    // Boot's code may be unmapped.
+    // Code of boot and of wings may be unmapped.
     let is_mapped = result & 1 == 0;
-    // SAFETY: the address is a multiple of 4 and mapped for reading, as AT reported.
+    // SAFETY: the address is a multiple of 4, inside the image's code, and readable, as AT
+    // reported.
     is_mapped && is_call(unsafe { (call as *const u32).read_volatile() })
 }
 
-/// Prints an address, and its offset in the image, to which the ELF file's symbols are relative.
+/// Prints an address and its offset in the image, which is its address in the ELF file.
 fn print_backtrace_line(address: u64) {
     let base = image::whole().start().get();
     let offset = address.wrapping_sub(base);

@@ -1,20 +1,21 @@
-//! Continues after an exit, as the handler's [`Flow`] says.
+//! Continues after an exit as the handler's [`Flow`] says.
 //!
-//! The fast paths of the vectors' handlers always resume the guest. Everything else goes through one of
-//! these functions, each a tail call, so that a fast path needs no stack frame. The parameters come in
-//! the order of the handlers', so that no register has to be moved.
+//! The fast paths of the vectors' handlers always resume the guest. All other cases are tail calls
+//! of these functions, so that a fast path needs no stack frame. The parameters have the order of
+//! the handlers' parameters, so that no register has to be moved.
 
 use super::{smccc, sync};
 use crate::el2::arch::frame::TrapFrame;
 use crate::el2::drivers::gic::Acknowledged;
 use crate::el2::vcpu::{self, Flow, Vcpu};
 
-/// Returns to the guest, or leaves it.
+/// Returns to the guest, or to the run loop, as `flow` says.
 #[inline(always)]
 pub fn proceed(flow: Flow) {
     if flow == Flow::Leave {
-        // SAFETY: only the vectors' handlers come here, for an exit from the guest that `Vcpu::enter`
-        // entered on this CPU; the handler has returned, so that the stack holds nothing to drop.
+        // SAFETY: only the handlers of `vectors.rs` call this, for an exit from the guest that
+        // `Vcpu::enter` entered on this CPU. The handler has returned, so nothing on the stack
+        // needs to be dropped.
         unsafe { vcpu::leave() }
     }
 }
@@ -31,8 +32,8 @@ pub fn call(frame: &mut TrapFrame, vcpu: &Vcpu) {
     proceed(smccc::call(vcpu, frame, 0));
 }
 
-/// Handles an interrupt that cannot simply be injected.
+/// Handles an interrupt that the fast path could not write into a list register.
 #[inline(never)]
-pub fn answer(interrupt: Acknowledged) {
-    proceed(vcpu::answer(interrupt));
+pub fn handle_interrupt(interrupt: Acknowledged) {
+    proceed(vcpu::handle_interrupt(interrupt));
 }

@@ -1,4 +1,4 @@
-//! Answers calls that a guest makes by HVC or SMC: PSCI (DEN0022) and SMCCC (DEN0028).
+//! Handles a guest's calls by HVC and SMC: PSCI (DEN0022) and SMCCC (DEN0028).
 
 use bulkhead::partition::lifecycle::End;
 use bulkhead::smccc::codes::SUCCESS;
@@ -9,7 +9,7 @@ use crate::el2::arch::firmware;
 use crate::el2::arch::frame::TrapFrame;
 use crate::el2::vcpu::{Flow, Vcpu};
 
-/// Carries out a call, and puts its result into x0.
+/// Carries out a call by HVC or SMC with this immediate, and puts its result into x0.
 #[inline(always)]
 pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, immediate: u16) -> Flow {
     let x1 = frame.x[1];
@@ -31,7 +31,8 @@ pub fn call_out_of_line(vcpu: &Vcpu, frame: &mut TrapFrame, immediate: u16) -> F
     call(vcpu, frame, immediate)
 }
 
-/// Carries out a PSCI call, and returns its result, or what follows if the vCPU does not return.
+/// Carries out a PSCI call. Returns its result, or as an error the flow if the call does not
+/// return.
 fn psci(vcpu: &Vcpu, id: u32, frame: &TrapFrame) -> Result<i64, Flow> {
     match vcpu.psci(id, [frame.x[1], frame.x[2], frame.x[3]]) {
         PsciOutcome::Return(value) => Ok(value),
@@ -40,8 +41,8 @@ fn psci(vcpu: &Vcpu, id: u32, frame: &TrapFrame) -> Result<i64, Flow> {
             Ok(SUCCESS)
         }
         PsciOutcome::CpuOff => Err(vcpu.power_off()),
-        // EL2 could only wait for physical interrupts, while virtual ones may be pending already.
-        // PSCI lets a standby end at any time; guests that want to wait have WFI, which never traps.
+        // WFI at EL2 would not end for a virtual interrupt that is pending. PSCI lets a standby
+        // state end at any time; a guest can wait by WFI, which does not trap.
         PsciOutcome::Standby => Ok(SUCCESS),
         PsciOutcome::SystemOff => Err(vcpu.end(End::Off)),
         PsciOutcome::SystemReset => Err(vcpu.end(End::Reset)),

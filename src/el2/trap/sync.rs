@@ -1,4 +1,4 @@
-//! Dispatches synchronous exceptions, and SErrors, taken from a guest.
+//! Dispatches synchronous exceptions and SErrors taken from a guest.
 
 use aarch64_cpu::registers::{ELR_EL2, ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::arch::addr::Ipa;
@@ -37,7 +37,7 @@ pub fn other(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) -> Flow {
     Flow::Resume
 }
 
-/// Returns the cause that an exception counts as.
+/// Returns the cause of exits as which an exception is counted.
 fn cause(exception: Exception) -> Cause {
     match exception {
         Exception::Hvc(_) => Cause::Hvc,
@@ -49,12 +49,14 @@ fn cause(exception: Exception) -> Cause {
     }
 }
 
-/// Handles an SError: an earlier access of the guest failed in a way that cannot be attributed.
+/// Handles an SError, which cannot be attributed to an instruction of the guest: stops the
+/// partition.
 pub fn serror(vcpu: &Vcpu) -> Flow {
     vcpu.counters.count(Cause::Other);
     vcpu.end(End::SError { syndrome: ESR_EL2.get(), pc: ELR_EL2.get() })
 }
 
+/// Handles a trapped access to a system register.
 fn system_register_access(
     vcpu: &Vcpu,
     frame: &mut TrapFrame,
@@ -72,8 +74,8 @@ fn system_register_access(
     Flow::Resume
 }
 
-/// Handles an access to a common register of the CPU interface. With trapped delivery only
-/// ICC_DIR_EL1 traps.
+/// Handles an access to a register of the CPU interface that is common to both groups. With trapped
+/// delivery only ICC_DIR_EL1 traps.
 fn cpu_interface(
     vcpu: &Vcpu,
     frame: &mut TrapFrame,
@@ -81,7 +83,7 @@ fn cpu_interface(
     common: CpuInterfaceRegister,
 ) -> Flow {
     let SystemRegisterAccess { register, write, .. } = access;
-    let done = match (vcpu.delivery(), common) {
+    let completed = match (vcpu.delivery(), common) {
         (Delivery::Trapped, CpuInterfaceRegister::Deactivate) => {
             vcpu.deactivate(frame.register(register));
             Some(())
@@ -92,14 +94,14 @@ fn cpu_interface(
             vcpu.read_interface(common).map(|value| frame.set_register(register, value))
         }
     };
-    if done.is_none() {
+    if completed.is_none() {
         return inject(vcpu, Injection::Undefined);
     }
     skip_instruction();
     Flow::Resume
 }
 
-/// Returns the IPA of an abort, if the syndrome registers hold one.
+/// Returns the IPA of an abort, if FAR_EL2 and HPFAR_EL2 hold it.
 fn fault_address(abort: Abort) -> Option<Ipa> {
     abort.ipa(FAR_EL2.get(), HPFAR_EL2.get())
 }

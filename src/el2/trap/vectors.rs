@@ -1,4 +1,4 @@
-//! The exception vectors, and the handlers that they call.
+//! The exception vectors, and the functions that they call.
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{VBAR_EL2, Writeable};
@@ -31,24 +31,25 @@ unsafe extern "C" {
     static vectors: u8;
 }
 
-/// Points this CPU's VBAR_EL2 to the vectors.
+/// Sets this CPU's VBAR_EL2 to the vectors.
 pub fn install() {
     VBAR_EL2.set(core::ptr::addr_of!(vectors) as u64);
     barrier::isb(barrier::SY);
 }
 
-/// Handles an HVC from AArch64, or another exception whose class has the same bit.
+/// Handles an HVC, or another exception whose class has bit 1 of ESR_EL2.EC set.
 extern "C" fn call(frame: &mut TrapFrame, esr: u64) {
     fast::call(this_vcpu(), frame, esr);
 }
 
-/// Handles MSR, MRS or a system instruction from AArch64, or another exception whose class has
-/// neither bit.
+/// Handles a trapped MSR, MRS or system instruction, or another exception whose class has bits 1
+/// and 5 of ESR_EL2.EC clear.
 extern "C" fn system_register(frame: &mut TrapFrame, esr: u64) {
     fast::system_register(this_vcpu(), frame, esr);
 }
 
-/// Handles a data abort, or another exception whose class has the same bit.
+/// Handles a data abort, or another exception whose class has bit 5 of ESR_EL2.EC set and bit 1
+/// clear.
 extern "C" fn data_abort(frame: &mut TrapFrame, esr: u64) {
     mmio::data_abort(this_vcpu(), frame, esr);
 }
@@ -56,7 +57,7 @@ extern "C" fn data_abort(frame: &mut TrapFrame, esr: u64) {
 /// Handles an IRQ.
 extern "C" fn interrupt() {
     if let Some(interrupt) = vcpu::take(this_vcpu()) {
-        proceed::answer(interrupt);
+        proceed::handle_interrupt(interrupt);
     }
 }
 
@@ -73,7 +74,7 @@ extern "C" fn serror() {
 /// Returns the vCPU whose guest caused this exit.
 #[inline(always)]
 fn this_vcpu() -> &'static Vcpu {
-    // SAFETY: the vectors call the handlers of this file for exceptions from a lower Exception level
-    // alone, and only `Vcpu::enter` goes there.
+    // SAFETY: `vectors.s` calls the functions of this file only for exceptions from a lower
+    // Exception level, where this CPU runs only guests that `Vcpu::enter` entered.
     unsafe { resident::running() }
 }

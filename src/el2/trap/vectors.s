@@ -1,11 +1,11 @@
-// EL2's exception vectors (Arm ARM D1.3.1.5). A frame is 31 general registers, then zero, or the stack
-// pointer of an EL2 that faulted. ELR_EL2 and SPSR_EL2 stay in their registers: EL2 runs with all
-// exceptions masked, so that none can overwrite them.
+// EL2's exception vectors (Arm ARM D1.3.1.5). A frame (arch/frame.rs) has 31 general registers,
+// then zero or, for an exception from EL2, the stack pointer. ELR_EL2 and SPSR_EL2 are not saved:
+// EL2 runs with all maskable exceptions masked, so nothing overwrites them.
 
         .equ    FRAME_SP, 31 * 8
         .equ    FRAME_SIZE, 32 * 8
 
-// Saves the registers that a callee may change (AAPCS64), but x0, x1 and x30.
+// Saves the caller-saved registers (AAPCS64) other than x0, x1 and x30.
         .macro  save_from_2
         stp     x2, x3, [sp, #16]
         stp     x4, x5, [sp, #32]
@@ -18,7 +18,7 @@
         str     x18, [sp, #144]
         .endm
 
-// Saves the registers that a callee preserves.
+// Saves the callee-saved registers.
         .macro  save_from_19
         stp     x19, x20, [sp, #152]
         stp     x21, x22, [sp, #168]
@@ -28,16 +28,17 @@
         str     x29, [sp, #232]
         .endm
 
-// An interrupt or SError from a guest: saves what the handler may change.
+// An interrupt or SError from a guest: saves the registers that the handler may change.
         .macro  asynchronous handler
         .balign 0x80
         stp     x0, x1, [sp, #-FRAME_SIZE]!
         save_from_2
-        stp     x30, xzr, [sp, #240]    // XZR has an element of the frame
+        stp     x30, xzr, [sp, #240]    // the element of XZR
         bl      \handler
         .endm
 
-// Branches if the register in these five bits of the syndrome is one that a callee preserves.
+// Branches if the register number in the five bits of ESR_EL2 from `bit` is that of a callee-saved
+// register.
         .macro  check_register bit, complete
         ubfx    w2, w1, #\bit, #5
         sub     w2, w2, #19
@@ -45,8 +46,8 @@
         b.lo    \complete
         .endm
 
-// Completes the frame for such a register. Unless the instruction only reads it, which a bit of the
-// syndrome says, loads it again from the frame.
+// Completes the frame for such a register, and calls the handler. If the instruction writes the
+// register (`bit` of ESR_EL2), loads the callee-saved registers from the frame afterwards.
         .macro  answer_completed handler, branch_if_read, bit
         save_from_19
         \branch_if_read w1, #\bit, 1f
@@ -63,8 +64,9 @@
         b       resume
         .endm
 
-// An exception from EL2 itself: a bug of Bulkhead. The machine stops, so the guest's SP_EL0 is free
-// to hold x0 while the stack changes: the old stack may be the fault.
+// An exception from EL2 itself, which is a bug of Bulkhead. Changes to the emergency stack, because
+// the stack pointer may be the cause. The machine ends, so the guest's SP_EL0 can hold x0
+// meanwhile.
         .macro  from_el2 kind
         .balign 0x80
         msr     sp_el0, x0
@@ -82,8 +84,9 @@
         b       el2_fault
         .endm
 
-// Two bits of ESR_EL2.EC distinguish the frequent classes: HVC has bit 1, aborts have bit 5, MSR and
-// MRS have neither. The handlers decode the rest. Their arguments are the frame and ESR_EL2.
+// Two bits of ESR_EL2.EC distinguish the frequent classes: HVC has bit 1, aborts have bit 5, MSR
+// and MRS have neither. The handlers, whose arguments are the frame and ESR_EL2, decode the other
+// bits.
         .equ    CALL_BIT, 26 + 1
         .equ    ABORT_BIT, 26 + 5
 
@@ -91,7 +94,7 @@
         .balign 0x800
         .global vectors
 vectors:
-        from_el2 0                      // EL2 never uses SP_EL0: the same handler
+        from_el2 0                      // with SP_EL0, which EL2 never uses
         from_el2 1
         from_el2 2
         from_el2 3
@@ -100,14 +103,14 @@ vectors:
         from_el2 2
         from_el2 3
 
-        // AArch64 guest.
+        // From a lower Exception level in AArch64 state.
         .balign 0x80
         stp     x0, x1, [sp, #-FRAME_SIZE]!
 synchronous:
         mrs     x1, esr_el2
         tbnz    w1, #CALL_BIT, call
         save_from_2
-        stp     x30, xzr, [sp, #240]    // XZR has an element of the frame
+        stp     x30, xzr, [sp, #240]    // the element of XZR
         mov     x0, sp
         tbnz    w1, #ABORT_BIT, data_abort
         check_register 5, complete_system_register
@@ -134,7 +137,7 @@ resume:                                 // returns to the guest
         asynchronous {serror}
         b       resume
 
-        // A guest's AArch32 EL0.
+        // From a guest's EL0 in AArch32 state.
         .balign 0x80
         stp     x0, x1, [sp, #-FRAME_SIZE]!
         b       synchronous
@@ -142,7 +145,7 @@ resume:                                 // returns to the guest
         b       resume
         asynchronous {fast_interrupt}
         b       resume
-        .org    vectors + 15 * 0x80     // the last entry: no earlier one is too long
+        .org    vectors + 15 * 0x80     // fails if an earlier entry is too long
         asynchronous {serror}
         b       resume
 
@@ -157,9 +160,9 @@ complete_system_register:
 complete_data_abort:
         answer_completed {data_abort}, tbnz, 6  // WnR: a store
 
-// SMCCC_ARCH_WORKAROUND_1, which a kernel calls at each of its entries, is forwarded to firmware before
-// any other register is saved, if firmware offers it on this CPU. It preserves all registers but x0 to
-// x3 (SMCCC 1.1, DEN0028), and is not counted.
+// SMCCC_ARCH_WORKAROUND_1, which kernels call at each exception from EL0, is forwarded to firmware
+// before other registers are saved, if firmware offers it on this CPU. The call preserves all
+// registers except x0 to x3 (SMCCC 1.1, DEN0028). It is not counted.
 call:
         mrs     x1, tpidr_el2
         ldr     x1, [x1, #{workaround}]
@@ -177,13 +180,13 @@ call:
 
 other_call:
         save_from_2
-        stp     x30, xzr, [sp, #240]    // XZR has an element of the frame
+        stp     x30, xzr, [sp, #240]    // the element of XZR
         mov     x0, sp
         mrs     x1, esr_el2
         bl      {call}
         b       resume
 
-// In: x1 = kind of exception. Out: never.
+// In: x1 = the kind of exception. Does not return.
 el2_fault:
         save_from_2
         save_from_19

@@ -1,4 +1,4 @@
-//! A guest's emulated devices: their accesses, interrupt lines and deadlines.
+//! Accesses, interrupt lines and deadlines of a guest's emulated devices.
 
 use bulkhead::devices::planned::DeviceKind;
 use bulkhead::devices::{Device, Env, NoPeer, Offset};
@@ -8,10 +8,11 @@ use bulkhead::util::deadlines::User;
 use super::Vcpu;
 use crate::el2::cpu::timer;
 use crate::el2::drivers::gic::ThisCpu;
-use crate::el2::partition::{Emulated, State};
+use crate::el2::partition::{EmulatedDevice, PartitionState};
 
 impl Vcpu {
-    /// Carries out an access to a device: a store of a value, or a load. Returns the value loaded.
+    /// Carries out an access to a device: a store of `stored`, or a load if it is `None`. Returns
+    /// the value loaded.
     #[inline(never)]
     pub fn device_access(&self, kind: DeviceKind, offset: u64, stored: Option<u64>) -> u64 {
         let mut loaded = 0;
@@ -30,17 +31,18 @@ impl Vcpu {
         loaded
     }
 
-    /// Polls the devices because time has passed: the vCPU starts, or EL2's timer expired.
+    /// Polls the devices, because the vCPU starts or EL2's timer has expired.
     pub fn poll_devices(&self) {
         self.with_devices(&mut |emulated, env| emulated.device.poll(env));
     }
 
-    /// Works on each device of a partition that runs, then notifies the vGIC of their interrupt lines,
-    /// sets EL2's timer to the earliest deadline, and stops the partition if its watchdog has fired.
-    fn with_devices(&self, work: &mut dyn FnMut(&mut Emulated, &mut Env<'_>)) {
+    /// Calls `operation` for each device if the partition runs. Then notifies the vGIC of their
+    /// interrupt lines, sets EL2's timer to the earliest deadline, and stops the partition if its
+    /// watchdog has fired.
+    fn with_devices(&self, operation: &mut dyn FnMut(&mut EmulatedDevice, &mut Env<'_>)) {
         let partition = self.partition;
         let mut state = partition.state.lock();
-        let State { devices, vgic, life, .. } = &mut *state;
+        let PartitionState { devices, vgic, life, .. } = &mut *state;
         if devices.is_empty() {
             return;
         }
@@ -51,7 +53,7 @@ impl Vcpu {
         let now = timer::now().saturating_sub(started);
         let (mut earliest, mut has_fired) = (None, false);
         for emulated in devices {
-            work(emulated, &mut Env { now, peer: &mut NoPeer });
+            operation(emulated, &mut Env { now, peer: &mut NoPeer });
             if emulated.timer == self.index()
                 && let Some(deadline) = emulated.device.deadline()
             {

@@ -1,6 +1,6 @@
-//! The physical CPU interface of a guest with direct interrupts. The registers of Group 1 are the
-//! guest's own, those of Group 0 are virtual (HCR_EL2.IMO = 0, FMO = 1), and the common ones trap
-//! (ICH_HCR_EL2.TC).
+//! The physical CPU interface of a guest with direct delivery. The guest accesses the physical
+//! registers of Group 1 and the virtual ones of Group 0 (HCR_EL2.IMO = 0, FMO = 1). Accesses to the
+//! registers common to both groups trap (ICH_HCR_EL2.TC).
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{ICC_CTLR_EL1, Readable};
@@ -14,8 +14,8 @@ use crate::el2::drivers::gic::Gic;
 const EOIMODE: u64 = 1 << 1;
 const CBPR: u64 = 1 << 0;
 
-/// Resets the guest's side of this CPU's interface: the priority mask blocks everything, and no
-/// interrupt is active.
+/// Resets the guest's registers of this CPU's interface: all priorities are masked, and none is
+/// active.
 pub fn reset(gic: &Gic) {
     let Gic::V3(gic) = gic else { return };
     silence();
@@ -25,12 +25,12 @@ pub fn reset(gic: &Gic) {
     barrier::isb(barrier::SY);
 }
 
-/// Disables Group 1 on this CPU and clears the guest's active priorities, which would mask
-/// Bulkhead's own interrupts.
+/// Disables Group 1 on this CPU, and clears the guest's active priorities, which would otherwise
+/// mask Bulkhead's own interrupts.
 pub fn silence() {
     write_register!("S3_0_C12_C12_7", 0); // ICC_IGRPEN1_EL1
     write_register!("S3_0_C12_C9_0", 0); // ICC_AP1R0_EL1
-    // The number of registers depends on the number of priority bits (IHI 0069, 12.2.3).
+    // The number of priority bits determines which registers exist (IHI 0069, 12.2.3).
     let bits = (ICC_CTLR_EL1.get() >> 8 & 7) + 1;
     if bits >= 6 {
         write_register!("S3_0_C12_C9_1", 0);
@@ -43,7 +43,8 @@ pub fn silence() {
 }
 
 impl Vcpu {
-    /// Sends a Group 1 SGI to other vCPUs. With direct interrupts they take it without an exit.
+    /// Sends the Group 1 SGI of a write of `value` to ICC_SGI1R_EL1. With direct delivery its
+    /// targets take it without an exit.
     #[inline(always)]
     pub fn send_physical_sgi(&self, value: u64) {
         let request = SgiRequest::new(value);
@@ -54,6 +55,8 @@ impl Vcpu {
         }
     }
 
+    /// Sends an SGI whose targets one physical request cannot name: one by one, or through the vGIC
+    /// if SGIs are not backed by physical ones.
     #[cold]
     #[inline(never)]
     fn send_to_each(&self, request: SgiRequest) {
@@ -67,7 +70,7 @@ impl Vcpu {
         }
     }
 
-    /// Reads a common register; `None` if it is write-only.
+    /// Reads a register common to both groups; `None` if it is write-only.
     pub fn read_interface(&self, register: CpuInterfaceRegister) -> Option<u64> {
         Some(match register {
             CpuInterfaceRegister::PriorityMask => self.priority_mask.load(Ordering::Relaxed).into(),
@@ -77,7 +80,7 @@ impl Vcpu {
         })
     }
 
-    /// Writes a common register; `None` if it is read-only.
+    /// Writes a register common to both groups; `None` if it is read-only.
     pub fn write_interface(&self, register: CpuInterfaceRegister, value: u64) -> Option<()> {
         let Gic::V3(gic) = self.gic() else { return None };
         let priorities = gic.priorities;
@@ -92,7 +95,7 @@ impl Vcpu {
                 write_register!("S3_0_C12_C12_4", kept | value & EOIMODE);
             }
             CpuInterfaceRegister::Deactivate => {
-                // Without EOImode the guest's write is ignored (IHI 0069, ICC_DIR_EL1).
+                // With EOImode = 0 the write is ignored (IHI 0069, ICC_DIR_EL1).
                 if ICC_CTLR_EL1.get() & EOIMODE != 0 {
                     self.deactivate(value);
                 }

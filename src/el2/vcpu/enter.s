@@ -1,11 +1,11 @@
-// Entering a guest, and returning from there to the run loop.
+// Enters a guest, and returns from there to the run loop.
 
         .equ    SAVED_SIZE, 6 * 16
 
         .section .text.enter, "ax"
 
-// In: x0 = the guest's first instruction, x1 = its SPSR, x2 = its x0.
-// Returns by leave_guest. Frames of exits lie below the saved registers.
+// In: x0 = the address of the guest's first instruction, x1 = SPSR_EL2, x2 = the guest's x0.
+// Returns when leave_guest is called. The frames of exits are below the saved registers.
         .global enter_guest
 enter_guest:
         stp     x19, x20, [sp, #-SAVED_SIZE]!
@@ -20,14 +20,17 @@ enter_guest:
         msr     elr_el2, x0
         msr     spsr_el2, x1
         mov     x0, x2
-        .irp    n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
+        .irp    n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+        mov     x\n, xzr
+        .endr
+        .irp    n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
         mov     x\n, xzr
         .endr
         eret
         dsb     nsh                     // no speculation past ERET
         isb
 
-// In: nothing. Returns from enter_guest.
+// In: nothing. Returns to the caller of enter_guest.
         .global leave_guest
 leave_guest:
         mrs     x3, tpidr_el2

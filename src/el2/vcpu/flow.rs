@@ -1,11 +1,11 @@
-//! What a CPU does after an exit from a guest.
+//! What a CPU does after it has handled an exit.
 
-/// Returned by every handler of an exit.
+/// The result of every handler of an exit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum Flow {
-    /// The guest runs on.
+    /// The guest continues.
     Resume,
-    /// The vCPU leaves its guest: the run loop goes on.
+    /// The vCPU stops running its guest, and the CPU returns to the run loop.
     Leave,
 }

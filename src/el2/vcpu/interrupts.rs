@@ -1,4 +1,4 @@
-//! Physical interrupts: Bulkhead's own, and those of the partition that owns this CPU.
+//! Handles physical interrupts: Bulkhead's own, and those of the partition that owns this CPU.
 
 use bulkhead::arch::intid::Intid;
 use bulkhead::trap::stats::Cause;
@@ -6,60 +6,61 @@ use bulkhead::trap::stats::Cause;
 use super::resident::{self, OwnInterrupts};
 use super::{Flow, Vcpu};
 use crate::el2::console;
-use crate::el2::drivers::gic::{Acknowledged, Taken};
+use crate::el2::drivers::gic::{Acknowledged, TakeOutcome};
 
-/// Acknowledges the highest-priority pending interrupt, for an IRQ from a vCPU's guest, and injects it.
-/// Returns one that cannot simply be injected. The next one is taken when the guest resumes.
+/// Acknowledges the highest-priority pending interrupt, for an IRQ from a vCPU's guest, and injects
+/// it. Returns the interrupt if the fast path cannot inject it. If others are pending, the IRQ is
+/// taken again when the guest resumes.
 #[inline(always)]
 pub fn take(vcpu: &Vcpu) -> Option<Acknowledged> {
     match vcpu.gic().take(&vcpu.arrivals) {
-        Taken::Injected => {
+        TakeOutcome::Injected => {
             vcpu.counters.count(Cause::Interrupt);
             None
         }
-        Taken::Other(interrupt) => Some(interrupt),
-        Taken::Nothing => None,
+        TakeOutcome::Other(interrupt) => Some(interrupt),
+        TakeOutcome::Nothing => None,
     }
 }
 
-/// Handles an FIQ: the highest-priority interrupt of Bulkhead's own, where these are in Group 0, which
-/// a guest can neither mask nor acknowledge.
+/// Handles an FIQ: takes Bulkhead's own interrupt with the highest priority, if these are in Group
+/// 0, which a guest can neither mask nor acknowledge.
 pub fn take_own() -> Flow {
     let resident = resident::current();
     let own = resident.own_interrupts();
     let Some(intid) = own.gic.take_own() else { return Flow::Resume };
-    match Own::of(intid, own) {
-        Some(own) => own.answer(resident.vcpus().first()),
-        None => panic!("interrupt {} is in Group 0", u64::from(intid.get())),
+    match OwnInterrupt::of(intid, own) {
+        Some(own) => own.handle(resident.vcpus().first()),
+        None => panic!("INTID {} is in Group 0 but not Bulkhead's", u64::from(intid.get())),
     }
 }
 
-/// Handles what is pending on this CPU while it runs no guest.
+/// Handles at most one pending interrupt of each group on this CPU while it runs no guest.
 pub fn poll() {
-    // No vCPU is in its guest, so there is none to leave.
+    // No vCPU runs its guest, so the result needs no action.
     _ = take_own();
     if let Some(interrupt) = resident::current().own_interrupts().gic.acknowledge() {
-        _ = answer(interrupt);
+        _ = handle_interrupt(interrupt);
     }
 }
 
-/// Handles an acknowledged interrupt that cannot simply be injected.
+/// Handles an acknowledged interrupt that the fast path could not write into a list register.
 #[inline(never)]
-pub fn answer(interrupt: Acknowledged) -> Flow {
+pub fn handle_interrupt(interrupt: Acknowledged) -> Flow {
     let resident = resident::current();
     let (own, vcpu) = (resident.own_interrupts(), resident.vcpus().first());
     let (gic, intid) = (own.gic, interrupt.intid);
-    let flow = match (Own::of(intid, own), vcpu) {
-        (Some(own @ Own::Kick), _) => {
-            // Deactivated first: another kick while this one is handled must be taken.
+    let flow = match (OwnInterrupt::of(intid, own), vcpu) {
+        (Some(own @ OwnInterrupt::Kick), _) => {
+            // Deactivated first, so that another kick while this one is handled becomes pending.
             gic.deactivate(interrupt);
-            return own.answer(vcpu);
+            return own.handle(vcpu);
         }
-        (Some(own), _) => own.answer(vcpu),
+        (Some(own), _) => own.handle(vcpu),
         (None, Some(vcpu)) => {
             vcpu.counters.count(Cause::Interrupt);
             if vcpu.interrupt(intid, gic.sender(interrupt)) && !intid.is_sgi() {
-                // It stays active at the physical GIC until the guest deactivates it.
+                // It stays active in the physical GIC until the guest deactivates it.
                 return Flow::Resume;
             }
             Flow::Resume
@@ -72,23 +73,23 @@ pub fn answer(interrupt: Acknowledged) -> Flow {
 
 /// An interrupt of Bulkhead's own.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Own {
+enum OwnInterrupt {
     Kick,
     Timer,
     Console,
     Maintenance,
 }
 
-impl Own {
-    /// Decodes an interrupt on this CPU; `None` if it is not Bulkhead's own. On GICv3 the maintenance
-    /// interrupt is the kick too.
+impl OwnInterrupt {
+    /// Identifies an interrupt on this CPU; `None` if it is not Bulkhead's own. On GICv3 the kick
+    /// is the maintenance interrupt.
     fn of(intid: Intid, own: &OwnInterrupts) -> Option<Self> {
         if intid == own.timer {
             Some(Self::Timer)
         } else if Some(intid) == own.console {
             Some(Self::Console)
         } else if intid == own.maintenance {
-            Some(if own.gic.wants_maintenance() { Self::Maintenance } else { Self::Kick })
+            Some(if own.gic.requests_maintenance() { Self::Maintenance } else { Self::Kick })
         } else if own.gic.is_kick(intid) {
             Some(Self::Kick)
         } else {
@@ -96,12 +97,13 @@ impl Own {
         }
     }
 
-    fn answer(self, vcpu: Option<&Vcpu>) -> Flow {
+    /// Handles the interrupt, on the CPU of this vCPU if there is one.
+    fn handle(self, vcpu: Option<&Vcpu>) -> Flow {
         if let Some(vcpu) = vcpu {
             vcpu.counters.count(self.cause());
         }
         match self {
-            Self::Kick => answer_kick(vcpu),
+            Self::Kick => handle_kick(vcpu),
             Self::Timer => {
                 console::pump();
                 if let Some(vcpu) = vcpu {
@@ -117,13 +119,13 @@ impl Own {
                 if let Some(vcpu) = vcpu {
                     vcpu.maintenance();
                 }
-                // A kick may have come as well, where this interrupt is the kick too.
-                answer_kick(vcpu)
+                // On GICv3 this may be a kick at the same time.
+                handle_kick(vcpu)
             }
         }
     }
 
-    /// Returns the cause that it counts as.
+    /// Returns the cause of exits as which it is counted.
     fn cause(self) -> Cause {
         match self {
             Self::Kick => Cause::Kick,
@@ -134,7 +136,8 @@ impl Own {
     }
 }
 
-fn answer_kick(vcpu: Option<&Vcpu>) -> Flow {
-    console::answer_kick();
-    vcpu.map_or(Flow::Resume, Vcpu::answer_kick)
+/// Handles a kick by the console or by another vCPU of the partition.
+fn handle_kick(vcpu: Option<&Vcpu>) -> Flow {
+    console::handle_kick();
+    vcpu.map_or(Flow::Resume, Vcpu::handle_kick)
 }

@@ -1,4 +1,5 @@
-//! A vCPU on the physical CPU that it lives on.
+//! vCPUs, each on the physical CPU that it is assigned to: entering and leaving guests, interrupts,
+//! devices, recalls and rebuilding.
 
 mod devices;
 mod direct_interrupts;
@@ -24,34 +25,35 @@ use bulkhead::vgic::{
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::arch::reset;
-use super::drivers::gic::{Gic, Position, ThisCpu};
+use super::drivers::gic::{Gic, ThisCpu, VcpuPosition};
 use super::partition::Partition;
 
 pub use enter::leave;
 pub use flow::Flow;
-pub use interrupts::{answer, take, take_own};
+pub use interrupts::{handle_interrupt, take, take_own};
 pub use run::{settle, start_guests};
 
-/// A vCPU. The interrupt controller and the arrivals, which every interrupt needs, are neighbours.
+/// A vCPU. Only the CPU that it is assigned to uses it, except that the monitor reads its counters.
+/// The interrupt controller and the arrivals, which every interrupt needs, are neighbours.
 #[repr(C)]
 pub struct Vcpu {
-    /// Its number, its partition's physical CPUs and the interrupt controller.
-    pub position: Position,
-    /// The part of its interrupt controller that needs no lock.
+    /// Its number, its partition's physical CPUs, and the interrupt controller.
+    pub position: VcpuPosition,
+    /// The part of the vGIC's state that this CPU uses without the partition's lock.
     pub arrivals: Arc<Arrivals>,
-    /// Its partition.
+    /// The partition that owns it.
     pub partition: &'static Partition,
     /// The mitigations that firmware offers on this CPU.
     pub workarounds: Workarounds,
-    /// The ID registers that the guest sees.
+    /// The guest's view of the ID registers.
     pub id: IdRegisters,
-    /// Counts its exits.
+    /// The number of its exits by cause.
     pub counters: Counters,
-    /// How its SGIs are sent by ICC_SGI1R_EL1.
+    /// How SGIs are sent that it writes to ICC_SGI1R_EL1.
     pub sgi_route: SgiRoute,
-    /// How its SGIs are sent by GICD_SGIR.
+    /// How SGIs are sent that it writes to GICD_SGIR.
     pub sgir_route: SgirRoute,
-    /// ICC_PMR_EL1 as the guest wrote it, where its interrupts are direct.
+    /// ICC_PMR_EL1 as the guest wrote it, with direct delivery.
     pub priority_mask: AtomicU8,
 }
 
@@ -74,43 +76,43 @@ impl Vcpu {
         self.partition.plan.delivery
     }
 
-    /// Works on the partition's interrupt controller, under its lock.
-    pub fn with_vgic<T>(&self, work: impl FnOnce(&mut Vgic, &mut ThisCpu<'_>) -> T) -> T {
-        work(&mut self.partition.state.lock().vgic, &mut ThisCpu(&self.position))
+    /// Calls `operation` with the partition's vGIC, while holding the partition's lock.
+    pub fn with_vgic<T>(&self, operation: impl FnOnce(&mut Vgic, &mut ThisCpu<'_>) -> T) -> T {
+        operation(&mut self.partition.state.lock().vgic, &mut ThisCpu(&self.position))
     }
 
-    /// Does the same, and kicks the vCPUs that the result concerns.
-    pub fn update_vgic(&self, work: impl FnOnce(&mut Vgic, &mut ThisCpu<'_>) -> CpuMask) {
-        let others = self.with_vgic(work);
+    /// Does the same, and kicks the vCPUs that `operation` returns.
+    pub fn update_vgic(&self, operation: impl FnOnce(&mut Vgic, &mut ThisCpu<'_>) -> CpuMask) {
+        let others = self.with_vgic(operation);
         self.kick(others);
     }
 
-    /// Kicks other vCPUs of the partition, if there are any in the mask.
+    /// Kicks other vCPUs of the partition, if the mask has any.
     pub fn kick(&self, others: CpuMask) {
         if !others.is_empty() {
             self.partition.kick(others);
         }
     }
 
-    /// Injects an interrupt that came in on this CPU; `source` is the sending vCPU of a GICv2 SGI.
-    /// Returns whether the partition owns it.
+    /// Injects an interrupt that this CPU has acknowledged. `source` is the vCPU that sent it, if
+    /// it is an SGI of a GICv2. Returns whether the partition owns the interrupt.
     pub fn interrupt(&self, intid: Intid, source: u8) -> bool {
-        let others = self.with_vgic(|vgic, hw| vgic.interrupt(intid, source, hw));
+        let others = self.with_vgic(|vgic, hardware| vgic.interrupt(intid, source, hardware));
         self.kick(others.unwrap_or_default());
         others.is_some()
     }
 
     /// Handles the maintenance interrupt of the virtual CPU interface.
     pub fn maintenance(&self) {
-        self.update_vgic(|vgic, hw| vgic.maintenance(hw));
+        self.update_vgic(|vgic, hardware| vgic.maintenance(hardware));
     }
 
-    /// Sends the SGI of a write to a system register.
+    /// Sends the SGI of a write of `value` to a system register.
     #[inline(always)]
     pub fn send_sgi(&self, register: SgiRegister, value: u64) {
         match (register, self.delivery()) {
             (SgiRegister::Sgi1, _) => self.send_physical_sgi(value),
-            // With direct delivery all SGIs of the guest are in Group 1.
+            // With direct delivery all of the guest's SGIs are in Group 1, which these do not send.
             (SgiRegister::Sgi0 | SgiRegister::Asgi1, Delivery::Direct) => {}
             (SgiRegister::Sgi0 | SgiRegister::Asgi1, Delivery::Trapped) => {
                 self.send_virtual_sgi(register, value);
@@ -118,24 +120,25 @@ impl Vcpu {
         }
     }
 
-    /// Sends an SGI that is not backed by a physical one.
+    /// Sends an SGI as a virtual-only interrupt.
     pub fn send_virtual_sgi(&self, register: SgiRegister, value: u64) {
-        self.update_vgic(|vgic, hw| vgic.send_sgi(register, value, hw));
+        self.update_vgic(|vgic, hardware| vgic.send_sgi(register, value, hardware));
     }
 
-    /// Deactivates an interrupt that may be in no list register.
+    /// Deactivates the interrupt of a write of `value` to ICC_DIR_EL1 or GICC_DIR.
     pub fn deactivate(&self, value: u64) {
         self.access(Request::Deactivate(value));
     }
 
-    /// Loads from the distributor in the common case: see [`Vgic::plain_read`].
+    /// Loads from the distributor if no state of list registers is needed: see
+    /// [`Vgic::plain_read`].
     #[inline(always)]
     pub fn plain_distributor_read(&self, offset: u64, size: u64) -> Option<u64> {
         let state = self.partition.state.try_lock()?;
         state.vgic.plain_read(RegisterAccess { offset, size, value: 0 })
     }
 
-    /// Loads from the distributor in any case.
+    /// Loads from the distributor.
     pub fn distributor_read(&self, offset: u64, size: u64) -> u64 {
         self.access(Request::DistributorRead(RegisterAccess { offset, size, value: 0 }))
     }
@@ -169,22 +172,23 @@ impl Vcpu {
         self.access(Request::RedistributorWrite(access));
     }
 
-    /// Looks at what has changed, after a kick by another vCPU of the partition or by the console.
-    pub fn answer_kick(&self) -> Flow {
-        self.answer_recall();
+    /// Handles a kick by another vCPU of the partition or, on vCPU 0, by the console: checks what
+    /// changed.
+    pub fn handle_kick(&self) -> Flow {
+        self.handle_recall();
         let mut state = self.partition.state.lock();
         let others = state.vgic.refill(&mut ThisCpu(&self.position));
-        let told = (self.index() == 0).then(|| self.poll_uart(&mut state));
+        let notify = (self.index() == 0).then(|| self.poll_uart(&mut state));
         let must_leave = state.must_leave(self.index());
         drop(state);
-        if let Some(told) = told {
-            self.partition.port.notify(told);
+        if let Some(notify) = notify {
+            self.partition.port.notify(notify);
         }
         self.kick(others);
         if must_leave { Flow::Leave } else { Flow::Resume }
     }
 
-    /// Returns whether the vCPU is to leave its guest, because its partition is stopping.
+    /// Returns whether the vCPU must leave its guest because its partition is stopping.
     pub fn must_leave(&self) -> bool {
         self.partition.state.lock().must_leave(self.index())
     }
@@ -194,9 +198,9 @@ impl Vcpu {
         self.partition.state.lock().psci.call(self.index(), id, arguments)
     }
 
-    /// Turns this vCPU off until another one starts it.
+    /// Powers this vCPU off until another one starts it.
     pub fn power_off(&self) -> Flow {
-        self.update_vgic(|vgic, hw| vgic.recall(hw));
+        self.update_vgic(|vgic, hardware| vgic.recall(hardware));
         Flow::Leave
     }
 
@@ -206,9 +210,9 @@ impl Vcpu {
         Flow::Leave
     }
 
-    /// Prepares this CPU for the guest of a vCPU that starts.
+    /// Prepares this CPU's interrupts and timer for the start of the vCPU.
     fn prepare(&self) {
-        self.update_vgic(|vgic, hw| vgic.refill(hw));
+        self.update_vgic(|vgic, hardware| vgic.refill(hardware));
         self.poll_devices();
         if self.delivery() == Delivery::Direct {
             direct_interrupts::reset(self.gic());
@@ -216,7 +220,8 @@ impl Vcpu {
         }
     }
 
-    /// Silences this CPU's interrupts of a guest that was left, and notes that it is left.
+    /// Disables what the guest has set up to interrupt this CPU, and records that the vCPU has left
+    /// the guest.
     fn retire(&self) {
         reset::silence(&self.id);
         if self.delivery() == Delivery::Direct {

@@ -1,7 +1,8 @@
-//! Building a partition again, on its own CPUs, while the others' guests run.
+//! Builds a partition again, on its own CPUs, while other partitions run.
 //!
-//! All of its vCPUs take part, a piece of memory at a time, and handle their physical CPU's
-//! interrupts between the pieces: these must not wait for large memories.
+//! All of its vCPUs take part, one piece of memory at a time, and handle their physical CPU's
+//! interrupts between the pieces, so that the time until an interrupt is handled does not depend on
+//! the size of the memory.
 
 use super::{Vcpu, interrupts};
 use crate::el2::arch::cache;
@@ -9,7 +10,7 @@ use crate::el2::drivers::gic::ThisCpu;
 use crate::el2::mm::{fill, window};
 
 impl Vcpu {
-    /// Takes part in building the partition again. vCPU 0 starts it at the end.
+    /// Takes part in building the partition again. At the end vCPU 0 starts it.
     pub fn take_part_in_rebuild(&self) {
         let rebuild = &self.partition.rebuild;
         self.fill();
@@ -19,10 +20,10 @@ impl Vcpu {
             self.partition.reset(&mut ThisCpu(&self.position));
             self.partition.stage2.restore();
         }
-        rebuild.meet(interrupts::poll);
+        rebuild.wait_for_all(interrupts::poll);
         self.gic().reset_virtual_interface(self.delivery());
-        self.with_vgic(|vgic, hw| vgic.reset_private(hw));
-        rebuild.meet(interrupts::poll);
+        self.with_vgic(|vgic, hardware| vgic.reset_private(hardware));
+        rebuild.wait_for_all(interrupts::poll);
         if self.index() == 0 {
             self.partition.boot();
         }
@@ -36,15 +37,17 @@ impl Vcpu {
         if self.index() == 0 {
             window::open(host);
         }
-        rebuild.meet(interrupts::poll);
+        rebuild.wait_for_all(interrupts::poll);
         let scrub = |offset, size| {
-            let Some(pages) = host.part(offset, size) else { panic!("it is in the memory") };
-            // SAFETY: vCPU 0 opened the memory before the meeting; it and the pieces are whole pages;
-            // and no vCPU runs the guest while a rebuild is requested.
+            let Some(pages) = host.part(offset, size) else {
+                panic!("the piece is inside the memory")
+            };
+            // SAFETY: vCPU 0 opened the memory before the barrier; it and the pieces are whole
+            // pages; and no vCPU runs the guest before the last barrier of the rebuild.
             unsafe { fill::scrub(pages) };
         };
         fill::share(&rebuild.scrubbed, host.size(), scrub, interrupts::poll);
-        rebuild.meet(interrupts::poll);
+        rebuild.wait_for_all(interrupts::poll);
         let contents = fill::contents(plan, &partition.tree).into_iter().zip(&rebuild.copied);
         for (content, progress) in contents {
             if let Some(content) = content {
@@ -52,6 +55,6 @@ impl Vcpu {
                 fill::share(progress, content.0.size(), copy, interrupts::poll);
             }
         }
-        rebuild.meet(interrupts::poll);
+        rebuild.wait_for_all(interrupts::poll);
     }
 }

@@ -1,7 +1,7 @@
-//! Recalling other vCPUs' list registers, which only their own CPUs can access.
+//! Recalls other vCPUs' list registers, which only their own CPUs can access.
 //!
-//! The vCPU that recalls holds the partition's `recalling` lock, so that there is one at a time. A vCPU
-//! that waits for this lock answers recalls meanwhile, so that no two wait for each other.
+//! The vCPU that recalls holds the partition's `recalling` lock, so that one recalls at a time. A
+//! vCPU that waits for this lock handles recalls meanwhile, so that there is no deadlock.
 
 use bulkhead::vgic::{CpuMask, Recall, Request};
 
@@ -9,14 +9,15 @@ use super::Vcpu;
 use crate::el2::arch::sync::{self, MutexGuard};
 
 impl Vcpu {
-    /// Carries out what the guest requests of its interrupt controller, and recalls list registers as
-    /// far as that takes. Returns the value of a load.
+    /// Carries out a request of the guest to its interrupt controller. If the request needs state
+    /// that other vCPUs' list registers hold, recalls these, then retries. Returns the value of a
+    /// load.
     // One copy for all callers.
     #[inline(never)]
     pub fn access(&self, request: Request) -> u64 {
         let (mut turn, mut paused) = (None, CpuMask::EMPTY);
         let (value, others) = loop {
-            match self.with_vgic(|vgic, hw| vgic.carry_out(request, hw)) {
+            match self.with_vgic(|vgic, hardware| vgic.carry_out(request, hardware)) {
                 Ok(done) => break done,
                 Err(Recall(missing)) => {
                     turn.get_or_insert_with(|| self.wait_for_turn());
@@ -33,18 +34,18 @@ impl Vcpu {
         value
     }
 
-    /// Waits until only this vCPU may recall, and answers recalls meanwhile.
+    /// Waits for the partition's `recalling` lock, and handles recalls meanwhile.
     fn wait_for_turn(&self) -> MutexGuard<'_, ()> {
         loop {
             if let Some(turn) = self.partition.recalling.try_lock() {
                 return turn;
             }
-            self.answer_recall();
+            self.handle_recall();
             sync::relax();
         }
     }
 
-    /// Has these vCPUs write their list registers back, and pauses them.
+    /// Makes these vCPUs write their list registers back and pause, and waits until they have.
     fn pause(&self, vcpus: CpuMask) {
         for vcpu in vcpus {
             self.partition.recalls[vcpu].request();
@@ -57,13 +58,13 @@ impl Vcpu {
 
     /// Writes this CPU's list registers back if another vCPU requested it, and pauses until it is
     /// released.
-    pub fn answer_recall(&self) {
+    pub fn handle_recall(&self) {
         let slot = &self.partition.recalls[self.index()];
         if !slot.is_requested() {
             return;
         }
-        self.update_vgic(|vgic, hw| vgic.recall(hw));
+        self.update_vgic(|vgic, hardware| vgic.recall(hardware));
         slot.pause();
-        self.update_vgic(|vgic, hw| vgic.refill(hw));
+        self.update_vgic(|vgic, hardware| vgic.refill(hardware));
     }
 }

@@ -1,4 +1,4 @@
-//! The per-CPU data: a physical CPU with the vCPUs that live on it.
+//! Per-CPU data: a physical CPU with the vCPUs that are assigned to it.
 
 use aarch64_cpu::registers::{TPIDR_EL2, Writeable};
 use alloc::vec::Vec;
@@ -12,20 +12,21 @@ use crate::el2::arch::sync::SetOnce;
 use crate::el2::cpu::{self, Cpu};
 use crate::el2::drivers::gic::Gic;
 
-/// A physical CPU with everything that lives on it. TPIDR_EL2 points to it, and to its first field.
+/// A physical CPU with the vCPUs that are assigned to it. TPIDR_EL2 points to it and, because `cpu`
+/// is the first field, to its [`Cpu`].
 #[repr(C)]
 pub struct Resident {
-    /// The CPU itself.
+    /// The CPU.
     pub cpu: Cpu,
-    /// The vCPU whose guest this CPU runs, or ran last.
+    /// The vCPU whose guest this CPU runs or ran last.
     running: AtomicPtr<Vcpu>,
-    /// The vCPUs that live on it: one, or none if no partition owns the CPU.
+    /// The vCPUs that are assigned to the CPU: one, or none if no partition owns it.
     vcpus: SetOnce<Vec<Vcpu>>,
-    /// The machine's interrupts that Bulkhead handles itself.
+    /// Bulkhead's own interrupts on the CPU.
     own: SetOnce<OwnInterrupts>,
 }
 
-/// The interrupt controller, and the numbers of the interrupts that are Bulkhead's own.
+/// The interrupt controller, and the INTIDs of Bulkhead's own interrupts.
 #[derive(Clone, Copy)]
 pub struct OwnInterrupts {
     /// The machine's interrupt controller.
@@ -34,11 +35,12 @@ pub struct OwnInterrupts {
     pub maintenance: Intid,
     /// EL2's physical timer.
     pub timer: Intid,
-    /// The UART, if it has one.
+    /// The console's UART, if it has an interrupt.
     pub console: Option<Intid>,
 }
 
-/// A static, because the vectors have no argument but TPIDR_EL2, which points into it.
+/// A static, because handlers of exceptions find their data only by TPIDR_EL2, which points into
+/// it.
 static RESIDENTS: [Resident; MAX_CPUS] = [const {
     Resident {
         cpu: Cpu::new(),
@@ -49,39 +51,43 @@ static RESIDENTS: [Resident; MAX_CPUS] = [const {
 }; MAX_CPUS];
 
 impl Resident {
-    /// Gives the CPU its vCPUs, for good.
+    /// Sets the CPU's vCPUs, which never change.
     pub fn assign(&self, vcpus: Vec<Vcpu>) {
         self.vcpus.set(vcpus);
     }
 
-    /// Returns the vCPUs that live on the CPU.
+    /// Returns the vCPUs that are assigned to the CPU.
     pub fn vcpus(&self) -> &[Vcpu] {
         self.vcpus.get().map_or(&[], Vec::as_slice)
     }
 
-    /// Tells the CPU which interrupts are Bulkhead's own.
+    /// Sets Bulkhead's own interrupts on the CPU.
     pub fn set_own_interrupts(&self, own: OwnInterrupts) {
         self.own.set(own);
     }
 
-    /// Returns the interrupts that are Bulkhead's own.
+    /// Returns Bulkhead's own interrupts on the CPU.
+    ///
+    /// # Panics
+    ///
+    /// If they are not set.
     #[inline(always)]
     pub fn own_interrupts(&self) -> &OwnInterrupts {
         &self.own
     }
 
-    /// Notes that this CPU is about to run the guest of a vCPU.
+    /// Sets the vCPU whose guest this CPU is about to run.
     pub(super) fn set_running(&self, vcpu: &'static Vcpu) {
         self.running.store(core::ptr::from_ref(vcpu).cast_mut(), Ordering::Relaxed);
     }
 }
 
-/// Returns all CPUs that there is room for.
+/// Returns the data of all CPUs, up to the largest supported number.
 pub fn all() -> &'static [Resident] {
     &RESIDENTS
 }
 
-/// Points TPIDR_EL2 of this CPU to the data of the CPU with this index, and notes that it is up.
+/// Points this CPU's TPIDR_EL2 to the data with its index, and records that it is up.
 #[inline(always)]
 pub fn enter(index: usize) -> &'static Resident {
     let resident = &RESIDENTS[index];
@@ -90,11 +96,12 @@ pub fn enter(index: usize) -> &'static Resident {
     resident
 }
 
-/// Returns the data of the CPU that runs this.
+/// Returns the data of this CPU.
 #[inline(always)]
 pub fn current() -> &'static Resident {
     let cpu = core::ptr::from_ref(cpu::current());
-    // SAFETY: `enter` points TPIDR_EL2 to a `Resident`, whose first field `cpu::current` returns.
+    // SAFETY: `cpu::current` returns the first field of the `Resident` in a static to which `enter`
+    // has pointed TPIDR_EL2, and the struct is `repr(C)`.
     unsafe { &*cpu.cast::<Resident>() }
 }
 
@@ -102,10 +109,10 @@ pub fn current() -> &'static Resident {
 ///
 /// # Safety
 ///
-/// This CPU must have come here from a guest.
+/// This CPU must have taken its last exception to EL2 from a guest.
 #[inline(always)]
 pub unsafe fn running() -> &'static Vcpu {
-    // SAFETY: `enter::enter` sets the pointer to a vCPU that lives for ever before it enters the
-    // guest from which, the caller vouches, this CPU came.
+    // SAFETY: `Vcpu::enter` calls `set_running` with a `&'static Vcpu` before it enters a guest,
+    // and by the caller's guarantee this CPU has entered one.
     unsafe { &*current().running.load(Ordering::Relaxed) }
 }

@@ -1,4 +1,4 @@
-//! The loop that each CPU runs once it is set up.
+//! The run loop of each CPU, which begins when boot ends.
 
 use super::resident::{self, Resident};
 use super::{Vcpu, interrupts};
@@ -7,39 +7,40 @@ use crate::el2::cpu::{REBUILD, START};
 use crate::el2::mm::live;
 use crate::el2::partition::Partition;
 
-/// Starts the guests, once every CPU has left boot's code, which is unmapped for good: no exit of a
-/// guest can lead there. Then runs this CPU.
+/// Waits until every CPU has left boot's code, unmaps that permanently, so that no exit of a guest
+/// can lead there, starts the guests, and enters the run loop.
 pub fn start_guests(resident: &'static Resident, partitions: &[Partition]) -> ! {
     resident.cpu.settle();
     while resident::all().iter().any(|it| it.cpu.is_up() && !it.cpu.is_settled()) {
         sync::relax();
     }
-    // SAFETY: every CPU that is up has settled: it is in this file, whose code stays, and returns to no
-    // other.
+    // SAFETY: a CPU calls `settle` after its last call into boot's code and never returns there;
+    // the loop above has read it as settled for every CPU that is up; and `tests/image.rs` checks
+    // that no code that stays calls code of boot.
     unsafe { live::unmap(&[image::boot_code(), image::boot_library_code()]) };
     partitions.iter().for_each(Partition::boot);
     run(resident)
 }
 
-/// Leaves boot's code, and runs this CPU.
+/// Records that this CPU has left boot's code, and enters the run loop.
 pub fn settle(resident: &'static Resident) -> ! {
     resident.cpu.settle();
     run(resident)
 }
 
-/// Runs the vCPUs of a CPU for good: their guests once they are started, and interrupts in between.
+/// Handles requests to this CPU's vCPUs, and interrupts while no guest runs. Never returns.
 fn run(resident: &'static Resident) -> ! {
     loop {
-        // Every request comes with a kick, whose interrupt ends WFI although interrupts are masked.
-        let work = resident.cpu.wake.take_or_wait(|| {
+        // Each request is followed by a kick, which ends WFI although interrupts are masked.
+        let requests = resident.cpu.wake.take_or_wait(|| {
             aarch64_cpu::asm::wfi();
             interrupts::poll();
         });
         for vcpu in resident.vcpus() {
-            if work & REBUILD != 0 {
+            if requests & REBUILD != 0 {
                 vcpu.take_part_in_rebuild();
             }
-            if work & START != 0 {
+            if requests & START != 0 {
                 vcpu.run_if_started();
             }
         }
@@ -47,7 +48,7 @@ fn run(resident: &'static Resident) -> ! {
 }
 
 impl Vcpu {
-    /// Runs the guest, if the vCPU is to start, until it leaves.
+    /// Runs the guest if the vCPU is requested to start. Returns when the vCPU has left its guest.
     fn run_if_started(&'static self) {
         if let Some(start) = self.partition.take_start(self.index()) {
             self.prepare();

@@ -1,4 +1,4 @@
-//! A guest's two PL011s: one connected to the console, one to the monitor.
+//! Accesses to a guest's PL011s, of which one is connected to the console and one to the monitor.
 
 use bulkhead::devices::pl011::DR;
 use bulkhead::devices::{Device, Env, Offset};
@@ -8,17 +8,17 @@ use bulkhead::util::ring::Full;
 use super::Vcpu;
 use crate::el2::cpu::timer;
 use crate::el2::drivers::gic::ThisCpu;
-use crate::el2::partition::State;
+use crate::el2::partition::PartitionState;
 
 impl Vcpu {
-    /// Returns UARTFR, if a load of it has no side effect.
+    /// Returns UARTFR if a load of it has no side effect and the partition's lock is free.
     #[inline(always)]
     pub fn idle_uart_flags(&self) -> Option<u64> {
         let flags = self.partition.state.try_lock()?.uart.idle_flags();
         if self.partition.port.input_waits() { None } else { flags }
     }
 
-    /// Stores a byte to UARTDR.
+    /// Carries out a store to UARTDR.
     #[inline(never)]
     pub fn uart_send(&self, value: u64) {
         let mut notify = Notify::No;
@@ -29,19 +29,19 @@ impl Vcpu {
             }
             Err(Full) => false,
         };
-        let passed = match self.partition.state.try_lock() {
+        let was_passed = match self.partition.state.try_lock() {
             Some(mut state) => state.uart.pass(value as u8, push),
             None => false,
         };
-        if passed {
+        if was_passed {
             self.partition.port.notify(notify);
         } else {
             self.uart_access(DR, Some(value));
         }
     }
 
-    /// Carries out an access to the console's PL011: a store of a value, or a load. Returns the value
-    /// loaded.
+    /// Carries out an access to the PL011 at the console: a store of `stored`, or a load if it is
+    /// `None`. Returns the value loaded.
     #[inline(never)]
     pub fn uart_access(&self, offset: u64, stored: Option<u64>) -> u64 {
         let mut loaded = 0;
@@ -55,20 +55,22 @@ impl Vcpu {
         loaded
     }
 
-    /// Moves the console's PL011's output and input on. Returns whether the console is to be notified.
-    pub fn poll_uart(&self, state: &mut State) -> Notify {
+    /// Polls the PL011 at the console, after a kick by the console. Returns whether the console
+    /// must be notified.
+    pub fn poll_uart(&self, state: &mut PartitionState) -> Notify {
         self.with_uart(state, &mut |uart, env| uart.poll(env))
     }
 
-    /// Works on the console's PL011, and notifies the vGIC of its interrupt line.
+    /// Calls `operation` with the PL011 at the console, and notifies the vGIC of its interrupt
+    /// line. Returns whether the console must be notified.
     fn with_uart(
         &self,
-        state: &mut State,
-        work: &mut dyn FnMut(&mut dyn Device, &mut Env<'_>),
+        state: &mut PartitionState,
+        operation: &mut dyn FnMut(&mut dyn Device, &mut Env<'_>),
     ) -> Notify {
         let mut connection = self.partition.port.connect();
-        // A PL011 takes no time to send.
-        work(&mut state.uart, &mut Env { now: 0, peer: &mut connection });
+        // The emulated PL011 sends at once and does not use the time.
+        operation(&mut state.uart, &mut Env { now: 0, peer: &mut connection });
         let notify = connection.notify();
         if let (Some(line), Some(intid)) = (state.uart.changed_line(), self.partition.uart_intid) {
             let others = state.vgic.set_line(intid, line, &mut ThisCpu(&self.position));
@@ -77,12 +79,13 @@ impl Vcpu {
         notify
     }
 
-    /// Carries out an access to the monitor's PL011. Returns the value loaded.
+    /// Carries out an access to the PL011 at the monitor: a store of `stored`, or a load if it is
+    /// `None`. Returns the value loaded.
     #[inline(never)]
     pub fn monitor_access(&self, offset: u64, stored: Option<u64>) -> u64 {
         let Some(port) = &self.partition.monitor else { return 0 };
         port.access(offset, stored, &mut |intid, line| {
-            self.update_vgic(|vgic, hw| vgic.set_line(intid, line, hw));
+            self.update_vgic(|vgic, hardware| vgic.set_line(intid, line, hardware));
         })
     }
 }

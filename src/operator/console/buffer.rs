@@ -110,7 +110,7 @@ impl Buffer {
     /// Returns whether [`Buffer::push`] can add a byte.
     ///
     /// A writer that waits for room must first store that it does, where the reader looks after
-    /// [`Buffer::pop`], and then call this: either it finds the room, or the reader finds that it
+    /// `Buffer::pop`, and then call this: either it finds the room, or the reader finds that it
     /// waits.
     pub fn has_room(&self) -> bool {
         // Pairs with the fence in `pop`.

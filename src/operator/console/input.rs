@@ -1,6 +1,6 @@
 //! Console input on its way to the partition or the monitor that has the input.
 //!
-//! Bytes that a guest has no room for wait here, up to [`AHEAD_BYTES`], and then in the UART, whose
+//! Bytes that a guest has no room for wait here, up to `AHEAD_BYTES`, and then in the UART, whose
 //! receive interrupt is turned off: nothing is lost. But [`ESCAPE`] arrives by the same UART, so a
 //! guest that never reads must not block it. If a guest reads nothing for a while although
 //! everything is full, it is unresponsive: reading continues, and bytes for that guest are dropped

@@ -2,7 +2,7 @@
 //!
 //! Each source (Bulkhead's log, the monitor and each partition) writes to a buffer of its own.
 //! Output is never dropped: a source whose buffer is full must wait. There are two views, which
-//! differ in when output leaves the buffers ([`turns`]).
+//! differ in when output leaves the buffers (`turns`).
 //!
 //! In the shared view, a line comes out in one piece when it is complete, after the name of its
 //! source. The sources take turns line by line, so that none can starve the others. An incomplete

@@ -20,7 +20,8 @@ pub trait System {
     fn affinity(&self, cpu: usize) -> Mpidr;
     /// Returns the milliseconds since Bulkhead started.
     fn milliseconds(&self) -> u64;
-    /// Reads a line of Bulkhead's own log as [`Log::read`](super::Log::read) does.
+    /// Reads a line of Bulkhead's own log as [`Log::read`](crate::operator::console::Log::read)
+    /// does.
     fn read_log(&self, position: u64, into: &mut [u8]) -> Option<(usize, u64)>;
     /// Orders a partition to start, stop or restart. The order may take effect later.
     ///

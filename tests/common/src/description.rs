@@ -93,8 +93,8 @@ impl Display for Partition {
 pub fn source(partitions: &[Partition]) -> String {
     let partitions: String = partitions.iter().map(Partition::to_string).collect();
     format!(
-        "/dts-v1/;\n/ {{\n    compatible = \"bulkhead,system\";\n    partitions {{\n{partitions}    \
-         }};\n}};\n"
+        "/dts-v1/;\n/ {{\n    compatible = \"bulkhead,system\";\n    partitions {{\n{partitions}\
+         \x20   }};\n}};\n"
     )
 }
 

@@ -44,7 +44,8 @@ const FUNCTIONS: [Function; 23] = functions! {
     "mov x2, #0x1d3", "msr spsr_el1, x2", "msr elr_el1, x30", "eret";
     "mov x2, #0x1da", "msr spsr_el1, x2", "msr elr_el1, x30", "eret";
     "mov x2, #0x3c2", "msr spsr_el1, x2", "msr elr_el1, x30", "eret";
-    "movz x2, #0x10, lsl #16", "movk x2, #0x3c5", "msr spsr_el1, x2", "msr elr_el1, x30", "eret"; // IL
+    // An exception return with SPSR_EL1.IL set.
+    "movz x2, #0x10, lsl #16", "movk x2, #0x3c5", "msr spsr_el1, x2", "msr elr_el1, x30", "eret";
     // A program counter that is not aligned, and an address that is not canonical.
     "add x0, x0, #2", "br x0";
     "movz x0, #0x8000, lsl #48", "br x0";

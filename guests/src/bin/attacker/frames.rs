@@ -67,8 +67,10 @@ impl AccessSize {
         let (load, store) = unsafe {
             (Level::El1.call(self.load, address, 0), Level::El1.call(self.store, address, value))
         };
-        let is_interface = matches!(machine().gic, Gic::V2 { cpu_interface, .. } if cpu_interface == frame)
-            && offset < space::PAGE;
+        let is_interface = match machine().gic {
+            Gic::V2 { cpu_interface, .. } => cpu_interface == frame && offset < space::PAGE,
+            Gic::V3 { .. } => false,
+        };
         let [loads, stores] =
             if is_interface { [&INTERFACE; 2] } else { [&self.loads, &self.stores] };
         loads.attempted(load, format_args!("{frame:#x} + {offset:#x}"));

@@ -125,7 +125,8 @@ pub fn open() {
     // SAFETY: enables the upper half of the address space, which nothing uses, and permits EL0
     // more. The lower half, where this code is, does not change.
     unsafe {
-        asm!("msr ttbr1_el1, {}", "msr tcr_el1, {}", "msr sctlr_el1, {}", "msr cpacr_el1, {}", "isb",
+        asm!("msr ttbr1_el1, {}", "msr tcr_el1, {}", "msr sctlr_el1, {}", "msr cpacr_el1, {}",
+            "isb",
             in(reg) root.address(), in(reg) tcr, in(reg) sctlr, in(reg) VECTORS, options(nostack));
     }
     invalidate_tlb();

@@ -38,7 +38,10 @@ pub struct Routines {
 }
 
 macro_rules! routines {
-    ($name:ident: $vectors:ident $resumed:ident $spin:ident $store:ident $send:ident $sleep:ident) => {
+    (
+        $name:ident:
+        $vectors:ident $resumed:ident $spin:ident $store:ident $send:ident $sleep:ident
+    ) => {
         unsafe extern "C" {
             fn $vectors();
             fn $resumed();

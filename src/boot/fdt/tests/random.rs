@@ -267,7 +267,10 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_behind_a_header_are_safe(mut model in tree(), rest in vec(any::<u8>(), 0..256)) {
+    fn random_bytes_behind_a_header_are_safe(
+        mut model in tree(),
+        rest in vec(any::<u8>(), 0..256),
+    ) {
         model.children.clear();
         let mut bytes = model.bytes();
         let strings = word(&bytes, header::STRINGS).unwrap() as usize;

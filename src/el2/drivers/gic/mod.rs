@@ -1,4 +1,4 @@
-//! The physical interrupt controller, of either version.
+//! The physical interrupt controller: GICv2 or GICv3.
 
 mod this_cpu;
 mod v2;
@@ -15,31 +15,31 @@ use bulkhead::vgic::{Arrivals, Delivery, IntidSet, SgirRoute, StateRegister};
 
 use super::mmio::Registers;
 
-pub use this_cpu::{Position, ThisCpu};
+pub use this_cpu::{ThisCpu, VcpuPosition};
 
-/// GICC_IAR holds the INTID in its lower bits, and an SGI's source above.
+/// The INTID in GICC_IAR, which has the source CPU of an SGI above it, and in ICC_IAR1_EL1.
 const INTID_MASK: u32 = 0x3ff;
 
 // Offsets in the distributor, and in a redistributor's second frame.
 const IPRIORITYR: u64 = 0x400;
 const ICFGR: u64 = 0xc00;
 
-/// En of GICH_HCR and ICH_HCR_EL2: the virtual interface works.
+/// En of GICH_HCR and ICH_HCR_EL2: the virtual CPU interface is enabled.
 const HCR_ENABLE: u32 = 1;
-/// TC of ICH_HCR_EL2: the guest's accesses to ICC_PMR_EL1 and its like trap.
+/// TC of ICH_HCR_EL2: the guest's accesses to registers common to both groups trap.
 const HCR_TRAP_COMMON: u32 = 1 << 10;
 
 /// Maps a frame of registers for a driver.
-pub type Map<'a> = &'a dyn Fn(Region<Pa>) -> Registers;
+pub type MapFrame<'a> = &'a dyn Fn(Region<Pa>) -> Registers;
 
 /// The machine's GIC.
 #[repr(u8)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it, and it never moves")]
+#[expect(clippy::large_enum_variant, reason = "one value exists, and it never moves")]
 pub enum Gic {
     /// GICv2.
-    V2(v2::Gic),
+    V2(v2::GicV2),
     /// GICv3.
-    V3(v3::Gic),
+    V3(v3::GicV3),
 }
 
 /// An interrupt that was acknowledged at the CPU interface.
@@ -47,15 +47,15 @@ pub enum Gic {
 pub struct Acknowledged {
     /// Its number.
     pub intid: Intid,
-    /// The value read, which ends and deactivates it.
+    /// The value of GICC_IAR or ICC_IAR1_EL1, with which it is ended and deactivated.
     value: u32,
 }
 
-/// The result of [`Gic::take`].
-pub enum Taken {
-    /// An interrupt of the guest, which is in a list register now.
+/// The outcome of [`Gic::take`].
+pub enum TakeOutcome {
+    /// An interrupt of the guest was written into a list register.
     Injected,
-    /// Another interrupt, acknowledged.
+    /// Another interrupt was acknowledged.
     Other(Acknowledged),
     /// No interrupt was pending.
     Nothing,
@@ -69,22 +69,22 @@ impl Acknowledged {
 }
 
 impl Gic {
-    /// Maps the controller's frames. Nothing is changed yet.
+    /// Maps the controller's frames, without changing its state.
     #[inline(always)]
-    pub fn new(machine: &machine::Gic, map: Map<'_>) -> Self {
+    pub fn new(machine: &machine::Gic, map: MapFrame<'_>) -> Self {
         match machine {
             machine::Gic::V2 { distributor, cpu_interface, hypervisor, .. } => {
                 let frames = [distributor, cpu_interface, hypervisor];
                 let [distributor, cpu_interface, hypervisor] = frames.map(|frame| map(*frame));
-                Self::V2(v2::Gic::new(distributor, cpu_interface, hypervisor))
+                Self::V2(v2::GicV2::new(distributor, cpu_interface, hypervisor))
             }
             machine::Gic::V3 { distributor, redistributors, maintenance, .. } => {
-                Self::V3(v3::Gic::new(map(*distributor), redistributors, *maintenance))
+                Self::V3(v3::GicV3::new(map(*distributor), redistributors, *maintenance))
             }
         }
     }
 
-    /// Resets and enables the distributor, once every CPU is at EL2.
+    /// Resets and enables the distributor. All CPUs must be at EL2.
     #[inline(always)]
     pub fn init_distributor(&self) {
         match self {
@@ -93,9 +93,9 @@ impl Gic {
         }
     }
 
-    /// Resets this CPU's private interrupts and its CPU interface.
+    /// Resets the private interrupts and the CPU interface of this CPU, whose index is `cpu`.
     #[inline(always)]
-    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery, map: Map<'_>) {
+    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery, map: MapFrame<'_>) {
         match self {
             Self::V2(gic) => gic.init_cpu(cpu),
             Self::V3(gic) => gic.init_cpu(cpu, mpidr, delivery, map),
@@ -103,20 +103,20 @@ impl Gic {
         self.reset_virtual_interface(delivery);
     }
 
-    /// Returns how vCPU `own` of a partition sends SGIs by GICD_SGIR, once `init_cpu` has run on all
-    /// of the partition's CPUs.
+    /// Returns how a partition's vCPU on this CPU sends SGIs by GICD_SGIR. `init_cpu` must have run
+    /// on all of the partition's CPUs.
     #[inline(always)]
-    pub fn init_sgis(&self, cpu: usize, plan: &PartitionPlan, own: usize) -> SgirRoute {
+    pub fn init_sgis(&self, cpu: usize, plan: &PartitionPlan, vcpu: usize) -> SgirRoute {
         let distributor = plan.device(DeviceKind::Distributor);
         let (Self::V2(gic), Some(distributor)) = (self, distributor) else {
             return SgirRoute::NONE;
         };
-        gic.set_source(cpu, own);
+        gic.set_source(cpu, vcpu);
         let interfaces = plan.cpus.iter().map(|cpu| gic.target(*cpu));
-        SgirRoute::new(distributor.registers.start(), gic.physical_sgis(), own, interfaces)
+        SgirRoute::new(distributor.registers.start(), gic.physical_sgis(), vcpu, interfaces)
     }
 
-    /// Resets this CPU's virtual interface.
+    /// Resets this CPU's virtual CPU interface.
     pub fn reset_virtual_interface(&self, delivery: Delivery) {
         match self {
             Self::V2(gic) => gic.reset_virtual_interface(),
@@ -138,8 +138,8 @@ impl Gic {
         }
     }
 
-    /// Takes the highest-priority interrupt of Group 0, which holds Bulkhead's own where it owns both
-    /// groups.
+    /// Acknowledges and deactivates the highest-priority pending interrupt of Group 0. If Bulkhead
+    /// owns both groups, its own interrupts are in Group 0; otherwise returns `None`.
     pub fn take_own(&self) -> Option<Intid> {
         match self {
             Self::V3(gic) if gic.has_group_0() => v3::take_own(),
@@ -147,7 +147,7 @@ impl Gic {
         }
     }
 
-    /// GICD_TYPER.ITLinesNumber.
+    /// Returns GICD_TYPER.ITLinesNumber.
     pub fn it_lines_number(&self) -> u32 {
         match self {
             Self::V2(gic) => gic.intids() / 32 - 1,
@@ -155,16 +155,17 @@ impl Gic {
         }
     }
 
-    /// Whether the virtual interface requests its maintenance interrupt. Always true on GICv2, where
-    /// nothing else raises that interrupt.
-    pub fn wants_maintenance(&self) -> bool {
+    /// Returns whether the virtual CPU interface requests its maintenance interrupt. Always true on
+    /// GICv2, where nothing else raises that interrupt.
+    pub fn requests_maintenance(&self) -> bool {
         match self {
             Self::V2(_) => true,
-            Self::V3(_) => v3::wants_maintenance(),
+            Self::V3(_) => v3::requests_maintenance(),
         }
     }
 
-    /// Acknowledges the highest-priority pending interrupt and drops the priority. It stays active.
+    /// Acknowledges the highest-priority pending interrupt and drops the running priority. The
+    /// interrupt stays active.
     pub fn acknowledge(&self) -> Option<Acknowledged> {
         match self {
             Self::V2(gic) => gic.acknowledge(),
@@ -172,16 +173,17 @@ impl Gic {
         }
     }
 
-    /// Acknowledges an interrupt, and injects it if `arrivals` has its list register prepared.
+    /// Acknowledges an interrupt, and injects it if `arrivals` has a list register's value
+    /// prepared.
     #[inline(always)]
-    pub fn take(&self, arrivals: &Arrivals) -> Taken {
+    pub fn take(&self, arrivals: &Arrivals) -> TakeOutcome {
         match self {
             Self::V2(gic) => gic.take(arrivals),
             Self::V3(_) => v3::take(arrivals),
         }
     }
 
-    /// Deactivates an interrupt that no guest deactivates.
+    /// Deactivates an interrupt that no guest will deactivate.
     pub fn deactivate(&self, interrupt: Acknowledged) {
         match self {
             Self::V2(gic) => gic.deactivate(interrupt.value),
@@ -189,8 +191,9 @@ impl Gic {
         }
     }
 
-    /// Returns a bit for each SGI of guests that is sent as a physical one. On GICv3 that is all of
-    /// them, or none where another Security state owns some; on GICv2 one is the kick.
+    /// Returns a bit for each SGI of guests that is backed by a physical one. On GICv3 these are
+    /// all SGIs, or none if Bulkhead does not own both interrupt groups; on GICv2 all but the kick
+    /// and those that firmware owns.
     pub fn physical_sgis(&self) -> u16 {
         match self {
             Self::V2(gic) => gic.physical_sgis(),
@@ -199,7 +202,8 @@ impl Gic {
         }
     }
 
-    /// Writes GICD_SGIR with a value of [`SgirRoute::physical`]. GICv3 has no such register.
+    /// Writes a value of [`SgirRoute::physical`] to GICD_SGIR. Does nothing on GICv3, which does
+    /// not use that register.
     #[inline(always)]
     pub fn store_sgir(&self, value: u32) {
         if let Self::V2(gic) = self {
@@ -207,7 +211,8 @@ impl Gic {
         }
     }
 
-    /// Whether this SGI is the kick. On GICv3 the maintenance interrupt is.
+    /// Returns whether this SGI is the kick. On GICv3 the kick is the maintenance interrupt
+    /// instead.
     pub fn is_kick(&self, intid: Intid) -> bool {
         matches!(self, Self::V2(gic) if gic.kick_sgi() == intid)
     }
@@ -220,7 +225,7 @@ impl Gic {
         }
     }
 
-    /// Makes a CPU come to EL2 and look at what has changed.
+    /// Kicks a CPU: an interrupt makes it come to EL2 and check what changed.
     pub fn kick(&self, cpu: usize) {
         match self {
             Self::V2(gic) => gic.kick(cpu),
@@ -228,8 +233,8 @@ impl Gic {
         }
     }
 
-    /// Enables an interrupt of Bulkhead: a private one of this CPU, or a shared one, which is routed
-    /// to this CPU.
+    /// Enables an interrupt of Bulkhead's own: a private one of this CPU, whose index is `cpu`, or
+    /// a shared one, which is routed to `cpu`.
     #[inline(always)]
     pub fn enable_own(&self, intid: Intid, cpu: usize) {
         if !intid.is_private() {
@@ -264,6 +269,7 @@ impl Gic {
         }
     }
 
+    /// Routes a shared interrupt to one CPU.
     pub fn route(&self, intid: usize, cpu: usize) {
         match self {
             Self::V2(gic) => gic.route(intid, cpu),
@@ -271,6 +277,7 @@ impl Gic {
         }
     }
 
+    /// Reads GICH_HCR or ICH_HCR_EL2.
     fn hypervisor_control(&self) -> u32 {
         match self {
             Self::V2(gic) => gic.hypervisor_control(),
@@ -278,6 +285,7 @@ impl Gic {
         }
     }
 
+    /// Writes GICH_HCR or ICH_HCR_EL2.
     fn set_hypervisor_control(&self, value: u32) {
         match self {
             Self::V2(gic) => gic.set_hypervisor_control(value),

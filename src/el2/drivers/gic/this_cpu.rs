@@ -1,4 +1,4 @@
-//! The virtual GIC's access to the physical one, on the CPU that runs a vCPU.
+//! The vGIC's access to the physical GIC, on the CPU that runs a vCPU.
 
 use aarch64_cpu::registers::{ICH_VMCR_EL2, Readable};
 use alloc::vec::Vec;
@@ -7,14 +7,14 @@ use bulkhead::vgic::{Hardware, IntidSet, ListRegister, StateRegister, gather, sp
 use super::{Gic, HCR_ENABLE, ICFGR, IPRIORITYR, v3};
 use crate::el2::drivers::mmio::Registers;
 
-/// EOIcount, in both versions.
+/// EOICount of GICH_HCR and ICH_HCR_EL2.
 const HCR_EOI_COUNT: u32 = 0x1f << 27;
 /// VENG0 and VENG1 of ICH_VMCR_EL2, VMGrp0En and VMGrp1En of GICH_VMCR.
 const VMCR_GROUPS: u32 = 0b11;
 
-/// The interrupt controller and the CPUs of a partition, as one of its vCPUs sees them.
+/// A vCPU's number, the physical CPUs of its partition, and the interrupt controller.
 #[repr(C)]
-pub struct Position {
+pub struct VcpuPosition {
     /// The physical CPU of each vCPU of the partition.
     pub cpus: Vec<usize>,
     /// The number of the vCPU in its partition.
@@ -23,8 +23,8 @@ pub struct Position {
     pub gic: &'static Gic,
 }
 
-/// The interrupt controller, driven from the physical CPU of this vCPU.
-pub struct ThisCpu<'a>(pub &'a Position);
+/// The interrupt controller as the vGIC uses it on the physical CPU of this vCPU.
+pub struct ThisCpu<'a>(pub &'a VcpuPosition);
 
 impl ThisCpu<'_> {
     fn gic(&self) -> &'static Gic {
@@ -36,8 +36,9 @@ impl ThisCpu<'_> {
         self.0.cpus[vcpu]
     }
 
-    /// Returns the registers of a set's interrupts, which have the same offsets everywhere. On GICv2 those
-    /// of private interrupts are banked for each CPU.
+    /// Returns the frame with the registers of a set's interrupts: the distributor, or on GICv3,
+    /// for private interrupts, a redistributor. The offsets are the same in both. On GICv2 the
+    /// distributor's registers of private interrupts are banked for each CPU.
     #[inline(always)]
     fn registers(&self, set: IntidSet) -> &'static Registers {
         match self.gic() {

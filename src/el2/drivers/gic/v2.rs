@@ -5,7 +5,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::vgic::{Arrivals, IntidSet, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
-use super::{Acknowledged, ICFGR, IPRIORITYR, Taken};
+use super::{Acknowledged, ICFGR, IPRIORITYR, TakeOutcome};
 use crate::el2::arch::image::MAX_CPUS;
 use crate::el2::drivers::mmio::{Register, Registers};
 
@@ -27,9 +27,9 @@ const GICC_IAR: u64 = 0x00c;
 const GICC_EOIR: u64 = 0x010;
 const GICC_DIR: u64 = 0x1000;
 
-/// EnableGrp1 as the Non-secure side sees it; EnableGrp0 where there is one security state.
+/// EnableGrp1 in the Non-secure view; EnableGrp0 if there is one Security state.
 const CTLR_ENABLE: u32 = 1;
-/// EOImodeNS: an EOI only drops the priority; the guest, or a write to GICC_DIR, deactivates.
+/// EOImodeNS: an EOI only drops the priority. The guest's EOI or a write of GICC_DIR deactivates.
 const GICC_CTLR_EOIMODE: u32 = 1 << 9;
 
 const GICH_HCR: u64 = 0x000;
@@ -39,20 +39,20 @@ const GICH_ELRSR0: u64 = 0x030;
 const GICH_APR: u64 = 0x0f0;
 const GICH_LR0: u64 = 0x100;
 
-/// The shift of the CPU that sent an SGI in GICC_IAR and GICH_LRn.
-const SOURCE: u32 = 10;
+/// The position of the CPU that sent an SGI in GICC_IAR and GICH_LRn.
+const SOURCE_SHIFT: u32 = 10;
 
 /// The physical priority of every interrupt; guests' priorities are virtual.
 const PRIORITY: u32 = 0xa0a0_a0a0;
 
-/// The controller's frames.
-pub struct Gic {
+/// The machine's GICv2.
+pub struct GicV2 {
     distributor: Registers,
     cpu_interface: Registers,
     hypervisor: Registers,
-    /// The distributor's bit for each CPU, which each CPU reads itself.
+    /// Each CPU's bit in GICD_SGIR and GICD_ITARGETSR, which only that CPU can read.
     targets: [AtomicU8; MAX_CPUS],
-    /// For each CPU interface, the vCPU on it as the source of an SGI in a list register.
+    /// For each CPU interface, the number of its vCPU as the source of an SGI in GICH_LRn.
     sources: [AtomicU16; 8],
     /// A bit for each SGI that firmware owns on no CPU.
     sgis: AtomicU16,
@@ -67,12 +67,12 @@ pub struct Gic {
     lrs: [Register; 16],
     /// GICH_VTR.ListRegs + 1, at most 16.
     list_registers: usize,
-    /// The highest implemented INTID is 32 * this - 1.
+    /// The number of 32-bit words of a register with a bit for each INTID.
     words: u64,
 }
 
-impl Gic {
-    /// Takes the controller's frames (GICD, GICC, GICH), without changing anything yet.
+impl GicV2 {
+    /// Returns the GIC with these frames (GICD, GICC, GICH), without changing its state.
     #[inline(always)]
     pub fn new(distributor: Registers, cpu_interface: Registers, hypervisor: Registers) -> Self {
         let lr = |index| hypervisor.register(GICH_LR0 + index as u64 * 4);
@@ -94,8 +94,8 @@ impl Gic {
         }
     }
 
-    /// Resets the distributor and the shared interrupts, and enables it. All CPUs must be at EL2, because
-    /// firmware that still starts one may rewrite the groups.
+    /// Resets and enables the distributor, and resets the shared interrupts. All CPUs must be at
+    /// EL2, because firmware may rewrite the interrupt groups while it starts one.
     #[inline(always)]
     pub fn init_distributor(&self) {
         self.distributor.write(GICD_CTLR, 0);
@@ -110,8 +110,9 @@ impl Gic {
         self.distributor.write(GICD_CTLR, CTLR_ENABLE);
     }
 
-    /// Finds out which SGIs of this CPU firmware owns, after their priorities were set. Where there are
-    /// two Security states some may be Secure, whose priority reads as zero (IHI 0048B, 4.3.11).
+    /// Finds the SGIs of this CPU that firmware owns, once `reset_word` has set the priorities.
+    /// With two Security states some SGIs may be Secure, and their priorities read as zero (IHI
+    /// 0048B, 4.3.11).
     #[inline(always)]
     fn find_sgis(&self) {
         let mut sgis = 0;
@@ -124,35 +125,35 @@ impl Gic {
         self.sgis.fetch_and(sgis, Ordering::AcqRel);
     }
 
-    /// Returns the SGI that is the kick, once `init_cpu` has run on all CPUs: the last one that firmware
-    /// does not own, because kernels use the first ones.
+    /// Returns the SGI that is the kick: the last one that firmware owns on no CPU, because kernels
+    /// use the first ones. `init_cpu` must have run on all CPUs.
     pub fn kick_sgi(&self) -> Intid {
         let sgis = self.sgis.load(Ordering::Acquire);
         let last = 15_u32.saturating_sub(sgis.leading_zeros());
-        Intid::new(last).expect("an SGI is an interrupt")
+        Intid::new(last).expect("the number is below 16")
     }
 
-    /// Returns a bit for each SGI that is sent as a physical one.
+    /// Returns a bit for each SGI of guests that is backed by a physical one.
     pub fn physical_sgis(&self) -> u16 {
         self.sgis.load(Ordering::Acquire) & !(1 << self.kick_sgi().get())
     }
 
-    /// Returns the bit of a CPU's interface in GICD_SGIR.
+    /// Returns the bit of a CPU's interface in GICD_SGIR and GICD_ITARGETSR.
     pub fn target(&self, cpu: usize) -> u8 {
         self.targets[cpu].load(Ordering::Acquire)
     }
 
-    /// Sets the vCPU that SGIs from this CPU come from.
+    /// Sets the vCPU that list registers show as the source of SGIs from this CPU.
     #[inline(always)]
     pub fn set_source(&self, cpu: usize, vcpu: usize) {
         let interface = self.target(cpu).trailing_zeros() as usize;
-        self.sources[interface & 7].store((vcpu as u16 & 7) << SOURCE, Ordering::Release);
+        self.sources[interface & 7].store((vcpu as u16 & 7) << SOURCE_SHIFT, Ordering::Release);
     }
 
     /// Resets this CPU's private interrupts and enables its CPU interface.
     #[inline(always)]
     pub fn init_cpu(&self, cpu: usize) {
-        // With a single CPU the register reads as zero (IHI 0048B, 4.3.12).
+        // The register reads as zero if there is one CPU (IHI 0048B, 4.3.12).
         let target = (self.distributor.read(GICD_ITARGETSR) as u8).max(1);
         self.targets[cpu].store(target, Ordering::Release);
         self.reset_word(0);
@@ -176,7 +177,7 @@ impl Gic {
         }
     }
 
-    /// Disables the 32 interrupts of a word, clears their state and puts them into Group 0. Where there are
+    /// Disables the 32 interrupts of a word, clears their state and puts them into Group 0. With
     /// two Security states the write of the group is ignored.
     #[inline(always)]
     fn reset_word(&self, word: u64) {
@@ -199,22 +200,23 @@ impl Gic {
         self.list_registers
     }
 
-    /// Returns the vCPU that sent an SGI, in the bits of a list register; 0 for other interrupts.
+    /// Returns the vCPU that sent an SGI, at its position in GICH_LRn; 0 for other interrupts.
     #[inline(always)]
     fn source(&self, acknowledged: Acknowledged) -> u16 {
         if !acknowledged.intid.is_sgi() {
             return 0;
         }
-        let interface = acknowledged.value >> SOURCE & 7;
+        let interface = acknowledged.value >> SOURCE_SHIFT & 7;
         self.sources[interface as usize].load(Ordering::Relaxed)
     }
 
     /// Returns the vCPU that sent an SGI; 0 for other interrupts.
     pub fn sender(&self, acknowledged: Acknowledged) -> u8 {
-        (self.source(acknowledged) >> SOURCE) as u8
+        (self.source(acknowledged) >> SOURCE_SHIFT) as u8
     }
 
-    /// Acknowledges the highest-priority interrupt and drops the priority (GICC_IAR, GICC_EOIR).
+    /// Acknowledges the highest-priority pending interrupt and drops the running priority
+    /// (GICC_IAR, GICC_EOIR).
     #[inline(always)]
     pub fn acknowledge(&self) -> Option<Acknowledged> {
         let acknowledged = Acknowledged::new(self.iar.read())?;
@@ -224,18 +226,18 @@ impl Gic {
 
     /// See [`Gic::take`](super::Gic::take).
     #[inline(always)]
-    pub fn take(&self, arrivals: &Arrivals) -> Taken {
-        let Some(acknowledged) = self.acknowledge() else { return Taken::Nothing };
-        let place = arrivals.inject(acknowledged.intid, self.elrsr.read());
-        let Some((index, value)) = place else { return Taken::Other(acknowledged) };
+    pub fn take(&self, arrivals: &Arrivals) -> TakeOutcome {
+        let Some(acknowledged) = self.acknowledge() else { return TakeOutcome::Nothing };
+        let prepared = arrivals.inject(acknowledged.intid, self.elrsr.read());
+        let Some((index, value)) = prepared else { return TakeOutcome::Other(acknowledged) };
         self.lrs[index].write(value as u32 | u32::from(self.source(acknowledged)));
         if acknowledged.intid.is_sgi() {
             self.dir.write(acknowledged.value);
         }
-        Taken::Injected
+        TakeOutcome::Injected
     }
 
-    /// Deactivates an interrupt that no guest deactivates (GICC_DIR).
+    /// Deactivates an interrupt that no guest will deactivate (GICC_DIR).
     pub fn deactivate(&self, acknowledged: u32) {
         self.dir.write(acknowledged);
     }
@@ -246,12 +248,12 @@ impl Gic {
         self.sgir.write(value);
     }
 
-    /// Clears the pending SGIs of guests on this CPU.
+    /// Clears the pending state of guests' SGIs on this CPU.
     pub fn clear_sgis(&self) {
-        let carried = u32::from(self.physical_sgis());
+        let physical = u32::from(self.physical_sgis());
         for register in 0..4 {
-            // A byte for each SGI, with a bit for each source.
-            let bytes = (0..4).filter(|byte| carried >> (register * 4 + byte) & 1 != 0);
+            // GICD_CPENDSGIR has a byte for each SGI, with a bit for each source CPU.
+            let bytes = (0..4).filter(|byte| physical >> (register * 4 + byte) & 1 != 0);
             let all = bytes.fold(0, |all, byte| all | 0xff << (byte * 8));
             self.distributor.write(GICD_CPENDSGIR + register * 4, all);
         }
@@ -265,7 +267,7 @@ impl Gic {
         self.send_sgi(target << 16 | self.kick_sgi().get());
     }
 
-    /// Enables an interrupt of Bulkhead, which is routed already.
+    /// Enables an interrupt of Bulkhead's own. A shared one must be routed.
     #[inline(always)]
     pub fn enable_own(&self, intid: Intid) {
         let set = IntidSet::one(0, intid);
@@ -293,7 +295,7 @@ impl Gic {
         self.lrs[index].write(value);
     }
 
-    /// Returns a bit for each free list register (GICH_ELRSR).
+    /// Returns a bit for each empty list register (GICH_ELRSR).
     pub fn empty_list_registers(&self) -> u32 {
         self.elrsr.read() & ((1 << self.list_registers) - 1)
     }
@@ -308,7 +310,7 @@ impl Gic {
         self.hypervisor.write(GICH_HCR, value);
     }
 
-    /// Reads GICH_VMCR, which holds the guest's writes to its CPU interface.
+    /// Reads GICH_VMCR, which has the state that the guest wrote to its CPU interface.
     pub fn virtual_machine_control(&self) -> u32 {
         self.hypervisor.read(GICH_VMCR)
     }

@@ -1,38 +1,39 @@
-//! Output of a panic: straight to the UART, past the console and its lock, which the CPU that
-//! panicked may hold.
+//! Output of a panic: directly to the UART, without the console's lock, which the CPU that panicked
+//! may hold.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::AnyUart;
 use crate::el2::arch::sync::SetOnce;
 
-/// The UART of panics.
-struct Emergency {
+/// The UART as panics use it.
+struct EmergencyUart {
     uart: SetOnce<AnyUart>,
-    /// Set for good by the first panic.
+    /// Whether a panic uses the UART. Never cleared.
     is_taken: AtomicBool,
 }
 
-/// A static, because a panic handler takes no arguments.
-static EMERGENCY: Emergency = Emergency { uart: SetOnce::new(), is_taken: AtomicBool::new(false) };
+/// A static, because the panic handler takes no argument that could refer to it.
+static EMERGENCY: EmergencyUart =
+    EmergencyUart { uart: SetOnce::new(), is_taken: AtomicBool::new(false) };
 
-/// Keeps the UART for panics.
+/// Sets the UART that panics use.
 pub fn init(uart: AnyUart) {
     EMERGENCY.uart.set(uart);
 }
 
-/// Takes the UART from the console, for good. Returns whether another CPU had done so before.
+/// Takes the UART from the console permanently. Returns whether it was taken already.
 pub fn take() -> bool {
     EMERGENCY.is_taken.swap(true, Ordering::AcqRel)
 }
 
-/// Whether a panic has taken the UART: other CPUs send nothing then, so that they do not tear its
-/// lines.
+/// Returns whether a panic has taken the UART. If so, other CPUs send nothing, so that their output
+/// is not mixed into its lines.
 pub fn is_taken() -> bool {
     EMERGENCY.is_taken.load(Ordering::Relaxed)
 }
 
-/// Sends text, and waits for room as often as it takes.
+/// Sends text, waiting for room before each byte.
 #[inline(never)]
 pub fn write(text: &[u8]) {
     if let Some(uart) = EMERGENCY.uart.get() {

@@ -11,7 +11,7 @@ const LSR_DATA_READY: u32 = 1 << 0;
 const LSR_TRANSMITTER_EMPTY: u32 = 1 << 5;
 const LSR_TRANSMITTER_IDLE: u32 = 1 << 6;
 
-/// Received bytes raise an interrupt only with bits 3:2 set as well.
+/// Received bytes raise an interrupt only if bits 3:2 are set as well.
 const IER_RECEIVE: u32 = 1 << 0 | 0b11 << 2;
 const IER_TRANSMIT: u32 = 1 << 1;
 

@@ -1,4 +1,4 @@
-//! Drivers of the machine's UART. Each has a file and an arm of [`AnyUart`].
+//! Drivers of the machine's UART. Each has a file and a variant of [`AnyUart`].
 
 pub mod emergency;
 mod mini;
@@ -8,29 +8,29 @@ use bulkhead::boot::machine::ConsoleKind;
 
 use super::mmio::Registers;
 pub use mini::MiniUart;
-pub use pl011::Pl011;
+pub use pl011::Pl011Uart;
 
 /// A UART that firmware has configured.
 pub trait Uart {
     /// Masks all interrupts of the UART.
     fn init(&self);
 
-    /// Whether the transmit FIFO has room for a byte.
+    /// Returns whether the transmit FIFO has room for a byte.
     fn can_send(&self) -> bool;
 
     /// Puts a byte into the transmit FIFO, which must have room.
     fn send(&self, byte: u8);
 
-    /// Takes a byte from the receive FIFO.
+    /// Takes a byte from the receive FIFO; `None` if it is empty.
     fn receive(&self) -> Option<u8>;
 
-    /// Whether all bytes have left the transmitter.
+    /// Returns whether all bytes have left the transmitter.
     fn is_idle(&self) -> bool;
 
     /// Unmasks or masks the interrupts for received bytes and for room in the transmit FIFO.
     fn set_interrupts(&self, receive: bool, transmit: bool);
 
-    /// Sends bytes, and waits for room as often as it takes.
+    /// Sends bytes, waiting for room before each.
     #[inline(always)]
     fn send_all(&self, bytes: &[u8]) {
         for byte in bytes {
@@ -44,7 +44,7 @@ pub trait Uart {
 #[derive(Clone, Copy)]
 pub enum AnyUart {
     /// Arm PrimeCell PL011.
-    Pl011(Pl011),
+    Pl011(Pl011Uart),
     /// The mini-UART of the BCM2835 and its successors.
     MiniUart(MiniUart),
 }
@@ -64,14 +64,14 @@ impl AnyUart {
     #[inline(always)]
     pub fn new(kind: ConsoleKind, registers: Registers) -> Self {
         let uart = match kind {
-            ConsoleKind::Pl011 => Self::Pl011(Pl011::new(registers)),
+            ConsoleKind::Pl011 => Self::Pl011(Pl011Uart::new(registers)),
             ConsoleKind::MiniUart => Self::MiniUart(MiniUart::new(registers)),
         };
         uart.init();
         uart
     }
 
-    /// Sends bytes, and waits for room as often as it takes.
+    /// Sends bytes, waiting for room before each.
     #[inline(never)]
     pub fn send_all(&self, bytes: &[u8]) {
         driver!(self, send_all(bytes));

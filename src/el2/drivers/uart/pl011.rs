@@ -17,13 +17,13 @@ const UARTIMSC_RECEIVE: u32 = 1 << 4 | 1 << 6;
 
 /// A PL011.
 #[derive(Clone, Copy)]
-pub struct Pl011 {
+pub struct Pl011Uart {
     data: Register,
     flags: Register,
     mask: Register,
 }
 
-impl Pl011 {
+impl Pl011Uart {
     /// Returns the PL011 with these registers.
     pub fn new(registers: Registers) -> Self {
         let [data, flags, mask] = [UARTDR, UARTFR, UARTIMSC].map(|it| registers.register(it));
@@ -31,7 +31,7 @@ impl Pl011 {
     }
 }
 
-impl Uart for Pl011 {
+impl Uart for Pl011Uart {
     fn init(&self) {
         self.mask.write(0);
     }

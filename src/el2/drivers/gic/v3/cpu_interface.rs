@@ -1,4 +1,4 @@
-//! GICv3's system registers: the physical and the virtual CPU interface (IHI 0069, 12.2 and 12.4).
+//! The system registers of GICv3's physical and virtual CPU interface (IHI 0069, 12.2 and 12.4).
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
@@ -6,13 +6,14 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::vgic::{Arrivals, Delivery};
 
 use crate::el2::arch::registers::{read_register, write_register};
-use crate::el2::drivers::gic::{Acknowledged, INTID_MASK, Taken};
+use crate::el2::drivers::gic::{Acknowledged, INTID_MASK, TakeOutcome};
 
 const ICC_SRE_SRE_DFB_DIB_ENABLE: u64 = 0xf;
 const ICC_CTLR_EOIMODE: u64 = 1 << 1;
 
-/// Acknowledges the highest-priority interrupt and drops the priority (ICC_IAR1_EL1, ICC_EOIR1_EL1).
-/// The latter needs no ISB: the exception return is one, and `Gic::deactivate` has one.
+/// Acknowledges the highest-priority pending interrupt and drops the running priority
+/// (ICC_IAR1_EL1, ICC_EOIR1_EL1). No ISB is needed after the write: the exception return
+/// synchronises it, and [`deactivate`] executes one.
 #[inline(always)]
 pub fn acknowledge() -> Option<Acknowledged> {
     let acknowledged = Acknowledged::new(read_register!("S3_0_C12_C12_0") as u32)?;
@@ -22,8 +23,8 @@ pub fn acknowledge() -> Option<Acknowledged> {
     Some(acknowledged)
 }
 
-/// Acknowledges and deactivates the highest-priority interrupt of Group 0. It is pending again as long
-/// as its line is high. With direct interrupts the guest chooses EOImode.
+/// Acknowledges and deactivates the highest-priority pending interrupt of Group 0. It becomes
+/// pending again while its line is high. With direct delivery the guest chooses EOImode.
 #[inline(always)]
 pub fn take_own() -> Option<Intid> {
     let value = read_register!("S3_0_C12_C8_0"); // ICC_IAR0_EL1
@@ -38,20 +39,20 @@ pub fn take_own() -> Option<Intid> {
     Some(intid)
 }
 
-/// Whether there is an EL3, whose firmware may own Group 0 (SCR_EL3.FIQ).
+/// Returns whether EL3 exists, whose firmware may own Group 0 (SCR_EL3.FIQ).
 pub fn has_el3() -> bool {
     ID_AA64PFR0_EL1.get() >> 12 & 0xf != 0
 }
 
-/// Enables the GIC's system registers at EL2 and below. Without that, those of the virtual interface
-/// are UNDEFINED.
+/// Enables the GIC's system registers at EL2 and below. Otherwise those of the virtual CPU
+/// interface are UNDEFINED.
 pub fn enable_system_registers() {
     write_register!("S3_4_C12_C9_5", ICC_SRE_SRE_DFB_DIB_ENABLE);
     barrier::isb(barrier::SY);
 }
 
-/// Resets the physical interface. With trapped delivery Group 1 is enabled, with separate priority drop
-/// and deactivation; with direct delivery it is disabled until the guest enables it.
+/// Resets the physical CPU interface. With trapped delivery Group 1 is enabled, with separate
+/// priority drop and deactivation; with direct delivery it is disabled until the guest enables it.
 pub fn init_cpu_interface(delivery: Delivery, has_group_0: bool) {
     let (control, group_1) = match delivery {
         Delivery::Trapped => (ICC_CTLR_EOIMODE, 1),
@@ -68,14 +69,15 @@ pub fn init_cpu_interface(delivery: Delivery, has_group_0: bool) {
     barrier::isb(barrier::SY);
 }
 
-/// Resets the virtual interface, of so many list registers: nothing is pending or active.
+/// Resets the virtual CPU interface, which has this number of list registers: no interrupt is
+/// pending or active.
 pub fn reset_virtual_interface(list_registers: usize) {
     ICH_HCR_EL2.set(0);
     ICH_VMCR_EL2.set(0);
     for index in 0..list_registers {
         write_list_register(index, 0);
     }
-    // The number of registers depends on the preemption bits (ICH_VTR_EL2.PREbits).
+    // The number of preemption bits determines which registers exist (ICH_VTR_EL2.PREbits).
     let preemption_bits = (ICH_VTR_EL2.get() >> 26 & 7) + 1;
     ICH_AP0R0_EL2.set(0);
     ICH_AP1R0_EL2.set(0);
@@ -92,10 +94,10 @@ pub fn reset_virtual_interface(list_registers: usize) {
     barrier::isb(barrier::SY);
 }
 
-/// Defines accesses to the list register with a number known only at run time.
+/// Defines accesses to the list register with a number that is known only at run time.
 macro_rules! list_registers {
     ($($number:literal $register:ident)*) => {
-        /// Reads ICH_LRn_EL2; zero past the last.
+        /// Reads ICH_LRn_EL2. Returns zero if `index` is above 15.
         pub fn read_list_register(index: usize) -> u64 {
             match index {
                 $($number => $register.get(),)*
@@ -103,9 +105,9 @@ macro_rules! list_registers {
             }
         }
 
-        /// Writes ICH_LRn_EL2; nothing past the last.
+        /// Writes ICH_LRn_EL2. Does nothing if `index` is above 15.
         #[inline(always)]
-        fn write_arriving(index: usize, value: u64) {
+        fn write_inlined(index: usize, value: u64) {
             match index {
                 $($number => $register.set(value),)*
                 _ => {}
@@ -121,45 +123,47 @@ list_registers! {
     12 ICH_LR12_EL2 13 ICH_LR13_EL2 14 ICH_LR14_EL2 15 ICH_LR15_EL2
 }
 
-/// Writes ICH_LRn_EL2; nothing past the last. Inline only where an interrupt is injected.
+/// Writes ICH_LRn_EL2. Does nothing if `index` is above 15. Inlined only where an interrupt is
+/// injected.
 #[inline(never)]
 pub fn write_list_register(index: usize, value: u64) {
-    write_arriving(index, value);
+    write_inlined(index, value);
 }
 
-/// Returns a bit for each free list register; zeros past the last (ICH_ELRSR_EL2).
+/// Returns a bit for each empty list register that is implemented (ICH_ELRSR_EL2).
 pub fn empty_list_registers() -> u32 {
     read_register!("S3_4_C12_C11_5") as u32
 }
 
-/// Whether ICH_MISR_EL2 requests maintenance.
-pub fn wants_maintenance() -> bool {
+/// Returns whether ICH_MISR_EL2 shows a reason for a maintenance interrupt.
+pub fn requests_maintenance() -> bool {
     read_register!("S3_4_C12_C11_2") != 0
 }
 
 /// See [`Gic::take`](super::super::Gic::take).
 #[inline(always)]
-pub fn take(arrivals: &Arrivals) -> Taken {
-    let Some(acknowledged) = acknowledge() else { return Taken::Nothing };
+pub fn take(arrivals: &Arrivals) -> TakeOutcome {
+    let Some(acknowledged) = acknowledge() else { return TakeOutcome::Nothing };
     let empty = empty_list_registers();
-    let place = arrivals.inject(acknowledged.intid, empty);
-    let Some((index, value)) = place else { return Taken::Other(acknowledged) };
+    let prepared = arrivals.inject(acknowledged.intid, empty);
+    let Some((index, value)) = prepared else { return TakeOutcome::Other(acknowledged) };
     if empty & 1 != 0 {
-        // The first one is the common case, without a jump table.
+        // In most cases the first list register is empty; writing it needs no jump table.
         ICH_LR0_EL2.set(value);
     } else {
-        write_arriving(index, value);
+        write_inlined(index, value);
     }
     if acknowledged.intid.is_sgi() {
         deactivate(acknowledged.value);
     }
-    Taken::Injected
+    TakeOutcome::Injected
 }
 
-/// Deactivates an interrupt that no guest deactivates (ICC_DIR_EL1).
+/// Deactivates an interrupt that no guest will deactivate (ICC_DIR_EL1).
 #[inline(always)]
 pub fn deactivate(acknowledged: u32) {
-    // After the priority drop, and after the writes that lower a maintenance interrupt's line.
+    // The priority drop, and writes that lower the line of a maintenance interrupt, must have taken
+    // effect.
     barrier::isb(barrier::SY);
     write_register!("S3_0_C12_C11_1", u64::from(acknowledged));
 }

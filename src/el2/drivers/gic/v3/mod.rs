@@ -1,4 +1,5 @@
-//! GICv3 (IHI 0069): its frames here, its CPU interface in `cpu_interface`.
+//! GICv3 (IHI 0069): the distributor and the redistributors. `cpu_interface` has the system
+//! registers.
 
 mod cpu_interface;
 
@@ -18,7 +19,7 @@ use crate::el2::arch::sync::SetOnce;
 use crate::el2::drivers::mmio::Registers;
 
 pub use cpu_interface::{
-    acknowledge, empty_list_registers, read_list_register, take, take_own, wants_maintenance,
+    acknowledge, empty_list_registers, read_list_register, requests_maintenance, take, take_own,
     write_list_register,
 };
 
@@ -35,8 +36,8 @@ const ICPENDR: u64 = 0x280;
 const ICACTIVER: u64 = 0x380;
 const IGRPMODR: u64 = 0xd00;
 
-/// EnableGrp1 for the Non-secure side, EnableGrp1NS where there is one security state; both
-/// at once are right in either view (GICD_CTLR).
+/// EnableGrp1 and EnableGrp1A in the Non-secure view, EnableGrp0 and EnableGrp1 if there is one
+/// Security state: both are set, which is right in either view (GICD_CTLR).
 const GICD_CTLR_ENABLE_GROUP1: u32 = 1 << 1 | 1;
 const GICD_CTLR_ARE: u32 = 1 << 4;
 const GICD_CTLR_RWP: u32 = 1 << 31;
@@ -49,18 +50,20 @@ const GICR_WAKER_PROCESSOR_SLEEP: u32 = 1 << 1;
 const GICR_WAKER_CHILDREN_ASLEEP: u32 = 1 << 2;
 const GICR_TYPER_VLPIS: u64 = 1 << 1;
 const GICR_TYPER_LAST: u64 = 1 << 4;
-/// The offset of SGI_base, the frame with the SGIs and PPIs, from RD_base.
+/// The offset from RD_base of SGI_base, the frame with the registers of SGIs and PPIs.
 const SGI_FRAME: u64 = 0x1_0000;
 
 const GICD_CTLR_DS: u32 = 1 << 6;
 
-/// The SGIs in a register with a bit for each interrupt.
+/// The bits of the SGIs in a register with a bit for each INTID.
 const SGIS: u32 = 0xffff;
 
-/// The physical priority of Group 1 interrupts with trapped delivery; guests' priorities are virtual.
+/// The physical priority of Group 1 interrupts with trapped delivery; guests' priorities are
+/// virtual.
 const PRIORITY: u32 = 0xa0a0_a0a0;
 
-/// The priority of Bulkhead's own interrupts in Group 0. No guest's interrupt has it: see [`Priorities`].
+/// The priority of Bulkhead's own interrupts in Group 0. No guest's interrupt has this priority:
+/// see [`Priorities`].
 const OWN_PRIORITY: u8 = 0;
 
 /// A CPU's redistributor.
@@ -70,28 +73,30 @@ struct Redistributor {
     private: Registers,
 }
 
-/// The controller's frames.
-pub struct Gic {
+/// The machine's GICv3.
+pub struct GicV3 {
     distributor: Registers,
-    /// Regions of redistributors, in the order of the tree.
-    runs: Vec<Region<Pa>>,
-    /// Each CPU's redistributor, which the CPU itself finds.
+    /// The regions of redistributors, in the order of the tree.
+    regions: Vec<Region<Pa>>,
+    /// Each CPU's redistributor, which that CPU finds.
     redistributors: [SetOnce<Redistributor>; MAX_CPUS],
     /// The affinity of each CPU.
     affinities: [AtomicU64; MAX_CPUS],
-    /// The highest implemented INTID is 32 * this - 1.
+    /// The number of 32-bit words of a register with a bit for each INTID.
     words: u64,
     /// ICH_VTR_EL2.ListRegs + 1.
     list_registers: usize,
+    /// The maintenance interrupt, which is also the kick.
     maintenance: Intid,
-    /// Whether Bulkhead owns both interrupt groups, of which Group 0 is for its own interrupts.
+    /// Whether Bulkhead owns both interrupt groups, and uses Group 0 for its own interrupts.
     has_group_0: bool,
-    /// The implemented priorities.
+    /// The implemented priority bits.
     pub priorities: Priorities,
 }
 
-impl Gic {
-    /// Takes the distributor and the places of the redistributors, without changing anything yet.
+impl GicV3 {
+    /// Returns the GIC with this distributor and these regions of redistributors, without changing
+    /// their state.
     #[inline(always)]
     pub fn new(distributor: Registers, redistributors: &[Region<Pa>], maintenance: Intid) -> Self {
         cpu_interface::enable_system_registers();
@@ -102,15 +107,15 @@ impl Gic {
             priorities: Priorities::new((ICC_CTLR_EL1.get() >> 8 & 7) as u32 + 1),
             maintenance,
             distributor,
-            runs: redistributors.to_vec(),
+            regions: redistributors.to_vec(),
             redistributors: [const { SetOnce::new() }; MAX_CPUS],
             affinities: [const { AtomicU64::new(0) }; MAX_CPUS],
             list_registers: (ICH_VTR_EL2.get() & 0x1f) as usize + 1,
         }
     }
 
-    /// Resets the distributor and the shared interrupts, and enables it. All CPUs must be at EL2, because
-    /// firmware that still starts one may rewrite the groups.
+    /// Resets and enables the distributor, and resets the shared interrupts. All CPUs must be at
+    /// EL2, because firmware may rewrite the interrupt groups while it starts one.
     #[inline(always)]
     pub fn init_distributor(&self) {
         self.distributor.write(GICD_CTLR, 0);
@@ -148,17 +153,20 @@ impl Gic {
         wait_for_redistributor(control);
         cpu_interface::init_cpu_interface(delivery, self.has_group_0);
         if delivery == Delivery::Trapped {
-            // Guests' SGIs: each guest enables its own in the virtual GIC.
+            // The physical SGIs behind guests' SGIs. The vGIC delivers those that the guest
+            // enables.
             private.write(ISENABLER, SGIS);
         }
     }
 
-    /// Whether Bulkhead's own interrupts are in Group 0, so that guests' interrupts can be direct.
+    /// Returns whether Bulkhead owns both interrupt groups. Its own interrupts are then in Group 0,
+    /// and guests' interrupts can be direct.
     pub fn has_group_0(&self) -> bool {
         self.has_group_0
     }
 
-    /// Enables an interrupt of Bulkhead, which is routed already; a private one on this CPU.
+    /// Enables an interrupt of Bulkhead's own: a private one of this CPU, or a shared one, which
+    /// must be routed.
     #[inline(always)]
     pub fn enable_own(&self, intid: Intid, cpu: usize) {
         let (word, bit) = (u64::from(intid.get() / 32), 1 << (intid.get() % 32));
@@ -176,7 +184,8 @@ impl Gic {
         cpu_interface::reset_virtual_interface(self.list_registers);
     }
 
-    /// Returns the redistributor whose GICR_TYPER has this affinity. Maps only the frames that it reads.
+    /// Returns the redistributor whose GICR_TYPER has this affinity. Maps only the frames that it
+    /// reads.
     #[inline(always)]
     fn find_redistributor(
         &self,
@@ -185,9 +194,9 @@ impl Gic {
     ) -> Option<Registers> {
         let value = mpidr.get();
         let affinity = value >> 8 & 0xff00_0000 | value & 0x00ff_ffff;
-        for run in &self.runs {
+        for region in &self.regions {
             let mut offset = 0;
-            while let Some(frames) = run.part(offset, 2 * SGI_FRAME) {
+            while let Some(frames) = region.part(offset, 2 * SGI_FRAME) {
                 let redistributor = map(frames);
                 let typer = redistributor.read_long(GICR_TYPER);
                 if typer >> 32 == affinity {
@@ -208,7 +217,7 @@ impl Gic {
         while self.distributor.read(GICD_CTLR) & GICD_CTLR_RWP != 0 {}
     }
 
-    /// Returns the number of INTIDs below the special ones, a multiple of 32.
+    /// Returns the number of SGIs, PPIs and SPIs, a multiple of 32. It may include special INTIDs.
     pub fn intids(&self) -> u32 {
         self.words as u32 * 32
     }
@@ -218,7 +227,7 @@ impl Gic {
         self.list_registers
     }
 
-    /// Deactivates an interrupt that no guest deactivates (ICC_DIR_EL1).
+    /// Deactivates an interrupt that no guest will deactivate (ICC_DIR_EL1).
     pub fn deactivate(&self, acknowledged: u32) {
         cpu_interface::deactivate(acknowledged);
         barrier::isb(barrier::SY);
