@@ -1,4 +1,5 @@
-//! Holds the `use` lines of the source against the table of rooms: no import upward, and no circle of files.
+//! Holds the `use` lines of the source against the table of rooms: no import upward, and no circle
+//! of files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +7,8 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, ItemUse, UseTree, Visibility};
 
-/// The rooms of the library, and those that each may use besides itself. docs/design.md has the same table.
+/// The rooms of the library, and those that each may use besides itself. docs/design.md has the
+/// same table.
 const LIBRARY: &[(&str, &[&str])] = &[
     ("arch", &[]),
     ("util", &[]),
@@ -65,7 +67,8 @@ struct Crate {
 /// The paths that a file names.
 #[derive(Default)]
 struct Uses {
-    /// Whole paths: of its `use` lines, and of what it names by `crate::`, `super::` or another crate's name.
+    /// Whole paths: of its `use` lines, and of what it names by `crate::`, `super::` or another
+    /// crate's name.
     imports: Vec<Vec<String>>,
     /// Names that it passes on (`pub use`), with where they come from.
     exports: Vec<(String, Vec<String>)>,
@@ -178,8 +181,8 @@ impl Crate {
         self.uses.insert(module, uses);
     }
 
-    /// The module of this crate or of another one that holds what a path names in a module; `None` for crates from
-    /// elsewhere.
+    /// The module of this crate or of another one that holds what a path names in a module; `None`
+    /// for crates from elsewhere.
     fn resolve<'a>(
         &'a self,
         module: &[String],

@@ -25,8 +25,8 @@ macro_rules! dispatch {
 
 impl AnyDevice {
     /// Returns the device of a kind that this enum has, as a partition that starts finds it;
-    /// `ticks` converts milliseconds into ticks of the counter. `None` for the interrupt controller,
-    /// and for the two PL011s, whose peers have locks of their own.
+    /// `ticks` converts milliseconds into ticks of the counter. `None` for the interrupt
+    /// controller, and for the two PL011s, whose peers have locks of their own.
     pub fn of(kind: DeviceKind, ticks: impl Fn(u64) -> u64) -> Option<Self> {
         match kind {
             DeviceKind::Watchdog { milliseconds } => {

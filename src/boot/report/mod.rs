@@ -30,8 +30,8 @@ pub fn report(machine: &Machine, plan: &Plan) -> String {
     text
 }
 
-/// Returns the line about the code that stays mapped while guests run: its bytes, and the parts that are
-/// left out because the description does not use them.
+/// Returns the line about the code that stays mapped while guests run: its bytes, and the parts
+/// that are left out because the description does not use them.
 #[must_use]
 pub fn code(bytes: u64, left_out: &[&str]) -> String {
     let kibibytes = bytes.div_ceil(1 << 10);

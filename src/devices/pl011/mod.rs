@@ -104,9 +104,9 @@ impl Pl011 {
         (is_empty && !self.interrupt_line()).then_some(IDLE as u64)
     }
 
-    /// Writes a byte to DR and passes it to `sink` at once, provided that the transmit FIFO is empty
-    /// and that the interrupt's level is low and stays low. Returns whether `sink` took the byte; if
-    /// not, nothing was done.
+    /// Writes a byte to DR and passes it to `sink` at once, provided that the transmit FIFO is
+    /// empty and that the interrupt's level is low and stays low. Returns whether `sink` took the
+    /// byte; if not, nothing was done.
     #[inline(always)]
     pub fn pass(&mut self, byte: u8, sink: impl FnOnce(u8) -> bool) -> bool {
         let raised = self.raised | INTERRUPT_TX;

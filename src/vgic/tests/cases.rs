@@ -1,4 +1,4 @@
-//! What has gone wrong in other virtual GICs.
+//! Single cases, most of them mistakes that virtual GICs are known for.
 
 use super::machine::{ACTIVE, PENDING};
 use super::system::{HARDWARE_PPI, HARDWARE_SPIS, SOFTWARE_SPI, System};
@@ -47,7 +47,7 @@ fn a_line_that_stays_high_interrupts_again() {
             handle(&mut system, 0, SPI);
         }
         system.drive(0, SPI, false);
-        // What was taken before the line fell.
+        // EL2 acknowledged it once more before the line fell.
         handle(&mut system, 0, SPI);
         assert_eq!(system.acknowledge(0), None);
     }
@@ -65,7 +65,11 @@ fn a_software_line_that_falls_takes_its_pending_state_back() {
         assert_eq!(system.read_state(0, SET_PENDING, 1), 2);
         system.set_line(0, SOFTWARE_SPI, false);
         assert_eq!(system.listed(0), [(SOFTWARE_SPI, ACTIVE)]);
-        assert_eq!(system.machine.cpus[0].lrs[0] >> 41 & 1, 0, "no end is waited for");
+        assert_eq!(
+            system.machine.cpus[0].lrs[0] >> 41 & 1,
+            0,
+            "the list register requests an EOI interrupt"
+        );
         system.end(0, SOFTWARE_SPI);
         assert_eq!(system.acknowledge(0), None);
     }
@@ -85,7 +89,7 @@ fn a_latch_that_was_acknowledged_is_not_remembered() {
 }
 
 #[test]
-fn an_interrupt_is_not_listed_twice_when_the_list_registers_are_full() {
+fn an_interrupt_is_not_in_two_list_registers_when_the_list_registers_are_full() {
     for version in BOTH {
         let mut system = System::started(version, 1, 2);
         for intid in HARDWARE_SPIS {
@@ -157,7 +161,7 @@ fn an_interrupt_that_is_disabled_while_pending_waits() {
 }
 
 #[test]
-fn nothing_asks_for_maintenance_without_need() {
+fn maintenance_is_requested_only_when_needed() {
     for version in BOTH {
         let mut system = System::started(version, 1, 4);
         for intid in [34, 40, 41, 64] {
@@ -166,7 +170,8 @@ fn nothing_asks_for_maintenance_without_need() {
         assert_eq!(system.machine.cpus[0].maintenance, 0);
         system.drive(0, 519, true);
         assert_ne!(system.machine.cpus[0].maintenance & 1 << 3, 0);
-        // The guest takes none of them for now; `run` fails if maintenance is asked for for ever.
+        // The guest takes none of them until Group 1 is enabled again; `run` fails if maintenance
+        // is requested without end.
         system.set_groups(0, [true, false]);
         system.run();
         system.set_groups(0, [true, true]);
@@ -201,7 +206,7 @@ fn a_more_urgent_interrupt_takes_the_list_register_of_a_less_urgent_one() {
 }
 
 #[test]
-fn an_arrival_does_not_overtake_what_waits() {
+fn an_arrival_does_not_overtake_more_urgent_interrupts_in_memory() {
     for version in BOTH {
         let mut system = System::started(version, 1, 2);
         for (intid, priority) in [(34, 0x20), (40, 0x40), (41, 0x60), (64, 0x80)] {
@@ -221,7 +226,7 @@ fn an_arrival_does_not_overtake_what_waits() {
 }
 
 #[test]
-fn a_spilled_interrupt_that_ends_goes_to_its_new_target() {
+fn an_active_interrupt_that_overflowed_goes_to_its_new_target_once_it_ends() {
     for version in BOTH {
         let mut system = System::started(version, 2, 1);
         system.set_priority(0, 0, SOFTWARE_SPI, 0x80);
@@ -242,7 +247,7 @@ fn a_spilled_interrupt_that_ends_goes_to_its_new_target() {
 }
 
 #[test]
-fn another_cpu_s_redistributor_is_that_cpu_s() {
+fn each_redistributor_is_that_of_one_cpu_whichever_cpu_accesses_it() {
     let mut system = System::started(Version::V3, 3, 4);
     let frame = 2 * 0x2_0000 + 0x1_0000;
     system.write_redistributor(0, frame + DISABLE, 4, 1 << HARDWARE_PPI);
@@ -259,7 +264,7 @@ fn another_cpu_s_redistributor_is_that_cpu_s() {
 }
 
 #[test]
-fn an_access_that_needs_another_cpu_s_list_registers_changes_nothing_yet() {
+fn an_access_that_needs_another_cpu_s_list_registers_has_no_effect_until_they_are_recalled() {
     for version in BOTH {
         let mut system = System::started(version, 2, 4);
         system.drive(0, SPI, true);
@@ -291,7 +296,7 @@ fn a_pending_interrupt_follows_its_route() {
 }
 
 #[test]
-fn what_the_guest_makes_active_is_not_delivered_until_it_ends() {
+fn an_interrupt_that_the_guest_makes_active_is_not_delivered_until_it_ends() {
     for version in BOTH {
         let mut system = System::started(version, 1, 4);
         system.drive(0, SPI, true);
@@ -306,7 +311,7 @@ fn what_the_guest_makes_active_is_not_delivered_until_it_ends() {
 #[test]
 fn gicv2_sgis_come_once_from_each_source() {
     let mut system = System::started(Version::V2, 3, 4);
-    // Physical ones stand for the first, but not for the second.
+    // SGI 7 is sent as a physical SGI, SGI 15 is not.
     for sgi in [7, 15] {
         for cpu in 0..3 {
             for _ in 0..2 {
@@ -323,7 +328,7 @@ fn gicv2_sgis_come_once_from_each_source() {
         }
         assert_eq!(system.acknowledge(2), None);
     }
-    // All but itself; itself; none.
+    // TargetListFilter: all but the sender, the sender, reserved.
     system.write(1, 0xf00, 4, 1 << 24 | 3);
     system.write(1, 0xf00, 4, 2 << 24 | 4);
     system.write(1, 0xf00, 4, 3 << 24 | 0xff << 16 | 5);
@@ -332,14 +337,14 @@ fn gicv2_sgis_come_once_from_each_source() {
 }
 
 #[test]
-fn sgis_of_an_earlier_life_are_forgotten() {
+fn sgis_from_before_a_restart_are_forgotten() {
     for version in [Version::V2, Version::V3] {
         let mut system = System::started(version, 2, 4);
         for cpu in 0..2 {
             let sgi = system.machine.physical(cpu, 3);
             (sgi.latch, sgi.senders) = (true, 1);
         }
-        // One CPU takes it when the partition is half reset, the other not even then.
+        // One CPU acknowledges it between `reset` and `reset_private`, the other does not.
         system.restart_with(|system| assert!(system.take_physical(1)));
         let pending = [0, 1].map(|cpu| system.read_state(cpu, SET_PENDING, 0));
         assert_eq!(pending, [0, 0], "{version:?}");
@@ -347,7 +352,7 @@ fn sgis_of_an_earlier_life_are_forgotten() {
 }
 
 #[test]
-fn gicv3_sgis_go_by_affinity_and_group() {
+fn gicv3_sgis_reach_their_targets_by_affinity_and_group() {
     let mut system = System::new(Version::V3, 18, 4);
     let mut pending = |register, value: u64| {
         system.restart();

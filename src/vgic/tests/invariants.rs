@@ -1,4 +1,4 @@
-//! What must hold whenever the machine is quiet.
+//! Conditions that must hold whenever no interrupt is left for EL2 to take.
 
 use super::machine::{ACTIVE, HARDWARE, PENDING};
 use super::system::System;
@@ -12,7 +12,7 @@ impl System {
         lrs.any(|&lr| lr & (PENDING | ACTIVE) != 0 && (lr & 0x3ff) as usize == intid)
     }
 
-    /// Checks all of it.
+    /// Checks all conditions.
     pub fn check(&self) {
         let cpus = self.machine.cpus.len();
         for cpu in 0..cpus {
@@ -32,7 +32,8 @@ impl System {
         }
     }
 
-    /// A hardware interrupt that was taken is in one place, and none that was not is in any.
+    /// Checks that each hardware interrupt that EL2 acknowledged is in exactly one place (a list
+    /// register, latched or active in memory), and every other one in none.
     fn check_places(&self, owner: usize, word: usize) {
         let bank = self.vgic.state.bank(IntidSet::new(owner, word, 0));
         assert_eq!((bank.latched | bank.active | bank.enabled) & !bank.owned(), 0);
@@ -41,7 +42,10 @@ impl System {
             let holders = (0..self.machine.cpus.len()).filter(|&cpu| word != 0 || cpu == owner);
             let listed = holders.filter(|&cpu| self.lists(cpu, intid)).count();
             let active = (bank.active >> bit & 1) as usize;
-            assert!(listed + active <= 1, "{intid} is listed {listed} times and active {active}");
+            assert!(
+                listed + active <= 1,
+                "{intid} is in {listed} list registers and active {active} times in memory"
+            );
             if bank.hardware >> bit & 1 != 0 {
                 let physical = self.machine.state(owner, intid);
                 let pending = (bank.latched >> bit & 1) as usize;
@@ -52,17 +56,18 @@ impl System {
         }
     }
 
-    /// What may be listed without the lock is what may be delivered, on the CPU that it is routed to.
+    /// Checks that the interrupts prepared for injection without the lock are the deliverable ones,
+    /// each on the CPU that it is routed to.
     fn check_arrivals(&self, cpu: usize) {
         let arrivals = self.vgic.arrivals(cpu);
         for word in 0..self.vgic.state.words() {
             let bank = self.vgic.state.bank(IntidSet::new(cpu, word, 0));
             for bit in 0..32 {
                 let intid = word * 32 + bit;
-                let is_carried = intid < 16 && self.machine.physical_sgis >> intid & 1 != 0;
+                let is_physical_sgi = intid < 16 && self.machine.physical_sgis >> intid & 1 != 0;
                 let is_of_v2 = self.machine.version == Version::V2;
                 let arrives = bank.hardware >> bit & 1 != 0
-                    || is_carried && (is_of_v2 || bank.group1 >> bit & 1 != 0);
+                    || is_physical_sgi && (is_of_v2 || bank.group1 >> bit & 1 != 0);
                 let is_here = usize::from(bank.routes[bit].vcpu) == cpu;
                 let lr = bank.templates[bit].with_state(true, false);
                 let expected = match self.machine.version {
@@ -75,10 +80,11 @@ impl System {
         }
     }
 
-    /// What waits in memory, waits for a reason, and is less urgent than what is listed.
+    /// Checks that each pending interrupt in memory has a maintenance interrupt requested for it,
+    /// and is less urgent than those in list registers.
     fn check_room(&self, cpu: usize) {
         let lrs = &self.machine.cpus[cpu].lrs;
-        let asked = self.machine.cpus[cpu].maintenance;
+        let requested = self.machine.cpus[cpu].maintenance;
         let groups = self.machine.cpus[cpu].groups;
         for word in 0..self.vgic.state.words() {
             let bank = self.vgic.state.bank(IntidSet::new(cpu, word, 0));
@@ -94,9 +100,9 @@ impl System {
                 }
                 let group = bank.group1 >> bit & 1;
                 if !groups[group as usize] {
-                    assert_ne!(asked & 0x10 << (2 * group), 0, "{intid} waits for nothing");
+                    assert_ne!(requested & 0x10 << (2 * group), 0, "{intid} is forgotten");
                 } else {
-                    assert_ne!(asked & 1 << 3, 0, "{intid} waits for nothing");
+                    assert_ne!(requested & 1 << 3, 0, "{intid} is forgotten");
                     let urgent = (u64::from(bank.templates[bit].priority()), intid as u64);
                     let key = |&lr: &u64| (lr >> 48 & 0xff, lr & 0x3ff);
                     let least =

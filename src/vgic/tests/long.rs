@@ -1,5 +1,6 @@
-//! The same for many steps, always the same ones, on four CPUs. BULKHEAD_GIC_STEPS says how many,
-//! BULKHEAD_GIC_EPISODE which episode alone is tried.
+//! The comparison of `properties` for many steps, the same ones at each run, on four CPUs.
+//!
+//! BULKHEAD_GIC_STEPS sets the number of steps. BULKHEAD_GIC_EPISODE runs one episode alone.
 
 use std::string::String;
 use std::{env, println, thread};
@@ -11,18 +12,18 @@ use super::pair::Pair;
 use super::properties::step;
 use crate::vgic::{Delivery, Version};
 
-/// Without BULKHEAD_GIC_STEPS: for all of the tests together.
+/// The number of steps of all tests together, unless BULKHEAD_GIC_STEPS is set.
 const STEPS: u64 = 100_000;
-/// A test for each kind of GIC.
+/// The number of tests, one for each kind of GIC.
 const KINDS: u64 = 3;
-/// After so many everything is drained, and a new GIC is taken.
+/// The number of steps after which all interrupts are drained and a new GIC is created.
 const EPISODE: u64 = 1000;
-/// After so many episodes a line tells how far it is.
-const TOLD: u64 = 250;
+/// The number of episodes after which a line reports the progress.
+const REPORT: u64 = 250;
 const CPUS: usize = 4;
 const LIST_REGISTERS: [usize; 4] = [4, 1, 16, 2];
 
-/// Says where a comparison failed.
+/// Prints where a comparison failed.
 struct Place {
     version: Version,
     episode: u64,
@@ -39,8 +40,8 @@ impl Drop for Place {
     }
 }
 
-/// Returns in how many of every tenth step more interrupts were pending for a CPU than it has list
-/// registers.
+/// Runs an episode. Looks at every tenth step, and returns after how many of these more interrupts
+/// were pending for a CPU than it has list registers.
 fn run(version: Version, delivery: Delivery, episode: u64, steps: u64) -> u64 {
     let list_registers = LIST_REGISTERS[episode as usize % 4];
     let mut seed = [0; 32];
@@ -83,13 +84,14 @@ fn run_all(version: Version, delivery: Delivery) {
     let mut crowded = 0;
     for episode in 0..episodes {
         crowded += run(version, delivery, episode, EPISODE);
-        if (episode + 1) % TOLD == 0 {
+        if (episode + 1) % REPORT == 0 {
             println!("{version:?} {delivery:?}: {} of {steps} steps", (episode + 1) * EPISODE);
         }
     }
     let looks = steps / 10;
     println!(
-        "{version:?} {delivery:?}: {steps} steps; of {looks}, {crowded} had more pending than list registers"
+        "{version:?} {delivery:?}: {steps} steps; of {looks}, {crowded} had more pending than list \
+         registers"
     );
     assert!(crowded > looks / 2, "few steps had many pending");
 }

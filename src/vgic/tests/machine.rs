@@ -1,5 +1,5 @@
-//! A machine to test against: the physical GIC and the virtual CPU interfaces, as IHI 0048B and
-//! IHI 0069 describe them, with nothing of the code under test in it but the list register's layout.
+//! A model of a machine: the physical GIC and the virtual CPU interfaces, as IHI 0048B and IHI 0069
+//! describe them. Of the code under test it uses only the layout of a list register.
 
 use std::vec::Vec;
 
@@ -22,7 +22,7 @@ pub struct Physical {
     pub edge: bool,
     pub target: usize,
     pub priority: u8,
-    /// Where it is a GICv2's SGI, a bit for each CPU from which it is pending.
+    /// For an SGI of a GICv2, a bit for each CPU from which it is pending.
     pub senders: u8,
 }
 
@@ -39,7 +39,7 @@ pub struct Cpu {
     pub maintenance: u32,
     pub eoi_count: u32,
     pub groups: [bool; 2],
-    /// Priorities of what was acknowledged and not yet dropped.
+    /// The priorities of interrupts that were acknowledged, until EOIR drops them.
     pub running: Vec<u8>,
     pub private: Vec<Physical>,
 }
@@ -50,9 +50,9 @@ pub struct Machine {
     pub shared: Vec<Physical>,
     /// EOImode of all guests: whether EOI only drops the priority.
     pub split: bool,
-    /// Guests take interrupts from the physical CPU interfaces, in Group 1.
+    /// Whether guests take interrupts from the physical CPU interfaces, in Group 1.
     pub direct: bool,
-    /// The physical SGIs that may be guests': on GICv3 all or none.
+    /// The SGIs that EL2 may send as physical ones: on GICv3 all or none.
     pub physical_sgis: u16,
 }
 
@@ -90,19 +90,19 @@ impl Machine {
         }
     }
 
-    /// A device moves its line.
+    /// Sets a device's line.
     pub fn drive(&mut self, cpu: usize, intid: usize, high: bool) {
         let physical = self.physical(cpu, intid);
         physical.latch |= physical.edge && high && !physical.line;
         physical.line = high;
     }
 
-    /// The number of a CPU's interface on GICv2.
+    /// Returns the number of a CPU's interface on GICv2.
     pub fn interface(cpu: usize) -> usize {
         (cpu * 3 + 1) % 8
     }
 
-    /// A CPU writes a target list and an SGI to the physical GICD_SGIR.
+    /// Carries out a CPU's store of a target list and an SGI to the physical GICD_SGIR.
     pub fn store_sgir(&mut self, cpu: usize, value: u32) {
         assert_eq!(value >> 24, 0, "EL2 needs no filter");
         for target in 0..self.cpus.len() {
@@ -114,7 +114,8 @@ impl Machine {
         }
     }
 
-    /// EL2 acknowledges the lowest INTID that is signalled to this CPU. On GICv2 it learns who sent it.
+    /// Acknowledges the lowest INTID that is signalled to this CPU, at EL2. Returns the INTID and,
+    /// for an SGI on GICv2, the sender.
     pub fn acknowledge_physical(&mut self, cpu: usize) -> Option<(Intid, u8)> {
         let is_signalled = |p: &Physical| p.enabled && p.is_pending() && !p.active;
         let private = (0..32).find(|&i| is_signalled(&self.cpus[cpu].private[i]));
@@ -131,26 +132,26 @@ impl Machine {
         Some((Intid::new(intid as u32)?, sender))
     }
 
-    /// The maintenance interrupt of this CPU (ICH_MISR_EL2).
+    /// Returns whether this CPU's maintenance interrupt is asserted (ICH_MISR_EL2).
     pub fn wants_maintenance(&self, cpu: usize) -> bool {
         let state = &self.cpus[cpu];
-        let asks = |bit: u32| state.maintenance & bit != 0;
+        let is_requested = |bit: u32| state.maintenance & bit != 0;
         let ended = |&lr: &u64| lr & (PENDING | ACTIVE | HARDWARE | EOI) == EOI;
         let pending = |&lr: &u64| lr & (PENDING | ACTIVE) == PENDING;
         state.lrs.iter().any(ended)
-            || asks(HCR_LRENPIE) && state.eoi_count != 0
-            || asks(HCR_NPIE) && !state.lrs.iter().any(pending)
-            || asks(HCR_GROUP_ENABLED[0]) && state.groups[0]
-            || asks(HCR_GROUP_DISABLED[0]) && !state.groups[0]
-            || asks(HCR_GROUP_ENABLED[1]) && state.groups[1]
-            || asks(HCR_GROUP_DISABLED[1]) && !state.groups[1]
+            || is_requested(HCR_LRENPIE) && state.eoi_count != 0
+            || is_requested(HCR_NPIE) && !state.lrs.iter().any(pending)
+            || is_requested(HCR_GROUP_ENABLED[0]) && state.groups[0]
+            || is_requested(HCR_GROUP_DISABLED[0]) && !state.groups[0]
+            || is_requested(HCR_GROUP_ENABLED[1]) && state.groups[1]
+            || is_requested(HCR_GROUP_DISABLED[1]) && !state.groups[1]
     }
 
     pub fn running_priority(&self, cpu: usize) -> u8 {
         self.cpus[cpu].running.last().copied().unwrap_or(0xff)
     }
 
-    /// The most urgent interrupt that is signalled to this CPU, with its priority.
+    /// Returns the most urgent interrupt that is signalled to this CPU, with its priority.
     fn highest(&self, cpu: usize) -> Option<(u8, usize)> {
         let is_signalled = |p: &Physical| p.enabled && p.is_pending() && !p.active;
         let private = self.cpus[cpu].private.iter().enumerate();
@@ -159,7 +160,7 @@ impl Machine {
         all.filter(|(_, p)| is_signalled(p)).map(|(i, p)| (p.priority, i)).min()
     }
 
-    /// The guest reads the physical IAR.
+    /// Carries out the guest's read of the physical IAR.
     fn acknowledge_directly(&mut self, cpu: usize) -> Option<(usize, u8)> {
         let (priority, intid) = self.highest(cpu).filter(|_| self.cpus[cpu].groups[1])?;
         if priority >= self.running_priority(cpu) {
@@ -171,7 +172,7 @@ impl Machine {
         Some((intid, 0))
     }
 
-    /// The guest reads IAR: INTID and source.
+    /// Carries out the guest's read of IAR. Returns the INTID and the source.
     pub fn acknowledge(&mut self, cpu: usize) -> Option<(usize, u8)> {
         if self.direct {
             return self.acknowledge_directly(cpu);
@@ -194,14 +195,14 @@ impl Machine {
         Some(taken)
     }
 
-    /// The guest writes EOIR. Returns whether this should have deactivated the interrupt.
+    /// Carries out the guest's write to EOIR.
     pub fn end(&mut self, cpu: usize, intid: usize) {
         if self.cpus[cpu].running.pop().is_some() && !self.split {
             self.deactivate(cpu, intid);
         }
     }
 
-    /// What EOIR or DIR does to the list registers.
+    /// Deactivates an interrupt, as a write to EOIR or DIR does.
     pub fn deactivate(&mut self, cpu: usize, intid: usize) {
         if self.direct {
             self.physical(cpu, intid).active = false;
@@ -221,7 +222,7 @@ impl Machine {
     }
 }
 
-/// The machine as one CPU sees it.
+/// One CPU's access to the machine.
 pub struct View<'a> {
     pub machine: &'a mut Machine,
     pub cpu: usize,
@@ -272,7 +273,7 @@ impl Hardware for View<'_> {
         if lr & HARDWARE != 0 {
             let cpu = self.cpu;
             let physical = self.machine.physical(cpu, (lr >> 32 & 0x3ff) as usize);
-            assert!(physical.active, "listed, but inactive");
+            assert!(physical.active, "in a list register, but inactive");
         }
         self.state().lrs[index] = lr;
     }
@@ -332,7 +333,7 @@ impl Hardware for View<'_> {
 
     fn set_edge(&mut self, set: IntidSet, edge: u32) -> u32 {
         self.check_bank(set);
-        // SGIs are edge-triggered for ever.
+        // SGIs are always edge-triggered.
         let edge = if set.word() == 0 { edge | 0xffff } else { edge };
         for bit in (0..32).filter(|bit| set.mask() >> bit & 1 != 0) {
             self.physical(set, bit).edge = edge >> bit & 1 != 0;

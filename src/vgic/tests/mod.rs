@@ -1,4 +1,4 @@
-//! The virtual GIC against a machine of list registers and a reference without any.
+//! Tests of the virtual GIC in a model of a machine, against a reference without list registers.
 
 mod cases;
 mod invariants;

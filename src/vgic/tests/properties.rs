@@ -1,4 +1,4 @@
-//! Random guests and devices, compared with the reference step by step.
+//! Random steps of guests and devices, compared with the reference after each step.
 
 use std::vec;
 use std::vec::Vec;
@@ -53,7 +53,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => (cpu.clone(), any_intid(), any::<bool>()).prop_map(|(c, i, e)| Step::Edge(c, i, e)),
         1 => (cpu.clone(), prop_oneof![4 => Just(3), 1 => 0..4u32])
             .prop_map(|(c, v)| Step::Control(c, v)),
-        1 => (cpu.clone(), any::<bool>(), any::<bool>()).prop_map(|(c, a, b)| Step::Groups(c, a, b)),
+        1 => (cpu.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(c, a, b)| Step::Groups(c, a, b)),
         8 => (cpu.clone(), 0..48u8, 0..16usize).prop_map(|(c, t, s)| Step::Sgi(c, t, s)),
         2 => (cpu, 0..16usize, 0..16u8, any::<bool>())
             .prop_map(|(c, s, b, on)| Step::PendingSgi(c, s, b, on)),
@@ -70,7 +71,10 @@ fn agree(version: Version, cpus: usize, list_registers: usize, split: bool, step
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(128)
+    })]
 
     #[test]
     fn gicv2_is_a_gic(
@@ -93,9 +97,10 @@ proptest! {
     }
 }
 
-/// What an edge has left out, a level tells again.
+/// A line that was high while the interrupt was edge-triggered makes it pending once it is
+/// level-sensitive.
 #[test]
-fn line_that_is_high_counts_once_it_is_a_level() {
+fn line_that_is_high_counts_once_the_interrupt_is_level_sensitive() {
     let mut pair = Pair::direct(1, false);
     for step in [
         Step::Edge(0, SOFTWARE_SPI, true),

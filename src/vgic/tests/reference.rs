@@ -1,4 +1,4 @@
-//! What a GIC does, said without list registers: the oracle for the property tests.
+//! A simple model of a GIC without list registers: the oracle of the property tests.
 
 use std::vec::Vec;
 
@@ -16,18 +16,18 @@ pub struct State {
     line: bool,
     /// Pending until acknowledged; for SGIs a bit for each source.
     latch: u8,
-    /// A hardware interrupt that EL2 took: its line does not matter any more.
+    /// Whether EL2 acknowledged this hardware interrupt, after which its line does not count.
     taken: bool,
     pub active: bool,
     source: u8,
     /// The vCPU that it is routed to.
     route: Option<usize>,
-    /// What ITARGETSR or IROUTER reads.
+    /// The value of ITARGETSR or IROUTER.
     pub written: u64,
 }
 
 impl State {
-    /// Whether this interrupt goes to this CPU.
+    /// Returns whether this interrupt is delivered to this CPU.
     pub fn is_routed_to(&self, intid: usize, cpu: usize) -> bool {
         intid < 32 || self.route == Some(cpu)
     }
@@ -44,7 +44,7 @@ pub struct Reference {
 
 impl Reference {
     pub fn new(version: Version, delivery: Delivery, cpus: usize) -> Self {
-        // What is direct is never taken by EL2, and is all in Group 1.
+        // EL2 acknowledges no direct interrupt, and all of them are in Group 1.
         let is_direct = delivery == Delivery::Direct;
         let state = |intid: usize| State {
             owned: intid < 16
@@ -80,7 +80,7 @@ impl Reference {
         }
     }
 
-    /// EL2 takes what the physical GIC signals.
+    /// Acknowledges an interrupt at EL2, if the physical GIC signals it.
     pub fn take(&mut self, owner: usize, intid: usize) {
         let s = self.at(owner, intid);
         let pending = s.latch != 0 || (s.line && !s.edge);
@@ -136,7 +136,7 @@ impl Reference {
         self.take(owner, intid);
     }
 
-    /// Whether a device holds its line high.
+    /// Returns whether a device's line is high.
     pub fn line(&mut self, intid: usize) -> bool {
         self.at(0, intid).line
     }
@@ -167,8 +167,8 @@ impl Reference {
         (state.route, state.written) = (route, written);
     }
 
-    /// What IAR returns, and what it changes. From which of several sources an SGI comes first is
-    /// up to the implementation: as it was `taken`, if it can have been.
+    /// Carries out a read of IAR. Which of several sources of an SGI comes first is IMPLEMENTATION
+    /// DEFINED: the source is that of `taken`, if the SGI is pending from it.
     pub fn acknowledge(
         &mut self,
         cpu: usize,
@@ -198,7 +198,7 @@ impl Reference {
             _ if intid < 16 => s.latch.trailing_zeros() as u8,
             _ => 0,
         };
-        // An edge since EL2 took it makes it pending once more.
+        // An edge after EL2 acknowledged it makes it pending once more.
         if !core::mem::take(&mut s.taken) {
             s.latch &= !(1 << s.source);
         }

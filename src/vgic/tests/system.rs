@@ -1,4 +1,4 @@
-//! What EL2 does around the virtual GIC, and what a guest does to it.
+//! The virtual GIC in a machine: the work of EL2 around it, and the accesses of a guest.
 
 use std::collections::VecDeque;
 use std::vec::Vec;
@@ -11,7 +11,7 @@ use crate::vgic::*;
 pub const HARDWARE_PPI: usize = 27;
 pub const SOFTWARE_SPI: usize = 33;
 pub const HARDWARE_SPIS: [usize; 5] = [34, 40, 41, 64, 519];
-/// Not the partition's.
+/// Interrupts that the partition does not own.
 pub const FOREIGN: [usize; 3] = [20, 35, 518];
 
 pub struct System {
@@ -24,7 +24,7 @@ impl System {
         Self::with(version, Delivery::Trapped, cpus, list_registers)
     }
 
-    /// One in which list registers have no part.
+    /// Returns a system with direct delivery, which has no list registers.
     pub fn direct(cpus: usize) -> Self {
         Self::with(Version::V3, Delivery::Direct, cpus, 0)
     }
@@ -56,7 +56,7 @@ impl System {
         self.restart_with(|_| {});
     }
 
-    /// The same, with what happens between the two halves.
+    /// Restarts the partition, and calls `between` after the shared and before the private reset.
     pub fn restart_with(&mut self, between: impl FnOnce(&mut Self)) {
         self.vgic.reset(&mut View { machine: &mut self.machine, cpu: 0 });
         between(self);
@@ -68,7 +68,7 @@ impl System {
         }
     }
 
-    /// Everything enabled, all interrupts in Group 1 and routed to CPU 0.
+    /// Returns a system with all interrupts enabled, in Group 1 and routed to CPU 0.
     pub fn started(version: Version, cpus: usize, list_registers: usize) -> Self {
         let mut system = Self::new(version, cpus, list_registers);
         system.write(0, 0, 4, 3);
@@ -96,7 +96,7 @@ impl System {
         while let Some(cpu) = queue.pop_front() {
             queue.extend(self.on(cpu, |vgic, hw| vgic.refill(hw)));
             rounds += 1;
-            assert!(rounds < 64, "a storm of doorbells");
+            assert!(rounds < 64, "the kicks do not end");
         }
     }
 
@@ -105,7 +105,7 @@ impl System {
         self.run();
     }
 
-    /// Takes all interrupts to EL2 that there are.
+    /// Has EL2 take all interrupts that are signalled.
     pub fn run(&mut self) {
         if self.machine.direct {
             return;
@@ -125,10 +125,10 @@ impl System {
                 return;
             }
         }
-        panic!("a storm of maintenance interrupts");
+        panic!("the maintenance interrupts do not end");
     }
 
-    /// Takes all physical interrupts of this CPU; false if there is none.
+    /// Has EL2 take all physical interrupts of this CPU. Returns false if there is none.
     pub fn take_physical(&mut self, cpu: usize) -> bool {
         let mut is_any = false;
         while let Some((intid, sender)) = self.machine.acknowledge_physical(cpu) {
@@ -138,7 +138,7 @@ impl System {
         is_any
     }
 
-    /// An interrupt was acknowledged.
+    /// Handles an interrupt that was acknowledged, as EL2 does.
     fn arrive(&mut self, cpu: usize, intid: Intid, sender: u8) {
         if intid.is_sgi() {
             self.machine.physical(cpu, intid.get() as usize).active = false;
@@ -157,7 +157,7 @@ impl System {
         }
     }
 
-    /// Makes an access, and whatever other CPUs must do for it.
+    /// Makes an access, with the recalls on other CPUs that it needs.
     pub fn access<T>(
         &mut self,
         cpu: usize,
@@ -180,7 +180,7 @@ impl System {
                 }
             }
         }
-        panic!("recalled for nothing");
+        panic!("the access needs a second recall");
     }
 
     pub fn read(&mut self, cpu: usize, offset: u64, size: u64) -> u64 {
@@ -199,8 +199,8 @@ impl System {
 
     fn store_sgir(&mut self, cpu: usize, value: u32) {
         let interfaces = (0..self.machine.cpus.len()).map(|cpu| 1 << Machine::interface(cpu));
-        let carried = self.machine.physical_sgis;
-        let route = SgirRoute::new(Ipa::new(0x800_0000), carried, cpu, interfaces);
+        let physical_sgis = self.machine.physical_sgis;
+        let route = SgirRoute::new(Ipa::new(0x800_0000), physical_sgis, cpu, interfaces);
         match route.physical(value) {
             Some(physical) => self.machine.store_sgir(cpu, physical),
             None => self.write_to_vgic(cpu, 0xf00, 4, value.into()),
@@ -235,12 +235,12 @@ impl System {
         self.run();
     }
 
-    /// Reads the register at `offset` that describes this word, wherever `owner` has it.
+    /// Reads the register at `offset` plus that of this word, in the frame in which `owner` has it.
     pub fn read_state(&mut self, owner: usize, offset: u64, word: usize) -> u32 {
         self.read_field(owner, offset + 4 * word as u64, word)
     }
 
-    /// Reads the register at `offset`, of interrupts of this word, wherever `owner` has it.
+    /// Reads the register at `offset`, in the frame in which `owner` has interrupts of this word.
     pub fn read_field(&mut self, owner: usize, offset: u64, word: usize) -> u32 {
         if self.machine.version == Version::V3 && word == 0 {
             let frame = owner as u64 * 0x2_0000 + 0x1_0000;
@@ -254,7 +254,7 @@ impl System {
         self.write_state_from(owner, owner, offset + 4 * word as u64, 4, u64::from(value), word);
     }
 
-    /// The same from another vCPU, which GICv2 only has for shared interrupts.
+    /// Writes the register from another vCPU, which GICv2 allows for shared interrupts only.
     pub fn write_state_from(
         &mut self,
         cpu: usize,
@@ -342,7 +342,7 @@ impl System {
         self.run();
     }
 
-    /// The INTIDs in the list registers of a CPU, with their states.
+    /// Returns the INTIDs in the list registers of a CPU, with their states.
     pub fn listed(&self, cpu: usize) -> Vec<(usize, u64)> {
         let lrs = self.machine.cpus[cpu].lrs.iter();
         lrs.filter(|&&lr| lr & (PENDING | ACTIVE) != 0)

@@ -1,4 +1,4 @@
-//! What a guest can read, of the virtual GIC and of the reference.
+//! Compares all registers that a guest can read with those of the reference.
 
 use super::Pair;
 use crate::vgic::tests::system::{FOREIGN, HARDWARE_SPIS, SOFTWARE_SPI};
@@ -29,7 +29,7 @@ impl Pair {
         self.compare_routes();
     }
 
-    /// The registers with a bit for each interrupt.
+    /// Compares the registers with a bit for each interrupt.
     fn compare_bits(&mut self, cpu: usize, word: usize) {
         let reference = &mut self.reference;
         let group = reference.read(cpu, word, |r, intid| r.at(cpu, intid).group == 1);
@@ -50,7 +50,7 @@ impl Pair {
         }
     }
 
-    /// IPRIORITYR, by words, and ICFGR.
+    /// Compares IPRIORITYR, by words, and ICFGR.
     fn compare_fields(&mut self, cpu: usize, word: usize) {
         for first in (word * 32..word * 32 + 32).step_by(4) {
             let fields = (first..first + 4).map(|intid| {
@@ -72,7 +72,7 @@ impl Pair {
         }
     }
 
-    /// ITARGETSR or IROUTER of the shared interrupts.
+    /// Compares ITARGETSR or IROUTER of the shared interrupts.
     fn compare_routes(&mut self) {
         for intid in FOREIGN.into_iter().chain([SOFTWARE_SPI]).chain(HARDWARE_SPIS) {
             if intid >= 32 {

@@ -1,4 +1,4 @@
-//! The virtual GIC beside the reference: a guest's and a device's steps are made on both.
+//! The virtual GIC beside the reference: each step of a guest or a device is made on both.
 
 mod compare;
 
@@ -9,16 +9,17 @@ use super::reference::Reference;
 use super::system::{HARDWARE_PPI, HARDWARE_SPIS, SOFTWARE_SPI, System};
 use crate::vgic::*;
 
-/// What a guest or a device does.
+/// A step of a guest or a device.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A device moves the line of an interrupt, a PPI's on this CPU.
+    /// A device sets the line of an interrupt, a PPI's on this CPU.
     Drive(usize, usize, bool),
     /// A CPU reads IAR.
     Acknowledge(usize),
-    /// A CPU ends what it took last, or deactivates what it dropped first.
+    /// A CPU ends the interrupt that it acknowledged last, or deactivates the first one whose
+    /// priority it dropped.
     End(usize),
-    /// A CPU writes a bit for an interrupt, a private one's of this owner.
+    /// A CPU writes the bit of an interrupt, of this owner's bank if it is private.
     State(usize, usize, StateRegister, usize),
     /// IPRIORITYR, likewise.
     Priority(usize, usize, usize, u8),
@@ -32,7 +33,7 @@ pub enum Step {
     Control(usize, u32),
     /// The enables of a CPU interface.
     Groups(usize, bool, bool),
-    /// A CPU sends an SGI: targets in bits 3:0, which register of GICv3 in bits 5:4.
+    /// A CPU sends an SGI: targets in bits 3:0, the register of GICv3 in bits 5:4.
     Sgi(usize, u8, usize),
     /// A CPU writes GICD_SPENDSGIR or GICD_CPENDSGIR.
     PendingSgi(usize, usize, u8, bool),
@@ -46,11 +47,12 @@ pub struct Pair {
     pub system: System,
     reference: Reference,
     handling: Vec<Vec<(usize, u8)>>,
-    /// Dropped, not yet deactivated (EOImode 1).
+    /// Interrupts whose priority is dropped and that are not deactivated yet (EOImode 1).
     dropped: Vec<Vec<(usize, u8)>>,
     split: bool,
-    /// Few list registers: what is told from EOIcount alone cannot be exact when the guest itself
-    /// changes the active state or an active priority.
+    /// Whether there are few list registers. EOIs of interrupts that did not fit are then known by
+    /// their number alone (EOIcount), which is not exact if the guest itself changes an active
+    /// state or the priority of an active interrupt.
     few: bool,
 }
 
@@ -61,7 +63,7 @@ impl Pair {
         Self::with(version, system, reference, split)
     }
 
-    /// The same on a machine whose SGIs are all its own.
+    /// Returns the pair on a machine that needs all physical SGIs itself.
     pub fn without_physical_sgis(
         version: Version,
         cpus: usize,
@@ -75,7 +77,7 @@ impl Pair {
         Self::with(version, system, reference, split)
     }
 
-    /// With direct interrupts.
+    /// Returns the pair with direct interrupts.
     pub fn direct(cpus: usize, split: bool) -> Self {
         let reference = Reference::new(Version::V3, Delivery::Direct, cpus);
         Self::with(Version::V3, System::direct(cpus), reference, split)
@@ -109,7 +111,8 @@ impl Pair {
         self.handling.len()
     }
 
-    /// The vCPU whose private interrupts can be reached.
+    /// Returns the vCPU whose private interrupts an access reaches: on GICv2 those of the CPU
+    /// itself.
     fn owner(&self, cpu: usize, owner: usize, intid: usize) -> usize {
         if intid < 32 && self.version == Version::V2 { cpu } else { owner }
     }
@@ -140,10 +143,11 @@ impl Pair {
                 let owner = self.owner(cpu, owner, intid);
                 let is_active =
                     matches!(register, StateRegister::SetActive | StateRegister::ClearActive);
-                // A guest does not take from itself what it has not ended.
+                // A guest does not change the active state of an interrupt that it handles.
                 let handling = self.handling.iter().chain(&self.dropped).flatten();
                 let is_handled = handling.clone().any(|&(handled, _)| handled == intid);
-                // What a guest itself makes pending goes with the line of an emulated device.
+                // With direct interrupts the pending state that a guest sets by ISPENDR is lost
+                // when the line of an emulated device falls.
                 let is_lost = self.system.machine.direct
                     && register == StateRegister::SetPending
                     && intid == SOFTWARE_SPI;
@@ -182,8 +186,8 @@ impl Pair {
         }
     }
 
-    /// With many list registers only the first four SGIs are used, so that all that can be active
-    /// fit into them.
+    /// Returns the step that is made. With many list registers only the first four SGIs are used,
+    /// so that all interrupts that can be active fit into the list registers.
     fn possible(&self, step: &Step) -> Step {
         let few = self.few;
         let fold = |intid: usize| if few || intid >= 16 { intid } else { intid % 4 };
@@ -202,7 +206,7 @@ impl Pair {
     fn end(&mut self, cpu: usize) {
         if let Some((intid, source)) = self.handling[cpu].pop() {
             if self.system.machine.direct && intid == SOFTWARE_SPI {
-                // The handler looks at the device, which passes on its line once more.
+                // The handler accesses the device, after which EL2 reports its line again.
                 let high = self.reference.line(intid);
                 self.system.set_line(cpu, intid, high);
             }
@@ -224,7 +228,7 @@ impl Pair {
         if !self.reference.at(owner, intid).owned {
             return;
         }
-        // Group 0 is out of reach of what is direct.
+        // Direct interrupts are all in Group 1.
         let group = group || self.system.machine.direct;
         self.reference.at(owner, intid).group = usize::from(group);
         let word = intid / 32;
@@ -253,7 +257,8 @@ impl Pair {
         }
     }
 
-    /// Only while nothing is pending or active, as the architecture demands.
+    /// Writes ICFGR, if the interrupt is neither pending nor active: otherwise the result is
+    /// UNPREDICTABLE.
     fn edge(&mut self, cpu: usize, intid: usize, edge: bool) {
         if self.reference.at(cpu, intid).active || self.reference.is_pending(cpu, intid) {
             return;
@@ -321,7 +326,7 @@ impl Pair {
         }
     }
 
-    /// How many interrupts of one CPU are pending, at most.
+    /// Returns the largest number of interrupts that are pending for one CPU.
     pub fn most_pending(&mut self) -> u32 {
         let pending = |r: &mut Reference, cpu, word| {
             r.read(cpu, word, |r, intid| {
@@ -336,7 +341,7 @@ impl Pair {
         (0..self.handling.len()).map(of_cpu).max().unwrap_or(0)
     }
 
-    /// Handles everything there is, until nothing is left: nothing was lost.
+    /// Handles all interrupts until none is left, to find out whether one was lost.
     pub fn drain(&mut self) {
         for cpu in 0..self.cpus() {
             while !(self.handling[cpu].is_empty() && self.dropped[cpu].is_empty()) {
