@@ -20,7 +20,7 @@ fn main() {
     if env::var_os("CARGO_FEATURE_IMAGE").is_none() {
         return;
     }
-    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo tells where the package is");
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     for argument in LINKER_ARGUMENTS {
         println!("cargo::rustc-link-arg-bins={argument}");
     }

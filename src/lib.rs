@@ -1,9 +1,10 @@
-//! Everything in Bulkhead that decides.
+//! The half of Bulkhead that makes decisions.
 //!
 //! Bulkhead is a minimal type 1 hypervisor for 64-bit Arm. This crate turns two device trees into a
 //! checked plan, and a guest's traps into answers. It never touches a register or a physical
 //! address: that is the work of the EL2 program (`main.rs` and `el2/`), which calls this crate and
-//! carries out what it decided. So all of it compiles and is tested on the developer's own machine.
+//! carries out what it decided. Therefore all of it compiles and is tested on the developer's own
+//! machine.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,5 +1,5 @@
-//! Holds the `use` lines of the source against the table of rooms: no import upward, and no circle
-//! of files.
+//! Checks the imports of the source: each is allowed by the table of rooms (docs/design.md), and no
+//! files import each other in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, ItemUse, UseTree, Visibility};
 
-/// The rooms of the library, and those that each may use besides itself. docs/design.md has the
-/// same table.
+/// The rooms of the library (the folders of `src/`), and those that each may use besides itself.
+/// docs/design.md has the same table.
 const LIBRARY: &[(&str, &[&str])] = &[
     ("arch", &[]),
     ("util", &[]),
@@ -22,7 +22,8 @@ const LIBRARY: &[(&str, &[&str])] = &[
     ("operator", &["arch", "util", "vgic", "smccc", "devices", "partition", "mm", "trap", "boot"]),
 ];
 
-/// The rooms of the EL2 program, all of which may use the library. `main` is `main.rs`.
+/// The rooms of the EL2 program (in `src/el2/`), all of which may use the library. `main` is
+/// `src/main.rs`.
 const EL2: &[(&str, &[&str])] = &[
     ("arch", &[]),
     ("drivers", &["arch"]),
@@ -60,7 +61,7 @@ struct Crate {
     name: &'static str,
     /// The file of each module, relative to the repository.
     files: BTreeMap<Module, PathBuf>,
-    /// What each module's file says.
+    /// The paths that each module's file names.
     uses: BTreeMap<Module, Uses>,
 }
 
@@ -70,13 +71,13 @@ struct Uses {
     /// Whole paths: of its `use` lines, and of what it names by `crate::`, `super::` or another
     /// crate's name.
     imports: Vec<Vec<String>>,
-    /// Names that it passes on (`pub use`), with where they come from.
+    /// Names that it exports again (`pub use`), with the paths that they stand for.
     exports: Vec<(String, Vec<String>)>,
-    /// Modules that it declares for tests alone.
+    /// Modules that it declares for tests only.
     tests: BTreeSet<String>,
 }
 
-/// Whether an item is compiled for tests alone.
+/// Returns whether an item is compiled for tests only.
 fn is_test(attributes: &[Attribute]) -> bool {
     let text = |attribute: &Attribute| match &attribute.meta {
         syn::Meta::List(list) => list.tokens.to_string(),
@@ -85,7 +86,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|it| it.path().is_ident("cfg") && text(it) == "test")
 }
 
-/// The paths of a `use` tree, with the name that each gets.
+/// Collects the paths of a `use` tree, with the name that each gets.
 fn leaves(tree: &UseTree, path: &mut Vec<String>, found: &mut Vec<(String, Vec<String>)>) {
     let mut leaf = |name: String, end: Option<String>| {
         let mut path = path.clone();
@@ -147,7 +148,7 @@ impl<'ast> Visit<'ast> for Uses {
 }
 
 impl Crate {
-    /// Reads the crate whose root is this file, whose modules lie beside it.
+    /// Reads the crate with this root file, beside which its modules are.
     fn read(name: &'static str, root: &str) -> Self {
         let mut this = Self { name, files: BTreeMap::new(), uses: BTreeMap::new() };
         let root = PathBuf::from(root);
@@ -181,8 +182,8 @@ impl Crate {
         self.uses.insert(module, uses);
     }
 
-    /// The module of this crate or of another one that holds what a path names in a module; `None`
-    /// for crates from elsewhere.
+    /// Returns the module, of this crate or another one, that contains the item which a path in a
+    /// module names; `None` for crates of others.
     fn resolve<'a>(
         &'a self,
         module: &[String],
@@ -212,7 +213,7 @@ impl Crate {
         }
     }
 
-    /// Goes down from a module, through what its modules pass on.
+    /// Follows a path from a module on, through names that modules export again.
     fn find<'a>(
         &'a self,
         mut module: Module,
@@ -236,7 +237,7 @@ impl Crate {
         Some((self, module))
     }
 
-    /// Each import of another file: from and to.
+    /// Returns each import of another file: from and to.
     fn imports<'a>(&'a self, others: &'a [Crate]) -> BTreeSet<(&'a Path, &'a Path)> {
         let mut imports = BTreeSet::new();
         for (module, uses) in &self.uses {
@@ -255,7 +256,7 @@ fn file_name(file: &Path) -> String {
     file.display().to_string()
 }
 
-/// The room that a file of the program or the library is in.
+/// Returns whether a file belongs to the EL2 program, and its room.
 fn room(file: &Path) -> (bool, String) {
     let parts: Vec<_> = file.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     let name = |part: &str| part.trim_end_matches(".rs").to_string();
@@ -267,7 +268,7 @@ fn room(file: &Path) -> (bool, String) {
     }
 }
 
-/// What the table of rooms forbids about an import, if it does.
+/// Returns why the table of rooms forbids an import; `None` if it allows it.
 fn forbidden(from: &Path, to: &Path) -> Option<String> {
     let ((from_el2, from_room), (to_el2, to_room)) = (room(from), room(to));
     let says = |why: &str| Some(format!("{} imports {}: {why}", from.display(), to.display()));
@@ -291,7 +292,7 @@ fn forbidden(from: &Path, to: &Path) -> Option<String> {
     }
 }
 
-/// The groups of files that import each other in a circle.
+/// Returns the groups of files that import each other in a circle.
 fn circles<'a>(imports: &BTreeSet<(&'a Path, &'a Path)>) -> Vec<BTreeSet<&'a Path>> {
     let reached = |from: &'a Path| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
@@ -314,13 +315,13 @@ fn circles<'a>(imports: &BTreeSet<(&'a Path, &'a Path)>) -> Vec<BTreeSet<&'a Pat
     found
 }
 
-/// The library and the EL2 program.
+/// Reads the library and the EL2 program.
 fn program() -> [Crate; 2] {
     [Crate::read("bulkhead", "src/lib.rs"), Crate::read("bulkhead program", "src/main.rs")]
 }
 
 #[test]
-fn no_import_goes_where_the_table_of_rooms_forbids_it() {
+fn no_import_is_forbidden_by_the_table_of_rooms() {
     let crates = program();
     let imports = crates.iter().flat_map(|it| it.imports(&crates));
     let (mut count, mut wrong) = (0, Vec::new());
@@ -363,7 +364,7 @@ fn every_folder_has_its_module_in_mod_rs() {
             wrong.push(file_name(file));
         }
     }
-    assert!(wrong.is_empty(), "{wrong:?} belong into a mod.rs");
+    assert!(wrong.is_empty(), "{wrong:?} belong in a mod.rs");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Fuzzes the emulated PL011 with accesses, input and output in any order. A step has 4 bytes: what
-//! it does and the low bits of the offset, the other bits of the offset, a value of 16 bits.
+//! Fuzzes the emulated PL011 with accesses, input and output in any order. A step has 4 bytes: the
+//! action and the low bits of the offset, the other bits of the offset, and a value of 16 bits.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Plans from a machine's tree and a description that follows it: either the description is refused
-//! with a sentence, or the tables of the Plan pass the audit.
+//! Fuzzes the Plan with a machine's tree and a description that follows it: either the description
+//! is refused with a sentence, or the tables of the Plan pass the audit.
 
 #![no_main]
 

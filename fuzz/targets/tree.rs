@@ -1,4 +1,4 @@
-//! The checker of device trees: a tree that it accepts can be read without a panic.
+//! Fuzzes the checker of device trees: a tree that it accepts can be read without a panic.
 
 #![no_main]
 

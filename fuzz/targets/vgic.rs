@@ -1,5 +1,6 @@
-//! The virtual GIC: any accesses of two vCPUs, lines and list registers that change by themselves.
-//! The first byte chooses the version and the number of list registers; each step has 16.
+//! Fuzzes the virtual GIC with any accesses of two vCPUs, and with lines and list registers that
+//! change at any time. The first byte chooses the version and the number of list registers; each
+//! step has 16 bytes.
 
 #![no_main]
 
@@ -8,10 +9,10 @@ use bulkhead::vgic::{RegisterAccess, Config, CpuMask, Delivery, Hardware, ListRe
 use libfuzzer_sys::fuzz_target;
 
 const CPUS: usize = 2;
-/// The SGIs that arrive as physical ones.
-const CARRIED: u16 = 0x7fff;
+/// The SGIs that are sent as physical SGIs.
+const PHYSICAL_SGIS: u16 = 0x7fff;
 
-/// Hardware that believes everything: what is read is what was written, or is in `noise`.
+/// Hardware without state machines: a read returns what was written, or bytes of `noise`.
 struct Cpu {
     index: usize,
     list_registers: Vec<u64>,
@@ -52,7 +53,7 @@ impl Hardware for Cpu {
     }
 
     fn physical_sgis(&self) -> u16 {
-        CARRIED
+        PHYSICAL_SGIS
     }
 
     fn clear_sgis(&mut self) {}
@@ -129,7 +130,7 @@ fn take_step(vgic: &mut Vgic, cpus: &mut [Cpu; CPUS], what: u64, value: u64) {
             Ok(vgic.interrupt(intid, (value >> 8) as u8 & 7, hw).unwrap_or(CpuMask::EMPTY))
         }
         _ => {
-            // The guest acknowledges and ends: states in list registers change.
+            // The guest acknowledges and ends interrupts: states in list registers change.
             let count = hw.list_registers.len();
             let lr = &mut hw.list_registers[value as usize % count];
             *lr = *lr & !(3 << 62) | if *lr >> 62 == 0 { 0 } else { value >> 62 << 62 };
@@ -141,7 +142,7 @@ fn take_step(vgic: &mut Vgic, cpus: &mut [Cpu; CPUS], what: u64, value: u64) {
     }
 }
 
-/// Makes an access, and has the other CPU bring back its list registers if it must.
+/// Makes an access, and recalls the other CPU's list registers if it needs that.
 fn access_all(
     vgic: &mut Vgic,
     cpus: &mut [Cpu; CPUS],

@@ -5,9 +5,10 @@ use super::planned::DeviceKind;
 use super::watchdog::Watchdog;
 use super::{Device, Env, Offset};
 
-/// Any emulated device: a new kind takes a variant, and an arm of `dispatch`.
+/// Any emulated device. A new kind takes a variant, and an arm of `dispatch` and of
+/// [`AnyDevice::of`].
 pub enum AnyDevice {
-    /// A PL011, be its peer the console or the monitor.
+    /// A PL011, with the console or the monitor as its peer.
     Pl011(Pl011),
     /// A generic watchdog.
     Watchdog(Watchdog),
@@ -24,9 +25,9 @@ macro_rules! dispatch {
 }
 
 impl AnyDevice {
-    /// Returns the device of a kind that this enum has, as a partition that starts finds it;
-    /// `ticks` converts milliseconds into ticks of the counter. `None` for the interrupt
-    /// controller, and for the two PL011s, whose peers have locks of their own.
+    /// Creates a device of this kind in its reset state. `ticks` converts milliseconds into ticks
+    /// of the counter. Returns `None` for the interrupt controller, and for the two PL011s, which
+    /// EL2 keeps elsewhere because their peers have locks of their own.
     pub fn of(kind: DeviceKind, ticks: impl Fn(u64) -> u64) -> Option<Self> {
         match kind {
             DeviceKind::Watchdog { milliseconds } => {
@@ -40,7 +41,7 @@ impl AnyDevice {
         }
     }
 
-    /// Returns whether the device demands that its partition is stopped as crashed.
+    /// Returns whether the partition must be stopped as crashed, because its watchdog fired.
     pub fn has_fired(&self) -> bool {
         matches!(self, Self::Watchdog(watchdog) if watchdog.has_fired())
     }

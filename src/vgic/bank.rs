@@ -183,7 +183,7 @@ impl Bank {
     }
 }
 
-/// The vCPU that an interrupt goes to.
+/// The vCPU that an interrupt is routed to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Route {
     /// The guest's value: the CPU mask of ITARGETSR, or Aff3.Aff2.Aff1.Aff0 of IROUTER.

@@ -1,8 +1,8 @@
 //! Delivery by list registers: moves interrupts between memory and a CPU's list registers.
 //!
 //! Usually a physical interrupt or an SGI arrives while a list register is free and nothing else is
-//! pending in memory, and goes there directly. In all other cases all list registers are recalled
-//! into memory and refilled with the most urgent interrupts:
+//! pending in memory, and is written into it at once. In all other cases all list registers are
+//! recalled into memory and refilled with the most urgent interrupts:
 //!
 //! 1. pending interrupts that the guest can take, by priority, then by ascending INTID;
 //! 2. active interrupts, pending again or not, in the same order;
