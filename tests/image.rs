@@ -92,8 +92,8 @@ fn formed_addresses(file: &object::File<'_>, name: &str) -> BTreeSet<u64> {
 /// The size of the longest vtable, in bytes.
 const TABLE: u64 = 160;
 
-/// Code may also branch to what it only forms the address of: functions, and those in the tables of
-/// traits. But a table's destructor is never called.
+/// Code can also branch to a function of which it forms the address, or which is in a vtable of
+/// which it forms the address. The destructor in a vtable is never called.
 #[test]
 fn code_that_stays_has_no_pointers_to_code_that_is_unmapped() {
     let elf = elf();

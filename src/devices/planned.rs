@@ -1,8 +1,7 @@
 //! The devices that Bulkhead emulates for a partition, as its Plan lists them.
 //!
-//! To add a device: a [`DeviceKind`] and its [`KindFacts`] here, its registers in a module of
-//! their own, its node in the guest's tree in `boot/guest_tree/emulated.rs`, and its arm in the
-//! dispatch of trapped accesses.
+//! A new device needs a [`DeviceKind`] and its [`KindFacts`] here. docs/design.md lists the other
+//! edits ("Adding an emulated device").
 
 use super::address_map::{
     CONSOLE, CONSOLE_SIZE, CPU_INTERFACE, CPU_INTERFACE_SIZE, DISTRIBUTOR, DISTRIBUTOR_SIZE,
@@ -169,7 +168,8 @@ pub struct TrappedRegisters {
     pub kind: DeviceKind,
 }
 
-/// The largest number of emulated devices that a partition can have.
+/// The largest number of emulated devices that a partition can have: one of each kind, with either
+/// the CPU interface or the redistributors.
 pub const MAX_DEVICES: usize = 5;
 
 impl TrappedRegisters {

@@ -26,8 +26,8 @@ impl Workarounds {
     /// A CPU whose firmware offers none, or that has no firmware.
     pub const NONE: Self = Self([-1; 3]);
 
-    /// Asks firmware about each workaround. `features` performs SMCCC_ARCH_FEATURES with its
-    /// argument, and may be called only where firmware implements SMCCC 1.1 or newer.
+    /// Finds out from firmware which workarounds it offers. `features` performs SMCCC_ARCH_FEATURES
+    /// with its argument, and may be called only where firmware implements SMCCC 1.1 or newer.
     pub fn ask(features: impl FnMut(u32) -> i32) -> Self {
         Self(WORKAROUNDS.map(features))
     }

@@ -1,9 +1,9 @@
 //! The SMC calling convention 1.2 (Arm DEN0028): dispatches the calls that a guest makes, by HVC
 //! and by SMC alike.
 //!
-//! Each function belongs to a service, and [`decode`] asks the services in order. A new service
-//! takes a file of its own, which implements `Service`, and a word in [`decode`]. Only the
-//! workarounds reach firmware.
+//! Each function belongs to a service, and [`decode`] tries the services in order. A new service
+//! takes a file of its own, which implements `Service`, and an argument of `dispatch` in
+//! [`decode`]. Only the workarounds reach firmware.
 
 mod arch_calls;
 pub mod codes;
@@ -23,7 +23,7 @@ use workarounds::FirmwareWorkarounds;
 pub use firmware::{Workaround, Workarounds};
 pub use service::Outcome;
 
-/// Has the first of the services that owns the function decide about a call.
+/// Lets the first service that owns the function decide about a call.
 macro_rules! dispatch {
     ($request:expr, $($service:expr),+) => {
         $(if $service.owns($request.function) { $service.handle($request) } else)+ {

@@ -1,4 +1,4 @@
-//! What a service of the SMC calling convention is.
+//! The trait of a service of the SMC calling convention.
 
 use super::firmware::Workaround;
 

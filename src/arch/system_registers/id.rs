@@ -62,7 +62,7 @@ impl IdRegisters {
     /// The number of registers: seven values of CRm, eight of op2.
     const COUNT: usize = 7 * 8;
 
-    /// Returns the register's value; `None` for what is no ID register of group 3.
+    /// Returns the register's value; `None` if it is no ID register of group 3.
     pub fn get(&self, register: Encoding) -> Option<u64> {
         self.0.get(Self::index(register)).copied()
     }
@@ -86,7 +86,7 @@ impl IdRegisters {
         guest
     }
 
-    /// Returns the register's place, past the end for what is no ID register of group 3.
+    /// Returns the register's index, past the end if it is no ID register of group 3.
     const fn index(register: Encoding) -> usize {
         const FIRST: Encoding = Encoding::new(3, 0, 0, 1, 0);
         register.number().wrapping_sub(FIRST.number()) as usize

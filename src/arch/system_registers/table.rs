@@ -15,7 +15,7 @@
 /// - `shown`: guests see the field, and no register of EL1 or EL0 comes with it;
 /// - `usable`: guests see the field. From the value after `>=` on, `sets` are the bits that EL2
 ///   sets for guests to use the feature, and `registers` are the guests', zero at reset. After a
-///   semicolon stands the function of EL2 that resets what no single MSR can write;
+///   semicolon is the function of EL2 that resets what no single MSR can write;
 /// - `hidden`: guests read zero, and no register of EL1 or EL0 comes with the field;
 /// - `trapped`: guests read zero. `sets` are the bits that trap accesses, and `clears` those that
 ///   trap while they are 0. Accesses to the `undefined` registers are UNDEFINED.

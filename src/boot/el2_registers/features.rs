@@ -3,8 +3,8 @@
 
 use crate::arch::system_registers::{IdRegisters, field, system_register_table};
 
-/// Bits that are set for features, by register. What two registers have for reads and for writes
-/// stands here once.
+/// Bits that are set for features, by register. A bit that a register for reads and its counterpart
+/// for writes both have is here once.
 #[derive(Default)]
 pub(super) struct FeatureBits {
     /// HCR_EL2.

@@ -14,11 +14,12 @@ const INTERRUPT_CONTROLLER: &str = "interrupt-controller";
 /// The clock of the emulated PL011s in Hz, which their drivers divide to get a baud rate.
 const PL011_CLOCK: u32 = 24_000_000;
 
-/// What the binding of one kind of emulated device asks for.
+/// What the binding of one kind of emulated device requires.
 struct Binding {
     /// The name of the node.
     node: &'static str,
-    /// `compatible`. Empty for a part of the interrupt controller that does not tell its version.
+    /// `compatible`. Empty for a part of the interrupt controller that is the same in
+    /// all versions.
     compatible: &'static [&'static str],
     /// The property of `/aliases` that refers to the node.
     alias: Option<&'static str>,

@@ -179,10 +179,10 @@ impl Pl011 {
         self.notifier.update(level)
     }
 
-    /// Moves bytes between the FIFOs and the peer until both directions rest.
+    /// Moves bytes between the FIFOs and the peer until none can be moved in either direction.
     ///
-    /// A peer that is full may have room again once it was asked for bytes, as the monitor has when
-    /// it has carried out a line.
+    /// A peer that is full may have room again after a byte was taken from it, as the monitor has
+    /// when it has carried out a line.
     fn exchange(&mut self, peer: &mut dyn Peer) {
         let mut moved = true;
         while moved {

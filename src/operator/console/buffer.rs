@@ -102,8 +102,8 @@ impl Buffer {
     /// Returns how many bytes there are: a lower bound for the reader, an upper bound for the
     /// writer.
     pub(super) fn len(&self) -> usize {
-        // `taken` orders nothing here: it is the reader's own, and a writer that goes on to write
-        // acquires it in `push`.
+        // `taken` needs no ordering here: it is the reader's own, and a writer acquires it in
+        // `push` before it writes.
         self.put.load(Acquire).wrapping_sub(self.taken.load(Relaxed))
     }
 

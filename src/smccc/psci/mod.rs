@@ -38,7 +38,7 @@ enum PowerState {
     OnPending = 2,
 }
 
-/// What EL2 has to do about a PSCI call. The calling vCPU goes on unless stated otherwise.
+/// What EL2 has to do about a PSCI call. The calling vCPU continues unless stated otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PsciOutcome {
     /// Put this into x0.

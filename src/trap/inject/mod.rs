@@ -38,15 +38,15 @@ impl Interrupted<'_> {
         self.enter(0)
     }
 
-    /// Computes a synchronous external abort in place of an abort that was taken to EL2, be it on a
-    /// load, a store, cache maintenance or an instruction fetch.
+    /// Computes a synchronous external abort in place of an abort that was taken to EL2: on a load,
+    /// a store, cache maintenance or an instruction fetch.
     pub fn abort(&self, abort: Abort) -> ExceptionEntry {
         const KEPT: u64 =
             Abort::CLASS | Abort::WRITE | Abort::CACHE_MAINTENANCE | Abort::FAR_NOT_VALID;
         // Classes of aborts from the same exception level are those from a lower one plus 1.
         const SAME_LEVEL: u64 = 1 << 26;
-        // Not on a walk, or on a walk at level 3. EL2 does not learn the level of a guest's walk;
-        // level 3 is the one that maps pages.
+        // DFSC or IFSC: not on a walk, or on a walk at level 3. The syndrome at EL2 does not
+        // contain the level of a guest's walk; level 3 is that of pages.
         let status = if abort.is_walk() { 0x17 } else { 0x10 };
         let level = if matches!(self.vector(), 0x000 | 0x200) { SAME_LEVEL } else { 0 };
         self.enter(abort.syndrome() & KEPT | level | status)

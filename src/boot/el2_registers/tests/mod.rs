@@ -47,7 +47,8 @@ fn a_cortex_a53() {
             hcrx_el2: None,
             // RES1 of a CPU with neither SVE nor SME: nothing traps.
             cptr_el2: 0x33ff,
-            // HPMN alone: PMUv3 without the 8.1 extension never counts at EL2 unless asked to.
+            // HPMN alone: PMUv3 without the 8.1 extension never counts at EL2 unless MDCR_EL2 says
+            // so.
             mdcr_el2: 6,
             cnthctl_el2: 3,
             // RES1, PS = 40 bits (2), inner shareable, write-back, SL0 = 1, T0SZ = 25.

@@ -155,7 +155,8 @@ fn check(machine: &Machine, plan: &Plan) {
     });
 }
 
-/// What a guest sees: everything apart from everything else, and nothing but what is its own.
+/// Checks a guest's addresses and interrupts: none is used twice, and its devices and images are
+/// where they must be.
 fn check_guest(one: &PartitionPlan) {
     let mappings = one.mappings.clone();
     let mapped = mappings.iter().map(|one| Region::new(one.ipa, one.size).unwrap());
