@@ -1,8 +1,7 @@
 //! Boots Bulkhead with guests on QEMU and checks what they print, and QEMU's exit status.
 //!
-//! All boots are in one test program, so that they share the CPUs of the host. They need the files
-//! that
-//! `make image guests guests-linux` makes, and fail with a message where one is missing.
+//! All boots are in one test program, so that they share the CPUs of the host. They need the
+//! files that `make image guests guests-linux` makes, and fail with a message where one is missing.
 
 mod attack;
 mod audit;
@@ -21,3 +20,4 @@ mod raspberry_pi;
 mod refusals;
 mod restart;
 mod watchdog;
+mod wings;
