@@ -1,12 +1,15 @@
 //! The audit of the translation tables: its line in the report, and the bugs that it finds, which
 //! are planted in copies of the image.
 
+use std::path::Path;
+
 use common::{Gic, Machine, REFUSED, branch, function, instruction, on_both_gics, patched};
 
 on_both_gics!(
     the_report_has_the_result_of_the_audit,
     el2_memory_both_writable_and_executable_is_found,
     guest_memory_at_a_wrong_address_is_found,
+    unused_code_that_stays_mapped_is_found,
 );
 
 fn the_report_has_the_result_of_the_audit(gic: Gic) {
@@ -30,8 +33,13 @@ fn expect_finding(gic: Gic, bug: &[u32], what: &str) {
     let back = branch(room + 4 * (bug.len() + 1), fill + 4);
     let detour = [bug, &[instruction(fill), back]].concat();
     assert!(detour.len() <= 14, "there is no room for the bug");
-    let image = patched(&[(fill, &[branch(fill, room)]), (room, &detour)]);
-    let outcome = Machine::new(gic).kernel(&image).boot();
+    expect_finding_in(gic, &patched(&[(fill, &[branch(fill, room)]), (room, &detour)]), what);
+}
+
+/// Boots an image and expects that the audit finds `what`.
+#[track_caller]
+fn expect_finding_in(gic: Gic, image: &Path, what: &str) {
+    let outcome = Machine::new(gic).kernel(image).boot();
     outcome.expect_status(REFUSED).expect_line("bulkhead", "no guest was started");
     let refusal = format!("refused: the audit of the translation tables, {what}");
     outcome.expect_line("bulkhead", &refusal);
@@ -59,4 +67,12 @@ fn guest_memory_at_a_wrong_address_is_found(gic: Gic) {
         &shift,
         "hello: an address leads to memory that the Plan does not say, 0x40000000",
     );
+}
+
+/// The function that unmaps code returns at once, so the monitor's code stays mapped although the
+/// description does not use it.
+fn unused_code_that_stays_mapped_is_found(gic: Gic) {
+    const RET: u32 = 0xd65f_03c0;
+    let image = patched(&[(function(&["2mm4live5unmap"]), &[RET])]);
+    expect_finding_in(gic, &image, "EL2: memory is executed that is not code");
 }

@@ -20,3 +20,4 @@ mod raspberry_pi;
 mod refusals;
 mod restart;
 mod watchdog;
+mod wings;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::{
     Gic, Machine, MakeMachine, Outcome, Partition, SUCCESS, compile, in_all_modes, on_all_machines,
-    source,
+    source, source_with_monitor,
 };
 
 in_all_modes!(
@@ -39,7 +39,7 @@ fn partitions_are_shown_and_controlled_at_the_console(gic: Gic) {
     // The second guest keeps the machine on when the first has stopped.
     let guests = [waiting(), Partition::new("hello", "hello").bootargs("loop")];
     let outcome = Machine::new(gic)
-        .initrd(&compile(&source(&guests)))
+        .initrd(&compile(&source_with_monitor(&guests)))
         .type_after(WAITS, OPEN)
         .type_after(PROMPT, "lisp\x7ft\r")
         .type_after("uptime-s", "stop wait\r")
@@ -83,7 +83,7 @@ fn partitions_are_shown_and_controlled_at_the_console(gic: Gic) {
 fn loop_with_all_interrupts_masked_is_stopped_and_restarted(machine: MakeMachine) {
     let trapped = waiting().property("interrupts = \"trapped\";");
     let guests = [Partition::new("stuck", "hello").bootargs("loop=masked"), trapped];
-    let outcome = machine(&compile(&source(&guests)))
+    let outcome = machine(&compile(&source_with_monitor(&guests)))
         .type_after("hello: looping", OPEN)
         .type_after(PROMPT, "stop stuck\r")
         .type_after("stuck: stopped at the monitor's order", "start stuck\r")
@@ -100,7 +100,7 @@ fn loop_with_all_interrupts_masked_is_stopped_and_restarted(machine: MakeMachine
 fn answers_are_not_mixed_with_a_flood_of_output(gic: Gic) {
     let flood = Partition::new("flood", "hello").bootargs("lines=3000");
     let outcome = Machine::new(gic)
-        .initrd(&compile(&source(&[waiting(), flood])))
+        .initrd(&compile(&source_with_monitor(&[waiting(), flood])))
         .type_after("[flood]    hello: line", OPEN)
         .type_after(PROMPT, "log\rhelp\rlist\r")
         .type_after("uptime-s", "help\r")

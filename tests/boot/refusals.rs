@@ -109,6 +109,9 @@ refusals! {
         says "/partitions/a", "watchdog-ms = <30000000>", "an hour";
     monitor_with_a_value: "cpus = <1>;" => "cpus = <1>; monitor = \"yes\";",
         says "/partitions/a", "monitor", "without a value";
+    monitor_of_the_console_with_a_value:
+        "compatible = \"bulkhead,system\";" => "compatible = \"bulkhead,system\"; monitor = <1>;",
+        says "/: monitor", "without a value";
 
     kernel_missing: "kernel { data = /incbin/(\"guests/hello.img\"); };" => "",
         says "/partitions/a", "kernel";

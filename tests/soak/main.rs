@@ -2,7 +2,7 @@
 //! runs this; the environment variable BULKHEAD_SOAK_SECONDS sets how long Linux works on each
 //! machine.
 
-use common::{Gic, Machine, Outcome, Partition, SUCCESS, compile, file, source};
+use common::{Gic, Machine, Outcome, Partition, SUCCESS, compile, file, source_with_monitor};
 use std::env;
 
 /// How long Linux works by default, in seconds.
@@ -42,7 +42,7 @@ fn soak(name: &str, machine: Machine, linux_cpus: usize) {
         Partition::new("reborn", "reborn").memory(4 << 20).bootargs("end=reset").property(TRAPPED),
     ];
     let outcome = machine
-        .initrd(&compile(&source(&guests)))
+        .initrd(&compile(&source_with_monitor(&guests)))
         .deadline(seconds + SLACK)
         .with_progress()
         .type_after("linux: powered off", MONITOR)

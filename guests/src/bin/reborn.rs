@@ -20,6 +20,8 @@ runtime::guest!(main, interrupt);
 const ACTIVE: u32 = 3;
 const PENDING: u32 = 5;
 const LEFT_IN_REGISTERS: u64 = 0x0bad_c0de_0bad_c0dc;
+/// All claim tags (DBGCLAIMSET_EL1.CLAIM).
+const CLAIM_TAGS: u64 = 0xff;
 
 fn main() {
     let memory = upper_half();
@@ -111,6 +113,9 @@ fn check_registers() {
         ("contextidr_el1", read_register!("contextidr_el1")),
         ("dbgbvr0_el1", read_register!("dbgbvr0_el1")),
         ("dbgwvr0_el1", read_register!("dbgwvr0_el1")),
+        // Reads the claim tags.
+        ("dbgclaimclr_el1", read_register!("dbgclaimclr_el1")),
+        ("osdlr_el1", read_register!("osdlr_el1")),
         ("cntv_cval_el0", read_register!("cntv_cval_el0")),
         ("d31", vector),
     ] {
@@ -126,6 +131,12 @@ fn leave_registers() {
     write_register!("contextidr_el1", LEFT_IN_REGISTERS >> 32);
     write_register!("dbgbvr0_el1", LEFT_IN_REGISTERS);
     write_register!("dbgwvr0_el1", LEFT_IN_REGISTERS & !7);
+    write_register!("dbgclaimset_el1", CLAIM_TAGS);
+    if read_register!("dbgclaimclr_el1") != CLAIM_TAGS {
+        fail!("the claim tags cannot be set");
+    }
+    // OSDLR_EL1.DLK, which is RES0 without FEAT_DoubleLock.
+    write_register!("osdlr_el1", 1);
     // SAFETY: changes a vector register that nothing uses.
     unsafe {
         asm!(".arch_extension fp", "fmov d31, {}", ".arch_extension nofp",

@@ -272,9 +272,10 @@ pub fn audit(closed: &[Region<Pa>], uses_monitor: bool) -> Result<(), Finding> {
     let (pool, tables) = live.as_ref().expect("the MMU is on").in_use();
     let start = tables.start().get();
     let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
-    let mut code = Vec::from([image::boot_code(), image::code(), image::boot_library_code()]);
-    if uses_monitor {
-        code.push(image::monitor_code());
-    }
+    // In the order of the image, as the audit requires.
+    let all =
+        [image::boot_code(), image::monitor_code(), image::code(), image::boot_library_code()];
+    let used = |code: &Region<Pa>| uses_monitor || *code != image::monitor_code();
+    let code: Vec<_> = all.into_iter().filter(used).collect();
     audit::stage_1(Pa::new(TTBR0_EL2.get_baddr()), tables, &code, closed, &read)
 }

@@ -91,10 +91,20 @@ impl Display for Partition {
 
 /// Returns the source of a description with these partitions.
 pub fn source(partitions: &[Partition]) -> String {
+    system("", partitions)
+}
+
+/// Returns the source of a description with these partitions whose console offers the monitor.
+pub fn source_with_monitor(partitions: &[Partition]) -> String {
+    system("    monitor;\n", partitions)
+}
+
+/// Returns the source of a description with these properties of the root.
+fn system(properties: &str, partitions: &[Partition]) -> String {
     let partitions: String = partitions.iter().map(Partition::to_string).collect();
     format!(
-        "/dts-v1/;\n/ {{\n    compatible = \"bulkhead,system\";\n    partitions {{\n{partitions}\
-         \x20   }};\n}};\n"
+        "/dts-v1/;\n/ {{\n    compatible = \"bulkhead,system\";\n{properties}    partitions \
+         {{\n{partitions}    }};\n}};\n"
     )
 }
 

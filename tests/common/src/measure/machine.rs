@@ -3,12 +3,20 @@
 use std::path::PathBuf;
 
 use super::column::Column;
-use crate::{Machine, Partition, compile, source};
+use crate::{Machine, Partition, compile, source, source_with_monitor};
 
 /// Returns a machine with Bulkhead and these partitions.
 pub fn with_partitions(column: Column, cpus: usize, partitions: &[Partition]) -> Machine {
-    let description = compile(&source(partitions));
-    counting(Machine::new(column.gic()).cpus(cpus).initrd(&description))
+    with_source(column, cpus, &source(partitions))
+}
+
+/// Returns a machine with Bulkhead and these partitions, whose console offers the monitor.
+pub fn with_monitor(column: Column, cpus: usize, partitions: &[Partition]) -> Machine {
+    with_source(column, cpus, &source_with_monitor(partitions))
+}
+
+fn with_source(column: Column, cpus: usize, source: &str) -> Machine {
+    counting(Machine::new(column.gic()).cpus(cpus).initrd(&compile(source)))
 }
 
 /// Returns a machine without Bulkhead, which enters this kernel at EL1.
