@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::Intid;
 use bulkhead::boot::description::PlanError;
 use bulkhead::boot::guest_tree::{self, GuestTree};
@@ -14,7 +13,8 @@ use log::info;
 
 use super::load::Load;
 use super::refuse::refuse;
-use super::{FirmwareTree, console, stage2};
+use super::stage2::{self, TableMemory};
+use super::{FirmwareTree, console};
 use crate::el2::arch::sync::{self, Barrier, Mutex, SetOnce};
 use crate::el2::console::Port;
 use crate::el2::drivers::gic::Gic;
@@ -49,10 +49,8 @@ pub struct Work {
 struct Job {
     /// The partition's CPUs: the first builds it, and the others help to copy its contents.
     cpus: Vec<usize>,
-    /// The memory for its stage-2 tables.
-    tables: Region<Pa>,
     /// The partition's resources, until its first CPU takes them.
-    plan: Mutex<Option<PartitionPlan>>,
+    plan: Mutex<Option<(PartitionPlan, TableMemory)>>,
     /// The contents to copy, once they are known.
     load: SetOnce<Load>,
     /// The result, until the boot CPU takes it.
@@ -78,10 +76,9 @@ impl Work {
         }
         let ppis = (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(&machine, *ppi)).collect();
         let tables = stage2::divide(&plan);
-        let job = |(plan, tables): (PartitionPlan, _)| Job {
+        let job = |(plan, tables): (PartitionPlan, TableMemory)| Job {
             cpus: plan.cpus.clone(),
-            tables,
-            plan: Mutex::new(Some(plan)),
+            plan: Mutex::new(Some((plan, tables))),
             load: SetOnce::new(),
             built: Mutex::new(None),
         };
@@ -117,9 +114,10 @@ impl Work {
         for (index, job) in self.jobs.iter().enumerate() {
             match job.cpus.iter().position(|owned| *owned == cpu) {
                 Some(0) => {
-                    let plan = job.plan.lock().take();
-                    let plan = plan.expect("only this CPU takes the plan, and it does so once");
-                    let built = self.build(index, job, plan);
+                    let parts = job.plan.lock().take();
+                    let (plan, tables) =
+                        parts.expect("only this CPU takes the plan, and it does so once");
+                    let built = self.build(index, job, plan, tables);
                     *job.built.lock() = Some(built);
                 }
                 Some(_) => job.help(),
@@ -129,11 +127,14 @@ impl Work {
     }
 
     /// Builds a partition, whose guest can then be started.
-    fn build(&'static self, index: usize, job: &Job, plan: PartitionPlan) -> BuildResult {
-        // SAFETY: `job.tables` is the partition's part from `stage2::divide`, and only the CPU that
-        // took the plan gets here, once.
-        let stage2 = unsafe { stage2::build(&plan, job.tables) };
-        let stage2 = stage2.expect("the Plan has checked the mappings");
+    fn build(
+        &'static self,
+        index: usize,
+        job: &Job,
+        plan: PartitionPlan,
+        tables: TableMemory,
+    ) -> BuildResult {
+        let stage2 = stage2::build(&plan, tables).expect("the Plan has checked the mappings");
         let GuestTree { bytes: tree, remarks } =
             guest_tree::build(&plan, &self.machine, &self.firmware.tree)?;
         let load = job.load.set(Load::new(&plan, &tree));

@@ -1,6 +1,7 @@
 //! Access to device registers. All loads and stores to devices are made here.
 
 use bulkhead::arch::addr::{Pa, Region};
+use core::marker::PhantomData;
 
 /// The width of the widest register, in bytes.
 const WIDEST: u64 = 8;
@@ -24,18 +25,19 @@ impl Registers {
         Self { base: frame.start().get(), size: frame.size().next_multiple_of(WIDEST) }
     }
 
-    /// Returns the address of the register of `width` bytes at `offset`.
+    /// Returns the address of the register of type `T` at `offset`.
     ///
     /// # Panics
     ///
     /// If the register is not inside the frame or not aligned.
     #[inline(always)]
-    fn address(&self, offset: u64, width: u64) -> u64 {
+    fn address<T>(&self, offset: u64) -> CheckedAddress<T> {
+        let width = size_of::<T>() as u64;
         // The size is a multiple of each width, so a register that starts inside ends inside.
         if !offset.is_multiple_of(width) || offset >= self.size {
             no_such_register();
         }
-        self.base.wrapping_add(offset)
+        CheckedAddress(self.base.wrapping_add(offset), PhantomData)
     }
 
     /// Returns the part of the frame from `offset`, a multiple of 8, to the end.
@@ -44,7 +46,8 @@ impl Registers {
     ///
     /// If `offset` is not inside the frame or not aligned.
     pub fn from(self, offset: u64) -> Self {
-        Self { base: self.address(offset, WIDEST), size: self.size - offset }
+        let CheckedAddress(base, _) = self.address::<u64>(offset);
+        Self { base, size: self.size - offset }
     }
 
     /// Returns the 32-bit register at `offset`. The offset is checked here and not at each access.
@@ -53,7 +56,7 @@ impl Registers {
     ///
     /// If the register is not inside the frame or not aligned.
     pub fn register(&self, offset: u64) -> Register {
-        Register(self.address(offset, 4))
+        Register(self.address(offset))
     }
 
     /// Reads a 32-bit register.
@@ -62,33 +65,27 @@ impl Registers {
     ///
     /// Like all accesses, if the register is not inside the frame or not aligned.
     pub fn read(&self, offset: u64) -> u32 {
-        // SAFETY: `address` checked that the register is inside the frame, which is mapped and
-        // holds no Rust object by the conditions of `new`.
-        unsafe { (self.address(offset, 4) as *const u32).read_volatile() }
+        self.address::<u32>(offset).load()
     }
 
     /// Writes a 32-bit register.
     pub fn write(&self, offset: u64, value: u32) {
-        // SAFETY: as in `read`.
-        unsafe { (self.address(offset, 4) as *mut u32).write_volatile(value) }
+        self.address::<u32>(offset).store(value);
     }
 
     /// Writes an 8-bit register.
     pub fn write_byte(&self, offset: u64, value: u8) {
-        // SAFETY: as in `read`.
-        unsafe { (self.address(offset, 1) as *mut u8).write_volatile(value) }
+        self.address::<u8>(offset).store(value);
     }
 
     /// Reads a 64-bit register.
     pub fn read_long(&self, offset: u64) -> u64 {
-        // SAFETY: as in `read`.
-        unsafe { (self.address(offset, 8) as *const u64).read_volatile() }
+        self.address::<u64>(offset).load()
     }
 
     /// Writes a 64-bit register.
     pub fn write_long(&self, offset: u64, value: u64) {
-        // SAFETY: as in `read`.
-        unsafe { (self.address(offset, 8) as *mut u64).write_volatile(value) }
+        self.address::<u64>(offset).store(value);
     }
 }
 
@@ -100,21 +97,38 @@ fn no_such_register() -> ! {
     panic!("a register is outside its frame or not aligned");
 }
 
+/// The address of a register that [`Registers::address`], which alone makes values of this type,
+/// found to be inside its frame and aligned for `T`.
+#[derive(Clone, Copy, Debug)]
+struct CheckedAddress<T>(u64, PhantomData<T>);
+
+impl<T> CheckedAddress<T> {
+    #[inline(always)]
+    fn load(self) -> T {
+        // SAFETY: the register is aligned and inside a frame that is mapped and holds no Rust object,
+        // by the conditions of `Registers::new`; all bits are valid for the integers used as `T`.
+        unsafe { (self.0 as *const T).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn store(self, value: T) {
+        // SAFETY: as in `load`.
+        unsafe { (self.0 as *mut T).write_volatile(value) }
+    }
+}
+
 /// A 32-bit register whose offset has been checked, for hot paths.
 #[derive(Clone, Copy, Debug)]
-pub struct Register(u64);
+pub struct Register(CheckedAddress<u32>);
 
 impl Register {
     /// Reads the register.
     pub fn read(self) -> u32 {
-        // SAFETY: `Registers::register`, which alone makes values of this type, checked that it is
-        // inside a frame; see `Registers::read`.
-        unsafe { (self.0 as *const u32).read_volatile() }
+        self.0.load()
     }
 
     /// Writes the register.
     pub fn write(self, value: u32) {
-        // SAFETY: as in `read`.
-        unsafe { (self.0 as *mut u32).write_volatile(value) }
+        self.0.store(value);
     }
 }

@@ -5,6 +5,7 @@ use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::arch::mpidr::Mpidr;
+use bulkhead::mm::tables::Table;
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,24 +15,26 @@ use crate::el2::arch::registers::write_register;
 /// A partition's stage 2: its root table and its VMID.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage2 {
-    root: Pa,
+    root: &'static [AtomicU64; ENTRIES],
     vmid: u8,
 }
 
+/// The number of entries of a table.
+const ENTRIES: usize = PAGE_SIZE as usize / size_of::<u64>();
+
 impl Stage2 {
-    /// Returns the stage 2 with this root table and VMID.
-    ///
-    /// # Safety
-    ///
-    /// - `root` must be the root table of finished stage-2 tables.
-    /// - Its page must stay mapped at EL2, and nothing but this type may write it.
-    pub unsafe fn new(root: Pa, vmid: u8) -> Self {
-        Self { root, vmid }
+    /// Returns the stage 2 of finished tables with this root, which from now on only this type
+    /// writes.
+    pub fn new(root: &'static mut Table, vmid: u8) -> Self {
+        let root = core::ptr::from_mut(root).cast::<[AtomicU64; ENTRIES]>();
+        // SAFETY: a `Table` is `repr(C)` and consists of so many `u64`s, each aligned for an `AtomicU64`;
+        // the exclusive reference is given up for this shared one.
+        Self { root: unsafe { &*root }, vmid }
     }
 
-    /// Returns the root table.
+    /// Returns the address of the root table.
     pub fn root(self) -> Pa {
-        self.root
+        Pa::new(self.root.as_ptr() as u64)
     }
 
     /// Makes the root's entries invalid until [`restore`](Self::restore), so that the next
@@ -73,10 +76,7 @@ impl Stage2 {
     /// Sets or clears the valid bit of each of the root's entries that is not zero.
     fn set_valid(self, is_valid: bool) {
         const VALID: u64 = 1;
-        let root = self.root.get() as *const [AtomicU64; PAGE_SIZE as usize / 8];
-        // SAFETY: by the conditions of `new` the page stays mapped, and only this function writes
-        // it, by atomic operations.
-        for entry in unsafe { &*root } {
+        for entry in self.root {
             if entry.load(Ordering::Relaxed) != 0 {
                 if is_valid {
                     entry.fetch_or(VALID, Ordering::Relaxed);
@@ -85,7 +85,7 @@ impl Stage2 {
                 }
             }
         }
-        let Some(page) = Region::new(self.root, PAGE_SIZE) else {
+        let Some(page) = Region::new(self.root(), PAGE_SIZE) else {
             panic!("a page does not wrap");
         };
         // For cores whose walks bypass the caches. The DSB completes the writes before another CPU
@@ -96,6 +96,6 @@ impl Stage2 {
 
     /// Returns the value of VTTBR_EL2.
     fn vttbr(self) -> u64 {
-        self.root.get() | u64::from(self.vmid) << 48
+        self.root().get() | u64::from(self.vmid) << 48
     }
 }

@@ -16,7 +16,7 @@ pub fn proceed(flow: Flow) {
         // SAFETY: only the handlers of `vectors.rs` call this, for an exit from the guest that
         // `Vcpu::enter` entered on this CPU. The handler has returned, so nothing on the stack
         // needs to be dropped.
-        unsafe { vcpu::leave() }
+        unsafe { vcpu::leave_guest() }
     }
 }
 

@@ -18,8 +18,13 @@ unsafe extern "C" {
     /// Saves the callee-saved registers, and enters the guest at `entry` with `spsr` and with
     /// `context` in x0. Returns when `leave_guest` is called on this CPU.
     fn enter_guest(entry: u64, spsr: u64, context: u64);
-    /// Discards the stack's contents since `enter_guest`, and returns from it.
-    fn leave_guest() -> !;
+    /// Discards the stack's contents since [`Vcpu::enter`], and returns from it on this CPU.
+    ///
+    /// # Safety
+    ///
+    /// - This CPU must have taken its last exception to EL2 from the guest that `enter` entered.
+    /// - No value on the stack since then may need to be dropped.
+    pub fn leave_guest() -> !;
 }
 
 impl Vcpu {
@@ -35,17 +40,4 @@ impl Vcpu {
         // selects EL1; and `leave_guest` restores all callee-saved registers before this returns.
         unsafe { enter_guest(start.entry.get(), SPSR_START, start.context) }
     }
-}
-
-/// Returns from [`Vcpu::enter`] on this CPU.
-///
-/// # Safety
-///
-/// - This CPU must have taken its last exception to EL2 from the guest that `enter` entered.
-/// - No value on the stack since then may need to be dropped.
-#[cold]
-pub unsafe fn leave() -> ! {
-    // SAFETY: `enter_guest` saved the stack pointer that `leave_guest` restores, because this CPU
-    // comes from its guest; the caller guarantees that nothing needs to be dropped.
-    unsafe { leave_guest() }
 }

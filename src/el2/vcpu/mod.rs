@@ -28,7 +28,7 @@ use super::arch::reset;
 use super::drivers::gic::{Gic, ThisCpu, VcpuPosition};
 use super::partition::Partition;
 
-pub use enter::leave;
+pub use enter::leave_guest;
 pub use flow::Flow;
 pub use interrupts::{handle_interrupt, take, take_own};
 pub use run::{settle, start_guests};
