@@ -18,8 +18,8 @@ pub fn divide(plan: &Plan) -> Vec<TableMemory> {
     mmu::map_memory(plan.table_memory);
     let count = (plan.table_memory.size() / PAGE_SIZE) as usize;
     let start = plan.table_memory.start().get() as *mut Table;
-    // SAFETY: the line above mapped the memory, whole pages that the Plan gives to nothing else, and
-    // this is called once; any bytes are a valid `Table`.
+    // SAFETY: the lines above mapped the memory, whole pages that the Plan gives to nothing else.
+    // This is called once. Any bytes are a valid `Table`.
     let mut rest = unsafe { slice::from_raw_parts_mut(start, count) };
     let part = |partition: &PartitionPlan| {
         let part = rest.split_off_mut(..partition.tables);

@@ -105,8 +105,8 @@ struct CheckedAddress<T>(u64, PhantomData<T>);
 impl<T> CheckedAddress<T> {
     #[inline(always)]
     fn load(self) -> T {
-        // SAFETY: the register is aligned and inside a frame that is mapped and holds no Rust object,
-        // by the conditions of `Registers::new`; all bits are valid for the integers used as `T`.
+        // SAFETY: the register is aligned and inside a frame that is mapped and holds no Rust
+        // object, by the conditions of `Registers::new`. `T` is an integer, of any bits.
         unsafe { (self.0 as *const T).read_volatile() }
     }
 

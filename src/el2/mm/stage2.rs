@@ -27,8 +27,8 @@ impl Stage2 {
     /// writes.
     pub fn new(root: &'static mut Table, vmid: u8) -> Self {
         let root = core::ptr::from_mut(root).cast::<[AtomicU64; ENTRIES]>();
-        // SAFETY: a `Table` is `repr(C)` and consists of so many `u64`s, each aligned for an `AtomicU64`;
-        // the exclusive reference is given up for this shared one.
+        // SAFETY: a `Table` is `repr(C)` and consists of so many `u64`s, each aligned for an
+        // `AtomicU64`. The exclusive reference is given up for this shared one.
         Self { root: unsafe { &*root }, vmid }
     }
 
