@@ -1,4 +1,5 @@
-//! The guest address map: that of QEMU `virt`, on every machine.
+//! The guest address map: that of QEMU `virt`, on every machine. The addresses of other devices
+//! are in their files (`FACTS`).
 
 use crate::arch::addr::{Ipa, PAGE_SIZE};
 
@@ -30,10 +31,3 @@ pub const CONSOLE_SIZE: u64 = PAGE_SIZE;
 /// The emulated PL011 behind which a guest finds the monitor, at the address of the second PL011
 /// of QEMU `virt`.
 pub const MONITOR: Ipa = Ipa::new(0x0904_0000);
-/// The emulated watchdog's control frame, which its refresh frame follows. QEMU `virt` has nothing
-/// at these addresses.
-pub const WATCHDOG_CONTROL: Ipa = Ipa::new(0x090f_0000);
-/// The emulated watchdog's refresh frame.
-pub const WATCHDOG_REFRESH: Ipa = Ipa::new(WATCHDOG_CONTROL.get() + WATCHDOG_FRAME_SIZE);
-/// The size of each of the watchdog's frames in bytes.
-pub const WATCHDOG_FRAME_SIZE: u64 = PAGE_SIZE;

@@ -4,70 +4,66 @@ use super::planned::DeviceKind;
 use super::watchdog::Watchdog;
 use super::{Device, Env, Offset};
 
-/// Any emulated device but the interrupt controller and the two PL011s, whose peers have locks of
-/// their own. A new kind takes a variant, and an arm of `of` and of `dispatch`.
-pub enum AnyDevice {
-    /// A generic watchdog.
-    Watchdog(Watchdog),
-}
+macro_rules! devices {
+    (|$ticks:ident| $($(#[$doc:meta])* $name:ident($type:ty): $kind:pat => $create:expr,)+) => {
+        /// Any emulated device but the interrupt controller and the two PL011s, whose peers have
+        /// locks of their own.
+        pub enum AnyDevice {
+            $($(#[$doc])* $name($type),)+
+        }
 
-/// Calls a method of the device that `$any` is.
-macro_rules! dispatch {
-    ($any:expr, $device:ident => $call:expr) => {
-        match $any {
-            AnyDevice::Watchdog($device) => $call,
+        impl AnyDevice {
+            /// Returns the device of a kind that this enum has, as a partition that starts finds
+            /// it; `ticks` converts milliseconds into ticks of the counter. `None` for the
+            /// interrupt controller and the two PL011s.
+            pub fn of(kind: DeviceKind, $ticks: impl Fn(u64) -> u64) -> Option<Self> {
+                match kind {
+                    $($kind => Some(Self::$name($create)),)+
+                    DeviceKind::Distributor
+                    | DeviceKind::CpuInterface
+                    | DeviceKind::Redistributors
+                    | DeviceKind::Pl011
+                    | DeviceKind::MonitorPl011 => None,
+                }
+            }
+        }
+
+        impl Device for AnyDevice {
+            fn read(&mut self, at: Offset, env: &mut Env<'_>) -> u64 {
+                match self { $(Self::$name(device) => Device::read(device, at, env),)+ }
+            }
+
+            fn write(&mut self, at: Offset, value: u64, env: &mut Env<'_>) {
+                match self { $(Self::$name(device) => Device::write(device, at, value, env),)+ }
+            }
+
+            fn poll(&mut self, env: &mut Env<'_>) {
+                match self { $(Self::$name(device) => Device::poll(device, env),)+ }
+            }
+
+            fn line(&self) -> bool {
+                match self { $(Self::$name(device) => Device::line(device),)+ }
+            }
+
+            fn deadline(&self) -> Option<u64> {
+                match self { $(Self::$name(device) => Device::deadline(device),)+ }
+            }
+
+            fn has_fired(&self) -> bool {
+                match self { $(Self::$name(device) => Device::has_fired(device),)+ }
+            }
+
+            fn reset(&mut self) {
+                match self { $(Self::$name(device) => Device::reset(device),)+ }
+            }
         }
     };
 }
 
-impl AnyDevice {
-    /// Returns the device of a kind that this enum has, as a partition that starts finds it;
-    /// `ticks` converts milliseconds into ticks of the counter. `None` for the interrupt
-    /// controller, and for the two PL011s, whose peers have locks of their own.
-    pub fn of(kind: DeviceKind, ticks: impl Fn(u64) -> u64) -> Option<Self> {
-        match kind {
-            DeviceKind::Watchdog { milliseconds } => {
-                Some(Self::Watchdog(Watchdog::new(0, ticks(milliseconds.into()))))
-            }
-            DeviceKind::Distributor
-            | DeviceKind::CpuInterface
-            | DeviceKind::Redistributors
-            | DeviceKind::Pl011
-            | DeviceKind::MonitorPl011 => None,
-        }
-    }
-
-    /// Returns whether the device demands that its partition is stopped as crashed.
-    pub fn has_fired(&self) -> bool {
-        let Self::Watchdog(watchdog) = self;
-        watchdog.has_fired()
-    }
-}
-
-impl Device for AnyDevice {
-    fn read(&mut self, at: Offset, env: &mut Env<'_>) -> u64 {
-        dispatch!(self, device => Device::read(device, at, env))
-    }
-
-    fn write(&mut self, at: Offset, value: u64, env: &mut Env<'_>) {
-        dispatch!(self, device => Device::write(device, at, value, env));
-    }
-
-    fn poll(&mut self, env: &mut Env<'_>) {
-        dispatch!(self, device => Device::poll(device, env));
-    }
-
-    fn line(&self) -> bool {
-        dispatch!(self, device => Device::line(device))
-    }
-
-    fn deadline(&self) -> Option<u64> {
-        dispatch!(self, device => Device::deadline(device))
-    }
-
-    fn reset(&mut self) {
-        dispatch!(self, device => Device::reset(device));
-    }
+devices! { |ticks|
+    /// A generic watchdog.
+    Watchdog(Watchdog): DeviceKind::Watchdog { milliseconds } =>
+        Watchdog::new(0, ticks(milliseconds.into())),
 }
 
 #[cfg(test)]

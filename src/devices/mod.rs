@@ -5,6 +5,7 @@
 
 pub mod address_map;
 mod any;
+pub mod facts;
 mod line;
 pub mod pl011;
 pub mod planned;
@@ -40,6 +41,11 @@ pub trait Device {
     /// Returns the value of [`Env::now`] at which the device must be [polled](Self::poll); `None`
     /// if time alone changes nothing.
     fn deadline(&self) -> Option<u64>;
+
+    /// Returns whether the device demands that its partition is stopped as crashed, as by a watchdog.
+    fn has_fired(&self) -> bool {
+        false
+    }
 
     /// Puts the device into the state in which a partition that starts finds it.
     fn reset(&mut self);

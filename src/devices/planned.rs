@@ -1,12 +1,14 @@
 //! The devices that Bulkhead emulates for a partition, as its Plan lists them.
 //!
-//! A new device needs a [`DeviceKind`] and its [`KindFacts`] here. docs/design.md lists the other
-//! edits ("Adding an emulated device").
+//! A new device needs a [`DeviceKind`] here, with the [`KindFacts`] in its file. docs/design.md
+//! lists the other edits ("Adding an emulated device").
 
 use super::address_map::{
     CONSOLE, CONSOLE_SIZE, CPU_INTERFACE, CPU_INTERFACE_SIZE, DISTRIBUTOR, DISTRIBUTOR_SIZE,
-    MONITOR, REDISTRIBUTOR_SIZE, REDISTRIBUTORS, WATCHDOG_CONTROL, WATCHDOG_FRAME_SIZE,
+    MONITOR, REDISTRIBUTOR_SIZE, REDISTRIBUTORS,
 };
+use super::facts::{Binding, KindFacts, Size};
+use super::watchdog;
 use crate::arch::addr::{Ipa, PAGE_SIZE, Region};
 use crate::arch::intid::Intid;
 
@@ -21,51 +23,48 @@ pub struct PlannedDevice {
     pub intid: Option<Intid>,
 }
 
-/// The kinds of emulated devices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceKind {
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident $({ $($field:tt)+ })? = $facts:expr,)+) => {
+        /// The kinds of emulated devices.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum DeviceKind {
+            $($(#[$doc])* $name $({ $($field)+ })?,)+
+        }
+
+        impl DeviceKind {
+            /// The number of kinds.
+            const COUNT: usize = [$(stringify!($name)),+].len();
+
+            /// Returns what all devices of this kind have in common.
+            #[must_use]
+            pub fn facts(self) -> &'static KindFacts {
+                match self {
+                    $(Self::$name { .. } => &$facts,)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
     /// The interrupt controller's distributor, GICD.
-    Distributor,
+    Distributor = DISTRIBUTOR_FACTS,
     /// The GICv2 CPU interface, GICC. Its first page is the hardware's GICV, which stage 2 maps;
     /// accesses to GICC_DIR in its second page trap.
-    CpuInterface,
+    CpuInterface = CPU_INTERFACE_FACTS,
     /// The GICv3 redistributors of all vCPUs, GICR.
-    Redistributors,
+    Redistributors = REDISTRIBUTORS_FACTS,
     /// The PL011 that is the partition's console.
-    Pl011,
+    Pl011 = PL011_FACTS,
     /// The PL011 behind which the partition finds the monitor.
-    MonitorPl011,
+    MonitorPl011 = MONITOR_PL011_FACTS,
     /// The Generic Watchdog (DEN0094, appendix "Generic Watchdog"): the control frame, then the
     /// refresh frame.
     Watchdog {
         /// How long the guest may leave it unrefreshed when the partition starts, from 1 ms to an
         /// hour.
         milliseconds: u32,
-    },
-}
-
-/// What all devices of one kind have in common.
-#[derive(Debug)]
-pub struct KindFacts {
-    /// The name in the monitor's answers.
-    pub name: &'static str,
-    /// The name in refusals, as in "would cover its PL011".
-    pub owned_name: &'static str,
-    /// The guest address of its registers.
-    start: Ipa,
-    /// The number of bytes of its registers.
-    size: Size,
-    /// How many bytes at the start are mapped by stage 2; accesses to the others trap.
-    mapped: u64,
-    /// Whether it raises an interrupt, an SPI.
-    pub has_interrupt: bool,
-}
-
-/// The size of a device's registers in bytes.
-#[derive(Debug)]
-enum Size {
-    Fixed(u64),
-    PerVcpu(u64),
+    } = watchdog::FACTS,
 }
 
 const DISTRIBUTOR_FACTS: KindFacts = KindFacts {
@@ -75,6 +74,7 @@ const DISTRIBUTOR_FACTS: KindFacts = KindFacts {
     size: Size::Fixed(DISTRIBUTOR_SIZE),
     mapped: 0,
     has_interrupt: false,
+    binding: Binding::interrupt_controller(&[]),
 };
 const CPU_INTERFACE_FACTS: KindFacts = KindFacts {
     name: "GICC_DIR",
@@ -83,6 +83,7 @@ const CPU_INTERFACE_FACTS: KindFacts = KindFacts {
     size: Size::Fixed(CPU_INTERFACE_SIZE),
     mapped: PAGE_SIZE,
     has_interrupt: false,
+    binding: Binding::interrupt_controller(&["arm,cortex-a15-gic"]),
 };
 const REDISTRIBUTORS_FACTS: KindFacts = KindFacts {
     name: "redistributors",
@@ -91,6 +92,7 @@ const REDISTRIBUTORS_FACTS: KindFacts = KindFacts {
     size: Size::PerVcpu(REDISTRIBUTOR_SIZE),
     mapped: 0,
     has_interrupt: false,
+    binding: Binding::interrupt_controller(&["arm,gic-v3"]),
 };
 const PL011_FACTS: KindFacts = KindFacts {
     name: "console",
@@ -99,6 +101,7 @@ const PL011_FACTS: KindFacts = KindFacts {
     size: Size::Fixed(CONSOLE_SIZE),
     mapped: 0,
     has_interrupt: true,
+    binding: Binding::pl011("serial0"),
 };
 const MONITOR_PL011_FACTS: KindFacts = KindFacts {
     name: "monitor",
@@ -107,30 +110,8 @@ const MONITOR_PL011_FACTS: KindFacts = KindFacts {
     size: Size::Fixed(CONSOLE_SIZE),
     mapped: 0,
     has_interrupt: true,
+    binding: Binding::pl011("serial1"),
 };
-const WATCHDOG_FACTS: KindFacts = KindFacts {
-    name: "watchdog",
-    owned_name: "its watchdog",
-    start: WATCHDOG_CONTROL,
-    size: Size::Fixed(2 * WATCHDOG_FRAME_SIZE),
-    mapped: 0,
-    has_interrupt: true,
-};
-
-impl DeviceKind {
-    /// Returns what all devices of this kind have in common.
-    #[must_use]
-    pub fn facts(self) -> &'static KindFacts {
-        match self {
-            Self::Distributor => &DISTRIBUTOR_FACTS,
-            Self::CpuInterface => &CPU_INTERFACE_FACTS,
-            Self::Redistributors => &REDISTRIBUTORS_FACTS,
-            Self::Pl011 => &PL011_FACTS,
-            Self::MonitorPl011 => &MONITOR_PL011_FACTS,
-            Self::Watchdog { .. } => &WATCHDOG_FACTS,
-        }
-    }
-}
 
 impl PlannedDevice {
     /// Creates a device of a partition with this many vCPUs, without an interrupt.
@@ -170,7 +151,7 @@ pub struct TrappedRegisters {
 
 /// The largest number of emulated devices that a partition can have: one of each kind, with either
 /// the CPU interface or the redistributors.
-pub const MAX_DEVICES: usize = 5;
+pub const MAX_DEVICES: usize = DeviceKind::COUNT - 1;
 
 impl TrappedRegisters {
     /// Collects the trapped registers of `devices` in an array that ends with empty regions. The
@@ -187,5 +168,27 @@ impl TrappedRegisters {
             *entry = Self { kind: device.kind, region: device.trapped() };
         }
         array
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::devices::address_map::{GUEST_BASE, MAX_REDISTRIBUTORS};
+
+    #[test]
+    fn no_two_kinds_share_an_address_or_a_name() {
+        let watchdog = DeviceKind::Watchdog { milliseconds: 1 };
+        use DeviceKind::{CpuInterface, Distributor, MonitorPl011, Pl011, Redistributors};
+        let kinds = [Distributor, CpuInterface, Redistributors, Pl011, MonitorPl011, watchdog];
+        assert_eq!(kinds.len(), DeviceKind::COUNT);
+        let devices = kinds.map(|kind| PlannedDevice::new(kind, MAX_REDISTRIBUTORS));
+        for (index, one) in devices.iter().enumerate() {
+            assert!(one.registers.end() <= GUEST_BASE, "{one:?}");
+            for other in &devices[index + 1..] {
+                assert!(!one.registers.overlaps(&other.registers), "{one:?} {other:?}");
+                assert_ne!(one.kind.facts().name, other.kind.facts().name);
+            }
+        }
     }
 }

@@ -32,8 +32,8 @@ causes! {
     Console = "console",
     /// A load from or a store to the monitor's PL011.
     Monitor = "monitor",
-    /// A load from or a store to the watchdog.
-    Watchdog = "watchdog",
+    /// A load from or a store to another emulated device.
+    Device = "device",
     /// A data abort at an address where nothing is emulated.
     DataAbort = "data-abort",
     /// An instruction abort.

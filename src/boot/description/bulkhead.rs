@@ -3,11 +3,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::emulated::{DEVICE_PROPERTIES, optional_devices};
 use super::source::Images;
 use crate::arch::addr::{Ipa, Pa};
 use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{Image, ImageDescription, Peek, Result, refuse};
 use crate::boot::fdt::{Node, Tree};
+use crate::devices::planned::DeviceKind;
 use crate::partition::lifecycle::{OnCrash, Policy};
 
 /// A system description.
@@ -50,10 +52,8 @@ pub struct PartitionDescription {
     pub count_hypervisor: bool,
     /// `on-crash` and `max-restarts`.
     pub policy: Policy,
-    /// `watchdog-ms`: milliseconds, from 1 ms to an hour.
-    pub watchdog_milliseconds: Option<u32>,
-    /// `monitor`.
-    pub monitor: bool,
+    /// The emulated devices that the partition has by [`DEVICE_PROPERTIES`].
+    pub optional_devices: Vec<DeviceKind>,
     /// The node `kernel`.
     pub kernel: KernelDescription,
     /// The node `ramdisk`.
@@ -80,15 +80,12 @@ pub struct KernelDescription {
     pub load_offset: Option<u64>,
 }
 
-/// The properties of a partition.
+/// The properties of a partition, besides [`DEVICE_PROPERTIES`].
 #[rustfmt::skip]
-const PARTITION_PROPERTIES: [&str; 15] = [
+const PARTITION_PROPERTIES: [&str; 13] = [
     "cpus", "cpu-ids", "memory", "guest-base", "host-base", "devices", "dma", "bootargs",
-    "fdt-offset", "count-hypervisor", "on-crash", "max-restarts", "watchdog-ms", "monitor",
-    "interrupts",
+    "fdt-offset", "count-hypervisor", "on-crash", "max-restarts", "interrupts",
 ];
-/// The largest `watchdog-ms`, an hour. A larger number is probably meant in another unit.
-const MAX_MILLISECONDS: u32 = 3_600_000;
 /// The child nodes of a description: its partitions, and those that `dtc -@` adds.
 const SYSTEM_NODES: [&str; 4] = ["partitions", "__symbols__", "__fixups__", "__local_fixups__"];
 
@@ -149,7 +146,9 @@ impl Description {
 
 /// Reads the node of a partition.
 fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDescription> {
-    node.check(&PARTITION_PROPERTIES, Some(&["kernel", "ramdisk"]))?;
+    let mut properties = Vec::from(PARTITION_PROPERTIES);
+    properties.extend(DEVICE_PROPERTIES.map(|property| property.name));
+    node.check(&properties, Some(&["kernel", "ramdisk"]))?;
     let (path, name) = (node.path(), node.name());
     // The name is printed before each line of the partition on the console.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -198,8 +197,7 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
         trapped_interrupts,
         count_hypervisor: node.flag("count-hypervisor")?,
         policy: policy(node)?,
-        watchdog_milliseconds: watchdog_milliseconds(node)?,
-        monitor: node.flag("monitor")?,
+        optional_devices: optional_devices(node)?,
         kernel: kernel(node, images)?,
         ramdisk: ramdisk(node, images)?,
         path,
@@ -240,17 +238,6 @@ fn policy(node: Node<'_, '_>) -> Result<Policy> {
         }
     };
     Ok(Policy { on_crash, max_restarts: node.cell("max-restarts")? })
-}
-
-/// Reads `watchdog-ms`.
-fn watchdog_milliseconds(node: Node<'_, '_>) -> Result<Option<u32>> {
-    match node.cell("watchdog-ms")? {
-        Some(milliseconds) if !(1..=MAX_MILLISECONDS).contains(&milliseconds) => {
-            let range = format_args!("is not from 1 to {MAX_MILLISECONDS}, an hour");
-            refuse!(node.path(), ": watchdog-ms = <{milliseconds}> {range}")
-        }
-        milliseconds => Ok(milliseconds),
-    }
 }
 
 /// Reads the node `kernel`.

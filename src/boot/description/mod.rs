@@ -1,6 +1,7 @@
 //! Reads system descriptions, without knowledge of the machine.
 
 mod bulkhead;
+mod emulated;
 mod error;
 mod fields;
 mod image;

@@ -4,68 +4,15 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Builder, LEVEL_HIGH, at, reg};
-use crate::devices::address_map::{
-    CONSOLE_SIZE, CPU_INTERFACE_SIZE, DISTRIBUTOR_SIZE, WATCHDOG_FRAME_SIZE,
-};
+use crate::devices::facts::Binding;
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 
-/// The node of the interrupt controller, which several emulated devices make up.
-const INTERRUPT_CONTROLLER: &str = "interrupt-controller";
 /// The clock of the emulated PL011s in Hz, which their drivers divide to get a baud rate.
 const PL011_CLOCK: u32 = 24_000_000;
 
-/// What the binding of one kind of emulated device requires.
-struct Binding {
-    /// The name of the node.
-    node: &'static str,
-    /// `compatible`. Empty for a part of the interrupt controller that is the same in
-    /// all versions.
-    compatible: &'static [&'static str],
-    /// The property of `/aliases` that refers to the node.
-    alias: Option<&'static str>,
-    /// The size of each entry of `reg` in bytes; `None` for one entry with all registers.
-    entry: Option<u64>,
-}
-
-const DISTRIBUTOR: Binding = Binding {
-    node: INTERRUPT_CONTROLLER,
-    compatible: &[],
-    alias: None,
-    entry: Some(DISTRIBUTOR_SIZE),
-};
-const CPU_INTERFACE: Binding = Binding {
-    node: INTERRUPT_CONTROLLER,
-    compatible: &["arm,cortex-a15-gic"],
-    alias: None,
-    entry: Some(CPU_INTERFACE_SIZE),
-};
-const REDISTRIBUTORS: Binding =
-    Binding { node: INTERRUPT_CONTROLLER, compatible: &["arm,gic-v3"], alias: None, entry: None };
-const PL011: Binding = Binding {
-    node: "pl011",
-    compatible: &["arm,pl011", "arm,primecell"],
-    alias: Some("serial0"),
-    entry: Some(CONSOLE_SIZE),
-};
-const MONITOR_PL011: Binding = Binding { alias: Some("serial1"), ..PL011 };
-/// Binding `arm,sbsa-gwdt`: the control frame comes first.
-const WATCHDOG: Binding = Binding {
-    node: "watchdog",
-    compatible: &["arm,sbsa-gwdt"],
-    alias: None,
-    entry: Some(WATCHDOG_FRAME_SIZE),
-};
-
 /// Returns the binding of a kind of device.
 fn binding(kind: DeviceKind) -> &'static Binding {
-    match kind {
-        DeviceKind::Distributor => &DISTRIBUTOR,
-        DeviceKind::CpuInterface => &CPU_INTERFACE,
-        DeviceKind::Redistributors => &REDISTRIBUTORS,
-        DeviceKind::Pl011 => &PL011,
-        DeviceKind::MonitorPl011 => &MONITOR_PL011,
-        DeviceKind::Watchdog { .. } => &WATCHDOG,
-    }
+    &kind.facts().binding
 }
 
 /// Returns the name of a device's node, with its unit address.
@@ -111,7 +58,7 @@ impl Builder<'_> {
         for device in &self.partition.devices {
             match device.kind {
                 DeviceKind::Distributor => self.interrupt_controller(device),
-                _ if binding(device.kind).node == INTERRUPT_CONTROLLER => {}
+                _ if binding(device.kind).node == Binding::INTERRUPT_CONTROLLER => {}
                 _ => self.emulated_device(device),
             }
         }
@@ -120,7 +67,7 @@ impl Builder<'_> {
     /// Writes the node of the interrupt controller, whose first registers are the distributor's.
     fn interrupt_controller(&mut self, distributor: &PlannedDevice) {
         let devices = self.partition.devices.iter();
-        let parts = devices.filter(|it| binding(it.kind).node == INTERRUPT_CONTROLLER);
+        let parts = devices.filter(|it| binding(it.kind).node == Binding::INTERRUPT_CONTROLLER);
         let regions: Vec<_> = parts.clone().flat_map(entries).collect();
         let mut names = parts.flat_map(|it| binding(it.kind).compatible);
         let tree = &mut self.writer;

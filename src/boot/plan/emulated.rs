@@ -21,9 +21,7 @@ pub(super) fn devices(
         Gic::V3 { .. } => DeviceKind::Redistributors,
     };
     let mut kinds = Vec::from([DeviceKind::Distributor, of_cpus, DeviceKind::Pl011]);
-    kinds.extend(partition.monitor.then_some(DeviceKind::MonitorPl011));
-    let watchdog = |milliseconds| DeviceKind::Watchdog { milliseconds };
-    kinds.extend(partition.watchdog_milliseconds.map(watchdog));
+    kinds.extend(&partition.optional_devices);
     kinds.into_iter().map(|kind| PlannedDevice::new(kind, vcpus)).collect()
 }
 

@@ -15,7 +15,26 @@
 #[cfg(test)]
 mod tests;
 
+use super::facts::{Binding, KindFacts, Size};
 use super::{Device, Env, Offset};
+use crate::arch::addr::{Ipa, PAGE_SIZE};
+
+/// What all watchdogs have in common. QEMU `virt` has nothing at these addresses: the control
+/// frame, then the refresh frame.
+pub const FACTS: KindFacts = KindFacts {
+    name: "watchdog",
+    owned_name: "its watchdog",
+    start: Ipa::new(0x090f_0000),
+    size: Size::Fixed(2 * PAGE_SIZE),
+    mapped: 0,
+    has_interrupt: true,
+    binding: Binding {
+        node: "watchdog",
+        compatible: &["arm,sbsa-gwdt"],
+        alias: None,
+        entry: Some(PAGE_SIZE),
+    },
+};
 
 // Offsets in the control frame.
 const WCS: u64 = 0x000;
@@ -195,6 +214,10 @@ impl Device for Watchdog {
 
     fn deadline(&self) -> Option<u64> {
         self.deadline()
+    }
+
+    fn has_fired(&self) -> bool {
+        self.has_fired()
     }
 
     /// The counter starts at zero again.

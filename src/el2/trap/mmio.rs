@@ -87,7 +87,7 @@ fn cause(device: DeviceKind) -> Cause {
         DeviceKind::Redistributors => Cause::Redistributors,
         DeviceKind::Pl011 => Cause::Console,
         DeviceKind::MonitorPl011 => Cause::Monitor,
-        DeviceKind::Watchdog { .. } => Cause::Watchdog,
+        _ => Cause::Device,
     }
 }
 
@@ -100,7 +100,7 @@ fn load(frame: &mut TrapFrame, access: MmioAccess, vcpu: &Vcpu, device: DeviceKi
         DeviceKind::CpuInterface => 0,
         DeviceKind::Pl011 => vcpu.uart_access(offset, None),
         DeviceKind::MonitorPl011 => vcpu.monitor_access(offset, None),
-        DeviceKind::Watchdog { .. } => vcpu.device_access(device, offset, None),
+        _ => vcpu.device_access(device, offset, None),
     };
     frame.set_register(access.register(), access.loaded(value));
 }
@@ -115,6 +115,6 @@ fn store(vcpu: &Vcpu, device: DeviceKind, offset: u64, size: u64, value: u64) {
         DeviceKind::CpuInterface => {}
         DeviceKind::Pl011 => _ = vcpu.uart_access(offset, Some(value)),
         DeviceKind::MonitorPl011 => _ = vcpu.monitor_access(offset, Some(value)),
-        DeviceKind::Watchdog { .. } => _ = vcpu.device_access(device, offset, Some(value)),
+        _ => _ = vcpu.device_access(device, offset, Some(value)),
     }
 }

@@ -57,7 +57,11 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
     (cpus, 0x300u64..0x2000, bases, devices, prop::bool::weighted(0.3), images).prop_map(
         |(cpus, pages, (guest_base, host_base), devices, dma, (images, emulated))| {
             let (kernel, ramdisk, arm64) = images;
-            let (monitor, watchdog_milliseconds) = emulated;
+            let (monitor, watchdog) = emulated;
+            let mut optional_devices = Vec::new();
+            optional_devices.extend(monitor.then_some(DeviceKind::MonitorPl011));
+            let of = |milliseconds| DeviceKind::Watchdog { milliseconds };
+            optional_devices.extend(watchdog.map(of));
             let image = |start, size| ImageDescription {
                 path: String::from("image"),
                 property: "data",
@@ -77,8 +81,7 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
                 tree_offset: None,
                 count_hypervisor: false,
                 policy: Policy::default(),
-                watchdog_milliseconds,
-                monitor,
+                optional_devices,
                 kernel: KernelDescription {
                     source: image(BASE.get(), kernel),
                     image: if arm64 {
