@@ -92,13 +92,19 @@ section! {
     zeroed = __bss_start..__bss_end
 }
 section! {
-    /// Returns the heap. Always inlined, because every deallocation compares an address with it.
-    #[inline(always)]
+    /// Returns the heap.
     heap = __heap_start..__heap_end
 }
 section! {
     /// Returns the stacks of all CPUs, each with the guard page below it.
     stacks = __stacks_start..__stacks_end
+}
+
+/// Returns the start of the heap. Always inlined, because every deallocation compares an address
+/// with it.
+#[inline(always)]
+pub fn heap_start() -> Pa {
+    Pa::new(addr_of!(__heap_start) as u64)
 }
 
 /// Returns the number of bytes of the code that stays mapped, with or without the monitor.

@@ -12,7 +12,7 @@ use core::ptr::NonNull;
 
 use super::refuse::refuse;
 use crate::el2::arch::image;
-use crate::el2::arch::sync::Mutex;
+use crate::el2::arch::sync::{Mutex, MutexGuard};
 
 /// The number of block sizes of the buddy system, from 1 to 2^(ORDER - 1) bytes.
 const ORDER: usize = 21;
@@ -37,10 +37,19 @@ struct HeapParts {
 #[global_allocator]
 static HEAP: LockedHeap = LockedHeap(Mutex::new(HeapParts { small: 0..0, large: Heap::new() }));
 
+impl LockedHeap {
+    /// Takes the lock, which is free except while several CPUs set up their partitions.
+    #[inline(always)]
+    fn lock(&self) -> MutexGuard<'_, HeapParts> {
+        self.0.try_lock().unwrap_or_else(|| self.0.lock())
+    }
+}
+
 impl HeapParts {
     /// Allocates a block; `None` if there is no memory for it.
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let start = self.small.start.next_multiple_of(layout.align());
+        // `layout.align()` is a power of two, for which a mask is cheaper than a division.
+        let start = (self.small.start + layout.align() - 1) & !(layout.align() - 1);
         let end = start + layout.size();
         if layout.size() <= SMALL && end <= self.small.end {
             self.small.start = end;
@@ -55,7 +64,7 @@ impl HeapParts {
 // gives both disjoint parts of the heap. The lock serialises all CPUs.
 unsafe impl GlobalAlloc for LockedHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let block = self.0.lock().alloc(layout);
+        let block = self.lock().alloc(layout);
         // The trees determine how much is needed, so this is a refusal and not a panic.
         let Some(block) = block else {
             let size = Bytes(image::heap().size());
@@ -74,7 +83,7 @@ unsafe impl GlobalAlloc for LockedHeap {
         if let Some(block) = NonNull::new(block) {
             // SAFETY: the caller of `dealloc` passes a block that `alloc` returned for this layout;
             // the block is not in the memory for small blocks, so it came from `large`.
-            unsafe { self.0.lock().large.dealloc(block, layout) }
+            unsafe { self.lock().large.dealloc(block, layout) }
         }
     }
 }
@@ -82,7 +91,7 @@ unsafe impl GlobalAlloc for LockedHeap {
 /// Returns the addresses of the memory for small blocks.
 #[inline(always)]
 fn small_blocks() -> Range<usize> {
-    let start = image::heap().start().get() as usize;
+    let start = image::heap_start().get() as usize;
     start..start + SMALL_BLOCKS
 }
 
@@ -90,7 +99,7 @@ fn small_blocks() -> Range<usize> {
 pub fn init() {
     let small = small_blocks();
     let size = image::heap().size() as usize - SMALL_BLOCKS;
-    let mut heap = HEAP.0.lock();
+    let mut heap = HEAP.lock();
     // SAFETY: the linker script reserves this region for the heap, `mmu::init` mapped it writable,
     // and it does not include the memory for small blocks.
     unsafe { heap.large.init(small.end, size) }
