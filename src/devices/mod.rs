@@ -42,7 +42,7 @@ pub trait Device {
     /// if time alone changes nothing.
     fn deadline(&self) -> Option<u64>;
 
-    /// Returns whether the device demands that its partition is stopped as crashed, as by a watchdog.
+    /// Returns whether the device demands that its partition ends as crashed, as a watchdog does.
     fn has_fired(&self) -> bool {
         false
     }
