@@ -265,7 +265,8 @@ impl Backend {
         }
     }
 
-    /// Applies a change of priorities.
+    /// Applies a change of priorities. Always inlined: list registers need nothing.
+    #[inline(always)]
     pub fn priorities_changed(&self, gic: &GicState, set: IntidSet, hw: &mut impl Hardware) {
         match self {
             Self::ListRegisters(_) => {}
