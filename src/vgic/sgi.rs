@@ -90,8 +90,8 @@ pub enum SgiRoute {
         first: u8,
         /// All vCPUs, one bit each.
         all: u16,
-        /// All vCPUs but the sender.
-        others: u16,
+        /// ICC_SGI1R_EL1 with the cluster's affinity and all vCPUs but the sender.
+        others: u64,
     },
     /// One write for each target.
     Each,
@@ -111,29 +111,26 @@ impl SgiRoute {
             return Self::Each;
         }
         let all = ((1_u32 << cpus.len()) - 1) as u16;
-        Self::Cluster {
-            base: SgiRequest::cluster(*first),
-            first: from,
-            all,
-            others: all & !(1 << own),
-        }
+        let base = SgiRequest::cluster(*first);
+        let others = base | u64::from(all & !(1 << own)) << from;
+        Self::Cluster { base, first: from, all, others }
     }
 
-    /// Returns the value for ICC_SGI1R_EL1 that carries out the guest's `request`; `None` unless
-    /// one write is sufficient.
+    /// Returns the value for ICC_SGI1R_EL1 that carries out the guest's `request`; `None` if one
+    /// write is not sufficient, and for targets outside the vCPUs' cluster, which do not exist.
     #[inline(always)]
     #[must_use]
     pub const fn physical(self, request: SgiRequest) -> Option<u64> {
         let Self::Cluster { base, first, all, others } = self else { return None };
         let value = request.0;
-        let targets = if value & SgiRequest::ALL_BUT_SELF != 0 {
-            others
-        } else if value & SgiRequest::OUTSIDE_CLUSTER != 0 {
-            0
-        } else {
-            value as u16 & all
-        };
-        Some(base | (targets as u64) << (first & 0xf) | value & 0xf << 24)
+        let sgi = value & 0xf << 24;
+        if value & SgiRequest::ALL_BUT_SELF != 0 {
+            return Some(others | sgi);
+        }
+        if value & SgiRequest::OUTSIDE_CLUSTER != 0 {
+            return None;
+        }
+        Some(base | ((value as u16 & all) as u64) << (first & 0xf) | sgi)
     }
 }
 
