@@ -43,7 +43,7 @@ impl EntryPoints for Bulkhead {
         gic.init_distributor();
         cpus::set_up(boot_cpu, work);
         boot::audit(&work.machine, partitions, tables, work.uses_monitor());
-        boot::go_live(gic, &work.machine, partitions, boot_cpu.cpu.index());
+        boot::go_live(gic, &work.machine, partitions, work.console_cpu);
         start_guests(boot_cpu, partitions)
     }
 

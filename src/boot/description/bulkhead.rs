@@ -15,12 +15,16 @@ use crate::partition::lifecycle::{OnCrash, Policy};
 /// A system description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
+    /// The path of its own node.
+    pub system_path: String,
     /// The path of the node `partitions`.
     pub path: String,
     /// The partitions, in the order of the tree; at least one.
     pub partitions: Vec<PartitionDescription>,
     /// `monitor`: whether the console offers the monitor.
     pub monitor: bool,
+    /// `console-cpu`: the CPU that does the work of the console and of the monitor.
+    pub console_cpu: Option<Mpidr>,
 }
 
 /// The description of a partition: its node.
@@ -86,6 +90,8 @@ const PARTITION_PROPERTIES: [&str; 13] = [
     "cpus", "cpu-ids", "memory", "guest-base", "host-base", "devices", "dma", "bootargs",
     "fdt-offset", "count-hypervisor", "on-crash", "max-restarts", "interrupts",
 ];
+/// The properties of a description.
+const SYSTEM_PROPERTIES: [&str; 4] = ["compatible", "model", "monitor", "console-cpu"];
 /// The child nodes of a description: its partitions, and those that `dtc -@` adds.
 const SYSTEM_NODES: [&str; 4] = ["partitions", "__symbols__", "__fixups__", "__local_fixups__"];
 
@@ -119,8 +125,11 @@ impl Description {
                 None => refuse!(path, ": compatible is missing: give \"bulkhead,system\""),
             }
         }
-        system.check(&["compatible", "model", "monitor"], Some(&SYSTEM_NODES))?;
+        system.check(&SYSTEM_PROPERTIES, Some(&SYSTEM_NODES))?;
         let monitor = system.flag("monitor")?;
+        let like = "one cell, Aff2 to Aff0, as in <0x3>";
+        let console_cpu = system.read("console-cpu", like, |id| affinity(id.u32()?))?;
+        let system_path = system.path();
         let mut partitions: Vec<PartitionDescription> = Vec::new();
         if let Some(node) = system.first_child("partitions") {
             path = node.path();
@@ -140,7 +149,7 @@ impl Description {
             let way = "give each one a node below the node partitions";
             refuse!(path, " has no partition: {way}");
         }
-        Ok(Self { path, partitions, monitor })
+        Ok(Self { system_path, path, partitions, monitor, console_cpu })
     }
 }
 
@@ -204,16 +213,19 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
     })
 }
 
+/// Returns the CPU that a cell names by its affinity fields Aff2 to Aff0; `None` if the cell has
+/// other bits.
+fn affinity(cell: u32) -> Option<Mpidr> {
+    (cell >> 24 == 0).then_some(Mpidr::new(u64::from(cell)))
+}
+
 /// Reads `cpus` or `cpu-ids`.
 fn cpus(node: Node<'_, '_>) -> Result<CpuRequest> {
     let like = "one cell for each CPU, Aff2 to Aff0, as in <0x0 0x1>";
     let ids = node.read("cpu-ids", like, |ids| {
         let mut list = Vec::new();
         for id in ids.cells()? {
-            if id >> 24 != 0 {
-                return None;
-            }
-            list.push(Mpidr::new(u64::from(id)));
+            list.push(affinity(id)?);
         }
         Some(list)
     })?;

@@ -39,9 +39,9 @@ impl Plan {
         boot_cpu: Mpidr,
         description: &Description,
     ) -> Result<Self, PlanError> {
-        let Description { path, partitions: described, monitor: console_monitor } = description;
+        let Description { path, partitions: described, .. } = description;
         let gic = &machine.gic;
-        let mut cpus = cpus::assign(machine, boot_cpu, described)?;
+        let (mut cpus, console_cpu) = cpus::assign(machine, boot_cpu, description)?;
         let mut passthrough = devices::assign(machine, described)?;
         let emulated =
             |(partition, cpus): (_, &Vec<_>)| emulated::devices(partition, gic, cpus.len());
@@ -85,7 +85,8 @@ impl Plan {
         Ok(Self {
             table_memory: memory.place_tables(path, tables)?,
             partitions,
-            console_monitor: *console_monitor,
+            console_monitor: description.monitor,
+            console_cpu,
         })
     }
 }

@@ -21,6 +21,11 @@ pub struct Plan {
     pub table_memory: Region<Pa>,
     /// Whether the console offers the monitor.
     pub console_monitor: bool,
+    /// The CPU that does the work of the console and of the monitor, as an index into
+    /// [`Machine::cpus`](crate::boot::machine::Machine::cpus): the one that the description names
+    /// by `console-cpu`, otherwise the first one that no partition owns and that Bulkhead can
+    /// start. `None` if there is no such CPU: then that work is done on the CPUs of the partitions.
+    pub console_cpu: Option<usize>,
 }
 
 impl Plan {

@@ -52,7 +52,6 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
         (false, true) => ", started by a spin table",
         (false, false) => "",
     };
-    let console = machine.console.as_ref().map_or("none", |console| &console.path);
     writeln!(text, "machine     {}", machine.model)?;
     writeln!(text, "CPUs        {} ({cpus}){started}", all.len())?;
     for bank in &machine.memory {
@@ -60,7 +59,16 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
         write_size(text, bank.size())?;
         writeln!(text, " at {bank}")?;
     }
-    writeln!(text, "interrupts  {}\nconsole     {console}", interrupts(machine, plan))?;
+    writeln!(text, "interrupts  {}", interrupts(machine, plan))?;
+    match (&machine.console, plan.console_cpu) {
+        (None, _) => writeln!(text, "console     none")?,
+        (Some(console), Some(cpu)) => {
+            writeln!(text, "console     {}, by CPU {}", console.path, cpu_ids(machine, &[cpu]))?;
+        }
+        (Some(console), None) => {
+            writeln!(text, "console     {}, by the partitions' CPUs", console.path)?;
+        }
+    }
     for remark in &machine.remarks {
         writeln!(text, "remark      {remark}")?;
     }

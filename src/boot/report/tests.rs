@@ -1,7 +1,7 @@
 use super::*;
 use crate::arch::mpidr::Mpidr;
 use crate::boot::plan::tests::{
-    Cells, Nothing, Text, gic_v2, gic_v3, machine, partition, plan_on, system,
+    Cells, Nothing, Spec, Text, gic_v2, gic_v3, machine, partition, plan_on, system,
 };
 
 #[test]
@@ -26,7 +26,7 @@ machine     test
 CPUs        4 (0-1,0x100-0x101), started by PSCI
 memory      2048 MiB at 0x40000000-0xbfffffff
 interrupts  GICv2
-console     /pl011@9000000
+console     /pl011@9000000, by the partitions' CPUs
 remark      a remark
 partition        CPUs           memory    guest at      physical at   devices (interrupts)
 linux            1,0x100-0x101  16 MiB    0x50000000    0x50000000    /pl031@9010000 (34)
@@ -37,6 +37,21 @@ isolation is not enforced for linux: dma = \"unprotected\" lets its devices reac
 including that of Bulkhead and of the other partitions
 "
     );
+}
+
+#[test]
+fn the_console_and_its_cpu() {
+    let mut machine = machine(gic_v2());
+    machine.cpus[2].mpidr = Mpidr::new(0x100);
+    let line = |machine: &Machine, system: &Spec| {
+        let text = report(machine, &plan_on(machine, system).unwrap());
+        String::from(text.lines().find_map(|line| line.strip_prefix("console     ")).unwrap())
+    };
+    let named = system([partition("one")]).with("console-cpu", Cells(&[0x100]));
+    assert_eq!(line(&machine, &system([partition("one")])), "/pl011@9000000, by CPU 1");
+    assert_eq!(line(&machine, &named), "/pl011@9000000, by CPU 0x100");
+    machine.console = None;
+    assert_eq!(line(&machine, &named), "none");
 }
 
 #[test]

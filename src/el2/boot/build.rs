@@ -37,6 +37,8 @@ pub struct Work {
     ports: &'static [Port],
     /// The monitor, if the description asks for it.
     monitor: Option<&'static Monitor>,
+    /// The index of the CPU that does the work of the console and of the monitor, if it has one.
+    pub console_cpu: Option<usize>,
     /// The totals that the partitions share.
     totals: Totals,
     /// The partitions, once all are built.
@@ -93,6 +95,7 @@ impl Work {
             jobs,
             ports,
             monitor,
+            console_cpu: plan.console_cpu,
             totals,
             partitions,
             barrier,

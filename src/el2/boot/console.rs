@@ -55,21 +55,18 @@ pub fn add_partitions(plans: &[PartitionPlan]) -> &'static [Port] {
 /// Routes the UART's interrupt to the CPU that handles it, and changes the console to its operation
 /// while guests run.
 ///
-/// That CPU is the boot CPU if no partition owns it; otherwise the first CPU of the first partition
-/// with trapped delivery, because on such a CPU a guest cannot delay the interrupt; otherwise the
-/// first CPU of the first partition.
+/// That CPU is the console's (`Plan::console_cpu`), if it has one; otherwise the first CPU of the
+/// first partition with trapped delivery, because on such a CPU a guest cannot delay the interrupt;
+/// otherwise the first CPU of the first partition.
 pub fn go_live(
     gic: &'static Gic,
     machine: &machine::Machine,
     partitions: &[Partition],
-    boot_cpu: usize,
+    console_cpu: Option<usize>,
 ) {
-    let is_owned = partitions.iter().any(|partition| partition.plan.cpus.contains(&boot_cpu));
     let trapped = partitions.iter().find(|it| it.plan.delivery == Delivery::Trapped);
-    let cpu = match trapped.or(partitions.first()) {
-        Some(partition) if is_owned => partition.plan.cpus[0],
-        _ => boot_cpu,
-    };
+    let owner = trapped.unwrap_or(&partitions[0]);
+    let cpu = console_cpu.unwrap_or(owner.plan.cpus[0]);
     if let Some(intid) = machine.console.as_ref().and_then(|console| console.interrupt) {
         gic.enable_own(intid, cpu);
     }

@@ -51,11 +51,13 @@ pub fn start_others(work: &'static Work) {
     }
 }
 
-/// Returns whether a CPU takes part in booting: if a partition owns it, or if it waits at a spin
-/// table. The latter runs firmware's code, which may otherwise change the interrupt controller
-/// later.
+/// Returns whether a CPU takes part in booting: if a partition owns it, if it does the console's
+/// work, or if it waits at a spin table. The last runs firmware's code, which may otherwise change
+/// the interrupt controller later.
 fn takes_part(work: &Work, index: usize, cpu: &MachineCpu) -> bool {
-    work.is_owned(index) || matches!(cpu.start, CpuStart::SpinTable(_))
+    work.is_owned(index)
+        || work.console_cpu == Some(index)
+        || matches!(cpu.start, CpuStart::SpinTable(_))
 }
 
 /// Waits until all CPUs that were started are at EL2. Refuses to boot if one does not get there.

@@ -18,6 +18,36 @@ fn a_flat_binary_is_placed_at_the_default_offset() {
 }
 
 #[test]
+fn the_console_gets_the_first_cpu_that_is_left_and_can_be_started() {
+    let mut machine = machine(gic_v2());
+    let console = |machine: &Machine, system: &Spec| plan_on(machine, system).unwrap().console_cpu;
+    let all = system([partition("one").with("cpus", Cells(&[4]))]);
+    let first = system([partition("one").without("cpus").with("cpu-ids", Cells(&[0]))]);
+    let last = system([partition("one").without("cpus").with("cpu-ids", Cells(&[3]))]);
+    assert_eq!(console(&machine, &all), None);
+    assert_eq!(console(&machine, &first), Some(1));
+    // The boot CPU, which runs already.
+    assert_eq!(console(&machine, &last), Some(0));
+    machine.cpus[1].start = CpuStart::Unknown;
+    assert_eq!(console(&machine, &first), Some(2));
+    // Without firmware that can be called, the boot CPU or one at a spin table.
+    machine.psci = Some(Conduit::Hvc);
+    assert_eq!(console(&machine, &first), None);
+    assert_eq!(console(&machine, &last), Some(0));
+    machine.cpus[3].start = CpuStart::SpinTable(Pa::new(0x1000));
+    assert_eq!(console(&machine, &first), Some(3));
+}
+
+#[test]
+fn the_console_gets_the_cpu_that_is_named_for_it() {
+    let machine = machine(gic_v2());
+    for (id, cpu) in [(&[2], 2), (&[0], 0)] {
+        let system = system([partition("one")]).with("console-cpu", Cells(id));
+        assert_eq!(plan_on(&machine, &system).unwrap().console_cpu, Some(cpu));
+    }
+}
+
+#[test]
 fn images_stay_in_the_description() {
     let kernel = [7; 3];
     let system = system([partition("one").child(image("kernel", &kernel))]);

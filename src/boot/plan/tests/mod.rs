@@ -13,7 +13,8 @@ use crate::arch::intid::{Interrupt, Intid, Trigger};
 use crate::boot::description::{CpuRequest, KernelDescription, PartitionDescription};
 use crate::boot::fdt::{Tree, Writer};
 use crate::boot::machine::{
-    ConsoleKind, ConsoleUart, CpuStart, Device, Gic, MachineCpu, Reach, Reserved, TimerInterrupts,
+    Conduit, ConsoleKind, ConsoleUart, CpuStart, Device, Gic, MachineCpu, Reach, Reserved,
+    TimerInterrupts,
 };
 use crate::devices::planned::{DeviceKind, PlannedDevice, TrappedRegisters};
 use crate::partition::lifecycle::Policy;
@@ -68,7 +69,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
             virtual_: Intid::ppi(11).unwrap(),
             hypervisor: Intid::ppi(10).unwrap(),
         },
-        psci: None,
+        psci: Some(Conduit::Smc),
         watchdog: Some(region(0xc00_0000, 0x100)),
         pmu: None,
         console: Some(ConsoleUart {

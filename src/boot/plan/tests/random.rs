@@ -102,7 +102,13 @@ fn any_description() -> impl Strategy<Value = Description> {
         for (number, partition) in partitions.iter_mut().enumerate() {
             partition.path = std::format!("/partitions/p{number}");
         }
-        Description { path: String::from("/partitions"), partitions, monitor: false }
+        Description {
+            system_path: String::from("/"),
+            path: String::from("/partitions"),
+            partitions,
+            monitor: false,
+            console_cpu: None,
+        }
     })
 }
 

@@ -54,6 +54,27 @@ fn cpu_ids_that_are_not_free() {
 }
 
 #[test]
+fn a_console_cpu_that_cannot_be_used() {
+    let with = |cells| system([one()]).with("console-cpu", Cells(cells));
+    assert_eq!(
+        refusal(&with(&[9])),
+        "/: console-cpu = <0x9> is not a CPU of this machine, which has 0x0 0x1 0x2 0x3"
+    );
+    let like = "one cell, Aff2 to Aff0, as in <0x3>";
+    for (cells, bytes) in [(&[][..], 0), (&[1, 2], 8), (&[0x100_0000], 4)] {
+        let sentence = std::format!("/: console-cpu ({bytes} bytes) is not {like}");
+        assert_eq!(refusal(&with(cells)), sentence);
+    }
+    let mut machine = machine(gic_v2());
+    machine.cpus[3].start = CpuStart::Unknown;
+    assert_eq!(
+        refusal_on(&machine, &with(&[3])),
+        "/: console-cpu = <0x3> cannot be started: its enable-method is neither \"psci\" nor a \
+         usable \"spin-table\""
+    );
+}
+
+#[test]
 fn more_vcpus_than_the_gic_serves() {
     for (gic, most) in [(gic_v2(), 8), (gic_v3(), 123)] {
         let mut machine = machine(gic);
