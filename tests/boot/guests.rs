@@ -27,6 +27,28 @@ fn memory_is_copied_filled_and_compared() {
     outcome.expect_success().expect_no_line("FAIL").expect_line("memory", "memory: done, ");
 }
 
+/// A guest with direct interrupts can disturb its neighbours, so that one with neighbours has to
+/// ask for them.
+#[test]
+fn interrupts_are_direct_for_a_lone_guest_and_on_request() {
+    let hello = |name| Partition::new(name, "hello");
+    let direct = hello("direct").property("interrupts = \"direct\";");
+    for (guests, line) in [
+        (vec![hello("alone")], "interrupts  GICv3, direct"),
+        (vec![hello("one"), hello("two")], "interrupts  GICv3, trapped"),
+        (vec![hello("one"), direct], "interrupts  GICv3, trapped, but direct for direct"),
+    ] {
+        let outcome = Machine::new(Gic::V3).initrd(&compile(&source(&guests))).boot();
+        outcome.expect_success();
+        let lines = outcome.of("bulkhead").containing("interrupts  ").0;
+        outcome.check(lines == [line], &format!("{lines:?} instead of {line}"));
+        let warned = !outcome.of("bulkhead").containing("direct      direct: can end").0.is_empty();
+        outcome.check(warned == line.contains("but direct"), "what is not promised is reported");
+        let done = outcome.lines().containing(HELLO_DONE).0.len();
+        outcome.check(done == guests.len(), &format!("{done} guests finish"));
+    }
+}
+
 /// The last line of `hello`.
 const HELLO_DONE: &str = "hello: done, ticks=10";
 

@@ -35,7 +35,7 @@ fn rows<'a>(outcome: &'a Outcome, begin: &[&str]) -> Vec<Vec<&'a str>> {
 
 fn partitions_are_shown_and_controlled_at_the_console(gic: Gic) {
     // With direct interrupts, the virtual-only interrupts follow those of all devices.
-    let interrupt = if gic == Gic::V3 { 80 } else { 33 };
+    let interrupt = if gic == Gic::V3Direct { 80 } else { 33 };
     // The second guest keeps the machine on when the first has stopped.
     let guests = [waiting(), Partition::new("hello", "hello").bootargs("loop")];
     let outcome = Machine::new(gic)
@@ -66,7 +66,7 @@ fn partitions_are_shown_and_controlled_at_the_console(gic: Gic) {
     }
     let interrupts = count("interrupt").is_some_and(|it| it > 0);
     outcome.check(
-        interrupts == (gic != Gic::V3),
+        interrupts == (gic != Gic::V3Direct),
         "interrupts are counted exactly where they are trapped",
     );
     outcome.check(

@@ -99,6 +99,11 @@ refusals! {
     device_with_unprotected_dma: "cpus = <1>;" => "cpus = <1>; devices = \"/virtio_mmio@a000000\";",
         says "/partitions/a", "devices", "/virtio_mmio@a000000", "dma";
 
+    direct_interrupts_with_gicv2: "cpus = <1>;" => "cpus = <1>; interrupts = \"direct\";",
+        says "/partitions/a", "interrupts = \"direct\"", "GICv3", "trapped";
+    cpu_of_the_console_that_is_not_there:
+        "partitions {" => "console-cpu = <9>; partitions {",
+        says "/: console-cpu = <0x9>", "0x3";
     unknown_action_on_a_crash: "cpus = <1>;" => "cpus = <1>; on-crash = \"reboot\";",
         says "/partitions/a", "on-crash = \"reboot\"", "restart", "stop";
     restarts_of_the_wrong_type: "cpus = <1>;" => "cpus = <1>; max-restarts = \"many\";",

@@ -11,6 +11,7 @@ use crate::boot::description::{Image, ImageDescription, Peek, Result, refuse};
 use crate::boot::fdt::{Node, Tree};
 use crate::devices::planned::DeviceKind;
 use crate::partition::lifecycle::{OnCrash, Policy};
+use crate::vgic::Delivery;
 
 /// A system description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +51,8 @@ pub struct PartitionDescription {
     pub bootargs: String,
     /// `fdt-offset`, page-aligned, in bytes from the start of the guest's memory.
     pub tree_offset: Option<u64>,
-    /// `interrupts = "trapped"`.
-    pub trapped_interrupts: bool,
+    /// `interrupts`.
+    pub interrupts: Option<Delivery>,
     /// `count-hypervisor`.
     pub count_hypervisor: bool,
     /// `on-crash` and `max-restarts`.
@@ -101,9 +102,18 @@ impl Description {
         self.partitions.iter().any(|partition| !partition.devices.is_empty())
     }
 
-    /// Returns whether a partition allows direct delivery of its interrupts.
+    /// Returns how interrupts are delivered to a partition, if the machine can do that: as it
+    /// requests, otherwise trapped, but directly to one that is alone. A guest with direct
+    /// interrupts can disturb the interrupts of other partitions, and without others nobody.
+    pub fn delivery(&self, partition: &PartitionDescription) -> Delivery {
+        let alone = self.partitions.len() == 1;
+        let default = if alone { Delivery::Direct } else { Delivery::Trapped };
+        partition.interrupts.unwrap_or(default)
+    }
+
+    /// Returns whether a partition is to have direct interrupts.
     pub fn wants_direct_interrupts(&self) -> bool {
-        self.partitions.iter().any(|partition| !partition.trapped_interrupts)
+        self.partitions.iter().any(|it| self.delivery(it) == Delivery::Direct)
     }
 
     /// Reads the description below `system`: the root of `tree`, or the node `/chosen/bulkhead` of
@@ -182,12 +192,12 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
             refuse!(path, ": dma = \"{dma}\" is not {like}")
         }
     };
-    let trapped_interrupts = match node.text("interrupts")? {
-        None => false,
-        Some("trapped") => true,
-        Some(interrupts) => {
-            let like = "\"trapped\", the only value";
-            refuse!(path, ": interrupts = \"{interrupts}\" is not {like}")
+    let interrupts = match node.text("interrupts")? {
+        None => None,
+        Some("trapped") => Some(Delivery::Trapped),
+        Some("direct") => Some(Delivery::Direct),
+        Some(other) => {
+            refuse!(path, ": interrupts = \"{other}\" is neither \"trapped\" nor \"direct\"")
         }
     };
     let devices = node.read("devices", "a list of strings", |list| {
@@ -203,7 +213,7 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
         dma_unprotected,
         bootargs: String::from(node.text("bootargs")?.unwrap_or_default()),
         tree_offset: node.pages("fdt-offset", 1)?,
-        trapped_interrupts,
+        interrupts,
         count_hypervisor: node.flag("count-hypervisor")?,
         policy: policy(node)?,
         optional_devices: optional_devices(node)?,

@@ -63,7 +63,8 @@ pub struct Machine {
     /// description.
     pub initrd: Option<Region<Pa>>,
     /// The SPIs above those of all devices ([`free_interrupts`]), if the interrupt controller can
-    /// deliver interrupts directly to guests. The tree does not say that: boot sets it.
+    /// deliver interrupts directly to guests; otherwise `0..0`. The tree does not say that: boot
+    /// sets it.
     pub free_interrupts: Range<u32>,
     /// What is wrong with the tree but does not keep Bulkhead from running, a line each.
     pub remarks: Vec<String>,

@@ -28,7 +28,7 @@ pub(super) fn devices(
 /// The SPIs that are left for emulated devices.
 pub(super) struct FreeInterrupts {
     /// The INTIDs that neither a device of the machine has nor an emulated device of a partition
-    /// with direct interrupts so far.
+    /// with direct interrupts so far; `0..0` if the machine cannot deliver interrupts directly.
     direct: Range<u32>,
 }
 
@@ -39,25 +39,37 @@ impl FreeInterrupts {
     }
 
     /// Assigns an SPI to each emulated device of a partition that raises one, in the order of the
-    /// devices, and returns how interrupts are delivered to the partition: directly if there are
-    /// enough SPIs for that and the description does not forbid it. `owned` are the interrupts of
-    /// the devices that are passed through.
+    /// devices, and returns how interrupts are delivered to the partition: as `wanted`, but trapped
+    /// if the machine cannot deliver them directly and the partition does not request it. `owned`
+    /// are the interrupts of the devices that are passed through.
     ///
     /// # Errors
     ///
-    /// If the passed-through devices have all SPIs.
+    /// If the machine cannot deliver interrupts as the partition requests, or if the passed-through
+    /// devices have all SPIs.
     pub fn assign(
         &mut self,
         partition: &PartitionDescription,
+        wanted: Delivery,
         devices: &mut [PlannedDevice],
         owned: &[Interrupt],
     ) -> Result<Delivery> {
         let raising = devices.iter_mut().filter(|it| it.kind.facts().has_interrupt);
         let raising: Vec<_> = raising.collect();
         let count = raising.len();
-        let direct = if partition.trapped_interrupts { None } else { self.direct(count) };
+        let left = self.direct.len();
+        let direct = if wanted == Delivery::Direct { self.direct(count) } else { None };
         let (delivery, intids) = match direct {
             Some(intids) => (Delivery::Direct, intids),
+            None if partition.interrupts == Some(Delivery::Direct) => {
+                let (what, way) = (": interrupts = \"direct\" needs", "give \"trapped\"");
+                if self.direct.end == 0 {
+                    let gic = "a GICv3 with one Security state and no firmware at EL3";
+                    refuse!(partition.path, "{what} {gic}: {way}");
+                }
+                let spis = "SPIs above those of the machine's devices";
+                refuse!(partition.path, "{what} {count} {spis}, and {left} are left: {way}")
+            }
             None => (Delivery::Trapped, trapped(&partition.path, count, owned)?),
         };
         for (device, intid) in raising.into_iter().zip(intids) {

@@ -59,7 +59,8 @@ impl Plan {
             let interrupts = devices::interrupts(&passthrough);
             let mappings = layout::mappings(gic, &memory, &passthrough);
             let mut devices = take(&mut devices[number]);
-            let delivery = free.assign(described, &mut devices, &interrupts)?;
+            let wanted = description.delivery(described);
+            let delivery = free.assign(described, wanted, &mut devices, &interrupts)?;
             partitions.push(PartitionPlan {
                 tables: tables_needed(mappings.iter().map(|it| (it.ipa, it.pa, it.size))),
                 path: described.path.clone(),

@@ -60,6 +60,12 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
         writeln!(text, " at {bank}")?;
     }
     writeln!(text, "interrupts  {}", interrupts(machine, plan))?;
+    let others = plan.partitions.len() > 1;
+    let direct = plan.partitions.iter().filter(|it| others && it.delivery == Delivery::Direct);
+    for PartitionPlan { name, .. } in direct {
+        let can = "can end neighbours' interrupts, and block Bulkhead's on its CPUs";
+        writeln!(text, "direct      {name}: {can}")?;
+    }
     match (&machine.console, plan.console_cpu) {
         (None, _) => writeln!(text, "console     none")?,
         (Some(console), Some(cpu)) => {
@@ -82,14 +88,12 @@ fn interrupts(machine: &Machine, plan: &Plan) -> String {
         return String::from("GICv2");
     }
     let all = &plan.partitions;
-    let trapped: Vec<_> = all.iter().filter(|it| it.delivery == Delivery::Trapped).collect();
-    match trapped.len() {
-        0 => String::from("GICv3, direct"),
-        count if count == all.len() => String::from("GICv3, trapped"),
-        _ => {
-            let names: Vec<_> = trapped.iter().map(|it| it.name.as_str()).collect();
-            format!("GICv3, direct, but trapped for {}", names.join(", "))
-        }
+    let direct = all.iter().filter(|it| it.delivery == Delivery::Direct);
+    let direct: Vec<_> = direct.map(|it| it.name.as_str()).collect();
+    match direct.len() {
+        0 => String::from("GICv3, trapped"),
+        count if count == all.len() => String::from("GICv3, direct"),
+        _ => format!("GICv3, trapped, but direct for {}", direct.join(", ")),
     }
 }
 

@@ -79,21 +79,31 @@ fn crash_policies_watchdogs_and_the_monitor() {
 #[test]
 fn the_delivery_of_interrupts() {
     let mut machine = machine(gic_v3());
-    let line = |machine: &Machine, trapped: [bool; 2]| {
-        let partitions = ["one", "two"].into_iter().zip(trapped).map(|(name, trapped)| {
-            let one = partition(name);
-            if trapped { one.with("interrupts", Text(&["trapped"])) } else { one }
-        });
-        let plan = plan_on(machine, &system(partitions)).unwrap();
+    let lines = |machine: &Machine, partitions: &[Spec]| {
+        let plan = plan_on(machine, &system(partitions.iter().cloned())).unwrap();
         let text = report(machine, &plan);
-        let line = text.lines().find_map(|line| line.strip_prefix("interrupts  "));
-        String::from(line.unwrap())
+        let is_one = |line: &&str| line.starts_with("interrupts") || line.starts_with("direct");
+        text.lines().filter(is_one).map(String::from).collect::<Vec<_>>()
     };
-    assert_eq!(line(&machine, [false; 2]), "GICv3, trapped");
+    let [one, two] = ["one", "two"].map(partition);
+    let [direct_one, direct_two] =
+        ["one", "two"].map(|name| partition(name).with("interrupts", Text(&["direct"])));
+    let alone = [one.clone()];
+    assert_eq!(lines(&machine, &alone), ["interrupts  GICv3, trapped"]);
     machine.free_interrupts = 100..987;
-    assert_eq!(line(&machine, [false; 2]), "GICv3, direct");
-    assert_eq!(line(&machine, [false, true]), "GICv3, direct, but trapped for two");
-    assert_eq!(line(&machine, [true; 2]), "GICv3, trapped");
+    // A guest that is alone harms nobody.
+    assert_eq!(lines(&machine, &alone), ["interrupts  GICv3, direct"]);
+    assert_eq!(lines(&machine, &[one.clone(), two]), ["interrupts  GICv3, trapped"]);
+    let can = "can end neighbours' interrupts, and block Bulkhead's on its CPUs";
+    let of = |name| format!("direct      {name}: {can}");
+    assert_eq!(
+        lines(&machine, &[one, direct_two.clone()]),
+        ["interrupts  GICv3, trapped, but direct for two", &of("two")]
+    );
+    assert_eq!(
+        lines(&machine, &[direct_one, direct_two]),
+        ["interrupts  GICv3, direct", &of("one"), &of("two")]
+    );
 }
 
 #[test]

@@ -130,13 +130,33 @@ pub fn compile_file(source: &Path) -> PathBuf {
 /// Copies the blob of a description, with the interrupts of every partition trapped.
 #[track_caller]
 pub fn trapped(description: &Path) -> PathBuf {
-    let copy = scratch("trapped.dtb");
+    with_interrupts(description, "trapped", |_| true)
+}
+
+/// Copies the blob of a description, with the interrupts of every partition delivered directly
+/// unless the description says how.
+#[track_caller]
+pub fn direct(description: &Path) -> PathBuf {
+    let is_property = |line: &str| line == "interrupts";
+    with_interrupts(description, "direct", |properties| !properties.lines().any(is_property))
+}
+
+/// Copies the blob of a description and sets `interrupts` of the partitions for whose properties,
+/// one in each line, `applies` is true.
+#[track_caller]
+fn with_interrupts(description: &Path, value: &str, applies: impl Fn(&str) -> bool) -> PathBuf {
+    let copy = scratch(&format!("{value}.dtb"));
     fs::copy(description, &copy).expect("the description is there");
-    let names = run(Command::new("fdtget").arg("-l").arg(&copy).arg("/partitions"));
-    for name in String::from_utf8_lossy(&names.stdout).lines() {
+    let list = |what: &str, node: &str| {
+        let list = run(Command::new("fdtget").arg(what).arg(&copy).arg(node));
+        String::from_utf8_lossy(&list.stdout).into_owned()
+    };
+    for name in list("-l", "/partitions").lines() {
         let node = format!("/partitions/{name}");
-        let put = ["-t", "s"];
-        run(Command::new("fdtput").args(put).arg(&copy).args([&node, "interrupts", "trapped"]));
+        if applies(&list("-p", &node)) {
+            let put = ["-t", "s"];
+            run(Command::new("fdtput").args(put).arg(&copy).args([&node, "interrupts", value]));
+        }
     }
     copy
 }

@@ -43,12 +43,22 @@ macro_rules! on_both_gics {
     };
 }
 
-/// Makes three tests of each function over a [`Gic`]: the two of [`on_both_gics`], and one for
-/// GICv3 with trapped interrupts in the module `trapped`.
+/// Makes three tests of each function over a [`Gic`]: one for GICv2, one for GICv3 with direct
+/// interrupts, and one for GICv3 with trapped interrupts in the module `trapped`.
 #[macro_export]
 macro_rules! in_all_modes {
     ($($name:ident),+ $(,)?) => {
-        $crate::on_both_gics!($($name),+);
+        $(mod $name {
+            #[test]
+            fn gicv2() {
+                super::$name($crate::Gic::V2);
+            }
+
+            #[test]
+            fn gicv3() {
+                super::$name($crate::Gic::V3Direct);
+            }
+        })+
         mod trapped {
             $(mod $name {
                 #[test]
@@ -60,8 +70,8 @@ macro_rules! in_all_modes {
     };
 }
 
-/// Makes a module of each function over a [`MakeMachine`], with a test for `virt` with GICv2, with
-/// GICv3 and with GICv3 and trapped interrupts, and for a Raspberry Pi 4.
+/// Makes a module of each function over a [`MakeMachine`], with a test for `virt` with GICv2 and
+/// with GICv3 with direct and with trapped interrupts, and for a Raspberry Pi 4.
 #[macro_export]
 macro_rules! on_all_machines {
     ($($name:ident),+ $(,)?) => {
@@ -75,7 +85,7 @@ macro_rules! on_all_machines {
 
             #[test]
             fn gicv3() {
-                super::$name(&|description| Machine::new(Gic::V3).initrd(description));
+                super::$name(&|description| Machine::new(Gic::V3Direct).initrd(description));
             }
 
             #[test]

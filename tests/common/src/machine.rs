@@ -16,8 +16,11 @@ use crate::session::{self, Line, Progress, Step};
 pub enum Gic {
     /// GICv2.
     V2,
-    /// GICv3, with interrupts delivered directly unless the description has them trapped.
+    /// GICv3, with interrupts as the description has them.
     V3,
+    /// GICv3, with the interrupts of each partition delivered directly unless the description has
+    /// them trapped.
+    V3Direct,
     /// GICv3, with every interrupt trapped to EL2, whatever the description has.
     V3Trapped,
 }
@@ -27,7 +30,7 @@ impl Gic {
     pub fn version(self) -> u8 {
         match self {
             Self::V2 => 2,
-            Self::V3 | Self::V3Trapped => 3,
+            Self::V3 | Self::V3Direct | Self::V3Trapped => 3,
         }
     }
 }
@@ -161,6 +164,7 @@ impl Machine {
     /// Sets the initrd, which for Bulkhead is the system description.
     pub fn initrd(mut self, initrd: &Path) -> Self {
         self.initrd = Some(match self.gic {
+            Gic::V3Direct => description::direct(initrd),
             Gic::V3Trapped => description::trapped(initrd),
             Gic::V2 | Gic::V3 => initrd.into(),
         });
@@ -233,10 +237,10 @@ impl Machine {
     /// Boots the machine and waits for its end.
     #[track_caller]
     pub fn boot(self) -> Outcome {
-        let is_trapped = self.gic == Gic::V3Trapped;
+        let is_as_described = matches!(self.gic, Gic::V2 | Gic::V3);
         assert!(
-            !is_trapped || self.initrd.is_some(),
-            "interrupts are trapped by a description, and there is none"
+            is_as_described || self.initrd.is_some(),
+            "the delivery of interrupts is chosen by a description, and there is none"
         );
         let arguments = self.arguments();
         let mut qemu = Command::new(PROGRAM);

@@ -1,5 +1,7 @@
 //! Plans of valid descriptions.
 
+use core::slice;
+
 use super::*;
 use crate::partition::lifecycle::OnCrash;
 
@@ -259,23 +261,43 @@ fn interrupts_for_direct_delivery_belong_to_one_partition() {
     let end = 62;
     machine.free_interrupts = end..end + 7;
     let all = [everything_emulated("one"), everything_emulated("two"), partition("three")];
+    let direct = all.clone().map(|one| one.with("interrupts", Text(&["direct"])));
     let interrupts = |partitions: &[PartitionPlan]| -> Vec<u32> {
         partitions.iter().flat_map(emulated_interrupts).collect()
     };
-    let plan = plan_on(&machine, &system(all.clone())).unwrap();
+    let plan = plan_on(&machine, &system(direct)).unwrap();
     assert!(plan.partitions.iter().all(|one| one.delivery == Delivery::Direct));
     assert_eq!(interrupts(&plan.partitions), (end..end + 7).collect::<Vec<_>>());
 
-    let trapped = all.map(|one| one.with("interrupts", Text(&["trapped"])));
-    let plan = plan_on(&machine, &system(trapped)).unwrap();
-    assert!(plan.partitions.iter().all(|one| one.delivery == Delivery::Trapped));
-    assert_eq!(interrupts(&plan.partitions), [33, 34, 35, 33, 34, 35, 33]);
+    let trapped = all.clone().map(|one| one.with("interrupts", Text(&["trapped"])));
+    for partitions in [all, trapped] {
+        let plan = plan_on(&machine, &system(partitions)).unwrap();
+        assert!(plan.partitions.iter().all(|one| one.delivery == Delivery::Trapped));
+        assert_eq!(interrupts(&plan.partitions), [33, 34, 35, 33, 34, 35, 33]);
+    }
+}
 
-    // A partition for which too few are left has trapped interrupts.
-    machine.free_interrupts = end..end + 1;
-    let plan = plan_on(&machine, &system([partition("one"), partition("two")])).unwrap();
-    let deliveries = plan.partitions.iter().map(|one| one.delivery);
-    assert_eq!(deliveries.collect::<Vec<_>>(), [Delivery::Direct, Delivery::Trapped]);
+#[test]
+fn interrupts_are_trapped_unless_a_partition_is_alone() {
+    let mut machine = machine(gic_v3());
+    machine.free_interrupts = 100..102;
+    let deliveries = |machine: &Machine, partitions: &[Spec]| {
+        let plan = plan_on(machine, &system(partitions.iter().cloned())).unwrap();
+        plan.partitions.iter().map(|one| one.delivery).collect::<Vec<_>>()
+    };
+    let (one, two) = (partition("one"), partition("two"));
+    let direct = one.clone().with("interrupts", Text(&["direct"]));
+    let trapped = one.clone().with("interrupts", Text(&["trapped"]));
+    use Delivery::{Direct, Trapped};
+    assert_eq!(deliveries(&machine, slice::from_ref(&one)), [Direct]);
+    assert_eq!(deliveries(&machine, &[trapped]), [Trapped]);
+    assert_eq!(deliveries(&machine, &[one.clone(), two.clone()]), [Trapped, Trapped]);
+    assert_eq!(deliveries(&machine, &[direct, two]), [Direct, Trapped]);
+    // A machine that cannot deliver interrupts directly, or not those of all emulated devices.
+    for free in [100..100, 0..0] {
+        machine.free_interrupts = free;
+        assert_eq!(deliveries(&machine, slice::from_ref(&one)), [Trapped]);
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
                 region: region(start, size),
             };
             PartitionDescription {
-                trapped_interrupts: false,
+                interrupts: None,
                 path: String::new(),
                 name: String::new(),
                 cpus,

@@ -75,7 +75,8 @@ impl Column {
         match self {
             Self::BareV2 | Self::V2 => Gic::V2,
             Self::Trapped => Gic::V3Trapped,
-            Self::BareV3 | Self::Direct => Gic::V3,
+            Self::Direct => Gic::V3Direct,
+            Self::BareV3 => Gic::V3,
         }
     }
 }

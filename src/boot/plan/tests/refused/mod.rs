@@ -133,8 +133,8 @@ fn values_of_the_wrong_type() {
         ("dma", Text(&["yes"]), ": dma = \"yes\" is not \"unprotected\", the only value"),
         (
             "interrupts",
-            Text(&["direct"]),
-            ": interrupts = \"direct\" is not \"trapped\", the only value",
+            Text(&["both"]),
+            ": interrupts = \"both\" is neither \"trapped\" nor \"direct\"",
         ),
     ] {
         assert_eq!(fault(one().with(name, value)), expected);
@@ -142,6 +142,23 @@ fn values_of_the_wrong_type() {
     assert_eq!(
         fault(one().child(Spec::new("kernel").with("reg", Cells(&[0, 1])))),
         "/kernel: reg (8 bytes) is not an address in two cells and a size in two cells"
+    );
+}
+
+#[test]
+fn direct_interrupts_that_the_machine_cannot_deliver() {
+    let direct = || one().with("interrupts", Text(&["direct"]));
+    let cannot = ": interrupts = \"direct\" needs a GICv3 with one Security state and no firmware \
+                  at EL3: give \"trapped\"";
+    assert_eq!(fault(direct()), cannot);
+    let mut machine = machine(gic_v3());
+    machine.free_interrupts = 100..102;
+    let two = partition("two").with("watchdog-ms", Cells(&[1]));
+    let two = two.with("interrupts", Text(&["direct"]));
+    assert_eq!(
+        refusal_on(&machine, &system([direct(), two])),
+        "/partitions/two: interrupts = \"direct\" needs 2 SPIs above those of the machine's \
+         devices, and 1 are left: give \"trapped\""
     );
 }
 
