@@ -97,7 +97,7 @@ pub fn stage_2<'a>(
             if Some(run) != of_all {
                 let output = region(&run).ok_or(("an address wraps around", run.input));
                 let output = output.map_err(&finding)?;
-                if let Some(own) = forbidden.iter().find(|own| own.overlaps(&output)) {
+                if let Some(own) = owned::first_overlap(&forbidden, &output) {
                     let start = own.start().get().max(run.output);
                     return Err(finding(("it reaches what is Bulkhead's or reserved", start)));
                 }
@@ -137,12 +137,13 @@ pub fn stage_1<'a>(
     read: Read<'a>,
 ) -> Result<(), Finding> {
     let finding = Finding::of("EL2");
+    let closed = owned::merged(closed.to_vec());
     for run in Walk::new(tables, read).root(root).map_err(&finding)? {
         let is_executed = run.attributes & NO_EXECUTE == 0;
         let is_written = run.attributes & READ_ONLY == 0;
         let place = region(&run);
         let is_code = place.is_some_and(|it| is_covered(&it, code));
-        let is_closed = place.is_some_and(|it| closed.iter().any(|other| other.overlaps(&it)));
+        let is_closed = place.is_some_and(|it| owned::first_overlap(&closed, &it).is_some());
         let what = match (run.input == run.output, is_executed, is_written) {
             _ if is_closed => "a partition's memory is reached",
             (false, ..) => "an address is translated to another",

@@ -114,8 +114,30 @@ pub(super) fn check_traps(mapped: &[Run], plan: &PartitionPlan) -> Result<(), Wr
     Ok(())
 }
 
+/// Returns these regions by ascending address, those that overlap or touch as one.
+pub(super) fn merged(mut regions: Vec<Region<Pa>>) -> Vec<Region<Pa>> {
+    regions.sort_by_key(|region| region.start());
+    regions.dedup_by(|next, last| {
+        let touches = next.start() <= last.end();
+        if touches && let Some(both) = Region::between(last.start(), last.end().max(next.end())) {
+            *last = both;
+        }
+        touches
+    });
+    regions
+}
+
+/// Returns the first of these [`merged`] regions that overlaps `region`.
+pub(super) fn first_overlap<'a>(
+    merged: &'a [Region<Pa>],
+    region: &Region<Pa>,
+) -> Option<&'a Region<Pa>> {
+    let index = merged.partition_point(|other| other.end() <= region.start());
+    merged.get(index).filter(|other| other.overlaps(region))
+}
+
 /// Returns the memory that no partition may reach: reserved memory, the tables, the registers that
-/// only Bulkhead may access, and the images of all partitions.
+/// only Bulkhead may access, and the images of all partitions, [`merged`].
 pub(super) fn forbidden(
     machine: &Machine,
     plans: &[&PartitionPlan],
@@ -138,5 +160,5 @@ pub(super) fn forbidden(
         all.push(plan.kernel.source);
         all.extend(plan.ramdisk.map(|ramdisk| ramdisk.source));
     }
-    all.iter().filter_map(pages).collect()
+    merged(all.iter().filter_map(pages).collect())
 }

@@ -141,16 +141,18 @@ impl Description {
         let console_cpu = system.read("console-cpu", like, |id| affinity(id.u32()?))?;
         let system_path = system.path();
         let mut partitions: Vec<PartitionDescription> = Vec::new();
+        let mut names = Vec::new();
         if let Some(node) = system.first_child("partitions") {
             path = node.path();
             node.check(&[], None)?;
             for node in node.children() {
                 let name = node.name();
-                if partitions.iter().any(|other| other.name == name) {
-                    refuse!(
+                match names.binary_search(&name) {
+                    Ok(_) => refuse!(
                         node.path(),
                         ": name = \"{name}\" is already given to another partition"
-                    );
+                    ),
+                    Err(index) => names.insert(index, name),
                 }
                 partitions.push(partition(node, &Images { tree, base, peek })?);
             }

@@ -32,7 +32,7 @@ pub(super) fn assign(
 ) -> Result<(Vec<Vec<usize>>, Option<usize>)> {
     let partitions = &description.partitions;
     let owners = vec![None; machine.cpus.len()];
-    let mut cpus = Owners { machine, boot_cpu, owners };
+    let mut cpus = Owners { machine, boot_cpu, owners, next: 0 };
     let mut assigned = vec![Vec::new(); partitions.len()];
     for (number, partition) in partitions.iter().enumerate() {
         if let CpuRequest::Ids(ids) = &partition.cpus {
@@ -74,6 +74,8 @@ struct Owners<'a> {
     boot_cpu: Mpidr,
     /// For each CPU, the path of the partition that owns it.
     owners: Vec<Option<&'a str>>,
+    /// All CPUs before this one have an owner or cannot be started.
+    next: usize,
 }
 
 impl<'a> Owners<'a> {
@@ -81,6 +83,11 @@ impl<'a> Owners<'a> {
     fn can_start(&self, cpu: usize) -> bool {
         let cpu = &self.machine.cpus[cpu];
         cpu.start != CpuStart::Unknown || cpu.mpidr == self.boot_cpu
+    }
+
+    /// Returns whether this CPU can be started and has no owner.
+    fn is_free(&self, cpu: usize) -> bool {
+        self.owners[cpu].is_none() && self.can_start(cpu)
     }
 
     /// Returns the index of the CPU with this affinity, which the property of the node at `path`
@@ -131,17 +138,19 @@ impl<'a> Owners<'a> {
     /// Assigns the first `count` CPUs without an owner to the partition at `path` and returns their
     /// indices.
     fn assign_any(&mut self, path: &'a str, count: usize) -> Result<Vec<usize>> {
-        let mut cpus: Vec<_> = (0..self.owners.len()).filter(|cpu| self.can_start(*cpu)).collect();
-        let total = cpus.len();
-        cpus.retain(|cpu| self.owners[*cpu].is_none());
-        let left = cpus.len();
-        if left < count {
-            let why = "is more than the CPUs that are left";
-            refuse!(path, ": cpus = <{count}> {why}: {left} of {total}");
+        let mut cpus = Vec::new();
+        while cpus.len() < count && self.next < self.owners.len() {
+            let cpu = self.next;
+            if self.is_free(cpu) {
+                self.owners[cpu] = Some(path);
+                cpus.push(cpu);
+            }
+            self.next += 1;
         }
-        cpus.truncate(count);
-        for cpu in &cpus {
-            self.owners[*cpu] = Some(path);
+        if cpus.len() < count {
+            let total = (0..self.owners.len()).filter(|cpu| self.can_start(*cpu)).count();
+            let (why, left) = ("is more than the CPUs that are left", cpus.len());
+            refuse!(path, ": cpus = <{count}> {why}: {left} of {total}");
         }
         Ok(cpus)
     }

@@ -4,6 +4,7 @@
 //! the lowest free address that allows the largest leaves: the physical address and the guest
 //! address are equal modulo 1 GiB if the partition is that large, or else modulo 2 MiB.
 
+use alloc::borrow::Cow;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -27,12 +28,15 @@ pub(super) struct FreeMemory<'a> {
     banks: Vec<Region<Pa>>,
     /// The pages in use, with the names of their owners.
     taken: Vec<(Region<Pa>, &'a str)>,
+    /// The memory that is not in use, ascending. It stays a few regions, however many partitions
+    /// are placed, so that placing one does not take longer the more there are.
+    free: Vec<Region<Pa>>,
 }
 
 impl<'a> FreeMemory<'a> {
     /// All memory, apart from reserved memory and from the images of the partitions.
     pub(super) fn new(machine: &'a Machine, partitions: &'a [PartitionDescription]) -> Self {
-        let mut memory = Self { banks: Vec::new(), taken: Vec::new() };
+        let mut memory = Self { banks: Vec::new(), taken: Vec::new(), free: Vec::new() };
         let reach = |bank: &Region<Pa>| {
             let end = bank.end().min(Pa::new(1 << INPUT_BITS));
             Region::between(bank.start(), end)
@@ -42,6 +46,7 @@ impl<'a> FreeMemory<'a> {
         for bank in banks.filter_map(|bank| regions::whole_pages(&bank)) {
             regions::add(&mut memory.banks, bank);
         }
+        memory.free = memory.banks.clone();
         for reserved in &machine.reserved {
             memory.take(reserved.region, &reserved.owner);
         }
@@ -59,7 +64,10 @@ impl<'a> FreeMemory<'a> {
 
     /// Marks the pages of a region as in use.
     fn take(&mut self, region: Region<Pa>, owner: &'a str) {
-        self.taken.extend(regions::pages(&region).map(|pages| (pages, owner)));
+        if let Some(pages) = regions::pages(&region) {
+            regions::remove(&mut self.free, &pages);
+            self.taken.push((pages, owner));
+        }
     }
 
     /// Assigns memory to every partition. `emulated` and `passthrough` are their devices.
@@ -79,10 +87,9 @@ impl<'a> FreeMemory<'a> {
             None => u64::MAX - partitions[*number].memory,
         };
         let mut placed = vec![None; partitions.len()];
-        let next = |placed: &[Option<_>]| {
-            (0..placed.len()).filter(|it| placed[*it].is_none()).min_by_key(rank)
-        };
-        while let Some(number) = next(&placed) {
+        let mut order: Vec<_> = (0..partitions.len()).collect();
+        order.sort_by_key(rank);
+        for number in order {
             let partition = &partitions[number];
             let used = layout::used(partition, &emulated[number], &passthrough[number])?;
             placed[number] = Some(self.assign(partition, &used)?);
@@ -94,7 +101,7 @@ impl<'a> FreeMemory<'a> {
     /// `node`.
     pub(super) fn place_tables(&self, node: &str, pages: usize) -> Result<Region<Pa>> {
         let size = pages as u64 * PAGE_SIZE;
-        let Ok(region) = find(&self.banks, &self.taken, size, 0, PAGE_SIZE) else {
+        let Ok(region) = find(&self.free, size, 0, PAGE_SIZE) else {
             let size = Bytes(size);
             refuse!(node, " leaves no memory for the stage-2 tables: {size} are needed");
         };
@@ -145,6 +152,9 @@ impl<'a> FreeMemory<'a> {
         let Some(region) = region.filter(|it| self.banks.iter().any(|bank| bank.covers(it))) else {
             refuse!(path, "{what} is not the start of {} of memory", Bytes(*memory));
         };
+        if self.free.iter().any(|free| free.covers(&region)) {
+            return Ok(region);
+        }
         match self.taken.iter().find(|(taken, _)| taken.overlaps(&region)) {
             Some((taken, owner)) => {
                 refuse!(path, "{what} needs memory that is in use: {taken} belongs to {owner}")
@@ -157,17 +167,18 @@ impl<'a> FreeMemory<'a> {
     fn pick(&self, partition: &PartitionDescription, used: &[Used<'_>]) -> Result<Region<Pa>> {
         let size = partition.memory;
         let mut guest = partition.guest_base.unwrap_or(GUEST_BASE).get();
-        let mut taken = self.taken.clone();
+        let mut free = Cow::Borrowed(&self.free[..]);
         if partition.dma_unprotected {
             // The same addresses must be free in the guest's address map.
             guest = 0;
             let past_end = Region::between(Ipa::new(IPA_END), Ipa::new(u64::MAX));
             for used in used.iter().map(|(used, _)| *used).chain(past_end) {
-                let used = Region::new(Pa::new(used.start().get()), used.size());
-                taken.extend(used.map(|used| (used, "")));
+                if let Some(used) = Region::new(Pa::new(used.start().get()), used.size()) {
+                    regions::remove(free.to_mut(), &used);
+                }
             }
         }
-        let find = |align| find(&self.banks, &taken, size, guest, align);
+        let find = |align| find(&free, size, guest, align);
         let large = if size >= GIB { find(GIB).ok() } else { None };
         match large.map_or_else(|| find(MIB_2), Ok) {
             Ok(region) => Ok(region),
@@ -194,41 +205,24 @@ fn fixed_base(partition: &PartitionDescription) -> Option<(&'static str, Pa)> {
     }
 }
 
-/// Returns the lowest `size` bytes of the `banks` that are not `taken` and whose start equals
-/// `same_as` modulo `align`, a power of two.
+/// Returns the lowest `size` bytes of the `free` regions, which ascend, whose start equals `same_as`
+/// modulo `align`, a power of two.
 ///
 /// # Errors
 ///
 /// The largest size that would fit, if `size` does not.
-fn find(
-    banks: &[Region<Pa>],
-    taken: &[(Region<Pa>, &str)],
-    size: u64,
-    same_as: u64,
-    align: u64,
-) -> Result<Region<Pa>, u64> {
+fn find(free: &[Region<Pa>], size: u64, same_as: u64, align: u64) -> Result<Region<Pa>, u64> {
     let mut largest = 0;
-    for bank in banks {
-        let mut next = bank.start().get();
-        // Each round passes a taken region or a free one that is too small.
-        while let Some(start) = next.checked_add(same_as.wrapping_sub(next) & (align - 1))
-            && start < bank.end().get()
-        {
-            let start = Pa::new(start);
-            if let Some((region, _)) = taken.iter().find(|(region, _)| region.contains(start)) {
-                next = region.end().get();
-                continue;
-            }
-            let starts = taken.iter().map(|(region, _)| region.start());
-            let end =
-                starts.filter(|it| *it > start).min().map_or(bank.end(), |end| end.min(bank.end()));
-            let free = end.get() - start.get();
-            if free >= size {
-                return Region::new(start, size).ok_or(largest);
-            }
-            largest = largest.max(free);
-            next = end.get();
+    for region in free {
+        let start = region.start().get();
+        let Some(start) = start.checked_add(same_as.wrapping_sub(start) & (align - 1)) else {
+            break;
+        };
+        let fits = region.end().get().saturating_sub(start);
+        if fits >= size {
+            return Region::new(Pa::new(start), size).ok_or(largest);
         }
+        largest = largest.max(fits);
     }
     Err(largest)
 }

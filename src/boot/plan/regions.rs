@@ -27,6 +27,18 @@ pub(super) fn whole_pages(region: &Region<Pa>) -> Option<Region<Pa>> {
     (!pages.is_empty()).then_some(pages)
 }
 
+/// Removes `taken` from `regions`, which ascend and do not overlap.
+pub(super) fn remove(regions: &mut Vec<Region<Pa>>, taken: &Region<Pa>) {
+    let first = regions.partition_point(|it| it.end() <= taken.start());
+    let end = regions.partition_point(|it| it.start() < taken.end());
+    if first < end && !taken.is_empty() {
+        let below = Region::between(regions[first].start(), taken.start());
+        let above = Region::between(taken.end(), regions[end - 1].end());
+        let parts = below.into_iter().chain(above).filter(|part| !part.is_empty());
+        regions.splice(first..end, parts);
+    }
+}
+
 /// Adds `region` to `regions`, which ascend and do not touch, and merges it with those it touches.
 pub(super) fn add(regions: &mut Vec<Region<Pa>>, mut region: Region<Pa>) {
     regions.retain(|other| {

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use bulkhead::arch::intid::Intid;
 use bulkhead::boot::description::PlanError;
@@ -33,6 +34,9 @@ pub struct Work {
     ppis: Vec<Intid>,
     /// One job for each partition, in the order of the Plan.
     jobs: Vec<Job>,
+    /// For each CPU of the machine that a partition owns, the numbers of the partition and of the
+    /// vCPU.
+    owners: Vec<Option<(usize, usize)>>,
     /// The partitions' ports at the console, in the order of the Plan.
     ports: &'static [Port],
     /// The monitor, if the description asks for it.
@@ -47,10 +51,9 @@ pub struct Work {
     pub barrier: SetOnce<Barrier>,
 }
 
-/// The work of building one partition.
+/// The work of building one partition: its first CPU builds it, and its others help to copy its
+/// contents.
 struct Job {
-    /// The partition's CPUs: the first builds it, and the others help to copy its contents.
-    cpus: Vec<usize>,
     /// The partition's resources, until its first CPU takes them.
     plan: Mutex<Option<(PartitionPlan, TableMemory)>>,
     /// The contents to copy, once they are known.
@@ -78,8 +81,13 @@ impl Work {
         }
         let ppis = (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(&machine, *ppi)).collect();
         let tables = stage2::divide(&plan);
+        let mut owners = vec![None; machine.cpus.len()];
+        for (partition, plan) in plan.partitions.iter().enumerate() {
+            for (vcpu, cpu) in plan.cpus.iter().enumerate() {
+                owners[*cpu] = Some((partition, vcpu));
+            }
+        }
         let job = |(plan, tables): (PartitionPlan, TableMemory)| Job {
-            cpus: plan.cpus.clone(),
             plan: Mutex::new(Some((plan, tables))),
             load: SetOnce::new(),
             built: Mutex::new(None),
@@ -93,6 +101,7 @@ impl Work {
             gic,
             ppis,
             jobs,
+            owners,
             ports,
             monitor,
             console_cpu: plan.console_cpu,
@@ -109,24 +118,20 @@ impl Work {
 
     /// Returns whether a partition owns the CPU with this index.
     pub fn is_owned(&self, cpu: usize) -> bool {
-        self.jobs.iter().any(|job| job.cpus.contains(&cpu))
+        self.owners[cpu].is_some()
     }
 
     /// Does the part of this CPU, whose index is `cpu`, in building the partition that owns it.
     pub fn take_part(&'static self, cpu: usize) {
-        for (index, job) in self.jobs.iter().enumerate() {
-            match job.cpus.iter().position(|owned| *owned == cpu) {
-                Some(0) => {
-                    let parts = job.plan.lock().take();
-                    let (plan, tables) =
-                        parts.expect("only this CPU takes the plan, and it does so once");
-                    let built = self.build(index, job, plan, tables);
-                    *job.built.lock() = Some(built);
-                }
-                Some(_) => job.help(),
-                None => {}
-            }
+        let Some((index, vcpu)) = self.owners[cpu] else { return };
+        let job = &self.jobs[index];
+        if vcpu > 0 {
+            return job.help();
         }
+        let parts = job.plan.lock().take();
+        let (plan, tables) = parts.expect("only this CPU takes the plan, and it does so once");
+        let built = self.build(index, job, plan, tables);
+        *job.built.lock() = Some(built);
     }
 
     /// Builds a partition, whose guest can then be started.
@@ -190,10 +195,7 @@ impl Work {
     /// Returns the partition that owns the CPU with this index, and the number of the CPU's vCPU.
     /// All partitions must be built.
     pub fn owner_of(&'static self, cpu: usize) -> Option<(&'static Partition, usize)> {
-        self.partitions.iter().find_map(|partition| {
-            let vcpu = partition.plan.cpus.iter().position(|owned| *owned == cpu)?;
-            Some((partition, vcpu))
-        })
+        self.owners[cpu].map(|(partition, vcpu)| (&self.partitions[partition], vcpu))
     }
 }
 
