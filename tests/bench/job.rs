@@ -29,6 +29,7 @@ enum Task {
     Firmware,
     Boot,
     BootOfFour,
+    BootOfMany,
     Restart,
     Linux(Verbosity),
     Exits(Load),
@@ -38,13 +39,14 @@ enum Task {
 pub type Results = BTreeMap<(String, Column), Figure>;
 
 /// All tasks, the longest first.
-const TASKS: [Task; 11] = [
+const TASKS: [Task; 12] = [
     Task::Exits(Load::Work(WORK)),
     Task::Exits(Load::Idle(IDLE)),
     Task::Exits(Load::None),
     Task::Linux(Verbosity::Quiet),
     Task::Linux(Verbosity::Verbose),
     Task::OneCpu,
+    Task::BootOfMany,
     Task::BootOfFour,
     Task::Restart,
     Task::Boot,
@@ -53,9 +55,14 @@ const TASKS: [Task; 11] = [
 ];
 
 impl Task {
-    /// Returns whether a bare machine can run it.
-    const fn is_for_all(self) -> bool {
-        matches!(self, Self::OneCpu | Self::FourCpus | Self::Firmware | Self::Linux(_))
+    /// Returns whether a machine can run it.
+    const fn is_for(self, column: Column) -> bool {
+        match self {
+            Self::OneCpu | Self::FourCpus | Self::Firmware | Self::Linux(_) => true,
+            // A GICv2 has eight CPUs at most.
+            Self::BootOfMany => matches!(column, Column::Trapped | Column::Direct),
+            _ => column.bare().is_some(),
+        }
     }
 
     /// Returns whether it runs Linux.
@@ -70,6 +77,7 @@ impl Task {
             Self::Firmware => "guest over firmware",
             Self::Boot => "boot",
             Self::BootOfFour => "boot of four partitions",
+            Self::BootOfMany => "boot of 31 partitions",
             Self::Restart => "restart",
             Self::Linux(Verbosity::Quiet) => "Linux, quiet",
             Self::Linux(Verbosity::Verbose) => "Linux, verbose",
@@ -87,6 +95,7 @@ impl Task {
             Self::FourCpus => guest::measure(column, 4),
             Self::Firmware => firmware::work_around(column),
             Self::Boot => boot(column),
+            Self::BootOfMany => one("boot-31", parallel::on_boot_cpu(column.gic(), 31)),
             Self::BootOfFour => one("boot-four", parallel::last_of_four(column.gic())),
             Self::Restart => guest::restart(column),
             Self::Linux(Verbosity::Quiet) => {
@@ -123,7 +132,7 @@ fn boot(column: Column) -> Found {
 pub fn run_all(with_linux: bool) -> Results {
     let mut jobs = Vec::new();
     for task in TASKS.into_iter().filter(|task| with_linux || !task.is_linux()) {
-        let is_for = |column: &Column| task.is_for_all() || column.bare().is_some();
+        let is_for = |column: &Column| task.is_for(*column);
         jobs.extend(Column::all().filter(is_for).map(|column| (column, task)));
     }
     let [next, done] = [const { AtomicUsize::new(0) }; 2];

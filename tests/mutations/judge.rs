@@ -12,7 +12,7 @@ use bulkhead::mm::tables::{Table, Tables};
 use super::trees::Seed;
 
 /// The number of CPUs for which EL2 has stacks.
-const MAX_CPUS: usize = 32;
+const MAX_CPUS: usize = 64;
 /// The content of images that are in memory already.
 static MEMORY: [u8; 65536] = [0; 65536];
 
@@ -25,7 +25,7 @@ pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, S
     let tree = Tree::new(machine).map_err(|error| format!("the machine's tree is {error}"))?;
     let machine = Machine::read(&tree, ConsoleUart::read(&tree));
     let mut machine = machine.map_err(|error| error.to_string())?;
-    machine.cpus.truncate(MAX_CPUS);
+    machine.limit_cpus(MAX_CPUS, Mpidr::new(0));
     let place = Pa::new(seed.description);
     let bytes = description.len();
     let description =

@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::parts::Parts;
-use super::{CpuStart, MachineCpu, MachineError, Mpidr};
+use super::{CpuStart, Machine, MachineCpu, MachineError, Mpidr};
 use crate::arch::addr::Pa;
 use crate::boot::fdt::{Node, NodeError, Property, Tree};
 
@@ -41,6 +41,26 @@ pub(super) fn read(
         }
     }
     if cpus.is_empty() { Err(MachineError::Missing("CPU")) } else { Ok(cpus) }
+}
+
+impl Machine {
+    /// Removes the CPUs past the first `max`, and adds a line to [`Machine::remarks`] that says so.
+    /// The boot CPU stays, in place of the last one if it is past them.
+    pub fn limit_cpus(&mut self, max: usize, boot_cpu: Mpidr) {
+        if let Some(boot) = self.cpus.iter().skip(max).position(|cpu| cpu.mpidr == boot_cpu) {
+            let boot = self.cpus.remove(max + boot);
+            self.cpus.insert(max - 1, boot);
+        }
+        let unused = self.cpus.split_off(max.min(self.cpus.len()));
+        let why = format_args!("used: Bulkhead supports {max}");
+        self.remarks.extend(match &unused[..] {
+            [] => None,
+            [only] => Some(format!("CPU {} is not {why}", only.mpidr)),
+            [first, .., last] => {
+                Some(format!("CPUs {} to {} are not {why}", first.mpidr, last.mpidr))
+            }
+        });
+    }
 }
 
 /// Reads a CPU's node.

@@ -4,7 +4,7 @@ use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use core::ptr::addr_of;
 
 /// The number of CPUs for which the linker script reserves stacks.
-pub const MAX_CPUS: usize = 32;
+pub const MAX_CPUS: usize = 64;
 /// The size of the stack on which a CPU reports an exception from EL2, in bytes.
 pub const EMERGENCY_STACK: u64 = PAGE_SIZE;
 /// The number of bytes of its stack that the boot CPU may use with the MMU off: several times more

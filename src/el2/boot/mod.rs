@@ -107,7 +107,7 @@ pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree, console: FoundCons
         Err(error) => refuse(format_args!("the machine's tree: {error}")),
     };
     power::init(Firmware::find(&machine), machine.watchdog.map(mmu::map_device));
-    machine.cpus.truncate(MAX_CPUS);
+    machine.limit_cpus(MAX_CPUS, cpu::current_mpidr());
     machine
 }
 

@@ -56,6 +56,28 @@ fn a_plain_board_is_read() {
 }
 
 #[test]
+fn cpus_past_the_limit_are_named() {
+    let limited = |count: u64, max, boot| {
+        let mut machine = BOARD.read().unwrap();
+        let cpu = |id| MachineCpu { mpidr: Mpidr::new(id), ..machine.cpus[0].clone() };
+        machine.cpus = (0..count).map(cpu).collect();
+        machine.limit_cpus(max, Mpidr::new(boot));
+        let ids: Vec<_> = machine.cpus.iter().map(|cpu| cpu.mpidr.get()).collect();
+        (ids, machine.remarks)
+    };
+    let remark = |text: &str| Vec::from([text.to_string()]);
+    assert_eq!(limited(3, 4, 0), (Vec::from([0, 1, 2]), Vec::new()));
+    assert_eq!(limited(4, 4, 3), (Vec::from([0, 1, 2, 3]), Vec::new()));
+    let one = remark("CPU 0x4 is not used: Bulkhead supports 4");
+    assert_eq!(limited(5, 4, 0), (Vec::from([0, 1, 2, 3]), one));
+    let several = remark("CPUs 0x4 to 0x13 are not used: Bulkhead supports 4");
+    assert_eq!(limited(20, 4, 0), (Vec::from([0, 1, 2, 3]), several));
+    // The boot CPU is kept.
+    let last = remark("CPUs 0x3 to 0x4 are not used: Bulkhead supports 4");
+    assert_eq!(limited(6, 4, 5), (Vec::from([0, 1, 2, 5]), last));
+}
+
+#[test]
 fn cpus_are_started_as_their_nodes_say() {
     let board = Board {
         cpus: |cpus| {

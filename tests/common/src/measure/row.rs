@@ -97,6 +97,7 @@ rows! {
     "boot" "boot to first guest instruction, images apart" Own Goal::Most(200_000);
     "boot-images" "boot: each MiB of images" Own Goal::None;
     "boot-four" "boot: three partitions more, at once" Own Goal::None;
+    "boot-31" "boot of 31 partitions, on the boot CPU" Own Goal::Most(900_000);
     "restart" "restart of a 64 MiB partition" Own Goal::None;
     "linux-quiet" "Linux to userspace, quiet console" Run Goal::Thousandths(1030);
     "linux-talking" "Linux to userspace, talking console" Run Goal::Thousandths(1080);
