@@ -143,7 +143,9 @@ pub(super) fn forbidden(
     plans: &[&PartitionPlan],
     tables: Region<Pa>,
 ) -> Vec<Region<Pa>> {
-    let mut all = Vec::from([tables]);
+    // Eight are more than Bulkhead's own on most machines; every plan has two images at most.
+    let mut all = Vec::with_capacity(8 + machine.reserved.len() + 2 * plans.len());
+    all.push(tables);
     all.extend(machine.reserved.iter().map(|reserved| reserved.region));
     all.extend(machine.console.as_ref().map(|console| console.registers));
     all.extend(machine.watchdog);

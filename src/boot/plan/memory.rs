@@ -22,6 +22,10 @@ use crate::mm::tables::INPUT_BITS;
 const GIB: u64 = 1 << 30;
 const MIB_2: u64 = 2 << 20;
 
+/// The initial capacity of the lists of regions, apart from those of partitions and of reserved
+/// memory. It is enough for most machines.
+const REGIONS: usize = 8;
+
 /// The machine's memory that is still free.
 pub(super) struct FreeMemory<'a> {
     /// The memory in whole pages, as far as EL2 can map it.
@@ -36,7 +40,11 @@ pub(super) struct FreeMemory<'a> {
 impl<'a> FreeMemory<'a> {
     /// All memory, apart from reserved memory and from the images of the partitions.
     pub(super) fn new(machine: &'a Machine, partitions: &'a [PartitionDescription]) -> Self {
-        let mut memory = Self { banks: Vec::new(), taken: Vec::new(), free: Vec::new() };
+        let mut memory = Self {
+            banks: Vec::new(),
+            taken: Vec::with_capacity(REGIONS + machine.reserved.len() + 3 * partitions.len()),
+            free: Vec::with_capacity(REGIONS),
+        };
         let reach = |bank: &Region<Pa>| {
             let end = bank.end().min(Pa::new(1 << INPUT_BITS));
             Region::between(bank.start(), end)
@@ -46,7 +54,7 @@ impl<'a> FreeMemory<'a> {
         for bank in banks.filter_map(|bank| regions::whole_pages(&bank)) {
             regions::add(&mut memory.banks, bank);
         }
-        memory.free = memory.banks.clone();
+        memory.free.extend(&memory.banks);
         for reserved in &machine.reserved {
             memory.take(reserved.region, &reserved.owner);
         }

@@ -27,15 +27,25 @@ pub(super) fn whole_pages(region: &Region<Pa>) -> Option<Region<Pa>> {
     (!pages.is_empty()).then_some(pages)
 }
 
-/// Removes `taken` from `regions`, which ascend and do not overlap.
+/// Removes `taken` from `regions`, which ascend, do not overlap and are few.
 pub(super) fn remove(regions: &mut Vec<Region<Pa>>, taken: &Region<Pa>) {
-    let first = regions.partition_point(|it| it.end() <= taken.start());
-    let end = regions.partition_point(|it| it.start() < taken.end());
-    if first < end && !taken.is_empty() {
-        let below = Region::between(regions[first].start(), taken.start());
-        let above = Region::between(taken.end(), regions[end - 1].end());
-        let parts = below.into_iter().chain(above).filter(|part| !part.is_empty());
-        regions.splice(first..end, parts);
+    let Some(first) = regions.iter().position(|it| taken.start() < it.end()) else { return };
+    let overlapping = regions[first..].iter().take_while(|it| it.start() < taken.end()).count();
+    if overlapping == 0 || taken.is_empty() {
+        return;
+    }
+    let last = first + overlapping - 1;
+    let part = |start, end| Region::between(start, end).filter(|part| !part.is_empty());
+    let below = part(regions[first].start(), taken.start());
+    let above = part(taken.end(), regions[last].end());
+    regions.drain(first..last);
+    match (below, above) {
+        (Some(below), Some(above)) => {
+            regions[first] = above;
+            regions.insert(first, below);
+        }
+        (Some(part), None) | (None, Some(part)) => regions[first] = part,
+        (None, None) => _ = regions.remove(first),
     }
 }
 

@@ -59,12 +59,12 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
         write_size(text, bank.size())?;
         writeln!(text, " at {bank}")?;
     }
-    writeln!(text, "interrupts  {}", interrupts(machine, plan))?;
-    let others = plan.partitions.len() > 1;
-    let direct = plan.partitions.iter().filter(|it| others && it.delivery == Delivery::Direct);
-    for PartitionPlan { name, .. } in direct {
-        let can = "can end neighbours' interrupts, and block Bulkhead's on its CPUs";
-        writeln!(text, "direct      {name}: {can}")?;
+    let direct = plan.partitions.iter().filter(|it| it.delivery == Delivery::Direct);
+    let direct: Vec<_> = direct.map(|it| it.name.as_str()).collect();
+    writeln!(text, "interrupts  {}", interrupts(machine, plan, &direct))?;
+    if !direct.is_empty() && plan.partitions.len() > 1 {
+        let can = "can end neighbours' interrupts, and block Bulkhead's on their CPUs";
+        writeln!(text, "direct      {}: {can}", direct.join(", "))?;
     }
     match (&machine.console, plan.console_cpu) {
         (None, _) => writeln!(text, "console     none")?,
@@ -72,7 +72,7 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
             writeln!(text, "console     {}, by CPU {}", console.path, cpu_ids(machine, &[cpu]))?;
         }
         (Some(console), None) => {
-            writeln!(text, "console     {}, by the partitions' CPUs", console.path)?;
+            writeln!(text, "console     {}, by all CPUs", console.path)?;
         }
     }
     for remark in &machine.remarks {
@@ -82,17 +82,14 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
 }
 
 /// Returns the interrupt controller and, on a GICv3, how interrupts are delivered to the
-/// partitions.
-fn interrupts(machine: &Machine, plan: &Plan) -> String {
+/// partitions, of which `direct` have direct ones.
+fn interrupts(machine: &Machine, plan: &Plan, direct: &[&str]) -> String {
     if let Gic::V2 { .. } = machine.gic {
         return String::from("GICv2");
     }
-    let all = &plan.partitions;
-    let direct = all.iter().filter(|it| it.delivery == Delivery::Direct);
-    let direct: Vec<_> = direct.map(|it| it.name.as_str()).collect();
     match direct.len() {
         0 => String::from("GICv3, trapped"),
-        count if count == all.len() => String::from("GICv3, direct"),
+        count if count == plan.partitions.len() => String::from("GICv3, direct"),
         _ => format!("GICv3, trapped, but direct for {}", direct.join(", ")),
     }
 }

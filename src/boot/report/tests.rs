@@ -26,7 +26,7 @@ machine     test
 CPUs        4 (0-1,0x100-0x101), started by PSCI
 memory      2048 MiB at 0x40000000-0xbfffffff
 interrupts  GICv2
-console     /pl011@9000000, by the partitions' CPUs
+console     /pl011@9000000, by all CPUs
 remark      a remark
 partition        CPUs           memory    guest at      physical at   devices (interrupts)
 linux            1,0x100-0x101  16 MiB    0x50000000    0x50000000    /pl031@9010000 (34)
@@ -94,15 +94,15 @@ fn the_delivery_of_interrupts() {
     // A guest that is alone harms nobody.
     assert_eq!(lines(&machine, &alone), ["interrupts  GICv3, direct"]);
     assert_eq!(lines(&machine, &[one.clone(), two]), ["interrupts  GICv3, trapped"]);
-    let can = "can end neighbours' interrupts, and block Bulkhead's on its CPUs";
-    let of = |name| format!("direct      {name}: {can}");
+    let can = "can end neighbours' interrupts, and block Bulkhead's on their CPUs";
+    let of = |names| format!("direct      {names}: {can}");
     assert_eq!(
         lines(&machine, &[one, direct_two.clone()]),
         ["interrupts  GICv3, trapped, but direct for two", &of("two")]
     );
     assert_eq!(
         lines(&machine, &[direct_one, direct_two]),
-        ["interrupts  GICv3, direct", &of("one"), &of("two")]
+        ["interrupts  GICv3, direct", &of("one, two")]
     );
 }
 
