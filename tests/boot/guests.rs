@@ -49,6 +49,22 @@ fn interrupts_are_direct_for_a_lone_guest_and_on_request() {
     }
 }
 
+/// The CPU of the console belongs to the second partition, to none, or is the only one left.
+#[test]
+fn console_is_served_by_the_cpu_that_is_named() {
+    let waiting = Partition::new("waiting", "probe").bootargs("echo");
+    let guests = [waiting, Partition::new("hello", "hello")];
+    for (property, cpu) in [("console-cpu = <1>;", 1), ("console-cpu = <3>;", 3), ("", 2)] {
+        let text = source(&guests).replace("partitions {", &format!("{property} partitions {{"));
+        let outcome = Machine::new(Gic::V3)
+            .initrd(&compile(&text))
+            .type_after("probe: waiting for a line", "a line for the guest\r")
+            .boot();
+        outcome.expect_success().expect_line("waiting", "echo a line for the guest");
+        outcome.expect_line("bulkhead", &format!("console     /pl011@9000000, by CPU {cpu}"));
+    }
+}
+
 /// The last line of `hello`.
 const HELLO_DONE: &str = "hello: done, ticks=10";
 
