@@ -1,8 +1,10 @@
 //! The bare-metal guests, alone and together, on both interrupt controllers.
 
+use std::fs;
+
 use common::{
     Gic, Machine, Outcome, Partition, SUCCESS, compile, compile_file, compile_machine, file,
-    in_all_modes, machine_tree, on_both_gics, source,
+    in_all_modes, machine_tree, on_both_gics, scratch, source,
 };
 
 in_all_modes!(
@@ -63,6 +65,21 @@ fn console_is_served_by_the_cpu_that_is_named() {
         outcome.expect_success().expect_line("waiting", "echo a line for the guest");
         outcome.expect_line("bulkhead", &format!("console     /pl011@9000000, by CPU {cpu}"));
     }
+}
+
+/// Of the CPUs that no partition owns, Bulkhead starts the one for the console: QEMU's log of
+/// executed blocks names the CPUs that run Bulkhead's code.
+#[test]
+fn only_one_cpu_without_a_guest_is_started() {
+    let log = scratch("executed.log");
+    let description = compile(&source(&[Partition::new("hello", "hello")]));
+    let machine = Machine::new(Gic::V3).initrd(&description).option("-d", "exec,nochain");
+    let machine = machine.option("-dfilter", "0x40200000+0x200000");
+    machine.option("-D", log.display()).boot().expect_success();
+    let lines = fs::read_to_string(&log).expect("QEMU has written its log");
+    fs::remove_file(&log).expect("the log is there");
+    let runs = |cpu: &usize| lines.lines().any(|line| line.starts_with(&format!("Trace {cpu}:")));
+    assert_eq!((0..4).filter(runs).collect::<Vec<_>>(), [0, 1]);
 }
 
 /// The last line of `hello`.
