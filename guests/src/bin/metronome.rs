@@ -1,7 +1,7 @@
 //! Takes a timer interrupt at each beat, and reports missed ones and the longest gap between two.
 //!
-//! Command line: `beats=N` (1000), `period-us=N` (1000); with `busy` it loops between the beats
-//! instead of sleeping.
+//! Command line: `beats=N` (1000), `period-us=N` (1000); `print=N` prints a line after each N beats;
+//! with `busy` it loops between the beats instead of sleeping.
 
 #![no_std]
 #![no_main]
@@ -44,6 +44,11 @@ fn main() {
             }
         } else {
             cpu::wait_until(is_over);
+        }
+        if let Some(every) = machine().number("print")
+            && beat % every == 0
+        {
+            println!("metronome: beat {beat}");
         }
     }
     cpu::mask_interrupts();

@@ -1,0 +1,88 @@
+//! Disturbances: a guest that does one thing all the time, beside one that must not notice it.
+//!
+//! `BULKHEAD_ORDERS=N` sets the number of orders that a partition which restarts all the time is
+//! given.
+
+use std::env;
+use std::time::{Duration, Instant};
+
+use common::{Gic, Machine, Outcome, Partition, SUCCESS, compile, in_all_modes, source};
+
+in_all_modes!(
+    faults_and_resets_do_not_flood_the_log,
+    orders_and_resets_at_any_moment_never_hang,
+);
+
+/// The partition that only makes this disturbance.
+fn disturber(name: &str, disturbance: &str) -> Partition {
+    Partition::new(name, "attacker").memory(2 << 20).bootargs(&format!("only={disturbance}"))
+}
+
+/// A guest with a tick each millisecond.
+fn metronome(bootargs: &str) -> Partition {
+    Partition::new("metronome", "metronome").bootargs(bootargs)
+}
+
+/// Returns the metronome's last line, its number of periods and its number of late beats.
+#[track_caller]
+fn result(outcome: &Outcome) -> (String, u64, u64) {
+    outcome.expect_no_line("FAIL").expect_no_line("PANIC");
+    let line = outcome.of("metronome").containing(" beats in ").last().tail(1);
+    let after = |text: &str| line.split_once(text)?.1.split(' ').next()?.parse().ok();
+    match (after(" beats in "), after(", late ")) {
+        (Some(periods), Some(late)) => (line, periods, late),
+        _ => outcome.fail("the metronome prints no result"),
+    }
+}
+
+/// The limit of lines about faults and restarts is the partition's for as long as the machine runs.
+fn faults_and_resets_do_not_flood_the_log(gic: Gic) {
+    const BEATS: u64 = 2000;
+    const RESTARTS: u64 = 200;
+    /// The lines of one kind at once, after which there is one each second.
+    const BURST: u64 = 8;
+    let faults = disturber("faults", "faults").property(&format!("max-restarts = <{RESTARTS}>;"));
+    let machine = Machine::new(gic).cpus(2);
+    let beats = metronome(&format!("beats={BEATS}"));
+    let machine = machine.initrd(&compile(&source(&[beats, faults])));
+    // The machine's clock does not run faster than the host's.
+    let start = Instant::now();
+    let outcome = machine.boot();
+    let seconds = start.elapsed().as_secs() + 1;
+    outcome.expect_status(SUCCESS);
+    let (_, periods, _) = result(&outcome);
+    // A busy host gives the metronome's CPU no time at all now and then.
+    outcome.check(periods <= 3 * BEATS, "ticks are lost");
+    let log = outcome.of("bulkhead");
+    let count = |text: &str| log.containing(text).0.len() as u64;
+    // The last line of a partition that stays stopped is never left out.
+    let last = format!("it stays stopped, restarted {RESTARTS} times already");
+    outcome.expect_line("bulkhead", &last);
+    for (lines, what) in [("faults: load", "faults"), ("; restart ", "restarts")] {
+        let (lines, most) = (count(lines), BURST + seconds);
+        let found = format!("{lines} lines about {what} in {seconds} s, of at most {most}");
+        println!("{gic:?}: {found}");
+        outcome.check(lines >= BURST && lines <= most, &found);
+    }
+}
+
+/// The racing partition resets itself, is reset by its other CPUs, ends by its watchdog, and is
+/// stopped, started and restarted by another partition at any moment. All on one CPU of the host,
+/// where a CPU of the machine can stand still between any two instructions.
+fn orders_and_resets_at_any_moment_never_hang(gic: Gic) {
+    let orders = env::var("BULKHEAD_ORDERS").unwrap_or_else(|_| "40".into());
+    let restarted = "on-crash = \"restart\"; watchdog-ms = <150>;";
+    let guests = [
+        Partition::new("operator", "operator")
+            .bootargs(&format!("target=racer orders={orders}"))
+            .property("monitor;"),
+        disturber("racer", "race").cpus(3).property(restarted),
+    ];
+    let machine = Machine::new(gic).initrd(&compile(&source(&guests))).on_one_core();
+    // The racing partition does not end by itself if the operator gives up.
+    let machine = machine.kill_after("operator: powered off", Duration::ZERO);
+    let outcome = machine.deadline(3600).boot();
+    outcome.expect_no_line("FAIL").expect_no_line("PANIC");
+    outcome.expect_line("operator", &format!("operator: done, {orders} orders, "));
+    println!("{gic:?}: {}", outcome.of("operator").containing("done").tail(1));
+}
