@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use common::{Gic, Machine, Outcome, Partition, SUCCESS, compile, in_all_modes, source};
 
 in_all_modes!(
+    flood_of_line_ends_delays_no_tick,
     faults_and_resets_do_not_flood_the_log,
     orders_and_resets_at_any_moment_never_hang,
 );
@@ -33,6 +34,26 @@ fn result(outcome: &Outcome) -> (String, u64, u64) {
         (Some(periods), Some(late)) => (line, periods, late),
         _ => outcome.fail("the metronome prints no result"),
     }
+}
+
+/// Two CPUs store line ends into their UART as fast as they can; each store needs more of the
+/// console than the partition's own buffer. The metronome prints a line at each tick, and takes
+/// every tick before the next is due. Times are instructions: see `neighbour_is_not_delayed` in
+/// `restart.rs`.
+fn flood_of_line_ends_delays_no_tick(gic: Gic) {
+    const BEATS: u64 = 200;
+    let clock = Partition::new("clock", "metronome").bootargs("beats=100000000 period-us=20");
+    let beats = metronome(&format!("beats={BEATS} print=1 busy"));
+    let guests = [beats, disturber("flood", "flood").cpus(2), clock];
+    let machine = Machine::new(gic).cpus(4).counting_instructions();
+    let machine = machine.initrd(&compile(&source(&guests)));
+    let outcome = machine.kill_after("metronome: powered off", Duration::ZERO).boot();
+    let (line, periods, late) = result(outcome.expect_killed());
+    println!("{gic:?}: {line}");
+    outcome.check(late == 0 && periods <= BEATS + 1, "ticks are late");
+    let lines = outcome.of("metronome").containing("metronome: beat ").0;
+    let expected = (1..=BEATS).map(|beat| format!("metronome: beat {beat}"));
+    outcome.check(expected.eq(lines), "lines of the metronome are lost or torn");
 }
 
 /// The limit of lines about faults and restarts is the partition's for as long as the machine runs.
