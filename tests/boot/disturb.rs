@@ -6,9 +6,10 @@
 use std::env;
 use std::time::{Duration, Instant};
 
-use common::{Gic, Machine, Outcome, Partition, SUCCESS, compile, in_all_modes, source};
+use common::{Gic, Lines, Machine, Outcome, Partition, SUCCESS, compile, in_all_modes, source};
 
 in_all_modes!(
+    control_sequences_do_not_reach_the_terminal,
     flood_of_line_ends_delays_no_tick,
     faults_and_resets_do_not_flood_the_log,
     orders_and_resets_at_any_moment_never_hang,
@@ -85,6 +86,63 @@ fn faults_and_resets_do_not_flood_the_log(gic: Gic) {
         println!("{gic:?}: {found}");
         outcome.check(lines >= BURST && lines <= most, &found);
     }
+}
+
+/// In the shared view only text reaches the terminal: printable characters, TAB, line ends, and
+/// sequences that choose colours. The view of one partition passes every byte.
+fn control_sequences_do_not_reach_the_terminal(gic: Gic) {
+    const PRINTED: &str = "attacker: controls are printed";
+    const RAW: &str = "[2A\x1b[2K\r[bulkhead] forged";
+    let guests = [disturber("controls", "controls"), metronome("beats=1 print=1")];
+    let outcome = Machine::new(gic)
+        .cpus(2)
+        .initrd(&compile(&source(&guests)))
+        .type_after(PRINTED, "\x1d1")
+        .type_after("controls has the console", "again\r")
+        .type_after(PRINTED, "\r")
+        .boot();
+    outcome.expect_status(SUCCESS);
+    let console = outcome.console();
+    let (shared, focused) = console.split_once("controls has the console").unwrap_or_else(|| {
+        outcome.fail("the console is not given to the partition");
+    });
+    if let Some(control) = first_control(shared) {
+        outcome.fail(&format!("the shared view passes {control:?}"));
+    }
+    let lines = Lines::of(shared).from_source("controls");
+    let text = |name: &str| lines.containing(&format!("attacker: {name} <")).last().tail(1);
+    let is_right = text("text") == "attacker: text <plain ~, Grüße, 漢字, 🦀> end"
+        && text("tab") == "attacker: tab <\t.> end";
+    outcome.check(is_right, "the shared view changes text");
+    let sequences = (0..18).map(|index| format!("sequence {index}"));
+    let bytes = (0..=255).filter(|byte| *byte != b'\n').map(|byte| format!("byte {byte}"));
+    let lost = sequences.chain(bytes).find(|name| text(name).is_empty());
+    outcome.check(lost.is_none(), &format!("the shared view loses the line of {lost:?}"));
+    let is_reset = |line: &&str| match line.rsplit_once("\x1b[") {
+        Some((_, last)) => last.starts_with('m') || last.starts_with("0m"),
+        None => true,
+    };
+    let coloured = shared.lines().find(|line| !is_reset(line));
+    outcome.check(coloured.is_none(), &format!("the colour outlives its line: {coloured:?}"));
+    outcome.check(focused.contains(RAW), "the view of the partition changes control sequences");
+}
+
+/// Returns the first piece of the text that is neither printable nor TAB, CR or LF, nor part of a
+/// sequence that chooses colours (SGR of ECMA-48). U+FFFD stands for bytes that are not UTF-8.
+fn first_control(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while let Some(at) = rest.find(|it: char| it.is_control() || it == '\u{fffd}') {
+        let found = &rest[at..];
+        let control = found.chars().next()?;
+        let parameters = found.strip_prefix("\x1b[").and_then(|rest| rest.split_once('m'));
+        let is_colour = |text: &str| text.chars().all(|it| it.is_ascii_digit() || it == ';');
+        rest = match (control, parameters) {
+            ('\t' | '\r' | '\n', _) => &found[1..],
+            (_, Some((parameters, rest))) if is_colour(parameters) => rest,
+            _ => return Some(found.lines().next().unwrap_or(found)),
+        };
+    }
+    None
 }
 
 /// The racing partition resets itself, is reset by its other CPUs, ends by its watchdog, and is
