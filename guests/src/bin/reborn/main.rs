@@ -8,6 +8,7 @@
 #![no_std]
 #![no_main]
 
+mod frames;
 mod registers;
 mod tags;
 

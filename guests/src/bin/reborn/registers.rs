@@ -9,6 +9,8 @@ use core::ops::Range;
 use runtime::tree::Memory;
 use runtime::{exceptions, fail, println, read_register};
 
+use crate::frames;
+
 // Instructions with op0 to op2 zero and x0 as the register.
 const MRS: u32 = 0xd520_0000;
 const MSR: u32 = 0xd500_0000;
@@ -82,12 +84,14 @@ pub fn run(memory: Memory) -> ! {
         }
     }
     println!("reborn: {count} registers can be read");
+    frames::print();
     let mut count = 0;
     for (index, _) in ALL.enumerate().filter(|(_, number)| !KEPT.contains(number)) {
         let result = call(writes + (index * WRITE.len() * 4) as u64, u64::MAX);
         count += u64::from(result.is_some());
     }
     println!("reborn: {count} registers are written");
+    frames::write();
     end_with_kept()
 }
 
