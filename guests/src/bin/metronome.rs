@@ -32,6 +32,7 @@ fn main() {
     gic::enable(machine().virtual_timer);
     let start = timer::now();
     LAST.store(start, Ordering::Relaxed);
+    let print = machine().number("print");
     let is_busy = machine().argument("busy").is_some();
     cpu::unmask_interrupts();
     // The timer is set here and not in the handler: see `timer::arm_after`.
@@ -45,9 +46,7 @@ fn main() {
         } else {
             cpu::wait_until(is_over);
         }
-        if let Some(every) = machine().number("print")
-            && beat % every == 0
-        {
+        if print.is_some_and(|every| beat % every == 0) {
             println!("metronome: beat {beat}");
         }
     }
