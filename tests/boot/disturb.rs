@@ -117,7 +117,12 @@ fn control_sequences_do_not_reach_the_terminal(gic: Gic) {
     }
     let lines = Lines::of(shared).from_source("controls");
     let text = |name: &str| lines.containing(&format!("attacker: {name} <")).last().tail(1);
-    let is_right = text("text") == "attacker: text <plain ~, Grüße, 漢字, 🦀> end"
+    // A character beyond ASCII may be replaced by a question mark.
+    let is_shown_as = |it: char, other: char| it == other || !it.is_ascii() && other == '?';
+    let expected = "attacker: text <plain ~, Grüße, 漢字, 🦀> end";
+    let found = text("text");
+    let is_right = found.chars().count() == expected.chars().count()
+        && expected.chars().zip(found.chars()).all(|(it, other)| is_shown_as(it, other))
         && text("tab") == "attacker: tab <\t.> end";
     outcome.check(is_right, "the shared view changes text");
     let sequences = (0..18).map(|index| format!("sequence {index}"));
