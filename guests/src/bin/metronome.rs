@@ -1,7 +1,7 @@
 //! Takes a timer interrupt at each beat, and reports missed ones and the longest gap between two.
 //!
-//! Command line: `beats=N` (1000), `period-us=N` (1000); `print=N` prints a line after each N beats;
-//! with `busy` it loops between the beats instead of sleeping.
+//! Command line: `beats=N` (1000), `period-us=N` (1000); `print=N` prints a line after each N
+//! beats; with `busy` it loops between the beats instead of sleeping.
 
 #![no_std]
 #![no_main]

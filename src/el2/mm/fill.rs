@@ -3,7 +3,6 @@
 
 use bulkhead::arch::addr::{Ipa, Pa, Region};
 use bulkhead::boot::plan::{GuestMemory, PartitionPlan};
-use core::arch::asm;
 use core::slice;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -62,8 +61,8 @@ pub fn has_tags() -> bool {
     read_register!("id_aa64pfr1_el1") >> 8 & 0xf >= 2
 }
 
-/// Fills whole pages of a partition's memory with zeros, allocation tags included, and cleans them to memory, from which a
-/// guest reads them with its caches off.
+/// Fills whole pages of a partition's memory with zeros, allocation tags included, and cleans them
+/// to memory, from which a guest reads them with its caches off.
 ///
 /// # Safety
 ///
@@ -81,7 +80,9 @@ pub unsafe fn scrub(pages: Region<Pa>) {
                 // SAFETY: DC GVA writes no data. It sets the tags to bits 59:56 of the address,
                 // which are zero. A guest cannot discard them from a cache: with HCR_EL2.VM its
                 // invalidations clean too.
-                unsafe { asm!("sys #3, c7, c4, #3, {}", in(reg) address, options(nostack)) };
+                unsafe {
+                    core::arch::asm!("sys #3, c7, c4, #3, {}", in(reg) address, options(nostack))
+                };
                 address += block;
             }
         }

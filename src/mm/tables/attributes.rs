@@ -2,10 +2,10 @@
 
 /// The attribute fields of a leaf: all of its descriptor except the output address and bits 1:0.
 ///
-/// The first five constants are for EL2's stage 1, where MAIR_EL2 has Normal, write-back at index 0,
-/// Device-nGnRE at index 1, and at index 2 the memory of index 0 with its allocation tags, where the
-/// CPU has them (FEAT_MTE2). The others are for a partition's stage 2 with HCR_EL2.FWB = 0,
-/// which a guest's stage 1 can only restrict.
+/// The first five constants are for EL2's stage 1, where MAIR_EL2 has Normal, write-back at index
+/// 0, Device-nGnRE at index 1, and at index 2 that of index 0 with allocation tags, where the CPU
+/// has them (FEAT_MTE2). The others are for a partition's stage 2 with HCR_EL2.FWB = 0, which a
+/// guest's stage 1 can only restrict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attributes(pub(crate) u64);
 

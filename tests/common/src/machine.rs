@@ -232,8 +232,8 @@ impl Machine {
         self
     }
 
-    /// Runs all of the machine's CPUs on one of the host's, so that each may stand still between any
-    /// two instructions while the others run.
+    /// Runs all of the machine's CPUs on one of the host's, so that each may stand still between
+    /// any two instructions while the others run.
     pub fn on_one_core(mut self) -> Self {
         self.is_on_one_core = true;
         self

@@ -2,8 +2,8 @@
 //! and ends.
 //!
 //! Command line: `end=off` powers off (the default), `end=reset` resets, `end=spin` loops with
-//! interrupts masked. `registers` prints every register at the start of a run, writes every one, and
-//! resets.
+//! interrupts masked. `registers` prints every register at the start of a run, writes every one,
+//! and resets.
 
 #![no_std]
 #![no_main]

@@ -1,5 +1,5 @@
-//! Allocation tags (FEAT_MTE2): four bits for each 16 bytes of memory, which stores of data leave as
-//! they are.
+//! Allocation tags (FEAT_MTE2): four bits for each 16 bytes of memory, which stores of data leave
+//! as they are.
 
 use core::arch::asm;
 
