@@ -3,6 +3,7 @@
 
 use bulkhead::arch::addr::{Ipa, Pa, Region};
 use bulkhead::boot::plan::{GuestMemory, PartitionPlan};
+use core::arch::asm;
 use core::slice;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -80,9 +81,7 @@ pub unsafe fn scrub(pages: Region<Pa>) {
                 // SAFETY: DC GVA writes no data. It sets the tags to bits 59:56 of the address,
                 // which are zero. A guest cannot discard them from a cache: with HCR_EL2.VM its
                 // invalidations clean too.
-                unsafe {
-                    core::arch::asm!("sys #3, c7, c4, #3, {}", in(reg) address, options(nostack))
-                };
+                unsafe { asm!("sys #3, c7, c4, #3, {}", in(reg) address, options(nostack)) };
                 address += block;
             }
         }
