@@ -118,11 +118,12 @@ miri: ## run the library's tests in Miri, which needs a nightly Rust
 fuzz: ## fuzz each target in fuzz/ for SECONDS (60), which needs a nightly Rust and cargo-fuzz
 	@tools/fuzz $(or $(SECONDS),60)
 
-soak: ## run long tests of attacks, restarts and load, for about 20 minutes
+soak: ## run long tests of attacks, restarts and load, for about 40 minutes
 soak: setup image systems guests-linux
 	BULKHEAD_GIC_STEPS=10000000 cargo test --lib vgic::tests::long -- --nocapture
 	cargo test --test soak -- --nocapture --test-threads=1
 	BULKHEAD_ATTACK_ROUNDS=2 cargo test --test boot attack:: -- --nocapture --test-threads=1
+	BULKHEAD_DISTURB_ROUNDS=25 cargo test --test boot disturb:: -- --nocapture --test-threads=1
 	BULKHEAD_BOOTS=200 cargo test --test boot mutations:: -- --nocapture --test-threads=1
 
 fmt: setup ## format the source

@@ -87,6 +87,12 @@ pub fn print(text: fmt::Arguments) {
     });
 }
 
+/// Prints without ending the line.
+#[macro_export]
+macro_rules! print {
+    ($($text:tt)*) => { $crate::pl011::print(format_args!($($text)*)) };
+}
+
 /// Prints a line.
 #[macro_export]
 macro_rules! println {

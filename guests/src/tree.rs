@@ -83,6 +83,8 @@ pub struct Machine {
     pub uart: u64,
     /// The INTID of that PL011.
     pub uart_interrupt: u32,
+    /// The address of the PL011 of the monitor, if there is one.
+    pub monitor: Option<u64>,
     /// The INTID of the performance monitor, if there is one.
     pub pmu_interrupt: Option<u32>,
     /// The watchdog, if there is one.
@@ -184,6 +186,7 @@ fn parse(tree: &Fdt<'static>) -> Machine {
         physical_timer: interrupt(timer, 1).expect("no physical timer interrupt"),
         uart: register(uart, 0),
         uart_interrupt: interrupt(uart, 0).expect("no UART interrupt"),
+        monitor: monitor(tree),
         pmu_interrupt: pmu.and_then(|node| interrupt(node, 0)),
         watchdog: tree.find_compatible(&["arm,sbsa-gwdt"]).map(watchdog),
         real_time_clock: tree.find_compatible(&["arm,pl031"]).map(real_time_clock),
@@ -203,6 +206,12 @@ fn gic(tree: &Fdt<'static>) -> Gic {
         .find_compatible(&["arm,cortex-a15-gic", "arm,gic-400"])
         .expect("no interrupt controller");
     Gic::V2 { distributor: register(node, 0), cpu_interface: register(node, 1) }
+}
+
+/// Returns the address of the second serial port, which in a partition is the monitor's.
+fn monitor(tree: &Fdt<'static>) -> Option<u64> {
+    let path = text(tree.find_node("/aliases")?, "serial1")?;
+    Some(register(tree.find_node(path)?, 0))
 }
 
 fn watchdog(node: FdtNode<'_, 'static>) -> Watchdog {

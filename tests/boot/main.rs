@@ -8,6 +8,7 @@ mod audit;
 mod bench;
 mod console;
 mod cores;
+mod disturb;
 mod entry;
 mod guests;
 mod isolation;

@@ -12,7 +12,7 @@ on_all_machines!(
     linux_resets_itself_three_times,
     linux_restarts_after_a_panic,
 );
-in_all_modes!(neighbour_is_not_delayed);
+in_all_modes!(neighbour_is_not_delayed, no_tag_survives_a_restart);
 
 const CLEAN: &str = "reborn: nothing of an earlier run in";
 
@@ -28,6 +28,61 @@ fn two_hundred_restarts_leave_nothing_behind(machine: MakeMachine) {
     outcome.check(starts == RESTARTS + 1, &format!("{starts} starts, not {}", RESTARTS + 1));
     outcome
         .expect_line("bulkhead", &format!("it stays stopped, restarted {RESTARTS} times already"));
+}
+
+/// Returns the guest that searches for what an earlier run has left, with two restarts.
+fn reborn(bootargs: &str) -> Partition {
+    let reborn = Partition::new("reborn", "reborn").memory(4 << 20).bootargs(bootargs);
+    reborn.property("max-restarts = <2>;")
+}
+
+/// Returns a machine with the newest core, with allocation tags.
+fn with_tags(gic: Gic) -> Machine {
+    let machine = format!("virt,virtualization=on,mte=on,gic-version={}", gic.version());
+    Machine::new(gic).machine(&machine).cpu("max")
+}
+
+/// Allocation tags are no data: zeros that are stored leave them.
+fn no_tag_survives_a_restart(gic: Gic) {
+    let outcome = with_tags(gic).initrd(&compile(&source(&[reborn("end=reset")]))).boot();
+    outcome.expect_success();
+    let starts = outcome.of("reborn").containing("no tag of an earlier run on 131072 granules");
+    outcome.check(starts.0.len() == 3, &format!("{} starts find no tags", starts.0.len()));
+}
+
+/// Every register that a guest can read, of its CPU, its interrupt controller and its UART, has the
+/// same value at each start, after the guest has set all bits of every register that it can write.
+fn no_register_survives_a_restart(machine: Machine, name: &str) {
+    let outcome = machine.initrd(&compile(&source(&[reborn("registers")]))).boot();
+    outcome.expect_success();
+    let lines = outcome.of("reborn").0;
+    let runs: Vec<_> = lines.split(|line| line.contains("a run begins")).skip(1).collect();
+    outcome.check(runs.len() == 3, &format!("{} runs, not 3", runs.len()));
+    let of_first = |line: &&&str| !runs[0].contains(*line);
+    let different: Vec<_> = runs[1..].iter().copied().flatten().filter(of_first).collect();
+    outcome.check(different.is_empty(), &format!("a later run differs: {different:?}"));
+    outcome.check(runs.iter().all(|run| run.len() == runs[0].len()), "a later run has fewer lines");
+    println!("{name}: {:?}", &runs[0][runs[0].len() - 1..]);
+}
+
+#[test]
+fn no_register_survives_a_restart_on_the_newest_core() {
+    no_register_survives_a_restart(with_tags(Gic::V3), "max");
+}
+
+#[test]
+fn no_register_survives_a_restart_with_trapped_interrupts() {
+    no_register_survives_a_restart(with_tags(Gic::V3Trapped), "max, trapped");
+}
+
+#[test]
+fn no_register_survives_a_restart_on_a_cortex_a76() {
+    no_register_survives_a_restart(Machine::new(Gic::V3).cpu("cortex-a76"), "cortex-a76");
+}
+
+#[test]
+fn no_register_survives_a_restart_on_a_cortex_a53() {
+    no_register_survives_a_restart(Machine::new(Gic::V2), "cortex-a53");
 }
 
 /// Expects this number of restarts of Linux, and that its neighbour has had every tick.

@@ -1,7 +1,7 @@
 //! Takes a timer interrupt at each beat, and reports missed ones and the longest gap between two.
 //!
-//! Command line: `beats=N` (1000), `period-us=N` (1000); with `busy` it loops between the beats
-//! instead of sleeping.
+//! Command line: `beats=N` (1000), `period-us=N` (1000); `print=N` prints a line after each N
+//! beats; with `busy` it loops between the beats instead of sleeping.
 
 #![no_std]
 #![no_main]
@@ -32,6 +32,7 @@ fn main() {
     gic::enable(machine().virtual_timer);
     let start = timer::now();
     LAST.store(start, Ordering::Relaxed);
+    let print = machine().number("print");
     let is_busy = machine().argument("busy").is_some();
     cpu::unmask_interrupts();
     // The timer is set here and not in the handler: see `timer::arm_after`.
@@ -44,6 +45,9 @@ fn main() {
             }
         } else {
             cpu::wait_until(is_over);
+        }
+        if print.is_some_and(|every| beat % every == 0) {
+            println!("metronome: beat {beat}");
         }
     }
     cpu::mask_interrupts();

@@ -43,13 +43,16 @@ pub struct ControlRegisters {
 }
 
 /// The registers of FEAT_FGT. Bits whose names begin with n trap when clear, all others when set:
-/// so only what no feature of the table enables traps. HDFGRTR_EL2 and HDFGWTR_EL2 are 0.
+/// so only what no feature of the table enables traps, and DBGPRCR_EL1, which is a request to the
+/// power controller that outlives the guest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FineGrainedTraps {
     /// HFGRTR_EL2 and HFGWTR_EL2.
     pub registers: u64,
     /// HFGITR_EL2.
     pub instructions: u64,
+    /// HDFGRTR_EL2 and HDFGWTR_EL2.
+    pub debug: u64,
 }
 
 /// The registers of FEAT_FGT2. HFGITR2_EL2 is 0.
@@ -68,6 +71,8 @@ pub struct FineGrainedTraps2 {
 const HCR: u64 = 0b11 | 1 << 31 | 0b111 << 3 | 0b1_1111 << 18;
 /// HCR_EL2.IMO. FMO stays: Group 0 is EL2's.
 const HCR_IMO: u64 = 1 << 4;
+/// HDFGRTR_EL2.DBGPRCR_EL1 and HDFGWTR_EL2.DBGPRCR_EL1.
+const HDFGTR_DBGPRCR: u64 = 1 << 7;
 /// ZCR_EL2.LEN and SMCR_EL2.LEN: the longest vectors that the CPU has.
 const VECTOR_LENGTH: u64 = 0xf;
 /// CNTHCTL_EL2.{EL1PCTEN, EL1PCEN}: the physical counter and timer are the guest's, and no event
@@ -88,8 +93,11 @@ impl ControlRegisters {
             cnthctl_el2: GUEST_TIMER,
             vtcr_el2: vtcr(id),
             hstr_el2: 0,
-            fine_grained_traps: has(field::FGT)
-                .then_some(FineGrainedTraps { registers: bits.hfgtr, instructions: bits.hfgitr }),
+            fine_grained_traps: has(field::FGT).then_some(FineGrainedTraps {
+                registers: bits.hfgtr,
+                instructions: bits.hfgitr,
+                debug: HDFGTR_DBGPRCR,
+            }),
             fine_grained_traps2: (id.field(field::FGT) > 1).then_some(FineGrainedTraps2 {
                 registers: bits.hfgtr2,
                 debug_reads: bits.hdfgtr2,

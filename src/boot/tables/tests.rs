@@ -232,6 +232,7 @@ fn descriptors_equal_those_of_aarch64_paging() {
     use Stage2Attributes as Two;
     let stage_1 = One::VALID | One::ACCESSED | One::USER_RES1;
     let normal = stage_1 | One::INNER_SHAREABLE | One::ATTRIBUTE_INDEX_0;
+    let window = stage_1 | One::INNER_SHAREABLE | One::ATTRIBUTE_INDEX_2;
     let stage_2 = Two::VALID | Two::ACCESS_FLAG | Two::S2AP_ACCESS_RW;
     let write_back = Two::MEMATTR_NORMAL_INNER_WB | Two::MEMATTR_NORMAL_OUTER_WB | Two::SH_INNER;
     for (input, output, size) in [
@@ -245,6 +246,7 @@ fn descriptors_equal_those_of_aarch64_paging() {
             (Attributes::CODE, normal | One::READ_ONLY),
             (Attributes::READ_ONLY, normal | One::READ_ONLY | One::XN),
             (Attributes::DATA, normal | One::XN),
+            (Attributes::WINDOW, window | One::XN),
             (Attributes::DEVICE, stage_1 | One::ATTRIBUTE_INDEX_1 | One::XN),
         ] {
             assert_eq!(

@@ -23,7 +23,7 @@ pub struct Load {
 impl Load {
     /// Maps the partition's memory and the sources of its images, and returns the contents to copy.
     pub fn new(plan: &PartitionPlan, tree: &[u8]) -> Self {
-        mmu::map_memory(plan.memory.host);
+        mmu::map_window(plan.memory.host);
         for image in plan.ramdisk.iter().chain([&plan.kernel]) {
             mmu::map_memory(image.source);
         }

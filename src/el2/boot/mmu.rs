@@ -16,6 +16,7 @@ use core::cell::UnsafeCell;
 use super::refuse::refuse;
 use crate::el2::arch::{cache, image, memory};
 use crate::el2::drivers::mmio::Registers;
+use crate::el2::mm::fill;
 use crate::el2::mm::live::LIVE;
 
 /// The number of tables for EL2's mappings: a few for the image, two or three for each region of
@@ -61,7 +62,8 @@ impl ExceptionLevel {
 /// The values of the registers that turn a CPU's MMU on.
 #[derive(Clone, Copy)]
 pub struct TranslationRegisters {
-    /// MAIR_EL2: index 0 is Normal Write-Back memory, index 1 is Device-nGnRE memory.
+    /// MAIR_EL2: index 0 is Normal Write-Back memory, index 1 is Device-nGnRE memory, index 2 is
+    /// index 0 with allocation tags, if the CPU has them.
     pub mair: u64,
     /// TCR_EL2.
     pub tcr: u64,
@@ -71,7 +73,8 @@ pub struct TranslationRegisters {
     pub sctlr: u64,
 }
 
-const MAIR: u64 = 0x04ff;
+const MAIR: u64 = 0xff_04ff;
+const MAIR_WITH_TAGS: u64 = 0xf0_04ff;
 /// 39-bit addresses, 4 KiB granule, walks as Inner Shareable Write-Back accesses.
 const TCR_WALK: u64 = 25 | 0b01 << 8 | 0b01 << 10 | 0b11 << 12;
 /// RES1 in TCR_EL2 and TCR_EL3.
@@ -81,14 +84,17 @@ const TCR_EL1_EPD1: u64 = 1 << 23;
 /// M, C, SA, I, WXN.
 const SCTLR_ON: u64 = 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 const SCTLR_RES1: u64 = 0x30c5_0830;
+/// ATA: EL2 can write allocation tags. TCF stays 0: no access of EL2's is checked against them.
+const SCTLR_TAGS: u64 = 1 << 43;
 
 /// Returns the values of EL2's translation registers.
 pub fn translation_registers() -> TranslationRegisters {
+    let (mair, tags) = if fill::has_tags() { (MAIR_WITH_TAGS, SCTLR_TAGS) } else { (MAIR, 0) };
     TranslationRegisters {
-        mair: MAIR,
+        mair,
         tcr: TCR_WALK | TCR_RES1 | physical_size() << 16,
         ttbr: POOL.0.get() as u64,
-        sctlr: SCTLR_RES1 | SCTLR_ON,
+        sctlr: SCTLR_RES1 | SCTLR_ON | tags,
     }
 }
 
@@ -259,6 +265,11 @@ pub fn map_device(frame: Region<Pa>) -> Registers {
 /// Maps those pages of memory that `region` touches and that are not mapped.
 pub fn map_memory(region: Region<Pa>) {
     add(|tables| map_missing(tables, region, Attributes::DATA));
+}
+
+/// Maps a partition's memory, which EL2 fills.
+pub fn map_window(region: Region<Pa>) {
+    add(|tables| map_missing(tables, region, Attributes::WINDOW));
 }
 
 /// Audits EL2's tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions' memory,

@@ -3,6 +3,7 @@
 
 use bulkhead::arch::addr::{Ipa, Pa, Region};
 use bulkhead::boot::plan::{GuestMemory, PartitionPlan};
+use core::arch::asm;
 use core::slice;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,8 +57,13 @@ pub fn share(progress: &AtomicU64, size: u64, process: impl Fn(u64, u64), betwee
     }
 }
 
-/// Fills whole pages of a partition's memory with zeros, and cleans them to memory, from which a
-/// guest reads them with its caches off.
+/// Returns whether memory has allocation tags (FEAT_MTE2), which a guest can set and DC ZVA leaves.
+pub fn has_tags() -> bool {
+    read_register!("id_aa64pfr1_el1") >> 8 & 0xf >= 2
+}
+
+/// Fills whole pages of a partition's memory with zeros, allocation tags included, and cleans them
+/// to memory, from which a guest reads them with its caches off.
 ///
 /// # Safety
 ///
@@ -69,6 +75,16 @@ pub unsafe fn scrub(pages: Region<Pa>) {
     if dczid & 1 << 4 == 0 {
         let block: u64 = 4 << (dczid & 0xf);
         let (start, end) = (pages.start().get(), pages.end().get());
+        if has_tags() {
+            let mut address = start;
+            while address < end {
+                // SAFETY: DC GVA writes no data. It sets the tags to bits 59:56 of the address,
+                // which are zero. A guest cannot discard them from a cache: with HCR_EL2.VM its
+                // invalidations clean too.
+                unsafe { asm!("sys #3, c7, c4, #3, {}", in(reg) address, options(nostack)) };
+                address += block;
+            }
+        }
         // SAFETY: DC ZVA writes zeros to the pages alone, whose addresses are multiples of the
         // block size, at most 2 KiB (Arm ARM D24.2.34); the caller guarantees that nothing else
         // accesses them. It faults on Device memory, but EL2 maps memory as Normal.

@@ -104,9 +104,14 @@ impl Partition {
         }
         let (restarts, injections) = (state.life.restarts().into(), state.injections);
         let end = state.life.last_end().unwrap_or(End::AllOff);
+        // A guest can reset itself all the time; the number in the line shows how many were left
+        // out. The end of a partition that stays stopped is always reported.
+        let is_reported = next != Next::Build || state.restart_lines.allow(timer::now()).is_some();
         drop(state);
         self.gic.silence(&self.plan.interrupts);
-        self.report_end(end, next, restarts, injections);
+        if is_reported {
+            self.report_end(end, next, restarts, injections);
+        }
         match next {
             Next::Build => {
                 self.request_rebuild();

@@ -31,10 +31,10 @@ pub use devices::EmulatedDevice;
 pub use lifecycle::Totals;
 pub use rendezvous::{Rebuild, RecallSlot};
 
-/// The number of lines about a guest's faults that may be printed in a burst.
-const FAULT_LINES: u32 = 8;
+/// The number of lines of one kind that a guest may cause in a burst.
+const LINES: u32 = 8;
 /// The time in which one further such line is allowed, in milliseconds.
-const FAULT_LINE_MS: u64 = 1000;
+const LINE_MS: u64 = 1000;
 
 /// A partition.
 pub struct Partition {
@@ -106,8 +106,11 @@ pub struct PartitionState {
     pub last_fault: Option<Fault>,
     /// The number of exceptions injected for its faults since it was built.
     pub injections: u64,
-    /// The limit of lines that are printed about them.
+    /// The limit of lines that are printed about them. It outlives a restart, which a guest can
+    /// cause at will.
     pub fault_lines: RateLimit,
+    /// The limit of lines about its restarts.
+    restart_lines: RateLimit,
 }
 
 /// The parts from which boot makes a partition.
@@ -171,7 +174,8 @@ impl Partition {
             life: Lifecycle::new(plan.policy),
             last_fault: None,
             injections: 0,
-            fault_lines: fault_lines(),
+            fault_lines: line_limit(),
+            restart_lines: line_limit(),
         };
         Self {
             trapped: TrappedRegisters::array(&plan.devices),
@@ -265,7 +269,7 @@ impl Partition {
         state.vgic.reset(hardware);
         state.psci.reset();
         state.uart = Pl011::default();
-        (state.injections, state.fault_lines) = (0, fault_lines());
+        state.injections = 0;
         self.port.reset();
         drop(state);
         if let Some(monitor) = &self.monitor {
@@ -281,9 +285,9 @@ impl fmt::Display for Partition {
     }
 }
 
-/// Returns the limit of lines about a guest's faults.
-fn fault_lines() -> RateLimit {
-    RateLimit::new(timer::milliseconds(FAULT_LINE_MS), FAULT_LINES)
+/// Returns a limit of lines of one kind that a guest causes.
+fn line_limit() -> RateLimit {
+    RateLimit::new(timer::milliseconds(LINE_MS), LINES)
 }
 
 /// Returns a partition's vGIC. `ppis` are the PPIs that guests own.

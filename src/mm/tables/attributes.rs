@@ -2,9 +2,10 @@
 
 /// The attribute fields of a leaf: all of its descriptor except the output address and bits 1:0.
 ///
-/// The first four constants are for EL2's stage 1, where MAIR_EL2 has Normal, write-back at index 0
-/// and Device-nGnRE at index 1. The others are for a partition's stage 2 with HCR_EL2.FWB = 0,
-/// which a guest's stage 1 can only restrict.
+/// The first five constants are for EL2's stage 1, where MAIR_EL2 has Normal, write-back at index
+/// 0, Device-nGnRE at index 1, and at index 2 that of index 0 with allocation tags, where the CPU
+/// has them (FEAT_MTE2). The others are for a partition's stage 2 with HCR_EL2.FWB = 0, which a
+/// guest's stage 1 can only restrict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attributes(pub(crate) u64);
 
@@ -21,6 +22,8 @@ const NO_EXECUTE: u64 = 1 << 54;
 const STAGE_1: u64 = 1 << 6 | ACCESSED;
 /// AttrIndx: index 1.
 const DEVICE: u64 = 1 << 2;
+/// AttrIndx: index 2.
+const WITH_TAGS: u64 = 2 << 2;
 /// AP\[2\]: no write access.
 const READ_ONLY: u64 = 1 << 7;
 
@@ -38,6 +41,8 @@ impl Attributes {
     pub const READ_ONLY: Self = Self(STAGE_1 | INNER | READ_ONLY | NO_EXECUTE);
     /// EL2's data: read and write, never execute.
     pub const DATA: Self = Self(STAGE_1 | INNER | NO_EXECUTE);
+    /// A partition's memory while EL2 fills it: as `DATA`, with the allocation tags.
+    pub const WINDOW: Self = Self(STAGE_1 | INNER | WITH_TAGS | NO_EXECUTE);
     /// Registers that EL2 uses: read and write, never execute, Device-nGnRE.
     pub const DEVICE: Self = Self(STAGE_1 | DEVICE | NO_EXECUTE);
     /// A guest's RAM: read, write and execute, write-back, Inner Shareable.

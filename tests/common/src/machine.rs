@@ -62,6 +62,7 @@ pub struct Machine {
     steps: Vec<Step>,
     deadline: Duration,
     shows_progress: bool,
+    is_on_one_core: bool,
 }
 
 impl Machine {
@@ -84,6 +85,7 @@ impl Machine {
             steps: Vec::new(),
             deadline: Duration::from_secs(60),
             shows_progress: false,
+            is_on_one_core: false,
         }
     }
 
@@ -234,6 +236,13 @@ impl Machine {
         self
     }
 
+    /// Runs all of the machine's CPUs on one of the host's, so that each may stand still between
+    /// any two instructions while the others run.
+    pub fn on_one_core(mut self) -> Self {
+        self.is_on_one_core = true;
+        self
+    }
+
     /// Boots the machine and waits for its end.
     #[track_caller]
     pub fn boot(self) -> Outcome {
@@ -243,8 +252,10 @@ impl Machine {
             "the delivery of interrupts is chosen by a description, and there is none"
         );
         let arguments = self.arguments();
-        let mut qemu = Command::new(PROGRAM);
-        qemu.args(&arguments);
+        let one_core: &[&str] = if self.is_on_one_core { &["taskset", "-c", "0"] } else { &[] };
+        let mut words = one_core.iter().copied().chain([PROGRAM]);
+        let mut qemu = Command::new(words.next().unwrap_or(PROGRAM));
+        qemu.args(words).args(&arguments);
         let progress = self.shows_progress.then(|| {
             let log = scratch("log");
             println!("the console is in {}; its last line, every ten seconds:", log.display());

@@ -37,6 +37,11 @@ impl Outcome {
         Self { command, console, end }
     }
 
+    /// Returns the text of the console.
+    pub fn console(&self) -> &str {
+        &self.console
+    }
+
     /// Returns all lines of the console.
     pub fn lines(&self) -> Lines<'_> {
         Lines::of(&self.console)

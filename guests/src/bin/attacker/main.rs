@@ -10,6 +10,7 @@
 //! - `again`: resets the partition at the end.
 //! - `loop`: ends in endless exceptions, on all CPUs except the boot CPU if there are several.
 //! - `triggers`: makes private interrupts edge-triggered for some seconds.
+//! - `only=NAME`: one disturbance in place of all this: see the module `disturb`.
 
 #![no_std]
 #![no_main]
@@ -18,11 +19,13 @@ mod aarch32;
 mod access;
 mod calls;
 mod context;
+mod disturb;
 mod exceptions;
 mod frames;
 mod level;
 mod loops;
 mod own;
+mod race;
 mod random;
 mod registers;
 mod reset;
@@ -71,6 +74,9 @@ const GROUPS: [Group; 20] = [
 ];
 
 fn main() {
+    if let Some(name) = machine().argument("only") {
+        return disturb::run(name);
+    }
     let seed = context::seed();
     println!("attacker: {} CPUs, GICv{}, seed={seed}", count(), gic::version());
     window::fill();

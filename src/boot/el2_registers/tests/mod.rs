@@ -119,6 +119,8 @@ fn the_max_cpu_of_qemu() {
     // nTPIDR2_EL0 and nSMPRI_EL1.
     let traps = control.fine_grained_traps.unwrap();
     assert_eq!(traps.registers, 0b11 << 54);
+    // DBGPRCR_EL1 alone.
+    assert_eq!(traps.debug, 1 << 7);
     assert_eq!(pstate_fields(&qemu_max()), [true, true, false, true]);
 }
 

@@ -2,10 +2,15 @@
 //! and ends.
 //!
 //! Command line: `end=off` powers off (the default), `end=reset` resets, `end=spin` loops with
-//! interrupts masked.
+//! interrupts masked. `registers` prints every register at the start of a run, writes every one,
+//! and resets.
 
 #![no_std]
 #![no_main]
+
+mod frames;
+mod registers;
+mod tags;
 
 use core::arch::asm;
 use core::hint::black_box;
@@ -25,11 +30,22 @@ const CLAIM_TAGS: u64 = 0xff;
 
 fn main() {
     let memory = upper_half();
+    if machine().argument("registers").is_some() {
+        registers::run(memory);
+    }
     let words = search(memory);
+    let has_tags = tags::enable();
+    if has_tags {
+        let granules = tags::search(memory);
+        println!("reborn: no tag of an earlier run on {granules} granules");
+    }
     check_interrupts();
     check_registers();
     println!("reborn: nothing of an earlier run in {words} words, the interrupts, the registers");
     fill(memory);
+    if has_tags {
+        tags::set(memory);
+    }
     leave_registers();
     leave_interrupts();
     match machine().argument("end") {
