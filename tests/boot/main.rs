@@ -19,5 +19,6 @@ mod parallel;
 mod raspberry_pi;
 mod refusals;
 mod restart;
+mod stays;
 mod watchdog;
 mod wings;

@@ -2,8 +2,10 @@
 
 use std::fmt::Display;
 use std::fs;
+use std::io::{self, PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use crate::description;
@@ -233,6 +235,26 @@ impl Machine {
     /// Boots the machine and waits for its end.
     #[track_caller]
     pub fn boot(self) -> Outcome {
+        self.boot_with_errors_to(None)
+    }
+
+    /// Boots the machine, has `read` read QEMU's log meanwhile, and waits for the end of both. The
+    /// log is what QEMU writes to its standard error, which no file needs to hold.
+    #[track_caller]
+    pub fn boot_with_log<T: Send>(
+        self,
+        read: impl FnOnce(PipeReader) -> T + Send,
+    ) -> (Outcome, T) {
+        let (log, errors) = io::pipe().expect("a pipe can be made");
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| read(log));
+            let outcome = self.boot_with_errors_to(Some(errors));
+            (outcome, reader.join().expect("the log can be read"))
+        })
+    }
+
+    #[track_caller]
+    fn boot_with_errors_to(self, errors: Option<PipeWriter>) -> Outcome {
         let is_trapped = self.gic == Gic::V3Trapped;
         assert!(
             !is_trapped || self.initrd.is_some(),
@@ -246,7 +268,7 @@ impl Machine {
             println!("the console is in {}; its last line, every ten seconds:", log.display());
             Progress::new(fs::File::create(log).expect("the tests' directory can be written"))
         });
-        let (console, end) = session::run(qemu, self.line, self.steps, self.deadline, progress);
+        let (console, end) = session::run(qemu, self.line, errors, self.steps, self.deadline, progress);
         Outcome::new(command(&arguments), console, end)
     }
 

@@ -3,7 +3,7 @@
 use rustix::pty::{self, OpenptFlags};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, PipeWriter, Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -113,16 +113,20 @@ fn file(end: impl Into<OwnedFd>) -> File {
     end.into().into()
 }
 
-/// Runs QEMU to its end. Returns its console and how it ended.
+/// Runs QEMU to its end, with its standard error on the console unless `errors` is given. Returns its console and how it ended.
 #[track_caller]
 pub fn run(
     mut qemu: Command,
     line: Line,
+    errors: Option<PipeWriter>,
     steps: Vec<Step>,
     limit: Duration,
     progress: Option<Progress>,
 ) -> (String, End) {
     let Ends { keyboard, screen } = line.connect(&mut qemu).expect("QEMU can be connected");
+    if let Some(errors) = errors {
+        qemu.stderr(errors);
+    }
     let mut child = match qemu.spawn() {
         Ok(child) => Guard(child),
         Err(error) if error.kind() == ErrorKind::NotFound => {

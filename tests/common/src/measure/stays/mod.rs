@@ -1,0 +1,191 @@
+//! The longest stays of CPUs in EL2, by cause, under a load of attacks, floods of output and work
+//! of the monitor.
+//!
+//! A stay begins at an exception vector or after WFI, and ends at ERET, at WFI, or where the CPU
+//! acknowledges its interrupts in the run loop. Nothing else can happen on that CPU in between, so
+//! the longest stay is what EL2 adds to the latency of everything.
+
+pub mod causes;
+pub mod code;
+pub mod load;
+pub mod report;
+pub mod trace;
+
+use causes::{CAUSES, Group, POLL, cause, signs};
+use code::{Code, Entry, Kind};
+use trace::Event;
+
+/// The longest stay of a cause.
+#[derive(Clone, Default, Debug)]
+pub struct Longest {
+    /// Its length, in instructions.
+    pub length: u32,
+    /// The CPU that stayed.
+    pub cpu: usize,
+    /// Its functions in the order of their first execution, and the number of instructions in each.
+    pub functions: Vec<(String, u64)>,
+}
+
+/// The stays of one cause.
+#[derive(Clone, Default, Debug)]
+pub struct Stays {
+    /// The lengths, in instructions.
+    pub lengths: Vec<u32>,
+    /// The longest one.
+    pub longest: Longest,
+}
+
+/// The stay of a CPU that has not ended.
+struct Open {
+    entry: Entry,
+    length: u64,
+    /// The functions executed so far, with the number of instructions in each.
+    functions: Vec<(usize, u64)>,
+}
+
+#[derive(Default)]
+struct Cpu {
+    /// The address of the block that is being executed, and its limit.
+    block: Option<(u64, u64)>,
+    open: Option<Open>,
+    /// Whether it has entered a guest. What it executes before belongs to boot.
+    has_run: bool,
+}
+
+/// Divides the instructions of all CPUs into stays.
+pub struct Divider<'a> {
+    code: &'a Code,
+    poll: Option<usize>,
+    cpus: Vec<Cpu>,
+    last: usize,
+    stays: Vec<Stays>,
+    /// For each function, the causes of which it is a sign.
+    signs: Vec<u32>,
+    instructions: u64,
+}
+
+impl<'a> Divider<'a> {
+    /// Returns a divider of the executions of this code.
+    pub fn new(code: &'a Code) -> Self {
+        let poll = code.functions().iter().position(|path| path.ends_with(POLL));
+        let stays = CAUSES.iter().map(|_| Stays::default()).collect();
+        let signs = code.functions().iter().map(|path| signs(path)).collect();
+        Self { code, poll, cpus: Vec::new(), last: 0, stays, signs, instructions: 0 }
+    }
+
+    /// Takes the next line of the log.
+    pub fn take(&mut self, event: Event) {
+        match event {
+            Event::Stopped => {
+                if let Some(cpu) = self.cpus.get_mut(self.last) {
+                    cpu.block = None;
+                }
+            }
+            Event::Rewound(address) => {
+                if let Some((begin, _)) = self.cpus.get_mut(self.last).and_then(|it| it.block.take())
+                {
+                    self.execute(self.last, begin, address.saturating_sub(begin) / 4, Kind::Plain);
+                }
+            }
+            Event::Block { cpu, address, most } => {
+                if self.cpus.len() <= cpu {
+                    self.cpus.resize_with(cpu + 1, Cpu::default);
+                }
+                self.last = cpu;
+                if let Some((begin, most)) = self.cpus[cpu].block.take() {
+                    let (count, kind) = self.code.block(begin, most, address);
+                    self.execute(cpu, begin, count, kind);
+                }
+                if let Some(entry) = self.code.entry(address) {
+                    self.close(cpu);
+                    self.open(cpu, entry);
+                } else if self.cpus[cpu].open.is_none() {
+                    self.open(cpu, Entry::RunLoop);
+                } else if self.is_poll(address) {
+                    self.close(cpu);
+                    self.open(cpu, Entry::RunLoop);
+                }
+                self.cpus[cpu].block = Some((address, most));
+            }
+        }
+    }
+
+    /// Returns whether this is the first instruction of the function that acknowledges interrupts.
+    fn is_poll(&self, address: u64) -> bool {
+        let function = self.code.function(address);
+        Some(function) == self.poll && self.code.function(address - 4) != function
+    }
+
+    fn open(&mut self, cpu: usize, entry: Entry) {
+        self.cpus[cpu].open = Some(Open { entry, length: 0, functions: Vec::new() });
+    }
+
+    /// Adds executed instructions to the stay of a CPU.
+    fn execute(&mut self, cpu: usize, begin: u64, count: u64, last: Kind) {
+        self.instructions += count;
+        let function = self.code.function(begin);
+        if let Some(open) = &mut self.cpus[cpu].open {
+            open.length += count;
+            match open.functions.iter_mut().find(|(it, _)| *it == function) {
+                Some((_, instructions)) => *instructions += count,
+                None => open.functions.push((function, count)),
+            }
+        }
+        if matches!(last, Kind::Eret | Kind::Wait) {
+            self.close(cpu);
+            self.cpus[cpu].has_run |= last == Kind::Eret;
+        }
+    }
+
+    /// Ends the stay of a CPU, if there is one.
+    fn close(&mut self, cpu: usize) {
+        let (Some(open), true) = (self.cpus[cpu].open.take(), self.cpus[cpu].has_run) else {
+            return;
+        };
+        let names = self.code.functions();
+        let signs = open.functions.iter().fold(0, |signs, (it, _)| signs | self.signs[*it]);
+        let stays = &mut self.stays[cause(open.entry, signs)];
+        let length = u32::try_from(open.length).unwrap_or(u32::MAX);
+        if stays.longest.length < length {
+            let named = |(it, count): &(usize, u64)| (names[*it].clone(), *count);
+            let functions = open.functions.iter().map(named).collect();
+            stays.longest = Longest { length, cpu, functions };
+        }
+        stays.lengths.push(length);
+    }
+
+    /// Returns the stays of each cause, in the order of [`CAUSES`], and the number of instructions.
+    pub fn finish(self) -> (Vec<Stays>, u64) {
+        (self.stays, self.instructions)
+    }
+}
+
+/// Statistics of lengths.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Statistics {
+    /// The number of stays.
+    pub count: usize,
+    /// The median.
+    pub median: u64,
+    /// The length that one in a thousand exceeds.
+    pub p999: u64,
+    /// The greatest.
+    pub max: u64,
+}
+
+/// Returns the statistics of some lengths, `None` if there are none.
+pub fn statistics(mut lengths: Vec<u32>) -> Option<Statistics> {
+    lengths.sort_unstable();
+    let at = |thousandths: usize| -> u64 {
+        let index = (lengths.len() * thousandths).div_ceil(1000).saturating_sub(1);
+        lengths[index].into()
+    };
+    let count = lengths.len();
+    (count > 0).then(|| Statistics { count, median: at(500), p999: at(999), max: at(1000) })
+}
+
+/// Returns the statistics of a group.
+pub fn of_group(stays: &[Stays], group: Group) -> Option<Statistics> {
+    let of_group = CAUSES.iter().zip(stays).filter(|(cause, _)| cause.group == group);
+    statistics(of_group.flat_map(|(_, stays)| stays.lengths.iter().copied()).collect())
+}
