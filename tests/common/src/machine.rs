@@ -2,16 +2,17 @@
 
 use std::fmt::Display;
 use std::fs;
-use std::io::{self, PipeReader, PipeWriter};
+use std::io::{self, PipeReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use crate::description;
 use crate::files::{board_tree, file, scratch};
 use crate::outcome::Outcome;
-use crate::session::{self, Line, Progress, Step};
+use crate::session::{self, Errors, Line, Progress, Step};
 
 /// The interrupt controller of a machine, and how interrupts reach the guests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -239,22 +240,29 @@ impl Machine {
     }
 
     /// Boots the machine, has `read` read QEMU's log meanwhile, and waits for the end of both. The
-    /// log is what QEMU writes to its standard error, which no file needs to hold.
+    /// log is what QEMU writes to its standard error, which no file needs to hold. QEMU is killed
+    /// if `read` returns before.
     #[track_caller]
     pub fn boot_with_log<T: Send>(
         self,
         read: impl FnOnce(PipeReader) -> T + Send,
     ) -> (Outcome, T) {
-        let (log, errors) = io::pipe().expect("a pipe can be made");
+        let (log, pipe) = io::pipe().expect("a pipe can be made");
+        let has_enough = AtomicBool::new(false);
         thread::scope(|scope| {
-            let reader = scope.spawn(|| read(log));
+            let reader = scope.spawn(|| {
+                let result = read(log);
+                has_enough.store(true, Ordering::Relaxed);
+                result
+            });
+            let errors = Errors { pipe, has_enough: &has_enough };
             let outcome = self.boot_with_errors_to(Some(errors));
             (outcome, reader.join().expect("the log can be read"))
         })
     }
 
     #[track_caller]
-    fn boot_with_errors_to(self, errors: Option<PipeWriter>) -> Outcome {
+    fn boot_with_errors_to(self, errors: Option<Errors<'_>>) -> Outcome {
         let is_trapped = self.gic == Gic::V3Trapped;
         assert!(
             !is_trapped || self.initrd.is_some(),

@@ -30,8 +30,10 @@ pub struct Cause {
 const ASYNCHRONOUS: &[Entry] = &[Irq, Fiq, RunLoop];
 /// The monitor at the console.
 const MONITOR: &[&str] = &["operator::monitor", "el2::monitor", "run_monitor"];
-/// The function that acknowledges interrupts while no guest runs: a stay ends before it.
-pub const POLL: &str = "vcpu::interrupts::poll";
+/// The function that acknowledges interrupts: where the run loop calls it, a stay ends.
+pub const POLL: &str = "vcpu::interrupts::take_own";
+/// The function that leaves a guest for the run loop.
+pub const LEAVE: &str = "leave_guest";
 
 macro_rules! causes {
     ($($group:ident $name:literal $entries:expr, $functions:expr;)+) => {
@@ -47,7 +49,7 @@ macro_rules! causes {
 
 causes! {
     Foreign "monitor at the console" ASYNCHRONOUS, MONITOR;
-    Own "leaving the guest" &[], &["leave_guest"];
+    Own "leaving the guest" &[], &[LEAVE];
     Restart "restart" &[RunLoop], &["wait_for_all", "mm::fill", "window", "cache"];
     Foreign "console" ASYNCHRONOUS, &["console"];
     Own "start of a vCPU" &[RunLoop], &["enter_guest"];

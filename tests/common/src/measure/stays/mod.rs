@@ -11,7 +11,7 @@ pub mod load;
 pub mod report;
 pub mod trace;
 
-use causes::{CAUSES, Group, POLL, cause, signs};
+use causes::{CAUSES, Group, LEAVE, POLL, cause, signs};
 use code::{Code, Entry, Kind};
 use trace::Event;
 
@@ -50,12 +50,15 @@ struct Cpu {
     open: Option<Open>,
     /// Whether it has entered a guest. What it executes before belongs to boot.
     has_run: bool,
+    executed: u64,
 }
 
 /// Divides the instructions of all CPUs into stays.
 pub struct Divider<'a> {
     code: &'a Code,
+    /// The functions that acknowledge interrupts while no guest runs, and that leave a guest.
     poll: Option<usize>,
+    leave: Option<usize>,
     cpus: Vec<Cpu>,
     last: usize,
     stays: Vec<Stays>,
@@ -67,10 +70,16 @@ pub struct Divider<'a> {
 impl<'a> Divider<'a> {
     /// Returns a divider of the executions of this code.
     pub fn new(code: &'a Code) -> Self {
-        let poll = code.functions().iter().position(|path| path.ends_with(POLL));
+        let named = |name| code.functions().iter().position(|path| path.ends_with(name));
+        let (poll, leave) = (named(POLL), named(LEAVE));
         let stays = CAUSES.iter().map(|_| Stays::default()).collect();
         let signs = code.functions().iter().map(|path| signs(path)).collect();
-        Self { code, poll, cpus: Vec::new(), last: 0, stays, signs, instructions: 0 }
+        Self { code, poll, leave, cpus: Vec::new(), last: 0, stays, signs, instructions: 0 }
+    }
+
+    /// Returns the number of instructions so far.
+    pub const fn instructions(&self) -> u64 {
+        self.instructions
     }
 
     /// Takes the next line of the log.
@@ -101,7 +110,7 @@ impl<'a> Divider<'a> {
                     self.open(cpu, entry);
                 } else if self.cpus[cpu].open.is_none() {
                     self.open(cpu, Entry::RunLoop);
-                } else if self.is_poll(address) {
+                } else if self.polls(cpu, address) {
                     self.close(cpu);
                     self.open(cpu, Entry::RunLoop);
                 }
@@ -110,10 +119,16 @@ impl<'a> Divider<'a> {
         }
     }
 
-    /// Returns whether this is the first instruction of the function that acknowledges interrupts.
-    fn is_poll(&self, address: u64) -> bool {
+    /// Returns whether this is the first instruction of the function that acknowledges interrupts,
+    /// called by the run loop.
+    fn polls(&self, cpu: usize, address: u64) -> bool {
         let function = self.code.function(address);
-        Some(function) == self.poll && self.code.function(address - 4) != function
+        if Some(function) != self.poll || self.code.function(address - 4) == function {
+            return false;
+        }
+        let has_left = |open: &Open| open.functions.iter().any(|(it, _)| Some(*it) == self.leave);
+        let open = self.cpus[cpu].open.as_ref();
+        open.is_some_and(|open| open.entry == Entry::RunLoop || has_left(open))
     }
 
     fn open(&mut self, cpu: usize, entry: Entry) {
@@ -123,6 +138,7 @@ impl<'a> Divider<'a> {
     /// Adds executed instructions to the stay of a CPU.
     fn execute(&mut self, cpu: usize, begin: u64, count: u64, last: Kind) {
         self.instructions += count;
+        self.cpus[cpu].executed += count;
         let function = self.code.function(begin);
         if let Some(open) = &mut self.cpus[cpu].open {
             open.length += count;
@@ -155,7 +171,11 @@ impl<'a> Divider<'a> {
     }
 
     /// Returns the stays of each cause, in the order of [`CAUSES`], and the number of instructions.
-    pub fn finish(self) -> (Vec<Stays>, u64) {
+    pub fn finish(mut self) -> (Vec<Stays>, u64) {
+        for cpu in 0..self.cpus.len() {
+            eprintln!("CPU {cpu}: {}", self.cpus[cpu].executed);
+            self.close(cpu);
+        }
         (self.stays, self.instructions)
     }
 }
