@@ -7,7 +7,8 @@
 use super::{Vcpu, interrupts};
 use crate::el2::arch::cache;
 use crate::el2::drivers::gic::ThisCpu;
-use crate::el2::mm::{fill, window};
+use crate::el2::mm::fill::{self, COPY_PIECE, SCRUB_PIECE};
+use crate::el2::mm::window;
 
 impl Vcpu {
     /// Takes part in building the partition again. At the end vCPU 0 starts it.
@@ -46,13 +47,15 @@ impl Vcpu {
             // pages; and no vCPU runs the guest before the last barrier of the rebuild.
             unsafe { fill::scrub(pages) };
         };
-        fill::share(&rebuild.scrubbed, host.size(), scrub, interrupts::poll);
+        let pieces = (host.size(), SCRUB_PIECE);
+        fill::share(&rebuild.scrubbed, pieces, scrub, interrupts::poll);
         rebuild.wait_for_all(interrupts::poll);
         let contents = fill::contents(plan, &partition.tree).into_iter().zip(&rebuild.copied);
         for (content, progress) in contents {
             if let Some(content) = content {
                 let copy = |offset, size| fill::copy(&plan.memory, content, offset, size);
-                fill::share(progress, content.0.size(), copy, interrupts::poll);
+                let pieces = (content.0.size(), COPY_PIECE);
+                fill::share(progress, pieces, copy, interrupts::poll);
             }
         }
         rebuild.wait_for_all(interrupts::poll);
