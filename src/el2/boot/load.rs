@@ -55,6 +55,6 @@ impl Load {
             sync::relax();
         }
         cache::invalidate_instructions();
-        window::close(self.memory.host);
+        window::close(self.memory.host, || {});
     }
 }

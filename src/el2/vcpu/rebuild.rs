@@ -17,7 +17,7 @@ impl Vcpu {
         self.fill();
         if self.index() == 0 {
             cache::invalidate_instructions();
-            window::close(self.partition.plan.memory.host);
+            window::close(self.partition.plan.memory.host, interrupts::poll);
             self.partition.reset(&mut ThisCpu(&self.position));
             self.partition.stage2.restore();
         }
@@ -36,7 +36,7 @@ impl Vcpu {
         let plan = &partition.plan;
         let host = plan.memory.host;
         if self.index() == 0 {
-            window::open(host);
+            window::open(host, interrupts::poll);
         }
         rebuild.wait_for_all(interrupts::poll);
         let scrub = |offset, size| {

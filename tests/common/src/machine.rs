@@ -243,10 +243,7 @@ impl Machine {
     /// log is what QEMU writes to its standard error, which no file needs to hold. QEMU is killed
     /// if `read` returns before.
     #[track_caller]
-    pub fn boot_with_log<T: Send>(
-        self,
-        read: impl FnOnce(PipeReader) -> T + Send,
-    ) -> (Outcome, T) {
+    pub fn boot_with_log<T: Send>(self, read: impl FnOnce(PipeReader) -> T + Send) -> (Outcome, T) {
         let (log, pipe) = io::pipe().expect("a pipe can be made");
         let has_enough = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -276,7 +273,8 @@ impl Machine {
             println!("the console is in {}; its last line, every ten seconds:", log.display());
             Progress::new(fs::File::create(log).expect("the tests' directory can be written"))
         });
-        let (console, end) = session::run(qemu, self.line, errors, self.steps, self.deadline, progress);
+        let (console, end) =
+            session::run(qemu, self.line, errors, self.steps, self.deadline, progress);
         Outcome::new(command(&arguments), console, end)
     }
 

@@ -148,7 +148,8 @@ pub fn run(
     drop(qemu);
     let output = read_in_background(screen);
     let (steps, text) = (steps.into(), Vec::new());
-    let mut session = Session { keyboard, steps, text, searched: 0, kill_at: None, progress, has_enough };
+    let mut session =
+        Session { keyboard, steps, text, searched: 0, kill_at: None, progress, has_enough };
     let end = session.follow(&mut child.0, &output, limit);
     drop(child);
     session.text.extend(output.iter().flatten());

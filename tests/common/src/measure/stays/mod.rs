@@ -91,7 +91,8 @@ impl<'a> Divider<'a> {
                 }
             }
             Event::Rewound(address) => {
-                if let Some((begin, _)) = self.cpus.get_mut(self.last).and_then(|it| it.block.take())
+                if let Some((begin, _)) =
+                    self.cpus.get_mut(self.last).and_then(|it| it.block.take())
                 {
                     self.execute(self.last, begin, address.saturating_sub(begin) / 4, Kind::Plain);
                 }

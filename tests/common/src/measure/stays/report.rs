@@ -40,7 +40,12 @@ pub fn longest(stays: &[Stays], least: u32) -> String {
         if *length <= least {
             continue;
         }
-        _ = writeln!(text, "{}: {} instructions, on CPU {cpu}", cause.name, grouped((*length).into()));
+        _ = writeln!(
+            text,
+            "{}: {} instructions, on CPU {cpu}",
+            cause.name,
+            grouped((*length).into())
+        );
         let path: Vec<_> = functions.iter().map(|(name, _)| short(name)).collect();
         _ = writeln!(text, "  way: {}", path[..path.len().min(3 * SHOWN)].join(" > "));
         let mut most: Vec<_> = functions.iter().collect();
