@@ -2,7 +2,7 @@
 //! it.
 //!
 //! The figures are compared with those in `tests/bench/figures.json`, which the argument `update`
-//! replaces. With `quick` Linux is skipped, which takes most of the time. With `draw` nothing is
+//! replaces. With `quick` Linux and the stays in EL2 are skipped, which take most of the time. With `draw` nothing is
 //! measured: the kept figures are written to the picture and the table in docs/bench.md.
 //!
 //! [docs/bench.md]: ../../docs/bench.md
@@ -39,6 +39,10 @@ fn main() -> ExitCode {
     println!("\n{}", table::terminal(&figures));
     if !quick {
         println!("{}", causes(&results));
+        for column in Column::partitions() {
+            let text = fs::read_to_string(job::stays_file(column)).expect("the file is written");
+            println!("{}\n{text}", column.name());
+        }
         write(&results).expect("target/bench can be written");
     }
     if is_given("update") && !quick {

@@ -122,7 +122,8 @@ pub struct Errors<'a> {
     pub has_enough: &'a AtomicBool,
 }
 
-/// Runs QEMU to its end, with its standard error on the console unless `errors` is given. Returns its console and how it ended.
+/// Runs QEMU to its end, with its standard error on the console unless `errors` is given. Returns
+/// its console and how it ended.
 #[track_caller]
 pub fn run(
     mut qemu: Command,

@@ -14,6 +14,29 @@ pub enum Group {
     Restart,
 }
 
+impl Group {
+    /// All groups.
+    pub const ALL: [Self; 3] = [Self::Own, Self::Foreign, Self::Restart];
+
+    /// Returns the name of the group in the keys of rows.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Foreign => "foreign",
+            Self::Restart => "restart",
+        }
+    }
+
+    /// Returns the greatest number of instructions that a stay may have.
+    pub const fn goal(self) -> u64 {
+        match self {
+            Self::Own => 3_600,
+            Self::Foreign => 2_000,
+            Self::Restart => 20_000,
+        }
+    }
+}
+
 /// A cause.
 pub struct Cause {
     /// Its name for readers.

@@ -4,9 +4,9 @@ use std::io::PipeReader;
 
 use super::code::Code;
 use super::{Divider, Stays, trace};
+use crate::Partition;
 use crate::measure::column::Column;
 use crate::measure::machine::with_monitor;
-use crate::{Outcome, Partition};
 
 /// The keys that open the monitor, Ctrl-] twice, and that show the output of all partitions.
 const OPEN: &str = "\x1d\x1d";
@@ -40,14 +40,21 @@ pub enum Load {
     Orders,
 }
 
-/// What a run has shown.
+/// What runs have shown.
 pub struct Run {
     /// The stays of each cause, in the order of [`CAUSES`](super::causes::CAUSES).
     pub stays: Vec<Stays>,
     /// The number of instructions in all stays.
     pub instructions: u64,
-    /// The console, and how the run ended.
-    pub outcome: Outcome,
+}
+
+/// Runs both loads, each until EL2 has executed the number of instructions.
+pub fn run_both(column: Column, flood: u64, orders: u64) -> Run {
+    let mut run = run(column, Load::Flood, flood);
+    let more = self::run(column, Load::Orders, orders);
+    super::add(&mut run.stays, more.stays);
+    run.instructions += more.instructions;
+    run
 }
 
 /// Runs three partitions beside the attacker, while the monitor gets all of its commands, until EL2
@@ -66,7 +73,7 @@ pub fn run(column: Column, load: Load, instructions: u64) -> Run {
             hello("lines", "lines=1000000000"),
             attacker("bytes", "seed=1 rounds=1000000 groups=output"),
             hello("more", "lines=1000000000"),
-            attacker("attacker", "seed=3 again"),
+            attacker("attacker", "seed=3 again groups=walks,exceptions,calls,frames,sgis,storms"),
         ],
         Load::Orders => [
             hello("lines", "ticks=1000000").memory(4 << 20),
@@ -110,6 +117,16 @@ pub fn run(column: Column, load: Load, instructions: u64) -> Run {
         trace::read(log, take).expect("QEMU's log can be read");
         divider.finish()
     };
-    let (outcome, (stays, instructions)) = machine.boot_with_log(read);
-    Run { stays, instructions, outcome }
+    let (outcome, (stays, executed)) = machine.boot_with_log(read);
+    outcome.check(executed >= instructions, "the machine ended early");
+    // The load has done what it is there for.
+    let texts: &[&str] = match load {
+        Load::Flood => &["hello: line 20 of", "xxxxxxxx", "the monitor has the console"],
+        Load::Orders => &["uptime-s", "stopped at the monitor's order", "reset itself"],
+    };
+    for text in texts {
+        let is_there = !outcome.lines().containing(text).is_empty();
+        outcome.check(is_there, &format!("`{text}` is not printed"));
+    }
+    Run { stays, instructions: executed }
 }

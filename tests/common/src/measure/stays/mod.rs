@@ -15,6 +15,8 @@ use causes::{CAUSES, Group, LEAVE, POLL, cause, signs};
 use code::{Code, Entry, Kind};
 use trace::Event;
 
+use super::guest::Figure;
+
 /// The longest stay of a cause.
 #[derive(Clone, Default, Debug)]
 pub struct Longest {
@@ -50,7 +52,6 @@ struct Cpu {
     open: Option<Open>,
     /// Whether it has entered a guest. What it executes before belongs to boot.
     has_run: bool,
-    executed: u64,
 }
 
 /// Divides the instructions of all CPUs into stays.
@@ -102,10 +103,7 @@ impl<'a> Divider<'a> {
                     self.cpus.resize_with(cpu + 1, Cpu::default);
                 }
                 self.last = cpu;
-                if let Some((begin, most)) = self.cpus[cpu].block.take() {
-                    let (count, kind) = self.code.block(begin, most, address);
-                    self.execute(cpu, begin, count, kind);
-                }
+                self.resolve(cpu, address);
                 if let Some(entry) = self.code.entry(address) {
                     self.close(cpu);
                     self.open(cpu, entry);
@@ -117,6 +115,14 @@ impl<'a> Divider<'a> {
                 }
                 self.cpus[cpu].block = Some((address, most));
             }
+        }
+    }
+
+    /// Counts the last block of a CPU, whose next one begins at `next`.
+    fn resolve(&mut self, cpu: usize, next: u64) {
+        if let Some((begin, most)) = self.cpus[cpu].block.take() {
+            let (count, kind) = self.code.block(begin, most, next);
+            self.execute(cpu, begin, count, kind);
         }
     }
 
@@ -139,7 +145,6 @@ impl<'a> Divider<'a> {
     /// Adds executed instructions to the stay of a CPU.
     fn execute(&mut self, cpu: usize, begin: u64, count: u64, last: Kind) {
         self.instructions += count;
-        self.cpus[cpu].executed += count;
         let function = self.code.function(begin);
         if let Some(open) = &mut self.cpus[cpu].open {
             open.length += count;
@@ -156,9 +161,11 @@ impl<'a> Divider<'a> {
 
     /// Ends the stay of a CPU, if there is one.
     fn close(&mut self, cpu: usize) {
-        let (Some(open), true) = (self.cpus[cpu].open.take(), self.cpus[cpu].has_run) else {
+        let Some(open) = self.cpus[cpu].open.take() else { return };
+        // Without an instruction, QEMU has looked for interrupts first and begins again.
+        if open.length == 0 || !self.cpus[cpu].has_run {
             return;
-        };
+        }
         let names = self.code.functions();
         let signs = open.functions.iter().fold(0, |signs, (it, _)| signs | self.signs[*it]);
         let stays = &mut self.stays[cause(open.entry, signs)];
@@ -172,12 +179,23 @@ impl<'a> Divider<'a> {
     }
 
     /// Returns the stays of each cause, in the order of [`CAUSES`], and the number of instructions.
+    /// The stays that have not ended count as well.
     pub fn finish(mut self) -> (Vec<Stays>, u64) {
         for cpu in 0..self.cpus.len() {
-            eprintln!("CPU {cpu}: {}", self.cpus[cpu].executed);
+            self.resolve(cpu, 0);
             self.close(cpu);
         }
         (self.stays, self.instructions)
+    }
+}
+
+/// Adds the stays of another run.
+pub fn add(stays: &mut [Stays], more: Vec<Stays>) {
+    for (stays, more) in stays.iter_mut().zip(more) {
+        stays.lengths.extend(more.lengths);
+        if stays.longest.length < more.longest.length {
+            stays.longest = more.longest;
+        }
     }
 }
 
@@ -186,12 +204,22 @@ impl<'a> Divider<'a> {
 pub struct Statistics {
     /// The number of stays.
     pub count: usize,
+    /// The least.
+    pub min: u64,
     /// The median.
     pub median: u64,
+    /// The mean.
+    pub mean: u64,
     /// The length that one in a thousand exceeds.
     pub p999: u64,
     /// The greatest.
     pub max: u64,
+}
+
+impl From<Statistics> for Figure {
+    fn from(it: Statistics) -> Self {
+        Self { min: it.min, median: it.median, mean: it.mean, max: it.max }
+    }
 }
 
 /// Returns the statistics of some lengths, `None` if there are none.
@@ -202,7 +230,15 @@ pub fn statistics(mut lengths: Vec<u32>) -> Option<Statistics> {
         lengths[index].into()
     };
     let count = lengths.len();
-    (count > 0).then(|| Statistics { count, median: at(500), p999: at(999), max: at(1000) })
+    let mean = || lengths.iter().map(|length| u64::from(*length)).sum::<u64>() / count as u64;
+    (count > 0).then(|| Statistics {
+        count,
+        min: at(0),
+        median: at(500),
+        mean: mean(),
+        p999: at(999),
+        max: at(1000),
+    })
 }
 
 /// Returns the statistics of a group.

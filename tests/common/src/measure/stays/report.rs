@@ -15,10 +15,8 @@ pub fn table(stays: &[Stays]) -> String {
         "{:30}{:>10}{:>10}{:>12}{:>12}\n",
         "cause of a stay in EL2", "stays", "median", "p99.9", "max"
     );
-    let groups = [Group::Own, Group::Foreign, Group::Restart];
-    for group in groups {
-        let name = format!("{group:?}").to_lowercase();
-        line(&mut text, &name, of_group(stays, group));
+    for group in Group::ALL {
+        line(&mut text, group.key(), of_group(stays, group));
         for (cause, stays) in CAUSES.iter().zip(stays).filter(|(cause, _)| cause.group == group) {
             line(&mut text, &format!("  {}", cause.name), statistics(stays.lengths.clone()));
         }
@@ -32,20 +30,16 @@ fn line(text: &mut String, name: &str, statistics: Option<super::Statistics>) {
     _ = writeln!(text, "{name:30}{:>10}{median:>10}{p999:>12}{max:>12}", grouped(it.count as u64));
 }
 
-/// Returns the functions of the longest stay of each cause that has one longer than `least`.
-pub fn longest(stays: &[Stays], least: u32) -> String {
+/// Returns the functions of the longest stay of each cause that misses the goal of its group.
+pub fn misses(stays: &[Stays]) -> String {
     let mut text = String::new();
     for (cause, stays) in CAUSES.iter().zip(stays) {
         let Longest { length, cpu, functions } = &stays.longest;
-        if *length <= least {
+        let length = u64::from(*length);
+        if length <= cause.group.goal() {
             continue;
         }
-        _ = writeln!(
-            text,
-            "{}: {} instructions, on CPU {cpu}",
-            cause.name,
-            grouped((*length).into())
-        );
+        _ = writeln!(text, "{}: {} instructions, on CPU {cpu}", cause.name, grouped(length));
         let path: Vec<_> = functions.iter().map(|(name, _)| short(name)).collect();
         _ = writeln!(text, "  way: {}", path[..path.len().min(3 * SHOWN)].join(" > "));
         let mut most: Vec<_> = functions.iter().collect();
