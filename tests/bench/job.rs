@@ -127,13 +127,12 @@ fn boot(column: Column) -> Found {
     ]
 }
 
-/// The number of instructions at EL2 in the runs that measure stays there.
-const FLOOD: u64 = 40_000_000;
-const ORDERS: u64 = 20_000_000;
+/// The number of instructions at EL2 in each of the three runs that measure stays there.
+const STAYS: u64 = 20_000_000;
 
 /// Measures the stays in EL2, and writes them to `target/bench`, by cause.
 fn stays(column: Column) -> Found {
-    let run = load::run_both(column, FLOOD, ORDERS);
+    let run = load::run_all(column, STAYS);
     let text = format!("{}\n{}", report::table(&run.stays), report::misses(&run.stays));
     fs::create_dir_all(stays_file(column).with_file_name(""))
         .and_then(|()| fs::write(stays_file(column), text))
@@ -155,10 +154,31 @@ pub fn stays_file(column: Column) -> PathBuf {
     root().join(format!("target/bench/stays-{}.txt", column.key()))
 }
 
-/// Runs all tasks, or all but the long ones, and prints a line as each one ends.
-pub fn run_all(with_long: bool) -> Results {
+/// Which tasks to run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Selection {
+    /// All.
+    All,
+    /// All but the long ones.
+    Quick,
+    /// The stays in EL2.
+    Stays,
+}
+
+impl Selection {
+    const fn has(self, task: Task) -> bool {
+        match self {
+            Self::All => true,
+            Self::Quick => !task.is_long(),
+            Self::Stays => matches!(task, Task::Stays),
+        }
+    }
+}
+
+/// Runs the selected tasks, and prints a line as each one ends.
+pub fn run(selection: Selection) -> Results {
     let mut jobs = Vec::new();
-    for task in TASKS.into_iter().filter(|task| with_long || !task.is_long()) {
+    for task in TASKS.into_iter().filter(|task| selection.has(*task)) {
         let is_for = |column: &Column| task.is_for_all() || column.bare().is_some();
         jobs.extend(Column::all().filter(is_for).map(|column| (column, task)));
     }
@@ -186,7 +206,9 @@ pub fn run_all(with_long: bool) -> Results {
         std::process::exit(1);
     }
     let mut results = results.into_inner().expect("no job has panicked with the results");
-    subtract_boots(&mut results);
+    if selection == Selection::All {
+        subtract_boots(&mut results);
+    }
     let code = section_size(".text");
     results.extend(Column::partitions().map(|column| (("text".into(), column), code.into())));
     results

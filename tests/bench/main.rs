@@ -18,7 +18,7 @@ use common::measure::figures::Figures;
 use common::measure::row::ROWS;
 use common::measure::{LIMIT, guest, plot, table};
 use common::root;
-use job::Results;
+use job::{Results, Selection};
 
 fn main() -> ExitCode {
     let is_given = |word| env::args().any(|argument| argument == word);
@@ -29,7 +29,12 @@ fn main() -> ExitCode {
         draw(&figures).expect("the picture and the table can be written");
         return ExitCode::SUCCESS;
     }
-    let results = job::run_all(!quick);
+    let stays = is_given("stays");
+    let results = job::run(match (stays, quick) {
+        (true, _) => Selection::Stays,
+        (_, true) => Selection::Quick,
+        _ => Selection::All,
+    });
     let mut figures = Figures::default();
     for ((row, column), figure) in &results {
         if ROWS.iter().any(|it| it.key == row) {
@@ -37,12 +42,17 @@ fn main() -> ExitCode {
         }
     }
     println!("\n{}", table::terminal(&figures));
-    if !quick {
-        println!("{}", causes(&results));
+    if stays || !quick {
         for column in Column::partitions() {
             let text = fs::read_to_string(job::stays_file(column)).expect("the file is written");
             println!("{}\n{text}", column.name());
         }
+    }
+    if stays {
+        return ExitCode::SUCCESS;
+    }
+    if !quick {
+        println!("{}", causes(&results));
         write(&results).expect("target/bench can be written");
     }
     if is_given("update") && !quick {

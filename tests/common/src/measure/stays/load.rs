@@ -15,29 +15,79 @@ const PROMPT: &str = "bulkhead> ";
 
 /// The commands, which are typed again and again, and a text in the answer of each.
 const COMMANDS: [(&str, &str); 9] = [
+    ("restart more\r", "\n"),
     ("help\r", "switch the machine off"),
     ("list\r", "uptime-s"),
     ("stats\r", "exits"),
     ("show lines\r", "last-fault"),
-    ("restart more\r", "\n"),
-    ("stats attacker\r", "\nexits "),
+    ("stats several\r", "\nexits "),
     ("log\rhelp\rlist\r", "uptime-s"),
     ("restart lines\r", "\n"),
     ("lst\r", "nearest"),
 ];
 /// The number of commands that are prepared: more than a run has time for.
 const TYPED: usize = 10_000;
-/// In a flood: the number of commands in a row, and of lines that are printed before the next ones.
-const IN_A_ROW: usize = 3;
-const LINES: usize = 4;
+/// Where others print much: the number of lines before each command.
+const LINES: usize = 8;
 
-/// What the partitions beside the attacker do.
+/// What the partitions do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Load {
-    /// They print as fast as they can, one of them without line ends.
+    /// Four print as fast as they can, two of them without line ends.
     Flood,
-    /// They print little, so that the monitor does most of the console's work.
+    /// Two attack, and two print as fast as they can.
+    Attack,
+    /// They print little, so that the monitor does most of the console's work, and two reset
+    /// themselves again and again.
     Orders,
+}
+
+impl Load {
+    /// All loads.
+    pub const ALL: [Self; 3] = [Self::Flood, Self::Attack, Self::Orders];
+
+    /// Returns the partitions, the last with two CPUs.
+    fn partitions(self) -> [Partition; 4] {
+        const LINES: &str = "lines=1000000000";
+        const BYTES: &str = "rounds=1000000 groups=output";
+        const ALL: &str = "seed=3 again groups=walks,exceptions,calls,frames,sgis,storms";
+        let hello = |name, bootargs| Partition::new(name, "hello").bootargs(bootargs);
+        let attacker = |name, bootargs| {
+            let attacker = Partition::new(name, "attacker").bootargs(bootargs);
+            let attacker = attacker.property("max-restarts = <1000000>;");
+            attacker.property("watchdog-ms = <3600000>;")
+        };
+        match self {
+            Self::Flood => [
+                hello("lines", LINES),
+                attacker("bytes", BYTES),
+                hello("more", LINES),
+                attacker("several", BYTES),
+            ],
+            Self::Attack => [
+                hello("lines", LINES),
+                attacker("alone", "seed=2 again groups=frames,sgis,storms"),
+                hello("more", LINES),
+                attacker("several", ALL),
+            ],
+            Self::Orders => [
+                hello("lines", "ticks=1000000"),
+                attacker("alone", "seed=1 again groups=frames"),
+                hello("more", "ticks=1000000"),
+                attacker("several", "again groups=none"),
+            ]
+            .map(|partition| partition.memory(4 << 20)),
+        }
+    }
+
+    /// Returns texts that show that the load does what it is there for.
+    const fn signs(self) -> &'static [&'static str] {
+        match self {
+            Self::Flood => &["hello: line 2 of"],
+            Self::Attack => &["hello: line 2 of", "attacker: "],
+            Self::Orders => &["stopped at the monitor's order", "reset itself"],
+        }
+    }
 }
 
 /// What runs have shown.
@@ -48,65 +98,55 @@ pub struct Run {
     pub instructions: u64,
 }
 
-/// Runs both loads, each until EL2 has executed the number of instructions.
-pub fn run_both(column: Column, flood: u64, orders: u64) -> Run {
-    let mut run = run(column, Load::Flood, flood);
-    let more = self::run(column, Load::Orders, orders);
-    super::add(&mut run.stays, more.stays);
-    run.instructions += more.instructions;
-    run
+/// Runs all loads, each until EL2 has executed this number of instructions.
+pub fn run_all(column: Column, instructions: u64) -> Run {
+    let mut all = Run { stays: Vec::new(), instructions: 0 };
+    for load in Load::ALL {
+        let run = run(column, load, instructions);
+        all.instructions += run.instructions;
+        if all.stays.is_empty() {
+            all.stays = run.stays;
+        } else {
+            super::add(&mut all.stays, run.stays);
+        }
+    }
+    all
 }
 
-/// Runs three partitions beside the attacker, while the monitor gets all of its commands, until EL2
-/// has executed this number of instructions. With `-icount` QEMU runs the CPUs in turns, which the
-/// timer of a further guest makes short. It has the first CPU, with which each round of turns begins,
-/// and another partition's CPU handles the console's interrupts.
+/// Runs a load while the monitor gets all of its commands, until EL2 has executed this number of
+/// instructions.
+///
+/// With `-icount` QEMU runs the CPUs in turns, which the timer of a further guest makes short. It
+/// has the first CPU, with which each round of turns begins, and another partition's CPU handles
+/// the console's interrupts.
 pub fn run(column: Column, load: Load, instructions: u64) -> Run {
-    let attacker = |name, bootargs| {
-        let attacker = Partition::new(name, "attacker").bootargs(bootargs);
-        let attacker = attacker.property("max-restarts = <1000000>;");
-        attacker.property("watchdog-ms = <3600000>;")
-    };
-    let hello = |name, bootargs| Partition::new(name, "hello").bootargs(bootargs);
-    let [lines, bytes, more, attacker] = match load {
-        Load::Flood => [
-            hello("lines", "lines=1000000000"),
-            attacker("bytes", "seed=1 rounds=1000000 groups=output"),
-            hello("more", "lines=1000000000"),
-            attacker("attacker", "seed=3 again groups=walks,exceptions,calls,frames,sgis,storms"),
-        ],
-        Load::Orders => [
-            hello("lines", "ticks=1000000").memory(4 << 20),
-            attacker("bytes", "seed=1 groups=frames again").memory(4 << 20),
-            hello("more", "ticks=1000000").memory(4 << 20),
-            attacker("attacker", "groups=none again").memory(4 << 20),
-        ],
-    };
     let clock = Partition::new("clock", "metronome").bootargs("beats=1000000000 period-us=20");
+    let [first, second, third, several] = load.partitions();
     let partitions = [
-        lines.cpu_ids(&[1]),
-        bytes.cpu_ids(&[2]),
-        more.cpu_ids(&[3]),
-        attacker.cpu_ids(&[4, 5]),
+        first.cpu_ids(&[1]),
+        second.cpu_ids(&[2]),
+        third.cpu_ids(&[3]),
+        several.cpu_ids(&[4, 5]),
         clock.cpu_ids(&[0]),
     ];
     let code = Code::of_image();
     let mut machine = with_monitor(column, 6, &partitions)
         .option("-d", "exec,nochain")
-        .option("-dfilter", code.filter())
-        .type_after("hello: ", OPEN);
-    let shows_others = load == Load::Flood;
-    for (number, (keys, answer)) in COMMANDS.into_iter().cycle().take(TYPED).enumerate() {
-        machine = machine.type_after(PROMPT, keys);
-        if number % IN_A_ROW < IN_A_ROW - 1 || !shows_others {
-            machine = machine.type_after(answer, "");
-            continue;
+        .option("-dfilter", code.filter());
+    let commands = COMMANDS.into_iter().cycle().take(TYPED);
+    if load == Load::Orders {
+        machine = machine.type_after("hello: ", OPEN);
+        for (keys, answer) in commands {
+            machine = machine.type_after(PROMPT, keys).type_after(answer, "");
         }
-        machine = machine.type_after(answer, SHOW_ALL);
-        for _ in 1..LINES {
-            machine = machine.type_after("hello: line", "");
+    } else {
+        // All at once: while the monitor waits for a command, others can print little.
+        for (keys, _) in commands {
+            for _ in 1..LINES {
+                machine = machine.type_after("hello: line", "");
+            }
+            machine = machine.type_after("hello: line", &format!("{OPEN}{keys}{SHOW_ALL}"));
         }
-        machine = machine.type_after("hello: line", OPEN);
     }
     let read = |log: PipeReader| {
         let mut divider = Divider::new(&code);
@@ -119,12 +159,7 @@ pub fn run(column: Column, load: Load, instructions: u64) -> Run {
     };
     let (outcome, (stays, executed)) = machine.boot_with_log(read);
     outcome.check(executed >= instructions, "the machine ended early");
-    // The load has done what it is there for.
-    let texts: &[&str] = match load {
-        Load::Flood => &["hello: line 20 of", "xxxxxxxx", "the monitor has the console"],
-        Load::Orders => &["uptime-s", "stopped at the monitor's order", "reset itself"],
-    };
-    for text in texts {
+    for text in load.signs() {
         let is_there = !outcome.lines().containing(text).is_empty();
         outcome.check(is_there, &format!("`{text}` is not printed"));
     }
