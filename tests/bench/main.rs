@@ -2,8 +2,9 @@
 //! it.
 //!
 //! The figures are compared with those in `tests/bench/figures.json`, which the argument `update`
-//! replaces. With `quick` Linux and the stays in EL2 are skipped, which take most of the time. With `draw` nothing is
-//! measured: the kept figures are written to the picture and the table in docs/bench.md.
+//! replaces. With `quick` Linux and the stays in EL2 are skipped, which take most of the time; with
+//! `stays` these are measured alone and compared with nothing, and `update` keeps them. With `draw`
+//! nothing is measured: the kept figures are written to the picture and the table in docs/bench.md.
 //!
 //! [docs/bench.md]: ../../docs/bench.md
 
@@ -15,7 +16,7 @@ use std::{env, fs, io};
 
 use common::measure::column::Column;
 use common::measure::figures::Figures;
-use common::measure::row::ROWS;
+use common::measure::row::{Quantity, ROWS};
 use common::measure::{LIMIT, guest, plot, table};
 use common::root;
 use job::{Results, Selection};
@@ -49,6 +50,12 @@ fn main() -> ExitCode {
         }
     }
     if stays {
+        if is_given("update") {
+            let mut kept_figures = Figures::read(&kept).expect("the figures are there");
+            kept_figures.replace(&figures, |row| row.quantity == Quantity::Stay);
+            let drawn = kept_figures.write(&kept).and_then(|()| draw(&kept_figures));
+            drawn.expect("the figures can be kept");
+        }
         return ExitCode::SUCCESS;
     }
     if !quick {

@@ -42,6 +42,17 @@ impl Figures {
         self.0.entry(row.into()).or_default().insert(column.key().into(), value);
     }
 
+    /// Replaces the figures of the selected rows by those of another measurement.
+    pub fn replace(&mut self, other: &Self, is_selected: impl Fn(&Row) -> bool) {
+        for row in ROWS.iter().filter(|row| is_selected(row)) {
+            for column in Column::partitions() {
+                if let Some(value) = other.get(row.key, column) {
+                    self.set(row.key, column, value);
+                }
+            }
+        }
+    }
+
     /// Returns a figure as measured.
     pub fn get(&self, row: &str, column: Column) -> Option<u64> {
         self.0.get(row)?.get(column.key()).copied()

@@ -46,7 +46,7 @@ impl Load {
     /// All loads.
     pub const ALL: [Self; 3] = [Self::Flood, Self::Attack, Self::Orders];
 
-    /// Returns the partitions, the last with two CPUs.
+    /// Returns the partitions, the last with four CPUs.
     fn partitions(self) -> [Partition; 4] {
         const LINES: &str = "lines=1000000000";
         const BYTES: &str = "rounds=1000000 groups=output";
@@ -84,7 +84,7 @@ impl Load {
     const fn signs(self) -> &'static [&'static str] {
         match self {
             Self::Flood => &["hello: line 2 of"],
-            Self::Attack => &["hello: line 2 of", "attacker: "],
+            Self::Attack => &["hello: line 2 of"],
             Self::Orders => &["stopped at the monitor's order", "reset itself"],
         }
     }
@@ -126,11 +126,11 @@ pub fn run(column: Column, load: Load, instructions: u64) -> Run {
         first.cpu_ids(&[1]),
         second.cpu_ids(&[2]),
         third.cpu_ids(&[3]),
-        several.cpu_ids(&[4, 5]),
+        several.cpu_ids(&[4, 5, 6, 7]),
         clock.cpu_ids(&[0]),
     ];
     let code = Code::of_image();
-    let mut machine = with_monitor(column, 6, &partitions)
+    let mut machine = with_monitor(column, 8, &partitions)
         .option("-d", "exec,nochain")
         .option("-dfilter", code.filter());
     let commands = COMMANDS.into_iter().cycle().take(TYPED);
