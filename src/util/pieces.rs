@@ -8,8 +8,8 @@ use crate::util::atomic::{AtomicU64, Ordering};
 /// synchronisation, such as a barrier of all CPUs that take part.
 #[derive(Debug, Default)]
 pub struct Pieces {
-    /// The number of bytes that are taken, from the first on. Each CPU exceeds the size of the range
-    /// once at most, by a piece.
+    /// The number of bytes that are taken, from the first on. Each CPU exceeds the size of the
+    /// range once at most, by a piece.
     taken: AtomicU64,
 }
 

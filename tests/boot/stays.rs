@@ -33,7 +33,9 @@ fn no_stay_is_longer_than_its_goal(gic: Gic) {
     for (cause, stays) in CAUSES.iter().zip(&run.stays) {
         let (length, goal) = (u64::from(stays.longest.length), cause.group.goal());
         let is_short = length <= goal || KNOWN.contains(&cause.name);
-        assert!(is_short, "{}: {length} instructions, the goal is {goal}", cause.name);
+        let misses = report::misses(&run.stays);
+        let name = cause.name;
+        assert!(is_short, "{name}: {length} instructions, the goal is {goal}\n{misses}");
     }
 }
 
