@@ -50,7 +50,7 @@ fn blocks_of_instructions_are_counted_exactly() {
         let machine = Machine::new(Gic::V3Trapped).initrd(&compile(&source(&[reborn]))).cpus(1);
         let machine = machine.counting_instructions().option("-d", "exec,nochain");
         let machine = machine.option("-dfilter", code.filter()).option("-accel", accel);
-        let (outcome, result) = machine.boot_with_log(|log| divide(&code, log));
+        let (outcome, result) = machine.boot_with_log(&[], |log, _| divide(&code, log));
         outcome.expect_line("bulkhead", "restarted 1 times already");
         result
     };
@@ -63,11 +63,7 @@ fn blocks_of_instructions_are_counted_exactly() {
 
 fn divide(code: &Code, log: impl std::io::Read) -> (Vec<Stays>, u64) {
     let mut divider = Divider::new(code);
-    let take = |event| {
-        divider.take(event);
-        true
-    };
-    trace::read(log, take).expect("the log can be read");
+    trace::read(log, |event| divider.take(event)).expect("the log can be read");
     divider.finish()
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, PipeReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
@@ -241,18 +241,19 @@ impl Machine {
 
     /// Boots the machine, has `read` read QEMU's log meanwhile, and waits for the end of both. The
     /// log is what QEMU writes to its standard error, which no file needs to hold. QEMU is killed
-    /// if `read` returns before.
+    /// when `read` has set the flag that it gets and these texts are on the console; until then
+    /// `read` must read on.
     #[track_caller]
-    pub fn boot_with_log<T: Send>(self, read: impl FnOnce(PipeReader) -> T + Send) -> (Outcome, T) {
+    pub fn boot_with_log<T: Send>(
+        self,
+        texts: &[&str],
+        read: impl FnOnce(PipeReader, &AtomicBool) -> T + Send,
+    ) -> (Outcome, T) {
         let (log, pipe) = io::pipe().expect("a pipe can be made");
         let has_enough = AtomicBool::new(false);
         thread::scope(|scope| {
-            let reader = scope.spawn(|| {
-                let result = read(log);
-                has_enough.store(true, Ordering::Relaxed);
-                result
-            });
-            let errors = Errors { pipe, has_enough: &has_enough };
+            let reader = scope.spawn(|| read(log, &has_enough));
+            let errors = Errors { pipe, has_enough: &has_enough, texts };
             let outcome = self.boot_with_errors_to(Some(errors));
             (outcome, reader.join().expect("the log can be read"))
         })

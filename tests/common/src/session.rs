@@ -114,12 +114,14 @@ fn file(end: impl Into<OwnedFd>) -> File {
     end.into().into()
 }
 
-/// Where QEMU's standard error goes other than to the console, and when that ends the run.
+/// Where QEMU's standard error goes other than to the console, and when QEMU can be killed.
 pub struct Errors<'a> {
-    /// The other end of the pipe.
+    /// The end of the pipe that QEMU gets.
     pub pipe: PipeWriter,
-    /// Whether its reader needs no more, so that QEMU can be killed.
+    /// Whether the pipe's reader needs no more.
     pub has_enough: &'a AtomicBool,
+    /// Texts that must be on the console as well.
+    pub texts: &'a [&'a str],
 }
 
 /// Runs QEMU to its end, with its standard error on the console unless `errors` is given. Returns
@@ -134,9 +136,9 @@ pub fn run(
     progress: Option<Progress>,
 ) -> (String, End) {
     let Ends { keyboard, screen } = line.connect(&mut qemu).expect("QEMU can be connected");
-    let has_enough = errors.map(|errors| {
+    let enough = errors.map(|errors| {
         qemu.stderr(errors.pipe);
-        errors.has_enough
+        (errors.has_enough, errors.texts)
     });
     let mut child = match qemu.spawn() {
         Ok(child) => Guard(child),
@@ -150,7 +152,7 @@ pub fn run(
     let output = read_in_background(screen);
     let (steps, text) = (steps.into(), Vec::new());
     let mut session =
-        Session { keyboard, steps, text, searched: 0, kill_at: None, progress, has_enough };
+        Session { keyboard, steps, text, searched: 0, kill_at: None, progress, enough };
     let end = session.follow(&mut child.0, &output, limit);
     drop(child);
     session.text.extend(output.iter().flatten());
@@ -182,8 +184,8 @@ struct Session<'a> {
     /// When to kill QEMU, once a step has set that.
     kill_at: Option<Instant>,
     progress: Option<Progress>,
-    /// Whether the reader of QEMU's errors needs no more.
-    has_enough: Option<&'a AtomicBool>,
+    /// Whether the reader of QEMU's errors needs no more, and the texts that are needed as well.
+    enough: Option<(&'a AtomicBool, &'a [&'a str])>,
 }
 
 impl Session<'_> {
@@ -194,8 +196,11 @@ impl Session<'_> {
             let end = self.kill_at.unwrap_or(deadline).min(deadline);
             let next = self.progress.as_ref().map_or(end, |it| start + it.next);
             let mut until = end.min(next);
-            if let Some(has_enough) = self.has_enough {
-                if has_enough.load(Ordering::Relaxed) {
+            if let Some((has_enough, texts)) = self.enough {
+                let is_there = |text: &&str| {
+                    self.text.windows(text.len()).any(|bytes| bytes == text.as_bytes())
+                };
+                if has_enough.load(Ordering::Relaxed) && texts.iter().all(is_there) {
                     return End::Killed;
                 }
                 until = until.min(Instant::now() + LOOK);

@@ -1,6 +1,7 @@
 //! The load under which stays are measured.
 
 use std::io::PipeReader;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::code::Code;
 use super::{Divider, Stays, trace};
@@ -131,6 +132,7 @@ pub fn run(column: Column, load: Load, instructions: u64) -> Run {
     ];
     let code = Code::of_image();
     let mut machine = with_monitor(column, 8, &partitions)
+        .deadline(240)
         .option("-d", "exec,nochain")
         .option("-dfilter", code.filter());
     let commands = COMMANDS.into_iter().cycle().take(TYPED);
@@ -148,20 +150,18 @@ pub fn run(column: Column, load: Load, instructions: u64) -> Run {
             machine = machine.type_after("hello: line", &format!("{OPEN}{keys}{SHOW_ALL}"));
         }
     }
-    let read = |log: PipeReader| {
+    let read = |log: PipeReader, has_enough: &AtomicBool| {
         let mut divider = Divider::new(&code);
         let take = |event| {
             divider.take(event);
-            divider.instructions() < instructions
+            if divider.instructions() >= instructions {
+                has_enough.store(true, Ordering::Relaxed);
+            }
         };
         trace::read(log, take).expect("QEMU's log can be read");
         divider.finish()
     };
-    let (outcome, (stays, executed)) = machine.boot_with_log(read);
-    outcome.check(executed >= instructions, "the machine ended early");
-    for text in load.signs() {
-        let is_there = !outcome.lines().containing(text).is_empty();
-        outcome.check(is_there, &format!("`{text}` is not printed"));
-    }
+    let (outcome, (stays, executed)) = machine.boot_with_log(load.signs(), read);
+    outcome.expect_killed();
     Run { stays, instructions: executed }
 }

@@ -24,9 +24,8 @@ pub enum Event {
 /// The bits of a block's flags that limit its number of instructions.
 const MOST: u64 = 0x1ff;
 
-/// Calls `take` with each event of a log, until it returns `false`. Other lines, such as QEMU's own
-/// messages, are skipped.
-pub fn read(log: impl Read, mut take: impl FnMut(Event) -> bool) -> io::Result<()> {
+/// Calls `take` with each event of a log. Other lines, such as QEMU's own messages, are skipped.
+pub fn read(log: impl Read, mut take: impl FnMut(Event)) -> io::Result<()> {
     let mut log = BufReader::with_capacity(1 << 16, log);
     let mut line = Vec::new();
     loop {
@@ -34,10 +33,8 @@ pub fn read(log: impl Read, mut take: impl FnMut(Event) -> bool) -> io::Result<(
         if log.read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
-        if let Some(event) = parse(&line)
-            && !take(event)
-        {
-            return Ok(());
+        if let Some(event) = parse(&line) {
+            take(event);
         }
     }
 }
