@@ -108,7 +108,7 @@ flash: sdcard ## build the card image and write it to the card DEV=/dev/sdX
 test: setup ## run format, clippy, host tests and boot tests, with a table at the end
 	@MAKE='$(MAKE)' tools/test
 
-bench: ## measure costs in instructions; UPDATE=1 keeps the figures, QUICK=1 skips Linux
+bench: ## measure costs in instructions; UPDATE=1 keeps the figures, QUICK=1 skips the long runs
 bench: setup image guests guests-linux
 	cargo test --test bench -- $(if $(UPDATE),update) $(if $(QUICK),quick)
 

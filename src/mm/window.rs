@@ -4,17 +4,26 @@ use super::tables::Tables;
 use crate::arch::addr::{Pa, Region};
 
 impl Tables<'_> {
-    /// Sets or clears the valid bit of the leaves in `region`, and calls `changed` with the first
-    /// address of each leaf that this changes. Leaves that reach beyond the region stay as they
-    /// are, and unmapped addresses stay unmapped.
+    /// Sets or clears the valid bit of the next `most` leaves in `region` from the address `from`
+    /// on, and calls `changed` with the first address of each leaf that this changes. Leaves that
+    /// reach beyond the region stay as they are, and unmapped addresses stay unmapped. Returns the
+    /// address from which to continue, `None` at the end of the region.
     ///
     /// The caller makes the change visible: after closing by invalidating the TLB entries of the
     /// addresses that `changed` got, after opening by `DSB ISHST; ISB`.
-    pub fn set_open(&mut self, region: Region<Pa>, is_open: bool, mut changed: impl FnMut(Pa)) {
-        let (mut address, end) = (region.start().get(), region.end().get());
-        while address < end {
-            let leaf = self.leaf_mut(address);
-            let Some((entry, start, span)) = leaf else { return };
+    pub fn set_open(
+        &mut self,
+        region: Region<Pa>,
+        (from, most): (Pa, usize),
+        is_open: bool,
+        mut changed: impl FnMut(Pa),
+    ) -> Option<Pa> {
+        let (mut address, end) = (from.get(), region.end().get());
+        for _ in 0..most {
+            if address >= end {
+                return None;
+            }
+            let (entry, start, span) = self.leaf_mut(address)?;
             let is_inside = start >= region.start().get() && start + span <= end;
             let new = *entry & !1 | u64::from(is_open);
             if is_inside && *entry >> 1 != 0 && *entry != new {
@@ -23,6 +32,7 @@ impl Tables<'_> {
             }
             address = start + span;
         }
+        (address < end).then(|| Pa::new(address))
     }
 }
 
@@ -55,11 +65,29 @@ mod tests {
         (open, leaves)
     }
 
+    /// Sets all leaves of a region, `most` at a time, and returns those that changed.
+    fn set_open(
+        tables: &mut Tables<'_>,
+        region: Region<Pa>,
+        is_open: bool,
+        most: usize,
+    ) -> Vec<u64> {
+        let (mut all, mut next) = (Vec::new(), Some(region.start()));
+        while let Some(from) = next {
+            let before = all.len();
+            let changed = |address: Pa| all.push(address.get());
+            next = tables.set_open(region, (from, most), is_open, changed);
+            assert!(all.len() <= before + most && next.is_none_or(|next| next > from));
+        }
+        all
+    }
+
     proptest! {
         #[test]
         fn closing_and_opening_change_only_the_leaves_in_the_region(
             mapped in (0_u64..600, 1_u64..3000),
             window in (0_u64..1200, 0_u64..3000),
+            most in 1_usize..600,
         ) {
             let mut pool = vec![Table::EMPTY; 16];
             let mut tables = Tables::new(&mut pool, Pa::new(0x7000_0000)).unwrap();
@@ -67,8 +95,7 @@ mod tests {
             tables.map(mapped.start(), mapped.start(), mapped.size(), Attributes::DATA).unwrap();
             let all = region(0, 8192);
             let (before, leaves) = state(&mut tables, all);
-            let mut closed = Vec::new();
-            tables.set_open(window, false, |address| closed.push(address.get()));
+            let closed = set_open(&mut tables, window, false, most);
             let (during, same) = state(&mut tables, all);
             prop_assert_eq!(&same, &leaves);
             let left: Vec<_> = before.iter().copied().filter(|it| !closed.contains(it)).collect();
@@ -77,8 +104,7 @@ mod tests {
             if window.covers(&mapped) {
                 prop_assert_eq!(&closed, &before);
             }
-            let mut opened = Vec::new();
-            tables.set_open(window, true, |address| opened.push(address.get()));
+            let opened = set_open(&mut tables, window, true, most);
             prop_assert_eq!(opened, closed);
             prop_assert_eq!(state(&mut tables, all), (before, leaves));
         }

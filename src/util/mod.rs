@@ -5,6 +5,7 @@ pub mod backtrace;
 pub mod deadlines;
 pub mod format;
 pub mod nearest;
+pub mod pieces;
 pub mod rate_limit;
 pub mod ring;
 pub mod wake;

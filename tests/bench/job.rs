@@ -1,6 +1,8 @@
 //! The runs from which the figures come, as many at a time as there are host CPUs.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -11,7 +13,9 @@ use common::measure::firmware;
 use common::measure::guest::{self, Figure, Found};
 use common::measure::linux::{self, Load, MILLISECONDS, Verbosity};
 use common::measure::parallel;
-use common::section_size;
+use common::measure::stays::causes::{CAUSES, Cause, Group};
+use common::measure::stays::{Stays, load, of_group, report, statistics};
+use common::{root, section_size};
 
 /// How long Linux is idle, or works, in seconds.
 const IDLE: u32 = 10;
@@ -31,6 +35,7 @@ enum Task {
     BootOfFour,
     BootOfMany,
     Restart,
+    Stays,
     Linux(Verbosity),
     Exits(Load),
 }
@@ -40,6 +45,7 @@ pub type Results = BTreeMap<(String, Column), Figure>;
 
 /// All tasks, the longest first.
 const TASKS: [Task; 12] = [
+    Task::Stays,
     Task::Exits(Load::Work(WORK)),
     Task::Exits(Load::Idle(IDLE)),
     Task::Exits(Load::None),
@@ -65,9 +71,9 @@ impl Task {
         }
     }
 
-    /// Returns whether it runs Linux.
-    const fn is_linux(self) -> bool {
-        matches!(self, Self::Linux(_) | Self::Exits(_))
+    /// Returns whether it takes long: it runs Linux, or reads a log of executed instructions.
+    const fn is_long(self) -> bool {
+        matches!(self, Self::Linux(_) | Self::Exits(_) | Self::Stays)
     }
 
     const fn name(self) -> &'static str {
@@ -79,6 +85,7 @@ impl Task {
             Self::BootOfFour => "boot of four partitions",
             Self::BootOfMany => "boot of 31 partitions",
             Self::Restart => "restart",
+            Self::Stays => "stays in EL2",
             Self::Linux(Verbosity::Quiet) => "Linux, quiet",
             Self::Linux(Verbosity::Verbose) => "Linux, verbose",
             Self::Exits(Load::None) => "exits of Linux",
@@ -98,6 +105,7 @@ impl Task {
             Self::BootOfMany => one("boot-31", parallel::on_boot_cpu(column.gic(), 31)),
             Self::BootOfFour => one("boot-four", parallel::last_of_four(column.gic())),
             Self::Restart => guest::restart(column),
+            Self::Stays => stays(column),
             Self::Linux(Verbosity::Quiet) => {
                 one("linux-quiet", linux::userspace(column, Verbosity::Quiet))
             }
@@ -128,11 +136,59 @@ fn boot(column: Column) -> Found {
     ]
 }
 
-/// Runs all tasks, or all but those with Linux, and prints a line as each one ends.
-pub fn run_all(with_linux: bool) -> Results {
+/// The number of instructions at EL2 in each of the three runs that measure stays there.
+const STAYS: u64 = 20_000_000;
+
+/// Measures the stays in EL2, and writes them to `target/bench`, by cause.
+fn stays(column: Column) -> Found {
+    let run = load::run_all(column, STAYS);
+    let text = format!("{}\n{}", report::table(&run.stays), report::misses(&run.stays));
+    fs::create_dir_all(stays_file(column).with_file_name(""))
+        .and_then(|()| fs::write(stays_file(column), text))
+        .expect("target/bench can be written");
+    let of_cause = |(cause, stays): (&Cause, &Stays)| {
+        Some((format!("stay: {}", cause.name), statistics(stays.lengths.clone())?.into()))
+    };
+    let mut found: Found = CAUSES.iter().zip(&run.stays).filter_map(of_cause).collect();
+    for group in Group::ALL {
+        let Some(it) = of_group(&run.stays, group) else { continue };
+        found.push((format!("stay-{}-p999", group.key()), it.p999.into()));
+        found.push((format!("stay-{}-max", group.key()), it.max.into()));
+    }
+    found
+}
+
+/// Returns the path of the table of stays in EL2.
+pub fn stays_file(column: Column) -> PathBuf {
+    root().join(format!("target/bench/stays-{}.txt", column.key()))
+}
+
+/// Which tasks to run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Selection {
+    /// All.
+    All,
+    /// All but the long ones.
+    Quick,
+    /// The stays in EL2.
+    Stays,
+}
+
+impl Selection {
+    const fn has(self, task: Task) -> bool {
+        match self {
+            Self::All => true,
+            Self::Quick => !task.is_long(),
+            Self::Stays => matches!(task, Task::Stays),
+        }
+    }
+}
+
+/// Runs the selected tasks, and prints a line as each one ends.
+pub fn run(selection: Selection) -> Results {
     let mut jobs = Vec::new();
-    for task in TASKS.into_iter().filter(|task| with_linux || !task.is_linux()) {
-        let is_for = |column: &Column| task.is_for(*column);
+    for task in TASKS.into_iter().filter(|task| selection.has(*task)) {
+        let is_for = |column: &Column| task.is_for_all() || column.bare().is_some();
         jobs.extend(Column::all().filter(is_for).map(|column| (column, task)));
     }
     let [next, done] = [const { AtomicUsize::new(0) }; 2];
@@ -159,7 +215,9 @@ pub fn run_all(with_linux: bool) -> Results {
         std::process::exit(1);
     }
     let mut results = results.into_inner().expect("no job has panicked with the results");
-    subtract_boots(&mut results);
+    if selection == Selection::All {
+        subtract_boots(&mut results);
+    }
     let code = section_size(".text");
     results.extend(Column::partitions().map(|column| (("text".into(), column), code.into())));
     results

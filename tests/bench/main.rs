@@ -2,8 +2,9 @@
 //! it.
 //!
 //! The figures are compared with those in `tests/bench/figures.json`, which the argument `update`
-//! replaces. With `quick` Linux is skipped, which takes most of the time. With `draw` nothing is
-//! measured: the kept figures are written to the picture and the table in docs/bench.md.
+//! replaces. With `quick` Linux and the stays in EL2 are skipped, which take most of the time; with
+//! `stays` these are measured alone and compared with nothing, and `update` keeps them. With `draw`
+//! nothing is measured: the kept figures are written to the picture and the table in docs/bench.md.
 //!
 //! [docs/bench.md]: ../../docs/bench.md
 
@@ -15,10 +16,10 @@ use std::{env, fs, io};
 
 use common::measure::column::Column;
 use common::measure::figures::Figures;
-use common::measure::row::ROWS;
+use common::measure::row::{Quantity, ROWS};
 use common::measure::{LIMIT, guest, plot, table};
 use common::root;
-use job::Results;
+use job::{Results, Selection};
 
 fn main() -> ExitCode {
     let is_given = |word| env::args().any(|argument| argument == word);
@@ -29,7 +30,12 @@ fn main() -> ExitCode {
         draw(&figures).expect("the picture and the table can be written");
         return ExitCode::SUCCESS;
     }
-    let results = job::run_all(!quick);
+    let stays = is_given("stays");
+    let results = job::run(match (stays, quick) {
+        (true, _) => Selection::Stays,
+        (_, true) => Selection::Quick,
+        _ => Selection::All,
+    });
     let mut figures = Figures::default();
     for ((row, column), figure) in &results {
         if ROWS.iter().any(|it| it.key == row) {
@@ -37,6 +43,21 @@ fn main() -> ExitCode {
         }
     }
     println!("\n{}", table::terminal(&figures));
+    if stays || !quick {
+        for column in Column::partitions() {
+            let text = fs::read_to_string(job::stays_file(column)).expect("the file is written");
+            println!("{}\n{text}", column.name());
+        }
+    }
+    if stays {
+        if is_given("update") {
+            let mut kept_figures = Figures::read(&kept).expect("the figures are there");
+            kept_figures.replace(&figures, |row| row.quantity == Quantity::Stay);
+            let drawn = kept_figures.write(&kept).and_then(|()| draw(&kept_figures));
+            drawn.expect("the figures can be kept");
+        }
+        return ExitCode::SUCCESS;
+    }
     if !quick {
         println!("{}", causes(&results));
         write(&results).expect("target/bench can be written");

@@ -20,6 +20,6 @@ mod parallel;
 mod raspberry_pi;
 mod refusals;
 mod restart;
-mod scale;
+mod stays;
 mod watchdog;
 mod wings;

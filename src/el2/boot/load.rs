@@ -1,11 +1,12 @@
 //! Copies a partition's images and device tree into its memory, on all of its CPUs.
 
 use bulkhead::boot::plan::{GuestMemory, PartitionPlan};
+use bulkhead::util::pieces::Pieces;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::mmu;
 use crate::el2::arch::{cache, sync};
-use crate::el2::mm::fill::{self, Content};
+use crate::el2::mm::fill::{self, COPY_PIECE, Content};
 use crate::el2::mm::window;
 
 /// The progress of copying the contents of one partition's memory.
@@ -14,8 +15,8 @@ pub struct Load {
     memory: GuestMemory,
     /// The contents to copy.
     contents: [Option<Content>; 3],
-    /// The number of bytes of each that are copied or being copied.
-    taken: [AtomicU64; 3],
+    /// The progress of each.
+    pieces: [Pieces; 3],
     /// The number of bytes of all contents that are copied.
     copied: AtomicU64,
 }
@@ -30,20 +31,20 @@ impl Load {
         Self {
             memory: plan.memory,
             contents: fill::contents(plan, tree),
-            taken: [const { AtomicU64::new(0) }; 3],
+            pieces: [const { Pieces::new() }; 3],
             copied: AtomicU64::new(0),
         }
     }
 
     /// Copies the pieces that no other CPU has taken.
     pub fn take_part(&self) {
-        for (content, taken) in self.contents.iter().zip(&self.taken) {
+        for (content, pieces) in self.contents.iter().zip(&self.pieces) {
             let Some(content) = content else { continue };
             let copy = |offset, size| {
                 fill::copy(&self.memory, *content, offset, size);
                 self.copied.fetch_add(size, Ordering::Release);
             };
-            fill::share(taken, content.0.size(), copy, || {});
+            fill::share(pieces, (content.0.size(), COPY_PIECE), copy, || {});
         }
     }
 
@@ -54,6 +55,6 @@ impl Load {
             sync::relax();
         }
         cache::invalidate_instructions();
-        window::close(self.memory.host);
+        window::close(self.memory.host, || {});
     }
 }

@@ -1,6 +1,7 @@
 //! Synchronises the vCPUs of a partition: the barriers of a rebuild, and recalls of list registers.
 
-use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use bulkhead::util::pieces::Pieces;
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use crate::el2::arch::sync;
 
@@ -10,10 +11,10 @@ pub struct Rebuild {
     vcpus: usize,
     /// The number of times that a vCPU has reached a barrier.
     reached: AtomicUsize,
-    /// The number of bytes that are scrubbed or being scrubbed.
-    pub scrubbed: AtomicU64,
-    /// The number of bytes of each content that are copied or being copied.
-    pub copied: [AtomicU64; 3],
+    /// The progress of scrubbing the memory.
+    pub scrubbed: Pieces,
+    /// The progress of copying each content.
+    pub copied: [Pieces; 3],
 }
 
 impl Rebuild {
@@ -22,8 +23,8 @@ impl Rebuild {
         Self {
             vcpus,
             reached: AtomicUsize::new(0),
-            scrubbed: AtomicU64::new(0),
-            copied: [const { AtomicU64::new(0) }; 3],
+            scrubbed: Pieces::new(),
+            copied: [const { Pieces::new() }; 3],
         }
     }
 
@@ -31,18 +32,19 @@ impl Rebuild {
     // One copy for all callers.
     #[inline(never)]
     pub fn prepare(&self) {
-        self.scrubbed.store(0, Ordering::Relaxed);
-        for progress in &self.copied {
-            progress.store(0, Ordering::Relaxed);
-        }
+        self.scrubbed.begin();
+        self.copied.iter().for_each(Pieces::begin);
     }
 
-    /// Waits at a barrier until all vCPUs have reached it, and calls `meanwhile` repeatedly.
+    /// Waits at a barrier until all vCPUs have reached it, and calls `meanwhile` at least once.
     pub fn wait_for_all(&self, meanwhile: impl Fn()) {
         let before = self.reached.fetch_add(1, Ordering::AcqRel);
         let all = (before / self.vcpus + 1) * self.vcpus;
-        while self.reached.load(Ordering::Acquire) < all {
+        loop {
             meanwhile();
+            if self.reached.load(Ordering::Acquire) >= all {
+                return;
+            }
             sync::relax();
         }
     }

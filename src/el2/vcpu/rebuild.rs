@@ -2,12 +2,13 @@
 //!
 //! All of its vCPUs take part, one piece of memory at a time, and handle their physical CPU's
 //! interrupts between the pieces, so that the time until an interrupt is handled does not depend on
-//! the size of the memory.
+//! the size of the memory. A piece takes at most 20,000 instructions (`tests/boot/stays.rs`).
 
 use super::{Vcpu, interrupts};
 use crate::el2::arch::cache;
 use crate::el2::drivers::gic::ThisCpu;
-use crate::el2::mm::{fill, window};
+use crate::el2::mm::fill::{self, COPY_PIECE, SCRUB_PIECE};
+use crate::el2::mm::window;
 
 impl Vcpu {
     /// Takes part in building the partition again. At the end vCPU 0 starts it.
@@ -16,7 +17,7 @@ impl Vcpu {
         self.fill();
         if self.index() == 0 {
             cache::invalidate_instructions();
-            window::close(self.partition.plan.memory.host);
+            window::close(self.partition.plan.memory.host, interrupts::poll);
             self.partition.reset(&mut ThisCpu(&self.position));
             self.partition.stage2.restore();
         }
@@ -35,7 +36,7 @@ impl Vcpu {
         let plan = &partition.plan;
         let host = plan.memory.host;
         if self.index() == 0 {
-            window::open(host);
+            window::open(host, interrupts::poll);
         }
         rebuild.wait_for_all(interrupts::poll);
         let scrub = |offset, size| {
@@ -46,13 +47,15 @@ impl Vcpu {
             // pages; and no vCPU runs the guest before the last barrier of the rebuild.
             unsafe { fill::scrub(pages) };
         };
-        fill::share(&rebuild.scrubbed, host.size(), scrub, interrupts::poll);
+        let pieces = (host.size(), SCRUB_PIECE);
+        fill::share(&rebuild.scrubbed, pieces, scrub, interrupts::poll);
         rebuild.wait_for_all(interrupts::poll);
         let contents = fill::contents(plan, &partition.tree).into_iter().zip(&rebuild.copied);
         for (content, progress) in contents {
             if let Some(content) = content {
                 let copy = |offset, size| fill::copy(&plan.memory, content, offset, size);
-                fill::share(progress, content.0.size(), copy, interrupts::poll);
+                let pieces = (content.0.size(), COPY_PIECE);
+                fill::share(progress, pieces, copy, interrupts::poll);
             }
         }
         rebuild.wait_for_all(interrupts::poll);

@@ -12,7 +12,8 @@ use crate::trees::run;
 #[derive(Clone)]
 pub struct Partition {
     name: String,
-    cpus: usize,
+    /// The property that gives the partition its CPUs.
+    cpus: String,
     memory: u64,
     kernel: String,
     ramdisk: Option<String>,
@@ -29,7 +30,7 @@ impl Partition {
     pub fn with_kernel(name: &str, kernel: &str) -> Self {
         Self {
             name: name.into(),
-            cpus: 1,
+            cpus: "cpus = <1>;".into(),
             memory: 16 << 20,
             kernel: kernel.into(),
             ramdisk: None,
@@ -46,7 +47,14 @@ impl Partition {
 
     /// Sets the number of CPUs.
     pub fn cpus(mut self, cpus: usize) -> Self {
-        self.cpus = cpus;
+        self.cpus = format!("cpus = <{cpus}>;");
+        self
+    }
+
+    /// Sets the CPUs.
+    pub fn cpu_ids(mut self, ids: &[u64]) -> Self {
+        let ids: Vec<_> = ids.iter().map(u64::to_string).collect();
+        self.cpus = format!("cpu-ids = <{}>;", ids.join(" "));
         self
     }
 
@@ -78,7 +86,7 @@ impl Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, cpus, memory, kernel, ramdisk, properties } = self;
         writeln!(f, "        {name} {{")?;
-        writeln!(f, "            cpus = <{cpus}>;")?;
+        writeln!(f, "            {cpus}")?;
         writeln!(f, "            memory = <{:#x} {:#x}>;", memory >> 32, memory & 0xffff_ffff)?;
         write!(f, "{properties}")?;
         if let Some(ramdisk) = ramdisk {

@@ -2,14 +2,17 @@
 
 use std::fmt::Display;
 use std::fs;
+use std::io::{self, PipeReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use std::thread;
 use std::time::Duration;
 
 use crate::description;
 use crate::files::{board_tree, file, scratch};
 use crate::outcome::Outcome;
-use crate::session::{self, Line, Progress, Step};
+use crate::session::{self, Errors, Line, Progress, Step};
 
 /// The interrupt controller of a machine, and how interrupts reach the guests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -246,7 +249,32 @@ impl Machine {
     /// Boots the machine and waits for its end.
     #[track_caller]
     pub fn boot(self) -> Outcome {
-        let is_as_described = matches!(self.gic, Gic::V2 | Gic::V3);
+        self.boot_with_errors_to(None)
+    }
+
+    /// Boots the machine, has `read` read QEMU's log meanwhile, and waits for the end of both. The
+    /// log is what QEMU writes to its standard error, which no file needs to hold. QEMU is killed
+    /// when `read` has set the flag that it gets and these texts are on the console; until then
+    /// `read` must read on.
+    #[track_caller]
+    pub fn boot_with_log<T: Send>(
+        self,
+        texts: &[&str],
+        read: impl FnOnce(PipeReader, &AtomicBool) -> T + Send,
+    ) -> (Outcome, T) {
+        let (log, pipe) = io::pipe().expect("a pipe can be made");
+        let has_enough = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| read(log, &has_enough));
+            let errors = Errors { pipe, has_enough: &has_enough, texts };
+            let outcome = self.boot_with_errors_to(Some(errors));
+            (outcome, reader.join().expect("the log can be read"))
+        })
+    }
+
+    #[track_caller]
+    fn boot_with_errors_to(self, errors: Option<Errors<'_>>) -> Outcome {
+        let is_trapped = self.gic == Gic::V3Trapped;
         assert!(
             is_as_described || self.initrd.is_some(),
             "the delivery of interrupts is chosen by a description, and there is none"
@@ -261,7 +289,8 @@ impl Machine {
             println!("the console is in {}; its last line, every ten seconds:", log.display());
             Progress::new(fs::File::create(log).expect("the tests' directory can be written"))
         });
-        let (console, end) = session::run(qemu, self.line, self.steps, self.deadline, progress);
+        let (console, end) =
+            session::run(qemu, self.line, errors, self.steps, self.deadline, progress);
         Outcome::new(command(&arguments), console, end)
     }
 

@@ -3,9 +3,10 @@
 use rustix::pty::{self, OpenptFlags};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, PipeWriter, Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -113,16 +114,32 @@ fn file(end: impl Into<OwnedFd>) -> File {
     end.into().into()
 }
 
-/// Runs QEMU to its end. Returns its console and how it ended.
+/// Where QEMU's standard error goes other than to the console, and when QEMU can be killed.
+pub struct Errors<'a> {
+    /// The end of the pipe that QEMU gets.
+    pub pipe: PipeWriter,
+    /// Whether the pipe's reader needs no more.
+    pub has_enough: &'a AtomicBool,
+    /// Texts that must be on the console as well.
+    pub texts: &'a [&'a str],
+}
+
+/// Runs QEMU to its end, with its standard error on the console unless `errors` is given. Returns
+/// its console and how it ended.
 #[track_caller]
 pub fn run(
     mut qemu: Command,
     line: Line,
+    errors: Option<Errors<'_>>,
     steps: Vec<Step>,
     limit: Duration,
     progress: Option<Progress>,
 ) -> (String, End) {
     let Ends { keyboard, screen } = line.connect(&mut qemu).expect("QEMU can be connected");
+    let enough = errors.map(|errors| {
+        qemu.stderr(errors.pipe);
+        (errors.has_enough, errors.texts)
+    });
     let mut child = match qemu.spawn() {
         Ok(child) => Guard(child),
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -134,7 +151,8 @@ pub fn run(
     drop(qemu);
     let output = read_in_background(screen);
     let (steps, text) = (steps.into(), Vec::new());
-    let mut session = Session { keyboard, steps, text, searched: 0, kill_at: None, progress };
+    let mut session =
+        Session { keyboard, steps, text, searched: 0, kill_at: None, progress, enough };
     let end = session.follow(&mut child.0, &output, limit);
     drop(child);
     session.text.extend(output.iter().flatten());
@@ -154,7 +172,10 @@ fn read_in_background(mut reader: File) -> Receiver<Vec<u8>> {
     receiver
 }
 
-struct Session {
+/// The time between two looks at whether the reader of QEMU's errors has enough.
+const LOOK: Duration = Duration::from_millis(100);
+
+struct Session<'a> {
     keyboard: File,
     steps: VecDeque<Step>,
     text: Vec<u8>,
@@ -163,16 +184,27 @@ struct Session {
     /// When to kill QEMU, once a step has set that.
     kill_at: Option<Instant>,
     progress: Option<Progress>,
+    /// Whether the reader of QEMU's errors needs no more, and the texts that are needed as well.
+    enough: Option<(&'a AtomicBool, &'a [&'a str])>,
 }
 
-impl Session {
+impl Session<'_> {
     fn follow(&mut self, qemu: &mut Child, output: &Receiver<Vec<u8>>, limit: Duration) -> End {
         let start = Instant::now();
         let deadline = start + limit;
         loop {
             let end = self.kill_at.unwrap_or(deadline).min(deadline);
             let next = self.progress.as_ref().map_or(end, |it| start + it.next);
-            let until = end.min(next);
+            let mut until = end.min(next);
+            if let Some((has_enough, texts)) = self.enough {
+                let is_there = |text: &&str| {
+                    self.text.windows(text.len()).any(|bytes| bytes == text.as_bytes())
+                };
+                if has_enough.load(Ordering::Relaxed) && texts.iter().all(is_there) {
+                    return End::Killed;
+                }
+                until = until.min(Instant::now() + LOOK);
+            }
             if let Some(progress) = &mut self.progress
                 && Instant::now() >= next
             {

@@ -6,6 +6,7 @@ use std::{fs, io};
 
 use super::column::Column;
 use super::row::{Quantity, ROWS, Row};
+use super::table;
 
 /// Numbers by the keys of their row and column.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -41,6 +42,17 @@ impl Figures {
         self.0.entry(row.into()).or_default().insert(column.key().into(), value);
     }
 
+    /// Replaces the figures of the selected rows by those of another measurement.
+    pub fn replace(&mut self, other: &Self, is_selected: impl Fn(&Row) -> bool) {
+        for row in ROWS.iter().filter(|row| is_selected(row)) {
+            for column in Column::partitions() {
+                if let Some(value) = other.get(row.key, column) {
+                    self.set(row.key, column, value);
+                }
+            }
+        }
+    }
+
     /// Returns a figure as measured.
     pub fn get(&self, row: &str, column: Column) -> Option<u64> {
         self.0.get(row)?.get(column.key()).copied()
@@ -51,7 +63,7 @@ impl Figures {
     pub fn cost(&self, row: &Row, column: Column) -> Option<u64> {
         let value = self.get(row.key, column)?;
         match row.quantity {
-            Quantity::Own | Quantity::Count => Some(value),
+            Quantity::Own | Quantity::Stay | Quantity::Count => Some(value),
             _ => Some(value.saturating_sub(self.get(row.key, column.bare()?)?)),
         }
     }
@@ -90,16 +102,18 @@ impl Figures {
     }
 
     /// Returns the figures that are more than `percent` above those in `before`. Those of several
-    /// CPUs depend on the order in which QEMU runs the CPUs: their limit is five times as high.
+    /// CPUs depend on the order in which QEMU runs the CPUs: their limit is five times as high, as
+    /// is that of the longest stays in EL2, and these may grow up to their goal.
     pub fn worse_than(&self, before: &Self, percent: u64) -> Vec<Worse> {
         let mut worse = Vec::new();
         for row in ROWS {
-            let percent =
-                if row.quantity == Quantity::OperationOfSeveral { 5 * percent } else { percent };
+            let varies = matches!(row.quantity, Quantity::OperationOfSeveral | Quantity::Stay);
+            let percent = if varies { 5 * percent } else { percent };
             for column in Column::partitions() {
                 let pair = (before.guarded(row, column), self.guarded(row, column));
                 if let (Some(was), Some(is)) = pair
                     && is * 100 > was * (100 + percent)
+                    && (row.quantity != Quantity::Stay || table::is_missed(self, row, column))
                 {
                     worse.push(Worse { row, column, was, is });
                 }

@@ -9,6 +9,7 @@ pub mod machine;
 pub mod parallel;
 pub mod plot;
 pub mod row;
+pub mod stays;
 pub mod table;
 
 /// The percentage by which a figure may grow.

@@ -8,8 +8,10 @@ use crate::{Gic, Machine, Partition, compile, scratch, source};
 
 /// The entry of a flat kernel.
 const ENTRY: u64 = 0x4008_0000;
-/// Where QEMU loads Bulkhead, and a size that its code does not exceed.
-const EL2: (u64, u64) = (0x4020_0000, 0x20_0000);
+/// Where QEMU loads Bulkhead.
+pub const LOAD_ADDRESS: u64 = 0x4020_0000;
+/// A size that Bulkhead's code does not exceed, in bytes.
+const CODE_SIZE: u64 = 0x20_0000;
 /// The size of the kernel: large, so that copying it takes most of the time.
 pub const KERNEL_BYTES: usize = 512 << 10;
 
@@ -46,7 +48,7 @@ fn boot(gic: Gic, partitions: usize, cpus: usize, kernel_bytes: usize) -> Vec<u6
     let machine = Machine::new(gic).cpus(cpus).initrd(&compile(&source(&guests)));
     let machine = machine.counting_instructions();
     let machine = machine.option("-accel", "tcg,one-insn-per-tb=on").option("-d", "exec,nochain");
-    let filter = format!("{ENTRY:#x}+4,{:#x}+{:#x}", EL2.0, EL2.1);
+    let filter = format!("{ENTRY:#x}+4,{LOAD_ADDRESS:#x}+{CODE_SIZE:#x}");
     machine.option("-dfilter", filter).option("-D", log.display()).boot().expect_success();
     let counts = count(&log, partitions);
     fs::remove_file(&log).expect("the log is there");

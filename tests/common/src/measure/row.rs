@@ -13,6 +13,8 @@ pub enum Quantity {
     Run,
     /// Instructions of something that a bare machine does not do.
     Own,
+    /// Instructions of the longest stays in EL2, which depend on when the host delivers input.
+    Stay,
     /// A number of something other than instructions.
     Count,
 }
@@ -99,6 +101,11 @@ rows! {
     "boot-four" "boot: three partitions more, at once" Own Goal::None;
     "boot-31" "boot of 31 partitions, on the boot CPU" Own Goal::Most(900_000);
     "restart" "restart of a 64 MiB partition" Own Goal::None;
+    "stay-own-p999" "stay in EL2 for its own guest, p99.9" Stay Goal::Most(3_600);
+    "stay-own-max" "stay in EL2 for its own guest, longest" Stay Goal::Most(3_600);
+    "stay-foreign-p999" "stay in EL2 for others, p99.9" Stay Goal::Most(2_000);
+    "stay-foreign-max" "stay in EL2 for others, longest" Stay Goal::Most(2_000);
+    "stay-restart-max" "piece of a restart, longest" Stay Goal::Most(20_000);
     "linux-quiet" "Linux to userspace, quiet console" Run Goal::Thousandths(1030);
     "linux-talking" "Linux to userspace, talking console" Run Goal::Thousandths(1080);
     "exits-life" "exits of a quiet Linux from boot to power-off" Count Goal::Most(800);

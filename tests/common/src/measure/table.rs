@@ -42,7 +42,7 @@ fn cells(text: &mut String, figures: &Figures, row: &Row, column: Column) {
     }
     let cost = figures.cost(row, column);
     let mark = if is_missed(figures, row, column) { '!' } else { ' ' };
-    let is_own = matches!(row.quantity, Quantity::Own | Quantity::Count);
+    let is_own = matches!(row.quantity, Quantity::Own | Quantity::Stay | Quantity::Count);
     let cost = cost.filter(|_| !is_own).map_or_else(dash, grouped);
     let marks = if is_own { [mark, ' '] } else { [' ', mark] };
     let ratio = figures.thousandths(row, column).map_or_else(dash, ratio);

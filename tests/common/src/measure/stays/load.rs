@@ -1,0 +1,167 @@
+//! The load under which stays are measured.
+
+use std::io::PipeReader;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::code::Code;
+use super::{Divider, Stays, trace};
+use crate::Partition;
+use crate::measure::column::Column;
+use crate::measure::machine::with_monitor;
+
+/// The keys that open the monitor, Ctrl-] twice, and that show the output of all partitions.
+const OPEN: &str = "\x1d\x1d";
+const SHOW_ALL: &str = "\x1d0";
+const PROMPT: &str = "bulkhead> ";
+
+/// The commands, which are typed again and again, and a text in the answer of each.
+const COMMANDS: [(&str, &str); 9] = [
+    ("restart more\r", "\n"),
+    ("help\r", "switch the machine off"),
+    ("list\r", "uptime-s"),
+    ("stats\r", "exits"),
+    ("show lines\r", "last-fault"),
+    ("stats several\r", "\nexits "),
+    ("log\rhelp\rlist\r", "uptime-s"),
+    ("restart lines\r", "\n"),
+    ("lst\r", "nearest"),
+];
+/// The number of commands that are prepared: more than a run has time for.
+const TYPED: usize = 10_000;
+/// Where others print much: the number of lines before each command.
+const LINES: usize = 8;
+
+/// What the partitions do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Load {
+    /// Four print as fast as they can, two of them without line ends.
+    Flood,
+    /// Two attack, and two print as fast as they can.
+    Attack,
+    /// They print little, so that the monitor does most of the console's work, and two reset
+    /// themselves again and again.
+    Orders,
+}
+
+impl Load {
+    /// All loads.
+    pub const ALL: [Self; 3] = [Self::Flood, Self::Attack, Self::Orders];
+
+    /// Returns the partitions, the last with four CPUs.
+    fn partitions(self) -> [Partition; 4] {
+        const LINES: &str = "lines=1000000000";
+        const BYTES: &str = "rounds=1000000 groups=output";
+        const ALL: &str = "seed=3 again groups=walks,exceptions,calls,frames,sgis,storms";
+        let hello = |name, bootargs| Partition::new(name, "hello").bootargs(bootargs);
+        let attacker = |name, bootargs| {
+            let attacker = Partition::new(name, "attacker").bootargs(bootargs);
+            let attacker = attacker.property("max-restarts = <1000000>;");
+            attacker.property("watchdog-ms = <3600000>;")
+        };
+        match self {
+            Self::Flood => [
+                hello("lines", LINES),
+                attacker("bytes", BYTES),
+                hello("more", LINES),
+                attacker("several", BYTES),
+            ],
+            Self::Attack => [
+                hello("lines", LINES),
+                attacker("alone", "seed=2 again groups=frames,sgis,storms"),
+                hello("more", LINES),
+                attacker("several", ALL),
+            ],
+            Self::Orders => [
+                hello("lines", "ticks=1000000"),
+                attacker("alone", "seed=1 again groups=frames"),
+                hello("more", "ticks=1000000"),
+                attacker("several", "again groups=none"),
+            ]
+            .map(|partition| partition.memory(4 << 20)),
+        }
+    }
+
+    /// Returns texts that show that the load does what it is there for.
+    const fn signs(self) -> &'static [&'static str] {
+        match self {
+            Self::Flood => &["hello: line 2 of"],
+            Self::Attack => &["hello: line 2 of"],
+            Self::Orders => &["stopped at the monitor's order", "reset itself"],
+        }
+    }
+}
+
+/// What runs have shown.
+pub struct Run {
+    /// The stays of each cause, in the order of [`CAUSES`](super::causes::CAUSES).
+    pub stays: Vec<Stays>,
+    /// The number of instructions in all stays.
+    pub instructions: u64,
+}
+
+/// Runs all loads, each until EL2 has executed this number of instructions.
+pub fn run_all(column: Column, instructions: u64) -> Run {
+    let mut all = Run { stays: Vec::new(), instructions: 0 };
+    for load in Load::ALL {
+        let run = run(column, load, instructions);
+        all.instructions += run.instructions;
+        if all.stays.is_empty() {
+            all.stays = run.stays;
+        } else {
+            super::add(&mut all.stays, run.stays);
+        }
+    }
+    all
+}
+
+/// Runs a load while the monitor gets all of its commands, until EL2 has executed this number of
+/// instructions.
+///
+/// With `-icount` QEMU runs the CPUs in turns, which the timer of a further guest makes short. It
+/// has the first CPU, with which each round of turns begins, and another partition's CPU handles
+/// the console's interrupts.
+pub fn run(column: Column, load: Load, instructions: u64) -> Run {
+    let clock = Partition::new("clock", "metronome").bootargs("beats=1000000000 period-us=20");
+    let [first, second, third, several] = load.partitions();
+    let partitions = [
+        first.cpu_ids(&[1]),
+        second.cpu_ids(&[2]),
+        third.cpu_ids(&[3]),
+        several.cpu_ids(&[4, 5, 6, 7]),
+        clock.cpu_ids(&[0]),
+    ];
+    let code = Code::of_image();
+    let mut machine = with_monitor(column, 8, &partitions)
+        .deadline(240)
+        .option("-d", "exec,nochain")
+        .option("-dfilter", code.filter());
+    let commands = COMMANDS.into_iter().cycle().take(TYPED);
+    if load == Load::Orders {
+        machine = machine.type_after("hello: ", OPEN);
+        for (keys, answer) in commands {
+            machine = machine.type_after(PROMPT, keys).type_after(answer, "");
+        }
+    } else {
+        // All at once: while the monitor waits for a command, others can print little.
+        for (keys, _) in commands {
+            for _ in 1..LINES {
+                machine = machine.type_after("hello: line", "");
+            }
+            machine = machine.type_after("hello: line", &format!("{OPEN}{keys}{SHOW_ALL}"));
+        }
+    }
+    let read = |log: PipeReader, has_enough: &AtomicBool| {
+        let mut divider = Divider::new(&code);
+        let take = |event| {
+            divider.take(event);
+            if divider.instructions() >= instructions {
+                has_enough.store(true, Ordering::Relaxed);
+            }
+        };
+        trace::read(log, take).expect("QEMU's log can be read");
+        divider.finish()
+    };
+    let (outcome, (stays, executed)) = machine.boot_with_log(load.signs(), read);
+    outcome.expect_killed();
+    Run { stays, instructions: executed }
+}
