@@ -82,8 +82,9 @@ impl ListRegisters {
     }
 
     /// Refills this CPU's list registers if this vCPU is in `kicks`, is the target of a ready or
-    /// active interrupt of `set`, or has interrupts that did not fit. Returns the other vCPUs to
-    /// kick.
+    /// active interrupt of `set`, or has interrupts that did not fit. Returns the vCPUs to kick:
+    /// this one too if the access is a long one, concerns other vCPUs or changes several
+    /// interrupts, so that the refill is a visit of its own.
     pub fn deliver(
         &mut self,
         gic: &mut GicState,
@@ -95,9 +96,17 @@ impl ListRegisters {
             kicks |= self.targets(gic, set);
         }
         let vcpu = hw.vcpu();
-        if kicks.contains(vcpu) || !gic.vcpus[vcpu].arrivals.is_enabled() {
-            kicks |= self.refill(gic, hw);
+        if !kicks.contains(vcpu) && gic.vcpus[vcpu].arrivals.is_enabled() {
+            return kicks;
         }
+        let is_long = core::mem::take(&mut self.is_long)
+            || !kicks.without(vcpu).is_empty()
+            || set.mask() & set.mask().wrapping_sub(1) != 0;
+        if is_long {
+            kicks |= CpuMask::one(vcpu);
+            return kicks;
+        }
+        kicks |= self.refill(gic, hw);
         kicks.without(vcpu)
     }
 
@@ -214,6 +223,9 @@ impl ListRegisters {
             self.inject(gic, index, candidate, hw);
         }
         let maintenance = selection.maintenance(gic.version);
+        if gic.unsettled.contains(hw.vcpu()) {
+            self.settle(gic, hw.vcpu());
+        }
         let state = &mut gic.vcpus[hw.vcpu()];
         if maintenance == 0 {
             state.arrivals.enable(self.count);
@@ -237,27 +249,30 @@ impl ListRegisters {
         let bank = gic.bank(set);
         let ready = bank.ready();
         let mut others = CpuMask::EMPTY;
+        // A hardware interrupt in a list register is physically active and cannot arrive again.
+        // Private interrupts are in no list register, since this CPU's are empty.
+        let elsewhere = if word == 0 { 0 } else { bank.virtual_only };
+        let enabled = bank.in_groups(selection.group_enables);
         for bit in bits(ready | bank.active).filter(|&bit| bank.target(bit) == vcpu) {
-            let is_active = bank.active >> bit & 1 != 0;
-            let mut pending = ready >> bit & 1 != 0;
-            if is_active {
-                pending &= usize::from(bank.routes[bit].vcpu) == vcpu;
-                if word == 0 && bit < 16 {
-                    pending &= bank.sources[bit] >> bank.active_source[bit] & 1 != 0;
-                }
-            }
-            // A hardware interrupt in a list register is physically active and cannot arrive again.
-            if bank.virtual_only >> bit & 1 != 0 {
+            let is_in = |mask: u32| mask >> bit & 1 != 0;
+            if is_in(elsewhere) {
                 let holders = self.holders(gic, set.with(1 << bit));
                 if !holders.is_empty() {
                     others |= holders;
                     continue;
                 }
             }
-            let need = match selection.group_enables >> (bank.group1 >> bit & 1) & 1 {
-                _ if is_active => Need::Active,
-                0 => Need::DisabledGroup,
-                _ => Need::Pending,
+            let mut pending = is_in(ready);
+            let need = if is_in(bank.active) {
+                pending &= usize::from(bank.routes[bit].vcpu) == vcpu;
+                if word == 0 && bit < 16 {
+                    pending &= bank.sources[bit] >> bank.active_source[bit] & 1 != 0;
+                }
+                Need::Active
+            } else if is_in(enabled) {
+                Need::Pending
+            } else {
+                Need::DisabledGroup
             };
             let priority = bank.templates[bit].priority();
             selection.offer(Candidate::new(need, priority, word * 32 + bit, pending));

@@ -1,6 +1,5 @@
 //! GICv2 with the virtualization extensions (IHI 0048B), driven from EL2.
 
-use aarch64_cpu::asm::barrier;
 use bulkhead::arch::intid::Intid;
 use bulkhead::vgic::{Arrivals, IntidSet, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
@@ -259,12 +258,9 @@ impl GicV2 {
         }
     }
 
-    /// Kicks a CPU.
-    pub fn kick(&self, cpu: usize) {
-        let target = u32::from(self.target(cpu));
-        // Earlier stores must be visible to the other CPU when it takes the interrupt.
-        barrier::dsb(barrier::ISHST);
-        self.send_sgi(target << 16 | self.kick_sgi().get());
+    /// Kicks the CPUs with these interfaces.
+    pub fn kick(&self, targets: u8) {
+        self.send_sgi(u32::from(targets) << 16 | self.kick_sgi().get());
     }
 
     /// Enables an interrupt of Bulkhead's own. A shared one must be routed.

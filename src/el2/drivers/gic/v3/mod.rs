@@ -234,11 +234,9 @@ impl GicV3 {
     }
 
     /// Kicks a CPU.
+    #[inline(always)]
     pub fn kick(&self, cpu: usize) {
-        let redistributor = self.private(cpu);
-        // Earlier stores must be visible to the other CPU when it takes the interrupt.
-        barrier::dsb(barrier::ISHST);
-        redistributor.write(ISPENDR, 1 << self.maintenance.get());
+        self.private(cpu).write(ISPENDR, 1 << self.maintenance.get());
     }
 
     /// Sends an SGI of a guest to a CPU (ICC_SGI1R_EL1).
