@@ -69,14 +69,20 @@ impl ListRegisters {
         self.deliver(gic, kicks, IntidSet::NONE, hw)
     }
 
-    /// Recalls and refills this CPU's list registers.
+    /// Recalls and refills this CPU's list registers. Returns the vCPUs to kick: this one too after
+    /// a change of the group enables, so that the refill is a visit of its own.
     pub fn maintenance(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         let mut kicks = self.recall(gic, hw);
-        kicks |= self.fill(gic, hw);
+        if gic.unsettled.contains(hw.vcpu()) {
+            self.settle(gic, hw.vcpu());
+            kicks |= CpuMask::one(hw.vcpu());
+        } else {
+            kicks |= self.fill(gic, hw);
+        }
         kicks
     }
 
-    /// Updates this CPU's list registers. Returns the other vCPUs to kick.
+    /// Updates this CPU's list registers. Returns the vCPUs to kick.
     pub fn refill(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         if self.inject_new_sgis(gic, hw) { CpuMask::EMPTY } else { self.maintenance(gic, hw) }
     }
@@ -106,8 +112,9 @@ impl ListRegisters {
             kicks |= CpuMask::one(vcpu);
             return kicks;
         }
+        let mut kicks = kicks.without(vcpu);
         kicks |= self.refill(gic, hw);
-        kicks.without(vcpu)
+        kicks
     }
 
     /// Writes pending SGIs into free list registers. Returns false if there is more to do.
@@ -223,9 +230,6 @@ impl ListRegisters {
             self.inject(gic, index, candidate, hw);
         }
         let maintenance = selection.maintenance(gic.version);
-        if gic.unsettled.contains(hw.vcpu()) {
-            self.settle(gic, hw.vcpu());
-        }
         let state = &mut gic.vcpus[hw.vcpu()];
         if maintenance == 0 {
             state.arrivals.enable(self.count);
@@ -251,31 +255,38 @@ impl ListRegisters {
         let mut others = CpuMask::EMPTY;
         // A hardware interrupt in a list register is physically active and cannot arrive again.
         // Private interrupts are in no list register, since this CPU's are empty.
-        let elsewhere = if word == 0 { 0 } else { bank.virtual_only };
+        let elsewhere = if word == 0 { 0 } else { bank.virtual_only & (ready | bank.active) };
+        let mut held = 0;
+        for bit in bits(elsewhere).filter(|&bit| bank.target(bit) == vcpu) {
+            let holders = self.holders(gic, set.with(1 << bit));
+            held |= u32::from(!holders.is_empty()) << bit;
+            others |= holders;
+        }
+        let (active, pending) = (bank.active & !held, ready & !bank.active & !held);
         let enabled = bank.in_groups(selection.group_enables);
-        for bit in bits(ready | bank.active).filter(|&bit| bank.target(bit) == vcpu) {
-            let is_in = |mask: u32| mask >> bit & 1 != 0;
-            if is_in(elsewhere) {
-                let holders = self.holders(gic, set.with(1 << bit));
-                if !holders.is_empty() {
-                    others |= holders;
+        for (need, mask) in [
+            (Need::Pending, pending & enabled),
+            (Need::Active, active),
+            (Need::DisabledGroup, pending & !enabled),
+        ] {
+            let is_active = need == Need::Active;
+            let mut left = 0;
+            for bit in bits(mask) {
+                let route = &bank.routes[bit];
+                if usize::from(if is_active { route.active_on } else { route.vcpu }) != vcpu {
                     continue;
                 }
-            }
-            let mut pending = is_in(ready);
-            let need = if is_in(bank.active) {
-                pending &= usize::from(bank.routes[bit].vcpu) == vcpu;
-                if word == 0 && bit < 16 {
-                    pending &= bank.sources[bit] >> bank.active_source[bit] & 1 != 0;
+                let mut pending = ready >> bit & 1 != 0;
+                if is_active {
+                    pending &= usize::from(route.vcpu) == vcpu;
+                    if word == 0 && bit < 16 {
+                        pending &= bank.sources[bit] >> bank.active_source[bit] & 1 != 0;
+                    }
                 }
-                Need::Active
-            } else if is_in(enabled) {
-                Need::Pending
-            } else {
-                Need::DisabledGroup
-            };
-            let priority = bank.templates[bit].priority();
-            selection.offer(Candidate::new(need, priority, word * 32 + bit, pending));
+                let priority = bank.templates[bit].priority();
+                left |= selection.offer(Candidate::new(need, priority, word * 32 + bit, pending));
+            }
+            selection.left |= left;
         }
         others
     }

@@ -66,7 +66,7 @@ pub(super) struct Selection {
     /// The groups that the guest enabled at its CPU interface: bit n for Group n.
     pub group_enables: u32,
     /// The needs of the candidates that did not fit: bit n for `Need` n.
-    left: u32,
+    pub left: u32,
 }
 
 impl Selection {
@@ -78,16 +78,17 @@ impl Selection {
         Self { chosen, first, group_enables, left: 0 }
     }
 
-    /// Adds a candidate, which replaces the least urgent one if all list registers are in use. The
-    /// shortest path is that of a candidate that is less urgent than all that are chosen: if many
-    /// interrupts are pending, most are.
+    /// Adds a candidate, which replaces the least urgent one if all list registers are in use.
+    /// Returns the need of the one that does not fit, as a bit for `left`. The shortest path is that
+    /// of a candidate that is less urgent than all that are chosen: if many interrupts are pending,
+    /// most are.
     #[inline(always)]
-    pub fn offer(&mut self, candidate: Candidate) {
+    pub fn offer(&mut self, candidate: Candidate) -> u32 {
         let last = self.chosen[LAST];
-        // For `Candidate::NONE` this sets a bit that nobody reads.
-        self.left |= 1 << (last.max(candidate).0 >> 24 & 0x1f);
+        // For `Candidate::NONE` a bit that nobody reads.
+        let left = 1 << (last.max(candidate).0 >> 24 & 0x1f);
         if candidate >= last {
-            return;
+            return left;
         }
         let mut place = LAST;
         while let Some(&before) = self.chosen.get(place.wrapping_sub(1))
@@ -97,6 +98,7 @@ impl Selection {
             place -= 1;
         }
         self.chosen[place] = candidate;
+        left
     }
 
     /// Returns the chosen candidates, the most urgent first.
