@@ -7,4 +7,5 @@ pub mod format;
 pub mod nearest;
 pub mod rate_limit;
 pub mod ring;
+pub mod shared_register;
 pub mod wake;

@@ -1,6 +1,7 @@
 //! The physical interrupt controller: GICv2 or GICv3.
 
 mod this_cpu;
+mod triggers;
 mod v2;
 mod v3;
 
@@ -282,6 +283,14 @@ impl Gic {
         match self {
             Self::V2(gic) => gic.distributor(),
             Self::V3(gic) => gic.distributor(),
+        }
+    }
+
+    /// Returns what the distributor's ICFGR are to contain.
+    fn triggers(&self) -> &triggers::Triggers {
+        match self {
+            Self::V2(gic) => &gic.triggers,
+            Self::V3(gic) => &gic.triggers,
         }
     }
 

@@ -4,7 +4,8 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::vgic::{Arrivals, IntidSet, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
-use super::{Acknowledged, ICFGR, IPRIORITYR, TakeOutcome};
+use super::triggers::Triggers;
+use super::{Acknowledged, IPRIORITYR, TakeOutcome};
 use crate::el2::arch::image::MAX_CPUS;
 use crate::el2::drivers::mmio::{Register, Registers};
 
@@ -68,6 +69,8 @@ pub struct GicV2 {
     list_registers: usize,
     /// The number of 32-bit words of a register with a bit for each INTID.
     words: u64,
+    /// What the distributor's ICFGR are to contain.
+    pub(super) triggers: Triggers,
 }
 
 impl GicV2 {
@@ -90,6 +93,7 @@ impl GicV2 {
             targets: [const { AtomicU8::new(0) }; MAX_CPUS],
             sources: [const { AtomicU16::new(0) }; 8],
             sgis: AtomicU16::new(u16::MAX),
+            triggers: Triggers::new(),
         }
     }
 
@@ -103,8 +107,7 @@ impl GicV2 {
             for register in word * 8..(word + 1) * 8 {
                 self.distributor.write(GICD_ITARGETSR + register * 4, 0);
             }
-            self.distributor.write(ICFGR + word * 8, 0);
-            self.distributor.write(ICFGR + word * 8 + 4, 0);
+            self.triggers.reset(&self.distributor, word);
         }
         self.distributor.write(GICD_CTLR, CTLR_ENABLE);
     }
