@@ -74,7 +74,7 @@ impl Arrivals {
     /// GIC by somebody else: by a partition with direct delivery, which can write any INTID to
     /// ICC_EOIR1_EL1 or ICC_DIR_EL1.
     #[inline(never)]
-    fn is_injected(&self, intid: Intid, in_use: u16) -> bool {
+    pub(super) fn is_injected(&self, intid: Intid, in_use: u16) -> bool {
         bits(in_use.into()).any(|index| u32::from(self.injected(index & 0xf)) == intid.get())
     }
 

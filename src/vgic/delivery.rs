@@ -40,13 +40,17 @@ impl ListRegisters {
         if set.word() >= gic.words() || gic.bank(set).hardware & set.mask() == 0 {
             return None;
         }
+        // Active here or in a list register, it was made active by ISACTIVER, or deactivated in the
+        // physical GIC by another partition: see `Arrivals::is_injected`.
+        let in_use = !hw.empty_list_registers() & ((1 << self.count) - 1);
+        let is_held = gic.vcpus[hw.vcpu()].arrivals.is_injected(intid, in_use as u16);
         let bank = gic.bank_mut(set);
-        if bank.active & set.mask() == 0 {
+        if bank.active & set.mask() == 0 && !is_held {
             bank.latched |= set.mask();
             self.update_busy(gic, set);
         } else if bank.edge & set.mask() != 0 {
-            // The guest made it active by ISACTIVER. A list register with HW set cannot be both
-            // active and pending, but the physical GIC can.
+            // A list register with HW set cannot be both active and pending, but the physical GIC
+            // can.
             hw.write_state(StateRegister::SetPending, set);
         }
         Some(self.deliver(gic, CpuMask::EMPTY, set, hw))

@@ -19,5 +19,6 @@ mod parallel;
 mod raspberry_pi;
 mod refusals;
 mod restart;
+mod shared_registers;
 mod watchdog;
 mod wings;
