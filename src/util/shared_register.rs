@@ -1,28 +1,28 @@
 //! A device register whose fields belong to several owners, and that can only be written as a
 //! whole.
 
-use crate::util::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use crate::util::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The value that a register is to have, and who writes it.
 ///
 /// A read-modify-write by two CPUs loses the change of one of them: the one that writes last puts
-/// back the other's old fields. A lock would let one owner's CPU wait for another owner's. So a CPU
-/// changes its fields in `wanted` by one atomic operation, and then writes all of `wanted`, unless
-/// another CPU is about to do that: then that CPU looks at `wanted` again after it, and writes it
-/// again. Nobody waits. Since one CPU at a time writes, and writes what it has read since it began,
-/// no write undoes an earlier one.
+/// back the other's old fields. So a CPU changes its fields in `wanted` by one atomic operation. One
+/// CPU at a time then writes all of `wanted`, as it is once that CPU has begun, so no write undoes
+/// an earlier one. A CPU whose change another one writes has nothing left to do.
 ///
-/// A change can take effect shortly after [`update`](Self::update) has returned, by another CPU's
-/// write that is already under way. This is enough for GICD_ICFGR, which a guest must not change
-/// while the interrupt is enabled (IHI 0048B, 4.3.13; IHI 0069, GICD_ICFGR): enabling it takes
-/// another access, which is much longer than what the other CPU has left to do.
+/// A change is in the register when [`update`](Self::update) returns, since the guest may look at
+/// its effect next. A CPU that comes while another one writes therefore waits, but for at most two
+/// writes, whatever the others do: the one under way, and the next, which has its change. This is
+/// no lock that others can take at will.
 #[derive(Debug, Default)]
 pub struct SharedRegister {
     /// The value that the register is to have.
     wanted: AtomicU32,
+    /// The value that the register has, except during a write.
+    written: AtomicU32,
     /// The bits that can be changed.
     settable: AtomicU32,
-    /// Whether a CPU is about to write the register.
+    /// Whether a CPU is writing the register.
     is_writing: AtomicBool,
 }
 
@@ -32,6 +32,7 @@ impl SharedRegister {
     pub const fn new() -> Self {
         Self {
             wanted: AtomicU32::new(0),
+            written: AtomicU32::new(0),
             settable: AtomicU32::new(0),
             is_writing: AtomicBool::new(false),
         }
@@ -42,36 +43,35 @@ impl SharedRegister {
     #[inline(always)]
     pub fn init(&self, value: u32, settable: u32) {
         self.wanted.store(value, Ordering::Relaxed);
+        self.written.store(value, Ordering::Relaxed);
         self.settable.store(settable, Ordering::Release);
     }
 
     /// Changes the fields in `mask` to those of `value` as far as they can be changed, by calling
-    /// `write`, unless another CPU does so. Returns the register's value, in which other owners'
-    /// fields may have changed since. The owner of the fields must not call this on two CPUs at
-    /// once.
-    ///
-    /// It repeats only after another CPU has changed a field between its last two accesses to the
-    /// state.
-    pub fn update(&self, mask: u32, value: u32, mut write: impl FnMut(u32)) -> u32 {
+    /// `write` unless another CPU writes the change. Calls `meanwhile` repeatedly while it waits for
+    /// that. Returns the register's value, in which other owners' fields may have changed since. The
+    /// owner of the fields must not call this on two CPUs at once.
+    pub fn update(
+        &self,
+        mask: u32,
+        value: u32,
+        mut write: impl FnMut(u32),
+        mut meanwhile: impl FnMut(),
+    ) -> u32 {
         let old = self.wanted.load(Ordering::Relaxed);
         let change = (old ^ value) & mask & self.settable.load(Ordering::Relaxed);
-        let new = self.wanted.fetch_xor(change, Ordering::Relaxed) ^ change;
-        loop {
-            // Between a change of `wanted` and the look at `is_writing` here, and between the end
-            // of writing and the look at `wanted` below: one of two CPUs sees the other's store.
-            fence(Ordering::SeqCst);
-            if self.is_writing.swap(true, Ordering::AcqRel) {
-                return new;
+        let new = self.wanted.fetch_xor(change, Ordering::AcqRel) ^ change;
+        while (self.written.load(Ordering::Acquire) ^ new) & change != 0 {
+            if self.is_writing.swap(true, Ordering::Acquire) {
+                meanwhile();
+                continue;
             }
-            let written = self.wanted.load(Ordering::Relaxed);
-            write(written);
-            // An exchange is ordered with those of the other CPUs, which a store is not.
-            self.is_writing.swap(false, Ordering::AcqRel);
-            fence(Ordering::SeqCst);
-            if self.wanted.load(Ordering::Relaxed) == written {
-                return new;
-            }
+            let value = self.wanted.load(Ordering::Acquire);
+            write(value);
+            self.written.store(value, Ordering::Release);
+            self.is_writing.store(false, Ordering::Release);
         }
+        new
     }
 }
 
@@ -112,16 +112,19 @@ mod models {
     impl Machine {
         /// Sets a bit. Bits are only set here, so a write that clears one undoes a change.
         fn set(&self, bit: u32) {
-            self.shared.update(1 << bit, 1 << bit, |value| {
+            let write = |value: u32| {
                 let before = self.register.load(Ordering::Relaxed);
                 assert_eq!(before & !value, 0, "a change is undone: {before:#b} to {value:#b}");
                 self.register.store(value, Ordering::Relaxed);
-            });
+            };
+            self.shared.update(1 << bit, 1 << bit, write, loom::thread::yield_now);
+            let after = self.register.load(Ordering::Relaxed);
+            assert_ne!(after >> bit & 1, 0, "a change is late");
         }
     }
 
     #[test]
-    fn loom_changes_of_a_shared_register_are_neither_lost_nor_undone() {
+    fn loom_changes_of_a_shared_register_are_neither_late_nor_undone() {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
         model.check(|| {
