@@ -62,7 +62,9 @@ impl SharedRegister {
         let change = (old ^ value) & mask & self.settable.load(Ordering::Relaxed);
         let new = self.wanted.fetch_xor(change, Ordering::AcqRel) ^ change;
         while (self.written.load(Ordering::Acquire) ^ new) & change != 0 {
-            if self.is_writing.swap(true, Ordering::Acquire) {
+            let is_free =
+                self.is_writing.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+            if is_free.is_err() {
                 meanwhile();
                 continue;
             }
@@ -95,7 +97,7 @@ mod tests {
     }
 }
 
-/// A model of two CPUs that each change a field of their own, and of one that does so twice.
+/// A model of two CPUs that each change two fields of their own.
 #[cfg(loom)]
 #[cfg(test)]
 mod models {
@@ -130,13 +132,12 @@ mod models {
         model.check(|| {
             let machine = Arc::new(Machine::default());
             machine.shared.init(0, 0b1111);
-            let others = [0, 1].map(|bit| {
+            let other = thread::spawn({
                 let machine = machine.clone();
-                thread::spawn(move || machine.set(bit))
+                move || (0..2).for_each(|bit| machine.set(bit))
             });
-            machine.set(2);
-            machine.set(3);
-            others.into_iter().for_each(|other| other.join().unwrap());
+            (2..4).for_each(|bit| machine.set(bit));
+            other.join().unwrap();
             assert_eq!(machine.register.load(Ordering::Relaxed), 0b1111, "a change is lost");
         });
     }
