@@ -87,8 +87,9 @@ mod tests {
     fn only_the_owner_s_settable_fields_change() {
         let shared = SharedRegister::new();
         let register = Mutex::new(0b1_0000);
-        let update =
-            |mask, value| shared.update(mask, value, |written| *register.lock().unwrap() = written);
+        let update = |mask, value| {
+            shared.update(mask, value, |written| *register.lock().unwrap() = written, || ())
+        };
         shared.init(0b1_0000, 0b0_1111);
         assert_eq!(update(0b0011, 0b1111), 0b1_0011);
         assert_eq!(update(0b1_1100, 0b0_1000), 0b1_1011);
