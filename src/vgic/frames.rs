@@ -114,15 +114,14 @@ impl Vgic {
         is_here && self.enable_idle(IntidSet::new(owner, 0, access.value as u32), hw)
     }
 
-    /// Returns the value of a distributor register that depends on no interrupt's state: GICD_CTLR,
-    /// GICD_TYPER or GICD_IIDR.
+    /// Returns the value of a distributor register that depends on no interrupt's state: GICD_CTLR
+    /// while no write of it is pending, GICD_TYPER or GICD_IIDR.
     #[inline(always)]
     pub fn plain_read(&self, access: RegisterAccess) -> Option<u64> {
         Some(match (access.offset, access.size, self.state.version) {
             (GICD_CTLR, 4, Version::V2) => u64::from(self.state.enables),
-            (GICD_CTLR, 4, Version::V3) => {
-                let pending = !self.state.unsettled.is_empty() && self.is_write_pending();
-                u64::from(self.state.enables) | ARE_AND_DS | if pending { WRITE_PENDING } else { 0 }
+            (GICD_CTLR, 4, Version::V3) if self.state.unsettled.is_empty() => {
+                u64::from(self.state.enables) | ARE_AND_DS
             }
             (GICD_TYPER, 4, _) => self.state.typer.into(),
             (GICD_IIDR, 4, _) => IMPLEMENTER,
@@ -132,7 +131,6 @@ impl Vgic {
 
     /// Returns GICD_CTLR.RWP.
     #[cold]
-    #[inline(never)]
     fn is_write_pending(&self) -> bool {
         let mut unsettled = self.state.unsettled;
         unsettled.any(|vcpu| self.state.vcpus[vcpu].holds_any())
@@ -155,6 +153,10 @@ impl Vgic {
             return self.read_register(kind, set, hw);
         }
         Ok(match (self.state.version, access.offset, access.size) {
+            (Version::V3, GICD_CTLR, 4) => {
+                let pending = if self.is_write_pending() { WRITE_PENDING } else { 0 };
+                u64::from(self.state.enables) | ARE_AND_DS | pending
+            }
             (Version::V2, PIDR2_V2, 4) => ARCHITECTURE_V2,
             (Version::V3, PIDR2_V3, 4) => ARCHITECTURE_V3,
             (Version::V2, GICD_CPENDSGIR..SPENDSGIR_END, 1 | 4) if access.is_aligned() => {

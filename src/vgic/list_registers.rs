@@ -105,6 +105,7 @@ impl ListRegisters {
 
     /// Returns all vCPUs to which these interrupts can be routed or on which they can be active. An
     /// interrupt enters a list register of no other vCPU, and leaves it before its route changes.
+    #[inline(always)]
     fn possible_holders(gic: &GicState, set: IntidSet) -> CpuMask {
         if set.word() == 0 {
             return CpuMask::one(set.owner());
