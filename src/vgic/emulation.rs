@@ -52,9 +52,15 @@ impl ListRegisters {
         self.revoke(gic, set);
         let holders = self.holders(gic, set);
         let others = holders.without(hw.vcpu());
-        self.is_long |= !others.is_empty() || !gic.vcpus[hw.vcpu()].arrivals.is_enabled();
-        Recall::of(others)?;
-        if holders.is_empty() && !gic.vcpus[hw.vcpu()].overflowed {
+        let own = &gic.vcpus[hw.vcpu()];
+        if !others.is_empty() {
+            self.is_long = true;
+            return Err(Recall(others));
+        }
+        if !own.arrivals.is_enabled() {
+            self.is_long = true;
+        } else if holders.is_empty() {
+            // No interrupt is left in memory, so none has overflowed.
             return Ok(CpuMask::EMPTY);
         }
         Ok(self.recall(gic, hw))
