@@ -3,7 +3,7 @@
 use core::arch::asm;
 
 /// The number of CPUs that the guests support: there is a stack for each.
-pub const MAX_CPUS: usize = 8;
+pub const MAX_CPUS: usize = 16;
 
 /// Reads a system register by name, as a `u64`. The general-purpose register is always the same
 /// one: the cost of a trapped access may depend on it.

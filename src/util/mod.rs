@@ -8,4 +8,5 @@ pub mod nearest;
 pub mod pieces;
 pub mod rate_limit;
 pub mod ring;
+pub mod shared_register;
 pub mod wake;

@@ -58,8 +58,7 @@ impl Arrivals {
     pub fn inject(&self, intid: Intid, empty: u32) -> Option<(usize, u64)> {
         let usable = self.usable.load(Ordering::Relaxed);
         let free = NonZeroU16::new(empty as u16 & usable)?;
-        // An SGI can arrive again while a list register holds it.
-        if intid.is_sgi() && free.get() != usable {
+        if free.get() != usable && self.is_injected(intid, usable & !free.get()) {
             return None;
         }
         let index = free.trailing_zeros() as usize;
@@ -70,18 +69,24 @@ impl Arrivals {
         (value != 0).then_some((index, value))
     }
 
+    /// Returns whether one of the list registers in the mask `in_use` holds an interrupt. An SGI can
+    /// arrive again while it does. So can another interrupt if it was deactivated in the physical
+    /// GIC by somebody else: by a partition with direct delivery, which can write any INTID to
+    /// ICC_EOIR1_EL1 or ICC_DIR_EL1.
+    #[inline(always)]
+    pub(super) fn is_injected(&self, intid: Intid, in_use: u16) -> bool {
+        bits(in_use.into()).any(|index| u32::from(self.injected(index & 0xf)) == intid.get())
+    }
+
     /// Allows the injection of an interrupt, with this list register value.
     pub(super) fn prepare(&self, intid: usize, value: u64) {
         self.prepared[intid].store(value, Ordering::Relaxed);
     }
 
-    /// Forbids the injection of the interrupts of a word with a bit in `mask`. After this call
-    /// every list register that may hold one of them has its INTID in [`injected`](Self::injected).
-    pub(super) fn revoke(&self, word: usize, mask: u32) {
-        for bit in bits(mask) {
-            self.prepare(word * 32 + bit, 0);
-        }
-        fence(Ordering::SeqCst);
+    /// Forbids the injection of an interrupt. After this call and [`revoked`] every list register
+    /// that may hold the interrupt has its INTID in [`injected`](Self::injected).
+    pub(super) fn revoke(&self, intid: usize) {
+        self.prepare(intid, 0);
     }
 
     /// Returns the list register value prepared for an interrupt.
@@ -128,6 +133,12 @@ impl Arrivals {
     }
 }
 
+/// Orders calls of [`Arrivals::revoke`], on any number of vCPUs, before the loads of
+/// [`Arrivals::injected`] that follow.
+pub(super) fn revoked() {
+    fence(Ordering::SeqCst);
+}
+
 #[cfg(all(test, loom))]
 mod loom_models {
     use loom::sync::Arc;
@@ -153,7 +164,8 @@ mod loom_models {
                 let arrivals = Arc::clone(&arrivals);
                 move || arrivals.inject(Intid::new(PPI).unwrap(), 0xf).is_some()
             });
-            arrivals.revoke(0, 1 << PPI);
+            arrivals.revoke(PPI as usize);
+            revoked();
             let is_seen = u32::from(arrivals.injected(0)) == PPI;
             let is_injected = cpu.join().unwrap();
             assert!(is_seen || !is_injected, "injected, but the revoker does not know");

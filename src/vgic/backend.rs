@@ -30,9 +30,12 @@ impl Backend {
     /// Creates the backend for a way of delivery. [`reset`](Self::reset) must follow.
     pub fn new(delivery: Delivery) -> Self {
         match delivery {
-            Delivery::Trapped => {
-                Self::ListRegisters(ListRegisters { count: 16, physical_sgis: 0, busy: 0 })
-            }
+            Delivery::Trapped => Self::ListRegisters(ListRegisters {
+                count: 16,
+                physical_sgis: 0,
+                busy: 0,
+                is_long: false,
+            }),
             Delivery::Direct => Self::Physical(Physical),
         }
     }
@@ -121,7 +124,7 @@ impl Backend {
     }
 
     /// Delivers interrupts of `set` and those for which `kicks` are the targets, as far as this CPU
-    /// can. Returns the other vCPUs to kick.
+    /// can. Returns the vCPUs to kick.
     #[inline(never)]
     pub fn deliver(
         &mut self,
@@ -136,31 +139,10 @@ impl Backend {
         }
     }
 
-    /// Returns the vCPUs that must write a ready or active interrupt into a list register.
-    #[inline(never)]
-    pub fn all_targets(&self, gic: &GicState) -> CpuMask {
-        let mut targets = CpuMask::EMPTY;
-        if let Self::ListRegisters(list_registers) = self {
-            for bank in &gic.banks {
-                targets |= list_registers.targets(gic, bank.all);
-            }
-        }
-        targets
-    }
-
     /// Moves the state of these interrupts to where a write can change it.
     pub fn withdraw(&mut self, gic: &mut GicState, set: IntidSet, hw: &mut impl Hardware) -> Kicks {
         match self {
             Self::ListRegisters(list_registers) => list_registers.withdraw(gic, set, hw),
-            Self::Physical(_) => Ok(CpuMask::EMPTY),
-        }
-    }
-
-    /// Moves the state of all interrupts to where a write can change it.
-    #[inline(never)]
-    pub fn withdraw_all(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> Kicks {
-        match self {
-            Self::ListRegisters(list_registers) => list_registers.withdraw_all(gic, hw),
             Self::Physical(_) => Ok(CpuMask::EMPTY),
         }
     }
@@ -257,11 +239,26 @@ impl Backend {
         }
     }
 
-    /// Applies a change of GICD_CTLR's group enables.
-    pub fn group_enables_changed(&self, gic: &GicState, hw: &mut impl Hardware) {
+    /// Changes GICD_CTLR's group enables. Returns the vCPUs to kick.
+    pub fn set_group_enables(
+        &self,
+        gic: &mut GicState,
+        enables: u32,
+        hw: &mut impl Hardware,
+    ) -> CpuMask {
+        gic.enables = enables;
+        for index in 0..gic.banks.len() {
+            let bank = &mut gic.banks[index];
+            let before = bank.deliverable;
+            bank.update_deliverable(enables);
+            let changed = bank.all.with(before ^ bank.deliverable);
+            if let (Self::Physical(_), 1..) = (self, changed.mask()) {
+                Physical::update_enables(gic, changed, hw);
+            }
+        }
         match self {
-            Self::ListRegisters(list_registers) => list_registers.prepare_all(gic),
-            Self::Physical(_) => Physical::update_all_enables(gic, hw),
+            Self::ListRegisters(_) => ListRegisters::group_enables_changed(gic),
+            Self::Physical(_) => CpuMask::EMPTY,
         }
     }
 

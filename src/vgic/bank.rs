@@ -90,17 +90,25 @@ impl Bank {
 
     /// Returns the vCPU that an interrupt belongs to: where it is active, otherwise its route. Can
     /// be `NO_VCPU`.
+    #[inline(always)]
     pub fn target(&self, bit: usize) -> usize {
         let route = &self.routes[bit];
         usize::from(if self.active >> bit & 1 != 0 { route.active_on } else { route.vcpu })
     }
 
+    /// Returns the interrupts in Group 0 if bit 0 of `groups` is set, and those in Group 1 if bit 1
+    /// is.
+    #[inline(always)]
+    pub fn in_groups(&self, groups: u32) -> u32 {
+        let group0 = if groups & 1 != 0 { !self.group1 } else { 0 };
+        let group1 = if groups & 2 != 0 { self.group1 } else { 0 };
+        group0 | group1
+    }
+
     /// Recomputes `deliverable`. `enables` are GICD_CTLR.EnableGrp0 and EnableGrp1.
     #[inline(always)]
     pub fn update_deliverable(&mut self, enables: u32) {
-        let group0 = if enables & 1 != 0 { !self.group1 } else { 0 };
-        let group1 = if enables & 2 != 0 { self.group1 } else { 0 };
-        self.deliverable = self.enabled & (group0 | group1);
+        self.deliverable = self.enabled & self.in_groups(enables);
     }
 
     /// Enables (`on`) or disables the interrupts in `mask`. `enables` are as in

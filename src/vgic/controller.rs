@@ -54,6 +54,7 @@ impl Vgic {
         let state = GicState {
             version: config.version,
             enables: 0,
+            unsettled: CpuMask::EMPTY,
             typer: Self::typer(config.version, words, config.vcpus.max(1)),
             vcpus: (0..config.vcpus).map(|index| VcpuInterrupts::new(index, arrivals())).collect(),
             banks,

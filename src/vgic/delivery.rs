@@ -40,13 +40,17 @@ impl ListRegisters {
         if set.word() >= gic.words() || gic.bank(set).hardware & set.mask() == 0 {
             return None;
         }
+        // Active here or in a list register, it was made active by ISACTIVER, or deactivated in the
+        // physical GIC by another partition: see `Arrivals::is_injected`.
+        let in_use = !hw.empty_list_registers() & ((1 << self.count) - 1);
+        let is_held = gic.vcpus[hw.vcpu()].arrivals.is_injected(intid, in_use as u16);
         let bank = gic.bank_mut(set);
-        if bank.active & set.mask() == 0 {
+        if bank.active & set.mask() == 0 && !is_held {
             bank.latched |= set.mask();
             self.update_busy(gic, set);
         } else if bank.edge & set.mask() != 0 {
-            // The guest made it active by ISACTIVER. A list register with HW set cannot be both
-            // active and pending, but the physical GIC can.
+            // A list register with HW set cannot be both active and pending, but the physical GIC
+            // can.
             hw.write_state(StateRegister::SetPending, set);
         }
         Some(self.deliver(gic, CpuMask::EMPTY, set, hw))
@@ -69,21 +73,28 @@ impl ListRegisters {
         self.deliver(gic, kicks, IntidSet::NONE, hw)
     }
 
-    /// Recalls and refills this CPU's list registers.
+    /// Recalls and refills this CPU's list registers. Returns the vCPUs to kick: this one too after
+    /// a change of the group enables, so that the refill is a visit of its own.
     pub fn maintenance(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         let mut kicks = self.recall(gic, hw);
-        kicks |= self.fill(gic, hw);
+        if gic.unsettled.contains(hw.vcpu()) {
+            self.settle(gic, hw.vcpu());
+            kicks |= CpuMask::one(hw.vcpu());
+        } else {
+            kicks |= self.fill(gic, hw);
+        }
         kicks
     }
 
-    /// Updates this CPU's list registers. Returns the other vCPUs to kick.
+    /// Updates this CPU's list registers. Returns the vCPUs to kick.
     pub fn refill(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         if self.inject_new_sgis(gic, hw) { CpuMask::EMPTY } else { self.maintenance(gic, hw) }
     }
 
     /// Refills this CPU's list registers if this vCPU is in `kicks`, is the target of a ready or
-    /// active interrupt of `set`, or has interrupts that did not fit. Returns the other vCPUs to
-    /// kick.
+    /// active interrupt of `set`, or has interrupts that did not fit. Returns the vCPUs to kick:
+    /// this one too if the access is a long one, concerns other vCPUs or changes several
+    /// interrupts, so that the refill is a visit of its own.
     pub fn deliver(
         &mut self,
         gic: &mut GicState,
@@ -95,10 +106,19 @@ impl ListRegisters {
             kicks |= self.targets(gic, set);
         }
         let vcpu = hw.vcpu();
-        if kicks.contains(vcpu) || !gic.vcpus[vcpu].arrivals.is_enabled() {
-            kicks |= self.refill(gic, hw);
+        if !kicks.contains(vcpu) && gic.vcpus[vcpu].arrivals.is_enabled() {
+            return kicks;
         }
-        kicks.without(vcpu)
+        let is_long = core::mem::take(&mut self.is_long)
+            || !kicks.without(vcpu).is_empty()
+            || set.mask() & set.mask().wrapping_sub(1) != 0;
+        if is_long {
+            kicks |= CpuMask::one(vcpu);
+            return kicks;
+        }
+        let mut kicks = kicks.without(vcpu);
+        kicks |= self.refill(gic, hw);
+        kicks
     }
 
     /// Writes pending SGIs into free list registers. Returns false if there is more to do.
@@ -237,30 +257,40 @@ impl ListRegisters {
         let bank = gic.bank(set);
         let ready = bank.ready();
         let mut others = CpuMask::EMPTY;
-        for bit in bits(ready | bank.active).filter(|&bit| bank.target(bit) == vcpu) {
-            let is_active = bank.active >> bit & 1 != 0;
-            let mut pending = ready >> bit & 1 != 0;
-            if is_active {
-                pending &= usize::from(bank.routes[bit].vcpu) == vcpu;
-                if word == 0 && bit < 16 {
-                    pending &= bank.sources[bit] >> bank.active_source[bit] & 1 != 0;
-                }
-            }
-            // A hardware interrupt in a list register is physically active and cannot arrive again.
-            if bank.virtual_only >> bit & 1 != 0 {
-                let holders = self.holders(gic, set.with(1 << bit));
-                if !holders.is_empty() {
-                    others |= holders;
+        // A hardware interrupt in a list register is physically active and cannot arrive again.
+        // Private interrupts are in no list register, since this CPU's are empty.
+        let elsewhere = if word == 0 { 0 } else { bank.virtual_only & (ready | bank.active) };
+        let mut held = 0;
+        for bit in bits(elsewhere).filter(|&bit| bank.target(bit) == vcpu) {
+            let holders = self.holders(gic, set.with(1 << bit));
+            held |= u32::from(!holders.is_empty()) << bit;
+            others |= holders;
+        }
+        let (active, pending) = (bank.active & !held, ready & !bank.active & !held);
+        let enabled = bank.in_groups(selection.group_enables);
+        for (need, mask) in [
+            (Need::Pending, pending & enabled),
+            (Need::Active, active),
+            (Need::DisabledGroup, pending & !enabled),
+        ] {
+            let is_active = need == Need::Active;
+            let mut left = 0;
+            for bit in bits(mask) {
+                let route = &bank.routes[bit];
+                if usize::from(if is_active { route.active_on } else { route.vcpu }) != vcpu {
                     continue;
                 }
+                let mut pending = ready >> bit & 1 != 0;
+                if is_active {
+                    pending &= usize::from(route.vcpu) == vcpu;
+                    if word == 0 && bit < 16 {
+                        pending &= bank.sources[bit] >> bank.active_source[bit] & 1 != 0;
+                    }
+                }
+                let priority = bank.templates[bit].priority();
+                left |= selection.offer(Candidate::new(need, priority, word * 32 + bit, pending));
             }
-            let need = match selection.group_enables >> (bank.group1 >> bit & 1) & 1 {
-                _ if is_active => Need::Active,
-                0 => Need::DisabledGroup,
-                _ => Need::Pending,
-            };
-            let priority = bank.templates[bit].priority();
-            selection.offer(Candidate::new(need, priority, word * 32 + bit, pending));
+            selection.left |= left;
         }
         others
     }

@@ -39,13 +39,6 @@ impl Physical {
         }
     }
 
-    /// Enables all deliverable interrupts in the physical GIC and disables all others.
-    pub fn update_all_enables(gic: &GicState, hw: &mut impl Hardware) {
-        for bank in &gic.banks {
-            Self::update_enables(gic, bank.all, hw);
-        }
-    }
-
     /// Enables the deliverable interrupts of a set in the physical GIC and disables the others. An
     /// interrupt routed to no existing vCPU is disabled, since the physical GIC has no such route.
     pub fn update_enables(gic: &GicState, set: IntidSet, hw: &mut impl Hardware) {

@@ -51,22 +51,18 @@ impl ListRegisters {
     pub fn withdraw(&mut self, gic: &mut GicState, set: IntidSet, hw: &mut impl Hardware) -> Kicks {
         self.revoke(gic, set);
         let holders = self.holders(gic, set);
-        Recall::of(holders.without(hw.vcpu()))?;
-        if holders.is_empty() && !gic.vcpus[hw.vcpu()].overflowed {
+        let others = holders.without(hw.vcpu());
+        let own = &gic.vcpus[hw.vcpu()];
+        if !others.is_empty() {
+            self.is_long = true;
+            return Err(Recall(others));
+        }
+        if !own.arrivals.is_enabled() {
+            self.is_long = true;
+        } else if holders.is_empty() {
+            // No interrupt is left in memory, so none has overflowed.
             return Ok(CpuMask::EMPTY);
         }
-        Ok(self.recall(gic, hw))
-    }
-
-    /// Moves all interrupts out of all list registers. This can recall only this CPU's list
-    /// registers.
-    pub fn withdraw_all(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> Kicks {
-        self.revoke_all(gic);
-        let mut holders = CpuMask::EMPTY;
-        for (index, _) in gic.vcpus.iter().enumerate().filter(|(_, vcpu)| vcpu.holds_any()) {
-            holders |= CpuMask::one(index);
-        }
-        Recall::of(holders.without(hw.vcpu()))?;
         Ok(self.recall(gic, hw))
     }
 

@@ -25,8 +25,12 @@ const ARCHITECTURE_V3: u64 = 0x3b;
 /// GICD_CTLR: EnableGrp0 and EnableGrp1.
 const ENABLES: u32 = 0b11;
 
-/// GICD_CTLR of GICv3: ARE and DS are one. RWP is zero, since writes take effect at once.
+/// GICD_CTLR of GICv3: ARE and DS are one.
 const ARE_AND_DS: u64 = 1 << 4 | 1 << 6;
+
+/// GICD_CTLR of GICv3, RWP: a vCPU has yet to take the interrupts of a disabled group out of its
+/// list registers. All other writes take effect at once.
+const WRITE_PENDING: u64 = 1 << 31;
 
 /// GICD_TYPER of GICv3: 10 INTID bits (IDbits), Aff3 supported (A3V), no 1-of-N interrupts (No1N).
 const TYPER_V3: u32 = 9 << 19 | 1 << 24 | 1 << 25;
@@ -110,17 +114,26 @@ impl Vgic {
         is_here && self.enable_idle(IntidSet::new(owner, 0, access.value as u32), hw)
     }
 
-    /// Returns the value of a distributor register that depends on no interrupt's state: GICD_CTLR,
-    /// GICD_TYPER or GICD_IIDR.
+    /// Returns the value of a distributor register that depends on no interrupt's state: GICD_CTLR
+    /// while no write of it is pending, GICD_TYPER or GICD_IIDR.
     #[inline(always)]
     pub fn plain_read(&self, access: RegisterAccess) -> Option<u64> {
         Some(match (access.offset, access.size, self.state.version) {
             (GICD_CTLR, 4, Version::V2) => u64::from(self.state.enables),
-            (GICD_CTLR, 4, Version::V3) => u64::from(self.state.enables) | ARE_AND_DS,
+            (GICD_CTLR, 4, Version::V3) if self.state.unsettled.is_empty() => {
+                u64::from(self.state.enables) | ARE_AND_DS
+            }
             (GICD_TYPER, 4, _) => self.state.typer.into(),
             (GICD_IIDR, 4, _) => IMPLEMENTER,
             _ => return None,
         })
+    }
+
+    /// Returns GICD_CTLR.RWP.
+    #[cold]
+    fn is_write_pending(&self) -> bool {
+        let mut unsettled = self.state.unsettled;
+        unsettled.any(|vcpu| self.state.vcpus[vcpu].holds_any())
     }
 
     /// Carries out a guest's load from the distributor. Returns zero if there is no register, or
@@ -140,6 +153,10 @@ impl Vgic {
             return self.read_register(kind, set, hw);
         }
         Ok(match (self.state.version, access.offset, access.size) {
+            (Version::V3, GICD_CTLR, 4) => {
+                let pending = if self.is_write_pending() { WRITE_PENDING } else { 0 };
+                u64::from(self.state.enables) | ARE_AND_DS | pending
+            }
             (Version::V2, PIDR2_V2, 4) => ARCHITECTURE_V2,
             (Version::V3, PIDR2_V3, 4) => ARCHITECTURE_V3,
             (Version::V2, GICD_CPENDSGIR..SPENDSGIR_END, 1 | 4) if access.is_aligned() => {
@@ -162,7 +179,7 @@ impl Vgic {
             return self.write_register(kind, set, value as u32, hw);
         }
         match (self.state.version, offset, size) {
-            (_, GICD_CTLR, 4) => self.write_control(value as u32 & ENABLES, hw),
+            (_, GICD_CTLR, 4) => Ok(self.write_control(value as u32 & ENABLES, hw)),
             (Version::V2, GICD_SGIR, 4) => Ok(self.write_sgir(value as u32, hw)),
             (Version::V2, GICD_CPENDSGIR..SPENDSGIR_END, 1 | 4) if access.is_aligned() => {
                 self.write_pending_sgis(access, offset >= GICD_SPENDSGIR, hw)
@@ -175,21 +192,17 @@ impl Vgic {
         }
     }
 
-    /// Writes GICD_CTLR's group enables. Before a group is disabled, its interrupts are removed
-    /// from all list registers.
-    fn write_control(&mut self, enables: u32, hw: &mut impl Hardware) -> Kicks {
-        let mut kicks = CpuMask::EMPTY;
+    /// Writes GICD_CTLR's group enables. Each vCPU carries out what follows from that for itself
+    /// when it is kicked, so that the work of one visit does not grow with their number. Until then
+    /// another vCPU can still take an interrupt of a disabled group, as it can with a distributor
+    /// that has forwarded it already (IHI 0069, GICD_CTLR.RWP).
+    fn write_control(&mut self, enables: u32, hw: &mut impl Hardware) -> CpuMask {
         let (gic, backend) = (&mut self.state, &mut self.backend);
-        if gic.enables & !enables != 0 {
-            kicks = backend.withdraw_all(gic, hw)?;
+        if gic.enables == enables {
+            return CpuMask::EMPTY;
         }
-        if gic.enables != enables {
-            gic.enables = enables;
-            gic.banks.iter_mut().for_each(|bank| bank.update_deliverable(enables));
-            backend.group_enables_changed(gic, hw);
-            kicks |= backend.all_targets(gic);
-        }
-        Ok(backend.deliver(gic, kicks, IntidSet::NONE, hw))
+        let kicks = backend.set_group_enables(gic, enables, hw);
+        backend.deliver(gic, kicks, IntidSet::NONE, hw)
     }
 
     /// Returns GICD_TYPER of a GIC with this number of words of interrupts and vCPUs, both at least

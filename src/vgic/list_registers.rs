@@ -1,6 +1,7 @@
 //! Bookkeeping of list-register delivery: which interrupts a vCPU may inject without the lock,
 //! which vCPUs hold an interrupt in a list register, and which words have state in memory.
 
+use super::arrivals;
 use super::bank::Bank;
 use super::config::Version;
 use super::cpu_mask::CpuMask;
@@ -17,6 +18,9 @@ pub(super) struct ListRegisters {
     pub physical_sgis: u32,
     /// Bit n from 1 on: word n has an interrupt that is pending or active in memory.
     pub busy: u32,
+    /// The access that is being carried out is a long one: it had to wait for other vCPUs, or more
+    /// interrupts have state in memory than fit into the list registers.
+    pub is_long: bool,
 }
 
 impl ListRegisters {
@@ -52,33 +56,68 @@ impl ListRegisters {
     /// Prevents these interrupts from being injected without the lock, so that
     /// [`holders`](Self::holders) finds all vCPUs that hold them.
     pub fn revoke(&self, gic: &GicState, set: IntidSet) {
-        for (index, vcpu) in gic.vcpus.iter().enumerate() {
-            if set.word() != 0 || index == set.owner() {
-                vcpu.arrivals.revoke(set.word(), set.mask());
+        let bank = gic.bank(set);
+        for bit in bits(set.mask() & bank.enabled) {
+            // No other vCPU has a value prepared.
+            if let Some(vcpu) = gic.vcpus.get(usize::from(bank.routes[bit].vcpu)) {
+                vcpu.arrivals.revoke(set.word() * 32 + bit);
             }
         }
+        arrivals::revoked();
     }
 
-    /// Prepares the list registers of all deliverable interrupts.
-    pub fn prepare_all(&self, gic: &GicState) {
-        gic.banks.iter().for_each(|bank| self.prepare(gic, bank.all));
+    /// Makes all vCPUs consider a change of GICD_CTLR's group enables in their next refill, and
+    /// inject nothing without the lock until then. Returns all vCPUs.
+    pub fn group_enables_changed(gic: &mut GicState) -> CpuMask {
+        gic.vcpus.iter().for_each(|vcpu| vcpu.arrivals.disable());
+        gic.unsettled = CpuMask::first(gic.vcpus.len());
+        gic.unsettled
     }
 
-    /// Prevents all interrupts from being injected without the lock.
-    pub fn revoke_all(&self, gic: &GicState) {
-        gic.banks.iter().for_each(|bank| self.revoke(gic, bank.all));
+    /// Prepares the list registers of all deliverable interrupts of this vCPU, and of no others,
+    /// after a change of the group enables.
+    #[cold]
+    pub fn settle(&self, gic: &mut GicState, vcpu: usize) {
+        gic.unsettled = gic.unsettled.without(vcpu);
+        for word in 0..gic.words() {
+            let set = IntidSet::new(vcpu, word, u32::MAX);
+            let bank = gic.bank(set);
+            let is_here = |&bit: &usize| usize::from(bank.routes[bit].vcpu) == vcpu;
+            let own = bits(bank.enabled).filter(is_here).fold(0, |own, bit| own | 1 << bit);
+            if own != 0 {
+                self.revoke(gic, set.with(own));
+                self.prepare(gic, set.with(own));
+            }
+        }
     }
 
     /// Returns the vCPUs whose list registers can hold one of these interrupts.
     pub fn holders(&self, gic: &GicState, set: IntidSet) -> CpuMask {
         let mut holders = CpuMask::EMPTY;
-        for (index, vcpu) in gic.vcpus.iter().enumerate() {
-            let can_hold = set.word() != 0 || index == set.owner();
-            if can_hold && vcpu.holds(set.word(), set.mask(), (1 << self.count) - 1) {
+        let list_registers = (1 << self.count) - 1;
+        for index in Self::possible_holders(gic, set) {
+            if gic.vcpus[index].holds(set.word(), set.mask(), list_registers) {
                 holders |= CpuMask::one(index);
             }
         }
         holders
+    }
+
+    /// Returns all vCPUs to which these interrupts can be routed or on which they can be active. An
+    /// interrupt enters a list register of no other vCPU, and leaves it before its route changes.
+    #[inline(always)]
+    fn possible_holders(gic: &GicState, set: IntidSet) -> CpuMask {
+        if set.word() == 0 {
+            return CpuMask::one(set.owner());
+        }
+        if set.mask() & set.mask().wrapping_sub(1) != 0 {
+            return CpuMask::first(gic.vcpus.len());
+        }
+        // For the empty set the result makes no difference.
+        let route = &gic.bank(set).routes[set.first() as usize];
+        let mut vcpus = CpuMask::one(usize::from(route.vcpu));
+        vcpus |= CpuMask::one(usize::from(route.active_on));
+        vcpus
     }
 
     /// Returns the vCPUs that must write one of these interrupts into a list register.

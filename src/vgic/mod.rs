@@ -33,6 +33,8 @@
 //!   the guest acknowledges it makes it pending once more.
 //! - With EOImode 1 an SGI from a second source waits until the first is deactivated, and on GICv3
 //!   an SPI can be deactivated only by the vCPU that acknowledged it.
+//! - After a group is disabled in GICD_CTLR, another vCPU can take an interrupt of it until it has
+//!   answered a kick, on GICv3 until RWP is zero.
 //! - While active interrupts do not fit into the list registers, an EOI of one of those that did
 //!   not fit deactivates the one of the highest priority among them. That is another interrupt if
 //!   the guest changed an active state by ISACTIVER or ICACTIVER.

@@ -155,6 +155,9 @@ impl Vgic {
             // to all CPUs: QEMU's GICv2 does not bank the register.
             mask &= !bank.hardware;
         }
+        if mask == 0 {
+            return Ok(CpuMask::EMPTY);
+        }
         let set = set.with(mask);
         // Interrupts in list registers are enabled already, or stay there.
         let enables = kind == RegisterKind::State(StateRegister::SetEnable);

@@ -24,6 +24,9 @@ impl Candidate {
     /// No interrupt: less urgent than all others.
     pub const NONE: Self = Self(u32::MAX);
 
+    /// No interrupt: at least as urgent as all others.
+    const LIMIT: Self = Self(0);
+
     /// Returns the candidate for an interrupt.
     pub fn new(need: Need, priority: u8, intid: usize, pending: bool) -> Self {
         let intid = intid as u32 & 0x3ff;
@@ -50,39 +53,58 @@ impl Candidate {
     }
 }
 
+/// The index of the last entry of [`Selection::chosen`], and the highest number of list registers.
+const LAST: usize = 16;
+
 /// The most urgent candidates and the needs of the others.
 pub(super) struct Selection {
-    /// The most urgent candidates in order; unused entries are `Candidate::NONE`.
-    chosen: [Candidate; 16],
-    /// The number of list registers, 1 to 16.
-    count: usize,
+    /// The most urgent candidates in order, in the last entries; those that are unused are
+    /// `Candidate::NONE`, and the one before them is `Candidate::LIMIT`.
+    chosen: [Candidate; LAST + 1],
+    /// The index of the first of them.
+    first: usize,
     /// The groups that the guest enabled at its CPU interface: bit n for Group n.
     pub group_enables: u32,
     /// The needs of the candidates that did not fit: bit n for `Need` n.
-    left: u32,
+    pub left: u32,
 }
 
 impl Selection {
     /// Returns an empty selection for `count` list registers, at most 16.
     pub fn new(count: usize, group_enables: u32) -> Self {
-        Self { chosen: [Candidate::NONE; 16], count, group_enables, left: 0 }
+        let first = LAST + 1 - count.min(LAST);
+        let mut chosen = [Candidate::NONE; LAST + 1];
+        chosen[first - 1] = Candidate::LIMIT;
+        Self { chosen, first, group_enables, left: 0 }
     }
 
     /// Adds a candidate, which replaces the least urgent one if all list registers are in use.
-    pub fn offer(&mut self, mut candidate: Candidate) {
-        for chosen in self.chosen.iter_mut().take(self.count) {
-            if candidate < *chosen {
-                core::mem::swap(chosen, &mut candidate);
-            }
+    /// Returns the need of the one that does not fit, as a bit for `left`. The shortest path is that
+    /// of a candidate that is less urgent than all that are chosen: if many interrupts are pending,
+    /// most are.
+    #[inline(always)]
+    pub fn offer(&mut self, candidate: Candidate) -> u32 {
+        let last = self.chosen[LAST];
+        // For `Candidate::NONE` a bit that nobody reads.
+        let left = 1 << (last.max(candidate).0 >> 24 & 0x1f);
+        if candidate >= last {
+            return left;
         }
-        if candidate != Candidate::NONE {
-            self.left |= 1 << candidate.need() as u32;
+        let mut place = LAST;
+        while let Some(&before) = self.chosen.get(place.wrapping_sub(1))
+            && candidate < before
+        {
+            self.chosen[place] = before;
+            place -= 1;
         }
+        self.chosen[place] = candidate;
+        left
     }
 
     /// Returns the chosen candidates, the most urgent first.
     pub fn chosen(&self) -> impl Iterator<Item = Candidate> {
-        self.chosen.iter().copied().take_while(|&candidate| candidate != Candidate::NONE)
+        let chosen = self.chosen.iter().copied().skip(self.first);
+        chosen.take_while(|&candidate| candidate != Candidate::NONE)
     }
 
     /// Returns whether a candidate with this need did not fit.

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::arrivals::{Arrivals, NO_INTID};
 use super::bank::{Bank, NO_VCPU, Route};
 use super::config::Version;
+use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
 use super::intid_set::{IntidSet, SGIS, bits};
 use crate::arch::mpidr::Mpidr;
@@ -18,6 +19,8 @@ pub(super) struct GicState {
     pub version: Version,
     /// GICD_CTLR.EnableGrp0 and EnableGrp1.
     pub enables: u32,
+    /// The vCPUs that have not refilled their list registers since `enables` changed.
+    pub unsettled: CpuMask,
     /// GICD_TYPER, which is constant.
     pub typer: u32,
     /// The vCPUs by index.
@@ -29,7 +32,7 @@ pub(super) struct GicState {
 impl GicState {
     /// Resets everything but GICD_TYPER and which interrupts the partition owns.
     pub fn reset(&mut self) {
-        self.enables = 0;
+        (self.enables, self.unsettled) = (0, CpuMask::EMPTY);
         let sgis_enabled = if self.version == Version::V2 { SGIS } else { 0 };
         self.vcpus.iter_mut().for_each(VcpuInterrupts::reset);
         let shared = self.route_for(0);
@@ -129,11 +132,19 @@ impl VcpuInterrupts {
 
     /// Returns whether one of the list registers in the mask `list_registers` can hold one of these
     /// interrupts. List registers are numbered 0 to 15.
+    #[inline(always)]
     pub fn holds(&self, word: usize, mask: u32, list_registers: u32) -> bool {
-        bits(list_registers).any(|index| {
-            let injected = usize::from(self.arrivals.injected(index & 0xf));
-            injected / 32 == word && mask >> (injected % 32) & 1 != 0
-        })
+        let mut rest = list_registers;
+        for (_, injected) in self.arrivals.all_injected() {
+            if injected / 32 == word && mask >> (injected % 32) & rest & 1 != 0 {
+                return true;
+            }
+            rest >>= 1;
+            if rest == 0 {
+                break;
+            }
+        }
+        false
     }
 }
 

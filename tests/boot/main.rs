@@ -20,6 +20,6 @@ mod parallel;
 mod raspberry_pi;
 mod refusals;
 mod restart;
-mod stays;
+mod shared_registers;
 mod watchdog;
 mod wings;

@@ -249,9 +249,7 @@ impl Partition {
 
     /// Kicks the CPUs of these vCPUs.
     pub fn kick(&self, vcpus: CpuMask) {
-        for vcpu in vcpus {
-            self.gic.kick(self.plan.cpus[vcpu]);
-        }
+        self.gic.kick_all(&self.plan.cpus, vcpus);
     }
 
     /// Takes the request to start a vCPU, which is then about to run guest code.

@@ -223,6 +223,42 @@ fn an_interrupt_made_active_by_isactiver_is_not_delivered() {
     }
 }
 
+/// With direct delivery another partition can deactivate an interrupt in the physical GIC, so that
+/// it arrives once more.
+#[test]
+fn an_interrupt_that_arrives_while_it_is_in_a_list_register_is_not_injected_again() {
+    let arrive_again = |system: &mut System, intid| {
+        system.machine.physical(0, intid).active = false;
+        system.run();
+    };
+    for version in BOTH {
+        for list_registers in [1, 4] {
+            let mut system = System::started(version, 1, list_registers);
+            system.machine.split = true;
+            system.drive(0, SPI, true);
+            arrive_again(&mut system, SPI);
+            assert_eq!(system.injected(0), [(SPI, PENDING)]);
+            assert_eq!(system.acknowledge(0), Some((SPI, 0)));
+            system.end(0, SPI);
+            arrive_again(&mut system, SPI);
+            assert_eq!(system.injected(0), [(SPI, ACTIVE)]);
+            assert_eq!(system.acknowledge(0), None);
+            // Another one arrives and is handled in between, with and without a list register.
+            system.drive(0, 41, true);
+            assert_eq!(system.acknowledge(0), Some((41, 0)));
+            arrive_again(&mut system, SPI);
+            system.drive(0, 41, false);
+            system.end(0, 41);
+            system.deactivate(0, 41, 0);
+            assert_eq!(system.acknowledge(0), None);
+            system.drive(0, SPI, false);
+            system.deactivate(0, SPI, 0);
+            assert_eq!(system.injected(0), []);
+            assert!(!system.machine.physical(0, SPI).active);
+        }
+    }
+}
+
 #[test]
 fn gicv2_sgis_are_pending_once_for_each_source() {
     let mut system = System::started(Version::V2, 3, 4);

@@ -1,9 +1,11 @@
 //! The physical interrupt controller: GICv2 or GICv3.
 
 mod this_cpu;
+mod triggers;
 mod v2;
 mod v3;
 
+use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{ICH_HCR_EL2, Readable, Writeable};
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::{Interrupt, Intid};
@@ -11,7 +13,7 @@ use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::machine;
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::planned::DeviceKind;
-use bulkhead::vgic::{Arrivals, Delivery, IntidSet, SgirRoute, StateRegister};
+use bulkhead::vgic::{Arrivals, CpuMask, Delivery, IntidSet, SgirRoute, StateRegister};
 
 use super::mmio::Registers;
 
@@ -227,9 +229,24 @@ impl Gic {
 
     /// Kicks a CPU: an interrupt makes it come to EL2 and check what changed.
     pub fn kick(&self, cpu: usize) {
-        match self {
-            Self::V2(gic) => gic.kick(cpu),
-            Self::V3(gic) => gic.kick(cpu),
+        self.kick_all(&[cpu], CpuMask::one(0));
+    }
+
+    /// Kicks the CPUs at the positions `which` of `cpus`.
+    #[inline(never)]
+    pub fn kick_all(&self, cpus: &[usize], which: CpuMask) {
+        // Earlier stores must be visible to the other CPUs when they take the interrupt.
+        barrier::dsb(barrier::ISHST);
+        let mut targets = 0;
+        for position in which {
+            let Some(&cpu) = cpus.get(position) else { continue };
+            match self {
+                Self::V2(gic) => targets |= gic.target(cpu),
+                Self::V3(gic) => gic.kick(cpu),
+            }
+        }
+        if let Self::V2(gic) = self {
+            gic.kick(targets);
         }
     }
 
@@ -266,6 +283,14 @@ impl Gic {
         match self {
             Self::V2(gic) => gic.distributor(),
             Self::V3(gic) => gic.distributor(),
+        }
+    }
+
+    /// Returns what the distributor's ICFGR are to contain.
+    fn triggers(&self) -> &triggers::Triggers {
+        match self {
+            Self::V2(gic) => &gic.triggers,
+            Self::V3(gic) => &gic.triggers,
         }
     }
 

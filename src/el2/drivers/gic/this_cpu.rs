@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bulkhead::vgic::{Hardware, IntidSet, ListRegister, StateRegister, gather, spread};
 
 use super::{Gic, HCR_ENABLE, ICFGR, IPRIORITYR, v3};
+use crate::el2::arch::sync;
 use crate::el2::drivers::mmio::Registers;
 
 /// EOICount of GICH_HCR and ICH_HCR_EL2.
@@ -136,11 +137,19 @@ impl Hardware for ThisCpu<'_> {
         let registers = self.registers(set);
         let mut result = 0;
         for half in 0..2 {
-            let shift = half * 16;
+            let (shift, index) = (half * 16, set.word() * 2 + half);
             let [mask, edge] = [set.mask(), edge].map(|bits| spread(bits >> shift));
-            let register = registers.register(ICFGR + (set.word() as u64 * 2 + half) * 4);
-            register.write(register.read() & !mask | edge & mask);
-            result |= gather(register.read()) << shift;
+            let register = registers.register(ICFGR + index as u64 * 4);
+            let value = match self.gic().triggers().of(index) {
+                Some(shared) => {
+                    shared.update(mask, edge, |value| register.write(value), sync::relax)
+                }
+                None => {
+                    register.write(register.read() & !mask | edge & mask);
+                    register.read()
+                }
+            };
+            result |= gather(value) << shift;
         }
         result
     }

@@ -1,11 +1,11 @@
 //! GICv2 with the virtualization extensions (IHI 0048B), driven from EL2.
 
-use aarch64_cpu::asm::barrier;
 use bulkhead::arch::intid::Intid;
 use bulkhead::vgic::{Arrivals, IntidSet, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
-use super::{Acknowledged, ICFGR, IPRIORITYR, TakeOutcome};
+use super::triggers::Triggers;
+use super::{Acknowledged, IPRIORITYR, TakeOutcome};
 use crate::el2::arch::image::MAX_CPUS;
 use crate::el2::drivers::mmio::{Register, Registers};
 
@@ -69,6 +69,8 @@ pub struct GicV2 {
     list_registers: usize,
     /// The number of 32-bit words of a register with a bit for each INTID.
     words: u64,
+    /// What the distributor's ICFGR are to contain.
+    pub(super) triggers: Triggers,
 }
 
 impl GicV2 {
@@ -91,6 +93,7 @@ impl GicV2 {
             targets: [const { AtomicU8::new(0) }; MAX_CPUS],
             sources: [const { AtomicU16::new(0) }; 8],
             sgis: AtomicU16::new(u16::MAX),
+            triggers: Triggers::new(),
         }
     }
 
@@ -104,8 +107,7 @@ impl GicV2 {
             for register in word * 8..(word + 1) * 8 {
                 self.distributor.write(GICD_ITARGETSR + register * 4, 0);
             }
-            self.distributor.write(ICFGR + word * 8, 0);
-            self.distributor.write(ICFGR + word * 8 + 4, 0);
+            self.triggers.reset(&self.distributor, word);
         }
         self.distributor.write(GICD_CTLR, CTLR_ENABLE);
     }
@@ -259,12 +261,9 @@ impl GicV2 {
         }
     }
 
-    /// Kicks a CPU.
-    pub fn kick(&self, cpu: usize) {
-        let target = u32::from(self.target(cpu));
-        // Earlier stores must be visible to the other CPU when it takes the interrupt.
-        barrier::dsb(barrier::ISHST);
-        self.send_sgi(target << 16 | self.kick_sgi().get());
+    /// Kicks the CPUs with these interfaces.
+    pub fn kick(&self, targets: u8) {
+        self.send_sgi(u32::from(targets) << 16 | self.kick_sgi().get());
     }
 
     /// Enables an interrupt of Bulkhead's own. A shared one must be routed.

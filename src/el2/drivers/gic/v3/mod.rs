@@ -12,7 +12,8 @@ use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::vgic::{Delivery, Priorities, SgiRequest};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::{ICFGR, IPRIORITYR};
+use super::IPRIORITYR;
+use super::triggers::Triggers;
 use crate::el2::arch::image::MAX_CPUS;
 use crate::el2::arch::registers::write_register;
 use crate::el2::arch::sync::SetOnce;
@@ -92,6 +93,8 @@ pub struct GicV3 {
     has_group_0: bool,
     /// The implemented priority bits.
     pub priorities: Priorities,
+    /// What the distributor's ICFGR are to contain.
+    pub(super) triggers: Triggers,
 }
 
 impl GicV3 {
@@ -106,6 +109,7 @@ impl GicV3 {
                 && !cpu_interface::has_el3(),
             priorities: Priorities::new((ICC_CTLR_EL1.get() >> 8 & 7) as u32 + 1),
             maintenance,
+            triggers: Triggers::new(),
             distributor,
             regions: redistributors.to_vec(),
             redistributors: [const { SetOnce::new() }; MAX_CPUS],
@@ -125,8 +129,7 @@ impl GicV3 {
         self.wait_for_distributor();
         for word in 1..self.words.min(31) {
             reset_word(&self.distributor, word);
-            self.distributor.write(ICFGR + word * 8, 0);
-            self.distributor.write(ICFGR + word * 8 + 4, 0);
+            self.triggers.reset(&self.distributor, word);
         }
         self.wait_for_distributor();
         self.distributor.write(GICD_CTLR, GICD_CTLR_ARE | GICD_CTLR_ENABLE_GROUP1);
@@ -234,11 +237,9 @@ impl GicV3 {
     }
 
     /// Kicks a CPU.
+    #[inline(always)]
     pub fn kick(&self, cpu: usize) {
-        let redistributor = self.private(cpu);
-        // Earlier stores must be visible to the other CPU when it takes the interrupt.
-        barrier::dsb(barrier::ISHST);
-        redistributor.write(ISPENDR, 1 << self.maintenance.get());
+        self.private(cpu).write(ISPENDR, 1 << self.maintenance.get());
     }
 
     /// Sends an SGI of a guest to a CPU (ICC_SGI1R_EL1).
