@@ -2,6 +2,12 @@
 
 use core::arch::asm;
 
+/// Lets another thread of the core, or an emulator that runs the CPUs in turn, continue first.
+pub fn relax() {
+    // SAFETY: YIELD changes no memory and no registers.
+    unsafe { asm!("yield", options(nomem, nostack, preserves_flags)) };
+}
+
 /// The number of CPUs that the guests support: there is a stack for each.
 pub const MAX_CPUS: usize = 16;
 

@@ -54,7 +54,9 @@ pub(crate) fn init() {
 
 /// Sends a byte, once there is room in the FIFO.
 pub fn put(byte: u8) {
-    while read(FR) & TXFF != 0 {}
+    while read(FR) & TXFF != 0 {
+        cpu::relax();
+    }
     write(DR, byte.into());
 }
 

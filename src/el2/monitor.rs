@@ -1,29 +1,38 @@
 //! The monitor: its terminals at the UART and at the PL011 of each partition with `monitor;`, and
 //! the commands that it carries out.
 //!
-//! Once guests run, calls into this file are made only through [`console::ConsoleMonitor`] and
-//! [`MonitorDevice`], so that it can be unmapped if the description has no `monitor;`. Lock order:
-//! a terminal's lock is taken before any partition's and before the console's.
+//! Once guests run, calls into this file are made only through [`console::ConsoleMonitor`],
+//! [`Supervisor`] and [`MonitorDevice`], so that it can be unmapped if the description has no
+//! `monitor;`.
+//!
+//! The lock of the terminal at the UART is taken on one CPU, that of a partition's terminal on the
+//! partition's CPUs, and under these no other lock is taken: what the monitor shows of partitions
+//! is published by their CPUs, which also carry out its orders.
 
 use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::pl011::Pl011;
 use bulkhead::devices::{self, Device, Env, Offset};
+use bulkhead::operator::console::Buffer;
 use bulkhead::operator::monitor::{Peer, Status, System, Terminal};
-use bulkhead::partition::lifecycle::{Order, Refusal, Stage};
+use bulkhead::operator::snapshot::Snapshot;
+use bulkhead::partition::lifecycle::{Effect, Order, Refusal, Stage};
 use bulkhead::trap::stats::Counts;
 use bulkhead::util::ring::{Full, Ring};
+use bulkhead::vgic::{CpuMask, Delivery};
 
 use super::arch::sync::{Mutex, SetOnce};
 use super::console;
-use super::cpu::timer;
+use super::cpu::{ORDER, timer};
 use super::drivers::power;
-use super::partition::{MonitorDevice, Partition};
+use super::partition::{MonitorDevice, Partition, PartitionState, Supervisor};
 use super::vcpu::resident;
 
 /// The number of bytes that the monitor writes to a guest for one access: the size of the FIFO.
 const BYTES_AT_ONCE: usize = 32;
+/// The number of steps of the monitor for one access. A few, because most only take a typed byte.
+const STEPS_AT_ONCE: usize = 4;
 
 /// The monitor at the UART.
 pub struct Monitor {
@@ -58,15 +67,51 @@ impl console::ConsoleMonitor for Monitor {
         _ = self.terminal.lock().input(byte);
     }
 
-    fn run(&self) -> bool {
-        let mut has_moved = false;
+    fn step(&self, output: &Buffer) -> bool {
         let mut partitions = Partitions { monitor: self, at_uart: true };
-        self.terminal.lock().run(&mut partitions, &mut |byte| {
-            let put = console::put_monitor(byte);
-            has_moved |= put.is_ok();
-            put
-        });
-        has_moved
+        let mut terminal = self.terminal.lock();
+        terminal.advance(&mut partitions, &mut |bytes| {
+            if output.push_all(bytes, timer::now()) { bytes.len() } else { 0 }
+        })
+    }
+}
+
+impl Supervisor for Monitor {
+    fn publish(&self, partition: &Partition, state: &PartitionState) {
+        partition.published.publish(Snapshot::new(&state.life, state.last_fault).to_words());
+    }
+
+    fn carry_out_order(&self, partition: &Partition) {
+        let Some(order) = partition.orders.pending() else { return };
+        carry_out(partition, order);
+        if !partition.orders.remove(order) {
+            request_order(partition);
+        }
+    }
+}
+
+/// Requests that a partition's CPUs carry out the order in its slot.
+fn request_order(partition: &Partition) {
+    partition.cpus[0].wake.request(ORDER);
+    partition.kick(CpuMask::one(0));
+}
+
+/// Carries out an order, at once or as soon as the partition has stopped. If the partition's stage
+/// has changed since the order was placed, it may have no effect.
+fn carry_out(partition: &Partition, order: Order) {
+    let mut state = partition.state.lock();
+    let (had_stopped, had_crashed) = (state.has_stopped, state.life.stage() == Stage::Crashed);
+    let effect = state.life.order(order);
+    partition.publish(&state);
+    match effect {
+        Err(_) | Ok(Effect::Later) => {}
+        Ok(Effect::Leave) => partition.request_leave(state),
+        Ok(Effect::Build) => {
+            state.has_stopped = false;
+            drop(state);
+            partition.totals.revive(had_stopped, had_crashed);
+            partition.request_rebuild();
+        }
     }
 }
 
@@ -84,6 +129,8 @@ struct MonitorConnection {
     terminal: Terminal,
     /// The number of bytes that the monitor may still write for this access.
     remaining: usize,
+    /// The number of steps that it may still do.
+    steps: usize,
     /// Bytes that the monitor has written and the PL011 has not taken.
     written: Ring<BYTES_AT_ONCE>,
 }
@@ -94,25 +141,46 @@ impl MonitorUart {
     pub fn new(monitor: &'static Monitor, partitions: usize, intid: Intid) -> Self {
         let terminal = Terminal::new(Peer::Program, partitions);
         let connection =
-            MonitorConnection { monitor, terminal, remaining: 0, written: Ring::EMPTY };
+            MonitorConnection { monitor, terminal, remaining: 0, steps: 0, written: Ring::EMPTY };
         Self { intid, device: Mutex::new((Pl011::default(), connection)) }
+    }
+}
+
+impl MonitorUart {
+    /// Calls `operation` with the PL011 and its connection, and then `notify` if the level of its
+    /// interrupt line has changed.
+    fn with_device(
+        &self,
+        notify: &mut dyn FnMut(Intid, bool),
+        operation: &mut dyn FnMut(&mut dyn Device, &mut Env<'_>),
+    ) {
+        let (uart, connection) = &mut *self.device.lock();
+        (connection.remaining, connection.steps) = (BYTES_AT_ONCE, STEPS_AT_ONCE);
+        operation(uart, &mut Env { now: 0, peer: connection });
+        if let Some(line) = uart.changed_line() {
+            notify(self.intid, line);
+        }
     }
 }
 
 impl MonitorDevice for MonitorUart {
     fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(Intid, bool)) -> u64 {
-        let (uart, connection) = &mut *self.device.lock();
-        connection.remaining = BYTES_AT_ONCE;
         let mut loaded = 0;
-        let mut env = Env { now: 0, peer: connection };
-        match stored {
-            Some(value) => Device::write(uart, Offset::new(offset), value, &mut env),
-            None => loaded = Device::read(uart, Offset::new(offset), &mut env),
-        }
-        if let Some(line) = uart.changed_line() {
-            notify(self.intid, line);
-        }
+        self.with_device(notify, &mut |uart, env| match stored {
+            Some(value) => uart.write(Offset::new(offset), value, env),
+            None => loaded = uart.read(Offset::new(offset), env),
+        });
         loaded
+    }
+
+    fn poll(&self, notify: &mut dyn FnMut(Intid, bool)) {
+        self.with_device(notify, &mut |uart, env| uart.poll(env));
+    }
+
+    fn has_work(&self) -> bool {
+        // Unless all steps were used up, the monitor waits for input or for room in the FIFO.
+        let (_, connection) = &*self.device.lock();
+        connection.steps == 0 && connection.written.is_empty() && connection.terminal.has_work()
     }
 
     fn reset(&self) {
@@ -129,17 +197,30 @@ impl devices::Peer for MonitorConnection {
     }
 
     fn take(&mut self) -> Option<u8> {
-        if self.written.is_empty() {
-            let Self { monitor, terminal, remaining, written } = self;
-            terminal.run(&mut Partitions { monitor, at_uart: false }, &mut |byte| {
-                let left = remaining.checked_sub(1).ok_or(Full)?;
-                written.push(byte)?;
-                *remaining = left;
-                Ok(())
+        let Self { monitor, terminal, remaining, steps, written } = self;
+        while written.is_empty() && *remaining > 0 && *steps > 0 {
+            *steps -= 1;
+            let mut partitions = Partitions { monitor, at_uart: false };
+            let has_more = terminal.advance(&mut partitions, &mut |bytes| {
+                let count = bytes.len().min(*remaining).min(BYTES_AT_ONCE);
+                written.extend(&bytes[..count]);
+                *remaining -= count;
+                count
             });
+            if !has_more {
+                break;
+            }
         }
-        self.written.pop()
+        written.pop()
     }
+}
+
+/// Returns what a partition's CPUs have published. If they publish all the time, as a guest can
+/// make them by one fault after another, it may be a mixture of two.
+// One copy for all callers.
+#[inline(never)]
+fn snapshot(partition: &Partition) -> Snapshot {
+    Snapshot::from_words(partition.published.read())
 }
 
 /// The system as a terminal of the monitor sees and controls it.
@@ -166,16 +247,11 @@ impl System for Partitions<'_> {
 
     fn status(&self, partition: usize) -> Status {
         let partition = self.get(partition);
-        let state = partition.state.lock();
-        let stage = state.life.stage();
+        let Snapshot { stage, restarts, last_end, last_fault } = snapshot(partition);
+        let stage = partition.orders.stage(stage);
         let runs = matches!(stage, Stage::Running | Stage::Stopping);
-        Status {
-            stage,
-            restarts: state.life.restarts(),
-            uptime: runs.then(|| timer::milliseconds_since(partition.started())),
-            last_end: state.life.last_end(),
-            last_fault: state.last_fault,
-        }
+        let uptime = runs.then(|| timer::milliseconds_since(partition.started()));
+        Status { stage, restarts, uptime, last_end, last_fault }
     }
 
     fn counts(&self, partition: usize) -> Counts {
@@ -203,7 +279,19 @@ impl System for Partitions<'_> {
     }
 
     fn order(&mut self, partition: usize, order: Order) -> Result<(), Refusal> {
-        self.get(partition).order(order)
+        let partition = self.get(partition);
+        let stage = snapshot(partition).stage;
+        if let Some(refusal) = order.refused_in(partition.orders.stage(stage)) {
+            return Err(refusal);
+        }
+        partition.orders.place(order);
+        request_order(partition);
+        if partition.plan.delivery == Delivery::Direct && stage == Stage::Running {
+            // The guest may have made its CPU deaf to the kick. If the order does not end it,
+            // `Vcpu::resume_after_cut` restores stage 2.
+            partition.stage2.cut();
+        }
+        Ok(())
     }
 
     fn attach(&mut self, partition: usize) -> Result<(), &'static str> {
@@ -215,7 +303,8 @@ impl System for Partitions<'_> {
     }
 
     fn power_off(&mut self) {
-        console::say!("the machine powers off at the monitor's order");
+        let line = format_args!("the machine powers off at the monitor's order");
+        console::queue_line(line, None);
         console::flush();
         power::exit(power::ExitStatus::Success)
     }

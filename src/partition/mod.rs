@@ -1,4 +1,5 @@
 //! Decides about a partition's lifecycle, and numbers its vCPUs.
 
 pub mod lifecycle;
+pub mod orders;
 pub mod vcpu;

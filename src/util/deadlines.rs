@@ -46,6 +46,11 @@ impl Deadlines {
         Self { wanted, set: AtomicU64::new(!NEVER) }
     }
 
+    /// Returns whether a user's deadline is at or before `now`.
+    pub fn is_due(&self, user: User, now: u64) -> bool {
+        !self.wanted[user as usize].load(Ordering::Relaxed) <= now
+    }
+
     /// Replaces the deadline of `user`, and returns how the timer must be changed.
     pub fn set(&self, user: User, deadline: Option<u64>) -> TimerSetting {
         self.wanted[user as usize].store(!deadline.unwrap_or(NEVER), Ordering::Relaxed);
@@ -71,6 +76,8 @@ mod tests {
         assert_eq!(timer.set(User::Devices, Some(50)), TimerSetting::At(50));
         assert_eq!(timer.set(User::Console, Some(70)), TimerSetting::Same);
         assert_eq!(timer.set(User::Console, Some(20)), TimerSetting::At(20));
+        let due = [19, 20].map(|now| timer.is_due(User::Console, now));
+        assert_eq!((due, timer.is_due(User::Devices, 49)), ([false, true], false));
         assert_eq!(timer.set(User::Devices, Some(60)), TimerSetting::Same);
         assert_eq!(timer.set(User::Console, None), TimerSetting::At(60));
         assert_eq!(timer.set(User::Devices, None), TimerSetting::Off);

@@ -30,11 +30,8 @@ impl<const N: usize> Ring<N> {
     }
 
     /// Adds as many of `bytes` at the end as there is room for.
-    #[inline(never)]
     pub fn extend(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            _ = self.push(*byte);
-        }
+        self.used.extend(&mut self.bytes, bytes);
     }
 
     /// Takes the oldest byte.
@@ -75,6 +72,17 @@ impl Used {
     }
 
     #[inline(never)]
+    fn extend(&mut self, bytes: &mut [u8], new: &[u8]) {
+        let len = self.len.min(bytes.len());
+        let (before, after) = bytes.split_at_mut(self.first);
+        let free = after.iter_mut().chain(before).skip(len);
+        for (place, byte) in free.zip(new) {
+            *place = *byte;
+            self.len += 1;
+        }
+    }
+
+    #[inline(never)]
     fn pop(&mut self, bytes: &[u8]) -> Option<u8> {
         self.len = self.len.checked_sub(1)?;
         let byte = *bytes.get(self.first)?;
@@ -99,7 +107,11 @@ mod tests {
                 assert_eq!(ring.peek(), Some(round * 4 + item));
                 assert_eq!(ring.pop(), Some(round * 4 + item));
             }
-            assert_eq!(ring.pop(), Some(round * 4 + 3));
+            ring.extend(&[100, 101, 102, 103]);
+            assert_eq!((ring.pop(), ring.len()), (Some(round * 4 + 3), 3));
+            for item in 100..103 {
+                assert_eq!(ring.pop(), Some(item));
+            }
             assert_eq!((ring.pop(), ring.len()), (None, 0));
         }
     }

@@ -6,9 +6,9 @@ use crate::util::atomic::{AtomicBool, AtomicU32, Ordering};
 /// The value that a register is to have, and who writes it.
 ///
 /// A read-modify-write by two CPUs loses the change of one of them: the one that writes last puts
-/// back the other's old fields. So a CPU changes its fields in `wanted` by one atomic operation. One
-/// CPU at a time then writes all of `wanted`, as it is once that CPU has begun, so no write undoes
-/// an earlier one. A CPU whose change another one writes has nothing left to do.
+/// back the other's old fields. So a CPU changes its fields in `wanted` by one atomic operation.
+/// One CPU at a time then writes all of `wanted`, as it is once that CPU has begun, so no write
+/// undoes an earlier one. A CPU whose change another one writes has nothing left to do.
 ///
 /// A change is in the register when [`update`](Self::update) returns, since the guest may look at
 /// its effect next. A CPU that comes while another one writes therefore waits, but for at most two
@@ -49,8 +49,8 @@ impl SharedRegister {
 
     /// Changes the fields in `mask` to those of `value` as far as they can be changed, by calling
     /// `write` unless another CPU writes the change. Calls `meanwhile` repeatedly while it waits for
-    /// that. Returns the register's value, in which other owners' fields may have changed since. The
-    /// owner of the fields must not call this on two CPUs at once.
+    /// that. Returns the register's value, in which other owners' fields may have changed since.
+    /// The owner of the fields must not call this on two CPUs at once.
     pub fn update(
         &self,
         mask: u32,

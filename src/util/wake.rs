@@ -41,6 +41,12 @@ impl Wake {
         if self.is_requested() { self.requested.swap(0, Ordering::Acquire) } else { 0 }
     }
 
+    /// Takes the requested work of these bits; 0 if there is none.
+    pub fn take_some(&self, bits: u32) -> u32 {
+        let is_requested = self.requested.load(Ordering::Relaxed) & bits != 0;
+        if is_requested { self.requested.fetch_and(!bits, Ordering::Acquire) & bits } else { 0 }
+    }
+
     /// Takes all requested work, which is at least one bit, and waits until there is any.
     ///
     /// `wait` must execute WFI and then acknowledge the pending interrupts, in this order:
@@ -66,7 +72,9 @@ mod tests {
         let wake = Wake::new();
         wake.request(0b01);
         wake.request(0b10);
-        assert_eq!((wake.take(), wake.take()), (0b11, 0));
+        wake.request(0b100);
+        assert_eq!((wake.take_some(0b101), wake.take_some(0b101)), (0b101, 0));
+        assert_eq!((wake.take(), wake.take()), (0b10, 0));
         let mut waits = 0;
         let work = wake.take_or_wait(|| {
             waits += 1;

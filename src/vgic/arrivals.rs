@@ -69,10 +69,10 @@ impl Arrivals {
         (value != 0).then_some((index, value))
     }
 
-    /// Returns whether one of the list registers in the mask `in_use` holds an interrupt. An SGI can
-    /// arrive again while it does. So can another interrupt if it was deactivated in the physical
-    /// GIC by somebody else: by a partition with direct delivery, which can write any INTID to
-    /// ICC_EOIR1_EL1 or ICC_DIR_EL1.
+    /// Returns whether one of the list registers in the mask `in_use` holds an interrupt. An SGI
+    /// can arrive again while it does. So can another interrupt if it was deactivated in the
+    /// physical GIC by somebody else: by a partition with direct delivery, which can write any
+    /// INTID to ICC_EOIR1_EL1 or ICC_DIR_EL1.
     #[inline(always)]
     pub(super) fn is_injected(&self, intid: Intid, in_use: u16) -> bool {
         bits(in_use.into()).any(|index| u32::from(self.injected(index & 0xf)) == intid.get())

@@ -79,9 +79,9 @@ impl Selection {
     }
 
     /// Adds a candidate, which replaces the least urgent one if all list registers are in use.
-    /// Returns the need of the one that does not fit, as a bit for `left`. The shortest path is that
-    /// of a candidate that is less urgent than all that are chosen: if many interrupts are pending,
-    /// most are.
+    /// Returns the need of the one that does not fit, as a bit for `left`. The shortest path is
+    /// that of a candidate that is less urgent than all that are chosen: if many interrupts are
+    /// pending, most are.
     #[inline(always)]
     pub fn offer(&mut self, candidate: Candidate) -> u32 {
         let last = self.chosen[LAST];

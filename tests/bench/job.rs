@@ -44,7 +44,7 @@ enum Task {
 pub type Results = BTreeMap<(String, Column), Figure>;
 
 /// All tasks, the longest first.
-const TASKS: [Task; 12] = [
+const TASKS: [Task; 13] = [
     Task::Stays,
     Task::Exits(Load::Work(WORK)),
     Task::Exits(Load::Idle(IDLE)),
@@ -188,7 +188,7 @@ impl Selection {
 pub fn run(selection: Selection) -> Results {
     let mut jobs = Vec::new();
     for task in TASKS.into_iter().filter(|task| selection.has(*task)) {
-        let is_for = |column: &Column| task.is_for_all() || column.bare().is_some();
+        let is_for = |column: &Column| task.is_for(*column);
         jobs.extend(Column::all().filter(is_for).map(|column| (column, task)));
     }
     let [next, done] = [const { AtomicUsize::new(0) }; 2];

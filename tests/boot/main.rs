@@ -20,6 +20,8 @@ mod parallel;
 mod raspberry_pi;
 mod refusals;
 mod restart;
+mod scale;
 mod shared_registers;
+mod stays;
 mod watchdog;
 mod wings;

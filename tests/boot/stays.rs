@@ -16,9 +16,9 @@ const INSTRUCTIONS: u64 = 3_000_000;
 /// A cause of stays under attack.
 const ATTACKED: &str = "interrupt controller, write";
 
-/// The causes whose longest stays miss the goal of their group.
-const KNOWN: [&str; 6] =
-    ["monitor at the console", "console", "leaving the guest", "console access", "fault", ATTACKED];
+/// The percentage by which a stay may exceed its goal here. The host decides when input arrives,
+/// and so what coincides in a run; `make bench` keeps the figures.
+const TOLERANCE: u64 = 25;
 
 fn no_stay_is_longer_than_its_goal(gic: Gic) {
     let column = Column::partitions().find(|column| column.gic() == gic);
@@ -32,7 +32,7 @@ fn no_stay_is_longer_than_its_goal(gic: Gic) {
     assert!(attacks > 100, "the attackers have hardly begun: {attacks} writes");
     for (cause, stays) in CAUSES.iter().zip(&run.stays) {
         let (length, goal) = (u64::from(stays.longest.length), cause.group.goal());
-        let is_short = length <= goal || KNOWN.contains(&cause.name);
+        let is_short = length * 100 <= goal * (100 + TOLERANCE);
         let misses = report::misses(&run.stays);
         let name = cause.name;
         assert!(is_short, "{name}: {length} instructions, the goal is {goal}\n{misses}");
@@ -178,8 +178,10 @@ fn causes_depend_on_the_entry_and_on_the_functions() {
         let signs = paths.iter().fold(0, |mask, path| mask | signs(path));
         CAUSES[cause(entry, signs)].name
     };
-    let console = "bulkhead::operator::console::Console::next";
+    let console = "bulkhead::el2::console::pieces::send";
     assert_eq!(name(Entry::Fiq, &[console]), "console");
+    let own = "bulkhead::el2::console::pieces::send_own";
+    assert_eq!(name(Entry::Fiq, &[own, console]), "own output");
     assert_eq!(name(Entry::Synchronous, &["Vcpu::uart_send", console]), "console access");
     assert_eq!(
         name(Entry::Irq, &["bulkhead::operator::monitor::Terminal::run", console]),

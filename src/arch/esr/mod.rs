@@ -150,6 +150,11 @@ impl Abort {
         self.0 & Self::WALK != 0
     }
 
+    /// Returns whether an entry of stage 2's root table, at level 1, was invalid.
+    pub const fn is_root_translation_fault(self) -> bool {
+        self.0 & 0x3f == 0x05
+    }
+
     /// Returns the IPA of the access, from FAR_EL2 and HPFAR_EL2; for a walk of the guest's tables
     /// only its page. `None` where HPFAR_EL2 does not hold it (Arm ARM D24.2, HPFAR_EL2): for
     /// external aborts, and for permission faults other than on a walk.

@@ -213,8 +213,8 @@ fn fixed_base(partition: &PartitionDescription) -> Option<(&'static str, Pa)> {
     }
 }
 
-/// Returns the lowest `size` bytes of the `free` regions, which ascend, whose start equals `same_as`
-/// modulo `align`, a power of two.
+/// Returns the lowest `size` bytes of the `free` regions, which ascend, whose start equals
+/// `same_as` modulo `align`, a power of two.
 ///
 /// # Errors
 ///

@@ -140,6 +140,11 @@ impl Pl011 {
         }
     }
 
+    /// Takes a byte that was written and not transmitted, when the guest has ended.
+    pub fn take_unsent(&mut self) -> Option<u8> {
+        self.transmit_fifo.pop()
+    }
+
     /// Puts a byte from the peer into the receive FIFO. A receiver that is disabled drops it as
     /// hardware does.
     ///

@@ -2,10 +2,18 @@
 
 use core::arch::asm;
 use core::ops::Deref;
+use core::sync::atomic::{AtomicU32, Ordering};
 use spin::{Once, RelaxStrategy};
 
-/// A spinlock. On hot paths call [`try_lock`](Self::try_lock) first, which is inlined.
-pub struct Mutex<T>(spin::mutex::Mutex<T, Relax>);
+/// A spinlock. CPUs that wait for it get it in the order in which they came. One that finds it free
+/// by [`try_lock`](Self::try_lock), which is inlined for hot paths, does not queue.
+pub struct Mutex<T> {
+    lock: spin::mutex::Mutex<T, Relax>,
+    /// The number of CPUs that have ever waited. Wraps.
+    tickets: AtomicU32,
+    /// The ticket of the CPU that gets the lock next. Wraps.
+    turn: AtomicU32,
+}
 
 /// A held lock, which is released when the guard is dropped.
 pub type MutexGuard<'a, T> = spin::mutex::MutexGuard<'a, T>;
@@ -13,7 +21,8 @@ pub type MutexGuard<'a, T> = spin::mutex::MutexGuard<'a, T>;
 impl<T> Mutex<T> {
     /// Returns a lock, which is free, around `value`.
     pub const fn new(value: T) -> Self {
-        Self(spin::mutex::Mutex::new(value))
+        let [tickets, turn] = [const { AtomicU32::new(0) }; 2];
+        Self { lock: spin::mutex::Mutex::new(value), tickets, turn }
     }
 
     /// Waits until the lock is free, and takes it. In a section of its own, because the compiler
@@ -22,8 +31,16 @@ impl<T> Mutex<T> {
     #[inline(never)]
     #[unsafe(link_section = ".text.lock")]
     pub fn lock(&self) -> MutexGuard<'_, T> {
+        if let Some(guard) = self.try_lock() {
+            return guard;
+        }
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        while self.turn.load(Ordering::Relaxed) != ticket {
+            relax();
+        }
         loop {
-            if let Some(guard) = self.0.try_lock() {
+            if let Some(guard) = self.try_lock() {
+                self.turn.store(ticket.wrapping_add(1), Ordering::Relaxed);
                 return guard;
             }
             relax();
@@ -33,7 +50,7 @@ impl<T> Mutex<T> {
     /// Takes the lock if it is free.
     #[inline(always)]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.0.try_lock()
+        self.lock.try_lock()
     }
 }
 

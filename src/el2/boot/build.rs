@@ -161,6 +161,7 @@ impl Work {
             stage2,
             port: &self.ports[index],
             monitor,
+            supervisor: self.monitor.map(|monitor| monitor as _),
             gic: self.gic,
             ppis: &self.ppis,
             cpus,

@@ -11,11 +11,12 @@ use core::fmt::{self, Write};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::mmu;
-use crate::el2::console::{self, Port, SharedState, shared};
+use crate::el2::console::{self, Place, Port, SharedState, shared, uart};
 use crate::el2::cpu::timer;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::drivers::uart::{AnyUart, emergency};
 use crate::el2::partition::Partition;
+use crate::el2::vcpu::resident;
 
 /// The time for which an incomplete line, such as a prompt, waits for its end while nothing else is
 /// printed, in milliseconds: too short to be noticed.
@@ -31,7 +32,7 @@ pub fn open(machine: &machine::ConsoleUart) {
     }
     let uart = AnyUart::new(machine.kind, mmu::map_device(machine.registers));
     emergency::init(uart);
-    shared().uart = Some(uart);
+    console::set_uart(uart);
     if log::set_logger(&BootLogger).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
@@ -41,14 +42,15 @@ pub fn open(machine: &machine::ConsoleUart) {
 pub fn add_partitions(plans: &[PartitionPlan]) -> &'static [Port] {
     let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
     let lines = Console::new(&names, timer::milliseconds(PARTIAL_LINE_MS));
+    let input = Input::new(names.len(), timer::milliseconds(INPUT_TIMEOUT_MS));
     let port = |(index, plan): (usize, &PartitionPlan)| {
-        let output = lines.buffer(Source::partition(index));
-        Port::new(index, String::from(&*plan.name), output, plan.cpus[0])
+        let buffers = [lines.buffer(Source::partition(index)), input.buffer(index)];
+        let cpu = &resident::all()[plan.cpus[0]].cpu;
+        Port::new(index, String::from(&*plan.name), buffers, cpu)
     };
-    let ports = console::set_ports(plans.iter().enumerate().map(port).collect());
-    let mut shared = shared();
-    shared.input = Some(Input::new(names.len(), timer::milliseconds(INPUT_TIMEOUT_MS)));
-    shared.lines = Some(lines);
+    let ports = plans.iter().enumerate().map(port).collect();
+    let ports = console::set_ports(input, lines.buffer(Source::MONITOR), ports);
+    shared().lines = Some(lines);
     ports
 }
 
@@ -70,7 +72,8 @@ pub fn go_live(
     if let Some(intid) = machine.console.as_ref().and_then(|console| console.interrupt) {
         gic.enable_own(intid, cpu);
     }
-    console::go_live(gic, cpu);
+    let sends_all = console_cpu.is_some();
+    console::go_live(Place { gic, cpu: &resident::all()[cpu].cpu, sends_all });
 }
 
 /// The logger behind the `log` crate's macros, which only boot uses.
@@ -96,8 +99,8 @@ struct UnbufferedOutput<'a>(&'a mut SharedState);
 impl Write for UnbufferedOutput<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let shared = &mut *self.0;
-        shared.log.add(text.as_bytes());
-        let Some(uart) = shared.uart else { return Ok(()) };
+        console::add_to_log(shared, text.as_bytes());
+        let Some(uart) = uart() else { return Ok(()) };
         let prefix = match &shared.lines {
             Some(lines) => lines.prefix(Source::BULKHEAD),
             None => lines::OWN_PREFIX,

@@ -143,6 +143,7 @@ pub fn set_up(resident: &'static Resident, work: &'static Work) {
     control::write(&id, control::choices(&id, count, delivery));
     work.barrier.wait();
     if let Some((partition, number)) = owner {
+        resident.cpu.set_partition(partition.port.index());
         let vcpu = new_vcpu(resident, work, partition, number, &id);
         if number == 0 {
             vcpu.with_vgic(|vgic, hardware| vgic.reset(hardware));

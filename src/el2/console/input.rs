@@ -1,158 +1,211 @@
 //! Reads the UART's input: bytes for guests and for the monitor, and keys that change the view.
+//!
+//! Only the CPU of the console's [`Place`](super::Place) does this, so that the lock of the input
+//! is free whenever it is taken.
 
-use bulkhead::operator::console::input::{Event, View};
-use bulkhead::util::format::format;
-use core::sync::atomic::Ordering;
+use bulkhead::operator::console::Console;
+use bulkhead::operator::console::OwnLine;
+use bulkhead::operator::console::input::{Event, Input, View};
+use bulkhead::util::format::Sink;
+use core::sync::atomic::{Ordering, fence};
 
-use super::{CONSOLE, Port, SharedState, ports, pump, shared};
-use crate::el2::cpu::{self, timer};
+use super::{CONSOLE, Port, ports, queue, queue_line, request_view, uart};
+use crate::el2::cpu::timer;
 use crate::el2::drivers::uart::Uart;
 
 /// The number of bytes read for one interrupt. The interrupt stays asserted if more are waiting.
-const BYTES_AT_ONCE: usize = 128;
-
+const BYTES_AT_ONCE: usize = 8;
+/// The length from which on the list of choices continues in another line, in bytes.
+const CHOICES_BYTES: usize = 100;
 /// The end of the line that says which source has the focus.
-const FOCUSED: &str = " has the console; Ctrl-] 0 shows all\n";
+const FOCUSED: &str = " has the console; Ctrl-] 0 shows all";
 
-/// Handles the UART's interrupt: received bytes, or room in the transmit FIFO.
-pub fn interrupt() {
-    read();
-    if let Some(gic) = CONSOLE.gic.get() {
-        ports().iter().filter(|port| port.input_waits()).for_each(|port| gic.kick(port.cpu()));
-    }
-    pump();
-    run_monitor();
-}
-
-/// Runs the monitor if its output waits for room and this CPU handles the UART's interrupts.
-pub fn handle_kick() {
-    if CONSOLE.monitor_waits.load(Ordering::Acquire)
-        && cpu::current().index() == CONSOLE.cpu.load(Ordering::Relaxed)
-    {
-        run_monitor();
-    }
-}
-
-/// Runs the monitor and sends its output until it has nothing to do or must wait for room.
-fn run_monitor() {
-    let Some(monitor) = CONSOLE.monitor.get() else { return };
-    loop {
-        CONSOLE.monitor_waits.store(false, Ordering::Release);
-        if !monitor.run() {
-            return;
-        }
-        pump();
+/// Reads bytes that the UART has received. Returns whether there were any.
+pub fn receive() -> bool {
+    match CONSOLE.input.try_lock().as_deref_mut() {
+        Some(Some(input)) => read(input),
+        _ => false,
     }
 }
 
 /// Reads the UART while there is room for its bytes. Further bytes stay in the UART, with the
-/// interrupt masked, until a guest reads its input.
-fn read() {
+/// interrupt masked, until a guest reads its input. Returns whether there were any.
+fn read(input: &mut Input) -> bool {
+    let Some(uart) = uart() else { return false };
+    let mut has_any = false;
+    let names = || ports().iter().map(Port::name);
+    let reader = input.view().reader().and_then(|partition| ports().get(partition));
     for _ in 0..BYTES_AT_ONCE {
-        let mut shared = shared();
-        let Some(event) = shared.next_event() else { break };
-        let monitor = CONSOLE.monitor.get();
-        match event {
-            Event::Choices => shared.print_choices(),
-            Event::Show(View::Monitor) if monitor.is_none() => {
-                shared.log(b"there is no monitor: the description has no `monitor;` for it\n");
-                continue;
+        if !input.has_room() {
+            break;
+        }
+        let Some(byte) = uart.receive() else { break };
+        has_any = true;
+        match (input.read(byte, timer::now(), names()), CONSOLE.monitor.get()) {
+            (Event::Choices, _) => print_choices(),
+            (Event::Show(View::Monitor), None) => {
+                queue_text(&["there is no monitor: the description has no `monitor;` for it"]);
             }
-            Event::Show(view) => shared.show(view),
-            Event::Taken | Event::Monitor(_) => {}
-        }
-        // The monitor's lock is taken before the console's.
-        drop(shared);
-        match (event, monitor) {
-            (Event::Show(View::Monitor), Some(monitor)) => monitor.open(),
-            (Event::Monitor(byte), Some(monitor)) => monitor.input(byte),
-            _ => {}
-        }
-    }
-    shared().update_waiting();
-}
-
-/// Gives a partition the focus, after sending the monitor's output.
-pub fn attach(partition: usize) {
-    pump();
-    shared().show(View::Partition(partition));
-}
-
-impl SharedState {
-    /// Takes a byte from the UART and decodes it; `None` if there is no byte or no room for it.
-    fn next_event(&mut self) -> Option<Event> {
-        let input = self.input.as_mut().filter(|input| input.has_room())?;
-        let byte = self.uart?.receive()?;
-        Some(input.read(byte, timer::now(), ports().iter().map(Port::name)))
-    }
-
-    /// Updates for each port whether input is waiting.
-    pub(super) fn update_waiting(&mut self) {
-        if let Some(input) = &self.input {
-            let waiting = input.waiting();
-            for (bit, port) in (0..32).zip(ports()) {
-                port.set_input_waits(waiting >> bit & 1 != 0);
+            (Event::Show(view), monitor) => {
+                show(input, view);
+                if let (View::Monitor, Some(monitor)) = (view, monitor) {
+                    monitor.open();
+                    CONSOLE.monitor_waits.store(true, Ordering::Release);
+                }
             }
+            (Event::Monitor(byte), Some(monitor)) => {
+                monitor.input(byte);
+                CONSOLE.monitor_waits.store(true, Ordering::Release);
+            }
+            (Event::Monitor(_) | Event::Taken, _) => {}
         }
-        self.choose_interrupts();
     }
-
-    /// Drops input that a guest has not read in time, prints a line about it, and continues
-    /// reading.
-    pub(super) fn tick_input(&mut self, now: u64) {
-        if let Some(input) = &mut self.input
-            && input.is_due(now)
+    for port in reader.into_iter().chain(new_reader(input)) {
+        if port.input_waits()
+            && let Some(place) = CONSOLE.place.get()
         {
+            place.gic.kick(port.cpu().index());
+        }
+    }
+    has_any
+}
+
+/// Returns the port that has the input.
+fn new_reader(input: &Input) -> Option<&'static Port> {
+    input.view().reader().and_then(|partition| ports().get(partition))
+}
+
+/// Does the rest of this CPU's work for the console, after a piece of output: sets the UART's
+/// interrupts, of which `transmits` is the one for room, and drops input that is not read in time.
+/// Moves `deadline` forward to that of the input. Returns whether there is more to do at once.
+pub fn attend(transmits: bool, deadline: &mut Option<u64>) -> bool {
+    let now = timer::now();
+    let mut has_more = monitor_has_work();
+    if let Some(mut input) = CONSOLE.input.try_lock()
+        && let Some(input) = &mut *input
+    {
+        if input.is_due(now) {
             input.tick(now);
-            self.print_dropped(now);
-            self.choose_interrupts();
+            has_more |= print_dropped(input, now);
+        }
+        if let Some(uart) = uart() {
+            uart.set_interrupts(may_read(input), transmits);
+        }
+        if let Some(due) = input.deadline() {
+            *deadline = Some(deadline.map_or(due, |deadline| deadline.min(due)));
         }
     }
+    has_more
+}
 
-    /// Prints a line for each partition whose input was dropped, if it was dropped before `until`.
-    fn print_dropped(&mut self, until: u64) {
-        while let Some((index, count)) = self.input.as_mut().and_then(|it| it.take_dropped(until)) {
-            let port = &ports()[index];
-            let text =
-                format_args!("{port} does not read: {count} bytes typed for it are dropped\n");
-            format(text, self);
-        }
+/// Returns whether the UART may be read. If not, the guest that has the input requests another
+/// attempt when it has read.
+fn may_read(input: &Input) -> bool {
+    if input.has_room() {
+        return true;
     }
+    // Store, fence, load on both sides: this CPU notes that it waits, then looks again; the guest's
+    // CPU takes a byte, then looks whether this one waits. At least one sees the other's store.
+    CONSOLE.input_waits.store(true, Ordering::Relaxed);
+    fence(Ordering::SeqCst);
+    input.has_room()
+}
 
-    /// Changes the view, and prints a line that names it.
-    fn show(&mut self, view: View) {
-        self.print_dropped(u64::MAX);
-        let name = |index: usize| ports().get(index).map_or("none", Port::name);
-        let (name, rest) = match view {
-            View::Shared => {
-                self.log(b"all partitions are shown, ");
-                (name(0), " has the input\n")
-            }
-            View::Monitor => ("the monitor", FOCUSED),
-            View::Partition(index) => (name(index), FOCUSED),
-        };
-        self.log(name.as_bytes());
-        self.log(rest.as_bytes());
-        if let (Some(input), Some(lines)) = (&mut self.input, &mut self.lines) {
-            input.show(view);
-            lines.focus(view.focus(), timer::now());
-        }
-    }
+/// Returns whether the monitor has something to do for which its buffer has room.
+fn monitor_has_work() -> bool {
+    CONSOLE.monitor_waits.load(Ordering::Relaxed)
+        && CONSOLE.monitor_output.get().is_some_and(|output| output.is_half_empty())
+}
 
-    /// Prints the keys that can follow Ctrl-].
-    fn print_choices(&mut self) {
-        self.log(b"after Ctrl-]: 0 all");
-        for (digit, port) in (b'1'..).zip(ports()) {
-            self.log(b", ");
-            if digit <= b'9' {
-                self.log(&[digit, b' ']);
-            }
-            self.log(port.name().as_bytes());
+/// Does a part of the monitor's work if it has any and this visit is its own. Returns whether it
+/// was.
+pub fn run_monitor() -> bool {
+    let (Some(monitor), Some(output)) = (CONSOLE.monitor.get(), CONSOLE.monitor_output.get())
+    else {
+        return false;
+    };
+    let was_last = CONSOLE.monitor_was_last.load(Ordering::Relaxed);
+    let is_own = !was_last && monitor_has_work();
+    CONSOLE.monitor_was_last.store(is_own, Ordering::Relaxed);
+    if is_own {
+        CONSOLE.monitor_waits.store(false, Ordering::SeqCst);
+        if monitor.step(output) {
+            CONSOLE.monitor_waits.store(true, Ordering::Release);
         }
-        self.log(b", a first letter");
-        if CONSOLE.monitor.get().is_some() {
-            self.log(b", Ctrl-] the monitor");
-        }
-        self.log(b", ] Ctrl-] itself\n");
     }
+    is_own
+}
+
+/// Gives a partition the focus. Called on the CPU of the console's place.
+pub fn attach(partition: usize) {
+    if let Some(mut input) = CONSOLE.input.try_lock()
+        && let Some(input) = &mut *input
+    {
+        show(input, View::Partition(partition));
+    }
+}
+
+/// Changes the view if that was requested.
+pub fn change_view(lines: &mut Console, now: u64) {
+    if CONSOLE.view.load(Ordering::Relaxed) != 0
+        && let Some(view) = View::from_number(CONSOLE.view.swap(0, Ordering::Acquire))
+    {
+        lines.focus(view.focus(), now);
+    }
+}
+
+/// Prints a line for each partition whose input was dropped, if it was dropped before `until`.
+/// Returns whether there is any.
+fn print_dropped(input: &mut Input, until: u64) -> bool {
+    let mut has_any = false;
+    while let Some((index, count)) = input.take_dropped(until) {
+        let port = &ports()[index];
+        queue_line(
+            format_args!("{port} does not read: {count} bytes typed for it are dropped"),
+            None,
+        );
+        has_any = true;
+    }
+    has_any
+}
+
+/// Changes the view, and prints a line that names it.
+fn show(input: &mut Input, view: View) {
+    print_dropped(input, u64::MAX);
+    let name = |index: usize| ports().get(index).map_or("none", Port::name);
+    match view {
+        View::Shared => queue_text(&["all partitions are shown, ", name(0), " has the input"]),
+        View::Monitor => queue_text(&["the monitor", FOCUSED]),
+        View::Partition(index) => queue_text(&[name(index), FOCUSED]),
+    }
+    input.show(view);
+    request_view(view);
+}
+
+/// Queues a line of Bulkhead's own that consists of these parts.
+#[inline(never)]
+fn queue_text(parts: &[&str]) {
+    let mut line = OwnLine::EMPTY;
+    parts.iter().for_each(|part| line.put(part.as_bytes()));
+    queue(line, None);
+}
+
+/// Prints the keys that can follow Ctrl-], in one line or more.
+fn print_choices() {
+    let mut line = OwnLine::EMPTY;
+    line.put(b"after Ctrl-]: 0 all");
+    for (digit, port) in (b'1'..).zip(ports()) {
+        if line.text().len() > CHOICES_BYTES {
+            queue(core::mem::replace(&mut line, OwnLine::EMPTY), None);
+        }
+        line.put(b", ");
+        if digit <= b'9' {
+            line.put(&[digit, b' ']);
+        }
+        line.put(port.name().as_bytes());
+    }
+    queue(line, None);
+    let has_monitor = CONSOLE.monitor.get().is_some();
+    let monitor = if has_monitor { ", Ctrl-] the monitor" } else { "" };
+    queue_text(&["or a first letter", monitor, ", ] Ctrl-] itself"]);
 }

@@ -1,62 +1,95 @@
 //! The console: connects the machine's UART with Bulkhead's log, the monitor and the partitions.
 //!
-//! Lock order: a partition's lock is taken before the console's, never after it.
+//! Its work has a place ([`Place`]): the CPU that the Plan names for it, or else the CPUs whose
+//! output it is. It is done in pieces of a bounded size (`pieces`), and no CPU waits for its lock
+//! once guests run: who finds it held leaves a mark, and the holder looks once more ([`WorkMark`]).
 
+mod flush;
 mod input;
+mod pieces;
 mod port;
 
 use alloc::vec::Vec;
-use bulkhead::operator::console::input::Input;
-use bulkhead::operator::console::{Console, Log, Source};
-use bulkhead::util::deadlines::User;
-use bulkhead::util::format::{Sink, format};
-use bulkhead::util::ring::Full;
+use bulkhead::operator::console::input::{Input, View};
+use bulkhead::operator::console::{After, Buffer, Console, Log, OwnLine, OwnLines, Source};
+use bulkhead::util::format::format;
+use bulkhead::util::work_mark::WorkMark;
 use core::fmt;
-use core::mem::take;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::arch::sync::{Mutex, MutexGuard, SetOnce};
-use super::cpu::timer;
+use super::cpu::{self, CONSOLE as CONSOLE_WORK, Cpu};
 use super::drivers::gic::Gic;
-use super::drivers::uart::{AnyUart, Uart, emergency};
+use super::drivers::uart::AnyUart;
 
-pub use input::{attach, handle_kick, interrupt};
+pub use flush::flush;
+pub use input::attach;
+pub use pieces::{attend, interrupt};
 pub use port::Port;
 
 /// The console and what it is connected with.
 pub struct PhysicalConsole {
+    /// The UART, if the machine has one with a driver.
+    uart: SetOnce<AnyUart>,
     /// The state that all CPUs change.
     shared: Mutex<SharedState>,
+    /// Whether there may be work for the holder of that lock.
+    mark: WorkMark,
+    /// The input, which only the CPU that handles the UART's interrupts uses.
+    input: Mutex<Option<Input>>,
+    /// Whether the UART is not read, because the guest that has the input must read first.
+    input_waits: AtomicBool,
+    /// Bulkhead's own lines on their way to the console.
+    own_lines: OwnLines,
+    /// The CPU that has added the last of them.
+    own_writer: AtomicUsize,
+    /// The most recent lines of Bulkhead's own log.
+    log: Log,
+    /// The view that was requested and not changed to: see [`View::number`]. 0 if none was.
+    view: AtomicU64,
     /// The partitions' ports, once boot has made them.
     ports: SetOnce<Vec<Port>>,
     /// The monitor, if the description asks for it.
     monitor: SetOnce<&'static dyn ConsoleMonitor>,
-    /// Whether the monitor has output for which its buffer had no room.
+    /// Whether the monitor has something to do.
     monitor_waits: AtomicBool,
-    /// The interrupt controller, to kick CPUs whose output has room or whose input has arrived.
-    gic: SetOnce<&'static Gic>,
-    /// The index of the CPU that handles the UART's interrupts.
-    cpu: AtomicUsize,
+    /// Whether it had the last visit of its CPU, of which every second one is the monitor's.
+    monitor_was_last: AtomicBool,
+    /// The buffer of the monitor's output.
+    monitor_output: SetOnce<&'static Buffer>,
+    /// Where the work is done, once guests run.
+    place: SetOnce<Place>,
 }
 
 /// A static, because the `log` crate requires a `&'static` logger, which writes to the console.
 static CONSOLE: PhysicalConsole = PhysicalConsole {
-    shared: Mutex::new(SharedState {
-        uart: None,
-        lines: None,
-        input: None,
-        log: Log::EMPTY,
-        is_live: false,
-        has_moved: false,
-        is_blocked: false,
-        is_inside_line: false,
-    }),
+    uart: SetOnce::new(),
+    shared: Mutex::new(SharedState { lines: None, asked: None, is_inside_line: false }),
+    mark: WorkMark::new(),
+    input: Mutex::new(None),
+    input_waits: AtomicBool::new(false),
+    own_lines: OwnLines::new(),
+    own_writer: AtomicUsize::new(0),
+    log: Log::new(),
+    view: AtomicU64::new(0),
     ports: SetOnce::new(),
     monitor: SetOnce::new(),
     monitor_waits: AtomicBool::new(false),
-    gic: SetOnce::new(),
-    cpu: AtomicUsize::new(0),
+    monitor_was_last: AtomicBool::new(false),
+    monitor_output: SetOnce::new(),
+    place: SetOnce::new(),
 };
+
+/// Where the work of the console and of the monitor is done.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// The interrupt controller, to kick CPUs.
+    pub gic: &'static Gic,
+    /// The CPU that handles the UART's interrupts and runs the monitor.
+    pub cpu: &'static Cpu,
+    /// Whether that CPU also sends all output. Otherwise each partition's CPUs send its own.
+    pub sends_all: bool,
+}
 
 /// The monitor as the console uses it. A trait object, because the monitor's code is unmapped
 /// unless the description has `monitor;`.
@@ -67,36 +100,40 @@ pub trait ConsoleMonitor: Sync {
     /// Takes a byte of input. The byte is dropped if the monitor's input buffer is full.
     fn input(&self, byte: u8);
 
-    /// Carries out the commands that were typed, and writes output while the console has room.
-    /// Returns whether it wrote any. The caller must hold no lock.
-    fn run(&self) -> bool;
+    /// Does a bounded part of the monitor's work, and adds its output to the buffer. Returns
+    /// whether there may be more to do at once.
+    fn step(&self, output: &Buffer) -> bool;
 }
 
-/// The state of the console that its lock guards.
+/// The state of the console that its lock guards. Before guests run CPUs wait for the lock.
 pub struct SharedState {
-    /// The UART, if the machine has one with a driver.
-    pub uart: Option<AnyUart>,
     /// The output of all sources, once the partitions are known.
     pub lines: Option<Console>,
-    /// The input, once the partitions are known.
-    pub input: Option<Input>,
-    /// The most recent lines of Bulkhead's own log.
-    pub log: Log,
-    /// Whether guests run. If so, no CPU waits for the UART: output waits in the buffers.
-    pub is_live: bool,
-    /// Whether output has left a buffer since CPUs with waiting output were last kicked.
-    pub has_moved: bool,
-    /// Whether the UART had no room for the next byte.
-    pub is_blocked: bool,
+    /// The source whose CPU was asked to send, and has not answered, and when that was, as a
+    /// counter value.
+    asked: Option<(Source, u64)>,
     /// Whether the last byte of the log of boot did not end a line.
     pub is_inside_line: bool,
 }
 
-/// Takes the console's lock.
-// One copy for all callers.
-#[inline(never)]
+/// Takes the console's lock, before guests run.
 pub fn shared() -> MutexGuard<'static, SharedState> {
     CONSOLE.shared.lock()
+}
+
+/// Sets the UART.
+pub fn set_uart(uart: AnyUart) {
+    CONSOLE.uart.set(uart);
+}
+
+/// Returns the UART, if there is one.
+pub fn uart() -> Option<AnyUart> {
+    CONSOLE.uart.get().copied()
+}
+
+/// Adds text of boot to the log, on behalf of the holder of the console's lock.
+pub fn add_to_log(_: &SharedState, text: &[u8]) {
+    CONSOLE.log.add(text);
 }
 
 /// Returns the partitions' ports; none before boot has made them.
@@ -104,8 +141,14 @@ fn ports() -> &'static [Port] {
     CONSOLE.ports.get().map_or(&[], Vec::as_slice)
 }
 
-/// Sets the partitions' ports, in the order of the Plan.
-pub fn set_ports(ports: Vec<Port>) -> &'static [Port] {
+/// Sets the input, and the partitions' ports in the order of the Plan.
+pub fn set_ports(
+    input: Input,
+    monitor_output: &'static Buffer,
+    ports: Vec<Port>,
+) -> &'static [Port] {
+    *CONSOLE.input.lock() = Some(input);
+    CONSOLE.monitor_output.set(monitor_output);
     CONSOLE.ports.set(ports)
 }
 
@@ -114,163 +157,77 @@ pub fn set_monitor(monitor: &'static dyn ConsoleMonitor) {
     CONSOLE.monitor.set(monitor);
 }
 
-/// Changes to the operation while guests run: output waits in the buffers, and the UART's
-/// interrupts, which the CPU with index `cpu` handles, move it.
-pub fn go_live(gic: &'static Gic, cpu: usize) {
-    CONSOLE.gic.set(gic);
-    CONSOLE.cpu.store(cpu, Ordering::Relaxed);
-    let mut shared = shared();
-    shared.is_live = true;
-    shared.choose_interrupts();
-    drop(shared);
-    pump();
+/// Changes to the operation while guests run: output waits in the buffers until its CPU sends it.
+pub fn go_live(place: Place) {
+    CONSOLE.place.set(place);
+    place.summon(place.cpu);
 }
 
-impl SharedState {
-    /// Sends output that is due while the UART has room, and before guests run all of it. Without a
-    /// UART it is discarded.
-    fn pump(&mut self, now: u64) {
-        let (uart, Some(lines)) = (self.uart, &mut self.lines) else { return };
-        if !lines.is_due(now) {
-            return;
-        }
-        self.is_blocked = false;
-        while !emergency::is_taken() {
-            if uart.is_some_and(|uart| !uart.can_send()) {
-                self.is_blocked = self.is_live;
-                if self.is_blocked {
-                    break;
-                }
-                continue;
-            }
-            let Some(byte) = lines.next(now) else { break };
-            if let Some(uart) = uart {
-                uart.send(byte);
-            }
-            self.has_moved = true;
-        }
-        self.choose_interrupts();
+impl Place {
+    /// Requests that a CPU do the console's work.
+    fn summon(&self, cpu: &Cpu) {
+        cpu.wake.request(CONSOLE_WORK);
+        self.gic.kick(cpu.index());
     }
 
-    /// Unmasks the UART's receive interrupt if there is room for input, and its transmit interrupt
-    /// if output waits for room.
-    fn choose_interrupts(&mut self) {
-        if let Some(uart) = self.uart {
-            let receive = self.is_live && self.input.as_ref().is_some_and(Input::has_room);
-            uart.set_interrupts(receive, self.is_blocked);
-        }
-    }
-
-    /// Queues text of Bulkhead's own log.
-    #[inline(never)]
-    fn log(&mut self, text: &[u8]) {
-        self.log.add(text);
-        let now = timer::now();
-        for byte in text {
-            // If the buffer is full, sends until there is room, so that no line is lost.
-            while let Some(lines) = &mut self.lines
-                && lines.put(Source::BULKHEAD, *byte, now).is_err()
-            {
-                self.pump(timer::now());
-            }
-        }
-    }
-
-    /// Returns the time at which output or input is due, as a counter value.
-    fn deadline(&self) -> Option<u64> {
-        let output = self.lines.as_ref().and_then(Console::deadline);
-        let input = self.input.as_ref().and_then(Input::deadline);
-        match (output, input) {
-            (Some(output), Some(input)) => Some(output.min(input)),
-            _ => output.or(input),
-        }
+    /// Returns whether this CPU handles the UART's interrupts and runs the monitor.
+    fn is_here(&self) -> bool {
+        self.cpu.index() == cpu::current().index()
     }
 }
 
-impl Sink for SharedState {
-    fn put(&mut self, text: &[u8]) {
-        self.log(text);
+/// Notifies the console of new output of this CPU's partition or of Bulkhead.
+// One copy for all callers.
+#[inline(never)]
+fn notify() {
+    let Some(place) = CONSOLE.place.get() else { return };
+    if !place.sends_all || place.is_here() {
+        attend();
+    } else if !CONSOLE.mark.set() {
+        place.summon(place.cpu);
     }
 }
 
-/// Queues a byte of the monitor's output.
-///
-/// # Errors
-///
-/// [`Full`] if the monitor's buffer is full. The monitor runs again when there is room.
-pub fn put_monitor(byte: u8) -> Result<(), Full> {
-    let mut shared = shared();
-    let Some(lines) = &mut shared.lines else { return Ok(()) };
-    let put = lines.put(Source::MONITOR, byte, timer::now());
-    CONSOLE.monitor_waits.store(put.is_err(), Ordering::Release);
-    put
+/// Requests that the view change.
+fn request_view(view: View) {
+    CONSOLE.view.store(view.number(), Ordering::Release);
 }
 
 /// Reads Bulkhead's log from a position: see [`Log::read`].
 pub fn read_log(position: u64, into: &mut [u8]) -> Option<(usize, u64)> {
-    shared().log.read(position, into)
-}
-
-/// Sends output that is due. Called after new output, for the UART's interrupt, and at a deadline.
-pub fn pump() {
-    pump_after(None);
-}
-
-/// Notes that `writer` has output, if given, and sends output that is due.
-fn pump_after(writer: Option<Source>) {
-    let mut shared = shared();
-    let now = timer::now();
-    if let (Some(lines), Some(writer)) = (&mut shared.lines, writer) {
-        lines.note(writer);
-    }
-    shared.tick_input(now);
-    shared.pump(now);
-    after_pump(shared);
-}
-
-/// Sets this CPU's timer to the next deadline, and kicks the CPUs whose output waits for room.
-fn after_pump(mut shared: MutexGuard<'_, SharedState>) {
-    if shared.is_live {
-        timer::set_deadline(User::Console, shared.deadline());
-    }
-    let has_room = take(&mut shared.has_moved);
-    drop(shared);
-    if !has_room {
-        return;
-    }
-    let Some(gic) = CONSOLE.gic.get() else { return };
-    ports().iter().filter(|port| port.output_waits()).for_each(|port| gic.kick(port.cpu()));
-    if CONSOLE.monitor_waits.load(Ordering::Acquire) {
-        gic.kick(CONSOLE.cpu.load(Ordering::Relaxed));
-    }
+    CONSOLE.log.read(position, into)
 }
 
 /// Prints a line of Bulkhead's own while guests run. Boot uses the `log` crate's macros instead.
 macro_rules! say {
     ($($argument:tt)*) => {
-        $crate::el2::console::print_line(format_args!($($argument)*))
+        $crate::el2::console::print_line(format_args!($($argument)*), None)
     };
 }
 pub(super) use say;
 
-/// Prints a line of Bulkhead's own while guests run.
-pub fn print_line(line: fmt::Arguments<'_>) {
-    let mut shared = shared();
-    format(line, &mut *shared);
-    shared.log(b"\n");
-    shared.pump(timer::now());
-    // In a focused view the line may have to wait, so the timer is set.
-    after_pump(shared);
+/// Prints a line of Bulkhead's own while guests run, without waiting: if too many lines wait, it is
+/// lost and counted. With a port it follows all earlier output of that partition.
+pub fn print_line(line: fmt::Arguments<'_>, after: Option<&Port>) {
+    queue_line(line, after.map(Port::earlier_output));
+    // To send it is a visit of its own, as the caller has other things to do.
+    if let Some(place) = CONSOLE.place.get() {
+        place.summon(if place.sends_all { place.cpu } else { cpu::current() });
+    }
 }
 
-/// Waits until all output has been sent.
-pub fn flush() {
-    let mut shared = shared();
-    let Some(uart) = shared.uart else { return };
-    while let Some(lines) = &mut shared.lines
-        && let Some(byte) = lines.next(u64::MAX)
-    {
-        uart.send_all(&[byte]);
-    }
-    uart.flush();
+/// Queues a line of Bulkhead's own, on a CPU that attends to the console next.
+// One copy for all callers.
+#[inline(never)]
+pub fn queue_line(line: fmt::Arguments<'_>, after: Option<After>) {
+    let mut own_line = OwnLine::EMPTY;
+    format(line, &mut own_line);
+    queue(own_line, after);
+}
+
+/// Queues a line that was not ended.
+fn queue(mut line: OwnLine, after: Option<After>) {
+    line.end();
+    CONSOLE.own_lines.push(&line, after);
+    CONSOLE.own_writer.store(cpu::current().index(), Ordering::Relaxed);
 }

@@ -1,15 +1,18 @@
 //! A partition's port: its end of the console.
 
 use alloc::string::String;
+use bulkhead::devices::Peer;
 use bulkhead::devices::pl011::Pl011;
-use bulkhead::devices::{Device, Env, Peer};
-use bulkhead::operator::console::{Buffer, Notify, Source};
+use bulkhead::operator::console::{After, Buffer, Notify};
 use bulkhead::util::ring::Full;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
-use super::{pump_after, shared};
-use crate::el2::cpu::timer;
+use super::{CONSOLE, notify};
+use crate::el2::cpu::{Cpu, timer};
+
+/// The size of a FIFO, which is the number of typed bytes that a guest gets for one access or poll.
+const BYTES_AT_ONCE: usize = 32;
 
 /// The output buffer and the input of one partition, to which its PL011 is connected.
 pub struct Port {
@@ -21,18 +24,28 @@ pub struct Port {
     output: &'static Buffer,
     /// Whether the PL011 has output for which the buffer had no room.
     output_waits: AtomicBool,
-    /// Whether input waits for room in the PL011.
-    input_waits: AtomicBool,
-    /// The physical CPU of the partition's vCPU 0, which polls the PL011 after a kick.
-    cpu: usize,
+    /// The buffer of the partition's input.
+    input: &'static Buffer,
+    /// The CPU of the partition's vCPU 0, which polls the PL011 after a kick.
+    cpu: &'static Cpu,
 }
 
 impl Port {
-    /// Returns the port of the partition with this index and name, whose vCPU 0 runs on `cpu`.
+    /// Returns the port of the partition with this index and name, with the buffers of its output
+    /// and its input, whose vCPU 0 runs on `cpu`.
     #[inline(always)]
-    pub fn new(index: usize, name: String, output: &'static Buffer, cpu: usize) -> Self {
-        let [output_waits, input_waits] = [const { AtomicBool::new(false) }; 2];
-        Self { index, name, output, output_waits, input_waits, cpu }
+    pub fn new(
+        index: usize,
+        name: String,
+        [output, input]: [&'static Buffer; 2],
+        cpu: &'static Cpu,
+    ) -> Self {
+        Self { index, name, output, output_waits: AtomicBool::new(false), input, cpu }
+    }
+
+    /// Returns the partition's index in the Plan.
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// Returns the partition's name.
@@ -45,8 +58,8 @@ impl Port {
         self.output
     }
 
-    /// Returns the physical CPU of the partition's vCPU 0.
-    pub fn cpu(&self) -> usize {
+    /// Returns the CPU of the partition's vCPU 0.
+    pub fn cpu(&self) -> &'static Cpu {
         self.cpu
     }
 
@@ -61,33 +74,34 @@ impl Port {
 
     /// Notifies the console of the partition's output, if `notify` requires it.
     #[inline(always)]
-    pub fn notify(&self, notify: Notify) {
-        if notify == Notify::Yes {
-            self.pump();
+    pub fn notify(&self, notified: Notify) {
+        if notified == Notify::Yes {
+            notify();
         }
-    }
-
-    /// Notifies the console of the partition's output, which sends what is due.
-    #[inline(never)]
-    fn pump(&self) {
-        pump_after(Some(Source::partition(self.index)));
     }
 
     /// Returns a connection through which a PL011 sends and receives.
     pub fn connect(&self) -> PortConnection<'_> {
-        PortConnection { port: self, notify: Notify::No }
+        PortConnection { port: self, notify: Notify::No, remaining: BYTES_AT_ONCE }
     }
 
-    /// Waits until the console has taken all output of a PL011.
+    /// Moves the bytes that a PL011 has not sent to the buffer, which has room for all of them
+    /// because its guest has ended.
     pub fn drain(&self, uart: &mut Pl011) {
-        loop {
-            let mut connection = self.connect();
-            Device::poll(uart, &mut Env { now: 0, peer: &mut connection });
-            if connection.notify == Notify::No {
-                return;
-            }
-            self.pump();
+        let mut unsent = [0; BYTES_AT_ONCE];
+        let mut count = 0;
+        while let Some(place) = unsent.get_mut(count)
+            && let Some(byte) = uart.take_unsent()
+        {
+            *place = byte;
+            count += 1;
         }
+        self.output.push_all(&unsent[..count], timer::now());
+    }
+
+    /// Returns what a line must follow that comes after all earlier output of the partition.
+    pub fn earlier_output(&self) -> After {
+        After { partition: self.index, position: self.output.position() }
     }
 
     /// Clears the flag of waiting output, for a partition that is built again.
@@ -103,12 +117,7 @@ impl Port {
     /// Returns whether input waits for the partition's PL011.
     #[inline(always)]
     pub fn input_waits(&self) -> bool {
-        self.input_waits.load(Ordering::Acquire)
-    }
-
-    /// Sets whether input waits.
-    pub(super) fn set_input_waits(&self, waits: bool) {
-        self.input_waits.store(waits, Ordering::Release);
+        !self.input.is_empty()
     }
 }
 
@@ -116,6 +125,8 @@ impl Port {
 pub struct PortConnection<'a> {
     port: &'a Port,
     notify: Notify,
+    /// The number of typed bytes that the guest may still get.
+    remaining: usize,
 }
 
 impl PortConnection<'_> {
@@ -146,21 +157,16 @@ impl Peer for PortConnection<'_> {
     }
 
     fn take(&mut self) -> Option<u8> {
-        if !self.port.input_waits() {
-            return None;
+        self.remaining = self.remaining.checked_sub(1)?;
+        let byte = self.port.input.pop()?;
+        // See `input::may_read`; the fence between is in `pop`.
+        if CONSOLE.input_waits.load(Ordering::Relaxed)
+            && CONSOLE.input_waits.swap(false, Ordering::AcqRel)
+            && let Some(place) = CONSOLE.place.get()
+        {
+            place.summon(place.cpu);
         }
-        let mut shared = shared();
-        let mut taken = None;
-        let input = shared.input.as_mut()?;
-        input.deliver(self.port.index, timer::now(), |byte| match taken {
-            None => {
-                taken = Some(byte);
-                Ok(())
-            }
-            Some(_) => Err(Full),
-        });
-        shared.update_waiting();
-        taken
+        Some(byte)
     }
 }
 

@@ -29,9 +29,11 @@ pub struct Cpu {
     is_up: AtomicBool,
     /// Whether it has left boot's code, and never returns to it.
     is_settled: AtomicBool,
+    /// The index in the Plan of the partition that owns it, plus 1; 0 if none does.
+    owner: AtomicUsize,
     /// The deadlines of its EL2 timer.
     pub deadlines: Deadlines,
-    /// The requests to its run loop: [`REBUILD`] and [`START`].
+    /// The requests to it: such as [`REBUILD`].
     pub wake: Wake,
 }
 
@@ -39,6 +41,12 @@ pub struct Cpu {
 pub const REBUILD: u32 = 1 << 0;
 /// The request to run the guest of a vCPU that is to start.
 pub const START: u32 = 1 << 1;
+/// The request to do the console's work.
+pub const CONSOLE: u32 = 1 << 2;
+/// The request to carry out an order about the partition.
+pub const ORDER: u32 = 1 << 3;
+/// The request to continue with the monitor's work for the partition.
+pub const MONITOR: u32 = 1 << 4;
 
 /// The offset of `stack_top` in [`Cpu`], for assembly.
 pub const STACK_TOP: usize = offset_of!(Cpu, stack_top);
@@ -58,6 +66,7 @@ impl Cpu {
             mpidr: AtomicU64::new(0),
             is_up: AtomicBool::new(false),
             is_settled: AtomicBool::new(false),
+            owner: AtomicUsize::new(0),
             deadlines: Deadlines::none(),
             wake: Wake::new(),
         }
@@ -71,6 +80,16 @@ impl Cpu {
     /// Returns its affinity, once it is up.
     pub fn mpidr(&self) -> Mpidr {
         Mpidr::new(self.mpidr.load(Ordering::Relaxed))
+    }
+
+    /// Sets the index in the Plan of the partition that owns it.
+    pub fn set_partition(&self, partition: usize) {
+        self.owner.store(partition + 1, Ordering::Relaxed);
+    }
+
+    /// Returns the index in the Plan of the partition that owns it, if one does.
+    pub fn partition(&self) -> Option<usize> {
+        self.owner.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// Sets the top of its stack.

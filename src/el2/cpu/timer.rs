@@ -20,6 +20,11 @@ pub fn milliseconds(count: u64) -> u64 {
     CNTFRQ_EL0.get() * count / 1000
 }
 
+/// Returns the number of ticks in `count` microseconds.
+pub fn microseconds(count: u64) -> u64 {
+    CNTFRQ_EL0.get() * count / 1_000_000
+}
+
 /// Returns the number of milliseconds since the physical counter had the value `start`.
 #[inline(never)]
 pub fn milliseconds_since(start: u64) -> u64 {

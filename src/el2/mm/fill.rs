@@ -4,6 +4,7 @@
 use bulkhead::arch::addr::{Ipa, Pa, Region};
 use bulkhead::boot::plan::{GuestMemory, PartitionPlan};
 use bulkhead::util::pieces::Pieces;
+use core::arch::asm;
 use core::slice;
 
 use crate::el2::arch::cache;

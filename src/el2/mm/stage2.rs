@@ -3,7 +3,7 @@
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
-use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
+use bulkhead::arch::addr::{Ipa, PAGE_SIZE, Pa, Region};
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::mm::tables::Table;
 use core::arch::asm;
@@ -15,7 +15,8 @@ use crate::el2::arch::registers::write_register;
 /// A partition's stage 2: its root table and its VMID.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage2 {
-    root: &'static [AtomicU64; ENTRIES],
+    /// The entries of the root table up to the last that is not zero.
+    root: &'static [AtomicU64],
     vmid: u8,
 }
 
@@ -29,7 +30,9 @@ impl Stage2 {
         let root = core::ptr::from_mut(root).cast::<[AtomicU64; ENTRIES]>();
         // SAFETY: a `Table` is `repr(C)` and consists of so many `u64`s, each aligned for an
         // `AtomicU64`. The exclusive reference is given up for this shared one.
-        Self { root: unsafe { &*root }, vmid }
+        let root = unsafe { &*root };
+        let used = root.iter().rposition(|entry| entry.load(Ordering::Relaxed) != 0);
+        Self { root: &root[..used.map_or(0, |last| last + 1)], vmid }
     }
 
     /// Returns the address of the root table.
@@ -57,6 +60,14 @@ impl Stage2 {
     /// Makes the root's entries valid again, before a vCPU of the partition runs.
     pub fn restore(self) {
         self.set_valid(true);
+    }
+
+    /// Returns whether the root has an entry for this IPA, valid or not.
+    pub fn has_root_entry(self, ipa: Ipa) -> bool {
+        /// The number of bits of an address below the index of the root, which is of level 1.
+        const SHIFT: u32 = 30;
+        let entry = self.root.get((ipa.get() >> SHIFT) as usize);
+        entry.is_some_and(|entry| entry.load(Ordering::Relaxed) != 0)
     }
 
     /// Makes this the stage 2 of this CPU, and sets the guest's MIDR_EL1 and MPIDR_EL1 for vCPU

@@ -6,6 +6,7 @@ use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use core::arch::asm;
 
 use super::live::LIVE;
+use crate::el2::arch::sync;
 
 /// The number of leaves that are opened or closed at once, for which a CPU needs 11,000
 /// instructions.
@@ -33,9 +34,13 @@ fn set_open(memory: Region<Pa>, is_open: bool, between: fn()) {
     }
 }
 
-/// Opens or closes the next leaves of a partition's memory. Returns where to continue.
+/// Opens or closes the next leaves of a partition's memory, unless the tables are in use for another
+/// partition. Returns where to continue.
 fn set_piece_open(memory: Region<Pa>, from: Pa, is_open: bool) -> Option<Pa> {
-    let mut live = LIVE.lock();
+    let Some(mut live) = LIVE.try_lock() else {
+        sync::relax();
+        return Some(from);
+    };
     let next = live.as_mut()?.set_open(memory, (from, LEAVES), is_open, |leaf| {
         // An entry that becomes valid needs no invalidation (Arm ARM D8.17.1).
         if !is_open {

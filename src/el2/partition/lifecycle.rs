@@ -1,12 +1,12 @@
 //! Stops partitions, and carries out what follows: a restart, the end of the machine, or nothing.
 
-use bulkhead::partition::lifecycle::{Effect, End, Next, Order, Refusal, Stage};
+use bulkhead::partition::lifecycle::{End, Next, Stage};
 use bulkhead::vgic::{CpuMask, Delivery};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Partition, PartitionState};
 use crate::el2::arch::sync::MutexGuard;
-use crate::el2::console::{self, say};
+use crate::el2::console::{self, print_line, say};
 use crate::el2::cpu::{REBUILD, timer};
 use crate::el2::drivers::power::{self, ExitStatus};
 
@@ -24,6 +24,16 @@ impl Totals {
         Self { alive: AtomicUsize::new(partitions), crashed: AtomicUsize::new(0) }
     }
 
+    /// Counts a partition that is started again after it had stopped permanently, or crashed.
+    pub fn revive(&self, had_stopped: bool, had_crashed: bool) {
+        if had_stopped {
+            self.alive.fetch_add(1, Ordering::AcqRel);
+        }
+        if had_crashed {
+            self.crashed.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
     /// Powers the machine off after the last partition has stopped.
     fn finish(&self) -> ! {
         say!("every partition has stopped; the machine powers off");
@@ -39,38 +49,13 @@ impl Partition {
     pub fn begin_end(&self, end: End) {
         let mut state = self.state.lock();
         if state.life.end(end) {
+            self.publish(&state);
             self.request_leave(state);
         }
     }
 
-    /// Carries out an order of the monitor, at once or as soon as the partition has stopped.
-    ///
-    /// # Errors
-    ///
-    /// If the partition is in the ordered state already.
-    pub fn order(&self, order: Order) -> Result<(), Refusal> {
-        let mut state = self.state.lock();
-        let (had_stopped, had_crashed) = (state.has_stopped, state.life.stage() == Stage::Crashed);
-        match state.life.order(order)? {
-            Effect::Later => {}
-            Effect::Leave => self.request_leave(state),
-            Effect::Build => {
-                state.has_stopped = false;
-                drop(state);
-                if had_stopped {
-                    self.totals.alive.fetch_add(1, Ordering::AcqRel);
-                }
-                if had_crashed {
-                    self.totals.crashed.fetch_sub(1, Ordering::AcqRel);
-                }
-                self.request_rebuild();
-            }
-        }
-        Ok(())
-    }
-
     /// Drops the requests to start vCPUs, and makes those leave that run guest code.
-    fn request_leave(&self, mut state: MutexGuard<'_, PartitionState>) {
+    pub fn request_leave(&self, mut state: MutexGuard<'_, PartitionState>) {
         state.starts.fill(None);
         if state.inside.is_empty() {
             return self.finish_end(state);
@@ -104,6 +89,7 @@ impl Partition {
         }
         let (restarts, injections) = (state.life.restarts().into(), state.injections);
         let end = state.life.last_end().unwrap_or(End::AllOff);
+        self.publish(&state);
         // A guest can reset itself all the time; the number in the line shows how many were left
         // out. The end of a partition that stays stopped is always reported.
         let is_reported = next != Next::Build || state.restart_lines.allow(timer::now()).is_some();
@@ -126,7 +112,7 @@ impl Partition {
     }
 
     /// Requests that all CPUs of the partition build it again. No vCPU may run guest code.
-    fn request_rebuild(&self) {
+    pub fn request_rebuild(&self) {
         self.rebuild.prepare();
         self.cpus.iter().for_each(|cpu| cpu.wake.request(REBUILD));
         self.kick(CpuMask::first(self.plan.cpus.len()));
@@ -143,7 +129,8 @@ impl Partition {
             Next::Build => again,
             Next::GiveUp => never,
         };
-        say!("{self}: {end} after {seconds}.{rest:03} s{then}");
+        let line = format_args!("{self}: {end} after {seconds}.{rest:03} s{then}");
+        print_line(line, Some(self.port));
         if injections > 0 {
             say!("{self}: {injections} exceptions were injected for its faults");
         }

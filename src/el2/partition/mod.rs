@@ -13,9 +13,12 @@ use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::pl011::Pl011;
 use bulkhead::devices::planned::{DeviceKind, MAX_DEVICES, TrappedRegisters};
 use bulkhead::operator::console::Buffer;
+use bulkhead::operator::snapshot;
 use bulkhead::partition::lifecycle::{Lifecycle, Stage};
+use bulkhead::partition::orders::OrderSlot;
 use bulkhead::smccc::psci::Psci;
 use bulkhead::trap::fault::Fault;
+use bulkhead::util::published::Published;
 use bulkhead::util::rate_limit::RateLimit;
 use bulkhead::vgic::{Config, CpuMask, Version, Vgic};
 use core::fmt;
@@ -48,8 +51,12 @@ pub struct Partition {
     pub stage2: Stage2,
     /// Its device tree, which is copied into its memory whenever it is built.
     pub tree: Vec<u8>,
-    /// The state that its vCPUs share. This lock is taken before the console's, never after it.
+    /// The state that its vCPUs share. Only its own CPUs take this lock once guests run.
     pub state: Mutex<PartitionState>,
+    /// The part of the state that the monitor shows, which reads it without that lock.
+    pub published: Published<{ snapshot::WORDS }>,
+    /// The order of the monitor that its CPUs have not carried out.
+    pub orders: OrderSlot,
     /// For each vCPU, the request to write its list registers back.
     pub recalls: Vec<RecallSlot>,
     /// The lock that a vCPU holds while it recalls other vCPUs' list registers.
@@ -62,14 +69,26 @@ pub struct Partition {
     pub port: &'static Port,
     /// The buffer of its output, which is its port's.
     pub output: &'static Buffer,
-    /// Its PL011 with the monitor, if it has one, whose lock is taken before any partition's.
+    /// Its PL011 with the monitor, if it has one, whose lock only its own CPUs take.
     pub monitor: Option<Box<dyn MonitorDevice>>,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
+    /// The monitor, if there is one, which shows and controls the partition.
+    supervisor: Option<&'static dyn Supervisor>,
     /// The physical CPU of each vCPU.
-    cpus: Vec<&'static Cpu>,
+    pub cpus: Vec<&'static Cpu>,
     /// The numbers of partitions that decide when and how the machine ends.
-    totals: &'static Totals,
+    pub totals: &'static Totals,
+}
+
+/// The monitor as a partition's own CPUs use it. A trait object, because the monitor's code is
+/// unmapped unless the description has `monitor;`.
+pub trait Supervisor: Sync {
+    /// Publishes the part of the state that the monitor shows.
+    fn publish(&self, partition: &Partition, state: &PartitionState);
+
+    /// Carries out the monitor's order, if there is one.
+    fn carry_out_order(&self, partition: &Partition);
 }
 
 /// A partition's PL011 that is connected to the monitor. A trait object, because the monitor's code
@@ -79,6 +98,12 @@ pub trait MonitorDevice: Send + Sync {
     /// Calls `notify` with its INTID and the level of its interrupt line if the vGIC must be
     /// notified.
     fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(Intid, bool)) -> u64;
+
+    /// Continues with the monitor's work for this partition, and calls `notify` as `access` does.
+    fn poll(&self, notify: &mut dyn FnMut(Intid, bool));
+
+    /// Returns whether there is work that [`poll`](Self::poll) can do.
+    fn has_work(&self) -> bool;
 
     /// Resets the device and the monitor's state.
     fn reset(&self);
@@ -99,7 +124,7 @@ pub struct PartitionState {
     /// The vCPUs that run guest code, or are about to.
     inside: CpuMask,
     /// Whether it has stopped and only the monitor can start it.
-    has_stopped: bool,
+    pub has_stopped: bool,
     /// Its lifecycle.
     pub life: Lifecycle,
     /// Its last fault.
@@ -125,6 +150,8 @@ pub struct PartitionParts {
     pub port: &'static Port,
     /// Its PL011 with the monitor, if it has one.
     pub monitor: Option<Box<dyn MonitorDevice>>,
+    /// The monitor, if there is one.
+    pub supervisor: Option<&'static dyn Supervisor>,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
     /// The PPIs that guests own.
@@ -161,7 +188,18 @@ impl Partition {
     /// device tree must be in its memory.
     #[inline(always)]
     pub fn new(parts: PartitionParts) -> Self {
-        let PartitionParts { plan, tree, stage2, port, monitor, gic, ppis, cpus, totals } = parts;
+        let PartitionParts {
+            plan,
+            tree,
+            stage2,
+            port,
+            monitor,
+            supervisor,
+            gic,
+            ppis,
+            cpus,
+            totals,
+        } = parts;
         let vcpus = plan.cpus.len();
         let state = PartitionState {
             vgic: new_vgic(&plan, gic, ppis),
@@ -183,6 +221,8 @@ impl Partition {
             stage2,
             tree,
             state: Mutex::new(state),
+            published: Published::default(),
+            orders: OrderSlot::default(),
             recalls: plan.cpus.iter().map(|_| RecallSlot::default()).collect(),
             recalling: Mutex::new(()),
             rebuild: Rebuild::new(vcpus),
@@ -190,6 +230,7 @@ impl Partition {
             port,
             output: port.output(),
             monitor,
+            supervisor,
             gic,
             cpus,
             totals,
@@ -212,6 +253,20 @@ impl Partition {
         })
     }
 
+    /// Publishes the part of the state that the monitor shows, if there is a monitor.
+    pub fn publish(&self, state: &PartitionState) {
+        if let Some(supervisor) = self.supervisor {
+            supervisor.publish(self, state);
+        }
+    }
+
+    /// Carries out the monitor's order, if there is one. Called on the partition's own CPUs.
+    pub fn carry_out_order(&self) {
+        if let Some(supervisor) = self.supervisor {
+            supervisor.carry_out_order(self);
+        }
+    }
+
     /// Returns the physical counter's value at the partition's start.
     pub fn started(&self) -> u64 {
         self.started.load(Ordering::Acquire)
@@ -224,6 +279,7 @@ impl Partition {
         let mut state = self.state.lock();
         state.devices.iter_mut().for_each(EmulatedDevice::reset);
         let may_start = state.life.built();
+        self.publish(&state);
         drop(state);
         if may_start {
             self.start(0, self.plan.kernel.load.start(), self.plan.tree.start().get());

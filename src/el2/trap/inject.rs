@@ -20,13 +20,19 @@ pub enum Injection {
     Abort(Abort, Option<Ipa>),
 }
 
-/// Makes the guest continue at its exception vector, and reports the fault. If the partition is
-/// stopping, does neither: the abort may be due to its stage 2 being cut.
+/// Makes the guest continue at its exception vector, and reports the fault. Does neither if the
+/// abort is due to the partition's stage 2 being cut.
 #[cold]
 #[inline(never)]
 pub fn inject(vcpu: &Vcpu, injection: Injection) -> Flow {
     if vcpu.must_leave() {
         return Flow::Leave;
+    }
+    if let Injection::Abort(abort, Some(ipa)) = injection
+        && abort.is_root_translation_fault()
+        && let Some(flow) = vcpu.resume_after_cut(ipa)
+    {
+        return flow;
     }
     let (syndrome, elr, spsr) = (ESR_EL2.get(), ELR_EL2.get(), SPSR_EL2.get());
     report(vcpu, elr, syndrome, &injection);
@@ -54,6 +60,7 @@ fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     let mut state = partition.state.lock();
     state.injections += 1;
     state.last_fault = Some(fault);
+    partition.publish(&state);
     let Some(suppressed) = state.fault_lines.allow(timer::now()) else {
         return;
     };

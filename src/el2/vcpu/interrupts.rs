@@ -2,10 +2,12 @@
 
 use bulkhead::arch::intid::Intid;
 use bulkhead::trap::stats::Cause;
+use bulkhead::util::deadlines::User;
 
 use super::resident::{self, OwnInterrupts};
 use super::{Flow, Vcpu};
 use crate::el2::console;
+use crate::el2::cpu::{self, timer};
 use crate::el2::drivers::gic::{Acknowledged, TakeOutcome};
 
 /// Acknowledges the highest-priority pending interrupt, for an IRQ from a vCPU's guest, and injects
@@ -105,8 +107,12 @@ impl OwnInterrupt {
         match self {
             Self::Kick => handle_kick(vcpu),
             Self::Timer => {
-                console::pump();
-                if let Some(vcpu) = vcpu {
+                let now = timer::now();
+                let deadlines = &cpu::current().deadlines;
+                if deadlines.is_due(User::Console, now) {
+                    console::attend();
+                }
+                if let Some(vcpu) = vcpu.filter(|_| deadlines.is_due(User::Devices, now)) {
                     vcpu.poll_devices();
                 }
                 Flow::Resume
@@ -118,9 +124,10 @@ impl OwnInterrupt {
             Self::Maintenance => {
                 if let Some(vcpu) = vcpu {
                     vcpu.maintenance();
+                    // On GICv3 this may be a kick at the same time, which is a visit of its own.
+                    vcpu.gic().kick_if_maintenance(cpu::current().index());
                 }
-                // On GICv3 this may be a kick at the same time.
-                handle_kick(vcpu)
+                Flow::Resume
             }
         }
     }
@@ -136,8 +143,16 @@ impl OwnInterrupt {
     }
 }
 
-/// Handles a kick by the console or by another vCPU of the partition.
+/// Handles a kick by the console, by the monitor or by another vCPU of the partition. The console's
+/// work is a visit of its own.
 fn handle_kick(vcpu: Option<&Vcpu>) -> Flow {
-    console::handle_kick();
-    vcpu.map_or(Flow::Resume, Vcpu::handle_kick)
+    let cpu = cpu::current();
+    if cpu.wake.take_some(cpu::CONSOLE) == 0 {
+        return vcpu.map_or(Flow::Resume, Vcpu::handle_kick);
+    }
+    console::attend();
+    if let Some(vcpu) = vcpu {
+        vcpu.gic().kick(cpu.index());
+    }
+    Flow::Resume
 }

@@ -13,6 +13,7 @@ mod run;
 mod uart;
 
 use alloc::sync::Arc;
+use bulkhead::arch::addr::Ipa;
 use bulkhead::arch::intid::Intid;
 use bulkhead::arch::system_registers::IdRegisters;
 use bulkhead::partition::lifecycle::End;
@@ -25,6 +26,7 @@ use bulkhead::vgic::{
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::arch::reset;
+use super::cpu::{self, MONITOR, ORDER};
 use super::drivers::gic::{Gic, ThisCpu, VcpuPosition};
 use super::partition::Partition;
 
@@ -175,22 +177,47 @@ impl Vcpu {
     /// Handles a kick by another vCPU of the partition or, on vCPU 0, by the console: checks what
     /// changed.
     pub fn handle_kick(&self) -> Flow {
+        let requests = cpu::current().wake.take_some(ORDER | MONITOR);
+        if requests & ORDER != 0 {
+            self.partition.carry_out_order();
+        }
+        if requests & MONITOR != 0 {
+            self.poll_monitor();
+        }
         self.handle_recall();
         let mut state = self.partition.state.lock();
+        if state.must_leave(self.index()) {
+            return Flow::Leave;
+        }
         let others = state.vgic.refill(&mut ThisCpu(&self.position));
         let notify = (self.index() == 0).then(|| self.poll_uart(&mut state));
-        let must_leave = state.must_leave(self.index());
         drop(state);
         if let Some(notify) = notify {
             self.partition.port.notify(notify);
         }
         self.kick(others);
-        if must_leave { Flow::Leave } else { Flow::Resume }
+        Flow::Resume
     }
 
     /// Returns whether the vCPU must leave its guest because its partition is stopping.
     pub fn must_leave(&self) -> bool {
         self.partition.state.lock().must_leave(self.index())
+    }
+
+    /// Carries out the monitor's order if stage 2 was cut for it, and returns how the vCPU continues.
+    /// Returns `None` if the fault at this IPA, which an invalid entry of the root table has caused,
+    /// has another reason. A guest that continues repeats the access.
+    pub fn resume_after_cut(&self, ipa: Ipa) -> Option<Flow> {
+        let stage2 = self.partition.stage2;
+        if !stage2.has_root_entry(ipa) {
+            return None;
+        }
+        self.partition.carry_out_order();
+        if self.must_leave() {
+            return Some(Flow::Leave);
+        }
+        stage2.restore();
+        Some(Flow::Resume)
     }
 
     /// Carries out a PSCI call of the guest.

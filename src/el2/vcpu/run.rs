@@ -3,7 +3,8 @@
 use super::resident::{self, Resident};
 use super::{Vcpu, interrupts};
 use crate::el2::arch::{image, sync};
-use crate::el2::cpu::{REBUILD, START};
+use crate::el2::console;
+use crate::el2::cpu::{CONSOLE, ORDER, REBUILD, START};
 use crate::el2::mm::live;
 use crate::el2::partition::Partition;
 
@@ -36,7 +37,15 @@ fn run(resident: &'static Resident) -> ! {
             aarch64_cpu::asm::wfi();
             interrupts::poll();
         });
+        if requests & CONSOLE != 0 {
+            // Interrupts are seen to between any two pieces of work.
+            interrupts::poll();
+            console::attend();
+        }
         for vcpu in resident.vcpus() {
+            if requests & ORDER != 0 {
+                vcpu.partition.carry_out_order();
+            }
             if requests & REBUILD != 0 {
                 vcpu.take_part_in_rebuild();
             }

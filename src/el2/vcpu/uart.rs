@@ -1,14 +1,15 @@
 //! Accesses to a guest's PL011s, of which one is connected to the console and one to the monitor.
 
+use bulkhead::arch::intid::Intid;
 use bulkhead::devices::pl011::DR;
 use bulkhead::devices::{Device, Env, Offset};
 use bulkhead::operator::console::Notify;
 use bulkhead::util::ring::Full;
 
 use super::Vcpu;
-use crate::el2::cpu::timer;
+use crate::el2::cpu::{self, MONITOR, timer};
 use crate::el2::drivers::gic::ThisCpu;
-use crate::el2::partition::PartitionState;
+use crate::el2::partition::{MonitorDevice, PartitionState};
 
 impl Vcpu {
     /// Returns UARTFR if a load of it has no side effect and the partition's lock is free.
@@ -84,8 +85,31 @@ impl Vcpu {
     #[inline(never)]
     pub fn monitor_access(&self, offset: u64, stored: Option<u64>) -> u64 {
         let Some(port) = &self.partition.monitor else { return 0 };
-        port.access(offset, stored, &mut |intid, line| {
-            self.update_vgic(|vgic, hardware| vgic.set_line(intid, line, hardware));
-        })
+        let loaded = port.access(offset, stored, &mut |intid, line| self.set_line(intid, line));
+        self.continue_monitor(&**port);
+        loaded
+    }
+
+    /// Continues with the monitor's work for the partition.
+    pub fn poll_monitor(&self) {
+        if let Some(port) = &self.partition.monitor {
+            port.poll(&mut |intid, line| self.set_line(intid, line));
+            self.continue_monitor(&**port);
+        }
+    }
+
+    /// Requests that this CPU continue with the monitor's work for the partition, if there is any,
+    /// once its other interrupts are handled.
+    fn continue_monitor(&self, port: &dyn MonitorDevice) {
+        if port.has_work() {
+            let cpu = cpu::current();
+            cpu.wake.request(MONITOR);
+            self.gic().kick(cpu.index());
+        }
+    }
+
+    /// Sets the line of an interrupt of an emulated device.
+    fn set_line(&self, intid: Intid, high: bool) {
+        self.update_vgic(|vgic, hardware| vgic.set_line(intid, high, hardware));
     }
 }

@@ -6,6 +6,11 @@ use crate::util::ring::Full;
 
 /// The capacity of a buffer in bytes. A power of two: positions wrap. Loom needs a small one.
 pub(super) const BUFFER_BYTES: usize = if cfg!(all(test, loom)) { 4 } else { 2048 };
+/// The part of the capacity that only [`Buffer::push_all`] uses: room for the transmit FIFO of a
+/// PL011 whose guest has ended.
+const RESERVED_BYTES: usize = if cfg!(all(test, loom)) { 0 } else { 32 };
+/// The number of bytes that a source can have in its buffer.
+pub(super) const LIMIT: usize = BUFFER_BYTES - RESERVED_BYTES;
 
 /// A queue of bytes that a source has written and the console has not taken.
 ///
@@ -56,7 +61,7 @@ impl Default for Buffer {
 
 impl Buffer {
     /// Adds a byte at the end, at the time `now`. On [`Notify::Yes`] the caller must call
-    /// [`super::Console::note`] next.
+    /// [`super::Console::note_all`] next.
     ///
     /// # Errors
     ///
@@ -67,7 +72,7 @@ impl Buffer {
         // Acquire: the reader has loaded the byte that this one overwrites. (Loom does not explore
         // loads that are delayed beyond a store, so no model fails without this order.)
         let len = put.wrapping_sub(self.taken.load(Acquire));
-        if len >= BUFFER_BYTES {
+        if len >= LIMIT {
             return Err(Full);
         }
         let ends = byte == b'\n';
@@ -81,27 +86,70 @@ impl Buffer {
         // Pairs with the fence in `pop`.
         fence(SeqCst);
         let is_first = self.taken.load(Relaxed) == put;
-        if is_first || ends || len == BUFFER_BYTES - 1 { Ok(Notify::Yes) } else { Ok(Notify::No) }
+        if is_first || ends || len >= LIMIT - 1 { Ok(Notify::Yes) } else { Ok(Notify::No) }
+    }
+
+    /// Adds text at the end, for which the whole capacity is there: of a guest only the last bytes,
+    /// when it has ended. Returns whether there was room for all of it. The caller must call
+    /// [`super::Console::note_all`] next.
+    #[inline(never)]
+    pub fn push_all(&self, text: &[u8], now: u64) -> bool {
+        let put = self.put.load(Relaxed);
+        let end = put.wrapping_add(text.len());
+        // Acquire, Release and the fence as in `push`.
+        if end.wrapping_sub(self.taken.load(Acquire)) > BUFFER_BYTES {
+            return false;
+        }
+        let mut lines = self.lines.load(Relaxed);
+        let (before, after) = self.bytes.split_at(put % BUFFER_BYTES);
+        for (place, byte) in after.iter().chain(before).zip(text) {
+            place.store(*byte, Relaxed);
+            lines = lines.wrapping_add(usize::from(*byte == b'\n'));
+        }
+        self.written.store(now, Relaxed);
+        self.lines.store(lines, Relaxed);
+        self.put.store(end, Release);
+        fence(SeqCst);
+        true
     }
 
     /// Takes the oldest byte. The reader must look again at this queue, by this function or by
     /// [`Buffer::len`], before it waits for a notification.
-    pub(super) fn pop(&self) -> Option<u8> {
+    pub fn pop(&self) -> Option<u8> {
+        let mut popped = None;
+        self.take_while(1, |byte| {
+            popped = Some(byte);
+            true
+        });
+        popped
+    }
+
+    /// Passes the oldest bytes, at most `limit`, to `sink`, which returns whether it takes the
+    /// byte, and removes those that it took. Returns their number. The reader must look again at
+    /// this queue before it waits for a notification, as after [`Buffer::pop`].
+    #[inline(always)]
+    pub(super) fn take_while(&self, limit: usize, mut sink: impl FnMut(u8) -> bool) -> usize {
         let taken = self.taken.load(Relaxed);
-        if self.put.load(Acquire) == taken {
-            return None;
+        let most = self.put.load(Acquire).wrapping_sub(taken).min(limit);
+        let mut count = 0;
+        while count < most
+            && sink(self.bytes[taken.wrapping_add(count) % BUFFER_BYTES].load(Relaxed))
+        {
+            count += 1;
         }
-        let byte = self.bytes[taken % BUFFER_BYTES].load(Relaxed);
-        // Release: the load of the byte is complete before the writer may overwrite it; see `push`.
-        self.taken.store(taken.wrapping_add(1), Release);
-        // Pairs with the fences in `push` and `has_room`.
-        fence(SeqCst);
-        Some(byte)
+        if count > 0 {
+            // Release: the loads of the bytes are complete before the writer may overwrite them;
+            // see `push`.
+            self.taken.store(taken.wrapping_add(count), Release);
+            // Pairs with the fences in `push` and `has_room`.
+            fence(SeqCst);
+        }
+        count
     }
 
     /// Returns how many bytes there are: a lower bound for the reader, an upper bound for the
     /// writer.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         // `taken` needs no ordering here: it is the reader's own, and a writer acquires it in
         // `push` before it writes.
         self.put.load(Acquire).wrapping_sub(self.taken.load(Relaxed))
@@ -110,12 +158,33 @@ impl Buffer {
     /// Returns whether [`Buffer::push`] can add a byte.
     ///
     /// A writer that waits for room must first store that it does, where the reader looks after
-    /// `Buffer::pop`, and then call this: either it finds the room, or the reader finds that it
-    /// waits.
+    /// `Buffer::pop` or `Buffer::take_while`, and then call this: either it finds the room, or the
+    /// reader finds that it waits.
     pub fn has_room(&self) -> bool {
         // Pairs with the fence in `pop`.
         fence(SeqCst);
-        self.len() < BUFFER_BYTES
+        self.len() < LIMIT
+    }
+
+    /// Returns whether at most half of it is in use, so that it is worth while to wake a writer
+    /// that waits for room.
+    pub fn is_half_empty(&self) -> bool {
+        self.len() <= LIMIT / 2
+    }
+
+    /// Returns whether there are no bytes, as [`Buffer::len`] does.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns how many bytes were ever written. Wraps.
+    pub fn position(&self) -> usize {
+        self.put.load(Relaxed)
+    }
+
+    /// Returns how many bytes were ever taken. Wraps.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Relaxed)
     }
 
     /// Returns how many LFs were ever written, including at least those among the bytes that the
@@ -148,7 +217,7 @@ mod tests {
             assert_eq!(buffer.pop(), Some(*byte));
         }
         assert_eq!((buffer.pop(), push(b'c')), (None, Ok(Notify::Yes)));
-        for _ in 2..BUFFER_BYTES {
+        for _ in 2..LIMIT {
             assert_eq!(push(b'd'), Ok(Notify::No));
         }
         assert_eq!(

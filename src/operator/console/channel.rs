@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, LIMIT};
+use super::filter::Filter;
 
 /// How many bytes at the end of an unfinished line are kept in order to redraw it.
 pub(super) const TAIL_BYTES: usize = 128;
@@ -23,13 +24,29 @@ pub(super) struct Channel {
     pub carriage_return: bool,
     /// The bytes that were taken from the buffer since the last LF.
     pub tail: Tail,
+    /// What of its output a terminal shows in the shared view.
+    pub filter: Filter,
+    /// Whether an incomplete line need not pause, because one of Bulkhead's lines must follow it.
+    pub hurries: bool,
+    /// Whether all CPUs may send for the source, because its own do not answer.
+    pub is_open_to_all: bool,
 }
 
 impl Channel {
     /// Creates a channel, whose buffer is never freed.
     pub fn new(prefix: String) -> Self {
         let buffer = Box::leak(Box::default());
-        Self { prefix, buffer, lines: 0, turn: 0, carriage_return: false, tail: Tail::EMPTY }
+        Self {
+            prefix,
+            buffer,
+            lines: 0,
+            turn: 0,
+            carriage_return: false,
+            tail: Tail::EMPTY,
+            filter: Filter::default(),
+            hurries: false,
+            is_open_to_all: false,
+        }
     }
 
     /// Takes the next byte from the buffer.
@@ -38,6 +55,7 @@ impl Channel {
         if byte == b'\n' {
             self.lines = self.lines.wrapping_add(1);
             self.tail.count = 0;
+            self.filter = Filter::default();
         } else {
             self.tail.push(byte);
         }
@@ -54,10 +72,10 @@ impl Channel {
         self.buffer.lines() != self.lines
     }
 
-    /// Returns whether the source need not pause before its output: the buffer has a complete line
-    /// or is full.
+    /// Returns whether the source need not pause before its output, of which there is some: the
+    /// buffer has a complete line or is full, or a line of Bulkhead's waits for it.
     pub fn is_ready(&self) -> bool {
-        self.has_line() || !self.buffer.has_room()
+        self.has_line() || self.buffer.len() >= LIMIT || self.hurries
     }
 
     /// Returns when the last byte was written, or when the last turn began if that was later: bytes
@@ -79,7 +97,7 @@ impl Tail {
 
     /// Appends a byte. Removes a control sequence that ends with it and requests a report (DA,
     /// DSR): a terminal must not answer it twice.
-    fn push(&mut self, byte: u8) {
+    pub fn push(&mut self, byte: u8) {
         if matches!(byte, b'c' | b'n')
             && let Some(start) = self.sequence_start()
         {
@@ -114,9 +132,12 @@ impl Tail {
         Some(self.bytes[last % TAIL_BYTES])
     }
 
-    /// Returns the bytes that are kept, in order.
-    pub fn bytes(&self) -> impl Iterator<Item = u8> {
-        let first = self.count.saturating_sub(TAIL_BYTES);
-        (first..self.count).map(|index| self.bytes[index % TAIL_BYTES])
+    /// Returns the bytes that are kept, in order, in two parts.
+    pub fn parts(&self) -> [&[u8]; 2] {
+        if self.count <= TAIL_BYTES {
+            return [self.bytes.get(..self.count).unwrap_or_default(), &[]];
+        }
+        let (last, first) = self.bytes.split_at(self.count % TAIL_BYTES);
+        [first, last]
     }
 }

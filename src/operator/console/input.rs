@@ -1,20 +1,23 @@
 //! Console input on its way to the partition or the monitor that has the input.
 //!
-//! Bytes that a guest has no room for wait here, up to `AHEAD_BYTES`, and then in the UART, whose
-//! receive interrupt is turned off: nothing is lost. But [`ESCAPE`] arrives by the same UART, so a
-//! guest that never reads must not block it. If a guest reads nothing for a while although
-//! everything is full, it is unresponsive: reading continues, and bytes for that guest are dropped
-//! and counted.
+//! Bytes that a guest has no room for wait in its input buffer, up to `AHEAD_BYTES`, and then in
+//! the UART, whose receive interrupt is turned off: nothing is lost. But [`ESCAPE`] arrives by the
+//! same UART, so a guest that never reads must not block it. If a guest reads nothing for a while
+//! although everything is full, it is unresponsive: reading continues, and bytes for that guest are
+//! dropped and counted.
+//!
+//! One CPU uses an [`Input`]. The CPUs of the guests take their bytes from the buffers.
 //!
 //! [`ESCAPE`]: super::keys::ESCAPE
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::buffer::Buffer;
 use super::keys::{Key, Keys, find_name};
 use super::source::Source;
-use crate::util::ring::{Full, Ring};
 
-/// The number of bytes that can wait here for each partition.
+/// The number of bytes that can wait in each partition's buffer.
 pub(super) const AHEAD_BYTES: usize = 256;
 /// A time that the counter never reaches.
 const NEVER: u64 = u64::MAX;
@@ -31,6 +34,25 @@ pub enum View {
 }
 
 impl View {
+    /// Returns a number for it, from 1 on.
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Shared => 1,
+            Self::Monitor => 2,
+            Self::Partition(index) => 3 + index as u64,
+        }
+    }
+
+    /// Returns the view with this number; `None` for 0.
+    pub fn from_number(number: u64) -> Option<Self> {
+        match number {
+            0 => None,
+            1 => Some(Self::Shared),
+            2 => Some(Self::Monitor),
+            _ => Some(Self::Partition(number as usize - 3)),
+        }
+    }
+
     /// Returns the focused source, if any.
     pub fn focus(self) -> Option<Source> {
         match self {
@@ -65,9 +87,11 @@ pub enum Event {
 
 /// The input of one partition.
 struct Typed {
-    /// Bytes that the guest has not read.
-    ahead: Ring<AHEAD_BYTES>,
-    /// When the guest last read a byte, or when the last byte was added.
+    /// Bytes that the guest has not read. It is never freed.
+    ahead: &'static Buffer,
+    /// How many bytes the guest had read when this was last looked at.
+    read: usize,
+    /// When the guest was last seen to have read a byte, or when the last byte was added.
     moved: u64,
     /// Whether the guest has not read for too long while `ahead` was full.
     unresponsive: bool,
@@ -96,7 +120,8 @@ impl Input {
     #[inline(always)]
     pub fn new(partitions: usize, patience: u64) -> Self {
         let typed = (0..partitions).map(|_| Typed {
-            ahead: Ring::EMPTY,
+            ahead: Box::leak(Box::default()),
+            read: 0,
             moved: 0,
             unresponsive: false,
             dropped: 0,
@@ -137,33 +162,9 @@ impl Input {
         partition.map_or(Event::Choices, |index| Event::Show(View::Partition(index)))
     }
 
-    /// Passes the bytes that wait for a partition to `sink`, until it is full. Returns whether it
-    /// took any.
-    pub fn deliver(
-        &mut self,
-        partition: usize,
-        now: u64,
-        mut sink: impl FnMut(u8) -> Result<(), Full>,
-    ) -> bool {
-        let Some(typed) = self.typed.get_mut(partition) else { return false };
-        let mut moved = false;
-        while let Some(byte) = typed.ahead.peek()
-            && sink(byte).is_ok()
-        {
-            typed.ahead.pop();
-            moved = true;
-        }
-        if moved {
-            (typed.moved, typed.unresponsive) = (now, false);
-            self.find_due();
-        }
-        moved
-    }
-
-    /// Returns a bit mask of the partitions for which input waits, of the first 32.
-    pub fn waiting(&self) -> u32 {
-        let bits = self.typed.iter().take(32).enumerate();
-        bits.fold(0, |bits, (index, typed)| bits | u32::from(!typed.ahead.is_empty()) << index)
+    /// Returns the buffer of a partition's input, from which its CPUs take.
+    pub fn buffer(&self, partition: usize) -> &'static Buffer {
+        self.typed[partition].ahead
     }
 
     /// Returns whether [`Input::tick`] must be called at the time `now`.
@@ -181,6 +182,7 @@ impl Input {
     pub fn tick(&mut self, now: u64) {
         let patience = self.patience;
         if let Some(typed) = self.reader_mut() {
+            typed.look(now);
             typed.unresponsive |= typed.is_full() && typed.moved.saturating_add(patience) <= now;
         }
         self.find_due();
@@ -202,7 +204,8 @@ impl Input {
     fn pass(&mut self, byte: u8, now: u64) -> Event {
         let Some(index) = self.view.reader() else { return Event::Monitor(byte) };
         let Some(typed) = self.typed.get_mut(index) else { return Event::Taken };
-        if typed.ahead.push(byte).is_ok() {
+        typed.look(now);
+        if !typed.is_full() && typed.ahead.push(byte, now).is_ok() {
             typed.moved = now;
             if !typed.is_full() {
                 return Event::Taken;
@@ -247,8 +250,16 @@ impl Input {
 }
 
 impl Typed {
+    /// Notes whether the guest has read since the last call.
+    fn look(&mut self, now: u64) {
+        let read = self.ahead.taken();
+        if read != self.read {
+            (self.read, self.moved, self.unresponsive) = (read, now, false);
+        }
+    }
+
     fn is_full(&self) -> bool {
-        self.ahead.len() == AHEAD_BYTES
+        self.ahead.len() >= AHEAD_BYTES
     }
 
     /// Returns when the dropped bytes are reported.

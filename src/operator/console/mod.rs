@@ -1,8 +1,12 @@
 //! The console, which shares the machine's one UART between several sources of output.
 //!
 //! Each source (Bulkhead's log, the monitor and each partition) writes to a buffer of its own.
-//! Output is never dropped: a source whose buffer is full must wait. There are two views, which
+//! A guest's output is never dropped: its UART is busy while the buffer is full. Bulkhead's own
+//! lines come from a queue that never makes a CPU wait ([`OwnLines`]). There are two views, which
 //! differ in when output leaves the buffers (`turns`).
+//!
+//! The output is sent in pieces ([`Console::send`]), each by a CPU that may send for the source
+//! whose turn it is, so that no CPU has to send for a partition that is not its own.
 //!
 //! In the shared view, a line comes out in one piece when it is complete, after the name of its
 //! source. The sources take turns line by line, so that none can starve the others. An incomplete
@@ -14,7 +18,8 @@
 //!
 //! Lines end with CR LF, whether the guest ends them with LF or with any number of CRs and LF. A CR
 //! before anything else returns to the start of the text, as for a progress bar: the name is
-//! written again, not overwritten. All other bytes pass unchanged, including escape sequences.
+//! written again, not overwritten. Of all other bytes of a guest only text passes (`filter`), so
+//! that no guest can erase or imitate another's lines.
 //!
 //! In the focused view, the output of one source passes at once, byte by byte and unchanged, so
 //! that a person can use a shell, an editor or a boot loader's menu. The other sources' lines come
@@ -23,10 +28,14 @@
 
 mod buffer;
 mod channel;
+mod filter;
 pub mod input;
 pub mod keys;
 mod log;
+mod own;
+mod own_lines;
 mod source;
+mod stage;
 mod state;
 mod turns;
 
@@ -35,11 +44,15 @@ use alloc::vec::Vec;
 
 pub use buffer::{Buffer, Notify};
 pub use log::Log;
+pub use own_lines::{After, OwnLine, OwnLines};
 pub use source::Source;
 pub use state::Console;
 
-use crate::util::ring::{Full, Ring};
+#[cfg(test)]
+use crate::util::ring::Full;
+use crate::util::ring::Ring;
 use channel::Channel;
+use filter::Filter;
 use state::{Focus, NEVER};
 
 /// The number of bytes of a name that are shown.
@@ -50,6 +63,33 @@ const OWN_NAMES: [&str; 2] = ["bulkhead", "monitor"];
 pub const OWN_PREFIX: &str = "[bulkhead] ";
 /// No channel's index: marks a line in which no source may continue.
 const NO_SOURCE: usize = usize::MAX;
+/// How many sources are looked at for a turn in the time that it takes to send a byte.
+const SOURCES_PER_BYTE: usize = 2;
+
+/// How many bytes are staged in the time that it takes to send a byte.
+const STAGED_PER_BYTE: usize = 2;
+
+/// The transmitter of the UART.
+pub trait Transmitter {
+    /// Returns whether it has room for a byte.
+    fn has_room(&mut self) -> bool;
+
+    /// Takes a byte, for which it has room.
+    fn put(&mut self, byte: u8);
+}
+
+/// Why [`Console::send`] has stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// No output is due before [`Console::deadline`].
+    Nothing,
+    /// The budget is used up.
+    Budget,
+    /// The UART has no room for the next byte.
+    NoRoom,
+    /// It is the turn of this source, for which the caller may not send.
+    Turn(Source),
+}
 
 impl Console {
     /// Creates a console in the shared view for Bulkhead, the monitor and the partitions with these
@@ -76,6 +116,7 @@ impl Console {
             due: NEVER,
             open_line: None,
             bare_end: false,
+            is_logged: false,
             staged: Ring::EMPTY,
         }
     }
@@ -91,10 +132,7 @@ impl Console {
     }
 
     /// Appends a byte to the buffer of `source` at the time `now`.
-    ///
-    /// # Errors
-    ///
-    /// [`Full`] if there is no room until [`Console::next`] takes a byte.
+    #[cfg(test)]
     pub fn put(&mut self, source: Source, byte: u8, now: u64) -> Result<(), Full> {
         if self.buffer(source).push(byte, now)? == Notify::Yes {
             self.note(source);
@@ -103,12 +141,32 @@ impl Console {
     }
 
     /// Notifies the console of new bytes in the buffer of `source`. The caller must call
-    /// [`Console::next`] next.
-    pub fn note(&mut self, source: Source) {
+    /// [`Console::send`] next.
+    fn note(&mut self, source: Source) {
         self.due = 0;
         if let Some(focus) = &mut self.focus {
             focus.note(source.0);
         }
+    }
+
+    /// Notifies the console of new bytes of any sources. The caller must call [`Console::send`]
+    /// next.
+    pub fn note_all(&mut self) {
+        self.due = 0;
+        if let Some(focus) = &mut self.focus {
+            focus.others = 0;
+        }
+    }
+
+    /// Returns whether there is output of the monitor, or a line to redraw.
+    pub fn has_monitor_output(&self) -> bool {
+        let redraws = self.focus.as_ref().is_some_and(|focus| focus.redraw != NEVER);
+        redraws || self.has_output(Source::MONITOR)
+    }
+
+    /// Returns whether there is output of this source.
+    pub fn has_output(&self, source: Source) -> bool {
+        !self.channels[source.0].is_empty() || self.turn == source.0 && !self.staged.is_empty()
     }
 
     /// Changes to the focused view of a source, or to the shared view. The line that the cursor is
@@ -130,122 +188,112 @@ impl Console {
         self.due = 0;
     }
 
-    /// Returns whether [`Console::next`] may return a byte at the time `now`.
+    /// Returns whether [`Console::send`] may send a byte at the time `now`.
     pub const fn is_due(&self, now: u64) -> bool {
         self.due <= now
     }
 
-    /// Takes the next byte for the UART, or `None` if nothing is due at the time `now`. At
-    /// `u64::MAX` everything is due, including incomplete lines.
-    pub fn next(&mut self, now: u64) -> Option<u8> {
+    /// Sends bytes that are due at the time `now`, and returns why it has stopped. Each byte and
+    /// each source that is looked at for a turn uses up a part of `budget`, which bounds the time
+    /// that this takes. `serves` tells for which sources the caller may send.
+    ///
+    /// At `u64::MAX` everything is due, including incomplete lines.
+    pub fn send(
+        &mut self,
+        now: u64,
+        mut budget: usize,
+        uart: &mut impl Transmitter,
+        serves: &dyn Fn(Source) -> bool,
+    ) -> Stop {
         while self.is_due(now) {
-            if !self.staged.is_empty() {
-                return self.staged.pop();
+            if budget == 0 {
+                return Stop::Budget;
             }
-            if self.allowance == 0 && !self.begin_turn(now) {
-                break;
+            if self.staged.is_empty() && self.allowance == 0 {
+                if !self.begin_turn(now) {
+                    break;
+                }
+                budget = budget.saturating_sub(self.channels.len() / SOURCES_PER_BYTE).max(1);
             }
-            let byte = match self.focus {
-                Some(Focus { source, .. }) if source == self.turn => self.stage_raw(),
-                _ => self.stage(now),
+            if !self.channels[self.turn].is_open_to_all && !serves(Source(self.turn)) {
+                return Stop::Turn(Source(self.turn));
+            }
+            if !uart.has_room() {
+                return Stop::NoRoom;
+            }
+            budget -= match self.staged.pop() {
+                Some(byte) => {
+                    uart.put(byte);
+                    1
+                }
+                None => self.pass(now, budget, uart),
             };
-            if byte.is_some() {
-                return byte;
-            }
         }
-        None
+        Stop::Nothing
     }
 
-    /// Returns when [`Console::next`] must be called again after it returned `None`: when the first
-    /// incomplete line or waiting source is due.
+    /// Returns the source that has the turn, or had it last.
+    pub const fn turn(&self) -> Source {
+        Source(self.turn)
+    }
+
+    /// Returns whether this source has the turn and has not used it up.
+    pub fn is_turn_of(&self, source: Source) -> bool {
+        self.turn == source.0 && self.allowance > 0
+    }
+
+    /// Sets whether every caller of [`Console::send`] may send for this source.
+    pub fn set_open_to_all(&mut self, source: Source, is_open: bool) {
+        self.channels[source.0].is_open_to_all = is_open;
+    }
+
+    /// Returns when [`Console::send`] must be called again after it returned [`Stop::Nothing`]:
+    /// when the first incomplete line or waiting source is due.
     pub fn deadline(&self) -> Option<u64> {
         if matches!(self.due, 0 | NEVER) { None } else { Some(self.due) }
     }
 
-    /// Takes one byte of the source that has the turn and returns it for the UART. If other bytes
-    /// must come before it or replace it, stages all of them and returns `None`.
-    fn stage(&mut self, now: u64) -> Option<u8> {
-        let channel = &mut self.channels[self.turn];
-        let Some(byte) = channel.take() else {
-            self.allowance = 0;
-            return None;
-        };
-        self.allowance -= 1;
-        if byte == b'\r' {
-            channel.carriage_return = true;
-            return None;
+    /// Sends bytes of the source that has the turn, at most `budget`, and returns how much of the
+    /// budget it has used up, at least 1. The UART must have room.
+    fn pass(&mut self, now: u64, budget: usize, uart: &mut impl Transmitter) -> usize {
+        let is_focused = self.focus.as_ref().is_some_and(|focus| focus.source == self.turn);
+        let sent = self.pass_text(is_focused, budget, uart);
+        if sent > 0 {
+            return sent;
         }
-        let ends = byte == b'\n';
-        let goes_on = self.open_line == Some(self.turn);
-        let returns = core::mem::take(&mut channel.carriage_return) && !ends;
-        if let Some(focus) = &mut self.focus
-            && self.open_line == Some(focus.source)
-        {
-            focus.redraw = now.saturating_add(self.pause);
+        let byte = if is_focused { self.stage_raw() } else { self.stage(now) };
+        if let Some(byte) = byte {
+            uart.put(byte);
         }
-        if goes_on && !returns && !ends {
-            return Some(byte);
-        }
-        let before: &[u8] = match self.open_line {
-            Some(_) if !goes_on => b"\r\n",
-            Some(_) if returns => b"\r",
-            None if self.bare_end => b"\r",
-            _ => b"",
-        };
-        let prefix = if returns || !goes_on { channel.prefix.as_bytes() } else { b"" };
-        for part in [before, prefix, if ends { b"\r\n" } else { core::slice::from_ref(&byte) }] {
-            self.staged.extend(part);
-        }
-        self.bare_end = false;
-        self.open_line = Some(self.turn);
-        if ends {
-            self.open_line = None;
-            self.allowance = 0;
-        }
-        None
+        (1 + self.staged.len() / STAGED_PER_BYTE).min(budget)
     }
 
-    /// Takes one byte of the focused source in the same way, but unchanged. Redraws its line first
-    /// if that was interrupted.
-    fn stage_raw(&mut self) -> Option<u8> {
-        let (Some(focus), channel) = (&mut self.focus, &mut self.channels[self.turn]) else {
-            return None;
+    /// Sends bytes that only continue the line that the cursor is in. Returns their number.
+    fn pass_text(&mut self, is_raw: bool, budget: usize, uart: &mut impl Transmitter) -> usize {
+        let channel = &mut self.channels[self.turn];
+        let is_plain = match &self.focus {
+            Some(focus) if is_raw => focus.redraw == NEVER,
+            _ => !channel.carriage_return && channel.filter == Filter::Text,
         };
-        let is_interrupted = core::mem::replace(&mut focus.redraw, NEVER) != NEVER;
-        if (is_interrupted || !channel.is_empty())
-            && self.open_line.is_some_and(|it| it != self.turn)
-        {
-            self.staged.extend(b"\r\n");
-            self.open_line = None;
+        if self.open_line != Some(self.turn) || !is_plain {
+            return 0;
         }
-        if is_interrupted {
-            // There is room: `staged` was empty.
-            for byte in channel.tail.bytes() {
-                let _ = self.staged.push(byte);
+        let (tail, is_own) = (&mut channel.tail, self.turn < OWN_NAMES.len());
+        let limit = budget.min(self.allowance);
+        let sent = channel.buffer.take_while(limit, |byte| {
+            let is_text = Filter::is_text(byte) || (is_raw || is_own) && byte > b'\r';
+            let passes = is_text && uart.has_room();
+            if passes {
+                tail.push(byte);
+                uart.put(byte);
             }
-            self.open_line = Some(self.turn);
+            passes
+        });
+        self.allowance -= sent;
+        if let Some(focus) = self.focus.as_mut().filter(|_| is_raw) {
+            focus.spent += sent;
         }
-        // A CR that was kept back belonged to the line that was redrawn.
-        channel.carriage_return = false;
-        let last = channel.tail.last();
-        let Some(byte) = channel.take() else {
-            self.allowance = 0;
-            return None;
-        };
-        // The allowance is 0 if the turn began only to redraw.
-        self.allowance = self.allowance.saturating_sub(1);
-        focus.spent += 1;
-        let ends = byte == b'\n';
-        self.bare_end = ends && last != Some(b'\r');
-        self.open_line = Some(self.turn).filter(|_| !ends);
-        if ends {
-            self.allowance = 0;
-        }
-        if self.staged.is_empty() {
-            return Some(byte);
-        }
-        let _ = self.staged.push(byte);
-        None
+        sent
     }
 }
 

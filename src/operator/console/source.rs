@@ -15,4 +15,9 @@ impl Source {
     pub const fn partition(index: usize) -> Self {
         Self(index + 2)
     }
+
+    /// Returns the index of the partition in the Plan; `None` for the other sources.
+    pub const fn partition_index(self) -> Option<usize> {
+        self.0.checked_sub(2)
+    }
 }

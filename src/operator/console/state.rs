@@ -30,6 +30,8 @@ pub struct Console {
     pub(super) open_line: Option<usize>,
     /// Whether the last line ended with LF without CR, so that the cursor's column is unknown.
     pub(super) bare_end: bool,
+    /// Whether the oldest of Bulkhead's own lines in the queue is in the log already.
+    pub(super) is_logged: bool,
     /// Bytes that are ready for the UART.
     pub(super) staged: Ring<STAGED_BYTES>,
 }

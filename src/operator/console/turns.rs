@@ -25,7 +25,7 @@ impl Console {
     fn begin_shared_turn(&mut self, now: u64) -> bool {
         let (mut next, due) = self.find_next(self.turn, None, now);
         if next.is_none() {
-            next = self.open_line.filter(|&index| self.has_output(index));
+            next = self.open_line.filter(|&index| self.has_bytes(index));
         }
         match next {
             Some(index) => self.give_turn(index, now),
@@ -82,8 +82,7 @@ impl Console {
     fn others_wait_until(&self, now: u64) -> u64 {
         let Some(focus) = &self.focus else { return 0 };
         let channel = &self.channels[focus.source];
-        // CPUs that write to a full log wait for it.
-        if self.open_line != Some(focus.source) || !self.channels[0].buffer.has_room() {
+        if self.open_line != Some(focus.source) {
             return 0;
         }
         let since = focus.waiting.min(now);
@@ -102,6 +101,30 @@ impl Console {
     /// full buffer, or an incomplete line after its pause. `without` excludes one source. Also
     /// returns when the first incomplete line is due.
     fn find_next(&self, last: usize, without: Option<usize>, now: u64) -> (Option<usize>, u64) {
+        let mut has_incomplete = false;
+        // From the source after `last` upwards, and then from the first one to `last`.
+        let (first, rest) = self.channels.split_at((last + 1).min(self.channels.len()));
+        for (offset, part) in [(first.len(), rest), (0, first)] {
+            for (index, channel) in (offset..).zip(part) {
+                if channel.is_empty() || Some(index) == without {
+                    continue;
+                }
+                if channel.is_ready() || now == NEVER {
+                    return (Some(index), now);
+                }
+                has_incomplete = true;
+            }
+        }
+        if has_incomplete { self.find_incomplete(last, without, now) } else { (None, NEVER) }
+    }
+
+    /// Does the same where no source is ready, so that there are only incomplete lines.
+    fn find_incomplete(
+        &self,
+        last: usize,
+        without: Option<usize>,
+        now: u64,
+    ) -> (Option<usize>, u64) {
         let (mut next, mut due) = (None, NEVER);
         let busy = self.pause.saturating_mul(BUSY);
         // When the last byte of any source was written, by which source, and the last byte of any
@@ -115,30 +138,28 @@ impl Console {
                 latest_of_others = latest_of_others.max(written);
             }
         }
-        // Downwards from `last` to the source after it, so that the last match is the next source.
-        let mut index = last;
-        for _ in &self.channels {
-            let Some(channel) = self.channels.get(index) else { break };
-            if !channel.is_empty() && Some(index) != without {
-                let quiet_at = match if index == writer { latest_of_others } else { latest } {
-                    0 => 0,
-                    written => written.saturating_add(busy),
-                };
-                let written = channel.written();
-                let pause = written.saturating_add(self.pause).max(quiet_at);
-                let stale = pause.min(written.saturating_add(busy));
-                if channel.is_ready() || stale <= now {
-                    next = Some(index);
-                }
-                due = due.min(stale);
+        for (index, channel) in self.channels.iter().enumerate() {
+            if channel.is_empty() || Some(index) == without {
+                continue;
             }
-            index = index.checked_sub(1).unwrap_or(self.channels.len() - 1);
+            let quiet_at = match if index == writer { latest_of_others } else { latest } {
+                0 => 0,
+                written => written.saturating_add(busy),
+            };
+            let written = channel.written();
+            let pause = written.saturating_add(self.pause).max(quiet_at);
+            let stale = pause.min(written.saturating_add(busy));
+            // The first one after `last`, or else the first one.
+            if stale <= now && next.is_none_or(|next| next <= last && index > last) {
+                next = Some(index);
+            }
+            due = due.min(stale);
         }
         (next, due)
     }
 
-    /// Returns whether a source has output.
-    fn has_output(&self, index: usize) -> bool {
+    /// Returns whether the buffer of a source has bytes.
+    fn has_bytes(&self, index: usize) -> bool {
         self.channels.get(index).is_some_and(|channel| !channel.is_empty())
     }
 

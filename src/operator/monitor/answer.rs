@@ -35,18 +35,35 @@ impl Sample {
     }
 }
 
-/// Writes the line of an answer at `position`, without a line end. The first is at 0. Returns the
-/// position of the next line, or `None` if there is no line at `position`.
-pub(super) fn line(
+/// What is at a position of an answer.
+pub(super) enum Part {
+    /// A line, which was written, and the position of the next part.
+    Line(u64),
+    /// Work without a line, which was done, and the position of the next part.
+    Work(u64),
+    /// The end.
+    End,
+}
+
+/// Writes the line of an answer at `position`, without a line end, or does the work there. The
+/// first is at 0.
+pub(super) fn part(
     (command, partition): Request,
     position: u64,
     samples: &mut [Sample],
     system: &dyn System,
     output: &mut Output,
-) -> Option<u64> {
+) -> Part {
     let line = position as usize;
     let is_line = match (command, partition) {
-        (Command::Log, _) => return log(position, system, output),
+        (Command::Log, _) => return log(position, system, output).map_or(Part::End, Part::Line),
+        // The counters of a partition are read in a part of their own before its row.
+        (Command::Stats, None) if line % 2 == 1 => {
+            if let Some(sample) = samples.get_mut(line / 2) {
+                sample.take(line / 2, system);
+            }
+            return Part::Work(position + 1);
+        }
         (Command::List, _) => list(line, system, output),
         (Command::Show, Some(partition)) => show(line, partition, system, output),
         (Command::Stats, Some(partition)) => {
@@ -56,10 +73,10 @@ pub(super) fn line(
             }
             causes(line, sample, output)
         }
-        (Command::Stats, None) => sums(line, samples, system, output),
+        (Command::Stats, None) => sums(line / 2, samples, system, output),
         _ => command::help(line, output),
     };
-    is_line.then_some(position + 1)
+    if is_line { Part::Line(position + 1) } else { Part::End }
 }
 
 /// Writes a line of the answer to `log`.
@@ -136,7 +153,7 @@ const INTERRUPT_RATE: usize = 71;
 const INJECTED: usize = 80;
 
 /// Writes a line of the answer to `stats`, which has a row for each partition.
-fn sums(line: usize, samples: &mut [Sample], system: &dyn System, output: &mut Output) -> bool {
+fn sums(line: usize, samples: &[Sample], system: &dyn System, output: &mut Output) -> bool {
     let Some(partition) = row(line, system, output) else {
         return heading(
             " no name                   exits     exits/s   interrupts interrupts/s injected",
@@ -144,8 +161,7 @@ fn sums(line: usize, samples: &mut [Sample], system: &dyn System, output: &mut O
             output,
         );
     };
-    let sample = &mut samples[partition];
-    sample.take(partition, system);
+    let sample = &samples[partition];
     sample.show(EXITS, [COUNT, RATE], output);
     sample.show(Cause::Interrupt as usize, [INTERRUPTS, INTERRUPT_RATE], output);
     output.number(sample.now.1.nth(Cause::Injected as usize), 0, INJECTED);

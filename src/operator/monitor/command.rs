@@ -1,8 +1,7 @@
 //! The monitor's commands and their parser.
 
-use super::output::{Digits, Message, Output};
+use super::output::{Message, Output};
 use super::system::System;
-use crate::util::nearest::nearest;
 
 /// A command of the monitor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,7 +92,7 @@ pub(super) fn parse(
     let Some(Entry(word, takes, command, _)) =
         COMMANDS.iter().find(|entry| entry.0.as_bytes() == word)
     else {
-        return Err(unknown("command", word, &mut COMMANDS.iter().map(|entry| entry.0), output));
+        return Err(unknown("command", word, "help", output));
     };
     let excess = if *takes == Name::No { name } else { rest };
     if let Some(excess) = excess {
@@ -127,20 +126,18 @@ fn next_word<'a>(line: &mut &'a [u8]) -> Option<&'a [u8]> {
 /// Finds the partition with this name or number, or else the only one whose name begins so.
 fn partition(name: &[u8], system: &dyn System, output: &mut Output) -> Result<usize, Message> {
     let (mut begins, mut begin) = (0, None);
-    let mut number = None;
     for partition in 0..system.partitions() {
         let called = system.plan(partition).name.as_bytes();
         if called == name {
             return Ok(partition);
-        }
-        if Digits::of(partition as u64 + 1).text() == name {
-            number = Some(partition);
         }
         if called.starts_with(name) {
             begins += 1;
             begin = Some(partition);
         }
     }
+    let number =
+        number(name).and_then(|it| it.checked_sub(1)).filter(|it| *it < system.partitions());
     match (number, begin) {
         (Some(partition), _) => Ok(partition),
         (None, Some(partition)) if begins == 1 => Ok(partition),
@@ -148,23 +145,26 @@ fn partition(name: &[u8], system: &dyn System, output: &mut Output) -> Result<us
             output.quote("more than one name begins with ", name);
             Err(Message)
         }
-        (None, None) => {
-            let mut names = (0..system.partitions()).map(|it| system.plan(it).name.as_str());
-            Err(unknown("partition", name, &mut names, output))
-        }
+        (None, None) => Err(unknown("partition", name, "list", output)),
     }
 }
 
-/// Writes that there is no `kind` with this name, and the nearest known name.
-fn unknown(
-    kind: &str,
-    name: &[u8],
-    known: &mut dyn Iterator<Item = &str>,
-    output: &mut Output,
-) -> Message {
+/// Returns the number that a word of at most three digits is, without zeros before it.
+fn number(word: &[u8]) -> Option<usize> {
+    let is_number = word.len() <= 3 && word.first() != Some(&b'0');
+    let digits = word.iter().filter(|_| is_number);
+    let number = digits.map(|byte| usize::from(*byte)).try_fold(0, |number, byte| {
+        (0x30..0x3a).contains(&byte).then(|| number * 10 + byte - 0x30)
+    });
+    number.filter(|number| *number > 0)
+}
+
+/// Writes that there is no `kind` with this name, and the command that lists the known ones.
+fn unknown(kind: &str, name: &[u8], lists: &str, output: &mut Output) -> Message {
     output.text("there is no ");
     output.text(kind);
     output.quote(" ", name);
-    output.quote("; the nearest is ", nearest(name, known).as_bytes());
+    output.text("; all are shown by ");
+    output.text(lists);
     Message
 }

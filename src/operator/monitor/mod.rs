@@ -1,8 +1,8 @@
 //! The monitor, by which a person or a guest's script inspects and controls the partitions.
 //!
 //! A [`Terminal`] takes typed bytes and returns bytes to show. It never waits and buffers no more
-//! than a line: it produces an answer line by line, when there is room. [`System`] is its access to
-//! the partitions.
+//! than a line: it produces an answer line by line, when there is room, one line in each step, so
+//! that the time of a step is bounded. [`System`] is its access to the partitions.
 
 mod answer;
 mod command;
@@ -21,7 +21,7 @@ use core::mem::take;
 
 use crate::partition::lifecycle::Order;
 use crate::util::ring::{Full, Ring};
-use answer::Sample;
+use answer::{Part, Sample};
 use command::{Command, Request};
 use editor::{Edit, Editor, INTERRUPT};
 use output::{Message, Output};
@@ -56,6 +56,8 @@ pub struct Terminal {
     /// Whether the line is complete and was not processed.
     entered: bool,
     output: Output,
+    /// The request in the line, which was parsed and not executed.
+    request: Option<Request>,
     /// The request that is being answered, and the position of the next line in the answer.
     answer: Option<(Request, u64)>,
     /// For each partition, its counters when this terminal last showed them.
@@ -73,12 +75,13 @@ impl Terminal {
             editor: Editor::NEW,
             entered: false,
             output: Output::EMPTY,
+            request: None,
             answer: None,
             samples: vec![Sample::default(); partitions],
         }
     }
 
-    /// Takes a typed byte. The caller must call [`Terminal::run`] next.
+    /// Takes a typed byte. The caller must call [`Terminal::advance`] next.
     ///
     /// # Errors
     ///
@@ -101,44 +104,62 @@ impl Terminal {
     /// Discards all input and the rest of the answer.
     pub fn reset(&mut self) {
         (self.typed, self.interrupted, self.answer) = (Ring::EMPTY, false, None);
-        (self.editor, self.entered) = (Editor::NEW, false);
+        (self.editor, self.entered, self.request) = (Editor::NEW, false, None);
         self.output.clear();
     }
 
-    /// Processes input and passes bytes to show to `sink`, until it is full or nothing is left.
-    /// Must be called after input, and when a sink that was full has room again.
-    pub fn run(&mut self, system: &mut dyn System, sink: &mut dyn FnMut(u8) -> Result<(), Full>) {
-        loop {
-            while let Some(byte) = self.output.peek() {
-                if sink(byte).is_err() {
-                    return;
-                }
-                self.output.pop();
-            }
-            if !self.step(system) {
-                return;
-            }
+    /// Passes bytes to show to `sink`, which returns how many of them it takes, or if there are
+    /// none, processes input or produces a line of an answer. Returns whether there may be more to
+    /// do: not if `sink` has no room for all bytes.
+    pub fn advance(
+        &mut self,
+        system: &mut dyn System,
+        sink: &mut dyn FnMut(&[u8]) -> usize,
+    ) -> bool {
+        let bytes = self.output.bytes();
+        if bytes.is_empty() {
+            return self.step(system);
         }
+        let taken = sink(bytes);
+        let has_room = taken >= bytes.len();
+        self.output.skip(taken);
+        has_room
+    }
+
+    /// Returns whether [`Terminal::advance`] has something to do.
+    pub fn has_work(&self) -> bool {
+        let has_input = self.interrupted || self.entered || !self.typed.is_empty();
+        has_input
+            || self.request.is_some()
+            || self.answer.is_some()
+            || !self.output.bytes().is_empty()
     }
 
     /// Performs the next step, which leaves at most a line in `output`. Returns whether there was
     /// any.
     fn step(&mut self, system: &mut dyn System) -> bool {
         if take(&mut self.interrupted) {
-            (self.answer, self.entered) = (None, false);
+            (self.answer, self.entered, self.request) = (None, false, None);
             self.editor.forget();
             self.begin_message();
             self.output.text(if self.peer == Peer::Person { "^C" } else { "interrupted" });
             self.end_message();
         } else if let Some((request, position)) = self.answer {
-            let next = answer::line(request, position, &mut self.samples, system, &mut self.output);
-            self.answer = next.map(|position| (request, position));
-            match next {
-                Some(_) => self.end_line(),
-                None => self.end_answer(),
+            self.answer = None;
+            match answer::part(request, position, &mut self.samples, system, &mut self.output) {
+                Part::Line(next) => {
+                    self.answer = Some((request, next));
+                    self.end_line();
+                }
+                Part::Work(next) => self.answer = Some((request, next)),
+                Part::End => self.end_answer(),
             }
         } else if take(&mut self.entered) {
-            self.execute_line(system);
+            self.parse_line(system);
+        } else if let Some(request) = self.request.take() {
+            self.begin_message();
+            let outcome = self.execute(request, system);
+            self.end_request(outcome);
         } else if let Some(byte) = self.typed.pop() {
             self.entered = self.editor.key(byte, &mut self.output) == Edit::Complete;
             if self.peer == Peer::Program {
@@ -150,14 +171,23 @@ impl Terminal {
         true
     }
 
-    /// Executes the command in the line.
-    fn execute_line(&mut self, system: &mut dyn System) {
+    /// Parses the line. Its command is executed in the next step.
+    fn parse_line(&mut self, system: &mut dyn System) {
         self.begin_message();
-        let outcome = self.request(system).and_then(|request| match request {
-            Some(request) => self.execute(request, system),
-            None => Ok(Outcome::Nothing),
-        });
+        let request = self.request(system);
         self.editor.begin();
+        match request {
+            Ok(Some(request)) => {
+                self.output.clear();
+                self.request = Some(request);
+            }
+            Ok(None) => self.end_request(Ok(Outcome::Nothing)),
+            Err(message) => self.end_request(Err(message)),
+        }
+    }
+
+    /// Ends the execution of a command.
+    fn end_request(&mut self, outcome: Result<Outcome, Message>) {
         let Ok(outcome) = outcome else { return self.end_message() };
         self.output.clear();
         match outcome {
@@ -168,7 +198,7 @@ impl Terminal {
         }
     }
 
-    /// Parses the line.
+    /// Returns the request in the line; `None` if it is empty or an echo.
     fn request(&mut self, system: &dyn System) -> Result<Option<Request>, Message> {
         let Some(line) = self.editor.line() else {
             self.output.text("a line can have at most 68 characters");

@@ -20,14 +20,14 @@ pub(super) struct Output {
 impl Output {
     pub const EMPTY: Self = Self { bytes: [0; CAPACITY], len: 0, taken: 0 };
 
-    /// Returns the next byte without taking it.
-    pub fn peek(&self) -> Option<u8> {
-        if self.taken < self.len { self.bytes.get(self.taken).copied() } else { None }
+    /// Returns the bytes that were not taken.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.taken..self.len).unwrap_or_default()
     }
 
-    /// Takes the next byte. The last one makes all room available again.
-    pub fn pop(&mut self) {
-        self.taken += 1;
+    /// Takes the next bytes, as many as `count`. The last one makes all room available again.
+    pub fn skip(&mut self, count: usize) {
+        self.taken += count;
         if self.taken >= self.len {
             self.clear();
         }
@@ -68,18 +68,19 @@ impl Output {
     /// Adds bytes up to position `end`.
     #[inline(never)]
     fn push(&mut self, bytes: &[u8], end: usize) {
-        for (place, byte) in self.bytes[..end].iter_mut().skip(self.len).zip(bytes) {
-            *place = *byte;
-            self.len += 1;
-        }
+        let room = self.bytes.get_mut(self.len..end).unwrap_or_default();
+        let len = room.len().min(bytes.len());
+        room[..len].copy_from_slice(&bytes[..len]);
+        self.len += len;
     }
 
     /// Adds spaces up to `column`, at least one.
     #[inline(never)]
     pub fn column(&mut self, column: usize) {
-        self.text(" ");
-        while self.len < column.min(COLUMNS) {
-            self.text(" ");
+        let end = column.clamp(self.len + 1, COLUMNS.max(self.len + 1)).min(COLUMNS);
+        if let Some(spaces) = self.bytes.get_mut(self.len..end) {
+            spaces.fill(b' ');
+            self.len = end;
         }
     }
 
@@ -139,11 +140,6 @@ impl Digits {
         digits
     }
 
-    /// Formats a decimal number.
-    pub fn of(number: u64) -> Self {
-        Self::new(number, 10, 0, 1)
-    }
-
     /// Returns the digits as text. Not inlined, as it has several callers.
     #[inline(never)]
     pub fn text(&self) -> &[u8] {
@@ -158,8 +154,9 @@ mod tests {
     use std::string::String;
 
     fn taken(output: &mut Output) -> String {
-        let next = || output.peek().inspect(|_| output.pop());
-        core::iter::from_fn(next).map(char::from).collect()
+        let text = String::from_utf8(output.bytes().to_vec()).unwrap();
+        output.skip(text.len());
+        text
     }
 
     #[test]

@@ -135,6 +135,17 @@ pub enum Refusal {
     IsStopped,
 }
 
+impl Order {
+    /// Returns why the order is refused in this stage, if it is.
+    pub const fn refused_in(self, stage: Stage) -> Option<Refusal> {
+        match (stage, self) {
+            (Stage::Running, Self::Start) => Some(Refusal::IsRunning),
+            (Stage::Stopped | Stage::Crashed, Self::Stop) => Some(Refusal::IsStopped),
+            _ => None,
+        }
+    }
+}
+
 impl Refusal {
     /// Returns the message that follows the partition's name.
     pub const fn reason(self) -> &'static str {
@@ -230,24 +241,25 @@ impl Lifecycle {
     ///
     /// [`Refusal`] if the partition is in the ordered stage already.
     pub fn order(&mut self, order: Order) -> Result<Effect, Refusal> {
-        match (self.stage, order) {
-            (Stage::Running, Order::Start) => Err(Refusal::IsRunning),
-            (Stage::Stopped | Stage::Crashed, Order::Stop) => Err(Refusal::IsStopped),
-            (Stage::Running, _) => {
+        if let Some(refusal) = order.refused_in(self.stage) {
+            return Err(refusal);
+        }
+        Ok(match self.stage {
+            Stage::Running => {
                 self.end(End::Ordered);
                 self.ordered = Some(order);
-                Ok(Effect::Leave)
+                Effect::Leave
             }
-            (Stage::Stopped | Stage::Crashed, _) => {
+            Stage::Stopped | Stage::Crashed => {
                 self.build();
                 self.automatic_restarts = 0;
-                Ok(Effect::Build)
+                Effect::Build
             }
-            (Stage::Building | Stage::Stopping, _) => {
+            Stage::Building | Stage::Stopping => {
                 self.ordered = Some(order);
-                Ok(Effect::Later)
+                Effect::Later
             }
-        }
+        })
     }
 
     /// Ends the stage of stopping: no vCPU runs guest code any more. If the partition was not being

@@ -108,7 +108,7 @@ pub fn source_with_monitor(partitions: &[Partition]) -> String {
 }
 
 /// Returns the source of a description with these properties of the root.
-fn system(properties: &str, partitions: &[Partition]) -> String {
+pub fn system(properties: &str, partitions: &[Partition]) -> String {
     let partitions: String = partitions.iter().map(Partition::to_string).collect();
     format!(
         "/dts-v1/;\n/ {{\n    compatible = \"bulkhead,system\";\n{properties}    partitions \

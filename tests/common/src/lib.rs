@@ -14,7 +14,9 @@ mod outcome;
 mod session;
 mod trees;
 
-pub use description::{Partition, compile, compile_file, source, source_with_monitor, trapped};
+pub use description::{
+    Partition, compile, compile_file, source, source_with_monitor, system, trapped,
+};
 pub use dump::{dump, dumped_tree};
 pub use files::{board_tree, file, root, scratch, scratch_directory};
 pub use image::{

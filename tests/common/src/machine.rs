@@ -274,7 +274,7 @@ impl Machine {
 
     #[track_caller]
     fn boot_with_errors_to(self, errors: Option<Errors<'_>>) -> Outcome {
-        let is_trapped = self.gic == Gic::V3Trapped;
+        let is_as_described = matches!(self.gic, Gic::V2 | Gic::V3);
         assert!(
             is_as_described || self.initrd.is_some(),
             "the delivery of interrupts is chosen by a description, and there is none"

@@ -227,6 +227,13 @@ impl Gic {
         }
     }
 
+    /// Kicks a CPU, which has handled its maintenance interrupt, if that is also the kick.
+    pub fn kick_if_maintenance(&self, cpu: usize) {
+        if let Self::V3(gic) = self {
+            gic.kick(cpu);
+        }
+    }
+
     /// Kicks a CPU: an interrupt makes it come to EL2 and check what changed.
     pub fn kick(&self, cpu: usize) {
         self.kick_all(&[cpu], CpuMask::one(0));

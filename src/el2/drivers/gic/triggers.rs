@@ -1,5 +1,6 @@
-//! GICD_ICFGR of SPIs: the only registers of the distributor that have fields of several partitions'
-//! interrupts and neither a form that sets or clears bits nor one of a byte for each interrupt.
+//! GICD_ICFGR of SPIs: the only registers of the distributor that have fields of several
+//! partitions' interrupts and neither a form that sets or clears bits nor one of a byte for each
+//! interrupt.
 
 use bulkhead::util::shared_register::SharedRegister;
 

@@ -156,15 +156,6 @@ fn a_new_view_completes_the_line_that_has_begun() {
     assert_eq!(output(&mut console, 0), "llo\r\n[bulkhead] log\r\n$ ");
 }
 
-#[test]
-fn a_full_log_does_not_wait() {
-    let mut console = focused(ONE);
-    put(&mut console, ONE, "$ ", 0);
-    assert_eq!(output(&mut console, 0), "$ ");
-    while console.put(LOG, b'\n', 0).is_ok() {}
-    assert_eq!(console.next(0), Some(b'\r'));
-}
-
 /// Returns how many bytes of the focused source and of another one come out of a UART that sends
 /// ten bytes per tick, while both write as much as they can.
 fn shares(one: &str, two: &str) -> (usize, usize) {

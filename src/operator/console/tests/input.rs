@@ -1,7 +1,6 @@
 //! Tests of the input.
 
 use crate::operator::console::input::*;
-use crate::util::ring::Full;
 use alloc::vec::Vec;
 use proptest::prelude::*;
 use std::vec;
@@ -26,16 +25,19 @@ fn type_bytes(input: &mut Input, bytes: &[u8], now: u64) -> Vec<Event> {
     events
 }
 
+/// Takes bytes from a partition's buffer, as its guest does, and has the input look at that.
 fn read(input: &mut Input, partition: usize, most: usize, now: u64) -> Vec<u8> {
-    let mut read = Vec::new();
-    input.deliver(partition, now, |byte| {
-        if read.len() == most {
-            return Err(Full);
-        }
-        read.push(byte);
-        Ok(())
-    });
-    read
+    let buffer = input.buffer(partition);
+    let bytes = core::iter::from_fn(|| buffer.pop()).take(most).collect();
+    if input.is_due(now) {
+        input.tick(now);
+    }
+    bytes
+}
+
+/// Returns a bit for each partition for which input waits.
+fn waiting(input: &Input) -> u32 {
+    (0..NAMES.len()).map(|index| u32::from(!input.buffer(index).is_empty()) << index).sum()
 }
 
 #[test]
@@ -56,12 +58,12 @@ fn input_goes_to_the_partition_or_monitor_that_has_it() {
             Event::Choices,
         ]
     );
-    assert_eq!(input.waiting(), 0b111);
+    assert_eq!(waiting(&input), 0b111);
     assert_eq!(
         [0, 1, 2].map(|index| read(&mut input, index, 99, 0)),
         [b"ade".to_vec(), b"b".to_vec(), b"fg".to_vec()]
     );
-    assert_eq!((input.waiting(), input.view()), (0, View::Partition(2)));
+    assert_eq!((waiting(&input), input.view()), (0, View::Partition(2)));
 }
 
 #[test]
@@ -70,7 +72,7 @@ fn bytes_without_room_wait_in_the_uart() {
     type_bytes(&mut input, &[b'x'; AHEAD_BYTES], 7);
     assert_eq!((input.has_room(), input.deadline()), (false, Some(7 + PATIENCE)));
     assert_eq!(read(&mut input, 0, 1, 500), b"x");
-    assert_eq!((input.has_room(), input.deadline()), (true, None));
+    assert!(input.has_room());
     type_bytes(&mut input, b"y", 600);
     input.tick(7 + PATIENCE);
     assert_eq!((input.has_room(), input.deadline()), (false, Some(600 + PATIENCE)));

@@ -1,4 +1,4 @@
-use super::buffer::BUFFER_BYTES;
+use super::buffer::LIMIT;
 use super::*;
 use alloc::string::String;
 use proptest::prelude::*;
@@ -6,6 +6,7 @@ use std::vec;
 
 mod focused;
 mod input;
+mod pieces;
 
 const PAUSE: u64 = 20;
 const LOG: Source = Source::BULKHEAD;
@@ -25,7 +26,44 @@ fn put(console: &mut Console, source: Source, text: &str, now: u64) {
 
 /// Returns how many bytes `source` can write.
 fn room(console: &Console, source: Source) -> usize {
-    BUFFER_BYTES - console.buffer(source).len()
+    LIMIT - console.buffer(source).len()
+}
+
+/// A UART that takes bytes up to a number.
+struct Bytes {
+    taken: std::vec::Vec<u8>,
+    room: usize,
+}
+
+impl Transmitter for Bytes {
+    fn has_room(&mut self) -> bool {
+        self.taken.len() < self.room
+    }
+
+    fn put(&mut self, byte: u8) {
+        assert!(self.has_room());
+        self.taken.push(byte);
+    }
+}
+
+/// Sends with this budget and room, and returns what was sent and why sending stopped.
+fn send(console: &mut Console, now: u64, budget: usize, room: usize) -> (String, Stop) {
+    let mut bytes = Bytes { taken: vec![], room };
+    let stop = console.send(now, budget, &mut bytes, &|_| true);
+    (String::from_utf8(bytes.taken).unwrap(), stop)
+}
+
+impl Console {
+    /// Takes the next byte for the UART, or `None` if nothing is due at the time `now`.
+    fn next(&mut self, now: u64) -> Option<u8> {
+        let mut bytes = Bytes { taken: vec![], room: 1 };
+        while bytes.taken.is_empty() {
+            if self.send(now, 1, &mut bytes, &|_| true) == Stop::Nothing {
+                return None;
+            }
+        }
+        bytes.taken.pop()
+    }
 }
 
 fn output(console: &mut Console, now: u64) -> String {
@@ -93,9 +131,9 @@ fn line_ends_are_cr_lf_and_progress_bars_keep_the_name() {
 #[test]
 fn a_full_buffer_refuses_bytes_and_comes_out_before_its_line_ends() {
     let mut console = console();
-    put(&mut console, ONE, &"x".repeat(BUFFER_BYTES), 0);
+    put(&mut console, ONE, &"x".repeat(LIMIT), 0);
     assert_eq!((console.put(ONE, b'y', 0), room(&console, ONE)), (Err(Full), 0));
-    assert_eq!(room(&console, TWO), BUFFER_BYTES);
+    assert_eq!(room(&console, TWO), LIMIT);
     put(&mut console, TWO, "2\n", 0);
     let first: String = (0..13).filter_map(|_| console.next(0)).map(char::from).collect();
     assert_eq!((first.as_str(), room(&console, ONE)), ("[linux]    xx", 2));

@@ -196,20 +196,20 @@ fn orders() {
 fn each_error_has_a_message() {
     let mut system = Fake::new();
     for (line, message) in [
-        ("lst", "there is no command \"lst\"; the nearest is \"list\""),
-        ("powerof", "there is no command \"powerof\"; the nearest is \"poweroff\""),
-        ("STOP linux", "there is no command \"STOP\"; the nearest is \"help\""),
+        ("lst", "there is no command \"lst\"; all are shown by help"),
+        ("powerof", "there is no command \"powerof\"; all are shown by help"),
+        ("STOP linux", "there is no command \"STOP\"; all are shown by help"),
         ("list linux", "list does not accept \"linux\""),
         ("stats linux lk", "stats does not accept \"lk\""),
         ("stop linux now", "stop does not accept \"now\""),
         ("stop", "stop needs the name of a partition"),
         ("stop l", "more than one name begins with \"l\""),
-        ("stop lnx", "there is no partition \"lnx\"; the nearest is \"linux\""),
-        ("stop 0", "there is no partition \"0\"; the nearest is \"7\""),
-        ("stop 4", "there is no partition \"4\"; the nearest is \"7\""),
+        ("stop lnx", "there is no partition \"lnx\"; all are shown by list"),
+        ("stop 0", "there is no partition \"0\"; all are shown by list"),
+        ("stop 4", "there is no partition \"4\"; all are shown by list"),
         (
             "stop 0000000000000001",
-            "there is no partition \"000000000000000\"; the nearest is \"linux\"",
+            "there is no partition \"000000000000000\"; all are shown by list",
         ),
         (&"stop linux".repeat(7), "a line can have at most 68 characters"),
     ] {

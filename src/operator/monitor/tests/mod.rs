@@ -43,7 +43,7 @@ impl Fake {
         let plan = plan_on(&machine(gic_v3()), &system([linux, small, partition("7")])).unwrap();
         Self {
             plan,
-            log: Log::EMPTY,
+            log: Log::new(),
             counters: Default::default(),
             now: Cell::new(2000),
             orders: Vec::new(),
@@ -134,17 +134,25 @@ impl System for Fake {
 }
 
 /// Returns a sink that takes everything.
-fn to(shown: &mut Vec<u8>) -> impl FnMut(u8) -> Result<(), Full> {
+fn to(shown: &mut Vec<u8>) -> impl FnMut(&[u8]) -> usize {
     some(usize::MAX, shown)
 }
 
 /// Returns a sink that takes this many bytes.
-fn some(count: usize, shown: &mut Vec<u8>) -> impl FnMut(u8) -> Result<(), Full> {
+fn some(count: usize, shown: &mut Vec<u8>) -> impl FnMut(&[u8]) -> usize {
     let mut left = count;
-    move |byte| {
-        left = left.checked_sub(1).ok_or(Full)?;
-        shown.push(byte);
-        Ok(())
+    move |bytes| {
+        let taken = left.min(bytes.len());
+        left -= taken;
+        shown.extend(&bytes[..taken]);
+        taken
+    }
+}
+
+impl Terminal {
+    /// Does everything that there is to do while the sink has room.
+    fn run(&mut self, system: &mut dyn System, sink: &mut dyn FnMut(&[u8]) -> usize) {
+        while self.advance(system, sink) {}
     }
 }
 

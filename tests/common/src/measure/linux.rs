@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::column::Column;
 use super::guest::{self, Figure, Found, size};
-use super::machine::{bare, with_monitor, with_partitions};
+use super::machine::{bare, with_partitions, with_properties};
 use crate::{Machine, Partition, dumped_tree, file};
 
 const MEMORY: u64 = 512 << 20;
@@ -98,7 +98,7 @@ pub fn exits(column: Column, load: Load) -> Found {
     };
     let linux = debian(&format!("{} {load}", Verbosity::Quiet.bootargs()));
     let other = Partition::new("other", "bench").bootargs("wait");
-    let outcome = with_monitor(column, 2, &[other, linux])
+    let outcome = with_properties(column, 2, "    monitor;\n", &[other, linux])
         .type_after("linux: powered off", "\x1d\x1d")
         .type_after("bulkhead> ", "stats linux\r")
         .type_after("\nexits ", "poweroff\r")

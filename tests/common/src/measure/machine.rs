@@ -3,16 +3,22 @@
 use std::path::PathBuf;
 
 use super::column::Column;
-use crate::{Machine, Partition, compile, source, source_with_monitor};
+use crate::{Machine, Partition, compile, source, system};
 
 /// Returns a machine with Bulkhead and these partitions.
 pub fn with_partitions(column: Column, cpus: usize, partitions: &[Partition]) -> Machine {
     with_source(column, cpus, &source(partitions))
 }
 
-/// Returns a machine with Bulkhead and these partitions, whose console offers the monitor.
-pub fn with_monitor(column: Column, cpus: usize, partitions: &[Partition]) -> Machine {
-    with_source(column, cpus, &source_with_monitor(partitions))
+/// Returns a machine with Bulkhead and these partitions, and with these properties of the
+/// description's root.
+pub fn with_properties(
+    column: Column,
+    cpus: usize,
+    properties: &str,
+    partitions: &[Partition],
+) -> Machine {
+    with_source(column, cpus, &system(properties, partitions))
 }
 
 fn with_source(column: Column, cpus: usize, source: &str) -> Machine {

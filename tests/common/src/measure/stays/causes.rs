@@ -49,10 +49,11 @@ pub struct Cause {
     functions: &'static [&'static str],
 }
 
-/// The entries at which a CPU works for others.
-const ASYNCHRONOUS: &[Entry] = &[Irq, Fiq, RunLoop];
+/// The entries at which a CPU may work for others while its guest waits.
+const ASYNCHRONOUS: &[Entry] = &[Irq, Fiq];
 /// The monitor at the console.
-const MONITOR: &[&str] = &["operator::monitor", "el2::monitor", "run_monitor"];
+const MONITOR: &[&str] =
+    &["operator::monitor", "ConsoleMonitor", "MonitorUart", "MonitorConnection", "run_monitor"];
 /// The function that acknowledges interrupts: where the run loop calls it, a stay ends.
 pub const POLL: &str = "vcpu::interrupts::take_own";
 /// The function that leaves a guest for the run loop.
@@ -74,7 +75,9 @@ causes! {
     Foreign "monitor at the console" ASYNCHRONOUS, MONITOR;
     Own "leaving the guest" &[], &[LEAVE];
     Restart "restart" &[RunLoop], &["wait_for_all", "mm::fill", "window", "cache"];
-    Foreign "console" ASYNCHRONOUS, &["console"];
+    Own "own output" ASYNCHRONOUS, &["pieces::send_own"];
+    Foreign "console" ASYNCHRONOUS, &["console::pieces", "console::input"];
+    Own "console, while no guest runs" &[RunLoop], &["console::pieces"];
     Own "start of a vCPU" &[RunLoop], &["enter_guest"];
     Own "run loop" &[RunLoop], &[];
     Own "SError" &[Serror], &[];

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::code::Code;
 use super::{Divider, Stays, trace};
-use crate::Partition;
 use crate::measure::column::Column;
-use crate::measure::machine::with_monitor;
+use crate::{Machine, Partition, compile, source_with_monitor};
 
 /// The keys that open the monitor, Ctrl-] twice, and that show the output of all partitions.
 const OPEN: &str = "\x1d\x1d";
@@ -24,7 +23,7 @@ const COMMANDS: [(&str, &str); 9] = [
     ("stats several\r", "\nexits "),
     ("log\rhelp\rlist\r", "uptime-s"),
     ("restart lines\r", "\n"),
-    ("lst\r", "nearest"),
+    ("lst\r", "all are shown"),
 ];
 /// The number of commands that are prepared: more than a run has time for.
 const TYPED: usize = 10_000;
@@ -81,6 +80,15 @@ impl Load {
         }
     }
 
+    /// Returns the CPUs of the last partition. Under a flood, one is left over, which does the
+    /// console's work; under orders, each partition's CPUs do their own.
+    const fn last_cpus(self) -> &'static [u64] {
+        match self {
+            Self::Flood | Self::Attack => &[4, 5, 6],
+            Self::Orders => &[4, 5, 6, 7],
+        }
+    }
+
     /// Returns texts that show that the load does what it is there for.
     const fn signs(self) -> &'static [&'static str] {
         match self {
@@ -117,21 +125,23 @@ pub fn run_all(column: Column, instructions: u64) -> Run {
 /// Runs a load while the monitor gets all of its commands, until EL2 has executed this number of
 /// instructions.
 ///
-/// With `-icount` QEMU runs the CPUs in turns, which the timer of a further guest makes short. It
-/// has the first CPU, with which each round of turns begins, and another partition's CPU handles
-/// the console's interrupts.
+/// QEMU runs the CPUs in turns, and one that waits for another gives up its turn, so that stays do
+/// not depend on how many processors the host has.
 pub fn run(column: Column, load: Load, instructions: u64) -> Run {
-    let clock = Partition::new("clock", "metronome").bootargs("beats=1000000000 period-us=20");
+    let clock = Partition::new("clock", "metronome").bootargs("beats=1000000000 period-us=5000");
     let [first, second, third, several] = load.partitions();
     let partitions = [
         first.cpu_ids(&[1]),
         second.cpu_ids(&[2]),
         third.cpu_ids(&[3]),
-        several.cpu_ids(&[4, 5, 6, 7]),
+        several.cpu_ids(load.last_cpus()),
         clock.cpu_ids(&[0]),
     ];
     let code = Code::of_image();
-    let mut machine = with_monitor(column, 8, &partitions)
+    let mut machine = Machine::new(column.gic())
+        .cpus(8)
+        .initrd(&compile(&source_with_monitor(&partitions)))
+        .option("-accel", "tcg,thread=single")
         .deadline(240)
         .option("-d", "exec,nochain")
         .option("-dfilter", code.filter());
