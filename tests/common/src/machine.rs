@@ -94,7 +94,8 @@ impl Machine {
 
     /// Returns the same machine without EL2, which boots this kernel.
     pub fn bare(gic: Gic, kernel: PathBuf) -> Self {
-        let gic = if gic == Gic::V3Trapped { Gic::V3 } else { gic };
+        // Without Bulkhead nothing chooses the delivery of interrupts, and the initrd is Linux's.
+        let gic = if gic == Gic::V2 { Gic::V2 } else { Gic::V3 };
         Self {
             machine: format!("virt,gic-version={}", gic.version()),
             kernel: Some(kernel),
