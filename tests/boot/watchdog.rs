@@ -88,7 +88,8 @@ fn feeding_costs_one_exit(gic: Gic) {
     let (irqs, aborts) = exits("", "");
     let (fed_irqs, fed_aborts) = exits("watchdog=feed", "watchdog-ms = <1000>;");
     if gic == Gic::V3Direct {
-        assert_eq!(irqs, 0, "direct interrupts exit");
+        // The console's timer interrupts this CPU, as no other is left over for the output.
+        assert!(irqs < TICKS, "direct interrupts exit: {irqs} interrupts");
     } else {
         assert!(irqs >= TICKS, "only {irqs} interrupts");
     }

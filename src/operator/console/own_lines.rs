@@ -4,7 +4,7 @@ use crate::util::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::util::format::Sink;
 
 /// The number of lines that can wait. A power of two: positions wrap. Loom needs a small one.
-const LINES: usize = if cfg!(all(test, loom)) { 2 } else { 32 };
+const LINES: usize = if cfg!(all(test, loom)) { 2 } else { 128 };
 /// The number of words of a line's text.
 const WORDS: usize = if cfg!(all(test, loom)) { 1 } else { 20 };
 /// The longest line in bytes, with its LF. The rest of a longer one is cut off.
