@@ -40,15 +40,20 @@ impl Console {
 
     /// Reports lines for which the queue had no room. Returns whether there were any.
     fn report_lost(&mut self, lines: &OwnLines, log: &Log, now: u64) -> bool {
-        let lost = u64::from(lines.take_lost());
+        let lost = lines.take_lost();
         if lost == 0 {
             return false;
         }
         let mut line = OwnLine::EMPTY;
-        format(format_args!("{lost} lines of Bulkhead's own are lost"), &mut line);
+        format(format_args!("{} lines of Bulkhead's own are lost", u64::from(lost)), &mut line);
         line.end();
-        log.add(line.text());
-        self.put_own_line(&line, now)
+        let is_put = self.put_own_line(&line, now);
+        if is_put {
+            log.add(line.text());
+        } else {
+            lines.add_lost(lost);
+        }
+        is_put
     }
 
     /// Adds a line to the buffer of Bulkhead's log. Returns whether there was room.

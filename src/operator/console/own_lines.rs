@@ -102,8 +102,7 @@ impl OwnLines {
     /// Adds a line that was ended, unless there is no room: then it is lost, which is counted.
     pub fn push(&self, line: &OwnLine, after: Option<After>) {
         let Some((place, turn)) = self.reserve() else {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-            return;
+            return self.add_lost(1);
         };
         for (to, from) in place.text.iter().zip(line.bytes.as_chunks().0) {
             to.store(u64::from_le_bytes(*from), Ordering::Relaxed);
@@ -176,6 +175,11 @@ impl OwnLines {
         self.taken.store(taken.wrapping_add(1), Ordering::Relaxed);
         // Release: the line was read before it is overwritten.
         place.turn.store(free.wrapping_add(LINES), Ordering::Release);
+    }
+
+    /// Counts lines that are lost, or whose number could not be reported.
+    pub fn add_lost(&self, lines: u32) {
+        self.lost.fetch_add(lines, Ordering::Relaxed);
     }
 
     /// Returns the number of lines that were lost since the last call.

@@ -86,6 +86,18 @@ fn own_lines_come_out_and_are_kept_in_the_log() {
 }
 
 #[test]
+fn lost_lines_are_reported_when_there_is_room_again() {
+    let (mut console, lines, log) = (console(), OwnLines::new(), Log::new());
+    lines.add_lost(3);
+    assert!(console.buffer(LOG).push_all(&[b'x'; 2040], 0));
+    assert!(!console.take_own_line(&lines, &log, 0));
+    output(&mut console, u64::MAX);
+    assert!(console.take_own_line(&lines, &log, 0));
+    let text = output(&mut console, 0);
+    assert!(text.ends_with("3 lines of Bulkhead's own are lost\r\n"), "{text}");
+}
+
+#[test]
 fn a_line_about_a_partition_follows_its_earlier_output() {
     let (mut console, lines, log) = (console(), OwnLines::new(), Log::new());
     put(&mut console, ONE, "a\nb\nlast words", 0);
