@@ -57,6 +57,11 @@ pub fn disarm() {
     write_register!("cntv_ctl_el0", 0);
 }
 
+/// Masks the interrupt of the virtual timer, which stays enabled.
+pub fn mask() {
+    write_register!("cntv_ctl_el0", 3);
+}
+
 /// Sets the physical timer to expire after `ticks`.
 pub fn arm_physical_after(ticks: u64) {
     write_register!("cntp_tval_el0", ticks);

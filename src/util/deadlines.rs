@@ -9,9 +9,11 @@ pub enum User {
     Console = 0,
     /// A partition's emulated devices.
     Devices = 1,
+    /// The check of a guest's virtual timer that EL2 has masked.
+    VirtualTimer = 2,
 }
 
-const USERS: usize = 2;
+const USERS: usize = 3;
 /// A counter value that is never reached.
 const NEVER: u64 = u64::MAX;
 

@@ -11,35 +11,57 @@
 //! an interrupt is not injected, or the revoker knows that it may be. `tools/loom` checks this.
 
 use alloc::boxed::Box;
-use core::num::NonZeroU16;
 
 use super::intid_set::bits;
+use super::list_register::{OBSERVED, TREATED};
+use super::virtual_timer::NO_EXPIRY;
 use crate::arch::intid::Intid;
-use crate::util::atomic::{AtomicU16, AtomicU64, Ordering, fence};
+use crate::util::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// The entry in `Arrivals::injected` of a list register without an interrupt: the spurious INTID.
 pub(super) const NO_INTID: u16 = 1023;
 
+/// The value of `Arrivals::usable` without list registers. No value of ICH_ELRSR_EL2 equals it.
+const NONE_USABLE: u32 = 1 << 31;
+
 /// The interrupt state of a vCPU that its CPU uses without the partition's lock.
 #[derive(Debug)]
 pub struct Arrivals {
-    /// The list registers that exist, one bit each. Zero while interrupts in memory have to be
-    /// considered first, which needs the lock.
-    usable: AtomicU16,
+    /// The list registers that exist, one bit each; [`NONE_USABLE`] while interrupts in memory have
+    /// to be considered first, which needs the lock.
+    usable: AtomicU32,
     /// The INTID last written to each list register, which can be inactive by now.
     injected: [AtomicU16; 16],
-    /// For each INTID the list register value in the hardware's layout; zero if injection needs the
-    /// lock.
+    /// For each INTID the value of [`ListRegister::arriving`]; zero if injection needs the lock.
+    ///
+    /// [`ListRegister::arriving`]: super::ListRegister::arriving
     prepared: Box<[AtomicU64]>,
+    /// CNTV_CVAL_EL0 when the virtual timer's interrupt was last observed or masked.
+    pub(super) expiry: AtomicU64,
+}
+
+/// What [`Arrivals::inject`] and [`Arrivals::inject_beside_others`] decide.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Injection {
+    /// The list register with this number gets this value.
+    Write(usize, u64),
+    /// The same, and EL2 masks the virtual timer, whose interrupt it is.
+    WriteAndMaskTimer(usize, u64),
+    /// The same, and EL2 observes the virtual timer, whose interrupt it is.
+    WriteAndObserveTimer(usize, u64),
+    /// The interrupt cannot be injected in this way. If neither can,
+    /// [`Vgic::interrupt`](super::Vgic::interrupt) must be called, which needs the lock.
+    Refused,
 }
 
 impl Arrivals {
     /// Creates the state for this number of words of interrupts, none of which may be injected.
     pub(super) fn new(words: usize) -> Self {
         Self {
-            usable: AtomicU16::new(0),
+            usable: AtomicU32::new(NONE_USABLE),
             injected: core::array::from_fn(|_| AtomicU16::new(NO_INTID)),
             prepared: (0..words * 32).map(|_| AtomicU64::new(0)).collect(),
+            expiry: AtomicU64::new(NO_EXPIRY),
         }
     }
 
@@ -48,25 +70,55 @@ impl Arrivals {
         self.disable();
         self.injected.iter().for_each(|injected| injected.store(NO_INTID, Ordering::Relaxed));
         self.prepared.iter().for_each(|prepared| prepared.store(0, Ordering::Relaxed));
+        self.expiry.store(NO_EXPIRY, Ordering::Relaxed);
     }
 
-    /// Returns the list register for an interrupt that arrived on this CPU, with the value to
-    /// write. `empty` are the empty list registers, one bit each. `None` if the injection needs the
-    /// lock: [`Vgic::interrupt`](super::Vgic::interrupt) must be called then. Called on the vCPU's
-    /// own CPU only.
+    /// Decides how an interrupt that arrived on this CPU is injected if all list registers are
+    /// empty: into the first one. `empty` are the empty list registers, one bit each. Called on the
+    /// vCPU's own CPU only.
     #[inline(always)]
-    pub fn inject(&self, intid: Intid, empty: u32) -> Option<(usize, u64)> {
-        let usable = self.usable.load(Ordering::Relaxed);
-        let free = NonZeroU16::new(empty as u16 & usable)?;
-        if free.get() != usable && self.is_injected(intid, usable & !free.get()) {
-            return None;
+    pub fn inject(&self, intid: Intid, empty: u32) -> Injection {
+        if empty == self.usable.load(Ordering::Relaxed) {
+            self.inject_into(0, intid)
+        } else {
+            Injection::Refused
         }
-        let index = free.trailing_zeros() as usize;
-        let prepared = self.prepared.get(intid.get() as usize)?;
-        self.injected.get(index)?.store(intid.get() as u16, Ordering::Relaxed);
+    }
+
+    /// Decides the same if other list registers are in use, unless one of them holds the interrupt.
+    pub fn inject_beside_others(&self, intid: Intid, empty: u32) -> Injection {
+        let usable = self.usable.load(Ordering::Relaxed) as u16;
+        let free = empty as u16 & usable;
+        if free == 0 || self.is_injected(intid, usable & !free) {
+            return Injection::Refused;
+        }
+        self.inject_into(free.trailing_zeros() as usize, intid)
+    }
+
+    #[inline(always)]
+    fn inject_into(&self, index: usize, intid: Intid) -> Injection {
+        let Some(prepared) = self.prepared.get(intid.get() as usize) else {
+            return Injection::Refused;
+        };
+        let Some(injected) = self.injected.get(index) else { return Injection::Refused };
+        injected.store(intid.get() as u16, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let value = prepared.load(Ordering::Relaxed);
-        (value != 0).then_some((index, value))
+        if value == 0 {
+            Injection::Refused
+        } else if value & TREATED == 0 {
+            Injection::Write(index, value)
+        } else if value & OBSERVED == 0 {
+            Injection::WriteAndMaskTimer(index, value & !TREATED)
+        } else {
+            Injection::WriteAndObserveTimer(index, value & !(TREATED | OBSERVED))
+        }
+    }
+
+    /// Records CNTV_CVAL_EL0 of an expiry at which EL2 has masked the virtual timer.
+    #[inline(always)]
+    pub fn timer_masked(&self, compare: u64) {
+        self.expiry.store(compare, Ordering::Relaxed);
     }
 
     /// Returns whether one of the list registers in the mask `in_use` holds an interrupt. An SGI
@@ -78,7 +130,9 @@ impl Arrivals {
         bits(in_use.into()).any(|index| u32::from(self.injected(index & 0xf)) == intid.get())
     }
 
-    /// Allows the injection of an interrupt, with this list register value.
+    /// Allows the injection of an interrupt, with this value of [`ListRegister::arriving`].
+    ///
+    /// [`ListRegister::arriving`]: super::ListRegister::arriving
     pub(super) fn prepare(&self, intid: usize, value: u64) {
         self.prepared[intid].store(value, Ordering::Relaxed);
     }
@@ -86,28 +140,28 @@ impl Arrivals {
     /// Forbids the injection of an interrupt. After this call and [`revoked`] every list register
     /// that may hold the interrupt has its INTID in [`injected`](Self::injected).
     pub(super) fn revoke(&self, intid: usize) {
-        self.prepare(intid, 0);
+        self.prepared[intid].store(0, Ordering::Relaxed);
     }
 
-    /// Returns the list register value prepared for an interrupt.
+    /// Returns the list register value prepared for an interrupt, without marks.
     #[cfg(test)]
     pub(super) fn prepared(&self, intid: usize) -> u64 {
-        self.prepared[intid].load(Ordering::Relaxed)
+        self.prepared[intid].load(Ordering::Relaxed) & !(TREATED | OBSERVED)
     }
 
     /// Returns whether interrupts can be injected without the lock.
     pub(super) fn is_enabled(&self) -> bool {
-        self.usable.load(Ordering::Relaxed) != 0
+        self.usable.load(Ordering::Relaxed) != NONE_USABLE
     }
 
     /// Allows injection without the lock into this number of list registers, 1 to 16.
     pub(super) fn enable(&self, list_registers: usize) {
-        self.usable.store(u16::MAX >> (16 - list_registers), Ordering::Relaxed);
+        self.usable.store(u32::MAX >> (32 - list_registers), Ordering::Relaxed);
     }
 
     /// Forbids injection without the lock until the next refill, which considers all interrupts.
     pub(super) fn disable(&self) {
-        self.usable.store(0, Ordering::Relaxed);
+        self.usable.store(NONE_USABLE, Ordering::Relaxed);
     }
 
     /// Returns the INTID last written to a list register, or `NO_INTID`.
@@ -162,7 +216,7 @@ mod loom_models {
             arrivals.prepare(PPI as usize, 1);
             let cpu = thread::spawn({
                 let arrivals = Arc::clone(&arrivals);
-                move || arrivals.inject(Intid::new(PPI).unwrap(), 0xf).is_some()
+                move || arrivals.inject(Intid::new(PPI).unwrap(), 0xf) != Injection::Refused
             });
             arrivals.revoke(PPI as usize);
             revoked();

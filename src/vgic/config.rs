@@ -34,6 +34,8 @@ pub struct Config<'a> {
     pub it_lines_number: u32,
     /// The physical interrupts that the partition owns: PPIs, on each of its CPUs, and SPIs.
     pub hardware: &'a [Intid],
+    /// The PPI of the virtual timer, if the partition owns it.
+    pub virtual_timer: Option<Intid>,
     /// The PPIs and SPIs that Bulkhead raises by [`Vgic::set_line`](super::Vgic::set_line).
     pub virtual_only: &'a [Intid],
 }

@@ -55,6 +55,7 @@ impl Vgic {
             version: config.version,
             enables: 0,
             unsettled: CpuMask::EMPTY,
+            virtual_timer: config.virtual_timer,
             typer: Self::typer(config.version, words, config.vcpus.max(1)),
             vcpus: (0..config.vcpus).map(|index| VcpuInterrupts::new(index, arrivals())).collect(),
             banks,
@@ -68,6 +69,9 @@ impl Vgic {
     pub fn reset(&mut self, hw: &mut impl Hardware) {
         self.state.reset();
         self.backend.reset(&mut self.state, hw);
+        for vcpu in 0..self.state.vcpus.len() {
+            self.mark_timer(vcpu);
+        }
         for word in 1..self.state.words() {
             self.reset_physical(word, hw);
             for bit in bits(self.state.bank(IntidSet::new(0, word, 0)).hardware) {

@@ -1,6 +1,7 @@
 //! List registers, through which EL2 injects interrupts into the hardware's virtual CPU interface.
 
 use super::config::Version;
+use super::virtual_timer::Treatment;
 
 // ICH_LR<n>_EL2 (IHI 0069, 12.4.9), for INTIDs below 1024: the virtual INTID is in bits 9:0.
 /// The vCPU that sent a GICv2 SGI, which the guest reads from GICC_IAR.
@@ -18,6 +19,13 @@ const HARDWARE: u64 = 1 << 61;
 /// State bits.
 const PENDING: u64 = 1 << 62;
 const ACTIVE: u64 = 1 << 63;
+
+// Bits that are RES0 in ICH_LR<n>_EL2 and beyond GICH_LR<n>. They mark the virtual timer's interrupt
+// where its value is kept, and are in no list register.
+/// EL2 masks the timer, or observes it if `OBSERVED` is set too.
+pub(super) const TREATED: u64 = 1 << 59;
+/// EL2 observes the timer.
+pub(super) const OBSERVED: u64 = 1 << 58;
 
 // GICH_LR<n> (IHI 0048B, 5.3.11) has the same fields at other bits.
 /// The virtual INTID, and the source of an SGI.
@@ -77,9 +85,20 @@ impl ListRegister {
         Self(self.0 & !GROUP1 | if group1 { GROUP1 } else { 0 })
     }
 
-    /// Returns the value of an inactive interrupt with this state.
+    /// Returns the value, that of the virtual timer's interrupt, with the marks for this treatment.
+    pub(super) fn with_treatment(self, treatment: Treatment) -> Self {
+        let value = self.0 & !(TREATED | OBSERVED);
+        Self(match treatment {
+            Treatment::Plain => value,
+            Treatment::Mask => value | TREATED,
+            Treatment::Observe => value | TREATED | OBSERVED,
+        })
+    }
+
+    /// Returns the value of an inactive interrupt with this state, without marks.
     pub(super) fn with_state(self, pending: bool, active: bool) -> Self {
-        Self(self.0 | if pending { PENDING } else { 0 } | if active { ACTIVE } else { 0 })
+        let value = self.0 & !(TREATED | OBSERVED);
+        Self(value | if pending { PENDING } else { 0 } | if active { ACTIVE } else { 0 })
     }
 
     /// Returns the value of an SGI with this source, 0 to 7.
@@ -93,7 +112,7 @@ impl ListRegister {
     }
 
     /// Returns the value of an inactive interrupt as pending, in the layout of this version's list
-    /// register. On GICv2 only for hardware interrupts and SGIs from vCPU 0. Cheaper than
+    /// register, with its marks. On GICv2 only for hardware interrupts and SGIs from vCPU 0. Cheaper than
     /// [`to_v2`](Self::to_v2), since it runs each time the guest enables an interrupt.
     #[inline(always)]
     #[must_use]
@@ -102,7 +121,8 @@ impl ListRegister {
             Version::V2 => {
                 let (intid, priority, kind) = (self.0 & 0x3ff, self.0 >> 51 & 0x1f, self.0 >> 60);
                 let physical = if intid < 16 { 0 } else { intid << 10 };
-                intid | physical | priority << 23 | V2_PENDING | kind << 30
+                let marks = self.0 & (TREATED | OBSERVED);
+                intid | physical | priority << 23 | V2_PENDING | kind << 30 | marks
             }
             Version::V3 => self.0 | PENDING,
         }

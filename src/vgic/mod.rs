@@ -63,12 +63,14 @@ mod selection;
 mod sgi;
 mod sgir;
 mod state;
+mod timer_treatment;
+mod virtual_timer;
 
 #[cfg(test)]
 mod tests;
 
 pub use access::RegisterAccess;
-pub use arrivals::Arrivals;
+pub use arrivals::{Arrivals, Injection};
 pub use config::{Config, Delivery, Version};
 pub use controller::Vgic;
 pub use cpu_mask::CpuMask;
@@ -81,3 +83,4 @@ pub use registers::{gather, spread};
 pub use request::Request;
 pub use sgi::{SgiRegister, SgiRequest, SgiRoute};
 pub use sgir::SgirRoute;
+pub use virtual_timer::{Check, IMASK, ISTATUS, TimerRegisters};

@@ -170,6 +170,9 @@ impl Vgic {
             RegisterKind::Group => self.backend.set_groups(&mut self.state, set, value),
             RegisterKind::State(state) => {
                 self.backend.write_state(&mut self.state, state, set, hw);
+                if state == StateRegister::ClearEnable {
+                    self.observe_timer_anew(set);
+                }
             }
             RegisterKind::Priority => {
                 let bank = self.state.bank_mut(set);

@@ -10,6 +10,8 @@ use super::config::Version;
 use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
 use super::intid_set::{IntidSet, SGIS, bits};
+use super::virtual_timer::VirtualTimer;
+use crate::arch::intid::Intid;
 use crate::arch::mpidr::Mpidr;
 
 /// The distributor and the redistributors of one partition.
@@ -21,6 +23,8 @@ pub(super) struct GicState {
     pub enables: u32,
     /// The vCPUs that have not refilled their list registers since `enables` changed.
     pub unsettled: CpuMask,
+    /// The PPI of the virtual timer, if the partition owns it.
+    pub virtual_timer: Option<Intid>,
     /// GICD_TYPER, which is constant.
     pub typer: u32,
     /// The vCPUs by index.
@@ -91,6 +95,8 @@ pub(super) struct VcpuInterrupts {
     pub affinity: u32,
     /// The state that its CPU uses without the partition's lock.
     pub arrivals: Arc<Arrivals>,
+    /// Whether EL2 masks its virtual timer.
+    pub timer: VirtualTimer,
     /// Whether active interrupts did not fit into the list registers.
     pub overflowed: bool,
     /// The maintenance interrupts that are enabled in the hypervisor control register.
@@ -105,6 +111,7 @@ impl VcpuInterrupts {
         Self {
             affinity: pack(Mpidr::of_vcpu(index)),
             arrivals: Arc::new(arrivals),
+            timer: VirtualTimer::new(),
             overflowed: false,
             maintenance: 0,
             asleep: true,
@@ -114,6 +121,7 @@ impl VcpuInterrupts {
     /// Resets everything but the affinity.
     pub fn reset(&mut self) {
         self.arrivals.reset();
+        self.timer = VirtualTimer::new();
         (self.overflowed, self.maintenance, self.asleep) = (false, 0, true);
     }
 

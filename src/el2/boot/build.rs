@@ -164,6 +164,7 @@ impl Work {
             supervisor: self.monitor.map(|monitor| monitor as _),
             gic: self.gic,
             ppis: &self.ppis,
+            virtual_timer: self.machine.timer.virtual_,
             cpus,
             totals: &self.totals,
         });

@@ -156,6 +156,8 @@ pub struct PartitionParts {
     pub gic: &'static Gic,
     /// The PPIs that guests own.
     pub ppis: &'static [Intid],
+    /// The PPI of the virtual timer.
+    pub virtual_timer: Intid,
     /// The physical CPU of each vCPU.
     pub cpus: Vec<&'static Cpu>,
     /// The totals of all partitions.
@@ -197,12 +199,13 @@ impl Partition {
             supervisor,
             gic,
             ppis,
+            virtual_timer,
             cpus,
             totals,
         } = parts;
         let vcpus = plan.cpus.len();
         let state = PartitionState {
-            vgic: new_vgic(&plan, gic, ppis),
+            vgic: new_vgic(&plan, gic, ppis, virtual_timer),
             psci: Psci::new(vcpus, plan.memory.guest),
             uart: Pl011::default(),
             devices: EmulatedDevice::all(&plan),
@@ -346,7 +349,7 @@ fn line_limit() -> RateLimit {
 
 /// Returns a partition's vGIC. `ppis` are the PPIs that guests own.
 #[inline(always)]
-fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
+fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid], virtual_timer: Intid) -> Vgic {
     let spis = plan.interrupts.iter().map(|interrupt| interrupt.intid);
     let virtual_only: Vec<_> = plan.devices.iter().filter_map(|device| device.intid).collect();
     let hardware: Vec<_> = ppis.iter().copied().chain(spis).collect();
@@ -363,5 +366,6 @@ fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid]) -> Vgic {
         it_lines_number: last.map_or(0, |last| last.get() / 32).min(gic.it_lines_number()),
         hardware: &hardware,
         virtual_only: &virtual_only,
+        virtual_timer: ppis.contains(&virtual_timer).then_some(virtual_timer),
     })
 }

@@ -5,7 +5,7 @@ use bulkhead::trap::stats::Cause;
 use bulkhead::util::deadlines::User;
 
 use super::resident::{self, OwnInterrupts};
-use super::{Flow, Vcpu};
+use super::{Flow, Vcpu, virtual_timer};
 use crate::el2::console;
 use crate::el2::cpu::{self, timer};
 use crate::el2::drivers::gic::{Acknowledged, TakeOutcome};
@@ -18,6 +18,16 @@ pub fn take(vcpu: &Vcpu) -> Option<Acknowledged> {
     match vcpu.gic().take(&vcpu.arrivals) {
         TakeOutcome::Injected => {
             vcpu.counters.count(Cause::Interrupt);
+            None
+        }
+        TakeOutcome::MaskTimer => {
+            vcpu.counters.count(Cause::Interrupt);
+            virtual_timer::mask(vcpu);
+            None
+        }
+        TakeOutcome::ObserveTimer => {
+            vcpu.counters.count(Cause::Interrupt);
+            virtual_timer::observe(vcpu);
             None
         }
         TakeOutcome::Other(interrupt) => Some(interrupt),
@@ -61,6 +71,9 @@ pub fn handle_interrupt(interrupt: Acknowledged) -> Flow {
         (Some(own), _) => own.handle(vcpu),
         (None, Some(vcpu)) => {
             vcpu.counters.count(Cause::Interrupt);
+            if gic.inject_beside_others(&vcpu.arrivals, interrupt) {
+                return Flow::Resume;
+            }
             if vcpu.interrupt(intid, gic.sender(interrupt)) && !intid.is_sgi() {
                 // It stays active in the physical GIC until the guest deactivates it.
                 return Flow::Resume;
@@ -114,6 +127,9 @@ impl OwnInterrupt {
                 }
                 if let Some(vcpu) = vcpu.filter(|_| deadlines.is_due(User::Devices, now)) {
                     vcpu.poll_devices();
+                }
+                if let Some(vcpu) = vcpu.filter(|_| deadlines.is_due(User::VirtualTimer, now)) {
+                    virtual_timer::check(vcpu, now);
                 }
                 Flow::Resume
             }

@@ -11,6 +11,7 @@ mod recall;
 pub mod resident;
 mod run;
 mod uart;
+mod virtual_timer;
 
 use alloc::sync::Arc;
 use bulkhead::arch::addr::Ipa;

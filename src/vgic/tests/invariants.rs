@@ -71,7 +71,7 @@ impl System {
                 let lr = bank.templates[bit].with_state(true, false);
                 let expected = match self.machine.version {
                     _ if !arrives || !is_here || bank.deliverable >> bit & 1 == 0 => 0,
-                    Version::V2 => lr.to_v2().into(),
+                    Version::V2 => u64::from(lr.to_v2()),
                     Version::V3 => lr.bits(),
                 };
                 assert_eq!(arrivals.prepared(intid), expected, "{intid} on CPU {cpu}");

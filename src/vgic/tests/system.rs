@@ -41,6 +41,7 @@ impl System {
             it_lines_number: 16,
             hardware: &hardware,
             virtual_only: &[intid(&VIRTUAL_ONLY_SPI)],
+            virtual_timer: Some(intid(&HARDWARE_PPI)),
         });
         let mut machine = Machine::new(version, cpus, list_registers, 17);
         machine.direct = delivery == Delivery::Direct;
@@ -146,12 +147,25 @@ impl System {
         }
         let arrivals = self.vgic.arrivals(cpu);
         let empty = View { machine: &mut self.machine, cpu }.empty_list_registers();
-        if let Some((index, value)) = arrivals.inject(intid, empty) {
-            // On GICv2 EL2 adds the sender, in CPUID.
-            self.machine.write_list_register(cpu, index, value | u64::from(sender) << 10);
-        } else {
-            let kicks = self.on(cpu, |vgic, hw| vgic.interrupt(intid, sender, hw));
-            self.kick(kicks.expect("it is owned"));
+        let injection = match arrivals.inject(intid, empty) {
+            Injection::Refused => arrivals.inject_beside_others(intid, empty),
+            injection => injection,
+        };
+        match injection {
+            Injection::Write(index, value)
+            | Injection::WriteAndMaskTimer(index, value)
+            | Injection::WriteAndObserveTimer(index, value) => {
+                // GICH_LR<n> has 32 bits, and EL2 adds the sender of an SGI, in CPUID.
+                let value = match self.machine.version {
+                    Version::V2 => u64::from(value as u32),
+                    Version::V3 => value,
+                };
+                self.machine.write_list_register(cpu, index, value | u64::from(sender) << 10);
+            }
+            Injection::Refused => {
+                let kicks = self.on(cpu, |vgic, hw| vgic.interrupt(intid, sender, hw));
+                self.kick(kicks.expect("it is owned"));
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //! interrupted code.
 
 use core::arch::global_asm;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use runtime::cpu::{self, MAX_CPUS};
 use runtime::gic::{self, Interrupt, Target};
@@ -79,6 +79,9 @@ static AT_VECTOR: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS
 /// The number of interrupts that each CPU has taken.
 static TAKEN: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 
+/// Whether the handler ends an interrupt before it silences its source.
+static ENDS_FIRST: AtomicBool = AtomicBool::new(false);
+
 /// The SGI that the receiver answers with [`REPLY`].
 pub const CALL: u32 = 1;
 /// The SGI that answers a [`CALL`].
@@ -151,12 +154,26 @@ pub fn taken(cpu: usize) -> u64 {
 extern "C" fn interrupt(at_vector: u64) -> u64 {
     let cpu = cpu::index();
     let Some(interrupt) = gic::acknowledge() else { return 0 };
-    silence(interrupt.intid);
-    gic::end(interrupt);
+    if ENDS_FIRST.load(Ordering::Relaxed) {
+        gic::end(interrupt);
+        timer::mask();
+    } else {
+        silence(interrupt.intid);
+        gic::end(interrupt);
+    }
     AT_VECTOR[cpu].store(at_vector, Ordering::Release);
     // Only this CPU writes the counter, so the load and the store need not be one operation.
     TAKEN[cpu].store(TAKEN[cpu].load(Ordering::Relaxed) + 1, Ordering::Release);
     if cpu == 0 { RESUME.load(Ordering::Relaxed) } else { 0 }
+}
+
+/// Calls `operation`, during which the handler ends the virtual timer's interrupt before it masks the
+/// timer.
+pub fn ending_first<T>(operation: impl FnOnce() -> T) -> T {
+    ENDS_FIRST.store(true, Ordering::Relaxed);
+    let result = operation();
+    ENDS_FIRST.store(false, Ordering::Relaxed);
+    result
 }
 
 /// Silences the source of an interrupt.

@@ -18,6 +18,12 @@ pub fn measure() {
     let routines = interrupts::routines();
     routines.install();
     keep("timer-to-resumed", samples(|| from_handler(routines)));
+    TICKS.install();
+    gic::disable(machine().virtual_timer);
+    gic::enable(machine().virtual_timer);
+    let ended_first = interrupts::ending_first(|| samples(|| whole(&TICKS)));
+    keep_in("ticks", "timer-ended-first", ended_first);
+    routines.install();
     gic::disable(machine().virtual_timer);
 }
 
@@ -39,6 +45,13 @@ fn arm() -> u64 {
 fn to_handler(routines: &Routines) -> u64 {
     let due = arm();
     routines.spin().at_vector - due
+}
+
+/// Measures from the expiry of the timer to the interrupted instruction, with all interrupts that
+/// the expiry causes.
+fn whole(routines: &Routines) -> u64 {
+    let due = arm();
+    routines.spin().counts.after - due
 }
 
 /// Measures from the vector to the interrupted instruction.

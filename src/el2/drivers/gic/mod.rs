@@ -13,7 +13,7 @@ use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::machine;
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::planned::DeviceKind;
-use bulkhead::vgic::{Arrivals, CpuMask, Delivery, IntidSet, SgirRoute, StateRegister};
+use bulkhead::vgic::{Arrivals, CpuMask, Delivery, Injection, IntidSet, SgirRoute, StateRegister};
 
 use super::mmio::Registers;
 
@@ -50,13 +50,17 @@ pub struct Acknowledged {
     /// Its number.
     pub intid: Intid,
     /// The value of GICC_IAR or ICC_IAR1_EL1, with which it is ended and deactivated.
-    value: u32,
+    value: u64,
 }
 
 /// The outcome of [`Gic::take`].
 pub enum TakeOutcome {
     /// An interrupt of the guest was written into a list register.
     Injected,
+    /// The same, and the virtual timer, whose interrupt it is, must be masked.
+    MaskTimer,
+    /// The same, and the virtual timer, whose interrupt it is, must be observed.
+    ObserveTimer,
     /// Another interrupt was acknowledged.
     Other(Acknowledged),
     /// No interrupt was pending.
@@ -65,8 +69,8 @@ pub enum TakeOutcome {
 
 impl Acknowledged {
     /// Decodes GICC_IAR or ICC_IAR1_EL1; `None` for a special INTID.
-    fn new(value: u32) -> Option<Self> {
-        Some(Self { intid: Intid::new(value & INTID_MASK)?, value })
+    fn new(value: u64) -> Option<Self> {
+        Some(Self { intid: Intid::new(value as u32 & INTID_MASK)?, value })
     }
 }
 
@@ -175,8 +179,8 @@ impl Gic {
         }
     }
 
-    /// Acknowledges an interrupt, and injects it if `arrivals` has a list register's value
-    /// prepared.
+    /// Acknowledges an interrupt, and injects it if all list registers are empty and `arrivals` has
+    /// a value prepared.
     #[inline(always)]
     pub fn take(&self, arrivals: &Arrivals) -> TakeOutcome {
         match self {
@@ -185,10 +189,37 @@ impl Gic {
         }
     }
 
+    /// Injects an interrupt, which is acknowledged, into an empty list register while others are in
+    /// use, if `arrivals` has a value prepared. Returns whether it has.
+    #[inline(never)]
+    pub fn inject_beside_others(&self, arrivals: &Arrivals, interrupt: Acknowledged) -> bool {
+        let empty = match self {
+            Self::V2(gic) => gic.empty_list_registers(),
+            Self::V3(_) => v3::empty_list_registers(),
+        };
+        match arrivals.inject_beside_others(interrupt.intid, empty) {
+            // The timer is neither masked nor observed, so the guest may get its interrupt twice.
+            Injection::Write(index, value)
+            | Injection::WriteAndMaskTimer(index, value)
+            | Injection::WriteAndObserveTimer(index, value) => match self {
+                Self::V2(gic) => {
+                    let source = u32::from(gic.source(interrupt));
+                    gic.write_list_register(index, value as u32 | source);
+                }
+                Self::V3(_) => v3::write_list_register(index, value),
+            },
+            Injection::Refused => return false,
+        }
+        if interrupt.intid.is_sgi() {
+            self.deactivate(interrupt);
+        }
+        true
+    }
+
     /// Deactivates an interrupt that no guest will deactivate.
     pub fn deactivate(&self, interrupt: Acknowledged) {
         match self {
-            Self::V2(gic) => gic.deactivate(interrupt.value),
+            Self::V2(gic) => gic.deactivate(interrupt.value as u32),
             Self::V3(gic) => gic.deactivate(interrupt.value),
         }
     }

@@ -1,7 +1,7 @@
 //! GICv2 with the virtualization extensions (IHI 0048B), driven from EL2.
 
 use bulkhead::arch::intid::Intid;
-use bulkhead::vgic::{Arrivals, IntidSet, StateRegister};
+use bulkhead::vgic::{Arrivals, Injection, IntidSet, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 use super::triggers::Triggers;
@@ -204,11 +204,11 @@ impl GicV2 {
 
     /// Returns the vCPU that sent an SGI, at its position in GICH_LRn; 0 for other interrupts.
     #[inline(always)]
-    fn source(&self, acknowledged: Acknowledged) -> u16 {
+    pub fn source(&self, acknowledged: Acknowledged) -> u16 {
         if !acknowledged.intid.is_sgi() {
             return 0;
         }
-        let interface = acknowledged.value >> SOURCE_SHIFT & 7;
+        let interface = acknowledged.value as u32 >> SOURCE_SHIFT & 7;
         self.sources[interface as usize].load(Ordering::Relaxed)
     }
 
@@ -221,8 +221,8 @@ impl GicV2 {
     /// (GICC_IAR, GICC_EOIR).
     #[inline(always)]
     pub fn acknowledge(&self) -> Option<Acknowledged> {
-        let acknowledged = Acknowledged::new(self.iar.read())?;
-        self.eoir.write(acknowledged.value);
+        let acknowledged = Acknowledged::new(u64::from(self.iar.read()))?;
+        self.eoir.write(acknowledged.value as u32);
         Some(acknowledged)
     }
 
@@ -230,13 +230,24 @@ impl GicV2 {
     #[inline(always)]
     pub fn take(&self, arrivals: &Arrivals) -> TakeOutcome {
         let Some(acknowledged) = self.acknowledge() else { return TakeOutcome::Nothing };
-        let prepared = arrivals.inject(acknowledged.intid, self.elrsr.read());
-        let Some((index, value)) = prepared else { return TakeOutcome::Other(acknowledged) };
-        self.lrs[index].write(value as u32 | u32::from(self.source(acknowledged)));
-        if acknowledged.intid.is_sgi() {
-            self.dir.write(acknowledged.value);
+        match arrivals.inject(acknowledged.intid, self.elrsr.read()) {
+            Injection::Write(_, value) => {
+                self.lrs[0].write(value as u32 | u32::from(self.source(acknowledged)));
+                if acknowledged.intid.is_sgi() {
+                    self.dir.write(acknowledged.value as u32);
+                }
+                TakeOutcome::Injected
+            }
+            Injection::WriteAndMaskTimer(_, value) => {
+                self.lrs[0].write(value as u32);
+                TakeOutcome::MaskTimer
+            }
+            Injection::WriteAndObserveTimer(_, value) => {
+                self.lrs[0].write(value as u32);
+                TakeOutcome::ObserveTimer
+            }
+            Injection::Refused => TakeOutcome::Other(acknowledged),
         }
-        TakeOutcome::Injected
     }
 
     /// Deactivates an interrupt that no guest will deactivate (GICC_DIR).

@@ -85,6 +85,7 @@ rows! {
     "timer-to-handler" "timer: expiry to handler" Operation Goal::ByMode(70, 0);
     "timer-to-sleeper" "timer: expiry to after WFI" Operation Goal::ByMode(70, 0);
     "timer-to-resumed" "timer: handler to resumed code" Operation Goal::Most(0);
+    "timer-ended-first" "timer: ended before it is masked" Operation Goal::ByMode(66, 0);
     "device-to-handler" "device: store to handler" Operation Goal::ByMode(70, 0);
     "device-to-resumed" "device: handler to resumed code" Operation Goal::Most(0);
     "sgi-self-send" "SGI to self: send" Operation Goal::ByMode(160, 80);

@@ -3,7 +3,7 @@
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use bulkhead::arch::intid::Intid;
-use bulkhead::vgic::{Arrivals, Delivery};
+use bulkhead::vgic::{Arrivals, Delivery, Injection};
 
 use crate::el2::arch::registers::{read_register, write_register};
 use crate::el2::drivers::gic::{Acknowledged, INTID_MASK, TakeOutcome};
@@ -16,10 +16,10 @@ const ICC_CTLR_EOIMODE: u64 = 1 << 1;
 /// synchronises it, and [`deactivate`] executes one.
 #[inline(always)]
 pub fn acknowledge() -> Option<Acknowledged> {
-    let acknowledged = Acknowledged::new(read_register!("S3_0_C12_C12_0") as u32)?;
+    let acknowledged = Acknowledged::new(read_register!("S3_0_C12_C12_0"))?;
     // Memory that the interrupt announces is read only after it is acknowledged (IHI 0069, 4.1.1).
     barrier::dsb(barrier::SY);
-    write_register!("S3_0_C12_C12_1", u64::from(acknowledged.value));
+    write_register!("S3_0_C12_C12_1", acknowledged.value);
     Some(acknowledged)
 }
 
@@ -106,8 +106,8 @@ macro_rules! list_registers {
         }
 
         /// Writes ICH_LRn_EL2. Does nothing if `index` is above 15.
-        #[inline(always)]
-        fn write_inlined(index: usize, value: u64) {
+        #[inline(never)]
+        pub fn write_list_register(index: usize, value: u64) {
             match index {
                 $($number => $register.set(value),)*
                 _ => {}
@@ -121,13 +121,6 @@ list_registers! {
     4 ICH_LR4_EL2 5 ICH_LR5_EL2 6 ICH_LR6_EL2 7 ICH_LR7_EL2
     8 ICH_LR8_EL2 9 ICH_LR9_EL2 10 ICH_LR10_EL2 11 ICH_LR11_EL2
     12 ICH_LR12_EL2 13 ICH_LR13_EL2 14 ICH_LR14_EL2 15 ICH_LR15_EL2
-}
-
-/// Writes ICH_LRn_EL2. Does nothing if `index` is above 15. Inlined only where an interrupt is
-/// injected.
-#[inline(never)]
-pub fn write_list_register(index: usize, value: u64) {
-    write_inlined(index, value);
 }
 
 /// Returns a bit for each empty list register that is implemented (ICH_ELRSR_EL2).
@@ -144,26 +137,31 @@ pub fn requests_maintenance() -> bool {
 #[inline(always)]
 pub fn take(arrivals: &Arrivals) -> TakeOutcome {
     let Some(acknowledged) = acknowledge() else { return TakeOutcome::Nothing };
-    let empty = empty_list_registers();
-    let prepared = arrivals.inject(acknowledged.intid, empty);
-    let Some((index, value)) = prepared else { return TakeOutcome::Other(acknowledged) };
-    if empty & 1 != 0 {
-        // In most cases the first list register is empty; writing it needs no jump table.
-        ICH_LR0_EL2.set(value);
-    } else {
-        write_inlined(index, value);
+    match arrivals.inject(acknowledged.intid, empty_list_registers()) {
+        Injection::Write(_, value) => {
+            ICH_LR0_EL2.set(value);
+            if acknowledged.intid.is_sgi() {
+                deactivate(acknowledged.value);
+            }
+            TakeOutcome::Injected
+        }
+        Injection::WriteAndMaskTimer(_, value) => {
+            ICH_LR0_EL2.set(value);
+            TakeOutcome::MaskTimer
+        }
+        Injection::WriteAndObserveTimer(_, value) => {
+            ICH_LR0_EL2.set(value);
+            TakeOutcome::ObserveTimer
+        }
+        Injection::Refused => TakeOutcome::Other(acknowledged),
     }
-    if acknowledged.intid.is_sgi() {
-        deactivate(acknowledged.value);
-    }
-    TakeOutcome::Injected
 }
 
 /// Deactivates an interrupt that no guest will deactivate (ICC_DIR_EL1).
 #[inline(always)]
-pub fn deactivate(acknowledged: u32) {
+pub fn deactivate(acknowledged: u64) {
     // The priority drop, and writes that lower the line of a maintenance interrupt, must have taken
     // effect.
     barrier::isb(barrier::SY);
-    write_register!("S3_0_C12_C11_1", u64::from(acknowledged));
+    write_register!("S3_0_C12_C11_1", acknowledged);
 }

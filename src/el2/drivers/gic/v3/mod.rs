@@ -231,7 +231,7 @@ impl GicV3 {
     }
 
     /// Deactivates an interrupt that no guest will deactivate (ICC_DIR_EL1).
-    pub fn deactivate(&self, acknowledged: u32) {
+    pub fn deactivate(&self, acknowledged: u64) {
         cpu_interface::deactivate(acknowledged);
         barrier::isb(barrier::SY);
     }
