@@ -66,13 +66,13 @@ impl GicState {
     }
 
     /// Returns the bank of a set, whose word must exist.
-    #[inline]
+    #[inline(never)]
     pub fn bank(&self, set: IntidSet) -> &Bank {
         &self.banks[self.bank_index(set)]
     }
 
     /// Returns the bank of a set for modification. The word must exist.
-    #[inline]
+    #[inline(never)]
     pub fn bank_mut(&mut self, set: IntidSet) -> &mut Bank {
         let index = self.bank_index(set);
         &mut self.banks[index]

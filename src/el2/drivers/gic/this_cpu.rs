@@ -40,7 +40,8 @@ impl ThisCpu<'_> {
     /// Returns the frame with the registers of a set's interrupts: the distributor, or on GICv3,
     /// for private interrupts, a redistributor. The offsets are the same in both. On GICv2 the
     /// distributor's registers of private interrupts are banked for each CPU.
-    #[inline(always)]
+    // One copy for all callers.
+    #[inline(never)]
     fn registers(&self, set: IntidSet) -> &'static Registers {
         match self.gic() {
             Gic::V3(gic) if set.word() == 0 => gic.private(self.cpu(set.owner())),
