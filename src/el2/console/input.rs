@@ -187,7 +187,7 @@ fn show(input: &mut Input, view: View) {
 fn queue_text(parts: &[&str]) {
     let mut line = OwnLine::EMPTY;
     parts.iter().for_each(|part| line.put(part.as_bytes()));
-    queue(line, None);
+    queue(&mut line, None);
 }
 
 /// Prints the keys that can follow Ctrl-], in one line or more.
@@ -196,7 +196,8 @@ fn print_choices() {
     line.put(b"after Ctrl-]: 0 all");
     for (digit, port) in (b'1'..).zip(ports()) {
         if line.text().len() > CHOICES_BYTES {
-            queue(core::mem::replace(&mut line, OwnLine::EMPTY), None);
+            queue(&mut line, None);
+            line = OwnLine::EMPTY;
         }
         line.put(b", ");
         if digit <= b'9' {
@@ -204,7 +205,7 @@ fn print_choices() {
         }
         line.put(port.name().as_bytes());
     }
-    queue(line, None);
+    queue(&mut line, None);
     let has_monitor = CONSOLE.monitor.get().is_some();
     let monitor = if has_monitor { ", Ctrl-] the monitor" } else { "" };
     queue_text(&["or a first letter", monitor, ", ] Ctrl-] itself"]);

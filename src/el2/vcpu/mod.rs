@@ -90,6 +90,8 @@ impl Vcpu {
     }
 
     /// Kicks other vCPUs of the partition, if the mask has any.
+    // One copy for all callers.
+    #[inline(never)]
     pub fn kick(&self, others: CpuMask) {
         if !others.is_empty() {
             self.partition.kick(others);
