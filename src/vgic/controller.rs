@@ -2,6 +2,7 @@
 //! accesses.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::arrivals::Arrivals;
 use super::backend::Backend;
@@ -51,12 +52,13 @@ impl Vgic {
         let shared = (1..words).map(|word| IntidSet::new(0, word, u32::MAX));
         let banks = private.chain(shared).map(bank).collect();
         let arrivals = || Arrivals::new(backend.arrival_words(words));
+        let vcpus = (0..config.vcpus).map(|index| VcpuInterrupts::new(index, arrivals()));
         let state = GicState {
             version: config.version,
             enables: 0,
             unsettled: CpuMask::EMPTY,
             typer: Self::typer(config.version, words, config.vcpus.max(1)),
-            vcpus: (0..config.vcpus).map(|index| VcpuInterrupts::new(index, arrivals())).collect(),
+            vcpus: vcpus.collect::<Vec<_>>().into(),
             banks,
         };
         Self { state, backend }

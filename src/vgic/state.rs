@@ -11,6 +11,7 @@ use super::cpu_mask::CpuMask;
 use super::hardware::Hardware;
 use super::intid_set::{IntidSet, SGIS, bits};
 use crate::arch::mpidr::Mpidr;
+use crate::util::indexed::Indexed;
 
 /// The distributor and the redistributors of one partition.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(super) struct GicState {
     /// GICD_TYPER, which is constant.
     pub typer: u32,
     /// The vCPUs by index.
-    pub vcpus: Vec<VcpuInterrupts>,
+    pub vcpus: Indexed<VcpuInterrupts>,
     /// The private interrupts of each vCPU, then the words of SPIs from word 1 on.
     pub banks: Vec<Bank>,
 }

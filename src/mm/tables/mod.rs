@@ -107,7 +107,8 @@ impl Tables<'_> {
 
     /// Finds the entry at which the walk of `input` (of [`INPUT_BITS`]) ends. Returns the index of
     /// the table, the index of the entry in it, and how many bytes the entry spans.
-    #[inline(always)]
+    // One copy for all callers.
+    #[inline(never)]
     pub(crate) fn find(&self, input: u64) -> (usize, usize, u64) {
         let (mut index, mut span) = (0, LEVEL_1_SPAN);
         loop {
