@@ -151,7 +151,8 @@ impl VcpuInterrupts {
 
 /// Packs an affinity into 32 bits: Aff3.Aff2.Aff1.Aff0.
 pub(super) fn pack(affinity: Mpidr) -> u32 {
-    u32::from_be_bytes([3, 2, 1, 0].map(|level| affinity.affinity(level)))
+    let bits = affinity.get();
+    (bits >> 8) as u32 & 0xff00_0000 | bits as u32 & 0xff_ffff
 }
 
 /// Converts a packed affinity to the layout of MPIDR_EL1 and IROUTER.
