@@ -57,6 +57,7 @@ impl Vgic {
             version: config.version,
             enables: 0,
             unsettled: CpuMask::EMPTY,
+            words: words as u8,
             typer: Self::typer(config.version, words, config.vcpus.max(1)),
             vcpus: vcpus.collect::<Vec<_>>().into(),
             banks,
@@ -173,7 +174,6 @@ impl Vgic {
         if !intid.is_sgi() || gic.bank(set).active_source[number as usize] == source {
             backend.write_state(gic, StateRegister::ClearActive, set, hw);
         }
-        backend.prepare(gic, set);
         Ok(backend.deliver(gic, kicks, set, hw))
     }
 }

@@ -24,6 +24,11 @@ pub(super) struct ListRegisters {
 }
 
 impl ListRegisters {
+    /// Returns a bit for each list register.
+    pub fn mask(&self) -> u32 {
+        1_u32.wrapping_shl(self.count as u32).wrapping_sub(1)
+    }
+
     /// Prepares the list registers of the deliverable interrupts of a set. Called after each
     /// [`revoke`](Self::revoke), and when more interrupts become deliverable.
     pub fn prepare(&self, gic: &GicState, set: IntidSet) {
@@ -94,7 +99,7 @@ impl ListRegisters {
     /// Returns the vCPUs whose list registers can hold one of these interrupts.
     pub fn holders(&self, gic: &GicState, set: IntidSet) -> CpuMask {
         let mut holders = CpuMask::EMPTY;
-        let list_registers = (1 << self.count) - 1;
+        let list_registers = self.mask();
         for index in Self::possible_holders(gic, set) {
             if gic.vcpus[index].holds(set.word(), set.mask(), list_registers) {
                 holders |= CpuMask::one(index);
@@ -136,7 +141,8 @@ impl ListRegisters {
         if word != 0 {
             let bank = gic.bank(set);
             let is_busy = bank.pending() | bank.active != 0;
-            self.busy = self.busy & !(1 << word) | u32::from(is_busy) << word;
+            let bit = 1_u32.wrapping_shl(word as u32);
+            self.busy = self.busy & !bit | if is_busy { bit } else { 0 };
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) struct GicState {
     pub unsettled: CpuMask,
     /// GICD_TYPER, which is constant.
     pub typer: u32,
+    /// The number of words of INTIDs, 1 to 32.
+    pub words: u8,
     /// The vCPUs by index.
     pub vcpus: Indexed<VcpuInterrupts>,
     /// The private interrupts of each vCPU, then the words of SPIs from word 1 on.
@@ -79,9 +81,14 @@ impl GicState {
         &mut self.banks[index]
     }
 
+    /// Returns the bank of a vCPU's private interrupts for modification.
+    pub fn private_mut(&mut self, vcpu: usize) -> &mut Bank {
+        self.bank_mut(IntidSet::new(vcpu, 0, 0))
+    }
+
     /// Returns the number of words of INTIDs: GICD_TYPER.ITLinesNumber + 1.
     pub fn words(&self) -> usize {
-        1 + self.banks.len() - self.vcpus.len()
+        usize::from(self.words)
     }
 }
 

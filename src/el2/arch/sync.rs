@@ -48,7 +48,13 @@ impl<T> Mutex<T> {
         MutexGuard(self, PhantomData)
     }
 
-    /// Takes the lock if it is free.
+    /// Takes the lock if it is free, as [`try_lock`](Self::try_lock) does, where it matters more
+    /// that the caller is small.
+    pub fn attempt(&self) -> Option<MutexGuard<'_, T>> {
+        if self.lock.attempt() { Some(MutexGuard(self, PhantomData)) } else { None }
+    }
+
+    /// Takes the lock if it is free. For hot paths.
     #[inline(always)]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         if self.lock.try_acquire() { Some(MutexGuard(self, PhantomData)) } else { None }
@@ -56,6 +62,11 @@ impl<T> Mutex<T> {
 }
 
 impl Lock {
+    #[inline(never)]
+    fn attempt(&self) -> bool {
+        self.try_acquire()
+    }
+
     #[inline(never)]
     fn acquire(&self) {
         if self.try_acquire() {

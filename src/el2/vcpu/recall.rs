@@ -37,7 +37,7 @@ impl Vcpu {
     /// Waits for the partition's `recalling` lock, and handles recalls meanwhile.
     fn wait_for_turn(&self) -> MutexGuard<'_, ()> {
         loop {
-            if let Some(turn) = self.partition.recalling.try_lock() {
+            if let Some(turn) = self.partition.recalling.attempt() {
                 return turn;
             }
             self.handle_recall();

@@ -128,7 +128,8 @@ impl Tables<'_> {
             return None;
         }
         let (index, slot, span) = self.find(input);
-        Some((&mut self.pool[index].0[slot], input - input % span, span))
+        // A span is a power of two.
+        Some((&mut self.pool[index].0[slot], input & span.wrapping_neg(), span))
     }
 
     /// Returns the index of the table that `entry` links to, if it is a link. `span` is what the
@@ -136,7 +137,7 @@ impl Tables<'_> {
     #[inline(always)]
     pub(crate) fn linked(&self, entry: u64, span: u64) -> Option<usize> {
         let is_link = span != PAGE_SIZE && entry & TYPE == TABLE_OR_PAGE;
-        is_link.then(|| (((entry & OUTPUT) - self.base.get()) / PAGE_SIZE) as usize)
+        is_link.then(|| ((entry & OUTPUT).wrapping_sub(self.base.get()) / PAGE_SIZE) as usize)
     }
 }
 
