@@ -21,7 +21,8 @@ use bulkhead::smccc::Workarounds;
 use bulkhead::smccc::psci::PsciOutcome;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{
-    Arrivals, CpuMask, Delivery, RegisterAccess, Request, SgiRegister, SgiRequest, SgiRoute, SgirRoute, Vgic,
+    Arrivals, CpuMask, Delivery, RegisterAccess, Request, SgiRegister, SgiRequest, SgiRoute,
+    SgirRoute, Vgic,
 };
 use core::sync::atomic::{AtomicU8, Ordering};
 
