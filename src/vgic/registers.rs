@@ -195,7 +195,7 @@ impl Vgic {
 
     /// Enables interrupts if none of them is pending in memory or unrouted, so that nothing needs
     /// to be delivered. Otherwise returns false without any effect.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn enable_idle(&mut self, set: IntidSet, hw: &mut impl Hardware) -> bool {
         let index = self.state.bank_index(set);
         let Some(bank) = self.state.banks.get_mut(index) else { return false };

@@ -69,8 +69,16 @@ impl GicState {
     }
 
     /// Returns the bank of a set, whose word must exist.
+    // One copy for most callers.
     #[inline(never)]
     pub fn bank(&self, set: IntidSet) -> &Bank {
+        self.bank_inlined(set)
+    }
+
+    /// Does the same. For functions that call no other one, which then need no stack frame, and
+    /// which each change of an interrupt calls.
+    #[inline(always)]
+    pub fn bank_inlined(&self, set: IntidSet) -> &Bank {
         &self.banks[self.bank_index(set)]
     }
 
