@@ -4,6 +4,7 @@ pub mod atomic;
 pub mod backtrace;
 pub mod deadlines;
 pub mod format;
+pub mod indexed;
 pub mod nearest;
 pub mod pieces;
 pub mod published;

@@ -59,27 +59,29 @@ impl<const N: usize> Ring<N> {
 impl Used {
     #[inline(never)]
     fn push(&mut self, bytes: &mut [u8], byte: u8) -> Result<(), Full> {
-        if self.len >= bytes.len() {
-            return Err(Full);
-        }
-        let mut last = self.first.wrapping_add(self.len);
-        if last >= bytes.len() {
-            last -= bytes.len();
-        }
-        bytes[last] = byte;
-        self.len += 1;
-        Ok(())
+        self.put(bytes, byte)
     }
 
     #[inline(never)]
     fn extend(&mut self, bytes: &mut [u8], new: &[u8]) {
-        let len = self.len.min(bytes.len());
-        let (before, after) = bytes.split_at_mut(self.first);
-        let free = after.iter_mut().chain(before).skip(len);
-        for (place, byte) in free.zip(new) {
-            *place = *byte;
-            self.len += 1;
+        for byte in new {
+            if self.put(bytes, *byte).is_err() {
+                break;
+            }
         }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, bytes: &mut [u8], byte: u8) -> Result<(), Full> {
+        if self.len >= bytes.len() {
+            return Err(Full);
+        }
+        let end = self.first.wrapping_add(self.len);
+        let wraps = end >= bytes.len();
+        let place = bytes.get_mut(if wraps { end - bytes.len() } else { end }).ok_or(Full)?;
+        *place = byte;
+        self.len = self.len.wrapping_add(1);
+        Ok(())
     }
 
     #[inline(never)]

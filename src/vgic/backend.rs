@@ -123,8 +123,8 @@ impl Backend {
         }
     }
 
-    /// Delivers interrupts of `set` and those for which `kicks` are the targets, as far as this CPU
-    /// can. Returns the vCPUs to kick.
+    /// Ends a change of the interrupts of `set`: delivers them and those for which `kicks` are the
+    /// targets, as far as this CPU can, after [`prepare`](Self::prepare). Returns the vCPUs to kick.
     #[inline(never)]
     pub fn deliver(
         &mut self,
@@ -134,7 +134,10 @@ impl Backend {
         hw: &mut impl Hardware,
     ) -> CpuMask {
         match self {
-            Self::ListRegisters(list_registers) => list_registers.deliver(gic, kicks, set, hw),
+            Self::ListRegisters(list_registers) => {
+                list_registers.prepare(gic, set);
+                list_registers.deliver(gic, kicks, set, hw)
+            }
             Self::Physical(_) => CpuMask::EMPTY,
         }
     }

@@ -150,9 +150,9 @@ impl Bank {
 
     /// Makes an SGI pending from `source`. Returns whether it was not.
     pub fn latch_sgi(&mut self, sgi: usize, source: u8) -> bool {
-        let old = self.sources[sgi];
-        self.set_sources(sgi, old | 1 << source);
-        old >> source & 1 == 0
+        let (old, bit) = (self.sources[sgi], 1_u8.wrapping_shl(source.into()));
+        self.set_sources(sgi, old | bit);
+        old & bit == 0
     }
 
     /// Sets the vCPUs from which an SGI is pending.
@@ -180,7 +180,7 @@ impl Bank {
         let source =
             if active { self.active_source[sgi] } else { self.sources[sgi].trailing_zeros() as u8 };
         if pending {
-            self.set_sources(sgi, self.sources[sgi] & !(1 << source));
+            self.set_sources(sgi, self.sources[sgi] & !1_u8.wrapping_shl(source.into()));
         }
         self.list_register(sgi, pending, active).with_source(source)
     }

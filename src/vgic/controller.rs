@@ -2,6 +2,7 @@
 //! accesses.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::arrivals::Arrivals;
 use super::backend::Backend;
@@ -51,13 +52,15 @@ impl Vgic {
         let shared = (1..words).map(|word| IntidSet::new(0, word, u32::MAX));
         let banks = private.chain(shared).map(bank).collect();
         let arrivals = || Arrivals::new(backend.arrival_words(words));
+        let vcpus = (0..config.vcpus).map(|index| VcpuInterrupts::new(index, arrivals()));
         let state = GicState {
             version: config.version,
             enables: 0,
             unsettled: CpuMask::EMPTY,
             virtual_timer: config.virtual_timer,
+            words: words as u8,
             typer: Self::typer(config.version, words, config.vcpus.max(1)),
-            vcpus: (0..config.vcpus).map(|index| VcpuInterrupts::new(index, arrivals())).collect(),
+            vcpus: vcpus.collect::<Vec<_>>().into(),
             banks,
         };
         Self { state, backend }
@@ -175,7 +178,6 @@ impl Vgic {
         if !intid.is_sgi() || gic.bank(set).active_source[number as usize] == source {
             backend.write_state(gic, StateRegister::ClearActive, set, hw);
         }
-        backend.prepare(gic, set);
         Ok(backend.deliver(gic, kicks, set, hw))
     }
 }

@@ -42,7 +42,7 @@ impl ListRegisters {
         }
         // Active here or in a list register, it was made active by ISACTIVER, or deactivated in the
         // physical GIC by another partition: see `Arrivals::is_injected`.
-        let in_use = !hw.empty_list_registers() & ((1 << self.count) - 1);
+        let in_use = !hw.empty_list_registers() & self.mask();
         let is_held = gic.vcpus[hw.vcpu()].arrivals.is_injected(intid, in_use as u16);
         let bank = gic.bank_mut(set);
         if bank.active & set.mask() == 0 && !is_held {
@@ -66,8 +66,9 @@ impl ListRegisters {
         hw: &mut impl Hardware,
     ) -> CpuMask {
         let vcpu = hw.vcpu();
-        let bank = &mut gic.banks[vcpu];
-        let in_group = gic.version == Version::V2 || bank.group1 >> sgi & 1 != 0;
+        let version = gic.version;
+        let bank = gic.private_mut(vcpu);
+        let in_group = version == Version::V2 || bank.group1 >> sgi & 1 != 0;
         let is_raised = in_group && bank.raise_sgi(sgi, source);
         let kicks = if is_raised { CpuMask::one(vcpu) } else { CpuMask::EMPTY };
         self.deliver(gic, kicks, IntidSet::NONE, hw)
@@ -123,14 +124,14 @@ impl ListRegisters {
 
     /// Writes pending SGIs into free list registers. Returns false if there is more to do.
     fn inject_new_sgis(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> bool {
-        let (count, busy) = (self.count, self.busy);
+        let (count, mask, busy) = (self.count, self.mask(), self.busy);
         let (state, bank) = (&gic.vcpus[hw.vcpu()], &mut gic.banks[hw.vcpu()]);
         let ready = bank.ready();
         if !state.arrivals.is_enabled() || bank.active != 0 || busy != 0 || ready & !SGIS != 0 {
             return false;
         }
         let mut empty = hw.empty_list_registers();
-        let full = !empty & ((1 << count) - 1);
+        let full = !empty & mask;
         if state.holds(0, ready, full) {
             return false;
         }

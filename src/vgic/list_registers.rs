@@ -24,10 +24,15 @@ pub(super) struct ListRegisters {
 }
 
 impl ListRegisters {
+    /// Returns a bit for each list register.
+    pub fn mask(&self) -> u32 {
+        1_u32.wrapping_shl(self.count as u32).wrapping_sub(1)
+    }
+
     /// Prepares the list registers of the deliverable interrupts of a set. Called after each
     /// [`revoke`](Self::revoke), and when more interrupts become deliverable.
     pub fn prepare(&self, gic: &GicState, set: IntidSet) {
-        Self::prepare_in(&gic.vcpus, gic.version, self.physical_sgis, gic.bank(set), set);
+        Self::prepare_in(&gic.vcpus, gic.version, self.physical_sgis, gic.bank_inlined(set), set);
     }
 
     /// Does the work of [`prepare`](Self::prepare) for a set of `bank`.
@@ -56,7 +61,7 @@ impl ListRegisters {
     /// Prevents these interrupts from being injected without the lock, so that
     /// [`holders`](Self::holders) finds all vCPUs that hold them.
     pub fn revoke(&self, gic: &GicState, set: IntidSet) {
-        let bank = gic.bank(set);
+        let bank = gic.bank_inlined(set);
         for bit in bits(set.mask() & bank.enabled) {
             // No other vCPU has a value prepared.
             if let Some(vcpu) = gic.vcpus.get(usize::from(bank.routes[bit].vcpu)) {
@@ -94,9 +99,10 @@ impl ListRegisters {
     /// Returns the vCPUs whose list registers can hold one of these interrupts.
     pub fn holders(&self, gic: &GicState, set: IntidSet) -> CpuMask {
         let mut holders = CpuMask::EMPTY;
-        let list_registers = (1 << self.count) - 1;
+        let list_registers = self.mask();
         for index in Self::possible_holders(gic, set) {
-            if gic.vcpus[index].holds(set.word(), set.mask(), list_registers) {
+            let holds = |vcpu: &VcpuInterrupts| vcpu.holds(set.word(), set.mask(), list_registers);
+            if gic.vcpus.get(index).is_some_and(holds) {
                 holders |= CpuMask::one(index);
             }
         }
@@ -114,7 +120,7 @@ impl ListRegisters {
             return CpuMask::first(gic.vcpus.len());
         }
         // For the empty set the result makes no difference.
-        let route = &gic.bank(set).routes[set.first() as usize];
+        let route = &gic.bank_inlined(set).routes[set.first() as usize];
         let mut vcpus = CpuMask::one(usize::from(route.vcpu));
         vcpus |= CpuMask::one(usize::from(route.active_on));
         vcpus
@@ -122,7 +128,7 @@ impl ListRegisters {
 
     /// Returns the vCPUs that must write one of these interrupts into a list register.
     pub fn targets(&self, gic: &GicState, set: IntidSet) -> CpuMask {
-        let bank = gic.bank(set);
+        let bank = gic.bank_inlined(set);
         let mut vcpus = CpuMask::EMPTY;
         for bit in bits((bank.ready() | bank.active) & set.mask()) {
             vcpus |= CpuMask::one(bank.target(bit));
@@ -136,7 +142,8 @@ impl ListRegisters {
         if word != 0 {
             let bank = gic.bank(set);
             let is_busy = bank.pending() | bank.active != 0;
-            self.busy = self.busy & !(1 << word) | u32::from(is_busy) << word;
+            let bit = 1_u32.wrapping_shl(word as u32);
+            self.busy = self.busy & !bit | if is_busy { bit } else { 0 };
         }
     }
 

@@ -189,8 +189,8 @@ impl Vgic {
             }
             RegisterKind::Configuration => self.configure(set, gather(value) << first, hw),
         }
-        self.backend.prepare(&self.state, set);
         if enables && self.state.bank(set).ready() & mask == 0 {
+            self.backend.prepare(&self.state, set);
             return Ok(CpuMask::EMPTY);
         }
         Ok(self.backend.deliver(&mut self.state, kicks, set, hw))

@@ -69,7 +69,6 @@ impl Vgic {
         let Some(spi) = self.owned_spi(intid) else { return Ok(CpuMask::EMPTY) };
         let kicks = self.backend.withdraw(&mut self.state, spi, hw)?;
         self.set_route(spi, pack(Mpidr::new(value)), hw);
-        self.backend.prepare(&self.state, spi);
         Ok(self.backend.deliver(&mut self.state, kicks, spi, hw))
     }
 }

@@ -148,7 +148,7 @@ impl Vgic {
         let group1 = u32::from(register == SgiRegister::Sgi1);
         let mut kicks = CpuMask::EMPTY;
         for target in request.targets(hw.vcpu(), self.state.vcpus.len()) {
-            let bank = &mut self.state.banks[target];
+            let bank = self.state.private_mut(target);
             if bank.group1 >> sgi & 1 == group1 && bank.raise_sgi(sgi, 0) {
                 kicks |= CpuMask::one(target);
             }
@@ -187,7 +187,6 @@ impl Vgic {
             let sources = if set { sources | written } else { sources & !written };
             bank.set_sources(sgi, sources);
         }
-        self.backend.prepare(&self.state, sgis);
         Ok(self.backend.deliver(&mut self.state, kicks, sgis, hw))
     }
 }

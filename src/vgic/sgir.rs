@@ -117,7 +117,7 @@ impl Vgic {
         let sgi = (value & SGI) as usize;
         let mut kicks = CpuMask::EMPTY;
         for target in CpuMask::from_bits(targets & self.cpu_interfaces()) {
-            if self.state.banks[target].raise_sgi(sgi, hw.vcpu() as u8 & 7) {
+            if self.state.private_mut(target).raise_sgi(sgi, hw.vcpu() as u8 & 7) {
                 kicks |= CpuMask::one(target);
             }
         }

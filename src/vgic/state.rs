@@ -13,6 +13,7 @@ use super::intid_set::{IntidSet, SGIS, bits};
 use super::virtual_timer::VirtualTimer;
 use crate::arch::intid::Intid;
 use crate::arch::mpidr::Mpidr;
+use crate::util::indexed::Indexed;
 
 /// The distributor and the redistributors of one partition.
 #[derive(Debug)]
@@ -27,8 +28,10 @@ pub(super) struct GicState {
     pub virtual_timer: Option<Intid>,
     /// GICD_TYPER, which is constant.
     pub typer: u32,
+    /// The number of words of INTIDs, 1 to 32.
+    pub words: u8,
     /// The vCPUs by index.
-    pub vcpus: Vec<VcpuInterrupts>,
+    pub vcpus: Indexed<VcpuInterrupts>,
     /// The private interrupts of each vCPU, then the words of SPIs from word 1 on.
     pub banks: Vec<Bank>,
 }
@@ -70,21 +73,34 @@ impl GicState {
     }
 
     /// Returns the bank of a set, whose word must exist.
-    #[inline]
+    // One copy for most callers.
+    #[inline(never)]
     pub fn bank(&self, set: IntidSet) -> &Bank {
+        self.bank_inlined(set)
+    }
+
+    /// Does the same. For functions that call no other one, which then need no stack frame, and
+    /// which each change of an interrupt calls.
+    #[inline(always)]
+    pub fn bank_inlined(&self, set: IntidSet) -> &Bank {
         &self.banks[self.bank_index(set)]
     }
 
     /// Returns the bank of a set for modification. The word must exist.
-    #[inline]
+    #[inline(never)]
     pub fn bank_mut(&mut self, set: IntidSet) -> &mut Bank {
         let index = self.bank_index(set);
         &mut self.banks[index]
     }
 
+    /// Returns the bank of a vCPU's private interrupts for modification.
+    pub fn private_mut(&mut self, vcpu: usize) -> &mut Bank {
+        self.bank_mut(IntidSet::new(vcpu, 0, 0))
+    }
+
     /// Returns the number of words of INTIDs: GICD_TYPER.ITLinesNumber + 1.
     pub fn words(&self) -> usize {
-        1 + self.banks.len() - self.vcpus.len()
+        usize::from(self.words)
     }
 }
 
@@ -158,7 +174,8 @@ impl VcpuInterrupts {
 
 /// Packs an affinity into 32 bits: Aff3.Aff2.Aff1.Aff0.
 pub(super) fn pack(affinity: Mpidr) -> u32 {
-    u32::from_be_bytes([3, 2, 1, 0].map(|level| affinity.affinity(level)))
+    let bits = affinity.get();
+    (bits >> 8) as u32 & 0xff00_0000 | bits as u32 & 0xff_ffff
 }
 
 /// Converts a packed affinity to the layout of MPIDR_EL1 and IROUTER.

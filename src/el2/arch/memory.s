@@ -146,20 +146,9 @@ memcmp:
         ldr     w4, [x1], #4
         cmp     w3, w4
         b.ne    8f
-4:      tbz     x2, #1, 5f
-        ldrh    w3, [x0], #2
-        ldrh    w4, [x1], #2
-        cmp     w3, w4
-        b.ne    8f
-5:      tbz     x2, #0, 6f
-        ldrb    w3, [x0]
-        ldrb    w4, [x1]
-        cmp     w3, w4
-        b.ne    8f
-6:      mov     w0, wzr
-        ret
+4:      and     x2, x2, #3
 7:      subs    x2, x2, #1
-        b.lo    6b
+        b.lo    6f
         ldrb    w3, [x0], #1
         ldrb    w4, [x1], #1
         cmp     w3, w4
@@ -169,4 +158,6 @@ memcmp:
         cmp     x3, x4
         cset    w0, hi
         csinv   w0, w0, wzr, hs
+        ret
+6:      mov     w0, wzr
         ret

@@ -11,7 +11,7 @@ use crate::el2::cpu::timer;
 pub fn flush() {
     let mut shared = loop {
         // Another CPU holds the lock for one piece.
-        match CONSOLE.shared.try_lock() {
+        match CONSOLE.shared.attempt() {
             Some(shared) => break shared,
             None => relax(),
         }

@@ -22,7 +22,7 @@ const FOCUSED: &str = " has the console; Ctrl-] 0 shows all";
 
 /// Reads bytes that the UART has received. Returns whether there were any.
 pub fn receive() -> bool {
-    match CONSOLE.input.try_lock().as_deref_mut() {
+    match CONSOLE.input.attempt().as_deref_mut() {
         Some(Some(input)) => read(input),
         _ => false,
     }
@@ -81,7 +81,7 @@ fn new_reader(input: &Input) -> Option<&'static Port> {
 pub fn attend(transmits: bool, deadline: &mut Option<u64>) -> bool {
     let now = timer::now();
     let mut has_more = monitor_has_work();
-    if let Some(mut input) = CONSOLE.input.try_lock()
+    if let Some(mut input) = CONSOLE.input.attempt()
         && let Some(input) = &mut *input
     {
         if input.is_due(now) {
@@ -138,7 +138,7 @@ pub fn run_monitor() -> bool {
 
 /// Gives a partition the focus. Called on the CPU of the console's place.
 pub fn attach(partition: usize) {
-    if let Some(mut input) = CONSOLE.input.try_lock()
+    if let Some(mut input) = CONSOLE.input.attempt()
         && let Some(input) = &mut *input
     {
         show(input, View::Partition(partition));
@@ -187,7 +187,7 @@ fn show(input: &mut Input, view: View) {
 fn queue_text(parts: &[&str]) {
     let mut line = OwnLine::EMPTY;
     parts.iter().for_each(|part| line.put(part.as_bytes()));
-    queue(line, None);
+    queue(&mut line, None);
 }
 
 /// Prints the keys that can follow Ctrl-], in one line or more.
@@ -196,7 +196,8 @@ fn print_choices() {
     line.put(b"after Ctrl-]: 0 all");
     for (digit, port) in (b'1'..).zip(ports()) {
         if line.text().len() > CHOICES_BYTES {
-            queue(core::mem::replace(&mut line, OwnLine::EMPTY), None);
+            queue(&mut line, None);
+            line = OwnLine::EMPTY;
         }
         line.put(b", ");
         if digit <= b'9' {
@@ -204,7 +205,7 @@ fn print_choices() {
         }
         line.put(port.name().as_bytes());
     }
-    queue(line, None);
+    queue(&mut line, None);
     let has_monitor = CONSOLE.monitor.get().is_some();
     let monitor = if has_monitor { ", Ctrl-] the monitor" } else { "" };
     queue_text(&["or a first letter", monitor, ", ] Ctrl-] itself"]);

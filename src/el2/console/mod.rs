@@ -137,6 +137,8 @@ pub fn add_to_log(_: &SharedState, text: &[u8]) {
 }
 
 /// Returns the partitions' ports; none before boot has made them.
+// One copy for all callers.
+#[inline(never)]
 fn ports() -> &'static [Port] {
     CONSOLE.ports.get().map_or(&[], Vec::as_slice)
 }
@@ -165,6 +167,8 @@ pub fn go_live(place: Place) {
 
 impl Place {
     /// Requests that a CPU do the console's work.
+    // One copy for all callers.
+    #[inline(never)]
     fn summon(&self, cpu: &Cpu) {
         cpu.wake.request(CONSOLE_WORK);
         self.gic.kick(cpu.index());
@@ -222,12 +226,14 @@ pub fn print_line(line: fmt::Arguments<'_>, after: Option<&Port>) {
 pub fn queue_line(line: fmt::Arguments<'_>, after: Option<After>) {
     let mut own_line = OwnLine::EMPTY;
     format(line, &mut own_line);
-    queue(own_line, after);
+    queue(&mut own_line, after);
 }
 
 /// Queues a line that was not ended.
-fn queue(mut line: OwnLine, after: Option<After>) {
+// One copy for all callers.
+#[inline(never)]
+fn queue(line: &mut OwnLine, after: Option<After>) {
     line.end();
-    CONSOLE.own_lines.push(&line, after);
+    CONSOLE.own_lines.push(line, after);
     CONSOLE.own_writer.store(cpu::current().index(), Ordering::Relaxed);
 }

@@ -83,7 +83,7 @@ fn attempt_piece(place: &Place, now: u64) -> Next {
     // If another CPU holds the lock, it sees the mark, but need not send for this CPU's partition.
     let mut next = Next::At(now.saturating_add(timer::microseconds(RETRY_US)));
     let is_done = CONSOLE.mark.attend(|| {
-        let Some(mut shared) = CONSOLE.shared.try_lock() else { return false };
+        let Some(mut shared) = CONSOLE.shared.attempt() else { return false };
         CONSOLE.mark.clear();
         next = shared.send_piece(place, now);
         true

@@ -21,6 +21,8 @@ pub fn milliseconds(count: u64) -> u64 {
 }
 
 /// Returns the number of ticks in `count` microseconds.
+// One copy for all callers.
+#[inline(never)]
 pub fn microseconds(count: u64) -> u64 {
     CNTFRQ_EL0.get() * count / 1_000_000
 }

@@ -37,7 +37,7 @@ fn set_open(memory: Region<Pa>, is_open: bool, between: fn()) {
 /// Opens or closes the next leaves of a partition's memory, unless the tables are in use for another
 /// partition. Returns where to continue.
 fn set_piece_open(memory: Region<Pa>, from: Pa, is_open: bool) -> Option<Pa> {
-    let Some(mut live) = LIVE.try_lock() else {
+    let Some(mut live) = LIVE.attempt() else {
         sync::relax();
         return Some(from);
     };

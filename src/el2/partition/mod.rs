@@ -58,7 +58,7 @@ pub struct Partition {
     /// The order of the monitor that its CPUs have not carried out.
     pub orders: OrderSlot,
     /// For each vCPU, the request to write its list registers back.
-    pub recalls: Vec<RecallSlot>,
+    recalls: Vec<RecallSlot>,
     /// The lock that a vCPU holds while it recalls other vCPUs' list registers.
     pub recalling: Mutex<()>,
     /// The progress of a rebuild.
@@ -304,6 +304,13 @@ impl Partition {
                 self.gic.kick(cpu.index());
             }
         }
+    }
+
+    /// Returns the slot for recalls of a vCPU's list registers.
+    // One copy for all callers.
+    #[inline(never)]
+    pub fn recall_slot(&self, vcpu: usize) -> &RecallSlot {
+        &self.recalls[vcpu]
     }
 
     /// Kicks the CPUs of these vCPUs.

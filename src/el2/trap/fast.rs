@@ -3,7 +3,6 @@
 use bulkhead::arch::esr::{self, SystemRegisterAccess};
 use bulkhead::trap::stats::Cause;
 use bulkhead::trap::system_registers::ICC_SGI1R_EL1;
-use bulkhead::vgic::SgiRegister;
 
 use super::proceed;
 use crate::el2::arch::frame::{TrapFrame, skip_instruction};
@@ -29,7 +28,7 @@ pub fn system_register(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
     if SystemRegisterAccess::is_write_of(esr, ICC_SGI1R_EL1) {
         vcpu.counters.count(Cause::SystemRegister);
         let value = frame.register(SystemRegisterAccess::new(esr).register);
-        vcpu.send_sgi(SgiRegister::Sgi1, value);
+        vcpu.send_physical_sgi(value);
         skip_instruction();
     } else {
         proceed::other(frame, esr, vcpu);

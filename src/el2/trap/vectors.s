@@ -94,12 +94,59 @@
         .balign 0x800
         .global vectors
 vectors:
-        from_el2 0                      // with SP_EL0, which EL2 never uses
-        from_el2 1
-        from_el2 2
-        from_el2 3
+        // Exceptions from EL2, with SP_EL0 (which EL2 never uses) and with SP_EL2. These entries
+        // leave room for parts of the others.
         from_el2 0
+
+data_abort:
+        check_register 16, complete_data_abort
+        bl      {data_abort}
+        b       resume
         from_el2 1
+
+complete_system_register:
+        answer_completed {system_register}, tbz, 0      // Direction: MSR
+        from_el2 2
+
+complete_data_abort:
+        answer_completed {data_abort}, tbnz, 6  // WnR: a store
+        from_el2 3
+
+// SMCCC_ARCH_WORKAROUND_1, which kernels call at each exception from EL0, is forwarded to firmware
+// before other registers are saved, if firmware offers it on this CPU. The call preserves all
+// registers except x0 to x3 (SMCCC 1.1, DEN0028). It is not counted.
+call:
+        mrs     x1, tpidr_el2
+        ldr     x1, [x1, #{workaround}]
+        cmp     x1, w0, uxtw
+        b.ne    other_call
+        mrs     x1, esr_el2
+        mov     w0, #{hvc_0}
+        cmp     x1, x0
+        b.ne    other_call
+        ldp     x0, x1, [sp], #FRAME_SIZE
+        smc     #0
+        eret
+        dsb     nsh
+        isb
+        from_el2 0
+
+// In: x1 = the kind of exception. Does not return.
+el2_fault:
+        save_from_2
+        save_from_19
+        str     x30, [sp, #240]
+        mov     x0, sp
+        bl      {fault}
+        from_el2 1
+
+other_call:
+        save_from_2
+        stp     x30, xzr, [sp, #240]    // the element of XZR
+        mov     x0, sp
+        mrs     x1, esr_el2
+        bl      {call}
+        b       resume
         from_el2 2
         from_el2 3
 
@@ -148,48 +195,3 @@ resume:                                 // returns to the guest
         .org    vectors + 15 * 0x80     // fails if an earlier entry is too long
         asynchronous {serror}
         b       resume
-
-data_abort:
-        check_register 16, complete_data_abort
-        bl      {data_abort}
-        b       resume
-
-complete_system_register:
-        answer_completed {system_register}, tbz, 0      // Direction: MSR
-
-complete_data_abort:
-        answer_completed {data_abort}, tbnz, 6  // WnR: a store
-
-// SMCCC_ARCH_WORKAROUND_1, which kernels call at each exception from EL0, is forwarded to firmware
-// before other registers are saved, if firmware offers it on this CPU. The call preserves all
-// registers except x0 to x3 (SMCCC 1.1, DEN0028). It is not counted.
-call:
-        mrs     x1, tpidr_el2
-        ldr     x1, [x1, #{workaround}]
-        cmp     x1, w0, uxtw
-        b.ne    other_call
-        mrs     x1, esr_el2
-        mov     w0, #{hvc_0}
-        cmp     x1, x0
-        b.ne    other_call
-        ldp     x0, x1, [sp], #FRAME_SIZE
-        smc     #0
-        eret
-        dsb     nsh
-        isb
-
-other_call:
-        save_from_2
-        stp     x30, xzr, [sp, #240]    // the element of XZR
-        mov     x0, sp
-        mrs     x1, esr_el2
-        bl      {call}
-        b       resume
-
-// In: x1 = the kind of exception. Does not return.
-el2_fault:
-        save_from_2
-        save_from_19
-        str     x30, [sp, #240]
-        mov     x0, sp
-        bl      {fault}

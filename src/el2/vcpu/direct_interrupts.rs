@@ -59,7 +59,7 @@ impl Vcpu {
     /// if SGIs are not backed by physical ones.
     #[cold]
     #[inline(never)]
-    fn send_to_each(&self, request: SgiRequest) {
+    pub fn send_to_each(&self, request: SgiRequest) {
         let Gic::V3(gic) = self.gic() else { return };
         if self.sgi_route == SgiRoute::Virtual {
             return self.send_virtual_sgi(SgiRegister::Sgi1, request.value());

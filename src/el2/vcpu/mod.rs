@@ -22,7 +22,8 @@ use bulkhead::smccc::Workarounds;
 use bulkhead::smccc::psci::PsciOutcome;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{
-    Arrivals, CpuMask, Delivery, RegisterAccess, Request, SgiRegister, SgiRoute, SgirRoute, Vgic,
+    Arrivals, CpuMask, Delivery, RegisterAccess, Request, SgiRegister, SgiRequest, SgiRoute,
+    SgirRoute, Vgic,
 };
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -91,6 +92,8 @@ impl Vcpu {
     }
 
     /// Kicks other vCPUs of the partition, if the mask has any.
+    // One copy for all callers.
+    #[inline(never)]
     pub fn kick(&self, others: CpuMask) {
         if !others.is_empty() {
             self.partition.kick(others);
@@ -110,11 +113,11 @@ impl Vcpu {
         self.update_vgic(|vgic, hardware| vgic.maintenance(hardware));
     }
 
-    /// Sends the SGI of a write of `value` to a system register.
-    #[inline(always)]
+    /// Sends the SGI of a write of `value` to a system register, other than by the fast path
+    /// ([`Vcpu::send_physical_sgi`]).
     pub fn send_sgi(&self, register: SgiRegister, value: u64) {
         match (register, self.delivery()) {
-            (SgiRegister::Sgi1, _) => self.send_physical_sgi(value),
+            (SgiRegister::Sgi1, _) => self.send_to_each(SgiRequest::new(value)),
             // With direct delivery all of the guest's SGIs are in Group 1, which these do not send.
             (SgiRegister::Sgi0 | SgiRegister::Asgi1, Delivery::Direct) => {}
             (SgiRegister::Sgi0 | SgiRegister::Asgi1, Delivery::Trapped) => {

@@ -27,7 +27,7 @@ impl Vcpu {
             }
         };
         for vcpu in paused {
-            self.partition.recalls[vcpu].release();
+            self.partition.recall_slot(vcpu).release();
         }
         drop(turn);
         self.kick(others);
@@ -37,7 +37,7 @@ impl Vcpu {
     /// Waits for the partition's `recalling` lock, and handles recalls meanwhile.
     fn wait_for_turn(&self) -> MutexGuard<'_, ()> {
         loop {
-            if let Some(turn) = self.partition.recalling.try_lock() {
+            if let Some(turn) = self.partition.recalling.attempt() {
                 return turn;
             }
             self.handle_recall();
@@ -48,18 +48,18 @@ impl Vcpu {
     /// Makes these vCPUs write their list registers back and pause, and waits until they have.
     fn pause(&self, vcpus: CpuMask) {
         for vcpu in vcpus {
-            self.partition.recalls[vcpu].request();
+            self.partition.recall_slot(vcpu).request();
         }
         self.partition.kick(vcpus);
         for vcpu in vcpus {
-            self.partition.recalls[vcpu].wait();
+            self.partition.recall_slot(vcpu).wait();
         }
     }
 
     /// Writes this CPU's list registers back if another vCPU requested it, and pauses until it is
     /// released.
     pub fn handle_recall(&self) {
-        let slot = &self.partition.recalls[self.index()];
+        let slot = self.partition.recall_slot(self.index());
         if !slot.is_requested() {
             return;
         }

@@ -107,7 +107,8 @@ impl Tables<'_> {
 
     /// Finds the entry at which the walk of `input` (of [`INPUT_BITS`]) ends. Returns the index of
     /// the table, the index of the entry in it, and how many bytes the entry spans.
-    #[inline(always)]
+    // One copy for all callers.
+    #[inline(never)]
     pub(crate) fn find(&self, input: u64) -> (usize, usize, u64) {
         let (mut index, mut span) = (0, LEVEL_1_SPAN);
         loop {
@@ -127,7 +128,8 @@ impl Tables<'_> {
             return None;
         }
         let (index, slot, span) = self.find(input);
-        Some((&mut self.pool[index].0[slot], input - input % span, span))
+        // A span is a power of two.
+        Some((&mut self.pool[index].0[slot], input & span.wrapping_neg(), span))
     }
 
     /// Returns the index of the table that `entry` links to, if it is a link. `span` is what the
@@ -135,7 +137,7 @@ impl Tables<'_> {
     #[inline(always)]
     pub(crate) fn linked(&self, entry: u64, span: u64) -> Option<usize> {
         let is_link = span != PAGE_SIZE && entry & TYPE == TABLE_OR_PAGE;
-        is_link.then(|| (((entry & OUTPUT) - self.base.get()) / PAGE_SIZE) as usize)
+        is_link.then(|| ((entry & OUTPUT).wrapping_sub(self.base.get()) / PAGE_SIZE) as usize)
     }
 }
 

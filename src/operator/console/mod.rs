@@ -108,7 +108,7 @@ impl Console {
             channels.push(Channel::new(format!("[{name:.NAME_BYTES$}]{:padding$} ", "")));
         }
         Self {
-            channels,
+            channels: channels.into(),
             pause,
             focus: None,
             turn: 0,

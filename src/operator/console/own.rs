@@ -24,7 +24,8 @@ impl Console {
                 return false;
             }
         }
-        let line = lines.peek();
+        let mut line = OwnLine::EMPTY;
+        lines.peek(&mut line);
         if !self.is_logged {
             log.add(line.text());
             self.is_logged = true;

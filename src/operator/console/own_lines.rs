@@ -157,18 +157,17 @@ impl OwnLines {
         (partition != NOTHING).then_some(After { partition, position })
     }
 
-    /// Returns the oldest line, which must be complete. The caller must exclude other readers, and
-    /// removes the line by [`OwnLines::pop`].
-    pub fn peek(&self) -> OwnLine {
+    /// Copies the oldest line, which must be complete, to `line`. The caller must exclude other
+    /// readers, and removes the line by [`OwnLines::pop`].
+    pub fn peek(&self, line: &mut OwnLine) {
         let (place, _) = self.place(self.taken.load(Ordering::Relaxed));
-        let mut line = OwnLine { bytes: [0; LINE_BYTES], len: place.len.load(Ordering::Relaxed) };
+        line.len = place.len.load(Ordering::Relaxed);
         for (to, from) in line.bytes.as_chunks_mut().0.iter_mut().zip(&place.text) {
             *to = from.load(Ordering::Relaxed).to_le_bytes();
         }
-        line
     }
 
-    /// Removes the line that [`OwnLines::peek`] has returned.
+    /// Removes the line that [`OwnLines::peek`] has copied.
     pub fn pop(&self) {
         let taken = self.taken.load(Ordering::Relaxed);
         let (place, free) = self.place(taken);
@@ -220,7 +219,8 @@ mod tests {
         if !lines.is_ready() {
             return None;
         }
-        let line = lines.peek();
+        let mut line = OwnLine::EMPTY;
+        lines.peek(&mut line);
         lines.pop();
         Some(String::from_utf8(line.text().to_vec()).unwrap())
     }
@@ -247,7 +247,8 @@ mod tests {
         let lines = OwnLines::new();
         let after = Some(After { partition: 3, position: 17 });
         lines.push(&line(&"x".repeat(500)), after);
-        let (line, found) = (lines.peek(), lines.after());
+        let (mut line, found) = (OwnLine::EMPTY, lines.after());
+        lines.peek(&mut line);
         let text = line.text();
         assert_eq!((text.len(), text[LINE_BYTES - 2], found), (LINE_BYTES, b'x', after));
         assert_eq!(text[LINE_BYTES - 1], b'\n');
@@ -330,7 +331,8 @@ mod models {
             let mut taken = 0;
             let take = |taken: &mut u32| {
                 while lines.is_ready() {
-                    let line = lines.peek();
+                    let mut line = OwnLine::EMPTY;
+                    lines.peek(&mut line);
                     let text = line.text();
                     assert!(text == b"aaa\n" || text == b"bbb\n", "{text:?}");
                     lines.pop();

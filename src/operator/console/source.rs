@@ -13,7 +13,8 @@ impl Source {
 
     /// Returns the source for the partition with this index in the Plan.
     pub const fn partition(index: usize) -> Self {
-        Self(index + 2)
+        // An index is far below `usize::MAX`.
+        Self(index.wrapping_add(2))
     }
 
     /// Returns the index of the partition in the Plan; `None` for the other sources.

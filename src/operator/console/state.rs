@@ -1,8 +1,7 @@
 //! The state of the console, which [`super::turns`] and the staging of bytes share.
 
-use alloc::vec::Vec;
-
 use super::channel::{Channel, TAIL_BYTES};
+use crate::util::indexed::Indexed;
 use crate::util::ring::Ring;
 
 /// Capacity of the staging buffer: a name with its brackets, line breaks before and after it, and
@@ -15,7 +14,7 @@ pub(super) const NEVER: u64 = u64::MAX;
 ///
 /// Times are values of a counter that only increases, such as CNTPCT_EL0.
 pub struct Console {
-    pub(super) channels: Vec<Channel>,
+    pub(super) channels: Indexed<Channel>,
     /// The pause in ticks after which an incomplete line comes out.
     pub(super) pause: u64,
     /// The state of the focused view; `None` in the shared view.

@@ -260,8 +260,8 @@ impl Gic {
 
     /// Kicks a CPU, which has handled its maintenance interrupt, if that is also the kick.
     pub fn kick_if_maintenance(&self, cpu: usize) {
-        if let Self::V3(gic) = self {
-            gic.kick(cpu);
+        if let Self::V3(_) = self {
+            self.kick(cpu);
         }
     }
 
@@ -349,6 +349,8 @@ impl Gic {
     }
 
     /// Writes GICH_HCR or ICH_HCR_EL2.
+    // One copy for all callers.
+    #[inline(never)]
     fn set_hypervisor_control(&self, value: u32) {
         match self {
             Self::V2(gic) => gic.set_hypervisor_control(value),

@@ -40,8 +40,15 @@ impl ThisCpu<'_> {
     /// Returns the frame with the registers of a set's interrupts: the distributor, or on GICv3,
     /// for private interrupts, a redistributor. The offsets are the same in both. On GICv2 the
     /// distributor's registers of private interrupts are banked for each CPU.
-    #[inline(always)]
+    // One copy for most callers.
+    #[inline(never)]
     fn registers(&self, set: IntidSet) -> &'static Registers {
+        self.registers_inlined(set)
+    }
+
+    /// Does the same, for the function that most changes of an interrupt call.
+    #[inline(always)]
+    fn registers_inlined(&self, set: IntidSet) -> &'static Registers {
         match self.gic() {
             Gic::V3(gic) if set.word() == 0 => gic.private(self.cpu(set.owner())),
             gic => gic.distributor(),
@@ -116,7 +123,7 @@ impl Hardware for ThisCpu<'_> {
     // One copy for all callers.
     #[inline(never)]
     fn write_state(&mut self, register: StateRegister, set: IntidSet) {
-        self.registers(set).write(register.of(set), set.mask());
+        self.registers_inlined(set).write(register.of(set), set.mask());
         if let (Gic::V3(gic), StateRegister::ClearEnable) = (self.gic(), register) {
             gic.wait_for_disabled(set.word(), self.cpu(set.owner()));
         }

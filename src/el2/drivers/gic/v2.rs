@@ -307,7 +307,7 @@ impl GicV2 {
 
     /// Returns a bit for each empty list register (GICH_ELRSR).
     pub fn empty_list_registers(&self) -> u32 {
-        self.elrsr.read() & ((1 << self.list_registers) - 1)
+        self.elrsr.read() & 1_u32.wrapping_shl(self.list_registers as u32).wrapping_sub(1)
     }
 
     /// Reads GICH_HCR.

@@ -98,6 +98,8 @@ pub fn reset_virtual_interface(list_registers: usize) {
 macro_rules! list_registers {
     ($($number:literal $register:ident)*) => {
         /// Reads ICH_LRn_EL2. Returns zero if `index` is above 15.
+        // A jump table with returns is shorter than one that is inlined.
+        #[inline(never)]
         pub fn read_list_register(index: usize) -> u64 {
             match index {
                 $($number => $register.get(),)*
