@@ -8,7 +8,7 @@ use bulkhead::util::ring::Full;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
-use super::{CONSOLE, notify};
+use super::{CONSOLE, announce, notify};
 use crate::el2::cpu::{Cpu, timer};
 
 /// The size of a FIFO, which is the number of typed bytes that a guest gets for one access or poll.
@@ -90,6 +90,7 @@ impl Port {
     pub fn drain(&self, uart: &mut Pl011) {
         let now = timer::now();
         uart.take_unsent(|bytes| _ = self.output.push_all(bytes, now));
+        announce();
     }
 
     /// Returns what a line must follow that comes after all earlier output of the partition.
