@@ -273,11 +273,8 @@ impl Gic {
     /// Disables these shared interrupts, and clears their pending and active state.
     pub fn silence(&self, interrupts: &[Interrupt]) {
         let distributor = self.distributor();
-        let set = |interrupt: &Interrupt| IntidSet::one(0, interrupt.intid);
-        // One write of each register for a word of interrupts, as far as they are sorted.
-        for word in interrupts.chunk_by(|one, next| set(one).word() == set(next).word()) {
-            let mask = word.iter().fold(0, |mask, interrupt| mask | set(interrupt).mask());
-            let set = IntidSet::new(0, set(&word[0]).word(), mask);
+        for interrupt in interrupts {
+            let set = IntidSet::one(0, interrupt.intid);
             distributor.write(StateRegister::ClearEnable.of(set), set.mask());
             if let Self::V3(gic) = self {
                 gic.wait_for_distributor();
