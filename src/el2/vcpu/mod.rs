@@ -255,7 +255,7 @@ impl Vcpu {
             direct_interrupts::silence();
         }
         // The end of the partition, which this may be, is a piece of its own.
-        interrupts::poll();
+        interrupts::poll_all();
         self.partition.leave(self.index());
     }
 }

@@ -15,7 +15,7 @@ impl Vcpu {
     pub fn take_part_in_rebuild(&self) {
         let rebuild = &self.partition.rebuild;
         // What came before, such as the partition's end, is a piece of its own.
-        interrupts::poll();
+        interrupts::poll_all();
         self.fill();
         if self.index() == 0 {
             cache::invalidate_instructions();

@@ -64,7 +64,8 @@ const OWN_NAMES: [&str; 2] = ["bulkhead", "monitor"];
 pub const OWN_PREFIX: &str = "[bulkhead] ";
 /// No channel's index: marks a line in which no source may continue.
 const NO_SOURCE: usize = usize::MAX;
-/// How many sources are looked at for a turn in the time that it takes to send a byte.
+/// How many sources without output are looked at for a turn in the time that it takes to send a
+/// byte. A look at an incomplete line takes as long as a byte.
 const SOURCES_PER_BYTE: usize = 3;
 
 /// How many bytes are staged in the time that it takes to send a byte.

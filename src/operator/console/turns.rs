@@ -1,5 +1,6 @@
 //! Decides which source may write to the UART next.
 
+use super::SOURCES_PER_BYTE;
 use super::state::{Console, Look, NEVER};
 
 /// How many pauses an incomplete line waits for its end while other sources write, and the most
@@ -32,7 +33,7 @@ enum Next {
 impl Console {
     /// Gives the turn to the next source with output that is due at the time `now`, unless there is
     /// none. Then sets `due` to when there will be. Each source that is looked at is subtracted
-    /// from `looks`.
+    /// from `looks`, an incomplete line as [`SOURCES_PER_BYTE`].
     pub(super) fn begin_turn(&mut self, now: u64, looks: &mut usize) -> Found {
         match &self.focus {
             Some(focus) if now < focus.others => self.begin_undisturbed_turn(now),
@@ -148,7 +149,7 @@ impl Console {
             if *looks == 0 {
                 return Next::Unfinished;
             }
-            *looks -= 1;
+            *looks = looks.saturating_sub(1);
             let index = self.look.next;
             self.look.next = if index + 1 < self.channels.len() { index + 1 } else { 0 };
             self.look.left -= 1;
@@ -160,6 +161,7 @@ impl Console {
             if channel.is_ready() || now == NEVER {
                 return Next::Source(index);
             }
+            *looks = looks.saturating_sub(SOURCES_PER_BYTE - 1);
             let stale = self.stale_at(index);
             self.look.due = self.look.due.min(stale);
             if stale <= now {
