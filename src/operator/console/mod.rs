@@ -53,7 +53,7 @@ use crate::util::ring::Full;
 use crate::util::ring::Ring;
 use channel::Channel;
 use filter::Filter;
-use state::{Focus, Look, NEVER};
+use state::{Focus, Look, NEVER, SOURCES_PER_BYTE};
 use turns::Found;
 
 /// The number of bytes of a name that are shown.
@@ -64,9 +64,6 @@ const OWN_NAMES: [&str; 2] = ["bulkhead", "monitor"];
 pub const OWN_PREFIX: &str = "[bulkhead] ";
 /// No channel's index: marks a line in which no source may continue.
 const NO_SOURCE: usize = usize::MAX;
-/// How many sources without output are looked at for a turn in the time that it takes to send a
-/// byte. A look at an incomplete line takes as long as a byte.
-const SOURCES_PER_BYTE: usize = 3;
 
 /// How many bytes are staged in the time that it takes to send a byte.
 const STAGED_PER_BYTE: usize = 2;

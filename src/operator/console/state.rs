@@ -8,6 +8,9 @@ use crate::util::ring::Ring;
 /// Capacity of the staging buffer: a name with its brackets, line breaks before and after it, and
 /// a line that is redrawn.
 pub(super) const STAGED_BYTES: usize = 64 + TAIL_BYTES;
+/// How many sources without output are looked at for a turn in the time that it takes to send a
+/// byte. A look at an incomplete line takes as long as a byte.
+pub(super) const SOURCES_PER_BYTE: usize = 3;
 /// A time that the counter never reaches.
 pub(super) const NEVER: u64 = u64::MAX;
 

@@ -1,7 +1,6 @@
 //! Decides which source may write to the UART next.
 
-use super::SOURCES_PER_BYTE;
-use super::state::{Console, Look, NEVER};
+use super::state::{Console, Look, NEVER, SOURCES_PER_BYTE};
 
 /// How many pauses an incomplete line waits for its end while other sources write, and the most
 /// that other sources wait for the focused source.
