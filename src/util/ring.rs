@@ -44,6 +44,14 @@ impl<const N: usize> Ring<N> {
         if self.used.len == 0 { None } else { self.bytes.get(self.used.first).copied() }
     }
 
+    /// Returns all bytes in order, in two parts.
+    pub fn parts(&self) -> [&[u8]; 2] {
+        let Used { first, len } = self.used;
+        let (before, after) = self.bytes.split_at(first.min(N));
+        let count = len.min(after.len());
+        [&after[..count], before.get(..len - count).unwrap_or_default()]
+    }
+
     /// Returns the number of bytes in the queue.
     pub const fn len(&self) -> usize {
         self.used.len
@@ -105,6 +113,7 @@ mod tests {
                 assert_eq!(ring.push(round * 4 + item), Ok(()));
             }
             assert_eq!((ring.push(99), ring.len()), (Err(Full), 4));
+            assert_eq!(ring.parts().concat(), [0, 1, 2, 3].map(|item| round * 4 + item));
             for item in 0..3 {
                 assert_eq!(ring.peek(), Some(round * 4 + item));
                 assert_eq!(ring.pop(), Some(round * 4 + item));

@@ -6,6 +6,8 @@
 //!
 //! Functions that several accesses call are not inlined, which keeps EL2 small.
 
+use alloc::vec;
+
 use super::bank::Bank;
 use super::config::{Delivery, Version};
 use super::cpu_mask::CpuMask;
@@ -14,6 +16,7 @@ use super::hardware::{Hardware, StateRegister};
 use super::intid_set::{IntidSet, SGIS};
 use super::list_registers::ListRegisters;
 use super::recall::{Kicks, Recall};
+use super::selection::Offer;
 use super::state::{GicState, VcpuInterrupts};
 use crate::arch::intid::Intid;
 
@@ -27,14 +30,15 @@ pub(super) enum Backend {
 }
 
 impl Backend {
-    /// Creates the backend for a way of delivery. [`reset`](Self::reset) must follow.
-    pub fn new(delivery: Delivery) -> Self {
+    /// Creates the backend for a way of delivery of this number of words of interrupts. [`reset`](Self::reset) must follow.
+    pub fn new(delivery: Delivery, words: usize) -> Self {
         match delivery {
             Delivery::Trapped => Self::ListRegisters(ListRegisters {
                 count: 16,
                 physical_sgis: 0,
                 busy: 0,
                 is_long: false,
+                offers: vec![Offer::default(); words],
             }),
             Delivery::Direct => Self::Physical(Physical),
         }
@@ -266,10 +270,12 @@ impl Backend {
     }
 
     /// Applies a change of priorities. Always inlined: list registers need nothing.
-    #[inline(always)]
-    pub fn priorities_changed(&self, gic: &GicState, set: IntidSet, hw: &mut impl Hardware) {
+    #[inline(never)]
+    pub fn priorities_changed(&self, gic: &mut GicState, set: IntidSet, hw: &mut impl Hardware) {
         match self {
-            Self::ListRegisters(_) => {}
+            Self::ListRegisters(_) => {
+                gic.bank_mut(set).rank(set.mask());
+            }
             Self::Physical(_) => Physical::set_priorities(gic, set, hw),
         }
     }

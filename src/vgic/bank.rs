@@ -3,9 +3,16 @@
 use super::hardware::StateRegister;
 use super::intid_set::{IntidSet, SGIS, bits};
 use super::list_register::ListRegister;
+use super::planes::Planes;
 
 /// The priority bits that a guest can set: five, as in the narrowest virtual CPU interface.
 const PRIORITY_MASK: u8 = 0xf8;
+
+/// The number of bits in `PRIORITY_MASK`, and the lowest of them.
+const PRIORITY_BITS: usize = PRIORITY_MASK.count_ones() as usize;
+const PRIORITY_SHIFT: u32 = PRIORITY_MASK.trailing_zeros();
+/// The number of bits by which vCPUs, at most 64, and `NO_VCPU` differ.
+const VCPU_BITS: usize = 7;
 
 /// The route of an SPI that targets no existing vCPU.
 pub(super) const NO_VCPU: u8 = 0xff;
@@ -46,6 +53,12 @@ pub(super) struct Bank {
     pub templates: [ListRegister; 32],
     /// The route of each interrupt; private ones go to their vCPU.
     pub routes: [Route; 32],
+    /// With list registers: the priority of each interrupt, without the bits that are always zero.
+    pub priorities: Planes<PRIORITY_BITS>,
+    /// `Route::vcpu` of each interrupt.
+    pub vcpus: Planes<VCPU_BITS>,
+    /// With list registers: `Route::active_on` of each interrupt.
+    pub active_on: Planes<VCPU_BITS>,
     /// Word 0: for each SGI the vCPUs from which it is pending, one bit each. GICv3 does not
     /// distinguish sources and uses bit 0.
     pub sources: [u8; 16],
@@ -70,6 +83,8 @@ impl Bank {
             routes: [route; 32],
             ..Self::default()
         };
+        self.vcpus.set(u32::MAX, route.vcpu);
+        self.active_on.set(u32::MAX, route.active_on);
     }
 
     /// Returns the interrupts that the partition owns.
@@ -121,6 +136,60 @@ impl Bank {
     /// Sets the priority of one interrupt.
     pub fn set_priority(&mut self, bit: usize, priority: u8) {
         self.templates[bit] = self.templates[bit].with_priority(priority & PRIORITY_MASK);
+    }
+
+    /// Applies the priorities of the interrupts in `mask` to [`most_urgent`](Self::most_urgent).
+    #[inline(never)]
+    pub fn rank(&mut self, mask: u32) {
+        for bit in bits(mask) {
+            let priority = self.templates[bit].priority() >> PRIORITY_SHIFT;
+            self.priorities.set(1 << bit, priority);
+        }
+    }
+
+    /// Makes an interrupt active on a vCPU.
+    pub fn set_active(&mut self, bit: usize, vcpu: u8) {
+        self.active |= 1 << bit;
+        self.routes[bit].active_on = vcpu;
+        self.active_on.set(1 << bit, vcpu);
+    }
+
+    /// Makes the interrupts in `mask` active where they are routed to, or on vCPU 0.
+    pub fn activate(&mut self, mask: u32) {
+        self.active |= mask;
+        for bit in bits(mask) {
+            let route = &mut self.routes[bit];
+            route.active_on = if route.vcpu == NO_VCPU { 0 } else { route.vcpu };
+        }
+        self.active_on.copy(mask, &self.vcpus);
+        self.active_on.set(mask & self.unrouted, 0);
+    }
+
+    /// Returns the interrupts that are active on a vCPU.
+    #[inline(always)]
+    pub fn active_on(&self, vcpu: usize) -> u32 {
+        match self.active {
+            0 => 0,
+            active if self.all.word() == 0 => active,
+            active => active & self.active_on.equal(vcpu as u8),
+        }
+    }
+
+    /// Returns the ready interrupts that are routed to a vCPU.
+    #[inline(always)]
+    pub fn ready_for(&self, vcpu: usize) -> u32 {
+        match self.ready() {
+            0 => 0,
+            ready if self.all.word() == 0 => ready,
+            ready => ready & self.vcpus.equal(vcpu as u8),
+        }
+    }
+
+    /// Returns the most urgent interrupt in `mask`, which is not empty: that of the highest
+    /// priority with the lowest INTID.
+    #[inline(always)]
+    pub fn most_urgent(&self, mask: u32) -> usize {
+        self.priorities.lowest(mask).trailing_zeros() as usize % 32
     }
 
     /// Sets the groups of the interrupts in `mask`. `enables` are as in

@@ -33,7 +33,8 @@ impl Vgic {
     /// method allocates memory.
     #[must_use]
     pub fn new(config: &Config<'_>) -> Self {
-        let backend = Backend::new(config.delivery);
+        let words = config.it_lines_number.min(31) as usize + 1;
+        let backend = Backend::new(config.delivery, words);
         let mask_of = |intids: &[Intid], word| {
             let of_word = intids
                 .iter()
@@ -47,7 +48,6 @@ impl Vgic {
                 backend.split(all.word(), of_word(config.hardware), of_word(config.virtual_only));
             Bank { all, hardware, virtual_only, ..Bank::default() }
         };
-        let words = config.it_lines_number.min(31) as usize + 1;
         let private = (0..config.vcpus).map(|owner| IntidSet::new(owner, 0, u32::MAX));
         let shared = (1..words).map(|word| IntidSet::new(0, word, u32::MAX));
         let banks = private.chain(shared).map(bank).collect();
@@ -101,7 +101,7 @@ impl Vgic {
             hw.write_state(StateRegister::ClearPending, set);
             hw.write_state(StateRegister::ClearActive, set);
             self.configure(set, 0, hw);
-            self.backend.priorities_changed(&self.state, set, hw);
+            self.backend.priorities_changed(&mut self.state, set, hw);
         }
     }
 

@@ -19,7 +19,7 @@ use super::hardware::{Hardware, StateRegister};
 use super::intid_set::{IntidSet, SGIS, bits};
 use super::list_register::ListRegister;
 use super::list_registers::ListRegisters;
-use super::selection::{Candidate, Need, Selection};
+use super::selection::{Candidate, Need, Offer, leaves, maintenance};
 use super::state::GicState;
 use crate::arch::intid::Intid;
 
@@ -184,8 +184,7 @@ impl ListRegisters {
             }
         }
         if lr.is_active() {
-            bank.active |= set.mask();
-            bank.routes[index % 32].active_on = vcpu as u8;
+            bank.set_active(index % 32, vcpu as u8);
         }
         // If only the line made it pending, `Bank::line` still has that.
         let latched = bank.hardware | bank.edge | bank.latched_in_lr;
@@ -207,10 +206,9 @@ impl ListRegisters {
             let mut highest = Candidate::NONE;
             for word in bits(self.busy | 1) {
                 let bank = gic.bank(IntidSet::new(vcpu, word, u32::MAX));
-                for bit in bits(bank.active).filter(|&bit| bank.target(bit) == vcpu) {
-                    let priority = bank.templates[bit].priority();
-                    let intid = word * 32 + bit;
-                    highest = highest.min(Candidate::new(Need::Active, priority, intid, false));
+                let active = bank.active_on(vcpu);
+                if active != 0 {
+                    highest = highest.min(Candidate::best_of(Need::Active, active, bank));
                 }
             }
             if highest != Candidate::NONE {
@@ -226,74 +224,61 @@ impl ListRegisters {
     /// Fills this CPU's empty list registers from memory. Returns the vCPUs that must be recalled
     /// before an interrupt can be injected here.
     fn fill(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
-        let mut selection = Selection::new(self.count, hw.group_enables());
+        let (words, group_enables) = (self.busy | 1, hw.group_enables());
         let mut kicks = CpuMask::EMPTY;
-        for word in bits(self.busy | 1) {
-            kicks |= self.select(gic, hw.vcpu(), word, &mut selection);
+        for word in bits(words) {
+            let (offer, others) = self.offer(gic, hw.vcpu(), word, group_enables);
+            self.offers[word] = offer;
+            kicks |= others;
         }
-        for (index, candidate) in selection.chosen().enumerate() {
-            self.inject(gic, index, candidate, hw);
+        for index in 0..self.count {
+            let best = bits(words).map(|word| self.offers[word].best);
+            let best = best.min().unwrap_or(Candidate::NONE);
+            if best == Candidate::NONE {
+                break;
+            }
+            self.inject(gic, index, best, hw);
+            let word = best.intid() / 32;
+            self.offers[word].take_best(gic.bank(IntidSet::new(hw.vcpu(), word, 0)));
         }
-        let maintenance = selection.maintenance(gic.version);
+        let left = bits(words).fold(0, |left, word| left | self.offers[word].left());
+        let maintenance = maintenance(left, group_enables, gic.version);
         let state = &mut gic.vcpus[hw.vcpu()];
         if maintenance == 0 {
             state.arrivals.enable(self.count);
         }
-        state.overflowed = selection.leaves(Need::Active);
+        state.overflowed = leaves(left, Need::Active);
         state.request_maintenance(maintenance, hw);
         self.require_full_refill(gic, kicks);
         kicks
     }
 
-    /// Offers a word's interrupts to `selection` that this vCPU is the target of. Returns the other
-    /// vCPUs that hold one of them.
-    fn select(
+    /// Returns the interrupts of a word that this vCPU is the target of and that need a list
+    /// register, and the other vCPUs that hold one of them.
+    fn offer(
         &self,
         gic: &GicState,
         vcpu: usize,
         word: usize,
-        selection: &mut Selection,
-    ) -> CpuMask {
+        group_enables: u32,
+    ) -> (Offer, CpuMask) {
         let set = IntidSet::new(vcpu, word, u32::MAX);
         let bank = gic.bank(set);
-        let ready = bank.ready();
+        let active = bank.active_on(vcpu);
+        let pending = bank.ready_for(vcpu) & !bank.active;
         let mut others = CpuMask::EMPTY;
         // A hardware interrupt in a list register is physically active and cannot arrive again.
         // Private interrupts are in no list register, since this CPU's are empty.
-        let elsewhere = if word == 0 { 0 } else { bank.virtual_only & (ready | bank.active) };
+        let elsewhere = if word == 0 { 0 } else { bank.virtual_only & (pending | active) };
         let mut held = 0;
-        for bit in bits(elsewhere).filter(|&bit| bank.target(bit) == vcpu) {
+        for bit in bits(elsewhere) {
             let holders = self.holders(gic, set.with(1 << bit));
             held |= u32::from(!holders.is_empty()) << bit;
             others |= holders;
         }
-        let (active, pending) = (bank.active & !held, ready & !bank.active & !held);
-        let enabled = bank.in_groups(selection.group_enables);
-        for (need, mask) in [
-            (Need::Pending, pending & enabled),
-            (Need::Active, active),
-            (Need::DisabledGroup, pending & !enabled),
-        ] {
-            let is_active = need == Need::Active;
-            let mut left = 0;
-            for bit in bits(mask) {
-                let route = &bank.routes[bit];
-                if usize::from(if is_active { route.active_on } else { route.vcpu }) != vcpu {
-                    continue;
-                }
-                let mut pending = ready >> bit & 1 != 0;
-                if is_active {
-                    pending &= usize::from(route.vcpu) == vcpu;
-                    if word == 0 && bit < 16 {
-                        pending &= bank.sources[bit] >> bank.active_source[bit] & 1 != 0;
-                    }
-                }
-                let priority = bank.templates[bit].priority();
-                left |= selection.offer(Candidate::new(need, priority, word * 32 + bit, pending));
-            }
-            selection.left |= left;
-        }
-        others
+        let enabled = bank.in_groups(group_enables);
+        let needs = [pending & enabled, active, pending & !enabled].map(|mask| mask & !held);
+        (Offer::new(needs, bank), others)
     }
 
     /// Moves an interrupt from memory into a list register.
@@ -304,11 +289,16 @@ impl ListRegisters {
         candidate: Candidate,
         hw: &mut impl Hardware,
     ) {
-        let (intid, pending) = (candidate.intid(), candidate.is_pending());
+        let intid = candidate.intid();
         let (word, bit) = (intid / 32, intid % 32);
         let active = candidate.need() == Need::Active;
         let set = IntidSet::new(hw.vcpu(), word, 0);
         let bank = gic.bank_mut(set);
+        // An active one is pending again only here and, if it is an SGI, from the same source.
+        let pending = !active
+            || bank.ready() >> bit & 1 != 0
+                && usize::from(bank.routes[bit].vcpu) == hw.vcpu()
+                && (intid >= 16 || bank.sources[bit] >> bank.active_source[bit] & 1 != 0);
         let lr = if intid < 16 {
             bank.take_sgi(bit, pending, active)
         } else {

@@ -1,9 +1,8 @@
 //! Delivery by list registers: what accesses to the distributor and lines of emulated devices do.
 
-use super::bank::NO_VCPU;
 use super::cpu_mask::CpuMask;
 use super::hardware::{Hardware, StateRegister};
-use super::intid_set::{IntidSet, SGIS, bits};
+use super::intid_set::{IntidSet, SGIS};
 use super::list_register::ListRegister;
 use super::list_registers::ListRegisters;
 use super::recall::{Kicks, Recall};
@@ -141,16 +140,12 @@ impl ListRegisters {
             }
             StateRegister::SetActive => {
                 let started = mask & !bank.active;
-                bank.active |= started;
                 forward(register, hardware & started);
                 // Only the physical GIC can have a hardware interrupt both pending and active.
                 let both = hardware & started & bank.latched;
                 forward(StateRegister::SetPending, both & bank.edge);
                 bank.latched &= !both;
-                for bit in bits(started) {
-                    let route = &mut bank.routes[bit];
-                    route.active_on = if route.vcpu == NO_VCPU { 0 } else { route.vcpu };
-                }
+                bank.activate(started);
             }
             StateRegister::ClearActive => return self.clear_active(gic, set, hw),
         }

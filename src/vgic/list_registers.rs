@@ -1,12 +1,15 @@
 //! Bookkeeping of list-register delivery: which interrupts a vCPU may inject without the lock,
 //! which vCPUs hold an interrupt in a list register, and which words have state in memory.
 
+use alloc::vec::Vec;
+
 use super::arrivals;
 use super::bank::Bank;
 use super::config::Version;
 use super::cpu_mask::CpuMask;
 use super::hardware::{Hardware, StateRegister};
 use super::intid_set::{IntidSet, bits};
+use super::selection::Offer;
 use super::state::{GicState, VcpuInterrupts};
 
 /// Delivery by list registers: [`Delivery::Trapped`](super::Delivery::Trapped).
@@ -21,6 +24,8 @@ pub(super) struct ListRegisters {
     /// The access that is being carried out is a long one: it had to wait for other vCPUs, or more
     /// interrupts have state in memory than fit into the list registers.
     pub is_long: bool,
+    /// What each word offers to the refill that is being carried out.
+    pub offers: Vec<Offer>,
 }
 
 impl ListRegisters {

@@ -55,6 +55,7 @@ mod interface;
 mod intid_set;
 mod list_register;
 mod list_registers;
+mod planes;
 mod recall;
 mod registers;
 mod request;

@@ -179,7 +179,7 @@ impl Vgic {
                 for bit in bits(mask) {
                     bank.set_priority(bit, (value >> byte_shift(bit, first)) as u8);
                 }
-                self.backend.priorities_changed(&self.state, set, hw);
+                self.backend.priorities_changed(&mut self.state, set, hw);
             }
             RegisterKind::Targets => {
                 for bit in bits(mask) {

@@ -38,6 +38,7 @@ impl Vgic {
         let bank = self.state.bank_mut(set);
         let unrouted = if new.vcpu == NO_VCPU { set.mask() } else { 0 };
         bank.unrouted = bank.unrouted & !set.mask() | unrouted;
+        bank.vcpus.set(set.mask(), new.vcpu);
         for bit in bits(set.mask()) {
             bank.routes[bit] = Route { active_on: bank.routes[bit].active_on, ..new };
             if new.vcpu != NO_VCPU && bank.hardware >> bit & 1 != 0 {

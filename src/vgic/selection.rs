@@ -1,5 +1,6 @@
 //! The choice of the interrupts that get a list register.
 
+use super::bank::Bank;
 use super::config::Version;
 use super::hardware::{HCR_GROUP_CHANGED, HCR_LRENPIE, HCR_NPIE, HCR_TDIR};
 
@@ -14,23 +15,26 @@ pub(super) enum Need {
     DisabledGroup,
 }
 
+impl Need {
+    /// All needs in order.
+    const ALL: [Self; 3] = [Self::Pending, Self::Active, Self::DisabledGroup];
+}
+
 /// An interrupt that needs a list register, as a number: from the highest bits down its need, its
-/// priority, its INTID, and whether it is pending (again, if it is active). A smaller number is
-/// more urgent.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// priority and its INTID. A smaller number is more urgent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Candidate(u32);
 
 impl Candidate {
     /// No interrupt: less urgent than all others.
     pub const NONE: Self = Self(u32::MAX);
 
-    /// No interrupt: at least as urgent as all others.
-    const LIMIT: Self = Self(0);
-
-    /// Returns the candidate for an interrupt.
-    pub fn new(need: Need, priority: u8, intid: usize, pending: bool) -> Self {
-        let intid = intid as u32 & 0x3ff;
-        Self((need as u32) << 24 | u32::from(priority) << 16 | intid << 1 | u32::from(pending))
+    /// Returns the candidate for the most urgent interrupt in `mask`, which is not empty, of a bank.
+    pub fn best_of(need: Need, mask: u32, bank: &Bank) -> Self {
+        let bit = bank.most_urgent(mask);
+        let priority = u32::from(bank.templates[bit].priority());
+        let intid = (bank.all.word() * 32 + bit) as u32;
+        Self((need as u32) << 24 | priority << 16 | intid)
     }
 
     /// Returns why it needs a list register.
@@ -44,89 +48,79 @@ impl Candidate {
 
     /// Returns the INTID.
     pub fn intid(self) -> usize {
-        (self.0 >> 1) as usize & 0x3ff
-    }
-
-    /// Returns whether it is pending.
-    pub fn is_pending(self) -> bool {
-        self.0 & 1 != 0
+        self.0 as usize & 0x3ff
     }
 }
 
-/// The index of the last entry of [`Selection::chosen`], and the highest number of list registers.
-const LAST: usize = 16;
-
-/// The most urgent candidates and the needs of the others.
-pub(super) struct Selection {
-    /// The most urgent candidates in order, in the last entries; those that are unused are
-    /// `Candidate::NONE`, and the one before them is `Candidate::LIMIT`.
-    chosen: [Candidate; LAST + 1],
-    /// The index of the first of them.
-    first: usize,
-    /// The groups that the guest enabled at its CPU interface: bit n for Group n.
-    pub group_enables: u32,
-    /// The needs of the candidates that did not fit: bit n for `Need` n.
-    pub left: u32,
+/// The interrupts of a word that need a list register of a vCPU and have none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offer {
+    /// The most urgent of them.
+    pub best: Candidate,
+    /// All of them, by [`Need`].
+    needs: [u32; 3],
 }
 
-impl Selection {
-    /// Returns an empty selection for `count` list registers, at most 16.
-    pub fn new(count: usize, group_enables: u32) -> Self {
-        let first = LAST + 1 - count.min(LAST);
-        let mut chosen = [Candidate::NONE; LAST + 1];
-        chosen[first - 1] = Candidate::LIMIT;
-        Self { chosen, first, group_enables, left: 0 }
+impl Default for Offer {
+    /// Offers nothing.
+    fn default() -> Self {
+        Self { best: Candidate::NONE, needs: [0; 3] }
+    }
+}
+
+impl Offer {
+    /// Returns what a bank offers, given its interrupts by [`Need`].
+    pub fn new(needs: [u32; 3], bank: &Bank) -> Self {
+        let mut offer = Self { needs, ..Self::default() };
+        offer.find_best(bank);
+        offer
     }
 
-    /// Adds a candidate, which replaces the least urgent one if all list registers are in use.
-    /// Returns the need of the one that does not fit, as a bit for `left`. The shortest path is
-    /// that of a candidate that is less urgent than all that are chosen: if many interrupts are
-    /// pending, most are.
-    #[inline(always)]
-    pub fn offer(&mut self, candidate: Candidate) -> u32 {
-        let last = self.chosen[LAST];
-        // For `Candidate::NONE` a bit that nobody reads.
-        let left = 1 << (last.max(candidate).0 >> 24 & 0x1f);
-        if candidate >= last {
-            return left;
+    /// Removes the best one, which gets a list register.
+    pub fn take_best(&mut self, bank: &Bank) {
+        let Candidate(best) = self.best;
+        if let Some(mask) = self.needs.get_mut(self.best.need() as usize) {
+            *mask &= !(1 << (best % 32));
         }
-        let mut place = LAST;
-        while let Some(&before) = self.chosen.get(place.wrapping_sub(1))
-            && candidate < before
-        {
-            self.chosen[place] = before;
-            place -= 1;
-        }
-        self.chosen[place] = candidate;
-        left
+        self.find_best(bank);
     }
 
-    /// Returns the chosen candidates, the most urgent first.
-    pub fn chosen(&self) -> impl Iterator<Item = Candidate> {
-        let chosen = self.chosen.iter().copied().skip(self.first);
-        chosen.take_while(|&candidate| candidate != Candidate::NONE)
+    // One copy for all callers.
+    #[inline(never)]
+    fn find_best(&mut self, bank: &Bank) {
+        let first = Need::ALL.into_iter().zip(self.needs).find(|(_, mask)| *mask != 0);
+        self.best =
+            first.map_or(Candidate::NONE, |(need, mask)| Candidate::best_of(need, mask, bank));
     }
 
-    /// Returns whether a candidate with this need did not fit.
-    pub fn leaves(&self, need: Need) -> bool {
-        self.left >> need as u32 & 1 != 0
+    /// Returns the needs of those that it still has: bit n for `Need` n.
+    pub fn left(&self) -> u32 {
+        let [pending, active, disabled] = self.needs.map(|mask| u32::from(mask != 0));
+        pending | active << 1 | disabled << 2
     }
+}
 
-    /// Returns the maintenance interrupts after which a candidate that did not fit may fit, and the
-    /// trap that an active one needs, as bits of the hypervisor control register.
-    pub fn maintenance(&self, version: Version) -> u32 {
-        let mut requested = 0;
-        if self.leaves(Need::Pending) {
-            requested |= HCR_NPIE;
-        }
-        if self.leaves(Need::Pending) || self.leaves(Need::DisabledGroup) {
-            requested |= HCR_GROUP_CHANGED[(self.group_enables & 0b11) as usize];
-        }
-        if self.leaves(Need::Active) {
-            requested |= HCR_LRENPIE;
-            // On GICv2 every write to GICC_DIR traps.
-            requested |= if version == Version::V3 { HCR_TDIR } else { 0 };
-        }
-        requested
+/// Returns whether interrupts with this need are among those of `left`: bit n for `Need` n.
+pub(super) fn leaves(left: u32, need: Need) -> bool {
+    left >> need as u32 & 1 != 0
+}
+
+/// Returns the maintenance interrupts after which an interrupt that did not fit may fit, and the
+/// trap that an active one needs, as bits of the hypervisor control register. `left` are the needs
+/// of those that did not fit; `group_enables` are the groups that the guest enabled at its CPU
+/// interface, bit n for Group n.
+pub(super) fn maintenance(left: u32, group_enables: u32, version: Version) -> u32 {
+    let mut requested = 0;
+    if leaves(left, Need::Pending) {
+        requested |= HCR_NPIE;
     }
+    if leaves(left, Need::Pending) || leaves(left, Need::DisabledGroup) {
+        requested |= HCR_GROUP_CHANGED[(group_enables & 0b11) as usize];
+    }
+    if leaves(left, Need::Active) {
+        requested |= HCR_LRENPIE;
+        // On GICv2 every write to GICC_DIR traps.
+        requested |= if version == Version::V3 { HCR_TDIR } else { 0 };
+    }
+    requested
 }

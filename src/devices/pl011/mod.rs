@@ -140,9 +140,11 @@ impl Pl011 {
         }
     }
 
-    /// Takes a byte that was written and not transmitted, when the guest has ended.
-    pub fn take_unsent(&mut self) -> Option<u8> {
-        self.transmit_fifo.pop()
+    /// Passes the bytes that were written and not transmitted to `sink`, in order and in two parts,
+    /// when the guest has ended. The transmit FIFO is empty then.
+    pub fn take_unsent(&mut self, sink: impl FnMut(&[u8])) {
+        self.transmit_fifo.parts().into_iter().for_each(sink);
+        self.transmit_fifo = Ring::EMPTY;
     }
 
     /// Puts a byte from the peer into the receive FIFO. A receiver that is disabled drops it as

@@ -9,7 +9,7 @@ use bulkhead::operator::console::input::{Event, Input, View};
 use bulkhead::util::format::Sink;
 use core::sync::atomic::{Ordering, fence};
 
-use super::{CONSOLE, Port, ports, queue, queue_line, request_view, uart};
+use super::{CONSOLE, Port, announce, ports, queue, queue_line, request_view, uart};
 use crate::el2::cpu::timer;
 use crate::el2::drivers::uart::Uart;
 
@@ -132,6 +132,7 @@ pub fn run_monitor() -> bool {
         if monitor.step(output) {
             CONSOLE.monitor_waits.store(true, Ordering::Release);
         }
+        announce();
     }
     is_own
 }

@@ -35,6 +35,8 @@ pub struct PhysicalConsole {
     shared: Mutex<SharedState>,
     /// Whether there may be work for the holder of that lock.
     mark: WorkMark,
+    /// Whether there may be new output, for which the holder of that lock must look at all sources.
+    has_news: AtomicBool,
     /// The input, which only the CPU that handles the UART's interrupts uses.
     input: Mutex<Option<Input>>,
     /// Whether the UART is not read, because the guest that has the input must read first.
@@ -66,6 +68,7 @@ static CONSOLE: PhysicalConsole = PhysicalConsole {
     uart: SetOnce::new(),
     shared: Mutex::new(SharedState { lines: None, asked: None, is_inside_line: false }),
     mark: WorkMark::new(),
+    has_news: AtomicBool::new(true),
     input: Mutex::new(None),
     input_waits: AtomicBool::new(false),
     own_lines: OwnLines::new(),
@@ -180,10 +183,17 @@ impl Place {
     }
 }
 
+/// Makes the next piece of the console's work look for new output, which was added before.
+fn announce() {
+    // Release: who finds the flag finds the output.
+    CONSOLE.has_news.store(true, Ordering::Release);
+}
+
 /// Notifies the console of new output of this CPU's partition or of Bulkhead.
 // One copy for all callers.
 #[inline(never)]
 fn notify() {
+    announce();
     let Some(place) = CONSOLE.place.get() else { return };
     if !place.sends_all || place.is_here() {
         attend();

@@ -102,7 +102,9 @@ impl SharedState {
             *asked = asked.filter(|(source, _)| *source != own);
         }
         input::change_view(lines, now);
-        lines.note_all();
+        if CONSOLE.has_news.swap(false, Ordering::AcqRel) {
+            lines.note_all();
+        }
         let has_line = lines.take_own_line(&CONSOLE.own_lines, &CONSOLE.log, now);
         if has_line {
             return Next::Soon;

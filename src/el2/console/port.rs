@@ -8,7 +8,7 @@ use bulkhead::util::ring::Full;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
-use super::{CONSOLE, notify};
+use super::{CONSOLE, announce, notify};
 use crate::el2::cpu::{Cpu, timer};
 
 /// The size of a FIFO, which is the number of typed bytes that a guest gets for one access or poll.
@@ -88,15 +88,9 @@ impl Port {
     /// Moves the bytes that a PL011 has not sent to the buffer, which has room for all of them
     /// because its guest has ended.
     pub fn drain(&self, uart: &mut Pl011) {
-        let mut unsent = [0; BYTES_AT_ONCE];
-        let mut count = 0;
-        while let Some(place) = unsent.get_mut(count)
-            && let Some(byte) = uart.take_unsent()
-        {
-            *place = byte;
-            count += 1;
-        }
-        self.output.push_all(&unsent[..count], timer::now());
+        let now = timer::now();
+        uart.take_unsent(|bytes| _ = self.output.push_all(bytes, now));
+        announce();
     }
 
     /// Returns what a line must follow that comes after all earlier output of the partition.

@@ -10,7 +10,7 @@ use super::{fast, mmio, panic, sync};
 use crate::el2::arch::frame::TrapFrame;
 use crate::el2::arch::image::EMERGENCY_STACK;
 use crate::el2::cpu;
-use crate::el2::vcpu::{self, Vcpu, resident};
+use crate::el2::vcpu::{self, Flow, Vcpu, resident};
 
 global_asm!(
     include_str!("vectors.s"),
@@ -63,7 +63,7 @@ extern "C" fn interrupt() {
 
 /// Handles an FIQ.
 extern "C" fn fast_interrupt() {
-    proceed(vcpu::take_own());
+    proceed(vcpu::take_own().unwrap_or(Flow::Resume));
 }
 
 /// Handles an SError.

@@ -258,6 +258,8 @@ impl Vcpu {
         if self.delivery() == Delivery::Direct {
             direct_interrupts::silence();
         }
+        // The end of the partition, which this may be, is a piece of its own.
+        interrupts::poll_all();
         self.partition.leave(self.index());
     }
 }

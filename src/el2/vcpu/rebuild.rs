@@ -14,6 +14,8 @@ impl Vcpu {
     /// Takes part in building the partition again. At the end vCPU 0 starts it.
     pub fn take_part_in_rebuild(&self) {
         let rebuild = &self.partition.rebuild;
+        // What came before, such as the partition's end, is a piece of its own.
+        interrupts::poll_all();
         self.fill();
         if self.index() == 0 {
             cache::invalidate_instructions();

@@ -53,7 +53,8 @@ use crate::util::ring::Full;
 use crate::util::ring::Ring;
 use channel::Channel;
 use filter::Filter;
-use state::{Focus, NEVER};
+use state::{Focus, Look, NEVER, SOURCES_PER_BYTE};
+use turns::Found;
 
 /// The number of bytes of a name that are shown.
 const NAME_BYTES: usize = 31;
@@ -63,8 +64,6 @@ const OWN_NAMES: [&str; 2] = ["bulkhead", "monitor"];
 pub const OWN_PREFIX: &str = "[bulkhead] ";
 /// No channel's index: marks a line in which no source may continue.
 const NO_SOURCE: usize = usize::MAX;
-/// How many sources are looked at for a turn in the time that it takes to send a byte.
-const SOURCES_PER_BYTE: usize = 2;
 
 /// How many bytes are staged in the time that it takes to send a byte.
 const STAGED_PER_BYTE: usize = 2;
@@ -108,6 +107,7 @@ impl Console {
             channels.push(Channel::new(format!("[{name:.NAME_BYTES$}]{:padding$} ", "")));
         }
         Self {
+            look: Look::new(channels.len()),
             channels: channels.into(),
             pause,
             focus: None,
@@ -143,7 +143,7 @@ impl Console {
     /// Notifies the console of new bytes in the buffer of `source`. The caller must call
     /// [`Console::send`] next.
     fn note(&mut self, source: Source) {
-        self.due = 0;
+        self.look_again();
         if let Some(focus) = &mut self.focus {
             focus.note(source.0);
         }
@@ -152,7 +152,7 @@ impl Console {
     /// Notifies the console of new bytes of any sources. The caller must call [`Console::send`]
     /// next.
     pub fn note_all(&mut self) {
-        self.due = 0;
+        self.look_again();
         if let Some(focus) = &mut self.focus {
             focus.others = 0;
         }
@@ -175,17 +175,17 @@ impl Console {
     pub fn focus(&mut self, source: Option<Source>, now: u64) {
         let old = self.focus.as_ref().map(|focus| focus.source);
         let new = source.map(|source| source.0);
-        let last = self.channels.len() - 1;
         // The line of any other source is completed first.
         if self.allowance == 0 || [old, new].contains(&Some(self.turn)) {
-            (self.turn, self.allowance) = (last, 0);
+            self.allowance = 0;
             self.open_line = self.open_line.map(|_| NO_SOURCE);
         }
         self.focus = new.map(|source| {
             let interrupted = !self.channels[source].tail.is_empty();
-            Focus::new(source, last, now, interrupted)
+            Focus::new(source, now, interrupted)
         });
-        self.due = 0;
+        self.look.next = 0;
+        self.look_again();
     }
 
     /// Returns whether [`Console::send`] may send a byte at the time `now`.
@@ -210,10 +210,12 @@ impl Console {
                 return Stop::Budget;
             }
             if self.staged.is_empty() && self.allowance == 0 {
-                if !self.begin_turn(now) {
-                    break;
+                let mut looks = budget.saturating_mul(SOURCES_PER_BYTE);
+                match self.begin_turn(now, &mut looks) {
+                    Found::Turn => budget = (looks / SOURCES_PER_BYTE).max(1),
+                    Found::Nothing => break,
+                    Found::Unfinished => return Stop::Budget,
                 }
-                budget = budget.saturating_sub(self.channels.len() / SOURCES_PER_BYTE).max(1);
             }
             if !self.channels[self.turn].is_open_to_all && !serves(Source(self.turn)) {
                 return Stop::Turn(Source(self.turn));

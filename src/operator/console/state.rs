@@ -7,6 +7,9 @@ use crate::util::ring::Ring;
 /// Capacity of the staging buffer: a name with its brackets, line breaks before and after it, and
 /// a line that is redrawn.
 pub(super) const STAGED_BYTES: usize = 64 + TAIL_BYTES;
+/// How many sources without output are looked at for a turn in the time that it takes to send a
+/// byte. A look at an incomplete line takes as long as a byte.
+pub(super) const SOURCES_PER_BYTE: usize = 3;
 /// A time that the counter never reaches.
 pub(super) const NEVER: u64 = u64::MAX;
 
@@ -19,6 +22,8 @@ pub struct Console {
     pub(super) pause: u64,
     /// The state of the focused view; `None` in the shared view.
     pub(super) focus: Option<Focus>,
+    /// The search for the next channel that gets the turn.
+    pub(super) look: Look,
     /// The index of the channel that has the turn or had it last.
     pub(super) turn: usize,
     /// How many more bytes this turn may output. A turn also ends with its line.
@@ -33,6 +38,45 @@ pub struct Console {
     pub(super) is_logged: bool,
     /// Bytes that are ready for the UART.
     pub(super) staged: Ring<STAGED_BYTES>,
+}
+
+/// The search for a channel whose output is due, which may take several calls of
+/// [`Console::send`]: they look at one channel after another, in a circle.
+pub(super) struct Look {
+    /// The channel that is looked at next.
+    pub next: usize,
+    /// The number of channels after which it is known that none is ready, unless one is found.
+    pub left: usize,
+    /// The first of those looked at whose incomplete line is due.
+    pub stale: Option<usize>,
+    /// When the first incomplete line of those looked at is due.
+    pub due: u64,
+    /// The source that has written last, as far as it was looked at, and when that was.
+    pub writer: usize,
+    /// See `writer`.
+    pub latest: u64,
+    /// When any other source has written last.
+    pub latest_of_others: u64,
+}
+
+impl Look {
+    /// Begins a search among this number of channels, behind Bulkhead's own.
+    pub const fn new(channels: usize) -> Self {
+        let (writer, latest, latest_of_others) = (0, 0, 0);
+        Self { next: 1, left: channels, stale: None, due: NEVER, writer, latest, latest_of_others }
+    }
+
+    /// Records when a channel was last written.
+    pub fn record(&mut self, channel: usize, written: u64) {
+        if channel == self.writer {
+            self.latest = written;
+        } else if written > self.latest {
+            (self.latest_of_others, self.latest) = (self.latest, written);
+            self.writer = channel;
+        } else {
+            self.latest_of_others = self.latest_of_others.max(written);
+        }
+    }
 }
 
 /// The state of the focused view.
@@ -51,18 +95,16 @@ pub(super) struct Focus {
     /// When the first of the other sources with pending output began to wait; [`NEVER`] if none
     /// does.
     pub waiting: u64,
-    /// The other source that had the last turn.
-    pub last: usize,
     /// Whether the next turn belongs to the other sources if they have output.
     pub yields: bool,
 }
 
 impl Focus {
     /// Gives the focus to a `source`, whose line is redrawn if `interrupted`. The other sources
-    /// get the next turn, beginning with the source after `last`.
-    pub fn new(source: usize, last: usize, now: u64, interrupted: bool) -> Self {
+    /// get the next turn.
+    pub fn new(source: usize, now: u64, interrupted: bool) -> Self {
         let redraw = if interrupted { now } else { NEVER };
-        Self { source, began: now, spent: 0, redraw, others: 0, waiting: NEVER, last, yields: true }
+        Self { source, began: now, spent: 0, redraw, others: 0, waiting: NEVER, yields: true }
     }
 
     /// Records that `source` may have new output.

@@ -1,6 +1,6 @@
 //! Decides which source may write to the UART next.
 
-use super::state::{Console, NEVER};
+use super::state::{Console, Look, NEVER, SOURCES_PER_BYTE};
 
 /// How many pauses an incomplete line waits for its end while other sources write, and the most
 /// that other sources wait for the focused source.
@@ -9,41 +9,64 @@ const BUSY: u64 = 10;
 /// focused source when the others have waited for [`BUSY`] pauses, or that of another source.
 const TURN_BYTES: usize = 128;
 
+/// The outcome of an attempt to begin a turn.
+pub(super) enum Found {
+    /// A source has the turn.
+    Turn,
+    /// No output is due.
+    Nothing,
+    /// Not all sources were looked at.
+    Unfinished,
+}
+
+/// The outcome of a search for the next source.
+enum Next {
+    /// This source's output is due.
+    Source(usize),
+    /// No output is due before this time.
+    None(u64),
+    /// Not all sources were looked at.
+    Unfinished,
+}
+
 impl Console {
-    /// Gives the turn to the next source with output that is due at the time `now`, and returns
-    /// whether there is one. Otherwise sets `due` to when there will be.
-    pub(super) fn begin_turn(&mut self, now: u64) -> bool {
+    /// Gives the turn to the next source with output that is due at the time `now`, unless there is
+    /// none. Then sets `due` to when there will be. Each source that is looked at is subtracted
+    /// from `looks`, an incomplete line as [`SOURCES_PER_BYTE`].
+    pub(super) fn begin_turn(&mut self, now: u64, looks: &mut usize) -> Found {
         match &self.focus {
             Some(focus) if now < focus.others => self.begin_undisturbed_turn(now),
-            Some(_) => self.begin_disturbed_turn(now),
-            None => self.begin_shared_turn(now),
+            Some(_) => self.begin_disturbed_turn(now, looks),
+            None => self.begin_shared_turn(now, looks),
         }
     }
 
     /// Begins a turn in the shared view. If nothing is due, the source whose line the cursor is in
     /// need not wait, as it interrupts no line.
-    fn begin_shared_turn(&mut self, now: u64) -> bool {
-        let (mut next, due) = self.find_next(self.turn, None, now);
-        if next.is_none() {
-            next = self.open_line.filter(|&index| self.has_bytes(index));
-        }
-        match next {
-            Some(index) => self.give_turn(index, now),
-            None => self.due = due,
-        }
-        next.is_some()
+    fn begin_shared_turn(&mut self, now: u64, looks: &mut usize) -> Found {
+        let (next, due) = match self.find_next(None, now, looks) {
+            Next::Source(index) => (Some(index), now),
+            Next::None(due) => (self.open_line.filter(|&index| self.has_bytes(index)), due),
+            Next::Unfinished => return Found::Unfinished,
+        };
+        let Some(index) = next else {
+            self.due = due;
+            return Found::Nothing;
+        };
+        self.give_turn(index, now);
+        Found::Turn
     }
 
     /// Begins a turn in the focused view while no other source has output.
-    fn begin_undisturbed_turn(&mut self, now: u64) -> bool {
-        let Some(focus) = &mut self.focus else { return false };
+    fn begin_undisturbed_turn(&mut self, now: u64) -> Found {
+        let Some(focus) = &mut self.focus else { return Found::Nothing };
         focus.waiting = NEVER;
         if focus.is_redraw_due(now) || !self.channels[focus.source].is_empty() {
             self.give_turn_to_focused(now);
-            return true;
+            return Found::Turn;
         }
         self.due = focus.others.min(focus.redraw);
-        false
+        Found::Nothing
     }
 
     /// Begins a turn in the focused view while another source may have a line.
@@ -51,20 +74,29 @@ impl Console {
     /// The focused source and the others alternate, but the others wait until the focused source
     /// ends its line or pauses, or until they have waited for [`BUSY`] pauses. From then on each
     /// turn of the focused source is limited.
-    fn begin_disturbed_turn(&mut self, now: u64) -> bool {
-        let Some(focus) = &self.focus else { return false };
-        let (other, others) = self.find_next(focus.last, Some(focus.source), now);
+    fn begin_disturbed_turn(&mut self, now: u64, looks: &mut usize) -> Found {
+        let focused = self.focus.as_ref().map(|focus| focus.source);
+        let next = self.find_next(focused, now, looks);
+        if let Next::Source(other) = next {
+            // If it has to wait, it is found again.
+            self.look_again();
+            self.look.next = other;
+        }
         let until = self.others_wait_until(now);
-        let Some(focus) = &mut self.focus else { return false };
-        let Some(other) = other else {
-            focus.others = others;
-            return self.begin_undisturbed_turn(now);
+        let Some(focus) = &mut self.focus else { return Found::Nothing };
+        let other = match next {
+            Next::Source(other) => other,
+            Next::None(others) => {
+                focus.others = others;
+                return self.begin_undisturbed_turn(now);
+            }
+            Next::Unfinished => return Found::Unfinished,
         };
         focus.others = 0;
         focus.waiting = focus.waiting.min(now);
         let has_output = focus.is_redraw_due(now) || !self.channels[focus.source].is_empty();
         if until <= now && (focus.yields || !has_output) {
-            (focus.last, focus.yields) = (other, false);
+            focus.yields = false;
             self.give_turn(other, now);
             if !self.channels[other].has_line() {
                 self.allowance = self.allowance.min(TURN_BYTES);
@@ -73,9 +105,9 @@ impl Console {
             self.give_turn_to_focused(now);
         } else {
             self.due = until.min(focus.redraw);
-            return false;
+            return Found::Nothing;
         }
-        true
+        Found::Turn
     }
 
     /// Returns until when the other sources must wait for the focused source.
@@ -97,65 +129,66 @@ impl Console {
         until
     }
 
-    /// Returns the next source after `last` with output that is due at the time `now`: a line, a
-    /// full buffer, or an incomplete line after its pause. `without` excludes one source. Also
-    /// returns when the first incomplete line is due.
-    fn find_next(&self, last: usize, without: Option<usize>, now: u64) -> (Option<usize>, u64) {
-        let mut has_incomplete = false;
-        // From the source after `last` upwards, and then from the first one to `last`.
-        let (first, rest) = self.channels.split_at((last + 1).min(self.channels.len()));
-        for (offset, part) in [(first.len(), rest), (0, first)] {
-            for (index, channel) in (offset..).zip(part) {
-                if channel.is_empty() || Some(index) == without {
-                    continue;
+    /// Returns the next source with output that is due at the time `now`: a line, a full buffer, or
+    /// an incomplete line after its pause. `without` excludes one source. A source that becomes
+    /// ready is found when its turn comes in the circle, if [`look_again`](Self::look_again) was
+    /// called since.
+    fn find_next(&mut self, without: Option<usize>, now: u64, looks: &mut usize) -> Next {
+        loop {
+            if self.look.left == 0 {
+                match self.look.stale.take() {
+                    // A source that was looked at later may have written later.
+                    Some(index) if self.stale_at(index) <= now => return Next::Source(index),
+                    None if self.look.due == NEVER || self.look.due > now => {
+                        return Next::None(self.look.due);
+                    }
+                    _ => self.look_again(),
                 }
-                if channel.is_ready() || now == NEVER {
-                    return (Some(index), now);
-                }
-                has_incomplete = true;
             }
-        }
-        if has_incomplete { self.find_incomplete(last, without, now) } else { (None, NEVER) }
-    }
-
-    /// Does the same where no source is ready, so that there are only incomplete lines.
-    fn find_incomplete(
-        &self,
-        last: usize,
-        without: Option<usize>,
-        now: u64,
-    ) -> (Option<usize>, u64) {
-        let (mut next, mut due) = (None, NEVER);
-        let busy = self.pause.saturating_mul(BUSY);
-        // When the last byte of any source was written, by which source, and the last byte of any
-        // other source.
-        let (mut latest, mut latest_of_others, mut writer) = (0, 0, 0);
-        for (index, channel) in self.channels.iter().enumerate() {
-            let written = channel.written();
-            if written > latest {
-                (latest_of_others, latest, writer) = (latest, written, index);
-            } else {
-                latest_of_others = latest_of_others.max(written);
+            if *looks == 0 {
+                return Next::Unfinished;
             }
-        }
-        for (index, channel) in self.channels.iter().enumerate() {
+            *looks = looks.saturating_sub(1);
+            let index = self.look.next;
+            self.look.next = if index + 1 < self.channels.len() { index + 1 } else { 0 };
+            self.look.left -= 1;
+            let channel = &self.channels[index];
+            self.look.record(index, channel.written());
             if channel.is_empty() || Some(index) == without {
                 continue;
             }
-            let quiet_at = match if index == writer { latest_of_others } else { latest } {
-                0 => 0,
-                written => written.saturating_add(busy),
-            };
-            let written = channel.written();
-            let pause = written.saturating_add(self.pause).max(quiet_at);
-            let stale = pause.min(written.saturating_add(busy));
-            // The first one after `last`, or else the first one.
-            if stale <= now && next.is_none_or(|next| next <= last && index > last) {
-                next = Some(index);
+            if channel.is_ready() || now == NEVER {
+                return Next::Source(index);
             }
-            due = due.min(stale);
+            *looks = looks.saturating_sub(SOURCES_PER_BYTE - 1);
+            let stale = self.stale_at(index);
+            self.look.due = self.look.due.min(stale);
+            if stale <= now {
+                self.look.stale.get_or_insert(index);
+            }
         }
-        (next, due)
+    }
+
+    /// Begins to look for the next source again, which all of them can be.
+    pub(super) fn look_again(&mut self) {
+        self.due = 0;
+        (self.look.left, self.look.stale, self.look.due) = (self.channels.len(), None, NEVER);
+    }
+
+    /// Returns when an incomplete line is due. That is later while other sources write, as far as
+    /// these were looked at.
+    // One copy for all callers.
+    #[inline(never)]
+    fn stale_at(&self, index: usize) -> u64 {
+        let Look { writer, latest, latest_of_others, .. } = self.look;
+        let busy = self.pause.saturating_mul(BUSY);
+        let quiet_at = match if index == writer { latest_of_others } else { latest } {
+            0 => 0,
+            written => written.saturating_add(busy),
+        };
+        let written = self.channels[index].written();
+        let pause = written.saturating_add(self.pause).max(quiet_at);
+        pause.min(written.saturating_add(busy))
     }
 
     /// Returns whether the buffer of a source has bytes.
@@ -167,7 +200,9 @@ impl Console {
     fn give_turn(&mut self, index: usize, now: u64) {
         let channel = &mut self.channels[index];
         channel.turn = now;
-        (self.turn, self.allowance, self.due) = (index, channel.buffer.len(), 0);
+        (self.turn, self.allowance) = (index, channel.buffer.len());
+        self.look.next = if index + 1 < self.channels.len() { index + 1 } else { 0 };
+        self.look_again();
     }
 
     /// Gives the focused source a turn of at most [`TURN_BYTES`].

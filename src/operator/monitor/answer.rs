@@ -39,7 +39,7 @@ impl Sample {
 pub(super) enum Part {
     /// A line, which was written, and the position of the next part.
     Line(u64),
-    /// Work without a line, which was done, and the position of the next part.
+    /// Work without a line or the begin of one, which was done, and the position of the next part.
     Work(u64),
     /// The end.
     End,
@@ -57,13 +57,6 @@ pub(super) fn part(
     let line = position as usize;
     let is_line = match (command, partition) {
         (Command::Log, _) => return log(position, system, output).map_or(Part::End, Part::Line),
-        // The counters of a partition are read in a part of their own before its row.
-        (Command::Stats, None) if line % 2 == 1 => {
-            if let Some(sample) = samples.get_mut(line / 2) {
-                sample.take(line / 2, system);
-            }
-            return Part::Work(position + 1);
-        }
         (Command::List, _) => list(line, system, output),
         (Command::Show, Some(partition)) => show(line, partition, system, output),
         (Command::Stats, Some(partition)) => {
@@ -73,7 +66,7 @@ pub(super) fn part(
             }
             causes(line, sample, output)
         }
-        (Command::Stats, None) => sums(line / 2, samples, system, output),
+        (Command::Stats, None) => return sums(position, samples, system, output),
         _ => command::help(line, output),
     };
     if is_line { Part::Line(position + 1) } else { Part::End }
@@ -152,20 +145,34 @@ const INTERRUPTS: usize = 58;
 const INTERRUPT_RATE: usize = 71;
 const INJECTED: usize = 80;
 
-/// Writes a line of the answer to `stats`, which has a row for each partition.
-fn sums(line: usize, samples: &[Sample], system: &dyn System, output: &mut Output) -> bool {
-    let Some(partition) = row(line, system, output) else {
-        return heading(
+/// The number of parts of a row of `stats`.
+const ROW_PARTS: u64 = 3;
+
+/// Writes a part of the answer to `stats`: the headings, or a part of a partition's row. A row has
+/// one for reading the counters and two for its numbers, so that each of them is short.
+fn sums(position: u64, samples: &mut [Sample], system: &dyn System, output: &mut Output) -> Part {
+    let Some(position_in_rows) = position.checked_sub(1) else {
+        output.text(
             " no name                   exits     exits/s   interrupts interrupts/s injected",
-            line,
-            output,
         );
+        return Part::Line(1);
     };
-    let sample = &samples[partition];
-    sample.show(EXITS, [COUNT, RATE], output);
-    sample.show(Cause::Interrupt as usize, [INTERRUPTS, INTERRUPT_RATE], output);
-    output.number(sample.now.1.nth(Cause::Injected as usize), 0, INJECTED);
-    true
+    let partition = (position_in_rows / ROW_PARTS) as usize;
+    let Some(sample) = samples.get_mut(partition) else { return Part::End };
+    let next = position + 1;
+    match position_in_rows % ROW_PARTS {
+        0 => sample.take(partition, system),
+        1 => {
+            row(partition + 1, system, output);
+            sample.show(EXITS, [COUNT, RATE], output);
+        }
+        _ => {
+            sample.show(Cause::Interrupt as usize, [INTERRUPTS, INTERRUPT_RATE], output);
+            output.number(sample.now.1.nth(Cause::Injected as usize), 0, INJECTED);
+            return Part::Line(next);
+        }
+    }
+    Part::Work(next)
 }
 
 /// Writes a line of the answer to `stats NAME`, which has a row for each cause and one for the sum.

@@ -56,6 +56,8 @@ pub struct Terminal {
     /// Whether the line is complete and was not processed.
     entered: bool,
     output: Output,
+    /// Whether the line in `output` is not complete.
+    is_begun: bool,
     /// The request in the line, which was parsed and not executed.
     request: Option<Request>,
     /// The request that is being answered, and the position of the next line in the answer.
@@ -75,6 +77,7 @@ impl Terminal {
             editor: Editor::NEW,
             entered: false,
             output: Output::EMPTY,
+            is_begun: false,
             request: None,
             answer: None,
             samples: vec![Sample::default(); partitions],
@@ -105,6 +108,7 @@ impl Terminal {
     pub fn reset(&mut self) {
         (self.typed, self.interrupted, self.answer) = (Ring::EMPTY, false, None);
         (self.editor, self.entered, self.request) = (Editor::NEW, false, None);
+        self.is_begun = false;
         self.output.clear();
     }
 
@@ -117,7 +121,7 @@ impl Terminal {
         sink: &mut dyn FnMut(&[u8]) -> usize,
     ) -> bool {
         let bytes = self.output.bytes();
-        if bytes.is_empty() {
+        if bytes.is_empty() || self.is_begun {
             return self.step(system);
         }
         let taken = sink(bytes);
@@ -138,7 +142,11 @@ impl Terminal {
     /// Performs the next step, which leaves at most a line in `output`. Returns whether there was
     /// any.
     fn step(&mut self, system: &mut dyn System) -> bool {
+        let is_begun = take(&mut self.is_begun);
         if take(&mut self.interrupted) {
+            if is_begun {
+                self.output.clear();
+            }
             (self.answer, self.entered, self.request) = (None, false, None);
             self.editor.forget();
             self.begin_message();
@@ -151,7 +159,10 @@ impl Terminal {
                     self.answer = Some((request, next));
                     self.end_line();
                 }
-                Part::Work(next) => self.answer = Some((request, next)),
+                Part::Work(next) => {
+                    self.answer = Some((request, next));
+                    self.is_begun = !self.output.bytes().is_empty();
+                }
                 Part::End => self.end_answer(),
             }
         } else if take(&mut self.entered) {

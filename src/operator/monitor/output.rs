@@ -123,19 +123,19 @@ impl Digits {
     /// If `decimals` is 0, there is no point and there are at least `least` digits.
     #[inline(never)]
     fn new(mut number: u64, radix: u64, decimals: usize, least: usize) -> Self {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
         let (point, least) =
             if decimals > 0 { (decimals, decimals + 2) } else { (usize::MAX, least) };
         let mut digits = Self { bytes: [b'.'; 21], width: 0 };
         for place in digits.bytes.iter_mut().rev() {
-            if number == 0 && digits.width >= least {
-                break;
-            }
             if digits.width != point {
-                let digit = (number % radix) as u8;
-                *place = if digit < 10 { b'0' + digit } else { b'a' - 10 + digit };
+                *place = DIGITS[(number % radix) as usize % DIGITS.len()];
                 number /= radix;
             }
             digits.width += 1;
+            if number == 0 && digits.width >= least {
+                break;
+            }
         }
         digits
     }

@@ -125,6 +125,40 @@ fn counts_are_from_the_start_and_rates_from_the_last_answer() {
 }
 
 #[test]
+fn a_row_of_the_counters_takes_several_steps() {
+    let mut system = Fake::new();
+    let mut terminal = Terminal::new(Peer::Program, 3);
+    b"stats\n".iter().for_each(|key| terminal.input(*key).unwrap());
+    let (mut steps, mut lines) = (0, Vec::new());
+    while terminal.has_work() {
+        terminal.advance(&mut system, &mut |bytes| {
+            assert!(bytes.ends_with(b"\n"), "a part of a line: {bytes:?}");
+            lines.push(steps);
+            bytes.len()
+        });
+        steps += 1;
+    }
+    let between: Vec<_> = lines.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // Counters, exits, interrupts and the row; the last line is `ok`.
+    assert_eq!(between, [4, 4, 4, 2]);
+}
+
+#[test]
+fn ctrl_c_discards_a_row_that_is_not_complete() {
+    let mut system = Fake::new();
+    let mut terminal = Terminal::new(Peer::Program, 3);
+    b"stats\n".iter().for_each(|key| terminal.input(*key).unwrap());
+    let mut shown = Vec::new();
+    while !terminal.is_begun {
+        terminal.advance(&mut system, &mut to(&mut shown));
+    }
+    terminal.input(0x03).unwrap();
+    let rest = talk(&mut terminal, &mut system, b"stats\n");
+    assert!(rest.starts_with("error: interrupted\n no name "), "{rest}");
+    assert!(rest.ends_with("\nok\n"), "{rest}");
+}
+
+#[test]
 fn an_answer_shows_the_counters_of_one_moment() {
     let mut system = Fake::new();
     let mut terminal = Terminal::new(Peer::Program, 3);

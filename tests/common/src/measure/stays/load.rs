@@ -137,14 +137,8 @@ pub fn run(column: Column, load: Load, instructions: u64) -> Run {
         several.cpu_ids(load.last_cpus()),
         clock.cpu_ids(&[0]),
     ];
-    let code = Code::of_image();
-    let mut machine = Machine::new(column.gic())
-        .cpus(8)
-        .initrd(&compile(&source_with_monitor(&partitions)))
-        .option("-accel", "tcg,thread=single")
-        .deadline(240)
-        .option("-d", "exec,nochain")
-        .option("-dfilter", code.filter());
+    let mut machine =
+        Machine::new(column.gic()).cpus(8).initrd(&compile(&source_with_monitor(&partitions)));
     let commands = COMMANDS.into_iter().cycle().take(TYPED);
     if load == Load::Orders {
         machine = machine.type_after("hello: ", OPEN);
@@ -160,6 +154,18 @@ pub fn run(column: Column, load: Load, instructions: u64) -> Run {
             machine = machine.type_after("hello: line", &format!("{OPEN}{keys}{SHOW_ALL}"));
         }
     }
+    measure(machine, load.signs(), instructions)
+}
+
+/// Runs a machine until EL2 has executed this number of instructions. `signs` are texts that must
+/// be in its output.
+pub fn measure(machine: Machine, signs: &'static [&'static str], instructions: u64) -> Run {
+    let code = Code::of_image();
+    let machine = machine
+        .option("-accel", "tcg,thread=single")
+        .deadline(240)
+        .option("-d", "exec,nochain")
+        .option("-dfilter", code.filter());
     let read = |log: PipeReader, has_enough: &AtomicBool| {
         let mut divider = Divider::new(&code);
         let take = |event| {
@@ -171,7 +177,7 @@ pub fn run(column: Column, load: Load, instructions: u64) -> Run {
         trace::read(log, take).expect("QEMU's log can be read");
         divider.finish()
     };
-    let (outcome, (stays, executed)) = machine.boot_with_log(load.signs(), read);
+    let (outcome, (stays, executed)) = machine.boot_with_log(signs, read);
     outcome.expect_killed();
     Run { stays, instructions: executed }
 }
