@@ -3,20 +3,21 @@
 
 use super::controller::Vgic;
 use super::intid_set::IntidSet;
-use super::virtual_timer::{Check, TimerRegisters, Treatment};
+use super::virtual_timer::{CHECK_MS, Check, TimerRegisters, Treatment};
 use crate::arch::intid::Intid;
 use crate::util::atomic::Ordering;
 
 impl Vgic {
     /// Observes the virtual timer of the vCPU on this CPU, after
     /// [`Injection::WriteAndObserveTimer`](super::Injection::WriteAndObserveTimer), if its line is
-    /// high. Returns whether EL2 must mask it, and check it from now on.
-    pub fn observe_timer(&mut self, vcpu: usize, compare: u64) -> bool {
+    /// high. Returns the time until its first check, in milliseconds, if EL2 must mask it.
+    pub fn observe_timer(&mut self, vcpu: usize, compare: u64) -> Option<u64> {
         let state = &mut self.state.vcpus[vcpu];
         let last = state.arrivals.expiry.swap(compare, Ordering::Relaxed);
         state.timer.observe(last, compare);
+        let is_masked = state.timer.treatment() == Treatment::Mask;
         self.treat_timer(vcpu);
-        self.state.vcpus[vcpu].timer.treatment() == Treatment::Mask
+        is_masked.then_some(CHECK_MS.0)
     }
 
     /// Checks the virtual timer of the vCPU on this CPU.

@@ -23,7 +23,7 @@ const OBSERVED: u32 = 8;
 /// A compare value that no expiry has.
 pub(super) const NO_EXPIRY: u64 = u64::MAX;
 /// The first and the longest time from one check to the next, in milliseconds.
-const CHECK_MS: (u64, u64) = (100, 800);
+pub(super) const CHECK_MS: (u64, u64) = (200, 800);
 
 /// The registers of the virtual timer.
 #[derive(Clone, Copy, Debug)]

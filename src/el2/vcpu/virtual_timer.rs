@@ -22,10 +22,12 @@ pub fn mask(vcpu: &Vcpu) {
 #[inline(never)]
 pub fn observe(vcpu: &Vcpu) {
     let (control, compare) = (CNTV_CTL_EL0.get(), CNTV_CVAL_EL0.get());
-    if control & ISTATUS != 0 && vcpu.with_vgic(|vgic, _| vgic.observe_timer(vcpu.index(), compare))
-    {
+    if control & ISTATUS == 0 {
+        return;
+    }
+    if let Some(time) = vcpu.with_vgic(|vgic, _| vgic.observe_timer(vcpu.index(), compare)) {
         mask(vcpu);
-        check(vcpu, timer::now());
+        check_after(time, timer::now());
     }
 }
 
@@ -35,14 +37,21 @@ pub fn observe(vcpu: &Vcpu) {
 pub fn check(vcpu: &Vcpu, now: u64) {
     let registers = TimerRegisters { control: CNTV_CTL_EL0.get(), compare: CNTV_CVAL_EL0.get() };
     let check = vcpu.with_vgic(|vgic, _| vgic.check_timer(vcpu.index(), registers));
-    let deadline = match check {
-        Check::NotMasking => None,
-        Check::After(time) => Some(now + timer::milliseconds(time)),
-        Check::AtExpiry => Some(registers.compare.wrapping_add(CNTVOFF_EL2.get())),
+    match check {
+        Check::NotMasking => timer::set_deadline(User::VirtualTimer, None),
+        Check::After(time) => check_after(time, now),
+        Check::AtExpiry => {
+            let expiry = registers.compare.wrapping_add(CNTVOFF_EL2.get());
+            timer::set_deadline(User::VirtualTimer, Some(expiry));
+        }
         Check::Unmask => {
             CNTV_CTL_EL0.set(registers.control & !IMASK);
-            None
+            timer::set_deadline(User::VirtualTimer, None);
         }
-    };
-    timer::set_deadline(User::VirtualTimer, deadline);
+    }
+}
+
+/// Sets the deadline of the next check to this number of milliseconds after `now`.
+fn check_after(time: u64, now: u64) {
+    timer::set_deadline(User::VirtualTimer, Some(now + timer::milliseconds(time)));
 }
