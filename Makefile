@@ -52,7 +52,7 @@ QEMU = qemu-system-aarch64 $(MACHINE) -nographic -nic none -kernel target/bulkhe
 
 .PHONY: help setup image guests system systems run debug sdcard flash guests-linux test bench soak \
     miri fuzz fmt clippy size clean setup-sdcard clippy-host clippy-image clippy-guests \
-    cargo-image cargo-guests
+    cargo-image cargo-guests checked-image mends
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -74,6 +74,8 @@ setup: ## install the missing tools: Rust, dtc, QEMU
 	@tools/setup
 
 image: target/bulkhead.img ## build target/bulkhead.img, for any boot loader
+
+checked-image: target/checked/bulkhead.img ## build the image that checks its locks, for tests
 
 guests: $(GUESTS:%=target/guests/%.img) ## build target/guests/*.img, the bare-metal guests
 
@@ -119,12 +121,15 @@ fuzz: ## fuzz each target in fuzz/ for SECONDS (60), which needs a nightly Rust 
 	@tools/fuzz $(or $(SECONDS),60)
 
 soak: ## run long tests of attacks, restarts and load, for about 40 minutes
-soak: setup image systems guests-linux
+soak: setup image checked-image systems guests-linux
 	BULKHEAD_GIC_STEPS=10000000 cargo test --lib vgic::tests::long -- --nocapture
 	cargo test --test soak -- --nocapture --test-threads=1
 	BULKHEAD_ATTACK_ROUNDS=2 cargo test --test boot attack:: -- --nocapture --test-threads=1
 	BULKHEAD_DISTURB_ROUNDS=25 cargo test --test boot disturb:: -- --nocapture --test-threads=1
 	BULKHEAD_BOOTS=200 cargo test --test boot mutations:: -- --nocapture --test-threads=1
+
+mends: setup ## take out what stops each attack, and see its test fail; ATTACK='WORDS' selects some
+	cargo run -q -p bulkhead-tests --bin mends -- $(ATTACK)
 
 fmt: setup ## format the source
 	cargo fmt --all
@@ -133,10 +138,11 @@ clippy: ## lint the library, the tests, the image and the guests
 clippy: clippy-host clippy-image clippy-guests
 
 clippy-host: setup
-	cargo clippy -p bulkhead -p bulkhead-tests --lib --tests --test bench --test soak -- -D warnings
+	cargo clippy -p bulkhead -p bulkhead-tests --lib --bins --tests --test bench --test soak -- -D warnings
 
 clippy-image: setup target/default.dtb
 	cargo clippy --lib --bins --features image --target $(TARGET) -- -D warnings
+	cargo clippy --bins --features check-locks --target $(TARGET) -- -D warnings
 
 clippy-guests: setup
 	cargo clippy -p guests --target $(TARGET) -- -D warnings
@@ -165,6 +171,12 @@ target/guests/%.img: $(ELF)/%
 
 target/bulkhead.img: $(ELF)/bulkhead
 	$(OBJCOPY) -O binary $< $@
+
+target/checked/bulkhead.img: setup target/default.dtb
+	@mkdir -p $(@D)
+	cargo rustc --bin bulkhead --features check-locks --target-dir target/checked $(CARGO_TARGET) \
+	    -- $(CODE_MODEL)
+	$(OBJCOPY) -O binary target/checked/$(TARGET)/release/bulkhead $@
 
 define description
 $(call dtb,$1): $1 guests $(if $(shell grep '"linux/' $1),$(LINUX))

@@ -3,6 +3,7 @@
 pub mod atomic;
 pub mod backtrace;
 pub mod deadlines;
+pub mod fair_lock;
 pub mod format;
 pub mod indexed;
 pub mod nearest;

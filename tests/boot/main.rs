@@ -13,6 +13,7 @@ mod entry;
 mod guests;
 mod isolation;
 mod linux;
+mod locks;
 mod monitor;
 mod mutations;
 mod panic;

@@ -8,6 +8,8 @@ pub mod firmware;
 pub mod frame;
 pub mod id_registers;
 pub mod image;
+#[cfg(feature = "check-locks")]
+pub mod lock_checks;
 pub mod memory;
 mod register_files;
 pub mod registers;

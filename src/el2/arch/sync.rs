@@ -1,23 +1,27 @@
 //! Locks, barriers and cells that are set once, for data that several CPUs share.
 
+use bulkhead::util::fair_lock::FairLock;
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+#[cfg(feature = "check-locks")]
+use core::panic::Location;
 use spin::{Once, RelaxStrategy};
 
-/// A spinlock around a value. CPUs that wait for it get it in the order in which they came. One
-/// that finds it free by [`try_lock`](Self::try_lock), which is inlined for hot paths, does not
-/// queue.
+#[cfg(feature = "check-locks")]
+use super::lock_checks::LockChecks;
+
+/// A spinlock around a value. CPUs that wait for it get it in the order in which they came: see
+/// [`FairLock`].
 #[repr(C)]
 pub struct Mutex<T> {
     lock: Lock,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: only a `MutexGuard` gives access to the value, and `Lock` lets one guard exist at a time,
-// so that a shared mutex moves the value from CPU to CPU, which `T: Send` allows.
+// SAFETY: only a `MutexGuard` gives access to the value, and `FairLock` lets one guard exist at a
+// time, so that a shared mutex moves the value from CPU to CPU, which `T: Send` allows.
 unsafe impl<T: Send> Sync for Mutex<T> {}
 
 /// A held lock, which is released when the guard is dropped.
@@ -26,23 +30,25 @@ pub struct MutexGuard<'a, T>(&'a Mutex<T>, PhantomData<&'a mut T>);
 
 /// The state of a lock. Not generic, so that the mutexes of all types share its code.
 struct Lock {
-    is_held: AtomicBool,
-    /// The number of CPUs that have ever waited. Wraps.
-    tickets: AtomicU32,
-    /// The ticket of the CPU that gets the lock next. Wraps.
-    turn: AtomicU32,
+    fair: FairLock,
+    #[cfg(feature = "check-locks")]
+    checks: LockChecks,
 }
 
 impl<T> Mutex<T> {
     /// Returns a lock, which is free, around `value`.
     pub const fn new(value: T) -> Self {
-        let [tickets, turn] = [const { AtomicU32::new(0) }; 2];
-        let lock = Lock { is_held: AtomicBool::new(false), tickets, turn };
+        let lock = Lock {
+            fair: FairLock::new(),
+            #[cfg(feature = "check-locks")]
+            checks: LockChecks::new(),
+        };
         Self { lock, value: UnsafeCell::new(value) }
     }
 
     /// Waits until the lock is free, and takes it.
     #[inline(always)]
+    #[cfg_attr(feature = "check-locks", track_caller)]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.lock.acquire();
         MutexGuard(self, PhantomData)
@@ -50,12 +56,14 @@ impl<T> Mutex<T> {
 
     /// Takes the lock if it is free, as [`try_lock`](Self::try_lock) does, where it matters more
     /// that the caller is small.
+    #[cfg_attr(feature = "check-locks", track_caller)]
     pub fn attempt(&self) -> Option<MutexGuard<'_, T>> {
         if self.lock.attempt() { Some(MutexGuard(self, PhantomData)) } else { None }
     }
 
-    /// Takes the lock if it is free. For hot paths.
+    /// Takes the lock if it is free and no CPU waits for it. For hot paths.
     #[inline(always)]
+    #[cfg_attr(feature = "check-locks", track_caller)]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         if self.lock.try_acquire() { Some(MutexGuard(self, PhantomData)) } else { None }
     }
@@ -63,29 +71,37 @@ impl<T> Mutex<T> {
 
 impl Lock {
     #[inline(never)]
+    #[cfg_attr(feature = "check-locks", track_caller)]
     fn attempt(&self) -> bool {
         self.try_acquire()
     }
 
     #[inline(never)]
+    #[cfg(not(feature = "check-locks"))]
     fn acquire(&self) {
-        if self.try_acquire() {
-            return;
-        }
-        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
-        while self.turn.load(Ordering::Relaxed) != ticket {
-            relax();
-        }
-        while !self.try_acquire() {
-            relax();
-        }
-        self.turn.store(ticket.wrapping_add(1), Ordering::Relaxed);
+        self.fair.take(relax);
     }
 
-    /// Acquire: the new holder sees what the previous one wrote before it released the lock.
+    #[cfg(feature = "check-locks")]
+    #[track_caller]
+    fn acquire(&self) {
+        let mut waits_since = None;
+        self.fair.take(|| {
+            waits_since.get_or_insert_with(|| self.checks.taken());
+            relax();
+        });
+        self.checks.take(Location::caller(), waits_since);
+    }
+
     #[inline(always)]
+    #[cfg_attr(feature = "check-locks", track_caller)]
     fn try_acquire(&self) -> bool {
-        self.is_held.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        let is_taken = self.fair.try_take();
+        #[cfg(feature = "check-locks")]
+        if is_taken {
+            self.checks.take(Location::caller(), None);
+        }
+        is_taken
     }
 }
 
@@ -111,7 +127,9 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 impl<T> Drop for MutexGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.0.lock.is_held.store(false, Ordering::Release);
+        #[cfg(feature = "check-locks")]
+        self.0.lock.checks.release();
+        self.0.lock.fair.release();
     }
 }
 

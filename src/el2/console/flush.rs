@@ -9,6 +9,8 @@ use crate::el2::cpu::timer;
 
 /// Waits until all output has been sent.
 pub fn flush() {
+    #[cfg(feature = "check-locks")]
+    crate::el2::arch::lock_checks::set_live(false);
     let mut shared = loop {
         // Another CPU holds the lock for one piece.
         match CONSOLE.shared.attempt() {

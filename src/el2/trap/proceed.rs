@@ -12,6 +12,8 @@ use crate::el2::vcpu::{self, Flow, Vcpu};
 /// Returns to the guest, or to the run loop, as `flow` says.
 #[inline(always)]
 pub fn proceed(flow: Flow) {
+    #[cfg(feature = "check-locks")]
+    crate::el2::arch::lock_checks::assert_none_held();
     if flow == Flow::Leave {
         // SAFETY: only the handlers of `vectors.rs` call this, for an exit from the guest that
         // `Vcpu::enter` entered on this CPU. The handler has returned, so nothing on the stack

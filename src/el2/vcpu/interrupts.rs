@@ -66,6 +66,8 @@ pub fn poll_all() {
 /// Does the same as [`poll`], and returns whether there was any.
 #[inline(never)]
 fn poll_once() -> bool {
+    #[cfg(feature = "check-locks")]
+    crate::el2::arch::lock_checks::assert_none_held();
     // No vCPU runs its guest, so the results need no action.
     let had_own = take_own().is_some();
     match resident::current().own_interrupts().gic.acknowledge() {

@@ -2,6 +2,8 @@
 
 use super::resident::{self, Resident};
 use super::{Vcpu, interrupts};
+#[cfg(feature = "check-locks")]
+use crate::el2::arch::lock_checks;
 use crate::el2::arch::{image, sync};
 use crate::el2::console;
 use crate::el2::cpu::{CONSOLE, ORDER, REBUILD, START};
@@ -19,6 +21,8 @@ pub fn start_guests(resident: &'static Resident, partitions: &[Partition]) -> ! 
     // the loop above has read it as settled for every CPU that is up; and `tests/image.rs` checks
     // that no code that stays calls code of boot.
     unsafe { live::unmap(&[image::boot_code(), image::boot_library_code()]) };
+    #[cfg(feature = "check-locks")]
+    lock_checks::set_live(true);
     partitions.iter().for_each(Partition::boot);
     run(resident)
 }
