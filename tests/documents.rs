@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::mends::{MENDS, Test};
+
 /// Returns the words between backticks.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
@@ -16,6 +18,11 @@ fn source(path: &Path) -> String {
         return text.expect("the source is readable");
     };
     directory.map(|entry| source(&entry.expect("the source is readable").path())).collect()
+}
+
+/// Returns the source of the boot tests of this name.
+fn boot_test(name: &str) -> String {
+    source(&root().join(format!("tests/boot/{name}.rs")))
 }
 
 fn root() -> PathBuf {
@@ -35,10 +42,10 @@ fn each_promise_names_files_and_tests_that_exist() {
         let mut names = 0;
         let is_variable = |name: &&str| name.starts_with("BULKHEAD_");
         for name in code(shown_by).filter(|name| !is_variable(name)) {
-            let is_there = if name.contains('/') {
-                root().join(name).exists()
-            } else {
-                source.contains(&format!("fn {name}("))
+            let is_there = match name.split_once("::") {
+                None if name.contains('/') => root().join(name).exists(),
+                None => source.contains(&format!("fn {name}(")),
+                Some((file, test)) => boot_test(file).contains(&format!("fn {test}(")),
             };
             assert!(is_there, "there is no `{name}`: {row}");
             names += 1;
@@ -47,4 +54,28 @@ fn each_promise_names_files_and_tests_that_exist() {
         promises += 1;
     }
     assert!(promises > 10, "{promises} promises");
+}
+
+/// Each mend can be taken out of the source as it is, and its tests are there (`make mends`).
+#[test]
+fn each_mend_is_in_the_source_and_has_tests_that_exist() {
+    let library = source(&root().join("src"));
+    for mend in MENDS {
+        assert!(!mend.tests.is_empty(), "no test finds: {}", mend.attack);
+        for change in mend.changes {
+            if let Err(sentence) = change.apply(&root()) {
+                panic!("{}: {sentence}", mend.attack);
+            }
+        }
+        for test in mend.tests {
+            let (file, rest) = test.path().split_once("::").unwrap_or(("", test.path()));
+            let text = match test {
+                Test::Library(_) | Test::Loom(_) => &library,
+                Test::Boot(_) => &boot_test(file),
+            };
+            // The last name may be that of a machine.
+            let is_there = rest.split("::").any(|name| text.contains(&format!("fn {name}(")));
+            assert!(is_there, "there is no {test:?}: {}", mend.attack);
+        }
+    }
 }

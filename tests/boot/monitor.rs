@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use common::{
     Gic, Machine, MakeMachine, Outcome, Partition, SUCCESS, compile, in_all_modes, on_all_machines,
-    source, source_with_monitor,
+    on_both_gics, source, source_with_monitor,
 };
+
+on_both_gics!(sleep_with_all_priorities_active_is_stopped_by_default);
 
 in_all_modes!(
     partitions_are_shown_and_controlled_at_the_console,
@@ -75,6 +77,20 @@ fn partitions_are_shown_and_controlled_at_the_console(gic: Gic) {
     );
     outcome.check(!rows(&outcome, &["last-fault", "fetch"]).is_empty(), "the fault is not shown");
     outcome.expect_line("bulkhead", "the machine powers off at the monitor's order");
+}
+
+/// By default a guest cannot block Bulkhead's interrupts at its CPU: one that has made every
+/// priority active, and sleeps with all interrupts masked, is stopped.
+fn sleep_with_all_priorities_active_is_stopped_by_default(gic: Gic) {
+    let guests = [Partition::new("deaf", "hello").bootargs("loop=asleep"), waiting()];
+    let outcome = Machine::new(gic)
+        .initrd(&compile(&source_with_monitor(&guests)))
+        .type_after("hello: looping", OPEN)
+        .type_after(PROMPT, "stop deaf\r")
+        .type_after("deaf: stopped at the monitor's order", "restart deaf\r")
+        .type_after("hello: looping", "poweroff\r")
+        .boot();
+    outcome.expect_status(SUCCESS);
 }
 
 /// The guest masks every interrupt at EL1 and, with direct interrupts, makes every priority active

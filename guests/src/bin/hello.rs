@@ -8,7 +8,7 @@
 //! - `lines=N`: prints this number of lines.
 //! - `crash`: executes an undefined instruction.
 //! - `loop`: loops at the end; with `loop=masked`, all interrupts are masked and all priorities
-//!   active.
+//!   active; with `loop=asleep`, it also waits for interrupts.
 //! - `watchdog=feed`: feeds the watchdog with every tick; with `watchdog=starve`, loops at the end
 //!   with all
 //!   interrupts masked.
@@ -52,9 +52,9 @@ fn main() {
     }
     if let Some(how) = machine().argument("loop") {
         println!("hello: looping");
-        if how == "masked" {
+        if matches!(how, "masked" | "asleep") {
             activate_all_priorities();
-            loop_masked();
+            loop_masked(how == "asleep");
         }
         loop {
             core::hint::spin_loop();
@@ -62,7 +62,7 @@ fn main() {
     }
     if machine().argument("watchdog") == Some("starve") {
         println!("hello: stops feeding its watchdog");
-        loop_masked();
+        loop_masked(false);
     }
     println!("hello: done, ticks={}", TICKS.load(Ordering::Relaxed));
 }
@@ -114,10 +114,15 @@ fn activate_all_priorities() {
     }
 }
 
-fn loop_masked() -> ! {
+/// Masks all interrupts and loops; if it `sleeps`, it executes WFI all the time.
+fn loop_masked(sleeps: bool) -> ! {
     // SAFETY: the loop needs no interrupt.
     unsafe { core::arch::asm!("msr daifset, #0xf", options(nostack)) };
     loop {
+        if sleeps {
+            // SAFETY: WFI changes no state.
+            unsafe { core::arch::asm!("wfi", options(nomem, nostack)) };
+        }
         core::hint::spin_loop();
     }
 }

@@ -9,6 +9,7 @@ mod image;
 mod lines;
 mod machine;
 pub mod measure;
+pub mod mends;
 pub mod mutations;
 mod outcome;
 mod session;

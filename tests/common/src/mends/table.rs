@@ -1,0 +1,235 @@
+//! The table of mends.
+
+use super::Test::{Boot, Library, Loom};
+use super::{Change, Mend};
+
+const fn change(file: &'static str, from: &'static str, to: &'static str) -> Change {
+    Change { file, from, to }
+}
+
+const PIECES: &str = "src/el2/console/pieces.rs";
+const PARTITION: &str = "src/el2/partition/mod.rs";
+const ARRIVALS: &str = "src/vgic/arrivals.rs";
+const DELIVERY: &str = "src/vgic/delivery.rs";
+const NOT_TWICE: &str =
+    "an_interrupt_that_arrives_while_it_is_in_a_list_register_is_not_injected_again";
+const REGISTERS: &str = "src/arch/system_registers/table.rs";
+
+/// All mends, by the promises that they keep.
+pub const MENDS: &[Mend] = &[
+    Mend {
+        attack: "a flood holds the console's lock for long, and a neighbour waits for it",
+        changes: &[
+            change(
+                PIECES,
+                "let Some(mut shared) = CONSOLE.shared.attempt() else { return false };",
+                "let mut shared = CONSOLE.shared.lock();",
+            ),
+            change(PIECES, "OWN_PIECE_BYTES: usize = 20;", "OWN_PIECE_BYTES: usize = 100_000;"),
+        ],
+        tests: &[Boot("disturb::flood_of_line_ends_delays_no_tick::gicv2")],
+    },
+    Mend {
+        attack: "a CPU that does not wait takes a lock again and again for which another one waits",
+        changes: &[change(
+            "src/util/fair_lock.rs",
+            "self.waiting.load(Ordering::Relaxed) == 0 && self.take_if_free()",
+            "self.take_if_free()",
+        )],
+        tests: &[Library("a_lock_is_not_taken_while_it_is_held_or_a_cpu_waits")],
+    },
+    Mend {
+        attack: "a CPU releases a lock before its changes are visible",
+        changes: &[change(
+            "src/util/fair_lock.rs",
+            "self.is_held.store(false, Ordering::Release);",
+            "self.is_held.store(false, Ordering::Relaxed);",
+        )],
+        tests: &[Loom("loom_what_a_lock_guards_is_changed_by_one_cpu_at_a_time")],
+    },
+    Mend {
+        attack: "work for the holder of the console's lock is marked after it has looked",
+        changes: &[change(
+            "src/util/work_mark.rs",
+            "        !self.marked.load(Ordering::Relaxed)\n",
+            "        true\n",
+        )],
+        tests: &[
+            Loom("loom_no_work_is_left_when_no_cpu_attends_to_it"),
+            Library("work_that_comes_during_an_attempt_is_attempted_by_the_next_call"),
+        ],
+    },
+    Mend {
+        attack: "a CPU completes an own line that another one has not",
+        changes: &[change(
+            "src/operator/console/own_lines.rs",
+            "place.turn.store(turn.wrapping_add(1), Ordering::Release);",
+            "place.turn.store(turn.wrapping_add(1), Ordering::Relaxed);",
+        )],
+        tests: &[Loom("loom_own_lines_of_two_cpus_are_whole_and_none_is_lost_uncounted")],
+    },
+    Mend {
+        attack: "two partitions change triggers in one register at the same time",
+        changes: &[change(
+            "src/el2/drivers/gic/this_cpu.rs",
+            "match self.gic().triggers().of(index) {",
+            "match self.gic().triggers().of(index).filter(|_| false) {",
+        )],
+        tests: &[
+            Boot("shared_registers::changes_of_triggers_are_kept::gicv2"),
+            Boot("shared_registers::trapped::changes_of_triggers_are_kept::gicv3"),
+        ],
+    },
+    Mend {
+        attack: "two CPUs change the shadow of a shared register at the same time",
+        changes: &[change(
+            "src/util/shared_register.rs",
+            "let new = self.wanted.fetch_xor(change, Ordering::AcqRel) ^ change;",
+            "let new = old ^ change; self.wanted.store(new, Ordering::Release);",
+        )],
+        tests: &[Loom("loom_changes_of_a_shared_register_are_neither_late_nor_undone")],
+    },
+    Mend {
+        attack: "an interrupt deactivated by another partition arrives, with list registers free",
+        changes: &[change(
+            ARRIVALS,
+            "if free == 0 || self.is_injected(intid, usable & !free) {",
+            "if free == 0 {",
+        )],
+        tests: &[
+            Library(NOT_TWICE),
+            Boot("shared_registers::an_interrupt_ended_by_another_partition_is_not_taken_again"),
+        ],
+    },
+    Mend {
+        attack: "an interrupt deactivated by another partition arrives, with none free",
+        changes: &[change(
+            DELIVERY,
+            "if bank.active & set.mask() == 0 && !is_held {",
+            "if bank.active & set.mask() == 0 {",
+        )],
+        tests: &[
+            Library(NOT_TWICE),
+            Boot("shared_registers::an_interrupt_ended_by_another_partition_is_not_taken_again"),
+        ],
+    },
+    Mend {
+        attack: "an SGI arrives from a second source while the first is in a list register",
+        changes: &[change(DELIVERY, "if state.holds(0, ready, full) {", "if false {")],
+        tests: &[
+            Library("vgic::tests::properties::gicv2_behaves_like_the_reference"),
+            Library("vgic::tests::cases::gicv2_sgis_are_pending_once_for_each_source"),
+        ],
+    },
+    Mend {
+        attack: "a guest beside others has direct interrupts without having asked for them",
+        changes: &[change(
+            "src/boot/description/bulkhead.rs",
+            "let default = if alone { Delivery::Direct } else { Delivery::Trapped };",
+            "let default = if alone { Delivery::Trapped } else { Delivery::Direct };",
+        )],
+        tests: &[
+            Boot("shared_registers::no_interrupt_of_another_partition_is_ended_by_default"),
+            Boot("monitor::sleep_with_all_priorities_active_is_stopped_by_default::gicv3"),
+        ],
+    },
+    Mend {
+        attack: "a guest with direct interrupts blocks Bulkhead's, and runs on when it is stopped",
+        changes: &[
+            change("src/el2/partition/lifecycle.rs", "            self.stage2.cut();\n", ""),
+            change("src/el2/monitor.rs", "            partition.stage2.cut();\n", ""),
+        ],
+        tests: &[Boot("monitor::loop_with_all_interrupts_masked_is_stopped_and_restarted::gicv3")],
+    },
+    Mend {
+        attack: "a request comes while its CPU acknowledges the kick in its work",
+        changes: &[change(
+            "src/util/wake.rs",
+            "            match self.take() {\n",
+            "            wait();\n            match self.take() {\n",
+        )],
+        tests: &[
+            Loom("loom_a_cpu_does_not_sleep_while_work_is_requested"),
+            Boot("disturb::orders_and_resets_at_any_moment_never_hang::gicv2"),
+            Boot("disturb::orders_and_resets_at_any_moment_never_hang::gicv3"),
+            Boot("disturb::trapped::orders_and_resets_at_any_moment_never_hang::gicv3"),
+        ],
+    },
+    Mend {
+        attack: "a guest resets itself to have more lines about its faults",
+        changes: &[change(
+            PARTITION,
+            "        state.injections = 0;\n",
+            "        state.injections = 0;\n        state.fault_lines = line_limit();\n",
+        )],
+        tests: &[Boot("disturb::faults_and_resets_do_not_flood_the_log::gicv2")],
+    },
+    Mend {
+        attack: "a guest resets itself to flood the log with lines about its restarts",
+        changes: &[change(
+            "src/el2/partition/lifecycle.rs",
+            "next != Next::Build || state.restart_lines",
+            "next == Next::Build || state.restart_lines",
+        )],
+        tests: &[Boot("disturb::faults_and_resets_do_not_flood_the_log::gicv2")],
+    },
+    Mend {
+        attack: "a guest leaves a message in the claim tags of its CPU's debug registers",
+        changes: &[change(
+            "src/el2/arch/register_files.rs",
+            "    write_register!(\"dbgclaimclr_el1\", CLAIM_TAGS);\n",
+            "    _ = CLAIM_TAGS;\n",
+        )],
+        tests: &[Boot("restart::no_register_survives_a_restart_on_a_cortex_a53")],
+    },
+    Mend {
+        attack: "a guest leaves a register that its CPU's feature permits",
+        changes: &[change(REGISTERS, "tpidr2_el0(3, 3, 13, 0, 5),", "")],
+        tests: &[Boot("restart::no_register_survives_a_restart_on_the_newest_core")],
+    },
+    Mend {
+        attack: "a guest leaves a message in the allocation tags of its memory",
+        changes: &[change("src/el2/mm/fill.rs", "if has_tags() {", "if false {")],
+        tests: &[Boot("restart::no_tag_survives_a_restart::gicv2")],
+    },
+    Mend {
+        attack: "a guest controls the terminal in the shared view",
+        changes: &[change(
+            "src/operator/console/filter.rs",
+            "        const ESCAPE: u8 = 0x1b;\n",
+            "        if true { return Some(byte); }\n        const ESCAPE: u8 = 0x1b;\n",
+        )],
+        tests: &[
+            Library("only_text_is_left_of_each_kind_of_sequence"),
+            Library("nothing_but_printable_ascii_and_tabs_passes"),
+            Boot("disturb::control_sequences_do_not_reach_the_terminal::gicv2"),
+        ],
+    },
+    Mend {
+        attack: "a piece of a restart's work is eight times as long",
+        changes: &[change(
+            "src/el2/mm/fill.rs",
+            "SCRUB_PIECE: u64 = 128 << 10;",
+            "SCRUB_PIECE: u64 = 1 << 20;",
+        )],
+        tests: &[Boot("stays::trapped::no_stay_is_longer_than_its_goal::gicv3")],
+    },
+    Mend {
+        attack: "a CPU that runs a guest sends much of others' output in one visit",
+        changes: &[change(
+            PIECES,
+            "const PIECE_BYTES: usize = 4;",
+            "const PIECE_BYTES: usize = 64;",
+        )],
+        tests: &[Boot("stays::no_stay_is_longer_than_its_goal::gicv2")],
+    },
+    Mend {
+        attack: "lines about 64 partitions that end at once are lost",
+        changes: &[change(
+            "src/operator/console/own_lines.rs",
+            "if cfg!(all(test, loom)) { 2 } else { 128 };",
+            "if cfg!(all(test, loom)) { 2 } else { 16 };",
+        )],
+        tests: &[Boot("scale::sixty_four_partitions_on_sixty_four_cpus")],
+    },
+];
