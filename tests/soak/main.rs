@@ -49,8 +49,9 @@ fn soak(name: &str, machine: Machine, linux_cpus: usize) {
         .type_after("the monitor has the console", "stop attacker\r")
         .type_after_any(&["attacker: stopped at", "attacker: is built"], "stop reborn\r")
         .type_after_any(&["reborn: stopped at", "reborn: is built"], "list\r")
-        .type_after("4 reborn ", "stats\r")
-        .type_after("4 reborn ", "\x1d2")
+        // A list follows, before which the statistics are complete: rows come in pieces.
+        .type_after("4 reborn ", "stats\rlist\r")
+        .type_after("uptime-s", "\x1d2")
         .type_after("victim has the console", "\r")
         .type_after("victim: powered off", MONITOR)
         .type_after("the monitor has the console", "poweroff\r")
