@@ -77,7 +77,7 @@ image: target/bulkhead.img ## build target/bulkhead.img, for any boot loader
 
 guests: $(GUESTS:%=target/guests/%.img) ## build target/guests/*.img, the bare-metal guests
 
-guests-linux: $(LINUX) ## fetch target/linux/*, the kernel and busybox of Debian
+guests-linux: $(LINUX) target/linux/trees/kernel ## fetch target/linux/*, from Debian's packages
 
 system: $(SYSTEM_DTB) ## compile SYSTEM=dts/NAME.dts to target/NAME.dtb
 	@$(if $(SYSTEM),,echo 'make system: SYSTEM=dts/NAME.dts is missing' >&2; exit 1)
@@ -173,7 +173,8 @@ $(call dtb,$1): $1 guests $(if $(shell grep '"linux/' $1),$(LINUX))
 endef
 $(foreach file,$(DESCRIPTIONS),$(eval $(call description,$(file))))
 
-target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) &:
+target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) \
+    target/linux/trees/kernel &:
 	guests/linux/fetch target/linux
 
 $(RPI4_FIRMWARE) &:

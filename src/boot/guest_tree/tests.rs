@@ -61,6 +61,7 @@ fn machine_with_devices(gic: Gic) -> Machine {
         registers: registers(start),
         interrupts,
         reach: Reach::Memory,
+        serves: vec![],
     };
     machine.devices = vec![
         device("/soc/serial@b000000", 0xb00_0000, vec![interrupt]),
