@@ -80,11 +80,6 @@ impl<'t, 'a> Node<'t, 'a> {
         self.entry.number
     }
 
-    /// Returns whether `other` is this node or below it.
-    pub(crate) fn contains(self, other: Self) -> bool {
-        (self.entry.number..self.entry.end).contains(&other.entry.number)
-    }
-
     /// Returns this node and all nodes below it, every parent before its children.
     pub(crate) fn subtree(self) -> impl Iterator<Item = Self> {
         let numbers = self.entry.number..self.entry.end;

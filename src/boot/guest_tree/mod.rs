@@ -1,5 +1,6 @@
 //! Builds the device tree of a guest from its [`PartitionPlan`].
 
+mod carried;
 mod emulated;
 mod passthrough;
 #[cfg(test)]
@@ -29,7 +30,7 @@ const LEVEL_LOW: u32 = 8;
 pub struct GuestTree {
     /// The flattened tree.
     pub bytes: Vec<u8>,
-    /// The properties that passed-through devices lose, a line each.
+    /// What passed-through devices lose, and why, a line each.
     pub remarks: Vec<String>,
 }
 
