@@ -50,6 +50,7 @@ pub fn build(
     let mut builder = Builder {
         writer: Writer::new(),
         remarks: Vec::new(),
+        uncertain: Vec::new(),
         partition,
         machine,
         tree,
@@ -70,6 +71,9 @@ pub fn build(
 struct Builder<'a> {
     writer: Writer,
     remarks: Vec<String>,
+    /// The properties of the device that is written, and of what is below it, that may refer to
+    /// nodes which the guest's tree lacks.
+    uncertain: Vec<&'a str>,
     partition: &'a PartitionPlan,
     machine: &'a Machine,
     tree: &'a Tree<'a>,

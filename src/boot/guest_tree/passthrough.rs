@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::iter;
+use core::mem::take;
 
 use super::carried::{Carried, is_mapped};
 use super::{Builder, EDGE_RISING, LEVEL_HIGH, at, reg};
@@ -34,8 +35,9 @@ const COMPANIONS: [(&str, &str); 16] = [
 
 /// Properties with numbers that can look like phandles.
 #[rustfmt::skip]
-const NUMBERS: [&str; 33] = [
-    "address-width", "bank-width", "brightness-levels", "bus-width", "clock-frequency",
+const NUMBERS: [&str; 36] = [
+    "address-width", "bank-width", "brcm,function", "brcm,pins", "brcm,pull",
+    "brightness-levels", "bus-width", "clock-frequency",
     "clock-latency", "current-speed", "debounce-interval", "default-brightness-level",
     "device-width", "fifo-size", "linux,code", "linux,input-type", "linux,phandle",
     "max-frequency", "max-speed", "ngpios", "nr-gpios", "num-cs", "pagesize", "phandle",
@@ -66,6 +68,7 @@ impl<'a> Builder<'a> {
         for device in &partition.passthrough {
             if let Some(node) = self.tree.node(&device.path) {
                 self.device(&carried, device, node);
+                self.finish_top(node);
             }
         }
         for helper in &carried.helpers {
@@ -73,9 +76,11 @@ impl<'a> Builder<'a> {
                 if helper.is_compatible("fixed-clock") { "clock" } else { base_name(*helper) };
             let name = format!("{base}-{:x}", helper.phandle().unwrap_or_default());
             self.copy(&carried, *helper, &name);
+            self.finish_top(*helper);
         }
         for user in &carried.users {
             self.copy(&carried, *user, &format!("{}-{:x}", base_name(*user), user.number()));
+            self.finish_top(*user);
         }
     }
 
@@ -164,13 +169,23 @@ impl<'a> Builder<'a> {
                 .push(format!("{path} is passed through without its {name}, {why}"));
         }
         self.writer.property(name, value);
-        if node.targets(property).is_none()
-            && let Some(target) = self.may_refer(carried, property)
-        {
-            let (path, target) = (node.path(), target.path());
+        if node.targets(property).is_none() && self.may_refer(carried, property) {
+            self.uncertain.push(name);
+        }
+    }
+
+    /// Adds a remark about the properties of a device and of what is below it that may refer to
+    /// nodes which the guest's tree lacks.
+    fn finish_top(&mut self, top: Node<'a, 'a>) {
+        let mut names = take(&mut self.uncertain);
+        names.sort_unstable();
+        names.dedup();
+        if !names.is_empty() {
             self.remarks.push(format!(
-                "{path} is passed through with its {name}, which may refer to {target}, \
-                 which the guest's tree lacks"
+                "{} is passed through with its {}, which may refer to nodes that the guest's tree \
+                 lacks",
+                top.path(),
+                names.join(", ")
             ));
         }
     }
@@ -191,18 +206,19 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Returns a node that a property of an unknown kind refers to, if its cells are phandles, and
-    /// that the guest's tree lacks.
-    fn may_refer(&self, carried: &Carried<'a>, property: &Property<'a>) -> Option<Node<'a, 'a>> {
+    /// Returns whether a property of an unknown kind has a cell that is the phandle of a node which
+    /// the guest's tree lacks.
+    fn may_refer(&self, carried: &Carried<'a>, property: &Property<'a>) -> bool {
         let is_text = || {
             let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
             property.strings().is_some_and(|mut it| it.all(|it| !it.is_empty() && is_plain(it)))
         };
         if has_numbers(property.name) || is_text() {
-            return None;
+            return false;
         }
-        let mut targets = property.cells()?.filter_map(|cell| self.tree.by_phandle(cell));
-        targets.find(|target| !carried.has(*target))
+        let mut targets =
+            property.cells().into_iter().flatten().filter_map(|cell| self.tree.by_phandle(cell));
+        targets.any(|target| !carried.has(target))
     }
 
     /// Writes the interrupts of a node at controllers that the guest's tree has copies of.

@@ -225,12 +225,12 @@ fn an_ethernet_keeps_its_phy_and_no_reference_to_what_is_not_there() {
         assert_eq!(
             remarks,
             [
-                "/soc/ethernet@b040000 is passed through with its acme,grf, which may refer to \
-                 /syscon, which the guest's tree lacks",
                 "/soc/ethernet@b040000 is passed through without its syscon, whose references are \
                  not known",
                 "/soc/ethernet@b040000 is passed through without its resets, which refers to \
                  /pins",
+                "/soc/ethernet@b040000 is passed through with its acme,grf, which may refer to \
+                 nodes that the guest's tree lacks",
             ]
         );
     });
