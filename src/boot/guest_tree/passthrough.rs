@@ -51,6 +51,16 @@ fn has_numbers(name: &str) -> bool {
     starts.iter().any(|start| name.starts_with(start)) || NUMBERS.contains(&name)
 }
 
+/// Returns what the guest's tree lacks of the nodes that a property refers to, as the rest of a
+/// sentence; `None` if it has them all.
+fn missing<'a>(carried: &Carried<'a>, targets: &[Option<Node<'a, 'a>>]) -> Option<String> {
+    let missing = targets.iter().find(|it| !it.is_some_and(|it| carried.has(it)))?;
+    Some(match missing {
+        Some(target) => format!("which refers to {}", target.path()),
+        None => String::from("whose references are not known"),
+    })
+}
+
 /// Returns the name of a node without its unit address.
 fn base_name<'a>(node: Node<'a, 'a>) -> &'a str {
     let name = node.name();
@@ -159,17 +169,19 @@ impl<'a> Builder<'a> {
         let Property { name, value } = *property;
         let companion = COMPANIONS.iter().find(|(companion, _)| *companion == name);
         let leader = companion.and_then(|(_, leader)| node.property(leader));
-        if leader.is_some_and(|leader| self.missing(carried, node, &leader).is_some()) {
+        let of_leader = leader.and_then(|leader| node.targets(&leader)).unwrap_or_default();
+        if missing(carried, &of_leader).is_some() {
             return;
         }
-        if let Some(why) = self.missing(carried, node, property) {
+        let targets = node.targets(property);
+        if let Some(why) = missing(carried, targets.as_deref().unwrap_or_default()) {
             let path = node.path();
             return self
                 .remarks
                 .push(format!("{path} is passed through without its {name}, {why}"));
         }
         self.writer.property(name, value);
-        if node.targets(property).is_none() && self.may_refer(carried, property) {
+        if targets.is_none() && self.may_refer(carried, property) {
             self.uncertain.push(name);
         }
     }
@@ -188,22 +200,6 @@ impl<'a> Builder<'a> {
                 names.join(", ")
             ));
         }
-    }
-
-    /// Returns what the guest's tree lacks of the nodes that a property refers to, as the rest of a
-    /// sentence; `None` if it has them all or there are none.
-    fn missing(
-        &self,
-        carried: &Carried<'a>,
-        node: Node<'a, 'a>,
-        property: &Property<'a>,
-    ) -> Option<String> {
-        let targets = node.targets(property)?;
-        let missing = targets.into_iter().find(|it| !it.is_some_and(|it| carried.has(it)))?;
-        Some(match missing {
-            Some(target) => format!("which refers to {}", target.path()),
-            None => String::from("whose references are not known"),
-        })
     }
 
     /// Returns whether a property of an unknown kind has a cell that is the phandle of a node which
