@@ -8,6 +8,10 @@ TARGET := aarch64-unknown-none-softfloat
 ELF    := target/$(TARGET)/release
 GUESTS := $(sort $(basename $(notdir $(wildcard guests/src/bin/*))))
 LINUX  := target/linux/Image target/linux/initramfs.cpio.gz
+# What only tests need: the trees of all boards, and an initramfs with more drivers.
+LINUX_TESTS := target/linux/trees/kernel target/linux/drivers.cpio.gz
+LINUX_DRIVERS := $(addprefix target/linux/modules/,mtd.ko spi-nor.ko spi-bcm2835.ko i2c-bcm2835.ko \
+    gpio_keys.ko libphy.ko fixed_phy.ko fwnode_mdio.ko of_mdio.ko dp83848.ko mdio-bcm-unimac.ko)
 RPI4_TREE := target/linux/bcm2711-rpi-4-b.dtb
 RPI4_FIRMWARE := $(addprefix target/firmware/,start4.elf fixup4.dat copyright)
 
@@ -79,7 +83,7 @@ checked-image: target/checked/bulkhead.img ## build the image that checks its lo
 
 guests: $(GUESTS:%=target/guests/%.img) ## build target/guests/*.img, the bare-metal guests
 
-guests-linux: $(LINUX) ## fetch target/linux/*, the kernel and busybox of Debian
+guests-linux: $(LINUX) $(LINUX_TESTS) ## fetch target/linux/*, from Debian's packages
 
 system: $(SYSTEM_DTB) ## compile SYSTEM=dts/NAME.dts to target/NAME.dtb
 	@$(if $(SYSTEM),,echo 'make system: SYSTEM=dts/NAME.dts is missing' >&2; exit 1)
@@ -185,12 +189,16 @@ $(call dtb,$1): $1 guests $(if $(shell grep '"linux/' $1),$(LINUX))
 endef
 $(foreach file,$(DESCRIPTIONS),$(eval $(call description,$(file))))
 
-target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) &:
+target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) \
+    target/linux/trees/kernel $(LINUX_DRIVERS) &:
 	guests/linux/fetch target/linux
 
 $(RPI4_FIRMWARE) &:
 	boards/rpi4/fetch-firmware target/firmware
 
-target/linux/initramfs.cpio.gz: target/linux/busybox target/linux/sbsa_gwdt.ko $(ELF)/counter \
-    guests/linux/init guests/linux/initramfs
-	guests/linux/initramfs $(filter target/%,$^) >$@
+INITRAMFS := target/linux/busybox $(ELF)/counter target/linux/sbsa_gwdt.ko
+target/linux/initramfs.cpio.gz: $(INITRAMFS) guests/linux/init guests/linux/initramfs
+	guests/linux/initramfs $(INITRAMFS) >$@
+
+target/linux/drivers.cpio.gz: $(INITRAMFS) $(LINUX_DRIVERS) guests/linux/init guests/linux/initramfs
+	guests/linux/initramfs $(INITRAMFS) $(LINUX_DRIVERS) >$@

@@ -9,6 +9,7 @@ mod bench;
 mod console;
 mod cores;
 mod disturb;
+mod drivers;
 mod entry;
 mod guests;
 mod isolation;

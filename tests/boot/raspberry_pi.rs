@@ -94,9 +94,12 @@ fn mini_uart_for_a_guest_and_the_pl011_for_bulkhead() {
 #[test]
 fn pl011_is_given_its_pins() {
     let guest = Partition::new("guest", "hello").bootargs("poke=0xfe200004");
-    let gpio = "dma = \"unprotected\"; devices = \"/soc/gpio@7e200000\";";
+    let gpio = "trusted-devices = \"/soc/gpio@7e200000\";";
     let outcome = machine_with_pl011(&[guest.property(gpio)]).boot();
     outcome.expect_success().expect_line("guest", "poke: 0xfe200004 reads 0x24000");
+    let trusted = "trusted     guest: /soc/gpio@7e200000 ";
+    outcome.expect_line("bulkhead", &format!("{trusted}steers the pins of other devices"));
+    outcome.expect_line("bulkhead", &format!("{trusted}serves /soc/"));
 }
 
 #[test]
@@ -143,7 +146,11 @@ fn wrong_devices_are_refused_in_one_sentence() {
     for (partitions, reason) in [
         (vec![given("a", "\"serial1\"")], "is used by Bulkhead and cannot be passed through"),
         (vec![given("a", "\"/soc/dma@7e007000\"")], "can write to all memory by DMA"),
-        (vec![given("a", "\"/soc/gpio@7e200000\"")], "can change what other partitions use"),
+        (vec![given("a", "\"/soc/gpio@7e200000\"")], "steers the pins of other devices"),
+        (
+            vec![given("a", "\"/soc/timer@7e003000\"")],
+            "is not known to leave other partitions alone",
+        ),
         (
             vec![given("a", "\"/soc/i2c@7e205000\""), given("b", "\"/soc/i2c@7e804000\"")],
             "raises interrupt 149, which /soc/i2c@7e804000 of /partitions/b raises too",

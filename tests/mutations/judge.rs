@@ -40,7 +40,7 @@ pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, S
     machine.reserve(region(seed.description, bytes), "the system description");
     machine.reserve(region(seed.image, 3 << 20), "Bulkhead");
     if description.names_devices() {
-        machine.read_devices(&tree);
+        machine.read_devices(&tree, &|device| description.names(device));
     }
     let plan = Plan::new(&machine, Mpidr::new(0), &description);
     let plan = plan.map_err(|error| error.to_string())?;

@@ -106,8 +106,10 @@ pub fn descriptions() -> Vec<Seed> {
     let mut sources: Vec<_> =
         sources.filter(|file| file.extension().is_some_and(|it| it == "dts")).collect();
     sources.sort();
-    let devices = "\"/pl031@9010000\", \"/pl061@9030000\", \"/fw-cfg@9020000\"";
-    let of_board = "\"/soc/txp@7e004000\", \"/soc/i2c@7e205000\", \"/soc/i2c@7e804000\"";
+    let devices = "\"/pl031@9010000\", \"/fw-cfg@9020000\"; \
+                   trusted-devices = \"/pl061@9030000\"";
+    let of_board = "\"/soc/txp@7e004000\", \"/soc/i2c@7e205000\"; \
+                    trusted-devices = \"/soc/i2c@7e804000\"";
     let own = [
         everything("everything-virt", "0x7", devices),
         everything("everything-raspi4b", "0x2", of_board),

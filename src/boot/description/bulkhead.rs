@@ -9,6 +9,7 @@ use crate::arch::addr::{Ipa, Pa};
 use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{Image, ImageDescription, Peek, Result, refuse};
 use crate::boot::fdt::{Node, Tree};
+use crate::boot::machine::Device;
 use crate::devices::planned::DeviceKind;
 use crate::partition::lifecycle::{OnCrash, Policy};
 use crate::vgic::Delivery;
@@ -45,6 +46,8 @@ pub struct PartitionDescription {
     pub host_base: Option<Pa>,
     /// `devices`: paths and aliases.
     pub devices: Vec<String>,
+    /// `trusted-devices`: paths and aliases of further devices.
+    pub trusted_devices: Vec<String>,
     /// `dma = "unprotected"`.
     pub dma_unprotected: bool,
     /// `bootargs`.
@@ -63,6 +66,31 @@ pub struct PartitionDescription {
     pub kernel: KernelDescription,
     /// The node `ramdisk`.
     pub ramdisk: Option<ImageDescription>,
+}
+
+impl PartitionDescription {
+    /// Returns the devices that the partition requests.
+    pub fn requests(&self) -> impl Iterator<Item = DeviceRequest<'_>> {
+        let request = |is_trusted| move |name| DeviceRequest { name, is_trusted };
+        let devices = self.devices.iter().map(String::as_str).map(request(false));
+        devices.chain(self.trusted_devices.iter().map(String::as_str).map(request(true)))
+    }
+}
+
+/// A device that a partition requests.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceRequest<'a> {
+    /// Its path or alias.
+    pub name: &'a str,
+    /// Whether the description trusts the partition with it (`trusted-devices`).
+    pub is_trusted: bool,
+}
+
+impl DeviceRequest<'_> {
+    /// Returns the name of the property that has the request.
+    pub fn property(self) -> &'static str {
+        if self.is_trusted { "trusted-devices" } else { "devices" }
+    }
 }
 
 /// The CPUs that a partition requests.
@@ -87,9 +115,9 @@ pub struct KernelDescription {
 
 /// The properties of a partition, besides [`DEVICE_PROPERTIES`].
 #[rustfmt::skip]
-const PARTITION_PROPERTIES: [&str; 13] = [
-    "cpus", "cpu-ids", "memory", "guest-base", "host-base", "devices", "dma", "bootargs",
-    "fdt-offset", "count-hypervisor", "on-crash", "max-restarts", "interrupts",
+const PARTITION_PROPERTIES: [&str; 14] = [
+    "cpus", "cpu-ids", "memory", "guest-base", "host-base", "devices", "trusted-devices", "dma",
+    "bootargs", "fdt-offset", "count-hypervisor", "on-crash", "max-restarts", "interrupts",
 ];
 /// The properties of a description.
 const SYSTEM_PROPERTIES: [&str; 4] = ["compatible", "model", "monitor", "console-cpu"];
@@ -99,7 +127,13 @@ const SYSTEM_NODES: [&str; 4] = ["partitions", "__symbols__", "__fixups__", "__l
 impl Description {
     /// Returns whether a partition requests a device.
     pub fn names_devices(&self) -> bool {
-        self.partitions.iter().any(|partition| !partition.devices.is_empty())
+        self.partitions.iter().any(|partition| partition.requests().next().is_some())
+    }
+
+    /// Returns whether a partition requests this device.
+    pub fn names(&self, device: &Device) -> bool {
+        let mut requests = self.partitions.iter().flat_map(PartitionDescription::requests);
+        requests.any(|request| device.is_called(request.name))
     }
 
     /// Returns how interrupts are delivered to a partition, if the machine can do that: as it
@@ -202,16 +236,19 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
             refuse!(path, ": interrupts = \"{other}\" is neither \"trapped\" nor \"direct\"")
         }
     };
-    let devices = node.read("devices", "a list of strings", |list| {
-        Some(list.strings()?.map(String::from).collect())
-    });
+    let devices = |name| {
+        let list = node
+            .read(name, "a list of strings", |it| Some(it.strings()?.map(String::from).collect()));
+        list.map(Option::unwrap_or_default)
+    };
     Ok(PartitionDescription {
         name: String::from(name),
         cpus,
         memory,
         guest_base: node.pages("guest-base", 2)?.map(Ipa::new),
         host_base: node.pages("host-base", 2)?.map(Pa::new),
-        devices: devices?.unwrap_or_default(),
+        devices: devices("devices")?,
+        trusted_devices: devices("trusted-devices")?,
         dma_unprotected,
         bootargs: String::from(node.text("bootargs")?.unwrap_or_default()),
         tree_offset: node.pages("fdt-offset", 1)?,

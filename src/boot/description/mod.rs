@@ -7,7 +7,9 @@ mod fields;
 mod image;
 mod source;
 
-pub use bulkhead::{CpuRequest, Description, KernelDescription, PartitionDescription};
+pub use bulkhead::{
+    CpuRequest, Description, DeviceRequest, KernelDescription, PartitionDescription,
+};
 pub use error::PlanError;
 pub(crate) use error::{Cells, Result, refuse};
 pub use image::Image;

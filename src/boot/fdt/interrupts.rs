@@ -71,7 +71,7 @@ impl Node<'_, '_> {
 
     /// Returns the interrupt controller of `interrupts`: the nearest node with `#interrupt-cells`
     /// among the interrupt parents, where the parent stands in for a missing `interrupt-parent`.
-    fn interrupt_controller(self) -> Result<Self, NodeError> {
+    pub(crate) fn interrupt_controller(self) -> Result<Self, NodeError> {
         let mut node = self;
         // The path may be a circle: it ends after as many steps as there are nodes.
         for _ in &self.index.nodes {

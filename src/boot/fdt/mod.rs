@@ -13,6 +13,7 @@ mod interrupts;
 mod node;
 mod property;
 mod ranges;
+mod references;
 mod structure;
 mod tree;
 mod write;

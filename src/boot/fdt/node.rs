@@ -75,6 +75,17 @@ impl<'t, 'a> Node<'t, 'a> {
         self.entry.number > 0 && self.entry.parent == 0
     }
 
+    /// Returns its number: its position among all nodes of the tree.
+    pub(crate) fn number(self) -> usize {
+        self.entry.number
+    }
+
+    /// Returns this node and all nodes below it, every parent before its children.
+    pub(crate) fn subtree(self) -> impl Iterator<Item = Self> {
+        let numbers = self.entry.number..self.entry.end;
+        self.index.nodes[numbers].iter().map(move |entry| Self { entry, ..self })
+    }
+
     /// Returns its children, in the order of the tree.
     pub fn children(self) -> impl Iterator<Item = Self> {
         let mut next = self.entry.number + 1;

@@ -1,5 +1,6 @@
 //! Builds the device tree of a guest from its [`PartitionPlan`].
 
+mod carried;
 mod emulated;
 mod passthrough;
 #[cfg(test)]
@@ -29,7 +30,7 @@ const LEVEL_LOW: u32 = 8;
 pub struct GuestTree {
     /// The flattened tree.
     pub bytes: Vec<u8>,
-    /// The properties that passed-through devices lose, a line each.
+    /// What passed-through devices lose, and why, a line each.
     pub remarks: Vec<String>,
 }
 
@@ -49,6 +50,7 @@ pub fn build(
     let mut builder = Builder {
         writer: Writer::new(),
         remarks: Vec::new(),
+        uncertain: Vec::new(),
         partition,
         machine,
         tree,
@@ -69,6 +71,9 @@ pub fn build(
 struct Builder<'a> {
     writer: Writer,
     remarks: Vec<String>,
+    /// The properties of the device that is written, and of what is below it, that may refer to
+    /// nodes which the guest's tree lacks.
+    uncertain: Vec<&'a str>,
     partition: &'a PartitionPlan,
     machine: &'a Machine,
     tree: &'a Tree<'a>,

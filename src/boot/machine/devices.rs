@@ -1,49 +1,45 @@
 //! The devices that can be passed through to partitions.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::parts::{self, Kinds, NodeKind};
+use super::reach::{self, Reach};
 use super::remarks::Remarks;
-use super::{Device, Machine, Reach};
+use super::{Device, Machine};
+use crate::arch::addr::{Pa, Region};
 use crate::arch::intid::Intid;
-use crate::boot::fdt::{Node, NodeError, Tree};
-
-/// Devices that access memory themselves, or make firmware do so.
-#[rustfmt::skip]
-const BUS_MASTERS: [&str; 29] = [
-    "virtio,mmio", "qemu,fw-cfg-mmio", "pci-host-cam-generic", "pci-host-ecam-generic",
-    "arm,gic-v3-its", "arm,mmu-500", "arm,smmu-v3",
-    "arm,pl080", "arm,pl081", "arm,pl110", "arm,pl111", "arm,pl330",
-    "generic-ehci", "generic-ohci", "generic-xhci", "snps,dwc2",
-    "brcm,bcm2708-usb", "brcm,bcm2835-usb", "brcm,bcm2835-mbox", "brcm,bcm2835-sdhci",
-    "brcm,bcm2835-txp", "brcm,bcm2835-unicam", "brcm,bcm2835-v3d", "brcm,bcm2835-vchiq",
-    "brcm,2711-v3d", "brcm,bcm2711-emmc2",
-    "brcm,bcm2711-genet-v5", "brcm,bcm2711-hvs", "brcm,bcm2711-pcie",
-];
-/// Properties that only such devices have.
-const BUS_MASTER_PROPERTIES: [&str; 4] = ["dma-coherent", "dmas", "#dma-cells", "iommus"];
-
-/// Devices that serve the devices of all partitions.
-#[rustfmt::skip]
-const SHARED: [&str; 8] = [
-    "brcm,bcm2711-cprman", "brcm,bcm2835-cprman", "brcm,brcm2711-dvp", "brcm,bcm2711-avs-monitor",
-    "brcm,bcm2711-gpio", "brcm,bcm2835-gpio", "brcm,bcm2836-l1-intc", "brcm,bcm2836-armctrl-ic",
-];
+use crate::boot::fdt::{Common, Node, NodeError, Tree};
 
 impl Machine {
-    /// Reads the devices from the firmware's tree. Only a description that passes devices through
-    /// needs this.
+    /// Reads the devices from the firmware's tree, and for those that a description names what
+    /// their owner can affect. Only a description that passes devices through needs this.
     ///
     /// A node with an invalid property is ignored, with a line in [`Machine::remarks`].
-    pub fn read_devices(&mut self, tree: &Tree<'_>) {
-        let mut found = Found::default();
-        found.find(tree);
-        add_aliases(tree, &mut found.devices);
-        self.devices = found.devices;
-        self.remarks.extend(found.remarks.finish());
+    pub fn read_devices(&mut self, tree: &Tree<'_>, is_named: &dyn Fn(&Device) -> bool) {
+        let (devices, remarks) = find_devices(tree, is_named);
+        self.devices = devices;
+        self.remarks.extend(remarks);
     }
+}
+
+/// Finds the devices of a tree, with remarks about nodes that are ignored.
+/// [`Machine::read_devices`] is this for the machine's tree.
+pub fn find_devices(
+    tree: &Tree<'_>,
+    is_named: &dyn Fn(&Device) -> bool,
+) -> (Vec<Device>, Vec<String>) {
+    let mut found = Found::default();
+    found.find(tree);
+    add_aliases(tree, &mut found.devices);
+    for device in found.devices.iter_mut().filter(|device| is_named(device)) {
+        if let Some(node) = tree.node(&device.path) {
+            device.reach = Reach::of(node);
+            device.serves = reach::served(tree, node);
+        }
+    }
+    (found.devices, found.remarks.finish())
 }
 
 /// Returns the SPIs up to `last` that are above those of all nodes of the tree; there may be none.
@@ -71,8 +67,8 @@ impl<'a> Found<'a> {
             match self.kinds.of(node) {
                 Some(NodeKind::Gic) => return false,
                 Some(NodeKind::Timer | NodeKind::Psci) => {}
-                None if parts::is_memory(node) => {}
-                kind => match device(node, kind) {
+                None if parts::is_memory(node) || is_bus(node) => {}
+                _ => match device(node) {
                     Ok(device) => self.devices.extend(device),
                     // Registers outside the CPUs' address space belong to a bus device.
                     Err(NodeError::NotMapped) => {}
@@ -84,24 +80,32 @@ impl<'a> Found<'a> {
     }
 }
 
+/// Returns whether a node is a bus whose `reg` is the window of what is on it, as `fsl,aips-bus`,
+/// and not registers of its own: those of one of its children are in it.
+fn is_bus(node: Node<'_, '_>) -> bool {
+    if node.common(Common::Reg).is_none() || !node.is_compatible("simple-bus") {
+        return false;
+    }
+    let window = node.regions().unwrap_or_default();
+    let is_in = |registers: &Region<Pa>| window.iter().any(|it| it.covers(registers));
+    let mut children = node.children().filter_map(|child| child.regions().ok());
+    node.property("ranges").is_some() && children.any(|registers| registers.iter().any(is_in))
+}
+
 /// Reads a device; `None` if the node has neither registers nor interrupts.
-fn device(node: Node<'_, '_>, kind: Option<NodeKind>) -> Result<Option<Device>, NodeError> {
+fn device(node: Node<'_, '_>) -> Result<Option<Device>, NodeError> {
     let (registers, interrupts) = (node.regions()?, node.interrupts()?);
     if registers.is_empty() && interrupts.is_empty() {
         return Ok(None);
     }
-    let is_one_of = |names: &[&str]| node.compatible().any(|name| names.contains(&name));
-    let reach = if kind == Some(NodeKind::Watchdog) || is_one_of(&SHARED) {
-        Reach::Machine
-    } else if is_one_of(&BUS_MASTERS)
-        || node.string("device_type") == Some("pci")
-        || BUS_MASTER_PROPERTIES.iter().any(|name| node.property(name).is_some())
-    {
-        Reach::Memory
-    } else {
-        Reach::Partition
-    };
-    Ok(Some(Device { path: node.path(), aliases: Vec::new(), registers, interrupts, reach }))
+    Ok(Some(Device {
+        path: node.path(),
+        aliases: Vec::new(),
+        registers,
+        interrupts,
+        reach: Reach::Unknown,
+        serves: Vec::new(),
+    }))
 }
 
 /// Adds the names of `/aliases` to the devices that they refer to.

@@ -5,9 +5,11 @@ mod cpus;
 mod devices;
 mod error;
 mod gic;
+mod known;
 mod memory;
 mod parts;
 mod ppi;
+mod reach;
 mod read;
 mod remarks;
 mod timer;
@@ -16,8 +18,10 @@ mod uarts;
 #[cfg(test)]
 mod tests;
 
-pub use devices::free_interrupts;
+pub use devices::{find_devices, free_interrupts};
 pub use error::MachineError;
+pub use reach::Reach;
+pub(crate) use reach::is_user;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -53,8 +57,8 @@ pub struct Machine {
     pub pmu: Option<Pmu>,
     /// The UART that `/chosen/stdout-path` names.
     pub console: Option<ConsoleUart>,
-    /// Every available node that has registers or interrupts, apart from CPUs, memory, the timer
-    /// and the GIC with the nodes below it. The console is among them. Empty until
+    /// Every available node that has registers or interrupts, apart from CPUs, memory, buses, the
+    /// timer and the GIC with the nodes below it. The console is among them. Empty until
     /// [`read_devices`](Self::read_devices).
     pub devices: Vec<Device>,
     /// `/chosen/bootargs`: Bulkhead's command line.
@@ -223,17 +227,16 @@ pub struct Device {
     pub registers: Vec<Region<Pa>>,
     /// Its interrupts at the GIC.
     pub interrupts: Vec<Interrupt>,
-    /// What its owner can do with it.
+    /// What its owner can affect; [`Reach::Unknown`] unless a description names it.
     pub reach: Reach,
+    /// The paths of the nodes that it serves, by clocks, supplies, lines or interrupts; none unless
+    /// a description names it.
+    pub serves: Vec<String>,
 }
 
-/// What the owner of a device can affect.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reach {
-    /// Only its own partition.
-    Partition,
-    /// All memory: the device is a bus master, whose accesses no stage 2 restricts.
-    Memory,
-    /// The clocks, power, pins or interrupts of the whole machine.
-    Machine,
+impl Device {
+    /// Returns whether this is its path or one of its aliases.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.path == name || self.aliases.iter().any(|alias| alias == name)
+    }
 }

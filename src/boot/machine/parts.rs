@@ -34,7 +34,7 @@ impl NodeKind {
 }
 
 /// Returns whether a `compatible` is that of a PMU, as `arm,cortex-a53-pmu` and `arm,armv8-pmuv3`.
-fn is_pmu(name: &str) -> bool {
+pub(super) fn is_pmu(name: &str) -> bool {
     let last = name.strip_prefix("arm,").and_then(|name| name.rsplit_once('-'));
     last.is_some_and(|(_, last)| last.starts_with("pmu"))
 }

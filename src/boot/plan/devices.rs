@@ -10,8 +10,7 @@ use core::ptr;
 use super::regions::share_page;
 use crate::arch::addr::{Pa, Region};
 use crate::arch::intid::Interrupt;
-use crate::boot::description::PartitionDescription;
-use crate::boot::description::{Result, refuse};
+use crate::boot::description::{DeviceRequest, PartitionDescription, Result, refuse};
 use crate::boot::machine::{Device, Gic, Machine, Reach};
 use crate::util::nearest::nearest;
 
@@ -19,8 +18,9 @@ use crate::util::nearest::nearest;
 ///
 /// # Errors
 ///
-/// If a device does not exist, is Bulkhead's, has an owner, needs `dma = "unprotected"`, or shares
-/// a page or an interrupt with something that its partition does not own.
+/// If a device does not exist, is Bulkhead's or has an owner, if it needs `dma = "unprotected"` or
+/// `trusted-devices`, or if it shares a page or an interrupt with something that its partition does
+/// not own.
 pub(super) fn assign(
     machine: &Machine,
     partitions: &[PartitionDescription],
@@ -28,9 +28,9 @@ pub(super) fn assign(
     let owners = vec![None; machine.devices.len()];
     let mut devices = Owners { machine, reserved: reserved_registers(machine), owners };
     for partition in partitions {
-        for name in &partition.devices {
-            if let Err(why) = devices.assign(partition, name) {
-                refuse!(partition.path, ": devices = \"{name}\" {why}");
+        for request in partition.requests() {
+            if let Err(why) = devices.assign(partition, request) {
+                refuse!(partition.path, ": {} = \"{}\" {why}", request.property(), request.name);
             }
         }
     }
@@ -38,18 +38,35 @@ pub(super) fn assign(
     let mut assigned = Vec::with_capacity(partitions.len());
     for partition in partitions {
         let mut own = Vec::new();
-        for name in &partition.devices {
-            let Some(device) = devices.find(name).map(|index| &machine.devices[index]) else {
-                continue;
-            };
-            if let Err(why) = devices.check(partition, device) {
-                refuse!(partition.path, ": devices = \"{name}\" {why}");
+        for request in partition.requests() {
+            let Some(index) = devices.find(request.name) else { continue };
+            let mut device = machine.devices[index].clone();
+            device.serves.retain(|path| !devices.owns(partition, path));
+            let checked = devices.check(partition, &device);
+            if let Err(why) = checked.and_then(|()| check_served(partition, request, &device)) {
+                refuse!(partition.path, ": {} = \"{}\" {why}", request.property(), request.name);
             }
-            own.push(device.clone());
+            own.push(device);
         }
         assigned.push(own);
     }
     Ok(assigned)
+}
+
+/// Checks that a device serves no node that its partition does not own, or that the description
+/// trusts the partition with it. [`Device::serves`] has the nodes that the partition does not own.
+fn check_served(
+    partition: &PartitionDescription,
+    request: DeviceRequest<'_>,
+    device: &Device,
+) -> Result<(), Refusal> {
+    match device.serves.first() {
+        Some(served) if !request.is_trusted && !partition.dma_unprotected => Err(format!(
+            "serves {served}, which the partition does not own: give both to it, or this one by \
+             trusted-devices"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Returns the interrupts of `devices` by ascending INTID, each once.
@@ -96,12 +113,29 @@ type Refusal = String;
 impl<'a> Owners<'a> {
     /// Returns the index of the device with this path or alias.
     fn find(&self, name: &str) -> Option<usize> {
-        let is_called = |it: &Device| it.path == name || it.aliases.iter().any(|it| it == name);
-        self.machine.devices.iter().position(is_called)
+        self.machine.devices.iter().position(|device| device.is_called(name))
     }
 
-    /// Assigns the device with this path or alias to a partition.
-    fn assign(&mut self, partition: &'a PartitionDescription, name: &str) -> Result<(), Refusal> {
+    /// Returns whether a partition owns the device that the node at `path` describes or belongs to.
+    fn owns(&self, partition: &PartitionDescription, path: &str) -> bool {
+        let is_owner = |owner: &Option<&PartitionDescription>| {
+            owner.is_some_and(|owner| ptr::eq(owner, partition))
+        };
+        let devices = self.machine.devices.iter().zip(&self.owners);
+        let mut own = devices.filter(|(_, owner)| is_owner(owner));
+        own.any(|(device, _)| {
+            let rest = path.strip_prefix(device.path.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+
+    /// Assigns a device to the partition that requests it.
+    fn assign(
+        &mut self,
+        partition: &'a PartitionDescription,
+        request: DeviceRequest<'_>,
+    ) -> Result<(), Refusal> {
+        let name = request.name;
         let reserved = || Err(String::from("is used by Bulkhead and cannot be passed through"));
         if name == self.machine.gic_path {
             return reserved();
@@ -127,12 +161,19 @@ impl<'a> Owners<'a> {
         if let Some(owner) = self.owners[index].replace(partition) {
             return Err(format!("is already given to {}", owner.path));
         }
-        let power = match reach {
-            Reach::Memory if !partition.dma_unprotected => "write to all memory by DMA",
-            Reach::Machine if !partition.dma_unprotected => "change what other partitions use",
-            _ => return Ok(()),
+        let way = match reach {
+            Reach::Partition => return Ok(()),
+            _ if partition.dma_unprotected => return Ok(()),
+            // Its driver needs the physical addresses that this gives the partition.
+            Reach::Memory => "give dma = \"unprotected\" to allow this",
+            _ if request.is_trusted => return Ok(()),
+            Reach::Channels | Reach::Machine(_) => "give it by trusted-devices to allow this",
+            Reach::Unknown => {
+                "give it by trusted-devices if it neither masters the bus nor serves other devices, \
+                 otherwise give dma = \"unprotected\""
+            }
         };
-        Err(format!("can {power}: give dma = \"unprotected\" to allow this"))
+        Err(format!("{reach}: {way}"))
     }
 
     /// Checks that each page of a device's registers belongs to its partition alone, and that

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::iter;
 
-use super::machine::{CpuStart, Gic, Machine};
+use super::machine::{CpuStart, Device, Gic, Machine, Reach};
 use super::plan::{GuestMemory, PartitionPlan, Plan};
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::partition::lifecycle::{OnCrash, Policy};
@@ -15,6 +15,9 @@ use crate::vgic::Delivery;
 /// The width of the columns before the devices in the table of partitions, without the CPUs'
 /// column.
 const INDENT: usize = 15 + 8 + 12 + 12 + 5 * 2;
+
+/// The number of nodes that are named as served by one device.
+const MAX_SERVED: usize = 2;
 
 /// Returns the report: the machine, a line for each property, then a table of the partitions, with
 /// a line for each passed-through device. A second table has the partitions whose description sets
@@ -126,6 +129,11 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
             (false, false) => {}
         }
     }
+    for PartitionPlan { name, passthrough, .. } in &plan.partitions {
+        for device in passthrough {
+            write_trust(text, name, device)?;
+        }
+    }
     for PartitionPlan { name, .. } in plan.partitions.iter().filter(|it| it.dma_unprotected) {
         writeln!(
             text,
@@ -134,6 +142,24 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
         )?;
     }
     Ok(())
+}
+
+/// Writes a line for what the owner of a device can do beyond its partition: the description trusts
+/// it with that.
+fn write_trust(text: &mut String, owner: &str, device: &Device) -> fmt::Result {
+    let Device { path, reach, serves, .. } = device;
+    if *reach != Reach::Partition {
+        writeln!(text, "trusted     {owner}: {path} {reach}")?;
+    }
+    let (named, more) = serves.split_at(serves.len().min(MAX_SERVED));
+    match more.len() {
+        _ if named.is_empty() => Ok(()),
+        0 => writeln!(text, "trusted     {owner}: {path} serves {}", named.join(", ")),
+        more => {
+            let named = named.join(", ");
+            writeln!(text, "trusted     {owner}: {path} serves {named} and {more} more")
+        }
+    }
 }
 
 /// Writes the table of the partitions whose description sets a crash policy, a watchdog or the

@@ -33,9 +33,30 @@ linux            1,0x100-0x101  16 MiB    0x50000000    0x50000000    /pl031@901
                                                                       /virtio_mmio@a000000 (48)
                                                                       DMA unprotected
 small            0              1020 KiB  0x40000000    0x40000000    -
+trusted     linux: /virtio_mmio@a000000 can write to all memory by DMA
 isolation is not enforced for linux: dma = \"unprotected\" lets its devices reach all memory, \
 including that of Bulkhead and of the other partitions
 "
+    );
+}
+
+#[test]
+fn devices_that_the_description_trusts() {
+    let mut machine = machine(gic_v2());
+    machine.devices[1].reach = Reach::Unknown;
+    let serves = ["/cpus/cpu@0", "/pl061@9030000", "/left@b000000", "/keys"];
+    machine.devices[1].serves = serves.map(String::from).into();
+    let one = partition("one")
+        .with("devices", Text(&["/pl061@9030000"]))
+        .with("trusted-devices", Text(&["rtc0"]));
+    let text = report(&machine, &plan_on(&machine, &system([one])).unwrap());
+    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("trusted")).collect();
+    assert_eq!(
+        lines,
+        [
+            "trusted     one: /pl031@9010000 is not known to leave other partitions alone",
+            "trusted     one: /pl031@9010000 serves /cpus/cpu@0, /left@b000000 and 1 more",
+        ]
     );
 }
 

@@ -183,7 +183,7 @@ pub fn plan(
     machine.reserve(image::whole(), "Bulkhead");
     machine.reserve(firmware.region, "the machine's tree");
     if description.names_devices() {
-        machine.read_devices(&firmware.tree);
+        machine.read_devices(&firmware.tree, &|device| description.names(device));
     }
     if let Some(last) = last_direct_spi.filter(|_| description.wants_direct_interrupts()) {
         machine.free_interrupts = free_interrupts(&firmware.tree, last);

@@ -156,7 +156,7 @@ fn read_all(tree: &Tree<'_>) {
     }
     let _ = tree.memory_reservations().len();
     if let Ok(mut machine) = Machine::read(tree, ConsoleUart::read(tree)) {
-        machine.read_devices(tree);
+        machine.read_devices(tree, &|_| true);
     }
     let _ = free_interrupts(tree, Intid::spi(0).unwrap());
 }

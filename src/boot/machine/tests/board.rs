@@ -104,7 +104,7 @@ impl Board {
         let bytes = self.bytes();
         let tree = Tree::new(&bytes).unwrap();
         let mut machine = Machine::read(&tree, ConsoleUart::read(&tree))?;
-        machine.read_devices(&tree);
+        machine.read_devices(&tree, &|_| true);
         Ok(machine)
     }
 

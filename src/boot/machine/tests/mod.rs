@@ -6,6 +6,7 @@ use crate::boot::fdt::{Tree, Writer};
 
 mod board;
 mod errors;
+mod reach;
 
 use board::*;
 

@@ -38,6 +38,7 @@ pub(crate) fn device(path: &str, registers: (u64, u64), interrupt: Option<u32>) 
         registers: vec![region(registers.0, registers.1)],
         interrupts: interrupt.into_iter().collect(),
         reach: Reach::Partition,
+        serves: Vec::new(),
     }
 }
 
@@ -53,7 +54,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
     let mut virtio = device("/virtio_mmio@a000000", (0xa00_0000, 0x200), Some(48));
     virtio.reach = Reach::Memory;
     let mut clocks = device("/clocks@c001000", (0xc00_1000, 0x1000), None);
-    clocks.reach = Reach::Machine;
+    clocks.reach = Reach::Machine("steers the clocks of other devices");
     Machine {
         model: "test".to_string(),
         cpus: (0..4).map(cpu).collect(),

@@ -55,7 +55,7 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
     let images = (1u64..0x10_0000, 0u64..0x10_0000, any::<bool>());
     let images = (images, emulated);
     (cpus, 0x300u64..0x2000, bases, devices, prop::bool::weighted(0.3), images).prop_map(
-        |(cpus, pages, (guest_base, host_base), devices, dma, (images, emulated))| {
+        |(cpus, pages, (guest_base, host_base), mut devices, dma, (images, emulated))| {
             let (kernel, ramdisk, arm64) = images;
             let (monitor, watchdog) = emulated;
             let mut optional_devices = Vec::new();
@@ -75,6 +75,7 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
                 memory: pages * 0x1000,
                 guest_base,
                 host_base,
+                trusted_devices: devices.split_off(devices.len() / 2),
                 devices,
                 dma_unprotected: dma,
                 bootargs: String::new(),

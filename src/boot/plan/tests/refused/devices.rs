@@ -11,11 +11,11 @@ fn devices_that_need_unprotected_dma() {
         ": devices = \"/virtio_mmio@a000000\" can write to all memory by DMA: give \
          dma = \"unprotected\" to allow this"
     );
-    let clocks = unprotected().with("devices", Text(&["/clocks@c001000"]));
-    assert!(plan_on(&machine(gic_v2()), &system([clocks.clone()])).is_ok());
+    // Trust alone is not enough: the driver needs physical addresses.
+    let trusted = virtio().without("dma").without("devices");
     assert_eq!(
-        fault(clocks.without("dma")),
-        ": devices = \"/clocks@c001000\" can change what other partitions use: give \
+        fault(trusted.with("trusted-devices", Text(&["/virtio_mmio@a000000"]))),
+        ": trusted-devices = \"/virtio_mmio@a000000\" can write to all memory by DMA: give \
          dma = \"unprotected\" to allow this"
     );
     assert_eq!(
@@ -42,6 +42,79 @@ fn devices_that_need_unprotected_dma() {
         "/partitions/one: host-base = <0x0 0x8800000> overlaps its PL011, which the guest sees at \
          0x09000000-0x09000fff"
     );
+}
+
+#[test]
+fn devices_that_need_trust() {
+    let machine = |reach| {
+        let mut machine = machine(gic_v2());
+        machine.devices[1].reach = reach;
+        machine
+    };
+    let given = |property, dma: bool| {
+        let one = one().with(property, Text(&["rtc0"]));
+        system([if dma { one.with("dma", Text(&["unprotected"])) } else { one }])
+    };
+    for (reach, expected) in [
+        (
+            Reach::Machine("can reset the whole machine"),
+            "can reset the whole machine: give it by trusted-devices to allow this",
+        ),
+        (
+            Reach::Channels,
+            "can request transfers of a DMA controller: give it by trusted-devices to allow this",
+        ),
+        (
+            Reach::Unknown,
+            "is not known to leave other partitions alone: give it by trusted-devices if it \
+             neither masters the bus nor serves other devices, otherwise give dma = \
+             \"unprotected\"",
+        ),
+    ] {
+        let machine = machine(reach);
+        assert_eq!(
+            refusal_on(&machine, &given("devices", false)),
+            std::format!("/partitions/one: devices = \"rtc0\" {expected}")
+        );
+        for allowed in [given("trusted-devices", false), given("devices", true)] {
+            let plan = plan_on(&machine, &allowed).unwrap();
+            assert_eq!(plan.partitions[0].passthrough[0].reach, reach);
+        }
+    }
+    let harmless = machine(Reach::Partition);
+    plan_on(&harmless, &given("trusted-devices", false)).unwrap();
+}
+
+#[test]
+fn devices_that_serve_others() {
+    let mut machine = machine(gic_v2());
+    let serves = ["/pl061@9030000/on-its-bus", "/cpus/cpu@0"];
+    machine.devices[1].serves = serves.map(String::from).into();
+    let gpio = "/pl061@9030000";
+    let serves = |what, devices: &'static [&str]| {
+        let sentence = std::format!(
+            ": devices = \"rtc0\" serves {what}, which the partition does not own: give both to \
+             it, or this one by trusted-devices"
+        );
+        (sentence, one().with("devices", Text(devices)))
+    };
+    for (sentence, one) in [
+        serves("/pl061@9030000/on-its-bus", &["rtc0"]),
+        serves("/cpus/cpu@0", &["rtc0", "/pl061@9030000"]),
+    ] {
+        assert_eq!(refusal_on(&machine, &system([one])), ["/partitions/one", &sentence].concat());
+    }
+    let trusted = one().with("trusted-devices", Text(&["rtc0"]));
+    let own = trusted.clone().with("devices", Text(&["/pl061@9030000"]));
+    for (one, left) in [(trusted, 2), (own, 1)] {
+        let plan = plan_on(&machine, &system([one])).unwrap();
+        let rtc = plan.partitions[0].passthrough.iter().find(|it| it.path != gpio).unwrap();
+        assert_eq!(rtc.serves.len(), left);
+    }
+    // Only a name that ends where the path does, or goes on below it.
+    machine.devices[1].serves = [String::from("/pl061@9030000-b")].into();
+    let both = one().with("devices", Text(&["rtc0", "/pl061@9030000"]));
+    assert!(plan_on(&machine, &system([both])).is_err());
 }
 
 #[test]

@@ -1,3 +1,7 @@
+//! The trees of guests on a test machine.
+
+mod passthrough;
+
 use alloc::string::ToString;
 use alloc::vec;
 
@@ -61,6 +65,7 @@ fn machine_with_devices(gic: Gic) -> Machine {
         registers: registers(start),
         interrupts,
         reach: Reach::Memory,
+        serves: vec![],
     };
     machine.devices = vec![
         device("/soc/serial@b000000", 0xb00_0000, vec![interrupt]),
@@ -239,10 +244,14 @@ fn devices_keep_fixed_clocks_and_lose_references_to_other_nodes() {
         assert_eq!(
             remarks,
             [
-                "/soc/serial@b000000 is passed through without its dmas",
-                "/soc/serial@b000000 is passed through without its pinctrl-0",
-                "/soc/serial@b000000 is passed through without its vdd-supply",
-                "/soc/serial@b000100 is passed through without its clocks",
+                "/soc/serial@b000000 is passed through without its dmas, whose references are not \
+                 known",
+                "/soc/serial@b000000 is passed through without its pinctrl-0, whose references \
+                 are not known",
+                "/soc/serial@b000000 is passed through without its vdd-supply, whose references \
+                 are not known",
+                "/soc/serial@b000100 is passed through without its clocks, whose references are \
+                 not known",
             ]
         );
         // Every phandle is unique: devices keep theirs, so the others are new.
