@@ -16,6 +16,7 @@ extern crate std;
 pub mod arch;
 pub mod boot;
 pub mod devices;
+pub mod entropy;
 pub mod mm;
 pub mod operator;
 pub mod partition;

@@ -1,0 +1,109 @@
+//! What the machine's sources give, as one key.
+
+use super::key::{BYTES, Key, WORDS, keystream};
+use super::stream::Stream;
+use super::{ADD, START, scrub_stack};
+
+/// The number of bytes of sources from which on a pool is as good as its key: 256 bits.
+pub const ENOUGH: usize = BYTES;
+
+/// A source of entropy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// `/chosen/rng-seed` of the machine's tree.
+    RngSeed,
+    /// `/chosen/kaslr-seed` of the machine's tree.
+    KaslrSeed,
+    /// The registers RNDRRS and RNDR of the boot CPU (FEAT_RNG).
+    Register,
+    /// Firmware's TRNG calls (DEN0098).
+    Firmware,
+}
+
+impl Source {
+    /// All sources, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::RngSeed, Self::KaslrSeed, Self::Register, Self::Firmware];
+
+    /// Returns its name for the boot report.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RngSeed => "rng-seed",
+            Self::KaslrSeed => "kaslr-seed",
+            Self::Register => "RNDR",
+            Self::Firmware => "firmware's TRNG",
+        }
+    }
+}
+
+/// The entropy of the machine, until every vCPU has its stream.
+#[derive(Debug, Default)]
+pub struct Pool {
+    key: Key,
+    /// The number of bytes that each source has given.
+    given: [usize; Source::ALL.len()],
+}
+
+impl Pool {
+    /// Adds what a source has given. A value of zeros is ignored: it is a seed that was used up and
+    /// wiped before.
+    pub fn add(&mut self, source: Source, value: &[u8]) {
+        if value.iter().all(|byte| *byte == 0) {
+            return;
+        }
+        for part in value.chunks(BYTES) {
+            self.mix(part);
+            scrub_stack();
+            self.given[source as usize] += part.len();
+        }
+    }
+
+    /// Makes a new key of the old one and up to 32 bytes of a source.
+    // Not inlined, so that all it leaves on the stack is below its caller's frame.
+    #[inline(never)]
+    fn mix(&self, part: &[u8]) {
+        let mut bytes = [0; BYTES];
+        bytes[..part.len()].copy_from_slice(part);
+        let mut key = self.key.get();
+        for (word, bytes) in key.iter_mut().zip(bytes.as_chunks().0) {
+            *word ^= u64::from_le_bytes(*bytes);
+        }
+        let mut next = [0; WORDS];
+        keystream(&key, [ADD, self.size() as u32, 0], &mut next, &mut []);
+        self.key.set(&next);
+    }
+
+    /// Returns the number of bytes that a source has given.
+    pub fn given(&self, source: Source) -> usize {
+        self.given[source as usize]
+    }
+
+    /// Returns the number of bytes that all sources have given.
+    pub fn size(&self) -> usize {
+        self.given.iter().sum()
+    }
+
+    /// Returns whether the sources have given as many bytes as the key has, so that a partition's
+    /// random numbers cannot be guessed. With fewer they serve for KASLR alone.
+    pub fn is_enough(&self) -> bool {
+        self.size() >= ENOUGH
+    }
+
+    /// Gives the stream of a vCPU its first key. It must not be called twice for the same one.
+    pub fn start(&self, stream: &Stream, partition: u8, vcpu: usize) {
+        self.derive(&stream.0, [START, partition.into(), vcpu as u32]);
+        scrub_stack();
+    }
+
+    // Not inlined, so that all it leaves on the stack is below its caller's frame.
+    #[inline(never)]
+    fn derive(&self, key: &Key, nonce: [u32; 3]) {
+        let mut first = [0; WORDS];
+        keystream(&self.key.get(), nonce, &mut first, &mut []);
+        key.set(&first);
+    }
+
+    /// Overwrites the key, after which the streams cannot be made again.
+    pub fn wipe(&self) {
+        self.key.set(&[0; WORDS]);
+    }
+}
