@@ -8,6 +8,7 @@ extern crate alloc;
 mod el2;
 
 use bulkhead::arch::addr::Pa;
+use el2::arch::image::Wings;
 use el2::boot::build::Work;
 use el2::boot::entry::{EntryPoints, entry};
 use el2::boot::mmu::ExceptionLevel;
@@ -27,22 +28,24 @@ impl EntryPoints for Bulkhead {
         let console = boot::open_console(&firmware);
         boot::check_level(level);
         let mut machine = boot::read_machine(&firmware, console);
+        let pool = boot::collect_entropy(&firmware, &mut machine);
         let boot_cpu = cpus::enter_boot_cpu(&machine);
         let description = boot::read_description(&firmware, &mut machine);
         let gic = boot::take_gic(&machine);
         let plan = boot::plan(&firmware, &mut machine, &description, gic.last_direct_spi());
-        boot::report(&machine, &plan);
-        boot::unmap_unused_code(&plan);
+        boot::report(&machine, &plan, pool.as_deref());
+        let wings = Wings { monitor: plan.uses_monitor(), entropy: pool.is_some() };
+        boot::unmap_unused_code(wings);
 
         let tables = plan.table_memory;
-        let work = Work::new(firmware, machine, plan, gic);
+        let work = Work::new(firmware, machine, plan, gic, pool);
         cpus::start_others(work);
         work.take_part(boot_cpu.cpu.index());
         cpus::await_others(work);
         let partitions = work.finish();
         gic.init_distributor();
         cpus::set_up(boot_cpu, work);
-        boot::audit(&work.machine, partitions, tables, work.uses_monitor());
+        boot::audit(&work.machine, partitions, tables, wings);
         boot::go_live(gic, &work.machine, partitions, work.console_cpu);
         start_guests(boot_cpu, partitions)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use common::{elf, symbol_at};
-use object::{Object, ObjectSection};
+use object::{Object, ObjectSection, ObjectSymbol};
 
 /// The limit for the code that always stays when guests run, in bytes.
 const TEXT_LIMIT: u64 = 58_100;
@@ -25,10 +25,15 @@ fn branch_target(address: u64, instruction: u32) -> Option<u64> {
 }
 
 /// Sections of code, each with the sections that may be unmapped while its code runs.
-const UNMAPPED: [(&str, &[&str]); 2] = [
-    (".text", &[".monitor.text", ".init.text", ".init.library.text"]),
-    (".monitor.text", &[".init.text", ".init.library.text"]),
+const UNMAPPED: [(&str, &[&str]); 3] = [
+    (".text", &[".monitor.text", ".entropy.text", ".init.text", ".init.library.text"]),
+    (".monitor.text", &[".entropy.text", ".init.text", ".init.library.text"]),
+    (".entropy.text", &[".monitor.text", ".init.text", ".init.library.text"]),
 ];
+
+/// All sections of code.
+const CODE: [&str; 5] =
+    [".text", ".monitor.text", ".entropy.text", ".init.text", ".init.library.text"];
 
 /// Returns whether an address is in one of these sections. The start of the image is not counted:
 /// its address has other uses.
@@ -100,15 +105,14 @@ const TABLE: u64 = 160;
 fn code_that_stays_has_no_pointers_to_code_that_is_unmapped() {
     let elf = elf();
     let file = object::File::parse(&*elf).expect("the image is an ELF file");
-    let names = [".text", ".monitor.text", ".init.text", ".init.library.text"];
-    let all: BTreeSet<_> = names.iter().flat_map(|name| formed_addresses(&file, name)).collect();
+    let all: BTreeSet<_> = CODE.iter().flat_map(|name| formed_addresses(&file, name)).collect();
     // R_AARCH64_RELATIVE alone: offset, type, addend.
     let (_, relocations) = section(&file, ".rela.dyn");
     let words = relocations.chunks_exact(8).map(|it| u64::from_le_bytes(it.try_into().unwrap()));
     let words: Vec<_> = words.collect();
     let pointers: BTreeMap<_, _> = words.chunks_exact(3).map(|it| (it[0], it[2])).collect();
     // The sections' own bounds, which the MMU code forms.
-    let bounds: BTreeSet<_> = names
+    let bounds: BTreeSet<_> = CODE
         .iter()
         .flat_map(|name| {
             let range = section(&file, name).0;
@@ -150,7 +154,7 @@ fn no_stack_frame_skips_the_guard_page() {
     let elf = elf();
     let file = object::File::parse(&*elf).expect("the image is an ELF file");
     let (mut frames, mut probes) = (0, 0);
-    for name in [".text", ".monitor.text", ".init.text", ".init.library.text"] {
+    for name in CODE {
         let (range, code) = section(&file, name);
         let code = code.chunks_exact(4).map(|it| u32::from_le_bytes(it.try_into().unwrap()));
         let code: Vec<_> = code.collect();
@@ -171,6 +175,57 @@ fn no_stack_frame_skips_the_guard_page() {
         }
     }
     assert!(frames > 100 && probes > 0, "{frames} frames, {probes} probes: is this the image?");
+}
+
+/// The number of bytes that `scrub_stack` overwrites, and the number of bytes above them that its
+/// frame may begin.
+const SCRUBBED: u64 = 1024;
+
+/// The functions that handle keys, whose frames `scrub_stack` overwrites: each of the first calls
+/// one of the second.
+const WITH_KEYS: [&[(&str, &str)]; 2] =
+    [&[("6stream", "4read"), ("4pool", "3mix"), ("4pool", "6derive")], &[("3key", "9keystream")]];
+
+/// Returns the size of the frame of a function of the room `entropy`: what it stores its registers
+/// and reserves with, at its beginning.
+fn frame(file: &object::File<'_>, (module, name): (&str, &str)) -> u64 {
+    let is_it =
+        |symbol: &str| symbol.contains(&format!("7entropy{module}")) && symbol.ends_with(name);
+    let code = CODE.iter().find_map(|section_name| {
+        let (range, code) = section(file, section_name);
+        let symbol = file
+            .symbols()
+            .find(|it| it.name().is_ok_and(is_it) && range.contains(&it.address()))?;
+        let start = (symbol.address() - range.start) as usize;
+        Some(code[start..start + symbol.size() as usize].to_vec())
+    });
+    let code = code.unwrap_or_else(|| panic!("there is no {module}::{name}"));
+    let instructions = code.chunks_exact(4).map(|it| u32::from_le_bytes(it.try_into().unwrap()));
+    instructions
+        .map(|instruction| match instruction {
+            // SUB SP, SP, #imm12.
+            it if it & 0xffc0_03ff == 0xd100_03ff => u64::from(it >> 10 & 0xfff),
+            // STP Xt1, Xt2, [SP, #imm7]!.
+            it if it & 0xffc0_03e0 == 0xa980_03e0 => 8 * u64::from(128 - (it >> 15 & 0x7f)),
+            // STR Xt, [SP, #imm9]!.
+            it if it & 0xffe0_0fe0 == 0xf800_0fe0 => u64::from(512 - (it >> 12 & 0x1ff)),
+            _ => 0,
+        })
+        .sum()
+}
+
+#[test]
+fn stack_frames_of_the_random_numbers_are_scrubbed() {
+    let elf = elf();
+    let file = object::File::parse(&*elf).expect("the image is an ELF file");
+    let deepest = |functions: &[(&str, &str)]| {
+        let frames = functions.iter().map(|it| frame(&file, *it));
+        let frames: Vec<_> = frames.collect();
+        assert!(frames.iter().all(|size| *size >= 32), "{functions:?} have frames of {frames:?}");
+        frames.into_iter().max().unwrap_or_default()
+    };
+    let all: u64 = WITH_KEYS.iter().map(|functions| deepest(functions)).sum();
+    assert!(all <= SCRUBBED, "{all} bytes are used, and {SCRUBBED} scrubbed");
 }
 
 /// Fails if these sections together have more than `limit` bytes.

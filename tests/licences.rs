@@ -7,8 +7,23 @@ use std::{env, fs};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// All crates of the image, with those that they depend on.
-const CRATES: [&str; 7] =
-    ["aarch64-cpu", "buddy_system_allocator", "bulkhead", "fdt", "log", "spin", "tock-registers"];
+const CRATES: [&str; 15] = [
+    "aarch64-cpu",
+    "block-buffer",
+    "buddy_system_allocator",
+    "bulkhead",
+    "cfg-if",
+    "chacha20",
+    "cipher",
+    "crypto-common",
+    "fdt",
+    "hybrid-array",
+    "inout",
+    "log",
+    "spin",
+    "tock-registers",
+    "typenum",
+];
 
 /// Returns the names and licences of the image's crates, as cargo resolves them.
 fn crates() -> Vec<(String, String)> {

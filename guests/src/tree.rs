@@ -93,6 +93,8 @@ pub struct Machine {
     pub real_time_clock: Option<RealTimeClock>,
     /// The instruction that calls PSCI.
     pub psci: Conduit,
+    /// The random seeds, which are empty if there are none: `kaslr-seed` and `rng-seed`.
+    pub seeds: [&'static [u8]; 2],
     cpus: [u64; MAX_CPUS],
     cpu_count: usize,
     memory: [Memory; 4],
@@ -190,6 +192,10 @@ fn parse(tree: &Fdt<'static>) -> Machine {
         pmu_interrupt: pmu.and_then(|node| interrupt(node, 0)),
         watchdog: tree.find_compatible(&["arm,sbsa-gwdt"]).map(watchdog),
         real_time_clock: tree.find_compatible(&["arm,pl031"]).map(real_time_clock),
+        seeds: ["kaslr-seed", "rng-seed"].map(|name| {
+            let seed = chosen.and_then(|node| node.property(name));
+            seed.map_or(&[][..], |seed| seed.value)
+        }),
         psci: if text(psci, "method") == Some("smc") { Conduit::Smc } else { Conduit::Hvc },
         cpus,
         cpu_count,

@@ -6,6 +6,7 @@ pub mod boot;
 pub mod console;
 pub mod cpu;
 pub mod drivers;
+pub mod entropy;
 pub mod mm;
 pub mod monitor;
 pub mod partition;

@@ -12,12 +12,14 @@ pub mod psci;
 mod service;
 #[cfg(test)]
 mod tests;
+pub mod trng;
 mod workarounds;
 
 use arch_calls::ArchCalls;
 use codes::NOT_SUPPORTED;
 use psci::PsciCalls;
 use service::{Request, Service};
+use trng::TrngCalls;
 use workarounds::FirmwareWorkarounds;
 
 pub use firmware::{Workaround, Workarounds};
@@ -46,5 +48,11 @@ pub fn decode(x0: u64, x1: u64, immediate: u16, workarounds: &Workarounds) -> Ou
     if immediate != 0 {
         return Outcome::Return(NOT_SUPPORTED);
     }
-    dispatch!(request, PsciCalls, ArchCalls(workarounds), FirmwareWorkarounds(workarounds))
+    dispatch!(
+        request,
+        PsciCalls,
+        ArchCalls(workarounds),
+        FirmwareWorkarounds(workarounds),
+        TrngCalls
+    )
 }

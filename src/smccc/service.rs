@@ -13,7 +13,8 @@ pub struct Request {
 
 /// What EL2 has to do about a call.
 ///
-/// x1 to x3 keep their values, after PSCI calls too: PSCI 1.1 returns its results in x0 alone.
+/// x1 to x3 keep their values unless stated otherwise, after PSCI calls too: PSCI 1.1 returns its
+/// results in x0 alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// Put this into x0.
@@ -23,6 +24,10 @@ pub enum Outcome {
     Psci(u32),
     /// Make one SMC with [`Workaround::id`] in w0 and the guest's x1 on this CPU.
     Firmware(Workaround),
+    /// Have the partition's source of random numbers answer by
+    /// [`trng::answer`](crate::smccc::trng::answer), in x0 to x3. Without one the function does not
+    /// exist.
+    Trng,
 }
 
 /// A group of functions that are answered in one place.

@@ -25,6 +25,8 @@ fn version_and_features_of_the_convention_are_reported() {
         (0x8000_7fff, -1),
         (0x8000_3fff, 1),
         (0x8400_0000, -1),
+        // A guest finds the TRNG by TRNG_VERSION (DEN0098): it is no Arm Architecture Call.
+        (0x8400_0050, -1),
     ] {
         assert_eq!(returns(0x8000_0001, id), answer, "{id:#x}");
     }
@@ -53,7 +55,9 @@ fn unknown_services_are_not_supported() {
     for id in [
         0x8000_0002, // SMCCC_ARCH_SOC_ID
         0x8400_0020, // the first behind PSCI
-        0x8400_0050, // TRNG_VERSION
+        0x8400_004f, // the last before TRNG
+        0x8400_0060, // the first behind TRNG
+        0x8000_0050, // TRNG_VERSION of another service
         0x8600_ff01, // the vendor hypervisor service's UID
         0x8200_0000, // SiP
         0x8300_0000, // OEM
@@ -64,6 +68,14 @@ fn unknown_services_are_not_supported() {
     ] {
         assert_eq!(returns(id, 0), NOT_SUPPORTED, "{id:#x}");
     }
+}
+
+#[test]
+fn functions_of_the_trng_go_to_the_source_of_random_numbers() {
+    for id in [0x8400_0050, 0x8400_0053, 0x8400_005f, 0xc400_0053, 0xffff_ffff_c400_0053] {
+        assert_eq!(decode(id, 0, 0, &FIRMWARE), Outcome::Trng, "{id:#x}");
+    }
+    assert_eq!(decode(0xc400_0053, 64, 1, &FIRMWARE), Outcome::Return(NOT_SUPPORTED));
 }
 
 #[test]
@@ -94,7 +106,7 @@ proptest! {
     #[test]
     fn each_function_belongs_to_one_service_at_most(
         function in prop_oneof![
-            (0_u32..4, 0_u32..0x40).prop_map(|(top, number)| {
+            (0_u32..4, 0_u32..0x70).prop_map(|(top, number)| {
                 [0x8000_0000, 0x8400_0000, 0xc400_0000, 0x8600_0000][top as usize] | number
             }),
             prop::sample::select(&WORKAROUNDS),
@@ -105,6 +117,7 @@ proptest! {
             PsciCalls.owns(function),
             ArchCalls(&FIRMWARE).owns(function),
             FirmwareWorkarounds(&FIRMWARE).owns(function),
+            TrngCalls.owns(function),
         ];
         prop_assert!(owners.iter().filter(|owns| **owns).count() <= 1);
     }

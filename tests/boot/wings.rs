@@ -1,4 +1,4 @@
-//! Code that is left out unless the description uses it: the monitor.
+//! Code that is left out unless it is used: the monitor, and random numbers for guests.
 
 use common::{
     Gic, Machine, Outcome, Partition, SUCCESS, compile, on_both_gics, section_size, source,
@@ -44,7 +44,7 @@ fn monitor_is_left_out_if_nothing_uses_it(gic: Gic) {
         .type_after(REFUSAL, "list\r")
         .boot();
     outcome.expect_success();
-    expect_report(&outcome, &report(&[".text"], " (monitor left out)"));
+    expect_report(&outcome, &report(&[".text", ".entropy.text"], " (monitor left out)"));
     outcome
         .expect_line("bulkhead", REFUSAL)
         .expect_line("waiting", "probe: echo list")
@@ -60,7 +60,7 @@ fn monitor_for_the_console(gic: Gic) {
         .type_after("uptime-s", "poweroff\r")
         .boot();
     outcome.expect_status(SUCCESS).expect_no_line("there is no monitor");
-    expect_report(&outcome, &report(&[".text", ".monitor.text"], ""));
+    expect_report(&outcome, &report(&[".text", ".monitor.text", ".entropy.text"], ""));
     outcome.expect_line("bulkhead", "the machine powers off at the monitor's order");
 }
 
@@ -79,7 +79,7 @@ fn monitor_for_a_partition_alone(gic: Gic) {
         .type_after(REFUSAL, "list\r")
         .boot();
     outcome.expect_status(SUCCESS).expect_no_line("FAIL");
-    expect_report(&outcome, &report(&[".text", ".monitor.text"], ""));
+    expect_report(&outcome, &report(&[".text", ".monitor.text", ".entropy.text"], ""));
     outcome
         .expect_line("bulkhead", REFUSAL)
         .expect_line("waiting", "probe: echo list")

@@ -1,6 +1,7 @@
 //! Writes a tree.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::header::{HEADER_SIZE, Header, MAGIC, VERSION};
 use super::token;
@@ -72,6 +73,14 @@ impl Writer {
     pub fn property(&mut self, name: &str, value: &[u8]) {
         self.begin_property(name, value.len());
         self.reserve(value.len()).copy_from_slice(value);
+    }
+
+    /// Writes a property of `size` zeros, and returns the place of its value in the finished tree.
+    pub fn property_zeros(&mut self, name: &str, size: usize) -> Range<usize> {
+        self.begin_property(name, size);
+        let start = STRUCTURE as usize + self.structure.as_flattened().len();
+        self.reserve(size);
+        start..start + size
     }
 
     /// Writes a property of one cell.

@@ -8,9 +8,10 @@ mod tests;
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::fdt::{Tree, Writer};
-use super::machine::{Gic, Machine};
+use super::machine::{Gic, Machine, Seeds};
 use super::plan::PartitionPlan;
 use crate::arch::addr::Bytes;
 use crate::arch::intid::Intid;
@@ -28,8 +29,11 @@ const LEVEL_LOW: u32 = 8;
 
 /// The device tree of a guest.
 pub struct GuestTree {
-    /// The flattened tree.
+    /// The flattened tree, in which the random seeds are zeros.
     pub bytes: Vec<u8>,
+    /// The places of the seeds in it. Whenever the guest is started, random numbers are written
+    /// there, in the guest's memory.
+    pub seeds: Vec<Range<usize>>,
     /// What passed-through devices lose, and why, a line each.
     pub remarks: Vec<String>,
 }
@@ -51,6 +55,7 @@ pub fn build(
         writer: Writer::new(),
         remarks: Vec::new(),
         uncertain: Vec::new(),
+        seeds: Vec::new(),
         partition,
         machine,
         tree,
@@ -64,7 +69,7 @@ pub fn build(
         let why = "make the guest's device tree larger than";
         refuse!(partition.path, ": devices ({size} bytes) {why} {most}: give fewer devices");
     }
-    Ok(GuestTree { bytes, remarks: builder.remarks })
+    Ok(GuestTree { bytes, seeds: builder.seeds, remarks: builder.remarks })
 }
 
 /// The state of a build.
@@ -74,6 +79,7 @@ struct Builder<'a> {
     /// The properties of the device that is written, and of what is below it, that may refer to
     /// nodes which the guest's tree lacks.
     uncertain: Vec<&'a str>,
+    seeds: Vec<Range<usize>>,
     partition: &'a PartitionPlan,
     machine: &'a Machine,
     tree: &'a Tree<'a>,
@@ -114,7 +120,6 @@ impl<'a> Builder<'a> {
 
     /// Writes `/chosen`: what the guest boots with.
     fn chosen(&mut self) {
-        let seed = self.seed();
         self.writer.begin_node("chosen");
         self.writer.property_str("bootargs", &self.partition.bootargs);
         self.stdout_path();
@@ -123,25 +128,10 @@ impl<'a> Builder<'a> {
             tree.property_u64("linux,initrd-start", ramdisk.load.start().get());
             tree.property_u64("linux,initrd-end", ramdisk.load.end().get());
         }
-        if let Some(seed) = seed {
-            tree.property("kaslr-seed", seed);
+        for (name, size) in seeds(self.machine.seeds) {
+            self.seeds.push(tree.property_zeros(name, *size));
         }
         tree.end_node();
-    }
-
-    /// Returns 8 random bytes that firmware left for a kernel, different ones for each partition,
-    /// so that none can derive another's KASLR offset from its own; `None` if there are too few.
-    fn seed(&self) -> Option<&'a [u8]> {
-        let chosen = self.tree.node("/chosen")?;
-        let mut before = usize::from(self.partition.vmid) - 1;
-        for name in ["kaslr-seed", "rng-seed"] {
-            let seeds = chosen.property(name).map_or(&[][..], |seed| seed.value.as_chunks::<8>().0);
-            if let Some(seed) = seeds.get(before) {
-                return Some(seed);
-            }
-            before -= seeds.len();
-        }
-        None
     }
 
     /// Writes the nodes of the memory and of the CPUs.
@@ -200,6 +190,16 @@ impl<'a> Builder<'a> {
             Gic::V3 { .. } => 0,
         };
         [1, intid.get().saturating_sub(Intid::SGI_END), cpus << 8 | flags]
+    }
+}
+
+/// Returns the names and sizes of the properties with random numbers in `/chosen` (Devicetree
+/// schema, `chosen.yaml`), each a multiple of 8 bytes.
+const fn seeds(seeds: Seeds) -> &'static [(&'static str, usize)] {
+    match seeds {
+        Seeds::None => &[],
+        Seeds::Kaslr => &[("kaslr-seed", 8)],
+        Seeds::All => &[("kaslr-seed", 8), ("rng-seed", 64)],
     }
 }
 

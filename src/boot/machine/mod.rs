@@ -12,6 +12,7 @@ mod ppi;
 mod reach;
 mod read;
 mod remarks;
+mod seeds;
 mod timer;
 mod uarts;
 
@@ -22,6 +23,7 @@ pub use devices::{find_devices, free_interrupts};
 pub use error::MachineError;
 pub use reach::Reach;
 pub(crate) use reach::is_user;
+pub use seeds::firmware_seeds;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -70,6 +72,8 @@ pub struct Machine {
     /// deliver interrupts directly to guests; otherwise `0..0`. The tree does not say that: boot
     /// sets it.
     pub free_interrupts: Range<u32>,
+    /// The seeds that the machine's entropy is enough for. The tree does not say that: boot sets it.
+    pub seeds: Seeds,
     /// What is wrong with the tree but does not keep Bulkhead from running, a line each.
     pub remarks: Vec<String>,
 }
@@ -80,6 +84,18 @@ impl Machine {
         let owner = owner.into();
         self.reserved.push(Reserved { region, owner });
     }
+}
+
+/// The random seeds in the tree of each guest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Seeds {
+    /// None: the machine has no source of entropy.
+    #[default]
+    None,
+    /// `kaslr-seed` alone: the machine has little entropy.
+    Kaslr,
+    /// `kaslr-seed` and `rng-seed`.
+    All,
 }
 
 /// One physical CPU.

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::parts::Parts;
-use super::{Conduit, ConsoleUart, Machine, MachineError, cpus, gic, memory, timer};
+use super::{Conduit, ConsoleUart, Machine, MachineError, Seeds, cpus, gic, memory, timer};
 use crate::arch::addr::{Pa, Region};
 use crate::boot::fdt::{Node, NodeError, Tree};
 use crate::boot::text::printable;
@@ -64,6 +64,7 @@ impl Machine {
             initrd,
             remarks: parts.remarks.finish(),
             free_interrupts: 0..0,
+            seeds: Seeds::None,
         })
     }
 }

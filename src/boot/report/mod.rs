@@ -9,6 +9,7 @@ use core::iter;
 use super::machine::{CpuStart, Device, Gic, Machine, Reach};
 use super::plan::{GuestMemory, PartitionPlan, Plan};
 use crate::devices::planned::{DeviceKind, PlannedDevice};
+use crate::entropy::{ENOUGH, Pool, Source};
 use crate::partition::lifecycle::{OnCrash, Policy};
 use crate::vgic::Delivery;
 
@@ -42,6 +43,23 @@ pub fn code(bytes: u64, left_out: &[&str]) -> String {
         [] => format!("code        {kibibytes} KiB stay"),
         parts => format!("code        {kibibytes} KiB stay ({} left out)", parts.join(", ")),
     }
+}
+
+/// Returns the line about the sources of entropy, with the number of bytes that each has given.
+/// `pool` is `None` if there is none.
+#[must_use]
+pub fn entropy(pool: Option<&Pool>) -> String {
+    let Some(pool) = pool else {
+        return String::from("entropy     none: partitions get no random seeds and no TRNG");
+    };
+    let given = Source::ALL.into_iter().filter(|source| pool.given(*source) > 0);
+    let given = given.map(|source| format!("{} {} bytes", source.name(), pool.given(source)));
+    let given: Vec<_> = given.collect();
+    let little = match pool.is_enough() {
+        true => String::new(),
+        false => format!(": fewer than {ENOUGH}, so partitions get only a kaslr-seed and no TRNG"),
+    };
+    format!("entropy     {}{little}", given.join(", "))
 }
 
 /// Writes the lines about the machine.

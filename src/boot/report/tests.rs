@@ -132,3 +132,21 @@ fn the_code_that_stays_is_reported_with_what_is_left_out() {
     assert_eq!(code(56 << 10, &[]), "code        56 KiB stay");
     assert_eq!(code((56 << 10) + 1, &["monitor"]), "code        57 KiB stay (monitor left out)");
 }
+
+#[test]
+fn the_sources_of_entropy_are_reported() {
+    let mut pool = Pool::default();
+    pool.add(Source::KaslrSeed, &[1; 8]);
+    assert_eq!(
+        entropy(Some(&pool)),
+        "entropy     kaslr-seed 8 bytes: fewer than 32, so partitions get only a kaslr-seed and no \
+         TRNG"
+    );
+    pool.add(Source::Firmware, &[1; 48]);
+    pool.add(Source::Register, &[1; 32]);
+    assert_eq!(
+        entropy(Some(&pool)),
+        "entropy     kaslr-seed 8 bytes, RNDR 32 bytes, firmware's TRNG 48 bytes"
+    );
+    assert_eq!(entropy(None), "entropy     none: partitions get no random seeds and no TRNG");
+}

@@ -15,6 +15,8 @@ unsafe extern "C" {
     static __image_start: u8;
     static __monitor_text_start: u8;
     static __monitor_text_end: u8;
+    static __entropy_text_start: u8;
+    static __entropy_text_end: u8;
     static __text_start: u8;
     static __text_end: u8;
     static __init_library_text_start: u8;
@@ -61,7 +63,11 @@ section! {
 }
 section! {
     /// Returns the monitor's code.
-    monitor_code = __monitor_text_start..__text_start
+    monitor_code = __monitor_text_start..__entropy_text_start
+}
+section! {
+    /// Returns the code of random numbers for guests.
+    entropy_code = __entropy_text_start..__text_start
 }
 section! {
     /// Returns the code that stays mapped while guests run.
@@ -107,12 +113,32 @@ pub fn heap_start() -> Pa {
     Pa::new(addr_of!(__heap_start) as u64)
 }
 
-/// Returns the number of bytes of the code that stays mapped, with or without the monitor.
-#[inline(always)]
-pub fn code_size(with_monitor: bool) -> u64 {
-    let code = between(addr_of!(__text_start), addr_of!(__text_end)).size();
-    let monitor = between(addr_of!(__monitor_text_start), addr_of!(__monitor_text_end)).size();
-    if with_monitor { code + monitor } else { code }
+/// Which wings are used, and stay mapped while guests run.
+#[derive(Clone, Copy)]
+pub struct Wings {
+    /// The monitor.
+    pub monitor: bool,
+    /// Random numbers for guests.
+    pub entropy: bool,
+}
+
+impl Wings {
+    /// Returns each wing's name and code, and whether it is used.
+    #[inline(always)]
+    pub fn all(self) -> [(&'static str, Region<Pa>, bool); 2] {
+        [("monitor", monitor_code(), self.monitor), ("entropy", entropy_code(), self.entropy)]
+    }
+
+    /// Returns the number of bytes of the code that stays mapped.
+    #[inline(always)]
+    pub fn code_size(self) -> u64 {
+        let size = |start, end, is_used| if is_used { between(start, end).size() } else { 0 };
+        let code = size(addr_of!(__text_start), addr_of!(__text_end), true);
+        let (start, end) = (addr_of!(__monitor_text_start), addr_of!(__monitor_text_end));
+        let monitor = size(start, end, self.monitor);
+        let (start, end) = (addr_of!(__entropy_text_start), addr_of!(__entropy_text_end));
+        code + monitor + size(start, end, self.entropy)
+    }
 }
 
 /// Returns a CPU's stack with its emergency stack, without its guard page.

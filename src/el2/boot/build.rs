@@ -10,15 +10,17 @@ use bulkhead::boot::guest_tree::{self, GuestTree};
 use bulkhead::boot::machine::Machine;
 use bulkhead::boot::plan::{PartitionPlan, Plan};
 use bulkhead::devices::planned::DeviceKind;
+use bulkhead::entropy::Pool;
 use log::info;
 
 use super::load::Load;
 use super::refuse::refuse;
 use super::stage2::{self, TableMemory};
-use super::{FirmwareTree, console};
+use super::{FirmwareTree, console, entropy};
 use crate::el2::arch::sync::{self, Barrier, Mutex, SetOnce};
 use crate::el2::console::Port;
 use crate::el2::drivers::gic::Gic;
+use crate::el2::entropy::Streams;
 use crate::el2::monitor::{Monitor, MonitorUart};
 use crate::el2::partition::{MonitorDevice, Partition, PartitionParts, Totals};
 use crate::el2::vcpu::resident;
@@ -26,6 +28,8 @@ use crate::el2::vcpu::resident;
 /// Everything that the CPUs need to build the partitions.
 pub struct Work {
     firmware: FirmwareTree,
+    /// The entropy of the machine, if it has any, until every partition has its streams.
+    pool: Option<Box<Pool>>,
     /// The hardware.
     pub machine: Machine,
     /// The interrupt controller.
@@ -72,6 +76,7 @@ impl Work {
         machine: Machine,
         plan: Plan,
         gic: &'static Gic,
+        pool: Option<Box<Pool>>,
     ) -> &'static Self {
         let ports = console::add_partitions(&plan.partitions);
         let count = plan.partitions.len();
@@ -97,6 +102,7 @@ impl Work {
         let barrier = SetOnce::new();
         Box::leak(Box::new(Self {
             firmware,
+            pool,
             machine,
             gic,
             ppis,
@@ -109,11 +115,6 @@ impl Work {
             partitions,
             barrier,
         }))
-    }
-
-    /// Returns whether the console or a partition uses the monitor.
-    pub fn uses_monitor(&self) -> bool {
-        self.monitor.is_some()
     }
 
     /// Returns whether a partition owns the CPU with this index.
@@ -143,11 +144,13 @@ impl Work {
         tables: TableMemory,
     ) -> BuildResult {
         let stage2 = stage2::build(&plan, tables).expect("the Plan has checked the mappings");
-        let GuestTree { bytes: tree, remarks } =
+        let GuestTree { bytes: tree, seeds, remarks } =
             guest_tree::build(&plan, &self.machine, &self.firmware.tree)?;
+        let pool = self.pool.as_deref();
+        let random = pool.map(|pool| Box::new(Streams::new(pool, &plan, &seeds)) as Box<_>);
         let load = job.load.set(Load::new(&plan, &tree));
         load.take_part();
-        load.finish();
+        load.finish(random.as_deref());
         let device = plan.device(DeviceKind::MonitorPl011);
         let monitor = self.monitor.zip(device.and_then(|device| device.intid));
         let monitor = monitor.map(|(monitor, intid)| {
@@ -160,6 +163,7 @@ impl Work {
             tree,
             stage2,
             port: &self.ports[index],
+            random,
             monitor,
             supervisor: self.monitor.map(|monitor| monitor as _),
             gic: self.gic,
@@ -171,7 +175,8 @@ impl Work {
         Ok((partition, remarks))
     }
 
-    /// Waits until every partition is built, prints the remarks, and returns the partitions.
+    /// Waits until every partition is built, wipes the entropy that is used up, prints the remarks,
+    /// and returns the partitions. Called once, on the boot CPU.
     pub fn finish(&'static self) -> &'static [Partition] {
         let finish = |job: &Job| {
             let built = loop {
@@ -188,6 +193,12 @@ impl Work {
             partition
         };
         let partitions = self.partitions.set(self.jobs.iter().map(finish).collect());
+        if let Some(pool) = &self.pool {
+            pool.wipe();
+            // SAFETY: `build`, which has returned on every partition's first CPU, is the only code
+            // that reads the tree after `Work::new`; the boot CPU alone calls `finish`.
+            unsafe { entropy::wipe_seeds(&self.firmware) };
+        }
         if let Some(monitor) = self.monitor {
             monitor.set_partitions(partitions);
         }

@@ -14,6 +14,7 @@ use core::arch::asm;
 use core::cell::UnsafeCell;
 
 use super::refuse::refuse;
+use crate::el2::arch::image::Wings;
 use crate::el2::arch::{cache, image, memory};
 use crate::el2::drivers::mmio::Registers;
 use crate::el2::mm::fill;
@@ -140,6 +141,7 @@ fn map_image(tables: &mut Tables<'_>) -> Result<(), MapError> {
     let sections = [
         (image::boot_code(), Attributes::CODE),
         (image::monitor_code(), Attributes::CODE),
+        (image::entropy_code(), Attributes::CODE),
         (image::code(), Attributes::CODE),
         (image::boot_library_code(), Attributes::CODE),
         (image::constants(), Attributes::READ_ONLY),
@@ -273,20 +275,19 @@ pub fn map_window(region: Region<Pa>) {
 }
 
 /// Audits EL2's tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions' memory,
-/// which must not be accessible. The monitor's code may be executable if `uses_monitor`.
+/// which must not be accessible. The code of the wings that are used may be executable.
 ///
 /// # Errors
 ///
 /// See [`audit::stage_1`].
-pub fn audit(closed: &[Region<Pa>], uses_monitor: bool) -> Result<(), Finding> {
+pub fn audit(closed: &[Region<Pa>], wings: Wings) -> Result<(), Finding> {
     let live = LIVE.lock();
     let (pool, tables) = live.as_ref().expect("the MMU is on").in_use();
     let start = tables.start().get();
     let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
     // In the order of the image, as the audit requires.
-    let all =
-        [image::boot_code(), image::monitor_code(), image::code(), image::boot_library_code()];
-    let used = |code: &Region<Pa>| uses_monitor || *code != image::monitor_code();
-    let code: Vec<_> = all.into_iter().filter(used).collect();
+    let wings = wings.all().into_iter().filter(|wing| wing.2).map(|wing| wing.1);
+    let first = [image::boot_code()].into_iter().chain(wings);
+    let code: Vec<_> = first.chain([image::code(), image::boot_library_code()]).collect();
     audit::stage_1(Pa::new(TTBR0_EL2.get_baddr()), tables, &code, closed, &read)
 }

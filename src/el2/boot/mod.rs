@@ -4,6 +4,7 @@
 pub mod build;
 mod console;
 pub mod cpus;
+mod entropy;
 pub mod entry;
 pub mod heap;
 mod load;
@@ -22,10 +23,11 @@ use bulkhead::boot::fdt::{Node, Tree};
 use bulkhead::boot::machine::{ConsoleUart, Machine, free_interrupts};
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::report;
+use bulkhead::entropy::Pool;
 use log::{error, info};
 
 use super::arch::firmware::Firmware;
-use super::arch::image::{self, MAX_CPUS};
+use super::arch::image::{self, MAX_CPUS, Wings};
 use super::cpu;
 use super::drivers::gic::Gic;
 use super::drivers::power::{self, ExitStatus};
@@ -35,6 +37,7 @@ use mmu::ExceptionLevel;
 use refuse::refuse;
 
 pub use console::go_live;
+pub use entropy::collect as collect_entropy;
 
 /// The device tree that firmware or the loader passed.
 pub struct FirmwareTree {
@@ -195,28 +198,29 @@ pub fn plan(
 }
 
 /// Unmaps the wings that no description asks for, before the audit, so that nothing can run them.
-pub fn unmap_unused_code(plan: &Plan) {
-    let uses_monitor = plan.uses_monitor();
-    let mut unmapped = Vec::new();
-    if !uses_monitor {
-        // SAFETY: only the boot CPU runs, and nothing calls the monitor unless `Work::new` makes
-        // one, which it does only if the Plan uses it.
-        unsafe { live::unmap(&[image::monitor_code()]) };
-        unmapped.push("monitor");
+pub fn unmap_unused_code(wings: Wings) {
+    let unused = wings.all().into_iter().filter(|(_, _, is_used)| !is_used);
+    let (names, code): (Vec<_>, Vec<_>) = unused.map(|(name, code, _)| (name, code)).unzip();
+    if !code.is_empty() {
+        // SAFETY: only the boot CPU runs; nothing calls the monitor unless `Work::new` makes one,
+        // which it does only if the Plan uses it, nor the code of random numbers unless
+        // `Work::build` makes a partition's `Streams`, which it does only if there is a pool.
+        unsafe { live::unmap(&code) };
     }
-    info!("{}", report::code(image::code_size(uses_monitor), &unmapped));
+    info!("{}", report::code(wings.code_size(), &names));
 }
 
-/// Prints the machine and what each partition owns.
-pub fn report(machine: &Machine, plan: &Plan) {
+/// Prints the machine, what each partition owns, and the sources of entropy.
+pub fn report(machine: &Machine, plan: &Plan, pool: Option<&Pool>) {
     for line in report::report(machine, plan).lines() {
         info!("{line}");
     }
+    info!("{}", report::entropy(pool));
 }
 
 /// Walks the finished tables as the hardware does, and refuses to start guests if a table maps what
 /// its owner must not access. `tables` is the memory of the stage-2 tables.
-pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>, uses_monitor: bool) {
+pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>, wings: Wings) {
     let read = |table: Pa| {
         // SAFETY: the audit calls this only for pages of `tables`, which `stage2::divide` mapped
         // and which nothing writes until a guest runs.
@@ -224,8 +228,8 @@ pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>, us
     };
     let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2.root())).collect();
     let closed: Vec<_> = partitions.iter().map(|it| it.plan.memory.host).collect();
-    let audited = mmu::audit(&closed, uses_monitor)
-        .and_then(|()| audit::stage_2(machine, &roots, tables, &read));
+    let audited =
+        mmu::audit(&closed, wings).and_then(|()| audit::stage_2(machine, &roots, tables, &read));
     match audited {
         Ok(summary) => info!("audit       {summary}"),
         Err(finding) => refuse(format_args!("the audit of the translation tables, {finding}")),

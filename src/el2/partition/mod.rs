@@ -2,6 +2,7 @@
 
 mod devices;
 mod lifecycle;
+mod random;
 mod rendezvous;
 
 use alloc::boxed::Box;
@@ -32,6 +33,7 @@ use super::mm::stage2::Stage2;
 
 pub use devices::EmulatedDevice;
 pub use lifecycle::Totals;
+pub use random::RandomNumbers;
 pub use rendezvous::{Rebuild, RecallSlot};
 
 /// The number of lines of one kind that a guest may cause in a burst.
@@ -69,6 +71,8 @@ pub struct Partition {
     pub port: &'static Port,
     /// The buffer of its output, which is its port's.
     pub output: &'static Buffer,
+    /// Its random numbers, if the machine has entropy.
+    pub random: Option<Box<dyn RandomNumbers>>,
     /// Its PL011 with the monitor, if it has one, whose lock only its own CPUs take.
     pub monitor: Option<Box<dyn MonitorDevice>>,
     /// The machine's interrupt controller.
@@ -148,6 +152,8 @@ pub struct PartitionParts {
     pub stage2: Stage2,
     /// Its port at the console.
     pub port: &'static Port,
+    /// Its random numbers, if the machine has entropy.
+    pub random: Option<Box<dyn RandomNumbers>>,
     /// Its PL011 with the monitor, if it has one.
     pub monitor: Option<Box<dyn MonitorDevice>>,
     /// The monitor, if there is one.
@@ -195,6 +201,7 @@ impl Partition {
             tree,
             stage2,
             port,
+            random,
             monitor,
             supervisor,
             gic,
@@ -232,6 +239,7 @@ impl Partition {
             started: AtomicU64::new(0),
             port,
             output: port.output(),
+            random,
             monitor,
             supervisor,
             gic,

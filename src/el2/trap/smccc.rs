@@ -1,7 +1,7 @@
-//! Handles a guest's calls by HVC and SMC: PSCI (DEN0022) and SMCCC (DEN0028).
+//! Handles a guest's calls by HVC and SMC: PSCI (DEN0022), TRNG (DEN0098) and SMCCC (DEN0028).
 
 use bulkhead::partition::lifecycle::End;
-use bulkhead::smccc::codes::SUCCESS;
+use bulkhead::smccc::codes::{NOT_SUPPORTED, SUCCESS};
 use bulkhead::smccc::psci::PsciOutcome;
 use bulkhead::smccc::{self, Outcome};
 
@@ -20,8 +20,19 @@ pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, immediate: u16) -> Flow {
             Err(flow) => return flow,
         },
         Outcome::Firmware(workaround) => firmware::work_around(workaround, x1),
+        Outcome::Trng => return trng(vcpu, frame),
     };
     frame.x[0] = value as u64;
+    Flow::Resume
+}
+
+/// Has the partition's source of random numbers answer a call, if it has one.
+#[inline(never)]
+fn trng(vcpu: &Vcpu, frame: &mut TrapFrame) -> Flow {
+    match (&vcpu.partition.random, frame.x.first_chunk_mut()) {
+        (Some(random), Some(x)) => random.answer(vcpu.index(), x),
+        _ => frame.x[0] = NOT_SUPPORTED as u64,
+    }
     Flow::Resume
 }
 

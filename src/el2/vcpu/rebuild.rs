@@ -18,6 +18,11 @@ impl Vcpu {
         interrupts::poll_all();
         self.fill();
         if self.index() == 0 {
+            if let Some(random) = &self.partition.random {
+                // SAFETY: `fill` has opened the memory and copied the tree, and every vCPU has
+                // reached its last barrier; the memory is closed below.
+                unsafe { random.write_seeds() };
+            }
             cache::invalidate_instructions();
             window::close(self.partition.plan.memory.host, interrupts::poll);
             self.partition.reset(&mut ThisCpu(&self.position));

@@ -15,14 +15,15 @@ use crate::arch::addr::{Ipa, Region};
 use crate::arch::mpidr::Mpidr;
 use crate::smccc::codes::NOT_SUPPORTED;
 use functions::{
-    AFFINITY_INFO, CPU_OFF, CPU_ON, CPU_SUSPEND, SMC64, SYSTEM_OFF, SYSTEM_RESET, SYSTEM_RESET2,
+    AFFINITY_INFO, CPU_OFF, CPU_ON, CPU_SUSPEND, SYSTEM_OFF, SYSTEM_RESET, SYSTEM_RESET2,
 };
 
+pub(super) use functions::SMC64;
 pub(super) use functions::constant;
 pub(super) use service::PsciCalls;
 
 // Return codes (DEN0022, section 5.2.2), negative in all 64 bits as those in `codes`.
-const INVALID_PARAMETERS: i64 = -2;
+pub(super) const INVALID_PARAMETERS: i64 = -2;
 const ALREADY_ON: i64 = -4;
 const ON_PENDING: i64 = -5;
 const INVALID_ADDRESS: i64 = -9;

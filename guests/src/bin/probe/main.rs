@@ -3,7 +3,8 @@
 //! pass on a bare `virt` machine, except those that only apply to partitions, which are skipped
 //! there.
 //!
-//! Command line: with `echo` it waits for a line of input, by interrupts, and prints it.
+//! Command line: with `echo` it waits for a line of input, by interrupts, and prints it; with
+//! `random` it prints its random seeds and numbers instead of all checks, and resets itself.
 
 #![no_std]
 #![no_main]
@@ -15,16 +16,23 @@ mod handler;
 mod identity;
 mod interrupts;
 mod performance;
+mod random;
 mod report;
 mod timers;
 mod uart;
 mod watchdog;
 
+use runtime::tree::machine;
+
 runtime::guest!(main, handler::take);
 
 fn main() {
+    if machine().argument("random").is_some() {
+        random::show();
+    }
     identity::check();
     calls::check();
+    random::check();
     faults::check();
     interrupts::check();
     timers::check();

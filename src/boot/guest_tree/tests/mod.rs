@@ -9,7 +9,7 @@ use super::*;
 use crate::arch::addr::{Pa, Region};
 use crate::arch::intid::Interrupt;
 use crate::arch::intid::Trigger;
-use crate::boot::machine::{Device, Gic, Pmu, Reach};
+use crate::boot::machine::{Device, Gic, Pmu, Reach, Seeds};
 use crate::boot::plan::Plan;
 use crate::boot::plan::tests::{
     Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
@@ -217,6 +217,36 @@ fn a_plain_partition_has_one_uart_and_no_watchdog() {
     assert_eq!(uarts.count(), 1);
     assert!(tree.node("serial1").is_none());
     assert!(tree.nodes().all(|node| !node.is_compatible("arm,sbsa-gwdt")));
+}
+
+/// The places of the seeds are those of the properties, whose values are zeros; a tree without them
+/// has no such property.
+#[test]
+fn seeds_are_zeros_until_a_start_fills_them() {
+    let mut machine = machine_with_devices(gic_v2());
+    let plan = plan_on(&machine, &system([partition("one")])).unwrap();
+    let bytes = machine_tree().tree();
+    let tree = Tree::new(&bytes).unwrap();
+    let cases: [(_, &[(&str, usize)]); 3] = [
+        (Seeds::None, &[]),
+        (Seeds::Kaslr, &[("kaslr-seed", 8)]),
+        (Seeds::All, &[("kaslr-seed", 8), ("rng-seed", 64)]),
+    ];
+    for (seeds, expected) in cases {
+        machine.seeds = seeds;
+        let built = build(&plan.partitions[0], &machine, &tree).ok().unwrap();
+        let guest = Tree::new(&built.bytes).unwrap();
+        let found = guest.node("/chosen").unwrap().properties();
+        let found: Vec<_> = found.filter(|property| property.name.ends_with("-seed")).collect();
+        let sizes: Vec<_> = found.iter().map(|it| (it.name, it.value.len())).collect();
+        assert_eq!(sizes, expected);
+        assert!(found.iter().all(|property| property.value.iter().all(|byte| *byte == 0)));
+        let places = found.iter().map(|property| guest.offset_of(property.value).unwrap());
+        let starts: Vec<_> = built.seeds.iter().map(|place| place.start).collect();
+        assert_eq!(places.collect::<Vec<_>>(), starts);
+        let lengths: Vec<_> = built.seeds.iter().map(Range::len).collect();
+        assert_eq!(lengths, expected.iter().map(|it| it.1).collect::<Vec<_>>());
+    }
 }
 
 #[test]

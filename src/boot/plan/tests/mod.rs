@@ -13,7 +13,7 @@ use crate::arch::intid::{Interrupt, Intid, Trigger};
 use crate::boot::description::{CpuRequest, KernelDescription, PartitionDescription};
 use crate::boot::fdt::{Tree, Writer};
 use crate::boot::machine::{
-    Conduit, ConsoleKind, ConsoleUart, CpuStart, Device, Gic, MachineCpu, Reach, Reserved,
+    Conduit, ConsoleKind, ConsoleUart, CpuStart, Device, Gic, MachineCpu, Reach, Reserved, Seeds,
     TimerInterrupts,
 };
 use crate::devices::planned::{DeviceKind, PlannedDevice, TrappedRegisters};
@@ -101,6 +101,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         initrd: None,
         remarks: Vec::new(),
         free_interrupts: 0..0,
+        seeds: Seeds::None,
     }
 }
 
