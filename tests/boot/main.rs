@@ -10,6 +10,7 @@ mod console;
 mod cores;
 mod disturb;
 mod drivers;
+mod entropy;
 mod entry;
 mod guests;
 mod isolation;

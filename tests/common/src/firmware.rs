@@ -22,7 +22,7 @@ const DESCRIPTION_SIZE: u64 = 1 << 20;
 
 impl Machine {
     /// Returns a `virt` machine of one CPU whose firmware starts Bulkhead with this description,
-    /// given as source.
+    /// given as source. The firmware has a TRNG, and its tree no seeds.
     pub fn with_firmware(gic: Gic, description: &str) -> Self {
         let end = DESCRIPTION + DESCRIPTION_SIZE;
         let initrd = format!("linux,initrd-start = <{DESCRIPTION}>; linux,initrd-end = <{end}>;");
@@ -57,7 +57,8 @@ fn loader(file: &Path, address: u64) -> impl Display {
 /// Makes the tree of a machine with one CPU and firmware, with this command line and these further
 /// properties in `/chosen`.
 fn tree(gic: Gic, command_line: &str, chosen: &str) -> PathBuf {
-    let machine = format!("virt,virtualization=on,gic-version={}", gic.version());
+    let version = gic.version();
+    let machine = format!("virt,virtualization=on,dtb-randomness=off,gic-version={version}");
     let options = ["-cpu", "cortex-a53", "-smp", "1", "-m", "1G", "-kernel"];
     let image = file("target/bulkhead.img");
     let image = image.to_str().expect("paths are UTF-8");

@@ -16,6 +16,10 @@
 .equ PSCI_SYSTEM_OFF, 0x84000008
 .equ PSCI_FEATURES, 0x8400000a
 .equ VERSION_1_1, 0x10001       // of PSCI and of the SMCCC
+.equ TRNG_VERSION, 0x84000050
+.equ TRNG_RND64, 0xc4000053
+.equ TRNG_VERSION_1_0, 0x10000
+.equ NO_ENTROPY, -3
 
 .equ SYS_EXIT, 0x18             // semihosting
 
@@ -64,7 +68,8 @@ image_header:
     b       .
 .endm
 
-// The only exception from a lower level is SMC. Every register except x0 is preserved.
+// The only exception from a lower level is SMC. Every register is preserved except those of the
+// results: x0, or x0 to x3 of TRNG_RND64.
 .macro answer function, to
     ldr     w16, =\function
     cmp     w0, w16
@@ -92,6 +97,8 @@ others:
     answer  PSCI_FEATURES, none
     answer  PSCI_SYSTEM_OFF, off
     answer  SMCCC_ARCH_FEATURES, features
+    answer  TRNG_VERSION, trng
+    answer  TRNG_RND64, random
     b       unknown
 features:
     ldr     w16, =SMCCC_ARCH_WORKAROUND_1
@@ -102,6 +109,22 @@ unknown:
     b       back
 version:
     ldr     w0, =VERSION_1_1
+    b       back
+trng:
+    ldr     w0, =TRNG_VERSION_1_0
+    b       back
+random:                         // the first call finds no entropy, as may happen
+    adr     x16, has_entropy
+    ldr     w0, [x16]
+    mov     w1, #1
+    str     w1, [x16]
+    mov     x1, xzr
+    cbz     w0, 1f
+    mrs     x1, cntpct_el0      // random enough for a test
+    mvn     x2, x1
+    ror     x3, x1, #32
+    b       none
+1:  mov     x0, #NO_ENTROPY
     b       back
 none:
     mov     x0, xzr
@@ -115,5 +138,7 @@ off:
     b       .
 
 .balign 8
+has_entropy:
+    .quad   0
 reason:
     .quad   0x20026, 0          // ADP_Stopped_ApplicationExit, 0

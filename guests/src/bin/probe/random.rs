@@ -77,11 +77,14 @@ pub fn show() -> ! {
     system_reset()
 }
 
-/// Bytes, displayed as two digits each.
+/// Bytes, displayed as two digits each; `none` if there are none.
 struct Hexadecimal<'a>(&'a [u8]);
 
 impl core::fmt::Display for Hexadecimal<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
