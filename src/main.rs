@@ -24,11 +24,11 @@ entry!(Bulkhead);
 impl EntryPoints for Bulkhead {
     fn boot(level: ExceptionLevel, tree: Pa) -> ! {
         heap::init();
-        let firmware = boot::firmware_tree(tree);
+        let mut firmware = boot::firmware_tree(tree);
         let console = boot::open_console(&firmware);
         boot::check_level(level);
         let mut machine = boot::read_machine(&firmware, console);
-        let pool = boot::collect_entropy(&firmware, &mut machine);
+        let pool = boot::collect_entropy(&mut firmware, &mut machine);
         let boot_cpu = cpus::enter_boot_cpu(&machine);
         let description = boot::read_description(&firmware, &mut machine);
         let gic = boot::take_gic(&machine);

@@ -7,15 +7,16 @@
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::boot::plan::PartitionPlan;
-use bulkhead::entropy::{Pool, Stream, scrub_stack};
+use bulkhead::entropy::{MOST, Pool, Stream, scrub_stack};
 use bulkhead::smccc::trng;
 use core::ops::Range;
 
 use super::arch::cache;
 use super::partition::RandomNumbers;
 
-/// The number of 64-bit words of the largest seed.
-const MOST_WORDS: usize = 8;
+/// The number of 64-bit words of all seeds: `kaslr-seed` and `rng-seed`.
+const WORDS: usize = 1 + 8;
+const _: () = assert!(WORDS <= MOST);
 
 /// The random numbers of a partition.
 pub struct Streams {
@@ -28,44 +29,71 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Returns the random numbers of the partition with this Plan, at the start of their streams.
+    /// Returns the random numbers of the partition with this Plan, before [`start`](Self::start).
     /// `seeds` are the places of the seeds in its device tree.
     #[inline(always)]
-    pub fn new(pool: &Pool, plan: &PartitionPlan, seeds: &[Range<usize>]) -> Self {
-        let of_vcpus: Vec<_> = plan.cpus.iter().map(|_| Stream::default()).collect();
-        for (vcpu, stream) in of_vcpus.iter().enumerate() {
-            pool.start(stream, plan.vmid, vcpu);
-        }
+    pub fn new(plan: &PartitionPlan, seeds: &[Range<usize>]) -> Self {
         let tree = plan.tree.start().get() - plan.memory.guest.start().get();
         let place = |seed: &Range<usize>| {
             let place = plan.memory.host.part(tree + seed.start as u64, seed.len() as u64);
             place.expect("the Plan has placed the tree inside the partition")
         };
-        let seeds = seeds.iter().map(place).collect();
-        Self { of_vcpus, seeds, has_trng: pool.is_enough() }
+        Self {
+            of_vcpus: plan.cpus.iter().map(|_| Stream::default()).collect(),
+            seeds: seeds.iter().map(place).collect(),
+            has_trng: false,
+        }
     }
 
-    /// Writes a seed, which must be in memory that is open.
+    /// Starts the streams of the partition with this VMID, and writes the first seeds.
+    ///
+    /// # Safety
+    ///
+    /// See [`RandomNumbers::write_seeds`].
     // Not inlined, so that all it leaves on the stack is below its caller's frame.
     #[inline(never)]
-    unsafe fn write_seed(&self, place: Region<Pa>) {
-        let (target, size) = (place.start().get() as *mut u8, place.size() as usize);
-        let mut words = [0; MOST_WORDS];
-        self.of_vcpus[0].fill(&mut words[..size.div_ceil(8)]);
-        // SAFETY: `new` has checked that the place is inside the partition, and `fill` above that
-        // it is not larger than `words`; the caller guarantees that it is open and otherwise unused.
-        unsafe { target.copy_from_nonoverlapping(words.as_ptr().cast(), size) };
-        cache::clean_and_invalidate(place);
+    pub unsafe fn start(&mut self, pool: &Pool, vmid: u8) {
+        let mut words = [0; WORDS];
+        for (vcpu, stream) in self.of_vcpus.iter().enumerate().rev() {
+            let words = if vcpu == 0 { &mut words[..] } else { &mut [] };
+            pool.start(stream, vmid, vcpu, words);
+        }
+        self.has_trng = pool.is_enough();
+        // SAFETY: the caller guarantees what `write` requires.
+        unsafe { self.write(&words) };
+    }
+
+    /// Writes seeds from the next numbers.
+    // Not inlined, so that all it leaves on the stack is below its caller's frame.
+    #[inline(never)]
+    unsafe fn write_next(&self) {
+        let mut words = [0; WORDS];
+        self.of_vcpus[0].fill(&mut words);
+        // SAFETY: the caller guarantees what `write` requires.
+        unsafe { self.write(&words) };
+    }
+
+    /// Writes all seeds.
+    unsafe fn write(&self, words: &[u64; WORDS]) {
+        let mut rest = &words[..];
+        for seed in &self.seeds {
+            let (target, size) = (seed.start().get() as *mut u8, seed.size() as usize);
+            let (words, others) = rest.split_at(size / size_of::<u64>());
+            rest = others;
+            // SAFETY: `new` has checked that the seed is inside the partition, and `split_at` that
+            // there are as many words; the caller guarantees that the memory is open and otherwise
+            // unused.
+            unsafe { target.copy_from_nonoverlapping(words.as_ptr().cast(), size) };
+            cache::clean_and_invalidate(*seed);
+        }
     }
 }
 
 impl RandomNumbers for Streams {
     unsafe fn write_seeds(&self) {
-        for seed in &self.seeds {
-            // SAFETY: the caller guarantees what `write_seed` requires.
-            unsafe { self.write_seed(*seed) };
-            scrub_stack();
-        }
+        // SAFETY: the caller guarantees what `write` requires.
+        unsafe { self.write_next() };
+        scrub_stack();
     }
 
     fn answer(&self, vcpu: usize, x: &mut [u64; 4]) {

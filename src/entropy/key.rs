@@ -9,8 +9,6 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub const WORDS: usize = 4;
 /// The bytes of a key.
 pub const BYTES: usize = 8 * WORDS;
-/// The bytes of a block of the keystream.
-const BLOCK: usize = 64;
 
 /// A key that is replaced through a shared reference. One CPU at a time uses it, which its owner
 /// ensures; the words are atomic so that this needs no lock.
@@ -23,36 +21,48 @@ impl Key {
         self.0.each_ref().map(|word| word.load(Ordering::Relaxed))
     }
 
-    /// Replaces the words.
-    pub fn set(&self, words: &[u64; WORDS]) {
+    /// Replaces the words by the first four of `words`.
+    pub fn set(&self, words: &[u64]) {
         for (word, value) in self.0.iter().zip(words) {
             word.store(*value, Ordering::Relaxed);
         }
     }
 }
 
-/// Writes the keystream of a key and a nonce to `first`, and what follows to `rest`. The cipher
-/// takes the key and gives the keystream as bytes, which the words are in little-endian order; the
-/// words of the nonce are as RFC 8439, section 2.3 has them.
+/// Bytes at a multiple of 8. The target has no unaligned accesses, so that words of other bytes are
+/// read and written byte by byte.
+#[repr(C, align(8))]
+pub struct Aligned<const N: usize>(pub [u8; N]);
+
+impl<const N: usize> Aligned<N> {
+    /// Returns the bytes of these words.
+    #[inline(always)]
+    fn of<const WORD: usize>(words: &[[u8; WORD]]) -> Self {
+        let mut bytes = Self([0; N]);
+        for (bytes, word) in bytes.0.as_chunks_mut().0.iter_mut().zip(words) {
+            *bytes = *word;
+        }
+        bytes
+    }
+}
+
+/// A block of a keystream.
+pub type Block = [u64; 8];
+
+/// Writes the first blocks of the keystream of a key and a nonce. The cipher takes the key and
+/// gives the keystream as bytes, which the words are in little-endian order; the words of the nonce
+/// are as RFC 8439, section 2.3 has them.
 // One copy for all callers.
 #[inline(never)]
-pub fn keystream(key: &[u64; WORDS], nonce: [u32; 3], first: &mut [u64; WORDS], rest: &mut [u64]) {
-    let (key, nonce) = (key.map(u64::to_le_bytes), nonce.map(u32::to_le_bytes));
-    let mut bytes = [0; BYTES];
-    bytes.copy_from_slice(key.as_flattened());
-    let mut iv = [0; 12];
-    iv.copy_from_slice(nonce.as_flattened());
-    let mut cipher = ChaChaCore::<R20, Ietf>::new(&bytes.into(), &iv.into());
-    let mut block = [0; BLOCK];
-    let mut next = BLOCK;
-    for word in first.iter_mut().chain(rest) {
-        if next == BLOCK {
-            cipher.write_keystream_block((&mut block).into());
-            next = 0;
+pub fn keystream(key: &[u64; WORDS], nonce: [u32; 3], blocks: &mut [Block]) {
+    let key = Aligned::<BYTES>::of(&key.map(u64::to_le_bytes));
+    let nonce = Aligned::<12>::of(&nonce.map(u32::to_le_bytes));
+    let mut cipher = ChaChaCore::<R20, Ietf>::new((&key.0).into(), (&nonce.0).into());
+    for block in blocks {
+        let mut bytes = Aligned([0; size_of::<Block>()]);
+        cipher.write_keystream_block((&mut bytes.0).into());
+        for (word, bytes) in block.iter_mut().zip(bytes.0.as_chunks().0) {
+            *word = u64::from_le_bytes(*bytes);
         }
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&block[next..next + 8]);
-        *word = u64::from_le_bytes(bytes);
-        next += 8;
     }
 }

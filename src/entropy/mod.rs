@@ -8,8 +8,8 @@
 //!
 //! | operation | key | nonce | result |
 //! |---|---|---|---|
-//! | add to the pool | the pool's XOR up to 32 bytes of a source | 1, the bytes added before, 0 | the pool's next key |
-//! | start a stream | the pool's | 2, the partition, the vCPU | the stream's first key |
+//! | add up to 32 bytes to the pool | the pool's | 1, the bytes added before, 0 | XOR those bytes, the pool's next key |
+//! | start a stream | the pool's | 2, the partition, the vCPU | the stream's first key, then output |
 //! | read a stream | the stream's | 3, 0, 0 | the stream's next key, then output |
 //!
 //! The boot code that builds partitions and, on the partitions' own CPUs, the code of
@@ -22,7 +22,7 @@ mod stream;
 mod tests;
 
 pub use pool::{ENOUGH, Pool, Source};
-pub use stream::Stream;
+pub use stream::{MOST, Stream};
 
 use core::hint::black_box;
 
@@ -35,7 +35,7 @@ const READ: u32 = 3;
 
 /// The number of 64-bit words that [`scrub_stack`] overwrites: more than the functions of this room
 /// use, which the test `stack_frames_of_the_random_numbers_are_scrubbed` in `tests/image.rs` checks.
-const SCRUBBED: usize = 128;
+const SCRUBBED: usize = 96;
 
 /// Overwrites the part of the stack below its caller's frame, where functions that the caller has
 /// called before have left keys and output.

@@ -1,7 +1,7 @@
 //! What the machine's sources give, as one key.
 
-use super::key::{BYTES, Key, WORDS, keystream};
-use super::stream::Stream;
+use super::key::{Aligned, BYTES, Key, WORDS};
+use super::stream::{Stream, read};
 use super::{ADD, START, scrub_stack};
 
 /// The number of bytes of sources from which on a pool is as good as its key: 256 bits.
@@ -57,19 +57,20 @@ impl Pool {
         }
     }
 
-    /// Makes a new key of the old one and up to 32 bytes of a source.
+    /// Replaces the key, unless it is the first, and adds up to 32 bytes of a source to it.
     // Not inlined, so that all it leaves on the stack is below its caller's frame.
     #[inline(never)]
     fn mix(&self, part: &[u8]) {
-        let mut bytes = [0; BYTES];
-        bytes[..part.len()].copy_from_slice(part);
+        if self.size() > 0 {
+            read(&self.key, [ADD, self.size() as u32, 0], &self.key, &mut []);
+        }
+        let mut bytes = Aligned([0; BYTES]);
+        bytes.0[..part.len()].copy_from_slice(part);
         let mut key = self.key.get();
-        for (word, bytes) in key.iter_mut().zip(bytes.as_chunks().0) {
+        for (word, bytes) in key.iter_mut().zip(bytes.0.as_chunks().0) {
             *word ^= u64::from_le_bytes(*bytes);
         }
-        let mut next = [0; WORDS];
-        keystream(&key, [ADD, self.size() as u32, 0], &mut next, &mut []);
-        self.key.set(&next);
+        self.key.set(&key);
     }
 
     /// Returns the number of bytes that a source has given.
@@ -88,18 +89,11 @@ impl Pool {
         self.size() >= ENOUGH
     }
 
-    /// Gives the stream of a vCPU its first key. It must not be called twice for the same one.
-    pub fn start(&self, stream: &Stream, partition: u8, vcpu: usize) {
-        self.derive(&stream.0, [START, partition.into(), vcpu as u32]);
+    /// Gives the stream of a vCPU its first key, and fills `words`, at most [`MOST`](super::MOST), with numbers
+    /// that come before it. It must not be called twice for the same vCPU.
+    pub fn start(&self, stream: &Stream, partition: u8, vcpu: usize, words: &mut [u64]) {
+        read(&self.key, [START, partition.into(), vcpu as u32], &stream.0, words);
         scrub_stack();
-    }
-
-    // Not inlined, so that all it leaves on the stack is below its caller's frame.
-    #[inline(never)]
-    fn derive(&self, key: &Key, nonce: [u32; 3]) {
-        let mut first = [0; WORDS];
-        keystream(&self.key.get(), nonce, &mut first, &mut []);
-        key.set(&first);
     }
 
     /// Overwrites the key, after which the streams cannot be made again.

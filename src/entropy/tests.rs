@@ -2,14 +2,14 @@ use std::collections::BTreeSet;
 use std::vec;
 use std::vec::Vec;
 
-use super::key::keystream;
+use super::key::{Block, keystream};
 use super::*;
 
-/// Returns the first `N` words of a keystream.
-fn words<const N: usize>(key: [u64; 4], nonce: [u32; 3]) -> Vec<u64> {
-    let (mut first, mut rest) = ([0; 4], [0; N]);
-    keystream(&key, nonce, &mut first, &mut rest);
-    first.into_iter().chain(rest).collect()
+/// Returns the first `N` blocks of a keystream.
+fn blocks<const N: usize>(key: [u64; 4], nonce: [u32; 3]) -> Vec<u64> {
+    let mut blocks = [Block::default(); N];
+    keystream(&key, nonce, &mut blocks);
+    blocks.as_flattened().into()
 }
 
 /// Converts bytes as RFC 8439 prints them.
@@ -30,7 +30,7 @@ fn keystream_is_that_of_rfc_8439() {
          6c 4e d2 82 64 46 07 9f aa 09 14 c2 d7 05 d9 8b 02 a2 b5 12 9c d1 de 16 4e b9 cb d0 83 e8 \
          a2 50 3c 4e",
     );
-    assert_eq!(words::<12>(key, [0x0900_0000, 0x4a00_0000, 0])[8..], second_block);
+    assert_eq!(blocks::<2>(key, [0x0900_0000, 0x4a00_0000, 0])[8..], second_block);
     let of_zeros = from_bytes(
         "76 b8 e0 ad a0 f1 3d 90 40 5d 6a e5 53 86 bd 28 bd d2 19 b8 a0 8d ed 1a a8 36 ef cc 8b 77 \
          0d c7 da 41 59 7c 51 57 48 8d 77 24 e0 3f b8 d8 4a 37 6a 43 b8 f4 15 18 a1 1c c3 87 b6 69 \
@@ -38,7 +38,7 @@ fn keystream_is_that_of_rfc_8439() {
          53 3e 32 ee 7a ed 29 b7 21 76 9c e6 4e 43 d5 71 33 b0 74 d8 39 d5 31 ed 1f 28 51 0a fb 45 \
          ac e1 0a 1f 4b 79 4d 6f",
     );
-    assert_eq!(words::<12>([0; 4], [0; 3]), of_zeros);
+    assert_eq!(blocks::<2>([0; 4], [0; 3]), of_zeros);
 }
 
 /// Returns a pool with this seed.
@@ -51,9 +51,10 @@ fn pool(seed: &[u8]) -> Pool {
 /// Returns the first numbers of a vCPU's stream.
 fn numbers(pool: &Pool, partition: u8, vcpu: usize) -> [u64; 32] {
     let stream = Stream::default();
-    pool.start(&stream, partition, vcpu);
     let mut words = [0; 32];
-    words.chunks_mut(3).for_each(|words| stream.fill(words));
+    let (first, rest) = words.split_at_mut(9);
+    pool.start(&stream, partition, vcpu, first);
+    rest.chunks_mut(3).for_each(|words| stream.fill(words));
     words
 }
 
@@ -74,7 +75,7 @@ fn streams_of_partitions_and_vcpus_are_independent() {
 #[test]
 fn every_read_gives_new_numbers_and_a_new_key() {
     let stream = Stream::default();
-    pool(&[7; 32]).start(&stream, 1, 0);
+    pool(&[7; 32]).start(&stream, 1, 0, &mut []);
     let mut seen = BTreeSet::new();
     for length in [1, 3, 4, 5, 8, 9, 20, 0, 1, 8, 1] {
         let mut words = vec![0; length];
@@ -90,12 +91,12 @@ fn every_read_gives_new_numbers_and_a_new_key() {
 #[test]
 fn key_that_is_left_does_not_give_earlier_numbers() {
     let stream = Stream::default();
-    pool(&[7; 32]).start(&stream, 1, 0);
+    pool(&[7; 32]).start(&stream, 1, 0, &mut []);
     let mut earlier = [0; 8];
     stream.fill(&mut earlier);
     let left = stream.0.get();
     for nonce in [[ADD, 0, 0], [START, 1, 0], [READ, 0, 0]] {
-        let later = words::<60>(left, nonce);
+        let later = blocks::<8>(left, nonce);
         assert!(earlier.iter().all(|word| !later.contains(word) && !left.contains(word)));
     }
 }

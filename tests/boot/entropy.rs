@@ -84,7 +84,7 @@ fn numbers_differ_between_partitions_and_over_restarts(gic: Gic) {
     let outcome = Machine::new(gic).initrd(&compile(&source(&guests))).boot();
     outcome.expect_success().expect_line("checks", "ok trng-by-smc");
     outcome.expect_line("checks", ", 0 failed");
-    expect_report(&outcome, "rng-seed 32 bytes, kaslr-seed 8 bytes");
+    expect_report(&outcome, "rng-seed 32 B, kaslr-seed 8 B");
     expect_all_numbers(&outcome, &["one", "two"]);
 }
 
@@ -95,7 +95,8 @@ fn machine_without_entropy_says_so_and_gives_none() {
     outcome.expect_success().expect_line("checks", ", 0 failed");
     expect_report(&outcome, "none: partitions get no random seeds and no TRNG");
     outcome.expect_line("bulkhead", "(monitor, entropy left out)");
-    outcome.check(numbers(&outcome, "one", "kaslr-seed") == ["none"; LIVES], "there is a kaslr-seed");
+    outcome
+        .check(numbers(&outcome, "one", "kaslr-seed") == ["none"; LIVES], "there is a kaslr-seed");
     expect_no_numbers(&outcome, "one");
 }
 
@@ -104,7 +105,7 @@ fn register_of_the_newest_core_is_a_source() {
     let machine = without_seeds(Gic::V3).cpu("max");
     let outcome = machine.initrd(&compile(&source(&[guest("one"), guest("two")]))).boot();
     outcome.expect_success();
-    expect_report(&outcome, "RNDR 32 bytes");
+    expect_report(&outcome, "RNDR 32 B");
     expect_all_numbers(&outcome, &["one", "two"]);
 }
 
@@ -113,7 +114,7 @@ fn register_of_the_newest_core_is_a_source() {
 fn firmwares_trng_is_a_source() {
     let outcome = Machine::with_firmware(Gic::V2, &source(&[guest("one")])).boot();
     outcome.expect_status(0);
-    expect_report(&outcome, "firmware's TRNG 48 bytes");
+    expect_report(&outcome, "firmware's TRNG 48 B");
     expect_all_numbers(&outcome, &["one"]);
 }
 
@@ -126,7 +127,7 @@ fn kaslr_seed_alone_is_used_for_nothing_else() {
     outcome.expect_success();
     expect_report(
         &outcome,
-        "kaslr-seed 8 bytes: fewer than 32, so partitions get only a kaslr-seed and no TRNG",
+        "kaslr-seed 8 B: fewer than 32 B, so partitions get only a kaslr-seed and no TRNG",
     );
     let seeds = ["one", "two"].map(|name| numbers(&outcome, name, "kaslr-seed"));
     let different: BTreeSet<_> = seeds.iter().flatten().filter(|seed| seed.len() == 16).collect();

@@ -55,7 +55,7 @@ pub fn build(
         writer: Writer::new(),
         remarks: Vec::new(),
         uncertain: Vec::new(),
-        seeds: Vec::new(),
+        seeds: Vec::with_capacity(2),
         partition,
         machine,
         tree,

@@ -1,7 +1,7 @@
 //! The report at boot: the machine, and what each partition owns.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::iter;
@@ -52,14 +52,20 @@ pub fn entropy(pool: Option<&Pool>) -> String {
     let Some(pool) = pool else {
         return String::from("entropy     none: partitions get no random seeds and no TRNG");
     };
-    let given = Source::ALL.into_iter().filter(|source| pool.given(*source) > 0);
-    let given = given.map(|source| format!("{} {} bytes", source.name(), pool.given(source)));
-    let given: Vec<_> = given.collect();
-    let little = match pool.is_enough() {
-        true => String::new(),
-        false => format!(": fewer than {ENOUGH}, so partitions get only a kaslr-seed and no TRNG"),
-    };
-    format!("entropy     {}{little}", given.join(", "))
+    let mut text = String::with_capacity(128);
+    for source in Source::ALL.into_iter().filter(|source| pool.given(*source) > 0) {
+        text.push_str(if text.is_empty() { "entropy     " } else { ", " });
+        text.push_str(source.name());
+        text.push(' ');
+        text.push_str(&pool.given(source).to_string());
+        text.push_str(" B");
+    }
+    if !pool.is_enough() {
+        let why = "so partitions get only a kaslr-seed and no TRNG";
+        // Writing to a String does not fail.
+        _ = write!(text, ": fewer than {ENOUGH} B, {why}");
+    }
+    text
 }
 
 /// Writes the lines about the machine.

@@ -139,14 +139,11 @@ fn the_sources_of_entropy_are_reported() {
     pool.add(Source::KaslrSeed, &[1; 8]);
     assert_eq!(
         entropy(Some(&pool)),
-        "entropy     kaslr-seed 8 bytes: fewer than 32, so partitions get only a kaslr-seed and no \
+        "entropy     kaslr-seed 8 B: fewer than 32 B, so partitions get only a kaslr-seed and no \
          TRNG"
     );
     pool.add(Source::Firmware, &[1; 48]);
     pool.add(Source::Register, &[1; 32]);
-    assert_eq!(
-        entropy(Some(&pool)),
-        "entropy     kaslr-seed 8 bytes, RNDR 32 bytes, firmware's TRNG 48 bytes"
-    );
+    assert_eq!(entropy(Some(&pool)), "entropy     kaslr-seed 8 B, RNDR 32 B, firmware's TRNG 48 B");
     assert_eq!(entropy(None), "entropy     none: partitions get no random seeds and no TRNG");
 }

@@ -10,7 +10,7 @@ use bulkhead::boot::guest_tree::{self, GuestTree};
 use bulkhead::boot::machine::Machine;
 use bulkhead::boot::plan::{PartitionPlan, Plan};
 use bulkhead::devices::planned::DeviceKind;
-use bulkhead::entropy::Pool;
+use bulkhead::entropy::{Pool, scrub_stack};
 use log::info;
 
 use super::load::Load;
@@ -22,7 +22,7 @@ use crate::el2::console::Port;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::entropy::Streams;
 use crate::el2::monitor::{Monitor, MonitorUart};
-use crate::el2::partition::{MonitorDevice, Partition, PartitionParts, Totals};
+use crate::el2::partition::{MonitorDevice, Partition, PartitionParts, RandomNumbers, Totals};
 use crate::el2::vcpu::resident;
 
 /// Everything that the CPUs need to build the partitions.
@@ -146,11 +146,19 @@ impl Work {
         let stage2 = stage2::build(&plan, tables).expect("the Plan has checked the mappings");
         let GuestTree { bytes: tree, seeds, remarks } =
             guest_tree::build(&plan, &self.machine, &self.firmware.tree)?;
-        let pool = self.pool.as_deref();
-        let random = pool.map(|pool| Box::new(Streams::new(pool, &plan, &seeds)) as Box<_>);
         let load = job.load.set(Load::new(&plan, &tree));
         load.take_part();
-        load.finish(random.as_deref());
+        let mut random = None;
+        load.finish(|| {
+            if let Some(pool) = &self.pool {
+                let mut streams = Box::new(Streams::new(&plan, &seeds));
+                // SAFETY: `Load::new` mapped the memory, which is open until `complete` returns; the
+                // tree is in it, and no vCPU runs before the partition is built.
+                unsafe { streams.start(pool, plan.vmid) };
+                scrub_stack();
+                random = Some(streams as Box<dyn RandomNumbers>);
+            }
+        });
         let device = plan.device(DeviceKind::MonitorPl011);
         let monitor = self.monitor.zip(device.and_then(|device| device.intid));
         let monitor = monitor.map(|(monitor, intid)| {

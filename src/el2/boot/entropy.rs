@@ -1,7 +1,6 @@
 //! Collects what the machine's sources of entropy give, before the partitions are built.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use bulkhead::boot::machine::{Machine, Seeds, firmware_seeds};
 use bulkhead::entropy::{ENOUGH, Pool, Source, scrub_stack};
 use core::arch::asm;
@@ -17,19 +16,25 @@ const TRIES: usize = 16;
 /// Returns what all sources of the machine give; `None` if it has none. What guests get is in
 /// [`Machine::seeds`] then. The pool is on the heap from the start, so that no copy of it stays on
 /// the stack.
-pub fn collect(firmware: &FirmwareTree, machine: &mut Machine) -> Option<Box<Pool>> {
+pub fn collect(firmware: &mut FirmwareTree, machine: &mut Machine) -> Option<Box<Pool>> {
     let mut pool = Box::<Pool>::default();
+    firmware.seeds.reserve(2);
     for (source, seed) in firmware_seeds(&firmware.tree) {
         pool.add(source, seed);
+        let offset = firmware.tree.offset_of(seed);
+        let place = offset.and_then(|it| firmware.region.part(it as u64, seed.len() as u64));
+        firmware.seeds.extend(place);
     }
     // ID_AA64ISAR0_EL1.RNDR.
     if read_register!("id_aa64isar0_el1") >> 60 > 0 {
         add_registers(&mut pool);
+        scrub_stack();
     }
-    if let Some(firmware) = Firmware::find(machine) {
+    let firmware = Firmware::find(machine);
+    if let Some(firmware) = firmware.filter(|it| it.has_smccc_1_1() && it.has_trng()) {
         add_firmware(&mut pool, firmware);
+        scrub_stack();
     }
-    scrub_stack();
     machine.seeds = match pool.size() {
         0 => Seeds::None,
         1..ENOUGH => Seeds::Kaslr,
@@ -66,13 +71,11 @@ fn reseeded() -> Option<u64> {
     (is_valid != 0).then_some(number)
 }
 
-/// Adds what firmware's TRNG gives in two calls, which is more than a pool needs.
+/// Adds what firmware's TRNG gives in two calls, which is more than a pool needs. Firmware must have
+/// one.
 // Not inlined, so that all it leaves on the stack is below its caller's frame.
 #[inline(never)]
 fn add_firmware(pool: &mut Pool, firmware: Firmware) {
-    if !firmware.has_smccc_1_1() || !firmware.has_trng() {
-        return;
-    }
     for _ in 0..ENOUGH.div_ceil(RANDOM_WORDS * size_of::<u64>()) {
         if let Some(words) = (0..TRIES).find_map(|_| firmware.random()) {
             pool.add(Source::Firmware, words.map(u64::to_le_bytes).as_flattened());
@@ -86,16 +89,11 @@ fn add_firmware(pool: &mut Pool, firmware: Firmware) {
 ///
 /// - Nothing may read the tree afterwards.
 /// - Only one CPU may call this.
-pub unsafe fn wipe_seeds(FirmwareTree { tree, region }: &FirmwareTree) {
-    let place = |(_, seed): (_, &[u8])| {
-        let offset = tree.offset_of(seed)? as u64;
-        region.part(offset, seed.len() as u64)
-    };
-    let places: Vec<_> = firmware_seeds(tree).filter_map(place).collect();
-    for place in places {
-        // SAFETY: the place is a part of the tree, which `mmu::init` mapped writable and no
+pub unsafe fn wipe_seeds(firmware: &FirmwareTree) {
+    for seed in &firmware.seeds {
+        // SAFETY: the seed is a part of the tree, which `mmu::init` mapped writable and no
         // partition owns; the caller guarantees that nothing reads it afterwards.
-        unsafe { (place.start().get() as *mut u8).write_bytes(0, place.size() as usize) };
-        cache::clean_and_invalidate(place);
+        unsafe { (seed.start().get() as *mut u8).write_bytes(0, seed.size() as usize) };
+        cache::clean_and_invalidate(*seed);
     }
 }

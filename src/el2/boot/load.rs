@@ -8,7 +8,6 @@ use super::mmu;
 use crate::el2::arch::{cache, sync};
 use crate::el2::mm::fill::{self, COPY_PIECE, Content};
 use crate::el2::mm::window;
-use crate::el2::partition::RandomNumbers;
 
 /// The progress of copying the contents of one partition's memory.
 pub struct Load {
@@ -49,17 +48,13 @@ impl Load {
         }
     }
 
-    /// Waits until everything is copied, has `random` write the seeds, and closes the memory to EL2.
-    pub fn finish(&self, random: Option<&dyn RandomNumbers>) {
+    /// Waits until everything is copied, calls `complete`, and closes the memory to EL2.
+    pub fn finish(&self, complete: impl FnOnce()) {
         let size = self.contents.iter().flatten().map(|(source, _)| source.size()).sum();
         while self.copied.load(Ordering::Acquire) < size {
             sync::relax();
         }
-        if let Some(random) = random {
-            // SAFETY: `new` mapped the memory, which is open until the last line; the tree is in
-            // it, and no vCPU runs before the partition is built.
-            unsafe { random.write_seeds() };
-        }
+        complete();
         cache::invalidate_instructions();
         window::close(self.memory.host, || {});
     }

@@ -286,8 +286,14 @@ pub fn audit(closed: &[Region<Pa>], wings: Wings) -> Result<(), Finding> {
     let start = tables.start().get();
     let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
     // In the order of the image, as the audit requires.
-    let wings = wings.all().into_iter().filter(|wing| wing.2).map(|wing| wing.1);
-    let first = [image::boot_code()].into_iter().chain(wings);
-    let code: Vec<_> = first.chain([image::code(), image::boot_library_code()]).collect();
+    let [monitor, entropy] = wings.all();
+    let all = [
+        (image::boot_code(), true),
+        (monitor.1, monitor.2),
+        (entropy.1, entropy.2),
+        (image::code(), true),
+        (image::boot_library_code(), true),
+    ];
+    let code: Vec<_> = all.into_iter().filter(|(_, is_used)| *is_used).map(|it| it.0).collect();
     audit::stage_1(Pa::new(TTBR0_EL2.get_baddr()), tables, &code, closed, &read)
 }

@@ -45,6 +45,8 @@ pub struct FirmwareTree {
     pub tree: Tree<'static>,
     /// The memory that it occupies.
     region: Region<Pa>,
+    /// The places of the random seeds in it that are used up.
+    seeds: Vec<Region<Pa>>,
 }
 
 /// Returns the firmware's tree. Stops this CPU if there is none, because no console is known to
@@ -54,7 +56,7 @@ pub fn firmware_tree(address: Pa) -> FirmwareTree {
     // SAFETY: `mmu::init` mapped this region, which the loader leaves unchanged (arm64 boot
     // protocol); `plan` reserves it, so no partition owns it; and Bulkhead does not write it.
     match Tree::new(unsafe { bytes(region) }) {
-        Ok(tree) => FirmwareTree { tree, region },
+        Ok(tree) => FirmwareTree { tree, region, seeds: Vec::new() },
         Err(_) => power::stop(),
     }
 }
@@ -199,15 +201,15 @@ pub fn plan(
 
 /// Unmaps the wings that no description asks for, before the audit, so that nothing can run them.
 pub fn unmap_unused_code(wings: Wings) {
-    let unused = wings.all().into_iter().filter(|(_, _, is_used)| !is_used);
-    let (names, code): (Vec<_>, Vec<_>) = unused.map(|(name, code, _)| (name, code)).unzip();
-    if !code.is_empty() {
+    let mut unmapped = Vec::new();
+    for (name, code, _) in wings.all().into_iter().filter(|(.., is_used)| !is_used) {
         // SAFETY: only the boot CPU runs; nothing calls the monitor unless `Work::new` makes one,
         // which it does only if the Plan uses it, nor the code of random numbers unless
         // `Work::build` makes a partition's `Streams`, which it does only if there is a pool.
-        unsafe { live::unmap(&code) };
+        unsafe { live::unmap(&[code]) };
+        unmapped.push(name);
     }
-    info!("{}", report::code(wings.code_size(), &names));
+    info!("{}", report::code(wings.code_size(), &unmapped));
 }
 
 /// Prints the machine, what each partition owns, and the sources of entropy.
