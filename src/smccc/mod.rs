@@ -1,9 +1,9 @@
 //! The SMC calling convention 1.2 (Arm DEN0028): dispatches the calls that a guest makes, by HVC
 //! and by SMC alike.
 //!
-//! Each function belongs to a service, and [`decode`] tries the services in order. A new service
-//! takes a file of its own, which implements `Service`, and an argument of `dispatch` in
-//! [`decode`]. Only the workarounds reach firmware.
+//! Each function belongs to a service, and [`decode`] tries the services of the function's owner in
+//! order. A new service takes a file of its own, which implements `Service`, and an argument of
+//! `dispatch` in [`decode`]. Only the workarounds reach firmware.
 
 mod arch_calls;
 pub mod codes;
@@ -24,6 +24,14 @@ use workarounds::FirmwareWorkarounds;
 
 pub use firmware::{Workaround, Workarounds};
 pub use service::Outcome;
+
+/// The bits of a function identifier that say that it is a fast call, and the owner of the function
+/// (DEN0028, sections 2.5 and 6): all but bit 30, which tells calls of 64 bits from those of 32.
+const OWNER: u32 = 0xbf00_0000;
+/// Fast calls of the Arm Architecture Service.
+const ARM: u32 = 0x8000_0000;
+/// Fast calls of the Standard Secure Service.
+const STANDARD_SECURE: u32 = 0x8400_0000;
 
 /// Lets the first service that owns the function decide about a call.
 macro_rules! dispatch {
@@ -48,11 +56,9 @@ pub fn decode(x0: u64, x1: u64, immediate: u16, workarounds: &Workarounds) -> Ou
     if immediate != 0 {
         return Outcome::Return(NOT_SUPPORTED);
     }
-    dispatch!(
-        request,
-        PsciCalls,
-        ArchCalls(workarounds),
-        FirmwareWorkarounds(workarounds),
-        TrngCalls
-    )
+    match request.function & OWNER {
+        ARM => dispatch!(request, ArchCalls(workarounds), FirmwareWorkarounds(workarounds)),
+        STANDARD_SECURE => dispatch!(request, PsciCalls, TrngCalls),
+        _ => Outcome::Return(NOT_SUPPORTED),
+    }
 }

@@ -13,27 +13,27 @@ use crate::el2::vcpu::{Flow, Vcpu};
 #[inline(always)]
 pub fn call(vcpu: &Vcpu, frame: &mut TrapFrame, immediate: u16) -> Flow {
     let x1 = frame.x[1];
-    let value = match smccc::decode(frame.x[0], x1, immediate, &vcpu.workarounds) {
-        Outcome::Return(value) => value,
+    match smccc::decode(frame.x[0], x1, immediate, &vcpu.workarounds) {
+        Outcome::Return(value) => frame.x[0] = value as u64,
         Outcome::Psci(id) => match psci(vcpu, id, frame) {
-            Ok(value) => value,
+            Ok(value) => frame.x[0] = value as u64,
             Err(flow) => return flow,
         },
-        Outcome::Firmware(workaround) => firmware::work_around(workaround, x1),
-        Outcome::Trng => return trng(vcpu, frame),
-    };
-    frame.x[0] = value as u64;
+        Outcome::Firmware(workaround) => {
+            frame.x[0] = firmware::work_around(workaround, x1) as u64;
+        }
+        Outcome::Trng => trng(vcpu, frame),
+    }
     Flow::Resume
 }
 
 /// Has the partition's source of random numbers answer a call, if it has one.
 #[inline(never)]
-fn trng(vcpu: &Vcpu, frame: &mut TrapFrame) -> Flow {
+fn trng(vcpu: &Vcpu, frame: &mut TrapFrame) {
     match (&vcpu.partition.random, frame.x.first_chunk_mut()) {
         (Some(random), Some(x)) => random.answer(vcpu.index(), x),
         _ => frame.x[0] = NOT_SUPPORTED as u64,
     }
-    Flow::Resume
 }
 
 /// Carries out a call in a function of its own, for exceptions that have no fast path.
