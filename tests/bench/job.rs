@@ -37,6 +37,7 @@ enum Task {
     Restart,
     Stays,
     Linux(Verbosity),
+    Costs,
     Exits(Load),
 }
 
@@ -44,13 +45,14 @@ enum Task {
 pub type Results = BTreeMap<(String, Column), Figure>;
 
 /// All tasks, the longest first.
-const TASKS: [Task; 13] = [
+const TASKS: [Task; 14] = [
     Task::Stays,
     Task::Exits(Load::Work(WORK)),
     Task::Exits(Load::Idle(IDLE)),
     Task::Exits(Load::None),
     Task::Linux(Verbosity::Quiet),
     Task::Linux(Verbosity::Verbose),
+    Task::Costs,
     Task::OneCpu,
     Task::BootOfMany,
     Task::BootOfFour,
@@ -64,7 +66,7 @@ impl Task {
     /// Returns whether a machine can run it.
     const fn is_for(self, column: Column) -> bool {
         match self {
-            Self::OneCpu | Self::FourCpus | Self::Firmware | Self::Linux(_) => true,
+            Self::OneCpu | Self::FourCpus | Self::Firmware | Self::Linux(_) | Self::Costs => true,
             // A GICv2 has eight CPUs at most.
             Self::BootOfMany => matches!(column, Column::Trapped | Column::Direct),
             _ => column.bare().is_some(),
@@ -73,7 +75,7 @@ impl Task {
 
     /// Returns whether it takes long: it runs Linux, or reads a log of executed instructions.
     const fn is_long(self) -> bool {
-        matches!(self, Self::Linux(_) | Self::Exits(_) | Self::Stays)
+        matches!(self, Self::Linux(_) | Self::Costs | Self::Exits(_) | Self::Stays)
     }
 
     const fn name(self) -> &'static str {
@@ -88,6 +90,7 @@ impl Task {
             Self::Stays => "stays in EL2",
             Self::Linux(Verbosity::Quiet) => "Linux, quiet",
             Self::Linux(Verbosity::Verbose) => "Linux, verbose",
+            Self::Costs => "costs in Linux",
             Self::Exits(Load::None) => "exits of Linux",
             Self::Exits(Load::Idle(_)) => "exits of an idle Linux",
             Self::Exits(Load::Work(_)) => "exits of a busy Linux",
@@ -112,6 +115,7 @@ impl Task {
             Self::Linux(Verbosity::Verbose) => {
                 one("linux-talking", linux::userspace(column, Verbosity::Verbose))
             }
+            Self::Costs => linux::costs(column),
             Self::Exits(load) => {
                 let name = match load {
                     Load::None => "exits-life",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::column::Column;
 use super::guest::{self, Figure, Found, size};
 use super::machine::{bare, with_partitions, with_properties};
-use crate::{Machine, Partition, dumped_tree, file};
+use crate::{Machine, Partition, compile_machine, decompile, dumped_tree, file};
 
 const MEMORY: u64 = 512 << 20;
 
@@ -58,19 +58,49 @@ fn images() -> u64 {
 }
 
 /// Returns the path of a partition's tree, with which a bare machine's kernel finds the same
-/// devices.
+/// devices. Linux has used the random seeds up, so that the tree gets others, for which QEMU puts
+/// random numbers.
 fn tree(column: Column) -> PathBuf {
     let partitions = Column::partitions().find(|other| other.bare() == Some(column));
     let other = partitions.expect("each bare column is compared with another");
     let bootargs = format!("{} bulkhead.dump=fdt", Verbosity::Quiet.bootargs());
     let outcome = with_partitions(other, 1, &[debian(&bootargs)]).boot();
     outcome.expect_status(0);
-    dumped_tree(&outcome, &outcome.of("linux"))
+    let (text, _) = decompile(&dumped_tree(&outcome, &outcome.of("linux")));
+    let seed = "rng-seed = <1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16>;";
+    compile_machine(&text.replacen("chosen {", &format!("chosen {{ {seed}"), 1))
 }
 
 fn on_bare_machine(column: Column, bootargs: &str, tree: &Path) -> Machine {
     let machine = bare(column, 1, file("target/linux/Image"), MEMORY).command_line(bootargs);
     machine.tree(tree).initrd(&file("target/linux/initramfs.cpio.gz"))
+}
+
+/// Measures system calls and forks, with a program of this project. The bare machine has its own
+/// tree, whose random seeds make Linux's generator ready as those of a partition's tree do: without
+/// them it slows down every system call.
+pub fn costs(column: Column) -> Found {
+    let bootargs = format!("{} bulkhead.costs", Verbosity::Quiet.bootargs());
+    let machine = match column.bare() {
+        Some(_) => with_partitions(column, 1, &[debian(&bootargs)]),
+        None => bare(column, 1, file("target/linux/Image"), MEMORY)
+            .command_line(&bootargs)
+            .initrd(&file("target/linux/initramfs.cpio.gz")),
+    };
+    let outcome = machine.boot();
+    outcome.expect_status(0);
+    let lines = outcome.lines().containing("bulkhead-linux: costs ");
+    let line = lines.0.first().copied().unwrap_or_default();
+    let cost = |name: &str| {
+        let digits = line.split_once(name)?.1.split([',', '.']).next()?;
+        digits.trim().parse::<u64>().ok()
+    };
+    match (cost("syscalls "), cost("forks ")) {
+        (Some(syscalls), Some(forks)) => {
+            vec![("linux-syscalls".into(), syscalls.into()), ("linux-forks".into(), forks.into())]
+        }
+        _ => outcome.fail("Linux does not print its costs"),
+    }
 }
 
 /// What Linux does between boot and power-off.

@@ -109,6 +109,8 @@ rows! {
     "stay-restart-max" "piece of a restart, longest" Stay Goal::Most(20_000);
     "linux-quiet" "Linux to userspace, quiet console" Run Goal::Thousandths(1030);
     "linux-talking" "Linux to userspace, talking console" Run Goal::Thousandths(1080);
+    "linux-syscalls" "Linux: 1,000 system calls that do nothing" Run Goal::Thousandths(1010);
+    "linux-forks" "Linux: 200 fork and exec" Run Goal::Thousandths(1010);
     "exits-life" "exits of a quiet Linux from boot to power-off" Count Goal::Most(800);
     "exits-idle" "exits of an idle Linux in 10 s" Count Goal::Direct(0);
     "exits-work" "exits of a busy Linux in a second" Count Goal::None;
