@@ -54,7 +54,8 @@ pub struct FirmwareTree {
 pub fn firmware_tree(address: Pa) -> FirmwareTree {
     let Some(region) = mmu::tree_region(address) else { power::stop() };
     // SAFETY: `mmu::init` mapped this region, which the loader leaves unchanged (arm64 boot
-    // protocol); `plan` reserves it, so no partition owns it; and Bulkhead does not write it.
+    // protocol); `plan` reserves it, so no partition owns it; and Bulkhead writes it only in
+    // `entropy::wipe_seeds`, whose caller guarantees that nothing reads it afterwards.
     match Tree::new(unsafe { bytes(region) }) {
         Ok(tree) => FirmwareTree { tree, region, seeds: Vec::new() },
         Err(_) => power::stop(),
