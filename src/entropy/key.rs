@@ -12,7 +12,8 @@ pub const BYTES: usize = 8 * WORDS;
 
 /// A key that is replaced through a shared reference. One CPU at a time uses it, which its owner
 /// ensures; the words are atomic so that this needs no lock.
-#[derive(Debug, Default)]
+// Not `Debug`, so that it is never printed.
+#[derive(Default)]
 pub struct Key([AtomicU64; WORDS]);
 
 impl Key {

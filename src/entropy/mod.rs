@@ -8,7 +8,7 @@
 //!
 //! | operation | key | nonce | result |
 //! |---|---|---|---|
-//! | add up to 32 bytes to the pool | the pool's | 1, the bytes added before, 0 | XOR those bytes, the pool's next key |
+//! | add up to 32 bytes to the pool | the pool's | 1, the bytes added before, 0 | XOR those bytes, the pool's next key; the first bytes are the key |
 //! | start a stream | the pool's | 2, the partition, the vCPU | the stream's first key, then output |
 //! | read a stream | the stream's | 3, 0, 0 | the stream's next key, then output |
 //!

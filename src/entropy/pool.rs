@@ -14,7 +14,7 @@ pub enum Source {
     RngSeed,
     /// `/chosen/kaslr-seed` of the machine's tree.
     KaslrSeed,
-    /// The registers RNDRRS and RNDR of the boot CPU (FEAT_RNG).
+    /// The register RNDRRS of the boot CPU (FEAT_RNG).
     Register,
     /// Firmware's TRNG calls (DEN0098).
     Firmware,
@@ -36,7 +36,7 @@ impl Source {
 }
 
 /// The entropy of the machine, until every vCPU has its stream.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Pool {
     key: Key,
     /// The number of bytes that each source has given.
@@ -89,8 +89,8 @@ impl Pool {
         self.size() >= ENOUGH
     }
 
-    /// Gives the stream of a vCPU its first key, and fills `words`, at most [`MOST`](super::MOST), with numbers
-    /// that come before it. It must not be called twice for the same vCPU.
+    /// Gives the stream of a vCPU its first key, and fills `words`, at most [`MOST`](super::MOST),
+    /// with numbers that come before it. It must not be called twice for the same vCPU.
     pub fn start(&self, stream: &Stream, partition: u8, vcpu: usize, words: &mut [u64]) {
         read(&self.key, [START, partition.into(), vcpu as u32], &stream.0, words);
         scrub_stack();

@@ -11,7 +11,7 @@ pub const MOST: usize = BLOCKS * size_of::<Block>() / size_of::<u64>() - WORDS;
 /// An endless sequence of random numbers. It differs from all others once
 /// [`Pool::start`](super::Pool::start) has given it its first key, in place, so that no copy of the
 /// key stays elsewhere. One CPU reads it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Stream(pub(super) Key);
 
 impl Stream {

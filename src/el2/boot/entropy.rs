@@ -1,6 +1,7 @@
 //! Collects what the machine's sources of entropy give, before the partitions are built.
 
 use alloc::boxed::Box;
+use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::boot::machine::{Machine, Seeds, firmware_seeds};
 use bulkhead::entropy::{ENOUGH, Pool, Source, scrub_stack};
 use core::arch::asm;
@@ -23,7 +24,9 @@ pub fn collect(firmware: &mut FirmwareTree, machine: &mut Machine) -> Option<Box
         pool.add(source, seed);
         let offset = firmware.tree.offset_of(seed);
         let place = offset.and_then(|it| firmware.region.part(it as u64, seed.len() as u64));
-        firmware.seeds.extend(place);
+        // A tree that is not in memory, such as in flash, cannot be changed.
+        let is_memory = |place: &Region<Pa>| machine.memory.iter().any(|bank| bank.covers(place));
+        firmware.seeds.extend(place.filter(is_memory));
     }
     // ID_AA64ISAR0_EL1.RNDR.
     if read_register!("id_aa64isar0_el1") >> 60 > 0 {
