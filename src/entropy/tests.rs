@@ -77,13 +77,13 @@ fn every_read_gives_new_numbers_and_a_new_key() {
     let stream = Stream::default();
     pool(&[7; 32]).start(&stream, 1, 0, &mut []);
     let mut seen = BTreeSet::new();
-    for length in [1, 3, 4, 5, 8, 9, 20, 0, 1, 8, 1] {
+    for length in [1, 3, 4, 5, 8, 9, 20, 1, 8, 1] {
         let mut words = vec![0; length];
         seen.extend(stream.0.get());
         stream.fill(&mut words);
         seen.extend(words);
     }
-    assert_eq!(seen.len(), 11 * 4 + 60, "a key or a number is there twice");
+    assert_eq!(seen.len(), 10 * 4 + 60, "a key or a number is there twice");
 }
 
 /// Whoever reads a key later can compute what follows, but not what was read before: the keystream

@@ -27,6 +27,7 @@ fn call(psci: &mut Psci, function: u32, arguments: [u64; 3]) -> PsciOutcome {
         Outcome::Return(value) => PsciOutcome::Return(value),
         Outcome::Psci(function) => psci.call(0, function, arguments),
         Outcome::Firmware(_) => unreachable!("it offers nothing"),
+        Outcome::Trng => PsciOutcome::Return(NOT_SUPPORTED),
     }
 }
 
