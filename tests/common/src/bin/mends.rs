@@ -116,6 +116,10 @@ impl Copy {
             command.args(["test", "--lib", "--"]);
         }
         command.arg(test.path()).current_dir(&self.tree).stdin(Stdio::null());
+        if let Test::Boot(_) = test {
+            // The names of some tests begin with those of others.
+            command.arg("--exact");
+        }
         let found = command.output().map_err(|error| format!("{command:?}: {error}"))?;
         let text = String::from_utf8_lossy(&found.stdout);
         // A model that fails may end the program before its result is printed.
