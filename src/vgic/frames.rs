@@ -84,34 +84,28 @@ impl Vgic {
         is_here.then_some((kind, set))
     }
 
-    /// Carries out a store to the distributor's ISENABLER if nothing needs to be delivered.
-    /// Otherwise returns false without any effect.
+    /// Carries out a store to ISENABLER in the redistributors (`private`) or the distributor if
+    /// nothing needs to be delivered. Otherwise returns false without any effect.
     #[inline(always)]
-    pub fn enable_in_distributor(
+    pub fn enable_at_once(
         &mut self,
         access: RegisterAccess,
+        private: bool,
         hw: &mut impl Hardware,
     ) -> bool {
-        let offset = access.offset.wrapping_sub(ISENABLER);
-        let is_here = offset < 0x80 && offset.is_multiple_of(4) && access.size == 4;
-        // On GICv3 the first word is in the redistributors.
-        let is_here = is_here && (offset != 0 || self.state.version == Version::V2);
-        let set = IntidSet::new(hw.vcpu(), offset as usize / 4, access.value as u32);
-        is_here && self.enable_idle(set, hw)
-    }
-
-    /// Carries out a store to a redistributor's ISENABLER if nothing needs to be delivered.
-    /// Otherwise returns false without any effect.
-    #[inline(always)]
-    pub fn enable_in_redistributors(
-        &mut self,
-        access: RegisterAccess,
-        hw: &mut impl Hardware,
-    ) -> bool {
-        let owner = (access.offset / (2 * FRAME)) as usize;
-        let is_here = access.offset % (2 * FRAME) == FRAME + ISENABLER && access.size == 4;
-        let is_here = is_here && owner < self.state.vcpus.len();
-        is_here && self.enable_idle(IntidSet::new(owner, 0, access.value as u32), hw)
+        let (is_here, owner, word) = if private {
+            let owner = (access.offset / (2 * FRAME)) as usize;
+            let is_here = access.offset % (2 * FRAME) == FRAME + ISENABLER;
+            (is_here && owner < self.state.vcpus.len(), owner, 0)
+        } else {
+            let offset = access.offset.wrapping_sub(ISENABLER);
+            let is_here = offset < 0x80 && offset.is_multiple_of(4);
+            // On GICv3 the first word is in the redistributors.
+            let is_here = is_here && (offset != 0 || self.state.version == Version::V2);
+            (is_here, hw.vcpu(), offset as usize / 4)
+        };
+        let set = IntidSet::new(owner, word, access.value as u32);
+        is_here && access.size == 4 && self.enable_idle(set, hw)
     }
 
     /// Returns the value of a distributor register that depends on no interrupt's state: GICD_CTLR

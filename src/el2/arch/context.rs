@@ -10,7 +10,7 @@
 //! `write_register!`. The functions of [`register_files`] then need counterparts as well, for state
 //! that no single MSR accesses: V, Z, P and ZA registers, breakpoints, event counters.
 
-use bulkhead::arch::system_registers::{IdRegisters, field, system_register_table};
+use bulkhead::arch::system_registers::{Field, IdRegisters, field, system_register_table};
 use core::arch::asm;
 
 use super::register_files;
@@ -31,6 +31,32 @@ fn zero() -> u64 {
     // SAFETY: the instruction writes only the register that the compiler allocated for `zero`.
     unsafe { asm!("mov {}, xzr", out(reg) zero, options(pure, nomem, nostack)) };
     zero
+}
+
+/// The conditions of the table that a CPU meets: bit n for condition n. To compute them in a loop
+/// takes less code than to compute each where the table is expanded.
+#[derive(Clone, Copy)]
+pub struct Features(u64);
+
+impl Features {
+    /// Returns those that `id`, the guest's view of the ID registers, shows.
+    #[inline(never)]
+    pub fn of(id: &IdRegisters) -> Self {
+        const { assert!(CONDITIONS.len() <= 64) };
+        let mut features = 0;
+        for &(field, least) in CONDITIONS.iter().rev() {
+            features = features << 1 | u64::from(id.field(field) >= least);
+        }
+        Self(features)
+    }
+
+    /// Returns whether the CPU meets the next condition, which is for the field of this name.
+    #[inline(always)]
+    fn next(&mut self, _: &str) -> bool {
+        let is_met = self.0 & 1 != 0;
+        self.0 >>= 1;
+        is_met
+    }
 }
 
 /// Expands the table to [`Context`] and [`reset_register_files`].
@@ -54,6 +80,11 @@ macro_rules! context {
             $(trapped $trapped:tt)?
         })*
     ) => {
+        /// The conditions of the table in its order: a field and its least value.
+        const CONDITIONS: &[(Field, u64)] = &[
+            $($($($($((field::$of, $least),)+)*)*)?)*
+        ];
+
         /// The system registers of a vCPU, by the architecture's names.
         pub struct Context {
             $($always: u64,)*
@@ -71,12 +102,12 @@ macro_rules! context {
                 }
             }
 
-            /// Writes the registers of all features that `id`, the guest's view of the ID
-            /// registers, shows. The writes take effect after an ISB, which the caller issues.
+            /// Writes the registers of these features. The writes take effect after an ISB, which
+            /// the caller issues.
             #[inline(always)]
-            pub fn load(&self, id: &IdRegisters) {
+            pub fn load(&self, mut features: Features) {
                 $(write_encoded!($encoding, self.$always);)*
-                $($($($(if $(id.field(field::$of) >= $least)||+ {
+                $($($($(if $(features.next(stringify!($of)))|+ {
                     $($(write_encoded!($name_encoding, self.$name);)*)?
                 })*)*)?)*
             }
@@ -84,9 +115,9 @@ macro_rules! context {
 
         /// Resets the state that no single MSR writes. Called after [`Context::load`].
         #[inline(always)]
-        pub fn reset_register_files(id: &IdRegisters) {
+        pub fn reset_register_files(mut features: Features) {
             $(register_files::$file();)*
-            $($($($(if $(id.field(field::$of) >= $least)||+ {
+            $($($($(if $(features.next(stringify!($of)))|+ {
                 $($(register_files::$feature_file();)?)?
             })*)*)?)*
         }

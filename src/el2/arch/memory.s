@@ -128,6 +128,7 @@ memset:
 
 // In: x0 and x1 = the addresses to compare, x2 = bytes. Out: w0 = 0 if the contents are equal,
 // otherwise a value with the sign of the difference of the first bytes that differ.
+        .section .text.memcmp, "ax"
         .global memcmp
 memcmp:
         adrp    x3, {wide}

@@ -3,7 +3,7 @@
 use aarch64_cpu::asm::barrier;
 use bulkhead::arch::system_registers::{IdRegisters, field};
 
-use super::context::{self, Context};
+use super::context::{self, Context, Features};
 use super::register_files;
 use super::registers::write_register;
 
@@ -13,8 +13,9 @@ use super::registers::write_register;
 /// A kernel does not initialise the registers of features newer than itself, and their reset value
 /// is UNKNOWN on a CPU with EL2.
 pub fn reset(id: &IdRegisters) {
-    Context::reset().load(id);
-    context::reset_register_files(id);
+    let features = Features::of(id);
+    Context::reset().load(features);
+    context::reset_register_files(features);
     barrier::isb(barrier::SY);
 }
 

@@ -1,7 +1,8 @@
 // Zeroes registers that a vCPU can use: files of numbered registers, and the upper halves of
-// 128-bit registers.
+// 128-bit registers. Some of these functions fit between EL2's exception vectors: see the linker
+// script.
 
-        .section .text, "ax"
+        .section .text.gap_of_120, "ax"
 
 // FPCR, FPSR and V0 to V31, whose upper parts as Z registers become zero too (Arm ARM C1.2.5).
         .arch_extension fp
@@ -21,6 +22,8 @@ zero_vector_registers:
         msr     fpsr, xzr
         ret
 
+        .section .text.gap_of_76, "ax"
+
 // SVE's predicate registers and its first-fault register.
         .arch_extension sve
         .global zero_predicate_registers
@@ -30,6 +33,8 @@ zero_predicate_registers:
         .endr
         wrffr   p0.b
         ret
+
+        .section .text.gap_of_120, "ax"
 
 // The EL1 registers that have 128 bits with FEAT_D128. MSR does not write their upper halves.
         .arch_extension d128
@@ -44,6 +49,8 @@ zero_upper_halves:
         msrr    rcwmask_el1, x0, x1
         msrr    rcwsmask_el1, x0, x1
         ret
+
+        .section .text, "ax"
 
 // In: x0 = the number of breakpoints, x1 = the number of watchpoints, from 0 to 16. Zeroes those
 // with lower numbers. The two instructions for number n are (n + 1) * 8 bytes before the label.

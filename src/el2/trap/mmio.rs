@@ -59,7 +59,7 @@ fn emulate(
     if access.is_write() {
         let value = access.stored(frame.register(access.register()));
         match device {
-            DeviceKind::Distributor => vcpu.distributor_write(offset, access.size(), value),
+            DeviceKind::Distributor => vcpu.frame_write(false, offset, access.size(), value),
             _ => store(vcpu, device, offset, access.size(), value),
         }
     } else if device == DeviceKind::Distributor
@@ -109,8 +109,8 @@ fn load(frame: &mut TrapFrame, access: MmioAccess, vcpu: &Vcpu, device: DeviceKi
 #[inline(never)]
 fn store(vcpu: &Vcpu, device: DeviceKind, offset: u64, size: u64, value: u64) {
     match device {
-        DeviceKind::Distributor => vcpu.distributor_write(offset, size, value),
-        DeviceKind::Redistributors => vcpu.redistributor_write(offset, size, value),
+        DeviceKind::Distributor => vcpu.frame_write(false, offset, size, value),
+        DeviceKind::Redistributors => vcpu.frame_write(true, offset, size, value),
         DeviceKind::CpuInterface if offset == 0 => vcpu.deactivate(value),
         DeviceKind::CpuInterface => {}
         DeviceKind::Pl011 => _ = vcpu.uart_access(offset, Some(value)),

@@ -184,14 +184,21 @@ resume:                                 // returns to the guest
         asynchronous {serror}
         b       resume
 
-        // From a guest's EL0 in AArch32 state.
+        // From a guest's EL0 in AArch32 state. The linker script puts other functions behind the
+        // first two entries, and checks where the last one is.
         .balign 0x80
         stp     x0, x1, [sp, #-FRAME_SIZE]!
         b       synchronous
+
+        .section .text.vectors.irq, "ax"
         asynchronous {interrupt}
         b       resume
+
+        .section .text.vectors.others, "ax"
         asynchronous {fast_interrupt}
         b       resume
-        .org    vectors + 15 * 0x80     // fails if an earlier entry is too long
+        .balign 0x80
+        .global last_vector
+last_vector:
         asynchronous {serror}
         b       resume

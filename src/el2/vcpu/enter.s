@@ -30,6 +30,8 @@ enter_guest:
         dsb     nsh                     // no speculation past ERET
         isb
 
+        .section .text.gap_of_120, "ax" // between EL2's exception vectors
+
 // In: nothing. Returns to the caller of enter_guest.
         .global leave_guest
 leave_guest:

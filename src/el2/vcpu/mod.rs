@@ -108,6 +108,20 @@ impl Vcpu {
         others.is_some()
     }
 
+    /// Writes this CPU's list registers back.
+    // One copy for all callers.
+    #[inline(never)]
+    fn recall(&self) {
+        self.update_vgic(|vgic, hardware| vgic.recall(hardware));
+    }
+
+    /// Writes the interrupts that are due into this CPU's list registers.
+    // One copy for all callers.
+    #[inline(never)]
+    fn refill(&self) {
+        self.update_vgic(|vgic, hardware| vgic.refill(hardware));
+    }
+
     /// Handles the maintenance interrupt of the virtual CPU interface.
     pub fn maintenance(&self) {
         self.update_vgic(|vgic, hardware| vgic.maintenance(hardware));
@@ -149,33 +163,26 @@ impl Vcpu {
         self.access(Request::DistributorRead(RegisterAccess { offset, size, value: 0 }))
     }
 
-    /// Stores to the distributor.
+    /// Stores to the redistributors (`private`) or the distributor.
+    // One copy for both.
     #[inline(never)]
-    pub fn distributor_write(&self, offset: u64, size: u64, value: u64) {
+    pub fn frame_write(&self, private: bool, offset: u64, size: u64, value: u64) {
         let access = RegisterAccess { offset, size, value };
         if let Some(mut state) = self.partition.state.try_lock()
-            && state.vgic.enable_in_distributor(access, &mut ThisCpu(&self.position))
+            && state.vgic.enable_at_once(access, private, &mut ThisCpu(&self.position))
         {
             return;
         }
-        self.access(Request::DistributorWrite(access));
+        self.access(if private {
+            Request::RedistributorWrite(access)
+        } else {
+            Request::DistributorWrite(access)
+        });
     }
 
     /// Loads from a redistributor.
     pub fn redistributor_read(&self, offset: u64, size: u64) -> u64 {
         self.access(Request::RedistributorRead(RegisterAccess { offset, size, value: 0 }))
-    }
-
-    /// Stores to a redistributor.
-    #[inline(always)]
-    pub fn redistributor_write(&self, offset: u64, size: u64, value: u64) {
-        let access = RegisterAccess { offset, size, value };
-        if let Some(mut state) = self.partition.state.try_lock()
-            && state.vgic.enable_in_redistributors(access, &mut ThisCpu(&self.position))
-        {
-            return;
-        }
-        self.access(Request::RedistributorWrite(access));
     }
 
     /// Handles a kick by another vCPU of the partition or, on vCPU 0, by the console: checks what
@@ -231,7 +238,7 @@ impl Vcpu {
 
     /// Powers this vCPU off until another one starts it.
     pub fn power_off(&self) -> Flow {
-        self.update_vgic(|vgic, hardware| vgic.recall(hardware));
+        self.recall();
         Flow::Leave
     }
 
@@ -243,7 +250,7 @@ impl Vcpu {
 
     /// Prepares this CPU's interrupts and timer for the start of the vCPU.
     fn prepare(&self) {
-        self.update_vgic(|vgic, hardware| vgic.refill(hardware));
+        self.refill();
         self.poll_devices();
         if self.delivery() == Delivery::Direct {
             direct_interrupts::reset(self.gic());

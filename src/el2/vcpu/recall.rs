@@ -63,8 +63,8 @@ impl Vcpu {
         if !slot.is_requested() {
             return;
         }
-        self.update_vgic(|vgic, hardware| vgic.recall(hardware));
+        self.recall();
         slot.pause();
-        self.update_vgic(|vgic, hardware| vgic.refill(hardware));
+        self.refill();
     }
 }

@@ -5,7 +5,7 @@
 mod tests;
 
 use crate::arch::esr::Abort;
-use crate::arch::system_registers::{IdRegisters, field};
+use crate::arch::system_registers::{Field, IdRegisters, field};
 
 /// The state of an interrupted vCPU that decides how it takes an exception.
 #[derive(Clone, Copy, Debug)]
@@ -90,14 +90,19 @@ impl Interrupted<'_> {
         const DSSBS: u64 = 1 << 44;
         const SPINTMASK: u64 = 1 << 62;
 
+        /// What each feature sets, unless these bits of SCTLR_EL1, after `SPAN` and `SPINTMASK`
+        /// are inverted, are clear.
+        const SET: [(Field, u64, u64, u64); 4] = [
+            (field::PAN, 1, SPAN, PAN),
+            (field::SSBS, 1, DSSBS, SSBS),
+            (field::MTE, 2, 0, TCO),
+            (field::NMI, 1, SPINTMASK, ALLINT),
+        ];
+
+        let conditions = self.sctlr ^ (SPAN | SPINTMASK);
         let mut pstate = EL1H | DAIF | self.spsr & (NZCV | DIT | PAN);
-        for (feature, least, condition, bit) in [
-            (field::PAN, 1, self.sctlr & SPAN == 0, PAN),
-            (field::SSBS, 1, self.sctlr & DSSBS != 0, SSBS),
-            (field::MTE, 2, true, TCO),
-            (field::NMI, 1, self.sctlr & SPINTMASK == 0, ALLINT),
-        ] {
-            if condition && self.id.field(feature) >= least {
+        for &(feature, least, condition, bit) in &SET {
+            if conditions & condition == condition && self.id.field(feature) >= least {
                 pstate |= bit;
             }
         }

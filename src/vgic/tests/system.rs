@@ -222,7 +222,7 @@ impl System {
 
     fn write_to_vgic(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
         let access = RegisterAccess { offset, size, value };
-        let kicks = match self.on(cpu, |vgic, hw| vgic.enable_in_distributor(access, hw)) {
+        let kicks = match self.on(cpu, |vgic, hw| vgic.enable_at_once(access, false, hw)) {
             true => CpuMask::EMPTY,
             false => self.access(cpu, |vgic, hw| vgic.distributor_write(access, hw)),
         };
@@ -239,7 +239,7 @@ impl System {
 
     pub fn write_redistributor(&mut self, cpu: usize, offset: u64, size: u64, value: u64) {
         let access = RegisterAccess { offset, size, value };
-        let kicks = match self.on(cpu, |vgic, hw| vgic.enable_in_redistributors(access, hw)) {
+        let kicks = match self.on(cpu, |vgic, hw| vgic.enable_at_once(access, true, hw)) {
             true => CpuMask::EMPTY,
             false => self.access(cpu, |vgic, hw| vgic.redistributor_write(access, hw)),
         };
