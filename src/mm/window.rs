@@ -24,7 +24,8 @@ impl Tables<'_> {
                 return None;
             }
             let (entry, start, span) = self.leaf_mut(address)?;
-            let is_inside = start >= region.start().get() && start + span <= end;
+            let next = start.wrapping_add(span);
+            let is_inside = start >= region.start().get() && next <= end;
             let new = *entry & !1 | u64::from(is_open);
             if is_inside && *entry >> 1 != 0 && *entry != new {
                 *entry = new;

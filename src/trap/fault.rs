@@ -58,11 +58,13 @@ impl fmt::Display for FaultKind {
             AccessKind::Store => "store ",
             AccessKind::Fetch => "fetch ",
         })?;
-        match address {
-            FaultAddress::Emulated(ipa) => write!(f, "that cannot be emulated, ipa {ipa}"),
-            FaultAddress::Outside(ipa) => write!(f, "outside the partition, ipa {ipa}"),
-            FaultAddress::Unknown => f.write_str("that failed"),
-        }
+        let (text, ipa) = match address {
+            FaultAddress::Emulated(ipa) => ("that cannot be emulated, ipa ", Some(ipa)),
+            FaultAddress::Outside(ipa) => ("outside the partition, ipa ", Some(ipa)),
+            FaultAddress::Unknown => ("that failed", None),
+        };
+        f.write_str(text)?;
+        ipa.map_or(Ok(()), |ipa| ipa.fmt(f))
     }
 }
 

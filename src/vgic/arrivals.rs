@@ -127,20 +127,22 @@ impl Arrivals {
     /// INTID to ICC_EOIR1_EL1 or ICC_DIR_EL1.
     #[inline(always)]
     pub(super) fn is_injected(&self, intid: Intid, in_use: u16) -> bool {
-        bits(in_use.into()).any(|index| u32::from(self.injected(index & 0xf)) == intid.get())
+        bits(in_use.into()).any(|index| u32::from(self.injected(index)) == intid.get())
     }
 
     /// Allows the injection of an interrupt, with this value of [`ListRegister::arriving`].
     ///
     /// [`ListRegister::arriving`]: super::ListRegister::arriving
     pub(super) fn prepare(&self, intid: usize, value: u64) {
-        self.prepared[intid].store(value, Ordering::Relaxed);
+        if let Some(prepared) = self.prepared.get(intid) {
+            prepared.store(value, Ordering::Relaxed);
+        }
     }
 
     /// Forbids the injection of an interrupt. After this call and [`revoked`] every list register
     /// that may hold the interrupt has its INTID in [`injected`](Self::injected).
     pub(super) fn revoke(&self, intid: usize) {
-        self.prepared[intid].store(0, Ordering::Relaxed);
+        self.prepare(intid, 0);
     }
 
     /// Returns the list register value prepared for an interrupt, without marks.
@@ -156,7 +158,7 @@ impl Arrivals {
 
     /// Allows injection without the lock into this number of list registers, 1 to 16.
     pub(super) fn enable(&self, list_registers: usize) {
-        self.usable.store(u32::MAX >> (32 - list_registers), Ordering::Relaxed);
+        self.usable.store(u32::MAX.wrapping_shr(32_u32.wrapping_sub(list_registers as u32)), Ordering::Relaxed);
     }
 
     /// Forbids injection without the lock until the next refill, which considers all interrupts.
@@ -164,9 +166,9 @@ impl Arrivals {
         self.usable.store(NONE_USABLE, Ordering::Relaxed);
     }
 
-    /// Returns the INTID last written to a list register, or `NO_INTID`.
+    /// Returns the INTID last written to a list register, 0 to 15, or `NO_INTID`.
     pub(super) fn injected(&self, index: usize) -> u16 {
-        self.injected[index].load(Ordering::Relaxed)
+        self.injected[index & 0xf].load(Ordering::Relaxed)
     }
 
     /// Returns the number of each list register with the INTID last written to it.
@@ -181,9 +183,9 @@ impl Arrivals {
         Intid::new(u32::from(injected))
     }
 
-    /// Records the INTID written to a list register.
+    /// Records the INTID written to a list register, 0 to 15.
     pub(super) fn set_injected(&self, index: usize, intid: u16) {
-        self.injected[index].store(intid, Ordering::Relaxed);
+        self.injected[index & 0xf].store(intid, Ordering::Relaxed);
     }
 }
 

@@ -255,7 +255,7 @@ impl Backend {
     ) -> CpuMask {
         gic.enables = enables;
         for index in 0..gic.banks.len() {
-            let bank = &mut gic.banks[index];
+            let Some(bank) = gic.banks.get_mut(index) else { break };
             let before = bank.deliverable;
             bank.update_deliverable(enables);
             let changed = bank.all.with(before ^ bank.deliverable);

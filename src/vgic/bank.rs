@@ -219,14 +219,14 @@ impl Bank {
 
     /// Makes an SGI pending from `source`. Returns whether it was not.
     pub fn latch_sgi(&mut self, sgi: usize, source: u8) -> bool {
-        let (old, bit) = (self.sources[sgi], 1_u8.wrapping_shl(source.into()));
+        let (old, bit) = (self.sources[sgi & 0xf], 1_u8.wrapping_shl(source.into()));
         self.set_sources(sgi, old | bit);
         old & bit == 0
     }
 
     /// Sets the vCPUs from which an SGI is pending.
     pub fn set_sources(&mut self, sgi: usize, sources: u8) {
-        self.sources[sgi] = sources;
+        self.sources[sgi & 0xf] = sources;
         self.latched = self.latched & !(1 << sgi) | u32::from(sources != 0) << sgi;
     }
 
@@ -237,7 +237,7 @@ impl Bank {
             match register {
                 StateRegister::SetPending => self.set_sources(sgi, 1),
                 StateRegister::ClearPending => self.set_sources(sgi, 0),
-                StateRegister::SetActive => self.active_source[sgi] = 0,
+                StateRegister::SetActive => self.active_source[sgi & 0xf] = 0,
                 _ => {}
             }
         }
@@ -246,10 +246,11 @@ impl Bank {
     /// Moves the state of an SGI out of memory and returns the list register value for it: of the
     /// active one, otherwise of the one pending from the lowest source.
     pub fn take_sgi(&mut self, sgi: usize, pending: bool, active: bool) -> ListRegister {
+        let sources = self.sources[sgi & 0xf];
         let source =
-            if active { self.active_source[sgi] } else { self.sources[sgi].trailing_zeros() as u8 };
+            if active { self.active_source[sgi & 0xf] } else { sources.trailing_zeros() as u8 };
         if pending {
-            self.set_sources(sgi, self.sources[sgi] & !1_u8.wrapping_shl(source.into()));
+            self.set_sources(sgi, sources & !1_u8.wrapping_shl(source.into()));
         }
         self.list_register(sgi, pending, active).with_source(source)
     }

@@ -271,7 +271,7 @@ impl Vgic {
 
     /// Returns GICR_TYPER: Affinity_Value, Processor_Number and Last.
     fn redistributor_type(&self, owner: usize) -> u64 {
-        let is_last = owner + 1 == self.state.vcpus.len();
+        let is_last = owner.wrapping_add(1) == self.state.vcpus.len();
         u64::from(self.state.vcpus[owner].affinity) << 32
             | (owner as u64) << 8
             | u64::from(is_last) << 4

@@ -69,7 +69,7 @@ pub(super) fn register_at(
     let byte = access.offset as u32 & ((0x80 << width) - 1);
     let intid = byte << 3 >> width;
     let count = (access.size as u32 * 8) >> width;
-    let mask = u32::MAX >> (32 - count) << (intid % 32);
+    let mask = u32::MAX.wrapping_shr(32_u32.wrapping_sub(count)) << (intid % 32);
     Some((kind, IntidSet::new(owner, (intid / 32) as usize, mask)))
 }
 

@@ -20,7 +20,7 @@ impl Vgic {
     pub(super) fn targets(&self, bank: &Bank, vcpu: usize, bit: usize) -> u8 {
         match bank.all.word() {
             _ if self.state.vcpus.len() == 1 => 0,
-            0 => 1 << vcpu,
+            0 => 1_u8.wrapping_shl(vcpu as u32),
             _ => bank.routes[bit].written as u8,
         }
     }

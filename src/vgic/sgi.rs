@@ -183,7 +183,7 @@ impl Vgic {
         let bank = self.state.bank_mut(sgis);
         for sgi in bits(sgis.mask()) {
             let written = (access.value as u32 >> byte_shift(sgi, first)) as u8 & existing;
-            let sources = bank.sources[sgi];
+            let sources = bank.sources[sgi & 0xf];
             let sources = if set { sources | written } else { sources & !written };
             bank.set_sources(sgi, sources);
         }

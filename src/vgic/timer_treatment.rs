@@ -8,23 +8,28 @@ use crate::arch::intid::Intid;
 use crate::util::atomic::Ordering;
 
 impl Vgic {
-    /// Observes the virtual timer of the vCPU on this CPU, after
-    /// [`Injection::WriteAndObserveTimer`](super::Injection::WriteAndObserveTimer), if its line is
-    /// high. Returns the time until its first check, in milliseconds, if EL2 must mask it.
-    pub fn observe_timer(&mut self, vcpu: usize, compare: u64) -> Option<u64> {
+    /// Checks the virtual timer of the vCPU on this CPU. `observes` if its interrupt has just been
+    /// injected with
+    /// [`Injection::WriteAndObserveTimer`](super::Injection::WriteAndObserveTimer) and its line is
+    /// high: then EL2 must mask it on [`Check::After`].
+    pub fn check_timer(
+        &mut self,
+        vcpu: usize,
+        observes: bool,
+        registers: TimerRegisters,
+    ) -> Check {
         let state = &mut self.state.vcpus[vcpu];
-        let last = state.arrivals.expiry.swap(compare, Ordering::Relaxed);
-        state.timer.observe(last, compare);
-        let is_masked = state.timer.treatment() == Treatment::Mask;
-        self.treat_timer(vcpu);
-        is_masked.then_some(CHECK_MS.0)
-    }
-
-    /// Checks the virtual timer of the vCPU on this CPU.
-    pub fn check_timer(&mut self, vcpu: usize, registers: TimerRegisters) -> Check {
-        let state = &mut self.state.vcpus[vcpu];
-        let masked = state.arrivals.expiry.load(Ordering::Relaxed);
-        let check = state.timer.check(masked, registers);
+        let expiry = state.arrivals.expiry.load(Ordering::Relaxed);
+        let check = if observes {
+            state.arrivals.timer_masked(registers.compare);
+            state.timer.observe(expiry, registers.compare);
+            match state.timer.treatment() {
+                Treatment::Mask => Check::After(CHECK_MS.0),
+                Treatment::Plain | Treatment::Observe => Check::NotMasking,
+            }
+        } else {
+            state.timer.check(expiry, registers)
+        };
         self.treat_timer(vcpu);
         check
     }
@@ -33,7 +38,7 @@ impl Vgic {
     /// `set` then: it may get another handler. The interrupt must be prepared afterwards.
     pub(super) fn observe_timer_anew(&mut self, set: IntidSet) {
         let vcpu = set.owner();
-        let is_timer = |timer: Intid| set.mask() >> timer.get() & 1 != 0;
+        let is_timer = |timer: Intid| set.mask().wrapping_shr(timer.get()) & 1 != 0;
         if set.word() == 0
             && self.state.virtual_timer.is_some_and(is_timer)
             && self.state.vcpus[vcpu].timer.restart()
@@ -55,7 +60,7 @@ impl Vgic {
         let timer = self.state.virtual_timer?;
         let treatment = self.state.vcpus[vcpu].timer.treatment();
         let bank = self.state.bank_mut(IntidSet::one(vcpu, timer));
-        let template = &mut bank.templates[timer.get() as usize];
+        let template = &mut bank.templates[timer.get() as usize % 32];
         *template = template.with_treatment(treatment);
         Some(timer)
     }

@@ -112,7 +112,7 @@ impl VirtualTimer {
             self.mode = match more {
                 _ if last == compare => Mode::Masking,
                 1 => Mode::Plain,
-                more => Mode::Observing(more - 1),
+                more => Mode::Observing(more.wrapping_sub(1)),
             };
         }
     }
@@ -137,7 +137,7 @@ impl VirtualTimer {
     /// Returns the time until the next check, in milliseconds, and doubles it.
     fn next_check(&mut self) -> u64 {
         let (first, longest) = CHECK_MS;
-        let time = first << self.doublings;
+        let time = first.wrapping_shl(self.doublings);
         self.doublings += u32::from(time < longest);
         time
     }

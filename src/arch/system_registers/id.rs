@@ -71,7 +71,7 @@ impl IdRegisters {
     /// PMU that is not the architecture's.
     #[inline(always)]
     pub fn field(&self, field: Field) -> u64 {
-        match self.get(field.register).unwrap_or(0) >> field.shift & 0xf {
+        match self.get(field.register).unwrap_or(0).wrapping_shr(field.shift.into()) & 0xf {
             0xf if field == field::PMU_VER => 0,
             value => value,
         }

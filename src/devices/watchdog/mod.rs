@@ -100,7 +100,7 @@ impl Watchdog {
     /// are less than `ticks`, the first stage is longer until the first refresh.
     pub fn new(now: u64, ticks: u64) -> Self {
         let offset = u32::try_from(ticks / 2).unwrap_or(u32::MAX);
-        let compare = now.saturating_add(ticks - u64::from(offset));
+        let compare = now.saturating_add(ticks.wrapping_sub(offset.into()));
         Self { timeout: ticks, enabled: true, offset, compare, interrupt: false, fired: false }
     }
 

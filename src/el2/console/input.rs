@@ -34,7 +34,7 @@ fn read(input: &mut Input) -> bool {
     let Some(uart) = uart() else { return false };
     let mut has_any = false;
     let names = || ports().iter().map(Port::name);
-    let reader = input.view().reader().and_then(|partition| ports().get(partition));
+    let reader = reader_of(input);
     for _ in 0..BYTES_AT_ONCE {
         if !input.has_room() {
             break;
@@ -60,7 +60,7 @@ fn read(input: &mut Input) -> bool {
             (Event::Monitor(_) | Event::Taken, _) => {}
         }
     }
-    for port in reader.into_iter().chain(new_reader(input)) {
+    for port in reader.into_iter().chain(reader_of(input)) {
         if port.input_waits()
             && let Some(place) = CONSOLE.place.get()
         {
@@ -71,7 +71,9 @@ fn read(input: &mut Input) -> bool {
 }
 
 /// Returns the port that has the input.
-fn new_reader(input: &Input) -> Option<&'static Port> {
+// One copy for all callers.
+#[inline(never)]
+fn reader_of(input: &Input) -> Option<&'static Port> {
     input.view().reader().and_then(|partition| ports().get(partition))
 }
 
@@ -160,7 +162,7 @@ pub fn change_view(lines: &mut Console, now: u64) {
 fn print_dropped(input: &mut Input, until: u64) -> bool {
     let mut has_any = false;
     while let Some((index, count)) = input.take_dropped(until) {
-        let port = &ports()[index];
+        let Some(port) = ports().get(index) else { continue };
         queue_line(
             format_args!("{port} does not read: {count} bytes typed for it are dropped"),
             None,
@@ -195,14 +197,14 @@ fn queue_text(parts: &[&str]) {
 fn print_choices() {
     let mut line = OwnLine::EMPTY;
     line.put(b"after Ctrl-]: 0 all");
-    for (digit, port) in (b'1'..).zip(ports()) {
+    for (index, port) in ports().iter().enumerate() {
         if line.text().len() > CHOICES_BYTES {
             queue(&mut line, None);
             line = OwnLine::EMPTY;
         }
         line.put(b", ");
-        if digit <= b'9' {
-            line.put(&[digit, b' ']);
+        if index < 9 {
+            line.put(&[b'1'.wrapping_add(index as u8), b' ']);
         }
         line.put(port.name().as_bytes());
     }

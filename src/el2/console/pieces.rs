@@ -73,7 +73,7 @@ pub fn attend() {
         let now = timer::now();
         let port = cpu::current().partition().and_then(|partition| ports().get(partition));
         let shares = port.is_some_and(|port| !port.output_waits());
-        deadline = Some(if shares { now.saturating_add(now - began) } else { now });
+        deadline = Some(if shares { now.saturating_add(now.wrapping_sub(began)) } else { now });
     }
     timer::set_deadline(User::Console, deadline);
 }

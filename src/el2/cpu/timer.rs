@@ -13,18 +13,18 @@ pub fn now() -> u64 {
     CNTPCT_EL0.get()
 }
 
-/// Returns the number of ticks in `count` milliseconds.
+/// Returns the number of ticks in `count` milliseconds, which are less than 2^32.
 // One copy for all callers.
 #[inline(never)]
 pub fn milliseconds(count: u64) -> u64 {
-    CNTFRQ_EL0.get() * count / 1000
+    CNTFRQ_EL0.get().wrapping_mul(count) / 1000
 }
 
-/// Returns the number of ticks in `count` microseconds.
+/// Returns the number of ticks in `count` microseconds, which are less than 2^32.
 // One copy for all callers.
 #[inline(never)]
 pub fn microseconds(count: u64) -> u64 {
-    CNTFRQ_EL0.get() * count / 1_000_000
+    CNTFRQ_EL0.get().wrapping_mul(count) / 1_000_000
 }
 
 /// Returns the number of milliseconds since the physical counter had the value `start`.

@@ -32,7 +32,7 @@ pub fn contents(plan: &PartitionPlan, tree: &[u8]) -> [Option<Content>; 3] {
 /// Copies `size` bytes from `offset` of a content, and cleans them to memory, from which a guest
 /// reads them with its caches off.
 pub fn copy(memory: &GuestMemory, (source, target): Content, offset: u64, size: u64) {
-    let target_offset = target.get() - memory.guest.start().get() + offset;
+    let target_offset = target.get().wrapping_sub(memory.guest.start().get()).wrapping_add(offset);
     let to = memory.host.part(target_offset, size);
     let (Some(from), Some(to)) = (source.part(offset, size), to) else {
         panic!("the Plan has placed the content inside the partition");
@@ -87,7 +87,7 @@ pub unsafe fn scrub(pages: Region<Pa>) {
                 // which are zero. A guest cannot discard them from a cache: with HCR_EL2.VM its
                 // invalidations clean too.
                 unsafe { asm!("sys #3, c7, c4, #3, {}", in(reg) address, options(nostack)) };
-                address += block;
+                address = address.wrapping_add(block);
             }
         }
         // SAFETY: DC ZVA writes zeros to the pages alone, whose addresses are multiples of the

@@ -329,7 +329,7 @@ impl Partition {
     /// Takes the request to start a vCPU, which is then about to run guest code.
     pub fn take_start(&self, vcpu: usize) -> Option<VcpuStart> {
         let mut state = self.state.lock();
-        let start = state.starts[vcpu].take()?;
+        let start = state.starts.get_mut(vcpu)?.take()?;
         state.inside |= CpuMask::one(vcpu);
         state.psci.started(vcpu);
         Some(start)

@@ -58,7 +58,7 @@ fn report(vcpu: &Vcpu, pc: u64, syndrome: u64, injection: &Injection) {
     let fault = Fault { kind: fault_kind(partition, injection), vcpu: vcpu.index(), pc, syndrome };
     vcpu.counters.count(Cause::Injected);
     let mut state = partition.state.lock();
-    state.injections += 1;
+    state.injections = state.injections.wrapping_add(1);
     state.last_fault = Some(fault);
     partition.publish(&state);
     let Some(suppressed) = state.fault_lines.allow(timer::now()) else {

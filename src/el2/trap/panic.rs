@@ -64,7 +64,7 @@ pub extern "C" fn fault(frame: &TrapFrame, kind: u64) -> ! {
     print_backtrace_line(elr);
     // x30 holds the return address of the function that faulted, or of its last call.
     if follows_call(frame.x[30]) {
-        print_backtrace_line(frame.x[30] - 4);
+        print_backtrace_line(frame.x[30].wrapping_sub(4));
     }
     backtrace(frame.x[31]);
     end()
@@ -104,14 +104,19 @@ fn backtrace(pointer: u64) {
     if offset >= stacks.size() {
         return;
     }
-    let bottom = pointer - offset % slot;
-    let start = pointer.next_multiple_of(8).max(bottom + PAGE_SIZE);
-    let words = (start..bottom + slot - EMERGENCY_STACK).step_by(8);
-    // SAFETY: `start` is above the guard page of the stack and the end is its top, so all words are
-    // mapped (`image::stack`); only this CPU uses the stack, and it is reading.
-    let words = words.map(|word| unsafe { (word as *const u64).read_volatile() });
-    for address in words.filter(|&word| follows_call(word)).take(BACKTRACE_DEPTH) {
-        print_backtrace_line(address - 4);
+    let bottom = pointer.wrapping_sub(offset % slot);
+    let end = bottom.wrapping_add(slot).wrapping_sub(EMERGENCY_STACK);
+    let mut word = (pointer.wrapping_add(7) & !7).max(bottom.wrapping_add(PAGE_SIZE));
+    let mut calls = 0;
+    while word < end && calls < BACKTRACE_DEPTH {
+        // SAFETY: the first word is above the guard page of the stack and `end` is its top, so all
+        // words are mapped (`image::stack`); only this CPU uses the stack, and it is reading.
+        let address = unsafe { (word as *const u64).read_volatile() };
+        if follows_call(address) {
+            print_backtrace_line(address.wrapping_sub(4));
+            calls += 1;
+        }
+        word = word.wrapping_add(8);
     }
     emergency::write(b"  (llvm-symbolizer --obj=bulkhead OFFSET prints function and line)\n");
 }

@@ -66,7 +66,9 @@ impl Vcpu {
         }
         let cpus = &self.position.cpus;
         for target in request.targets(self.index(), cpus.len()) {
-            gic.send_sgi(cpus[target], request.sgi());
+            if let Some(&cpu) = cpus.get(target) {
+                gic.send_sgi(cpu, request.sgi());
+            }
         }
     }
 

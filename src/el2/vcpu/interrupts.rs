@@ -27,7 +27,7 @@ pub fn take(vcpu: &Vcpu) -> Option<Acknowledged> {
         }
         TakeOutcome::ObserveTimer => {
             vcpu.counters.count(Cause::Interrupt);
-            virtual_timer::observe(vcpu);
+            virtual_timer::check(vcpu, true);
             None
         }
         TakeOutcome::Other(interrupt) => Some(interrupt),
@@ -152,7 +152,7 @@ impl OwnInterrupt {
                     vcpu.poll_devices();
                 }
                 if let Some(vcpu) = vcpu.filter(|_| deadlines.is_due(User::VirtualTimer, now)) {
-                    virtual_timer::check(vcpu, now);
+                    virtual_timer::check(vcpu, false);
                 }
                 Flow::Resume
             }

@@ -17,41 +17,31 @@ pub fn mask(vcpu: &Vcpu) {
     }
 }
 
-/// Observes whether the guest ends the interrupt, which has just been injected, before it stops the
-/// timer.
+/// Checks that the guest does not wait for a timer that EL2 has masked, and sets the deadline of the
+/// next check. If the timer's interrupt has just been injected (`observes`), first observes whether
+/// the guest ends it before it stops the timer, unless the line is low again.
 #[inline(never)]
-pub fn observe(vcpu: &Vcpu) {
-    let (control, compare) = (CNTV_CTL_EL0.get(), CNTV_CVAL_EL0.get());
-    if control & ISTATUS == 0 {
+pub fn check(vcpu: &Vcpu, observes: bool) {
+    let registers = TimerRegisters { control: CNTV_CTL_EL0.get(), compare: CNTV_CVAL_EL0.get() };
+    if observes && registers.control & ISTATUS == 0 {
         return;
     }
-    if let Some(time) = vcpu.with_vgic(|vgic, _| vgic.observe_timer(vcpu.index(), compare)) {
-        mask(vcpu);
-        check_after(time, timer::now());
-    }
-}
-
-/// Checks that the guest does not wait for a timer that EL2 has masked, and sets the deadline of the
-/// next check. `now` is the physical counter's value.
-#[inline(never)]
-pub fn check(vcpu: &Vcpu, now: u64) {
-    let registers = TimerRegisters { control: CNTV_CTL_EL0.get(), compare: CNTV_CVAL_EL0.get() };
-    let check = vcpu.with_vgic(|vgic, _| vgic.check_timer(vcpu.index(), registers));
-    match check {
-        Check::NotMasking => timer::set_deadline(User::VirtualTimer, None),
-        Check::After(time) => check_after(time, now),
-        Check::AtExpiry => {
-            let expiry = registers.compare.wrapping_add(CNTVOFF_EL2.get());
-            timer::set_deadline(User::VirtualTimer, Some(expiry));
+    let check = vcpu.with_vgic(|vgic, _| vgic.check_timer(vcpu.index(), observes, registers));
+    let mut imask = registers.control & IMASK;
+    let deadline = match check {
+        Check::NotMasking => None,
+        Check::After(time) => {
+            if observes {
+                imask = IMASK;
+            }
+            Some(timer::now().wrapping_add(timer::milliseconds(time)))
         }
+        Check::AtExpiry => Some(registers.compare.wrapping_add(CNTVOFF_EL2.get())),
         Check::Unmask => {
-            CNTV_CTL_EL0.set(registers.control & !IMASK);
-            timer::set_deadline(User::VirtualTimer, None);
+            imask = 0;
+            None
         }
-    }
-}
-
-/// Sets the deadline of the next check to this number of milliseconds after `now`.
-fn check_after(time: u64, now: u64) {
-    timer::set_deadline(User::VirtualTimer, Some(now + timer::milliseconds(time)));
+    };
+    CNTV_CTL_EL0.set(registers.control & !IMASK | imask);
+    timer::set_deadline(User::VirtualTimer, deadline);
 }

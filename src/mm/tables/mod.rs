@@ -85,12 +85,14 @@ impl Tables<'_> {
         let mut rest = start..start + size;
         while !rest.is_empty() {
             let (index, slot, span) = self.find(rest.start);
-            for entry in &mut self.pool[index].0[slot..] {
+            let table = self.pool.get_mut(index);
+            let entries = table.and_then(|table| table.0.get_mut(slot..));
+            for entry in entries.ok_or(MapError::Unaligned)? {
                 if span != PAGE_SIZE || *entry == 0 {
                     return Err(MapError::Unaligned);
                 }
                 *entry = 0;
-                rest.start += PAGE_SIZE;
+                rest.start = rest.start.wrapping_add(PAGE_SIZE);
                 if rest.is_empty() {
                     break;
                 }
@@ -128,8 +130,9 @@ impl Tables<'_> {
             return None;
         }
         let (index, slot, span) = self.find(input);
+        let entry = self.pool.get_mut(index)?.0.get_mut(slot)?;
         // A span is a power of two.
-        Some((&mut self.pool[index].0[slot], input & span.wrapping_neg(), span))
+        Some((entry, input & span.wrapping_neg(), span))
     }
 
     /// Returns the index of the table that `entry` links to, if it is a link. `span` is what the

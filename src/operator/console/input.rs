@@ -39,7 +39,7 @@ impl View {
         match self {
             Self::Shared => 1,
             Self::Monitor => 2,
-            Self::Partition(index) => 3 + index as u64,
+            Self::Partition(index) => 3_u64.wrapping_add(index as u64),
         }
     }
 

@@ -39,7 +39,7 @@ impl Log {
             place.store(*byte, Ordering::Relaxed);
         }
         // Release: a CPU that reads the new end reads the bytes before it.
-        self.added.store(added + text.len(), Ordering::Release);
+        self.added.store(added.wrapping_add(text.len()), Ordering::Release);
     }
 
     /// Copies the rest of the line at `position`, as much of it as `into` has room for. Returns the

@@ -223,13 +223,14 @@ impl Console {
             if !uart.has_room() {
                 return Stop::NoRoom;
             }
-            budget -= match self.staged.pop() {
+            let spent = match self.staged.pop() {
                 Some(byte) => {
                     uart.put(byte);
                     1
                 }
                 None => self.pass(now, budget, uart),
             };
+            budget = budget.saturating_sub(spent);
         }
         Stop::Nothing
     }
@@ -291,9 +292,9 @@ impl Console {
             }
             passes
         });
-        self.allowance -= sent;
+        self.allowance = self.allowance.saturating_sub(sent);
         if let Some(focus) = self.focus.as_mut().filter(|_| is_raw) {
-            focus.spent += sent;
+            focus.spent = focus.spent.wrapping_add(sent);
         }
         sent
     }

@@ -81,7 +81,7 @@ impl Sink for OwnLine {
         let room = self.bytes.get_mut(self.len..).unwrap_or_default();
         let len = room.len().min(text.len());
         room[..len].copy_from_slice(&text[..len]);
-        self.len += len;
+        self.len = self.len.wrapping_add(len);
     }
 }
 

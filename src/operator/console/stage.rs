@@ -14,7 +14,7 @@ impl Console {
             self.allowance = 0;
             return None;
         };
-        self.allowance -= 1;
+        self.allowance = self.allowance.saturating_sub(1);
         if byte == b'\r' {
             channel.carriage_return = true;
             return None;
@@ -78,7 +78,7 @@ impl Console {
         };
         // The allowance is 0 if the turn began only to redraw.
         self.allowance = self.allowance.saturating_sub(1);
-        focus.spent += 1;
+        focus.spent = focus.spent.wrapping_add(1);
         let ends = byte == b'\n';
         self.bare_end = ends && last != Some(b'\r');
         self.open_line = Some(self.turn).filter(|_| !ends);

@@ -150,8 +150,8 @@ impl Console {
             }
             *looks = looks.saturating_sub(1);
             let index = self.look.next;
-            self.look.next = if index + 1 < self.channels.len() { index + 1 } else { 0 };
-            self.look.left -= 1;
+            self.look.next = self.after(index);
+            self.look.left = self.look.left.saturating_sub(1);
             let channel = &self.channels[index];
             self.look.record(index, channel.written());
             if channel.is_empty() || Some(index) == without {
@@ -167,6 +167,12 @@ impl Console {
                 self.look.stale.get_or_insert(index);
             }
         }
+    }
+
+    /// Returns the source that follows in the circle.
+    fn after(&self, index: usize) -> usize {
+        let next = index.wrapping_add(1);
+        if next < self.channels.len() { next } else { 0 }
     }
 
     /// Begins to look for the next source again, which all of them can be.
@@ -201,7 +207,7 @@ impl Console {
         let channel = &mut self.channels[index];
         channel.turn = now;
         (self.turn, self.allowance) = (index, channel.buffer.len());
-        self.look.next = if index + 1 < self.channels.len() { index + 1 } else { 0 };
+        self.look.next = self.after(index);
         self.look_again();
     }
 

@@ -284,7 +284,7 @@ impl Lifecycle {
         if self.policy.max_restarts.is_some_and(|most| self.automatic_restarts >= most) {
             return self.stop(stage, Next::GiveUp);
         }
-        self.automatic_restarts += 1;
+        self.automatic_restarts = self.automatic_restarts.saturating_add(1);
         self.build();
         Next::Build
     }

@@ -32,9 +32,9 @@ impl ThisCpu<'_> {
         self.0.gic
     }
 
-    /// Returns the physical CPU of a vCPU of the partition.
+    /// Returns the physical CPU of a vCPU of the partition. There is no CPU `usize::MAX`.
     fn cpu(&self, vcpu: usize) -> usize {
-        self.0.cpus[vcpu]
+        self.0.cpus.get(vcpu).map_or(usize::MAX, |cpu| *cpu)
     }
 
     /// Returns the frame with the registers of a set's interrupts: the distributor, or on GICv3,

@@ -292,17 +292,17 @@ impl GicV2 {
 
     /// Routes a shared interrupt to one CPU.
     pub fn route(&self, intid: usize, cpu: usize) {
-        self.distributor.write_byte(GICD_ITARGETSR + intid as u64, self.target(cpu));
+        self.distributor.write_byte(GICD_ITARGETSR.wrapping_add(intid as u64), self.target(cpu));
     }
 
-    /// Reads GICH_LRn.
+    /// Reads GICH_LRn, n from 0 to 15.
     pub fn read_list_register(&self, index: usize) -> u32 {
-        self.lrs[index].read()
+        self.lrs[index & 0xf].read()
     }
 
-    /// Writes GICH_LRn.
+    /// Writes GICH_LRn, n from 0 to 15.
     pub fn write_list_register(&self, index: usize, value: u32) {
-        self.lrs[index].write(value);
+        self.lrs[index & 0xf].write(value);
     }
 
     /// Returns a bit for each empty list register (GICH_ELRSR).

@@ -239,7 +239,7 @@ impl GicV3 {
     /// Kicks a CPU.
     #[inline(always)]
     pub fn kick(&self, cpu: usize) {
-        self.private(cpu).write(ISPENDR, 1 << self.maintenance.get());
+        self.private(cpu).write(ISPENDR, 1_u32.wrapping_shl(self.maintenance.get()));
     }
 
     /// Sends an SGI of a guest to a CPU (ICC_SGI1R_EL1).
@@ -276,7 +276,8 @@ impl GicV3 {
     /// Routes a shared interrupt to one CPU (GICD_IROUTER).
     pub fn route(&self, intid: usize, cpu: usize) {
         let affinity = self.affinities[cpu].load(Ordering::Acquire);
-        self.distributor.write_long(GICD_IROUTER + intid as u64 * 8, affinity);
+        let offset = GICD_IROUTER.wrapping_add((intid as u64) << 3);
+        self.distributor.write_long(offset, affinity);
     }
 }
 
