@@ -132,6 +132,8 @@ impl PlannedDevice {
     }
 
     /// Returns the registers that are not mapped, so that accesses to them trap.
+    // Inlined, as no code that stays mapped calls it.
+    #[inline(always)]
     #[must_use]
     pub fn trapped(&self) -> Region<Ipa> {
         let mapped = self.kind.facts().mapped;

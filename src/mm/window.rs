@@ -31,7 +31,7 @@ impl Tables<'_> {
                 *entry = new;
                 changed(Pa::new(start));
             }
-            address = start + span;
+            address = next;
         }
         (address < end).then(|| Pa::new(address))
     }

@@ -158,7 +158,10 @@ impl Arrivals {
 
     /// Allows injection without the lock into this number of list registers, 1 to 16.
     pub(super) fn enable(&self, list_registers: usize) {
-        self.usable.store(u32::MAX.wrapping_shr(32_u32.wrapping_sub(list_registers as u32)), Ordering::Relaxed);
+        self.usable.store(
+            u32::MAX.wrapping_shr(32_u32.wrapping_sub(list_registers as u32)),
+            Ordering::Relaxed,
+        );
     }
 
     /// Forbids injection without the lock until the next refill, which considers all interrupts.

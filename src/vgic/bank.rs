@@ -227,7 +227,8 @@ impl Bank {
     /// Sets the vCPUs from which an SGI is pending.
     pub fn set_sources(&mut self, sgi: usize, sources: u8) {
         self.sources[sgi & 0xf] = sources;
-        self.latched = self.latched & !(1 << sgi) | u32::from(sources != 0) << sgi;
+        self.latched = self.latched & !1_u32.wrapping_shl(sgi as u32)
+            | u32::from(sources != 0).wrapping_shl(sgi as u32);
     }
 
     /// Updates the sources of SGIs after a write to ISPENDR, ICPENDR or ISACTIVER, which stand for

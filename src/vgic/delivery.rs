@@ -298,7 +298,8 @@ impl ListRegisters {
         let pending = !active
             || bank.ready() >> bit & 1 != 0
                 && usize::from(bank.routes[bit].vcpu) == hw.vcpu()
-                && (intid >= 16 || bank.sources[bit].wrapping_shr(bank.active_source[bit].into()) & 1 != 0);
+                && (intid >= 16
+                    || bank.sources[bit].wrapping_shr(bank.active_source[bit].into()) & 1 != 0);
         let lr = if intid < 16 {
             bank.take_sgi(bit, pending, active)
         } else {

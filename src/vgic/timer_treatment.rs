@@ -12,12 +12,7 @@ impl Vgic {
     /// injected with
     /// [`Injection::WriteAndObserveTimer`](super::Injection::WriteAndObserveTimer) and its line is
     /// high: then EL2 must mask it on [`Check::After`].
-    pub fn check_timer(
-        &mut self,
-        vcpu: usize,
-        observes: bool,
-        registers: TimerRegisters,
-    ) -> Check {
+    pub fn check_timer(&mut self, vcpu: usize, observes: bool, registers: TimerRegisters) -> Check {
         let state = &mut self.state.vcpus[vcpu];
         let expiry = state.arrivals.expiry.load(Ordering::Relaxed);
         let check = if observes {

@@ -138,7 +138,7 @@ impl VirtualTimer {
     fn next_check(&mut self) -> u64 {
         let (first, longest) = CHECK_MS;
         let time = first.wrapping_shl(self.doublings);
-        self.doublings += u32::from(time < longest);
+        self.doublings = self.doublings.wrapping_add(u32::from(time < longest));
         time
     }
 }

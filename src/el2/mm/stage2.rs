@@ -96,9 +96,8 @@ impl Stage2 {
                 }
             }
         }
-        let Some(page) = Region::new(self.root(), PAGE_SIZE) else {
-            panic!("a page does not wrap");
-        };
+        // A page does not wrap.
+        let page = Region::new(self.root(), PAGE_SIZE).unwrap_or(Region::EMPTY);
         // For cores whose walks bypass the caches. The DSB completes the writes before another CPU
         // is notified (Arm ARM D8.17.1).
         cache::clean_and_invalidate(page);

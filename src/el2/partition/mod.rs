@@ -302,10 +302,11 @@ impl Partition {
     /// Requests that a vCPU, which is off, start at `entry`, unless the partition is stopping.
     pub fn start(&self, vcpu: usize, entry: Ipa, context: u64) {
         let mut state = self.state.lock();
-        if state.life.stage() == Stage::Running {
-            state.starts[vcpu] = Some(VcpuStart { entry, context });
+        if state.life.stage() == Stage::Running
+            && let (Some(start), Some(cpu)) = (state.starts.get_mut(vcpu), self.cpus.get(vcpu))
+        {
+            *start = Some(VcpuStart { entry, context });
             drop(state);
-            let cpu = self.cpus[vcpu];
             cpu.wake.request(START);
             // This CPU's own run loop takes the request before it waits, and needs no kick.
             if cpu.index() != cpu::current().index() {

@@ -39,7 +39,8 @@ impl Rebuild {
     /// Waits at a barrier until all vCPUs have reached it, and calls `meanwhile` at least once.
     pub fn wait_for_all(&self, meanwhile: impl Fn()) {
         let before = self.reached.fetch_add(1, Ordering::AcqRel);
-        let all = (before / self.vcpus).wrapping_add(1).wrapping_mul(self.vcpus);
+        let round = before.checked_div(self.vcpus).unwrap_or(0);
+        let all = round.wrapping_add(1).wrapping_mul(self.vcpus);
         loop {
             meanwhile();
             if self.reached.load(Ordering::Acquire) >= all {

@@ -104,7 +104,7 @@ fn backtrace(pointer: u64) {
     if offset >= stacks.size() {
         return;
     }
-    let bottom = pointer.wrapping_sub(offset % slot);
+    let bottom = pointer.wrapping_sub(offset.checked_rem(slot).unwrap_or(0));
     let end = bottom.wrapping_add(slot).wrapping_sub(EMERGENCY_STACK);
     let mut word = (pointer.wrapping_add(7) & !7).max(bottom.wrapping_add(PAGE_SIZE));
     let mut calls = 0;

@@ -1,7 +1,7 @@
 //! Accesses to a guest's PL011s, of which one is connected to the console and one to the monitor.
 
 use bulkhead::arch::intid::Intid;
-use bulkhead::devices::pl011::DR;
+use bulkhead::devices::pl011::{DR, Pl011};
 use bulkhead::devices::{Device, Env, Offset};
 use bulkhead::operator::console::Notify;
 use bulkhead::util::ring::Full;
@@ -48,8 +48,8 @@ impl Vcpu {
         let mut loaded = 0;
         let mut state = self.partition.state.lock();
         let notify = self.with_uart(&mut state, &mut |uart, env| match stored {
-            Some(value) => uart.write(Offset::new(offset), value, env),
-            None => loaded = uart.read(Offset::new(offset), env),
+            Some(value) => Device::write(uart, Offset::new(offset), value, env),
+            None => loaded = Device::read(uart, Offset::new(offset), env),
         });
         drop(state);
         self.partition.port.notify(notify);
@@ -59,15 +59,17 @@ impl Vcpu {
     /// Polls the PL011 at the console, after a kick by the console. Returns whether the console
     /// must be notified.
     pub fn poll_uart(&self, state: &mut PartitionState) -> Notify {
-        self.with_uart(state, &mut |uart, env| uart.poll(env))
+        self.with_uart(state, &mut |uart, env| Device::poll(uart, env))
     }
 
     /// Calls `operation` with the PL011 at the console, and notifies the vGIC of its interrupt
     /// line. Returns whether the console must be notified.
+    // One copy for all callers.
+    #[inline(never)]
     fn with_uart(
         &self,
         state: &mut PartitionState,
-        operation: &mut dyn FnMut(&mut dyn Device, &mut Env<'_>),
+        operation: &mut dyn FnMut(&mut Pl011, &mut Env<'_>),
     ) -> Notify {
         let mut connection = self.partition.port.connect();
         // The emulated PL011 sends at once and does not use the time.

@@ -58,6 +58,8 @@ impl Console {
     }
 
     /// Adds a line to the buffer of Bulkhead's log. Returns whether there was room.
+    // One copy for all callers.
+    #[inline(never)]
     fn put_own_line(&mut self, line: &OwnLine, now: u64) -> bool {
         let has_room = self.channels[Source::BULKHEAD.0].buffer.push_all(line.text(), now);
         if has_room {

@@ -76,7 +76,7 @@ pub(super) fn part(
 fn log(position: u64, system: &dyn System, output: &mut Output) -> Option<u64> {
     let mut line = [0; COLUMNS];
     let (len, next) = system.read_log(position, &mut line)?;
-    output.raw(&line[..len]);
+    output.raw(line.get(..len).unwrap_or_default());
     Some(next)
 }
 

@@ -90,7 +90,7 @@ pub(super) fn parse(
     let [word, name, rest] = [(); 3].map(|()| next_word(&mut line));
     let Some(word) = word else { return Ok(None) };
     let Some(Entry(word, takes, command, _)) =
-        COMMANDS.iter().find(|entry| entry.0.as_bytes() == word)
+        COMMANDS.iter().find(|entry| is_same(entry.0.as_bytes(), word))
     else {
         return Err(unknown("command", word, "help", output));
     };
@@ -112,6 +112,17 @@ pub(super) fn parse(
     Ok(Some((*command, partition)))
 }
 
+/// Returns whether `text` begins with `start`. Does not call memcmp as `starts_with` does, because
+/// that belongs to the code of boot.
+pub(super) fn begins_with(text: &[u8], start: &[u8]) -> bool {
+    text.len() >= start.len() && text.iter().zip(start).all(|(one, other)| one == other)
+}
+
+/// Returns whether both are the same. See [`begins_with`].
+pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && begins_with(one, other)
+}
+
 /// Removes the first word from a line and returns it.
 #[inline(never)]
 fn next_word<'a>(line: &mut &'a [u8]) -> Option<&'a [u8]> {
@@ -128,10 +139,10 @@ fn partition(name: &[u8], system: &dyn System, output: &mut Output) -> Result<us
     let (mut begins, mut begin) = (0, None);
     for partition in 0..system.partitions() {
         let called = system.plan(partition).name.as_bytes();
-        if called == name {
+        if is_same(called, name) {
             return Ok(partition);
         }
-        if called.starts_with(name) {
+        if begins_with(called, name) {
             begins += 1;
             begin = Some(partition);
         }
@@ -154,7 +165,9 @@ fn number(word: &[u8]) -> Option<usize> {
     let is_number = word.len() <= 3 && word.first() != Some(&b'0');
     let digits = word.iter().filter(|_| is_number);
     let number = digits.map(|byte| usize::from(*byte)).try_fold(0, |number, byte| {
-        (0x30..0x3a).contains(&byte).then(|| number * 10 + byte - 0x30)
+        (0x30..0x3a)
+            .contains(&byte)
+            .then(|| 10_usize.wrapping_mul(number).wrapping_add(byte - 0x30))
     });
     number.filter(|number| *number > 0)
 }

@@ -2,6 +2,7 @@
 
 use core::mem::swap;
 
+use super::command::is_same;
 use super::output::Output;
 
 /// The prompt before the line.
@@ -35,7 +36,7 @@ impl Line {
     const EMPTY: Self = Self { bytes: [0; LINE_BYTES], len: 0 };
 
     fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -100,7 +101,7 @@ impl Editor {
     /// Begins a new line. Adds the old one to the history unless it is empty or the same as the
     /// last.
     pub fn begin(&mut self) {
-        if self.line.len > 0 && self.line.bytes() != self.history[0].bytes() {
+        if self.line.len > 0 && !is_same(self.line.bytes(), self.history[0].bytes()) {
             let mut line = self.line;
             for kept in &mut self.history {
                 swap(kept, &mut line);

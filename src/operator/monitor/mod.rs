@@ -22,7 +22,7 @@ use core::mem::take;
 use crate::partition::lifecycle::Order;
 use crate::util::ring::{Full, Ring};
 use answer::{Part, Sample};
-use command::{Command, Request};
+use command::{Command, Request, begins_with, is_same};
 use editor::{Edit, Editor, INTERRUPT};
 use output::{Message, Output};
 
@@ -216,7 +216,7 @@ impl Terminal {
             return Err(Message);
         };
         // A guest's terminal may echo answers.
-        if self.peer == Peer::Program && (line == OK || line.starts_with(ERROR)) {
+        if self.peer == Peer::Program && (is_same(line, OK) || begins_with(line, ERROR)) {
             return Ok(None);
         }
         command::parse(line, system, &mut self.output)
