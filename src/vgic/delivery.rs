@@ -228,20 +228,26 @@ impl ListRegisters {
         let mut kicks = CpuMask::EMPTY;
         for word in bits(words) {
             let (offer, others) = self.offer(gic, hw.vcpu(), word, group_enables);
-            self.offers[word] = offer;
+            if let Some(kept) = self.offers.get_mut(word) {
+                *kept = offer;
+            }
             kicks |= others;
         }
         for index in 0..self.count {
-            let best = bits(words).map(|word| self.offers[word].best);
+            let offers = bits(words).filter_map(|word| self.offers.get(word));
+            let best = offers.map(|offer| offer.best);
             let best = best.min().unwrap_or(Candidate::NONE);
             if best == Candidate::NONE {
                 break;
             }
             self.inject(gic, index, best, hw);
             let word = best.intid() / 32;
-            self.offers[word].take_best(gic.bank(IntidSet::new(hw.vcpu(), word, 0)));
+            if let Some(offer) = self.offers.get_mut(word) {
+                offer.take_best(gic.bank(IntidSet::new(hw.vcpu(), word, 0)));
+            }
         }
-        let left = bits(words).fold(0, |left, word| left | self.offers[word].left());
+        let offers = bits(words).filter_map(|word| self.offers.get(word));
+        let left = offers.fold(0, |left, offer| left | offer.left());
         let maintenance = maintenance(left, group_enables, gic.version);
         let state = &mut gic.vcpus[hw.vcpu()];
         if maintenance == 0 {
