@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::remarks::Remarks;
-use super::{MachineError, Pmu, memory};
+use super::{MachineError, memory};
 use crate::arch::addr::{Pa, Region};
 use crate::boot::fdt::{Common, Node, Tree, is_gic};
 
@@ -76,14 +76,15 @@ pub(super) fn is_memory(node: Node<'_, '_>) -> bool {
     node.common(Common::DeviceType).is_some_and(|it| it.value == b"memory\0")
 }
 
-/// The parts of the machine. If there are several of one kind, the first.
+/// The parts of the machine. If there are several of one kind, the first, apart from PMUs.
 #[derive(Default)]
 pub(super) struct Parts<'t, 'a> {
     pub gic: Option<Node<'t, 'a>>,
     pub timer: Option<Node<'t, 'a>>,
     pub psci: Option<Node<'t, 'a>>,
     pub watchdog: Option<Region<Pa>>,
-    pub pmu: Option<Pmu>,
+    /// All of them.
+    pub pmus: Vec<Node<'t, 'a>>,
     pub memory: Vec<Region<Pa>>,
     pub remarks: Remarks,
     kinds: Kinds<'a>,
@@ -110,7 +111,7 @@ impl<'t, 'a> Parts<'t, 'a> {
                     let registers = || node.regions().ok()?.first().copied();
                     self.watchdog = self.watchdog.or_else(registers);
                 }
-                Some(NodeKind::Pmu) => self.pmu = self.pmu.take().or_else(|| pmu(node)),
+                Some(NodeKind::Pmu) => self.pmus.push(node),
                 None if is_memory(node) && result.is_ok() => {
                     let added = memory::add_banks(node, &mut self.memory);
                     result = added.map_err(MachineError::at(node));
@@ -121,11 +122,4 @@ impl<'t, 'a> Parts<'t, 'a> {
         });
         result
     }
-}
-
-/// Reads the PMU of `node`; `None` if its interrupt is not private.
-fn pmu(node: Node<'_, '_>) -> Option<Pmu> {
-    let interrupts = node.interrupts().ok()?;
-    let interrupt = interrupts.iter().find(|one| one.intid.is_private())?.intid;
-    Some(Pmu { compatible: node.property("compatible")?.value.to_vec(), interrupt })
 }

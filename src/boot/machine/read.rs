@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::parts::Parts;
-use super::{Conduit, ConsoleUart, Machine, MachineError, Seeds, cpus, gic, memory, timer};
+use super::{Conduit, ConsoleUart, Machine, MachineError, Seeds, cpus, gic, memory, pmu, timer};
 use crate::arch::addr::{Pa, Region};
 use crate::boot::fdt::{Node, NodeError, Tree};
 use crate::boot::text::printable;
@@ -47,6 +47,7 @@ impl Machine {
         {
             return Err(MachineError::at(chosen)(NodeError::Fault("its initrd is not in memory")));
         }
+        let pmus = pmu::read(tree, &parts.pmus, &cpus);
         Ok(Self {
             model: printable(model.unwrap_or("unnamed")),
             reserved: memory::reserved(tree, &cpus)?,
@@ -57,7 +58,7 @@ impl Machine {
             timer: timer::read(timer).map_err(MachineError::at(timer))?,
             psci,
             watchdog: parts.watchdog.filter(|_| psci != Some(Conduit::Smc)),
-            pmu: parts.pmu,
+            pmus,
             console,
             devices: Vec::new(),
             bootargs: bootargs.unwrap_or_default().to_string(),
@@ -65,6 +66,7 @@ impl Machine {
             remarks: parts.remarks.finish(),
             free_interrupts: 0..0,
             seeds: Seeds::None,
+            id_aa64mmfr0: 0,
         })
     }
 }

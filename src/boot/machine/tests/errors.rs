@@ -48,6 +48,11 @@ fn errors_name_their_node() {
         gic.property_str("compatible", "arm,gic-400");
         gic.property_cells("reg", &GIC_V2_REG);
     };
+    let loud_gic = |gic: &mut Writer| {
+        gic.property_str("compatible", "arm,gic-400");
+        gic.property_cells("reg", &GIC_V2_REG);
+        gic.property_cells("interrupts", &[0, 9, 4]);
+    };
     // GICH reaches past 512 GiB, or GICV is not page-aligned.
     let endless_gic = |gic: &mut Writer| {
         let mut reg = GIC_V2_REG;
@@ -69,6 +74,10 @@ fn errors_name_their_node() {
         timer.property_str("compatible", "arm,armv8-timer");
         timer.property_cells("interrupts", &[0; 12]);
     };
+    let short_timer = |timer: &mut Writer| {
+        timer.property_str("compatible", "arm,armv8-timer");
+        timer.property_cells("interrupts", &[1, 13, 4, 1, 14, 4, 1, 11, 4]);
+    };
     let nameless_cpu = |cpus: &mut Writer| cpu(cpus, "cpu@0", |_| ());
     let spinning_cpu = |cpus: &mut Writer| {
         cpu(cpus, "cpu@0", |cpu| {
@@ -89,6 +98,10 @@ fn errors_name_their_node() {
         ),
         (
             with(|board| board.gic = mute_gic),
+            "/intc@8000000 its maintenance interrupt is missing: give the PPI in `interrupts`",
+        ),
+        (
+            with(|board| board.gic = loud_gic),
             "/intc@8000000 its maintenance interrupt is not a PPI",
         ),
         (with(|board| board.gic = endless_gic), "/intc@8000000 its registers lie above 512 GiB"),
@@ -98,6 +111,7 @@ fn errors_name_their_node() {
         ),
         (with(|board| board.chosen = lost_initrd), "/chosen its initrd is not in memory"),
         (with(|board| board.timer = spi_timer), "/timer its phys interrupt is not a PPI"),
+        (with(|board| board.timer = short_timer), "/timer its hyp-phys interrupt is missing"),
         (with(|board| board.cpus = nameless_cpu), "/cpus/cpu@0 `reg` is missing or invalid"),
         (
             with(|board| board.cpus = spinning_cpu),

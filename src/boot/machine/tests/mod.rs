@@ -2,6 +2,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::*;
+use crate::arch::intid::Trigger;
 use crate::boot::fdt::{Tree, Writer};
 
 mod board;
@@ -40,7 +41,13 @@ fn a_plain_board_is_read() {
     );
     assert_eq!(
         machine.timer,
-        TimerInterrupts { physical: intid(30), virtual_: intid(27), hypervisor: intid(26) }
+        Timer {
+            physical: intid(30),
+            virtual_: intid(27),
+            hypervisor: intid(26),
+            frequency: None,
+            properties: Vec::new(),
+        }
     );
     assert_eq!(machine.psci, None);
     assert_eq!(
@@ -216,6 +223,39 @@ fn interrupt_names_identify_the_timers() {
 }
 
 #[test]
+fn a_timer_keeps_its_errata_and_its_frequency() {
+    let board = Board {
+        timer: |timer| {
+            (BOARD.timer)(timer);
+            timer.property_u32("clock-frequency", 50_000_000);
+            timer.property_empty("fsl,erratum-a008585");
+            timer.property_empty("arm,no-tick-in-suspend");
+            timer.property_empty("acme,other");
+        },
+        ..BOARD
+    };
+    let timer = board.read().unwrap().timer;
+    let names: Vec<_> = timer.properties.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["clock-frequency", "fsl,erratum-a008585", "arm,no-tick-in-suspend"]);
+    assert_eq!(timer.properties[0].value, 50_000_000_u32.to_be_bytes());
+    assert_eq!(timer.frequency, Some(50_000_000));
+    // The register counts, if firmware has set it.
+    assert_eq!(timer.frequency(62_500_000), Some(62_500_000));
+    assert_eq!(timer.frequency(0), Some(50_000_000));
+    assert_eq!(timer.frequency(1 << 32), Some(50_000_000));
+    let none = BOARD.read().unwrap().timer;
+    assert_eq!((none.frequency(1), none.frequency(0)), (Some(1), None));
+    let zero = Board {
+        timer: |timer| {
+            (BOARD.timer)(timer);
+            timer.property_u32("clock-frequency", 0);
+        },
+        ..BOARD
+    };
+    assert_eq!(zero.read().unwrap().timer.frequency, None);
+}
+
+#[test]
 fn firmware_the_command_line_and_the_initrd_are_found() {
     let board = Board {
         chosen: |chosen| {
@@ -281,8 +321,8 @@ fn devices_are_the_nodes_that_can_be_passed_through() {
         ..BOARD
     };
     let machine = board.read().unwrap();
-    let pmu = machine.pmu.unwrap();
-    assert_eq!((pmu.interrupt, pmu.compatible.len()), (intid(23), 35));
+    let private = PmuInterrupts::Private(intid(23));
+    assert_eq!((&machine.pmus[0].interrupts, machine.pmus[0].compatible.len()), (&private, 35));
     let devices = machine.devices.iter();
     let devices: Vec<_> = devices.map(|device| (device.path.as_str(), device.reach)).collect();
     assert_eq!(
@@ -291,7 +331,6 @@ fn devices_are_the_nodes_that_can_be_passed_through() {
             ("/uart@9000000", Reach::Partition),
             ("/virtio@1000", Reach::Memory),
             ("/coherent@1000", Reach::Memory),
-            ("/pmu", Reach::Partition),
         ]
     );
     assert_eq!(
@@ -304,19 +343,56 @@ fn devices_are_the_nodes_that_can_be_passed_through() {
 }
 
 #[test]
-fn a_pmu_has_a_private_interrupt() {
-    fn pmu(root: &mut Writer, compatible: &str, interrupts: &[u32]) {
+fn a_pmu_has_a_private_interrupt_or_one_for_each_cpu() {
+    fn pmu(root: &mut Writer, compatible: &str, interrupts: &[u32], affinity: Option<&[u32]>) {
         node(root, "monitors", |pmu| {
             pmu.property_str("compatible", compatible);
             pmu.property_cells("interrupts", interrupts);
+            if let Some(affinity) = affinity {
+                pmu.property_cells("interrupt-affinity", affinity);
+            }
         });
     }
-    let found = |more| Board { more, ..BOARD }.read().unwrap().pmu;
-    let one = Pmu { compatible: b"arm,armv8-pmuv3\0".into(), interrupt: intid(23) };
-    assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[1, 7, 4])), Some(one));
-    assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[0, 7, 4])), None);
-    assert_eq!(found(|root| pmu(root, "acme,armv8-pmuv3", &[1, 7, 4])), None);
-    assert_eq!(found(|root| pmu(root, "arm,pl011", &[1, 7, 4])), None);
+    let named_cpus = |cpus: &mut Writer| {
+        cells(cpus, 1, 0);
+        for (name, reg, phandle) in [("cpu@0", 0, 10), ("cpu@100", 0x100, 11)] {
+            cpu(cpus, name, |cpu| {
+                cpu.property_u32("reg", reg);
+                cpu.property_u32("phandle", phandle);
+            });
+        }
+    };
+    let found = |more| {
+        let pmus = Board { cpus: named_cpus, more, ..BOARD }.read().unwrap().pmus;
+        pmus.into_iter().map(|pmu| pmu.interrupts).collect::<Vec<_>>()
+    };
+    let private = PmuInterrupts::Private(intid(23));
+    assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[1, 7, 4], None)), [private.clone()]);
+    assert_eq!(found(|root| pmu(root, "acme,armv8-pmuv3", &[1, 7, 4], None)), []);
+    assert_eq!(found(|root| pmu(root, "arm,pl011", &[1, 7, 4], None)), []);
+    assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[], None)), []);
+    let spi = |cpu, number, trigger| {
+        (Mpidr::new(cpu), Interrupt { intid: intid(number), trigger })
+    };
+    let shared = |interrupts: [_; 2]| [PmuInterrupts::Shared(interrupts.into())];
+    let (level, edge) = (Trigger::Level, Trigger::Edge);
+    // In the order of the CPUs, or of the property.
+    assert_eq!(
+        found(|root| pmu(root, "arm,armv8-pmuv3", &[0, 7, 4, 0, 8, 1], None)),
+        shared([spi(0, 39, level), spi(0x100, 40, edge)])
+    );
+    let turned = |root: &mut Writer| {
+        pmu(root, "arm,armv8-pmuv3", &[0, 7, 4, 0, 8, 4], Some(&[11, 10]));
+    };
+    assert_eq!(found(turned), shared([spi(0x100, 39, level), spi(0, 40, level)]));
+    // A phandle that leads nowhere says nothing about its CPU.
+    assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[0, 7, 4], Some(&[99]))), []);
+    // A private interrupt is that of all CPUs.
+    let both = |root: &mut Writer| {
+        pmu(root, "arm,cortex-a72-pmu", &[0, 7, 4, 0, 8, 4], None);
+        pmu(root, "arm,armv8-pmuv3", &[1, 7, 4], None);
+    };
+    assert_eq!(found(both), [private]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::boot::description::{CpuRequest, KernelDescription, PartitionDescripti
 use crate::boot::fdt::{Tree, Writer};
 use crate::boot::machine::{
     Conduit, ConsoleKind, ConsoleUart, CpuStart, Device, Gic, MachineCpu, Reach, Reserved, Seeds,
-    TimerInterrupts,
+    Timer,
 };
 use crate::devices::planned::{DeviceKind, PlannedDevice, TrappedRegisters};
 use crate::partition::lifecycle::Policy;
@@ -65,14 +65,16 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         }],
         gic,
         gic_path: "/intc@8000000".to_string(),
-        timer: TimerInterrupts {
+        timer: Timer {
             physical: Intid::ppi(14).unwrap(),
             virtual_: Intid::ppi(11).unwrap(),
             hypervisor: Intid::ppi(10).unwrap(),
+            frequency: None,
+            properties: Vec::new(),
         },
         psci: Some(Conduit::Smc),
         watchdog: Some(region(0xc00_0000, 0x100)),
-        pmu: None,
+        pmus: Vec::new(),
         console: Some(ConsoleUart {
             path: "/pl011@9000000".to_string(),
             kind: ConsoleKind::Pl011,
@@ -102,6 +104,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         remarks: Vec::new(),
         free_interrupts: 0..0,
         seeds: Seeds::None,
+        id_aa64mmfr0: 0x1122,
     }
 }
 
