@@ -5,6 +5,7 @@ mod cpus;
 mod devices;
 mod error;
 mod gic;
+pub mod gic_registers;
 mod known;
 mod memory;
 mod parts;
@@ -16,6 +17,7 @@ mod remarks;
 mod seeds;
 mod timer;
 mod uarts;
+mod watchdogs;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,9 @@ pub use devices::{find_devices, free_interrupts};
 pub use error::MachineError;
 pub use reach::Reach;
 pub(crate) use reach::is_user;
+pub use read::Ends;
 pub use seeds::firmware_seeds;
+pub use watchdogs::BoardWatchdog;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -56,6 +60,8 @@ pub struct Machine {
     /// The registers of the power management block (`brcm,bcm2835-pm`) whose watchdog can switch
     /// the machine off, if firmware cannot.
     pub watchdog: Option<Region<Pa>>,
+    /// The watchdogs that firmware may have left running, as far as their state can be read.
+    pub watchdogs: Vec<BoardWatchdog>,
     /// The PMUs of the CPUs: one with a private interrupt, or those with an SPI for each CPU.
     pub pmus: Vec<Pmu>,
     /// The UART that `/chosen/stdout-path` names.
@@ -276,6 +282,12 @@ pub enum ConsoleKind {
     Pl011,
     /// The mini-UART of the BCM2835 and its successors (`brcm,bcm2835-aux-uart`).
     MiniUart,
+    /// The UART of i.MX (`fsl,imx21-uart`).
+    Imx,
+    /// The UART of Zynq (`cdns,uart-r1p8`, `xlnx,xuartps`).
+    Cadence,
+    /// The DesignWare APB UART (`snps,dw-apb-uart`), with registers of four bytes.
+    DesignWare,
 }
 
 /// A device of the machine that can be passed through to a partition.

@@ -38,8 +38,11 @@ pub(super) fn place(
         Image::Arm64 { granule: Some(granule), .. } if !granule.is_supported(id_aa64mmfr0) => {
             let source = &kernel.source;
             let way = "give one with pages of another size";
-            refuse!(source.path, "{source} is an Image with pages of {granule}, which the CPUs of \
-                this machine do not support: {way}")
+            refuse!(
+                source.path,
+                "{source} is an Image with pages of {granule}, which the CPUs of \
+                this machine do not support: {way}"
+            )
         }
         Image::Arm64 { text_offset, size, .. } => {
             let base = base.checked_next_multiple_of(IMAGE_ALIGN);

@@ -54,7 +54,8 @@ impl Plan {
             let Ok(vmid) = u8::try_from(number + 1) else {
                 refuse!(path, " has more partitions than there are VMIDs, 255");
             };
-            let (kernel, ramdisk, tree) = load::place(described, memory.guest, machine.id_aa64mmfr0)?;
+            let (kernel, ramdisk, tree) =
+                load::place(described, memory.guest, machine.id_aa64mmfr0)?;
             let passthrough = take(&mut passthrough[number]);
             let cpus = take(&mut cpus[number]);
             let interrupts = devices::interrupts(machine, &cpus, &passthrough);

@@ -224,10 +224,8 @@ fn each_guest_has_the_spis_of_its_own_cpus_pmus() {
 #[test]
 fn the_timer_keeps_what_the_machines_tree_says_about_it() {
     let mut machine = machine(gic_v3());
-    let property = |name: &str, value: &[u8]| TimerProperty {
-        name: name.to_string(),
-        value: value.to_vec(),
-    };
+    let property =
+        |name: &str, value: &[u8]| TimerProperty { name: name.to_string(), value: value.to_vec() };
     machine.timer.properties = vec![
         property("clock-frequency", &50_000_000_u32.to_be_bytes()),
         property("fsl,erratum-a008585", &[]),

@@ -8,6 +8,7 @@ use crate::boot::fdt::{Tree, Writer};
 mod board;
 mod errors;
 mod reach;
+mod watchdogs;
 
 use board::*;
 
@@ -371,9 +372,7 @@ fn a_pmu_has_a_private_interrupt_or_one_for_each_cpu() {
     assert_eq!(found(|root| pmu(root, "acme,armv8-pmuv3", &[1, 7, 4], None)), []);
     assert_eq!(found(|root| pmu(root, "arm,pl011", &[1, 7, 4], None)), []);
     assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[], None)), []);
-    let spi = |cpu, number, trigger| {
-        (Mpidr::new(cpu), Interrupt { intid: intid(number), trigger })
-    };
+    let spi = |cpu, number, trigger| (Mpidr::new(cpu), Interrupt { intid: intid(number), trigger });
     let shared = |interrupts: [_; 2]| [PmuInterrupts::Shared(interrupts.into())];
     let (level, edge) = (Trigger::Level, Trigger::Edge);
     // In the order of the CPUs, or of the property.

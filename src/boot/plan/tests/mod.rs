@@ -74,6 +74,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         },
         psci: Some(Conduit::Smc),
         watchdog: Some(region(0xc00_0000, 0x100)),
+        watchdogs: Vec::new(),
         pmus: Vec::new(),
         console: Some(ConsoleUart {
             path: "/pl011@9000000".to_string(),

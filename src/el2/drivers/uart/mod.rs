@@ -3,12 +3,15 @@
 pub mod emergency;
 mod mini;
 mod pl011;
+mod table;
 
 use bulkhead::boot::machine::ConsoleKind;
+use bulkhead::util::uart::{CADENCE, DESIGN_WARE, IMX};
 
 use super::mmio::Registers;
 pub use mini::MiniUart;
 pub use pl011::Pl011Uart;
+pub use table::TableUart;
 
 /// A UART that firmware has configured.
 pub trait Uart {
@@ -47,6 +50,8 @@ pub enum AnyUart {
     Pl011(Pl011Uart),
     /// The mini-UART of the BCM2835 and its successors.
     MiniUart(MiniUart),
+    /// A UART whose registers a table describes.
+    Table(TableUart),
 }
 
 /// Calls a method of the driver.
@@ -55,6 +60,7 @@ macro_rules! driver {
         match $uart {
             AnyUart::Pl011(uart) => uart.$method($($argument),*),
             AnyUart::MiniUart(uart) => uart.$method($($argument),*),
+            AnyUart::Table(uart) => uart.$method($($argument),*),
         }
     };
 }
@@ -66,6 +72,9 @@ impl AnyUart {
         let uart = match kind {
             ConsoleKind::Pl011 => Self::Pl011(Pl011Uart::new(registers)),
             ConsoleKind::MiniUart => Self::MiniUart(MiniUart::new(registers)),
+            ConsoleKind::Imx => Self::Table(TableUart::new(&IMX, registers)),
+            ConsoleKind::Cadence => Self::Table(TableUart::new(&CADENCE, registers)),
+            ConsoleKind::DesignWare => Self::Table(TableUart::new(&DESIGN_WARE, registers)),
         };
         uart.init();
         uart
