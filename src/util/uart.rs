@@ -6,7 +6,8 @@
 //! | Cadence | `cdns,uart` | UG1085, Zynq UltraScale+ Register Reference |
 //! | DesignWare | `snps,dw-apb-uart` | the registers of a 16550, four bytes apart |
 //!
-//! Firmware has set the line up; a driver sends, receives and masks interrupts.
+//! Firmware has set the line up, that is, the clock and the baud rate; a driver sends, receives and
+//! masks interrupts.
 
 /// Access to the 32-bit registers of a UART.
 pub trait UartRegisters {
@@ -61,6 +62,8 @@ pub struct UartModel {
     has_byte: Condition,
     /// All bytes have left the transmitter.
     is_idle: Condition,
+    /// Bits of registers that the driver needs, each as a register, a mask and the value.
+    setup: &'static [(u64, u32, u32)],
     enable: Enable,
     /// The interrupts for received bytes.
     on_byte: u32,
@@ -75,12 +78,13 @@ pub const IMX: UartModel = UartModel {
     has_room: clear(0xb4, 4), // TXFULL of UTS
     has_byte: set(0x98, 0),   // RDR of USR2
     is_idle: set(0x98, 3),    // TXDC of USR2
+    setup: &[],
     enable: Enable::Bits(0x80),
     on_byte: 1 << 9,  // RRDYEN of UCR1
     on_room: 1 << 13, // TRDYEN of UCR1
 };
 
-/// Cadence: TX_RX_FIFO, Chnl_int_sts and Channel_sts.
+/// Cadence: Control, Rcvr_FIFO_trigger_level, TX_RX_FIFO, Chnl_int_sts and Channel_sts.
 pub const CADENCE: UartModel = UartModel {
     transmit: 0x30,
     receive: 0x30,
@@ -88,6 +92,12 @@ pub const CADENCE: UartModel = UartModel {
     has_byte: clear(0x2c, 1), // REMPTY
     // TEMPTY is set and TACTIVE is clear.
     is_idle: Condition { register: 0x2c, mask: 1 << 3 | 1 << 11, value: 1 << 3 },
+    setup: &[
+        // The receiver and the transmitter are on: RXEN and TXEN, not RXDIS and TXDIS.
+        (0x00, 0b1111 << 2, 0b0101 << 2),
+        // One byte is enough for the interrupt.
+        (0x20, 0x3f, 1),
+    ],
     enable: Enable::SetAndClear { set: 0x08, clear: 0x0c, pending: 0x14 },
     on_byte: 1 << 0 | 1 << 8, // RTRIG, and TIMEOUT for fewer bytes than the trigger level
     on_room: 1 << 3,          // TEMPTY
@@ -100,12 +110,23 @@ pub const DESIGN_WARE: UartModel = UartModel {
     has_room: set(0x14, 5), // THRE
     has_byte: set(0x14, 0), // DR
     is_idle: set(0x14, 6),  // TEMT
+    setup: &[],
     enable: Enable::Bits(0x04),
     on_byte: 1 << 0, // ERBFI
     on_room: 1 << 1, // ETBEI
 };
 
 impl UartModel {
+    /// Sets up what the driver needs, with all interrupts masked.
+    // In the caller, which only boot has.
+    #[inline(always)]
+    pub fn init(&self, registers: &impl UartRegisters) {
+        for (register, mask, value) in self.setup {
+            registers.write(*register, registers.read(*register) & !mask | value);
+        }
+        self.set_interrupts(registers, false, false);
+    }
+
     /// Returns whether the transmit FIFO has room for a byte.
     pub fn can_send(&self, registers: &impl UartRegisters) -> bool {
         self.has_room.holds(registers)
@@ -217,6 +238,12 @@ mod tests {
     #[test]
     fn a_cadence_uart_acknowledges_its_interrupts() {
         let uart = Fake::default();
+        uart.set(0x00, 0x128);
+        CADENCE.init(&uart);
+        assert_eq!(
+            uart.writes(),
+            [(0x00, 0x114), (0x20, 1), (0x0c, 0x109), (0x14, 0x008), (0x08, 0)]
+        );
         uart.set(0x2c, 1 << 4 | 1 << 1);
         assert!(!CADENCE.can_send(&uart) && !CADENCE.is_idle(&uart));
         assert_eq!(CADENCE.receive(&uart), None);

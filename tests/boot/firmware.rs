@@ -12,7 +12,7 @@ use common::{
 const HELLO_DONE: &str = "hello: done, ticks=10";
 
 on_both_gics!(
-    interrupts_that_firmware_left_do_not_reach_guests,
+    interrupt_that_firmware_has_not_ended_masks_no_others,
     frequency_is_that_of_the_tree_if_firmware_has_set_none,
     unset_frequency_is_refused,
     pending_serror_is_reported_and_not_blamed_on_a_guest,
@@ -30,10 +30,17 @@ fn changed(tree: &str, from: &str, to: &str) -> String {
     tree.replacen(from, to, 1)
 }
 
-/// The active priority of the SGI masks the guest's timer; an LPI that stays enabled does so too,
-/// because nothing ends it.
-fn interrupts_that_firmware_left_do_not_reach_guests(gic: Gic) {
+/// The active priority of the SGI masks the guest's timer.
+fn interrupt_that_firmware_has_not_ended_masks_no_others(gic: Gic) {
     let machine = Machine::with_untidy_firmware(gic, &hello(), Leaves::Interrupts, &str::to_string);
+    machine.deadline(20).boot().expect_status(0).expect_line("first", HELLO_DONE);
+}
+
+/// An LPI that stays enabled is taken for another interrupt, or masks all others because nothing
+/// ends it.
+#[test]
+fn lpi_that_firmware_has_enabled_is_disabled() {
+    let machine = Machine::with_untidy_firmware(Gic::V3, &hello(), Leaves::Lpi, &str::to_string);
     machine.deadline(20).boot().expect_status(0).expect_line("first", HELLO_DONE);
 }
 
@@ -53,7 +60,8 @@ fn frequency_is_that_of_the_tree_if_firmware_has_set_none(gic: Gic) {
 }
 
 fn unset_frequency_is_refused(gic: Gic) {
-    let machine = Machine::with_untidy_firmware(gic, &hello(), Leaves::NoFrequency, &str::to_string);
+    let machine =
+        Machine::with_untidy_firmware(gic, &hello(), Leaves::NoFrequency, &str::to_string);
     machine
         .boot()
         .expect_status(REFUSED)
@@ -103,9 +111,12 @@ fn refused_machine_is_powered_off_as_its_tree_says(gic: Gic) {
 }
 
 fn refused_machine_without_a_way_to_power_it_off_says_so(gic: Gic) {
-    let tree = changed(&tree_without_timer(gic), "arm,armv7-timer", "acme,old");
-    let tree = compile_machine(&changed(&tree, "method = \"smc\"", "method = \"none\""));
-    let machine = Machine::new(gic).without_semihosting().tree(&tree);
+    let change = |tree: &str| {
+        let tree = changed(tree, "arm,armv8-timer", "acme,timer");
+        let tree = changed(&tree, "arm,armv7-timer", "acme,old");
+        changed(&changed(&tree, "method = \"smc\"", "method = \"hvc\""), "semihosting", "quiet")
+    };
+    let machine = Machine::with_untidy_firmware(gic, &hello(), Leaves::Nothing, &change);
     let outcome = machine.kill_after("stops here", Duration::from_secs(1)).boot();
     outcome.expect_killed().expect_no_line("powers off");
 }

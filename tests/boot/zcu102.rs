@@ -1,12 +1,12 @@
 //! The same image on QEMU's `xlnx-zcu102`, whose interrupt controller repeats its pages over 64 KiB.
 
-use common::{Machine, Partition, compile, source};
+use common::{Machine, Partition, source};
 
 #[test]
 fn guests_on_four_cpus() {
     let hello = Partition::new("first", "hello");
     let smp = Partition::new("smp", "smp").cpus(2);
-    let outcome = Machine::zcu102(&compile(&source(&[hello, smp]))).boot();
+    let outcome = Machine::zcu102(&source(&[hello, smp])).boot();
     outcome
         .expect_success()
         .expect_line("bulkhead", "interrupts  GICv2")
@@ -19,7 +19,7 @@ fn guests_on_four_cpus() {
 /// GICC_DIR deactivates the interrupts that the probe raises and does not end itself.
 #[test]
 fn probe_finds_no_fault() {
-    let machine = Machine::zcu102(&compile(&source(&[Partition::new("probe", "probe")])));
+    let machine = Machine::zcu102(&source(&[Partition::new("probe", "probe")]));
     let outcome = machine.type_after("probe: waiting for a line", "a line\r").boot();
     outcome.expect_success().expect_line("probe", ", 0 failed").expect_line("probe", "a line");
 }

@@ -120,19 +120,16 @@ impl Machine {
         machine.tree(&board_tree()).initrd(description)
     }
 
-    /// Returns a ZCU102 of 1 GiB that boots Bulkhead with this description. Its GIC-400 repeats
-    /// each page over 64 KiB, and its UART is Cadence's.
+    /// Returns a ZCU102 of 1 GiB that boots Bulkhead with this description, given as source. Its
+    /// GIC-400 repeats each page over 64 KiB, and its UART is Cadence's.
     #[track_caller]
-    pub fn zcu102(description: &Path) -> Self {
-        const CONTROL: u64 = 0xff00_0000;
-        const RECEIVER_AND_TRANSMITTER_ON: u32 = 1 << 2 | 1 << 4;
+    pub fn zcu102(description: &str) -> Self {
         let machine =
             Self { machine: "xlnx-zcu102,virtualization=on".into(), ..Self::new(Gic::V2) };
         let tree = include_str!("zcu102.dts").replace("BOOTARGS", &machine.command_line);
-        // The firmware that switches the UART on is missing in QEMU.
-        let switch_on =
-            format!("loader,addr={CONTROL:#x},data={RECEIVER_AND_TRANSMITTER_ON},data-len=4");
-        machine.tree(&compile_machine(&tree)).initrd(description).option("-device", switch_on)
+        let tree = compile_machine(&tree);
+        let description = description::compile(description);
+        machine.tree(&tree).initrd(&description).option("-audio", "none")
     }
 
     /// Writes the output of the second UART to a file; the console is the first UART's.

@@ -3,11 +3,13 @@
 .equ SCR, 0x531                 // SCR_EL3: non-secure, EL2 is AArch64, HVC and SMC are enabled
 .equ SCTLR, 0x30c50830          // SCTLR_EL2 with everything off
 .equ EL2H, 0x3c9                // EL2 with its own stack, all masked
+.equ CURRENT_EL3, 3 << 2
 
 // A word in memory that says what to leave behind.
 .equ LEAVES, 0x46f00000
 .equ LEAVES_NO_FREQUENCY, 0     // bit numbers
 .equ LEAVES_INTERRUPTS, 1
+.equ LEAVES_LPI, 2
 
 // The GIC of the machine: a GICv2, or a GICv3 with affinity routing.
 .equ GICD_CTLR, 0x08000000
@@ -37,14 +39,17 @@
 .section .text.header, "ax"
 .global image_header
 image_header:
+    ldr     x0, =LEAVES
+    ldr     w19, [x0]
+    mrs     x0, currentel
+    cmp     x0, #CURRENT_EL3
+    b.ne    leave
     adrp    x0, firmware_vectors
     add     x0, x0, :lo12:firmware_vectors
     msr     vbar_el3, x0
     mov     x0, #SCR
     msr     scr_el3, x0
     msr     cptr_el3, xzr
-    ldr     x0, =LEAVES
-    ldr     w19, [x0]
     tbz     w19, #LEAVES_NO_FREQUENCY, 5f
     msr     cntfrq_el0, xzr
 5:  mrs     x0, id_aa64pfr0_el1

@@ -22,6 +22,7 @@
 
 .text
 leave:
+    tbnz    w19, #LEAVES_LPI, leave_lpi
     tbz     w19, #LEAVES_INTERRUPTS, enter
     mrs     x0, id_aa64pfr0_el1
     ubfx    x0, x0, #24, #4
@@ -48,6 +49,15 @@ leave_v3:
     mov     x0, #0xf
     msr     S3_4_C12_C9_5, x0   // ICC_SRE_EL2
     isb
+    ldr     x0, =GICR_WAKER
+    ldr     w1, [x0]
+    bic     w1, w1, #1 << PROCESSOR_SLEEP
+    str     w1, [x0]
+1:  ldr     w1, [x0]
+    tbnz    w1, #CHILDREN_ASLEEP, 1b
+    ldr     x0, =GICR_IGROUPR0  // without EL3 nothing else has put the SGI into Group 1
+    mov     w1, #-1
+    str     w1, [x0]
     ldr     x0, =GICR_IPRIORITYR0
     strb    wzr, [x0]
     mov     w1, #1
@@ -65,7 +75,9 @@ leave_v3:
     isb
     dsb     sy
     mrs     x0, S3_0_C12_C12_0  // ICC_IAR1_EL1
+    b       enter
 
+leave_lpi:
     ldr     x0, =PROPERTIES
     mov     w1, #LPI_ENABLED
     strb    w1, [x0, #LPI - 8192]

@@ -30,8 +30,9 @@ impl UartRegisters for Registers {
 }
 
 impl Uart for TableUart {
+    #[inline(always)]
     fn init(&self) {
-        self.set_interrupts(false, false);
+        self.model.init(&self.registers);
     }
 
     fn can_send(&self) -> bool {
