@@ -8,6 +8,7 @@ mod gic;
 pub mod gic_registers;
 mod known;
 mod memory;
+mod not_devices;
 mod parts;
 mod pmu;
 mod ppi;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use devices::{find_devices, free_interrupts};
 pub use error::MachineError;
+pub use not_devices::NotADevice;
 pub use reach::Reach;
 pub(crate) use reach::is_user;
 pub use read::Ends;
@@ -70,6 +72,9 @@ pub struct Machine {
     /// timer and the GIC with the nodes below it. The console is among them. Empty until
     /// [`read_devices`](Self::read_devices).
     pub devices: Vec<Device>,
+    /// What a description names as devices and is none. Empty until
+    /// [`explain_devices`](Self::explain_devices).
+    pub not_devices: Vec<NotADevice>,
     /// `/chosen/bootargs`: Bulkhead's command line.
     pub bootargs: String,
     /// `/chosen/linux,initrd-start` to `-end`: the memory where the loader put the system

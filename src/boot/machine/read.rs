@@ -68,6 +68,7 @@ impl Machine {
             pmus,
             console,
             devices: Vec::new(),
+            not_devices: Vec::new(),
             bootargs: bootargs.unwrap_or_default().to_string(),
             initrd,
             remarks: parts.remarks.finish(),

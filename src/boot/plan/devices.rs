@@ -156,6 +156,9 @@ impl<'a> Owners<'a> {
             return reserved();
         }
         let Some(index) = self.find(name) else {
+            if let Some(not) = self.machine.not_devices.iter().find(|not| not.name == name) {
+                return Err(not.why.clone());
+            }
             let devices = self.machine.devices.iter();
             let names = devices.flat_map(|it| it.aliases.iter().chain([&it.path]));
             return Err(match nearest(name.as_bytes(), &mut names.map(String::as_str)) {

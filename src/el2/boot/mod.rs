@@ -213,6 +213,8 @@ pub fn plan(
     machine.reserve(firmware.region, "the machine's tree");
     if description.names_devices() {
         machine.read_devices(&firmware.tree, &|device| description.names(device));
+        let requests = description.partitions.iter().flat_map(|partition| partition.requests());
+        machine.explain_devices(&firmware.tree, requests.map(|request| request.name));
     }
     if let Some(last) = last_direct_spi.filter(|_| description.wants_direct_interrupts()) {
         machine.free_interrupts = free_interrupts(&firmware.tree, last);

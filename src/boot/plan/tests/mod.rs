@@ -13,8 +13,8 @@ use crate::arch::intid::{Interrupt, Intid, Trigger};
 use crate::boot::description::{CpuRequest, KernelDescription, PartitionDescription};
 use crate::boot::fdt::{Tree, Writer};
 use crate::boot::machine::{
-    Conduit, ConsoleKind, ConsoleUart, CpuStart, Device, Gic, MachineCpu, Reach, Reserved, Seeds,
-    Timer,
+    Conduit, ConsoleKind, ConsoleUart, CpuStart, Device, Gic, MachineCpu, NotADevice, Pmu,
+    PmuInterrupts, Reach, Reserved, Seeds, Timer,
 };
 use crate::devices::planned::{DeviceKind, PlannedDevice, TrappedRegisters};
 use crate::partition::lifecycle::Policy;
@@ -100,6 +100,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
             device("/in-memory@50000000", (0x5000_0000, 0x1000), None),
             device("/gicd@8001000", (0x800_1000, 0x1000), None),
         ],
+        not_devices: Vec::new(),
         bootargs: String::new(),
         initrd: None,
         remarks: Vec::new(),
