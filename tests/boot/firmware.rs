@@ -30,9 +30,13 @@ fn changed(tree: &str, from: &str, to: &str) -> String {
     tree.replacen(from, to, 1)
 }
 
-/// The active priority of the SGI masks the guest's timer.
+/// The active priority of the SGI masks the guest's timer. Where interrupts are direct, the start of
+/// a guest clears it.
 fn interrupt_that_firmware_has_not_ended_masks_no_others(gic: Gic) {
-    let machine = Machine::with_untidy_firmware(gic, &hello(), Leaves::Interrupts, &str::to_string);
+    let guest = Partition::new("first", "hello").property("interrupts = \"trapped\";");
+    let description = source(&[guest]);
+    let machine =
+        Machine::with_untidy_firmware(gic, &description, Leaves::Interrupts, &str::to_string);
     machine.deadline(20).boot().expect_status(0).expect_line("first", HELLO_DONE);
 }
 
