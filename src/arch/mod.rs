@@ -1,9 +1,7 @@
-//! Types of the Arm architecture: addresses, granules, INTIDs, affinities, syndromes, system
-//! registers.
+//! Types of the Arm architecture: addresses, INTIDs, affinities, syndromes, system registers.
 
 pub mod addr;
 pub mod esr;
-pub mod granule;
 pub mod intid;
 pub mod mpidr;
 pub mod system_registers;

@@ -5,6 +5,7 @@
 //! | i.MX | `fsl,imx-uart` | i.MX 8M Plus Reference Manual, chapter UART |
 //! | Cadence | `cdns,uart` | UG1085, Zynq UltraScale+ Register Reference |
 //! | DesignWare | `snps,dw-apb-uart` | the registers of a 16550, four bytes apart |
+//! | mini-UART | `brcm,bcm2835-aux-uart` | BCM2835 ARM Peripherals, 2.2.2, with its errata |
 //!
 //! Firmware has set the line up, that is, the clock and the baud rate; a driver sends, receives and
 //! masks interrupts.
@@ -103,18 +104,28 @@ pub const CADENCE: UartModel = UartModel {
     on_room: 1 << 3,          // TEMPTY
 };
 
-/// DesignWare: THR and RBR, IER and LSR.
-pub const DESIGN_WARE: UartModel = UartModel {
-    transmit: 0x00,
-    receive: 0x00,
-    has_room: set(0x14, 5), // THRE
-    has_byte: set(0x14, 0), // DR
-    is_idle: set(0x14, 6),  // TEMT
-    setup: &[],
-    enable: Enable::Bits(0x04),
-    on_byte: 1 << 0, // ERBFI
-    on_room: 1 << 1, // ETBEI
-};
+/// DesignWare.
+pub const DESIGN_WARE: UartModel = like_16550(1 << 0);
+
+/// The mini-UART of a Raspberry Pi. Received bytes raise an interrupt only if bits 3:2 of
+/// AUX_MU_IER_REG are set as well (errata on that register).
+pub const MINI: UartModel = like_16550(1 << 0 | 0b11 << 2);
+
+/// Returns a model with a 16550's THR and RBR, IER and LSR, and these bits of IER for received
+/// bytes.
+const fn like_16550(on_byte: u32) -> UartModel {
+    UartModel {
+        transmit: 0x00,
+        receive: 0x00,
+        has_room: set(0x14, 5), // THRE
+        has_byte: set(0x14, 0), // DR
+        is_idle: set(0x14, 6),  // TEMT
+        setup: &[],
+        enable: Enable::Bits(0x04),
+        on_byte,
+        on_room: 1 << 1, // ETBEI
+    }
+}
 
 impl UartModel {
     /// Sets up what the driver needs, with all interrupts masked.
@@ -290,6 +301,7 @@ mod tests {
         DESIGN_WARE.send(&uart, b'f');
         DESIGN_WARE.set_interrupts(&uart, true, false);
         DESIGN_WARE.set_interrupts(&uart, false, true);
-        assert_eq!(uart.writes(), [(0x00, 0x66), (0x04, 1), (0x04, 2)]);
+        MINI.set_interrupts(&uart, true, true);
+        assert_eq!(uart.writes(), [(0x00, 0x66), (0x04, 1), (0x04, 2), (0x04, 0b1111)]);
     }
 }

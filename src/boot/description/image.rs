@@ -1,6 +1,6 @@
 //! Identifies the format of a kernel by its first bytes.
 
-use crate::arch::granule::Granule;
+use crate::boot::granule::Granule;
 
 /// The format of a kernel that can be booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,15 +1,13 @@
 //! Drivers of the machine's UART. Each has a file and a variant of [`AnyUart`].
 
 pub mod emergency;
-mod mini;
 mod pl011;
 mod table;
 
 use bulkhead::boot::machine::ConsoleKind;
-use bulkhead::util::uart::{CADENCE, DESIGN_WARE, IMX};
+use bulkhead::util::uart::{CADENCE, DESIGN_WARE, IMX, MINI};
 
 use super::mmio::Registers;
-pub use mini::MiniUart;
 pub use pl011::Pl011Uart;
 pub use table::TableUart;
 
@@ -48,8 +46,6 @@ pub trait Uart {
 pub enum AnyUart {
     /// Arm PrimeCell PL011.
     Pl011(Pl011Uart),
-    /// The mini-UART of the BCM2835 and its successors.
-    MiniUart(MiniUart),
     /// A UART whose registers a table describes.
     Table(TableUart),
 }
@@ -59,7 +55,6 @@ macro_rules! driver {
     ($uart:expr, $method:ident($($argument:expr),*)) => {
         match $uart {
             AnyUart::Pl011(uart) => uart.$method($($argument),*),
-            AnyUart::MiniUart(uart) => uart.$method($($argument),*),
             AnyUart::Table(uart) => uart.$method($($argument),*),
         }
     };
@@ -71,7 +66,7 @@ impl AnyUart {
     pub fn new(kind: ConsoleKind, registers: Registers) -> Self {
         let uart = match kind {
             ConsoleKind::Pl011 => Self::Pl011(Pl011Uart::new(registers)),
-            ConsoleKind::MiniUart => Self::MiniUart(MiniUart::new(registers)),
+            ConsoleKind::MiniUart => Self::Table(TableUart::new(&MINI, registers)),
             ConsoleKind::Imx => Self::Table(TableUart::new(&IMX, registers)),
             ConsoleKind::Cadence => Self::Table(TableUart::new(&CADENCE, registers)),
             ConsoleKind::DesignWare => Self::Table(TableUart::new(&DESIGN_WARE, registers)),
