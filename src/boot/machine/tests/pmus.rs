@@ -27,8 +27,8 @@ fn a_pmu_has_a_private_interrupt_or_one_for_each_cpu() {
         let pmus = Board { cpus: named_cpus, more, ..BOARD }.read().unwrap().pmus;
         pmus.into_iter().map(|pmu| pmu.interrupts).collect::<Vec<_>>()
     };
-    let private = PmuInterrupts::Private(intid(23));
-    assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[1, 7, 4], None)), [private.clone()]);
+    let private = [PmuInterrupts::Private(intid(23))];
+    assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[1, 7, 4], None)), private);
     assert_eq!(found(|root| pmu(root, "acme,armv8-pmuv3", &[1, 7, 4], None)), []);
     assert_eq!(found(|root| pmu(root, "arm,pl011", &[1, 7, 4], None)), []);
     assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[], None)), []);
@@ -51,5 +51,5 @@ fn a_pmu_has_a_private_interrupt_or_one_for_each_cpu() {
         pmu(root, "arm,cortex-a72-pmu", &[0, 7, 4, 0, 8, 4], None);
         pmu(root, "arm,armv8-pmuv3", &[1, 7, 4], None);
     };
-    assert_eq!(found(both), [private]);
+    assert_eq!(found(both), private);
 }
