@@ -1,5 +1,5 @@
-//! Takes the SError that firmware or the boot loader may have left pending, before it would be taken
-//! from a guest and blamed on it.
+//! Takes the SError that firmware or the boot loader may have left pending, before it would be
+//! taken from a guest and blamed on it.
 
 use core::arch::naked_asm;
 

@@ -1,5 +1,5 @@
-//! Firmware for a `virt` machine of one CPU that starts at EL3, or a boot loader for one that starts
-//! at EL2. It enters the image at 0x40200000
+//! Firmware for a `virt` machine of one CPU that starts at EL3, or a boot loader for one that
+//! starts at EL2. It enters the image at 0x40200000
 //! at EL2, with the tree at 0x46000000, and implements PSCI_VERSION, SYSTEM_OFF and
 //! SMCCC_ARCH_WORKAROUND_1.
 //!
