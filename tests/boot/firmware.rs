@@ -30,8 +30,8 @@ fn changed(tree: &str, from: &str, to: &str) -> String {
     tree.replacen(from, to, 1)
 }
 
-/// The active priority of the SGI masks the guest's timer. Where interrupts are direct, the start of
-/// a guest clears it.
+/// The active priority of the SGI masks the guest's timer. Where interrupts are direct, the start
+/// of a guest clears it.
 fn interrupt_that_firmware_has_not_ended_masks_no_others(gic: Gic) {
     let guest = Partition::new("first", "hello").property("interrupts = \"trapped\";");
     let description = source(&[guest]);

@@ -1,4 +1,5 @@
-//! The same image on QEMU's `xlnx-zcu102`, whose interrupt controller repeats its pages over 64 KiB.
+//! The same image on QEMU's `xlnx-zcu102`, whose interrupt controller repeats its pages over 64
+//! KiB.
 
 use common::{Machine, Partition, source};
 
