@@ -18,11 +18,7 @@ pub struct NotADevice {
 impl Machine {
     /// Finds out why those of `names` that are not among the [`devices`](Self::devices) are not,
     /// if the tree has nodes of these names.
-    pub fn explain_devices<'n>(
-        &mut self,
-        tree: &Tree<'_>,
-        names: impl Iterator<Item = &'n str>,
-    ) {
+    pub fn explain_devices<'n>(&mut self, tree: &Tree<'_>, names: impl Iterator<Item = &'n str>) {
         for name in names {
             let Some(node) = tree.node(name) else { continue };
             let path = node.path();
