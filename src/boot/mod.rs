@@ -6,6 +6,7 @@ pub mod description;
 mod display;
 pub mod el2_registers;
 pub mod fdt;
+pub mod granule;
 pub mod guest_tree;
 pub mod machine;
 pub mod plan;

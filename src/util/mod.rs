@@ -12,5 +12,6 @@ pub mod published;
 pub mod rate_limit;
 pub mod ring;
 pub mod shared_register;
+pub mod uart;
 pub mod wake;
 pub mod work_mark;

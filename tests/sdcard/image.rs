@@ -132,7 +132,23 @@ fn kernel_address_is_as_its_header_requires() {
     let (config, kernel) = (String::from_utf8_lossy(&files["config.txt"]), &files["kernel8.img"]);
     assert_eq!(&kernel[56..60], b"ARM\x64", "the header of an arm64 Image");
     assert_eq!(number(kernel, 8), 0, "text_offset");
-    let address = settings(&config)["kernel_address"].trim_start_matches("0x");
-    let address = u64::from_str_radix(address, 16).expect("kernel_address is a number");
+    let address = address(settings(&config)["kernel_address"]);
     assert!(address > 0 && address.is_multiple_of(2 << 20), "kernel_address is {address:#x}");
+}
+
+/// The kernel needs more memory than its file: `image_size` in its header.
+#[test]
+fn description_lies_behind_the_kernels_memory() {
+    let files = files_of_card("initramfs");
+    let config = String::from_utf8_lossy(&files["config.txt"]).into_owned();
+    let settings = settings(&config);
+    let end = address(settings["kernel_address"]) + number(&files["kernel8.img"], 16);
+    let (_, start) = settings["initramfs"].split_once(' ').expect("a file and an address");
+    assert!(end <= address(start), "the kernel ends at {end:#x}, the description is at {start}");
+}
+
+/// Returns the number that config.txt has in hexadecimal.
+fn address(text: &str) -> usize {
+    let digits = text.strip_prefix("0x").expect("an address is hexadecimal");
+    usize::from_str_radix(digits, 16).expect("an address is a number")
 }

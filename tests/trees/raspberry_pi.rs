@@ -46,7 +46,7 @@ fn check(machine: &Machine) {
             maintenance: Intid::ppi(9).unwrap(),
         }
     );
-    let timer = machine.timer;
+    let timer = &machine.timer;
     assert_eq!([timer.physical, timer.virtual_, timer.hypervisor].map(Intid::get), [30, 27, 26]);
     assert_eq!(machine.psci, None);
     assert_eq!(machine.watchdog, Some(region(0xfe10_0000, 0x114)));

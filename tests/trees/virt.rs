@@ -21,7 +21,7 @@ fn check(machine: &Machine) {
     assert_eq!(machine.memory, [region(0x4000_0000, 2 << 30)]);
     assert_eq!(machine.reserved, []);
     assert_eq!(machine.psci, Some(Conduit::Smc));
-    let timer = machine.timer;
+    let timer = &machine.timer;
     let timer = [timer.physical, timer.virtual_, timer.hypervisor].map(Intid::get);
     assert_eq!(timer, [30, 27, 26]);
     let console = machine.console.as_ref().unwrap();

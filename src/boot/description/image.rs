@@ -1,5 +1,7 @@
 //! Identifies the format of a kernel by its first bytes.
 
+use crate::boot::granule::Granule;
+
 /// The format of a kernel that can be booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Image {
@@ -9,18 +11,29 @@ pub enum Image {
         text_offset: u64,
         /// The bytes of memory that it needs from there on; 0 if unknown.
         size: u64,
+        /// The size of its pages, if the header says it.
+        granule: Option<Granule>,
     },
     /// A flat binary, entered at its first byte.
     Flat,
 }
 
 /// Formats that cannot be booted: the magic bytes, their offset, and the end of the refusal.
-const REFUSED: [(&[u8], usize, &str); 8] = [
+const REFUSED: [(&[u8], usize, &str); 15] = [
     (b"\x7fELF\x01", 0, "is a 32-bit ELF file: give a 64-bit kernel, as an Image or flat binary"),
     (b"\x7fELF", 0, "is an ELF file: give the output of `objcopy -O binary`"),
     (b"\x18\x28\x6f\x01", 36, "is a 32-bit zImage: give a 64-bit kernel, as an Image"),
     (b"\x1f\x8b", 0, "is compressed: give the output of `gunzip`"),
     (b"\x28\xb5\x2f\xfd", 0, "is compressed: give the output of `unzstd`"),
+    (b"\xfd7zXZ\0", 0, "is compressed: give the output of `unxz`"),
+    // The usual properties and the low bytes of the dictionary's size: 8 MiB, or from 16 MiB on.
+    // A flat binary can start with 5d 00 00 14, which is a branch.
+    (b"\x5d\0\0\x80", 0, "is compressed: give the output of `unlzma`"),
+    (b"\x5d\0\0\0", 0, "is compressed: give the output of `unlzma`"),
+    (b"1AY&SY", 4, "is compressed: give the output of `bunzip2`"),
+    (b"\x04\x22\x4d\x18", 0, "is compressed: give the output of `unlz4`"),
+    (b"\x02\x21\x4c\x18", 0, "is compressed: give the output of `unlz4`"),
+    (b"\x89LZO\0", 0, "is compressed: give the output of `lzop -d`"),
     (b"zimg", 4, "is a compressed EFI image: give the Image inside"),
     (b"\x27\x05\x19\x56", 0, "is a U-Boot image: give the kernel inside"),
     (b"\xd0\x0d\xfe\xed", 0, "is a device tree: give a kernel"),
@@ -60,9 +73,10 @@ impl Image {
         if field(FLAGS) & 1 != 0 {
             return Err("is a big-endian Image: give a little-endian one");
         }
+        let granule = Granule::of_image(field(FLAGS));
         Ok(match field(SIZE) {
-            0 => Self::Arm64 { text_offset: OLD_TEXT_OFFSET, size: 0 },
-            size => Self::Arm64 { text_offset: field(TEXT_OFFSET), size },
+            0 => Self::Arm64 { text_offset: OLD_TEXT_OFFSET, size: 0, granule },
+            size => Self::Arm64 { text_offset: field(TEXT_OFFSET), size, granule },
         })
     }
 }

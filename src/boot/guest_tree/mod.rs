@@ -6,15 +6,16 @@ mod passthrough;
 #[cfg(test)]
 mod tests;
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::fdt::{Tree, Writer};
-use super::machine::{Gic, Machine, Seeds};
+use super::machine::{Gic, Machine, PmuInterrupts, Seeds};
 use super::plan::PartitionPlan;
 use crate::arch::addr::Bytes;
-use crate::arch::intid::Intid;
+use crate::arch::intid::{Intid, Trigger};
 use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{PlanError, refuse};
 
@@ -61,7 +62,11 @@ pub fn build(
         tree,
         gic: phandles.next().unwrap_or_default(),
         console_clock: phandles.next().unwrap_or_default(),
+        cpus: Vec::new(),
     };
+    if machine.pmus.iter().any(|pmu| matches!(pmu.interrupts, PmuInterrupts::Shared(_))) {
+        builder.cpus.extend(phandles.take(partition.cpus.len()));
+    }
     builder.root();
     let bytes = builder.writer.finish();
     if bytes.len() as u64 > partition.tree.size() {
@@ -87,6 +92,8 @@ struct Builder<'a> {
     gic: u32,
     /// The phandle of the PL011s' clock.
     console_clock: u32,
+    /// The phandles of the CPUs, if PMUs refer to them.
+    cpus: Vec<u32>,
 }
 
 impl<'a> Builder<'a> {
@@ -104,7 +111,7 @@ impl<'a> Builder<'a> {
         self.memory_and_cpus();
         self.emulated_devices();
         self.timer();
-        self.pmu();
+        self.pmus();
         let tree = &mut self.writer;
         tree.begin_node("psci");
         tree.property_strings("compatible", &["arm,psci-1.0", "arm,psci-0.2"]);
@@ -152,32 +159,57 @@ impl<'a> Builder<'a> {
             tree.property_str("compatible", &self.machine.cpus[*cpu].compatible);
             tree.property_u32("reg", affinity as u32);
             tree.property_str("enable-method", "psci");
+            if let Some(phandle) = self.cpus.get(number) {
+                tree.property_u32("phandle", *phandle);
+            }
             tree.end_node();
         }
         tree.end_node();
     }
 
-    /// Writes the node of the generic timer.
+    /// Writes the node of the generic timer, with what the machine's says about its errata and its
+    /// frequency.
     fn timer(&mut self) {
-        let timer = &self.machine.timer;
+        let machine = self.machine;
+        let timer = &machine.timer;
         let interrupts = [SECURE_TIMER, timer.physical, timer.virtual_, timer.hypervisor];
         let interrupts = interrupts.map(|intid| self.interrupt(intid, LEVEL_LOW));
         self.writer.begin_node("timer");
         self.writer.property_str("compatible", "arm,armv8-timer");
         self.writer.property_cells("interrupts", interrupts.as_flattened());
         self.writer.property_empty("always-on");
+        for property in &timer.properties {
+            self.writer.property(&property.name, &property.value);
+        }
         self.writer.end_node();
     }
 
-    /// Writes the node of the PMU, which the guest owns with its CPUs, if it has a private
-    /// interrupt.
-    fn pmu(&mut self) {
-        let Some(pmu) = &self.machine.pmu else { return };
-        let interrupt = self.interrupt(pmu.interrupt, LEVEL_HIGH);
-        self.writer.begin_node("pmu");
-        self.writer.property("compatible", &pmu.compatible);
-        self.writer.property_cells("interrupts", &interrupt);
-        self.writer.end_node();
+    /// Writes the nodes of the PMUs, which the guest owns with its CPUs. One with SPIs has those of
+    /// the guest's CPUs.
+    fn pmus(&mut self) {
+        for (number, pmu) in self.machine.pmus.iter().enumerate() {
+            let (mut interrupts, mut affinities) = (Vec::new(), Vec::new());
+            if let PmuInterrupts::Private(intid) = pmu.interrupts {
+                interrupts.push(self.interrupt(intid, LEVEL_HIGH));
+            }
+            for (cpu, phandle) in self.partition.cpus.iter().zip(&self.cpus) {
+                if let Some(spi) = pmu.shared_interrupt(self.machine.cpus[*cpu].mpidr) {
+                    interrupts.push(self.interrupt(spi.intid, flags(spi.trigger)));
+                    affinities.push(*phandle);
+                }
+            }
+            if interrupts.is_empty() {
+                continue;
+            }
+            let name = if number == 0 { String::from("pmu") } else { format!("pmu-{number}") };
+            self.writer.begin_node(&name);
+            self.writer.property("compatible", &pmu.compatible);
+            self.writer.property_cells("interrupts", interrupts.as_flattened());
+            if !affinities.is_empty() {
+                self.writer.property_cells("interrupt-affinity", &affinities);
+            }
+            self.writer.end_node();
+        }
     }
 
     /// Returns the three cells of an interrupt. Bits 15:8 of a PPI's flags are its CPUs on a GICv2.
@@ -200,6 +232,14 @@ const fn seeds(seeds: Seeds) -> &'static [(&'static str, usize)] {
         Seeds::None => &[],
         Seeds::Kaslr => &[("kaslr-seed", 8)],
         Seeds::All => &[("kaslr-seed", 8), ("rng-seed", 64)],
+    }
+}
+
+/// Returns the flags of an interrupt with this trigger.
+fn flags(trigger: Trigger) -> u32 {
+    match trigger {
+        Trigger::Edge => EDGE_RISING,
+        Trigger::Level => LEVEL_HIGH,
     }
 }
 

@@ -10,8 +10,7 @@ use core::iter;
 use core::mem::take;
 
 use super::carried::{Carried, is_mapped};
-use super::{Builder, EDGE_RISING, LEVEL_HIGH, at, reg};
-use crate::arch::intid::Trigger;
+use super::{Builder, at, flags, reg};
 use crate::boot::fdt::{Common, Node, Property};
 use crate::boot::machine::{Device, Reach};
 
@@ -115,10 +114,7 @@ impl<'a> Builder<'a> {
         }
         let mut interrupts = Vec::new();
         for interrupt in &device.interrupts {
-            let flags = match interrupt.trigger {
-                Trigger::Edge => EDGE_RISING,
-                Trigger::Level => LEVEL_HIGH,
-            };
+            let flags = flags(interrupt.trigger);
             interrupts.extend_from_slice(&self.interrupt(interrupt.intid, flags));
         }
         if interrupts.is_empty() {

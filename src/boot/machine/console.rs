@@ -32,6 +32,13 @@ impl ConsoleUart {
         let Some(model) = MODELS.iter().find(|model| node.is_compatible(model.compatible)) else {
             return refused("is no UART that Bulkhead has a driver for");
         };
+        let is_word = |name, size| node.property(name).and_then(|it| it.u32()) == Some(size);
+        // A 16550 may have its registers at other distances (binding `snps,dw-apb-uart`).
+        if model.kind == ConsoleKind::DesignWare
+            && !(is_word("reg-shift", 2) && is_word("reg-io-width", 4))
+        {
+            return refused("needs reg-shift = <2> and reg-io-width = <4>");
+        }
         let Some(registers) = node.regions().ok().and_then(|all| all.first().copied()) else {
             return refused("has no registers");
         };

@@ -3,12 +3,15 @@
 use alloc::vec::Vec;
 
 use super::Gic;
-use super::ppi::ppi;
+use super::ppi::{Faults, ppi};
 use crate::arch::addr::PAGE_SIZE;
 use crate::boot::fdt::{Node, NodeError};
 use crate::mm::tables::INPUT_BITS;
 
-const NOT_A_PPI: &str = "its maintenance interrupt is not a PPI";
+const MAINTENANCE: Faults = Faults {
+    missing: "its maintenance interrupt is missing: give the PPI in `interrupts`",
+    shared: "its maintenance interrupt is not a PPI",
+};
 /// The smallest sizes of GICD, GICC, GICH and GICV in bytes (IHI 0048B, chapter 4 and section 5.3).
 /// The second page of GICC and GICV has GICC_DIR.
 const V2_SIZES: [u64; 4] = [0x1000, 0x2000, 0x200, 0x2000];
@@ -45,7 +48,7 @@ pub(super) fn read(node: Node<'_, '_>) -> Result<Gic, NodeError> {
             cpu_interface: region(1, V2_SIZES[1])?,
             hypervisor: region(2, V2_SIZES[2])?,
             virtual_cpu_interface: region(3, V2_SIZES[3])?,
-            maintenance: ppi(node.interrupts()?.first(), NOT_A_PPI)?,
+            maintenance: ppi(node.interrupts()?.first(), &MAINTENANCE)?,
         });
     }
     let distributor = region(0, V3_DISTRIBUTOR_SIZE)?;
@@ -63,6 +66,6 @@ pub(super) fn read(node: Node<'_, '_>) -> Result<Gic, NodeError> {
         distributor,
         redistributors,
         redistributor_stride: number("redistributor-stride")?,
-        maintenance: ppi(node.interrupts()?.first(), NOT_A_PPI)?,
+        maintenance: ppi(node.interrupts()?.first(), &MAINTENANCE)?,
     })
 }

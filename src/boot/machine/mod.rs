@@ -5,9 +5,12 @@ mod cpus;
 mod devices;
 mod error;
 mod gic;
+pub mod gic_registers;
 mod known;
 mod memory;
+mod not_devices;
 mod parts;
+mod pmu;
 mod ppi;
 mod reach;
 mod read;
@@ -15,15 +18,19 @@ mod remarks;
 mod seeds;
 mod timer;
 mod uarts;
+mod watchdogs;
 
 #[cfg(test)]
 mod tests;
 
 pub use devices::{find_devices, free_interrupts};
 pub use error::MachineError;
+pub use not_devices::NotADevice;
 pub use reach::Reach;
 pub(crate) use reach::is_user;
+pub use read::Ends;
 pub use seeds::firmware_seeds;
+pub use watchdogs::BoardWatchdog;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -48,21 +55,26 @@ pub struct Machine {
     pub gic: Gic,
     /// The path of the interrupt controller's node, which cannot be passed through.
     pub gic_path: String,
-    /// The private interrupts of the generic timer.
-    pub timer: TimerInterrupts,
+    /// The generic timer.
+    pub timer: Timer,
     /// The conduit of the firmware's PSCI, if it has PSCI.
     pub psci: Option<Conduit>,
     /// The registers of the power management block (`brcm,bcm2835-pm`) whose watchdog can switch
     /// the machine off, if firmware cannot.
     pub watchdog: Option<Region<Pa>>,
-    /// The PMU of the CPUs, if its interrupt is private.
-    pub pmu: Option<Pmu>,
+    /// The watchdogs that firmware may have left running, as far as their state can be read.
+    pub watchdogs: Vec<BoardWatchdog>,
+    /// The PMUs of the CPUs: one with a private interrupt, or those with an SPI for each CPU.
+    pub pmus: Vec<Pmu>,
     /// The UART that `/chosen/stdout-path` names.
     pub console: Option<ConsoleUart>,
     /// Every available node that has registers or interrupts, apart from CPUs, memory, buses, the
     /// timer and the GIC with the nodes below it. The console is among them. Empty until
     /// [`read_devices`](Self::read_devices).
     pub devices: Vec<Device>,
+    /// What a description names as devices and is none. Empty until
+    /// [`explain_devices`](Self::explain_devices).
+    pub not_devices: Vec<NotADevice>,
     /// `/chosen/bootargs`: Bulkhead's command line.
     pub bootargs: String,
     /// `/chosen/linux,initrd-start` to `-end`: the memory where the loader put the system
@@ -74,6 +86,9 @@ pub struct Machine {
     pub free_interrupts: Range<u32>,
     /// The seeds that the machine's entropy is enough for. The tree does not say that: boot sets it.
     pub seeds: Seeds,
+    /// ID_AA64MMFR0_EL1 of the boot CPU, with the page sizes of stage 1. The tree does not say it:
+    /// boot sets it.
+    pub id_aa64mmfr0: u64,
     /// What is wrong with the tree but does not keep Bulkhead from running, a line each.
     pub remarks: Vec<String>,
 }
@@ -168,15 +183,39 @@ impl Gic {
     }
 }
 
-/// The private interrupts of the generic timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimerInterrupts {
-    /// The EL1 physical timer's.
+/// The generic timer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// The private interrupt of the EL1 physical timer.
     pub physical: Intid,
-    /// The EL1 virtual timer's.
+    /// That of the EL1 virtual timer.
     pub virtual_: Intid,
-    /// The EL2 physical timer's.
+    /// That of the EL2 physical timer.
     pub hypervisor: Intid,
+    /// `clock-frequency` in Hz, which firmware gives where it leaves CNTFRQ_EL0 unset.
+    pub frequency: Option<u32>,
+    /// The properties that a guest's node of the timer needs too: errata, the frequency, and
+    /// whether the timer stops in suspend.
+    pub properties: Vec<TimerProperty>,
+}
+
+impl Timer {
+    /// Returns the frequency in Hz of a machine whose boot CPU has this CNTFRQ_EL0; `None` if
+    /// nobody has set it. Only EL3 can write the register, if there is EL3.
+    pub fn frequency(&self, cntfrq: u64) -> Option<u64> {
+        // Bits 63:32 are reserved (Arm ARM D24.12).
+        let cntfrq = cntfrq & 0xffff_ffff;
+        Some(cntfrq).filter(|cntfrq| *cntfrq > 0).or(self.frequency.map(u64::from))
+    }
+}
+
+/// A property of the timer's node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimerProperty {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Vec<u8>,
 }
 
 /// The instruction that calls firmware.
@@ -188,13 +227,31 @@ pub enum Conduit {
     Hvc,
 }
 
-/// The Performance Monitors Unit of the CPUs.
+/// A Performance Monitors Unit of CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pmu {
     /// The bytes of `compatible` of its node.
     pub compatible: Vec<u8>,
-    /// The private interrupt.
-    pub interrupt: Intid,
+    /// Its interrupts.
+    pub interrupts: PmuInterrupts,
+}
+
+/// The interrupts of a PMU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PmuInterrupts {
+    /// A PPI, which each CPU has.
+    Private(Intid),
+    /// An SPI for each of these CPUs; the owner of the CPU owns it.
+    Shared(Vec<(Mpidr, Interrupt)>),
+}
+
+impl Pmu {
+    /// Returns the SPI of this CPU, if it has one.
+    pub fn shared_interrupt(&self, cpu: Mpidr) -> Option<Interrupt> {
+        let PmuInterrupts::Shared(interrupts) = &self.interrupts else { return None };
+        let (_, interrupt) = interrupts.iter().find(|(of, _)| *of == cpu)?;
+        Some(*interrupt)
+    }
 }
 
 /// A UART that Bulkhead can drive.
@@ -230,6 +287,12 @@ pub enum ConsoleKind {
     Pl011,
     /// The mini-UART of the BCM2835 and its successors (`brcm,bcm2835-aux-uart`).
     MiniUart,
+    /// The UART of i.MX (`fsl,imx21-uart`).
+    Imx,
+    /// The UART of Zynq (`cdns,uart-r1p8`, `xlnx,xuartps`).
+    Cadence,
+    /// The DesignWare APB UART (`snps,dw-apb-uart`), with registers of four bytes.
+    DesignWare,
 }
 
 /// A device of the machine that can be passed through to a partition.

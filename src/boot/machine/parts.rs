@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::remarks::Remarks;
-use super::{MachineError, Pmu, memory};
+use super::{BoardWatchdog, MachineError, memory};
 use crate::arch::addr::{Pa, Region};
 use crate::boot::fdt::{Common, Node, Tree, is_gic};
 
@@ -13,7 +13,9 @@ pub(super) enum NodeKind {
     Gic,
     Timer,
     Psci,
-    /// A power management block with a watchdog.
+    /// A power management block with a watchdog, which can end the machine.
+    PowerManagement,
+    /// Another watchdog.
     Watchdog,
     /// The PMU of the CPUs.
     Pmu,
@@ -25,7 +27,10 @@ impl NodeKind {
         match name {
             "arm,armv8-timer" | "arm,armv7-timer" => Some(Self::Timer),
             "arm,psci-1.0" | "arm,psci-0.2" | "arm,psci" => Some(Self::Psci),
-            "brcm,bcm2711-pm" | "brcm,bcm2835-pm" | "brcm,bcm2835-pm-wdt" => Some(Self::Watchdog),
+            "brcm,bcm2711-pm" | "brcm,bcm2835-pm" | "brcm,bcm2835-pm-wdt" => {
+                Some(Self::PowerManagement)
+            }
+            _ if BoardWatchdog::is_model(name) => Some(Self::Watchdog),
             _ if is_gic(name) => Some(Self::Gic),
             _ if is_pmu(name) => Some(Self::Pmu),
             _ => None,
@@ -76,14 +81,18 @@ pub(super) fn is_memory(node: Node<'_, '_>) -> bool {
     node.common(Common::DeviceType).is_some_and(|it| it.value == b"memory\0")
 }
 
-/// The parts of the machine. If there are several of one kind, the first.
+/// The parts of the machine. If there are several of one kind, the first, apart from PMUs and
+/// watchdogs.
 #[derive(Default)]
 pub(super) struct Parts<'t, 'a> {
     pub gic: Option<Node<'t, 'a>>,
     pub timer: Option<Node<'t, 'a>>,
     pub psci: Option<Node<'t, 'a>>,
     pub watchdog: Option<Region<Pa>>,
-    pub pmu: Option<Pmu>,
+    /// All of them, with power management blocks.
+    pub watchdogs: Vec<Node<'t, 'a>>,
+    /// All of them.
+    pub pmus: Vec<Node<'t, 'a>>,
     pub memory: Vec<Region<Pa>>,
     pub remarks: Remarks,
     kinds: Kinds<'a>,
@@ -106,11 +115,13 @@ impl<'t, 'a> Parts<'t, 'a> {
                 }
                 Some(NodeKind::Timer) => self.timer = self.timer.or(Some(node)),
                 Some(NodeKind::Psci) => self.psci = self.psci.or(Some(node)),
-                Some(NodeKind::Watchdog) => {
+                Some(NodeKind::Watchdog) => self.watchdogs.push(node),
+                Some(NodeKind::PowerManagement) => {
+                    self.watchdogs.push(node);
                     let registers = || node.regions().ok()?.first().copied();
                     self.watchdog = self.watchdog.or_else(registers);
                 }
-                Some(NodeKind::Pmu) => self.pmu = self.pmu.take().or_else(|| pmu(node)),
+                Some(NodeKind::Pmu) => self.pmus.push(node),
                 None if is_memory(node) && result.is_ok() => {
                     let added = memory::add_banks(node, &mut self.memory);
                     result = added.map_err(MachineError::at(node));
@@ -121,11 +132,4 @@ impl<'t, 'a> Parts<'t, 'a> {
         });
         result
     }
-}
-
-/// Reads the PMU of `node`; `None` if its interrupt is not private.
-fn pmu(node: Node<'_, '_>) -> Option<Pmu> {
-    let interrupts = node.interrupts().ok()?;
-    let interrupt = interrupts.iter().find(|one| one.intid.is_private())?.intid;
-    Some(Pmu { compatible: node.property("compatible")?.value.to_vec(), interrupt })
 }

@@ -3,14 +3,23 @@
 use crate::arch::intid::{Interrupt, Intid};
 use crate::boot::fdt::NodeError;
 
+/// The clauses about a private interrupt that a node lacks or that is none.
+pub(super) struct Faults {
+    /// If there is no such interrupt.
+    pub missing: &'static str,
+    /// If it is an SPI.
+    pub shared: &'static str,
+}
+
 /// Returns the INTID of an interrupt that must be private to each CPU (a PPI).
 ///
 /// # Errors
 ///
-/// `fault`, a clause about the node, if the interrupt is missing or is an SPI.
-pub(super) fn ppi(interrupt: Option<&Interrupt>, fault: &'static str) -> Result<Intid, NodeError> {
+/// One of `faults`.
+pub(super) fn ppi(interrupt: Option<&Interrupt>, faults: &Faults) -> Result<Intid, NodeError> {
     match interrupt {
         Some(Interrupt { intid, .. }) if intid.is_private() => Ok(*intid),
-        _ => Err(NodeError::Fault(fault)),
+        Some(_) => Err(NodeError::Fault(faults.shared)),
+        None => Err(NodeError::Fault(faults.missing)),
     }
 }

@@ -4,7 +4,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::parts::Parts;
-use super::{Conduit, ConsoleUart, Machine, MachineError, Seeds, cpus, gic, memory, timer};
+use super::{
+    BoardWatchdog, Conduit, ConsoleUart, Machine, MachineError, Seeds, cpus, gic, memory, pmu,
+    timer,
+};
 use crate::arch::addr::{Pa, Region};
 use crate::boot::fdt::{Node, NodeError, Tree};
 use crate::boot::text::printable;
@@ -47,6 +50,10 @@ impl Machine {
         {
             return Err(MachineError::at(chosen)(NodeError::Fault("its initrd is not in memory")));
         }
+        let is_memory = |region: &Region<Pa>| parts.memory.iter().any(|bank| bank.overlaps(region));
+        let watchdogs = parts.watchdogs.iter().filter_map(|node| BoardWatchdog::read(tree, *node));
+        let watchdogs = watchdogs.filter(|watchdog| !is_memory(&watchdog.register)).collect();
+        let pmus = pmu::read(tree, &parts.pmus, &cpus);
         Ok(Self {
             model: printable(model.unwrap_or("unnamed")),
             reserved: memory::reserved(tree, &cpus)?,
@@ -57,15 +64,43 @@ impl Machine {
             timer: timer::read(timer).map_err(MachineError::at(timer))?,
             psci,
             watchdog: parts.watchdog.filter(|_| psci != Some(Conduit::Smc)),
-            pmu: parts.pmu,
+            watchdogs,
+            pmus,
             console,
             devices: Vec::new(),
+            not_devices: Vec::new(),
             bootargs: bootargs.unwrap_or_default().to_string(),
             initrd,
             remarks: parts.remarks.finish(),
             free_interrupts: 0..0,
             seeds: Seeds::None,
+            id_aa64mmfr0: 0,
         })
+    }
+}
+
+/// The ways to end a machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ends {
+    /// [`Machine::psci`].
+    pub psci: Option<Conduit>,
+    /// [`Machine::watchdog`].
+    pub watchdog: Option<Region<Pa>>,
+}
+
+impl Ends {
+    /// Reads them from a tree that [`Machine::read`] refuses.
+    pub fn read(tree: &Tree<'_>) -> Self {
+        let mut parts = Parts::default();
+        // The walk goes on after an error.
+        _ = parts.find(tree);
+        let psci = parts.psci.and_then(|node| conduit(node).ok());
+        Self { psci, watchdog: parts.watchdog.filter(|_| psci != Some(Conduit::Smc)) }
+    }
+
+    /// Returns those of a machine.
+    pub fn of(machine: &Machine) -> Self {
+        Self { psci: machine.psci, watchdog: machine.watchdog }
     }
 }
 

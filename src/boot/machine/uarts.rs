@@ -5,19 +5,25 @@
 
 use super::ConsoleKind;
 
-/// A UART model that Bulkhead has a driver for.
-pub(super) struct UartModel {
+/// A binding that Bulkhead has a driver for.
+pub(super) struct UartBinding {
     /// A `compatible` of its node.
     pub compatible: &'static str,
     /// The driver.
     pub kind: ConsoleKind,
 }
 
-/// The supported models.
-pub(super) const MODELS: &[UartModel] = &[
-    UartModel { compatible: "arm,pl011", kind: ConsoleKind::Pl011 },
+/// The supported bindings.
+pub(super) const MODELS: &[UartBinding] = &[
+    UartBinding { compatible: "arm,pl011", kind: ConsoleKind::Pl011 },
     // Its clock is the graphics core's, which only firmware knows: it stays as firmware leaves it.
-    UartModel { compatible: "brcm,bcm2835-aux-uart", kind: ConsoleKind::MiniUart },
+    UartBinding { compatible: "brcm,bcm2835-aux-uart", kind: ConsoleKind::MiniUart },
+    UartBinding { compatible: "fsl,imx21-uart", kind: ConsoleKind::Imx },
+    UartBinding { compatible: "fsl,imx6q-uart", kind: ConsoleKind::Imx },
+    UartBinding { compatible: "cdns,uart-r1p8", kind: ConsoleKind::Cadence },
+    UartBinding { compatible: "cdns,uart-r1p12", kind: ConsoleKind::Cadence },
+    UartBinding { compatible: "xlnx,xuartps", kind: ConsoleKind::Cadence },
+    UartBinding { compatible: "snps,dw-apb-uart", kind: ConsoleKind::DesignWare },
 ];
 
 /// A UART that firmware leaves switched off, and how to switch it on.

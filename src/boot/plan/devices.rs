@@ -9,9 +9,9 @@ use core::ptr;
 
 use super::regions::share_page;
 use crate::arch::addr::{Pa, Region};
-use crate::arch::intid::Interrupt;
+use crate::arch::intid::{Interrupt, Intid};
 use crate::boot::description::{DeviceRequest, PartitionDescription, Result, refuse};
-use crate::boot::machine::{Device, Gic, Machine, Reach};
+use crate::boot::machine::{Device, Gic, Machine, PmuInterrupts, Reach};
 use crate::util::nearest::nearest;
 
 /// Returns the devices that are passed through to each partition.
@@ -69,16 +69,31 @@ fn check_served(
     }
 }
 
-/// Returns the interrupts of `devices` by ascending INTID, each once.
-pub(super) fn interrupts(devices: &[Device]) -> Vec<Interrupt> {
+/// Returns the interrupts of a partition with these CPUs, as indices into [`Machine::cpus`], and
+/// these devices, by ascending INTID, each once: those of the devices, and the SPIs of its CPUs'
+/// PMUs.
+pub(super) fn interrupts(machine: &Machine, cpus: &[usize], devices: &[Device]) -> Vec<Interrupt> {
     let mut interrupts: Vec<Interrupt> = Vec::new();
-    for interrupt in devices.iter().flat_map(|device| &device.interrupts) {
+    let mut add = |interrupt: Interrupt| {
         let found = interrupts.binary_search_by_key(&interrupt.intid, |other| other.intid);
         if let Err(index) = found {
-            interrupts.insert(index, *interrupt);
+            interrupts.insert(index, interrupt);
         }
+    };
+    devices.iter().flat_map(|device| &device.interrupts).copied().for_each(&mut add);
+    for cpu in cpus {
+        let mpidr = machine.cpus[*cpu].mpidr;
+        machine.pmus.iter().filter_map(|pmu| pmu.shared_interrupt(mpidr)).for_each(&mut add);
     }
     interrupts
+}
+
+/// Returns whether an interrupt is the SPI of a CPU's PMU, which goes with the CPU.
+fn is_of_pmu(machine: &Machine, intid: Intid) -> bool {
+    machine.pmus.iter().any(|pmu| match &pmu.interrupts {
+        PmuInterrupts::Private(_) => false,
+        PmuInterrupts::Shared(all) => all.iter().any(|(_, interrupt)| interrupt.intid == intid),
+    })
 }
 
 /// Returns the registers that only Bulkhead may access.
@@ -141,6 +156,9 @@ impl<'a> Owners<'a> {
             return reserved();
         }
         let Some(index) = self.find(name) else {
+            if let Some(not) = self.machine.not_devices.iter().find(|not| not.name == name) {
+                return Err(not.why.clone());
+            }
             let devices = self.machine.devices.iter();
             let names = devices.flat_map(|it| it.aliases.iter().chain([&it.path]));
             return Err(match nearest(name.as_bytes(), &mut names.map(String::as_str)) {
@@ -199,6 +217,9 @@ impl<'a> Owners<'a> {
             if intid.is_private() {
                 let why = "which is private to each CPU: only SPIs can be passed through";
                 return Err(format!("raises interrupt {intid}, {why}"));
+            }
+            if is_of_pmu(self.machine, *intid) {
+                return Err(format!("raises interrupt {intid}, which a CPU's PMU raises too"));
             }
             let raises = |it: &Device| it.interrupts.iter().any(|it| it.intid == *intid);
             let mut owned = others().filter_map(|(other, owner)| Some((other, (*owner)?)));

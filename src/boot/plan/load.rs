@@ -20,19 +20,31 @@ const IMAGE_ALIGN: u64 = 2 << 20;
 /// The default `load-offset` of a flat binary, in bytes from the start of memory.
 const LOAD_OFFSET: u64 = 0x8_0000;
 
-/// Places the kernel, the ramdisk and the tree of `partition` in its `memory`.
+/// Places the kernel, the ramdisk and the tree of `partition` in its `memory`. `id_aa64mmfr0` is
+/// [`Machine::id_aa64mmfr0`](crate::boot::machine::Machine::id_aa64mmfr0).
 ///
 /// # Errors
 ///
-/// If one of them does not fit, or if `fdt-offset` makes the tree overlap another.
+/// If one of them does not fit, if `fdt-offset` makes the tree overlap another, or if the kernel
+/// has pages of a size that the CPUs do not support.
 pub(super) fn place(
     partition: &PartitionDescription,
     memory: Region<Ipa>,
+    id_aa64mmfr0: u64,
 ) -> Result<(LoadedImage, Option<LoadedImage>, Region<Ipa>)> {
     let kernel = &partition.kernel;
     let base = memory.start().get();
     let (start, size) = match kernel.image {
-        Image::Arm64 { text_offset, size } => {
+        Image::Arm64 { granule: Some(granule), .. } if !granule.is_supported(id_aa64mmfr0) => {
+            let source = &kernel.source;
+            let way = "give one with pages of another size";
+            refuse!(
+                source.path,
+                "{source} is an Image with pages of {granule}, which the CPUs of \
+                this machine do not support: {way}"
+            )
+        }
+        Image::Arm64 { text_offset, size, .. } => {
             let base = base.checked_next_multiple_of(IMAGE_ALIGN);
             (base.and_then(|base| base.checked_add(text_offset)), size)
         }

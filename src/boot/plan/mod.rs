@@ -54,9 +54,11 @@ impl Plan {
             let Ok(vmid) = u8::try_from(number + 1) else {
                 refuse!(path, " has more partitions than there are VMIDs, 255");
             };
-            let (kernel, ramdisk, tree) = load::place(described, memory.guest)?;
+            let (kernel, ramdisk, tree) =
+                load::place(described, memory.guest, machine.id_aa64mmfr0)?;
             let passthrough = take(&mut passthrough[number]);
-            let interrupts = devices::interrupts(&passthrough);
+            let cpus = take(&mut cpus[number]);
+            let interrupts = devices::interrupts(machine, &cpus, &passthrough);
             let mappings = layout::mappings(gic, &memory, &passthrough);
             let mut devices = take(&mut devices[number]);
             let wanted = description.delivery(described);
@@ -66,7 +68,7 @@ impl Plan {
                 path: described.path.clone(),
                 name: described.name.clone(),
                 vmid,
-                cpus: take(&mut cpus[number]),
+                cpus,
                 memory,
                 mappings,
                 delivery,

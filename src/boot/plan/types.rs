@@ -56,7 +56,7 @@ pub struct PartitionPlan {
     pub devices: Vec<PlannedDevice>,
     /// The devices of the machine that are passed through to it, each at its physical address.
     pub passthrough: Vec<Device>,
-    /// The SPIs of its passed-through devices, by ascending INTID, each once.
+    /// The SPIs of its passed-through devices and of its CPUs' PMUs, by ascending INTID, each once.
     pub interrupts: Vec<Interrupt>,
     /// Everything that stage 2 maps, by ascending IPA, without overlaps, in whole pages.
     pub mappings: Vec<Mapping>,

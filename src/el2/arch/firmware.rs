@@ -2,7 +2,7 @@
 
 use bulkhead::arch::addr::Pa;
 use bulkhead::arch::mpidr::Mpidr;
-use bulkhead::boot::machine::{Conduit, Machine};
+use bulkhead::boot::machine::Conduit;
 use bulkhead::smccc::Workaround;
 use core::arch::asm;
 
@@ -24,10 +24,10 @@ pub const RANDOM_WORDS: usize = 3;
 pub struct Firmware(());
 
 impl Firmware {
-    /// Returns the machine's firmware, if it can be called by SMC. An HVC from EL2 is taken to EL2
-    /// itself, so the HVC conduit cannot be used.
-    pub fn find(machine: &Machine) -> Option<Self> {
-        (machine.psci == Some(Conduit::Smc)).then_some(Self(()))
+    /// Returns the firmware whose PSCI has this conduit in the machine's tree, if it can be called
+    /// by SMC. An HVC from EL2 is taken to EL2 itself, so the HVC conduit cannot be used.
+    pub fn find(psci: Option<Conduit>) -> Option<Self> {
+        (psci == Some(Conduit::Smc)).then_some(Self(()))
     }
 
     /// Starts a CPU at `entry` (CPU_ON).

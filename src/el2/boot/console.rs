@@ -14,7 +14,7 @@ use super::mmu;
 use crate::el2::console::{self, Place, Port, SharedState, shared, uart};
 use crate::el2::cpu::timer;
 use crate::el2::drivers::gic::Gic;
-use crate::el2::drivers::uart::{AnyUart, emergency};
+use crate::el2::drivers::uart::{self as driver, emergency};
 use crate::el2::partition::Partition;
 use crate::el2::vcpu::resident;
 
@@ -30,7 +30,7 @@ pub fn open(machine: &machine::ConsoleUart) {
         let register = mmu::map_device(*register);
         register.write(0, register.read(0) & !mask | value);
     }
-    let uart = AnyUart::new(machine.kind, mmu::map_device(machine.registers));
+    let uart = driver::open(machine.kind, mmu::map_device(machine.registers));
     emergency::init(uart);
     console::set_uart(uart);
     if log::set_logger(&BootLogger).is_ok() {

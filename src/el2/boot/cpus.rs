@@ -1,5 +1,6 @@
 //! Starts the CPUs, and sets each of them up for its partition.
 
+use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::system_registers::IdRegisters;
@@ -8,10 +9,11 @@ use bulkhead::smccc::Workarounds;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{Delivery, SgiRoute};
 use core::sync::atomic::AtomicU8;
+use log::info;
 
 use super::build::Work;
 use super::refuse::refuse;
-use super::{entry, mmu};
+use super::{entry, mmu, serror};
 use crate::el2::arch::firmware::Firmware;
 use crate::el2::arch::image::{self, MAX_CPUS};
 use crate::el2::arch::sync::{self, Barrier};
@@ -33,6 +35,15 @@ pub fn enter_boot_cpu(machine: &Machine) -> &'static Resident {
     let Some(index) = position.filter(|index| *index < MAX_CPUS) else {
         refuse(format_args!("the CPU that booted, MPIDR {mpidr}, is not in the machine's tree"));
     };
+    let Some(frequency) = machine.timer.frequency(CNTFRQ_EL0.get()) else {
+        refuse(format_args!(
+            "firmware has left CNTFRQ_EL0 at 0: have it set the counter's frequency, or give \
+             clock-frequency in the timer's node of the machine's tree"
+        ));
+    };
+    for resident in resident::all() {
+        resident.cpu.set_frequency(frequency);
+    }
     resident::all()[index].cpu.set_stack_top(image::stack_top(0));
     let resident = resident::enter(index);
     vectors::install();
@@ -85,7 +96,7 @@ fn start(work: &'static Work, cpu: &MachineCpu, index: usize, boot_cpu: usize) {
     resident::all()[index].cpu.set_stack_top(image::stack_top(stack));
     let mpidr = cpu.mpidr;
     let address = entry::prepare_secondary(mpidr, index, stack, work);
-    let started = match (cpu.start, Firmware::find(&work.machine)) {
+    let started = match (cpu.start, Firmware::find(work.machine.psci)) {
         // SAFETY: `prepare_secondary` returns `secondary_entry`, which runs with the MMU off.
         (CpuStart::Psci, Some(firmware)) => unsafe { firmware.cpu_on(mpidr, address) },
         // SAFETY: the same; and the machine's tree says that the CPU polls this address.
@@ -134,13 +145,20 @@ pub fn set_up(resident: &'static Resident, work: &'static Work) {
     work.barrier.wait();
     let owner = work.owner_of(index);
     let delivery = owner.map_or(Delivery::Trapped, |(partition, _)| partition.plan.delivery);
-    gic.init_cpu(index, resident.cpu.mpidr(), delivery, &mmu::map_device);
+    if let Err(why) = gic.init_cpu(index, resident.cpu.mpidr(), delivery, &mmu::map_device) {
+        refuse(format_args!("CPU {}: {why}", resident.cpu.mpidr()));
+    }
     for intid in [own.maintenance, own.timer] {
         gic.enable_own(intid, index);
     }
     let id = id_registers::read();
     let count = owner.is_some_and(|(partition, _)| partition.plan.count_hypervisor);
     control::write(&id, control::choices(&id, count, delivery));
+    // HCR_EL2.AMO routes it to EL2.
+    if let Some(esr) = serror::take_pending() {
+        let mpidr = resident.cpu.mpidr();
+        info!("CPU {mpidr} had a pending SError (ESR_EL2 {esr:#x}): firmware has caused it");
+    }
     work.barrier.wait();
     if let Some((partition, number)) = owner {
         resident.cpu.set_partition(partition.port.index());
@@ -190,7 +208,7 @@ fn new_vcpu(
 
 /// Returns the mitigations that firmware offers on this CPU.
 fn workarounds(machine: &Machine) -> Workarounds {
-    match Firmware::find(machine) {
+    match Firmware::find(machine.psci) {
         Some(firmware) if firmware.has_smccc_1_1() => {
             Workarounds::ask(|function| firmware.features(function))
         }

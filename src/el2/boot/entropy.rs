@@ -33,7 +33,7 @@ pub fn collect(firmware: &mut FirmwareTree, machine: &mut Machine) -> Option<Box
         add_registers(&mut pool);
         scrub_stack();
     }
-    let firmware = Firmware::find(machine);
+    let firmware = Firmware::find(machine.psci);
     if let Some(firmware) = firmware.filter(|it| it.has_smccc_1_1() && it.has_trng()) {
         add_firmware(&mut pool, firmware);
         scrub_stack();

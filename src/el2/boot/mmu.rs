@@ -181,6 +181,8 @@ pub fn tree_region(tree: Pa) -> Option<Region<Pa>> {
     if tree.get() == 0 || !tree.is_aligned(8) {
         return None;
     }
+    // With the MMU off the header is read from memory, to which firmware may not have cleaned it.
+    cache::clean_and_invalidate(Region::new(tree, HEADER_SIZE as u64)?);
     // SAFETY: the loader passed this address as that of a tree, and the header is readable, because
     // the MMU is off or `init` mapped the tree.
     let header = unsafe { core::slice::from_raw_parts(tree.get() as *const u8, HEADER_SIZE) };

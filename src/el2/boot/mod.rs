@@ -10,8 +10,10 @@ pub mod heap;
 mod load;
 pub mod mmu;
 mod refuse;
+mod serror;
 mod stage2;
 
+use aarch64_cpu::registers::{ID_AA64MMFR0_EL1, Readable};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -20,7 +22,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::boot::audit::{self, Descriptors};
 use bulkhead::boot::description::{Description, PlanError};
 use bulkhead::boot::fdt::{Node, Tree};
-use bulkhead::boot::machine::{ConsoleUart, Machine, free_interrupts};
+use bulkhead::boot::machine::{ConsoleUart, Ends, Machine, free_interrupts};
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::report;
 use bulkhead::entropy::Pool;
@@ -110,11 +112,24 @@ pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree, console: FoundCons
     info!("Bulkhead {}", env!("CARGO_PKG_VERSION"));
     let mut machine = match Machine::read(tree, console) {
         Ok(machine) => machine,
-        Err(error) => refuse(format_args!("the machine's tree: {error}")),
+        Err(error) => {
+            enable_ends(Ends::read(tree));
+            refuse(format_args!("the machine's tree: {error}"))
+        }
     };
-    power::init(Firmware::find(&machine), machine.watchdog.map(mmu::map_device));
+    enable_ends(Ends::of(&machine));
     machine.limit_cpus(MAX_CPUS, cpu::current_mpidr());
+    machine.id_aa64mmfr0 = ID_AA64MMFR0_EL1.get();
+    for watchdog in &machine.watchdogs {
+        let value = mmu::map_device(watchdog.register).read(0);
+        machine.remarks.extend(watchdog.remark(value));
+    }
     machine
+}
+
+/// Enables these ways of ending the machine.
+fn enable_ends(ends: Ends) {
+    power::init(Firmware::find(ends.psci), ends.watchdog.map(mmu::map_device));
 }
 
 /// The embedded system description.
@@ -129,6 +144,14 @@ const FIRMWARE_NODE: &str = "/chosen/bulkhead";
 pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Description {
     let (region, origin) = match machine.initrd {
         Some(region) => {
+            for (name, used) in [("Bulkhead", image::whole()), ("the tree", firmware.region)] {
+                if used.overlaps(&region) {
+                    refuse(format_args!(
+                        "the initrd at {region} overlaps {name} at {used}: have the boot loader \
+                         put it elsewhere"
+                    ));
+                }
+            }
             mmu::map_memory(region);
             (region, "initrd")
         }
@@ -190,6 +213,8 @@ pub fn plan(
     machine.reserve(firmware.region, "the machine's tree");
     if description.names_devices() {
         machine.read_devices(&firmware.tree, &|device| description.names(device));
+        let requests = description.partitions.iter().flat_map(|partition| partition.requests());
+        machine.explain_devices(&firmware.tree, requests.map(|request| request.name));
     }
     if let Some(last) = last_direct_spi.filter(|_| description.wants_direct_interrupts()) {
         machine.free_interrupts = free_interrupts(&firmware.tree, last);

@@ -11,7 +11,6 @@ use core::sync::atomic::{Ordering, fence};
 
 use super::{CONSOLE, Port, announce, ports, queue, queue_line, request_view, uart};
 use crate::el2::cpu::timer;
-use crate::el2::drivers::uart::Uart;
 
 /// The number of bytes read for one interrupt. The interrupt stays asserted if more are waiting.
 const BYTES_AT_ONCE: usize = 8;

@@ -20,7 +20,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use super::arch::sync::{Mutex, MutexGuard, SetOnce};
 use super::cpu::{self, CONSOLE as CONSOLE_WORK, Cpu};
 use super::drivers::gic::Gic;
-use super::drivers::uart::AnyUart;
+use super::drivers::uart::MachineUart;
 
 pub use flush::flush;
 pub use input::attach;
@@ -30,7 +30,7 @@ pub use port::Port;
 /// The console and what it is connected with.
 pub struct PhysicalConsole {
     /// The UART, if the machine has one with a driver.
-    uart: SetOnce<AnyUart>,
+    uart: SetOnce<MachineUart>,
     /// The state that all CPUs change.
     shared: Mutex<SharedState>,
     /// Whether there may be work for the holder of that lock.
@@ -125,13 +125,13 @@ pub fn shared() -> MutexGuard<'static, SharedState> {
 }
 
 /// Sets the UART.
-pub fn set_uart(uart: AnyUart) {
+pub fn set_uart(uart: MachineUart) {
     CONSOLE.uart.set(uart);
 }
 
 /// Returns the UART, if there is one.
-pub fn uart() -> Option<AnyUart> {
-    CONSOLE.uart.get().copied()
+pub fn uart() -> Option<&'static MachineUart> {
+    CONSOLE.uart.get()
 }
 
 /// Adds text of boot to the log, on behalf of the holder of the console's lock.

@@ -14,7 +14,7 @@ use core::sync::atomic::Ordering;
 
 use super::{CONSOLE, Place, Port, SharedState, input, ports};
 use crate::el2::cpu::{self, Cpu, timer};
-use crate::el2::drivers::uart::{AnyUart, Uart, emergency};
+use crate::el2::drivers::uart::{MachineUart, emergency};
 
 /// The number of bytes in a piece of others' output on a CPU that runs a guest.
 const PIECE_BYTES: usize = 4;
@@ -206,7 +206,7 @@ fn wake_writer(place: &Place, source: Source) {
 /// The UART as the console sends to it. Without a UART all output is discarded.
 pub struct Sender {
     /// The UART.
-    pub uart: Option<AnyUart>,
+    pub uart: Option<&'static MachineUart>,
     /// Whether it waits for room. If so, the console finds that there is always room.
     pub waits: bool,
 }

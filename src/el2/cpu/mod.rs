@@ -25,6 +25,8 @@ pub struct Cpu {
     index: AtomicUsize,
     /// The affinity fields of its MPIDR_EL1.
     mpidr: AtomicU64,
+    /// The frequency of the counter in Hz, once boot has found it. CNTFRQ_EL0 may be unset.
+    frequency: AtomicU64,
     /// Whether it is at EL2 with its MMU on.
     is_up: AtomicBool,
     /// Whether it has left boot's code, and never returns to it.
@@ -64,6 +66,7 @@ impl Cpu {
             guest_stack: AtomicU64::new(0),
             index: AtomicUsize::new(0),
             mpidr: AtomicU64::new(0),
+            frequency: AtomicU64::new(0),
             is_up: AtomicBool::new(false),
             is_settled: AtomicBool::new(false),
             owner: AtomicUsize::new(0),
@@ -90,6 +93,11 @@ impl Cpu {
     /// Returns the index in the Plan of the partition that owns it, if one does.
     pub fn partition(&self) -> Option<usize> {
         self.owner.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Sets the frequency of the counter, in Hz.
+    pub fn set_frequency(&self, frequency: u64) {
+        self.frequency.store(frequency, Ordering::Relaxed);
     }
 
     /// Sets the top of its stack.

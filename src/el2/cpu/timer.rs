@@ -3,6 +3,7 @@
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::*;
 use bulkhead::util::deadlines::{TimerSetting, User};
+use core::sync::atomic::Ordering;
 
 use crate::el2::arch::registers::write_register;
 use crate::el2::cpu;
@@ -13,18 +14,23 @@ pub fn now() -> u64 {
     CNTPCT_EL0.get()
 }
 
+/// Returns the frequency of the counter, in Hz.
+fn frequency() -> u64 {
+    cpu::current().frequency.load(Ordering::Relaxed)
+}
+
 /// Returns the number of ticks in `count` milliseconds, which are less than 2^32.
 // One copy for all callers.
 #[inline(never)]
 pub fn milliseconds(count: u64) -> u64 {
-    CNTFRQ_EL0.get().wrapping_mul(count) / 1000
+    frequency().wrapping_mul(count) / 1000
 }
 
 /// Returns the number of ticks in `count` microseconds, which are less than 2^32.
 // One copy for all callers.
 #[inline(never)]
 pub fn microseconds(count: u64) -> u64 {
-    CNTFRQ_EL0.get().wrapping_mul(count) / 1_000_000
+    frequency().wrapping_mul(count) / 1_000_000
 }
 
 /// Returns the number of milliseconds since the physical counter had the value `start`.

@@ -67,6 +67,14 @@ pub fn init(firmware: Option<Firmware>, watchdog: Option<Registers>) {
     }
 }
 
+/// Returns whether [`exit`] has a way to end the machine.
+#[inline(always)]
+pub fn can_end() -> bool {
+    let Power { semihosting, firmware, watchdog, .. } = &POWER;
+    let has_end = firmware.get().is_some() || watchdog.get().is_some();
+    has_end || semihosting.load(Ordering::Relaxed)
+}
+
 /// Ends the machine: by semihosting if its command line allows that, otherwise by firmware,
 /// otherwise by the watchdog. If all fail, stops this CPU.
 pub fn exit(status: ExitStatus) -> ! {

@@ -20,26 +20,62 @@ const DESCRIPTION: u64 = 0x4800_0000;
 /// The size of the initrd that the tree announces, in bytes: more than a description has.
 const DESCRIPTION_SIZE: u64 = 1 << 20;
 
+/// Where a word says what the firmware leaves behind.
+const LEAVES: u64 = 0x46f0_0000;
+
+/// What the firmware leaves behind for the image that it starts.
+#[derive(Clone, Copy)]
+pub enum Leaves {
+    /// Nothing.
+    Nothing = 0,
+    /// CNTFRQ_EL0 is 0.
+    NoFrequency = 1,
+    /// An SGI was acknowledged and not ended.
+    Interrupts = 2,
+    /// An LPI is enabled and pending, on GICv3.
+    Lpi = 4,
+}
+
 impl Machine {
     /// Returns a `virt` machine of one CPU whose firmware starts Bulkhead with this description,
     /// given as source. The firmware has a TRNG, and its tree no seeds.
     pub fn with_firmware(gic: Gic, description: &str) -> Self {
+        Self::with_untidy_firmware(gic, description, Leaves::Nothing, &|tree| tree.to_string())
+    }
+
+    /// Returns the same machine, whose firmware leaves something behind, and whose tree `change`
+    /// has changed.
+    pub fn with_untidy_firmware(
+        gic: Gic,
+        description: &str,
+        leaves: Leaves,
+        change: &dyn Fn(&str) -> String,
+    ) -> Self {
         let end = DESCRIPTION + DESCRIPTION_SIZE;
         let initrd = format!("linux,initrd-start = <{DESCRIPTION}>; linux,initrd-end = <{end}>;");
-        let tree = tree(gic, "semihosting", &initrd);
-        Self::at_el3(gic, &file("target/bulkhead.img"), &tree)
+        let text = decompile(&tree(gic, "semihosting", &initrd)).0;
+        let tree = compile_machine(&change(&text));
+        // With EL3, QEMU ignores Non-secure writes of ICC_AP1R0_EL1 (icc_ap_write), which is where
+        // an acknowledged interrupt is with 5 bits of priority.
+        let has_el3 = gic == Gic::V2 || !matches!(leaves, Leaves::Interrupts);
+        let leaves = leaves as u32;
+        Self::with_loader(gic, has_el3, &file("target/bulkhead.img"), &tree)
             .option("-device", loader(&compile(description), DESCRIPTION))
+            .option("-device", format!("loader,addr={LEAVES:#x},data={leaves},data-len=4"))
     }
 
     /// Returns the same machine, whose firmware starts a guest with this command line instead.
     pub fn with_firmware_alone(gic: Gic, guest: &str, command_line: &str) -> Self {
         let image = file(&format!("target/guests/{guest}.img"));
-        Self::at_el3(gic, &image, &tree(gic, command_line, ""))
+        Self::with_loader(gic, true, &image, &tree(gic, command_line, ""))
     }
 
-    fn at_el3(gic: Gic, image: &Path, tree: &Path) -> Self {
+    fn with_loader(gic: Gic, has_el3: bool, image: &Path, tree: &Path) -> Self {
+        let secure = if has_el3 { "on" } else { "off" };
+        let version = gic.version();
+        let machine = format!("virt,secure={secure},virtualization=on,gic-version={version}");
         Self::new(gic)
-            .machine(&format!("virt,secure=on,virtualization=on,gic-version={}", gic.version()))
+            .machine(&machine)
             .cpus(1)
             .without_kernel()
             .option("-semihosting-config", "enable=on,target=native")

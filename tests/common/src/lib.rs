@@ -20,6 +20,7 @@ pub use description::{
 };
 pub use dump::{dump, dumped_tree};
 pub use files::{board_tree, file, root, scratch, scratch_directory};
+pub use firmware::Leaves;
 pub use image::{
     branch, elf, function, function_at, instruction, patched, section_size, symbol_at,
 };

@@ -13,6 +13,7 @@ use crate::description;
 use crate::files::{board_tree, file, scratch};
 use crate::outcome::Outcome;
 use crate::session::{self, Errors, Line, Progress, Step};
+use crate::trees::compile_machine;
 
 /// The interrupt controller of a machine, and how interrupts reach the guests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,6 +118,18 @@ impl Machine {
             ..Self::new(Gic::V2)
         };
         machine.tree(&board_tree()).initrd(description)
+    }
+
+    /// Returns a ZCU102 of 1 GiB that boots Bulkhead with this description, given as source. Its
+    /// GIC-400 repeats each page over 64 KiB, and its UART is Cadence's.
+    #[track_caller]
+    pub fn zcu102(description: &str) -> Self {
+        let machine =
+            Self { machine: "xlnx-zcu102,virtualization=on".into(), ..Self::new(Gic::V2) };
+        let tree = include_str!("zcu102.dts").replace("BOOTARGS", &machine.command_line);
+        let tree = compile_machine(&tree);
+        let description = description::compile(description);
+        machine.tree(&tree).initrd(&description).option("-audio", "none")
     }
 
     /// Writes the output of the second UART to a file; the console is the first UART's.

@@ -3,11 +3,24 @@
 .equ SCR, 0x531                 // SCR_EL3: non-secure, EL2 is AArch64, HVC and SMC are enabled
 .equ SCTLR, 0x30c50830          // SCTLR_EL2 with everything off
 .equ EL2H, 0x3c9                // EL2 with its own stack, all masked
+.equ CURRENT_EL3, 3 << 2
 
-// The GICv2 of the machine.
+// A word in memory that says what to leave behind.
+.equ LEAVES, 0x46f00000
+.equ LEAVES_NO_FREQUENCY, 0     // bit numbers
+.equ LEAVES_INTERRUPTS, 1
+.equ LEAVES_LPI, 2
+
+// The GIC of the machine: a GICv2, or a GICv3 with affinity routing.
+.equ GICD_CTLR, 0x08000000
 .equ GICD_IGROUPR, 0x08000080
 .equ GICC_PMR, 0x08010004
+.equ GICR_WAKER, 0x080a0014
+.equ GICR_IGROUPR0, 0x080b0080
 .equ GICD_WORDS, 9              // of 32 interrupts each
+.equ ARE, 3 << 4                // of GICD_CTLR: affinity routing in both Security states
+.equ PROCESSOR_SLEEP, 1
+.equ CHILDREN_ASLEEP, 2
 
 .equ SMCCC_VERSION, 0x80000000
 .equ SMCCC_ARCH_FEATURES, 0x80000001
@@ -26,13 +39,20 @@
 .section .text.header, "ax"
 .global image_header
 image_header:
+    ldr     x0, =LEAVES
+    ldr     w19, [x0]
+    mrs     x0, currentel
+    cmp     x0, #CURRENT_EL3
+    b.ne    leave
     adrp    x0, firmware_vectors
     add     x0, x0, :lo12:firmware_vectors
     msr     vbar_el3, x0
     mov     x0, #SCR
     msr     scr_el3, x0
     msr     cptr_el3, xzr
-    mrs     x0, id_aa64pfr0_el1
+    tbz     w19, #LEAVES_NO_FREQUENCY, 5f
+    msr     cntfrq_el0, xzr
+5:  mrs     x0, id_aa64pfr0_el1
     ubfx    x0, x0, #24, #4     // GIC system registers?
     cbnz    x0, 2f
     ldr     x0, =GICD_IGROUPR
@@ -50,16 +70,32 @@ image_header:
     b       3f
 2:  mov     x0, #0xf            // for EL2 and EL1 too
     msr     S3_6_C12_C12_5, x0  // ICC_SRE_EL3
+    ldr     x0, =GICD_CTLR
+    mov     w1, #ARE
+    str     w1, [x0]
+    ldr     x0, =GICD_IGROUPR   // all interrupts are Non-secure
+    mov     w1, #-1
+    mov     x2, #4
+4:  str     w1, [x0, x2]
+    add     x2, x2, #4
+    cmp     x2, #GICD_WORDS * 4
+    b.lo    4b
+    ldr     x0, =GICR_WAKER
+    ldr     w1, [x0]
+    bic     w1, w1, #1 << PROCESSOR_SLEEP
+    str     w1, [x0]
+6:  ldr     w1, [x0]
+    tbnz    w1, #CHILDREN_ASLEEP, 6b
+    ldr     x0, =GICR_IGROUPR0
+    mov     w1, #-1
+    str     w1, [x0]
 3:  ldr     x0, =SCTLR
     msr     sctlr_el2, x0
     mov     x0, #EL2H
     msr     spsr_el3, x0
-    ldr     x0, =IMAGE
+    adrp    x0, leave
+    add     x0, x0, :lo12:leave
     msr     elr_el3, x0
-    ldr     x0, =TREE
-    mov     x1, xzr
-    mov     x2, xzr
-    mov     x3, xzr
     isb
     eret
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::arch::addr::{Pa, Region};
 use crate::arch::intid::Interrupt;
 use crate::arch::intid::Trigger;
-use crate::boot::machine::{Device, Gic, Pmu, Reach, Seeds};
+use crate::boot::machine::{Device, Gic, Pmu, PmuInterrupts, Reach, Seeds, TimerProperty};
 use crate::boot::plan::Plan;
 use crate::boot::plan::tests::{
     Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
@@ -72,7 +72,8 @@ fn machine_with_devices(gic: Gic) -> Machine {
         device("/soc/serial@b000100", 0xb00_0100, vec![]),
     ];
     let compatible = b"arm,cortex-a53-pmu\0arm,armv8-pmuv3\0".into();
-    machine.pmu = Some(Pmu { compatible, interrupt: Intid::ppi(7).unwrap() });
+    let interrupts = PmuInterrupts::Private(Intid::ppi(7).unwrap());
+    machine.pmus = vec![Pmu { compatible, interrupts }];
     machine
 }
 
@@ -191,6 +192,50 @@ fn interrupts_are_those_of_the_plan() {
             }
         });
     }
+}
+
+#[test]
+fn each_guest_has_the_spis_of_its_own_cpus_pmus() {
+    let mut machine = machine(gic_v2());
+    let spi = |number| Interrupt { intid: Intid::spi(number).unwrap(), trigger: Trigger::Level };
+    let shared = (0..4).map(|cpu| (Mpidr::new(cpu), spi(16 + cpu as u32))).collect();
+    let interrupts = PmuInterrupts::Shared(shared);
+    machine.pmus = vec![Pmu { compatible: b"arm,cortex-a72-pmu\0".into(), interrupts }];
+    let one = partition("one").with("cpus", Cells(&[2]));
+    let two = partition("two").without("cpus").with("cpu-ids", Cells(&[3, 0]));
+    let plan = plan_on(&machine, &system([one, two])).unwrap();
+    let bytes = machine_tree().tree();
+    let firmware = Tree::new(&bytes).unwrap();
+    // CPUs 1 and 2, because `cpu-ids` are assigned first.
+    for (partition, spis) in plan.partitions.iter().zip([[17, 18], [19, 16]]) {
+        let built = build(partition, &machine, &firmware).ok().unwrap();
+        let tree = Tree::new(&built.bytes).unwrap();
+        let expected = spis.map(spi);
+        assert_eq!(tree.node("/pmu").unwrap().interrupts().unwrap(), expected);
+        let mut owned = expected;
+        owned.sort_by_key(|interrupt| interrupt.intid);
+        assert_eq!(partition.interrupts, owned);
+        for (cpu, phandle) in cells(&tree, "/pmu", "interrupt-affinity").into_iter().enumerate() {
+            assert_eq!(tree.by_phandle(phandle).unwrap().name(), ["cpu@0", "cpu@1"][cpu]);
+        }
+    }
+}
+
+#[test]
+fn the_timer_keeps_what_the_machines_tree_says_about_it() {
+    let mut machine = machine(gic_v3());
+    let property =
+        |name: &str, value: &[u8]| TimerProperty { name: name.to_string(), value: value.to_vec() };
+    machine.timer.properties = vec![
+        property("clock-frequency", &50_000_000_u32.to_be_bytes()),
+        property("fsl,erratum-a008585", &[]),
+    ];
+    let plan = plan_on(&machine, &system([partition("one")])).unwrap();
+    let bytes = machine_tree().tree();
+    let built = build(&plan.partitions[0], &machine, &Tree::new(&bytes).unwrap()).ok().unwrap();
+    let tree = Tree::new(&built.bytes).unwrap();
+    assert_eq!(cells(&tree, "/timer", "clock-frequency"), [50_000_000]);
+    assert!(tree.node("/timer").unwrap().property("fsl,erratum-a008585").is_some());
 }
 
 #[test]

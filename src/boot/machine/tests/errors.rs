@@ -21,6 +21,29 @@ fn a_console_that_cannot_be_used_is_a_remark() {
 }
 
 #[test]
+fn a_design_ware_uart_has_registers_of_four_bytes() {
+    fn uart(root: &mut Writer, shift: u32, width: u32) {
+        node(root, "uart@9100000", |uart| {
+            uart.property_strings("compatible", &["acme,uart", "snps,dw-apb-uart"]);
+            uart.property_cells("reg", &[0, 0x910_0000, 0, 0x100]);
+            uart.property_u32("reg-shift", shift);
+            uart.property_u32("reg-io-width", width);
+        });
+    }
+    let chosen = |chosen: &mut Writer| chosen.property_str("stdout-path", "/uart@9100000");
+    let read = |more| Board { chosen, more, ..BOARD }.read().unwrap();
+    let console = read(|root| uart(root, 2, 4)).console.unwrap();
+    assert_eq!((console.kind, console.interrupt), (ConsoleKind::DesignWare, None));
+    for more in [|root: &mut Writer| uart(root, 0, 4), |root: &mut Writer| uart(root, 2, 1)] {
+        assert_eq!(
+            read(more).remarks,
+            ["no console: stdout-path, `/uart@9100000`, needs reg-shift = <2> and reg-io-width = \
+              <4>"]
+        );
+    }
+}
+
+#[test]
 fn missing_nodes_are_errors() {
     let nothing: fn(&mut Writer) = |_| ();
     let unnamed = |gic: &mut Writer| gic.property_str("compatible", "acme,intc");
@@ -48,6 +71,11 @@ fn errors_name_their_node() {
         gic.property_str("compatible", "arm,gic-400");
         gic.property_cells("reg", &GIC_V2_REG);
     };
+    let loud_gic = |gic: &mut Writer| {
+        gic.property_str("compatible", "arm,gic-400");
+        gic.property_cells("reg", &GIC_V2_REG);
+        gic.property_cells("interrupts", &[0, 9, 4]);
+    };
     // GICH reaches past 512 GiB, or GICV is not page-aligned.
     let endless_gic = |gic: &mut Writer| {
         let mut reg = GIC_V2_REG;
@@ -69,6 +97,10 @@ fn errors_name_their_node() {
         timer.property_str("compatible", "arm,armv8-timer");
         timer.property_cells("interrupts", &[0; 12]);
     };
+    let short_timer = |timer: &mut Writer| {
+        timer.property_str("compatible", "arm,armv8-timer");
+        timer.property_cells("interrupts", &[1, 13, 4, 1, 14, 4, 1, 11, 4]);
+    };
     let nameless_cpu = |cpus: &mut Writer| cpu(cpus, "cpu@0", |_| ());
     let spinning_cpu = |cpus: &mut Writer| {
         cpu(cpus, "cpu@0", |cpu| {
@@ -89,6 +121,10 @@ fn errors_name_their_node() {
         ),
         (
             with(|board| board.gic = mute_gic),
+            "/intc@8000000 its maintenance interrupt is missing: give the PPI in `interrupts`",
+        ),
+        (
+            with(|board| board.gic = loud_gic),
             "/intc@8000000 its maintenance interrupt is not a PPI",
         ),
         (with(|board| board.gic = endless_gic), "/intc@8000000 its registers lie above 512 GiB"),
@@ -98,6 +134,7 @@ fn errors_name_their_node() {
         ),
         (with(|board| board.chosen = lost_initrd), "/chosen its initrd is not in memory"),
         (with(|board| board.timer = spi_timer), "/timer its phys interrupt is not a PPI"),
+        (with(|board| board.timer = short_timer), "/timer its hyp-phys interrupt is missing"),
         (with(|board| board.cpus = nameless_cpu), "/cpus/cpu@0 `reg` is missing or invalid"),
         (
             with(|board| board.cpus = spinning_cpu),
@@ -110,4 +147,31 @@ fn errors_name_their_node() {
         let (path, clause) = sentence.split_once(' ').unwrap();
         assert_eq!(board.error(), [path, " of the machine's tree: ", clause].concat());
     }
+}
+
+#[test]
+fn a_refused_tree_still_says_how_the_machine_ends() {
+    let psci = |root: &mut Writer| {
+        node(root, "psci", |psci| {
+            psci.property_str("compatible", "arm,psci-1.0");
+            psci.property_str("method", "smc");
+        });
+    };
+    let pm = |root: &mut Writer| {
+        node(root, "watchdog@9100000", |pm| {
+            pm.property_str("compatible", "brcm,bcm2835-pm");
+            pm.property_cells("reg", &[0, 0x910_0000, 0, 0x114]);
+        });
+    };
+    let half_a_bank = |root: &mut Writer| bank(root, "memory@0", &[0]);
+    let ends = |more| {
+        let bytes = Board { memory: half_a_bank, timer: |_| (), more, ..BOARD }.bytes();
+        let tree = Tree::new(&bytes).unwrap();
+        assert!(Machine::read(&tree, Ok(None)).is_err());
+        Ends::read(&tree)
+    };
+    assert_eq!(ends(|_| ()), Ends { psci: None, watchdog: None });
+    assert_eq!(ends(psci), Ends { psci: Some(Conduit::Smc), watchdog: None });
+    let watchdog = Some(region(0x910_0000, 0x114));
+    assert_eq!(ends(pm), Ends { psci: None, watchdog });
 }

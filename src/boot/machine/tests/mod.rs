@@ -6,7 +6,10 @@ use crate::boot::fdt::{Tree, Writer};
 
 mod board;
 mod errors;
+mod not_devices;
+mod pmus;
 mod reach;
+mod watchdogs;
 
 use board::*;
 
@@ -40,7 +43,13 @@ fn a_plain_board_is_read() {
     );
     assert_eq!(
         machine.timer,
-        TimerInterrupts { physical: intid(30), virtual_: intid(27), hypervisor: intid(26) }
+        Timer {
+            physical: intid(30),
+            virtual_: intid(27),
+            hypervisor: intid(26),
+            frequency: None,
+            properties: Vec::new(),
+        }
     );
     assert_eq!(machine.psci, None);
     assert_eq!(
@@ -216,6 +225,39 @@ fn interrupt_names_identify_the_timers() {
 }
 
 #[test]
+fn a_timer_keeps_its_errata_and_its_frequency() {
+    let board = Board {
+        timer: |timer| {
+            (BOARD.timer)(timer);
+            timer.property_u32("clock-frequency", 50_000_000);
+            timer.property_empty("fsl,erratum-a008585");
+            timer.property_empty("arm,no-tick-in-suspend");
+            timer.property_empty("acme,other");
+        },
+        ..BOARD
+    };
+    let timer = board.read().unwrap().timer;
+    let names: Vec<_> = timer.properties.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["clock-frequency", "fsl,erratum-a008585", "arm,no-tick-in-suspend"]);
+    assert_eq!(timer.properties[0].value, 50_000_000_u32.to_be_bytes());
+    assert_eq!(timer.frequency, Some(50_000_000));
+    // The register counts, if firmware has set it.
+    assert_eq!(timer.frequency(62_500_000), Some(62_500_000));
+    assert_eq!(timer.frequency(0), Some(50_000_000));
+    assert_eq!(timer.frequency(1 << 32), Some(50_000_000));
+    let none = BOARD.read().unwrap().timer;
+    assert_eq!((none.frequency(1), none.frequency(0)), (Some(1), None));
+    let zero = Board {
+        timer: |timer| {
+            (BOARD.timer)(timer);
+            timer.property_u32("clock-frequency", 0);
+        },
+        ..BOARD
+    };
+    assert_eq!(zero.read().unwrap().timer.frequency, None);
+}
+
+#[test]
 fn firmware_the_command_line_and_the_initrd_are_found() {
     let board = Board {
         chosen: |chosen| {
@@ -281,8 +323,8 @@ fn devices_are_the_nodes_that_can_be_passed_through() {
         ..BOARD
     };
     let machine = board.read().unwrap();
-    let pmu = machine.pmu.unwrap();
-    assert_eq!((pmu.interrupt, pmu.compatible.len()), (intid(23), 35));
+    let private = PmuInterrupts::Private(intid(23));
+    assert_eq!((&machine.pmus[0].interrupts, machine.pmus[0].compatible.len()), (&private, 35));
     let devices = machine.devices.iter();
     let devices: Vec<_> = devices.map(|device| (device.path.as_str(), device.reach)).collect();
     assert_eq!(
@@ -301,22 +343,6 @@ fn devices_are_the_nodes_that_can_be_passed_through() {
             "/wrong is ignored: its interrupts end within a specifier",
         ]
     );
-}
-
-#[test]
-fn a_pmu_has_a_private_interrupt() {
-    fn pmu(root: &mut Writer, compatible: &str, interrupts: &[u32]) {
-        node(root, "monitors", |pmu| {
-            pmu.property_str("compatible", compatible);
-            pmu.property_cells("interrupts", interrupts);
-        });
-    }
-    let found = |more| Board { more, ..BOARD }.read().unwrap().pmu;
-    let one = Pmu { compatible: b"arm,armv8-pmuv3\0".into(), interrupt: intid(23) };
-    assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[1, 7, 4])), Some(one));
-    assert_eq!(found(|root| pmu(root, "arm,armv8-pmuv3", &[0, 7, 4])), None);
-    assert_eq!(found(|root| pmu(root, "acme,armv8-pmuv3", &[1, 7, 4])), None);
-    assert_eq!(found(|root| pmu(root, "arm,pl011", &[1, 7, 4])), None);
 }
 
 #[test]

@@ -13,8 +13,8 @@ use crate::arch::intid::{Interrupt, Intid, Trigger};
 use crate::boot::description::{CpuRequest, KernelDescription, PartitionDescription};
 use crate::boot::fdt::{Tree, Writer};
 use crate::boot::machine::{
-    Conduit, ConsoleKind, ConsoleUart, CpuStart, Device, Gic, MachineCpu, Reach, Reserved, Seeds,
-    TimerInterrupts,
+    Conduit, ConsoleKind, ConsoleUart, CpuStart, Device, Gic, MachineCpu, NotADevice, Pmu,
+    PmuInterrupts, Reach, Reserved, Seeds, Timer,
 };
 use crate::devices::planned::{DeviceKind, PlannedDevice, TrappedRegisters};
 use crate::partition::lifecycle::Policy;
@@ -65,14 +65,17 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         }],
         gic,
         gic_path: "/intc@8000000".to_string(),
-        timer: TimerInterrupts {
+        timer: Timer {
             physical: Intid::ppi(14).unwrap(),
             virtual_: Intid::ppi(11).unwrap(),
             hypervisor: Intid::ppi(10).unwrap(),
+            frequency: None,
+            properties: Vec::new(),
         },
         psci: Some(Conduit::Smc),
         watchdog: Some(region(0xc00_0000, 0x100)),
-        pmu: None,
+        watchdogs: Vec::new(),
+        pmus: Vec::new(),
         console: Some(ConsoleUart {
             path: "/pl011@9000000".to_string(),
             kind: ConsoleKind::Pl011,
@@ -97,11 +100,13 @@ pub(crate) fn machine(gic: Gic) -> Machine {
             device("/in-memory@50000000", (0x5000_0000, 0x1000), None),
             device("/gicd@8001000", (0x800_1000, 0x1000), None),
         ],
+        not_devices: Vec::new(),
         bootargs: String::new(),
         initrd: None,
         remarks: Vec::new(),
         free_interrupts: 0..0,
         seeds: Seeds::None,
+        id_aa64mmfr0: 0x1122,
     }
 }
 

@@ -86,7 +86,7 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
                 kernel: KernelDescription {
                     source: image(BASE.get(), kernel),
                     image: if arm64 {
-                        Image::Arm64 { text_offset: 0, size: kernel * 2 }
+                        Image::Arm64 { text_offset: 0, size: kernel * 2, granule: None }
                     } else {
                         Image::Flat
                     },

@@ -10,7 +10,7 @@ use aarch64_cpu::registers::{ICH_HCR_EL2, Readable, Writeable};
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::{Interrupt, Intid};
 use bulkhead::arch::mpidr::Mpidr;
-use bulkhead::boot::machine;
+use bulkhead::boot::machine::{self, gic_registers};
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::planned::DeviceKind;
 use bulkhead::vgic::{Arrivals, CpuMask, Delivery, Injection, IntidSet, SgirRoute, StateRegister};
@@ -19,8 +19,11 @@ use super::mmio::Registers;
 
 pub use this_cpu::{ThisCpu, VcpuPosition};
 
-/// The INTID in GICC_IAR, which has the source CPU of an SGI above it, and in ICC_IAR1_EL1.
-const INTID_MASK: u32 = 0x3ff;
+/// The INTID in GICC_IAR, which has the source CPU of an SGI above it (IHI 0048B, 4.4.4).
+const GICC_IAR_INTID: u32 = 0x3ff;
+/// The INTID in ICC_IAR1_EL1 (IHI 0069, 12.2.14). That of an LPI or of an extended interrupt, which
+/// are disabled, is not taken for one of another interrupt.
+const ICC_IAR_INTID: u32 = 0xff_ffff;
 
 // Offsets in the distributor, and in a redistributor's second frame.
 const IPRIORITYR: u64 = 0x400;
@@ -68,9 +71,10 @@ pub enum TakeOutcome {
 }
 
 impl Acknowledged {
-    /// Decodes GICC_IAR or ICC_IAR1_EL1; `None` for a special INTID.
-    fn new(value: u64) -> Option<Self> {
-        Some(Self { intid: Intid::new(value as u32 & INTID_MASK)?, value })
+    /// Decodes GICC_IAR or ICC_IAR1_EL1, which has the INTID in `mask`; `None` for a special INTID.
+    #[inline(always)]
+    fn new(value: u64, mask: u32) -> Option<Self> {
+        Some(Self { intid: Intid::new(value as u32 & mask)?, value })
     }
 }
 
@@ -81,7 +85,10 @@ impl Gic {
         match machine {
             machine::Gic::V2 { distributor, cpu_interface, hypervisor, .. } => {
                 let frames = [distributor, cpu_interface, hypervisor];
+                let gicc = *cpu_interface;
                 let [distributor, cpu_interface, hypervisor] = frames.map(|frame| map(*frame));
+                let offset = gic_registers::gicc_offset(gicc, &|it| cpu_interface.read(it));
+                let cpu_interface = cpu_interface.from(offset);
                 Self::V2(v2::GicV2::new(distributor, cpu_interface, hypervisor))
             }
             machine::Gic::V3 { distributor, redistributors, maintenance, .. } => {
@@ -100,13 +107,24 @@ impl Gic {
     }
 
     /// Resets the private interrupts and the CPU interface of this CPU, whose index is `cpu`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, if the CPU has interrupts that cannot be disabled.
     #[inline(always)]
-    pub fn init_cpu(&self, cpu: usize, mpidr: Mpidr, delivery: Delivery, map: MapFrame<'_>) {
+    pub fn init_cpu(
+        &self,
+        cpu: usize,
+        mpidr: Mpidr,
+        delivery: Delivery,
+        map: MapFrame<'_>,
+    ) -> Result<(), &'static str> {
         match self {
             Self::V2(gic) => gic.init_cpu(cpu),
-            Self::V3(gic) => gic.init_cpu(cpu, mpidr, delivery, map),
+            Self::V3(gic) => gic.init_cpu(cpu, mpidr, delivery, map)?,
         }
         self.reset_virtual_interface(delivery);
+        Ok(())
     }
 
     /// Returns how a partition's vCPU on this CPU sends SGIs by GICD_SGIR. `init_cpu` must have run

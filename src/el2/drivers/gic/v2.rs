@@ -5,7 +5,7 @@ use bulkhead::vgic::{Arrivals, Injection, IntidSet, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 use super::triggers::Triggers;
-use super::{Acknowledged, IPRIORITYR, TakeOutcome};
+use super::{Acknowledged, GICC_IAR_INTID, IPRIORITYR, TakeOutcome};
 use crate::el2::arch::image::MAX_CPUS;
 use crate::el2::drivers::mmio::{Register, Registers};
 
@@ -25,6 +25,8 @@ const GICC_PMR: u64 = 0x004;
 const GICC_BPR: u64 = 0x008;
 const GICC_IAR: u64 = 0x00c;
 const GICC_EOIR: u64 = 0x010;
+/// GICC_APR0 to GICC_APR3, and GICC_NSAPR0 to GICC_NSAPR3.
+const GICC_APR: u64 = 0x0d0;
 const GICC_DIR: u64 = 0x1000;
 
 /// EnableGrp1 in the Non-secure view; EnableGrp0 if there is one Security state.
@@ -164,6 +166,11 @@ impl GicV2 {
             self.distributor.write(GICD_CPENDSGIR + register * 4, u32::MAX);
         }
         self.distributor.write(GICD_ISENABLER, 0xffff);
+        // An interrupt that firmware acknowledged and did not end would mask all others of its
+        // priority (IHI 0048B, 4.4.13).
+        for register in 0..8 {
+            self.cpu_interface.write(GICC_APR + register * 4, 0);
+        }
         self.cpu_interface.write(GICC_PMR, 0xff);
         self.cpu_interface.write(GICC_BPR, 0);
         self.cpu_interface.write(GICC_CTLR, CTLR_ENABLE | GICC_CTLR_EOIMODE);
@@ -221,7 +228,7 @@ impl GicV2 {
     /// (GICC_IAR, GICC_EOIR).
     #[inline(always)]
     pub fn acknowledge(&self) -> Option<Acknowledged> {
-        let acknowledged = Acknowledged::new(u64::from(self.iar.read()))?;
+        let acknowledged = Acknowledged::new(u64::from(self.iar.read()), GICC_IAR_INTID)?;
         self.eoir.write(acknowledged.value as u32);
         Some(acknowledged)
     }

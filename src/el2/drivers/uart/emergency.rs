@@ -3,12 +3,12 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::AnyUart;
+use super::MachineUart;
 use crate::el2::arch::sync::SetOnce;
 
 /// The UART as panics use it.
 struct EmergencyUart {
-    uart: SetOnce<AnyUart>,
+    uart: SetOnce<MachineUart>,
     /// Whether a panic uses the UART. Never cleared.
     is_taken: AtomicBool,
 }
@@ -18,7 +18,7 @@ static EMERGENCY: EmergencyUart =
     EmergencyUart { uart: SetOnce::new(), is_taken: AtomicBool::new(false) };
 
 /// Sets the UART that panics use.
-pub fn init(uart: AnyUart) {
+pub fn init(uart: MachineUart) {
     EMERGENCY.uart.set(uart);
 }
 

@@ -3,6 +3,32 @@
 use super::*;
 
 #[test]
+fn names_of_nodes_that_are_no_devices() {
+    let mut machine = machine(gic_v2());
+    machine.not_devices.push(NotADevice {
+        name: "/uart@9200000".to_string(),
+        why: "is disabled in the machine's tree (`status`)".to_string(),
+    });
+    assert_eq!(
+        refusal_on(&machine, &system([one().with("devices", Text(&["/uart@9200000"]))])),
+        "/partitions/one: devices = \"/uart@9200000\" is disabled in the machine's tree (`status`)"
+    );
+}
+
+#[test]
+fn devices_with_the_spi_of_a_cpus_pmu() {
+    let mut machine = machine(gic_v2());
+    let interrupt = Interrupt { intid: Intid::new(34).unwrap(), trigger: Trigger::Level };
+    let interrupts = PmuInterrupts::Shared(vec![(Mpidr::new(3), interrupt)]);
+    machine.pmus.push(Pmu { compatible: Vec::new(), interrupts });
+    assert_eq!(
+        refusal_on(&machine, &system([one().with("devices", Text(&["/pl031@9010000"]))])),
+        "/partitions/one: devices = \"/pl031@9010000\" raises interrupt 34, which a CPU's PMU \
+         raises too"
+    );
+}
+
+#[test]
 fn devices_that_need_unprotected_dma() {
     let unprotected = || one().with("dma", Text(&["unprotected"]));
     let virtio = || unprotected().with("devices", Text(&["/virtio_mmio@a000000"]));

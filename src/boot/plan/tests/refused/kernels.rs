@@ -24,6 +24,13 @@ fn kernels_of_other_kinds() {
         (b"\x18\x28\x6f\x01", 36, "is a 32-bit zImage: give a 64-bit kernel, as an Image"),
         (b"\x1f\x8b", 0, "is compressed: give the output of `gunzip`"),
         (b"\x28\xb5\x2f\xfd", 0, "is compressed: give the output of `unzstd`"),
+        (b"\xfd7zXZ\0\0\x04", 0, "is compressed: give the output of `unxz`"),
+        (b"\x5d\0\0\x80\0\xff", 0, "is compressed: give the output of `unlzma`"),
+        (b"\x5d\0\0\0\x04\xff", 0, "is compressed: give the output of `unlzma`"),
+        (b"BZh91AY&SY", 0, "is compressed: give the output of `bunzip2`"),
+        (b"\x04\x22\x4d\x18", 0, "is compressed: give the output of `unlz4`"),
+        (b"\x02\x21\x4c\x18", 0, "is compressed: give the output of `unlz4`"),
+        (b"\x89LZO\0\x0d\x0a\x1a\x0a", 0, "is compressed: give the output of `lzop -d`"),
         (b"MZ\0\0zimg", 0, "is a compressed EFI image: give the Image inside"),
         (b"\x27\x05\x19\x56", 0, "is a U-Boot image: give the kernel inside"),
         (b"\xd0\x0d\xfe\xed", 0, "is a device tree: give a kernel"),
@@ -35,6 +42,35 @@ fn kernels_of_other_kinds() {
     assert_eq!(
         kernel(&arm64_header(0, 0x1000, 1)),
         "/kernel: data (64 bytes) is a big-endian Image: give a little-endian one"
+    );
+}
+
+#[test]
+fn a_flat_binary_may_start_with_a_branch() {
+    // b . + 0x174, whose first three bytes are those of LZMA with the usual properties.
+    plan(&system([one().child(image("kernel", &[0x5d, 0, 0, 0x14]))]));
+}
+
+#[test]
+fn kernels_with_pages_that_the_cpus_do_not_have() {
+    // TGran4, TGran16 and TGran64 of ID_AA64MMFR0_EL1: Cortex-A53, Neoverse N1, 16 KiB alone.
+    let (a53, n1, only_16k) = (0x1122, 0x0010_1125, 0xff10_0000);
+    let plan = |id_aa64mmfr0, flags| {
+        let machine = Machine { id_aa64mmfr0, ..machine(gic_v2()) };
+        let image = image("kernel", &arm64_header(0, 0x1000, flags));
+        plan_on(&machine, &system([one().child(image)])).err().map(|error| error.to_string())
+    };
+    for (id, supported) in
+        [(a53, [true, true, false, true]), (n1, [true; 4]), (only_16k, [true, false, true, false])]
+    {
+        for (flags, supported) in (0..).step_by(2).zip(supported) {
+            assert_eq!(plan(id, flags).is_none(), supported, "{id:#x} {flags}");
+        }
+    }
+    assert_eq!(
+        plan(a53, 4).unwrap(),
+        "/partitions/one/kernel: data (64 bytes) is an Image with pages of 16 KiB, which the CPUs \
+         of this machine do not support: give one with pages of another size"
     );
 }
 

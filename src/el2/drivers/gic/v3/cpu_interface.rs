@@ -6,7 +6,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::vgic::{Arrivals, Delivery, Injection};
 
 use crate::el2::arch::registers::{read_register, write_register};
-use crate::el2::drivers::gic::{Acknowledged, INTID_MASK, TakeOutcome};
+use crate::el2::drivers::gic::{Acknowledged, ICC_IAR_INTID, TakeOutcome};
 
 const ICC_SRE_SRE_DFB_DIB_ENABLE: u64 = 0xf;
 const ICC_CTLR_EOIMODE: u64 = 1 << 1;
@@ -16,7 +16,7 @@ const ICC_CTLR_EOIMODE: u64 = 1 << 1;
 /// synchronises it, and [`deactivate`] executes one.
 #[inline(always)]
 pub fn acknowledge() -> Option<Acknowledged> {
-    let acknowledged = Acknowledged::new(read_register!("S3_0_C12_C12_0"))?;
+    let acknowledged = Acknowledged::new(read_register!("S3_0_C12_C12_0"), ICC_IAR_INTID)?;
     // Memory that the interrupt announces is read only after it is acknowledged (IHI 0069, 4.1.1).
     barrier::dsb(barrier::SY);
     write_register!("S3_0_C12_C12_1", acknowledged.value);
@@ -28,7 +28,7 @@ pub fn acknowledge() -> Option<Acknowledged> {
 #[inline(always)]
 pub fn take_own() -> Option<Intid> {
     let value = read_register!("S3_0_C12_C8_0"); // ICC_IAR0_EL1
-    let intid = Intid::new(value as u32 & INTID_MASK)?;
+    let intid = Intid::new(value as u32 & ICC_IAR_INTID)?;
     barrier::dsb(barrier::SY);
     write_register!("S3_0_C12_C8_1", value); // ICC_EOIR0_EL1
     if ICC_CTLR_EL1.get() & ICC_CTLR_EOIMODE != 0 {
@@ -58,6 +58,7 @@ pub fn init_cpu_interface(delivery: Delivery, has_group_0: bool) {
         Delivery::Trapped => (ICC_CTLR_EOIMODE, 1),
         Delivery::Direct => (0, 0),
     };
+    clear_active_priorities(has_group_0);
     write_register!("S3_0_C4_C6_0", 0xff); // ICC_PMR_EL1
     write_register!("S3_0_C12_C12_3", 0); // ICC_BPR1_EL1
     write_register!("S3_0_C12_C12_4", control); // ICC_CTLR_EL1
@@ -67,6 +68,33 @@ pub fn init_cpu_interface(delivery: Delivery, has_group_0: bool) {
         write_register!("S3_0_C12_C12_6", 1); // ICC_IGRPEN0_EL1
     }
     barrier::isb(barrier::SY);
+}
+
+/// Clears the active priorities of the groups that Bulkhead owns. An interrupt that firmware
+/// acknowledged and did not end would mask all others of its priority (IHI 0069, 4.8.6).
+#[inline(always)]
+fn clear_active_priorities(has_group_0: bool) {
+    // The number of priority bits determines which registers exist (ICC_CTLR_EL1.PRIbits).
+    let priority_bits = (ICC_CTLR_EL1.get() >> 8 & 7) + 1;
+    write_register!("S3_0_C12_C9_0", 0); // ICC_AP1R0_EL1
+    if priority_bits >= 6 {
+        write_register!("S3_0_C12_C9_1", 0);
+    }
+    if priority_bits >= 7 {
+        write_register!("S3_0_C12_C9_2", 0);
+        write_register!("S3_0_C12_C9_3", 0);
+    }
+    if !has_group_0 {
+        return;
+    }
+    write_register!("S3_0_C12_C8_4", 0); // ICC_AP0R0_EL1
+    if priority_bits >= 6 {
+        write_register!("S3_0_C12_C8_5", 0);
+    }
+    if priority_bits >= 7 {
+        write_register!("S3_0_C12_C8_6", 0);
+        write_register!("S3_0_C12_C8_7", 0);
+    }
 }
 
 /// Resets the virtual CPU interface, which has this number of list registers: no interrupt is

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
+use bulkhead::boot::machine::gic_registers;
 use bulkhead::vgic::{Delivery, Priorities, SgiRequest};
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,6 +28,10 @@ pub use cpu_interface::{
 const GICD_CTLR: u64 = 0x0000;
 const GICD_TYPER: u64 = 0x0004;
 const GICD_IROUTER: u64 = 0x6000;
+// The registers of extended SPIs.
+const GICD_ICENABLER_E: u64 = 0x1400;
+const GICD_ICPENDR_E: u64 = 0x1800;
+const GICD_ICACTIVER_E: u64 = 0x1c00;
 
 /// Offsets in the distributor and in a redistributor's SGI_base frame.
 const IGROUPR: u64 = 0x080;
@@ -46,6 +51,7 @@ const GICD_CTLR_RWP: u32 = 1 << 31;
 const GICR_CTLR: u64 = 0x0000;
 const GICR_TYPER: u64 = 0x0008;
 const GICR_WAKER: u64 = 0x0014;
+const GICR_CTLR_ENABLE_LPIS: u32 = 1 << 0;
 const GICR_CTLR_RWP: u32 = 1 << 3;
 const GICR_WAKER_PROCESSOR_SLEEP: u32 = 1 << 1;
 const GICR_WAKER_CHILDREN_ASLEEP: u32 = 1 << 2;
@@ -131,12 +137,23 @@ impl GicV3 {
             reset_word(&self.distributor, word);
             self.triggers.reset(&self.distributor, word);
         }
+        // Firmware may have enabled extended SPIs, which Bulkhead does not use.
+        let typer = self.distributor.read(GICD_TYPER);
+        for word in 0..gic_registers::extended_spi_words(typer) {
+            self.distributor.write(GICD_ICENABLER_E + word * 4, u32::MAX);
+            self.distributor.write(GICD_ICPENDR_E + word * 4, u32::MAX);
+            self.distributor.write(GICD_ICACTIVER_E + word * 4, u32::MAX);
+        }
         self.wait_for_distributor();
         self.distributor.write(GICD_CTLR, GICD_CTLR_ARE | GICD_CTLR_ENABLE_GROUP1);
         self.wait_for_distributor();
     }
 
     /// Wakes and resets this CPU's redistributor, and enables its CPU interface.
+    ///
+    /// # Errors
+    ///
+    /// If LPIs stay enabled.
     #[inline(always)]
     pub fn init_cpu(
         &self,
@@ -144,7 +161,7 @@ impl GicV3 {
         mpidr: Mpidr,
         delivery: Delivery,
         map: &dyn Fn(Region<Pa>) -> Registers,
-    ) {
+    ) -> Result<(), &'static str> {
         self.affinities[cpu].store(mpidr.get(), Ordering::Release);
         let frames = self.find_redistributor(mpidr, map);
         let control = frames.expect("every CPU has a redistributor in the tree");
@@ -152,6 +169,13 @@ impl GicV3 {
         let Redistributor { control, private } = self.redistributors[cpu].set(redistributor);
         cpu_interface::enable_system_registers();
         wake(control);
+        disable_lpis(control)?;
+        // Bulkhead does not use extended PPIs, whose registers follow those of the others.
+        for word in 1..=gic_registers::extended_ppi_words(control.read_long(GICR_TYPER)) {
+            private.write(ICENABLER + word * 4, u32::MAX);
+            private.write(ICPENDR + word * 4, u32::MAX);
+            private.write(ICACTIVER + word * 4, u32::MAX);
+        }
         reset_word(private, 0);
         wait_for_redistributor(control);
         cpu_interface::init_cpu_interface(delivery, self.has_group_0);
@@ -160,6 +184,7 @@ impl GicV3 {
             // enables.
             private.write(ISENABLER, SGIS);
         }
+        Ok(())
     }
 
     /// Returns whether Bulkhead owns both interrupt groups. Its own interrupts are then in Group 0,
@@ -292,6 +317,23 @@ fn reset_word(registers: &Registers, word: u64) {
     }
     registers.write(IGROUPR + word * 4, u32::MAX);
     registers.write(IGRPMODR + word * 4, 0);
+}
+
+/// Disables the LPIs that firmware has enabled: nothing handles them. An implementation may not
+/// allow that (IHI 0069, 12.11.2, GICR_CTLR.EnableLPIs).
+#[inline(always)]
+fn disable_lpis(redistributor: &Registers) -> Result<(), &'static str> {
+    let control = redistributor.read(GICR_CTLR);
+    if control & GICR_CTLR_ENABLE_LPIS == 0 {
+        return Ok(());
+    }
+    redistributor.write(GICR_CTLR, control & !GICR_CTLR_ENABLE_LPIS);
+    wait_for_redistributor(redistributor);
+    match redistributor.read(GICR_CTLR) & GICR_CTLR_ENABLE_LPIS {
+        0 => Ok(()),
+        _ => Err("firmware has enabled LPIs (GICR_CTLR), and they cannot be disabled: have it \
+                  leave them off"),
+    }
 }
 
 /// Wakes the redistributor (IHI 0069, 11.1).
