@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::system_registers::IdRegisters;
 use bulkhead::boot::machine::{CpuStart, Machine, MachineCpu};
+use bulkhead::boot::steps;
 use bulkhead::smccc::Workarounds;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{Delivery, SgiRoute};
@@ -11,9 +12,9 @@ use core::sync::atomic::AtomicU8;
 
 use super::build::Work;
 use super::refuse::refuse;
-use super::{entry, mmu};
+use super::{entry, mmu, or_refuse};
 use crate::el2::arch::firmware::Firmware;
-use crate::el2::arch::image::{self, MAX_CPUS};
+use crate::el2::arch::image;
 use crate::el2::arch::sync::{self, Barrier};
 use crate::el2::arch::{cache, control, id_registers};
 use crate::el2::cpu::{self, timer};
@@ -29,10 +30,7 @@ const ARRIVAL_MS: u64 = 1000;
 /// Makes this CPU, on which the loader entered the image, the boot CPU.
 pub fn enter_boot_cpu(machine: &Machine) -> &'static Resident {
     let mpidr = cpu::current_mpidr();
-    let position = machine.cpus.iter().position(|cpu| cpu.mpidr == mpidr);
-    let Some(index) = position.filter(|index| *index < MAX_CPUS) else {
-        refuse(format_args!("the CPU that booted, MPIDR {mpidr}, is not in the machine's tree"));
-    };
+    let index = or_refuse(steps::find_boot_cpu(machine, mpidr));
     resident::all()[index].cpu.set_stack_top(image::stack_top(0));
     let resident = resident::enter(index);
     vectors::install();
