@@ -8,7 +8,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::description::{Description, PlanError};
 use bulkhead::boot::fdt::Tree;
-use bulkhead::boot::machine::{ConsoleUart, Gic, Machine};
+use bulkhead::boot::machine::{ConsoleUart, Gic, Machine, Seeds};
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::steps::{self, Surroundings};
 use bulkhead::boot::{guest_tree, report};
@@ -27,7 +27,7 @@ static UNKNOWN: [u8; 64] = [0; 64];
 
 /// The lines about what only booting can check.
 pub const NOT_CHECKED: &str = "\
-not checked the Exception level, the start of CPUs, the counter's frequency and the GIC's registers
+not checked the Exception level, the start of CPUs, the counter, the GIC's registers, entropy,
 not checked the room in Bulkhead's heap and tables, and the audit of the finished tables
 ";
 
@@ -93,8 +93,11 @@ fn take_steps(question: &Question, assumed: &mut Vec<String>) -> Result<Accepted
     let places = Places::new(question, &machine)?;
     let Places { image, tree: place, system } = places;
     assumed.push(format!("CPU {boot_cpu} boots (--boot-cpu)"));
-    assumed.push(format!("Bulkhead at {image} (--image-at), its tree at {place} (--tree-at)"));
+    assumed.push(format!("Bulkhead at {image} (--image-at)"));
+    assumed.push(format!("the machine's tree at {place} (--tree-at)"));
     machine.initrd = system;
+    // With them the guests' trees are the largest.
+    machine.seeds = Seeds::All;
     let description = match (&question.system, system) {
         (Some(bytes), Some(region)) => {
             assumed.push(format!("the system description at {region} (--system-at)"));

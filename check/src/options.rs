@@ -76,7 +76,7 @@ impl Options {
             tree_at: address("tree-at"),
             boot_cpu: number("boot-cpu").map(Mpidr::new),
             last_direct_spi: number("last-direct-spi").map(|it| u32::try_from(it).unwrap_or(0)),
-            loaded: loads.map(|load| read_loaded(load)).collect::<Result<_, _>>()?,
+            loaded: loads.map(read_loaded).collect::<Result<_, _>>()?,
         })
     }
 }
