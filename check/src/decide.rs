@@ -47,8 +47,8 @@ pub struct Question {
     pub tree_at: Option<Pa>,
     /// The CPU that boots, if given.
     pub boot_cpu: Option<Mpidr>,
-    /// The last SPI that can be delivered directly, if given; 0 for none.
-    pub last_direct_spi: Option<u32>,
+    /// The last SPI that can be delivered directly, if given; `Some(None)` if none can.
+    pub last_direct_spi: Option<Option<Intid>>,
     /// Images that are in memory, with their addresses.
     pub loaded: Vec<(Pa, &'static [u8])>,
 }
@@ -83,11 +83,10 @@ fn take_steps(question: &Question, assumed: &mut Vec<String>) -> Result<Accepted
     // Boot has no console to say this.
     let tree = Tree::new(&question.machine);
     let tree = tree.map_err(|error| format!("the machine's tree is {error}"))?;
-    let console = ConsoleUart::read(&tree);
-    let first_cpu = || tree.node("/cpus")?.children().find_map(|cpu| cpu.property("reg")?.number());
-    let boot_cpu = question.boot_cpu.unwrap_or_else(|| Mpidr::new(first_cpu().unwrap_or_default()));
-    let machine = steps::read_machine(&tree, console, boot_cpu);
+    let boots = question.boot_cpu.unwrap_or(Mpidr::new(0));
+    let machine = steps::read_machine(&tree, ConsoleUart::read(&tree), boots);
     let mut machine = machine.map_err(|refusal| refusal.to_string())?;
+    let boot_cpu = question.boot_cpu.unwrap_or(machine.cpus[0].mpidr);
     steps::find_boot_cpu(&machine, boot_cpu).map_err(|refusal| refusal.to_string())?;
 
     let places = Places::new(question, &machine)?;
@@ -163,7 +162,7 @@ fn last_direct_spi(
     let wants = description.wants_direct_interrupts();
     match (&machine.gic, question.last_direct_spi) {
         (Gic::V2 { .. }, _) => None,
-        (Gic::V3 { .. }, Some(last)) => Intid::new(last).filter(|intid| !intid.is_private()),
+        (Gic::V3 { .. }, Some(last)) => last,
         (Gic::V3 { .. }, None) => {
             if wants {
                 let why = "firmware owns no interrupt group";

@@ -36,10 +36,10 @@ const COLOURS: [&str; 8] =
 /// The colours that depend on the page: of the background, of what nobody owns, of lines and text.
 const STYLE: &str = "\
 text { font: 12px monospace; fill: #1b1b1b } .page { fill: #ffffff } .free { fill: #e4e4e4 }
-.own { fill: #9a9a9a } .edge { fill: none; stroke: #777777 } .on { fill: #ffffff; font-weight: bold }
+.own { fill: #5f666d } .edge { fill: none; stroke: #777777 } .on { fill: #ffffff; font-weight: bold }
 .title { font-weight: bold } .warning { fill: #b00020 }
 @media (prefers-color-scheme: dark) { text { fill: #eeeeee } .page { fill: #16191d }
-.free { fill: #333a42 } .own { fill: #6b7178 } .on { fill: #ffffff } .warning { fill: #ff8a80 } }
+.free { fill: #333a42 } .on { fill: #ffffff } .warning { fill: #ff8a80 } }
 ";
 
 /// A drawing, and how far down it reaches.
@@ -102,7 +102,7 @@ impl Drawing {
             let owner = plan.partitions.iter().position(|it| it.cpus.contains(&index));
             let (class, on, name) = match owner {
                 Some(owner) => (class(owner), "on", &*plan.partitions[owner].name),
-                None if plan.console_cpu == Some(index) => ("own".into(), "", "console"),
+                None if plan.console_cpu == Some(index) => ("own".into(), "on", "console"),
                 None => ("free".into(), "", "-"),
             };
             self.rectangle(&class, x, y, (CPU.0 - GAP, CPU.1 - GAP));
@@ -143,7 +143,7 @@ impl Drawing {
         };
         let (start, end) = (scale(region.start()), scale(region.end()));
         // A small part is drawn a little larger, so that it can be seen.
-        let width = (end - start).max(2);
+        let width = end.saturating_sub(start).max(2);
         self.rectangle(class, MARGIN + start, self.y, (width, BAR));
         if width > 5 * CHARACTER {
             let (x, room) = (MARGIN + start + GAP / 2, width - GAP);

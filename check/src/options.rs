@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bulkhead::arch::addr::Pa;
+use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -75,7 +76,7 @@ impl Options {
             system_at: address("system-at"),
             tree_at: address("tree-at"),
             boot_cpu: number("boot-cpu").map(Mpidr::new),
-            last_direct_spi: number("last-direct-spi").map(|it| u32::try_from(it).unwrap_or(0)),
+            last_direct_spi: number("last-direct-spi").map(last_direct_spi).transpose()?,
             loaded: loads.map(read_loaded).collect::<Result<_, _>>()?,
         })
     }
@@ -116,6 +117,13 @@ fn parse_number(text: &str) -> Result<u64, String> {
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+}
+
+/// Returns the SPI with this number; `None` for 0.
+fn last_direct_spi(number: u64) -> Result<Option<Intid>, String> {
+    let spi = u32::try_from(number).ok().and_then(Intid::new).filter(|it| !it.is_private());
+    let wrong = || format!("--last-direct-spi {number}: give an SPI, 32 to 1019, or 0");
+    if number == 0 { Ok(None) } else { Ok(Some(spi.ok_or_else(wrong)?)) }
 }
 
 /// Reads the size of an image from its header.
