@@ -35,7 +35,8 @@ const COLOURS: [&str; 8] =
 
 /// The colours that depend on the page: of the background, of what nobody owns, of lines and text.
 const STYLE: &str = "\
-text { font: 12px monospace; fill: #1b1b1b } .page { fill: #ffffff } .free { fill: #e4e4e4 }
+text { font: 12px monospace; white-space: pre; fill: #1b1b1b }
+.page { fill: #ffffff } .free { fill: #e4e4e4 }
 .own { fill: #5f666d } .edge { fill: none; stroke: #777777 } .on { fill: #ffffff; font-weight: bold }
 .title { font-weight: bold } .warning { fill: #b00020 }
 @media (prefers-color-scheme: dark) { text { fill: #eeeeee } .page { fill: #16191d }
