@@ -69,6 +69,8 @@ fn changed(from: &str, to: &str) -> String {
 
 #[test]
 fn exit_status_is_the_decision() {
+    // docs/description.md promises these numbers.
+    assert_eq!([ACCEPTED, REFUSED, USAGE], [0, 1, 2]);
     let machine = virt(Gic::V2);
     let run = check(SYSTEM, &machine, &[]);
     assert_eq!((run.status, &*run.errors), (ACCEPTED, ""), "{}", run.out);
