@@ -3,6 +3,11 @@
 # The description to run, and the machine.
 SYSTEM ?=
 BOARD  ?= virt
+# The tree of another machine to check the description against, the file for the map of the
+# partitions, and further options of the program that checks.
+MACHINE ?=
+SVG     ?=
+OPTIONS ?=
 
 TARGET := aarch64-unknown-none-softfloat
 ELF    := target/$(TARGET)/release
@@ -31,19 +36,23 @@ CARGO_TARGET := --release --target $(TARGET) $(STD)
 CODE_MODEL := -Ccode-model=tiny
 export BULKHEAD_DEFAULT_SYSTEM := $(CURDIR)/target/default.dtb
 
-# A description in any directory becomes target/NAME.dtb, so NAME must differ from those of dts/.
+# A description in any directory becomes target/NAME.dtb, so NAME must differ from those of dts/. A
+# blob is used as it is.
 override SYSTEM := $(patsubst $(CURDIR)/%,%,$(abspath $(SYSTEM)))
 ifneq ($(SYSTEM),)
-    ifeq ($(filter %.dts,$(wildcard $(SYSTEM))),)
-        $(error SYSTEM=$(SYSTEM): there is no such description (a file with the suffix .dts))
+    ifeq ($(filter %.dts %.dtb,$(wildcard $(SYSTEM))),)
+        $(error SYSTEM=$(SYSTEM): there is no such description (a file with the suffix .dts or .dtb))
     endif
     ifneq ($(filter-out $(SYSTEM),$(wildcard dts/$(notdir $(SYSTEM)))),)
         $(error SYSTEM=$(SYSTEM): dts/ has a description of this name, choose another)
     endif
 endif
-DESCRIPTIONS := $(sort $(SYSTEM) $(wildcard dts/*.dts))
+DESCRIPTIONS := $(sort $(filter %.dts,$(SYSTEM)) $(wildcard dts/*.dts))
 dtb = target/$(basename $(notdir $1)).dtb
-SYSTEM_DTB := $(if $(SYSTEM),$(call dtb,$(SYSTEM)))
+SYSTEM_DTB := $(or $(filter %.dtb,$(SYSTEM)),$(if $(SYSTEM),$(call dtb,$(SYSTEM))))
+CHECKED_DTB := $(or $(SYSTEM_DTB),target/default.dtb)
+CHECKED_MACHINE := $(or $(MACHINE),target/check/$(BOARD).dtb)
+MAP := $(or $(SVG),$(patsubst %.dtb,target/%.svg,$(notdir $(CHECKED_DTB))))
 CARD_DTB := $(or $(SYSTEM_DTB),target/rpi4.dtb)
 
 BOARDS := $(basename $(notdir $(wildcard qemu/*.mk)))
@@ -51,10 +60,10 @@ ifeq ($(filter $(BOARD),$(BOARDS)),)
     $(error BOARD=$(BOARD): the boards are $(BOARDS))
 endif
 include qemu/$(BOARD).mk
-QEMU = qemu-system-aarch64 $(MACHINE) -nographic -nic none -kernel target/bulkhead.img \
+QEMU = qemu-system-aarch64 $(QEMU_MACHINE) -nographic -nic none -kernel target/bulkhead.img \
     $(SYSTEM_DTB:%=-initrd %)
 
-.PHONY: help setup image guests system systems run debug sdcard flash guests-linux test bench soak \
+.PHONY: help setup image guests system systems check check-machine run debug sdcard flash guests-linux test bench soak \
     miri fuzz fmt clippy size clean setup-sdcard clippy-host clippy-image clippy-guests \
     cargo-image cargo-guests checked-image mends
 .DELETE_ON_ERROR:
@@ -66,7 +75,10 @@ help: ## list the targets
 	    printf '  %-14s %s\n' "$$name" "$$text"; done
 	@echo
 	@printf '  %-14s %s\n' \
-	    'SYSTEM=FILE' 'description to build and run (dts/*.dts; the embedded one)' \
+	    'SYSTEM=FILE' 'description to build, check and run (dts/*.dts; the embedded one)' \
+	    'MACHINE=FILE' 'tree of the machine to check it against (that of QEMU)' \
+	    'SVG=FILE'    'map of the partitions that check draws (target/NAME.svg)' \
+	    'OPTIONS=...' 'options of check (--help lists them)' \
 	    'BOARD=NAME'  'machine: $(BOARDS) ($(BOARD))' \
 	    'GIC=2|3'     'version of the GIC ($(GIC))' \
 	    'SMP=N'       'number of CPUs ($(SMP))' \
@@ -89,6 +101,17 @@ system: $(SYSTEM_DTB) ## compile SYSTEM=dts/NAME.dts to target/NAME.dtb
 	@$(if $(SYSTEM),,echo 'make system: SYSTEM=dts/NAME.dts is missing' >&2; exit 1)
 
 systems: $(foreach file,$(DESCRIPTIONS),$(call dtb,$(file)))
+
+check: ## check SYSTEM= as booting does, without booting, on QEMU's machine or that of MACHINE=
+check: image $(CHECKED_DTB) $(if $(MACHINE),,check-machine)
+	@mkdir -p $(dir $(MAP))
+	@cargo run -q -p bulkhead-check -- --machine '$(CHECKED_MACHINE)' --svg '$(MAP)' $(OPTIONS) \
+	    '$(CHECKED_DTB)'
+
+check-machine: setup $(MACHINE_TREE)
+	@mkdir -p target/check
+	@qemu-system-aarch64 $(QEMU_MACHINE) -M dumpdtb=target/check/$(BOARD).dtb -display none -nic none \
+	    2>target/check/qemu.log || { cat target/check/qemu.log >&2; exit 1; }
 
 run: ## boot the image in QEMU, with the embedded description or SYSTEM=
 run: image $(SYSTEM_DTB) $(MACHINE_TREE)
@@ -142,7 +165,7 @@ clippy: ## lint the library, the tests, the image and the guests
 clippy: clippy-host clippy-image clippy-guests
 
 clippy-host: setup
-	cargo clippy -p bulkhead -p bulkhead-tests --lib --bins --tests --test bench --test soak -- -D warnings
+	cargo clippy -p bulkhead -p bulkhead-check -p bulkhead-tests --lib --bins --tests --test bench --test soak -- -D warnings
 
 clippy-image: setup target/default.dtb
 	cargo clippy --lib --bins --features image --target $(TARGET) -- -D warnings

@@ -22,7 +22,7 @@ ifneq ($(MEM),2G)
 endif
 
 MACHINE_TREE = target/linux/bcm2711-rpi-4-b.dtb
-MACHINE = -M raspi4b -dtb $(MACHINE_TREE) \
+QEMU_MACHINE = -M raspi4b -dtb $(MACHINE_TREE) \
     -chardev stdio,id=terminal,mux=on,signal=off -mon terminal \
     -serial chardev:terminal -serial chardev:terminal
 LOAD_ADDRESS = 0x200000

@@ -30,7 +30,7 @@ impl EntryPoints for Bulkhead {
         let mut machine = boot::read_machine(&firmware, console);
         let pool = boot::collect_entropy(&mut firmware, &mut machine);
         let boot_cpu = cpus::enter_boot_cpu(&machine);
-        let description = boot::read_description(&firmware, &mut machine);
+        let description = boot::read_description(&firmware, &machine);
         let gic = boot::take_gic(&machine);
         let plan = boot::plan(&firmware, &mut machine, &description, gic.last_direct_spi());
         boot::report(&machine, &plan, pool.as_deref());

@@ -11,5 +11,6 @@ pub mod guest_tree;
 pub mod machine;
 pub mod plan;
 pub mod report;
+pub mod steps;
 pub mod tables;
 mod text;

@@ -1,9 +1,12 @@
-//! Mistakes in a description: each is refused in one sentence before any guest runs.
+//! Mistakes in a description: each is refused in one sentence before any guest runs. The check that
+//! needs no boot (`make check`) refuses the same in the same sentence, and reports what boot reports.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use common::{Gic, Machine, Outcome, REFUSED, compile, compile_machine, machine_tree, scratch};
+use bulkhead_check::{ACCEPTED, REFUSED as CHECK_REFUSED};
+use common::{Gic, Machine, Outcome, REFUSED, compile, compile_machine, machine_tree};
+use common::{dtc, file, scratch};
 
 /// A valid description, which each test changes in one place.
 const GOOD: &str = r#"/dts-v1/;
@@ -143,8 +146,59 @@ fn refuse(good: &str, bad: &str, texts: &[&str]) {
     expect_refusal(&boot(&description), texts);
 }
 
+/// Boots the description, and expects that the check without a boot decides the same.
+#[track_caller]
 fn boot(description: &Path) -> Outcome {
-    Machine::new(Gic::V2).initrd(description).boot()
+    let machine = machine_blob(&machine_tree(Gic::V2));
+    let outcome = Machine::new(Gic::V2).initrd(description).boot();
+    expect_same_decision(&outcome, description, &machine);
+    outcome
+}
+
+/// Compiles the source of a machine's tree, and returns the path of the blob. QEMU's trees are not
+/// as dtc wants them.
+#[track_caller]
+fn machine_blob(text: &str) -> PathBuf {
+    let path = scratch("checked-machine.dtb");
+    let blob = dtc(&["-q", "-I", "dts", "-O", "dtb"], text.as_bytes());
+    fs::write(&path, blob).expect("the tests' directory can be written");
+    path
+}
+
+/// Checks the description on the machine with this tree, without booting. Returns the exit status
+/// and the lines.
+#[track_caller]
+fn check(description: &Path, machine: &Path) -> (u8, Vec<String>) {
+    let image = file("target/bulkhead.img");
+    let options = [Path::new("check"), description];
+    let options = options.into_iter().chain([Path::new("--image"), &image]);
+    let options = options.chain([Path::new("--machine"), machine]);
+    let (mut out, mut errors) = (Vec::new(), Vec::new());
+    let arguments = options.map(|option| option.as_os_str().to_owned());
+    let status = bulkhead_check::run(arguments, &mut out, &mut errors);
+    assert_eq!(String::from_utf8_lossy(&errors), "");
+    let text = String::from_utf8(out).expect("the report is text");
+    (status, text.lines().map(String::from).collect())
+}
+
+/// Expects that the check without a boot says what the boot said: the sentence of a refusal, or
+/// each line of the report, in the same order.
+#[track_caller]
+fn expect_same_decision(outcome: &Outcome, description: &Path, machine: &Path) {
+    let (status, lines) = check(description, machine);
+    let is_decision = |line: &&String| !line.starts_with("assumed ");
+    let decision: Vec<_> = lines.iter().take_while(is_decision).map(|line| line.trim()).collect();
+    let booted = outcome.of("bulkhead");
+    let is_refused = booted.0.iter().any(|line| line.starts_with("refused: "));
+    let expected = if is_refused { CHECK_REFUSED } else { ACCEPTED };
+    outcome.check(status == expected, &format!("the check ends with {status}: {lines:#?}"));
+    let mut rest = booted.0.iter();
+    for line in &decision {
+        let is_there = rest.any(|booted| booted == line);
+        outcome.check(is_there, &format!("boot does not say, in this order: `{line}`"));
+    }
+    let least = if is_refused { 1 } else { 7 };
+    outcome.check(decision.len() >= least, &format!("the check says too little: {lines:#?}"));
 }
 
 /// Expects one line that contains all of these texts, and no output of a guest.
@@ -227,5 +281,29 @@ fn interrupt_given_twice() {
     let given = "cpus = <1>; devices = \"/pl031@9010000\";";
     let description = compile(&GOOD.replacen("cpus = <1>;", given, 1));
     let outcome = Machine::new(Gic::V2).initrd(&description).tree(&machine).boot();
+    expect_same_decision(&outcome, &description, &machine);
     expect_refusal(&outcome, &["/partitions/", "devices", "interrupt 34"]);
+}
+
+#[test]
+fn machine_without_a_timer() {
+    let text = machine_tree(Gic::V2);
+    assert!(text.contains("arm,armv8-timer"), "QEMU's tree has changed:\n{text}");
+    let text = text.replace("arm,armv8-timer", "a").replace("arm,armv7-timer", "b");
+    let machine = compile_machine(&text);
+    let description = compile(GOOD);
+    let outcome = Machine::new(Gic::V2).initrd(&description).tree(&machine).boot();
+    expect_same_decision(&outcome, &description, &machine);
+    expect_refusal(&outcome, &["the machine's tree", "has no timer"]);
+}
+
+/// The report is the same with direct interrupts, trusted devices, a monitor and a watchdog.
+#[test]
+fn check_reports_what_boot_reports() {
+    let with = "cpus = <1>; interrupts = \"direct\"; watchdog-ms = <60000>; monitor; \
+        dma = \"unprotected\"; trusted-devices = \"/fw-cfg@9020000\";";
+    let description = compile(&GOOD.replacen("cpus = <1>;", with, 1));
+    let outcome = Machine::new(Gic::V3).initrd(&description).boot();
+    outcome.expect_line("bulkhead", "direct for a").expect_line("bulkhead", "trusted     a:");
+    expect_same_decision(&outcome, &description, &machine_blob(&machine_tree(Gic::V3)));
 }

@@ -214,8 +214,10 @@ fn write_lifecycles(text: &mut String, plan: &Plan) -> fmt::Result {
     Ok(())
 }
 
-/// Returns the affinities of CPUs: consecutive ones as in `0-3`, small ones in decimal.
-fn cpu_ids(machine: &Machine, cpus: &[usize]) -> String {
+/// Returns the affinities of CPUs, given as indices into [`Machine::cpus`]: consecutive ones as in
+/// `0-3`, small ones in decimal.
+#[must_use]
+pub fn cpu_ids(machine: &Machine, cpus: &[usize]) -> String {
     let add = |text: &mut String, id: u64| match id {
         0..10 => text.push(char::from(b'0' + id as u8)),
         // Writing to a String does not fail.

@@ -1,10 +1,11 @@
 //! Regions of the image's sections and stacks, from the symbols of the linker script.
 
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
+use bulkhead::boot::steps;
 use core::ptr::addr_of;
 
 /// The number of CPUs for which the linker script reserves stacks.
-pub const MAX_CPUS: usize = 64;
+pub const MAX_CPUS: usize = steps::MAX_CPUS;
 /// The size of the stack on which a CPU reports an exception from EL2, in bytes.
 pub const EMERGENCY_STACK: u64 = PAGE_SIZE;
 /// The number of bytes of its stack that the boot CPU may use with the MMU off: several times more

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::system_registers::IdRegisters;
 use bulkhead::boot::machine::{CpuStart, Machine, MachineCpu};
+use bulkhead::boot::steps;
 use bulkhead::smccc::Workarounds;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{Delivery, SgiRoute};
@@ -13,9 +14,9 @@ use log::info;
 
 use super::build::Work;
 use super::refuse::refuse;
-use super::{entry, mmu, serror};
+use super::{entry, mmu, or_refuse, serror};
 use crate::el2::arch::firmware::Firmware;
-use crate::el2::arch::image::{self, MAX_CPUS};
+use crate::el2::arch::image;
 use crate::el2::arch::sync::{self, Barrier};
 use crate::el2::arch::{cache, control, id_registers};
 use crate::el2::cpu::{self, timer};
@@ -31,10 +32,7 @@ const ARRIVAL_MS: u64 = 1000;
 /// Makes this CPU, on which the loader entered the image, the boot CPU.
 pub fn enter_boot_cpu(machine: &Machine) -> &'static Resident {
     let mpidr = cpu::current_mpidr();
-    let position = machine.cpus.iter().position(|cpu| cpu.mpidr == mpidr);
-    let Some(index) = position.filter(|index| *index < MAX_CPUS) else {
-        refuse(format_args!("the CPU that booted, MPIDR {mpidr}, is not in the machine's tree"));
-    };
+    let index = or_refuse(steps::find_boot_cpu(machine, mpidr));
     let Some(frequency) = machine.timer.frequency(CNTFRQ_EL0.get()) else {
         refuse(format_args!(
             "firmware has left CNTFRQ_EL0 at 0: have it set the counter's frequency, or give \

@@ -22,14 +22,15 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::boot::audit::{self, Descriptors};
 use bulkhead::boot::description::{Description, PlanError};
 use bulkhead::boot::fdt::{Node, Tree};
-use bulkhead::boot::machine::{ConsoleUart, Ends, Machine, free_interrupts};
+use bulkhead::boot::machine::{ConsoleUart, Ends, Machine};
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::report;
+use bulkhead::boot::steps::{self, FIRMWARE_NODE, Refusal, Surroundings};
 use bulkhead::entropy::Pool;
 use log::{error, info};
 
 use super::arch::firmware::Firmware;
-use super::arch::image::{self, MAX_CPUS, Wings};
+use super::arch::image::{self, Wings};
 use super::cpu;
 use super::drivers::gic::Gic;
 use super::drivers::power::{self, ExitStatus};
@@ -110,15 +111,14 @@ pub fn check_level(level: ExceptionLevel) {
 /// Reads the machine from its tree, and enables all ways of ending it.
 pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree, console: FoundConsole) -> Machine {
     info!("Bulkhead {}", env!("CARGO_PKG_VERSION"));
-    let mut machine = match Machine::read(tree, console) {
+    let mut machine = match steps::read_machine(tree, console, cpu::current_mpidr()) {
         Ok(machine) => machine,
-        Err(error) => {
+        Err(refusal) => {
             enable_ends(Ends::read(tree));
-            refuse(format_args!("the machine's tree: {error}"))
+            refuse(format_args!("{refusal}"))
         }
     };
     enable_ends(Ends::of(&machine));
-    machine.limit_cpus(MAX_CPUS, cpu::current_mpidr());
     machine.id_aa64mmfr0 = ID_AA64MMFR0_EL1.get();
     for watchdog in &machine.watchdogs {
         let value = mmu::map_device(watchdog.register).read(0);
@@ -135,23 +135,12 @@ fn enable_ends(ends: Ends) {
 /// The embedded system description.
 static BUILT_IN: &[u8] = include_bytes!(env!("BULKHEAD_DEFAULT_SYSTEM"));
 
-/// The node of the firmware's tree that may hold the description.
-const FIRMWARE_NODE: &str = "/chosen/bulkhead";
-
 /// Reads the system description: the loader's initrd, otherwise a node of the firmware's tree,
-/// otherwise the embedded one. Reserves the initrd's memory, because images are copied from it
-/// later.
-pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Description {
+/// otherwise the embedded one.
+pub fn read_description(firmware: &FirmwareTree, machine: &Machine) -> Description {
     let (region, origin) = match machine.initrd {
         Some(region) => {
-            for (name, used) in [("Bulkhead", image::whole()), ("the tree", firmware.region)] {
-                if used.overlaps(&region) {
-                    refuse(format_args!(
-                        "the initrd at {region} overlaps {name} at {used}: have the boot loader \
-                         put it elsewhere"
-                    ));
-                }
-            }
+            or_refuse(steps::check_initrd(region, image::whole(), firmware.region));
             mmu::map_memory(region);
             (region, "initrd")
         }
@@ -166,17 +155,11 @@ pub fn read_description(firmware: &FirmwareTree, machine: &mut Machine) -> Descr
         }
     };
     info!("description {origin}, {region}");
-    // SAFETY: the region is the loader's initrd, which the code above mapped and the code below
+    // SAFETY: the region is the loader's initrd, which the code above mapped and `steps::plan`
     // reserves, or the embedded description, which is read-only; nothing writes either.
-    let tree = match Tree::new(unsafe { bytes(region) }) {
-        Ok(tree) => tree,
-        Err(error) => refuse(format_args!("{}", PlanError::from(error))),
-    };
-    let description = read_partitions(&tree, tree.root(), region.start(), machine);
-    if machine.initrd.is_some() {
-        machine.reserve(region, "the system description");
-    }
-    description
+    let tree = Tree::new(unsafe { bytes(region) });
+    let tree = or_refuse(tree.map_err(PlanError::from));
+    read_partitions(&tree, tree.root(), region.start(), machine)
 }
 
 /// Reads the system description in the node `system` of a tree at `base`. Maps images that are in
@@ -187,19 +170,13 @@ fn read_partitions(
     base: Pa,
     machine: &Machine,
 ) -> Description {
-    let peek = |region: Region<Pa>| {
-        let is_memory = machine.memory.iter().any(|bank| bank.covers(&region));
-        is_memory.then(|| {
-            mmu::map_memory(region);
-            // SAFETY: the line above mapped the region, which is memory; the Plan keeps images out
-            // of partitions' memory, and Bulkhead does not write them.
-            unsafe { bytes(region) }
-        })
+    let image = |region: Region<Pa>| {
+        mmu::map_memory(region);
+        // SAFETY: the line above mapped the region, which is memory (`steps::read_description`);
+        // the Plan keeps images out of partitions' memory, and Bulkhead does not write them.
+        unsafe { bytes(region) }
     };
-    match Description::read(tree, system, base, &peek) {
-        Ok(description) => description,
-        Err(error) => refuse(format_args!("{error}")),
-    }
+    or_refuse(steps::read_description(tree, system, base, machine, &image))
 }
 
 /// Divides the machine, without what Bulkhead itself uses. `last_direct_spi` is that of the GIC.
@@ -209,20 +186,18 @@ pub fn plan(
     description: &Description,
     last_direct_spi: Option<Intid>,
 ) -> Plan {
-    machine.reserve(image::whole(), "Bulkhead");
-    machine.reserve(firmware.region, "the machine's tree");
-    if description.names_devices() {
-        machine.read_devices(&firmware.tree, &|device| description.names(device));
-        let requests = description.partitions.iter().flat_map(|partition| partition.requests());
-        machine.explain_devices(&firmware.tree, requests.map(|request| request.name));
-    }
-    if let Some(last) = last_direct_spi.filter(|_| description.wants_direct_interrupts()) {
-        machine.free_interrupts = free_interrupts(&firmware.tree, last);
-    }
-    match Plan::new(machine, cpu::current_mpidr(), description) {
-        Ok(plan) => plan,
-        Err(error) => refuse(format_args!("{error}")),
-    }
+    let surroundings = Surroundings {
+        boot_cpu: cpu::current_mpidr(),
+        image: image::whole(),
+        tree: firmware.region,
+        last_direct_spi,
+    };
+    or_refuse(steps::plan(&firmware.tree, machine, description, &surroundings))
+}
+
+/// Returns the value, or refuses to boot.
+fn or_refuse<T>(result: Result<T, impl Into<Refusal>>) -> T {
+    result.unwrap_or_else(|error| refuse(format_args!("{}", error.into())))
 }
 
 /// Unmaps the wings that no description asks for, before the audit, so that nothing can run them.
