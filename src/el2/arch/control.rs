@@ -36,8 +36,8 @@ pub fn write(id: &IdRegisters, choices: Choices) {
         write_register!("S3_4_C1_C1_4", traps.registers);
         write_register!("S3_4_C1_C1_5", traps.registers);
         write_register!("S3_4_C1_C1_6", traps.instructions);
-        write_register!("S3_4_C3_C1_4", traps.debug);
-        write_register!("S3_4_C3_C1_5", traps.debug);
+        write_register!("S3_4_C3_C1_4", 0);
+        write_register!("S3_4_C3_C1_5", 0);
     }
     if let Some(traps) = control.fine_grained_traps2 {
         write_register!("S3_4_C3_C1_2", traps.registers);
