@@ -1,5 +1,8 @@
 //! Properties of the image that can be checked without running it.
 
+#[path = "image/erratum.rs"]
+mod erratum;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
