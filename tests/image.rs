@@ -1,5 +1,7 @@
 //! Properties of the image that can be checked without running it.
 
+#[path = "image/barriers.rs"]
+mod barriers;
 #[path = "image/erratum.rs"]
 mod erratum;
 
