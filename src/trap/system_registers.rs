@@ -11,7 +11,10 @@ pub enum Answer {
     ReadAs(u64),
     /// A write, or a system instruction, has no effect.
     Ignore,
-    /// The register does not exist: inject an UNDEFINED exception.
+    /// Cache maintenance by set and way: see [`set_way`](super::set_way).
+    SetWay,
+    /// The register does not exist: inject an UNDEFINED exception, unless the write is one that
+    /// [`set_way`](super::set_way) watches.
     Undefined,
     /// The value written sends an SGI.
     SendSgi(SgiRegister),
@@ -59,15 +62,13 @@ pub fn trapped(encoding: Encoding, write: bool, id: &IdRegisters) -> Answer {
         (ICC_CTLR_EL1, _) => Answer::CpuInterface(CpuInterfaceRegister::Control),
         (ICC_RPR_EL1, false) => Answer::CpuInterface(CpuInterfaceRegister::RunningPriority),
         (ICC_DIR_EL1, true) => Answer::CpuInterface(CpuInterfaceRegister::Deactivate),
-        (_, true) if is_set_way(encoding) => Answer::Ignore,
+        (_, true) if is_set_way(encoding) => Answer::SetWay,
         _ => Answer::Undefined,
     }
 }
 
 /// Whether this is cache maintenance by set and way: DC ISW, CSW, CISW and their variants for
-/// allocation tags. It works on lines of all partitions, and to some effect only for the owner of
-/// all caches down to memory, which no partition is. A guest that turns its caches off must clean
-/// the lines that it needs by address.
+/// allocation tags.
 fn is_set_way(encoding: Encoding) -> bool {
     const FAMILY: Encoding = Encoding::new(1, 0, 7, 0, 0);
     let (crm, op2) = (encoding.number() >> 3 & 15, encoding.number() & 7);
@@ -114,10 +115,10 @@ mod tests {
             (sgi(3), false, Answer::CpuInterface(CpuInterfaceRegister::RunningPriority)),
             (sgi(3), true, Answer::Undefined),
             // DC ISW, CSW, CISW; DC CIGDSW; DC IVAC is by address.
-            (set_way(6, 2), true, Answer::Ignore),
-            (set_way(10, 2), true, Answer::Ignore),
-            (set_way(14, 2), true, Answer::Ignore),
-            (set_way(14, 6), true, Answer::Ignore),
+            (set_way(6, 2), true, Answer::SetWay),
+            (set_way(10, 2), true, Answer::SetWay),
+            (set_way(14, 2), true, Answer::SetWay),
+            (set_way(14, 6), true, Answer::SetWay),
             (set_way(6, 1), true, Answer::Undefined),
             // ERRIDR_EL1, LORID_EL1, AMCR_EL0, TRCIDR0, PMSIDR_EL1, CPUECTLR_EL1 of a Cortex-A53.
             (Encoding::new(3, 0, 5, 3, 0), false, Answer::Undefined),

@@ -1,5 +1,6 @@
 //! Builds the partitions, each on its own CPUs and all at the same time.
 
+use aarch64_cpu::asm::barrier;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
@@ -207,6 +208,11 @@ impl Job {
     fn help(&self) {
         while self.built.lock().is_none() {
             if let Some(load) = self.load.get() {
+                // A walk that began before the first CPU mapped the memory may report a fault
+                // without FEAT_ETS2 (Arm ARM, "Ordering of memory accesses from translation table
+                // walks").
+                barrier::dsb(barrier::ISH);
+                barrier::isb(barrier::SY);
                 return load.take_part();
             }
             sync::relax();

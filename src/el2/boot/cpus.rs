@@ -7,7 +7,7 @@ use bulkhead::boot::machine::{CpuStart, Machine, MachineCpu};
 use bulkhead::smccc::Workarounds;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{Delivery, SgiRoute};
-use core::sync::atomic::AtomicU8;
+use core::sync::atomic::{AtomicU8, AtomicU64};
 
 use super::build::Work;
 use super::refuse::refuse;
@@ -185,6 +185,7 @@ fn new_vcpu(
         id: id.for_guest(),
         counters: Counters::default(),
         priority_mask: AtomicU8::new(0),
+        cleaned: AtomicU64::new(0),
     }
 }
 

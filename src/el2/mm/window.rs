@@ -1,16 +1,19 @@
 //! EL2's window: its access to a partition's memory, which exists only while the partition is
-//! filled.
+//! filled, and to a piece of it while that is cleaned.
 
 use aarch64_cpu::asm::barrier;
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
+use bulkhead::mm::tables::Tables;
 use core::arch::asm;
 
 use super::live::LIVE;
-use crate::el2::arch::sync;
+use crate::el2::arch::{cache, sync};
 
 /// The number of leaves that are opened or closed at once, for which a CPU needs 11,000
 /// instructions.
 const LEAVES: usize = 256;
+/// The number of bytes that are cleaned at once: 1024 lines of 64 bytes.
+const CLEAN_PIECE: u64 = 64 << 10;
 
 /// Makes a partition's memory, which boot has mapped, accessible to EL2. Calls `between` after each
 /// piece of the work.
@@ -41,16 +44,46 @@ fn set_piece_open(memory: Region<Pa>, from: Pa, is_open: bool) -> Option<Pa> {
         sync::relax();
         return Some(from);
     };
-    let next = live.as_mut()?.set_open(memory, (from, LEAVES), is_open, |leaf| {
+    set_leaves_open(live.as_mut()?, memory, (from, LEAVES), is_open)
+}
+
+/// Opens or closes the next leaves of a partition's memory, at most `most`. Returns where to
+/// continue.
+// One copy for all callers.
+#[inline(never)]
+fn set_leaves_open(
+    tables: &mut Tables<'_>,
+    memory: Region<Pa>,
+    (from, most): (Pa, usize),
+    is_open: bool,
+) -> Option<Pa> {
+    let next = tables.set_open(memory, (from, most), is_open, |leaf| {
         // An entry that becomes valid needs no invalidation (Arm ARM D8.17.1).
         if !is_open {
             let page = leaf.get() / PAGE_SIZE;
             // SAFETY: invalidates the cached translation of a leaf that `set_open` made invalid;
-            // EL2 accesses partitions' memory only between `open` and `close`.
+            // EL2 accesses partitions' memory only between `open` and `close`, and in `clean`.
             unsafe { asm!("dsb ishst", "tlbi vae2is, {}", in(reg) page, options(nostack)) };
         }
     });
     barrier::dsb(barrier::ISH);
     barrier::isb(barrier::SY);
     next
+}
+
+/// Cleans and invalidates the next lines of a partition's memory, whose leaf is open meanwhile, for
+/// which a CPU needs 3,000 instructions; none if the tables are in use for another CPU. Returns
+/// where to continue.
+// A function of its own, by which measurements recognise this work.
+#[inline(never)]
+pub fn clean(memory: Region<Pa>, from: Pa) -> Option<Pa> {
+    let Some(mut live) = LIVE.try_lock() else { return Some(from) };
+    let tables = live.as_mut()?;
+    let leaf_end = set_leaves_open(tables, memory, (from, 1), true).unwrap_or(memory.end());
+    let end = leaf_end.min(Pa::new(from.get() + CLEAN_PIECE));
+    if let Some(piece) = Region::between(from, end) {
+        cache::clean_and_invalidate(piece);
+    }
+    set_leaves_open(tables, memory, (from, 1), false);
+    (end < memory.end()).then_some(end)
 }

@@ -1,6 +1,7 @@
 //! vCPUs, each on the physical CPU that it is assigned to: entering and leaving guests, interrupts,
 //! devices, recalls and rebuilding.
 
+mod caches;
 mod devices;
 mod direct_interrupts;
 mod enter;
@@ -25,7 +26,7 @@ use bulkhead::vgic::{
     Arrivals, CpuMask, Delivery, RegisterAccess, Request, SgiRegister, SgiRequest, SgiRoute,
     SgirRoute, Vgic,
 };
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::arch::reset;
 use super::cpu::{self, MONITOR, ORDER};
@@ -59,6 +60,9 @@ pub struct Vcpu {
     pub sgir_route: SgirRoute,
     /// ICC_PMR_EL1 as the guest wrote it, with direct delivery.
     pub priority_mask: AtomicU8,
+    /// The address from which on its partition's memory is still to be cleaned, 0 if no cleaning
+    /// has begun; see `caches.rs`.
+    pub cleaned: AtomicU64,
 }
 
 impl Vcpu {
@@ -245,6 +249,7 @@ impl Vcpu {
     fn prepare(&self) {
         self.update_vgic(|vgic, hardware| vgic.refill(hardware));
         self.poll_devices();
+        self.reset_cache_maintenance();
         if self.delivery() == Delivery::Direct {
             direct_interrupts::reset(self.gic());
             self.priority_mask.store(0, Ordering::Relaxed);
