@@ -40,6 +40,9 @@ pub struct ControlRegisters {
     pub zcr_el2: Option<u64>,
     pub smcr_el2: Option<u64>,
     pub mpam2_el2: Option<u64>,
+    pub sctlr2_el2: Option<u64>,
+    pub tcr2_el2: Option<u64>,
+    pub gcscr_el2: Option<u64>,
 }
 
 /// The registers of FEAT_FGT. Bits whose names begin with n trap when clear, all others when set:
@@ -105,6 +108,10 @@ impl ControlRegisters {
             smcr_el2: has(field::SME).then_some(VECTOR_LENGTH | bits.smcr),
             // EL2 itself runs in partition 0.
             mpam2_el2: (has(field::MPAM) || has(field::MPAM_FRAC)).then_some(bits.mpam2),
+            // EL2's own tables and code use none of these features.
+            sctlr2_el2: has(field::SCTLRX).then_some(0),
+            tcr2_el2: has(field::TCRX).then_some(0),
+            gcscr_el2: has(field::GCS).then_some(0),
         }
     }
 }

@@ -55,5 +55,14 @@ pub fn write(id: &IdRegisters, choices: Choices) {
     if let Some(value) = control.mpam2_el2 {
         write_register!("S3_4_C10_C5_0", value);
     }
+    if let Some(value) = control.sctlr2_el2 {
+        write_register!("S3_4_C1_C0_3", value);
+    }
+    if let Some(value) = control.tcr2_el2 {
+        write_register!("S3_4_C2_C0_3", value);
+    }
+    if let Some(value) = control.gcscr_el2 {
+        write_register!("S3_4_C2_C5_0", value);
+    }
     barrier::isb(barrier::SY);
 }

@@ -90,6 +90,10 @@ pub fn check_level(level: ExceptionLevel) {
         ExceptionLevel::El1 => {
             "was entered at EL1: its place is EL2 (QEMU: -M virt,virtualization=on)"
         }
+        ExceptionLevel::El2Host => {
+            "needs HCR_EL2.E2H = 0, which this CPU does not have (ID_AA64MMFR4_EL1.E2H0): use \
+             another CPU"
+        }
         ExceptionLevel::El3 => "was entered at EL3: firmware has to enter it at EL2",
     };
     error!("Bulkhead {advice}");

@@ -61,6 +61,9 @@ fn a_cortex_a53() {
             zcr_el2: None,
             smcr_el2: None,
             mpam2_el2: None,
+            sctlr2_el2: None,
+            tcr2_el2: None,
+            gcscr_el2: None,
         }
     );
 }
@@ -167,6 +170,17 @@ fn a_cpu_with_the_newest_extensions() {
     assert_eq!(traps.registers, 0b11 << 54);
     assert_eq!(traps.instructions, 0);
     assert_eq!(control.fine_grained_traps2, None);
+}
+
+#[test]
+fn extensions_that_firmware_may_have_enabled_at_el2_are_off() {
+    let registers = |fields| {
+        let control = ControlRegisters::new(&IdRegisters::with(fields), CHOICES);
+        [control.sctlr2_el2, control.tcr2_el2, control.gcscr_el2]
+    };
+    assert_eq!(registers(&[(field::SCTLRX, 1)]), [Some(0), None, None]);
+    assert_eq!(registers(&[(field::TCRX, 1)]), [None, Some(0), None]);
+    assert_eq!(registers(&[(field::GCS, 1)]), [None, None, Some(0)]);
 }
 
 #[test]
