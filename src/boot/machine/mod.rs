@@ -14,6 +14,7 @@ mod read;
 mod remarks;
 mod timer;
 mod uarts;
+mod without;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use devices::{find_devices, free_interrupts};
 pub use error::MachineError;
 pub use reach::Reach;
 pub(crate) use reach::is_user;
+pub use without::Without;
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::system_registers::IdRegisters;
-use bulkhead::boot::machine::{CpuStart, Machine, MachineCpu};
+use bulkhead::boot::machine::{CpuStart, Machine, MachineCpu, Without};
 use bulkhead::smccc::Workarounds;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{Delivery, SgiRoute};
@@ -138,7 +138,9 @@ pub fn set_up(resident: &'static Resident, work: &'static Work) {
     for intid in [own.maintenance, own.timer] {
         gic.enable_own(intid, index);
     }
-    let id = id_registers::read();
+    let mut id = id_registers::read();
+    // `boot::read_machine` has refused a command line with an error.
+    Without::read(&work.machine.bootargs).unwrap_or_default().remove_from(&mut id);
     let count = owner.is_some_and(|(partition, _)| partition.plan.count_hypervisor);
     control::write(&id, control::choices(&id, count, delivery));
     work.barrier.wait();

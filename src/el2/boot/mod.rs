@@ -19,7 +19,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::boot::audit::{self, Descriptors};
 use bulkhead::boot::description::{Description, PlanError};
 use bulkhead::boot::fdt::{Node, Tree};
-use bulkhead::boot::machine::{ConsoleUart, Machine, free_interrupts};
+use bulkhead::boot::machine::{ConsoleUart, Machine, Without, free_interrupts};
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::report;
 use log::{error, info};
@@ -111,6 +111,9 @@ pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree, console: FoundCons
         Err(error) => refuse(format_args!("the machine's tree: {error}")),
     };
     power::init(Firmware::find(&machine), machine.watchdog.map(mmu::map_device));
+    if let Err(reason) = Without::read(&machine.bootargs) {
+        refuse(format_args!("{reason}"));
+    }
     machine.limit_cpus(MAX_CPUS, cpu::current_mpidr());
     machine
 }

@@ -24,9 +24,14 @@ impl Machine {
     /// Returns a `virt` machine of one CPU whose firmware starts Bulkhead with this description,
     /// given as source.
     pub fn with_firmware(gic: Gic, description: &str) -> Self {
+        Self::with_firmware_and_words(gic, description, "")
+    }
+
+    /// Returns the same machine, with these words on its command line.
+    pub fn with_firmware_and_words(gic: Gic, description: &str, words: &str) -> Self {
         let end = DESCRIPTION + DESCRIPTION_SIZE;
         let initrd = format!("linux,initrd-start = <{DESCRIPTION}>; linux,initrd-end = <{end}>;");
-        let tree = tree(gic, "semihosting", &initrd);
+        let tree = tree(gic, &format!("semihosting {words}"), &initrd);
         Self::at_el3(gic, &file("target/bulkhead.img"), &tree)
             .option("-device", loader(&compile(description), DESCRIPTION))
     }
