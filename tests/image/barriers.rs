@@ -1,7 +1,7 @@
 //! Barriers whose absence no emulator shows.
 
 use common::{elf, symbol_at};
-use object::{Object, ObjectSection, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 
 const DMB_ISHLD: u32 = 0xd503_39bf;
 const DSB_ISH: u32 = 0xd503_3b9f;
@@ -43,4 +43,30 @@ fn loads_wait_for_the_acknowledgement() {
 #[test]
 fn walks_wait_for_the_barrier_of_a_rebuild() {
     expect("7Rebuild12wait_for_all", &[DSB_ISH, ISB]);
+}
+
+/// Some cores need each invalidation of other CPUs' TLBs twice (`src/el2/mm/mod.rs`).
+#[test]
+fn tlb_invalidations_of_all_cpus_are_repeated() {
+    let elf = elf();
+    let file = object::File::parse(&*elf).expect("the image is an ELF file");
+    let mut count = 0;
+    for section in file.sections().filter(|it| it.kind() == SectionKind::Text) {
+        let code = section.data().expect("a section of code has data").chunks_exact(4);
+        let code: Vec<_> = code.map(|it| u32::from_le_bytes(it.try_into().unwrap())).collect();
+        let is_repetition = |at: usize| at >= 2 && code[at - 2..at] == [code[at], DSB_ISH];
+        for at in (0..code.len()).filter(|at| is_inner_shareable_tlbi(code[*at])) {
+            count += 1;
+            let repeats = code.get(at + 1..at + 3) == Some(&[DSB_ISH, code[at]]);
+            let address = section.address() + 4 * at as u64;
+            assert!(repeats || is_repetition(at), "{}", symbol_at(&file, address));
+        }
+    }
+    assert!(count >= 6, "only {count} invalidations: the code was not read right");
+}
+
+/// Returns whether this is TLBI with Inner Shareable scope: SYS with CRn 8 and CRm 3 (Arm ARM
+/// C5.5).
+fn is_inner_shareable_tlbi(instruction: u32) -> bool {
+    instruction & 0xfff8_ff00 == 0xd508_8300
 }

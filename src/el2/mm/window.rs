@@ -63,7 +63,16 @@ fn set_leaves_open(
             let page = leaf.get() / PAGE_SIZE;
             // SAFETY: invalidates the cached translation of a leaf that `set_open` made invalid;
             // EL2 accesses partitions' memory only between `open` and `close`, and in `clean`.
-            unsafe { asm!("dsb ishst", "tlbi vae2is, {}", in(reg) page, options(nostack)) };
+            unsafe {
+                asm!(
+                    "dsb ishst",
+                    "tlbi vae2is, {page}",
+                    "dsb ish",
+                    "tlbi vae2is, {page}",
+                    page = in(reg) page,
+                    options(nostack)
+                );
+            }
         }
     });
     barrier::dsb(barrier::ISH);
