@@ -85,6 +85,16 @@ fn no_register_survives_a_restart_on_a_cortex_a53() {
     no_register_survives_a_restart(Machine::new(Gic::V2), "cortex-a53");
 }
 
+/// A guest may turn a mitigation off that firmware keeps for each CPU.
+#[test]
+fn no_mitigation_stays_off_after_a_restart() {
+    let reborn = reborn("end=reset mitigation");
+    let outcome = Machine::with_firmware(Gic::V2, &source(&[reborn])).boot();
+    outcome.expect_status(0).expect_no_line("FAIL");
+    let starts = outcome.of("reborn").containing(CLEAN).0.len();
+    outcome.check(starts == 3, &format!("{starts} starts, not 3"));
+}
+
 /// Expects this number of restarts of Linux, and that its neighbour has had every tick.
 #[track_caller]
 fn expect_restarts_of_linux(outcome: &Outcome, restarts: usize) {

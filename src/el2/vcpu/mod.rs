@@ -28,7 +28,7 @@ use bulkhead::vgic::{
 };
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use super::arch::reset;
+use super::arch::{firmware, reset};
 use super::cpu::{self, MONITOR, ORDER};
 use super::drivers::gic::{Gic, ThisCpu, VcpuPosition};
 use super::partition::Partition;
@@ -250,6 +250,10 @@ impl Vcpu {
         self.update_vgic(|vgic, hardware| vgic.refill(hardware));
         self.poll_devices();
         self.reset_cache_maintenance();
+        if let Some(workaround) = self.workarounds.store_bypass() {
+            // An earlier life may have turned the mitigation off.
+            firmware::work_around(workaround, 1);
+        }
         if self.delivery() == Delivery::Direct {
             direct_interrupts::reset(self.gic());
             self.priority_mask.store(0, Ordering::Relaxed);
