@@ -42,7 +42,7 @@ impl EntryPoints for Bulkhead {
         let partitions = work.finish();
         gic.init_distributor();
         cpus::set_up(boot_cpu, work);
-        boot::audit(&work.machine, partitions, tables, work.uses_monitor());
+        boot::audit(&work.machine, partitions, tables, work.images, work.uses_monitor());
         boot::go_live(gic, &work.machine, partitions, work.console_cpu);
         start_guests(boot_cpu, partitions)
     }

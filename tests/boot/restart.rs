@@ -30,6 +30,23 @@ fn two_hundred_restarts_leave_nothing_behind(machine: MakeMachine) {
         .expect_line("bulkhead", &format!("it stays stopped, restarted {RESTARTS} times already"));
 }
 
+/// The images are closed when no partition is being built, and not before.
+#[test]
+fn three_partitions_restart_at_once() {
+    const RESTARTS: usize = 60;
+    let reborn = |name| {
+        let reborn = Partition::new(name, "reborn").memory(2 << 20).bootargs("end=reset");
+        reborn.property(&format!("max-restarts = <{RESTARTS}>;"))
+    };
+    let guests = ["one", "two", "three"].map(reborn);
+    let outcome = Machine::new(Gic::V3).initrd(&compile(&source(&guests))).boot();
+    outcome.expect_success();
+    for name in ["one", "two", "three"] {
+        let starts = outcome.of(name).containing(CLEAN).0.len();
+        outcome.check(starts == RESTARTS + 1, &format!("{name}: {starts} starts"));
+    }
+}
+
 /// Returns the guest that searches for what an earlier run has left, with two restarts.
 fn reborn(bootargs: &str) -> Partition {
     let reborn = Partition::new("reborn", "reborn").memory(4 << 20).bootargs(bootargs);

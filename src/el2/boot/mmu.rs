@@ -278,7 +278,8 @@ pub fn map_window(region: Region<Pa>) {
     add(|tables| map_missing(tables, region, Attributes::WINDOW));
 }
 
-/// Audits EL2's tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions' memory,
+/// Audits EL2's tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions' memory
+/// and their images,
 /// which must not be accessible. The monitor's code may be executable if `uses_monitor`.
 ///
 /// # Errors

@@ -30,6 +30,7 @@ use super::cpu;
 use super::drivers::gic::Gic;
 use super::drivers::power::{self, ExitStatus};
 use super::mm::live;
+use super::mm::window::Images;
 use super::partition::Partition;
 use mmu::ExceptionLevel;
 use refuse::refuse;
@@ -223,14 +224,21 @@ pub fn report(machine: &Machine, plan: &Plan) {
 
 /// Walks the finished tables as the hardware does, and refuses to start guests if a table maps what
 /// its owner must not access. `tables` is the memory of the stage-2 tables.
-pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>, uses_monitor: bool) {
+pub fn audit(
+    machine: &Machine,
+    partitions: &[Partition],
+    tables: Region<Pa>,
+    images: &Images,
+    uses_monitor: bool,
+) {
     let read = |table: Pa| {
         // SAFETY: the audit calls this only for pages of `tables`, which `stage2::divide` mapped
         // and which nothing writes until a guest runs.
         unsafe { &*(table.get() as *const Descriptors) }
     };
     let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2.root())).collect();
-    let closed: Vec<_> = partitions.iter().map(|it| it.plan.memory.host).collect();
+    let hosts = partitions.iter().map(|it| it.plan.memory.host);
+    let closed: Vec<_> = hosts.chain(images.regions().iter().copied()).collect();
     let audited = mmu::audit(&closed, uses_monitor)
         .and_then(|()| audit::stage_2(machine, &roots, tables, &read));
     match audited {

@@ -19,6 +19,7 @@ impl Vcpu {
         self.fill();
         if self.index() == 0 {
             cache::invalidate_instructions();
+            self.partition.images.close(interrupts::poll);
             window::close(self.partition.plan.memory.host, interrupts::poll);
             self.partition.reset(&mut ThisCpu(&self.position));
             self.partition.stage2.restore();
@@ -39,6 +40,7 @@ impl Vcpu {
         let host = plan.memory.host;
         if self.index() == 0 {
             window::open(host, interrupts::poll);
+            partition.images.open(interrupts::poll);
         }
         rebuild.wait_for_all(interrupts::poll);
         let scrub = |offset, size| {
