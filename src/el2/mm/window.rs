@@ -135,8 +135,6 @@ fn set_leaves_open(
 /// Cleans and invalidates the next lines of a partition's memory, whose leaf is open meanwhile, for
 /// which a CPU needs 3,000 instructions; none if the tables are in use for another CPU. Returns
 /// where to continue.
-// A function of its own, by which measurements recognise this work.
-#[inline(never)]
 pub fn clean(memory: Region<Pa>, from: Pa) -> Option<Pa> {
     let Some(mut live) = LIVE.attempt() else { return Some(from) };
     let tables = live.as_mut()?;
