@@ -45,7 +45,7 @@ impl EntryPoints for Bulkhead {
         let partitions = work.finish();
         gic.init_distributor();
         cpus::set_up(boot_cpu, work);
-        boot::audit(&work.machine, partitions, tables, wings);
+        boot::audit(&work.machine, partitions, tables, work.images, wings);
         boot::go_live(gic, &work.machine, partitions, work.console_cpu);
         start_guests(boot_cpu, partitions)
     }

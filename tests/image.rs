@@ -1,5 +1,10 @@
 //! Properties of the image that can be checked without running it.
 
+#[path = "image/barriers.rs"]
+mod barriers;
+#[path = "image/erratum.rs"]
+mod erratum;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 

@@ -11,7 +11,7 @@ use core::fmt;
 
 use super::description::{Description, PlanError};
 use super::fdt::{Node, Tree};
-use super::machine::{ConsoleUart, Machine, MachineError, free_interrupts};
+use super::machine::{ConsoleUart, Machine, MachineError, Without, free_interrupts};
 use super::plan::Plan;
 use crate::arch::addr::{Pa, Region};
 use crate::arch::intid::Intid;
@@ -64,13 +64,14 @@ impl From<PlanError> for Refusal {
 ///
 /// # Errors
 ///
-/// See [`Machine::read`].
+/// See [`Machine::read`] and [`Without::read`].
 pub fn read_machine(
     tree: &Tree<'_>,
     console: Result<Option<ConsoleUart>, String>,
     boot_cpu: Mpidr,
 ) -> Result<Machine, Refusal> {
     let mut machine = Machine::read(tree, console)?;
+    Without::read(&machine.bootargs).map_err(|reason| Refusal(reason.to_string()))?;
     machine.limit_cpus(MAX_CPUS, boot_cpu);
     Ok(machine)
 }

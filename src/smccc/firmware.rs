@@ -37,6 +37,12 @@ impl Workarounds {
         (self.0[0] >= 0).then_some(Workaround(WORKAROUNDS[0]))
     }
 
+    /// Returns SMCCC_ARCH_WORKAROUND_2, whose mitigation a guest can turn off, if firmware offers
+    /// it. Firmware turns it on when it starts a CPU (DEN0028).
+    pub fn store_bypass(&self) -> Option<Workaround> {
+        self.find(WORKAROUNDS[1])
+    }
+
     /// Returns the workaround with this function identifier, if firmware offers it.
     pub fn find(&self, function: u32) -> Option<Workaround> {
         (self.features(function) >= 0).then_some(Workaround(function))

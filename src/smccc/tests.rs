@@ -45,6 +45,13 @@ fn workarounds_reach_firmware_that_offers_them() {
 }
 
 #[test]
+fn the_workaround_with_a_state_is_the_second() {
+    assert_eq!(FIRMWARE.store_bypass(), None);
+    let id = Workarounds([-1, 0, -1]).store_bypass().map(Workaround::id);
+    assert_eq!(id, Some(0x8000_7fff));
+}
+
+#[test]
 fn firmware_is_asked_about_each_workaround() {
     let asked = Workarounds::ask(|id| (id & 0xffff) as i32);
     assert_eq!(asked, Workarounds([0x8000, 0x7fff, 0x3fff]));

@@ -3,5 +3,6 @@
 pub mod fault;
 pub mod inject;
 pub mod mmio;
+pub mod set_way;
 pub mod stats;
 pub mod system_registers;

@@ -3,13 +3,17 @@
 
 use std::path::Path;
 
-use common::{Gic, Machine, REFUSED, branch, function, instruction, on_both_gics, patched};
+use common::{
+    Gic, Machine, Partition, REFUSED, branch, compile, function, instruction, on_both_gics,
+    patched, source,
+};
 
 on_both_gics!(
     the_report_has_the_result_of_the_audit,
     el2_memory_both_writable_and_executable_is_found,
     guest_memory_at_a_wrong_address_is_found,
     unused_code_that_stays_mapped_is_found,
+    images_that_stay_open_are_found,
 );
 
 fn the_report_has_the_result_of_the_audit(gic: Gic) {
@@ -75,4 +79,13 @@ fn unused_code_that_stays_mapped_is_found(gic: Gic) {
     const RET: u32 = 0xd65f_03c0;
     let image = patched(&[(function(&["2mm4live5unmap"]), &[RET])]);
     expect_finding_in(gic, &image, "EL2: memory is executed that is not code");
+}
+
+/// The function that closes the images returns at once.
+fn images_that_stay_open_are_found(gic: Gic) {
+    const RET: u32 = 0xd65f_03c0;
+    let image = patched(&[(function(&["6window", "6Images", "5close"]), &[RET])]);
+    let description = compile(&source(&[Partition::new("hello", "hello")]));
+    let outcome = Machine::new(gic).kernel(&image).initrd(&description).boot();
+    outcome.expect_status(REFUSED).expect_line("bulkhead", "memory is reached that must be closed");
 }

@@ -1,7 +1,7 @@
 //! CPU models: the newest that QEMU has, and those of real machines.
 
 use crate::guests;
-use common::{Gic, Machine, Partition, compile, in_all_modes, source};
+use common::{Gic, Machine, Partition, REFUSED, compile, in_all_modes, source};
 
 in_all_modes!(newest_core_runs_hello_and_smp, newest_core_passes_the_probe);
 
@@ -31,6 +31,27 @@ fn cortex_a76() {
 #[test]
 fn neoverse_n1() {
     hello_and_smp("neoverse-n1", Gic::V3);
+}
+
+/// The firmware of the tests enables no extension for EL2, and each access to one's registers hangs
+/// there, so that none may be left.
+#[test]
+fn features_that_firmware_does_not_enable_can_be_left_out() {
+    let description = source(&[Partition::new("hello", "hello")]);
+    let words = "without=mpam,mte,sve,sme,fgt,hcx,pauth,scxt,pie";
+    let machine = Machine::with_firmware_and_words(Gic::V2, &description, words).cpu("max");
+    let outcome = machine.boot();
+    outcome.expect_status(0).expect_line("hello", "hello: done, ticks=10");
+    outcome.expect_line("bulkhead", "features    without mpam, mte, sve, sme, fgt, hcx, pauth");
+}
+
+#[test]
+fn unknown_feature_is_refused_in_a_sentence() {
+    let machine = Machine::new(Gic::V3).command_line("semihosting without=mpam,svee");
+    let outcome = machine.boot();
+    outcome.expect_status(REFUSED);
+    let sentence = "refused: /chosen: bootargs has without=mpam,svee, but \"svee\"";
+    outcome.expect_line("bulkhead", sentence);
 }
 
 fn hello_and_smp(cpu: &str, gic: Gic) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::{Gic, Machine, file, on_both_gics};
+use common::{Gic, Machine, file, instruction, on_both_gics, patched};
 
 on_both_gics!(
     entry_at_el1_is_refused_in_one_line,
@@ -43,6 +43,24 @@ fn entry_at_el3_is_refused_in_one_line(gic: Gic) {
     let lines = outcome.lines().0.iter().filter(|line| !line.is_empty()).count();
     outcome.check(lines == 1, &format!("{lines} lines are printed at EL3, not 1"));
     outcome.expect_line("bulkhead", "EL3").expect_line("bulkhead", "EL2");
+}
+
+/// No CPU of QEMU has E2H fixed to 1, so that the image is changed to set it.
+#[test]
+fn cpu_without_e2h_0_is_refused_in_one_line() {
+    const MSR_HCR_EL2_X1: u32 = 0xd51c_1101;
+    const MOV_X1_RW: u32 = 0xd2b0_0001;
+    /// MOV X1, #0x780000000: RW, CD, ID, E2H.
+    const MOV_X1_RW_AND_E2H: u32 = 0xb261_0fe1;
+    let write = (4..0x1000).step_by(4).find(|it| instruction(*it) == MSR_HCR_EL2_X1);
+    let value = write.expect("the entry code writes HCR_EL2") - 4;
+    assert_eq!(instruction(value), MOV_X1_RW);
+    let image = patched(&[(value, &[MOV_X1_RW_AND_E2H])]);
+    let machine = Machine::new(Gic::V3).cpu("cortex-a76").kernel(&image);
+    let outcome = machine.kill_after("E2H0", Duration::from_secs(1)).boot();
+    let lines = outcome.lines().0.iter().filter(|line| !line.is_empty()).count();
+    outcome.check(lines == 1, &format!("{lines} lines are printed with E2H = 1, not 1"));
+    outcome.expect_line("bulkhead", "needs HCR_EL2.E2H = 0");
 }
 
 fn loader_data(address: u64, data: u64) -> String {

@@ -6,6 +6,7 @@
 mod attack;
 mod audit;
 mod bench;
+mod caches;
 mod console;
 mod cores;
 mod disturb;

@@ -30,6 +30,23 @@ fn two_hundred_restarts_leave_nothing_behind(machine: MakeMachine) {
         .expect_line("bulkhead", &format!("it stays stopped, restarted {RESTARTS} times already"));
 }
 
+/// The images are closed when no partition is being built, and not before.
+#[test]
+fn three_partitions_restart_at_once() {
+    const RESTARTS: usize = 60;
+    let reborn = |name| {
+        let reborn = Partition::new(name, "reborn").memory(2 << 20).bootargs("end=reset");
+        reborn.property(&format!("max-restarts = <{RESTARTS}>;"))
+    };
+    let guests = ["one", "two", "three"].map(reborn);
+    let outcome = Machine::new(Gic::V3).initrd(&compile(&source(&guests))).boot();
+    outcome.expect_success();
+    for name in ["one", "two", "three"] {
+        let starts = outcome.of(name).containing(CLEAN).0.len();
+        outcome.check(starts == RESTARTS + 1, &format!("{name}: {starts} starts"));
+    }
+}
+
 /// Returns the guest that searches for what an earlier run has left, with two restarts.
 fn reborn(bootargs: &str) -> Partition {
     let reborn = Partition::new("reborn", "reborn").memory(4 << 20).bootargs(bootargs);
@@ -83,6 +100,16 @@ fn no_register_survives_a_restart_on_a_cortex_a76() {
 #[test]
 fn no_register_survives_a_restart_on_a_cortex_a53() {
     no_register_survives_a_restart(Machine::new(Gic::V2), "cortex-a53");
+}
+
+/// A guest may turn a mitigation off that firmware keeps for each CPU.
+#[test]
+fn no_mitigation_stays_off_after_a_restart() {
+    let reborn = reborn("end=reset mitigation");
+    let outcome = Machine::with_firmware(Gic::V2, &source(&[reborn])).boot();
+    outcome.expect_status(0).expect_no_line("FAIL");
+    let starts = outcome.of("reborn").containing(CLEAN).0.len();
+    outcome.check(starts == 3, &format!("{starts} starts, not 3"));
 }
 
 /// Expects this number of restarts of Linux, and that its neighbour has had every tick.

@@ -77,6 +77,14 @@ impl IdRegisters {
         }
     }
 
+    /// Makes the field zero.
+    #[inline(always)]
+    pub fn clear(&mut self, field: Field) {
+        if let Some(value) = self.0.get_mut(Self::index(field.register)) {
+            *value &= !(0xf << field.shift);
+        }
+    }
+
     /// Returns what a guest on this CPU reads: hidden fields are zero.
     pub fn for_guest(&self) -> Self {
         let mut guest = self.clone();

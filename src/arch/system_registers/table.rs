@@ -34,7 +34,7 @@
 #[macro_export]
 macro_rules! system_register_table {
     ($expand:ident) => { $expand! {
-        // Not DBGPRCR_EL1, which is not there in QEMU. It traps where there is FEAT_FGT.
+        // Not DBGPRCR_EL1, which traps, and is not there in QEMU.
         always {
             // MMU and caches off, little-endian, and the bits that are RES1 on an Armv8.0 CPU:
             // LSMAOE, nTLSMD, SPAN, EIS, TSCXT, EOS.

@@ -123,12 +123,12 @@ fn region(run: &Run) -> Option<Region<Pa>> {
 
 /// Audits EL2's tables from the root table `root` (TTBR0_EL2.BADDR). `tables` is the memory that
 /// must contain them, `code` the only memory that may be executable, and `closed` the partitions'
-/// memory, which must not be mapped after EL2 has filled it.
+/// memory and their images, which must not be mapped after EL2 has filled the first.
 ///
 /// # Errors
 ///
 /// The first address that is writable and executable, is executable and not code, is not
-/// identity-mapped, or belongs to a partition.
+/// identity-mapped, or is in closed memory.
 pub fn stage_1<'a>(
     root: Pa,
     tables: Region<Pa>,
@@ -145,7 +145,7 @@ pub fn stage_1<'a>(
         let is_code = place.is_some_and(|it| is_covered(&it, code));
         let is_closed = place.is_some_and(|it| owned::first_overlap(&closed, &it).is_some());
         let what = match (run.input == run.output, is_executed, is_written) {
-            _ if is_closed => "a partition's memory is reached",
+            _ if is_closed => "memory is reached that must be closed",
             (false, ..) => "an address is translated to another",
             (_, true, true) => "memory is both written and executed",
             (_, true, _) if !is_code => "memory is executed that is not code",

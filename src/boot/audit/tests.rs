@@ -226,7 +226,7 @@ fn errors_in_el2s_tables_are_found() {
     finds((0x7000, 0x7000, Attributes::READ_ONLY), NO_EXECUTE, "executed that is not code, 0x7000");
     finds((0x4000, 0x5000, Attributes::CODE), 0, "translated to another, 0x4000");
     finds((0x4000, 0x4000, Attributes::CODE), READ_ONLY, "both written and executed, 0x4000");
-    finds((0x9000, 0x9000, Attributes::DATA), 0, "a partition's memory is reached, 0x9000");
+    finds((0x9000, 0x9000, Attributes::DATA), 0, "memory is reached that must be closed, 0x9000");
     finds((0x7000, 0x7000, Attributes::DATA), NO_EXECUTE, "both written and executed, 0x7000");
 }
 

@@ -40,19 +40,19 @@ pub struct ControlRegisters {
     pub zcr_el2: Option<u64>,
     pub smcr_el2: Option<u64>,
     pub mpam2_el2: Option<u64>,
+    pub sctlr2_el2: Option<u64>,
+    pub tcr2_el2: Option<u64>,
+    pub gcscr_el2: Option<u64>,
 }
 
 /// The registers of FEAT_FGT. Bits whose names begin with n trap when clear, all others when set:
-/// so only what no feature of the table enables traps, and DBGPRCR_EL1, which is a request to the
-/// power controller that outlives the guest.
+/// so only what no feature of the table enables traps. HDFGRTR_EL2 and HDFGWTR_EL2 are 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FineGrainedTraps {
     /// HFGRTR_EL2 and HFGWTR_EL2.
     pub registers: u64,
     /// HFGITR_EL2.
     pub instructions: u64,
-    /// HDFGRTR_EL2 and HDFGWTR_EL2.
-    pub debug: u64,
 }
 
 /// The registers of FEAT_FGT2. HFGITR2_EL2 is 0.
@@ -71,8 +71,12 @@ pub struct FineGrainedTraps2 {
 const HCR: u64 = 0b11 | 1 << 31 | 0b111 << 3 | 0b1_1111 << 18;
 /// HCR_EL2.IMO. FMO stays: Group 0 is EL2's.
 const HCR_IMO: u64 = 1 << 4;
-/// HDFGRTR_EL2.DBGPRCR_EL1 and HDFGWTR_EL2.DBGPRCR_EL1.
-const HDFGTR_DBGPRCR: u64 = 1 << 7;
+/// MDCR_EL2.TDOSA: OSLAR_EL1, OSLSR_EL1, OSDLR_EL1 and DBGPRCR_EL1 trap. While the OS Lock is
+/// locked, MDSCR_EL1.HDE is EDSCR.HDE, with which HLT and breakpoints, at EL2 too, put the CPU into
+/// Debug state where the board permits halting (Arm ARM D2.8, H2.2).
+const MDCR_TDOSA: u64 = 1 << 10;
+/// MDCR_EL2.TDRA: MDRAR_EL1, the physical address of the debug registers' ROM table, traps.
+const MDCR_TDRA: u64 = 1 << 11;
 /// ZCR_EL2.LEN and SMCR_EL2.LEN: the longest vectors that the CPU has.
 const VECTOR_LENGTH: u64 = 0xf;
 /// CNTHCTL_EL2.{EL1PCTEN, EL1PCEN}: the physical counter and timer are the guest's, and no event
@@ -93,11 +97,8 @@ impl ControlRegisters {
             cnthctl_el2: GUEST_TIMER,
             vtcr_el2: vtcr(id),
             hstr_el2: 0,
-            fine_grained_traps: has(field::FGT).then_some(FineGrainedTraps {
-                registers: bits.hfgtr,
-                instructions: bits.hfgitr,
-                debug: HDFGTR_DBGPRCR,
-            }),
+            fine_grained_traps: has(field::FGT)
+                .then_some(FineGrainedTraps { registers: bits.hfgtr, instructions: bits.hfgitr }),
             fine_grained_traps2: (id.field(field::FGT) > 1).then_some(FineGrainedTraps2 {
                 registers: bits.hfgtr2,
                 debug_reads: bits.hdfgtr2,
@@ -107,6 +108,10 @@ impl ControlRegisters {
             smcr_el2: has(field::SME).then_some(VECTOR_LENGTH | bits.smcr),
             // EL2 itself runs in partition 0.
             mpam2_el2: (has(field::MPAM) || has(field::MPAM_FRAC)).then_some(bits.mpam2),
+            // EL2's own tables and code use none of these features.
+            sctlr2_el2: has(field::SCTLRX).then_some(0),
+            tcr2_el2: has(field::TCRX).then_some(0),
+            gcscr_el2: has(field::GCS).then_some(0),
         }
     }
 }
@@ -122,7 +127,7 @@ fn cptr(id: &IdRegisters) -> u64 {
     RES1 | tz | tsm
 }
 
-/// Returns MDCR_EL2: breakpoints, watchpoints, the OS lock and all event counters are the guest's.
+/// Returns MDCR_EL2: breakpoints, watchpoints and all event counters are the guest's.
 /// Event counters do not count at EL2 from PMUv3p1 on (HPMD), nor does the cycle counter from
 /// PMUv3p5 on (HCCD).
 fn mdcr(id: &IdRegisters, choices: Choices) -> u64 {
@@ -136,7 +141,7 @@ fn mdcr(id: &IdRegisters, choices: Choices) -> u64 {
         4..6 => HPMD,
         _ => HPMD | HCCD,
     };
-    counters | hidden
+    counters | hidden | MDCR_TDOSA | MDCR_TDRA
 }
 
 /// Returns VTCR_EL2 for the tables that this crate builds: IPAs of 39 bits from level 1 on,

@@ -19,6 +19,7 @@ mod seeds;
 mod timer;
 mod uarts;
 mod watchdogs;
+mod without;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub(crate) use reach::is_user;
 pub use read::Ends;
 pub use seeds::firmware_seeds;
 pub use watchdogs::BoardWatchdog;
+pub use without::Without;
 
 use alloc::string::String;
 use alloc::vec::Vec;

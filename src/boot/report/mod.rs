@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::iter;
 
-use super::machine::{CpuStart, Device, Gic, Machine, Reach};
+use super::machine::{CpuStart, Device, Gic, Machine, Reach, Without};
 use super::plan::{GuestMemory, PartitionPlan, Plan};
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::entropy::{ENOUGH, Pool, Source};
@@ -101,6 +101,10 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
         (Some(console), None) => {
             writeln!(text, "console     {}, by all CPUs", console.path)?;
         }
+    }
+    let without = Without::read(&machine.bootargs).unwrap_or_default().names();
+    if !without.is_empty() {
+        writeln!(text, "features    without {}, as the command line says", without.join(", "))?;
     }
     for remark in &machine.remarks {
         writeln!(text, "remark      {remark}")?;

@@ -36,8 +36,8 @@ pub fn write(id: &IdRegisters, choices: Choices) {
         write_register!("S3_4_C1_C1_4", traps.registers);
         write_register!("S3_4_C1_C1_5", traps.registers);
         write_register!("S3_4_C1_C1_6", traps.instructions);
-        write_register!("S3_4_C3_C1_4", traps.debug);
-        write_register!("S3_4_C3_C1_5", traps.debug);
+        write_register!("S3_4_C3_C1_4", 0);
+        write_register!("S3_4_C3_C1_5", 0);
     }
     if let Some(traps) = control.fine_grained_traps2 {
         write_register!("S3_4_C3_C1_2", traps.registers);
@@ -54,6 +54,15 @@ pub fn write(id: &IdRegisters, choices: Choices) {
     }
     if let Some(value) = control.mpam2_el2 {
         write_register!("S3_4_C10_C5_0", value);
+    }
+    if let Some(value) = control.sctlr2_el2 {
+        write_register!("S3_4_C1_C0_3", value);
+    }
+    if let Some(value) = control.tcr2_el2 {
+        write_register!("S3_4_C2_C0_3", value);
+    }
+    if let Some(value) = control.gcscr_el2 {
+        write_register!("S3_4_C2_C5_0", value);
     }
     barrier::isb(barrier::SY);
 }

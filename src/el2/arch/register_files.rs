@@ -37,8 +37,9 @@ pub fn upper_halves() {
     unsafe { zero_upper_halves() };
 }
 
-/// Locks the OS Lock, as a Cold reset does, clears the claim tags and OSECCR_EL1, which is writable
-/// only while the OS Lock is locked, and zeroes the breakpoints and watchpoints.
+/// Clears the claim tags, OSECCR_EL1, and the bits of MDSCR_EL1 that are EDSCR's, HDE among them:
+/// both registers are writable only while the OS Lock is locked. Unlocks it, which guests cannot
+/// undo, and zeroes the breakpoints and watchpoints.
 pub fn debug_registers() {
     const CLAIM_TAGS: u64 = 0xff;
     /// ID_AA64DFR0_EL1.DebugVer of FEAT_Debugv8p9, with which there are up to four banks of 16
@@ -48,6 +49,9 @@ pub fn debug_registers() {
     write_register!("dbgclaimclr_el1", CLAIM_TAGS);
     barrier::isb(barrier::SY);
     write_register!("oseccr_el1", 0);
+    write_register!("mdscr_el1", 0);
+    write_register!("oslar_el1", 0);
+    barrier::isb(barrier::SY);
     let features = read_register!("id_aa64dfr0_el1");
     if features & 0xf >= BANKED {
         let highest = read_register!("id_aa64dfr1_el1");

@@ -20,7 +20,8 @@ macro_rules! write_register {
     ($name:expr, $value:expr) => {{
         let value: u64 = $value;
         // SAFETY: the registers written here control EL1 and EL0, the interrupt controller, EL2's
-        // timer or traps to EL2, but neither translation nor control flow at EL2.
+        // timer or traps to EL2, but neither translation nor control flow at EL2. Those that extend
+        // these (SCTLR2_EL2, TCR2_EL2, GCSCR_EL2) are written as zero, as EL2's tables expect.
         unsafe {
             core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack))
         };

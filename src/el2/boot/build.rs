@@ -1,9 +1,11 @@
 //! Builds the partitions, each on its own CPUs and all at the same time.
 
+use aarch64_cpu::asm::barrier;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::Intid;
 use bulkhead::boot::description::PlanError;
 use bulkhead::boot::guest_tree::{self, GuestTree};
@@ -21,6 +23,7 @@ use crate::el2::arch::sync::{self, Barrier, Mutex, SetOnce};
 use crate::el2::console::Port;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::entropy::Streams;
+use crate::el2::mm::window::Images;
 use crate::el2::monitor::{Monitor, MonitorUart};
 use crate::el2::partition::{MonitorDevice, Partition, PartitionParts, RandomNumbers, Totals};
 use crate::el2::vcpu::resident;
@@ -47,6 +50,8 @@ pub struct Work {
     monitor: Option<&'static Monitor>,
     /// The index of the CPU that does the work of the console and of the monitor, if it has one.
     pub console_cpu: Option<usize>,
+    /// The memory of the partitions' images.
+    pub images: &'static Images,
     /// The totals that the partitions share.
     totals: Totals,
     /// The partitions, once all are built.
@@ -86,6 +91,7 @@ impl Work {
         }
         let ppis = (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(&machine, *ppi)).collect();
         let tables = stage2::divide(&plan);
+        let images = &*Box::leak(Box::new(Images::new(image_memory(&machine, &plan))));
         let mut owners = vec![None; machine.cpus.len()];
         for (partition, plan) in plan.partitions.iter().enumerate() {
             for (vcpu, cpu) in plan.cpus.iter().enumerate() {
@@ -111,6 +117,7 @@ impl Work {
             ports,
             monitor,
             console_cpu: plan.console_cpu,
+            images,
             totals,
             partitions,
             barrier,
@@ -170,6 +177,7 @@ impl Work {
             plan,
             tree,
             stage2,
+            images: self.images,
             port: &self.ports[index],
             random,
             monitor,
@@ -210,6 +218,7 @@ impl Work {
         if let Some(monitor) = self.monitor {
             monitor.set_partitions(partitions);
         }
+        self.images.close(|| {});
         partitions
     }
 
@@ -226,11 +235,27 @@ impl Job {
     fn help(&self) {
         while self.built.lock().is_none() {
             if let Some(load) = self.load.get() {
+                // A walk that began before the first CPU mapped the memory may report a fault
+                // without FEAT_ETS2 (Arm ARM, "Ordering of memory accesses from translation table
+                // walks").
+                barrier::dsb(barrier::ISH);
+                barrier::isb(barrier::SY);
                 return load.take_part();
             }
             sync::relax();
         }
     }
+}
+
+/// Returns the pages of the partitions' images that nothing else needs once the partitions are
+/// built: the loader's initrd, and images that are alone in memory. What is in Bulkhead's own image
+/// or in the machine's tree is not among them.
+fn image_memory(machine: &Machine, plan: &Plan) -> Vec<Region<Pa>> {
+    let images = plan.partitions.iter().flat_map(|it| it.ramdisk.iter().chain([&it.kernel]));
+    let is_alone =
+        |source: &Region<Pa>| !machine.reserved.iter().any(|it| it.region.overlaps(source));
+    let alone = images.map(|image| image.source).filter(is_alone);
+    machine.initrd.into_iter().chain(alone).filter_map(|it| it.page_aligned()).collect()
 }
 
 /// Returns whether a PPI is one of Bulkhead's own. Guests own all others.

@@ -4,12 +4,12 @@ use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::system_registers::IdRegisters;
-use bulkhead::boot::machine::{CpuStart, Machine, MachineCpu};
+use bulkhead::boot::machine::{CpuStart, Machine, MachineCpu, Without};
 use bulkhead::boot::steps;
 use bulkhead::smccc::Workarounds;
 use bulkhead::trap::stats::Counters;
 use bulkhead::vgic::{Delivery, SgiRoute};
-use core::sync::atomic::AtomicU8;
+use core::sync::atomic::{AtomicU8, AtomicU64};
 use log::info;
 
 use super::build::Work;
@@ -149,7 +149,9 @@ pub fn set_up(resident: &'static Resident, work: &'static Work) {
     for intid in [own.maintenance, own.timer] {
         gic.enable_own(intid, index);
     }
-    let id = id_registers::read();
+    let mut id = id_registers::read();
+    // `boot::read_machine` has refused a command line with an error.
+    Without::read(&work.machine.bootargs).unwrap_or_default().remove_from(&mut id);
     let count = owner.is_some_and(|(partition, _)| partition.plan.count_hypervisor);
     control::write(&id, control::choices(&id, count, delivery));
     // HCR_EL2.AMO routes it to EL2.
@@ -201,6 +203,7 @@ fn new_vcpu(
         id: id.for_guest(),
         counters: Counters::default(),
         priority_mask: AtomicU8::new(0),
+        cleaned: AtomicU64::new(0),
     }
 }
 

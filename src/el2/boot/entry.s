@@ -8,6 +8,8 @@
         .equ    PAGE_SIZE, 4096
         .equ    CURRENT_EL2, 2 << 2
         .equ    HCR_EL2_RW, 1 << 31
+        .equ    HCR_EL2_E2H, 34
+        .equ    EL2_HOST, 4 << 2        // in place of CurrentEL: E2H is 1
         .equ    SCTLR_EL2_RES1, 0x30c50830
         .equ    MPIDR_AFFINITY, 0xff00ffffff
 
@@ -43,6 +45,9 @@ primary_entry:
         cmp     x20, #CURRENT_EL2
         b.ne    1f
         known_el2_state
+        mrs     x1, hcr_el2             // some CPUs ignore a write of 0 to E2H
+        tbz     x1, #HCR_EL2_E2H, 1f
+        mov     x20, #EL2_HOST
 1:
         adrp    x0, __image_start
         adrp    x1, __rela_start

@@ -45,16 +45,20 @@ pub enum ExceptionLevel {
     El1,
     /// EL2, where Bulkhead runs.
     El2,
+    /// EL2 with HCR_EL2.E2H = 1, which this CPU does not let be 0 (ID_AA64MMFR4_EL1.E2H0). There
+    /// EL2's registers have other layouts.
+    El2Host,
     /// EL3, where firmware runs.
     El3,
 }
 
 impl ExceptionLevel {
-    /// Decodes CurrentEL\[3:2\].
+    /// Decodes CurrentEL\[3:2\], or 4 in its place (`entry.s`).
     pub fn from_current_el(level: u64) -> Self {
         match level {
             2 => Self::El2,
             3 => Self::El3,
+            4 => Self::El2Host,
             _ => Self::El1,
         }
     }
@@ -198,6 +202,8 @@ pub fn tree_region(tree: Pa) -> Option<Region<Pa>> {
 /// - No cache may hold a stale line of what is accessed afterwards.
 unsafe fn enable(level: ExceptionLevel) {
     let TranslationRegisters { mair, tcr, ttbr, sctlr } = translation_registers();
+    // TCR_EL2 has this layout too where HCR_EL2.E2H = 1.
+    let tcr_el1 = TCR_WALK | TCR_EL1_EPD1 | physical_size() << 32;
     let barriers = || {
         barrier::dsb(barrier::SY);
         barrier::isb(barrier::SY);
@@ -208,15 +214,15 @@ unsafe fn enable(level: ExceptionLevel) {
         match level {
             ExceptionLevel::El1 => {
                 MAIR_EL1.set(mair);
-                TCR_EL1.set(TCR_WALK | TCR_EL1_EPD1 | physical_size() << 32);
+                TCR_EL1.set(tcr_el1);
                 TTBR0_EL1.set(ttbr);
                 asm!("isb", "tlbi vmalle1", "ic iallu", options(nostack));
                 barriers();
                 SCTLR_EL1.set(0x30d0_0800 | SCTLR_ON);
             }
-            ExceptionLevel::El2 => {
+            ExceptionLevel::El2 | ExceptionLevel::El2Host => {
                 MAIR_EL2.set(mair);
-                TCR_EL2.set(tcr);
+                TCR_EL2.set(if level == ExceptionLevel::El2 { tcr } else { tcr_el1 });
                 TTBR0_EL2.set(ttbr);
                 asm!("isb", "tlbi alle2", "ic iallu", options(nostack));
                 barriers();
@@ -276,8 +282,9 @@ pub fn map_window(region: Region<Pa>) {
     add(|tables| map_missing(tables, region, Attributes::WINDOW));
 }
 
-/// Audits EL2's tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions' memory,
-/// which must not be accessible. The code of the wings that are used may be executable.
+/// Audits EL2's tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions' memory
+/// and their images, which must not be accessible. The code of the wings that are used may be
+/// executable.
 ///
 /// # Errors
 ///

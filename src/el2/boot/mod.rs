@@ -35,6 +35,7 @@ use super::cpu;
 use super::drivers::gic::Gic;
 use super::drivers::power::{self, ExitStatus};
 use super::mm::live;
+use super::mm::window::Images;
 use super::partition::Partition;
 use mmu::ExceptionLevel;
 use refuse::refuse;
@@ -98,6 +99,10 @@ pub fn check_level(level: ExceptionLevel) {
         ExceptionLevel::El2 => return,
         ExceptionLevel::El1 => {
             "was entered at EL1: its place is EL2 (QEMU: -M virt,virtualization=on)"
+        }
+        ExceptionLevel::El2Host => {
+            "needs HCR_EL2.E2H = 0, which this CPU does not have (ID_AA64MMFR4_EL1.E2H0): use \
+             another CPU"
         }
         ExceptionLevel::El3 => "was entered at EL3: firmware has to enter it at EL2",
     };
@@ -223,14 +228,21 @@ pub fn report(machine: &Machine, plan: &Plan, pool: Option<&Pool>) {
 
 /// Walks the finished tables as the hardware does, and refuses to start guests if a table maps what
 /// its owner must not access. `tables` is the memory of the stage-2 tables.
-pub fn audit(machine: &Machine, partitions: &[Partition], tables: Region<Pa>, wings: Wings) {
+pub fn audit(
+    machine: &Machine,
+    partitions: &[Partition],
+    tables: Region<Pa>,
+    images: &Images,
+    wings: Wings,
+) {
     let read = |table: Pa| {
         // SAFETY: the audit calls this only for pages of `tables`, which `stage2::divide` mapped
         // and which nothing writes until a guest runs.
         unsafe { &*(table.get() as *const Descriptors) }
     };
     let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2.root())).collect();
-    let closed: Vec<_> = partitions.iter().map(|it| it.plan.memory.host).collect();
+    let hosts = partitions.iter().map(|it| it.plan.memory.host);
+    let closed: Vec<_> = hosts.chain(images.regions().iter().copied()).collect();
     let audited =
         mmu::audit(&closed, wings).and_then(|()| audit::stage_2(machine, &roots, tables, &read));
     match audited {

@@ -30,6 +30,8 @@ pub unsafe fn unmap(code: &[Region<Pa>]) {
             "dsb ishst",
             "tlbi alle2is",
             "dsb ish",
+            "tlbi alle2is", // see `mm`
+            "dsb ish",
             "ic ialluis",
             "dsb ish",
             "isb",

@@ -51,7 +51,7 @@ impl Stage2 {
         barrier::isb(barrier::SY);
         // SAFETY: invalidates this VMID's cached stage-1 and stage-2 translations on all CPUs;
         // EL2's own translations are not affected.
-        unsafe { asm!("tlbi vmalls12e1is", options(nostack)) };
+        unsafe { asm!("tlbi vmalls12e1is", "dsb ish", "tlbi vmalls12e1is", options(nostack)) };
         barrier::dsb(barrier::ISH);
         VTTBR_EL2.set(previous);
         barrier::isb(barrier::SY);

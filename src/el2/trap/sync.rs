@@ -4,6 +4,7 @@ use aarch64_cpu::registers::{ELR_EL2, ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
 use bulkhead::arch::addr::Ipa;
 use bulkhead::arch::esr::{self, Abort, Exception, SystemRegisterAccess};
 use bulkhead::partition::lifecycle::End;
+use bulkhead::trap::set_way::{Step, Trapped};
 use bulkhead::trap::stats::Cause;
 use bulkhead::trap::system_registers::{self, Answer};
 use bulkhead::vgic::{CpuInterfaceRegister, Delivery};
@@ -68,9 +69,22 @@ fn system_register_access(
         Answer::Ignore => {}
         Answer::SendSgi(kind) => vcpu.send_sgi(kind, frame.register(register)),
         Answer::CpuInterface(common) => return cpu_interface(vcpu, frame, access, common),
+        Answer::SetWay => return maintain_caches(vcpu, Trapped::SetWay),
+        Answer::Undefined if write => return maintain_caches(vcpu, Trapped::Write),
         Answer::Undefined => return inject(vcpu, Injection::Undefined),
     }
     skip_instruction();
+    Flow::Resume
+}
+
+/// Handles cache maintenance by set and way, and writes of registers that EL2 may be watching for
+/// it.
+fn maintain_caches(vcpu: &Vcpu, trapped: Trapped) -> Flow {
+    match vcpu.maintain_caches(trapped) {
+        Step::Undefined => return inject(vcpu, Injection::Undefined),
+        Step::Skip | Step::Watch => skip_instruction(),
+        Step::Clean | Step::Release => {}
+    }
     Flow::Resume
 }
 

@@ -1,6 +1,7 @@
 //! vCPUs, each on the physical CPU that it is assigned to: entering and leaving guests, interrupts,
 //! devices, recalls and rebuilding.
 
+mod caches;
 mod devices;
 mod direct_interrupts;
 mod enter;
@@ -25,9 +26,9 @@ use bulkhead::vgic::{
     Arrivals, CpuMask, Delivery, RegisterAccess, Request, SgiRegister, SgiRequest, SgiRoute,
     SgirRoute, Vgic,
 };
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use super::arch::reset;
+use super::arch::{firmware, reset};
 use super::cpu::{self, MONITOR, ORDER};
 use super::drivers::gic::{Gic, ThisCpu, VcpuPosition};
 use super::partition::Partition;
@@ -59,6 +60,9 @@ pub struct Vcpu {
     pub sgir_route: SgirRoute,
     /// ICC_PMR_EL1 as the guest wrote it, with direct delivery.
     pub priority_mask: AtomicU8,
+    /// The address from which on its partition's memory is still to be cleaned, 0 if no cleaning
+    /// has begun; see `caches.rs`.
+    pub cleaned: AtomicU64,
 }
 
 impl Vcpu {
@@ -252,6 +256,11 @@ impl Vcpu {
     fn prepare(&self) {
         self.refill();
         self.poll_devices();
+        self.reset_cache_maintenance();
+        if let Some(workaround) = self.workarounds.store_bypass() {
+            // An earlier life may have turned the mitigation off.
+            firmware::work_around(workaround, 1);
+        }
         if self.delivery() == Delivery::Direct {
             direct_interrupts::reset(self.gic());
             self.priority_mask.store(0, Ordering::Relaxed);

@@ -24,6 +24,7 @@ impl Vcpu {
                 unsafe { random.write_seeds() };
             }
             cache::invalidate_instructions();
+            self.partition.images.close(interrupts::poll);
             window::close(self.partition.plan.memory.host, interrupts::poll);
             self.partition.reset(&mut ThisCpu(&self.position));
             self.partition.stage2.restore();
@@ -44,6 +45,7 @@ impl Vcpu {
         let host = plan.memory.host;
         if self.index() == 0 {
             window::open(host, interrupts::poll);
+            partition.images.open(interrupts::poll);
         }
         rebuild.wait_for_all(interrupts::poll);
         let scrub = |offset, size| {

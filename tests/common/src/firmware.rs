@@ -43,6 +43,13 @@ impl Machine {
         Self::with_untidy_firmware(gic, description, Leaves::Nothing, &|tree| tree.to_string())
     }
 
+    /// Returns the same machine, with these words on its command line.
+    pub fn with_firmware_and_words(gic: Gic, description: &str, words: &str) -> Self {
+        let words = format!("semihosting {words}\"");
+        let change = |tree: &str| tree.replace("semihosting\"", &words);
+        Self::with_untidy_firmware(gic, description, Leaves::Nothing, &change)
+    }
+
     /// Returns the same machine, whose firmware leaves something behind, and whose tree `change`
     /// has changed.
     pub fn with_untidy_firmware(

@@ -27,12 +27,15 @@ macro_rules! functions {
 
 /// HLT 0xf000 is left out: on a machine with semihosting it is a call to the host.
 #[rustfmt::skip]
-const FUNCTIONS: [Function; 23] = functions! {
+const FUNCTIONS: [Function; 24] = functions! {
     "udf #0";
     "udf #0xffff";
     "brk #0";
     "brk #0xffff";
     "hlt #0";
+    // The same after an attempt to enable Debug state: MDSCR_EL1.HDE, with the OS Lock locked.
+    "mov x2, #1", "msr oslar_el1, x2", "isb", "mov x2, #0x4000", "msr mdscr_el1, x2", "isb",
+        "hlt #0";
     "svc #1";
     "dcps1";
     "dcps2";

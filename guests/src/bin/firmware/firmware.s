@@ -25,6 +25,7 @@
 .equ SMCCC_VERSION, 0x80000000
 .equ SMCCC_ARCH_FEATURES, 0x80000001
 .equ SMCCC_ARCH_WORKAROUND_1, 0x80008000
+.equ SMCCC_ARCH_WORKAROUND_2, 0x80007fff
 .equ PSCI_VERSION, 0x84000000
 .equ PSCI_SYSTEM_OFF, 0x84000008
 .equ PSCI_FEATURES, 0x8400000a
@@ -52,7 +53,9 @@ image_header:
     msr     cptr_el3, xzr
     tbz     w19, #LEAVES_NO_FREQUENCY, 5f
     msr     cntfrq_el0, xzr
-5:  mrs     x0, id_aa64pfr0_el1
+5:  mov     x0, #1              // the state of SMCCC_ARCH_WORKAROUND_2: on
+    msr     far_el3, x0
+    mrs     x0, id_aa64pfr0_el1
     ubfx    x0, x0, #24, #4     // GIC system registers?
     cbnz    x0, 2f
     ldr     x0, =GICD_IGROUPR
@@ -128,6 +131,7 @@ firmware_vectors:
 
 .text
 others:
+    answer  SMCCC_ARCH_WORKAROUND_2, mitigate
     answer  SMCCC_VERSION, version
     answer  PSCI_VERSION, version
     answer  PSCI_FEATURES, none
@@ -140,8 +144,15 @@ features:
     ldr     w16, =SMCCC_ARCH_WORKAROUND_1
     cmp     w1, w16
     b.eq    none
+    ldr     w16, =SMCCC_ARCH_WORKAROUND_2
+    cmp     w1, w16
+    b.eq    none
 unknown:
     mov     x0, #-1
+    b       back
+mitigate:                       // x0 = the previous state, which other firmware does not return
+    mrs     x0, far_el3
+    msr     far_el3, x1
     b       back
 version:
     ldr     w0, =VERSION_1_1

@@ -3,10 +3,13 @@
 use runtime::exceptions::{Fault, attempt};
 use runtime::{read_register, write_register};
 
-use crate::report::report;
+use crate::report::{in_partition, report};
 
-/// MDSCR_EL1: SS, KDE and MDE.
+/// OSLSR_EL1.OSLK.
+const LOCKED: u64 = 1 << 1;
+/// MDSCR_EL1: SS, HDE, KDE and MDE.
 const SINGLE_STEP: u64 = 1;
+const HALTING: u64 = 1 << 14;
 const KERNEL: u64 = 1 << 13;
 const MONITOR: u64 = 1 << 15;
 
@@ -20,11 +23,26 @@ const BREAKPOINT: u64 = 0x31;
 const STEP: u64 = 0x33;
 const WATCHPOINT: u64 = 0x35;
 const BRK: u64 = 0x3c;
+const UNKNOWN_REASON: u64 = 0;
 
 /// Runs the checks.
 pub fn check() {
-    write_register!("oslar_el1", 0);
-    report("os-lock", read_register!("oslsr_el1") & 1 << 1, 0);
+    write_register!("oslar_el1", 1);
+    if in_partition() {
+        // The lock stays open, so that HDE is not writable, on a board; QEMU does not model this.
+        report("os-lock", read_register!("oslsr_el1"), 1 << 3);
+        unsafe extern "C" fn hlt(_: u64, _: u64) -> u64 {
+            // SAFETY: HLT raises an exception, or halts the CPU for good.
+            unsafe { core::arch::asm!("hlt #0", options(nostack)) };
+            0
+        }
+        write_register!("mdscr_el1", HALTING);
+        report("hlt", caught(hlt, 0).map(|fault| fault.class()), Some(UNKNOWN_REASON));
+    } else {
+        report("os-lock", read_register!("oslsr_el1") & LOCKED, LOCKED);
+        write_register!("oslar_el1", 0);
+        report("os-unlock", read_register!("oslsr_el1") & LOCKED, 0);
+    }
 
     unsafe extern "C" fn brk(_: u64, _: u64) -> u64 {
         // SAFETY: BRK raises an exception and does nothing else.

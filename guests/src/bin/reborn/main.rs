@@ -3,7 +3,8 @@
 //!
 //! Command line: `end=off` powers off (the default), `end=reset` resets, `end=spin` loops with
 //! interrupts masked. `registers` prints every register at the start of a run, writes every one,
-//! and resets.
+//! and resets. `mitigation` checks and turns off that of SMCCC_ARCH_WORKAROUND_2, on a machine with
+//! the firmware of the tests, which returns its state.
 
 #![no_std]
 #![no_main]
@@ -33,6 +34,9 @@ fn main() {
     if machine().argument("registers").is_some() {
         registers::run(memory);
     }
+    if machine().argument("mitigation").is_some() {
+        check_mitigation();
+    }
     let words = search(memory);
     let has_tags = tags::enable();
     if has_tags {
@@ -59,6 +63,15 @@ fn main() {
             }
         }
         Some(other) => fail!("end={other} is unknown"),
+    }
+}
+
+/// Checks that the mitigation of speculative store bypass is on, and turns it off.
+fn check_mitigation() {
+    const SMCCC_ARCH_WORKAROUND_2: u64 = 0x8000_7fff;
+    let [previous, ..] = psci::call(SMCCC_ARCH_WORKAROUND_2, [0; 6]);
+    if previous != 1 {
+        fail!("the mitigation is in state {previous:#x} already");
     }
 }
 

@@ -14,6 +14,9 @@ const CHOICES: Choices =
 /// VM, SWIO, FMO, IMO, AMO (0x3b); TID3, TSC, TIDCP, TACR, TSW (bits 18 to 22); RW (bit 31).
 const HCR_EL2: u64 = 0x807c_003b;
 
+/// TDOSA and TDRA.
+const MDCR_EL2: u64 = 0b11 << 10;
+
 /// Returns the ID registers of a CPU: CRm, op2 and value of those that are not 0.
 fn cpu(registers: &[(u8, u8, u64)]) -> IdRegisters {
     IdRegisters::read(|register| {
@@ -47,9 +50,8 @@ fn a_cortex_a53() {
             hcrx_el2: None,
             // RES1 of a CPU with neither SVE nor SME: nothing traps.
             cptr_el2: 0x33ff,
-            // HPMN alone: PMUv3 without the 8.1 extension never counts at EL2 unless MDCR_EL2 says
-            // so.
-            mdcr_el2: 6,
+            // HPMN: PMUv3 without the 8.1 extension never counts at EL2 unless MDCR_EL2 says so.
+            mdcr_el2: MDCR_EL2 | 6,
             cnthctl_el2: 3,
             // RES1, PS = 40 bits (2), inner shareable, write-back, SL0 = 1, T0SZ = 25.
             vtcr_el2: 0x8002_3559,
@@ -59,6 +61,9 @@ fn a_cortex_a53() {
             zcr_el2: None,
             smcr_el2: None,
             mpam2_el2: None,
+            sctlr2_el2: None,
+            tcr2_el2: None,
+            gcscr_el2: None,
         }
     );
 }
@@ -69,7 +74,7 @@ fn a_neoverse_n1() {
     // TLOR, TERR.
     assert_eq!(control.hcr_el2, HCR_EL2 | 1 << 35 | 1 << 36);
     // HPMD for PMUv3p1, TPMS for SPE.
-    assert_eq!(control.mdcr_el2, 6 | 1 << 17 | 1 << 14);
+    assert_eq!(control.mdcr_el2, MDCR_EL2 | 6 | 1 << 17 | 1 << 14);
     // PS = 48 bits.
     assert_eq!(control.vtcr_el2, 0x8005_3559);
     assert_eq!(control.hcrx_el2, None);
@@ -110,7 +115,7 @@ fn the_max_cpu_of_qemu() {
     // TSM (bit 12) and TZ (bit 8) are clear.
     assert_eq!(control.cptr_el2, 0x22ff);
     // HPMN, HPMD, HCCD.
-    assert_eq!(control.mdcr_el2, 6 | 1 << 17 | 1 << 23);
+    assert_eq!(control.mdcr_el2, MDCR_EL2 | 6 | 1 << 17 | 1 << 23);
     // 52 bits of physical address are cut to 48.
     assert_eq!(control.vtcr_el2, 0x8005_3559);
     assert_eq!(control.zcr_el2, Some(0xf));
@@ -119,8 +124,6 @@ fn the_max_cpu_of_qemu() {
     // nTPIDR2_EL0 and nSMPRI_EL1.
     let traps = control.fine_grained_traps.unwrap();
     assert_eq!(traps.registers, 0b11 << 54);
-    // DBGPRCR_EL1 alone.
-    assert_eq!(traps.debug, 1 << 7);
     assert_eq!(pstate_fields(&qemu_max()), [true, true, false, true]);
 }
 
@@ -155,7 +158,7 @@ fn a_cpu_with_the_newest_extensions() {
     // TAM and TTA trap; TSM (bit 12) and TZ (bit 8) do not.
     assert_eq!(control.cptr_el2, 0x22ff | 1 << 30 | 1 << 20);
     // HPMN, HPMD, TTRF, HCCD.
-    assert_eq!(control.mdcr_el2, 6 | 1 << 17 | 1 << 19 | 1 << 23);
+    assert_eq!(control.mdcr_el2, MDCR_EL2 | 6 | 1 << 17 | 1 << 19 | 1 << 23);
     // 52 bits of physical address are cut to 48.
     assert_eq!(control.vtcr_el2, 0x8005_3559);
     assert_eq!(control.zcr_el2, Some(0xf));
@@ -167,6 +170,17 @@ fn a_cpu_with_the_newest_extensions() {
     assert_eq!(traps.registers, 0b11 << 54);
     assert_eq!(traps.instructions, 0);
     assert_eq!(control.fine_grained_traps2, None);
+}
+
+#[test]
+fn extensions_that_firmware_may_have_enabled_at_el2_are_off() {
+    let registers = |fields| {
+        let control = ControlRegisters::new(&IdRegisters::with(fields), CHOICES);
+        [control.sctlr2_el2, control.tcr2_el2, control.gcscr_el2]
+    };
+    assert_eq!(registers(&[(field::SCTLRX, 1)]), [Some(0), None, None]);
+    assert_eq!(registers(&[(field::TCRX, 1)]), [None, Some(0), None]);
+    assert_eq!(registers(&[(field::GCS, 1)]), [None, None, Some(0)]);
 }
 
 #[test]
@@ -189,6 +203,8 @@ proptest! {
         prop_assert_eq!(control.hcr_el2 & (1 << 34 | 1 << 27 | 0b1111 << 42), 0);
         // SPE's and TRBE's buffers belong to EL2.
         prop_assert_eq!(control.mdcr_el2 & (0b11 << 12 | 0b11 << 24), 0);
+        // The OS Lock and the debug registers' address trap; breakpoints do not (TDA, TDE).
+        prop_assert_eq!(control.mdcr_el2 & (0b1111 << 8), MDCR_EL2);
         prop_assert!((control.vtcr_el2 >> 16 & 7) <= 5);
     }
 }

@@ -1,5 +1,6 @@
 //! GICv2 with the virtualization extensions (IHI 0048B), driven from EL2.
 
+use aarch64_cpu::asm::barrier;
 use bulkhead::arch::intid::Intid;
 use bulkhead::vgic::{Arrivals, Injection, IntidSet, StateRegister};
 use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
@@ -225,10 +226,12 @@ impl GicV2 {
     }
 
     /// Acknowledges the highest-priority pending interrupt and drops the running priority
-    /// (GICC_IAR, GICC_EOIR).
+    /// (GICC_IAR, GICC_EOIR). Later loads see what was stored before the interrupt was sent.
     #[inline(always)]
     pub fn acknowledge(&self) -> Option<Acknowledged> {
         let acknowledged = Acknowledged::new(u64::from(self.iar.read()), GICC_IAR_INTID)?;
+        // Memory that a kick announces must not be read before GICC_IAR.
+        barrier::dmb(barrier::ISHLD);
         self.eoir.write(acknowledged.value as u32);
         Some(acknowledged)
     }

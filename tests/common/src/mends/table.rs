@@ -232,4 +232,43 @@ pub const MENDS: &[Mend] = &[
         )],
         tests: &[Boot("scale::sixty_four_partitions_on_sixty_four_cpus")],
     },
+    Mend {
+        attack: "a guest locks the OS Lock and enables Debug state, where a CPU stays for ever",
+        changes: &[change(
+            "src/boot/el2_registers/mod.rs",
+            "const MDCR_TDOSA: u64 = 1 << 10;",
+            "const MDCR_TDOSA: u64 = 0;",
+        )],
+        tests: &[
+            Library("isolation_holds_on_any_cpu"),
+            Boot("cores::newest_core_passes_the_probe::gicv3"),
+        ],
+    },
+    Mend {
+        attack: "a partition that restarts closes the images while another one copies from them",
+        changes: &[change(
+            "src/el2/mm/window.rs",
+            "if !is_open && readers.load(Ordering::Relaxed) > 0 {",
+            "if readers.load(Ordering::Relaxed) == usize::MAX {",
+        )],
+        tests: &[Boot("restart::three_partitions_restart_at_once")],
+    },
+    Mend {
+        attack: "a guest turns a mitigation off for its partition's next life",
+        changes: &[change(
+            "src/el2/vcpu/mod.rs",
+            "firmware::work_around(workaround, 1);",
+            "firmware::work_around(workaround, 0);",
+        )],
+        tests: &[Boot("restart::no_mitigation_stays_off_after_a_restart")],
+    },
+    Mend {
+        attack: "a boot loader maintains its caches by set and way, and its kernel reads old memory",
+        changes: &[change(
+            "src/el2/vcpu/caches.rs",
+            "Step::Clean if self.clean_piece() => Step::after_cleaning(trapped),",
+            "Step::Clean => Step::after_cleaning(trapped),",
+        )],
+        tests: &[Boot("caches::maintenance_by_set_and_way_cleans_the_memory_once::gicv2")],
+    },
 ];
