@@ -27,6 +27,7 @@ mod refusals;
 mod restart;
 mod scale;
 mod shared_registers;
+mod sleep;
 mod stays;
 mod watchdog;
 mod wings;
