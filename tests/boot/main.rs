@@ -14,6 +14,7 @@ mod drivers;
 mod entropy;
 mod entry;
 mod firmware;
+mod forms;
 mod guests;
 mod isolation;
 mod linux;

@@ -159,7 +159,7 @@ pub fn set_up(resident: &'static Resident, work: &'static Work) {
         let mpidr = resident.cpu.mpidr();
         info!("CPU {mpidr} had a pending SError (ESR_EL2 {esr:#x}): firmware has caused it");
     }
-    // Later than the line above, which switches EL2's timer off.
+    // Later than `control::write`, which switches EL2's timer off.
     if gic.loses_level() && work.updates_gic(index) {
         update_gic_again(timer::now());
     }
