@@ -58,7 +58,7 @@ impl Transfer {
             is_store = opc & 1 == 0;
             // LDPSW, which has no form without allocation (index 0).
             sign_extends = top == 1 && !is_store && index != 0;
-            if top & 1 != 0 && !sign_extends || !is_store && rt == rt2 {
+            if (top & 1 != 0 && !sign_extends) || (!is_store && rt == rt2) {
                 return None;
             }
             size = 2 + (top >> 1);
@@ -75,7 +75,7 @@ impl Transfer {
             immediate = (instruction << 11) as i32 >> 23;
         }
         let writes_back = index & 1 != 0;
-        if writes_back && base != SP && (rt == base || is_pair && rt2 == base) {
+        if writes_back && base != SP && (rt == base || (is_pair && rt2 == base)) {
             return None;
         }
         let immediate = i64::from(immediate) as u64;
@@ -116,5 +116,5 @@ impl Transfer {
 /// cache maintenance, walks of the guest's tables, and faults other than translation faults.
 pub fn ipa(esr: u64, far: u64, hpfar: u64) -> Option<Ipa> {
     let is_undescribed = MmioAccess::of(esr | Abort::VALID).is_some() && esr & Abort::VALID == 0;
-    is_undescribed.then(|| Ipa::new(esr::page(hpfar) | far % PAGE_SIZE))
+    is_undescribed.then(|| Ipa::new(esr::page(hpfar) | (far % PAGE_SIZE)))
 }
