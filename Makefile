@@ -154,6 +154,7 @@ soak: setup image checked-image systems guests-linux
 	BULKHEAD_ATTACK_ROUNDS=2 cargo test --test boot attack:: -- --nocapture --test-threads=1
 	BULKHEAD_DISTURB_ROUNDS=25 cargo test --test boot disturb:: -- --nocapture --test-threads=1
 	BULKHEAD_BOOTS=200 cargo test --test boot mutations:: -- --nocapture --test-threads=1
+	BULKHEAD_REBOOTS=50 cargo test --test boot sleep::linux -- --nocapture --test-threads=1
 
 mends: setup ## take out what stops each attack, and see its test fail; ATTACK='WORDS' selects some
 	cargo run -q -p bulkhead-tests --bin mends -- $(ATTACK)

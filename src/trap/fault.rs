@@ -50,6 +50,7 @@ pub enum FaultAddress {
 
 impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const EMULATED: &str = "that cannot be emulated (use aligned general registers), ipa ";
         let Self::Access(access, address) = self else {
             return f.write_str("undefined instruction");
         };
@@ -59,7 +60,7 @@ impl fmt::Display for FaultKind {
             AccessKind::Fetch => "fetch ",
         })?;
         let (text, ipa) = match address {
-            FaultAddress::Emulated(ipa) => ("that cannot be emulated, ipa ", Some(ipa)),
+            FaultAddress::Emulated(ipa) => (EMULATED, Some(ipa)),
             FaultAddress::Outside(ipa) => ("outside the partition, ipa ", Some(ipa)),
             FaultAddress::Unknown => ("that failed", None),
         };

@@ -24,6 +24,10 @@ impl MmioAccess {
     const EMULATED: u64 = Abort::OF_DATA | Abort::VALID | Self::TRANSLATION_FAULT;
     /// ISS.SAS.
     const SIZE: u64 = 0b11 << 22;
+    /// ISS.SSE.
+    const SIGN_EXTEND: u64 = 1 << 21;
+    /// ISS.SF: the register is of 64 bits.
+    const WIDE: u64 = 1 << 15;
     /// ISS.SAS of an access of 32 bits.
     const WORD: u64 = 0b10 << 22;
 
@@ -33,6 +37,20 @@ impl MmioAccess {
     #[inline(always)]
     pub const fn of(esr: u64) -> Option<Self> {
         if esr & Self::KIND == Self::EMULATED { Some(Self(esr)) } else { None }
+    }
+
+    /// Creates the access of `1 << size` bytes (`size` is 0 to 3) of register 0, as a store or as a
+    /// load with SSE and SF as given.
+    pub(super) fn new(size: u32, is_store: bool, sign_extends: bool, is_wide: bool) -> Self {
+        let store = u64::from(is_store) * Abort::WRITE;
+        let extension = u64::from(sign_extends) * Self::SIGN_EXTEND;
+        let width = u64::from(is_wide) * Self::WIDE;
+        Self(Self::EMULATED | u64::from(size) << 22 | store | extension | width)
+    }
+
+    /// Returns the same access of another register; this one must be of register 0.
+    pub(super) fn with_register(self, register: u8) -> Self {
+        Self(self.0 | u64::from(register) << 16)
     }
 
     /// Decodes ESR_EL2 as [`of`](Self::of) does, if it is a store of 32 bits.
@@ -75,17 +93,14 @@ impl MmioAccess {
     /// the size are ignored.
     #[inline(always)]
     pub const fn loaded(self, value: u64) -> u64 {
-        // ISS.SSE, and ISS.SF: the register is of 64 bits.
-        const SIGN_EXTEND: u64 = 1 << 21;
-        const WIDE: u64 = 1 << 15;
         let unused = self.unused_bits();
         let value = value << unused;
-        if self.0 & SIGN_EXTEND == 0 {
+        if self.0 & Self::SIGN_EXTEND == 0 {
             // Zero extension is the same for both widths of the register.
             return value >> unused;
         }
         let value = (value as i64 >> unused) as u64;
-        if self.0 & WIDE != 0 { value } else { value as u32 as u64 }
+        if self.0 & Self::WIDE != 0 { value } else { value as u32 as u64 }
     }
 
     /// Returns how many of a register's 64 bits it does not transfer.

@@ -6,3 +6,4 @@ pub mod mmio;
 pub mod set_way;
 pub mod stats;
 pub mod system_registers;
+pub mod undescribed;

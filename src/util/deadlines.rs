@@ -11,9 +11,11 @@ pub enum User {
     Devices = 1,
     /// The check of a guest's virtual timer that EL2 has masked.
     VirtualTimer = 2,
+    /// The interrupts that make a GICv2 of QEMU evaluate its state.
+    GicUpdate = 3,
 }
 
-const USERS: usize = 3;
+const USERS: usize = 4;
 /// A counter value that is never reached.
 const NEVER: u64 = u64::MAX;
 

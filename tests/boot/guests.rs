@@ -12,6 +12,7 @@ in_all_modes!(
     four_guests_on_four_cpus,
     smp_guest_on_four_cpus,
     flat_binary,
+    flat_binary_clears_what_follows_it,
     probe_finds_a_bare_machine,
 );
 
@@ -134,6 +135,29 @@ fn flat_binary(gic: Gic) {
     let description = compile(&text.replace("/incbin/(\"guests/hello.img\")", code));
     let outcome = Machine::new(gic).initrd(&description).boot();
     outcome.expect_success().expect_line("bulkhead", "flat: powered off");
+}
+
+/// The kernel clears 8 MiB right above itself, finds the magic of a tree at x0, and calls PSCI
+/// SYSTEM_OFF; without the tree it executes an undefined instruction. The code is
+///
+/// ```text
+///     adr x1, end; mov x2, #0x800000
+/// 1:  stp xzr, xzr, [x1], #16; subs x2, x2, #16; b.ne 1b
+///     ldr w3, [x0]; mov w4, #0xdd0; movk w4, #0xedfe, lsl #16; cmp w3, w4; b.ne 2f
+///     mov w0, #8; movk w0, #0x8400, lsl #16; hvc #0
+/// 2:  udf #0; b 2b; nop
+/// end:
+/// ```
+fn flat_binary_clears_what_follows_it(gic: Gic) {
+    let text = source(&[Partition::new("flat", "hello")]);
+    let code = "[ 01 02 00 10  02 10 a0 d2  3f 7c 81 a8  42 40 00 f1  c1 ff ff 54 \
+                  03 00 40 b9  04 ba 81 52  c4 bf bd 72  7f 00 04 6b  81 00 00 54 \
+                  00 01 80 52  00 80 b0 72  02 00 00 d4  00 00 00 00  ff ff ff 17 \
+                  1f 20 03 d5 ]";
+    let description = compile(&text.replace("/incbin/(\"guests/hello.img\")", code));
+    let outcome = Machine::new(gic).initrd(&description).boot();
+    outcome.expect_success().expect_line("bulkhead", "flat: powered off");
+    outcome.expect_no_line("undefined instruction");
 }
 
 fn probe_finds_a_bare_machine(gic: Gic) {

@@ -67,8 +67,10 @@ pub struct FineGrainedTraps2 {
 }
 
 /// HCR_EL2 without VHE: stage 2 on (VM, SWIO), EL1 is AArch64 (RW), interrupts and SErrors are
-/// taken to EL2 (FMO, IMO, AMO), TID3, TSC, TIDCP, TACR and TSW trap, and WFI and WFE do not.
-const HCR: u64 = 0b11 | 1 << 31 | 0b111 << 3 | 0b1_1111 << 18;
+/// taken to EL2 (FMO, IMO, AMO), TID3, TSC, TIDCP, TACR and TSW trap, and WFI and WFE do not. A walk
+/// of the guest's tables through Device memory is a stage-2 fault (PTW), so that EL2's own
+/// translation of a guest's address (`guest_code::read`) accesses no device that could abort it.
+const HCR: u64 = 0b111 | 1 << 31 | 0b111 << 3 | 0b1_1111 << 18;
 /// HCR_EL2.IMO. FMO stays: Group 0 is EL2's.
 const HCR_IMO: u64 = 1 << 4;
 /// MDCR_EL2.TDOSA: OSLAR_EL1, OSLSR_EL1, OSDLR_EL1 and DBGPRCR_EL1 trap. While the OS Lock is

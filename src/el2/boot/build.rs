@@ -129,6 +129,12 @@ impl Work {
         self.owners[cpu].is_some()
     }
 
+    /// Returns whether the CPU with this index is the one whose timer makes a GICv2 of QEMU evaluate
+    /// its state: the console's CPU, otherwise the first CPU of the first partition.
+    pub fn updates_gic(&self, cpu: usize) -> bool {
+        self.console_cpu.map_or(self.owners[cpu] == Some((0, 0)), |console| console == cpu)
+    }
+
     /// Does the part of this CPU, whose index is `cpu`, in building the partition that owns it.
     pub fn take_part(&'static self, cpu: usize) {
         let Some((index, vcpu)) = self.owners[cpu] else { return };

@@ -23,8 +23,8 @@ use crate::el2::cpu::{self, timer};
 use crate::el2::drivers::gic::VcpuPosition;
 use crate::el2::partition::Partition;
 use crate::el2::trap::vectors;
-use crate::el2::vcpu::Vcpu;
 use crate::el2::vcpu::resident::{self, OwnInterrupts, Resident};
+use crate::el2::vcpu::{Vcpu, update_gic_again};
 
 /// The time that a CPU may take from being started to reaching EL2, in milliseconds.
 const ARRIVAL_MS: u64 = 1000;
@@ -158,6 +158,10 @@ pub fn set_up(resident: &'static Resident, work: &'static Work) {
     if let Some(esr) = serror::take_pending() {
         let mpidr = resident.cpu.mpidr();
         info!("CPU {mpidr} had a pending SError (ESR_EL2 {esr:#x}): firmware has caused it");
+    }
+    // Later than `control::write`, which switches EL2's timer off.
+    if gic.loses_level() && work.updates_gic(index) {
+        update_gic_again(timer::now());
     }
     work.barrier.wait();
     if let Some((partition, number)) = owner {

@@ -5,6 +5,7 @@
 //! Cortex-A55, 2441009 of the Cortex-A510). None is on a path that is taken often.
 
 pub mod fill;
+pub mod guest_code;
 pub mod live;
 pub mod stage2;
 pub mod window;

@@ -1,5 +1,7 @@
 //! EL2's window: its access to a partition's memory, which exists only while the partition is
-//! filled, and to a piece of it while that is cleaned; and its access to the images.
+//! EL2's window: its access to a partition's memory, which exists only while the partition is
+//! filled, and to a piece of it while that is cleaned or an instruction of its guest is read; and
+//! its access to the images.
 
 use aarch64_cpu::asm::barrier;
 use alloc::vec::Vec;
@@ -114,7 +116,8 @@ fn set_leaves_open(
         if !is_open {
             let page = leaf.get() / PAGE_SIZE;
             // SAFETY: invalidates the cached translation of a leaf that `set_open` made invalid;
-            // EL2 accesses partitions' memory only between `open` and `close`, and in `clean`.
+            // EL2 accesses partitions' memory only between `open` and `close`, in `clean` and in
+            // `read_word`.
             unsafe {
                 asm!(
                     "dsb ishst",
@@ -145,4 +148,20 @@ pub fn clean(memory: Region<Pa>, from: Pa) -> Option<Pa> {
     }
     set_leaves_open(tables, memory, (from, 1), false);
     (end < memory.end()).then_some(end)
+}
+
+/// Reads the word at `address`, a multiple of 4 in the memory of a partition whose guest runs on
+/// this CPU: opens the leaf for the read alone. Returns `None` if EL2's tables are in use for
+/// another partition, for which this CPU does not wait.
+pub fn read_word(memory: Region<Pa>, address: Pa) -> Option<u32> {
+    let mut live = LIVE.attempt()?;
+    let tables = live.as_mut()?;
+    set_leaves_open(tables, memory, (address, 1), true);
+    // SAFETY: the address is in a leaf of the partition's memory, all of which boot has mapped and
+    // which the line above opened. No other CPU closes it meanwhile: that needs the lock, and the
+    // partition is rebuilt only once this CPU has left its guest. A guest may write the word at the
+    // same time, so the read is volatile; any bytes are a valid `u32`.
+    let word = unsafe { (address.get() as *const u32).read_volatile() };
+    set_leaves_open(tables, memory, (address, 1), false);
+    Some(word)
 }

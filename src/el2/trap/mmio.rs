@@ -73,7 +73,7 @@ fn emulate(
 
 /// Counts an access, and moves ELR_EL2 past the instruction.
 #[inline(always)]
-fn accept(vcpu: &Vcpu, device: DeviceKind) {
+pub(super) fn accept(vcpu: &Vcpu, device: DeviceKind) {
     vcpu.counters.count(cause(device));
     skip_instruction();
 }
@@ -93,7 +93,13 @@ fn cause(device: DeviceKind) -> Cause {
 
 /// Carries out a load from an emulated device.
 #[inline(never)]
-fn load(frame: &mut TrapFrame, access: MmioAccess, vcpu: &Vcpu, device: DeviceKind, offset: u64) {
+pub(super) fn load(
+    frame: &mut TrapFrame,
+    access: MmioAccess,
+    vcpu: &Vcpu,
+    device: DeviceKind,
+    offset: u64,
+) {
     let value = match device {
         DeviceKind::Distributor => vcpu.distributor_read(offset, access.size()),
         DeviceKind::Redistributors => vcpu.redistributor_read(offset, access.size()),
@@ -107,7 +113,7 @@ fn load(frame: &mut TrapFrame, access: MmioAccess, vcpu: &Vcpu, device: DeviceKi
 
 /// Carries out a store to an emulated device.
 #[inline(never)]
-fn store(vcpu: &Vcpu, device: DeviceKind, offset: u64, size: u64, value: u64) {
+pub(super) fn store(vcpu: &Vcpu, device: DeviceKind, offset: u64, size: u64, value: u64) {
     match device {
         DeviceKind::Distributor => vcpu.frame_write(false, offset, size, value),
         DeviceKind::Redistributors => vcpu.frame_write(true, offset, size, value),

@@ -7,4 +7,5 @@ mod panic;
 mod proceed;
 mod smccc;
 mod sync;
+mod undescribed;
 pub mod vectors;

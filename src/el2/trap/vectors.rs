@@ -6,7 +6,7 @@ use bulkhead::arch::esr;
 use core::arch::global_asm;
 
 use super::proceed::{self, proceed};
-use super::{fast, mmio, panic, sync};
+use super::{fast, mmio, panic, sync, undescribed};
 use crate::el2::arch::frame::TrapFrame;
 use crate::el2::arch::image::EMERGENCY_STACK;
 use crate::el2::cpu;
@@ -17,6 +17,7 @@ global_asm!(
     call = sym call,
     system_register = sym system_register,
     data_abort = sym data_abort,
+    undescribed_abort = sym undescribed_abort,
     interrupt = sym interrupt,
     fast_interrupt = sym fast_interrupt,
     serror = sym serror,
@@ -49,9 +50,15 @@ extern "C" fn system_register(frame: &mut TrapFrame, esr: u64) {
 }
 
 /// Handles a data abort, or another exception whose class has bit 5 of ESR_EL2.EC set and bit 1
-/// clear.
+/// clear, with bit 24 of ESR_EL2 (ISS.ISV) set.
 extern "C" fn data_abort(frame: &mut TrapFrame, esr: u64) {
     mmio::data_abort(this_vcpu(), frame, esr);
+}
+
+/// Handles an abort whose syndrome does not describe the instruction, or another exception whose
+/// class has bit 5 of ESR_EL2.EC set and bit 1 clear, with bit 24 of ESR_EL2 clear.
+extern "C" fn undescribed_abort(frame: &mut TrapFrame, esr: u64) {
+    undescribed::abort(frame, esr, this_vcpu());
 }
 
 /// Handles an IRQ.

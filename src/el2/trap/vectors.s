@@ -28,6 +28,16 @@
         str     x29, [sp, #232]
         .endm
 
+// Loads the callee-saved registers.
+        .macro  load_from_19
+        ldp     x19, x20, [sp, #152]
+        ldp     x21, x22, [sp, #168]
+        ldp     x23, x24, [sp, #184]
+        ldp     x25, x26, [sp, #200]
+        ldp     x27, x28, [sp, #216]
+        ldr     x29, [sp, #232]
+        .endm
+
 // An interrupt or SError from a guest: saves the registers that the handler may change.
         .macro  asynchronous handler
         .balign 0x80
@@ -52,12 +62,7 @@
         save_from_19
         \branch_if_read w1, #\bit, 1f
         bl      \handler
-        ldp     x19, x20, [sp, #152]
-        ldp     x21, x22, [sp, #168]
-        ldp     x23, x24, [sp, #184]
-        ldp     x25, x26, [sp, #200]
-        ldp     x27, x28, [sp, #216]
-        ldr     x29, [sp, #232]
+        load_from_19
         b       resume
 1:
         bl      \handler
@@ -89,6 +94,8 @@
 // bits.
         .equ    CALL_BIT, 26 + 1
         .equ    ABORT_BIT, 26 + 5
+// ISS.ISV of an abort. If it is clear, the instruction may name any register.
+        .equ    ISV_BIT, 24
 
         .section .text.vectors, "ax"
         .balign 0x800
@@ -99,9 +106,13 @@ vectors:
         from_el2 0
 
 data_abort:
-        check_register 16, complete_data_abort
-        bl      {data_abort}
+        tbz     w1, #ISV_BIT, undescribed_abort
+        tbnz    w1, #16 + 4, high_register      // x16 or later
+1:      bl      {data_abort}
         b       resume
+high_register:
+        check_register 16, complete_data_abort
+        b       1b
         from_el2 1
 
 complete_system_register:
@@ -148,6 +159,12 @@ other_call:
         bl      {call}
         b       resume
         from_el2 2
+
+undescribed_abort:
+        save_from_19
+        bl      {undescribed_abort}
+        load_from_19
+        b       resume
         from_el2 3
 
         // From a lower Exception level in AArch64 state.

@@ -154,6 +154,9 @@ impl OwnInterrupt {
                 if let Some(vcpu) = vcpu.filter(|_| deadlines.is_due(User::VirtualTimer, now)) {
                     virtual_timer::check(vcpu, false);
                 }
+                if deadlines.is_due(User::GicUpdate, now) {
+                    update_gic_again(now);
+                }
                 Flow::Resume
             }
             Self::Console => {
@@ -180,6 +183,17 @@ impl OwnInterrupt {
             Self::Maintenance => Cause::Maintenance,
         }
     }
+}
+
+/// The time between two interrupts by which a GICv2 of QEMU evaluates its state, in milliseconds: a
+/// guest never waits for longer than 100 ms for an interrupt that QEMU has not signalled.
+const GIC_UPDATE_MS: u64 = 80;
+
+/// Sets the deadline of this CPU's next interrupt that makes a GICv2 of QEMU evaluate its state; see
+/// [`Gic::loses_level`](crate::el2::drivers::gic::Gic::loses_level). The timer's line is what does
+/// it, for the interrupts of all CPUs, so that one CPU of the machine is enough.
+pub fn update_gic_again(now: u64) {
+    timer::set_deadline(User::GicUpdate, Some(now + timer::milliseconds(GIC_UPDATE_MS)));
 }
 
 /// Handles a kick by the console, by the monitor or by another vCPU of the partition. The console's

@@ -35,7 +35,7 @@ use super::partition::Partition;
 
 pub use enter::leave_guest;
 pub use flow::Flow;
-pub use interrupts::{handle_interrupt, take, take_own};
+pub use interrupts::{handle_interrupt, take, take_own, update_gic_again};
 pub use run::{settle, start_guests};
 
 /// A vCPU. Only the CPU that it is assigned to uses it, except that the monitor reads its counters.

@@ -15,7 +15,7 @@ use crate::{frames, own, space, window};
 pub struct Access {
     function: Function,
     outside: [Attempts; 2],
-    on_registers: Attempts,
+    on_registers: [Attempts; 2],
     needs_atomics: bool,
 }
 
@@ -42,7 +42,12 @@ macro_rules! accesses {
                     Attempts::new(concat!($text, " outside"), $allowed),
                     Attempts::at(concat!($text, " outside"), " from EL0", $allowed),
                 ],
-                on_registers: Attempts::new(concat!($text, " of emulated registers"), ON_REGISTERS),
+                on_registers: [
+                    Attempts::new(concat!($text, " of emulated registers"), ON_REGISTERS),
+                    Attempts::at(
+                        concat!($text, " of emulated registers"), " from EL0", ON_REGISTERS,
+                    ),
+                ],
                 needs_atomics: $atomics,
             }
         }),*]
@@ -171,10 +176,13 @@ pub fn on_registers(context: &mut Context) {
         for (base, size) in space::frames() {
             for access in there() {
                 let offset = context.random.below(size / 16) * 16;
-                let address = window::KERNEL + base + offset;
+                let level = LEVELS[context.random.below(2) as usize];
+                let window = level.window();
+                let (address, own) = (window + base + offset, window + own::address());
                 // SAFETY: the devices are reset at the end of the group.
-                let result = unsafe { Level::El1.call(access.function, address, own::address()) };
-                access.on_registers.attempted(result, format_args!("{base:#x} + {offset:#x}"));
+                let result = unsafe { level.call(access.function, address, own) };
+                let attempts = &access.on_registers[level as usize];
+                attempts.attempted(result, format_args!("{base:#x} + {offset:#x}"));
             }
         }
     }

@@ -30,7 +30,7 @@ const LEFT_IN_REGISTERS: u64 = 0x0bad_c0de_0bad_c0dc;
 const CLAIM_TAGS: u64 = 0xff;
 
 fn main() {
-    let memory = upper_half();
+    let memory = middle_half();
     if machine().argument("registers").is_some() {
         registers::run(memory);
     }
@@ -75,10 +75,10 @@ fn check_mitigation() {
     }
 }
 
-/// Returns the half of the memory that has neither the image nor the tree.
-fn upper_half() -> Memory {
+/// Returns the half of the memory between the image and the tree, which are at its ends.
+fn middle_half() -> Memory {
     let Some(all) = machine().memory().first() else { fail!("the tree has no memory") };
-    Memory { base: all.base + all.size / 2, size: all.size / 2 }
+    Memory { base: all.base + all.size / 4, size: all.size / 2 }
 }
 
 /// Returns the value that is left at an address, which no compiler generates.

@@ -12,7 +12,7 @@ const CHOICES: Choices =
     Choices { pmcr_el0: 0x4103_3000, count_hypervisor: false, direct_interrupts: false };
 
 /// VM, SWIO, FMO, IMO, AMO (0x3b); TID3, TSC, TIDCP, TACR, TSW (bits 18 to 22); RW (bit 31).
-const HCR_EL2: u64 = 0x807c_003b;
+const HCR_EL2: u64 = 0x807c_003f;
 
 /// TDOSA and TDRA.
 const MDCR_EL2: u64 = 0b11 << 10;

@@ -14,7 +14,7 @@ fn a_flat_binary_is_placed_at_the_default_offset() {
     assert_eq!(Bytes(one.memory.guest.size()).to_string(), "16 MiB");
     assert_eq!(one.memory.host, region(0x4040_0000, 16 * MIB));
     assert_eq!(one.kernel.load.start(), Ipa::new(0x4008_0000));
-    assert_eq!(one.tree.start(), Ipa::new(0x4009_0000));
+    assert_eq!(one.tree.start(), Ipa::new(0x40ff_0000));
     assert!(one.kernel.source.start() > BASE);
     assert_eq!(one.kernel.source.size(), 0x1000);
 }
@@ -69,8 +69,39 @@ fn an_arm64_image_is_placed_by_its_header() {
     assert_eq!(one.kernel.load.start(), Ipa::new(0x5021_0000));
     assert_eq!(one.kernel.load.size(), 0x20_0800);
     let ramdisk = one.ramdisk.unwrap();
-    assert_eq!(ramdisk.load, Region::new(Ipa::new(0x5041_1000), 5).unwrap());
-    assert_eq!(one.tree.start(), Ipa::new(0x5042_0000));
+    assert_eq!(ramdisk.load, Region::new(Ipa::new(0x5100_0000), 5).unwrap());
+    assert_eq!(one.tree.start(), Ipa::new(0x50ff_0000));
+}
+
+/// The addresses of the ramdisk and of the tree of a partition with this memory, in bytes.
+fn high(memory: u64, properties: impl FnOnce(Spec) -> Spec, ramdisk: usize) -> (u64, u64) {
+    let one = partition("one")
+        .with("memory", Value::Bytes(Vec::from(memory.to_be_bytes())))
+        .child(image("ramdisk", &vec![1; ramdisk]));
+    let system = system([properties(one)]);
+    let mut machine = machine(gic_v2());
+    machine.memory = Vec::from([region(0x1_0000_0000, 48 << 30)]);
+    let one = &plan_on(&machine, &system).unwrap().partitions[0];
+    (one.ramdisk.unwrap().load.start().get(), one.tree.start().get())
+}
+
+#[test]
+fn the_ramdisk_and_the_tree_are_as_high_as_the_boot_protocol_allows() {
+    let same = |one| one;
+    // A tiny partition, with no multiple of 64 KiB left above the kernel.
+    assert_eq!(high(0xa_0000, same, 0x800), (0x4009_f000, 0x4007_0000));
+    assert_eq!(high(0x20_0000, same, 0x1001), (0x401f_e000, 0x401e_0000));
+    // The tree within 512 MiB from the start of the kernel, 0x40080000.
+    assert_eq!(high(1 << 30, same, 1), (0x7fff_f000, 0x6007_0000));
+    // The ramdisk within the 32 GiB from the kernel's multiple of 1 GiB on.
+    assert_eq!(high(40 << 30, same, 1), (0x8_3fff_f000, 0x6007_0000));
+    // Around a tree at a fixed offset, and below a kernel at the end of memory.
+    let fixed = |one: Spec| one.with("fdt-offset", Cells(&[0xff_0000]));
+    assert_eq!(high(16 * MIB, fixed, 0x1000), (0x40fe_f000, 0x40ff_0000));
+    let late = |one: Spec| {
+        one.child(image("kernel", &[0; 0x1000]).with("load-offset", Cells(&[0xff_f000])))
+    };
+    assert_eq!(high(16 * MIB, late, 0x1000), (0x40ff_e000, 0x40fe_0000));
 }
 
 #[test]

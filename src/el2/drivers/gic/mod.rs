@@ -171,6 +171,14 @@ impl Gic {
         }
     }
 
+    /// Returns whether the controller may not signal a level-sensitive interrupt whose line is high
+    /// when a guest deactivates it through a list register, until another event at the physical
+    /// controller: as QEMU's GICv2 does. A guest that sleeps then could sleep for ever.
+    #[inline(always)]
+    pub fn loses_level(&self) -> bool {
+        matches!(self, Self::V2(gic) if gic.is_of_qemu())
+    }
+
     /// Returns GICD_TYPER.ITLinesNumber.
     pub fn it_lines_number(&self) -> u32 {
         match self {

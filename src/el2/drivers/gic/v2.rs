@@ -12,6 +12,7 @@ use crate::el2::drivers::mmio::{Register, Registers};
 
 const GICD_CTLR: u64 = 0x000;
 const GICD_TYPER: u64 = 0x004;
+const GICD_IIDR: u64 = 0x008;
 const GICD_IGROUPR: u64 = 0x080;
 const GICD_ISENABLER: u64 = 0x100;
 const GICD_ICENABLER: u64 = 0x180;
@@ -198,6 +199,13 @@ impl GicV2 {
             self.distributor.write(IPRIORITYR + register * 4, PRIORITY);
         }
         self.distributor.write(GICD_IGROUPR + word * 4, 0);
+    }
+
+    /// Returns whether this is QEMU's GICv2 by its GICD_IIDR (IHI 0048B, 4.3.3): product 0 of Arm.
+    /// GIC-400, the controller that 64-bit chips have, is product 2.
+    #[inline(always)]
+    pub fn is_of_qemu(&self) -> bool {
+        self.distributor.read(GICD_IIDR) == 0x43b
     }
 
     /// Returns the number of INTIDs, a multiple of 32.

@@ -135,13 +135,18 @@ fn ramdisks_and_trees_that_do_not_fit() {
     );
     assert_eq!(
         fault(one().child(image("ramdisk", &vec![0; 16 << 20]))),
-        "/ramdisk: data (16777216 bytes) needs 0x40081000-0x41080fff, but the partition's memory \
-         is 0x40000000-0x40ffffff"
+        "/ramdisk: data (16777216 bytes) does not fit into 0x40000000-0x40ffffff beside the kernel \
+         at 0x40080000-0x40080fff"
     );
     assert_eq!(
-        fault(one().child(image("ramdisk", &vec![0; 0xf7_f000]))),
-        ": memory = <0x0 0x1000000> needs 0x41000000-0x4100ffff, but the partition's memory is \
-         0x40000000-0x40ffffff"
+        fault(
+            one()
+                .with("memory", Cells(&[0, 0x8_2000]))
+                .child(image("kernel", &[0]).with("load-offset", Cells(&[0x1000])))
+                .child(image("ramdisk", &vec![0; 0x7_0000]))
+        ),
+        ": memory = <0x0 0x82000> has no 64 KiB for the device tree beside the kernel and the \
+         ramdisk: give more memory"
     );
     let tree = |offset| one().with("fdt-offset", Cells(offset));
     assert_eq!(
@@ -159,8 +164,8 @@ fn ramdisks_and_trees_that_do_not_fit() {
          0x40080000-0x40080fff"
     );
     assert_eq!(
-        fault(tree(&[0x8_1000]).child(image("ramdisk", &[0]))),
-        ": fdt-offset = <0x81000> overlaps its ramdisk, which the guest sees at \
-         0x40081000-0x40081000"
+        fault(tree(&[0x80_0000]).child(image("ramdisk", &vec![0; 0x80_0000]))),
+        "/ramdisk: data (8388608 bytes) does not fit into 0x40000000-0x40ffffff beside the kernel \
+         at 0x40080000-0x40080fff"
     );
 }
