@@ -71,7 +71,7 @@ fn change(_: usize) {
         // SAFETY: the element is atomic; cache maintenance changes no data.
         unsafe {
             let code = CODE.0.get();
-            (&(*code)[0]).store(instruction, Ordering::Relaxed);
+            (*code)[0].store(instruction, Ordering::Relaxed);
             asm!("dc cvau, {0}", "dsb ish", "ic ivau, {0}", "dsb ish", in(reg) code,
                 options(nostack));
         }
