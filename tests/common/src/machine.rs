@@ -206,8 +206,16 @@ impl Machine {
     /// run then counts the same.
     pub fn counting_instructions(self) -> Self {
         let machine = self.cpu("cortex-a57,cntfrq=1000000000");
-        let machine = machine.option("-icount", "shift=0,sleep=off").option("-seed", "1");
+        let machine = machine.option("-icount", "shift=0,sleep=off").seed(1);
         machine.option("-rtc", "base=2024-01-01T00:00:00,clock=vm")
+    }
+
+    /// Sets the seed of QEMU's random numbers. QEMU accepts the option once.
+    pub fn seed(mut self, seed: u32) -> Self {
+        if let Some(index) = self.more.iter().position(|option| *option == "-seed") {
+            self.more.drain(index..index + 2);
+        }
+        self.option("-seed", seed)
     }
 
     /// Sets the machine's tree, in place of the one that QEMU makes.

@@ -76,10 +76,26 @@ fn on_bare_machine(column: Column, bootargs: &str, tree: &Path) -> Machine {
     machine.tree(tree).initrd(&file("target/linux/initramfs.cpio.gz"))
 }
 
-/// Measures system calls and forks, with a program of this project. The bare machine has its own
-/// tree, whose random seeds make Linux's generator ready as those of a partition's tree do: without
-/// them it slows down every system call.
+/// Boots that system calls and forks are measured in, each with other random numbers from QEMU. On
+/// either machine about every third boot of Linux takes 2 % more for all forks.
+const BOOTS: u32 = 4;
+
+/// Measures system calls and forks, with a program of this project, and returns the smallest figures
+/// of several boots.
 pub fn costs(column: Column) -> Found {
+    let boots = (1..=BOOTS).map(|seed| costs_of_boot(column, seed));
+    boots
+        .reduce(|one, other| [0, 1].map(|row| one[row].min(other[row])))
+        .map(|[syscalls, forks]| {
+            vec![("linux-syscalls".into(), syscalls.into()), ("linux-forks".into(), forks.into())]
+        })
+        .unwrap_or_default()
+}
+
+/// Returns what system calls and forks cost in a boot. The bare machine has its own tree, whose
+/// random seeds make Linux's generator ready as those of a partition's tree do: without them it
+/// slows down every system call.
+fn costs_of_boot(column: Column, seed: u32) -> [u64; 2] {
     let bootargs = format!("{} bulkhead.costs", Verbosity::Quiet.bootargs());
     let machine = match column.bare() {
         Some(_) => with_partitions(column, 1, &[debian(&bootargs)]),
@@ -87,20 +103,15 @@ pub fn costs(column: Column) -> Found {
             .command_line(&bootargs)
             .initrd(&file("target/linux/initramfs.cpio.gz")),
     };
-    let outcome = machine.boot();
+    let outcome = machine.seed(seed).boot();
     outcome.expect_status(0);
     let lines = outcome.lines().containing("bulkhead-linux: costs ");
     let line = lines.0.first().copied().unwrap_or_default();
-    let cost = |name: &str| {
-        let digits = line.split_once(name)?.1.split([',', '.']).next()?;
-        digits.trim().parse::<u64>().ok()
-    };
-    match (cost("syscalls "), cost("forks ")) {
-        (Some(syscalls), Some(forks)) => {
-            vec![("linux-syscalls".into(), syscalls.into()), ("linux-forks".into(), forks.into())]
-        }
-        _ => outcome.fail("Linux does not print its costs"),
-    }
+    ["syscalls ", "forks "].map(|name| {
+        let digits = line.split_once(name).and_then(|it| it.1.split([',', '.']).next());
+        let cost = digits.and_then(|digits| digits.trim().parse().ok());
+        cost.unwrap_or_else(|| outcome.fail("Linux does not print its costs"))
+    })
 }
 
 /// What Linux does between boot and power-off.
