@@ -10,7 +10,8 @@ const CAPACITY: usize = 128;
 /// The error whose message is in an [`Output`].
 pub(super) struct Message;
 
-/// At most a line of output.
+/// At most a line of output. All bytes from `len` on are spaces, so that [`Output::column`] writes
+/// none.
 pub(super) struct Output {
     bytes: [u8; CAPACITY],
     len: usize,
@@ -18,7 +19,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub const EMPTY: Self = Self { bytes: [0; CAPACITY], len: 0, taken: 0 };
+    pub const EMPTY: Self = Self { bytes: [b' '; CAPACITY], len: 0, taken: 0 };
 
     /// Returns the bytes that were not taken.
     pub fn bytes(&self) -> &[u8] {
@@ -35,7 +36,7 @@ impl Output {
 
     /// Discards all bytes that were not taken.
     pub fn clear(&mut self) {
-        (self.len, self.taken) = (0, 0);
+        *self = Self::EMPTY;
     }
 
     /// Adds bytes unchanged, as many as there is room for.
@@ -77,11 +78,7 @@ impl Output {
     /// Adds spaces up to `column`, at least one.
     #[inline(never)]
     pub fn column(&mut self, column: usize) {
-        let end = column.clamp(self.len + 1, COLUMNS.max(self.len + 1)).min(COLUMNS);
-        if let Some(spaces) = self.bytes.get_mut(self.len..end) {
-            spaces.fill(b' ');
-            self.len = end;
-        }
+        self.len = column.max(self.len + 1).min(COLUMNS).max(self.len);
     }
 
     /// Adds a decimal number with `decimals` digits after the point, right-aligned to end before
