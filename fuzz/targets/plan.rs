@@ -3,32 +3,29 @@
 
 #![no_main]
 
-use bulkhead::arch::addr::{PAGE_SIZE, Pa};
+use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::audit;
-use bulkhead::boot::description::Description;
 use bulkhead::boot::fdt::Tree;
 use bulkhead::boot::guest_tree;
 use bulkhead::boot::machine::{ConsoleUart, Machine};
 use bulkhead::boot::plan::Plan;
+use bulkhead::boot::steps::{self, Refusal, Surroundings};
 use bulkhead::mm::tables::{Table, Tables};
 use libfuzzer_sys::fuzz_target;
 
 /// The largest number of tables that are audited: more take too long.
 const MAX_TABLES: u64 = 256;
+/// The content of images that are in memory already.
+static MEMORY: [u8; 1 << 16] = [0; 1 << 16];
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(size) = Tree::total_size(bytes) else { return };
     let Some((machine_tree, description)) = bytes.split_at_checked(size) else { return };
     let Ok(tree) = Tree::new(machine_tree) else { return };
-    let Ok(mut machine) = Machine::read(&tree, ConsoleUart::read(&tree)) else { return };
     let Ok(description) = Tree::new(description) else { return };
-    let base = Pa::new(0x4800_0000);
-    let described = Description::read(&description, description.root(), base, &|_| None);
-    machine.read_devices(&tree);
-    let plan = described.and_then(|it| Plan::new(&machine, Mpidr::new(0), &it));
-    match plan {
-        Ok(plan) => {
+    match decide(&tree, &description, machine_tree.len() as u64) {
+        Ok((machine, plan)) => {
             for partition in &plan.partitions {
                 let _ = guest_tree::build(partition, &machine, &tree);
             }
@@ -40,6 +37,25 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
 });
+
+/// Takes the decisions of a boot.
+fn decide(tree: &Tree<'_>, description: &Tree<'_>, size: u64) -> Result<(Machine, Plan), Refusal> {
+    let region = |start, size| Region::new(Pa::new(start), size).expect("it does not wrap");
+    let surroundings = Surroundings {
+        boot_cpu: Mpidr::new(0),
+        image: region(0x4020_0000, 0x60_0000),
+        tree: region(0x4000_0000, size),
+        last_direct_spi: None,
+    };
+    let mut machine = steps::read_machine(tree, ConsoleUart::read(tree), surroundings.boot_cpu)?;
+    let (base, root) = (Pa::new(0x4800_0000), description.root());
+    let bytes = |region: Region<Pa>| {
+        MEMORY.get(..usize::try_from(region.size()).unwrap_or(usize::MAX)).unwrap_or(&MEMORY)
+    };
+    let described = steps::read_description(description, root, base, &machine, &bytes)?;
+    let plan = steps::plan(tree, &mut machine, &described, &surroundings)?;
+    Ok((machine, plan))
+}
 
 /// Builds the tables of the Plan and audits them.
 fn check(machine: &Machine, plan: &Plan) {

@@ -2,17 +2,15 @@
 
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::arch::mpidr::Mpidr;
-use bulkhead::boot::description::Description;
 use bulkhead::boot::fdt::Tree;
 use bulkhead::boot::machine::{ConsoleUart, Gic, Machine};
 use bulkhead::boot::plan::Plan;
+use bulkhead::boot::steps::{self, Surroundings};
 use bulkhead::boot::{audit, guest_tree, report};
 use bulkhead::mm::tables::{Table, Tables};
 
 use super::trees::Seed;
 
-/// The number of CPUs for which EL2 has stacks.
-const MAX_CPUS: usize = 64;
 /// The content of images that are in memory already.
 static MEMORY: [u8; 65536] = [0; 65536];
 
@@ -23,26 +21,23 @@ fn region(start: u64, size: usize) -> Region<Pa> {
 /// Takes the steps of boot. Returns the number of partitions, or the sentence of a refusal.
 pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, String> {
     let tree = Tree::new(machine).map_err(|error| format!("the machine's tree is {error}"))?;
-    let machine = Machine::read(&tree, ConsoleUart::read(&tree));
+    let surroundings = Surroundings {
+        boot_cpu: Mpidr::new(0),
+        image: region(seed.image, 3 << 20),
+        tree: region(seed.image + (4 << 20), machine.len()),
+        last_direct_spi: None,
+    };
+    let machine = steps::read_machine(&tree, ConsoleUart::read(&tree), surroundings.boot_cpu);
     let mut machine = machine.map_err(|error| error.to_string())?;
-    machine.limit_cpus(MAX_CPUS, Mpidr::new(0));
-    let place = Pa::new(seed.description);
-    let bytes = description.len();
+    let place = region(seed.description, description.len());
+    machine.initrd = Some(place);
     let description =
         Tree::new(description).map_err(|error| format!("the system description is {error}"))?;
-    let banks = machine.memory.clone();
-    let peek = |wanted: Region<Pa>| {
-        let is_memory = banks.iter().any(|bank| bank.covers(&wanted));
-        is_memory.then(|| MEMORY.get(..wanted.size() as usize)).flatten()
-    };
-    let description = Description::read(&description, description.root(), place, &peek);
+    let bytes = |wanted: Region<Pa>| MEMORY.get(..wanted.size() as usize).unwrap_or(&MEMORY);
+    let (root, base) = (description.root(), place.start());
+    let description = steps::read_description(&description, root, base, &machine, &bytes);
     let description = description.map_err(|error| error.to_string())?;
-    machine.reserve(region(seed.description, bytes), "the system description");
-    machine.reserve(region(seed.image, 3 << 20), "Bulkhead");
-    if description.names_devices() {
-        machine.read_devices(&tree, &|device| description.names(device));
-    }
-    let plan = Plan::new(&machine, Mpidr::new(0), &description);
+    let plan = steps::plan(&tree, &mut machine, &description, &surroundings);
     let plan = plan.map_err(|error| error.to_string())?;
     check(&machine, &plan);
     check_tables(&machine, &plan);
