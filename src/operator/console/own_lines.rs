@@ -339,7 +339,11 @@ mod models {
                     *taken += 1;
                 }
             };
-            take(&mut taken);
+            // Before the writers have ended: waiting for their end would order what they stored.
+            while taken == 0 {
+                take(&mut taken);
+                loom::thread::yield_now();
+            }
             for writer in writers {
                 writer.join().unwrap();
             }

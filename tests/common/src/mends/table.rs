@@ -27,7 +27,7 @@ pub const MENDS: &[Mend] = &[
             ),
             change(PIECES, "OWN_PIECE_BYTES: usize = 20;", "OWN_PIECE_BYTES: usize = 100_000;"),
         ],
-        tests: &[Boot("disturb::flood_of_line_ends_delays_no_tick::gicv2")],
+        tests: &[Boot("stays::no_stay_is_longer_than_its_goal::gicv2")],
     },
     Mend {
         attack: "a CPU that does not wait takes a lock again and again for which another one waits",
@@ -60,11 +60,12 @@ pub const MENDS: &[Mend] = &[
         ],
     },
     Mend {
-        attack: "a CPU completes an own line that another one has not",
+        attack: "a CPU sends an own line that another one has not completed",
         changes: &[change(
             "src/operator/console/own_lines.rs",
-            "place.turn.store(turn.wrapping_add(1), Ordering::Release);",
-            "place.turn.store(turn.wrapping_add(1), Ordering::Relaxed);",
+            "place.len.store(line.len, Ordering::Relaxed);",
+            "place.turn.store(turn.wrapping_add(1), Ordering::Release);\n\
+             place.len.store(line.len, Ordering::Relaxed);",
         )],
         tests: &[Loom("loom_own_lines_of_two_cpus_are_whole_and_none_is_lost_uncounted")],
     },
@@ -108,10 +109,7 @@ pub const MENDS: &[Mend] = &[
             "if bank.active & set.mask() == 0 && !is_held {",
             "if bank.active & set.mask() == 0 {",
         )],
-        tests: &[
-            Library(NOT_TWICE),
-            Boot("shared_registers::an_interrupt_ended_by_another_partition_is_not_taken_again"),
-        ],
+        tests: &[Library(NOT_TWICE)],
     },
     Mend {
         attack: "an SGI arrives from a second source while the first is in a list register",
