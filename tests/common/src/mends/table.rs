@@ -178,7 +178,7 @@ pub const MENDS: &[Mend] = &[
             "    write_register!(\"dbgclaimclr_el1\", CLAIM_TAGS);\n",
             "    _ = CLAIM_TAGS;\n",
         )],
-        tests: &[Boot("restart::no_register_survives_a_restart_on_a_cortex_a53")],
+        tests: &[Boot("restart::two_hundred_restarts_leave_nothing_behind::gicv2")],
     },
     Mend {
         attack: "a guest leaves a register that its CPU's feature permits",
