@@ -124,7 +124,7 @@ impl Drawing {
             for reserved in &machine.reserved {
                 self.part("own", bank, &reserved.region, &reserved.owner);
             }
-            self.part("own", bank, &plan.table_memory, "stage-2 tables");
+            self.part("own", bank, &plan.table_memory, "translation tables");
             for (number, PartitionPlan { name, memory, .. }) in plan.partitions.iter().enumerate() {
                 self.part(&class(number), bank, &memory.host, name);
             }

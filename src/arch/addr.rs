@@ -5,7 +5,7 @@ use core::fmt;
 /// The translation granule of every table that Bulkhead writes, in bytes.
 pub const PAGE_SIZE: u64 = 4096;
 
-/// A physical or an intermediate physical address.
+/// A physical, an intermediate physical or a virtual address.
 pub trait Address: Copy + Ord + fmt::Display {
     /// Address 0.
     const ZERO: Self;
@@ -73,6 +73,12 @@ address! {
     /// An intermediate physical address: what a guest takes for a physical address, the input of
     /// stage 2.
     Ipa
+}
+
+address! {
+    /// A virtual address of EL2, the input of its stage 1. Where EL2 maps memory outside of a
+    /// window, it equals the physical address.
+    Va
 }
 
 /// Contiguous bytes from an address on, which do not wrap. A region may be empty.

@@ -12,6 +12,7 @@ use bulkhead::smccc::trng;
 use core::ops::Range;
 
 use super::arch::cache;
+use super::mm::window::Window;
 use super::partition::RandomNumbers;
 
 /// The number of 64-bit words of all seeds: `kaslr-seed` and `rng-seed`.
@@ -52,7 +53,7 @@ impl Streams {
     /// See [`RandomNumbers::write_seeds`].
     // Not inlined, so that all it leaves on the stack is below its caller's frame.
     #[inline(never)]
-    pub unsafe fn start(&mut self, pool: &Pool, vmid: u8) {
+    pub unsafe fn start(&mut self, pool: &Pool, vmid: u8, memory: &Window) {
         let mut words = [0; WORDS];
         for (vcpu, stream) in self.of_vcpus.iter().enumerate().rev() {
             let words = if vcpu == 0 { &mut words[..] } else { &mut [] };
@@ -60,39 +61,40 @@ impl Streams {
         }
         self.has_trng = pool.is_enough();
         // SAFETY: the caller guarantees what `write` requires.
-        unsafe { self.write(&words) };
+        unsafe { self.write(&words, memory) };
     }
 
     /// Writes seeds from the next numbers.
     // Not inlined, so that all it leaves on the stack is below its caller's frame.
     #[inline(never)]
-    unsafe fn write_next(&self) {
+    unsafe fn write_next(&self, memory: &Window) {
         let mut words = [0; WORDS];
         self.of_vcpus[0].fill(&mut words);
         // SAFETY: the caller guarantees what `write` requires.
-        unsafe { self.write(&words) };
+        unsafe { self.write(&words, memory) };
     }
 
     /// Writes all seeds.
-    unsafe fn write(&self, words: &[u64; WORDS]) {
+    unsafe fn write(&self, words: &[u64; WORDS], memory: &Window) {
         let mut rest = &words[..];
         for seed in &self.seeds {
+            let seed = memory.place(*seed);
             let (target, size) = (seed.start().get() as *mut u8, seed.size() as usize);
             let (words, others) = rest.split_at(size / size_of::<u64>());
             rest = others;
             // SAFETY: `new` has checked that the seed is inside the partition, and `split_at` that
-            // there are as many words; the caller guarantees that the memory is open and otherwise
-            // unused.
+            // there are as many words; the caller guarantees that the window is open onto it and
+            // that nothing else uses it.
             unsafe { target.copy_from_nonoverlapping(words.as_ptr().cast(), size) };
-            cache::clean_and_invalidate(*seed);
+            cache::clean_and_invalidate(seed);
         }
     }
 }
 
 impl RandomNumbers for Streams {
-    unsafe fn write_seeds(&self) {
+    unsafe fn write_seeds(&self, memory: &Window) {
         // SAFETY: the caller guarantees what `write` requires.
-        unsafe { self.write_next() };
+        unsafe { self.write_next(memory) };
         scrub_stack();
     }
 

@@ -1,4 +1,4 @@
 //! Builds translation tables, as data in memory that EL2 provides.
 
 pub mod tables;
-mod window;
+pub mod window;

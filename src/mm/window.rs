@@ -1,113 +1,76 @@
-//! Closes and opens mappings after boot, when no table may be allocated or freed any more.
+//! Windows: the ranges of EL2's virtual addresses at which a CPU can open a partition's memory, or
+//! the images, for itself.
+//!
+//! EL2's input addresses have [`ROOT_BITS`] bits. The walk starts at level 0, with a root of
+//! [`ROOT_ENTRIES`] entries of 512 GiB, and each CPU has a root of its own:
+//!
+//! | entry | input addresses | leads to |
+//! |--:|---|---|
+//! | 0 | below 512 GiB | the tables of level 1 to 3 that all CPUs share: Bulkhead, devices |
+//! | [`Slot`] | from 512 GiB on | nothing, or the tables of what the CPU has opened |
+//!
+//! The tables below a slot exist once for each partition, and once for the images. They translate
+//! the low [`INPUT_BITS`] bits of an address to the physical address of the same value, so that one
+//! entry opens memory of any size and alignment. No root leads to them unless a window is open.
 
-use super::tables::Tables;
-use crate::arch::addr::{Pa, Region};
+use super::tables::{INPUT_BITS, TABLE_OR_PAGE};
+use crate::arch::addr::{Pa, Region, Va};
 
-impl Tables<'_> {
-    /// Sets or clears the valid bit of the next `most` leaves in `region` from the address `from`
-    /// on, and calls `changed` with the first address of each leaf that this changes. Leaves that
-    /// reach beyond the region stay as they are, and unmapped addresses stay unmapped. Returns the
-    /// address from which to continue, `None` at the end of the region.
-    ///
-    /// The caller makes the change visible: after closing by invalidating the TLB entries of the
-    /// addresses that `changed` got, after opening by `DSB ISHST; ISB`.
-    pub fn set_open(
-        &mut self,
-        region: Region<Pa>,
-        (from, most): (Pa, usize),
-        is_open: bool,
-        mut changed: impl FnMut(Pa),
-    ) -> Option<Pa> {
-        let (mut address, end) = (from.get(), region.end().get());
-        for _ in 0..most {
-            if address >= end {
-                return None;
-            }
-            let (entry, start, span) = self.leaf_mut(address)?;
-            let next = start.wrapping_add(span);
-            let is_inside = start >= region.start().get() && next <= end;
-            let new = *entry & !1 | u64::from(is_open);
-            if is_inside && *entry >> 1 != 0 && *entry != new {
-                *entry = new;
-                changed(Pa::new(start));
-            }
-            address = next;
-        }
-        (address < end).then(|| Pa::new(address))
+/// The number of bits of EL2's input addresses (`T0SZ` = 64 - 41 in TCR_EL2). With 4 KiB pages and
+/// 40 to 48 bits the walk starts at level 0 (Arm ARM D8.2).
+pub const ROOT_BITS: u32 = INPUT_BITS + 2;
+
+/// The number of entries of a root table, each of which spans 512 GiB.
+pub const ROOT_ENTRIES: usize = 1 << (ROOT_BITS - INPUT_BITS);
+
+/// A root table's place for a window. A CPU can open one window in each at the same time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Slot {
+    /// For the memory of the partition that owns the CPU.
+    Own = 1,
+    /// For the memory of another partition.
+    Peer = 2,
+    /// For the images that partitions are built from.
+    Images = 3,
+}
+
+/// The finished tables below a window onto one memory, which map it to its own addresses, and
+/// nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryTables(Pa);
+
+impl Slot {
+    /// Returns the index of the slot's entry in a root table.
+    #[inline(always)]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Returns the virtual addresses of memory in a window in this slot. The memory is below 2 to
+    /// the power of [`INPUT_BITS`], like all that tables map to its own addresses.
+    #[inline(always)]
+    pub fn place(self, memory: Region<Pa>) -> Region<Va> {
+        let start = memory.start().get() | (self.index() as u64) << INPUT_BITS;
+        // It does not wrap: the memory ends below the size of a slot, and there are few slots.
+        Region::new(Va::new(start), memory.size()).unwrap_or(Region::EMPTY)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use std::vec;
-    use std::vec::Vec;
-
-    use super::*;
-    use crate::arch::addr::PAGE_SIZE;
-    use crate::mm::tables::{Attributes, Table};
-
-    fn region(first: u64, pages: u64) -> Region<Pa> {
-        Region::new(Pa::new(first * PAGE_SIZE), pages * PAGE_SIZE).unwrap()
+impl MemoryTables {
+    /// Returns the tables whose table of level 1 is at this address.
+    pub const fn new(table: Pa) -> Self {
+        Self(table)
     }
 
-    /// The addresses of the valid leaves, and all leaves without their valid bit.
-    fn state(tables: &mut Tables<'_>, all: Region<Pa>) -> (Vec<u64>, Vec<(u64, u64)>) {
-        let (mut open, mut leaves) = (Vec::new(), Vec::new());
-        let mut address = all.start().get();
-        while address < all.end().get() {
-            let (entry, start, span) = tables.leaf_mut(address).unwrap();
-            if *entry & 1 != 0 {
-                open.push(start);
-            }
-            leaves.push((start, *entry & !1));
-            address = start + span;
-        }
-        (open, leaves)
+    /// Returns the address of the table of level 1.
+    pub const fn table(self) -> Pa {
+        self.0
     }
 
-    /// Sets all leaves of a region, `most` at a time, and returns those that changed.
-    fn set_open(
-        tables: &mut Tables<'_>,
-        region: Region<Pa>,
-        is_open: bool,
-        most: usize,
-    ) -> Vec<u64> {
-        let (mut all, mut next) = (Vec::new(), Some(region.start()));
-        while let Some(from) = next {
-            let before = all.len();
-            let changed = |address: Pa| all.push(address.get());
-            next = tables.set_open(region, (from, most), is_open, changed);
-            assert!(all.len() <= before + most && next.is_none_or(|next| next > from));
-        }
-        all
-    }
-
-    proptest! {
-        #[test]
-        fn closing_and_opening_change_only_the_leaves_in_the_region(
-            mapped in (0_u64..600, 1_u64..3000),
-            window in (0_u64..1200, 0_u64..3000),
-            most in 1_usize..600,
-        ) {
-            let mut pool = vec![Table::EMPTY; 16];
-            let mut tables = Tables::new(&mut pool, Pa::new(0x7000_0000)).unwrap();
-            let (mapped, window) = (region(mapped.0, mapped.1), region(window.0, window.1));
-            tables.map(mapped.start(), mapped.start(), mapped.size(), Attributes::DATA).unwrap();
-            let all = region(0, 8192);
-            let (before, leaves) = state(&mut tables, all);
-            let closed = set_open(&mut tables, window, false, most);
-            let (during, same) = state(&mut tables, all);
-            prop_assert_eq!(&same, &leaves);
-            let left: Vec<_> = before.iter().copied().filter(|it| !closed.contains(it)).collect();
-            prop_assert_eq!(during, left);
-            prop_assert!(closed.iter().all(|it| window.contains(Pa::new(*it))));
-            if window.covers(&mapped) {
-                prop_assert_eq!(&closed, &before);
-            }
-            let opened = set_open(&mut tables, window, true, most);
-            prop_assert_eq!(opened, closed);
-            prop_assert_eq!(state(&mut tables, all), (before, leaves));
-        }
+    /// Returns the entry of a root table that leads to these tables (Arm ARM D8.3.1). Its other
+    /// value is 0, which is invalid, so that it is never changed from one valid entry to another.
+    #[inline(always)]
+    pub const fn entry(self) -> u64 {
+        self.0.get() | TABLE_OR_PAGE
     }
 }

@@ -26,6 +26,29 @@ pub use walk::{Descriptors, Read};
 const READ_ONLY: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 54;
 
+/// The root table of a CPU's EL2: 41 bits of input addresses, from level 0 on (Arm ARM D8.2).
+pub type Root = [u64; 4];
+
+/// The tables for one of EL2's windows, as they should be.
+#[derive(Clone, Copy, Debug)]
+pub struct Window<'a> {
+    /// The memory that they map.
+    pub memory: &'a [Region<Pa>],
+    /// The table of level 1.
+    pub table: Pa,
+    /// How the memory may be used.
+    pub access: Access,
+}
+
+/// How a window may be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// For reading and writing, with allocation tags: a partition's memory.
+    Write,
+    /// For reading: the images.
+    Read,
+}
+
 /// An error in the tables. Displayed as a clause.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding(String);
@@ -116,14 +139,60 @@ pub fn stage_2<'a>(
     Ok(Summary { pages, tables: walk.tables(), partitions: partitions.len() })
 }
 
+/// Audits the tables for EL2's windows. `tables` is the memory that must contain all of them.
+///
+/// # Errors
+///
+/// The first address that a window maps and must not, or does not map and should, and the first one
+/// with wrong attributes.
+pub fn windows<'a>(
+    windows: &[Window<'_>],
+    tables: Region<Pa>,
+    read: Read<'a>,
+) -> Result<(), Finding> {
+    let finding = Finding::of("EL2's windows");
+    let mut walk = Walk::new(tables, read);
+    for window in windows {
+        let mapped = walk.root(window.table).map_err(&finding)?;
+        owned::compare(&mapped, &owned::window(window)).map_err(&finding)?;
+    }
+    Ok(())
+}
+
+/// Audits the root tables of all CPUs' EL2, which are all zero for CPUs that do not
+/// exist. Returns the table of level 1 that all lead to.
+///
+/// # Errors
+///
+/// If a window is open, or if not all roots lead to the same table.
+pub fn roots(roots: &[Root]) -> Result<Pa, Finding> {
+    let finding = Finding::of("EL2's root tables");
+    let mut shared = None;
+    for (number, root) in roots.iter().enumerate().filter(|(_, root)| **root != [0; 4]) {
+        let [first, windows @ ..] = root;
+        if windows.iter().any(|entry| *entry != 0) {
+            return Err(finding(("a window is open, of the CPU with stack", number as u64)));
+        }
+        if *shared.get_or_insert(*first) != *first {
+            return Err(finding(("not all lead to the same table", *first)));
+        }
+    }
+    // A link to a table (Arm ARM D8.3.1), without any of its attributes.
+    const LINK: u64 = 0b11;
+    match shared.map(|entry| (entry & 0xfff0_0000_0000_0fff, entry & !0xfff)) {
+        Some((LINK, table)) => Ok(Pa::new(table)),
+        _ => Err(finding(("none leads to a table, but", shared.unwrap_or(0)))),
+    }
+}
+
 /// Returns the memory that a run maps.
 fn region(run: &Run) -> Option<Region<Pa>> {
     Region::new(Pa::new(run.output), run.size)
 }
 
-/// Audits EL2's tables from the root table `root` (TTBR0_EL2.BADDR). `tables` is the memory that
-/// must contain them, `code` the only memory that may be executable, and `closed` the partitions'
-/// memory and their images, which must not be mapped after EL2 has filled the first.
+/// Audits EL2's tables from the table `root` of level 1, which [`roots`] returns. `tables` is the
+/// memory that must contain them, `code` the only memory that may be executable, and `closed` the partitions'
+/// memory and their images, which must not be mapped.
 ///
 /// # Errors
 ///

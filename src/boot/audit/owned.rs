@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use super::walk::{Run, Wrong};
+use super::{Access, Window};
 use crate::arch::addr::{PAGE_SIZE, Pa, Region};
 use crate::boot::machine::{Gic, Machine};
 use crate::boot::plan::PartitionPlan;
@@ -15,6 +16,12 @@ use crate::devices::planned::DeviceKind;
 /// Device-nGnRE and not executable.
 const MEMORY: u64 = 0b1111 << 2 | 0b11 << 6 | 0b11 << 8 | 1 << 10;
 const REGISTERS: u64 = 0b0001 << 2 | 0b11 << 6 | 1 << 10 | 1 << 54;
+
+/// Attributes of EL2's leaves (Arm ARM D8.3.2): AttrIndx in bits 4:2, AP\[2\], which forbids writes,
+/// in 7 above a bit that is one, SH in 9:8, AF in 10, XN in 54. Both are inner shareable and not
+/// executable; MAIR_EL2 has Normal write-back at index 0, and the same with tags at index 2.
+const WRITTEN: u64 = 2 << 2 | 1 << 6 | 0b11 << 8 | 1 << 10 | 1 << 54;
+const READ: u64 = 0b11 << 6 | 0b11 << 8 | 1 << 10 | 1 << 54;
 
 /// Returns what a partition owns, in runs that do not overlap, by ascending input address.
 pub(super) fn owned(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
@@ -35,6 +42,16 @@ pub(super) fn owned(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
     owned.extend(cpu_interface(&machine.gic));
     owned.sort_by_key(|run| run.input);
     owned
+}
+
+/// Returns what the tables for a window map: pages that overlap or touch are one run.
+pub(super) fn window(window: &Window<'_>) -> Vec<Run> {
+    let attributes = match window.access {
+        Access::Write => WRITTEN,
+        Access::Read => READ,
+    };
+    let run = |memory: Region<Pa>| Run { attributes, ..identity(&memory) };
+    merged(window.memory.to_vec()).into_iter().filter(|it| !it.is_empty()).map(run).collect()
 }
 
 /// Returns the run that maps registers at their physical addresses.

@@ -105,13 +105,13 @@ impl<'a> FreeMemory<'a> {
         Ok(placed.into_iter().flatten().collect())
     }
 
-    /// Returns free memory for `pages` pages of stage-2 tables. An error begins with the path
-    /// `node`.
+    /// Returns free memory for `pages` pages of translation tables. An error begins with
+    /// the path `node`.
     pub(super) fn place_tables(&self, node: &str, pages: usize) -> Result<Region<Pa>> {
         let size = pages as u64 * PAGE_SIZE;
         let Ok(region) = find(&self.free, size, 0, PAGE_SIZE) else {
             let size = Bytes(size);
-            refuse!(node, " leaves no memory for the stage-2 tables: {size} are needed");
+            refuse!(node, " leaves no memory for the translation tables: {size} are needed");
         };
         Ok(region)
     }

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use core::mem::take;
 
 use super::machine::Machine;
+use crate::arch::addr::{Pa, Region};
 use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{Description, PlanError, refuse};
 use crate::boot::tables::tables_needed;
@@ -65,6 +66,7 @@ impl Plan {
             let delivery = free.assign(described, wanted, &mut devices, &interrupts)?;
             partitions.push(PartitionPlan {
                 tables: tables_needed(mappings.iter().map(|it| (it.ipa, it.pa, it.size))),
+                window_tables: window_tables(&[memory.host]),
                 path: described.path.clone(),
                 name: described.name.clone(),
                 vmid,
@@ -84,14 +86,32 @@ impl Plan {
                 dma_unprotected: described.dma_unprotected,
             });
         }
-        let tables = partitions.iter().map(|partition| partition.tables).sum();
+        let images = images(machine, &partitions);
+        let image_tables = window_tables(&images);
+        let tables = partitions.iter().map(|it| it.tables + it.window_tables).sum::<usize>();
         Ok(Self {
-            table_memory: memory.place_tables(path, tables)?,
+            table_memory: memory.place_tables(path, tables + image_tables)?,
+            images,
+            image_tables,
             partitions,
             console_monitor: description.monitor,
             console_cpu,
         })
     }
+}
+
+/// Returns the number of tables for a window onto memory, which maps it to its own addresses.
+fn window_tables(memory: &[Region<Pa>]) -> usize {
+    tables_needed(memory.iter().map(|it| (it.start(), it.start(), it.size())))
+}
+
+/// Returns [`Plan::images`].
+fn images(machine: &Machine, partitions: &[PartitionPlan]) -> Vec<Region<Pa>> {
+    let images = partitions.iter().flat_map(|it| it.ramdisk.iter().chain([&it.kernel]));
+    let is_alone =
+        |source: &Region<Pa>| !machine.reserved.iter().any(|it| it.region.overlaps(source));
+    let alone = images.map(|image| image.source).filter(is_alone);
+    machine.initrd.into_iter().chain(alone).filter_map(|it| it.page_aligned()).collect()
 }
 
 #[cfg(test)]

@@ -16,9 +16,17 @@ use crate::vgic::Delivery;
 pub struct Plan {
     /// The partitions, in the order of the description.
     pub partitions: Vec<PartitionPlan>,
-    /// Memory for the stage-2 tables of all partitions, in whole pages: enough for all of their
-    /// [`mappings`](PartitionPlan::mappings) with the largest leaves that alignment allows.
+    /// Memory for translation tables, in whole pages: first the stage-2 tables of all partitions,
+    /// enough for all of their [`mappings`](PartitionPlan::mappings) with the largest leaves that
+    /// alignment allows; then the tables for EL2's windows onto the partitions' memory, in the same
+    /// order; then those for its window onto the [`images`](Self::images).
     pub table_memory: Region<Pa>,
+    /// The pages of the partitions' images that nothing else needs once the partitions are built:
+    /// the loader's initrd, and images that are alone in memory. What is in Bulkhead's own image or
+    /// in the machine's tree is not among them.
+    pub images: Vec<Region<Pa>>,
+    /// The number of tables for a window onto the images.
+    pub image_tables: usize,
     /// Whether the console offers the monitor.
     pub console_monitor: bool,
     /// The CPU that does the work of the console and of the monitor, as an index into
@@ -63,6 +71,8 @@ pub struct PartitionPlan {
     /// The number of tables for those mappings. In [`Plan::table_memory`] they follow the tables of
     /// the partitions before.
     pub tables: usize,
+    /// The number of tables for a window onto its memory.
+    pub window_tables: usize,
     /// How interrupts are delivered to it.
     pub delivery: Delivery,
     /// What happens when it crashes or resets itself.

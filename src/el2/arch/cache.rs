@@ -1,7 +1,7 @@
 //! Cache maintenance by address (Arm ARM D7.5), for memory that is accessed with the caches off.
 
 use aarch64_cpu::asm::barrier;
-use bulkhead::arch::addr::{Pa, Region};
+use bulkhead::arch::addr::{Address, Pa, Region};
 use core::arch::asm;
 
 /// Returns the size of the smallest data cache line, in bytes (CTR_EL0.DminLine).
@@ -43,11 +43,11 @@ macro_rules! each_step {
 }
 pub(in crate::el2) use each_step;
 
-/// Executes a `dc` instruction for each cache line that `$region` touches.
+/// Executes a `dc` instruction for each cache line from `$start` to `$end`.
 macro_rules! each_line {
-    ($operation:literal, $region:expr) => {{
+    ($operation:literal, $start:expr, $end:expr) => {{
         let line = line_size();
-        let (start, end) = ($region.start().get() & !(line - 1), $region.end().get());
+        let (start, end) = ($start & !(line - 1), $end);
         if start < end {
             // SAFETY: `civac` writes lines back and changes no data; `ivac` is used by `invalidate`
             // alone, whose caller guarantees that no line holds data that is needed.
@@ -58,11 +58,17 @@ macro_rules! each_line {
 }
 
 /// Cleans the region's lines to memory, for observers with their caches off, and invalidates them,
-/// so that an observer with its caches on cannot hit a stale line later.
+/// so that an observer with its caches on cannot hit a stale line later. EL2 accesses the region at
+/// these addresses, whatever their type.
+#[inline(always)]
+pub fn clean_and_invalidate<A: Address>(region: Region<A>) {
+    clean_and_invalidate_lines(region.start().get(), region.end().get());
+}
+
 // One copy for all callers.
 #[inline(never)]
-pub fn clean_and_invalidate(region: Region<Pa>) {
-    each_line!("civac", region);
+fn clean_and_invalidate_lines(start: u64, end: u64) {
+    each_line!("civac", start, end);
 }
 
 /// Invalidates the lines of a region that was written with the MMU off.
@@ -71,7 +77,7 @@ pub fn clean_and_invalidate(region: Region<Pa>) {
 ///
 /// No line of the region may be dirty with data that is still needed.
 pub unsafe fn invalidate(region: Region<Pa>) {
-    each_line!("ivac", region);
+    each_line!("ivac", region.start().get(), region.end().get());
 }
 
 /// Makes code that was written and cleaned to memory visible to instruction fetches of every CPU.

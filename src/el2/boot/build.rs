@@ -5,7 +5,6 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::Intid;
 use bulkhead::boot::description::PlanError;
 use bulkhead::boot::guest_tree::{self, GuestTree};
@@ -18,12 +17,13 @@ use log::info;
 use super::load::Load;
 use super::refuse::refuse;
 use super::stage2::{self, TableMemory};
-use super::{FirmwareTree, console, entropy};
+use super::{FirmwareTree, console, entropy, mmu};
 use crate::el2::arch::sync::{self, Barrier, Mutex, SetOnce};
 use crate::el2::console::Port;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::entropy::Streams;
-use crate::el2::mm::window::Images;
+use crate::el2::mm::fill::PartitionMemory;
+use crate::el2::mm::images::Images;
 use crate::el2::monitor::{Monitor, MonitorUart};
 use crate::el2::partition::{MonitorDevice, Partition, PartitionParts, RandomNumbers, Totals};
 use crate::el2::vcpu::resident;
@@ -79,7 +79,7 @@ impl Work {
     pub fn new(
         firmware: FirmwareTree,
         machine: Machine,
-        plan: Plan,
+        mut plan: Plan,
         gic: &'static Gic,
         pool: Option<Box<Pool>>,
     ) -> &'static Self {
@@ -90,8 +90,8 @@ impl Work {
             crate::el2::console::set_monitor(monitor);
         }
         let ppis = (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(&machine, *ppi)).collect();
-        let tables = stage2::divide(&plan);
-        let images = &*Box::leak(Box::new(Images::new(image_memory(&machine, &plan))));
+        let (tables, images) = stage2::divide(&mut plan);
+        let images = &*Box::leak(Box::new(images));
         let mut owners = vec![None; machine.cpus.len()];
         for (partition, plan) in plan.partitions.iter().enumerate() {
             for (vcpu, cpu) in plan.cpus.iter().enumerate() {
@@ -156,18 +156,20 @@ impl Work {
         plan: PartitionPlan,
         tables: TableMemory,
     ) -> BuildResult {
-        let stage2 = stage2::build(&plan, tables).expect("the Plan has checked the mappings");
+        let built = stage2::build(&plan, tables);
+        let (stage2, window) = built.expect("the Plan has checked the mappings");
+        let memory = PartitionMemory::new(plan.memory, window, self.images);
         let GuestTree { bytes: tree, seeds, remarks } =
             guest_tree::build(&plan, &self.machine, &self.firmware.tree)?;
-        let load = job.load.set(Load::new(&plan, &tree));
+        let load = job.load.set(Load::new(&plan, memory, self.images, &tree));
         load.take_part();
         let mut random = None;
         load.finish(|| {
             if let Some(pool) = &self.pool {
                 let mut streams = Box::new(Streams::new(&plan, &seeds));
-                // SAFETY: `Load::new` mapped the memory, which is open until `complete` returns; the
-                // tree is in it, and no vCPU runs before the partition is built.
-                unsafe { streams.start(pool, plan.vmid) };
+                // SAFETY: the tree is in the memory, all of its contents are copied, and no vCPU
+                // runs before the partition is built.
+                unsafe { streams.start(pool, plan.vmid, &memory.open()) };
                 scrub_stack();
                 random = Some(streams as Box<dyn RandomNumbers>);
             }
@@ -183,7 +185,7 @@ impl Work {
             plan,
             tree,
             stage2,
-            images: self.images,
+            memory,
             port: &self.ports[index],
             random,
             monitor,
@@ -224,7 +226,7 @@ impl Work {
         if let Some(monitor) = self.monitor {
             monitor.set_partitions(partitions);
         }
-        self.images.close(|| {});
+        mmu::unmap_memory(self.images.regions());
         partitions
     }
 
@@ -241,9 +243,8 @@ impl Job {
     fn help(&self) {
         while self.built.lock().is_none() {
             if let Some(load) = self.load.get() {
-                // A walk that began before the first CPU mapped the memory may report a fault
-                // without FEAT_ETS2 (Arm ARM, "Ordering of memory accesses from translation table
-                // walks").
+                // A walk that began before the first CPU mapped a source may report a fault without
+                // FEAT_ETS2 (Arm ARM, "Ordering of memory accesses from translation table walks").
                 barrier::dsb(barrier::ISH);
                 barrier::isb(barrier::SY);
                 return load.take_part();
@@ -251,17 +252,6 @@ impl Job {
             sync::relax();
         }
     }
-}
-
-/// Returns the pages of the partitions' images that nothing else needs once the partitions are
-/// built: the loader's initrd, and images that are alone in memory. What is in Bulkhead's own image
-/// or in the machine's tree is not among them.
-fn image_memory(machine: &Machine, plan: &Plan) -> Vec<Region<Pa>> {
-    let images = plan.partitions.iter().flat_map(|it| it.ramdisk.iter().chain([&it.kernel]));
-    let is_alone =
-        |source: &Region<Pa>| !machine.reserved.iter().any(|it| it.region.overlaps(source));
-    let alone = images.map(|image| image.source).filter(is_alone);
-    machine.initrd.into_iter().chain(alone).filter_map(|it| it.page_aligned()).collect()
 }
 
 /// Returns whether a PPI is one of Bulkhead's own. Guests own all others.

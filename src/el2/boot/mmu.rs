@@ -1,5 +1,5 @@
 //! Builds EL2's own translation tables: an identity mapping in which each part has the permissions
-//! that it needs.
+//! that it needs. All CPUs share it, but for the root table, which each has for itself.
 //!
 //! The first mappings are made with the MMU off, all others while the tables are in use.
 
@@ -10,33 +10,45 @@ use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::boot::audit::{self, Finding};
 use bulkhead::boot::fdt::Tree;
 use bulkhead::mm::tables::{Attributes, MapError, Table, Tables};
+use bulkhead::mm::window::{MemoryTables, ROOT_BITS, ROOT_ENTRIES};
 use core::arch::asm;
 use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::refuse::refuse;
-use crate::el2::arch::image::Wings;
+use crate::el2::arch::image::{MAX_CPUS, Wings};
 use crate::el2::arch::{cache, image, memory};
 use crate::el2::drivers::mmio::Registers;
 use crate::el2::mm::fill;
-use crate::el2::mm::live::LIVE;
+use crate::el2::mm::live::{self, LIVE};
+use crate::el2::mm::window::Root;
 
 /// The number of tables for EL2's mappings: a few for the image, two or three for each region of
 /// memory and each device that is far from the others.
 const TABLES: usize = 96;
-/// The number of tables used with the MMU off, for the image and the machine's tree: the root, and
-/// a few of the lower levels for each, even where they cross a multiple of 1 GiB.
+/// The number of tables used with the MMU off, for the image and the machine's tree: that of level
+/// 1, and a few of the lower levels for each, even where they cross a multiple of 1 GiB.
 const TABLES_AT_ENTRY: usize = 12;
 
 /// The memory of EL2's tables.
-struct Pool(UnsafeCell<[Table; TABLES]>);
+#[repr(C)]
+struct Pool {
+    /// The root table of each CPU, at the number of its stack: one page.
+    roots: [Root; MAX_CPUS],
+    /// The tables of level 1 to 3, which all roots share.
+    tables: UnsafeCell<[Table; TABLES]>,
+}
 
-// SAFETY: `init`, which runs once and only on the boot CPU, borrows it; afterwards the tables are
-// accessed only through `LIVE`, which is a lock.
+// SAFETY: the roots are atomic. `init`, which runs once and only on the boot CPU, borrows the
+// tables; afterwards they are accessed only through `LIVE`, which is a lock.
 unsafe impl Sync for Pool {}
 
 /// A static, because the first tables are written with the MMU off, when there is no heap.
 #[unsafe(link_section = ".tables")]
-static POOL: Pool = Pool(UnsafeCell::new([const { Table::EMPTY }; TABLES]));
+static POOL: Pool = Pool {
+    roots: [const { Root([const { AtomicU64::new(0) }; ROOT_ENTRIES]) }; MAX_CPUS],
+    tables: UnsafeCell::new([const { Table::EMPTY }; TABLES]),
+};
 
 /// The Exception level at which the image was entered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,7 +84,7 @@ pub struct TranslationRegisters {
     pub mair: u64,
     /// TCR_EL2.
     pub tcr: u64,
-    /// TTBR0_EL2: the root table.
+    /// TTBR0_EL2: the CPU's root table, which no other CPU uses (CnP = 0).
     pub ttbr: u64,
     /// SCTLR_EL2.
     pub sctlr: u64,
@@ -80,8 +92,8 @@ pub struct TranslationRegisters {
 
 const MAIR: u64 = 0xff_04ff;
 const MAIR_WITH_TAGS: u64 = 0xf0_04ff;
-/// 39-bit addresses, 4 KiB granule, walks as Inner Shareable Write-Back accesses.
-const TCR_WALK: u64 = 25 | 0b01 << 8 | 0b01 << 10 | 0b11 << 12;
+/// 41-bit addresses, 4 KiB granule, walks as Inner Shareable Write-Back accesses.
+const TCR_WALK: u64 = (64 - ROOT_BITS as u64) | 0b01 << 8 | 0b01 << 10 | 0b11 << 12;
 /// RES1 in TCR_EL2 and TCR_EL3.
 const TCR_RES1: u64 = 1 << 31 | 1 << 23;
 /// EPD1: no walks by TTBR1_EL1.
@@ -92,13 +104,13 @@ const SCTLR_RES1: u64 = 0x30c5_0830;
 /// ATA: EL2 can write allocation tags. TCF stays 0: no access of EL2's is checked against them.
 const SCTLR_TAGS: u64 = 1 << 43;
 
-/// Returns the values of EL2's translation registers.
-pub fn translation_registers() -> TranslationRegisters {
+/// Returns the values of EL2's translation registers for the CPU with this stack.
+pub fn translation_registers(stack: usize) -> TranslationRegisters {
     let (mair, tags) = if fill::has_tags() { (MAIR_WITH_TAGS, SCTLR_TAGS) } else { (MAIR, 0) };
     TranslationRegisters {
         mair,
         tcr: TCR_WALK | TCR_RES1 | physical_size() << 16,
-        ttbr: POOL.0.get() as u64,
+        ttbr: &raw const POOL.roots[stack] as u64,
         sctlr: SCTLR_RES1 | SCTLR_ON | tags,
     }
 }
@@ -111,13 +123,19 @@ fn physical_size() -> u64 {
 /// Maps the image and the firmware's tree, turns the MMU on and zeroes `.bss`. Until then no lock,
 /// atomic or zeroed variable may be used.
 pub fn init(level: ExceptionLevel, tree: Pa) {
-    let base = Pa::new(POOL.0.get() as u64);
+    let base = Pa::new(POOL.tables.get() as u64);
     let first =
         Region::new(base, TABLES_AT_ENTRY as u64 * PAGE_SIZE).expect("the pool does not wrap");
+    let roots = Region::new(Pa::new(&raw const POOL.roots as u64), size_of_val(&POOL.roots) as u64)
+        .expect("the pool does not wrap");
     // SAFETY: nothing has been stored in the pool, so no line holds data that is needed.
-    unsafe { cache::invalidate(first) };
-    // SAFETY: `entry::primary` calls this once, on the boot CPU, and nothing else borrows the pool.
-    let pool = unsafe { &mut *POOL.0.get() };
+    unsafe {
+        cache::invalidate(roots);
+        cache::invalidate(first);
+    }
+    // SAFETY: `entry::primary` calls this once, on the boot CPU, and nothing else borrows the
+    // tables.
+    let pool = unsafe { &mut *POOL.tables.get() };
     let mut tables = Tables::new(pool, base).expect("the pool is aligned and not empty");
     map_image(&mut tables).expect("the tables suffice for the image");
     if let Some(region) = tree_region(tree) {
@@ -125,9 +143,11 @@ pub fn init(level: ExceptionLevel, tree: Pa) {
             .expect("the tables suffice for the tree");
     }
     assert!(tables.tables_used() <= TABLES_AT_ENTRY, "TABLES_AT_ENTRY covers the first tables");
+    set_roots(MemoryTables::new(base));
     // SAFETY: with the MMU off all stores went to memory, so no line holds data that is needed. The
     // tables map the image, and the firmware's tree if there is one, to their own addresses.
     unsafe {
+        cache::invalidate(roots);
         cache::invalidate(tables.in_use().1);
         cache::invalidate(image::relocated());
         cache::invalidate(image::stack_at_entry());
@@ -138,6 +158,16 @@ pub fn init(level: ExceptionLevel, tree: Pa) {
     // SAFETY: this is `.bss`, which `map_image` mapped writable; no variable in it has been used.
     unsafe { (zeroed.start().get() as *mut u8).write_bytes(0, zeroed.size() as usize) };
     *LIVE.lock() = Some(tables);
+}
+
+/// Makes every CPU's root table lead to the shared tables, and its windows closed. A plain store is
+/// enough, and with the MMU off the only one that works.
+fn set_roots(shared: MemoryTables) {
+    for root in &POOL.roots {
+        let [first, windows @ ..] = &root.0;
+        first.store(shared.entry(), Ordering::Relaxed);
+        windows.iter().for_each(|window| window.store(0, Ordering::Relaxed));
+    }
 }
 
 /// Maps the image's sections, and the boot CPU's stack, to their own addresses.
@@ -201,7 +231,7 @@ pub fn tree_region(tree: Pa) -> Option<Region<Pa>> {
 /// - The tables must map the image and the stack to their own addresses.
 /// - No cache may hold a stale line of what is accessed afterwards.
 unsafe fn enable(level: ExceptionLevel) {
-    let TranslationRegisters { mair, tcr, ttbr, sctlr } = translation_registers();
+    let TranslationRegisters { mair, tcr, ttbr, sctlr } = translation_registers(0);
     // TCR_EL2 has this layout too where HCR_EL2.E2H = 1.
     let tcr_el1 = TCR_WALK | TCR_EL1_EPD1 | physical_size() << 32;
     let barriers = || {
@@ -267,8 +297,8 @@ fn add(change: impl FnOnce(&mut Tables<'static>) -> Result<(), MapError>) {
 pub fn map_device(frame: Region<Pa>) -> Registers {
     add(|tables| map_missing(tables, frame, Attributes::DEVICE));
     // SAFETY: the frame's pages are mapped as Device memory by the line above or an earlier call,
-    // and stay mapped, because EL2 unmaps only code and partitions' memory; by the machine's tree
-    // they hold a device's registers.
+    // and stay mapped, because EL2 unmaps only code and images; by the machine's tree they hold a
+    // device's registers.
     unsafe { Registers::new(frame) }
 }
 
@@ -277,19 +307,25 @@ pub fn map_memory(region: Region<Pa>) {
     add(|tables| map_missing(tables, region, Attributes::DATA));
 }
 
-/// Maps a partition's memory, which EL2 fills.
-pub fn map_window(region: Region<Pa>) {
-    add(|tables| map_missing(tables, region, Attributes::WINDOW));
+/// Unmaps regions of memory from all CPUs, for good, but for leaves that reach beyond them. Nothing
+/// may access them at their own addresses afterwards.
+pub fn unmap_memory(regions: &[Region<Pa>]) {
+    if let Some(tables) = LIVE.lock().as_mut() {
+        regions.iter().for_each(|region| tables.unmap_leaves(*region));
+    }
+    live::invalidate();
 }
 
-/// Audits EL2's tables, from the root in this CPU's TTBR0_EL2. `closed` is the partitions' memory
-/// and their images, which must not be accessible. The code of the wings that are used may be
-/// executable.
+/// Audits all CPUs' root tables and EL2's tables below. `closed` is the partitions' memory and their
+/// images, which must not be accessible. The code of the wings that are used may be executable.
 ///
 /// # Errors
 ///
-/// See [`audit::stage_1`].
+/// See [`audit::roots`] and [`audit::stage_1`].
 pub fn audit(closed: &[Region<Pa>], wings: Wings) -> Result<(), Finding> {
+    // What a CPU's TTBR0_EL2 points to is one of these (`translation_registers`).
+    let root = |root: &Root| root.0.each_ref().map(|entry| entry.load(Ordering::Relaxed));
+    let shared = audit::roots(&POOL.roots.each_ref().map(root))?;
     let live = LIVE.lock();
     let (pool, tables) = live.as_ref().expect("the MMU is on").in_use();
     let start = tables.start().get();
@@ -304,5 +340,5 @@ pub fn audit(closed: &[Region<Pa>], wings: Wings) -> Result<(), Finding> {
         (image::boot_library_code(), true),
     ];
     let code: Vec<_> = all.into_iter().filter(|(_, is_used)| *is_used).map(|it| it.0).collect();
-    audit::stage_1(Pa::new(TTBR0_EL2.get_baddr()), tables, &code, closed, &read)
+    audit::stage_1(shared, tables, &code, closed, &read)
 }

@@ -19,7 +19,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::Intid;
-use bulkhead::boot::audit::{self, Descriptors};
+use bulkhead::boot::audit::{self, Access, Descriptors, Window};
 use bulkhead::boot::description::{Description, PlanError};
 use bulkhead::boot::fdt::{Node, Tree};
 use bulkhead::boot::machine::{ConsoleUart, Ends, Machine};
@@ -27,6 +27,8 @@ use bulkhead::boot::plan::Plan;
 use bulkhead::boot::report;
 use bulkhead::boot::steps::{self, FIRMWARE_NODE, Refusal, Surroundings};
 use bulkhead::entropy::Pool;
+use bulkhead::mm::window::MemoryTables;
+use core::slice;
 use log::{error, info};
 
 use super::arch::firmware::Firmware;
@@ -34,8 +36,8 @@ use super::arch::image::{self, Wings};
 use super::cpu;
 use super::drivers::gic::Gic;
 use super::drivers::power::{self, ExitStatus};
+use super::mm::images::Images;
 use super::mm::live;
-use super::mm::window::Images;
 use super::partition::Partition;
 use mmu::ExceptionLevel;
 use refuse::refuse;
@@ -227,7 +229,8 @@ pub fn report(machine: &Machine, plan: &Plan, pool: Option<&Pool>) {
 }
 
 /// Walks the finished tables as the hardware does, and refuses to start guests if a table maps what
-/// its owner must not access. `tables` is the memory of the stage-2 tables.
+/// its owner must not access, or if EL2's map more than they should. `tables` is the memory of the
+/// stage-2 tables and of the tables for EL2's windows.
 pub fn audit(
     machine: &Machine,
     partitions: &[Partition],
@@ -243,8 +246,19 @@ pub fn audit(
     let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2.root())).collect();
     let hosts = partitions.iter().map(|it| it.plan.memory.host);
     let closed: Vec<_> = hosts.chain(images.regions().iter().copied()).collect();
-    let audited =
-        mmu::audit(&closed, wings).and_then(|()| audit::stage_2(machine, &roots, tables, &read));
+    let of_images = (images.regions(), images.tables(), Access::Read);
+    let windows = partitions
+        .iter()
+        .map(|it| (slice::from_ref(&it.plan.memory.host), it.memory.tables(), Access::Write));
+    let window = |(memory, tables, access): (_, MemoryTables, _)| Window {
+        memory,
+        table: tables.table(),
+        access,
+    };
+    let windows: Vec<_> = windows.chain([of_images]).map(window).collect();
+    let audited = mmu::audit(&closed, wings)
+        .and_then(|()| audit::windows(&windows, tables, &read))
+        .and_then(|()| audit::stage_2(machine, &roots, tables, &read));
     match audited {
         Ok(summary) => info!("audit       {summary}"),
         Err(finding) => refuse(format_args!("the audit of the translation tables, {finding}")),

@@ -1,47 +1,88 @@
-//! Builds the partitions' stage-2 tables.
+//! Builds the partitions' stage-2 tables, and the tables for EL2's windows.
 
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::boot::plan::{PartitionPlan, Plan};
-use bulkhead::mm::tables::{MapError, Table, Tables};
+use bulkhead::mm::tables::{Attributes, MapError, Table, Tables};
+use bulkhead::mm::window::MemoryTables;
+use core::mem::take;
 use core::slice;
 
 use super::mmu;
 use crate::el2::arch::cache;
+use crate::el2::mm::images::Images;
 use crate::el2::mm::stage2::Stage2;
 
-/// The memory of a partition's stage-2 tables.
-pub type TableMemory = &'static mut [Table];
+/// The memory of a partition's tables.
+pub struct TableMemory {
+    /// Of its stage 2.
+    stage2: &'static mut [Table],
+    /// For a window onto its memory.
+    window: &'static mut [Table],
+}
 
-/// Maps the memory that the Plan reserves for stage-2 tables, and returns each partition's part.
-pub fn divide(plan: &Plan) -> Vec<TableMemory> {
+/// Maps the memory that the Plan reserves for tables, and returns each partition's part, and the
+/// images with finished tables.
+pub fn divide(plan: &mut Plan) -> (Vec<TableMemory>, Images) {
     mmu::map_memory(plan.table_memory);
     let count = (plan.table_memory.size() / PAGE_SIZE) as usize;
     let start = plan.table_memory.start().get() as *mut Table;
     // SAFETY: the lines above mapped the memory, whole pages that the Plan gives to nothing else.
     // This is called once. Any bytes are a valid `Table`.
     let mut rest = unsafe { slice::from_raw_parts_mut(start, count) };
-    let part = |partition: &PartitionPlan| {
-        let part = rest.split_off_mut(..partition.tables);
+    let mut part = |tables| {
+        let part = rest.split_off_mut(..tables);
         part.expect("the Plan adds the parts' sizes")
     };
-    plan.partitions.iter().map(part).collect()
+    let stage2: Vec<_> = plan.partitions.iter().map(|it| part(it.tables)).collect();
+    let windows: Vec<_> = plan.partitions.iter().map(|it| part(it.window_tables)).collect();
+    let tables = build_window(&plan.images, Attributes::READ_ONLY, part(plan.image_tables))
+        .expect("the Plan has counted the tables");
+    let join = |(stage2, window)| TableMemory { stage2, window };
+    (
+        stage2.into_iter().zip(windows).map(join).collect(),
+        Images::new(take(&mut plan.images), tables),
+    )
 }
 
-/// Builds a partition's tables, the root first.
+/// Builds a partition's tables, the roots first: its stage 2, and a window onto its memory.
 ///
 /// # Errors
 ///
 /// If two mappings overlap or `memory` is too small. The Plan excludes both.
-pub fn build(partition: &PartitionPlan, memory: TableMemory) -> Result<Stage2, MapError> {
-    let root = Pa::new(memory.as_ptr() as u64);
-    let mut tables = Tables::new(memory, root)?;
+pub fn build(
+    partition: &PartitionPlan,
+    memory: TableMemory,
+) -> Result<(Stage2, MemoryTables), MapError> {
+    let TableMemory { stage2, window } = memory;
+    let (mut tables, used) = begin(stage2)?;
     for mapping in &partition.mappings {
         tables.map(mapping.ipa, mapping.pa, mapping.size, mapping.attributes)?;
     }
-    // For cores whose walks bypass the caches, although VTCR_EL2 makes walks cacheable.
-    let used = Region::new(root, size_of_val(memory) as u64).ok_or(MapError::OutOfRange)?;
     cache::clean_and_invalidate(used);
-    let root = memory.first_mut().ok_or(MapError::OutOfTables)?;
-    Ok(Stage2::new(root, partition.vmid))
+    let root = stage2.first_mut().ok_or(MapError::OutOfTables)?;
+    let window = build_window(&[partition.memory.host], Attributes::WINDOW, window)?;
+    Ok((Stage2::new(root, partition.vmid), window))
+}
+
+/// Builds the tables for a window onto memory.
+fn build_window(
+    memory: &[Region<Pa>],
+    attributes: Attributes,
+    pool: &mut [Table],
+) -> Result<MemoryTables, MapError> {
+    let (mut tables, used) = begin(pool)?;
+    for region in memory {
+        tables.map_missing(region.start(), region.start(), region.size(), attributes)?;
+    }
+    // Its DSB also makes the tables visible to the walks of the CPUs that open the window.
+    cache::clean_and_invalidate(used);
+    Ok(MemoryTables::new(used.start()))
+}
+
+/// Returns empty tables in a pool, and its memory, which is cleaned once they are finished: for
+/// cores whose walks bypass the caches, although VTCR_EL2 and TCR_EL2 make walks cacheable.
+fn begin(pool: &mut [Table]) -> Result<(Tables<'_>, Region<Pa>), MapError> {
+    let (base, size) = (Pa::new(pool.as_ptr() as u64), size_of_val(pool) as u64);
+    Ok((Tables::new(pool, base)?, Region::new(base, size).ok_or(MapError::OutOfRange)?))
 }

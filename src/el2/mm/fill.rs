@@ -1,12 +1,15 @@
-//! Fills a partition's memory when it is built: with zeros, then with its images and its device
-//! tree.
+//! Accesses a partition's memory: fills it with zeros, then with its images and its device tree,
+//! when it is built; and cleans it, or reads a word of it, for its guest.
 
-use bulkhead::arch::addr::{Ipa, Pa, Region};
+use bulkhead::arch::addr::{Ipa, Pa, Region, Va};
 use bulkhead::boot::plan::{GuestMemory, PartitionPlan};
+use bulkhead::mm::window::{MemoryTables, Slot};
 use bulkhead::util::pieces::Pieces;
 use core::arch::asm;
 use core::slice;
 
+use super::images::Images;
+use super::window::Window;
 use crate::el2::arch::cache;
 use crate::el2::arch::registers::read_register;
 
@@ -15,6 +18,9 @@ use crate::el2::arch::registers::read_register;
 pub const SCRUB_PIECE: u64 = 128 << 10;
 /// See [`SCRUB_PIECE`].
 pub const COPY_PIECE: u64 = 64 << 10;
+/// The number of bytes that are cleaned at once: 1024 lines of 64 bytes, for which a CPU needs 3,000
+/// instructions.
+const CLEAN_PIECE: u64 = 64 << 10;
 
 /// Bytes to copy into a partition's memory: their source, and the IPA of the first.
 pub type Content = (Region<Pa>, Ipa);
@@ -29,21 +35,97 @@ pub fn contents(plan: &PartitionPlan, tree: &[u8]) -> [Option<Content>; 3] {
     ]
 }
 
-/// Copies `size` bytes from `offset` of a content, and cleans them to memory, from which a guest
-/// reads them with its caches off.
-pub fn copy(memory: &GuestMemory, (source, target): Content, offset: u64, size: u64) {
-    let target_offset = target.get().wrapping_sub(memory.guest.start().get()).wrapping_add(offset);
-    let to = memory.host.part(target_offset, size);
-    let (Some(from), Some(to)) = (source.part(offset, size), to) else {
-        panic!("the Plan has placed the content inside the partition");
-    };
-    let (source, target) = (from.start().get() as *const u8, to.start().get() as *mut u8);
-    // SAFETY: `boot::load` mapped the sources, and the tree is on the heap; `boot::load` and
-    // `Vcpu::fill` copy only while the partition's memory is open; `part` checked that both regions
-    // are inside of these; the Plan keeps sources out of partitions' memory; and the partition's
-    // vCPUs run the guest only after the last copy.
-    unsafe { target.copy_from_nonoverlapping(source, size as usize) };
-    cache::clean_and_invalidate(to);
+/// A partition's memory as its CPUs access it at EL2: in a window that is open for one piece of
+/// work.
+#[derive(Clone, Copy)]
+pub struct PartitionMemory {
+    /// Its addresses.
+    memory: GuestMemory,
+    /// The tables for a window onto it.
+    tables: MemoryTables,
+    /// The images of all partitions.
+    images: &'static Images,
+}
+
+impl PartitionMemory {
+    /// Returns the memory, to which a window with these tables leads.
+    pub const fn new(memory: GuestMemory, tables: MemoryTables, images: &'static Images) -> Self {
+        Self { memory, tables, images }
+    }
+
+    /// Returns the physical addresses.
+    pub const fn host(&self) -> Region<Pa> {
+        self.memory.host
+    }
+
+    /// Returns the tables for a window onto the memory.
+    pub const fn tables(&self) -> MemoryTables {
+        self.tables
+    }
+
+    /// Opens the memory on this CPU.
+    pub fn open(&self) -> Window {
+        Window::open(Slot::Own, self.tables)
+    }
+
+    /// Copies `size` bytes from `offset` of a content, and cleans them to memory, from which a guest
+    /// reads them with its caches off.
+    pub fn copy(&self, (source, target): Content, offset: u64, size: u64) {
+        let GuestMemory { guest, host } = self.memory;
+        let target_offset = target.get().wrapping_sub(guest.start().get()).wrapping_add(offset);
+        let to = host.part(target_offset, size);
+        let (Some(from), Some(to)) = (source.part(offset, size), to) else {
+            panic!("the Plan has placed the content inside the partition");
+        };
+        let window = self.open();
+        let to = window.place(to);
+        self.images.with(&from, |from| {
+            let target = to.start().get() as *mut u8;
+            // SAFETY: the images' window maps the source, or it is in Bulkhead's image, in the
+            // machine's tree or on the heap, which stay mapped; the partition's window maps the
+            // target; `part` checked that both are inside of these; the Plan keeps sources out of
+            // partitions' memory; and the partition's vCPUs run the guest only after the last copy.
+            unsafe { target.copy_from_nonoverlapping(from, size as usize) };
+        });
+        cache::clean_and_invalidate(to);
+    }
+
+    /// Fills `size` bytes from `offset` with zeros ([`scrub`]). Both are whole pages.
+    ///
+    /// # Safety
+    ///
+    /// No vCPU of the partition may run.
+    pub unsafe fn scrub(&self, offset: u64, size: u64) {
+        let Some(pages) = self.memory.host.part(offset, size) else {
+            panic!("the piece is inside the memory")
+        };
+        let window = self.open();
+        // SAFETY: the window maps the pages; the caller guarantees that no vCPU runs.
+        unsafe { scrub(window.place(pages)) };
+    }
+
+    /// Cleans and invalidates the next lines. Returns where to continue.
+    pub fn clean(&self, from: Pa) -> Option<Pa> {
+        let end = self.memory.host.end().min(Pa::new(from.get().wrapping_add(CLEAN_PIECE)));
+        if let Some(piece) = Region::between(from, end) {
+            let window = self.open();
+            cache::clean_and_invalidate(window.place(piece));
+        }
+        (end < self.memory.host.end()).then_some(end)
+    }
+
+    /// Reads the word at `address`, a multiple of 4; `None` outside the memory.
+    pub fn read_word(&self, address: Pa) -> Option<u32> {
+        let word = Region::new(address, size_of::<u32>() as u64)?;
+        if !self.memory.host.covers(&word) {
+            return None;
+        }
+        let window = self.open();
+        let place = window.place(word).start().get() as *const u32;
+        // SAFETY: the window maps all of the memory, in which the word is. A guest may write it at
+        // the same time, so the read is volatile; any bytes are a valid `u32`.
+        Some(unsafe { place.read_volatile() })
+    }
 }
 
 /// Shares the processing of `size` bytes with other CPUs: calls `process` with the offset and size
@@ -70,11 +152,11 @@ pub fn has_tags() -> bool {
 ///
 /// # Safety
 ///
-/// - The pages must belong to a partition's memory that is open (`window::open`).
+/// - The pages must be those of a partition's memory in an open window.
 /// - No vCPU of the partition may run.
 // A function of its own, by which measurements recognise this work.
 #[inline(never)]
-pub unsafe fn scrub(pages: Region<Pa>) {
+unsafe fn scrub(pages: Region<Va>) {
     // DCZID_EL0: DZP, and the block size in words.
     let dczid = read_register!("dczid_el0");
     if dczid & 1 << 4 == 0 {

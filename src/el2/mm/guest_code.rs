@@ -1,17 +1,17 @@
 //! Reads an instruction of a guest, as the guest itself could read it.
 
 use aarch64_cpu::asm::barrier;
-use bulkhead::arch::addr::{Pa, Region};
+use bulkhead::arch::addr::Pa;
 use core::arch::asm;
 
-use super::window;
+use super::fill::PartitionMemory;
 use crate::el2::arch::registers::{read_register, write_register};
 
 /// Why an instruction was not read.
 pub enum Unreadable {
     /// The guest's own tables do not let it read the address.
     ByGuest,
-    /// Stage 2 or EL2's tables are being changed: the guest is to execute the instruction again.
+    /// Stage 2 is being changed: the guest is to execute the instruction again.
     ForNow,
 }
 
@@ -28,17 +28,14 @@ const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 /// # Errors
 ///
 /// See [`Unreadable`]. An address outside `memory`, the partition's own, cannot be read.
-pub fn read(memory: Region<Pa>, address: u64, is_el0: bool) -> Result<u32, Unreadable> {
+pub fn read(memory: &PartitionMemory, address: u64, is_el0: bool) -> Result<u32, Unreadable> {
     let par = translate(address, is_el0);
     if par & FAILED != 0 {
         let is_at_stage_2 = par & AT_STAGE_2 != 0;
         return Err(if is_at_stage_2 { Unreadable::ForNow } else { Unreadable::ByGuest });
     }
     let word = Pa::new(par & ADDRESS | address & 0xffc);
-    if !memory.contains(word) {
-        return Err(Unreadable::ByGuest);
-    }
-    window::read_word(memory, word).ok_or(Unreadable::ForNow)
+    memory.read_word(word).ok_or(Unreadable::ByGuest)
 }
 
 /// Translates a virtual address by the guest's tables and stage 2, and returns PAR_EL1, which keeps

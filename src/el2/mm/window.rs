@@ -1,167 +1,97 @@
-//! EL2's window: its access to a partition's memory, which exists only while the partition is
-//! EL2's window: its access to a partition's memory, which exists only while the partition is
-//! filled, and to a piece of it while that is cleaned or an instruction of its guest is read; and
-//! its access to the images.
+//! EL2's windows: a CPU's access to a partition's memory or to the images, for one piece of work
+//! and on that CPU alone.
+//!
+//! Opening and closing change one entry of this CPU's own root table, whatever the size of the
+//! memory ([`bulkhead::mm::window`]). No other CPU's translations change, so no lock is taken and no
+//! other CPU is waited for.
 
-use aarch64_cpu::asm::barrier;
-use alloc::vec::Vec;
-use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
-use bulkhead::mm::tables::Tables;
+use aarch64_cpu::registers::{Readable, TTBR0_EL2};
+use bulkhead::arch::addr::{Pa, Region, Va};
+use bulkhead::mm::window::{MemoryTables, ROOT_ENTRIES, Slot};
 use core::arch::asm;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::live::LIVE;
-use crate::el2::arch::{cache, sync};
+/// The root table of a CPU's EL2, which only that CPU changes once it runs. A cache line of its own,
+/// and aligned for TTBR0_EL2, which requires the table's size (Arm ARM D8.2).
+#[repr(C, align(64))]
+pub struct Root(pub [AtomicU64; ROOT_ENTRIES]);
 
-/// The number of leaves that are opened or closed at once, for which a CPU needs 11,000
-/// instructions.
-const LEAVES: usize = 256;
-/// The number of bytes that are cleaned at once: 1024 lines of 64 bytes.
-const CLEAN_PIECE: u64 = 64 << 10;
+/// An open window, which is closed when this is dropped. It is for the CPU that has opened it.
+pub struct Window(Slot, PhantomData<*mut ()>);
 
-/// The memory of the images that partitions are built from, which the loader has put there. It is
-/// accessible to EL2 only while a CPU builds a partition.
-pub struct Images {
-    /// Whole pages, which boot has mapped.
-    regions: Vec<Region<Pa>>,
-    /// The number of partitions that are being built, or 1 during boot.
-    readers: AtomicUsize,
+impl Window {
+    /// Opens a window onto memory on this CPU.
+    ///
+    /// # Panics
+    ///
+    /// If this CPU has a window open in this slot.
+    // One copy for all callers. Measurements recognise this work by its name.
+    #[inline(never)]
+    pub fn open(slot: Slot, tables: MemoryTables) -> Self {
+        let entry = entry(slot);
+        assert!(entry.load(Ordering::Relaxed) == 0, "a window is open already");
+        entry.store(tables.entry(), Ordering::Relaxed);
+        // An entry that becomes valid needs no invalidation, because no TLB holds one that is
+        // invalid (Arm ARM D8.17.1). The DSB makes it visible to this CPU's walks and no other CPU
+        // walks this root, so that non-shareable is enough; the ISB keeps later accesses behind it.
+        // SAFETY: barriers change no data.
+        unsafe { asm!("dsb nshst", "isb", options(nostack, preserves_flags)) };
+        Self(slot, PhantomData)
+    }
+
+    /// Returns the addresses at which this CPU accesses a part of the memory while the window is
+    /// open.
+    #[inline(always)]
+    pub fn place(&self, part: Region<Pa>) -> Region<Va> {
+        self.0.place(part)
+    }
 }
 
-impl Images {
-    /// Returns the images at boot, while they are accessible. `regions` are whole pages.
-    pub const fn new(regions: Vec<Region<Pa>>) -> Self {
-        Self { regions, readers: AtomicUsize::new(1) }
-    }
-
-    /// Returns the memory.
-    pub fn regions(&self) -> &[Region<Pa>] {
-        &self.regions
-    }
-
-    /// Makes the images accessible until [`close`](Self::close). Calls `between` after each piece of
-    /// the work.
-    pub fn open(&self, between: fn()) {
-        self.readers.fetch_add(1, Ordering::Relaxed);
-        for region in &self.regions {
-            set_open(*region, true, &self.readers, between);
+impl Drop for Window {
+    // One copy for all callers. Measurements recognise this work by its name.
+    #[inline(never)]
+    fn drop(&mut self) {
+        entry(self.0).store(0, Ordering::Relaxed);
+        // The entry goes from valid to invalid, and is only made valid again after the invalidation
+        // (break-before-make, Arm ARM D8.17.1). The first DSB makes the store visible to this CPU's
+        // walks; the second one completes the invalidation and every access that used the window.
+        //
+        // All entries of EL2 are invalidated, not only those of addresses that were accessed: this
+        // CPU may have walked any address below the slot speculatively. Other CPUs cannot have: no
+        // root but this CPU's had the entry, and TTBR0_EL2.CnP is 0, so that they share none of its
+        // TLB entries (Arm ARM D8.16).
+        //
+        // The invalidation is not repeated as those of `stage2` and `live` are. The errata that
+        // require it concern accesses of one CPU that another CPU's broadcast must wait for; here
+        // the CPU waits for its own.
+        // SAFETY: invalidates this CPU's cached translations of EL2, which loses no data. What was
+        // accessed at this window's addresses is not accessed there again: `fill`, `images` and
+        // `entropy` drop the window after the last use of what `place` returned.
+        unsafe {
+            asm!("dsb nshst", "tlbi alle2", "dsb nsh", "isb", options(nostack, preserves_flags));
         }
     }
-
-    /// Makes the images inaccessible on every CPU, unless another partition is being built. Calls
-    /// `between` after each piece of the work.
-    pub fn close(&self, between: fn()) {
-        self.readers.fetch_sub(1, Ordering::Relaxed);
-        for region in &self.regions {
-            set_open(*region, false, &self.readers, between);
-        }
-    }
 }
 
-/// Makes a partition's memory, which boot has mapped, accessible to EL2. Calls `between` after each
-/// piece of the work.
-pub fn open(memory: Region<Pa>, between: fn()) {
-    set_open(memory, true, &AtomicUsize::new(0), between);
+/// Returns this CPU's root table.
+#[inline(always)]
+fn root() -> &'static Root {
+    // SAFETY: `boot::mmu` has set TTBR0_EL2 of every CPU to a `Root` of its static pool, with ASID
+    // and CnP 0, and nothing changes the register. Its entries are atomic.
+    unsafe { &*(TTBR0_EL2.get() as *const Root) }
 }
 
-/// Makes a partition's memory inaccessible to EL2 on every CPU, until it is opened again. Calls
-/// `between` after each piece of the work.
-pub fn close(memory: Region<Pa>, between: fn()) {
-    set_open(memory, false, &AtomicUsize::new(0), between);
+/// Returns the entry of this CPU's root table for a slot.
+#[inline(always)]
+fn entry(slot: Slot) -> &'static AtomicU64 {
+    &root().0[slot.index()]
 }
 
-/// Opens memory, or closes it while there are no readers.
-// One copy for all callers.
-#[inline(never)]
-fn set_open(memory: Region<Pa>, is_open: bool, readers: &AtomicUsize, between: fn()) {
-    let mut next = Some(memory.start());
-    while let Some(from) = next {
-        next = set_piece_open(memory, from, is_open, readers);
-        between();
-    }
-}
-
-/// Opens or closes the next leaves of memory, unless the tables are in use for another partition.
-/// Returns where to continue.
-fn set_piece_open(
-    memory: Region<Pa>,
-    from: Pa,
-    is_open: bool,
-    readers: &AtomicUsize,
-) -> Option<Pa> {
-    let Some(mut live) = LIVE.attempt() else {
-        sync::relax();
-        return Some(from);
-    };
-    // A reader counts itself before it takes the lock: either its count is seen here, or it opens
-    // later what is closed here.
-    if !is_open && readers.load(Ordering::Relaxed) > 0 {
-        return None;
-    }
-    set_leaves_open(live.as_mut()?, memory, (from, LEAVES), is_open)
-}
-
-/// Opens or closes the next leaves of a partition's memory, at most `most`. Returns where to
-/// continue.
-// One copy for all callers.
-#[inline(never)]
-fn set_leaves_open(
-    tables: &mut Tables<'_>,
-    memory: Region<Pa>,
-    (from, most): (Pa, usize),
-    is_open: bool,
-) -> Option<Pa> {
-    let next = tables.set_open(memory, (from, most), is_open, |leaf| {
-        // An entry that becomes valid needs no invalidation (Arm ARM D8.17.1).
-        if !is_open {
-            let page = leaf.get() / PAGE_SIZE;
-            // SAFETY: invalidates the cached translation of a leaf that `set_open` made invalid;
-            // EL2 accesses partitions' memory only between `open` and `close`, in `clean` and in
-            // `read_word`.
-            unsafe {
-                asm!(
-                    "dsb ishst",
-                    "tlbi vae2is, {page}",
-                    "dsb ish",
-                    "tlbi vae2is, {page}",
-                    page = in(reg) page,
-                    options(nostack)
-                );
-            }
-        }
-    });
-    barrier::dsb(barrier::ISH);
-    barrier::isb(barrier::SY);
-    next
-}
-
-/// Cleans and invalidates the next lines of a partition's memory, whose leaf is open meanwhile, for
-/// which a CPU needs 3,000 instructions; none if the tables are in use for another CPU. Returns
-/// where to continue.
-pub fn clean(memory: Region<Pa>, from: Pa) -> Option<Pa> {
-    let Some(mut live) = LIVE.attempt() else { return Some(from) };
-    let tables = live.as_mut()?;
-    let leaf_end = set_leaves_open(tables, memory, (from, 1), true).unwrap_or(memory.end());
-    let end = leaf_end.min(Pa::new(from.get() + CLEAN_PIECE));
-    if let Some(piece) = Region::between(from, end) {
-        cache::clean_and_invalidate(piece);
-    }
-    set_leaves_open(tables, memory, (from, 1), false);
-    (end < memory.end()).then_some(end)
-}
-
-/// Reads the word at `address`, a multiple of 4 in the memory of a partition whose guest runs on
-/// this CPU: opens the leaf for the read alone. Returns `None` if EL2's tables are in use for
-/// another partition, for which this CPU does not wait.
-pub fn read_word(memory: Region<Pa>, address: Pa) -> Option<u32> {
-    let mut live = LIVE.attempt()?;
-    let tables = live.as_mut()?;
-    set_leaves_open(tables, memory, (address, 1), true);
-    // SAFETY: the address is in a leaf of the partition's memory, all of which boot has mapped and
-    // which the line above opened. No other CPU closes it meanwhile: that needs the lock, and the
-    // partition is rebuilt only once this CPU has left its guest. A guest may write the word at the
-    // same time, so the read is volatile; any bytes are a valid `u32`.
-    let word = unsafe { (address.get() as *const u32).read_volatile() };
-    set_leaves_open(tables, memory, (address, 1), false);
-    Some(word)
+/// Checks that this CPU has no window open.
+#[cfg(feature = "check-locks")]
+#[track_caller]
+pub fn assert_none_open() {
+    let [_, slots @ ..] = &root().0;
+    assert!(slots.iter().all(|slot| slot.load(Ordering::Relaxed) == 0), "a window is open");
 }

@@ -29,8 +29,8 @@ use super::arch::sync::Mutex;
 use super::console::{Port, say};
 use super::cpu::{self, Cpu, START, timer};
 use super::drivers::gic::{Gic, ThisCpu};
+use super::mm::fill::PartitionMemory;
 use super::mm::stage2::Stage2;
-use super::mm::window::Images;
 
 pub use devices::EmulatedDevice;
 pub use lifecycle::Totals;
@@ -54,8 +54,8 @@ pub struct Partition {
     pub stage2: Stage2,
     /// Its device tree, which is copied into its memory whenever it is built.
     pub tree: Vec<u8>,
-    /// The memory of its images and of those of the other partitions.
-    pub images: &'static Images,
+    /// Its memory, as EL2 accesses it.
+    pub memory: PartitionMemory,
     /// The state that its vCPUs share. Only its own CPUs take this lock once guests run.
     pub state: Mutex<PartitionState>,
     /// The part of the state that the monitor shows, which reads it without that lock.
@@ -153,8 +153,8 @@ pub struct PartitionParts {
     pub tree: Vec<u8>,
     /// Its stage 2.
     pub stage2: Stage2,
-    /// The memory of all partitions' images.
-    pub images: &'static Images,
+    /// Its memory, as EL2 accesses it.
+    pub memory: PartitionMemory,
     /// Its port at the console.
     pub port: &'static Port,
     /// Its random numbers, if the machine has entropy.
@@ -205,7 +205,7 @@ impl Partition {
             plan,
             tree,
             stage2,
-            images,
+            memory,
             port,
             random,
             monitor,
@@ -236,7 +236,7 @@ impl Partition {
             uart_intid: plan.device(DeviceKind::Pl011).and_then(|device| device.intid),
             stage2,
             tree,
-            images,
+            memory,
             state: Mutex::new(state),
             published: Published::default(),
             orders: OrderSlot::default(),

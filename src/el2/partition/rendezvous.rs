@@ -1,6 +1,5 @@
 //! Synchronises the vCPUs of a partition: the barriers of a rebuild, and recalls of list registers.
 
-use aarch64_cpu::asm::barrier;
 use bulkhead::util::pieces::Pieces;
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
@@ -38,7 +37,6 @@ impl Rebuild {
     }
 
     /// Waits at a barrier until all vCPUs have reached it, and calls `meanwhile` at least once.
-    /// Translation tables that another of them changed before it are then in effect here.
     pub fn wait_for_all(&self, meanwhile: impl Fn()) {
         let before = self.reached.fetch_add(1, Ordering::AcqRel);
         let round = before.checked_div(self.vcpus).unwrap_or(0);
@@ -46,11 +44,6 @@ impl Rebuild {
         loop {
             meanwhile();
             if self.reached.load(Ordering::Acquire) >= all {
-                // Without FEAT_ETS2 a walk that began earlier may still report a fault for an entry
-                // that another CPU has made valid (Arm ARM, "Ordering of memory accesses from
-                // translation table walks").
-                barrier::dsb(barrier::ISH);
-                barrier::isb(barrier::SY);
                 return;
             }
             sync::relax();

@@ -13,7 +13,10 @@ use crate::el2::vcpu::{self, Flow, Vcpu};
 #[inline(always)]
 pub fn proceed(flow: Flow) {
     #[cfg(feature = "check-locks")]
-    crate::el2::arch::lock_checks::assert_none_held();
+    {
+        crate::el2::arch::lock_checks::assert_none_held();
+        crate::el2::mm::window::assert_none_open();
+    }
     if flow == Flow::Leave {
         // SAFETY: only the handlers of `vectors.rs` call this, for an exit from the guest that
         // `Vcpu::enter` entered on this CPU. The handler has returned, so nothing on the stack

@@ -30,7 +30,7 @@ pub fn abort(frame: &mut TrapFrame, esr: u64, vcpu: &Vcpu) {
     else {
         return proceed::other(frame, esr, vcpu);
     };
-    let memory = vcpu.partition.plan.memory.host;
+    let memory = &vcpu.partition.memory;
     let transfer = match guest_code::read(memory, ELR_EL2.get(), spsr & LEVEL == 0) {
         Ok(instruction) => Transfer::decode(instruction),
         Err(Unreadable::ForNow) => return,

@@ -6,7 +6,6 @@ use bulkhead::trap::set_way::{Step, Trapped};
 use core::sync::atomic::Ordering;
 
 use super::Vcpu;
-use crate::el2::mm::window;
 
 /// HCR_EL2.TVM: the guest's writes of the registers that control its MMU trap. An exception return
 /// makes a change take effect.
@@ -34,9 +33,9 @@ impl Vcpu {
     /// Cleans and invalidates the next piece of the partition's memory. Returns whether it was the
     /// last.
     fn clean_piece(&self) -> bool {
-        let memory = self.partition.plan.memory.host;
-        let from = self.cleaned.load(Ordering::Relaxed).max(memory.start().get());
-        let next = window::clean(memory, Pa::new(from));
+        let memory = &self.partition.memory;
+        let from = self.cleaned.load(Ordering::Relaxed).max(memory.host().start().get());
+        let next = memory.clean(Pa::new(from));
         self.cleaned.store(next.map_or(0, Pa::get), Ordering::Relaxed);
         next.is_none()
     }

@@ -67,7 +67,10 @@ pub fn poll_all() {
 #[inline(never)]
 fn poll_once() -> bool {
     #[cfg(feature = "check-locks")]
-    crate::el2::arch::lock_checks::assert_none_held();
+    {
+        crate::el2::arch::lock_checks::assert_none_held();
+        crate::el2::mm::window::assert_none_open();
+    }
     // No vCPU runs its guest, so the results need no action.
     let had_own = take_own().is_some();
     match resident::current().own_interrupts().gic.acknowledge() {

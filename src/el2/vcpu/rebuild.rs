@@ -8,7 +8,6 @@ use super::{Vcpu, interrupts};
 use crate::el2::arch::cache;
 use crate::el2::drivers::gic::ThisCpu;
 use crate::el2::mm::fill::{self, COPY_PIECE, SCRUB_PIECE};
-use crate::el2::mm::window;
 
 impl Vcpu {
     /// Takes part in building the partition again. At the end vCPU 0 starts it.
@@ -19,13 +18,10 @@ impl Vcpu {
         self.fill();
         if self.index() == 0 {
             if let Some(random) = &self.partition.random {
-                // SAFETY: `fill` has opened the memory and copied the tree, and every vCPU has
-                // reached its last barrier; the memory is closed below.
-                unsafe { random.write_seeds() };
+                // SAFETY: `fill` has copied the tree, and every vCPU has reached its last barrier.
+                unsafe { random.write_seeds(&self.partition.memory.open()) };
             }
             cache::invalidate_instructions();
-            self.partition.images.close(interrupts::poll);
-            window::close(self.partition.plan.memory.host, interrupts::poll);
             self.partition.reset(&mut ThisCpu(&self.position));
             self.partition.stage2.restore();
         }
@@ -41,28 +37,19 @@ impl Vcpu {
     /// Scrubs all of the partition's memory, then copies the images and the tree.
     fn fill(&self) {
         let (partition, rebuild) = (self.partition, &self.partition.rebuild);
-        let plan = &partition.plan;
-        let host = plan.memory.host;
-        if self.index() == 0 {
-            window::open(host, interrupts::poll);
-            partition.images.open(interrupts::poll);
-        }
-        rebuild.wait_for_all(interrupts::poll);
+        let memory = &partition.memory;
         let scrub = |offset, size| {
-            let Some(pages) = host.part(offset, size) else {
-                panic!("the piece is inside the memory")
-            };
-            // SAFETY: vCPU 0 opened the memory before the barrier; it and the pieces are whole
-            // pages; and no vCPU runs the guest before the last barrier of the rebuild.
-            unsafe { fill::scrub(pages) };
+            // SAFETY: no vCPU runs the guest before the last barrier of the rebuild.
+            unsafe { memory.scrub(offset, size) };
         };
-        let pieces = (host.size(), SCRUB_PIECE);
+        let pieces = (memory.host().size(), SCRUB_PIECE);
         fill::share(&rebuild.scrubbed, pieces, scrub, interrupts::poll);
         rebuild.wait_for_all(interrupts::poll);
-        let contents = fill::contents(plan, &partition.tree).into_iter().zip(&rebuild.copied);
+        let contents =
+            fill::contents(&partition.plan, &partition.tree).into_iter().zip(&rebuild.copied);
         for (content, progress) in contents {
             if let Some(content) = content {
-                let copy = |offset, size| fill::copy(&plan.memory, content, offset, size);
+                let copy = |offset, size| memory.copy(content, offset, size);
                 let pieces = (content.0.size(), COPY_PIECE);
                 fill::share(progress, pieces, copy, interrupts::poll);
             }

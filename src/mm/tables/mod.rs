@@ -122,19 +122,6 @@ impl Tables<'_> {
         }
     }
 
-    /// Returns the entry at which the walk of `input` ends, the first address that it spans, and
-    /// how many bytes it spans; `None` if `input` exceeds [`INPUT_BITS`].
-    #[inline(always)]
-    pub(crate) fn leaf_mut(&mut self, input: u64) -> Option<(&mut u64, u64, u64)> {
-        if input >> INPUT_BITS != 0 {
-            return None;
-        }
-        let (index, slot, span) = self.find(input);
-        let entry = self.pool.get_mut(index)?.0.get_mut(slot)?;
-        // A span is a power of two.
-        Some((entry, input & span.wrapping_neg(), span))
-    }
-
     /// Returns the index of the table that `entry` links to, if it is a link. `span` is what the
     /// entry spans, in bytes.
     #[inline(always)]
