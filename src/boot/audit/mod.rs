@@ -181,7 +181,7 @@ pub fn roots(roots: &[Root]) -> Result<Pa, Finding> {
     const LINK: u64 = 0b11;
     match shared.map(|entry| (entry & 0xfff0_0000_0000_0fff, entry & !0xfff)) {
         Some((LINK, table)) => Ok(Pa::new(table)),
-        _ => Err(finding(("none leads to a table, but", shared.unwrap_or(0)))),
+        _ => Err(finding(("the first entry leads to no table", shared.unwrap_or(0)))),
     }
 }
 

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod tests;
+mod unmap;
 
 use core::ops::Range;
 use core::sync::atomic::{Ordering, fence};
@@ -99,21 +100,6 @@ impl<'a> Tables<'a> {
         attributes: Attributes,
     ) -> Result<(), MapError> {
         self.fill(0, LEVEL_1_SPAN, extent(input, output, size)?, attributes)
-    }
-
-    /// Unmaps those leaves of the input `region` that do not reach beyond it. The caller
-    /// invalidates the TLBs.
-    pub fn unmap_leaves<A: Address>(&mut self, region: Region<A>) {
-        let (mut address, end) = (region.start().get(), region.end().get());
-        while address < end && address >> INPUT_BITS == 0 {
-            let (index, slot, span) = self.find(address);
-            let start = address & !(span - 1);
-            // It does not wrap: an input has INPUT_BITS.
-            address = start.wrapping_add(span);
-            if start >= region.start().get() && address <= end {
-                self.pool[index].0[slot] = 0;
-            }
-        }
     }
 
     /// Returns the tables in use, and their physical addresses.

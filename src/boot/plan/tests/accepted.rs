@@ -139,7 +139,11 @@ fn memory_is_aligned_for_the_largest_leaves() {
     let hosts = plan.partitions.iter().map(|one| one.memory.host.start().get());
     assert_eq!(hosts.collect::<Vec<_>>(), [0x4820_0000, 0x8000_0000]);
     // A root each; two tables for 2 MiB leaves, two for the page of GICV and what surrounds it.
-    assert_eq!(plan.table_memory, region(0x4000_0000, 7 * 0x1000));
+    let tables = plan.partitions.iter().map(|one| one.tables).sum::<usize>();
+    // Windows: a table of level 1 each, and one for 2 MiB leaves; for the kernels, down to pages.
+    let windows = plan.partitions.iter().map(|one| one.window_tables);
+    assert_eq!((tables, windows.collect::<Vec<_>>(), plan.image_tables), (7, vec![2, 1], 3));
+    assert_eq!(plan.table_memory, region(0x4000_0000, (7 + 2 + 1 + 3) * 0x1000));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn memory_that_leaves_no_room_for_tables() {
     machine.memory = vec![region(0x8000_0000, 16 * MIB)];
     assert_eq!(
         refusal_on(&machine, &system([one()])),
-        "/partitions leaves no memory for the stage-2 tables: 16 KiB are needed"
+        "/partitions leaves no memory for the translation tables: 36 KiB are needed"
     );
 }
 

@@ -1,3 +1,5 @@
+mod el2;
+
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::vec;
@@ -189,45 +191,6 @@ fn a_table_with_two_parents_or_outside_the_tables_is_found() {
         bench.memory.get_mut(&bench.roots[0].get()).unwrap()[5] = 0x7000_0003;
         bench.finds("a table lies outside the memory for tables, 0x70000000");
     }
-}
-
-/// Audits EL2's tables with these mappings, in which these bits of all leaves are cleared.
-fn own(mappings: &[(u64, u64, Attributes)], cleared: u64) -> Result<(), Finding> {
-    const BASE: Pa = Pa::new(0x10_0000);
-    let mut pool = vec![Table::EMPTY; 16];
-    let mut tables = Tables::new(&mut pool, BASE).unwrap();
-    for (input, output, memory) in mappings {
-        tables.map(Pa::new(*input), Pa::new(*output), PAGE, *memory).unwrap();
-    }
-    let mut memory: Vec<_> = pool.iter().map(|table| *table.descriptors()).collect();
-    memory[2].iter_mut().for_each(|leaf| *leaf &= !cleared);
-    let read = |table: Pa| &memory[((table.get() - BASE.get()) / PAGE) as usize];
-    let code = [(0x4000, 0x1000), (0x5000, 0x1000)];
-    let code = code.map(|(start, size)| Region::new(Pa::new(start), size).unwrap());
-    let closed = [Region::new(Pa::new(0x9000), 0x1000).unwrap()];
-    stage_1(BASE, Region::new(BASE, 16 * PAGE).unwrap(), &code, &closed, &read)
-}
-
-#[test]
-fn errors_in_el2s_tables_are_found() {
-    let all = [
-        (0x4000, 0x4000, Attributes::CODE),
-        (0x5000, 0x5000, Attributes::CODE),
-        (0x6000, 0x6000, Attributes::READ_ONLY),
-        (0x7000, 0x7000, Attributes::DATA),
-        (0x8000, 0x8000, Attributes::DEVICE),
-    ];
-    assert_eq!(own(&all, 0), Ok(()));
-    let finds = |mapping, cleared, what: &str| {
-        let found = own(&[mapping], cleared).unwrap_err().0;
-        assert!(found.starts_with("EL2: ") && found.contains(what), "{found}");
-    };
-    finds((0x6000, 0x6000, Attributes::CODE), 0, "executed that is not code, 0x6000");
-    finds((0x7000, 0x7000, Attributes::READ_ONLY), NO_EXECUTE, "executed that is not code, 0x7000");
-    finds((0x4000, 0x5000, Attributes::CODE), 0, "translated to another, 0x4000");
-    finds((0x4000, 0x4000, Attributes::CODE), READ_ONLY, "both written and executed, 0x4000");
-    finds((0x9000, 0x9000, Attributes::DATA), 0, "memory is reached that must be closed, 0x9000");
-    finds((0x7000, 0x7000, Attributes::DATA), NO_EXECUTE, "both written and executed, 0x7000");
 }
 
 #[test]
