@@ -165,24 +165,26 @@ pub fn windows<'a>(
 /// # Errors
 ///
 /// If a window is open, or if not all roots lead to the same table.
-pub fn roots(roots: &[Root]) -> Result<Pa, Finding> {
+pub fn roots(roots: impl Iterator<Item = Root>) -> Result<Pa, Finding> {
     let finding = Finding::of("EL2's root tables");
-    let mut shared = None;
-    for (number, root) in roots.iter().enumerate().filter(|(_, root)| **root != [0; 4]) {
-        let [first, windows @ ..] = root;
-        if windows.iter().any(|entry| *entry != 0) {
+    let mut shared = 0;
+    for (number, [first, a, b, c]) in roots.enumerate() {
+        if a | b | c != 0 {
             return Err(finding(("a window is open, of the CPU with stack", number as u64)));
         }
-        if *shared.get_or_insert(*first) != *first {
-            return Err(finding(("not all lead to the same table", *first)));
+        if first != 0 && first != shared {
+            if shared != 0 {
+                return Err(finding(("not all lead to the same table", first)));
+            }
+            shared = first;
         }
     }
     // A link to a table (Arm ARM D8.3.1), without any of its attributes.
     const LINK: u64 = 0b11;
-    match shared.map(|entry| (entry & 0xfff0_0000_0000_0fff, entry & !0xfff)) {
-        Some((LINK, table)) => Ok(Pa::new(table)),
-        _ => Err(finding(("the first entry leads to no table", shared.unwrap_or(0)))),
+    if shared & 0xfff0_0000_0000_0fff != LINK {
+        return Err(finding(("the first entry leads to no table", shared)));
     }
+    Ok(Pa::new(shared & !LINK))
 }
 
 /// Returns the memory that a run maps.

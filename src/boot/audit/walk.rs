@@ -116,10 +116,16 @@ impl<'a> Walk<'a> {
 }
 
 /// Returns how many of the first descriptors are invalid. Most tables are almost empty, so this
-/// checks eight descriptors for zero at once.
+/// checks 32 descriptors for zero at once, then four.
 fn invalid(descriptors: &[u64]) -> usize {
-    let are_zero = |[a, b, c, d, e, f, g, h]: &&[u64; 8]| (a | b | c | d | e | f | g | h) == 0;
-    let zeros = descriptors.as_chunks().0.iter().take_while(are_zero).count() * 8;
+    let or = |[a, b, c, d, e, f, g, h]: &[u64; 8]| a | b | c | d | e | f | g | h;
+    let are_zero = |all: &&[u64; 32]| {
+        let ([a, b, c, d], _) = all.as_chunks() else { return false };
+        or(a) | or(b) | or(c) | or(d) == 0
+    };
+    let mut zeros = descriptors.as_chunks().0.iter().take_while(are_zero).count() * 32;
+    let are_zero = |[a, b, c, d]: &&[u64; 4]| a | b | c | d == 0;
+    zeros += descriptors[zeros..].as_chunks().0.iter().take_while(are_zero).count() * 4;
     zeros + descriptors[zeros..].iter().take_while(|it| *it & 1 == 0).count()
 }
 

@@ -17,7 +17,14 @@ pub struct Writer {
     structure: Vec<[u8; 4]>,
     strings: Vec<u8>,
     names: Vec<Name>,
+    /// For each remainder of a name's key, one more than the index of the last such name, 0 if there
+    /// is none.
+    last: [u32; REMAINDERS],
 }
+
+/// The number of lists of names, a power of two. A tree has a hundred properties with about forty
+/// names.
+const REMAINDERS: usize = 64;
 
 /// A string in the strings block.
 struct Name {
@@ -25,6 +32,8 @@ struct Name {
     key: u64,
     /// Its offset in the strings block.
     start: usize,
+    /// One more than the index of the name before it in the same list, 0 if it is the first.
+    before: u32,
 }
 
 impl Name {
@@ -36,6 +45,11 @@ impl Name {
             }
             _ => name.len() as u64,
         }
+    }
+
+    /// Returns the number of the list in which names with this key are.
+    fn list(key: u64) -> usize {
+        (key ^ key >> 8 ^ key >> 14) as usize % REMAINDERS
     }
 }
 
@@ -53,6 +67,7 @@ impl Writer {
             structure: Vec::with_capacity(1024),
             strings: Vec::with_capacity(512),
             names: Vec::with_capacity(64),
+            last: [0; REMAINDERS],
         }
     }
 
@@ -150,13 +165,17 @@ impl Writer {
     /// Returns the offset of `name` in the strings block, to which it is added if it is new.
     fn name(&mut self, name: &[u8]) -> usize {
         let key = Name::key(name);
-        for known in self.names.iter().filter(|known| known.key == key) {
-            if self.strings[known.start..].starts_with(name) {
+        let last = &mut self.last[Name::list(key)];
+        let mut next = *last;
+        while let Some(known) = self.names.get((next as usize).wrapping_sub(1)) {
+            if known.key == key && self.strings[known.start..].starts_with(name) {
                 return known.start;
             }
+            next = known.before;
         }
         let start = self.strings.len();
-        self.names.push(Name { key, start });
+        self.names.push(Name { key, start, before: *last });
+        *last = self.names.len() as u32;
         self.strings.extend_from_slice(name);
         self.strings.push(0);
         start

@@ -36,6 +36,17 @@ impl Extent {
         part
     }
 
+    /// Splits off as many whole leaves of `span` bytes, a power of two, as there are. Both addresses
+    /// must be multiples of it.
+    #[inline(always)]
+    fn take_whole(&mut self, span: u64) {
+        let size = self.size & !(span - 1);
+        // No sum wraps, as in `take`.
+        self.input = self.input.wrapping_add(size);
+        self.output = self.output.wrapping_add(size);
+        self.size -= size;
+    }
+
     /// Returns the indices of its pages' entries. It must lie within one table of level 3.
     fn pages(&self) -> Range<usize> {
         let first = slot(self.input, PAGE_SIZE);
@@ -202,9 +213,13 @@ pub fn tables_needed<A: Address>(mappings: impl Iterator<Item = (A, Pa, u64)>) -
         for (span, last) in [LEVEL_1_SPAN, LEVEL_2_SPAN].into_iter().zip(&mut last) {
             let mut rest = extent;
             while rest.size > 0 {
+                // Whole leaves, of which there are many, need no table.
+                if (rest.input | rest.output) & (span - 1) == 0 {
+                    rest.take_whole(span);
+                }
                 let part = rest.take(span);
                 let table = Some(part.input / span);
-                if !part.is_leaf(span) && *last != table {
+                if part.size > 0 && !part.is_leaf(span) && *last != table {
                     count += 1;
                     *last = table;
                 }

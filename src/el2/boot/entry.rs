@@ -107,6 +107,7 @@ pub extern "C" fn secondary<P: EntryPoints>(index: u64, work: &'static Work) -> 
 /// Prepares the handover for the CPU with this index, and returns the address at which it must
 /// start.
 pub fn prepare_secondary(mpidr: Mpidr, index: usize, stack: usize, work: &'static Work) -> Pa {
+    mmu::prepare_root(stack);
     let TranslationRegisters { mair, tcr, ttbr, sctlr } = mmu::translation_registers(stack);
     let handover = Handover {
         mpidr: mpidr.get(),

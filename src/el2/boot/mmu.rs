@@ -10,10 +10,9 @@ use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::boot::audit::{self, Finding};
 use bulkhead::boot::fdt::Tree;
 use bulkhead::mm::tables::{Attributes, MapError, Table, Tables};
-use bulkhead::mm::window::{MemoryTables, ROOT_BITS, ROOT_ENTRIES};
+use bulkhead::mm::window::{MemoryTables, ROOT_BITS};
 use core::arch::asm;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::refuse::refuse;
 use crate::el2::arch::image::{MAX_CPUS, Wings};
@@ -46,7 +45,7 @@ unsafe impl Sync for Pool {}
 /// A static, because the first tables are written with the MMU off, when there is no heap.
 #[unsafe(link_section = ".tables")]
 static POOL: Pool = Pool {
-    roots: [const { Root([const { AtomicU64::new(0) }; ROOT_ENTRIES]) }; MAX_CPUS],
+    roots: [const { Root::new() }; MAX_CPUS],
     tables: UnsafeCell::new([const { Table::EMPTY }; TABLES]),
 };
 
@@ -126,11 +125,12 @@ pub fn init(level: ExceptionLevel, tree: Pa) {
     let base = Pa::new(POOL.tables.get() as u64);
     let first =
         Region::new(base, TABLES_AT_ENTRY as u64 * PAGE_SIZE).expect("the pool does not wrap");
-    let roots = Region::new(Pa::new(&raw const POOL.roots as u64), size_of_val(&POOL.roots) as u64)
+    let [root, other_roots @ ..] = &POOL.roots;
+    let root_line = Region::new(Pa::new(&raw const *root as u64), size_of_val(root) as u64)
         .expect("the pool does not wrap");
     // SAFETY: nothing has been stored in the pool, so no line holds data that is needed.
     unsafe {
-        cache::invalidate(roots);
+        cache::invalidate(root_line);
         cache::invalidate(first);
     }
     // SAFETY: `entry::primary` calls this once, on the boot CPU, and nothing else borrows the
@@ -143,11 +143,11 @@ pub fn init(level: ExceptionLevel, tree: Pa) {
             .expect("the tables suffice for the tree");
     }
     assert!(tables.tables_used() <= TABLES_AT_ENTRY, "TABLES_AT_ENTRY covers the first tables");
-    set_roots(MemoryTables::new(base));
+    root.set(MemoryTables::new(base));
     // SAFETY: with the MMU off all stores went to memory, so no line holds data that is needed. The
     // tables map the image, and the firmware's tree if there is one, to their own addresses.
     unsafe {
-        cache::invalidate(roots);
+        cache::invalidate(root_line);
         cache::invalidate(tables.in_use().1);
         cache::invalidate(image::relocated());
         cache::invalidate(image::stack_at_entry());
@@ -157,17 +157,18 @@ pub fn init(level: ExceptionLevel, tree: Pa) {
     let zeroed = image::zeroed();
     // SAFETY: this is `.bss`, which `map_image` mapped writable; no variable in it has been used.
     unsafe { (zeroed.start().get() as *mut u8).write_bytes(0, zeroed.size() as usize) };
+    // SAFETY: the roots are mapped as the pool, of which this is a part; no CPU uses them before
+    // `prepare_root`, and zeros are valid entries.
+    unsafe { (other_roots.as_ptr() as *mut Root).write_bytes(0, other_roots.len()) };
     *LIVE.lock() = Some(tables);
 }
 
-/// Makes every CPU's root table lead to the shared tables, and its windows closed. A plain store is
-/// enough, and with the MMU off the only one that works.
-fn set_roots(shared: MemoryTables) {
-    for root in &POOL.roots {
-        let [first, windows @ ..] = &root.0;
-        first.store(shared.entry(), Ordering::Relaxed);
-        windows.iter().for_each(|window| window.store(0, Ordering::Relaxed));
-    }
+/// Prepares the root table of a CPU that is about to be started, which has this stack: it leads to
+/// the shared tables, and no window is open.
+pub fn prepare_root(stack: usize) {
+    POOL.roots[stack].set(MemoryTables::new(Pa::new(POOL.tables.get() as u64)));
+    // For the CPU's walks, as in `add`.
+    barrier::dsb(barrier::ISHST);
 }
 
 /// Maps the image's sections, and the boot CPU's stack, to their own addresses.
@@ -324,8 +325,7 @@ pub fn unmap_memory(regions: &[Region<Pa>]) {
 /// See [`audit::roots`] and [`audit::stage_1`].
 pub fn audit(closed: &[Region<Pa>], wings: Wings) -> Result<(), Finding> {
     // What a CPU's TTBR0_EL2 points to is one of these (`translation_registers`).
-    let root = |root: &Root| root.0.each_ref().map(|entry| entry.load(Ordering::Relaxed));
-    let shared = audit::roots(&POOL.roots.each_ref().map(root))?;
+    let shared = audit::roots(POOL.roots.iter().map(Root::entries))?;
     let live = LIVE.lock();
     let (pool, tables) = live.as_ref().expect("the MMU is on").in_use();
     let start = tables.start().get();

@@ -1,5 +1,6 @@
 //! Builds the partitions' stage-2 tables, and the tables for EL2's windows.
 
+use aarch64_cpu::asm::barrier;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::boot::plan::{PartitionPlan, Plan};
@@ -55,10 +56,13 @@ pub fn build(
     memory: TableMemory,
 ) -> Result<(Stage2, MemoryTables), MapError> {
     let TableMemory { stage2, window } = memory;
-    let (mut tables, used) = begin(stage2)?;
+    let base = Pa::new(stage2.as_ptr() as u64);
+    let used = Region::new(base, size_of_val(stage2) as u64).ok_or(MapError::OutOfRange)?;
+    let mut tables = Tables::new(stage2, base)?;
     for mapping in &partition.mappings {
         tables.map(mapping.ipa, mapping.pa, mapping.size, mapping.attributes)?;
     }
+    // For cores whose walks bypass the caches, although VTCR_EL2 makes walks cacheable.
     cache::clean_and_invalidate(used);
     let root = stage2.first_mut().ok_or(MapError::OutOfTables)?;
     let window = build_window(&[partition.memory.host], Attributes::WINDOW, window)?;
@@ -71,18 +75,12 @@ fn build_window(
     attributes: Attributes,
     pool: &mut [Table],
 ) -> Result<MemoryTables, MapError> {
-    let (mut tables, used) = begin(pool)?;
+    let base = Pa::new(pool.as_ptr() as u64);
+    let mut tables = Tables::new(pool, base)?;
     for region in memory {
         tables.map_missing(region.start(), region.start(), region.size(), attributes)?;
     }
-    // Its DSB also makes the tables visible to the walks of the CPUs that open the window.
-    cache::clean_and_invalidate(used);
-    Ok(MemoryTables::new(used.start()))
-}
-
-/// Returns empty tables in a pool, and its memory, which is cleaned once they are finished: for
-/// cores whose walks bypass the caches, although VTCR_EL2 and TCR_EL2 make walks cacheable.
-fn begin(pool: &mut [Table]) -> Result<(Tables<'_>, Region<Pa>), MapError> {
-    let (base, size) = (Pa::new(pool.as_ptr() as u64), size_of_val(pool) as u64);
-    Ok((Tables::new(pool, base)?, Region::new(base, size).ok_or(MapError::OutOfRange)?))
+    // For the walks of the CPUs that open the window.
+    barrier::dsb(barrier::ISHST);
+    Ok(MemoryTables::new(base))
 }

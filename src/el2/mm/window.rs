@@ -15,7 +15,29 @@ use core::sync::atomic::{AtomicU64, Ordering};
 /// The root table of a CPU's EL2, which only that CPU changes once it runs. A cache line of its own,
 /// and aligned for TTBR0_EL2, which requires the table's size (Arm ARM D8.2).
 #[repr(C, align(64))]
-pub struct Root(pub [AtomicU64; ROOT_ENTRIES]);
+pub struct Root([AtomicU64; ROOT_ENTRIES]);
+
+impl Root {
+    /// Returns a root that leads nowhere.
+    pub const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; ROOT_ENTRIES])
+    }
+
+    /// Makes the root lead to the tables that all CPUs share, with no window open. Works with the
+    /// MMU off, because plain stores are enough.
+    #[inline(always)]
+    pub fn set(&self, shared: MemoryTables) {
+        let [first, windows @ ..] = &self.0;
+        first.store(shared.entry(), Ordering::Relaxed);
+        windows.iter().for_each(|window| window.store(0, Ordering::Relaxed));
+    }
+
+    /// Returns the entries.
+    #[inline(always)]
+    pub fn entries(&self) -> [u64; ROOT_ENTRIES] {
+        self.0.each_ref().map(|entry| entry.load(Ordering::Relaxed))
+    }
+}
 
 /// An open window, which is closed when this is dropped. It is for the CPU that has opened it.
 pub struct Window(Slot, PhantomData<*mut ()>);
