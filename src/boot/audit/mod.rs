@@ -139,24 +139,17 @@ pub fn stage_2<'a>(
     Ok(Summary { pages, tables: walk.tables(), partitions: partitions.len() })
 }
 
-/// Audits the tables for EL2's windows. `tables` is the memory that must contain all of them.
+/// Audits the tables for one of EL2's windows. `tables` is the memory of its own that must contain
+/// all of them.
 ///
 /// # Errors
 ///
 /// The first address that a window maps and must not, or does not map and should, and the first one
 /// with wrong attributes.
-pub fn windows<'a>(
-    windows: &[Window<'_>],
-    tables: Region<Pa>,
-    read: Read<'a>,
-) -> Result<(), Finding> {
-    let finding = Finding::of("EL2's windows");
-    let mut walk = Walk::new(tables, read);
-    for window in windows {
-        let mapped = walk.root(window.table).map_err(&finding)?;
-        owned::compare(&mapped, &owned::window(window)).map_err(&finding)?;
-    }
-    Ok(())
+pub fn window<'a>(window: &Window<'_>, tables: Region<Pa>, read: Read<'a>) -> Result<(), Finding> {
+    let finding = Finding::of("EL2's window");
+    let mapped = Walk::new(tables, read).root(window.table).map_err(&finding)?;
+    owned::compare(&mapped, &owned::window(window)).map_err(&finding)
 }
 
 /// Audits the root tables of all CPUs' EL2, which are all zero for CPUs that do not

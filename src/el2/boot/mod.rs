@@ -19,7 +19,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::Intid;
-use bulkhead::boot::audit::{self, Access, Descriptors, Window};
+use bulkhead::boot::audit::{self, Descriptors, Finding};
 use bulkhead::boot::description::{Description, PlanError};
 use bulkhead::boot::fdt::{Node, Tree};
 use bulkhead::boot::machine::{ConsoleUart, Ends, Machine};
@@ -27,8 +27,6 @@ use bulkhead::boot::plan::Plan;
 use bulkhead::boot::report;
 use bulkhead::boot::steps::{self, FIRMWARE_NODE, Refusal, Surroundings};
 use bulkhead::entropy::Pool;
-use bulkhead::mm::window::MemoryTables;
-use core::slice;
 use log::{error, info};
 
 use super::arch::firmware::Firmware;
@@ -246,23 +244,18 @@ pub fn audit(
     let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2.root())).collect();
     let hosts = partitions.iter().map(|it| it.plan.memory.host);
     let closed: Vec<_> = hosts.chain(images.regions().iter().copied()).collect();
-    let of_images = (images.regions(), images.tables(), Access::Read);
-    let windows = partitions
-        .iter()
-        .map(|it| (slice::from_ref(&it.plan.memory.host), it.memory.tables(), Access::Write));
-    let window = |(memory, tables, access): (_, MemoryTables, _)| Window {
-        memory,
-        table: tables.table(),
-        access,
-    };
-    let windows: Vec<_> = windows.chain([of_images]).map(window).collect();
-    let audited = mmu::audit(&closed, wings)
-        .and_then(|()| audit::windows(&windows, tables, &read))
-        .and_then(|()| audit::stage_2(machine, &roots, tables, &read));
+    let audited =
+        mmu::audit(&closed, wings).and_then(|()| audit::stage_2(machine, &roots, tables, &read));
     match audited {
         Ok(summary) => info!("audit       {summary}"),
-        Err(finding) => refuse(format_args!("the audit of the translation tables, {finding}")),
+        Err(finding) => refuse_finding(&finding),
     }
+}
+
+/// Refuses to start guests because of what the audit found.
+#[cold]
+fn refuse_finding(finding: &Finding) -> ! {
+    refuse(format_args!("the audit of the translation tables, {finding}"))
 }
 
 /// Maps the interrupt controller, without changing its state.

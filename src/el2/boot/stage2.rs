@@ -3,13 +3,14 @@
 use aarch64_cpu::asm::barrier;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
+use bulkhead::boot::audit::{self, Access, Window};
 use bulkhead::boot::plan::{PartitionPlan, Plan};
 use bulkhead::mm::tables::{Attributes, MapError, Table, Tables};
 use bulkhead::mm::window::MemoryTables;
 use core::mem::take;
 use core::slice;
 
-use super::mmu;
+use super::{mmu, refuse_finding};
 use crate::el2::arch::cache;
 use crate::el2::mm::images::Images;
 use crate::el2::mm::stage2::Stage2;
@@ -37,7 +38,7 @@ pub fn divide(plan: &mut Plan) -> (Vec<TableMemory>, Images) {
     };
     let stage2: Vec<_> = plan.partitions.iter().map(|it| part(it.tables)).collect();
     let windows: Vec<_> = plan.partitions.iter().map(|it| part(it.window_tables)).collect();
-    let tables = build_window(&plan.images, Attributes::READ_ONLY, part(plan.image_tables))
+    let tables = build_window(&plan.images, Access::Read, part(plan.image_tables))
         .expect("the Plan has counted the tables");
     let join = |(stage2, window)| TableMemory { stage2, window };
     (
@@ -65,22 +66,32 @@ pub fn build(
     // For cores whose walks bypass the caches, although VTCR_EL2 makes walks cacheable.
     cache::clean_and_invalidate(used);
     let root = stage2.first_mut().ok_or(MapError::OutOfTables)?;
-    let window = build_window(&[partition.memory.host], Attributes::WINDOW, window)?;
+    let window = build_window(&[partition.memory.host], Access::Write, window)?;
     Ok((Stage2::new(root, partition.vmid), window))
 }
 
-/// Builds the tables for a window onto memory.
+/// Builds the tables for a window onto memory, and refuses to start guests if their audit finds an
+/// error. Each partition's first CPU does this, so that the boot CPU does not have to for all.
 fn build_window(
     memory: &[Region<Pa>],
-    attributes: Attributes,
-    pool: &mut [Table],
+    access: Access,
+    pool: &'static mut [Table],
 ) -> Result<MemoryTables, MapError> {
     let base = Pa::new(pool.as_ptr() as u64);
+    let attributes = match access {
+        Access::Write => Attributes::WINDOW,
+        Access::Read => Attributes::READ_ONLY,
+    };
     let mut tables = Tables::new(pool, base)?;
     for region in memory {
         tables.map_missing(region.start(), region.start(), region.size(), attributes)?;
     }
     // For the walks of the CPUs that open the window.
     barrier::dsb(barrier::ISHST);
-    Ok(MemoryTables::new(base))
+    let (pool, region) = tables.in_use();
+    let read = |table: Pa| pool[((table.get() - base.get()) / PAGE_SIZE) as usize].descriptors();
+    match audit::window(&Window { memory, table: base, access }, region, &read) {
+        Ok(()) => Ok(MemoryTables::new(base)),
+        Err(finding) => refuse_finding(&finding),
+    }
 }

@@ -58,11 +58,6 @@ impl PartitionMemory {
         self.memory.host
     }
 
-    /// Returns the tables for a window onto the memory.
-    pub const fn tables(&self) -> MemoryTables {
-        self.tables
-    }
-
     /// Opens the memory on this CPU.
     pub fn open(&self) -> Window {
         Window::open(Slot::Own, self.tables)

@@ -26,11 +26,6 @@ impl Images {
         &self.regions
     }
 
-    /// Returns the tables for a window onto them.
-    pub const fn tables(&self) -> MemoryTables {
-        self.tables
-    }
-
     /// Returns whether a source is one of these images. All others, in Bulkhead's own image and in
     /// the machine's tree, stay mapped at their own addresses.
     pub fn have(&self, source: &Region<Pa>) -> bool {
