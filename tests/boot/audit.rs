@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use common::{
-    Gic, Machine, Partition, REFUSED, branch, compile, function, instruction, on_both_gics,
-    patched, source,
+    Gic, Machine, PANICKED, Partition, REFUSED, branch, compile, function, instruction,
+    on_both_gics, patched, source,
 };
 
 on_both_gics!(
@@ -13,7 +13,9 @@ on_both_gics!(
     el2_memory_both_writable_and_executable_is_found,
     guest_memory_at_a_wrong_address_is_found,
     unused_code_that_stays_mapped_is_found,
-    images_that_stay_open_are_found,
+    window_onto_wrong_memory_is_found,
+    images_that_stay_mapped_are_found,
+    window_that_is_not_closed_is_found,
 );
 
 fn the_report_has_the_result_of_the_audit(gic: Gic) {
@@ -51,8 +53,12 @@ fn expect_finding_in(gic: Gic, image: &Path, what: &str) {
 }
 
 fn el2_memory_both_writable_and_executable_is_found(gic: Gic) {
-    // and x4, x4, #~(1 << 54). SCTLR_EL2.WXN keeps the memory from being executed.
-    expect_finding(gic, &[0x9249_f884], "EL2: memory is both written and executed");
+    #[rustfmt::skip]
+    let executable = [
+        0x3718_0044, // tbnz x4, #3, the end: a window
+        0x9249_f884, // and x4, x4, #~(1 << 54); SCTLR_EL2.WXN keeps it from being executed
+    ];
+    expect_finding(gic, &executable, "EL2: memory is both written and executed");
 }
 
 /// Shifts the memory of a partition by 2 MiB, so that its end is the start of the next partition.
@@ -76,16 +82,39 @@ fn guest_memory_at_a_wrong_address_is_found(gic: Gic) {
 /// The function that unmaps code returns at once, so the monitor's code stays mapped although the
 /// description does not use it.
 fn unused_code_that_stays_mapped_is_found(gic: Gic) {
-    const RET: u32 = 0xd65f_03c0;
     let image = patched(&[(function(&["2mm4live5unmap"]), &[RET])]);
     expect_finding_in(gic, &image, "EL2: memory is executed that is not code");
 }
 
-/// The function that closes the images returns at once.
-fn images_that_stay_open_are_found(gic: Gic) {
-    const RET: u32 = 0xd65f_03c0;
-    let image = patched(&[(function(&["6window", "6Images", "5close"]), &[RET])]);
+/// Shifts what a window onto a partition's memory maps by 2 MiB.
+fn window_onto_wrong_memory_is_found(gic: Gic) {
+    #[rustfmt::skip]
+    let shift = [
+        0x36f0_00c2, // tbz x2, #30, the end: once, at level 1
+        0xb6b0_00a4, // tbz x4, #54, the end: memory that is not executed
+        0x3618_0084, // tbz x4, #3, the end: with allocation tags
+        0xf940_0469, // ldr x9, [x3, #8]
+        0x9148_0129, // add x9, x9, #2 MiB
+        0xf900_0469, // str x9, [x3, #8]
+    ];
+    let what = "EL2's window: an address leads to memory that the Plan does not say, 0x4";
+    expect_finding(gic, &shift, what);
+}
+
+const RET: u32 = 0xd65f_03c0;
+
+/// The function that unmaps the images from their own addresses returns at once.
+fn images_that_stay_mapped_are_found(gic: Gic) {
+    let image = patched(&[(function(&["3mmu", "12unmap_memory"]), &[RET])]);
     let description = compile(&source(&[Partition::new("hello", "hello")]));
     let outcome = Machine::new(gic).kernel(&image).initrd(&description).boot();
     outcome.expect_status(REFUSED).expect_line("bulkhead", "memory is reached that must be closed");
+}
+
+/// The function that closes a window returns at once, so that the next one finds it open.
+fn window_that_is_not_closed_is_found(gic: Gic) {
+    let image = patched(&[(function(&["6window", "6Window", "4drop"]), &[RET])]);
+    let outcome = Machine::new(gic).kernel(&image).boot();
+    outcome.expect_status(PANICKED).expect_line("bulkhead", "a window is open already");
+    outcome.check(outcome.of("hello").is_empty(), "a guest ran");
 }
