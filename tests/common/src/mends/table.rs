@@ -243,11 +243,37 @@ pub const MENDS: &[Mend] = &[
         ],
     },
     Mend {
-        attack: "a partition that restarts closes the images while another one copies from them",
+        attack: "a CPU keeps a partition's memory open after it has copied a piece",
         changes: &[change(
             "src/el2/mm/window.rs",
-            "if !is_open && readers.load(Ordering::Relaxed) > 0 {",
-            "if readers.load(Ordering::Relaxed) == usize::MAX {",
+            "        entry(self.0).store(0, Ordering::Relaxed);\n",
+            "",
+        )],
+        tests: &[Boot("restart::three_partitions_restart_at_once")],
+    },
+    Mend {
+        attack: "a window onto a partition's memory shows other memory too",
+        changes: &[change(
+            "src/boot/audit/mod.rs",
+            "    owned::compare(&mapped, &owned::window(window)).map_err(&finding)\n",
+            "    _ = owned::window(window);\n    Ok(drop(mapped))\n",
+        )],
+        tests: &[
+            Library("a_page_of_other_memory_in_a_window_is_found"),
+            Boot("audit::window_onto_wrong_memory_is_found::gicv2"),
+        ],
+    },
+    Mend {
+        attack: "a CPU has a window open when the first guest starts",
+        changes: &[change("src/boot/audit/mod.rs", "if a | b | c != 0 {", "if false {")],
+        tests: &[Library("open_windows_of_any_cpu_are_found")],
+    },
+    Mend {
+        attack: "EL2 maps the images at their own addresses while guests run",
+        changes: &[change(
+            "src/el2/boot/build.rs",
+            "        mmu::unmap_memory(self.images.regions());\n",
+            "        _ = self.images.regions();\n",
         )],
         tests: &[Boot("restart::three_partitions_restart_at_once")],
     },
