@@ -2,12 +2,13 @@
 
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
 use bulkhead::arch::mpidr::Mpidr;
+use bulkhead::boot::audit::{self, Access, Window};
 use bulkhead::boot::fdt::Tree;
 use bulkhead::boot::machine::{ConsoleUart, Gic, Machine};
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::steps::{self, Surroundings};
-use bulkhead::boot::{audit, guest_tree, report};
-use bulkhead::mm::tables::{Table, Tables};
+use bulkhead::boot::{guest_tree, report};
+use bulkhead::mm::tables::{Attributes, INPUT_BITS, Table, Tables};
 
 use super::trees::Seed;
 
@@ -71,6 +72,31 @@ fn check_tables(machine: &Machine, plan: &Plan) {
     let summary = audit::stage_2(machine, &partitions, plan.table_memory, &read);
     let summary = summary.unwrap_or_else(|finding| panic!("{finding}"));
     assert_eq!(summary.tables, used);
+    for one in &plan.partitions {
+        check_window(&[one.memory.host], Access::Write, one.window_tables);
+    }
+    // The EL2 program refuses images above the addresses that a window has.
+    if plan.images.iter().all(|image| image.end().get() <= 1 << INPUT_BITS) {
+        check_window(&plan.images, Access::Read, plan.image_tables);
+    }
+}
+
+/// Checks that so many tables suffice for a window, and that the audit accepts them.
+fn check_window(memory: &[Region<Pa>], access: Access, count: usize) {
+    let base = Pa::new(PAGE_SIZE);
+    let mut pool = vec![Table::EMPTY; count];
+    let mut tables = Tables::new(&mut pool, base).unwrap();
+    let attributes = match access {
+        Access::Write => Attributes::WINDOW,
+        Access::Read => Attributes::READ_ONLY,
+    };
+    for it in memory {
+        tables.map_missing(it.start(), it.start(), it.size(), attributes).unwrap();
+    }
+    let (pool, place) = tables.in_use();
+    let read = |table: Pa| pool[(table.get() / PAGE_SIZE) as usize - 1].descriptors();
+    let audited = audit::window(&Window { memory, table: base, access }, place, &read);
+    audited.unwrap_or_else(|finding| panic!("{finding}"));
 }
 
 fn unique<T: Ord>(things: impl Iterator<Item = T>) {

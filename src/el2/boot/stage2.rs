@@ -10,6 +10,7 @@ use bulkhead::mm::window::MemoryTables;
 use core::mem::take;
 use core::slice;
 
+use super::refuse::refuse;
 use super::{mmu, refuse_finding};
 use crate::el2::arch::cache;
 use crate::el2::mm::images::Images;
@@ -38,8 +39,9 @@ pub fn divide(plan: &mut Plan) -> (Vec<TableMemory>, Images) {
     };
     let stage2: Vec<_> = plan.partitions.iter().map(|it| part(it.tables)).collect();
     let windows: Vec<_> = plan.partitions.iter().map(|it| part(it.window_tables)).collect();
+    // The trees determine where the images are, so this is a refusal and not a panic.
     let tables = build_window(&plan.images, Access::Read, part(plan.image_tables))
-        .expect("the Plan has counted the tables");
+        .unwrap_or_else(|error| refuse(format_args!("EL2 cannot map all images: {error:?}")));
     let join = |(stage2, window)| TableMemory { stage2, window };
     (
         stage2.into_iter().zip(windows).map(join).collect(),
