@@ -186,8 +186,8 @@ fn region(run: &Run) -> Option<Region<Pa>> {
 }
 
 /// Audits EL2's tables from the table `root` of level 1, which [`roots`] returns. `tables` is the
-/// memory that must contain them, `code` the only memory that may be executable, and `closed` the partitions'
-/// memory and their images, which must not be mapped.
+/// memory that must contain them, `code` the only memory that may be executable, and `closed` the
+/// partitions' memory and their images, which must not be mapped.
 ///
 /// # Errors
 ///

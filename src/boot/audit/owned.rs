@@ -17,9 +17,9 @@ use crate::devices::planned::DeviceKind;
 const MEMORY: u64 = 0b1111 << 2 | 0b11 << 6 | 0b11 << 8 | 1 << 10;
 const REGISTERS: u64 = 0b0001 << 2 | 0b11 << 6 | 1 << 10 | 1 << 54;
 
-/// Attributes of EL2's leaves (Arm ARM D8.3.2): AttrIndx in bits 4:2, AP\[2\], which forbids writes,
-/// in 7 above a bit that is one, SH in 9:8, AF in 10, XN in 54. Both are inner shareable and not
-/// executable; MAIR_EL2 has Normal write-back at index 0, and the same with tags at index 2.
+/// Attributes of EL2's leaves (Arm ARM D8.3.2): AttrIndx in bits 4:2, AP\[2\], which forbids
+/// writes, in 7 above a bit that is one, SH in 9:8, AF in 10, XN in 54. Both are inner shareable and
+/// not executable; MAIR_EL2 has Normal write-back at index 0, and the same with tags at index 2.
 const WRITTEN: u64 = 2 << 2 | 1 << 6 | 0b11 << 8 | 1 << 10 | 1 << 54;
 const READ: u64 = 0b11 << 6 | 0b11 << 8 | 1 << 10 | 1 << 54;
 

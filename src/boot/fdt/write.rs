@@ -17,8 +17,8 @@ pub struct Writer {
     structure: Vec<[u8; 4]>,
     strings: Vec<u8>,
     names: Vec<Name>,
-    /// For each remainder of a name's key, one more than the index of the last such name, 0 if there
-    /// is none.
+    /// For each list of names ([`Name::list`]), one more than the index of its last name, 0 if it
+    /// is empty.
     last: [u32; REMAINDERS],
 }
 

@@ -36,8 +36,8 @@ impl Extent {
         part
     }
 
-    /// Splits off as many whole leaves of `span` bytes, a power of two, as there are. Both addresses
-    /// must be multiples of it.
+    /// Splits off as many whole leaves of `span` bytes, a power of two, as there are. Both
+    /// addresses must be multiples of it.
     #[inline(always)]
     fn take_whole(&mut self, span: u64) {
         let size = self.size & !(span - 1);

@@ -319,8 +319,9 @@ pub fn unmap_memory(regions: &[Region<Pa>]) {
     live::invalidate();
 }
 
-/// Audits all CPUs' root tables and EL2's tables below. `closed` is the partitions' memory and their
-/// images, which must not be accessible. The code of the wings that are used may be executable.
+/// Audits all CPUs' root tables and EL2's tables below. `closed` is the partitions' memory and
+/// their images, which must not be accessible. The code of the wings that are used may be
+/// executable.
 ///
 /// # Errors
 ///

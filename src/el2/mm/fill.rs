@@ -18,8 +18,8 @@ use crate::el2::arch::registers::read_register;
 pub const SCRUB_PIECE: u64 = 128 << 10;
 /// See [`SCRUB_PIECE`].
 pub const COPY_PIECE: u64 = 64 << 10;
-/// The number of bytes that are cleaned at once: 1024 lines of 64 bytes, for which a CPU needs 3,000
-/// instructions.
+/// The number of bytes that are cleaned at once: 1024 lines of 64 bytes, for which a CPU needs
+/// 3,000 instructions.
 const CLEAN_PIECE: u64 = 64 << 10;
 
 /// Bytes to copy into a partition's memory: their source, and the IPA of the first.
@@ -63,8 +63,8 @@ impl PartitionMemory {
         Window::open(Slot::Own, self.tables)
     }
 
-    /// Copies `size` bytes from `offset` of a content, and cleans them to memory, from which a guest
-    /// reads them with its caches off.
+    /// Copies `size` bytes from `offset` of a content, and cleans them to memory, from which a
+    /// guest reads them with its caches off.
     pub fn copy(&self, (source, target): Content, offset: u64, size: u64) {
         let GuestMemory { guest, host } = self.memory;
         let target_offset = target.get().wrapping_sub(guest.start().get()).wrapping_add(offset);

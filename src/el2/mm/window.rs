@@ -2,8 +2,8 @@
 //! and on that CPU alone.
 //!
 //! Opening and closing change one entry of this CPU's own root table, whatever the size of the
-//! memory ([`bulkhead::mm::window`]). No other CPU's translations change, so no lock is taken and no
-//! other CPU is waited for.
+//! memory ([`bulkhead::mm::window`]). No other CPU's translations change, so no lock is taken and
+//! no other CPU is waited for.
 
 use aarch64_cpu::registers::{Readable, TTBR0_EL2};
 use bulkhead::arch::addr::{Pa, Region, Va};
@@ -12,8 +12,8 @@ use core::arch::asm;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// The root table of a CPU's EL2, which only that CPU changes once it runs. A cache line of its own,
-/// and aligned for TTBR0_EL2, which requires the table's size (Arm ARM D8.2).
+/// The root table of a CPU's EL2, which only that CPU changes once it runs. A cache line of its
+/// own, and aligned for TTBR0_EL2, which requires the table's size (Arm ARM D8.2).
 #[repr(C, align(64))]
 pub struct Root([AtomicU64; ROOT_ENTRIES]);
 
