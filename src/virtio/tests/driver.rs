@@ -2,7 +2,6 @@
 
 use super::memory::{Memory, START};
 use crate::arch::addr::Ipa;
-use crate::virtio::memory::MemoryAccess;
 use crate::virtio::queue::{Queue, QueueSetup};
 use crate::virtio::{EVENT_IDX, Fault};
 use std::collections::BTreeMap;
@@ -137,9 +136,4 @@ impl Driver {
         self.memory.set(self.available_at(4 + 2 * size), &self.used.to_le_bytes());
         self.memory.get_u16(self.used_at(2)) != self.used
     }
-}
-
-/// Returns the memory's own view of whether bytes are in it.
-pub fn is_inside(memory: &Memory, at: u64, size: u64) -> bool {
-    memory.has(Ipa::new(at), size)
 }
