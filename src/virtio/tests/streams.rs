@@ -159,7 +159,7 @@ proptest! {
         let is_socket = kind == Kind::Socket;
         let mut machine =
             Machine::new(kind, &[(3, features[0]), (4, features[1])], 16);
-        let mut expected = [Vec::new(), Vec::new()];
+        let mut expected: [Vec<u8>; 2] = Default::default();
         let mut next = 0_u8;
         for (port, step, size, indirect) in steps {
             let indirect = indirect && features[port] & INDIRECT_DESC != 0;
@@ -189,7 +189,7 @@ proptest! {
         }
         prop_assert_eq!(machine.broken, 0);
         for (card, expected) in machine.cards.iter().zip(&expected) {
-            let mut received = Vec::new();
+            let mut received: Vec<u8> = Vec::new();
             for piece in &card.received {
                 received.extend(if is_socket { &piece[44..] } else { piece });
                 prop_assert!(!is_socket || piece[24..28] == (piece.len() as u32 - 44).to_le_bytes());
