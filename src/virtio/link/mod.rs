@@ -83,6 +83,11 @@ struct Receiver {
 }
 
 impl Receiver {
+    /// Counts a packet that was dropped.
+    fn count_drop(&mut self) {
+        self.counters.drops = self.counters.drops.wrapping_add(1);
+    }
+
     /// Keeps a queue in which packets of `bytes` were published.
     #[inline]
     fn keep(&mut self, queue: Queue, bytes: u32) {

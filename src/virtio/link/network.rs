@@ -10,10 +10,12 @@
 //! A frame goes to the port with its destination address, or to all others if that is a group's. A
 //! network of two ports does not look at addresses.
 
+use crate::arch::addr::Ipa;
 use super::{Budget, Memories, Receiver, Step, Verdict};
 use crate::virtio::chain::{Buffer, Cursor, Wrong};
 use crate::virtio::memory::MemoryAccess;
 use crate::virtio::personality::{NET_GUEST_CSUM, NET_GUEST_TSO4, NET_GUEST_TSO6, NET_MRG_RXBUF};
+use crate::virtio::queue::Queue;
 use crate::virtio::{BYTES_PER_CALL, DESCRIPTORS_PER_CALL, Fault};
 
 /// The size of the header in bytes.
@@ -84,9 +86,7 @@ impl<M: Memories> Step<'_, M> {
             match Self::judge(receiver, outcome, result)? {
                 Verdict::Done => {}
                 // Nobody waits for one of many.
-                Verdict::Wait => {
-                    receiver.counters.drops = receiver.counters.drops.wrapping_add(1);
-                }
+                Verdict::Wait => receiver.count_drop(),
                 Verdict::Spent => {
                     self.sender.done = index;
                     return Ok(Verdict::Spent);
@@ -124,74 +124,109 @@ fn deliver<M: MemoryAccess>(
     to: &M,
     budget: &mut Budget,
 ) -> Result<Verdict, Wrong> {
-    let Frame { mut header, needs, mut bytes, size } = frame;
-    let Some(before) = receiver.queue.filter(|_| needs & !receiver.features == 0) else {
-        receiver.counters.drops = receiver.counters.drops.wrapping_add(1);
+    let Some(before) = receiver.queue.filter(|_| frame.needs & !receiver.features == 0) else {
+        receiver.count_drop();
         return Ok(Verdict::Done);
     };
     // A frame is not larger than a whole budget, so each is moved some time.
-    if size + HEADER > budget.bytes {
+    if frame.size + HEADER > budget.bytes || budget.received == 0 {
         return Ok(Verdict::Spent);
     }
     let is_first = budget.received == DESCRIPTORS_PER_CALL;
-    let mut queue = before;
-    let mut left = size;
-    let mut header_at = None;
-    let mut buffers = 0_u16;
-    loop {
-        let Some(mut buffer) = Buffer::take(&mut queue, to).map_err(Wrong::Receiver)? else {
-            if queue.was_full(&before) {
-                // It never fits.
-                break;
-            }
+    let mut copy = Copy { frame, left: frame.size, queue: before, header_at: None, buffers: 0 };
+    let result = copy.run(from, to, receiver.features & NET_MRG_RXBUF != 0, budget);
+    // What was copied counts, also if the receiver does not get it; and so does the attempt.
+    budget.bytes -= frame.size - copy.left;
+    budget.received = budget.received.saturating_sub(1);
+    match result? {
+        Copied::Whole => {
+            budget.bytes -= HEADER;
+            copy.finish(to).map_err(Wrong::Receiver)?;
+            receiver.keep(copy.queue, frame.size);
+            Ok(Verdict::Done)
+        }
+        // It fits in some time, unless the receiver has all of its buffers in the queue.
+        Copied::NoBuffer if !copy.queue.was_full(&before) => {
             if let Some(kept) = &mut receiver.queue {
-                kept.note_seen(&queue);
+                kept.note_seen(&copy.queue);
             }
-            return Ok(Verdict::Wait);
-        };
-        if header_at.is_none() {
-            let reserved = buffer.reserve(HEADER, to, &mut budget.received);
-            header_at = Some(reserved.map_err(Wrong::Receiver)?);
+            Ok(Verdict::Wait)
         }
-        left = buffer.fill(&mut bytes, from, to, left, &mut budget.received)?;
-        queue.put_used(to, buffer.head(), buffer.written()).map_err(Wrong::Receiver)?;
-        buffers = buffers.wrapping_add(1);
-        if left == 0 {
-            let [low, high] = buffers.to_le_bytes();
-            [header[10], header[11]] = [low, high];
-            header[0] &= NEEDS_CSUM;
-            budget.bytes -= size + HEADER;
-            return finish(header, header_at, receiver, queue, to, size).map_err(Wrong::Receiver);
-        }
-        if receiver.features & NET_MRG_RXBUF == 0 {
-            break;
-        }
-        if budget.received == 0 {
-            if is_first {
-                break;
-            }
-            return Ok(Verdict::Spent);
+        Copied::Spent if !is_first => Ok(Verdict::Spent),
+        Copied::NoBuffer | Copied::TooLarge | Copied::Spent => {
+            receiver.count_drop();
+            Ok(Verdict::Done)
         }
     }
-    receiver.counters.drops = receiver.counters.drops.wrapping_add(1);
-    Ok(Verdict::Done)
 }
 
-/// Writes the header, and shows the receiver the frame.
-#[inline]
-fn finish(
-    header: [u8; HEADER as usize],
-    header_at: Option<crate::arch::addr::Ipa>,
-    receiver: &mut Receiver,
-    mut queue: crate::virtio::queue::Queue,
-    to: &impl MemoryAccess,
-    size: u32,
-) -> Result<Verdict, Fault> {
-    if let Some(at) = header_at {
-        to.write(at, header)?;
+/// How much of a frame was copied.
+enum Copied {
+    /// All of it.
+    Whole,
+    /// What fitted in the receiver's buffers.
+    NoBuffer,
+    /// What fitted in the one buffer that the receiver allows.
+    TooLarge,
+    /// What the call may do.
+    Spent,
+}
+
+/// A frame that is copied, and the receiver's queue without the buffers that it takes.
+struct Copy<'a> {
+    frame: Frame<'a>,
+    /// The number of bytes that are not copied.
+    left: u32,
+    queue: Queue,
+    header_at: Option<Ipa>,
+    /// The number of buffers.
+    buffers: u16,
+}
+
+impl Copy<'_> {
+    /// Copies the frame without its header.
+    #[inline]
+    fn run<M: MemoryAccess>(
+        &mut self,
+        from: &M,
+        to: &M,
+        is_mergeable: bool,
+        budget: &mut Budget,
+    ) -> Result<Copied, Wrong> {
+        loop {
+            let taken = Buffer::take(&mut self.queue, to).map_err(Wrong::Receiver)?;
+            let Some(mut buffer) = taken else { return Ok(Copied::NoBuffer) };
+            if self.header_at.is_none() {
+                let reserved = buffer.reserve(HEADER, to, &mut budget.received);
+                self.header_at = Some(reserved.map_err(Wrong::Receiver)?);
+            }
+            let bytes = &mut self.frame.bytes;
+            self.left = buffer.fill(bytes, from, to, self.left, &mut budget.received)?;
+            let used = self.queue.put_used(to, buffer.head(), buffer.written());
+            used.map_err(Wrong::Receiver)?;
+            self.buffers = self.buffers.wrapping_add(1);
+            if self.left == 0 {
+                return Ok(Copied::Whole);
+            }
+            if !is_mergeable {
+                return Ok(Copied::TooLarge);
+            }
+            if budget.received == 0 {
+                return Ok(Copied::Spent);
+            }
+        }
     }
-    queue.publish(to)?;
-    queue.disarm(to)?;
-    receiver.keep(queue, size);
-    Ok(Verdict::Done)
+
+    /// Writes the header, and shows the receiver the frame.
+    #[inline]
+    fn finish(&mut self, to: &impl MemoryAccess) -> Result<(), Fault> {
+        let mut header = self.frame.header;
+        [header[10], header[11]] = self.buffers.to_le_bytes();
+        header[0] &= NEEDS_CSUM;
+        if let Some(at) = self.header_at {
+            to.write(at, header)?;
+        }
+        self.queue.publish(to)?;
+        self.queue.disarm(to)
+    }
 }

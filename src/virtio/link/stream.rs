@@ -4,6 +4,7 @@ use super::{Budget, Memories, Receiver, Step, Verdict};
 use crate::virtio::Fault;
 use crate::virtio::chain::{Buffer, Chain, Wrong};
 use crate::virtio::memory::MemoryAccess;
+use crate::virtio::queue::Queue;
 
 /// The size of a socket packet's header in bytes.
 pub(super) const PACKET_HEADER: usize = 44;
@@ -43,7 +44,7 @@ impl Stream<'_> {
         budget: &mut Budget,
     ) -> Result<Verdict, Wrong> {
         let Some(mut queue) = receiver.queue else {
-            receiver.counters.drops = receiver.counters.drops.wrapping_add(1);
+            receiver.count_drop();
             return Ok(Verdict::Done);
         };
         let header_size = self.header.map_or(0, |_| PACKET_HEADER as u32);
@@ -94,7 +95,7 @@ impl Stream<'_> {
 
 /// Shows the receiver a buffer that was filled.
 fn publish(
-    queue: &mut crate::virtio::queue::Queue,
+    queue: &mut Queue,
     to: &impl MemoryAccess,
     buffer: &Buffer,
 ) -> Result<(), Fault> {

@@ -15,16 +15,17 @@ const STATUS: u64 = START + 0x9000;
 const DATA: u64 = START + 0x10000;
 const SECTORS: u64 = 400;
 
-struct Machine {
-    driver: Driver,
-    memory: Memory,
-    store: Memory,
-    disk: Disk,
+/// A disk and its driver.
+pub struct Machine {
+    pub driver: Driver,
+    pub memory: Memory,
+    pub store: Memory,
+    pub disk: Disk,
 }
 
 impl Machine {
     /// Creates a disk that begins 512 bytes after the start of its memory.
-    fn new(is_read_only: bool) -> Self {
+    pub fn new(is_read_only: bool) -> Self {
         let memory = Memory::new(0x80000);
         let store = Memory::new(512 * (SECTORS as usize + 2));
         let content: Vec<u8> = (0..512 * (SECTORS + 2)).map(|it| (it / 7) as u8).collect();
@@ -32,9 +33,14 @@ impl Machine {
         let region = Region::new(Ipa::new(START + 512), 512 * SECTORS + 511).unwrap();
         let mut disk = Disk::new(region, is_read_only, *b"a disk\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
         assert_eq!(disk.sectors(), SECTORS);
-        let driver = Driver::new(&memory, 0, 16, EVENT_IDX | INDIRECT_DESC);
+        let driver = Driver::new(&memory, 0, 64, EVENT_IDX | INDIRECT_DESC);
         disk.attach(Some(driver.queue().unwrap()));
         Self { driver, memory, store, disk }
+    }
+
+    /// Returns what is before the disk in its memory, and after it.
+    pub fn edges(&self) -> [Vec<u8>; 2] {
+        [self.store.get(START, 512), self.store.get(START + 512 * (SECTORS + 1), 512)]
     }
 
     /// Carries out a request, with a limit of calls. Returns the status, or the fault.

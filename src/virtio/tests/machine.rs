@@ -144,9 +144,9 @@ pub struct Machine {
     pub ports: Ports,
     pub cards: Vec<Card>,
     pub lanes: Vec<Lane>,
-    /// What happened to each port's device.
+    /// The ports whose devices need a reset.
     pub broken: u64,
-    /// The largest number of bytes that one call has moved.
+    /// The number of calls.
     pub calls: u64,
 }
 
@@ -178,6 +178,14 @@ impl Machine {
                 _ = lane.attach_receiver(port as u8, rx, features, &card.memory);
             }
         }
+    }
+
+    /// Has a port's driver begin anew, with new memory.
+    pub fn restart(&mut self, port: usize) {
+        let Driver { setup, features, .. } = self.cards[port].rx;
+        self.cards[port] = Card::new(features, setup.size);
+        self.ports.0[port] = self.cards[port].memory.clone();
+        self.attach(port);
     }
 
     /// Runs the lanes that a notification concerns, until there is no more to do, and interrupts.

@@ -17,6 +17,8 @@ pub struct Memory {
     bytes: Rc<RefCell<Vec<u8>>>,
     /// The number of reads and copies by a device.
     pub accesses: Rc<Cell<u64>>,
+    /// The number of bytes that were copied out of it.
+    pub copied: Rc<Cell<u64>>,
     /// If not 0, the state of a generator whose values some reads return instead.
     pub noise: Rc<Cell<u64>>,
 }
@@ -28,6 +30,7 @@ impl Memory {
             region: Region::new(Ipa::new(START), size as u64).unwrap(),
             bytes: Rc::new(RefCell::new(vec![0; size])),
             accesses: Rc::default(),
+            copied: Rc::default(),
             noise: Rc::default(),
         }
     }
@@ -109,6 +112,7 @@ impl MemoryAccess for Memory {
     fn copy_to(&self, from: Ipa, other: &Self, to: Ipa, size: u32) -> Result<(), OutsideOf> {
         let source = self.offset(from, size.into()).map_err(|_| OutsideOf::Source)?;
         let place = other.offset(to, size.into()).map_err(|_| OutsideOf::Destination)?;
+        self.copied.set(self.copied.get() + u64::from(size));
         let bytes = self.bytes.borrow()[source..source + size as usize].to_vec();
         other.bytes.borrow_mut()[place..place + size as usize].copy_from_slice(&bytes);
         Ok(())
