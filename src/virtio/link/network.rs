@@ -10,8 +10,8 @@
 //! A frame goes to the port with its destination address, or to all others if that is a group's. A
 //! network of two ports does not look at addresses.
 
-use crate::arch::addr::Ipa;
 use super::{Budget, Memories, Receiver, Step, Verdict};
+use crate::arch::addr::Ipa;
 use crate::virtio::chain::{Buffer, Cursor, Wrong};
 use crate::virtio::memory::MemoryAccess;
 use crate::virtio::personality::{NET_GUEST_CSUM, NET_GUEST_TSO4, NET_GUEST_TSO6, NET_MRG_RXBUF};

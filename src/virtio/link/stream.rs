@@ -94,11 +94,7 @@ impl Stream<'_> {
 }
 
 /// Shows the receiver a buffer that was filled.
-fn publish(
-    queue: &mut Queue,
-    to: &impl MemoryAccess,
-    buffer: &Buffer,
-) -> Result<(), Fault> {
+fn publish(queue: &mut Queue, to: &impl MemoryAccess, buffer: &Buffer) -> Result<(), Fault> {
     queue.put_used(to, buffer.head(), buffer.written())?;
     queue.publish(to)?;
     queue.disarm(to)

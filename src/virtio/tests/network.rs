@@ -283,8 +283,8 @@ fn action() -> impl Strategy<Value = (usize, Action)> {
         Just(vec![40, 0, 80])
     ];
     let post = (parts, any::<bool>(), 1..6_usize);
-    let post = post
-        .prop_map(|(parts, is_indirect, count)| Action::Post { parts, is_indirect, count });
+    let post =
+        post.prop_map(|(parts, is_indirect, count)| Action::Post { parts, is_indirect, count });
     let action = prop_oneof![
         6 => send,
         5 => post,
