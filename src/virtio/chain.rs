@@ -109,7 +109,7 @@ pub struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// Creates the place `offset` bytes from the start of the segments, or their end.
-    #[inline]
+    #[inline(never)]
     fn new(segments: &'a [Segment], mut offset: u64) -> Self {
         let mut cursor = Self { rest: segments, at: Ipa::new(0), left: 0 };
         while cursor.step() && offset >= u64::from(cursor.left) {
@@ -159,24 +159,26 @@ impl<'a> Cursor<'a> {
             self.advance(N as u32);
             return Ok(bytes);
         }
-        self.read_scattered(memory)
+        let mut bytes = [0; N];
+        self.read_scattered(memory, &mut bytes)?;
+        Ok(bytes)
     }
 
     /// Does the same where the bytes are in several segments.
-    #[inline(never)]
-    fn read_scattered<const N: usize>(
+    #[cold]
+    fn read_scattered(
         &mut self,
         memory: &impl MemoryAccess,
-    ) -> Result<[u8; N], Fault> {
-        let mut bytes = [0; N];
-        for byte in &mut bytes {
+        bytes: &mut [u8],
+    ) -> Result<(), Fault> {
+        for byte in bytes {
             if !self.settle() {
                 return Err(Fault::BufferLength);
             }
             [*byte] = memory.read(self.at)?;
             self.advance(1);
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Writes bytes, and goes on by them.

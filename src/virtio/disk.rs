@@ -124,7 +124,7 @@ impl Disk {
         disk: &M,
         (descriptors, bytes): &mut (u16, u32),
     ) -> Result<Option<bool>, Fault> {
-        if !queue.has_next(memory)? && !(queue.arm(memory)? && queue.has_next(memory)?) {
+        if !queue.has_next_or_arm(memory)? {
             return Ok(None);
         }
         let before = *queue;

@@ -114,7 +114,7 @@ impl Queue {
     /// # Errors
     ///
     /// A [`Fault`] if the driver's index is impossible.
-    #[inline]
+    #[inline(never)]
     pub fn has_next(&mut self, memory: &impl MemoryAccess) -> Result<bool, Fault> {
         if self.next != self.seen {
             return Ok(true);
@@ -125,6 +125,16 @@ impl Queue {
         }
         self.seen = index;
         Ok(index != self.next)
+    }
+
+    /// Returns whether there is a chain to take. If not, the driver notifies of the next one.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] if the driver's index is impossible.
+    #[inline]
+    pub fn has_next_or_arm(&mut self, memory: &impl MemoryAccess) -> Result<bool, Fault> {
+        Ok(self.has_next(memory)? || self.arm(memory)? && self.has_next(memory)?)
     }
 
     /// Takes over how far a copy has looked.

@@ -349,13 +349,8 @@ impl<M: Memories> Step<'_, M> {
     /// Moves the next chain; `None` if there is none, and the driver notifies of the next one.
     #[inline]
     fn run(mut self, queue: &mut Queue, memory: &M::Memory) -> Result<Option<Verdict>, Fault> {
-        if !queue.has_next(memory)? {
-            if !queue.arm(memory)? {
-                return Ok(None);
-            }
-            if !queue.has_next(memory)? {
-                return Ok(None);
-            }
+        if !queue.has_next_or_arm(memory)? {
+            return Ok(None);
         }
         let before = *queue;
         if !self.chain.read(queue, memory, &mut self.budget.sent)? {

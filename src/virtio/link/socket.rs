@@ -70,11 +70,11 @@ impl<M: Memories> Step<'_, M> {
 /// Returns the header of the packet that refuses another one.
 fn answer(header: [u8; PACKET_HEADER]) -> [u8; PACKET_HEADER] {
     let mut answer = [0; PACKET_HEADER];
-    for (at, from, size) in [(0, 8, 8), (8, 0, 8), (16, 20, 4), (20, 16, 4), (28, 28, 2)] {
-        for index in 0..size {
-            answer[at + index] = header[from + index];
-        }
-    }
+    answer[..8].copy_from_slice(&header[8..16]);
+    answer[8..16].copy_from_slice(&header[..8]);
+    answer[16..20].copy_from_slice(&header[20..24]);
+    answer[20..24].copy_from_slice(&header[16..20]);
+    answer[28..30].copy_from_slice(&header[28..30]);
     [answer[30], answer[31]] = RST;
     answer
 }
