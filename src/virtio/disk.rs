@@ -127,11 +127,11 @@ impl Disk {
         if !queue.has_next_or_arm(memory)? {
             return Ok(None);
         }
-        let before = *queue;
+        let before = queue.position();
         let is_read = self.chain.read(queue, memory, descriptors)?;
         let answer = if is_read { self.answer(memory, disk, bytes)? } else { Answer::Unfinished };
         let Answer::Finished(status, written) = answer else {
-            *queue = before;
+            queue.restore(before);
             return Ok(Some(false));
         };
         let mut last = self.chain.writer(self.chain.writable_bytes() - 1);

@@ -11,8 +11,8 @@
 //! | | 4 + 8 n | head of chain n, bytes written to it | device |
 //! | | 4 + 8 size | `avail_event`, the available index whose chain shall notify | device |
 //!
-//! A [`Queue`] is a small value. To take several buffers and use either all or none of them, work
-//! with a copy, and keep that only after [`Queue::publish`].
+//! To take several buffers and use either all or none of them, keep the [`Queue::position`], and
+//! [restore](Queue::restore) it instead of [publishing](Queue::publish).
 
 use super::memory::MemoryAccess;
 use super::{EVENT_IDX, Fault, INDIRECT_DESC, MAX_QUEUE_SIZE, after};
@@ -44,6 +44,15 @@ pub struct QueueSetup {
     pub used: Ipa,
 }
 
+/// How far the device has come in the rings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Position {
+    /// The index of the next chain to take.
+    next: u16,
+    /// The index of the next used element.
+    used: u16,
+}
+
 /// The device's state of a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Queue {
@@ -55,12 +64,9 @@ pub struct Queue {
     has_indirect: bool,
     /// Whether the driver must notify of new buffers, without EVENT_IDX.
     is_armed: bool,
-    /// The index of the next chain to take. Wraps, like the next three.
-    next: u16,
-    /// The available index when it was last read.
+    /// The available index when it was last read. Wraps, like the others.
     seen: u16,
-    /// The index of the next used element.
-    next_used: u16,
+    position: Position,
     /// The used index when the driver was last interrupted, or needed not to be.
     signalled: u16,
 }
@@ -102,9 +108,8 @@ impl Queue {
             has_event_idx: features & EVENT_IDX != 0,
             has_indirect: features & INDIRECT_DESC != 0,
             is_armed: true,
-            next: 0,
             seen: 0,
-            next_used: 0,
+            position: Position::default(),
             signalled: 0,
         })
     }
@@ -116,15 +121,15 @@ impl Queue {
     /// A [`Fault`] if the driver's index is impossible.
     #[inline(never)]
     pub fn has_next(&mut self, memory: &impl MemoryAccess) -> Result<bool, Fault> {
-        if self.next != self.seen {
+        if self.position.next != self.seen {
             return Ok(true);
         }
         let index = memory.load_index(after(self.available, 2))?;
-        if index.wrapping_sub(self.next) > self.size {
+        if index.wrapping_sub(self.position.next) > self.size {
             return Err(Fault::AvailableIndex);
         }
         self.seen = index;
-        Ok(index != self.next)
+        Ok(index != self.position.next)
     }
 
     /// Returns whether there is a chain to take. If not, the driver notifies of the next one.
@@ -137,15 +142,21 @@ impl Queue {
         Ok(self.has_next(memory)? || self.arm(memory)? && self.has_next(memory)?)
     }
 
-    /// Takes over how far a copy has looked.
-    #[inline]
-    pub fn note_seen(&mut self, copy: &Self) {
-        self.seen = copy.seen;
+    /// Returns how far the device has come.
+    #[inline(always)]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Goes back to an earlier position, after which nothing was published.
+    #[inline(always)]
+    pub fn restore(&mut self, before: Position) {
+        self.position = before;
     }
 
     /// Returns whether the driver has made as many chains available as the queue can have, when the
     /// device last looked and before it took some of them.
-    pub fn was_full(&self, before: &Self) -> bool {
+    pub fn was_full(&self, before: Position) -> bool {
         self.seen.wrapping_sub(before.next) >= self.size
     }
 
@@ -156,9 +167,9 @@ impl Queue {
     /// [`Fault::Outside`] if the ring is not in the memory.
     #[inline]
     pub fn take(&mut self, memory: &impl MemoryAccess) -> Result<Walk, Fault> {
-        let slot = u64::from(self.next & (self.size - 1));
+        let slot = u64::from(self.position.next & (self.size - 1));
         let head = u16::from_le_bytes(memory.read(after(self.available, 4 + 2 * slot))?);
-        self.next = self.next.wrapping_add(1);
+        self.position.next = self.position.next.wrapping_add(1);
         Ok(Walk {
             table: self.descriptors,
             entries: self.size,
@@ -184,10 +195,10 @@ impl Queue {
         head: u16,
         written: u32,
     ) -> Result<(), Fault> {
-        let slot = u64::from(self.next_used & (self.size - 1));
+        let slot = u64::from(self.position.used & (self.size - 1));
         let element = u64::from(head) | u64::from(written) << 32;
         memory.write(after(self.used, 4 + 8 * slot), element.to_le_bytes())?;
-        self.next_used = self.next_used.wrapping_add(1);
+        self.position.used = self.position.used.wrapping_add(1);
         Ok(())
     }
 
@@ -198,7 +209,7 @@ impl Queue {
     /// [`Fault::Outside`] if the ring is not in the memory.
     #[inline]
     pub fn publish(&self, memory: &impl MemoryAccess) -> Result<(), Fault> {
-        Ok(memory.store_index(after(self.used, 2), self.next_used)?)
+        Ok(memory.store_index(after(self.used, 2), self.position.used)?)
     }
 
     /// Returns whether the driver wants an interrupt for what was published since the last call.
@@ -207,7 +218,7 @@ impl Queue {
     ///
     /// [`Fault::Outside`] if the ring is not in the memory.
     pub fn must_signal(&mut self, memory: &impl MemoryAccess) -> Result<bool, Fault> {
-        let new = self.next_used.wrapping_sub(self.signalled);
+        let new = self.position.used.wrapping_sub(self.signalled);
         if new == 0 {
             return Ok(false);
         }
@@ -215,12 +226,12 @@ impl Queue {
         // least one side sees the other's store (VIRTIO 1.2, 2.7.7.1 and 2.7.10.1).
         memory.fence();
         if !self.has_event_idx {
-            self.signalled = self.next_used;
+            self.signalled = self.position.used;
             return Ok(memory.load_index(self.available)? & NO_INTERRUPT == 0);
         }
         let event = memory.load_index(after(self.available, 4 + 2 * u64::from(self.size)))?;
         let is_crossed = event.wrapping_sub(self.signalled) < new;
-        self.signalled = self.next_used;
+        self.signalled = self.position.used;
         Ok(is_crossed)
     }
 

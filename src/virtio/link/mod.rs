@@ -61,9 +61,14 @@ pub trait Memories {
 /// A port whose transmit queue is in a lane.
 struct Sender {
     port: u8,
+    queue: Option<Queue>,
+    state: SenderState,
+}
+
+/// What a lane knows about a sender besides its queue.
+struct SenderState {
     /// Its MAC address, the first byte in the lowest bits, or its CID.
     address: u64,
-    queue: Option<Queue>,
     /// How much of the first chain was moved by earlier calls: a number of bytes of a stream, or of
     /// receivers of a frame.
     done: u64,
@@ -88,13 +93,11 @@ impl Receiver {
         self.counters.drops = self.counters.drops.wrapping_add(1);
     }
 
-    /// Keeps a queue in which packets of `bytes` were published.
+    /// Counts a packet of `bytes` that was published.
     #[inline]
-    fn keep(&mut self, queue: Queue, bytes: u32) {
-        self.queue = Some(queue);
+    fn count(&mut self, bytes: u32) {
         self.has_news = true;
-        self.counters.packets = self.counters.packets.wrapping_add(1);
-        self.counters.bytes = self.counters.bytes.wrapping_add(bytes.into());
+        self.counters.add(bytes);
     }
 }
 
@@ -107,6 +110,15 @@ pub struct Counters {
     pub bytes: u64,
     /// Packets that were dropped.
     pub drops: u64,
+}
+
+impl Counters {
+    /// Counts a packet.
+    #[inline]
+    fn add(&mut self, bytes: u32) {
+        self.packets = self.packets.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(bytes.into());
+    }
 }
 
 /// What the caller has to do after a call. Ports are bits.
@@ -170,24 +182,23 @@ impl Lane {
     ///
     /// If there are two lanes, the first is that in which port 0 sends.
     pub fn of_link(kind: Kind, addresses: &[u64]) -> Vec<Self> {
-        let lane =
-            |sends: &dyn Fn(u8) -> bool, receives: &dyn Fn(u8) -> bool| {
-                let ports = (0..MAX_PORTS).zip(addresses);
-                let senders = ports.clone().filter(|it| sends(it.0)).map(|(port, &address)| {
-                    Sender { port, address, queue: None, done: 0, counters: Counters::default() }
-                });
-                let receivers =
-                    ports.filter(|it| receives(it.0)).map(|(port, &address)| Receiver {
-                        port,
-                        address,
-                        features: 0,
-                        queue: None,
-                        has_news: false,
-                        counters: Counters::default(),
-                    });
-                let (senders, receivers) = (senders.collect(), receivers.collect());
-                Self { kind, senders, receivers, first: 0, chain: Box::default() }
-            };
+        let lane = |sends: &dyn Fn(u8) -> bool, receives: &dyn Fn(u8) -> bool| {
+            let ports = (0..MAX_PORTS).zip(addresses);
+            let senders = ports.clone().filter(|it| sends(it.0)).map(|(port, &address)| {
+                let state = SenderState { address, done: 0, counters: Counters::default() };
+                Sender { port, queue: None, state }
+            });
+            let receivers = ports.filter(|it| receives(it.0)).map(|(port, &address)| Receiver {
+                port,
+                address,
+                features: 0,
+                queue: None,
+                has_news: false,
+                counters: Counters::default(),
+            });
+            let (senders, receivers) = (senders.collect(), receivers.collect());
+            Self { kind, senders, receivers, first: 0, chain: Box::default() }
+        };
         if kind == Kind::Socket || addresses.len() > 2 {
             return Vec::from([lane(&|_| true, &|_| true)]);
         }
@@ -212,7 +223,7 @@ impl Lane {
     /// Sets the queue from which a port sends, if the port is a sender of this lane.
     pub fn attach_sender(&mut self, port: u8, queue: Queue) {
         if let Some(sender) = self.senders.iter_mut().find(|it| it.port == port) {
-            (sender.queue, sender.done) = (Some(queue), 0);
+            (sender.queue, sender.state.done) = (Some(queue), 0);
         }
     }
 
@@ -242,7 +253,7 @@ impl Lane {
     /// is dropped when they are next served.
     pub fn detach(&mut self, port: u8) -> u64 {
         if let Some(sender) = self.senders.iter_mut().find(|it| it.port == port) {
-            (sender.queue, sender.done) = (None, 0);
+            (sender.queue, sender.state.done) = (None, 0);
         }
         if let Some(receiver) = self.receivers.iter_mut().find(|it| it.port == port) {
             receiver.queue = None;
@@ -254,7 +265,7 @@ impl Lane {
     pub fn counters(&self, port: u8) -> (Option<Counters>, Option<Counters>) {
         let sender = self.senders.iter().find(|it| it.port == port);
         let receiver = self.receivers.iter().find(|it| it.port == port);
-        (sender.map(|it| it.counters), receiver.map(|it| it.counters))
+        (sender.map(|it| it.state.counters), receiver.map(|it| it.counters))
     }
 
     /// Moves what some senders, one bit each, have made available.
@@ -291,12 +302,15 @@ impl Lane {
     ) {
         let Self { kind, senders, receivers, first, chain } = self;
         let Some(sender) = senders.get_mut(index) else { return };
-        let Some(mut queue) = sender.queue else { return };
+        let Some(queue) = &mut sender.queue else { return };
+        let port = sender.port;
         let Some(memory) = memories.open(sender.port) else { return };
         let mut has_progress = false;
         let served = loop {
-            let step = Step { kind: *kind, sender, receivers, chain, memories, budget, outcome };
-            match step.run(&mut queue, &memory) {
+            let (kind, state) = (*kind, &mut sender.state);
+            let step =
+                Step { kind, port, sender: state, receivers, chain, memories, budget, outcome };
+            match step.run(queue, &memory) {
                 Ok(Some(Verdict::Done)) => has_progress = true,
                 Ok(Some(Verdict::Spent)) => {
                     outcome.more |= bit(sender.port);
@@ -310,13 +324,10 @@ impl Lane {
         };
         let served = served.and_then(|()| queue.must_signal(&memory));
         match served {
-            Ok(must_signal) => {
-                sender.queue = Some(queue);
-                outcome.signal |= u64::from(must_signal) << (sender.port & 63);
-            }
+            Ok(must_signal) => outcome.signal |= u64::from(must_signal) << (port & 63),
             Err(fault) => {
-                (sender.queue, sender.done) = (None, 0);
-                outcome.add_fault(sender.port, fault);
+                (sender.queue, sender.state.done) = (None, 0);
+                outcome.add_fault(port, fault);
             }
         }
     }
@@ -337,7 +348,8 @@ fn signal<M: Memories>(port: u8, place: &mut Option<Queue>, memories: &M, outcom
 /// One chain of a sender, and all that is needed to move it.
 struct Step<'a, M> {
     kind: Kind,
-    sender: &'a mut Sender,
+    port: u8,
+    sender: &'a mut SenderState,
     receivers: &'a mut [Receiver],
     chain: &'a mut Chain,
     memories: &'a M,
@@ -352,9 +364,9 @@ impl<M: Memories> Step<'_, M> {
         if !queue.has_next_or_arm(memory)? {
             return Ok(None);
         }
-        let before = *queue;
+        let before = queue.position();
         if !self.chain.read(queue, memory, &mut self.budget.sent)? {
-            *queue = before;
+            queue.restore(before);
             return Ok(Some(Verdict::Spent));
         }
         if self.chain.writable_bytes() != 0 {
@@ -373,7 +385,7 @@ impl<M: Memories> Step<'_, M> {
             queue.put_used(memory, self.chain.head(), 0)?;
             queue.publish(memory)?;
         } else {
-            *queue = before;
+            queue.restore(before);
         }
         Ok(Some(verdict))
     }

@@ -26,7 +26,6 @@ const ETHERNET_HEADER: u32 = 14;
 const NEEDS_CSUM: u8 = 1;
 
 /// A frame on its way.
-#[derive(Clone, Copy)]
 struct Frame<'a> {
     header: [u8; HEADER as usize],
     /// The features that a receiver needs.
@@ -54,7 +53,7 @@ impl<M: Memories> Step<'_, M> {
             let Some(to) = self.memories.open(receiver.port) else { return Ok(verdict) };
             // If buffers come while the queue is armed, the second attempt uses them.
             for _ in 0..2 {
-                let result = deliver(frame, memory, receiver, &to, budget);
+                let result = deliver(&frame, memory, receiver, &to, budget);
                 verdict = Self::judge(receiver, outcome, result)?;
                 let Some(queue) = receiver.queue.as_mut().filter(|_| verdict == Verdict::Wait)
                 else {
@@ -78,11 +77,11 @@ impl<M: Memories> Step<'_, M> {
         let done = self.sender.done;
         for (index, receiver) in (0..).zip(&mut *self.receivers) {
             let is_meant = is_group || receiver.address == destination;
-            if index < done || receiver.port == self.sender.port || !is_meant {
+            if index < done || receiver.port == self.port || !is_meant {
                 continue;
             }
             let Some(to) = self.memories.open(receiver.port) else { continue };
-            let result = deliver(frame, memory, receiver, &to, budget);
+            let result = deliver(&frame, memory, receiver, &to, budget);
             match Self::judge(receiver, outcome, result)? {
                 Verdict::Done => {}
                 // Nobody waits for one of many.
@@ -118,13 +117,14 @@ fn needed_features(header: [u8; HEADER as usize]) -> Option<u64> {
 
 /// Copies a frame into a receiver's buffers, and gives it all of them or none.
 fn deliver<M: MemoryAccess>(
-    frame: Frame<'_>,
+    frame: &Frame<'_>,
     from: &M,
     receiver: &mut Receiver,
     to: &M,
     budget: &mut Budget,
 ) -> Result<Verdict, Wrong> {
-    let Some(before) = receiver.queue.filter(|_| frame.needs & !receiver.features == 0) else {
+    let can_take = frame.needs & !receiver.features == 0;
+    let Some(queue) = receiver.queue.as_mut().filter(|_| can_take) else {
         receiver.count_drop();
         return Ok(Verdict::Done);
     };
@@ -133,27 +133,30 @@ fn deliver<M: MemoryAccess>(
         return Ok(Verdict::Spent);
     }
     let is_first = budget.received == DESCRIPTORS_PER_CALL;
-    let mut copy = Copy { frame, left: frame.size, queue: before, header_at: None, buffers: 0 };
-    let result = copy.run(from, to, receiver.features & NET_MRG_RXBUF != 0, budget);
+    let before = queue.position();
+    let mut copy =
+        Copy { queue, bytes: frame.bytes, left: frame.size, header_at: None, buffers: 0 };
+    let mut result = copy.run(from, to, receiver.features & NET_MRG_RXBUF != 0, budget);
     // What was copied counts, also if the receiver does not get it; and so does the attempt.
     budget.bytes -= frame.size - copy.left;
     budget.received = budget.received.saturating_sub(1);
+    if let Ok(Copied::Whole) = result {
+        budget.bytes -= HEADER;
+        copy.finish(frame.header, to).map_err(Wrong::Receiver)?;
+        receiver.count(frame.size);
+        return Ok(Verdict::Done);
+    }
+    if let Ok(Copied::NoBuffer) = result
+        && copy.queue.was_full(before)
+    {
+        // It does not fit, though the receiver has all of its buffers in the queue.
+        result = Ok(Copied::TooLarge);
+    }
+    copy.queue.restore(before);
     match result? {
-        Copied::Whole => {
-            budget.bytes -= HEADER;
-            copy.finish(to).map_err(Wrong::Receiver)?;
-            receiver.keep(copy.queue, frame.size);
-            Ok(Verdict::Done)
-        }
-        // It fits in some time, unless the receiver has all of its buffers in the queue.
-        Copied::NoBuffer if !copy.queue.was_full(&before) => {
-            if let Some(kept) = &mut receiver.queue {
-                kept.note_seen(&copy.queue);
-            }
-            Ok(Verdict::Wait)
-        }
+        Copied::NoBuffer => Ok(Verdict::Wait),
         Copied::Spent if !is_first => Ok(Verdict::Spent),
-        Copied::NoBuffer | Copied::TooLarge | Copied::Spent => {
+        Copied::Whole | Copied::TooLarge | Copied::Spent => {
             receiver.count_drop();
             Ok(Verdict::Done)
         }
@@ -172,18 +175,18 @@ enum Copied {
     Spent,
 }
 
-/// A frame that is copied, and the receiver's queue without the buffers that it takes.
-struct Copy<'a> {
-    frame: Frame<'a>,
+/// A frame that is copied into the buffers of a queue.
+struct Copy<'a, 'q> {
+    queue: &'q mut Queue,
+    bytes: Cursor<'a>,
     /// The number of bytes that are not copied.
     left: u32,
-    queue: Queue,
     header_at: Option<Ipa>,
     /// The number of buffers.
     buffers: u16,
 }
 
-impl Copy<'_> {
+impl Copy<'_, '_> {
     /// Copies the frame without its header.
     #[inline]
     fn run<M: MemoryAccess>(
@@ -194,13 +197,13 @@ impl Copy<'_> {
         budget: &mut Budget,
     ) -> Result<Copied, Wrong> {
         loop {
-            let taken = Buffer::take(&mut self.queue, to).map_err(Wrong::Receiver)?;
+            let taken = Buffer::take(self.queue, to).map_err(Wrong::Receiver)?;
             let Some(mut buffer) = taken else { return Ok(Copied::NoBuffer) };
             if self.header_at.is_none() {
                 let reserved = buffer.reserve(HEADER, to, &mut budget.received);
                 self.header_at = Some(reserved.map_err(Wrong::Receiver)?);
             }
-            let bytes = &mut self.frame.bytes;
+            let bytes = &mut self.bytes;
             self.left = buffer.fill(bytes, from, to, self.left, &mut budget.received)?;
             let used = self.queue.put_used(to, buffer.head(), buffer.written());
             used.map_err(Wrong::Receiver)?;
@@ -219,8 +222,11 @@ impl Copy<'_> {
 
     /// Writes the header, and shows the receiver the frame.
     #[inline]
-    fn finish(&mut self, to: &impl MemoryAccess) -> Result<(), Fault> {
-        let mut header = self.frame.header;
+    fn finish(
+        &mut self,
+        mut header: [u8; HEADER as usize],
+        to: &impl MemoryAccess,
+    ) -> Result<(), Fault> {
         [header[10], header[11]] = self.buffers.to_le_bytes();
         header[0] &= NEEDS_CSUM;
         if let Some(at) = self.header_at {

@@ -34,7 +34,7 @@ impl<M: Memories> Step<'_, M> {
             return Err(Fault::PacketLength);
         }
         let (source, destination) = (word(0), word(8));
-        let own = self.sender.port;
+        let own = self.port;
         if source != self.sender.address {
             self.sender.counters.drops = self.sender.counters.drops.wrapping_add(1);
             return Ok(Verdict::Done);

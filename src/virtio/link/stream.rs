@@ -43,7 +43,7 @@ impl Stream<'_> {
         to: &M,
         budget: &mut Budget,
     ) -> Result<Verdict, Wrong> {
-        let Some(mut queue) = receiver.queue else {
+        let Some(queue) = &mut receiver.queue else {
             receiver.count_drop();
             return Ok(Verdict::Done);
         };
@@ -56,9 +56,9 @@ impl Stream<'_> {
                 return Ok(Verdict::Spent);
             }
             let limit = u64::from(budget.bytes - header_size).min(rest) as u32;
-            let Some(mut buffer) = Buffer::take(&mut queue, to).map_err(Wrong::Receiver)? else {
+            let before = queue.position();
+            let Some(mut buffer) = Buffer::take(queue, to).map_err(Wrong::Receiver)? else {
                 let came = queue.arm(to).map_err(Wrong::Receiver)?;
-                receiver.queue = Some(queue);
                 if came {
                     continue;
                 }
@@ -69,11 +69,13 @@ impl Stream<'_> {
                 None => Ok(None),
             };
             let place = place.map_err(Wrong::Receiver)?;
-            let left = buffer.fill(&mut source, from, to, limit, &mut budget.received)?;
+            let filled = buffer.fill(&mut source, from, to, limit, &mut budget.received);
+            let left = filled.inspect_err(|_| queue.restore(before))?;
             let copied = limit - left;
             if copied == 0 && limit > 0 && place.is_some() {
                 if budget.received == 0 {
-                    // Nothing was published, so the next call takes the same buffer.
+                    // The next call takes the same buffer.
+                    queue.restore(before);
                     return Ok(Verdict::Spent);
                 }
                 return Err(Wrong::Receiver(Fault::BufferLength));
@@ -83,8 +85,9 @@ impl Stream<'_> {
                 [header[24], header[25], header[26], header[27]] = [a, b, c, d];
                 to.write(place, header).map_err(|_| Wrong::Receiver(Fault::Outside))?;
             }
-            publish(&mut queue, to, &buffer).map_err(Wrong::Receiver)?;
-            receiver.keep(queue, copied);
+            publish(queue, to, &buffer).map_err(Wrong::Receiver)?;
+            receiver.counters.add(copied);
+            receiver.has_news = true;
             budget.bytes -= copied + header_size;
             *done += u64::from(copied);
             is_whole = *done >= self.size;
