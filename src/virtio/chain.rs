@@ -54,16 +54,17 @@ impl Chain {
             let Some(rest) = budget.checked_sub(1) else { return Ok(false) };
             *budget = rest;
             // A walk ends after as many descriptors as the queue has, which is not more than this.
+            // So their sizes have a sum below 2^40.
             let Some(place) = self.segments.get_mut(self.count) else {
                 return Err(Fault::ChainLength);
             };
             *place = segment;
-            self.count += 1;
+            self.count = self.count.wrapping_add(1);
             if walk.is_writable() {
-                self.writable_bytes += u64::from(segment.size);
+                self.writable_bytes = self.writable_bytes.wrapping_add(segment.size.into());
             } else {
                 self.readable = self.count;
-                self.readable_bytes += u64::from(segment.size);
+                self.readable_bytes = self.readable_bytes.wrapping_add(segment.size.into());
             }
         }
         Ok(true)
@@ -358,7 +359,7 @@ impl Buffer {
             from.copy_to(source.at, to, self.at, piece)?;
             source.advance(piece);
             self.advance(piece);
-            size -= piece;
+            size = size.wrapping_sub(piece);
         }
         Ok(size)
     }

@@ -75,9 +75,9 @@ pub trait MemoryAccess {
 /// It only subtracts, so no sum of an address and a size that a guest has chosen can wrap.
 #[inline(always)]
 pub fn offset_in(region: &Region<Ipa>, at: Ipa, size: u64) -> Option<u64> {
-    let offset = at.get().checked_sub(region.start().get())?;
-    let room = region.size().checked_sub(offset)?;
-    (size <= room).then_some(offset)
+    // An address before the region wraps, to an offset that is too large: no region wraps.
+    let offset = at.get().wrapping_sub(region.start().get());
+    (offset <= region.size() && size <= region.size().wrapping_sub(offset)).then_some(offset)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::virtio::link::Kind;
 use crate::virtio::personality::{
     NET_GUEST_CSUM, NET_GUEST_TSO4, NET_GUEST_TSO6, NET_MRG_RXBUF, TRANSMIT,
 };
-use crate::virtio::{EVENT_IDX, INDIRECT_DESC, VERSION_1};
+use crate::virtio::{DESCRIPTORS_PER_CALL, EVENT_IDX, INDIRECT_DESC, VERSION_1};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::vec;
@@ -234,6 +234,21 @@ fn a_large_broadcast_is_delivered_once_to_each_over_several_calls() {
         assert_eq!(next_frame(&mut card.received, true).as_ref(), Some(&sent));
         assert!(card.received.is_empty());
     }
+}
+
+#[test]
+fn one_call_makes_a_bounded_number_of_attempts() {
+    let mut machine = network_of(20);
+    for _ in 0..64 {
+        machine.cards[0].send(&frame(60, 0xffff_ffff_ffff, 2), 12, 4096, true);
+    }
+    let drops = |machine: &Machine| -> u64 {
+        (1..20).map(|port| machine.lanes[0].counters(port).1.unwrap().drops).sum()
+    };
+    assert_eq!(machine.lanes[0].run(1, &machine.ports).more, 1);
+    assert_eq!(drops(&machine), DESCRIPTORS_PER_CALL.into());
+    machine.notify(0, TRANSMIT);
+    assert_eq!((drops(&machine), machine.broken), (64 * 19, 0));
 }
 
 #[test]
