@@ -172,7 +172,7 @@ proptest! {
             machine.memory.set(DATA, &content);
             let status = machine.request(kind, sector, &parts).unwrap();
             let start = 512 * sector as usize;
-            let is_good = size % 512 == 0 && start + size <= model.len();
+            let is_good = size.is_multiple_of(512) && start + size <= model.len();
             prop_assert_eq!(status, u8::from(!is_good));
             if is_good && kind == 1 {
                 model[start..start + size].copy_from_slice(&content);

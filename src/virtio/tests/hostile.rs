@@ -132,11 +132,11 @@ proptest! {
                 driver.describe(START + 0x8000, index, (at, size, false), flags, next);
             }
             machine.cards[0].memory.noise.set(attack.noise);
-            for port in 1..count {
+            for (port, &from) in addresses.iter().enumerate().take(count).skip(1) {
                 while machine.cards[port].rx.room() > 4 {
                     machine.cards[port].post(&[200], false);
                 }
-                machine.cards[port].send(&message(kind, addresses[port], 4, round), 44, 100, false);
+                machine.cards[port].send(&message(kind, from, 4, round), 44, 100, false);
             }
             for lane in &mut machine.lanes {
                 let mut senders = 7;

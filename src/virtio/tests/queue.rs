@@ -142,7 +142,7 @@ fn interrupts_are_wanted_as_the_driver_says() {
         let has_event = features != 0;
         assert!(!use_buffers(0, 0, 0), "nothing is new");
         assert!(use_buffers(0, 0, 1));
-        assert_eq!(use_buffers(2, 1, 1), false);
+        assert!(!use_buffers(2, 1, 1));
         assert_eq!(use_buffers(2, 1, 1), has_event, "the flag counts without EVENT_IDX alone");
         assert_eq!(use_buffers(2, 0, 1), !has_event);
         assert_eq!(use_buffers(6, 1, 5), has_event);
