@@ -24,3 +24,4 @@ pub mod smccc;
 pub mod trap;
 pub mod util;
 pub mod vgic;
+pub mod virtio;

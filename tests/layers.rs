@@ -16,6 +16,7 @@ const LIBRARY: &[(&str, &[&str])] = &[
     ("smccc", &["arch"]),
     ("devices", &["arch", "util"]),
     ("entropy", &[]),
+    ("virtio", &["arch", "util"]),
     ("partition", &["arch"]),
     ("mm", &["arch"]),
     ("trap", &["arch", "devices", "vgic"]),

@@ -1,0 +1,156 @@
+//! Fuzzes a link's lane and a disk with rings that contain anything. The first byte selects the kind
+//! of the link. The rest is 16 KiB of a hostile partition's memory, repeated: the rings of both
+//! queues, and buffers. Reads of that memory return it with changes.
+
+#![no_main]
+
+use bulkhead::arch::addr::{Ipa, Region};
+use bulkhead::virtio::disk::Disk;
+use bulkhead::virtio::link::{Kind, Lane, Memories};
+use bulkhead::virtio::memory::{MemoryAccess, Outside, OutsideOf, offset_in};
+use bulkhead::virtio::queue::{Queue, QueueSetup};
+use bulkhead::virtio::{BYTES_PER_CALL, EVENT_IDX, INDIRECT_DESC, VERSION_1};
+use libfuzzer_sys::fuzz_target;
+use std::cell::{Cell, RefCell};
+
+const SIZE: usize = 0x4000;
+const QUEUE_SIZE: u16 = 64;
+/// Network features of the receivers: partial checksums, and frames in several buffers.
+const FEATURES: u64 = 2 | 1 << 15 | EVENT_IDX | INDIRECT_DESC | VERSION_1;
+
+/// A partition's memory from address 0, of which one read in eight is changed.
+struct Memory {
+    bytes: RefCell<Vec<u8>>,
+    noise: Cell<u64>,
+    copied: Cell<u64>,
+}
+
+impl Memory {
+    fn new(bytes: Vec<u8>, noise: u64) -> Self {
+        Self { bytes: RefCell::new(bytes), noise: Cell::new(noise), copied: Cell::new(0) }
+    }
+
+    fn offset(&self, at: Ipa, size: u64) -> Result<usize, Outside> {
+        let region = Region::new(Ipa::new(0), SIZE as u64).expect("it does not wrap");
+        offset_in(&region, at, size).map(|it| it as usize).ok_or(Outside)
+    }
+}
+
+impl MemoryAccess for &Memory {
+    fn has(&self, at: Ipa, size: u64) -> bool {
+        self.offset(at, size).is_ok()
+    }
+
+    fn read<const N: usize>(&self, at: Ipa) -> Result<[u8; N], Outside> {
+        let offset = self.offset(at, N as u64)?;
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.bytes.borrow()[offset..offset + N]);
+        let noise = self.noise.get().wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        if self.noise.get() != 0 {
+            self.noise.set(noise | 1);
+            if noise >> 61 == 0 {
+                bytes[(noise >> 32) as usize % N] ^= 1 << (noise >> 40 & 7);
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn write<const N: usize>(&self, at: Ipa, bytes: [u8; N]) -> Result<(), Outside> {
+        let offset = self.offset(at, N as u64)?;
+        self.bytes.borrow_mut()[offset..offset + N].copy_from_slice(&bytes);
+        Ok(())
+    }
+
+    fn load_index(&self, at: Ipa) -> Result<u16, Outside> {
+        self.read(at).map(u16::from_le_bytes)
+    }
+
+    fn store_index(&self, at: Ipa, index: u16) -> Result<(), Outside> {
+        self.write(at, index.to_le_bytes())
+    }
+
+    fn fence(&self) {}
+
+    fn copy_to(&self, from: Ipa, other: &Self, to: Ipa, size: u32) -> Result<(), OutsideOf> {
+        let source = self.offset(from, size.into()).map_err(|_| OutsideOf::Source)?;
+        let place = other.offset(to, size.into()).map_err(|_| OutsideOf::Destination)?;
+        let bytes = self.bytes.borrow()[source..source + size as usize].to_vec();
+        other.bytes.borrow_mut()[place..place + size as usize].copy_from_slice(&bytes);
+        self.copied.set(self.copied.get() + u64::from(size));
+        Ok(())
+    }
+}
+
+/// The memories of both ports.
+struct Ports<'a>([&'a Memory; 2]);
+
+impl<'a> Memories for Ports<'a> {
+    type Memory = &'a Memory;
+
+    fn open(&self, port: u8) -> Option<&'a Memory> {
+        self.0.get(usize::from(port)).copied()
+    }
+}
+
+/// Returns the queue whose rings are in the 2 KiB from an address on.
+fn queue(at: u64, memory: &Memory) -> Queue {
+    let [descriptors, available, used] = [0, 0x400, 0x500].map(|offset| Ipa::new(at + offset));
+    let setup = QueueSetup { size: QUEUE_SIZE, descriptors, available, used };
+    Queue::new(&setup, FEATURES, &memory).expect("it is a good queue")
+}
+
+/// The memory of a partition that has made 64 buffers of 128 bytes available.
+fn honest() -> Vec<u8> {
+    let mut bytes = vec![0; SIZE];
+    for index in 0..QUEUE_SIZE {
+        let at = 16 * usize::from(index);
+        let address = 0x2000 + 128 * u64::from(index);
+        bytes[at..at + 8].copy_from_slice(&address.to_le_bytes());
+        bytes[at + 8] = 128;
+        bytes[at + 12] = 2;
+        let slot = 0x404 + 2 * usize::from(index);
+        bytes[slot..slot + 2].copy_from_slice(&index.to_le_bytes());
+    }
+    bytes[0x402] = QUEUE_SIZE as u8;
+    bytes
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((first, rest)) = bytes.split_first() else { return };
+    if rest.is_empty() {
+        return;
+    }
+    let kind = [Kind::Network, Kind::Console, Kind::Socket][usize::from(first & 3).min(2)];
+    let content = rest.iter().copied().cycle().take(SIZE).collect();
+    let hostile = Memory::new(content, u64::from(first >> 2));
+    let other = Memory::new(honest(), 0);
+    let ports = Ports([&hostile, &other]);
+    for mut lane in Lane::of_link(kind, &[3, 4]) {
+        lane.attach_sender(0, queue(0, &hostile));
+        lane.attach_sender(1, queue(0x800, &other));
+        for (port, memory) in [(0, &hostile), (1, &other)] {
+            let at = if port == 0 { 0x800 } else { 0 };
+            lane.attach_receiver(port, queue(at, memory), FEATURES, &memory)
+                .expect("the rings are in the memory");
+        }
+        let mut senders = 3;
+        for _ in 0..16 {
+            hostile.copied.set(0);
+            let outcome = lane.run(senders, &ports);
+            assert_eq!(outcome.broken & 2, 0, "the other one has done nothing wrong");
+            assert!(hostile.copied.get() <= BYTES_PER_CALL.into());
+            senders = outcome.more | 1;
+        }
+    }
+    // The rings of the other one's transmit queue are as they were: nothing was sent.
+    assert!(other.bytes.borrow()[0x800..0xd02].iter().all(|byte| *byte == 0));
+    let region = Region::new(Ipa::new(0x1000), 0x2000).expect("it does not wrap");
+    let mut disk = Disk::new(region, first & 0x80 != 0, [0; 20]);
+    let store = Memory::new(vec![0xa5; SIZE], 0);
+    disk.attach(Some(queue(0, &hostile)));
+    for _ in 0..16 {
+        disk.run(&&hostile, &&store);
+    }
+    let bytes = store.bytes.borrow();
+    assert!(bytes[..0x1000].iter().chain(&bytes[0x3000..]).all(|byte| *byte == 0xa5));
+});

@@ -1,0 +1,161 @@
+//! What kinds of devices differ in: identifiers, features and configuration.
+//!
+//! | kind | identifier | queues | configuration |
+//! |---|--:|---|---|
+//! | network (VIRTIO 1.2, 5.1) | 1 | receive, transmit | MAC address, status, pairs of queues, MTU |
+//! | block (5.2) | 2 | requests | capacity, largest segment, segments of a request |
+//! | console (5.3) | 3 | receive, transmit | - |
+//! | socket (5.10) | 19 | receive, transmit, event | CID |
+
+use super::signals::Signals;
+use super::{EVENT_IDX, INDIRECT_DESC, VERSION_1};
+
+/// The index of the queue into which a device of a link receives.
+pub const RECEIVE: u16 = 0;
+/// The index of the queue from which a device of a link sends.
+pub const TRANSMIT: u16 = 1;
+/// The index of a socket device's queue of events.
+pub const EVENT: u16 = 2;
+
+/// Network: the driver sends packets with partial checksums.
+pub const NET_CSUM: u64 = 1 << 0;
+/// Network: the driver receives packets with partial checksums.
+pub const NET_GUEST_CSUM: u64 = 1 << 1;
+/// Network: the configuration has an MTU.
+pub const NET_MTU: u64 = 1 << 3;
+/// Network: the configuration has a MAC address.
+pub const NET_MAC: u64 = 1 << 5;
+/// Network: the driver receives TCP segments over IPv4 that are to be divided.
+pub const NET_GUEST_TSO4: u64 = 1 << 7;
+/// Network: the same over IPv6.
+pub const NET_GUEST_TSO6: u64 = 1 << 8;
+/// Network: the driver sends TCP segments over IPv4 that are to be divided.
+pub const NET_HOST_TSO4: u64 = 1 << 11;
+/// Network: the same over IPv6.
+pub const NET_HOST_TSO6: u64 = 1 << 12;
+/// Network: a received packet may be in several buffers.
+pub const NET_MRG_RXBUF: u64 = 1 << 15;
+/// Network: the configuration has the state of the link.
+pub const NET_STATUS: u64 = 1 << 16;
+/// Block: the configuration has the largest size of a segment.
+const BLK_SIZE_MAX: u64 = 1 << 1;
+/// Block: the configuration has the largest number of segments.
+const BLK_SEG_MAX: u64 = 1 << 2;
+/// Block: the disk is read-only.
+pub const BLK_RO: u64 = 1 << 5;
+/// Block: the command to flush is supported.
+const BLK_FLUSH: u64 = 1 << 9;
+/// Socket: streams are supported.
+const VSOCK_STREAM: u64 = 1 << 0;
+
+/// The features that need another one: VIRTIO 1.2, 5.1.3.1.
+const NET_NEEDS: [(u64, u64); 4] = [
+    (NET_GUEST_TSO4, NET_GUEST_CSUM),
+    (NET_GUEST_TSO6, NET_GUEST_CSUM),
+    (NET_HOST_TSO4, NET_CSUM),
+    (NET_HOST_TSO6, NET_CSUM),
+];
+
+/// The size of a disk's sector in bytes.
+pub const SECTOR_SIZE: u64 = 512;
+
+/// What a device is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Personality {
+    /// A network card.
+    Network {
+        /// Its address.
+        mac: [u8; 6],
+        /// The largest packet without its Ethernet header, in bytes; 0 for no statement.
+        mtu: u16,
+        /// Whether checksums and the division of TCP segments are left to the receiver.
+        has_offloads: bool,
+    },
+    /// A console.
+    Console,
+    /// A socket device.
+    Socket {
+        /// Its context identifier, from 3 on.
+        cid: u32,
+    },
+    /// A disk.
+    Block {
+        /// Its size in sectors of 512 bytes.
+        sectors: u64,
+        /// Whether the driver may not write to it.
+        is_read_only: bool,
+    },
+}
+
+impl Personality {
+    /// Returns the device's identifier (DeviceID).
+    pub fn device_id(&self) -> u32 {
+        match self {
+            Self::Network { .. } => 1,
+            Self::Block { .. } => 2,
+            Self::Console => 3,
+            Self::Socket { .. } => 19,
+        }
+    }
+
+    /// Returns the number of queues.
+    pub fn queues(&self) -> usize {
+        match self {
+            Self::Block { .. } => 1,
+            Self::Network { .. } | Self::Console => 2,
+            Self::Socket { .. } => 3,
+        }
+    }
+
+    /// Returns the features that the device offers.
+    pub fn features(&self) -> u64 {
+        const OFFLOADS: u64 = NET_CSUM
+            | NET_GUEST_CSUM
+            | NET_GUEST_TSO4
+            | NET_GUEST_TSO6
+            | NET_HOST_TSO4
+            | NET_HOST_TSO6;
+        let own = match *self {
+            Self::Network { mtu, has_offloads, .. } => {
+                let offloads = if has_offloads { OFFLOADS } else { 0 };
+                let mtu = if mtu == 0 { 0 } else { NET_MTU };
+                NET_MAC | NET_STATUS | NET_MRG_RXBUF | offloads | mtu
+            }
+            Self::Console => 0,
+            Self::Socket { .. } => VSOCK_STREAM,
+            Self::Block { is_read_only, .. } => {
+                let access = if is_read_only { BLK_RO } else { 0 };
+                BLK_SIZE_MAX | BLK_SEG_MAX | BLK_FLUSH | access
+            }
+        };
+        own | INDIRECT_DESC | EVENT_IDX | VERSION_1
+    }
+
+    /// Returns whether the device works with what a driver has accepted of its features.
+    pub fn accepts(&self, features: u64) -> bool {
+        let needs =
+            |&(feature, needed): &(u64, u64)| features & feature == 0 || features & needed != 0;
+        let is_complete = match self {
+            Self::Network { .. } => NET_NEEDS.iter().all(needs),
+            Self::Console | Self::Socket { .. } | Self::Block { .. } => true,
+        };
+        features & !self.features() == 0 && features & VERSION_1 != 0 && is_complete
+    }
+
+    /// Returns the eight bytes of the configuration from an offset on, which is a multiple of 8.
+    pub fn configuration(&self, offset: u64, signals: &Signals) -> u64 {
+        match (*self, offset) {
+            (Self::Network { mac, .. }, 0) => {
+                let [a, b, c, d, e, f] = mac;
+                u64::from_le_bytes([a, b, c, d, e, f, u8::from(signals.is_link_up()), 0])
+            }
+            // One pair of queues, and the MTU.
+            (Self::Network { mtu, .. }, 8) => 1 | u64::from(mtu) << 16,
+            (Self::Socket { cid }, 0) => cid.into(),
+            (Self::Block { sectors, .. }, 0) => sectors,
+            // The largest size of a segment, and the largest number of segments.
+            (Self::Block { .. }, 8) => 4096 | 128 << 32,
+            _ => 0,
+        }
+    }
+}

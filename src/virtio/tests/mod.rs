@@ -1,0 +1,11 @@
+//! Tests of virtio devices with drivers that behave well, and with hostile ones.
+
+mod disk;
+mod driver;
+mod hostile;
+mod machine;
+mod memory;
+mod network;
+mod queue;
+mod registers;
+mod streams;
