@@ -4,7 +4,6 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
-use core::iter;
 
 use super::machine::{CpuStart, Device, Gic, Machine, Reach, Without};
 use super::plan::{GuestMemory, PartitionPlan, Plan};
@@ -254,6 +253,9 @@ fn write_size(text: &mut String, bytes: u64) -> fmt::Result {
     }
 }
 
+/// The spaces that [`column`] adds at once.
+const SPACES: &str = "                ";
+
 /// Writes a column of a table: the output of `write`, spaces up to `width`, and two more spaces.
 /// Padding by `fmt` would write single characters.
 fn column(
@@ -263,8 +265,12 @@ fn column(
 ) -> fmt::Result {
     let end = text.len() + width;
     write(text)?;
-    let missing = end.saturating_sub(text.len());
-    text.extend(iter::repeat_n(' ', missing + 2));
+    let mut missing = end.saturating_sub(text.len()) + 2;
+    while missing > 0 {
+        let part = SPACES.get(..missing).unwrap_or(SPACES);
+        text.push_str(part);
+        missing -= part.len();
+    }
     Ok(())
 }
 

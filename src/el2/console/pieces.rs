@@ -19,7 +19,7 @@ use crate::el2::drivers::uart::{MachineUart, emergency};
 /// The number of bytes in a piece of others' output on a CPU that runs a guest.
 const PIECE_BYTES: usize = 4;
 /// The number of bytes in a piece of the output of the CPU's own guest.
-const OWN_PIECE_BYTES: usize = 20;
+const OWN_PIECE_BYTES: usize = 16;
 /// The number of bytes in a piece on a CPU that no partition owns.
 const FREE_PIECE_BYTES: usize = 64;
 /// The time that a CPU waits for another one that has the turn, in microseconds: several times what

@@ -25,7 +25,7 @@ pub const MENDS: &[Mend] = &[
                 "let Some(mut shared) = CONSOLE.shared.attempt() else { return false };",
                 "let mut shared = CONSOLE.shared.lock();",
             ),
-            change(PIECES, "OWN_PIECE_BYTES: usize = 20;", "OWN_PIECE_BYTES: usize = 100_000;"),
+            change(PIECES, "OWN_PIECE_BYTES: usize = 16;", "OWN_PIECE_BYTES: usize = 100_000;"),
         ],
         tests: &[Boot("stays::no_stay_is_longer_than_its_goal::gicv2")],
     },
