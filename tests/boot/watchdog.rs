@@ -93,7 +93,11 @@ fn feeding_costs_one_exit(gic: Gic) {
     } else {
         assert!(irqs >= TICKS, "only {irqs} interrupts");
     }
-    assert_eq!((fed_irqs, fed_aborts), (irqs, aborts + TICKS));
+    assert_eq!(fed_aborts, aborts + TICKS);
+    // With QEMU's GICv2 EL2's timer also interrupts every 80 ms (`Gic::loses_level`): the few
+    // instructions of the feeding can move one of these past the end.
+    let most = if gic == Gic::V2 { 1 } else { 0 };
+    assert!(fed_irqs.abs_diff(irqs) <= most, "{fed_irqs} interrupts with a watchdog, else {irqs}");
 }
 
 /// Debian's driver sets a time and feeds the watchdog for longer than that. One Linux then powers
