@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, ItemUse, UseTree, Visibility};
 
-/// The rooms of the library, and those that each may use besides itself. docs/design.md has the
-/// same table.
+/// The rooms of the library, and those that each may use besides itself, as in docs/design.md.
 const LIBRARY: &[(&str, &[&str])] = &[
     ("arch", &[]),
     ("util", &[]),
