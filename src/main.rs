@@ -32,9 +32,10 @@ impl EntryPoints for Bulkhead {
         let boot_cpu = cpus::enter_boot_cpu(&machine);
         let description = boot::read_description(&firmware, &machine);
         let gic = boot::take_gic(&machine);
-        let plan = boot::plan(&firmware, &mut machine, &description, gic.last_direct_spi());
+        let plan = boot::plan(&firmware, &mut machine, &description, gic);
         boot::report(&machine, &plan, pool.as_deref());
-        let wings = Wings { monitor: plan.uses_monitor(), entropy: pool.is_some() };
+        let (monitor, links) = (plan.uses_monitor(), !plan.links.is_empty());
+        let wings = Wings { monitor, entropy: pool.is_some(), links };
         boot::unmap_unused_code(wings);
 
         let tables = plan.table_memory;

@@ -8,6 +8,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, ItemUse, UseTree, Visibility};
 
 /// The rooms of the library, and those that each may use besides itself, as in docs/design.md.
+#[rustfmt::skip]
 const LIBRARY: &[(&str, &[&str])] = &[
     ("arch", &[]),
     ("util", &[]),
@@ -19,11 +20,13 @@ const LIBRARY: &[(&str, &[&str])] = &[
     ("partition", &["arch"]),
     ("mm", &["arch"]),
     ("trap", &["arch", "devices", "vgic"]),
-    ("boot", &["arch", "util", "vgic", "smccc", "devices", "entropy", "partition", "mm", "trap"]),
+    ("boot", &["arch", "util", "vgic", "smccc", "devices", "entropy", "virtio", "partition", "mm",
+        "trap"]),
     ("operator", &["arch", "util", "vgic", "smccc", "devices", "partition", "mm", "trap", "boot"]),
 ];
 
 /// The rooms of the EL2 program, all of which may use the library. `main` is `main.rs`.
+#[rustfmt::skip]
 const EL2: &[(&str, &[&str])] = &[
     ("arch", &[]),
     ("drivers", &["arch"]),
@@ -35,36 +38,11 @@ const EL2: &[(&str, &[&str])] = &[
     ("trap", &["arch", "drivers", "cpu", "console", "mm", "partition", "vcpu"]),
     ("monitor", &["arch", "drivers", "cpu", "console", "mm", "partition", "vcpu"]),
     ("entropy", &["arch", "drivers", "cpu", "console", "mm", "partition"]),
-    (
-        "boot",
-        &[
-            "arch",
-            "drivers",
-            "cpu",
-            "console",
-            "mm",
-            "partition",
-            "vcpu",
-            "trap",
-            "monitor",
-            "entropy",
-        ],
-    ),
-    (
-        "main",
-        &[
-            "arch",
-            "drivers",
-            "cpu",
-            "console",
-            "mm",
-            "partition",
-            "vcpu",
-            "trap",
-            "monitor",
-            "boot",
-        ],
-    ),
+    ("links", &["arch", "drivers", "cpu", "console", "mm", "partition"]),
+    ("boot", &["arch", "drivers", "cpu", "console", "mm", "partition", "vcpu", "trap", "monitor",
+        "entropy", "links"]),
+    ("main", &["arch", "drivers", "cpu", "console", "mm", "partition", "vcpu", "trap", "monitor",
+        "boot"]),
 ];
 
 /// A module's path from the root of its crate.

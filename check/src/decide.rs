@@ -21,7 +21,7 @@ const SYSTEM_OFFSET: u64 = 128 << 20;
 /// The alignment of a tree behind the initrd.
 const TREE_ALIGNMENT: u64 = 2 << 20;
 /// The last SPI of QEMU's `virt`, whose GIC has 288 interrupts.
-const LAST_SPI: u32 = 287;
+const LAST_SPI: Intid = Intid::spi(255).unwrap();
 /// ID_AA64MMFR0_EL1 of a CPU with all granules: TGran16 is 1, TGran4 and TGran64 are 0.
 const ALL_GRANULES: u64 = 1 << 20;
 /// What an image looks like whose bytes are not known: a flat binary.
@@ -49,7 +49,7 @@ pub struct Question {
     pub tree_at: Option<Pa>,
     /// The CPU that boots, if given.
     pub boot_cpu: Option<Mpidr>,
-    /// The last SPI that can be delivered directly, if given; `Some(None)` if none can.
+    /// The last SPI, if given; `Some(None)` if none can be delivered directly.
     pub last_direct_spi: Option<Option<Intid>>,
     /// ID_AA64MMFR0_EL1 of the CPUs, if given.
     pub id_aa64mmfr0: Option<u64>,
@@ -120,8 +120,8 @@ fn take_steps(question: &Question, assumed: &mut Vec<String>) -> Result<Accepted
         }
     };
 
-    let last_direct_spi = last_direct_spi(question, &machine, &description, assumed);
-    let surroundings = Surroundings { boot_cpu, image, tree: place, last_direct_spi };
+    let (last_spi, delivers_directly) = interrupts(question, &machine, &description, assumed);
+    let surroundings = Surroundings { boot_cpu, image, tree: place, last_spi, delivers_directly };
     let plan = steps::plan(&tree, &mut machine, &description, &surroundings);
     let plan = plan.map_err(|refusal| refusal.to_string())?;
     let mut report = report::report(&machine, &plan);
@@ -162,26 +162,29 @@ fn read_description(
     description.map_err(|refusal| refusal.to_string())
 }
 
-/// Returns the last SPI that can be delivered directly. Where the description wants such interrupts
-/// it is assumed that Bulkhead owns both groups, as on a machine without EL3.
-fn last_direct_spi(
+/// Returns the last SPI, and whether interrupts can be delivered directly. Where the description
+/// wants that, it is assumed that Bulkhead owns both groups, as on a machine without EL3.
+fn interrupts(
     question: &Question,
     machine: &Machine,
     description: &Description,
     assumed: &mut Vec<String>,
-) -> Option<Intid> {
-    let wants = description.wants_direct_interrupts();
-    match (&machine.gic, question.last_direct_spi) {
-        (Gic::V2 { .. }, _) => None,
-        (Gic::V3 { .. }, Some(last)) => last,
-        (Gic::V3 { .. }, None) => {
-            if wants {
+) -> (Intid, bool) {
+    let is_v3 = matches!(machine.gic, Gic::V3 { .. });
+    let wants_direct = is_v3 && description.wants_direct_interrupts();
+    match question.last_direct_spi {
+        Some(None) => (LAST_SPI, false),
+        Some(Some(last)) => (last, is_v3),
+        None => {
+            let last = format!("the last SPI is {}", LAST_SPI.get());
+            if wants_direct {
                 let why = "firmware owns no interrupt group";
-                assumed.push(format!(
-                    "{why}, and the last SPI is {LAST_SPI} (--last-direct-spi, 0 if it owns one)"
-                ));
+                let option = "(--last-direct-spi, 0 if it owns one)";
+                assumed.push(format!("{why}, and {last} {option}"));
+            } else if !description.links.is_empty() {
+                assumed.push(format!("{last} (--last-direct-spi)"));
             }
-            Intid::new(LAST_SPI)
+            (LAST_SPI, is_v3)
         }
     }
 }

@@ -26,7 +26,7 @@ const NUMBERS: [(&str, &str, &str); 6] = [
     ("tree-at", "ADDRESS", "Address at which firmware puts the machine's tree"),
     ("boot-cpu", "MPIDR", "CPU on which the loader enters Bulkhead"),
     ("id-aa64mmfr0", "VALUE", "ID_AA64MMFR0_EL1, which says which page sizes the CPUs have"),
-    ("last-direct-spi", "INTID", "Last SPI of the GICv3; 0 if firmware owns an interrupt group"),
+    ("last-direct-spi", "INTID", "Last SPI of the GIC; 0 if firmware owns an interrupt group"),
 ];
 
 /// The options.

@@ -126,11 +126,11 @@ fuzz_target!(|bytes: &[u8]| {
     let other = Memory::new(honest(), 0);
     let ports = Ports([&hostile, &other]);
     for mut lane in Lane::of_link(kind, &[3, 4]) {
-        lane.attach_sender(0, queue(0, &hostile));
-        lane.attach_sender(1, queue(0x800, &other));
+        lane.attach_sender(0, &queue(0, &hostile));
+        lane.attach_sender(1, &queue(0x800, &other));
         for (port, memory) in [(0, &hostile), (1, &other)] {
             let at = if port == 0 { 0x800 } else { 0 };
-            lane.attach_receiver(port, queue(at, memory), FEATURES, &memory)
+            lane.attach_receiver(port, &queue(at, memory), FEATURES, &memory)
                 .expect("the rings are in the memory");
         }
         let mut senders = 3;

@@ -32,9 +32,10 @@ pub struct Surroundings {
     pub image: Region<Pa>,
     /// The memory of the machine's tree.
     pub tree: Region<Pa>,
-    /// The last SPI that can be delivered directly; `None` unless Bulkhead owns both interrupt
-    /// groups of a GICv3.
-    pub last_direct_spi: Option<Intid>,
+    /// The last SPI of the interrupt controller.
+    pub last_spi: Intid,
+    /// Whether interrupts can be delivered directly: Bulkhead owns both interrupt groups of a GICv3.
+    pub delivers_directly: bool,
 }
 
 /// Why no guest can be started. Displayed as a sentence without a full stop.
@@ -141,7 +142,7 @@ pub fn plan(
     description: &Description,
     surroundings: &Surroundings,
 ) -> Result<Plan, Refusal> {
-    let Surroundings { boot_cpu, image, tree: place, last_direct_spi } = *surroundings;
+    let Surroundings { boot_cpu, image, tree: place, last_spi, delivers_directly } = *surroundings;
     if let Some(initrd) = machine.initrd {
         machine.reserve(initrd, "the system description");
     }
@@ -152,8 +153,10 @@ pub fn plan(
         let requests = description.partitions.iter().flat_map(|partition| partition.requests());
         machine.explain_devices(tree, requests.map(|request| request.name));
     }
-    if let Some(last) = last_direct_spi.filter(|_| description.wants_direct_interrupts()) {
-        machine.free_interrupts = free_interrupts(tree, last);
+    machine.delivers_directly = delivers_directly;
+    let wants_direct = delivers_directly && description.wants_direct_interrupts();
+    if wants_direct || !description.links.is_empty() {
+        machine.free_interrupts = free_interrupts(tree, last_spi);
     }
     Ok(Plan::new(machine, boot_cpu, description)?)
 }

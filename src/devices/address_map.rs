@@ -28,6 +28,9 @@ pub const CONSOLE: Ipa = Ipa::new(0x0900_0000);
 /// The size of a PL011's registers in bytes.
 pub const CONSOLE_SIZE: u64 = PAGE_SIZE;
 
+/// The virtio devices of a guest, a page each, at the address of those of QEMU `virt`.
+pub const VIRTIO: Ipa = Ipa::new(0x0a00_0000);
+
 /// The emulated PL011 behind which a guest finds the monitor, at the address of the second PL011
 /// of QEMU `virt`.
 pub const MONITOR: Ipa = Ipa::new(0x0904_0000);

@@ -6,8 +6,8 @@ use super::{Device, Env, Offset};
 
 macro_rules! devices {
     (|$ticks:ident| $($(#[$doc:meta])* $name:ident($type:ty): $kind:pat => $create:expr,)+) => {
-        /// Any emulated device but the interrupt controller and the two PL011s, whose peers have
-        /// locks of their own.
+        /// Any emulated device but the interrupt controller, the two PL011s and the ends of
+        /// links, which have locks of their own.
         pub enum AnyDevice {
             $($(#[$doc])* $name($type),)+
         }
@@ -15,7 +15,7 @@ macro_rules! devices {
         impl AnyDevice {
             /// Returns the device of a kind that this enum has, as a partition that starts finds
             /// it; `ticks` converts milliseconds into ticks of the counter. `None` for the
-            /// interrupt controller and the two PL011s.
+            /// others.
             pub fn of(kind: DeviceKind, $ticks: impl Fn(u64) -> u64) -> Option<Self> {
                 match kind {
                     $($kind => Some(Self::$name($create)),)+
@@ -23,7 +23,8 @@ macro_rules! devices {
                     | DeviceKind::CpuInterface
                     | DeviceKind::Redistributors
                     | DeviceKind::Pl011
-                    | DeviceKind::MonitorPl011 => None,
+                    | DeviceKind::MonitorPl011
+                    | DeviceKind::Virtio { .. } => None,
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use super::address_map::{
     CONSOLE, CONSOLE_SIZE, CPU_INTERFACE, CPU_INTERFACE_SIZE, DISTRIBUTOR, DISTRIBUTOR_SIZE,
-    MONITOR, REDISTRIBUTOR_SIZE, REDISTRIBUTORS,
+    MONITOR, REDISTRIBUTOR_SIZE, REDISTRIBUTORS, VIRTIO,
 };
 use super::facts::{Binding, KindFacts, Size};
 use super::watchdog;
@@ -65,6 +65,12 @@ kinds! {
         /// hour.
         milliseconds: u32,
     } = watchdog::FACTS,
+    /// The virtio devices by which the partition sees its links, a page each. Each has an SPI of the
+    /// machine's, which is not that of [`PlannedDevice::intid`].
+    Virtio {
+        /// Their number, from 1 to [`MAX_LINKS`].
+        count: u8,
+    } = VIRTIO_FACTS,
 }
 
 const DISTRIBUTOR_FACTS: KindFacts = KindFacts {
@@ -112,6 +118,34 @@ const MONITOR_PL011_FACTS: KindFacts = KindFacts {
     has_interrupt: true,
     binding: Binding::pl011("serial1"),
 };
+const VIRTIO_FACTS: KindFacts = KindFacts {
+    name: "links",
+    owned_name: "its links",
+    start: VIRTIO,
+    size: Size::PerDevice(PAGE_SIZE),
+    mapped: 0,
+    has_interrupt: false,
+    binding: Binding {
+        node: "virtio_mmio",
+        compatible: &["virtio,mmio"],
+        alias: None,
+        entry: Some(PAGE_SIZE),
+    },
+};
+
+/// The largest number of links of a partition.
+pub const MAX_LINKS: usize = 16;
+
+impl DeviceKind {
+    /// Returns how many devices this is.
+    #[inline(always)]
+    fn count(self) -> u64 {
+        match self {
+            Self::Virtio { count } => count.into(),
+            _ => 1,
+        }
+    }
+}
 
 impl PlannedDevice {
     /// Creates a device of a partition with this many vCPUs, without an interrupt.
@@ -126,6 +160,7 @@ impl PlannedDevice {
         let size = match *size {
             Size::Fixed(size) => size,
             Size::PerVcpu(size) => size * vcpus as u64,
+            Size::PerDevice(size) => size * kind.count(),
         };
         let registers = Region::new(start, size).expect("no device is near the end of 64 bits");
         Self { kind, registers, intid: None }
@@ -181,8 +216,10 @@ mod tests {
     #[test]
     fn no_two_kinds_share_an_address_or_a_name() {
         let watchdog = DeviceKind::Watchdog { milliseconds: 1 };
+        let virtio = DeviceKind::Virtio { count: MAX_LINKS as u8 };
         use DeviceKind::{CpuInterface, Distributor, MonitorPl011, Pl011, Redistributors};
-        let kinds = [Distributor, CpuInterface, Redistributors, Pl011, MonitorPl011, watchdog];
+        let kinds =
+            [Distributor, CpuInterface, Redistributors, Pl011, MonitorPl011, watchdog, virtio];
         assert_eq!(kinds.len(), DeviceKind::COUNT);
         let devices = kinds.map(|kind| PlannedDevice::new(kind, MAX_REDISTRIBUTORS));
         for (index, one) in devices.iter().enumerate() {

@@ -7,6 +7,7 @@ pub mod console;
 pub mod cpu;
 pub mod drivers;
 pub mod entropy;
+pub mod links;
 pub mod mm;
 pub mod monitor;
 pub mod partition;

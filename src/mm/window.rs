@@ -26,9 +26,9 @@ pub const ROOT_ENTRIES: usize = 1 << (ROOT_BITS - INPUT_BITS);
 /// A root table's place for a window. A CPU can open one window in each at the same time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Slot {
-    /// For the memory of the partition that owns the CPU.
+    /// For a partition's memory: that of the CPU's owner, unless the CPU moves data of others.
     Own = 1,
-    /// For the memory of another partition.
+    /// For the memory of another partition, besides.
     Peer = 2,
     /// For the images that partitions are built from.
     Images = 3,

@@ -32,6 +32,8 @@ causes! {
     Console = "console",
     /// A load from or a store to the monitor's PL011.
     Monitor = "monitor",
+    /// A load from or a store to an end of a link.
+    Link = "link",
     /// A load from or a store to another emulated device.
     Device = "device",
     /// A data abort at an address where nothing is emulated.

@@ -4,10 +4,12 @@ use super::memory::{MemoryAccess, OutsideOf};
 use super::queue::{Queue, Segment, Walk};
 use super::{Fault, MAX_QUEUE_SIZE, after};
 use crate::arch::addr::Ipa;
+use alloc::boxed::Box;
+use alloc::vec;
 
 /// The segments of a chain, first those that the device reads, then those that it writes.
 pub struct Chain {
-    segments: [Segment; MAX_QUEUE_SIZE as usize],
+    segments: Box<[Segment]>,
     count: usize,
     /// The number of those that the device reads.
     readable: usize,
@@ -23,7 +25,7 @@ impl Default for Chain {
     fn default() -> Self {
         let empty = Segment { at: Ipa::new(0), size: 0 };
         Self {
-            segments: [empty; MAX_QUEUE_SIZE as usize],
+            segments: vec![empty; MAX_QUEUE_SIZE as usize].into_boxed_slice(),
             count: 0,
             readable: 0,
             head: 0,

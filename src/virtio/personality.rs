@@ -56,6 +56,9 @@ const NET_NEEDS: [(u64, u64); 4] = [
     (NET_HOST_TSO6, NET_CSUM),
 ];
 
+/// The CID of port 0 of a link; those below are reserved (VIRTIO 1.2, 5.10.4).
+pub const FIRST_CID: u32 = 3;
+
 /// The size of a disk's sector in bytes.
 pub const SECTOR_SIZE: u64 = 512;
 
@@ -95,6 +98,18 @@ impl Personality {
             Self::Block { .. } => 2,
             Self::Console => 3,
             Self::Socket { .. } => 19,
+        }
+    }
+
+    /// Returns what other ports of a link know the device by: a MAC address, the first byte in the
+    /// lowest bits, or a CID; 0 for others.
+    pub fn address(&self) -> u64 {
+        match *self {
+            Self::Network { mac: [a, b, c, d, e, f], .. } => {
+                u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+            }
+            Self::Socket { cid } => cid.into(),
+            Self::Console | Self::Block { .. } => 0,
         }
     }
 

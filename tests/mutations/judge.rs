@@ -1,6 +1,7 @@
 //! The steps of boot up to the first guest, with the tree of a machine and a description.
 
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
+use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::audit::{self, Access, Window};
 use bulkhead::boot::fdt::Tree;
@@ -26,7 +27,8 @@ pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, S
         boot_cpu: Mpidr::new(0),
         image: region(seed.image, 3 << 20),
         tree: region(seed.image + (4 << 20), machine.len()),
-        last_direct_spi: None,
+        last_spi: Intid::spi(255).expect("it is an SPI"),
+        delivers_directly: false,
     };
     let machine = steps::read_machine(&tree, ConsoleUart::read(&tree), surroundings.boot_cpu);
     let mut machine = machine.map_err(|error| error.to_string())?;

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::emulated::{DEVICE_PROPERTIES, optional_devices};
+use super::links::{self, LinkDescription};
 use super::source::Images;
 use crate::arch::addr::{Ipa, Pa};
 use crate::arch::mpidr::Mpidr;
@@ -23,6 +24,8 @@ pub struct Description {
     pub path: String,
     /// The partitions, in the order of the tree; at least one.
     pub partitions: Vec<PartitionDescription>,
+    /// The links between them, in the order of the tree.
+    pub links: Vec<LinkDescription>,
     /// `monitor`: whether the console offers the monitor.
     pub monitor: bool,
     /// `console-cpu`: the CPU that does the work of the console and of the monitor.
@@ -121,8 +124,9 @@ const PARTITION_PROPERTIES: [&str; 14] = [
 ];
 /// The properties of a description.
 const SYSTEM_PROPERTIES: [&str; 4] = ["compatible", "model", "monitor", "console-cpu"];
-/// The child nodes of a description: its partitions, and those that `dtc -@` adds.
-const SYSTEM_NODES: [&str; 4] = ["partitions", "__symbols__", "__fixups__", "__local_fixups__"];
+/// The child nodes of a description: its partitions and links, and those that `dtc -@` adds.
+const SYSTEM_NODES: [&str; 5] =
+    ["partitions", "links", "__symbols__", "__fixups__", "__local_fixups__"];
 
 impl Description {
     /// Returns whether a partition requests a device.
@@ -195,7 +199,9 @@ impl Description {
             let way = "give each one a node below the node partitions";
             refuse!(path, " has no partition: {way}");
         }
-        Ok(Self { system_path, path, partitions, monitor, console_cpu })
+        let names: Vec<_> = partitions.iter().map(|it| it.name.as_str()).collect();
+        let links = links::links(system, &names)?;
+        Ok(Self { system_path, path, partitions, links, monitor, console_cpu })
     }
 }
 
@@ -204,13 +210,8 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
     let mut properties = Vec::from(PARTITION_PROPERTIES);
     properties.extend(DEVICE_PROPERTIES.map(|property| property.name));
     node.check(&properties, Some(&["kernel", "ramdisk"]))?;
-    let (path, name) = (node.path(), node.name());
     // The name is printed before each line of the partition on the console.
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    if name.len() > 15 || !name.bytes().all(is_plain) {
-        let like = "1 to 15 letters, digits, hyphens and underscores";
-        refuse!(path, ": name = \"{name}\" is not {like}");
-    }
+    let (path, name) = (node.path(), node.plain_name()?);
     let cpus = cpus(node)?;
     let memory = match node.pages("memory", 2)? {
         Some(0) => refuse!(path, ": memory = <0x0 0x0> is empty: give at least one page"),

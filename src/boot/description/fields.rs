@@ -15,6 +15,21 @@ impl<'a> Node<'a, 'a> {
         name.split_once('@').map_or(name, |(base, _)| base)
     }
 
+    /// Returns the name, which is one that can be printed before a line.
+    ///
+    /// # Errors
+    ///
+    /// If it is not.
+    pub(super) fn plain_name(self) -> Result<&'a str> {
+        let name = self.name();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if name.len() > 15 || !name.bytes().all(is_plain) {
+            let like = "1 to 15 letters, digits, hyphens and underscores";
+            refuse!(self.path(), ": name = \"{name}\" is not {like}");
+        }
+        Ok(name)
+    }
+
     /// Returns the first child with this name, with or without a unit address.
     #[inline(never)]
     pub(super) fn first_child(self, name: &str) -> Option<Self> {

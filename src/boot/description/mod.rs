@@ -5,6 +5,7 @@ mod emulated;
 mod error;
 mod fields;
 mod image;
+mod links;
 mod source;
 
 pub use bulkhead::{
@@ -13,4 +14,5 @@ pub use bulkhead::{
 pub use error::PlanError;
 pub(crate) use error::{Cells, Result, refuse};
 pub use image::Image;
+pub use links::LinkDescription;
 pub use source::{ImageDescription, Peek};

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Builder, LEVEL_HIGH, at, reg};
+use super::{Builder, LEVEL_HIGH, at, flags, reg};
 use crate::devices::facts::Binding;
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 
@@ -58,6 +58,7 @@ impl Builder<'_> {
         for device in &self.partition.devices {
             match device.kind {
                 DeviceKind::Distributor => self.interrupt_controller(device),
+                DeviceKind::Virtio { .. } => self.links(device),
                 _ if binding(device.kind).node == Binding::INTERRUPT_CONTROLLER => {}
                 _ => self.emulated_device(device),
             }
@@ -79,6 +80,25 @@ impl Builder<'_> {
         tree.property_u32("#address-cells", 0);
         tree.property_u32("phandle", self.gic);
         tree.end_node();
+    }
+
+    /// Writes the nodes of the ends of links, whose registers are consecutive pages of `device`
+    /// (binding `virtio,mmio`). Their `label` is the link's name.
+    fn links(&mut self, device: &PlannedDevice) {
+        let Binding { node, compatible, .. } = binding(device.kind);
+        for (registers, port) in entries(device).zip(&self.partition.links) {
+            let interrupt = port.interrupt.map(|it| self.interrupt(it.intid, flags(it.trigger)));
+            let tree = &mut self.writer;
+            let [high, low, ..] = registers;
+            tree.begin_node(&at(node, u64::from(high) << 32 | u64::from(low)));
+            tree.property_strings("compatible", compatible);
+            tree.property_cells("reg", &registers);
+            tree.property_cells("interrupts", interrupt.as_slice().as_flattened());
+            // Bulkhead accesses the queues and buffers through its caches.
+            tree.property_empty("dma-coherent");
+            tree.property_str("label", &port.name);
+            tree.end_node();
+        }
     }
 
     /// Writes the node of an emulated device that is no part of the interrupt controller.

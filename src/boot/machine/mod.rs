@@ -82,10 +82,12 @@ pub struct Machine {
     /// `/chosen/linux,initrd-start` to `-end`: the memory where the loader put the system
     /// description.
     pub initrd: Option<Region<Pa>>,
-    /// The SPIs above those of all devices ([`free_interrupts`]), if the interrupt controller can
-    /// deliver interrupts directly to guests; otherwise `0..0`. The tree does not say that: boot
-    /// sets it.
+    /// The SPIs above those of all devices ([`free_interrupts`]), if the description needs some;
+    /// otherwise `0..0`. The tree does not say which is the last: boot sets it.
     pub free_interrupts: Range<u32>,
+    /// Whether the interrupt controller can deliver interrupts directly to guests. The tree does not
+    /// say that: boot sets it.
+    pub delivers_directly: bool,
     /// The seeds that the machine's entropy is enough for. The tree does not say that: boot sets it.
     pub seeds: Seeds,
     /// ID_AA64MMFR0_EL1 of the boot CPU, with the page sizes of stage 1. The tree does not say it:

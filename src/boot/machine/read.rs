@@ -73,6 +73,7 @@ impl Machine {
             initrd,
             remarks: parts.remarks.finish(),
             free_interrupts: 0..0,
+            delivers_directly: false,
             seeds: Seeds::None,
             id_aa64mmfr0: 0,
         })

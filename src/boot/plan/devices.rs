@@ -72,7 +72,12 @@ fn check_served(
 /// Returns the interrupts of a partition with these CPUs, as indices into [`Machine::cpus`], and
 /// these devices, by ascending INTID, each once: those of the devices, and the SPIs of its CPUs'
 /// PMUs.
-pub(super) fn interrupts(machine: &Machine, cpus: &[usize], devices: &[Device]) -> Vec<Interrupt> {
+pub(super) fn interrupts(
+    machine: &Machine,
+    cpus: &[usize],
+    devices: &[Device],
+    of_links: impl Iterator<Item = Interrupt>,
+) -> Vec<Interrupt> {
     let mut interrupts: Vec<Interrupt> = Vec::new();
     let mut add = |interrupt: Interrupt| {
         let found = interrupts.binary_search_by_key(&interrupt.intid, |other| other.intid);
@@ -81,6 +86,7 @@ pub(super) fn interrupts(machine: &Machine, cpus: &[usize], devices: &[Device]) 
         }
     };
     devices.iter().flat_map(|device| &device.interrupts).copied().for_each(&mut add);
+    of_links.for_each(&mut add);
     for cpu in cpus {
         let mpidr = machine.cpus[*cpu].mpidr;
         machine.pmus.iter().filter_map(|pmu| pmu.shared_interrupt(mpidr)).for_each(&mut add);

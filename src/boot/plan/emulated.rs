@@ -10,11 +10,12 @@ use crate::boot::machine::{Gic, Machine};
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::vgic::Delivery;
 
-/// Returns the emulated devices of a partition, whose INTIDs are still to be assigned.
+/// Returns the emulated devices of a partition with this number of vCPUs and of ends of links, whose INTIDs are still to be assigned.
 pub(super) fn devices(
     partition: &PartitionDescription,
     gic: &Gic,
     vcpus: usize,
+    links: usize,
 ) -> Vec<PlannedDevice> {
     let of_cpus = match gic {
         Gic::V2 { .. } => DeviceKind::CpuInterface,
@@ -22,26 +23,37 @@ pub(super) fn devices(
     };
     let mut kinds = Vec::from([DeviceKind::Distributor, of_cpus, DeviceKind::Pl011]);
     kinds.extend(&partition.optional_devices);
+    if links > 0 {
+        kinds.push(DeviceKind::Virtio { count: links as u8 });
+    }
     kinds.into_iter().map(|kind| PlannedDevice::new(kind, vcpus)).collect()
 }
 
-/// The SPIs that are left for emulated devices.
+/// The SPIs that are left for emulated devices and for links.
 pub(super) struct FreeInterrupts {
-    /// The INTIDs that neither a device of the machine has nor an emulated device of a partition
-    /// with direct interrupts so far; `0..0` if the machine cannot deliver interrupts directly.
-    direct: Range<u32>,
+    /// The INTIDs that nothing has so far: no device of the machine, no link, and no emulated device
+    /// of a partition with direct interrupts.
+    free: Range<u32>,
+    /// Whether the machine can deliver interrupts directly.
+    delivers_directly: bool,
 }
 
 impl FreeInterrupts {
     /// All SPIs that no device of the machine has.
     pub fn new(machine: &Machine) -> Self {
-        Self { direct: machine.free_interrupts.clone() }
+        let Machine { free_interrupts, delivers_directly, .. } = machine;
+        Self { free: free_interrupts.clone(), delivers_directly: *delivers_directly }
+    }
+
+    /// Takes the next one.
+    pub fn next(&mut self) -> Option<Intid> {
+        self.free.next().and_then(Intid::new)
     }
 
     /// Assigns an SPI to each emulated device of a partition that raises one, in the order of the
     /// devices, and returns how interrupts are delivered to the partition: as `wanted`, but trapped
     /// if the machine cannot deliver them directly and the partition does not request it. `owned`
-    /// are the interrupts of the devices that are passed through.
+    /// are the interrupts that the partition has already.
     ///
     /// # Errors
     ///
@@ -57,13 +69,14 @@ impl FreeInterrupts {
         let raising = devices.iter_mut().filter(|it| it.kind.facts().has_interrupt);
         let raising: Vec<_> = raising.collect();
         let count = raising.len();
-        let left = self.direct.len();
-        let direct = if wanted == Delivery::Direct { self.direct(count) } else { None };
+        let left = self.free.len();
+        let is_direct = wanted == Delivery::Direct && self.delivers_directly;
+        let direct = if is_direct { self.direct(count) } else { None };
         let (delivery, intids) = match direct {
             Some(intids) => (Delivery::Direct, intids),
             None if partition.interrupts == Some(Delivery::Direct) => {
                 let (what, way) = (": interrupts = \"direct\" needs", "give \"trapped\"");
-                if self.direct.end == 0 {
+                if !self.delivers_directly {
                     let gic = "a GICv3 with one Security state and no firmware at EL3";
                     refuse!(partition.path, "{what} {gic}: {way}");
                 }
@@ -82,7 +95,7 @@ impl FreeInterrupts {
     /// first ones above those of all devices: the GICD registers of a guest reach up to its last
     /// SPI, which should be low.
     fn direct(&mut self, count: usize) -> Option<Vec<Intid>> {
-        let free: Vec<_> = self.direct.by_ref().take(count).filter_map(Intid::new).collect();
+        let free: Vec<_> = self.free.by_ref().take(count).filter_map(Intid::new).collect();
         (free.len() == count).then_some(free)
     }
 }

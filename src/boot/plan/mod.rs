@@ -15,18 +15,20 @@ use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{Description, PlanError, refuse};
 use crate::boot::tables::tables_needed;
 use emulated::FreeInterrupts;
+use links::Links;
 use memory::FreeMemory;
 
 mod cpus;
 mod devices;
 mod emulated;
 mod layout;
+mod links;
 mod load;
 mod memory;
 mod regions;
 mod types;
 
-pub use types::{GuestMemory, LoadedImage, Mapping, PartitionPlan, Plan};
+pub use types::{GuestMemory, LinkPlan, LinkPort, LoadedImage, Mapping, PartitionPlan, Plan};
 
 impl Plan {
     /// Divides `machine` into the partitions of `description`. `boot_cpu` is the CPU that runs
@@ -44,9 +46,12 @@ impl Plan {
         let gic = &machine.gic;
         let (mut cpus, console_cpu) = cpus::assign(machine, boot_cpu, description)?;
         let mut passthrough = devices::assign(machine, described)?;
-        let emulated =
-            |(partition, cpus): (_, &Vec<_>)| emulated::devices(partition, gic, cpus.len());
-        let mut devices: Vec<_> = described.iter().zip(&cpus).map(emulated).collect();
+        let Links { links, mut ports } = links::links(description)?;
+        let of = |(partition, cpus, ports): (_, &Vec<_>, &Vec<_>)| {
+            emulated::devices(partition, gic, cpus.len(), ports.len())
+        };
+        let all = described.iter().zip(&cpus).zip(&ports);
+        let mut devices: Vec<_> = all.map(|((one, cpus), ports)| of((one, cpus, ports))).collect();
         let mut memory = FreeMemory::new(machine, described);
         let places = memory.place(described, &devices, &passthrough)?;
         let mut partitions = Vec::with_capacity(described.len());
@@ -59,7 +64,10 @@ impl Plan {
                 load::place(described, memory.guest, machine.id_aa64mmfr0)?;
             let passthrough = take(&mut passthrough[number]);
             let cpus = take(&mut cpus[number]);
-            let interrupts = devices::interrupts(machine, &cpus, &passthrough);
+            let mut links = take(&mut ports[number]);
+            links::assign_interrupts(&mut free, &described.path, &mut links)?;
+            let of_links = links.iter().filter_map(|it| it.interrupt);
+            let interrupts = devices::interrupts(machine, &cpus, &passthrough, of_links);
             let mappings = layout::mappings(gic, &memory, &passthrough);
             let mut devices = take(&mut devices[number]);
             let wanted = description.delivery(described);
@@ -78,6 +86,7 @@ impl Plan {
                 interrupts,
                 devices,
                 passthrough,
+                links,
                 kernel,
                 ramdisk,
                 tree,
@@ -94,6 +103,7 @@ impl Plan {
             images,
             image_tables,
             partitions,
+            links,
             console_monitor: description.monitor,
             console_cpu,
         })

@@ -10,12 +10,17 @@ use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::mm::tables::Attributes;
 use crate::partition::lifecycle::Policy;
 use crate::vgic::Delivery;
+use crate::virtio::link::Kind;
+use crate::virtio::personality::Personality;
 
-/// What each partition owns. No two partitions share anything.
+/// What each partition owns. No two partitions share anything but the links that the description
+/// gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The partitions, in the order of the description.
     pub partitions: Vec<PartitionPlan>,
+    /// The links between them, in the order of the description.
+    pub links: Vec<LinkPlan>,
     /// Memory for translation tables, in whole pages: first the stage-2 tables of all partitions,
     /// enough for all of their [`mappings`](PartitionPlan::mappings) with the largest leaves that
     /// alignment allows; then the tables for EL2's windows onto the partitions' memory, in the same
@@ -64,7 +69,11 @@ pub struct PartitionPlan {
     pub devices: Vec<PlannedDevice>,
     /// The devices of the machine that are passed through to it, each at its physical address.
     pub passthrough: Vec<Device>,
-    /// The SPIs of its passed-through devices and of its CPUs' PMUs, by ascending INTID, each once.
+    /// Its ends of links. The registers of each are a page of [`DeviceKind::Virtio`], in the same
+    /// order.
+    pub links: Vec<LinkPort>,
+    /// The SPIs of its passed-through devices, of its CPUs' PMUs and of its links, by ascending
+    /// INTID, each once.
     pub interrupts: Vec<Interrupt>,
     /// Everything that stage 2 maps, by ascending IPA, without overlaps, in whole pages.
     pub mappings: Vec<Mapping>,
@@ -108,6 +117,32 @@ impl PartitionPlan {
             _ => None,
         })
     }
+}
+
+/// A link between partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkPlan {
+    /// Its name: 1 to 15 letters, digits, hyphens and underscores.
+    pub name: String,
+    /// What it connects.
+    pub kind: Kind,
+    /// For each of its ports the partition, as an index into [`Plan::partitions`].
+    pub partitions: Vec<usize>,
+}
+
+/// A partition's end of a link: a virtio device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkPort {
+    /// The link, as an index into [`Plan::links`].
+    pub link: usize,
+    /// The number of the port in the link.
+    pub port: u8,
+    /// The name of the link.
+    pub name: String,
+    /// What the device is.
+    pub personality: Personality,
+    /// Its interrupt: an SPI that no device raises, edge-triggered. `None` until it is assigned.
+    pub interrupt: Option<Interrupt>,
 }
 
 /// A partition's memory: `guest` and `host` have the same size, a multiple of the page size.

@@ -112,6 +112,7 @@ fn the_delivery_of_interrupts() {
     let alone = [one.clone()];
     assert_eq!(lines(&machine, &alone), ["interrupts  GICv3, trapped"]);
     machine.free_interrupts = 100..987;
+    machine.delivers_directly = true;
     // A guest that is alone harms nobody.
     assert_eq!(lines(&machine, &alone), ["interrupts  GICv3, direct"]);
     assert_eq!(lines(&machine, &[one.clone(), two]), ["interrupts  GICv3, trapped"]);

@@ -28,6 +28,13 @@ impl TrapFrame {
     }
 }
 
+/// Moves ELR_EL2 back to the A64 instruction that trapped, after [`skip_instruction`]: the guest
+/// executes it again, once its interrupts are handled.
+#[inline(never)]
+pub fn repeat_instruction() {
+    ELR_EL2.set(ELR_EL2.get().wrapping_sub(4));
+}
+
 /// Moves ELR_EL2 past the A64 instruction that trapped.
 #[inline(always)]
 pub fn skip_instruction() {

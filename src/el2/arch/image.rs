@@ -18,6 +18,8 @@ unsafe extern "C" {
     static __monitor_text_end: u8;
     static __entropy_text_start: u8;
     static __entropy_text_end: u8;
+    static __links_text_start: u8;
+    static __links_text_end: u8;
     static __text_start: u8;
     static __text_end: u8;
     static __init_library_text_start: u8;
@@ -68,7 +70,11 @@ section! {
 }
 section! {
     /// Returns the code of random numbers for guests.
-    entropy_code = __entropy_text_start..__text_start
+    entropy_code = __entropy_text_start..__links_text_start
+}
+section! {
+    /// Returns the code of links between partitions.
+    links_code = __links_text_start..__text_start
 }
 section! {
     /// Returns the code that stays mapped while guests run.
@@ -121,13 +127,19 @@ pub struct Wings {
     pub monitor: bool,
     /// Random numbers for guests.
     pub entropy: bool,
+    /// Links between partitions.
+    pub links: bool,
 }
 
 impl Wings {
     /// Returns each wing's name and code, and whether it is used.
     #[inline(always)]
-    pub fn all(self) -> [(&'static str, Region<Pa>, bool); 2] {
-        [("monitor", monitor_code(), self.monitor), ("entropy", entropy_code(), self.entropy)]
+    pub fn all(self) -> [(&'static str, Region<Pa>, bool); 3] {
+        [
+            ("monitor", monitor_code(), self.monitor),
+            ("entropy", entropy_code(), self.entropy),
+            ("links", links_code(), self.links),
+        ]
     }
 
     /// Returns the number of bytes of the code that stays mapped.
@@ -138,7 +150,9 @@ impl Wings {
         let (start, end) = (addr_of!(__monitor_text_start), addr_of!(__monitor_text_end));
         let monitor = size(start, end, self.monitor);
         let (start, end) = (addr_of!(__entropy_text_start), addr_of!(__entropy_text_end));
-        code + monitor + size(start, end, self.entropy)
+        let entropy = size(start, end, self.entropy);
+        let (start, end) = (addr_of!(__links_text_start), addr_of!(__links_text_end));
+        code + monitor + entropy + size(start, end, self.links)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | what is checked | when |
 //! |---|---|
-//! | a hold takes at most [`HOLD`] instructions | where a tick of the counter is one |
+//! | a hold takes at most [`HOLD`] instructions, but of locks that no CPU waits for | where a tick of the counter is one |
 //! | a CPU that waits is overtaken at most once by each other CPU | always |
 //! | no lock is held where a visit to EL2 ends or is divided ([`assert_none_held`]) | always |
 //!
@@ -38,13 +38,22 @@ pub struct LockChecks {
     since: AtomicU64,
     /// The line of the source where it was taken last.
     line: AtomicU32,
+    /// Whether no CPU waits for it, so that holds may take longer.
+    is_tried: bool,
 }
 
 impl LockChecks {
     /// Returns the checks of a lock that was never taken.
     pub const fn new() -> Self {
         let [taken, line] = [const { AtomicU32::new(0) }; 2];
-        Self { taken, since: AtomicU64::new(0), line }
+        Self { taken, since: AtomicU64::new(0), line, is_tried: false }
+    }
+
+    /// Returns the checks of a lock that no CPU may wait for.
+    pub const fn of_tried() -> Self {
+        let mut checks = Self::new();
+        checks.is_tried = true;
+        checks
     }
 
     /// Returns how often the lock was taken, for a CPU that begins to wait.
@@ -56,6 +65,10 @@ impl LockChecks {
     /// since it began to wait, if it did: one each of those that were before it in the queue, and
     /// one more of each.
     pub fn take(&self, place: &Location<'_>, waits_since: Option<u32>) {
+        assert!(
+            !self.is_tried || waits_since.is_none(),
+            "a CPU waited for a lock that is only tried"
+        );
         let taken = self.taken.fetch_add(1, Ordering::Relaxed);
         if let Some(since) = waits_since {
             let others = taken.wrapping_sub(since);
@@ -76,7 +89,7 @@ impl LockChecks {
         held().fetch_sub(1, Ordering::Relaxed);
         let since = self.since.load(Ordering::Relaxed);
         let ticks = counter() - since;
-        let is_live = IS_LIVE.load(Ordering::Relaxed) && since != 0;
+        let is_live = IS_LIVE.load(Ordering::Relaxed) && since != 0 && !self.is_tried;
         if is_live && ticks > HOLD && read_register!("cntfrq_el0") == ONE_TICK_EACH {
             let line = u64::from(self.line.load(Ordering::Relaxed));
             panic!("the lock taken in a line {line} was held for {ticks} instructions");

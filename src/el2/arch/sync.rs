@@ -46,6 +46,21 @@ impl<T> Mutex<T> {
         Self { lock, value: UnsafeCell::new(value) }
     }
 
+    /// Returns a lock, which is free, around `value`. No CPU may wait for it, so that it may be held
+    /// for longer than others.
+    pub const fn tried(value: T) -> Self {
+        #[cfg_attr(
+            not(feature = "check-locks"),
+            expect(unused_mut, reason = "checks alone differ")
+        )]
+        let mut mutex = Self::new(value);
+        #[cfg(feature = "check-locks")]
+        {
+            mutex.lock.checks = LockChecks::of_tried();
+        }
+        mutex
+    }
+
     /// Waits until the lock is free, and takes it.
     #[inline(always)]
     #[cfg_attr(feature = "check-locks", track_caller)]

@@ -22,6 +22,7 @@ use crate::el2::arch::sync::{self, Barrier, Mutex, SetOnce};
 use crate::el2::console::Port;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::entropy::Streams;
+use crate::el2::links::{self, Links};
 use crate::el2::mm::fill::PartitionMemory;
 use crate::el2::mm::images::Images;
 use crate::el2::monitor::{Monitor, MonitorUart};
@@ -48,6 +49,8 @@ pub struct Work {
     ports: &'static [Port],
     /// The monitor, if the description asks for it.
     monitor: Option<&'static Monitor>,
+    /// The links, if the description has any.
+    links: Option<&'static Links>,
     /// The index of the CPU that does the work of the console and of the monitor, if it has one.
     pub console_cpu: Option<usize>,
     /// The memory of the partitions' images.
@@ -89,6 +92,7 @@ impl Work {
         if let Some(monitor) = monitor.filter(|_| plan.console_monitor) {
             crate::el2::console::set_monitor(monitor);
         }
+        let links = Links::new(&plan, gic);
         let ppis = (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(&machine, *ppi)).collect();
         let (tables, images) = stage2::divide(&mut plan);
         let images = &*Box::leak(Box::new(images));
@@ -116,6 +120,7 @@ impl Work {
             owners,
             ports,
             monitor,
+            links,
             console_cpu: plan.console_cpu,
             images,
             totals,
@@ -180,6 +185,7 @@ impl Work {
             let port = MonitorUart::new(monitor, self.jobs.len(), intid);
             Box::new(port) as Box<dyn MonitorDevice>
         });
+        let links = self.links.and_then(|all| links::ports(all, &plan));
         let cpus = plan.cpus.iter().map(|cpu| &resident::all()[*cpu].cpu).collect();
         let partition = Partition::new(PartitionParts {
             plan,
@@ -189,6 +195,7 @@ impl Work {
             port: &self.ports[index],
             random,
             monitor,
+            links,
             supervisor: self.monitor.map(|monitor| monitor as _),
             gic: self.gic,
             ppis: &self.ppis,
@@ -225,6 +232,9 @@ impl Work {
         }
         if let Some(monitor) = self.monitor {
             monitor.set_partitions(partitions);
+        }
+        if let Some(links) = self.links {
+            links.set_partitions(partitions);
         }
         mmu::unmap_memory(self.images.regions());
         partitions

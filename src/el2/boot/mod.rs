@@ -18,7 +18,6 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
-use bulkhead::arch::intid::Intid;
 use bulkhead::boot::audit::{self, Descriptors, Finding};
 use bulkhead::boot::description::{Description, PlanError};
 use bulkhead::boot::fdt::{Node, Tree};
@@ -184,18 +183,19 @@ fn read_partitions(
     or_refuse(steps::read_description(tree, system, base, machine, &image))
 }
 
-/// Divides the machine, without what Bulkhead itself uses. `last_direct_spi` is that of the GIC.
+/// Divides the machine, without what Bulkhead itself uses.
 pub fn plan(
     firmware: &FirmwareTree,
     machine: &mut Machine,
     description: &Description,
-    last_direct_spi: Option<Intid>,
+    gic: &Gic,
 ) -> Plan {
     let surroundings = Surroundings {
         boot_cpu: cpu::current_mpidr(),
         image: image::whole(),
         tree: firmware.region,
-        last_direct_spi,
+        last_spi: gic.last_spi(),
+        delivers_directly: gic.delivers_directly(),
     };
     or_refuse(steps::plan(&firmware.tree, machine, description, &surroundings))
 }

@@ -49,6 +49,8 @@ pub const CONSOLE: u32 = 1 << 2;
 pub const ORDER: u32 = 1 << 3;
 /// The request to continue with the monitor's work for the partition.
 pub const MONITOR: u32 = 1 << 4;
+/// The request to continue with the work of the partition's links.
+pub const LINKS: u32 = 1 << 5;
 
 /// The offset of `stack_top` in [`Cpu`], for assembly.
 pub const STACK_TOP: usize = offset_of!(Cpu, stack_top);

@@ -58,9 +58,19 @@ impl PartitionMemory {
         self.memory.host
     }
 
+    /// Returns the guest addresses.
+    pub const fn guest(&self) -> Region<Ipa> {
+        self.memory.guest
+    }
+
     /// Opens the memory on this CPU.
     pub fn open(&self) -> Window {
         Window::open(Slot::Own, self.tables)
+    }
+
+    /// Opens the memory on this CPU, for which another one may be open.
+    pub fn open_beside(&self) -> Window {
+        Window::open_beside(self.tables)
     }
 
     /// Copies `size` bytes from `offset` of a content, and cleans them to memory, from which a

@@ -65,6 +65,17 @@ impl Window {
         Self(slot, PhantomData)
     }
 
+    /// Opens a window onto a partition's memory on this CPU, which may have another one open.
+    ///
+    /// # Panics
+    ///
+    /// If this CPU has two open.
+    #[inline]
+    pub fn open_beside(tables: MemoryTables) -> Self {
+        let is_used = entry(Slot::Own).load(Ordering::Relaxed) != 0;
+        Self::open(if is_used { Slot::Peer } else { Slot::Own }, tables)
+    }
+
     /// Returns the addresses at which this CPU accesses a part of the memory while the window is
     /// open.
     #[inline(always)]
@@ -91,8 +102,8 @@ impl Drop for Window {
         // require it concern accesses of one CPU that another CPU's broadcast must wait for; here
         // the CPU waits for its own.
         // SAFETY: invalidates this CPU's cached translations of EL2, which loses no data. What was
-        // accessed at this window's addresses is not accessed there again: `fill`, `images` and
-        // `entropy` drop the window after the last use of what `place` returned.
+        // accessed at this window's addresses is not accessed there again: `fill`, `images`,
+        // `links` and `entropy` drop the window after the last use of what `place` returned.
         unsafe {
             asm!("dsb nshst", "tlbi alle2", "dsb nsh", "isb", options(nostack, preserves_flags));
         }

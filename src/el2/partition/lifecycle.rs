@@ -94,6 +94,10 @@ impl Partition {
         // out. The end of a partition that stays stopped is always reported.
         let is_reported = next != Next::Build || state.restart_lines.allow(timer::now()).is_some();
         drop(state);
+        if let Some(links) = &self.links {
+            // What another CPU still uses is taken back before the memory is scrubbed.
+            _ = links.stop();
+        }
         self.gic.silence(&self.plan.interrupts);
         if is_reported {
             self.report_end(end, next, restarts, injections);

@@ -2,6 +2,7 @@
 
 mod devices;
 mod lifecycle;
+mod links;
 mod random;
 mod rendezvous;
 
@@ -34,6 +35,7 @@ use super::mm::stage2::Stage2;
 
 pub use devices::EmulatedDevice;
 pub use lifecycle::Totals;
+pub use links::{LinkAccess, LinkPorts};
 pub use random::RandomNumbers;
 pub use rendezvous::{Rebuild, RecallSlot};
 
@@ -78,6 +80,8 @@ pub struct Partition {
     pub random: Option<Box<dyn RandomNumbers>>,
     /// Its PL011 with the monitor, if it has one, whose lock only its own CPUs take.
     pub monitor: Option<Box<dyn MonitorDevice>>,
+    /// Its ends of links, if it has any.
+    pub links: Option<Box<dyn LinkPorts>>,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
     /// The monitor, if there is one, which shows and controls the partition.
@@ -161,6 +165,8 @@ pub struct PartitionParts {
     pub random: Option<Box<dyn RandomNumbers>>,
     /// Its PL011 with the monitor, if it has one.
     pub monitor: Option<Box<dyn MonitorDevice>>,
+    /// Its ends of links, if it has any.
+    pub links: Option<Box<dyn LinkPorts>>,
     /// The monitor, if there is one.
     pub supervisor: Option<&'static dyn Supervisor>,
     /// The machine's interrupt controller.
@@ -209,6 +215,7 @@ impl Partition {
             port,
             random,
             monitor,
+            links,
             supervisor,
             gic,
             ppis,
@@ -248,6 +255,7 @@ impl Partition {
             output: port.output(),
             random,
             monitor,
+            links,
             supervisor,
             gic,
             cpus,
@@ -366,7 +374,7 @@ impl fmt::Display for Partition {
 }
 
 /// Returns a limit of lines of one kind that a guest causes.
-fn line_limit() -> RateLimit {
+pub fn line_limit() -> RateLimit {
     RateLimit::new(timer::milliseconds(LINE_MS), LINES)
 }
 

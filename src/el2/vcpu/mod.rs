@@ -7,6 +7,7 @@ mod direct_interrupts;
 mod enter;
 mod flow;
 mod interrupts;
+mod links;
 mod rebuild;
 mod recall;
 pub mod resident;
@@ -29,7 +30,7 @@ use bulkhead::vgic::{
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::arch::{firmware, reset};
-use super::cpu::{self, MONITOR, ORDER};
+use super::cpu::{self, LINKS, MONITOR, ORDER};
 use super::drivers::gic::{Gic, ThisCpu, VcpuPosition};
 use super::partition::Partition;
 
@@ -192,12 +193,15 @@ impl Vcpu {
     /// Handles a kick by another vCPU of the partition or, on vCPU 0, by the console: checks what
     /// changed.
     pub fn handle_kick(&self) -> Flow {
-        let requests = cpu::current().wake.take_some(ORDER | MONITOR);
+        let requests = cpu::current().wake.take_some(ORDER | MONITOR | LINKS);
         if requests & ORDER != 0 {
             self.partition.carry_out_order();
         }
         if requests & MONITOR != 0 {
             self.poll_monitor();
+        }
+        if requests & LINKS != 0 {
+            self.poll_links();
         }
         self.handle_recall();
         let mut state = self.partition.state.lock();

@@ -5,7 +5,7 @@
 //! the size of the memory. A piece takes at most 20,000 instructions (`tests/boot/stays.rs`).
 
 use super::{Vcpu, interrupts};
-use crate::el2::arch::cache;
+use crate::el2::arch::{cache, sync};
 use crate::el2::drivers::gic::ThisCpu;
 use crate::el2::mm::fill::{self, COPY_PIECE, SCRUB_PIECE};
 
@@ -15,6 +15,13 @@ impl Vcpu {
         let rebuild = &self.partition.rebuild;
         // What came before, such as the partition's end, is a piece of its own.
         interrupts::poll_all();
+        if let Some(links) = &self.partition.links {
+            // Another CPU moves at most a piece before it sees that the partition has stopped.
+            while !links.stop() {
+                interrupts::poll();
+                sync::relax();
+            }
+        }
         self.fill();
         if self.index() == 0 {
             if let Some(random) = &self.partition.random {

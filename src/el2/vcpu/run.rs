@@ -6,7 +6,7 @@ use super::{Vcpu, interrupts};
 use crate::el2::arch::lock_checks;
 use crate::el2::arch::{image, sync};
 use crate::el2::console;
-use crate::el2::cpu::{CONSOLE, ORDER, REBUILD, START};
+use crate::el2::cpu::{CONSOLE, LINKS, ORDER, REBUILD, START};
 use crate::el2::mm::live;
 use crate::el2::partition::Partition;
 
@@ -49,6 +49,9 @@ fn run(resident: &'static Resident) -> ! {
         for vcpu in resident.vcpus() {
             if requests & ORDER != 0 {
                 vcpu.partition.carry_out_order();
+            }
+            if requests & LINKS != 0 {
+                vcpu.poll_links();
             }
             if requests & REBUILD != 0 {
                 vcpu.take_part_in_rebuild();

@@ -182,9 +182,11 @@ impl Lane {
     }
 
     /// Sets the queue from which a port sends, if the port is a sender of this lane.
-    pub fn attach_sender(&mut self, port: u8, queue: Queue) {
+    // Not inlined, so that the compiler knows that the two do not overlap.
+    #[inline(never)]
+    pub fn attach_sender(&mut self, port: u8, queue: &Queue) {
         if let Some(sender) = self.senders.iter_mut().find(|it| it.port == port) {
-            (sender.queue, sender.state.done) = (Some(queue), 0);
+            (sender.queue, sender.state.done) = (Some(*queue), 0);
         }
     }
 
@@ -194,14 +196,17 @@ impl Lane {
     /// # Errors
     ///
     /// [`Fault::Outside`] if the queue is not in the memory.
+    // As `attach_sender`.
+    #[inline(never)]
     pub fn attach_receiver(
         &mut self,
         port: u8,
-        mut queue: Queue,
+        queue: &Queue,
         features: u64,
         memory: &impl MemoryAccess,
     ) -> Result<(), Fault> {
         if let Some(receiver) = self.receivers.iter_mut().find(|it| it.port == port) {
+            let mut queue = *queue;
             queue.disarm(memory)?;
             (receiver.queue, receiver.features) = (Some(queue), features);
         }

@@ -172,10 +172,10 @@ impl Machine {
         let features = card.rx.features;
         for lane in &mut self.lanes {
             if let Ok(tx) = tx {
-                lane.attach_sender(port as u8, tx);
+                lane.attach_sender(port as u8, &tx);
             }
             if let Ok(rx) = rx {
-                _ = lane.attach_receiver(port as u8, rx, features, &card.memory);
+                _ = lane.attach_receiver(port as u8, &rx, features, &card.memory);
             }
         }
     }

@@ -267,7 +267,7 @@ fn a_monitor_and_a_watchdog_are_emulated_on_request() {
     // All of them fit into the array that each trap searches.
     let trapped = TrappedRegisters::array(&both.devices);
     let trapped = trapped.map(|it| (it.kind, it.region.start().get(), it.region.size()));
-    assert_eq!(trapped[..], emulated(both)[..]);
+    assert_eq!(trapped[..both.devices.len()], emulated(both)[..]);
 }
 
 #[test]
@@ -295,6 +295,7 @@ fn interrupts_for_direct_delivery_belong_to_one_partition() {
     let mut machine = machine(gic_v3());
     let end = 62;
     machine.free_interrupts = end..end + 7;
+    machine.delivers_directly = true;
     let all = [everything_emulated("one"), everything_emulated("two"), partition("three")];
     let direct = all.clone().map(|one| one.with("interrupts", Text(&["direct"])));
     let interrupts = |partitions: &[PartitionPlan]| -> Vec<u32> {
@@ -316,6 +317,7 @@ fn interrupts_for_direct_delivery_belong_to_one_partition() {
 fn interrupts_are_trapped_unless_a_partition_is_alone() {
     let mut machine = machine(gic_v3());
     machine.free_interrupts = 100..102;
+    machine.delivers_directly = true;
     let deliveries = |machine: &Machine, partitions: &[Spec]| {
         let plan = plan_on(machine, &system(partitions.iter().cloned())).unwrap();
         plan.partitions.iter().map(|one| one.delivery).collect::<Vec<_>>()
@@ -329,8 +331,9 @@ fn interrupts_are_trapped_unless_a_partition_is_alone() {
     assert_eq!(deliveries(&machine, &[one.clone(), two.clone()]), [Trapped, Trapped]);
     assert_eq!(deliveries(&machine, &[direct, two]), [Direct, Trapped]);
     // A machine that cannot deliver interrupts directly, or not those of all emulated devices.
-    for free in [100..100, 0..0] {
+    for (free, directly) in [(100..100, true), (100..102, false)] {
         machine.free_interrupts = free;
+        machine.delivers_directly = directly;
         assert_eq!(deliveries(&machine, slice::from_ref(&one)), [Trapped]);
     }
 }

@@ -105,6 +105,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         initrd: None,
         remarks: Vec::new(),
         free_interrupts: 0..0,
+        delivers_directly: false,
         seeds: Seeds::None,
         id_aa64mmfr0: 0x1122,
     }

@@ -109,6 +109,7 @@ fn any_description() -> impl Strategy<Value = Description> {
             partitions,
             monitor: false,
             console_cpu: None,
+            links: Vec::new(),
         }
     })
 }

@@ -152,14 +152,21 @@ impl Gic {
         });
     }
 
-    /// Returns the last SPI usable for direct delivery; `None` unless Bulkhead owns both interrupt
-    /// groups.
+    /// Returns the last SPI.
     #[inline(always)]
-    pub fn last_direct_spi(&self) -> Option<Intid> {
-        match self {
-            Self::V3(gic) if gic.has_group_0() => Intid::new(gic.intids().min(Intid::SPI_END) - 1),
-            _ => None,
-        }
+    pub fn last_spi(&self) -> Intid {
+        let intids = match self {
+            Self::V2(gic) => gic.intids(),
+            Self::V3(gic) => gic.intids(),
+        };
+        let last = intids.clamp(Intid::SPI_START + 1, Intid::SPI_END) - 1;
+        Intid::new(last).expect("it is below the end of the SPIs")
+    }
+
+    /// Returns whether interrupts can be delivered directly: Bulkhead owns both interrupt groups.
+    #[inline(always)]
+    pub fn delivers_directly(&self) -> bool {
+        matches!(self, Self::V3(gic) if gic.has_group_0())
     }
 
     /// Acknowledges and deactivates the highest-priority pending interrupt of Group 0. If Bulkhead
@@ -325,6 +332,15 @@ impl Gic {
             Self::V2(gic) => gic.enable_own(intid),
             Self::V3(gic) => gic.enable_own(intid, cpu),
         }
+    }
+
+    /// Makes a shared interrupt pending, from any CPU.
+    #[inline(always)]
+    pub fn set_pending(&self, intid: Intid) {
+        let set = IntidSet::one(0, intid);
+        // What the interrupt reports must be visible to the CPU that takes it.
+        barrier::dsb(barrier::ISHST);
+        self.distributor().write(StateRegister::SetPending.of(set), set.mask());
     }
 
     /// Disables these shared interrupts, and clears their pending and active state.

@@ -90,6 +90,7 @@ cpu-interface                   0         0.0
 redistributors                  0         0.0
 console                         0         0.0
 monitor                         0         0.0
+link                            0         0.0
 device                          0         0.0
 data-abort                      0         0.0
 instruction-abort               0         0.0

@@ -153,6 +153,7 @@ fn direct_interrupts_that_the_machine_cannot_deliver() {
     assert_eq!(fault(direct()), cannot);
     let mut machine = machine(gic_v3());
     machine.free_interrupts = 100..102;
+    machine.delivers_directly = true;
     let two = partition("two").with("watchdog-ms", Cells(&[1]));
     let two = two.with("interrupts", Text(&["direct"]));
     assert_eq!(

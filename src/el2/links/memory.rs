@@ -1,0 +1,202 @@
+//! The memory of a partition, as a CPU accesses it for a link.
+//!
+//! The guest may write it at the same time. So every access is an instruction of its own, whose
+//! result is used once, and no reference to the memory exists.
+
+use bulkhead::arch::addr::{Ipa, Region};
+use bulkhead::virtio::memory::{MemoryAccess, Outside, OutsideOf, offset_in};
+use core::arch::asm;
+
+use crate::el2::mm::fill::PartitionMemory;
+use crate::el2::mm::window::Window;
+
+/// A partition's memory in a window that is open on this CPU.
+pub struct OpenMemory {
+    /// The guest addresses.
+    guest: Region<Ipa>,
+    /// The address at which this CPU accesses the first byte.
+    start: u64,
+    _window: Window,
+}
+
+impl OpenMemory {
+    /// Opens a partition's memory.
+    #[inline]
+    pub fn open(memory: &PartitionMemory) -> Self {
+        let window = memory.open_beside();
+        let start = window.place(memory.host()).start().get();
+        Self { guest: memory.guest(), start, _window: window }
+    }
+
+    /// Returns the address at which this CPU accesses `size` bytes.
+    #[inline(always)]
+    fn place(&self, at: Ipa, size: u64) -> Result<u64, Outside> {
+        let offset = offset_in(&self.guest, at, size).ok_or(Outside)?;
+        Ok(self.start.wrapping_add(offset))
+    }
+}
+
+/// Loads a value of 1, 2, 4 or 8 bytes from `$address`, at any alignment.
+macro_rules! load {
+    ($load:literal, $address:expr) => {{
+        let value: u64;
+        // SAFETY: the caller has checked that the bytes are in memory that an open window maps.
+        // The load has no other effect; SCTLR_EL2.A is 0, so that it may be unaligned.
+        unsafe {
+            asm!($load, out(reg) value, in(reg) $address, options(nostack, preserves_flags));
+        }
+        value
+    }};
+}
+
+/// Stores a value of 1, 2, 4 or 8 bytes to `$address`, at any alignment.
+macro_rules! store {
+    ($store:literal, $address:expr, $value:expr) => {
+        // SAFETY: the caller has checked that the bytes are in memory that an open window maps, a
+        // partition's. Bulkhead has no reference to it; SCTLR_EL2.A is 0, so that the store may be
+        // unaligned.
+        unsafe {
+            asm!($store, in(reg) $value, in(reg) $address, options(nostack, preserves_flags));
+        }
+    };
+}
+
+impl MemoryAccess for OpenMemory {
+    #[inline(always)]
+    fn has(&self, at: Ipa, size: u64) -> bool {
+        offset_in(&self.guest, at, size).is_some()
+    }
+
+    #[inline(always)]
+    fn read<const N: usize>(&self, at: Ipa) -> Result<[u8; N], Outside> {
+        let mut at = self.place(at, N as u64)?;
+        let mut bytes = [0; N];
+        let (doublewords, rest) = bytes.as_chunks_mut::<8>();
+        for part in doublewords {
+            *part = load!("ldr {:x}, [{}]", at).to_le_bytes();
+            at = at.wrapping_add(8);
+        }
+        let (words, rest) = rest.as_chunks_mut::<4>();
+        for part in words {
+            *part = (load!("ldr {:w}, [{}]", at) as u32).to_le_bytes();
+            at = at.wrapping_add(4);
+        }
+        for part in rest {
+            *part = load!("ldrb {:w}, [{}]", at) as u8;
+            at = at.wrapping_add(1);
+        }
+        Ok(bytes)
+    }
+
+    #[inline(always)]
+    fn write<const N: usize>(&self, at: Ipa, bytes: [u8; N]) -> Result<(), Outside> {
+        let mut at = self.place(at, N as u64)?;
+        let (doublewords, rest) = bytes.as_chunks::<8>();
+        for part in doublewords {
+            store!("str {:x}, [{}]", at, u64::from_le_bytes(*part));
+            at = at.wrapping_add(8);
+        }
+        let (words, rest) = rest.as_chunks::<4>();
+        for part in words {
+            store!("str {:w}, [{}]", at, u64::from(u32::from_le_bytes(*part)));
+            at = at.wrapping_add(4);
+        }
+        for part in rest {
+            store!("strb {:w}, [{}]", at, u64::from(*part));
+            at = at.wrapping_add(1);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn load_index(&self, at: Ipa) -> Result<u16, Outside> {
+        let address = self.place(at, 2)?;
+        if !at.is_aligned(2) {
+            return Err(Outside);
+        }
+        Ok(load!("ldarh {:w}, [{}]", address) as u16)
+    }
+
+    #[inline(always)]
+    fn store_index(&self, at: Ipa, index: u16) -> Result<(), Outside> {
+        let address = self.place(at, 2)?;
+        if !at.is_aligned(2) {
+            return Err(Outside);
+        }
+        store!("stlrh {:w}, [{}]", address, u64::from(index));
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn fence(&self) {
+        // SAFETY: a barrier changes no data.
+        unsafe { asm!("dmb ish", options(nostack, preserves_flags)) };
+    }
+
+    fn copy_to(&self, from: Ipa, other: &Self, to: Ipa, size: u32) -> Result<(), OutsideOf> {
+        let from = self.place(from, size.into()).map_err(|_| OutsideOf::Source)?;
+        let to = other.place(to, size.into()).map_err(|_| OutsideOf::Destination)?;
+        copy(from, to, size.into());
+        Ok(())
+    }
+}
+
+/// Copies bytes between partitions' memory in open windows, in ascending order. The callers have
+/// checked both places.
+#[inline(never)]
+fn copy(from: u64, to: u64, size: u64) {
+    // SAFETY: both places are memory that open windows map, of partitions, to which Bulkhead has no
+    // reference; SCTLR_EL2.A is 0, so that no access has to be aligned.
+    unsafe {
+        asm!(
+            "subs {left}, {left}, #128",
+            "b.lo 3f",
+            "2:",
+            "ldp {a}, {b}, [{from}]",
+            "ldp {c}, {d}, [{from}, #16]",
+            "stp {a}, {b}, [{to}]",
+            "stp {c}, {d}, [{to}, #16]",
+            "ldp {a}, {b}, [{from}, #32]",
+            "ldp {c}, {d}, [{from}, #48]",
+            "stp {a}, {b}, [{to}, #32]",
+            "stp {c}, {d}, [{to}, #48]",
+            "ldp {a}, {b}, [{from}, #64]",
+            "ldp {c}, {d}, [{from}, #80]",
+            "stp {a}, {b}, [{to}, #64]",
+            "stp {c}, {d}, [{to}, #80]",
+            "ldp {a}, {b}, [{from}, #96]",
+            "ldp {c}, {d}, [{from}, #112]",
+            "add {from}, {from}, #128",
+            "stp {a}, {b}, [{to}, #96]",
+            "stp {c}, {d}, [{to}, #112]",
+            "add {to}, {to}, #128",
+            "subs {left}, {left}, #128",
+            "b.hs 2b",
+            "3:",
+            "adds {left}, {left}, #112",
+            "b.lt 5f",
+            "4:",
+            "ldp {a}, {b}, [{from}], #16",
+            "stp {a}, {b}, [{to}], #16",
+            "subs {left}, {left}, #16",
+            "b.ge 4b",
+            "5:",
+            "adds {left}, {left}, #16",
+            "b.eq 7f",
+            "6:",
+            "ldrb {a:w}, [{from}], #1",
+            "strb {a:w}, [{to}], #1",
+            "subs {left}, {left}, #1",
+            "b.ne 6b",
+            "7:",
+            left = inout(reg) size => _,
+            from = inout(reg) from => _,
+            to = inout(reg) to => _,
+            a = out(reg) _,
+            b = out(reg) _,
+            c = out(reg) _,
+            d = out(reg) _,
+            options(nostack),
+        );
+    }
+}

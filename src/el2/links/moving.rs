@@ -1,0 +1,158 @@
+//! Moves data in lanes.
+
+use bulkhead::virtio::Fault;
+use bulkhead::virtio::link::{Lane, Memories, Outcome};
+use core::fmt;
+use core::sync::atomic::Ordering;
+
+use super::lane::{SharedLane, bit};
+use super::link::{Link, Links};
+use super::memory::OpenMemory;
+use crate::el2::console::say;
+
+/// The memories of a link's partitions.
+struct PortMemories<'a> {
+    /// All links.
+    links: &'a Links,
+    /// The link.
+    link: &'a Link,
+}
+
+impl Memories for PortMemories<'_> {
+    type Memory = OpenMemory;
+
+    #[inline]
+    fn open(&self, port: u8) -> Option<OpenMemory> {
+        Some(OpenMemory::open(&self.links.partition(self.link, port)?.memory))
+    }
+}
+
+/// What a driver did wrong.
+struct FaultLine<'a>(&'a Link, Fault);
+
+impl fmt::Display for FaultLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("link ")?;
+        f.write_str(&self.0.name)?;
+        f.write_str(" ")?;
+        f.write_str(self.1.reason())
+    }
+}
+
+impl Link {
+    /// Moves what a notification of a port's queue concerns. Returns whether work is left.
+    #[inline]
+    pub fn notify(&self, links: &Links, port: u8, queue: u16) -> bool {
+        let mut is_left = false;
+        for lane in &self.lanes {
+            let concerned = lane.concerned.get(usize::from(port));
+            let senders = concerned.and_then(|it| it.get(usize::from(queue)));
+            if let Some(senders) = senders.filter(|senders| **senders != 0) {
+                is_left |= self.attend(links, lane, *senders);
+            }
+        }
+        is_left
+    }
+
+    /// Continues with what was left in all lanes. Returns whether work is left.
+    pub fn go_on(&self, links: &Links) -> bool {
+        self.lanes.iter().fold(false, |is_left, lane| self.attend(links, lane, 0) | is_left)
+    }
+
+    /// Serves senders in a lane, unless another CPU does.
+    fn attend(&self, links: &Links, lane: &SharedLane, senders: u64) -> bool {
+        lane.notices.attend(senders, || {
+            let mut held = lane.lane.try_lock()?;
+            if lane.changed.load(Ordering::Acquire) != 0 {
+                self.carry_out_changes(links, lane, &mut held);
+            }
+            let outcome = held.run(lane.notices.take(), &PortMemories { links, link: self });
+            drop(held);
+            self.report(links, &outcome);
+            Some(outcome.more)
+        })
+    }
+
+    /// Interrupts drivers, and marks devices that need a reset.
+    #[inline]
+    fn report(&self, links: &Links, outcome: &Outcome) {
+        let mut signal = outcome.signal;
+        while signal != 0 {
+            let port = signal.trailing_zeros();
+            signal &= signal.wrapping_sub(1);
+            if let Some(port) = self.ports.get(port as usize)
+                && port.signals.report_used()
+            {
+                self.interrupt(port);
+            }
+        }
+        if outcome.broken != 0 {
+            self.report_faults(links, outcome);
+        }
+    }
+
+    /// Marks devices that need a reset.
+    #[cold]
+    #[inline(never)]
+    fn report_faults(&self, links: &Links, outcome: &Outcome) {
+        for (number, port) in (0..).zip(&self.ports) {
+            if outcome.broken & bit(number) == 0 {
+                continue;
+            }
+            if port.signals.report_fault() {
+                self.interrupt(port);
+            }
+            self.set_ready(links, number, false);
+            if let (Some(fault), Some(partition)) = (outcome.fault, links.partition(self, number))
+                && port.may_print()
+            {
+                say!("{partition}: {}", FaultLine(self, fault));
+            }
+        }
+    }
+
+    /// Makes all lanes carry out the change of a port's queues. Returns whether all have, so that
+    /// none uses the queues before.
+    pub fn change(&self, links: &Links, port: u8) -> bool {
+        for lane in &self.lanes {
+            // The notice brings the holder of the lock back, if there is one.
+            _ = self.attend(links, lane, bit(port));
+        }
+        self.lanes.iter().all(|lane| lane.has_carried_out(port))
+    }
+
+    /// Requests that all lanes carry out the change of a port's queues, while the port's queues
+    /// are locked.
+    pub fn request_change(&self, port: u8) {
+        for lane in &self.lanes {
+            lane.changed.fetch_or(bit(port), Ordering::AcqRel);
+        }
+    }
+
+    /// Carries out the changes of ports' queues.
+    #[cold]
+    #[inline(never)]
+    fn carry_out_changes(&self, links: &Links, lane: &SharedLane, held: &mut Lane) {
+        let changed = lane.changed.load(Ordering::Acquire);
+        for (number, port) in (0..).zip(&self.ports) {
+            if changed & bit(number) == 0 {
+                continue;
+            }
+            // Whoever changes them now, attends to the lane afterwards.
+            let Some(queues) = port.queues.try_lock() else { continue };
+            _ = held.detach(number);
+            if let Some(queues) = &*queues {
+                held.attach_sender(number, &queues.transmit);
+                let memory = links.partition(self, number).map(|it| OpenMemory::open(&it.memory));
+                let fault = memory.and_then(|memory| {
+                    held.attach_receiver(number, &queues.receive, queues.features, &memory).err()
+                });
+                if fault.is_some() {
+                    let broken = bit(number);
+                    self.report_faults(links, &Outcome { broken, fault, ..Outcome::default() });
+                }
+            }
+            lane.changed.fetch_and(!bit(number), Ordering::AcqRel);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What a partition's CPUs need of its ends of links.
+
+/// A guest's access to the registers of a virtio device.
+#[derive(Clone, Copy)]
+pub struct LinkAccess {
+    /// The offset from the first of the partition's devices, in bytes.
+    pub offset: u64,
+    /// The size in bytes: 1, 2, 4 or 8.
+    pub size: u8,
+    /// The value that is stored; `None` for a load.
+    pub stored: Option<u64>,
+}
+
+/// A partition's ends of links. A trait object, because their code is unmapped unless the
+/// description has links.
+pub trait LinkPorts: Send + Sync {
+    /// Carries out an access, and returns the value loaded.
+    ///
+    /// Returns `None` if the instruction must be executed again, because another CPU uses what the
+    /// access takes from the link.
+    fn access(&self, access: LinkAccess) -> Option<u64>;
+
+    /// Continues with work that was left, and tells drivers what became of their peers.
+    fn poll(&self);
+
+    /// Takes the partition's memory from all links, and resets the devices. No vCPU may run the
+    /// guest.
+    ///
+    /// Returns whether no CPU uses the memory any more; otherwise this must be called again.
+    fn stop(&self) -> bool;
+}
