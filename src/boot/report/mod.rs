@@ -1,5 +1,7 @@
 //! The report at boot: the machine, and what each partition owns.
 
+mod links;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -21,7 +23,7 @@ const MAX_SERVED: usize = 2;
 
 /// Returns the report: the machine, a line for each property, then a table of the partitions, with
 /// a line for each passed-through device. A second table has the partitions whose description sets
-/// a crash policy, a watchdog or the monitor.
+/// a crash policy, a watchdog or the monitor, a third the links.
 #[must_use]
 pub fn report(machine: &Machine, plan: &Plan) -> String {
     // Enough for most machines.
@@ -30,6 +32,7 @@ pub fn report(machine: &Machine, plan: &Plan) -> String {
     _ = write_machine(&mut text, machine, plan);
     _ = write_partitions(&mut text, machine, plan);
     _ = write_lifecycles(&mut text, plan);
+    _ = links::write(&mut text, plan);
     text
 }
 
