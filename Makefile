@@ -195,7 +195,7 @@ cargo-guests: setup
 cargo-image: setup target/default.dtb
 	cargo rustc --bin bulkhead --features image $(CARGO_TARGET) -- $(CODE_MODEL)
 
-$(GUESTS:%=$(ELF)/%) $(ELF)/counter: cargo-guests ; @:
+$(GUESTS:%=$(ELF)/%) $(ELF)/counter $(ELF)/vsock: cargo-guests ; @:
 $(ELF)/bulkhead: cargo-image ; @:
 
 target/guests/%.img: $(ELF)/%
@@ -233,5 +233,6 @@ target/linux/initramfs.cpio.gz: $(INITRAMFS) guests/linux/init guests/linux/init
 target/linux/drivers.cpio.gz: $(INITRAMFS) $(LINUX_DRIVERS) guests/linux/init guests/linux/initramfs
 	guests/linux/initramfs $(INITRAMFS) $(LINUX_DRIVERS) >$@
 
-target/linux/links.cpio.gz: $(INITRAMFS) $(LINK_DRIVERS) guests/linux/init guests/linux/initramfs
-	guests/linux/initramfs $(INITRAMFS) $(LINK_DRIVERS) >$@
+target/linux/links.cpio.gz: $(INITRAMFS) $(ELF)/vsock $(LINK_DRIVERS) guests/linux/init \
+    guests/linux/initramfs
+	guests/linux/initramfs $(INITRAMFS) $(ELF)/vsock $(LINK_DRIVERS) >$@

@@ -17,6 +17,7 @@ mod firmware;
 mod forms;
 mod guests;
 mod isolation;
+mod links;
 mod linux;
 mod locks;
 mod monitor;
