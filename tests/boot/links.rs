@@ -30,13 +30,13 @@ fn value<'a>(outcome: &'a Outcome, name: &str, text: &str) -> &'a str {
 
 /// Ping, files by TCP in both directions at once, lines on a console, and streams by vsock.
 fn two_kernels_talk_by_stock_drivers(gic: Gic) {
-    let words = |peer, cid, text| {
-        format!("bulkhead.exchange=10.0.0.{peer},64 bulkhead.serial={text} bulkhead.vsock={cid},8")
+    let words = |peer, cid, texts| {
+        format!("bulkhead.exchange=10.0.0.{peer},64 bulkhead.serial={texts} bulkhead.vsock={cid},8")
     };
-    let one = linux("one", 1, &words(2, 4, "from-one"));
-    let two = linux("two", 2, &words(1, 3, "from-two"));
+    let one = linux("one", 1, &words(2, 4, "from-one,from-two"));
+    let two = linux("two", 2, &words(1, 3, "from-two,from-one"));
     let description = compile(&system(LINKS, &[one, two]));
-    let outcome = Machine::new(gic).memory("2G").initrd(&description).deadline(240).boot();
+    let outcome = Machine::new(gic).memory("2G").initrd(&description).deadline(120).boot();
     expect_all_data(&outcome);
 }
 
