@@ -1,4 +1,4 @@
-//! The runtime of Bulkhead's bare-metal guests: entry, exceptions, interrupts, timer, UART, PSCI.
+//! The runtime of Bulkhead's bare-metal guests: entry, exceptions, interrupts, timer, UART, PSCI, links.
 //!
 //! A guest is an arm64 Image that runs in a partition and on a bare `virt` machine, and finds its
 //! devices in its device tree. It names its functions with [`guest!`]; the runtime calls `main` on
@@ -18,6 +18,7 @@ pub mod psci;
 pub mod secondary;
 pub mod timer;
 pub mod tree;
+pub mod virtio;
 pub mod watchdog;
 
 /// Names the guest's `main` and its interrupt handler.

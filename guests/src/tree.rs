@@ -67,6 +67,17 @@ pub struct RealTimeClock {
     pub interrupt: u32,
 }
 
+/// An end of a link (binding `virtio,mmio`).
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Link {
+    /// The name of the link.
+    pub name: &'static str,
+    /// The address of the registers of its device.
+    pub registers: u64,
+    /// The INTID of its device.
+    pub interrupt: u32,
+}
+
 /// The machine or partition in which the guest runs.
 pub struct Machine {
     /// The partition's name; `None` on a bare machine.
@@ -99,6 +110,7 @@ pub struct Machine {
     cpu_count: usize,
     memory: [Memory; 4],
     memory_count: usize,
+    links: [Link; 4],
 }
 
 static MACHINE: Once<Machine> = Once::new();
@@ -122,6 +134,11 @@ impl Machine {
     /// Returns the regions of memory, in the order of the tree.
     pub fn memory(&self) -> &[Memory] {
         &self.memory[..self.memory_count]
+    }
+
+    /// Returns the end of the link with this name.
+    pub fn link(&self, name: &str) -> Option<Link> {
+        self.links.into_iter().find(|link| link.name == name && link.registers != 0)
     }
 
     /// Returns the value of `key=value` on the command line, which is empty for a bare `key`.
@@ -201,6 +218,7 @@ fn parse(tree: &Fdt<'static>) -> Machine {
         cpu_count,
         memory,
         memory_count,
+        links: links(tree),
     }
 }
 
@@ -218,6 +236,19 @@ fn gic(tree: &Fdt<'static>) -> Gic {
 fn monitor(tree: &Fdt<'static>) -> Option<u64> {
     let path = text(tree.find_node("/aliases")?, "serial1")?;
     Some(register(tree.find_node(path)?, 0))
+}
+
+/// Returns the ends of links, with empty ones after them.
+fn links(tree: &Fdt<'static>) -> [Link; 4] {
+    let mut links = [Link::default(); 4];
+    let is_link = |node: &FdtNode<'_, 'static>| text(*node, "compatible") == Some("virtio,mmio");
+    let nodes = tree.all_nodes().filter(is_link);
+    let named = nodes.filter_map(|node| Some((node, text(node, "label")?)));
+    for (slot, (node, name)) in links.iter_mut().zip(named) {
+        let interrupt = interrupt(node, 0).unwrap_or(0);
+        *slot = Link { name, registers: register(node, 0), interrupt };
+    }
+    links
 }
 
 fn watchdog(node: FdtNode<'_, 'static>) -> Watchdog {

@@ -2,6 +2,7 @@
 
 use bulkhead::virtio::Fault;
 use bulkhead::virtio::link::{Lane, Memories, Outcome};
+use bulkhead::virtio::personality::TRANSMIT;
 use core::fmt;
 use core::sync::atomic::Ordering;
 
@@ -63,10 +64,11 @@ impl Link {
     fn attend(&self, links: &Links, lane: &SharedLane, senders: u64) -> bool {
         lane.notices.attend(senders, || {
             let mut held = lane.lane.try_lock()?;
+            let mut senders = lane.notices.take();
             if lane.changed.load(Ordering::Acquire) != 0 {
-                self.carry_out_changes(links, lane, &mut held);
+                senders |= self.carry_out_changes(links, lane, &mut held);
             }
-            let outcome = held.run(lane.notices.take(), &PortMemories { links, link: self });
+            let outcome = held.run(senders, &PortMemories { links, link: self });
             drop(held);
             self.report(links, &outcome);
             Some(outcome.more)
@@ -129,18 +131,20 @@ impl Link {
         }
     }
 
-    /// Carries out the changes of ports' queues.
+    /// Carries out the changes of ports' queues. Returns the senders to serve: those that have
+    /// waited for the buffers of a port that is gone, or whose queue is new.
     #[cold]
     #[inline(never)]
-    fn carry_out_changes(&self, links: &Links, lane: &SharedLane, held: &mut Lane) {
+    fn carry_out_changes(&self, links: &Links, lane: &SharedLane, held: &mut Lane) -> u64 {
         let changed = lane.changed.load(Ordering::Acquire);
+        let mut senders = 0;
         for (number, port) in (0..).zip(&self.ports) {
             if changed & bit(number) == 0 {
                 continue;
             }
             // Whoever changes them now, attends to the lane afterwards.
             let Some(queues) = port.queues.try_lock() else { continue };
-            _ = held.detach(number);
+            senders |= held.detach(number) | held.concerned(number, TRANSMIT);
             if let Some(queues) = &*queues {
                 held.attach_sender(number, &queues.transmit);
                 let memory = links.partition(self, number).map(|it| OpenMemory::open(&it.memory));
@@ -154,5 +158,6 @@ impl Link {
             }
             lane.changed.fetch_and(!bit(number), Ordering::AcqRel);
         }
+        senders
     }
 }
