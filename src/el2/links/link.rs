@@ -114,7 +114,9 @@ impl Link {
         loop {
             for (number, port) in (0..).zip(&self.ports) {
                 let is_up = ready & !bit(number) != 0;
-                if port.signals.set_link(is_up) && ready & bit(number) != 0 {
+                // Also if its own driver does not work yet: the interrupt is not asserted again for
+                // what follows, until it is acknowledged.
+                if port.signals.set_link(is_up) {
                     self.interrupt(port);
                 }
             }

@@ -7,7 +7,7 @@
 //!   never.
 //! - `storm=N`: sends N numbered frames of all sizes as fast as the peer takes them, and checks the
 //!   frames that it receives. Then it resets itself, or with `last` stays until the peer has been
-//!   away for a second.
+//!   away for five seconds.
 
 #![no_std]
 #![no_main]

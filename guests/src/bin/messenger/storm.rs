@@ -11,6 +11,9 @@ const CONTENT: usize = 14 + 8;
 /// The frames that are sent between two looks at the link, which are exits.
 const BETWEEN_LOOKS: u64 = 64;
 
+/// How long the peer has to be away at the end, in microseconds.
+const AWAY: u64 = 5_000_000;
+
 /// Sends `frames` frames and checks those that arrive.
 pub fn run(mut network: Network, frames: u64) {
     let mac = network.mac();
@@ -29,9 +32,9 @@ pub fn run(mut network: Network, frames: u64) {
         psci::system_reset();
     }
     // Goes on sending until the peer stays away.
-    let second = timer::microseconds(1_000_000);
+    let limit = timer::microseconds(AWAY);
     let mut seen = timer::now();
-    while timer::now() - seen < second {
+    while timer::now() - seen < limit {
         let size = fill(&mut frame, mac, sent);
         sent += u64::from(network.send(&frame[..size]));
         received.check_all(&mut network);
