@@ -11,6 +11,8 @@ const CONTENT: usize = 14 + 8;
 /// The frames that are sent between two looks at the link, which are exits.
 const BETWEEN_LOOKS: u64 = 64;
 
+/// How long it waits for its peer at the start, in microseconds.
+const PATIENCE: u64 = 200_000;
 /// How long the peer has to be away at the end, in microseconds.
 const AWAY: u64 = 5_000_000;
 
@@ -20,6 +22,8 @@ pub fn run(mut network: Network, frames: u64) {
     let mut received = Received::default();
     let mut frame = [0; FRAME];
     let mut sent = 0;
+    // Without a peer, the frames would only be dropped.
+    _ = timer::within(PATIENCE, || network.is_up());
     while sent < frames {
         let size = fill(&mut frame, mac, sent);
         if network.send(&frame[..size]) {
