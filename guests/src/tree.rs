@@ -6,6 +6,8 @@ use spin::Once;
 
 use crate::cpu::MAX_CPUS;
 
+/// The most ends of links that are read.
+const MAX_LINKS: usize = 4;
 /// The first INTID of private and of shared peripheral interrupts.
 const FIRST_PPI: u32 = 16;
 const FIRST_SPI: u32 = 32;
@@ -68,7 +70,7 @@ pub struct RealTimeClock {
 }
 
 /// An end of a link (binding `virtio,mmio`).
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Link {
     /// The name of the link.
     pub name: &'static str,
@@ -110,7 +112,7 @@ pub struct Machine {
     cpu_count: usize,
     memory: [Memory; 4],
     memory_count: usize,
-    links: [Link; 4],
+    links: [Option<Link>; MAX_LINKS],
 }
 
 static MACHINE: Once<Machine> = Once::new();
@@ -136,9 +138,14 @@ impl Machine {
         &self.memory[..self.memory_count]
     }
 
+    /// Returns the ends of links, in the order of the tree.
+    pub fn links(&self) -> [Option<Link>; MAX_LINKS] {
+        self.links
+    }
+
     /// Returns the end of the link with this name.
     pub fn link(&self, name: &str) -> Option<Link> {
-        self.links.into_iter().find(|link| link.name == name && link.registers != 0)
+        self.links.into_iter().flatten().find(|link| link.name == name)
     }
 
     /// Returns the value of `key=value` on the command line, which is empty for a bare `key`.
@@ -238,15 +245,15 @@ fn monitor(tree: &Fdt<'static>) -> Option<u64> {
     Some(register(tree.find_node(path)?, 0))
 }
 
-/// Returns the ends of links, with empty ones after them.
-fn links(tree: &Fdt<'static>) -> [Link; 4] {
-    let mut links = [Link::default(); 4];
+/// Returns the ends of links.
+fn links(tree: &Fdt<'static>) -> [Option<Link>; MAX_LINKS] {
+    let mut links = [None; MAX_LINKS];
     let is_link = |node: &FdtNode<'_, 'static>| text(*node, "compatible") == Some("virtio,mmio");
     let nodes = tree.all_nodes().filter(is_link);
     let named = nodes.filter_map(|node| Some((node, text(node, "label")?)));
     for (slot, (node, name)) in links.iter_mut().zip(named) {
         let interrupt = interrupt(node, 0).unwrap_or(0);
-        *slot = Link { name, registers: register(node, 0), interrupt };
+        *slot = Some(Link { name, registers: register(node, 0), interrupt });
     }
     links
 }

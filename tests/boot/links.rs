@@ -6,6 +6,7 @@ in_all_modes!(
     two_kernels_talk_by_stock_drivers,
     a_peer_restarts_under_traffic,
     both_peers_restart_under_traffic,
+    a_hostile_driver_harms_nobody,
 );
 
 /// The links of two partitions, `one` and `two`.
@@ -111,4 +112,42 @@ fn both_peers_restart_under_traffic(gic: Gic) {
         let some = received.0.iter().filter(|line| !line.contains("received 0,")).count();
         outcome.check(some > 10, &format!("{name} receives in {some} lives"));
     }
+}
+
+/// The links of two networks, a console and sockets, of which a hostile driver has an end each.
+const ATTACKED: &str = "    links {
+        lan { type = \"network\"; partitions = \"a\", \"b\", \"attacker\"; };
+        pair { type = \"network\"; partitions = \"a\", \"attacker\"; };
+        serial { type = \"console\"; partitions = \"a\", \"attacker\"; };
+        rpc { type = \"vsock\"; partitions = \"a\", \"attacker\"; };
+    };\n";
+
+/// The peers of a hostile driver, one CPU of which changes rings while they are read, go on, and so
+/// does a guest without links.
+fn a_hostile_driver_harms_nobody(gic: Gic) {
+    let attacker = Partition::new("attacker", "attacker").cpus(2);
+    let guests = [
+        attacker.bootargs("only=links rounds=1000 seed=1"),
+        messenger("a", "storm=2000 ignore", 0),
+        messenger("b", "storm=1 last ignore", 0),
+        Partition::new("third", "hello"),
+    ];
+    let description = compile(&system(ATTACKED, &guests));
+    let outcome = Machine::new(gic).cpus(5).initrd(&description).deadline(180).boot();
+    outcome.expect_success().expect_no_line("FAIL");
+    outcome.expect_line("third", "hello: done, ticks=10");
+    let attacks = numbers(&outcome, "attacker", "rounds on links");
+    outcome.check(attacks[1] > 500, &format!("only {} devices needed a reset", attacks[1]));
+    let kinds = ["a chain is longer", "an indirect table", "the wrong direction"];
+    for kind in kinds {
+        let has = !outcome.of("bulkhead").containing("attacker: link").containing(kind).is_empty();
+        outcome.check(has, &format!("nothing says that {kind}"));
+    }
+    for name in ["a", "b"] {
+        let harmed = outcome.of("bulkhead").containing(&format!("{name}: link"));
+        outcome.check(harmed.is_empty(), &format!("{name} needs a reset too"));
+    }
+    let all = numbers(&outcome, "b", "lives");
+    let [.., received, _] = all[..] else { outcome.fail("the line has other numbers") };
+    outcome.check(received > 20, &format!("b receives only {received} frames"));
 }

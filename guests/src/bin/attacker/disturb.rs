@@ -1,15 +1,20 @@
-//! Disturbances: each does one thing and no other, without an end of its own, beside a guest that
-//! is not to notice it. `only=NAME` on the command line selects one.
+//! Disturbances: each does one thing and no other, most without an end of its own, beside a
+//! guest that is not to notice it. `only=NAME` on the command line selects one.
 
 use runtime::tree::machine;
 use runtime::{exceptions, fail, mmu, pl011, print, println, psci, secondary, timer};
 
 use crate::context::count;
-use crate::race;
+use crate::{links, race};
 
 /// The disturbances, by their names on the command line.
-const DISTURBANCES: [(&str, fn()); 4] =
-    [("flood", flood), ("faults", faults), ("controls", controls), ("race", race::start)];
+const DISTURBANCES: [(&str, fn()); 5] = [
+    ("flood", flood),
+    ("faults", faults),
+    ("controls", controls),
+    ("race", race::start),
+    ("links", links::attack),
+];
 
 /// The number of faults in each of the lives of `faults`.
 const FAULTS: u32 = 64;

@@ -23,6 +23,7 @@ mod disturb;
 mod exceptions;
 mod frames;
 mod level;
+mod links;
 mod loops;
 mod own;
 mod race;
@@ -75,6 +76,7 @@ const GROUPS: [Group; 20] = [
 
 fn main() {
     if let Some(name) = machine().argument("only") {
+        context::seed();
         return disturb::run(name);
     }
     let seed = context::seed();

@@ -7,7 +7,7 @@
 //!   never.
 //! - `storm=N`: sends N numbered frames of all sizes as fast as the peer takes them, and checks the
 //!   frames that it receives. Then it resets itself, or with `last` stays until the peer has been
-//!   away for five seconds.
+//!   away for five seconds. `ignore` ignores other frames, such as those of an attacker.
 
 #![no_std]
 #![no_main]
