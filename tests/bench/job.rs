@@ -30,6 +30,7 @@ const PADDING: u64 = 16 << 20;
 enum Task {
     OneCpu,
     FourCpus,
+    Links,
     Firmware,
     Boot,
     BootOfFour,
@@ -45,7 +46,7 @@ enum Task {
 pub type Results = BTreeMap<(String, Column), Figure>;
 
 /// All tasks, the longest first.
-const TASKS: [Task; 14] = [
+const TASKS: [Task; 15] = [
     Task::Stays,
     Task::Exits(Load::Work(WORK)),
     Task::Exits(Load::Idle(IDLE)),
@@ -60,6 +61,7 @@ const TASKS: [Task; 14] = [
     Task::Boot,
     Task::Firmware,
     Task::FourCpus,
+    Task::Links,
 ];
 
 impl Task {
@@ -82,6 +84,7 @@ impl Task {
         match self {
             Self::OneCpu => "guest on one CPU",
             Self::FourCpus => "guest on four CPUs",
+            Self::Links => "network",
             Self::Firmware => "guest over firmware",
             Self::Boot => "boot",
             Self::BootOfFour => "boot of four partitions",
@@ -103,6 +106,7 @@ impl Task {
         match self {
             Self::OneCpu => guest::measure(column, 1),
             Self::FourCpus => guest::measure(column, 4),
+            Self::Links => guest::links(column),
             Self::Firmware => firmware::work_around(column),
             Self::Boot => boot(column),
             Self::BootOfMany => one("boot-31", parallel::on_boot_cpu(column.gic(), 31)),

@@ -11,6 +11,7 @@
 //! - `restart`: prints when it was entered and when it resets, and resets.
 //! - `entered`: only prints when it was entered.
 //! - `wait`: sleeps for ever.
+//! - `links`: measures only the network `lan`, whose other end is a guest with `links-peer`.
 
 #![no_std]
 #![no_main]
@@ -22,21 +23,26 @@ mod devices;
 mod figures;
 mod frames;
 mod interrupts;
+mod links;
 mod memory;
 mod others;
 mod restart;
 mod timers;
 
+use runtime::gic::Interrupt;
 use runtime::println;
 use runtime::tree::machine;
 
-runtime::guest!(main, interrupts::unexpected);
+runtime::guest!(main, interrupt);
 
 fn main() {
     let is_given = |word| machine().argument(word).is_some();
     restart::print_entered();
     if is_given("wait") {
         restart::wait();
+    }
+    if is_given("links-peer") {
+        links::receive();
     }
     if is_given("restart") {
         restart::restart();
@@ -48,12 +54,22 @@ fn main() {
     println!("bench: done");
 }
 
+/// Handles an interrupt that no measurement takes.
+fn interrupt(interrupt: Interrupt) {
+    if !links::take(interrupt.intid) {
+        interrupts::unexpected(interrupt);
+    }
+}
+
 /// Measures the operations of a single CPU or, with several, SGIs between them.
 fn measure() {
     counter::start();
     interrupts::routines().install();
     if machine().cpus().len() > 1 {
         return others::measure();
+    }
+    if machine().argument("links").is_some() {
+        return links::measure();
     }
     calls::measure();
     if machine().argument("calls").is_some() {

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::column::Column;
-use super::machine::{bare, with_partitions};
+use super::machine::{bare, with_partitions, with_properties};
 use crate::{Outcome, Partition, file, scratch};
 
 /// The statistics of one operation, measured several times.
@@ -41,6 +42,18 @@ pub fn measure(column: Column, cpus: usize) -> Found {
         with_partitions(column, cpus, &[guest]).boot()
     };
     outcome.expect_status(0);
+    found(&outcome)
+}
+
+/// Measures a network between two partitions.
+pub fn links(column: Column) -> Found {
+    let guest = |name, words| Partition::new(name, "bench").memory(4 << 20).bootargs(words);
+    let guests = [guest("bench", "links"), guest("peer", "links-peer")];
+    let lan = "    links { lan { type = \"network\"; partitions = \"bench\", \"peer\"; }; };\n";
+    let outcome = with_properties(column, 2, lan, &guests)
+        .kill_after("bench: done", Duration::from_millis(100))
+        .boot();
+    outcome.expect_killed();
     found(&outcome)
 }
 

@@ -97,6 +97,10 @@ rows! {
     "sgi-all-to-last-handler" "SGI to three: send to last handler" OperationOfSeveral Goal::None;
     "sgi-round-trip" "SGI there and back" OperationOfSeveral Goal::ByMode(320, 160);
     "loads" "1,000,000 loads over 64 MiB" Operation Goal::Most(0);
+    "link-60" "network: notification of a frame of 60 bytes" Own Goal::Most(500);
+    "link-1500" "network: notification of a frame of 1,500 bytes" Own Goal::Most(750);
+    "link-64k" "network: notification of a frame of 64 KiB" Own Goal::Most(13_500);
+    "link-interrupt" "network: interrupt's status and acknowledgement" Own Goal::Most(180);
     "boot" "boot to first guest instruction, images apart" Own Goal::Most(240_000);
     "boot-images" "boot: each MiB of images" Own Goal::None;
     "boot-four" "boot: three partitions more, at once" Own Goal::None;

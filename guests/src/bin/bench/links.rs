@@ -1,0 +1,269 @@
+//! The cost of a network between partitions: what one notification of the device takes, in which
+//! the frame gets into the peer's buffers and the peer is interrupted.
+//!
+//! The rings are as Linux uses them (VIRTIO 1.2, 2.7): EVENT_IDX; a frame with its header in one
+//! buffer, or a large one in an indirect table; and for reception buffers of 1,536 bytes, of which
+//! a large frame gets several.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU16, Ordering};
+
+use runtime::gic;
+use runtime::mmio::{read32, write32};
+use runtime::tree::{Link, machine};
+use runtime::{cpu, fail};
+use spin::Once;
+
+use crate::figures::{keep, measure as row, samples};
+
+/// The number of descriptors of each queue, and the size of a buffer for reception.
+const SIZE: usize = 256;
+const BUFFER: usize = 1536;
+/// The size of the header before a frame (`virtio_net_hdr`).
+const HEADER: usize = 12;
+/// The largest frame, and how often it is sent.
+const LARGE: usize = 64 << 10;
+const LARGE_TIMES: usize = 21;
+
+// Offsets of registers.
+const DRIVER_FEATURES: u64 = 0x20;
+const DRIVER_FEATURES_SELECT: u64 = 0x24;
+const QUEUE_SELECT: u64 = 0x30;
+const QUEUE_SIZE: u64 = 0x38;
+const QUEUE_READY: u64 = 0x44;
+const QUEUE_NOTIFY: u64 = 0x50;
+const INTERRUPT_STATUS: u64 = 0x60;
+const INTERRUPT_ACK: u64 = 0x64;
+const STATUS: u64 = 0x70;
+const CONFIGURATION: u64 = 0x100;
+
+/// EVENT_IDX, INDIRECT_DESC, and of networks STATUS, MRG_RXBUF, HOST_TSO4, GUEST_TSO4, MAC,
+/// GUEST_CSUM and CSUM.
+const FEATURES: u32 = 0x3000_0000 | 1 << 16 | 1 << 15 | 1 << 11 | 1 << 7 | 1 << 5 | 1 << 1 | 1;
+/// VIRTIO_F_VERSION_1, in the upper word.
+const VERSION_1: u32 = 1;
+
+/// A descriptor.
+#[repr(C, align(16))]
+#[derive(Clone, Copy)]
+struct Descriptor {
+    address: u64,
+    size: u32,
+    flags: u16,
+    next: u16,
+}
+
+/// The flags of descriptors.
+const NEXT: u16 = 1;
+const WRITE: u16 = 2;
+const INDIRECT: u16 = 4;
+
+/// A queue, which the device accesses too.
+#[repr(C, align(4096))]
+struct Queue {
+    descriptors: [Descriptor; SIZE],
+    available: [u16; 3 + SIZE],
+    used_padding: u16,
+    used: [u32; 3 + 2 * SIZE],
+    table: [Descriptor; 4],
+}
+
+#[repr(C, align(4096))]
+struct Memory {
+    queues: [Queue; 2],
+    buffers: [u8; SIZE * BUFFER],
+}
+
+#[repr(transparent)]
+struct Shared(UnsafeCell<Memory>);
+
+// SAFETY: one CPU uses it, and every access is a volatile one through a pointer.
+unsafe impl Sync for Shared {}
+
+const NONE: Descriptor = Descriptor { address: 0, size: 0, flags: 0, next: 0 };
+const EMPTY: Queue = Queue {
+    descriptors: [NONE; SIZE],
+    available: [0; 3 + SIZE],
+    used_padding: 0,
+    used: [0; 3 + 2 * SIZE],
+    table: [NONE; 4],
+};
+
+static MEMORY: Shared =
+    Shared(UnsafeCell::new(Memory { queues: [EMPTY; 2], buffers: [0; SIZE * BUFFER] }));
+/// The end of the link that the guest uses.
+static LINK: Once<Link> = Once::new();
+
+/// Returns the place of a queue.
+fn queue(index: usize) -> *mut Queue {
+    // SAFETY: the place of a field.
+    unsafe { (&raw mut (*MEMORY.0.get()).queues[index & 1]).cast() }
+}
+
+/// Returns the address of a buffer.
+fn buffer(index: usize) -> u64 {
+    // SAFETY: the place of a field.
+    unsafe { &raw const (*MEMORY.0.get()).buffers[index % SIZE * BUFFER] as u64 }
+}
+
+fn write(register: u64, value: u32) {
+    if let Some(link) = LINK.get() {
+        // SAFETY: a register of the device, which the tree names; its driver is the only writer.
+        unsafe { write32(link.registers + register, value) };
+    }
+}
+
+fn read(register: u64) -> u32 {
+    // SAFETY: a register of the device, which the tree names; reading it has no effect.
+    LINK.get().map_or(0, |link| unsafe { read32(link.registers + register) })
+}
+
+/// Puts a chain into the available ring; `given` is the number of those before.
+fn give(queue: *mut Queue, given: u16, head: u16) {
+    // SAFETY: places of fields, of which the device only reads those that the index has shown it.
+    unsafe {
+        (&raw mut (*queue).available[2 + usize::from(given) % SIZE]).write_volatile(head);
+        AtomicU16::from_ptr(&raw mut (*queue).available[1])
+            .store(given.wrapping_add(1), Ordering::Release);
+    }
+}
+
+/// Sets the device up.
+fn open() {
+    let Some(link) = machine().link("lan") else { fail!("there is no link lan") };
+    LINK.call_once(|| link);
+    write(STATUS, 0);
+    write(STATUS, 3);
+    for (word, features) in [(0, FEATURES), (1, VERSION_1)] {
+        write(DRIVER_FEATURES_SELECT, word);
+        write(DRIVER_FEATURES, features);
+    }
+    write(STATUS, 11);
+    for index in 0..2 {
+        let place = queue(index);
+        write(QUEUE_SELECT, index as u32);
+        write(QUEUE_SIZE, SIZE as u32);
+        // SAFETY: places of fields.
+        let places = unsafe {
+            let used = &raw const (*place).used as u64;
+            [place as u64, &raw const (*place).available as u64, used]
+        };
+        for (register, place) in [0x80, 0x90, 0xa0].into_iter().zip(places) {
+            write(register, place as u32);
+            write(register + 4, (place >> 32) as u32);
+        }
+        write(QUEUE_READY, 1);
+    }
+    write(STATUS, 15);
+}
+
+/// Receives for ever: gives each buffer back, and wants an interrupt for the next.
+pub fn receive() {
+    open();
+    let receive = queue(0);
+    for index in 0..SIZE {
+        let descriptor =
+            Descriptor { address: buffer(index), size: BUFFER as u32, flags: WRITE, next: 0 };
+        // SAFETY: the place of a field that the device does not use yet.
+        unsafe { (&raw mut (*receive).descriptors[index]).write_volatile(descriptor) };
+        give(receive, index as u16, index as u16);
+    }
+    write(QUEUE_NOTIFY, 0);
+    if let Some(link) = LINK.get() {
+        gic::enable(link.interrupt);
+    }
+    cpu::wait_until(|| false);
+}
+
+/// Handles the interrupt of the device. Returns whether it is one.
+pub fn take(intid: u32) -> bool {
+    let Some(link) = LINK.get() else { return false };
+    if link.interrupt != intid {
+        return false;
+    }
+    write(INTERRUPT_ACK, read(INTERRUPT_STATUS));
+    let receive = queue(0);
+    // SAFETY: places of fields; the device writes the used ring, this CPU all else.
+    unsafe {
+        let used = (&raw mut (*receive).used).cast::<u16>();
+        let given = &raw const (*receive).available[1];
+        let index = AtomicU16::from_ptr(used.add(1)).load(Ordering::Acquire);
+        // As many as were used, which is what the ring lacks.
+        while given.read_volatile().wrapping_sub(SIZE as u16) != index {
+            let next = given.read_volatile();
+            let slot = 1 + 2 * (usize::from(next) % SIZE);
+            let head = (&raw const (*receive).used).cast::<u32>().add(slot).read_volatile();
+            give(receive, next, head as u16);
+        }
+        (&raw mut (*receive).available[2 + SIZE]).write_volatile(index);
+    }
+    true
+}
+
+/// Measures what a sender's notifications take, and what an interrupt's two accesses take.
+pub fn measure() {
+    open();
+    while read(CONFIGURATION + 4) >> 16 & 1 == 0 {
+        cpu::relax();
+    }
+    let mut sent = 0;
+    for (name, size) in [("link-60", 60), ("link-1500", 1500)] {
+        let prepare = || {
+            let header =
+                Descriptor { address: buffer(0), size: (HEADER + size) as u32, flags: 0, next: 0 };
+            // SAFETY: the place of a field; the device has used the chain before.
+            unsafe { (&raw mut (*queue(1)).descriptors[0]).write_volatile(header) };
+            send(&mut sent);
+        };
+        row(name, prepare, notify);
+    }
+    fill_table();
+    keep("link-64k", samples(LARGE_TIMES, || send(&mut sent), notify));
+    row(
+        "link-interrupt",
+        || (),
+        || {
+            _ = read(INTERRUPT_STATUS);
+            write(INTERRUPT_ACK, 1);
+        },
+    );
+}
+
+/// Makes the frame available, after the peer has had time for the one before.
+fn send(sent: &mut u16) {
+    for _ in 0..400 {
+        cpu::relax();
+    }
+    give(queue(1), *sent, 0);
+    *sent = sent.wrapping_add(1);
+}
+
+fn notify() {
+    write(QUEUE_NOTIFY, 1);
+}
+
+/// Describes a large frame: a TCP segment that is to be divided, in a table of four buffers.
+fn fill_table() {
+    /// A partial checksum; TCP over IPv4; header, segment, and where the checksum is.
+    const GSO: [u8; HEADER] = [1, 1, 54, 0, 0xb4, 0x05, 34, 0, 16, 0, 0, 0];
+    let parts = [HEADER + 66, LARGE / 3, LARGE / 3, LARGE / 3 - 66 + LARGE % 3];
+    let send = queue(1);
+    // SAFETY: places of fields, which the device does not use now; the parts are in the buffers.
+    unsafe {
+        (buffer(0) as *mut [u8; HEADER]).write_volatile(GSO);
+        for (index, size) in parts.into_iter().enumerate() {
+            let flags = if index == 3 { 0 } else { NEXT };
+            let address = buffer(0) + (index * LARGE / 3) as u64;
+            let next = index as u16 + 1;
+            (&raw mut (*send).table[index]).write_volatile(Descriptor {
+                address,
+                size: size as u32,
+                flags,
+                next,
+            });
+        }
+        let table = &raw const (*send).table as u64;
+        let head = Descriptor { address: table, size: 64, flags: INDIRECT, next: 0 };
+        (&raw mut (*send).descriptors[0]).write_volatile(head);
+    }
+}
