@@ -116,8 +116,9 @@ impl ListRegisters {
 
     /// Returns all vCPUs to which these interrupts can be routed or on which they can be active. An
     /// interrupt enters a list register of no other vCPU, and leaves it before its route changes.
-    #[inline(always)]
-    fn possible_holders(gic: &GicState, set: IntidSet) -> CpuMask {
+    // One copy for all callers.
+    #[inline(never)]
+    pub fn possible_holders(gic: &GicState, set: IntidSet) -> CpuMask {
         if set.word() == 0 {
             return CpuMask::one(set.owner());
         }
@@ -125,7 +126,7 @@ impl ListRegisters {
             return CpuMask::first(gic.vcpus.len());
         }
         // For the empty set the result makes no difference.
-        let route = &gic.bank(set).routes[set.first() as usize];
+        let route = &gic.bank_inlined(set).routes[set.first() as usize];
         let mut vcpus = CpuMask::one(usize::from(route.vcpu));
         vcpus |= CpuMask::one(usize::from(route.active_on));
         vcpus
