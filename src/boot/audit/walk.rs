@@ -116,16 +116,16 @@ impl<'a> Walk<'a> {
 }
 
 /// Returns how many of the first descriptors are invalid. Most tables are almost empty, so this
-/// checks 32 descriptors for zero at once, then four.
+/// checks 64 descriptors for zero at once, then eight.
 fn invalid(descriptors: &[u64]) -> usize {
     let or = |[a, b, c, d, e, f, g, h]: &[u64; 8]| a | b | c | d | e | f | g | h;
-    let are_zero = |all: &&[u64; 32]| {
-        let ([a, b, c, d], _) = all.as_chunks() else { return false };
-        or(a) | or(b) | or(c) | or(d) == 0
+    let are_zero = |all: &&[u64; 64]| {
+        let ([a, b, c, d, e, f, g, h], _) = all.as_chunks() else { return false };
+        or(a) | or(b) | or(c) | or(d) | or(e) | or(f) | or(g) | or(h) == 0
     };
-    let mut zeros = descriptors.as_chunks().0.iter().take_while(are_zero).count() * 32;
-    let are_zero = |[a, b, c, d]: &&[u64; 4]| a | b | c | d == 0;
-    zeros += descriptors[zeros..].as_chunks().0.iter().take_while(are_zero).count() * 4;
+    let mut zeros = descriptors.as_chunks().0.iter().take_while(are_zero).count() * 64;
+    let are_zero = |all: &&[u64; 8]| or(all) == 0;
+    zeros += descriptors[zeros..].as_chunks().0.iter().take_while(are_zero).count() * 8;
     zeros + descriptors[zeros..].iter().take_while(|it| *it & 1 == 0).count()
 }
 
