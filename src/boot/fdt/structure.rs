@@ -28,20 +28,18 @@ const ENDS_NODE_NAMES: [bool; 256] = {
     ends
 };
 
-/// The last bytes of tokens that can follow a property.
-const PROPERTY: u8 = token::PROPERTY as u8;
-const NOP: u8 = token::NOP as u8;
-
+const TOO_LONG: &str = "a name or value is too long";
 const ENDS_EARLY: &str = "the structure block ends early";
 
-/// Checks the structure block and indexes its nodes, properties and phandles.
+/// Checks the structure block and indexes its nodes, properties and phandles. `words` are those of
+/// all the tree.
 ///
 /// # Errors
 ///
 /// The first violation of the specification.
-pub(super) fn read<'a>(blocks: &Blocks<'a>) -> Result<Index<'a>, TreeError> {
+pub(super) fn read<'a>(blocks: &Blocks<'a>, words: &[impl Word]) -> Result<Index<'a>, TreeError> {
     let Blocks { bytes, ref structure, strings, .. } = *blocks;
-    let words: Words<'_> = bytes[structure.clone()].as_chunks().0;
+    let words = words.get(structure.start / 4..structure.end / 4).unwrap_or_default();
     let index = Index {
         // A node has at least four words, a property three.
         nodes: Vec::with_capacity(NODES.min(words.len() / 4)),
@@ -50,21 +48,40 @@ pub(super) fn read<'a>(blocks: &Blocks<'a>) -> Result<Index<'a>, TreeError> {
     };
     let known = [const { Known { offset: u32::MAX, name: "", meaning: Meaning::Other } }; KNOWN];
     let names = Names { strings, known };
-    let mut pass = Pass { words, names, index, node: 0, depth: 0 };
+    let bytes = &bytes[structure.clone()];
+    let mut pass = Pass { bytes, words, at: 0, names, index, node: 0, depth: 0 };
     loop {
         match pass.token() {
             Ok(true) => {}
             Ok(false) => return Ok(pass.index),
             Err(what) => {
-                let offset = structure.end - pass.words.len() * 4;
-                return Err(TreeError::Malformed { what, offset });
+                return Err(TreeError::Malformed { what, offset: structure.start + pass.at * 4 });
             }
         }
     }
 }
 
-/// The words that are still to be read.
-type Words<'a> = &'a [[u8; 4]];
+/// A word of a tree as it is in memory, from which its value is read.
+pub(super) trait Word: Copy {
+    /// Returns the value.
+    fn value(self) -> u32;
+}
+
+impl Word for [u8; 4] {
+    #[inline(always)]
+    fn value(self) -> u32 {
+        u32::from_be_bytes(self)
+    }
+}
+
+/// Takes one load, where those of four bytes must be put together if the target has no unaligned
+/// accesses.
+impl Word for u32 {
+    #[inline(always)]
+    fn value(self) -> u32 {
+        Self::from_be(self)
+    }
+}
 
 /// The meaning of a property for the index.
 #[derive(Clone, Copy)]
@@ -134,9 +151,12 @@ impl<'a> Names<'a> {
 }
 
 /// The state of the pass.
-struct Pass<'a> {
-    /// The words from the current token on.
-    words: Words<'a>,
+struct Pass<'a, 'w, W> {
+    /// The structure block, and its words.
+    bytes: &'a [u8],
+    words: &'w [W],
+    /// The number of the current token's word.
+    at: usize,
     names: Names<'a>,
     /// The index so far.
     index: Index<'a>,
@@ -146,30 +166,30 @@ struct Pass<'a> {
     depth: usize,
 }
 
-impl<'a> Pass<'a> {
+impl<W: Word> Pass<'_, '_, W> {
     /// Reads a token with its data, and with BEGIN_NODE the node's properties. Returns whether other
     /// tokens follow.
     fn token(&mut self) -> Result<bool, &'static str> {
-        let (token, rest) = self.words.split_first().ok_or(ENDS_EARLY)?;
-        let [0, 0, 0, token] = *token else { return Err("unknown token") };
-        match u32::from(token) {
-            token::BEGIN_NODE => return self.node(rest).map(|()| true),
+        let token = self.words.get(self.at).ok_or(ENDS_EARLY)?;
+        match token.value() {
+            token::BEGIN_NODE => return self.node().map(|()| true),
             token::END_NODE => self.end_node()?,
             token::NOP => {}
-            token::PROPERTY if rest.len() < 2 => return Err(ENDS_EARLY),
+            token::PROPERTY if self.words.len() - self.at < 3 => return Err(ENDS_EARLY),
             token::PROPERTY => return Err("a property follows a child node"),
             token::END if self.depth > 0 => return Err("the tree ends inside a node"),
             token::END if self.index.nodes.is_empty() => return Err("there is no root node"),
             token::END => return Ok(false),
             _ => return Err("unknown token"),
         }
-        self.words = rest;
+        self.at += 1;
         Ok(true)
     }
 
     /// Reads the data of BEGIN_NODE, and the node's properties.
-    fn node(&mut self, mut words: Words<'a>) -> Result<(), &'static str> {
-        let name = node_name(&mut words)?;
+    fn node(&mut self) -> Result<(), &'static str> {
+        let (bytes, words, mut at) = (self.bytes, self.words, self.at + 1);
+        let name = node_name(&bytes[at * 4..])?;
         let Index { nodes, properties, phandles } = &mut self.index;
         let number = nodes.len();
         match (self.depth, name.is_empty()) {
@@ -186,22 +206,32 @@ impl<'a> Pass<'a> {
         let Some(node) = nodes.last_mut() else { return Ok(()) };
         self.node = number;
         self.depth += 1;
-        self.words = words;
-        loop {
-            match self.words {
-                [[0, 0, 0, PROPERTY], size, name, rest @ ..] => {
-                    let (name, meaning) =
-                        self.names.at(u32::from_be_bytes(*name)).ok_or("a property has no name")?;
-                    let mut rest = rest;
-                    let value = bytes(&mut rest, u32::from_be_bytes(*size) as usize)?;
-                    self.words = rest;
+        // With the NUL, and padded to whole words.
+        at += name.len() / 4 + 1;
+        while let Some([token, more @ ..]) = words.get(at..) {
+            match (token.value(), more) {
+                (token::PROPERTY, [size, name, ..]) => {
+                    let name = self.names.at(name.value());
+                    let Some((name, meaning)) = name else {
+                        self.at = at;
+                        return Err("a property has no name");
+                    };
+                    // No sum wraps: a block has less than 4 GiB, and so does a value.
+                    let start = at.wrapping_add(3).wrapping_mul(4);
+                    let end = start.wrapping_add(size.value() as usize);
+                    let Some(value) = bytes.get(start..end) else {
+                        self.at = at;
+                        return Err(TOO_LONG);
+                    };
+                    at = end.wrapping_add(3) / 4;
                     properties.push(Property { name, value });
                     note(node, meaning, value, properties.len() as u32, phandles);
                 }
-                [[0, 0, 0, NOP], rest @ ..] => self.words = rest,
+                (token::NOP, _) => at = at.wrapping_add(1),
                 _ => break,
             }
         }
+        self.at = at;
         node.properties = first..properties.len();
         Ok(())
     }
@@ -247,25 +277,16 @@ fn note(
     }
 }
 
-/// Takes the name of a node with its NUL, and the padding to whole words.
+/// Returns the name of a node that `bytes` begin with, without its NUL.
 #[inline(always)]
-fn node_name<'a>(words: &mut Words<'a>) -> Result<&'a [u8], &'static str> {
+fn node_name(bytes: &[u8]) -> Result<&[u8], &'static str> {
     let ends = |byte: &u8| ENDS_NODE_NAMES[usize::from(*byte)];
     let is_whole = |[a, b, c, d]: &&[u8; 4]| !(ends(a) | ends(b) | ends(c) | ends(d));
-    let whole = words.iter().take_while(is_whole).count();
-    let last = words.get(whole).ok_or("a node's name does not end")?;
-    let more = last.iter().take_while(|byte| !ends(byte)).count();
-    if last.get(more) != Some(&0) {
-        return Err("a node's name has a forbidden byte");
+    let whole = bytes.as_chunks().0.iter().take_while(is_whole).count() * 4;
+    let rest = bytes.get(whole..).unwrap_or_default();
+    let size = whole + rest.iter().position(ends).ok_or("a node's name does not end")?;
+    match bytes.split_at_checked(size) {
+        Some((name, [0, ..])) => Ok(name),
+        _ => Err("a node's name has a forbidden byte"),
     }
-    bytes(words, whole * 4 + more + 1).map(|name| &name[..name.len() - 1])
-}
-
-/// Takes the next `size` bytes, and the padding to whole words.
-#[inline(always)]
-fn bytes<'a>(words: &mut Words<'a>, size: usize) -> Result<&'a [u8], &'static str> {
-    let taken = words.split_at_checked(size.div_ceil(4));
-    let (taken, rest) = taken.ok_or("a name or value is too long")?;
-    *words = rest;
-    Ok(&taken.as_flattened()[..size])
 }
