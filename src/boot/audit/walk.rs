@@ -115,17 +115,20 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Returns how many of the first descriptors are invalid. Most tables are almost empty, so this
-/// checks 64 descriptors for zero at once, then eight.
+/// Returns how many of the first descriptors are invalid. Most tables are almost empty, so unless the
+/// first eight show that this one is not, this checks 64 descriptors for zero at once, then eight.
 fn invalid(descriptors: &[u64]) -> usize {
     let or = |[a, b, c, d, e, f, g, h]: &[u64; 8]| a | b | c | d | e | f | g | h;
-    let are_zero = |all: &&[u64; 64]| {
-        let ([a, b, c, d, e, f, g, h], _) = all.as_chunks() else { return false };
-        or(a) | or(b) | or(c) | or(d) | or(e) | or(f) | or(g) | or(h) == 0
-    };
-    let mut zeros = descriptors.as_chunks().0.iter().take_while(are_zero).count() * 64;
-    let are_zero = |all: &&[u64; 8]| or(all) == 0;
-    zeros += descriptors[zeros..].as_chunks().0.iter().take_while(are_zero).count() * 8;
+    let mut zeros = 0;
+    if descriptors.first_chunk().is_some_and(|first| or(first) == 0) {
+        let are_zero = |all: &&[u64; 64]| {
+            let ([a, b, c, d, e, f, g, h], _) = all.as_chunks() else { return false };
+            or(a) | or(b) | or(c) | or(d) | or(e) | or(f) | or(g) | or(h) == 0
+        };
+        zeros = descriptors.as_chunks().0.iter().take_while(are_zero).count() * 64;
+        let are_zero = |all: &&[u64; 8]| or(all) == 0;
+        zeros += descriptors[zeros..].as_chunks().0.iter().take_while(are_zero).count() * 8;
+    }
     zeros + descriptors[zeros..].iter().take_while(|it| *it & 1 == 0).count()
 }
 

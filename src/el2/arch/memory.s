@@ -116,14 +116,15 @@ memset:
         add     x4, x4, #64
         and     x4, x4, #~63
         sub     x2, x2, x4
-        sub     x2, x2, #128
-11:     dc      zva, x4
-        add     x4, x4, #64
+        subs    x2, x2, #256
+        b.lo    12f
+11:     .rept   4
         dc      zva, x4
         add     x4, x4, #64
-        subs    x2, x2, #128
+        .endr
+        subs    x2, x2, #256
         b.hs    11b
-        add     x2, x2, #128
+12:     add     x2, x2, #256
         b       1b
 
 // In: x0 and x1 = the addresses to compare, x2 = bytes. Out: w0 = 0 if the contents are equal,
