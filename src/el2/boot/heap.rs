@@ -18,12 +18,12 @@ use crate::el2::arch::sync::Mutex;
 /// The number of block sizes of the buddy system, from 1 to 2^(ORDER - 1) bytes.
 const ORDER: usize = 21;
 /// The size of the largest small block, in bytes.
-const SMALL: usize = 256;
+const SMALL: usize = 1024;
 /// The alignment of small blocks, in bytes.
 const ALIGNMENT: usize = 8;
 /// The size of the memory for small blocks, in bytes. When it is used up, small blocks are
 /// allocated like large ones.
-const SMALL_BLOCKS: usize = 64 << 10;
+const SMALL_BLOCKS: usize = 256 << 10;
 
 /// The global allocator.
 struct LockedHeap {
