@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::header::Blocks;
 use super::index::{Common, Entry, Index};
 use super::interrupts::are_of_gic;
+use super::property::until_nul;
 use super::{Property, TreeError, token};
 
 /// The deepest level of nested nodes.
@@ -46,8 +47,7 @@ pub(super) fn read<'a>(blocks: &Blocks<'a>, words: &[impl Word]) -> Result<Index
         properties: Vec::with_capacity(PROPERTIES.min(words.len() / 3)),
         phandles: Vec::new(),
     };
-    let known = [const { Known { offset: u32::MAX, name: "", meaning: Meaning::Other } }; KNOWN];
-    let names = Names { strings, known };
+    let names = Names { strings, known: [const { Known::NONE }; KNOWN] };
     let bytes = &bytes[structure.clone()];
     let mut pass = Pass { bytes, words, at: 0, names, index, node: 0, depth: 0 };
     loop {
@@ -121,11 +121,16 @@ impl Meaning {
 /// A cached string of the strings block.
 #[derive(Clone, Copy)]
 struct Known<'a> {
-    /// Its offset in the strings block. `u32::MAX`, which is past every strings block, if the entry
-    /// is empty.
+    /// `None` if the entry is empty.
+    name: Option<&'a str>,
+    /// Its offset in the strings block.
     offset: u32,
-    name: &'a str,
     meaning: Meaning,
+}
+
+impl Known<'_> {
+    /// An empty entry, which is all zeros.
+    const NONE: Self = Self { name: None, offset: 0, meaning: Meaning::Common(Common::Compatible) };
 }
 
 /// The names of properties.
@@ -140,13 +145,15 @@ impl<'a> Names<'a> {
     #[inline(always)]
     fn at(&mut self, offset: u32) -> Option<(&'a str, Meaning)> {
         let known = &mut self.known[offset as usize % KNOWN];
-        if known.offset != offset || offset == u32::MAX {
-            let string = self.strings.get(offset as usize..)?;
-            let end = string.as_bytes().iter().position(|byte| *byte == 0)?;
-            let name = string.get(..end)?;
-            *known = Known { offset, name, meaning: Meaning::of(name) };
+        if let Some(name) = known.name
+            && known.offset == offset
+        {
+            return Some((name, known.meaning));
         }
-        Some((known.name, known.meaning))
+        let string = self.strings.get(offset as usize..)?;
+        let name = string.get(..until_nul(string.as_bytes())?)?;
+        *known = Known { name: Some(name), offset, meaning: Meaning::of(name) };
+        Some((name, known.meaning))
     }
 }
 
