@@ -30,6 +30,9 @@ pub(super) struct Run {
     pub attributes: u64,
 }
 
+/// The initial capacity of a list of runs, which is enough for most tables.
+const RUNS: usize = 16;
+
 /// An error in the tables, as a clause, and its address.
 pub(super) type Wrong = (&'static str, u64);
 
@@ -59,7 +62,7 @@ impl<'a> Walk<'a> {
     ///
     /// The first invalid descriptor, or the first table outside `tables` or with two parents.
     pub fn root(&mut self, root: Pa) -> Result<Vec<Run>, Wrong> {
-        let mut runs = Vec::new();
+        let mut runs = Vec::with_capacity(RUNS);
         self.table(root.get(), 1, 0, &mut runs)?;
         Ok(runs)
     }

@@ -39,9 +39,9 @@ impl<'t, 'a> Node<'t, 'a> {
         str::from_utf8(self.entry.name).unwrap_or_default()
     }
 
-    /// Returns whether this is its name.
-    pub fn is_named(self, name: &str) -> bool {
-        self.entry.name == name.as_bytes()
+    /// Returns the bytes of its name with its unit address, which are graphic ASCII.
+    pub(crate) fn name_bytes(self) -> &'a [u8] {
+        self.entry.name
     }
 
     /// Returns its full path, as in `/soc/uart@9000000`.
@@ -103,10 +103,9 @@ impl<'t, 'a> Node<'t, 'a> {
     /// Returns the first child with this name.
     #[inline(never)]
     pub fn child(self, name: &str) -> Option<Self> {
-        let nodes = &self.index.nodes;
-        let mut next = self.entry.number + 1;
-        while next < self.entry.end {
-            let entry = &nodes[next];
+        let nodes = self.index.nodes.get(..self.entry.end)?;
+        let mut next = self.entry.number.wrapping_add(1);
+        while let Some(entry) = nodes.get(next) {
             if entry.name == name.as_bytes() {
                 return Some(Self { entry, ..self });
             }
