@@ -30,8 +30,15 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// Returns the first node with this phandle.
     pub(super) fn by_phandle(index: &'t Index<'a>, phandle: u32) -> Option<Self> {
+        let entry = Self::entry_of(index, phandle)?;
+        Some(Self { index, entry })
+    }
+
+    /// Returns the entry of the first node with this phandle.
+    #[inline(always)]
+    pub(super) fn entry_of(index: &'t Index<'a>, phandle: u32) -> Option<&'t Entry<'a>> {
         let (_, number) = index.phandles.iter().find(|(known, _)| *known == phandle)?;
-        Some(Self::numbered(index, *number))
+        index.nodes.get(*number)
     }
 
     /// Returns its name with its unit address, as in `uart@9000000`; empty for the root.
@@ -158,7 +165,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// Returns whether it can be used: `status` is `okay` or missing.
     pub fn is_available(self) -> bool {
         let status = self.common(Common::Status);
-        status.is_none_or(|status| matches!(status.as_str(), Some("okay" | "ok")))
+        status.is_none_or(|status| matches!(status.value, b"okay\0" | b"ok\0"))
     }
 
     /// Returns its phandle, from `phandle` or `linux,phandle`.

@@ -16,7 +16,7 @@ const NODES: usize = 128;
 const PROPERTIES: usize = 512;
 
 /// The number of cached strings.
-const KNOWN: usize = 64;
+const KNOWN: usize = 128;
 
 /// For each byte, whether it ends the name of a node, which has graphic ASCII without `/`.
 const ENDS_NODE_NAMES: [bool; 256] = {

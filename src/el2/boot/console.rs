@@ -85,7 +85,9 @@ impl Log for BootLogger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let _ = writeln!(UnbufferedOutput(&mut shared()), "{}", record.args());
+        let mut shared = shared();
+        let mut output = UnbufferedOutput(&mut shared);
+        _ = output.write_fmt(*record.args()).and_then(|()| output.write_str("\n"));
     }
 
     fn flush(&self) {

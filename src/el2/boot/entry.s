@@ -93,8 +93,10 @@ primary_entry:
         ubfx    x2, x2, #16, #4
         mov     x3, #4
         lsl     x2, x3, x2
-6:      dc      ivac, x0
+6:      .rept   4                       // a line has at most 2 KiB (Arm ARM D24.2.34)
+        dc      ivac, x0
         add     x0, x0, x2
+        .endr
         cmp     x0, x1
         b.lo    6b
         dsb     sy
