@@ -51,10 +51,8 @@ impl ListRegisters {
         self.revoke(gic, set);
         let is_enabled = gic.vcpus[hw.vcpu()].arrivals.is_enabled();
         // The usual case first: no other vCPU can hold one of them, and this one holds none at all.
-        if is_enabled
-            && Self::possible_holders(gic, set).without(hw.vcpu()).is_empty()
-            && !hw.empty_list_registers() & self.mask() == 0
-        {
+        let is_own = set.word() == 0 && set.owner() == hw.vcpu() || gic.vcpus.len() == 1;
+        if is_enabled && is_own && !hw.empty_list_registers() & self.mask() == 0 {
             return Ok(CpuMask::EMPTY);
         }
         let holders = self.holders(gic, set);

@@ -116,9 +116,8 @@ impl ListRegisters {
 
     /// Returns all vCPUs to which these interrupts can be routed or on which they can be active. An
     /// interrupt enters a list register of no other vCPU, and leaves it before its route changes.
-    // One copy for all callers.
-    #[inline(never)]
-    pub fn possible_holders(gic: &GicState, set: IntidSet) -> CpuMask {
+    #[inline(always)]
+    fn possible_holders(gic: &GicState, set: IntidSet) -> CpuMask {
         if set.word() == 0 {
             return CpuMask::one(set.owner());
         }

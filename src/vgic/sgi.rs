@@ -166,10 +166,12 @@ impl Vgic {
     pub(super) fn read_pending_sgis(&self, access: RegisterAccess, hw: &mut impl Hardware) -> u64 {
         let first = access.offset as u32 & 0xf;
         let sgis = ((1 << access.size) - 1) << first;
-        bits(sgis).fold(0, |value, sgi| {
+        let mut value = 0;
+        for sgi in bits(sgis) {
             let sources = self.backend.sgi_sources(&self.state, sgi, hw);
-            value | u64::from(sources) << byte_shift(sgi, first)
-        })
+            value |= u64::from(sources) << byte_shift(sgi, first);
+        }
+        value
     }
 
     /// Writes GICD_SPENDSGIR (`set`) or GICD_CPENDSGIR. Returns the other vCPUs to kick.

@@ -76,7 +76,7 @@ rows! {
     "gicd-typer" "GICD_TYPER read" Operation Goal::Most(120);
     "isenabler-shared" "ISENABLER write, SPI" Operation Goal::Most(250);
     "icenabler-shared" "ICENABLER write, SPI" Operation Goal::None;
-    "isenabler-private" "ISENABLER write, PPI" Operation Goal::Most(260);
+    "isenabler-private" "ISENABLER write, PPI" Operation Goal::Most(250);
     "icenabler-private" "ICENABLER write, PPI" Operation Goal::None;
     "ipriorityr" "IPRIORITYR byte write" Operation Goal::None;
     "console-flags" "console: flags read" Operation Goal::None;
@@ -97,10 +97,10 @@ rows! {
     "sgi-all-to-last-handler" "SGI to three: send to last handler" OperationOfSeveral Goal::None;
     "sgi-round-trip" "SGI there and back" OperationOfSeveral Goal::ByMode(320, 160);
     "loads" "1,000,000 loads over 64 MiB" Operation Goal::Most(0);
-    "boot" "boot to first guest instruction, images apart" Own Goal::Most(240_000);
+    "boot" "boot to first guest instruction, images apart" Own Goal::Most(210_000);
     "boot-images" "boot: each MiB of images" Own Goal::None;
     "boot-four" "boot: three partitions more, at once" Own Goal::None;
-    "boot-31" "boot of 31 partitions, on the boot CPU" Own Goal::Most(930_000);
+    "boot-31" "boot of 31 partitions, on the boot CPU" Own Goal::Most(900_000);
     "restart" "restart of a 64 MiB partition" Own Goal::None;
     "stay-own-p999" "stay in EL2 for its own guest, p99.9" Stay Goal::Most(3_600);
     "stay-own-max" "stay in EL2 for its own guest, longest" Stay Goal::Most(3_600);
