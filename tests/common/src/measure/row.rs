@@ -76,7 +76,7 @@ rows! {
     "gicd-typer" "GICD_TYPER read" Operation Goal::Most(120);
     "isenabler-shared" "ISENABLER write, SPI" Operation Goal::Most(250);
     "icenabler-shared" "ICENABLER write, SPI" Operation Goal::None;
-    "isenabler-private" "ISENABLER write, PPI" Operation Goal::Most(250);
+    "isenabler-private" "ISENABLER write, PPI" Operation Goal::Most(260);
     "icenabler-private" "ICENABLER write, PPI" Operation Goal::None;
     "ipriorityr" "IPRIORITYR byte write" Operation Goal::None;
     "console-flags" "console: flags read" Operation Goal::None;
