@@ -228,6 +228,22 @@ impl<R: UartRegister> Uart<R> {
         }
     }
 
+    /// Sends bytes up to the first LF, waiting for room before each. Returns those after the LF;
+    /// `None` if there is none.
+    #[inline(always)]
+    pub fn send_line<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let mut rest = bytes;
+        while let [byte, after @ ..] = rest {
+            if *byte == b'\n' {
+                return Some(after);
+            }
+            while !self.can_send() {}
+            self.send(*byte);
+            rest = after;
+        }
+        None
+    }
+
     /// Waits until all bytes have left the transmitter.
     pub fn flush(&self) {
         while !self.is_idle.holds() {}

@@ -138,10 +138,7 @@ impl Backend {
         hw: &mut impl Hardware,
     ) -> CpuMask {
         match self {
-            Self::ListRegisters(list_registers) => {
-                list_registers.prepare(gic, set);
-                list_registers.deliver(gic, kicks, set, hw)
-            }
+            Self::ListRegisters(list_registers) => list_registers.finish(gic, kicks, set, hw),
             Self::Physical(_) => CpuMask::EMPTY,
         }
     }
@@ -269,14 +266,18 @@ impl Backend {
         }
     }
 
-    /// Applies a change of priorities. Always inlined: list registers need nothing.
-    #[inline(never)]
-    pub fn priorities_changed(&self, gic: &mut GicState, set: IntidSet, hw: &mut impl Hardware) {
+    /// Returns whether EL2 compares the priorities of interrupts.
+    #[inline(always)]
+    pub fn ranks(&self) -> bool {
+        matches!(self, Self::ListRegisters(_))
+    }
+
+    /// Applies a change of priorities in `bank`. Always inlined: list registers need nothing.
+    #[inline(always)]
+    pub fn priorities_changed(&self, bank: &Bank, set: IntidSet, hw: &mut impl Hardware) {
         match self {
-            Self::ListRegisters(_) => {
-                gic.bank_mut(set).rank(set.mask());
-            }
-            Self::Physical(_) => Physical::set_priorities(gic, set, hw),
+            Self::ListRegisters(_) => {}
+            Self::Physical(_) => Physical::set_priorities(bank, set, hw),
         }
     }
 
@@ -300,11 +301,12 @@ impl Backend {
         }
     }
 
-    /// Returns the sources from which each SGI of this vCPU is pending. GICv2 only.
-    pub fn sgi_sources(&self, gic: &GicState, hw: &mut impl Hardware) -> [u8; 16] {
+    /// Returns the sources from which an SGI of this vCPU is pending. GICv2 only.
+    pub fn sgi_sources(&self, gic: &GicState, sgi: usize, hw: &mut impl Hardware) -> u8 {
+        let sources = gic.bank(IntidSet::new(hw.vcpu(), 0, 0)).sources[sgi & 0xf];
         match self {
-            Self::ListRegisters(list_registers) => list_registers.sgi_sources(gic, hw),
-            Self::Physical(_) => gic.banks[hw.vcpu()].sources,
+            Self::ListRegisters(_) => sources | ListRegisters::sgi_source(gic, sgi, hw),
+            Self::Physical(_) => sources,
         }
     }
 }

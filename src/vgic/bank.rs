@@ -133,17 +133,12 @@ impl Bank {
         self.update_deliverable(enables);
     }
 
-    /// Sets the priority of one interrupt.
-    pub fn set_priority(&mut self, bit: usize, priority: u8) {
+    /// Sets the priority of one interrupt, for [`most_urgent`](Self::most_urgent) too if
+    /// `is_ranked`.
+    pub fn set_priority(&mut self, bit: usize, priority: u8, is_ranked: bool) {
         self.templates[bit] = self.templates[bit].with_priority(priority & PRIORITY_MASK);
-    }
-
-    /// Applies the priorities of the interrupts in `mask` to [`most_urgent`](Self::most_urgent).
-    #[inline(never)]
-    pub fn rank(&mut self, mask: u32) {
-        for bit in bits(mask) {
-            let priority = self.templates[bit].priority() >> PRIORITY_SHIFT;
-            self.priorities.set(1 << bit, priority);
+        if is_ranked {
+            self.priorities.set(1 << bit, priority >> PRIORITY_SHIFT);
         }
     }
 

@@ -101,7 +101,7 @@ impl Vgic {
             hw.write_state(StateRegister::ClearPending, set);
             hw.write_state(StateRegister::ClearActive, set);
             self.configure(set, 0, hw);
-            self.backend.priorities_changed(&mut self.state, set, hw);
+            self.backend.priorities_changed(self.state.bank(set), set, hw);
         }
     }
 

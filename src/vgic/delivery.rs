@@ -87,6 +87,27 @@ impl ListRegisters {
         kicks
     }
 
+    /// Ends a change of the interrupts of `set`: see [`Backend::deliver`](super::backend::Backend).
+    /// Mostly nothing has to be delivered, which is found at once.
+    #[inline(always)]
+    pub fn finish(
+        &mut self,
+        gic: &mut GicState,
+        kicks: CpuMask,
+        set: IntidSet,
+        hw: &mut impl Hardware,
+    ) -> CpuMask {
+        self.prepare(gic, set);
+        let bank = gic.bank_inlined(set);
+        if kicks.is_empty()
+            && (bank.ready() | bank.active) & set.mask() == 0
+            && gic.vcpus[hw.vcpu()].arrivals.is_enabled()
+        {
+            return CpuMask::EMPTY;
+        }
+        self.deliver(gic, kicks, set, hw)
+    }
+
     /// Updates this CPU's list registers. Returns the vCPUs to kick.
     pub fn refill(&mut self, gic: &mut GicState, hw: &mut impl Hardware) -> CpuMask {
         if self.inject_new_sgis(gic, hw) { CpuMask::EMPTY } else { self.maintenance(gic, hw) }

@@ -15,6 +15,7 @@
 //! and pending. When the line falls EL2 clears the pending state, even if the guest set it by
 //! ISPENDR. docs/description.md lists the differences to a GIC that the guest owns.
 
+use super::bank::Bank;
 use super::hardware::{Hardware, StateRegister};
 use super::intid_set::{IntidSet, bits};
 use super::state::GicState;
@@ -32,8 +33,7 @@ impl Physical {
     }
 
     /// Writes the priorities that the guest set to the physical GIC.
-    pub fn set_priorities(gic: &GicState, set: IntidSet, hw: &mut impl Hardware) {
-        let bank = gic.bank(set);
+    pub fn set_priorities(bank: &Bank, set: IntidSet, hw: &mut impl Hardware) {
         for bit in bits(set.mask() & bank.hardware) {
             hw.set_priority(set, bit, bank.templates[bit].priority());
         }

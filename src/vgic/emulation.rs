@@ -49,14 +49,19 @@ impl ListRegisters {
     /// This can recall only this CPU's list registers.
     pub fn withdraw(&mut self, gic: &mut GicState, set: IntidSet, hw: &mut impl Hardware) -> Kicks {
         self.revoke(gic, set);
+        let is_enabled = gic.vcpus[hw.vcpu()].arrivals.is_enabled();
+        // The usual case first: no other vCPU can hold one of them, and this one holds none at all.
+        let is_own = set.word() == 0 && set.owner() == hw.vcpu() || gic.vcpus.len() == 1;
+        if is_enabled && is_own && !hw.empty_list_registers() & self.mask() == 0 {
+            return Ok(CpuMask::EMPTY);
+        }
         let holders = self.holders(gic, set);
         let others = holders.without(hw.vcpu());
-        let own = &gic.vcpus[hw.vcpu()];
         if !others.is_empty() {
             self.is_long = true;
             return Err(Recall(others));
         }
-        if !own.arrivals.is_enabled() {
+        if !is_enabled {
             self.is_long = true;
         } else if holders.is_empty() {
             // No interrupt is left in memory, so none has overflowed.
@@ -92,16 +97,13 @@ impl ListRegisters {
         Ok(state)
     }
 
-    /// Returns the sources from which each SGI of this vCPU is pending.
-    pub fn sgi_sources(&self, gic: &GicState, hw: &mut impl Hardware) -> [u8; 16] {
-        let mut sources = gic.banks[hw.vcpu()].sources;
-        for (index, injected) in gic.vcpus[hw.vcpu()].arrivals.all_injected() {
-            if let Some(sources) = sources.get_mut(injected) {
-                let lr = hw.read_list_register(index);
-                *sources |= u8::from(lr.is_pending()) << lr.source();
-            }
-        }
-        sources
+    /// Returns the source from which an SGI of this vCPU is pending in a list register, as a mask.
+    pub fn sgi_source(gic: &GicState, sgi: usize, hw: &mut impl Hardware) -> u8 {
+        let held = gic.vcpus[hw.vcpu()].arrivals.all_injected();
+        held.filter(|(_, injected)| *injected == sgi).fold(0, |sources, (index, _)| {
+            let lr = hw.read_list_register(index);
+            sources | u8::from(lr.is_pending()).wrapping_shl(lr.source().into())
+        })
     }
 
     /// Sets or clears state bits of interrupts that are in no list register.

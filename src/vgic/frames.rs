@@ -93,19 +93,26 @@ impl Vgic {
         private: bool,
         hw: &mut impl Hardware,
     ) -> bool {
-        let (is_here, owner, word) = if private {
+        if access.size != 4 {
+            return false;
+        }
+        let (owner, word) = if private {
             let owner = (access.offset / (2 * FRAME)) as usize;
             let is_here = access.offset % (2 * FRAME) == FRAME + ISENABLER;
-            (is_here && owner < self.state.vcpus.len(), owner, 0)
+            if !is_here || owner >= self.state.vcpus.len() {
+                return false;
+            }
+            (owner, 0)
         } else {
             let offset = access.offset.wrapping_sub(ISENABLER);
-            let is_here = offset < 0x80 && offset.is_multiple_of(4);
             // On GICv3 the first word is in the redistributors.
-            let is_here = is_here && (offset != 0 || self.state.version == Version::V2);
-            (is_here, hw.vcpu(), offset as usize / 4)
+            let is_elsewhere = offset == 0 && self.state.version == Version::V3;
+            if offset >= 0x80 || !offset.is_multiple_of(4) || is_elsewhere {
+                return false;
+            }
+            (hw.vcpu(), offset as usize / 4)
         };
-        let set = IntidSet::new(owner, word, access.value as u32);
-        is_here && access.size == 4 && self.enable_idle(set, hw)
+        self.enable_idle(IntidSet::new(owner, word, access.value as u32), hw)
     }
 
     /// Returns the value of a distributor register that depends on no interrupt's state: GICD_CTLR

@@ -125,7 +125,7 @@ impl ListRegisters {
             return CpuMask::first(gic.vcpus.len());
         }
         // For the empty set the result makes no difference.
-        let route = &gic.bank(set).routes[set.first() as usize];
+        let route = &gic.bank_inlined(set).routes[set.first() as usize];
         let mut vcpus = CpuMask::one(usize::from(route.vcpu));
         vcpus |= CpuMask::one(usize::from(route.active_on));
         vcpus

@@ -175,11 +175,13 @@ impl Vgic {
                 }
             }
             RegisterKind::Priority => {
+                let is_ranked = self.backend.ranks();
                 let bank = self.state.bank_mut(set);
                 for bit in bits(mask) {
-                    bank.set_priority(bit, (value >> byte_shift(bit, first)) as u8);
+                    let priority = (value >> byte_shift(bit, first)) as u8;
+                    bank.set_priority(bit, priority, is_ranked);
                 }
-                self.backend.priorities_changed(&mut self.state, set, hw);
+                self.backend.priorities_changed(bank, set, hw);
             }
             RegisterKind::Targets => {
                 for bit in bits(mask) {

@@ -28,10 +28,10 @@ impl Vgic {
     /// [`Recall`] without any effect.
     pub fn carry_out(
         &mut self,
-        request: Request,
+        request: &Request,
         hw: &mut impl Hardware,
     ) -> Result<(u64, CpuMask), Recall> {
-        let (value, kicks) = match request {
+        let (value, kicks) = match *request {
             Request::DistributorRead(access) => {
                 (self.distributor_read(access, hw)?, CpuMask::EMPTY)
             }

@@ -66,6 +66,7 @@ impl Vgic {
     }
 
     /// Writes IROUTER. Returns the other vCPUs to kick.
+    #[inline(always)]
     pub(super) fn write_router(&mut self, intid: u32, value: u64, hw: &mut impl Hardware) -> Kicks {
         let Some(spi) = self.owned_spi(intid) else { return Ok(CpuMask::EMPTY) };
         let kicks = self.backend.withdraw(&mut self.state, spi, hw)?;

@@ -162,13 +162,20 @@ impl Vgic {
     }
 
     /// Reads GICD_CPENDSGIR or GICD_SPENDSGIR, which have a byte of sources for each SGI.
+    #[inline(always)]
     pub(super) fn read_pending_sgis(&self, access: RegisterAccess, hw: &mut impl Hardware) -> u64 {
-        let sources = self.backend.sgi_sources(&self.state, hw);
-        let value = u128::from_le_bytes(sources) >> (8 * (access.offset & 0xf));
-        if access.size == 1 { u64::from(value as u8) } else { u64::from(value as u32) }
+        let first = access.offset as u32 & 0xf;
+        let sgis = ((1 << access.size) - 1) << first;
+        let mut value = 0;
+        for sgi in bits(sgis) {
+            let sources = self.backend.sgi_sources(&self.state, sgi, hw);
+            value |= u64::from(sources) << byte_shift(sgi, first);
+        }
+        value
     }
 
     /// Writes GICD_SPENDSGIR (`set`) or GICD_CPENDSGIR. Returns the other vCPUs to kick.
+    #[inline(always)]
     pub(super) fn write_pending_sgis(
         &mut self,
         access: RegisterAccess,

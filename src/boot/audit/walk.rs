@@ -30,6 +30,9 @@ pub(super) struct Run {
     pub attributes: u64,
 }
 
+/// The initial capacity of a list of runs, which is enough for most tables.
+const RUNS: usize = 16;
+
 /// An error in the tables, as a clause, and its address.
 pub(super) type Wrong = (&'static str, u64);
 
@@ -59,7 +62,7 @@ impl<'a> Walk<'a> {
     ///
     /// The first invalid descriptor, or the first table outside `tables` or with two parents.
     pub fn root(&mut self, root: Pa) -> Result<Vec<Run>, Wrong> {
-        let mut runs = Vec::new();
+        let mut runs = Vec::with_capacity(RUNS);
         self.table(root.get(), 1, 0, &mut runs)?;
         Ok(runs)
     }
@@ -115,17 +118,20 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Returns how many of the first descriptors are invalid. Most tables are almost empty, so this
-/// checks 32 descriptors for zero at once, then four.
+/// Returns how many of the first descriptors are invalid. Most tables are almost empty, so unless the
+/// first eight show that this one is not, this checks 64 descriptors for zero at once, then eight.
 fn invalid(descriptors: &[u64]) -> usize {
     let or = |[a, b, c, d, e, f, g, h]: &[u64; 8]| a | b | c | d | e | f | g | h;
-    let are_zero = |all: &&[u64; 32]| {
-        let ([a, b, c, d], _) = all.as_chunks() else { return false };
-        or(a) | or(b) | or(c) | or(d) == 0
-    };
-    let mut zeros = descriptors.as_chunks().0.iter().take_while(are_zero).count() * 32;
-    let are_zero = |[a, b, c, d]: &&[u64; 4]| a | b | c | d == 0;
-    zeros += descriptors[zeros..].as_chunks().0.iter().take_while(are_zero).count() * 4;
+    let mut zeros = 0;
+    if descriptors.first_chunk().is_some_and(|first| or(first) == 0) {
+        let are_zero = |all: &&[u64; 64]| {
+            let ([a, b, c, d, e, f, g, h], _) = all.as_chunks() else { return false };
+            or(a) | or(b) | or(c) | or(d) | or(e) | or(f) | or(g) | or(h) == 0
+        };
+        zeros = descriptors.as_chunks().0.iter().take_while(are_zero).count() * 64;
+        let are_zero = |all: &&[u64; 8]| or(all) == 0;
+        zeros += descriptors[zeros..].as_chunks().0.iter().take_while(are_zero).count() * 8;
+    }
     zeros + descriptors[zeros..].iter().take_while(|it| *it & 1 == 0).count()
 }
 

@@ -16,6 +16,7 @@ pub(crate) fn is_gic(name: &str) -> bool {
 }
 
 const NO_CONTROLLER: NodeError = NodeError::Fault("it has no interrupt controller");
+const NO_PARENT: NodeError = NodeError::Fault("its interrupt parent does not exist");
 const SPECIFIER: NodeError = NodeError::Fault("its interrupts end within a specifier");
 
 impl Node<'_, '_> {
@@ -36,21 +37,29 @@ impl Node<'_, '_> {
     /// # Errors
     ///
     /// As for [`interrupts`](Self::interrupts); `each` may have been called before.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn each_interrupt(self, each: &mut dyn FnMut(Interrupt)) -> Result<(), NodeError> {
         let extended = self.common(Common::InterruptsExtended);
-        let Some(list) = extended.or_else(|| self.common(Common::Interrupts)) else {
-            return Ok(());
-        };
+        match extended.or_else(|| self.common(Common::Interrupts)) {
+            Some(list) => self.each_of(list, extended.is_some(), each),
+            None => Ok(()),
+        }
+    }
+
+    /// Does the same for the interrupts in `list`, which is `interrupts-extended` or `interrupts`.
+    #[inline(never)]
+    fn each_of(
+        self,
+        list: Property<'_>,
+        is_extended: bool,
+        each: &mut dyn FnMut(Interrupt),
+    ) -> Result<(), NodeError> {
         let (mut cells, []) = list.value.as_chunks() else {
             return Err(SPECIFIER);
         };
-        let mut controller = match extended {
-            Some(_) => self,
-            None => self.interrupt_controller()?,
-        };
+        let mut controller = if is_extended { self } else { self.interrupt_controller()? };
         while let [first, rest @ ..] = cells {
-            if extended.is_some() {
+            if is_extended {
                 controller = self.interrupt_parent(u32::from_be_bytes(*first))?;
                 cells = rest;
             }
@@ -71,16 +80,19 @@ impl Node<'_, '_> {
 
     /// Returns the interrupt controller of `interrupts`: the nearest node with `#interrupt-cells`
     /// among the interrupt parents, where the parent stands in for a missing `interrupt-parent`.
+    #[inline(always)]
     pub(crate) fn interrupt_controller(self) -> Result<Self, NodeError> {
-        let mut node = self;
+        let nodes = &self.index.nodes;
+        let mut entry = self.entry;
         // The path may be a circle: it ends after as many steps as there are nodes.
-        for _ in &self.index.nodes {
-            node = match node.entry.interrupt_parent {
-                Some(phandle) => self.interrupt_parent(phandle)?,
-                None => node.parent().ok_or(NO_CONTROLLER)?,
+        for _ in nodes {
+            entry = match entry.interrupt_parent {
+                Some(phandle) => Self::entry_of(self.index, phandle).ok_or(NO_PARENT)?,
+                None if entry.number == 0 => break,
+                None => nodes.get(entry.parent).ok_or(NO_CONTROLLER)?,
             };
-            if node.entry.interrupt_cells > 0 {
-                return Ok(node);
+            if entry.interrupt_cells > 0 {
+                return Ok(Self { entry, ..self });
             }
         }
         Err(NO_CONTROLLER)
@@ -88,8 +100,7 @@ impl Node<'_, '_> {
 
     /// Returns the node that an `interrupt-parent` of this node refers to.
     fn interrupt_parent(self, phandle: u32) -> Result<Self, NodeError> {
-        Self::by_phandle(self.index, phandle)
-            .ok_or(NodeError::Fault("its interrupt parent does not exist"))
+        Self::by_phandle(self.index, phandle).ok_or(NO_PARENT)
     }
 }
 

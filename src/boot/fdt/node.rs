@@ -30,8 +30,15 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// Returns the first node with this phandle.
     pub(super) fn by_phandle(index: &'t Index<'a>, phandle: u32) -> Option<Self> {
+        let entry = Self::entry_of(index, phandle)?;
+        Some(Self { index, entry })
+    }
+
+    /// Returns the entry of the first node with this phandle.
+    #[inline(always)]
+    pub(super) fn entry_of(index: &'t Index<'a>, phandle: u32) -> Option<&'t Entry<'a>> {
         let (_, number) = index.phandles.iter().find(|(known, _)| *known == phandle)?;
-        Some(Self::numbered(index, *number))
+        index.nodes.get(*number)
     }
 
     /// Returns its name with its unit address, as in `uart@9000000`; empty for the root.
@@ -39,9 +46,9 @@ impl<'t, 'a> Node<'t, 'a> {
         str::from_utf8(self.entry.name).unwrap_or_default()
     }
 
-    /// Returns whether this is its name.
-    pub fn is_named(self, name: &str) -> bool {
-        self.entry.name == name.as_bytes()
+    /// Returns the bytes of its name with its unit address, which are graphic ASCII.
+    pub(crate) fn name_bytes(self) -> &'a [u8] {
+        self.entry.name
     }
 
     /// Returns its full path, as in `/soc/uart@9000000`.
@@ -103,10 +110,9 @@ impl<'t, 'a> Node<'t, 'a> {
     /// Returns the first child with this name.
     #[inline(never)]
     pub fn child(self, name: &str) -> Option<Self> {
-        let nodes = &self.index.nodes;
-        let mut next = self.entry.number + 1;
-        while next < self.entry.end {
-            let entry = &nodes[next];
+        let nodes = self.index.nodes.get(..self.entry.end)?;
+        let mut next = self.entry.number.wrapping_add(1);
+        while let Some(entry) = nodes.get(next) {
             if entry.name == name.as_bytes() {
                 return Some(Self { entry, ..self });
             }
@@ -159,7 +165,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// Returns whether it can be used: `status` is `okay` or missing.
     pub fn is_available(self) -> bool {
         let status = self.common(Common::Status);
-        status.is_none_or(|status| matches!(status.as_str(), Some("okay" | "ok")))
+        status.is_none_or(|status| matches!(status.value, b"okay\0" | b"ok\0"))
     }
 
     /// Returns its phandle, from `phandle` or `linux,phandle`.

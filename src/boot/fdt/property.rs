@@ -64,8 +64,17 @@ pub(super) fn strings(mut text: &str) -> impl Iterator<Item = &str> {
 /// Splits the first string with its NUL off `text` and returns it without the NUL.
 #[inline(never)]
 fn split_off<'a>(text: &mut &'a str) -> Option<&'a str> {
-    let end = text.as_bytes().iter().position(|byte| *byte == 0)?;
+    let end = until_nul(text.as_bytes())?;
     let string = text.get(..end)?;
     *text = text.get(end + 1..)?;
     Some(string)
+}
+
+/// Returns the number of bytes before the first NUL.
+// Not by `position`, which counts each byte in a register of its own.
+#[inline(always)]
+pub(super) fn until_nul(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes.iter();
+    rest.find(|byte| **byte == 0)?;
+    Some(bytes.len().wrapping_sub(rest.as_slice().len()).wrapping_sub(1))
 }

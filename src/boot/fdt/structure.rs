@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::header::Blocks;
 use super::index::{Common, Entry, Index};
 use super::interrupts::are_of_gic;
+use super::property::until_nul;
 use super::{Property, TreeError, token};
 
 /// The deepest level of nested nodes.
@@ -15,55 +16,72 @@ const NODES: usize = 128;
 const PROPERTIES: usize = 512;
 
 /// The number of cached strings.
-const KNOWN: usize = 64;
+const KNOWN: usize = 128;
 
-/// For each byte, whether the name of a node may have it: graphic ASCII without `/`.
-const IN_NODE_NAMES: [bool; 256] = {
-    let mut are_in = [false; 256];
+/// For each byte, whether it ends the name of a node, which has graphic ASCII without `/`.
+const ENDS_NODE_NAMES: [bool; 256] = {
+    let mut ends = [true; 256];
     let mut byte = b'!';
     while byte <= b'~' {
-        are_in[byte as usize] = byte != b'/';
+        ends[byte as usize] = byte == b'/';
         byte += 1;
     }
-    are_in
+    ends
 };
 
-/// Checks the structure block and indexes its nodes, properties and phandles.
+const TOO_LONG: &str = "a name or value is too long";
+const ENDS_EARLY: &str = "the structure block ends early";
+
+/// Checks the structure block and indexes its nodes, properties and phandles. `words` are those of
+/// all the tree.
 ///
 /// # Errors
 ///
 /// The first violation of the specification.
-pub(super) fn read<'a>(blocks: &Blocks<'a>) -> Result<Index<'a>, TreeError> {
+pub(super) fn read<'a>(blocks: &Blocks<'a>, words: &[impl Word]) -> Result<Index<'a>, TreeError> {
     let Blocks { bytes, ref structure, strings, .. } = *blocks;
-    let mut words = bytes[structure.clone()].as_chunks().0;
+    let words = words.get(structure.start / 4..structure.end / 4).unwrap_or_default();
     let index = Index {
         // A node has at least four words, a property three.
         nodes: Vec::with_capacity(NODES.min(words.len() / 4)),
         properties: Vec::with_capacity(PROPERTIES.min(words.len() / 3)),
         phandles: Vec::new(),
     };
-    let mut pass = Pass {
-        strings,
-        known: [const { Known { offset: u32::MAX, name: "", meaning: Meaning::Other } }; KNOWN],
-        index,
-        node: 0,
-        depth: 0,
-        is_open: false,
-    };
+    let names = Names { strings, known: [const { Known::NONE }; KNOWN] };
+    let bytes = &bytes[structure.clone()];
+    let mut pass = Pass { bytes, words, at: 0, names, index, node: 0, depth: 0 };
     loop {
-        let left = words.len();
-        match pass.token(&mut words) {
+        match pass.token() {
             Ok(true) => {}
             Ok(false) => return Ok(pass.index),
             Err(what) => {
-                return Err(TreeError::Malformed { what, offset: structure.end - left * 4 });
+                return Err(TreeError::Malformed { what, offset: structure.start + pass.at * 4 });
             }
         }
     }
 }
 
-/// The words that are still to be read.
-type Words<'a> = &'a [[u8; 4]];
+/// A word of a tree as it is in memory, from which its value is read.
+pub(super) trait Word: Copy {
+    /// Returns the value.
+    fn value(self) -> u32;
+}
+
+impl Word for [u8; 4] {
+    #[inline(always)]
+    fn value(self) -> u32 {
+        u32::from_be_bytes(self)
+    }
+}
+
+/// Takes one load, where those of four bytes must be put together if the target has no unaligned
+/// accesses.
+impl Word for u32 {
+    #[inline(always)]
+    fn value(self) -> u32 {
+        Self::from_be(self)
+    }
+}
 
 /// The meaning of a property for the index.
 #[derive(Clone, Copy)]
@@ -103,55 +121,84 @@ impl Meaning {
 /// A cached string of the strings block.
 #[derive(Clone, Copy)]
 struct Known<'a> {
-    /// Its offset in the strings block. `u32::MAX`, which is past every strings block, if the entry
-    /// is empty.
+    /// `None` if the entry is empty.
+    name: Option<&'a str>,
+    /// Its offset in the strings block.
     offset: u32,
-    name: &'a str,
     meaning: Meaning,
 }
 
-/// The state of the pass.
-struct Pass<'a> {
+impl Known<'_> {
+    /// An empty entry, which is all zeros.
+    const NONE: Self = Self { name: None, offset: 0, meaning: Meaning::Common(Common::Compatible) };
+}
+
+/// The names of properties.
+struct Names<'a> {
     strings: &'a str,
     /// A cache of strings: most properties have one of a few names.
     known: [Known<'a>; KNOWN],
+}
+
+impl<'a> Names<'a> {
+    /// Returns the name at `offset` of the strings block, which may be the end of a longer string.
+    #[inline(always)]
+    fn at(&mut self, offset: u32) -> Option<(&'a str, Meaning)> {
+        let known = &mut self.known[offset as usize % KNOWN];
+        if let Some(name) = known.name
+            && known.offset == offset
+        {
+            return Some((name, known.meaning));
+        }
+        let string = self.strings.get(offset as usize..)?;
+        let name = string.get(..until_nul(string.as_bytes())?)?;
+        *known = Known { name: Some(name), offset, meaning: Meaning::of(name) };
+        Some((name, known.meaning))
+    }
+}
+
+/// The state of the pass.
+struct Pass<'a, 'w, W> {
+    /// The structure block, and its words.
+    bytes: &'a [u8],
+    words: &'w [W],
+    /// The number of the current token's word.
+    at: usize,
+    names: Names<'a>,
     /// The index so far.
     index: Index<'a>,
     /// The number of the current node.
     node: usize,
     /// The number of nodes that have begun and not ended.
     depth: usize,
-    /// Whether more properties of the current node may follow: no child node has begun.
-    is_open: bool,
 }
 
-impl<'a> Pass<'a> {
-    /// Reads a token with its data and returns whether other tokens follow.
-    fn token(&mut self, words: &mut Words<'a>) -> Result<bool, &'static str> {
-        let (token, rest) = words.split_first().ok_or("the structure block ends early")?;
-        *words = rest;
-        let [0, 0, 0, token] = *token else { return Err("unknown token") };
-        match u32::from(token) {
-            token::PROPERTY => self.property(words)?,
-            token::BEGIN_NODE => self.begin_node(words)?,
+impl<W: Word> Pass<'_, '_, W> {
+    /// Reads a token with its data, and with BEGIN_NODE the node's properties. Returns whether other
+    /// tokens follow.
+    fn token(&mut self) -> Result<bool, &'static str> {
+        let token = self.words.get(self.at).ok_or(ENDS_EARLY)?;
+        match token.value() {
+            token::BEGIN_NODE => return self.node().map(|()| true),
             token::END_NODE => self.end_node()?,
             token::NOP => {}
+            token::PROPERTY if self.words.len() - self.at < 3 => return Err(ENDS_EARLY),
+            token::PROPERTY => return Err("a property follows a child node"),
             token::END if self.depth > 0 => return Err("the tree ends inside a node"),
             token::END if self.index.nodes.is_empty() => return Err("there is no root node"),
             token::END => return Ok(false),
             _ => return Err("unknown token"),
         }
+        self.at += 1;
         Ok(true)
     }
 
-    /// Reads the data of BEGIN_NODE.
-    fn begin_node(&mut self, words: &mut Words<'a>) -> Result<(), &'static str> {
-        self.close_properties();
-        let mut rest = words.as_flattened().iter();
-        let end = rest.position(|byte| !IN_NODE_NAMES[usize::from(*byte)]);
-        let name = bytes(words, end.ok_or("a node's name does not end")? + 1)?;
-        let [name @ .., 0] = name else { return Err("a node's name has a forbidden byte") };
-        let number = self.index.nodes.len();
+    /// Reads the data of BEGIN_NODE, and the node's properties.
+    fn node(&mut self) -> Result<(), &'static str> {
+        let (bytes, words, mut at) = (self.bytes, self.words, self.at + 1);
+        let name = node_name(&bytes[at * 4..])?;
+        let Index { nodes, properties, phandles } = &mut self.index;
+        let number = nodes.len();
         match (self.depth, name.is_empty()) {
             (0, _) if number > 0 => return Err("there is a second root node"),
             (0, false) => return Err("the root node has a name"),
@@ -159,30 +206,46 @@ impl<'a> Pass<'a> {
             (MAX_DEPTH.., _) => return Err("nodes are nested too deep"),
             _ => {}
         }
-        let properties = self.index.properties.len();
-        let (parent, properties) = (self.node, properties..properties);
+        let (parent, first) = (self.node, properties.len());
         // The defaults of `#address-cells` and `#size-cells`.
         let cells = (2, 1);
-        let entry = Entry { name, number, parent, properties, cells, ..Entry::default() };
-        self.index.nodes.push(entry);
+        nodes.push(Entry { name, number, parent, cells, ..Entry::default() });
+        let Some(node) = nodes.last_mut() else { return Ok(()) };
         self.node = number;
         self.depth += 1;
-        self.is_open = true;
-        Ok(())
-    }
-
-    /// Completes the range of the current node's properties, unless that has been done.
-    fn close_properties(&mut self) {
-        if self.is_open {
-            self.index.nodes[self.node].properties.end = self.index.properties.len();
-            self.is_open = false;
+        // With the NUL, and padded to whole words.
+        at += name.len() / 4 + 1;
+        while let Some([token, more @ ..]) = words.get(at..) {
+            match (token.value(), more) {
+                (token::PROPERTY, [size, name, ..]) => {
+                    let name = self.names.at(name.value());
+                    let Some((name, meaning)) = name else {
+                        self.at = at;
+                        return Err("a property has no name");
+                    };
+                    // No sum wraps: a block has less than 4 GiB, and so does a value.
+                    let start = at.wrapping_add(3).wrapping_mul(4);
+                    let end = start.wrapping_add(size.value() as usize);
+                    let Some(value) = bytes.get(start..end) else {
+                        self.at = at;
+                        return Err(TOO_LONG);
+                    };
+                    at = end.wrapping_add(3) / 4;
+                    properties.push(Property { name, value });
+                    note(node, meaning, value, properties.len() as u32, phandles);
+                }
+                (token::NOP, _) => at = at.wrapping_add(1),
+                _ => break,
+            }
         }
+        self.at = at;
+        node.properties = first..properties.len();
+        Ok(())
     }
 
     /// Ends the current node.
     fn end_node(&mut self) -> Result<(), &'static str> {
         self.depth = self.depth.checked_sub(1).ok_or("an END_NODE has no BEGIN_NODE")?;
-        self.close_properties();
         let end = self.index.nodes.len();
         let node = &mut self.index.nodes[self.node];
         node.end = end;
@@ -192,60 +255,45 @@ impl<'a> Pass<'a> {
         self.node = node.parent;
         Ok(())
     }
+}
 
-    /// Reads the data of PROPERTY.
-    fn property(&mut self, words: &mut Words<'a>) -> Result<(), &'static str> {
-        let [size, name, rest @ ..] = *words else {
-            return Err("the structure block ends early");
-        };
-        *words = rest;
-        let name = u32::from_be_bytes(*name);
-        let (name, meaning) = self.name(name).ok_or("a property has no name")?;
-        let value = bytes(words, u32::from_be_bytes(*size) as usize)?;
-        if !self.is_open {
-            return Err("a property follows a child node");
+/// Notes a property of `node` by its meaning. `number` is its number plus one.
+#[inline(always)]
+fn note(
+    node: &mut Entry<'_>,
+    meaning: Meaning,
+    value: &[u8],
+    number: u32,
+    phandles: &mut Vec<(u32, usize)>,
+) {
+    if let Meaning::Common(common) = meaning {
+        let first = &mut node.common[common as usize];
+        if *first == 0 {
+            *first = number;
         }
-        self.index.properties.push(Property { name, value });
-        if let Meaning::Other = meaning {
-            return Ok(());
-        }
-        let node = &mut self.index.nodes[self.node];
-        if let Meaning::Common(common) = meaning {
-            let first = &mut node.common[common as usize];
-            if *first == 0 {
-                *first = self.index.properties.len() as u32;
-            }
-        } else if let Ok(cell) = value.try_into().map(u32::from_be_bytes) {
-            match meaning {
-                Meaning::AddressCells => node.cells.0 = cell,
-                Meaning::SizeCells => node.cells.1 = cell,
-                Meaning::InterruptCells => node.interrupt_cells = cell,
-                Meaning::InterruptParent => node.interrupt_parent = Some(cell),
-                Meaning::Phandle => self.index.phandles.push((cell, self.node)),
-                Meaning::Common(_) | Meaning::Other => {}
-            }
-        }
-        Ok(())
+        return;
     }
-
-    /// Returns the name at `offset` of the strings block, which may be the end of a longer string.
-    fn name(&mut self, offset: u32) -> Option<(&'a str, Meaning)> {
-        let known = &mut self.known[offset as usize % KNOWN];
-        if known.offset != offset || offset == u32::MAX {
-            let string = self.strings.get(offset as usize..)?;
-            let end = string.as_bytes().iter().position(|byte| *byte == 0)?;
-            let name = string.get(..end)?;
-            *known = Known { offset, name, meaning: Meaning::of(name) };
-        }
-        Some((known.name, known.meaning))
+    let Ok(cell) = value.try_into().map(u32::from_be_bytes) else { return };
+    match meaning {
+        Meaning::AddressCells => node.cells.0 = cell,
+        Meaning::SizeCells => node.cells.1 = cell,
+        Meaning::InterruptCells => node.interrupt_cells = cell,
+        Meaning::InterruptParent => node.interrupt_parent = Some(cell),
+        Meaning::Phandle => phandles.push((cell, node.number)),
+        Meaning::Common(_) | Meaning::Other => {}
     }
 }
 
-/// Takes the next `size` bytes, and the padding to whole words.
+/// Returns the name of a node that `bytes` begin with, without its NUL.
 #[inline(always)]
-fn bytes<'a>(words: &mut Words<'a>, size: usize) -> Result<&'a [u8], &'static str> {
-    let taken = words.split_at_checked(size.div_ceil(4));
-    let (taken, rest) = taken.ok_or("a name or value is too long")?;
-    *words = rest;
-    Ok(&taken.as_flattened()[..size])
+fn node_name(bytes: &[u8]) -> Result<&[u8], &'static str> {
+    let ends = |byte: &u8| ENDS_NODE_NAMES[usize::from(*byte)];
+    let is_whole = |[a, b, c, d]: &&[u8; 4]| !(ends(a) | ends(b) | ends(c) | ends(d));
+    let whole = bytes.as_chunks().0.iter().take_while(is_whole).count() * 4;
+    let rest = bytes.get(whole..).unwrap_or_default();
+    let size = whole + rest.iter().position(ends).ok_or("a node's name does not end")?;
+    match bytes.split_at_checked(size) {
+        Some((name, [0, ..])) => Ok(name),
+        _ => Err("a node's name has a forbidden byte"),
+    }
 }

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use super::header::{self, Blocks};
 use super::index::Index;
-use super::{Node, TreeError, structure};
+use super::structure::{self, Word};
+use super::{Node, TreeError};
 use crate::arch::addr::{Pa, Region};
 
 /// A device tree that has been checked, with an index of its nodes and properties.
@@ -25,8 +26,21 @@ impl<'a> Tree<'a> {
     ///
     /// If the bytes are not a well-formed tree of version 17.
     pub fn new(bytes: &'a [u8]) -> Result<Self, TreeError> {
+        Self::read(bytes, bytes.as_chunks().0)
+    }
+
+    /// Does the same in fewer instructions. `words` are all words of `bytes`, as they are in memory.
+    ///
+    /// # Errors
+    ///
+    /// See [`new`](Self::new).
+    pub fn of_words(bytes: &'a [u8], words: &[u32]) -> Result<Self, TreeError> {
+        Self::read(bytes, words)
+    }
+
+    fn read(bytes: &'a [u8], words: &[impl Word]) -> Result<Self, TreeError> {
         let blocks = Blocks::read(bytes)?;
-        let index = structure::read(&blocks)?;
+        let index = structure::read(&blocks, words)?;
         let Blocks { bytes, reservations, .. } = blocks;
         Ok(Self { bytes, reservations, index })
     }

@@ -165,15 +165,21 @@ impl Writer {
     /// Returns the offset of `name` in the strings block, to which it is added if it is new.
     fn name(&mut self, name: &[u8]) -> usize {
         let key = Name::key(name);
-        let last = &mut self.last[Name::list(key)];
-        let mut next = *last;
+        let mut next = self.last[Name::list(key)];
         while let Some(known) = self.names.get((next as usize).wrapping_sub(1)) {
             if known.key == key && self.strings[known.start..].starts_with(name) {
                 return known.start;
             }
             next = known.before;
         }
+        self.new_name(name, key)
+    }
+
+    /// Adds a name to the strings block, and returns its offset.
+    #[inline(never)]
+    fn new_name(&mut self, name: &[u8], key: u64) -> usize {
         let start = self.strings.len();
+        let last = &mut self.last[Name::list(key)];
         self.names.push(Name { key, start, before: *last });
         *last = self.names.len() as u32;
         self.strings.extend_from_slice(name);

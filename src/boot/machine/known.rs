@@ -1,6 +1,26 @@
 //! What is known about kinds of devices, by the names in `compatible`. Everything else counts as
 //! [`Reach::Unknown`](super::Reach::Unknown).
 
+/// A list of names: one string with a NUL behind each name, because each pointer to a name would have
+/// to be relocated whenever the image starts.
+pub(super) struct Names(&'static str);
+
+impl Names {
+    /// Returns the names.
+    pub fn iter(&self) -> impl Iterator<Item = &'static str> {
+        self.0.split_terminator('\0')
+    }
+
+    /// Returns whether `name` is one of them.
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|it| it == name)
+    }
+}
+
+macro_rules! names {
+    ($($name:literal),* $(,)?) => { Names(concat!($($name, "\0"),*)) };
+}
+
 /// Devices that neither access memory by themselves nor steer anything beyond their own lines: the
 /// CPU moves all of their data. The first name of a node decides, since a later one stands only for
 /// what devices have in common: `brcm,bcm7271-uart` has a DMA engine that its `ns16550a` has not.
@@ -9,7 +29,7 @@
 /// their own; counters that other devices read; watchdogs, which reset the machine; ZynqMP's GPIO,
 /// some of whose lines are resets; on-chip SRAM, in which firmware may have its mailboxes.
 #[rustfmt::skip]
-pub(super) const HARMLESS: &[&str] = &[
+pub(super) const HARMLESS: Names = names! {
     // UARTs: a FIFO in each direction, which the CPU fills and empties.
     "amlogic,meson-ao-uart", "amlogic,meson-gx-uart", "amlogic,meson-s4-uart", "arm,pl011",
     "arm,sbsa-uart", "brcm,bcm2835-aux-uart", "cdns,uart-r1p12", "cdns,uart-r1p8",
@@ -76,12 +96,12 @@ pub(super) const HARMLESS: &[&str] = &[
     "rockchip,rk3399-saradc", "rockchip,saradc",
     // Parallel flash: memory.
     "cfi-flash", "cypress,hyperflash",
-];
+};
 
 /// Devices that access memory by themselves, or make firmware do so. One of a node's names is
 /// enough. A device that is missing here is unknown, and refused too.
 #[rustfmt::skip]
-pub(super) const BUS_MASTERS: &[&str] = &[
+pub(super) const BUS_MASTERS: Names = names! {
     "virtio,mmio", "qemu,fw-cfg-mmio", "pci-host-cam-generic", "pci-host-ecam-generic",
     "snps,dw-pcie", "arm,gic-v3-its",
     // DMA engines.
@@ -107,7 +127,7 @@ pub(super) const BUS_MASTERS: &[&str] = &[
     "brcm,bcm2711-hvs", "brcm,bcm2711-pcie", "brcm,bcm2835-mbox", "brcm,bcm2835-sdhci",
     "brcm,bcm2835-txp", "brcm,bcm2835-unicam", "brcm,bcm2835-usb", "brcm,bcm2835-v3d",
     "brcm,bcm2835-vchiq",
-];
+};
 
 /// Properties that only such devices have.
 pub(super) const BUS_MASTER_PROPERTIES: &[&str] = &["#dma-cells", "dma-coherent", "iommus"];

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::remarks::Remarks;
 use super::{BoardWatchdog, MachineError, memory};
 use crate::arch::addr::{Pa, Region};
-use crate::boot::fdt::{Common, Node, Tree, is_gic};
+use crate::boot::fdt::{Common, Node, Property, Tree, is_gic};
 
 /// The kinds of nodes that `compatible` identifies.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,18 +51,28 @@ pub(super) struct Kinds<'a>(&'a [u8], Option<NodeKind>);
 
 impl<'a> Kinds<'a> {
     /// Returns the kind of `node`, if `compatible` identifies it.
+    #[inline(always)]
     pub fn of(&mut self, node: Node<'_, 'a>) -> Option<NodeKind> {
         let compatible = node.common(Common::Compatible)?;
         if compatible.value != self.0 {
-            let kind = compatible.strings().and_then(|mut names| names.find_map(NodeKind::of));
-            *self = Self(compatible.value, kind);
+            self.identify(compatible);
         }
         self.1
     }
+
+    /// Caches the kind of a `compatible`.
+    #[inline(never)]
+    fn identify(&mut self, compatible: Property<'a>) {
+        let kind = compatible.strings().and_then(|mut names| names.find_map(NodeKind::of));
+        *self = Self(compatible.value, kind);
+    }
 }
 
-/// The children of the root that describe no devices, nor do the nodes below them.
-const NOT_DEVICES: [&str; 4] = ["aliases", "chosen", "cpus", "reserved-memory"];
+/// Returns whether a child of the root has this name that describes no device, nor do the nodes below
+/// it.
+fn describes_none(name: &[u8]) -> bool {
+    matches!(name, b"aliases" | b"chosen" | b"cpus" | b"reserved-memory")
+}
 
 /// Calls `each` for the available nodes that can be parts of the machine or devices, every parent
 /// before its children. The nodes below a node for which it returns false are skipped.
@@ -71,8 +81,9 @@ pub(super) fn each_candidate<'t, 'a>(
     each: &mut dyn FnMut(Node<'t, 'a>) -> bool,
 ) {
     tree.walk(&mut |node| {
-        let describes_none = node.is_on_root() && NOT_DEVICES.iter().any(|it| node.is_named(it));
-        !describes_none && node.is_available() && each(node)
+        !(node.is_on_root() && describes_none(node.name_bytes()))
+            && node.is_available()
+            && each(node)
     });
 }
 

@@ -40,13 +40,13 @@ impl Reach {
         let has = |name: &str| node.property(name).is_some();
         if BUS_MASTER_PROPERTIES.iter().any(|name| has(name))
             || node.string("device_type") == Some("pci")
-            || node.compatible().any(|name| BUS_MASTERS.contains(&name))
+            || node.compatible().any(|name| BUS_MASTERS.contains(name))
         {
             return Self::Memory;
         }
         let first = node.compatible().next().unwrap_or_default();
         let is_pmu = is_pmu(first) && node.common(Common::Reg).is_none();
-        let is_harmless = is_pmu || HARMLESS.contains(&first);
+        let is_harmless = is_pmu || HARMLESS.contains(first);
         match (is_harmless, machine_wide(node)) {
             (true, _) if has("dmas") => Self::Channels,
             (true, _) => Self::Partition,

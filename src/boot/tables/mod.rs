@@ -125,7 +125,8 @@ impl<'a> Tables<'a> {
     fn is_free(&self, index: usize, span: u64, mut extent: Extent) -> bool {
         let entries = &self.pool[index].0;
         if span == PAGE_SIZE {
-            return entries[extent.pages()].iter().all(|entry| *entry == 0);
+            let (fours, rest) = entries[extent.pages()].as_chunks();
+            return fours.iter().all(are_zero) && rest.iter().all(|entry| *entry == 0);
         }
         while extent.size > 0 {
             let entry = entries[slot(extent.input, span)];
@@ -155,21 +156,27 @@ impl<'a> Tables<'a> {
     ) -> Result<(), MapError> {
         if span == PAGE_SIZE {
             let mut page = extent.output | attributes.0 | TABLE_OR_PAGE;
-            let mut put = |entry: &mut u64| {
+            // All of the extent is in range (`extent`).
+            let nth = |page: u64, n: u64| page.wrapping_add(n * PAGE_SIZE);
+            let put = |entry: &mut u64, page| {
                 if *entry == 0 {
                     *entry = page;
                 }
-                // All of the extent is in range (`extent`).
-                page = page.wrapping_add(PAGE_SIZE);
             };
             let (fours, rest) = self.pool[index].0[extent.pages()].as_chunks_mut();
-            for [a, b, c, d] in fours {
-                put(a);
-                put(b);
-                put(c);
-                put(d);
+            for four in fours {
+                let pages = [page, nth(page, 1), nth(page, 2), nth(page, 3)];
+                if are_zero(four) {
+                    *four = pages;
+                } else {
+                    four.iter_mut().zip(pages).for_each(|(entry, page)| put(entry, page));
+                }
+                page = nth(page, 4);
             }
-            rest.iter_mut().for_each(put);
+            for entry in rest {
+                put(entry, page);
+                page = nth(page, 1);
+            }
             return Ok(());
         }
         while extent.size > 0 {
@@ -235,4 +242,10 @@ fn extent(input: impl Address, output: Pa, size: u64) -> Result<Extent, MapError
     check(extent.input, size, INPUT_BITS)?;
     check(extent.output, size, OUTPUT_BITS)?;
     Ok(extent)
+}
+
+/// Returns whether four entries map nothing.
+#[inline(always)]
+fn are_zero([a, b, c, d]: &[u64; 4]) -> bool {
+    a | b | c | d == 0
 }

@@ -13,30 +13,31 @@ fn line_size() -> u64 {
 }
 
 /// Executes a `dc` instruction for each block of `$step` bytes from `$start`, a multiple of
-/// `$step`, to `$end`. The loop is unrolled eight times.
+/// `$step`, to `$end`, which is not below. The loop is unrolled eight times.
 macro_rules! each_step {
     ($operation:literal, $start:expr, $end:expr, $step:expr) => {
         core::arch::asm!(
+            "subs {left}, {left}, {step}, lsl #3",
+            "b.lt 3f",
             "2:",
-            "sub {left}, {end}, {address}",
-            "cmp {left}, {step}, lsl #3",
-            "b.lo 3f",
             ".rept 8",
             concat!("dc ", $operation, ", {address}"),
             "add {address}, {address}, {step}",
             ".endr",
-            "b 2b",
+            "subs {left}, {left}, {step}, lsl #3",
+            "b.ge 2b",
             "3:",
-            "cmp {address}, {end}",
-            "b.hs 4f",
+            "adds {left}, {left}, {step}, lsl #3",
+            "b.le 4f",
+            "5:",
             concat!("dc ", $operation, ", {address}"),
             "add {address}, {address}, {step}",
-            "b 3b",
+            "subs {left}, {left}, {step}",
+            "b.gt 5b",
             "4:",
             address = inout(reg) $start => _,
-            end = in(reg) $end,
             step = in(reg) $step,
-            left = out(reg) _,
+            left = inout(reg) $end - $start => _,
             options(nostack)
         )
     };

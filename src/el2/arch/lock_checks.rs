@@ -17,9 +17,9 @@ use super::registers::read_register;
 
 /// The most instructions for which a lock is held. The longest hold is that of the console's lock
 /// for a piece of the output of the CPU's own guest, if that redraws its lines at each byte; with
-/// these checks it takes more than 5,000. With more than one CPU at work, QEMU counts the
+/// these checks it takes 3,900. With more than one CPU at work, QEMU counts the
 /// instructions of the others too.
-const HOLD: u64 = 8_000;
+const HOLD: u64 = 4_500;
 /// The counter's frequency with which QEMU, where it counts instructions, has one in each tick.
 const ONE_TICK_EACH: u64 = 1_000_000_000;
 /// The most CPUs of a machine with such an image; on one with more, it panics.

@@ -116,14 +116,15 @@ memset:
         add     x4, x4, #64
         and     x4, x4, #~63
         sub     x2, x2, x4
-        sub     x2, x2, #128
-11:     dc      zva, x4
-        add     x4, x4, #64
+        subs    x2, x2, #256
+        b.lo    12f
+11:     .rept   4
         dc      zva, x4
         add     x4, x4, #64
-        subs    x2, x2, #128
+        .endr
+        subs    x2, x2, #256
         b.hs    11b
-        add     x2, x2, #128
+12:     add     x2, x2, #256
         b       1b
 
 // In: x0 and x1 = the addresses to compare, x2 = bytes. Out: w0 = 0 if the contents are equal,
@@ -142,11 +143,25 @@ memcmp:
         b.ne    8f
         subs    x2, x2, #8
         b.hs    2b
-3:      tbz     x2, #2, 4f              // bits 2:0 are those of the remaining number of bytes
+        cmn     x2, #8
+        b.eq    6f
+        ldr     x3, [x0, x2]            // the last eight bytes; those before the rest are equal
+        ldr     x4, [x1, x2]
+        cmp     x3, x4
+        b.ne    8f
+        mov     w0, wzr
+        ret
+3:      tbz     x2, #2, 4f              // bits 2:0 are those of the number of bytes
         ldr     w3, [x0], #4
         ldr     w4, [x1], #4
         cmp     w3, w4
         b.ne    8f
+        ldr     w3, [x0, x2]            // the last four bytes
+        ldr     w4, [x1, x2]
+        cmp     w3, w4
+        b.ne    8f
+        mov     w0, wzr
+        ret
 4:      and     x2, x2, #3
 7:      subs    x2, x2, #1
         b.lo    6f

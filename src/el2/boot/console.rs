@@ -85,7 +85,9 @@ impl Log for BootLogger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let _ = writeln!(UnbufferedOutput(&mut shared()), "{}", record.args());
+        let mut shared = shared();
+        let mut output = UnbufferedOutput(&mut shared);
+        _ = output.write_fmt(*record.args()).and_then(|()| output.write_str("\n"));
     }
 
     fn flush(&self) {
@@ -101,20 +103,21 @@ impl Write for UnbufferedOutput<'_> {
         let shared = &mut *self.0;
         console::add_to_log(shared, text.as_bytes());
         let Some(uart) = uart() else { return Ok(()) };
-        let prefix = match &shared.lines {
-            Some(lines) => lines.prefix(Source::BULKHEAD),
-            None => lines::OWN_PREFIX,
-        };
-        for part in text.as_bytes().split_inclusive(|byte| *byte == b'\n') {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
             if !shared.is_inside_line {
+                let prefix = match &shared.lines {
+                    Some(lines) => lines.prefix(Source::BULKHEAD),
+                    None => lines::OWN_PREFIX,
+                };
                 uart.send_all(prefix.as_bytes());
             }
-            let line = part.strip_suffix(b"\n");
-            shared.is_inside_line = line.is_none();
-            uart.send_all(line.unwrap_or(part));
-            if line.is_some() {
+            let after = uart.send_line(rest);
+            shared.is_inside_line = after.is_none();
+            if after.is_some() {
                 uart.send_all(b"\r\n");
             }
+            rest = after.unwrap_or_default();
         }
         Ok(())
     }

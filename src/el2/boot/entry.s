@@ -54,15 +54,34 @@ primary_entry:
         add     x1, x1, :lo12:__rela_start
         adrp    x2, __rela_end
         add     x2, x2, :lo12:__rela_end
-        cmp     x1, x2
-        b.hs    3f
-2:      ldr     x4, [x1, #16]           // all are R_AARCH64_RELATIVE (tests/image.rs)
+        sub     x2, x2, x1              // bytes; an entry has 24: its place, its type, its value
+        subs    x2, x2, #4 * 24
+        b.lo    3f
+2:      ldr     x3, [x1]                // all are R_AARCH64_RELATIVE (tests/image.rs)
+        ldp     x4, x5, [x1, #16]
+        ldp     x6, x7, [x1, #40]
+        ldp     x8, x9, [x1, #64]
+        ldr     x10, [x1, #88]
+        add     x4, x4, x0
+        add     x6, x6, x0
+        add     x8, x8, x0
+        add     x10, x10, x0
+        str     x4, [x0, x3]
+        str     x6, [x0, x5]
+        str     x8, [x0, x7]
+        str     x10, [x0, x9]
+        add     x1, x1, #4 * 24
+        subs    x2, x2, #4 * 24
+        b.hs    2b
+3:      adds    x2, x2, #4 * 24
+        b.eq    5f
+4:      ldr     x4, [x1, #16]
         ldr     x3, [x1], #24
         add     x4, x4, x0
         str     x4, [x0, x3]
-        cmp     x1, x2
-        b.lo    2b
-3:
+        subs    x2, x2, #24
+        b.hi    4b
+5:
         adrp    x1, __stacks_start
         ldr     w2, =__stack_size
         add     x1, x1, #PAGE_SIZE      // the guard page
@@ -74,10 +93,12 @@ primary_entry:
         ubfx    x2, x2, #16, #4
         mov     x3, #4
         lsl     x2, x3, x2
-4:      dc      ivac, x0
+6:      .rept   4                       // a line has at most 2 KiB (Arm ARM D24.2.34)
+        dc      ivac, x0
         add     x0, x0, x2
+        .endr
         cmp     x0, x1
-        b.lo    4b
+        b.lo    6b
         dsb     sy
         mov     x29, xzr
         mov     x30, xzr

@@ -8,72 +8,75 @@ use buddy_system_allocator::Heap;
 use bulkhead::arch::addr::Bytes;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ops::Range;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::refuse::refuse;
 use crate::el2::arch::image;
-use crate::el2::arch::sync::{Mutex, MutexGuard};
+use crate::el2::arch::sync::Mutex;
 
 /// The number of block sizes of the buddy system, from 1 to 2^(ORDER - 1) bytes.
 const ORDER: usize = 21;
 /// The size of the largest small block, in bytes.
-const SMALL: usize = 256;
+const SMALL: usize = 1024;
+/// The alignment of small blocks, in bytes.
+const ALIGNMENT: usize = 8;
 /// The size of the memory for small blocks, in bytes. When it is used up, small blocks are
 /// allocated like large ones.
-const SMALL_BLOCKS: usize = 64 << 10;
+const SMALL_BLOCKS: usize = 256 << 10;
 
 /// The global allocator.
-struct LockedHeap(Mutex<HeapParts>);
-
-/// The two parts of the heap.
-struct HeapParts {
-    /// The free part of the memory for small blocks.
-    small: Range<usize>,
+struct LockedHeap {
+    /// The start of the free part of the memory for small blocks. Beyond its end once that is used
+    /// up, and before [`init`].
+    small: AtomicUsize,
     /// The memory for large blocks.
-    large: Heap<ORDER>,
+    large: Mutex<Heap<ORDER>>,
 }
 
 /// A static, because the language requires it of the global allocator.
 #[global_allocator]
-static HEAP: LockedHeap = LockedHeap(Mutex::new(HeapParts { small: 0..0, large: Heap::new() }));
+static HEAP: LockedHeap =
+    LockedHeap { small: AtomicUsize::new(usize::MAX / 2), large: Mutex::new(Heap::new()) };
 
 impl LockedHeap {
-    /// Takes the lock, which is free except while several CPUs set up their partitions.
-    #[inline(always)]
-    fn lock(&self) -> MutexGuard<'_, HeapParts> {
-        self.0.try_lock().unwrap_or_else(|| self.0.lock())
+    /// Allocates a block like a large one; null if there is no memory for it.
+    #[inline(never)]
+    fn alloc_large(&self, layout: Layout) -> *mut u8 {
+        let block = self.large.lock().alloc(layout);
+        block.map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    /// Refuses to boot, for lack of memory. The trees determine how much is needed, so this is no
+    /// panic.
+    #[cold]
+    fn refuse() -> ! {
+        let size = Bytes(image::heap().size());
+        refuse(format_args!(
+            "the machine's tree and the description need more memory than Bulkhead has for them, \
+             {size}"
+        ))
     }
 }
 
-impl HeapParts {
-    /// Allocates a block; `None` if there is no memory for it.
-    fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // `layout.align()` is a power of two, for which a mask is cheaper than a division.
-        let start = (self.small.start + layout.align() - 1) & !(layout.align() - 1);
-        let end = start + layout.size();
-        if layout.size() <= SMALL && end <= self.small.end {
-            self.small.start = end;
-            return NonNull::new(start as *mut u8);
-        }
-        self.large.alloc(layout).ok()
-    }
-}
-
-// SAFETY: `HeapParts::alloc` returns blocks of the requested layout that do not overlap: small
-// blocks have increasing addresses and are never freed, and large ones come from `Heap`. `init`
-// gives both disjoint parts of the heap. The lock serialises all CPUs.
+// SAFETY: `alloc` returns blocks of the requested layout that do not overlap. The addresses of small
+// blocks are multiples of ALIGNMENT, increase with each `fetch_add`, on whichever CPU, and are never
+// freed; large blocks come from `Heap`, whose lock serialises all CPUs. `init` gives both disjoint
+// parts of the heap.
 unsafe impl GlobalAlloc for LockedHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let block = self.lock().alloc(layout);
-        // The trees determine how much is needed, so this is a refusal and not a panic.
-        let Some(block) = block else {
-            let size = Bytes(image::heap().size());
-            refuse(format_args!(
-                "the machine's tree and the description need more memory than Bulkhead has for \
-                 them, {size}"
-            ))
-        };
-        block.as_ptr()
+        if layout.size() <= SMALL && layout.align() <= ALIGNMENT {
+            let size = layout.size().wrapping_add(ALIGNMENT - 1) & !(ALIGNMENT - 1);
+            let start = self.small.fetch_add(size, Ordering::Relaxed);
+            if start.wrapping_add(size) <= small_blocks().end {
+                return start as *mut u8;
+            }
+        }
+        let block = self.alloc_large(layout);
+        if block.is_null() {
+            Self::refuse();
+        }
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -83,7 +86,7 @@ unsafe impl GlobalAlloc for LockedHeap {
         if let Some(block) = NonNull::new(block) {
             // SAFETY: the caller of `dealloc` passes a block that `alloc` returned for this layout;
             // the block is not in the memory for small blocks, so it came from `large`.
-            unsafe { self.lock().large.dealloc(block, layout) }
+            unsafe { self.large.lock().dealloc(block, layout) }
         }
     }
 }
@@ -92,16 +95,15 @@ unsafe impl GlobalAlloc for LockedHeap {
 #[inline(always)]
 fn small_blocks() -> Range<usize> {
     let start = image::heap_start().get() as usize;
-    start..start + SMALL_BLOCKS
+    start..start.wrapping_add(SMALL_BLOCKS)
 }
 
 /// Gives the heap its memory. Called once, by `main`, with the MMU on.
 pub fn init() {
     let small = small_blocks();
     let size = image::heap().size() as usize - SMALL_BLOCKS;
-    let mut heap = HEAP.lock();
     // SAFETY: the linker script reserves this region for the heap, `mmu::init` mapped it writable,
     // and it does not include the memory for small blocks.
-    unsafe { heap.large.init(small.end, size) }
-    heap.small = small;
+    unsafe { HEAP.large.lock().init(small.end, size) }
+    HEAP.small.store(small.start, Ordering::Relaxed);
 }

@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::boot::audit::{self, Descriptors, Finding};
 use bulkhead::boot::description::{Description, PlanError};
-use bulkhead::boot::fdt::{Node, Tree};
+use bulkhead::boot::fdt::{Node, Tree, TreeError};
 use bulkhead::boot::machine::{ConsoleUart, Ends, Machine};
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::report;
@@ -59,10 +59,27 @@ pub fn firmware_tree(address: Pa) -> FirmwareTree {
     // SAFETY: `mmu::init` mapped this region, which the loader leaves unchanged (arm64 boot
     // protocol); `plan` reserves it, so no partition owns it; and Bulkhead writes it only in
     // `entropy::wipe_seeds`, whose caller guarantees that nothing reads it afterwards.
-    match Tree::new(unsafe { bytes(region) }) {
+    match unsafe { read_tree(region) } {
         Ok(tree) => FirmwareTree { tree, region, seeds: Vec::new() },
         Err(_) => power::stop(),
     }
+}
+
+/// Reads the tree at the start of a region.
+///
+/// # Errors
+///
+/// See [`Tree::new`].
+///
+/// # Safety
+///
+/// As for [`bytes`].
+unsafe fn read_tree(region: Region<Pa>) -> Result<Tree<'static>, TreeError> {
+    // SAFETY: the caller guarantees what `bytes` requires.
+    let bytes = unsafe { bytes(region) };
+    // SAFETY: any bytes are a valid `u32`.
+    let (before, words, _) = unsafe { bytes.align_to() };
+    if before.is_empty() { Tree::of_words(bytes, words) } else { Tree::new(bytes) }
 }
 
 /// Returns the bytes of a region.
@@ -161,7 +178,7 @@ pub fn read_description(firmware: &FirmwareTree, machine: &Machine) -> Descripti
     info!("description {origin}, {region}");
     // SAFETY: the region is the loader's initrd, which the code above mapped and `steps::plan`
     // reserves, or the embedded description, which is read-only; nothing writes either.
-    let tree = Tree::new(unsafe { bytes(region) });
+    let tree = unsafe { read_tree(region) };
     let tree = or_refuse(tree.map_err(PlanError::from));
     read_partitions(&tree, tree.root(), region.start(), machine)
 }

@@ -2,7 +2,7 @@
 
 use aarch64_cpu::asm::barrier;
 use alloc::vec::Vec;
-use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
+use bulkhead::arch::addr::{Ipa, PAGE_SIZE, Pa, Region};
 use bulkhead::boot::audit::{self, Access, Window};
 use bulkhead::boot::plan::{PartitionPlan, Plan};
 use bulkhead::mm::tables::{Attributes, MapError, Table, Tables};
@@ -62,14 +62,16 @@ pub fn build(
     let base = Pa::new(stage2.as_ptr() as u64);
     let used = Region::new(base, size_of_val(stage2) as u64).ok_or(MapError::OutOfRange)?;
     let mut tables = Tables::new(stage2, base)?;
+    let mut end = Ipa::new(0);
     for mapping in &partition.mappings {
         tables.map(mapping.ipa, mapping.pa, mapping.size, mapping.attributes)?;
+        end = end.max(Ipa::new(mapping.ipa.get() + mapping.size));
     }
     // For cores whose walks bypass the caches, although VTCR_EL2 makes walks cacheable.
     cache::clean_and_invalidate(used);
     let root = stage2.first_mut().ok_or(MapError::OutOfTables)?;
     let window = build_window(&[partition.memory.host], Access::Write, window)?;
-    Ok((Stage2::new(root, partition.vmid), window))
+    Ok((Stage2::new(root, end, partition.vmid), window))
 }
 
 /// Builds the tables for a window onto memory, and refuses to start guests if their audit finds an

@@ -15,24 +15,26 @@ use crate::el2::arch::registers::write_register;
 /// A partition's stage 2: its root table and its VMID.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage2 {
-    /// The entries of the root table up to the last that is not zero.
+    /// The entries of the root table that can be other than zero.
     root: &'static [AtomicU64],
     vmid: u8,
 }
 
 /// The number of entries of a table.
 const ENTRIES: usize = PAGE_SIZE as usize / size_of::<u64>();
+/// The number of bits of an address below the index of the root, which is of level 1.
+const ROOT_SHIFT: u32 = 30;
 
 impl Stage2 {
     /// Returns the stage 2 of finished tables with this root, which from now on only this type
-    /// writes.
-    pub fn new(root: &'static mut Table, vmid: u8) -> Self {
+    /// writes. They map nothing from the address `end` on.
+    pub fn new(root: &'static mut Table, end: Ipa, vmid: u8) -> Self {
         let root = core::ptr::from_mut(root).cast::<[AtomicU64; ENTRIES]>();
         // SAFETY: a `Table` is `repr(C)` and consists of so many `u64`s, each aligned for an
         // `AtomicU64`. The exclusive reference is given up for this shared one.
         let root = unsafe { &*root };
-        let used = root.iter().rposition(|entry| entry.load(Ordering::Relaxed) != 0);
-        Self { root: &root[..used.map_or(0, |last| last + 1)], vmid }
+        let used = end.get().div_ceil(1 << ROOT_SHIFT) as usize;
+        Self { root: &root[..used.min(ENTRIES)], vmid }
     }
 
     /// Returns the address of the root table.
@@ -64,9 +66,7 @@ impl Stage2 {
 
     /// Returns whether the root has an entry for this IPA, valid or not.
     pub fn has_root_entry(self, ipa: Ipa) -> bool {
-        /// The number of bits of an address below the index of the root, which is of level 1.
-        const SHIFT: u32 = 30;
-        let entry = self.root.get((ipa.get() >> SHIFT) as usize);
+        let entry = self.root.get((ipa.get() >> ROOT_SHIFT) as usize);
         entry.is_some_and(|entry| entry.load(Ordering::Relaxed) != 0)
     }
 

@@ -60,7 +60,10 @@ fn emulate(
     if access.is_write() {
         let value = access.stored(frame.register(access.register()));
         match device {
-            DeviceKind::Distributor => vcpu.frame_write(false, offset, access.size(), value),
+            DeviceKind::Distributor | DeviceKind::Redistributors => {
+                let private = device == DeviceKind::Redistributors;
+                vcpu.frame_write(private, offset, access.size(), value);
+            }
             _ => store(vcpu, device, offset, access.size(), value),
         }
     } else if device == DeviceKind::Distributor

@@ -17,7 +17,7 @@ impl Vcpu {
     pub fn access(&self, request: Request) -> u64 {
         let (mut turn, mut paused) = (None, CpuMask::EMPTY);
         let (value, others) = loop {
-            match self.with_vgic(|vgic, hardware| vgic.carry_out(request, hardware)) {
+            match self.attempt(&request) {
                 Ok(done) => break done,
                 Err(Recall(missing)) => {
                     turn.get_or_insert_with(|| self.wait_for_turn());
@@ -32,6 +32,13 @@ impl Vcpu {
         drop(turn);
         self.kick(others);
         value
+    }
+
+    /// Carries out a request if that needs no state of other vCPUs' list registers.
+    // Not a part of the loop, before which the compiler would compute what few requests need.
+    #[inline(never)]
+    fn attempt(&self, request: &Request) -> Result<(u64, CpuMask), Recall> {
+        self.with_vgic(|vgic, hardware| vgic.carry_out(request, hardware))
     }
 
     /// Waits for the partition's `recalling` lock, and handles recalls meanwhile.

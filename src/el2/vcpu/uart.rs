@@ -15,8 +15,10 @@ impl Vcpu {
     /// Returns UARTFR if a load of it has no side effect and the partition's lock is free.
     #[inline(always)]
     pub fn idle_uart_flags(&self) -> Option<u64> {
-        let flags = self.partition.state.try_lock()?.uart.idle_flags();
-        if self.partition.port.input_waits() { None } else { flags }
+        if self.partition.port.input_waits() {
+            return None;
+        }
+        self.partition.state.try_lock()?.uart.idle_flags()
     }
 
     /// Carries out a store to UARTDR.

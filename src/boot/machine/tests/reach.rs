@@ -24,14 +24,14 @@ fn reach(names: &[&str], more: &[&str]) -> Reach {
 
 #[test]
 fn only_known_devices_are_harmless() {
-    for names in HARMLESS {
+    for names in HARMLESS.iter() {
         assert_eq!(reach(&[names], &[]), Reach::Partition, "{names}");
     }
-    for names in BUS_MASTERS {
+    for names in BUS_MASTERS.iter() {
         assert_eq!(reach(&[names], &[]), Reach::Memory, "{names}");
     }
-    let all: BTreeSet<_> = HARMLESS.iter().chain(BUS_MASTERS).collect();
-    assert_eq!(all.len(), HARMLESS.len() + BUS_MASTERS.len(), "a name is there twice");
+    let all = || HARMLESS.iter().chain(BUS_MASTERS.iter());
+    assert_eq!(all().collect::<BTreeSet<_>>().len(), all().count(), "a name is there twice");
     for names in [&["acme,coprocessor"][..], &["arm,primecell"], &[], &["snps,dw-apb-uart-dma"]] {
         assert_eq!(reach(names, &[]), Reach::Unknown, "{names:?}");
     }

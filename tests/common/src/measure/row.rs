@@ -101,10 +101,10 @@ rows! {
     "link-1500" "network: notification of a frame of 1,500 bytes" Own Goal::Most(750);
     "link-64k" "network: notification of a frame of 64 KiB" Own Goal::Most(13_500);
     "link-interrupt" "network: interrupt's status and acknowledgement" Own Goal::Most(180);
-    "boot" "boot to first guest instruction, images apart" Own Goal::Most(240_000);
+    "boot" "boot to first guest instruction, images apart" Own Goal::Most(210_000);
     "boot-images" "boot: each MiB of images" Own Goal::None;
     "boot-four" "boot: three partitions more, at once" Own Goal::None;
-    "boot-31" "boot of 31 partitions, on the boot CPU" Own Goal::Most(930_000);
+    "boot-31" "boot of 31 partitions, on the boot CPU" Own Goal::Most(900_000);
     "restart" "restart of a 64 MiB partition" Own Goal::None;
     "stay-own-p999" "stay in EL2 for its own guest, p99.9" Stay Goal::Most(3_600);
     "stay-own-max" "stay in EL2 for its own guest, longest" Stay Goal::Most(3_600);
