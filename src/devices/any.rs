@@ -24,7 +24,7 @@ macro_rules! devices {
                     | DeviceKind::Redistributors
                     | DeviceKind::Pl011
                     | DeviceKind::MonitorPl011
-                    | DeviceKind::Virtio { .. } => None,
+                    | DeviceKind::Virtio => None,
                 }
             }
         }

@@ -67,10 +67,7 @@ kinds! {
     } = watchdog::FACTS,
     /// The virtio devices by which the partition sees its links, a page each. Each has an SPI of the
     /// machine's, which is not that of [`PlannedDevice::intid`].
-    Virtio {
-        /// Their number, from 1 to [`MAX_LINKS`].
-        count: u8,
-    } = VIRTIO_FACTS,
+    Virtio = VIRTIO_FACTS,
 }
 
 const DISTRIBUTOR_FACTS: KindFacts = KindFacts {
@@ -122,7 +119,7 @@ const VIRTIO_FACTS: KindFacts = KindFacts {
     name: "links",
     owned_name: "its links",
     start: VIRTIO,
-    size: Size::PerDevice(PAGE_SIZE),
+    size: Size::PerLink(PAGE_SIZE),
     mapped: 0,
     has_interrupt: false,
     binding: Binding {
@@ -136,31 +133,20 @@ const VIRTIO_FACTS: KindFacts = KindFacts {
 /// The largest number of links of a partition.
 pub const MAX_LINKS: usize = 16;
 
-impl DeviceKind {
-    /// Returns how many devices this is.
-    #[inline(always)]
-    fn count(self) -> u64 {
-        match self {
-            Self::Virtio { count } => count.into(),
-            _ => 1,
-        }
-    }
-}
-
 impl PlannedDevice {
-    /// Creates a device of a partition with this many vCPUs, without an interrupt.
+    /// Creates a device of a partition with this many vCPUs and links, without an interrupt.
     ///
     /// # Panics
     ///
-    /// If its registers reach past the end of 64 bits, which no number of vCPUs that a partition
-    /// can have leads to.
+    /// If its registers reach past the end of 64 bits, which no numbers that a partition can have
+    /// lead to.
     #[must_use]
-    pub fn new(kind: DeviceKind, vcpus: usize) -> Self {
+    pub fn new(kind: DeviceKind, vcpus: usize, links: usize) -> Self {
         let KindFacts { start, ref size, .. } = *kind.facts();
         let size = match *size {
             Size::Fixed(size) => size,
             Size::PerVcpu(size) => size * vcpus as u64,
-            Size::PerDevice(size) => size * kind.count(),
+            Size::PerLink(size) => size * links as u64,
         };
         let registers = Region::new(start, size).expect("no device is near the end of 64 bits");
         Self { kind, registers, intid: None }
@@ -216,12 +202,11 @@ mod tests {
     #[test]
     fn no_two_kinds_share_an_address_or_a_name() {
         let watchdog = DeviceKind::Watchdog { milliseconds: 1 };
-        let virtio = DeviceKind::Virtio { count: MAX_LINKS as u8 };
-        use DeviceKind::{CpuInterface, Distributor, MonitorPl011, Pl011, Redistributors};
+        use DeviceKind::{CpuInterface, Distributor, MonitorPl011, Pl011, Redistributors, Virtio};
         let kinds =
-            [Distributor, CpuInterface, Redistributors, Pl011, MonitorPl011, watchdog, virtio];
+            [Distributor, CpuInterface, Redistributors, Pl011, MonitorPl011, watchdog, Virtio];
         assert_eq!(kinds.len(), DeviceKind::COUNT);
-        let devices = kinds.map(|kind| PlannedDevice::new(kind, MAX_REDISTRIBUTORS));
+        let devices = kinds.map(|kind| PlannedDevice::new(kind, MAX_REDISTRIBUTORS, MAX_LINKS));
         for (index, one) in devices.iter().enumerate() {
             assert!(one.registers.end() <= GUEST_BASE, "{one:?}");
             for other in &devices[index + 1..] {

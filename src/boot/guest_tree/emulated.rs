@@ -58,7 +58,7 @@ impl Builder<'_> {
         for device in &self.partition.devices {
             match device.kind {
                 DeviceKind::Distributor => self.interrupt_controller(device),
-                DeviceKind::Virtio { .. } => self.links(device),
+                DeviceKind::Virtio => self.links(device),
                 _ if binding(device.kind).node == Binding::INTERRUPT_CONTROLLER => {}
                 _ => self.emulated_device(device),
             }

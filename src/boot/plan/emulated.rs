@@ -24,9 +24,9 @@ pub(super) fn devices(
     let mut kinds = Vec::from([DeviceKind::Distributor, of_cpus, DeviceKind::Pl011]);
     kinds.extend(&partition.optional_devices);
     if links > 0 {
-        kinds.push(DeviceKind::Virtio { count: links as u8 });
+        kinds.push(DeviceKind::Virtio);
     }
-    kinds.into_iter().map(|kind| PlannedDevice::new(kind, vcpus)).collect()
+    kinds.into_iter().map(|kind| PlannedDevice::new(kind, vcpus, links)).collect()
 }
 
 /// The SPIs that are left for emulated devices and for links.

@@ -91,7 +91,7 @@ fn cause(device: DeviceKind) -> Cause {
         DeviceKind::Redistributors => Cause::Redistributors,
         DeviceKind::Pl011 => Cause::Console,
         DeviceKind::MonitorPl011 => Cause::Monitor,
-        DeviceKind::Virtio { .. } => Cause::Link,
+        DeviceKind::Virtio => Cause::Link,
         _ => Cause::Device,
     }
 }
@@ -111,7 +111,7 @@ pub(super) fn load(
         DeviceKind::CpuInterface => 0,
         DeviceKind::Pl011 => vcpu.uart_access(offset, None),
         DeviceKind::MonitorPl011 => vcpu.monitor_access(offset, None),
-        DeviceKind::Virtio { .. } => {
+        DeviceKind::Virtio => {
             vcpu.link_access(LinkAccess { offset, size: access.size() as u8, stored: None })
         }
         _ => vcpu.device_access(device, offset, None),
@@ -129,7 +129,7 @@ pub(super) fn store(vcpu: &Vcpu, device: DeviceKind, offset: u64, size: u64, val
         DeviceKind::CpuInterface => {}
         DeviceKind::Pl011 => _ = vcpu.uart_access(offset, Some(value)),
         DeviceKind::MonitorPl011 => _ = vcpu.monitor_access(offset, Some(value)),
-        DeviceKind::Virtio { .. } => {
+        DeviceKind::Virtio => {
             _ = vcpu.link_access(LinkAccess { offset, size: size as u8, stored: Some(value) });
         }
         _ => _ = vcpu.device_access(device, offset, Some(value)),

@@ -58,7 +58,7 @@ fn each_end_has_a_device_and_an_interrupt_of_its_own() {
         let edges = partition.links.iter().map(|it| it.interrupt.unwrap());
         assert!(edges.clone().all(|it| it.trigger == Trigger::Edge));
         assert!(edges.clone().all(|it| partition.interrupts.contains(&it)));
-        let device = partition.device(DeviceKind::Virtio { count: 3 }).unwrap();
+        let device = partition.device(DeviceKind::Virtio).unwrap();
         assert_eq!(device.registers, Region::new(Ipa::new(0xa00_0000), 0x3000).unwrap());
     }
     let personality =
