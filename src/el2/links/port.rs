@@ -8,9 +8,8 @@ use bulkhead::virtio::Fault;
 use bulkhead::virtio::link::send_reset_event;
 use bulkhead::virtio::personality::{EVENT, RECEIVE, TRANSMIT};
 use bulkhead::virtio::queue::Queue;
-use bulkhead::virtio::registers::{
-    Action, INTERRUPT_ACK, INTERRUPT_STATUS, QUEUE_NOTIFY, Registers,
-};
+use bulkhead::virtio::registers::{Action, QUEUE_NOTIFY, Registers};
+use bulkhead::virtio::signals::Signals;
 use core::sync::atomic::Ordering;
 
 use super::link::{Link, Links};
@@ -52,6 +51,16 @@ impl LinkPorts for Ports {
         device.access(offset % PAGE_SIZE, size, stored)
     }
 
+    fn interrupt(&self, device: usize) {
+        if let Some(device) = self.0.get(device) {
+            device.link.interrupt(device.port);
+        }
+    }
+
+    fn signals(&self, device: usize) -> Option<&'static Signals> {
+        self.0.get(device).map(|device| &device.port.signals)
+    }
+
     fn poll(&self) {
         self.0.iter().for_each(Device::poll);
     }
@@ -83,13 +92,6 @@ impl Device {
         let signals = &self.port.signals;
         match (offset, stored) {
             (QUEUE_NOTIFY, Some(queue)) => self.notify(queue as u16),
-            (INTERRUPT_STATUS, None) => return Some(signals.interrupts().into()),
-            (INTERRUPT_ACK, Some(bits)) => {
-                if signals.acknowledge(bits as u32) {
-                    // The interrupt is edge-triggered, and what came meanwhile needs another edge.
-                    self.link.interrupt(self.port);
-                }
-            }
             (_, None) => return Some(self.state.lock().registers.read(offset, size, signals)),
             (_, Some(value)) => return self.store(offset, size, value),
         }

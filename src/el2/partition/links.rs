@@ -1,5 +1,7 @@
 //! What a partition's CPUs need of its ends of links.
 
+use bulkhead::virtio::signals::Signals;
+
 /// A guest's access to the registers of a virtio device.
 #[derive(Clone, Copy)]
 pub struct LinkAccess {
@@ -19,6 +21,12 @@ pub trait LinkPorts: Send + Sync {
     /// Returns `None` if the instruction must be executed again, because another CPU uses what the
     /// access takes from the link.
     fn access(&self, access: LinkAccess) -> Option<u64>;
+
+    /// Asserts the interrupt of the device with this index again.
+    fn interrupt(&self, device: usize);
+
+    /// Returns what the device with this index tells its driver.
+    fn signals(&self, device: usize) -> Option<&'static Signals>;
 
     /// Continues with work that was left, and tells drivers what became of their peers.
     fn poll(&self);

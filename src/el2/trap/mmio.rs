@@ -8,7 +8,6 @@ use bulkhead::trap::stats::Cause;
 
 use super::proceed;
 use crate::el2::arch::frame::{TrapFrame, skip_instruction};
-use crate::el2::partition::LinkAccess;
 use crate::el2::vcpu::Vcpu;
 
 /// Handles a data abort, or another exception that the vectors pass here. Cases, in this order:
@@ -111,9 +110,7 @@ pub(super) fn load(
         DeviceKind::CpuInterface => 0,
         DeviceKind::Pl011 => vcpu.uart_access(offset, None),
         DeviceKind::MonitorPl011 => vcpu.monitor_access(offset, None),
-        DeviceKind::Virtio => {
-            vcpu.link_access(LinkAccess { offset, size: access.size() as u8, stored: None })
-        }
+        DeviceKind::Virtio => vcpu.link_load(offset, access.size()),
         _ => vcpu.device_access(device, offset, None),
     };
     frame.set_register(access.register(), access.loaded(value));
@@ -130,7 +127,7 @@ pub(super) fn store(vcpu: &Vcpu, device: DeviceKind, offset: u64, size: u64, val
         DeviceKind::Pl011 => _ = vcpu.uart_access(offset, Some(value)),
         DeviceKind::MonitorPl011 => _ = vcpu.monitor_access(offset, Some(value)),
         DeviceKind::Virtio => {
-            _ = vcpu.link_access(LinkAccess { offset, size: size as u8, stored: Some(value) });
+            vcpu.link_store(offset, size, value);
         }
         _ => _ = vcpu.device_access(device, offset, Some(value)),
     }

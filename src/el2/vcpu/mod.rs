@@ -16,6 +16,7 @@ mod uart;
 mod virtual_timer;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use bulkhead::arch::addr::Ipa;
 use bulkhead::arch::intid::Intid;
 use bulkhead::arch::system_registers::IdRegisters;
@@ -27,6 +28,7 @@ use bulkhead::vgic::{
     Arrivals, CpuMask, Delivery, RegisterAccess, Request, SgiRegister, SgiRequest, SgiRoute,
     SgirRoute, Vgic,
 };
+use bulkhead::virtio::signals::Signals;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::arch::{firmware, reset};
@@ -55,6 +57,8 @@ pub struct Vcpu {
     pub id: IdRegisters,
     /// The number of its exits by cause.
     pub counters: Counters,
+    /// What the devices of its partition's links tell their drivers.
+    pub signals: Vec<&'static Signals>,
     /// How SGIs are sent that it writes to ICC_SGI1R_EL1.
     pub sgi_route: SgiRoute,
     /// How SGIs are sent that it writes to GICD_SGIR.
