@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::disks::{DiskDescription, disks};
 use super::emulated::{DEVICE_PROPERTIES, optional_devices};
 use super::links::{self, LinkDescription};
 use super::source::Images;
@@ -69,9 +70,17 @@ pub struct PartitionDescription {
     pub kernel: KernelDescription,
     /// The node `ramdisk`.
     pub ramdisk: Option<ImageDescription>,
+    /// The child nodes of the node `disks`.
+    pub disks: Vec<DiskDescription>,
 }
 
 impl PartitionDescription {
+    /// Returns the images of the partition.
+    pub fn images(&self) -> impl Iterator<Item = &ImageDescription> {
+        let disks = self.disks.iter().filter_map(DiskDescription::source);
+        self.ramdisk.iter().chain([&self.kernel.source]).chain(disks)
+    }
+
     /// Returns the devices that the partition requests.
     pub fn requests(&self) -> impl Iterator<Item = DeviceRequest<'_>> {
         let request = |is_trusted| move |name| DeviceRequest { name, is_trusted };
@@ -209,7 +218,7 @@ impl Description {
 fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDescription> {
     let mut properties = Vec::from(PARTITION_PROPERTIES);
     properties.extend(DEVICE_PROPERTIES.map(|property| property.name));
-    node.check(&properties, Some(&["kernel", "ramdisk"]))?;
+    node.check(&properties, Some(&["kernel", "ramdisk", "disks"]))?;
     // The name is printed before each line of the partition on the console.
     let (path, name) = (node.path(), node.plain_name()?);
     let cpus = cpus(node)?;
@@ -259,6 +268,7 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
         optional_devices: optional_devices(node)?,
         kernel: kernel(node, images)?,
         ramdisk: ramdisk(node, images)?,
+        disks: disks(node, images)?,
         path,
     })
 }

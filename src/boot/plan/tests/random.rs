@@ -93,6 +93,7 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
                     load_offset: None,
                 },
                 ramdisk: (ramdisk > 0).then(|| image(BASE.get() + kernel, ramdisk)),
+                disks: Vec::new(),
             }
         },
     )
