@@ -4,6 +4,7 @@
 pub mod build;
 mod console;
 pub mod cpus;
+mod disks;
 mod entropy;
 pub mod entry;
 pub mod heap;
@@ -260,7 +261,8 @@ pub fn audit(
     };
     let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2.root())).collect();
     let hosts = partitions.iter().map(|it| it.plan.memory.host);
-    let closed: Vec<_> = hosts.chain(images.regions().iter().copied()).collect();
+    let disks = partitions.iter().flat_map(|it| it.plan.disks.iter().map(|disk| disk.host));
+    let closed: Vec<_> = hosts.chain(disks).chain(images.regions().iter().copied()).collect();
     let audited =
         mmu::audit(&closed, wings).and_then(|()| audit::stage_2(machine, &roots, tables, &read));
     match audited {
