@@ -75,7 +75,7 @@ pub struct Summary {
     pub tables: usize,
     /// The number of partitions.
     pub partitions: usize,
-    /// The number of those pages that are another partition's disk, which both only read.
+    /// The number of those pages that have an owner already, whose read-only disk they are.
     pub shared: u64,
 }
 
@@ -85,12 +85,10 @@ impl fmt::Display for Summary {
         let pages = Thousands(*pages);
         let plural = if *partitions == 1 { "" } else { "s" };
         write!(f, "{pages} pages in {tables} tables of {partitions} partition{plural}: ")?;
+        f.write_str("each has one owner")?;
         match shared {
-            0 => f.write_str("each has one owner"),
-            _ => {
-                let shared = Thousands(*shared);
-                write!(f, "{shared} are read again by another, each other one has one owner")
-            }
+            0 => Ok(()),
+            _ => write!(f, ", but {} are shared and read-only", Thousands(*shared)),
         }
     }
 }

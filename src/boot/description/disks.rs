@@ -10,8 +10,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::source::Images;
 use super::ImageDescription;
+use super::source::Images;
 use crate::boot::description::{Cells, Result, refuse};
 use crate::boot::fdt::{Node, Property};
 

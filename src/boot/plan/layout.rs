@@ -36,11 +36,8 @@ pub(super) fn mappings(
     let GuestMemory { guest, host } = memory;
     add(guest.start(), host.start(), host.size(), Attributes::GUEST);
     for PlannedDisk { guest, host, is_read_only, .. } in disks {
-        let attributes = if *is_read_only {
-            Attributes::GUEST_READ_ONLY_DISK
-        } else {
-            Attributes::GUEST_DISK
-        };
+        let attributes =
+            if *is_read_only { Attributes::GUEST_READ_ONLY_DISK } else { Attributes::GUEST_DISK };
         add(guest.start(), host.start(), host.size(), attributes);
     }
     if let Gic::V2 { virtual_cpu_interface, .. } = gic {

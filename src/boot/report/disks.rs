@@ -12,7 +12,9 @@ pub(super) fn write(text: &mut String, plan: &Plan) -> fmt::Result {
     let disks = plan.partitions.iter().flat_map(|it| it.disks.iter().map(move |disk| (it, disk)));
     let width = disks.clone().map(|(it, disk)| it.name.len() + 1 + disk.name.len()).max();
     let Some(width) = width.map(|width| width.max(15)) else { return Ok(()) };
-    for (heading, width) in ["disk", "size", "guest at", "physical at"].into_iter().zip([width, 8, 12, 12]) {
+    for (heading, width) in
+        ["disk", "size", "guest at", "physical at"].into_iter().zip([width, 8, 12, 12])
+    {
         column(text, width, |text| text.write_str(heading))?;
     }
     text.push_str("access\n");
