@@ -38,9 +38,11 @@ fn linux_has_a_squashfs_as_its_root_and_keeps_a_disk(machine: MakeMachine) {
         let lines = outcome.of(name);
         let roots = lines.containing("bulkhead-linux: the root is /dev/pmem0 / squashfs ro").0;
         outcome.check(roots.len() == starts, &format!("[{name}] has {} roots", roots.len()));
-        let disks = lines.containing("bulkhead-linux: disk root pmem0 2 MiB").0;
+        let disk = "bulkhead-linux: disk root /dev/pmem0 2 MiB, read-only=1";
+        let disks = lines.containing(disk).0;
         outcome.check(disks.len() == starts, &format!("[{name}] finds {} disks", disks.len()));
     }
+    outcome.expect_line("one", "bulkhead-linux: disk scratch /dev/pmem1 32 MiB, read-only=0");
     let keeps = |text: &str| -> Vec<String> {
         let lines = outcome.of("one").containing(text);
         let kept = lines.0.iter().filter_map(|line| line.split_once(text));

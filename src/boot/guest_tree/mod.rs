@@ -170,7 +170,7 @@ impl<'a> Builder<'a> {
 
     /// Writes the nodes of the disks, as the binding `pmem-region` asks. They are volatile: a guest
     /// need not clean its caches for them, because nothing of them is left when the machine is
-    /// switched off.
+    /// switched off. `label` and `read-only` are not in the binding, and Linux ignores them.
     fn disks(&mut self) {
         let tree = &mut self.writer;
         for disk in &self.partition.disks {
@@ -180,6 +180,9 @@ impl<'a> Builder<'a> {
             tree.property_cells("reg", &reg(start, disk.guest.size()));
             tree.property_empty("volatile");
             tree.property_str("label", &disk.name);
+            if disk.is_read_only {
+                tree.property_empty("read-only");
+            }
             tree.end_node();
         }
     }

@@ -122,14 +122,15 @@ fn disks_are_volatile_regions_of_persistent_memory() {
     let built = build(&plan.partitions[0], &machine, &Tree::new(&bytes).unwrap());
     let built = built.unwrap_or_else(|error| panic!("{error}"));
     let tree = Tree::new(&built.bytes).unwrap();
-    for (node, reg, label) in [
-        ("/pmem@80000000", [0, 0x8000_0000, 0, 0x20_0000], "root"),
-        ("/pmem@80200000", [0, 0x8020_0000, 0, 0x800_0000], "scratch"),
+    for (node, reg, label, is_read_only) in [
+        ("/pmem@80000000", [0, 0x8000_0000, 0, 0x20_0000], "root", true),
+        ("/pmem@80200000", [0, 0x8020_0000, 0, 0x800_0000], "scratch", false),
     ] {
         assert_eq!(text(&tree, node, "compatible"), "pmem-region");
         assert_eq!(cells(&tree, node, "reg"), reg);
         assert_eq!(text(&tree, node, "label"), label);
         assert!(tree.node(node).unwrap().property("volatile").unwrap().value.is_empty());
+        assert_eq!(tree.node(node).unwrap().property("read-only").is_some(), is_read_only);
     }
 }
 

@@ -120,6 +120,30 @@ pub const MENDS: &[Mend] = &[
         ],
     },
     Mend {
+        attack: "a guest writes a disk that others read",
+        changes: &[
+            change(
+                "src/mm/tables/attributes.rs",
+                "Self(STAGE_2_READ | ACCESSED | WRITE_BACK | INNER | NO_EXECUTE);",
+                "Self(STAGE_2 | WRITE_BACK | INNER | NO_EXECUTE);",
+            ),
+            change("src/boot/audit/owned.rs", "= DISK & !(1 << 7);", "= DISK;"),
+        ],
+        tests: &[
+            Library("descriptors_equal_those_of_aarch64_paging"),
+            Boot("disks::bare_metal_guests_share_a_disk_that_none_can_change::gicv2"),
+        ],
+    },
+    Mend {
+        attack: "two partitions have a disk that both can write",
+        changes: &[change(
+            "src/boot/audit/owned.rs",
+            "both.iter().all(|disk| disk.is_read_only && disk.host == own.host)",
+            "both.iter().all(|disk| disk.host == own.host)",
+        )],
+        tests: &[Library("a_shared_disk_that_can_be_written_is_found")],
+    },
+    Mend {
         attack: "a guest beside others has direct interrupts without having asked for them",
         changes: &[change(
             "src/boot/description/bulkhead.rs",
@@ -272,7 +296,7 @@ pub const MENDS: &[Mend] = &[
         attack: "EL2 maps the images at their own addresses while guests run",
         changes: &[change(
             "src/el2/boot/build.rs",
-            "        mmu::unmap_memory(self.images.regions());\n",
+            "        mmu::unmap_memory(&unused);\n",
             "        _ = self.images.regions();\n",
         )],
         tests: &[Boot("restart::three_partitions_restart_at_once")],
