@@ -60,6 +60,7 @@ const EVERYTHING: &str = r#"/dts-v1/; / {
             monitor;
             kernel { reg = <0x0 MEMORYf00000 0x0 0x1000>; load-offset = <0x2000>; };
             ramdisk { reg = <0x0 MEMORYf01000 0x0 0x4000>; };
+            disks { same { same-as = "two/root"; }; };
         };
         two {
             cpus = <1>;
@@ -71,7 +72,6 @@ const EVERYTHING: &str = r#"/dts-v1/; / {
                 root { data = [00 01]; read-only; };
                 own { reg = <0x0 MEMORYf06000 0x0 0x1000>; };
                 scratch { size = <0x0 0x200000>; };
-                same { same-as = "two/root"; };
             };
         };
     };

@@ -123,11 +123,13 @@ fn window_tables(memory: &[Region<Pa>]) -> usize {
 
 /// Returns [`Plan::images`].
 fn images(machine: &Machine, partitions: &[PartitionPlan]) -> Vec<Region<Pa>> {
-    let images = partitions.iter().flat_map(PartitionPlan::sources);
-    let is_alone =
-        |source: &Region<Pa>| !machine.reserved.iter().any(|it| it.region.overlaps(source));
-    let alone = images.filter(is_alone);
-    machine.initrd.into_iter().chain(alone).filter_map(|it| it.page_aligned()).collect()
+    let mut images: Vec<_> = machine.initrd.into_iter().collect();
+    for source in partitions.iter().flat_map(PartitionPlan::sources) {
+        if !machine.reserved.iter().any(|it| it.region.overlaps(&source)) {
+            images.push(source);
+        }
+    }
+    images.into_iter().filter_map(|it| it.page_aligned()).collect()
 }
 
 #[cfg(test)]
