@@ -56,30 +56,31 @@ impl Disk {
     /// guest reads them with its caches off.
     fn fill(&self, offset: u64, size: u64) {
         let end = offset + size;
+        // How far the image reaches in this piece. The page that it ends in is zeroed first.
         let image = self.source.size().clamp(offset, end);
-        // The pages that the image does not fill are zeroed first.
-        let zeros = (image & !(PAGE_SIZE - 1), end);
-        let place = |(start, end)| {
-            let start = Va::new(self.memory.start().get() + start);
-            Region::new(start, end - (start.get() - self.memory.start().get()))
+        let zeros = image & !(PAGE_SIZE - 1);
+        let part = |start, size| {
+            let part = self.memory.part(start, size).expect("the piece is inside the disk");
+            // Where `of` has mapped it.
+            Region::new(Va::new(part.start().get()), size).unwrap_or(Region::EMPTY)
         };
-        let (Some(zeros), Some(whole)) = (place(zeros), place((offset, end))) else {
-            panic!("the piece is inside the disk");
-        };
-        if !zeros.is_empty() {
+        if zeros < end {
             // SAFETY: `of` has mapped the disk, and no vCPU of any partition runs before the last
             // partition is built. `Pieces` gives each piece to one CPU.
-            unsafe { fill::scrub(zeros) };
+            unsafe { fill::scrub(part(zeros, end - zeros)) };
         }
-        if let Some(from) = self.source.part(offset, image - offset).filter(|it| !it.is_empty()) {
-            self.images.with(&from, |bytes| {
-                let target = whole.start().get() as *mut u8;
+        if image > offset {
+            let from = self.source.part(offset, image - offset).expect("it ends with the image");
+            let to = part(offset, image - offset);
+            self.images.with(&from, |from| {
+                let target = to.start().get() as *mut u8;
                 // SAFETY: the images' window maps the source, or it is in Bulkhead's image or in
-                // the machine's tree, which stay mapped; `of` has mapped the disk; the Plan keeps
-                // sources out of disks; and no vCPU runs before the last partition is built.
-                unsafe { target.copy_from_nonoverlapping(bytes, from.size() as usize) };
+                // the machine's tree, which stay mapped; `of` has mapped the disk; both have as
+                // many bytes (`part`); the Plan keeps sources out of disks; and no vCPU runs before
+                // the last partition is built.
+                unsafe { target.copy_from_nonoverlapping(from, to.size() as usize) };
             });
+            cache::clean_and_invalidate(to);
         }
-        cache::clean_and_invalidate(whole);
     }
 }
