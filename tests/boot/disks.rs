@@ -56,8 +56,8 @@ fn linux_has_a_squashfs_as_its_root_and_keeps_a_disk(machine: MakeMachine) {
     expect_sharing(&outcome, "one/root", "two/root", 512);
 }
 
-/// Expects that the boot report has one physical address for two disks, and that the audit has found
-/// as many shared pages.
+/// Expects that the boot report has one physical address for two disks, and that the audit has
+/// found this number of shared pages.
 #[track_caller]
 fn expect_sharing(outcome: &Outcome, one: &str, other: &str, pages: u64) {
     let own = outcome.of("bulkhead");

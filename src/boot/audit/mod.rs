@@ -129,15 +129,16 @@ pub fn stage_2<'a>(
     let mut reached: Vec<(Run, &str)> = Vec::new();
     for (plan, root) in partitions {
         let finding = Finding::of(&plan.name);
-        let mapped = walk.root(*root).map_err(&finding)?;
+        let mut mapped = walk.root(*root).map_err(&finding)?;
         owned::compare(&mapped, &owned::owned(machine, plan)).map_err(&finding)?;
         owned::check_traps(&mapped, plan).map_err(&finding)?;
-        let size = |runs: &[Run]| runs.iter().map(|run| run.size).sum::<u64>();
-        let all = size(&mapped);
-        let alone = owned::alone(plan, &plans, mapped).map_err(&finding)?;
-        pages += all / PAGE_SIZE;
-        shared += (all - size(&alone)) / PAGE_SIZE;
-        for run in alone {
+        if !plan.disks.is_empty() {
+            let taken = owned::take_shared(plan, &plans, &mut mapped).map_err(&finding)?;
+            pages += taken / PAGE_SIZE;
+            shared += taken / PAGE_SIZE;
+        }
+        for run in mapped {
+            pages += run.size / PAGE_SIZE;
             if Some(run) != of_all {
                 let output = region(&run).ok_or(("an address wraps around", run.input));
                 let output = output.map_err(&finding)?;

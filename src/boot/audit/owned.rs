@@ -54,39 +54,40 @@ fn disk(disk: &PlannedDisk) -> Run {
     Run { input, output, size: disk.host.size(), attributes }
 }
 
-/// Returns the parts of what a partition maps that must have no other owner: all of `mapped`, which
-/// is what the partition owns, without disks that are the same as another's.
+/// Removes from `mapped`, which is what a partition owns, the disks that are the same as another's,
+/// so that what is left must have no other owner. Returns the number of bytes that they have.
 ///
 /// # Errors
 ///
 /// If a disk that two partitions reach is not read-only for both, or differs from the other.
-pub(super) fn alone(
+pub(super) fn take_shared(
     plan: &PartitionPlan,
     plans: &[&PartitionPlan],
-    mapped: Vec<Run>,
-) -> Result<Vec<Run>, Wrong> {
-    if plan.disks.iter().all(|disk| disk.same_as.is_none()) {
-        return Ok(mapped);
-    }
-    // A run may have several disks.
-    let is_other = |run: &Run| run.attributes != READ_ONLY_DISK;
-    let mut alone: Vec<Run> = mapped.into_iter().filter(is_other).collect();
-    for own in plan.disks.iter().filter(|disk| disk.is_read_only || disk.same_as.is_some()) {
-        let Some((partition, index)) = own.same_as else {
-            alone.push(disk(own));
-            continue;
-        };
-        let other = plans.get(partition).and_then(|plan| plan.disks.get(index));
-        let is_same = other.is_some_and(|other| {
-            let both = [own, other];
-            let is_shared = both.iter().all(|disk| disk.is_read_only && disk.host == own.host);
-            is_shared && other.same_as.is_none()
-        });
-        if !is_same {
-            return Err(("a disk is shared that must not be", own.host.start().get()));
+    mapped: &mut Vec<Run>,
+) -> Result<u64, Wrong> {
+    let mut taken = 0;
+    // A run may have several disks, so the Plan has to say where one ends.
+    mapped.retain(|run| run.attributes != READ_ONLY_DISK);
+    for own in &plan.disks {
+        match own.same_as {
+            None if own.is_read_only => mapped.push(disk(own)),
+            None => {}
+            Some((partition, index)) => {
+                let other = plans.get(partition).and_then(|plan| plan.disks.get(index));
+                if !other.is_some_and(|other| is_shared(own, other)) {
+                    return Err(("a disk is shared that must not be", own.host.start().get()));
+                }
+                taken += own.host.size();
+            }
         }
     }
-    Ok(alone)
+    Ok(taken)
+}
+
+/// Returns whether two owners may have the copy of a disk that is `other`'s.
+fn is_shared(own: &PlannedDisk, other: &PlannedDisk) -> bool {
+    let are_only_read = own.is_read_only && other.is_read_only;
+    are_only_read && own.host == other.host && other.same_as.is_none()
 }
 
 /// Returns what the tables for a window map: pages that overlap or touch are one run.

@@ -62,12 +62,10 @@ impl DiskDescription {
 /// Reads the node `disks` of a partition, if there is one.
 #[inline(never)]
 pub(super) fn disks<'a>(
-    partition: Node<'a, 'a>,
+    node: Option<Node<'a, 'a>>,
     images: &Images<'a>,
 ) -> Result<Vec<DiskDescription>> {
-    let Some(node) = partition.first_child("disks") else {
-        return Ok(Vec::new());
-    };
+    let Some(node) = node else { return Ok(Vec::new()) };
     node.check(&[], None)?;
     let mut disks: Vec<DiskDescription> = Vec::new();
     for node in node.children() {

@@ -9,7 +9,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::boot::description::PlanError;
 use bulkhead::boot::guest_tree::{self, GuestTree};
 use bulkhead::boot::machine::Machine;
-use bulkhead::boot::plan::{PartitionPlan, Plan, PlannedDisk};
+use bulkhead::boot::plan::{PartitionPlan, Plan};
 use bulkhead::devices::planned::DeviceKind;
 use bulkhead::entropy::{Pool, scrub_stack};
 use log::info;
@@ -236,10 +236,10 @@ impl Work {
         if let Some(links) = self.links {
             links.set_partitions(partitions);
         }
-        let disks = partitions.iter().flat_map(|it| &it.plan.disks);
-        let disks = disks.filter_map(PlannedDisk::own_memory);
-        let unused: Vec<_> = disks.chain(self.images.regions().iter().copied()).collect();
-        mmu::unmap_memory(&unused);
+        mmu::unmap_memory(self.images.regions());
+        for disk in partitions.iter().flat_map(|it| &it.plan.disks) {
+            mmu::unmap_memory(disk.own_memory().as_slice());
+        }
         partitions
     }
 

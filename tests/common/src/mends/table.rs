@@ -138,8 +138,8 @@ pub const MENDS: &[Mend] = &[
         attack: "two partitions have a disk that both can write",
         changes: &[change(
             "src/boot/audit/owned.rs",
-            "both.iter().all(|disk| disk.is_read_only && disk.host == own.host)",
-            "both.iter().all(|disk| disk.host == own.host)",
+            "let are_only_read = own.is_read_only && other.is_read_only;",
+            "let are_only_read = true;",
         )],
         tests: &[Library("a_shared_disk_that_can_be_written_is_found")],
     },
@@ -296,7 +296,7 @@ pub const MENDS: &[Mend] = &[
         attack: "EL2 maps the images at their own addresses while guests run",
         changes: &[change(
             "src/el2/boot/build.rs",
-            "        mmu::unmap_memory(&unused);\n",
+            "        mmu::unmap_memory(self.images.regions());\n",
             "        _ = self.images.regions();\n",
         )],
         tests: &[Boot("restart::three_partitions_restart_at_once")],
