@@ -4,15 +4,16 @@ use std::fs;
 
 use super::guests::machine_tree_with;
 use common::{
-    Gic, Machine, MakeMachine, Outcome, Partition, REFUSED, compile, compile_file, file, function,
-    in_all_modes, on_all_machines, patched, scratch_directory, source,
+    Gic, Machine, MakeMachine, Outcome, Partition, REFUSED, SUCCESS, compile, compile_file, file,
+    function, in_all_modes, on_all_machines, patched, scratch_directory, source,
+    source_with_monitor,
 };
 
 on_all_machines!(
     linux_has_a_squashfs_as_its_root_and_keeps_a_disk,
     bare_metal_guests_share_a_disk_that_none_can_change,
 );
-in_all_modes!(contents_are_those_of_the_description);
+in_all_modes!(contents_are_those_of_the_description, a_disk_outlives_orders_at_the_monitor,);
 
 const ROOT: &str = "root { data = /incbin/(\"linux/root.squashfs\"); read-only; };";
 
@@ -123,6 +124,8 @@ fn contents_are_those_of_the_description(gic: Gic) {
         sums.push((number, expected(&bytes, size.next_multiple_of(MIB_2))));
     }
     disks[2] += "zeros { size = <0x0 0x600000>; };";
+    let (address, elsewhere) = (0x7800_0000_u64, scratch.join("disk2"));
+    disks[1] += &format!("elsewhere {{ reg = <0x0 {address:#x} 0x0 {:#x}>; }};", sizes[2]);
     let [one, two, three] = disks;
     let guests =
         [guest("one", "", &one).cpus(2), guest("two", "", &two), guest("three", "", &three)];
@@ -131,6 +134,8 @@ fn contents_are_those_of_the_description(gic: Gic) {
     fs::write(&dirt, vec![0xa5; 32 << 20]).expect("the tests' directory can be written");
     let load = format!("loader,file={},addr=0x40a00000,force-raw=on", dirt.display());
     let machine = Machine::new(gic).option("-device", load);
+    let load = format!("loader,file={},addr={address:#x},force-raw=on", elsewhere.display());
+    let machine = machine.option("-device", load);
     let outcome = machine.initrd(&compile(&source(&guests))).boot();
     outcome.expect_success();
     for (number, expected) in sums {
@@ -138,8 +143,30 @@ fn contents_are_those_of_the_description(gic: Gic) {
         let found = self::sums(&outcome, name, &format!("d{number}"));
         outcome.check(found == [&expected], &format!("d{number} is {found:?}, not {expected}"));
     }
+    let (same, also) =
+        (self::sums(&outcome, "two", "d2"), self::sums(&outcome, "two", "elsewhere"));
+    outcome.check(same == also, &format!("elsewhere is {also:?}, not {same:?}"));
     let zeros = self::sums(&outcome, "three", "zeros");
     outcome.check(zeros == [expected(&[], 6 << 20)], &format!("zeros are {zeros:?}"));
+}
+
+/// The guest, which has powered off, is started again by an operator.
+fn a_disk_outlives_orders_at_the_monitor(gic: Gic) {
+    let guests = [
+        guest("keeper", "keep=own", "own { data = [05]; };"),
+        Partition::new("hello", "hello").bootargs("loop"),
+    ];
+    let outcome = Machine::new(gic)
+        .initrd(&compile(&source_with_monitor(&guests)))
+        .type_after("keeper: powered off", "\x1d\x1d")
+        .type_after("bulkhead> ", "start keeper\r")
+        .type_after("keeper: powered off", "poweroff\r")
+        .boot();
+    outcome.expect_status(SUCCESS);
+    // The image's first byte is 5.
+    for life in 6..=7 {
+        outcome.expect_line("keeper", &format!("disk: own has seen life {life}"));
+    }
 }
 
 /// The function that unmaps disks returns at once. The images are in the machine's tree, which stays
