@@ -15,7 +15,7 @@ on_all_machines!(
 );
 in_all_modes!(contents_are_those_of_the_description, a_disk_outlives_orders_at_the_monitor,);
 
-const ROOT: &str = "root { data = /incbin/(\"linux/root.squashfs\"); read-only; };";
+const ROOT: &str = "root { data = /incbin/(\"guests/hello.img\"); read-only; };";
 
 /// Returns a bare-metal guest with these disks.
 fn guest(name: &str, bootargs: &str, disks: &str) -> Partition {
