@@ -67,12 +67,11 @@ pub(super) fn place<'a>(
             let guest = guest(&used, start, host.size(), partition, disk)?;
             used.push((guest, &disk.path));
             next = guest.end().get();
-            let is_image = |it| matches!(it, &DiskContents::Image { is_read_only: true, .. });
             disks.push(PlannedDisk {
                 name: disk.name.clone(),
                 guest,
                 host,
-                is_read_only: same_as.is_some() || is_image(&disk.contents),
+                is_read_only: same_as.is_some() || is_read_only_image(&disk.contents),
                 source: disk.source().map(|image| image.region),
                 same_as,
             });
@@ -137,23 +136,24 @@ fn guest(
 
 /// Returns the partition and the disk there that `same-as` of the disk at `path` names.
 fn find(partitions: &[PartitionDescription], path: &str, name: &str) -> Result<(usize, usize)> {
-    let mut shared = Vec::new();
     for (number, partition) in partitions.iter().enumerate() {
-        for (index, disk) in partition.disks.iter().enumerate() {
-            let short = format!("{}/{}", partition.name, disk.name);
-            let is_meant = short == name || disk.path == name;
-            match disk.contents {
-                DiskContents::Image { is_read_only: true, .. } if is_meant => {
-                    return Ok((number, index));
-                }
-                DiskContents::Image { is_read_only: true, .. } => shared.push(short),
-                _ if is_meant => {
-                    let way = "name one with data and read-only";
-                    refuse!(path, ": same-as = \"{name}\" is not a disk that can be shared: {way}");
-                }
-                _ => {}
-            }
+        // Not every disk is looked at for every disk: there can be thousands.
+        let begins = |with: &str| name.strip_prefix(with)?.strip_prefix('/');
+        let by_path = || begins(&partition.path)?.strip_prefix("disks/");
+        let disk = begins(&partition.name).or_else(by_path);
+        let Some(disk) = disk else { continue };
+        let index = partition.disks.iter().position(|it| it.name == disk);
+        let Some(index) = index else { continue };
+        if !is_read_only_image(&partition.disks[index].contents) {
+            let way = "name one with data and read-only";
+            refuse!(path, ": same-as = \"{name}\" is not a disk that can be shared: {way}");
         }
+        return Ok((number, index));
+    }
+    let mut shared = Vec::new();
+    for partition in partitions {
+        let disks = partition.disks.iter().filter(|disk| is_read_only_image(&disk.contents));
+        shared.extend(disks.map(|disk| format!("{}/{}", partition.name, disk.name)));
     }
     match nearest(name.as_bytes(), &mut shared.iter().map(String::as_str)) {
         "" => {
@@ -165,4 +165,9 @@ fn find(partitions: &[PartitionDescription], path: &str, name: &str) -> Result<(
             refuse!(path, ": same-as = \"{name}\" {why} \"{nearest}\"");
         }
     }
+}
+
+/// Returns whether a disk is an image that its guest cannot write.
+fn is_read_only_image(contents: &DiskContents) -> bool {
+    matches!(contents, DiskContents::Image { is_read_only: true, .. })
 }
