@@ -97,6 +97,14 @@ fn bare_metal_guests_share_a_disk_that_none_can_change(machine: MakeMachine) {
     outcome.check(sums(&outcome, "keeper", "own")[0] == "4194304 bytes: 0x0", "it is not empty");
 }
 
+/// The newest core has atomic instructions, which the guest tries too.
+#[test]
+fn bare_metal_guests_share_a_disk_on_the_newest_core() {
+    bare_metal_guests_share_a_disk_that_none_can_change(&|description| {
+        Machine::new(Gic::V3).cpu("max").initrd(description)
+    });
+}
+
 /// Returns the guest's sum of a disk of `size` bytes that begins with these bytes.
 fn expected(bytes: &[u8], size: usize) -> String {
     let mut all = bytes.to_vec();
