@@ -79,7 +79,8 @@ fn bare_metal_guests_share_a_disk_that_none_can_change(machine: MakeMachine) {
     let guests = [
         guest("attacker", "attack=root", ROOT),
         guest("reader", "rounds=50", "copy { same-as = \"attacker/root\"; };"),
-        guest("keeper", "keep=own", "own { size = <0x0 0x400000>; };"),
+        guest("keeper", "keep=own", "own { size = <0x0 0x400000>; };")
+            .property("max-restarts = <2>;"),
     ];
     let outcome = machine(&compile(&source(&guests))).boot();
     outcome.expect_success().expect_no_line("panic");
