@@ -76,11 +76,13 @@ fn expect_sharing(outcome: &Outcome, one: &str, other: &str, pages: u64) {
 /// One guest attacks the disk that it shares with another, which finds the same bytes all the time,
 /// and a third keeps its own disk over its restarts.
 fn bare_metal_guests_share_a_disk_that_none_can_change(machine: MakeMachine) {
+    let keeper = Partition::new("keeper", "disk").bootargs("keep=own");
+    let keeper = keeper.property("max-restarts = <2>;");
+    let keeper = keeper.property("disks { own { size = <0x0 0x400000>; }; };");
     let guests = [
         guest("attacker", "attack=root", ROOT),
         guest("reader", "rounds=50", "copy { same-as = \"attacker/root\"; };"),
-        guest("keeper", "keep=own", "own { size = <0x0 0x400000>; };")
-            .property("max-restarts = <2>;"),
+        keeper,
     ];
     let outcome = machine(&compile(&source(&guests))).boot();
     outcome.expect_success().expect_no_line("panic");
