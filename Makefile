@@ -13,15 +13,18 @@ TARGET := aarch64-unknown-none-softfloat
 ELF    := target/$(TARGET)/release
 GUESTS := $(sort $(basename $(notdir $(wildcard guests/src/bin/*))))
 LINUX  := target/linux/Image target/linux/initramfs.cpio.gz
-# An initramfs with the drivers of links.
+# An initramfs with the drivers of links, one with those of disks, and a squashfs to be the root.
 LINUX_LINKS := target/linux/links.cpio.gz
+LINUX_DISKS := target/linux/disks.cpio.gz target/linux/root.squashfs
 # What only tests need: the trees of all boards, and an initramfs with more drivers.
-LINUX_TESTS := target/linux/trees/kernel target/linux/drivers.cpio.gz $(LINUX_LINKS)
+LINUX_TESTS := target/linux/trees/kernel target/linux/drivers.cpio.gz $(LINUX_LINKS) $(LINUX_DISKS)
 LINUX_DRIVERS := $(addprefix target/linux/modules/,mtd.ko spi-nor.ko spi-bcm2835.ko i2c-bcm2835.ko \
     gpio_keys.ko libphy.ko fixed_phy.ko fwnode_mdio.ko of_mdio.ko dp83848.ko mdio-bcm-unimac.ko)
 LINK_DRIVERS := $(addprefix target/linux/modules/,virtio_mmio.ko failover.ko net_failover.ko \
     virtio_net.ko virtio_console.ko vsock.ko vmw_vsock_virtio_transport_common.ko \
     vmw_vsock_virtio_transport.ko)
+DISK_DRIVERS := $(addprefix target/linux/modules/,dax.ko libnvdimm.ko nd_btt.ko nd_pmem.ko of_pmem.ko \
+    squashfs.ko)
 RPI4_TREE := target/linux/bcm2711-rpi-4-b.dtb
 RPI4_FIRMWARE := $(addprefix target/firmware/,start4.elf fixup4.dat copyright)
 
@@ -213,14 +216,15 @@ target/checked/bulkhead.img: setup target/default.dtb
 
 define description
 $(call dtb,$1): $1 guests $(if $(shell grep '"linux/' $1),$(LINUX)) \
-    $(if $(shell grep linux/links.cpio $1),$(LINUX_LINKS))
+    $(if $(shell grep linux/links.cpio $1),$(LINUX_LINKS)) \
+    $(if $(shell grep -e linux/disks.cpio -e root.squashfs $1),$(LINUX_DISKS))
 	dtc -I dts -O dtb -i target -o $$@.new $$<
 	@if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
 endef
 $(foreach file,$(DESCRIPTIONS),$(eval $(call description,$(file))))
 
 target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) \
-    target/linux/trees/kernel $(LINUX_DRIVERS) $(LINK_DRIVERS) &:
+    target/linux/trees/kernel $(LINUX_DRIVERS) $(LINK_DRIVERS) $(DISK_DRIVERS) &:
 	guests/linux/fetch target/linux
 
 $(RPI4_FIRMWARE) &:
@@ -236,3 +240,10 @@ target/linux/drivers.cpio.gz: $(INITRAMFS) $(LINUX_DRIVERS) guests/linux/init gu
 target/linux/links.cpio.gz: $(INITRAMFS) $(ELF)/vsock $(LINK_DRIVERS) guests/linux/init \
     guests/linux/initramfs
 	guests/linux/initramfs $(INITRAMFS) $(ELF)/vsock $(LINK_DRIVERS) >$@
+
+target/linux/disks.cpio.gz: $(INITRAMFS) $(DISK_DRIVERS) guests/linux/init guests/linux/initramfs
+	guests/linux/initramfs $(INITRAMFS) $(DISK_DRIVERS) >$@
+
+target/linux/root.squashfs: target/linux/busybox $(ELF)/counter guests/linux/init guests/linux/squashfs
+	@tools/setup squashfs
+	guests/linux/squashfs target/linux/busybox $(ELF)/counter $@

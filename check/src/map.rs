@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use bulkhead::arch::addr::{Bytes, Pa, Region};
 use bulkhead::boot::machine::{Device, Gic, Machine};
-use bulkhead::boot::plan::{PartitionPlan, Plan};
+use bulkhead::boot::plan::{PartitionPlan, Plan, PlannedDisk};
 use bulkhead::boot::report::cpu_ids;
 use bulkhead::vgic::Delivery;
 
@@ -125,8 +125,14 @@ impl Drawing {
                 self.part("own", bank, &reserved.region, &reserved.owner);
             }
             self.part("own", bank, &plan.table_memory, "translation tables");
-            for (number, PartitionPlan { name, memory, .. }) in plan.partitions.iter().enumerate() {
+            for (number, one) in plan.partitions.iter().enumerate() {
+                let PartitionPlan { name, memory, disks, .. } = one;
                 self.part(&class(number), bank, &memory.host, name);
+                for disk in disks {
+                    if let Some(memory) = disk.own_memory() {
+                        self.part(&class(number), bank, &memory, &format!("{name}/{}", disk.name));
+                    }
+                }
             }
             self.rectangle("edge", MARGIN, y, (INNER, BAR));
             self.y += BAR + LINE;
@@ -195,7 +201,7 @@ impl Drawing {
 
 /// Returns the lines of a partition's card, each with its class.
 fn partition_lines(machine: &Machine, partition: &PartitionPlan) -> Vec<(&'static str, String)> {
-    let PartitionPlan { memory, passthrough, devices, delivery, .. } = partition;
+    let PartitionPlan { memory, disks, passthrough, devices, delivery, .. } = partition;
     let delivery = match delivery {
         Delivery::Direct => "direct",
         Delivery::Trapped => "trapped",
@@ -206,6 +212,12 @@ fn partition_lines(machine: &Machine, partition: &PartitionPlan) -> Vec<(&'stati
         ("", format!("physical  {}", memory.host)),
         ("", format!("guest     {}", memory.guest)),
     ];
+    for PlannedDisk { name, guest, host, is_read_only, .. } in disks {
+        let access = if *is_read_only { "read" } else { "read, write" };
+        let (size, guest) = (Bytes(host.size()), guest.start());
+        lines.push(("", format!("disk      {name}, {size} at {guest}, {access}")));
+        lines.push(("", format!("physical  {host}")));
+    }
     lines.extend(
         passthrough.iter().map(|device| ("", format!("owns      {}", device_text(device)))),
     );

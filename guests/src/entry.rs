@@ -36,7 +36,7 @@ extern "C" fn start_primary(tree: *const u8, entered: u64) -> ! {
     }
     timer::set_entered(entered);
     let machine = tree::read(tree);
-    mmu::map_all(machine.memory());
+    mmu::map_all(machine);
     pl011::init();
     gic::init();
     guest_main();

@@ -120,11 +120,11 @@ extern "C" fn map_image(tree: u64) {
     tables.map(tree..tree + BLOCK, MemoryKind::Normal);
 }
 
-/// Maps the memory that the tree names, and everything else as Device memory.
-pub(crate) fn map_all(memory: &[tree::Memory]) {
+/// Maps the memory and the disks that the tree names, and everything else as Device memory.
+pub(crate) fn map_all(machine: &tree::Machine) {
     // SAFETY: as in `map_image`: called once, by the boot CPU, before it starts another.
     let tables = unsafe { &mut *ROOT.0.get() };
-    for region in memory {
+    for region in machine.memory().iter().chain(machine.disks().iter().map(|disk| &disk.memory)) {
         tables.map(region.base..region.base.saturating_add(region.size), MemoryKind::Normal);
     }
     tables.map(0..NOWHERE, MemoryKind::Device);

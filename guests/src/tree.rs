@@ -21,6 +21,15 @@ pub struct Memory {
     pub size: u64,
 }
 
+/// A disk (binding `pmem-region`).
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Disk {
+    /// Its name.
+    pub name: &'static str,
+    /// Its memory.
+    pub memory: Memory,
+}
+
 /// The interrupt controller, with the addresses of its register frames.
 #[derive(Clone, Copy, Debug)]
 pub enum Gic {
@@ -113,6 +122,8 @@ pub struct Machine {
     memory: [Memory; 4],
     memory_count: usize,
     links: [Option<Link>; MAX_LINKS],
+    disks: [Disk; 4],
+    disk_count: usize,
 }
 
 static MACHINE: Once<Machine> = Once::new();
@@ -146,6 +157,11 @@ impl Machine {
     /// Returns the end of the link with this name.
     pub fn link(&self, name: &str) -> Option<Link> {
         self.links.into_iter().flatten().find(|link| link.name == name)
+    }
+
+    /// Returns the disks, in the order of the tree.
+    pub fn disks(&self) -> &[Disk] {
+        &self.disks[..self.disk_count]
     }
 
     /// Returns the value of `key=value` on the command line, which is empty for a bare `key`.
@@ -189,6 +205,17 @@ fn parse(tree: &Fdt<'static>) -> Machine {
         memory_count += 1;
     }
 
+    let mut disks = [Disk::default(); 4];
+    let mut disk_count = 0;
+    let is_disk = |node: &FdtNode<'_, 'static>| text(*node, "compatible") == Some("pmem-region");
+    for (slot, node) in disks.iter_mut().zip(tree.all_nodes().filter(is_disk)) {
+        let region = node.reg().and_then(|mut regions| regions.next());
+        let (base, size) = region.map_or((0, None), |it| (register(node, 0), it.size));
+        let memory = Memory { base, size: size.unwrap_or(0) as u64 };
+        *slot = Disk { name: text(node, "label").unwrap_or_default(), memory };
+        disk_count += 1;
+    }
+
     let mut cpus = [0; MAX_CPUS];
     let mut cpu_count = 0;
     for (slot, cpu) in cpus.iter_mut().zip(tree.cpus()) {
@@ -226,6 +253,8 @@ fn parse(tree: &Fdt<'static>) -> Machine {
         memory,
         memory_count,
         links: links(tree),
+        disks,
+        disk_count,
     }
 }
 

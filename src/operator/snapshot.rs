@@ -72,8 +72,9 @@ impl Snapshot {
                     FaultAddress::Emulated(ipa) => (0, ipa.get()),
                     FaultAddress::Outside(ipa) => (1, ipa.get()),
                     FaultAddress::Unknown => (2, 0),
+                    FaultAddress::ReadOnly(va) => (3, va),
                 };
-                (ACCESS + 3 * access as u64 + kind, ipa)
+                (ACCESS + 4 * access as u64 + kind, ipa)
             }
         };
         let (vcpu, pc, syndrome) =
@@ -104,12 +105,13 @@ impl Snapshot {
             UNDEFINED => Some(FaultKind::Undefined),
             access => {
                 let number = (access - ACCESS) as usize;
-                let address = match number % 3 {
+                let address = match number % 4 {
                     0 => FaultAddress::Emulated(Ipa::new(ipa)),
                     1 => FaultAddress::Outside(Ipa::new(ipa)),
-                    _ => FaultAddress::Unknown,
+                    2 => FaultAddress::Unknown,
+                    _ => FaultAddress::ReadOnly(ipa),
                 };
-                ACCESSES.get(number / 3).map(|kind| FaultKind::Access(*kind, address))
+                ACCESSES.get(number / 4).map(|kind| FaultKind::Access(*kind, address))
             }
         };
         let fault = |kind| Fault { kind, vcpu: field(VCPU, 8) as usize, pc, syndrome };
@@ -132,8 +134,12 @@ mod tests {
         let exception = End::UnknownException { class: 0x3f, pc: u64::MAX };
         let ends = ENDS.into_iter().chain([serror, exception]).map(Some).chain([None]);
         let ipa = Ipa::new(0x1234_5678);
-        let addresses =
-            [FaultAddress::Emulated(ipa), FaultAddress::Outside(ipa), FaultAddress::Unknown];
+        let addresses = [
+            FaultAddress::Emulated(ipa),
+            FaultAddress::Outside(ipa),
+            FaultAddress::ReadOnly(u64::MAX),
+            FaultAddress::Unknown,
+        ];
         let kinds = ACCESSES
             .into_iter()
             .flat_map(|access| addresses.map(|address| Some(FaultKind::Access(access, address))));

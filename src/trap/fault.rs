@@ -44,6 +44,9 @@ pub enum FaultAddress {
     Emulated(Ipa),
     /// Outside everything that the partition has.
     Outside(Ipa),
+    /// At a disk that the guest can only read. HPFAR_EL2 does not hold the address, so this is
+    /// FAR_EL2, the guest's virtual address.
+    ReadOnly(u64),
     /// HPFAR_EL2 does not hold the address.
     Unknown,
 }
@@ -59,13 +62,14 @@ impl fmt::Display for FaultKind {
             AccessKind::Store => "store ",
             AccessKind::Fetch => "fetch ",
         })?;
-        let (text, ipa) = match address {
-            FaultAddress::Emulated(ipa) => (EMULATED, Some(ipa)),
-            FaultAddress::Outside(ipa) => ("outside the partition, ipa ", Some(ipa)),
+        let (text, address) = match address {
+            FaultAddress::Emulated(ipa) => (EMULATED, Some(*ipa)),
+            FaultAddress::Outside(ipa) => ("outside the partition, ipa ", Some(*ipa)),
+            FaultAddress::ReadOnly(va) => ("to a read-only disk, va ", Some(Ipa::new(*va))),
             FaultAddress::Unknown => ("that failed", None),
         };
         f.write_str(text)?;
-        ipa.map_or(Ok(()), |ipa| ipa.fmt(f))
+        address.map_or(Ok(()), |address| address.fmt(f))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The bare-metal guests, alone and together, on both interrupt controllers.
 
 use std::fs;
+use std::path::PathBuf;
 
 use common::{
     Gic, Machine, Outcome, Partition, SUCCESS, compile, compile_file, compile_machine, file,
@@ -205,14 +206,20 @@ fn description_with_nops(gic: Gic) {
 
 /// Without an initrd, the description is the node /chosen/bulkhead.
 fn description_in_the_machines_tree(gic: Gic) {
-    let description = source(&[Partition::new("inside", "hello")]);
+    let tree = machine_tree_with(gic, &source(&[Partition::new("inside", "hello")]));
+    let outcome = Machine::new(gic).tree(&tree).boot();
+    outcome.expect_success().expect_line("inside", HELLO_DONE);
+}
+
+/// Compiles a machine's tree with a description, given as source, and returns the path of the blob.
+#[track_caller]
+pub fn machine_tree_with(gic: Gic, description: &str) -> PathBuf {
     let (_, node) = description.split_once("/ {").expect("a description has a root");
     let mut tree = machine_tree(gic);
     let chosen = tree.find("chosen {").expect("QEMU's tree has a node /chosen");
     let end = chosen + tree[chosen..].find("};").expect("the node has an end");
     tree.insert_str(end, &format!("bulkhead {{{node}"));
-    let outcome = Machine::new(gic).tree(&compile_machine(&tree)).boot();
-    outcome.expect_success().expect_line("inside", HELLO_DONE);
+    compile_machine(&tree)
 }
 
 /// Returns the tree with a NOP before each of its tokens.

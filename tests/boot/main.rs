@@ -9,6 +9,7 @@ mod bench;
 mod caches;
 mod console;
 mod cores;
+mod disks;
 mod disturb;
 mod drivers;
 mod entropy;

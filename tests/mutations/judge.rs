@@ -6,7 +6,7 @@ use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::audit::{self, Access, Window};
 use bulkhead::boot::fdt::Tree;
 use bulkhead::boot::machine::{ConsoleUart, Gic, Machine};
-use bulkhead::boot::plan::Plan;
+use bulkhead::boot::plan::{Mapping, Plan, PlannedDisk};
 use bulkhead::boot::steps::{self, Surroundings};
 use bulkhead::boot::{guest_tree, report};
 use bulkhead::mm::tables::{Attributes, INPUT_BITS, Table, Tables};
@@ -109,7 +109,8 @@ fn unique<T: Ord>(things: impl Iterator<Item = T>) {
     assert_eq!(things.len(), count);
 }
 
-/// Checks that partitions share nothing, and that none has reserved memory.
+/// Checks that partitions share nothing but read-only disks that are said to be the same, and that
+/// none has reserved memory.
 fn check(machine: &Machine, plan: &Plan) {
     let partitions = || plan.partitions.iter();
     assert!(!plan.partitions.is_empty());
@@ -122,8 +123,20 @@ fn check(machine: &Machine, plan: &Plan) {
         Gic::V2 { virtual_cpu_interface, .. } => Some(virtual_cpu_interface.start()),
         Gic::V3 { .. } => None,
     };
-    let mappings = partitions().flat_map(|one| &one.mappings);
-    let mappings = mappings.filter(|one| Some(one.pa) != banked);
+    let mut mappings: Vec<&Mapping> = Vec::new();
+    for one in partitions() {
+        let same = one.disks.iter().filter(|disk| disk.same_as.is_some());
+        for disk in same.clone() {
+            let other = disk.same_as.map(|(partition, of)| &plan.partitions[partition].disks[of]);
+            let is_shared = |other: &PlannedDisk| {
+                other.host == disk.host && other.is_read_only && other.same_as.is_none()
+            };
+            assert!(disk.is_read_only && other.is_some_and(is_shared), "{disk:?}");
+        }
+        let is_shared = |it: &&Mapping| same.clone().any(|disk| disk.guest.start() == it.ipa);
+        mappings.extend(one.mappings.iter().filter(|it| !is_shared(it)));
+    }
+    let mappings = mappings.into_iter().filter(|one| Some(one.pa) != banked);
     let physical = mappings.map(|one| region(one.pa.get(), one.size as usize));
     let mut physical: Vec<_> = physical.chain([plan.table_memory]).collect();
     for one in &physical {

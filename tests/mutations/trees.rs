@@ -60,6 +60,7 @@ const EVERYTHING: &str = r#"/dts-v1/; / {
             monitor;
             kernel { reg = <0x0 MEMORYf00000 0x0 0x1000>; load-offset = <0x2000>; };
             ramdisk { reg = <0x0 MEMORYf01000 0x0 0x4000>; };
+            disks { same { same-as = "two/root"; }; };
         };
         two {
             cpus = <1>;
@@ -67,6 +68,11 @@ const EVERYTHING: &str = r#"/dts-v1/; / {
             dma = "unprotected";
             devices = DEVICES;
             kernel { data = [00]; };
+            disks {
+                root { data = [00 01]; read-only; };
+                own { reg = <0x0 MEMORYf06000 0x0 0x1000>; };
+                scratch { size = <0x0 0x200000>; };
+            };
         };
     };
 };"#;
@@ -94,8 +100,8 @@ pub fn descriptions() -> Vec<Seed> {
     let mut image = vec![0; 512];
     image[16..24].copy_from_slice(&0x20_0000_u64.to_le_bytes());
     image[56..60].copy_from_slice(b"ARM\x64");
-    for file in ["linux/Image", "linux/initramfs.cpio.gz"] {
-        fs::write(scratch(file), &image).unwrap();
+    for file in ["Image", "initramfs.cpio.gz", "disks.cpio.gz", "links.cpio.gz", "root.squashfs"] {
+        fs::write(scratch(&format!("linux/{file}")), &image).unwrap();
     }
     for file in fs::read_dir(root().join("guests/src/bin")).unwrap() {
         let name = file.unwrap().path().with_extension("img");

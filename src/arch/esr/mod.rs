@@ -150,6 +150,12 @@ impl Abort {
         self.0 & Self::WALK != 0
     }
 
+    /// Returns whether it is a write that stage 2 does not permit (ISS.DFSC: a permission fault).
+    /// Cache maintenance that needs the right to write counts as one.
+    pub const fn is_denied_write(self) -> bool {
+        self.is_data() && self.is_write() && matches!(self.0 & 0x3f, 0x0c..=0x0f)
+    }
+
     /// Returns whether an entry of stage 2's root table, at level 1, was invalid.
     pub const fn is_root_translation_fault(self) -> bool {
         self.0 & 0x3f == 0x05

@@ -80,6 +80,20 @@ fn permission_faults_have_no_address() {
 }
 
 #[test]
+fn denied_writes_are_permission_faults_of_data() {
+    for status in 0..0x40 {
+        let is_permission = (0x0c..0x10).contains(&status);
+        assert_eq!(
+            data_abort(Abort::WRITE | status).is_denied_write(),
+            is_permission,
+            "{status:#x}"
+        );
+        assert!(!data_abort(status).is_denied_write());
+        assert!(!Abort::new(esr(0x20, Abort::WRITE | status)).is_denied_write());
+    }
+}
+
+#[test]
 fn external_aborts_have_no_address() {
     for other in [0, Abort::FAR_NOT_VALID, Abort::WALK] {
         assert_eq!(data_abort(other | 0x10).ipa(0x1000, u64::MAX), None);

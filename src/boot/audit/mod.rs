@@ -75,19 +75,35 @@ pub struct Summary {
     pub tables: usize,
     /// The number of partitions.
     pub partitions: usize,
+    /// The number of those pages that have an owner already, whose read-only disk they are.
+    pub shared: u64,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pages, tables, partitions } = self;
-        let (thousands, ones) = (pages / 1000, pages % 1000);
-        match thousands {
-            0 => write!(f, "{ones}")?,
-            1..1000 => write!(f, "{thousands},{ones:03}")?,
-            _ => write!(f, "{},{:03},{ones:03}", thousands / 1000, thousands % 1000)?,
-        }
+        let Self { pages, tables, partitions, shared } = self;
+        let pages = Thousands(*pages);
         let plural = if *partitions == 1 { "" } else { "s" };
-        write!(f, " pages in {tables} tables of {partitions} partition{plural}: each has one owner")
+        write!(f, "{pages} pages in {tables} tables of {partitions} partition{plural}: ")?;
+        f.write_str("each has one owner")?;
+        match shared {
+            0 => Ok(()),
+            _ => write!(f, ", but {} are shared and read-only", Thousands(*shared)),
+        }
+    }
+}
+
+/// A number, displayed with a comma before each three digits.
+struct Thousands(u64);
+
+impl fmt::Display for Thousands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (thousands, ones) = (self.0 / 1000, self.0 % 1000);
+        match thousands {
+            0 => write!(f, "{ones}"),
+            1..1000 => write!(f, "{thousands},{ones:03}"),
+            _ => write!(f, "{},{:03},{ones:03}", thousands / 1000, thousands % 1000),
+        }
     }
 }
 
@@ -108,13 +124,19 @@ pub fn stage_2<'a>(
     let of_all = owned::cpu_interface(&machine.gic);
     let mut walk = Walk::new(tables, read);
     let mut pages = 0;
+    let mut shared = 0;
     // The mapped memory, with the names of the partitions.
     let mut reached: Vec<(Run, &str)> = Vec::new();
     for (plan, root) in partitions {
         let finding = Finding::of(&plan.name);
-        let mapped = walk.root(*root).map_err(&finding)?;
+        let mut mapped = walk.root(*root).map_err(&finding)?;
         owned::compare(&mapped, &owned::owned(machine, plan)).map_err(&finding)?;
         owned::check_traps(&mapped, plan).map_err(&finding)?;
+        if !plan.disks.is_empty() {
+            let taken = owned::take_shared(plan, &plans, &mut mapped).map_err(&finding)?;
+            pages += taken / PAGE_SIZE;
+            shared += taken / PAGE_SIZE;
+        }
         for run in mapped {
             pages += run.size / PAGE_SIZE;
             if Some(run) != of_all {
@@ -136,7 +158,7 @@ pub fn stage_2<'a>(
             return Err(Finding::of(name)(("a page has two owners", other.output)));
         }
     }
-    Ok(Summary { pages, tables: walk.tables(), partitions: partitions.len() })
+    Ok(Summary { pages, tables: walk.tables(), partitions: partitions.len(), shared })
 }
 
 /// Audits the tables for one of EL2's windows. `tables` is the memory of its own that must contain

@@ -7,14 +7,16 @@ use super::walk::{Run, Wrong};
 use super::{Access, Window};
 use crate::arch::addr::{PAGE_SIZE, Pa, Region};
 use crate::boot::machine::{Gic, Machine};
-use crate::boot::plan::PartitionPlan;
+use crate::boot::plan::{PartitionPlan, PlannedDisk};
 use crate::devices::address_map::CPU_INTERFACE;
 use crate::devices::planned::DeviceKind;
 
 /// Attributes of stage-2 leaves (Arm ARM D8.3.2): MemAttr in bits 5:2, S2AP in 7:6, SH in 9:8, AF
-/// in 10, XN\[1\] in 54. Memory is Normal write-back, inner shareable and executable. Registers are
-/// Device-nGnRE and not executable.
+/// in 10, XN\[1\] in 54. Memory is Normal write-back, inner shareable and executable. Disks are the
+/// same, but not executable, and some not writable. Registers are Device-nGnRE and not executable.
 const MEMORY: u64 = 0b1111 << 2 | 0b11 << 6 | 0b11 << 8 | 1 << 10;
+const DISK: u64 = MEMORY | 1 << 54;
+const READ_ONLY_DISK: u64 = DISK & !(1 << 7);
 const REGISTERS: u64 = 0b0001 << 2 | 0b11 << 6 | 1 << 10 | 1 << 54;
 
 /// Attributes of EL2's leaves (Arm ARM D8.3.2): AttrIndx in bits 4:2, AP\[2\], which forbids
@@ -39,9 +41,53 @@ pub(super) fn owned(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
     let (guest, host) = (plan.memory.guest, plan.memory.host);
     let (input, output) = (guest.start().get(), host.start().get());
     owned.push(Run { input, output, size: host.size(), attributes: MEMORY });
+    owned.extend(plan.disks.iter().map(disk));
     owned.extend(cpu_interface(&machine.gic));
     owned.sort_by_key(|run| run.input);
     owned
+}
+
+/// Returns the run that maps a disk.
+fn disk(disk: &PlannedDisk) -> Run {
+    let (input, output) = (disk.guest.start().get(), disk.host.start().get());
+    let attributes = if disk.is_read_only { READ_ONLY_DISK } else { DISK };
+    Run { input, output, size: disk.host.size(), attributes }
+}
+
+/// Removes from `mapped`, which is what a partition owns, the disks that are the same as another's,
+/// so that what is left must have no other owner. Returns the number of bytes that they have.
+///
+/// # Errors
+///
+/// If a disk that two partitions reach is not read-only for both, or differs from the other.
+pub(super) fn take_shared(
+    plan: &PartitionPlan,
+    plans: &[&PartitionPlan],
+    mapped: &mut Vec<Run>,
+) -> Result<u64, Wrong> {
+    let mut taken = 0;
+    // A run may have several disks, so the Plan has to say where one ends.
+    mapped.retain(|run| run.attributes != READ_ONLY_DISK);
+    for own in &plan.disks {
+        match own.same_as {
+            None if own.is_read_only => mapped.push(disk(own)),
+            None => {}
+            Some((partition, index)) => {
+                let other = plans.get(partition).and_then(|plan| plan.disks.get(index));
+                if !other.is_some_and(|other| is_shared(own, other)) {
+                    return Err(("a disk is shared that must not be", own.host.start().get()));
+                }
+                taken += own.host.size();
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// Returns whether two owners may have the copy of a disk that is `other`'s.
+fn is_shared(own: &PlannedDisk, other: &PlannedDisk) -> bool {
+    let are_only_read = own.is_read_only && other.is_read_only;
+    are_only_read && own.host == other.host && other.same_as.is_none()
 }
 
 /// Returns what the tables for a window map: pages that overlap or touch are one run.
@@ -164,7 +210,7 @@ pub(super) fn forbidden(
     plans: &[&PartitionPlan],
     tables: Region<Pa>,
 ) -> Vec<Region<Pa>> {
-    // Eight are more than Bulkhead's own on most machines; every plan has two images at most.
+    // Eight are more than Bulkhead's own on most machines; most plans have two images at most.
     let mut all = Vec::with_capacity(8 + machine.reserved.len() + 2 * plans.len());
     all.push(tables);
     all.extend(machine.reserved.iter().map(|reserved| reserved.region));
@@ -180,8 +226,7 @@ pub(super) fn forbidden(
         }
     }
     for plan in plans {
-        all.push(plan.kernel.source);
-        all.extend(plan.ramdisk.map(|ramdisk| ramdisk.source));
+        all.extend(plan.sources());
     }
     merged(all.iter().filter_map(pages).collect())
 }

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::disks::{DiskDescription, disks};
 use super::emulated::{DEVICE_PROPERTIES, optional_devices};
 use super::links::{self, LinkDescription};
 use super::source::Images;
@@ -69,9 +70,17 @@ pub struct PartitionDescription {
     pub kernel: KernelDescription,
     /// The node `ramdisk`.
     pub ramdisk: Option<ImageDescription>,
+    /// The child nodes of the node `disks`.
+    pub disks: Vec<DiskDescription>,
 }
 
 impl PartitionDescription {
+    /// Returns the images of the partition.
+    pub fn images(&self) -> impl Iterator<Item = &ImageDescription> {
+        let disks = self.disks.iter().filter_map(DiskDescription::source);
+        self.ramdisk.iter().chain([&self.kernel.source]).chain(disks)
+    }
+
     /// Returns the devices that the partition requests.
     pub fn requests(&self) -> impl Iterator<Item = DeviceRequest<'_>> {
         let request = |is_trusted| move |name| DeviceRequest { name, is_trusted };
@@ -209,7 +218,9 @@ impl Description {
 fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDescription> {
     let mut properties = Vec::from(PARTITION_PROPERTIES);
     properties.extend(DEVICE_PROPERTIES.map(|property| property.name));
-    node.check(&properties, Some(&["kernel", "ramdisk"]))?;
+    const NODES: [&str; 3] = ["kernel", "ramdisk", "disks"];
+    node.check(&properties, Some(&NODES))?;
+    let [kernel_node, ramdisk_node, disks_node] = node.first_children(NODES);
     // The name is printed before each line of the partition on the console.
     let (path, name) = (node.path(), node.plain_name()?);
     let cpus = cpus(node)?;
@@ -257,8 +268,9 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
         count_hypervisor: node.flag("count-hypervisor")?,
         policy: policy(node)?,
         optional_devices: optional_devices(node)?,
-        kernel: kernel(node, images)?,
-        ramdisk: ramdisk(node, images)?,
+        kernel: kernel(&path, kernel_node, images)?,
+        ramdisk: ramdisk(ramdisk_node, images)?,
+        disks: disks(disks_node, images)?,
         path,
     })
 }
@@ -302,11 +314,15 @@ fn policy(node: Node<'_, '_>) -> Result<Policy> {
     Ok(Policy { on_crash, max_restarts: node.cell("max-restarts")? })
 }
 
-/// Reads the node `kernel`.
-fn kernel<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<KernelDescription> {
-    let Some(node) = partition.first_child("kernel") else {
+/// Reads the node `kernel` of the partition at `path`.
+fn kernel<'a>(
+    path: &str,
+    node: Option<Node<'a, 'a>>,
+    images: &Images<'a>,
+) -> Result<KernelDescription> {
+    let Some(node) = node else {
         let like = "a node with the kernel's bytes in its data";
-        refuse!(partition.path(), ": kernel is missing: give {like}");
+        refuse!(path, ": kernel is missing: give {like}");
     };
     node.check(&["data", "reg", "load-offset"], Some(&[]))?;
     let (source, bytes) = images.find(node)?;
@@ -322,10 +338,11 @@ fn kernel<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<KernelDesc
 }
 
 /// Reads the node `ramdisk`, if there is one.
-fn ramdisk<'a>(partition: Node<'a, 'a>, images: &Images<'a>) -> Result<Option<ImageDescription>> {
-    let Some(node) = partition.first_child("ramdisk") else {
-        return Ok(None);
-    };
+fn ramdisk<'a>(
+    node: Option<Node<'a, 'a>>,
+    images: &Images<'a>,
+) -> Result<Option<ImageDescription>> {
+    let Some(node) = node else { return Ok(None) };
     node.check(&["data", "reg"], Some(&[]))?;
     Ok(Some(images.find(node)?.0))
 }

@@ -36,6 +36,19 @@ impl<'a> Node<'a, 'a> {
         self.children().find(|child| child.base_name() == name)
     }
 
+    /// Returns the first child with each of these names, with or without a unit address.
+    #[inline(never)]
+    pub(super) fn first_children<const N: usize>(self, names: [&str; N]) -> [Option<Self>; N] {
+        let mut found = [None; N];
+        for child in self.children() {
+            let name = child.base_name();
+            if let Some(index) = names.iter().position(|known| *known == name) {
+                found[index].get_or_insert(child);
+            }
+        }
+        found
+    }
+
     /// Checks that the node has no other properties than these and those that every node may have,
     /// and no other child nodes than `children`; `None` allows all.
     ///

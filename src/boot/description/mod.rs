@@ -1,6 +1,7 @@
 //! Reads system descriptions, without knowledge of the machine.
 
 mod bulkhead;
+mod disks;
 mod emulated;
 mod error;
 mod fields;
@@ -11,6 +12,7 @@ mod source;
 pub use bulkhead::{
     CpuRequest, Description, DeviceRequest, KernelDescription, PartitionDescription,
 };
+pub use disks::{DISK_ALIGN, DiskContents, DiskDescription};
 pub use error::PlanError;
 pub(crate) use error::{Cells, Result, refuse};
 pub use image::Image;

@@ -109,6 +109,7 @@ impl<'a> Builder<'a> {
         self.aliases();
         self.chosen();
         self.memory_and_cpus();
+        self.disks();
         self.emulated_devices();
         self.timer();
         self.pmus();
@@ -165,6 +166,25 @@ impl<'a> Builder<'a> {
             tree.end_node();
         }
         tree.end_node();
+    }
+
+    /// Writes the nodes of the disks, as the binding `pmem-region` asks. They are volatile: a guest
+    /// need not clean its caches for them, because nothing of them is left when the machine is
+    /// switched off. `label` and `read-only` are not in the binding, and Linux ignores them.
+    fn disks(&mut self) {
+        let tree = &mut self.writer;
+        for disk in &self.partition.disks {
+            let start = disk.guest.start().get();
+            tree.begin_node(&at("pmem", start));
+            tree.property_str("compatible", "pmem-region");
+            tree.property_cells("reg", &reg(start, disk.guest.size()));
+            tree.property_empty("volatile");
+            tree.property_str("label", &disk.name);
+            if disk.is_read_only {
+                tree.property_empty("read-only");
+            }
+            tree.end_node();
+        }
     }
 
     /// Writes the node of the generic timer, with what the machine's says about its errata and its

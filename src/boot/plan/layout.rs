@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::regions;
-use super::types::{GuestMemory, Mapping};
+use super::types::{GuestMemory, Mapping, PlannedDisk};
 use crate::arch::addr::{Ipa, PAGE_SIZE, Region};
 use crate::boot::description::PartitionDescription;
 use crate::boot::description::{Result, refuse};
@@ -16,20 +16,30 @@ use crate::mm::tables::Attributes;
 /// Returns what stage 2 maps for a partition: see [`PartitionPlan::mappings`].
 ///
 /// [`PartitionPlan::mappings`]: super::PartitionPlan::mappings
-pub(super) fn mappings(gic: &Gic, memory: &GuestMemory, passthrough: &[Device]) -> Vec<Mapping> {
+pub(super) fn mappings(
+    gic: &Gic,
+    memory: &GuestMemory,
+    passthrough: &[Device],
+    disks: &[PlannedDisk],
+) -> Vec<Mapping> {
     let mut pages = Vec::new();
     for registers in passthrough.iter().flat_map(|device| &device.registers) {
         if let Some(registers) = regions::pages(registers) {
             regions::add(&mut pages, registers);
         }
     }
-    let mut mappings: Vec<Mapping> = Vec::with_capacity(pages.len() + 2);
+    let mut mappings: Vec<Mapping> = Vec::with_capacity(pages.len() + 2 + disks.len());
     let mut add = |ipa, pa, size, attributes| {
         let index = mappings.partition_point(|other| other.ipa < ipa);
         mappings.insert(index, Mapping { ipa, pa, size, attributes });
     };
     let GuestMemory { guest, host } = memory;
     add(guest.start(), host.start(), host.size(), Attributes::GUEST);
+    for PlannedDisk { guest, host, is_read_only, .. } in disks {
+        let attributes =
+            if *is_read_only { Attributes::GUEST_READ_ONLY_DISK } else { Attributes::GUEST_DISK };
+        add(guest.start(), host.start(), host.size(), attributes);
+    }
     if let Gic::V2 { virtual_cpu_interface, .. } = gic {
         add(CPU_INTERFACE, virtual_cpu_interface.start(), PAGE_SIZE, Attributes::GUEST_DEVICE);
     }

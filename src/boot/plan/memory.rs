@@ -12,8 +12,8 @@ use super::layout::{self, Used};
 use super::types::GuestMemory;
 use super::{devices, regions};
 use crate::arch::addr::{Bytes, Ipa, PAGE_SIZE, Pa, Region};
-use crate::boot::description::PartitionDescription;
 use crate::boot::description::{Cells, Result, refuse};
+use crate::boot::description::{DISK_ALIGN, PartitionDescription};
 use crate::boot::machine::{Device, Machine};
 use crate::devices::address_map::{GUEST_BASE, IPA_END};
 use crate::devices::planned::PlannedDevice;
@@ -63,7 +63,7 @@ impl<'a> FreeMemory<'a> {
             memory.take(registers, "Bulkhead");
         }
         for partition in partitions {
-            for image in partition.ramdisk.iter().chain([&partition.kernel.source]) {
+            for image in partition.images() {
                 memory.take(image.region, &image.path);
             }
         }
@@ -71,7 +71,7 @@ impl<'a> FreeMemory<'a> {
     }
 
     /// Marks the pages of a region as in use.
-    fn take(&mut self, region: Region<Pa>, owner: &'a str) {
+    pub(super) fn take(&mut self, region: Region<Pa>, owner: &'a str) {
         if let Some(pages) = regions::pages(&region) {
             regions::remove(&mut self.free, &pages);
             self.taken.push((pages, owner));
@@ -177,14 +177,8 @@ impl<'a> FreeMemory<'a> {
         let mut guest = partition.guest_base.unwrap_or(GUEST_BASE).get();
         let mut free = Cow::Borrowed(&self.free[..]);
         if partition.dma_unprotected {
-            // The same addresses must be free in the guest's address map.
             guest = 0;
-            let past_end = Region::between(Ipa::new(IPA_END), Ipa::new(u64::MAX));
-            for used in used.iter().map(|(used, _)| *used).chain(past_end) {
-                if let Some(used) = Region::new(Pa::new(used.start().get()), used.size()) {
-                    regions::remove(free.to_mut(), &used);
-                }
-            }
+            free = Cow::Owned(self.free_at_same_addresses(used));
         }
         let find = |align| find(&free, size, guest, align);
         let large = if size >= GIB { find(GIB).ok() } else { None };
@@ -197,6 +191,42 @@ impl<'a> FreeMemory<'a> {
                 refuse!(partition.path, "{what} {why} {largest}")
             }
         }
+    }
+
+    /// Returns the free memory whose addresses are also free in the address map of a guest that
+    /// uses the guest addresses `used` for other things.
+    fn free_at_same_addresses(&self, used: &[Used<'_>]) -> Vec<Region<Pa>> {
+        let mut free = self.free.clone();
+        let past_end = Region::between(Ipa::new(IPA_END), Ipa::new(u64::MAX));
+        for used in used.iter().map(|(used, _)| *used).chain(past_end) {
+            if let Some(used) = Region::new(Pa::new(used.start().get()), used.size()) {
+                regions::remove(&mut free, &used);
+            }
+        }
+        free
+    }
+
+    /// Takes memory for a disk of `size` bytes, which is `owner`'s. If its guest has it at the same
+    /// addresses, `identity` has the guest addresses that it uses for other things.
+    ///
+    /// # Errors
+    ///
+    /// The size of the largest disk for which there is memory, if there is not enough.
+    pub(super) fn take_disk(
+        &mut self,
+        size: u64,
+        owner: &'a str,
+        identity: Option<&[Used<'_>]>,
+    ) -> Result<Region<Pa>, u64> {
+        let free = match identity {
+            Some(used) => Cow::Owned(self.free_at_same_addresses(used)),
+            None => Cow::Borrowed(&self.free[..]),
+        };
+        let large = if size >= GIB { find(&free, size, 0, GIB).ok() } else { None };
+        let region = large.map_or_else(|| find(&free, size, 0, DISK_ALIGN), Ok);
+        let region = region.map_err(|largest| largest & !(DISK_ALIGN - 1))?;
+        self.take(region, owner);
+        Ok(region)
     }
 }
 

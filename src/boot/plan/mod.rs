@@ -20,6 +20,7 @@ use memory::FreeMemory;
 
 mod cpus;
 mod devices;
+mod disks;
 mod emulated;
 mod layout;
 mod links;
@@ -28,7 +29,9 @@ mod memory;
 mod regions;
 mod types;
 
-pub use types::{GuestMemory, LinkPlan, LinkPort, LoadedImage, Mapping, PartitionPlan, Plan};
+pub use types::{
+    GuestMemory, LinkPlan, LinkPort, LoadedImage, Mapping, PartitionPlan, Plan, PlannedDisk,
+};
 
 impl Plan {
     /// Divides `machine` into the partitions of `description`. `boot_cpu` is the CPU that runs
@@ -54,6 +57,7 @@ impl Plan {
         let mut devices: Vec<_> = all.map(|((one, cpus), ports)| of((one, cpus, ports))).collect();
         let mut memory = FreeMemory::new(machine, described);
         let places = memory.place(described, &devices, &passthrough)?;
+        let mut disks = disks::place(&mut memory, described, &places, &devices, &passthrough)?;
         let mut partitions = Vec::with_capacity(described.len());
         let mut free = FreeInterrupts::new(machine);
         for (number, (described, memory)) in described.iter().zip(places).enumerate() {
@@ -68,7 +72,8 @@ impl Plan {
             links::assign_interrupts(&mut free, &described.path, &mut links)?;
             let of_links = links.iter().filter_map(|it| it.interrupt);
             let interrupts = devices::interrupts(machine, &cpus, &passthrough, of_links);
-            let mappings = layout::mappings(gic, &memory, &passthrough);
+            let disks = disks.get_mut(number).map(take).unwrap_or_default();
+            let mappings = layout::mappings(gic, &memory, &passthrough, &disks);
             let mut devices = take(&mut devices[number]);
             let wanted = description.delivery(described);
             let delivery = free.assign(described, wanted, &mut devices, &interrupts)?;
@@ -89,6 +94,7 @@ impl Plan {
                 links,
                 kernel,
                 ramdisk,
+                disks,
                 tree,
                 bootargs: described.bootargs.clone(),
                 count_hypervisor: described.count_hypervisor,
@@ -117,11 +123,13 @@ fn window_tables(memory: &[Region<Pa>]) -> usize {
 
 /// Returns [`Plan::images`].
 fn images(machine: &Machine, partitions: &[PartitionPlan]) -> Vec<Region<Pa>> {
-    let images = partitions.iter().flat_map(|it| it.ramdisk.iter().chain([&it.kernel]));
-    let is_alone =
-        |source: &Region<Pa>| !machine.reserved.iter().any(|it| it.region.overlaps(source));
-    let alone = images.map(|image| image.source).filter(is_alone);
-    machine.initrd.into_iter().chain(alone).filter_map(|it| it.page_aligned()).collect()
+    let mut images: Vec<_> = machine.initrd.into_iter().collect();
+    for source in partitions.iter().flat_map(PartitionPlan::sources) {
+        if !machine.reserved.iter().any(|it| it.region.overlaps(&source)) {
+            images.push(source);
+        }
+    }
+    images.into_iter().filter_map(|it| it.page_aligned()).collect()
 }
 
 #[cfg(test)]

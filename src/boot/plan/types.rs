@@ -14,7 +14,7 @@ use crate::virtio::link::Kind;
 use crate::virtio::personality::Personality;
 
 /// What each partition owns. No two partitions share anything but the links that the description
-/// gives them.
+/// gives them, and the one copy of a read-only disk if it says so ([`PlannedDisk::same_as`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The partitions, in the order of the description.
@@ -90,6 +90,8 @@ pub struct PartitionPlan {
     pub kernel: LoadedImage,
     /// Its initial ramdisk.
     pub ramdisk: Option<LoadedImage>,
+    /// Its disks, in the order of the description.
+    pub disks: Vec<PlannedDisk>,
     /// The guest addresses for its device tree, which may be smaller.
     pub tree: Region<Ipa>,
     /// The command line of its kernel.
@@ -106,6 +108,12 @@ impl PartitionPlan {
     #[must_use]
     pub fn device(&self, kind: DeviceKind) -> Option<&PlannedDevice> {
         self.devices.iter().find(|device| device.kind == kind)
+    }
+
+    /// Returns the bytes of its images.
+    pub fn sources(&self) -> impl Iterator<Item = Region<Pa>> {
+        let images = self.ramdisk.iter().chain([&self.kernel]).map(|image| image.source);
+        images.chain(self.disks.iter().filter_map(|disk| disk.source))
     }
 
     /// Returns the time in milliseconds that the partition may leave its watchdog unrefreshed when
@@ -152,6 +160,33 @@ pub struct GuestMemory {
     pub guest: Region<Ipa>,
     /// The physical addresses.
     pub host: Region<Pa>,
+}
+
+/// A disk: memory beside a partition's own, which its restarts leave as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedDisk {
+    /// Its name.
+    pub name: String,
+    /// The guest addresses, outside the partition's memory; their size is a multiple of 2 MiB.
+    pub guest: Region<Ipa>,
+    /// The physical addresses, of the same size.
+    pub host: Region<Pa>,
+    /// Whether the guest cannot write it.
+    pub is_read_only: bool,
+    /// The bytes that it begins with. The rest of it is zeros at first.
+    pub source: Option<Region<Pa>>,
+    /// If it is the only copy of a read-only disk that has another owner: the index of that
+    /// partition, and of the disk there, which has no `same_as` itself.
+    pub same_as: Option<(usize, usize)>,
+}
+
+impl PlannedDisk {
+    /// Returns the memory that the partition has to fill with the first contents: none if the
+    /// disk is another's.
+    #[must_use]
+    pub fn own_memory(&self) -> Option<Region<Pa>> {
+        self.same_as.is_none().then_some(self.host)
+    }
 }
 
 /// The source and the destination of a kernel or ramdisk.

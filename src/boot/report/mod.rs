@@ -1,5 +1,6 @@
 //! The report at boot: the machine, and what each partition owns.
 
+mod disks;
 mod links;
 
 use alloc::format;
@@ -22,8 +23,8 @@ const INDENT: usize = 15 + 8 + 12 + 12 + 5 * 2;
 const MAX_SERVED: usize = 2;
 
 /// Returns the report: the machine, a line for each property, then a table of the partitions, with
-/// a line for each passed-through device. A second table has the partitions whose description sets
-/// a crash policy, a watchdog or the monitor, a third the links.
+/// a line for each passed-through device. A second table has the disks, a third the partitions
+/// whose description sets a crash policy, a watchdog or the monitor, a fourth the links.
 #[must_use]
 pub fn report(machine: &Machine, plan: &Plan) -> String {
     // Enough for most machines.
@@ -31,6 +32,7 @@ pub fn report(machine: &Machine, plan: &Plan) -> String {
     // Writing to a String does not fail.
     _ = write_machine(&mut text, machine, plan);
     _ = write_partitions(&mut text, machine, plan);
+    _ = disks::write(&mut text, plan);
     _ = write_lifecycles(&mut text, plan);
     _ = links::write(&mut text, plan);
     text

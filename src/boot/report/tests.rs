@@ -1,7 +1,9 @@
+use std::vec;
+
 use super::*;
 use crate::arch::mpidr::Mpidr;
 use crate::boot::plan::tests::{
-    Cells, Nothing, Spec, Text, gic_v2, gic_v3, machine, partition, plan_on, system,
+    Cells, Nothing, Spec, Text, gic_v2, gic_v3, image, machine, partition, plan_on, system,
 };
 
 #[test]
@@ -93,6 +95,29 @@ fn crash_policies_watchdogs_and_the_monitor() {
             "two              stop      -             1            -",
             "one              restart   3             3600000      yes",
             "partition        on-crash  max-restarts  watchdog-ms  monitor",
+        ]
+    );
+}
+
+#[test]
+fn disks_and_what_may_be_done_with_them() {
+    let machine = machine(gic_v2());
+    let disks = |list: Vec<Spec>| Spec { children: list, ..Spec::new("disks") };
+    let scratch = Spec::new("scratch").with("size", Cells(&[0, 0x800_0000]));
+    let root = image("root", &[1]).with("read-only", Nothing);
+    let one = partition("one").child(disks(vec![root, scratch]));
+    let base = Spec::new("the-base").with("same-as", Text(&["one/root"]));
+    let two = partition("another-one").child(disks(vec![base]));
+    let plan = plan_on(&machine, &system([one, two, partition("three")])).unwrap();
+    let text = report(&machine, &plan);
+    let table: Vec<_> = text.lines().rev().take(4).collect();
+    assert_eq!(
+        table,
+        [
+            "another-one/the-base  2 MiB     0x80000000    0x40000000    read, the same as one/root",
+            "one/scratch           128 MiB   0x80200000    0x48200000    read, write",
+            "one/root              2 MiB     0x80000000    0x40000000    read",
+            "disk                  size      guest at      physical at   access",
         ]
     );
 }

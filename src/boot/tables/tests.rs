@@ -234,6 +234,7 @@ fn descriptors_equal_those_of_aarch64_paging() {
     let normal = stage_1 | One::INNER_SHAREABLE | One::ATTRIBUTE_INDEX_0;
     let window = stage_1 | One::INNER_SHAREABLE | One::ATTRIBUTE_INDEX_2;
     let stage_2 = Two::VALID | Two::ACCESS_FLAG | Two::S2AP_ACCESS_RW;
+    let read_only = Two::VALID | Two::ACCESS_FLAG | Two::S2AP_ACCESS_RO;
     let write_back = Two::MEMATTR_NORMAL_INNER_WB | Two::MEMATTR_NORMAL_OUTER_WB | Two::SH_INNER;
     for (input, output, size) in [
         (0x4000_0000, 0x4000_0000, 0x4000_0000),
@@ -258,6 +259,8 @@ fn descriptors_equal_those_of_aarch64_paging() {
         for (attributes, flags) in [
             (Attributes::GUEST, stage_2 | write_back),
             (Attributes::GUEST_DEVICE, stage_2 | Two::MEMATTR_DEVICE_nGnRE | Two::XN),
+            (Attributes::GUEST_DISK, stage_2 | write_back | Two::XN),
+            (Attributes::GUEST_READ_ONLY_DISK, read_only | write_back | Two::XN),
         ] {
             assert_eq!(
                 ours(extent, attributes),

@@ -237,6 +237,9 @@ impl Work {
             links.set_partitions(partitions);
         }
         mmu::unmap_memory(self.images.regions());
+        for disk in partitions.iter().flat_map(|it| &it.plan.disks) {
+            mmu::unmap_memory(disk.own_memory().as_slice());
+        }
         partitions
     }
 

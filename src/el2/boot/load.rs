@@ -1,9 +1,12 @@
-//! Copies a partition's images and device tree into its memory, on all of its CPUs.
+//! Copies a partition's images and device tree into its memory, and fills its disks, on all of its
+//! CPUs.
 
+use alloc::vec::Vec;
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::util::pieces::Pieces;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::disks::{self, Disk};
 use super::mmu;
 use crate::el2::arch::{cache, sync};
 use crate::el2::mm::fill::{self, COPY_PIECE, Content, PartitionMemory};
@@ -17,28 +20,31 @@ pub struct Load {
     contents: [Option<Content>; 3],
     /// The progress of each.
     pieces: [Pieces; 3],
-    /// The number of bytes of all contents that are copied.
+    /// The disks to fill.
+    disks: Vec<Disk>,
+    /// The number of bytes of all contents and disks that are copied or filled.
     copied: AtomicU64,
 }
 
 impl Load {
-    /// Maps the sources of the partition's images that are not among `images`, and returns the
-    /// contents to copy.
+    /// Maps the sources of the partition's images that are not among `images`, and the disks that it
+    /// has to fill, and returns the contents to copy.
     pub fn new(
         plan: &PartitionPlan,
         memory: PartitionMemory,
-        images: &Images,
+        images: &'static Images,
         tree: &[u8],
     ) -> Self {
-        for image in plan.ramdisk.iter().chain([&plan.kernel]) {
-            if !images.have(&image.source) {
-                mmu::map_memory(image.source);
+        for source in plan.sources() {
+            if !images.have(&source) {
+                mmu::map_memory(source);
             }
         }
         Self {
             memory,
             contents: fill::contents(plan, tree),
             pieces: [const { Pieces::new() }; 3],
+            disks: disks::of(plan, images),
             copied: AtomicU64::new(0),
         }
     }
@@ -53,11 +59,15 @@ impl Load {
             };
             fill::share(pieces, (content.0.size(), COPY_PIECE), copy, || {});
         }
+        for disk in &self.disks {
+            disk.take_part(&self.copied);
+        }
     }
 
     /// Waits until everything is copied, and calls `complete`.
     pub fn finish(&self, complete: impl FnOnce()) {
-        let size = self.contents.iter().flatten().map(|(source, _)| source.size()).sum();
+        let size = self.contents.iter().flatten().map(|(source, _)| source.size()).sum::<u64>()
+            + self.disks.iter().map(Disk::size).sum::<u64>();
         while self.copied.load(Ordering::Acquire) < size {
             sync::relax();
         }

@@ -4,6 +4,7 @@
 pub mod build;
 mod console;
 pub mod cpus;
+mod disks;
 mod entropy;
 pub mod entry;
 pub mod heap;
@@ -260,7 +261,10 @@ pub fn audit(
     };
     let roots: Vec<_> = partitions.iter().map(|it| (&it.plan, it.stage2.root())).collect();
     let hosts = partitions.iter().map(|it| it.plan.memory.host);
-    let closed: Vec<_> = hosts.chain(images.regions().iter().copied()).collect();
+    let mut closed: Vec<_> = hosts.chain(images.regions().iter().copied()).collect();
+    for partition in partitions {
+        closed.extend(partition.plan.disks.iter().map(|disk| disk.host));
+    }
     let audited =
         mmu::audit(&closed, wings).and_then(|()| audit::stage_2(machine, &roots, tables, &read));
     match audited {

@@ -152,16 +152,16 @@ pub fn has_tags() -> bool {
     read_register!("id_aa64pfr1_el1") >> 8 & 0xf >= 2
 }
 
-/// Fills whole pages of a partition's memory with zeros, allocation tags included, and cleans them
-/// to memory, from which a guest reads them with its caches off.
+/// Fills whole pages of a partition's memory or disk with zeros, allocation tags included where EL2
+/// maps them, and cleans them to memory, from which a guest reads them with its caches off.
 ///
 /// # Safety
 ///
-/// - The pages must be those of a partition's memory in an open window.
-/// - No vCPU of the partition may run.
+/// - The pages must be those of a partition's memory in an open window, or of a disk that is mapped.
+/// - No vCPU of a partition that has them may run.
 // A function of its own, by which measurements recognise this work.
 #[inline(never)]
-unsafe fn scrub(pages: Region<Va>) {
+pub unsafe fn scrub(pages: Region<Va>) {
     // DCZID_EL0: DZP, and the block size in words.
     let dczid = read_register!("dczid_el0");
     if dczid & 1 << 4 == 0 {

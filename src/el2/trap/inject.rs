@@ -80,6 +80,8 @@ fn fault_kind(partition: &Partition, injection: &Injection) -> FaultKind {
         (false, _) => AccessKind::Fetch,
     };
     let address = match ipa {
+        // Stage 2 lets a guest read and write everything that it maps, but for read-only disks.
+        _ if abort.is_denied_write() => FaultAddress::ReadOnly(FAR_EL2.get()),
         Some(ipa) if partition.emulated_device(ipa).is_some() => FaultAddress::Emulated(ipa),
         Some(ipa) => FaultAddress::Outside(ipa),
         None => FaultAddress::Unknown,

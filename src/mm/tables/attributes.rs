@@ -27,8 +27,12 @@ const WITH_TAGS: u64 = 2 << 2;
 /// AP\[2\]: no write access.
 const READ_ONLY: u64 = 1 << 7;
 
-/// The fields that all leaves of stage 2 have (Arm ARM D8.3.2): S2AP, read and write access.
-const STAGE_2: u64 = 0b11 << 6 | ACCESSED;
+/// S2AP\[0\]: read access.
+const STAGE_2_READ: u64 = 1 << 6;
+/// S2AP\[1\]: write access.
+const STAGE_2_WRITE: u64 = 1 << 7;
+/// The fields that the leaves of stage 2 have (Arm ARM D8.3.2), but for those of read-only disks.
+const STAGE_2: u64 = STAGE_2_READ | STAGE_2_WRITE | ACCESSED;
 /// MemAttr: Device-nGnRE.
 const DEVICE_NGNRE: u64 = 0b0001 << 2;
 /// MemAttr: Normal, outer and inner write-back cacheable.
@@ -47,6 +51,11 @@ impl Attributes {
     pub const DEVICE: Self = Self(STAGE_1 | DEVICE | NO_EXECUTE);
     /// A guest's RAM: read, write and execute, write-back, Inner Shareable.
     pub const GUEST: Self = Self(STAGE_2 | WRITE_BACK | INNER);
+    /// A guest's disk: as its RAM, but never execute.
+    pub const GUEST_DISK: Self = Self(STAGE_2 | WRITE_BACK | INNER | NO_EXECUTE);
+    /// A guest's disk that it only reads: never write, never execute, write-back, Inner Shareable.
+    pub const GUEST_READ_ONLY_DISK: Self =
+        Self(STAGE_2_READ | ACCESSED | WRITE_BACK | INNER | NO_EXECUTE);
     /// A device passed through to a guest: read and write, never execute, Device-nGnRE.
     pub const GUEST_DEVICE: Self = Self(STAGE_2 | DEVICE_NGNRE | NO_EXECUTE);
 }

@@ -1,3 +1,4 @@
+mod disks;
 mod el2;
 
 use proptest::prelude::*;
@@ -9,7 +10,9 @@ use super::*;
 use crate::arch::addr::Ipa;
 use crate::boot::machine::Gic;
 use crate::boot::plan::Plan;
-use crate::boot::plan::tests::{Cells, Text, gic_v2, gic_v3, machine, partition, plan_on, system};
+use crate::boot::plan::tests::{
+    Cells, Spec, Text, gic_v2, gic_v3, machine, partition, plan_on, system,
+};
 use crate::devices::address_map::CPU_INTERFACE;
 use crate::mm::tables::{Attributes, Table, Tables};
 
@@ -29,7 +32,11 @@ impl Bench {
         let one =
             partition("one").with("devices", Text(&["rtc0", "/left@b000000", "/right@b000100"]));
         let two = partition("two").with("memory", Cells(&[0, 0x20_3000]));
-        let plan = plan_on(&machine, &system([one, two])).unwrap();
+        Self::of(machine, [one, two])
+    }
+
+    fn of(machine: Machine, partitions: impl IntoIterator<Item = Spec>) -> Self {
+        let plan = plan_on(&machine, &system(partitions)).unwrap();
         let mut bench = Self { machine, plan, roots: Vec::new(), memory: BTreeMap::new() };
         let mut place = bench.plan.table_memory.start().get();
         for partition in &bench.plan.partitions.clone() {
@@ -195,13 +202,18 @@ fn a_table_with_two_parents_or_outside_the_tables_is_found() {
 
 #[test]
 fn the_summary_has_plurals_and_groups_digits() {
-    let line = |pages, partitions| {
-        let summary = Summary { pages, tables: 17, partitions };
+    let line = |pages, partitions, shared| {
+        let summary = Summary { pages, tables: 17, partitions, shared };
         std::format!("{summary}")
     };
-    assert_eq!(line(12_345, 3), "12,345 pages in 17 tables of 3 partitions: each has one owner");
-    assert_eq!(line(7, 1), "7 pages in 17 tables of 1 partition: each has one owner");
-    assert!(line(1_002_003, 1).starts_with("1,002,003 pages"));
+    assert_eq!(line(12_345, 3, 0), "12,345 pages in 17 tables of 3 partitions: each has one owner");
+    assert_eq!(line(7, 1, 0), "7 pages in 17 tables of 1 partition: each has one owner");
+    assert!(line(1_002_003, 1, 0).starts_with("1,002,003 pages"));
+    assert_eq!(
+        line(2_000, 2, 1_024),
+        "2,000 pages in 17 tables of 2 partitions: each has one owner, but 1,024 are shared and \
+         read-only"
+    );
 }
 
 #[test]

@@ -112,6 +112,29 @@ fn text<'a>(tree: &Tree<'a>, node: &str, property: &str) -> &'a str {
 }
 
 #[test]
+fn disks_are_volatile_regions_of_persistent_memory() {
+    let machine = machine_with_devices(gic_v2());
+    let root = image("root", &[1]).with("read-only", Nothing);
+    let scratch = Spec::new("scratch").with("size", Cells(&[0, 0x800_0000]));
+    let disks = Spec { children: vec![root, scratch], ..Spec::new("disks") };
+    let plan = plan_on(&machine, &system([partition("one").child(disks)])).unwrap();
+    let bytes = machine_tree().tree();
+    let built = build(&plan.partitions[0], &machine, &Tree::new(&bytes).unwrap());
+    let built = built.unwrap_or_else(|error| panic!("{error}"));
+    let tree = Tree::new(&built.bytes).unwrap();
+    for (node, reg, label, is_read_only) in [
+        ("/pmem@80000000", [0, 0x8000_0000, 0, 0x20_0000], "root", true),
+        ("/pmem@80200000", [0, 0x8020_0000, 0, 0x800_0000], "scratch", false),
+    ] {
+        assert_eq!(text(&tree, node, "compatible"), "pmem-region");
+        assert_eq!(cells(&tree, node, "reg"), reg);
+        assert_eq!(text(&tree, node, "label"), label);
+        assert!(tree.node(node).unwrap().property("volatile").unwrap().value.is_empty());
+        assert_eq!(tree.node(node).unwrap().property("read-only").is_some(), is_read_only);
+    }
+}
+
+#[test]
 fn registers_and_memory_are_those_of_the_plan() {
     for gic in [gic_v2(), gic_v3()] {
         with_tree(gic, |one, tree, _| {

@@ -1,10 +1,12 @@
 //! Plans of a test machine and of descriptions that the tests modify.
 
 mod accepted;
+mod disks;
 mod links;
 mod random;
 mod refused;
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec;
 

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::boot::description::{Image, ImageDescription};
+use crate::boot::description::{DiskContents, DiskDescription, Image, ImageDescription};
 use crate::devices::address_map::IPA_END;
 
 fn any_machine() -> impl Strategy<Value = Machine> {
@@ -41,6 +41,23 @@ fn any_machine() -> impl Strategy<Value = Machine> {
     )
 }
 
+fn image(start: u64, size: u64) -> ImageDescription {
+    ImageDescription { path: String::from("image"), property: "data", region: region(start, size) }
+}
+
+/// Contents of a disk. Half of the disks that are to be the same as another one have one.
+fn any_contents() -> impl Strategy<Value = DiskContents> {
+    prop_oneof![
+        3 => (1u64..0x100_0000, any::<bool>()).prop_map(|(size, is_read_only)| {
+            DiskContents::Image { source: image(BASE.get(), size), is_read_only }
+        }),
+        2 => (1u64..0x20).prop_map(|blocks| DiskContents::Zeros(blocks << 21)),
+        1 => (0..3, 0..3).prop_map(|(partition, disk)| {
+            DiskContents::SameAs(std::format!("p{partition}/d{disk}"))
+        }),
+    ]
+}
+
 fn any_partition() -> impl Strategy<Value = PartitionDescription> {
     let cpus = prop_oneof![
         3 => (1u32..3).prop_map(CpuRequest::Count),
@@ -53,20 +70,21 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
     let emulated = (any::<bool>(), prop::option::of(1u32..3_600_000));
     let devices = vec((0usize..4).prop_map(|number| std::format!("/d{number}")), 0..3);
     let images = (1u64..0x10_0000, 0u64..0x10_0000, any::<bool>());
-    let images = (images, emulated);
+    let images = (images, emulated, vec(any_contents(), 0..4));
     (cpus, 0x300u64..0x2000, bases, devices, prop::bool::weighted(0.3), images).prop_map(
-        |(cpus, pages, (guest_base, host_base), mut devices, dma, (images, emulated))| {
+        |(cpus, pages, (guest_base, host_base), mut devices, dma, (images, emulated, disks))| {
             let (kernel, ramdisk, arm64) = images;
+            let disk = |(number, contents)| DiskDescription {
+                path: String::new(),
+                name: std::format!("d{number}"),
+                contents,
+            };
+            let disks = disks.into_iter().enumerate().map(disk).collect();
             let (monitor, watchdog) = emulated;
             let mut optional_devices = Vec::new();
             optional_devices.extend(monitor.then_some(DeviceKind::MonitorPl011));
             let of = |milliseconds| DeviceKind::Watchdog { milliseconds };
             optional_devices.extend(watchdog.map(of));
-            let image = |start, size| ImageDescription {
-                path: String::from("image"),
-                property: "data",
-                region: region(start, size),
-            };
             PartitionDescription {
                 interrupts: None,
                 path: String::new(),
@@ -93,6 +111,7 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
                     load_offset: None,
                 },
                 ramdisk: (ramdisk > 0).then(|| image(BASE.get() + kernel, ramdisk)),
+                disks,
             }
         },
     )
@@ -102,6 +121,7 @@ fn any_description() -> impl Strategy<Value = Description> {
     vec(any_partition(), 1..4).prop_map(|mut partitions| {
         for (number, partition) in partitions.iter_mut().enumerate() {
             partition.path = std::format!("/partitions/p{number}");
+            partition.name = std::format!("p{number}");
         }
         Description {
             system_path: String::from("/"),
@@ -135,8 +155,16 @@ fn check(machine: &Machine, plan: &Plan) {
     unique(partitions().flat_map(|one| one.cpus.clone()).collect());
     unique(partitions().flat_map(|one| one.interrupts.iter().map(|one| one.intid)).collect());
     unique(partitions().map(|one| one.vmid).collect());
+    let shared = |one: &PartitionPlan| {
+        let shared = one.disks.iter().filter(|disk| disk.same_as.is_some());
+        shared.map(|disk| disk.guest.start()).collect::<Vec<_>>()
+    };
     let mut physical: Vec<_> = partitions()
-        .flat_map(|one| one.mappings.clone())
+        .flat_map(|one| {
+            let shared = shared(one);
+            let is_own = move |it: &Mapping| !shared.contains(&it.ipa);
+            one.mappings.clone().into_iter().filter(is_own)
+        })
         .map(|one| region(one.pa.get(), one.size))
         .collect();
     physical.push(plan.table_memory);
@@ -163,7 +191,31 @@ fn check(machine: &Machine, plan: &Plan) {
     partitions().for_each(|one| {
         assert!(is_memory(&one.memory.host));
         check_guest(one);
+        for disk in &one.disks {
+            check_disk(plan, one, disk);
+        }
     });
+}
+
+/// Checks that a disk is mapped with the right rights, and that what is shared is only read.
+fn check_disk(plan: &Plan, of: &PartitionPlan, disk: &PlannedDisk) {
+    let PlannedDisk { guest, host, is_read_only, source, same_as, .. } = disk;
+    let attributes = match is_read_only {
+        true => crate::mm::tables::Attributes::GUEST_READ_ONLY_DISK,
+        false => crate::mm::tables::Attributes::GUEST_DISK,
+    };
+    let mapping = Mapping { ipa: guest.start(), pa: host.start(), size: host.size(), attributes };
+    assert!(of.mappings.contains(&mapping));
+    assert!(guest.size() == host.size() && host.is_aligned(2 * MIB) && !host.is_empty());
+    assert!(source.is_none_or(|source| source.size() <= host.size()));
+    if let Some((partition, index)) = *same_as {
+        let other = &plan.partitions[partition].disks[index];
+        assert!(*is_read_only && other.is_read_only && source.is_none());
+        assert_eq!((other.host, other.same_as), (*host, None));
+    }
+    if of.dma_unprotected {
+        assert_eq!(host.start().get(), guest.start().get());
+    }
 }
 
 /// Checks a guest's addresses and interrupts: none is used twice, and its devices and images are

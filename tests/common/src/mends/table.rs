@@ -120,6 +120,30 @@ pub const MENDS: &[Mend] = &[
         ],
     },
     Mend {
+        attack: "a guest writes a disk that others read",
+        changes: &[
+            change(
+                "src/mm/tables/attributes.rs",
+                "Self(STAGE_2_READ | ACCESSED | WRITE_BACK | INNER | NO_EXECUTE);",
+                "Self(STAGE_2 | WRITE_BACK | INNER | NO_EXECUTE);",
+            ),
+            change("src/boot/audit/owned.rs", "= DISK & !(1 << 7);", "= DISK;"),
+        ],
+        tests: &[
+            Library("descriptors_equal_those_of_aarch64_paging"),
+            Boot("disks::bare_metal_guests_share_a_disk_that_none_can_change::gicv2"),
+        ],
+    },
+    Mend {
+        attack: "two partitions have a disk that both can write",
+        changes: &[change(
+            "src/boot/audit/owned.rs",
+            "let are_only_read = own.is_read_only && other.is_read_only;",
+            "let are_only_read = true;",
+        )],
+        tests: &[Library("a_shared_disk_that_can_be_written_is_found")],
+    },
+    Mend {
         attack: "a guest beside others has direct interrupts without having asked for them",
         changes: &[change(
             "src/boot/description/bulkhead.rs",

@@ -2,6 +2,7 @@
 
 mod cpus;
 mod devices;
+mod disks;
 mod kernels;
 mod memory;
 
