@@ -1,78 +1,117 @@
-//! A chain that was read as a whole, and copying out of and into chains.
+//! A chain that was read as a whole, and copying between chains.
 
-use super::memory::{MemoryAccess, OutsideOf};
-use super::queue::{Queue, Segment, Walk};
-use super::{Fault, MAX_QUEUE_SIZE, after};
-use crate::arch::addr::Ipa;
+use super::memory::{MemoryAccess, Place};
+use super::queue::{INDIRECT, NEXT, Queue, Segment, Table, WRITE};
+use super::{Fault, MAX_QUEUE_SIZE};
 use alloc::boxed::Box;
 use alloc::vec;
+use core::slice;
+
+/// Why something was not done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// The driver whose queue it is made a mistake.
+    Fault(Fault),
+    /// The driver has made no chain available.
+    Empty,
+    /// The call may not do more.
+    Spent,
+}
+
+impl From<Fault> for Stop {
+    #[inline(always)]
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Creates room for the segments of any chain.
+// A vector, which is not built on the stack; inlined into the code of boot.
+#[inline(always)]
+pub fn room() -> Box<[Segment]> {
+    vec![Segment::EMPTY; MAX_QUEUE_SIZE as usize].into_boxed_slice()
+}
 
 /// The segments of a chain, first those that the device reads, then those that it writes.
-pub struct Chain {
-    segments: Box<[Segment]>,
+pub struct Chain<'a> {
+    segments: &'a mut [Segment],
     count: usize,
     /// The number of those that the device reads.
     readable: usize,
-    /// The chain's first descriptor.
     head: u16,
-    /// The number of bytes that the device reads.
     readable_bytes: u64,
-    /// The number of bytes that the device writes.
     writable_bytes: u64,
 }
 
-impl Default for Chain {
-    fn default() -> Self {
-        let empty = Segment { at: Ipa::new(0), size: 0 };
-        Self {
-            segments: vec![empty; MAX_QUEUE_SIZE as usize].into_boxed_slice(),
-            count: 0,
-            readable: 0,
-            head: 0,
-            readable_bytes: 0,
-            writable_bytes: 0,
-        }
+impl<'a> Chain<'a> {
+    /// Creates a chain without segments, which has room for some.
+    #[inline]
+    pub fn new(segments: &'a mut [Segment]) -> Self {
+        Self { segments, count: 0, readable: 0, head: 0, readable_bytes: 0, writable_bytes: 0 }
     }
-}
 
-impl Chain {
-    /// Takes the next chain of a queue, which [`Queue::has_next`] has reported, and reads its
-    /// descriptors. Returns false if `budget`, which is reduced by their number, is too small.
+    /// Reads the descriptors of the next chain of a queue, which [`Queue::has_next`] has reported,
+    /// each once. `budget` is reduced by their number.
+    ///
+    /// The chain ends after as many descriptors as the queue has, so a loop is a fault.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] if the chain is wrong.
-    pub fn read<M: MemoryAccess>(
+    /// A [`Fault`] if the chain is wrong; [`Stop::Spent`] if `budget` or the room is too small.
+    #[inline(never)]
+    pub fn read(
         &mut self,
-        queue: &mut Queue,
-        memory: &M,
+        queue: &Queue,
+        memory: &impl MemoryAccess,
         budget: &mut u16,
-    ) -> Result<bool, Fault> {
-        let mut walk = queue.take(memory)?;
-        self.head = walk.head();
-        (self.count, self.readable) = (0, 0);
-        (self.readable_bytes, self.writable_bytes) = (0, 0);
-        while let Some(segment) = walk.next(memory)? {
-            let Some(rest) = budget.checked_sub(1) else { return Ok(false) };
-            *budget = rest;
-            // A walk ends after as many descriptors as the queue has, which is not more than this.
-            // So their sizes have a sum below 2^40.
-            let Some(place) = self.segments.get_mut(self.count) else {
-                return Err(Fault::ChainLength);
-            };
-            *place = segment;
-            self.count = self.count.wrapping_add(1);
-            if walk.is_writable() {
-                self.writable_bytes = self.writable_bytes.wrapping_add(segment.size.into());
+    ) -> Result<(), Stop> {
+        let bound = usize::from(queue.size()).min(usize::from(*budget)).min(self.segments.len());
+        let mut places = self.segments.get_mut(..bound).unwrap_or_default().iter_mut();
+        let (mut table, mut may_be_indirect) = (queue.table(), queue.has_indirect());
+        let (mut readable_bytes, mut writable_bytes) = (0_u64, 0_u64);
+        let (mut readable, mut is_writable) = (0, false);
+        self.head = queue.head(memory);
+        let mut next = self.head;
+        loop {
+            let descriptor = table.read(next, memory)?;
+            let (size, flags) = (u64::from(descriptor.size), descriptor.flags);
+            next = descriptor.next;
+            if flags & INDIRECT != 0 {
+                if !may_be_indirect || flags & NEXT != 0 {
+                    return Err(Fault::Indirect.into());
+                }
+                may_be_indirect = false;
+                (table, next) = (Table::indirect(&descriptor, memory)?, 0);
             } else {
-                self.readable = self.count;
-                self.readable_bytes = self.readable_bytes.wrapping_add(segment.size.into());
+                let Some(place) = places.next() else {
+                    *budget = 0;
+                    let is_loop = bound == usize::from(queue.size());
+                    return Err(if is_loop { Fault::ChainLength.into() } else { Stop::Spent });
+                };
+                *place = descriptor.segment(memory).ok_or(Fault::Outside)?;
+                // There are at most 256, so their sizes have a sum below 2^40.
+                if flags & WRITE != 0 {
+                    is_writable = true;
+                    writable_bytes = writable_bytes.wrapping_add(size);
+                } else if is_writable {
+                    return Err(Fault::Order.into());
+                } else {
+                    readable = bound.wrapping_sub(places.len());
+                    readable_bytes = readable_bytes.wrapping_add(size);
+                }
+                if flags & NEXT == 0 {
+                    break;
+                }
             }
         }
-        Ok(true)
+        self.count = bound.wrapping_sub(places.len());
+        self.readable = readable;
+        (self.readable_bytes, self.writable_bytes) = (readable_bytes, writable_bytes);
+        *budget = budget.wrapping_sub(self.count as u16);
+        Ok(())
     }
 
-    /// Returns the index of the first descriptor.
+    /// Returns the index of the first descriptor, by which the driver knows the chain.
     #[inline(always)]
     pub fn head(&self) -> u16 {
         self.head
@@ -90,279 +129,141 @@ impl Chain {
         self.writable_bytes
     }
 
-    /// Returns the place of the byte at an offset of what the device reads.
-    #[inline]
-    pub fn reader(&self, offset: u64) -> Cursor<'_> {
-        Cursor::new(self.segments.get(..self.readable).unwrap_or_default(), offset)
+    /// Returns the place of the first byte that the device reads.
+    #[inline(never)]
+    pub fn reader(&self) -> Cursor<'_> {
+        Cursor::new(self.segments.get(..self.readable).unwrap_or_default())
     }
 
-    /// Returns the place of the byte at an offset of what the device writes.
-    pub fn writer(&self, offset: u64) -> Cursor<'_> {
-        Cursor::new(self.segments.get(self.readable..self.count).unwrap_or_default(), offset)
+    /// Returns the place of the first byte that the device writes.
+    #[inline(never)]
+    pub fn writer(&self) -> Cursor<'_> {
+        Cursor::new(self.segments.get(self.readable..self.count).unwrap_or_default())
     }
 }
 
 /// A place in a row of segments.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Cursor<'a> {
-    rest: &'a [Segment],
-    at: Ipa,
+    rest: slice::Iter<'a, Segment>,
+    at: Place,
     left: u32,
 }
 
 impl<'a> Cursor<'a> {
-    /// Creates the place `offset` bytes from the start of the segments, or their end.
-    #[inline(never)]
-    fn new(segments: &'a [Segment], mut offset: u64) -> Self {
-        let mut cursor = Self { rest: segments, at: Ipa::new(0), left: 0 };
-        while cursor.step() && offset >= u64::from(cursor.left) {
-            offset -= u64::from(cursor.left);
-            cursor.left = 0;
-        }
-        let skipped = offset.min(u64::from(cursor.left)) as u32;
-        cursor.advance(skipped);
-        cursor
+    /// Creates the place of the first byte.
+    #[inline]
+    pub fn new(segments: &'a [Segment]) -> Self {
+        let mut rest = segments.iter();
+        let Segment { at, size } = rest.next().copied().unwrap_or(Segment::EMPTY);
+        Self { rest, at, left: size }
     }
 
-    /// Goes to the next segment; returns false if there is none.
-    #[inline]
-    fn step(&mut self) -> bool {
-        let Some((first, rest)) = self.rest.split_first() else { return false };
-        (self.at, self.left, self.rest) = (first.at, first.size, rest);
-        true
+    /// Goes on by a number of bytes, or to the end.
+    #[inline(never)]
+    pub fn skip(&mut self, mut bytes: u64) {
+        while bytes > 0 && self.settle() {
+            let size = bytes.min(self.left.into());
+            self.advance(size as u32);
+            bytes = bytes.wrapping_sub(size);
+        }
     }
 
     /// Goes on by a number of bytes, at most those that are left in the segment.
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self, bytes: u32) {
-        self.at = after(self.at, bytes.into());
+        self.at = self.at.after(bytes.into());
         self.left = self.left.wrapping_sub(bytes);
     }
 
     /// Goes to the next byte that is there; returns false at the end.
-    #[inline]
+    #[inline(always)]
     fn settle(&mut self) -> bool {
         while self.left == 0 {
-            if !self.step() {
-                return false;
-            }
+            let Some(&Segment { at, size }) = self.rest.next() else { return false };
+            (self.at, self.left) = (at, size);
         }
         true
     }
 
-    /// Reads the next `N` bytes, and goes on by them.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::BufferLength`] if there are fewer; [`Fault::Outside`].
+    /// Reads the next little-endian words, and goes on by them. Returns false if there are fewer.
+    #[inline(never)]
+    pub fn read(&mut self, memory: &impl MemoryAccess, words: &mut [u32]) -> bool {
+        for word in words {
+            let mut bytes = [0; 4];
+            if self.left >= 4 {
+                bytes = memory.read(self.at);
+                self.advance(4);
+            } else {
+                // They may be in several segments.
+                for byte in &mut bytes {
+                    if !self.settle() {
+                        return false;
+                    }
+                    [*byte] = memory.read(self.at);
+                    self.advance(1);
+                }
+            }
+            *word = u32::from_le_bytes(bytes);
+        }
+        true
+    }
+
+    /// Writes little-endian words, each of which must be in one segment, and goes on by them.
+    /// Returns the place of the last one; `None` if there is not enough room.
     #[inline]
-    pub fn read<const N: usize>(&mut self, memory: &impl MemoryAccess) -> Result<[u8; N], Fault> {
-        if self.left >= N as u32 {
-            let bytes = memory.read(self.at)?;
-            self.advance(N as u32);
-            return Ok(bytes);
+    pub fn write(&mut self, memory: &impl MemoryAccess, words: &[u32]) -> Option<Place> {
+        let mut place = self.at;
+        for word in words {
+            if !self.settle() || self.left < 4 {
+                return None;
+            }
+            place = self.at;
+            memory.write(place, word.to_le_bytes());
+            self.advance(4);
         }
-        let mut bytes = [0; N];
-        self.read_scattered(memory, &mut bytes)?;
-        Ok(bytes)
+        Some(place)
     }
 
-    /// Does the same where the bytes are in several segments.
-    #[cold]
-    fn read_scattered(
-        &mut self,
-        memory: &impl MemoryAccess,
-        bytes: &mut [u8],
-    ) -> Result<(), Fault> {
-        for byte in bytes {
-            if !self.settle() {
-                return Err(Fault::BufferLength);
-            }
-            [*byte] = memory.read(self.at)?;
+    /// Writes a byte, if there is room, and goes on by it.
+    #[inline(never)]
+    pub fn write_byte(&mut self, memory: &impl MemoryAccess, byte: u8) {
+        if self.settle() {
+            memory.write(self.at, [byte]);
             self.advance(1);
         }
-        Ok(())
     }
-
-    /// Writes bytes, and goes on by them.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::BufferLength`] if there is not enough room; [`Fault::Outside`].
-    pub fn write(&mut self, memory: &impl MemoryAccess, bytes: &[u8]) -> Result<(), Fault> {
-        for byte in bytes {
-            if !self.settle() {
-                return Err(Fault::BufferLength);
-            }
-            memory.write(self.at, [*byte])?;
-            self.advance(1);
-        }
-        Ok(())
-    }
-
-    /// Copies up to `limit` bytes between these segments and a plain place in another memory, and
-    /// goes on by them. Returns their number, which is smaller at the end of the segments.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::Outside`] if a place is not in its memory.
-    pub fn transfer<M: MemoryAccess>(
-        &mut self,
-        memory: &M,
-        other: &M,
-        mut place: Ipa,
-        limit: u32,
-        direction: Direction,
-    ) -> Result<u32, Fault> {
-        let mut left = limit;
+    /// Copies the next `left` bytes to a place in another memory, and goes on by them. Returns the
+    /// number of those that were not there.
+    #[inline(always)]
+    pub fn send<M: MemoryAccess>(&mut self, from: &M, to: &M, mut at: Place, mut left: u32) -> u32 {
         while left > 0 && self.settle() {
-            let size = left.min(self.left);
-            let copied = match direction {
-                Direction::Out => memory.copy_to(self.at, other, place, size),
-                Direction::In => other.copy_to(place, memory, self.at, size),
-            };
-            copied.map_err(|_| Fault::Outside)?;
-            self.advance(size);
-            place = after(place, size.into());
-            left -= size;
-        }
-        Ok(limit - left)
-    }
-}
-
-/// The direction of a transfer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Direction {
-    /// From the segments.
-    Out,
-    /// Into the segments.
-    In,
-}
-
-/// The fault of one of two drivers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wrong {
-    /// Of the one that sends.
-    Sender(Fault),
-    /// Of the one that receives.
-    Receiver(Fault),
-}
-
-impl From<OutsideOf> for Wrong {
-    #[inline(always)]
-    fn from(side: OutsideOf) -> Self {
-        match side {
-            OutsideOf::Source => Self::Sender(Fault::Outside),
-            OutsideOf::Destination => Self::Receiver(Fault::Outside),
-        }
-    }
-}
-
-/// A receiver's buffer that is filled.
-pub struct Buffer {
-    walk: Walk,
-    at: Ipa,
-    left: u32,
-    written: u32,
-}
-
-impl Buffer {
-    /// Takes the next buffer of a queue; `None` if the driver has not made one available.
-    ///
-    /// # Errors
-    ///
-    /// A [`Fault`] if the queue is wrong.
-    #[inline]
-    pub fn take(queue: &mut Queue, memory: &impl MemoryAccess) -> Result<Option<Self>, Fault> {
-        if !queue.has_next(memory)? {
-            return Ok(None);
-        }
-        let walk = queue.take(memory)?;
-        Ok(Some(Self { walk, at: Ipa::new(0), left: 0, written: 0 }))
-    }
-
-    /// Returns the index of the buffer's first descriptor.
-    #[inline(always)]
-    pub fn head(&self) -> u16 {
-        self.walk.head()
-    }
-
-    /// Returns the number of bytes that were written to it.
-    #[inline(always)]
-    pub fn written(&self) -> u32 {
-        self.written
-    }
-
-    /// Goes on to a byte that can be written; returns false at the end of the buffer.
-    #[inline]
-    fn settle(&mut self, memory: &impl MemoryAccess, budget: &mut u16) -> Result<bool, Fault> {
-        while self.left == 0 {
-            let Some(segment) = self.walk.next(memory)? else { return Ok(false) };
-            if !self.walk.is_writable() {
-                return Err(Fault::Direction);
-            }
-            *budget = budget.saturating_sub(1);
-            (self.at, self.left) = (segment.at, segment.size);
-        }
-        Ok(true)
-    }
-
-    /// Goes on by a number of bytes, at most those that are left in the segment.
-    #[inline(always)]
-    fn advance(&mut self, bytes: u32) {
-        self.at = after(self.at, bytes.into());
-        self.left = self.left.wrapping_sub(bytes);
-        self.written = self.written.wrapping_add(bytes);
-    }
-
-    /// Reserves the first `N` bytes for a header, which must be in one segment, and returns their
-    /// address.
-    ///
-    /// # Errors
-    ///
-    /// A [`Fault`] if they are not, or the buffer is wrong.
-    #[inline]
-    pub fn reserve(
-        &mut self,
-        bytes: u32,
-        memory: &impl MemoryAccess,
-        budget: &mut u16,
-    ) -> Result<Ipa, Fault> {
-        if !self.settle(memory, budget)? || self.left < bytes {
-            return Err(Fault::BufferLength);
-        }
-        let at = self.at;
-        self.advance(bytes);
-        Ok(at)
-    }
-
-    /// Copies `size` bytes from a sender's chain. Returns the number of those that did not fit, or
-    /// were not there, or for which the budget of descriptors was too small.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with one of the two.
-    #[inline]
-    pub fn fill<M: MemoryAccess>(
-        &mut self,
-        source: &mut Cursor<'_>,
-        from: &M,
-        to: &M,
-        mut size: u32,
-        budget: &mut u16,
-    ) -> Result<u32, Wrong> {
-        while size > 0 && source.settle() {
-            if *budget == 0 && self.left == 0
-                || !self.settle(to, budget).map_err(Wrong::Receiver)?
-            {
-                break;
-            }
-            let piece = size.min(source.left).min(self.left);
-            from.copy_to(source.at, to, self.at, piece)?;
-            source.advance(piece);
+            let piece = self.left.min(left);
+            from.copy_to(self.at, to, at, piece);
             self.advance(piece);
-            size = size.wrapping_sub(piece);
+            at = at.after(piece.into());
+            left = left.wrapping_sub(piece);
         }
-        Ok(size)
+        left
+    }
+}
+
+/// Copies up to `left` bytes from a place in one memory to a place in another, and goes on by them
+/// in both. The rest was not there, or did not fit.
+#[inline(never)]
+pub fn copy<M: MemoryAccess>(
+    source: &mut Cursor<'_>,
+    from: &M,
+    target: &mut Cursor<'_>,
+    to: &M,
+    mut left: u32,
+) {
+    while left > 0 && target.settle() {
+        let size = target.left.min(left);
+        if source.send(from, to, target.at, size) > 0 {
+            break;
+        }
+        target.advance(size);
+        left = left.wrapping_sub(size);
     }
 }

@@ -11,11 +11,11 @@
 //! | 8, GET_ID | written by the device, 20 bytes | OK; IOERR if there is less room |
 //! | other | | UNSUPP |
 
-use super::chain::{Chain, Direction};
+use super::chain::{Chain, Cursor, Stop, copy, room};
 use super::memory::MemoryAccess;
 use super::personality::SECTOR_SIZE;
-use super::queue::Queue;
-use super::{BYTES_PER_CALL, DESCRIPTORS_PER_CALL, Fault, after};
+use super::queue::{Queue, Segment};
+use super::{BYTES_PER_CALL, DESCRIPTORS_PER_CALL, Fault};
 use crate::arch::addr::{Ipa, Region};
 use alloc::boxed::Box;
 
@@ -47,7 +47,7 @@ pub struct Disk {
     is_read_only: bool,
     id: [u8; ID_SIZE],
     queue: Option<Queue>,
-    chain: Box<Chain>,
+    segments: Box<[Segment]>,
     /// The number of bytes of the first request that earlier calls moved.
     done: u64,
 }
@@ -63,20 +63,11 @@ pub struct DiskOutcome {
     pub more: bool,
 }
 
-/// What a request comes to.
-enum Answer {
-    /// It is finished, and this number of bytes of data was written.
-    Finished(Status, u64),
-    /// The call may not do more of it.
-    Unfinished,
-}
-
 impl Disk {
     /// Creates the disk whose sectors are in `region` of the disk's memory, without a queue. A part
     /// of a sector at the end is not used.
     pub fn new(region: Region<Ipa>, is_read_only: bool, id: [u8; ID_SIZE]) -> Self {
-        let chain = Box::default();
-        Self { region, is_read_only, id, queue: None, chain, done: 0 }
+        Self { region, is_read_only, id, queue: None, segments: room(), done: 0 }
     }
 
     /// Returns the number of sectors.
@@ -92,105 +83,139 @@ impl Disk {
     /// Carries out what the driver has made available in `memory`. `disk` is the memory of which
     /// the disk is a region.
     pub fn run<M: MemoryAccess>(&mut self, memory: &M, disk: &M) -> DiskOutcome {
-        let Some(mut queue) = self.queue else { return DiskOutcome::default() };
         let mut outcome = DiskOutcome::default();
-        let mut budget = (DESCRIPTORS_PER_CALL, BYTES_PER_CALL);
-        let result = loop {
-            match self.step(&mut queue, memory, disk, &mut budget) {
-                Ok(Some(true)) => {}
-                Ok(Some(false)) => {
-                    outcome.more = true;
-                    break queue.must_signal(memory);
-                }
-                Ok(None) => break queue.must_signal(memory),
-                Err(fault) => break Err(fault),
-            }
+        let Self { region, is_read_only, id, queue: place, segments, done } = self;
+        let Some(queue) = place else { return outcome };
+        let budget = (DESCRIPTORS_PER_CALL, BYTES_PER_CALL);
+        let mut call = Call {
+            region: *region,
+            is_read_only: *is_read_only,
+            id,
+            chain: Chain::new(segments),
+            done,
+            memory,
+            disk,
+            budget,
         };
-        match result {
-            Ok(must_signal) => (self.queue, outcome.signal) = (Some(queue), must_signal),
-            Err(fault) => {
-                self.attach(None);
+        let drained = call.drain(queue);
+        queue.publish(memory);
+        outcome.signal = queue.must_signal(memory);
+        match drained {
+            Ok(()) | Err(Stop::Empty) => {}
+            Err(Stop::Spent) => outcome.more = true,
+            Err(Stop::Fault(fault)) => {
+                (*place, *done) = (None, 0);
                 outcome.fault = Some(fault);
             }
         }
         outcome
     }
+}
 
-    /// Carries out a request. Returns whether it is finished; `None` if there is none.
-    fn step<M: MemoryAccess>(
-        &mut self,
-        queue: &mut Queue,
-        memory: &M,
-        disk: &M,
-        (descriptors, bytes): &mut (u16, u32),
-    ) -> Result<Option<bool>, Fault> {
-        if !queue.has_next_or_arm(memory)? {
-            return Ok(None);
+/// One call of a disk.
+struct Call<'a, M> {
+    region: Region<Ipa>,
+    is_read_only: bool,
+    id: &'a [u8; ID_SIZE],
+    chain: Chain<'a>,
+    done: &'a mut u64,
+    memory: &'a M,
+    disk: &'a M,
+    /// The descriptors and the bytes that the call may still use.
+    budget: (u16, u32),
+}
+
+impl<M: MemoryAccess> Call<'_, M> {
+    /// Carries out requests until there are no more, and the driver notifies of the next one.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`]; [`Stop::Spent`].
+    fn drain(&mut self, queue: &mut Queue) -> Result<(), Stop> {
+        let memory = self.memory;
+        queue.look(memory)?;
+        loop {
+            if !queue.has_seen_next() {
+                queue.publish(memory);
+                if !queue.arm(memory)? {
+                    return Ok(());
+                }
+            }
+            self.chain.read(queue, memory, &mut self.budget.0)?;
+            let (status, written) = self.answer()?;
+            let mut last = self.chain.writer();
+            last.skip(self.chain.writable_bytes() - 1);
+            last.write_byte(memory, status as u8);
+            // The used length counts the status.
+            let written = written.wrapping_add(1).min(u32::MAX.into()) as u32;
+            queue.put_used(memory, self.chain.head(), written);
+            *self.done = 0;
         }
-        let before = queue.position();
-        let is_read = self.chain.read(queue, memory, descriptors)?;
-        let answer = if is_read { self.answer(memory, disk, bytes)? } else { Answer::Unfinished };
-        let Answer::Finished(status, written) = answer else {
-            queue.restore(before);
-            return Ok(Some(false));
-        };
-        let mut last = self.chain.writer(self.chain.writable_bytes() - 1);
-        last.write(memory, &[status as u8])?;
-        // The used length counts the status.
-        let written = u32::try_from(written.saturating_add(1)).unwrap_or(u32::MAX);
-        queue.put_used(memory, self.chain.head(), written)?;
-        queue.publish(memory)?;
-        self.done = 0;
-        Ok(Some(true))
     }
 
-    /// Does what the request in the chain asks for.
-    fn answer<M: MemoryAccess>(
-        &mut self,
-        memory: &M,
-        disk: &M,
-        bytes: &mut u32,
-    ) -> Result<Answer, Fault> {
-        let header: [u8; HEADER as usize] = self.chain.reader(0).read(memory)?;
+    /// Does what the request in the chain asks for. Returns its status, and the number of bytes of
+    /// data that were written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Call::drain`].
+    fn answer(&mut self) -> Result<(Status, u64), Stop> {
+        let mut data = self.chain.reader();
+        let mut header = [0; HEADER as usize / 4];
+        if !data.read(self.memory, &mut header) {
+            return Err(Fault::BufferLength.into());
+        }
         let room = self.chain.writable_bytes().checked_sub(1).ok_or(Fault::BufferLength)?;
-        let bits = u128::from_le_bytes(header);
-        let (kind, sector) = (bits as u32, (bits >> 64) as u64);
-        let finished = |status| Ok(Answer::Finished(status, 0));
-        let (size, direction) = match kind {
-            IN => (room, Direction::In),
-            OUT if self.is_read_only => return finished(Status::IoError),
-            OUT => (self.chain.readable_bytes() - HEADER, Direction::Out),
-            FLUSH => return finished(Status::Ok),
-            GET_ID if room < ID_SIZE as u64 => return finished(Status::IoError),
+        let [kind, _, sector, sector_high] = header;
+        let sector = u64::from(sector) | u64::from(sector_high) << 32;
+        let size = match kind {
+            IN => room,
+            OUT if self.is_read_only => return Ok((Status::IoError, 0)),
+            OUT => self.chain.readable_bytes() - HEADER,
+            FLUSH => return Ok((Status::Ok, 0)),
+            GET_ID if room < ID_SIZE as u64 => return Ok((Status::IoError, 0)),
             GET_ID => {
-                self.chain.writer(0).write(memory, &self.id)?;
-                return Ok(Answer::Finished(Status::Ok, ID_SIZE as u64));
+                let mut name = self.chain.writer();
+                for &byte in self.id {
+                    name.write_byte(self.memory, byte);
+                }
+                return Ok((Status::Ok, ID_SIZE as u64));
             }
-            _ => return finished(Status::Unsupported),
+            _ => return Ok((Status::Unsupported, 0)),
         };
-        let after_sector = self.sectors().checked_sub(sector);
+        let after_sector = (self.region.size() / SECTOR_SIZE).checked_sub(sector);
         if !size.is_multiple_of(SECTOR_SIZE)
             || after_sector.is_none_or(|after| size / SECTOR_SIZE > after)
         {
-            return finished(Status::IoError);
+            return Ok((Status::IoError, 0));
         }
         // The driver may have made the request shorter since an earlier call.
-        let done = self.done.min(size);
-        let limit = u64::from(*bytes).min(size - done) as u32;
+        let done = (*self.done).min(size);
+        let limit = u64::from(self.budget.1).min(size - done) as u32;
         if limit == 0 && done < size {
-            return Ok(Answer::Unfinished);
+            return Err(Stop::Spent);
         }
-        let place = after(self.region.start(), sector * SECTOR_SIZE + done);
-        let mut data = match direction {
-            Direction::In => self.chain.writer(done),
-            Direction::Out => self.chain.reader(HEADER + done),
+        // The sectors are in the region, which is in the disk's memory.
+        let at = self.region.start().get().wrapping_add(sector * SECTOR_SIZE + done);
+        let Some(at) = self.disk.place(Ipa::new(at), limit.into()) else {
+            return Ok((Status::IoError, 0));
         };
-        data.transfer(memory, disk, place, limit, direction)?;
-        *bytes -= limit;
-        self.done = done + u64::from(limit);
-        if self.done < size {
-            return Ok(Answer::Unfinished);
+        let place = [Segment { at, size: limit }];
+        let mut place = Cursor::new(&place);
+        if kind == IN {
+            data = self.chain.writer();
         }
-        Ok(Answer::Finished(Status::Ok, if direction == Direction::In { size } else { 0 }))
+        data.skip(done);
+        if kind == IN {
+            copy(&mut place, self.disk, &mut data, self.memory, limit);
+        } else {
+            copy(&mut data, self.memory, &mut place, self.disk, limit);
+        }
+        self.budget.1 -= limit;
+        *self.done = done + u64::from(limit);
+        if *self.done < size {
+            return Err(Stop::Spent);
+        }
+        Ok((Status::Ok, if kind == IN { size } else { 0 }))
     }
 }

@@ -12,8 +12,8 @@
 //! | [`notices`] | work for a lane that another CPU may hold |
 //!
 //! A driver may write anything into its memory at any time, also while a device reads it. So each
-//! descriptor is read once, into a value; each address is checked where it is used, by the
-//! implementation of the trait; each loop has a bound that no driver can move. A mistake is a
+//! descriptor is read once, into a value, and its buffer is checked at once; an address that was
+//! checked is of a type of its own; each loop has a bound that no driver can move. A mistake is a
 //! [`Fault`] of the one whose memory it was found in: that device needs a reset, and the partition
 //! at the other end goes on.
 
@@ -28,9 +28,6 @@ pub mod registers;
 pub mod signals;
 #[cfg(test)]
 mod tests;
-
-use crate::arch::addr::Ipa;
-use memory::Outside;
 
 /// The largest size of a queue, in descriptors.
 pub const MAX_QUEUE_SIZE: u16 = 256;
@@ -91,16 +88,4 @@ impl Fault {
             Self::PacketLength => "needs a reset: a packet is longer than its buffer",
         }
     }
-}
-
-impl From<Outside> for Fault {
-    fn from(_: Outside) -> Self {
-        Self::Outside
-    }
-}
-
-/// Returns the address `bytes` after another one. It may wrap: it is checked where it is used.
-#[inline(always)]
-fn after(start: Ipa, bytes: u64) -> Ipa {
-    Ipa::new(start.get().wrapping_add(bytes))
 }

@@ -7,7 +7,6 @@
 //! | console (5.3) | 3 | receive, transmit | - |
 //! | socket (5.10) | 19 | receive, transmit, event | CID |
 
-use super::signals::Signals;
 use super::{EVENT_IDX, INDIRECT_DESC, VERSION_1};
 
 /// The index of the queue into which a device of a link receives.
@@ -49,12 +48,8 @@ const BLK_FLUSH: u64 = 1 << 9;
 const VSOCK_STREAM: u64 = 1 << 0;
 
 /// The features that need another one: VIRTIO 1.2, 5.1.3.1.
-const NET_NEEDS: [(u64, u64); 4] = [
-    (NET_GUEST_TSO4, NET_GUEST_CSUM),
-    (NET_GUEST_TSO6, NET_GUEST_CSUM),
-    (NET_HOST_TSO4, NET_CSUM),
-    (NET_HOST_TSO6, NET_CSUM),
-];
+const NET_NEEDS: [(u64, u64); 2] =
+    [(NET_GUEST_TSO4 | NET_GUEST_TSO6, NET_GUEST_CSUM), (NET_HOST_TSO4 | NET_HOST_TSO6, NET_CSUM)];
 
 /// The CID of port 0 of a link; those below are reserved (VIRTIO 1.2, 5.10.4).
 pub const FIRST_CID: u32 = 3;
@@ -146,31 +141,36 @@ impl Personality {
         own | INDIRECT_DESC | EVENT_IDX | VERSION_1
     }
 
-    /// Returns whether the device works with what a driver has accepted of its features.
-    pub fn accepts(&self, features: u64) -> bool {
-        let needs =
-            |&(feature, needed): &(u64, u64)| features & feature == 0 || features & needed != 0;
-        let is_complete = match self {
-            Self::Network { .. } => NET_NEEDS.iter().all(needs),
-            Self::Console | Self::Socket { .. } | Self::Block { .. } => true,
-        };
-        features & !self.features() == 0 && features & VERSION_1 != 0 && is_complete
-    }
-
-    /// Returns the eight bytes of the configuration from an offset on, which is a multiple of 8.
-    pub fn configuration(&self, offset: u64, signals: &Signals) -> u64 {
-        match (*self, offset) {
-            (Self::Network { mac, .. }, 0) => {
-                let [a, b, c, d, e, f] = mac;
-                u64::from_le_bytes([a, b, c, d, e, f, u8::from(signals.is_link_up()), 0])
-            }
+    /// Returns the words of the configuration while the link is down.
+    pub fn configuration(&self) -> [u64; 2] {
+        match *self {
             // One pair of queues, and the MTU.
-            (Self::Network { mtu, .. }, 8) => 1 | u64::from(mtu) << 16,
-            (Self::Socket { cid }, 0) => cid.into(),
-            (Self::Block { sectors, .. }, 0) => sectors,
+            Self::Network { mac: [a, b, c, d, e, f], mtu, .. } => {
+                [u64::from_le_bytes([a, b, c, d, e, f, 0, 0]), 1 | u64::from(mtu) << 16]
+            }
+            Self::Console => [0; 2],
+            Self::Socket { cid } => [cid.into(), 0],
             // The largest size of a segment, and the largest number of segments.
-            (Self::Block { .. }, 8) => 4096 | 128 << 32,
-            _ => 0,
+            Self::Block { sectors, .. } => [sectors, 4096 | 128 << 32],
         }
     }
+
+    /// Returns the bit of the first of these words that is set while the link is up; 0 if there is
+    /// none.
+    pub fn link_status(&self) -> u64 {
+        match self {
+            Self::Network { .. } => 1 << 48,
+            Self::Console | Self::Socket { .. } | Self::Block { .. } => 0,
+        }
+    }
+}
+
+/// Returns whether a device that has `offered` features works with those that a driver has
+/// accepted.
+pub fn accepts(offered: u64, features: u64) -> bool {
+    // What these bits need is only asked of a network card, because no other device offers them.
+    let is_complete = NET_NEEDS
+        .iter()
+        .all(|&(feature, needed)| features & feature == 0 || features & needed != 0);
+    features & !offered == 0 && features & VERSION_1 != 0 && is_complete
 }

@@ -1,5 +1,12 @@
 //! The device's side of a split virtqueue (VIRTIO 1.2, 2.7).
 //!
+//! | bytes of a descriptor | field |
+//! |---|---|
+//! | 0-7 | address |
+//! | 8-11 | size |
+//! | 12-13 | flags: bit 0, another one follows; 1, the device writes; 2, a table of descriptors |
+//! | 14-15 | index of the one that follows |
+//!
 //! | ring | offset | field | written by |
 //! |---|---|---|---|
 //! | available | 0 | flags: bit 0, no interrupts | driver |
@@ -11,21 +18,23 @@
 //! | | 4 + 8 n | head of chain n, bytes written to it | device |
 //! | | 4 + 8 size | `avail_event`, the available index whose chain shall notify | device |
 //!
-//! To take several buffers and use either all or none of them, keep the [`Queue::position`], and
-//! [restore](Queue::restore) it instead of [publishing](Queue::publish).
+//! Chains are used in the order in which they were made available, so that one index counts both.
+//! To use several of them or none, keep the [`Queue::position`], and [restore](Queue::restore) it
+//! instead of [publishing](Queue::publish).
 
-use super::memory::MemoryAccess;
-use super::{EVENT_IDX, Fault, INDIRECT_DESC, MAX_QUEUE_SIZE, after};
+use super::memory::{MemoryAccess, Place};
+use super::{EVENT_IDX, Fault, INDIRECT_DESC, MAX_QUEUE_SIZE};
 use crate::arch::addr::Ipa;
+use core::mem;
 
 /// The size of a descriptor in bytes.
 const DESCRIPTOR_SIZE: u64 = 16;
 /// The flag of a descriptor that another one follows.
-const NEXT: u16 = 1;
+pub(super) const NEXT: u16 = 1;
 /// The flag of a descriptor whose buffer the device writes.
-const WRITE: u16 = 2;
+pub(super) const WRITE: u16 = 2;
 /// The flag of a descriptor whose buffer is a table of descriptors.
-const INDIRECT: u16 = 4;
+pub(super) const INDIRECT: u16 = 4;
 /// The flag in the used ring that the driver need not notify, without EVENT_IDX.
 const NO_NOTIFY: u16 = 1;
 /// The flag in the available ring that the device need not interrupt, without EVENT_IDX.
@@ -44,35 +53,108 @@ pub struct QueueSetup {
     pub used: Ipa,
 }
 
-/// How far the device has come in the rings.
+/// A buffer of a chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Segment {
+    /// Where it is in the memory.
+    pub at: Place,
+    /// Its size in bytes, which may be 0.
+    pub size: u32,
+}
+
+impl Segment {
+    /// A buffer of no bytes.
+    pub const EMPTY: Self = Self { at: Place::START, size: 0 };
+}
+
+/// A descriptor as it was read.
+#[derive(Clone, Copy)]
+pub(super) struct Descriptor {
+    at: Ipa,
+    /// The size of its buffer in bytes.
+    pub size: u32,
+    /// [`NEXT`], [`WRITE`], [`INDIRECT`], and bits without a meaning.
+    pub flags: u16,
+    /// The index of the one that follows.
+    pub next: u16,
+}
+
+impl Descriptor {
+    /// Returns the buffer, if it is in the memory.
+    #[inline(always)]
+    pub fn segment(&self, memory: &impl MemoryAccess) -> Option<Segment> {
+        let at = memory.place(self.at, self.size.into())?;
+        Some(Segment { at, size: self.size })
+    }
+}
+
+/// The number of chains that the device has used. Wraps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Position {
-    /// The index of the next chain to take.
-    next: u16,
-    /// The index of the next used element.
-    used: u16,
+pub struct Position(u16);
+
+/// A table of descriptors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Table {
+    place: Place,
+    /// The number of descriptors.
+    entries: u16,
+}
+
+impl Table {
+    /// Creates the indirect table that a descriptor points to. It may have more entries than any
+    /// queue, but no chain is longer than its queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Indirect`] if the size is wrong, [`Fault::Outside`] if it is not in the memory.
+    #[inline]
+    pub fn indirect(descriptor: &Descriptor, memory: &impl MemoryAccess) -> Result<Self, Fault> {
+        let size = descriptor.size;
+        let entries = size / DESCRIPTOR_SIZE as u32;
+        if !size.is_multiple_of(DESCRIPTOR_SIZE as u32) || entries == 0 {
+            return Err(Fault::Indirect);
+        }
+        let place = memory.place(descriptor.at, size.into()).ok_or(Fault::Outside)?;
+        Ok(Self { place, entries: entries.min(u32::from(u16::MAX)) as u16 })
+    }
+
+    /// Reads a descriptor.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::DescriptorIndex`] if the table has none with this index.
+    #[inline(always)]
+    pub fn read(&self, index: u16, memory: &impl MemoryAccess) -> Result<Descriptor, Fault> {
+        if index >= self.entries {
+            return Err(Fault::DescriptorIndex);
+        }
+        let place = self.place.after(DESCRIPTOR_SIZE * u64::from(index));
+        let [at, rest] = memory.load_descriptor(place);
+        let (size, flags, next) = (rest as u32, (rest >> 32) as u16, (rest >> 48) as u16);
+        Ok(Descriptor { at: Ipa::new(at), size, flags, next })
+    }
 }
 
 /// The device's state of a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Queue {
-    descriptors: Ipa,
-    available: Ipa,
-    used: Ipa,
+    table: Table,
+    available: Place,
+    used: Place,
     size: u16,
     has_event_idx: bool,
     has_indirect: bool,
     /// Whether the driver must notify of new buffers, without EVENT_IDX.
     is_armed: bool,
-    /// The available index when it was last read. Wraps, like the others.
+    /// The available index when it was last read. Wraps.
     seen: u16,
     position: Position,
-    /// The used index when the driver was last interrupted, or needed not to be.
+    /// The position when the driver was last interrupted, or needed not to be.
     signalled: u16,
 }
 
 impl Queue {
-    /// Creates the state of a queue that is new to both sides.
+    /// Creates the state of a queue that is new to both sides. Only `memory` may be used with it.
     ///
     /// # Errors
     ///
@@ -87,23 +169,16 @@ impl Queue {
             return Err(Fault::Setup);
         }
         let count = u64::from(size);
-        let rings = [
-            (descriptors, 16, DESCRIPTOR_SIZE * count),
-            (available, 2, 6 + 2 * count),
-            (used, 4, 6 + 8 * count),
-        ];
-        for (at, alignment, bytes) in rings {
+        let check = |at: Ipa, alignment, bytes| {
             if !at.is_aligned(alignment) {
                 return Err(Fault::Setup);
             }
-            if !memory.has(at, bytes) {
-                return Err(Fault::Outside);
-            }
-        }
+            memory.place(at, bytes).ok_or(Fault::Outside)
+        };
         Ok(Self {
-            descriptors,
-            available,
-            used,
+            table: Table { place: check(descriptors, 16, DESCRIPTOR_SIZE * count)?, entries: size },
+            available: check(available, 2, 6 + 2 * count)?,
+            used: check(used, 4, 6 + 8 * count)?,
             size,
             has_event_idx: features & EVENT_IDX != 0,
             has_indirect: features & INDIRECT_DESC != 0,
@@ -114,32 +189,37 @@ impl Queue {
         })
     }
 
+    /// Returns whether there is a chain to take, among those that the device has seen.
+    #[inline(always)]
+    pub fn has_seen_next(&self) -> bool {
+        self.position.0 != self.seen
+    }
+
     /// Returns whether there is a chain to take.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] if the driver's index is impossible.
-    #[inline(never)]
+    /// [`Fault::AvailableIndex`] if the driver's index is impossible.
+    #[inline(always)]
     pub fn has_next(&mut self, memory: &impl MemoryAccess) -> Result<bool, Fault> {
-        if self.position.next != self.seen {
-            return Ok(true);
+        if !self.has_seen_next() {
+            self.look(memory)?;
         }
-        let index = memory.load_index(after(self.available, 2))?;
-        if index.wrapping_sub(self.position.next) > self.size {
-            return Err(Fault::AvailableIndex);
-        }
-        self.seen = index;
-        Ok(index != self.position.next)
+        Ok(self.has_seen_next())
     }
 
-    /// Returns whether there is a chain to take. If not, the driver notifies of the next one.
+    /// Reads the driver's index, and returns whether it has changed since the device last looked.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] if the driver's index is impossible.
+    /// [`Fault::AvailableIndex`] if the index is impossible.
     #[inline]
-    pub fn has_next_or_arm(&mut self, memory: &impl MemoryAccess) -> Result<bool, Fault> {
-        Ok(self.has_next(memory)? || self.arm(memory)? && self.has_next(memory)?)
+    pub fn look(&mut self, memory: &impl MemoryAccess) -> Result<bool, Fault> {
+        let index = memory.load_index(self.available.after(2));
+        if index.wrapping_sub(self.position.0) > self.size {
+            return Err(Fault::AvailableIndex);
+        }
+        Ok(mem::replace(&mut self.seen, index) != index)
     }
 
     /// Returns how far the device has come.
@@ -155,207 +235,115 @@ impl Queue {
     }
 
     /// Returns whether the driver has made as many chains available as the queue can have, when the
-    /// device last looked and before it took some of them.
+    /// device last looked and before it used some of them.
     pub fn was_full(&self, before: Position) -> bool {
-        self.seen.wrapping_sub(before.next) >= self.size
+        self.seen.wrapping_sub(before.0) >= self.size
     }
 
-    /// Takes the next chain, which [`Queue::has_next`] has reported.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::Outside`] if the ring is not in the memory.
-    #[inline]
-    pub fn take(&mut self, memory: &impl MemoryAccess) -> Result<Walk, Fault> {
-        let slot = u64::from(self.position.next & (self.size - 1));
-        let head = u16::from_le_bytes(memory.read(after(self.available, 4 + 2 * slot))?);
-        self.position.next = self.position.next.wrapping_add(1);
-        Ok(Walk {
-            table: self.descriptors,
-            entries: self.size,
-            bound: self.size,
-            head,
-            next: head,
-            has_next: true,
-            may_be_indirect: self.has_indirect,
-            is_writable: false,
-        })
+    /// Returns the index of the first descriptor of the next chain, which [`Queue::has_next`] has
+    /// reported.
+    #[inline(always)]
+    pub(super) fn head(&self, memory: &impl MemoryAccess) -> u16 {
+        memory.load_index(self.available.after(4 + 2 * self.slot()))
     }
 
-    /// Writes the used element of a chain that was taken. The driver sees it after
-    /// [`Queue::publish`].
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::Outside`] if the ring is not in the memory.
-    #[inline]
-    pub fn put_used(
-        &mut self,
-        memory: &impl MemoryAccess,
-        head: u16,
-        written: u32,
-    ) -> Result<(), Fault> {
-        let slot = u64::from(self.position.used & (self.size - 1));
+    /// Returns the slot of the next chain in both rings, which is below the size.
+    #[inline(always)]
+    fn slot(&self) -> u64 {
+        (self.position.0 & self.size.wrapping_sub(1)).into()
+    }
+
+    /// Returns the queue's own table of descriptors.
+    #[inline(always)]
+    pub(super) fn table(&self) -> Table {
+        self.table
+    }
+
+    /// Returns the number of descriptors.
+    #[inline(always)]
+    pub(super) fn size(&self) -> u16 {
+        self.size
+    }
+
+    /// Returns whether a chain may go on in an indirect table.
+    #[inline(always)]
+    pub(super) fn has_indirect(&self) -> bool {
+        self.has_indirect
+    }
+
+    /// Writes the used element of the next chain, and goes on to the one that follows. The driver
+    /// sees it after [`Queue::publish`].
+    #[inline(always)]
+    pub fn put_used(&mut self, memory: &impl MemoryAccess, head: u16, written: u32) {
         let element = u64::from(head) | u64::from(written) << 32;
-        memory.write(after(self.used, 4 + 8 * slot), element.to_le_bytes())?;
-        self.position.used = self.position.used.wrapping_add(1);
-        Ok(())
+        memory.store_used(self.used.after(4 + 8 * self.slot()), element);
+        self.position.0 = self.position.0.wrapping_add(1);
     }
 
     /// Shows the driver all used elements.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::Outside`] if the ring is not in the memory.
     #[inline]
-    pub fn publish(&self, memory: &impl MemoryAccess) -> Result<(), Fault> {
-        Ok(memory.store_index(after(self.used, 2), self.position.used)?)
+    pub fn publish(&self, memory: &impl MemoryAccess) {
+        memory.store_index(self.used.after(2), self.position.0);
+    }
+
+    /// Returns whether something was used since [`Queue::must_signal`] was last called.
+    #[inline(always)]
+    pub fn has_news(&self) -> bool {
+        self.position.0 != self.signalled
     }
 
     /// Returns whether the driver wants an interrupt for what was published since the last call.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::Outside`] if the ring is not in the memory.
-    pub fn must_signal(&mut self, memory: &impl MemoryAccess) -> Result<bool, Fault> {
-        let new = self.position.used.wrapping_sub(self.signalled);
-        if new == 0 {
-            return Ok(false);
-        }
-        // The driver writes its wish, then reads the used index once more. With both fences at
-        // least one side sees the other's store (VIRTIO 1.2, 2.7.7.1 and 2.7.10.1).
+    pub fn must_signal(&mut self, memory: &impl MemoryAccess) -> bool {
         memory.fence();
-        if !self.has_event_idx {
-            self.signalled = self.position.used;
-            return Ok(memory.load_index(self.available)? & NO_INTERRUPT == 0);
+        self.must_signal_after_fence(memory)
+    }
+
+    /// Does the same after a fence that came after [`Queue::publish`].
+    ///
+    /// The driver writes its wish, then reads the used index once more. With fences on both sides
+    /// at least one sees the other's store (VIRTIO 1.2, 2.7.7.1 and 2.7.10.1).
+    #[inline(always)]
+    pub fn must_signal_after_fence(&mut self, memory: &impl MemoryAccess) -> bool {
+        let before = mem::replace(&mut self.signalled, self.position.0);
+        let new = self.position.0.wrapping_sub(before);
+        if new == 0 {
+            return false;
         }
-        let event = memory.load_index(after(self.available, 4 + 2 * u64::from(self.size)))?;
-        let is_crossed = event.wrapping_sub(self.signalled) < new;
-        self.signalled = self.position.used;
-        Ok(is_crossed)
+        if !self.has_event_idx {
+            return memory.load_index(self.available) & NO_INTERRUPT == 0;
+        }
+        let event = memory.load_index(self.available.after(4 + 2 * u64::from(self.size)));
+        event.wrapping_sub(before) < new
     }
 
     /// Has the driver notify of the next chain, and returns whether it has made one available that
-    /// the device had not seen: it may not notify of that.
+    /// the device had not seen: it may not notify of that. A fence for [`Queue::publish`] as well.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] if the ring is not in the memory.
+    /// [`Fault::AvailableIndex`] if the driver's index is impossible.
+    #[inline]
     pub fn arm(&mut self, memory: &impl MemoryAccess) -> Result<bool, Fault> {
         if self.has_event_idx {
-            let event = after(self.used, 4 + 8 * u64::from(self.size));
-            memory.store_index(event, self.seen)?;
+            memory.store_index(self.used.after(4 + 8 * u64::from(self.size)), self.seen);
         } else if !self.is_armed {
-            memory.store_index(self.used, 0)?;
+            memory.store_index(self.used, 0);
         }
         self.is_armed = true;
         // The driver writes its index, then reads whether to notify (VIRTIO 1.2, 2.7.10.2).
         memory.fence();
-        Ok(memory.load_index(after(self.available, 2))? != self.seen)
+        self.look(memory)
     }
 
     /// Tells the driver not to notify, until the queue is [armed](Self::arm). With EVENT_IDX a
     /// queue that is not armed again needs nothing: it notifies once in 65,536 chains.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::Outside`] if the ring is not in the memory.
-    #[inline]
-    pub fn disarm(&mut self, memory: &impl MemoryAccess) -> Result<(), Fault> {
+    #[inline(always)]
+    pub fn disarm(&mut self, memory: &impl MemoryAccess) {
         if self.is_armed {
             self.is_armed = false;
             if !self.has_event_idx {
-                memory.store_index(self.used, NO_NOTIFY)?;
+                memory.store_index(self.used, NO_NOTIFY);
             }
         }
-        Ok(())
-    }
-}
-
-/// A buffer of a chain.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Segment {
-    /// Its address. It may be outside the memory.
-    pub at: Ipa,
-    /// Its size in bytes, which may be 0.
-    pub size: u32,
-}
-
-/// Goes along the descriptors of a chain, reading each once. The chain ends after as many
-/// descriptors as the queue has, so a loop is a fault.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Walk {
-    table: Ipa,
-    /// The number of descriptors in the table.
-    entries: u16,
-    /// The number of further descriptors that the chain may have.
-    bound: u16,
-    head: u16,
-    next: u16,
-    has_next: bool,
-    /// Whether a descriptor of a table of descriptors may come.
-    may_be_indirect: bool,
-    is_writable: bool,
-}
-
-impl Walk {
-    /// Returns the index of the first descriptor, by which the driver knows the chain.
-    #[inline(always)]
-    pub fn head(&self) -> u16 {
-        self.head
-    }
-
-    /// Returns whether the segment that was last returned is written by the device.
-    #[inline(always)]
-    pub fn is_writable(&self) -> bool {
-        self.is_writable
-    }
-
-    /// Reads the next descriptor; `None` at the end of the chain.
-    ///
-    /// # Errors
-    ///
-    /// A [`Fault`] if the descriptor or its place in the chain is wrong.
-    #[inline]
-    pub fn next(&mut self, memory: &impl MemoryAccess) -> Result<Option<Segment>, Fault> {
-        while self.has_next {
-            if self.next >= self.entries {
-                return Err(Fault::DescriptorIndex);
-            }
-            self.bound = self.bound.checked_sub(1).ok_or(Fault::ChainLength)?;
-            let at = after(self.table, DESCRIPTOR_SIZE * u64::from(self.next));
-            let bits = u128::from_le_bytes(memory.read(at)?);
-            let (at, size) = (Ipa::new(bits as u64), (bits >> 64) as u32);
-            let flags = (bits >> 96) as u16;
-            self.has_next = flags & NEXT != 0;
-            self.next = (bits >> 112) as u16;
-            if flags & INDIRECT != 0 {
-                self.enter(at, size)?;
-                continue;
-            }
-            let is_writable = flags & WRITE != 0;
-            if self.is_writable && !is_writable {
-                return Err(Fault::Order);
-            }
-            self.is_writable = is_writable;
-            return Ok(Some(Segment { at, size }));
-        }
-        Ok(None)
-    }
-
-    /// Goes on in an indirect table, which must be the last of the chain in the queue's own.
-    fn enter(&mut self, table: Ipa, size: u32) -> Result<(), Fault> {
-        let entries = size / DESCRIPTOR_SIZE as u32;
-        let is_whole = size.is_multiple_of(DESCRIPTOR_SIZE as u32) && entries > 0;
-        if !self.may_be_indirect || self.has_next || !is_whole {
-            return Err(Fault::Indirect);
-        }
-        self.may_be_indirect = false;
-        self.table = table;
-        // Larger tables are allowed, but no chain is longer than its queue.
-        self.entries = entries.min(u32::from(u16::MAX)) as u16;
-        self.next = 0;
-        self.has_next = true;
-        Ok(())
     }
 }

@@ -19,7 +19,7 @@
 //! ignored, as is a write that the state of the device does not allow.
 
 use super::MAX_QUEUE_SIZE;
-use super::personality::Personality;
+use super::personality::{Personality, accepts};
 use super::queue::QueueSetup;
 use super::signals::Signals;
 use crate::arch::addr::Ipa;
@@ -41,6 +41,8 @@ const WRITABLE_STATUS: u32 = 0x8f;
 /// The largest number of queues of a device.
 pub const MAX_QUEUES: usize = 3;
 
+/// The offset of the configuration.
+const CONFIGURATION: u64 = 0x100;
 /// The offset of QueueNotify. Its writes need no lock of the registers.
 pub const QUEUE_NOTIFY: u64 = 0x50;
 /// The offset of InterruptStatus. Its reads need none either: see [`Signals::interrupts`].
@@ -64,17 +66,50 @@ pub enum Action {
     Reset,
 }
 
-/// The registers of a device.
-#[derive(Clone, Debug)]
-pub struct Registers {
-    personality: Personality,
+/// The registers of a queue.
+#[derive(Clone, Copy, Debug, Default)]
+struct QueueRegisters {
+    is_ready: bool,
+    /// QueueSize, and the low and the high word of QueueDesc, QueueDriver and QueueDevice.
+    words: [u32; 7],
+}
+
+/// What a driver has written since the last reset.
+#[derive(Clone, Debug, Default)]
+struct State {
     status: u32,
     device_selector: u32,
     driver_selector: u32,
     features: u64,
-    queue: usize,
-    queues: [QueueSetup; MAX_QUEUES],
-    ready: [bool; MAX_QUEUES],
+    queue: u32,
+    queues: [QueueRegisters; MAX_QUEUES],
+}
+
+impl State {
+    /// Clears all registers. Not inlined, so that there is no second one on the stack.
+    #[inline(never)]
+    fn clear(&mut self) {
+        let Self { status, device_selector, driver_selector, features, queue, queues } = self;
+        (*status, *device_selector, *driver_selector, *features, *queue) = (0, 0, 0, 0, 0);
+        for queue in queues {
+            queue.is_ready = false;
+            queue.words.fill(0);
+        }
+    }
+}
+
+/// The registers of a device.
+#[derive(Clone, Debug)]
+pub struct Registers {
+    personality: Personality,
+    /// What follows from the personality: computed once, when nobody waits.
+    device_id: u32,
+    offered: u64,
+    queues: u32,
+    configuration: [u64; 2],
+    /// The bit of the first word of the configuration that is set while the link is up, if any.
+    link_status: u64,
+    state: State,
 }
 
 impl Registers {
@@ -82,13 +117,12 @@ impl Registers {
     pub fn new(personality: Personality) -> Self {
         Self {
             personality,
-            status: 0,
-            device_selector: 0,
-            driver_selector: 0,
-            features: 0,
-            queue: 0,
-            queues: Default::default(),
-            ready: [false; MAX_QUEUES],
+            device_id: personality.device_id(),
+            offered: personality.features(),
+            queues: personality.queues() as u32,
+            configuration: personality.configuration(),
+            link_status: personality.link_status(),
+            state: State::default(),
         }
     }
 
@@ -99,40 +133,54 @@ impl Registers {
 
     /// Returns the features that the driver has accepted.
     pub fn features(&self) -> u64 {
-        self.features
+        self.state.features
     }
 
     /// Returns whether the driver works.
     pub fn is_ready(&self) -> bool {
-        self.status & DRIVER_OK != 0
+        self.state.status & DRIVER_OK != 0
     }
 
     /// Returns the queue with this index; `None` if the driver does not use it.
     pub fn queue(&self, index: u16) -> Option<QueueSetup> {
-        let index = usize::from(index);
-        let is_ready = *self.ready.get(index)?;
-        is_ready.then(|| self.queues.get(index).copied())?
+        let queue = self.state.queues.get(usize::from(index)).filter(|it| it.is_ready)?;
+        let [size, words @ ..] = queue.words;
+        let [a, b, c, d, e, f] = words.map(u64::from);
+        let [descriptors, available, used] = [a | b << 32, c | d << 32, e | f << 32].map(Ipa::new);
+        // A size that does not fit in 16 bits becomes one that the device refuses.
+        let size = u16::try_from(size).unwrap_or(0);
+        Some(QueueSetup { size, descriptors, available, used })
+    }
+
+    /// Returns the selected queue, if the device has it.
+    fn selected(&mut self) -> Option<&mut QueueRegisters> {
+        let index = self.state.queue;
+        if index < self.queues { self.state.queues.get_mut(index as usize) } else { None }
     }
 
     /// Reads `size` bytes (1, 2, 4 or 8) at an offset.
     pub fn read(&self, offset: u64, size: u8, signals: &Signals) -> u64 {
-        if offset >= 0x100 {
-            return self.read_configuration(offset - 0x100, size, signals);
+        if offset >= CONFIGURATION {
+            return self.read_configuration(offset, size, signals);
         }
         if size != 4 {
             return 0;
         }
+        let state = &self.state;
         let value = match offset {
             0x00 => MAGIC,
             0x04 => 2,
-            0x08 => self.personality.device_id(),
+            0x08 => self.device_id,
             0x0c => VENDOR,
-            0x10 => word(self.personality.features(), self.device_selector),
-            0x34 if self.queue < self.personality.queues() => MAX_QUEUE_SIZE.into(),
-            0x44 => self.ready.get(self.queue).copied().unwrap_or(false).into(),
+            0x10 => word(self.offered, state.device_selector),
+            0x34 if state.queue < self.queues => MAX_QUEUE_SIZE.into(),
+            0x44 => {
+                let queue = state.queues.get(state.queue as usize);
+                queue.is_some_and(|it| it.is_ready).into()
+            }
             INTERRUPT_STATUS => signals.interrupts(),
-            0x70 if signals.needs_reset() => self.status | NEEDS_RESET,
-            0x70 => self.status,
+            0x70 if signals.needs_reset() => state.status | NEEDS_RESET,
+            0x70 => state.status,
             0xb0 | 0xb4 | 0xb8 | 0xbc => u32::MAX,
             0xfc => signals.generation(),
             _ => 0,
@@ -142,12 +190,13 @@ impl Registers {
 
     fn read_configuration(&self, offset: u64, size: u8, signals: &Signals) -> u64 {
         let size = u64::from(size);
-        if !matches!(size, 1 | 2 | 4 | 8) || !offset.is_multiple_of(size) {
-            return 0;
-        }
-        let bytes = self.personality.configuration(offset & !7, signals);
-        let mask = u64::MAX >> (64 - 8 * size);
-        bytes >> (8 * (offset & 7)) & mask
+        let word = self.configuration.get((offset.wrapping_sub(CONFIGURATION) >> 3) as usize);
+        let is_aligned = size.is_power_of_two() && size <= 8 && offset & size.wrapping_sub(1) == 0;
+        let Some(&word) = word.filter(|_| is_aligned) else { return 0 };
+        let is_up = offset < CONFIGURATION + 8 && signals.is_link_up();
+        let word = if is_up { word | self.link_status } else { word };
+        let mask = u64::MAX >> (64_u64.wrapping_sub(8 * size) & 63);
+        word >> (8 * (offset & 7)) & mask
     }
 
     /// Writes `size` bytes at an offset.
@@ -156,14 +205,21 @@ impl Registers {
             return Action::None;
         }
         let value = value as u32;
+        let state = &mut self.state;
         match offset {
-            0x14 => self.device_selector = value,
-            0x20 if self.status & FEATURES_OK == 0 => {
-                set_word(&mut self.features, self.driver_selector, value);
+            0x14 => state.device_selector = value,
+            0x20 if state.status & FEATURES_OK == 0 => {
+                set_word(&mut state.features, state.driver_selector, value);
             }
-            0x24 => self.driver_selector = value,
-            0x30 => self.queue = usize::try_from(value).unwrap_or(usize::MAX),
-            0x38 | 0x44 | 0x80..=0xa7 => return self.write_queue(offset, value),
+            0x24 => state.driver_selector = value,
+            0x30 => state.queue = value,
+            0x44 => return self.write_ready(value & 1 != 0),
+            0x38 => self.write_queue(0, value),
+            // Three pairs of words, at multiples of 16.
+            0x80..=0xa7 if offset & 8 == 0 => {
+                let pair = offset.wrapping_sub(0x80) >> 4;
+                self.write_queue((1 + 2 * pair + (offset >> 2 & 1)) as usize, value);
+            }
             QUEUE_NOTIFY if self.is_ready() => return Action::Notify(value as u16),
             INTERRUPT_ACK => return Action::Interrupt(signals.acknowledge(value)),
             0x70 => return self.write_status(value, signals),
@@ -172,52 +228,35 @@ impl Registers {
         Action::None
     }
 
-    /// Writes a register of the selected queue.
-    fn write_queue(&mut self, offset: u64, value: u32) -> Action {
-        if self.queue >= self.personality.queues() {
-            return Action::None;
+    /// Writes a word of the selected queue, if the device does not use it: a driver may not change
+    /// it then (4.2.2.2).
+    fn write_queue(&mut self, index: usize, value: u32) {
+        if let Some(queue) = self.selected().filter(|it| !it.is_ready)
+            && let Some(word) = queue.words.get_mut(index)
+        {
+            *word = value;
         }
+    }
+
+    /// Writes QueueReady of the selected queue.
+    fn write_ready(&mut self, is_ready: bool) -> Action {
         let is_working = self.is_ready();
-        let (Some(queue), Some(ready)) =
-            (self.queues.get_mut(self.queue), self.ready.get_mut(self.queue))
-        else {
-            return Action::None;
-        };
-        if offset == 0x44 {
-            let was_ready = core::mem::replace(ready, value & 1 != 0 && (*ready || !is_working));
-            return if was_ready && !*ready && is_working { Action::Reset } else { Action::None };
-        }
-        // A driver may not change a queue that the device may use (4.2.2.2).
-        if *ready {
-            return Action::None;
-        }
-        let address = match offset & !4 {
-            0x38 => {
-                // A size that does not fit in 16 bits becomes one that the device refuses.
-                queue.size = u16::try_from(value).unwrap_or(0);
-                return Action::None;
-            }
-            0x80 => &mut queue.descriptors,
-            0x90 => &mut queue.available,
-            0xa0 => &mut queue.used,
-            _ => return Action::None,
-        };
-        let mut bits = address.get();
-        set_word(&mut bits, offset as u32 >> 2 & 1, value);
-        *address = Ipa::new(bits);
-        Action::None
+        let Some(queue) = self.selected() else { return Action::None };
+        let was_ready = queue.is_ready;
+        queue.is_ready = is_ready && (was_ready || !is_working);
+        if was_ready && !is_ready && is_working { Action::Reset } else { Action::None }
     }
 
     fn write_status(&mut self, value: u32, signals: &Signals) -> Action {
         if value == 0 {
-            *self = Self::new(self.personality);
+            self.state.clear();
             signals.reset();
             return Action::Reset;
         }
         let was_ready = self.is_ready();
         // Bits are only added: a driver goes back by a reset (2.1.1).
-        let mut status = self.status | value & WRITABLE_STATUS;
-        if status & FEATURES_OK != 0 && !self.personality.accepts(self.features) {
+        let mut status = self.state.status | value & WRITABLE_STATUS;
+        if status & FEATURES_OK != 0 && !accepts(self.offered, self.state.features) {
             // The driver reads that its features are not accepted (2.2.2).
             status &= !FEATURES_OK;
         }
@@ -225,14 +264,18 @@ impl Registers {
             // A driver that does not negotiate is a legacy one.
             status &= !DRIVER_OK;
         }
-        self.status = status;
+        self.state.status = status;
         if self.is_ready() && !was_ready { Action::Ready } else { Action::None }
     }
 }
 
 /// Returns a word of a 64-bit value; 0 if it has no word with this index.
 fn word(bits: u64, index: u32) -> u32 {
-    bits.checked_shr(index.saturating_mul(32)).unwrap_or(0) as u32
+    match index {
+        0 => bits as u32,
+        1 => (bits >> 32) as u32,
+        _ => 0,
+    }
 }
 
 /// Sets a word of a 64-bit value, if it has one with this index.

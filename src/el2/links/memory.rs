@@ -4,7 +4,7 @@
 //! result is used once, and no reference to the memory exists.
 
 use bulkhead::arch::addr::{Ipa, Region};
-use bulkhead::virtio::memory::{MemoryAccess, Outside, OutsideOf, offset_in};
+use bulkhead::virtio::memory::{MemoryAccess, Place};
 use core::arch::asm;
 
 use crate::el2::mm::fill::PartitionMemory;
@@ -28,11 +28,10 @@ impl OpenMemory {
         Self { guest: memory.guest(), start, _window: window }
     }
 
-    /// Returns the address at which this CPU accesses `size` bytes.
+    /// Returns the address at which this CPU accesses a place.
     #[inline(always)]
-    fn place(&self, at: Ipa, size: u64) -> Result<u64, Outside> {
-        let offset = offset_in(&self.guest, at, size).ok_or(Outside)?;
-        Ok(self.start.wrapping_add(offset))
+    fn address(&self, at: Place) -> u64 {
+        self.start.wrapping_add(at.offset())
     }
 }
 
@@ -40,8 +39,9 @@ impl OpenMemory {
 macro_rules! load {
     ($load:literal, $address:expr) => {{
         let value: u64;
-        // SAFETY: the caller has checked that the bytes are in memory that an open window maps.
-        // The load has no other effect; SCTLR_EL2.A is 0, so that it may be unaligned.
+        // SAFETY: the address is that of a `Place`, which `Place::within` has found in this memory's
+        // region, or `Place::after` inside of what was found; the open window maps that memory. The
+        // load has no other effect; SCTLR_EL2.A is 0, so that it may be unaligned.
         unsafe {
             asm!($load, out(reg) value, in(reg) $address, options(nostack, preserves_flags));
         }
@@ -52,9 +52,9 @@ macro_rules! load {
 /// Stores a value of 1, 2, 4 or 8 bytes to `$address`, at any alignment.
 macro_rules! store {
     ($store:literal, $address:expr, $value:expr) => {
-        // SAFETY: the caller has checked that the bytes are in memory that an open window maps, a
-        // partition's. Bulkhead has no reference to it; SCTLR_EL2.A is 0, so that the store may be
-        // unaligned.
+        // SAFETY: as for loads, the address is that of a `Place` in memory that the open window
+        // maps, a partition's. Bulkhead has no reference to it; SCTLR_EL2.A is 0, so that the store
+        // may be unaligned.
         unsafe {
             asm!($store, in(reg) $value, in(reg) $address, options(nostack, preserves_flags));
         }
@@ -63,13 +63,44 @@ macro_rules! store {
 
 impl MemoryAccess for OpenMemory {
     #[inline(always)]
-    fn has(&self, at: Ipa, size: u64) -> bool {
-        offset_in(&self.guest, at, size).is_some()
+    fn place(&self, at: Ipa, size: u64) -> Option<Place> {
+        Place::within(&self.guest, at, size)
     }
 
     #[inline(always)]
-    fn read<const N: usize>(&self, at: Ipa) -> Result<[u8; N], Outside> {
-        let mut at = self.place(at, N as u64)?;
+    fn load_index(&self, at: Place) -> u16 {
+        load!("ldarh {:w}, [{}]", self.address(at)) as u16
+    }
+
+    #[inline(always)]
+    fn store_index(&self, at: Place, index: u16) {
+        store!("stlrh {:w}, [{}]", self.address(at), u64::from(index));
+    }
+
+    #[inline(always)]
+    fn load_descriptor(&self, at: Place) -> [u64; 2] {
+        let (first, second);
+        // SAFETY: as in `load!`.
+        unsafe {
+            asm!(
+                "ldp {}, {}, [{}]",
+                out(reg) first,
+                out(reg) second,
+                in(reg) self.address(at),
+                options(nostack, preserves_flags),
+            );
+        }
+        [first, second]
+    }
+
+    #[inline(always)]
+    fn store_used(&self, at: Place, element: u64) {
+        store!("str {:x}, [{}]", self.address(at), element);
+    }
+
+    #[inline(always)]
+    fn read<const N: usize>(&self, at: Place) -> [u8; N] {
+        let mut at = self.address(at);
         let mut bytes = [0; N];
         let (doublewords, rest) = bytes.as_chunks_mut::<8>();
         for part in doublewords {
@@ -85,12 +116,12 @@ impl MemoryAccess for OpenMemory {
             *part = load!("ldrb {:w}, [{}]", at) as u8;
             at = at.wrapping_add(1);
         }
-        Ok(bytes)
+        bytes
     }
 
     #[inline(always)]
-    fn write<const N: usize>(&self, at: Ipa, bytes: [u8; N]) -> Result<(), Outside> {
-        let mut at = self.place(at, N as u64)?;
+    fn write<const N: usize>(&self, at: Place, bytes: [u8; N]) {
+        let mut at = self.address(at);
         let (doublewords, rest) = bytes.as_chunks::<8>();
         for part in doublewords {
             store!("str {:x}, [{}]", at, u64::from_le_bytes(*part));
@@ -105,26 +136,6 @@ impl MemoryAccess for OpenMemory {
             store!("strb {:w}, [{}]", at, u64::from(*part));
             at = at.wrapping_add(1);
         }
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn load_index(&self, at: Ipa) -> Result<u16, Outside> {
-        let address = self.place(at, 2)?;
-        if !at.is_aligned(2) {
-            return Err(Outside);
-        }
-        Ok(load!("ldarh {:w}, [{}]", address) as u16)
-    }
-
-    #[inline(always)]
-    fn store_index(&self, at: Ipa, index: u16) -> Result<(), Outside> {
-        let address = self.place(at, 2)?;
-        if !at.is_aligned(2) {
-            return Err(Outside);
-        }
-        store!("stlrh {:w}, [{}]", address, u64::from(index));
-        Ok(())
     }
 
     #[inline(always)]
@@ -133,16 +144,14 @@ impl MemoryAccess for OpenMemory {
         unsafe { asm!("dmb ish", options(nostack, preserves_flags)) };
     }
 
-    fn copy_to(&self, from: Ipa, other: &Self, to: Ipa, size: u32) -> Result<(), OutsideOf> {
-        let from = self.place(from, size.into()).map_err(|_| OutsideOf::Source)?;
-        let to = other.place(to, size.into()).map_err(|_| OutsideOf::Destination)?;
-        copy(from, to, size.into());
-        Ok(())
+    #[inline(always)]
+    fn copy_to(&self, from: Place, other: &Self, to: Place, size: u32) {
+        copy(self.address(from), other.address(to), size.into());
     }
 }
 
-/// Copies bytes between partitions' memory in open windows, in ascending order. The callers have
-/// checked both places.
+/// Copies bytes between partitions' memory in open windows, in ascending order. Both are
+/// those of `Place`s.
 #[inline(never)]
 fn copy(from: u64, to: u64, size: u64) {
     // SAFETY: both places are memory that open windows map, of partitions, to which Bulkhead has no

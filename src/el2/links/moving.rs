@@ -147,13 +147,9 @@ impl Link {
             senders |= held.detach(number) | held.concerned(number, TRANSMIT);
             if let Some(queues) = &*queues {
                 held.attach_sender(number, &queues.transmit);
-                let memory = links.partition(self, number).map(|it| OpenMemory::open(&it.memory));
-                let fault = memory.and_then(|memory| {
-                    held.attach_receiver(number, &queues.receive, queues.features, &memory).err()
-                });
-                if fault.is_some() {
-                    let broken = bit(number);
-                    self.report_faults(links, &Outcome { broken, fault, ..Outcome::default() });
+                if let Some(partition) = links.partition(self, number) {
+                    let memory = OpenMemory::open(&partition.memory);
+                    held.attach_receiver(number, &queues.receive, queues.features, &memory);
                 }
             }
             lane.changed.fetch_and(!bit(number), Ordering::AcqRel);

@@ -17,124 +17,59 @@
 //! | has no buffer | waits | drops | waits | waits |
 //! | is not there | drops | drops | drops | answers with RST |
 //!
+//! A socket's packets are never dropped for want of a buffer, because the driver at the other end
+//! would take that for lost data. So a driver that works but gives no buffers holds up what its
+//! peers send to others too, until it gives some, or its device is reset.
+//!
+//! A network passes checksums and the division of TCP segments on to the receiver. A frame that
+//! needs a feature which the receiver's driver has not accepted is dropped: between drivers of
+//! which only some have them, the link's offloads must be off.
+//!
 //! Each call moves at most [`BYTES_PER_CALL`] and reads at most [`DESCRIPTORS_PER_CALL`] of both
 //! sides each, or one packet less than that.
 
+mod call;
+mod deliver;
 mod network;
 mod outcome;
+mod ports;
+mod quick;
 mod socket;
 mod stream;
 
-use super::chain::{Chain, Wrong};
+use super::chain::{Chain, room};
 use super::memory::MemoryAccess;
 use super::personality::{RECEIVE, TRANSMIT};
-use super::queue::Queue;
-use super::{BYTES_PER_CALL, DESCRIPTORS_PER_CALL, Fault};
+use super::queue::{Queue, Segment};
+use super::{BYTES_PER_CALL, DESCRIPTORS_PER_CALL};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use call::Call;
+use outcome::bit;
+use ports::{Budget, Receiver, Sender, SenderState};
 
 pub use outcome::{Counters, Outcome};
+pub use ports::{Kind, Memories};
 pub use socket::send_reset_event;
 
 /// The largest number of ports of a link.
 pub const MAX_PORTS: u8 = 64;
 
-/// What a link connects.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// Network cards.
-    Network,
-    /// Consoles. There are two.
-    Console,
-    /// Socket devices.
-    Socket,
-}
-
-/// The memories of a link's ports.
-pub trait Memories {
-    /// The memory of one.
-    type Memory: MemoryAccess;
-
-    /// Opens the memory of the partition at a port, for as long as the result is kept; `None` if it
-    /// may not be touched. At most two are open at a time.
-    fn open(&self, port: u8) -> Option<Self::Memory>;
-}
-
-/// A port whose transmit queue is in a lane.
-struct Sender {
-    port: u8,
-    queue: Option<Queue>,
-    state: SenderState,
-}
-
-/// What a lane knows about a sender besides its queue.
-struct SenderState {
-    /// Its MAC address, the first byte in the lowest bits, or its CID.
-    address: u64,
-    /// How much of the first chain was moved by earlier calls: a number of bytes of a stream, or of
-    /// receivers of a frame.
-    done: u64,
-    counters: Counters,
-}
-
-/// A port whose receive queue is in a lane.
-struct Receiver {
-    port: u8,
-    address: u64,
-    /// The features that its driver has accepted.
-    features: u64,
-    queue: Option<Queue>,
-    /// Whether something was put into the queue in this call.
-    has_news: bool,
-    counters: Counters,
-}
-
-impl Receiver {
-    /// Counts a packet that was dropped.
-    fn count_drop(&mut self) {
-        self.counters.drops = self.counters.drops.wrapping_add(1);
-    }
-
-    /// Counts a packet of `bytes` that was published.
-    #[inline]
-    fn count(&mut self, bytes: u32) {
-        self.has_news = true;
-        self.counters.add(bytes);
-    }
-}
-
-/// What a call may still do.
-struct Budget {
-    bytes: u32,
-    sent: u16,
-    received: u16,
-}
-
-impl Budget {
-    const WHOLE: Self =
-        Self { bytes: BYTES_PER_CALL, sent: DESCRIPTORS_PER_CALL, received: DESCRIPTORS_PER_CALL };
-}
-
-/// What became of a chain of a sender.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Verdict {
-    /// It was moved or dropped.
-    Done,
-    /// The receiver has no buffer, and notifies when it has one.
-    Wait,
-    /// The call may not do more.
-    Spent,
-}
-
 /// What one lock guards.
 pub struct Lane {
     kind: Kind,
+    /// The port of the first sender. That of the next one is one more.
+    first_sender: u8,
     senders: Vec<Sender>,
+    /// The port of the first receiver.
+    first_receiver: u8,
     receivers: Vec<Receiver>,
-    /// The index of the sender that is served first.
-    first: usize,
+    /// The port that is served first.
+    first: u8,
     /// The chain that is moved.
-    chain: Box<Chain>,
+    sent: Box<[Segment]>,
+    /// The buffer that is filled.
+    buffer: Box<[Segment]>,
 }
 
 impl Lane {
@@ -143,40 +78,61 @@ impl Lane {
     ///
     /// If there are two lanes, the first is that in which port 0 sends.
     pub fn of_link(kind: Kind, addresses: &[u64]) -> Vec<Self> {
-        let lane = |sends: &dyn Fn(u8) -> bool, receives: &dyn Fn(u8) -> bool| {
-            let ports = (0..MAX_PORTS).zip(addresses);
-            let senders = ports.clone().filter(|it| sends(it.0)).map(|(port, &address)| {
-                let state = SenderState { address, done: 0, counters: Counters::default() };
-                Sender { port, queue: None, state }
-            });
-            let receivers = ports.filter(|it| receives(it.0)).map(|(port, &address)| Receiver {
-                port,
-                address,
-                features: 0,
-                queue: None,
-                has_news: false,
-                counters: Counters::default(),
-            });
-            let (senders, receivers) = (senders.collect(), receivers.collect());
-            Self { kind, senders, receivers, first: 0, chain: Box::default() }
-        };
-        if kind == Kind::Socket || addresses.len() > 2 {
-            return Vec::from([lane(&|_| true, &|_| true)]);
+        let ports: Vec<(u8, u64)> = (0..MAX_PORTS).zip(addresses.iter().copied()).collect();
+        match ports[..] {
+            [first, second] if kind != Kind::Socket => Vec::from([
+                Self::new(kind, &[first], &[second]),
+                Self::new(kind, &[second], &[first]),
+            ]),
+            _ => Vec::from([Self::new(kind, &ports, &ports)]),
         }
-        Vec::from([lane(&|it| it == 0, &|it| it == 1), lane(&|it| it == 1, &|it| it == 0)])
+    }
+
+    /// Creates a lane between ports with addresses.
+    // Inlined into the code of boot.
+    #[inline(always)]
+    fn new(kind: Kind, senders: &[(u8, u64)], receivers: &[(u8, u64)]) -> Self {
+        let sender = |&(port, address): &(u8, u64)| {
+            let counters = Counters::default();
+            Sender { queue: None, state: SenderState { port, address, done: 0, counters } }
+        };
+        let receiver = |&(port, address): &(u8, u64)| Receiver {
+            port,
+            address,
+            features: 0,
+            queue: None,
+            counters: Counters::default(),
+        };
+        let first = |ports: &[(u8, u64)]| ports.first().map_or(0, |it| it.0);
+        Self {
+            kind,
+            first_sender: first(senders),
+            senders: senders.iter().map(sender).collect(),
+            first_receiver: first(receivers),
+            receivers: receivers.iter().map(receiver).collect(),
+            first: 0,
+            sent: room(),
+            buffer: room(),
+        }
+    }
+
+    fn sender(&mut self, port: u8) -> Option<&mut Sender> {
+        self.senders.get_mut(usize::from(port.wrapping_sub(self.first_sender)))
+    }
+
+    fn receiver(&mut self, port: u8) -> Option<&mut Receiver> {
+        self.receivers.get_mut(usize::from(port.wrapping_sub(self.first_receiver)))
     }
 
     /// Returns the senders of this lane that a notification of a port's queue concerns, one bit
     /// each; 0 if it concerns another lane, or nothing.
     #[inline]
     pub fn concerned(&self, port: u8, queue: u16) -> u64 {
-        let has_sender = self.senders.iter().any(|it| it.port == port);
+        let senders = bits(self.first_sender, self.senders.len());
+        let receivers = bits(self.first_receiver, self.receivers.len());
         match queue {
-            TRANSMIT if has_sender => bit(port),
-            RECEIVE if self.receivers.iter().any(|it| it.port == port) => {
-                let others = self.senders.iter().filter(|it| it.port != port);
-                others.fold(0, |bits, it| bits | bit(it.port))
-            }
+            TRANSMIT => senders & bit(port),
+            RECEIVE if receivers & bit(port) != 0 => senders & !bit(port),
             _ => 0,
         }
     }
@@ -185,17 +141,13 @@ impl Lane {
     // Not inlined, so that the compiler knows that the two do not overlap.
     #[inline(never)]
     pub fn attach_sender(&mut self, port: u8, queue: &Queue) {
-        if let Some(sender) = self.senders.iter_mut().find(|it| it.port == port) {
+        if let Some(sender) = self.sender(port) {
             (sender.queue, sender.state.done) = (Some(*queue), 0);
         }
     }
 
     /// Sets the queue into which a port receives and its driver's features, if the port is a
     /// receiver of this lane.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::Outside`] if the queue is not in the memory.
     // As `attach_sender`.
     #[inline(never)]
     pub fn attach_receiver(
@@ -204,13 +156,12 @@ impl Lane {
         queue: &Queue,
         features: u64,
         memory: &impl MemoryAccess,
-    ) -> Result<(), Fault> {
-        if let Some(receiver) = self.receivers.iter_mut().find(|it| it.port == port) {
+    ) {
+        if let Some(receiver) = self.receiver(port) {
             let mut queue = *queue;
-            queue.disarm(memory)?;
+            queue.disarm(memory);
             (receiver.queue, receiver.features) = (Some(queue), features);
         }
-        Ok(())
     }
 
     /// Forgets the queues of a port. The lane does not touch its memory until it has new ones.
@@ -218,10 +169,10 @@ impl Lane {
     /// Returns the senders that may have waited for its buffers, one bit each: what they have sent
     /// is dropped when they are next served.
     pub fn detach(&mut self, port: u8) -> u64 {
-        if let Some(sender) = self.senders.iter_mut().find(|it| it.port == port) {
+        if let Some(sender) = self.sender(port) {
             (sender.queue, sender.state.done) = (None, 0);
         }
-        if let Some(receiver) = self.receivers.iter_mut().find(|it| it.port == port) {
+        if let Some(receiver) = self.receiver(port) {
             receiver.queue = None;
         }
         self.concerned(port, RECEIVE)
@@ -229,7 +180,7 @@ impl Lane {
 
     /// Returns what a port has sent in this lane, and what it has received.
     pub fn counters(&self, port: u8) -> (Option<Counters>, Option<Counters>) {
-        let sender = self.senders.iter().find(|it| it.port == port);
+        let sender = self.senders.iter().find(|it| it.state.port == port);
         let receiver = self.receivers.iter().find(|it| it.port == port);
         (sender.map(|it| it.state.counters), receiver.map(|it| it.counters))
     }
@@ -238,145 +189,50 @@ impl Lane {
     #[inline]
     pub fn run<M: Memories>(&mut self, senders: u64, memories: &M) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut budget = Budget::WHOLE;
-        let count = self.senders.len();
-        let mut index = self.first;
-        for _ in 0..count {
-            index = if index < count { index } else { 0 };
-            let Some(sender) = self.senders.get(index) else { break };
-            if senders & bit(sender.port) != 0 {
-                self.serve(index, memories, &mut budget, &mut outcome);
-            }
-            index = index.wrapping_add(1);
-        }
-        for receiver in &mut self.receivers {
-            if receiver.has_news {
-                receiver.has_news = false;
-                signal(receiver.port, &mut receiver.queue, memories, &mut outcome);
-            }
-        }
-        outcome
-    }
-
-    /// Serves one sender.
-    fn serve<M: Memories>(
-        &mut self,
-        index: usize,
-        memories: &M,
-        budget: &mut Budget,
-        outcome: &mut Outcome,
-    ) {
-        let Self { kind, senders, receivers, first, chain } = self;
-        let Some(sender) = senders.get_mut(index) else { return };
-        let Some(queue) = &mut sender.queue else { return };
-        let port = sender.port;
-        let Some(memory) = memories.open(sender.port) else { return };
-        let mut has_progress = false;
-        let served = loop {
-            let (kind, state) = (*kind, &mut sender.state);
-            let step =
-                Step { kind, port, sender: state, receivers, chain, memories, budget, outcome };
-            match step.run(queue, &memory) {
-                Ok(Some(Verdict::Done)) => has_progress = true,
-                Ok(Some(Verdict::Spent)) => {
-                    outcome.more |= bit(sender.port);
-                    // Who could not begin is first in the next call.
-                    *first = if has_progress { index.wrapping_add(1) } else { index };
-                    break Ok(());
-                }
-                Ok(Some(Verdict::Wait) | None) => break Ok(()),
-                Err(fault) => break Err(fault),
-            }
+        let mut budget = Budget {
+            bytes: BYTES_PER_CALL,
+            sent: DESCRIPTORS_PER_CALL,
+            received: DESCRIPTORS_PER_CALL,
         };
-        let served = served.and_then(|()| queue.must_signal(&memory));
-        match served {
-            Ok(must_signal) => outcome.signal |= u64::from(must_signal) << (port & 63),
-            Err(fault) => {
-                (sender.queue, sender.state.done) = (None, 0);
-                outcome.add_fault(port, fault);
-            }
+        if self.kind == Kind::Network
+            && let ([sender], [receiver]) = (&mut *self.senders, &mut *self.receivers)
+            && senders & bit(sender.state.port) != 0
+            && quick::serve(sender, receiver, memories, &mut budget, &mut outcome)
+        {
+            return outcome;
         }
+        self.run_any(senders, memories, budget)
     }
-}
 
-/// Finds out whether a driver wants an interrupt.
-fn signal<M: Memories>(port: u8, place: &mut Option<Queue>, memories: &M, outcome: &mut Outcome) {
-    let (Some(queue), Some(memory)) = (place.as_mut(), memories.open(port)) else { return };
-    match queue.must_signal(&memory) {
-        Ok(must_signal) => outcome.signal |= u64::from(must_signal) << (port & 63),
-        Err(fault) => {
-            *place = None;
-            outcome.add_fault(port, fault);
-        }
-    }
-}
-
-/// One chain of a sender, and all that is needed to move it.
-struct Step<'a, M> {
-    kind: Kind,
-    port: u8,
-    sender: &'a mut SenderState,
-    receivers: &'a mut [Receiver],
-    chain: &'a mut Chain,
-    memories: &'a M,
-    budget: &'a mut Budget,
-    outcome: &'a mut Outcome,
-}
-
-impl<M: Memories> Step<'_, M> {
-    /// Moves the next chain; `None` if there is none, and the driver notifies of the next one.
-    #[inline]
-    fn run(mut self, queue: &mut Queue, memory: &M::Memory) -> Result<Option<Verdict>, Fault> {
-        if !queue.has_next_or_arm(memory)? {
-            return Ok(None);
-        }
-        let before = queue.position();
-        if !self.chain.read(queue, memory, &mut self.budget.sent)? {
-            queue.restore(before);
-            return Ok(Some(Verdict::Spent));
-        }
-        if self.chain.writable_bytes() != 0 {
-            return Err(Fault::Direction);
-        }
-        let verdict = match self.kind {
-            Kind::Network => self.forward_frame(memory)?,
-            Kind::Console => self.forward_bytes(memory)?,
-            Kind::Socket => self.forward_packet(memory)?,
+    /// Does the same for any link and any chains.
+    #[inline(never)]
+    fn run_any<M: Memories>(&mut self, senders: u64, memories: &M, budget: Budget) -> Outcome {
+        let mut call = Call {
+            memories,
+            peer: None,
+            sent: Chain::new(&mut self.sent),
+            buffer: Chain::new(&mut self.buffer),
+            budget,
+            outcome: Outcome::default(),
         };
-        if verdict == Verdict::Done {
-            self.sender.done = 0;
-            let counters = &mut self.sender.counters;
-            counters.packets = counters.packets.wrapping_add(1);
-            counters.bytes = counters.bytes.wrapping_add(self.chain.readable_bytes());
-            queue.put_used(memory, self.chain.head(), 0)?;
-            queue.publish(memory)?;
-        } else {
-            queue.restore(before);
-        }
-        Ok(Some(verdict))
-    }
-
-    /// Tells the mistake of a sender from that of a receiver, for which the packet is dropped.
-    #[inline]
-    fn judge(
-        receiver: &mut Receiver,
-        outcome: &mut Outcome,
-        result: Result<Verdict, Wrong>,
-    ) -> Result<Verdict, Fault> {
-        match result {
-            Ok(verdict) => Ok(verdict),
-            Err(Wrong::Sender(fault)) => Err(fault),
-            Err(Wrong::Receiver(fault)) => {
-                receiver.queue = None;
-                outcome.add_fault(receiver.port, fault);
-                Ok(Verdict::Done)
+        // The bit of the sender that is served first becomes bit 0.
+        let first = self.first & 63;
+        let mut rest = senders.rotate_right(first.into());
+        while rest != 0 {
+            let port = (rest.trailing_zeros() as u8).wrapping_add(first) & 63;
+            rest &= rest.wrapping_sub(1);
+            let index = usize::from(port.wrapping_sub(self.first_sender));
+            if let Some(sender) = self.senders.get_mut(index) {
+                let next = call.serve(self.kind, sender, &mut self.receivers);
+                self.first = next.unwrap_or(self.first);
             }
         }
+        call.outcome
     }
 }
 
-/// Returns the bit of a port.
+/// Returns the bits of `count` ports from `first` on.
 #[inline(always)]
-fn bit(port: u8) -> u64 {
-    1 << (port & 63)
+fn bits(first: u8, count: usize) -> u64 {
+    (u64::MAX >> (64 - count.clamp(1, 64))) << (first & 63)
 }

@@ -10,24 +10,31 @@
 //! A frame goes to the port with its destination address, or to all others if that is a group's. A
 //! network of two ports does not look at addresses.
 
-use super::{Budget, Memories, Receiver, Step, Verdict};
-use crate::arch::addr::Ipa;
-use crate::virtio::chain::{Buffer, Cursor, Wrong};
-use crate::virtio::memory::MemoryAccess;
+use super::call::{Call, judge, open};
+use super::deliver::Delivery;
+use super::outcome::bit;
+use super::ports::{Budget, Memories, Receiver, SenderState};
+use crate::virtio::chain::{Chain, Cursor, Stop};
+use crate::virtio::memory::{MemoryAccess, Place};
 use crate::virtio::personality::{NET_GUEST_CSUM, NET_GUEST_TSO4, NET_GUEST_TSO6, NET_MRG_RXBUF};
-use crate::virtio::queue::Queue;
-use crate::virtio::{BYTES_PER_CALL, DESCRIPTORS_PER_CALL, Fault};
+use crate::virtio::{BYTES_PER_CALL, DESCRIPTORS_PER_CALL};
 
 /// The size of the header in bytes.
 const HEADER: u32 = 12;
 /// The size of an Ethernet header in bytes.
 const ETHERNET_HEADER: u32 = 14;
-/// The flag of a partial checksum.
-const NEEDS_CSUM: u8 = 1;
+/// The flag of a partial checksum, in the first word of the header.
+const NEEDS_CSUM: u32 = 1;
+/// The offset of the number of buffers in the last word of the header.
+const NUM_BUFFERS: u64 = 2;
+
+/// The words of a header.
+type Header = [u32; HEADER as usize / 4];
 
 /// A frame on its way.
 struct Frame<'a> {
-    header: [u8; HEADER as usize],
+    /// The header as it is sent on, for one buffer.
+    header: Header,
     /// The features that a receiver needs.
     needs: u64,
     /// Its bytes after the header.
@@ -35,79 +42,98 @@ struct Frame<'a> {
     size: u32,
 }
 
-impl<M: Memories> Step<'_, M> {
+impl<M: Memories> Call<'_, M> {
     /// Forwards a frame.
+    ///
+    /// # Errors
+    ///
+    /// As [`Call::drain`].
     #[inline]
-    pub(super) fn forward_frame(&mut self, memory: &M::Memory) -> Result<Verdict, Fault> {
-        let total = self.chain.readable_bytes();
-        if total > BYTES_PER_CALL.into() || total < (HEADER + ETHERNET_HEADER).into() {
-            return Ok(self.drop_frame());
+    pub(super) fn forward_frame(
+        &mut self,
+        sender: &mut SenderState,
+        receivers: &mut [Receiver],
+        memory: &M::Memory,
+    ) -> Result<(), Stop> {
+        let total = self.sent.readable_bytes();
+        let mut bytes = self.sent.reader();
+        let mut header = Header::default();
+        let has_size = total <= BYTES_PER_CALL.into() && total >= (HEADER + ETHERNET_HEADER).into();
+        let has_header = has_size && bytes.read(memory, &mut header);
+        let Some(needs) = needed_features(header[0]).filter(|_| has_header) else {
+            sender.count_drop();
+            return Ok(());
+        };
+        let header = [header[0] & !0xfe, header[1], header[2] & 0xffff | 1 << 16];
+        let is_pair = receivers.len() == 1;
+        let mut meant = 1;
+        if !is_pair {
+            // A copy, because the look-up may be on the way into the next segment.
+            let mut words = [0; 2];
+            bytes.clone().read(memory, &mut words);
+            let address = u64::from(words[0]) | u64::from(words[1] & 0xffff) << 32;
+            meant = find(address, sender, receivers);
+            // The look-up in a large network is as much work as some descriptors.
+            let work = receivers.len() as u16 / 16;
+            self.budget.sent = self.budget.sent.saturating_sub(work);
         }
-        let mut bytes = self.chain.reader(0);
-        let header: [u8; HEADER as usize] = bytes.read(memory)?;
-        let Some(needs) = needed_features(header) else { return Ok(self.drop_frame()) };
-        let frame = Frame { header, needs, bytes, size: total as u32 - HEADER };
-        let (outcome, budget) = (&mut *self.outcome, &mut *self.budget);
-        if let [receiver] = &mut *self.receivers {
-            let mut verdict = Verdict::Done;
-            let Some(to) = self.memories.open(receiver.port) else { return Ok(verdict) };
-            // If buffers come while the queue is armed, the second attempt uses them.
-            for _ in 0..2 {
-                let result = deliver(&frame, memory, receiver, &to, budget);
-                verdict = Self::judge(receiver, outcome, result)?;
-                let Some(queue) = receiver.queue.as_mut().filter(|_| verdict == Verdict::Wait)
-                else {
-                    return Ok(verdict);
-                };
-                match queue.arm(&to) {
-                    Ok(true) => verdict = Verdict::Spent,
-                    Ok(false) => break,
-                    Err(fault) => {
-                        return Self::judge(receiver, outcome, Err(Wrong::Receiver(fault)));
-                    }
-                }
-            }
-            return Ok(verdict);
-        }
-        // A copy, because the look-up may be on the way into the next segment.
-        let destination: [u8; 6] = { bytes }.read(memory)?;
-        let is_group = destination[0] & 1 != 0;
-        let [a, b, c, d, e, f] = destination;
-        let destination = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
-        let done = self.sender.done;
-        for (index, receiver) in (0..).zip(&mut *self.receivers) {
-            let is_meant = is_group || receiver.address == destination;
-            if index < done || receiver.port == self.port || !is_meant {
-                continue;
-            }
-            let Some(to) = self.memories.open(receiver.port) else { continue };
-            let result = deliver(&frame, memory, receiver, &to, budget);
-            match Self::judge(receiver, outcome, result)? {
-                Verdict::Done => {}
+        let frame = Frame { header, needs, bytes, size: (total as u32).wrapping_sub(HEADER) };
+        while meant != 0 {
+            let index = meant.trailing_zeros();
+            meant &= meant.wrapping_sub(1);
+            let Some(receiver) = receivers.get_mut(index as usize) else { break };
+            let Some(to) = open(&mut self.peer, self.memories, receiver.port) else { continue };
+            let (buffer, budget) = (&mut self.buffer, &mut self.budget);
+            let delivered = match deliver(&frame, memory, receiver, to, buffer, budget) {
+                Ok(()) => continue,
                 // Nobody waits for one of many.
-                Verdict::Wait => receiver.count_drop(),
-                Verdict::Spent => {
-                    self.sender.done = index;
-                    return Ok(Verdict::Spent);
+                Err(Stop::Empty) if !is_pair => {
+                    receiver.count_drop();
+                    continue;
                 }
+                Err(Stop::Empty) => await_buffer(receiver, to),
+                Err(stop) => stop,
+            };
+            if delivered == Stop::Spent {
+                sender.done = index.into();
             }
+            judge(&mut self.outcome, receiver, delivered)?;
         }
-        Ok(Verdict::Done)
-    }
-
-    /// Drops a frame that no receiver would take.
-    fn drop_frame(&mut self) -> Verdict {
-        self.sender.counters.drops = self.sender.counters.drops.wrapping_add(1);
-        Verdict::Done
+        Ok(())
     }
 }
 
-/// Returns the features that a receiver needs for a frame with this header; `None` if there are
-/// none that would do.
+/// Returns the receivers of a frame in a network of more than two ports, one bit each by their
+/// index, without those that have it already.
+#[inline(never)]
+fn find(address: u64, sender: &SenderState, receivers: &[Receiver]) -> u64 {
+    let is_group = address & 1 != 0;
+    let mut found = 0;
+    for (index, receiver) in (0..).zip(receivers) {
+        if (is_group || receiver.address == address) && receiver.port != sender.port {
+            found |= bit(index);
+        }
+    }
+    found & u64::MAX << (sender.done & 63)
+}
+
+/// Has a receiver notify of its next buffer. Returns [`Stop::Empty`], or [`Stop::Spent`] if it has
+/// made one available meanwhile.
+fn await_buffer(receiver: &mut Receiver, memory: &impl MemoryAccess) -> Stop {
+    let Some(queue) = &mut receiver.queue else { return Stop::Empty };
+    match queue.arm(memory) {
+        Ok(true) => Stop::Spent,
+        Ok(false) => Stop::Empty,
+        Err(fault) => fault.into(),
+    }
+}
+
+/// Returns the features that a receiver needs for a frame whose header has this first word; `None`
+/// if there are none that would do.
 #[inline]
-fn needed_features(header: [u8; HEADER as usize]) -> Option<u64> {
-    let checksum = if header[0] & NEEDS_CSUM != 0 { NET_GUEST_CSUM } else { 0 };
-    match header[1] {
+fn needed_features(header: u32) -> Option<u64> {
+    let checksum = if header & NEEDS_CSUM != 0 { NET_GUEST_CSUM } else { 0 };
+    match header >> 8 & 0xff {
         0 => Some(checksum),
         1 => Some(checksum | NET_GUEST_TSO4),
         4 => Some(checksum | NET_GUEST_TSO6),
@@ -116,123 +142,78 @@ fn needed_features(header: [u8; HEADER as usize]) -> Option<u64> {
 }
 
 /// Copies a frame into a receiver's buffers, and gives it all of them or none.
+///
+/// # Errors
+///
+/// [`Stop::Empty`] if there are not enough buffers; what is wrong with the memory of either;
+/// [`Stop::Spent`].
+#[inline(never)]
 fn deliver<M: MemoryAccess>(
     frame: &Frame<'_>,
     from: &M,
     receiver: &mut Receiver,
     to: &M,
+    buffer: &mut Chain<'_>,
     budget: &mut Budget,
-) -> Result<Verdict, Wrong> {
+) -> Result<(), Stop> {
+    if frame.size.wrapping_add(HEADER) > budget.bytes || budget.received == 0 {
+        // A frame is not larger than a whole budget, so each is moved some time.
+        return Err(Stop::Spent);
+    }
     let can_take = frame.needs & !receiver.features == 0;
     let Some(queue) = receiver.queue.as_mut().filter(|_| can_take) else {
+        budget.received = budget.received.wrapping_sub(1);
         receiver.count_drop();
-        return Ok(Verdict::Done);
+        return Ok(());
     };
-    // A frame is not larger than a whole budget, so each is moved some time.
-    if frame.size + HEADER > budget.bytes || budget.received == 0 {
-        return Ok(Verdict::Spent);
-    }
+    let is_mergeable = receiver.features & NET_MRG_RXBUF != 0;
     let is_first = budget.received == DESCRIPTORS_PER_CALL;
     let before = queue.position();
-    let mut copy =
-        Copy { queue, bytes: frame.bytes, left: frame.size, header_at: None, buffers: 0 };
-    let mut result = copy.run(from, to, receiver.features & NET_MRG_RXBUF != 0, budget);
-    // What was copied counts, also if the receiver does not get it; and so does the attempt.
-    budget.bytes -= frame.size - copy.left;
+    let (bytes, last_word) = (frame.bytes.clone(), Place::START);
+    let mut delivery = Delivery { bytes, from, queue, to, buffer, budget, last_word };
+    let mut header = frame.header;
+    let (mut words, mut left) = (&mut header[..], frame.size);
+    let (mut buffers, mut number_at) = (0_u16, last_word);
+    let stop = loop {
+        let size = match delivery.fill(words, left) {
+            Ok(size) => size,
+            Err(stop) => break Some(stop),
+        };
+        if buffers == 0 {
+            number_at = delivery.last_word.after(NUM_BUFFERS);
+        }
+        buffers = buffers.wrapping_add(1);
+        words = &mut [];
+        left = left.wrapping_sub(size);
+        if is_mergeable {
+            let (size, count) = delivery.fill_usual(left);
+            (left, buffers) = (left.wrapping_sub(size), buffers.wrapping_add(count));
+        }
+        if left == 0 {
+            if buffers > 1 {
+                to.write(number_at, buffers.to_le_bytes());
+            }
+            delivery.queue.publish(to);
+            delivery.queue.disarm(to);
+            receiver.counters.add(frame.size.into());
+            return Ok(());
+        }
+        if !is_mergeable {
+            break None;
+        }
+    };
+    let was_full = delivery.queue.was_full(before);
+    delivery.queue.restore(before);
+    // The attempt counts too.
     budget.received = budget.received.saturating_sub(1);
-    if let Ok(Copied::Whole) = result {
-        budget.bytes -= HEADER;
-        copy.finish(frame.header, to).map_err(Wrong::Receiver)?;
-        receiver.count(frame.size);
-        return Ok(Verdict::Done);
-    }
-    if let Ok(Copied::NoBuffer) = result
-        && copy.queue.was_full(before)
-    {
+    match stop {
         // It does not fit, though the receiver has all of its buffers in the queue.
-        result = Ok(Copied::TooLarge);
+        Some(Stop::Empty) if was_full => {}
+        // No call may use as many descriptors.
+        Some(Stop::Spent) if is_first => {}
+        Some(stop) => return Err(stop),
+        None => {}
     }
-    copy.queue.restore(before);
-    match result? {
-        Copied::NoBuffer => Ok(Verdict::Wait),
-        Copied::Spent if !is_first => Ok(Verdict::Spent),
-        Copied::Whole | Copied::TooLarge | Copied::Spent => {
-            receiver.count_drop();
-            Ok(Verdict::Done)
-        }
-    }
-}
-
-/// How much of a frame was copied.
-enum Copied {
-    /// All of it.
-    Whole,
-    /// What fitted in the receiver's buffers.
-    NoBuffer,
-    /// What fitted in the one buffer that the receiver allows.
-    TooLarge,
-    /// What the call may do.
-    Spent,
-}
-
-/// A frame that is copied into the buffers of a queue.
-struct Copy<'a, 'q> {
-    queue: &'q mut Queue,
-    bytes: Cursor<'a>,
-    /// The number of bytes that are not copied.
-    left: u32,
-    header_at: Option<Ipa>,
-    /// The number of buffers.
-    buffers: u16,
-}
-
-impl Copy<'_, '_> {
-    /// Copies the frame without its header.
-    #[inline]
-    fn run<M: MemoryAccess>(
-        &mut self,
-        from: &M,
-        to: &M,
-        is_mergeable: bool,
-        budget: &mut Budget,
-    ) -> Result<Copied, Wrong> {
-        loop {
-            let taken = Buffer::take(self.queue, to).map_err(Wrong::Receiver)?;
-            let Some(mut buffer) = taken else { return Ok(Copied::NoBuffer) };
-            if self.header_at.is_none() {
-                let reserved = buffer.reserve(HEADER, to, &mut budget.received);
-                self.header_at = Some(reserved.map_err(Wrong::Receiver)?);
-            }
-            let bytes = &mut self.bytes;
-            self.left = buffer.fill(bytes, from, to, self.left, &mut budget.received)?;
-            let used = self.queue.put_used(to, buffer.head(), buffer.written());
-            used.map_err(Wrong::Receiver)?;
-            self.buffers = self.buffers.wrapping_add(1);
-            if self.left == 0 {
-                return Ok(Copied::Whole);
-            }
-            if !is_mergeable {
-                return Ok(Copied::TooLarge);
-            }
-            if budget.received == 0 {
-                return Ok(Copied::Spent);
-            }
-        }
-    }
-
-    /// Writes the header, and shows the receiver the frame.
-    #[inline]
-    fn finish(
-        &mut self,
-        mut header: [u8; HEADER as usize],
-        to: &impl MemoryAccess,
-    ) -> Result<(), Fault> {
-        [header[10], header[11]] = self.buffers.to_le_bytes();
-        header[0] &= NEEDS_CSUM;
-        if let Some(at) = self.header_at {
-            to.write(at, header)?;
-        }
-        self.queue.publish(to)?;
-        self.queue.disarm(to)
-    }
+    receiver.count_drop();
+    Ok(())
 }

@@ -1,6 +1,5 @@
 //! What a call of a lane has moved, and what its caller has to do.
 
-use super::bit;
 use crate::virtio::Fault;
 
 /// What was moved to or from a port. The numbers wrap.
@@ -17,9 +16,9 @@ pub struct Counters {
 impl Counters {
     /// Counts a packet.
     #[inline]
-    pub(super) fn add(&mut self, bytes: u32) {
+    pub(super) fn add(&mut self, bytes: u64) {
         self.packets = self.packets.wrapping_add(1);
-        self.bytes = self.bytes.wrapping_add(bytes.into());
+        self.bytes = self.bytes.wrapping_add(bytes);
     }
 }
 
@@ -38,8 +37,15 @@ pub struct Outcome {
 
 impl Outcome {
     /// Adds a fault of a port.
+    #[inline(never)]
     pub(super) fn add_fault(&mut self, port: u8, fault: Fault) {
         self.broken |= bit(port);
         self.fault = Some(fault);
     }
+}
+
+/// Returns the bit of a port.
+#[inline(always)]
+pub(super) fn bit(port: u8) -> u64 {
+    1 << (port & 63)
 }

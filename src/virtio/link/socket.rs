@@ -11,72 +11,81 @@
 //! A packet from a CID that is not the sender's is dropped. A packet to a CID that no other port
 //! has, or whose driver does not work, is answered by RST, unless it is one itself.
 
-use super::stream::{PACKET_HEADER, Stream};
-use super::{Memories, Step, Verdict};
+use super::call::{Call, judge, open};
+use super::ports::{Memories, Receiver, SenderState};
+use super::stream::Stream;
 use crate::virtio::Fault;
-use crate::virtio::chain::Buffer;
+use crate::virtio::chain::{Chain, Stop};
 use crate::virtio::memory::MemoryAccess;
-use crate::virtio::queue::Queue;
+use crate::virtio::queue::{Queue, Segment};
 
-/// The operation that ends a connection, or refuses one.
-const RST: [u8; 2] = [3, 0];
+/// The number of words of a header.
+const WORDS: usize = 11;
+/// The size of a header in bytes.
+const HEADER: u64 = 4 * WORDS as u64;
+/// The operation that ends a connection, or refuses one, in the word of type and operation.
+const RST: u32 = 3 << 16;
 
-impl<M: Memories> Step<'_, M> {
+impl<M: Memories> Call<'_, M> {
     /// Forwards a packet.
-    pub(super) fn forward_packet(&mut self, memory: &M::Memory) -> Result<Verdict, Fault> {
-        let header: [u8; PACKET_HEADER] = self.chain.reader(0).read(memory)?;
-        let word = |at: usize| -> u64 {
-            let bytes = header.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
-            u64::from_le_bytes(bytes.unwrap_or_default())
+    ///
+    /// # Errors
+    ///
+    /// As [`Call::drain`].
+    pub(super) fn forward_packet(
+        &mut self,
+        sender: &mut SenderState,
+        receivers: &mut [Receiver],
+        memory: &M::Memory,
+    ) -> Result<(), Stop> {
+        let mut bytes = self.sent.reader();
+        let mut header = [0; WORDS];
+        if !bytes.read(memory, &mut header) {
+            return Err(Fault::BufferLength.into());
+        }
+        let [source, source_high, to, to_high, _, _, size, kind, ..] = header;
+        let size = size.into();
+        if size > self.sent.readable_bytes().wrapping_sub(HEADER) {
+            return Err(Fault::PacketLength.into());
+        }
+        let destination = u64::from(to) | u64::from(to_high) << 32;
+        if u64::from(source) | u64::from(source_high) << 32 != sender.address {
+            sender.count_drop();
+            return Ok(());
+        }
+        let own = sender.port;
+        let meant = receivers
+            .iter()
+            .position(|it| it.address == destination && it.port != own && it.queue.is_some());
+        let (buffer, budget) = (&mut self.buffer, &mut self.budget);
+        // In a socket link, a sender's place is that of its receiver.
+        let index = meant.unwrap_or(own.into());
+        let Some(receiver) = receivers.get_mut(index) else { return Ok(()) };
+        let (to, size, done) = if meant.is_some() {
+            let Some(to) = open(&mut self.peer, self.memories, receiver.port) else {
+                return Ok(());
+            };
+            (to, size, &mut sender.done)
+        } else {
+            if kind & 0xffff_0000 == RST {
+                return Ok(());
+            }
+            refuse(&mut header);
+            (memory, 0, &mut 0)
         };
-        let size = word(24) & 0xffff_ffff;
-        if size > self.chain.readable_bytes() - PACKET_HEADER as u64 {
-            return Err(Fault::PacketLength);
-        }
-        let (source, destination) = (word(0), word(8));
-        let own = self.port;
-        if source != self.sender.address {
-            self.sender.counters.drops = self.sender.counters.drops.wrapping_add(1);
-            return Ok(Verdict::Done);
-        }
-        let offset = PACKET_HEADER as u64;
-        let mut stream = Stream { chain: self.chain, header: Some(header), offset, size };
-        let meant = self
-            .receivers
-            .iter_mut()
-            .find(|it| it.address == destination && it.port != own && it.queue.is_some());
-        if let Some(receiver) = meant
-            && let Some(to) = self.memories.open(receiver.port)
-        {
-            let done = &mut self.sender.done;
-            let result = stream.deliver(done, memory, receiver, &to, self.budget);
-            return Self::judge(receiver, self.outcome, result);
-        }
-        let Some(receiver) = self.receivers.iter_mut().find(|it| it.port == own) else {
-            return Ok(Verdict::Done);
-        };
-        if [header[30], header[31]] == RST {
-            return Ok(Verdict::Done);
-        }
-        stream.header = Some(answer(header));
-        stream.size = 0;
-        let result = stream.deliver(&mut 0, memory, receiver, memory, self.budget);
-        let verdict = Self::judge(receiver, self.outcome, result)?;
+        let stream = Stream { bytes, size, header: &mut header };
+        let delivered = stream
+            .deliver(done, memory, receiver, to, buffer, budget)
+            .or_else(|stop| judge(&mut self.outcome, receiver, stop));
         // Its own buffers are not what a sender waits for.
-        Ok(if verdict == Verdict::Wait { Verdict::Done } else { verdict })
+        if delivered == Err(Stop::Empty) && meant.is_none() { Ok(()) } else { delivered }
     }
 }
 
-/// Returns the header of the packet that refuses another one.
-fn answer(header: [u8; PACKET_HEADER]) -> [u8; PACKET_HEADER] {
-    let mut answer = [0; PACKET_HEADER];
-    answer[..8].copy_from_slice(&header[8..16]);
-    answer[8..16].copy_from_slice(&header[..8]);
-    answer[16..20].copy_from_slice(&header[20..24]);
-    answer[20..24].copy_from_slice(&header[16..20]);
-    answer[28..30].copy_from_slice(&header[28..30]);
-    [answer[30], answer[31]] = RST;
-    answer
+/// Turns the header of a packet into that of the one that refuses it.
+fn refuse(header: &mut [u32; WORDS]) {
+    let [a, b, c, d, from, to, _, kind, ..] = *header;
+    *header = [c, d, a, b, to, from, 0, kind & 0xffff | RST, 0, 0, 0];
 }
 
 /// Tells a driver by its queue of events that all of its connections are gone (VIRTIO 1.2,
@@ -86,12 +95,22 @@ fn answer(header: [u8; PACKET_HEADER]) -> [u8; PACKET_HEADER] {
 ///
 /// A [`Fault`] of the driver.
 pub fn send_reset_event(queue: &mut Queue, memory: &impl MemoryAccess) -> Result<bool, Fault> {
-    /// VIRTIO_VSOCK_EVENT_TRANSPORT_RESET.
-    const TRANSPORT_RESET: [u8; 4] = [0; 4];
-    let Some(mut buffer) = Buffer::take(queue, memory)? else { return Ok(false) };
-    let at = buffer.reserve(TRANSPORT_RESET.len() as u32, memory, &mut 1)?;
-    memory.write(at, TRANSPORT_RESET)?;
-    queue.put_used(memory, buffer.head(), buffer.written())?;
-    queue.publish(memory)?;
-    queue.must_signal(memory)
+    /// The event, and its size in bytes.
+    const TRANSPORT_RESET: (u32, u32) = (0, 4);
+    let mut segments = [Segment::EMPTY; 4];
+    let mut buffer = Chain::new(&mut segments);
+    if !queue.has_next(memory)? {
+        return Ok(false);
+    }
+    match buffer.read(queue, memory, &mut 4) {
+        Ok(()) => {}
+        Err(Stop::Fault(fault)) => return Err(fault),
+        // No event needs as many parts.
+        Err(_) => return Err(Fault::ChainLength),
+    }
+    let (event, size) = TRANSPORT_RESET;
+    buffer.writer().write(memory, &[event]).ok_or(Fault::BufferLength)?;
+    queue.put_used(memory, buffer.head(), size);
+    queue.publish(memory);
+    Ok(queue.must_signal(memory))
 }

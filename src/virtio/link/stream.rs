@@ -1,104 +1,91 @@
 //! Streams: consoles, and the packets of sockets, which are cut at the end of a receiver's buffer.
 
-use super::{Budget, Memories, Receiver, Step, Verdict};
-use crate::virtio::Fault;
-use crate::virtio::chain::{Buffer, Chain, Wrong};
-use crate::virtio::memory::MemoryAccess;
-use crate::virtio::queue::Queue;
+use super::call::{Call, judge, open};
+use super::deliver::Delivery;
+use super::ports::{Budget, Memories, Receiver, SenderState};
+use crate::virtio::chain::{Chain, Cursor, Stop};
+use crate::virtio::memory::{MemoryAccess, Place};
 
-/// The size of a socket packet's header in bytes.
-pub(super) const PACKET_HEADER: usize = 44;
-
-/// A part of a sender's chain.
+/// A part of a sender's chain that is moved.
 pub(super) struct Stream<'a> {
-    /// The chain.
-    pub chain: &'a Chain,
-    /// The header that each piece begins with: its length is set.
-    pub header: Option<[u8; PACKET_HEADER]>,
-    /// The offset in the chain of what follows the header.
-    pub offset: u64,
-    /// The size of that in bytes.
+    /// Its first byte.
+    pub bytes: Cursor<'a>,
+    /// The number of bytes.
     pub size: u64,
+    /// The words that each piece begins with, if any.
+    pub header: &'a mut [u32],
 }
 
-impl<M: Memories> Step<'_, M> {
+impl<M: Memories> Call<'_, M> {
     /// Forwards bytes to the other console.
-    pub(super) fn forward_bytes(&mut self, memory: &M::Memory) -> Result<Verdict, Fault> {
-        let size = self.chain.readable_bytes();
-        let Some(receiver) = self.receivers.first_mut() else { return Ok(Verdict::Done) };
-        let Some(to) = self.memories.open(receiver.port) else { return Ok(Verdict::Done) };
-        let stream = Stream { chain: self.chain, header: None, offset: 0, size };
-        let result = stream.deliver(&mut self.sender.done, memory, receiver, &to, self.budget);
-        Self::judge(receiver, self.outcome, result)
+    ///
+    /// # Errors
+    ///
+    /// As [`Call::drain`].
+    pub(super) fn forward_bytes(
+        &mut self,
+        sender: &mut SenderState,
+        receivers: &mut [Receiver],
+        memory: &M::Memory,
+    ) -> Result<(), Stop> {
+        let Some(receiver) = receivers.first_mut() else { return Ok(()) };
+        let Some(to) = open(&mut self.peer, self.memories, receiver.port) else { return Ok(()) };
+        let (size, bytes) = (self.sent.readable_bytes(), self.sent.reader());
+        let stream = Stream { bytes, size, header: &mut [] };
+        let (buffer, budget) = (&mut self.buffer, &mut self.budget);
+        stream
+            .deliver(&mut sender.done, memory, receiver, to, buffer, budget)
+            .or_else(|stop| judge(&mut self.outcome, receiver, stop))
     }
 }
 
 impl Stream<'_> {
     /// Copies what is not `done` into a receiver's buffers, one after another.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Empty`] if the receiver has no buffer, and notifies when it has one; what is wrong
+    /// with the memory of either; [`Stop::Spent`].
+    #[inline(never)]
     pub(super) fn deliver<M: MemoryAccess>(
-        &self,
+        self,
         done: &mut u64,
         from: &M,
         receiver: &mut Receiver,
         to: &M,
+        buffer: &mut Chain<'_>,
         budget: &mut Budget,
-    ) -> Result<Verdict, Wrong> {
+    ) -> Result<(), Stop> {
+        let Self { mut bytes, size, header } = self;
         let Some(queue) = &mut receiver.queue else {
             receiver.count_drop();
-            return Ok(Verdict::Done);
+            return Ok(());
         };
-        let header_size = self.header.map_or(0, |_| PACKET_HEADER as u32);
-        let mut source = self.chain.reader(self.offset + *done);
-        let mut is_whole = *done >= self.size && self.header.is_none();
+        let header_size = (header.len() as u32).wrapping_mul(4);
+        bytes.skip(*done);
+        let last_word = Place::START;
+        let mut delivery = Delivery { bytes, from, queue, to, buffer, budget, last_word };
+        // A packet without bytes is a header.
+        let mut is_whole = *done >= size && header_size == 0;
         while !is_whole {
-            let rest = self.size.saturating_sub(*done);
-            if budget.received == 0 || budget.bytes <= header_size {
-                return Ok(Verdict::Spent);
-            }
-            let limit = u64::from(budget.bytes - header_size).min(rest) as u32;
-            let before = queue.position();
-            let Some(mut buffer) = Buffer::take(queue, to).map_err(Wrong::Receiver)? else {
-                let came = queue.arm(to).map_err(Wrong::Receiver)?;
-                if came {
-                    continue;
-                }
-                return Ok(Verdict::Wait);
+            let Some(left) = delivery.budget.bytes.checked_sub(header_size).filter(|it| *it > 0)
+            else {
+                return Err(Stop::Spent);
             };
-            let place = match self.header {
-                Some(_) => buffer.reserve(header_size, to, &mut budget.received).map(Some),
-                None => Ok(None),
-            };
-            let place = place.map_err(Wrong::Receiver)?;
-            let filled = buffer.fill(&mut source, from, to, limit, &mut budget.received);
-            let left = filled.inspect_err(|_| queue.restore(before))?;
-            let copied = limit - left;
-            if copied == 0 && limit > 0 && place.is_some() {
-                if budget.received == 0 {
-                    // The next call takes the same buffer.
-                    queue.restore(before);
-                    return Ok(Verdict::Spent);
+            let limit = size.saturating_sub(*done).min(left.into()) as u32;
+            let moved = match delivery.fill(header, limit) {
+                Err(Stop::Empty) => {
+                    let came = delivery.queue.arm(to)?;
+                    return Err(if came { Stop::Spent } else { Stop::Empty });
                 }
-                return Err(Wrong::Receiver(Fault::BufferLength));
-            }
-            if let (Some(place), Some(mut header)) = (place, self.header) {
-                let [a, b, c, d] = copied.to_le_bytes();
-                [header[24], header[25], header[26], header[27]] = [a, b, c, d];
-                to.write(place, header).map_err(|_| Wrong::Receiver(Fault::Outside))?;
-            }
-            publish(queue, to, &buffer).map_err(Wrong::Receiver)?;
-            receiver.counters.add(copied);
-            receiver.has_news = true;
-            budget.bytes -= copied + header_size;
-            *done += u64::from(copied);
-            is_whole = *done >= self.size;
+                filled => filled?,
+            };
+            delivery.queue.publish(to);
+            delivery.queue.disarm(to);
+            receiver.counters.add(moved.into());
+            *done = done.wrapping_add(moved.into());
+            is_whole = *done >= size;
         }
-        Ok(Verdict::Done)
+        Ok(())
     }
-}
-
-/// Shows the receiver a buffer that was filled.
-fn publish(queue: &mut Queue, to: &impl MemoryAccess, buffer: &Buffer) -> Result<(), Fault> {
-    queue.put_used(to, buffer.head(), buffer.written())?;
-    queue.publish(to)?;
-    queue.disarm(to)
 }

@@ -175,7 +175,7 @@ impl Machine {
                 lane.attach_sender(port as u8, &tx);
             }
             if let Ok(rx) = rx {
-                _ = lane.attach_receiver(port as u8, &rx, features, &card.memory);
+                lane.attach_receiver(port as u8, &rx, features, &card.memory);
             }
         }
     }

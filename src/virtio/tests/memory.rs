@@ -1,7 +1,7 @@
 //! A partition's memory on the host.
 
 use crate::arch::addr::{Ipa, Region};
-use crate::virtio::memory::{MemoryAccess, Outside, OutsideOf, offset_in};
+use crate::virtio::memory::{MemoryAccess, Place};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::vec;
@@ -17,6 +17,8 @@ pub struct Memory {
     bytes: Rc<RefCell<Vec<u8>>>,
     /// The number of reads and copies by a device.
     pub accesses: Rc<Cell<u64>>,
+    /// The number of indices that a device wrote.
+    pub stores: Rc<Cell<u64>>,
     /// The number of bytes that were copied out of it.
     pub copied: Rc<Cell<u64>>,
     /// If not 0, the state of a generator whose values some reads return instead.
@@ -30,6 +32,7 @@ impl Memory {
             region: Region::new(Ipa::new(START), size as u64).unwrap(),
             bytes: Rc::new(RefCell::new(vec![0; size])),
             accesses: Rc::default(),
+            stores: Rc::default(),
             copied: Rc::default(),
             noise: Rc::default(),
         }
@@ -52,10 +55,27 @@ impl Memory {
         u16::from_le_bytes(self.get(at, 2).try_into().unwrap())
     }
 
-    /// Returns the offset of bytes that a device accesses.
-    fn offset(&self, at: Ipa, size: u64) -> Result<usize, Outside> {
+    /// Returns the offset of bytes that a device accesses, which is a multiple of `alignment`.
+    fn offset(&self, at: Place, alignment: u64) -> usize {
+        assert!(at.offset().is_multiple_of(alignment));
         self.accesses.set(self.accesses.get() + 1);
-        offset_in(&self.region, at, size).map(|it| it as usize).ok_or(Outside)
+        at.offset() as usize
+    }
+
+    /// Reads bytes, some of which the driver may have changed.
+    fn load<const N: usize>(&self, at: Place, alignment: u64) -> [u8; N] {
+        let offset = self.offset(at, alignment);
+        let mut bytes: [u8; N] = self.bytes.borrow()[offset..offset + N].try_into().unwrap();
+        if let Some(noise) = self.noise() {
+            let place = noise as usize % N;
+            bytes[place] ^= 1 << (noise >> 8 & 7);
+        }
+        bytes
+    }
+
+    fn store(&self, at: Place, alignment: u64, bytes: &[u8]) {
+        let offset = self.offset(at, alignment);
+        self.bytes.borrow_mut()[offset..offset + bytes.len()].copy_from_slice(bytes);
     }
 
     /// Returns a value that a driver might have written since, or `None`.
@@ -73,48 +93,42 @@ impl Memory {
 }
 
 impl MemoryAccess for Memory {
-    fn has(&self, at: Ipa, size: u64) -> bool {
-        self.offset(at, size).is_ok()
+    fn place(&self, at: Ipa, size: u64) -> Option<Place> {
+        Place::within(&self.region, at, size)
     }
 
-    fn read<const N: usize>(&self, at: Ipa) -> Result<[u8; N], Outside> {
-        let offset = self.offset(at, N as u64)?;
-        let mut bytes: [u8; N] = self.bytes.borrow()[offset..offset + N].try_into().unwrap();
-        if let Some(noise) = self.noise() {
-            let place = noise as usize % N;
-            bytes[place] ^= 1 << (noise >> 8 & 7);
-        }
-        Ok(bytes)
+    fn load_index(&self, at: Place) -> u16 {
+        u16::from_le_bytes(self.load(at, 2))
     }
 
-    fn write<const N: usize>(&self, at: Ipa, bytes: [u8; N]) -> Result<(), Outside> {
-        let offset = self.offset(at, N as u64)?;
-        self.bytes.borrow_mut()[offset..offset + N].copy_from_slice(&bytes);
-        Ok(())
+    fn store_index(&self, at: Place, index: u16) {
+        self.stores.set(self.stores.get() + 1);
+        self.store(at, 2, &index.to_le_bytes());
     }
 
-    fn load_index(&self, at: Ipa) -> Result<u16, Outside> {
-        if !at.is_aligned(2) {
-            return Err(Outside);
-        }
-        self.read(at).map(u16::from_le_bytes)
+    fn load_descriptor(&self, at: Place) -> [u64; 2] {
+        let bits = u128::from_le_bytes(self.load(at, 1));
+        [bits as u64, (bits >> 64) as u64]
     }
 
-    fn store_index(&self, at: Ipa, index: u16) -> Result<(), Outside> {
-        if !at.is_aligned(2) {
-            return Err(Outside);
-        }
-        self.write(at, index.to_le_bytes())
+    fn store_used(&self, at: Place, element: u64) {
+        self.store(at, 4, &element.to_le_bytes());
+    }
+
+    fn read<const N: usize>(&self, at: Place) -> [u8; N] {
+        self.load(at, 1)
+    }
+
+    fn write<const N: usize>(&self, at: Place, bytes: [u8; N]) {
+        self.store(at, 1, &bytes);
     }
 
     fn fence(&self) {}
 
-    fn copy_to(&self, from: Ipa, other: &Self, to: Ipa, size: u32) -> Result<(), OutsideOf> {
-        let source = self.offset(from, size.into()).map_err(|_| OutsideOf::Source)?;
-        let place = other.offset(to, size.into()).map_err(|_| OutsideOf::Destination)?;
+    fn copy_to(&self, from: Place, other: &Self, to: Place, size: u32) {
+        let (source, target) = (self.offset(from, 1), other.offset(to, 1));
         self.copied.set(self.copied.get() + u64::from(size));
         let bytes = self.bytes.borrow()[source..source + size as usize].to_vec();
-        other.bytes.borrow_mut()[place..place + size as usize].copy_from_slice(&bytes);
-        Ok(())
+        other.bytes.borrow_mut()[target..target + size as usize].copy_from_slice(&bytes);
     }
 }

@@ -2,6 +2,7 @@
 
 mod disk;
 mod driver;
+mod frames;
 mod hostile;
 mod machine;
 mod memory;

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::vec;
 use std::vec::Vec;
 
-const ALL: u64 = NET_GUEST_CSUM
+pub const ALL: u64 = NET_GUEST_CSUM
     | NET_GUEST_TSO4
     | NET_GUEST_TSO6
     | NET_MRG_RXBUF
@@ -20,12 +20,12 @@ const ALL: u64 = NET_GUEST_CSUM
     | VERSION_1;
 
 /// The MAC address of a port, as the engine has it.
-fn mac(port: u64) -> u64 {
+pub fn mac(port: u64) -> u64 {
     2 | port << 40
 }
 
 /// A frame with its header, for the port with an address.
-fn frame(size: usize, destination: u64, seed: u8) -> Vec<u8> {
+pub fn frame(size: usize, destination: u64, seed: u8) -> Vec<u8> {
     let mut bytes = vec![0; 12];
     bytes.extend(&destination.to_le_bytes()[..6]);
     bytes.extend((0..size - 6).map(|it| (it as u8).wrapping_mul(7).wrapping_add(seed)));
@@ -33,7 +33,7 @@ fn frame(size: usize, destination: u64, seed: u8) -> Vec<u8> {
 }
 
 /// Joins the buffers of the next frame, and checks their number.
-fn next_frame(received: &mut VecDeque<Vec<u8>>, is_mergeable: bool) -> Option<Vec<u8>> {
+pub fn next_frame(received: &mut VecDeque<Vec<u8>>, is_mergeable: bool) -> Option<Vec<u8>> {
     let mut whole = received.pop_front()?;
     let count = u16::from_le_bytes([whole[10], whole[11]]);
     assert!(count == 1 || is_mergeable);
@@ -44,7 +44,7 @@ fn next_frame(received: &mut VecDeque<Vec<u8>>, is_mergeable: bool) -> Option<Ve
     Some(whole)
 }
 
-fn pair(features: [u64; 2]) -> Machine {
+pub fn pair(features: [u64; 2]) -> Machine {
     Machine::new(Kind::Network, &[(mac(0), features[0]), (mac(1), features[1])], 64)
 }
 

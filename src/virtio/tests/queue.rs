@@ -3,7 +3,7 @@
 use super::driver::Driver;
 use super::memory::{Memory, START};
 use crate::arch::addr::Ipa;
-use crate::virtio::chain::Chain;
+use crate::virtio::chain::{Chain, Stop, room};
 use crate::virtio::queue::{Queue, QueueSetup};
 use crate::virtio::{EVENT_IDX, Fault, INDIRECT_DESC};
 
@@ -20,9 +20,12 @@ fn driver(features: u64) -> Driver {
 fn read(driver: &Driver) -> Result<(u64, u64), Fault> {
     let mut queue = driver.queue()?;
     assert!(queue.has_next(&driver.memory)?);
-    let mut chain = Chain::default();
-    assert!(chain.read(&mut queue, &driver.memory, &mut 256)?);
-    Ok((chain.readable_bytes(), chain.writable_bytes()))
+    let mut segments = room();
+    let mut chain = Chain::new(&mut segments);
+    match chain.read(&queue, &driver.memory, &mut 256) {
+        Err(Stop::Fault(fault)) => Err(fault),
+        other => Ok(other.map(|()| (chain.readable_bytes(), chain.writable_bytes())).unwrap()),
+    }
 }
 
 #[test]
@@ -134,10 +137,10 @@ fn interrupts_are_wanted_as_the_driver_says() {
             memory.set(driver.available_at(4 + 2 * u64::from(SIZE)), &event.to_le_bytes());
             memory.set(driver.available_at(0), &flags.to_le_bytes());
             for _ in 0..count {
-                queue.put_used(memory, 0, 0).unwrap();
+                queue.put_used(memory, 0, 0);
             }
-            queue.publish(memory).unwrap();
-            queue.must_signal(memory).unwrap()
+            queue.publish(memory);
+            queue.must_signal(memory)
         };
         let has_event = features != 0;
         assert!(!use_buffers(0, 0, 0), "nothing is new");
@@ -155,14 +158,14 @@ fn notifications_are_asked_for_without_losing_one() {
         let mut driver = driver(features);
         let memory = driver.memory.clone();
         let mut queue = driver.queue().unwrap();
-        queue.disarm(&memory).unwrap();
+        queue.disarm(&memory);
         driver.must_notify();
         driver.add(&[(BUFFER, 1, false)]);
         assert_eq!(driver.must_notify(), features != 0, "only the first one, with EVENT_IDX");
         // The buffer came before the device asked.
         assert_eq!(queue.arm(&memory), Ok(true));
         assert_eq!(queue.has_next(&memory), Ok(true));
-        queue.take(&memory).unwrap();
+        queue.put_used(&memory, 0, 0);
         assert_eq!(queue.arm(&memory), Ok(false));
         driver.add(&[(BUFFER, 1, false)]);
         assert!(driver.must_notify());
@@ -175,9 +178,10 @@ fn a_chain_that_is_larger_than_the_budget_is_not_read() {
     driver.add(&[(BUFFER, 1, false); 4]);
     let mut queue = driver.queue().unwrap();
     assert_eq!(queue.has_next(&driver.memory), Ok(true));
-    let mut chain = Chain::default();
-    assert_eq!(chain.read(&mut queue.clone(), &driver.memory, &mut 3), Ok(false));
+    let mut segments = room();
+    let mut chain = Chain::new(&mut segments);
+    assert_eq!(chain.read(&queue, &driver.memory, &mut 3), Err(Stop::Spent));
     let mut budget = 4;
-    assert_eq!(chain.read(&mut queue, &driver.memory, &mut budget), Ok(true));
+    assert_eq!(chain.read(&queue, &driver.memory, &mut budget), Ok(()));
     assert_eq!(budget, 0);
 }

@@ -1,0 +1,150 @@
+//! One call of a lane: serving its senders.
+
+use super::outcome::{Outcome, bit};
+use super::ports::{Budget, Kind, Memories, Receiver, Sender, SenderState};
+use crate::virtio::Fault;
+use crate::virtio::chain::{Chain, Stop};
+use crate::virtio::memory::MemoryAccess;
+use crate::virtio::queue::Queue;
+
+/// One call of a lane: what it may use, and what it has done.
+pub(super) struct Call<'a, M: Memories> {
+    pub memories: &'a M,
+    /// The port whose memory is open besides the sender's.
+    pub peer: Option<(u8, M::Memory)>,
+    /// The chain that is moved.
+    pub sent: Chain<'a>,
+    /// The receiver's buffer that is filled.
+    pub buffer: Chain<'a>,
+    pub budget: Budget,
+    pub outcome: Outcome,
+}
+
+impl<M: Memories> Call<'_, M> {
+    /// Serves one sender. Returns the port that is first in the next call, if it shall be another
+    /// one.
+    #[inline]
+    pub fn serve(
+        &mut self,
+        kind: Kind,
+        sender: &mut Sender,
+        receivers: &mut [Receiver],
+    ) -> Option<u8> {
+        let Sender { queue: place, state } = sender;
+        let queue = place.as_mut()?;
+        let port = state.port;
+        let memory = self.memories.open(port)?;
+        let before = queue.position();
+        let mut next = None;
+        if let Err(stop) = self.drain(kind, queue, state, receivers, &memory) {
+            queue.publish(&memory);
+            // Arming a queue, which is the last step if nothing stops the call, includes a fence.
+            memory.fence();
+            if let Stop::Fault(fault) = stop {
+                (*place, state.done) = (None, 0);
+                self.outcome.add_fault(port, fault);
+            } else if stop == Stop::Spent {
+                self.outcome.more |= bit(port);
+                // Who could not begin is first in the next call.
+                let has_progress = queue.position() != before;
+                next = Some(if has_progress { port.wrapping_add(1) } else { port });
+            }
+        }
+        signal(&mut self.outcome, port, place, &memory);
+        for Receiver { port: it, queue, .. } in receivers {
+            if !queue.as_ref().is_some_and(Queue::has_news) {
+                continue;
+            }
+            if *it == port {
+                signal(&mut self.outcome, port, queue, &memory);
+            } else if let Some(to) = open(&mut self.peer, self.memories, *it) {
+                signal(&mut self.outcome, *it, queue, to);
+            }
+        }
+        // The next sender may be this port.
+        self.peer = None;
+        next
+    }
+
+    /// Moves a sender's chains until there are no more, and the driver notifies of the next one.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] of the sender; [`Stop::Empty`] if a receiver has no buffer, and notifies when it
+    /// has one; [`Stop::Spent`].
+    #[inline]
+    fn drain(
+        &mut self,
+        kind: Kind,
+        queue: &mut Queue,
+        sender: &mut SenderState,
+        receivers: &mut [Receiver],
+        memory: &M::Memory,
+    ) -> Result<(), Stop> {
+        queue.look(memory)?;
+        loop {
+            if !queue.has_seen_next() {
+                queue.publish(memory);
+                if !queue.arm(memory)? {
+                    return Ok(());
+                }
+            }
+            self.sent.read(queue, memory, &mut self.budget.sent)?;
+            if self.sent.writable_bytes() != 0 {
+                return Err(Fault::Direction.into());
+            }
+            match kind {
+                Kind::Network => self.forward_frame(sender, receivers, memory)?,
+                Kind::Console => self.forward_bytes(sender, receivers, memory)?,
+                Kind::Socket => self.forward_packet(sender, receivers, memory)?,
+            }
+            sender.done = 0;
+            sender.counters.add(self.sent.readable_bytes());
+            queue.put_used(memory, self.sent.head(), 0);
+        }
+    }
+}
+
+/// Finds out whether a driver wants an interrupt for what was published before a fence.
+fn signal<M: MemoryAccess>(outcome: &mut Outcome, port: u8, place: &mut Option<Queue>, memory: &M) {
+    if place.as_mut().is_some_and(|queue| queue.must_signal_after_fence(memory)) {
+        outcome.signal |= bit(port);
+    }
+}
+
+/// Opens the memory of a port unless it is the one that is open in `peer`.
+#[inline(never)]
+pub(super) fn open<'a, M: Memories>(
+    peer: &'a mut Option<(u8, M::Memory)>,
+    memories: &M,
+    port: u8,
+) -> Option<&'a M::Memory> {
+    if peer.as_ref().is_none_or(|it| it.0 != port) {
+        // Closed before another one is opened.
+        *peer = None;
+        *peer = memories.open(port).map(|memory| (port, memory));
+    }
+    peer.as_ref().map(|it| &it.1)
+}
+
+/// Handles what stopped a delivery to a receiver: its own mistake costs it its queue, and the
+/// packet is dropped.
+///
+/// # Errors
+///
+/// What is to stop the sender: see [`Call::drain`].
+#[inline(never)]
+pub(super) fn judge(
+    outcome: &mut Outcome,
+    receiver: &mut Receiver,
+    stop: Stop,
+) -> Result<(), Stop> {
+    match stop {
+        Stop::Fault(fault) => {
+            receiver.queue = None;
+            outcome.add_fault(receiver.port, fault);
+            Ok(())
+        }
+        Stop::Empty | Stop::Spent => Err(stop),
+    }
+}

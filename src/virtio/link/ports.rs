@@ -1,0 +1,74 @@
+//! The ports of a lane: what they are, and how far they have come.
+
+use super::outcome::Counters;
+use crate::virtio::memory::MemoryAccess;
+use crate::virtio::queue::Queue;
+
+/// What a link connects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Network cards.
+    Network,
+    /// Consoles. There are two.
+    Console,
+    /// Socket devices.
+    Socket,
+}
+
+/// The memories of a link's ports.
+pub trait Memories {
+    /// The memory of one.
+    type Memory: MemoryAccess;
+
+    /// Opens the memory of the partition at a port, for as long as the result is kept; `None` if it
+    /// may not be touched. At most two are open at a time, and none of them twice.
+    fn open(&self, port: u8) -> Option<Self::Memory>;
+}
+
+/// A port whose transmit queue is in a lane.
+pub(super) struct Sender {
+    pub queue: Option<Queue>,
+    pub state: SenderState,
+}
+
+/// What a lane knows about a sender besides its queue.
+pub(super) struct SenderState {
+    pub port: u8,
+    /// Its MAC address, the first byte in the lowest bits, or its CID.
+    pub address: u64,
+    /// How much of the first chain was moved by earlier calls: a number of bytes of a stream, or of
+    /// receivers of a frame.
+    pub done: u64,
+    pub counters: Counters,
+}
+
+/// A port whose receive queue is in a lane.
+pub(super) struct Receiver {
+    pub port: u8,
+    pub address: u64,
+    /// The features that its driver has accepted.
+    pub features: u64,
+    pub queue: Option<Queue>,
+    pub counters: Counters,
+}
+
+impl SenderState {
+    /// Counts a packet that no receiver would take.
+    pub fn count_drop(&mut self) {
+        self.counters.drops = self.counters.drops.wrapping_add(1);
+    }
+}
+
+impl Receiver {
+    /// Counts a packet that was dropped.
+    pub fn count_drop(&mut self) {
+        self.counters.drops = self.counters.drops.wrapping_add(1);
+    }
+}
+
+/// What a call may still do.
+pub(super) struct Budget {
+    pub bytes: u32,
+    pub sent: u16,
+    pub received: u16,
+}
