@@ -3,7 +3,7 @@
 
 use crate::arch::addr::{Ipa, PAGE_SIZE};
 use crate::arch::esr::{self, Abort};
-use crate::devices::address_map::CONSOLE;
+use crate::devices::address_map::DISTRIBUTOR;
 
 /// A load or store of one general register that can be emulated.
 ///
@@ -69,6 +69,12 @@ impl MmioAccess {
         if ipa.is_aligned(self.size()) { Some(ipa) } else { None }
     }
 
+    /// Returns whether this offset from the start of a page is a multiple of its size.
+    #[inline(always)]
+    pub const fn is_aligned(self, offset: u64) -> bool {
+        offset & (self.size() - 1) == 0
+    }
+
     /// Returns its size in bytes: 1, 2, 4 or 8.
     pub const fn size(self) -> u64 {
         1 << (self.0 >> 22 & 3)
@@ -109,12 +115,12 @@ impl MmioAccess {
     }
 }
 
-/// Returns the offset of an access from the start of the guest's own UART, in bytes, from FAR_EL2
-/// and HPFAR_EL2; `None` if it is elsewhere. Cheaper than [`MmioAccess::ipa`]: HPFAR_EL2 is
-/// compared as a whole, so that an access with one of its reserved bits set counts as elsewhere.
+/// Returns the offset of an access from the start of the distributor, in bytes, from FAR_EL2 and
+/// HPFAR_EL2, if it is in the distributor's first page. Cheaper than [`MmioAccess::ipa`]: HPFAR_EL2
+/// is compared as a whole, so that an access with one of its reserved bits set counts as elsewhere.
 #[inline(always)]
-pub const fn console_offset(far: u64, hpfar: u64) -> Option<u64> {
-    if hpfar == esr::hpfar(CONSOLE) { Some(far & (PAGE_SIZE - 1)) } else { None }
+pub const fn distributor_offset(far: u64, hpfar: u64) -> Option<u64> {
+    if hpfar == esr::hpfar(DISTRIBUTOR) { Some(far & (PAGE_SIZE - 1)) } else { None }
 }
 
 #[cfg(test)]

@@ -64,15 +64,27 @@ pub const EXITS: usize = CAUSES;
 
 /// The counters of one vCPU. Only the CPU that runs it writes them; any CPU may read.
 #[derive(Debug, Default)]
+#[repr(transparent)]
 pub struct Counters([AtomicU64; CAUSES]);
 
 impl Counters {
+    /// Returns the offset of the counter of a cause, in bytes.
+    pub const fn offset(cause: Cause) -> usize {
+        cause as usize * size_of::<AtomicU64>()
+    }
+
     /// Counts one exit.
     #[inline(always)]
     pub fn count(&self, cause: Cause) {
+        self.add(cause, 1);
+    }
+
+    /// Counts a number of exits.
+    #[inline(always)]
+    pub fn add(&self, cause: Cause, exits: u64) {
         let counter = &self.0[cause as usize];
         // Only one CPU writes, so that no count is lost between the load and the store.
-        counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(exits), Ordering::Relaxed);
     }
 }
 

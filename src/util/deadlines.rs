@@ -13,9 +13,11 @@ pub enum User {
     VirtualTimer = 2,
     /// The interrupts that make a GICv2 of QEMU evaluate its state.
     GicUpdate = 3,
+    /// The publication of what a guest has sent by its PL011.
+    Uart = 4,
 }
 
-const USERS: usize = 4;
+const USERS: usize = 5;
 /// A counter value that is never reached.
 const NEVER: u64 = u64::MAX;
 
@@ -53,6 +55,11 @@ impl Deadlines {
     /// Returns whether a user's deadline is at or before `now`.
     pub fn is_due(&self, user: User, now: u64) -> bool {
         !self.wanted[user as usize].load(Ordering::Relaxed) <= now
+    }
+
+    /// Returns whether a user has a deadline.
+    pub fn has(&self, user: User) -> bool {
+        self.wanted[user as usize].load(Ordering::Relaxed) != !NEVER
     }
 
     /// Replaces the deadline of `user`, and returns how the timer must be changed.

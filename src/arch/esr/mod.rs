@@ -83,7 +83,7 @@ pub(crate) const fn page(hpfar: u64) -> u64 {
 }
 
 /// Returns the value of HPFAR_EL2 for an IPA.
-pub(crate) const fn hpfar(ipa: Ipa) -> u64 {
+pub const fn hpfar(ipa: Ipa) -> u64 {
     (ipa.get() & !(PAGE_SIZE - 1)) >> 8
 }
 

@@ -98,10 +98,17 @@ impl Pl011 {
     /// Returns the value of FR while both FIFOs are empty and the interrupt's level is low: then
     /// reading it has no effect, and there is nothing to transmit and no level to report.
     #[inline(always)]
-    pub fn idle_flags(&self) -> Option<u64> {
+    pub fn idle_flags(&self) -> Option<u32> {
         const IDLE: u32 = FR_CTS | FR_DSR | FR_DCD | FR_TXFE | FR_RXFE;
         let is_empty = self.transmit_fifo.is_empty() && self.receive_fifo.is_empty();
-        (is_empty && !self.interrupt_line()).then_some(IDLE as u64)
+        (is_empty && !self.interrupt_line()).then_some(IDLE)
+    }
+
+    /// Returns whether a write to the register at `offset` changes nothing: of the present value to
+    /// IMSC, while the interrupt's level is low. Drivers write it after each piece of output.
+    #[inline(always)]
+    pub fn has_no_effect(&self, offset: u64, value: u64) -> bool {
+        offset == IMSC && value == self.register(IMSC).into() && !self.interrupt_line()
     }
 
     /// Writes a byte to DR and passes it to `sink` at once, provided that the transmit FIFO is

@@ -196,6 +196,7 @@ fn new_vcpu(
     let affinities: Vec<_> = cpus.iter().map(|cpu| resident::all()[*cpu].cpu.mpidr()).collect();
     Vcpu {
         partition,
+        output: partition.output,
         position: VcpuPosition { gic, vcpu: number, cpus: cpus.clone() },
         sgi_route: match gic.physical_sgis() {
             u16::MAX => SgiRoute::new(&affinities, number),

@@ -16,12 +16,12 @@ use super::{CONSOLE, Place, Port, SharedState, input, ports};
 use crate::el2::cpu::{self, Cpu, timer};
 use crate::el2::drivers::uart::{MachineUart, emergency};
 
-/// The number of bytes in a piece of others' output on a CPU that runs a guest.
-const PIECE_BYTES: usize = 4;
-/// The number of bytes in a piece of the output of the CPU's own guest.
-const OWN_PIECE_BYTES: usize = 16;
-/// The number of bytes in a piece on a CPU that no partition owns.
-const FREE_PIECE_BYTES: usize = 64;
+/// The budget ([`Console::send`]) of a piece of others' output on a CPU that runs a guest.
+const PIECE_BUDGET: usize = 52;
+/// The budget of a piece of the output of the CPU's own guest.
+const OWN_PIECE_BUDGET: usize = 145;
+/// The budget of a piece on a CPU that no partition owns.
+const FREE_PIECE_BUDGET: usize = 768;
 /// The time that a CPU waits for another one that has the turn, in microseconds: several times what
 /// that CPU needs to answer, unless it works on a restart, or its guest keeps it from answering.
 const PATIENCE_US: u64 = 200;
@@ -81,14 +81,15 @@ pub fn attend() {
 /// Sends a piece if no other CPU does, and returns when this CPU has to continue.
 fn attempt_piece(place: &Place, now: u64) -> Next {
     // If another CPU holds the lock, it sees the mark, but need not send for this CPU's partition.
-    let mut next = Next::At(now.saturating_add(timer::microseconds(RETRY_US)));
+    let mut next = None;
     let is_done = CONSOLE.mark.attend(|| {
         let Some(mut shared) = CONSOLE.shared.attempt() else { return false };
         CONSOLE.mark.clear();
-        next = shared.send_piece(place, now);
+        next = Some(shared.send_piece(place, now));
         true
     });
-    if is_done { next } else { Next::Soon }
+    let retry = || Next::At(now.saturating_add(timer::microseconds(RETRY_US)));
+    if is_done { next.unwrap_or_else(retry) } else { Next::Soon }
 }
 
 impl SharedState {
@@ -110,17 +111,22 @@ impl SharedState {
             return Next::Soon;
         }
         let before = lines.turn();
+        let mut budget = if own.is_some() { PIECE_BUDGET } else { FREE_PIECE_BUDGET };
+        if lines.is_due(now) {
+            lines.begin(now, &mut budget);
+        }
         let serves = |source| place.sends_all || serves(place, current, source);
         // A CPU that sends its own partition's output only, or whose partition has the turn.
         let sends_own =
             !place.sends_all && !place.is_here() || own.is_some_and(|own| lines.is_turn_of(own));
         let stop = match sends_own {
             true => send_own(lines, now, &serves),
-            false if own.is_some() => send(lines, now, PIECE_BYTES, &serves),
-            false => send(lines, now, FREE_PIECE_BYTES, &serves),
+            false => send(lines, now, budget, &serves),
         };
         wake_writer(place, before);
-        wake_writer(place, lines.turn());
+        if lines.turn() != before {
+            wake_writer(place, lines.turn());
+        }
         match stop {
             Stop::Budget => Next::Soon,
             Stop::NoRoom => Next::Room,
@@ -161,7 +167,7 @@ impl SharedState {
 /// measurement of stays in EL2 tells this from work for others.
 #[inline(never)]
 fn send_own(lines: &mut Console, now: u64, serves: &dyn Fn(Source) -> bool) -> Stop {
-    send(lines, now, OWN_PIECE_BYTES, serves)
+    send(lines, now, OWN_PIECE_BUDGET, serves)
 }
 
 /// Sends a piece of this size.
@@ -207,21 +213,29 @@ fn wake_writer(place: &Place, source: Source) {
 pub struct Sender {
     /// The UART.
     pub uart: Option<&'static MachineUart>,
-    /// Whether it waits for room. If so, the console finds that there is always room.
+    /// Whether it waits for room.
     pub waits: bool,
 }
 
 impl Transmitter for Sender {
-    #[inline(always)]
-    fn has_room(&mut self) -> bool {
-        self.waits || !emergency::is_taken() && self.uart.is_none_or(|uart| uart.can_send())
-    }
-
     // One copy for all callers.
     #[inline(never)]
-    fn put(&mut self, byte: u8) {
-        let Some(uart) = self.uart else { return };
-        while self.waits && !uart.can_send() {}
-        uart.send(byte);
+    fn room(&mut self) -> usize {
+        let Some(uart) = self.uart else { return usize::MAX };
+        loop {
+            let room = uart.room();
+            if room == 0 && self.waits {
+                continue;
+            }
+            return if !self.waits && emergency::is_taken() { 0 } else { room };
+        }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, bytes: impl Iterator<Item = u8>) -> usize {
+        match self.uart {
+            Some(uart) => uart.send(bytes),
+            None => bytes.count(),
+        }
     }
 }

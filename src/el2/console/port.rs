@@ -4,6 +4,7 @@ use alloc::string::String;
 use bulkhead::devices::Peer;
 use bulkhead::devices::pl011::Pl011;
 use bulkhead::operator::console::{After, Buffer, Notify};
+use bulkhead::util::deadlines::User;
 use bulkhead::util::ring::Full;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering, fence};
@@ -72,11 +73,23 @@ impl Port {
         self.output.push(byte, timer::now())
     }
 
-    /// Notifies the console of the partition's output, if `notify` requires it.
+    /// Notifies the console of the partition's output, if `notify` requires it at once or soon.
     #[inline(always)]
     pub fn notify(&self, notified: Notify) {
-        if notified == Notify::Yes {
+        if notified != Notify::No {
             notify();
+        }
+    }
+
+    /// Requests that the console look for the partition's output, which is a visit of its own or a
+    /// later part of this one.
+    pub fn request(&self) {
+        announce();
+        if let Some(place) = CONSOLE.place.get() {
+            match place.sends_all && !place.is_here() {
+                true => place.summon(place.cpu),
+                false => timer::set_deadline(User::Console, Some(timer::now())),
+            }
         }
     }
 
@@ -89,6 +102,7 @@ impl Port {
     /// because its guest has ended.
     pub fn drain(&self, uart: &mut Pl011) {
         let now = timer::now();
+        self.output.shut(now);
         uart.take_unsent(|bytes| _ = self.output.push_all(bytes, now));
         announce();
     }
@@ -143,10 +157,12 @@ impl Peer for PortConnection<'_> {
         if pushed.is_ok() && self.port.output_waits() {
             self.port.output_waits.store(false, Ordering::SeqCst);
         }
-        // The console must also be notified of a full buffer.
-        if pushed != Ok(Notify::No) {
-            self.notify = Notify::Yes;
-        }
+        self.notify = match (pushed, self.notify) {
+            // The console must also be notified of a full buffer.
+            (Err(Full) | Ok(Notify::Yes), _) | (_, Notify::Yes) => Notify::Yes,
+            (Ok(Notify::No), notify) => notify,
+            (Ok(Notify::Later), _) => Notify::Later,
+        };
         pushed.map(|_| ())
     }
 

@@ -24,7 +24,8 @@ use bulkhead::util::published::Published;
 use bulkhead::util::rate_limit::RateLimit;
 use bulkhead::vgic::{Config, CpuMask, Version, Vgic};
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::arch::sync::Mutex;
 use super::console::{Port, say};
@@ -74,6 +75,9 @@ pub struct Partition {
     started: AtomicU64,
     /// Its port at the console, to which its PL011 is connected.
     pub port: &'static Port,
+    /// UARTFR of the console's PL011 while a load of it has no effect, otherwise 0. The vectors read
+    /// it without a lock; who holds the lock of `state` and calls the device writes it.
+    pub uart_flags: AtomicU32,
     /// The buffer of its output, which is its port's.
     pub output: &'static Buffer,
     /// Its random numbers, if the machine has entropy.
@@ -252,6 +256,7 @@ impl Partition {
             rebuild: Rebuild::new(vcpus),
             started: AtomicU64::new(0),
             port,
+            uart_flags: AtomicU32::new(0),
             output: port.output(),
             random,
             monitor,
@@ -263,6 +268,9 @@ impl Partition {
             plan,
         }
     }
+
+    /// The offset of [`Partition::uart_flags`] in bytes, for the vectors.
+    pub const UART_FLAGS: usize = offset_of!(Self, uart_flags);
 
     /// Returns the partition's name.
     pub fn name(&self) -> &str {
@@ -357,6 +365,7 @@ impl Partition {
         state.vgic.reset(hardware);
         state.psci.reset();
         state.uart = Pl011::default();
+        self.uart_flags.store(0, Ordering::Relaxed);
         state.injections = 0;
         self.port.reset();
         drop(state);

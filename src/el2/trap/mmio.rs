@@ -1,6 +1,7 @@
 //! Carries out a guest's loads and stores to emulated devices.
 
 use aarch64_cpu::registers::{FAR_EL2, HPFAR_EL2, Readable};
+use bulkhead::arch::addr::PAGE_SIZE;
 use bulkhead::devices::pl011;
 use bulkhead::devices::planned::DeviceKind;
 use bulkhead::trap::mmio::{self, MmioAccess};
@@ -10,11 +11,12 @@ use super::proceed;
 use crate::el2::arch::frame::{TrapFrame, skip_instruction};
 use crate::el2::vcpu::Vcpu;
 
-/// Handles a data abort, or another exception that the vectors pass here. Cases, in this order:
+/// Handles a data abort outside the page of the PL011 at the console, or another exception that the
+/// vectors pass here. Cases, in this order:
 ///
 /// 1. A store to GICD_SGIR that sends a physical SGI.
-/// 2. A store to UARTDR or a load from UARTFR of the PL011 at the console.
-/// 3. Another access to an emulated device.
+/// 2. Another access to the first page of the distributor.
+/// 3. An access to another emulated device.
 /// 4. All other exceptions: [`proceed::other`].
 #[inline(always)]
 pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
@@ -29,20 +31,64 @@ pub fn data_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
     let Some(access) = MmioAccess::of(esr) else {
         return proceed::other(frame, esr, vcpu);
     };
-    // UARTDR and UARTFR have offsets that are multiples of 8, so an access to them is aligned.
-    match (mmio::console_offset(far, hpfar), access.is_write()) {
-        (Some(pl011::DR), true) => {
-            accept(vcpu, DeviceKind::Pl011);
-            vcpu.uart_send(frame.register(access.register()));
+    if let Some(offset) = mmio::distributor_offset(far, hpfar)
+        && access.is_aligned(offset)
+    {
+        return distributor(vcpu, frame, access, offset);
+    }
+    match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_device(ipa)) {
+        Some((device, offset)) => {
+            accept(vcpu, device);
+            emulate(vcpu, frame, access, device, offset);
         }
-        (Some(pl011::FR), false) if let Some(flags) = vcpu.idle_uart_flags() => {
+        None => proceed::other(frame, esr, vcpu),
+    }
+}
+
+/// Handles a data abort in the page of the PL011 at the console, or another exception of its class.
+/// The vectors have handled most loads from UARTFR.
+#[inline(always)]
+pub fn console_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
+    let offset = FAR_EL2.get() & (PAGE_SIZE - 1);
+    match MmioAccess::of(esr).filter(|access| access.is_aligned(offset)) {
+        Some(access) => {
             accept(vcpu, DeviceKind::Pl011);
-            frame.set_register(access.register(), access.loaded(flags));
+            if offset == pl011::DR && access.is_write() {
+                vcpu.uart_send(frame.register(access.register()));
+            } else if access.is_write()
+                && vcpu.is_uart_store_idle(offset, access.stored(frame.register(access.register())))
+            {
+                // Nothing changes.
+            } else {
+                emulate_console(vcpu, frame, access, offset);
+            }
         }
-        _ => match access.ipa(far, hpfar).and_then(|ipa| vcpu.partition.emulated_device(ipa)) {
-            Some((device, offset)) => emulate(vcpu, frame, access, device, offset),
-            None => proceed::other(frame, esr, vcpu),
-        },
+        None => proceed::other(frame, esr, vcpu),
+    }
+}
+
+/// Carries out an access to the PL011 at the console.
+#[inline(never)]
+fn emulate_console(vcpu: &Vcpu, frame: &mut TrapFrame, access: MmioAccess, offset: u64) {
+    let register = access.register();
+    let stored = access.is_write().then(|| access.stored(frame.register(register)));
+    let loaded = vcpu.uart_access(offset, stored);
+    if stored.is_none() {
+        frame.set_register(register, access.loaded(loaded));
+    }
+}
+
+/// Carries out an access to the first page of the distributor.
+#[inline(always)]
+fn distributor(vcpu: &Vcpu, frame: &mut TrapFrame, access: MmioAccess, offset: u64) {
+    accept(vcpu, DeviceKind::Distributor);
+    if access.is_write() {
+        let value = access.stored(frame.register(access.register()));
+        vcpu.frame_write(false, offset, access.size(), value);
+    } else if let Some(value) = vcpu.plain_distributor_read(offset, access.size()) {
+        frame.set_register(access.register(), access.loaded(value));
+    } else {
+        load(frame, access, vcpu, DeviceKind::Distributor, offset);
     }
 }
 
@@ -55,20 +101,12 @@ fn emulate(
     device: DeviceKind,
     offset: u64,
 ) {
-    accept(vcpu, device);
     if access.is_write() {
         let value = access.stored(frame.register(access.register()));
         match device {
-            DeviceKind::Distributor | DeviceKind::Redistributors => {
-                let private = device == DeviceKind::Redistributors;
-                vcpu.frame_write(private, offset, access.size(), value);
-            }
+            DeviceKind::Redistributors => vcpu.frame_write(true, offset, access.size(), value),
             _ => store(vcpu, device, offset, access.size(), value),
         }
-    } else if device == DeviceKind::Distributor
-        && let Some(value) = vcpu.plain_distributor_read(offset, access.size())
-    {
-        frame.set_register(access.register(), access.loaded(value));
     } else {
         load(frame, access, vcpu, device, offset);
     }

@@ -3,6 +3,9 @@
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{VBAR_EL2, Writeable};
 use bulkhead::arch::esr;
+use bulkhead::devices::address_map::CONSOLE;
+use bulkhead::devices::pl011;
+use bulkhead::operator::console::Buffer;
 use core::arch::global_asm;
 
 use super::proceed::{self, proceed};
@@ -10,6 +13,7 @@ use super::{fast, mmio, panic, sync, undescribed};
 use crate::el2::arch::frame::TrapFrame;
 use crate::el2::arch::image::EMERGENCY_STACK;
 use crate::el2::cpu;
+use crate::el2::partition::Partition;
 use crate::el2::vcpu::{self, Flow, Vcpu, resident};
 
 global_asm!(
@@ -17,6 +21,7 @@ global_asm!(
     call = sym call,
     system_register = sym system_register,
     data_abort = sym data_abort,
+    console_abort = sym console_abort,
     undescribed_abort = sym undescribed_abort,
     interrupt = sym interrupt,
     fast_interrupt = sym fast_interrupt,
@@ -25,6 +30,15 @@ global_asm!(
     hvc_0 = const esr::HVC_0,
     stack_top = const cpu::STACK_TOP,
     workaround = const cpu::WORKAROUND,
+    console = const esr::hpfar(CONSOLE),
+    flags = const pl011::FR,
+    running = const resident::RUNNING,
+    partition = const vcpu::PARTITION,
+    console_exits = const vcpu::CONSOLE_EXITS,
+    uart_flags = const Partition::UART_FLAGS,
+    output = const vcpu::OUTPUT,
+    output_bytes = const Buffer::BYTES_AT,
+    output_mask = const Buffer::BYTES - 1,
     emergency_stack = const EMERGENCY_STACK,
 );
 
@@ -47,6 +61,11 @@ extern "C" fn call(frame: &mut TrapFrame, esr: u64) {
 /// and 5 of ESR_EL2.EC clear.
 extern "C" fn system_register(frame: &mut TrapFrame, esr: u64) {
     fast::system_register(this_vcpu(), frame, esr);
+}
+
+/// Handles what `data_abort` does if HPFAR_EL2 has the page of the console's PL011.
+extern "C" fn console_abort(frame: &mut TrapFrame, esr: u64) {
+    mmio::console_abort(this_vcpu(), frame, esr);
 }
 
 /// Handles a data abort, or another exception whose class has bit 5 of ESR_EL2.EC set and bit 1

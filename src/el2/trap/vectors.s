@@ -8,6 +8,11 @@
 // Saves the caller-saved registers (AAPCS64) other than x0, x1 and x30.
         .macro  save_from_2
         stp     x2, x3, [sp, #16]
+        save_from_4
+        .endm
+
+// Saves the caller-saved registers from x4 on, other than x30.
+        .macro  save_from_4
         stp     x4, x5, [sp, #32]
         stp     x6, x7, [sp, #48]
         stp     x8, x9, [sp, #64]
@@ -36,6 +41,31 @@
         ldp     x25, x26, [sp, #200]
         ldp     x27, x28, [sp, #216]
         ldr     x29, [sp, #232]
+        .endm
+
+// Puts x2 into the register of the number in ISS.SRT, by a table of two instructions for each. The
+// frame has the guest's x0 to x3, which the end of the exit loads; register 31 is XZR.
+        .macro  set_register number
+        .if \number < 4
+        str     x2, [sp, #\number * 8]
+        .elseif \number < 31
+        mov     x\number, x2
+        .else
+        nop
+        .endif
+        b       flags_loaded
+        .endm
+
+// Puts the register of the number in ISS.SRT into x2, by such a table.
+        .macro  get_register number
+        .if \number < 4
+        ldr     x2, [sp, #\number * 8]
+        .elseif \number < 31
+        mov     x2, x\number
+        .else
+        mov     x2, xzr
+        .endif
+        b       data_known
         .endm
 
 // An interrupt or SError from a guest: saves the registers that the handler may change.
@@ -97,6 +127,120 @@
 // ISS.ISV of an abort. If it is clear, the instruction may name any register.
         .equ    ISV_BIT, 24
 
+// ESR_EL2 of a load by one register that zero-extends, and of a store, with a translation fault: the
+// bits that are compared (EC, ISV, SSE for the load, FnV, CM, S1PTW, WnR, DFSC without the level),
+// and in the upper half their values.
+        .text
+        .balign 8
+load:   .quad   0x91000004fd2005fc
+store:  .quad   0x91000044fd0005fc
+
+// A load from UARTFR while that has no effect (see `Partition::uart_flags`), the access that guests
+// repeat most often. It needs no other registers than x0 to x3.
+abort:
+        stp     x2, x3, [sp, #16]
+        mrs     x2, hpfar_el2
+        cmp     x2, #{console}
+        b.ne    other_abort
+        mrs     x3, far_el2
+        and     x3, x3, #0xfff
+        cbz     x3, data
+        cmp     x3, #{flags}
+        b.ne    console_abort
+        ldr     x2, load
+        and     w3, w1, w2
+        eor     x3, x3, x2, lsr #32
+        cbnz    x3, console_abort
+        mrs     x0, tpidr_el2
+        ldr     x0, [x0, #{running}]
+        ldr     x2, [x0, #{partition}]
+        ldr     w2, [x2, #{uart_flags}]
+        cbz     w2, console_abort
+        ldr     x3, [x0, #{console_exits}]
+        add     x3, x3, #1
+        str     x3, [x0, #{console_exits}]
+        mrs     x3, elr_el2
+        add     x3, x3, #4
+        msr     elr_el2, x3
+        ubfx    w1, w1, #16, #5
+        adr     x3, 0f
+        add     x3, x3, x1, lsl #3
+        br      x3
+0:      .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+        set_register \number
+        .endr
+        .irp    number, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+        set_register \number
+        .endr
+flags_loaded:
+        ldp     x2, x3, [sp, #16]
+        ldp     x0, x1, [sp], #FRAME_SIZE
+        eret
+        dsb     nsh                     // no speculation past ERET
+        isb
+
+// A store to UARTDR of a byte that ends no line, while the gate of the partition's output is open
+// (`Gate`). Who publishes the byte counts the exit.
+data:
+        ldr     x2, store
+        and     w3, w1, w2
+        eor     x3, x3, x2, lsr #32
+        cbnz    x3, console_abort
+        ubfx    w3, w1, #16, #5
+        adr     x2, 0f
+        add     x2, x2, x3, lsl #3
+        br      x2
+0:      .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+        get_register \number
+        .endr
+        .irp    number, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+        get_register \number
+        .endr
+data_known:
+        and     w2, w2, #0xff
+        cmp     w2, #'\n'
+        b.eq    console_abort
+        mrs     x0, tpidr_el2
+        ldr     x0, [x0, #{running}]
+        ldr     x0, [x0, #{output}]
+        ldr     x1, [x0, #8]            // Gate::limit
+        ldaxr   x3, [x0]                // Gate::next
+        cbz     x3, gate_shut
+        cmp     x3, x1
+        b.hs    gate_shut
+        stxr    w1, xzr, [x0]
+        cbnz    w1, gate_shut
+        and     x1, x3, #{output_mask}
+        add     x1, x1, x0
+        strb    w2, [x1, #{output_bytes}]
+        add     x3, x3, #1
+        stlr    x3, [x0]
+        mrs     x3, elr_el2
+        add     x3, x3, #4
+        msr     elr_el2, x3
+        ldp     x2, x3, [sp, #16]
+        ldp     x0, x1, [sp], #FRAME_SIZE
+        eret
+        dsb     nsh                     // no speculation past ERET
+        isb
+
+gate_shut:
+        clrex
+        mrs     x1, esr_el2
+
+// Any other abort in that page. In: x1 = ESR_EL2.
+console_abort:
+        save_from_4
+        stp     x30, xzr, [sp, #240]    // the element of XZR
+        mov     x0, sp
+        tbz     w1, #ISV_BIT, undescribed_abort
+        check_register 16, complete_console_abort
+        bl      {console_abort}
+        b       resume
+
+complete_console_abort:
+        answer_completed {console_abort}, tbnz, 6       // WnR: a store
+
         .section .text.vectors, "ax"
         .balign 0x800
         .global vectors
@@ -105,7 +249,10 @@ vectors:
         // leave room for parts of the others.
         from_el2 0
 
-data_abort:
+other_abort:
+        save_from_4
+        stp     x30, xzr, [sp, #240]    // the element of XZR
+        mov     x0, sp
         tbz     w1, #ISV_BIT, undescribed_abort
         tbnz    w1, #16 + 4, high_register      // x16 or later
 1:      bl      {data_abort}
@@ -173,10 +320,10 @@ undescribed_abort:
 synchronous:
         mrs     x1, esr_el2
         tbnz    w1, #CALL_BIT, call
+        tbnz    w1, #ABORT_BIT, abort
         save_from_2
         stp     x30, xzr, [sp, #240]    // the element of XZR
         mov     x0, sp
-        tbnz    w1, #ABORT_BIT, data_abort
         check_register 5, complete_system_register
         bl      {system_register}
         b       resume

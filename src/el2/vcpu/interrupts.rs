@@ -148,7 +148,11 @@ impl OwnInterrupt {
             Self::Timer => {
                 let now = timer::now();
                 let deadlines = &cpu::current().deadlines;
-                if deadlines.is_due(User::Console, now) {
+                // First, because it may request what follows.
+                if let Some(vcpu) = vcpu.filter(|_| deadlines.is_due(User::Uart, now)) {
+                    vcpu.publish_output();
+                }
+                if deadlines.is_due(User::Console, timer::now()) {
                     console::attend();
                 }
                 if let Some(vcpu) = vcpu.filter(|_| deadlines.is_due(User::Devices, now)) {

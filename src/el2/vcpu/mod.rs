@@ -20,19 +20,21 @@ use alloc::vec::Vec;
 use bulkhead::arch::addr::Ipa;
 use bulkhead::arch::intid::Intid;
 use bulkhead::arch::system_registers::IdRegisters;
+use bulkhead::operator::console::Buffer;
 use bulkhead::partition::lifecycle::End;
 use bulkhead::smccc::Workarounds;
 use bulkhead::smccc::psci::PsciOutcome;
-use bulkhead::trap::stats::Counters;
+use bulkhead::trap::stats::{Cause, Counters};
 use bulkhead::vgic::{
     Arrivals, CpuMask, Delivery, RegisterAccess, Request, SgiRegister, SgiRequest, SgiRoute,
     SgirRoute, Vgic,
 };
 use bulkhead::virtio::signals::Signals;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::arch::{firmware, reset};
-use super::cpu::{self, LINKS, MONITOR, ORDER};
+use super::cpu::{self, LINKS, MONITOR, ORDER, timer};
 use super::drivers::gic::{Gic, ThisCpu, VcpuPosition};
 use super::partition::Partition;
 
@@ -51,6 +53,8 @@ pub struct Vcpu {
     pub arrivals: Arc<Arrivals>,
     /// The partition that owns it.
     pub partition: &'static Partition,
+    /// The buffer of the partition's output.
+    pub output: &'static Buffer,
     /// The mitigations that firmware offers on this CPU.
     pub workarounds: Workarounds,
     /// The guest's view of the ID registers.
@@ -69,6 +73,13 @@ pub struct Vcpu {
     /// has begun; see `caches.rs`.
     pub cleaned: AtomicU64,
 }
+
+/// The offset of [`Vcpu::partition`] in bytes, for the vectors.
+pub const PARTITION: usize = offset_of!(Vcpu, partition);
+/// The offset of [`Vcpu::output`] in bytes, for the vectors.
+pub const OUTPUT: usize = offset_of!(Vcpu, output);
+/// The offset of the counter of the exits that access the console's PL011, for the vectors.
+pub const CONSOLE_EXITS: usize = offset_of!(Vcpu, counters) + Counters::offset(Cause::Console);
 
 impl Vcpu {
     /// Returns its number in the partition.
@@ -216,7 +227,7 @@ impl Vcpu {
         let notify = (self.index() == 0).then(|| self.poll_uart(&mut state));
         drop(state);
         if let Some(notify) = notify {
-            self.partition.port.notify(notify);
+            self.notify_console(notify, timer::now());
         }
         self.kick(others);
         Flow::Resume

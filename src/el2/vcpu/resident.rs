@@ -3,6 +3,7 @@
 use aarch64_cpu::registers::{TPIDR_EL2, Writeable};
 use alloc::vec::Vec;
 use bulkhead::arch::intid::Intid;
+use core::mem::offset_of;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -38,6 +39,9 @@ pub struct OwnInterrupts {
     /// The console's UART, if it has an interrupt.
     pub console: Option<Intid>,
 }
+
+/// The offset of [`Resident::running`] in bytes, for the vectors.
+pub const RUNNING: usize = offset_of!(Resident, running);
 
 /// A static, because handlers of exceptions find their data only by TPIDR_EL2, which points into
 /// it.

@@ -4,43 +4,97 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::devices::pl011::{DR, Pl011};
 use bulkhead::devices::{Device, Env, Offset};
 use bulkhead::operator::console::Notify;
+use bulkhead::trap::stats::Cause;
+use bulkhead::util::deadlines::User;
 use bulkhead::util::ring::Full;
+use core::sync::atomic::Ordering;
 
 use super::Vcpu;
 use crate::el2::cpu::{self, MONITOR, timer};
 use crate::el2::drivers::gic::ThisCpu;
 use crate::el2::partition::{MonitorDevice, PartitionState};
 
-impl Vcpu {
-    /// Returns UARTFR if a load of it has no side effect and the partition's lock is free.
-    #[inline(always)]
-    pub fn idle_uart_flags(&self) -> Option<u64> {
-        if self.partition.port.input_waits() {
-            return None;
-        }
-        self.partition.state.try_lock()?.uart.idle_flags()
-    }
+/// The longest time for which output that ends no line waits until the console is notified of it,
+/// in microseconds: that of a few characters on a line at 115,200 bit/s.
+const PUBLISHING_US: u64 = 1000;
 
-    /// Carries out a store to UARTDR.
-    #[inline(never)]
+impl Vcpu {
+    /// Carries out a store to UARTDR, of which the vectors have handled most.
+    #[inline(always)]
     pub fn uart_send(&self, value: u64) {
+        let (output, now) = (self.output, timer::now());
         let mut notify = Notify::No;
-        let push = |byte| match self.partition.output.push(byte, timer::now()) {
-            Ok(pushed) => {
-                notify = pushed;
-                true
+        let push = |byte| {
+            self.shut_output(now);
+            match output.push(byte, now) {
+                Ok(pushed) => {
+                    notify = pushed;
+                    true
+                }
+                Err(Full) => false,
             }
-            Err(Full) => false,
         };
-        let was_passed = match self.partition.state.try_lock() {
-            Some(mut state) => state.uart.pass(value as u8, push),
-            None => false,
-        };
-        if was_passed {
-            self.partition.port.notify(notify);
+        if let Some(mut state) = self.partition.state.try_lock()
+            && state.uart.pass(value as u8, push)
+        {
+            // Bytes that enter by the gate are published with the next one that comes here, or at the
+            // deadline, which `notify_console` sets if there is none.
+            let soon = if notify == Notify::No { Notify::Later } else { notify };
+            if soon == Notify::Later || cpu::current().deadlines.has(User::Uart) {
+                output.open();
+            }
+            drop(state);
+            self.notify_console(soon, now);
         } else {
             self.uart_access(DR, Some(value));
         }
+    }
+
+    /// Publishes the output that has entered the buffer by its gate, which is shut, and counts the
+    /// exits that it took. The caller holds the partition's lock.
+    // One copy for all callers.
+    #[inline(never)]
+    fn shut_output(&self, now: u64) -> Notify {
+        let before = self.output.position();
+        let notify = self.output.shut(now);
+        let count = self.output.position().wrapping_sub(before);
+        self.counters.add(Cause::Console, count as u64);
+        notify
+    }
+
+    /// Returns whether a store of `value` to the PL011 at the console changes nothing, if this is known
+    /// without waiting.
+    #[inline(always)]
+    pub fn is_uart_store_idle(&self, offset: u64, value: u64) -> bool {
+        let state = self.partition.state.try_lock();
+        state.is_some_and(|state| state.uart.has_no_effect(offset, value))
+    }
+
+    /// Notifies the console at once of output that ends a line, and of other output soon: what has
+    /// entered the buffer by its gate is published then, too.
+    // One copy for all callers.
+    #[inline(never)]
+    pub(super) fn notify_console(&self, notify: Notify, now: u64) {
+        let cpu = cpu::current();
+        match notify {
+            Notify::Yes => self.partition.port.notify(notify),
+            Notify::No => {}
+            Notify::Later if cpu.deadlines.has(User::Uart) => {}
+            Notify::Later => {
+                let deadline = now.saturating_add(timer::microseconds(PUBLISHING_US));
+                timer::set_deadline(User::Uart, Some(deadline));
+            }
+        }
+    }
+
+    /// Publishes the output that has entered the buffer by its gate, and requests that the console's
+    /// CPU attend to it: if that is this one, by a deadline that is due.
+    pub fn publish_output(&self) {
+        timer::set_deadline(User::Uart, None);
+        let state = self.partition.state.lock();
+        self.shut_output(timer::now());
+        drop(state);
+        self.partition.port.request();
     }
 
     /// Carries out an access to the PL011 at the console: a store of `stored`, or a load if it is
@@ -54,7 +108,7 @@ impl Vcpu {
             None => loaded = Device::read(uart, Offset::new(offset), env),
         });
         drop(state);
-        self.partition.port.notify(notify);
+        self.notify_console(notify, timer::now());
         loaded
     }
 
@@ -73,10 +127,16 @@ impl Vcpu {
         state: &mut PartitionState,
         operation: &mut dyn FnMut(&mut Pl011, &mut Env<'_>),
     ) -> Notify {
+        let before = self.shut_output(timer::now());
         let mut connection = self.partition.port.connect();
         // The emulated PL011 sends at once and does not use the time.
         operation(&mut state.uart, &mut Env { now: 0, peer: &mut connection });
-        let notify = connection.notify();
+        let notify = match connection.notify() {
+            Notify::No => before,
+            notify => notify,
+        };
+        let flags = state.uart.idle_flags().unwrap_or(0);
+        self.partition.uart_flags.store(flags, Ordering::Relaxed);
         if let (Some(line), Some(intid)) = (state.uart.changed_line(), self.partition.uart_intid) {
             let others = state.vgic.set_line(intid, line, &mut ThisCpu(&self.position));
             self.kick(others);

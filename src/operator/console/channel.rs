@@ -5,6 +5,8 @@ use alloc::string::String;
 
 use super::buffer::{Buffer, LIMIT};
 use super::filter::Filter;
+use super::transmitter::Transmitter;
+use crate::util::atomic::Ordering;
 
 /// How many bytes at the end of an unfinished line are kept in order to redraw it.
 pub(super) const TAIL_BYTES: usize = 128;
@@ -62,6 +64,59 @@ impl Channel {
         Some(byte)
     }
 
+    /// Passes the next bytes as long as they are text other than TAB to `uart`, at most `limit`, which
+    /// has `room` for the first of them. Returns their number. The filter's state must be
+    /// [`Filter::Text`].
+    #[inline(always)]
+    pub fn pass_text(&mut self, limit: usize, room: usize, uart: &mut impl Transmitter) -> usize {
+        let Self { buffer, tail, .. } = self;
+        let sent = buffer.take(limit, |places| {
+            let kept = tail.places();
+            let (mut places, _) = places.split_at(places.len().min(kept.len()));
+            let (mut kept, _) = kept.split_at_mut(places.len());
+            let (mut room, mut sent) = (room, 0_usize);
+            loop {
+                let len = room.min(places.len());
+                let (burst, other_places) = places.split_at(len);
+                let (burst_kept, other_kept) = kept.split_at_mut(len);
+                let count = uart.put(burst.iter().zip(burst_kept).map_while(|(place, kept)| {
+                    let byte = place.load(Ordering::Relaxed);
+                    *kept = byte;
+                    matches!(byte, b' '..=b'~').then_some(byte)
+                }));
+                sent = sent.wrapping_add(count);
+                if count < len || other_places.is_empty() {
+                    return sent;
+                }
+                room = uart.room();
+                if room == 0 {
+                    return sent;
+                }
+                (places, kept) = (other_places, other_kept);
+            }
+        });
+        tail.add(sent);
+        sent
+    }
+
+    /// Passes the next bytes to `uart` as [`pass_text`](Self::pass_text) does, among them control
+    /// characters but for those that end a line or are below it.
+    #[inline(always)]
+    pub fn pass_more(&mut self, limit: usize, room: usize, uart: &mut impl Transmitter) -> usize {
+        let Self { buffer, tail, .. } = self;
+        buffer.take(limit, |places| {
+            let bytes = places.iter().map_while(|place| {
+                let byte = place.load(Ordering::Relaxed);
+                let passes = Filter::is_text(byte) || byte > b'\r';
+                if passes {
+                    tail.push(byte);
+                }
+                passes.then_some(byte)
+            });
+            send_bursts(bytes, room, uart)
+        })
+    }
+
     /// Returns whether the buffer is empty.
     pub fn is_empty(&self) -> bool {
         self.buffer.len() == 0
@@ -82,6 +137,27 @@ impl Channel {
     /// that the turn left may be incomplete only because the buffer was full.
     pub fn written(&self) -> u64 {
         self.buffer.written().max(self.turn)
+    }
+}
+
+/// Sends bytes while `uart` has room, as it has for the first `room`. Returns their number.
+#[inline(always)]
+fn send_bursts(
+    mut bytes: impl Iterator<Item = u8>,
+    room: usize,
+    uart: &mut impl Transmitter,
+) -> usize {
+    let (mut room, mut sent) = (room, 0_usize);
+    loop {
+        let count = uart.put(bytes.by_ref().take(room));
+        sent = sent.wrapping_add(count);
+        if count < room {
+            return sent;
+        }
+        room = uart.room();
+        if room == 0 {
+            return sent;
+        }
     }
 }
 
@@ -106,6 +182,19 @@ impl Tail {
         }
         self.bytes[self.count % TAIL_BYTES] = byte;
         self.count = self.count.wrapping_add(1);
+    }
+
+    /// Returns the places of the next bytes, some or all, for bytes with which no control sequence
+    /// ends. The caller writes the first ones and [adds](Self::add) their number.
+    #[inline(always)]
+    pub fn places(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.count % TAIL_BYTES..]
+    }
+
+    /// Appends bytes that are in their [places](Self::places).
+    #[inline(always)]
+    pub fn add(&mut self, count: usize) {
+        self.count = self.count.wrapping_add(count);
     }
 
     /// Returns where the control sequence begins whose final byte comes next (ECMA-48, 5.4).

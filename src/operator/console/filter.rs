@@ -33,7 +33,7 @@ impl Filter {
     /// Returns whether a byte passes unchanged wherever no sequence is open.
     #[inline(always)]
     pub const fn is_text(byte: u8) -> bool {
-        matches!(byte, b' '..=b'~' | b'\t')
+        matches!(byte, b' '..=b'~') || byte == b'\t'
     }
 
     /// Takes the next byte, and returns what the terminal gets for it.

@@ -29,6 +29,7 @@
 mod buffer;
 mod channel;
 mod filter;
+mod gate;
 pub mod input;
 pub mod keys;
 mod log;
@@ -36,7 +37,9 @@ mod own;
 mod own_lines;
 mod source;
 mod stage;
+mod staged;
 mod state;
+mod transmitter;
 mod turns;
 
 use alloc::format;
@@ -47,13 +50,14 @@ pub use log::Log;
 pub use own_lines::{After, OwnLine, OwnLines};
 pub use source::Source;
 pub use state::Console;
+pub use transmitter::Transmitter;
 
 #[cfg(test)]
 use crate::util::ring::Full;
-use crate::util::ring::Ring;
 use channel::Channel;
 use filter::Filter;
-use state::{Focus, Look, NEVER, SOURCES_PER_BYTE};
+use staged::Staged;
+use state::{BYTE_COST, Focus, Look, NEVER};
 use turns::Found;
 
 /// The number of bytes of a name that are shown.
@@ -65,17 +69,10 @@ pub const OWN_PREFIX: &str = "[bulkhead] ";
 /// No channel's index: marks a line in which no source may continue.
 const NO_SOURCE: usize = usize::MAX;
 
-/// How many bytes are staged in the time that it takes to send a byte.
-const STAGED_PER_BYTE: usize = 2;
-
-/// The transmitter of the UART.
-pub trait Transmitter {
-    /// Returns whether it has room for a byte.
-    fn has_room(&mut self) -> bool;
-
-    /// Takes a byte, for which it has room.
-    fn put(&mut self, byte: u8);
-}
+/// What a run takes of the budget beside its bytes.
+const RUN_COST: usize = 4;
+/// How many bytes are staged in the time that a byte of a run takes.
+const STAGED_PER_BYTE: usize = 4;
 
 /// Why [`Console::send`] has stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,7 +114,7 @@ impl Console {
             open_line: None,
             bare_end: false,
             is_logged: false,
-            staged: Ring::EMPTY,
+            staged: Staged::EMPTY,
         }
     }
 
@@ -134,7 +131,7 @@ impl Console {
     /// Appends a byte to the buffer of `source` at the time `now`.
     #[cfg(test)]
     pub fn put(&mut self, source: Source, byte: u8, now: u64) -> Result<(), Full> {
-        if self.buffer(source).push(byte, now)? == Notify::Yes {
+        if self.buffer(source).push(byte, now)? != Notify::No {
             self.note(source);
         }
         Ok(())
@@ -195,7 +192,8 @@ impl Console {
 
     /// Sends bytes that are due at the time `now`, and returns why it has stopped. Each byte and
     /// each source that is looked at for a turn uses up a part of `budget`, which bounds the time
-    /// that this takes. `serves` tells for which sources the caller may send.
+    /// that this takes: its unit is the time of a byte that passes as it is, in a run of such bytes.
+    /// `serves` tells for which sources the caller may send.
     ///
     /// At `u64::MAX` everything is due, including incomplete lines.
     pub fn send(
@@ -209,30 +207,50 @@ impl Console {
             if budget == 0 {
                 return Stop::Budget;
             }
-            if self.staged.is_empty() && self.allowance == 0 {
-                let mut looks = budget.saturating_mul(SOURCES_PER_BYTE);
-                match self.begin_turn(now, &mut looks) {
-                    Found::Turn => budget = (looks / SOURCES_PER_BYTE).max(1),
-                    Found::Nothing => break,
-                    Found::Unfinished => return Stop::Budget,
-                }
+            if !self.has_turn()
+                && let Some(stop) = self.begin(now, &mut budget)
+            {
+                return stop;
             }
             if !self.channels[self.turn].is_open_to_all && !serves(Source(self.turn)) {
                 return Stop::Turn(Source(self.turn));
             }
-            if !uart.has_room() {
+            let room = uart.room();
+            if room == 0 {
                 return Stop::NoRoom;
             }
-            let spent = match self.staged.pop() {
-                Some(byte) => {
-                    uart.put(byte);
-                    1
-                }
-                None => self.pass(now, budget, uart),
-            };
+            let mut spent = 0;
+            if self.staged.is_empty() {
+                spent = self.pass(now, budget, room, uart);
+            }
+            if !self.staged.is_empty() {
+                spent += self.send_staged(budget.saturating_sub(spent), uart);
+            }
             budget = budget.saturating_sub(spent);
         }
         Stop::Nothing
+    }
+
+    /// Returns whether a source has the turn.
+    #[inline(always)]
+    fn has_turn(&self) -> bool {
+        !self.staged.is_empty() || self.allowance > 0
+    }
+
+    /// Begins a turn at the time `now` if none has begun, as [`Console::send`] does. Subtracts what
+    /// that takes from `budget`, which is at least 1 if there is a turn. Returns why there is none.
+    // One copy for all callers.
+    #[inline(never)]
+    pub fn begin(&mut self, now: u64, budget: &mut usize) -> Option<Stop> {
+        if self.has_turn() {
+            return None;
+        }
+        match self.begin_turn(now, budget) {
+            Found::Turn => *budget = (*budget).max(1),
+            Found::Nothing => return Some(Stop::Nothing),
+            Found::Unfinished => return Some(Stop::Budget),
+        }
+        None
     }
 
     /// Returns the source that has the turn, or had it last.
@@ -256,23 +274,49 @@ impl Console {
         if matches!(self.due, 0 | NEVER) { None } else { Some(self.due) }
     }
 
+    /// Sends bytes that are ready for the UART, at most `budget`, while it has room. Returns how much
+    /// of the budget it has used up.
+    fn send_staged(&mut self, budget: usize, uart: &mut impl Transmitter) -> usize {
+        let bytes = self.staged.bytes();
+        let (mut rest, _) = bytes.split_at(bytes.len().min(budget));
+        let mut sent: usize = 0;
+        while !rest.is_empty() {
+            let (burst, others) = rest.split_at(uart.room().min(rest.len()));
+            if burst.is_empty() {
+                break;
+            }
+            uart.put(burst.iter().copied());
+            sent = sent.wrapping_add(burst.len());
+            rest = others;
+        }
+        self.staged.sent(sent);
+        RUN_COST + sent
+    }
+
     /// Sends bytes of the source that has the turn, at most `budget`, and returns how much of the
-    /// budget it has used up, at least 1. The UART must have room.
-    fn pass(&mut self, now: u64, budget: usize, uart: &mut impl Transmitter) -> usize {
+    /// budget it has used up, at least 1. The UART has `room`, at least 1.
+    fn pass(&mut self, now: u64, budget: usize, room: usize, uart: &mut impl Transmitter) -> usize {
         let is_focused = self.focus.as_ref().is_some_and(|focus| focus.source == self.turn);
-        let sent = self.pass_text(is_focused, budget, uart);
-        if sent > 0 {
-            return sent;
+        let spent = self.pass_text(is_focused, budget, room, uart);
+        if spent > 0 {
+            return spent;
         }
         let byte = if is_focused { self.stage_raw() } else { self.stage(now) };
         if let Some(byte) = byte {
-            uart.put(byte);
+            uart.put(core::iter::once(byte));
         }
-        (1 + self.staged.len() / STAGED_PER_BYTE).min(budget)
+        BYTE_COST + self.staged.len() / STAGED_PER_BYTE
     }
 
-    /// Sends bytes that only continue the line that the cursor is in. Returns their number.
-    fn pass_text(&mut self, is_raw: bool, budget: usize, uart: &mut impl Transmitter) -> usize {
+    /// Sends a run of bytes that only continue the line that the cursor is in. Returns how much of the
+    /// budget it has used up; 0 if no byte does.
+    fn pass_text(
+        &mut self,
+        is_raw: bool,
+        budget: usize,
+        room: usize,
+        uart: &mut impl Transmitter,
+    ) -> usize {
         let channel = &mut self.channels[self.turn];
         let is_plain = match &self.focus {
             Some(focus) if is_raw => focus.redraw == NEVER,
@@ -281,22 +325,18 @@ impl Console {
         if self.open_line != Some(self.turn) || !is_plain {
             return 0;
         }
-        let (tail, is_own) = (&mut channel.tail, self.turn < OWN_NAMES.len());
-        let limit = budget.min(self.allowance);
-        let sent = channel.buffer.take_while(limit, |byte| {
-            let is_text = Filter::is_text(byte) || (is_raw || is_own) && byte > b'\r';
-            let passes = is_text && uart.has_room();
-            if passes {
-                tail.push(byte);
-                uart.put(byte);
-            }
-            passes
-        });
+        let passes_more = is_raw || self.turn < OWN_NAMES.len();
+        let cost = if passes_more { 2 } else { 1 };
+        let limit = budget.div_ceil(cost).min(self.allowance);
+        let sent = match passes_more {
+            true => channel.pass_more(limit, room, uart),
+            false => channel.pass_text(limit, room, uart),
+        };
         self.allowance = self.allowance.saturating_sub(sent);
         if let Some(focus) = self.focus.as_mut().filter(|_| is_raw) {
             focus.spent = focus.spent.wrapping_add(sent);
         }
-        sent
+        if sent > 0 { RUN_COST.wrapping_add(cost.wrapping_mul(sent)) } else { 0 }
     }
 }
 

@@ -15,9 +15,14 @@ impl Console {
             return None;
         };
         self.allowance = self.allowance.saturating_sub(1);
+        let mut byte = byte;
         if byte == b'\r' {
             channel.carriage_return = true;
-            return None;
+            if self.allowance == 0 || channel.buffer.first() != Some(b'\n') {
+                return None;
+            }
+            byte = channel.take()?;
+            self.allowance = self.allowance.saturating_sub(1);
         }
         let ends = byte == b'\n';
         let is_own = self.turn < OWN_NAMES.len();
@@ -40,7 +45,9 @@ impl Console {
         };
         let prefix = if returns || !goes_on { channel.prefix.as_bytes() } else { b"" };
         for part in [before, prefix, if ends { b"\r\n" } else { core::slice::from_ref(&byte) }] {
-            self.staged.extend(part);
+            if !part.is_empty() {
+                self.staged.extend(part);
+            }
         }
         self.bare_end = false;
         self.open_line = Some(self.turn);
@@ -88,7 +95,7 @@ impl Console {
         if self.staged.is_empty() {
             return Some(byte);
         }
-        let _ = self.staged.push(byte);
+        self.staged.extend(&[byte]);
         None
     }
 }

@@ -1,15 +1,13 @@
 //! The state of the console, which [`super::turns`] and the staging of bytes share.
 
-use super::channel::{Channel, TAIL_BYTES};
+use super::channel::Channel;
+use super::staged::Staged;
 use crate::util::indexed::Indexed;
-use crate::util::ring::Ring;
 
-/// Capacity of the staging buffer: a name with its brackets, line breaks before and after it, and
-/// a line that is redrawn.
-pub(super) const STAGED_BYTES: usize = 64 + TAIL_BYTES;
-/// How many sources without output are looked at for a turn in the time that it takes to send a
-/// byte. A look at an incomplete line takes as long as a byte.
-pub(super) const SOURCES_PER_BYTE: usize = 3;
+/// What a look at a source without output for a turn takes of the budget.
+pub(super) const LOOK_COST: usize = 4;
+/// What a byte takes of the budget that does not pass as it is, or a look at an incomplete line.
+pub(super) const BYTE_COST: usize = 13;
 /// A time that the counter never reaches.
 pub(super) const NEVER: u64 = u64::MAX;
 
@@ -37,7 +35,7 @@ pub struct Console {
     /// Whether the oldest of Bulkhead's own lines in the queue is in the log already.
     pub(super) is_logged: bool,
     /// Bytes that are ready for the UART.
-    pub(super) staged: Ring<STAGED_BYTES>,
+    pub(super) staged: Staged,
 }
 
 /// The search for a channel whose output is due, which may take several calls of

@@ -1,6 +1,6 @@
 //! Decides which source may write to the UART next.
 
-use super::state::{Console, Look, NEVER, SOURCES_PER_BYTE};
+use super::state::{BYTE_COST, Console, LOOK_COST, Look, NEVER};
 
 /// How many pauses an incomplete line waits for its end while other sources write, and the most
 /// that other sources wait for the focused source.
@@ -31,20 +31,20 @@ enum Next {
 
 impl Console {
     /// Gives the turn to the next source with output that is due at the time `now`, unless there is
-    /// none. Then sets `due` to when there will be. Each source that is looked at is subtracted
-    /// from `looks`, an incomplete line as [`SOURCES_PER_BYTE`].
-    pub(super) fn begin_turn(&mut self, now: u64, looks: &mut usize) -> Found {
+    /// none. Then sets `due` to when there will be. [`LOOK_COST`] for each source that is looked at,
+    /// [`BYTE_COST`] for an incomplete line, is subtracted from `budget`.
+    pub(super) fn begin_turn(&mut self, now: u64, budget: &mut usize) -> Found {
         match &self.focus {
             Some(focus) if now < focus.others => self.begin_undisturbed_turn(now),
-            Some(_) => self.begin_disturbed_turn(now, looks),
-            None => self.begin_shared_turn(now, looks),
+            Some(_) => self.begin_disturbed_turn(now, budget),
+            None => self.begin_shared_turn(now, budget),
         }
     }
 
     /// Begins a turn in the shared view. If nothing is due, the source whose line the cursor is in
     /// need not wait, as it interrupts no line.
-    fn begin_shared_turn(&mut self, now: u64, looks: &mut usize) -> Found {
-        let (next, due) = match self.find_next(None, now, looks) {
+    fn begin_shared_turn(&mut self, now: u64, budget: &mut usize) -> Found {
+        let (next, due) = match self.find_next(None, now, budget) {
             Next::Source(index) => (Some(index), now),
             Next::None(due) => (self.open_line.filter(|&index| self.has_bytes(index)), due),
             Next::Unfinished => return Found::Unfinished,
@@ -74,9 +74,9 @@ impl Console {
     /// The focused source and the others alternate, but the others wait until the focused source
     /// ends its line or pauses, or until they have waited for [`BUSY`] pauses. From then on each
     /// turn of the focused source is limited.
-    fn begin_disturbed_turn(&mut self, now: u64, looks: &mut usize) -> Found {
+    fn begin_disturbed_turn(&mut self, now: u64, budget: &mut usize) -> Found {
         let focused = self.focus.as_ref().map(|focus| focus.source);
-        let next = self.find_next(focused, now, looks);
+        let next = self.find_next(focused, now, budget);
         if let Next::Source(other) = next {
             // If it has to wait, it is found again.
             self.look_again();
@@ -133,7 +133,7 @@ impl Console {
     /// an incomplete line after its pause. `without` excludes one source. A source that becomes
     /// ready is found when its turn comes in the circle, if [`look_again`](Self::look_again) was
     /// called since.
-    fn find_next(&mut self, without: Option<usize>, now: u64, looks: &mut usize) -> Next {
+    fn find_next(&mut self, without: Option<usize>, now: u64, budget: &mut usize) -> Next {
         loop {
             if self.look.left == 0 {
                 match self.look.stale.take() {
@@ -145,10 +145,10 @@ impl Console {
                     _ => self.look_again(),
                 }
             }
-            if *looks == 0 {
+            if *budget == 0 {
                 return Next::Unfinished;
             }
-            *looks = looks.saturating_sub(1);
+            *budget = budget.saturating_sub(LOOK_COST);
             let index = self.look.next;
             self.look.next = self.after(index);
             self.look.left = self.look.left.saturating_sub(1);
@@ -160,7 +160,7 @@ impl Console {
             if channel.is_ready() || now == NEVER {
                 return Next::Source(index);
             }
-            *looks = looks.saturating_sub(SOURCES_PER_BYTE - 1);
+            *budget = budget.saturating_sub(BYTE_COST - LOOK_COST);
             let stale = self.stale_at(index);
             self.look.due = self.look.due.min(stale);
             if stale <= now {

@@ -29,6 +29,19 @@ impl Samples {
         }
     }
 
+    /// Applies `change` to each sample.
+    pub fn map(mut self, change: impl Fn(u64) -> u64) -> Self {
+        for value in &mut self.values[..self.count] {
+            *value = change(*value);
+        }
+        self
+    }
+
+    /// Returns the median.
+    pub fn median(self) -> u64 {
+        self.figures().median
+    }
+
     fn figures(mut self) -> Figures {
         let values = &mut self.values[..self.count];
         values.sort_unstable();

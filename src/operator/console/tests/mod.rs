@@ -36,13 +36,16 @@ struct Bytes {
 }
 
 impl Transmitter for Bytes {
-    fn has_room(&mut self) -> bool {
-        self.taken.len() < self.room
+    fn room(&mut self) -> usize {
+        // As of a UART with a FIFO of 4 bytes that empties at random: any number that is known.
+        (self.room - self.taken.len()).min(1 + self.taken.len() % 4)
     }
 
-    fn put(&mut self, byte: u8) {
-        assert!(self.has_room());
-        self.taken.push(byte);
+    fn put(&mut self, bytes: impl Iterator<Item = u8>) -> usize {
+        let before = self.taken.len();
+        self.taken.extend(bytes);
+        assert!(self.taken.len() <= self.room);
+        self.taken.len() - before
     }
 }
 

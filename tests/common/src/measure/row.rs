@@ -82,6 +82,9 @@ rows! {
     "console-flags" "console: flags read" Operation Goal::None;
     "console-byte" "console: byte write" Operation Goal::Most(200);
     "console-line" "console: line of 82 bytes, each after its flags" Operation Goal::None;
+    "console-driver" "console line of 80 characters, by PL011" Operation Goal::Most(10_000);
+    "console-drain-line" "console: drain of such a line" Operation Goal::None;
+    "console-drain" "console: drain, per byte" Operation Goal::Most(20);
     "timer-to-handler" "timer: expiry to handler" Operation Goal::ByMode(70, 0);
     "timer-to-sleeper" "timer: expiry to after WFI" Operation Goal::ByMode(70, 0);
     "timer-to-resumed" "timer: handler to resumed code" Operation Goal::Most(0);

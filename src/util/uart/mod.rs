@@ -9,8 +9,9 @@
 //! | Cadence | `cdns,uart-r1p12` | UG1085, Zynq UltraScale+ Register Reference |
 //!
 //! Firmware has set the line up, that is, the clock and the baud rate; the driver sends, receives
-//! and masks interrupts. It has resolved its registers, so that a byte costs two accesses and no
-//! decision between models.
+//! and masks interrupts. It has resolved its registers, so that a byte costs no decision between
+//! models. Where the transmit FIFO is known to be empty it gets a burst of bytes, as many as the
+//! FIFO of the smallest implementation holds, without a look at the status between them.
 
 /// A 32-bit register.
 pub trait UartRegister: Copy {
@@ -55,11 +56,36 @@ struct Latch<R> {
     pending: R,
 }
 
+/// The FIFOs of a model.
+struct Fifos {
+    /// The status, in the register of `has_room`, while the transmit FIFO is empty.
+    is_empty: Condition<u64>,
+    /// The number of bytes that the smallest implementation's transmit FIFO holds.
+    depth: usize,
+    /// The condition that they are on; `None` if they always are.
+    are_on: Option<Condition<u64>>,
+    /// What turns them on if firmware has left them off: see [`Switch`]. `None` if they then stay
+    /// off.
+    switch: Option<Switch<u64>>,
+}
+
+/// The registers that turn a PL011's FIFOs on. The UART must be disabled and idle meanwhile
+/// (DDI 0183G, 3.3.8).
+struct Switch<R> {
+    control: R,
+    /// The bit of the control register that enables the UART.
+    enable: u32,
+    line_control: R,
+    /// The bit of the line control register that turns the FIFOs on.
+    fifos: u32,
+}
+
 /// The registers of a model of UART, by their offsets in bytes.
 pub struct UartModel {
     transmit: u64,
     receive: u64,
     has_room: Condition<u64>,
+    fifos: Fifos,
     has_byte: Condition<u64>,
     is_idle: Condition<u64>,
     /// Bits of registers that the driver needs, each as a register, a mask and the value.
@@ -76,9 +102,16 @@ pub const PL011: UartModel = UartModel {
     transmit: 0x00,
     receive: 0x00,
     has_room: clear(0x18, 5), // TXFF
+    fifos: Fifos {
+        is_empty: set(0x18, 7), // TXFE
+        depth: 16,              // 32 from revision r1p5 on
+        are_on: Some(set(0x2c, 4)),
+        switch: Some(Switch { control: 0x30, enable: 1 << 0, line_control: 0x2c, fifos: 1 << 4 }),
+    },
     has_byte: clear(0x18, 4), // RXFE
     is_idle: clear(0x18, 3),  // BUSY
-    setup: &[],
+    // UARTIFLS.TXIFLSEL: the interrupt for room comes when an eighth of the FIFO is left.
+    setup: &[(0x34, 0b111, 0)],
     enable: 0x38,
     keep: 0,
     on_byte: 1 << 4 | 1 << 6, // RXIM, and RTIM for fewer bytes than the FIFO's trigger level
@@ -88,18 +121,28 @@ pub const PL011: UartModel = UartModel {
 
 /// The mini-UART of a Raspberry Pi. Received bytes raise an interrupt only if bits 3:2 of
 /// AUX_MU_IER_REG are set as well (errata on that register).
-pub const MINI: UartModel = like_16550(1 << 0 | 0b11 << 2);
+/// Its FIFOs hold 8 bytes.
+pub const MINI: UartModel = like_16550(1 << 0 | 0b11 << 2, 8);
 
 /// DesignWare.
-pub const DESIGN_WARE: UartModel = like_16550(1 << 0);
+pub const DESIGN_WARE: UartModel = like_16550(1 << 0, 16);
 
-/// Returns a model with a 16550's THR and RBR, IER and LSR, and these bits of IER for received
-/// bytes.
-const fn like_16550(on_byte: u32) -> UartModel {
+/// Returns a model with a 16550's THR and RBR, IER, IIR and LSR, these bits of IER for received
+/// bytes, and FIFOs of this depth.
+const fn like_16550(on_byte: u32, depth: usize) -> UartModel {
     UartModel {
         transmit: 0x00,
         receive: 0x00,
         has_room: set(0x14, 5), // THRE
+        fifos: Fifos {
+            // TEMT. THRE has other meanings too: that there is room for a byte (mini-UART), or that
+            // a threshold is not reached (DesignWare).
+            is_empty: set(0x14, 6),
+            depth,
+            // IIR: FIFOs enabled.
+            are_on: Some(Condition { register: 0x08, mask: 0b11 << 6, value: 0b11 << 6 }),
+            switch: None,
+        },
         has_byte: set(0x14, 0), // DR
         is_idle: set(0x14, 6),  // TEMT
         setup: &[],
@@ -116,8 +159,14 @@ pub const IMX: UartModel = UartModel {
     transmit: 0x40,
     receive: 0x00,
     has_room: clear(0xb4, 4), // TXFULL of UTS
-    has_byte: set(0x98, 0),   // RDR of USR2
-    is_idle: set(0x98, 3),    // TXDC of USR2
+    fifos: Fifos {
+        is_empty: set(0xb4, 6), // TXEMPTY of UTS
+        depth: 32,
+        are_on: None,
+        switch: None,
+    },
+    has_byte: set(0x98, 0), // RDR of USR2
+    is_idle: set(0x98, 3),  // TXDC of USR2
     setup: &[],
     enable: 0x80,
     keep: !(1 << 9 | 1 << 13),
@@ -132,6 +181,12 @@ pub const CADENCE: UartModel = UartModel {
     transmit: 0x30,
     receive: 0x30,
     has_room: clear(0x2c, 4), // TFUL
+    fifos: Fifos {
+        is_empty: set(0x2c, 3), // TEMPTY
+        depth: 16,              // 64 in hardware, 16 in QEMU
+        are_on: None,
+        switch: None,
+    },
     has_byte: clear(0x2c, 1), // REMPTY
     // TEMPTY is set and TACTIVE is clear.
     is_idle: Condition { register: 0x2c, mask: 1 << 3 | 1 << 11, value: 1 << 3 },
@@ -163,12 +218,21 @@ impl UartModel {
             mask: it.mask,
             value: it.value,
         };
+        let are_on = || self.fifos.are_on.as_ref().is_none_or(|it| condition(it).holds());
+        if let Some(switch) = &self.fifos.switch
+            && !are_on()
+        {
+            switch.turn_on(&register, &condition(&self.is_idle));
+        }
+        let burst = if are_on() { self.fifos.depth } else { 1 };
         let latch =
             |it: Latch<u64>| Latch { disable: register(it.disable), pending: register(it.pending) };
         let uart = Uart {
             transmit: register(self.transmit),
             receive: register(self.receive),
             has_room: condition(&self.has_room),
+            is_empty: condition(&self.fifos.is_empty),
+            burst,
             has_byte: condition(&self.has_byte),
             is_idle: condition(&self.is_idle),
             enable: register(self.enable),
@@ -182,6 +246,20 @@ impl UartModel {
     }
 }
 
+impl Switch<u64> {
+    /// Turns the FIFOs on, once the UART is idle.
+    #[inline(always)]
+    fn turn_on<R: UartRegister>(&self, register: impl Fn(u64) -> R, is_idle: &Condition<R>) {
+        let (control, line_control) = (register(self.control), register(self.line_control));
+        let enabled = control.read();
+        // A UART that is disabled does not become idle.
+        while enabled & self.enable != 0 && !is_idle.holds() {}
+        control.write(enabled & !self.enable);
+        line_control.write(line_control.read() | self.fifos);
+        control.write(enabled);
+    }
+}
+
 /// A UART that firmware has configured.
 #[derive(Clone, Copy)]
 pub struct Uart<R> {
@@ -189,8 +267,12 @@ pub struct Uart<R> {
     transmit: R,
     /// The register that holds a received byte in bits 7:0.
     receive: R,
-    /// The transmit FIFO has room.
+    /// The transmit FIFO has room for a byte.
     has_room: Condition<R>,
+    /// The transmit FIFO is empty. The same register's.
+    is_empty: Condition<R>,
+    /// The number of bytes for which an empty transmit FIFO has room.
+    burst: usize,
     /// A byte has been received.
     has_byte: Condition<R>,
     /// All bytes have left the transmitter.
@@ -207,39 +289,53 @@ pub struct Uart<R> {
 }
 
 impl<R: UartRegister> Uart<R> {
-    /// Returns whether the transmit FIFO has room for a byte.
+    /// Puts bytes into the transmit FIFO, which must have room. Returns their number.
     #[inline(always)]
-    pub fn can_send(&self) -> bool {
-        self.has_room.holds()
+    pub fn send(&self, bytes: impl Iterator<Item = u8>) -> usize {
+        let transmit = self.transmit;
+        let mut count: usize = 0;
+        for byte in bytes {
+            transmit.write(byte.into());
+            count = count.wrapping_add(1);
+        }
+        count
     }
 
-    /// Puts a byte into the transmit FIFO, which must have room.
+    /// Returns for how many bytes the transmit FIFO is known to have room.
     #[inline(always)]
-    pub fn send(&self, byte: u8) {
-        self.transmit.write(u32::from(byte));
+    pub fn room(&self) -> usize {
+        let status = self.has_room.register.read();
+        if status & self.is_empty.mask == self.is_empty.value {
+            return self.burst;
+        }
+        (status & self.has_room.mask == self.has_room.value).into()
     }
 
-    /// Sends bytes, waiting for room before each.
+    /// Sends bytes, waiting for room.
     #[inline(never)]
     pub fn send_all(&self, bytes: &[u8]) {
-        for byte in bytes {
-            while !self.can_send() {}
-            self.send(*byte);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (burst, others) = rest.split_at(self.room().min(rest.len()));
+            self.send(burst.iter().copied());
+            rest = others;
         }
     }
 
-    /// Sends bytes up to the first LF, waiting for room before each. Returns those after the LF;
-    /// `None` if there is none.
+    /// Sends bytes up to the first LF, waiting for room. Returns those after the LF; `None` if there
+    /// is none.
     #[inline(always)]
     pub fn send_line<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let mut rest = bytes;
+        let (mut rest, mut room) = (bytes, 0_usize);
         while let [byte, after @ ..] = rest {
             if *byte == b'\n' {
                 return Some(after);
             }
-            while !self.can_send() {}
-            self.send(*byte);
-            rest = after;
+            while room == 0 {
+                room = self.room();
+            }
+            self.transmit.write((*byte).into());
+            (rest, room) = (after, room.wrapping_sub(1));
         }
         None
     }
@@ -272,139 +368,4 @@ impl<R: UartRegister> Uart<R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use core::cell::RefCell;
-
-    use alloc::collections::BTreeMap;
-    use alloc::vec::Vec;
-
-    use super::*;
-
-    /// Registers that hold what is written to them, and a record of the writes.
-    #[derive(Default)]
-    struct Frame {
-        values: RefCell<BTreeMap<u64, u32>>,
-        writes: RefCell<Vec<(u64, u32)>>,
-    }
-
-    impl Frame {
-        fn open(&self, model: &UartModel) -> Uart<FrameRegister<'_>> {
-            model.open(|offset| FrameRegister(self, offset))
-        }
-
-        fn set(&self, offset: u64, value: u32) {
-            self.values.borrow_mut().insert(offset, value);
-        }
-
-        fn writes(&self) -> Vec<(u64, u32)> {
-            self.writes.take()
-        }
-    }
-
-    #[derive(Clone, Copy)]
-    struct FrameRegister<'f>(&'f Frame, u64);
-
-    impl UartRegister for FrameRegister<'_> {
-        fn read(self) -> u32 {
-            self.0.values.borrow().get(&self.1).copied().unwrap_or_default()
-        }
-
-        fn write(self, value: u32) {
-            self.0.set(self.1, value);
-            self.0.writes.borrow_mut().push((self.1, value));
-        }
-    }
-
-    #[test]
-    fn a_pl011_sends_and_receives() {
-        let frame = Frame::default();
-        frame.set(0x38, 0x7ff);
-        let uart = frame.open(&PL011);
-        assert_eq!(frame.writes(), [(0x38, 0)], "firmware's interrupts are masked");
-        frame.set(0x18, 1 << 5 | 1 << 4 | 1 << 3);
-        assert!(!uart.can_send() && uart.receive().is_none() && !uart.is_idle.holds());
-        frame.set(0x18, 0);
-        // UARTDR has error bits above the byte.
-        frame.set(0x00, 0xf00 | u32::from(b'a'));
-        assert!(uart.can_send() && uart.receive() == Some(b'a') && uart.is_idle.holds());
-        uart.send_all(b"bc");
-        uart.set_interrupts(true, false);
-        uart.set_interrupts(true, true);
-        assert_eq!(frame.writes(), [(0x00, 0x62), (0x00, 0x63), (0x38, 0x50), (0x38, 0x70)]);
-    }
-
-    #[test]
-    fn a_design_ware_uart_and_a_mini_uart_are_16550s() {
-        for (model, on_byte) in [(DESIGN_WARE, 1), (MINI, 0b1101)] {
-            let frame = Frame::default();
-            let uart = frame.open(&model);
-            assert!(!uart.can_send() && !uart.is_idle.holds());
-            frame.set(0x14, 1 << 5 | 1 << 0);
-            frame.set(0x00, u32::from(b'e'));
-            assert!(uart.can_send() && !uart.is_idle.holds());
-            assert_eq!(uart.receive(), Some(b'e'));
-            frame.set(0x14, 1 << 6);
-            assert!(uart.is_idle.holds() && uart.receive().is_none());
-            uart.send(b'f');
-            uart.set_interrupts(true, false);
-            uart.set_interrupts(false, true);
-            let writes = [(0x04, 0), (0x00, 0x66), (0x04, on_byte), (0x04, 2)];
-            assert_eq!(frame.writes(), writes);
-        }
-    }
-
-    #[test]
-    fn an_imx_uart_keeps_the_other_bits_of_its_control_register() {
-        let frame = Frame::default();
-        // UARTEN, which is the UART's own enable, and both interrupts.
-        frame.set(0x80, 1 | 1 << 9 | 1 << 13);
-        let uart = frame.open(&IMX);
-        assert!(uart.can_send());
-        frame.set(0xb4, 1 << 4);
-        assert!(!uart.can_send());
-        uart.send(b'a');
-        assert_eq!(frame.writes(), [(0x80, 1), (0x40, 0x61)]);
-        // URXD has status bits above the byte.
-        frame.set(0x00, 0x8000 | u32::from(b'b'));
-        assert_eq!(uart.receive(), None);
-        frame.set(0x98, 1);
-        assert_eq!(uart.receive(), Some(b'b'));
-        assert!(!uart.is_idle.holds());
-        frame.set(0x98, 1 << 3);
-        assert!(uart.is_idle.holds());
-        uart.set_interrupts(true, false);
-        uart.set_interrupts(false, true);
-        assert_eq!(frame.writes(), [(0x80, 1 | 1 << 9), (0x80, 1 | 1 << 13)]);
-    }
-
-    #[test]
-    fn a_cadence_uart_is_switched_on_and_acknowledges_its_interrupts() {
-        let frame = Frame::default();
-        frame.set(0x00, 0x128);
-        let uart = frame.open(&CADENCE);
-        assert_eq!(
-            frame.writes(),
-            [(0x00, 0x114), (0x20, 1), (0x0c, 0x109), (0x14, 0x008), (0x08, 0)]
-        );
-        frame.set(0x2c, 1 << 4 | 1 << 1);
-        assert!(!uart.can_send() && !uart.is_idle.holds());
-        assert_eq!(uart.receive(), None);
-        assert_eq!(frame.writes(), [(0x14, 0x101)], "before the FIFO is read");
-        frame.set(0x2c, 1 << 3 | 1 << 11);
-        frame.set(0x30, u32::from(b'c'));
-        assert!(uart.can_send() && !uart.is_idle.holds(), "a byte is being sent");
-        assert_eq!(uart.receive(), Some(b'c'));
-        frame.set(0x2c, 1 << 3);
-        assert!(uart.is_idle.holds());
-        frame.writes();
-        uart.send(b'd');
-        uart.set_interrupts(true, false);
-        uart.set_interrupts(true, true);
-        uart.set_interrupts(false, false);
-        let mut expected = Vec::from([(0x30, 0x64)]);
-        for enabled in [0x101, 0x109, 0] {
-            expected.extend([(0x0c, 0x109 & !enabled), (0x14, 0x008), (0x08, enabled)]);
-        }
-        assert_eq!(frame.writes(), expected);
-    }
-}
+mod tests;
