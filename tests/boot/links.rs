@@ -1,6 +1,9 @@
 //! Links between partitions.
 
-use common::{Gic, Machine, Outcome, Partition, compile, in_all_modes, system};
+use common::{
+    Gic, Machine, MakeMachine, Outcome, Partition, compile, compile_file, file, in_all_modes,
+    on_all_machines, system,
+};
 
 in_all_modes!(
     two_kernels_talk_by_stock_drivers,
@@ -8,6 +11,8 @@ in_all_modes!(
     both_peers_restart_under_traffic,
     a_hostile_driver_harms_nobody,
 );
+
+on_all_machines!(two_kernels_and_a_bare_metal_guest_on_one_network);
 
 /// The links of two partitions, `one` and `two`.
 const LINKS: &str = "    links {
@@ -150,4 +155,19 @@ fn a_hostile_driver_harms_nobody(gic: Gic) {
     let all = numbers(&outcome, "b", "lives");
     let [.., received, _] = all[..] else { outcome.fail("the line has other numbers") };
     outcome.check(received > 20, &format!("b receives only {received} frames"));
+}
+
+/// The description that README.md shows.
+fn two_kernels_and_a_bare_metal_guest_on_one_network(machine: MakeMachine) {
+    let outcome = machine(&compile_file(&file("dts/network.dts"))).deadline(240).boot();
+    outcome.expect_success().expect_no_line("FAIL");
+    for host in ["10.0.0.1", "10.0.0.3"] {
+        outcome.expect_line("client", &format!("--- {host} ping statistics ---"));
+    }
+    let pings = outcome.of("client").containing("3 packets received, 0% packet loss");
+    outcome.check(pings.0.len() == 2, &format!("{} pings have no loss", pings.0.len()));
+    outcome
+        .expect_line("client", "http://10.0.0.1/: A page of the partition server.")
+        .expect_line("server", "bulkhead-linux: a peer has seen the page")
+        .expect_line("control", "messenger: answered 5 packets");
 }

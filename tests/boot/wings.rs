@@ -2,13 +2,14 @@
 
 use common::{
     Gic, Machine, Outcome, Partition, SUCCESS, compile, on_both_gics, section_size, source,
-    source_with_monitor,
+    source_with_monitor, system,
 };
 
 on_both_gics!(
     monitor_is_left_out_if_nothing_uses_it,
     monitor_for_the_console,
     monitor_for_a_partition_alone,
+    links_are_left_out_if_there_are_none,
 );
 
 /// The keys that open the monitor: Ctrl-] twice.
@@ -44,7 +45,7 @@ fn monitor_is_left_out_if_nothing_uses_it(gic: Gic) {
         .type_after(REFUSAL, "list\r")
         .boot();
     outcome.expect_success();
-    expect_report(&outcome, &report(&[".text", ".entropy.text"], " (monitor left out)"));
+    expect_report(&outcome, &report(&[".text", ".entropy.text"], " (monitor, links left out)"));
     outcome
         .expect_line("bulkhead", REFUSAL)
         .expect_line("waiting", "probe: echo list")
@@ -60,7 +61,10 @@ fn monitor_for_the_console(gic: Gic) {
         .type_after("uptime-s", "poweroff\r")
         .boot();
     outcome.expect_status(SUCCESS).expect_no_line("there is no monitor");
-    expect_report(&outcome, &report(&[".text", ".monitor.text", ".entropy.text"], ""));
+    expect_report(
+        &outcome,
+        &report(&[".text", ".monitor.text", ".entropy.text"], " (links left out)"),
+    );
     outcome.expect_line("bulkhead", "the machine powers off at the monitor's order");
 }
 
@@ -79,11 +83,28 @@ fn monitor_for_a_partition_alone(gic: Gic) {
         .type_after(REFUSAL, "list\r")
         .boot();
     outcome.expect_status(SUCCESS).expect_no_line("FAIL");
-    expect_report(&outcome, &report(&[".text", ".monitor.text", ".entropy.text"], ""));
+    expect_report(
+        &outcome,
+        &report(&[".text", ".monitor.text", ".entropy.text"], " (links left out)"),
+    );
     outcome
         .expect_line("bulkhead", REFUSAL)
         .expect_line("waiting", "probe: echo list")
         .expect_line("linux", "bulkhead-linux: monitor: 2 linux")
         .expect_line("linux", "bulkhead-linux: monitor: ok")
         .expect_no_line("bulkhead> ");
+}
+
+/// Links are there if the description has one, whether its partitions use it or not.
+fn links_are_left_out_if_there_are_none(gic: Gic) {
+    let guests = || [Partition::new("one", "hello"), Partition::new("two", "hello")];
+    let linked = "    links { lan { type = \"network\"; partitions = \"one\", \"two\"; }; };\n";
+    for (links, wing, left_out) in
+        [("", None, "monitor, links"), (linked, Some(".links.text"), "monitor")]
+    {
+        let outcome = Machine::new(gic).initrd(&compile(&system(links, &guests()))).boot();
+        outcome.expect_success();
+        let sections: Vec<_> = [".text", ".entropy.text"].into_iter().chain(wing).collect();
+        expect_report(&outcome, &report(&sections, &format!(" ({left_out} left out)")));
+    }
 }
