@@ -17,9 +17,9 @@ use crate::el2::cpu::{self, Cpu, timer};
 use crate::el2::drivers::uart::{MachineUart, emergency};
 
 /// The budget ([`Console::send`]) of a piece of others' output on a CPU that runs a guest.
-const PIECE_BUDGET: usize = 52;
+const PIECE_BUDGET: usize = 42;
 /// The budget of a piece of the output of the CPU's own guest.
-const OWN_PIECE_BUDGET: usize = 145;
+const OWN_PIECE_BUDGET: usize = 120;
 /// The budget of a piece on a CPU that no partition owns.
 const FREE_PIECE_BUDGET: usize = 768;
 /// The time that a CPU waits for another one that has the turn, in microseconds: several times what

@@ -45,6 +45,7 @@ fn run(resident: &'static Resident) -> ! {
             // Interrupts are seen to between any two pieces of work.
             interrupts::poll();
             console::attend();
+            interrupts::poll();
         }
         for vcpu in resident.vcpus() {
             if requests & ORDER != 0 {
