@@ -25,7 +25,7 @@ pub const MENDS: &[Mend] = &[
                 "let Some(mut shared) = CONSOLE.shared.attempt() else { return false };",
                 "let mut shared = CONSOLE.shared.lock();",
             ),
-            change(PIECES, "OWN_PIECE_BUDGET: usize = 145;", "OWN_PIECE_BUDGET: usize = 900_000;"),
+            change(PIECES, "OWN_PIECE_BUDGET: usize = 120;", "OWN_PIECE_BUDGET: usize = 900_000;"),
         ],
         tests: &[Boot("stays::no_stay_is_longer_than_its_goal::gicv2")],
     },
@@ -240,7 +240,7 @@ pub const MENDS: &[Mend] = &[
         attack: "a CPU that runs a guest sends much of others' output in one visit",
         changes: &[change(
             PIECES,
-            "const PIECE_BUDGET: usize = 52;",
+            "const PIECE_BUDGET: usize = 42;",
             "const PIECE_BUDGET: usize = 800;",
         )],
         tests: &[Boot("stays::no_stay_is_longer_than_its_goal::gicv2")],
