@@ -42,8 +42,12 @@ macro_rules! refusals {
 
 refusals! {
     wrong_compatible: "bulkhead,system" => "bulkhead,ship", says "/", "compatible", "bulkhead,ship";
-    unknown_node_beside_partitions: "partitions {" => "boards { }; partitions {",
-        says "/boards", "partitions";
+    unknown_node_beside_partitions: "partitions {" => "partition { }; partitions {",
+        says "/partition", "partitions";
+    unknown_node_like_links: "partitions {" => "link { }; partitions {", says "/link", "links";
+    link_to_no_partition: "partitions {" =>
+        "links { lan { type = \"vsock\"; partitions = \"a\", \"d\"; }; }; partitions {",
+        says "/links/lan", "partitions = \"d\"", "nearest name";
     unknown_property_of_a_partition: "cpus = <1>;" => "cpus = <1>; bootarg = \"\";",
         says "/partitions/a", "bootarg", "bootargs";
     unknown_node_of_a_partition: "kernel {" => "ramdsk { }; kernel {",
