@@ -2,6 +2,7 @@
 //! pass with it, and fail without it. `make mends` runs this; words on the command line select the
 //! mends whose attack contains all of them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs, io};
@@ -151,6 +152,8 @@ fn copy() -> Outcome<PathBuf> {
     let list = output(list.args(["ls-files", "-z"]).current_dir(root()))?;
     // Cargo also reads the configuration of the directories above.
     let names = list.split('\0').filter(|name| !name.is_empty() && !name.starts_with(".cargo/"));
+    let names: BTreeSet<_> = names.collect();
+    remove_others(&tree, &tree, &names)?;
     for name in names {
         let (from, to) = (root().join(name), tree.join(name));
         let old = fs::read(&to).ok();
@@ -163,6 +166,21 @@ fn copy() -> Outcome<PathBuf> {
             .map_err(|error| failed(&to, error))?;
     }
     Ok(tree)
+}
+
+/// Removes the files of `directory` in the tree that are none of these, but for what was built: a
+/// file that the source has no more could be taken for a module.
+fn remove_others(tree: &Path, directory: &Path, names: &BTreeSet<&str>) -> Outcome<()> {
+    let Ok(entries) = fs::read_dir(directory) else { return Ok(()) };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = path.strip_prefix(tree).ok().and_then(Path::to_str).unwrap_or_default();
+        if path.is_dir() && name != "target" {
+            remove_others(tree, &path, names)?;
+        } else if path.is_file() && !names.contains(name) {
+            fs::remove_file(&path).map_err(|error| failed(&path, error))?;
+        }
+    }
+    Ok(())
 }
 
 fn failed(path: &Path, error: io::Error) -> String {
