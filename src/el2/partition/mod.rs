@@ -5,6 +5,7 @@ mod lifecycle;
 mod links;
 mod random;
 mod rendezvous;
+mod vgic;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -22,7 +23,7 @@ use bulkhead::smccc::psci::Psci;
 use bulkhead::trap::fault::Fault;
 use bulkhead::util::published::Published;
 use bulkhead::util::rate_limit::RateLimit;
-use bulkhead::vgic::{Config, CpuMask, Version, Vgic};
+use bulkhead::vgic::{CpuMask, Vgic};
 use core::fmt;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -229,7 +230,7 @@ impl Partition {
         } = parts;
         let vcpus = plan.cpus.len();
         let state = PartitionState {
-            vgic: new_vgic(&plan, gic, ppis, virtual_timer),
+            vgic: vgic::of_plan(&plan, gic, ppis, virtual_timer),
             psci: Psci::new(vcpus, plan.memory.guest),
             uart: Pl011::default(),
             devices: EmulatedDevice::all(&plan),
@@ -385,27 +386,4 @@ impl fmt::Display for Partition {
 /// Returns a limit of lines of one kind that a guest causes.
 pub fn line_limit() -> RateLimit {
     RateLimit::new(timer::milliseconds(LINE_MS), LINES)
-}
-
-/// Returns a partition's vGIC. `ppis` are the PPIs that guests own.
-#[inline(always)]
-fn new_vgic(plan: &PartitionPlan, gic: &Gic, ppis: &[Intid], virtual_timer: Intid) -> Vgic {
-    let spis = plan.interrupts.iter().map(|interrupt| interrupt.intid);
-    let virtual_only: Vec<_> = plan.devices.iter().filter_map(|device| device.intid).collect();
-    let hardware: Vec<_> = ppis.iter().copied().chain(spis).collect();
-    let last = hardware.iter().chain(&virtual_only).max();
-    Vgic::new(&Config {
-        version: match gic {
-            Gic::V2(_) => Version::V2,
-            Gic::V3(_) => Version::V3,
-        },
-        delivery: plan.delivery,
-        vcpus: plan.cpus.len(),
-        // Guests initialise all INTIDs that GICD_TYPER shows, so it shows no more words of 32
-        // INTIDs than the partition has interrupts in.
-        it_lines_number: last.map_or(0, |last| last.get() / 32).min(gic.it_lines_number()),
-        hardware: &hardware,
-        virtual_only: &virtual_only,
-        virtual_timer: ppis.contains(&virtual_timer).then_some(virtual_timer),
-    })
 }

@@ -1,5 +1,6 @@
 //! The physical interrupt controller: GICv2 or GICv3.
 
+mod shared;
 mod this_cpu;
 mod triggers;
 mod v2;
@@ -8,12 +9,12 @@ mod v3;
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{ICH_HCR_EL2, Readable, Writeable};
 use bulkhead::arch::addr::{Pa, Region};
-use bulkhead::arch::intid::{Interrupt, Intid};
+use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::machine::{self, gic_registers};
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::planned::DeviceKind;
-use bulkhead::vgic::{Arrivals, CpuMask, Delivery, Injection, IntidSet, SgirRoute, StateRegister};
+use bulkhead::vgic::{Arrivals, CpuMask, Delivery, Injection, SgirRoute};
 
 use super::mmio::Registers;
 
@@ -331,29 +332,6 @@ impl Gic {
         match self {
             Self::V2(gic) => gic.enable_own(intid),
             Self::V3(gic) => gic.enable_own(intid, cpu),
-        }
-    }
-
-    /// Makes a shared interrupt pending, from any CPU.
-    #[inline(always)]
-    pub fn set_pending(&self, intid: Intid) {
-        let set = IntidSet::one(0, intid);
-        // What the interrupt reports must be visible to the CPU that takes it.
-        barrier::dsb(barrier::ISHST);
-        self.distributor().write(StateRegister::SetPending.of(set), set.mask());
-    }
-
-    /// Disables these shared interrupts, and clears their pending and active state.
-    pub fn silence(&self, interrupts: &[Interrupt]) {
-        let distributor = self.distributor();
-        for interrupt in interrupts {
-            let set = IntidSet::one(0, interrupt.intid);
-            distributor.write(StateRegister::ClearEnable.of(set), set.mask());
-            if let Self::V3(gic) = self {
-                gic.wait_for_distributor();
-            }
-            distributor.write(StateRegister::ClearPending.of(set), set.mask());
-            distributor.write(StateRegister::ClearActive.of(set), set.mask());
         }
     }
 
