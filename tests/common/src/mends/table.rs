@@ -120,6 +120,15 @@ pub const MENDS: &[Mend] = &[
         ],
     },
     Mend {
+        attack: "a partition restarts, and its peer goes on to use its old rings and buffers",
+        changes: &[change(
+            "src/el2/links/moving.rs",
+            "senders |= held.detach(number) | held.concerned(number, TRANSMIT);",
+            "senders |= held.concerned(number, TRANSMIT);",
+        )],
+        tests: &[Boot("links::a_peer_restarts_under_traffic::gicv2")],
+    },
+    Mend {
         attack: "a guest writes a disk that others read",
         changes: &[
             change(
