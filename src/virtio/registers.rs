@@ -45,6 +45,8 @@ pub const MAX_QUEUES: usize = 3;
 const CONFIGURATION: u64 = 0x100;
 /// The offset of QueueNotify. Its writes need no lock of the registers.
 pub const QUEUE_NOTIFY: u64 = 0x50;
+/// The offset of Status, to which a driver writes 0 to reset the device.
+pub const STATUS: u64 = 0x70;
 /// The offset of InterruptStatus. Its reads need none either: see [`Signals::interrupts`].
 pub const INTERRUPT_STATUS: u64 = 0x60;
 /// The offset of InterruptACK. Its writes need none either: see [`Signals::acknowledge`].
@@ -179,8 +181,8 @@ impl Registers {
                 queue.is_some_and(|it| it.is_ready).into()
             }
             INTERRUPT_STATUS => signals.interrupts(),
-            0x70 if signals.needs_reset() => state.status | NEEDS_RESET,
-            0x70 => state.status,
+            STATUS if signals.needs_reset() => state.status | NEEDS_RESET,
+            STATUS => state.status,
             0xb0 | 0xb4 | 0xb8 | 0xbc => u32::MAX,
             0xfc => signals.generation(),
             _ => 0,
@@ -222,7 +224,7 @@ impl Registers {
             }
             QUEUE_NOTIFY if self.is_ready() => return Action::Notify(value as u16),
             INTERRUPT_ACK => return Action::Interrupt(signals.acknowledge(value)),
-            0x70 => return self.write_status(value, signals),
+            STATUS => return self.write_status(value, signals),
             _ => {}
         }
         Action::None

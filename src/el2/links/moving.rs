@@ -93,6 +93,12 @@ impl Link {
         }
     }
 
+    /// Marks the device of a port as in need of a reset, because of this mistake of its driver.
+    pub fn report_fault(&self, links: &Links, port: u8, fault: Fault) {
+        let (broken, fault) = (bit(port), Some(fault));
+        self.report_faults(links, &Outcome { broken, fault, ..Outcome::default() });
+    }
+
     /// Marks devices that need a reset.
     #[cold]
     #[inline(never)]

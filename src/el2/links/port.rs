@@ -8,7 +8,7 @@ use bulkhead::virtio::Fault;
 use bulkhead::virtio::link::send_reset_event;
 use bulkhead::virtio::personality::{EVENT, RECEIVE, TRANSMIT};
 use bulkhead::virtio::queue::Queue;
-use bulkhead::virtio::registers::{Action, QUEUE_NOTIFY, Registers};
+use bulkhead::virtio::registers::{Action, QUEUE_NOTIFY, Registers, STATUS};
 use bulkhead::virtio::signals::Signals;
 use core::sync::atomic::Ordering;
 
@@ -133,12 +133,7 @@ impl Device {
                 }
                 self.link.set_ready(self.links, self.number, true);
             }
-            Err(fault) => {
-                if self.port.signals.report_fault() {
-                    self.link.interrupt(self.port);
-                }
-                _ = fault;
-            }
+            Err(fault) => self.link.report_fault(self.links, self.number, fault),
         }
     }
 
@@ -178,7 +173,7 @@ impl Device {
     fn stop(&self) -> bool {
         let mut state = self.state.lock();
         state.events = None;
-        _ = state.registers.write(0x70, 4, 0, &self.port.signals);
+        _ = state.registers.write(STATUS, 4, 0, &self.port.signals);
         drop(state);
         self.take_back()
     }
