@@ -96,10 +96,16 @@ impl MemoryAccess for &Memory {
 struct Ports<'a>([&'a Memory; 2]);
 
 impl<'a> Memories for Ports<'a> {
-    type Memory = &'a Memory;
+    type View = &'a Memory;
+    type Memory = Box<&'a Memory>;
+    type Pair = Box<[&'a Memory; 2]>;
 
-    fn open(&self, port: u8) -> Option<&'a Memory> {
-        self.0.get(usize::from(port)).copied()
+    fn open(&self, port: u8) -> Option<Self::Memory> {
+        self.0.get(usize::from(port)).copied().map(Box::new)
+    }
+
+    fn open_pair(&self, [first, second]: [u8; 2]) -> Option<Self::Pair> {
+        Some(Box::new([*self.open(first)?, *self.open(second)?]))
     }
 }
 

@@ -50,9 +50,14 @@ impl Slot {
     /// the power of [`INPUT_BITS`], like all that tables map to its own addresses.
     #[inline(always)]
     pub fn place(self, memory: Region<Pa>) -> Region<Va> {
-        let start = memory.start().get() | (self.index() as u64) << INPUT_BITS;
         // It does not wrap: the memory ends below the size of a slot, and there are few slots.
-        Region::new(Va::new(start), memory.size()).unwrap_or(Region::EMPTY)
+        Region::new(self.address(memory.start()), memory.size()).unwrap_or(Region::EMPTY)
+    }
+
+    /// Returns the virtual address of a byte of memory in a window in this slot.
+    #[inline(always)]
+    pub const fn address(self, byte: Pa) -> Va {
+        Va::new(byte.get() | (self.index() as u64) << INPUT_BITS)
     }
 }
 

@@ -82,7 +82,7 @@ impl MmioAccess {
 
     /// Returns the number of the general register; 31 is the zero register.
     pub const fn register(self) -> u8 {
-        (self.0 >> 16) as u8 & 31
+        register(self.0)
     }
 
     /// Returns whether it is a store.
@@ -113,6 +113,12 @@ impl MmioAccess {
     const fn unused_bits(self) -> u64 {
         64 - 8 * self.size()
     }
+}
+
+/// Returns the number of the general register of an access, from ESR_EL2: ISS.SRT.
+#[inline(always)]
+pub const fn register(esr: u64) -> u8 {
+    (esr >> 16) as u8 & 31
 }
 
 /// Returns the offset of an access from the start of the distributor, in bytes, from FAR_EL2 and

@@ -4,9 +4,9 @@ use crate::util::atomic::{AtomicU64, Ordering, fence};
 
 /// Which senders of a lane may have something to send, one bit for each port.
 ///
-/// A CPU notices a sender and tries to take the lane's lock. If another CPU holds it, that CPU finds
-/// the notice after it has released the lock. So each notice is followed by an attempt, and no CPU
-/// waits for another: see [`WorkMark`](crate::util::work_mark::WorkMark), of which this is the form
+/// A CPU tries to take the lane's lock. If another CPU holds it, it notices its senders and tries
+/// once more: that CPU finds the notice after it has released the lock. So each notice is followed
+/// by an attempt, and no CPU waits for another: see [`WorkMark`](crate::util::work_mark::WorkMark), of which this is the form
 /// that says where the work is.
 #[derive(Debug, Default)]
 pub struct Notices {
@@ -14,28 +14,43 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Takes all notices. The holder of the lock calls this before it looks for work.
-    #[must_use]
-    pub fn take(&self) -> u64 {
-        self.senders.swap(0, Ordering::AcqRel)
+    /// Takes all notices.
+    #[inline(always)]
+    fn take(&self) -> u64 {
+        match self.senders.load(Ordering::Acquire) {
+            0 => 0,
+            _ => self.senders.swap(0, Ordering::AcqRel),
+        }
     }
 
-    /// Adds notices, and attempts the work.
+    /// Serves senders, and those that were noticed, if the lock is free.
     ///
-    /// `attempt` tries to take the lock. If it is free, it [takes](Self::take) the notices, does a
-    /// bounded piece of the work, releases the lock, and returns the senders that have more to
-    /// send; if it is held, it returns `None`.
+    /// `try_lock` tries to take the lock. `serve` does a bounded piece of the work of some senders,
+    /// releases the lock, and returns those that have more to send.
     ///
     /// Returns whether there may be work that nobody does: the caller must call this again soon, if
-    /// with no further notices.
+    /// with no senders.
     #[must_use]
     #[inline]
-    pub fn attend(&self, senders: u64, attempt: impl FnOnce() -> Option<u64>) -> bool {
-        // A read-modify-write, as a store would hide earlier notices and what was stored before
-        // them from the CPU that takes them.
-        self.senders.fetch_or(senders, Ordering::AcqRel);
-        fence(Ordering::SeqCst);
-        let Some(more) = attempt() else { return false };
+    pub fn attend<L>(
+        &self,
+        mut senders: u64,
+        try_lock: impl Fn() -> Option<L>,
+        serve: impl FnOnce(L, u64) -> u64,
+    ) -> bool {
+        let lock = match try_lock() {
+            Some(lock) => lock,
+            None => {
+                // A read-modify-write, as a store would hide earlier notices and what was stored
+                // before them from the CPU that takes them.
+                self.senders.fetch_or(senders, Ordering::AcqRel);
+                fence(Ordering::SeqCst);
+                senders = 0;
+                let Some(lock) = try_lock() else { return false };
+                lock
+            }
+        };
+        let more = serve(lock, senders | self.take());
         if more != 0 {
             self.senders.fetch_or(more, Ordering::AcqRel);
         }
@@ -52,16 +67,25 @@ mod tests {
     #[test]
     fn work_that_is_left_or_comes_during_an_attempt_is_for_the_next_one() {
         let notices = Notices::default();
-        let is_left = notices.attend(1, || {
-            assert_eq!(notices.take(), 1);
-            assert!(!notices.attend(2, || None), "the holder of the lock sees it");
-            Some(4)
-        });
+        let is_left = notices.attend(
+            1,
+            || Some(()),
+            |(), senders| {
+                assert_eq!(senders, 1);
+                let is_left = notices.attend(2, || None, |(), _| unreachable!());
+                assert!(!is_left, "the holder of the lock sees it");
+                4
+            },
+        );
         assert!(is_left);
-        let is_left = notices.attend(0, || {
-            assert_eq!(notices.take(), 6);
-            Some(0)
-        });
+        let is_left = notices.attend(
+            0,
+            || Some(()),
+            |(), senders| {
+                assert_eq!(senders, 6);
+                0
+            },
+        );
         assert!(!is_left);
     }
 }
@@ -86,10 +110,11 @@ mod models {
     impl Machine {
         fn notify(&self, sender: usize) {
             let mut senders = 1 << sender;
-            while self.notices.attend(senders, || {
+            let try_lock = || {
                 let (order, failed) = (Ordering::Acquire, Ordering::Relaxed);
-                self.is_locked.compare_exchange(false, true, order, failed).ok()?;
-                let noticed = self.notices.take();
+                self.is_locked.compare_exchange(false, true, order, failed).ok()
+            };
+            while self.notices.attend(senders, try_lock, |_, noticed| {
                 for (index, (sent, delivered)) in self.sent.iter().zip(&self.delivered).enumerate()
                 {
                     if noticed >> index & 1 != 0 {
@@ -97,7 +122,7 @@ mod models {
                     }
                 }
                 self.is_locked.store(false, Ordering::Release);
-                Some(0)
+                0
             }) {
                 senders = 0;
             }

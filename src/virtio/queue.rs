@@ -182,7 +182,7 @@ impl Queue {
             size,
             has_event_idx: features & EVENT_IDX != 0,
             has_indirect: features & INDIRECT_DESC != 0,
-            is_armed: true,
+            is_armed: features & EVENT_IDX == 0,
             seen: 0,
             position: Position::default(),
             signalled: 0,
@@ -328,8 +328,8 @@ impl Queue {
             memory.store_index(self.used.after(4 + 8 * u64::from(self.size)), self.seen);
         } else if !self.is_armed {
             memory.store_index(self.used, 0);
+            self.is_armed = true;
         }
-        self.is_armed = true;
         // The driver writes its index, then reads whether to notify (VIRTIO 1.2, 2.7.10.2).
         memory.fence();
         self.look(memory)
@@ -340,10 +340,8 @@ impl Queue {
     #[inline(always)]
     pub fn disarm(&mut self, memory: &impl MemoryAccess) {
         if self.is_armed {
+            memory.store_index(self.used, NO_NOTIFY);
             self.is_armed = false;
-            if !self.has_event_idx {
-                memory.store_index(self.used, NO_NOTIFY);
-            }
         }
     }
 }

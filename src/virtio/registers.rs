@@ -47,9 +47,9 @@ const CONFIGURATION: u64 = 0x100;
 pub const QUEUE_NOTIFY: u64 = 0x50;
 /// The offset of Status, to which a driver writes 0 to reset the device.
 pub const STATUS: u64 = 0x70;
-/// The offset of InterruptStatus. Its reads need none either: see [`Signals::interrupts`].
+/// The offset of InterruptStatus. The vectors handle most reads: see [`Signals::interrupts`].
 pub const INTERRUPT_STATUS: u64 = 0x60;
-/// The offset of InterruptACK. Its writes need none either: see [`Signals::acknowledge`].
+/// The offset of InterruptACK. The vectors handle most writes: see [`Signals::acknowledge`].
 pub const INTERRUPT_ACK: u64 = 0x64;
 
 /// What the caller has to do after a write.

@@ -13,8 +13,8 @@ use crate::util::atomic::{AtomicU32, Ordering};
 pub const USED_BUFFER: u32 = 1;
 /// InterruptStatus: the configuration has changed.
 pub const CONFIGURATION: u32 = 2;
-/// All bits of InterruptStatus.
-const INTERRUPTS: u32 = USED_BUFFER | CONFIGURATION;
+/// All bits of InterruptStatus. The vectors use the signals too.
+pub const INTERRUPTS: u32 = USED_BUFFER | CONFIGURATION;
 /// The device needs a reset.
 const NEEDS_RESET: u32 = 1 << 8;
 /// The link is up.
@@ -24,6 +24,7 @@ const GENERATION: u32 = 1 << 16;
 
 /// The signals of a device. The interrupt is asserted while InterruptStatus is not 0.
 #[derive(Debug, Default)]
+#[repr(transparent)]
 pub struct Signals {
     bits: AtomicU32,
 }

@@ -22,7 +22,7 @@ use crate::el2::arch::sync::{self, Barrier, Mutex, SetOnce};
 use crate::el2::console::Port;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::entropy::Streams;
-use crate::el2::links::{self, Links};
+use crate::el2::links::Links;
 use crate::el2::mm::fill::PartitionMemory;
 use crate::el2::mm::images::Images;
 use crate::el2::monitor::{Monitor, MonitorUart};
@@ -185,7 +185,7 @@ impl Work {
             let port = MonitorUart::new(monitor, self.jobs.len(), intid);
             Box::new(port) as Box<dyn MonitorDevice>
         });
-        let links = self.links.and_then(|all| links::ports(all, &plan));
+        let links = self.links.and_then(|links| links.ports(&plan));
         let cpus = plan.cpus.iter().map(|cpu| &resident::all()[*cpu].cpu).collect();
         let partition = Partition::new(PartitionParts {
             plan,

@@ -204,7 +204,7 @@ fn new_vcpu(
         },
         sgir_route: gic.init_sgis(resident.cpu.index(), &partition.plan, number),
         arrivals: partition.state.lock().vgic.arrivals(number),
-        signals: (0..).map_while(|it| partition.links.as_ref()?.signals(it)).collect(),
+        link_devices: partition.links.as_ref().map(|links| links.heads()),
         workarounds,
         id: id.for_guest(),
         counters: Counters::default(),

@@ -4,19 +4,33 @@
 //! result is used once, and no reference to the memory exists.
 
 use bulkhead::arch::addr::{Ipa, Region};
+use bulkhead::mm::window::Slot;
 use bulkhead::virtio::memory::{MemoryAccess, Place};
 use core::arch::asm;
+use core::ops::Deref;
 
 use crate::el2::mm::fill::PartitionMemory;
-use crate::el2::mm::window::Window;
+use crate::el2::mm::window::{Window, WindowPair};
 
-/// A partition's memory in a window that is open on this CPU.
-pub struct OpenMemory {
+/// A partition's memory in a window that is open on this CPU. [`OpenMemory`] and [`OpenPair`] lend
+/// it for as long as the window is open.
+pub struct View {
     /// The guest addresses.
     guest: Region<Ipa>,
     /// The address at which this CPU accesses the first byte.
     start: u64,
+}
+
+/// A partition's memory that is open on this CPU.
+pub struct OpenMemory {
+    view: View,
     _window: Window,
+}
+
+/// The memories of two partitions that are open on this CPU.
+pub struct OpenPair {
+    views: [View; 2],
+    _windows: WindowPair,
 }
 
 impl OpenMemory {
@@ -24,8 +38,43 @@ impl OpenMemory {
     #[inline]
     pub fn open(memory: &PartitionMemory) -> Self {
         let window = memory.open_beside();
-        let start = window.place(memory.host()).start().get();
-        Self { guest: memory.guest(), start, _window: window }
+        Self { view: View::new(memory, window.slot()), _window: window }
+    }
+}
+
+impl Deref for OpenMemory {
+    type Target = View;
+
+    #[inline(always)]
+    fn deref(&self) -> &View {
+        &self.view
+    }
+}
+
+impl OpenPair {
+    /// Opens the memories of two partitions.
+    #[inline(always)]
+    pub fn open(own: &PartitionMemory, peer: &PartitionMemory) -> Self {
+        let windows = WindowPair::open(own.tables(), peer.tables());
+        let views = [View::new(own, Slot::Own), View::new(peer, Slot::Peer)];
+        Self { views, _windows: windows }
+    }
+}
+
+impl Deref for OpenPair {
+    type Target = [View; 2];
+
+    #[inline(always)]
+    fn deref(&self) -> &[View; 2] {
+        &self.views
+    }
+}
+
+impl View {
+    /// Returns the view of a memory that is open in a slot.
+    #[inline(always)]
+    fn new(memory: &PartitionMemory, slot: Slot) -> Self {
+        Self { guest: memory.guest(), start: slot.address(memory.host().start()).get() }
     }
 
     /// Returns the address at which this CPU accesses a place.
@@ -41,9 +90,10 @@ macro_rules! load {
         let value: u64;
         // SAFETY: the address is that of a `Place`, which `Place::within` has found in this memory's
         // region, or `Place::after` inside of what was found; the open window maps that memory. The
-        // load has no other effect; SCTLR_EL2.A is 0, so that it may be unaligned.
+        // load has no other effect; SCTLR_EL2.A is 0, so that it may be unaligned. It stays where it
+        // is among stores and other loads, as an assembly that may have effects.
         unsafe {
-            asm!($load, out(reg) value, in(reg) $address, options(nostack, preserves_flags));
+            asm!($load, out(reg) value, in(reg) $address, options(readonly, nostack, preserves_flags));
         }
         value
     }};
@@ -61,7 +111,7 @@ macro_rules! store {
     };
 }
 
-impl MemoryAccess for OpenMemory {
+impl MemoryAccess for View {
     #[inline(always)]
     fn place(&self, at: Ipa, size: u64) -> Option<Place> {
         Place::within(&self.guest, at, size)
@@ -87,7 +137,7 @@ impl MemoryAccess for OpenMemory {
                 out(reg) first,
                 out(reg) second,
                 in(reg) self.address(at),
-                options(nostack, preserves_flags),
+                options(readonly, nostack, preserves_flags),
             );
         }
         [first, second]
@@ -150,8 +200,7 @@ impl MemoryAccess for OpenMemory {
     }
 }
 
-/// Copies bytes between partitions' memory in open windows, in ascending order. Both are
-/// those of `Place`s.
+/// Copies bytes between partitions' memory in open windows. Both are those of `Place`s.
 #[inline(never)]
 fn copy(from: u64, to: u64, size: u64) {
     // SAFETY: both places are memory that open windows map, of partitions, to which Bulkhead has no
@@ -161,14 +210,17 @@ fn copy(from: u64, to: u64, size: u64) {
             "subs {left}, {left}, #256",
             "b.lo 3f",
             "2:",
-            ".irp offset, 0, 32, 64, 96, 128, 160, 192, 224",
+            ".irp offset, 32, 64, 96, 128, 160, 192, 224",
             "ldp {a}, {b}, [{from}, #\\offset]",
             "ldp {c}, {d}, [{from}, #\\offset + 16]",
             "stp {a}, {b}, [{to}, #\\offset]",
             "stp {c}, {d}, [{to}, #\\offset + 16]",
             ".endr",
-            "add {from}, {from}, #256",
-            "add {to}, {to}, #256",
+            // The first bytes last, because these accesses advance both addresses.
+            "ldp {c}, {d}, [{from}, #16]",
+            "ldp {a}, {b}, [{from}], #256",
+            "stp {c}, {d}, [{to}, #16]",
+            "stp {a}, {b}, [{to}], #256",
             "subs {left}, {left}, #256",
             "b.hs 2b",
             "3:",

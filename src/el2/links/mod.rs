@@ -11,6 +11,8 @@
 //!
 //! [`LinkPorts`]: crate::el2::partition::LinkPorts
 
+mod build;
+mod concern;
 mod lane;
 mod link;
 mod memory;
@@ -19,4 +21,3 @@ mod port;
 mod shared_port;
 
 pub use link::Links;
-pub use port::ports;

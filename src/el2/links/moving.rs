@@ -1,30 +1,43 @@
 //! Moves data in lanes.
 
 use bulkhead::virtio::Fault;
-use bulkhead::virtio::link::{Lane, Memories, Outcome};
+use bulkhead::virtio::link::{Budget, Lane, Memories, Outcome};
 use bulkhead::virtio::personality::TRANSMIT;
 use core::fmt;
 use core::sync::atomic::Ordering;
 
 use super::lane::{SharedLane, bit};
-use super::link::{Link, Links};
-use super::memory::OpenMemory;
+use super::link::Link;
+use super::memory::{OpenMemory, OpenPair, View};
+use crate::el2::arch::sync::MutexGuard;
 use crate::el2::console::say;
+use crate::el2::cpu::{self, LINKS};
+use crate::el2::mm::fill::PartitionMemory;
 
-/// The memories of a link's partitions.
-struct PortMemories<'a> {
-    /// All links.
-    links: &'a Links,
-    /// The link.
-    link: &'a Link,
+/// The memories of the partitions at a link's ports.
+struct PortMemories<'a>(&'a [&'static PartitionMemory]);
+
+impl PortMemories<'_> {
+    /// Returns the memory of the partition at a port.
+    #[inline(always)]
+    fn of(&self, port: u8) -> Option<&'static PartitionMemory> {
+        self.0.get(usize::from(port)).copied()
+    }
 }
 
 impl Memories for PortMemories<'_> {
+    type View = View;
     type Memory = OpenMemory;
+    type Pair = OpenPair;
 
     #[inline]
     fn open(&self, port: u8) -> Option<OpenMemory> {
-        Some(OpenMemory::open(&self.links.partition(self.link, port)?.memory))
+        Some(OpenMemory::open(self.of(port)?))
+    }
+
+    #[inline(always)]
+    fn open_pair(&self, [own, peer]: [u8; 2]) -> Option<OpenPair> {
+        Some(OpenPair::open(self.of(own)?, self.of(peer)?))
     }
 }
 
@@ -41,77 +54,86 @@ impl fmt::Display for FaultLine<'_> {
 }
 
 impl Link {
-    /// Moves what a notification of a port's queue concerns. Returns whether work is left.
-    #[inline]
-    pub fn notify(&self, links: &Links, port: u8, queue: u16) -> bool {
-        let mut is_left = false;
-        for lane in &self.lanes {
-            let concerned = lane.concerned.get(usize::from(port));
-            let senders = concerned.and_then(|it| it.get(usize::from(queue)));
-            if let Some(senders) = senders.filter(|senders| **senders != 0) {
-                is_left |= self.attend(links, lane, *senders);
-            }
-        }
-        is_left
+    /// Continues with what was left in all lanes.
+    pub fn go_on(&self) {
+        self.lanes.iter().for_each(|lane| self.attend(lane, 0));
     }
 
-    /// Continues with what was left in all lanes. Returns whether work is left.
-    pub fn go_on(&self, links: &Links) -> bool {
-        self.lanes.iter().fold(false, |is_left, lane| self.attend(links, lane, 0) | is_left)
-    }
-
-    /// Serves senders in a lane, unless another CPU does.
-    fn attend(&self, links: &Links, lane: &SharedLane, senders: u64) -> bool {
-        lane.notices.attend(senders, || {
-            let mut held = lane.lane.try_lock()?;
-            let mut senders = lane.notices.take();
+    /// Serves senders in a lane, unless another CPU does. Work that is left is continued once this
+    /// CPU's other interrupts are handled.
+    #[inline(never)]
+    pub fn attend(&self, lane: &SharedLane, senders: u64) {
+        let serve = |mut held: MutexGuard<'_, Lane>, mut senders| {
             if lane.changed.load(Ordering::Acquire) != 0 {
-                senders |= self.carry_out_changes(links, lane, &mut held);
+                senders |= self.carry_out_changes(lane, &mut held);
             }
-            let outcome = held.run(senders, &PortMemories { links, link: self });
+            let Some(memories) = self.memories.get() else { return 0 };
+            let (memories, mut budget) = (PortMemories(memories), Budget::default());
+            if let Some(signal) = held.run_quick(senders, &memories, &mut budget) {
+                drop(held);
+                self.signal(signal);
+                return 0;
+            }
+            let outcome = held.run_any(senders, &memories, budget);
             drop(held);
-            self.report(links, &outcome);
-            Some(outcome.more)
-        })
+            self.report(&outcome);
+            outcome.more
+        };
+        if lane.notices.attend(senders, || lane.lane.try_lock(), serve) {
+            self.continue_later();
+        }
+    }
+
+    /// Requests that this CPU continue, once its other interrupts are handled.
+    #[cold]
+    #[inline(never)]
+    pub fn continue_later(&self) {
+        let cpu = cpu::current();
+        cpu.wake.request(LINKS);
+        self.gic.kick(cpu.index());
     }
 
     /// Interrupts drivers, and marks devices that need a reset.
+    fn report(&self, outcome: &Outcome) {
+        self.signal(outcome.signal);
+        if outcome.broken != 0 {
+            self.report_faults(outcome);
+        }
+    }
+
+    /// Interrupts the drivers of ports, one bit each.
     #[inline]
-    fn report(&self, links: &Links, outcome: &Outcome) {
-        let mut signal = outcome.signal;
+    fn signal(&self, mut signal: u64) {
         while signal != 0 {
             let port = signal.trailing_zeros();
             signal &= signal.wrapping_sub(1);
             if let Some(port) = self.ports.get(port as usize)
                 && port.signals.report_used()
             {
-                self.interrupt(port);
+                port.interrupt();
             }
-        }
-        if outcome.broken != 0 {
-            self.report_faults(links, outcome);
         }
     }
 
     /// Marks the device of a port as in need of a reset, because of this mistake of its driver.
-    pub fn report_fault(&self, links: &Links, port: u8, fault: Fault) {
+    pub fn report_fault(&self, port: u8, fault: Fault) {
         let (broken, fault) = (bit(port), Some(fault));
-        self.report_faults(links, &Outcome { broken, fault, ..Outcome::default() });
+        self.report_faults(&Outcome { broken, fault, ..Outcome::default() });
     }
 
     /// Marks devices that need a reset.
     #[cold]
     #[inline(never)]
-    fn report_faults(&self, links: &Links, outcome: &Outcome) {
+    fn report_faults(&self, outcome: &Outcome) {
         for (number, port) in (0..).zip(&self.ports) {
             if outcome.broken & bit(number) == 0 {
                 continue;
             }
             if port.signals.report_fault() {
-                self.interrupt(port);
+                port.interrupt();
             }
-            self.set_ready(links, number, false);
-            if let (Some(fault), Some(partition)) = (outcome.fault, links.partition(self, number))
+            self.set_ready(number, false);
+            if let (Some(fault), Some(partition)) = (outcome.fault, port.partition.get())
                 && port.may_print()
             {
                 say!("{partition}: {}", FaultLine(self, fault));
@@ -121,10 +143,10 @@ impl Link {
 
     /// Makes all lanes carry out the change of a port's queues. Returns whether all have, so that
     /// none uses the queues before.
-    pub fn change(&self, links: &Links, port: u8) -> bool {
+    pub fn change(&self, port: u8) -> bool {
         for lane in &self.lanes {
             // The notice brings the holder of the lock back, if there is one.
-            _ = self.attend(links, lane, bit(port));
+            self.attend(lane, bit(port));
         }
         self.lanes.iter().all(|lane| lane.has_carried_out(port))
     }
@@ -141,7 +163,7 @@ impl Link {
     /// waited for the buffers of a port that is gone, or whose queue is new.
     #[cold]
     #[inline(never)]
-    fn carry_out_changes(&self, links: &Links, lane: &SharedLane, held: &mut Lane) -> u64 {
+    fn carry_out_changes(&self, lane: &SharedLane, held: &mut Lane) -> u64 {
         let changed = lane.changed.load(Ordering::Acquire);
         let mut senders = 0;
         for (number, port) in (0..).zip(&self.ports) {
@@ -153,9 +175,9 @@ impl Link {
             senders |= held.detach(number) | held.concerned(number, TRANSMIT);
             if let Some(queues) = &*queues {
                 held.attach_sender(number, &queues.transmit);
-                if let Some(partition) = links.partition(self, number) {
-                    let memory = OpenMemory::open(&partition.memory);
-                    held.attach_receiver(number, &queues.receive, queues.features, &memory);
+                if let Some(partition) = port.partition.get() {
+                    let memory = &*OpenMemory::open(&partition.memory);
+                    held.attach_receiver(number, &queues.receive, queues.features, memory);
                 }
             }
             lane.changed.fetch_and(!bit(number), Ordering::AcqRel);

@@ -1,22 +1,21 @@
 //! What the CPUs of all partitions know about a port.
 
-use bulkhead::arch::intid::Intid;
-use bulkhead::boot::plan::LinkPort;
 use bulkhead::util::rate_limit::RateLimit;
 use bulkhead::virtio::queue::Queue;
 use bulkhead::virtio::signals::Signals;
 use core::sync::atomic::AtomicBool;
 
-use crate::el2::arch::sync::Mutex;
+use crate::el2::arch::sync::{Mutex, SetOnce};
 use crate::el2::cpu::timer;
-use crate::el2::partition::line_limit;
+use crate::el2::drivers::gic::PendingBit;
+use crate::el2::partition::Partition;
 
 /// A port, as the CPUs of all partitions use it.
 pub struct SharedPort {
-    /// The partition, as an index into the Plan's.
-    pub partition: usize,
+    /// The partition, once it is built.
+    pub partition: SetOnce<&'static Partition>,
     /// The interrupt of its device.
-    pub intid: Intid,
+    pub interrupt: PendingBit,
     /// What the device tells its driver.
     pub signals: Signals,
     /// The queues that the driver uses; `None` while it does not work.
@@ -24,7 +23,7 @@ pub struct SharedPort {
     /// Whether the driver has to be told that its connections are gone.
     pub lost_peer: AtomicBool,
     /// The limit of lines about mistakes of the driver.
-    lines: Mutex<RateLimit>,
+    pub lines: Mutex<RateLimit>,
 }
 
 /// The queues by which the driver of a port sends and receives.
@@ -36,17 +35,10 @@ pub struct Queues {
 }
 
 impl SharedPort {
-    /// Returns a port of the Plan, whose driver does not work yet.
-    pub fn new(partition: usize, port: &LinkPort) -> Self {
-        let interrupt = port.interrupt.expect("the Plan gives each port an interrupt");
-        Self {
-            partition,
-            intid: interrupt.intid,
-            signals: Signals::default(),
-            queues: Mutex::new(None),
-            lost_peer: AtomicBool::new(false),
-            lines: Mutex::new(line_limit()),
-        }
+    /// Asserts the interrupt of the device.
+    #[inline(always)]
+    pub fn interrupt(&self) {
+        self.interrupt.set();
     }
 
     /// Returns whether a further line about the driver may be printed.

@@ -63,6 +63,11 @@ impl PartitionMemory {
         self.memory.guest
     }
 
+    /// Returns the tables for a window onto it.
+    pub const fn tables(&self) -> MemoryTables {
+        self.tables
+    }
+
     /// Opens the memory on this CPU.
     pub fn open(&self) -> Window {
         Window::open(Slot::Own, self.tables)

@@ -57,11 +57,7 @@ impl Window {
         let entry = entry(slot);
         assert!(entry.load(Ordering::Relaxed) == 0, "a window is open already");
         entry.store(tables.entry(), Ordering::Relaxed);
-        // An entry that becomes valid needs no invalidation, because no TLB holds one that is
-        // invalid (Arm ARM D8.17.1). The DSB makes it visible to this CPU's walks and no other CPU
-        // walks this root, so that non-shareable is enough; the ISB keeps later accesses behind it.
-        // SAFETY: barriers change no data.
-        unsafe { asm!("dsb nshst", "isb", options(nostack, preserves_flags)) };
+        show_opened();
         Self(slot, PhantomData)
     }
 
@@ -74,6 +70,12 @@ impl Window {
     pub fn open_beside(tables: MemoryTables) -> Self {
         let is_used = entry(Slot::Own).load(Ordering::Relaxed) != 0;
         Self::open(if is_used { Slot::Peer } else { Slot::Own }, tables)
+    }
+
+    /// Returns where the window is.
+    #[inline(always)]
+    pub fn slot(&self) -> Slot {
+        self.0
     }
 
     /// Returns the addresses at which this CPU accesses a part of the memory while the window is
@@ -89,24 +91,72 @@ impl Drop for Window {
     #[inline(never)]
     fn drop(&mut self) {
         entry(self.0).store(0, Ordering::Relaxed);
-        // The entry goes from valid to invalid, and is only made valid again after the invalidation
-        // (break-before-make, Arm ARM D8.17.1). The first DSB makes the store visible to this CPU's
-        // walks; the second one completes the invalidation and every access that used the window.
-        //
-        // All entries of EL2 are invalidated, not only those of addresses that were accessed: this
-        // CPU may have walked any address below the slot speculatively. Other CPUs cannot have: no
-        // root but this CPU's had the entry, and TTBR0_EL2.CnP is 0, so that they share none of its
-        // TLB entries (Arm ARM D8.16).
-        //
-        // The invalidation is not repeated as those of `stage2` and `live` are. The errata that
-        // require it concern accesses of one CPU that another CPU's broadcast must wait for; here
-        // the CPU waits for its own.
-        // SAFETY: invalidates this CPU's cached translations of EL2, which loses no data. What was
-        // accessed at this window's addresses is not accessed there again: `fill`, `images`,
-        // `links` and `entropy` drop the window after the last use of what `place` returned.
-        unsafe {
-            asm!("dsb nshst", "tlbi alle2", "dsb nsh", "isb", options(nostack, preserves_flags));
-        }
+        invalidate_closed();
+    }
+}
+
+/// Two open windows onto partitions' memory, in the slots [`Slot::Own`] and [`Slot::Peer`], which
+/// are closed when this is dropped. It is for the CPU that has opened them.
+pub struct WindowPair(PhantomData<*mut ()>);
+
+impl WindowPair {
+    /// Opens both windows on this CPU.
+    ///
+    /// # Panics
+    ///
+    /// If this CPU has a window open in one of the slots.
+    #[inline(always)]
+    pub fn open(own: MemoryTables, peer: MemoryTables) -> Self {
+        let Root([_, own_entry, peer_entry, _]) = root();
+        let open = own_entry.load(Ordering::Relaxed) | peer_entry.load(Ordering::Relaxed);
+        assert!(open == 0, "a window is open already");
+        own_entry.store(own.entry(), Ordering::Relaxed);
+        peer_entry.store(peer.entry(), Ordering::Relaxed);
+        show_opened();
+        Self(PhantomData)
+    }
+}
+
+impl Drop for WindowPair {
+    #[inline(never)]
+    fn drop(&mut self) {
+        let Root([_, own, peer, _]) = root();
+        own.store(0, Ordering::Relaxed);
+        peer.store(0, Ordering::Relaxed);
+        invalidate_closed();
+    }
+}
+
+/// Makes entries of this CPU's root that have become valid visible to its walks.
+#[inline(always)]
+fn show_opened() {
+    // An entry that becomes valid needs no invalidation, because no TLB holds one that is invalid
+    // (Arm ARM D8.17.1). The DSB makes it visible to this CPU's walks and no other CPU walks this
+    // root, so that non-shareable is enough; the ISB keeps later accesses behind it.
+    // SAFETY: barriers change no data.
+    unsafe { asm!("dsb nshst", "isb", options(nostack, preserves_flags)) };
+}
+
+/// Invalidates what this CPU's TLBs have of entries that have become invalid.
+#[inline(always)]
+fn invalidate_closed() {
+    // The entry goes from valid to invalid, and is only made valid again after the invalidation
+    // (break-before-make, Arm ARM D8.17.1). The first DSB makes the store visible to this CPU's
+    // walks; the second one completes the invalidation and every access that used the window.
+    //
+    // All entries of EL2 are invalidated, not only those of addresses that were accessed: this
+    // CPU may have walked any address below the slot speculatively. Other CPUs cannot have: no
+    // root but this CPU's had the entry, and TTBR0_EL2.CnP is 0, so that they share none of its
+    // TLB entries (Arm ARM D8.16).
+    //
+    // The invalidation is not repeated as those of `stage2` and `live` are. The errata that
+    // require it concern accesses of one CPU that another CPU's broadcast must wait for; here
+    // the CPU waits for its own.
+    // SAFETY: invalidates this CPU's cached translations of EL2, which loses no data. What was
+    // accessed at this window's addresses is not accessed there again: `fill`, `images`,
+    // `links` and `entropy` drop the window after the last use of what `place` returned.
+    unsafe {
+        asm!("dsb nshst", "tlbi alle2", "dsb nsh", "isb", options(nostack, preserves_flags));
     }
 }
 

@@ -1,6 +1,26 @@
 //! What a partition's CPUs need of its ends of links.
 
+use bulkhead::devices::planned::MAX_LINKS;
 use bulkhead::virtio::signals::Signals;
+
+/// What the exception vectors need of a device of a link, which they find by its page.
+#[repr(C)]
+pub struct DeviceHead {
+    /// What the device tells its driver. The vectors expect it at the start.
+    pub signals: &'static Signals,
+    /// The queues of whose new buffers the driver notifies, by their indices.
+    pub queues: [Option<&'static dyn NotifiedQueue>; 2],
+}
+
+/// The devices of a partition's links, by their pages.
+pub type DeviceHeads = [Option<&'static DeviceHead>; MAX_LINKS];
+
+/// A queue of a device, of whose new buffers the driver notifies. A trait object, as
+/// [`LinkPorts`] is.
+pub trait NotifiedQueue: Send + Sync {
+    /// Moves what the driver has made available.
+    fn notify(&self);
+}
 
 /// A guest's access to the registers of a virtio device.
 #[derive(Clone, Copy)]
@@ -22,11 +42,8 @@ pub trait LinkPorts: Send + Sync {
     /// access takes from the link.
     fn access(&self, access: LinkAccess) -> Option<u64>;
 
-    /// Asserts the interrupt of the device with this index again.
-    fn interrupt(&self, device: usize);
-
-    /// Returns what the device with this index tells its driver.
-    fn signals(&self, device: usize) -> Option<&'static Signals>;
+    /// Returns what the exception vectors need of the devices.
+    fn heads(&self) -> &'static DeviceHeads;
 
     /// Continues with work that was left, and tells drivers what became of their peers.
     fn poll(&self);

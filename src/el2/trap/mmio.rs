@@ -9,6 +9,7 @@ use bulkhead::trap::stats::Cause;
 
 use super::proceed;
 use crate::el2::arch::frame::{TrapFrame, skip_instruction};
+use crate::el2::partition::DeviceHead;
 use crate::el2::vcpu::Vcpu;
 
 /// Handles a data abort outside the page of the PL011 at the console, or another exception that the
@@ -64,6 +65,17 @@ pub fn console_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
             }
         }
         None => proceed::other(frame, esr, vcpu),
+    }
+}
+
+/// Handles a store of a word to QueueNotify of a link's device. The vectors have handled accesses
+/// to the interrupt's registers.
+#[inline(always)]
+pub fn notify(vcpu: &Vcpu, frame: &TrapFrame, esr: u64, device: &DeviceHead) {
+    accept(vcpu, DeviceKind::Virtio);
+    let queue = frame.register(mmio::register(esr)) as u16;
+    if let Some(Some(queue)) = device.queues.get(usize::from(queue)) {
+        queue.notify();
     }
 }
 
@@ -148,7 +160,7 @@ pub(super) fn load(
         DeviceKind::CpuInterface => 0,
         DeviceKind::Pl011 => vcpu.uart_access(offset, None),
         DeviceKind::MonitorPl011 => vcpu.monitor_access(offset, None),
-        DeviceKind::Virtio => vcpu.link_load(offset, access.size()),
+        DeviceKind::Virtio => vcpu.link_access(offset, access.size(), None),
         _ => vcpu.device_access(device, offset, None),
     };
     frame.set_register(access.register(), access.loaded(value));
@@ -164,9 +176,7 @@ pub(super) fn store(vcpu: &Vcpu, device: DeviceKind, offset: u64, size: u64, val
         DeviceKind::CpuInterface => {}
         DeviceKind::Pl011 => _ = vcpu.uart_access(offset, Some(value)),
         DeviceKind::MonitorPl011 => _ = vcpu.monitor_access(offset, Some(value)),
-        DeviceKind::Virtio => {
-            vcpu.link_store(offset, size, value);
-        }
+        DeviceKind::Virtio => _ = vcpu.link_access(offset, size, Some(value)),
         _ => _ = vcpu.device_access(device, offset, Some(value)),
     }
 }

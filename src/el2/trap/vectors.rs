@@ -2,22 +2,27 @@
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{VBAR_EL2, Writeable};
+use bulkhead::arch::addr::PAGE_SIZE;
 use bulkhead::arch::esr;
-use bulkhead::devices::address_map::CONSOLE;
+use bulkhead::devices::address_map::{CONSOLE, VIRTIO};
 use bulkhead::devices::pl011;
+use bulkhead::devices::planned::MAX_LINKS;
 use bulkhead::operator::console::Buffer;
+use bulkhead::virtio::{registers, signals};
 use core::arch::global_asm;
+use core::mem::offset_of;
 
 use super::proceed::{self, proceed};
 use super::{fast, mmio, panic, sync, undescribed};
 use crate::el2::arch::frame::TrapFrame;
 use crate::el2::arch::image::EMERGENCY_STACK;
 use crate::el2::cpu;
-use crate::el2::partition::Partition;
+use crate::el2::partition::{DeviceHead, Partition};
 use crate::el2::vcpu::{self, Flow, Vcpu, resident};
 
 global_asm!(
     include_str!("vectors.s"),
+    include_str!("links.s"),
     call = sym call,
     system_register = sym system_register,
     data_abort = sym data_abort,
@@ -37,6 +42,14 @@ global_asm!(
     console_exits = const vcpu::CONSOLE_EXITS,
     uart_flags = const Partition::UART_FLAGS,
     output = const vcpu::OUTPUT,
+    devices = const esr::hpfar(VIRTIO) >> 8,
+    link_devices = const vcpu::LINK_DEVICES,
+    link_exits = const vcpu::LINK_EXITS,
+    interrupts = const signals::INTERRUPTS,
+    interrupt_status = const registers::INTERRUPT_STATUS,
+    interrupt_ack = const registers::INTERRUPT_ACK,
+    queue_notify = const registers::QUEUE_NOTIFY,
+    notify = sym notify,
     output_bytes = const Buffer::BYTES_AT,
     output_mask = const Buffer::BYTES - 1,
     emergency_stack = const EMERGENCY_STACK,
@@ -67,6 +80,15 @@ extern "C" fn system_register(frame: &mut TrapFrame, esr: u64) {
 extern "C" fn console_abort(frame: &mut TrapFrame, esr: u64) {
     mmio::console_abort(this_vcpu(), frame, esr);
 }
+
+/// Handles a store of a word to QueueNotify of a link's device.
+extern "C" fn notify(frame: &TrapFrame, esr: u64, device: &DeviceHead) {
+    mmio::notify(this_vcpu(), frame, esr, device);
+}
+
+// As links.s has them.
+const _: () = assert!(VIRTIO.is_aligned(MAX_LINKS as u64 * PAGE_SIZE) && MAX_LINKS == 16);
+const _: () = assert!(offset_of!(DeviceHead, signals) == 0);
 
 /// Handles a data abort, or another exception whose class has bit 5 of ESR_EL2.EC set and bit 1
 /// clear, with bit 24 of ESR_EL2 (ISS.ISV) set.

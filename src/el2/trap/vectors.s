@@ -53,10 +53,10 @@
         .else
         nop
         .endif
-        b       flags_loaded
+        b       return
         .endm
 
-// Puts the register of the number in ISS.SRT into x2, by such a table.
+// Puts the register of the number in ISS.SRT into x2, by such a table, and branches to x0.
         .macro  get_register number
         .if \number < 4
         ldr     x2, [sp, #\number * 8]
@@ -65,7 +65,7 @@
         .else
         mov     x2, xzr
         .endif
-        b       data_known
+        br      x0
         .endm
 
 // An interrupt or SError from a guest: saves the registers that the handler may change.
@@ -162,6 +162,9 @@ abort:
         mrs     x3, elr_el2
         add     x3, x3, #4
         msr     elr_el2, x3
+
+// Completes a load of x2. In: x1 = ESR_EL2; ELR_EL2 is behind the instruction.
+loaded:
         ubfx    w1, w1, #16, #5
         adr     x3, 0f
         add     x3, x3, x1, lsl #3
@@ -172,7 +175,7 @@ abort:
         .irp    number, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
         set_register \number
         .endr
-flags_loaded:
+return:                                 // to the guest, whose x0 to x3 the frame has
         ldp     x2, x3, [sp, #16]
         ldp     x0, x1, [sp], #FRAME_SIZE
         eret
@@ -186,9 +189,13 @@ data:
         and     w3, w1, w2
         eor     x3, x3, x2, lsr #32
         cbnz    x3, console_abort
-        ubfx    w3, w1, #16, #5
+        adr     x0, data_known
+
+// Loads the register that is stored into x2, and branches to x0. In: x1 = ESR_EL2. Changes x1.
+stored:
+        ubfx    w1, w1, #16, #5
         adr     x2, 0f
-        add     x2, x2, x3, lsl #3
+        add     x2, x2, x1, lsl #3
         br      x2
 0:      .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
         get_register \number
@@ -199,7 +206,7 @@ data:
 data_known:
         and     w2, w2, #0xff
         cmp     w2, #'\n'
-        b.eq    console_abort
+        b.eq    line_ended
         mrs     x0, tpidr_el2
         ldr     x0, [x0, #{running}]
         ldr     x0, [x0, #{output}]
@@ -226,6 +233,7 @@ data_known:
 
 gate_shut:
         clrex
+line_ended:
         mrs     x1, esr_el2
 
 // Any other abort in that page. In: x1 = ESR_EL2.
@@ -241,6 +249,18 @@ console_abort:
 complete_console_abort:
         answer_completed {console_abort}, tbnz, 6       // WnR: a store
 
+// An abort in a page behind that of the console: if the page is that of a device of links, and the
+// partition has some, the room of links has the next instructions. In: x1 = ESR_EL2, x2 = HPFAR_EL2.
+high_abort:
+        lsr     x3, x2, #8
+        cmp     x3, #{devices}
+        b.ne    general_abort
+        mrs     x0, tpidr_el2
+        ldr     x0, [x0, #{running}]
+        ldr     x3, [x0, #{link_devices}]
+        cbnz    x3, link_abort
+        b       general_abort
+
         .section .text.vectors, "ax"
         .balign 0x800
         .global vectors
@@ -249,17 +269,17 @@ vectors:
         // leave room for parts of the others.
         from_el2 0
 
-other_abort:
+other_abort:                            // the comparison was with the console's page
+        b.hi    high_abort
+general_abort:
         save_from_4
         stp     x30, xzr, [sp, #240]    // the element of XZR
         mov     x0, sp
         tbz     w1, #ISV_BIT, undescribed_abort
         tbnz    w1, #16 + 4, high_register      // x16 or later
-1:      bl      {data_abort}
+low_register:
+        bl      {data_abort}
         b       resume
-high_register:
-        check_register 16, complete_data_abort
-        b       1b
         from_el2 1
 
 complete_system_register:
@@ -312,6 +332,10 @@ undescribed_abort:
         bl      {undescribed_abort}
         load_from_19
         b       resume
+
+high_register:
+        check_register 16, complete_data_abort
+        b       low_register
         from_el2 3
 
         // From a lower Exception level in AArch64 state.

@@ -16,7 +16,6 @@ mod uart;
 mod virtual_timer;
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use bulkhead::arch::addr::Ipa;
 use bulkhead::arch::intid::Intid;
 use bulkhead::arch::system_registers::IdRegisters;
@@ -29,14 +28,13 @@ use bulkhead::vgic::{
     Arrivals, CpuMask, Delivery, RegisterAccess, Request, SgiRegister, SgiRequest, SgiRoute,
     SgirRoute, Vgic,
 };
-use bulkhead::virtio::signals::Signals;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::arch::{firmware, reset};
 use super::cpu::{self, LINKS, MONITOR, ORDER, timer};
 use super::drivers::gic::{Gic, ThisCpu, VcpuPosition};
-use super::partition::Partition;
+use super::partition::{DeviceHeads, Partition};
 
 pub use enter::leave_guest;
 pub use flow::Flow;
@@ -61,8 +59,8 @@ pub struct Vcpu {
     pub id: IdRegisters,
     /// The number of its exits by cause.
     pub counters: Counters,
-    /// What the devices of its partition's links tell their drivers.
-    pub signals: Vec<&'static Signals>,
+    /// The devices of its partition's links, for the vectors; `None` if there are none.
+    pub link_devices: Option<&'static DeviceHeads>,
     /// How SGIs are sent that it writes to ICC_SGI1R_EL1.
     pub sgi_route: SgiRoute,
     /// How SGIs are sent that it writes to GICD_SGIR.
@@ -76,6 +74,10 @@ pub struct Vcpu {
 
 /// The offset of [`Vcpu::partition`] in bytes, for the vectors.
 pub const PARTITION: usize = offset_of!(Vcpu, partition);
+/// The offset of [`Vcpu::link_devices`] in bytes, for the vectors.
+pub const LINK_DEVICES: usize = offset_of!(Vcpu, link_devices);
+/// The offset of the counter of the exits that access devices of links, for the vectors.
+pub const LINK_EXITS: usize = offset_of!(Vcpu, counters) + Counters::offset(Cause::Link);
 /// The offset of [`Vcpu::output`] in bytes, for the vectors.
 pub const OUTPUT: usize = offset_of!(Vcpu, output);
 /// The offset of the counter of the exits that access the console's PL011, for the vectors.

@@ -33,11 +33,11 @@ impl<M: Memories> Call<'_, M> {
         let Sender { queue: place, state } = sender;
         let queue = place.as_mut()?;
         let port = state.port;
-        let memory = self.memories.open(port)?;
+        let memory = &*self.memories.open(port)?;
         let before = queue.position();
         let mut next = None;
-        if let Err(stop) = self.drain(kind, queue, state, receivers, &memory) {
-            queue.publish(&memory);
+        if let Err(stop) = self.drain(kind, queue, state, receivers, memory) {
+            queue.publish(memory);
             // Arming a queue, which is the last step if nothing stops the call, includes a fence.
             memory.fence();
             if let Stop::Fault(fault) = stop {
@@ -50,13 +50,13 @@ impl<M: Memories> Call<'_, M> {
                 next = Some(if has_progress { port.wrapping_add(1) } else { port });
             }
         }
-        signal(&mut self.outcome, port, place, &memory);
+        signal(&mut self.outcome, port, place, memory);
         for Receiver { port: it, queue, .. } in receivers {
             if !queue.as_ref().is_some_and(Queue::has_news) {
                 continue;
             }
             if *it == port {
-                signal(&mut self.outcome, port, queue, &memory);
+                signal(&mut self.outcome, port, queue, memory);
             } else if let Some(to) = open(&mut self.peer, self.memories, *it) {
                 signal(&mut self.outcome, *it, queue, to);
             }
@@ -79,7 +79,7 @@ impl<M: Memories> Call<'_, M> {
         queue: &mut Queue,
         sender: &mut SenderState,
         receivers: &mut [Receiver],
-        memory: &M::Memory,
+        memory: &M::View,
     ) -> Result<(), Stop> {
         queue.look(memory)?;
         loop {
@@ -118,13 +118,13 @@ pub(super) fn open<'a, M: Memories>(
     peer: &'a mut Option<(u8, M::Memory)>,
     memories: &M,
     port: u8,
-) -> Option<&'a M::Memory> {
+) -> Option<&'a M::View> {
     if peer.as_ref().is_none_or(|it| it.0 != port) {
         // Closed before another one is opened.
         *peer = None;
         *peer = memories.open(port).map(|memory| (port, memory));
     }
-    peer.as_ref().map(|it| &it.1)
+    peer.as_ref().map(|it| &*it.1)
 }
 
 /// Handles what stopped a delivery to a receiver: its own mistake costs it its queue, and the

@@ -72,23 +72,25 @@ impl<M: MemoryAccess> Delivery<'_, '_, M> {
     pub fn fill_usual(&mut self, size: u32) -> (u32, u16) {
         let Self { bytes, from, queue, to, budget, .. } = self;
         let (from, to) = (*from, *to);
-        let mut source = bytes.clone();
-        let (mut left, most) = (size, budget.received);
-        while left > 0 && budget.received > 0 && queue.has_seen_next() {
-            let head = queue.head(to);
-            let Ok(descriptor) = queue.table().read(head, to) else { break };
+        // Copies, which stay in registers.
+        let (mut source, mut buffers) = (bytes.clone(), **queue);
+        let (mut left, mut count) = (size, budget.received);
+        while left > 0 && count > 0 && buffers.has_seen_next() {
+            let head = buffers.head(to);
+            let Ok(descriptor) = buffers.table().read(head, to) else { break };
             let Some(segment) = descriptor.segment(to).filter(|_| descriptor.flags == WRITE) else {
                 break;
             };
             let piece = segment.size.min(left);
             source.send(from, to, segment.at, piece);
-            queue.put_used(to, head, piece);
+            buffers.put_used(to, head, piece);
             left = left.wrapping_sub(piece);
-            budget.received = budget.received.wrapping_sub(1);
+            count = count.wrapping_sub(1);
         }
-        *bytes = source;
-        let moved = size.wrapping_sub(left);
+        (*bytes, **queue) = (source, buffers);
+        let (moved, used) = (size.wrapping_sub(left), budget.received.wrapping_sub(count));
         budget.bytes = budget.bytes.wrapping_sub(moved);
-        (moved, most.wrapping_sub(budget.received))
+        budget.received = count;
+        (moved, used)
     }
 }

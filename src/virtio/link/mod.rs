@@ -41,15 +41,14 @@ use super::chain::{Chain, room};
 use super::memory::MemoryAccess;
 use super::personality::{RECEIVE, TRANSMIT};
 use super::queue::{Queue, Segment};
-use super::{BYTES_PER_CALL, DESCRIPTORS_PER_CALL};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use call::Call;
 use outcome::bit;
-use ports::{Budget, Receiver, Sender, SenderState};
+use ports::{Receiver, Sender, SenderState};
 
 pub use outcome::{Counters, Outcome};
-pub use ports::{Kind, Memories};
+pub use ports::{Budget, Kind, Memories};
 pub use socket::send_reset_event;
 
 /// The largest number of ports of a link.
@@ -58,6 +57,8 @@ pub const MAX_PORTS: u8 = 64;
 /// What one lock guards.
 pub struct Lane {
     kind: Kind,
+    /// Whether it has one sender and one receiver, which are network cards.
+    is_pair_of_cards: bool,
     /// The port of the first sender. That of the next one is one more.
     first_sender: u8,
     senders: Vec<Sender>,
@@ -106,6 +107,7 @@ impl Lane {
         let first = |ports: &[(u8, u64)]| ports.first().map_or(0, |it| it.0);
         Self {
             kind,
+            is_pair_of_cards: kind == Kind::Network && senders.len() == 1 && receivers.len() == 1,
             first_sender: first(senders),
             senders: senders.iter().map(sender).collect(),
             first_receiver: first(receivers),
@@ -186,27 +188,37 @@ impl Lane {
     }
 
     /// Moves what some senders, one bit each, have made available.
-    #[inline]
     pub fn run<M: Memories>(&mut self, senders: u64, memories: &M) -> Outcome {
-        let mut outcome = Outcome::default();
-        let mut budget = Budget {
-            bytes: BYTES_PER_CALL,
-            sent: DESCRIPTORS_PER_CALL,
-            received: DESCRIPTORS_PER_CALL,
-        };
-        if self.kind == Kind::Network
-            && let ([sender], [receiver]) = (&mut *self.senders, &mut *self.receivers)
-            && senders & bit(sender.state.port) != 0
-            && quick::serve(sender, receiver, memories, &mut budget, &mut outcome)
-        {
-            return outcome;
+        let mut budget = Budget::default();
+        match self.run_quick(senders, memories, &mut budget) {
+            Some(signal) => Outcome { signal, ..Outcome::default() },
+            None => self.run_any(senders, memories, budget),
         }
-        self.run_any(senders, memories, budget)
     }
 
-    /// Does the same for any link and any chains.
+    /// Moves what some senders, one bit each, have made available, if there is one and all that it
+    /// has made available is simple. Returns the ports whose drivers want an interrupt, one bit
+    /// each; `None` if there may be anything else, for [`Lane::run_any`].
+    #[inline]
+    pub fn run_quick<M: Memories>(
+        &mut self,
+        senders: u64,
+        memories: &M,
+        budget: &mut Budget,
+    ) -> Option<u64> {
+        match (&mut *self.senders, &mut *self.receivers) {
+            ([sender, ..], [receiver, ..])
+                if self.is_pair_of_cards && senders & bit(sender.state.port) != 0 =>
+            {
+                quick::serve(sender, receiver, memories, budget)
+            }
+            _ => None,
+        }
+    }
+
+    /// Moves what some senders, one bit each, have made available, for any link and any chains.
     #[inline(never)]
-    fn run_any<M: Memories>(&mut self, senders: u64, memories: &M, budget: Budget) -> Outcome {
+    pub fn run_any<M: Memories>(&mut self, senders: u64, memories: &M, budget: Budget) -> Outcome {
         let mut call = Call {
             memories,
             peer: None,

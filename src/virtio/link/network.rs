@@ -53,7 +53,7 @@ impl<M: Memories> Call<'_, M> {
         &mut self,
         sender: &mut SenderState,
         receivers: &mut [Receiver],
-        memory: &M::Memory,
+        memory: &M::View,
     ) -> Result<(), Stop> {
         let total = self.sent.readable_bytes();
         let mut bytes = self.sent.reader();

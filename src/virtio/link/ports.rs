@@ -3,6 +3,8 @@
 use super::outcome::Counters;
 use crate::virtio::memory::MemoryAccess;
 use crate::virtio::queue::Queue;
+use crate::virtio::{BYTES_PER_CALL, DESCRIPTORS_PER_CALL};
+use core::ops::Deref;
 
 /// What a link connects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,12 +19,19 @@ pub enum Kind {
 
 /// The memories of a link's ports.
 pub trait Memories {
-    /// The memory of one.
-    type Memory: MemoryAccess;
+    /// An open memory.
+    type View: MemoryAccess;
+    /// The memory of one port, for as long as this is kept.
+    type Memory: Deref<Target = Self::View>;
+    /// The memories of two, for as long as this is kept.
+    type Pair: Deref<Target = [Self::View; 2]>;
 
-    /// Opens the memory of the partition at a port, for as long as the result is kept; `None` if it
-    /// may not be touched. At most two are open at a time, and none of them twice.
+    /// Opens the memory of the partition at a port; `None` if it may not be touched. At most two
+    /// are open at a time, and none of them twice.
     fn open(&self, port: u8) -> Option<Self::Memory>;
+
+    /// Opens the memories of the partitions at two ports, with no other one open.
+    fn open_pair(&self, ports: [u8; 2]) -> Option<Self::Pair>;
 }
 
 /// A port whose transmit queue is in a lane.
@@ -67,8 +76,17 @@ impl Receiver {
 }
 
 /// What a call may still do.
-pub(super) struct Budget {
-    pub bytes: u32,
-    pub sent: u16,
-    pub received: u16,
+pub struct Budget {
+    pub(super) bytes: u32,
+    /// The numbers of descriptors that may be read.
+    pub(super) sent: u16,
+    pub(super) received: u16,
+}
+
+impl Default for Budget {
+    #[inline]
+    fn default() -> Self {
+        let (bytes, sent, received) = (BYTES_PER_CALL, DESCRIPTORS_PER_CALL, DESCRIPTORS_PER_CALL);
+        Self { bytes, sent, received }
+    }
 }

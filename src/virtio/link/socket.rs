@@ -36,7 +36,7 @@ impl<M: Memories> Call<'_, M> {
         &mut self,
         sender: &mut SenderState,
         receivers: &mut [Receiver],
-        memory: &M::Memory,
+        memory: &M::View,
     ) -> Result<(), Stop> {
         let mut bytes = self.sent.reader();
         let mut header = [0; WORDS];

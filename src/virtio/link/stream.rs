@@ -26,7 +26,7 @@ impl<M: Memories> Call<'_, M> {
         &mut self,
         sender: &mut SenderState,
         receivers: &mut [Receiver],
-        memory: &M::Memory,
+        memory: &M::View,
     ) -> Result<(), Stop> {
         let Some(receiver) = receivers.first_mut() else { return Ok(()) };
         let Some(to) = open(&mut self.peer, self.memories, receiver.port) else { return Ok(()) };

@@ -4,6 +4,7 @@ use super::driver::{Driver, Part};
 use super::memory::{Memory, START};
 use crate::virtio::link::{Kind, Lane, Memories, Outcome};
 use crate::virtio::personality::{RECEIVE, TRANSMIT};
+use std::boxed::Box;
 use std::collections::{BTreeMap, VecDeque};
 use std::vec::Vec;
 
@@ -22,10 +23,16 @@ const BUFFERS: u64 = 1024;
 pub struct Ports(pub Vec<Memory>);
 
 impl Memories for Ports {
-    type Memory = Memory;
+    type View = Memory;
+    type Memory = Box<Memory>;
+    type Pair = Box<[Memory; 2]>;
 
-    fn open(&self, port: u8) -> Option<Memory> {
-        self.0.get(usize::from(port)).cloned()
+    fn open(&self, port: u8) -> Option<Self::Memory> {
+        self.0.get(usize::from(port)).cloned().map(Box::new)
+    }
+
+    fn open_pair(&self, [first, second]: [u8; 2]) -> Option<Self::Pair> {
+        Some(Box::new([*self.open(first)?, *self.open(second)?]))
     }
 }
 

@@ -18,6 +18,7 @@ use bulkhead::vgic::{Arrivals, CpuMask, Delivery, Injection, SgirRoute};
 
 use super::mmio::Registers;
 
+pub use shared::PendingBit;
 pub use this_cpu::{ThisCpu, VcpuPosition};
 
 /// The INTID in GICC_IAR, which has the source CPU of an SGI above it (IHI 0048B, 4.4.4).

@@ -5,15 +5,31 @@ use bulkhead::arch::intid::{Interrupt, Intid};
 use bulkhead::vgic::{IntidSet, StateRegister};
 
 use super::Gic;
+use crate::el2::drivers::mmio::Register;
 
-impl Gic {
-    /// Makes a shared interrupt pending, from any CPU.
+/// The bit of GICD_ISPENDR of a shared interrupt.
+#[derive(Clone, Copy)]
+pub struct PendingBit {
+    register: Register,
+    mask: u32,
+}
+
+impl PendingBit {
+    /// Makes the interrupt pending, from any CPU.
     #[inline(always)]
-    pub fn set_pending(&self, intid: Intid) {
-        let set = IntidSet::one(0, intid);
+    pub fn set(&self) {
         // What the interrupt reports must be visible to the CPU that takes it.
         barrier::dsb(barrier::ISHST);
-        self.distributor().write(StateRegister::SetPending.of(set), set.mask());
+        self.register.write(self.mask);
+    }
+}
+
+impl Gic {
+    /// Returns the bit that makes a shared interrupt pending.
+    pub fn pending_bit(&self, intid: Intid) -> PendingBit {
+        let set = IntidSet::one(0, intid);
+        let register = self.distributor().register(StateRegister::SetPending.of(set));
+        PendingBit { register, mask: set.mask() }
     }
 
     /// Disables these shared interrupts, and clears their pending and active state.

@@ -1,0 +1,135 @@
+//! Building the links of a Plan, and partitions' ends of them. Only boot runs this.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bulkhead::boot::plan::{LinkPlan, LinkPort, PartitionPlan, Plan};
+use bulkhead::devices::planned::MAX_LINKS;
+use bulkhead::virtio::link::{Kind, Lane};
+use bulkhead::virtio::notices::Notices;
+use bulkhead::virtio::personality::{RECEIVE, TRANSMIT};
+use bulkhead::virtio::registers::Registers;
+use bulkhead::virtio::signals::Signals;
+use core::sync::atomic::{AtomicBool, AtomicU64};
+
+use super::concern::Concern;
+use super::lane::SharedLane;
+use super::link::{Link, Links};
+use super::port::{Device, Ports, State};
+use super::shared_port::SharedPort;
+use crate::el2::arch::sync::{Mutex, SetOnce};
+use crate::el2::drivers::gic::Gic;
+use crate::el2::partition::{
+    DeviceHead, DeviceHeads, LinkPorts, NotifiedQueue, Partition, line_limit,
+};
+
+impl Links {
+    /// Returns the links of a Plan; `None` if it has none.
+    pub fn new(plan: &Plan, gic: &'static Gic) -> Option<&'static Self> {
+        if plan.links.is_empty() {
+            return None;
+        }
+        let link = |(number, link): (usize, &LinkPlan)| Link::new(number, link, plan, gic);
+        let links = plan.links.iter().enumerate().map(link).collect();
+        Some(Box::leak(Box::new(Self(links))))
+    }
+
+    /// Sets the partitions, before the first guest starts.
+    pub fn set_partitions(&self, partitions: &'static [Partition]) {
+        for partition in partitions {
+            for end in &partition.plan.links {
+                self.0[end.link].ports[usize::from(end.port)].partition.set(partition);
+            }
+        }
+        for link in &self.0 {
+            let memory = |port: &SharedPort| port.partition.get().map(|it| &it.memory);
+            link.memories.set(link.ports.iter().filter_map(memory).collect());
+        }
+    }
+
+    /// Returns a partition's ends of links; `None` if it has none.
+    pub fn ports(&'static self, plan: &PartitionPlan) -> Option<Box<dyn LinkPorts>> {
+        let devices: Vec<_> = plan.links.iter().map(|port| Device::new(self, port)).collect();
+        if devices.is_empty() {
+            return None;
+        }
+        let mut heads: DeviceHeads = [None; MAX_LINKS];
+        for (place, device) in heads.iter_mut().zip(&devices) {
+            *place = Some(Box::leak(Box::new(device.head())));
+        }
+        Some(Box::new(Ports { devices, heads: Box::leak(Box::new(heads)) }))
+    }
+}
+
+impl Link {
+    /// Returns a link of the Plan, whose drivers do not work yet.
+    fn new(number: usize, link: &LinkPlan, plan: &Plan, gic: &'static Gic) -> Self {
+        let port = |partition: &usize| {
+            let ports = &plan.partitions.get(*partition)?.links;
+            ports.iter().find(|it| it.link == number)
+        };
+        let ports: Vec<_> = link.partitions.iter().filter_map(port).collect();
+        let addresses: Vec<_> = ports.iter().map(|port| port.personality.address()).collect();
+        Self {
+            name: link.name.clone(),
+            lanes: lanes(link.kind, &addresses),
+            ports: ports.iter().map(|port| SharedPort::new(port, gic)).collect(),
+            memories: SetOnce::new(),
+            ready: AtomicU64::new(0),
+            resets_connections: link.kind == Kind::Socket,
+            gic,
+        }
+    }
+}
+
+/// Returns the lanes of a link whose ports have these addresses.
+fn lanes(kind: Kind, addresses: &[u64]) -> Vec<SharedLane> {
+    let shared = |lane| SharedLane {
+        notices: Notices::default(),
+        changed: AtomicU64::new(0),
+        lane: Mutex::tried(lane),
+    };
+    Lane::of_link(kind, addresses).into_iter().map(shared).collect()
+}
+
+impl SharedPort {
+    /// Returns a port of the Plan, whose driver does not work yet.
+    fn new(port: &LinkPort, gic: &Gic) -> Self {
+        let interrupt = port.interrupt.expect("the Plan gives each port an interrupt");
+        Self {
+            partition: SetOnce::new(),
+            interrupt: gic.pending_bit(interrupt.intid),
+            signals: Signals::default(),
+            queues: Mutex::new(None),
+            lost_peer: AtomicBool::new(false),
+            lines: Mutex::new(line_limit()),
+        }
+    }
+}
+
+impl Device {
+    /// Returns the device at a port of the Plan.
+    fn new(links: &'static Links, planned: &LinkPort) -> Self {
+        let link = &links.0[planned.link];
+        let state = State { registers: Registers::new(planned.personality), events: None };
+        Self {
+            link,
+            port: &link.ports[usize::from(planned.port)],
+            number: planned.port,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Returns what the exception vectors need of it.
+    fn head(&self) -> DeviceHead {
+        let link = self.link;
+        let concern = |lane: &'static SharedLane, queue| {
+            let senders = lane.lane.lock().concerned(self.number, queue);
+            (senders != 0).then_some(Concern { link, lane, senders })
+        };
+        let queue = |queue| -> Option<&'static dyn NotifiedQueue> {
+            let concern = link.lanes.iter().find_map(|lane| concern(lane, queue))?;
+            Some(Box::leak(Box::new(concern)))
+        };
+        DeviceHead { signals: &self.port.signals, queues: [RECEIVE, TRANSMIT].map(queue) }
+    }
+}
