@@ -1,5 +1,7 @@
 //! Links between partitions.
 
+use std::time::Duration;
+
 use common::{
     Gic, Machine, MakeMachine, Outcome, Partition, compile, compile_file, file, in_all_modes,
     on_all_machines, system,
@@ -69,6 +71,28 @@ pub fn expect_all_data(outcome: &Outcome) {
             outcome.check(sent == received, &format!("{name} receives {received}, not {sent}"));
         }
     }
+}
+
+/// A driver of a console waits for each line that it writes, with interrupts masked. The peer's
+/// driver works, and has buffers for 256 lines.
+#[test]
+fn a_console_that_nobody_reads_holds_nobody_up() {
+    let serial = "    links { serial { type = \"console\"; partitions = \"one\", \"two\"; }; };\n";
+    let guest = |name, words| {
+        Partition::linux(name)
+            .ramdisk("linux/links.cpio.gz")
+            .memory(192 << 20)
+            .bootargs(&format!("console=ttyAMA0 quiet bulkhead.links {words}"))
+    };
+    let guests =
+        [guest("one", "bulkhead.idle=2 bulkhead.talk=1000"), guest("two", "bulkhead.idle=1000")];
+    let description = compile(&system(serial, &guests));
+    let outcome = Machine::new(Gic::V3)
+        .initrd(&description)
+        .kill_after("[one]      bulkhead-linux: has written 1000 lines", Duration::ZERO)
+        .deadline(120)
+        .boot();
+    outcome.expect_killed();
 }
 
 /// Returns a bare-metal guest that sends and checks frames.

@@ -8,14 +8,18 @@
 //! | network of two ports, console | one for each direction |
 //! | network of more ports, sockets | one |
 //!
-//! Whoever sends takes the lock and moves the data ("push"). If the receiver has no buffers, the
-//! data stay in the sender's queue, and the receiver moves them when it has some ("pull"). A CPU
-//! that finds the lock held leaves a [notice](super::notices) and goes on.
+//! Whoever sends takes the lock and moves the data ("push"). What waits for the receiver's buffers
+//! stays in the sender's queue, and the receiver moves it when it has some ("pull"). A CPU that
+//! finds the lock held leaves a [notice](super::notices) and goes on.
 //!
 //! | the receiver | network of two ports | of more ports | console | socket |
 //! |---|---|---|---|---|
-//! | has no buffer | waits | drops | waits | waits |
+//! | has no buffer | waits | drops | drops | waits |
 //! | is not there | drops | drops | drops | answers with RST |
+//!
+//! A console's bytes fill the buffers that the receiver's driver has given, and the rest is dropped:
+//! drivers wait for each write until the device has used it, Linux with interrupts masked, so a
+//! receiver that takes nothing would otherwise stop its peer.
 //!
 //! A socket's packets are never dropped for want of a buffer, because the driver at the other end
 //! would take that for lost data. So a driver that works but gives no buffers holds up what its

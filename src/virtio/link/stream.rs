@@ -17,11 +17,11 @@ pub(super) struct Stream<'a> {
 }
 
 impl<M: Memories> Call<'_, M> {
-    /// Forwards bytes to the other console.
+    /// Forwards bytes to the other console, or drops those for which it has no buffer.
     ///
     /// # Errors
     ///
-    /// As [`Call::drain`].
+    /// As [`Call::drain`], but never [`Stop::Empty`].
     pub(super) fn forward_bytes(
         &mut self,
         sender: &mut SenderState,
@@ -40,12 +40,13 @@ impl<M: Memories> Call<'_, M> {
 }
 
 impl Stream<'_> {
-    /// Copies what is not `done` into a receiver's buffers, one after another.
+    /// Copies what is not `done` into a receiver's buffers, one after another. Bytes of a console
+    /// for which there is no buffer are dropped.
     ///
     /// # Errors
     ///
-    /// [`Stop::Empty`] if the receiver has no buffer, and notifies when it has one; what is wrong
-    /// with the memory of either; [`Stop::Spent`].
+    /// [`Stop::Empty`] if there is no buffer for a socket's packet, and the receiver notifies when
+    /// it has one; what is wrong with the memory of either; [`Stop::Spent`].
     #[inline(never)]
     pub(super) fn deliver<M: MemoryAccess>(
         self,
@@ -74,6 +75,12 @@ impl Stream<'_> {
             };
             let limit = size.saturating_sub(*done).min(left.into()) as u32;
             let moved = match delivery.fill(header, limit) {
+                // Drivers of consoles wait for each write with interrupts masked. The receiver is
+                // not asked for a notification, because nothing would be left to move.
+                Err(Stop::Empty) if header_size == 0 => {
+                    receiver.count_drop();
+                    return Ok(());
+                }
                 Err(Stop::Empty) => {
                     let came = delivery.queue.arm(to)?;
                     return Err(if came { Stop::Spent } else { Stop::Empty });

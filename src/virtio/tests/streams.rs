@@ -1,10 +1,11 @@
 //! Consoles and sockets.
 
 use super::machine::Machine;
-use crate::virtio::link::{Kind, send_reset_event};
+use crate::virtio::link::{Counters, Kind, send_reset_event};
 use crate::virtio::personality::{RECEIVE, TRANSMIT};
 use crate::virtio::{EVENT_IDX, INDIRECT_DESC, VERSION_1};
 use proptest::prelude::*;
+use std::collections::VecDeque;
 use std::vec;
 use std::vec::Vec;
 
@@ -41,6 +42,28 @@ fn a_line_arrives_at_the_other_console() {
     machine.notify_if_needed(0);
     assert_eq!(machine.cards[1].received, [&b"hello, w"[..], b"orld"]);
     assert_eq!(machine.cards[0].unsent(), 0);
+}
+
+#[test]
+fn what_a_console_has_no_buffer_for_is_dropped_and_its_sender_goes_on() {
+    let mut machine = consoles([ALL; 2]);
+    for size in [4, 4] {
+        machine.cards[1].post(&[size], false);
+    }
+    machine.notify_if_needed(1);
+    for text in [&b"abc"[..], b"defghij", b"klm"] {
+        machine.cards[0].send(text, 2, 4, false);
+        machine.notify(0, TRANSMIT);
+        assert_eq!(machine.cards[0].unsent(), 0);
+    }
+    assert_eq!(machine.cards[1].received, [&b"abc"[..], b"defg"]);
+    let (_, receiver) = machine.lanes[0].counters(1);
+    assert_eq!(receiver, Some(Counters { packets: 2, bytes: 7, drops: 2 }));
+    machine.cards[1].post(&[4], false);
+    assert!(!machine.cards[1].rx.must_notify(), "nothing waits for the buffer");
+    machine.cards[0].send(b"nop", 2, 4, false);
+    machine.notify(0, TRANSMIT);
+    assert_eq!(machine.cards[1].received.back().unwrap(), b"nop");
 }
 
 #[test]
@@ -149,16 +172,15 @@ fn a_long_write_takes_several_calls() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..Default::default() })]
 
+    /// Packets of sockets wait for buffers.
     #[test]
     fn every_byte_arrives_once_in_order_and_no_wake_up_is_lost(
-        kind in prop::sample::select(&[Kind::Console, Kind::Socket][..]),
         features in [0..4_u64, 0..4_u64],
         steps in prop::collection::vec((0..2_usize, 0..3, 1..600_usize, any::<bool>()), 1..100),
     ) {
         let features = features.map(|it| VERSION_1 | it << 28);
-        let is_socket = kind == Kind::Socket;
         let mut machine =
-            Machine::new(kind, &[(3, features[0]), (4, features[1])], 16);
+            Machine::new(Kind::Socket, &[(3, features[0]), (4, features[1])], 16);
         let mut expected: [Vec<u8>; 2] = Default::default();
         let mut next = 0_u8;
         for (port, step, size, indirect) in steps {
@@ -170,8 +192,7 @@ proptest! {
                     next = next.wrapping_add(71);
                     expected[1 - port].extend(&payload);
                     let (from, to) = (3 + port as u64, 4 - port as u64);
-                    let bytes = if is_socket { packet(from, to, 5, &payload) } else { payload };
-                    card.send(&bytes, size % 50, 100, indirect);
+                    card.send(&packet(from, to, 5, &payload), size % 50, 100, indirect);
                 }
                 1 if card.rx.room() >= 2 => {
                     card.post(&[44, size as u32], indirect);
@@ -191,10 +212,51 @@ proptest! {
         for (card, expected) in machine.cards.iter().zip(&expected) {
             let mut received: Vec<u8> = Vec::new();
             for piece in &card.received {
-                received.extend(if is_socket { &piece[44..] } else { piece });
-                prop_assert!(!is_socket || piece[24..28] == (piece.len() as u32 - 44).to_le_bytes());
+                received.extend(&piece[44..]);
+                prop_assert!(piece[24..28] == (piece.len() as u32 - 44).to_le_bytes());
             }
             prop_assert_eq!(&received, expected);
+        }
+    }
+
+    /// Consoles fill the buffers that are there with each write, drop the rest, and never wait.
+    #[test]
+    fn a_console_takes_exactly_what_there_are_buffers_for(
+        features in [0..4_u64, 0..4_u64],
+        steps in prop::collection::vec((0..2_usize, any::<bool>(), 1..600_usize), 1..100),
+    ) {
+        let features = features.map(|it| VERSION_1 | it << 28);
+        let mut machine = consoles(features);
+        let mut buffers: [VecDeque<usize>; 2] = Default::default();
+        let mut expected: [Vec<Vec<u8>>; 2] = Default::default();
+        let mut drops = [0; 2];
+        for (port, sends, size) in steps {
+            let card = &mut machine.cards[port];
+            if !sends {
+                if card.rx.room() >= 2 {
+                    card.post(&[7, size as u32], false);
+                    buffers[port].push_back(7 + size);
+                }
+                machine.notify_if_needed(port);
+                continue;
+            }
+            let text: Vec<u8> = (0..size).map(|it| (it + port) as u8).collect();
+            card.send(&text, size % 50, 100, false);
+            machine.notify_if_needed(port);
+            prop_assert_eq!(machine.cards[port].unsent(), 0);
+            let (to, mut rest) = (1 - port, &text[..]);
+            while let Some(buffer) = buffers[to].pop_front_if(|_| !rest.is_empty()) {
+                let (piece, left) = rest.split_at(buffer.min(rest.len()));
+                expected[to].push(piece.into());
+                rest = left;
+            }
+            drops[to] += u64::from(!rest.is_empty());
+        }
+        for (port, lane) in [(0, 1), (1, 0)] {
+            machine.cards[port].interrupt();
+            prop_assert_eq!(&machine.cards[port].received, &expected[port]);
+            let (_, receiver) = machine.lanes[lane].counters(port as u8);
+            prop_assert_eq!(receiver.map(|it| it.drops), Some(drops[port]));
         }
     }
 }
