@@ -16,12 +16,18 @@ LINUX  := target/linux/Image target/linux/initramfs.cpio.gz
 # An initramfs with the drivers of links, one with those of disks, and a squashfs to be the root.
 LINUX_LINKS := target/linux/links.cpio.gz
 LINUX_DISKS := target/linux/disks.cpio.gz target/linux/root.squashfs
+# A kernel of another release, with an initramfs of its drivers of links.
+LINUX_BACKPORT := target/linux/backport/Image target/linux/backport/links.cpio.gz
 # What only tests need: the trees of all boards, and an initramfs with more drivers.
-LINUX_TESTS := target/linux/trees/kernel target/linux/drivers.cpio.gz $(LINUX_LINKS) $(LINUX_DISKS)
+LINUX_TESTS := target/linux/trees/kernel target/linux/drivers.cpio.gz $(LINUX_LINKS) $(LINUX_DISKS) \
+    $(LINUX_BACKPORT)
 LINUX_DRIVERS := $(addprefix target/linux/modules/,mtd.ko spi-nor.ko spi-bcm2835.ko i2c-bcm2835.ko \
     gpio_keys.ko libphy.ko fixed_phy.ko fwnode_mdio.ko of_mdio.ko dp83848.ko mdio-bcm-unimac.ko)
 LINK_DRIVERS := $(addprefix target/linux/modules/,virtio_mmio.ko failover.ko net_failover.ko \
     virtio_net.ko virtio_console.ko vsock.ko vmw_vsock_virtio_transport_common.ko \
+    vmw_vsock_virtio_transport.ko)
+BACKPORT_DRIVERS := $(addprefix target/linux/backport/modules/,virtio_mmio.ko failover.ko \
+    net_failover.ko virtio_net.ko vsock.ko vmw_vsock_virtio_transport_common.ko \
     vmw_vsock_virtio_transport.ko)
 DISK_DRIVERS := $(addprefix target/linux/modules/,dax.ko libnvdimm.ko nd_btt.ko nd_pmem.ko of_pmem.ko \
     squashfs.ko)
@@ -227,6 +233,9 @@ target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) \
     target/linux/trees/kernel $(LINUX_DRIVERS) $(LINK_DRIVERS) $(DISK_DRIVERS) &:
 	guests/linux/fetch target/linux
 
+target/linux/backport/Image $(BACKPORT_DRIVERS) &:
+	guests/linux/fetch-backport target/linux/backport
+
 $(RPI4_FIRMWARE) &:
 	boards/rpi4/fetch-firmware target/firmware
 
@@ -240,6 +249,10 @@ target/linux/drivers.cpio.gz: $(INITRAMFS) $(LINUX_DRIVERS) guests/linux/init gu
 target/linux/links.cpio.gz: $(INITRAMFS) $(ELF)/vsock $(LINK_DRIVERS) guests/linux/init \
     guests/linux/initramfs
 	guests/linux/initramfs $(INITRAMFS) $(ELF)/vsock $(LINK_DRIVERS) >$@
+
+target/linux/backport/links.cpio.gz: target/linux/busybox $(ELF)/counter $(ELF)/vsock \
+    $(BACKPORT_DRIVERS) guests/linux/init guests/linux/initramfs
+	guests/linux/initramfs target/linux/busybox $(ELF)/counter $(ELF)/vsock $(BACKPORT_DRIVERS) >$@
 
 target/linux/disks.cpio.gz: $(INITRAMFS) $(DISK_DRIVERS) guests/linux/init guests/linux/initramfs
 	guests/linux/initramfs $(INITRAMFS) $(DISK_DRIVERS) >$@

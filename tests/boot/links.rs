@@ -1,5 +1,6 @@
 //! Links between partitions.
 
+use std::fs;
 use std::time::Duration;
 
 use common::{
@@ -8,13 +9,15 @@ use common::{
 };
 
 in_all_modes!(
-    two_kernels_talk_by_stock_drivers,
     a_peer_restarts_under_traffic,
     both_peers_restart_under_traffic,
     a_hostile_driver_harms_nobody,
 );
 
-on_all_machines!(two_kernels_and_a_bare_metal_guest_on_one_network);
+on_all_machines!(
+    two_kernels_talk_by_stock_drivers,
+    two_kernels_and_a_bare_metal_guest_on_one_network,
+);
 
 /// The links of two partitions, `one` and `two`.
 const LINKS: &str = "    links {
@@ -32,6 +35,11 @@ fn linux(name: &str, host: usize, words: &str) -> Partition {
         .bootargs(&format!("console=ttyAMA0 quiet {network} {words}"))
 }
 
+/// Returns the same partition with the kernel of the backports, and its drivers.
+fn newer(linux: Partition) -> Partition {
+    linux.kernel("linux/backport/Image").ramdisk("linux/backport/links.cpio.gz")
+}
+
 /// Returns what follows `text` in a line of a partition.
 #[track_caller]
 fn value<'a>(outcome: &'a Outcome, name: &str, text: &str) -> &'a str {
@@ -40,15 +48,23 @@ fn value<'a>(outcome: &'a Outcome, name: &str, text: &str) -> &'a str {
     value.map_or_else(|| outcome.fail(&format!("{name} has no line with {text}")), |it| it.1.trim())
 }
 
-/// Ping, files by TCP in both directions at once, lines on a console, and streams by vsock.
-fn two_kernels_talk_by_stock_drivers(gic: Gic) {
+/// Ping, files by TCP in both directions at once, lines on a console, and streams by vsock, between
+/// the kernel of Debian's release and a newer one.
+fn two_kernels_talk_by_stock_drivers(machine: MakeMachine) {
     let words = |peer, cid, texts| {
         format!("bulkhead.exchange=10.0.0.{peer},64 bulkhead.serial={texts} bulkhead.vsock={cid},8")
     };
     let one = linux("one", 1, &words(2, 4, "from-one,from-two"));
-    let two = linux("two", 2, &words(1, 3, "from-two,from-one"));
+    let two = newer(linux("two", 2, &words(1, 3, "from-two,from-one")));
     let description = compile(&system(LINKS, &[one, two]));
-    let outcome = Machine::new(gic).memory("2G").initrd(&description).deadline(120).boot();
+    let outcome = machine(&description).memory("2G").deadline(240).boot();
+    for (name, package) in [("one", "trees/kernel"), ("two", "backport/kernel")] {
+        let package = fs::read_to_string(file(&format!("target/linux/{package}")));
+        let package = package.expect("the file is readable");
+        let release = value(&outcome, name, "bulkhead-linux: links of Linux ");
+        let is_it = package.trim() == format!("linux-image-{release}");
+        outcome.check(is_it, &format!("{name} is Linux {release}, not {package}"));
+    }
     expect_all_data(&outcome);
 }
 

@@ -64,6 +64,12 @@ impl Partition {
         self
     }
 
+    /// Sets the kernel: a file in `target/`, or an absolute path.
+    pub fn kernel(mut self, kernel: &str) -> Self {
+        self.kernel = kernel.into();
+        self
+    }
+
     /// Sets the ramdisk: a file in `target/`, or an absolute path.
     pub fn ramdisk(mut self, ramdisk: &str) -> Self {
         self.ramdisk = Some(ramdisk.into());
