@@ -2,8 +2,10 @@
 //!
 //!     vsock serve PORT        waits for a connection, and copies what arrives to standard output
 //!     vsock send CID PORT     copies standard input to a port of the partition with this CID
+//!     vsock hold CID PORT     does that, then copies what arrives to standard output
 //!
-//! The exit status is 0, or 1 after any error.
+//! The exit status is 0 if the connection was closed, the number of the error that ended it (Linux,
+//! include/uapi/asm-generic/errno.h), or 1 if there was no connection.
 
 #![no_std]
 #![no_main]
@@ -73,6 +75,12 @@ fn or_exit(result: i64) -> u64 {
     u64::try_from(result).unwrap_or_else(|_| exit(1))
 }
 
+/// Returns the result of a system call that moves bytes, or ends the program with the number of its
+/// error.
+fn moved(result: i64) -> u64 {
+    u64::try_from(result).unwrap_or_else(|_| exit(result.unsigned_abs()))
+}
+
 /// Reads the decimal number in the argument with this index.
 ///
 /// # Safety
@@ -99,14 +107,14 @@ fn copy(from: u64, to: u64) {
     let start = buffer.as_mut_ptr() as u64;
     loop {
         // SAFETY: the buffer has this size.
-        let size = or_exit(unsafe { call(READ, [from, start, buffer.len() as u64]) });
+        let size = moved(unsafe { call(READ, [from, start, buffer.len() as u64]) });
         if size == 0 {
             return;
         }
         let mut done = 0;
         while done < size {
             // SAFETY: the first `size` bytes were read.
-            done += or_exit(unsafe { call(WRITE, [to, start + done, size - done]) });
+            done += moved(unsafe { call(WRITE, [to, start + done, size - done]) });
         }
     }
 }
@@ -116,18 +124,21 @@ fn copy(from: u64, to: u64) {
 #[unsafe(no_mangle)]
 extern "C" fn main(stack: *const *const u8) -> ! {
     // SAFETY: the kernel passes the arguments so; the program has at least its name.
-    let (serves, first, second) = unsafe {
+    let (verb, first, second) = unsafe {
         let verb = *stack.add(2);
-        (!verb.is_null() && *verb.add(2) == b'r', number(stack, 2), number(stack, 3))
+        // The third letters of the verbs differ.
+        let letter = if verb.is_null() { b'n' } else { *verb.add(2) };
+        (letter, number(stack, 2), number(stack, 3))
     };
+    let (serves, holds) = (verb == b'r', verb == b'l');
     let (cid, port) = if serves { (ANY_CID, first) } else { (first, second) };
     let address = Address { family: AF_VSOCK as u16, reserved: 0, port, cid, zero: [0; 4] };
     let place = [&raw const address as u64, size_of::<Address>() as u64];
     // SAFETY: the call takes no addresses.
     let socket = or_exit(unsafe { call(SOCKET, [AF_VSOCK, SOCK_STREAM, 0]) });
-    let verb = if serves { BIND } else { CONNECT };
+    let begin = if serves { BIND } else { CONNECT };
     // SAFETY: the address has this size.
-    or_exit(unsafe { call(verb, [socket, place[0], place[1]]) });
+    or_exit(unsafe { call(begin, [socket, place[0], place[1]]) });
     if serves {
         // SAFETY: the calls take no addresses but null, which accept(2) allows.
         let connection = unsafe {
@@ -137,6 +148,9 @@ extern "C" fn main(stack: *const *const u8) -> ! {
         copy(connection, STANDARD_OUTPUT);
     } else {
         copy(STANDARD_INPUT, socket);
+        if holds {
+            copy(socket, STANDARD_OUTPUT);
+        }
     }
     exit(0)
 }

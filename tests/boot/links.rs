@@ -111,6 +111,27 @@ fn a_console_that_nobody_reads_holds_nobody_up() {
     outcome.expect_killed();
 }
 
+/// A connection whose peer restarts ends at once, although neither side sends anything; then a new
+/// one works. Only the event of the device tells the driver: a stream without packets is silent.
+#[test]
+fn a_socket_ends_when_its_peer_restarts() {
+    const ECONNRESET: u32 = 104;
+    let one = linux("one", 1, "bulkhead.outlive=4");
+    let two = linux("two", 2, "bulkhead.obey").property("max-restarts = <1>;");
+    let description = compile(&system(LINKS, &[one, two]));
+    let outcome = Machine::new(Gic::V3Direct).initrd(&description).deadline(120).boot();
+    outcome.expect_success();
+    let end = &format!("vsock connection ends with error {ECONNRESET}");
+    outcome.expect_line("two", "vsock says: reboot").expect_line("one", end);
+    outcome.expect_line("two", "vsock says: back again");
+    let lines = outcome.lines().0;
+    let last = |name: &str, text: &str| {
+        lines.iter().rposition(|line| line.starts_with(name) && line.contains(text))
+    };
+    let is_at_once = last("[one]", end) < last("[two]", "bulkhead-linux: links of Linux");
+    outcome.check(is_at_once, "the connection ends when the peer is back");
+}
+
 /// Returns a bare-metal guest that sends and checks frames.
 fn messenger(name: &str, bootargs: &str, restarts: u32) -> Partition {
     let most = format!("max-restarts = <{restarts}>;");
