@@ -218,6 +218,28 @@ fn a_hostile_driver_harms_nobody(gic: Gic) {
     outcome.check(received > 20, &format!("b receives only {received} frames"));
 }
 
+/// A driver that starts with a wrong ring gets a line that says what is wrong, each time.
+#[test]
+fn rings_that_are_wrong_at_a_drivers_start_are_reported() {
+    let links = LAN.replace("\"a\", \"b\"", "\"attacker\", \"peer\"");
+    let guests = [
+        Partition::new("attacker", "attacker").bootargs("only=rings"),
+        Partition::new("peer", "hello"),
+    ];
+    let outcome = Machine::new(Gic::V3Trapped).initrd(&compile(&system(&links, &guests))).boot();
+    outcome.expect_success();
+    outcome.expect_line("attacker", "attacker: 6 devices with wrong rings needed a reset");
+    let lines = outcome.of("bulkhead").containing("attacker: link lan needs a reset: ");
+    for (reason, count) in [
+        ("a queue's size or alignment is wrong", 3),
+        ("a ring or a buffer is outside its memory", 3),
+    ] {
+        let found = lines.containing(reason).0.len();
+        outcome.check(found == count, &format!("{found} lines say that {reason}"));
+    }
+    outcome.check(lines.0.len() == 6, "there are other lines about the link");
+}
+
 /// The description that README.md shows.
 fn two_kernels_and_a_bare_metal_guest_on_one_network(machine: MakeMachine) {
     let outcome = machine(&compile_file(&file("dts/network.dts"))).deadline(240).boot();

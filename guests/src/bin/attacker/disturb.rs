@@ -8,12 +8,13 @@ use crate::context::count;
 use crate::{links, race};
 
 /// The disturbances, by their names on the command line.
-const DISTURBANCES: [(&str, fn()); 5] = [
+const DISTURBANCES: [(&str, fn()); 6] = [
     ("flood", flood),
     ("faults", faults),
     ("controls", controls),
     ("race", race::start),
     ("links", links::attack),
+    ("rings", links::start_with_wrong_rings),
 ];
 
 /// The number of faults in each of the lives of `faults`.

@@ -96,8 +96,7 @@ fn attack_once(registers: u64, random: &mut Random) -> bool {
         write(registers + NOTIFY, random.below(4) as u32);
         fill(random);
     }
-    // SAFETY: a register of the device, which the tree names; reading it has no effect.
-    let needed = unsafe { mmio::read32(registers + STATUS) } & 0x40 != 0;
+    let needed = needs_reset(registers);
     for _ in 0..random.below(8) {
         let register = REGISTERS[random.below(REGISTERS.len() as u64) as usize];
         write(registers + register, random.value() as u32);
@@ -107,6 +106,69 @@ fn attack_once(registers: u64, random: &mut Random) -> bool {
         }
     }
     needed
+}
+
+/// Starts the driver of each network with rings that are wrong, one mistake at a time, and expects
+/// that the device needs a reset; then with right ones.
+pub fn start_with_wrong_rings() {
+    let memory = machine().memory()[0];
+    let [descriptors, available, used] = [DESCRIPTORS, AVAILABLE, USED].map(address);
+    // Sizes, and the three places: a size that is no power of two, places that are not aligned as
+    // VIRTIO 1.2, 2.7 demands, and places before, across the end of, and far from the memory.
+    let wrong = [
+        (3, [descriptors, available, used]),
+        (SIZE, [descriptors + 8, available, used]),
+        (SIZE, [descriptors, available, used + 2]),
+        (SIZE, [memory.base.wrapping_sub(16), available, used]),
+        (SIZE, [descriptors, memory.base + memory.size - 2, used]),
+        (SIZE, [descriptors, available, u64::MAX - 3]),
+    ];
+    let mut needed = 0;
+    for registers in machine().links().iter().flatten().map(|link| link.registers) {
+        for (size, places) in wrong {
+            start(registers, size, places);
+            if !needs_reset(registers) {
+                fail!("a driver starts with a ring of {size} at {places:x?}");
+            }
+            needed += 1;
+        }
+        start(registers, SIZE, [descriptors, available, used]);
+        if needs_reset(registers) {
+            fail!("a driver with right rings needs a reset");
+        }
+        write(registers + STATUS, 0);
+    }
+    println!("attacker: {needed} devices with wrong rings needed a reset");
+}
+
+/// Resets a device, and starts its driver with queues that all have these rings.
+fn start(registers: u64, size: u64, places: [u64; 3]) {
+    for status in [0, 3] {
+        write(registers + STATUS, status);
+    }
+    // VERSION_1 alone.
+    for (word, features) in [(0, 0), (1, 1)] {
+        write(registers + 0x24, word);
+        write(registers + 0x20, features);
+    }
+    write(registers + STATUS, 11);
+    for queue in 0..2 {
+        write(registers + 0x30, queue);
+        write(registers + 0x38, size as u32);
+        for (register, place) in [0x80, 0x90, 0xa0].into_iter().zip(places) {
+            write(registers + register, place as u32);
+            write(registers + register + 4, (place >> 32) as u32);
+        }
+        write(registers + 0x44, 1);
+    }
+    write(registers + STATUS, 15);
+}
+
+/// Returns whether a device needs a reset.
+fn needs_reset(registers: u64) -> bool {
+    // SAFETY: a register of the device, which the tree names; reading it has no effect.
+    let status = unsafe { mmio::read32(registers + STATUS) };
+    status & 0x40 != 0
 }
 
 /// Fills descriptors, a table of descriptors and the available ring.
