@@ -12,9 +12,10 @@ use bulkhead::virtio::signals::Signals;
 use core::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::concern::Concern;
+use super::device::{Device, Devices};
 use super::lane::SharedLane;
 use super::link::{Link, Links};
-use super::port::{Device, Ports, State};
+use super::port::{Port, State};
 use super::shared_port::SharedPort;
 use crate::el2::arch::sync::{Mutex, SetOnce};
 use crate::el2::drivers::gic::Gic;
@@ -48,15 +49,17 @@ impl Links {
 
     /// Returns a partition's ends of links; `None` if it has none.
     pub fn ports(&'static self, plan: &PartitionPlan) -> Option<Box<dyn LinkPorts>> {
-        let devices: Vec<_> = plan.links.iter().map(|port| Device::new(self, port)).collect();
-        if devices.is_empty() {
+        let ports: Vec<_> = plan.links.iter().map(|port| Port::new(self, port)).collect();
+        if ports.is_empty() {
             return None;
         }
         let mut heads: DeviceHeads = [None; MAX_LINKS];
-        for (place, device) in heads.iter_mut().zip(&devices) {
-            *place = Some(Box::leak(Box::new(device.head())));
+        for (place, port) in heads.iter_mut().zip(&ports) {
+            *place = Some(Box::leak(Box::new(port.head())));
         }
-        Some(Box::new(Ports { devices, heads: Box::leak(Box::new(heads)) }))
+        let device = |port| -> Option<Box<dyn Device>> { Some(Box::new(port)) };
+        let devices = ports.into_iter().map(device).collect();
+        Some(Box::new(Devices { devices, heads: Box::leak(Box::new(heads)) }))
     }
 }
 
@@ -106,14 +109,14 @@ impl SharedPort {
     }
 }
 
-impl Device {
+impl Port {
     /// Returns the device at a port of the Plan.
     fn new(links: &'static Links, planned: &LinkPort) -> Self {
         let link = &links.0[planned.link];
         let state = State { registers: Registers::new(planned.personality), events: None };
         Self {
             link,
-            port: &link.ports[usize::from(planned.port)],
+            shared: &link.ports[usize::from(planned.port)],
             number: planned.port,
             state: Mutex::new(state),
         }
@@ -130,6 +133,6 @@ impl Device {
             let concern = link.lanes.iter().find_map(|lane| concern(lane, queue))?;
             Some(Box::leak(Box::new(concern)))
         };
-        DeviceHead { signals: &self.port.signals, queues: [RECEIVE, TRANSMIT].map(queue) }
+        DeviceHead { signals: &self.shared.signals, queues: [RECEIVE, TRANSMIT].map(queue) }
     }
 }

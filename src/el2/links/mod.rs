@@ -13,6 +13,7 @@
 
 mod build;
 mod concern;
+mod device;
 mod lane;
 mod link;
 mod memory;

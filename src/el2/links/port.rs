@@ -1,7 +1,5 @@
 //! The ends of links in a partition: virtio devices.
 
-use alloc::vec::Vec;
-use bulkhead::arch::addr::PAGE_SIZE;
 use bulkhead::virtio::Fault;
 use bulkhead::virtio::link::send_reset_event;
 use bulkhead::virtio::personality::{EVENT, RECEIVE, TRANSMIT};
@@ -9,22 +7,16 @@ use bulkhead::virtio::queue::Queue;
 use bulkhead::virtio::registers::{Action, Registers, STATUS};
 use core::sync::atomic::Ordering;
 
+use super::device::Device;
 use super::link::Link;
 use super::memory::OpenMemory;
 use super::shared_port::{Queues, SharedPort};
 use crate::el2::arch::sync::Mutex;
-use crate::el2::partition::{DeviceHeads, LinkAccess, LinkPorts};
-
-/// All ends of links in a partition.
-pub struct Ports {
-    pub devices: Vec<Device>,
-    pub heads: &'static DeviceHeads,
-}
 
 /// The device at one end, as the partition's own CPUs use it.
-pub struct Device {
+pub struct Port {
     pub link: &'static Link,
-    pub port: &'static SharedPort,
+    pub shared: &'static SharedPort,
     /// The number of the port in the link.
     pub number: u8,
     pub state: Mutex<State>,
@@ -37,44 +29,39 @@ pub struct State {
     pub events: Option<Queue>,
 }
 
-impl LinkPorts for Ports {
-    fn access(&self, LinkAccess { offset, size, stored }: LinkAccess) -> Option<u64> {
-        let Some(device) = self.devices.get((offset / PAGE_SIZE) as usize) else { return Some(0) };
-        device.access(offset % PAGE_SIZE, size, stored)
-    }
-
-    fn heads(&self) -> &'static DeviceHeads {
-        self.heads
-    }
-
-    fn poll(&self) {
-        self.devices.iter().for_each(Device::poll);
-    }
-
-    fn stop(&self) -> bool {
-        // All of them, also after one that another CPU uses.
-        self.devices.iter().filter(|device| !device.stop()).count() == 0
-    }
-}
-
-impl Device {
-    /// Carries out an access, and returns the value loaded; `None` if the instruction must be
-    /// executed again. The vectors have handled notifications.
+impl Device for Port {
     fn access(&self, offset: u64, size: u8, stored: Option<u64>) -> Option<u64> {
         match stored {
-            None => Some(self.state.lock().registers.read(offset, size, &self.port.signals)),
+            None => Some(self.state.lock().registers.read(offset, size, &self.shared.signals)),
             Some(value) => self.store(offset, size, value),
         }
     }
 
+    fn poll(&self) {
+        self.link.go_on();
+        if self.shared.lost_peer.swap(false, Ordering::AcqRel) {
+            self.report_lost_peer();
+        }
+    }
+
+    fn stop(&self) -> bool {
+        let mut state = self.state.lock();
+        state.events = None;
+        _ = state.registers.write(STATUS, 4, 0, &self.shared.signals);
+        drop(state);
+        self.take_back()
+    }
+}
+
+impl Port {
     /// Carries out a store.
     fn store(&self, offset: u64, size: u8, value: u64) -> Option<u64> {
         let mut state = self.state.lock();
-        let action = state.registers.write(offset, size, value, &self.port.signals);
+        let action = state.registers.write(offset, size, value, &self.shared.signals);
         match action {
             Action::None | Action::Notify(_) | Action::Interrupt(false) => {}
             // What came while the driver handled the last interrupt needs another edge.
-            Action::Interrupt(true) => self.port.interrupt(),
+            Action::Interrupt(true) => self.shared.interrupt(),
             Action::Ready => self.start(&mut state),
             Action::Reset => {
                 state.events = None;
@@ -102,7 +89,7 @@ impl Device {
     /// Returns the queues as the driver has set them up.
     fn queues(&self, state: &mut State) -> Result<Queues, Fault> {
         let features = state.registers.features();
-        let Some(partition) = self.port.partition.get() else { return Err(Fault::Setup) };
+        let Some(partition) = self.shared.partition.get() else { return Err(Fault::Setup) };
         let memory = &*OpenMemory::open(&partition.memory);
         let queue = |index| match state.registers.queue(index) {
             Some(setup) => Queue::new(&setup, features, memory),
@@ -116,7 +103,7 @@ impl Device {
     /// Sets the queues that lanes use. Returns whether all lanes have taken note.
     fn set_queues(&self, queues: Option<Queues>) -> bool {
         // A CPU that holds this carries out an earlier change.
-        let Some(mut shared) = self.port.queues.try_lock() else { return false };
+        let Some(mut shared) = self.shared.queues.try_lock() else { return false };
         *shared = queues;
         self.link.request_change(self.number);
         drop(shared);
@@ -129,35 +116,18 @@ impl Device {
         self.set_queues(None)
     }
 
-    /// Resets the device, and takes the queues back.
-    fn stop(&self) -> bool {
-        let mut state = self.state.lock();
-        state.events = None;
-        _ = state.registers.write(STATUS, 4, 0, &self.port.signals);
-        drop(state);
-        self.take_back()
-    }
-
-    /// Continues with work that was left.
-    fn poll(&self) {
-        self.link.go_on();
-        if self.port.lost_peer.swap(false, Ordering::AcqRel) {
-            self.report_lost_peer();
-        }
-    }
-
     /// Tells the driver that its connections are gone.
     fn report_lost_peer(&self) {
         let mut state = self.state.lock();
         let Some(events) = &mut state.events else { return };
-        let Some(partition) = self.port.partition.get() else { return };
+        let Some(partition) = self.shared.partition.get() else { return };
         let sent = send_reset_event(events, &*OpenMemory::open(&partition.memory));
         let must_interrupt = match sent {
-            Ok(must_signal) => must_signal && self.port.signals.report_used(),
-            Err(_) => self.port.signals.report_fault(),
+            Ok(must_signal) => must_signal && self.shared.signals.report_used(),
+            Err(_) => self.shared.signals.report_fault(),
         };
         if must_interrupt {
-            self.port.interrupt();
+            self.shared.interrupt();
         }
     }
 }

@@ -1,0 +1,62 @@
+//! The devices of links in a partition, of any kind.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bulkhead::arch::addr::PAGE_SIZE;
+
+use crate::el2::partition::{DeviceHeads, LinkAccess, LinkPorts};
+
+/// A device, whose registers are in a page of its own. Only the partition's own CPUs use it.
+pub trait Device: Send + Sync {
+    /// Carries out an access of `size` bytes: a store of `stored`, or a load if it is `None`. The
+    /// vectors have handled notifications of the queues in its [head](DeviceHeads).
+    ///
+    /// Returns the value loaded; `None` if the instruction must be executed again, because another
+    /// CPU uses what the access takes from the link.
+    fn access(&self, offset: u64, size: u8, stored: Option<u64>) -> Option<u64>;
+
+    /// Continues with work that was left.
+    fn poll(&self) {}
+
+    /// Resets it, and takes the partition's memory from it. Returns whether no CPU uses the memory
+    /// any more; otherwise this must be called again.
+    fn stop(&self) -> bool {
+        true
+    }
+}
+
+/// All devices of a partition's links.
+pub struct Devices {
+    /// The devices, by their pages.
+    pub devices: Vec<Option<Box<dyn Device>>>,
+    pub heads: &'static DeviceHeads,
+}
+
+impl Devices {
+    /// Returns the devices, without the pages that have none.
+    fn all(&self) -> impl Iterator<Item = &dyn Device> {
+        self.devices.iter().filter_map(|device| device.as_deref())
+    }
+}
+
+impl LinkPorts for Devices {
+    fn access(&self, LinkAccess { offset, size, stored }: LinkAccess) -> Option<u64> {
+        match self.devices.get((offset / PAGE_SIZE) as usize) {
+            Some(Some(device)) => device.access(offset % PAGE_SIZE, size, stored),
+            _ => Some(0),
+        }
+    }
+
+    fn heads(&self) -> &'static DeviceHeads {
+        self.heads
+    }
+
+    fn poll(&self) {
+        self.all().for_each(Device::poll);
+    }
+
+    fn stop(&self) -> bool {
+        // All of them, also after one that another CPU uses.
+        self.all().filter(|device| !device.stop()).count() == 0
+    }
+}
