@@ -135,17 +135,24 @@ impl Table {
     }
 }
 
+/// Both sides say by indices of what they want to be told: EVENT_IDX.
+const BY_EVENTS: u8 = 1;
+/// A chain may go on in an indirect table.
+const MAY_BE_INDIRECT: u8 = 2;
+/// Without EVENT_IDX: the driver must notify of new buffers.
+const ARMED: u8 = 4;
+
 /// The device's state of a queue.
+// The modes are bits, because a `bool` would have the tag of an `Option` around the queue, which the
+// compiler then copies in parts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Queue {
     table: Table,
     available: Place,
     used: Place,
     size: u16,
-    has_event_idx: bool,
-    has_indirect: bool,
-    /// Whether the driver must notify of new buffers, without EVENT_IDX.
-    is_armed: bool,
+    /// [`BY_EVENTS`], [`MAY_BE_INDIRECT`] and [`ARMED`].
+    modes: u8,
     /// The available index when it was last read. Wraps.
     seen: u16,
     position: Position,
@@ -175,14 +182,16 @@ impl Queue {
             }
             memory.place(at, bytes).ok_or(Fault::Outside)
         };
+        let mut modes = if features & EVENT_IDX != 0 { BY_EVENTS } else { ARMED };
+        if features & INDIRECT_DESC != 0 {
+            modes |= MAY_BE_INDIRECT;
+        }
         Ok(Self {
             table: Table { place: check(descriptors, 16, DESCRIPTOR_SIZE * count)?, entries: size },
             available: check(available, 2, 6 + 2 * count)?,
             used: check(used, 4, 6 + 8 * count)?,
             size,
-            has_event_idx: features & EVENT_IDX != 0,
-            has_indirect: features & INDIRECT_DESC != 0,
-            is_armed: features & EVENT_IDX == 0,
+            modes,
             seen: 0,
             position: Position::default(),
             signalled: 0,
@@ -268,7 +277,7 @@ impl Queue {
     /// Returns whether a chain may go on in an indirect table.
     #[inline(always)]
     pub(super) fn has_indirect(&self) -> bool {
-        self.has_indirect
+        self.modes & MAY_BE_INDIRECT != 0
     }
 
     /// Writes the used element of the next chain, and goes on to the one that follows. The driver
@@ -309,7 +318,7 @@ impl Queue {
         if new == 0 {
             return false;
         }
-        if !self.has_event_idx {
+        if self.modes & BY_EVENTS == 0 {
             return memory.load_index(self.available) & NO_INTERRUPT == 0;
         }
         let event = memory.load_index(self.available.after(4 + 2 * u64::from(self.size)));
@@ -324,11 +333,11 @@ impl Queue {
     /// [`Fault::AvailableIndex`] if the driver's index is impossible.
     #[inline]
     pub fn arm(&mut self, memory: &impl MemoryAccess) -> Result<bool, Fault> {
-        if self.has_event_idx {
+        if self.modes & BY_EVENTS != 0 {
             memory.store_index(self.used.after(4 + 8 * u64::from(self.size)), self.seen);
-        } else if !self.is_armed {
+        } else if self.modes & ARMED == 0 {
             memory.store_index(self.used, 0);
-            self.is_armed = true;
+            self.modes |= ARMED;
         }
         // The driver writes its index, then reads whether to notify (VIRTIO 1.2, 2.7.10.2).
         memory.fence();
@@ -339,9 +348,9 @@ impl Queue {
     /// queue that is not armed again needs nothing: it notifies once in 65,536 chains.
     #[inline(always)]
     pub fn disarm(&mut self, memory: &impl MemoryAccess) {
-        if self.is_armed {
+        if self.modes & ARMED != 0 {
             memory.store_index(self.used, NO_NOTIFY);
-            self.is_armed = false;
+            self.modes &= !ARMED;
         }
     }
 }
