@@ -285,6 +285,15 @@ pub const MENDS: &[Mend] = &[
         tests: &[Boot("restart::three_partitions_restart_at_once")],
     },
     Mend {
+        attack: "a CPU keeps the memory of a peer open after it has moved a frame",
+        changes: &[change(
+            "src/el2/mm/window.rs",
+            "        peer.store(0, Ordering::Relaxed);\n",
+            "        _ = peer;\n",
+        )],
+        tests: &[Boot("links::both_peers_restart_under_traffic::gicv2")],
+    },
+    Mend {
         attack: "a window onto a partition's memory shows other memory too",
         changes: &[change(
             "src/boot/audit/mod.rs",
