@@ -15,7 +15,7 @@ use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::devices::pl011::Pl011;
 use bulkhead::devices::{self, Device, Env, Offset};
 use bulkhead::operator::console::Buffer;
-use bulkhead::operator::monitor::{Peer, Status, System, Terminal};
+use bulkhead::operator::monitor::{Peer, PortStatus, Status, System, Terminal};
 use bulkhead::operator::snapshot::Snapshot;
 use bulkhead::partition::lifecycle::{Effect, Order, Refusal, Stage};
 use bulkhead::trap::stats::Counts;
@@ -26,7 +26,7 @@ use super::arch::sync::{Mutex, SetOnce};
 use super::console;
 use super::cpu::{ORDER, timer};
 use super::drivers::power;
-use super::partition::{MonitorDevice, Partition, PartitionState, Supervisor};
+use super::partition::{LinkReports, MonitorDevice, Partition, PartitionState, Supervisor};
 use super::vcpu::resident;
 
 /// The number of bytes that the monitor writes to a guest for one access: the size of the FIFO.
@@ -39,6 +39,8 @@ pub struct Monitor {
     terminal: Mutex<Terminal>,
     /// The partitions that it shows and controls, once they are built.
     partitions: SetOnce<&'static [Partition]>,
+    /// The links that it shows, if there are any.
+    links: SetOnce<&'static dyn LinkReports>,
     /// The physical counter's value when it was made.
     started: u64,
 }
@@ -48,12 +50,18 @@ impl Monitor {
     #[inline(always)]
     pub fn new(partitions: usize) -> Self {
         let terminal = Mutex::new(Terminal::new(Peer::Person, partitions));
-        Self { terminal, partitions: SetOnce::new(), started: timer::now() }
+        let (partitions, links) = (SetOnce::new(), SetOnce::new());
+        Self { terminal, partitions, links, started: timer::now() }
     }
 
     /// Sets the partitions, before the first guest starts.
     pub fn set_partitions(&self, partitions: &'static [Partition]) {
         self.partitions.set(partitions);
+    }
+
+    /// Sets the links, before the first guest starts.
+    pub fn set_links(&self, links: &'static dyn LinkReports) {
+        self.links.set(links);
     }
 }
 
@@ -258,12 +266,22 @@ impl System for Partitions<'_> {
         let partition = self.get(partition);
         let mut counts = Counts::default();
         for cpu in &partition.plan.cpus {
-            let vcpus = resident::all()[*cpu].vcpus().iter();
+            let resident = &resident::all()[*cpu];
+            counts.add_links(&resident.cpu.link_counters);
+            let vcpus = resident.vcpus().iter();
             vcpus
                 .filter(|vcpu| core::ptr::eq(vcpu.partition, partition))
                 .for_each(|vcpu| counts.add(&vcpu.counters));
         }
         counts
+    }
+
+    fn has_links(&self) -> bool {
+        self.monitor.links.get().is_some()
+    }
+
+    fn port(&self, link: usize, port: usize) -> Option<PortStatus<'_>> {
+        self.monitor.links.get()?.port(link, port)
     }
 
     fn affinity(&self, cpu: usize) -> Mpidr {

@@ -5,7 +5,6 @@ use core::fmt::{self, Write};
 
 use super::column;
 use crate::boot::plan::{LinkPlan, Plan};
-use crate::virtio::link::Kind;
 
 /// Writes the table of links, if there are any: what each connects, and the partitions with the
 /// interrupts of their ends.
@@ -14,13 +13,8 @@ pub(super) fn write(text: &mut String, plan: &Plan) -> fmt::Result {
         text.push_str("link             type     partitions (interrupts)\n");
     }
     for (number, LinkPlan { name, kind, partitions }) in plan.links.iter().enumerate() {
-        let kind = match kind {
-            Kind::Network => "network",
-            Kind::Console => "console",
-            Kind::Socket => "vsock",
-        };
         column(text, 15, |text| text.write_str(name))?;
-        column(text, 7, |text| text.write_str(kind))?;
+        column(text, 7, |text| text.write_str(kind.name()))?;
         let mut separator = "";
         for partition in partitions {
             let partition = &plan.partitions[*partition];

@@ -236,6 +236,9 @@ impl Work {
         if let Some(links) = self.links {
             links.set_partitions(partitions);
         }
+        if let (Some(monitor), Some(links)) = (self.monitor, self.links) {
+            monitor.set_links(links);
+        }
         mmu::unmap_memory(self.images.regions());
         for disk in partitions.iter().flat_map(|it| &it.plan.disks) {
             mmu::unmap_memory(disk.own_memory().as_slice());

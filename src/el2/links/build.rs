@@ -1,10 +1,11 @@
 //! Building the links of a Plan, and partitions' ends of them. Only boot runs this.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bulkhead::boot::plan::{LinkPlan, LinkPort, PartitionPlan, Plan};
 use bulkhead::devices::planned::MAX_LINKS;
-use bulkhead::virtio::link::{Kind, Lane};
+use bulkhead::virtio::link::{Kind, Lane, PortCounters};
 use bulkhead::virtio::notices::Notices;
 use bulkhead::virtio::personality::{RECEIVE, TRANSMIT};
 use bulkhead::virtio::registers::Registers;
@@ -72,10 +73,17 @@ impl Link {
         };
         let ports: Vec<_> = link.partitions.iter().filter_map(port).collect();
         let addresses: Vec<_> = ports.iter().map(|port| port.personality.address()).collect();
+        let lanes = Lane::of_link(link.kind, &addresses);
+        let shared_port = |(number, port): (u8, &&LinkPort)| {
+            let counters = lanes.iter().find_map(|lane| lane.counters(number));
+            SharedPort::new(port, counters.unwrap_or_default(), gic)
+        };
+        let ports = (0..).zip(&ports).map(shared_port).collect();
         Self {
             name: link.name.clone(),
-            lanes: lanes(link.kind, &addresses),
-            ports: ports.iter().map(|port| SharedPort::new(port, gic)).collect(),
+            kind: link.kind,
+            lanes: lanes.into_iter().map(shared_lane).collect(),
+            ports,
             memories: SetOnce::new(),
             ready: AtomicU64::new(0),
             resets_connections: link.kind == Kind::Socket,
@@ -84,19 +92,14 @@ impl Link {
     }
 }
 
-/// Returns the lanes of a link whose ports have these addresses.
-fn lanes(kind: Kind, addresses: &[u64]) -> Vec<SharedLane> {
-    let shared = |lane| SharedLane {
-        notices: Notices::default(),
-        changed: AtomicU64::new(0),
-        lane: Mutex::tried(lane),
-    };
-    Lane::of_link(kind, addresses).into_iter().map(shared).collect()
+/// Returns a lane as CPUs share it.
+fn shared_lane(lane: Lane) -> SharedLane {
+    SharedLane { notices: Notices::default(), changed: AtomicU64::new(0), lane: Mutex::tried(lane) }
 }
 
 impl SharedPort {
     /// Returns a port of the Plan, whose driver does not work yet.
-    fn new(port: &LinkPort, gic: &Gic) -> Self {
+    fn new(port: &LinkPort, counters: Arc<PortCounters>, gic: &Gic) -> Self {
         let interrupt = port.interrupt.expect("the Plan gives each port an interrupt");
         Self {
             partition: SetOnce::new(),
@@ -104,6 +107,7 @@ impl SharedPort {
             signals: Signals::default(),
             queues: Mutex::new(None),
             lost_peer: AtomicBool::new(false),
+            counters,
             lines: Mutex::new(line_limit()),
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use bulkhead::virtio::link::Kind;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::lane::{SharedLane, bit};
@@ -18,6 +19,8 @@ pub struct Links(pub Vec<Link>);
 pub struct Link {
     /// Its name.
     pub name: String,
+    /// What it connects.
+    pub kind: Kind,
     /// Its lanes.
     pub lanes: Vec<SharedLane>,
     /// Its ports, by their numbers.
@@ -33,6 +36,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// Returns whether the driver of a port works.
+    pub fn is_ready(&self, port: u8) -> bool {
+        self.ready.load(Ordering::Relaxed) & bit(port) != 0
+    }
+
     /// Records whether the driver of a port works, and tells the others.
     pub fn set_ready(&self, port: u8, is_ready: bool) {
         let bit = bit(port);

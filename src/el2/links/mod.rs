@@ -20,5 +20,6 @@ mod memory;
 mod moving;
 mod port;
 mod shared_port;
+mod status;
 
 pub use link::Links;

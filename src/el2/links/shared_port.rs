@@ -1,6 +1,8 @@
 //! What the CPUs of all partitions know about a port.
 
+use alloc::sync::Arc;
 use bulkhead::util::rate_limit::RateLimit;
+use bulkhead::virtio::link::PortCounters;
 use bulkhead::virtio::queue::Queue;
 use bulkhead::virtio::signals::Signals;
 use core::sync::atomic::AtomicBool;
@@ -22,6 +24,8 @@ pub struct SharedPort {
     pub queues: Mutex<Option<Queues>>,
     /// Whether the driver has to be told that its connections are gone.
     pub lost_peer: AtomicBool,
+    /// What is counted for it.
+    pub counters: Arc<PortCounters>,
     /// The limit of lines about mistakes of the driver.
     pub lines: Mutex<RateLimit>,
 }

@@ -1,6 +1,7 @@
 //! What a partition's CPUs need of its ends of links.
 
 use bulkhead::devices::planned::MAX_LINKS;
+use bulkhead::operator::monitor::PortStatus;
 use bulkhead::virtio::signals::Signals;
 
 /// What the exception vectors need of a device of a link, which they find by its page.
@@ -53,4 +54,11 @@ pub trait LinkPorts: Send + Sync {
     ///
     /// Returns whether no CPU uses the memory any more; otherwise this must be called again.
     fn stop(&self) -> bool;
+}
+
+/// All links, as the monitor shows them. A trait object as [`LinkPorts`] is.
+pub trait LinkReports: Sync {
+    /// Returns the state of a port of a link, both by their numbers from 0 on; `None` if there is no
+    /// such link or port.
+    fn port(&self, link: usize, port: usize) -> Option<PortStatus<'_>>;
 }

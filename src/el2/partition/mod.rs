@@ -37,7 +37,7 @@ use super::mm::stage2::Stage2;
 
 pub use devices::EmulatedDevice;
 pub use lifecycle::Totals;
-pub use links::{DeviceHead, DeviceHeads, LinkAccess, LinkPorts, NotifiedQueue};
+pub use links::{DeviceHead, DeviceHeads, LinkAccess, LinkPorts, LinkReports, NotifiedQueue};
 pub use random::RandomNumbers;
 pub use rendezvous::{Rebuild, RecallSlot};
 

@@ -1,10 +1,11 @@
 //! The monitor's answers: tables for people and for `awk`, line by line.
 
 use super::command::{self, Command, Request};
-use super::output::{COLUMNS, Output};
+use super::links::links;
+use super::output::{COLUMNS, Output, Part};
 use super::show::show;
 use super::system::{Status, System};
-use crate::trap::stats::{Cause, Counts, EXITS, NAMES};
+use crate::trap::stats::{Cause, Counts, EXITS, LINK_NAMES, NAMES};
 
 /// A partition's counters at the last two times at which a terminal showed them.
 #[derive(Clone, Copy, Default)]
@@ -35,16 +36,6 @@ impl Sample {
     }
 }
 
-/// What is at a position of an answer.
-pub(super) enum Part {
-    /// A line, which was written, and the position of the next part.
-    Line(u64),
-    /// Work without a line or the begin of one, which was done, and the position of the next part.
-    Work(u64),
-    /// The end.
-    End,
-}
-
 /// Writes the line of an answer at `position`, without a line end, or does the work there. The
 /// first is at 0.
 pub(super) fn part(
@@ -64,8 +55,9 @@ pub(super) fn part(
             if line == 0 {
                 sample.take(partition, system);
             }
-            causes(line, sample, output)
+            causes(line, sample, system.has_links(), output)
         }
+        (Command::Links, _) => return links(position, system, output),
         (Command::Stats, None) => return sums(position, samples, system, output),
         _ => command::help(line, output),
     };
@@ -175,12 +167,17 @@ fn sums(position: u64, samples: &mut [Sample], system: &dyn System, output: &mut
     Part::Work(next)
 }
 
-/// Writes a line of the answer to `stats NAME`, which has a row for each cause and one for the sum.
-fn causes(line: usize, sample: &Sample, output: &mut Output) -> bool {
+/// Writes a line of the answer to `stats NAME`, which has a row for each cause and one for the sum,
+/// and if there are links, two for the work for them.
+fn causes(line: usize, sample: &Sample, has_links: bool, output: &mut Output) -> bool {
     let Some(cause) = line.checked_sub(1) else {
         return heading("cause                       count     count/s", line, output);
     };
-    let name = if cause == EXITS { Some(&"exits") } else { NAMES.get(cause) };
+    let name = match cause.checked_sub(EXITS + 1) {
+        None if cause == EXITS => Some(&"exits"),
+        None => NAMES.get(cause),
+        Some(link) => LINK_NAMES.get(link).filter(|_| has_links),
+    };
     let Some(name) = name else { return false };
     output.text(name);
     sample.show(cause, [COUNT, RATE], output);

@@ -10,6 +10,7 @@ pub(super) enum Command {
     List,
     Show,
     Stats,
+    Links,
     Stop,
     Start,
     Restart,
@@ -30,7 +31,7 @@ enum Name {
 struct Entry(&'static str, Name, Command, &'static str);
 
 /// All commands, in the order in which `help` shows them.
-const COMMANDS: [Entry; 10] = [
+const COMMANDS: [Entry; 11] = [
     Entry("help", Name::No, Command::Help, "list the commands"),
     Entry("list", Name::No, Command::List, "list the partitions and their state"),
     Entry("show", Name::Yes, Command::Show, "show a partition's resources, and how it last ended"),
@@ -39,6 +40,12 @@ const COMMANDS: [Entry; 10] = [
         Name::Maybe,
         Command::Stats,
         "count exits to EL2 of all partitions, or of one by cause",
+    ),
+    Entry(
+        "links",
+        Name::No,
+        Command::Links,
+        "list the ends of all links, and what they send and lose",
     ),
     Entry("stop", Name::Yes, Command::Stop, "stop a partition"),
     Entry("start", Name::Yes, Command::Start, "rebuild a partition and start it"),

@@ -7,13 +7,14 @@
 mod answer;
 mod command;
 mod editor;
+mod links;
 mod output;
 mod show;
 mod system;
 #[cfg(test)]
 mod tests;
 
-pub use system::{Status, System};
+pub use system::{PortState, PortStatus, Status, System};
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -21,10 +22,10 @@ use core::mem::take;
 
 use crate::partition::lifecycle::Order;
 use crate::util::ring::{Full, Ring};
-use answer::{Part, Sample};
+use answer::Sample;
 use command::{Command, Request, begins_with, is_same};
 use editor::{Edit, Editor, INTERRUPT};
-use output::{Message, Output};
+use output::{Message, Output, Part};
 
 /// The kind of user at a terminal, which decides how the monitor answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

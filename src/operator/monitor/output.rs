@@ -10,6 +10,16 @@ const CAPACITY: usize = 128;
 /// The error whose message is in an [`Output`].
 pub(super) struct Message;
 
+/// What is at a position of an answer.
+pub(super) enum Part {
+    /// A line, which was written, and the position of the next part.
+    Line(u64),
+    /// Work without a line or the begin of one, which was done, and the position of the next part.
+    Work(u64),
+    /// The end.
+    End,
+}
+
 /// At most a line of output. All bytes from `len` on are spaces, so that [`Output::column`] writes
 /// none.
 pub(super) struct Output {

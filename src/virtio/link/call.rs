@@ -99,7 +99,8 @@ impl<M: Memories> Call<'_, M> {
                 Kind::Socket => self.forward_packet(sender, receivers, memory)?,
             }
             sender.done = 0;
-            sender.counters.add(self.sent.readable_bytes());
+            let bytes = self.sent.readable_bytes().saturating_sub(kind.header_size());
+            sender.counters.count_packet(bytes);
             queue.put_used(memory, self.sent.head(), 0);
         }
     }

@@ -33,6 +33,7 @@
 //! sides each, or one packet less than that.
 
 mod call;
+mod counters;
 mod deliver;
 mod network;
 mod outcome;
@@ -46,12 +47,14 @@ use super::memory::MemoryAccess;
 use super::personality::{RECEIVE, TRANSMIT};
 use super::queue::{Queue, Segment};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use call::Call;
 use outcome::bit;
 use ports::{Receiver, Sender, SenderState};
 
-pub use outcome::{Counters, Outcome};
+pub use counters::{Counters, PortCounters};
+pub use outcome::Outcome;
 pub use ports::{Budget, Kind, Memories};
 pub use socket::send_reset_event;
 
@@ -83,32 +86,33 @@ impl Lane {
     ///
     /// If there are two lanes, the first is that in which port 0 sends.
     pub fn of_link(kind: Kind, addresses: &[u64]) -> Vec<Self> {
-        let ports: Vec<(u8, u64)> = (0..MAX_PORTS).zip(addresses.iter().copied()).collect();
-        match ports[..] {
-            [first, second] if kind != Kind::Socket => Vec::from([
-                Self::new(kind, &[first], &[second]),
-                Self::new(kind, &[second], &[first]),
-            ]),
+        let port = |(port, address): (u8, &u64)| {
+            let counters = Arc::new(PortCounters::default());
+            SenderState { port, address: *address, done: 0, counters }
+        };
+        let ports: Vec<SenderState> = (0..MAX_PORTS).zip(addresses).map(port).collect();
+        match &ports[..] {
+            [first, second] if kind != Kind::Socket => {
+                let [first, second] = [first, second].map(core::slice::from_ref);
+                Vec::from([Self::new(kind, first, second), Self::new(kind, second, first)])
+            }
             _ => Vec::from([Self::new(kind, &ports, &ports)]),
         }
     }
 
-    /// Creates a lane between ports with addresses.
+    /// Creates a lane between ports.
     // Inlined into the code of boot.
     #[inline(always)]
-    fn new(kind: Kind, senders: &[(u8, u64)], receivers: &[(u8, u64)]) -> Self {
-        let sender = |&(port, address): &(u8, u64)| {
-            let counters = Counters::default();
-            Sender { queue: None, state: SenderState { port, address, done: 0, counters } }
-        };
-        let receiver = |&(port, address): &(u8, u64)| Receiver {
-            port,
-            address,
+    fn new(kind: Kind, senders: &[SenderState], receivers: &[SenderState]) -> Self {
+        let sender = |port: &SenderState| Sender { queue: None, state: port.clone() };
+        let receiver = |SenderState { port, address, counters, .. }: &SenderState| Receiver {
+            port: *port,
+            address: *address,
             features: 0,
             queue: None,
-            counters: Counters::default(),
+            counters: counters.clone(),
         };
-        let first = |ports: &[(u8, u64)]| ports.first().map_or(0, |it| it.0);
+        let first = |ports: &[SenderState]| ports.first().map_or(0, |it| it.port);
         Self {
             kind,
             is_pair_of_cards: kind == Kind::Network && senders.len() == 1 && receivers.len() == 1,
@@ -184,18 +188,19 @@ impl Lane {
         self.concerned(port, RECEIVE)
     }
 
-    /// Returns what a port has sent in this lane, and what it has received.
-    pub fn counters(&self, port: u8) -> (Option<Counters>, Option<Counters>) {
+    /// Returns the counters of a port, if it is a sender of this lane.
+    // Inlined into the code of boot.
+    #[inline(always)]
+    pub fn counters(&self, port: u8) -> Option<Arc<PortCounters>> {
         let sender = self.senders.iter().find(|it| it.state.port == port);
-        let receiver = self.receivers.iter().find(|it| it.port == port);
-        (sender.map(|it| it.state.counters), receiver.map(|it| it.counters))
+        sender.map(|it| it.state.counters.clone())
     }
 
     /// Moves what some senders, one bit each, have made available.
     pub fn run<M: Memories>(&mut self, senders: u64, memories: &M) -> Outcome {
         let mut budget = Budget::default();
         match self.run_quick(senders, memories, &mut budget) {
-            Some(signal) => Outcome { signal, ..Outcome::default() },
+            Some(signal) => Outcome { signal, copied: budget.copied(), ..Outcome::default() },
             None => self.run_any(senders, memories, budget),
         }
     }
@@ -243,6 +248,7 @@ impl Lane {
                 self.first = next.unwrap_or(self.first);
             }
         }
+        call.outcome.copied = call.budget.copied();
         call.outcome
     }
 }

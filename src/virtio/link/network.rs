@@ -61,7 +61,7 @@ impl<M: Memories> Call<'_, M> {
         let has_size = total <= BYTES_PER_CALL.into() && total >= (HEADER + ETHERNET_HEADER).into();
         let has_header = has_size && bytes.read(memory, &mut header);
         let Some(needs) = needed_features(header[0]).filter(|_| has_header) else {
-            sender.count_drop();
+            sender.counters.count_wrong();
             return Ok(());
         };
         let header = [header[0] & !0xfe, header[1], header[2] & 0xffff | 1 << 16];
@@ -88,7 +88,7 @@ impl<M: Memories> Call<'_, M> {
                 Ok(()) => continue,
                 // Nobody waits for one of many.
                 Err(Stop::Empty) if !is_pair => {
-                    receiver.count_drop();
+                    receiver.counters.count_lost();
                     continue;
                 }
                 Err(Stop::Empty) => await_buffer(receiver, to),
@@ -163,7 +163,7 @@ fn deliver<M: MemoryAccess>(
     let can_take = frame.needs & !receiver.features == 0;
     let Some(queue) = receiver.queue.as_mut().filter(|_| can_take) else {
         budget.received = budget.received.wrapping_sub(1);
-        receiver.count_drop();
+        receiver.counters.count_lost();
         return Ok(());
     };
     let is_mergeable = receiver.features & NET_MRG_RXBUF != 0;
@@ -195,7 +195,6 @@ fn deliver<M: MemoryAccess>(
             }
             delivery.queue.publish(to);
             delivery.queue.disarm(to);
-            receiver.counters.add(frame.size.into());
             return Ok(());
         }
         if !is_mergeable {
@@ -214,6 +213,6 @@ fn deliver<M: MemoryAccess>(
         Some(stop) => return Err(stop),
         None => {}
     }
-    receiver.count_drop();
+    receiver.counters.count_lost();
     Ok(())
 }

@@ -2,26 +2,6 @@
 
 use crate::virtio::Fault;
 
-/// What was moved to or from a port. The numbers wrap.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counters {
-    /// Packets, or pieces of a stream.
-    pub packets: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Packets that were dropped.
-    pub drops: u64,
-}
-
-impl Counters {
-    /// Counts a packet.
-    #[inline]
-    pub(super) fn add(&mut self, bytes: u64) {
-        self.packets = self.packets.wrapping_add(1);
-        self.bytes = self.bytes.wrapping_add(bytes);
-    }
-}
-
 /// What the caller has to do after a call. Ports are bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Outcome {
@@ -33,6 +13,8 @@ pub struct Outcome {
     pub fault: Option<Fault>,
     /// The senders that have more to send.
     pub more: u64,
+    /// The number of bytes that were written into receivers' buffers.
+    pub copied: u32,
 }
 
 impl Outcome {

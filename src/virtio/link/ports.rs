@@ -1,9 +1,10 @@
 //! The ports of a lane: what they are, and how far they have come.
 
-use super::outcome::Counters;
+use super::counters::PortCounters;
 use crate::virtio::memory::MemoryAccess;
 use crate::virtio::queue::Queue;
 use crate::virtio::{BYTES_PER_CALL, DESCRIPTORS_PER_CALL};
+use alloc::sync::Arc;
 use core::ops::Deref;
 
 /// What a link connects.
@@ -15,6 +16,28 @@ pub enum Kind {
     Console,
     /// Socket devices.
     Socket,
+}
+
+impl Kind {
+    /// Returns its name, which is the value of `type` in the description.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Console => "console",
+            Self::Socket => "vsock",
+        }
+    }
+
+    /// Returns the size in bytes of the header that a packet begins with (VIRTIO 1.2, 5.1.6 and
+    /// 5.10.6).
+    #[inline(always)]
+    pub(super) fn header_size(self) -> u64 {
+        match self {
+            Self::Network => 12,
+            Self::Console => 0,
+            Self::Socket => 44,
+        }
+    }
 }
 
 /// The memories of a link's ports.
@@ -41,6 +64,7 @@ pub(super) struct Sender {
 }
 
 /// What a lane knows about a sender besides its queue.
+#[derive(Clone)]
 pub(super) struct SenderState {
     pub port: u8,
     /// Its MAC address, the first byte in the lowest bits, or its CID.
@@ -48,7 +72,7 @@ pub(super) struct SenderState {
     /// How much of the first chain was moved by earlier calls: a number of bytes of a stream, or of
     /// receivers of a frame.
     pub done: u64,
-    pub counters: Counters,
+    pub counters: Arc<PortCounters>,
 }
 
 /// A port whose receive queue is in a lane.
@@ -58,21 +82,7 @@ pub(super) struct Receiver {
     /// The features that its driver has accepted.
     pub features: u64,
     pub queue: Option<Queue>,
-    pub counters: Counters,
-}
-
-impl SenderState {
-    /// Counts a packet that no receiver would take.
-    pub fn count_drop(&mut self) {
-        self.counters.drops = self.counters.drops.wrapping_add(1);
-    }
-}
-
-impl Receiver {
-    /// Counts a packet that was dropped.
-    pub fn count_drop(&mut self) {
-        self.counters.drops = self.counters.drops.wrapping_add(1);
-    }
+    pub counters: Arc<PortCounters>,
 }
 
 /// What a call may still do.
@@ -88,5 +98,13 @@ impl Default for Budget {
     fn default() -> Self {
         let (bytes, sent, received) = (BYTES_PER_CALL, DESCRIPTORS_PER_CALL, DESCRIPTORS_PER_CALL);
         Self { bytes, sent, received }
+    }
+}
+
+impl Budget {
+    /// Returns the number of bytes that were moved.
+    #[inline(always)]
+    pub fn copied(&self) -> u32 {
+        BYTES_PER_CALL.wrapping_sub(self.bytes)
     }
 }

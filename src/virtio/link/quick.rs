@@ -49,8 +49,7 @@ pub(super) fn serve<M: Memories>(
         };
         let size = forward(queue, from, buffers, receiver.features, to, left.bytes)?.get();
         *budget = Budget { bytes: left.bytes.wrapping_sub(size), ..left };
-        sender.state.counters.add(size.into());
-        receiver.counters.add((size - HEADER).into());
+        sender.state.counters.count_packet(size.wrapping_sub(HEADER).into());
     }
     // What was published to both comes before the fence of arming.
     let mut signal = 0;

@@ -50,7 +50,7 @@ impl<M: Memories> Call<'_, M> {
         }
         let destination = u64::from(to) | u64::from(to_high) << 32;
         if u64::from(source) | u64::from(source_high) << 32 != sender.address {
-            sender.count_drop();
+            sender.counters.count_wrong();
             return Ok(());
         }
         let own = sender.port;

@@ -59,7 +59,7 @@ impl Stream<'_> {
     ) -> Result<(), Stop> {
         let Self { mut bytes, size, header } = self;
         let Some(queue) = &mut receiver.queue else {
-            receiver.count_drop();
+            receiver.counters.count_lost();
             return Ok(());
         };
         let header_size = (header.len() as u32).wrapping_mul(4);
@@ -78,7 +78,7 @@ impl Stream<'_> {
                 // Drivers of consoles wait for each write with interrupts masked. The receiver is
                 // not asked for a notification, because nothing would be left to move.
                 Err(Stop::Empty) if header_size == 0 => {
-                    receiver.count_drop();
+                    receiver.counters.count_lost();
                     return Ok(());
                 }
                 Err(Stop::Empty) => {
@@ -89,7 +89,6 @@ impl Stream<'_> {
             };
             delivery.queue.publish(to);
             delivery.queue.disarm(to);
-            receiver.counters.add(moved.into());
             *done = done.wrapping_add(moved.into());
             is_whole = *done >= size;
         }

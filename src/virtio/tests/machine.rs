@@ -2,7 +2,7 @@
 
 use super::driver::{Driver, Part};
 use super::memory::{Memory, START};
-use crate::virtio::link::{Kind, Lane, Memories, Outcome};
+use crate::virtio::link::{Counters, Kind, Lane, Memories, Outcome};
 use crate::virtio::personality::{RECEIVE, TRANSMIT};
 use std::boxed::Box;
 use std::collections::{BTreeMap, VecDeque};
@@ -218,6 +218,11 @@ impl Machine {
                 card.interrupt();
             }
         }
+    }
+
+    /// Returns what is counted for a port.
+    pub fn counters(&self, port: u8) -> Counters {
+        self.lanes.iter().find_map(|lane| lane.counters(port)).expect("each port sends").read()
     }
 
     /// Notifies as the drivers of a port must.

@@ -1,5 +1,6 @@
 //! Tests of virtio devices with drivers that behave well, and with hostile ones.
 
+mod counters;
 mod disk;
 mod driver;
 mod frames;

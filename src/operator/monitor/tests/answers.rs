@@ -125,6 +125,47 @@ fn counts_are_from_the_start_and_rates_from_the_last_answer() {
     assert_eq!(format!("\n{linux}"), STATS_LINUX);
 }
 
+/// The end of the answer to `stats NAME` where there are links.
+const STATS_OF_LINKS: &str = "
+injected                        0         0.0
+exits                           0         0.0
+notify                          2         1.0
+copied-bytes                 1512       756.0
+ok
+";
+
+#[test]
+fn work_for_links_is_counted_where_there_are_links() {
+    let mut system = Fake::new();
+    assert!(!ask(&mut system, "stats 1").contains("notify"));
+    let links = LinkCounters::new();
+    links.count_notification();
+    links.count_notification();
+    links.add_copied(1512);
+    system.links = Some(links);
+    let answer = ask(&mut system, "stats 1");
+    assert!(answer.ends_with(STATS_OF_LINKS), "{answer}");
+}
+
+const LINKS: &str = "
+link            type    partition       state     packets         bytes    drops
+lan             network linux           up        1234567 9876543210987        0
+lan             network lk              faulty    1234567 9876543210987       17
+lan             network 7               absent          0             0        0
+serial-of-linux console linux           down            0             0        0
+serial-of-linux console lk              up              0             0 12345678
+ok
+";
+
+#[test]
+fn links() {
+    let mut system = Fake::new();
+    let headings = LINKS.lines().nth(1).unwrap();
+    assert_eq!(ask(&mut system, "links"), format!("{headings}\nok\n"));
+    system.links = Some(LinkCounters::new());
+    assert_eq!(format!("\n{}", ask(&mut system, "links")), LINKS);
+}
+
 #[test]
 fn a_row_of_the_counters_takes_several_steps() {
     let mut system = Fake::new();
@@ -179,6 +220,7 @@ help            list the commands
 list            list the partitions and their state
 show NAME       show a partition's resources, and how it last ended
 stats [NAME]    count exits to EL2 of all partitions, or of one by cause
+links           list the ends of all links, and what they send and lose
 stop NAME       stop a partition
 start NAME      rebuild a partition and start it
 restart NAME    stop a partition if it is running, then start it
@@ -235,6 +277,7 @@ fn each_error_has_a_message() {
         ("powerof", "there is no command \"powerof\"; all are shown by help"),
         ("STOP linux", "there is no command \"STOP\"; all are shown by help"),
         ("list linux", "list does not accept \"linux\""),
+        ("links lan", "links does not accept \"lan\""),
         ("stats linux lk", "stats does not accept \"lk\""),
         ("stop linux now", "stop does not accept \"now\""),
         ("stop", "stop needs the name of a partition"),
@@ -264,10 +307,13 @@ fn answers_fit_80_columns_and_rows_have_equal_fields() {
         system.count(0, cause, 9_999_999);
     }
     system.now.set(u64::MAX / 1000);
-    for line in ["help", "list", "stats", "stats 1", "show 1", "show 2", "log", "lst", "x 1"] {
+    system.links = Some(LinkCounters::new());
+    for line in
+        ["help", "list", "stats", "stats 1", "links", "show 1", "show 2", "log", "lst", "x 1"]
+    {
         let answer = ask(&mut system, line);
         assert!(answer.lines().all(|line| line.len() <= 80), "{answer}");
-        if matches!(line, "list" | "stats" | "stats 1") {
+        if matches!(line, "list" | "stats" | "stats 1" | "links") {
             let mut rows: Vec<_> = answer.lines().map(|it| it.split_whitespace().count()).collect();
             assert_eq!(rows.pop(), Some(1), "ok");
             assert!(rows.iter().all(|fields| *fields == rows[0]), "{answer}");

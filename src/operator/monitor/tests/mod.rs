@@ -16,13 +16,15 @@ use crate::boot::plan::tests::{Cells, Nothing, Text, gic_v3, machine, partition,
 use crate::operator::console::Log;
 use crate::partition::lifecycle::{End, Refusal, Stage};
 use crate::trap::fault::{AccessKind, Fault, FaultAddress, FaultKind};
-use crate::trap::stats::{Cause, Counters, Counts};
+use crate::trap::stats::{Cause, Counters, Counts, LinkCounters};
 
 /// Three partitions: `linux` is running, `lk` has crashed, `7` is stopped.
 struct Fake {
     plan: Plan,
     log: Log,
     counters: [Counters; 3],
+    /// The work for links of all partitions, if there are links.
+    links: Option<LinkCounters>,
     now: Cell<u64>,
     orders: Vec<(usize, Order)>,
     attached: Option<usize>,
@@ -45,6 +47,7 @@ impl Fake {
             plan,
             log: Log::new(),
             counters: Default::default(),
+            links: None,
             now: Cell::new(2000),
             orders: Vec::new(),
             attached: None,
@@ -93,7 +96,44 @@ impl System for Fake {
     fn counts(&self, partition: usize) -> Counts {
         let mut counts = Counts::default();
         counts.add(&self.counters[partition]);
+        if let Some(links) = &self.links {
+            counts.add_links(links);
+        }
         counts
+    }
+
+    fn has_links(&self) -> bool {
+        self.links.is_some()
+    }
+
+    /// Two links: a network of all three partitions, and a console between the first two.
+    fn port(&self, link: usize, port: usize) -> Option<PortStatus<'_>> {
+        self.links.as_ref()?;
+        let names: Vec<_> = self.plan.partitions.iter().map(|it| it.name.as_str()).collect();
+        let lan = PortStatus {
+            link: "lan",
+            kind: "network",
+            partition: names[0],
+            state: PortState::Up,
+            packets: 1_234_567,
+            bytes: 9_876_543_210_987,
+            drops: 0,
+            is_last: false,
+        };
+        let idle = PortStatus { packets: 0, bytes: 0, ..lan };
+        let serial = PortStatus { link: "serial-of-linux", kind: "console", ..idle };
+        let rows = [
+            &[
+                lan,
+                PortStatus { partition: names[1], state: PortState::Faulty, drops: 17, ..lan },
+                PortStatus { partition: names[2], state: PortState::Absent, is_last: true, ..idle },
+            ][..],
+            &[
+                PortStatus { state: PortState::Down, ..serial },
+                PortStatus { partition: names[1], drops: 12_345_678, is_last: true, ..serial },
+            ],
+        ];
+        rows.get(link)?.get(port).copied()
     }
 
     fn affinity(&self, cpu: usize) -> Mpidr {
