@@ -1,11 +1,11 @@
 //! Links between partitions.
 
 use std::fs;
-use std::time::Duration;
 
+use crate::monitor::{OPEN, PROMPT, rows};
 use common::{
-    Gic, Machine, MakeMachine, Outcome, Partition, compile, compile_file, file, in_all_modes,
-    on_all_machines, system,
+    Gic, Machine, MakeMachine, Outcome, Partition, SUCCESS, compile, compile_file, file,
+    in_all_modes, on_all_machines, system,
 };
 
 in_all_modes!(
@@ -93,7 +93,8 @@ pub fn expect_all_data(outcome: &Outcome) {
 /// driver works, and has buffers for 256 lines.
 #[test]
 fn a_console_that_nobody_reads_holds_nobody_up() {
-    let serial = "    links { serial { type = \"console\"; partitions = \"one\", \"two\"; }; };\n";
+    let serial = "    monitor;
+    links { serial { type = \"console\"; partitions = \"one\", \"two\"; }; };\n";
     let guest = |name, words| {
         Partition::linux(name)
             .ramdisk("linux/links.cpio.gz")
@@ -105,10 +106,24 @@ fn a_console_that_nobody_reads_holds_nobody_up() {
     let description = compile(&system(serial, &guests));
     let outcome = Machine::new(Gic::V3)
         .initrd(&description)
-        .kill_after("[one]      bulkhead-linux: has written 1000 lines", Duration::ZERO)
+        .type_after("[one]      bulkhead-linux: has written 1000 lines", OPEN)
+        .type_after(PROMPT, "links\r")
+        .type_after("drops", "poweroff\r")
         .deadline(120)
         .boot();
-    outcome.expect_killed();
+    outcome.expect_status(SUCCESS);
+    let rows = rows(&outcome, &["serial", "console"]);
+    let is_right = match &rows[..] {
+        [one, two] => {
+            let [sent, drops] = [one[4], two[6]].map(|it| it.parse::<u64>().unwrap_or(0));
+            let states = [one, two].map(|row| (row[2], row[3]));
+            states == [("one", "up"), ("two", "up")]
+                && sent >= 1000
+                && (700..=sent).contains(&drops)
+        }
+        _ => false,
+    };
+    outcome.check(is_right, &format!("the ends are {rows:?}"));
 }
 
 /// A connection whose peer restarts ends at once, although neither side sends anything; then a new

@@ -1,13 +1,17 @@
 //! The monitor: used at the console, and by a script in a guest.
 
+use std::fs;
 use std::time::Duration;
 
 use common::{
-    Gic, Machine, MakeMachine, Outcome, Partition, SUCCESS, compile, in_all_modes, on_all_machines,
-    on_both_gics, source, source_with_monitor,
+    Gic, Machine, MakeMachine, Outcome, Partition, SUCCESS, compile, file, in_all_modes,
+    on_all_machines, on_both_gics, source, source_with_monitor,
 };
 
-on_both_gics!(sleep_with_all_priorities_active_is_stopped_by_default);
+on_both_gics!(
+    sleep_with_all_priorities_active_is_stopped_by_default,
+    links_are_shown_while_a_network_runs,
+);
 
 in_all_modes!(
     partitions_are_shown_and_controlled_at_the_console,
@@ -20,8 +24,8 @@ on_all_machines!(
 );
 
 /// The keys that open the monitor: Ctrl-] twice.
-const OPEN: &str = "\x1d\x1d";
-const PROMPT: &str = "bulkhead> ";
+pub const OPEN: &str = "\x1d\x1d";
+pub const PROMPT: &str = "bulkhead> ";
 const WAITS: &str = "[waiting]  probe: waiting for a line";
 
 fn waiting() -> Partition {
@@ -29,7 +33,7 @@ fn waiting() -> Partition {
 }
 
 /// Returns the fields, separated by spaces, of the lines that begin with these fields.
-fn rows<'a>(outcome: &'a Outcome, begin: &[&str]) -> Vec<Vec<&'a str>> {
+pub fn rows<'a>(outcome: &'a Outcome, begin: &[&str]) -> Vec<Vec<&'a str>> {
     let fields = |line: &&'a str| line.split_ascii_whitespace().collect::<Vec<_>>();
     let lines = outcome.lines().0;
     lines.iter().map(fields).filter(|fields| fields.starts_with(begin)).collect()
@@ -129,6 +133,40 @@ fn answers_are_not_mixed_with_a_flood_of_output(gic: Gic) {
     }
     let lines = outcome.of("flood").containing("hello: line");
     outcome.check(lines.0.len() == 3000, &format!("{} lines of the flood", lines.0.len()));
+}
+
+/// The description that README.md shows, whose server stays on after the client's visit.
+fn links_are_shown_while_a_network_runs(gic: Gic) {
+    let source = fs::read_to_string(file("dts/network.dts")).expect("the file can be read");
+    let source = source
+        .replace("compatible = \"bulkhead,system\";", "compatible = \"bulkhead,system\"; monitor;")
+        .replace(" bulkhead.web\"", " bulkhead.web bulkhead.idle=1000\"");
+    let outcome = Machine::new(gic)
+        .initrd(&compile(&source))
+        .type_after("--- 10.0.0.1 ping statistics ---", OPEN)
+        .type_after(PROMPT, "links\r")
+        .type_after("client: powered off", "links\r")
+        .type_after("drops", "stats client\r")
+        .type_after("copied-bytes", "poweroff\r")
+        .deadline(120)
+        .boot();
+    outcome.expect_status(SUCCESS);
+    let lan = rows(&outcome, &["lan", "network"]);
+    let ends: Vec<_> = lan.iter().map(|row| (row[2], row[3])).collect();
+    let names = ["server", "client", "control"];
+    outcome.check(ends.len() == 6, &format!("the ends are {ends:?}"));
+    outcome.check(ends[..3] == names.map(|name| (name, "up")), &format!("at first {ends:?}"));
+    outcome.check(ends[4] == ("client", "absent"), &format!("at the end {ends:?}"));
+    // Three pings of 98 bytes, at least, by the client, and the answers of the server.
+    for row in &lan[..2] {
+        let numbers: Vec<u64> = row[4..].iter().filter_map(|it| it.parse().ok()).collect();
+        let is_plausible = numbers.len() == 3 && numbers[0] >= 3 && numbers[1] >= numbers[0] * 42;
+        outcome.check(is_plausible, &format!("{} has sent {numbers:?}", row[2]));
+    }
+    let count = |name| rows(&outcome, &[name]).first().and_then(|row| row[1].parse::<u64>().ok());
+    let (notified, copied) = (count("notify"), count("copied-bytes"));
+    outcome.check(notified.is_some_and(|it| it >= 6), &format!("{notified:?} notifications"));
+    outcome.check(copied.is_some_and(|it| it >= 600), &format!("{copied:?} bytes are copied"));
 }
 
 /// The answers end with `ok` or `error: SENTENCE`, which the script in `guests/linux/init` waits
