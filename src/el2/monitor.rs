@@ -267,7 +267,7 @@ impl System for Partitions<'_> {
         let mut counts = Counts::default();
         for cpu in &partition.plan.cpus {
             let resident = &resident::all()[*cpu];
-            counts.add_links(&resident.cpu.link_counters);
+            counts.add_copied(&resident.cpu.copied);
             let vcpus = resident.vcpus().iter();
             vcpus
                 .filter(|vcpu| core::ptr::eq(vcpu.partition, partition))

@@ -1,4 +1,4 @@
-//! Counts the exits from guests to EL2, by cause, and the work for links.
+//! Counts the exits from guests to EL2, by cause, and the bytes that are copied for links.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,7 +32,9 @@ causes! {
     Console = "console",
     /// A load from or a store to the monitor's PL011.
     Monitor = "monitor",
-    /// A load from or a store to an end of a link.
+    /// A notification of a queue of an end of a link.
+    Notify = "notify",
+    /// Another access to an end of a link.
     Link = "link",
     /// A load from or a store to another emulated device.
     Device = "device",
@@ -60,7 +62,6 @@ causes! {
 pub const CAUSES: usize = NAMES.len();
 
 /// The index behind those of the causes, by which [`Counts::nth`] returns the number of all exits.
-/// Those of [`LINK_NAMES`] follow.
 pub const EXITS: usize = CAUSES;
 
 /// The counters of one vCPU. Only the CPU that runs it writes them; any CPU may read.
@@ -87,35 +88,27 @@ impl Counters {
     }
 }
 
-/// The names of a CPU's counters of work for links, as the monitor prints them.
-pub const LINK_NAMES: [&str; 2] = ["notify", "copied-bytes"];
+/// The name of [`COPIED`] as the monitor prints it.
+pub const COPIED_NAME: &str = "copied-bytes";
 
-/// The counters of what a CPU has done for its partition's ends of links. Only the CPU itself writes
-/// them; any CPU may read.
+/// The index by which [`Counts::nth`] returns the number of bytes that were copied for links.
+pub const COPIED: usize = EXITS + 1;
+
+/// The number of bytes that a CPU has copied for its partition's ends of links, with the headers of
+/// virtio. Only the CPU itself writes it; any CPU may read.
 #[derive(Debug, Default)]
-pub struct LinkCounters {
-    /// Notifications of queues by the guest's drivers.
-    notifications: AtomicU64,
-    /// Bytes that were written into drivers' buffers, the headers of virtio included.
-    copied: AtomicU64,
-}
+pub struct CopiedBytes(AtomicU64);
 
-impl LinkCounters {
-    /// Returns counters that are 0.
+impl CopiedBytes {
+    /// Returns a counter that is 0.
     pub const fn new() -> Self {
-        Self { notifications: AtomicU64::new(0), copied: AtomicU64::new(0) }
+        Self(AtomicU64::new(0))
     }
 
-    /// Counts a notification of a queue.
+    /// Counts bytes.
     #[inline(always)]
-    pub fn count_notification(&self) {
-        increase(&self.notifications, 1);
-    }
-
-    /// Counts bytes that were copied.
-    #[inline(always)]
-    pub fn add_copied(&self, bytes: u32) {
-        increase(&self.copied, bytes.into());
+    pub fn add(&self, bytes: u32) {
+        increase(&self.0, bytes.into());
     }
 }
 
@@ -131,8 +124,8 @@ fn increase(counter: &AtomicU64, by: u64) {
 pub struct Counts {
     /// The exits by cause.
     causes: [u64; CAUSES],
-    /// The work for links, in the order of [`LINK_NAMES`].
-    links: [u64; LINK_NAMES.len()],
+    /// The bytes that were copied for links.
+    copied: u64,
 }
 
 impl Counts {
@@ -143,24 +136,19 @@ impl Counts {
         }
     }
 
-    /// Adds the present counts of a CPU's work for links.
-    pub fn add_links(&mut self, counters: &LinkCounters) {
-        let counters = [&counters.notifications, &counters.copied];
-        for (sum, counter) in self.links.iter_mut().zip(counters) {
-            *sum = sum.wrapping_add(counter.load(Ordering::Relaxed));
-        }
+    /// Adds the present number of bytes that a CPU has copied.
+    pub fn add_copied(&mut self, copied: &CopiedBytes) {
+        self.copied = self.copied.wrapping_add(copied.0.load(Ordering::Relaxed));
     }
 
-    /// Returns the count of the cause with this number, of all exits for [`EXITS`], or of work for
-    /// links, with the numbers behind it.
+    /// Returns the count of the cause with this number, of all exits for [`EXITS`], or of bytes for
+    /// [`COPIED`].
     pub fn nth(&self, cause: usize) -> u64 {
-        if let Some(count) = self.causes.get(cause) {
-            return *count;
+        match self.causes.get(cause) {
+            Some(count) => *count,
+            None if cause == COPIED => self.copied,
+            None => self.causes.iter().sum::<u64>() - self.causes[Cause::Injected as usize],
         }
-        let link = cause.checked_sub(EXITS + 1).and_then(|link| self.links.get(link));
-        link.copied().unwrap_or_else(|| {
-            self.causes.iter().sum::<u64>() - self.causes[Cause::Injected as usize]
-        })
     }
 }
 
@@ -185,15 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn work_for_links_is_not_exits() {
-        let links = LinkCounters::new();
-        links.count_notification();
-        links.add_copied(1512);
-        links.add_copied(60);
+    fn bytes_that_are_copied_are_not_exits() {
+        let copied = CopiedBytes::new();
+        copied.add(1512);
+        copied.add(60);
         let mut counts = Counts::default();
-        counts.add_links(&links);
-        counts.add_links(&links);
-        assert_eq!([EXITS, EXITS + 1, EXITS + 2].map(|number| counts.nth(number)), [0, 2, 3144]);
+        counts.add_copied(&copied);
+        counts.add_copied(&copied);
+        assert_eq!([EXITS, COPIED].map(|number| counts.nth(number)), [0, 3144]);
     }
 
     #[test]
@@ -202,7 +189,7 @@ mod tests {
         assert_eq!(NAMES[Cause::Interrupt as usize], "interrupt");
         assert_eq!(NAMES[Cause::Injected as usize], "injected");
         assert!(
-            NAMES.iter().chain(&LINK_NAMES).all(|name| name.len() <= 17 && !name.contains(' '))
+            NAMES.iter().chain([&COPIED_NAME]).all(|name| name.len() <= 17 && !name.contains(' '))
         );
     }
 }

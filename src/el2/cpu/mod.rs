@@ -5,7 +5,7 @@ pub mod timer;
 use aarch64_cpu::registers::{MPIDR_EL1, Readable, TPIDR_EL2};
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::smccc::Workaround;
-use bulkhead::trap::stats::LinkCounters;
+use bulkhead::trap::stats::CopiedBytes;
 use bulkhead::util::deadlines::Deadlines;
 use bulkhead::util::wake::Wake;
 use core::mem::offset_of;
@@ -38,8 +38,8 @@ pub struct Cpu {
     pub deadlines: Deadlines,
     /// The requests to it: such as [`REBUILD`].
     pub wake: Wake,
-    /// What it has done for the links of the partition that owns it.
-    pub link_counters: LinkCounters,
+    /// What it has copied for links of the partition that owns it.
+    pub copied: CopiedBytes,
 }
 
 /// The request to take part in building the partition again.
@@ -77,7 +77,7 @@ impl Cpu {
             owner: AtomicUsize::new(0),
             deadlines: Deadlines::none(),
             wake: Wake::new(),
-            link_counters: LinkCounters::new(),
+            copied: CopiedBytes::new(),
         }
     }
 

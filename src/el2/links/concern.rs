@@ -2,7 +2,6 @@
 
 use super::lane::SharedLane;
 use super::link::Link;
-use crate::el2::cpu;
 use crate::el2::partition::NotifiedQueue;
 
 /// What a notification of a queue concerns.
@@ -15,7 +14,6 @@ pub struct Concern {
 
 impl NotifiedQueue for Concern {
     fn notify(&self) {
-        cpu::current().link_counters.count_notification();
         self.link.attend(self.lane, self.senders);
     }
 }

@@ -71,13 +71,13 @@ impl Link {
             let (memories, mut budget) = (PortMemories(memories), Budget::default());
             if let Some(signal) = held.run_quick(senders, &memories, &mut budget) {
                 drop(held);
-                cpu::current().link_counters.add_copied(budget.copied());
+                cpu::current().copied.add(budget.copied());
                 self.signal(signal);
                 return 0;
             }
             let outcome = held.run_any(senders, &memories, budget);
             drop(held);
-            cpu::current().link_counters.add_copied(outcome.copied);
+            cpu::current().copied.add(outcome.copied);
             self.report(&outcome);
             outcome.more
         };

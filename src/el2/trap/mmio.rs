@@ -72,7 +72,8 @@ pub fn console_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
 /// to the interrupt's registers.
 #[inline(always)]
 pub fn notify(vcpu: &Vcpu, frame: &TrapFrame, esr: u64, device: &DeviceHead) {
-    accept(vcpu, DeviceKind::Virtio);
+    vcpu.counters.count(Cause::Notify);
+    skip_instruction();
     let queue = frame.register(mmio::register(esr)) as u16;
     if let Some(Some(queue)) = device.queues.get(usize::from(queue)) {
         queue.notify();

@@ -5,7 +5,7 @@ use super::links::links;
 use super::output::{COLUMNS, Output, Part};
 use super::show::show;
 use super::system::{Status, System};
-use crate::trap::stats::{Cause, Counts, EXITS, LINK_NAMES, NAMES};
+use crate::trap::stats::{COPIED, COPIED_NAME, Cause, Counts, EXITS, NAMES};
 
 /// A partition's counters at the last two times at which a terminal showed them.
 #[derive(Clone, Copy, Default)]
@@ -168,15 +168,15 @@ fn sums(position: u64, samples: &mut [Sample], system: &dyn System, output: &mut
 }
 
 /// Writes a line of the answer to `stats NAME`, which has a row for each cause and one for the sum,
-/// and if there are links, two for the work for them.
+/// and if there are links, one for the bytes that were copied.
 fn causes(line: usize, sample: &Sample, has_links: bool, output: &mut Output) -> bool {
     let Some(cause) = line.checked_sub(1) else {
         return heading("cause                       count     count/s", line, output);
     };
-    let name = match cause.checked_sub(EXITS + 1) {
-        None if cause == EXITS => Some(&"exits"),
-        None => NAMES.get(cause),
-        Some(link) => LINK_NAMES.get(link).filter(|_| has_links),
+    let name = match cause {
+        EXITS => Some(&"exits"),
+        COPIED if has_links => Some(&COPIED_NAME),
+        _ => NAMES.get(cause),
     };
     let Some(name) = name else { return false };
     output.text(name);

@@ -90,6 +90,7 @@ cpu-interface                   0         0.0
 redistributors                  0         0.0
 console                         0         0.0
 monitor                         0         0.0
+notify                          0         0.0
 link                            0         0.0
 device                          0         0.0
 data-abort                      0         0.0
@@ -129,20 +130,17 @@ fn counts_are_from_the_start_and_rates_from_the_last_answer() {
 const STATS_OF_LINKS: &str = "
 injected                        0         0.0
 exits                           0         0.0
-notify                          2         1.0
 copied-bytes                 1512       756.0
 ok
 ";
 
 #[test]
-fn work_for_links_is_counted_where_there_are_links() {
+fn bytes_that_are_copied_are_shown_where_there_are_links() {
     let mut system = Fake::new();
-    assert!(!ask(&mut system, "stats 1").contains("notify"));
-    let links = LinkCounters::new();
-    links.count_notification();
-    links.count_notification();
-    links.add_copied(1512);
-    system.links = Some(links);
+    assert!(!ask(&mut system, "stats 1").contains("copied"));
+    let copied = CopiedBytes::new();
+    copied.add(1512);
+    system.links = Some(copied);
     let answer = ask(&mut system, "stats 1");
     assert!(answer.ends_with(STATS_OF_LINKS), "{answer}");
 }
@@ -162,7 +160,7 @@ fn links() {
     let mut system = Fake::new();
     let headings = LINKS.lines().nth(1).unwrap();
     assert_eq!(ask(&mut system, "links"), format!("{headings}\nok\n"));
-    system.links = Some(LinkCounters::new());
+    system.links = Some(CopiedBytes::new());
     assert_eq!(format!("\n{}", ask(&mut system, "links")), LINKS);
 }
 
@@ -307,7 +305,7 @@ fn answers_fit_80_columns_and_rows_have_equal_fields() {
         system.count(0, cause, 9_999_999);
     }
     system.now.set(u64::MAX / 1000);
-    system.links = Some(LinkCounters::new());
+    system.links = Some(CopiedBytes::new());
     for line in
         ["help", "list", "stats", "stats 1", "links", "show 1", "show 2", "log", "lst", "x 1"]
     {

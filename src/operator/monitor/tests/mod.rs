@@ -16,15 +16,15 @@ use crate::boot::plan::tests::{Cells, Nothing, Text, gic_v3, machine, partition,
 use crate::operator::console::Log;
 use crate::partition::lifecycle::{End, Refusal, Stage};
 use crate::trap::fault::{AccessKind, Fault, FaultAddress, FaultKind};
-use crate::trap::stats::{Cause, Counters, Counts, LinkCounters};
+use crate::trap::stats::{Cause, CopiedBytes, Counters, Counts};
 
 /// Three partitions: `linux` is running, `lk` has crashed, `7` is stopped.
 struct Fake {
     plan: Plan,
     log: Log,
     counters: [Counters; 3],
-    /// The work for links of all partitions, if there are links.
-    links: Option<LinkCounters>,
+    /// The bytes that each partition has copied, if there are links.
+    links: Option<CopiedBytes>,
     now: Cell<u64>,
     orders: Vec<(usize, Order)>,
     attached: Option<usize>,
@@ -97,7 +97,7 @@ impl System for Fake {
         let mut counts = Counts::default();
         counts.add(&self.counters[partition]);
         if let Some(links) = &self.links {
-            counts.add_links(links);
+            counts.add_copied(links);
         }
         counts
     }
