@@ -21,6 +21,13 @@ impl Machine {
         let (devices, remarks) = find_devices(tree, is_named);
         self.devices = devices;
         self.remarks.extend(remarks);
+        for index in 0..self.devices.len() {
+            if is_named(&self.devices[index])
+                && let Some(node) = tree.node(&self.devices[index].path)
+            {
+                self.devices[index].streams = self.streams(node);
+            }
+        }
     }
 }
 
@@ -105,6 +112,7 @@ fn device(node: Node<'_, '_>) -> Result<Option<Device>, NodeError> {
         interrupts,
         reach: Reach::Unknown,
         serves: Vec::new(),
+        streams: Vec::new(),
     }))
 }
 

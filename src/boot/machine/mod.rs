@@ -16,6 +16,7 @@ mod reach;
 mod read;
 mod remarks;
 mod seeds;
+mod smmu;
 mod timer;
 mod uarts;
 mod watchdogs;
@@ -31,6 +32,7 @@ pub use reach::Reach;
 pub(crate) use reach::is_user;
 pub use read::Ends;
 pub use seeds::firmware_seeds;
+pub use smmu::{SMMU_REGISTERS, Smmu, Stream};
 pub use watchdogs::BoardWatchdog;
 pub use without::Without;
 
@@ -57,6 +59,8 @@ pub struct Machine {
     pub gic: Gic,
     /// The path of the interrupt controller's node, which cannot be passed through.
     pub gic_path: String,
+    /// The SMMUs that Bulkhead drives.
+    pub smmus: Vec<Smmu>,
     /// The generic timer.
     pub timer: Timer,
     /// The conduit of the firmware's PSCI, if it has PSCI.
@@ -315,6 +319,9 @@ pub struct Device {
     /// The paths of the nodes that it serves, by clocks, supplies, lines or interrupts; none unless
     /// a description names it.
     pub serves: Vec<String>,
+    /// Its streams, if all of its accesses to memory pass SMMUs that Bulkhead drives; none unless a
+    /// description names it.
+    pub streams: Vec<Stream>,
 }
 
 impl Device {

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::remarks::Remarks;
+use super::smmu::SMMU_V3;
 use super::{BoardWatchdog, MachineError, memory};
 use crate::arch::addr::{Pa, Region};
 use crate::boot::fdt::{Common, Node, Property, Tree, is_gic};
@@ -19,6 +20,8 @@ pub(super) enum NodeKind {
     Watchdog,
     /// The PMU of the CPUs.
     Pmu,
+    /// An SMMU of version 3.
+    Smmu,
 }
 
 impl NodeKind {
@@ -30,6 +33,7 @@ impl NodeKind {
             "brcm,bcm2711-pm" | "brcm,bcm2835-pm" | "brcm,bcm2835-pm-wdt" => {
                 Some(Self::PowerManagement)
             }
+            SMMU_V3 => Some(Self::Smmu),
             _ if BoardWatchdog::is_model(name) => Some(Self::Watchdog),
             _ if is_gic(name) => Some(Self::Gic),
             _ if is_pmu(name) => Some(Self::Pmu),
@@ -92,8 +96,8 @@ pub(super) fn is_memory(node: Node<'_, '_>) -> bool {
     node.common(Common::DeviceType).is_some_and(|it| it.value == b"memory\0")
 }
 
-/// The parts of the machine. If there are several of one kind, the first, apart from PMUs and
-/// watchdogs.
+/// The parts of the machine. If there are several of one kind, the first, apart from PMUs,
+/// SMMUs and watchdogs.
 #[derive(Default)]
 pub(super) struct Parts<'t, 'a> {
     pub gic: Option<Node<'t, 'a>>,
@@ -104,6 +108,8 @@ pub(super) struct Parts<'t, 'a> {
     pub watchdogs: Vec<Node<'t, 'a>>,
     /// All of them.
     pub pmus: Vec<Node<'t, 'a>>,
+    /// All of them.
+    pub smmus: Vec<Node<'t, 'a>>,
     pub memory: Vec<Region<Pa>>,
     pub remarks: Remarks,
     kinds: Kinds<'a>,
@@ -133,6 +139,7 @@ impl<'t, 'a> Parts<'t, 'a> {
                     self.watchdog = self.watchdog.or_else(registers);
                 }
                 Some(NodeKind::Pmu) => self.pmus.push(node),
+                Some(NodeKind::Smmu) => self.smmus.push(node),
                 None if is_memory(node) && result.is_ok() => {
                     let added = memory::add_banks(node, &mut self.memory);
                     result = added.map_err(MachineError::at(node));

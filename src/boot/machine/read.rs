@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::parts::Parts;
 use super::{
     BoardWatchdog, Conduit, ConsoleUart, Machine, MachineError, Seeds, cpus, gic, memory, pmu,
-    timer,
+    smmu, timer,
 };
 use crate::arch::addr::{Pa, Region};
 use crate::boot::fdt::{Node, NodeError, Tree};
@@ -54,6 +54,7 @@ impl Machine {
         let watchdogs = parts.watchdogs.iter().filter_map(|node| BoardWatchdog::read(tree, *node));
         let watchdogs = watchdogs.filter(|watchdog| !is_memory(&watchdog.register)).collect();
         let pmus = pmu::read(tree, &parts.pmus, &cpus);
+        let smmus = smmu::read(&parts.smmus, &mut parts.remarks);
         Ok(Self {
             model: printable(model.unwrap_or("unnamed")),
             reserved: memory::reserved(tree, &cpus)?,
@@ -61,6 +62,7 @@ impl Machine {
             memory: parts.memory,
             gic: gic::read(gic).map_err(MachineError::at(gic))?,
             gic_path: gic.path(),
+            smmus,
             timer: timer::read(timer).map_err(MachineError::at(timer))?,
             psci,
             watchdog: parts.watchdog.filter(|_| psci != Some(Conduit::Smc)),

@@ -66,6 +66,7 @@ fn machine_with_devices(gic: Gic) -> Machine {
         interrupts,
         reach: Reach::Memory,
         serves: vec![],
+        streams: vec![],
     };
     machine.devices = vec![
         device("/soc/serial@b000000", 0xb00_0000, vec![interrupt]),

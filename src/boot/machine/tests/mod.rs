@@ -9,6 +9,7 @@ mod errors;
 mod not_devices;
 mod pmus;
 mod reach;
+mod smmu;
 mod watchdogs;
 
 use board::*;

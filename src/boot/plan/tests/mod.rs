@@ -42,6 +42,7 @@ pub(crate) fn device(path: &str, registers: (u64, u64), interrupt: Option<u32>) 
         interrupts: interrupt.into_iter().collect(),
         reach: Reach::Partition,
         serves: Vec::new(),
+        streams: Vec::new(),
     }
 }
 
@@ -79,6 +80,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         watchdog: Some(region(0xc00_0000, 0x100)),
         watchdogs: Vec::new(),
         pmus: Vec::new(),
+        smmus: Vec::new(),
         console: Some(ConsoleUart {
             path: "/pl011@9000000".to_string(),
             kind: ConsoleKind::Pl011,
