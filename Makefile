@@ -13,14 +13,16 @@ TARGET := aarch64-unknown-none-softfloat
 ELF    := target/$(TARGET)/release
 GUESTS := $(sort $(basename $(notdir $(wildcard guests/src/bin/*))))
 LINUX  := target/linux/Image target/linux/initramfs.cpio.gz
-# An initramfs with the drivers of links, one with those of disks, and a squashfs to be the root.
+# An initramfs with the drivers of links, one with those of PCI Express functions, one with those of
+# disks, and a squashfs to be the root.
 LINUX_LINKS := target/linux/links.cpio.gz
+LINUX_PCI := target/linux/pci.cpio.gz
 LINUX_DISKS := target/linux/disks.cpio.gz target/linux/root.squashfs
 # A kernel of another release, with an initramfs of its drivers of links.
 LINUX_BACKPORT := target/linux/backport/Image target/linux/backport/links.cpio.gz
 # What only tests need: the trees of all boards, and an initramfs with more drivers.
 LINUX_TESTS := target/linux/trees/kernel target/linux/drivers.cpio.gz $(LINUX_LINKS) $(LINUX_DISKS) \
-    $(LINUX_BACKPORT)
+    $(LINUX_BACKPORT) $(LINUX_PCI)
 LINUX_DRIVERS := $(addprefix target/linux/modules/,mtd.ko spi-nor.ko spi-bcm2835.ko i2c-bcm2835.ko \
     gpio_keys.ko libphy.ko fixed_phy.ko fwnode_mdio.ko of_mdio.ko dp83848.ko mdio-bcm-unimac.ko)
 LINK_DRIVERS := $(addprefix target/linux/modules/,virtio_mmio.ko failover.ko net_failover.ko \
@@ -31,6 +33,8 @@ BACKPORT_DRIVERS := $(addprefix target/linux/backport/modules/,virtio_mmio.ko fa
     vmw_vsock_virtio_transport.ko)
 DISK_DRIVERS := $(addprefix target/linux/modules/,dax.ko libnvdimm.ko nd_btt.ko nd_pmem.ko of_pmem.ko \
     squashfs.ko)
+PCI_DRIVERS := $(addprefix target/linux/modules/,crc64.ko crc64_rocksoft_generic.ko crc64-rocksoft.ko \
+    crct10dif_common.ko crct10dif_generic.ko crc-t10dif.ko t10-pi.ko nvme-core.ko nvme.ko e1000e.ko)
 RPI4_TREE := target/linux/bcm2711-rpi-4-b.dtb
 RPI4_FIRMWARE := $(addprefix target/firmware/,start4.elf fixup4.dat copyright)
 
@@ -74,8 +78,12 @@ ifeq ($(filter $(BOARD),$(BOARDS)),)
     $(error BOARD=$(BOARD): the boards are $(BOARDS))
 endif
 include qemu/$(BOARD).mk
+# What a description needs besides, if it needs something.
+QEMU_DEVICES :=
+SYSTEM_FILES :=
+include $(wildcard qemu/systems/$(basename $(notdir $(SYSTEM))).mk)
 QEMU = qemu-system-aarch64 $(QEMU_MACHINE) -nographic -nic none -kernel target/bulkhead.img \
-    $(SYSTEM_DTB:%=-initrd %)
+    $(SYSTEM_DTB:%=-initrd %) $(QEMU_DEVICES)
 
 .PHONY: help setup image guests system systems check check-machine run debug sdcard flash guests-linux test bench soak \
     miri fuzz fmt clippy size clean setup-sdcard clippy-host clippy-image clippy-guests \
@@ -128,11 +136,11 @@ check-machine: setup $(MACHINE_TREE)
 	    2>target/check/qemu.log || { cat target/check/qemu.log >&2; exit 1; }
 
 run: ## boot the image in QEMU, with the embedded description or SYSTEM=
-run: image $(SYSTEM_DTB) $(MACHINE_TREE)
+run: image $(SYSTEM_DTB) $(MACHINE_TREE) $(SYSTEM_FILES)
 	@echo 'Ctrl-A X quits QEMU; Ctrl-] ? shows how to select a partition. $(QEMU)'
 	@$(QEMU)
 
-debug: image $(SYSTEM_DTB) $(MACHINE_TREE) ## boot the image in QEMU, stopped until gdb connects
+debug: image $(SYSTEM_DTB) $(MACHINE_TREE) $(SYSTEM_FILES) ## boot the image in QEMU, stopped until gdb connects
 	@echo "In another terminal: gdb-multiarch -ex 'target remote :1234'" \
 	    "-ex 'symbol-file -o $(LOAD_ADDRESS) $(ELF)/bulkhead'"
 	@echo 'Ctrl-A X quits QEMU. $(QEMU) -s -S'
@@ -223,6 +231,7 @@ target/checked/bulkhead.img: setup target/default.dtb
 define description
 $(call dtb,$1): $1 guests $(if $(shell grep '"linux/' $1),$(LINUX)) \
     $(if $(shell grep linux/links.cpio $1),$(LINUX_LINKS)) \
+    $(if $(shell grep linux/pci.cpio $1),$(LINUX_PCI)) \
     $(if $(shell grep -e linux/disks.cpio -e root.squashfs $1),$(LINUX_DISKS))
 	dtc -I dts -O dtb -i target -o $$@.new $$<
 	@if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
@@ -230,7 +239,7 @@ endef
 $(foreach file,$(DESCRIPTIONS),$(eval $(call description,$(file))))
 
 target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) \
-    target/linux/trees/kernel $(LINUX_DRIVERS) $(LINK_DRIVERS) $(DISK_DRIVERS) &:
+    target/linux/trees/kernel $(LINUX_DRIVERS) $(LINK_DRIVERS) $(DISK_DRIVERS) $(PCI_DRIVERS) &:
 	guests/linux/fetch target/linux
 
 target/linux/backport/Image $(BACKPORT_DRIVERS) &:
@@ -256,6 +265,9 @@ target/linux/backport/links.cpio.gz: target/linux/busybox $(ELF)/counter $(ELF)/
 
 target/linux/disks.cpio.gz: $(INITRAMFS) $(DISK_DRIVERS) guests/linux/init guests/linux/initramfs
 	guests/linux/initramfs $(INITRAMFS) $(DISK_DRIVERS) >$@
+
+target/linux/pci.cpio.gz: $(INITRAMFS) $(PCI_DRIVERS) guests/linux/init guests/linux/initramfs
+	guests/linux/initramfs $(INITRAMFS) $(PCI_DRIVERS) >$@
 
 target/linux/root.squashfs: target/linux/busybox $(ELF)/counter guests/linux/init guests/linux/squashfs
 	@tools/setup squashfs

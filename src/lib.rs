@@ -20,6 +20,7 @@ pub mod entropy;
 pub mod mm;
 pub mod operator;
 pub mod partition;
+pub mod pci;
 pub mod smccc;
 pub mod trap;
 pub mod util;

@@ -35,7 +35,7 @@ impl EntryPoints for Bulkhead {
         let plan = boot::plan(&firmware, &mut machine, &description, gic);
         boot::report(&machine, &plan, pool.as_deref());
         let (monitor, links) = (plan.uses_monitor(), !plan.links.is_empty());
-        let wings = Wings { monitor, entropy: pool.is_some(), links };
+        let wings = Wings { monitor, entropy: pool.is_some(), links, pcie: plan.uses_pcie() };
         boot::unmap_unused_code(wings);
 
         let tables = plan.table_memory;

@@ -18,10 +18,11 @@ const LIBRARY: &[(&str, &[&str])] = &[
     ("entropy", &[]),
     ("virtio", &["arch", "util"]),
     ("partition", &["arch"]),
+    ("pci", &[]),
     ("mm", &["arch"]),
     ("trap", &["arch", "devices", "vgic"]),
-    ("boot", &["arch", "util", "vgic", "smccc", "devices", "entropy", "virtio", "partition", "mm",
-        "trap"]),
+    ("boot", &["arch", "util", "vgic", "smccc", "devices", "entropy", "virtio", "partition", "pci",
+        "mm", "trap"]),
     ("operator", &["arch", "util", "vgic", "smccc", "devices", "partition", "mm", "trap", "boot"]),
 ];
 
@@ -39,8 +40,9 @@ const EL2: &[(&str, &[&str])] = &[
     ("monitor", &["arch", "drivers", "cpu", "console", "mm", "partition", "vcpu"]),
     ("entropy", &["arch", "drivers", "cpu", "console", "mm", "partition"]),
     ("links", &["arch", "drivers", "cpu", "console", "mm", "partition"]),
+    ("pci", &["arch", "drivers", "cpu", "console", "mm", "partition"]),
     ("boot", &["arch", "drivers", "cpu", "console", "mm", "partition", "vcpu", "trap", "monitor",
-        "entropy", "links"]),
+        "entropy", "links", "pci"]),
     ("main", &["arch", "drivers", "cpu", "console", "mm", "partition", "vcpu", "trap", "monitor",
         "boot"]),
 ];

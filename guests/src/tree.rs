@@ -89,6 +89,15 @@ pub struct Link {
     pub interrupt: u32,
 }
 
+/// A PCI host bridge (binding `pci-host-ecam-generic`).
+#[derive(Clone, Copy, Debug)]
+pub struct Pci {
+    /// The address of its configuration space.
+    pub configuration: u64,
+    /// The addresses for memory of its functions that 32 bits reach.
+    pub window: Memory,
+}
+
 /// The machine or partition in which the guest runs.
 pub struct Machine {
     /// The partition's name; `None` on a bare machine.
@@ -113,6 +122,8 @@ pub struct Machine {
     pub watchdog: Option<Watchdog>,
     /// The real-time clock, if there is one.
     pub real_time_clock: Option<RealTimeClock>,
+    /// The PCI host bridge, if there is one.
+    pub pci: Option<Pci>,
     /// The instruction that calls PSCI.
     pub psci: Conduit,
     /// The random seeds, which are empty if there are none: `kaslr-seed` and `rng-seed`.
@@ -243,6 +254,7 @@ fn parse(tree: &Fdt<'static>) -> Machine {
         pmu_interrupt: pmu.and_then(|node| interrupt(node, 0)),
         watchdog: tree.find_compatible(&["arm,sbsa-gwdt"]).map(watchdog),
         real_time_clock: tree.find_compatible(&["arm,pl031"]).map(real_time_clock),
+        pci: tree.find_compatible(&["pci-host-ecam-generic"]).and_then(pci),
         seeds: ["kaslr-seed", "rng-seed"].map(|name| {
             let seed = chosen.and_then(|node| node.property(name));
             seed.map_or(&[][..], |seed| seed.value)
@@ -295,6 +307,22 @@ fn watchdog(node: FdtNode<'_, 'static>) -> Watchdog {
 fn real_time_clock(node: FdtNode<'_, 'static>) -> RealTimeClock {
     let interrupt = interrupt(node, 0).expect("no real-time clock interrupt");
     RealTimeClock { registers: register(node, 0), interrupt }
+}
+
+fn pci(node: FdtNode<'_, 'static>) -> Option<Pci> {
+    const MEMORY_32: u32 = 2;
+    const ENTRY: usize = 7;
+    let cells = node.property("ranges")?.value.chunks_exact(4);
+    let mut entry = [0_u32; ENTRY];
+    for (index, cell) in cells.enumerate() {
+        entry[index % ENTRY] = cell.try_into().map(u32::from_be_bytes).ok()?;
+        if index % ENTRY == ENTRY - 1 && entry[0] >> 24 & 3 == MEMORY_32 {
+            let number = |high: usize| u64::from(entry[high]) << 32 | u64::from(entry[high + 1]);
+            let window = Memory { base: number(3), size: number(5) };
+            return Some(Pci { configuration: register(node, 0), window });
+        }
+    }
+    None
 }
 
 fn text(node: FdtNode<'_, 'static>, property: &str) -> Option<&'static str> {

@@ -7,11 +7,12 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::description::{Description, PlanError};
 use super::fdt::{Node, Tree};
-use super::machine::{ConsoleUart, Machine, MachineError, Without, free_interrupts};
+use super::machine::{ConsoleUart, Machine, MachineError, Open, Without, free_interrupts};
 use super::plan::Plan;
 use crate::arch::addr::{Pa, Region};
 use crate::arch::intid::Intid;
@@ -128,6 +129,19 @@ pub fn read_description(
         is_memory.then(|| bytes(region))
     };
     Ok(Description::read(tree, system, base, &peek)?)
+}
+
+/// Finds the PCI Express functions that the description names, if it names some, and those beside
+/// them: see [`Machine::find_functions`].
+pub fn find_functions(
+    tree: &Tree<'_>,
+    machine: &mut Machine,
+    description: &Description,
+    open: Open<'_>,
+) {
+    let requests = description.partitions.iter().flat_map(|partition| partition.requests());
+    let names: Vec<_> = requests.map(|request| request.name).collect();
+    machine.find_functions(tree, &names, open);
 }
 
 /// Divides the machine, without what Bulkhead itself uses. The description is in the initrd if

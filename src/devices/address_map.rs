@@ -31,6 +31,12 @@ pub const CONSOLE_SIZE: u64 = PAGE_SIZE;
 /// The virtio devices of a guest, a page each, at the address of those of QEMU `virt`.
 pub const VIRTIO: Ipa = Ipa::new(0x0a00_0000);
 
+/// The configuration space of a guest's PCI Express functions, at the address of that of QEMU
+/// `virt` without high memory.
+pub const PCI_CONFIGURATION: Ipa = Ipa::new(0x3f00_0000);
+/// The size of that configuration space in bytes: one bus.
+pub const PCI_CONFIGURATION_SIZE: u64 = 1 << 20;
+
 /// The emulated PL011 behind which a guest finds the monitor, at the address of the second PL011
 /// of QEMU `virt`.
 pub const MONITOR: Ipa = Ipa::new(0x0904_0000);

@@ -5,7 +5,7 @@
 
 use super::address_map::{
     CONSOLE, CONSOLE_SIZE, CPU_INTERFACE, CPU_INTERFACE_SIZE, DISTRIBUTOR, DISTRIBUTOR_SIZE,
-    MONITOR, REDISTRIBUTOR_SIZE, REDISTRIBUTORS, VIRTIO,
+    MONITOR, PCI_CONFIGURATION, PCI_CONFIGURATION_SIZE, REDISTRIBUTOR_SIZE, REDISTRIBUTORS, VIRTIO,
 };
 use super::facts::{Binding, KindFacts, Size};
 use super::watchdog;
@@ -68,6 +68,8 @@ kinds! {
     /// The virtio devices by which the partition sees its links, a page each. Each has an SPI of the
     /// machine's, which is not that of [`PlannedDevice::intid`].
     Virtio = VIRTIO_FACTS,
+    /// The configuration space (ECAM) of the PCI Express functions that are given to the partition.
+    PciConfiguration = PCI_CONFIGURATION_FACTS,
 }
 
 const DISTRIBUTOR_FACTS: KindFacts = KindFacts {
@@ -127,6 +129,21 @@ const VIRTIO_FACTS: KindFacts = KindFacts {
         compatible: &["virtio,mmio"],
         alias: None,
         entry: Some(PAGE_SIZE),
+    },
+};
+
+const PCI_CONFIGURATION_FACTS: KindFacts = KindFacts {
+    name: "pcie",
+    owned_name: "its PCIe configuration space",
+    start: PCI_CONFIGURATION,
+    size: Size::Fixed(PCI_CONFIGURATION_SIZE),
+    mapped: 0,
+    has_interrupt: false,
+    binding: Binding {
+        node: "pcie",
+        compatible: &["pci-host-ecam-generic"],
+        alias: None,
+        entry: None,
     },
 };
 
@@ -202,9 +219,20 @@ mod tests {
     #[test]
     fn no_two_kinds_share_an_address_or_a_name() {
         let watchdog = DeviceKind::Watchdog { milliseconds: 1 };
-        use DeviceKind::{CpuInterface, Distributor, MonitorPl011, Pl011, Redistributors, Virtio};
-        let kinds =
-            [Distributor, CpuInterface, Redistributors, Pl011, MonitorPl011, watchdog, Virtio];
+        use DeviceKind::{
+            CpuInterface, Distributor, MonitorPl011, PciConfiguration, Pl011, Redistributors,
+            Virtio,
+        };
+        let kinds = [
+            Distributor,
+            CpuInterface,
+            Redistributors,
+            Pl011,
+            MonitorPl011,
+            watchdog,
+            Virtio,
+            PciConfiguration,
+        ];
         assert_eq!(kinds.len(), DeviceKind::COUNT);
         let devices = kinds.map(|kind| PlannedDevice::new(kind, MAX_REDISTRIBUTORS, MAX_LINKS));
         for (index, one) in devices.iter().enumerate() {

@@ -11,5 +11,6 @@ pub mod links;
 pub mod mm;
 pub mod monitor;
 pub mod partition;
+pub mod pci;
 pub mod trap;
 pub mod vcpu;

@@ -16,6 +16,7 @@ mod entropy;
 mod entry;
 mod firmware;
 mod forms;
+mod functions;
 mod guests;
 mod isolation;
 mod links;

@@ -45,7 +45,10 @@ fn monitor_is_left_out_if_nothing_uses_it(gic: Gic) {
         .type_after(REFUSAL, "list\r")
         .boot();
     outcome.expect_success();
-    expect_report(&outcome, &report(&[".text", ".entropy.text"], " (monitor, links left out)"));
+    expect_report(
+        &outcome,
+        &report(&[".text", ".entropy.text"], " (monitor, links, pcie left out)"),
+    );
     outcome
         .expect_line("bulkhead", REFUSAL)
         .expect_line("waiting", "probe: echo list")
@@ -63,7 +66,7 @@ fn monitor_for_the_console(gic: Gic) {
     outcome.expect_status(SUCCESS).expect_no_line("there is no monitor");
     expect_report(
         &outcome,
-        &report(&[".text", ".monitor.text", ".entropy.text"], " (links left out)"),
+        &report(&[".text", ".monitor.text", ".entropy.text"], " (links, pcie left out)"),
     );
     outcome.expect_line("bulkhead", "the machine powers off at the monitor's order");
 }
@@ -85,7 +88,7 @@ fn monitor_for_a_partition_alone(gic: Gic) {
     outcome.expect_status(SUCCESS).expect_no_line("FAIL");
     expect_report(
         &outcome,
-        &report(&[".text", ".monitor.text", ".entropy.text"], " (links left out)"),
+        &report(&[".text", ".monitor.text", ".entropy.text"], " (links, pcie left out)"),
     );
     outcome
         .expect_line("bulkhead", REFUSAL)
@@ -100,7 +103,7 @@ fn links_are_left_out_if_there_are_none(gic: Gic) {
     let guests = || [Partition::new("one", "hello"), Partition::new("two", "hello")];
     let linked = "    links { lan { type = \"network\"; partitions = \"one\", \"two\"; }; };\n";
     for (links, wing, left_out) in
-        [("", None, "monitor, links"), (linked, Some(".links.text"), "monitor")]
+        [("", None, "monitor, links, pcie"), (linked, Some(".links.text"), "monitor, pcie")]
     {
         let outcome = Machine::new(gic).initrd(&compile(&system(links, &guests()))).boot();
         outcome.expect_success();

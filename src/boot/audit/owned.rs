@@ -216,6 +216,7 @@ pub(super) fn forbidden(
     all.extend(machine.reserved.iter().map(|reserved| reserved.region));
     all.extend(machine.console.as_ref().map(|console| console.registers));
     all.extend(machine.watchdog);
+    all.extend(machine.host_bridges.iter().map(|bridge| bridge.configuration));
     match &machine.gic {
         Gic::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
             all.extend([distributor, cpu_interface, hypervisor, virtual_cpu_interface]);

@@ -114,7 +114,7 @@ pub(super) fn are_of_gic(properties: &[Property<'_>]) -> bool {
 /// Decodes a specifier of a GIC: the kind (0 for an SPI, 1 for a PPI), the number and the flags.
 /// Bits 3:0 of the flags are 1 or 2 for edge-triggered interrupts, 4 or 8 for level-sensitive ones;
 /// 0, which the binding does not define, counts as level-sensitive.
-fn decode(kind: u32, number: u32, flags: u32) -> Result<Interrupt, NodeError> {
+pub(super) fn decode(kind: u32, number: u32, flags: u32) -> Result<Interrupt, NodeError> {
     let intid = match kind {
         0 => Intid::spi(number),
         1 => Intid::ppi(number),

@@ -34,7 +34,7 @@ impl Node<'_, '_> {
     }
 
     /// Translates the address of `size` bytes on this bus to their physical address.
-    fn translate(self, address: u64, size: u64) -> Result<u64, NodeError> {
+    pub(super) fn translate(self, address: u64, size: u64) -> Result<u64, NodeError> {
         let Some(parent) = self.parent() else { return Ok(address) };
         let ranges = self.property("ranges").ok_or(NodeError::NotMapped)?;
         if ranges.value.is_empty() {
@@ -66,7 +66,7 @@ impl Node<'_, '_> {
 /// # Errors
 ///
 /// `fault`, if the value is not a whole number of entries.
-fn entries<'v>(
+pub(super) fn entries<'v>(
     fault: &'static str,
     value: &'v [u8],
     lengths: &[u32],
@@ -83,7 +83,7 @@ fn entries<'v>(
 /// # Errors
 ///
 /// If the number has more than two cells.
-fn take(cells: &mut &[[u8; 4]], length: u32) -> Result<u64, NodeError> {
+pub(super) fn take(cells: &mut &[[u8; 4]], length: u32) -> Result<u64, NodeError> {
     let number = match (length, *cells) {
         (0, _) => 0,
         (1, [low, ..]) => u64::from(u32::from_be_bytes(*low)),

@@ -4,8 +4,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Builder, LEVEL_HIGH, at, flags, reg};
+use crate::boot::pci::BusWindow;
 use crate::devices::facts::Binding;
 use crate::devices::planned::{DeviceKind, PlannedDevice};
+use crate::pci::Address;
 
 /// The clock of the emulated PL011s in Hz, which their drivers divide to get a baud rate.
 const PL011_CLOCK: u32 = 24_000_000;
@@ -59,6 +61,7 @@ impl Builder<'_> {
             match device.kind {
                 DeviceKind::Distributor => self.interrupt_controller(device),
                 DeviceKind::Virtio => self.links(device),
+                DeviceKind::PciConfiguration => self.host_bridge(device),
                 _ if binding(device.kind).node == Binding::INTERRUPT_CONTROLLER => {}
                 _ => self.emulated_device(device),
             }
@@ -99,6 +102,43 @@ impl Builder<'_> {
             tree.property_str("label", &port.name);
             tree.end_node();
         }
+    }
+
+    /// Writes the node of the host bridge of the partition's PCI Express functions, whose
+    /// configuration space is `device` (binding `pci-host-ecam-generic`).
+    fn host_bridge(&mut self, device: &PlannedDevice) {
+        let Some(bus) = &self.partition.pci else { return };
+        let Binding { compatible, .. } = binding(device.kind);
+        let BusWindow { bus: start, region } = bus.window;
+        let [high, low, of_size @ ..] = reg(region.start().get(), region.size());
+        // The first cell: memory of 32 bits.
+        let [start_high, start_low, ..] = reg(start, 0);
+        let range = [2 << 24, start_high, start_low, high, low, of_size[0], of_size[1]];
+        let mut map: Vec<u32> = Vec::new();
+        for (number, function) in (0..).zip(&bus.functions) {
+            if let Some(interrupt) = function.interrupt {
+                let unit = u32::from(Address::new(0, number, 0).requester()) << 8;
+                map.extend([unit, 0, 0, function.pin.into(), self.gic]);
+                map.extend(self.interrupt(interrupt.intid, flags(interrupt.trigger)));
+            }
+        }
+        let tree = &mut self.writer;
+        tree.begin_node(&node_name(device));
+        tree.property_strings("compatible", compatible);
+        tree.property_str("device_type", "pci");
+        tree.property_u32("#address-cells", 3);
+        tree.property_u32("#size-cells", 2);
+        tree.property_u32("#interrupt-cells", 1);
+        tree.property_cells("reg", entries(device).collect::<Vec<_>>().as_flattened());
+        tree.property_cells("bus-range", &[0, 0]);
+        tree.property_cells("ranges", &range);
+        tree.property_cells("interrupt-map", &map);
+        // Bits 15:11 of the address count, the device, and the pin.
+        tree.property_cells("interrupt-map-mask", &[0xf800, 0, 0, 7]);
+        if bus.is_coherent {
+            tree.property_empty("dma-coherent");
+        }
+        tree.end_node();
     }
 
     /// Writes the node of an emulated device that is no part of the interrupt controller.

@@ -9,7 +9,7 @@ use super::reach::{self, Reach};
 use super::remarks::Remarks;
 use super::{Device, Machine};
 use crate::arch::addr::{Pa, Region};
-use crate::arch::intid::Intid;
+use crate::arch::intid::{Interrupt, Intid};
 use crate::boot::fdt::{Common, Node, NodeError, Tree};
 
 impl Machine {
@@ -28,6 +28,7 @@ impl Machine {
                 self.devices[index].streams = self.streams(node);
             }
         }
+        self.devices.append(&mut self.functions);
     }
 }
 
@@ -53,8 +54,12 @@ pub fn find_devices(
 pub fn free_interrupts(tree: &Tree<'_>, last: Intid) -> Range<u32> {
     let mut end = Intid::SPI_START;
     for node in tree.nodes() {
+        let mut add = |interrupt: Interrupt| end = end.max(interrupt.intid.get() + 1);
         // A node with invalid interrupts cannot be passed through.
-        _ = node.each_interrupt(&mut |interrupt| end = end.max(interrupt.intid.get() + 1));
+        _ = node.each_interrupt(&mut add);
+        // Nor can functions below a host bridge with invalid ones.
+        let mapped = node.mapped_interrupts().unwrap_or_default();
+        mapped.into_iter().for_each(|it| add(it.interrupt));
     }
     end..last.get() + 1
 }
@@ -113,6 +118,7 @@ fn device(node: Node<'_, '_>) -> Result<Option<Device>, NodeError> {
         reach: Reach::Unknown,
         serves: Vec::new(),
         streams: Vec::new(),
+        function: None,
     }))
 }
 

@@ -4,6 +4,7 @@ mod console;
 mod cpus;
 mod devices;
 mod error;
+mod functions;
 mod gic;
 pub mod gic_registers;
 mod known;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use devices::{find_devices, free_interrupts};
 pub use error::MachineError;
+pub use functions::Open;
 pub use not_devices::NotADevice;
 pub use reach::Reach;
 pub(crate) use reach::is_user;
@@ -36,6 +38,7 @@ pub use smmu::{SMMU_REGISTERS, Smmu, Stream};
 pub use watchdogs::BoardWatchdog;
 pub use without::Without;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -43,6 +46,7 @@ use core::ops::Range;
 use crate::arch::addr::{Pa, Region};
 use crate::arch::intid::{Interrupt, Intid};
 use crate::arch::mpidr::Mpidr;
+use crate::boot::pci::{HostBridge, PciFunction};
 
 /// The machine that Bulkhead runs on.
 #[derive(Clone, Debug)]
@@ -78,6 +82,11 @@ pub struct Machine {
     /// timer and the GIC with the nodes below it. The console is among them. Empty until
     /// [`read_devices`](Self::read_devices).
     pub devices: Vec<Device>,
+    /// The PCI host bridges of which a description names functions.
+    pub host_bridges: Vec<HostBridge>,
+    /// The functions below them, until [`read_devices`](Self::read_devices) moves them to
+    /// [`devices`](Self::devices).
+    pub functions: Vec<Device>,
     /// What a description names as devices and is none. Empty until
     /// [`explain_devices`](Self::explain_devices).
     pub not_devices: Vec<NotADevice>,
@@ -322,6 +331,9 @@ pub struct Device {
     /// Its streams, if all of its accesses to memory pass SMMUs that Bulkhead drives; none unless a
     /// description names it.
     pub streams: Vec<Stream>,
+    /// If it is a PCI Express function, what boot has found out about it. It then has no
+    /// [`registers`](Self::registers) until the Plan has placed its memory.
+    pub function: Option<Box<PciFunction>>,
 }
 
 impl Device {

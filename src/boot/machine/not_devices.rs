@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use core::iter;
 
-use super::Machine;
+use super::{Device, Machine, functions};
 use crate::boot::fdt::{Node, Tree};
 
 /// A node that is no device that can be passed through.
@@ -20,7 +20,17 @@ impl Machine {
     /// if the tree has nodes of these names.
     pub fn explain_devices<'n>(&mut self, tree: &Tree<'_>, names: impl Iterator<Item = &'n str>) {
         for name in names {
-            let Some(node) = tree.node(name) else { continue };
+            let Some(node) = tree.node(name) else {
+                let is_known = |device: &Device| device.is_called(name);
+                if functions::is_function(tree, name)
+                    && !self.devices.iter().any(is_known)
+                    && self.host_bridges.is_empty()
+                {
+                    let why = "is a PCIe function, which only booting finds".to_string();
+                    self.not_devices.push(NotADevice { name: name.to_string(), why });
+                }
+                continue;
+            };
             let path = node.path();
             if !self.devices.iter().any(|device| device.path == path) && path != self.gic_path {
                 self.not_devices.push(NotADevice { name: name.to_string(), why: why(node) });

@@ -70,6 +70,8 @@ impl Machine {
             pmus,
             console,
             devices: Vec::new(),
+            host_bridges: Vec::new(),
+            functions: Vec::new(),
             not_devices: Vec::new(),
             bootargs: bootargs.unwrap_or_default().to_string(),
             initrd,

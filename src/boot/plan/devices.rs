@@ -116,6 +116,7 @@ pub(super) fn reserved_registers(machine: &Machine) -> Vec<Region<Pa>> {
     }
     reserved.extend(machine.console.iter().map(|console| console.registers));
     reserved.extend(machine.watchdog);
+    reserved.extend(machine.host_bridges.iter().map(|bridge| bridge.configuration));
     reserved
 }
 
@@ -158,7 +159,8 @@ impl<'a> Owners<'a> {
     ) -> Result<(), Refusal> {
         let name = request.name;
         let reserved = || Err(String::from("is used by Bulkhead and cannot be passed through"));
-        if name == self.machine.gic_path {
+        let is_bridge = self.machine.host_bridges.iter().any(|bridge| bridge.path == name);
+        if name == self.machine.gic_path || is_bridge {
             return reserved();
         }
         let Some(index) = self.find(name) else {
@@ -234,7 +236,15 @@ impl<'a> Owners<'a> {
                 (None, Some(it)) if it.interrupt == Some(*intid) => ("Bulkhead", &it.path),
                 _ => continue,
             };
-            return Err(format!("raises interrupt {intid}, which {path} of {owner} raises too"));
+            let function = device.function.as_deref();
+            let way = match function.map(|function| self.machine.free_slot(function)) {
+                None => String::new(),
+                Some(Some(slot)) => format!(": put one of them into another slot, such as {slot}"),
+                Some(None) => String::from(": give both to one partition"),
+            };
+            return Err(format!(
+                "raises interrupt {intid}, which {path} of {owner} raises too{way}"
+            ));
         }
         Ok(())
     }

@@ -6,16 +6,18 @@ use core::ops::Range;
 use crate::arch::intid::{Interrupt, Intid};
 use crate::boot::description::PartitionDescription;
 use crate::boot::description::{Result, refuse};
-use crate::boot::machine::{Gic, Machine};
+use crate::boot::machine::{Device, Gic, Machine};
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::vgic::Delivery;
 
-/// Returns the emulated devices of a partition with this number of vCPUs and of ends of links, whose INTIDs are still to be assigned.
+/// Returns the emulated devices of a partition with this number of vCPUs and of ends of links, to
+/// which these devices are passed through. Their INTIDs are still to be assigned.
 pub(super) fn devices(
     partition: &PartitionDescription,
     gic: &Gic,
     vcpus: usize,
     links: usize,
+    passthrough: &[Device],
 ) -> Vec<PlannedDevice> {
     let of_cpus = match gic {
         Gic::V2 { .. } => DeviceKind::CpuInterface,
@@ -25,6 +27,9 @@ pub(super) fn devices(
     kinds.extend(&partition.optional_devices);
     if links > 0 {
         kinds.push(DeviceKind::Virtio);
+    }
+    if passthrough.iter().any(|device| device.function.is_some()) {
+        kinds.push(DeviceKind::PciConfiguration);
     }
     kinds.into_iter().map(|kind| PlannedDevice::new(kind, vcpus, links)).collect()
 }

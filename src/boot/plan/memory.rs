@@ -249,7 +249,12 @@ fn fixed_base(partition: &PartitionDescription) -> Option<(&'static str, Pa)> {
 /// # Errors
 ///
 /// The largest size that would fit, if `size` does not.
-fn find(free: &[Region<Pa>], size: u64, same_as: u64, align: u64) -> Result<Region<Pa>, u64> {
+pub(super) fn find(
+    free: &[Region<Pa>],
+    size: u64,
+    same_as: u64,
+    align: u64,
+) -> Result<Region<Pa>, u64> {
     let mut largest = 0;
     for region in free {
         let start = region.start().get();

@@ -22,6 +22,7 @@ mod cpus;
 mod devices;
 mod disks;
 mod emulated;
+mod functions;
 mod layout;
 mod links;
 mod load;
@@ -30,7 +31,8 @@ mod regions;
 mod types;
 
 pub use types::{
-    GuestMemory, LinkPlan, LinkPort, LoadedImage, Mapping, PartitionPlan, Plan, PlannedDisk,
+    GuestMemory, LinkPlan, LinkPort, LoadedImage, Mapping, PartitionPlan, Plan, PlannedBus,
+    PlannedDisk, PlannedFunction,
 };
 
 impl Plan {
@@ -50,11 +52,12 @@ impl Plan {
         let (mut cpus, console_cpu) = cpus::assign(machine, boot_cpu, description)?;
         let mut passthrough = devices::assign(machine, described)?;
         let Links { links, mut ports } = links::links(description)?;
-        let of = |(partition, cpus, ports): (_, &Vec<_>, &Vec<_>)| {
-            emulated::devices(partition, gic, cpus.len(), ports.len())
+        let all = described.iter().zip(&cpus).zip(&ports).zip(&passthrough);
+        let of = |(((partition, cpus), ports), devices): (((_, &Vec<_>), &Vec<_>), &Vec<_>)| {
+            emulated::devices(partition, gic, cpus.len(), ports.len(), devices)
         };
-        let all = described.iter().zip(&cpus).zip(&ports);
-        let mut devices: Vec<_> = all.map(|((one, cpus), ports)| of((one, cpus, ports))).collect();
+        let mut devices: Vec<_> = all.map(of).collect();
+        let mut buses = functions::place(machine, described, &devices, &mut passthrough)?;
         let mut memory = FreeMemory::new(machine, described);
         let places = memory.place(described, &devices, &passthrough)?;
         let mut disks = disks::place(&mut memory, described, &places, &devices, &passthrough)?;
@@ -72,6 +75,7 @@ impl Plan {
             links::assign_interrupts(&mut free, &described.path, &mut links)?;
             let of_links = links.iter().filter_map(|it| it.interrupt);
             let interrupts = devices::interrupts(machine, &cpus, &passthrough, of_links);
+            let pci = buses[number].take();
             let disks = disks.get_mut(number).map(take).unwrap_or_default();
             let mappings = layout::mappings(gic, &memory, &passthrough, &disks);
             let mut devices = take(&mut devices[number]);
@@ -91,6 +95,7 @@ impl Plan {
                 interrupts,
                 devices,
                 passthrough,
+                pci,
                 links,
                 kernel,
                 ramdisk,

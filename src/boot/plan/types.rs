@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 use crate::arch::addr::{Ipa, Pa, Region};
 use crate::arch::intid::Interrupt;
 use crate::boot::machine::Device;
+use crate::boot::pci::BusWindow;
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::mm::tables::Attributes;
 use crate::partition::lifecycle::Policy;
+use crate::pci::{Address, ResetMethod, View};
 use crate::vgic::Delivery;
 use crate::virtio::link::Kind;
 use crate::virtio::personality::Personality;
@@ -47,6 +49,11 @@ impl Plan {
         let uses = |partition: &PartitionPlan| partition.device(DeviceKind::MonitorPl011).is_some();
         self.console_monitor || self.partitions.iter().any(uses)
     }
+
+    /// Returns whether a partition has a PCI Express function.
+    pub fn uses_pcie(&self) -> bool {
+        self.partitions.iter().any(|partition| partition.pci.is_some())
+    }
 }
 
 /// What one partition owns, and how it runs.
@@ -69,6 +76,8 @@ pub struct PartitionPlan {
     pub devices: Vec<PlannedDevice>,
     /// The devices of the machine that are passed through to it, each at its physical address.
     pub passthrough: Vec<Device>,
+    /// The PCI Express functions among them.
+    pub pci: Option<PlannedBus>,
     /// Its ends of links. The registers of each are a page of [`DeviceKind::Virtio`], in the same
     /// order.
     pub links: Vec<LinkPort>,
@@ -151,6 +160,41 @@ pub struct LinkPort {
     pub personality: Personality,
     /// Its interrupt: an SPI that no device raises, edge-triggered. `None` until it is assigned.
     pub interrupt: Option<Interrupt>,
+}
+
+/// A partition's PCI Express functions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedBus {
+    /// The configuration space of the host bridge that they are below, from that of
+    /// [`first_bus`](Self::first_bus) on.
+    pub configuration: Region<Pa>,
+    /// The number of the host bridge's own bus.
+    pub first_bus: u8,
+    /// The bridges that lead to them, which forward the window and nothing else.
+    pub ports: Vec<Address>,
+    /// Where their memory is, which nothing else has. The guest sees it at its physical addresses.
+    pub window: BusWindow,
+    /// Whether their accesses see the caches.
+    pub is_coherent: bool,
+    /// The functions. The guest sees each as function 0 of the device on bus 0 with its index.
+    pub functions: Vec<PlannedFunction>,
+}
+
+/// A PCI Express function that is given to a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedFunction {
+    /// Its path in the description.
+    pub path: String,
+    /// Its address below the host bridge.
+    pub address: Address,
+    /// What the guest sees of its configuration space.
+    pub view: View,
+    /// Its interrupt pin, 1 (INTA) to 4; 0 if it has none.
+    pub pin: u8,
+    /// The interrupt of that pin.
+    pub interrupt: Option<Interrupt>,
+    /// How it is reset.
+    pub reset: ResetMethod,
 }
 
 /// A partition's memory: `guest` and `host` have the same size, a multiple of the page size.

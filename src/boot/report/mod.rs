@@ -1,6 +1,7 @@
 //! The report at boot: the machine, and what each partition owns.
 
 mod disks;
+mod functions;
 mod links;
 
 use alloc::format;
@@ -24,7 +25,8 @@ const MAX_SERVED: usize = 2;
 
 /// Returns the report: the machine, a line for each property, then a table of the partitions, with
 /// a line for each passed-through device. A second table has the disks, a third the partitions
-/// whose description sets a crash policy, a watchdog or the monitor, a fourth the links.
+/// whose description sets a crash policy, a watchdog or the monitor, a fourth the links; then come
+/// lines about PCI Express functions.
 #[must_use]
 pub fn report(machine: &Machine, plan: &Plan) -> String {
     // Enough for most machines.
@@ -35,6 +37,7 @@ pub fn report(machine: &Machine, plan: &Plan) -> String {
     _ = disks::write(&mut text, plan);
     _ = write_lifecycles(&mut text, plan);
     _ = links::write(&mut text, plan);
+    _ = functions::write(&mut text, plan);
     text
 }
 

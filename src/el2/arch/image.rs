@@ -20,6 +20,8 @@ unsafe extern "C" {
     static __entropy_text_end: u8;
     static __links_text_start: u8;
     static __links_text_end: u8;
+    static __pcie_text_start: u8;
+    static __pcie_text_end: u8;
     static __text_start: u8;
     static __text_end: u8;
     static __init_library_text_start: u8;
@@ -74,7 +76,11 @@ section! {
 }
 section! {
     /// Returns the code of links between partitions.
-    links_code = __links_text_start..__text_start
+    links_code = __links_text_start..__pcie_text_start
+}
+section! {
+    /// Returns the code of PCI Express functions of partitions.
+    pcie_code = __pcie_text_start..__text_start
 }
 section! {
     /// Returns the code that stays mapped while guests run.
@@ -129,16 +135,19 @@ pub struct Wings {
     pub entropy: bool,
     /// Links between partitions.
     pub links: bool,
+    /// PCI Express functions of partitions.
+    pub pcie: bool,
 }
 
 impl Wings {
     /// Returns each wing's name and code, and whether it is used.
     #[inline(always)]
-    pub fn all(self) -> [(&'static str, Region<Pa>, bool); 3] {
+    pub fn all(self) -> [(&'static str, Region<Pa>, bool); 4] {
         [
             ("monitor", monitor_code(), self.monitor),
             ("entropy", entropy_code(), self.entropy),
             ("links", links_code(), self.links),
+            ("pcie", pcie_code(), self.pcie),
         ]
     }
 
@@ -152,7 +161,9 @@ impl Wings {
         let (start, end) = (addr_of!(__entropy_text_start), addr_of!(__entropy_text_end));
         let entropy = size(start, end, self.entropy);
         let (start, end) = (addr_of!(__links_text_start), addr_of!(__links_text_end));
-        code + monitor + entropy + size(start, end, self.links)
+        let links = size(start, end, self.links);
+        let (start, end) = (addr_of!(__pcie_text_start), addr_of!(__pcie_text_end));
+        code + monitor + entropy + links + size(start, end, self.pcie)
     }
 }
 

@@ -27,6 +27,7 @@ use crate::el2::mm::fill::PartitionMemory;
 use crate::el2::mm::images::Images;
 use crate::el2::monitor::{Monitor, MonitorUart};
 use crate::el2::partition::{MonitorDevice, Partition, PartitionParts, RandomNumbers, Totals};
+use crate::el2::pci;
 use crate::el2::vcpu::resident;
 
 /// Everything that the CPUs need to build the partitions.
@@ -186,6 +187,11 @@ impl Work {
             Box::new(port) as Box<dyn MonitorDevice>
         });
         let links = self.links.and_then(|links| links.ports(&plan));
+        let pci = plan.pci.as_ref().map(|bus| {
+            let registers = mmu::map_device(bus.configuration);
+            let hardware = pci::Ecam::new(registers, bus.configuration, bus.first_bus);
+            pci::functions(&plan.name, bus, hardware)
+        });
         let cpus = plan.cpus.iter().map(|cpu| &resident::all()[*cpu].cpu).collect();
         let partition = Partition::new(PartitionParts {
             plan,
@@ -196,6 +202,7 @@ impl Work {
             random,
             monitor,
             links,
+            pci,
             supervisor: self.monitor.map(|monitor| monitor as _),
             gic: self.gic,
             ppis: &self.ppis,

@@ -37,6 +37,7 @@ use super::drivers::power::{self, ExitStatus};
 use super::mm::images::Images;
 use super::mm::live;
 use super::partition::Partition;
+use super::pci::Ecam;
 use mmu::ExceptionLevel;
 use refuse::refuse;
 
@@ -215,6 +216,10 @@ pub fn plan(
         last_spi: gic.last_spi(),
         delivers_directly: gic.delivers_directly(),
     };
+    steps::find_functions(&firmware.tree, machine, description, &mut |bridge| {
+        let registers = mmu::map_device(bridge.configuration);
+        Box::new(Ecam::new(registers, bridge.configuration, bridge.first_bus))
+    });
     or_refuse(steps::plan(&firmware.tree, machine, description, &surroundings))
 }
 
@@ -229,7 +234,9 @@ pub fn unmap_unused_code(wings: Wings) {
     for (name, code, _) in wings.all().into_iter().filter(|(.., is_used)| !is_used) {
         // SAFETY: only the boot CPU runs; nothing calls the monitor unless `Work::new` makes one,
         // which it does only if the Plan uses it, nor the code of random numbers unless
-        // `Work::build` makes a partition's `Streams`, which it does only if there is a pool.
+        // `Work::build` makes a partition's `Streams`, which it does only if there is a pool, nor
+        // that of links and of PCI Express unless `Work` makes their objects, which it does only if
+        // the Plan has some.
         unsafe { live::unmap(&[code]) };
         unmapped.push(name);
     }

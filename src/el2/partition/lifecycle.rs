@@ -98,6 +98,9 @@ impl Partition {
             // What another CPU still uses is taken back before the memory is scrubbed.
             _ = links.stop();
         }
+        if let Some(pci) = &self.pci {
+            pci.stop();
+        }
         self.gic.silence(&self.plan.interrupts);
         if is_reported {
             self.report_end(end, next, restarts, injections);

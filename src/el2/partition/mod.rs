@@ -3,6 +3,7 @@
 mod devices;
 mod lifecycle;
 mod links;
+mod pci;
 mod random;
 mod rendezvous;
 mod vgic;
@@ -38,6 +39,7 @@ use super::mm::stage2::Stage2;
 pub use devices::EmulatedDevice;
 pub use lifecycle::Totals;
 pub use links::{DeviceHead, DeviceHeads, LinkAccess, LinkPorts, LinkReports, NotifiedQueue};
+pub use pci::PciFunctions;
 pub use random::RandomNumbers;
 pub use rendezvous::{Rebuild, RecallSlot};
 
@@ -87,6 +89,8 @@ pub struct Partition {
     pub monitor: Option<Box<dyn MonitorDevice>>,
     /// Its ends of links, if it has any.
     pub links: Option<Box<dyn LinkPorts>>,
+    /// Its PCI Express functions, if it has any.
+    pub pci: Option<Box<dyn PciFunctions>>,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
     /// The monitor, if there is one, which shows and controls the partition.
@@ -172,6 +176,8 @@ pub struct PartitionParts {
     pub monitor: Option<Box<dyn MonitorDevice>>,
     /// Its ends of links, if it has any.
     pub links: Option<Box<dyn LinkPorts>>,
+    /// Its PCI Express functions, if it has any.
+    pub pci: Option<Box<dyn PciFunctions>>,
     /// The monitor, if there is one.
     pub supervisor: Option<&'static dyn Supervisor>,
     /// The machine's interrupt controller.
@@ -221,6 +227,7 @@ impl Partition {
             random,
             monitor,
             links,
+            pci,
             supervisor,
             gic,
             ppis,
@@ -262,6 +269,7 @@ impl Partition {
             random,
             monitor,
             links,
+            pci,
             supervisor,
             gic,
             cpus,

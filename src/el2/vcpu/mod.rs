@@ -8,6 +8,7 @@ mod enter;
 mod flow;
 mod interrupts;
 mod links;
+mod pci;
 mod rebuild;
 mod recall;
 pub mod resident;

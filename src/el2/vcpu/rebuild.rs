@@ -22,6 +22,13 @@ impl Vcpu {
                 sync::relax();
             }
         }
+        if let Some(pci) = &self.partition.pci {
+            // Until they are reset, what they have begun may write to the memory.
+            while !pci.reset() {
+                interrupts::poll();
+                sync::relax();
+            }
+        }
         self.fill();
         if self.index() == 0 {
             if let Some(random) = &self.partition.random {

@@ -67,6 +67,7 @@ fn machine_with_devices(gic: Gic) -> Machine {
         reach: Reach::Memory,
         serves: vec![],
         streams: vec![],
+        function: None,
     };
     machine.devices = vec![
         device("/soc/serial@b000000", 0xb00_0000, vec![interrupt]),

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod disks;
+mod functions;
 mod links;
 mod random;
 mod refused;
@@ -43,6 +44,7 @@ pub(crate) fn device(path: &str, registers: (u64, u64), interrupt: Option<u32>) 
         reach: Reach::Partition,
         serves: Vec::new(),
         streams: Vec::new(),
+        function: None,
     }
 }
 
@@ -105,6 +107,8 @@ pub(crate) fn machine(gic: Gic) -> Machine {
             device("/in-memory@50000000", (0x5000_0000, 0x1000), None),
             device("/gicd@8001000", (0x800_1000, 0x1000), None),
         ],
+        host_bridges: Vec::new(),
+        functions: Vec::new(),
         not_devices: Vec::new(),
         bootargs: String::new(),
         initrd: None,

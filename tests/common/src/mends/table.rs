@@ -337,4 +337,34 @@ pub const MENDS: &[Mend] = &[
         )],
         tests: &[Boot("caches::maintenance_by_set_and_way_cleans_the_memory_once::gicv2")],
     },
+    Mend {
+        attack: "a guest places the memory of its PCI Express function over a neighbour's",
+        changes: &[change(
+            "src/pci/function.rs",
+            "if without != self.command && self.fits() {",
+            "if without != self.command {",
+        )],
+        tests: &[
+            Library("stores_at_random_never_decode_an_address_outside_of_the_window"),
+            Boot("functions::wild_stores_to_configuration_space_disturb_nobody::gicv3"),
+        ],
+    },
+    Mend {
+        attack: "a PCI Express function goes on with what the last life of its partition has begun",
+        changes: &[change(
+            "src/el2/vcpu/rebuild.rs",
+            "while !pci.reset() {",
+            "while false && !pci.reset() {",
+        )],
+        tests: &[Boot("functions::a_restart_resets_a_function_or_leaves_it_off::gicv3")],
+    },
+    Mend {
+        attack: "a PCI Express function has a list of capabilities without an end",
+        changes: &[change(
+            "src/boot/pci/capabilities.rs",
+            "found.iter().any(|it| it.offset == offset)",
+            "found.len() > 1000",
+        )],
+        tests: &[Library("lists_of_capabilities_end")],
+    },
 ];
