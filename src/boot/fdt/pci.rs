@@ -91,9 +91,12 @@ impl Node<'_, '_> {
     ///
     /// # Errors
     ///
-    /// If the map is invalid, or a controller does not exist.
+    /// If the map is invalid or no PCI host bridge's, or a controller does not exist.
     pub fn mapped_interrupts(self) -> Result<Vec<MappedInterrupt>, NodeError> {
         let Some(map) = self.property("interrupt-map") else { return Ok(Vec::new()) };
+        if (self.entry.cells.0 as usize, self.entry.interrupt_cells as usize) != (ADDRESS, PIN) {
+            return Err(NodeError::Property("#interrupt-cells"));
+        }
         let cells: Vec<u32> = map.cells().ok_or(MAP)?.collect();
         let (mask, of_pin) = self.interrupt_mask()?;
         let mut rest = &cells[..];

@@ -58,7 +58,7 @@ impl Machine {
                 path,
                 aliases: Vec::new(),
                 registers: Vec::new(),
-                interrupts: interrupt(&bridge, &function).into_iter().collect(),
+                interrupts: bridge.interrupt_of(&function).into_iter().collect(),
                 reach: Reach::Memory,
                 serves: Vec::new(),
                 streams: stream.into_iter().collect(),
@@ -88,15 +88,4 @@ impl Machine {
             .filter(|slot| bridge.interrupt(*slot, function.pin).is_some_and(|it| !is_raised(it)));
         free.next().map(|slot| format!("pci@{}", Unit(slot)))
     }
-}
-
-/// Returns the interrupt of a function, if it has a pin that is connected. Each bridge passes the
-/// four pins of the device with number N on as its own, rotated by N (PCIe 2.2.8.1).
-fn interrupt(bridge: &HostBridge, function: &PciFunction) -> Option<Interrupt> {
-    let (mut address, mut pin) = (function.address, function.pin.checked_sub(1)?);
-    for port in function.ports.iter().rev() {
-        pin = (pin + address.device()) % 4;
-        address = *port;
-    }
-    bridge.interrupt(address, pin + 1)
 }

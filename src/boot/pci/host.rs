@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::PciFunction;
 use crate::arch::addr::{Pa, Region};
 use crate::arch::intid::Interrupt;
 use crate::boot::fdt::{MappedInterrupt, Node, NodeError, PciRange, Tree};
@@ -89,6 +90,17 @@ impl HostBridge {
             interrupts: node.mapped_interrupts()?,
             mask: node.interrupt_mask()?,
         })
+    }
+
+    /// Returns the interrupt of a function, if it has a pin that is connected. Each bridge passes the
+    /// four pins of the device with number N on as its own, rotated by N (PCIe 2.2.8.1).
+    pub fn interrupt_of(&self, function: &PciFunction) -> Option<Interrupt> {
+        let (mut address, mut pin) = (function.address, function.pin.checked_sub(1)?);
+        for port in function.ports.iter().rev() {
+            pin = (pin + address.device()) % 4;
+            address = *port;
+        }
+        self.interrupt(address, pin + 1)
     }
 
     /// Returns the interrupt of a pin, 1 to 4, of a function on the host bridge's own bus.

@@ -139,6 +139,7 @@ fn invalid_host_bridges_are_errors() {
             "`interrupt-map` is missing or invalid",
         ),
         ("interrupt-map", Cells(&[0, 0, 0, 1, 8]), "`interrupt-map` is missing or invalid"),
+        ("#interrupt-cells", Cells(&[2]), "`#interrupt-cells` is missing or invalid"),
         ("interrupt-map-mask", Cells(&[0]), "`interrupt-map-mask` is missing or invalid"),
     ] {
         let error_is = read(host().with(property, value.clone())).unwrap_err().to_string();
@@ -183,6 +184,9 @@ fn functions_are_found_behind_numbered_bridges() {
     assert_eq!(deep.address, Address::new(2, 5, 0));
     assert_eq!(deep.ports, [Address::new(0, 1, 0), Address::new(1, 3, 0)]);
     assert_eq!((deep.kind, deep.bridge, deep.pin), (Kind::Endpoint, 6, 1));
+    // INTA of device 5 is INTB of the bridge 3, which is INTA of the port 1.
+    assert_eq!(bridge().interrupt_of(deep), bridge().interrupt(Address::new(0, 1, 0), 1));
+    assert!(bridge().interrupt_of(deep).is_some());
     assert_eq!(found[0].1.kind, Kind::Bridge);
     // All are off.
     for index in 0..8 {

@@ -28,8 +28,7 @@ fn machine_with(host: HostBridge, functions: Vec<Model>) -> Machine {
     let mut machine = machine(gic_v3());
     let buses = Buses::new(functions);
     for (path, function) in pci::functions(&host, 0, &buses) {
-        let pin = function.pin;
-        let interrupts = host.interrupt(function.address, pin).into_iter().collect();
+        let interrupts = host.interrupt_of(&function).into_iter().collect();
         let function = Some(Box::new(function));
         let reach = Reach::Memory;
         let registers = vec![];
