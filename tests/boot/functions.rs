@@ -89,7 +89,7 @@ fn expect_wing(outcome: &Outcome) {
 /// of the other, over the distributor, UARTs, RAM and configuration space.
 fn wild_stores_to_configuration_space_disturb_nobody(gic: Gic) {
     let targets =
-        "attack=0x10100000,0x10000000,0x8000000,0x9000000,0x9050000,0x40000000,0x3f000000";
+        "attack=0x10100000,0x8000000,0x9000000,0x9050000,0x40000000,0x3f000000,0x10100000";
     let guests = [
         with(Partition::new("one", "functions").bootargs(targets), &["3,0"]),
         with(Partition::new("two", "functions").bootargs("checks=200"), &["4,0"]),
