@@ -34,7 +34,7 @@ impl EntryPoints for Bulkhead {
         let gic = boot::take_gic(&machine);
         let plan = boot::plan(&firmware, &mut machine, &description, gic);
         boot::report(&machine, &plan, pool.as_deref());
-        let (monitor, links) = (plan.uses_monitor(), !plan.links.is_empty());
+        let (monitor, links) = (plan.uses_monitor(), plan.uses_links());
         let wings = Wings { monitor, entropy: pool.is_some(), links, pcie: plan.uses_pcie() };
         boot::unmap_unused_code(wings);
 

@@ -181,7 +181,7 @@ fn interrupts(
                 let why = "firmware owns no interrupt group";
                 let option = "(--last-direct-spi, 0 if it owns one)";
                 assumed.push(format!("{why}, and {last} {option}"));
-            } else if !description.links.is_empty() {
+            } else if description.uses_links() {
                 assumed.push(format!("{last} (--last-direct-spi)"));
             }
             (LAST_SPI, is_v3)

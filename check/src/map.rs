@@ -126,11 +126,16 @@ impl Drawing {
             }
             self.part("own", bank, &plan.table_memory, "translation tables");
             for (number, one) in plan.partitions.iter().enumerate() {
-                let PartitionPlan { name, memory, disks, .. } = one;
+                let PartitionPlan { name, memory, disks, shared_memory, .. } = one;
                 self.part(&class(number), bank, &memory.host, name);
                 for disk in disks {
                     if let Some(memory) = disk.own_memory() {
                         self.part(&class(number), bank, &memory, &format!("{name}/{}", disk.name));
+                    }
+                }
+                for port in shared_memory.iter() {
+                    if let Some(memory) = port.own_memory() {
+                        self.part("own", bank, &memory, &port.name);
                     }
                 }
             }
@@ -217,6 +222,10 @@ fn partition_lines(machine: &Machine, partition: &PartitionPlan) -> Vec<(&'stati
         let (size, guest) = (Bytes(host.size()), guest.start());
         lines.push(("", format!("disk      {name}, {size} at {guest}, {access}")));
         lines.push(("", format!("physical  {host}")));
+    }
+    for port in &partition.shared_memory {
+        let (size, guest) = (Bytes(port.place.host.size()), port.place.guest.start());
+        lines.push(("", format!("shares    {}, {size} at {guest}", port.name)));
     }
     lines.extend(
         passthrough.iter().map(|device| ("", format!("owns      {}", device_text(device)))),

@@ -37,6 +37,9 @@ pub const PCI_CONFIGURATION: Ipa = Ipa::new(0x3f00_0000);
 /// The size of that configuration space in bytes: one bus.
 pub const PCI_CONFIGURATION_SIZE: u64 = 1 << 20;
 
+/// The doorbells of the memory that a guest shares, a page each.
+pub const DOORBELLS: Ipa = Ipa::new(0x0a10_0000);
+
 /// The emulated PL011 behind which a guest finds the monitor, at the address of the second PL011
 /// of QEMU `virt`.
 pub const MONITOR: Ipa = Ipa::new(0x0904_0000);

@@ -25,7 +25,8 @@ macro_rules! devices {
                     | DeviceKind::Pl011
                     | DeviceKind::MonitorPl011
                     | DeviceKind::Virtio
-                    | DeviceKind::PciConfiguration => None,
+                    | DeviceKind::PciConfiguration
+                    | DeviceKind::Doorbells => None,
                 }
             }
         }

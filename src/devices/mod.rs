@@ -5,6 +5,7 @@
 
 pub mod address_map;
 mod any;
+pub mod doorbell;
 pub mod facts;
 mod line;
 pub mod pl011;

@@ -7,6 +7,7 @@ use super::address_map::{
     CONSOLE, CONSOLE_SIZE, CPU_INTERFACE, CPU_INTERFACE_SIZE, DISTRIBUTOR, DISTRIBUTOR_SIZE,
     MONITOR, PCI_CONFIGURATION, PCI_CONFIGURATION_SIZE, REDISTRIBUTOR_SIZE, REDISTRIBUTORS, VIRTIO,
 };
+use super::doorbell;
 use super::facts::{Binding, KindFacts, Size};
 use super::watchdog;
 use crate::arch::addr::{Ipa, PAGE_SIZE, Region};
@@ -70,6 +71,9 @@ kinds! {
     Virtio = VIRTIO_FACTS,
     /// The configuration space (ECAM) of the PCI Express functions that are given to the partition.
     PciConfiguration = PCI_CONFIGURATION_FACTS,
+    /// The doorbells of the memory that the partition shares, a page each, with SPIs as those of
+    /// virtio devices.
+    Doorbells = doorbell::FACTS,
 }
 
 const DISTRIBUTOR_FACTS: KindFacts = KindFacts {
@@ -147,7 +151,7 @@ const PCI_CONFIGURATION_FACTS: KindFacts = KindFacts {
     },
 };
 
-/// The largest number of links of a partition.
+/// The largest number of links of a partition, of memory and of others each.
 pub const MAX_LINKS: usize = 16;
 
 impl PlannedDevice {
@@ -213,6 +217,8 @@ impl TrappedRegisters {
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use super::*;
     use crate::devices::address_map::{GUEST_BASE, MAX_REDISTRIBUTORS};
 
@@ -220,21 +226,17 @@ mod tests {
     fn no_two_kinds_share_an_address_or_a_name() {
         let watchdog = DeviceKind::Watchdog { milliseconds: 1 };
         use DeviceKind::{
-            CpuInterface, Distributor, MonitorPl011, PciConfiguration, Pl011, Redistributors,
-            Virtio,
+            CpuInterface, Distributor, Doorbells, MonitorPl011, PciConfiguration, Pl011,
+            Redistributors, Virtio,
         };
-        let kinds = [
-            Distributor,
-            CpuInterface,
-            Redistributors,
-            Pl011,
-            MonitorPl011,
-            watchdog,
-            Virtio,
-            PciConfiguration,
-        ];
+        let gic = [Distributor, CpuInterface, Redistributors];
+        let kinds: Vec<_> = gic
+            .into_iter()
+            .chain([Pl011, MonitorPl011, watchdog, Virtio, Doorbells, PciConfiguration])
+            .collect();
         assert_eq!(kinds.len(), DeviceKind::COUNT);
-        let devices = kinds.map(|kind| PlannedDevice::new(kind, MAX_REDISTRIBUTORS, MAX_LINKS));
+        let new = |kind| PlannedDevice::new(kind, MAX_REDISTRIBUTORS, MAX_LINKS);
+        let devices: Vec<_> = kinds.into_iter().map(new).collect();
         for (index, one) in devices.iter().enumerate() {
             assert!(one.registers.end() <= GUEST_BASE, "{one:?}");
             for other in &devices[index + 1..] {

@@ -77,19 +77,25 @@ pub struct Summary {
     pub partitions: usize,
     /// The number of those pages that have an owner already, whose read-only disk they are.
     pub shared: u64,
+    /// The number of those that have an owner already, with which a link shares them.
+    pub linked: u64,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pages, tables, partitions, shared } = self;
+        let Self { pages, tables, partitions, shared, linked } = self;
         let pages = Thousands(*pages);
         let plural = if *partitions == 1 { "" } else { "s" };
         write!(f, "{pages} pages in {tables} tables of {partitions} partition{plural}: ")?;
         f.write_str("each has one owner")?;
-        match shared {
-            0 => Ok(()),
-            _ => write!(f, ", but {} are shared and read-only", Thousands(*shared)),
+        let mut separator = ", but";
+        for (pages, how) in [(shared, "shared and read-only"), (linked, "shared by links")] {
+            if *pages > 0 {
+                write!(f, "{separator} {} are {how}", Thousands(*pages))?;
+                separator = ", and";
+            }
         }
+        Ok(())
     }
 }
 
@@ -124,7 +130,7 @@ pub fn stage_2<'a>(
     let of_all = owned::cpu_interface(&machine.gic);
     let mut walk = Walk::new(tables, read);
     let mut pages = 0;
-    let mut shared = 0;
+    let (mut shared, mut linked) = (0, 0);
     // The mapped memory, with the names of the partitions.
     let mut reached: Vec<(Run, &str)> = Vec::new();
     for (plan, root) in partitions {
@@ -132,10 +138,11 @@ pub fn stage_2<'a>(
         let mut mapped = walk.root(*root).map_err(&finding)?;
         owned::compare(&mapped, &owned::owned(machine, plan)).map_err(&finding)?;
         owned::check_traps(&mapped, plan).map_err(&finding)?;
-        if !plan.disks.is_empty() {
+        if !plan.disks.is_empty() || !plan.shared_memory.is_empty() {
             let taken = owned::take_shared(plan, &plans, &mut mapped).map_err(&finding)?;
-            pages += taken / PAGE_SIZE;
-            shared += taken / PAGE_SIZE;
+            pages += (taken.disks + taken.memory) / PAGE_SIZE;
+            shared += taken.disks / PAGE_SIZE;
+            linked += taken.memory / PAGE_SIZE;
         }
         for run in mapped {
             pages += run.size / PAGE_SIZE;
@@ -158,7 +165,7 @@ pub fn stage_2<'a>(
             return Err(Finding::of(name)(("a page has two owners", other.output)));
         }
     }
-    Ok(Summary { pages, tables: walk.tables(), partitions: partitions.len(), shared })
+    Ok(Summary { pages, tables: walk.tables(), partitions: partitions.len(), shared, linked })
 }
 
 /// Audits the tables for one of EL2's windows. `tables` is the memory of its own that must contain

@@ -7,13 +7,13 @@ use super::walk::{Run, Wrong};
 use super::{Access, Window};
 use crate::arch::addr::{PAGE_SIZE, Pa, Region};
 use crate::boot::machine::{Gic, Machine};
-use crate::boot::plan::{PartitionPlan, PlannedDisk};
+use crate::boot::plan::{PartitionPlan, PlannedDisk, SharedMemoryPort};
 use crate::devices::address_map::CPU_INTERFACE;
 use crate::devices::planned::DeviceKind;
 
 /// Attributes of stage-2 leaves (Arm ARM D8.3.2): MemAttr in bits 5:2, S2AP in 7:6, SH in 9:8, AF
-/// in 10, XN\[1\] in 54. Memory is Normal write-back, inner shareable and executable. Disks are the
-/// same, but not executable, and some not writable. Registers are Device-nGnRE and not executable.
+/// in 10, XN\[1\] in 54. Memory is Normal write-back, inner shareable and executable. Disks and shared
+/// memory are the same, but not executable, and some disks not writable. Registers are Device-nGnRE and not executable.
 const MEMORY: u64 = 0b1111 << 2 | 0b11 << 6 | 0b11 << 8 | 1 << 10;
 const DISK: u64 = MEMORY | 1 << 54;
 const READ_ONLY_DISK: u64 = DISK & !(1 << 7);
@@ -42,6 +42,7 @@ pub(super) fn owned(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
     let (input, output) = (guest.start().get(), host.start().get());
     owned.push(Run { input, output, size: host.size(), attributes: MEMORY });
     owned.extend(plan.disks.iter().map(disk));
+    owned.extend(plan.shared_memory.iter().map(shared_memory));
     owned.extend(cpu_interface(&machine.gic));
     owned.sort_by_key(|run| run.input);
     owned
@@ -54,34 +55,77 @@ fn disk(disk: &PlannedDisk) -> Run {
     Run { input, output, size: disk.host.size(), attributes }
 }
 
+/// Returns the run that maps memory which partitions share.
+fn shared_memory(port: &SharedMemoryPort) -> Run {
+    let (input, output) = (port.place.guest.start().get(), port.place.host.start().get());
+    Run { input, output, size: port.place.host.size(), attributes: DISK }
+}
+
+/// The bytes that a partition reaches and another one counts as its own.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Taken {
+    /// Of read-only disks.
+    pub disks: u64,
+    /// Of memory that partitions share.
+    pub memory: u64,
+}
+
 /// Removes from `mapped`, which is what a partition owns, the disks that are the same as another's,
-/// so that what is left must have no other owner. Returns the number of bytes that they have.
+/// and the memory that it shares, but for what port 0 counts as its own, so that what is left must
+/// have no other owner.
 ///
 /// # Errors
 ///
-/// If a disk that two partitions reach is not read-only for both, or differs from the other.
+/// If a disk that two partitions reach is not read-only for both, or differs from the other, or if
+/// not exactly those partitions reach shared memory that have a port of it.
 pub(super) fn take_shared(
     plan: &PartitionPlan,
     plans: &[&PartitionPlan],
     mapped: &mut Vec<Run>,
-) -> Result<u64, Wrong> {
-    let mut taken = 0;
+) -> Result<Taken, Wrong> {
+    let mut taken = Taken::default();
     // A run may have several disks, so the Plan has to say where one ends.
-    mapped.retain(|run| run.attributes != READ_ONLY_DISK);
+    mapped.retain(|run| run.attributes != READ_ONLY_DISK && run.attributes != DISK);
     for own in &plan.disks {
         match own.same_as {
-            None if own.is_read_only => mapped.push(disk(own)),
-            None => {}
+            None => mapped.push(disk(own)),
             Some((partition, index)) => {
                 let other = plans.get(partition).and_then(|plan| plan.disks.get(index));
                 if !other.is_some_and(|other| is_shared(own, other)) {
                     return Err(("a disk is shared that must not be", own.host.start().get()));
                 }
-                taken += own.host.size();
+                taken.disks += own.host.size();
             }
         }
     }
+    for own in &plan.shared_memory {
+        if !has_all_ports(own, plans) {
+            let what = "memory is shared by other partitions than those that have a port";
+            return Err((what, own.place.host.start().get()));
+        }
+        match own.own_memory() {
+            Some(_) => mapped.push(shared_memory(own)),
+            None => taken.memory += own.place.host.size(),
+        }
+    }
     Ok(taken)
+}
+
+/// Returns whether the ports of shared memory are each another partition's, and all of them have
+/// the same memory.
+fn has_all_ports(own: &SharedMemoryPort, plans: &[&PartitionPlan]) -> bool {
+    let (mut found, mut count) = (0_u64, 0);
+    for plan in plans {
+        let mut ports = plan.shared_memory.iter().filter(|it| it.memory == own.memory);
+        let Some(port) = ports.next() else { continue };
+        let is_same = (port.place.host, port.ports) == (own.place.host, own.ports);
+        if !is_same || port.port >= own.ports || ports.next().is_some() {
+            return false;
+        }
+        found |= 1_u64.checked_shl(port.port.into()).unwrap_or(0);
+        count += 1;
+    }
+    count == u32::from(own.ports) && found.count_ones() == count
 }
 
 /// Returns whether two owners may have the copy of a disk that is `other`'s.

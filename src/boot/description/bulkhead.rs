@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::disks::{DiskDescription, disks};
 use super::emulated::{DEVICE_PROPERTIES, optional_devices};
 use super::links::{self, LinkDescription};
+use super::shared_memory::{SharedMemoryDescription, shared_memory};
 use super::source::Images;
 use crate::arch::addr::{Ipa, Pa};
 use crate::arch::mpidr::Mpidr;
@@ -25,12 +26,22 @@ pub struct Description {
     pub path: String,
     /// The partitions, in the order of the tree; at least one.
     pub partitions: Vec<PartitionDescription>,
-    /// The links between them, in the order of the tree.
+    /// The links between them, in the order of the tree, but for those of memory.
     pub links: Vec<LinkDescription>,
+    /// The memory that they share, in the order of the tree.
+    pub shared_memory: Vec<SharedMemoryDescription>,
     /// `monitor`: whether the console offers the monitor.
     pub monitor: bool,
     /// `console-cpu`: the CPU that does the work of the console and of the monitor.
     pub console_cpu: Option<Mpidr>,
+}
+
+impl Description {
+    /// Returns whether there are links.
+    #[must_use]
+    pub fn uses_links(&self) -> bool {
+        !self.links.is_empty() || !self.shared_memory.is_empty()
+    }
 }
 
 /// The description of a partition: its node.
@@ -210,7 +221,8 @@ impl Description {
         }
         let names: Vec<_> = partitions.iter().map(|it| it.name.as_str()).collect();
         let links = links::links(system, &names)?;
-        Ok(Self { system_path, path, partitions, links, monitor, console_cpu })
+        let shared_memory = shared_memory(system, &names)?;
+        Ok(Self { system_path, path, partitions, links, shared_memory, monitor, console_cpu })
     }
 }
 

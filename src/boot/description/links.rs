@@ -28,7 +28,12 @@ pub struct LinkDescription {
     pub no_offload: bool,
 }
 
-/// The values of `type`.
+/// The properties of a link.
+pub(super) const PROPERTIES: [&str; 5] = ["type", "partitions", "mtu", "no-offload", "size"];
+/// The properties that only networks have.
+pub(super) const OF_NETWORKS: [&str; 2] = ["mtu", "no-offload"];
+
+/// The values of `type`, but for `memory`.
 const KINDS: [(&str, Kind); 3] =
     [("network", Kind::Network), ("console", Kind::Console), ("vsock", Kind::Socket)];
 
@@ -46,27 +51,39 @@ pub(super) fn links(system: Node<'_, '_>, partitions: &[&str]) -> Result<Vec<Lin
         return Ok(links);
     };
     node.check(&[], None)?;
+    let mut names = Vec::new();
     for node in node.children() {
-        let link = link(node, partitions)?;
-        if links.iter().any(|it| it.name == link.name) {
-            refuse!(link.path, ": name = \"{}\" is already given to another link", link.name);
+        let name = node.plain_name()?;
+        if names.contains(&name) {
+            refuse!(node.path(), ": name = \"{name}\" is already given to another link");
         }
-        links.push(link);
+        names.push(name);
+        if !is_memory(node)? {
+            links.push(link(node, partitions)?);
+        }
     }
     Ok(links)
 }
 
+/// Returns whether a link is memory that its partitions share.
+pub(super) fn is_memory(link: Node<'_, '_>) -> Result<bool> {
+    Ok(link.text("type")? == Some("memory"))
+}
+
 /// Reads the node of a link.
 fn link(node: Node<'_, '_>, partitions: &[&str]) -> Result<LinkDescription> {
-    node.check(&["type", "partitions", "mtu", "no-offload"], Some(&[]))?;
+    node.check(&PROPERTIES, Some(&[]))?;
     let path = node.path();
     let name = node.plain_name()?;
     let kind = match node.text("type")? {
-        None => refuse!(path, ": type is missing: give \"network\", \"console\" or \"vsock\""),
+        None => {
+            let kinds = "\"network\", \"console\", \"vsock\" or \"memory\"";
+            refuse!(path, ": type is missing: give {kinds}")
+        }
         Some(text) => match KINDS.iter().find(|(name, _)| *name == text) {
             Some((_, kind)) => *kind,
             None => {
-                let like = "none of \"network\", \"console\" and \"vsock\"";
+                let like = "none of \"network\", \"console\", \"vsock\" and \"memory\"";
                 refuse!(path, ": type = \"{text}\" is {like}")
             }
         },
@@ -79,9 +96,12 @@ fn link(node: Node<'_, '_>, partitions: &[&str]) -> Result<LinkDescription> {
         },
     };
     let no_offload = node.flag("no-offload")?;
+    if node.property("size").is_some() {
+        refuse!(path, ": size is only for type = \"memory\"");
+    }
     if kind != Kind::Network {
-        for (property, is_given) in [("mtu", mtu.is_some()), ("no-offload", no_offload)] {
-            if is_given {
+        for property in OF_NETWORKS {
+            if node.property(property).is_some() {
                 refuse!(path, ": {property} is only for type = \"network\"");
             }
         }
@@ -94,7 +114,7 @@ fn link(node: Node<'_, '_>, partitions: &[&str]) -> Result<LinkDescription> {
 }
 
 /// Reads `partitions` of a link.
-fn ports(node: Node<'_, '_>, partitions: &[&str]) -> Result<Vec<usize>> {
+pub(super) fn ports(node: Node<'_, '_>, partitions: &[&str]) -> Result<Vec<usize>> {
     let path = node.path();
     let strings = |it: &Property<'_>| Some(it.strings()?.map(String::from).collect::<Vec<_>>());
     let names = node.read("partitions", "a list of strings", strings)?.unwrap_or_default();

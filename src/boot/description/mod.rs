@@ -7,6 +7,7 @@ mod error;
 mod fields;
 mod image;
 mod links;
+mod shared_memory;
 mod source;
 
 pub use bulkhead::{
@@ -17,4 +18,5 @@ pub use error::PlanError;
 pub(crate) use error::{Cells, Result, refuse};
 pub use image::Image;
 pub use links::LinkDescription;
+pub use shared_memory::SharedMemoryDescription;
 pub use source::{ImageDescription, Peek};

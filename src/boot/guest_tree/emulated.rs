@@ -13,7 +13,7 @@ use crate::pci::Address;
 const PL011_CLOCK: u32 = 24_000_000;
 
 /// Returns the binding of a kind of device.
-fn binding(kind: DeviceKind) -> &'static Binding {
+pub(super) fn binding(kind: DeviceKind) -> &'static Binding {
     &kind.facts().binding
 }
 
@@ -23,7 +23,7 @@ fn node_name(device: &PlannedDevice) -> String {
 }
 
 /// Returns the entries of `reg` for a device.
-fn entries(device: &PlannedDevice) -> impl Iterator<Item = [u32; 4]> {
+pub(super) fn entries(device: &PlannedDevice) -> impl Iterator<Item = [u32; 4]> {
     let (start, size) = (device.registers.start().get(), device.registers.size());
     let entry = binding(device.kind).entry.unwrap_or(size);
     (0..size / entry).map(move |index| reg(start + index * entry, entry))
@@ -62,6 +62,7 @@ impl Builder<'_> {
                 DeviceKind::Distributor => self.interrupt_controller(device),
                 DeviceKind::Virtio => self.links(device),
                 DeviceKind::PciConfiguration => self.host_bridge(device),
+                DeviceKind::Doorbells => self.doorbells(device),
                 _ if binding(device.kind).node == Binding::INTERRUPT_CONTROLLER => {}
                 _ => self.emulated_device(device),
             }

@@ -3,6 +3,7 @@
 mod carried;
 mod emulated;
 mod passthrough;
+mod shared_memory;
 #[cfg(test)]
 mod tests;
 
@@ -50,7 +51,7 @@ pub fn build(
     machine: &Machine,
     tree: &Tree<'_>,
 ) -> Result<GuestTree, PlanError> {
-    // Devices keep their phandles, so the two new ones must not be in the machine's tree.
+    // Devices keep their phandles, so the new ones must not be in the machine's tree.
     let mut phandles = (1..).filter(|phandle| tree.by_phandle(*phandle).is_none());
     let mut builder = Builder {
         writer: Writer::new(),
@@ -62,8 +63,10 @@ pub fn build(
         tree,
         gic: phandles.next().unwrap_or_default(),
         console_clock: phandles.next().unwrap_or_default(),
+        shared_memory: Vec::new(),
         cpus: Vec::new(),
     };
+    builder.shared_memory.extend(phandles.by_ref().take(partition.shared_memory.len()));
     if machine.pmus.iter().any(|pmu| matches!(pmu.interrupts, PmuInterrupts::Shared(_))) {
         builder.cpus.extend(phandles.take(partition.cpus.len()));
     }
@@ -92,6 +95,8 @@ struct Builder<'a> {
     gic: u32,
     /// The phandle of the PL011s' clock.
     console_clock: u32,
+    /// The phandles of the memory that the partition shares.
+    shared_memory: Vec<u32>,
     /// The phandles of the CPUs, if PMUs refer to them.
     cpus: Vec<u32>,
 }
@@ -110,6 +115,7 @@ impl<'a> Builder<'a> {
         self.chosen();
         self.memory_and_cpus();
         self.disks();
+        self.shared_memory();
         self.emulated_devices();
         self.timer();
         self.pmus();

@@ -11,17 +11,12 @@ use alloc::vec::Vec;
 use super::layout::{self, Used};
 use super::memory::FreeMemory;
 use super::types::{GuestMemory, PlannedDisk};
-use crate::arch::addr::{Bytes, Ipa, Pa, Region};
+use crate::arch::addr::{Bytes, Pa, Region};
 use crate::boot::description::{Cells, Result, refuse};
 use crate::boot::description::{DISK_ALIGN, DiskContents, DiskDescription, PartitionDescription};
 use crate::boot::machine::Device;
-use crate::devices::address_map::IPA_END;
 use crate::devices::planned::PlannedDevice;
 use crate::util::nearest::nearest;
-
-/// A guest's first disk is at a multiple of this many bytes, so that the guest addresses do not
-/// depend on the exact size of its memory.
-const FIRST_ALIGN: u64 = 1 << 30;
 
 /// Places the disks of all partitions, whose memory is at `places`; `emulated` and `passthrough`
 /// are their devices. The result is empty if no partition has a disk.
@@ -53,7 +48,7 @@ pub(super) fn place<'a>(
         let mut used = layout::used(partition, &emulated[number], &passthrough[number])?;
         used.push((places[number].guest, "the partition's memory"));
         let mut disks = Vec::with_capacity(partition.disks.len());
-        let mut next = places[number].guest.end().get().next_multiple_of(FIRST_ALIGN);
+        let mut next = layout::first_beside(&places[number]);
         for (index, disk) in partition.disks.iter().enumerate() {
             let (same_as, (at, of)) = match &disk.contents {
                 DiskContents::SameAs(name) => {
@@ -64,7 +59,8 @@ pub(super) fn place<'a>(
             };
             let host = hosts[at][of].unwrap_or(Region::EMPTY);
             let start = if partition.dma_unprotected { host.start().get() } else { next };
-            let guest = guest(&used, start, host.size(), partition, disk)?;
+            let is_fixed = partition.dma_unprotected;
+            let guest = layout::beside(&used, start, host.size(), is_fixed, &disk.path)?;
             used.push((guest, &disk.path));
             next = guest.end().get();
             disks.push(PlannedDisk {
@@ -93,43 +89,12 @@ fn host<'a>(
         DiskContents::SameAs(_) => return Ok(None),
     };
     let rounded = size.checked_next_multiple_of(DISK_ALIGN);
-    match rounded.map_or(Err(0), |size| memory.take_disk(size, &disk.path, identity)) {
+    match rounded.map_or(Err(0), |size| memory.take_beside(size, &disk.path, identity)) {
         Ok(region) => Ok(Some(region)),
         Err(largest) => {
-            let largest = Bytes(largest);
+            let largest = Bytes(largest & !(DISK_ALIGN - 1));
             let why = "does not fit beside the partitions: the largest disk that does is";
             refuse!(disk.path, "{what} {why} {largest}")
-        }
-    }
-}
-
-/// Returns the guest addresses of a disk of `size` bytes: from `start` on, or after what is `used`
-/// there. With unprotected DMA there is no choice.
-fn guest(
-    used: &[Used<'_>],
-    mut start: u64,
-    size: u64,
-    partition: &PartitionDescription,
-    disk: &DiskDescription,
-) -> Result<Region<Ipa>> {
-    let what = format_args!(" ({})", Bytes(size));
-    if partition.dma_unprotected {
-        return layout::check(used, Ipa::new(start), size, &disk.path, what);
-    }
-    loop {
-        let region = Region::new(Ipa::new(start), size);
-        let Some(region) = region.filter(|region| region.end().get() <= IPA_END) else {
-            let memory = used.last().map_or(Region::EMPTY, |(used, _)| *used);
-            let last = IPA_END - 1;
-            let way = "give a lower guest-base";
-            refuse!(
-                disk.path,
-                "{what} does not fit between {memory} and the last guest address, {last:#x}: {way}"
-            );
-        };
-        match used.iter().find(|(used, _)| used.overlaps(&region)) {
-            Some((used, _)) => start = used.end().get().next_multiple_of(DISK_ALIGN),
-            None => return Ok(region),
         }
     }
 }

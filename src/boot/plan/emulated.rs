@@ -10,13 +10,13 @@ use crate::boot::machine::{Device, Gic, Machine};
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::vgic::Delivery;
 
-/// Returns the emulated devices of a partition with this number of vCPUs and of ends of links, to
-/// which these devices are passed through. Their INTIDs are still to be assigned.
+/// Returns the emulated devices of a partition with these numbers of vCPUs, and of ends of links and
+/// of doorbells, to which these devices are passed through. Their INTIDs are still to be assigned.
 pub(super) fn devices(
     partition: &PartitionDescription,
     gic: &Gic,
     vcpus: usize,
-    links: usize,
+    [links, doorbells]: [usize; 2],
     passthrough: &[Device],
 ) -> Vec<PlannedDevice> {
     let of_cpus = match gic {
@@ -31,7 +31,14 @@ pub(super) fn devices(
     if passthrough.iter().any(|device| device.function.is_some()) {
         kinds.push(DeviceKind::PciConfiguration);
     }
-    kinds.into_iter().map(|kind| PlannedDevice::new(kind, vcpus, links)).collect()
+    if doorbells > 0 {
+        kinds.push(DeviceKind::Doorbells);
+    }
+    let new = |kind| {
+        let ends = if kind == DeviceKind::Doorbells { doorbells } else { links };
+        PlannedDevice::new(kind, vcpus, ends)
+    };
+    kinds.into_iter().map(new).collect()
 }
 
 /// The SPIs that are left for emulated devices and for links.

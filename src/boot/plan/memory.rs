@@ -206,13 +206,14 @@ impl<'a> FreeMemory<'a> {
         free
     }
 
-    /// Takes memory for a disk of `size` bytes, which is `owner`'s. If its guest has it at the same
-    /// addresses, `identity` has the guest addresses that it uses for other things.
+    /// Takes memory for a disk or a link of `size` bytes, which is `owner`'s, from a multiple of
+    /// [`DISK_ALIGN`] on. If a guest has it at the same addresses, `identity` has the guest addresses
+    /// that it uses for other things.
     ///
     /// # Errors
     ///
-    /// The size of the largest disk for which there is memory, if there is not enough.
-    pub(super) fn take_disk(
+    /// The largest size for which there is memory, if there is not enough.
+    pub(super) fn take_beside(
         &mut self,
         size: u64,
         owner: &'a str,
@@ -224,7 +225,7 @@ impl<'a> FreeMemory<'a> {
         };
         let large = if size >= GIB { find(&free, size, 0, GIB).ok() } else { None };
         let region = large.map_or_else(|| find(&free, size, 0, DISK_ALIGN), Ok);
-        let region = region.map_err(|largest| largest & !(DISK_ALIGN - 1))?;
+        let region = region?;
         self.take(region, owner);
         Ok(region)
     }

@@ -28,11 +28,12 @@ mod links;
 mod load;
 mod memory;
 mod regions;
+mod shared_memory;
 mod types;
 
 pub use types::{
     GuestMemory, LinkPlan, LinkPort, LoadedImage, Mapping, PartitionPlan, Plan, PlannedBus,
-    PlannedDisk, PlannedFunction,
+    PlannedDisk, PlannedFunction, SharedMemoryPlan, SharedMemoryPort,
 };
 
 impl Plan {
@@ -52,15 +53,24 @@ impl Plan {
         let (mut cpus, console_cpu) = cpus::assign(machine, boot_cpu, description)?;
         let mut passthrough = devices::assign(machine, described)?;
         let Links { links, mut ports } = links::links(description)?;
-        let all = described.iter().zip(&cpus).zip(&ports).zip(&passthrough);
-        let of = |(((partition, cpus), ports), devices): (((_, &Vec<_>), &Vec<_>), &Vec<_>)| {
-            emulated::devices(partition, gic, cpus.len(), ports.len(), devices)
+        let mut shared_ports = shared_memory::ports(description)?;
+        let of = |number: usize, partition| {
+            let ends = [ports[number].len(), shared_ports[number].len()];
+            emulated::devices(partition, gic, cpus[number].len(), ends, &passthrough[number])
         };
-        let mut devices: Vec<_> = all.map(of).collect();
+        let all = described.iter().enumerate();
+        let mut devices: Vec<_> = all.map(|(number, one)| of(number, one)).collect();
         let mut buses = functions::place(machine, described, &devices, &mut passthrough)?;
         let mut memory = FreeMemory::new(machine, described);
         let places = memory.place(described, &devices, &passthrough)?;
         let mut disks = disks::place(&mut memory, described, &places, &devices, &passthrough)?;
+        let owned = shared_memory::Owned {
+            places: &places,
+            emulated: &devices,
+            passthrough: &passthrough,
+            disks: &disks,
+        };
+        let shared = shared_memory::place(&mut memory, description, &owned, &mut shared_ports)?;
         let mut partitions = Vec::with_capacity(described.len());
         let mut free = FreeInterrupts::new(machine);
         for (number, (described, memory)) in described.iter().zip(places).enumerate() {
@@ -73,11 +83,14 @@ impl Plan {
             let cpus = take(&mut cpus[number]);
             let mut links = take(&mut ports[number]);
             links::assign_interrupts(&mut free, &described.path, &mut links)?;
-            let of_links = links.iter().filter_map(|it| it.interrupt);
+            let mut shared_memory = take(&mut shared_ports[number]);
+            shared_memory::assign_interrupts(&mut free, &described.path, &mut shared_memory)?;
+            let of_links = links.iter().map(|it| it.interrupt);
+            let of_links = of_links.chain(shared_memory.iter().map(|it| it.interrupt)).flatten();
             let interrupts = devices::interrupts(machine, &cpus, &passthrough, of_links);
             let pci = buses[number].take();
             let disks = disks.get_mut(number).map(take).unwrap_or_default();
-            let mappings = layout::mappings(gic, &memory, &passthrough, &disks);
+            let mappings = layout::mappings(gic, &memory, &passthrough, &disks, &shared_memory);
             let mut devices = take(&mut devices[number]);
             let wanted = description.delivery(described);
             let delivery = free.assign(described, wanted, &mut devices, &interrupts)?;
@@ -97,6 +110,7 @@ impl Plan {
                 passthrough,
                 pci,
                 links,
+                shared_memory,
                 kernel,
                 ramdisk,
                 disks,
@@ -115,6 +129,7 @@ impl Plan {
             image_tables,
             partitions,
             links,
+            shared_memory: shared,
             console_monitor: description.monitor,
             console_cpu,
         })

@@ -16,13 +16,16 @@ use crate::virtio::link::Kind;
 use crate::virtio::personality::Personality;
 
 /// What each partition owns. No two partitions share anything but the links that the description
-/// gives them, and the one copy of a read-only disk if it says so ([`PlannedDisk::same_as`]).
+/// gives them, of which some are memory ([`SharedMemoryPlan`]), and the one copy of a read-only disk
+/// if it says so ([`PlannedDisk::same_as`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The partitions, in the order of the description.
     pub partitions: Vec<PartitionPlan>,
-    /// The links between them, in the order of the description.
+    /// The links between them, in the order of the description, but for those of memory.
     pub links: Vec<LinkPlan>,
+    /// The memory that they share, in the order of the description.
+    pub shared_memory: Vec<SharedMemoryPlan>,
     /// Memory for translation tables, in whole pages: first the stage-2 tables of all partitions,
     /// enough for all of their [`mappings`](PartitionPlan::mappings) with the largest leaves that
     /// alignment allows; then the tables for EL2's windows onto the partitions' memory, in the same
@@ -54,6 +57,11 @@ impl Plan {
     pub fn uses_pcie(&self) -> bool {
         self.partitions.iter().any(|partition| partition.pci.is_some())
     }
+
+    /// Returns whether there are links.
+    pub fn uses_links(&self) -> bool {
+        !self.links.is_empty() || !self.shared_memory.is_empty()
+    }
 }
 
 /// What one partition owns, and how it runs.
@@ -81,6 +89,9 @@ pub struct PartitionPlan {
     /// Its ends of links. The registers of each are a page of [`DeviceKind::Virtio`], in the same
     /// order.
     pub links: Vec<LinkPort>,
+    /// The memory that it shares with others. The registers of each doorbell are a page of
+    /// [`DeviceKind::Doorbells`], in the same order.
+    pub shared_memory: Vec<SharedMemoryPort>,
     /// The SPIs of its passed-through devices, of its CPUs' PMUs and of its links, by ascending
     /// INTID, each once.
     pub interrupts: Vec<Interrupt>,
@@ -195,6 +206,44 @@ pub struct PlannedFunction {
     pub interrupt: Option<Interrupt>,
     /// How it is reset.
     pub reset: ResetMethod,
+}
+
+/// Memory that partitions share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedMemoryPlan {
+    /// The name of the link: 1 to 15 letters, digits, hyphens and underscores.
+    pub name: String,
+    /// For each of its ports the partition, as an index into [`Plan::partitions`].
+    pub partitions: Vec<usize>,
+    /// The physical addresses, in whole pages.
+    pub host: Region<Pa>,
+}
+
+/// Memory that a partition shares with others, as the partition has it, and its doorbell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedMemoryPort {
+    /// The memory, as an index into [`Plan::shared_memory`].
+    pub memory: usize,
+    /// The number of the partition's port.
+    pub port: u8,
+    /// The number of ports, each of another partition.
+    pub ports: u8,
+    /// The name of the link.
+    pub name: String,
+    /// The guest and the physical addresses, outside the partition's own memory.
+    pub place: GuestMemory,
+    /// The interrupt of its doorbell: an SPI that no device raises, edge-triggered. `None` until it
+    /// is assigned.
+    pub interrupt: Option<Interrupt>,
+}
+
+impl SharedMemoryPort {
+    /// Returns the memory that the partition has to fill with zeros: none if that is the task of
+    /// another one, that of port 0.
+    #[must_use]
+    pub fn own_memory(&self) -> Option<Region<Pa>> {
+        (self.port == 0).then_some(self.place.host)
+    }
 }
 
 /// A partition's memory: `guest` and `host` have the same size, a multiple of the page size.

@@ -4,12 +4,13 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 
 use super::column;
-use crate::boot::plan::{LinkPlan, Plan};
+use crate::arch::addr::Bytes;
+use crate::boot::plan::{LinkPlan, Plan, SharedMemoryPlan};
 
 /// Writes the table of links, if there are any: what each connects, and the partitions with the
-/// interrupts of their ends.
+/// interrupts of their ends; of memory also where each of them has it, and then where it is.
 pub(super) fn write(text: &mut String, plan: &Plan) -> fmt::Result {
-    if !plan.links.is_empty() {
+    if plan.uses_links() {
         text.push_str("link             type     partitions (interrupts)\n");
     }
     for (number, LinkPlan { name, kind, partitions }) in plan.links.iter().enumerate() {
@@ -26,6 +27,22 @@ pub(super) fn write(text: &mut String, plan: &Plan) -> fmt::Result {
             separator = ", ";
         }
         text.push('\n');
+    }
+    for (number, SharedMemoryPlan { name, partitions, host }) in
+        plan.shared_memory.iter().enumerate()
+    {
+        column(text, 15, |text| text.write_str(name))?;
+        column(text, 7, |text| text.write_str("memory"))?;
+        for partition in partitions {
+            let partition = &plan.partitions[*partition];
+            let port = partition.shared_memory.iter().find(|port| port.memory == number);
+            write!(text, "{}", partition.name)?;
+            if let Some((port, interrupt)) = port.and_then(|it| Some((it, it.interrupt?))) {
+                write!(text, " ({}) at {}", interrupt.intid, port.place.guest.start())?;
+            }
+            text.push_str(", ");
+        }
+        writeln!(text, "{} at {} physical", Bytes(host.size()), host.start())?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::boot::description::PlanError;
 use bulkhead::boot::guest_tree::{self, GuestTree};
 use bulkhead::boot::machine::Machine;
-use bulkhead::boot::plan::{PartitionPlan, Plan};
+use bulkhead::boot::plan::{PartitionPlan, Plan, PlannedDisk, SharedMemoryPort};
 use bulkhead::devices::planned::DeviceKind;
 use bulkhead::entropy::{Pool, scrub_stack};
 use log::info;
@@ -247,8 +247,10 @@ impl Work {
             monitor.set_links(links);
         }
         mmu::unmap_memory(self.images.regions());
-        for disk in partitions.iter().flat_map(|it| &it.plan.disks) {
-            mmu::unmap_memory(disk.own_memory().as_slice());
+        for PartitionPlan { disks, shared_memory, .. } in partitions.iter().map(|it| &it.plan) {
+            let disks = disks.iter().filter_map(PlannedDisk::own_memory);
+            let shared = shared_memory.iter().filter_map(SharedMemoryPort::own_memory);
+            disks.chain(shared).for_each(|memory| mmu::unmap_memory(&[memory]));
         }
         partitions
     }

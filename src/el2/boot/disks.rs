@@ -1,4 +1,5 @@
-//! Fills disks: with their images, then with zeros. They are mapped for that alone.
+//! Fills disks, with their images, then with zeros, and shared memory with zeros. They are mapped for
+//! that alone.
 
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region, Va};
@@ -11,7 +12,7 @@ use crate::el2::arch::cache;
 use crate::el2::mm::fill::{self, COPY_PIECE};
 use crate::el2::mm::images::Images;
 
-/// A disk that a partition has to fill.
+/// A disk, or shared memory, that a partition has to fill.
 pub struct Disk {
     /// Its memory, which is mapped.
     memory: Region<Pa>,
@@ -23,17 +24,19 @@ pub struct Disk {
     pieces: Pieces,
 }
 
-/// Maps the disks that a partition has to fill, and returns them. Those that are the same as
-/// another's are filled there.
+/// Maps the disks and the shared memory that a partition has to fill, and returns them. Disks that
+/// are the same as another's are filled there, and shared memory by the partition of port 0.
 pub fn of(plan: &PartitionPlan, images: &'static Images) -> Vec<Disk> {
     let mut disks = Vec::new();
-    for disk in &plan.disks {
-        if let Some(memory) = disk.own_memory() {
+    let mut add = |memory: Option<Region<Pa>>, source: Option<Region<Pa>>| {
+        if let Some(memory) = memory {
             mmu::map_memory(memory);
-            let source = disk.source.unwrap_or(Region::EMPTY);
+            let source = source.unwrap_or(Region::EMPTY);
             disks.push(Disk { memory, source, images, pieces: Pieces::new() });
         }
-    }
+    };
+    plan.disks.iter().for_each(|disk| add(disk.own_memory(), disk.source));
+    plan.shared_memory.iter().for_each(|port| add(port.own_memory(), None));
     disks
 }
 

@@ -271,6 +271,7 @@ pub fn audit(
     let mut closed: Vec<_> = hosts.chain(images.regions().iter().copied()).collect();
     for partition in partitions {
         closed.extend(partition.plan.disks.iter().map(|disk| disk.host));
+        closed.extend(partition.plan.shared_memory.iter().map(|port| port.place.host));
     }
     let audited =
         mmu::audit(&closed, wings).and_then(|()| audit::stage_2(machine, &roots, tables, &read));

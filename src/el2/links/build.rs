@@ -3,7 +3,10 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use bulkhead::boot::plan::{LinkPlan, LinkPort, PartitionPlan, Plan};
+use bulkhead::boot::plan::{
+    LinkPlan, LinkPort, PartitionPlan, Plan, SharedMemoryPlan, SharedMemoryPort,
+};
+use bulkhead::devices::doorbell::Doorbells;
 use bulkhead::devices::planned::MAX_LINKS;
 use bulkhead::virtio::link::{Kind, Lane, PortCounters};
 use bulkhead::virtio::notices::Notices;
@@ -14,6 +17,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::concern::Concern;
 use super::device::{Device, Devices};
+use super::doorbell::{Doorbell, SharedDoorbells};
 use super::lane::SharedLane;
 use super::link::{Link, Links};
 use super::port::{Port, State};
@@ -27,12 +31,14 @@ use crate::el2::partition::{
 impl Links {
     /// Returns the links of a Plan; `None` if it has none.
     pub fn new(plan: &Plan, gic: &'static Gic) -> Option<&'static Self> {
-        if plan.links.is_empty() {
+        if !plan.uses_links() {
             return None;
         }
         let link = |(number, link): (usize, &LinkPlan)| Link::new(number, link, plan, gic);
         let links = plan.links.iter().enumerate().map(link).collect();
-        Some(Box::leak(Box::new(Self(links))))
+        let shared = plan.shared_memory.iter().enumerate();
+        let doorbells = shared.map(|(number, it)| SharedDoorbells::new(number, it, plan, gic));
+        Some(Box::leak(Box::new(Self(links, doorbells.collect()))))
     }
 
     /// Sets the partitions, before the first guest starts.
@@ -51,7 +57,9 @@ impl Links {
     /// Returns a partition's ends of links; `None` if it has none.
     pub fn ports(&'static self, plan: &PartitionPlan) -> Option<Box<dyn LinkPorts>> {
         let ports: Vec<_> = plan.links.iter().map(|port| Port::new(self, port)).collect();
-        if ports.is_empty() {
+        let doorbells: Vec<_> =
+            plan.shared_memory.iter().map(|it| Doorbell::new(self, it)).collect();
+        if ports.is_empty() && doorbells.is_empty() {
             return None;
         }
         let mut heads: DeviceHeads = [None; MAX_LINKS];
@@ -60,7 +68,7 @@ impl Links {
         }
         let device = |port| -> Option<Box<dyn Device>> { Some(Box::new(port)) };
         let devices = ports.into_iter().map(device).collect();
-        Some(Box::new(Devices { devices, heads: Box::leak(Box::new(heads)) }))
+        Some(Box::new(Devices { devices, doorbells, heads: Box::leak(Box::new(heads)) }))
     }
 }
 
@@ -110,6 +118,26 @@ impl SharedPort {
             counters,
             lines: Mutex::new(line_limit()),
         }
+    }
+}
+
+impl SharedDoorbells {
+    /// Returns the doorbells of the shared memory with this number in the Plan.
+    fn new(number: usize, memory: &SharedMemoryPlan, plan: &Plan, gic: &Gic) -> Self {
+        let interrupt = |partition: &usize| {
+            let mut ports = plan.partitions.get(*partition)?.shared_memory.iter();
+            let interrupt = ports.find(|it| it.memory == number)?.interrupt?;
+            Some(gic.pending_bit(interrupt.intid))
+        };
+        let interrupts: Vec<_> = memory.partitions.iter().filter_map(interrupt).collect();
+        Self { doorbells: Doorbells::new(interrupts.len() as u8), interrupts }
+    }
+}
+
+impl Doorbell {
+    /// Returns the doorbell at a port of the Plan.
+    fn new(links: &'static Links, port: &SharedMemoryPort) -> Self {
+        Self { shared: &links.1[port.memory], port: port.port }
     }
 }
 

@@ -1,9 +1,11 @@
-//! The devices of links in a partition, of any kind.
+//! The devices of links in a partition, of any kind, and its doorbells.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::PAGE_SIZE;
+use bulkhead::devices::address_map::{DOORBELLS, VIRTIO};
 
+use super::doorbell::Doorbell;
 use crate::el2::partition::{DeviceHeads, LinkAccess, LinkPorts};
 
 /// A device, whose registers are in a page of its own. Only the partition's own CPUs use it.
@@ -25,10 +27,15 @@ pub trait Device: Send + Sync {
     }
 }
 
+/// The page of the first doorbell, counted from that of the first device.
+const FIRST_DOORBELL: usize = ((DOORBELLS.get() - VIRTIO.get()) / PAGE_SIZE) as usize;
+
 /// All devices of a partition's links.
 pub struct Devices {
     /// The devices, by their pages.
     pub devices: Vec<Option<Box<dyn Device>>>,
+    /// The doorbells of the memory that it shares.
+    pub doorbells: Vec<Doorbell>,
     pub heads: &'static DeviceHeads,
 }
 
@@ -41,8 +48,12 @@ impl Devices {
 
 impl LinkPorts for Devices {
     fn access(&self, LinkAccess { offset, size, stored }: LinkAccess) -> Option<u64> {
-        match self.devices.get((offset / PAGE_SIZE) as usize) {
-            Some(Some(device)) => device.access(offset % PAGE_SIZE, size, stored),
+        let (page, offset) = ((offset / PAGE_SIZE) as usize, offset % PAGE_SIZE);
+        if let Some(doorbell) = self.doorbells.get(page.wrapping_sub(FIRST_DOORBELL)) {
+            return Some(doorbell.access(offset, size, stored));
+        }
+        match self.devices.get(page) {
+            Some(Some(device)) => device.access(offset, size, stored),
             _ => Some(0),
         }
     }
@@ -56,6 +67,7 @@ impl LinkPorts for Devices {
     }
 
     fn stop(&self) -> bool {
+        self.doorbells.iter().for_each(Doorbell::stop);
         // All of them, also after one that another CPU uses.
         self.all().filter(|device| !device.stop()).count() == 0
     }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bulkhead::virtio::link::Kind;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::doorbell::SharedDoorbells;
 use super::lane::{SharedLane, bit};
 use super::shared_port::SharedPort;
 use crate::el2::arch::sync::SetOnce;
@@ -12,8 +13,8 @@ use crate::el2::cpu::LINKS;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::mm::fill::PartitionMemory;
 
-/// All links of the machine, in the order of the Plan.
-pub struct Links(pub Vec<Link>);
+/// All links of the machine, in the order of the Plan, and the doorbells of shared memory.
+pub struct Links(pub Vec<Link>, pub Vec<SharedDoorbells>);
 
 /// A link.
 pub struct Link {

@@ -1,5 +1,5 @@
 //! Links between partitions: their ends in each partition, which are virtio devices, and the lanes
-//! in which data are moved.
+//! in which data are moved; and the doorbells of memory that partitions share.
 //!
 //! Once guests run, calls into this room are made only through [`LinkPorts`], so that it can be
 //! unmapped if the description has no links.
@@ -14,6 +14,7 @@
 mod build;
 mod concern;
 mod device;
+mod doorbell;
 mod lane;
 mod link;
 mod memory;

@@ -23,10 +23,10 @@ pub trait NotifiedQueue: Send + Sync {
     fn notify(&self);
 }
 
-/// A guest's access to the registers of a virtio device.
+/// A guest's access to the registers of a virtio device, or of a doorbell.
 #[derive(Clone, Copy)]
 pub struct LinkAccess {
-    /// The offset from the first of the partition's devices, in bytes.
+    /// The offset from the first of the partition's virtio devices, in bytes.
     pub offset: u64,
     /// The size in bytes: 1, 2, 4 or 8.
     pub size: u8,
@@ -49,8 +49,8 @@ pub trait LinkPorts: Send + Sync {
     /// Continues with work that was left, and tells drivers what became of their peers.
     fn poll(&self);
 
-    /// Takes the partition's memory from all links, and resets the devices. No vCPU may run the
-    /// guest.
+    /// Takes the partition's memory from all links, and resets the devices and the doorbells. No vCPU
+    /// may run the guest.
     ///
     /// Returns whether no CPU uses the memory any more; otherwise this must be called again.
     fn stop(&self) -> bool;

@@ -141,7 +141,7 @@ fn cause(device: DeviceKind) -> Cause {
         DeviceKind::Redistributors => Cause::Redistributors,
         DeviceKind::Pl011 => Cause::Console,
         DeviceKind::MonitorPl011 => Cause::Monitor,
-        DeviceKind::Virtio => Cause::Link,
+        DeviceKind::Virtio | DeviceKind::Doorbells => Cause::Link,
         _ => Cause::Device,
     }
 }
@@ -161,8 +161,10 @@ pub(super) fn load(
         DeviceKind::CpuInterface => 0,
         DeviceKind::Pl011 => vcpu.uart_access(offset, None),
         DeviceKind::MonitorPl011 => vcpu.monitor_access(offset, None),
-        DeviceKind::Virtio => vcpu.link_access(offset, access.size(), None),
         DeviceKind::PciConfiguration => vcpu.pci_access(offset, access.size(), None),
+        DeviceKind::Virtio | DeviceKind::Doorbells => {
+            vcpu.link_access(device, offset, access.size(), None)
+        }
         _ => vcpu.device_access(device, offset, None),
     };
     frame.set_register(access.register(), access.loaded(value));
@@ -178,8 +180,10 @@ pub(super) fn store(vcpu: &Vcpu, device: DeviceKind, offset: u64, size: u64, val
         DeviceKind::CpuInterface => {}
         DeviceKind::Pl011 => _ = vcpu.uart_access(offset, Some(value)),
         DeviceKind::MonitorPl011 => _ = vcpu.monitor_access(offset, Some(value)),
-        DeviceKind::Virtio => _ = vcpu.link_access(offset, size, Some(value)),
         DeviceKind::PciConfiguration => _ = vcpu.pci_access(offset, size, Some(value)),
+        DeviceKind::Virtio | DeviceKind::Doorbells => {
+            _ = vcpu.link_access(device, offset, size, Some(value));
+        }
         _ => _ = vcpu.device_access(device, offset, Some(value)),
     }
 }

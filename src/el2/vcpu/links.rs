@@ -1,16 +1,31 @@
 //! Accesses to a guest's ends of links.
 
+use bulkhead::devices::address_map::{DOORBELLS, VIRTIO};
+use bulkhead::devices::planned::DeviceKind;
+
 use super::Vcpu;
 use crate::el2::arch::frame::repeat_instruction;
 use crate::el2::partition::LinkAccess;
 
 impl Vcpu {
-    /// Carries out an access of `size` bytes to a device of a link: a store of `stored`, or a load
-    /// if it is `None`. `offset` is that from the first device's. Returns the value loaded.
+    /// Carries out an access of `size` bytes to a device of a link or to a doorbell: a store of
+    /// `stored`, or a load if it is `None`. `offset` is that from the first one of its kind. Returns
+    /// the value loaded.
     #[inline(never)]
-    pub fn link_access(&self, offset: u64, size: u64, stored: Option<u64>) -> u64 {
+    pub fn link_access(
+        &self,
+        kind: DeviceKind,
+        offset: u64,
+        size: u64,
+        stored: Option<u64>,
+    ) -> u64 {
         let Some(links) = &self.partition.links else { return 0 };
-        links.access(LinkAccess { offset, size: size as u8, stored }).unwrap_or_else(|| {
+        let first = match kind {
+            DeviceKind::Doorbells => DOORBELLS.get() - VIRTIO.get(),
+            _ => 0,
+        };
+        let access = LinkAccess { offset: first + offset, size: size as u8, stored };
+        links.access(access).unwrap_or_else(|| {
             repeat_instruction();
             0
         })

@@ -1,5 +1,6 @@
 mod disks;
 mod el2;
+mod shared_memory;
 
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -36,7 +37,11 @@ impl Bench {
     }
 
     fn of(machine: Machine, partitions: impl IntoIterator<Item = Spec>) -> Self {
-        let plan = plan_on(&machine, &system(partitions)).unwrap();
+        Self::of_system(machine, &system(partitions))
+    }
+
+    fn of_system(machine: Machine, system: &Spec) -> Self {
+        let plan = plan_on(&machine, system).unwrap();
         let mut bench = Self { machine, plan, roots: Vec::new(), memory: BTreeMap::new() };
         let mut place = bench.plan.table_memory.start().get();
         for partition in &bench.plan.partitions.clone() {
@@ -203,7 +208,8 @@ fn a_table_with_two_parents_or_outside_the_tables_is_found() {
 #[test]
 fn the_summary_has_plurals_and_groups_digits() {
     let line = |pages, partitions, shared| {
-        let summary = Summary { pages, tables: 17, partitions, shared };
+        let linked = 0;
+        let summary = Summary { pages, tables: 17, partitions, shared, linked };
         std::format!("{summary}")
     };
     assert_eq!(line(12_345, 3, 0), "12,345 pages in 17 tables of 3 partitions: each has one owner");

@@ -8,26 +8,30 @@ use crate::boot::report::report;
 use crate::devices::planned::MAX_LINKS;
 use crate::virtio::personality::Personality;
 
-fn link(name: &'static str, kind: &'static str, partitions: &'static [&'static str]) -> Spec {
+pub(super) fn link(
+    name: &'static str,
+    kind: &'static str,
+    partitions: &'static [&'static str],
+) -> Spec {
     Spec::new(name)
         .with("type", Value::Bytes([kind.as_bytes(), b"\0"].concat()))
         .with("partitions", Text(partitions))
 }
 
 /// A description of three partitions with these links.
-fn linked(links: impl IntoIterator<Item = Spec>) -> Spec {
+pub(super) fn linked(links: impl IntoIterator<Item = Spec>) -> Spec {
     let links = Spec { children: links.into_iter().collect(), ..Spec::new("links") };
     system(["one", "two", "three"].map(partition)).child(links)
 }
 
 /// A machine with these SPIs above those of its devices.
-fn machine_with_spis(gic: Gic, free: core::ops::Range<u32>) -> Machine {
+pub(super) fn machine_with_spis(gic: Gic, free: core::ops::Range<u32>) -> Machine {
     let mut machine = machine(gic);
     machine.free_interrupts = free;
     machine
 }
 
-fn refusal(links: impl IntoIterator<Item = Spec>) -> String {
+pub(super) fn refusal(links: impl IntoIterator<Item = Spec>) -> String {
     let machine = machine_with_spis(gic_v2(), 100..200);
     plan_on(&machine, &linked(links)).unwrap_err().to_string()
 }
@@ -114,10 +118,13 @@ fn links_are_reported() {
 fn links_that_are_wrong() {
     let lan = || link("lan", "network", &["one", "two"]);
     for (spec, expected) in [
-        (lan().without("type"), ": type is missing: give \"network\", \"console\" or \"vsock\""),
+        (
+            lan().without("type"),
+            ": type is missing: give \"network\", \"console\", \"vsock\" or \"memory\"",
+        ),
         (
             lan().with("type", Text(&["net"])),
-            ": type = \"net\" is none of \"network\", \"console\" and \"vsock\"",
+            ": type = \"net\" is none of \"network\", \"console\", \"vsock\" and \"memory\"",
         ),
         (
             lan().without("partitions"),
@@ -149,9 +156,10 @@ fn links_that_are_wrong() {
             link("lan", "console", &["one", "two"]).with("no-offload", Nothing),
             ": no-offload is only for type = \"network\"",
         ),
+        (lan().with("size", Cells(&[0, 1])), ": size is only for type = \"memory\""),
         (
-            lan().with("size", Cells(&[0, 1])),
-            " has an unknown property \"size\"; the nearest name is \"type\"",
+            lan().with("sise", Cells(&[0, 1])),
+            " has an unknown property \"sise\"; the nearest name is \"size\"",
         ),
         (lan().child(Spec::new("port")), "/port is an unknown node: its parent has no child nodes"),
     ] {

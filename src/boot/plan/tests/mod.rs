@@ -6,6 +6,7 @@ mod functions;
 mod links;
 mod random;
 mod refused;
+mod shared_memory;
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};

@@ -4,7 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::boot::description::{DiskContents, DiskDescription, Image, ImageDescription};
+use crate::boot::description::{
+    DiskContents, DiskDescription, Image, ImageDescription, SharedMemoryDescription,
+};
 use crate::devices::address_map::IPA_END;
 
 fn any_machine() -> impl Strategy<Value = Machine> {
@@ -36,6 +38,7 @@ fn any_machine() -> impl Strategy<Value = Machine> {
                 owner: String::new(),
             });
             machine.reserved = reserved.collect();
+            machine.free_interrupts = 100..110;
             machine
         },
     )
@@ -117,8 +120,27 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
     )
 }
 
+/// Memory that partitions share: the first, the second, or the third too.
+fn any_shared_memory() -> impl Strategy<Value = (u64, u64, bool)> {
+    (0u64..3, 1u64..0x500, any::<bool>())
+}
+
 fn any_description() -> impl Strategy<Value = Description> {
-    vec(any_partition(), 1..4).prop_map(|mut partitions| {
+    let shared = vec(any_shared_memory(), 0..3);
+    (vec(any_partition(), 1..4), shared).prop_map(|(mut partitions, shared)| {
+        let count = partitions.len();
+        let shared_memory = shared.into_iter().filter(|_| count > 1);
+        let shared_memory = shared_memory.map(|(first, pages, of_all)| {
+            let ports = if of_all { count } else { 2 };
+            let partitions = (0..ports).map(|port| (first as usize + port) % count);
+            SharedMemoryDescription {
+                path: String::from("/links/shared"),
+                name: std::format!("{first}-{pages}"),
+                partitions: partitions.collect(),
+                size: pages * 0x1000,
+            }
+        });
+        let shared_memory = shared_memory.collect();
         for (number, partition) in partitions.iter_mut().enumerate() {
             partition.path = std::format!("/partitions/p{number}");
             partition.name = std::format!("p{number}");
@@ -130,6 +152,7 @@ fn any_description() -> impl Strategy<Value = Description> {
             monitor: false,
             console_cpu: None,
             links: Vec::new(),
+            shared_memory,
         }
     })
 }
@@ -156,8 +179,10 @@ fn check(machine: &Machine, plan: &Plan) {
     unique(partitions().flat_map(|one| one.interrupts.iter().map(|one| one.intid)).collect());
     unique(partitions().map(|one| one.vmid).collect());
     let shared = |one: &PartitionPlan| {
-        let shared = one.disks.iter().filter(|disk| disk.same_as.is_some());
-        shared.map(|disk| disk.guest.start()).collect::<Vec<_>>()
+        let disks = one.disks.iter().filter(|disk| disk.same_as.is_some());
+        let memory = one.shared_memory.iter().filter(|it| it.port > 0);
+        let memory = memory.map(|it| it.place.guest.start());
+        disks.map(|disk| disk.guest.start()).chain(memory).collect::<Vec<_>>()
     };
     let mut physical: Vec<_> = partitions()
         .flat_map(|one| {
@@ -194,6 +219,9 @@ fn check(machine: &Machine, plan: &Plan) {
         for disk in &one.disks {
             check_disk(plan, one, disk);
         }
+        for port in &one.shared_memory {
+            check_shared(plan, one, port);
+        }
     });
 }
 
@@ -213,6 +241,23 @@ fn check_disk(plan: &Plan, of: &PartitionPlan, disk: &PlannedDisk) {
         assert!(*is_read_only && other.is_read_only && source.is_none());
         assert_eq!((other.host, other.same_as), (*host, None));
     }
+    if of.dma_unprotected {
+        assert_eq!(host.start().get(), guest.start().get());
+    }
+}
+
+/// Checks that shared memory is mapped, that it is that of the link, and whose zeros it has first.
+fn check_shared(plan: &Plan, of: &PartitionPlan, port: &SharedMemoryPort) {
+    let GuestMemory { guest, host } = port.place;
+    let attributes = crate::mm::tables::Attributes::GUEST_DISK;
+    let mapping = Mapping { ipa: guest.start(), pa: host.start(), size: host.size(), attributes };
+    assert!(of.mappings.contains(&mapping) && !host.is_empty());
+    let memory = &plan.shared_memory[port.memory];
+    let own = &plan.partitions[memory.partitions[usize::from(port.port)]];
+    assert_eq!((memory.host, &own.name), (host, &of.name));
+    assert_eq!(memory.partitions.len(), usize::from(port.ports));
+    assert_eq!(port.own_memory().is_some(), port.port == 0);
+    assert!(of.interrupts.contains(&port.interrupt.unwrap()));
     if of.dma_unprotected {
         assert_eq!(host.start().get(), guest.start().get());
     }

@@ -26,6 +26,8 @@ impl PendingBit {
 
 impl Gic {
     /// Returns the bit that makes a shared interrupt pending.
+    // Inlined into the code of boot.
+    #[inline(always)]
     pub fn pending_bit(&self, intid: Intid) -> PendingBit {
         let set = IntidSet::one(0, intid);
         let register = self.distributor().register(StateRegister::SetPending.of(set));

@@ -153,6 +153,24 @@ pub const MENDS: &[Mend] = &[
         tests: &[Library("a_shared_disk_that_can_be_written_is_found")],
     },
     Mend {
+        attack: "a third partition has memory that two others share",
+        changes: &[change(
+            "src/boot/audit/owned.rs",
+            "if !has_all_ports(own, plans) {",
+            "if false {",
+        )],
+        tests: &[Library("a_third_partition_that_reaches_it_is_found")],
+    },
+    Mend {
+        attack: "a peer rings a partition that does not run",
+        changes: &[change(
+            "src/devices/doorbell.rs",
+            "rung & !bit(port.into()) & self.ready.load(Ordering::Acquire)",
+            "rung & !bit(port.into())",
+        )],
+        tests: &[Library("a_port_is_rung_by_its_number_and_only_if_it_is_on")],
+    },
+    Mend {
         attack: "a guest beside others has direct interrupts without having asked for them",
         changes: &[change(
             "src/boot/description/bulkhead.rs",
