@@ -212,7 +212,7 @@ cargo-guests: setup
 cargo-image: setup target/default.dtb
 	cargo rustc --bin bulkhead --features image $(CARGO_TARGET) -- $(CODE_MODEL)
 
-$(GUESTS:%=$(ELF)/%) $(ELF)/counter $(ELF)/vsock: cargo-guests ; @:
+$(GUESTS:%=$(ELF)/%) $(ELF)/counter $(ELF)/vsock $(ELF)/shared: cargo-guests ; @:
 $(ELF)/bulkhead: cargo-image ; @:
 
 target/guests/%.img: $(ELF)/%
@@ -255,9 +255,9 @@ target/linux/initramfs.cpio.gz: $(INITRAMFS) guests/linux/init guests/linux/init
 target/linux/drivers.cpio.gz: $(INITRAMFS) $(LINUX_DRIVERS) guests/linux/init guests/linux/initramfs
 	guests/linux/initramfs $(INITRAMFS) $(LINUX_DRIVERS) >$@
 
-target/linux/links.cpio.gz: $(INITRAMFS) $(ELF)/vsock $(LINK_DRIVERS) guests/linux/init \
+target/linux/links.cpio.gz: $(INITRAMFS) $(ELF)/vsock $(ELF)/shared $(LINK_DRIVERS) guests/linux/init \
     guests/linux/initramfs
-	guests/linux/initramfs $(INITRAMFS) $(ELF)/vsock $(LINK_DRIVERS) >$@
+	guests/linux/initramfs $(INITRAMFS) $(ELF)/vsock $(ELF)/shared $(LINK_DRIVERS) >$@
 
 target/linux/backport/links.cpio.gz: target/linux/busybox $(ELF)/counter $(ELF)/vsock \
     $(BACKPORT_DRIVERS) guests/linux/init guests/linux/initramfs

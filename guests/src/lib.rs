@@ -1,4 +1,5 @@
-//! The runtime of Bulkhead's bare-metal guests: entry, exceptions, interrupts, timer, UART, PSCI, links.
+//! The runtime of Bulkhead's bare-metal guests: entry, exceptions, interrupts, timer, UART, PSCI, links,
+//! shared memory.
 //!
 //! A guest is an arm64 Image that runs in a partition and on a bare `virt` machine, and finds its
 //! devices in its device tree. It names its functions with [`guest!`]; the runtime calls `main` on
@@ -10,6 +11,7 @@ pub mod cpu;
 mod entry;
 pub mod exceptions;
 pub mod gic;
+pub mod mailbox;
 pub mod mmio;
 pub mod mmu;
 pub mod pl011;

@@ -120,11 +120,12 @@ extern "C" fn map_image(tree: u64) {
     tables.map(tree..tree + BLOCK, MemoryKind::Normal);
 }
 
-/// Maps the memory and the disks that the tree names, and everything else as Device memory.
+/// Maps the memory, the disks and the shared memory that the tree names, and everything else as Device memory.
 pub(crate) fn map_all(machine: &tree::Machine) {
     // SAFETY: as in `map_image`: called once, by the boot CPU, before it starts another.
     let tables = unsafe { &mut *ROOT.0.get() };
-    for region in machine.memory().iter().chain(machine.disks().iter().map(|disk| &disk.memory)) {
+    let memory = machine.memory().iter().chain(machine.disks().iter().map(|disk| &disk.memory));
+    for region in memory.copied().chain(machine.shared_memory().map(|it| it.memory)) {
         tables.map(region.base..region.base.saturating_add(region.size), MemoryKind::Normal);
     }
     tables.map(0..NOWHERE, MemoryKind::Device);

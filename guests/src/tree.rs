@@ -6,7 +6,7 @@ use spin::Once;
 
 use crate::cpu::MAX_CPUS;
 
-/// The most ends of links that are read.
+/// The most ends of links that are read, of memory and of others each.
 const MAX_LINKS: usize = 4;
 /// The first INTID of private and of shared peripheral interrupts.
 const FIRST_PPI: u32 = 16;
@@ -98,6 +98,23 @@ pub struct Pci {
     pub window: Memory,
 }
 
+/// Memory that the guest shares with other partitions, and its doorbell.
+#[derive(Clone, Copy, Debug)]
+pub struct SharedMemory {
+    /// The name of the link.
+    pub name: &'static str,
+    /// The memory.
+    pub memory: Memory,
+    /// The address of the doorbell's registers.
+    pub registers: u64,
+    /// The INTID of the doorbell.
+    pub interrupt: u32,
+    /// The number of the guest's port.
+    pub port: u32,
+    /// The number of ports.
+    pub ports: u32,
+}
+
 /// The machine or partition in which the guest runs.
 pub struct Machine {
     /// The partition's name; `None` on a bare machine.
@@ -133,6 +150,7 @@ pub struct Machine {
     memory: [Memory; 4],
     memory_count: usize,
     links: [Option<Link>; MAX_LINKS],
+    shared_memory: [Option<SharedMemory>; MAX_LINKS],
     disks: [Disk; 4],
     disk_count: usize,
 }
@@ -168,6 +186,11 @@ impl Machine {
     /// Returns the end of the link with this name.
     pub fn link(&self, name: &str) -> Option<Link> {
         self.links.into_iter().flatten().find(|link| link.name == name)
+    }
+
+    /// Returns the memory that is shared with other partitions, in the order of the tree.
+    pub fn shared_memory(&self) -> impl Iterator<Item = SharedMemory> + '_ {
+        self.shared_memory.iter().copied().flatten()
     }
 
     /// Returns the disks, in the order of the tree.
@@ -265,6 +288,7 @@ fn parse(tree: &Fdt<'static>) -> Machine {
         memory,
         memory_count,
         links: links(tree),
+        shared_memory: shared_memory(tree),
         disks,
         disk_count,
     }
@@ -297,6 +321,30 @@ fn links(tree: &Fdt<'static>) -> [Option<Link>; MAX_LINKS] {
         *slot = Some(Link { name, registers: register(node, 0), interrupt });
     }
     links
+}
+
+/// Returns the memory that is shared with other partitions.
+fn shared_memory(tree: &Fdt<'static>) -> [Option<SharedMemory>; MAX_LINKS] {
+    let mut all = [None; MAX_LINKS];
+    let is_bell =
+        |node: &FdtNode<'_, 'static>| text(*node, "compatible") == Some("bulkhead,doorbell");
+    for (slot, node) in all.iter_mut().zip(tree.all_nodes().filter(is_bell)) {
+        let cell = |name| node.property(name).and_then(|it| it.as_usize()).unwrap_or(0) as u32;
+        let region = tree.find_phandle(cell("memory-region")).expect("a doorbell without memory");
+        let region = region.reg().and_then(|mut regions| regions.next());
+        let region = region.expect("shared memory without an address");
+        let memory =
+            Memory { base: region.starting_address as u64, size: region.size.unwrap_or(0) as u64 };
+        *slot = Some(SharedMemory {
+            name: text(node, "label").unwrap_or_default(),
+            memory,
+            registers: register(node, 0),
+            interrupt: interrupt(node, 0).unwrap_or(0),
+            port: cell("bulkhead,port"),
+            ports: cell("bulkhead,ports"),
+        });
+    }
+    all
 }
 
 fn watchdog(node: FdtNode<'_, 'static>) -> Watchdog {

@@ -1,7 +1,7 @@
 //! The audit of the translation tables: its line in the report, and the bugs that it finds, which
 //! are planted in copies of the image.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{
     Gic, Machine, PANICKED, Partition, REFUSED, branch, compile, function, instruction,
@@ -28,18 +28,24 @@ fn the_report_has_the_result_of_the_audit(gic: Gic) {
     outcome.expect_line("bulkhead", " tables of 2 partitions: each has one owner");
 }
 
-/// Boots an image in which the instructions `bug` run before the function that fills tables, and
-/// expects that the audit finds `what`. The function is `Tables::fill`, with the size of an entry
-/// in x2, the addresses of the run at x3, and the attributes of a leaf in x4.
+/// Returns an image in which the instructions `bug` run before the function that fills tables:
+/// `Tables::fill`, with the size of an entry in x2, the addresses of the run at x3, and the
+/// attributes of a leaf in x4.
 #[track_caller]
-fn expect_finding(gic: Gic, bug: &[u32], what: &str) {
+pub fn with_bug(bug: &[u32]) -> PathBuf {
     let fill = function(&["6tables", "6Tables", "4fill"]);
     // Only panics call this function, so its code can be replaced.
     let room = function(&["6tables", "8MapError", "5Debug3fmt"]);
     let back = branch(room + 4 * (bug.len() + 1), fill + 4);
     let detour = [bug, &[instruction(fill), back]].concat();
     assert!(detour.len() <= 14, "there is no room for the bug");
-    expect_finding_in(gic, &patched(&[(fill, &[branch(fill, room)]), (room, &detour)]), what);
+    patched(&[(fill, &[branch(fill, room)]), (room, &detour)])
+}
+
+/// Boots an image with such a bug, and expects that the audit finds `what`.
+#[track_caller]
+fn expect_finding(gic: Gic, bug: &[u32], what: &str) {
+    expect_finding_in(gic, &with_bug(bug), what);
 }
 
 /// Boots an image and expects that the audit finds `what`.

@@ -30,6 +30,7 @@ mod raspberry_pi;
 mod refusals;
 mod restart;
 mod scale;
+mod shared_memory;
 mod shared_registers;
 mod sleep;
 mod stays;

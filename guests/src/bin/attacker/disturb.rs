@@ -5,16 +5,17 @@ use runtime::tree::machine;
 use runtime::{exceptions, fail, mmu, pl011, print, println, psci, secondary, timer};
 
 use crate::context::count;
-use crate::{links, race};
+use crate::{bells, links, race};
 
 /// The disturbances, by their names on the command line.
-const DISTURBANCES: [(&str, fn()); 6] = [
+const DISTURBANCES: [(&str, fn()); 7] = [
     ("flood", flood),
     ("faults", faults),
     ("controls", controls),
     ("race", race::start),
     ("links", links::attack),
     ("rings", links::start_with_wrong_rings),
+    ("bells", bells::attack),
 ];
 
 /// The number of faults in each of the lives of `faults`.

@@ -17,6 +17,7 @@
 
 mod aarch32;
 mod access;
+mod bells;
 mod calls;
 mod context;
 mod disturb;

@@ -11,7 +11,8 @@
 //! - `restart`: prints when it was entered and when it resets, and resets.
 //! - `entered`: only prints when it was entered.
 //! - `wait`: sleeps for ever.
-//! - `links`: measures only the network `lan`, whose other end is a guest with `links-peer`.
+//! - `links`: measures only the network `lan` and the doorbell of memory that is shared; the other end
+//!   of both is a guest with `links-peer`.
 
 #![no_std]
 #![no_main]
@@ -20,6 +21,7 @@ mod calls;
 mod console;
 mod counter;
 mod devices;
+mod doorbell;
 mod figures;
 mod frames;
 mod interrupts;
@@ -42,6 +44,7 @@ fn main() {
         restart::wait();
     }
     if is_given("links-peer") {
+        doorbell::receive();
         links::receive();
     }
     if is_given("restart") {
@@ -56,7 +59,7 @@ fn main() {
 
 /// Handles an interrupt that no measurement takes.
 fn interrupt(interrupt: Interrupt) {
-    if !links::take(interrupt.intid) {
+    if !links::take(interrupt.intid) && !doorbell::take(interrupt.intid) {
         interrupts::unexpected(interrupt);
     }
 }
@@ -69,7 +72,8 @@ fn measure() {
         return others::measure();
     }
     if machine().argument("links").is_some() {
-        return links::measure();
+        links::measure();
+        return doorbell::measure();
     }
     calls::measure();
     if machine().argument("calls").is_some() {

@@ -45,12 +45,15 @@ pub fn measure(column: Column, cpus: usize) -> Found {
     found(&outcome)
 }
 
-/// Measures a network between two partitions.
+/// Measures a network and shared memory between two partitions.
 pub fn links(column: Column) -> Found {
     let guest = |name, words| Partition::new(name, "bench").memory(4 << 20).bootargs(words);
     let guests = [guest("bench", "links"), guest("peer", "links-peer")];
-    let lan = "    links { lan { type = \"network\"; partitions = \"bench\", \"peer\"; }; };\n";
-    let outcome = with_properties(column, 2, lan, &guests)
+    let both = "partitions = \"bench\", \"peer\";";
+    let lan = format!("lan {{ type = \"network\"; {both} }};");
+    let frames = format!("frames {{ type = \"memory\"; {both} size = <0x0 0x4000>; }};");
+    let links = format!("    links {{ {lan} {frames} }};\n");
+    let outcome = with_properties(column, 2, &links, &guests)
         .kill_after("bench: done", Duration::from_millis(100))
         .boot();
     outcome.expect_killed();
