@@ -32,7 +32,7 @@ BACKPORT_DRIVERS := $(addprefix target/linux/backport/modules/,virtio_mmio.ko fa
     net_failover.ko virtio_net.ko vsock.ko vmw_vsock_virtio_transport_common.ko \
     vmw_vsock_virtio_transport.ko)
 DISK_DRIVERS := $(addprefix target/linux/modules/,dax.ko libnvdimm.ko nd_btt.ko nd_pmem.ko of_pmem.ko \
-    squashfs.ko)
+    virtio_blk.ko squashfs.ko)
 PCI_DRIVERS := $(addprefix target/linux/modules/,crc64.ko crc64_rocksoft_generic.ko crc64-rocksoft.ko \
     crct10dif_common.ko crct10dif_generic.ko crc-t10dif.ko t10-pi.ko nvme-core.ko nvme.ko e1000e.ko)
 RPI4_TREE := target/linux/bcm2711-rpi-4-b.dtb
@@ -239,7 +239,8 @@ endef
 $(foreach file,$(DESCRIPTIONS),$(eval $(call description,$(file))))
 
 target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) \
-    target/linux/trees/kernel $(LINUX_DRIVERS) $(LINK_DRIVERS) $(DISK_DRIVERS) $(PCI_DRIVERS) &:
+    target/linux/trees/kernel $(LINUX_DRIVERS) $(LINK_DRIVERS) $(DISK_DRIVERS) $(PCI_DRIVERS) \
+    target/linux/u-boot.bin &:
 	guests/linux/fetch target/linux
 
 target/linux/backport/Image $(BACKPORT_DRIVERS) &:
@@ -248,27 +249,38 @@ target/linux/backport/Image $(BACKPORT_DRIVERS) &:
 $(RPI4_FIRMWARE) &:
 	boards/rpi4/fetch-firmware target/firmware
 
+# Files that are there may have other names elsewhere, so they are replaced and not written.
+#
+# The script that Linux starts, and the part of it about disks.
+INIT := guests/linux/init guests/linux/disks
 INITRAMFS := target/linux/busybox $(ELF)/counter target/linux/sbsa_gwdt.ko
-target/linux/initramfs.cpio.gz: $(INITRAMFS) guests/linux/init guests/linux/initramfs
+target/linux/initramfs.cpio.gz: $(INITRAMFS) $(INIT) guests/linux/initramfs
+	@rm -f $@
 	guests/linux/initramfs $(INITRAMFS) >$@
 
-target/linux/drivers.cpio.gz: $(INITRAMFS) $(LINUX_DRIVERS) guests/linux/init guests/linux/initramfs
+target/linux/drivers.cpio.gz: $(INITRAMFS) $(LINUX_DRIVERS) $(INIT) guests/linux/initramfs
+	@rm -f $@
 	guests/linux/initramfs $(INITRAMFS) $(LINUX_DRIVERS) >$@
 
-target/linux/links.cpio.gz: $(INITRAMFS) $(ELF)/vsock $(ELF)/shared $(LINK_DRIVERS) guests/linux/init \
+target/linux/links.cpio.gz: $(INITRAMFS) $(ELF)/vsock $(ELF)/shared $(LINK_DRIVERS) $(INIT) \
     guests/linux/initramfs
+	@rm -f $@
 	guests/linux/initramfs $(INITRAMFS) $(ELF)/vsock $(ELF)/shared $(LINK_DRIVERS) >$@
 
 target/linux/backport/links.cpio.gz: target/linux/busybox $(ELF)/counter $(ELF)/vsock \
-    $(BACKPORT_DRIVERS) guests/linux/init guests/linux/initramfs
+    $(BACKPORT_DRIVERS) $(INIT) guests/linux/initramfs
+	@rm -f $@
 	guests/linux/initramfs target/linux/busybox $(ELF)/counter $(ELF)/vsock $(BACKPORT_DRIVERS) >$@
 
-target/linux/disks.cpio.gz: $(INITRAMFS) $(DISK_DRIVERS) guests/linux/init guests/linux/initramfs
-	guests/linux/initramfs $(INITRAMFS) $(DISK_DRIVERS) >$@
+target/linux/disks.cpio.gz: $(INITRAMFS) target/linux/modules/virtio_mmio.ko $(DISK_DRIVERS) \
+    $(INIT) guests/linux/initramfs
+	@rm -f $@
+	guests/linux/initramfs $(INITRAMFS) target/linux/modules/virtio_mmio.ko $(DISK_DRIVERS) >$@
 
-target/linux/pci.cpio.gz: $(INITRAMFS) $(PCI_DRIVERS) guests/linux/init guests/linux/initramfs
+target/linux/pci.cpio.gz: $(INITRAMFS) $(PCI_DRIVERS) $(INIT) guests/linux/initramfs
+	@rm -f $@
 	guests/linux/initramfs $(INITRAMFS) $(PCI_DRIVERS) >$@
 
-target/linux/root.squashfs: target/linux/busybox $(ELF)/counter guests/linux/init guests/linux/squashfs
+target/linux/root.squashfs: target/linux/busybox $(ELF)/counter $(INIT) guests/linux/squashfs
 	@tools/setup squashfs
 	guests/linux/squashfs target/linux/busybox $(ELF)/counter $@

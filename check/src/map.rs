@@ -217,10 +217,12 @@ fn partition_lines(machine: &Machine, partition: &PartitionPlan) -> Vec<(&'stati
         ("", format!("physical  {}", memory.host)),
         ("", format!("guest     {}", memory.guest)),
     ];
-    for PlannedDisk { name, guest, host, is_read_only, .. } in disks {
+    for disk in disks {
+        let PlannedDisk { name, host, is_read_only, .. } = disk;
         let access = if *is_read_only { "read" } else { "read, write" };
-        let (size, guest) = (Bytes(host.size()), guest.start());
-        lines.push(("", format!("disk      {name}, {size} at {guest}, {access}")));
+        let place = disk.guest().map_or("by virtio".into(), |it| format!("at {}", it.start()));
+        let size = Bytes(host.size());
+        lines.push(("", format!("disk      {name}, {size} {place}, {access}")));
         lines.push(("", format!("physical  {host}")));
     }
     for port in &partition.shared_memory {

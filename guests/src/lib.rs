@@ -1,5 +1,5 @@
 //! The runtime of Bulkhead's bare-metal guests: entry, exceptions, interrupts, timer, UART, PSCI, links,
-//! shared memory.
+//! shared memory, disks.
 //!
 //! A guest is an arm64 Image that runs in a partition and on a bare `virt` machine, and finds its
 //! devices in its device tree. It names its functions with [`guest!`]; the runtime calls `main` on
@@ -7,6 +7,7 @@
 
 #![no_std]
 
+pub mod block;
 pub mod cpu;
 mod entry;
 pub mod exceptions;

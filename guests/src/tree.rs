@@ -6,8 +6,8 @@ use spin::Once;
 
 use crate::cpu::MAX_CPUS;
 
-/// The most ends of links that are read, of memory and of others each.
-const MAX_LINKS: usize = 4;
+/// The most virtio devices that are read, ends of links and disks, and the most ends of memory.
+const MAX_LINKS: usize = 8;
 /// The first INTID of private and of shared peripheral interrupts.
 const FIRST_PPI: u32 = 16;
 const FIRST_SPI: u32 = 32;
@@ -78,10 +78,10 @@ pub struct RealTimeClock {
     pub interrupt: u32,
 }
 
-/// An end of a link (binding `virtio,mmio`).
+/// An end of a link, or a disk (binding `virtio,mmio`).
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
-    /// The name of the link.
+    /// The name of the link or of the disk.
     pub name: &'static str,
     /// The address of the registers of its device.
     pub registers: u64,
@@ -178,7 +178,7 @@ impl Machine {
         &self.memory[..self.memory_count]
     }
 
-    /// Returns the ends of links, in the order of the tree.
+    /// Returns the ends of links, then the disks by virtio, in the order of the tree.
     pub fn links(&self) -> [Option<Link>; MAX_LINKS] {
         self.links
     }

@@ -6,8 +6,8 @@ use super::{Device, Env, Offset};
 
 macro_rules! devices {
     (|$ticks:ident| $($(#[$doc:meta])* $name:ident($type:ty): $kind:pat => $create:expr,)+) => {
-        /// Any emulated device but the interrupt controller, the two PL011s, the ends of
-        /// links and PCI Express functions, which have locks of their own.
+        /// Any emulated device but the interrupt controller, the two PL011s, virtio devices,
+        /// doorbells and PCI Express functions, which have locks of their own.
         pub enum AnyDevice {
             $($(#[$doc])* $name($type),)+
         }

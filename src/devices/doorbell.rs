@@ -25,7 +25,7 @@ pub const FACTS: KindFacts = KindFacts {
     name: "doorbells",
     owned_name: "its doorbells",
     start: DOORBELLS,
-    size: Size::PerLink(PAGE_SIZE),
+    size: Size::PerDevice(PAGE_SIZE),
     mapped: 0,
     has_interrupt: false,
     binding: Binding {

@@ -28,8 +28,8 @@ pub enum Size {
     Fixed(u64),
     /// This size for each vCPU of the partition.
     PerVcpu(u64),
-    /// This size for each link of the partition.
-    PerLink(u64),
+    /// This size for each virtio device, or each doorbell, of the partition.
+    PerDevice(u64),
 }
 
 /// What the device tree binding of one kind of emulated device requires.

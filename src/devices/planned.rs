@@ -66,8 +66,8 @@ kinds! {
         /// hour.
         milliseconds: u32,
     } = watchdog::FACTS,
-    /// The virtio devices by which the partition sees its links, a page each. Each has an SPI of the
-    /// machine's, which is not that of [`PlannedDevice::intid`].
+    /// The virtio devices: the ends of the partition's links, then its disks by virtio, a page
+    /// each. Each has an SPI of the machine's, which is not that of [`PlannedDevice::intid`].
     Virtio = VIRTIO_FACTS,
     /// The configuration space (ECAM) of the PCI Express functions that are given to the partition.
     PciConfiguration = PCI_CONFIGURATION_FACTS,
@@ -122,10 +122,10 @@ const MONITOR_PL011_FACTS: KindFacts = KindFacts {
     binding: Binding::pl011("serial1"),
 };
 const VIRTIO_FACTS: KindFacts = KindFacts {
-    name: "links",
-    owned_name: "its links",
+    name: "virtio devices",
+    owned_name: "its virtio devices",
     start: VIRTIO,
-    size: Size::PerLink(PAGE_SIZE),
+    size: Size::PerDevice(PAGE_SIZE),
     mapped: 0,
     has_interrupt: false,
     binding: Binding {
@@ -153,21 +153,24 @@ const PCI_CONFIGURATION_FACTS: KindFacts = KindFacts {
 
 /// The largest number of links of a partition, of memory and of others each.
 pub const MAX_LINKS: usize = 16;
+/// The largest number of virtio devices of a partition, links among them.
+pub const MAX_VIRTIO_DEVICES: usize = 16;
 
 impl PlannedDevice {
-    /// Creates a device of a partition with this many vCPUs and links, without an interrupt.
+    /// Creates a device of a partition with this many vCPUs and virtio devices, without an
+    /// interrupt.
     ///
     /// # Panics
     ///
     /// If its registers reach past the end of 64 bits, which no numbers that a partition can have
     /// lead to.
     #[must_use]
-    pub fn new(kind: DeviceKind, vcpus: usize, links: usize) -> Self {
+    pub fn new(kind: DeviceKind, vcpus: usize, virtio: usize) -> Self {
         let KindFacts { start, ref size, .. } = *kind.facts();
         let size = match *size {
             Size::Fixed(size) => size,
             Size::PerVcpu(size) => size * vcpus as u64,
-            Size::PerLink(size) => size * links as u64,
+            Size::PerDevice(size) => size * virtio as u64,
         };
         let registers = Region::new(start, size).expect("no device is near the end of 64 bits");
         Self { kind, registers, intid: None }
@@ -235,7 +238,7 @@ mod tests {
             .chain([Pl011, MonitorPl011, watchdog, Virtio, Doorbells, PciConfiguration])
             .collect();
         assert_eq!(kinds.len(), DeviceKind::COUNT);
-        let new = |kind| PlannedDevice::new(kind, MAX_REDISTRIBUTORS, MAX_LINKS);
+        let new = |kind| PlannedDevice::new(kind, MAX_REDISTRIBUTORS, MAX_VIRTIO_DEVICES);
         let devices: Vec<_> = kinds.into_iter().map(new).collect();
         for (index, one) in devices.iter().enumerate() {
             assert!(one.registers.end() <= GUEST_BASE, "{one:?}");

@@ -10,6 +10,10 @@
 //! | 4, FLUSH | - | OK |
 //! | 8, GET_ID | written by the device, 20 bytes | OK; IOERR if there is less room |
 //! | other | | UNSUPP |
+//!
+//! A call does one request, and goes on while it has not moved too many bytes, for which each
+//! request counts as [`REQUEST_COST`] more. One that is larger than a call may move is carried out
+//! by several.
 
 use super::chain::{Chain, Cursor, Stop, copy, room};
 use super::memory::MemoryAccess;
@@ -30,7 +34,18 @@ const FLUSH: u32 = 4;
 /// Request: read the disk's name.
 const GET_ID: u32 = 8;
 /// The size of a disk's name in bytes; a shorter one is followed by zeros.
-pub const ID_SIZE: usize = 20;
+const ID_SIZE: usize = 20;
+/// What a request costs besides its data, as the number of bytes that could be copied meanwhile.
+const REQUEST_COST: u32 = 4096;
+
+/// Returns a name as the device has it, of which it has no more than 20 bytes.
+// Inlined into the code of boot.
+#[inline(always)]
+pub fn id(name: &str) -> [u8; ID_SIZE] {
+    let mut id = [0; ID_SIZE];
+    id.iter_mut().zip(name.bytes()).for_each(|(place, byte)| *place = byte);
+    id
+}
 
 /// The byte that tells the driver what became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +81,8 @@ pub struct DiskOutcome {
 impl Disk {
     /// Creates the disk whose sectors are in `region` of the disk's memory, without a queue. A part
     /// of a sector at the end is not used.
+    // As `id`.
+    #[inline(always)]
     pub fn new(region: Region<Ipa>, is_read_only: bool, id: [u8; ID_SIZE]) -> Self {
         Self { region, is_read_only, id, queue: None, segments: room(), done: 0 }
     }
@@ -141,10 +158,15 @@ impl<M: MemoryAccess> Call<'_, M> {
                     return Ok(());
                 }
             }
+            if self.budget.1 == 0 {
+                return Err(Stop::Spent);
+            }
             self.chain.read(queue, memory, &mut self.budget.0)?;
             let (status, written) = self.answer()?;
+            self.budget.1 = self.budget.1.saturating_sub(REQUEST_COST);
+            // `answer` has found that there is a byte.
             let mut last = self.chain.writer();
-            last.skip(self.chain.writable_bytes() - 1);
+            last.skip(self.chain.writable_bytes().wrapping_sub(1));
             last.write_byte(memory, status as u8);
             // The used length counts the status.
             let written = written.wrapping_add(1).min(u32::MAX.into()) as u32;
@@ -171,7 +193,7 @@ impl<M: MemoryAccess> Call<'_, M> {
         let size = match kind {
             IN => room,
             OUT if self.is_read_only => return Ok((Status::IoError, 0)),
-            OUT => self.chain.readable_bytes() - HEADER,
+            OUT => self.chain.readable_bytes().wrapping_sub(HEADER),
             FLUSH => return Ok((Status::Ok, 0)),
             GET_ID if room < ID_SIZE as u64 => return Ok((Status::IoError, 0)),
             GET_ID => {
@@ -191,12 +213,10 @@ impl<M: MemoryAccess> Call<'_, M> {
         }
         // The driver may have made the request shorter since an earlier call.
         let done = (*self.done).min(size);
-        let limit = u64::from(self.budget.1).min(size - done) as u32;
-        if limit == 0 && done < size {
-            return Err(Stop::Spent);
-        }
+        let limit = u64::from(self.budget.1).min(size.wrapping_sub(done)) as u32;
         // The sectors are in the region, which is in the disk's memory.
-        let at = self.region.start().get().wrapping_add(sector * SECTOR_SIZE + done);
+        let offset = sector.wrapping_mul(SECTOR_SIZE).wrapping_add(done);
+        let at = self.region.start().get().wrapping_add(offset);
         let Some(at) = self.disk.place(Ipa::new(at), limit.into()) else {
             return Ok((Status::IoError, 0));
         };
@@ -211,8 +231,8 @@ impl<M: MemoryAccess> Call<'_, M> {
         } else {
             copy(&mut data, self.memory, &mut place, self.disk, limit);
         }
-        self.budget.1 -= limit;
-        *self.done = done + u64::from(limit);
+        self.budget.1 = self.budget.1.wrapping_sub(limit);
+        *self.done = done.wrapping_add(limit.into());
         if *self.done < size {
             return Err(Stop::Spent);
         }

@@ -3,11 +3,11 @@
 //! | kind | identifier | queues | configuration |
 //! |---|--:|---|---|
 //! | network (VIRTIO 1.2, 5.1) | 1 | receive, transmit | MAC address, status, pairs of queues, MTU |
-//! | block (5.2) | 2 | requests | capacity, largest segment, segments of a request |
+//! | block (5.2) | 2 | requests | capacity, segments of a request |
 //! | console (5.3) | 3 | receive, transmit | - |
 //! | socket (5.10) | 19 | receive, transmit, event | CID |
 
-use super::{EVENT_IDX, INDIRECT_DESC, VERSION_1};
+use super::{EVENT_IDX, INDIRECT_DESC, MAX_QUEUE_SIZE, VERSION_1};
 
 /// The index of the queue into which a device of a link receives.
 pub const RECEIVE: u16 = 0;
@@ -15,6 +15,8 @@ pub const RECEIVE: u16 = 0;
 pub const TRANSMIT: u16 = 1;
 /// The index of a socket device's queue of events.
 pub const EVENT: u16 = 2;
+/// The index of a disk's queue of requests.
+pub const REQUESTS: u16 = 0;
 
 /// Network: the driver sends packets with partial checksums.
 pub const NET_CSUM: u64 = 1 << 0;
@@ -36,8 +38,6 @@ pub const NET_HOST_TSO6: u64 = 1 << 12;
 pub const NET_MRG_RXBUF: u64 = 1 << 15;
 /// Network: the configuration has the state of the link.
 pub const NET_STATUS: u64 = 1 << 16;
-/// Block: the configuration has the largest size of a segment.
-const BLK_SIZE_MAX: u64 = 1 << 1;
 /// Block: the configuration has the largest number of segments.
 const BLK_SEG_MAX: u64 = 1 << 2;
 /// Block: the disk is read-only.
@@ -53,6 +53,10 @@ const NET_NEEDS: [(u64, u64); 2] =
 
 /// The CID of port 0 of a link; those below are reserved (VIRTIO 1.2, 5.10.4).
 pub const FIRST_CID: u32 = 3;
+
+/// The largest number of segments of a disk's request: half of what a queue can have, so that two
+/// requests fit.
+const SEGMENTS: u64 = MAX_QUEUE_SIZE as u64 / 2;
 
 /// The size of a disk's sector in bytes.
 pub const SECTOR_SIZE: u64 = 512;
@@ -135,7 +139,7 @@ impl Personality {
             Self::Socket { .. } => VSOCK_STREAM,
             Self::Block { is_read_only, .. } => {
                 let access = if is_read_only { BLK_RO } else { 0 };
-                BLK_SIZE_MAX | BLK_SEG_MAX | BLK_FLUSH | access
+                BLK_SEG_MAX | BLK_FLUSH | access
             }
         };
         own | INDIRECT_DESC | EVENT_IDX | VERSION_1
@@ -150,8 +154,8 @@ impl Personality {
             }
             Self::Console => [0; 2],
             Self::Socket { cid } => [cid.into(), 0],
-            // The largest size of a segment, and the largest number of segments.
-            Self::Block { sectors, .. } => [sectors, 4096 | 128 << 32],
+            // The largest number of segments, after the largest size of one, which has no limit.
+            Self::Block { sectors, .. } => [sectors, SEGMENTS << 32],
         }
     }
 

@@ -18,14 +18,14 @@ in_all_modes!(contents_are_those_of_the_description, a_disk_outlives_orders_at_t
 const ROOT: &str = "root { data = /incbin/(\"guests/hello.img\"); read-only; };";
 
 /// Returns a bare-metal guest with these disks.
-fn guest(name: &str, bootargs: &str, disks: &str) -> Partition {
+pub fn guest(name: &str, bootargs: &str, disks: &str) -> Partition {
     Partition::new(name, "disk").bootargs(bootargs).property(&format!("disks {{ {disks} }};"))
 }
 
 /// Returns what a guest prints of a disk, as `BYTES bytes: SUM`, each time.
 #[track_caller]
-fn sums<'a>(outcome: &'a Outcome, name: &str, disk: &str) -> Vec<&'a str> {
-    let begin = format!("disk: {disk} at ");
+pub fn sums<'a>(outcome: &'a Outcome, name: &str, disk: &str) -> Vec<&'a str> {
+    let begin = format!("disk: {disk} ");
     let of = outcome.of(name).containing(&begin);
     of.0.into_iter().filter_map(|line| line.split_once(", ").map(|(_, rest)| rest)).collect()
 }
@@ -60,7 +60,7 @@ fn linux_has_a_squashfs_as_its_root_and_keeps_a_disk(machine: MakeMachine) {
 /// Expects that the boot report has one physical address for two disks, and that the audit has
 /// found this number of shared pages.
 #[track_caller]
-fn expect_sharing(outcome: &Outcome, one: &str, other: &str, pages: u64) {
+pub fn expect_sharing(outcome: &Outcome, one: &str, other: &str, pages: u64) {
     let own = outcome.of("bulkhead");
     let place = |name: &str| {
         let line = own.containing(&format!("{name} ")).containing(" read");
@@ -118,7 +118,7 @@ fn expected(bytes: &[u8], size: usize) -> String {
 }
 
 /// Images that end within a page, within a piece of work or at the end of a block of 2 MiB, and
-/// memory that the loader has filled with other bytes than zeros.
+/// memory that the loader has filled with other bytes than zeros. Some disks are virtio devices.
 fn contents_are_those_of_the_description(gic: Gic) {
     const MIB_2: usize = 2 << 20;
     let scratch = scratch_directory(&format!("disks-{gic:?}"));
@@ -130,8 +130,10 @@ fn contents_are_those_of_the_description(gic: Gic) {
         let path = scratch.join(format!("disk{number}"));
         fs::write(&path, &bytes).expect("the tests' directory can be written");
         let read_only = if number % 2 == 0 { "read-only;" } else { "" };
+        let interface = if number % 3 == 2 { "interface = \"virtio\";" } else { "" };
         let data = path.display();
-        disks[number / 2] += &format!("d{number} {{ data = /incbin/(\"{data}\"); {read_only} }};");
+        let data = format!("data = /incbin/(\"{data}\");");
+        disks[number / 2] += &format!("d{number} {{ {data} {read_only} {interface} }};");
         sums.push((number, expected(&bytes, size.next_multiple_of(MIB_2))));
     }
     disks[2] += "zeros { size = <0x0 0x600000>; };";

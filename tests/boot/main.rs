@@ -34,6 +34,7 @@ mod shared_memory;
 mod shared_registers;
 mod sleep;
 mod stays;
+mod virtio_disks;
 mod watchdog;
 mod wings;
 mod zcu102;

@@ -133,7 +133,9 @@ fn check(machine: &Machine, plan: &Plan) {
             };
             assert!(disk.is_read_only && other.is_some_and(is_shared), "{disk:?}");
         }
-        let is_shared = |it: &&Mapping| same.clone().any(|disk| disk.guest.start() == it.ipa);
+        let is_shared = |it: &&Mapping| {
+            same.clone().any(|disk| disk.guest().is_some_and(|guest| guest.start() == it.ipa))
+        };
         mappings.extend(one.mappings.iter().filter(|it| !is_shared(it)));
     }
     let mappings = mappings.into_iter().filter(|one| Some(one.pa) != banked);

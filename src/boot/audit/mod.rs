@@ -144,8 +144,9 @@ pub fn stage_2<'a>(
             shared += taken.disks / PAGE_SIZE;
             linked += taken.memory / PAGE_SIZE;
         }
+        pages += mapped.iter().map(|run| run.size / PAGE_SIZE).sum::<u64>();
+        mapped.extend(owned::behind_devices(plan));
         for run in mapped {
-            pages += run.size / PAGE_SIZE;
             if Some(run) != of_all {
                 let output = region(&run).ok_or(("an address wraps around", run.input));
                 let output = output.map_err(&finding)?;

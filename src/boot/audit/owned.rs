@@ -41,18 +41,25 @@ pub(super) fn owned(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
     let (guest, host) = (plan.memory.guest, plan.memory.host);
     let (input, output) = (guest.start().get(), host.start().get());
     owned.push(Run { input, output, size: host.size(), attributes: MEMORY });
-    owned.extend(plan.disks.iter().map(disk));
+    owned.extend(plan.disks.iter().filter_map(disk));
     owned.extend(plan.shared_memory.iter().map(shared_memory));
     owned.extend(cpu_interface(&machine.gic));
     owned.sort_by_key(|run| run.input);
     owned
 }
 
-/// Returns the run that maps a disk.
-fn disk(disk: &PlannedDisk) -> Run {
-    let (input, output) = (disk.guest.start().get(), disk.host.start().get());
+/// Returns the run that maps a disk; `None` for one by virtio, which no stage 2 maps for its sake.
+fn disk(disk: &PlannedDisk) -> Option<Run> {
+    let (input, output) = (disk.guest()?.start().get(), disk.host.start().get());
     let attributes = if disk.is_read_only { READ_ONLY_DISK } else { DISK };
-    Run { input, output, size: disk.host.size(), attributes }
+    Some(Run { input, output, size: disk.host.size(), attributes })
+}
+
+/// Returns the memory of a partition's disks by virtio that is no other's, as runs: EL2 accesses it
+/// for the partition alone, so that no other may reach it.
+pub(super) fn behind_devices(plan: &PartitionPlan) -> impl Iterator<Item = Run> {
+    let own = plan.virtio_disks().filter(|(disk, _)| disk.same_as.is_none());
+    own.map(|(disk, _)| identity(&disk.host))
 }
 
 /// Returns the run that maps memory which partitions share.
@@ -72,7 +79,7 @@ pub(super) struct Taken {
 
 /// Removes from `mapped`, which is what a partition owns, the disks that are the same as another's,
 /// and the memory that it shares, but for what port 0 counts as its own, so that what is left must
-/// have no other owner.
+/// have no other owner. A disk by virtio is not mapped, and has none.
 ///
 /// # Errors
 ///
@@ -88,13 +95,13 @@ pub(super) fn take_shared(
     mapped.retain(|run| run.attributes != READ_ONLY_DISK && run.attributes != DISK);
     for own in &plan.disks {
         match own.same_as {
-            None => mapped.push(disk(own)),
+            None => mapped.extend(disk(own)),
             Some((partition, index)) => {
                 let other = plans.get(partition).and_then(|plan| plan.disks.get(index));
                 if !other.is_some_and(|other| is_shared(own, other)) {
                     return Err(("a disk is shared that must not be", own.host.start().get()));
                 }
-                taken.disks += own.host.size();
+                taken.disks += disk(own).map_or(0, |run| run.size);
             }
         }
     }

@@ -86,6 +86,11 @@ pub struct PartitionDescription {
 }
 
 impl PartitionDescription {
+    /// Returns whether a disk of the partition is a virtio device.
+    pub fn has_virtio_disks(&self) -> bool {
+        self.disks.iter().any(|disk| disk.is_virtio)
+    }
+
     /// Returns the images of the partition.
     pub fn images(&self) -> impl Iterator<Item = &ImageDescription> {
         let disks = self.disks.iter().filter_map(DiskDescription::source);
@@ -167,6 +172,12 @@ impl Description {
         let alone = self.partitions.len() == 1;
         let default = if alone { Delivery::Direct } else { Delivery::Trapped };
         partition.interrupts.unwrap_or(default)
+    }
+
+    /// Returns whether a partition has a virtio device: an end of a link, or a disk.
+    pub fn has_virtio_devices(&self) -> bool {
+        let has_disks = |partition: &PartitionDescription| partition.has_virtio_disks();
+        !self.links.is_empty() || self.partitions.iter().any(has_disks)
     }
 
     /// Returns whether a partition is to have direct interrupts.

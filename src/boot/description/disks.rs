@@ -6,6 +6,11 @@
 //! | `data` or `reg`, and `read-only` | the image | no |
 //! | `size` | zeros | yes |
 //! | `same-as` | those of another disk with `read-only`, of which there is one copy for all | no |
+//!
+//! | `interface` | the guest has |
+//! |---|---|
+//! | `"pmem"`, the default | the disk's memory, at addresses of its own |
+//! | `"virtio"` | a block device (virtio-blk), and none of the disk's memory |
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -31,6 +36,8 @@ pub struct DiskDescription {
     pub name: String,
     /// What it holds at first.
     pub contents: DiskContents,
+    /// `interface`: whether the guest has a virtio device in place of the disk's memory.
+    pub is_virtio: bool,
 }
 
 /// What a disk holds at first.
@@ -77,8 +84,8 @@ pub(super) fn disks<'a>(
         if disks.len() == MAX_DISKS {
             refuse!(path, " is one disk too many: a partition has at most {MAX_DISKS}");
         }
-        let contents = contents(node, images)?;
-        disks.push(DiskDescription { path, name: String::from(name), contents });
+        let (contents, is_virtio) = (contents(node, images)?, is_virtio(node)?);
+        disks.push(DiskDescription { path, name: String::from(name), contents, is_virtio });
     }
     Ok(disks)
 }
@@ -86,7 +93,7 @@ pub(super) fn disks<'a>(
 /// Reads the node of a disk.
 fn contents<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<DiskContents> {
     const CONTENTS: [&str; 4] = ["data", "reg", "size", "same-as"];
-    node.check(&["data", "reg", "size", "same-as", "read-only"], Some(&[]))?;
+    node.check(&["data", "reg", "size", "same-as", "read-only", "interface"], Some(&[]))?;
     let mut given = CONTENTS.into_iter().filter(|name| node.property(name).is_some());
     let is_read_only = node.flag("read-only")?;
     let (first, second) = (given.next(), given.next());
@@ -117,6 +124,18 @@ fn contents<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<DiskContents>
         None => {
             let (data, size) = ("data = /incbin/(\"file\")", "size = <0x0 0x8000000> for zeros");
             refuse!(node.path(), ": data is missing: give {data}, or {size}, or same-as");
+        }
+    }
+}
+
+/// Reads `interface` of a disk: whether it is a virtio device.
+fn is_virtio(node: Node<'_, '_>) -> Result<bool> {
+    match node.text("interface")? {
+        None | Some("pmem") => Ok(false),
+        Some("virtio") => Ok(true),
+        Some(text) => {
+            let like = "neither \"pmem\", the default, nor \"virtio\"";
+            refuse!(node.path(), ": interface = \"{text}\" is {like}")
         }
     }
 }

@@ -60,7 +60,7 @@ impl Builder<'_> {
         for device in &self.partition.devices {
             match device.kind {
                 DeviceKind::Distributor => self.interrupt_controller(device),
-                DeviceKind::Virtio => self.links(device),
+                DeviceKind::Virtio => self.virtio_devices(device),
                 DeviceKind::PciConfiguration => self.host_bridge(device),
                 DeviceKind::Doorbells => self.doorbells(device),
                 _ if binding(device.kind).node == Binding::INTERRUPT_CONTROLLER => {}
@@ -86,12 +86,16 @@ impl Builder<'_> {
         tree.end_node();
     }
 
-    /// Writes the nodes of the ends of links, whose registers are consecutive pages of `device`
-    /// (binding `virtio,mmio`). Their `label` is the link's name.
-    fn links(&mut self, device: &PlannedDevice) {
+    /// Writes the nodes of the ends of links, then of disks by virtio, whose registers are
+    /// consecutive pages of `device` (binding `virtio,mmio`). Their `label` is the name of the link
+    /// or of the disk.
+    fn virtio_devices(&mut self, device: &PlannedDevice) {
         let Binding { node, compatible, .. } = binding(device.kind);
-        for (registers, port) in entries(device).zip(&self.partition.links) {
-            let interrupt = port.interrupt.map(|it| self.interrupt(it.intid, flags(it.trigger)));
+        let partition = self.partition;
+        let links = partition.links.iter().map(|port| (&port.name, port.interrupt));
+        let disks = partition.virtio_disks().map(|(disk, device)| (&disk.name, device.interrupt));
+        for (registers, (name, interrupt)) in entries(device).zip(links.chain(disks)) {
+            let interrupt = interrupt.map(|it| self.interrupt(it.intid, flags(it.trigger)));
             let tree = &mut self.writer;
             let [high, low, ..] = registers;
             tree.begin_node(&at(node, u64::from(high) << 32 | u64::from(low)));
@@ -100,7 +104,7 @@ impl Builder<'_> {
             tree.property_cells("interrupts", interrupt.as_slice().as_flattened());
             // Bulkhead accesses the queues and buffers through its caches.
             tree.property_empty("dma-coherent");
-            tree.property_str("label", &port.name);
+            tree.property_str("label", name);
             tree.end_node();
         }
     }

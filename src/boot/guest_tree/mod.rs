@@ -176,14 +176,16 @@ impl<'a> Builder<'a> {
 
     /// Writes the nodes of the disks, as the binding `pmem-region` asks. They are volatile: a guest
     /// need not clean its caches for them, because nothing of them is left when the machine is
-    /// switched off. `label` and `read-only` are not in the binding, and Linux ignores them.
+    /// switched off. `label` and `read-only` are not in the binding, and Linux ignores them. Disks
+    /// by virtio have other nodes.
     fn disks(&mut self) {
         let tree = &mut self.writer;
         for disk in &self.partition.disks {
-            let start = disk.guest.start().get();
+            let Some(guest) = disk.guest() else { continue };
+            let start = guest.start().get();
             tree.begin_node(&at("pmem", start));
             tree.property_str("compatible", "pmem-region");
-            tree.property_cells("reg", &reg(start, disk.guest.size()));
+            tree.property_cells("reg", &reg(start, guest.size()));
             tree.property_empty("volatile");
             tree.property_str("label", &disk.name);
             if disk.is_read_only {

@@ -70,13 +70,13 @@ fn check_served(
 }
 
 /// Returns the interrupts of a partition with these CPUs, as indices into [`Machine::cpus`], and
-/// these devices, by ascending INTID, each once: those of the devices, and the SPIs of its CPUs'
-/// PMUs.
+/// these devices, by ascending INTID, each once: those of the devices, `of_virtio` ones, and the
+/// SPIs of its CPUs' PMUs.
 pub(super) fn interrupts(
     machine: &Machine,
     cpus: &[usize],
     devices: &[Device],
-    of_links: impl Iterator<Item = Interrupt>,
+    of_virtio: impl Iterator<Item = Interrupt>,
 ) -> Vec<Interrupt> {
     let mut interrupts: Vec<Interrupt> = Vec::new();
     let mut add = |interrupt: Interrupt| {
@@ -86,7 +86,7 @@ pub(super) fn interrupts(
         }
     };
     devices.iter().flat_map(|device| &device.interrupts).copied().for_each(&mut add);
-    of_links.for_each(&mut add);
+    of_virtio.for_each(&mut add);
     for cpu in cpus {
         let mpidr = machine.cpus[*cpu].mpidr;
         machine.pmus.iter().filter_map(|pmu| pmu.shared_interrupt(mpidr)).for_each(&mut add);

@@ -2,20 +2,24 @@
 //!
 //! Disks are placed after the partitions' memory, each at the lowest free memory that leaves of
 //! 2 MiB can map. A guest has them above its own memory, from the next multiple of 1 GiB on, in the
-//! order of the description; with unprotected DMA at their physical addresses, like its memory.
+//! order of the description; with unprotected DMA at their physical addresses, like its memory. A
+//! disk by virtio has no guest addresses, but a device with an interrupt.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::emulated::FreeInterrupts;
 use super::layout::{self, Used};
 use super::memory::FreeMemory;
-use super::types::{GuestMemory, PlannedDisk};
+use super::types::{DiskInterface, GuestMemory, PlannedDisk, VirtioDisk};
+use super::window_tables;
 use crate::arch::addr::{Bytes, Pa, Region};
+use crate::arch::intid::{Interrupt, Trigger};
 use crate::boot::description::{Cells, Result, refuse};
 use crate::boot::description::{DISK_ALIGN, DiskContents, DiskDescription, PartitionDescription};
 use crate::boot::machine::Device;
-use crate::devices::planned::PlannedDevice;
+use crate::devices::planned::{MAX_VIRTIO_DEVICES, PlannedDevice};
 use crate::util::nearest::nearest;
 
 /// Places the disks of all partitions, whose memory is at `places`; `emulated` and `passthrough`
@@ -41,7 +45,10 @@ pub(super) fn place<'a>(
     for (number, partition) in partitions.iter().enumerate() {
         let used = layout::used(partition, &emulated[number], &passthrough[number])?;
         let identity = partition.dma_unprotected.then_some(&used[..]);
-        let host = |disk| host(memory, disk, identity);
+        let host = |disk: &'a DiskDescription| {
+            // The guest has no addresses of one that is a virtio device.
+            host(memory, disk, identity.filter(|_| !disk.is_virtio))
+        };
         hosts.push(partition.disks.iter().map(host).collect::<Result<_>>()?);
     }
     for (number, partition) in partitions.iter().enumerate() {
@@ -58,14 +65,20 @@ pub(super) fn place<'a>(
                 DiskContents::Image { .. } | DiskContents::Zeros(_) => (None, (number, index)),
             };
             let host = hosts[at][of].unwrap_or(Region::EMPTY);
-            let start = if partition.dma_unprotected { host.start().get() } else { next };
-            let is_fixed = partition.dma_unprotected;
-            let guest = layout::beside(&used, start, host.size(), is_fixed, &disk.path)?;
-            used.push((guest, &disk.path));
-            next = guest.end().get();
+            let interface = if disk.is_virtio {
+                let window_tables = window_tables(&[host]);
+                DiskInterface::Virtio(VirtioDisk { interrupt: None, window_tables })
+            } else {
+                let is_fixed = partition.dma_unprotected;
+                let start = if is_fixed { host.start().get() } else { next };
+                let guest = layout::beside(&used, start, host.size(), is_fixed, &disk.path)?;
+                used.push((guest, &disk.path));
+                next = guest.end().get();
+                DiskInterface::Memory(guest)
+            };
             disks.push(PlannedDisk {
                 name: disk.name.clone(),
-                guest,
+                interface,
                 host,
                 is_read_only: same_as.is_some() || is_read_only_image(&disk.contents),
                 source: disk.source().map(|image| image.region),
@@ -75,6 +88,47 @@ pub(super) fn place<'a>(
         planned.push(disks);
     }
     Ok(planned)
+}
+
+/// Returns the number of disks that are virtio devices, of a partition that has this number of
+/// links.
+///
+/// # Errors
+///
+/// If it has more than [`MAX_VIRTIO_DEVICES`] with them.
+pub(super) fn virtio_devices(partition: &PartitionDescription, links: usize) -> Result<usize> {
+    let mut disks = partition.disks.iter().filter(|disk| disk.is_virtio);
+    let most = MAX_VIRTIO_DEVICES.saturating_sub(links);
+    match disks.nth(most) {
+        None => Ok(partition.disks.iter().filter(|disk| disk.is_virtio).count()),
+        Some(disk) => {
+            let what = "is one device too many: a partition has at most";
+            let path = &disk.path;
+            refuse!(path, ": interface = \"virtio\" {what} {MAX_VIRTIO_DEVICES}, links among them")
+        }
+    }
+}
+
+/// Gives each disk of a partition that is a virtio device an SPI that no device of the machine has.
+///
+/// # Errors
+///
+/// If too few are left.
+pub(super) fn assign_interrupts(
+    free: &mut FreeInterrupts,
+    partition: &PartitionDescription,
+    disks: &mut [PlannedDisk],
+) -> Result<()> {
+    for (disk, described) in disks.iter_mut().zip(&partition.disks) {
+        let DiskInterface::Virtio(device) = &mut disk.interface else { continue };
+        let Some(intid) = free.next() else {
+            let spis = "SPIs above those of the machine's devices";
+            let way = "give \"pmem\"";
+            refuse!(described.path, ": interface = \"virtio\", but no {spis} are left: {way}");
+        };
+        device.interrupt = Some(Interrupt { intid, trigger: Trigger::Edge });
+    }
+    Ok(())
 }
 
 /// Takes memory for a disk, unless it is the same as another.

@@ -10,13 +10,13 @@ use crate::boot::machine::{Device, Gic, Machine};
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::vgic::Delivery;
 
-/// Returns the emulated devices of a partition with these numbers of vCPUs, and of ends of links and
+/// Returns the emulated devices of a partition with these numbers of vCPUs, and of virtio devices and
 /// of doorbells, to which these devices are passed through. Their INTIDs are still to be assigned.
 pub(super) fn devices(
     partition: &PartitionDescription,
     gic: &Gic,
     vcpus: usize,
-    [links, doorbells]: [usize; 2],
+    [virtio, doorbells]: [usize; 2],
     passthrough: &[Device],
 ) -> Vec<PlannedDevice> {
     let of_cpus = match gic {
@@ -25,7 +25,7 @@ pub(super) fn devices(
     };
     let mut kinds = Vec::from([DeviceKind::Distributor, of_cpus, DeviceKind::Pl011]);
     kinds.extend(&partition.optional_devices);
-    if links > 0 {
+    if virtio > 0 {
         kinds.push(DeviceKind::Virtio);
     }
     if passthrough.iter().any(|device| device.function.is_some()) {
@@ -35,16 +35,16 @@ pub(super) fn devices(
         kinds.push(DeviceKind::Doorbells);
     }
     let new = |kind| {
-        let ends = if kind == DeviceKind::Doorbells { doorbells } else { links };
+        let ends = if kind == DeviceKind::Doorbells { doorbells } else { virtio };
         PlannedDevice::new(kind, vcpus, ends)
     };
     kinds.into_iter().map(new).collect()
 }
 
-/// The SPIs that are left for emulated devices and for links.
+/// The SPIs that are left for emulated devices, among them virtio devices.
 pub(super) struct FreeInterrupts {
-    /// The INTIDs that nothing has so far: no device of the machine, no link, and no emulated device
-    /// of a partition with direct interrupts.
+    /// The INTIDs that nothing has so far: no device of the machine, no virtio device, and no other
+    /// emulated device of a partition with direct interrupts.
     free: Range<u32>,
     /// Whether the machine can deliver interrupts directly.
     delivers_directly: bool,

@@ -41,7 +41,9 @@ pub(super) fn mappings(
     };
     let GuestMemory { guest, host } = memory;
     add(guest.start(), host.start(), host.size(), Attributes::GUEST);
-    for PlannedDisk { guest, host, is_read_only, .. } in disks {
+    for disk in disks {
+        let PlannedDisk { host, is_read_only, .. } = disk;
+        let Some(guest) = disk.guest() else { continue };
         let attributes =
             if *is_read_only { Attributes::GUEST_READ_ONLY_DISK } else { Attributes::GUEST_DISK };
         add(guest.start(), host.start(), host.size(), attributes);

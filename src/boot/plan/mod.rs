@@ -32,8 +32,8 @@ mod shared_memory;
 mod types;
 
 pub use types::{
-    GuestMemory, LinkPlan, LinkPort, LoadedImage, Mapping, PartitionPlan, Plan, PlannedBus,
-    PlannedDisk, PlannedFunction, SharedMemoryPlan, SharedMemoryPort,
+    DiskInterface, GuestMemory, LinkPlan, LinkPort, LoadedImage, Mapping, PartitionPlan, Plan,
+    PlannedBus, PlannedDisk, PlannedFunction, SharedMemoryPlan, SharedMemoryPort, VirtioDisk,
 };
 
 impl Plan {
@@ -55,11 +55,13 @@ impl Plan {
         let Links { links, mut ports } = links::links(description)?;
         let mut shared_ports = shared_memory::ports(description)?;
         let of = |number: usize, partition| {
-            let ends = [ports[number].len(), shared_ports[number].len()];
-            emulated::devices(partition, gic, cpus[number].len(), ends, &passthrough[number])
+            let links = ports[number].len();
+            let virtio = links + disks::virtio_devices(partition, links)?;
+            let ends = [virtio, shared_ports[number].len()];
+            Ok(emulated::devices(partition, gic, cpus[number].len(), ends, &passthrough[number]))
         };
-        let all = described.iter().enumerate();
-        let mut devices: Vec<_> = all.map(|(number, one)| of(number, one)).collect();
+        let all = described.iter().enumerate().map(|(number, one)| of(number, one));
+        let mut devices = all.collect::<Result<Vec<_>, PlanError>>()?;
         let mut buses = functions::place(machine, described, &devices, &mut passthrough)?;
         let mut memory = FreeMemory::new(machine, described);
         let places = memory.place(described, &devices, &passthrough)?;
@@ -83,13 +85,16 @@ impl Plan {
             let cpus = take(&mut cpus[number]);
             let mut links = take(&mut ports[number]);
             links::assign_interrupts(&mut free, &described.path, &mut links)?;
+            let mut disks = disks.get_mut(number).map(take).unwrap_or_default();
+            disks::assign_interrupts(&mut free, described, &mut disks)?;
             let mut shared_memory = take(&mut shared_ports[number]);
             shared_memory::assign_interrupts(&mut free, &described.path, &mut shared_memory)?;
             let of_links = links.iter().map(|it| it.interrupt);
             let of_links = of_links.chain(shared_memory.iter().map(|it| it.interrupt)).flatten();
+            let of_disks = disks.iter().filter_map(|it| it.device()?.interrupt);
+            let of_links = of_links.chain(of_disks);
             let interrupts = devices::interrupts(machine, &cpus, &passthrough, of_links);
             let pci = buses[number].take();
-            let disks = disks.get_mut(number).map(take).unwrap_or_default();
             let mappings = layout::mappings(gic, &memory, &passthrough, &disks, &shared_memory);
             let mut devices = take(&mut devices[number]);
             let wanted = description.delivery(described);
@@ -122,7 +127,11 @@ impl Plan {
         }
         let images = images(machine, &partitions);
         let image_tables = window_tables(&images);
-        let tables = partitions.iter().map(|it| it.tables + it.window_tables).sum::<usize>();
+        let of_partition = |it: &PartitionPlan| {
+            let of_disks = it.virtio_disks().map(|(_, device)| device.window_tables);
+            it.tables + it.window_tables + of_disks.sum::<usize>()
+        };
+        let tables = partitions.iter().map(of_partition).sum::<usize>();
         Ok(Self {
             table_memory: memory.place_tables(path, tables + image_tables)?,
             images,

@@ -64,7 +64,7 @@ impl Owned<'_> {
         let (emulated, passthrough) = (&self.emulated[number], &self.passthrough[number]);
         let mut used = layout::used(partition, emulated, passthrough)?;
         let disks = self.disks.get(number).into_iter().flatten();
-        used.extend(disks.map(|disk| (disk.guest, &*disk.name)));
+        used.extend(disks.filter_map(|disk| Some((disk.guest()?, &*disk.name))));
         used.push((self.places[number].guest, "the partition's memory"));
         Ok(used)
     }

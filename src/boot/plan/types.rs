@@ -28,8 +28,9 @@ pub struct Plan {
     pub shared_memory: Vec<SharedMemoryPlan>,
     /// Memory for translation tables, in whole pages: first the stage-2 tables of all partitions,
     /// enough for all of their [`mappings`](PartitionPlan::mappings) with the largest leaves that
-    /// alignment allows; then the tables for EL2's windows onto the partitions' memory, in the same
-    /// order; then those for its window onto the [`images`](Self::images).
+    /// alignment allows; then the tables for EL2's windows onto each partition's memory and onto
+    /// its disks by virtio, in the same order; then those for its window onto the
+    /// [`images`](Self::images).
     pub table_memory: Region<Pa>,
     /// The pages of the partitions' images that nothing else needs once the partitions are built:
     /// the loader's initrd, and images that are alone in memory. What is in Bulkhead's own image or
@@ -58,9 +59,10 @@ impl Plan {
         self.partitions.iter().any(|partition| partition.pci.is_some())
     }
 
-    /// Returns whether there are links.
+    /// Returns whether a partition has a virtio device, an end of a link or a disk, or a doorbell.
     pub fn uses_links(&self) -> bool {
-        !self.links.is_empty() || !self.shared_memory.is_empty()
+        let has_virtio = |it: &PartitionPlan| it.device(DeviceKind::Virtio).is_some();
+        !self.shared_memory.is_empty() || self.partitions.iter().any(has_virtio)
     }
 }
 
@@ -87,13 +89,13 @@ pub struct PartitionPlan {
     /// The PCI Express functions among them.
     pub pci: Option<PlannedBus>,
     /// Its ends of links. The registers of each are a page of [`DeviceKind::Virtio`], in the same
-    /// order.
+    /// order; those of its disks by virtio follow.
     pub links: Vec<LinkPort>,
     /// The memory that it shares with others. The registers of each doorbell are a page of
     /// [`DeviceKind::Doorbells`], in the same order.
     pub shared_memory: Vec<SharedMemoryPort>,
-    /// The SPIs of its passed-through devices, of its CPUs' PMUs and of its links, by ascending
-    /// INTID, each once.
+    /// The SPIs of its passed-through devices, of its CPUs' PMUs, of its virtio devices and of its
+    /// doorbells, by ascending INTID, each once.
     pub interrupts: Vec<Interrupt>,
     /// Everything that stage 2 maps, by ascending IPA, without overlaps, in whole pages.
     pub mappings: Vec<Mapping>,
@@ -134,6 +136,11 @@ impl PartitionPlan {
     pub fn sources(&self) -> impl Iterator<Item = Region<Pa>> {
         let images = self.ramdisk.iter().chain([&self.kernel]).map(|image| image.source);
         images.chain(self.disks.iter().filter_map(|disk| disk.source))
+    }
+
+    /// Returns its disks by virtio, in the order of the description.
+    pub fn virtio_disks(&self) -> impl Iterator<Item = (&PlannedDisk, &VirtioDisk)> {
+        self.disks.iter().filter_map(|disk| Some((disk, disk.device()?)))
     }
 
     /// Returns the time in milliseconds that the partition may leave its watchdog unrefreshed when
@@ -260,9 +267,9 @@ pub struct GuestMemory {
 pub struct PlannedDisk {
     /// Its name.
     pub name: String,
-    /// The guest addresses, outside the partition's memory; their size is a multiple of 2 MiB.
-    pub guest: Region<Ipa>,
-    /// The physical addresses, of the same size.
+    /// How the guest accesses it.
+    pub interface: DiskInterface,
+    /// The physical addresses; their size is a multiple of 2 MiB.
     pub host: Region<Pa>,
     /// Whether the guest cannot write it.
     pub is_read_only: bool,
@@ -273,7 +280,44 @@ pub struct PlannedDisk {
     pub same_as: Option<(usize, usize)>,
 }
 
+/// How a guest accesses a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskInterface {
+    /// As memory, at these guest addresses outside the partition's memory, of the size of
+    /// [`PlannedDisk::host`].
+    Memory(Region<Ipa>),
+    /// By a block device. Stage 2 does not map the disk's memory.
+    Virtio(VirtioDisk),
+}
+
+/// The device by which a guest accesses a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VirtioDisk {
+    /// Its interrupt: an SPI that no device raises, edge-triggered. `None` until it is assigned.
+    pub interrupt: Option<Interrupt>,
+    /// The number of tables for a window onto the disk.
+    pub window_tables: usize,
+}
+
 impl PlannedDisk {
+    /// Returns the guest addresses, if the guest accesses it as memory.
+    #[must_use]
+    pub fn guest(&self) -> Option<Region<Ipa>> {
+        match self.interface {
+            DiskInterface::Memory(guest) => Some(guest),
+            DiskInterface::Virtio(_) => None,
+        }
+    }
+
+    /// Returns its device, if the guest accesses it by virtio.
+    #[must_use]
+    pub fn device(&self) -> Option<&VirtioDisk> {
+        match &self.interface {
+            DiskInterface::Memory(_) => None,
+            DiskInterface::Virtio(device) => Some(device),
+        }
+    }
+
     /// Returns the memory that the partition has to fill with the first contents: none if the
     /// disk is another's.
     #[must_use]

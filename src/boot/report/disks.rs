@@ -4,10 +4,10 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 
 use super::{column, write_size};
-use crate::boot::plan::{Plan, PlannedDisk};
+use crate::boot::plan::{DiskInterface, Plan, PlannedDisk};
 
-/// Writes a line for each disk, if there are any: its guest and physical addresses, and what may be
-/// done with it.
+/// Writes a line for each disk, if there are any: its guest addresses, or the interrupt of its
+/// virtio device; its physical addresses; and what may be done with it.
 pub(super) fn write(text: &mut String, plan: &Plan) -> fmt::Result {
     let disks = plan.partitions.iter().flat_map(|it| it.disks.iter().map(move |disk| (it, disk)));
     let width = disks.clone().map(|(it, disk)| it.name.len() + 1 + disk.name.len()).max();
@@ -19,10 +19,16 @@ pub(super) fn write(text: &mut String, plan: &Plan) -> fmt::Result {
     }
     text.push_str("access\n");
     for (partition, disk) in disks {
-        let PlannedDisk { name, guest, host, is_read_only, same_as, .. } = disk;
+        let PlannedDisk { name, interface, host, is_read_only, same_as, .. } = disk;
         column(text, width, |text| write!(text, "{}/{name}", partition.name))?;
-        column(text, 8, |text| write_size(text, guest.size()))?;
-        column(text, 12, |text| write!(text, "{:#x}", guest.start().get()))?;
+        column(text, 8, |text| write_size(text, host.size()))?;
+        column(text, 12, |text| match interface {
+            DiskInterface::Memory(guest) => write!(text, "{:#x}", guest.start().get()),
+            DiskInterface::Virtio(device) => match device.interrupt {
+                Some(interrupt) => write!(text, "virtio ({})", interrupt.intid),
+                None => text.write_str("virtio"),
+            },
+        })?;
         column(text, 12, |text| write!(text, "{:#x}", host.start().get()))?;
         text.push_str(if *is_read_only { "read" } else { "read, write" });
         if let Some((partition, disk)) = *same_as {

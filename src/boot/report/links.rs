@@ -10,7 +10,7 @@ use crate::boot::plan::{LinkPlan, Plan, SharedMemoryPlan};
 /// Writes the table of links, if there are any: what each connects, and the partitions with the
 /// interrupts of their ends; of memory also where each of them has it, and then where it is.
 pub(super) fn write(text: &mut String, plan: &Plan) -> fmt::Result {
-    if plan.uses_links() {
+    if !plan.links.is_empty() || !plan.shared_memory.is_empty() {
         text.push_str("link             type     partitions (interrupts)\n");
     }
     for (number, LinkPlan { name, kind, partitions }) in plan.links.iter().enumerate() {

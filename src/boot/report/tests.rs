@@ -101,19 +101,23 @@ fn crash_policies_watchdogs_and_the_monitor() {
 
 #[test]
 fn disks_and_what_may_be_done_with_them() {
-    let machine = machine(gic_v2());
+    let mut machine = machine(gic_v2());
+    machine.free_interrupts = 100..101;
     let disks = |list: Vec<Spec>| Spec { children: list, ..Spec::new("disks") };
     let scratch = Spec::new("scratch").with("size", Cells(&[0, 0x800_0000]));
     let root = image("root", &[1]).with("read-only", Nothing);
     let one = partition("one").child(disks(vec![root, scratch]));
     let base = Spec::new("the-base").with("same-as", Text(&["one/root"]));
-    let two = partition("another-one").child(disks(vec![base]));
+    let device = Spec::new("d").with("size", Cells(&[0, 0x20_0000]));
+    let device = device.with("interface", Text(&["virtio"]));
+    let two = partition("another-one").child(disks(vec![base, device]));
     let plan = plan_on(&machine, &system([one, two, partition("three")])).unwrap();
     let text = report(&machine, &plan);
-    let table: Vec<_> = text.lines().rev().take(4).collect();
+    let table: Vec<_> = text.lines().rev().take(5).collect();
     assert_eq!(
         table,
         [
+            "another-one/d         2 MiB     virtio (100)  0x43400000    read, write",
             "another-one/the-base  2 MiB     0x80000000    0x40000000    read, the same as one/root",
             "one/scratch           128 MiB   0x80200000    0x48200000    read, write",
             "one/root              2 MiB     0x80000000    0x40000000    read",

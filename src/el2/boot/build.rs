@@ -22,11 +22,13 @@ use crate::el2::arch::sync::{self, Barrier, Mutex, SetOnce};
 use crate::el2::console::Port;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::entropy::Streams;
-use crate::el2::links::Links;
+use crate::el2::links::{self, DiskMemory, Links};
 use crate::el2::mm::fill::PartitionMemory;
 use crate::el2::mm::images::Images;
 use crate::el2::monitor::{Monitor, MonitorUart};
-use crate::el2::partition::{MonitorDevice, Partition, PartitionParts, RandomNumbers, Totals};
+use crate::el2::partition::{
+    LinkPorts, MonitorDevice, Partition, PartitionParts, RandomNumbers, Totals,
+};
 use crate::el2::pci;
 use crate::el2::vcpu::resident;
 
@@ -93,7 +95,8 @@ impl Work {
         if let Some(monitor) = monitor.filter(|_| plan.console_monitor) {
             crate::el2::console::set_monitor(monitor);
         }
-        let links = Links::new(&plan, gic);
+        let has_links = !plan.links.is_empty() || !plan.shared_memory.is_empty();
+        let links = has_links.then(|| Links::new(&plan, gic));
         let ppis = (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(&machine, *ppi)).collect();
         let (tables, images) = stage2::divide(&mut plan);
         let images = &*Box::leak(Box::new(images));
@@ -163,7 +166,7 @@ impl Work {
         tables: TableMemory,
     ) -> BuildResult {
         let built = stage2::build(&plan, tables);
-        let (stage2, window) = built.expect("the Plan has checked the mappings");
+        let (stage2, window, disks) = built.expect("the Plan has checked the mappings");
         let memory = PartitionMemory::new(plan.memory, window, self.images);
         let GuestTree { bytes: tree, seeds, remarks } =
             guest_tree::build(&plan, &self.machine, &self.firmware.tree)?;
@@ -186,7 +189,7 @@ impl Work {
             let port = MonitorUart::new(monitor, self.jobs.len(), intid);
             Box::new(port) as Box<dyn MonitorDevice>
         });
-        let links = self.links.and_then(|links| links.ports(&plan));
+        let links = self.virtio_devices(&plan, memory, disks);
         let pci = plan.pci.as_ref().map(|bus| {
             let registers = mmu::map_device(bus.configuration);
             let hardware = pci::Ecam::new(registers, bus.configuration, bus.first_bus);
@@ -211,6 +214,22 @@ impl Work {
             totals: &self.totals,
         });
         Ok((partition, remarks))
+    }
+
+    /// Returns a partition's virtio devices, if it has any. `disks` are those of its disks that are
+    /// such devices.
+    // Not inlined, so that the devices are not on the stack of `build` too.
+    #[inline(never)]
+    fn virtio_devices(
+        &self,
+        plan: &PartitionPlan,
+        memory: PartitionMemory,
+        disks: Vec<DiskMemory>,
+    ) -> Option<Box<dyn LinkPorts>> {
+        if plan.device(DeviceKind::Virtio).is_none() && plan.shared_memory.is_empty() {
+            return None;
+        }
+        Some(links::devices(self.links, plan, memory, disks, self.gic))
     }
 
     /// Waits until every partition is built, wipes the entropy that is used up, prints the remarks,

@@ -4,7 +4,7 @@ use aarch64_cpu::asm::barrier;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Ipa, PAGE_SIZE, Pa, Region};
 use bulkhead::boot::audit::{self, Access, Window};
-use bulkhead::boot::plan::{PartitionPlan, Plan};
+use bulkhead::boot::plan::{PartitionPlan, Plan, PlannedDisk};
 use bulkhead::mm::tables::{Attributes, MapError, Table, Tables};
 use bulkhead::mm::window::MemoryTables;
 use core::mem::take;
@@ -13,6 +13,7 @@ use core::slice;
 use super::refuse::refuse;
 use super::{mmu, refuse_finding};
 use crate::el2::arch::cache;
+use crate::el2::links::DiskMemory;
 use crate::el2::mm::images::Images;
 use crate::el2::mm::stage2::Stage2;
 
@@ -22,6 +23,8 @@ pub struct TableMemory {
     stage2: &'static mut [Table],
     /// For a window onto its memory.
     window: &'static mut [Table],
+    /// For a window onto each of its disks by virtio.
+    disks: Vec<&'static mut [Table]>,
 }
 
 /// Maps the memory that the Plan reserves for tables, and returns each partition's part, and the
@@ -38,18 +41,24 @@ pub fn divide(plan: &mut Plan) -> (Vec<TableMemory>, Images) {
         part.expect("the Plan adds the parts' sizes")
     };
     let stage2: Vec<_> = plan.partitions.iter().map(|it| part(it.tables)).collect();
-    let windows: Vec<_> = plan.partitions.iter().map(|it| part(it.window_tables)).collect();
+    let mut windows = Vec::with_capacity(plan.partitions.len());
+    for partition in &plan.partitions {
+        let window = part(partition.window_tables);
+        let disks = partition.virtio_disks().map(|(_, device)| part(device.window_tables));
+        windows.push((window, disks.collect()));
+    }
     // The trees determine where the images are, so this is a refusal and not a panic.
     let tables = build_window(&plan.images, Access::Read, part(plan.image_tables))
         .unwrap_or_else(|error| refuse(format_args!("EL2 cannot map all images: {error:?}")));
-    let join = |(stage2, window)| TableMemory { stage2, window };
+    let join = |(stage2, (window, disks))| TableMemory { stage2, window, disks };
     (
         stage2.into_iter().zip(windows).map(join).collect(),
         Images::new(take(&mut plan.images), tables),
     )
 }
 
-/// Builds a partition's tables, the roots first: its stage 2, and a window onto its memory.
+/// Builds a partition's tables, the roots first: its stage 2, and the windows onto its memory and
+/// onto its disks by virtio.
 ///
 /// # Errors
 ///
@@ -57,8 +66,8 @@ pub fn divide(plan: &mut Plan) -> (Vec<TableMemory>, Images) {
 pub fn build(
     partition: &PartitionPlan,
     memory: TableMemory,
-) -> Result<(Stage2, MemoryTables), MapError> {
-    let TableMemory { stage2, window } = memory;
+) -> Result<(Stage2, MemoryTables, Vec<DiskMemory>), MapError> {
+    let TableMemory { stage2, window, disks } = memory;
     let base = Pa::new(stage2.as_ptr() as u64);
     let used = Region::new(base, size_of_val(stage2) as u64).ok_or(MapError::OutOfRange)?;
     let mut tables = Tables::new(stage2, base)?;
@@ -71,7 +80,12 @@ pub fn build(
     cache::clean_and_invalidate(used);
     let root = stage2.first_mut().ok_or(MapError::OutOfTables)?;
     let window = build_window(&[partition.memory.host], Access::Write, window)?;
-    Ok((Stage2::new(root, end, partition.vmid), window))
+    let disk = |((disk, _), tables): ((&PlannedDisk, _), _)| {
+        let access = if disk.is_read_only { Access::Read } else { Access::Write };
+        Ok(DiskMemory::new(disk.host, build_window(&[disk.host], access, tables)?))
+    };
+    let disks = partition.virtio_disks().zip(disks).map(disk).collect::<Result<_, _>>()?;
+    Ok((Stage2::new(root, end, partition.vmid), window, disks))
 }
 
 /// Builds the tables for a window onto memory, and refuses to start guests if their audit finds an

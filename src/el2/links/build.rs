@@ -1,44 +1,47 @@
-//! Building the links of a Plan, and partitions' ends of them. Only boot runs this.
+//! Building the links of a Plan, and partitions' virtio devices. Only boot runs this.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bulkhead::arch::addr::{Ipa, Region};
 use bulkhead::boot::plan::{
-    LinkPlan, LinkPort, PartitionPlan, Plan, SharedMemoryPlan, SharedMemoryPort,
+    LinkPlan, LinkPort, PartitionPlan, Plan, PlannedDisk, SharedMemoryPlan, SharedMemoryPort,
+    VirtioDisk,
 };
 use bulkhead::devices::doorbell::Doorbells;
-use bulkhead::devices::planned::MAX_LINKS;
+use bulkhead::devices::planned::MAX_VIRTIO_DEVICES;
+use bulkhead::virtio::disk::{Disk, id};
 use bulkhead::virtio::link::{Kind, Lane, PortCounters};
 use bulkhead::virtio::notices::Notices;
-use bulkhead::virtio::personality::{RECEIVE, TRANSMIT};
+use bulkhead::virtio::personality::{Personality, RECEIVE, SECTOR_SIZE, TRANSMIT};
 use bulkhead::virtio::registers::Registers;
 use bulkhead::virtio::signals::Signals;
 use core::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::concern::Concern;
 use super::device::{Device, Devices};
+use super::disk::DiskDevice;
 use super::doorbell::{Doorbell, SharedDoorbells};
 use super::lane::SharedLane;
 use super::link::{Link, Links};
+use super::memory::DiskMemory;
 use super::port::{Port, State};
 use super::shared_port::SharedPort;
 use crate::el2::arch::sync::{Mutex, SetOnce};
 use crate::el2::drivers::gic::Gic;
+use crate::el2::mm::fill::PartitionMemory;
 use crate::el2::partition::{
     DeviceHead, DeviceHeads, LinkPorts, NotifiedQueue, Partition, line_limit,
 };
 
 impl Links {
-    /// Returns the links of a Plan; `None` if it has none.
-    pub fn new(plan: &Plan, gic: &'static Gic) -> Option<&'static Self> {
-        if !plan.uses_links() {
-            return None;
-        }
+    /// Returns the links of a Plan.
+    pub fn new(plan: &Plan, gic: &'static Gic) -> &'static Self {
         let link = |(number, link): (usize, &LinkPlan)| Link::new(number, link, plan, gic);
         let links = plan.links.iter().enumerate().map(link).collect();
         let shared = plan.shared_memory.iter().enumerate();
         let doorbells = shared.map(|(number, it)| SharedDoorbells::new(number, it, plan, gic));
-        Some(Box::leak(Box::new(Self(links, doorbells.collect()))))
+        Box::leak(Box::new(Self(links, doorbells.collect())))
     }
 
     /// Sets the partitions, before the first guest starts.
@@ -53,23 +56,43 @@ impl Links {
             link.memories.set(link.ports.iter().filter_map(memory).collect());
         }
     }
+}
 
-    /// Returns a partition's ends of links; `None` if it has none.
-    pub fn ports(&'static self, plan: &PartitionPlan) -> Option<Box<dyn LinkPorts>> {
-        let ports: Vec<_> = plan.links.iter().map(|port| Port::new(self, port)).collect();
-        let doorbells: Vec<_> =
-            plan.shared_memory.iter().map(|it| Doorbell::new(self, it)).collect();
-        if ports.is_empty() && doorbells.is_empty() {
-            return None;
+/// Returns a partition's virtio devices. `links` are those of the machine, if there are any,
+/// `memory` is the partition's, and `contents` are its disks that are such devices, in their order.
+// Not inlined, so that the devices are not on the stack of the caller too.
+#[inline(never)]
+pub fn devices(
+    links: Option<&'static Links>,
+    plan: &PartitionPlan,
+    memory: PartitionMemory,
+    contents: Vec<DiskMemory>,
+    gic: &'static Gic,
+) -> Box<dyn LinkPorts> {
+    let mut devices: Vec<Option<Box<dyn Device>>> = Vec::with_capacity(MAX_VIRTIO_DEVICES);
+    let mut heads: DeviceHeads = [None; MAX_VIRTIO_DEVICES];
+    let mut add = |device: Box<dyn Device>, head| {
+        if let Some(place) = heads.get_mut(devices.len()) {
+            *place = Some(&*Box::leak(Box::new(head)));
         }
-        let mut heads: DeviceHeads = [None; MAX_LINKS];
-        for (place, port) in heads.iter_mut().zip(&ports) {
-            *place = Some(Box::leak(Box::new(port.head())));
-        }
-        let device = |port| -> Option<Box<dyn Device>> { Some(Box::new(port)) };
-        let devices = ports.into_iter().map(device).collect();
-        Some(Box::new(Devices { devices, doorbells, heads: Box::leak(Box::new(heads)) }))
+        devices.push(Some(device));
+    };
+    for end in &plan.links {
+        let Some(links) = links else { continue };
+        let port = Port::new(links, end);
+        let head = port.head();
+        add(Box::new(port), head);
     }
+    for (disk, contents) in plan.virtio_disks().zip(contents) {
+        let disk = DiskDevice::new(plan, disk, memory, contents, gic);
+        let disk: &'static DiskDevice = Box::leak(Box::new(disk));
+        add(Box::new(disk), disk.head());
+    }
+    let bells = links
+        .into_iter()
+        .flat_map(|links| plan.shared_memory.iter().map(|memory| Doorbell::new(links, memory)));
+    let doorbells = bells.collect();
+    Box::new(Devices { devices, doorbells, heads: Box::leak(Box::new(heads)) })
 }
 
 impl Link {
@@ -166,5 +189,39 @@ impl Port {
             Some(Box::leak(Box::new(concern)))
         };
         DeviceHead { signals: &self.shared.signals, queues: [RECEIVE, TRANSMIT].map(queue) }
+    }
+}
+
+impl DiskDevice {
+    /// Returns the device of a disk, whose driver does not work yet.
+    fn new(
+        plan: &PartitionPlan,
+        (disk, device): (&PlannedDisk, &VirtioDisk),
+        memory: PartitionMemory,
+        contents: DiskMemory,
+        gic: &'static Gic,
+    ) -> Self {
+        let interrupt = device.interrupt.expect("the Plan gives each device an interrupt");
+        let (size, is_read_only) = (disk.host.size(), disk.is_read_only);
+        let personality = Personality::Block { sectors: size / SECTOR_SIZE, is_read_only };
+        let region = Region::new(Ipa::new(0), size).expect("it begins at 0");
+        Self {
+            names: [plan.name.clone(), disk.name.clone()],
+            memory,
+            contents,
+            interrupt: gic.pending_bit(interrupt.intid),
+            gic,
+            signals: Signals::default(),
+            registers: Mutex::new(Registers::new(personality)),
+            disk: Mutex::tried(Disk::new(region, is_read_only, id(&disk.name))),
+            notices: Notices::default(),
+            has_changed: AtomicBool::new(false),
+            lines: Mutex::new(line_limit()),
+        }
+    }
+
+    /// Returns what the exception vectors need of it.
+    fn head(&'static self) -> DeviceHead {
+        DeviceHead { signals: &self.signals, queues: [Some(self), None] }
     }
 }

@@ -1,4 +1,4 @@
-//! The devices of links in a partition, of any kind, and its doorbells.
+//! The virtio devices of a partition, of any kind, and its doorbells.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -30,7 +30,7 @@ pub trait Device: Send + Sync {
 /// The page of the first doorbell, counted from that of the first device.
 const FIRST_DOORBELL: usize = ((DOORBELLS.get() - VIRTIO.get()) / PAGE_SIZE) as usize;
 
-/// All devices of a partition's links.
+/// All virtio devices of a partition, and its doorbells.
 pub struct Devices {
     /// The devices, by their pages.
     pub devices: Vec<Option<Box<dyn Device>>>,

@@ -1,10 +1,10 @@
-//! The memory of a partition, as a CPU accesses it for a link.
+//! The memory of a partition, or of a disk, as a CPU accesses it for a virtio device.
 //!
 //! The guest may write it at the same time. So every access is an instruction of its own, whose
 //! result is used once, and no reference to the memory exists.
 
-use bulkhead::arch::addr::{Ipa, Region};
-use bulkhead::mm::window::Slot;
+use bulkhead::arch::addr::{Ipa, Pa, Region};
+use bulkhead::mm::window::{MemoryTables, Slot};
 use bulkhead::virtio::memory::{MemoryAccess, Place};
 use core::arch::asm;
 use core::ops::Deref;
@@ -12,10 +12,23 @@ use core::ops::Deref;
 use crate::el2::mm::fill::PartitionMemory;
 use crate::el2::mm::window::{Window, WindowPair};
 
-/// A partition's memory in a window that is open on this CPU. [`OpenMemory`] and [`OpenPair`] lend
-/// it for as long as the window is open.
+/// The memory of a disk that a partition has as a virtio device.
+pub struct DiskMemory {
+    host: Region<Pa>,
+    tables: MemoryTables,
+}
+
+impl DiskMemory {
+    /// Returns the memory at these physical addresses, to which a window with these tables leads.
+    pub const fn new(host: Region<Pa>, tables: MemoryTables) -> Self {
+        Self { host, tables }
+    }
+}
+
+/// A partition's memory, or a disk's, in a window that is open on this CPU. [`OpenMemory`] and
+/// [`OpenPair`] lend it for as long as the window is open.
 pub struct View {
-    /// The guest addresses.
+    /// The guest addresses; those from 0 on for a disk.
     guest: Region<Ipa>,
     /// The address at which this CPU accesses the first byte.
     start: u64,
@@ -27,7 +40,7 @@ pub struct OpenMemory {
     _window: Window,
 }
 
-/// The memories of two partitions that are open on this CPU.
+/// The memories of two partitions, or of a partition and a disk, that are open on this CPU.
 pub struct OpenPair {
     views: [View; 2],
     _windows: WindowPair,
@@ -57,6 +70,16 @@ impl OpenPair {
     pub fn open(own: &PartitionMemory, peer: &PartitionMemory) -> Self {
         let windows = WindowPair::open(own.tables(), peer.tables());
         let views = [View::new(own, Slot::Own), View::new(peer, Slot::Peer)];
+        Self { views, _windows: windows }
+    }
+
+    /// Opens the memories of a partition and of a disk.
+    #[inline(always)]
+    pub fn open_disk(own: &PartitionMemory, disk: &DiskMemory) -> Self {
+        let windows = WindowPair::open(own.tables(), disk.tables);
+        let start = Slot::Peer.address(disk.host.start()).get();
+        let guest = Region::new(Ipa::new(0), disk.host.size()).unwrap_or(Region::EMPTY);
+        let views = [View::new(own, Slot::Own), View { guest, start }];
         Self { views, _windows: windows }
     }
 }
@@ -200,11 +223,12 @@ impl MemoryAccess for View {
     }
 }
 
-/// Copies bytes between partitions' memory in open windows. Both are those of `Place`s.
+/// Copies bytes between memory of partitions and disks in open windows. Both are those of `Place`s.
 #[inline(never)]
 fn copy(from: u64, to: u64, size: u64) {
-    // SAFETY: both places are memory that open windows map, of partitions, to which Bulkhead has no
-    // reference; SCTLR_EL2.A is 0, so that no access has to be aligned.
+    // SAFETY: both places are memory that open windows map, of partitions or disks, to which
+    // Bulkhead has no reference; `Disk::run` copies to no read-only disk, whose window would not
+    // allow it; SCTLR_EL2.A is 0, so that no access has to be aligned.
     unsafe {
         asm!(
             "subs {left}, {left}, #256",

@@ -1,8 +1,9 @@
 //! Links between partitions: their ends in each partition, which are virtio devices, and the lanes
-//! in which data are moved; and the doorbells of memory that partitions share.
+//! in which data are moved; the doorbells of memory that partitions share; and disks that are virtio
+//! devices.
 //!
 //! Once guests run, calls into this room are made only through [`LinkPorts`], so that it can be
-//! unmapped if the description has no links.
+//! unmapped if the description has no such device.
 //!
 //! A CPU moves data when its own guest accesses a device, or when it is kicked to go on with what
 //! it has begun. It opens the memory of the two partitions for that, and closes both before it
@@ -14,6 +15,7 @@
 mod build;
 mod concern;
 mod device;
+mod disk;
 mod doorbell;
 mod lane;
 mod link;
@@ -23,4 +25,6 @@ mod port;
 mod shared_port;
 mod status;
 
+pub use build::devices;
 pub use link::Links;
+pub use memory::DiskMemory;

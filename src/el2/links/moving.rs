@@ -12,6 +12,7 @@ use super::memory::{OpenMemory, OpenPair, View};
 use crate::el2::arch::sync::MutexGuard;
 use crate::el2::console::say;
 use crate::el2::cpu::{self, LINKS};
+use crate::el2::drivers::gic::Gic;
 use crate::el2::mm::fill::PartitionMemory;
 
 /// The memories of the partitions at a link's ports.
@@ -87,12 +88,8 @@ impl Link {
     }
 
     /// Requests that this CPU continue, once its other interrupts are handled.
-    #[cold]
-    #[inline(never)]
     pub fn continue_later(&self) {
-        let cpu = cpu::current();
-        cpu.wake.request(LINKS);
-        self.gic.kick(cpu.index());
+        continue_later(self.gic);
     }
 
     /// Interrupts drivers, and marks devices that need a reset.
@@ -186,4 +183,14 @@ impl Link {
         }
         senders
     }
+}
+
+/// Requests that this CPU continue with its partition's devices, once its other interrupts are
+/// handled.
+#[cold]
+#[inline(never)]
+pub fn continue_later(gic: &Gic) {
+    let cpu = cpu::current();
+    cpu.wake.request(LINKS);
+    gic.kick(cpu.index());
 }

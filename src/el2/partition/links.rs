@@ -1,10 +1,10 @@
-//! What a partition's CPUs need of its ends of links.
+//! What a partition's CPUs need of its virtio devices: its ends of links, and disks.
 
-use bulkhead::devices::planned::MAX_LINKS;
+use bulkhead::devices::planned::MAX_VIRTIO_DEVICES;
 use bulkhead::operator::monitor::PortStatus;
 use bulkhead::virtio::signals::Signals;
 
-/// What the exception vectors need of a device of a link, which they find by its page.
+/// What the exception vectors need of a virtio device, which they find by its page.
 #[repr(C)]
 pub struct DeviceHead {
     /// What the device tells its driver. The vectors expect it at the start.
@@ -13,8 +13,8 @@ pub struct DeviceHead {
     pub queues: [Option<&'static dyn NotifiedQueue>; 2],
 }
 
-/// The devices of a partition's links, by their pages.
-pub type DeviceHeads = [Option<&'static DeviceHead>; MAX_LINKS];
+/// A partition's virtio devices, by their pages.
+pub type DeviceHeads = [Option<&'static DeviceHead>; MAX_VIRTIO_DEVICES];
 
 /// A queue of a device, of whose new buffers the driver notifies. A trait object, as
 /// [`LinkPorts`] is.
@@ -34,8 +34,8 @@ pub struct LinkAccess {
     pub stored: Option<u64>,
 }
 
-/// A partition's ends of links. A trait object, because their code is unmapped unless the
-/// description has links.
+/// A partition's virtio devices: its ends of links, and disks. A trait object, because their code
+/// is unmapped unless the description has such devices.
 pub trait LinkPorts: Send + Sync {
     /// Carries out an access, and returns the value loaded.
     ///

@@ -87,7 +87,7 @@ pub struct Partition {
     pub random: Option<Box<dyn RandomNumbers>>,
     /// Its PL011 with the monitor, if it has one, whose lock only its own CPUs take.
     pub monitor: Option<Box<dyn MonitorDevice>>,
-    /// Its ends of links, if it has any.
+    /// Its virtio devices, if it has any.
     pub links: Option<Box<dyn LinkPorts>>,
     /// Its PCI Express functions, if it has any.
     pub pci: Option<Box<dyn PciFunctions>>,
@@ -174,7 +174,7 @@ pub struct PartitionParts {
     pub random: Option<Box<dyn RandomNumbers>>,
     /// Its PL011 with the monitor, if it has one.
     pub monitor: Option<Box<dyn MonitorDevice>>,
-    /// Its ends of links, if it has any.
+    /// Its virtio devices, if it has any.
     pub links: Option<Box<dyn LinkPorts>>,
     /// Its PCI Express functions, if it has any.
     pub pci: Option<Box<dyn PciFunctions>>,

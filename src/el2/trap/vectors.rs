@@ -6,7 +6,7 @@ use bulkhead::arch::addr::PAGE_SIZE;
 use bulkhead::arch::esr;
 use bulkhead::devices::address_map::{CONSOLE, VIRTIO};
 use bulkhead::devices::pl011;
-use bulkhead::devices::planned::MAX_LINKS;
+use bulkhead::devices::planned::{MAX_LINKS, MAX_VIRTIO_DEVICES};
 use bulkhead::operator::console::Buffer;
 use bulkhead::virtio::{registers, signals};
 use core::arch::global_asm;
@@ -87,7 +87,8 @@ extern "C" fn notify(frame: &TrapFrame, esr: u64, device: &DeviceHead) {
 }
 
 // As links.s has them.
-const _: () = assert!(VIRTIO.is_aligned(MAX_LINKS as u64 * PAGE_SIZE) && MAX_LINKS == 16);
+const _: () = assert!(VIRTIO.is_aligned(MAX_VIRTIO_DEVICES as u64 * PAGE_SIZE));
+const _: () = assert!(MAX_VIRTIO_DEVICES == 16 && MAX_LINKS <= MAX_VIRTIO_DEVICES);
 const _: () = assert!(offset_of!(DeviceHead, signals) == 0);
 
 /// Handles a data abort, or another exception whose class has bit 5 of ESR_EL2.EC set and bit 1

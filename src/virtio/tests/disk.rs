@@ -3,8 +3,8 @@
 use super::driver::Driver;
 use super::memory::{Memory, START};
 use crate::arch::addr::{Ipa, Region};
-use crate::virtio::disk::{Disk, DiskOutcome};
-use crate::virtio::{EVENT_IDX, Fault, INDIRECT_DESC};
+use crate::virtio::disk::{Disk, DiskOutcome, id};
+use crate::virtio::{BYTES_PER_CALL, EVENT_IDX, Fault, INDIRECT_DESC};
 use proptest::prelude::*;
 use std::vec;
 use std::vec::Vec;
@@ -31,7 +31,7 @@ impl Machine {
         let content: Vec<u8> = (0..512 * (SECTORS + 2)).map(|it| (it / 7) as u8).collect();
         store.set(START, &content);
         let region = Region::new(Ipa::new(START + 512), 512 * SECTORS + 511).unwrap();
-        let mut disk = Disk::new(region, is_read_only, *b"a disk\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        let mut disk = Disk::new(region, is_read_only, id("a disk"));
         assert_eq!(disk.sectors(), SECTORS);
         let driver = Driver::new(&memory, 0, 64, EVENT_IDX | INDIRECT_DESC);
         disk.attach(Some(driver.queue().unwrap()));
@@ -59,7 +59,11 @@ impl Machine {
         parts.push((STATUS, 1, true));
         self.driver.add(&parts);
         loop {
+            self.memory.copied.set(0);
+            self.store.copied.set(0);
             let outcome = self.disk.run(&self.memory, &self.store);
+            let copied = self.memory.copied.get() + self.store.copied.get();
+            assert!(copied <= BYTES_PER_CALL.into(), "{copied} bytes at once");
             let DiskOutcome { signal, fault, more } = outcome;
             if let Some(fault) = fault {
                 return Err(fault);
@@ -106,6 +110,36 @@ fn a_long_request_takes_several_calls_and_is_whole() {
     machine.memory.set(DATA, &content);
     assert_eq!(machine.request(1, 0, &[(100_000, false), (104_800, false)]), Ok(0));
     assert_eq!(machine.store.get(START + 512, 204_800), content);
+}
+
+/// Requests that move little are not done all at once either.
+#[test]
+fn many_requests_take_several_calls() {
+    let mut machine = Machine::new(false);
+    let mut header = Vec::from(4_u32.to_le_bytes());
+    header.extend([0; 12]);
+    machine.memory.set(HEADER, &header);
+    for table in 0..60 {
+        let parts = [(HEADER, 16, false), (STATUS, 1, true)];
+        machine.driver.add_indirect(DATA + 64 * table, &parts);
+    }
+    let mut calls = Vec::new();
+    loop {
+        let outcome = machine.disk.run(&machine.memory, &machine.store);
+        assert!(outcome.fault.is_none());
+        calls.push(std::iter::from_fn(|| machine.driver.take()).count());
+        if !outcome.more {
+            break;
+        }
+    }
+    assert_eq!(calls.iter().sum::<usize>(), 60);
+    assert!(calls.iter().all(|count| *count <= 17), "{calls:?}");
+}
+
+#[test]
+fn names_are_cut_and_filled() {
+    assert_eq!(&id("root")[..6], b"root\0\0");
+    assert_eq!(&id("a-name-of-more-than-20-bytes"), b"a-name-of-more-than-");
 }
 
 #[test]

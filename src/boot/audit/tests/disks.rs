@@ -88,7 +88,7 @@ fn two_partitions_with_one_writable_disk_are_found() {
         let scratch = bench.plan.partitions[0].disks[2].host;
         let copy = &mut bench.plan.partitions[1].disks[1];
         copy.host = Region::new(scratch.start(), copy.host.size()).unwrap();
-        let place = copy.guest.start();
+        let place = copy.guest().unwrap().start();
         let leaf = bench.leaf(1, place);
         *leaf = *leaf & !0x0000_ffff_ffff_f000 | scratch.start().get();
         bench.finds("two: a page has two owners");
@@ -106,5 +106,58 @@ fn a_disk_in_reserved_memory_or_at_an_image_is_found() {
         let scratch = bench.plan.partitions[0].disks[2].host;
         bench.plan.partitions[1].disks[1].source = Region::new(scratch.start(), 8);
         bench.finds("one: it reaches what is Bulkhead's or reserved");
+    }
+}
+
+/// Two partitions whose disks are by virtio: `own` of each, and `root` of the first, which the
+/// second reads as memory.
+fn virtio_benches() -> [Bench; 2] {
+    [gic_v2(), gic_v3()].map(|gic| {
+        let mut machine = machine(gic);
+        machine.free_interrupts = 100..200;
+        let virtio = |disk: Spec| disk.with("interface", Text(&["virtio"]));
+        let own = || virtio(Spec::new("own").with("size", Cells(&[0, 0x20_0000])));
+        let root = virtio(image("root", &[1]).with("read-only", Nothing));
+        let same = Spec::new("same").with("same-as", Text(&["one/root"]));
+        let mapped = Spec::new("mapped").with("size", Cells(&[0, 0x20_0000]));
+        let one = partition("one").child(disks([own(), root]));
+        let two = partition("two").child(disks([own(), same, mapped]));
+        Bench::of(machine, [one, two])
+    })
+}
+
+#[test]
+fn disks_by_virtio_pass_and_are_not_mapped() {
+    for (bench, of_gic) in virtio_benches().into_iter().zip([2, 0]) {
+        let summary = bench.audit().unwrap();
+        assert_eq!(summary.shared, 512);
+        assert_eq!(summary.pages, 2 * 4096 + 2 * 512 + of_gic);
+    }
+}
+
+#[test]
+fn disks_by_virtio_that_a_partition_reaches_are_found() {
+    // The second disk of `two` that is memory, in place of a disk by virtio of either.
+    let place = Ipa::new(0x8020_0000);
+    for (partition, disk) in [(0, 0), (0, 1), (1, 0)] {
+        for mut bench in virtio_benches() {
+            let host = bench.plan.partitions[partition].disks[disk].host;
+            bench.plan.partitions[1].disks[2].host = host;
+            let leaf = bench.leaf(1, place);
+            *leaf = *leaf & !0x0000_ffff_ffff_f000 | host.start().get();
+            bench.finds(": a page has two owners");
+        }
+    }
+    // Where it has nothing: its own disk by virtio too.
+    for mut bench in virtio_benches() {
+        let host = bench.plan.partitions[1].disks[0].host.start().get();
+        let leaf = *bench.leaf(1, place) & !0x0000_ffff_ffff_f000;
+        *bench.leaf(1, Ipa::new(0x8040_0000)) = leaf | host;
+        bench.finds("two: an address is mapped that the Plan does not give, 0x80400000");
+    }
+    // A disk that both are to share, but only one as the Plan says.
+    for mut bench in virtio_benches() {
+        bench.plan.partitions[0].disks[1].is_read_only = false;
+        bench.finds("two: a disk is shared that must not be");
     }
 }

@@ -76,7 +76,7 @@ fn a_third_partition_that_reaches_it_is_found() {
             let mut taken = bench.plan.partitions[1].shared_memory[0].clone();
             let own = &mut bench.plan.partitions[2];
             taken.port = port;
-            taken.place.guest = own.disks[0].guest;
+            taken.place.guest = own.disks[0].guest().unwrap();
             taken.place.host = Region::new(taken.place.host.start(), 0x20_0000).unwrap();
             own.disks.clear();
             own.shared_memory.push(taken.clone());

@@ -1,6 +1,7 @@
 //! Plans of disks.
 
 use super::*;
+use crate::boot::guest_tree;
 use crate::mm::tables::Attributes;
 
 /// The node `disks` with these.
@@ -38,9 +39,9 @@ fn disks_lie_above_the_memory_in_their_order() {
     let system = system([one]);
     let plan = plan(&system);
     let [root, own, scratch] = &plan.partitions[0].disks[..] else { panic!() };
-    assert_eq!(root.guest, guest(0x8000_0000, 2 * MIB));
-    assert_eq!(own.guest, guest(0x8020_0000, 4 * MIB));
-    assert_eq!(scratch.guest, guest(0x8060_0000, 8 * MIB));
+    assert_eq!(root.guest(), Some(guest(0x8000_0000, 2 * MIB)));
+    assert_eq!(own.guest(), Some(guest(0x8020_0000, 4 * MIB)));
+    assert_eq!(scratch.guest(), Some(guest(0x8060_0000, 8 * MIB)));
     assert_eq!([&root.name, &own.name, &scratch.name], ["root", "own", "scratch"]);
     assert_eq!([root, own, scratch].map(|disk| disk.is_read_only), [true, false, false]);
     // The lowest memory that is left: that of the partition is at 0x40400000.
@@ -60,7 +61,7 @@ fn disks_lie_above_the_memory_in_their_order() {
         (own, Attributes::GUEST_DISK),
         (scratch, Attributes::GUEST_DISK),
     ] {
-        let (ipa, pa, size) = (disk.guest.start(), disk.host.start(), disk.host.size());
+        let (ipa, pa, size) = (disk.guest().unwrap().start(), disk.host.start(), disk.host.size());
         let mapping = Mapping { ipa, pa, size, attributes };
         assert!(plan.partitions[0].mappings.contains(&mapping), "{mapping:?}");
     }
@@ -82,8 +83,8 @@ fn partitions_share_a_disk_that_is_named_or_labelled() {
     }
     assert_eq!(two.disks[1].same_as, None);
     assert_eq!(two.disks[1].own_memory(), Some(two.disks[1].host));
-    assert_eq!(one.disks[1].guest, guest(0x8020_0000, 2 * MIB));
-    assert_eq!(three.disks[0].guest, guest(0x1_4000_0000, 2 * MIB));
+    assert_eq!(one.disks[1].guest(), Some(guest(0x8020_0000, 2 * MIB)));
+    assert_eq!(three.disks[0].guest(), Some(guest(0x1_4000_0000, 2 * MIB)));
 }
 
 #[test]
@@ -95,8 +96,8 @@ fn disks_avoid_devices() {
     let one = one.child(disks([zeros("first", 2), zeros("second", 2)]));
     let plan = plan_on(&machine, &system([one])).unwrap();
     let disks = &plan.partitions[0].disks;
-    assert_eq!(disks[0].guest, guest(0x8000_0000, 2 * MIB));
-    assert_eq!(disks[1].guest, guest(0x8040_0000, 2 * MIB));
+    assert_eq!(disks[0].guest(), Some(guest(0x8000_0000, 2 * MIB)));
+    assert_eq!(disks[1].guest(), Some(guest(0x8040_0000, 2 * MIB)));
 }
 
 /// Devices see physical addresses, so the guest must too.
@@ -108,9 +109,9 @@ fn with_unprotected_dma_disks_are_at_their_physical_addresses() {
     let two = two.child(disks([same("root", "one/root"), zeros("scratch", 4)]));
     let plan = plan(&system([one, two]));
     for disk in &plan.partitions[1].disks {
-        assert_eq!(disk.guest.start().get(), disk.host.start().get());
+        assert_eq!(disk.guest().unwrap().start().get(), disk.host.start().get());
     }
-    assert_eq!(plan.partitions[0].disks[0].guest.start(), Ipa::new(0x8000_0000));
+    assert_eq!(plan.partitions[0].disks[0].guest().unwrap().start(), Ipa::new(0x8000_0000));
 }
 
 /// The memory of the machine begins where emulated devices are.
@@ -123,7 +124,7 @@ fn with_unprotected_dma_disks_avoid_emulated_devices() {
     let plan = plan_on(&machine, &system([one])).unwrap();
     let one = &plan.partitions[0];
     let place = one.disks[0].host;
-    assert_eq!(one.disks[0].guest.start().get(), place.start().get());
+    assert_eq!(one.disks[0].guest().unwrap().start().get(), place.start().get());
     assert!(one.devices.iter().all(|device| {
         let registers = device.registers;
         !region(registers.start().get(), registers.size()).overlaps(&place)
@@ -150,4 +151,87 @@ fn a_disk_elsewhere_in_memory_is_an_image_that_is_closed() {
     assert_eq!(plan.partitions[0].disks[0].source, Some(source));
     assert!(plan.images.contains(&source));
     assert!(!plan.partitions[0].disks[0].host.overlaps(&source));
+}
+
+/// A disk by virtio.
+pub(super) fn virtio(disk: Spec) -> Spec {
+    disk.with("interface", Text(&["virtio"]))
+}
+
+/// A machine with these SPIs above those of its devices.
+fn machine_with_spis(gic: Gic, free: core::ops::Range<u32>) -> Machine {
+    let mut machine = machine(gic);
+    machine.free_interrupts = free;
+    machine
+}
+
+#[test]
+fn disks_by_virtio_are_devices_and_not_mapped() {
+    let machine = machine_with_spis(gic_v2(), 100..200);
+    let one = partition("one").child(disks([
+        virtio(data("root", 0x1234).with("read-only", Nothing)),
+        zeros("mapped", 2).with("interface", Text(&["pmem"])),
+        virtio(zeros("scratch", 8)),
+    ]));
+    let two = partition("two").child(disks([virtio(same("copy", "one/root"))]));
+    let plan = plan_on(&machine, &system([one, two])).unwrap();
+    assert!(plan.uses_links());
+    let [one, two] = &plan.partitions[..] else { panic!() };
+    let [root, mapped, scratch] = &one.disks[..] else { panic!() };
+    assert_eq!(mapped.guest(), Some(guest(0x8000_0000, 2 * MIB)), "the first that is memory");
+    let copy = &two.disks[0];
+    for (disk, of, intid) in [(root, one, 100), (scratch, one, 101), (copy, two, 102)] {
+        assert_eq!(disk.guest(), None);
+        let interrupt = disk.device().unwrap().interrupt.unwrap();
+        assert_eq!((interrupt.intid.get(), interrupt.trigger), (intid, Trigger::Edge));
+        assert!(of.interrupts.contains(&interrupt));
+        // The root and one of level 2, which has leaves of 2 MiB.
+        assert_eq!(disk.device().unwrap().window_tables, 2);
+        let maps = |it: &Mapping| region(it.pa.get(), it.size).overlaps(&disk.host);
+        assert!(!plan.partitions.iter().any(|it| it.mappings.iter().any(maps)));
+    }
+    assert_eq!((copy.host, copy.same_as), (root.host, Some((0, 0))));
+    let registers = |of: &PartitionPlan| of.device(DeviceKind::Virtio).unwrap().registers;
+    assert_eq!(registers(one), guest(0xa00_0000, 0x2000));
+    assert_eq!(registers(two), guest(0xa00_0000, 0x1000));
+    let tables = |it: &PartitionPlan| it.tables + it.window_tables + 2 * it.virtio_disks().count();
+    let tables = tables(one) + tables(two) + plan.image_tables;
+    assert_eq!(plan.table_memory.size(), 0x1000 * tables as u64);
+}
+
+/// The guest has no addresses of the disk, so these need not be free.
+#[test]
+fn with_unprotected_dma_disks_by_virtio_may_be_anywhere() {
+    let mut machine = machine_with_spis(gic_v2(), 100..200);
+    machine.memory = vec![region(0x900_0000, 2 * MIB), region(0x5000_0000, 256 * MIB)];
+    machine.console = None;
+    let one = partition("one").with("dma", Text(&["unprotected"]));
+    let one = one.child(disks([virtio(zeros("scratch", 2))]));
+    let plan = plan_on(&machine, &system([one])).unwrap();
+    assert_eq!(plan.partitions[0].disks[0].host, region(0x900_0000, 2 * MIB));
+}
+
+/// A link's end comes first, then the disks.
+#[test]
+fn guests_find_disks_by_virtio_after_their_links() {
+    let machine = machine_with_spis(gic_v3(), 100..200);
+    let link =
+        Spec::new("lan").with("type", Text(&["network"])).with("partitions", Text(&["one", "two"]));
+    let one = partition("one").child(disks([virtio(zeros("scratch", 2))]));
+    let links = Spec { children: vec![link], ..Spec::new("links") };
+    let plan = plan_on(&machine, &system([one, partition("two")]).child(links)).unwrap();
+    let bare = Spec::new("").tree();
+    let built =
+        guest_tree::build(&plan.partitions[0], &machine, &Tree::new(&bare).unwrap()).unwrap();
+    let tree = Tree::new(&built.bytes).unwrap();
+    for (path, label, spi) in
+        [("/virtio_mmio@a000000", "lan", 68), ("/virtio_mmio@a001000", "scratch", 69)]
+    {
+        let node = tree.node(path).unwrap();
+        assert!(node.is_compatible("virtio,mmio") && node.property("dma-coherent").is_some());
+        assert_eq!(node.property("label").unwrap().as_str(), Some(label));
+        let cells: Vec<_> = node.property("interrupts").unwrap().cells().unwrap().collect();
+        assert_eq!(cells, [0, spi, 1]);
+    }
+    assert!(tree.node("/pmem@80000000").is_none());
 }

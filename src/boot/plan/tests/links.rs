@@ -199,6 +199,6 @@ fn links_that_do_not_fit_the_machine() {
         Spec { children: std::vec![taken, partition("two")], ..Spec::new("partitions") };
     assert_eq!(
         refusal(&spec.child(partitions)),
-        "/partitions/one: devices = \"/virtio_mmio@a000000\" overlaps its links, which the guest sees at 0x0a000000-0x0a000fff"
+        "/partitions/one: devices = \"/virtio_mmio@a000000\" overlaps its virtio devices, which the guest sees at 0x0a000000-0x0a000fff"
     );
 }

@@ -38,7 +38,7 @@ fn any_machine() -> impl Strategy<Value = Machine> {
                 owner: String::new(),
             });
             machine.reserved = reserved.collect();
-            machine.free_interrupts = 100..110;
+            machine.free_interrupts = 100..114;
             machine
         },
     )
@@ -73,14 +73,15 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
     let emulated = (any::<bool>(), prop::option::of(1u32..3_600_000));
     let devices = vec((0usize..4).prop_map(|number| std::format!("/d{number}")), 0..3);
     let images = (1u64..0x10_0000, 0u64..0x10_0000, any::<bool>());
-    let images = (images, emulated, vec(any_contents(), 0..4));
+    let images = (images, emulated, vec((any_contents(), any::<bool>()), 0..4));
     (cpus, 0x300u64..0x2000, bases, devices, prop::bool::weighted(0.3), images).prop_map(
         |(cpus, pages, (guest_base, host_base), mut devices, dma, (images, emulated, disks))| {
             let (kernel, ramdisk, arm64) = images;
-            let disk = |(number, contents)| DiskDescription {
+            let disk = |(number, (contents, is_virtio))| DiskDescription {
                 path: String::new(),
                 name: std::format!("d{number}"),
                 contents,
+                is_virtio,
             };
             let disks = disks.into_iter().enumerate().map(disk).collect();
             let (monitor, watchdog) = emulated;
@@ -180,9 +181,9 @@ fn check(machine: &Machine, plan: &Plan) {
     unique(partitions().map(|one| one.vmid).collect());
     let shared = |one: &PartitionPlan| {
         let disks = one.disks.iter().filter(|disk| disk.same_as.is_some());
+        let disks = disks.filter_map(|disk| Some(disk.guest()?.start()));
         let memory = one.shared_memory.iter().filter(|it| it.port > 0);
-        let memory = memory.map(|it| it.place.guest.start());
-        disks.map(|disk| disk.guest.start()).chain(memory).collect::<Vec<_>>()
+        disks.chain(memory.map(|it| it.place.guest.start())).collect::<Vec<_>>()
     };
     let mut physical: Vec<_> = partitions()
         .flat_map(|one| {
@@ -193,6 +194,11 @@ fn check(machine: &Machine, plan: &Plan) {
         .map(|one| region(one.pa.get(), one.size))
         .collect();
     physical.push(plan.table_memory);
+    // What EL2 alone accesses for a guest is no other guest's.
+    for one in partitions() {
+        let own = one.virtio_disks().filter(|(disk, _)| disk.same_as.is_none());
+        physical.extend(own.map(|(disk, _)| disk.host));
+    }
     // The GICV page is the same for all: each CPU sees its own registers there.
     if let Gic::V2 { virtual_cpu_interface, .. } = &machine.gic {
         physical.retain(|one| one.start() != virtual_cpu_interface.start());
@@ -227,22 +233,30 @@ fn check(machine: &Machine, plan: &Plan) {
 
 /// Checks that a disk is mapped with the right rights, and that what is shared is only read.
 fn check_disk(plan: &Plan, of: &PartitionPlan, disk: &PlannedDisk) {
-    let PlannedDisk { guest, host, is_read_only, source, same_as, .. } = disk;
+    let PlannedDisk { interface, host, is_read_only, source, same_as, .. } = disk;
+    assert!(host.is_aligned(2 * MIB) && !host.is_empty());
+    assert!(source.is_none_or(|source| source.size() <= host.size()));
     let attributes = match is_read_only {
         true => crate::mm::tables::Attributes::GUEST_READ_ONLY_DISK,
         false => crate::mm::tables::Attributes::GUEST_DISK,
     };
-    let mapping = Mapping { ipa: guest.start(), pa: host.start(), size: host.size(), attributes };
-    assert!(of.mappings.contains(&mapping));
-    assert!(guest.size() == host.size() && host.is_aligned(2 * MIB) && !host.is_empty());
-    assert!(source.is_none_or(|source| source.size() <= host.size()));
+    match interface {
+        DiskInterface::Memory(guest) => {
+            let (ipa, pa, size) = (guest.start(), host.start(), host.size());
+            assert!(of.mappings.contains(&Mapping { ipa, pa, size, attributes }));
+            assert_eq!(guest.size(), size);
+            assert!(!of.dma_unprotected || pa.get() == ipa.get());
+        }
+        DiskInterface::Virtio(device) => {
+            let interrupt = device.interrupt.unwrap();
+            assert!(of.interrupts.contains(&interrupt) && device.window_tables > 0);
+            assert!(of.device(DeviceKind::Virtio).is_some());
+        }
+    }
     if let Some((partition, index)) = *same_as {
         let other = &plan.partitions[partition].disks[index];
         assert!(*is_read_only && other.is_read_only && source.is_none());
         assert_eq!((other.host, other.same_as), (*host, None));
-    }
-    if of.dma_unprotected {
-        assert_eq!(host.start().get(), guest.start().get());
     }
 }
 

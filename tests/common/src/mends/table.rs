@@ -144,6 +144,41 @@ pub const MENDS: &[Mend] = &[
         ],
     },
     Mend {
+        attack: "a guest writes a disk by virtio that others read",
+        changes: &[
+            change(
+                "src/virtio/disk.rs",
+                "OUT if self.is_read_only => return Ok((Status::IoError, 0)),",
+                "",
+            ),
+            change(
+                "src/el2/boot/stage2.rs",
+                "let access = if disk.is_read_only { Access::Read } else { Access::Write };",
+                "let access = Access::Write;",
+            ),
+        ],
+        tests: &[
+            Library("virtio::tests::disk::requests_that_cannot_be_carried_out_are_answered"),
+            Boot("virtio_disks::bare_metal_guests_share_a_disk_that_none_can_change::gicv2"),
+        ],
+    },
+    Mend {
+        attack: "a partition reaches the memory of another's disk by virtio",
+        changes: &[change(
+            "src/boot/audit/mod.rs",
+            "mapped.extend(owned::behind_devices(plan));",
+            "",
+        )],
+        tests: &[Library(
+            "boot::audit::tests::disks::disks_by_virtio_that_a_partition_reaches_are_found",
+        )],
+    },
+    Mend {
+        attack: "a driver resets its disk, and EL2 goes on to use its queue",
+        changes: &[change("src/el2/links/disk.rs", "disk.attach(None);", "")],
+        tests: &[Boot("virtio_disks::bare_metal_guests_share_a_disk_that_none_can_change::gicv2")],
+    },
+    Mend {
         attack: "two partitions have a disk that both can write",
         changes: &[change(
             "src/boot/audit/owned.rs",

@@ -1,6 +1,6 @@
 //! Refused disks.
 
-use super::super::disks::{data, disks, same, zeros};
+use super::super::disks::{data, disks, same, virtio, zeros};
 use super::*;
 
 /// Returns the refusal of a partition with these disks, without the path of the node `disks`.
@@ -82,6 +82,10 @@ fn disks_with_wrong_properties() {
     assert_eq!(
         refused([zeros("scratch", 2).with("read-only", Nothing)]),
         "/scratch: read-only is for a disk with data: this one would stay zeros"
+    );
+    assert_eq!(
+        refused([zeros("scratch", 2).with("interface", Text(&["virtio-blk"]))]),
+        "/scratch: interface = \"virtio-blk\" is neither \"pmem\", the default, nor \"virtio\""
     );
 }
 
@@ -172,5 +176,28 @@ fn disks_that_are_the_same_as_none() {
     assert_eq!(
         refused([Spec::new("root").with("same-as", Cells(&[1]))]),
         "/root: same-as (4 bytes) is not a string"
+    );
+}
+
+#[test]
+fn disks_by_virtio_that_no_interrupt_is_left_for() {
+    let mut machine = machine(gic_v2());
+    machine.free_interrupts = 100..101;
+    let list = [virtio(zeros("one", 2)), virtio(zeros("two", 2))];
+    assert_eq!(
+        refusal_on(&machine, &system([one().child(disks(list))])),
+        "/partitions/one/disks/two: interface = \"virtio\", but no SPIs above those of the \
+         machine's devices are left: give \"pmem\""
+    );
+}
+
+#[test]
+fn too_many_disks_by_virtio() {
+    let names: Vec<_> = (0..17).map(|number| &*std::format!("disk{number}").leak()).collect();
+    let list = names.into_iter().map(|name| virtio(zeros(name, 2)));
+    assert_eq!(
+        refused(list),
+        "/disk16: interface = \"virtio\" is one device too many: a partition has at most 16, links \
+         among them"
     );
 }
