@@ -31,6 +31,7 @@ enum Task {
     OneCpu,
     FourCpus,
     Links,
+    Disks,
     Firmware,
     Boot,
     BootOfFour,
@@ -46,7 +47,7 @@ enum Task {
 pub type Results = BTreeMap<(String, Column), Figure>;
 
 /// All tasks, the longest first.
-const TASKS: [Task; 15] = [
+const TASKS: [Task; 16] = [
     Task::Stays,
     Task::Exits(Load::Work(WORK)),
     Task::Exits(Load::Idle(IDLE)),
@@ -62,6 +63,7 @@ const TASKS: [Task; 15] = [
     Task::Firmware,
     Task::FourCpus,
     Task::Links,
+    Task::Disks,
 ];
 
 impl Task {
@@ -85,6 +87,7 @@ impl Task {
             Self::OneCpu => "guest on one CPU",
             Self::FourCpus => "guest on four CPUs",
             Self::Links => "network",
+            Self::Disks => "disk by virtio",
             Self::Firmware => "guest over firmware",
             Self::Boot => "boot",
             Self::BootOfFour => "boot of four partitions",
@@ -107,6 +110,7 @@ impl Task {
             Self::OneCpu => guest::measure(column, 1),
             Self::FourCpus => guest::measure(column, 4),
             Self::Links => guest::links(column),
+            Self::Disks => guest::disks(column),
             Self::Firmware => firmware::work_around(column),
             Self::Boot => boot(column),
             Self::BootOfMany => one("boot-31", parallel::on_boot_cpu(column.gic(), 31)),

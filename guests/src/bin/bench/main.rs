@@ -11,6 +11,7 @@
 //! - `restart`: prints when it was entered and when it resets, and resets.
 //! - `entered`: only prints when it was entered.
 //! - `wait`: sleeps for ever.
+//! - `disks`: measures only the first disk by virtio.
 //! - `links`: measures only the network `lan` and the doorbell of memory that is shared; the other end
 //!   of both is a guest with `links-peer`.
 
@@ -21,6 +22,7 @@ mod calls;
 mod console;
 mod counter;
 mod devices;
+mod disks;
 mod doorbell;
 mod figures;
 mod frames;
@@ -74,6 +76,9 @@ fn measure() {
     if machine().argument("links").is_some() {
         links::measure();
         return doorbell::measure();
+    }
+    if machine().argument("disks").is_some() {
+        return disks::measure();
     }
     calls::measure();
     if machine().argument("calls").is_some() {

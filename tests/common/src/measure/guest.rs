@@ -60,6 +60,15 @@ pub fn links(column: Column) -> Found {
     found(&outcome)
 }
 
+/// Measures a disk by virtio.
+pub fn disks(column: Column) -> Found {
+    let disk = "disks { own { size = <0x0 0x200000>; interface = \"virtio\"; }; };";
+    let guest = Partition::new("bench", "bench").memory(4 << 20).bootargs("disks").property(disk);
+    let outcome = with_partitions(column, 1, &[guest]).boot();
+    outcome.expect_status(0);
+    found(&outcome)
+}
+
 /// Returns the figures that a guest has printed.
 #[track_caller]
 pub fn found(outcome: &Outcome) -> Found {

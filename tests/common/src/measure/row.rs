@@ -105,6 +105,8 @@ rows! {
     "link-64k" "network: notification of a frame of 64 KiB" Own Goal::Most(13_500);
     "link-interrupt" "network: interrupt's status and acknowledgement" Own Goal::Most(180);
     "doorbell" "shared memory: ring of a doorbell" Own Goal::Most(250);
+    "disk-4k" "disk by virtio: read of 4 KiB" Own Goal::None;
+    "disk-64k" "disk by virtio: read of 64 KiB" Own Goal::None;
     "boot" "boot to first guest instruction, images apart" Own Goal::Most(215_000);
     "boot-images" "boot: each MiB of images" Own Goal::None;
     "boot-four" "boot: three partitions more, at once" Own Goal::None;
