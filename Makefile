@@ -14,15 +14,17 @@ ELF    := target/$(TARGET)/release
 GUESTS := $(sort $(basename $(notdir $(wildcard guests/src/bin/*))))
 LINUX  := target/linux/Image target/linux/initramfs.cpio.gz
 # An initramfs with the drivers of links, one with those of PCI Express functions, one with those of
-# disks, and a squashfs to be the root.
+# disks, one with those of links and disks and the programs of network block devices, and a squashfs
+# to be the root.
 LINUX_LINKS := target/linux/links.cpio.gz
 LINUX_PCI := target/linux/pci.cpio.gz
 LINUX_DISKS := target/linux/disks.cpio.gz target/linux/root.squashfs
+LINUX_NBD := target/linux/nbd.cpio.gz target/linux/root.squashfs
 # A kernel of another release, with an initramfs of its drivers of links.
 LINUX_BACKPORT := target/linux/backport/Image target/linux/backport/links.cpio.gz
 # What only tests need: the trees of all boards, and an initramfs with more drivers.
 LINUX_TESTS := target/linux/trees/kernel target/linux/drivers.cpio.gz $(LINUX_LINKS) $(LINUX_DISKS) \
-    $(LINUX_BACKPORT) $(LINUX_PCI)
+    $(LINUX_NBD) $(LINUX_BACKPORT) $(LINUX_PCI)
 LINUX_DRIVERS := $(addprefix target/linux/modules/,mtd.ko spi-nor.ko spi-bcm2835.ko i2c-bcm2835.ko \
     gpio_keys.ko libphy.ko fixed_phy.ko fwnode_mdio.ko of_mdio.ko dp83848.ko mdio-bcm-unimac.ko)
 LINK_DRIVERS := $(addprefix target/linux/modules/,virtio_mmio.ko failover.ko net_failover.ko \
@@ -35,6 +37,7 @@ DISK_DRIVERS := $(addprefix target/linux/modules/,dax.ko libnvdimm.ko nd_btt.ko 
     virtio_blk.ko squashfs.ko)
 PCI_DRIVERS := $(addprefix target/linux/modules/,crc64.ko crc64_rocksoft_generic.ko crc64-rocksoft.ko \
     crct10dif_common.ko crct10dif_generic.ko crc-t10dif.ko t10-pi.ko nvme-core.ko nvme.ko e1000e.ko)
+NBD_DRIVER := target/linux/modules/nbd.ko
 RPI4_TREE := target/linux/bcm2711-rpi-4-b.dtb
 RPI4_FIRMWARE := $(addprefix target/firmware/,start4.elf fixup4.dat copyright)
 
@@ -232,15 +235,16 @@ define description
 $(call dtb,$1): $1 guests $(if $(shell grep '"linux/' $1),$(LINUX)) \
     $(if $(shell grep linux/links.cpio $1),$(LINUX_LINKS)) \
     $(if $(shell grep linux/pci.cpio $1),$(LINUX_PCI)) \
-    $(if $(shell grep -e linux/disks.cpio -e root.squashfs $1),$(LINUX_DISKS))
+    $(if $(shell grep -e linux/disks.cpio -e root.squashfs $1),$(LINUX_DISKS)) \
+    $(if $(shell grep linux/nbd.cpio $1),$(LINUX_NBD))
 	dtc -I dts -O dtb -i target -o $$@.new $$<
 	@if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
 endef
 $(foreach file,$(DESCRIPTIONS),$(eval $(call description,$(file))))
 
 target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) \
-    target/linux/trees/kernel $(LINUX_DRIVERS) $(LINK_DRIVERS) $(DISK_DRIVERS) $(PCI_DRIVERS) \
-    target/linux/u-boot.bin &:
+    target/linux/trees/kernel $(LINUX_DRIVERS) $(LINK_DRIVERS) $(DISK_DRIVERS) $(NBD_DRIVER) \
+    $(PCI_DRIVERS) target/linux/nbd/nbd-client target/linux/nbd/nbd-server target/linux/u-boot.bin &:
 	guests/linux/fetch target/linux
 
 target/linux/backport/Image $(BACKPORT_DRIVERS) &:
@@ -280,6 +284,12 @@ target/linux/disks.cpio.gz: $(INITRAMFS) target/linux/modules/virtio_mmio.ko $(D
 target/linux/pci.cpio.gz: $(INITRAMFS) $(PCI_DRIVERS) $(INIT) guests/linux/initramfs
 	@rm -f $@
 	guests/linux/initramfs $(INITRAMFS) $(PCI_DRIVERS) >$@
+
+target/linux/nbd.cpio.gz: $(INITRAMFS) $(LINK_DRIVERS) $(DISK_DRIVERS) $(NBD_DRIVER) \
+    target/linux/nbd/nbd-client $(INIT) guests/linux/initramfs
+	@rm -f $@
+	guests/linux/initramfs $(INITRAMFS) $(LINK_DRIVERS) $(DISK_DRIVERS) $(NBD_DRIVER) \
+	    target/linux/nbd/* >$@
 
 target/linux/root.squashfs: target/linux/busybox $(ELF)/counter $(INIT) guests/linux/squashfs
 	@tools/setup squashfs

@@ -24,6 +24,7 @@ mod linux;
 mod locks;
 mod monitor;
 mod mutations;
+mod nbd;
 mod panic;
 mod parallel;
 mod raspberry_pi;
