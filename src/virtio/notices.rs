@@ -23,6 +23,13 @@ impl Notices {
         }
     }
 
+    /// Returns whether there is a notice. One that comes later is followed by its author's attempt.
+    #[must_use]
+    #[inline]
+    pub fn has_any(&self) -> bool {
+        self.senders.load(Ordering::Relaxed) != 0
+    }
+
     /// Serves senders, and those that were noticed, if the lock is free.
     ///
     /// `try_lock` tries to take the lock. `serve` does a bounded piece of the work of some senders,
@@ -74,6 +81,7 @@ mod tests {
                 assert_eq!(senders, 1);
                 let is_left = notices.attend(2, || None, |(), _| unreachable!());
                 assert!(!is_left, "the holder of the lock sees it");
+                assert!(notices.has_any());
                 4
             },
         );

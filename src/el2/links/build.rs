@@ -16,7 +16,7 @@ use bulkhead::virtio::notices::Notices;
 use bulkhead::virtio::personality::{Personality, RECEIVE, SECTOR_SIZE, TRANSMIT};
 use bulkhead::virtio::registers::Registers;
 use bulkhead::virtio::signals::Signals;
-use core::sync::atomic::{AtomicBool, AtomicU64};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use super::concern::Concern;
 use super::device::{Device, Devices};
@@ -92,7 +92,8 @@ pub fn devices(
         .into_iter()
         .flat_map(|links| plan.shared_memory.iter().map(|memory| Doorbell::new(links, memory)));
     let doorbells = bells.collect();
-    Box::new(Devices { devices, doorbells, heads: Box::leak(Box::new(heads)) })
+    let heads = Box::leak(Box::new(heads));
+    Box::new(Devices { devices, doorbells, heads, visits: AtomicUsize::new(0) })
 }
 
 impl Link {

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::PAGE_SIZE;
 use bulkhead::devices::address_map::{DOORBELLS, VIRTIO};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::doorbell::Doorbell;
 use crate::el2::partition::{DeviceHeads, LinkAccess, LinkPorts};
@@ -18,13 +19,21 @@ pub trait Device: Send + Sync {
     fn access(&self, offset: u64, size: u8, stored: Option<u64>) -> Option<u64>;
 
     /// Continues with work that was left.
-    fn poll(&self) {}
+    fn poll(&self, _visit: &mut Visit) {}
 
     /// Resets it, and takes the partition's memory from it. Returns whether no CPU uses the memory
     /// any more; otherwise this must be called again.
     fn stop(&self) -> bool {
         true
     }
+}
+
+/// A visit to EL2 that continues with work that was left.
+pub struct Visit {
+    /// How many there were before. Wraps.
+    pub number: usize,
+    /// Whether it has moved data, in a lane or of a disk: in one, so that it is not long.
+    pub has_moved: bool,
 }
 
 /// The page of the first doorbell, counted from that of the first device.
@@ -37,6 +46,8 @@ pub struct Devices {
     /// The doorbells of the memory that it shares.
     pub doorbells: Vec<Doorbell>,
     pub heads: &'static DeviceHeads,
+    /// The number of visits that continued with work that was left. Wraps.
+    pub visits: AtomicUsize,
 }
 
 impl Devices {
@@ -63,7 +74,12 @@ impl LinkPorts for Devices {
     }
 
     fn poll(&self) {
-        self.all().for_each(Device::poll);
+        let number = self.visits.fetch_add(1, Ordering::Relaxed);
+        let mut visit = Visit { number, has_moved: false };
+        // Each time another lane comes first, so that none waits for others for ever.
+        let first = (number >> 1).checked_rem(self.devices.len()).unwrap_or(0);
+        let (last, first) = self.devices.split_at_checked(first).unwrap_or_default();
+        first.iter().chain(last).flatten().for_each(|device| device.poll(&mut visit));
     }
 
     fn stop(&self) -> bool {

@@ -17,7 +17,7 @@ use bulkhead::virtio::signals::Signals;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::device::Device;
+use super::device::{Device, Visit};
 use super::memory::{DiskMemory, OpenPair, View};
 use super::moving::continue_later;
 use crate::el2::arch::sync::{Mutex, MutexGuard};
@@ -82,7 +82,14 @@ impl Device for &'static DiskDevice {
         }
     }
 
-    fn poll(&self) {
+    fn poll(&self, visit: &mut Visit) {
+        if !self.notices.has_any() {
+            return;
+        }
+        if visit.has_moved {
+            return continue_later(self.gic);
+        }
+        visit.has_moved = true;
         self.attend(0);
     }
 

@@ -6,6 +6,7 @@ use bulkhead::virtio::personality::TRANSMIT;
 use core::fmt;
 use core::sync::atomic::Ordering;
 
+use super::device::Visit;
 use super::lane::{SharedLane, bit};
 use super::link::Link;
 use super::memory::{OpenMemory, OpenPair, View};
@@ -55,9 +56,18 @@ impl fmt::Display for FaultLine<'_> {
 }
 
 impl Link {
-    /// Continues with what was left in all lanes.
-    pub fn go_on(&self) {
-        self.lanes.iter().for_each(|lane| self.attend(lane, 0));
+    /// Continues with what was left in one lane, unless the visit has moved data in another one; then
+    /// the next visit does. Odd visits have the lanes in reverse order.
+    pub fn go_on(&self, visit: &mut Visit) {
+        let [one, other] = [self.lanes.first(), self.lanes.get(1)];
+        let lanes = if visit.number & 1 == 0 { [one, other] } else { [other, one] };
+        for lane in lanes.into_iter().flatten().filter(|lane| lane.notices.has_any()) {
+            if visit.has_moved {
+                return self.continue_later();
+            }
+            visit.has_moved = true;
+            self.attend(lane, 0);
+        }
     }
 
     /// Serves senders in a lane, unless another CPU does. Work that is left is continued once this

@@ -7,7 +7,7 @@ use bulkhead::virtio::queue::Queue;
 use bulkhead::virtio::registers::{Action, Registers, STATUS};
 use core::sync::atomic::Ordering;
 
-use super::device::Device;
+use super::device::{Device, Visit};
 use super::link::Link;
 use super::memory::OpenMemory;
 use super::shared_port::{Queues, SharedPort};
@@ -37,8 +37,8 @@ impl Device for Port {
         }
     }
 
-    fn poll(&self) {
-        self.link.go_on();
+    fn poll(&self, visit: &mut Visit) {
+        self.link.go_on(visit);
         if self.shared.lost_peer.swap(false, Ordering::AcqRel) {
             self.report_lost_peer();
         }

@@ -1,7 +1,7 @@
 //! One call of a lane: serving its senders.
 
 use super::outcome::{Outcome, bit};
-use super::ports::{Budget, Kind, Memories, Receiver, Sender, SenderState};
+use super::ports::{Budget, DESCRIPTORS_PER_PACKET, Kind, Memories, Receiver, Sender, SenderState};
 use crate::virtio::Fault;
 use crate::virtio::chain::{Chain, Stop};
 use crate::virtio::memory::MemoryAccess;
@@ -98,6 +98,7 @@ impl<M: Memories> Call<'_, M> {
                 Kind::Console => self.forward_bytes(sender, receivers, memory)?,
                 Kind::Socket => self.forward_packet(sender, receivers, memory)?,
             }
+            self.budget.sent = self.budget.sent.saturating_sub(DESCRIPTORS_PER_PACKET);
             sender.done = 0;
             let bytes = self.sent.readable_bytes().saturating_sub(kind.header_size());
             sender.counters.count_packet(bytes);

@@ -30,7 +30,8 @@
 //! which only some have them, the link's offloads must be off.
 //!
 //! Each call moves at most [`BYTES_PER_CALL`] and reads at most [`DESCRIPTORS_PER_CALL`] of both
-//! sides each, or one packet less than that.
+//! sides each, or one packet less than that. So it moves at most 64 packets, as each counts for some
+//! descriptors.
 
 mod call;
 mod counters;

@@ -85,6 +85,10 @@ pub(super) struct Receiver {
     pub counters: Arc<PortCounters>,
 }
 
+/// The number of descriptors for which a packet counts besides its own: what is done once for each
+/// packet is as much work.
+pub(super) const DESCRIPTORS_PER_PACKET: u16 = 3;
+
 /// What a call may still do.
 pub struct Budget {
     pub(super) bytes: u32,

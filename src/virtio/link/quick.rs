@@ -5,7 +5,7 @@
 //! everything again and finds out what is wrong. Until then nothing was used or shown to a driver.
 
 use super::outcome::bit;
-use super::ports::{Budget, Memories, Receiver, Sender};
+use super::ports::{Budget, DESCRIPTORS_PER_PACKET, Memories, Receiver, Sender};
 use crate::virtio::memory::MemoryAccess;
 use crate::virtio::personality::NET_GUEST_CSUM;
 use crate::virtio::queue::{INDIRECT, NEXT, Queue, Segment, Table, WRITE};
@@ -44,7 +44,7 @@ pub(super) fn serve<M: Memories>(
         }
         let left = Budget {
             bytes: budget.bytes,
-            sent: budget.sent.checked_sub(2)?,
+            sent: budget.sent.checked_sub(1 + DESCRIPTORS_PER_PACKET)?,
             received: budget.received.checked_sub(1)?,
         };
         let size = forward(queue, from, buffers, receiver.features, to, left.bytes)?.get();

@@ -250,6 +250,25 @@ fn one_call_makes_a_bounded_number_of_attempts() {
 }
 
 #[test]
+fn one_call_moves_a_bounded_number_of_small_frames() {
+    // In one part; in three, which is the long way; and for nobody.
+    for (first, is_there) in [(60, true), (12, true), (60, false)] {
+        let mut machine = Machine::new(Kind::Network, &[(mac(0), ALL), (mac(1), ALL)], 256);
+        for _ in 0..128 {
+            machine.cards[1].post(&[1536], false);
+            machine.cards[0].send(&frame(48, mac(1), 3), first, 24, first == 12);
+        }
+        if !is_there {
+            machine.lanes[0].detach(1);
+        }
+        assert_eq!(machine.lanes[0].run(1, &machine.ports).more, 1);
+        machine.cards[0].interrupt();
+        let sent = 128 - machine.cards[0].unsent();
+        assert!((42..=64).contains(&sent), "{sent} frames");
+    }
+}
+
+#[test]
 fn a_sender_that_floods_leaves_the_others_their_turn() {
     let mut machine = network_of(3);
     for _ in 0..32 {
