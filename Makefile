@@ -215,7 +215,7 @@ cargo-guests: setup
 cargo-image: setup target/default.dtb
 	cargo rustc --bin bulkhead --features image $(CARGO_TARGET) -- $(CODE_MODEL)
 
-$(GUESTS:%=$(ELF)/%) $(ELF)/counter $(ELF)/vsock $(ELF)/shared: cargo-guests ; @:
+$(GUESTS:%=$(ELF)/%) $(ELF)/counter $(ELF)/tcp $(ELF)/vsock $(ELF)/shared: cargo-guests ; @:
 $(ELF)/bulkhead: cargo-image ; @:
 
 target/guests/%.img: $(ELF)/%
@@ -266,10 +266,10 @@ target/linux/drivers.cpio.gz: $(INITRAMFS) $(LINUX_DRIVERS) $(INIT) guests/linux
 	@rm -f $@
 	guests/linux/initramfs $(INITRAMFS) $(LINUX_DRIVERS) >$@
 
-target/linux/links.cpio.gz: $(INITRAMFS) $(ELF)/vsock $(ELF)/shared $(LINK_DRIVERS) $(INIT) \
+target/linux/links.cpio.gz: $(INITRAMFS) $(ELF)/tcp $(ELF)/vsock $(ELF)/shared $(LINK_DRIVERS) $(INIT) \
     guests/linux/initramfs
 	@rm -f $@
-	guests/linux/initramfs $(INITRAMFS) $(ELF)/vsock $(ELF)/shared $(LINK_DRIVERS) >$@
+	guests/linux/initramfs $(INITRAMFS) $(ELF)/tcp $(ELF)/vsock $(ELF)/shared $(LINK_DRIVERS) >$@
 
 target/linux/backport/links.cpio.gz: target/linux/busybox $(ELF)/counter $(ELF)/vsock \
     $(BACKPORT_DRIVERS) $(INIT) guests/linux/initramfs

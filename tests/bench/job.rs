@@ -40,6 +40,7 @@ enum Task {
     Stays,
     Linux(Verbosity),
     Costs,
+    Tcp,
     Exits(Load),
 }
 
@@ -55,6 +56,7 @@ const TASKS: [Task; 16] = [
     Task::Linux(Verbosity::Quiet),
     Task::Linux(Verbosity::Verbose),
     Task::Costs,
+    Task::Tcp,
     Task::OneCpu,
     Task::BootOfMany,
     Task::BootOfFour,
@@ -70,7 +72,8 @@ impl Task {
     /// Returns whether a machine can run it.
     const fn is_for(self, column: Column) -> bool {
         match self {
-            Self::OneCpu | Self::FourCpus | Self::Firmware | Self::Linux(_) | Self::Costs => true,
+            Self::OneCpu | Self::FourCpus | Self::Firmware => true,
+            Self::Linux(_) | Self::Costs | Self::Tcp => true,
             // A GICv2 has eight CPUs at most.
             Self::BootOfMany => matches!(column, Column::Trapped | Column::Direct),
             _ => column.bare().is_some(),
@@ -79,7 +82,7 @@ impl Task {
 
     /// Returns whether it takes long: it runs Linux, or reads a log of executed instructions.
     const fn is_long(self) -> bool {
-        matches!(self, Self::Linux(_) | Self::Costs | Self::Exits(_) | Self::Stays)
+        matches!(self, Self::Linux(_) | Self::Costs | Self::Tcp | Self::Exits(_) | Self::Stays)
     }
 
     const fn name(self) -> &'static str {
@@ -97,6 +100,7 @@ impl Task {
             Self::Linux(Verbosity::Quiet) => "Linux, quiet",
             Self::Linux(Verbosity::Verbose) => "Linux, verbose",
             Self::Costs => "costs in Linux",
+            Self::Tcp => "TCP between Linuxes",
             Self::Exits(Load::None) => "exits of Linux",
             Self::Exits(Load::Idle(_)) => "exits of an idle Linux",
             Self::Exits(Load::Work(_)) => "exits of a busy Linux",
@@ -124,6 +128,7 @@ impl Task {
                 one("linux-talking", linux::userspace(column, Verbosity::Verbose))
             }
             Self::Costs => linux::costs(column),
+            Self::Tcp => linux::tcp(column),
             Self::Exits(load) => {
                 let name = match load {
                     Load::None => "exits-life",
@@ -148,7 +153,7 @@ fn boot(column: Column) -> Found {
     ]
 }
 
-/// The number of instructions at EL2 in each of the three runs that measure stays there.
+/// The number of instructions at EL2 in each of the four runs that measure stays there.
 const STAYS: u64 = 20_000_000;
 
 /// Measures the stays in EL2, and writes them to `target/bench`, by cause.
@@ -167,6 +172,8 @@ fn stays(column: Column) -> Found {
         found.push((format!("stay-{}-p999", group.key()), it.p999.into()));
         found.push((format!("stay-{}-max", group.key()), it.max.into()));
     }
+    let beside = u64::from(run.longest[load::CLOCK].length);
+    found.push(("stay-beside-max".into(), beside.into()));
     found
 }
 

@@ -5,12 +5,12 @@ use common::measure::column::Column;
 use common::measure::stays::causes::{self, CAUSES, Cause, Group};
 use common::measure::stays::code::{Code, Entry, path};
 use common::measure::stays::trace::{self, Event};
-use common::measure::stays::{Divider, Stays, load, of_group, report, statistics};
+use common::measure::stays::{Divider, Run, Stays, load, of_group, report, statistics};
 use common::{Gic, Machine, Partition, compile, source};
 
 in_all_modes!(no_stay_is_longer_than_its_goal);
 
-/// The number of instructions at EL2 in each of the three runs.
+/// The number of instructions at EL2 in each of the four runs.
 const INSTRUCTIONS: u64 = 3_000_000;
 
 /// A cause of stays under attack.
@@ -29,6 +29,12 @@ fn no_stay_is_longer_than_its_goal(gic: Gic) {
     let attacks = CAUSES.iter().zip(&run.stays).find(|(cause, _)| cause.name == ATTACKED);
     let attacks = attacks.map_or(0, |(_, stays)| stays.lengths.len());
     assert!(attacks > 100, "the attackers have hardly begun: {attacks} writes");
+    let moves = of_group(&run.stays, Group::Link).map_or(0, |it| it.count);
+    assert!(moves > 100, "the network is hardly flooded: {moves} stays");
+    let length = u64::from(run.longest[load::CLOCK].length);
+    let goal = Group::Foreign.goal();
+    let is_short = (1..=goal).contains(&length);
+    assert!(is_short, "beside a flooded network: {length} instructions, the goal is {goal}");
     check(&run.stays);
 }
 
@@ -74,13 +80,13 @@ fn blocks_of_instructions_are_counted_exactly() {
         result
     };
     let (blocks, single) = (count("tcg"), count("tcg,one-insn-per-tb=on"));
-    for ((cause, one), other) in CAUSES.iter().zip(&blocks.0).zip(&single.0) {
+    for ((cause, one), other) in CAUSES.iter().zip(&blocks.stays).zip(&single.stays) {
         assert_eq!(one.lengths, other.lengths, "{}", cause.name);
     }
-    assert!(blocks.0.iter().map(|stays| stays.lengths.len()).sum::<usize>() > 100);
+    assert!(blocks.stays.iter().map(|stays| stays.lengths.len()).sum::<usize>() > 100);
 }
 
-fn divide(code: &Code, log: impl std::io::Read) -> (Vec<Stays>, u64) {
+fn divide(code: &Code, log: impl std::io::Read) -> Run {
     let mut divider = Divider::new(code);
     trace::read(log, |event| divider.take(event)).expect("the log can be read");
     divider.finish()
@@ -164,7 +170,7 @@ fn stays_end_at_eret_at_wfi_and_before_interrupts_are_acknowledged() {
         + &log(1, &[0x500, 0x700, 0x800])
         + &log(0, &[0x480])
         + &log(1, &[0x824, 0x900, 0x824, 0x900, 0x904]);
-    let (stays, instructions) = divide(&code, text.as_bytes());
+    let Run { stays, instructions, .. } = divide(&code, text.as_bytes());
     let of_cause = |(cause, stays): (&Cause, Stays)| {
         (!stays.lengths.is_empty()).then_some((cause.name, stays.lengths))
     };
@@ -185,7 +191,8 @@ fn blocks_that_are_not_executed_or_end_early_are_not_counted_in_full() {
     let rewound = "cpu_io_recompile: rewound execution of TB to 0000000040200488\n";
     let single = "Trace 0: 0x7f58c00 [00000000/0000000040200488/00000061/ff033201] \n";
     let text = log(0, &[0x400, 0x480]) + stopped + &log(0, &[0x480]) + rewound + single;
-    let (stays, instructions) = divide(&code, (text + &log(0, &[0x48c, 0x480])).as_bytes());
+    let Run { stays, instructions, .. } =
+        divide(&code, (text + &log(0, &[0x48c, 0x480])).as_bytes());
     let lengths: Vec<_> = stays.iter().flat_map(|stays| stays.lengths.iter()).collect();
     assert_eq!((lengths, instructions), (vec![&32, &32], 96));
 }

@@ -6,7 +6,7 @@
 //! a large frame gets several.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU16, Ordering};
+use core::sync::atomic::{AtomicU16, Ordering, fence};
 
 use runtime::gic;
 use runtime::mmio::{read32, write32};
@@ -17,13 +17,15 @@ use spin::Once;
 use crate::figures::{keep, measure as row, samples};
 
 /// The number of descriptors of each queue, and the size of a buffer for reception.
-const SIZE: usize = 256;
+pub const SIZE: usize = 256;
 const BUFFER: usize = 1536;
 /// The size of the header before a frame (`virtio_net_hdr`).
 const HEADER: usize = 12;
 /// The largest frame, and how often it is sent.
 const LARGE: usize = 64 << 10;
 const LARGE_TIMES: usize = 21;
+/// Where small frames are in the memory for what is sent.
+const SMALL: usize = LARGE * 3 / 2;
 
 // Offsets of registers.
 const DRIVER_FEATURES: u64 = 0x20;
@@ -60,7 +62,7 @@ const INDIRECT: u16 = 4;
 
 /// A queue, which the device accesses too.
 #[repr(C, align(4096))]
-struct Queue {
+pub struct Queue {
     descriptors: [Descriptor; SIZE],
     available: [u16; 3 + SIZE],
     used_padding: u16,
@@ -72,6 +74,8 @@ struct Queue {
 struct Memory {
     queues: [Queue; 2],
     buffers: [u8; SIZE * BUFFER],
+    /// What is sent: the parts of a large frame, and small ones.
+    sent: [u8; 2 * LARGE],
 }
 
 #[repr(transparent)]
@@ -89,13 +93,16 @@ const EMPTY: Queue = Queue {
     table: [NONE; 4],
 };
 
-static MEMORY: Shared =
-    Shared(UnsafeCell::new(Memory { queues: [EMPTY; 2], buffers: [0; SIZE * BUFFER] }));
+static MEMORY: Shared = Shared(UnsafeCell::new(Memory {
+    queues: [EMPTY; 2],
+    buffers: [0; SIZE * BUFFER],
+    sent: [0; 2 * LARGE],
+}));
 /// The end of the link that the guest uses.
 static LINK: Once<Link> = Once::new();
 
 /// Returns the place of a queue.
-fn queue(index: usize) -> *mut Queue {
+pub fn queue(index: usize) -> *mut Queue {
     // SAFETY: the place of a field.
     unsafe { (&raw mut (*MEMORY.0.get()).queues[index & 1]).cast() }
 }
@@ -104,6 +111,12 @@ fn queue(index: usize) -> *mut Queue {
 fn buffer(index: usize) -> u64 {
     // SAFETY: the place of a field.
     unsafe { &raw const (*MEMORY.0.get()).buffers[index % SIZE * BUFFER] as u64 }
+}
+
+/// Returns the address of a byte of what is sent.
+fn sent(index: usize) -> u64 {
+    // SAFETY: the place of a field.
+    unsafe { &raw const (*MEMORY.0.get()).sent[index] as u64 }
 }
 
 fn write(register: u64, value: u32) {
@@ -119,7 +132,7 @@ fn read(register: u64) -> u32 {
 }
 
 /// Puts a chain into the available ring; `given` is the number of those before.
-fn give(queue: *mut Queue, given: u16, head: u16) {
+pub fn give(queue: *mut Queue, given: u16, head: u16) {
     // SAFETY: places of fields, of which the device only reads those that the index has shown it.
     unsafe {
         (&raw mut (*queue).available[2 + usize::from(given) % SIZE]).write_volatile(head);
@@ -128,8 +141,22 @@ fn give(queue: *mut Queue, given: u16, head: u16) {
     }
 }
 
+/// Returns the number of chains of a queue that the device has used.
+pub fn used(queue: *mut Queue) -> u16 {
+    // SAFETY: the place of the index, the upper half of the first word, which the device writes.
+    let index = unsafe { AtomicU16::from_ptr((&raw mut (*queue).used).cast::<u16>().add(1)) };
+    index.load(Ordering::Acquire)
+}
+
+/// Writes a descriptor of a queue, which the device does not use now: address, size and flags.
+pub fn describe(queue: *mut Queue, index: usize, (address, size, flags): (u64, usize, u16)) {
+    let descriptor = Descriptor { address, size: size as u32, flags, next: 0 };
+    // SAFETY: the place of a field.
+    unsafe { (&raw mut (*queue).descriptors[index]).write_volatile(descriptor) };
+}
+
 /// Sets the device up.
-fn open() {
+pub fn open() {
     let Some(link) = machine().link("lan") else { fail!("there is no link lan") };
     LINK.call_once(|| link);
     write(STATUS, 0);
@@ -157,22 +184,29 @@ fn open() {
     write(STATUS, 15);
 }
 
-/// Receives for ever: gives each buffer back, and wants an interrupt for the next.
+/// Returns whether the driver at another end works.
+pub fn is_up() -> bool {
+    read(CONFIGURATION + 4) >> 16 & 1 != 0
+}
+
+/// Receives for ever.
 pub fn receive() {
     open();
+    give_buffers();
+    cpu::wait_until(|| false);
+}
+
+/// Gives the device all buffers, and has it interrupt.
+pub fn give_buffers() {
     let receive = queue(0);
     for index in 0..SIZE {
-        let descriptor =
-            Descriptor { address: buffer(index), size: BUFFER as u32, flags: WRITE, next: 0 };
-        // SAFETY: the place of a field that the device does not use yet.
-        unsafe { (&raw mut (*receive).descriptors[index]).write_volatile(descriptor) };
+        describe(receive, index, (buffer(index), BUFFER, WRITE));
         give(receive, index as u16, index as u16);
     }
     write(QUEUE_NOTIFY, 0);
     if let Some(link) = LINK.get() {
         gic::enable(link.interrupt);
     }
-    cpu::wait_until(|| false);
 }
 
 /// Handles the interrupt of the device. Returns whether it is one.
@@ -183,41 +217,49 @@ pub fn take(intid: u32) -> bool {
     }
     write(INTERRUPT_ACK, read(INTERRUPT_STATUS));
     let receive = queue(0);
-    // SAFETY: places of fields; the device writes the used ring, this CPU all else.
-    unsafe {
-        let used = (&raw mut (*receive).used).cast::<u16>();
-        let given = &raw const (*receive).available[1];
-        let index = AtomicU16::from_ptr(used.add(1)).load(Ordering::Acquire);
-        // As many as were used, which is what the ring lacks.
-        while given.read_volatile().wrapping_sub(SIZE as u16) != index {
-            let next = given.read_volatile();
-            let slot = 1 + 2 * (usize::from(next) % SIZE);
-            let head = (&raw const (*receive).used).cast::<u32>().add(slot).read_volatile();
-            give(receive, next, head as u16);
+    loop {
+        let index = used(receive);
+        // SAFETY: places of fields; the device writes the used ring, this CPU all else.
+        unsafe {
+            let given = &raw const (*receive).available[1];
+            let before = given.read_volatile();
+            // As many as were used, which is what the ring lacks.
+            while given.read_volatile().wrapping_sub(SIZE as u16) != index {
+                let next = given.read_volatile();
+                let slot = 1 + 2 * (usize::from(next) % SIZE);
+                let head = (&raw const (*receive).used).cast::<u32>().add(slot).read_volatile();
+                give(receive, next, head as u16);
+            }
+            (&raw mut (*receive).available[2 + SIZE]).write_volatile(index);
+            // What each side writes before it reads what the other wants: VIRTIO 1.2, 2.7.10.
+            fence(Ordering::SeqCst);
+            let event = (&raw const (*receive).used[1 + 2 * SIZE]).cast::<u16>().read_volatile();
+            let given = given.read_volatile();
+            if given.wrapping_sub(event).wrapping_sub(1) < given.wrapping_sub(before) {
+                write(QUEUE_NOTIFY, 0);
+            }
         }
-        (&raw mut (*receive).available[2 + SIZE]).write_volatile(index);
+        if used(receive) == index {
+            return true;
+        }
     }
-    true
 }
 
 /// Measures what a sender's notifications take, and what an interrupt's two accesses take.
 pub fn measure() {
     open();
-    while read(CONFIGURATION + 4) >> 16 & 1 == 0 {
+    while !is_up() {
         cpu::relax();
     }
     let mut sent = 0;
     for (name, size) in [("link-60", 60), ("link-1500", 1500)] {
         let prepare = || {
-            let header =
-                Descriptor { address: buffer(0), size: (HEADER + size) as u32, flags: 0, next: 0 };
-            // SAFETY: the place of a field; the device has used the chain before.
-            unsafe { (&raw mut (*queue(1)).descriptors[0]).write_volatile(header) };
+            describe_small(0, size);
             send(&mut sent);
         };
         row(name, prepare, notify);
     }
-    fill_table();
+    describe_large(0);
     keep("link-64k", samples(LARGE_TIMES, || send(&mut sent), notify));
     row("link-interrupt", || (), || write(INTERRUPT_ACK, read(INTERRUPT_STATUS)));
 }
@@ -231,32 +273,33 @@ fn send(sent: &mut u16) {
     *sent = sent.wrapping_add(1);
 }
 
-fn notify() {
+/// Notifies the device of what is to be sent.
+pub fn notify() {
     write(QUEUE_NOTIFY, 1);
 }
 
-/// Describes a large frame: a TCP segment that is to be divided, in a table of four buffers.
-fn fill_table() {
+/// Has a descriptor of the queue for sending describe a small frame, and its header.
+pub fn describe_small(index: usize, size: usize) {
+    describe(queue(1), index, (sent(SMALL), HEADER + size, 0));
+}
+
+/// Has a descriptor of the queue for sending describe a large frame: a TCP segment that is to be
+/// divided, in a table of four buffers.
+pub fn describe_large(index: usize) {
     /// A partial checksum; TCP over IPv4; header, segment, and where the checksum is.
     const GSO: [u8; HEADER] = [1, 1, 54, 0, 0xb4, 0x05, 34, 0, 16, 0, 0, 0];
     let parts = [HEADER + 66, LARGE / 3, LARGE / 3, LARGE / 3 - 66 + LARGE % 3];
     let send = queue(1);
-    // SAFETY: places of fields, which the device does not use now; the parts are in the buffers.
-    unsafe {
-        (buffer(0) as *mut [u8; HEADER]).write_volatile(GSO);
+    // SAFETY: places of fields, which the device does not use now.
+    let table = unsafe {
+        (sent(0) as *mut [u8; HEADER]).write_volatile(GSO);
         for (index, size) in parts.into_iter().enumerate() {
             let flags = if index == 3 { 0 } else { NEXT };
-            let address = buffer(0) + (index * LARGE / 3) as u64;
-            let next = index as u16 + 1;
-            (&raw mut (*send).table[index]).write_volatile(Descriptor {
-                address,
-                size: size as u32,
-                flags,
-                next,
-            });
+            let (address, next) = (sent(index * (LARGE / 3)), index as u16 + 1);
+            let part = Descriptor { address, size: size as u32, flags, next };
+            (&raw mut (*send).table[index]).write_volatile(part);
         }
-        let table = &raw const (*send).table as u64;
-        let head = Descriptor { address: table, size: 64, flags: INDIRECT, next: 0 };
-        (&raw mut (*send).descriptors[0]).write_volatile(head);
-    }
+        &raw const (*send).table as u64
+    };
+    describe(send, index, (table, 64, INDIRECT));
 }

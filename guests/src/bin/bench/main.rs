@@ -14,6 +14,7 @@
 //! - `disks`: measures only the first disk by virtio.
 //! - `links`: measures only the network `lan` and the doorbell of memory that is shared; the other end
 //!   of both is a guest with `links-peer`.
+//! - `links-flood`: floods the network `lan`, whose other end does the same.
 
 #![no_std]
 #![no_main]
@@ -25,6 +26,7 @@ mod devices;
 mod disks;
 mod doorbell;
 mod figures;
+mod flood;
 mod frames;
 mod interrupts;
 mod links;
@@ -48,6 +50,9 @@ fn main() {
     if is_given("links-peer") {
         doorbell::receive();
         links::receive();
+    }
+    if is_given("links-flood") {
+        flood::flood();
     }
     if is_given("restart") {
         restart::restart();

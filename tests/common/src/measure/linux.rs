@@ -171,3 +171,37 @@ fn count(line: &str) -> Option<(String, Figure)> {
     let (cause, count) = (words.next()?, words.next()?.parse::<u64>().ok()?);
     Some((cause.into(), count.into()))
 }
+
+/// How much is sent by TCP, in MiB.
+const TCP_MIB: u32 = 64;
+
+/// Measures what bytes by TCP cost between two guests, on all CPUs together, and on the bare machine
+/// over the loopback interface: by the counter, which counts the instructions of all CPUs.
+pub fn tcp(column: Column) -> Found {
+    const SINK: &str = "console=ttyAMA0 quiet bulkhead.links bulkhead.address=10.0.0.2/24 \
+        bulkhead.sink";
+    let source = |words: &str, address: &str| {
+        format!("console=ttyAMA0 quiet {words}bulkhead.source={address},{TCP_MIB}")
+    };
+    let linux = |name, bootargs: &str| {
+        Partition::linux(name).memory(256 << 20).ramdisk("linux/links.cpio.gz").bootargs(bootargs)
+    };
+    let machine = match column.bare() {
+        Some(_) => {
+            let words = source("bulkhead.links bulkhead.address=10.0.0.1/24 ", "10.0.0.2");
+            let lan =
+                "    links { lan { type = \"network\"; partitions = \"one\", \"two\"; }; };\n";
+            with_properties(column, 2, lan, &[linux("one", &words), linux("two", SINK)])
+        }
+        None => bare(column, 1, file("target/linux/Image"), MEMORY)
+            .command_line(&source("", "127.0.0.1"))
+            .initrd(&file("target/linux/links.cpio.gz")),
+    };
+    let outcome = machine.boot();
+    outcome.expect_status(0);
+    let lines = outcome.lines().containing(", time 2, in ");
+    let ticks = lines.0.first().and_then(|line| line.split_once(" in ")?.1.split_once(' '));
+    let ticks: Option<u64> = ticks.and_then(|(ticks, _)| ticks.parse().ok());
+    let ticks = ticks.unwrap_or_else(|| outcome.fail("Linux does not print how long TCP takes"));
+    vec![("linux-tcp".into(), ticks.into())]
+}

@@ -117,10 +117,13 @@ rows! {
     "stay-foreign-p999" "stay in EL2 for others, p99.9" Stay Goal::Most(2_000);
     "stay-foreign-max" "stay in EL2 for others, longest" Stay Goal::Most(2_000);
     "stay-restart-max" "piece of a restart, longest" Stay Goal::Most(20_000);
+    "stay-link-max" "stay in EL2 that moves data in a link, longest" Stay Goal::Most(30_000);
+    "stay-beside-max" "stay in EL2 beside a flooded network, longest" Stay Goal::Most(2_000);
     "linux-quiet" "Linux to userspace, quiet console" Run Goal::Thousandths(1030);
     "linux-talking" "Linux to userspace, talking console" Run Goal::Thousandths(1080);
     "linux-syscalls" "Linux: 1,000 system calls that do nothing" Run Goal::Thousandths(1010);
     "linux-forks" "Linux: 200 fork and exec" Run Goal::Thousandths(1010);
+    "linux-tcp" "Linux: 64 MiB by TCP over a link, to loopback" Run Goal::Thousandths(1250);
     "exits-life" "exits of a quiet Linux from boot to power-off" Count Goal::Most(800);
     "exits-idle" "exits of an idle Linux in 10 s" Count Goal::Direct(2);
     "exits-work" "exits of a busy Linux in a second" Count Goal::None;

@@ -3,6 +3,10 @@
 use super::code::Entry;
 use Entry::{Fiq, Irq, RunLoop, Serror, Synchronous};
 
+/// The greatest number of instructions of a stay that moves data in a link: at most 64 KiB, and 64
+/// packets.
+const LINK_GOAL: u64 = 30_000;
+
 /// Whose act a stay is, from the point of view of the partition whose CPU stays in EL2.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Group {
@@ -12,11 +16,13 @@ pub enum Group {
     Foreign,
     /// The restart of the partition.
     Restart,
+    /// Its own guest's, or that of a peer which has waited for it: data are moved in a link.
+    Link,
 }
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 3] = [Self::Own, Self::Foreign, Self::Restart];
+    pub const ALL: [Self; 4] = [Self::Own, Self::Foreign, Self::Restart, Self::Link];
 
     /// Returns the name of the group in the keys of rows.
     pub const fn key(self) -> &'static str {
@@ -24,6 +30,7 @@ impl Group {
             Self::Own => "own",
             Self::Foreign => "foreign",
             Self::Restart => "restart",
+            Self::Link => "link",
         }
     }
 
@@ -33,6 +40,7 @@ impl Group {
             Self::Own => 3_600,
             Self::Foreign => 2_000,
             Self::Restart => 20_000,
+            Self::Link => LINK_GOAL,
         }
     }
 }
@@ -54,6 +62,8 @@ const ASYNCHRONOUS: &[Entry] = &[Irq, Fiq];
 /// The monitor at the console.
 const MONITOR: &[&str] =
     &["operator::monitor", "ConsoleMonitor", "MonitorUart", "MonitorConnection", "run_monitor"];
+/// Moving data in a link.
+const MOVING: &[&str] = &["link::Link::attend", "link::Lane::run", "links::memory::copy"];
 /// The function that acknowledges interrupts: where the run loop calls it, a stay ends.
 pub const POLL: &str = "vcpu::interrupts::take_own";
 /// The function that leaves a guest for the run loop.
@@ -73,6 +83,8 @@ macro_rules! causes {
 
 causes! {
     Foreign "monitor at the console" ASYNCHRONOUS, MONITOR;
+    Link "link, notification" &[Synchronous], MOVING;
+    Link "link, continued" ASYNCHRONOUS, MOVING;
     Own "leaving the guest" &[], &[LEAVE];
     Restart "restart" &[RunLoop], &["wait_for_all", "mm::fill", "window", "cache"];
     Own "own output" ASYNCHRONOUS, &["pieces::send_own"];

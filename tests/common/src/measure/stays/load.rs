@@ -4,9 +4,9 @@ use std::io::PipeReader;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::code::Code;
-use super::{Divider, Stays, trace};
+use super::{Divider, Run, trace};
 use crate::measure::column::Column;
-use crate::{Machine, Partition, compile, source_with_monitor};
+use crate::{Machine, Partition, compile, system};
 
 /// The keys that open the monitor, Ctrl-] twice, and that show the output of all partitions.
 const OPEN: &str = "\x1d\x1d";
@@ -30,6 +30,9 @@ const TYPED: usize = 10_000;
 /// Where others print much: the number of lines before each command.
 const LINES: usize = 8;
 
+/// The CPU of the partition that only takes timer interrupts.
+pub const CLOCK: usize = 0;
+
 /// What the partitions do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Load {
@@ -40,17 +43,21 @@ pub enum Load {
     /// They print little, so that the monitor does most of the console's work, and two reset
     /// themselves again and again.
     Orders,
+    /// Two flood each other over a network, and two over another one, of which one attacks.
+    Network,
 }
 
 impl Load {
     /// All loads.
-    pub const ALL: [Self; 3] = [Self::Flood, Self::Attack, Self::Orders];
+    pub const ALL: [Self; 4] = [Self::Flood, Self::Attack, Self::Orders, Self::Network];
 
     /// Returns the partitions, the last with four CPUs.
     fn partitions(self) -> [Partition; 4] {
         const LINES: &str = "lines=1000000000";
         const BYTES: &str = "rounds=1000000 groups=output";
         const ALL: &str = "seed=3 again groups=walks,exceptions,calls,frames,sgis,storms";
+        const STORM: &str = "storm=1000000000 ignore link=pair";
+        const LINKS: &str = "only=links rounds=1000000000 seed=4";
         let hello = |name, bootargs| Partition::new(name, "hello").bootargs(bootargs);
         let attacker = |name, bootargs| {
             let attacker = Partition::new(name, "attacker").bootargs(bootargs);
@@ -77,6 +84,12 @@ impl Load {
                 attacker("several", "again groups=none"),
             ]
             .map(|partition| partition.memory(4 << 20)),
+            Self::Network => {
+                let flooder =
+                    |name| Partition::new(name, "bench").memory(4 << 20).bootargs("links-flood");
+                let storm = Partition::new("more", "messenger").bootargs(STORM);
+                [flooder("lines"), flooder("bytes"), storm, attacker("several", LINKS)]
+            }
         }
     }
 
@@ -84,7 +97,7 @@ impl Load {
     /// console's work; under orders, each partition's CPUs do their own.
     const fn last_cpus(self) -> &'static [u64] {
         match self {
-            Self::Flood | Self::Attack => &[4, 5, 6],
+            Self::Flood | Self::Attack | Self::Network => &[4, 5, 6],
             Self::Orders => &[4, 5, 6, 7],
         }
     }
@@ -95,24 +108,31 @@ impl Load {
             Self::Flood => &["hello: line 2 of"],
             Self::Attack => &["hello: line 2 of"],
             Self::Orders => &["stopped at the monitor's order", "reset itself"],
+            Self::Network => &["several: link pair needs a reset"],
+        }
+    }
+
+    /// Returns properties of the description's root.
+    const fn properties(self) -> &'static str {
+        match self {
+            Self::Flood | Self::Attack | Self::Orders => "    monitor;\n",
+            Self::Network => {
+                "    links {
+        lan { type = \"network\"; partitions = \"lines\", \"bytes\"; };
+        pair { type = \"network\"; partitions = \"more\", \"several\"; };
+    };\n"
+            }
         }
     }
 }
 
-/// What runs have shown.
-pub struct Run {
-    /// The stays of each cause, in the order of [`CAUSES`](super::causes::CAUSES).
-    pub stays: Vec<Stays>,
-    /// The number of instructions in all stays.
-    pub instructions: u64,
-}
-
-/// Runs all loads, each until EL2 has executed this number of instructions.
+/// Runs all loads, each until EL2 has executed this number of instructions, the network last.
 pub fn run_all(column: Column, instructions: u64) -> Run {
-    let mut all = Run { stays: Vec::new(), instructions: 0 };
+    let mut all = Run { stays: Vec::new(), longest: Vec::new(), instructions: 0 };
     for load in Load::ALL {
         let run = run(column, load, instructions);
         all.instructions += run.instructions;
+        all.longest = run.longest;
         if all.stays.is_empty() {
             all.stays = run.stays;
         } else {
@@ -135,11 +155,14 @@ pub fn run(column: Column, load: Load, instructions: u64) -> Run {
         second.cpu_ids(&[2]),
         third.cpu_ids(&[3]),
         several.cpu_ids(load.last_cpus()),
-        clock.cpu_ids(&[0]),
+        clock.cpu_ids(&[CLOCK as u64]),
     ];
-    let mut machine =
-        Machine::new(column.gic()).cpus(8).initrd(&compile(&source_with_monitor(&partitions)));
+    let description = compile(&system(load.properties(), &partitions));
+    let mut machine = Machine::new(column.gic()).cpus(8).initrd(&description);
     let commands = COMMANDS.into_iter().cycle().take(TYPED);
+    if load == Load::Network {
+        return measure(machine, load.signs(), instructions);
+    }
     if load == Load::Orders {
         machine = machine.type_after("hello: ", OPEN);
         for (keys, answer) in commands {
@@ -177,7 +200,7 @@ pub fn measure(machine: Machine, signs: &'static [&'static str], instructions: u
         trace::read(log, take).expect("QEMU's log can be read");
         divider.finish()
     };
-    let (outcome, (stays, executed)) = machine.boot_with_log(signs, read);
+    let (outcome, run) = machine.boot_with_log(signs, read);
     outcome.expect_killed();
-    Run { stays, instructions: executed }
+    run
 }

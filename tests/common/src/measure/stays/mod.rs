@@ -37,6 +37,16 @@ pub struct Stays {
     pub longest: Longest,
 }
 
+/// What runs have shown.
+pub struct Run {
+    /// The stays of each cause, in the order of [`CAUSES`].
+    pub stays: Vec<Stays>,
+    /// The longest stay of each CPU, in the last run.
+    pub longest: Vec<Longest>,
+    /// The number of instructions in all stays.
+    pub instructions: u64,
+}
+
 /// The stay of a CPU that has not ended.
 struct Open {
     entry: Entry,
@@ -63,6 +73,8 @@ pub struct Divider<'a> {
     cpus: Vec<Cpu>,
     last: usize,
     stays: Vec<Stays>,
+    /// The longest stay of each CPU.
+    longest: Vec<Longest>,
     /// For each function, the causes of which it is a sign.
     signs: Vec<u32>,
     instructions: u64,
@@ -75,7 +87,8 @@ impl<'a> Divider<'a> {
         let (poll, leave) = (named(POLL), named(LEAVE));
         let stays = CAUSES.iter().map(|_| Stays::default()).collect();
         let signs = code.functions().iter().map(|path| signs(path)).collect();
-        Self { code, poll, leave, cpus: Vec::new(), last: 0, stays, signs, instructions: 0 }
+        let (cpus, longest) = (Vec::new(), Vec::new());
+        Self { code, poll, leave, cpus, last: 0, stays, longest, signs, instructions: 0 }
     }
 
     /// Returns the number of instructions so far.
@@ -101,6 +114,7 @@ impl<'a> Divider<'a> {
             Event::Block { cpu, address, most } => {
                 if self.cpus.len() <= cpu {
                     self.cpus.resize_with(cpu + 1, Cpu::default);
+                    self.longest.resize_with(cpu + 1, Longest::default);
                 }
                 self.last = cpu;
                 self.resolve(cpu, address);
@@ -170,22 +184,23 @@ impl<'a> Divider<'a> {
         let signs = open.functions.iter().fold(0, |signs, (it, _)| signs | self.signs[*it]);
         let stays = &mut self.stays[cause(open.entry, signs)];
         let length = u32::try_from(open.length).unwrap_or(u32::MAX);
-        if stays.longest.length < length {
-            let named = |(it, count): &(usize, u64)| (names[*it].clone(), *count);
-            let functions = open.functions.iter().map(named).collect();
-            stays.longest = Longest { length, cpu, functions };
+        for longest in [&mut stays.longest, &mut self.longest[cpu]] {
+            if longest.length < length {
+                let named = |(it, count): &(usize, u64)| (names[*it].clone(), *count);
+                let functions = open.functions.iter().map(named).collect();
+                *longest = Longest { length, cpu, functions };
+            }
         }
         stays.lengths.push(length);
     }
 
-    /// Returns the stays of each cause, in the order of [`CAUSES`], and the number of instructions.
-    /// The stays that have not ended count as well.
-    pub fn finish(mut self) -> (Vec<Stays>, u64) {
+    /// Returns what the log has shown. The stays that have not ended count as well.
+    pub fn finish(mut self) -> Run {
         for cpu in 0..self.cpus.len() {
             self.resolve(cpu, 0);
             self.close(cpu);
         }
-        (self.stays, self.instructions)
+        Run { stays: self.stays, longest: self.longest, instructions: self.instructions }
     }
 }
 
