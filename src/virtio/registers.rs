@@ -246,7 +246,8 @@ impl Registers {
         let Some(queue) = self.selected() else { return Action::None };
         let was_ready = queue.is_ready;
         queue.is_ready = is_ready && (was_ready || !is_working);
-        if was_ready && !is_ready && is_working { Action::Reset } else { Action::None }
+        // Also if it is not ready any more: the store may be repeated until the device gives it back.
+        if !is_ready && is_working { Action::Reset } else { Action::None }
     }
 
     fn write_status(&mut self, value: u32, signals: &Signals) -> Action {

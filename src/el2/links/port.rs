@@ -11,7 +11,7 @@ use super::device::{Device, Visit};
 use super::link::Link;
 use super::memory::OpenMemory;
 use super::shared_port::{Queues, SharedPort};
-use crate::el2::arch::sync::Mutex;
+use crate::el2::arch::sync::{Mutex, MutexGuard};
 
 /// The device at one end, as the partition's own CPUs use it.
 pub struct Port {
@@ -28,6 +28,9 @@ pub struct State {
     /// The queue of events, if the device has one and the driver works.
     pub events: Option<Queue>,
 }
+
+/// The queues of a port that lanes use, locked.
+type SharedQueues<'a> = MutexGuard<'a, Option<Queues>>;
 
 impl Device for Port {
     fn access(&self, offset: u64, size: u8, stored: Option<u64>) -> Option<u64> {
@@ -49,7 +52,7 @@ impl Device for Port {
         state.events = None;
         _ = state.registers.write(STATUS, 4, 0, &self.shared.signals);
         drop(state);
-        self.take_back()
+        self.take_back(self.shared.queues.try_lock())
     }
 }
 
@@ -57,26 +60,30 @@ impl Port {
     /// Carries out a store.
     fn store(&self, offset: u64, size: u8, value: u64) -> Option<u64> {
         let mut state = self.state.lock();
+        // A CPU that holds this carries out an earlier change. It is held from here on, so that no
+        // start of the driver is lost.
+        let queues = if offset == STATUS { Some(self.shared.queues.try_lock()?) } else { None };
         let action = state.registers.write(offset, size, value, &self.shared.signals);
         match action {
             Action::None | Action::Notify(_) | Action::Interrupt(false) => {}
             // What came while the driver handled the last interrupt needs another edge.
             Action::Interrupt(true) => self.shared.interrupt(),
-            Action::Ready => self.start(&mut state),
+            Action::Ready => self.start(&mut state, queues?),
             Action::Reset => {
                 state.events = None;
                 drop(state);
-                return self.take_back().then_some(0);
+                let queues = queues.or_else(|| self.shared.queues.try_lock());
+                return self.take_back(queues).then_some(0);
             }
         }
         Some(0)
     }
 
     /// Takes the driver's queues into use.
-    fn start(&self, state: &mut State) {
+    fn start(&self, state: &mut State, shared: SharedQueues<'_>) {
         match self.queues(state) {
             Ok(queues) => {
-                if !self.set_queues(Some(queues)) {
+                if !self.set_queues(shared, Some(queues)) {
                     // Another CPU is about to see the former change, and then this one.
                     self.link.continue_later();
                 }
@@ -101,19 +108,18 @@ impl Port {
     }
 
     /// Sets the queues that lanes use. Returns whether all lanes have taken note.
-    fn set_queues(&self, queues: Option<Queues>) -> bool {
-        // A CPU that holds this carries out an earlier change.
-        let Some(mut shared) = self.shared.queues.try_lock() else { return false };
+    fn set_queues(&self, mut shared: SharedQueues<'_>, queues: Option<Queues>) -> bool {
         *shared = queues;
         self.link.request_change(self.number);
         drop(shared);
         self.link.change(self.number)
     }
 
-    /// Takes the queues back from the link. Returns whether no CPU uses them any more.
-    fn take_back(&self) -> bool {
+    /// Takes the queues back from the link, if they are locked. Returns whether no CPU uses them any
+    /// more.
+    fn take_back(&self, shared: Option<SharedQueues<'_>>) -> bool {
         self.link.set_ready(self.number, false);
-        self.set_queues(None)
+        shared.is_some_and(|shared| self.set_queues(shared, None))
     }
 
     /// Tells the driver that its connections are gone.
