@@ -152,7 +152,7 @@ fn a_restart_resets_a_function_or_leaves_it_off(gic: Gic) {
 /// A kernel reads its disk, and asks the monitor for its exits.
 #[test]
 fn interrupts_of_functions_cause_no_exit_if_they_are_direct() {
-    let words = "bulkhead.pci bulkhead.sum=nvme0n1,16 bulkhead.monitor=stats,disk";
+    let words = "bulkhead.pci bulkhead.read=nvme0n1,16 bulkhead.monitor=stats,disk";
     let linux = Partition::linux("disk").ramdisk("linux/pci.cpio.gz").memory(256 << 20);
     let linux = linux.bootargs(&format!("console=ttyAMA0 quiet {words}")).property("monitor;");
     let guests = [with(linux, &["1,0"]), Partition::new("ticking", "hello")];
