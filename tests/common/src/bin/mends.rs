@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 /// Tries the selected mends, and returns the number of tests with a wrong verdict.
 fn run(words: &[String]) -> Outcome<usize> {
     let is_selected = |mend: &&Mend| words.iter().all(|word| mend.attack.contains(word.as_str()));
-    let selected: Vec<_> = MENDS.iter().filter(is_selected).collect();
+    let selected: Vec<_> = MENDS.into_iter().flatten().filter(is_selected).collect();
     if selected.is_empty() {
         return Err(format!("no attack contains the words {words:?}"));
     }
