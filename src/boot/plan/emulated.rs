@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::arch::intid::{Interrupt, Intid};
+use crate::arch::intid::{Interrupt, Intid, Trigger};
 use crate::boot::description::PartitionDescription;
 use crate::boot::description::{Result, refuse};
 use crate::boot::machine::{Device, Gic, Machine};
@@ -60,6 +60,20 @@ impl FreeInterrupts {
     /// Takes the next one.
     pub fn next(&mut self) -> Option<Intid> {
         self.free.next().and_then(Intid::new)
+    }
+
+    /// Takes the next one for an end of the link with this name, of the partition at this path. No
+    /// device of the machine has it, so that whoever sends to the end can make it pending.
+    ///
+    /// # Errors
+    ///
+    /// If none is left.
+    pub fn next_for_link(&mut self, path: &str, name: &str) -> Result<Interrupt> {
+        let Some(intid) = self.next() else {
+            let spis = "SPIs above those of the machine's devices";
+            refuse!(path, " has the link {name}, but no {spis} are left: give fewer links");
+        };
+        Ok(Interrupt { intid, trigger: Trigger::Edge })
     }
 
     /// Assigns an SPI to each emulated device of a partition that raises one, in the order of the

@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 
 use super::emulated::FreeInterrupts;
 use super::types::{LinkPlan, LinkPort};
-use crate::arch::intid::{Interrupt, Trigger};
 use crate::boot::description::refuse;
 use crate::boot::description::{Description, LinkDescription, Result};
 use crate::devices::planned::MAX_LINKS;
@@ -61,11 +60,7 @@ pub(super) fn assign_interrupts(
     ports: &mut [LinkPort],
 ) -> Result<()> {
     for port in ports {
-        let Some(intid) = free.next() else {
-            let spis = "SPIs above those of the machine's devices";
-            refuse!(path, " has the link {}, but no {spis} are left: give fewer links", port.name);
-        };
-        port.interrupt = Some(Interrupt { intid, trigger: Trigger::Edge });
+        port.interrupt = Some(free.next_for_link(path, &port.name)?);
     }
     Ok(())
 }

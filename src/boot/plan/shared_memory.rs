@@ -10,7 +10,6 @@ use super::layout::{self, Used};
 use super::memory::FreeMemory;
 use super::types::{GuestMemory, PlannedDisk, SharedMemoryPlan, SharedMemoryPort};
 use crate::arch::addr::{Bytes, Pa, Region};
-use crate::arch::intid::{Interrupt, Trigger};
 use crate::boot::description::{Cells, Description, Result, SharedMemoryDescription, refuse};
 use crate::boot::machine::Device;
 use crate::devices::planned::{MAX_LINKS, PlannedDevice};
@@ -138,11 +137,7 @@ pub(super) fn assign_interrupts(
     ports: &mut [SharedMemoryPort],
 ) -> Result<()> {
     for port in ports {
-        let Some(intid) = free.next() else {
-            let spis = "SPIs above those of the machine's devices";
-            refuse!(path, " has the link {}, but no {spis} are left: give fewer links", port.name);
-        };
-        port.interrupt = Some(Interrupt { intid, trigger: Trigger::Edge });
+        port.interrupt = Some(free.next_for_link(path, &port.name)?);
     }
     Ok(())
 }
