@@ -181,7 +181,7 @@ fn interrupts(
                 let why = "firmware owns no interrupt group";
                 let option = "(--last-direct-spi, 0 if it owns one)";
                 assumed.push(format!("{why}, and {last} {option}"));
-            } else if description.uses_links() || description.has_virtio_devices() {
+            } else if description.has_virtio() {
                 assumed.push(format!("{last} (--last-direct-spi)"));
             }
             (LAST_SPI, is_v3)

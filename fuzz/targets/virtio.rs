@@ -1,4 +1,4 @@
-//! Fuzzes a link's lane and a disk with rings that contain anything. The first byte selects the kind
+//! Fuzzes a link's lane, a terminal and a disk with rings that contain anything. The first byte selects the kind
 //! of the link. The rest is 16 KiB of a hostile partition's memory, repeated: the rings of both
 //! queues, and buffers. Reads of that memory return it with changes.
 
@@ -7,9 +7,12 @@
 use bulkhead::arch::addr::{Ipa, Region};
 use bulkhead::virtio::disk::Disk;
 use bulkhead::virtio::link::{Kind, Lane, Memories};
-use bulkhead::virtio::memory::{MemoryAccess, Place};
+use bulkhead::virtio::memory::{MemoryAccess, Place, Sink};
 use bulkhead::virtio::queue::{Queue, QueueSetup};
-use bulkhead::virtio::{BYTES_PER_CALL, EVENT_IDX, INDIRECT_DESC, VERSION_1};
+use bulkhead::virtio::terminal::{Line, Terminal};
+use bulkhead::virtio::{
+    BYTES_PER_CALL, EVENT_IDX, INDIRECT_DESC, TERMINAL_QUEUE_SIZE, VERSION_1,
+};
 use libfuzzer_sys::fuzz_target;
 use std::cell::{Cell, RefCell};
 
@@ -109,10 +112,50 @@ impl<'a> Memories for Ports<'a> {
     }
 }
 
+/// A console with room for some bytes, and some bytes of input.
+struct Console {
+    room: usize,
+    input: usize,
+}
+
+impl Sink for Console {
+    fn put(&mut self, _: u8) {
+        self.room = self.room.checked_sub(1).expect("there is room");
+    }
+
+    fn put_word(&mut self, _: u64) {
+        self.room = self.room.checked_sub(8).expect("there is room");
+    }
+}
+
+impl Line for Console {
+    fn room(&self) -> usize {
+        self.room
+    }
+
+    fn has_ended(&self) -> bool {
+        self.room % 2 == 0
+    }
+
+    fn has_input(&self) -> bool {
+        self.input > 0
+    }
+
+    fn take(&mut self) -> Option<u8> {
+        self.input = self.input.checked_sub(1)?;
+        Some(b'x')
+    }
+}
+
 /// Returns the queue whose rings are in the 2 KiB from an address on.
 fn queue(at: u64, memory: &Memory) -> Queue {
+    queue_of(QUEUE_SIZE, at, memory)
+}
+
+/// Returns such a queue of another size.
+fn queue_of(size: u16, at: u64, memory: &Memory) -> Queue {
     let [descriptors, available, used] = [0, 0x400, 0x500].map(|offset| Ipa::new(at + offset));
-    let setup = QueueSetup { size: QUEUE_SIZE, descriptors, available, used };
+    let setup = QueueSetup { size, descriptors, available, used };
     Queue::new(&setup, FEATURES, &memory).expect("it is a good queue")
 }
 
@@ -160,6 +203,15 @@ fuzz_target!(|bytes: &[u8]| {
     }
     // The rings of the other one's transmit queue are as they were: nothing was sent.
     assert!(other.bytes.borrow()[0x800..0xd02].iter().all(|byte| *byte == 0));
+    let mut terminal = Terminal::default();
+    let queues = [0, 0x800].map(|at| queue_of(TERMINAL_QUEUE_SIZE, at, &hostile));
+    terminal.attach(Some(queues)).expect("the queues are small");
+    let mut console = Console { room: 2000, input: 200 };
+    for round in 0..16 {
+        let room = console.room;
+        terminal.run(&&hostile, &mut console, round % 2 == 0);
+        assert!(room - console.room <= 512, "a call moves few bytes");
+    }
     let region = Region::new(Ipa::new(0x1000), 0x2000).expect("it does not wrap");
     let mut disk = Disk::new(region, first & 0x80 != 0, [0; 20]);
     let store = Memory::new(vec![0xa5; SIZE], 0);

@@ -1,13 +1,15 @@
-//! A network card by virtio over MMIO (VIRTIO 1.2, 4.2 and 5.1): an end of a link between partitions.
+//! A network card by virtio over MMIO (VIRTIO 1.2, 4.2 and 5.1), an end of a link between partitions,
+//! and the partition's own console (5.3).
 //!
 //! It uses split queues without indirect descriptors and without EVENT_IDX, and frames in a single
 //! buffer.
 
 use core::cell::UnsafeCell;
+use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU16, Ordering, fence};
 
 use crate::mmio;
-use crate::tree::Link;
+use crate::tree::{Link, machine};
 
 /// The number of descriptors of each queue, and of buffers.
 const SIZE: usize = 16;
@@ -72,10 +74,10 @@ struct Shared {
     used: [u32; 2 + 2 * SIZE],
 }
 
-/// The queues of the one network card that a guest can open.
+/// The queues of the one device that a guest can open.
 struct Memory(UnsafeCell<[Shared; 2]>);
 
-// SAFETY: `TAKEN` lets one `Network` exist, on whose behalf alone the memory is accessed.
+// SAFETY: `TAKEN` lets one `Network` or `Terminal` exist, on whose behalf alone the memory is accessed.
 unsafe impl Sync for Memory {}
 
 const EMPTY: Shared = Shared {
@@ -92,6 +94,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// An open network card.
 pub struct Network {
     link: Link,
+    /// The features that the driver knows.
+    features: u32,
     /// For each queue, the used index up to which elements were taken.
     taken: [u16; 2],
     /// For each queue, the number of elements that were made available.
@@ -101,12 +105,17 @@ pub struct Network {
 impl Network {
     /// Opens the card at an end of a link. Returns `None` if it is no network card or one is open.
     pub fn open(link: Link) -> Option<Self> {
-        let mut network = Self { link, taken: [0; 2], given: [0; 2] };
-        if network.read(DEVICE_ID) != 1 || TAKEN.swap(true, Ordering::AcqRel) {
+        Self::open_device(link, 1, FEATURES)
+    }
+
+    /// Opens a device of a kind, with those of these features that it has.
+    fn open_device(link: Link, kind: u32, features: u32) -> Option<Self> {
+        let mut device = Self { link, features, taken: [0; 2], given: [0; 2] };
+        if device.read(DEVICE_ID) != kind || TAKEN.swap(true, Ordering::AcqRel) {
             return None;
         }
-        network.start();
-        Some(network)
+        device.start();
+        Some(device)
     }
 
     /// Resets the card, and sets it up again.
@@ -115,7 +124,7 @@ impl Network {
         self.write(STATUS, STEPS[0]);
         self.write(DEVICE_FEATURES_SELECT, 0);
         let offered = self.read(DEVICE_FEATURES);
-        for (word, features) in [(0, offered & FEATURES), (1, VERSION_1)] {
+        for (word, features) in [(0, offered & self.features), (1, VERSION_1)] {
             self.write(DRIVER_FEATURES_SELECT, word);
             self.write(DRIVER_FEATURES, features);
         }
@@ -156,14 +165,18 @@ impl Network {
         self.write(INTERRUPT_ACK, status);
     }
 
-    /// Sends a frame of up to [`FRAME`] bytes. Returns false if all buffers are on their way.
-    pub fn send(&mut self, frame: &[u8]) -> bool {
+    /// Returns the next buffer to send from; `None` if all are on their way.
+    fn free_buffer(&mut self) -> Option<u16> {
         // The device returns buffers in the order in which they were sent.
         while self.take(TRANSMIT).is_some() {}
-        if self.given[TRANSMIT].wrapping_sub(self.taken[TRANSMIT]) as usize == SIZE {
-            return false;
-        }
-        let buffer = self.given[TRANSMIT] % SIZE as u16;
+        let given = self.given[TRANSMIT];
+        let used = given.wrapping_sub(self.taken[TRANSMIT]) as usize;
+        (used < SIZE).then_some(given % SIZE as u16)
+    }
+
+    /// Sends a frame of up to [`FRAME`] bytes. Returns false if all buffers are on their way.
+    pub fn send(&mut self, frame: &[u8]) -> bool {
+        let Some(buffer) = self.free_buffer() else { return false };
         let place = self.buffer(TRANSMIT, buffer);
         // SAFETY: the buffer is larger than a header and a frame, and the device does not use it.
         unsafe {
@@ -285,5 +298,42 @@ impl Network {
     fn write(&self, register: u64, value: u32) {
         // SAFETY: a register of the card, which the tree names; its driver is the only writer.
         unsafe { mmio::write32(self.link.registers + register, value) };
+    }
+}
+
+/// The partition's own console by virtio, open.
+pub struct Terminal(Network);
+
+impl Terminal {
+    /// Opens the console. Returns `None` if the partition has none, or a device is open.
+    pub fn open() -> Option<Self> {
+        Network::open_device(machine().link("console")?, 3, 0).map(Self)
+    }
+
+    /// Sends bytes, in a buffer of the device's. Returns false if all buffers are on their way.
+    pub fn send(&mut self, bytes: &[u8]) -> bool {
+        let Some(buffer) = self.0.free_buffer() else { return false };
+        let place = self.0.buffer(TRANSMIT, buffer);
+        let size = bytes.len().min(BUFFER);
+        // SAFETY: the buffer is as large, and the device does not use it.
+        unsafe { place.copy_from_nonoverlapping(bytes.as_ptr(), size) };
+        self.0.give(TRANSMIT, buffer, size as u32);
+        self.0.notify(TRANSMIT);
+        true
+    }
+
+    /// Waits until the device has returned all buffers that were sent.
+    pub fn flush(&mut self) {
+        while self.0.taken[TRANSMIT] != self.0.given[TRANSMIT] {
+            _ = self.0.take(TRANSMIT);
+        }
+    }
+}
+
+/// Formats text into buffers, and sends them.
+impl fmt::Write for Terminal {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        while !self.send(text.as_bytes()) {}
+        Ok(())
     }
 }

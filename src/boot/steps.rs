@@ -169,7 +169,7 @@ pub fn plan(
     }
     machine.delivers_directly = delivers_directly;
     let wants_direct = delivers_directly && description.wants_direct_interrupts();
-    if wants_direct || description.uses_links() || description.has_virtio_devices() {
+    if wants_direct || description.has_virtio() {
         machine.free_interrupts = free_interrupts(tree, last_spi);
     }
     Ok(Plan::new(machine, boot_cpu, description)?)

@@ -66,8 +66,9 @@ kinds! {
         /// hour.
         milliseconds: u32,
     } = watchdog::FACTS,
-    /// The virtio devices: the ends of the partition's links, then its disks by virtio, a page
-    /// each. Each has an SPI of the machine's, which is not that of [`PlannedDevice::intid`].
+    /// The virtio devices: the ends of the partition's links, its disks by virtio and its virtio
+    /// console, a page each. Each has an SPI of the machine's, which is not that of
+    /// [`PlannedDevice::intid`].
     Virtio = VIRTIO_FACTS,
     /// The configuration space (ECAM) of the PCI Express functions that are given to the partition.
     PciConfiguration = PCI_CONFIGURATION_FACTS,
@@ -153,7 +154,7 @@ const PCI_CONFIGURATION_FACTS: KindFacts = KindFacts {
 
 /// The largest number of links of a partition, of memory and of others each.
 pub const MAX_LINKS: usize = 16;
-/// The largest number of virtio devices of a partition, links among them.
+/// The largest number of virtio devices of a partition, links and its console among them.
 pub const MAX_VIRTIO_DEVICES: usize = 16;
 
 impl PlannedDevice {

@@ -64,7 +64,18 @@ impl Deadlines {
 
     /// Replaces the deadline of `user`, and returns how the timer must be changed.
     pub fn set(&self, user: User, deadline: Option<u64>) -> TimerSetting {
-        self.wanted[user as usize].store(!deadline.unwrap_or(NEVER), Ordering::Relaxed);
+        let wanted = &self.wanted[user as usize];
+        let (before, new) = (!wanted.load(Ordering::Relaxed), deadline.unwrap_or(NEVER));
+        wanted.store(!new, Ordering::Relaxed);
+        let set = !self.set.load(Ordering::Relaxed);
+        if new < set {
+            self.set.store(!new, Ordering::Relaxed);
+            return TimerSetting::At(new);
+        }
+        if before != set {
+            // The earliest is another user's.
+            return TimerSetting::Same;
+        }
         let wanted = self.wanted.iter().map(|wanted| !wanted.load(Ordering::Relaxed));
         let earliest = wanted.fold(NEVER, u64::min);
         if self.set.load(Ordering::Relaxed) == !earliest {

@@ -1,6 +1,6 @@
 //! A chain that was read as a whole, and copying between chains.
 
-use super::memory::{MemoryAccess, Place};
+use super::memory::{MemoryAccess, Place, Sink};
 use super::queue::{INDIRECT, NEXT, Queue, Segment, Table, WRITE};
 use super::{Fault, MAX_QUEUE_SIZE};
 use alloc::boxed::Box;
@@ -233,6 +233,18 @@ impl<'a> Cursor<'a> {
             self.advance(1);
         }
     }
+
+    /// Passes the next bytes, at most `left`, to a sink, and goes on by them.
+    #[inline(always)]
+    pub fn pass(&mut self, memory: &impl MemoryAccess, mut left: u16, sink: &mut impl Sink) {
+        while left > 0 && self.settle() {
+            let piece = self.left.min(left.into());
+            left = left.wrapping_sub(piece as u16);
+            pass(self.at, piece, memory, sink);
+            self.advance(piece);
+        }
+    }
+
     /// Copies the next `left` bytes to a place in another memory, and goes on by them. Returns the
     /// number of those that were not there.
     #[inline(always)]
@@ -245,6 +257,22 @@ impl<'a> Cursor<'a> {
             left = left.wrapping_sub(piece);
         }
         left
+    }
+}
+
+/// Passes `left` bytes at a place in a memory to a sink.
+#[inline(always)]
+fn pass(mut at: Place, mut left: u32, memory: &impl MemoryAccess, sink: &mut impl Sink) {
+    while left >= 8 {
+        sink.put_word(u64::from_le_bytes(memory.read(at)));
+        at = at.after(8);
+        left = left.wrapping_sub(8);
+    }
+    while left > 0 {
+        let [byte] = memory.read(at);
+        sink.put(byte);
+        at = at.after(1);
+        left = left.wrapping_sub(1);
     }
 }
 

@@ -85,6 +85,15 @@ pub trait MemoryAccess {
     fn copy_to(&self, from: Place, other: &Self, to: Place, size: u32);
 }
 
+/// What takes bytes that were read.
+pub trait Sink {
+    /// Takes a byte, for which there must be room.
+    fn put(&mut self, byte: u8);
+
+    /// Takes the eight bytes of a word, the lowest first, for which there must be room.
+    fn put_word(&mut self, word: u64);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

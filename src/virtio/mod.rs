@@ -1,5 +1,5 @@
-//! Virtio devices whose other end is a partition or a disk in memory (VIRTIO 1.2, split virtqueues
-//! over MMIO).
+//! Virtio devices whose other end is a partition, Bulkhead's console or a disk in memory (VIRTIO 1.2,
+//! split virtqueues over MMIO).
 //!
 //! | module | purpose |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | [`registers`], [`personality`] | the registers of a device, and what kinds differ in |
 //! | [`signals`] | what a device tells its driver: interrupts, a mistake, the state of the link |
 //! | [`link`] | moves what one partition sends into buffers of others: networks, consoles, sockets |
+//! | [`terminal`] | a console whose other end is Bulkhead's own |
 //! | [`disk`] | a block device over a region of memory |
 //! | [`notices`] | work for a lane that another CPU may hold |
 //!
@@ -26,11 +27,15 @@ pub mod personality;
 pub mod queue;
 pub mod registers;
 pub mod signals;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 
 /// The largest size of a queue, in descriptors.
 pub const MAX_QUEUE_SIZE: u16 = 256;
+
+/// The largest size of a [`terminal`]'s queue. It bounds the length of a chain.
+pub const TERMINAL_QUEUE_SIZE: u16 = 32;
 
 /// The number of bytes that one call moves at most. The largest frame of a network has this size:
 /// its header, a VLAN's Ethernet header, and an IP packet.

@@ -7,7 +7,7 @@
 //! | console (5.3) | 3 | receive, transmit | - |
 //! | socket (5.10) | 19 | receive, transmit, event | CID |
 
-use super::{EVENT_IDX, INDIRECT_DESC, MAX_QUEUE_SIZE, VERSION_1};
+use super::{EVENT_IDX, INDIRECT_DESC, MAX_QUEUE_SIZE, TERMINAL_QUEUE_SIZE, VERSION_1};
 
 /// The index of the queue into which a device of a link receives.
 pub const RECEIVE: u16 = 0;
@@ -73,8 +73,10 @@ pub enum Personality {
         /// Whether checksums and the division of TCP segments are left to the receiver.
         has_offloads: bool,
     },
-    /// A console.
+    /// An end of a link between two consoles.
     Console,
+    /// A console whose other end is Bulkhead's own.
+    Terminal,
     /// A socket device.
     Socket {
         /// Its context identifier, from 3 on.
@@ -95,7 +97,7 @@ impl Personality {
         match self {
             Self::Network { .. } => 1,
             Self::Block { .. } => 2,
-            Self::Console => 3,
+            Self::Console | Self::Terminal => 3,
             Self::Socket { .. } => 19,
         }
     }
@@ -108,7 +110,7 @@ impl Personality {
                 u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
             }
             Self::Socket { cid } => cid.into(),
-            Self::Console | Self::Block { .. } => 0,
+            Self::Console | Self::Terminal | Self::Block { .. } => 0,
         }
     }
 
@@ -116,12 +118,14 @@ impl Personality {
     pub fn queues(&self) -> usize {
         match self {
             Self::Block { .. } => 1,
-            Self::Network { .. } | Self::Console => 2,
+            Self::Network { .. } | Self::Console | Self::Terminal => 2,
             Self::Socket { .. } => 3,
         }
     }
 
     /// Returns the features that the device offers.
+    // As `Registers::new`.
+    #[inline(always)]
     pub fn features(&self) -> u64 {
         const OFFLOADS: u64 = NET_CSUM
             | NET_GUEST_CSUM
@@ -135,7 +139,7 @@ impl Personality {
                 let mtu = if mtu == 0 { 0 } else { NET_MTU };
                 NET_MAC | NET_STATUS | NET_MRG_RXBUF | offloads | mtu
             }
-            Self::Console => 0,
+            Self::Console | Self::Terminal => 0,
             Self::Socket { .. } => VSOCK_STREAM,
             Self::Block { is_read_only, .. } => {
                 let access = if is_read_only { BLK_RO } else { 0 };
@@ -146,13 +150,15 @@ impl Personality {
     }
 
     /// Returns the words of the configuration while the link is down.
+    // As `Registers::new`.
+    #[inline(always)]
     pub fn configuration(&self) -> [u64; 2] {
         match *self {
             // One pair of queues, and the MTU.
             Self::Network { mac: [a, b, c, d, e, f], mtu, .. } => {
                 [u64::from_le_bytes([a, b, c, d, e, f, 0, 0]), 1 | u64::from(mtu) << 16]
             }
-            Self::Console => [0; 2],
+            Self::Console | Self::Terminal => [0; 2],
             Self::Socket { cid } => [cid.into(), 0],
             // The largest number of segments, after the largest size of one, which has no limit.
             Self::Block { sectors, .. } => [sectors, SEGMENTS << 32],
@@ -164,7 +170,15 @@ impl Personality {
     pub fn link_status(&self) -> u64 {
         match self {
             Self::Network { .. } => 1 << 48,
-            Self::Console | Self::Socket { .. } | Self::Block { .. } => 0,
+            Self::Console | Self::Terminal | Self::Socket { .. } | Self::Block { .. } => 0,
+        }
+    }
+
+    /// Returns the largest size of a queue (QueueSizeMax), in descriptors.
+    pub fn queue_size(&self) -> u16 {
+        match self {
+            Self::Terminal => TERMINAL_QUEUE_SIZE,
+            _ => MAX_QUEUE_SIZE,
         }
     }
 }

@@ -18,7 +18,6 @@
 //! Registers below 0x100 are accessed by aligned 32-bit accesses. Any other access reads zero or is
 //! ignored, as is a write that the state of the device does not allow.
 
-use super::MAX_QUEUE_SIZE;
 use super::personality::{Personality, accepts};
 use super::queue::QueueSetup;
 use super::signals::Signals;
@@ -108,6 +107,7 @@ pub struct Registers {
     device_id: u32,
     offered: u64,
     queues: u32,
+    queue_size: u32,
     configuration: [u64; 2],
     /// The bit of the first word of the configuration that is set while the link is up, if any.
     link_status: u64,
@@ -116,12 +116,15 @@ pub struct Registers {
 
 impl Registers {
     /// Creates the registers of a device that was reset.
+    // Inlined into the code of boot.
+    #[inline(always)]
     pub fn new(personality: Personality) -> Self {
         Self {
             personality,
             device_id: personality.device_id(),
             offered: personality.features(),
             queues: personality.queues() as u32,
+            queue_size: personality.queue_size().into(),
             configuration: personality.configuration(),
             link_status: personality.link_status(),
             state: State::default(),
@@ -175,7 +178,7 @@ impl Registers {
             0x08 => self.device_id,
             0x0c => VENDOR,
             0x10 => word(self.offered, state.device_selector),
-            0x34 if state.queue < self.queues => MAX_QUEUE_SIZE.into(),
+            0x34 if state.queue < self.queues => self.queue_size,
             0x44 => {
                 let queue = state.queues.get(state.queue as usize);
                 queue.is_some_and(|it| it.is_ready).into()

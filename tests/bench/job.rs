@@ -32,6 +32,7 @@ enum Task {
     FourCpus,
     Links,
     Disks,
+    Terminal,
     Firmware,
     Boot,
     BootOfFour,
@@ -48,7 +49,7 @@ enum Task {
 pub type Results = BTreeMap<(String, Column), Figure>;
 
 /// All tasks, the longest first.
-const TASKS: [Task; 17] = [
+const TASKS: [Task; 18] = [
     Task::Stays,
     Task::Exits(Load::Work(WORK)),
     Task::Exits(Load::Idle(IDLE)),
@@ -66,6 +67,7 @@ const TASKS: [Task; 17] = [
     Task::FourCpus,
     Task::Links,
     Task::Disks,
+    Task::Terminal,
 ];
 
 impl Task {
@@ -91,6 +93,7 @@ impl Task {
             Self::FourCpus => "guest on four CPUs",
             Self::Links => "network",
             Self::Disks => "disk by virtio",
+            Self::Terminal => "virtio console",
             Self::Firmware => "guest over firmware",
             Self::Boot => "boot",
             Self::BootOfFour => "boot of four partitions",
@@ -115,6 +118,7 @@ impl Task {
             Self::FourCpus => guest::measure(column, 4),
             Self::Links => guest::links(column),
             Self::Disks => guest::disks(column),
+            Self::Terminal => guest::terminal(column),
             Self::Firmware => firmware::work_around(column),
             Self::Boot => boot(column),
             Self::BootOfMany => one("boot-31", parallel::on_boot_cpu(column.gic(), 31)),

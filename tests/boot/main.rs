@@ -35,6 +35,7 @@ mod shared_memory;
 mod shared_registers;
 mod sleep;
 mod stays;
+mod terminal;
 mod virtio_disks;
 mod watchdog;
 mod wings;

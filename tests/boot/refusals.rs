@@ -48,6 +48,8 @@ refusals! {
     link_to_no_partition: "partitions {" =>
         "links { lan { type = \"vsock\"; partitions = \"a\", \"d\"; }; }; partitions {",
         says "/links/lan", "partitions = \"d\"", "nearest name";
+    console_of_another_kind: "cpus = <1>;" => "cpus = <1>; console = \"serial\";",
+        says "/partitions/a", "console = \"serial\"", "virtio";
     unknown_property_of_a_partition: "cpus = <1>;" => "cpus = <1>; bootarg = \"\";",
         says "/partitions/a", "bootarg", "bootargs";
     unknown_node_of_a_partition: "kernel {" => "ramdsk { }; kernel {",

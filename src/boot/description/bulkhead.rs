@@ -73,6 +73,8 @@ pub struct PartitionDescription {
     pub interrupts: Option<Delivery>,
     /// `count-hypervisor`.
     pub count_hypervisor: bool,
+    /// `console = "virtio"`.
+    pub virtio_console: bool,
     /// `on-crash` and `max-restarts`.
     pub policy: Policy,
     /// The emulated devices that the partition has by [`DEVICE_PROPERTIES`].
@@ -143,9 +145,10 @@ pub struct KernelDescription {
 
 /// The properties of a partition, besides [`DEVICE_PROPERTIES`].
 #[rustfmt::skip]
-const PARTITION_PROPERTIES: [&str; 14] = [
+const PARTITION_PROPERTIES: [&str; 15] = [
     "cpus", "cpu-ids", "memory", "guest-base", "host-base", "devices", "trusted-devices", "dma",
     "bootargs", "fdt-offset", "count-hypervisor", "on-crash", "max-restarts", "interrupts",
+    "console",
 ];
 /// The properties of a description.
 const SYSTEM_PROPERTIES: [&str; 4] = ["compatible", "model", "monitor", "console-cpu"];
@@ -174,10 +177,11 @@ impl Description {
         partition.interrupts.unwrap_or(default)
     }
 
-    /// Returns whether a partition has a virtio device: an end of a link, or a disk.
-    pub fn has_virtio_devices(&self) -> bool {
-        let has_disks = |partition: &PartitionDescription| partition.has_virtio_disks();
-        !self.links.is_empty() || self.partitions.iter().any(has_disks)
+    /// Returns whether a partition has virtio devices or doorbells, whose interrupts are SPIs that no
+    /// device of the machine has.
+    pub fn has_virtio(&self) -> bool {
+        let has_own = |it: &PartitionDescription| it.virtio_console || it.has_virtio_disks();
+        self.uses_links() || self.partitions.iter().any(has_own)
     }
 
     /// Returns whether a partition is to have direct interrupts.
@@ -263,6 +267,14 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
             refuse!(path, ": dma = \"{dma}\" is not {like}")
         }
     };
+    let virtio_console = match node.text("console")? {
+        None => false,
+        Some("virtio") => true,
+        Some(console) => {
+            let like = "\"virtio\", the only value: leave it out for the PL011 alone";
+            refuse!(path, ": console = \"{console}\" is not {like}")
+        }
+    };
     let interrupts = match node.text("interrupts")? {
         None => None,
         Some("trapped") => Some(Delivery::Trapped),
@@ -289,6 +301,7 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
         tree_offset: node.pages("fdt-offset", 1)?,
         interrupts,
         count_hypervisor: node.flag("count-hypervisor")?,
+        virtio_console,
         policy: policy(node)?,
         optional_devices: optional_devices(node)?,
         kernel: kernel(&path, kernel_node, images)?,

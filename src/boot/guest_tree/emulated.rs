@@ -86,15 +86,22 @@ impl Builder<'_> {
         tree.end_node();
     }
 
-    /// Writes the nodes of the ends of links, then of disks by virtio, whose registers are
-    /// consecutive pages of `device` (binding `virtio,mmio`). Their `label` is the name of the link
-    /// or of the disk.
+    /// Writes the nodes of the virtio devices, whose registers are consecutive pages of `device`
+    /// (binding `virtio,mmio`): the ends of links, then disks, whose `label` is the name of the link
+    /// or of the disk, and the console. Its node comes first: Linux numbers consoles in the order of
+    /// the nodes.
     fn virtio_devices(&mut self, device: &PlannedDevice) {
         let Binding { node, compatible, .. } = binding(device.kind);
         let partition = self.partition;
-        let links = partition.links.iter().map(|port| (&port.name, port.interrupt));
-        let disks = partition.virtio_disks().map(|(disk, device)| (&disk.name, device.interrupt));
-        for (registers, (name, interrupt)) in entries(device).zip(links.chain(disks)) {
+        let links = partition.links.iter().map(|port| (port.name.as_str(), port.interrupt));
+        let disks = partition.virtio_disks().map(|(it, device)| (&*it.name, device.interrupt));
+        let console = partition.virtio_console.map(|it| ("console", Some(it)));
+        let all = links.chain(disks).chain(console);
+        let mut devices: Vec<_> = entries(device).zip(all).collect();
+        if console.is_some() {
+            devices.rotate_right(1);
+        }
+        for (registers, (label, interrupt)) in devices {
             let interrupt = interrupt.map(|it| self.interrupt(it.intid, flags(it.trigger)));
             let tree = &mut self.writer;
             let [high, low, ..] = registers;
@@ -104,7 +111,7 @@ impl Builder<'_> {
             tree.property_cells("interrupts", interrupt.as_slice().as_flattened());
             // Bulkhead accesses the queues and buffers through its caches.
             tree.property_empty("dma-coherent");
-            tree.property_str("label", name);
+            tree.property_str("label", label);
             tree.end_node();
         }
     }

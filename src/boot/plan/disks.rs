@@ -91,20 +91,21 @@ pub(super) fn place<'a>(
 }
 
 /// Returns the number of disks that are virtio devices, of a partition that has this number of
-/// links.
+/// others: its links and its console.
 ///
 /// # Errors
 ///
 /// If it has more than [`MAX_VIRTIO_DEVICES`] with them.
-pub(super) fn virtio_devices(partition: &PartitionDescription, links: usize) -> Result<usize> {
+pub(super) fn virtio_devices(partition: &PartitionDescription, others: usize) -> Result<usize> {
     let mut disks = partition.disks.iter().filter(|disk| disk.is_virtio);
-    let most = MAX_VIRTIO_DEVICES.saturating_sub(links);
+    let most = MAX_VIRTIO_DEVICES.saturating_sub(others);
     match disks.nth(most) {
         None => Ok(partition.disks.iter().filter(|disk| disk.is_virtio).count()),
         Some(disk) => {
             let what = "is one device too many: a partition has at most";
+            let which = "links and its console among them";
             let path = &disk.path;
-            refuse!(path, ": interface = \"virtio\" {what} {MAX_VIRTIO_DEVICES}, links among them")
+            refuse!(path, ": interface = \"virtio\" {what} {MAX_VIRTIO_DEVICES}, {which}")
         }
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::emulated::FreeInterrupts;
 use super::types::{LinkPlan, LinkPort};
 use crate::boot::description::refuse;
-use crate::boot::description::{Description, LinkDescription, Result};
+use crate::boot::description::{Description, LinkDescription, PartitionDescription, Result};
 use crate::devices::planned::MAX_LINKS;
 use crate::virtio::link::Kind;
 use crate::virtio::personality::{FIRST_CID, Personality};
@@ -22,17 +22,20 @@ pub(super) struct Links {
 ///
 /// # Errors
 ///
-/// If a partition has more than [`MAX_LINKS`].
+/// If a partition has more than [`MAX_LINKS`], of which a virtio console is one.
 pub(super) fn links(description: &Description) -> Result<Links> {
     let mut ports: Vec<_> = description.partitions.iter().map(|_| Vec::new()).collect();
     let mut links = Vec::with_capacity(description.links.len());
     for (number, link) in description.links.iter().enumerate() {
         for (port, partition) in link.partitions.iter().enumerate() {
             let ports: &mut Vec<LinkPort> = &mut ports[*partition];
-            if ports.len() == MAX_LINKS {
-                let name = &description.partitions[*partition].name;
+            let PartitionDescription { name, virtio_console, .. } =
+                &description.partitions[*partition];
+            let limit = MAX_LINKS - usize::from(*virtio_console);
+            if ports.len() == limit {
                 let most = "more links than a partition can have";
-                refuse!(link.path, ": partitions = \"{name}\" has {most}, {MAX_LINKS}");
+                let beside = if *virtio_console { " beside a virtio console" } else { "" };
+                refuse!(link.path, ": partitions = \"{name}\" has {most}{beside}, {limit}");
             }
             ports.push(LinkPort {
                 link: number,
@@ -63,6 +66,26 @@ pub(super) fn assign_interrupts(
         port.interrupt = Some(free.next_for_link(path, &port.name)?);
     }
     Ok(())
+}
+
+/// Returns an interrupt of the same kind for the virtio console of a partition; `None` if it has no
+/// such console.
+///
+/// # Errors
+///
+/// If no SPI is left.
+pub(super) fn console_interrupt(
+    free: &mut FreeInterrupts,
+    partition: &PartitionDescription,
+) -> Result<Option<Interrupt>> {
+    if !partition.virtio_console {
+        return Ok(None);
+    }
+    let Some(intid) = free.next() else {
+        let why = "needs an SPI above those of the machine's devices, and none is left";
+        refuse!(partition.path, ": console = \"virtio\" {why}: leave it out");
+    };
+    Ok(Some(Interrupt { intid, trigger: Trigger::Edge }))
 }
 
 /// Returns what the device of a port is.

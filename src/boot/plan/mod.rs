@@ -12,7 +12,7 @@ use core::mem::take;
 use super::machine::Machine;
 use crate::arch::addr::{Pa, Region};
 use crate::arch::mpidr::Mpidr;
-use crate::boot::description::{Description, PlanError, refuse};
+use crate::boot::description::{Description, PartitionDescription, PlanError, refuse};
 use crate::boot::tables::tables_needed;
 use emulated::FreeInterrupts;
 use links::Links;
@@ -54,9 +54,9 @@ impl Plan {
         let mut passthrough = devices::assign(machine, described)?;
         let Links { links, mut ports } = links::links(description)?;
         let mut shared_ports = shared_memory::ports(description)?;
-        let of = |number: usize, partition| {
-            let links = ports[number].len();
-            let virtio = links + disks::virtio_devices(partition, links)?;
+        let of = |number: usize, partition: &PartitionDescription| {
+            let others = ports[number].len() + usize::from(partition.virtio_console);
+            let virtio = others + disks::virtio_devices(partition, others)?;
             let ends = [virtio, shared_ports[number].len()];
             Ok(emulated::devices(partition, gic, cpus[number].len(), ends, &passthrough[number]))
         };
@@ -87,12 +87,13 @@ impl Plan {
             links::assign_interrupts(&mut free, &described.path, &mut links)?;
             let mut disks = disks.get_mut(number).map(take).unwrap_or_default();
             disks::assign_interrupts(&mut free, described, &mut disks)?;
+            let virtio_console = links::console_interrupt(&mut free, described)?;
             let mut shared_memory = take(&mut shared_ports[number]);
             shared_memory::assign_interrupts(&mut free, &described.path, &mut shared_memory)?;
             let of_links = links.iter().map(|it| it.interrupt);
             let of_links = of_links.chain(shared_memory.iter().map(|it| it.interrupt)).flatten();
             let of_disks = disks.iter().filter_map(|it| it.device()?.interrupt);
-            let of_links = of_links.chain(of_disks);
+            let of_links = of_links.chain(of_disks).chain(virtio_console);
             let interrupts = devices::interrupts(machine, &cpus, &passthrough, of_links);
             let pci = buses[number].take();
             let mappings = layout::mappings(gic, &memory, &passthrough, &disks, &shared_memory);
@@ -116,6 +117,7 @@ impl Plan {
                 pci,
                 links,
                 shared_memory,
+                virtio_console,
                 kernel,
                 ramdisk,
                 disks,

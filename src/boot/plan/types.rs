@@ -59,7 +59,8 @@ impl Plan {
         self.partitions.iter().any(|partition| partition.pci.is_some())
     }
 
-    /// Returns whether a partition has a virtio device, an end of a link or a disk, or a doorbell.
+    /// Returns whether a partition has a virtio device, an end of a link, a disk or a console, or a
+    /// doorbell.
     pub fn uses_links(&self) -> bool {
         let has_virtio = |it: &PartitionPlan| it.device(DeviceKind::Virtio).is_some();
         !self.shared_memory.is_empty() || self.partitions.iter().any(has_virtio)
@@ -89,8 +90,12 @@ pub struct PartitionPlan {
     /// The PCI Express functions among them.
     pub pci: Option<PlannedBus>,
     /// Its ends of links. The registers of each are a page of [`DeviceKind::Virtio`], in the same
-    /// order; those of its disks by virtio follow.
+    /// order; those of its disks by virtio and of its
+    /// virtio console follow.
     pub links: Vec<LinkPort>,
+    /// If it has a console by virtio beside its PL011: the interrupt of that device, an SPI as those
+    /// of links. Its registers are the last page of [`DeviceKind::Virtio`].
+    pub virtio_console: Option<Interrupt>,
     /// The memory that it shares with others. The registers of each doorbell are a page of
     /// [`DeviceKind::Doorbells`], in the same order.
     pub shared_memory: Vec<SharedMemoryPort>,

@@ -1,11 +1,24 @@
-//! The table of links.
+//! The table of links, and the line about virtio consoles.
 
+use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use super::column;
 use crate::arch::addr::Bytes;
-use crate::boot::plan::{LinkPlan, Plan, SharedMemoryPlan};
+use crate::boot::plan::{LinkPlan, PartitionPlan, Plan, SharedMemoryPlan};
+
+/// Writes the line about virtio consoles, if there are any: the partitions, with the interrupts of
+/// the devices.
+pub(super) fn write_consoles(text: &mut String, plan: &Plan) -> fmt::Result {
+    let of = |it: &PartitionPlan| Some(format!("{} ({})", it.name, it.virtio_console?.intid));
+    let consoles: Vec<_> = plan.partitions.iter().filter_map(of).collect();
+    if !consoles.is_empty() {
+        writeln!(text, "consoles    by virtio too: {}", consoles.join(", "))?;
+    }
+    Ok(())
+}
 
 /// Writes the table of links, if there are any: what each connects, and the partitions with the
 /// interrupts of their ends; of memory also where each of them has it, and then where it is.

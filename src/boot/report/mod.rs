@@ -109,6 +109,7 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
             writeln!(text, "console     {}, by all CPUs", console.path)?;
         }
     }
+    links::write_consoles(text, plan)?;
     let without = Without::read(&machine.bootargs).unwrap_or_default().names();
     if !without.is_empty() {
         writeln!(text, "features    without {}, as the command line says", without.join(", "))?;

@@ -75,7 +75,7 @@ section! {
     entropy_code = __entropy_text_start..__links_text_start
 }
 section! {
-    /// Returns the code of links between partitions, and of disks by virtio.
+    /// Returns the code of links between partitions, and of disks and consoles by virtio.
     links_code = __links_text_start..__pcie_text_start
 }
 section! {
@@ -133,7 +133,7 @@ pub struct Wings {
     pub monitor: bool,
     /// Random numbers for guests.
     pub entropy: bool,
-    /// Links between partitions, and disks by virtio.
+    /// Links between partitions, and disks and consoles by virtio.
     pub links: bool,
     /// PCI Express functions of partitions.
     pub pcie: bool,

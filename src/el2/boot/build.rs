@@ -189,7 +189,7 @@ impl Work {
             let port = MonitorUart::new(monitor, self.jobs.len(), intid);
             Box::new(port) as Box<dyn MonitorDevice>
         });
-        let links = self.virtio_devices(&plan, memory, disks);
+        let links = self.virtio_devices(index, &plan, memory, disks);
         let pci = plan.pci.as_ref().map(|bus| {
             let registers = mmu::map_device(bus.configuration);
             let hardware = pci::Ecam::new(registers, bus.configuration, bus.first_bus);
@@ -216,12 +216,13 @@ impl Work {
         Ok((partition, remarks))
     }
 
-    /// Returns a partition's virtio devices, if it has any. `disks` are those of its disks that are
+    /// Returns the virtio devices of the partition with this index, if it has any. `disks` are those of its disks that are
     /// such devices.
     // Not inlined, so that the devices are not on the stack of `build` too.
     #[inline(never)]
     fn virtio_devices(
         &self,
+        index: usize,
         plan: &PartitionPlan,
         memory: PartitionMemory,
         disks: Vec<DiskMemory>,
@@ -229,7 +230,7 @@ impl Work {
         if plan.device(DeviceKind::Virtio).is_none() && plan.shared_memory.is_empty() {
             return None;
         }
-        Some(links::devices(self.links, plan, memory, disks, self.gic))
+        Some(links::devices(self.links, plan, memory, disks, &self.ports[index], self.gic))
     }
 
     /// Waits until every partition is built, wipes the entropy that is used up, prints the remarks,

@@ -20,6 +20,9 @@ use crate::el2::drivers::uart::{MachineUart, emergency};
 const PIECE_BUDGET: usize = 42;
 /// The budget of a piece of the output of the CPU's own guest.
 const OWN_PIECE_BUDGET: usize = 120;
+/// What such a piece may take beyond its budget to end a line, and to find out whether there is more
+/// output.
+const LAST_LOOK_BUDGET: usize = 18;
 /// The budget of a piece on a CPU that no partition owns.
 const FREE_PIECE_BUDGET: usize = 768;
 /// The time that a CPU waits for another one that has the turn, in microseconds: several times what
@@ -121,7 +124,7 @@ impl SharedState {
             !place.sends_all && !place.is_here() || own.is_some_and(|own| lines.is_turn_of(own));
         let stop = match sends_own {
             true => send_own(lines, now, &serves),
-            false => send(lines, now, budget, &serves),
+            false => send(lines, now, [budget, 0], &serves),
         };
         wake_writer(place, before);
         if lines.turn() != before {
@@ -167,13 +170,19 @@ impl SharedState {
 /// measurement of stays in EL2 tells this from work for others.
 #[inline(never)]
 fn send_own(lines: &mut Console, now: u64, serves: &dyn Fn(Source) -> bool) -> Stop {
-    send(lines, now, OWN_PIECE_BUDGET, serves)
+    send(lines, now, [OWN_PIECE_BUDGET, LAST_LOOK_BUDGET], serves)
 }
 
-/// Sends a piece of this size.
+/// Sends a piece of this size, with a last look.
 #[inline(never)]
-fn send(lines: &mut Console, now: u64, budget: usize, serves: &dyn Fn(Source) -> bool) -> Stop {
-    lines.send(now, budget, &mut Sender { uart: super::uart(), waits: false }, serves)
+fn send(
+    lines: &mut Console,
+    now: u64,
+    [budget, last_look]: [usize; 2],
+    serves: &dyn Fn(Source) -> bool,
+) -> Stop {
+    let mut sender = Sender { uart: super::uart(), waits: false };
+    lines.send_and_look(now, budget, last_look, &mut sender, serves)
 }
 
 /// Returns whether a CPU sends for a source. Any CPU sends Bulkhead's own lines, which are few.

@@ -25,8 +25,12 @@ pub struct Port {
     output: &'static Buffer,
     /// Whether the PL011 has output for which the buffer had no room.
     output_waits: AtomicBool,
+    /// Whether its virtio console has.
+    virtio_waits: AtomicBool,
     /// The buffer of the partition's input.
     input: &'static Buffer,
+    /// Whether its virtio console takes the input, not the PL011.
+    has_virtio: AtomicBool,
     /// The CPU of the partition's vCPU 0, which polls the PL011 after a kick.
     cpu: &'static Cpu,
 }
@@ -41,7 +45,8 @@ impl Port {
         [output, input]: [&'static Buffer; 2],
         cpu: &'static Cpu,
     ) -> Self {
-        Self { index, name, output, output_waits: AtomicBool::new(false), input, cpu }
+        let [output_waits, virtio_waits, has_virtio] = [const { AtomicBool::new(false) }; 3];
+        Self { index, name, output, output_waits, virtio_waits, input, has_virtio, cpu }
     }
 
     /// Returns the partition's index in the Plan.
@@ -95,7 +100,8 @@ impl Port {
 
     /// Returns a connection through which a PL011 sends and receives.
     pub fn connect(&self) -> PortConnection<'_> {
-        PortConnection { port: self, notify: Notify::No, remaining: BYTES_AT_ONCE }
+        let remaining = if self.has_virtio() { 0 } else { BYTES_AT_ONCE };
+        PortConnection { port: self, notify: Notify::No, remaining }
     }
 
     /// Moves the bytes that a PL011 has not sent to the buffer, which has room for all of them
@@ -119,7 +125,46 @@ impl Port {
 
     /// Returns whether output waits for room in the buffer.
     pub fn output_waits(&self) -> bool {
-        self.output_waits.load(Ordering::SeqCst)
+        self.output_waits.load(Ordering::SeqCst) || self.virtio_waits.load(Ordering::SeqCst)
+    }
+
+    /// Returns whether the driver of the partition's virtio console works, if it has one.
+    #[inline(always)]
+    pub fn has_virtio(&self) -> bool {
+        self.has_virtio.load(Ordering::Relaxed)
+    }
+
+    /// Sets whether the partition's virtio console takes the input, not the PL011. The caller holds
+    /// that device's lock.
+    #[inline(always)]
+    pub fn give_to_virtio(&self, has_virtio: bool) {
+        self.has_virtio.store(has_virtio, Ordering::Relaxed);
+        self.virtio_waits.store(false, Ordering::Relaxed);
+    }
+
+    /// Sets whether output of the partition's virtio console waits for room in the buffer, which is
+    /// then kicked when there is some. Returns whether there is room meanwhile, so that it need not
+    /// wait.
+    #[inline(always)]
+    pub fn set_virtio_waits(&self, waits: bool) -> bool {
+        if waits || self.virtio_waits.load(Ordering::Relaxed) {
+            self.virtio_waits.store(waits, Ordering::SeqCst);
+        }
+        // Store, fence, load on both sides: see `PortConnection::put`.
+        waits && self.output.has_room()
+    }
+
+    /// Takes a byte of the partition's input. The caller holds the partition's lock.
+    pub fn take_input(&self) -> Option<u8> {
+        let byte = self.input.pop()?;
+        // See `input::may_read`; the fence between is in `pop`.
+        if CONSOLE.input_waits.load(Ordering::Relaxed)
+            && CONSOLE.input_waits.swap(false, Ordering::AcqRel)
+            && let Some(place) = CONSOLE.place.get()
+        {
+            place.summon(place.cpu);
+        }
+        Some(byte)
     }
 
     /// Returns whether input waits for the partition's PL011.
@@ -168,15 +213,7 @@ impl Peer for PortConnection<'_> {
 
     fn take(&mut self) -> Option<u8> {
         self.remaining = self.remaining.checked_sub(1)?;
-        let byte = self.port.input.pop()?;
-        // See `input::may_read`; the fence between is in `pop`.
-        if CONSOLE.input_waits.load(Ordering::Relaxed)
-            && CONSOLE.input_waits.swap(false, Ordering::AcqRel)
-            && let Some(place) = CONSOLE.place.get()
-        {
-            place.summon(place.cpu);
-        }
-        Some(byte)
+        self.port.take_input()
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Ipa, Region};
+use bulkhead::arch::intid::Interrupt;
 use bulkhead::boot::plan::{
     LinkPlan, LinkPort, PartitionPlan, Plan, PlannedDisk, SharedMemoryPlan, SharedMemoryPort,
     VirtioDisk,
@@ -16,10 +17,12 @@ use bulkhead::virtio::notices::Notices;
 use bulkhead::virtio::personality::{Personality, RECEIVE, SECTOR_SIZE, TRANSMIT};
 use bulkhead::virtio::registers::Registers;
 use bulkhead::virtio::signals::Signals;
+use bulkhead::virtio::terminal::Terminal;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use super::concern::Concern;
-use super::device::{Device, Devices};
+use super::console::{State as ConsoleState, VirtioConsole};
+use super::device::{Console, Device, Devices};
 use super::disk::DiskDevice;
 use super::doorbell::{Doorbell, SharedDoorbells};
 use super::lane::SharedLane;
@@ -28,6 +31,7 @@ use super::memory::DiskMemory;
 use super::port::{Port, State};
 use super::shared_port::SharedPort;
 use crate::el2::arch::sync::{Mutex, SetOnce};
+use crate::el2::console::Port as ConsolePort;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::mm::fill::PartitionMemory;
 use crate::el2::partition::{
@@ -59,7 +63,8 @@ impl Links {
 }
 
 /// Returns a partition's virtio devices. `links` are those of the machine, if there are any,
-/// `memory` is the partition's, and `contents` are its disks that are such devices, in their order.
+/// `memory` and `port` are the partition's, and `contents` are its disks that are such devices, in
+/// their order.
 // Not inlined, so that the devices are not on the stack of the caller too.
 #[inline(never)]
 pub fn devices(
@@ -67,6 +72,7 @@ pub fn devices(
     plan: &PartitionPlan,
     memory: PartitionMemory,
     contents: Vec<DiskMemory>,
+    port: &'static ConsolePort,
     gic: &'static Gic,
 ) -> Box<dyn LinkPorts> {
     let mut devices: Vec<Option<Box<dyn Device>>> = Vec::with_capacity(MAX_VIRTIO_DEVICES);
@@ -88,12 +94,19 @@ pub fn devices(
         let disk: &'static DiskDevice = Box::leak(Box::new(disk));
         add(Box::new(disk), disk.head());
     }
+    let mut console: Option<&'static dyn Console> = None;
+    if let Some(interrupt) = plan.virtio_console {
+        let device = VirtioConsole::new(memory, port, gic, interrupt);
+        let device: &'static VirtioConsole = Box::leak(Box::new(device));
+        add(Box::new(device), device.head());
+        console = Some(device);
+    }
     let bells = links
         .into_iter()
         .flat_map(|links| plan.shared_memory.iter().map(|memory| Doorbell::new(links, memory)));
     let doorbells = bells.collect();
     let heads = Box::leak(Box::new(heads));
-    Box::new(Devices { devices, doorbells, heads, visits: AtomicUsize::new(0) })
+    Box::new(Devices { devices, console, doorbells, heads, visits: AtomicUsize::new(0) })
 }
 
 impl Link {
@@ -224,5 +237,32 @@ impl DiskDevice {
     /// Returns what the exception vectors need of it.
     fn head(&'static self) -> DeviceHead {
         DeviceHead { signals: &self.signals, queues: [Some(self), None] }
+    }
+}
+
+impl VirtioConsole {
+    /// Returns a partition's console with this interrupt, whose driver does not work yet.
+    fn new(
+        memory: PartitionMemory,
+        port: &'static ConsolePort,
+        gic: &'static Gic,
+        interrupt: Interrupt,
+    ) -> Self {
+        let registers = Registers::new(Personality::Terminal);
+        let (fault, lines) = (None, line_limit());
+        let state = ConsoleState { registers, terminal: Terminal::default(), fault, lines };
+        Self {
+            memory,
+            port,
+            gic,
+            interrupt: gic.pending_bit(interrupt.intid),
+            signals: Signals::default(),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Returns what the exception vectors need of it.
+    fn head(&'static self) -> DeviceHead {
+        DeviceHead { signals: &self.signals, queues: [None; 2] }
     }
 }

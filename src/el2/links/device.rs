@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::PAGE_SIZE;
 use bulkhead::devices::address_map::{DOORBELLS, VIRTIO};
+use bulkhead::operator::console::Notify;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::doorbell::Doorbell;
@@ -28,6 +29,12 @@ pub trait Device: Send + Sync {
     }
 }
 
+/// A device whose other end is Bulkhead's console.
+pub trait Console: Send + Sync {
+    /// Moves output and input: see [`LinkPorts::run_console`].
+    fn run(&self, is_due: bool) -> Notify;
+}
+
 /// A visit to EL2 that continues with work that was left.
 pub struct Visit {
     /// How many there were before. Wraps.
@@ -43,6 +50,8 @@ const FIRST_DOORBELL: usize = ((DOORBELLS.get() - VIRTIO.get()) / PAGE_SIZE) as 
 pub struct Devices {
     /// The devices, by their pages.
     pub devices: Vec<Option<Box<dyn Device>>>,
+    /// The virtio console, which is one of the devices.
+    pub console: Option<&'static dyn Console>,
     /// The doorbells of the memory that it shares.
     pub doorbells: Vec<Doorbell>,
     pub heads: &'static DeviceHeads,
@@ -80,6 +89,10 @@ impl LinkPorts for Devices {
         let first = (number >> 1).checked_rem(self.devices.len()).unwrap_or(0);
         let (last, first) = self.devices.split_at_checked(first).unwrap_or_default();
         first.iter().chain(last).flatten().for_each(|device| device.poll(&mut visit));
+    }
+
+    fn run_console(&self, is_due: bool) -> Notify {
+        self.console.map_or(Notify::No, |console| console.run(is_due))
     }
 
     fn stop(&self) -> bool {

@@ -14,12 +14,11 @@ use bulkhead::virtio::personality::REQUESTS;
 use bulkhead::virtio::queue::Queue;
 use bulkhead::virtio::registers::{Action, Registers, STATUS};
 use bulkhead::virtio::signals::Signals;
-use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::device::{Device, Visit};
 use super::memory::{DiskMemory, OpenPair, View};
-use super::moving::continue_later;
+use super::moving::{FaultLine, continue_later};
 use crate::el2::arch::sync::{Mutex, MutexGuard};
 use crate::el2::console::say;
 use crate::el2::cpu::timer;
@@ -54,19 +53,6 @@ pub struct DiskDevice {
 
 /// The notice of a device, which has one queue.
 const NOTICE: u64 = 1;
-
-/// What a driver did wrong.
-struct FaultLine<'a>(&'a [String; 2], Fault);
-
-impl fmt::Display for FaultLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self([partition, disk], fault) = self;
-        for text in [partition, ": disk ", disk, " ", fault.reason()] {
-            f.write_str(text)?;
-        }
-        Ok(())
-    }
-}
 
 impl NotifiedQueue for DiskDevice {
     fn notify(&self) {
@@ -170,7 +156,9 @@ impl DiskDevice {
         }
         let lines = self.lines.try_lock();
         if lines.is_some_and(|mut lines| lines.allow(timer::now()).is_some()) {
-            say!("{}", FaultLine(&self.names, fault));
+            let [partition, disk] = &self.names;
+            let parts = [partition, ": disk ", disk, " ", fault.reason()];
+            say!("{}", FaultLine(&parts));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Links between partitions: their ends in each partition, which are virtio devices, and the lanes
-//! in which data are moved; the doorbells of memory that partitions share; and disks that are virtio
-//! devices.
+//! in which data are moved; the doorbells of memory that partitions share; disks that are virtio
+//! devices; and the virtio device by which a partition reaches its own console.
 //!
 //! Once guests run, calls into this room are made only through [`LinkPorts`], so that it can be
 //! unmapped if the description has no such device.
@@ -14,6 +14,7 @@
 
 mod build;
 mod concern;
+mod console;
 mod device;
 mod disk;
 mod doorbell;

@@ -43,15 +43,12 @@ impl Memories for PortMemories<'_> {
     }
 }
 
-/// What a driver did wrong.
-struct FaultLine<'a>(&'a Link, Fault);
+/// What a driver did wrong, in parts: the partition, the device, and the mistake.
+pub struct FaultLine<'a>(pub &'a [&'a str]);
 
 impl fmt::Display for FaultLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("link ")?;
-        f.write_str(&self.0.name)?;
-        f.write_str(" ")?;
-        f.write_str(self.1.reason())
+        self.0.iter().try_for_each(|part| f.write_str(part))
     }
 }
 
@@ -145,7 +142,8 @@ impl Link {
             if let (Some(fault), Some(partition)) = (outcome.fault, port.partition.get())
                 && port.may_print()
             {
-                say!("{partition}: {}", FaultLine(self, fault));
+                let parts = [partition.name(), ": link ", &self.name, " ", fault.reason()];
+                say!("{}", FaultLine(&parts));
             }
         }
     }

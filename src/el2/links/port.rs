@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering;
 
 use super::device::{Device, Visit};
 use super::link::Link;
-use super::memory::OpenMemory;
+use super::memory::{OpenMemory, View};
 use super::shared_port::{Queues, SharedPort};
 use crate::el2::arch::sync::{Mutex, MutexGuard};
 
@@ -56,6 +56,13 @@ impl Device for Port {
     }
 }
 
+/// Returns a queue as the driver has set it up.
+#[inline(never)]
+pub fn queue(registers: &Registers, index: u16, memory: &View) -> Result<Queue, Fault> {
+    let setup = registers.queue(index).ok_or(Fault::Setup)?;
+    Queue::new(&setup, registers.features(), memory)
+}
+
 impl Port {
     /// Carries out a store.
     fn store(&self, offset: u64, size: u8, value: u64) -> Option<u64> {
@@ -95,16 +102,13 @@ impl Port {
 
     /// Returns the queues as the driver has set them up.
     fn queues(&self, state: &mut State) -> Result<Queues, Fault> {
-        let features = state.registers.features();
         let Some(partition) = self.shared.partition.get() else { return Err(Fault::Setup) };
         let memory = &*OpenMemory::open(&partition.memory);
-        let queue = |index| match state.registers.queue(index) {
-            Some(setup) => Queue::new(&setup, features, memory),
-            None => Err(Fault::Setup),
-        };
+        let State { registers, events } = state;
+        let queue = |index| queue(registers, index, memory);
         let (transmit, receive) = (queue(TRANSMIT)?, queue(RECEIVE)?);
-        state.events = queue(EVENT).ok();
-        Ok(Queues { transmit, receive, features })
+        *events = queue(EVENT).ok();
+        Ok(Queues { transmit, receive, features: registers.features() })
     }
 
     /// Sets the queues that lanes use. Returns whether all lanes have taken note.

@@ -1,6 +1,7 @@
-//! What a partition's CPUs need of its virtio devices: its ends of links, and disks.
+//! What a partition's CPUs need of its virtio devices: its ends of links, disks, and its console.
 
 use bulkhead::devices::planned::MAX_VIRTIO_DEVICES;
+use bulkhead::operator::console::Notify;
 use bulkhead::operator::monitor::PortStatus;
 use bulkhead::virtio::signals::Signals;
 
@@ -9,7 +10,8 @@ use bulkhead::virtio::signals::Signals;
 pub struct DeviceHead {
     /// What the device tells its driver. The vectors expect it at the start.
     pub signals: &'static Signals,
-    /// The queues of whose new buffers the driver notifies, by their indices.
+    /// The queues of whose new buffers the driver notifies, by their indices. For all others the vCPU
+    /// [runs the console](LinkPorts::run_console), if there is one: those are its queues.
     pub queues: [Option<&'static dyn NotifiedQueue>; 2],
 }
 
@@ -34,8 +36,8 @@ pub struct LinkAccess {
     pub stored: Option<u64>,
 }
 
-/// A partition's virtio devices: its ends of links, and disks. A trait object, because their code
-/// is unmapped unless the description has such devices.
+/// A partition's virtio devices: its ends of links, disks, and its console. A trait object, because
+/// their code is unmapped unless the description has such devices.
 pub trait LinkPorts: Send + Sync {
     /// Carries out an access, and returns the value loaded.
     ///
@@ -48,6 +50,14 @@ pub trait LinkPorts: Send + Sync {
 
     /// Continues with work that was left, and tells drivers what became of their peers.
     fn poll(&self);
+
+    /// Moves output and input of the virtio console, if there is one. The caller holds the partition's
+    /// lock, and has shut the gate of its output. `is_due` says that the driver must not wait any
+    /// longer for an interrupt.
+    ///
+    /// Returns whether the console must be notified of output; if it is [`Notify::Later`], this must
+    /// be called again soon with `is_due`.
+    fn run_console(&self, is_due: bool) -> Notify;
 
     /// Takes the partition's memory from all links, and resets the devices and the doorbells. No vCPU
     /// may run the guest.

@@ -9,7 +9,7 @@ use bulkhead::trap::stats::Cause;
 
 use super::proceed;
 use crate::el2::arch::frame::{TrapFrame, skip_instruction};
-use crate::el2::partition::DeviceHead;
+use crate::el2::partition::{DeviceHead, NotifiedQueue};
 use crate::el2::vcpu::Vcpu;
 
 /// Handles a data abort outside the page of the PL011 at the console, or another exception that the
@@ -68,16 +68,19 @@ pub fn console_abort(vcpu: &Vcpu, frame: &mut TrapFrame, esr: u64) {
     }
 }
 
-/// Handles a store of a word to QueueNotify of a link's device. The vectors have handled accesses
-/// to the interrupt's registers.
+/// Accepts a store of a word to QueueNotify of a virtio device. The vectors have handled accesses to
+/// the interrupt's registers. Returns the queue; `None` if the vCPU has to run its console.
 #[inline(always)]
-pub fn notify(vcpu: &Vcpu, frame: &TrapFrame, esr: u64, device: &DeviceHead) {
+pub fn notified(
+    vcpu: &Vcpu,
+    frame: &TrapFrame,
+    esr: u64,
+    device: &DeviceHead,
+) -> Option<&'static dyn NotifiedQueue> {
     vcpu.counters.count(Cause::Notify);
     skip_instruction();
     let queue = frame.register(mmio::register(esr)) as u16;
-    if let Some(Some(queue)) = device.queues.get(usize::from(queue)) {
-        queue.notify();
-    }
+    *device.queues.get(usize::from(queue))?
 }
 
 /// Carries out an access to the PL011 at the console.

@@ -81,9 +81,19 @@ extern "C" fn console_abort(frame: &mut TrapFrame, esr: u64) {
     mmio::console_abort(this_vcpu(), frame, esr);
 }
 
-/// Handles a store of a word to QueueNotify of a link's device.
+/// Handles a store of a word to QueueNotify of a virtio device.
 extern "C" fn notify(frame: &TrapFrame, esr: u64, device: &DeviceHead) {
-    mmio::notify(this_vcpu(), frame, esr, device);
+    match mmio::notified(this_vcpu(), frame, esr, device) {
+        Some(queue) => queue.notify(),
+        None => run_console(),
+    }
+}
+
+/// Runs the virtio console of the vCPU whose guest caused this exit.
+// It has no parameter, which the way of other notifications would have to keep.
+#[inline(never)]
+fn run_console() {
+    this_vcpu().run_console();
 }
 
 // As links.s has them.

@@ -1,11 +1,14 @@
-//! Accesses to a guest's ends of links.
+//! Accesses to a guest's ends of links and to its virtio console.
 
 use bulkhead::devices::address_map::{DOORBELLS, VIRTIO};
 use bulkhead::devices::planned::DeviceKind;
+use bulkhead::operator::console::Notify;
+use bulkhead::util::deadlines::User;
 
 use super::Vcpu;
 use crate::el2::arch::frame::repeat_instruction;
-use crate::el2::partition::LinkAccess;
+use crate::el2::cpu::timer;
+use crate::el2::partition::{LinkAccess, PartitionState};
 
 impl Vcpu {
     /// Carries out an access of `size` bytes to a device of a link or to a doorbell: a store of
@@ -29,6 +32,33 @@ impl Vcpu {
             repeat_instruction();
             0
         })
+    }
+
+    /// Moves output and input of the virtio console, if its driver works, after it has notified it.
+    pub fn run_console(&self) {
+        let mut state = self.partition.state.lock();
+        let notify = self.poll_console(&mut state, false);
+        drop(state);
+        if notify == Notify::Yes {
+            // All output is published. To send it is a visit of its own.
+            self.partition.port.request();
+            timer::set_deadline(User::Uart, None);
+        } else {
+            self.notify_console(notify, timer::now());
+        }
+    }
+
+    /// Moves output and input of the virtio console, if its driver works. `is_due` says that the driver
+    /// must not wait any longer for an interrupt. Returns whether the console must be notified.
+    // One copy for all callers.
+    #[inline(never)]
+    pub fn poll_console(&self, _: &mut PartitionState, is_due: bool) -> Notify {
+        let Some(links) = &self.partition.links else { return Notify::No };
+        if !self.partition.port.has_virtio() {
+            return Notify::No;
+        }
+        let before = self.shut_output(timer::now());
+        before.max(links.run_console(is_due))
     }
 
     /// Continues with the work of the partition's links.

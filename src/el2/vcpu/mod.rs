@@ -227,7 +227,12 @@ impl Vcpu {
             return Flow::Leave;
         }
         let others = state.vgic.refill(&mut ThisCpu(&self.position));
-        let notify = (self.index() == 0).then(|| self.poll_uart(&mut state));
+        // The console kicks vCPU 0; any vCPU continues what it has begun by virtio.
+        let notify = match self.index() {
+            0 => Some(self.poll_uart(&mut state)),
+            _ if requests & LINKS != 0 => Some(self.poll_console(&mut state, false)),
+            _ => None,
+        };
         drop(state);
         if let Some(notify) = notify {
             self.notify_console(notify, timer::now());

@@ -54,7 +54,7 @@ impl Vcpu {
     /// exits that it took. The caller holds the partition's lock.
     // One copy for all callers.
     #[inline(never)]
-    fn shut_output(&self, now: u64) -> Notify {
+    pub(super) fn shut_output(&self, now: u64) -> Notify {
         let before = self.output.position();
         let notify = self.output.shut(now);
         let count = self.output.position().wrapping_sub(before);
@@ -87,12 +87,14 @@ impl Vcpu {
         }
     }
 
-    /// Publishes the output that has entered the buffer by its gate, and requests that the console's
-    /// CPU attend to it: if that is this one, by a deadline that is due.
+    /// Publishes the output that has entered the buffer by its gate, interrupts the driver of a virtio
+    /// console for what it has sent, and requests that the console's CPU attend to the output: if that
+    /// is this one, by a deadline that is due.
     pub fn publish_output(&self) {
         timer::set_deadline(User::Uart, None);
-        let state = self.partition.state.lock();
+        let mut state = self.partition.state.lock();
         self.shut_output(timer::now());
+        self.poll_console(&mut state, true);
         drop(state);
         self.partition.port.request();
     }
@@ -112,10 +114,11 @@ impl Vcpu {
         loaded
     }
 
-    /// Polls the PL011 at the console, after a kick by the console. Returns whether the console
-    /// must be notified.
+    /// Polls the PL011 at the console and the virtio console, after a kick by the console. Returns
+    /// whether the console must be notified.
     pub fn poll_uart(&self, state: &mut PartitionState) -> Notify {
-        self.with_uart(state, &mut |uart, env| Device::poll(uart, env))
+        let notify = self.with_uart(state, &mut |uart, env| Device::poll(uart, env));
+        notify.max(self.poll_console(state, false))
     }
 
     /// Calls `operation` with the PL011 at the console, and notifies the vGIC of its interrupt

@@ -44,8 +44,9 @@ mod turns;
 
 use alloc::format;
 use alloc::vec::Vec;
+use core::mem::replace;
 
-pub use buffer::{Buffer, Notify};
+pub use buffer::{Buffer, Notify, Writer};
 pub use log::Log;
 pub use own_lines::{After, OwnLine, OwnLines};
 pub use source::Source;
@@ -196,21 +197,45 @@ impl Console {
     /// `serves` tells for which sources the caller may send.
     ///
     /// At `u64::MAX` everything is due, including incomplete lines.
+    #[inline(always)]
     pub fn send(
         &mut self,
         now: u64,
-        mut budget: usize,
+        budget: usize,
         uart: &mut impl Transmitter,
         serves: &dyn Fn(Source) -> bool,
     ) -> Stop {
+        self.send_and_look(now, budget, 0, uart, serves)
+    }
+
+    /// Does the same, and if a line ends where the budget does, finds out whether there is more
+    /// output, as far as `last_look` shows it, which is another budget. Otherwise another call might
+    /// only find that there is nothing.
+    pub fn send_and_look(
+        &mut self,
+        now: u64,
+        mut budget: usize,
+        mut last_look: usize,
+        uart: &mut impl Transmitter,
+        serves: &dyn Fn(Source) -> bool,
+    ) -> Stop {
+        let mut is_last = false;
         while self.is_due(now) {
             if budget == 0 {
-                return Stop::Budget;
+                budget = replace(&mut last_look, 0);
+                is_last = true;
+                if budget == 0 || self.has_turn() && self.staged.bytes() != b"\r\n" {
+                    return Stop::Budget;
+                }
             }
-            if !self.has_turn()
-                && let Some(stop) = self.begin(now, &mut budget)
-            {
-                return stop;
+            if !self.has_turn() {
+                match self.begin(now, &mut budget) {
+                    // The budget is used up.
+                    Some(Stop::Budget) if last_look > 0 => continue,
+                    Some(stop) => return stop,
+                    None if is_last => return Stop::Budget,
+                    None => {}
+                }
             }
             if !self.channels[self.turn].is_open_to_all && !serves(Source(self.turn)) {
                 return Stop::Turn(Source(self.turn));

@@ -41,16 +41,16 @@ fn descriptor() -> impl Strategy<Value = Descriptor> {
 
 /// What a hostile driver writes before a call.
 #[derive(Clone, Debug)]
-struct Attack {
+pub(super) struct Attack {
     tables: Vec<Descriptor>,
     heads: Vec<u16>,
     /// How far the available indices of both queues go on.
     steps: [u16; 2],
     flags: [u16; 2],
-    noise: u64,
+    pub noise: u64,
 }
 
-fn attack() -> impl Strategy<Value = Attack> {
+pub(super) fn attack() -> impl Strategy<Value = Attack> {
     let step = || prop_oneof![8 => 0..=SIZE, 1 => any::<u16>()];
     (
         prop::collection::vec(descriptor(), 0..192),
@@ -69,7 +69,7 @@ fn attack() -> impl Strategy<Value = Attack> {
 }
 
 /// Writes an attack over the rings of a driver.
-fn write(driver: &Driver, attack: &Attack, queue: usize) {
+pub(super) fn write(driver: &Driver, attack: &Attack, queue: usize) {
     let table = driver.setup.descriptors.get();
     for (index, &(at, size, flags, next)) in (0..SIZE).zip(&attack.tables) {
         driver.describe(table, index, (at, size, false), flags, next);

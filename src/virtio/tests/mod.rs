@@ -11,3 +11,4 @@ mod network;
 mod queue;
 mod registers;
 mod streams;
+mod terminal;

@@ -66,7 +66,8 @@ pub fn attack() {
     for link in links.iter().flatten() {
         write(link.registers + STATUS, 0);
     }
-    println!("attacker: {} rounds on links, {needed} devices needed a reset", context.rounds);
+    // What went to the virtio console may not have ended its line.
+    println!("\nattacker: {} rounds on links, {needed} devices needed a reset", context.rounds);
 }
 
 /// Sets a device up with rings that are wrong in some way, notifies it, and writes registers at

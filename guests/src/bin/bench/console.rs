@@ -12,10 +12,10 @@ use runtime::{cpu, gic};
 use crate::figures::{keep, measure as row, samples};
 
 /// A line of 80 characters, with CR LF.
-const LINE: &[u8; 82] =
+pub const LINE: &[u8; 82] =
     b"................................................................................\r\n";
 /// The bytes of its text.
-const TEXT_BYTES: usize = 80;
+pub const TEXT_BYTES: usize = 80;
 const LINES: usize = 11;
 /// The passes of a loop in which the last line leaves the machine's UART, or most of it.
 const PAUSE: u32 = 20_000;
@@ -79,7 +79,7 @@ fn write(uart: u64, byte: u8) {
 
 /// Waits for as long as it takes to send a line.
 #[inline(never)]
-fn pause() {
+pub fn pause() {
     for pass in 0..PAUSE {
         black_box(pass);
     }

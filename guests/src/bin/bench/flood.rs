@@ -12,7 +12,7 @@ const PATTERNS: [[u16; 3]; 4] = [[0; 3], [1; 3], [2; 3], [0, 1, 2]];
 /// Receives and sends for ever: a ring full of frames with each notification, the first one while
 /// nobody may be there.
 pub fn flood() {
-    open();
+    open("lan");
     describe_small(0, 60);
     describe_small(1, 1500);
     describe_large(2);

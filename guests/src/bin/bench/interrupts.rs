@@ -9,7 +9,7 @@ use runtime::gic::{self, Interrupt, Target};
 use runtime::tree::machine;
 use runtime::{fail, pl031, timer, write_register};
 
-use crate::{console, counter};
+use crate::{console, counter, links};
 
 global_asm!(
     include_str!("../../registers.s"),
@@ -183,6 +183,7 @@ fn silence(intid: u32) {
         0..16 => {}
         intid if intid == machine().virtual_timer => timer::disarm(),
         intid if intid == machine().uart_interrupt => console::interrupt(),
+        intid if links::take(intid) => {}
         intid => match machine().real_time_clock {
             Some(clock) if clock.interrupt == intid => pl031::clear(clock),
             _ => fail!("unexpected interrupt {intid}"),

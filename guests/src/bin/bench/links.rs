@@ -14,6 +14,7 @@ use runtime::tree::{Link, machine};
 use runtime::{cpu, fail};
 use spin::Once;
 
+use crate::console;
 use crate::figures::{keep, measure as row, samples};
 
 /// The number of descriptors of each queue, and the size of a buffer for reception.
@@ -26,11 +27,16 @@ const LARGE: usize = 64 << 10;
 const LARGE_TIMES: usize = 21;
 /// Where small frames are in the memory for what is sent.
 const SMALL: usize = LARGE * 3 / 2;
+/// How often a line is printed.
+const LINES: usize = 11;
 
 // Offsets of registers.
+const DEVICE_FEATURES: u64 = 0x10;
+const DEVICE_FEATURES_SELECT: u64 = 0x14;
 const DRIVER_FEATURES: u64 = 0x20;
 const DRIVER_FEATURES_SELECT: u64 = 0x24;
 const QUEUE_SELECT: u64 = 0x30;
+const QUEUE_SIZE_MAX: u64 = 0x34;
 const QUEUE_SIZE: u64 = 0x38;
 const QUEUE_READY: u64 = 0x44;
 const QUEUE_NOTIFY: u64 = 0x50;
@@ -98,8 +104,20 @@ static MEMORY: Shared = Shared(UnsafeCell::new(Memory {
     buffers: [0; SIZE * BUFFER],
     sent: [0; 2 * LARGE],
 }));
-/// The end of the link that the guest uses.
-static LINK: Once<Link> = Once::new();
+/// The device that the guest uses.
+static DEVICE: Once<Device> = Once::new();
+
+/// An open device.
+struct Device {
+    link: Link,
+    /// The number of descriptors of its queues.
+    size: usize,
+}
+
+/// Returns the number of descriptors of each queue.
+fn size() -> usize {
+    DEVICE.get().map_or(SIZE, |device| device.size)
+}
 
 /// Returns the place of a queue.
 pub fn queue(index: usize) -> *mut Queue {
@@ -120,22 +138,22 @@ fn sent(index: usize) -> u64 {
 }
 
 fn write(register: u64, value: u32) {
-    if let Some(link) = LINK.get() {
+    if let Some(device) = DEVICE.get() {
         // SAFETY: a register of the device, which the tree names; its driver is the only writer.
-        unsafe { write32(link.registers + register, value) };
+        unsafe { write32(device.link.registers + register, value) };
     }
 }
 
 fn read(register: u64) -> u32 {
     // SAFETY: a register of the device, which the tree names; reading it has no effect.
-    LINK.get().map_or(0, |link| unsafe { read32(link.registers + register) })
+    DEVICE.get().map_or(0, |device| unsafe { read32(device.link.registers + register) })
 }
 
 /// Puts a chain into the available ring; `given` is the number of those before.
 pub fn give(queue: *mut Queue, given: u16, head: u16) {
     // SAFETY: places of fields, of which the device only reads those that the index has shown it.
     unsafe {
-        (&raw mut (*queue).available[2 + usize::from(given) % SIZE]).write_volatile(head);
+        (&raw mut (*queue).available[2 + usize::from(given) % size()]).write_volatile(head);
         AtomicU16::from_ptr(&raw mut (*queue).available[1])
             .store(given.wrapping_add(1), Ordering::Release);
     }
@@ -155,13 +173,17 @@ pub fn describe(queue: *mut Queue, index: usize, (address, size, flags): (u64, u
     unsafe { (&raw mut (*queue).descriptors[index]).write_volatile(descriptor) };
 }
 
-/// Sets the device up.
-pub fn open() {
-    let Some(link) = machine().link("lan") else { fail!("there is no link lan") };
-    LINK.call_once(|| link);
+/// Sets the device with this label up.
+pub fn open(name: &str) {
+    let Some(link) = machine().link(name) else { fail!("there is no link {name}") };
+    // SAFETY: a register of the device, which the tree names.
+    let most = unsafe { read32(link.registers + QUEUE_SIZE_MAX) } as usize;
+    DEVICE.call_once(|| Device { link, size: most.min(SIZE) });
     write(STATUS, 0);
     write(STATUS, 3);
-    for (word, features) in [(0, FEATURES), (1, VERSION_1)] {
+    write(DEVICE_FEATURES_SELECT, 0);
+    let offered = read(DEVICE_FEATURES);
+    for (word, features) in [(0, FEATURES & offered), (1, VERSION_1)] {
         write(DRIVER_FEATURES_SELECT, word);
         write(DRIVER_FEATURES, features);
     }
@@ -169,7 +191,7 @@ pub fn open() {
     for index in 0..2 {
         let place = queue(index);
         write(QUEUE_SELECT, index as u32);
-        write(QUEUE_SIZE, SIZE as u32);
+        write(QUEUE_SIZE, size() as u32);
         // SAFETY: places of fields.
         let places = unsafe {
             let used = &raw const (*place).used as u64;
@@ -191,7 +213,7 @@ pub fn is_up() -> bool {
 
 /// Receives for ever.
 pub fn receive() {
-    open();
+    open("lan");
     give_buffers();
     cpu::wait_until(|| false);
 }
@@ -204,18 +226,27 @@ pub fn give_buffers() {
         give(receive, index as u16, index as u16);
     }
     write(QUEUE_NOTIFY, 0);
-    if let Some(link) = LINK.get() {
-        gic::enable(link.interrupt);
+    enable_interrupt();
+}
+
+/// Enables the interrupt of the device.
+fn enable_interrupt() {
+    if let Some(device) = DEVICE.get() {
+        gic::enable(device.link.interrupt);
     }
 }
 
 /// Handles the interrupt of the device. Returns whether it is one.
 pub fn take(intid: u32) -> bool {
-    let Some(link) = LINK.get() else { return false };
+    let Some(Device { link, size }) = DEVICE.get() else { return false };
     if link.interrupt != intid {
         return false;
     }
     write(INTERRUPT_ACK, read(INTERRUPT_STATUS));
+    if *size < SIZE {
+        // The console, whose buffers are not given back.
+        return true;
+    }
     let receive = queue(0);
     loop {
         let index = used(receive);
@@ -247,7 +278,7 @@ pub fn take(intid: u32) -> bool {
 
 /// Measures what a sender's notifications take, and what an interrupt's two accesses take.
 pub fn measure() {
-    open();
+    open("lan");
     while !is_up() {
         cpu::relax();
     }
@@ -262,6 +293,39 @@ pub fn measure() {
     describe_large(0);
     keep("link-64k", samples(LARGE_TIMES, || send(&mut sent), notify));
     row("link-interrupt", || (), || write(INTERRUPT_ACK, read(INTERRUPT_STATUS)));
+}
+
+/// Measures a line of 80 characters on the virtio console as Linux prints what a program has written
+/// (`drivers/tty/hvc/hvc_console.c`, `drivers/char/virtio_console.c`): the text and CR LF, in a
+/// buffer each, for which it does not wait, and with the interrupt for them.
+pub fn measure_terminal() {
+    open("console");
+    enable_interrupt();
+    for (index, (at, size)) in
+        [(0, console::TEXT_BYTES), (console::TEXT_BYTES, 2)].into_iter().enumerate()
+    {
+        describe(queue(1), index, (console::LINE[at..].as_ptr() as u64, size, 0));
+    }
+    console::pause();
+    let silence = samples(LINES, || (), console::pause).median();
+    let mut sent: u16 = 0;
+    let line = samples(
+        LINES,
+        || (),
+        || {
+            for head in [0, 1] {
+                // SAFETY: the place of a field; the device reads it.
+                unsafe { (&raw mut (*queue(1)).available[2 + size()]).write_volatile(sent) };
+                give(queue(1), sent, head);
+                sent = sent.wrapping_add(1);
+                notify();
+            }
+            cpu::unmask_interrupts();
+            console::pause();
+            cpu::mask_interrupts();
+        },
+    );
+    keep("console-virtio", line.map(|it| it.saturating_sub(silence)));
 }
 
 /// Makes the frame available, after the peer has had time for the one before.

@@ -12,6 +12,7 @@
 //! - `entered`: only prints when it was entered.
 //! - `wait`: sleeps for ever.
 //! - `disks`: measures only the first disk by virtio.
+//! - `terminal`: measures only the virtio console.
 //! - `links`: measures only the network `lan` and the doorbell of memory that is shared; the other end
 //!   of both is a guest with `links-peer`.
 //! - `links-flood`: floods the network `lan`, whose other end does the same.
@@ -84,6 +85,9 @@ fn measure() {
     }
     if machine().argument("disks").is_some() {
         return disks::measure();
+    }
+    if machine().argument("terminal").is_some() {
+        return links::measure_terminal();
     }
     calls::measure();
     if machine().argument("calls").is_some() {

@@ -8,6 +8,9 @@
 //! - `storm=N`: sends N numbered frames of all sizes as fast as the peer takes them, and checks the
 //!   frames that it receives. Then it resets itself, or with `last` stays until the peer has been
 //!   away for five seconds. `ignore` ignores other frames, such as those of an attacker.
+//!
+//! Or `lines=N`: prints N numbered lines on the virtio console, as fast as it takes them, and resets
+//! itself, with `last` powers off.
 
 #![no_std]
 #![no_main]
@@ -15,20 +18,42 @@
 mod packets;
 mod storm;
 
+use core::fmt::Write;
+
 use runtime::gic::Interrupt;
 use runtime::tree::machine;
-use runtime::virtio::Network;
-use runtime::{fail, guest};
+use runtime::virtio::{Network, Terminal};
+use runtime::{fail, guest, psci};
 
 guest!(main, interrupt);
 
 fn main() {
+    if let Some(lines) = machine().number("lines") {
+        return print(lines);
+    }
     let name = machine().argument("link").unwrap_or("lan");
     let Some(link) = machine().link(name) else { fail!("there is no link {name}") };
     let Some(network) = Network::open(link) else { fail!("the link {name} is no network") };
     match machine().number("storm") {
         Some(frames) => storm::run(network, frames),
         None => packets::answer(network, link.interrupt),
+    }
+}
+
+/// Prints numbered lines of many lengths, in several buffers each, and resets the machine.
+fn print(lines: u64) {
+    let Some(mut terminal) = Terminal::open() else { fail!("there is no virtio console") };
+    let text = str::from_utf8(&[b'.'; 96]).unwrap_or_default();
+    for line in 1..=lines {
+        let rest = &text[..(line as usize * 37) % text.len()];
+        if write!(terminal, "messenger: line {line} of {lines} {rest}").is_err() {
+            fail!("a line cannot be written");
+        }
+        while !terminal.send(b"\r\n") {}
+    }
+    terminal.flush();
+    if machine().argument("last").is_none() {
+        psci::system_reset();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Plans of a test machine and of descriptions that the tests modify.
 
 mod accepted;
+mod consoles;
 mod disks;
 mod functions;
 mod links;

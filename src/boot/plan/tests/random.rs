@@ -70,7 +70,7 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
         prop::option::weighted(0.1, (0x3fu64..0x60).prop_map(|base| Ipa::new(base << 24))),
         prop::option::weighted(0.1, (0x400u64..0x600).prop_map(|base| Pa::new(base << 20))),
     );
-    let emulated = (any::<bool>(), prop::option::of(1u32..3_600_000));
+    let emulated = (any::<bool>(), prop::option::of(1u32..3_600_000), any::<bool>());
     let devices = vec((0usize..4).prop_map(|number| std::format!("/d{number}")), 0..3);
     let images = (1u64..0x10_0000, 0u64..0x10_0000, any::<bool>());
     let images = (images, emulated, vec((any_contents(), any::<bool>()), 0..4));
@@ -84,7 +84,7 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
                 is_virtio,
             };
             let disks = disks.into_iter().enumerate().map(disk).collect();
-            let (monitor, watchdog) = emulated;
+            let (monitor, watchdog, virtio_console) = emulated;
             let mut optional_devices = Vec::new();
             optional_devices.extend(monitor.then_some(DeviceKind::MonitorPl011));
             let of = |milliseconds| DeviceKind::Watchdog { milliseconds };
@@ -103,6 +103,7 @@ fn any_partition() -> impl Strategy<Value = PartitionDescription> {
                 bootargs: String::new(),
                 tree_offset: None,
                 count_hypervisor: false,
+                virtio_console,
                 policy: Policy::default(),
                 optional_devices,
                 kernel: KernelDescription {
@@ -289,6 +290,10 @@ fn check_guest(one: &PartitionPlan) {
     for device in &one.devices {
         assert_eq!(device.intid.is_some(), device.kind.facts().has_interrupt);
     }
+    let virtio = one.device(DeviceKind::Virtio).map_or(0, |it| it.registers.size());
+    let of_virtio = one.virtio_disks().count() + usize::from(one.virtio_console.is_some());
+    assert_eq!(virtio, of_virtio as u64 * 0x1000);
+    assert!(one.virtio_console.iter().all(|it| one.interrupts.contains(it)));
     let emulated = one.devices.iter().filter_map(|device| device.intid);
     unique(one.interrupts.iter().map(|one| one.intid).chain(emulated).collect());
     for device in &one.passthrough {

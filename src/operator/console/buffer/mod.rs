@@ -1,9 +1,13 @@
 //! The lock-free queue between a source and the console.
 
+mod writer;
+
 use super::gate::Gate;
 use crate::util::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::util::atomic::{AtomicU8, AtomicU64, AtomicUsize, fence};
 use crate::util::ring::Full;
+
+pub use writer::Writer;
 
 /// The capacity of a buffer in bytes. A power of two: positions wrap. Loom needs a small one.
 pub(super) const BUFFER_BYTES: usize = if cfg!(all(test, loom)) { 4 } else { 2048 };
@@ -39,7 +43,7 @@ pub struct Buffer {
 }
 
 /// Whether the console must be notified of a byte.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Notify {
     /// The console will find the byte by itself.
     No,

@@ -4,6 +4,7 @@ use super::*;
 use core::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
+use std::vec::Vec;
 
 #[test]
 fn the_console_is_notified_of_bytes_that_it_may_not_find() {
@@ -127,4 +128,40 @@ fn no_byte_is_lost_or_left_in_the_buffer() {
         }
     });
     assert_eq!(buffer.len(), 0);
+}
+
+#[test]
+fn words_and_bytes_are_added_at_once_anywhere_in_the_memory() {
+    let buffer = Buffer::default();
+    let store = |places: &[AtomicU8; 8], word: u64| {
+        places.iter().zip(word.to_le_bytes()).for_each(|(place, byte)| place.store(byte, Relaxed));
+    };
+    let (mut lines, mut first) = (0, true);
+    // Up to four words at a time, at every place of the memory.
+    for round in 0..700_usize {
+        let bytes: Vec<u8> = (0..round % 35).map(|it| b'\n' + (it * round % 97) as u8).collect();
+        let (words, rest) = bytes.as_chunks();
+        let mut writer = buffer.writer();
+        assert_eq!(writer.room(), LIMIT);
+        words.iter().for_each(|word| writer.put_word(u64::from_le_bytes(*word), store));
+        rest.iter().for_each(|byte| writer.put(*byte));
+        assert_eq!(writer.room(), LIMIT - bytes.len());
+        assert_eq!(buffer.len(), 0, "nothing is shown yet");
+        let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
+        let notify = match (bytes.len(), ends) {
+            (0, _) => Notify::No,
+            (_, 0) => Notify::Later,
+            _ => Notify::Yes,
+        };
+        assert_eq!((writer.has_line(), writer.finish(round as u64)), (ends > 0, notify));
+        lines += ends;
+        assert_eq!((buffer.lines(), buffer.len()), (lines, bytes.len()));
+        first &= std::iter::from_fn(|| buffer.pop()).eq(bytes);
+    }
+    assert!(first, "the bytes are as they were added");
+    let mut writer = buffer.writer();
+    (0..LIMIT).for_each(|_| writer.put(b'x'));
+    assert_eq!((writer.room(), writer.finish(0)), (0, Notify::Yes), "it is full");
+    assert_eq!(buffer.writer().room(), 0);
+    assert_eq!(buffer.writer().finish(1), Notify::No);
 }

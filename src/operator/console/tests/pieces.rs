@@ -35,6 +35,34 @@ fn a_piece_ends_with_its_budget_or_with_the_room_and_the_next_continues() {
 }
 
 #[test]
+fn a_piece_that_ends_with_a_line_looks_for_what_follows_and_sends_none_of_it() {
+    let line = std::format!("[linux]    {}\r\n", "x".repeat(60));
+    let mut ends = 0;
+    for (budget, has_more) in (1..140).flat_map(|it| [(it, false), (it, true)]) {
+        let [mut console, mut other] = [(); 2].map(|()| {
+            let mut console = console();
+            put(&mut console, ONE, &("x".repeat(60) + "\n"), 0);
+            if has_more {
+                put(&mut console, TWO, "y\n", 0);
+            }
+            console
+        });
+        let mut bytes = Bytes { taken: vec![], room: usize::MAX };
+        let stop = console.send_and_look(0, budget, 40, &mut bytes, &|_| true);
+        let sent = String::from_utf8(bytes.taken).unwrap();
+        let (without, usual) = send(&mut other, 0, budget, usize::MAX);
+        let beyond = sent.strip_prefix(&*without).unwrap();
+        assert!(["", "\r\n"].contains(&beyond), "{budget}: {beyond:?}");
+        if sent == line {
+            let expected = if has_more { Stop::Budget } else { Stop::Nothing };
+            assert_eq!(stop, expected, "{budget}");
+            ends += usize::from(usual != stop);
+        }
+    }
+    assert!(ends > 0, "a budget ends with the line");
+}
+
+#[test]
 fn no_cpu_sends_for_a_source_that_it_does_not_serve() {
     let mut console = console();
     put(&mut console, ONE, "a\nb\n", 0);

@@ -69,6 +69,15 @@ pub fn disks(column: Column) -> Found {
     found(&outcome)
 }
 
+/// Measures a line on the virtio console.
+pub fn terminal(column: Column) -> Found {
+    let guest = Partition::new("bench", "bench").memory(4 << 20).bootargs("terminal");
+    let guest = guest.property("console = \"virtio\";");
+    let outcome = with_partitions(column, 1, &[guest]).boot();
+    outcome.expect_status(0);
+    found(&outcome)
+}
+
 /// Returns the figures that a guest has printed.
 #[track_caller]
 pub fn found(outcome: &Outcome) -> Found {

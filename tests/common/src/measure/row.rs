@@ -83,6 +83,7 @@ rows! {
     "console-byte" "console: byte write" Operation Goal::Most(200);
     "console-line" "console: line of 82 bytes, each after its flags" Operation Goal::None;
     "console-driver" "console line of 80 characters, by PL011" Operation Goal::Most(10_000);
+    "console-virtio" "console line of 80 characters, by virtio" Own Goal::Most(4_000);
     "console-drain-line" "console: drain of such a line" Operation Goal::None;
     "console-drain" "console: drain, per byte" Operation Goal::Most(20);
     "timer-to-handler" "timer: expiry to handler" Operation Goal::ByMode(70, 0);

@@ -198,6 +198,6 @@ fn too_many_disks_by_virtio() {
     assert_eq!(
         refused(list),
         "/disk16: interface = \"virtio\" is one device too many: a partition has at most 16, links \
-         among them"
+         and its console among them"
     );
 }
