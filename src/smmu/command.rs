@@ -1,10 +1,10 @@
 //! Commands to an SMMU (IHI 0070, chapter 4).
 
-/// A command, as two doublewords of the command queue.
-pub type Encoded = [u64; 2];
+/// The number of doublewords of a command.
+pub const WORDS: usize = 2;
 
-/// The size of a command in bytes.
-pub const SIZE: u64 = size_of::<Encoded>() as u64;
+/// A command, as it is in the command queue.
+pub type Encoded = [u64; WORDS];
 
 /// A command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

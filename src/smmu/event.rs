@@ -2,11 +2,11 @@
 
 use core::fmt;
 
-/// An event record, as four doublewords of the event queue.
-pub type Record = [u64; 4];
+/// The number of doublewords of a record.
+pub const WORDS: usize = 4;
 
-/// The size of a record in bytes.
-pub const SIZE: u64 = size_of::<Record>() as u64;
+/// An event record, as it is in the event queue.
+pub type Record = [u64; WORDS];
 
 /// An event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,11 +60,15 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(Access { address, is_write, is_mapped }) => {
-                let direction = if *is_write { "to" } else { "from" };
-                let why = if *is_mapped { ", which is read-only" } else { "" };
-                write!(f, "{direction} {address:#x} refused{why}")
+                // Not by `str`'s own `Display`, which only boot may use.
+                f.write_str(if *is_write { "to " } else { "from " })?;
+                write!(f, "{address:#x} refused")?;
+                f.write_str(if *is_mapped { ", which is read-only" } else { "" })
             }
-            Self::Other(number) => write!(f, "failed, event {number:#x} of the SMMU"),
+            Self::Other(number) => {
+                // As 64 bits, for which there is code already.
+                write!(f, "failed, event {:#x} of the SMMU", u64::from(*number))
+            }
         }
     }
 }

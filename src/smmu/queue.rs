@@ -26,13 +26,14 @@ impl QueueSize {
 
     /// Returns the number of entries.
     pub const fn entries(self) -> usize {
-        1 << self.log2
+        1_usize.wrapping_shl(self.log2)
     }
 
     /// Returns the bits of a position, which are all that a register may have in common with another
     /// one.
     const fn mask(self) -> u32 {
-        (2 << self.log2) - 1
+        // `log2` is small, so nothing wraps.
+        2_u32.wrapping_shl(self.log2).wrapping_sub(1)
     }
 
     /// Returns the index of the entry at a position.

@@ -1,6 +1,7 @@
 //! The memory that a partition must reach according to its Plan, and the memory that none may
 //! reach.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::walk::{Run, Wrong};
@@ -38,14 +39,21 @@ pub(super) fn owned(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
         }
         touches
     });
-    let (guest, host) = (plan.memory.guest, plan.memory.host);
-    let (input, output) = (guest.start().get(), host.start().get());
-    owned.push(Run { input, output, size: host.size(), attributes: MEMORY });
-    owned.extend(plan.disks.iter().filter_map(disk));
-    owned.extend(plan.shared_memory.iter().map(shared_memory));
+    owned.extend(memory(plan));
     owned.extend(cpu_interface(&machine.gic));
     owned.sort_by_key(|run| run.input);
     owned
+}
+
+/// Returns the memory and the disks that a partition owns, and the memory that it shares: what its
+/// devices behind SMMUs reach.
+pub(super) fn memory(plan: &PartitionPlan) -> Vec<Run> {
+    let (guest, host) = (plan.memory.guest, plan.memory.host);
+    let (input, output) = (guest.start().get(), host.start().get());
+    let mut memory = vec![Run { input, output, size: host.size(), attributes: MEMORY }];
+    memory.extend(plan.disks.iter().filter_map(disk));
+    memory.extend(plan.shared_memory.iter().map(shared_memory));
+    memory
 }
 
 /// Returns the run that maps a disk; `None` for one by virtio, which no stage 2 maps for its sake.
@@ -268,6 +276,7 @@ pub(super) fn forbidden(
     all.extend(machine.console.as_ref().map(|console| console.registers));
     all.extend(machine.watchdog);
     all.extend(machine.host_bridges.iter().map(|bridge| bridge.configuration));
+    all.extend(machine.smmus.iter().map(|smmu| smmu.registers));
     match &machine.gic {
         Gic::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
             all.extend([distributor, cpu_interface, hypervisor, virtual_cpu_interface]);

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod disks;
+pub(crate) mod dma;
 mod functions;
 mod links;
 mod random;

@@ -37,6 +37,9 @@ pub struct Layout {
     leads: Vec<u32>,
 }
 
+/// S2R of doubleword 2 of an entry: the SMMU records the accesses that stage 2 refuses.
+pub const RECORD_FAULTS: u64 = 1 << 58;
+
 /// What a stream's entry leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reached {
@@ -67,9 +70,12 @@ impl Layout {
         }
         // The sizes of second-level tables that there are: 4, 16 and 64 KiB.
         let split = if log2 <= 16 { 6 } else { 10 };
-        let mut leads: Vec<_> = ids.iter().map(|id| id >> split).collect();
-        leads.sort_unstable();
-        leads.dedup();
+        let mut leads = Vec::new();
+        for lead in ids.iter().map(|id| id >> split) {
+            if let Err(place) = leads.binary_search(&lead) {
+                leads.insert(place, lead);
+            }
+        }
         Ok(Self { log2, split: Some(split), leads })
     }
 
@@ -77,7 +83,11 @@ impl Layout {
     /// linear.
     fn first_level(&self) -> u64 {
         let size = |split| DESCRIPTOR << (self.log2 - split);
-        self.split.map_or(0, size).next_multiple_of(if self.split.is_some() { PAGE_SIZE } else { 1 })
+        self.split.map_or(0, size).next_multiple_of(if self.split.is_some() {
+            PAGE_SIZE
+        } else {
+            1
+        })
     }
 
     /// Returns the size in bytes of each table with entries.
@@ -150,12 +160,11 @@ impl Reached {
         const WALKS_CACHED: u64 = 0b01 << 40 | 0b01 << 42 | 0b11 << 44;
         const S2AA64: u64 = 1 << 51;
         const S2AFFD: u64 = 1 << 53;
-        const S2R: u64 = 1 << 58;
         let walks = if features.is_coherent { WALKS_CACHED } else { 0 };
         let t0sz = u64::from(u64::BITS - INPUT_BITS) << 32;
         let output = u64::from(features.output_size) << 48;
         let vmid = u64::from(self.vmid);
-        let stage_2 = vmid | t0sz | S2SL0 | walks | output | S2AA64 | S2AFFD | S2R;
+        let stage_2 = vmid | t0sz | S2SL0 | walks | output | S2AA64 | S2AFFD | RECORD_FAULTS;
         let [closed, attributes] = [StreamState::Closed.word(), MEV | SHCFG_INCOMING];
         [closed, attributes, stage_2, self.root.get(), 0, 0, 0, 0]
     }

@@ -125,14 +125,14 @@ fn an_entry_is_as_the_architecture_says() {
     assert_eq!((field(0, 1), field(1, 3)), (1, 0), "V, Config: closed");
     let attributes = [(83, 1, 1), (92, 2, 0), (96, 4, 0), (100, 1, 0), (108, 2, 1)];
     let stage_2 = [
-        (128, 16, 0xfe), // S2VMID
-        (160, 6, 25),    // S2T0SZ
-        (166, 2, 1),     // S2SL0
+        (128, 16, 0xfe),      // S2VMID
+        (160, 6, 25),         // S2T0SZ
+        (166, 2, 1),          // S2SL0
         (168, 6, 0b11_01_01), // S2SH0, S2OR0, S2IR0
-        (174, 2, 0),     // S2TG
-        (176, 3, 2),     // S2PS
-        (179, 4, 0b0101), // S2AA64, S2ENDI, S2AFFD, S2PTW
-        (183, 4, 0b1000), // S2HD, S2HA, S2S, S2R
+        (174, 2, 0),          // S2TG
+        (176, 3, 2),          // S2PS
+        (179, 4, 0b0101),     // S2AA64, S2ENDI, S2AFFD, S2PTW
+        (183, 4, 0b1000),     // S2HD, S2HA, S2S, S2R
     ];
     for (low, bits, value) in attributes.into_iter().chain(stage_2) {
         assert_eq!(field(low, bits), value, "bit {low}");
