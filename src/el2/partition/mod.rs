@@ -1,6 +1,7 @@
 //! Partitions: the state that a partition's vCPUs share, and how vCPUs start.
 
 mod devices;
+mod dma;
 mod lifecycle;
 mod links;
 mod pci;
@@ -21,6 +22,7 @@ use bulkhead::operator::snapshot;
 use bulkhead::partition::lifecycle::{Lifecycle, Stage};
 use bulkhead::partition::orders::OrderSlot;
 use bulkhead::smccc::psci::Psci;
+use bulkhead::smmu::StreamState;
 use bulkhead::trap::fault::Fault;
 use bulkhead::util::published::Published;
 use bulkhead::util::rate_limit::RateLimit;
@@ -29,7 +31,7 @@ use core::fmt;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::arch::sync::Mutex;
+use super::arch::sync::{self, Mutex};
 use super::console::{Port, say};
 use super::cpu::{self, Cpu, START, timer};
 use super::drivers::gic::{Gic, ThisCpu};
@@ -37,6 +39,7 @@ use super::mm::fill::PartitionMemory;
 use super::mm::stage2::Stage2;
 
 pub use devices::EmulatedDevice;
+pub use dma::{SmmuInterrupts, Streams};
 pub use lifecycle::Totals;
 pub use links::{DeviceHead, DeviceHeads, LinkAccess, LinkPorts, LinkReports, NotifiedQueue};
 pub use pci::PciFunctions;
@@ -91,6 +94,10 @@ pub struct Partition {
     pub links: Option<Box<dyn LinkPorts>>,
     /// Its PCI Express functions, if it has any.
     pub pci: Option<Box<dyn PciFunctions>>,
+    /// The streams of its devices, if any is behind an SMMU.
+    pub streams: Option<Box<dyn Streams>>,
+    /// The accesses of its devices that an SMMU has refused and recorded, since the machine started.
+    pub dma_faults: AtomicU64,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
     /// The monitor, if there is one, which shows and controls the partition.
@@ -178,6 +185,8 @@ pub struct PartitionParts {
     pub links: Option<Box<dyn LinkPorts>>,
     /// Its PCI Express functions, if it has any.
     pub pci: Option<Box<dyn PciFunctions>>,
+    /// The streams of its devices, if any is behind an SMMU.
+    pub streams: Option<Box<dyn Streams>>,
     /// The monitor, if there is one.
     pub supervisor: Option<&'static dyn Supervisor>,
     /// The machine's interrupt controller.
@@ -228,6 +237,7 @@ impl Partition {
             monitor,
             links,
             pci,
+            streams,
             supervisor,
             gic,
             ppis,
@@ -270,6 +280,8 @@ impl Partition {
             monitor,
             links,
             pci,
+            streams,
+            dma_faults: AtomicU64::new(0),
             supervisor,
             gic,
             cpus,
@@ -316,8 +328,9 @@ impl Partition {
     }
 
     /// Starts vCPU 0 by the arm64 boot protocol, after the partition was built. If the lifecycle
-    /// says that the partition waits for an order, it does not start.
-    pub fn boot(&self) {
+    /// says that the partition waits for an order, it does not start. Calls `meanwhile` while another
+    /// CPU keeps it from opening its devices' streams.
+    pub fn boot(&self, meanwhile: fn()) {
         self.started.store(timer::now(), Ordering::Release);
         let mut state = self.state.lock();
         state.devices.iter_mut().for_each(EmulatedDevice::reset);
@@ -325,9 +338,21 @@ impl Partition {
         self.publish(&state);
         drop(state);
         if may_start {
+            self.set_streams(StreamState::Open, meanwhile);
             self.start(0, self.plan.kernel.load.start(), self.plan.tree.start().get());
         } else {
             say!("{self}: is built, and waits to be started");
+        }
+    }
+
+    /// Opens or closes the streams of its devices. Calls `meanwhile` while another CPU is at work with
+    /// an SMMU.
+    pub fn set_streams(&self, state: StreamState, meanwhile: fn()) {
+        if let Some(streams) = &self.streams {
+            while !streams.set(state) {
+                meanwhile();
+                sync::relax();
+            }
         }
     }
 
