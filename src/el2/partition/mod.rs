@@ -4,6 +4,7 @@ mod devices;
 mod dma;
 mod lifecycle;
 mod links;
+mod monitor;
 mod pci;
 mod random;
 mod rendezvous;
@@ -42,6 +43,7 @@ pub use devices::EmulatedDevice;
 pub use dma::{SmmuInterrupts, Streams};
 pub use lifecycle::Totals;
 pub use links::{DeviceHead, DeviceHeads, LinkAccess, LinkPorts, LinkReports, NotifiedQueue};
+pub use monitor::{MonitorDevice, Supervisor};
 pub use pci::PciFunctions;
 pub use random::RandomNumbers;
 pub use rendezvous::{Rebuild, RecallSlot};
@@ -81,8 +83,8 @@ pub struct Partition {
     started: AtomicU64,
     /// Its port at the console, to which its PL011 is connected.
     pub port: &'static Port,
-    /// UARTFR of the console's PL011 while a load of it has no effect, otherwise 0. The vectors read
-    /// it without a lock; who holds the lock of `state` and calls the device writes it.
+    /// UARTFR of the console's PL011 while a load of it has no effect, otherwise 0. The vectors
+    /// read it without a lock; who holds the lock of `state` and calls the device writes it.
     pub uart_flags: AtomicU32,
     /// The buffer of its output, which is its port's.
     pub output: &'static Buffer,
@@ -96,7 +98,8 @@ pub struct Partition {
     pub pci: Option<Box<dyn PciFunctions>>,
     /// The streams of its devices, if any is behind an SMMU.
     pub streams: Option<Box<dyn Streams>>,
-    /// The accesses of its devices that an SMMU has refused and recorded, since the machine started.
+    /// The accesses of its devices that an SMMU has refused and recorded, since the machine
+    /// started.
     pub dma_faults: AtomicU64,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
@@ -106,34 +109,6 @@ pub struct Partition {
     pub cpus: Vec<&'static Cpu>,
     /// The numbers of partitions that decide when and how the machine ends.
     pub totals: &'static Totals,
-}
-
-/// The monitor as a partition's own CPUs use it. A trait object, because the monitor's code is
-/// unmapped unless the description has `monitor;`.
-pub trait Supervisor: Sync {
-    /// Publishes the part of the state that the monitor shows.
-    fn publish(&self, partition: &Partition, state: &PartitionState);
-
-    /// Carries out the monitor's order, if there is one.
-    fn carry_out_order(&self, partition: &Partition);
-}
-
-/// A partition's PL011 that is connected to the monitor. A trait object, because the monitor's code
-/// is unmapped unless the description has `monitor;`.
-pub trait MonitorDevice: Send + Sync {
-    /// Carries out a store of `stored`, or a load if it is `None`, and returns the value loaded.
-    /// Calls `notify` with its INTID and the level of its interrupt line if the vGIC must be
-    /// notified.
-    fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(Intid, bool)) -> u64;
-
-    /// Continues with the monitor's work for this partition, and calls `notify` as `access` does.
-    fn poll(&self, notify: &mut dyn FnMut(Intid, bool));
-
-    /// Returns whether there is work that [`poll`](Self::poll) can do.
-    fn has_work(&self) -> bool;
-
-    /// Resets the device and the monitor's state.
-    fn reset(&self);
 }
 
 /// The state that a partition's lock guards.
@@ -328,8 +303,8 @@ impl Partition {
     }
 
     /// Starts vCPU 0 by the arm64 boot protocol, after the partition was built. If the lifecycle
-    /// says that the partition waits for an order, it does not start. Calls `meanwhile` while another
-    /// CPU keeps it from opening its devices' streams.
+    /// says that the partition waits for an order, it does not start. Calls `meanwhile` while
+    /// another CPU keeps it from opening its devices' streams.
     pub fn boot(&self, meanwhile: fn()) {
         self.started.store(timer::now(), Ordering::Release);
         let mut state = self.state.lock();
@@ -345,8 +320,8 @@ impl Partition {
         }
     }
 
-    /// Opens or closes the streams of its devices. Calls `meanwhile` while another CPU is at work with
-    /// an SMMU.
+    /// Opens or closes the streams of its devices. Calls `meanwhile` while another CPU is at work
+    /// with an SMMU.
     pub fn set_streams(&self, state: StreamState, meanwhile: fn()) {
         if let Some(streams) = &self.streams {
             while !streams.set(state) {
