@@ -11,6 +11,8 @@ pub struct Features {
     pub has_two_levels: bool,
     /// Whether its accesses to tables and queues are coherent with the caches (SMMU_IDR0.COHACC).
     pub is_coherent: bool,
+    /// Whether devices can ask it for translations (SMMU_IDR0.ATS).
+    pub has_ats: bool,
     /// The size of its output addresses, as in SMMU_IDR5.OAS and in S2PS of an entry.
     pub output_size: u8,
     /// The size of its command queue.
@@ -29,6 +31,7 @@ impl Features {
         stream_bits: 32,
         has_two_levels: true,
         is_coherent: true,
+        has_ats: true,
         output_size: 0b101,
         commands: QueueSize::new(COMMANDS_LOG2),
         events: QueueSize::new(EVENTS_LOG2),
@@ -67,6 +70,7 @@ impl Features {
             stream_bits: field(idr1, 0, 6).min(32),
             has_two_levels: field(idr0, 27, 2) == 1,
             is_coherent: field(idr0, 4, 1) == 1,
+            has_ats: field(idr0, 10, 1) == 1,
             // 48 bits are enough for all addresses that Bulkhead maps.
             output_size: output_size.min(0b101) as u8,
             commands: QueueSize::new(field(idr1, 21, 5).min(COMMANDS_LOG2)),
@@ -92,6 +96,7 @@ mod tests {
             stream_bits: 16,
             has_two_levels: true,
             is_coherent: true,
+            has_ats: false,
             output_size: 4,
             commands: QueueSize::new(8),
             events: QueueSize::new(7),
@@ -109,6 +114,7 @@ mod tests {
         assert_eq!((small.commands.entries(), small.events.entries()), (4, 2));
         let [_, idr1, idr5] = QEMU;
         assert_eq!(read([idr0, idr1 | 0x3f, idr5]).unwrap().stream_bits, 32);
+        assert!(read([idr0 | 1 << 10, idr1, idr5]).unwrap().has_ats);
     }
 
     #[test]

@@ -54,6 +54,10 @@ pub const CR0_SMMUEN: u32 = 1;
 pub const CR0_EVENTQEN: u32 = 1 << 2;
 /// SMMU_CR0.CMDQEN: commands are consumed.
 pub const CR0_CMDQEN: u32 = 1 << 3;
+/// SMMU_CR0.ATSCHK: accesses of which a device says that their addresses are translated already
+/// (ATS) are checked against EATS of its entry, which forbids them. Otherwise they pass by the
+/// SMMU.
+pub const CR0_ATSCHK: u32 = 1 << 4;
 
 /// SMMU_CR2.PTM: TLB maintenance that CPUs broadcast has no effect here. Bulkhead does not rely on
 /// it anywhere, and RECINVSID = 0 leaves the accesses of streams that the table lacks unrecorded.

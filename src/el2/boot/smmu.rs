@@ -1,5 +1,5 @@
-//! SMMUs at boot: has each abort all accesses before anything else is done about devices, and brings
-//! those up that have streams of partitions (IHI 0070, 6.3 and 3.11).
+//! SMMUs at boot: has each abort all accesses before anything else is done about devices, and
+//! brings those up that have streams of partitions (IHI 0070, 6.3 and 3.11).
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -29,7 +29,8 @@ use crate::el2::partition::line_limit;
 /// SMMU answers at once; this is seconds.
 const READS: u32 = 10_000_000;
 
-/// Has all SMMUs abort every access, whatever firmware has left enabled, and reads what they can do.
+/// Has all SMMUs abort every access, whatever firmware has left enabled, and reads what they can
+/// do.
 pub fn close_all(machine: &mut Machine) {
     for smmu in &mut machine.smmus {
         let page = Region::new(smmu.registers.start(), PAGE_SIZE).unwrap_or(Region::EMPTY);
@@ -48,7 +49,8 @@ pub fn close_all(machine: &mut Machine) {
 /// Writes a register that has one in which the SMMU acknowledges it.
 fn set_and_await(path: &str, registers: &Registers, (register, acknowledged): (u64, u64), to: u32) {
     registers.write(register, to);
-    await_register(path, registers, acknowledged, CR0_SMMUEN | CR0_EVENTQEN | CR0_CMDQEN, to);
+    let mask = CR0_SMMUEN | CR0_EVENTQEN | CR0_CMDQEN | to;
+    await_register(path, registers, acknowledged, mask, to);
 }
 
 /// Waits until the bits of `mask` in a register have this value.
@@ -89,8 +91,9 @@ fn smmu(
     let SmmuPlan { features, layout, memory: place, .. } = plan;
     mmu::map_memory(*place);
     let count = (place.size() / size_of::<u64>() as u64) as usize;
-    // SAFETY: the line above mapped the memory, whole pages that the Plan gives to nothing else, and
-    // this is called once for it. Any bytes are a valid `AtomicU64`, for which pages are aligned.
+    // SAFETY: the line above mapped the memory, whole pages that the Plan gives to nothing else,
+    // and this is called once for it. Any bytes are a valid `AtomicU64`, for which pages are
+    // aligned.
     let words = unsafe { slice::from_raw_parts(place.start().get() as *const AtomicU64, count) };
     for word in words {
         word.store(0, Ordering::Relaxed);
@@ -198,7 +201,10 @@ fn find_errors(
 pub fn go_live(machine: &Machine, smmus: &Smmus, cpu: impl Fn(usize) -> usize) {
     for smmu in &smmus.smmus {
         let registers = &smmu.registers;
-        let enable = |what| set_and_await(smmu.path, registers, (CR0, CR0ACK), what);
+        let machine = machine.smmus.iter().find(|it| it.path == smmu.path);
+        let has_ats = machine.is_some_and(|it| it.features.is_ok_and(|it| it.has_ats));
+        let checked = if has_ats { CR0_ATSCHK } else { 0 };
+        let enable = |what| set_and_await(smmu.path, registers, (CR0, CR0ACK), what | checked);
         enable(CR0_CMDQEN);
         let mut commands = smmu.commands.lock();
         commands.add(Command::ForgetStreams);
@@ -208,7 +214,6 @@ pub fn go_live(machine: &Machine, smmus: &Smmus, cpu: impl Fn(usize) -> usize) {
         enable(CR0_CMDQEN | CR0_EVENTQEN | CR0_SMMUEN);
         set_and_await(smmu.path, registers, (IRQ_CTRL, IRQ_CTRLACK), IRQ_CTRL_VALUE);
         let first = smmu.streams.first().map_or(0, |stream| stream.partition);
-        let machine = machine.smmus.iter().find(|it| it.path == smmu.path);
         let interrupts = machine.into_iter().flat_map(|it| [it.events, it.errors]).flatten();
         for interrupt in interrupts {
             smmus.gic.set_trigger(interrupt.intid, interrupt.trigger == Trigger::Edge);
