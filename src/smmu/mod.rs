@@ -6,7 +6,8 @@
 //! entry for each. Here an entry either aborts all accesses or translates by the
 //! tables of the partition that owns the device; none lets an access pass untranslated.
 //!
-//! These are parts of a wing: code that is unmapped unless a description gives a device behind an SMMU.
+//! These are parts of a wing: code that is unmapped unless a description gives a device behind an
+//! SMMU.
 
 pub mod command;
 pub mod event;

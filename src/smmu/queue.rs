@@ -29,8 +29,8 @@ impl QueueSize {
         1_usize.wrapping_shl(self.log2)
     }
 
-    /// Returns the bits of a position, which are all that a register may have in common with another
-    /// one.
+    /// Returns the bits of a position, which are all that a register may have in common with
+    /// another one.
     const fn mask(self) -> u32 {
         // `log2` is small, so nothing wraps.
         2_u32.wrapping_shl(self.log2).wrapping_sub(1)

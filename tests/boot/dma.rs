@@ -1,6 +1,6 @@
-//! Devices behind an SMMU. QEMU's SMMU translates for PCI functions alone, so the machine's tree has
-//! two `edu` devices as platform devices: their registers are their windows and their pages of
-//! configuration space, and their guests enable them.
+//! Devices behind an SMMU. QEMU's SMMU translates for PCI functions alone. So for platform devices
+//! the machine's tree has two `edu` functions as such: their registers are their windows and their
+//! pages of configuration space, and their guests enable them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,10 @@ use common::{
     on_both_gics, qemu_tree, scratch, source,
 };
 
-in_all_modes!(devices_reach_their_own_partition_and_nothing_else);
+in_all_modes!(
+    devices_reach_their_own_partition_and_nothing_else,
+    functions_reach_their_own_partition_and_nothing_else,
+);
 on_both_gics!(
     streams_abort_once_their_partition_has_stopped,
     a_partition_restarts_while_its_device_moves_memory,
@@ -21,6 +24,9 @@ on_both_gics!(
 /// (`highmem=off`), and their StreamIDs.
 const DEVICES: [(u64, u64, u32); 2] =
     [(0x1000_0000, 0x3f00_8000, 0x08), (0x1010_0000, 0x3f01_0000, 0x10)];
+
+/// The number of lines about a device that are printed at once.
+const LINES: usize = 8;
 
 /// Returns the argument of `-M`.
 fn machine(gic: Gic) -> String {
@@ -49,11 +55,18 @@ fn tree(gic: Gic, iommus: fn(&str, u32) -> String) -> PathBuf {
     compile_machine(&format!("{}{nodes}{}", &tree[..end], &tree[end..]))
 }
 
-/// Returns a machine with both devices.
+/// Returns a machine with both devices as platform devices.
 #[track_caller]
 fn boot(gic: Gic, partitions: &[Partition]) -> Machine {
     let iommus = |phandle: &str, stream| format!("iommus = <{phandle} {stream:#x}>;");
-    let mut machine = Machine::new(gic).machine(&machine(gic)).tree(&tree(gic, iommus));
+    let tree = tree(gic, iommus);
+    with_functions(gic, partitions).tree(&tree)
+}
+
+/// Returns a machine with both devices as functions, in slots 1 and 2.
+#[track_caller]
+fn with_functions(gic: Gic, partitions: &[Partition]) -> Machine {
+    let mut machine = Machine::new(gic).machine(&machine(gic));
     for number in 1..=DEVICES.len() {
         let edu = format!("edu,addr={number},dma_mask=0xffffffffffffffff");
         machine = machine.option("-device", edu);
@@ -90,14 +103,37 @@ fn expect_streams(outcome: &Outcome) {
     outcome.expect_line("bulkhead", line);
 }
 
-/// The attacker's device is told to access the victim's memory, Bulkhead's, the distributor, the
-/// victim's device, the SMMU, and the attacker's own device, whose registers only its CPUs reach.
+/// What the attacker's device is told to access: the victim's memory, Bulkhead's, the distributor,
+/// the victim's device, and the attacker's own device, whose registers only its CPUs reach.
+const TARGETS: [&str; 5] = ["0x60000000", "0x40200000", "0x8000000", "0x10100000", "0x10000000"];
+
+/// Returns the attacker and the victim, whom `give` has given the devices, and the command lines.
+fn attack(give: impl Fn(&str, usize, &str) -> Partition) -> [Partition; 2] {
+    let attacker = give("attacker", 0, &format!("attack={} flood=20", TARGETS.join(",")));
+    let victim = give("victim", 1, "wait=4000");
+    [
+        attacker.property("guest-base = <0x0 0x50000000>;"),
+        victim.property("host-base = <0x0 0x60000000>;"),
+    ]
+}
+
 fn devices_reach_their_own_partition_and_nothing_else(gic: Gic) {
-    let targets = ["0x60000000", "0x40200000", "0x8000000", "0x10100000"];
-    let attack = format!("attack={} flood=20", targets.join(","));
-    let attacker = trusted("attacker", 0, &attack).property("guest-base = <0x0 0x50000000>;");
-    let victim = trusted("victim", 1, "wait=4000").property("host-base = <0x0 0x60000000>;");
-    let machine = boot(gic, &[attacker, victim]);
+    expect_refusals(boot(gic, &attack(trusted)), "edu@10000000");
+}
+
+/// The functions are given as such, without a word about DMA.
+fn functions_reach_their_own_partition_and_nothing_else(gic: Gic) {
+    let give = |name: &str, device: usize, bootargs: &str| {
+        let devices = format!("devices = \"/pcie@10000000/pci@{},0\";", device + 1);
+        Partition::new(name, "edu").bootargs(bootargs).property(&devices)
+    };
+    expect_refusals(with_functions(gic, &attack(give)), "pci@1,0");
+}
+
+/// Expects that the accesses of the attacker's device are refused, and that both devices reach the
+/// memory of their own partition.
+#[track_caller]
+fn expect_refusals(machine: Machine, device: &str) {
     let (outcome, log) = with_trace(machine, "smmuv3_record_event");
     outcome.expect_success().expect_no_line("FAIL").expect_no_line("panic");
     expect_streams(&outcome);
@@ -106,17 +142,17 @@ fn devices_reach_their_own_partition_and_nothing_else(gic: Gic) {
         outcome.expect_line(name, "edu: done");
     }
     let own = outcome.of("bulkhead");
-    for target in targets {
+    for target in TARGETS.iter().take(LINES / 2) {
         for direction in ["to", "from"] {
-            let line = format!("attacker: DMA of edu@10000000 {direction} {target} refused");
+            let line = format!("attacker: DMA of {device} {direction} {target} refused");
             outcome.expect_line("bulkhead", &line);
         }
     }
-    let lines = own.containing("DMA of edu@").0.len();
-    outcome.check((8..16).contains(&lines), &format!("28 accesses gave {lines} lines"));
+    let lines = own.containing("attacker: DMA of ").0.len();
+    outcome.check((LINES..16).contains(&lines), &format!("30 accesses gave {lines} lines"));
     // One more than lines: after it the SMMU records none.
     let events = log.lines().filter(|line| line.contains("sid=0x8")).count();
-    outcome.check(events <= lines + 2, &format!("28 accesses gave {events} events"));
+    outcome.check(events <= lines + 2, &format!("30 accesses gave {events} events"));
 }
 
 /// The device's transfer begins 100 ms after it is told to, when its guest is off.

@@ -4,12 +4,12 @@
 //! Command line:
 //!
 //! - `registers=A`, `config=A`: the addresses for the device's BAR 0, and of its configuration
-//!   space.
+//!   space; otherwise it is the first function of the tree's host bridge.
 //! - `attack=A,B,...`: has the device write to and read from these addresses.
 //! - `flood=N`: has it write to the first of them this often more.
 //! - `wait=N`: checks its memory and the device for N ms.
-//! - `end=off`, `end=reset`: switches itself off, or resets itself, while a transfer to its memory is
-//!   under way.
+//! - `end=off`, `end=reset`: switches itself off, or resets itself, while a transfer to its memory
+//!   is under way.
 
 #![no_std]
 #![no_main]
@@ -67,8 +67,10 @@ static TO: Memory = Memory::new();
 struct Edu(u64);
 
 fn main() {
-    let number = |key| machine().number(key).unwrap_or_else(|| fail!("{key} is missing"));
-    let edu = Edu::enable(number("registers"), number("config"));
+    let window = machine().pci.map(|pci| (pci.window.base, pci.configuration));
+    let given = machine().number("registers").zip(machine().number("config"));
+    let Some((registers, config)) = given.or(window) else { fail!("there is no device") };
+    let edu = Edu::enable(registers, config);
     let pattern = 0x0123_4567_89ab_cdef;
     edu.check(pattern);
     println!("edu: its device moves its memory");

@@ -54,8 +54,9 @@ impl fmt::Display for StreamSummary {
 /// Audits the tables for devices of the partitions that have some, each with its root.
 /// `tables` is the memory that must contain all tables. Returns the number of pages that they map.
 ///
-/// That each page has one owner is what [`stage_2`](super::stage_2) finds: what a partition's devices
-/// reach must be exactly the memory, also shared, and the disks that the Plan gives to its CPUs.
+/// That each page has one owner is what [`stage_2`](super::stage_2) finds: what a partition's
+/// devices reach must be exactly the memory, also shared, and the disks that the Plan gives to its
+/// CPUs.
 ///
 /// # Errors
 ///
@@ -76,9 +77,9 @@ pub fn devices<'a>(
     Ok(pages)
 }
 
-/// Audits a stream table before the first guest starts, when all streams must be closed. `roots` are
-/// all partitions, each with the root of its tables for devices, if it has some. Returns the number
-/// of streams that can be opened.
+/// Audits a stream table before the first guest starts, when all streams must be closed. `roots`
+/// are all partitions, each with the root of its tables for devices, if it has some. Returns the
+/// number of streams that can be opened.
 ///
 /// # Errors
 ///

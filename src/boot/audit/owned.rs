@@ -13,16 +13,18 @@ use crate::devices::address_map::CPU_INTERFACE;
 use crate::devices::planned::DeviceKind;
 
 /// Attributes of stage-2 leaves (Arm ARM D8.3.2): MemAttr in bits 5:2, S2AP in 7:6, SH in 9:8, AF
-/// in 10, XN\[1\] in 54. Memory is Normal write-back, inner shareable and executable. Disks and shared
-/// memory are the same, but not executable, and some disks not writable. Registers are Device-nGnRE and not executable.
+/// in 10, XN\[1\] in 54. Memory is Normal write-back, inner shareable and executable. Disks and
+/// shared memory are the same, but not executable, and some disks not writable. Registers are
+/// Device-nGnRE and not executable.
 const MEMORY: u64 = 0b1111 << 2 | 0b11 << 6 | 0b11 << 8 | 1 << 10;
 const DISK: u64 = MEMORY | 1 << 54;
 const READ_ONLY_DISK: u64 = DISK & !(1 << 7);
 const REGISTERS: u64 = 0b0001 << 2 | 0b11 << 6 | 1 << 10 | 1 << 54;
 
 /// Attributes of EL2's leaves (Arm ARM D8.3.2): AttrIndx in bits 4:2, AP\[2\], which forbids
-/// writes, in 7 above a bit that is one, SH in 9:8, AF in 10, XN in 54. Both are inner shareable and
-/// not executable; MAIR_EL2 has Normal write-back at index 0, and the same with tags at index 2.
+/// writes, in 7 above a bit that is one, SH in 9:8, AF in 10, XN in 54. Both are inner shareable
+/// and not executable; MAIR_EL2 has Normal write-back at index 0, and the same with tags at index
+/// 2.
 const WRITTEN: u64 = 2 << 2 | 1 << 6 | 0b11 << 8 | 1 << 10 | 1 << 54;
 const READ: u64 = 0b11 << 6 | 0b11 << 8 | 1 << 10 | 1 << 54;
 

@@ -11,10 +11,10 @@ use crate::boot::machine::{Machine, Stream};
 use crate::boot::smmu::Layout;
 use crate::mm::tables::Attributes;
 
-/// Returns what the devices of a partition may reach: what stage 2 maps of its memory, its disks and
-/// the memory that it shares, at the same guest addresses. Neither registers nor the page of GICV
-/// are among it, nor a disk by virtio, which stage 2 does not map either. Empty, if the partition has
-/// no stream.
+/// Returns what the devices of a partition may reach: what stage 2 maps of its memory, its disks
+/// and the memory that it shares, at the same guest addresses. Neither registers nor the page of
+/// GICV are among it, nor a disk by virtio, which stage 2 does not map either. Empty, if the
+/// partition has no stream.
 pub(super) fn mappings(mappings: &[Mapping], has_streams: bool) -> Vec<Mapping> {
     let is_memory = |it: &&Mapping| it.attributes != Attributes::GUEST_DEVICE;
     mappings.iter().filter(is_memory).filter(|_| has_streams).copied().collect()

@@ -86,8 +86,8 @@ pub fn give_up() -> ! {
     panic!("an SMMU does not carry out a command");
 }
 
-/// Makes stores to a table or a queue visible to an SMMU, before a register is written that makes it
-/// read them.
+/// Makes stores to a table or a queue visible to an SMMU, before a register is written that makes
+/// it read them.
 pub fn make_visible(words: &[AtomicU64], is_coherent: bool) {
     if !is_coherent {
         let start = Pa::new(words.as_ptr() as u64);

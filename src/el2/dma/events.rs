@@ -57,7 +57,8 @@ impl EventQueue {
         Some(event)
     }
 
-    /// Returns whether there is another event. The SMMU interrupts only if it finds the queue empty.
+    /// Returns whether there is another event. The SMMU interrupts only if it finds the queue
+    /// empty.
     pub fn has_more(&self) -> bool {
         !self.size.is_empty(self.registers.read(EVENTQ_PROD), self.next)
     }

@@ -104,9 +104,9 @@ impl Smmu {
         true
     }
 
-    /// Counts and reports the next event, if there is one: a line takes most of the time of a visit.
-    /// Once there are too many lines about a stream, has the SMMU record no more of it, until its
-    /// partition starts again.
+    /// Counts and reports the next event, if there is one: a line takes most of the time of a
+    /// visit. Once there are too many lines about a stream, has the SMMU record no more of it,
+    /// until its partition starts again.
     fn report_event(&self, events: &mut EventQueue, partitions: &[Partition]) {
         if let Some(Event { stream, what }) = events.next()
             && let Ok(index) = self.streams.binary_search_by_key(&stream, |it| it.id)

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::boot::machine::Stream;
+use crate::boot::plan::Mapping;
 use crate::boot::plan::tests::dma::{machine_with_smmu, with_devices};
 use crate::boot::smmu::Reached;
 
@@ -18,8 +19,14 @@ struct Smmu {
 impl Smmu {
     /// `last` is the largest StreamID, which decides whether the stream table has two levels.
     fn new(last: u32) -> Self {
-        let machine = machine_with_smmu(&[("/a", &[8]), ("/b", &[last])]);
-        let plan = plan_on(&machine, &with_devices(&["/a"], &["/b"])).unwrap();
+        Self::of(&with_devices(&["/a"], &["/b"]), last)
+    }
+
+    /// The same for a description.
+    fn of(description: &Spec, last: u32) -> Self {
+        let mut machine = machine_with_smmu(&[("/a", &[8]), ("/b", &[last])]);
+        machine.free_interrupts = 200..300;
+        let plan = plan_on(&machine, description).unwrap();
         let mut tables = BTreeMap::new();
         let mut roots = Vec::new();
         let mut place = plan.table_memory.start().get();
@@ -201,4 +208,23 @@ fn a_device_that_reaches_more_or_less_than_its_partition_is_found() {
     table[3] = 0;
     smmu.finds("one: addresses are missing, of bytes, 0x200000");
     assert_eq!(smmu.plan.partitions[0].passthrough[0].streams, [Stream { smmu: 0, id: 8 }]);
+}
+
+#[test]
+fn devices_reach_shared_memory_and_no_disk_by_virtio() {
+    let size = || Cells(&[0, 0x40_0000]);
+    let of = |name, device: &'static [&str]| partition(name).with("devices", Text(device));
+    let disk = Spec::new("scratch").with("size", size()).with("interface", Text(&["virtio"]));
+    let disks = Spec { children: vec![disk], ..Spec::new("disks") };
+    let frames = Spec::new("frames").with("type", Text(&["memory"])).with("size", size());
+    let frames = frames.with("partitions", Text(&["one", "two"]));
+    let links = Spec { children: vec![frames], ..Spec::new("links") };
+    let system = system([of("one", &["/a"]).child(disks), of("two", &["/b"])]).child(links);
+    let mut smmu = Smmu::of(&system, 0x30);
+    assert_eq!(smmu.audit().unwrap().pages, 2 * (4096 + 1024));
+    let disk = smmu.plan.partitions[0].disks[0].host;
+    let reached = |it: &Mapping| Region::new(it.pa, it.size).unwrap().overlaps(&disk);
+    assert!(!smmu.plan.partitions[0].dma_mappings.iter().any(reached));
+    smmu.plan.partitions[1].shared_memory.clear();
+    smmu.finds("two: an address is mapped that the Plan does not give");
 }

@@ -127,8 +127,8 @@ impl Layout {
         Some(self.first_entries() + table * self.entries() + index * ENTRY)
     }
 
-    /// Calls `store` with the offset in bytes and the value of each doubleword that is not zero, for
-    /// a table at `base` in which all streams are closed.
+    /// Calls `store` with the offset in bytes and the value of each doubleword that is not zero,
+    /// for a table at `base` in which all streams are closed.
     pub fn write_closed(&self, base: Pa, store: &mut dyn FnMut(u64, u64)) {
         let (first, entries) = (self.first_entries(), self.entries());
         for (table, lead) in (0..).zip(&self.leads) {
