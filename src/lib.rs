@@ -22,6 +22,7 @@ pub mod operator;
 pub mod partition;
 pub mod pci;
 pub mod smccc;
+pub mod smmu;
 pub mod trap;
 pub mod util;
 pub mod vgic;

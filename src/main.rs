@@ -35,7 +35,8 @@ impl EntryPoints for Bulkhead {
         let plan = boot::plan(&firmware, &mut machine, &description, gic);
         boot::report(&machine, &plan, pool.as_deref());
         let (monitor, links) = (plan.uses_monitor(), plan.uses_links());
-        let wings = Wings { monitor, entropy: pool.is_some(), links, pcie: plan.uses_pcie() };
+        let (pcie, dma) = (plan.uses_pcie(), !plan.smmus.is_empty());
+        let wings = Wings { monitor, entropy: pool.is_some(), links, pcie, dma };
         boot::unmap_unused_code(wings);
 
         let tables = plan.table_memory;
@@ -47,6 +48,7 @@ impl EntryPoints for Bulkhead {
         gic.init_distributor();
         cpus::set_up(boot_cpu, work);
         boot::audit(&work.machine, partitions, tables, work.images, wings);
+        work.enable_smmus(tables);
         boot::go_live(gic, &work.machine, partitions, work.console_cpu);
         start_guests(boot_cpu, partitions)
     }

@@ -43,42 +43,28 @@ fn branch_target(address: u64, instruction: u32) -> Option<u64> {
 const CHECKED: &str = "link_abort";
 
 /// Sections of code, each with the sections that may be unmapped while its code runs.
-const UNMAPPED: [(&str, &[&str]); 5] = [
-    (
-        ".text",
-        &[
-            ".monitor.text",
-            ".entropy.text",
-            ".links.text",
-            ".pcie.text",
-            ".init.text",
-            ".init.library.text",
-        ],
-    ),
-    (
-        ".monitor.text",
-        &[".entropy.text", ".links.text", ".pcie.text", ".init.text", ".init.library.text"],
-    ),
-    (
-        ".entropy.text",
-        &[".monitor.text", ".links.text", ".pcie.text", ".init.text", ".init.library.text"],
-    ),
-    (
-        ".links.text",
-        &[".monitor.text", ".entropy.text", ".pcie.text", ".init.text", ".init.library.text"],
-    ),
-    (
-        ".pcie.text",
-        &[".monitor.text", ".entropy.text", ".links.text", ".init.text", ".init.library.text"],
-    ),
+const UNMAPPED: [(&str, &[&str]); 6] = [
+    (".text", &[MONITOR, ENTROPY, LINKS, PCIE, DMA, INIT, INIT_LIBRARY]),
+    (MONITOR, &[ENTROPY, LINKS, PCIE, DMA, INIT, INIT_LIBRARY]),
+    (ENTROPY, &[MONITOR, LINKS, PCIE, DMA, INIT, INIT_LIBRARY]),
+    (LINKS, &[MONITOR, ENTROPY, PCIE, DMA, INIT, INIT_LIBRARY]),
+    (PCIE, &[MONITOR, ENTROPY, LINKS, DMA, INIT, INIT_LIBRARY]),
+    (DMA, &[MONITOR, ENTROPY, LINKS, PCIE, INIT, INIT_LIBRARY]),
 ];
 
+/// The sections of code that is unmapped unless the description or the machine needs it.
+const MONITOR: &str = ".monitor.text";
+const ENTROPY: &str = ".entropy.text";
+const LINKS: &str = ".links.text";
+const PCIE: &str = ".pcie.text";
+const DMA: &str = ".dma.text";
+
+/// The sections of code that is unmapped before the first guest starts.
+const INIT: &str = ".init.text";
+const INIT_LIBRARY: &str = ".init.library.text";
+
 /// All sections of code.
-#[rustfmt::skip]
-const CODE: [&str; 7] = [
-    ".text", ".monitor.text", ".entropy.text", ".links.text", ".pcie.text", ".init.text",
-    ".init.library.text",
-];
+const CODE: [&str; 8] = [".text", MONITOR, ENTROPY, LINKS, PCIE, DMA, INIT, INIT_LIBRARY];
 
 /// Returns whether an address is in one of these sections. The start of the image is not counted:
 /// its address has other uses.

@@ -17,12 +17,13 @@ const LIBRARY: &[(&str, &[&str])] = &[
     ("devices", &["arch", "util"]),
     ("entropy", &[]),
     ("virtio", &["arch", "util"]),
+    ("smmu", &[]),
     ("partition", &["arch"]),
     ("pci", &[]),
     ("mm", &["arch"]),
     ("trap", &["arch", "devices", "vgic"]),
-    ("boot", &["arch", "util", "vgic", "smccc", "devices", "entropy", "virtio", "partition", "pci",
-        "mm", "trap"]),
+    ("boot", &["arch", "util", "vgic", "smccc", "devices", "entropy", "virtio", "smmu", "partition",
+        "pci", "mm", "trap"]),
     ("operator", &["arch", "util", "vgic", "smccc", "devices", "partition", "mm", "trap", "boot"]),
 ];
 
@@ -41,8 +42,9 @@ const EL2: &[(&str, &[&str])] = &[
     ("entropy", &["arch", "drivers", "cpu", "console", "mm", "partition"]),
     ("links", &["arch", "drivers", "cpu", "console", "mm", "partition"]),
     ("pci", &["arch", "drivers", "cpu", "console", "mm", "partition"]),
+    ("dma", &["arch", "drivers", "cpu", "console", "mm", "partition"]),
     ("boot", &["arch", "drivers", "cpu", "console", "mm", "partition", "vcpu", "trap", "monitor",
-        "entropy", "links", "pci"]),
+        "entropy", "links", "pci", "dma"]),
     ("main", &["arch", "drivers", "cpu", "console", "mm", "partition", "vcpu", "trap", "monitor",
         "boot"]),
 ];

@@ -12,6 +12,7 @@ pub mod machine;
 pub mod pci;
 pub mod plan;
 pub mod report;
+pub mod smmu;
 pub mod steps;
 pub mod tables;
 mod text;

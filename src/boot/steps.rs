@@ -172,5 +172,9 @@ pub fn plan(
     if wants_direct || description.has_virtio() {
         machine.free_interrupts = free_interrupts(tree, last_spi);
     }
-    Ok(Plan::new(machine, boot_cpu, description)?)
+    let plan = Plan::new(machine, boot_cpu, description)?;
+    for smmu in &plan.smmus {
+        machine.reserve(smmu.memory, "Bulkhead");
+    }
+    Ok(plan)
 }

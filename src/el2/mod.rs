@@ -5,6 +5,7 @@ pub mod arch;
 pub mod boot;
 pub mod console;
 pub mod cpu;
+pub mod dma;
 pub mod drivers;
 pub mod entropy;
 pub mod links;

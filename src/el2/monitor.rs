@@ -22,6 +22,8 @@ use bulkhead::trap::stats::Counts;
 use bulkhead::util::ring::{Full, Ring};
 use bulkhead::vgic::{CpuMask, Delivery};
 
+use core::sync::atomic::Ordering;
+
 use super::arch::sync::{Mutex, SetOnce};
 use super::console;
 use super::cpu::{ORDER, timer};
@@ -259,7 +261,8 @@ impl System for Partitions<'_> {
         let stage = partition.orders.stage(stage);
         let runs = matches!(stage, Stage::Running | Stage::Stopping);
         let uptime = runs.then(|| timer::milliseconds_since(partition.started()));
-        Status { stage, restarts, uptime, last_end, last_fault }
+        let dma_faults = partition.dma_faults.load(Ordering::Relaxed);
+        Status { stage, restarts, uptime, last_end, last_fault, dma_faults }
     }
 
     fn counts(&self, partition: usize) -> Counts {

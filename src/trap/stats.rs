@@ -54,6 +54,8 @@ causes! {
     Timer = "timer",
     /// The interrupt of the physical UART.
     Uart = "uart",
+    /// The interrupt of an SMMU.
+    Smmu = "smmu",
     /// An exception that EL2 injected because of the exit.
     Injected = "injected",
 }

@@ -13,6 +13,7 @@ in_all_modes!(two_kernels_use_a_disk_and_a_network_card_by_stock_drivers,);
 on_both_gics!(
     wild_stores_to_configuration_space_disturb_nobody,
     a_restart_resets_a_function_or_leaves_it_off,
+    a_kernel_finds_its_disk_again_after_a_restart,
 );
 
 /// What the host of QEMU's network answers to a request by HTTP.
@@ -23,6 +24,13 @@ fn with(partition: Partition, functions: &[&str]) -> Partition {
     let paths: Vec<_> = functions.iter().map(|it| format!("\"/pcie@10000000/pci@{it}\"")).collect();
     let devices = format!("devices = {}; dma = \"unprotected\";", paths.join(", "));
     partition.property(&devices)
+}
+
+/// Returns a machine whose functions are behind an SMMU.
+fn behind_smmu(gic: Gic) -> Machine {
+    let version = gic.version();
+    let machine = format!("virt,virtualization=on,gic-version={version},iommu=smmuv3");
+    Machine::new(gic).machine(&machine)
 }
 
 /// Returns a machine with an NVMe controller in slot 1, whose disk has the bytes of this
@@ -39,7 +47,9 @@ fn sum(path: &Path) -> String {
     String::from_utf8_lossy(&sum).split(' ').next().unwrap_or_default().into()
 }
 
-/// One kernel reads its disk, another one gets an address and a page, and a third guest has neither.
+/// One kernel reads its disk, another one gets an address and a page, and a third guest has
+/// neither. An SMMU translates what the functions access, since no memory is at its physical
+/// address.
 fn two_kernels_use_a_disk_and_a_network_card_by_stock_drivers(gic: Gic) {
     let disk = file("target/linux/root.squashfs");
     let page = scratch(&format!("{gic:?}.http"));
@@ -47,7 +57,7 @@ fn two_kernels_use_a_disk_and_a_network_card_by_stock_drivers(gic: Gic) {
     let answer = format!("HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n\r\n{PAGE}");
     fs::write(&page, answer).expect("the tests' directory can be written");
     let network = format!("user,id=network,guestfwd=tcp:10.0.2.100:80-cmd:cat {}", page.display());
-    let machine = with_disk(Machine::new(gic), &disk).memory("2G").option("-netdev", network);
+    let machine = with_disk(behind_smmu(gic), &disk).memory("2G").option("-netdev", network);
     let machine = machine.option("-device", "e1000e,netdev=network,addr=2,romfile=");
     let description = compile_file(&file("dts/disk-and-nic.dts"));
     let outcome = machine.initrd(&description).deadline(180).boot();
@@ -72,13 +82,17 @@ fn two_kernels_use_a_disk_and_a_network_card_by_stock_drivers(gic: Gic) {
     }
     let interrupts = outcome.of("disk").containing("bulkhead-linux: interrupts").containing("nvme");
     outcome.check(interrupts.0.len() == 1, "the disk has not one interrupt");
-    expect_wing(&outcome);
+    outcome
+        .expect_line("bulkhead", "SMMU        /smmuv3@9050000: 2 streams, all others abort")
+        .expect_no_line("isolation is not enforced")
+        .expect_no_line("refused");
+    expect_wings(&outcome);
 }
 
-/// Expects that the boot report counts the code for functions as code that stays.
+/// Expects that the boot report counts the code for functions and SMMUs as code that stays.
 #[track_caller]
-fn expect_wing(outcome: &Outcome) {
-    let sections = [".text", ".entropy.text", ".pcie.text"];
+fn expect_wings(outcome: &Outcome) {
+    let sections = [".text", ".entropy.text", ".pcie.text", ".dma.text"];
     let bytes: u64 = sections.iter().map(|name| section_size(name)).sum();
     let line =
         format!("code        {} KiB stay (monitor, links left out)", bytes.div_ceil(1 << 10));
@@ -115,9 +129,9 @@ fn wild_stores_to_configuration_space_disturb_nobody(gic: Gic) {
         .expect_line("ticking", "hello: done, ticks=100");
 }
 
-/// What a life leaves in a function the next one does not find. The controller in slot 1 resets itself,
-/// the network card behind a port is reset by the port, and `edu` cannot be reset, so that the next
-/// life does not find it at all.
+/// What a life leaves in a function the next one does not find. The controller in slot 1 resets
+/// itself, the network card behind a port is reset by the port, and `edu` cannot be reset, so that
+/// the next life does not find it at all.
 fn a_restart_resets_a_function_or_leaves_it_off(gic: Gic) {
     let marking = |name, functions: &[&str]| {
         let guest = Partition::new(name, "functions").bootargs("mark");
@@ -147,6 +161,24 @@ fn a_restart_resets_a_function_or_leaves_it_off(gic: Gic) {
     let lines = outcome.of("bulkhead").containing(off).0;
     outcome.check(lines.len() == 1, &format!("its line is there {} times", lines.len()));
     outcome.expect_line("ticking", "hello: done, ticks=200");
+}
+
+/// The kernel reads the whole disk in each life: the controller's stream is closed, the controller
+/// is reset, and the stream is open again.
+fn a_kernel_finds_its_disk_again_after_a_restart(gic: Gic) {
+    let disk = file("target/linux/root.squashfs");
+    let words = "console=ttyAMA0 quiet bulkhead.pci bulkhead.read=nvme0n1,16 bulkhead.end=reboot";
+    let linux = Partition::linux("disk").ramdisk("linux/pci.cpio.gz").memory(256 << 20);
+    let linux = linux.bootargs(words).property("max-restarts = <1>;");
+    let linux = linux.property("devices = \"/pcie@10000000/pci@1,0\";");
+    let guests = [linux, Partition::new("ticking", "hello").bootargs("ticks=100")];
+    let machine = with_disk(behind_smmu(gic), &disk);
+    let outcome = machine.initrd(&compile(&source(&guests))).deadline(120).boot();
+    outcome.expect_success().expect_no_line("FAIL").expect_no_line("refused");
+    let read = format!("bulkhead-linux: sum of /dev/nvme0n1 {}", sum(&disk));
+    let lives = outcome.of("disk").containing(&read).0.len();
+    outcome.check(lives == 2, &format!("the disk was read in {lives} lives"));
+    outcome.expect_line("ticking", "hello: done, ticks=100");
 }
 
 /// A kernel reads its disk, and asks the monitor for its exits.

@@ -11,6 +11,7 @@ mod console;
 mod cores;
 mod disks;
 mod disturb;
+mod dma;
 mod drivers;
 mod entropy;
 mod entry;

@@ -100,9 +100,6 @@ pub fn descriptions() -> Vec<Seed> {
     let mut image = vec![0; 512];
     image[16..24].copy_from_slice(&0x20_0000_u64.to_le_bytes());
     image[56..60].copy_from_slice(b"ARM\x64");
-    for file in ["Image", "initramfs.cpio.gz", "disks.cpio.gz", "links.cpio.gz", "root.squashfs"] {
-        fs::write(scratch(&format!("linux/{file}")), &image).unwrap();
-    }
     for file in fs::read_dir(root().join("guests/src/bin")).unwrap() {
         let name = file.unwrap().path().with_extension("img");
         let name = name.file_name().unwrap().to_str().unwrap().to_string();
@@ -112,6 +109,13 @@ pub fn descriptions() -> Vec<Seed> {
     let mut sources: Vec<_> =
         sources.filter(|file| file.extension().is_some_and(|it| it == "dts")).collect();
     sources.sort();
+    for source in &sources {
+        let text = fs::read_to_string(source).unwrap();
+        for name in text.split("/incbin/(\"linux/").skip(1) {
+            let name = name.split('"').next().unwrap();
+            fs::write(scratch(&format!("linux/{name}")), &image).unwrap();
+        }
+    }
     let devices = "\"/pl031@9010000\", \"/fw-cfg@9020000\"; \
                    trusted-devices = \"/pl061@9030000\"";
     let of_board = "\"/soc/txp@7e004000\", \"/soc/i2c@7e205000\"; \

@@ -5,6 +5,7 @@
 //! ([`crate::mm::tables`]) and with what lists the mappings ([`PartitionPlan::mappings`]), so that
 //! an error there is found here.
 
+mod dma;
 mod owned;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use super::plan::PartitionPlan;
 use crate::arch::addr::{PAGE_SIZE, Pa, Region};
 use walk::{Run, Walk, Wrong};
 
+pub use dma::{StreamSummary, StreamTable, devices, streams};
 pub use walk::{Descriptors, Read};
 
 /// Bits of EL2's leaves (Arm ARM D8.4.1): AP\[2\] forbids writes, XN forbids execution.

@@ -1,6 +1,7 @@
 //! The memory that a partition must reach according to its Plan, and the memory that none may
 //! reach.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::walk::{Run, Wrong};
@@ -12,16 +13,18 @@ use crate::devices::address_map::CPU_INTERFACE;
 use crate::devices::planned::DeviceKind;
 
 /// Attributes of stage-2 leaves (Arm ARM D8.3.2): MemAttr in bits 5:2, S2AP in 7:6, SH in 9:8, AF
-/// in 10, XN\[1\] in 54. Memory is Normal write-back, inner shareable and executable. Disks and shared
-/// memory are the same, but not executable, and some disks not writable. Registers are Device-nGnRE and not executable.
+/// in 10, XN\[1\] in 54. Memory is Normal write-back, inner shareable and executable. Disks and
+/// shared memory are the same, but not executable, and some disks not writable. Registers are
+/// Device-nGnRE and not executable.
 const MEMORY: u64 = 0b1111 << 2 | 0b11 << 6 | 0b11 << 8 | 1 << 10;
 const DISK: u64 = MEMORY | 1 << 54;
 const READ_ONLY_DISK: u64 = DISK & !(1 << 7);
 const REGISTERS: u64 = 0b0001 << 2 | 0b11 << 6 | 1 << 10 | 1 << 54;
 
 /// Attributes of EL2's leaves (Arm ARM D8.3.2): AttrIndx in bits 4:2, AP\[2\], which forbids
-/// writes, in 7 above a bit that is one, SH in 9:8, AF in 10, XN in 54. Both are inner shareable and
-/// not executable; MAIR_EL2 has Normal write-back at index 0, and the same with tags at index 2.
+/// writes, in 7 above a bit that is one, SH in 9:8, AF in 10, XN in 54. Both are inner shareable
+/// and not executable; MAIR_EL2 has Normal write-back at index 0, and the same with tags at index
+/// 2.
 const WRITTEN: u64 = 2 << 2 | 1 << 6 | 0b11 << 8 | 1 << 10 | 1 << 54;
 const READ: u64 = 0b11 << 6 | 0b11 << 8 | 1 << 10 | 1 << 54;
 
@@ -38,14 +41,21 @@ pub(super) fn owned(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
         }
         touches
     });
-    let (guest, host) = (plan.memory.guest, plan.memory.host);
-    let (input, output) = (guest.start().get(), host.start().get());
-    owned.push(Run { input, output, size: host.size(), attributes: MEMORY });
-    owned.extend(plan.disks.iter().filter_map(disk));
-    owned.extend(plan.shared_memory.iter().map(shared_memory));
+    owned.extend(memory(plan));
     owned.extend(cpu_interface(&machine.gic));
     owned.sort_by_key(|run| run.input);
     owned
+}
+
+/// Returns the memory and the disks that a partition owns, and the memory that it shares: what its
+/// devices behind SMMUs reach.
+pub(super) fn memory(plan: &PartitionPlan) -> Vec<Run> {
+    let (guest, host) = (plan.memory.guest, plan.memory.host);
+    let (input, output) = (guest.start().get(), host.start().get());
+    let mut memory = vec![Run { input, output, size: host.size(), attributes: MEMORY }];
+    memory.extend(plan.disks.iter().filter_map(disk));
+    memory.extend(plan.shared_memory.iter().map(shared_memory));
+    memory
 }
 
 /// Returns the run that maps a disk; `None` for one by virtio, which no stage 2 maps for its sake.
@@ -268,6 +278,7 @@ pub(super) fn forbidden(
     all.extend(machine.console.as_ref().map(|console| console.registers));
     all.extend(machine.watchdog);
     all.extend(machine.host_bridges.iter().map(|bridge| bridge.configuration));
+    all.extend(machine.smmus.iter().map(|smmu| smmu.registers));
     match &machine.gic {
         Gic::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
             all.extend([distributor, cpu_interface, hypervisor, virtual_cpu_interface]);

@@ -25,7 +25,12 @@ impl Machine {
             if is_named(&self.devices[index])
                 && let Some(node) = tree.node(&self.devices[index].path)
             {
-                self.devices[index].streams = self.streams(node);
+                let streams = self.streams(node);
+                let device = &mut self.devices[index];
+                if !streams.is_empty() && device.reach == Reach::Memory {
+                    device.reach = Reach::behind_smmu(node);
+                }
+                device.streams = streams;
             }
         }
         self.devices.append(&mut self.functions);

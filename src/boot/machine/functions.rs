@@ -29,8 +29,8 @@ pub(super) fn is_function(tree: &Tree<'_>, name: &str) -> bool {
 }
 
 impl Machine {
-    /// Finds the functions below each host bridge below which one of `names` is, and switches all of
-    /// them off. [`devices`](Self::devices) has them once the devices are read.
+    /// Finds the functions below each host bridge below which one of `names` is, and switches all
+    /// of them off. [`devices`](Self::devices) has them once the devices are read.
     ///
     /// An invalid host bridge is ignored, with a line in [`Machine::remarks`].
     pub fn find_functions(&mut self, tree: &Tree<'_>, names: &[&str], open: Open<'_>) {
@@ -48,7 +48,8 @@ impl Machine {
         self.remarks.extend(remarks.finish());
     }
 
-    /// Adds a host bridge with the functions below it.
+    /// Adds a host bridge with the functions below it. They reach all memory, but for those with a
+    /// stream, which an SMMU restricts to the memory of their partition.
     fn add_functions(&mut self, node: Node<'_, '_>, bridge: HostBridge, open: Open<'_>) {
         let index = self.host_bridges.len();
         let hardware = open(&bridge);
@@ -59,7 +60,7 @@ impl Machine {
                 aliases: Vec::new(),
                 registers: Vec::new(),
                 interrupts: bridge.interrupt_of(&function).into_iter().collect(),
-                reach: Reach::Memory,
+                reach: stream.map_or(Reach::Memory, |_| Reach::Partition),
                 serves: Vec::new(),
                 streams: stream.into_iter().collect(),
                 function: Some(Box::new(function)),

@@ -56,6 +56,26 @@ impl Reach {
     }
 }
 
+impl Reach {
+    /// Returns what the owner of a bus master can affect, if SMMUs restrict all of its accesses to
+    /// the memory of its partition:
+    ///
+    /// | the node has | |
+    /// |---|---|
+    /// | a name or a property that shows what it steers | `Machine` |
+    /// | a name that is known as a bus master's, or a first name in the list of harmless devices | `Partition` |
+    /// | anything else | `Unknown` |
+    pub(super) fn behind_smmu(node: Node<'_, '_>) -> Self {
+        let is_known = node.compatible().any(|name| BUS_MASTERS.contains(name))
+            || HARMLESS.contains(node.compatible().next().unwrap_or_default());
+        match machine_wide(node) {
+            Some(power) => Self::Machine(power),
+            None if is_known => Self::Partition,
+            None => Self::Unknown,
+        }
+    }
+}
+
 impl fmt::Display for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -9,6 +9,7 @@ use super::remarks::Remarks;
 use crate::arch::addr::{Pa, Region};
 use crate::arch::intid::Interrupt;
 use crate::boot::fdt::{Node, NodeError};
+use crate::boot::smmu::Features;
 
 /// The `compatible` of an SMMUv3.
 pub(super) const SMMU_V3: &str = "arm,smmu-v3";
@@ -27,11 +28,11 @@ pub struct Smmu {
     pub events: Option<Interrupt>,
     /// The interrupt that says that there is a global error, which may be the same.
     pub errors: Option<Interrupt>,
-    /// Whether the tree says that its accesses to tables and queues are coherent with the caches.
-    /// SMMU_IDR0.COHACC says it too.
-    pub is_coherent: bool,
+    /// What it can do, or what it lacks, as a clause. The tree does not say that: boot sets it from
+    /// the SMMU's registers.
+    pub features: Result<Features, &'static str>,
     /// The phandle by which masters refer to it.
-    phandle: Option<u32>,
+    pub(crate) phandle: Option<u32>,
 }
 
 /// A stream: the identity with which a device's accesses to memory reach an SMMU.
@@ -51,13 +52,14 @@ impl Machine {
         let mut cells = cells.into_iter().flatten();
         let mut streams = Vec::new();
         while let Some(phandle) = cells.next() {
-            match (self.smmu(phandle), cells.next()) {
-                (Some(smmu), Some(id)) => streams.push(Stream { smmu, id }),
-                _ => return Vec::new(),
+            let (Some(smmu), Some(id)) = (self.smmu(phandle), cells.next()) else {
+                return Vec::new();
+            };
+            let stream = Stream { smmu, id };
+            if let Err(place) = streams.binary_search(&stream) {
+                streams.insert(place, stream);
             }
         }
-        streams.sort();
-        streams.dedup();
         streams
     }
 
@@ -124,7 +126,7 @@ fn smmu(node: Node<'_, '_>) -> Result<Smmu, NodeError> {
         registers,
         events: named("eventq"),
         errors: named("gerror"),
-        is_coherent: node.property("dma-coherent").is_some(),
+        features: Ok(Features::ASSUMED),
         phandle: node.phandle(),
     })
 }

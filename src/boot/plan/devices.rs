@@ -11,7 +11,7 @@ use super::regions::share_page;
 use crate::arch::addr::{Pa, Region};
 use crate::arch::intid::{Interrupt, Intid};
 use crate::boot::description::{DeviceRequest, PartitionDescription, Result, refuse};
-use crate::boot::machine::{Device, Gic, Machine, PmuInterrupts, Reach};
+use crate::boot::machine::{Device, Gic, Machine, PmuInterrupts, Reach, Smmu};
 use crate::util::nearest::nearest;
 
 /// Returns the devices that are passed through to each partition.
@@ -117,6 +117,7 @@ pub(super) fn reserved_registers(machine: &Machine) -> Vec<Region<Pa>> {
     reserved.extend(machine.console.iter().map(|console| console.registers));
     reserved.extend(machine.watchdog);
     reserved.extend(machine.host_bridges.iter().map(|bridge| bridge.configuration));
+    reserved.extend(machine.smmus.iter().map(|smmu| smmu.registers));
     reserved
 }
 
@@ -178,7 +179,7 @@ impl<'a> Owners<'a> {
                 ),
             });
         };
-        let Device { path, registers, reach, .. } = &self.machine.devices[index];
+        let Device { path, registers, reach, streams, .. } = &self.machine.devices[index];
         let console = self.machine.console.as_ref();
         let shares = |reserved| registers.iter().any(|it| share_page(reserved, it));
         if console.is_some_and(|it| it.path == *path) || self.reserved.iter().any(shares) {
@@ -194,6 +195,9 @@ impl<'a> Owners<'a> {
             Reach::Memory => "give dma = \"unprotected\" to allow this",
             _ if request.is_trusted => return Ok(()),
             Reach::Channels | Reach::Machine(_) => "give it by trusted-devices to allow this",
+            Reach::Unknown if !streams.is_empty() => {
+                "give it by trusted-devices if it does not serve other devices"
+            }
             Reach::Unknown => {
                 "give it by trusted-devices if it neither masters the bus nor serves other devices, \
                  otherwise give dma = \"unprotected\""
@@ -228,6 +232,14 @@ impl<'a> Owners<'a> {
             }
             if is_of_pmu(self.machine, *intid) {
                 return Err(format!("raises interrupt {intid}, which a CPU's PMU raises too"));
+            }
+            let is_of_smmu = |smmu: &&Smmu| {
+                [smmu.events, smmu.errors].iter().flatten().any(|it| it.intid == *intid)
+            };
+            if let Some(Smmu { path, .. }) = self.machine.smmus.iter().find(is_of_smmu) {
+                return Err(format!(
+                    "raises interrupt {intid}, which {path} of Bulkhead raises too"
+                ));
             }
             let raises = |it: &Device| it.interrupts.iter().any(|it| it.intid == *intid);
             let mut owned = others().filter_map(|(other, owner)| Some((other, (*owner)?)));

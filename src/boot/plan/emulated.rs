@@ -62,18 +62,24 @@ impl FreeInterrupts {
         self.free.next().and_then(Intid::new)
     }
 
-    /// Takes the next one for an end of the link with this name, of the partition at this path. No
-    /// device of the machine has it, so that whoever sends to the end can make it pending.
+    /// Takes the next one as an edge-triggered interrupt. No device of the machine has it, so that any
+    /// CPU can make it pending.
+    pub fn next_edge(&mut self) -> Option<Interrupt> {
+        self.next().map(|intid| Interrupt { intid, trigger: Trigger::Edge })
+    }
+
+    /// Takes the next one, edge-triggered, for an end of the link with this name, of the partition at
+    /// this path: whoever sends to the end makes it pending.
     ///
     /// # Errors
     ///
     /// If none is left.
     pub fn next_for_link(&mut self, path: &str, name: &str) -> Result<Interrupt> {
-        let Some(intid) = self.next() else {
+        let Some(interrupt) = self.next_edge() else {
             let spis = "SPIs above those of the machine's devices";
             refuse!(path, " has the link {name}, but no {spis} are left: give fewer links");
         };
-        Ok(Interrupt { intid, trigger: Trigger::Edge })
+        Ok(interrupt)
     }
 
     /// Assigns an SPI to each emulated device of a partition that raises one, in the order of the

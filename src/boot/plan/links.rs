@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::emulated::FreeInterrupts;
 use super::types::{LinkPlan, LinkPort};
+use crate::arch::intid::Interrupt;
 use crate::boot::description::refuse;
 use crate::boot::description::{Description, LinkDescription, PartitionDescription, Result};
 use crate::devices::planned::MAX_LINKS;
@@ -81,11 +82,11 @@ pub(super) fn console_interrupt(
     if !partition.virtio_console {
         return Ok(None);
     }
-    let Some(intid) = free.next() else {
+    let Some(interrupt) = free.next_edge() else {
         let why = "needs an SPI above those of the machine's devices, and none is left";
         refuse!(partition.path, ": console = \"virtio\" {why}: leave it out");
     };
-    Ok(Some(Interrupt { intid, trigger: Trigger::Edge }))
+    Ok(Some(interrupt))
 }
 
 /// Returns what the device of a port is.

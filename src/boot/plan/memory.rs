@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::layout::{self, Used};
 use super::types::GuestMemory;
 use super::{devices, regions};
-use crate::arch::addr::{Bytes, Ipa, PAGE_SIZE, Pa, Region};
+use crate::arch::addr::{Bytes, Ipa, Pa, Region};
 use crate::boot::description::{Cells, Result, refuse};
 use crate::boot::description::{DISK_ALIGN, PartitionDescription};
 use crate::boot::machine::{Device, Machine};
@@ -105,14 +105,14 @@ impl<'a> FreeMemory<'a> {
         Ok(placed.into_iter().flatten().collect())
     }
 
-    /// Returns free memory for `pages` pages of translation tables. An error begins with
-    /// the path `node`.
-    pub(super) fn place_tables(&self, node: &str, pages: usize) -> Result<Region<Pa>> {
-        let size = pages as u64 * PAGE_SIZE;
-        let Ok(region) = find(&self.free, size, 0, PAGE_SIZE) else {
+    /// Takes memory for `size` bytes of tables, at a multiple of `align`, a power of two that is a
+    /// page at least. An error begins with the path `node`.
+    pub(super) fn take_tables(&mut self, node: &str, size: u64, align: u64) -> Result<Region<Pa>> {
+        let Ok(region) = find(&self.free, size, 0, align) else {
             let size = Bytes(size);
             refuse!(node, " leaves no memory for the translation tables: {size} are needed");
         };
+        self.take(region, "Bulkhead");
         Ok(region)
     }
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::mem::take;
 
 use super::machine::Machine;
-use crate::arch::addr::{Pa, Region};
+use crate::arch::addr::{PAGE_SIZE, Pa, Region};
 use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{Description, PartitionDescription, PlanError, refuse};
 use crate::boot::tables::tables_needed;
@@ -21,6 +21,7 @@ use memory::FreeMemory;
 mod cpus;
 mod devices;
 mod disks;
+mod dma;
 mod emulated;
 mod functions;
 mod layout;
@@ -33,7 +34,8 @@ mod types;
 
 pub use types::{
     DiskInterface, GuestMemory, LinkPlan, LinkPort, LoadedImage, Mapping, PartitionPlan, Plan,
-    PlannedBus, PlannedDisk, PlannedFunction, SharedMemoryPlan, SharedMemoryPort, VirtioDisk,
+    PlannedBus, PlannedDisk, PlannedFunction, PlannedStream, SharedMemoryPlan, SharedMemoryPort,
+    SmmuPlan, VirtioDisk,
 };
 
 impl Plan {
@@ -97,11 +99,15 @@ impl Plan {
             let interrupts = devices::interrupts(machine, &cpus, &passthrough, of_links);
             let pci = buses[number].take();
             let mappings = layout::mappings(gic, &memory, &passthrough, &disks, &shared_memory);
+            let has_streams = passthrough.iter().any(|device| !device.streams.is_empty());
+            let dma_mappings = dma::mappings(&mappings, has_streams);
             let mut devices = take(&mut devices[number]);
             let wanted = description.delivery(described);
             let delivery = free.assign(described, wanted, &mut devices, &interrupts)?;
             partitions.push(PartitionPlan {
-                tables: tables_needed(mappings.iter().map(|it| (it.ipa, it.pa, it.size))),
+                tables: needed(&mappings),
+                dma_tables: if has_streams { needed(&dma_mappings) } else { 0 },
+                dma_mappings,
                 window_tables: window_tables(&[memory.host]),
                 path: described.path.clone(),
                 name: described.name.clone(),
@@ -131,11 +137,14 @@ impl Plan {
         let image_tables = window_tables(&images);
         let of_partition = |it: &PartitionPlan| {
             let of_disks = it.virtio_disks().map(|(_, device)| device.window_tables);
-            it.tables + it.window_tables + of_disks.sum::<usize>()
+            it.tables + it.dma_tables + it.window_tables + of_disks.sum::<usize>()
         };
-        let tables = partitions.iter().map(of_partition).sum::<usize>();
+        let tables = partitions.iter().map(of_partition).sum::<usize>() + image_tables;
+        let tables = tables as u64 * PAGE_SIZE;
+        let smmus = dma::smmus(machine, &partitions, &mut memory, path)?;
         Ok(Self {
-            table_memory: memory.place_tables(path, tables + image_tables)?,
+            table_memory: memory.take_tables(path, tables, PAGE_SIZE)?,
+            smmus,
             images,
             image_tables,
             partitions,
@@ -145,6 +154,11 @@ impl Plan {
             console_cpu,
         })
     }
+}
+
+/// Returns the number of tables for these mappings.
+fn needed(mappings: &[Mapping]) -> usize {
+    tables_needed(mappings.iter().map(|it| (it.ipa, it.pa, it.size)))
 }
 
 /// Returns the number of tables for a window onto memory, which maps it to its own addresses.

@@ -7,6 +7,7 @@ use crate::arch::addr::{Ipa, Pa, Region};
 use crate::arch::intid::Interrupt;
 use crate::boot::machine::Device;
 use crate::boot::pci::BusWindow;
+use crate::boot::smmu::{Features, Layout};
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::mm::tables::Attributes;
 use crate::partition::lifecycle::Policy;
@@ -26,10 +27,13 @@ pub struct Plan {
     pub links: Vec<LinkPlan>,
     /// The memory that they share, in the order of the description.
     pub shared_memory: Vec<SharedMemoryPlan>,
+    /// The SMMUs that have streams of partitions, in the order of the machine.
+    pub smmus: Vec<SmmuPlan>,
     /// Memory for translation tables, in whole pages: first the stage-2 tables of all partitions,
     /// enough for all of their [`mappings`](PartitionPlan::mappings) with the largest leaves that
-    /// alignment allows; then the tables for EL2's windows onto each partition's memory and onto
-    /// its disks by virtio, in the same order; then those for its window onto the
+    /// alignment allows; then, in the same order, their tables for
+    /// [devices](PartitionPlan::dma_mappings), and the tables for EL2's windows onto each
+    /// partition's memory and onto its disks by virtio; then those for its window onto the
     /// [`images`](Self::images).
     pub table_memory: Region<Pa>,
     /// The pages of the partitions' images that nothing else needs once the partitions are built:
@@ -107,6 +111,11 @@ pub struct PartitionPlan {
     /// The number of tables for those mappings. In [`Plan::table_memory`] they follow the tables of
     /// the partitions before.
     pub tables: usize,
+    /// Everything that its devices behind SMMUs may reach, in the same form: its memory, its disks
+    /// and the memory that it shares. Empty, if it has no such device.
+    pub dma_mappings: Vec<Mapping>,
+    /// The number of tables for those mappings.
+    pub dma_tables: usize,
     /// The number of tables for a window onto its memory.
     pub window_tables: usize,
     /// How interrupts are delivered to it.
@@ -256,6 +265,34 @@ impl SharedMemoryPort {
     pub fn own_memory(&self) -> Option<Region<Pa>> {
         (self.port == 0).then_some(self.place.host)
     }
+}
+
+/// An SMMU that has streams of partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmmuPlan {
+    /// The SMMU, as an index into [`Machine::smmus`](crate::boot::machine::Machine::smmus).
+    pub smmu: usize,
+    /// What it can do.
+    pub features: Features,
+    /// The layout of its stream table.
+    pub layout: Layout,
+    /// The memory of the stream table, at a multiple of its alignment, and behind it a page for the
+    /// command queue and one for the event queue.
+    pub memory: Region<Pa>,
+    /// The streams that partitions have, by ascending StreamID, each once. All others abort.
+    pub streams: Vec<PlannedStream>,
+}
+
+/// A stream of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedStream {
+    /// The StreamID.
+    pub id: u32,
+    /// The partition, as an index into [`Plan::partitions`].
+    pub partition: usize,
+    /// The device, as an index into [`PartitionPlan::passthrough`]; the first one if several share
+    /// the stream.
+    pub device: usize,
 }
 
 /// A partition's memory: `guest` and `host` have the same size, a multiple of the page size.

@@ -3,6 +3,7 @@
 mod disks;
 mod functions;
 mod links;
+mod smmus;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -110,6 +111,7 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
         }
     }
     links::write_consoles(text, plan)?;
+    smmus::write(text, machine, plan)?;
     let without = Without::read(&machine.bootargs).unwrap_or_default().names();
     if !without.is_empty() {
         writeln!(text, "features    without {}, as the command line says", without.join(", "))?;

@@ -22,6 +22,8 @@ unsafe extern "C" {
     static __links_text_end: u8;
     static __pcie_text_start: u8;
     static __pcie_text_end: u8;
+    static __dma_text_start: u8;
+    static __dma_text_end: u8;
     static __text_start: u8;
     static __text_end: u8;
     static __init_library_text_start: u8;
@@ -80,7 +82,11 @@ section! {
 }
 section! {
     /// Returns the code of PCI Express functions of partitions.
-    pcie_code = __pcie_text_start..__text_start
+    pcie_code = __pcie_text_start..__dma_text_start
+}
+section! {
+    /// Returns the code of SMMUs.
+    dma_code = __dma_text_start..__text_start
 }
 section! {
     /// Returns the code that stays mapped while guests run.
@@ -137,17 +143,20 @@ pub struct Wings {
     pub links: bool,
     /// PCI Express functions of partitions.
     pub pcie: bool,
+    /// SMMUs.
+    pub dma: bool,
 }
 
 impl Wings {
     /// Returns each wing's name and code, and whether it is used.
     #[inline(always)]
-    pub fn all(self) -> [(&'static str, Region<Pa>, bool); 4] {
+    pub fn all(self) -> [(&'static str, Region<Pa>, bool); 5] {
         [
             ("monitor", monitor_code(), self.monitor),
             ("entropy", entropy_code(), self.entropy),
             ("links", links_code(), self.links),
             ("pcie", pcie_code(), self.pcie),
+            ("dma", dma_code(), self.dma),
         ]
     }
 
@@ -163,7 +172,9 @@ impl Wings {
         let (start, end) = (addr_of!(__links_text_start), addr_of!(__links_text_end));
         let links = size(start, end, self.links);
         let (start, end) = (addr_of!(__pcie_text_start), addr_of!(__pcie_text_end));
-        code + monitor + entropy + links + size(start, end, self.pcie)
+        let pcie = size(start, end, self.pcie);
+        let (start, end) = (addr_of!(__dma_text_start), addr_of!(__dma_text_end));
+        code + monitor + entropy + links + pcie + size(start, end, self.dma)
     }
 }
 

@@ -5,11 +5,12 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::Intid;
 use bulkhead::boot::description::PlanError;
 use bulkhead::boot::guest_tree::{self, GuestTree};
 use bulkhead::boot::machine::Machine;
-use bulkhead::boot::plan::{PartitionPlan, Plan, PlannedDisk, SharedMemoryPort};
+use bulkhead::boot::plan::{PartitionPlan, Plan, PlannedDisk, SharedMemoryPort, SmmuPlan};
 use bulkhead::devices::planned::DeviceKind;
 use bulkhead::entropy::{Pool, scrub_stack};
 use log::info;
@@ -17,9 +18,10 @@ use log::info;
 use super::load::Load;
 use super::refuse::refuse;
 use super::stage2::{self, TableMemory};
-use super::{FirmwareTree, console, entropy, mmu};
+use super::{FirmwareTree, console, entropy, mmu, smmu};
 use crate::el2::arch::sync::{self, Barrier, Mutex, SetOnce};
 use crate::el2::console::Port;
+use crate::el2::dma::{self, Smmus};
 use crate::el2::drivers::gic::Gic;
 use crate::el2::entropy::Streams;
 use crate::el2::links::{self, DiskMemory, Links};
@@ -54,6 +56,12 @@ pub struct Work {
     monitor: Option<&'static Monitor>,
     /// The links, if the description has any.
     links: Option<&'static Links>,
+    /// The SMMUs, if a partition has a device behind one.
+    pub smmus: Option<&'static Smmus>,
+    /// Their part of the Plan.
+    smmu_plans: Vec<SmmuPlan>,
+    /// For each partition the root of its tables for devices, if it has some.
+    dma_roots: Vec<Option<Pa>>,
     /// The index of the CPU that does the work of the console and of the monitor, if it has one.
     pub console_cpu: Option<usize>,
     /// The memory of the partitions' images.
@@ -100,6 +108,8 @@ impl Work {
         let ppis = (0..16).filter_map(Intid::ppi).filter(|ppi| !is_own(&machine, *ppi)).collect();
         let (tables, images) = stage2::divide(&mut plan);
         let images = &*Box::leak(Box::new(images));
+        let dma_roots: Vec<_> = tables.iter().map(TableMemory::dma_root).collect();
+        let smmus = smmu::set_up(&machine, &plan, &dma_roots, gic);
         let mut owners = vec![None; machine.cpus.len()];
         for (partition, plan) in plan.partitions.iter().enumerate() {
             for (vcpu, cpu) in plan.cpus.iter().enumerate() {
@@ -125,6 +135,9 @@ impl Work {
             ports,
             monitor,
             links,
+            smmus,
+            smmu_plans: plan.smmus,
+            dma_roots,
             console_cpu: plan.console_cpu,
             images,
             totals,
@@ -206,6 +219,7 @@ impl Work {
             monitor,
             links,
             pci,
+            streams: self.smmus.and_then(|smmus| dma::streams(smmus, index)),
             supervisor: self.monitor.map(|monitor| monitor as _),
             gic: self.gic,
             ppis: &self.ppis,
@@ -266,6 +280,9 @@ impl Work {
         if let (Some(monitor), Some(links)) = (self.monitor, self.links) {
             monitor.set_links(links);
         }
+        if let Some(smmus) = self.smmus {
+            smmus.partitions.set(partitions);
+        }
         mmu::unmap_memory(self.images.regions());
         for PartitionPlan { disks, shared_memory, .. } in partitions.iter().map(|it| &it.plan) {
             let disks = disks.iter().filter_map(PlannedDisk::own_memory);
@@ -273,6 +290,18 @@ impl Work {
             disks.chain(shared).for_each(|memory| mmu::unmap_memory(&[memory]));
         }
         partitions
+    }
+
+    /// Audits what devices behind SMMUs reach, and enables these, with all streams closed. Each
+    /// SMMU's interrupts are taken by the console's CPU, if it has one, or else by the first CPU of
+    /// the partition that has the first of its streams. `tables` is the memory of the tables.
+    pub fn enable_smmus(&self, tables: Region<Pa>) {
+        let Some(smmus) = self.smmus else { return };
+        let plans = self.partitions.iter().map(|partition| &partition.plan);
+        let roots: Vec<_> = plans.clone().zip(self.dma_roots.iter().copied()).collect();
+        smmu::audit(smmus, &self.smmu_plans, &roots, tables);
+        let cpu_of = |partition: usize| self.partitions[partition].plan.cpus[0];
+        smmu::go_live(&self.machine, smmus, |it| self.console_cpu.unwrap_or_else(|| cpu_of(it)));
     }
 
     /// Returns the partition that owns the CPU with this index, and the number of the CPU's vCPU.

@@ -138,6 +138,7 @@ pub fn set_up(resident: &'static Resident, work: &'static Work) {
         maintenance: work.machine.gic.maintenance(),
         timer: work.machine.timer.hypervisor,
         console: work.machine.console.as_ref().and_then(|console| console.interrupt),
+        smmus: work.smmus.map(|smmus| smmus as _),
     };
     resident.set_own_interrupts(own);
     work.barrier.wait();

@@ -179,6 +179,7 @@ fn map_image(tables: &mut Tables<'_>) -> Result<(), MapError> {
         (image::entropy_code(), Attributes::CODE),
         (image::links_code(), Attributes::CODE),
         (image::pcie_code(), Attributes::CODE),
+        (image::dma_code(), Attributes::CODE),
         (image::code(), Attributes::CODE),
         (image::boot_library_code(), Attributes::CODE),
         (image::constants(), Attributes::READ_ONLY),
@@ -336,13 +337,14 @@ pub fn audit(closed: &[Region<Pa>], wings: Wings) -> Result<(), Finding> {
     let start = tables.start().get();
     let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
     // In the order of the image, as the audit requires.
-    let [monitor, entropy, links, pcie] = wings.all();
+    let [monitor, entropy, links, pcie, dma] = wings.all();
     let all = [
         (image::boot_code(), true),
         (monitor.1, monitor.2),
         (entropy.1, entropy.2),
         (links.1, links.2),
         (pcie.1, pcie.2),
+        (dma.1, dma.2),
         (image::code(), true),
         (image::boot_library_code(), true),
     ];

@@ -12,6 +12,7 @@ mod load;
 pub mod mmu;
 mod refuse;
 mod serror;
+pub mod smmu;
 mod stage2;
 
 use aarch64_cpu::registers::{ID_AA64MMFR0_EL1, Readable};
@@ -131,7 +132,8 @@ pub fn check_level(level: ExceptionLevel) {
     power::exit(ExitStatus::Refused)
 }
 
-/// Reads the machine from its tree, and enables all ways of ending it.
+/// Reads the machine from its tree, enables all ways of ending it, and has its SMMUs abort all
+/// accesses.
 pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree, console: FoundConsole) -> Machine {
     info!("Bulkhead {}", env!("CARGO_PKG_VERSION"));
     let mut machine = match steps::read_machine(tree, console, cpu::current_mpidr()) {
@@ -142,6 +144,7 @@ pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree, console: FoundCons
         }
     };
     enable_ends(Ends::of(&machine));
+    smmu::close_all(&mut machine);
     machine.id_aa64mmfr0 = ID_AA64MMFR0_EL1.get();
     for watchdog in &machine.watchdogs {
         let value = mmu::map_device(watchdog.register).read(0);
@@ -235,8 +238,8 @@ pub fn unmap_unused_code(wings: Wings) {
         // SAFETY: only the boot CPU runs; nothing calls the monitor unless `Work::new` makes one,
         // which it does only if the Plan uses it, nor the code of random numbers unless
         // `Work::build` makes a partition's `Streams`, which it does only if there is a pool, nor
-        // that of links and of PCI Express unless `Work` makes their objects, which it does only if
-        // the Plan has some.
+        // that of links, PCI Express and SMMUs unless `Work` and `smmu::set_up` make their objects,
+        // which they do only if the Plan has some.
         unsafe { live::unmap(&[code]) };
         unmapped.push(name);
     }

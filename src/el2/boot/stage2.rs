@@ -4,7 +4,7 @@ use aarch64_cpu::asm::barrier;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{Ipa, PAGE_SIZE, Pa, Region};
 use bulkhead::boot::audit::{self, Access, Window};
-use bulkhead::boot::plan::{PartitionPlan, Plan, PlannedDisk};
+use bulkhead::boot::plan::{Mapping, PartitionPlan, Plan, PlannedDisk};
 use bulkhead::mm::tables::{Attributes, MapError, Table, Tables};
 use bulkhead::mm::window::MemoryTables;
 use core::mem::take;
@@ -21,6 +21,8 @@ use crate::el2::mm::stage2::Stage2;
 pub struct TableMemory {
     /// Of its stage 2.
     stage2: &'static mut [Table],
+    /// For its devices behind SMMUs: empty, if it has none.
+    dma: &'static mut [Table],
     /// For a window onto its memory.
     window: &'static mut [Table],
     /// For a window onto each of its disks by virtio.
@@ -41,6 +43,7 @@ pub fn divide(plan: &mut Plan) -> (Vec<TableMemory>, Images) {
         part.expect("the Plan adds the parts' sizes")
     };
     let stage2: Vec<_> = plan.partitions.iter().map(|it| part(it.tables)).collect();
+    let dma: Vec<_> = plan.partitions.iter().map(|it| part(it.dma_tables)).collect();
     let mut windows = Vec::with_capacity(plan.partitions.len());
     for partition in &plan.partitions {
         let window = part(partition.window_tables);
@@ -50,15 +53,22 @@ pub fn divide(plan: &mut Plan) -> (Vec<TableMemory>, Images) {
     // The trees determine where the images are, so this is a refusal and not a panic.
     let tables = build_window(&plan.images, Access::Read, part(plan.image_tables))
         .unwrap_or_else(|error| refuse(format_args!("EL2 cannot map all images: {error:?}")));
-    let join = |(stage2, (window, disks))| TableMemory { stage2, window, disks };
+    let join = |((stage2, dma), (window, disks))| TableMemory { stage2, dma, window, disks };
     (
-        stage2.into_iter().zip(windows).map(join).collect(),
+        stage2.into_iter().zip(dma).zip(windows).map(join).collect(),
         Images::new(take(&mut plan.images), tables),
     )
 }
 
-/// Builds a partition's tables, the roots first: its stage 2, and the windows onto its memory and
-/// onto its disks by virtio.
+impl TableMemory {
+    /// Returns the root of the tables for devices, if there are any.
+    pub fn dma_root(&self) -> Option<Pa> {
+        (!self.dma.is_empty()).then(|| Pa::new(self.dma.as_ptr() as u64))
+    }
+}
+
+/// Builds a partition's tables, the roots first: its stage 2, those for its devices behind SMMUs,
+/// and the windows onto its memory and onto its disks by virtio.
 ///
 /// # Errors
 ///
@@ -67,17 +77,11 @@ pub fn build(
     partition: &PartitionPlan,
     memory: TableMemory,
 ) -> Result<(Stage2, MemoryTables, Vec<DiskMemory>), MapError> {
-    let TableMemory { stage2, window, disks } = memory;
-    let base = Pa::new(stage2.as_ptr() as u64);
-    let used = Region::new(base, size_of_val(stage2) as u64).ok_or(MapError::OutOfRange)?;
-    let mut tables = Tables::new(stage2, base)?;
-    let mut end = Ipa::new(0);
-    for mapping in &partition.mappings {
-        tables.map(mapping.ipa, mapping.pa, mapping.size, mapping.attributes)?;
-        end = end.max(Ipa::new(mapping.ipa.get() + mapping.size));
+    let TableMemory { stage2, dma, window, disks } = memory;
+    let end = map_all(&partition.mappings, stage2)?;
+    if !dma.is_empty() {
+        map_all(&partition.dma_mappings, dma)?;
     }
-    // For cores whose walks bypass the caches, although VTCR_EL2 makes walks cacheable.
-    cache::clean_and_invalidate(used);
     let root = stage2.first_mut().ok_or(MapError::OutOfTables)?;
     let window = build_window(&[partition.memory.host], Access::Write, window)?;
     let disk = |((disk, _), tables): ((&PlannedDisk, _), _)| {
@@ -86,6 +90,21 @@ pub fn build(
     };
     let disks = partition.virtio_disks().zip(disks).map(disk).collect::<Result<_, _>>()?;
     Ok((Stage2::new(root, end, partition.vmid), window, disks))
+}
+
+/// Builds tables with these mappings, and returns the address behind the last one.
+fn map_all(mappings: &[Mapping], pool: &mut [Table]) -> Result<Ipa, MapError> {
+    let base = Pa::new(pool.as_ptr() as u64);
+    let used = Region::new(base, size_of_val(pool) as u64).ok_or(MapError::OutOfRange)?;
+    let mut tables = Tables::new(pool, base)?;
+    let mut end = Ipa::new(0);
+    for mapping in mappings {
+        tables.map(mapping.ipa, mapping.pa, mapping.size, mapping.attributes)?;
+        end = end.max(Ipa::new(mapping.ipa.get() + mapping.size));
+    }
+    // For cores and SMMUs whose walks bypass the caches, although VTCR_EL2 makes walks cacheable.
+    cache::clean_and_invalidate(used);
+    Ok(end)
 }
 
 /// Builds the tables for a window onto memory, and refuses to start guests if their audit finds an

@@ -1,6 +1,7 @@
 //! Stops partitions, and carries out what follows: a restart, the end of the machine, or nothing.
 
 use bulkhead::partition::lifecycle::{End, Next, Stage};
+use bulkhead::smmu::StreamState;
 use bulkhead::vgic::{CpuMask, Delivery};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -100,6 +101,10 @@ impl Partition {
         }
         if let Some(pci) = &self.pci {
             pci.stop();
+        }
+        if let Some(streams) = &self.streams {
+            // Tried once: a rebuild tries again, and otherwise the memory stays the partition's.
+            _ = streams.set(StreamState::Closed);
         }
         self.gic.silence(&self.plan.interrupts);
         if is_reported {

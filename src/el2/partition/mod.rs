@@ -1,8 +1,10 @@
 //! Partitions: the state that a partition's vCPUs share, and how vCPUs start.
 
 mod devices;
+mod dma;
 mod lifecycle;
 mod links;
+mod monitor;
 mod pci;
 mod random;
 mod rendezvous;
@@ -21,6 +23,7 @@ use bulkhead::operator::snapshot;
 use bulkhead::partition::lifecycle::{Lifecycle, Stage};
 use bulkhead::partition::orders::OrderSlot;
 use bulkhead::smccc::psci::Psci;
+use bulkhead::smmu::StreamState;
 use bulkhead::trap::fault::Fault;
 use bulkhead::util::published::Published;
 use bulkhead::util::rate_limit::RateLimit;
@@ -29,7 +32,7 @@ use core::fmt;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::arch::sync::Mutex;
+use super::arch::sync::{self, Mutex};
 use super::console::{Port, say};
 use super::cpu::{self, Cpu, START, timer};
 use super::drivers::gic::{Gic, ThisCpu};
@@ -37,8 +40,10 @@ use super::mm::fill::PartitionMemory;
 use super::mm::stage2::Stage2;
 
 pub use devices::EmulatedDevice;
+pub use dma::{SmmuInterrupts, Streams};
 pub use lifecycle::Totals;
 pub use links::{DeviceHead, DeviceHeads, LinkAccess, LinkPorts, LinkReports, NotifiedQueue};
+pub use monitor::{MonitorDevice, Supervisor};
 pub use pci::PciFunctions;
 pub use random::RandomNumbers;
 pub use rendezvous::{Rebuild, RecallSlot};
@@ -78,8 +83,8 @@ pub struct Partition {
     started: AtomicU64,
     /// Its port at the console, to which its PL011 is connected.
     pub port: &'static Port,
-    /// UARTFR of the console's PL011 while a load of it has no effect, otherwise 0. The vectors read
-    /// it without a lock; who holds the lock of `state` and calls the device writes it.
+    /// UARTFR of the console's PL011 while a load of it has no effect, otherwise 0. The vectors
+    /// read it without a lock; who holds the lock of `state` and calls the device writes it.
     pub uart_flags: AtomicU32,
     /// The buffer of its output, which is its port's.
     pub output: &'static Buffer,
@@ -91,6 +96,11 @@ pub struct Partition {
     pub links: Option<Box<dyn LinkPorts>>,
     /// Its PCI Express functions, if it has any.
     pub pci: Option<Box<dyn PciFunctions>>,
+    /// The streams of its devices, if any is behind an SMMU.
+    pub streams: Option<Box<dyn Streams>>,
+    /// The accesses of its devices that an SMMU has refused and recorded, since the machine
+    /// started.
+    pub dma_faults: AtomicU64,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
     /// The monitor, if there is one, which shows and controls the partition.
@@ -99,34 +109,6 @@ pub struct Partition {
     pub cpus: Vec<&'static Cpu>,
     /// The numbers of partitions that decide when and how the machine ends.
     pub totals: &'static Totals,
-}
-
-/// The monitor as a partition's own CPUs use it. A trait object, because the monitor's code is
-/// unmapped unless the description has `monitor;`.
-pub trait Supervisor: Sync {
-    /// Publishes the part of the state that the monitor shows.
-    fn publish(&self, partition: &Partition, state: &PartitionState);
-
-    /// Carries out the monitor's order, if there is one.
-    fn carry_out_order(&self, partition: &Partition);
-}
-
-/// A partition's PL011 that is connected to the monitor. A trait object, because the monitor's code
-/// is unmapped unless the description has `monitor;`.
-pub trait MonitorDevice: Send + Sync {
-    /// Carries out a store of `stored`, or a load if it is `None`, and returns the value loaded.
-    /// Calls `notify` with its INTID and the level of its interrupt line if the vGIC must be
-    /// notified.
-    fn access(&self, offset: u64, stored: Option<u64>, notify: &mut dyn FnMut(Intid, bool)) -> u64;
-
-    /// Continues with the monitor's work for this partition, and calls `notify` as `access` does.
-    fn poll(&self, notify: &mut dyn FnMut(Intid, bool));
-
-    /// Returns whether there is work that [`poll`](Self::poll) can do.
-    fn has_work(&self) -> bool;
-
-    /// Resets the device and the monitor's state.
-    fn reset(&self);
 }
 
 /// The state that a partition's lock guards.
@@ -178,6 +160,8 @@ pub struct PartitionParts {
     pub links: Option<Box<dyn LinkPorts>>,
     /// Its PCI Express functions, if it has any.
     pub pci: Option<Box<dyn PciFunctions>>,
+    /// The streams of its devices, if any is behind an SMMU.
+    pub streams: Option<Box<dyn Streams>>,
     /// The monitor, if there is one.
     pub supervisor: Option<&'static dyn Supervisor>,
     /// The machine's interrupt controller.
@@ -228,6 +212,7 @@ impl Partition {
             monitor,
             links,
             pci,
+            streams,
             supervisor,
             gic,
             ppis,
@@ -270,6 +255,8 @@ impl Partition {
             monitor,
             links,
             pci,
+            streams,
+            dma_faults: AtomicU64::new(0),
             supervisor,
             gic,
             cpus,
@@ -316,8 +303,9 @@ impl Partition {
     }
 
     /// Starts vCPU 0 by the arm64 boot protocol, after the partition was built. If the lifecycle
-    /// says that the partition waits for an order, it does not start.
-    pub fn boot(&self) {
+    /// says that the partition waits for an order, it does not start. Calls `meanwhile` while
+    /// another CPU keeps it from opening its devices' streams.
+    pub fn boot(&self, meanwhile: fn()) {
         self.started.store(timer::now(), Ordering::Release);
         let mut state = self.state.lock();
         state.devices.iter_mut().for_each(EmulatedDevice::reset);
@@ -325,9 +313,21 @@ impl Partition {
         self.publish(&state);
         drop(state);
         if may_start {
+            self.set_streams(StreamState::Open, meanwhile);
             self.start(0, self.plan.kernel.load.start(), self.plan.tree.start().get());
         } else {
             say!("{self}: is built, and waits to be started");
+        }
+    }
+
+    /// Opens or closes the streams of its devices. Calls `meanwhile` while another CPU is at work
+    /// with an SMMU.
+    pub fn set_streams(&self, state: StreamState, meanwhile: fn()) {
+        if let Some(streams) = &self.streams {
+            while !streams.set(state) {
+                meanwhile();
+                sync::relax();
+            }
         }
     }
 

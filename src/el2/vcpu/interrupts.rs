@@ -119,6 +119,7 @@ enum OwnInterrupt {
     Timer,
     Console,
     Maintenance,
+    Smmu,
 }
 
 impl OwnInterrupt {
@@ -133,6 +134,8 @@ impl OwnInterrupt {
             Some(if own.gic.requests_maintenance() { Self::Maintenance } else { Self::Kick })
         } else if own.gic.is_kick(intid) {
             Some(Self::Kick)
+        } else if own.smmus.is_some_and(|smmus| smmus.raise(intid)) {
+            Some(Self::Smmu)
         } else {
             None
         }
@@ -170,6 +173,12 @@ impl OwnInterrupt {
                 console::interrupt();
                 Flow::Resume
             }
+            Self::Smmu => {
+                if let Some(smmus) = resident::current().own_interrupts().smmus {
+                    smmus.handle();
+                }
+                Flow::Resume
+            }
             Self::Maintenance => {
                 if let Some(vcpu) = vcpu {
                     vcpu.maintenance();
@@ -188,6 +197,7 @@ impl OwnInterrupt {
             Self::Timer => Cause::Timer,
             Self::Console => Cause::Uart,
             Self::Maintenance => Cause::Maintenance,
+            Self::Smmu => Cause::Smmu,
         }
     }
 }

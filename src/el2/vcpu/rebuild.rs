@@ -4,6 +4,8 @@
 //! interrupts between the pieces, so that the time until an interrupt is handled does not depend on
 //! the size of the memory. A piece takes at most 20,000 instructions (`tests/boot/stays.rs`).
 
+use bulkhead::smmu::StreamState;
+
 use super::{Vcpu, interrupts};
 use crate::el2::arch::{cache, sync};
 use crate::el2::drivers::gic::ThisCpu;
@@ -21,6 +23,13 @@ impl Vcpu {
                 interrupts::poll();
                 sync::relax();
             }
+        }
+        if self.partition.streams.is_some() {
+            // Before any memory is scrubbed: no device writes into it afterwards.
+            if self.index() == 0 {
+                self.partition.set_streams(StreamState::Closed, interrupts::poll);
+            }
+            rebuild.wait_for_all(interrupts::poll);
         }
         if let Some(pci) = &self.partition.pci {
             // Until they are reset, what they have begun may write to the memory.
@@ -44,7 +53,7 @@ impl Vcpu {
         self.with_vgic(|vgic, hardware| vgic.reset_private(hardware));
         rebuild.wait_for_all(interrupts::poll);
         if self.index() == 0 {
-            self.partition.boot();
+            self.partition.boot(interrupts::poll);
         }
     }
 

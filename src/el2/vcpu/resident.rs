@@ -12,6 +12,7 @@ use crate::el2::arch::image::MAX_CPUS;
 use crate::el2::arch::sync::SetOnce;
 use crate::el2::cpu::{self, Cpu};
 use crate::el2::drivers::gic::Gic;
+use crate::el2::partition::SmmuInterrupts;
 
 /// A physical CPU with the vCPUs that are assigned to it. TPIDR_EL2 points to it and, because `cpu`
 /// is the first field, to its [`Cpu`].
@@ -38,6 +39,8 @@ pub struct OwnInterrupts {
     pub timer: Intid,
     /// The console's UART, if it has an interrupt.
     pub console: Option<Intid>,
+    /// The SMMUs, if a partition has a device behind one.
+    pub smmus: Option<&'static dyn SmmuInterrupts>,
 }
 
 /// The offset of [`Resident::running`] in bytes, for the vectors.

@@ -23,7 +23,7 @@ pub fn start_guests(resident: &'static Resident, partitions: &[Partition]) -> ! 
     unsafe { live::unmap(&[image::boot_code(), image::boot_library_code()]) };
     #[cfg(feature = "check-locks")]
     lock_checks::set_live(true);
-    partitions.iter().for_each(Partition::boot);
+    partitions.iter().for_each(|partition| partition.boot(sync::relax));
     run(resident)
 }
 

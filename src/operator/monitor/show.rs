@@ -85,7 +85,7 @@ fn count(number: Option<u64>, decimals: usize, output: &mut Output) {
 }
 
 /// The words that begin the lines with one value for each partition.
-const FACTS: [&str; 9] = [
+const FACTS: [&str; 10] = [
     "name",
     "state",
     "restarts",
@@ -95,11 +95,12 @@ const FACTS: [&str; 9] = [
     "fault-at",
     "on-crash",
     "watchdog-ms",
+    "dma-faults",
 ];
 
 /// Writes a line with a value that each partition has once.
 fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output) {
-    let Status { stage, restarts, uptime, last_end, last_fault } = status;
+    let Status { stage, restarts, uptime, last_end, last_fault, dma_faults } = status;
     begin(FACTS[line], output);
     let display: Option<&dyn Display> = match line {
         0 => return output.text(plan.name.as_str()),
@@ -110,6 +111,7 @@ fn fact(line: usize, plan: &PartitionPlan, status: &Status, output: &mut Output)
         5 => last_fault.as_ref().map(|it| &it.kind as _),
         6 => last_fault.as_ref().map(|it| it as _),
         7 => return policy(plan.policy, output),
+        9 => return output.count(*dma_faults, 0),
         _ => {
             let milliseconds = plan.watchdog_milliseconds().map(u64::from);
             return count(milliseconds, 0, output);

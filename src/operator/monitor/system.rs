@@ -57,6 +57,8 @@ pub struct Status {
     pub last_end: Option<End>,
     /// Its last access or instruction that Bulkhead did not allow.
     pub last_fault: Option<Fault>,
+    /// The accesses of its devices that an SMMU has refused and recorded.
+    pub dma_faults: u64,
 }
 
 /// The state of a partition's end of a link.

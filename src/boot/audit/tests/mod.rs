@@ -1,4 +1,5 @@
 mod disks;
+mod dma;
 mod el2;
 mod shared_memory;
 

@@ -42,7 +42,6 @@ fn an_smmu_is_read_with_its_interrupts() {
                 let spi = |number| [0, number, 1];
                 let interrupts = [spi(74), spi(75), spi(76), spi(77)];
                 smmu.property_cells("interrupts", interrupts.as_flattened());
-                smmu.property("dma-coherent", &[]);
             });
             smmu(root, "iommu@a100000", OTHER, 0xa10_0000, |smmu| {
                 smmu.property_cells("interrupts", &[0, 80, 1]);
@@ -54,9 +53,9 @@ fn an_smmu_is_read_with_its_interrupts() {
     let [named, combined, silent] = &machine.smmus[..] else { panic!() };
     assert_eq!(named.path, "/iommu@a000000");
     assert_eq!(named.registers, region(0xa00_0000, 0x2_0000));
-    assert_eq!((named.events, named.errors, named.is_coherent), (edge(106), edge(109), true));
+    assert_eq!((named.events, named.errors), (edge(106), edge(109)));
     assert_eq!((combined.events, combined.errors), (edge(112), edge(112)));
-    assert_eq!((silent.events, silent.errors, silent.is_coherent), (None, None, false));
+    assert_eq!((silent.events, silent.errors), (None, None));
     assert_eq!(machine.remarks, [""; 0]);
 }
 

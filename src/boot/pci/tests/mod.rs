@@ -78,6 +78,11 @@ pub(crate) fn tree() -> Vec<u8> {
     machine().child(host()).tree()
 }
 
+/// The same, but the accesses of slot 0 arrive at the SMMU with phandle 1, from stream 0x100 on.
+pub(crate) fn tree_with_smmu() -> Vec<u8> {
+    machine().child(host().with("iommu-map", Cells(&[0, 1, 0x100, 8]))).tree()
+}
+
 fn read(host: Spec) -> Result<HostBridge, NodeError> {
     let bytes = machine().child(host).tree();
     let tree = Tree::new(&bytes).unwrap();

@@ -1,10 +1,12 @@
 //! PCI Express functions of partitions.
 
+use super::dma::machine_with_smmu;
 use super::*;
 use crate::boot::fdt::Node;
 use crate::boot::guest_tree;
 use crate::boot::machine::Open;
-use crate::boot::pci::tests::{bridge, nvme};
+use crate::boot::machine::Stream;
+use crate::boot::pci::tests::{bridge, nvme, tree_with_smmu};
 use crate::boot::pci::{self, BusWindow, HostBridge};
 use crate::boot::report::report;
 use crate::pci::registers::{BAR, HEADER, HEADER_MULTIPLE, INTERRUPT};
@@ -40,8 +42,9 @@ fn machine_with(host: HostBridge, functions: Vec<Model>) -> Machine {
     machine
 }
 
-/// Slot 0 has an NVMe controller at INTA, slot 1 a network card at INTA, slot 2 one of two functions,
-/// slot 3 a bridge with a controller behind it, slot 4 a card with the interrupt of slot 0.
+/// Slot 0 has an NVMe controller at INTA, slot 1 a network card at INTA, slot 2 one of two
+/// functions, slot 3 a bridge with a controller behind it, slot 4 a card with the interrupt of slot
+/// 0.
 fn standard() -> Machine {
     let both = card(2, 0).with(HEADER, HEADER_MULTIPLE);
     let other = Model { function: 1, ..card(2, 0) };
@@ -305,4 +308,31 @@ fn a_host_bridge_is_looked_at_if_one_of_its_functions_is_named() {
     let mut machine = super::machine(gic_v3());
     machine.explain_devices(&tree, ["/pcie@10000000/pci@1,0"].into_iter());
     assert_eq!(machine.not_devices[0].why, "is a PCIe function, which only booting finds");
+}
+
+/// Slot 0 is behind the SMMU, slot 1 is not.
+#[test]
+fn functions_behind_an_smmu_reach_the_memory_of_their_partition() {
+    let bytes = tree_with_smmu();
+    let tree = Tree::new(&bytes).unwrap();
+    let mut machine = machine_with_smmu(&[]);
+    let open: Open<'_> = &mut |_: &HostBridge| Box::new(Buses::new(vec![nvme(0), card(1, 1)]));
+    machine.find_functions(&tree, &["/pcie@10000000/pci@0,0"], open);
+    machine.read_devices(&tree, &|_| true);
+    let one = partition("one").with("devices", Text(&["/pcie@10000000/pci@0,0"]));
+    let plan = plan_on(&machine, &system([one, partition("two")])).unwrap();
+    let [one, two] = &plan.partitions[..] else { panic!() };
+    assert_eq!(one.passthrough[0].streams, [Stream { smmu: 0, id: 0x100 }]);
+    let streams: Vec<_> = plan.smmus[0].streams.iter().map(|it| (it.id, it.partition)).collect();
+    assert_eq!(streams, [(0x100, 0)]);
+    // Its memory, but not the window of the function itself.
+    let [memory] = one.dma_mappings[..] else { panic!() };
+    assert_eq!((memory.pa, memory.size), (one.memory.host.start(), one.memory.host.size()));
+    assert!(!one.dma_unprotected && one.pci.is_some() && two.dma_mappings.is_empty());
+    let one = partition("one").with("devices", Text(&["/pcie@10000000/pci@1,0"]));
+    assert_eq!(
+        refusal(&machine, [one]),
+        "/partitions/one: devices = \"/pcie@10000000/pci@1,0\" can write to all memory by DMA: \
+         give dma = \"unprotected\" to allow this"
+    );
 }

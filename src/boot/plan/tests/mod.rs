@@ -3,6 +3,7 @@
 mod accepted;
 mod consoles;
 mod disks;
+pub(crate) mod dma;
 mod functions;
 mod links;
 mod random;

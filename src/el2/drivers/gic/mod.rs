@@ -336,6 +336,12 @@ impl Gic {
         }
     }
 
+    /// Makes an SPI of Bulkhead's own, which is disabled, edge-triggered or level-sensitive.
+    #[inline(always)]
+    pub fn set_trigger(&self, intid: Intid, is_edge: bool) {
+        self.triggers().set(self.distributor(), intid, is_edge);
+    }
+
     /// Returns the distributor, whose interrupt registers have the same offsets in both versions.
     #[inline(always)]
     fn distributor(&self) -> &Registers {

@@ -2,6 +2,7 @@
 //! partitions' interrupts and neither a form that sets or clears bits nor one of a byte for each
 //! interrupt.
 
+use bulkhead::arch::intid::Intid;
 use bulkhead::util::shared_register::SharedRegister;
 
 use super::ICFGR;
@@ -32,6 +33,17 @@ impl Triggers {
             if let Some(shared) = self.of(index as usize) {
                 shared.init(level, edge & !level);
             }
+        }
+    }
+
+    /// Sets the trigger of one of Bulkhead's own SPIs, as boot does, which must be disabled.
+    #[inline(always)]
+    pub fn set(&self, distributor: &Registers, intid: Intid, is_edge: bool) {
+        let (index, bit) = (intid.get() / 16, intid.get() % 16 * 2 + 1);
+        let register = distributor.register(ICFGR + u64::from(index) * 4);
+        if let Some(shared) = self.of(index as usize) {
+            let value = u32::from(is_edge) << bit;
+            shared.update(1 << bit, value, |value| register.write(value), || ());
         }
     }
 

@@ -26,6 +26,7 @@ last-fault  -
 fault-at    -
 on-crash    restart max-restarts 3
 watchdog-ms 5000
+dma-faults  0
 vCPU        0 on CPU 0x100
 vCPU        1 on CPU 0x101
 registers   0x09010000-0x09010fff at 0x09010000-0x09010fff
@@ -56,6 +57,7 @@ last-fault  store outside the partition, ipa 0x3ffffff8
 fault-at    vCPU 0, pc 0xffff800012345678, esr 0x93c08047
 on-crash    stop max-restarts -
 watchdog-ms -
+dma-faults  7
 vCPU        0 on CPU 0x102
 ";
 
@@ -101,6 +103,7 @@ kick                            0         0.0
 maintenance                     0         0.0
 timer                           0         0.0
 uart                            0         0.0
+smmu                            0         0.0
 injected                        2         0.0
 exits                        1044         3.0
 ok

@@ -76,6 +76,7 @@ impl System for Fake {
             uptime: Some(self.now.get() - 500),
             last_end: None,
             last_fault: None,
+            dma_faults: 0,
         };
         let place = FaultAddress::Outside(Ipa::new(0x3fff_fff8));
         let fault = Fault {
@@ -85,7 +86,8 @@ impl System for Fake {
             syndrome: 0x93c0_8047,
         };
         let end = End::SError { syndrome: 0xffff_ffff_be00_0000, pc: 0xffff_8000_1234_5678 };
-        let ended = Status { restarts: 3, uptime: None, last_fault: Some(fault), ..running };
+        let ended =
+            Status { restarts: 3, uptime: None, last_fault: Some(fault), dma_faults: 7, ..running };
         match partition {
             0 => running,
             1 => Status { stage: Stage::Crashed, last_end: Some(end), ..ended },

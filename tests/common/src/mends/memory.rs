@@ -97,4 +97,39 @@ pub const MENDS: &[Mend] = &[
         )],
         tests: &[Library("lists_of_capabilities_end")],
     },
+    Mend {
+        attack: "a device writes on into its partition's memory when the partition has stopped",
+        changes: &[change(
+            "src/el2/partition/lifecycle.rs",
+            "            _ = streams.set(StreamState::Closed);\n",
+            "            _ = (streams, StreamState::Closed);\n",
+        )],
+        tests: &[Boot("dma::streams_abort_once_their_partition_has_stopped::gicv3")],
+    },
+    Mend {
+        attack: "a device floods Bulkhead with accesses that its SMMU refuses and records",
+        changes: &[change(
+            "src/el2/dma/smmu.rs",
+            "                None => self.mute(stream),\n",
+            "                None => {}\n",
+        )],
+        tests: &[Boot("dma::devices_reach_their_own_partition_and_nothing_else::gicv3")],
+    },
+    Mend {
+        attack: "a device reaches the registers of its partition's devices, or its neighbour's",
+        changes: &[change(
+            "src/boot/plan/dma.rs",
+            "it.attributes != Attributes::GUEST_DEVICE;",
+            "it.size > 0 || it.attributes != Attributes::GUEST_DEVICE;",
+        )],
+        tests: &[
+            Library("masters_behind_an_smmu_reach_the_memory_and_disks_of_their_partition"),
+            Boot("dma::streams_abort_once_their_partition_has_stopped::gicv3"),
+        ],
+    },
+    Mend {
+        attack: "a device's stream is in bypass, or open before its partition runs",
+        changes: &[change("src/boot/audit/dma.rs", "if state != CLOSED {", "if false {")],
+        tests: &[Library("a_stream_that_is_open_before_its_partition_runs_is_found")],
+    },
 ];

@@ -1,0 +1,19 @@
+//! System MMUs while guests run: opens and closes the streams of partitions, and reports the
+//! accesses of devices that were refused.
+//!
+//! Once guests run, calls into this room are made only through [`Streams`] and [`SmmuInterrupts`],
+//! so that it can be unmapped if no partition has a device behind an SMMU.
+//!
+//! The locks of an SMMU's queues are only tried. Who closes a partition's streams, which must
+//! happen before its memory is scrubbed, tries again and sees to its CPU's interrupts meanwhile.
+//!
+//! [`Streams`]: crate::el2::partition::Streams
+//! [`SmmuInterrupts`]: crate::el2::partition::SmmuInterrupts
+
+mod commands;
+mod events;
+mod smmu;
+
+pub use commands::CommandQueue;
+pub use events::EventQueue;
+pub use smmu::{OwnedStream, Smmu, Smmus, streams};
