@@ -5,12 +5,13 @@ use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::audit::{self, Access, Window};
 use bulkhead::boot::fdt::Tree;
-use bulkhead::boot::machine::{ConsoleUart, Gic, Machine};
+use bulkhead::boot::machine::{ConsoleUart, Gic, Machine, Open};
 use bulkhead::boot::plan::{Mapping, Plan, PlannedDisk};
 use bulkhead::boot::steps::{self, Surroundings};
 use bulkhead::boot::{guest_tree, report};
 use bulkhead::mm::tables::{Attributes, INPUT_BITS, Table, Tables};
 
+use super::functions::Functions;
 use super::trees::Seed;
 
 /// The content of images that are in memory already.
@@ -40,6 +41,8 @@ pub fn judge(seed: &Seed, machine: &[u8], description: &[u8]) -> Result<usize, S
     let (root, base) = (description.root(), place.start());
     let description = steps::read_description(&description, root, base, &machine, &bytes);
     let description = description.map_err(|error| error.to_string())?;
+    let open: Open<'_> = &mut |_| Box::new(Functions::new());
+    steps::find_functions(&tree, &mut machine, &description, open);
     let plan = steps::plan(&tree, &mut machine, &description, &surroundings);
     let plan = plan.map_err(|error| error.to_string())?;
     check(&machine, &plan);
@@ -109,8 +112,8 @@ fn unique<T: Ord>(things: impl Iterator<Item = T>) {
     assert_eq!(things.len(), count);
 }
 
-/// Checks that partitions share nothing but read-only disks that are said to be the same, and that
-/// none has reserved memory.
+/// Checks that partitions share nothing but read-only disks that are said to be the same, and memory
+/// of links with exactly the partitions of the link, and that none has reserved memory.
 fn check(machine: &Machine, plan: &Plan) {
     let partitions = || plan.partitions.iter();
     assert!(!plan.partitions.is_empty());
@@ -124,7 +127,8 @@ fn check(machine: &Machine, plan: &Plan) {
         Gic::V3 { .. } => None,
     };
     let mut mappings: Vec<&Mapping> = Vec::new();
-    for one in partitions() {
+    let mut of_links = Vec::new();
+    for (number, one) in partitions().enumerate() {
         let same = one.disks.iter().filter(|disk| disk.same_as.is_some());
         for disk in same.clone() {
             let other = disk.same_as.map(|(partition, of)| &plan.partitions[partition].disks[of]);
@@ -136,11 +140,26 @@ fn check(machine: &Machine, plan: &Plan) {
         let is_shared = |it: &&Mapping| {
             same.clone().any(|disk| disk.guest().is_some_and(|guest| guest.start() == it.ipa))
         };
-        mappings.extend(one.mappings.iter().filter(|it| !is_shared(it)));
+        let memory = |it: &&Mapping| {
+            let place = plan.shared_memory.iter().position(|link| link.host.start() == it.pa);
+            place
+                .filter(|_| one.shared_memory.iter().any(|port| port.place.guest.start() == it.ipa))
+        };
+        of_links
+            .extend(one.mappings.iter().filter_map(|it| memory(&it)).map(|link| (link, number)));
+        let is_own = |it: &&Mapping| !is_shared(it) && memory(it).is_none();
+        mappings.extend(one.mappings.iter().filter(is_own));
     }
+    let links = plan.shared_memory.iter().enumerate();
+    let ports = links.flat_map(|(link, it)| it.partitions.iter().map(move |one| (link, *one)));
+    let mut ports: Vec<_> = ports.collect();
+    ports.sort();
+    of_links.sort();
+    assert_eq!(of_links, ports);
     let mappings = mappings.into_iter().filter(|one| Some(one.pa) != banked);
     let physical = mappings.map(|one| region(one.pa.get(), one.size as usize));
-    let mut physical: Vec<_> = physical.chain([plan.table_memory]).collect();
+    let shared = plan.shared_memory.iter().map(|link| link.host);
+    let mut physical: Vec<_> = physical.chain(shared).chain([plan.table_memory]).collect();
     for one in &physical {
         for reserved in &machine.reserved {
             assert!(!one.overlaps(&reserved.region), "{one} is {}'s", reserved.owner);

@@ -3,6 +3,7 @@
 //! The environment variable BULKHEAD_MUTATIONS sets the number of cases; BULKHEAD_MUTATION selects
 //! a single one by its number.
 
+mod functions;
 mod judge;
 mod trees;
 

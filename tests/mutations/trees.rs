@@ -29,21 +29,27 @@ fn machine(name: &str, machine: &str, options: &[&str], image: u64, description:
     Seed { name: name.into(), bytes, image, description }
 }
 
-/// Returns the trees of QEMU's `virt` with either GIC, and of its Raspberry Pi 4.
+/// Returns the trees of QEMU's `virt` with either GIC, GICv3 with an SMMU, and of its Raspberry Pi 4.
 pub fn machines() -> Vec<Seed> {
-    let virt = |gic: u32| {
+    let virt = |gic: &str| {
         let options = ["-cpu", "cortex-a53", "-smp", "4", "-m", "2G"];
         let machine_options = format!("virt,virtualization=on,gic-version={gic}");
         machine(&format!("virt-v{gic}"), &machine_options, &options, 0x4020_0000, 0x4800_0000)
     };
     let board = board_tree();
     let board = ["-dtb", board.to_str().unwrap()];
-    Vec::from([virt(2), virt(3), machine("raspi4b", "raspi4b", &board, 0x8_0000, 0x800_0000)])
+    Vec::from([
+        virt("2"),
+        virt("3,iommu=smmuv3"),
+        machine("raspi4b", "raspi4b", &board, 0x8_0000, 0x800_0000),
+    ])
 }
 
 /// A description with every property and node, for memory from MEMORY000000 on.
 const EVERYTHING: &str = r#"/dts-v1/; / {
     compatible = "bulkhead,system";
+    monitor;
+    console-cpu = <0x3>;
     partitions {
         one {
             cpu-ids = <0x0 0x1>;
@@ -52,6 +58,7 @@ const EVERYTHING: &str = r#"/dts-v1/; / {
             host-base = <0x0 MEMORY000000>;
             fdt-offset = <0x1000000>;
             bootargs = "console=ttyAMA0";
+            console = "virtio";
             count-hypervisor;
             interrupts = "trapped";
             on-crash = "restart";
@@ -72,8 +79,15 @@ const EVERYTHING: &str = r#"/dts-v1/; / {
                 root { data = [00 01]; read-only; };
                 own { reg = <0x0 MEMORYf06000 0x0 0x1000>; };
                 scratch { size = <0x0 0x200000>; };
+                block { size = <0x0 0x200000>; interface = "virtio"; };
             };
         };
+    };
+    links {
+        lan { type = "network"; partitions = "one", "two"; mtu = <9000>; no-offload; };
+        serial { type = "console"; partitions = "two", "one"; };
+        rpc { type = "vsock"; partitions = "one", "two"; };
+        frames { type = "memory"; partitions = "two", "one"; size = <0x0 0x200000>; };
     };
 };"#;
 
