@@ -220,6 +220,8 @@ impl Console {
         serves: &dyn Fn(Source) -> bool,
     ) -> Stop {
         let mut is_last = false;
+        // The source for which the caller is known to send.
+        let mut served = NO_SOURCE;
         while self.is_due(now) {
             if budget == 0 {
                 budget = replace(&mut last_look, 0);
@@ -237,8 +239,11 @@ impl Console {
                     None => {}
                 }
             }
-            if !self.channels[self.turn].is_open_to_all && !serves(Source(self.turn)) {
-                return Stop::Turn(Source(self.turn));
+            if served != self.turn {
+                if !self.channels[self.turn].is_open_to_all && !serves(Source(self.turn)) {
+                    return Stop::Turn(Source(self.turn));
+                }
+                served = self.turn;
             }
             let room = uart.room();
             if room == 0 {
