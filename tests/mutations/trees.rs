@@ -74,7 +74,7 @@ const EVERYTHING: &str = r#"/dts-v1/; / {
             memory = <0x0 0x800000>;
             dma = "unprotected";
             devices = DEVICES;
-            kernel { data = [00]; };
+            kernel { data = [00]; flat; };
             disks {
                 root { data = [00 01]; read-only; };
                 own { reg = <0x0 MEMORYf06000 0x0 0x1000>; };

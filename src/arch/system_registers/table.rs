@@ -66,7 +66,7 @@ macro_rules! system_register_table {
         // GIC: the virtual CPU interface, which the driver of the GIC resets.
         ID_AA64PFR0_EL1(4, 0) {
             shown {
-                EL0 = 0, EL1 = 4, EL3 = 12, FP = 16, ADV_SIMD = 20, GIC = 24, DIT = 48, CSV3 = 60
+                EL0 = 0, EL1 = 4, EL2 = 8, EL3 = 12, FP = 16, ADV_SIMD = 20, GIC = 24, DIT = 48, CSV3 = 60
             }
             usable {
                 SVE = 32 { SVE >= 1 => registers { zcr_el1(3, 0, 1, 2, 0); predicates }; }
@@ -75,7 +75,7 @@ macro_rules! system_register_table {
                     sets { hcr: 1 << 53 }
                     registers { scxtnum_el1(3, 0, 13, 0, 7), scxtnum_el0(3, 3, 13, 0, 7) }; }
             }
-            hidden { EL2 = 8, SEL2 = 36, RME = 52 }
+            hidden { SEL2 = 36, RME = 52 }
             trapped {
                 // TERR. DISR_EL1 does not trap: `deferred_error` above resets it.
                 RAS = 28 { RAS >= 1 =>

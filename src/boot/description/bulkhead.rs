@@ -360,14 +360,18 @@ fn kernel<'a>(
         let like = "a node with the kernel's bytes in its data";
         refuse!(path, ": kernel is missing: give {like}");
     };
-    node.check(&["data", "reg", "load-offset"], Some(&[]))?;
+    node.check(&["data", "reg", "load-offset", "flat"], Some(&[]))?;
     let (source, bytes) = images.find(node)?;
     let load_offset = node.pages("load-offset", 1)?;
     match (Image::of(bytes), load_offset) {
         (Err(problem), _) => refuse!(source.path, "{source} {problem}"),
+        (Ok(_), _) if node.flag("flat")? => {
+            Ok(KernelDescription { source, image: Image::Flat, load_offset })
+        }
         (Ok(Image::Arm64 { .. }), Some(offset)) => {
             let why = "is only for flat binaries: an arm64 Image has its offset in its header";
-            refuse!(source.path, ": load-offset = <{offset:#x}> {why}")
+            let way = "say flat; as well if the header is wrong";
+            refuse!(source.path, ": load-offset = <{offset:#x}> {why}; {way}")
         }
         (Ok(image), load_offset) => Ok(KernelDescription { source, image, load_offset }),
     }

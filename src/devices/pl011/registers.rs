@@ -22,8 +22,9 @@ pub const PCELL_ID_3: u64 = 0xffc;
 /// IMSC, RIS, MIS, ICR and DMACR.
 pub const WRITABLE: [u32; 11] = [0xff, 0xffff, 0x3f, 0xff, 0xff07, 0x3f, 0x7ff, 0, 0, 0, 0x7];
 
-/// The values of the same registers before a guest writes to them. IBRD 13 and FBRD 1 are 115200
-/// baud from a 24 MHz clock.
+/// The values of the same registers before a guest writes to them: those of a reset (table 3-1), but
+/// with the line set up and the UART enabled, because many guests print before they have a driver.
+/// FIFOs are off, as some drivers assume. IBRD 13 and FBRD 1 are 115200 baud from a 24 MHz clock.
 pub const AT_START: [u32; 11] = [0, 13, 1, LCR_H_START, CR_START, IFLS_START, 0, 0, 0, 0, 0];
 
 // FR.
@@ -36,9 +37,9 @@ pub const FR_TXFF: u32 = 1 << 5;
 pub const FR_RXFF: u32 = 1 << 6;
 pub const FR_TXFE: u32 = 1 << 7;
 
-// LCR_H: FIFOs enabled; at the start also WLEN for 8 bits.
+// LCR_H: FIFOs enabled; at the start WLEN for 8 bits.
 pub const LCR_H_FEN: u32 = 1 << 4;
-const LCR_H_START: u32 = LCR_H_FEN | 0b11 << 5;
+const LCR_H_START: u32 = 0b11 << 5;
 
 // CR.
 pub const CR_UARTEN: u32 = 1 << 0;

@@ -41,6 +41,36 @@ impl Pl011 {
     }
 }
 
+/// A PL011 whose driver has turned the FIFOs on.
+fn with_fifos() -> Pl011 {
+    let mut uart = Pl011::default();
+    uart.set(LCR_H, 0x70);
+    uart
+}
+
+/// DDI 0183G, table 3-1, but for the line's settings and the enable bit, which stand for what
+/// firmware leaves.
+#[test]
+fn registers_start_with_the_values_of_a_reset() {
+    let mut uart = Pl011::default();
+    for (offset, value) in [
+        (0x04, 0),          // UARTRSR
+        (FR, 0x90 | 0b111), // TXFE, RXFE; modem lines are inputs
+        (ILPR, 0),
+        (0x24, 13),    // IBRD, 0 after a reset
+        (0x28, 1),     // FBRD, 0 after a reset
+        (LCR_H, 0x60), // 8 bits, 5 after a reset; no FIFOs
+        (CR, 0x301),   // 0x300 after a reset
+        (IFLS, 0x12),
+        (IMSC, 0),
+        (RIS, 0),
+        (MIS, 0),
+        (DMACR, 0),
+    ] {
+        assert_eq!(uart.get(offset), value, "{offset:#x}");
+    }
+}
+
 #[test]
 fn a_polling_driver_works_without_initialisation() {
     let mut uart = Pl011::default();
@@ -68,7 +98,7 @@ fn identification_is_that_of_revision_r1p5() {
 
 #[test]
 fn a_full_console_sets_busy_and_the_interrupt_comes_at_the_level() {
-    let mut uart = Pl011::default();
+    let mut uart = with_fifos();
     uart.set(IMSC, TX);
     assert!(!uart.interrupt_line(), "nothing was sent yet");
     for byte in 0..32 {
@@ -112,7 +142,7 @@ fn without_fifos_each_byte_raises_an_interrupt() {
 #[test]
 fn interrupts_are_raised_at_the_levels_of_ifls() {
     for (select, level) in [(0, 4), (1, 8), (2, 16), (3, 24), (4, 28), (7, 28)] {
-        let mut uart = Pl011::default();
+        let mut uart = with_fifos();
         uart.set(IFLS, select << 3 | select);
         for received in 1..=32 {
             uart.type_in(b"x");
@@ -134,7 +164,7 @@ fn interrupts_are_raised_at_the_levels_of_ifls() {
 
 #[test]
 fn bytes_left_unread_raise_the_interrupt_again() {
-    let mut uart = Pl011::default();
+    let mut uart = with_fifos();
     uart.set(IMSC, RX | RT);
     uart.type_in(b"abc");
     uart.set(ICR, RT);
@@ -164,7 +194,7 @@ fn a_disabled_uart_neither_sends_nor_receives() {
 
 #[test]
 fn disabling_the_fifos_drops_input_and_keeps_output() {
-    let mut uart = Pl011::default();
+    let mut uart = with_fifos();
     uart.set(IMSC, 0x7ff);
     uart.type_in(b"abc");
     (1..4).for_each(|byte| uart.set(DR, byte));
@@ -323,7 +353,7 @@ impl Peer for Echo {
 #[test]
 fn as_a_device_it_exchanges_bytes_with_its_peer() {
     let mut peer = Echo { room: 2, ..Echo::default() };
-    let mut uart = Pl011::default();
+    let mut uart = with_fifos();
     let data = Offset::new(DR);
     for byte in 0..3 {
         Device::write(&mut uart, data, byte, &mut Env { now: 0, peer: &mut peer });

@@ -105,7 +105,7 @@ fn kernels_that_do_not_fit() {
     assert_eq!(
         fault(one().child(image)),
         "/kernel: load-offset = <0x0> is only for flat binaries: an arm64 Image has its offset in \
-         its header"
+         its header; say flat; as well if the header is wrong"
     );
 }
 
