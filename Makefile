@@ -192,6 +192,7 @@ clippy: clippy-host clippy-image clippy-guests
 
 clippy-host: setup
 	cargo clippy -p bulkhead -p bulkhead-check -p bulkhead-tests --lib --bins --tests --test bench --test soak -- -D warnings
+	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target --no-default-features -- -D warnings
 
 clippy-image: setup target/default.dtb
 	cargo clippy --lib --bins --features image --target $(TARGET) -- -D warnings

@@ -4,6 +4,7 @@
 #![no_main]
 
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
+use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::audit;
 use bulkhead::boot::fdt::Tree;
@@ -45,7 +46,8 @@ fn decide(tree: &Tree<'_>, description: &Tree<'_>, size: u64) -> Result<(Machine
         boot_cpu: Mpidr::new(0),
         image: region(0x4020_0000, 0x60_0000),
         tree: region(0x4000_0000, size),
-        last_direct_spi: None,
+        last_spi: Intid::spi(255).expect("it is below 988"),
+        delivers_directly: false,
     };
     let mut machine = steps::read_machine(tree, ConsoleUart::read(tree), surroundings.boot_cpu)?;
     let (base, root) = (Pa::new(0x4800_0000), description.root());

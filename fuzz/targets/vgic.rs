@@ -99,6 +99,7 @@ fuzz_target!(|bytes: &[u8]| {
         vcpus: CPUS,
         it_lines_number: 2,
         hardware: &intids,
+        virtual_timer: Some(intids[0]),
         virtual_only: &[Intid::spi(1).expect("it is below 988")],
     });
     let registers = usize::from(first >> 1 & 0xf) + 1;

@@ -10,9 +10,7 @@ use bulkhead::virtio::link::{Kind, Lane, Memories};
 use bulkhead::virtio::memory::{MemoryAccess, Place, Sink};
 use bulkhead::virtio::queue::{Queue, QueueSetup};
 use bulkhead::virtio::terminal::{Line, Terminal};
-use bulkhead::virtio::{
-    BYTES_PER_CALL, EVENT_IDX, INDIRECT_DESC, TERMINAL_QUEUE_SIZE, VERSION_1,
-};
+use bulkhead::virtio::{BYTES_PER_CALL, EVENT_IDX, INDIRECT_DESC, TERMINAL_QUEUE_SIZE, VERSION_1};
 use libfuzzer_sys::fuzz_target;
 use std::cell::{Cell, RefCell};
 
@@ -134,7 +132,7 @@ impl Line for Console {
     }
 
     fn has_ended(&self) -> bool {
-        self.room % 2 == 0
+        self.room.is_multiple_of(2)
     }
 
     fn has_input(&self) -> bool {
