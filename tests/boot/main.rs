@@ -8,6 +8,7 @@ mod audit;
 mod bench;
 mod caches;
 mod console;
+mod copies;
 mod cores;
 mod disks;
 mod disturb;

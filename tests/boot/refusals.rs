@@ -127,6 +127,13 @@ refusals! {
         "compatible = \"bulkhead,system\";" => "compatible = \"bulkhead,system\"; monitor = <1>;",
         says "/: monitor", "without a value";
 
+    copies_that_are_more_than_the_cpus: "cpus = <1>;" => "cpus = <1>; copies = <4>;",
+        says "/partitions/a", "cpus = <1>", "0 of 4";
+    copies_at_one_address: "cpus = <1>;" => "cpus = <1>; copies = <2>; host-base = <0x0 0x60000000>;",
+        says "/partitions/a: copies = <2>", "host-base";
+    image_without_a_node: "data = /incbin/(\"guests/hello.img\");" => "image = \"hello\";",
+        says "/partitions/a/kernel", "image = \"hello\"", "images";
+
     kernel_missing: "kernel { data = /incbin/(\"guests/hello.img\"); };" => "",
         says "/partitions/a", "kernel";
     kernel_without_data: "data = /incbin/(\"guests/hello.img\");" => "",

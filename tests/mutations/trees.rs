@@ -74,7 +74,7 @@ const EVERYTHING: &str = r#"/dts-v1/; / {
             memory = <0x0 0x800000>;
             dma = "unprotected";
             devices = DEVICES;
-            kernel { data = [00]; flat; };
+            kernel { image = "zero"; flat; };
             disks {
                 root { data = [00 01]; read-only; };
                 own { reg = <0x0 MEMORYf06000 0x0 0x1000>; };
@@ -82,7 +82,14 @@ const EVERYTHING: &str = r#"/dts-v1/; / {
                 block { size = <0x0 0x200000>; interface = "virtio"; };
             };
         };
+        copy {
+            copies = <1>;
+            cpus = <1>;
+            memory = <0x0 0x200000>;
+            kernel { image = "zero"; };
+        };
     };
+    images { zero { data = [00]; }; };
     links {
         lan { type = "network"; partitions = "one", "two"; mtu = <9000>; no-offload; };
         serial { type = "console"; partitions = "two", "one"; };

@@ -3,11 +3,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::copies::{self, Names};
+use super::cpus::{CpuRequest, affinity, cpus};
 use super::disks::{DiskDescription, disks};
 use super::emulated::{DEVICE_PROPERTIES, optional_devices};
 use super::links::{self, LinkDescription};
 use super::shared_memory::{SharedMemoryDescription, shared_memory};
-use super::source::Images;
+use super::source::{IMAGE_PROPERTIES, Images};
 use crate::arch::addr::{Ipa, Pa};
 use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{Image, ImageDescription, Peek, Result, refuse};
@@ -47,9 +49,9 @@ impl Description {
 /// The description of a partition: its node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionDescription {
-    /// The path of its node.
+    /// The path of its node, of which other partitions are copies if it has `copies`.
     pub path: String,
-    /// The name of its node.
+    /// The name of its node; of a copy also its number.
     pub name: String,
     /// `cpus` or `cpu-ids`.
     pub cpus: CpuRequest,
@@ -123,15 +125,6 @@ impl DeviceRequest<'_> {
     }
 }
 
-/// The CPUs that a partition requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CpuRequest {
-    /// This many, at least one.
-    Count(u32),
-    /// Those with these affinities, at least one.
-    Ids(Vec<Mpidr>),
-}
-
 /// The description of a kernel: its node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelDescription {
@@ -145,16 +138,16 @@ pub struct KernelDescription {
 
 /// The properties of a partition, besides [`DEVICE_PROPERTIES`].
 #[rustfmt::skip]
-const PARTITION_PROPERTIES: [&str; 15] = [
+const PARTITION_PROPERTIES: [&str; 16] = [
     "cpus", "cpu-ids", "memory", "guest-base", "host-base", "devices", "trusted-devices", "dma",
     "bootargs", "fdt-offset", "count-hypervisor", "on-crash", "max-restarts", "interrupts",
-    "console",
+    "console", "copies",
 ];
 /// The properties of a description.
 const SYSTEM_PROPERTIES: [&str; 4] = ["compatible", "model", "monitor", "console-cpu"];
-/// The child nodes of a description: its partitions and links, and those that `dtc -@` adds.
-const SYSTEM_NODES: [&str; 5] =
-    ["partitions", "links", "__symbols__", "__fixups__", "__local_fixups__"];
+/// The child nodes of a description: its partitions, links and images, and those that `dtc -@` adds.
+const SYSTEM_NODES: [&str; 6] =
+    ["partitions", "links", "images", "__symbols__", "__fixups__", "__local_fixups__"];
 
 impl Description {
     /// Returns whether a partition requests a device.
@@ -213,21 +206,17 @@ impl Description {
         let like = "one cell, Aff2 to Aff0, as in <0x3>";
         let console_cpu = system.read("console-cpu", like, |id| affinity(id.u32()?))?;
         let system_path = system.path();
+        let images = Images::read(tree, system, base, peek)?;
         let mut partitions: Vec<PartitionDescription> = Vec::new();
-        let mut names = Vec::new();
         if let Some(node) = system.first_child("partitions") {
             path = node.path();
             node.check(&[], None)?;
+            let mut names = Names::default();
             for node in node.children() {
-                let name = node.name();
-                match names.binary_search(&name) {
-                    Ok(_) => refuse!(
-                        node.path(),
-                        ": name = \"{name}\" is already given to another partition"
-                    ),
-                    Err(index) => names.insert(index, name),
-                }
-                partitions.push(partition(node, &Images { tree, base, peek })?);
+                let names = copies::read(node, &mut names)?;
+                let one = partition(node, &images)?;
+                let copy = |name| PartitionDescription { name, ..one.clone() };
+                partitions.extend(names.into_iter().map(copy));
             }
         }
         if partitions.is_empty() {
@@ -248,8 +237,7 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
     const NODES: [&str; 3] = ["kernel", "ramdisk", "disks"];
     node.check(&properties, Some(&NODES))?;
     let [kernel_node, ramdisk_node, disks_node] = node.first_children(NODES);
-    // The name is printed before each line of the partition on the console.
-    let (path, name) = (node.path(), node.plain_name()?);
+    let (path, name) = (node.path(), node.name());
     let cpus = cpus(node)?;
     let memory = match node.pages("memory", 2)? {
         Some(0) => refuse!(path, ": memory = <0x0 0x0> is empty: give at least one page"),
@@ -311,33 +299,6 @@ fn partition<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<PartitionDes
     })
 }
 
-/// Returns the CPU that a cell names by its affinity fields Aff2 to Aff0; `None` if the cell has
-/// other bits.
-fn affinity(cell: u32) -> Option<Mpidr> {
-    (cell >> 24 == 0).then_some(Mpidr::new(u64::from(cell)))
-}
-
-/// Reads `cpus` or `cpu-ids`.
-fn cpus(node: Node<'_, '_>) -> Result<CpuRequest> {
-    let like = "one cell for each CPU, Aff2 to Aff0, as in <0x0 0x1>";
-    let ids = node.read("cpu-ids", like, |ids| {
-        let mut list = Vec::new();
-        for id in ids.cells()? {
-            list.push(affinity(id)?);
-        }
-        Some(list)
-    })?;
-    let why = match (node.cell("cpus")?, ids) {
-        (None, Some(ids)) if !ids.is_empty() => return Ok(CpuRequest::Ids(ids)),
-        (Some(count @ 1..), None) => return Ok(CpuRequest::Count(count)),
-        (Some(0), None) => "cpus = <0> is empty: give at least one",
-        (None, Some(_)) => "cpu-ids is empty: give at least one",
-        (Some(_), Some(_)) => "cpus and cpu-ids are both present: give only one of them",
-        (None, None) => "cpus is missing: give how many, as in <1>, or cpu-ids, as in <0x0 0x1>",
-    };
-    refuse!(node.path(), ": {why}")
-}
-
 /// Reads `on-crash` and `max-restarts`.
 fn policy(node: Node<'_, '_>) -> Result<Policy> {
     let on_crash = match node.text("on-crash")? {
@@ -360,7 +321,7 @@ fn kernel<'a>(
         let like = "a node with the kernel's bytes in its data";
         refuse!(path, ": kernel is missing: give {like}");
     };
-    node.check(&["data", "reg", "load-offset", "flat"], Some(&[]))?;
+    node.check(&["data", "reg", "image", "load-offset", "flat"], Some(&[]))?;
     let (source, bytes) = images.find(node)?;
     let load_offset = node.pages("load-offset", 1)?;
     match (Image::of(bytes), load_offset) {
@@ -383,6 +344,6 @@ fn ramdisk<'a>(
     images: &Images<'a>,
 ) -> Result<Option<ImageDescription>> {
     let Some(node) = node else { return Ok(None) };
-    node.check(&["data", "reg"], Some(&[]))?;
+    node.check(&IMAGE_PROPERTIES, Some(&[]))?;
     Ok(Some(images.find(node)?.0))
 }

@@ -2,8 +2,8 @@
 //!
 //! | a disk has | its first contents | the guest may write it |
 //! |---|---|---|
-//! | `data` or `reg` | the image | yes |
-//! | `data` or `reg`, and `read-only` | the image | no |
+//! | `data`, `reg` or `image` | the image | yes |
+//! | one of these, and `read-only` | the image | no |
 //! | `size` | zeros | yes |
 //! | `same-as` | those of another disk with `read-only`, of which there is one copy for all | no |
 //!
@@ -43,7 +43,7 @@ pub struct DiskDescription {
 /// What a disk holds at first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DiskContents {
-    /// `data` or `reg`: an image, then zeros up to a multiple of [`DISK_ALIGN`].
+    /// `data`, `reg` or `image`: an image, then zeros up to a multiple of [`DISK_ALIGN`].
     Image {
         /// The image.
         source: ImageDescription,
@@ -92,8 +92,9 @@ pub(super) fn disks<'a>(
 
 /// Reads the node of a disk.
 fn contents<'a>(node: Node<'a, 'a>, images: &Images<'a>) -> Result<DiskContents> {
-    const CONTENTS: [&str; 4] = ["data", "reg", "size", "same-as"];
-    node.check(&["data", "reg", "size", "same-as", "read-only", "interface"], Some(&[]))?;
+    const CONTENTS: [&str; 5] = ["data", "reg", "image", "size", "same-as"];
+    let [data, reg, image, size, same_as] = CONTENTS;
+    node.check(&[data, reg, image, size, same_as, "read-only", "interface"], Some(&[]))?;
     let mut given = CONTENTS.into_iter().filter(|name| node.property(name).is_some());
     let is_read_only = node.flag("read-only")?;
     let (first, second) = (given.next(), given.next());

@@ -8,6 +8,9 @@ use crate::util::nearest::nearest;
 /// The properties that every node may have: dtc adds them, or they do no harm.
 const EVERYWHERE: [&str; 4] = ["phandle", "linux,phandle", "#address-cells", "#size-cells"];
 
+/// The length of the longest name of a partition, disk, link or image, in characters.
+pub(super) const MAX_NAME: usize = 15;
+
 impl<'a> Node<'a, 'a> {
     /// Returns the name without the unit address.
     fn base_name(self) -> &'a str {
@@ -23,8 +26,8 @@ impl<'a> Node<'a, 'a> {
     pub(super) fn plain_name(self) -> Result<&'a str> {
         let name = self.name();
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        if name.len() > 15 || !name.bytes().all(is_plain) {
-            let like = "1 to 15 letters, digits, hyphens and underscores";
+        if name.len() > MAX_NAME || !name.bytes().all(is_plain) {
+            let like = format_args!("1 to {MAX_NAME} letters, digits, hyphens and underscores");
             refuse!(self.path(), ": name = \"{name}\" is not {like}");
         }
         Ok(name)

@@ -1,6 +1,8 @@
 //! Reads system descriptions, without knowledge of the machine.
 
 mod bulkhead;
+mod copies;
+mod cpus;
 mod disks;
 mod emulated;
 mod error;
@@ -10,9 +12,8 @@ mod links;
 mod shared_memory;
 mod source;
 
-pub use bulkhead::{
-    CpuRequest, Description, DeviceRequest, KernelDescription, PartitionDescription,
-};
+pub use bulkhead::{Description, DeviceRequest, KernelDescription, PartitionDescription};
+pub use cpus::CpuRequest;
 pub use disks::{DISK_ALIGN, DiskContents, DiskDescription};
 pub use error::PlanError;
 pub(crate) use error::{Cells, Result, refuse};

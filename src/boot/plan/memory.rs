@@ -62,8 +62,9 @@ impl<'a> FreeMemory<'a> {
         for registers in devices::reserved_registers(machine) {
             memory.take(registers, "Bulkhead");
         }
-        for partition in partitions {
-            for image in partition.images() {
+        // Copies have the images of their node together.
+        for copies in partitions.chunk_by(|one, next| one.path == next.path) {
+            for image in copies.iter().take(1).flat_map(PartitionDescription::images) {
                 memory.take(image.region, &image.path);
             }
         }

@@ -170,7 +170,9 @@ fn window_tables(memory: &[Region<Pa>]) -> usize {
 fn images(machine: &Machine, partitions: &[PartitionPlan]) -> Vec<Region<Pa>> {
     let mut images: Vec<_> = machine.initrd.into_iter().collect();
     for source in partitions.iter().flat_map(PartitionPlan::sources) {
-        if !machine.reserved.iter().any(|it| it.region.overlaps(&source)) {
+        let is_reserved = machine.reserved.iter().any(|it| it.region.overlaps(&source));
+        // Several partitions can have one image.
+        if !is_reserved && !images.contains(&source) {
             images.push(source);
         }
     }

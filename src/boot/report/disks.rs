@@ -1,16 +1,22 @@
 //! The table of disks.
 
+use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
-use super::{column, write_size};
+use super::{column, copies, name as name_of, write_size};
 use crate::boot::plan::{DiskInterface, Plan, PlannedDisk};
 
-/// Writes a line for each disk, if there are any: its guest addresses, or the interrupt of its
+/// Writes a line for each disk, if there are any, and one for the same disk of all copies: its guest addresses, or the interrupt of its
 /// virtio device; its physical addresses; and what may be done with it.
 pub(super) fn write(text: &mut String, plan: &Plan) -> fmt::Result {
-    let disks = plan.partitions.iter().flat_map(|it| it.disks.iter().map(move |disk| (it, disk)));
-    let width = disks.clone().map(|(it, disk)| it.name.len() + 1 + disk.name.len()).max();
+    let mut disks = Vec::new();
+    for copies in copies(plan) {
+        let of_first = copies.first().map(|it| &it.disks[..]).unwrap_or_default();
+        disks.extend(of_first.iter().map(|it| (format!("{}/{}", name_of(copies), it.name), it)));
+    }
+    let width = disks.iter().map(|(name, _)| name.len()).max();
     let Some(width) = width.map(|width| width.max(15)) else { return Ok(()) };
     for (heading, width) in
         ["disk", "size", "guest at", "physical at"].into_iter().zip([width, 8, 12, 12])
@@ -18,9 +24,9 @@ pub(super) fn write(text: &mut String, plan: &Plan) -> fmt::Result {
         column(text, width, |text| text.write_str(heading))?;
     }
     text.push_str("access\n");
-    for (partition, disk) in disks {
-        let PlannedDisk { name, interface, host, is_read_only, same_as, .. } = disk;
-        column(text, width, |text| write!(text, "{}/{name}", partition.name))?;
+    for (name, disk) in disks {
+        let PlannedDisk { interface, host, is_read_only, same_as, .. } = disk;
+        column(text, width, |text| text.write_str(&name))?;
         column(text, 8, |text| write_size(text, host.size()))?;
         column(text, 12, |text| match interface {
             DiskInterface::Memory(guest) => write!(text, "{:#x}", guest.start().get()),

@@ -17,15 +17,15 @@ use crate::entropy::{ENOUGH, Pool, Source};
 use crate::partition::lifecycle::{OnCrash, Policy};
 use crate::vgic::Delivery;
 
-/// The width of the columns before the devices in the table of partitions, without the CPUs'
-/// column.
-const INDENT: usize = 15 + 8 + 12 + 12 + 5 * 2;
+/// The width of the columns before the devices in the table of partitions, without those of the
+/// names and the CPUs.
+const INDENT: usize = 8 + 12 + 12 + 5 * 2;
 
 /// The number of nodes that are named as served by one device.
 const MAX_SERVED: usize = 2;
 
 /// Returns the report: the machine, a line for each property, then a table of the partitions, with
-/// a line for each passed-through device. A second table has the disks, a third the partitions
+/// a line for each passed-through device, and one for all copies of a node. A second table has the disks, a third the partitions
 /// whose description sets a crash policy, a watchdog or the monitor, a fourth the links; then come
 /// lines about PCI Express functions.
 #[must_use]
@@ -94,8 +94,9 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
         write_size(text, bank.size())?;
         writeln!(text, " at {bank}")?;
     }
-    let direct = plan.partitions.iter().filter(|it| it.delivery == Delivery::Direct);
-    let direct: Vec<_> = direct.map(|it| it.name.as_str()).collect();
+    let is_direct = |it: &PartitionPlan| it.delivery == Delivery::Direct;
+    let direct = copies(plan).filter(|it| it.iter().all(is_direct));
+    let direct: Vec<_> = direct.map(name).collect();
     writeln!(text, "interrupts  {}", interrupts(machine, plan, &direct))?;
     if !direct.is_empty() && plan.partitions.len() > 1 {
         let can = "can end neighbours' interrupts, and block Bulkhead's on their CPUs";
@@ -124,31 +125,34 @@ fn write_machine(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Resu
 
 /// Returns the interrupt controller and, on a GICv3, how interrupts are delivered to the
 /// partitions, of which `direct` have direct ones.
-fn interrupts(machine: &Machine, plan: &Plan, direct: &[&str]) -> String {
+fn interrupts(machine: &Machine, plan: &Plan, direct: &[String]) -> String {
     if let Gic::V2 { .. } = machine.gic {
         return String::from("GICv2");
     }
     match direct.len() {
         0 => String::from("GICv3, trapped"),
-        count if count == plan.partitions.len() => String::from("GICv3, direct"),
+        count if count == copies(plan).count() => String::from("GICv3, direct"),
         _ => format!("GICv3, trapped, but direct for {}", direct.join(", ")),
     }
 }
 
 /// Writes the table of partitions, and a line for each that isolation does not hold for.
 fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::Result {
-    let cpus: Vec<_> = plan.partitions.iter().map(|it| cpu_ids(machine, &it.cpus)).collect();
-    let width = cpus.iter().fold("CPUs".len(), |width, cpus| width.max(cpus.len()));
+    let rows: Vec<_> = copies(plan).map(|it| (name(it), all_cpus(machine, it), it)).collect();
+    let width = |least, of: fn(&(String, String, &[PartitionPlan])) -> usize| {
+        rows.iter().map(of).fold(least, usize::max)
+    };
+    let (names, ids) = (width(15, |row| row.0.len()), width("CPUs".len(), |row| row.1.len()));
     let headings = ["partition", "CPUs", "memory", "guest at", "physical at"];
-    for (heading, width) in headings.into_iter().zip([15, width, 8, 12, 12]) {
+    for (heading, width) in headings.into_iter().zip([names, ids, 8, 12, 12]) {
         column(text, width, |text| text.write_str(heading))?;
     }
     text.push_str("devices (interrupts)\n");
-    for (partition, cpus) in plan.partitions.iter().zip(cpus) {
-        let PartitionPlan { name, memory: GuestMemory { guest, host }, passthrough, .. } =
-            partition;
-        column(text, 15, |text| text.write_str(name))?;
-        column(text, width, |text| text.write_str(&cpus))?;
+    for (name, cpus, copies) in &rows {
+        let [partition, others @ ..] = *copies else { continue };
+        let PartitionPlan { memory: GuestMemory { guest, host }, passthrough, .. } = partition;
+        column(text, names, |text| text.write_str(name))?;
+        column(text, ids, |text| text.write_str(cpus))?;
         column(text, 8, |text| write_size(text, guest.size()))?;
         column(text, 12, |text| write!(text, "{:#x}", guest.start().get()))?;
         column(text, 12, |text| write!(text, "{:#x}", host.start().get()))?;
@@ -159,11 +163,12 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
                 write!(text, "{}{}", if index == 0 { " (" } else { " " }, interrupt.intid)?;
             }
             writeln!(text, "{}", if device.interrupts.is_empty() { "" } else { ")" })?;
-            indent = width + INDENT;
+            indent = names + ids + INDENT;
         }
         match (partition.dma_unprotected, passthrough.is_empty()) {
             (true, _) => writeln!(text, "{:indent$}DMA unprotected", "")?,
-            (false, true) => writeln!(text, "-")?,
+            (false, true) if others.is_empty() => writeln!(text, "-")?,
+            (false, true) => writeln!(text, "-, {} copies", copies.len())?,
             (false, false) => {}
         }
     }
@@ -180,6 +185,27 @@ fn write_partitions(text: &mut String, machine: &Machine, plan: &Plan) -> fmt::R
         )?;
     }
     Ok(())
+}
+
+/// Returns the partitions, those that are copies of one node together.
+fn copies(plan: &Plan) -> impl Iterator<Item = &[PartitionPlan]> {
+    plan.partitions.chunk_by(|one, next| one.path == next.path)
+}
+
+/// Returns the name of a partition, or the first and the last name of several copies. No name of a
+/// partition contains the dots between them.
+fn name(copies: &[PartitionPlan]) -> String {
+    match copies {
+        [first, .., last] => format!("{}..{}", first.name, last.name),
+        [one] => one.name.clone(),
+        [] => String::new(),
+    }
+}
+
+/// Returns the affinities of the CPUs of copies, as [`cpu_ids`] does.
+fn all_cpus(machine: &Machine, copies: &[PartitionPlan]) -> String {
+    let all: Vec<_> = copies.iter().flat_map(|it| it.cpus.iter().copied()).collect();
+    cpu_ids(machine, &all)
 }
 
 /// Writes a line for what the owner of a device can do beyond its partition: the description trusts
@@ -208,12 +234,13 @@ fn write_lifecycles(text: &mut String, plan: &Plan) -> fmt::Result {
     };
     let has_defaults =
         |it: &PartitionPlan| it.policy == Policy::default() && !it.devices.iter().any(is_optional);
-    let mut partitions = plan.partitions.iter().filter(|it| !has_defaults(it)).peekable();
-    if partitions.peek().is_some() {
+    let mut rows = copies(plan).filter(|it| !it.iter().all(has_defaults)).peekable();
+    if rows.peek().is_some() {
         writeln!(text, "partition        on-crash  max-restarts  watchdog-ms  monitor")?;
     }
-    for partition in partitions {
-        let PartitionPlan { name, policy, .. } = partition;
+    for copies in rows {
+        let [partition, ..] = copies else { continue };
+        let (name, policy) = (name(copies), &partition.policy);
         let on_crash = match policy.on_crash {
             OnCrash::Stop => "stop",
             OnCrash::Restart => "restart",

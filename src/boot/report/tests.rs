@@ -127,6 +127,29 @@ fn disks_and_what_may_be_done_with_them() {
 }
 
 #[test]
+fn copies_are_one_line() {
+    let root = image("root", &[1]).with("read-only", Nothing);
+    let disks = Spec { children: vec![root], ..Spec::new("disks") };
+    let web = partition("web").with("copies", Cells(&[3])).child(disks);
+    let web = web.with("on-crash", Text(&["restart"]));
+    let plan = plan_on(&machine(gic_v2()), &system([web, partition("other")])).unwrap();
+    let text = report(&machine(gic_v2()), &plan);
+    let (_, tables) = text.split_once("by all CPUs\n").unwrap();
+    assert_eq!(
+        tables,
+        "\
+partition        CPUs  memory    guest at      physical at   devices (interrupts)
+web0..web2       0-2   16 MiB    0x40000000    0x40400000    -, 3 copies
+other            3     16 MiB    0x40000000    0x43400000    -
+disk             size      guest at      physical at   access
+web0..web2/root  2 MiB     0x80000000    0x40000000    read
+partition        on-crash  max-restarts  watchdog-ms  monitor
+web0..web2       restart   -             -            -
+"
+    );
+}
+
+#[test]
 fn the_delivery_of_interrupts() {
     let mut machine = machine(gic_v3());
     let lines = |machine: &Machine, partitions: &[Spec]| {
@@ -142,6 +165,12 @@ fn the_delivery_of_interrupts() {
     assert_eq!(lines(&machine, &alone), ["interrupts  GICv3, trapped"]);
     machine.free_interrupts = 100..987;
     machine.delivers_directly = true;
+    let copies = direct_one.clone().with("copies", Cells(&[2]));
+    assert_eq!(lines(&machine, std::slice::from_ref(&copies))[0], "interrupts  GICv3, direct");
+    assert_eq!(
+        lines(&machine, &[copies, two.clone()])[0],
+        "interrupts  GICv3, trapped, but direct for one0..one1"
+    );
     // A guest that is alone harms nobody.
     assert_eq!(lines(&machine, &alone), ["interrupts  GICv3, direct"]);
     assert_eq!(lines(&machine, &[one.clone(), two]), ["interrupts  GICv3, trapped"]);

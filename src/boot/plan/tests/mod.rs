@@ -2,6 +2,7 @@
 
 mod accepted;
 mod consoles;
+mod copies;
 mod disks;
 pub(crate) mod dma;
 mod functions;

@@ -1,5 +1,6 @@
 //! Every refusal, with its whole sentence.
 
+mod copies;
 mod cpus;
 mod devices;
 mod disks;
