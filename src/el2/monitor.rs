@@ -102,7 +102,7 @@ impl Supervisor for Monitor {
 
 /// Requests that a partition's CPUs carry out the order in its slot.
 fn request_order(partition: &Partition) {
-    partition.cpus[0].wake.request(ORDER);
+    partition.seats[0].wake.request(ORDER);
     partition.kick(CpuMask::one(0));
 }
 

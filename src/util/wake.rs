@@ -8,7 +8,7 @@ use crate::util::atomic::{AtomicU32, Ordering};
 /// pending until the other CPU acknowledges it, and that ends or prevents its WFI. A kick carries
 /// no data, and one acknowledgement can answer the kicks of several requests. So the CPU that
 /// sleeps must read the requests after the last kick that it acknowledged and before WFI.
-/// [`Wake::take_or_wait`] is the loop that does so, whatever its caller's work acknowledges.
+/// [`wait_for_any`] is the loop that does so, whatever its caller's work acknowledges.
 #[derive(Debug, Default)]
 pub struct Wake {
     requested: AtomicU32,
@@ -46,19 +46,17 @@ impl Wake {
         let is_requested = self.requested.load(Ordering::Relaxed) & bits != 0;
         if is_requested { self.requested.fetch_and(!bits, Ordering::Acquire) & bits } else { 0 }
     }
+}
 
-    /// Takes all requested work, which is at least one bit, and waits until there is any.
-    ///
-    /// `wait` must execute WFI and then acknowledge the pending interrupts, in this order:
-    /// a kick that is acknowledged between the read of the requests and WFI no longer prevents the
-    /// sleep. Interrupts must be masked for the same reason.
-    pub fn take_or_wait(&self, mut wait: impl FnMut()) -> u32 {
-        loop {
-            match self.take() {
-                0 => wait(),
-                work => return work,
-            }
-        }
+/// Waits until work is requested in one of these masks, of which some may be missing.
+///
+/// `wait` must execute WFI and then acknowledge the pending interrupts, in this order: a kick that
+/// is acknowledged between the read of the requests and WFI no longer prevents the sleep. Interrupts
+/// must be masked for the same reason.
+#[inline(always)]
+pub fn wait_for_any<const COUNT: usize>(wakes: [Option<&Wake>; COUNT], mut wait: impl FnMut()) {
+    while !wakes.iter().flatten().any(|wake| wake.is_requested()) {
+        wait();
     }
 }
 
@@ -75,12 +73,19 @@ mod tests {
         wake.request(0b100);
         assert_eq!((wake.take_some(0b101), wake.take_some(0b101)), (0b101, 0));
         assert_eq!((wake.take(), wake.take()), (0b10, 0));
-        let mut waits = 0;
-        let work = wake.take_or_wait(|| {
-            waits += 1;
-            wake.request(waits / 3);
-        });
-        assert_eq!((work, waits), (1, 3));
+    }
+
+    #[test]
+    fn a_wait_ends_with_a_request_in_any_mask() {
+        let wakes = [Wake::new(), Wake::new()];
+        for which in 0..2 {
+            let mut waits = 0;
+            wait_for_any([Some(&wakes[0]), None, Some(&wakes[1])], || {
+                waits += 1;
+                wakes[which].request(waits / 3);
+            });
+            assert_eq!((waits, wakes[which].take(), wakes[1 - which].take()), (3, 1, 0));
+        }
     }
 }
 
@@ -119,7 +124,7 @@ mod models {
 
     #[derive(Default)]
     struct Machine {
-        wake: Wake,
+        wakes: [Wake; 2],
         interrupt: Interrupt,
         /// What the requests are about.
         arguments: [AtomicU32; 2],
@@ -136,16 +141,18 @@ mod models {
                 let machine = machine.clone();
                 loom::thread::spawn(move || {
                     machine.arguments[index].store(7, Ordering::Relaxed);
-                    machine.wake.request(1 << index);
+                    machine.wakes[index].request(1 << index);
                     machine.interrupt.kick();
                 });
             }
             let mut done = 0;
             while done != 0b11 {
-                let work = machine.wake.take_or_wait(|| {
+                let [first, second] = &machine.wakes;
+                wait_for_any([Some(first), Some(second)], || {
                     machine.interrupt.wait();
                     machine.interrupt.acknowledge();
                 });
+                let work = first.take() | second.take();
                 for (index, argument) in machine.arguments.iter().enumerate() {
                     let is_requested = work & 1 << index != 0;
                     assert!(!is_requested || argument.load(Ordering::Relaxed) == 7);

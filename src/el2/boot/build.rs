@@ -21,6 +21,7 @@ use super::stage2::{self, TableMemory};
 use super::{FirmwareTree, console, entropy, mmu, smmu};
 use crate::el2::arch::sync::{self, Barrier, Mutex, SetOnce};
 use crate::el2::console::Port;
+use crate::el2::cpu::Seat;
 use crate::el2::dma::{self, Smmus};
 use crate::el2::drivers::gic::Gic;
 use crate::el2::entropy::Streams;
@@ -50,6 +51,8 @@ pub struct Work {
     /// For each CPU of the machine that a partition owns, the numbers of the partition and of the
     /// vCPU.
     owners: Vec<Option<(usize, usize)>>,
+    /// The places of each partition's vCPUs on their CPUs, in the order of the Plan.
+    seats: Vec<&'static [Seat]>,
     /// The partitions' ports at the console, in the order of the Plan.
     ports: &'static [Port],
     /// The monitor, if the description asks for it.
@@ -97,7 +100,8 @@ impl Work {
         gic: &'static Gic,
         pool: Option<Box<Pool>>,
     ) -> &'static Self {
-        let ports = console::add_partitions(&plan.partitions);
+        let seats: Vec<_> = plan.partitions.iter().map(seats).collect();
+        let ports = console::add_partitions(&plan.partitions, &seats);
         let count = plan.partitions.len();
         let monitor = plan.uses_monitor().then(|| &*Box::leak(Box::new(Monitor::new(count))));
         if let Some(monitor) = monitor.filter(|_| plan.console_monitor) {
@@ -132,6 +136,7 @@ impl Work {
             ppis,
             jobs,
             owners,
+            seats,
             ports,
             monitor,
             links,
@@ -208,7 +213,6 @@ impl Work {
             let hardware = pci::Ecam::new(registers, bus.configuration, bus.first_bus);
             pci::functions(&plan.name, bus, hardware)
         });
-        let cpus = plan.cpus.iter().map(|cpu| &resident::all()[*cpu].cpu).collect();
         let partition = Partition::new(PartitionParts {
             plan,
             tree,
@@ -224,7 +228,7 @@ impl Work {
             gic: self.gic,
             ppis: &self.ppis,
             virtual_timer: self.machine.timer.virtual_,
-            cpus,
+            seats: self.seats[index],
             totals: &self.totals,
         });
         Ok((partition, remarks))
@@ -326,6 +330,12 @@ impl Job {
             sync::relax();
         }
     }
+}
+
+/// Returns the places of a partition's vCPUs on their CPUs.
+fn seats(plan: &PartitionPlan) -> &'static [Seat] {
+    let seat = |cpu: &usize| Seat::new(&resident::all()[*cpu].cpu);
+    Vec::leak(plan.cpus.iter().map(seat).collect())
 }
 
 /// Returns whether a PPI is one of Bulkhead's own. Guests own all others.

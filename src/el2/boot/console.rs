@@ -12,7 +12,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::mmu;
 use crate::el2::console::{self, Place, Port, SharedState, shared, uart};
-use crate::el2::cpu::timer;
+use crate::el2::cpu::{Seat, timer};
 use crate::el2::drivers::gic::Gic;
 use crate::el2::drivers::uart::{self as driver, emergency};
 use crate::el2::partition::Partition;
@@ -38,15 +38,15 @@ pub fn open(machine: &machine::ConsoleUart) {
     }
 }
 
-/// Makes the partitions' ports, in the order of the Plan, and the console's buffers.
-pub fn add_partitions(plans: &[PartitionPlan]) -> &'static [Port] {
+/// Makes the partitions' ports, in the order of the Plan, and the console's buffers. `seats` are the
+/// places of each partition's vCPUs.
+pub fn add_partitions(plans: &[PartitionPlan], seats: &[&'static [Seat]]) -> &'static [Port] {
     let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
     let lines = Console::new(&names, timer::milliseconds(PARTIAL_LINE_MS));
     let input = Input::new(names.len(), timer::milliseconds(INPUT_TIMEOUT_MS));
     let port = |(index, plan): (usize, &PartitionPlan)| {
         let buffers = [lines.buffer(Source::partition(index)), input.buffer(index)];
-        let cpu = &resident::all()[plan.cpus[0]].cpu;
-        Port::new(index, String::from(&*plan.name), buffers, cpu)
+        Port::new(index, String::from(&*plan.name), buffers, &seats[index][0])
     };
     let ports = plans.iter().enumerate().map(port).collect();
     let ports = console::set_ports(input, lines.buffer(Source::MONITOR), ports);

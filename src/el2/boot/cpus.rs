@@ -197,6 +197,7 @@ fn new_vcpu(
     let affinities: Vec<_> = cpus.iter().map(|cpu| resident::all()[*cpu].cpu.mpidr()).collect();
     Vcpu {
         partition,
+        seat: &partition.seats[number],
         output: partition.output,
         position: VcpuPosition { gic, vcpu: number, cpus: cpus.clone() },
         sgi_route: match gic.physical_sgis() {

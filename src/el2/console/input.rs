@@ -63,7 +63,7 @@ fn read(input: &mut Input) -> bool {
         if port.input_waits()
             && let Some(place) = CONSOLE.place.get()
         {
-            place.gic.kick(port.cpu().index());
+            port.seat().kick(place.gic);
         }
     }
     has_any

@@ -205,14 +205,14 @@ fn has_output(place: &Place, cpu: &Cpu, lines: &Console) -> bool {
 /// Returns the CPU that sends for a source.
 fn cpu_of(place: &Place, source: Source) -> &'static Cpu {
     let port = source.partition_index().and_then(|partition| ports().get(partition));
-    port.map_or(place.cpu, Port::cpu)
+    port.map_or(place.cpu, |port| port.seat().cpu)
 }
 
 /// Kicks the CPU of a source whose output waits for room in its buffer, if there is much now.
 fn wake_writer(place: &Place, source: Source) {
     match source.partition_index().and_then(|partition| ports().get(partition)) {
         Some(port) if port.output_waits() && port.output().is_half_empty() => {
-            place.gic.kick(port.cpu().index());
+            port.seat().kick(place.gic);
         }
         _ => {}
     }

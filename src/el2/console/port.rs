@@ -10,7 +10,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
 use super::{CONSOLE, announce, notify};
-use crate::el2::cpu::{Cpu, timer};
+use crate::el2::cpu::{Seat, timer};
 
 /// The size of a FIFO, which is the number of typed bytes that a guest gets for one access or poll.
 const BYTES_AT_ONCE: usize = 32;
@@ -31,22 +31,22 @@ pub struct Port {
     input: &'static Buffer,
     /// Whether its virtio console takes the input, not the PL011.
     has_virtio: AtomicBool,
-    /// The CPU of the partition's vCPU 0, which polls the PL011 after a kick.
-    cpu: &'static Cpu,
+    /// The place of the partition's vCPU 0, which polls the PL011 after a kick.
+    seat: &'static Seat,
 }
 
 impl Port {
     /// Returns the port of the partition with this index and name, with the buffers of its output
-    /// and its input, whose vCPU 0 runs on `cpu`.
+    /// and its input, whose vCPU 0 has this place.
     #[inline(always)]
     pub fn new(
         index: usize,
         name: String,
         [output, input]: [&'static Buffer; 2],
-        cpu: &'static Cpu,
+        seat: &'static Seat,
     ) -> Self {
         let [output_waits, virtio_waits, has_virtio] = [const { AtomicBool::new(false) }; 3];
-        Self { index, name, output, output_waits, virtio_waits, input, has_virtio, cpu }
+        Self { index, name, output, output_waits, virtio_waits, input, has_virtio, seat }
     }
 
     /// Returns the partition's index in the Plan.
@@ -64,9 +64,9 @@ impl Port {
         self.output
     }
 
-    /// Returns the CPU of the partition's vCPU 0.
-    pub fn cpu(&self) -> &'static Cpu {
-        self.cpu
+    /// Returns the place of the partition's vCPU 0.
+    pub fn seat(&self) -> &'static Seat {
+        self.seat
     }
 
     /// Queues a byte of output. Returns whether the console must be notified.

@@ -1,5 +1,6 @@
 //! The state of each physical CPU.
 
+mod seat;
 pub mod timer;
 
 use aarch64_cpu::registers::{MPIDR_EL1, Readable, TPIDR_EL2};
@@ -9,7 +10,10 @@ use bulkhead::trap::stats::CopiedBytes;
 use bulkhead::util::deadlines::Deadlines;
 use bulkhead::util::wake::Wake;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::ptr::{from_ref, null_mut};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+pub use seat::Seat;
 
 /// The state of a physical CPU, to which its TPIDR_EL2 points.
 #[repr(C)]
@@ -34,9 +38,11 @@ pub struct Cpu {
     is_settled: AtomicBool,
     /// The index in the Plan of the partition that owns it, plus 1; 0 if none does.
     owner: AtomicUsize,
+    /// The place of the vCPU that has this CPU; null if none does.
+    seat: AtomicPtr<Seat>,
     /// The deadlines of its EL2 timer.
     pub deadlines: Deadlines,
-    /// The requests to it: such as [`REBUILD`].
+    /// The requests to it, whichever vCPU has it: [`CONSOLE`].
     pub wake: Wake,
     /// What it has copied for links of the partition that owns it.
     pub copied: CopiedBytes,
@@ -75,6 +81,7 @@ impl Cpu {
             is_up: AtomicBool::new(false),
             is_settled: AtomicBool::new(false),
             owner: AtomicUsize::new(0),
+            seat: AtomicPtr::new(null_mut()),
             deadlines: Deadlines::none(),
             wake: Wake::new(),
             copied: CopiedBytes::new(),
@@ -99,6 +106,17 @@ impl Cpu {
     /// Returns the index in the Plan of the partition that owns it, if one does.
     pub fn partition(&self) -> Option<usize> {
         self.owner.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Sets the place of the vCPU that has this CPU.
+    pub fn set_seat(&self, seat: &'static Seat) {
+        self.seat.store(from_ref(seat).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// Returns the place of the vCPU that has this CPU, if one does.
+    pub fn seat(&self) -> Option<&'static Seat> {
+        // SAFETY: the pointer is null or that of a `&'static Seat`: only `set_seat` stores it.
+        unsafe { self.seat.load(Ordering::Relaxed).as_ref() }
     }
 
     /// Sets the frequency of the counter, in Hz.

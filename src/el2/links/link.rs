@@ -58,8 +58,8 @@ impl Link {
             for (_, other) in (0..).zip(&self.ports).filter(|(number, _)| *number != port) {
                 other.lost_peer.store(true, Ordering::Release);
                 if let Some(partition) = other.partition.get() {
-                    partition.cpus[0].wake.request(LINKS);
-                    self.gic.kick(partition.cpus[0].index());
+                    partition.seats[0].wake.request(LINKS);
+                    partition.seats[0].kick(self.gic);
                 }
             }
         }

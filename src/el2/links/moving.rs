@@ -198,7 +198,8 @@ impl Link {
 #[cold]
 #[inline(never)]
 pub fn continue_later(gic: &Gic) {
-    let cpu = cpu::current();
-    cpu.wake.request(LINKS);
-    gic.kick(cpu.index());
+    if let Some(seat) = cpu::current().seat() {
+        seat.wake.request(LINKS);
+        seat.kick(gic);
+    }
 }

@@ -126,7 +126,7 @@ impl Partition {
     /// Requests that all CPUs of the partition build it again. No vCPU may run guest code.
     pub fn request_rebuild(&self) {
         self.rebuild.prepare();
-        self.cpus.iter().for_each(|cpu| cpu.wake.request(REBUILD));
+        self.seats.iter().for_each(|seat| seat.wake.request(REBUILD));
         self.kick(CpuMask::first(self.plan.cpus.len()));
     }
 

@@ -34,7 +34,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::arch::sync::{self, Mutex};
 use super::console::{Port, say};
-use super::cpu::{self, Cpu, START, timer};
+use super::cpu::{self, START, Seat, timer};
 use super::drivers::gic::{Gic, ThisCpu};
 use super::mm::fill::PartitionMemory;
 use super::mm::stage2::Stage2;
@@ -105,8 +105,8 @@ pub struct Partition {
     pub gic: &'static Gic,
     /// The monitor, if there is one, which shows and controls the partition.
     supervisor: Option<&'static dyn Supervisor>,
-    /// The physical CPU of each vCPU.
-    pub cpus: Vec<&'static Cpu>,
+    /// The place of each vCPU on its physical CPU.
+    pub seats: &'static [Seat],
     /// The numbers of partitions that decide when and how the machine ends.
     pub totals: &'static Totals,
 }
@@ -170,8 +170,8 @@ pub struct PartitionParts {
     pub ppis: &'static [Intid],
     /// The PPI of the virtual timer.
     pub virtual_timer: Intid,
-    /// The physical CPU of each vCPU.
-    pub cpus: Vec<&'static Cpu>,
+    /// The place of each vCPU on its physical CPU.
+    pub seats: &'static [Seat],
     /// The totals of all partitions.
     pub totals: &'static Totals,
 }
@@ -217,7 +217,7 @@ impl Partition {
             gic,
             ppis,
             virtual_timer,
-            cpus,
+            seats,
             totals,
         } = parts;
         let vcpus = plan.cpus.len();
@@ -259,7 +259,7 @@ impl Partition {
             dma_faults: AtomicU64::new(0),
             supervisor,
             gic,
-            cpus,
+            seats,
             totals,
             plan,
         }
@@ -335,14 +335,14 @@ impl Partition {
     pub fn start(&self, vcpu: usize, entry: Ipa, context: u64) {
         let mut state = self.state.lock();
         if state.life.stage() == Stage::Running
-            && let (Some(start), Some(cpu)) = (state.starts.get_mut(vcpu), self.cpus.get(vcpu))
+            && let (Some(start), Some(seat)) = (state.starts.get_mut(vcpu), self.seats.get(vcpu))
         {
             *start = Some(VcpuStart { entry, context });
             drop(state);
-            cpu.wake.request(START);
+            seat.wake.request(START);
             // This CPU's own run loop takes the request before it waits, and needs no kick.
-            if cpu.index() != cpu::current().index() {
-                self.gic.kick(cpu.index());
+            if seat.cpu.index() != cpu::current().index() {
+                seat.kick(self.gic);
             }
         }
     }

@@ -4,7 +4,7 @@ use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{CNTVOFF_EL2, Writeable};
 use core::arch::global_asm;
 
-use super::{Vcpu, resident};
+use super::Vcpu;
 use crate::el2::arch::reset;
 use crate::el2::cpu;
 use crate::el2::partition::VcpuStart;
@@ -34,7 +34,6 @@ impl Vcpu {
         self.partition.stage2.activate(self.index());
         reset::reset(&self.id);
         CNTVOFF_EL2.set(self.partition.started());
-        resident::current().set_running(self);
         barrier::isb(barrier::SY);
         // SAFETY: the lines above set stage 2 and the EL1 registers for this vCPU; SPSR_START
         // selects EL1; and `leave_guest` restores all callee-saved registers before this returns.

@@ -45,7 +45,7 @@ pub fn take_own() -> Option<Flow> {
     let own = resident.own_interrupts();
     let intid = own.gic.take_own()?;
     match OwnInterrupt::of(intid, own) {
-        Some(own) => Some(own.handle(resident.vcpus().first())),
+        Some(own) => Some(own.handle(resident.vcpu())),
         None => panic!("INTID {} is in Group 0 but not Bulkhead's", u64::from(intid.get())),
     }
 }
@@ -86,7 +86,7 @@ fn poll_once() -> bool {
 #[inline(never)]
 pub fn handle_interrupt(interrupt: Acknowledged) -> Flow {
     let resident = resident::current();
-    let (own, vcpu) = (resident.own_interrupts(), resident.vcpus().first());
+    let (own, vcpu) = (resident.own_interrupts(), resident.vcpu());
     let (gic, intid) = (own.gic, interrupt.intid);
     let flow = match (OwnInterrupt::of(intid, own), vcpu) {
         (Some(own @ OwnInterrupt::Kick), _) => {

@@ -33,7 +33,7 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::arch::{firmware, reset};
-use super::cpu::{self, LINKS, MONITOR, ORDER, timer};
+use super::cpu::{LINKS, MONITOR, ORDER, Seat, timer};
 use super::drivers::gic::{Gic, ThisCpu, VcpuPosition};
 use super::partition::{DeviceHeads, Partition};
 
@@ -52,6 +52,8 @@ pub struct Vcpu {
     pub arrivals: Arc<Arrivals>,
     /// The partition that owns it.
     pub partition: &'static Partition,
+    /// Its place on its physical CPU.
+    pub seat: &'static Seat,
     /// The buffer of the partition's output.
     pub output: &'static Buffer,
     /// The mitigations that firmware offers on this CPU.
@@ -211,7 +213,7 @@ impl Vcpu {
     /// Handles a kick by another vCPU of the partition or, on vCPU 0, by the console: checks what
     /// changed.
     pub fn handle_kick(&self) -> Flow {
-        let requests = cpu::current().wake.take_some(ORDER | MONITOR | LINKS);
+        let requests = self.seat.wake.take_some(ORDER | MONITOR | LINKS);
         if requests & ORDER != 0 {
             self.partition.carry_out_order();
         }

@@ -3,6 +3,7 @@
 use aarch64_cpu::registers::{TPIDR_EL2, Writeable};
 use alloc::vec::Vec;
 use bulkhead::arch::intid::Intid;
+use bulkhead::util::wake;
 use core::mem::offset_of;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -20,7 +21,7 @@ use crate::el2::partition::SmmuInterrupts;
 pub struct Resident {
     /// The CPU.
     pub cpu: Cpu,
-    /// The vCPU whose guest this CPU runs or ran last.
+    /// The vCPU that has the CPU, whose guest it runs; null if there is none.
     running: AtomicPtr<Vcpu>,
     /// The vCPUs that are assigned to the CPU: one, or none if no partition owns it.
     vcpus: SetOnce<Vec<Vcpu>>,
@@ -58,9 +59,28 @@ static RESIDENTS: [Resident; MAX_CPUS] = [const {
 }; MAX_CPUS];
 
 impl Resident {
-    /// Sets the CPU's vCPUs, which never change.
-    pub fn assign(&self, vcpus: Vec<Vcpu>) {
-        self.vcpus.set(vcpus);
+    /// Sets the CPU's vCPUs, which never change. The first one has the CPU.
+    pub fn assign(&'static self, vcpus: Vec<Vcpu>) {
+        if let Some(first) = self.vcpus.set(vcpus).first() {
+            self.cpu.set_seat(first.seat);
+            self.running.store(core::ptr::from_ref(first).cast_mut(), Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the vCPU that has the CPU, if there is one.
+    #[inline(always)]
+    pub fn vcpu(&self) -> Option<&'static Vcpu> {
+        // SAFETY: the pointer is null or that of an element of `vcpus` of a `Resident` in a static:
+        // only `assign` stores it, and `vcpus` is set once.
+        unsafe { self.running.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// Waits until something is requested of the CPU or of the vCPU that has it: see
+    /// [`wake::wait_for_any`].
+    #[inline(always)]
+    pub(super) fn wait_for_requests(&self, wait: impl FnMut()) {
+        let of_vcpu = self.vcpu().map(|vcpu| &vcpu.seat.wake);
+        wake::wait_for_any([Some(&self.cpu.wake), of_vcpu], wait);
     }
 
     /// Returns the vCPUs that are assigned to the CPU.
@@ -81,11 +101,6 @@ impl Resident {
     #[inline(always)]
     pub fn own_interrupts(&self) -> &OwnInterrupts {
         &self.own
-    }
-
-    /// Sets the vCPU whose guest this CPU is about to run.
-    pub(super) fn set_running(&self, vcpu: &'static Vcpu) {
-        self.running.store(core::ptr::from_ref(vcpu).cast_mut(), Ordering::Relaxed);
     }
 }
 
@@ -119,7 +134,7 @@ pub fn current() -> &'static Resident {
 /// This CPU must have taken its last exception to EL2 from a guest.
 #[inline(always)]
 pub unsafe fn running() -> &'static Vcpu {
-    // SAFETY: `Vcpu::enter` calls `set_running` with a `&'static Vcpu` before it enters a guest,
-    // and by the caller's guarantee this CPU has entered one.
+    // SAFETY: `Resident::assign` stores a pointer to a vCPU that is never dropped before this CPU
+    // enters a guest, and by the caller's guarantee it has entered one.
     unsafe { &*current().running.load(Ordering::Relaxed) }
 }

@@ -37,34 +37,40 @@ pub fn settle(resident: &'static Resident) -> ! {
 fn run(resident: &'static Resident) -> ! {
     loop {
         // Each request is followed by a kick, which ends WFI although interrupts are masked.
-        let requests = resident.cpu.wake.take_or_wait(|| {
+        resident.wait_for_requests(|| {
             aarch64_cpu::asm::wfi();
             interrupts::poll();
         });
-        if requests & CONSOLE != 0 {
+        if resident.cpu.wake.take() & CONSOLE != 0 {
             // Interrupts are seen to between any two pieces of work.
             interrupts::poll();
             console::attend();
             interrupts::poll();
         }
-        for vcpu in resident.vcpus() {
-            if requests & ORDER != 0 {
-                vcpu.partition.carry_out_order();
-            }
-            if requests & LINKS != 0 {
-                vcpu.poll_links();
-            }
-            if requests & REBUILD != 0 {
-                vcpu.take_part_in_rebuild();
-            }
-            if requests & START != 0 {
-                vcpu.run_if_started();
-            }
+        if let Some(vcpu) = resident.vcpu() {
+            vcpu.answer_requests();
         }
     }
 }
 
 impl Vcpu {
+    /// Answers the requests to this vCPU, which does not run its guest.
+    fn answer_requests(&'static self) {
+        let requests = self.seat.wake.take();
+        if requests & ORDER != 0 {
+            self.partition.carry_out_order();
+        }
+        if requests & LINKS != 0 {
+            self.poll_links();
+        }
+        if requests & REBUILD != 0 {
+            self.take_part_in_rebuild();
+        }
+        if requests & START != 0 {
+            self.run_if_started();
+        }
+    }
+
     /// Runs the guest if the vCPU is requested to start. Returns when the vCPU has left its guest.
     fn run_if_started(&'static self) {
         if let Some(start) = self.partition.take_start(self.index()) {

@@ -169,9 +169,8 @@ impl Vcpu {
     /// once its other interrupts are handled.
     fn continue_monitor(&self, port: &dyn MonitorDevice) {
         if port.has_work() {
-            let cpu = cpu::current();
-            cpu.wake.request(MONITOR);
-            self.gic().kick(cpu.index());
+            self.seat.wake.request(MONITOR);
+            self.seat.kick(self.gic());
         }
     }
 

@@ -225,8 +225,8 @@ pub const MENDS: &[Mend] = &[
         attack: "a request comes while its CPU acknowledges the kick in its work",
         changes: &[change(
             "src/util/wake.rs",
-            "            match self.take() {\n",
-            "            wait();\n            match self.take() {\n",
+            "    while !wakes.iter()",
+            "    while { wait(); true } && !wakes.iter()",
         )],
         tests: &[
             Loom("loom_a_cpu_does_not_sleep_while_work_is_requested"),
