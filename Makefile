@@ -24,7 +24,7 @@ LINUX_NBD := target/linux/nbd.cpio.gz target/linux/root.squashfs
 LINUX_BACKPORT := target/linux/backport/Image target/linux/backport/links.cpio.gz
 # What only tests need: the trees of all boards, and an initramfs with more drivers.
 LINUX_TESTS := target/linux/trees/kernel target/linux/drivers.cpio.gz $(LINUX_LINKS) $(LINUX_DISKS) \
-    $(LINUX_NBD) $(LINUX_BACKPORT) $(LINUX_PCI)
+    $(LINUX_NBD) $(LINUX_BACKPORT) $(LINUX_PCI) target/linux/xen
 LINUX_DRIVERS := $(addprefix target/linux/modules/,mtd.ko spi-nor.ko spi-bcm2835.ko i2c-bcm2835.ko \
     gpio_keys.ko libphy.ko fixed_phy.ko fwnode_mdio.ko of_mdio.ko dp83848.ko mdio-bcm-unimac.ko)
 LINK_DRIVERS := $(addprefix target/linux/modules/,virtio_mmio.ko failover.ko net_failover.ko \
@@ -245,7 +245,8 @@ $(foreach file,$(DESCRIPTIONS),$(eval $(call description,$(file))))
 
 target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) \
     target/linux/trees/kernel $(LINUX_DRIVERS) $(LINK_DRIVERS) $(DISK_DRIVERS) $(NBD_DRIVER) \
-    $(PCI_DRIVERS) target/linux/nbd/nbd-client target/linux/nbd/nbd-server target/linux/u-boot.bin &:
+    $(PCI_DRIVERS) target/linux/nbd/nbd-client target/linux/nbd/nbd-server target/linux/u-boot.bin \
+    target/linux/xen &:
 	guests/linux/fetch target/linux
 
 target/linux/backport/Image $(BACKPORT_DRIVERS) &:

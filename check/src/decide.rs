@@ -7,7 +7,7 @@ use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::description::{Description, PlanError};
-use bulkhead::boot::fdt::Tree;
+use bulkhead::boot::fdt::{Node, Tree};
 use bulkhead::boot::machine::{ConsoleUart, Gic, Machine, Seeds};
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::steps::{self, Surroundings};
@@ -115,8 +115,9 @@ fn take_steps(question: &Question, assumed: &mut Vec<String>) -> Result<Accepted
             read_description(question, &tree, "/", region.start(), &machine, assumed)?
         }
         _ => {
-            let node = steps::FIRMWARE_NODE;
-            read_description(question, &tree, node, place.start(), &machine, assumed)?
+            let node = steps::firmware_description(&tree);
+            let path = node.map_or(steps::FIRMWARE_NODE.to_string(), Node::path);
+            read_description(question, &tree, &path, place.start(), &machine, assumed)?
         }
     };
 

@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::description::{Description, PlanError};
+use super::description::{Description, PlanError, has_domains};
 use super::fdt::{Node, Tree};
 use super::machine::{ConsoleUart, Machine, MachineError, Open, Without, free_interrupts};
 use super::plan::Plan;
@@ -23,6 +23,13 @@ pub const MAX_CPUS: usize = 64;
 
 /// The node of the firmware's tree that may hold the description.
 pub const FIRMWARE_NODE: &str = "/chosen/bulkhead";
+
+/// Returns the node of the firmware's tree that holds the description, if there is one:
+/// [`FIRMWARE_NODE`], or `/chosen` with [domains of Xen's](has_domains).
+pub fn firmware_description<'t, 'a>(tree: &'t Tree<'a>) -> Option<Node<'t, 'a>> {
+    let own = tree.node(FIRMWARE_NODE);
+    own.or_else(|| tree.node("/chosen").filter(|chosen| has_domains(*chosen)))
+}
 
 /// What the loader and the hardware determine, and no tree describes.
 #[derive(Clone, Debug)]

@@ -41,4 +41,5 @@ mod terminal;
 mod virtio_disks;
 mod watchdog;
 mod wings;
+mod xen;
 mod zcu102;

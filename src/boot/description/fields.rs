@@ -6,7 +6,8 @@ use crate::boot::fdt::{Node, Property};
 use crate::util::nearest::nearest;
 
 /// The properties that every node may have: dtc adds them, or they do no harm.
-const EVERYWHERE: [&str; 4] = ["phandle", "linux,phandle", "#address-cells", "#size-cells"];
+pub(super) const EVERYWHERE: [&str; 4] =
+    ["phandle", "linux,phandle", "#address-cells", "#size-cells"];
 
 /// The length of the longest name of a partition, disk, link or image, in characters.
 pub(super) const MAX_NAME: usize = 15;

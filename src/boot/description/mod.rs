@@ -9,8 +9,10 @@ mod error;
 mod fields;
 mod image;
 mod links;
+mod passthrough;
 mod shared_memory;
 mod source;
+mod xen_domain;
 
 pub use bulkhead::{Description, DeviceRequest, KernelDescription, PartitionDescription};
 pub use cpus::CpuRequest;
@@ -21,3 +23,4 @@ pub use image::Image;
 pub use links::LinkDescription;
 pub use shared_memory::SharedMemoryDescription;
 pub use source::{ImageDescription, Peek};
+pub use xen_domain::has_domains;

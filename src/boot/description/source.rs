@@ -138,16 +138,30 @@ impl<'a> Images<'a> {
                 Ok(("data", region, value))
             }
             (None, Some((region, value))) => {
-                let (value, size) = (Cells(value), Bytes(region.size()));
-                if region.is_empty() {
-                    refuse!(path, ": reg = {value} is empty: give at least one byte");
-                }
-                let Some(bytes) = (self.peek)(region) else {
-                    refuse!(path, ": reg = {value} is not the start of {size} of memory");
-                };
-                Ok(("reg", region, bytes))
+                Ok(("reg", region, whole_memory(&path, value, region, self.peek)?))
             }
         }
+    }
+}
+
+/// Returns the bytes of the image at `region`, which is what `reg` of the node at `path` describes.
+///
+/// # Errors
+///
+/// If it is empty or not all memory.
+pub(super) fn whole_memory<'a>(
+    path: &str,
+    reg: &[u8],
+    region: Region<Pa>,
+    peek: Peek<'a>,
+) -> Result<&'a [u8]> {
+    let (value, size) = (Cells(reg), Bytes(region.size()));
+    if region.is_empty() {
+        refuse!(path, ": reg = {value} is empty: give at least one byte");
+    }
+    match peek(region) {
+        Some(bytes) => Ok(bytes),
+        None => refuse!(path, ": reg = {value} is not the start of {size} of memory"),
     }
 }
 

@@ -26,7 +26,7 @@ use bulkhead::boot::fdt::{Node, Tree, TreeError};
 use bulkhead::boot::machine::{ConsoleUart, Ends, Machine};
 use bulkhead::boot::plan::Plan;
 use bulkhead::boot::report;
-use bulkhead::boot::steps::{self, FIRMWARE_NODE, Refusal, Surroundings};
+use bulkhead::boot::steps::{self, Refusal, Surroundings};
 use bulkhead::entropy::Pool;
 use log::{error, info};
 
@@ -170,8 +170,8 @@ pub fn read_description(firmware: &FirmwareTree, machine: &Machine) -> Descripti
             mmu::map_memory(region);
             (region, "initrd")
         }
-        None if let Some(node) = firmware.tree.node(FIRMWARE_NODE) => {
-            info!("description {FIRMWARE_NODE} in the firmware's tree");
+        None if let Some(node) = steps::firmware_description(&firmware.tree) => {
+            info!("description {} in the firmware's tree", node.path());
             return read_partitions(&firmware.tree, node, firmware.region.start(), machine);
         }
         None => {

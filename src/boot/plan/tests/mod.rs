@@ -10,6 +10,7 @@ mod links;
 mod random;
 mod refused;
 mod shared_memory;
+mod xen_domains;
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
