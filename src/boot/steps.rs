@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::description::{Description, PlanError, has_domains};
+use super::description::{Description, PlanError, has_domains, read_domains};
 use super::fdt::{Node, Tree};
 use super::machine::{ConsoleUart, Machine, MachineError, Open, Without, free_interrupts};
 use super::plan::Plan;
@@ -123,7 +123,7 @@ pub fn check_initrd(
 ///
 /// # Errors
 ///
-/// See [`Description::read`].
+/// See [`Description::read`] and [`read_domains`].
 pub fn read_description(
     tree: &Tree<'_>,
     system: Node<'_, '_>,
@@ -135,7 +135,10 @@ pub fn read_description(
         let is_memory = machine.memory.iter().any(|bank| bank.covers(&region));
         is_memory.then(|| bytes(region))
     };
-    Ok(Description::read(tree, system, base, &peek)?)
+    Ok(match has_domains(system) {
+        true => read_domains(system, &peek)?,
+        false => Description::read(tree, system, base, &peek)?,
+    })
 }
 
 /// Finds the PCI Express functions that the description names, if it names some, and those beside

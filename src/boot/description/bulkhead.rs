@@ -10,7 +10,6 @@ use super::emulated::{DEVICE_PROPERTIES, optional_devices};
 use super::links::{self, LinkDescription};
 use super::shared_memory::{SharedMemoryDescription, shared_memory};
 use super::source::{IMAGE_PROPERTIES, Images};
-use super::xen_domain;
 use crate::arch::addr::{Ipa, Pa};
 use crate::arch::mpidr::Mpidr;
 use crate::boot::description::{Image, ImageDescription, Peek, Result, refuse};
@@ -183,9 +182,8 @@ impl Description {
         self.partitions.iter().any(|it| self.delivery(it) == Delivery::Direct)
     }
 
-    /// Reads the description below `system`: the root of `tree`, or a node of the firmware's tree,
-    /// `/chosen/bulkhead` or `/chosen` with [domains of Xen's](xen_domain). `base` is the physical
-    /// address of `tree`.
+    /// Reads the description below `system`: the root of `tree`, or the node `/chosen/bulkhead` of
+    /// the firmware's tree. `base` is the physical address of `tree`.
     ///
     /// # Errors
     ///
@@ -196,9 +194,6 @@ impl Description {
         base: Pa,
         peek: Peek<'a>,
     ) -> Result<Self> {
-        if xen_domain::has_domains(system) {
-            return xen_domain::read(system, peek);
-        }
         let mut path = system.path();
         if !system.is_compatible("bulkhead,system") {
             match system.text("compatible")? {

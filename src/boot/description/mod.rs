@@ -23,4 +23,4 @@ pub use image::Image;
 pub use links::LinkDescription;
 pub use shared_memory::SharedMemoryDescription;
 pub use source::{ImageDescription, Peek};
-pub use xen_domain::has_domains;
+pub use xen_domain::{has_domains, read as read_domains};

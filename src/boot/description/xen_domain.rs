@@ -66,12 +66,12 @@ pub fn has_domains(node: Node<'_, '_>) -> bool {
     node.children().any(|child| child.is_compatible(DOMAIN))
 }
 
-/// Reads the domains below the node `chosen`, of which there is at least one.
+/// Reads the domains below the node `chosen` of the firmware's tree, of which there is at least one.
 ///
 /// # Errors
 ///
 /// The first error, or the first thing that has no counterpart.
-pub(super) fn read<'a>(chosen: Node<'a, 'a>, peek: Peek<'a>) -> Result<Description> {
+pub fn read<'a>(chosen: Node<'a, 'a>, peek: Peek<'a>) -> Result<Description> {
     let mut partitions = Vec::new();
     for node in chosen.children() {
         if node.is_compatible(DOMAIN) {

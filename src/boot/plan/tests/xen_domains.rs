@@ -1,6 +1,7 @@
 //! Partitions from the domains of a tree for Xen's dom0less boot.
 
 use super::*;
+use crate::boot::description::read_domains;
 use crate::boot::fdt::Node;
 use crate::boot::steps;
 
@@ -47,7 +48,7 @@ fn plan_xen(machine_tree: &Spec, fragment: &[u8]) -> Result<Plan, PlanError> {
         is_memory.then_some(if is_fragment { fragment } else { &*image })
     };
     let system = steps::firmware_description(&tree).expect("there is a domain");
-    let description = Description::read(&tree, system, BASE, &peek)?;
+    let description = read_domains(system, &peek)?;
     Plan::new(&machine, Mpidr::new(0), &description)
 }
 
