@@ -52,7 +52,7 @@ fn network() -> String {
 }
 
 /// Returns the checksum of a file.
-fn sum(path: &Path) -> String {
+pub fn sum(path: &Path) -> String {
     let sum = Command::new("md5sum").arg(path).output().expect("md5sum can be started").stdout;
     String::from_utf8_lossy(&sum).split(' ').next().unwrap_or_default().into()
 }

@@ -1,5 +1,7 @@
 //! What boot finds out about functions that behave, and about those that do not.
 
+mod extended;
+
 use alloc::string::{String, ToString};
 use alloc::vec;
 use core::cell::RefCell;

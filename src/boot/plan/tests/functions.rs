@@ -259,6 +259,35 @@ fn functions_that_partitions_would_share_are_refused() {
     assert!(text.contains(&both), "{text}");
 }
 
+/// A port that lets functions access each other, or take each other's IDs, is no wall.
+#[test]
+fn functions_that_a_port_does_not_keep_apart_are_refused() {
+    let acs =
+        |port: Model| port.with(0x100, 0x1_000d).with(0x104, 0x1d).writable(0x104, 0x1d << 16);
+    let machine = |port| {
+        let functions = vec![nvme(0), port, card(0, 1).behind(1)];
+        let mut machine = machine_with(bridge(), functions);
+        let functions = machine.devices.iter_mut().filter(|it| it.function.is_some());
+        functions.for_each(|it| it.reach = Reach::Partition);
+        machine
+    };
+    let owner = |name, function| partition(name).with("devices", Text(function));
+    const BEHIND: &[&str] = &["/pcie@10000000/pci@5,0/pci@0,0"];
+    const ROOT: &[&str] = &["/pcie@10000000/pci@0,0"];
+    let both = || [owner("one", BEHIND), owner("two", ROOT)];
+    assert!(plan_on(&machine(acs(Model::bridge(5))), &system(both())).is_ok());
+    let without = machine(Model::bridge(5));
+    assert_eq!(
+        refusal(&without, both()),
+        "/partitions/one: devices = \"/pcie@10000000/pci@5,0/pci@0,0\" is behind a port without \
+         ACS, which does not keep it away from /pcie@10000000/pci@0,0 of /partitions/two: give \
+         both to one partition, or choose another port"
+    );
+    // Alone below the host bridge, and where nothing is promised.
+    assert!(plan_on(&without, &system([owner("one", BEHIND), partition("two")])).is_ok());
+    assert!(plan_on(&without, &system([given("one", BEHIND), owner("two", ROOT)])).is_ok());
+}
+
 #[test]
 fn memory_that_does_not_fit_is_refused() {
     let mut host = bridge();
