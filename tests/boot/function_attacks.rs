@@ -12,7 +12,7 @@ on_both_gics!(functions_of_attackers_harm_nobody_and_no_disk);
 /// and the console. Each refused access is a line, of which eight are printed for each engine.
 const TARGETS: [[&str; 4]; 2] = [
     ["0x60000000", "0x10000000", "0x8000000", "0x9050000"],
-    ["0x40200000", "0x40600000", "0x8080040", "0x9000000"],
+    ["0x40200000", "0x40600000", "0x8090040", "0x9000000"],
 ];
 
 /// Where functions are told to decode memory: over the disk's function and that of another attacker,
