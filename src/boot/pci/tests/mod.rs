@@ -85,6 +85,12 @@ pub(crate) fn tree_with_smmu() -> Vec<u8> {
     machine().child(host().with("iommu-map", Cells(&[0, 1, 0x100, 8]))).tree()
 }
 
+/// The same, but all functions have the stream 0x100.
+pub(crate) fn tree_with_one_stream() -> Vec<u8> {
+    let host = host().with("iommu-map-mask", Cells(&[0]));
+    machine().child(host.with("iommu-map", Cells(&[0, 1, 0x100, 8]))).tree()
+}
+
 fn read(host: Spec) -> Result<HostBridge, NodeError> {
     let bytes = machine().child(host).tree();
     let tree = Tree::new(&bytes).unwrap();

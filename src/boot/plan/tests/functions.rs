@@ -6,7 +6,7 @@ use crate::boot::fdt::Node;
 use crate::boot::guest_tree;
 use crate::boot::machine::Open;
 use crate::boot::machine::Stream;
-use crate::boot::pci::tests::{bridge, nvme, tree_with_smmu};
+use crate::boot::pci::tests::{bridge, nvme, tree_with_one_stream, tree_with_smmu};
 use crate::boot::pci::{self, BusWindow, HostBridge};
 use crate::boot::report::report;
 use crate::pci::registers::{BAR, HEADER, HEADER_MULTIPLE, INTERRUPT};
@@ -337,6 +337,27 @@ fn a_host_bridge_is_looked_at_if_one_of_its_functions_is_named() {
     let mut machine = super::machine(gic_v3());
     machine.explain_devices(&tree, ["/pcie@10000000/pci@1,0"].into_iter());
     assert_eq!(machine.not_devices[0].why, "is a PCIe function, which only booting finds");
+}
+
+/// A host bridge that tells its functions apart for no SMMU.
+#[test]
+fn functions_that_share_a_stream_have_one_owner() {
+    let bytes = tree_with_one_stream();
+    let tree = Tree::new(&bytes).unwrap();
+    let mut machine = machine_with_smmu(&[]);
+    let open: Open<'_> = &mut |_: &HostBridge| Box::new(Buses::new(vec![nvme(0), card(1, 1)]));
+    machine.find_functions(&tree, &["/pcie@10000000/pci@0,0"], open);
+    machine.read_devices(&tree, &|_| true);
+    const BOTH: &[&str] = &["/pcie@10000000/pci@0,0", "/pcie@10000000/pci@1,0"];
+    let one = |functions| partition("one").with("devices", Text(functions));
+    let two = partition("two").with("devices", Text(&BOTH[1..]));
+    assert_eq!(
+        refusal(&machine, [one(&BOTH[..1]), two]),
+        "/partitions/two: devices = \"/pcie@10000000/pci@1,0\" has the stream 0x100 of \
+         /pcie@10000000/pci@0,0, which /partitions/one owns: give both to the same partition"
+    );
+    let plan = plan_on(&machine, &system([one(BOTH), partition("two")])).unwrap();
+    assert_eq!(plan.smmus[0].streams.len(), 1);
 }
 
 /// Slot 0 is behind the SMMU, slot 1 is not.
