@@ -36,7 +36,9 @@ BACKPORT_DRIVERS := $(addprefix target/linux/backport/modules/,virtio_mmio.ko fa
 DISK_DRIVERS := $(addprefix target/linux/modules/,dax.ko libnvdimm.ko nd_btt.ko nd_pmem.ko of_pmem.ko \
     virtio_blk.ko squashfs.ko)
 PCI_DRIVERS := $(addprefix target/linux/modules/,crc64.ko crc64_rocksoft_generic.ko crc64-rocksoft.ko \
-    crct10dif_common.ko crct10dif_generic.ko crc-t10dif.ko t10-pi.ko nvme-core.ko nvme.ko e1000e.ko)
+    crct10dif_common.ko crct10dif_generic.ko crc-t10dif.ko t10-pi.ko nvme-core.ko nvme.ko e1000e.ko \
+    virtio_pci_modern_dev.ko virtio_pci_legacy_dev.ko virtio_pci.ko scsi_common.ko \
+    scsi_mod.ko sd_mod.ko libata.ko libahci.ko ahci.ko i2c-algo-bit.ko igb.ko)
 NBD_DRIVER := target/linux/modules/nbd.ko
 RPI4_TREE := target/linux/bcm2711-rpi-4-b.dtb
 RPI4_FIRMWARE := $(addprefix target/firmware/,start4.elf fixup4.dat copyright)
@@ -283,9 +285,10 @@ target/linux/disks.cpio.gz: $(INITRAMFS) target/linux/modules/virtio_mmio.ko $(D
 	@rm -f $@
 	guests/linux/initramfs $(INITRAMFS) target/linux/modules/virtio_mmio.ko $(DISK_DRIVERS) >$@
 
-target/linux/pci.cpio.gz: $(INITRAMFS) $(PCI_DRIVERS) $(INIT) guests/linux/initramfs
+target/linux/pci.cpio.gz: $(INITRAMFS) target/linux/modules/virtio_blk.ko $(PCI_DRIVERS) $(INIT) \
+    guests/linux/initramfs
 	@rm -f $@
-	guests/linux/initramfs $(INITRAMFS) $(PCI_DRIVERS) >$@
+	guests/linux/initramfs $(INITRAMFS) target/linux/modules/virtio_blk.ko $(PCI_DRIVERS) >$@
 
 target/linux/nbd.cpio.gz: $(INITRAMFS) $(LINK_DRIVERS) $(DISK_DRIVERS) $(NBD_DRIVER) \
     target/linux/nbd/nbd-client $(INIT) guests/linux/initramfs

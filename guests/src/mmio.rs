@@ -26,6 +26,16 @@ pub unsafe fn write32(address: u64, value: u32) {
     unsafe { asm!("str w8, [x9]", in("x8") value, in("x9") address, options(nostack)) };
 }
 
+/// Writes a 16-bit register.
+///
+/// # Safety
+///
+/// As for [`write32`].
+pub unsafe fn write16(address: u64, value: u16) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { asm!("strh w8, [x9]", in("x8") value as u32, in("x9") address, options(nostack)) };
+}
+
 /// Writes an 8-bit register.
 ///
 /// # Safety

@@ -25,6 +25,8 @@ pub const BRIDGE_RESET: u32 = 1 << 22;
 pub const CIS: u16 = 0x28;
 /// Expansion ROM Base Address.
 pub const ROM: u16 = 0x30;
+/// Expansion ROM Base Address of a bridge.
+pub const BRIDGE_ROM: u16 = 0x38;
 /// Capabilities Pointer, bits 7:0.
 pub const CAPABILITIES: u16 = 0x34;
 /// Max_Lat, Min_Gnt, Interrupt Pin and Interrupt Line.
@@ -97,3 +99,22 @@ pub const ADVANCED_CONTROL: u16 = 0x04;
 pub const ADVANCED_INITIATE_FLR: u32 = 1;
 /// AF Status: the function waits for completions.
 pub const ADVANCED_PENDING: u32 = 1 << 8;
+/// ID of Enhanced Allocation (PCIe 7.8.5).
+pub const ENHANCED_ALLOCATION: u8 = 0x14;
+
+/// ID of the extended capability Access Control Services (PCIe 7.7.8).
+pub const ACS: u16 = 0x000d;
+/// ACS Control and ACS Capability, from the start of ACS. The upper half enables what the same bits
+/// of the lower half offer.
+pub const ACS_CONTROL: u16 = 0x04;
+/// ACS Source Validation: a port checks the bus numbers of Requester IDs from below.
+pub const ACS_SOURCES: u32 = 1 << 0;
+/// ACS P2P Request Redirect, P2P Completion Redirect and Upstream Forwarding: a port sends all that
+/// comes from below up.
+pub const ACS_UPWARDS: u32 = 0b111 << 2;
+/// ID of the extended capability Single Root I/O Virtualization (PCIe 9.3.3).
+pub const SR_IOV: u16 = 0x0010;
+/// SR-IOV Status and SR-IOV Control, from the start of SR-IOV.
+pub const SR_IOV_CONTROL: u16 = 0x08;
+/// SR-IOV Control: there are virtual functions, and they decode memory addresses.
+pub const SR_IOV_ENABLE: u32 = 1 << 3 | 1 << 0;

@@ -18,6 +18,7 @@ mod entropy;
 mod entry;
 mod firmware;
 mod forms;
+mod function_attacks;
 mod functions;
 mod guests;
 mod isolation;

@@ -5,8 +5,8 @@
 //! Command line:
 //!
 //! - `checks=N`: checks each `edu` this often (1), 5 ms apart.
-//! - `attack=ADDRESS,...`: stores wild values to every register of configuration space, and makes
-//!   the functions decode memory at these addresses.
+//! - `attack=ADDRESS,...`: stores wild values of every size to every register of configuration space,
+//!   and makes the functions decode memory at these addresses.
 //! - `mark`: prints what is in a register of an NVMe controller or of an e1000e network card, leaves a
 //!   mark there, and resets itself.
 
@@ -162,12 +162,14 @@ fn wild(pci: Pci) -> u64 {
                 // SAFETY: as in `write`.
                 unsafe {
                     mmio::write32(base + offset, value);
-                    mmio::write8(base + offset + 1, value as u8);
+                    (0..4).for_each(|byte| mmio::write8(base + offset + byte, value as u8));
+                    mmio::write16(base + offset, value as u16);
+                    mmio::write16(base + offset + 2, value as u16);
                     if offset % 8 == 0 {
                         mmio::write64(base + offset, u64::from(value) << 32);
                     }
                 }
-                stores += 2;
+                stores += 7;
             }
         }
         for (bar, value) in before.into_iter().flatten().enumerate() {

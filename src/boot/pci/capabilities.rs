@@ -2,10 +2,11 @@
 
 use alloc::vec::Vec;
 
+use super::extended::remove_virtual_functions;
 use crate::pci::registers::{
     ADVANCED, ADVANCED_FLR, CAPABILITIES, COMMAND, DEVICE_CAPABILITIES, DEVICE_FLR, EXPRESS,
     EXTENDED, MSI, MSI_ENABLE, MSI_X, MSI_X_ENABLE, POWER_CONTROL, POWER_MANAGEMENT, POWER_STATE,
-    STATUS_CAPABILITIES,
+    ROM, STATUS_CAPABILITIES,
 };
 use crate::pci::{Address, ConfigurationSpace, ResetMethod};
 
@@ -46,13 +47,17 @@ pub(super) fn capabilities(
     }
 }
 
-/// Undoes what firmware may have set in the capabilities of a function and its guest cannot change:
-/// interrupts by messages, and a power state other than D0.
+/// Undoes what firmware may have set in a function and its guest cannot change: an expansion ROM that
+/// is decoded, virtual functions, interrupts by messages, and a power state other than D0.
 pub(super) fn set_up(
     function: Address,
     capabilities: &[Capability],
     hardware: &dyn ConfigurationSpace,
 ) {
+    hardware.write(function, ROM, 0);
+    if capabilities.iter().any(|it| it.id == EXPRESS) {
+        remove_virtual_functions(function, hardware);
+    }
     for Capability { offset, id, .. } in capabilities {
         let (register, bits) = match *id {
             MSI => (*offset, MSI_ENABLE),

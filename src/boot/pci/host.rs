@@ -13,6 +13,9 @@ use crate::pci::Address;
 const COMPATIBLE: &str = "pci-host-ecam-generic";
 /// The value of [`PciRange::space`] for memory of 32 bits.
 const MEMORY_32: u32 = 2;
+/// One past the last bus address that windows have: the last MiB below 4 GiB is left to the memory of
+/// bridges, which nobody uses.
+const WINDOWS_END: u64 = (1 << 32) - (1 << 20);
 /// The bytes of configuration space of a bus.
 const BUS_SIZE: u64 = 1 << 20;
 
@@ -28,7 +31,8 @@ pub struct HostBridge {
     pub first_bus: u8,
     /// The number of its last bus.
     pub last_bus: u8,
-    /// The addresses of memory that 32 bits of bus address reach, and that is not prefetchable.
+    /// The addresses of memory that 32 bits of bus address reach, but for the last MiB, and that is
+    /// not prefetchable.
     pub windows: Vec<BusWindow>,
     /// Whether the accesses of its functions see the caches (`dma-coherent`).
     pub is_coherent: bool,
@@ -77,15 +81,17 @@ impl HostBridge {
         let last = last.ok_or(NodeError::Property("reg"))?;
         let last_bus = u64::from(last_bus).min(last + u64::from(first_bus)) as u8;
         let ranges = node.pci_ranges()?.into_iter();
-        let is_reachable = |window: &BusWindow| window.bus >> 32 == 0;
-        let window = |it: PciRange| BusWindow { bus: it.bus, region: it.region };
-        let windows = ranges.filter(|range| range.space == MEMORY_32).map(window);
+        let window = |it: PciRange| {
+            let size = WINDOWS_END.checked_sub(it.bus)?.min(it.region.size());
+            Some(BusWindow { bus: it.bus, region: it.region.part(0, size)? })
+        };
+        let windows = ranges.filter(|range| range.space == MEMORY_32).filter_map(window);
         Ok(Self {
             path: node.path(),
             configuration,
             first_bus,
             last_bus,
-            windows: windows.filter(is_reachable).collect(),
+            windows: windows.collect(),
             is_coherent: node.property("dma-coherent").is_some(),
             interrupts: node.mapped_interrupts()?,
             mask: node.interrupt_mask()?,

@@ -7,6 +7,7 @@
 mod bars;
 mod capabilities;
 mod enumerate;
+mod extended;
 mod host;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -36,6 +37,9 @@ pub struct PciFunction {
     pub kind: Kind,
     /// The bridges between it and the host bridge, the outermost first.
     pub ports: Vec<Address>,
+    /// Whether the outermost of them checks its Requester ID and sends its accesses to the host bridge
+    /// alone, by ACS. True if there is none.
+    pub is_isolated: bool,
     /// Its memory.
     pub bars: Vec<Bar>,
     /// Its interrupt pin, 1 (INTA) to 4; 0 if it has none.

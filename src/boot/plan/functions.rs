@@ -29,7 +29,8 @@ use crate::pci::port::GRANULE;
 ///
 /// If a function cannot be passed through, if a partition has too many, or functions of two host
 /// bridges, or functions that no window of a bridge can lead to together, or a function of a device
-/// or behind a port of which another partition has one, or if their memory does not fit.
+/// or behind a port of which another partition has one, or one that a port does not keep away from
+/// those of others, or if their memory does not fit.
 pub(super) fn place(
     machine: &Machine,
     partitions: &[PartitionDescription],
@@ -64,6 +65,7 @@ pub(super) fn place(
             }
             check_bus(partition, device, function, functions[0])?;
             check_device(partitions, passthrough, number, device, function)?;
+            check_port(partitions, passthrough, number, device, function)?;
         }
         let used = layout::used(partition, &emulated[number], &passthrough[number])?;
         let window = window(bridge, &functions, &used, &windows);
@@ -160,6 +162,37 @@ fn check_device(
                 format_args!(
                     "is in the same device or behind the same port as {path} of {owner}: give both to \
                  one partition"
+                ),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a function reaches no function of another partition before the SMMU sees that, and that
+/// it has no ID of those: the port of the host bridge behind which it is has ACS. Unprotected DMA
+/// reaches everything in any case.
+fn check_port(
+    partitions: &[PartitionDescription],
+    passthrough: &[Vec<Device>],
+    number: usize,
+    device: &Device,
+    function: &PciFunction,
+) -> Result<()> {
+    if function.is_isolated || partitions[number].dma_unprotected {
+        return Ok(());
+    }
+    for (other, devices) in partitions.iter().zip(passthrough) {
+        let is_below = |it: &PciFunction| it.bridge == function.bridge;
+        let below = devices.iter().find(|it| it.function.as_deref().is_some_and(is_below));
+        if let Some(below) = below.filter(|_| other.path != partitions[number].path) {
+            let (path, owner) = (&below.path, &other.path);
+            refuse_function(
+                &partitions[number],
+                device,
+                format_args!(
+                    "is behind a port without ACS, which does not keep it away from {path} of \
+                     {owner}: give both to one partition, or choose another port"
                 ),
             )?;
         }

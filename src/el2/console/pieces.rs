@@ -12,7 +12,7 @@ use bulkhead::operator::console::{Console, Source, Stop, Transmitter};
 use bulkhead::util::deadlines::User;
 use core::sync::atomic::Ordering;
 
-use super::{CONSOLE, Place, Port, SharedState, input, ports};
+use super::{CONSOLE, Place, SharedState, input, ports};
 use crate::el2::cpu::{self, Cpu, timer};
 use crate::el2::drivers::uart::{MachineUart, emergency};
 

@@ -7,11 +7,10 @@ use core::cell::{Cell, RefCell};
 use std::vec;
 use std::vec::Vec;
 
-use super::registers::{BUSES, COMMAND, EXTENDED, HEADER, HEADER_BRIDGE};
-use super::{Address, ConfigurationSpace};
+use super::registers::{BUSES, COMMAND, HEADER, HEADER_BRIDGE};
+use super::{Address, ConfigurationSpace, FUNCTION_SIZE};
 
-/// A function of the model: the values of its registers below 0x100, and the bits that stores
-/// change.
+/// A function of the model: the values of its registers, and the bits that stores change.
 #[derive(Clone)]
 pub(crate) struct Model {
     /// The index of the bridge that it is behind; `None` on the first bus.
@@ -25,7 +24,7 @@ pub(crate) struct Model {
 impl Model {
     /// Returns a function with these Vendor and Device IDs on the first bus.
     pub fn new(device: u8, function: u8, id: u32) -> Self {
-        let mut values = vec![0; usize::from(EXTENDED / 4)];
+        let mut values = vec![0; FUNCTION_SIZE as usize / 4];
         let mut writable = values.clone();
         values[0] = id;
         writable[usize::from(COMMAND / 4)] = 0xffff;

@@ -1,5 +1,7 @@
 //! What boot finds out about functions that behave, and about those that do not.
 
+mod extended;
+
 use alloc::string::{String, ToString};
 use alloc::vec;
 use core::cell::RefCell;
@@ -81,6 +83,12 @@ pub(crate) fn tree() -> Vec<u8> {
 /// The same, but the accesses of slot 0 arrive at the SMMU with phandle 1, from stream 0x100 on.
 pub(crate) fn tree_with_smmu() -> Vec<u8> {
     machine().child(host().with("iommu-map", Cells(&[0, 1, 0x100, 8]))).tree()
+}
+
+/// The same, but all functions have the stream 0x100.
+pub(crate) fn tree_with_one_stream() -> Vec<u8> {
+    let host = host().with("iommu-map-mask", Cells(&[0]));
+    machine().child(host.with("iommu-map", Cells(&[0, 1, 0x100, 8]))).tree()
 }
 
 fn read(host: Spec) -> Result<HostBridge, NodeError> {

@@ -6,7 +6,7 @@ use crate::boot::fdt::Node;
 use crate::boot::guest_tree;
 use crate::boot::machine::Open;
 use crate::boot::machine::Stream;
-use crate::boot::pci::tests::{bridge, nvme, tree_with_smmu};
+use crate::boot::pci::tests::{bridge, nvme, tree_with_one_stream, tree_with_smmu};
 use crate::boot::pci::{self, BusWindow, HostBridge};
 use crate::boot::report::report;
 use crate::pci::registers::{BAR, HEADER, HEADER_MULTIPLE, INTERRUPT};
@@ -259,6 +259,35 @@ fn functions_that_partitions_would_share_are_refused() {
     assert!(text.contains(&both), "{text}");
 }
 
+/// A port that lets functions access each other, or take each other's IDs, is no wall.
+#[test]
+fn functions_that_a_port_does_not_keep_apart_are_refused() {
+    let acs =
+        |port: Model| port.with(0x100, 0x1_000d).with(0x104, 0x1d).writable(0x104, 0x1d << 16);
+    let machine = |port| {
+        let functions = vec![nvme(0), port, card(0, 1).behind(1)];
+        let mut machine = machine_with(bridge(), functions);
+        let functions = machine.devices.iter_mut().filter(|it| it.function.is_some());
+        functions.for_each(|it| it.reach = Reach::Partition);
+        machine
+    };
+    let owner = |name, function| partition(name).with("devices", Text(function));
+    const BEHIND: &[&str] = &["/pcie@10000000/pci@5,0/pci@0,0"];
+    const ROOT: &[&str] = &["/pcie@10000000/pci@0,0"];
+    let both = || [owner("one", BEHIND), owner("two", ROOT)];
+    assert!(plan_on(&machine(acs(Model::bridge(5))), &system(both())).is_ok());
+    let without = machine(Model::bridge(5));
+    assert_eq!(
+        refusal(&without, both()),
+        "/partitions/one: devices = \"/pcie@10000000/pci@5,0/pci@0,0\" is behind a port without \
+         ACS, which does not keep it away from /pcie@10000000/pci@0,0 of /partitions/two: give \
+         both to one partition, or choose another port"
+    );
+    // Alone below the host bridge, and where nothing is promised.
+    assert!(plan_on(&without, &system([owner("one", BEHIND), partition("two")])).is_ok());
+    assert!(plan_on(&without, &system([given("one", BEHIND), owner("two", ROOT)])).is_ok());
+}
+
 #[test]
 fn memory_that_does_not_fit_is_refused() {
     let mut host = bridge();
@@ -308,6 +337,27 @@ fn a_host_bridge_is_looked_at_if_one_of_its_functions_is_named() {
     let mut machine = super::machine(gic_v3());
     machine.explain_devices(&tree, ["/pcie@10000000/pci@1,0"].into_iter());
     assert_eq!(machine.not_devices[0].why, "is a PCIe function, which only booting finds");
+}
+
+/// A host bridge that tells its functions apart for no SMMU.
+#[test]
+fn functions_that_share_a_stream_have_one_owner() {
+    let bytes = tree_with_one_stream();
+    let tree = Tree::new(&bytes).unwrap();
+    let mut machine = machine_with_smmu(&[]);
+    let open: Open<'_> = &mut |_: &HostBridge| Box::new(Buses::new(vec![nvme(0), card(1, 1)]));
+    machine.find_functions(&tree, &["/pcie@10000000/pci@0,0"], open);
+    machine.read_devices(&tree, &|_| true);
+    const BOTH: &[&str] = &["/pcie@10000000/pci@0,0", "/pcie@10000000/pci@1,0"];
+    let one = |functions| partition("one").with("devices", Text(functions));
+    let two = partition("two").with("devices", Text(&BOTH[1..]));
+    assert_eq!(
+        refusal(&machine, [one(&BOTH[..1]), two]),
+        "/partitions/two: devices = \"/pcie@10000000/pci@1,0\" has the stream 0x100 of \
+         /pcie@10000000/pci@0,0, which /partitions/one owns: give both to the same partition"
+    );
+    let plan = plan_on(&machine, &system([one(BOTH), partition("two")])).unwrap();
+    assert_eq!(plan.smmus[0].streams.len(), 1);
 }
 
 /// Slot 0 is behind the SMMU, slot 1 is not.

@@ -86,7 +86,47 @@ pub const MENDS: &[Mend] = &[
             "while !pci.reset() {",
             "while false && !pci.reset() {",
         )],
-        tests: &[Boot("functions::a_restart_resets_a_function_or_leaves_it_off::gicv3")],
+        tests: &[
+            Boot("functions::a_restart_resets_a_function_or_leaves_it_off::gicv3"),
+            Boot("functions::no_disk_writes_into_memory_that_a_restart_has_scrubbed::gicv3"),
+        ],
+    },
+    Mend {
+        attack: "a guest sets bits of its PCI Express function's Command that are not its own",
+        changes: &[change(
+            "src/pci/function.rs",
+            "merge(self.command) & COMMAND_BITS;",
+            "merge(self.command) & (COMMAND_BITS | 0xffff);",
+        )],
+        tests: &[Library("stores_at_random_never_decode_an_address_outside_of_the_window")],
+    },
+    Mend {
+        attack: "a PCI Express function takes an ID of a neighbour's, or reaches it past the SMMU",
+        changes: &[
+            change(
+                "src/boot/pci/extended.rs",
+                "offered & ACS_SOURCES != 0 && hardware.read(port, register) >> 16 == offered",
+                "offered > 0 && register > 0",
+            ),
+            change(
+                "src/boot/plan/functions.rs",
+                "if function.is_isolated || partitions[number].dma_unprotected {",
+                "if function.is_isolated || number < partitions.len() {",
+            ),
+        ],
+        tests: &[
+            Library("ports_check_ids_and_send_accesses_up"),
+            Library("functions_that_a_port_does_not_keep_apart_are_refused"),
+        ],
+    },
+    Mend {
+        attack: "firmware has left a PCI Express function's ROM where a neighbour's memory is",
+        changes: &[change(
+            "src/boot/pci/capabilities.rs",
+            "hardware.write(function, ROM, 0);",
+            "_ = ROM;",
+        )],
+        tests: &[Library("addresses_that_firmware_has_assigned_are_taken_away")],
     },
     Mend {
         attack: "a PCI Express function has a list of capabilities without an end",
