@@ -30,12 +30,6 @@ pub const BASER: u64 = 0x0100;
 /// The number of registers GITS_BASER<n>.
 pub const BASERS: usize = 8;
 
-/// GICR_CTLR.
-pub const GICR_CTLR: u64 = 0x0000;
-/// GICR_CTLR: LPIs are enabled.
-pub const GICR_ENABLE_LPIS: u32 = 1 << 0;
-/// GICR_TYPER, 64 bits, with the number of the processor in bits 23:8.
-pub const GICR_TYPER: u64 = 0x0008;
 /// GICR_TYPER: there are physical LPIs.
 pub const GICR_TYPER_PLPIS: u64 = 1 << 0;
 /// GICR_PROPBASER, 64 bits.
@@ -75,6 +69,11 @@ pub const fn base(start: u64, size: u64, page: u64, kept: u64) -> u64 {
 
 /// The bits of GITS_BASER<n> that say the size of a page: 0 is 4 KiB, 1 is 16 KiB, 2 is 64 KiB.
 pub const PAGE_FIELD: u64 = 0b11 << 8;
+
+/// That field for pages of 64 KiB.
+pub const PAGE_64K: u64 = 0b10 << 8;
+/// The address in GITS_BASER<n>, below 256 TiB.
+pub const BASE_ADDRESS: u64 = 0xffff_ffff_f000;
 
 /// Returns the size of the pages in bytes that a value of GITS_BASER<n> says.
 pub const fn page_size(baser: u64) -> u64 {

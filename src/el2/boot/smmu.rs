@@ -20,7 +20,7 @@ use super::refuse::refuse;
 use super::{mmu, refuse_finding};
 use crate::el2::arch::cache;
 use crate::el2::arch::sync::{Mutex, SetOnce};
-use crate::el2::dma::{CommandQueue, EventQueue, OwnedStream, Smmu, Smmus};
+use crate::el2::dma::{CommandQueue, EventQueue, Its, OwnedStream, Smmu, Smmus};
 use crate::el2::drivers::gic::Gic;
 use crate::el2::drivers::mmio::Registers;
 use crate::el2::partition::line_limit;
@@ -65,20 +65,21 @@ fn await_register(path: &str, registers: &Registers, offset: u64, mask: u32, val
 }
 
 /// Writes the tables of the SMMUs that have streams of partitions, whose tables for devices have
-/// these `roots`, and sets the SMMUs up. All streams are closed, and translation stays off. `None`
-/// if there is no such SMMU.
+/// these `roots`, and sets the SMMUs up. All streams are closed, and translation stays off. `its` takes
+/// messages of devices, if there is one. `None` if there is no such SMMU.
 pub fn set_up(
     machine: &Machine,
     plan: &Plan,
     roots: &[Option<Pa>],
     gic: &'static Gic,
+    its: Option<&'static Its>,
 ) -> Option<&'static Smmus> {
     if plan.smmus.is_empty() {
         return None;
     }
     let one = |it: &SmmuPlan| smmu(&machine.smmus[it.smmu], it, &plan.partitions, roots);
     let smmus = plan.smmus.iter().map(one).collect();
-    Some(Box::leak(Box::new(Smmus { smmus, gic, partitions: SetOnce::new() })))
+    Some(Box::leak(Box::new(Smmus { smmus, gic, its, partitions: SetOnce::new() })))
 }
 
 /// Sets one SMMU up.
@@ -157,18 +158,20 @@ fn smmu(
 /// they lead, and refuses to start guests if a device reaches more than its partition's memory, or
 /// anything yet. `tables` is the memory of the partitions' tables.
 pub fn audit(
+    machine: &Machine,
     smmus: &Smmus,
     plan: &[SmmuPlan],
     roots: &[(&PartitionPlan, Option<Pa>)],
     tables: Region<Pa>,
 ) {
-    match find_errors(smmus, plan, roots, tables) {
+    match find_errors(machine, smmus, plan, roots, tables) {
         Ok(summary) => info!("audit       {summary}"),
         Err(finding) => refuse_finding(&finding),
     }
 }
 
 fn find_errors(
+    machine: &Machine,
     smmus: &Smmus,
     plan: &[SmmuPlan],
     roots: &[(&PartitionPlan, Option<Pa>)],
@@ -181,7 +184,7 @@ fn find_errors(
     };
     let with_tables: Vec<_> =
         roots.iter().filter_map(|(plan, root)| Some((*plan, (*root)?))).collect();
-    let pages = audit::devices(&with_tables, tables, &read)?;
+    let pages = audit::devices(machine, &with_tables, tables, &read)?;
     let mut streams = 0;
     for (smmu, plan) in smmus.smmus.iter().zip(plan) {
         let read = |at: Pa| {

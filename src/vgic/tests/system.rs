@@ -41,6 +41,7 @@ impl System {
             it_lines_number: 16,
             hardware: &hardware,
             virtual_only: &[intid(&VIRTUAL_ONLY_SPI)],
+            messages: &[],
             virtual_timer: Some(intid(&HARDWARE_PPI)),
         });
         let mut machine = Machine::new(version, cpus, list_registers, 17);

@@ -8,6 +8,7 @@ use crate::boot::smmu::Reached;
 
 /// A stream table and tables for devices, in a memory that tests can modify.
 struct Smmu {
+    machine: Machine,
     plan: Plan,
     roots: Vec<Option<Pa>>,
     tables: BTreeMap<u64, Descriptors>,
@@ -54,7 +55,7 @@ impl Smmu {
             words[at..at + 8].copy_from_slice(&reached.entry(&smmu.features));
         }
         let (base, base_cfg) = (memory.start().get(), layout.base_cfg());
-        Self { roots, tables, words, base, base_cfg, plan }
+        Self { machine, roots, tables, words, base, base_cfg, plan }
     }
 
     /// The doubleword of a stream's entry.
@@ -68,7 +69,7 @@ impl Smmu {
         let with_tables: Vec<_> =
             partitions.clone().zip(&self.roots).map(|(it, root)| (it, root.unwrap())).collect();
         let read = |table: Pa| &self.tables[&table.get()];
-        let pages = devices(&with_tables, self.plan.table_memory, &read)?;
+        let pages = devices(&self.machine, &with_tables, self.plan.table_memory, &read)?;
         let smmu = &self.plan.smmus[0];
         let start = smmu.memory.start().get();
         let table = StreamTable {

@@ -269,7 +269,7 @@ fn lists_of_capabilities_end() {
 fn seen(model: Model, address: u64) -> (Buses, Function) {
     let buses = Buses::new(vec![model]);
     let (_, function) = functions(&bridge(), 0, &buses).remove(0);
-    let view = view(&function, &[address]);
+    let view = view(&function, &[address], false);
     (buses, Function::new(function.address, view, (address, 0x4000)))
 }
 
@@ -330,7 +330,7 @@ fn wild_functions_are_found_in_bounded_time_and_seen_without_a_panic() {
         let host = HostBridge { last_bus: 3, ..bridge() };
         for (path, function) in functions(&host, 0, &wild) {
             let addresses: Vec<_> = function.bars.iter().map(|_| 0x1000_0000).collect();
-            let view = view(&function, &addresses);
+            let view = view(&function, &addresses, seed % 2 == 0);
             let commands = view.rules.iter().filter(|rule| **rule == Rule::Command).count();
             assert_eq!(commands, 1);
             let mut function = Function::new(function.address, view, (0x1000_0000, 0x1000));

@@ -88,6 +88,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         watchdogs: Vec::new(),
         pmus: Vec::new(),
         smmus: Vec::new(),
+        message_controllers: Vec::new(),
         console: Some(ConsoleUart {
             path: "/pl011@9000000".to_string(),
             kind: ConsoleKind::Pl011,
