@@ -36,6 +36,8 @@ impl Intid {
 
     /// Returns the LPI by which the message of a source arrives that stands for this interrupt: the
     /// sources' LPIs follow each other, `number` is that of the source.
+    // Inlined into the code of boot.
+    #[inline(always)]
     pub const fn lpi(self, number: u32) -> u32 {
         Self::LPI_START + number * Self::LPIS_OF_SOURCE + self.0
     }

@@ -332,6 +332,9 @@ impl ListRegisters {
                 && usize::from(bank.routes[bit].vcpu) == hw.vcpu()
                 && (intid >= 16
                     || bank.sources[bit].wrapping_shr(bank.active_source[bit].into()) & 1 != 0);
+        // If it is only pending, no other vCPU holds it any more: see `offer`.
+        let found = if active { 0 } else { bank.astray & 1 << bit };
+        bank.astray ^= found;
         let lr = if intid < 16 {
             bank.take_sgi(bit, pending, active)
         } else {
@@ -340,11 +343,8 @@ impl ListRegisters {
         self.update_busy(gic, set);
         gic.vcpus[hw.vcpu()].arrivals.set_injected(index, intid as u16);
         hw.write_list_register(index, lr);
-        let bank = gic.bank_mut(set);
-        if !active && bank.astray >> bit & 1 != 0 {
-            // No other vCPU holds it any more: see `offer`.
-            bank.astray &= !(1 << bit);
-            self.prepare(gic, set.with(1 << bit));
+        if found != 0 {
+            self.prepare(gic, set.with(found));
         }
     }
 }

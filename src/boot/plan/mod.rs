@@ -110,12 +110,13 @@ impl Plan {
             let dma_mappings = dma::mappings(&mappings, has_streams, page);
             let mut devices = take(&mut devices[number]);
             let wanted = description.delivery(described);
-            let of_messages: Vec<_> = messages.iter().flat_map(MessagePlan::interrupts).collect();
-            let owned = [&interrupts[..], &of_messages].concat();
+            let mut owned = interrupts.clone();
+            owned.extend(messages.iter().flat_map(MessagePlan::interrupts));
             let delivery = free.assign(described, wanted, &mut devices, &owned)?;
-            if messages.is_some_and(|messages| !messages.is_virtual) {
-                interrupts = owned;
-                interrupts.sort_by_key(|interrupt| interrupt.intid);
+            let of_machine = messages.iter().filter(|messages| !messages.is_virtual);
+            for interrupt in of_machine.flat_map(MessagePlan::interrupts) {
+                let index = interrupts.partition_point(|it| it.intid < interrupt.intid);
+                interrupts.insert(index, interrupt);
             }
             partitions.push(PartitionPlan {
                 tables: needed(&mappings),

@@ -7,6 +7,7 @@ use bulkhead::boot::plan::{PlannedBus, PlannedFunction};
 use bulkhead::devices::address_map::PCI_CONFIGURATION_SIZE;
 use bulkhead::msi::frame::FrameSpis;
 use bulkhead::pci::{FUNCTION_SIZE, FUNCTIONS, Function, Progress, Reset, port};
+use bulkhead::vgic::{IntidSet, StateRegister};
 use core::fmt;
 
 use super::Ecam;
@@ -75,9 +76,10 @@ impl PciFunctions for Functions {
         if let Some(offset) = offset.checked_sub(PCI_CONFIGURATION_SIZE) {
             return match (self.messages, stored) {
                 (Some(spis), None) => spis.load(offset).into(),
-                (Some(spis), Some(value)) => {
-                    spis.store(offset, value).map_or(0, |spi| spi.get().into())
-                }
+                (Some(spis), Some(value)) => spis.store(offset, value).map_or(0, |spi| {
+                    let set = IntidSet::one(0, spi);
+                    StateRegister::SetPending.of(set) << 32 | u64::from(set.mask())
+                }),
                 (None, _) => 0,
             };
         }

@@ -1,9 +1,6 @@
 //! Accesses to the configuration space of a guest's PCI Express functions, and to the frame for their
 //! messages.
 
-use bulkhead::arch::intid::Intid;
-use bulkhead::vgic::{IntidSet, StateRegister};
-
 use super::Vcpu;
 
 impl Vcpu {
@@ -13,13 +10,8 @@ impl Vcpu {
     pub fn pci_access(&self, offset: u64, size: u64, stored: Option<u64>) -> u64 {
         let Some(pci) = &self.partition.pci else { return u64::MAX };
         let result = pci.access(offset, size, stored);
-        if stored.is_some()
-            && result != 0
-            && let Some(spi) = Intid::new(result as u32)
-        {
-            // As the guest's own store to GICD_ISPENDR<n>.
-            let set = IntidSet::one(0, spi);
-            self.frame_write(false, StateRegister::SetPending.of(set), 4, set.mask().into());
+        if stored.is_some() && result != 0 {
+            self.frame_write(false, result >> 32, 4, result & 0xffff_ffff);
         }
         result
     }
