@@ -7,6 +7,7 @@ mod disks;
 pub(crate) mod dma;
 mod functions;
 mod links;
+pub(crate) mod messages;
 mod random;
 mod refused;
 mod shared_memory;
