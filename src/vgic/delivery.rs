@@ -213,7 +213,7 @@ impl ListRegisters {
             bank.set_active(index % 32, vcpu as u8);
         }
         // If only the line made it pending, `Bank::line` still has that.
-        let latched = bank.hardware | bank.edge | bank.latched_in_lr;
+        let latched = bank.hardware | bank.messages | bank.edge | bank.latched_in_lr;
         if !intid.is_sgi() && lr.is_pending() {
             bank.latched |= latched & set.mask();
         }
