@@ -136,9 +136,10 @@ impl Controllers {
         let Some(index) = self.0.get(number).copied().flatten() else { return Ok(None) };
         let controller = &machine.message_controllers[index];
         let page = controller.page();
+        let own = own_interrupts(machine);
         if let MessageKind::Frame(spis) = controller.kind {
             let plan = |spis| MessagePlan { controller: index, spis, page, is_virtual: false };
-            return Ok(spis.map(plan));
+            return Ok(spis.and_then(|spis| free_part(spis, &own)).map(plan));
         }
         let sending = passthrough.iter().filter(|it| self.source(machine, number, it).is_some());
         let wanted = sending.filter_map(|device| Some(device.function.as_ref()?.messages()));
@@ -146,9 +147,6 @@ impl Controllers {
         let count = wanted.map(|it| it.min(most).next_power_of_two()).sum::<u32>().min(MOST);
         let mut blocks = (2..).map(|number| FrameSpis::new(number * SPI_ALIGN, count));
         // Bulkhead's own may arrive at the same CPU, which takes them for what they are.
-        let of_smmus = machine.smmus.iter().flat_map(|it| [it.events, it.errors]).flatten();
-        let own = of_smmus.map(|it| it.intid);
-        let own = own.chain(machine.console.as_ref().and_then(|console| console.interrupt));
         let used: Vec<_> = interrupts.iter().map(|it| it.intid).chain(own).collect();
         let is_free = |spis: &FrameSpis| used.iter().all(|it| !spis.contains(it.get()));
         // Past the last SPI there are none.
@@ -174,12 +172,54 @@ fn source(machine: &Machine, device: &Device) -> Option<MessageSource> {
             let last = Intid::SPI_END - 1;
             features.is_ok_and(|it| Layout::new(&it, &[source.id], last, 1, 1).is_ok())
         }
-        MessageKind::Frame(spis) => spis.is_some(),
+        MessageKind::Frame(spis) => spis.is_some_and(|spis| {
+            // What a function may raise must be nobody's, but an SMMU's, whose interrupts the CPU of
+            // the function's partition takes then.
+            let others = machine.devices.iter().filter(|device| !is_smmu(machine, device));
+            let raised = others.flat_map(|device| &device.interrupts).map(|it| it.intid);
+            let mut all = raised.chain(machine.console.as_ref().and_then(|it| it.interrupt));
+            !all.any(|it| spis.contains(it.get()))
+                && free_part(spis, &own_interrupts(machine)).is_some()
+        }),
     };
     (is_behind_smmu && takes).then_some(source)
 }
 
+/// Returns whether a device is an SMMU that Bulkhead drives.
+fn is_smmu(machine: &Machine, device: &Device) -> bool {
+    machine.smmus.iter().any(|smmu| smmu.path == device.path)
+}
+
+/// Returns the SPIs of the SMMUs and of the console.
+fn own_interrupts(machine: &Machine) -> Vec<Intid> {
+    let known = machine.smmus.iter().flat_map(|smmu| [smmu.events, smmu.errors]).flatten();
+    let smmus = machine.devices.iter().filter(|device| is_smmu(machine, device));
+    let all = known.chain(smmus.flat_map(|device| device.interrupts.iter().copied()));
+    let console = machine.console.as_ref().and_then(|console| console.interrupt);
+    all.map(|interrupt| interrupt.intid).chain(console).collect()
+}
+
+/// Returns the most SPIs in a row of a frame of which none is among `own`, from its first one or from
+/// a multiple of 16 on, since that is how GICv2m frames begin.
+fn free_part(spis: FrameSpis, own: &[Intid]) -> Option<FrameSpis> {
+    let behind = own.iter().map(|it| (it.get() + 1).next_multiple_of(16));
+    let starts = behind.filter(|it| spis.contains(*it)).chain([spis.first.get()]);
+    let part = |start: u32| {
+        let next = own.iter().map(|it| it.get()).filter(|it| *it >= start).min();
+        FrameSpis::new(start, spis.end().min(next.unwrap_or(u32::MAX)) - start)
+    };
+    starts.filter_map(part).max_by_key(|part| part.count)
+}
+
 impl MessagePlan {
+    /// Returns whether functions can raise this SPI, whatever the guest's frame says.
+    pub fn can_raise(&self, machine: &Machine, spi: Intid) -> bool {
+        match machine.message_controllers[self.controller].kind {
+            MessageKind::Frame(Some(spis)) => spis.contains(spi.get()),
+            MessageKind::Frame(None) | MessageKind::Its(_) => false,
+        }
+    }
+
     /// Returns the interrupts of messages.
     pub fn interrupts(&self) -> impl Iterator<Item = Interrupt> + use<> {
         let spis = (self.spis.first.get()..self.spis.end()).filter_map(Intid::new);

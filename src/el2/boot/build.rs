@@ -316,7 +316,16 @@ impl Work {
             its.go_live(self.gic, &self.partitions);
         }
         let cpu_of = |partition: usize| self.partitions[partition].plan.cpus[0];
-        smmu::go_live(&self.machine, smmus, |it| self.console_cpu.unwrap_or_else(|| cpu_of(it)));
+        // One that functions can raise by messages costs no time but their own partition's.
+        let raises = |partition: &Partition, intid| {
+            partition.plan.messages.is_some_and(|it| it.can_raise(&self.machine, intid))
+        };
+        smmu::go_live(&self.machine, smmus, |intid, first| {
+            match self.partitions.iter().position(|it| raises(it, intid)) {
+                Some(partition) => cpu_of(partition),
+                None => self.console_cpu.unwrap_or_else(|| cpu_of(first)),
+            }
+        });
     }
 
     /// Returns the partition that owns the CPU with this index, and the number of the CPU's vCPU.

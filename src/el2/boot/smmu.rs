@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
-use bulkhead::arch::intid::Trigger;
+use bulkhead::arch::intid::{Intid, Trigger};
 use bulkhead::boot::audit::{self, Descriptors, Finding, StreamSummary, StreamTable};
 use bulkhead::boot::machine::{self, Machine};
 use bulkhead::boot::plan::{PartitionPlan, Plan, PlannedStream, SmmuPlan};
@@ -200,8 +200,8 @@ fn find_errors(
 }
 
 /// Enables translation, with all streams closed, and the SMMUs' interrupts. `cpu` returns the CPU
-/// that takes those of an SMMU, the first of whose streams this partition has.
-pub fn go_live(machine: &Machine, smmus: &Smmus, cpu: impl Fn(usize) -> usize) {
+/// that takes an interrupt of an SMMU, the first of whose streams this partition has.
+pub fn go_live(machine: &Machine, smmus: &Smmus, cpu: impl Fn(Intid, usize) -> usize) {
     for smmu in &smmus.smmus {
         let registers = &smmu.registers;
         let machine = machine.smmus.iter().find(|it| it.path == smmu.path);
@@ -220,7 +220,7 @@ pub fn go_live(machine: &Machine, smmus: &Smmus, cpu: impl Fn(usize) -> usize) {
         let interrupts = machine.into_iter().flat_map(|it| [it.events, it.errors]).flatten();
         for interrupt in interrupts {
             smmus.gic.set_trigger(interrupt.intid, interrupt.trigger == Trigger::Edge);
-            smmus.gic.enable_own(interrupt.intid, cpu(first));
+            smmus.gic.enable_own(interrupt.intid, cpu(interrupt.intid, first));
         }
     }
 }

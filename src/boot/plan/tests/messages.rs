@@ -195,17 +195,31 @@ fn a_frame_has_one_owner_and_its_interrupts_are_nobody_elses() {
     let [one, two] = two();
     let plan = plan_on(&machine, &system([one, two.with("console", Text(&["virtio"]))])).unwrap();
     let [one, two] = &plan.partitions[..] else { panic!() };
-    let (spis, page) = (FrameSpis::new(80, 64).unwrap(), Pa::new(0x802_0000));
+    // The SMMU raises 106.
+    let (spis, page) = (FrameSpis::new(112, 32).unwrap(), Pa::new(0x802_0000));
     let messages = MessagePlan { controller: 0, spis, page, is_virtual: false };
+    let raises = |spi| messages.can_raise(&machine, Intid::new(spi).unwrap());
+    assert_eq!([79, 80, 106, 143, 144].map(raises), [false, true, true, true, false]);
     assert_eq!((one.messages, two.messages, &plan.its), (Some(messages), None, &None));
     assert!(shows_messages(one) && !shows_messages(two));
     assert_eq!(one.dma_mappings[0].pa, page);
     assert!(two.dma_mappings.iter().all(|it| it.pa != page));
     let own: Vec<_> = one.interrupts.iter().filter(|it| spis.contains(it.intid.get())).collect();
-    assert!(own.len() == 64 && own.iter().all(|it| it.trigger == Trigger::Edge));
+    assert!(own.len() == 32 && own.iter().all(|it| it.trigger == Trigger::Edge));
     assert!(one.interrupts.is_sorted_by_key(|it| it.intid));
     assert!(two.interrupts.iter().all(|it| !spis.contains(it.intid.get())));
     assert_eq!(two.virtio_console.unwrap().intid.get(), 144, "the first one behind the frame's");
+}
+
+/// A function could raise what it has nothing to do with.
+#[test]
+fn a_frame_with_interrupts_of_devices_is_not_used() {
+    let mut machine = frame();
+    machine.devices.push(device("/other@b100000", (0xb10_0000, 0x1000), Some(90)));
+    expect_none(&machine, two());
+    let mut machine = frame();
+    machine.console.as_mut().unwrap().interrupt = Intid::new(143);
+    expect_none(&machine, two());
 }
 
 #[test]
