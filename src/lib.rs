@@ -18,6 +18,7 @@ pub mod boot;
 pub mod devices;
 pub mod entropy;
 pub mod mm;
+pub mod msi;
 pub mod operator;
 pub mod partition;
 pub mod pci;

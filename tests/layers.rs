@@ -18,12 +18,13 @@ const LIBRARY: &[(&str, &[&str])] = &[
     ("entropy", &[]),
     ("virtio", &["arch", "util"]),
     ("smmu", &[]),
+    ("msi", &["arch"]),
     ("partition", &["arch"]),
     ("pci", &[]),
     ("mm", &["arch"]),
     ("trap", &["arch", "devices", "vgic"]),
-    ("boot", &["arch", "util", "vgic", "smccc", "devices", "entropy", "virtio", "smmu", "partition",
-        "pci", "mm", "trap"]),
+    ("boot", &["arch", "util", "vgic", "smccc", "devices", "entropy", "virtio", "smmu", "msi",
+        "partition", "pci", "mm", "trap"]),
     ("operator", &["arch", "util", "vgic", "smccc", "devices", "partition", "mm", "trap", "boot"]),
 ];
 

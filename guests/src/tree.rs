@@ -98,6 +98,17 @@ pub struct Pci {
     pub window: Memory,
 }
 
+/// A frame of a GICv2m, to which functions send messages.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageFrame {
+    /// The address of its registers.
+    pub registers: u64,
+    /// The INTID of its first interrupt.
+    pub first: u32,
+    /// The number of its interrupts.
+    pub count: u32,
+}
+
 /// Memory that the guest shares with other partitions, and its doorbell.
 #[derive(Clone, Copy, Debug)]
 pub struct SharedMemory {
@@ -141,6 +152,8 @@ pub struct Machine {
     pub real_time_clock: Option<RealTimeClock>,
     /// The PCI host bridge, if there is one.
     pub pci: Option<Pci>,
+    /// The frame for messages of its functions, if there is one.
+    pub message_frame: Option<MessageFrame>,
     /// The instruction that calls PSCI.
     pub psci: Conduit,
     /// The random seeds, which are empty if there are none: `kaslr-seed` and `rng-seed`.
@@ -278,6 +291,7 @@ fn parse(tree: &Fdt<'static>) -> Machine {
         watchdog: tree.find_compatible(&["arm,sbsa-gwdt"]).map(watchdog),
         real_time_clock: tree.find_compatible(&["arm,pl031"]).map(real_time_clock),
         pci: tree.find_compatible(&["pci-host-ecam-generic"]).and_then(pci),
+        message_frame: tree.find_compatible(&["arm,gic-v2m-frame"]).map(message_frame),
         seeds: ["kaslr-seed", "rng-seed"].map(|name| {
             let seed = chosen.and_then(|node| node.property(name));
             seed.map_or(&[][..], |seed| seed.value)
@@ -355,6 +369,12 @@ fn watchdog(node: FdtNode<'_, 'static>) -> Watchdog {
 fn real_time_clock(node: FdtNode<'_, 'static>) -> RealTimeClock {
     let interrupt = interrupt(node, 0).expect("no real-time clock interrupt");
     RealTimeClock { registers: register(node, 0), interrupt }
+}
+
+fn message_frame(node: FdtNode<'_, 'static>) -> MessageFrame {
+    let cell = |name| node.property(name).and_then(|it| it.as_usize()).unwrap_or(0) as u32;
+    let (first, count) = (cell("arm,msi-base-spi"), cell("arm,msi-num-spis"));
+    MessageFrame { registers: register(node, 0), first, count }
 }
 
 fn pci(node: FdtNode<'_, 'static>) -> Option<Pci> {

@@ -9,6 +9,7 @@ pub mod fdt;
 pub mod granule;
 pub mod guest_tree;
 pub mod machine;
+pub mod msi;
 pub mod pci;
 pub mod plan;
 pub mod report;

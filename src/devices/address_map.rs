@@ -36,6 +36,9 @@ pub const VIRTIO: Ipa = Ipa::new(0x0a00_0000);
 pub const PCI_CONFIGURATION: Ipa = Ipa::new(0x3f00_0000);
 /// The size of that configuration space in bytes: one bus.
 pub const PCI_CONFIGURATION_SIZE: u64 = 1 << 20;
+/// The frame of a GICv2m to which a guest has its functions send messages, a page behind their
+/// configuration space.
+pub const MESSAGE_FRAME: Ipa = Ipa::new(PCI_CONFIGURATION.get() + PCI_CONFIGURATION_SIZE);
 
 /// The doorbells of the memory that a guest shares, a page each.
 pub const DOORBELLS: Ipa = Ipa::new(0x0a10_0000);

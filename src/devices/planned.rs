@@ -70,7 +70,8 @@ kinds! {
     /// console, a page each. Each has an SPI of the machine's, which is not that of
     /// [`PlannedDevice::intid`].
     Virtio = VIRTIO_FACTS,
-    /// The configuration space (ECAM) of the PCI Express functions that are given to the partition.
+    /// The configuration space (ECAM) of the PCI Express functions that are given to the partition,
+    /// and the frame for their messages.
     PciConfiguration = PCI_CONFIGURATION_FACTS,
     /// The doorbells of the memory that the partition shares, a page each, with SPIs as those of
     /// virtio devices.
@@ -141,7 +142,7 @@ const PCI_CONFIGURATION_FACTS: KindFacts = KindFacts {
     name: "pcie",
     owned_name: "its PCIe configuration space",
     start: PCI_CONFIGURATION,
-    size: Size::Fixed(PCI_CONFIGURATION_SIZE),
+    size: Size::Fixed(PCI_CONFIGURATION_SIZE + PAGE_SIZE),
     mapped: 0,
     has_interrupt: false,
     binding: Binding {

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`Rule::Fixed`] | a constant | has no effect |
 //! | [`Rule::Hardware`] | the hardware's value, with some bits fixed | has no effect |
+//! | [`Rule::Messages`] | the hardware's value, with some bits fixed | of some bits to the hardware |
 //! | [`Rule::Command`] | Command as stored, and the hardware's Status | of the bits in [`COMMAND_BITS`] |
 //! | [`Rule::Bar`] | what was stored, in the bits of an address | as in [`BarRule`] |
 //! | [`Rule::Interrupt`] | Interrupt Line as stored, and the hardware's pin | of Interrupt Line |
@@ -30,6 +31,16 @@ pub enum Rule {
     /// The hardware's value, but for the bits of `mask`, which are those of `value`.
     Hardware {
         /// The bits that are fixed.
+        mask: u32,
+        /// Their values.
+        value: u32,
+    },
+    /// A register of MSI or MSI-X: the hardware's value. What the function writes to, and what it
+    /// writes, is checked where it arrives, by the SMMU and by what takes the messages.
+    Messages {
+        /// The bits that a store changes.
+        writable: u32,
+        /// The bits that are fixed to those of `value`.
         mask: u32,
         /// Their values.
         value: u32,
@@ -134,7 +145,9 @@ impl Function {
         let read = || hardware.read(self.address, (register as u16) << 2);
         match self.view.rules.get(register) {
             Some(Rule::Fixed(value)) => *value,
-            Some(Rule::Hardware { mask, value }) => read() & !mask | value,
+            Some(Rule::Hardware { mask, value } | Rule::Messages { mask, value, .. }) => {
+                read() & !mask | value
+            }
             Some(Rule::Command) => read() & 0xffff_0000 | self.command,
             Some(Rule::Bar(bar)) => self.bars.get(usize::from(*bar)).copied().unwrap_or(0),
             Some(Rule::Interrupt) => read() & 0xff00 | self.line,
@@ -169,6 +182,11 @@ impl Function {
                 }
             }
             Some(Rule::Interrupt) => self.line = merge(self.line) & 0xff,
+            Some(Rule::Messages { writable, .. }) => {
+                let offset = offset & !3;
+                let old = hardware.read(self.address, offset);
+                hardware.write(self.address, offset, old & !writable | merge(old) & writable);
+            }
             Some(Rule::Fixed(_) | Rule::Hardware { .. }) | None => {}
         }
     }

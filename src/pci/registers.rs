@@ -69,6 +69,12 @@ pub const POWER_STATE: u32 = 0b11;
 pub const MSI: u8 = 0x05;
 /// MSI Enable, in the first register of MSI (PCIe 7.7.1.2).
 pub const MSI_ENABLE: u32 = 1 << 16;
+/// Multiple Message Enable and MSI Enable, which software writes.
+pub const MSI_CONTROL: u32 = 0b111 << 20 | MSI_ENABLE;
+/// Message Control, as the upper half of the first register: 64-bit Address Capable.
+pub const MSI_64: u16 = 1 << 7;
+/// Message Control: Per-Vector Masking Capable.
+pub const MSI_MASKS: u16 = 1 << 8;
 /// ID of vendor-specific capabilities.
 pub const VENDOR: u8 = 0x09;
 /// ID of the PCI Express capability (PCIe 7.5.3).
@@ -77,6 +83,8 @@ pub const EXPRESS: u8 = 0x10;
 pub const MSI_X: u8 = 0x11;
 /// MSI-X Enable, in the first register of MSI-X (PCIe 7.7.2.2).
 pub const MSI_X_ENABLE: u32 = 1 << 31;
+/// Function Mask and MSI-X Enable, which software writes.
+pub const MSI_X_CONTROL: u32 = 1 << 30 | MSI_X_ENABLE;
 /// ID of Advanced Features (ECN "Advanced Capabilities for Conventional PCI").
 pub const ADVANCED: u8 = 0x13;
 

@@ -49,6 +49,11 @@ pub(super) struct Bank {
     pub active: u32,
     /// Routed to no existing vCPU.
     pub unrouted: u32,
+    /// Of `virtual_only`, the SPIs for which LPIs stand.
+    pub messages: u32,
+    /// Of `messages`, those that were active when their route changed: they may still be in a list
+    /// register of another vCPU.
+    pub astray: u32,
     /// The list register value of each interrupt without its state: INTIDs, priority, group, HW.
     pub templates: [ListRegister; 32],
     /// The route of each interrupt; private ones go to their vCPU.
@@ -69,7 +74,7 @@ pub(super) struct Bank {
 impl Bank {
     /// Resets everything but which interrupts the partition owns; routes all to `route`.
     pub fn reset(&mut self, route: Route) {
-        let Self { all, hardware, virtual_only, .. } = *self;
+        let Self { all, hardware, virtual_only, messages, .. } = *self;
         let sgis = if all.word() == 0 { SGIS } else { 0 };
         let template = |bit: usize| {
             ListRegister::new((all.word() * 32 + bit) as u32, hardware >> bit & 1 != 0)
@@ -78,6 +83,7 @@ impl Bank {
             all,
             hardware,
             virtual_only: (virtual_only | sgis) & !hardware,
+            messages,
             edge: sgis,
             templates: core::array::from_fn(template),
             routes: [route; 32],

@@ -36,6 +36,10 @@ pub struct Config<'a> {
     pub hardware: &'a [Intid],
     /// The PPI of the virtual timer, if the partition owns it.
     pub virtual_timer: Option<Intid>,
-    /// The PPIs and SPIs that Bulkhead raises by [`Vgic::set_line`](super::Vgic::set_line).
+    /// The PPIs and SPIs that Bulkhead raises by [`Vgic::set_line`](super::Vgic::set_line), and
+    /// `messages`.
     pub virtual_only: &'a [Intid],
+    /// The SPIs for which LPIs stand. Each arrives as this interrupt, on any CPU of the partition,
+    /// and is deactivated by nobody.
+    pub messages: &'a [Intid],
 }

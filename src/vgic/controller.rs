@@ -46,7 +46,8 @@ impl Vgic {
             let of_word = |intids| mask_of(intids, all.word());
             let (hardware, virtual_only) =
                 backend.split(all.word(), of_word(config.hardware), of_word(config.virtual_only));
-            Bank { all, hardware, virtual_only, ..Bank::default() }
+            let messages = of_word(config.messages);
+            Bank { all, hardware, virtual_only, messages, ..Bank::default() }
         };
         let private = (0..config.vcpus).map(|owner| IntidSet::new(owner, 0, u32::MAX));
         let shared = (1..words).map(|word| IntidSet::new(0, word, u32::MAX));

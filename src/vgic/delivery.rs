@@ -37,15 +37,20 @@ impl ListRegisters {
             return Some(self.sgi_arrived(gic, intid.get() as usize, source, hw));
         }
         let set = IntidSet::one(hw.vcpu(), intid);
-        if set.word() >= gic.words() || gic.bank(set).hardware & set.mask() == 0 {
+        if set.word() >= gic.words() {
+            return None;
+        }
+        let bank = gic.bank(set);
+        if (bank.hardware | bank.messages) & set.mask() == 0 {
             return None;
         }
         // Active here or in a list register, it was made active by ISACTIVER, or deactivated in the
-        // physical GIC by another partition: see `Arrivals::is_injected`.
+        // physical GIC by another partition: see `Arrivals::is_injected`. One for which an LPI
+        // stands is not active in the physical GIC, and can be both.
         let in_use = !hw.empty_list_registers() & self.mask();
         let is_held = gic.vcpus[hw.vcpu()].arrivals.is_injected(intid, in_use as u16);
         let bank = gic.bank_mut(set);
-        if bank.active & set.mask() == 0 && !is_held {
+        if bank.messages & set.mask() != 0 || bank.active & set.mask() == 0 && !is_held {
             bank.latched |= set.mask();
             self.update_busy(gic, set);
         } else if bank.edge & set.mask() != 0 {
@@ -208,7 +213,7 @@ impl ListRegisters {
             bank.set_active(index % 32, vcpu as u8);
         }
         // If only the line made it pending, `Bank::line` still has that.
-        let latched = bank.hardware | bank.edge | bank.latched_in_lr;
+        let latched = bank.hardware | bank.messages | bank.edge | bank.latched_in_lr;
         if !intid.is_sgi() && lr.is_pending() {
             bank.latched |= latched & set.mask();
         }
@@ -327,6 +332,9 @@ impl ListRegisters {
                 && usize::from(bank.routes[bit].vcpu) == hw.vcpu()
                 && (intid >= 16
                     || bank.sources[bit].wrapping_shr(bank.active_source[bit].into()) & 1 != 0);
+        // If it is only pending, no other vCPU holds it any more: see `offer`.
+        let found = if active { 0 } else { bank.astray & 1 << bit };
+        bank.astray ^= found;
         let lr = if intid < 16 {
             bank.take_sgi(bit, pending, active)
         } else {
@@ -335,5 +343,8 @@ impl ListRegisters {
         self.update_busy(gic, set);
         gic.vcpus[hw.vcpu()].arrivals.set_injected(index, intid as u16);
         hw.write_list_register(index, lr);
+        if found != 0 {
+            self.prepare(gic, set.with(found));
+        }
     }
 }

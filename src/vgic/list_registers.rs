@@ -49,13 +49,14 @@ impl ListRegisters {
         bank: &Bank,
         set: IntidSet,
     ) {
-        let sgis = match (set.word(), version) {
+        let others = match (set.word(), version) {
             (0, Version::V2) => physical_sgis,
             // Physical SGIs stand for SGIs of Group 1.
             (0, Version::V3) => physical_sgis & bank.group1,
-            _ => 0,
+            // LPIs stand for SPIs, but not while another vCPU may hold the interrupt.
+            _ => bank.messages & !bank.astray,
         };
-        for bit in bits(set.mask() & bank.deliverable & (bank.hardware | sgis)) {
+        for bit in bits(set.mask() & bank.deliverable & (bank.hardware | others)) {
             if let Some(vcpu) = vcpus.get(usize::from(bank.routes[bit].vcpu)) {
                 let value = bank.templates[bit].arriving(version);
                 vcpu.arrivals.prepare(set.word() * 32 + bit, value);

@@ -17,6 +17,11 @@
 //! SGI* of the same number, on GICv3 if it is in Group 1; EL2 deactivates the physical one as soon
 //! as it arrives.
 //!
+//! So are the SPIs for which LPIs stand, the messages of PCI Express functions. An LPI is never active
+//! in the physical GIC, so nothing keeps it from arriving while its SPI is active. If that is in a
+//! list register of another vCPU than the one that the guest has routed it to since, it waits in
+//! memory until it is not (`astray` of `bank`).
+//!
 //! To *recall* a vCPU's list registers is to move their contents into memory, to *refill* them is
 //! to write the most urgent interrupts into them again. Only the vCPU's own CPU can do either. A
 //! *kick* makes another vCPU leave its guest to refill.

@@ -39,6 +39,7 @@ impl Vgic {
         let unrouted = if new.vcpu == NO_VCPU { set.mask() } else { 0 };
         bank.unrouted = bank.unrouted & !set.mask() | unrouted;
         bank.vcpus.set(set.mask(), new.vcpu);
+        bank.astray |= bank.messages & bank.active & set.mask();
         for bit in bits(set.mask()) {
             bank.routes[bit] = Route { active_on: bank.routes[bit].active_on, ..new };
             if new.vcpu != NO_VCPU && bank.hardware >> bit & 1 != 0 {
@@ -55,6 +56,16 @@ impl Vgic {
             && spi.word() < self.state.words()
             && self.state.bank(spi).owned() & spi.mask() != 0;
         is_owned.then_some(spi)
+    }
+
+    /// Returns the vCPU to which an SPI is routed; `None` if there is none.
+    // Inlined into a wing.
+    #[inline(always)]
+    pub fn route(&self, intid: Intid) -> Option<usize> {
+        let spi = IntidSet::one(0, intid);
+        let bank = self.state.banks.get(self.state.bank_index(spi))?;
+        let vcpu = bank.routes.get(spi.first() as usize)?.vcpu;
+        (vcpu != NO_VCPU).then_some(vcpu.into())
     }
 
     /// Reads IROUTER. The IRM bit is zero, since GICD_TYPER.No1N is one.

@@ -25,6 +25,7 @@ mod isolation;
 mod links;
 mod linux;
 mod locks;
+mod messages;
 mod monitor;
 mod mutations;
 mod nbd;

@@ -6,6 +6,7 @@ use core::fmt;
 use super::walk::{Read, Walk, Wrong};
 use super::{Finding, Thousands, owned};
 use crate::arch::addr::{PAGE_SIZE, Pa, Region};
+use crate::boot::machine::Machine;
 use crate::boot::plan::{PartitionPlan, SmmuPlan};
 
 /// The bits of an entry's doublewords 1 and 2 that may be as they like: MEV, which events are
@@ -56,12 +57,13 @@ impl fmt::Display for StreamSummary {
 ///
 /// That each page has one owner is what [`stage_2`](super::stage_2) finds: what a partition's
 /// devices reach must be exactly the memory, also shared, and the disks that the Plan gives to its
-/// CPUs.
+/// CPUs, and the page that takes their messages.
 ///
 /// # Errors
 ///
 /// The first address that a device reaches and must not, or does not reach and should.
 pub fn devices<'a>(
+    machine: &Machine,
     partitions: &[(&PartitionPlan, Pa)],
     tables: Region<Pa>,
     read: Read<'a>,
@@ -71,8 +73,9 @@ pub fn devices<'a>(
     for (plan, root) in partitions {
         let finding = Finding::of(&plan.name);
         let mapped = walk.root(*root).map_err(&finding)?;
-        owned::compare(&mapped, &owned::memory(plan)).map_err(&finding)?;
-        pages += mapped.iter().map(|run| run.size / PAGE_SIZE).sum::<u64>();
+        owned::compare(&mapped, &owned::of_devices(machine, plan)).map_err(&finding)?;
+        // The page for messages is none of them.
+        pages += owned::memory(plan).iter().map(|run| run.size / PAGE_SIZE).sum::<u64>();
     }
     Ok(pages)
 }

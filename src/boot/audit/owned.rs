@@ -7,19 +7,21 @@ use alloc::vec::Vec;
 use super::walk::{Run, Wrong};
 use super::{Access, Window};
 use crate::arch::addr::{PAGE_SIZE, Pa, Region};
-use crate::boot::machine::{Gic, Machine};
+use crate::boot::machine::{Gic, Machine, MessageKind};
 use crate::boot::plan::{PartitionPlan, PlannedDisk, SharedMemoryPort};
-use crate::devices::address_map::CPU_INTERFACE;
+use crate::devices::address_map::{CPU_INTERFACE, MESSAGE_FRAME};
 use crate::devices::planned::DeviceKind;
 
 /// Attributes of stage-2 leaves (Arm ARM D8.3.2): MemAttr in bits 5:2, S2AP in 7:6, SH in 9:8, AF
 /// in 10, XN\[1\] in 54. Memory is Normal write-back, inner shareable and executable. Disks and
 /// shared memory are the same, but not executable, and some disks not writable. Registers are
-/// Device-nGnRE and not executable.
+/// Device-nGnRE and not executable, and those that take messages not readable.
 const MEMORY: u64 = 0b1111 << 2 | 0b11 << 6 | 0b11 << 8 | 1 << 10;
 const DISK: u64 = MEMORY | 1 << 54;
 const READ_ONLY_DISK: u64 = DISK & !(1 << 7);
 const REGISTERS: u64 = 0b0001 << 2 | 0b11 << 6 | 1 << 10 | 1 << 54;
+
+const MESSAGES: u64 = REGISTERS & !(1 << 6);
 
 /// Attributes of EL2's leaves (Arm ARM D8.3.2): AttrIndx in bits 4:2, AP\[2\], which forbids
 /// writes, in 7 above a bit that is one, SH in 9:8, AF in 10, XN in 54. Both are inner shareable
@@ -47,8 +49,26 @@ pub(super) fn owned(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
     owned
 }
 
-/// Returns the memory and the disks that a partition owns, and the memory that it shares: what its
-/// devices behind SMMUs reach.
+/// Returns what a partition's devices behind SMMUs reach: its memory, and the page that takes their
+/// messages, if they can send some.
+pub(super) fn of_devices(machine: &Machine, plan: &PartitionPlan) -> Vec<Run> {
+    let mut reached = memory(plan);
+    if let Some(messages) = &plan.messages
+        && let Some(controller) = machine.message_controllers.get(messages.controller)
+    {
+        let output = match controller.kind {
+            // GITS_TRANSLATER is in the second frame of 64 KiB.
+            MessageKind::Its(_) => controller.registers.start().get() + 0x1_0000,
+            MessageKind::Frame(_) => controller.registers.start().get(),
+        };
+        let input = MESSAGE_FRAME.get();
+        reached.push(Run { input, output, size: PAGE_SIZE, attributes: MESSAGES });
+    }
+    reached.sort_by_key(|run| run.input);
+    reached
+}
+
+/// Returns the memory and the disks that a partition owns, and the memory that it shares.
 pub(super) fn memory(plan: &PartitionPlan) -> Vec<Run> {
     let (guest, host) = (plan.memory.guest, plan.memory.host);
     let (input, output) = (guest.start().get(), host.start().get());
@@ -279,6 +299,7 @@ pub(super) fn forbidden(
     all.extend(machine.watchdog);
     all.extend(machine.host_bridges.iter().map(|bridge| bridge.configuration));
     all.extend(machine.smmus.iter().map(|smmu| smmu.registers));
+    all.extend(machine.message_controllers.iter().map(|it| it.registers));
     match &machine.gic {
         Gic::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
             all.extend([distributor, cpu_interface, hypervisor, virtual_cpu_interface]);

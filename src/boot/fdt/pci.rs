@@ -69,6 +69,25 @@ impl Node<'_, '_> {
         Ok(found)
     }
 
+    /// Returns the phandle and the number that a map of a PCI host bridge has for a Requester ID:
+    /// entries of the first ID, a phandle, the number of the first ID, and how many IDs there are
+    /// (bindings `pci-iommu` and `pci-msi`). `None` if it has none, or is invalid. The property
+    /// `mask`, if there is one, says which bits of the ID count.
+    pub fn map_requester(self, map: &str, mask: &str, requester_id: u16) -> Option<(u32, u32)> {
+        let mask = self.property(mask).map_or(Some(u32::MAX), |it| it.u32())?;
+        let id = u32::from(requester_id) & mask;
+        let mut cells = self.property(map)?.cells()?;
+        while let Some(base) = cells.next() {
+            let (phandle, first, count) = (cells.next()?, cells.next()?, cells.next()?);
+            if let Some(offset) = id.checked_sub(base)
+                && offset < count
+            {
+                return Some((phandle, first.checked_add(offset)?));
+            }
+        }
+        None
+    }
+
     /// Returns the mask of `interrupt-map-mask` for the first cell of an address and for the pin.
     /// Without the property all bits count.
     ///

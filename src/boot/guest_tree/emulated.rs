@@ -4,7 +4,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Builder, LEVEL_HIGH, at, flags, reg};
+use crate::arch::addr::PAGE_SIZE;
 use crate::boot::pci::BusWindow;
+use crate::boot::plan::MessagePlan;
+use crate::devices::address_map::{MESSAGE_FRAME, PCI_CONFIGURATION, PCI_CONFIGURATION_SIZE};
 use crate::devices::facts::Binding;
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::pci::Address;
@@ -75,14 +78,39 @@ impl Builder<'_> {
         let parts = devices.filter(|it| binding(it.kind).node == Binding::INTERRUPT_CONTROLLER);
         let regions: Vec<_> = parts.clone().flat_map(entries).collect();
         let mut names = parts.flat_map(|it| binding(it.kind).compatible);
+        let address_cells = self.address_cells();
         let tree = &mut self.writer;
         tree.begin_node(&node_name(distributor));
         tree.property_str("compatible", names.next().copied().unwrap_or_default());
         tree.property_cells("reg", regions.as_flattened());
         tree.property_empty("interrupt-controller");
         tree.property_u32("#interrupt-cells", 3);
-        tree.property_u32("#address-cells", 0);
+        tree.property_u32("#address-cells", address_cells);
         tree.property_u32("phandle", self.gic);
+        self.message_frame();
+        self.writer.end_node();
+    }
+
+    /// Returns the number of cells of addresses below the interrupt controller, where the frame for
+    /// messages is, if there is one.
+    fn address_cells(&self) -> u32 {
+        if self.partition.messages.is_some() { 2 } else { 0 }
+    }
+
+    /// Writes the node of the frame for messages (binding `arm,gic-v2m-frame`), and what the node of
+    /// the interrupt controller, which contains it, then needs.
+    fn message_frame(&mut self) {
+        let Some(MessagePlan { spis, .. }) = &self.partition.messages else { return };
+        let tree = &mut self.writer;
+        tree.property_u32("#size-cells", 2);
+        tree.property_empty("ranges");
+        tree.begin_node(&at("v2m", MESSAGE_FRAME.get()));
+        tree.property_str("compatible", "arm,gic-v2m-frame");
+        tree.property_empty("msi-controller");
+        tree.property_cells("reg", &reg(MESSAGE_FRAME.get(), PAGE_SIZE));
+        tree.property_u32("arm,msi-base-spi", spis.first.get());
+        tree.property_u32("arm,msi-num-spis", spis.count);
+        tree.property_u32("phandle", self.message_frame);
         tree.end_node();
     }
 
@@ -131,6 +159,7 @@ impl Builder<'_> {
             if let Some(interrupt) = function.interrupt {
                 let unit = u32::from(Address::new(0, number, 0).requester()) << 8;
                 map.extend([unit, 0, 0, function.pin.into(), self.gic]);
+                map.resize(map.len() + self.address_cells() as usize, 0);
                 map.extend(self.interrupt(interrupt.intid, flags(interrupt.trigger)));
             }
         }
@@ -141,7 +170,7 @@ impl Builder<'_> {
         tree.property_u32("#address-cells", 3);
         tree.property_u32("#size-cells", 2);
         tree.property_u32("#interrupt-cells", 1);
-        tree.property_cells("reg", entries(device).collect::<Vec<_>>().as_flattened());
+        tree.property_cells("reg", &reg(PCI_CONFIGURATION.get(), PCI_CONFIGURATION_SIZE));
         tree.property_cells("bus-range", &[0, 0]);
         tree.property_cells("ranges", &range);
         tree.property_cells("interrupt-map", &map);
@@ -149,6 +178,9 @@ impl Builder<'_> {
         tree.property_cells("interrupt-map-mask", &[0xf800, 0, 0, 7]);
         if bus.is_coherent {
             tree.property_empty("dma-coherent");
+        }
+        if self.partition.messages.is_some() {
+            tree.property_u32("msi-parent", self.message_frame);
         }
         tree.end_node();
     }

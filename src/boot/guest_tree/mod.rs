@@ -63,12 +63,16 @@ pub fn build(
         tree,
         gic: phandles.next().unwrap_or_default(),
         console_clock: phandles.next().unwrap_or_default(),
+        message_frame: 0,
         shared_memory: Vec::new(),
         cpus: Vec::new(),
     };
     builder.shared_memory.extend(phandles.by_ref().take(partition.shared_memory.len()));
     if machine.pmus.iter().any(|pmu| matches!(pmu.interrupts, PmuInterrupts::Shared(_))) {
-        builder.cpus.extend(phandles.take(partition.cpus.len()));
+        builder.cpus.extend(phandles.by_ref().take(partition.cpus.len()));
+    }
+    if partition.messages.is_some() {
+        builder.message_frame = phandles.next().unwrap_or_default();
     }
     builder.root();
     let bytes = builder.writer.finish();
@@ -95,6 +99,8 @@ struct Builder<'a> {
     gic: u32,
     /// The phandle of the PL011s' clock.
     console_clock: u32,
+    /// The phandle of the frame for messages of PCI Express functions.
+    message_frame: u32,
     /// The phandles of the memory that the partition shares.
     shared_memory: Vec<u32>,
     /// The phandles of the CPUs, if PMUs refer to them.

@@ -53,8 +53,10 @@ impl Machine {
     fn add_functions(&mut self, node: Node<'_, '_>, bridge: HostBridge, open: Open<'_>) {
         let index = self.host_bridges.len();
         let hardware = open(&bridge);
-        for (path, function) in pci::functions(&bridge, index, &*hardware) {
-            let stream = self.iommu_map(node, function.address.requester());
+        for (path, mut function) in pci::functions(&bridge, index, &*hardware) {
+            let requester = function.address.requester();
+            let stream = self.iommu_map(node, requester);
+            function.source = self.message_source(node, requester);
             self.functions.push(Device {
                 path,
                 aliases: Vec::new(),

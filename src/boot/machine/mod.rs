@@ -9,6 +9,7 @@ mod gic;
 pub mod gic_registers;
 mod known;
 mod memory;
+mod messages;
 mod not_devices;
 mod parts;
 mod pmu;
@@ -29,6 +30,7 @@ mod tests;
 pub use devices::{find_devices, free_interrupts};
 pub use error::MachineError;
 pub use functions::Open;
+pub use messages::{MessageController, MessageKind, MessageSource};
 pub use not_devices::NotADevice;
 pub use reach::Reach;
 pub(crate) use reach::is_user;
@@ -65,6 +67,8 @@ pub struct Machine {
     pub gic_path: String,
     /// The SMMUs that Bulkhead drives.
     pub smmus: Vec<Smmu>,
+    /// What takes the messages of PCI Express functions.
+    pub message_controllers: Vec<MessageController>,
     /// The generic timer.
     pub timer: Timer,
     /// The conduit of the firmware's PSCI, if it has PSCI.

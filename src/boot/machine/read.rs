@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::parts::Parts;
 use super::{
-    BoardWatchdog, Conduit, ConsoleUart, Machine, MachineError, Seeds, cpus, gic, memory, pmu,
-    smmu, timer,
+    BoardWatchdog, Conduit, ConsoleUart, Machine, MachineError, Seeds, cpus, gic, memory, messages,
+    pmu, smmu, timer,
 };
 use crate::arch::addr::{Pa, Region};
 use crate::boot::fdt::{Node, NodeError, Tree};
@@ -55,6 +55,7 @@ impl Machine {
         let watchdogs = watchdogs.filter(|watchdog| !is_memory(&watchdog.register)).collect();
         let pmus = pmu::read(tree, &parts.pmus, &cpus);
         let smmus = smmu::read(&parts.smmus, &mut parts.remarks);
+        let message_controllers = messages::read(gic, &mut parts.remarks);
         Ok(Self {
             model: printable(model.unwrap_or("unnamed")),
             reserved: memory::reserved(tree, &cpus)?,
@@ -63,6 +64,7 @@ impl Machine {
             gic: gic::read(gic).map_err(MachineError::at(gic))?,
             gic_path: gic.path(),
             smmus,
+            message_controllers,
             timer: timer::read(timer).map_err(MachineError::at(timer))?,
             psci,
             watchdog: parts.watchdog.filter(|_| psci != Some(Conduit::Smc)),

@@ -69,19 +69,9 @@ impl Machine {
     ///
     /// Functions whose requests a bridge below the host bridge merges have its Requester ID.
     pub fn iommu_map(&self, host_bridge: Node<'_, '_>, requester_id: u16) -> Option<Stream> {
-        let mask = host_bridge.property("iommu-map-mask").map_or(Some(u32::MAX), |it| it.u32())?;
-        let id = u32::from(requester_id) & mask;
-        let mut cells = host_bridge.property("iommu-map")?.cells()?;
-        while let Some(base) = cells.next() {
-            let (phandle, first, count) = (cells.next()?, cells.next()?, cells.next()?);
-            if let Some(offset) = id.checked_sub(base)
-                && offset < count
-            {
-                let smmu = self.smmu(phandle)?;
-                return Some(Stream { smmu, id: first.checked_add(offset)? });
-            }
-        }
-        None
+        let (phandle, id) =
+            host_bridge.map_requester("iommu-map", "iommu-map-mask", requester_id)?;
+        Some(Stream { smmu: self.smmu(phandle)?, id })
     }
 
     /// Returns the index of the SMMU with this phandle.

@@ -17,8 +17,9 @@ pub struct Capability {
     pub offset: u16,
     /// Its ID.
     pub id: u8,
-    /// Bits 23:16 of its first register, which are its length in bytes if it is vendor-specific.
-    pub length: u8,
+    /// Bits 31:16 of its first register: its length in bytes in the lower half if it is
+    /// vendor-specific, Message Control of MSI and MSI-X.
+    pub upper: u16,
 }
 
 /// The first offset that a capability can have.
@@ -42,7 +43,7 @@ pub(super) fn capabilities(
             return found;
         }
         let header = hardware.read(function, offset);
-        found.push(Capability { offset, id: header as u8, length: (header >> 16) as u8 });
+        found.push(Capability { offset, id: header as u8, upper: (header >> 16) as u16 });
         next = header >> 8;
     }
 }

@@ -168,6 +168,7 @@ fn function(
         pin: (hardware.read(address, INTERRUPT) >> 8) as u8,
         capabilities: capabilities(address, hardware),
         reset: ResetMethod::None,
+        source: None,
     };
     found.kind = match layout {
         HEADER_BRIDGE => Kind::Bridge,

@@ -16,6 +16,8 @@ mod view;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::boot::machine::MessageSource;
+use crate::pci::registers::{MSI, MSI_X};
 use crate::pci::{Address, ResetMethod};
 
 pub use bars::Bar;
@@ -48,6 +50,21 @@ pub struct PciFunction {
     pub capabilities: Vec<Capability>,
     /// How it is reset.
     pub reset: ResetMethod,
+    /// The source of its messages, if something takes them that Bulkhead drives.
+    pub source: Option<MessageSource>,
+}
+
+impl PciFunction {
+    /// Returns the number of its messages: the larger of those that its capabilities MSI and MSI-X
+    /// say (PCIe 7.7.1.2, 7.7.2.2), 0 if it has neither.
+    pub fn messages(&self) -> u32 {
+        let count = |it: &Capability| match it.id {
+            MSI => 1 << (it.upper >> 1 & 0b111).min(5),
+            MSI_X => u32::from(it.upper & 0x7ff) + 1,
+            _ => 0,
+        };
+        self.capabilities.iter().map(count).max().unwrap_or(0)
+    }
 }
 
 /// Whether a function can be given to a partition.

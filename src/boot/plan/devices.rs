@@ -118,6 +118,7 @@ pub(super) fn reserved_registers(machine: &Machine) -> Vec<Region<Pa>> {
     reserved.extend(machine.watchdog);
     reserved.extend(machine.host_bridges.iter().map(|bridge| bridge.configuration));
     reserved.extend(machine.smmus.iter().map(|smmu| smmu.registers));
+    reserved.extend(machine.message_controllers.iter().map(|it| it.registers));
     reserved
 }
 

@@ -9,15 +9,30 @@ use crate::arch::addr::{PAGE_SIZE, Pa};
 use crate::boot::description::{Result, refuse};
 use crate::boot::machine::{Machine, Stream};
 use crate::boot::smmu::Layout;
+use crate::devices::address_map::MESSAGE_FRAME;
 use crate::mm::tables::Attributes;
 
 /// Returns what the devices of a partition may reach: what stage 2 maps of its memory, its disks
 /// and the memory that it shares, at the same guest addresses. Neither registers nor the page of
-/// GICV are among it, nor a disk by virtio, which stage 2 does not map either. Empty, if the
-/// partition has no stream.
-pub(super) fn mappings(mappings: &[Mapping], has_streams: bool) -> Vec<Mapping> {
+/// GICV are among it, nor a disk by virtio, which stage 2 does not map either. `messages` is the page
+/// to which they send messages, which is where the guest's CPUs have the frame for them. Empty, if
+/// the partition has no stream.
+pub(super) fn mappings(
+    mappings: &[Mapping],
+    has_streams: bool,
+    messages: Option<Pa>,
+) -> Vec<Mapping> {
+    if !has_streams {
+        return Vec::new();
+    }
     let is_memory = |it: &&Mapping| it.attributes != Attributes::GUEST_DEVICE;
-    mappings.iter().filter(is_memory).filter(|_| has_streams).copied().collect()
+    let mut reached: Vec<_> = mappings.iter().filter(is_memory).copied().collect();
+    if let Some(pa) = messages {
+        let (ipa, size) = (MESSAGE_FRAME, PAGE_SIZE);
+        let index = reached.partition_point(|other| other.ipa < ipa);
+        reached.insert(index, Mapping { ipa, pa, size, attributes: Attributes::MESSAGES });
+    }
+    reached
 }
 
 /// Returns the SMMUs that have streams of partitions, and takes memory for their tables and queues.

@@ -51,10 +51,10 @@ pub(super) struct FreeInterrupts {
 }
 
 impl FreeInterrupts {
-    /// All SPIs that no device of the machine has.
-    pub fn new(machine: &Machine) -> Self {
-        let Machine { free_interrupts, delivers_directly, .. } = machine;
-        Self { free: free_interrupts.clone(), delivers_directly: *delivers_directly }
+    /// All SPIs from `first` on that no device of the machine has.
+    pub fn new(machine: &Machine, first: u32) -> Self {
+        let Machine { free_interrupts: Range { start, end }, delivers_directly, .. } = machine;
+        Self { free: first.max(*start)..*end, delivers_directly: *delivers_directly }
     }
 
     /// Takes the next one.

@@ -11,11 +11,12 @@ use core::cmp::Reverse;
 
 use super::layout;
 use super::memory::find;
+use super::messages::Controllers;
 use super::regions;
 use super::types::{PlannedBus, PlannedFunction};
 use crate::arch::addr::{Bytes, Ipa, PAGE_SIZE, Pa, Region};
 use crate::boot::description::{PartitionDescription, Result, refuse};
-use crate::boot::machine::{Device, Machine};
+use crate::boot::machine::{Device, Machine, MessageSource};
 use crate::boot::pci::{BusWindow, HostBridge, Kind, PciFunction, view};
 use crate::devices::address_map::IPA_END;
 use crate::devices::planned::PlannedDevice;
@@ -36,6 +37,7 @@ pub(super) fn place(
     partitions: &[PartitionDescription],
     emulated: &[Vec<PlannedDevice>],
     passthrough: &mut [Vec<Device>],
+    controllers: &Controllers,
 ) -> Result<Vec<Option<PlannedBus>>> {
     let mut windows = Vec::new();
     let mut buses = Vec::with_capacity(partitions.len());
@@ -79,7 +81,8 @@ pub(super) fn place(
             )
         })?;
         windows.push(window.region);
-        buses.push(Some(bus(bridge, &functions, window)));
+        let source = |device: &Device| controllers.source(machine, number, device);
+        buses.push(Some(bus(bridge, &functions, window, &source)));
         for device in passthrough[number].iter_mut().filter(|it| it.function.is_some()) {
             device.registers = vec![window.region];
         }
@@ -239,11 +242,13 @@ fn window(
     Err((needed, most))
 }
 
-/// Returns the plan of functions with this window.
+/// Returns the plan of functions with this window. `source` returns the source of a function's
+/// messages, if it can send some.
 fn bus(
     bridge: &HostBridge,
     functions: &[(&Device, &PciFunction)],
     window: BusWindow,
+    source: &dyn Fn(&Device) -> Option<MessageSource>,
 ) -> PlannedBus {
     // For each memory its size, the index of its function, and its index there.
     let mut memory: Vec<(u64, usize, usize)> = Vec::new();
@@ -261,9 +266,10 @@ fn bus(
         |((device, function), addresses): (&(&Device, &PciFunction), &Vec<u64>)| PlannedFunction {
             path: device.path.clone(),
             address: function.address,
-            view: view(function, addresses),
+            view: view(function, addresses, source(device).is_some()),
             pin: function.pin,
             interrupt: device.interrupts.first().copied(),
+            source: source(device).map(|source| source.id),
             reset: function.reset,
         };
     let mut ports: Vec<_> = functions.iter().flat_map(|(_, it)| it.ports.iter().copied()).collect();

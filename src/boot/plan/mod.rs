@@ -17,6 +17,7 @@ use crate::boot::tables::tables_needed;
 use emulated::FreeInterrupts;
 use links::Links;
 use memory::FreeMemory;
+use messages::Controllers;
 
 mod cpus;
 mod devices;
@@ -28,14 +29,15 @@ mod layout;
 mod links;
 mod load;
 mod memory;
+mod messages;
 mod regions;
 mod shared_memory;
 mod types;
 
 pub use types::{
-    DiskInterface, GuestMemory, LinkPlan, LinkPort, LoadedImage, Mapping, PartitionPlan, Plan,
-    PlannedBus, PlannedDisk, PlannedFunction, PlannedStream, SharedMemoryPlan, SharedMemoryPort,
-    SmmuPlan, VirtioDisk,
+    DiskInterface, GuestMemory, ItsPlan, LinkPlan, LinkPort, LoadedImage, Mapping, MessagePlan,
+    PartitionPlan, Plan, PlannedBus, PlannedDisk, PlannedFunction, PlannedSource, PlannedStream,
+    SharedMemoryPlan, SharedMemoryPort, SmmuPlan, VirtioDisk,
 };
 
 impl Plan {
@@ -64,7 +66,9 @@ impl Plan {
         };
         let all = described.iter().enumerate().map(|(number, one)| of(number, one));
         let mut devices = all.collect::<Result<Vec<_>, PlanError>>()?;
-        let mut buses = functions::place(machine, described, &devices, &mut passthrough)?;
+        let controllers = Controllers::choose(machine, description, &passthrough)?;
+        let mut buses =
+            functions::place(machine, described, &devices, &mut passthrough, &controllers)?;
         let mut memory = FreeMemory::new(machine, described);
         let places = memory.place(described, &devices, &passthrough)?;
         let mut disks = disks::place(&mut memory, described, &places, &devices, &passthrough)?;
@@ -76,7 +80,7 @@ impl Plan {
         };
         let shared = shared_memory::place(&mut memory, description, &owned, &mut shared_ports)?;
         let mut partitions = Vec::with_capacity(described.len());
-        let mut free = FreeInterrupts::new(machine);
+        let mut free = FreeInterrupts::new(machine, controllers.end_of_spis(machine));
         for (number, (described, memory)) in described.iter().zip(places).enumerate() {
             let Ok(vmid) = u8::try_from(number + 1) else {
                 refuse!(path, " has more partitions than there are VMIDs, 255");
@@ -96,14 +100,24 @@ impl Plan {
             let of_links = of_links.chain(shared_memory.iter().map(|it| it.interrupt)).flatten();
             let of_disks = disks.iter().filter_map(|it| it.device()?.interrupt);
             let of_links = of_links.chain(of_disks).chain(virtio_console);
-            let interrupts = devices::interrupts(machine, &cpus, &passthrough, of_links);
+            let mut interrupts = devices::interrupts(machine, &cpus, &passthrough, of_links);
+            let own = (number, described);
+            let messages = controllers.plan(machine, own, cpus.len(), &passthrough, &interrupts)?;
             let pci = buses[number].take();
             let mappings = layout::mappings(gic, &memory, &passthrough, &disks, &shared_memory);
             let has_streams = passthrough.iter().any(|device| !device.streams.is_empty());
-            let dma_mappings = dma::mappings(&mappings, has_streams);
+            let page = messages.map(|messages| messages.page);
+            let dma_mappings = dma::mappings(&mappings, has_streams, page);
             let mut devices = take(&mut devices[number]);
             let wanted = description.delivery(described);
-            let delivery = free.assign(described, wanted, &mut devices, &interrupts)?;
+            let mut owned = interrupts.clone();
+            owned.extend(messages.iter().flat_map(MessagePlan::interrupts));
+            let delivery = free.assign(described, wanted, &mut devices, &owned)?;
+            let of_machine = messages.iter().filter(|messages| !messages.is_virtual);
+            for interrupt in of_machine.flat_map(MessagePlan::interrupts) {
+                let index = interrupts.partition_point(|it| it.intid < interrupt.intid);
+                interrupts.insert(index, interrupt);
+            }
             partitions.push(PartitionPlan {
                 tables: needed(&mappings),
                 dma_tables: if has_streams { needed(&dma_mappings) } else { 0 },
@@ -121,6 +135,7 @@ impl Plan {
                 devices,
                 passthrough,
                 pci,
+                messages,
                 links,
                 shared_memory,
                 virtio_console,
@@ -142,9 +157,11 @@ impl Plan {
         let tables = partitions.iter().map(of_partition).sum::<usize>() + image_tables;
         let tables = tables as u64 * PAGE_SIZE;
         let smmus = dma::smmus(machine, &partitions, &mut memory, path)?;
+        let its = messages::its(machine, &partitions, &mut memory, path)?;
         Ok(Self {
             table_memory: memory.take_tables(path, tables, PAGE_SIZE)?,
             smmus,
+            its,
             images,
             image_tables,
             partitions,

@@ -6,10 +6,12 @@ use alloc::vec::Vec;
 use crate::arch::addr::{Ipa, Pa, Region};
 use crate::arch::intid::Interrupt;
 use crate::boot::machine::Device;
+use crate::boot::msi;
 use crate::boot::pci::BusWindow;
 use crate::boot::smmu::{Features, Layout};
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::mm::tables::Attributes;
+use crate::msi::frame::FrameSpis;
 use crate::partition::lifecycle::Policy;
 use crate::pci::{Address, ResetMethod, View};
 use crate::vgic::Delivery;
@@ -29,6 +31,8 @@ pub struct Plan {
     pub shared_memory: Vec<SharedMemoryPlan>,
     /// The SMMUs that have streams of partitions, in the order of the machine.
     pub smmus: Vec<SmmuPlan>,
+    /// The ITS that takes messages of partitions' functions, if one does.
+    pub its: Option<ItsPlan>,
     /// Memory for translation tables, in whole pages: first the stage-2 tables of all partitions,
     /// enough for all of their [`mappings`](PartitionPlan::mappings) with the largest leaves that
     /// alignment allows; then, in the same order, their tables for
@@ -93,6 +97,8 @@ pub struct PartitionPlan {
     pub passthrough: Vec<Device>,
     /// The PCI Express functions among them.
     pub pci: Option<PlannedBus>,
+    /// The messages by which those interrupt, if some can.
+    pub messages: Option<MessagePlan>,
     /// Its ends of links. The registers of each are a page of [`DeviceKind::Virtio`], in the same
     /// order; those of its disks by virtio and of its
     /// virtio console follow.
@@ -111,8 +117,9 @@ pub struct PartitionPlan {
     /// The number of tables for those mappings. In [`Plan::table_memory`] they follow the tables of
     /// the partitions before.
     pub tables: usize,
-    /// Everything that its devices behind SMMUs may reach, in the same form: its memory, its disks
-    /// and the memory that it shares. Empty, if it has no such device.
+    /// Everything that its devices behind SMMUs may reach, in the same form: its memory, its disks,
+    /// the memory that it shares, and the page to which they send messages. Empty, if it has no such
+    /// device.
     pub dma_mappings: Vec<Mapping>,
     /// The number of tables for those mappings.
     pub dma_tables: usize,
@@ -225,8 +232,55 @@ pub struct PlannedFunction {
     pub pin: u8,
     /// The interrupt of that pin.
     pub interrupt: Option<Interrupt>,
+    /// If it can send messages, the number by which what takes them knows it.
+    pub source: Option<u32>,
     /// How it is reset.
     pub reset: ResetMethod,
+}
+
+/// The messages by which a partition's functions interrupt it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessagePlan {
+    /// What takes them, as an index into
+    /// [`Machine::message_controllers`](crate::boot::machine::Machine::message_controllers).
+    pub controller: usize,
+    /// The SPIs of the guest's frame.
+    pub spis: FrameSpis,
+    /// The page that the functions reach in the place of the guest's frame,
+    /// [`MESSAGE_FRAME`](crate::devices::address_map::MESSAGE_FRAME).
+    pub page: Pa,
+    /// Whether LPIs stand for the SPIs. Otherwise they are SPIs of the machine.
+    pub is_virtual: bool,
+}
+
+/// The ITS that takes messages of partitions' functions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItsPlan {
+    /// The ITS, as an index into
+    /// [`Machine::message_controllers`](crate::boot::machine::Machine::message_controllers).
+    pub controller: usize,
+    /// What it can do.
+    pub features: msi::Features,
+    /// The layout of its memory.
+    pub layout: msi::Layout,
+    /// The memory of its tables, of its command queue, and of the redistributors' tables.
+    pub memory: Region<Pa>,
+    /// The functions whose messages it takes. Their LPIs are numbered in this order
+    /// ([`Intid::lpi`](crate::arch::intid::Intid::lpi)).
+    pub sources: Vec<PlannedSource>,
+    /// The CPUs that take them, as indices into
+    /// [`Machine::cpus`](crate::boot::machine::Machine::cpus). The index in this list is the number
+    /// of the CPU's collection.
+    pub cpus: Vec<usize>,
+}
+
+/// A function whose messages an ITS takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedSource {
+    /// The DeviceID.
+    pub device: u32,
+    /// The partition, as an index into [`Plan::partitions`].
+    pub partition: usize,
 }
 
 /// Memory that partitions share.

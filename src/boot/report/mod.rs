@@ -38,7 +38,7 @@ pub fn report(machine: &Machine, plan: &Plan) -> String {
     _ = disks::write(&mut text, plan);
     _ = write_lifecycles(&mut text, plan);
     _ = links::write(&mut text, plan);
-    _ = functions::write(&mut text, plan);
+    _ = functions::write(&mut text, machine, plan);
     text
 }
 

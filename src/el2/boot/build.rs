@@ -15,6 +15,7 @@ use bulkhead::devices::planned::DeviceKind;
 use bulkhead::entropy::{Pool, scrub_stack};
 use log::info;
 
+use super::its::{self, ItsWork};
 use super::load::Load;
 use super::refuse::refuse;
 use super::stage2::{self, TableMemory};
@@ -61,7 +62,9 @@ pub struct Work {
     links: Option<&'static Links>,
     /// The SMMUs, if a partition has a device behind one.
     pub smmus: Option<&'static Smmus>,
-    /// Their part of the Plan.
+    /// The ITS that takes messages of functions, if one does.
+    pub its: Option<ItsWork>,
+    /// The SMMUs' part of the Plan.
     smmu_plans: Vec<SmmuPlan>,
     /// For each partition the root of its tables for devices, if it has some.
     dma_roots: Vec<Option<Pa>>,
@@ -113,7 +116,9 @@ impl Work {
         let (tables, images) = stage2::divide(&mut plan);
         let images = &*Box::leak(Box::new(images));
         let dma_roots: Vec<_> = tables.iter().map(TableMemory::dma_root).collect();
-        let smmus = smmu::set_up(&machine, &plan, &dma_roots, gic);
+        let its = its::set_up(&machine, &plan);
+        let taking = its.as_ref().map(|work| work.its);
+        let smmus = smmu::set_up(&machine, &plan, &dma_roots, gic, taking);
         let mut owners = vec![None; machine.cpus.len()];
         for (partition, plan) in plan.partitions.iter().enumerate() {
             for (vcpu, cpu) in plan.cpus.iter().enumerate() {
@@ -141,6 +146,7 @@ impl Work {
             monitor,
             links,
             smmus,
+            its,
             smmu_plans: plan.smmus,
             dma_roots,
             console_cpu: plan.console_cpu,
@@ -211,7 +217,8 @@ impl Work {
         let pci = plan.pci.as_ref().map(|bus| {
             let registers = mmu::map_device(bus.configuration);
             let hardware = pci::Ecam::new(registers, bus.configuration, bus.first_bus);
-            pci::functions(&plan.name, bus, hardware)
+            let messages = plan.messages.map(|messages| messages.spis);
+            pci::functions(&plan.name, bus, hardware, messages)
         });
         let partition = Partition::new(PartitionParts {
             plan,
@@ -296,16 +303,29 @@ impl Work {
         partitions
     }
 
-    /// Audits what devices behind SMMUs reach, and enables these, with all streams closed. Each
+    /// Audits what devices behind SMMUs reach, and enables these, with all streams closed, and the ITS
+    /// that takes their messages. Each
     /// SMMU's interrupts are taken by the console's CPU, if it has one, or else by the first CPU of
     /// the partition that has the first of its streams. `tables` is the memory of the tables.
     pub fn enable_smmus(&self, tables: Region<Pa>) {
         let Some(smmus) = self.smmus else { return };
         let plans = self.partitions.iter().map(|partition| &partition.plan);
         let roots: Vec<_> = plans.clone().zip(self.dma_roots.iter().copied()).collect();
-        smmu::audit(smmus, &self.smmu_plans, &roots, tables);
+        smmu::audit(&self.machine, smmus, &self.smmu_plans, &roots, tables);
+        if let Some(its) = &self.its {
+            its.go_live(self.gic, &self.partitions);
+        }
         let cpu_of = |partition: usize| self.partitions[partition].plan.cpus[0];
-        smmu::go_live(&self.machine, smmus, |it| self.console_cpu.unwrap_or_else(|| cpu_of(it)));
+        // One that functions can raise by messages costs no time but their own partition's.
+        let raises = |partition: &Partition, intid| {
+            partition.plan.messages.is_some_and(|it| it.can_raise(&self.machine, intid))
+        };
+        smmu::go_live(&self.machine, smmus, |intid, first| {
+            match self.partitions.iter().position(|it| raises(it, intid)) {
+                Some(partition) => cpu_of(partition),
+                None => self.console_cpu.unwrap_or_else(|| cpu_of(first)),
+            }
+        });
     }
 
     /// Returns the partition that owns the CPU with this index, and the number of the CPU's vCPU.

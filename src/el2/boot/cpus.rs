@@ -139,6 +139,7 @@ pub fn set_up(resident: &'static Resident, work: &'static Work) {
         timer: work.machine.timer.hypervisor,
         console: work.machine.console.as_ref().and_then(|console| console.interrupt),
         smmus: work.smmus.map(|smmus| smmus as _),
+        messages: work.its.as_ref().map(|its| its.its as _),
     };
     resident.set_own_interrupts(own);
     work.barrier.wait();
@@ -146,6 +147,11 @@ pub fn set_up(resident: &'static Resident, work: &'static Work) {
     let delivery = owner.map_or(Delivery::Trapped, |(partition, _)| partition.plan.delivery);
     if let Err(why) = gic.init_cpu(index, resident.cpu.mpidr(), delivery, &mmu::map_device) {
         refuse(format_args!("CPU {}: {why}", resident.cpu.mpidr()));
+    }
+    if let Some(tables) = work.its.as_ref().and_then(|its| its.tables(index))
+        && let Err(why) = gic.enable_lpis(index, &tables)
+    {
+        refuse(format_args!("CPU {} {why}", resident.cpu.mpidr()));
     }
     for intid in [own.maintenance, own.timer] {
         gic.enable_own(intid, index);

@@ -8,6 +8,7 @@ mod disks;
 mod entropy;
 pub mod entry;
 pub mod heap;
+pub mod its;
 mod load;
 pub mod mmu;
 mod refuse;
@@ -132,8 +133,8 @@ pub fn check_level(level: ExceptionLevel) {
     power::exit(ExitStatus::Refused)
 }
 
-/// Reads the machine from its tree, enables all ways of ending it, and has its SMMUs abort all
-/// accesses.
+/// Reads the machine from its tree, enables all ways of ending it, has its SMMUs abort all accesses,
+/// and disables its ITSs.
 pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree, console: FoundConsole) -> Machine {
     info!("Bulkhead {}", env!("CARGO_PKG_VERSION"));
     let mut machine = match steps::read_machine(tree, console, cpu::current_mpidr()) {
@@ -145,6 +146,7 @@ pub fn read_machine(FirmwareTree { tree, .. }: &FirmwareTree, console: FoundCons
     };
     enable_ends(Ends::of(&machine));
     smmu::close_all(&mut machine);
+    its::close_all(&mut machine);
     machine.id_aa64mmfr0 = ID_AA64MMFR0_EL1.get();
     for watchdog in &machine.watchdogs {
         let value = mmu::map_device(watchdog.register).read(0);

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::{PAGE_SIZE, Pa, Region};
-use bulkhead::arch::intid::Trigger;
+use bulkhead::arch::intid::{Intid, Trigger};
 use bulkhead::boot::audit::{self, Descriptors, Finding, StreamSummary, StreamTable};
 use bulkhead::boot::machine::{self, Machine};
 use bulkhead::boot::plan::{PartitionPlan, Plan, PlannedStream, SmmuPlan};
@@ -20,7 +20,7 @@ use super::refuse::refuse;
 use super::{mmu, refuse_finding};
 use crate::el2::arch::cache;
 use crate::el2::arch::sync::{Mutex, SetOnce};
-use crate::el2::dma::{CommandQueue, EventQueue, OwnedStream, Smmu, Smmus};
+use crate::el2::dma::{CommandQueue, EventQueue, Its, OwnedStream, Smmu, Smmus};
 use crate::el2::drivers::gic::Gic;
 use crate::el2::drivers::mmio::Registers;
 use crate::el2::partition::line_limit;
@@ -65,20 +65,21 @@ fn await_register(path: &str, registers: &Registers, offset: u64, mask: u32, val
 }
 
 /// Writes the tables of the SMMUs that have streams of partitions, whose tables for devices have
-/// these `roots`, and sets the SMMUs up. All streams are closed, and translation stays off. `None`
-/// if there is no such SMMU.
+/// these `roots`, and sets the SMMUs up. All streams are closed, and translation stays off. `its` takes
+/// messages of devices, if there is one. `None` if there is no such SMMU.
 pub fn set_up(
     machine: &Machine,
     plan: &Plan,
     roots: &[Option<Pa>],
     gic: &'static Gic,
+    its: Option<&'static Its>,
 ) -> Option<&'static Smmus> {
     if plan.smmus.is_empty() {
         return None;
     }
     let one = |it: &SmmuPlan| smmu(&machine.smmus[it.smmu], it, &plan.partitions, roots);
     let smmus = plan.smmus.iter().map(one).collect();
-    Some(Box::leak(Box::new(Smmus { smmus, gic, partitions: SetOnce::new() })))
+    Some(Box::leak(Box::new(Smmus { smmus, gic, its, partitions: SetOnce::new() })))
 }
 
 /// Sets one SMMU up.
@@ -157,18 +158,20 @@ fn smmu(
 /// they lead, and refuses to start guests if a device reaches more than its partition's memory, or
 /// anything yet. `tables` is the memory of the partitions' tables.
 pub fn audit(
+    machine: &Machine,
     smmus: &Smmus,
     plan: &[SmmuPlan],
     roots: &[(&PartitionPlan, Option<Pa>)],
     tables: Region<Pa>,
 ) {
-    match find_errors(smmus, plan, roots, tables) {
+    match find_errors(machine, smmus, plan, roots, tables) {
         Ok(summary) => info!("audit       {summary}"),
         Err(finding) => refuse_finding(&finding),
     }
 }
 
 fn find_errors(
+    machine: &Machine,
     smmus: &Smmus,
     plan: &[SmmuPlan],
     roots: &[(&PartitionPlan, Option<Pa>)],
@@ -181,7 +184,7 @@ fn find_errors(
     };
     let with_tables: Vec<_> =
         roots.iter().filter_map(|(plan, root)| Some((*plan, (*root)?))).collect();
-    let pages = audit::devices(&with_tables, tables, &read)?;
+    let pages = audit::devices(machine, &with_tables, tables, &read)?;
     let mut streams = 0;
     for (smmu, plan) in smmus.smmus.iter().zip(plan) {
         let read = |at: Pa| {
@@ -197,8 +200,8 @@ fn find_errors(
 }
 
 /// Enables translation, with all streams closed, and the SMMUs' interrupts. `cpu` returns the CPU
-/// that takes those of an SMMU, the first of whose streams this partition has.
-pub fn go_live(machine: &Machine, smmus: &Smmus, cpu: impl Fn(usize) -> usize) {
+/// that takes an interrupt of an SMMU, the first of whose streams this partition has.
+pub fn go_live(machine: &Machine, smmus: &Smmus, cpu: impl Fn(Intid, usize) -> usize) {
     for smmu in &smmus.smmus {
         let registers = &smmu.registers;
         let machine = machine.smmus.iter().find(|it| it.path == smmu.path);
@@ -217,7 +220,7 @@ pub fn go_live(machine: &Machine, smmus: &Smmus, cpu: impl Fn(usize) -> usize) {
         let interrupts = machine.into_iter().flat_map(|it| [it.events, it.errors]).flatten();
         for interrupt in interrupts {
             smmus.gic.set_trigger(interrupt.intid, interrupt.trigger == Trigger::Edge);
-            smmus.gic.enable_own(interrupt.intid, cpu(first));
+            smmus.gic.enable_own(interrupt.intid, cpu(interrupt.intid, first));
         }
     }
 }

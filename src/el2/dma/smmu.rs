@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::commands::{self, CommandQueue};
 use super::events::EventQueue;
+use super::its::Its;
 use crate::el2::arch::sync::{Mutex, SetOnce};
 use crate::el2::console::say;
 use crate::el2::cpu::timer;
@@ -26,6 +27,8 @@ pub struct Smmus {
     pub smmus: Vec<Smmu>,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
+    /// The ITS that takes messages, if one does.
+    pub its: Option<&'static Its>,
     /// The partitions, once they are built.
     pub partitions: SetOnce<&'static [Partition]>,
 }
@@ -77,7 +80,10 @@ pub fn streams(smmus: &'static Smmus, partition: usize) -> Option<Box<dyn Stream
 
 impl Streams for PartitionStreams {
     fn set(&self, state: StreamState) -> bool {
-        self.smmus.smmus.iter().all(|smmu| smmu.set(self.partition, state))
+        let Smmus { smmus, its, .. } = self.smmus;
+        // Messages pass the SMMUs, so none arrives at the ITS once the streams are closed.
+        smmus.iter().all(|smmu| smmu.set(self.partition, state))
+            && (state == StreamState::Open || its.is_none_or(|its| its.clear(self.partition)))
     }
 }
 

@@ -40,6 +40,12 @@ impl Registers {
         CheckedAddress(self.base.wrapping_add(offset), PhantomData)
     }
 
+    /// Returns the address of the frame, which is also its physical one.
+    #[inline(always)]
+    pub fn start(&self) -> Pa {
+        Pa::new(self.base)
+    }
+
     /// Returns the part of the frame from `offset`, a multiple of 8, to the end.
     ///
     /// # Panics

@@ -40,7 +40,7 @@ use super::mm::fill::PartitionMemory;
 use super::mm::stage2::Stage2;
 
 pub use devices::EmulatedDevice;
-pub use dma::{SmmuInterrupts, Streams};
+pub use dma::{Messages, SmmuInterrupts, Streams};
 pub use lifecycle::Totals;
 pub use links::{DeviceHead, DeviceHeads, LinkAccess, LinkPorts, LinkReports, NotifiedQueue};
 pub use monitor::{MonitorDevice, Supervisor};

@@ -4,7 +4,10 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bulkhead::boot::plan::{PlannedBus, PlannedFunction};
+use bulkhead::devices::address_map::PCI_CONFIGURATION_SIZE;
+use bulkhead::msi::frame::FrameSpis;
 use bulkhead::pci::{FUNCTION_SIZE, FUNCTIONS, Function, Progress, Reset, port};
+use bulkhead::vgic::{IntidSet, StateRegister};
 use core::fmt;
 
 use super::Ecam;
@@ -18,6 +21,8 @@ struct Functions {
     /// The partition's name.
     partition: String,
     hardware: Ecam,
+    /// The SPIs of the frame for messages, if there is one.
+    messages: Option<FrameSpis>,
     /// In the order of their devices on the guest's bus.
     functions: Mutex<Vec<Slot>>,
 }
@@ -44,8 +49,13 @@ struct Slot {
 }
 
 /// Returns the functions of a partition with this name, which are silent. `hardware` is the
-/// configuration space that they have.
-pub fn functions(partition: &str, bus: &PlannedBus, hardware: Ecam) -> Box<dyn PciFunctions> {
+/// configuration space that they have, `messages` are the SPIs of the guest's frame for messages.
+pub fn functions(
+    partition: &str,
+    bus: &PlannedBus,
+    hardware: Ecam,
+    messages: Option<FrameSpis>,
+) -> Box<dyn PciFunctions> {
     let window = (bus.window.bus, bus.window.region.size());
     for bridge in &bus.ports {
         port::open(*bridge, window, &hardware);
@@ -58,11 +68,21 @@ pub fn functions(partition: &str, bus: &PlannedBus, hardware: Ecam) -> Box<dyn P
         is_off: false,
     };
     let functions = Mutex::new(bus.functions.iter().map(slot).collect());
-    Box::new(Functions { partition: String::from(partition), hardware, functions })
+    Box::new(Functions { partition: String::from(partition), hardware, messages, functions })
 }
 
 impl PciFunctions for Functions {
     fn access(&self, offset: u64, size: u64, stored: Option<u64>) -> u64 {
+        if let Some(offset) = offset.checked_sub(PCI_CONFIGURATION_SIZE) {
+            return match (self.messages, stored) {
+                (Some(spis), None) => spis.load(offset).into(),
+                (Some(spis), Some(value)) => spis.store(offset, value).map_or(0, |spi| {
+                    let set = IntidSet::one(0, spi);
+                    StateRegister::SetPending.of(set) << 32 | u64::from(set.mask())
+                }),
+                (None, _) => 0,
+            };
+        }
         let (number, register) = (offset / FUNCTION_SIZE, (offset % FUNCTION_SIZE) as u16);
         let (device, other) = (number / u64::from(FUNCTIONS), number % u64::from(FUNCTIONS));
         let mut functions = self.functions.lock();

@@ -101,6 +101,9 @@ pub fn handle_interrupt(interrupt: Acknowledged) -> Flow {
                 return Flow::Resume;
             }
             if vcpu.interrupt(intid, gic.sender(interrupt)) && !intid.is_sgi() {
+                if let (Some(lpi), Some(messages)) = (interrupt.lpi(), own.messages) {
+                    messages.follow(vcpu.partition, lpi);
+                }
                 // It stays active in the physical GIC until the guest deactivates it.
                 return Flow::Resume;
             }

@@ -1,4 +1,5 @@
-//! Accesses to the configuration space of a guest's PCI Express functions.
+//! Accesses to the configuration space of a guest's PCI Express functions, and to the frame for their
+//! messages.
 
 use super::Vcpu;
 
@@ -7,6 +8,11 @@ impl Vcpu {
     /// `None`. Returns the value loaded.
     #[inline(never)]
     pub fn pci_access(&self, offset: u64, size: u64, stored: Option<u64>) -> u64 {
-        self.partition.pci.as_ref().map_or(u64::MAX, |pci| pci.access(offset, size, stored))
+        let Some(pci) = &self.partition.pci else { return u64::MAX };
+        let result = pci.access(offset, size, stored);
+        if stored.is_some() && result != 0 {
+            self.frame_write(false, result >> 32, 4, result & 0xffff_ffff);
+        }
+        result
     }
 }

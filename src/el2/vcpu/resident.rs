@@ -13,7 +13,7 @@ use crate::el2::arch::image::MAX_CPUS;
 use crate::el2::arch::sync::SetOnce;
 use crate::el2::cpu::{self, Cpu};
 use crate::el2::drivers::gic::Gic;
-use crate::el2::partition::SmmuInterrupts;
+use crate::el2::partition::{Messages, SmmuInterrupts};
 
 /// A physical CPU with the vCPUs that are assigned to it. TPIDR_EL2 points to it and, because `cpu`
 /// is the first field, to its [`Cpu`].
@@ -42,6 +42,8 @@ pub struct OwnInterrupts {
     pub console: Option<Intid>,
     /// The SMMUs, if a partition has a device behind one.
     pub smmus: Option<&'static dyn SmmuInterrupts>,
+    /// The ITS that takes messages, if one does.
+    pub messages: Option<&'static dyn Messages>,
 }
 
 /// The offset of [`Resident::running`] in bytes, for the vectors.

@@ -56,6 +56,9 @@ impl Attributes {
     /// A guest's disk that it only reads: never write, never execute, write-back, Inner Shareable.
     pub const GUEST_READ_ONLY_DISK: Self =
         Self(STAGE_2_READ | ACCESSED | WRITE_BACK | INNER | NO_EXECUTE);
+    /// The register to which a guest's devices send messages: write, never read or execute,
+    /// Device-nGnRE.
+    pub const MESSAGES: Self = Self(STAGE_2_WRITE | ACCESSED | DEVICE_NGNRE | NO_EXECUTE);
     /// A device passed through to a guest: read and write, never execute, Device-nGnRE.
     pub const GUEST_DEVICE: Self = Self(STAGE_2 | DEVICE_NGNRE | NO_EXECUTE);
 }

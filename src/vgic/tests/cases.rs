@@ -6,7 +6,7 @@ use crate::vgic::*;
 
 pub const BOTH: [Version; 2] = [Version::V2, Version::V3];
 pub const ENABLE: u64 = 0x100;
-const DISABLE: u64 = 0x180;
+pub const DISABLE: u64 = 0x180;
 pub const SET_PENDING: u64 = 0x200;
 const CLEAR_PENDING: u64 = 0x280;
 pub const SET_ACTIVE: u64 = 0x300;

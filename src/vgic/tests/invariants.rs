@@ -65,7 +65,7 @@ impl System {
                 let intid = word * 32 + bit;
                 let is_transported = intid < 16 && self.machine.physical_sgis >> intid & 1 != 0;
                 let is_of_v2 = self.machine.version == Version::V2;
-                let arrives = bank.hardware >> bit & 1 != 0
+                let arrives = (bank.hardware | bank.messages & !bank.astray) >> bit & 1 != 0
                     || is_transported && (is_of_v2 || bank.group1 >> bit & 1 != 0);
                 let is_here = usize::from(bank.routes[bit].vcpu) == cpu;
                 let lr = bank.templates[bit].with_state(true, false);

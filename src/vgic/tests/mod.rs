@@ -6,6 +6,7 @@ mod cases;
 mod invariants;
 mod long;
 mod machine;
+mod messages;
 mod overflow;
 mod pair;
 mod properties;

@@ -12,6 +12,8 @@ use crate::vgic::*;
 pub const HARDWARE_PPI: usize = 27;
 pub const VIRTUAL_ONLY_SPI: usize = 33;
 pub const HARDWARE_SPIS: [usize; 5] = [34, 40, 41, 64, 519];
+/// Interrupts for which LPIs stand.
+pub const MESSAGES: [usize; 2] = [70, 71];
 /// Interrupts that the partition does not own.
 pub const FOREIGN: [usize; 3] = [20, 35, 518];
 
@@ -22,25 +24,42 @@ pub struct System {
 
 impl System {
     pub fn new(version: Version, cpus: usize, list_registers: usize) -> Self {
-        Self::with(version, Delivery::Trapped, cpus, list_registers)
+        Self::with(version, Delivery::Trapped, cpus, list_registers, &[])
+    }
+
+    /// Creates a system with messages, all of whose interrupts are enabled, in Group 1 and routed to
+    /// CPU 0.
+    pub fn with_messages(cpus: usize, list_registers: usize) -> Self {
+        let version = Version::V3;
+        let system = Self::with(version, Delivery::Trapped, cpus, list_registers, &MESSAGES);
+        system.enabled()
     }
 
     /// Creates a system with direct delivery.
     pub fn direct(cpus: usize) -> Self {
-        Self::with(Version::V3, Delivery::Direct, cpus, 0)
+        Self::with(Version::V3, Delivery::Direct, cpus, 0, &[])
     }
 
-    fn with(version: Version, delivery: Delivery, cpus: usize, list_registers: usize) -> Self {
+    fn with(
+        version: Version,
+        delivery: Delivery,
+        cpus: usize,
+        list_registers: usize,
+        messages: &[usize],
+    ) -> Self {
         let intid = |&number: &usize| Intid::new(number as u32).unwrap();
         let mut hardware: Vec<Intid> = HARDWARE_SPIS.iter().map(intid).collect();
         hardware.push(intid(&HARDWARE_PPI));
+        let virtual_only: Vec<Intid> =
+            [VIRTUAL_ONLY_SPI].iter().chain(messages).map(intid).collect();
         let vgic = Vgic::new(&Config {
             version,
             delivery,
             vcpus: cpus,
             it_lines_number: 16,
             hardware: &hardware,
-            virtual_only: &[intid(&VIRTUAL_ONLY_SPI)],
+            virtual_only: &virtual_only,
+            messages: &virtual_only[1..],
             virtual_timer: Some(intid(&HARDWARE_PPI)),
         });
         let mut machine = Machine::new(version, cpus, list_registers, 17);
@@ -72,20 +91,29 @@ impl System {
 
     /// Creates a system with all interrupts enabled, in Group 1 and routed to CPU 0.
     pub fn started(version: Version, cpus: usize, list_registers: usize) -> Self {
-        let mut system = Self::new(version, cpus, list_registers);
-        system.write(0, 0, 4, 3);
+        Self::new(version, cpus, list_registers).enabled()
+    }
+
+    fn enabled(mut self) -> Self {
+        self.write(0, 0, 4, 3);
         for word in 0..17 {
-            for cpu in 0..cpus {
-                system.write_state(cpu, 0x80, word, u32::MAX);
-                system.write_state(cpu, 0x100, word, u32::MAX);
+            for cpu in 0..self.machine.cpus.len() {
+                self.write_state(cpu, 0x80, word, u32::MAX);
+                self.write_state(cpu, 0x100, word, u32::MAX);
             }
         }
-        if version == Version::V2 {
+        if self.machine.version == Version::V2 {
             for intid in 32..544 {
-                system.write(0, 0x800 + intid, 1, 1);
+                self.write(0, 0x800 + intid, 1, 1);
             }
         }
-        system
+        self
+    }
+
+    /// Has an LPI arrive on a CPU that stands for this interrupt.
+    pub fn message(&mut self, cpu: usize, intid: usize) {
+        self.arrive(cpu, Intid::new(intid as u32).unwrap(), 0);
+        self.run();
     }
 
     fn on<T>(&mut self, cpu: usize, f: impl FnOnce(&mut Vgic, &mut View<'_>) -> T) -> T {

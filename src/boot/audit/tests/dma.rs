@@ -1,13 +1,16 @@
 //! What devices behind SMMUs reach.
 
 use super::*;
-use crate::boot::machine::Stream;
+use crate::boot::machine::{MessageKind, Stream};
+use crate::boot::msi::Features;
 use crate::boot::plan::Mapping;
 use crate::boot::plan::tests::dma::{machine_with_smmu, with_devices};
+use crate::boot::plan::tests::messages::{machine_with_messages, two};
 use crate::boot::smmu::Reached;
 
 /// A stream table and tables for devices, in a memory that tests can modify.
 struct Smmu {
+    machine: Machine,
     plan: Plan,
     roots: Vec<Option<Pa>>,
     tables: BTreeMap<u64, Descriptors>,
@@ -26,6 +29,10 @@ impl Smmu {
     fn of(description: &Spec, last: u32) -> Self {
         let mut machine = machine_with_smmu(&[("/a", &[8]), ("/b", &[last])]);
         machine.free_interrupts = 200..300;
+        Self::on(machine, description)
+    }
+
+    fn on(machine: Machine, description: &Spec) -> Self {
         let plan = plan_on(&machine, description).unwrap();
         let mut tables = BTreeMap::new();
         let mut roots = Vec::new();
@@ -54,7 +61,7 @@ impl Smmu {
             words[at..at + 8].copy_from_slice(&reached.entry(&smmu.features));
         }
         let (base, base_cfg) = (memory.start().get(), layout.base_cfg());
-        Self { roots, tables, words, base, base_cfg, plan }
+        Self { machine, roots, tables, words, base, base_cfg, plan }
     }
 
     /// The doubleword of a stream's entry.
@@ -68,7 +75,7 @@ impl Smmu {
         let with_tables: Vec<_> =
             partitions.clone().zip(&self.roots).map(|(it, root)| (it, root.unwrap())).collect();
         let read = |table: Pa| &self.tables[&table.get()];
-        let pages = devices(&with_tables, self.plan.table_memory, &read)?;
+        let pages = devices(&self.machine, &with_tables, self.plan.table_memory, &read)?;
         let smmu = &self.plan.smmus[0];
         let start = smmu.memory.start().get();
         let table = StreamTable {
@@ -227,4 +234,36 @@ fn devices_reach_shared_memory_and_no_disk_by_virtio() {
     assert!(!smmu.plan.partitions[0].dma_mappings.iter().any(reached));
     smmu.plan.partitions[1].shared_memory.clear();
     smmu.finds("two: an address is mapped that the Plan does not give");
+}
+
+/// The page of the ITS to which both partitions' functions write.
+#[test]
+fn devices_reach_the_page_for_messages_and_no_other_registers() {
+    let new = || {
+        let machine = machine_with_messages(gic_v3(), MessageKind::Its(Ok(Features::ASSUMED)));
+        Smmu::on(machine, &system(two()))
+    };
+    let summary = new().audit().unwrap();
+    assert_eq!(summary, StreamSummary { streams: 2, pages: 2 * 4096 }, "it is not memory");
+    // The leaf is the only one of its table of the last level.
+    let leaf = |smmu: &mut Smmu, change: fn(u64) -> u64| {
+        let of_its = |it: &u64| it & 0xffff_ffff_f000 == 0x809_0000 && it & 3 == 3;
+        let mut all = smmu.tables.values_mut().flatten().filter(|it| of_its(it));
+        let found = all.next().expect("the page is mapped");
+        *found = change(*found);
+    };
+    for change in [
+        // The control frame of the ITS, the distributor, a page that can be read, and no page.
+        (|leaf| leaf - 0x1_0000) as fn(u64) -> u64,
+        |leaf| leaf - 0x9_0000,
+        |leaf| leaf | 1 << 6,
+        |_| 0,
+    ] {
+        let mut smmu = new();
+        leaf(&mut smmu, change);
+        assert!(smmu.audit().is_err());
+    }
+    let mut smmu = new();
+    smmu.plan.partitions[0].messages = None;
+    smmu.finds("one: an address is mapped that the Plan does not give, 0x3f100000");
 }

@@ -6,6 +6,7 @@ use crate::boot::fdt::{Tree, Writer};
 
 mod board;
 mod errors;
+mod messages;
 mod not_devices;
 mod pmus;
 mod reach;

@@ -277,7 +277,7 @@ fn lists_of_capabilities_end() {
 fn seen(model: Model, address: u64) -> (Buses, Function) {
     let buses = Buses::new(vec![model]);
     let (_, function) = functions(&bridge(), 0, &buses).remove(0);
-    let view = view(&function, &[address]);
+    let view = view(&function, &[address], false);
     (buses, Function::new(function.address, view, (address, 0x4000)))
 }
 
@@ -295,6 +295,48 @@ fn a_guest_sees_no_interrupts_by_message_and_no_reset() {
     assert_eq!((load(0x40), load(0x44)), (0, 0));
     let (_, found) = functions(&bridge(), 0, &buses).remove(0);
     assert_eq!(found.reset, ResetMethod::Express(0x80));
+}
+
+/// A guest enables, masks and sets messages, and changes nothing else of their capabilities.
+#[test]
+fn a_guest_sees_the_messages_that_can_be_taken() {
+    const SETTING: u32 = 0x1234_5678;
+    let model = Model::new(1, 0, 0x1234_5678)
+        .with(COMMAND, 0x0010_0000)
+        .with(0x34, 0x40)
+        .with(0x40, 0x0188_5800 | u32::from(MSI))
+        .with(0x58, 0x8007_6000 | u32::from(MSI_X))
+        .with(0x60, 0x0003_0000 | u32::from(POWER_MANAGEMENT));
+    let model = (0x40..0x64).step_by(4).fold(model, |model, at| model.writable(at, u32::MAX));
+    let buses = Buses::new(vec![model]);
+    let (_, mut function) = functions(&bridge(), 0, &buses).remove(0);
+    assert_eq!(function.messages(), 16, "of MSI");
+    function.capabilities[1].upper = 0x0040;
+    assert_eq!(function.messages(), 65, "of MSI-X");
+    let view = view(&function, &[], true);
+    let mut guest = Function::new(function.address, view, (0x1000_0000, 0x1000));
+    assert_eq!(guest.load(0x34, 4, &buses), 0x40);
+    assert_eq!(guest.load(0x40, 4, &buses), 0x0188_5800 | u64::from(MSI));
+    for (offset, writable) in [
+        (0x40, 0x0071_0000),
+        (0x44, 0xffff_fffc),
+        (0x48, 0xffff_ffff),
+        (0x4c, 0xffff),
+        (0x50, 0xffff_ffff),
+        (0x54, 0),
+        (0x58, 0xc000_0000),
+        (0x5c, 0),
+        (0x60, 0),
+    ] {
+        let before = buses.value(0, offset);
+        guest.store(offset, 4, SETTING.into(), &buses);
+        assert_eq!(buses.value(0, offset), before & !writable | SETTING & writable, "{offset:#x}");
+    }
+    // In parts.
+    guest.store(0x4c, 1, 0xab, &buses);
+    assert_eq!(buses.value(0, 0x4c), SETTING & 0xff00 | 0xab);
+    guest.store(0x5b, 1, 0xff, &buses);
+    assert_eq!(buses.value(0, 0x58) >> 30, 0b11);
 }
 
 /// MSI, MSI-X and a power state that firmware has left; nothing else of these registers changes.
@@ -338,7 +380,7 @@ fn wild_functions_are_found_in_bounded_time_and_seen_without_a_panic() {
         let host = HostBridge { last_bus: 3, ..bridge() };
         for (path, function) in functions(&host, 0, &wild) {
             let addresses: Vec<_> = function.bars.iter().map(|_| 0x1000_0000).collect();
-            let view = view(&function, &addresses);
+            let view = view(&function, &addresses, seed % 2 == 0);
             let commands = view.rules.iter().filter(|rule| **rule == Rule::Command).count();
             assert_eq!(commands, 1);
             let mut function = Function::new(function.address, view, (0x1000_0000, 0x1000));

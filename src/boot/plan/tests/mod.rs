@@ -7,6 +7,7 @@ mod disks;
 pub(crate) mod dma;
 mod functions;
 mod links;
+pub(crate) mod messages;
 mod random;
 mod refused;
 mod shared_memory;
@@ -88,6 +89,7 @@ pub(crate) fn machine(gic: Gic) -> Machine {
         watchdogs: Vec::new(),
         pmus: Vec::new(),
         smmus: Vec::new(),
+        message_controllers: Vec::new(),
         console: Some(ConsoleUart {
             path: "/pl011@9000000".to_string(),
             kind: ConsoleKind::Pl011,

@@ -20,11 +20,12 @@ use super::mmio::Registers;
 
 pub use shared::PendingBit;
 pub use this_cpu::{ThisCpu, VcpuPosition};
+pub use v3::LpiTables;
 
 /// The INTID in GICC_IAR, which has the source CPU of an SGI above it (IHI 0048B, 4.4.4).
 const GICC_IAR_INTID: u32 = 0x3ff;
-/// The INTID in ICC_IAR1_EL1 (IHI 0069, 12.2.14). That of an LPI or of an extended interrupt, which
-/// are disabled, is not taken for one of another interrupt.
+/// The INTID in ICC_IAR1_EL1 (IHI 0069, 12.2.14). That of an extended interrupt, which is disabled,
+/// is not taken for one of another interrupt.
 const ICC_IAR_INTID: u32 = 0xff_ffff;
 
 // Offsets in the distributor, and in a redistributor's second frame.
@@ -52,7 +53,7 @@ pub enum Gic {
 /// An interrupt that was acknowledged at the CPU interface.
 #[derive(Clone, Copy)]
 pub struct Acknowledged {
-    /// Its number.
+    /// Its number, or that of the interrupt for which it stands, if it is an LPI.
     pub intid: Intid,
     /// The value of GICC_IAR or ICC_IAR1_EL1, with which it is ended and deactivated.
     value: u64,
@@ -76,7 +77,14 @@ impl Acknowledged {
     /// Decodes GICC_IAR or ICC_IAR1_EL1, which has the INTID in `mask`; `None` for a special INTID.
     #[inline(always)]
     fn new(value: u64, mask: u32) -> Option<Self> {
-        Some(Self { intid: Intid::new(value as u32 & mask)?, value })
+        let number = value as u32 & mask;
+        Some(Self { intid: Intid::new(number).or_else(|| Intid::of_lpi(number))?, value })
+    }
+
+    /// Returns the number of the LPI, if it is one. An LPI is never active.
+    #[inline(always)]
+    pub fn lpi(&self) -> Option<u32> {
+        (self.value >= Intid::LPI_START.into()).then_some(self.value as u32)
     }
 }
 
@@ -255,7 +263,33 @@ impl Gic {
     pub fn deactivate(&self, interrupt: Acknowledged) {
         match self {
             Self::V2(gic) => gic.deactivate(interrupt.value as u32),
+            Self::V3(_) if interrupt.lpi().is_some() => {}
             Self::V3(gic) => gic.deactivate(interrupt.value),
+        }
+    }
+
+    /// Has this CPU, whose index is `cpu`, take LPIs, whose tables these are. It must have
+    /// [set up](Self::init_cpu) its interface.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, if it cannot.
+    #[inline(always)]
+    pub fn enable_lpis(&self, cpu: usize, tables: &v3::LpiTables) -> Result<(), &'static str> {
+        match self {
+            Self::V2(_) => Ok(()),
+            Self::V3(gic) => gic.enable_lpis(cpu, tables),
+        }
+    }
+
+    /// Returns the redistributor of the CPU with this index, as an ITS names it: by its address if
+    /// `by_address`, otherwise by the number of its processor (IHI 0069, GITS_TYPER.PTA). 0 on GICv2,
+    /// which has none.
+    #[inline(always)]
+    pub fn redistributor_target(&self, cpu: usize, by_address: bool) -> u64 {
+        match self {
+            Self::V2(_) => 0,
+            Self::V3(gic) => gic.redistributor_target(cpu, by_address),
         }
     }
 
