@@ -101,6 +101,7 @@ fuzz_target!(|bytes: &[u8]| {
         hardware: &intids,
         virtual_timer: Some(intids[0]),
         virtual_only: &[Intid::spi(1).expect("it is below 988")],
+        messages: &[],
     });
     let registers = usize::from(first >> 1 & 0xf) + 1;
     let cpu = |index| Cpu { index, list_registers: vec![0; registers], pending: 0, noise: 0x60 };

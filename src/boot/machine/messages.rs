@@ -12,8 +12,8 @@ use super::Machine;
 use super::remarks::Remarks;
 use crate::arch::addr::{PAGE_SIZE, Pa, Region};
 use crate::boot::fdt::{Node, NodeError};
-use crate::boot::msi::Features;
 use crate::boot::msi::registers::{ITS_SIZE, TRANSLATION_FRAME};
+use crate::boot::msi::{Features, MessageSource};
 use crate::msi::frame::FrameSpis;
 
 const ITS: &str = "arm,gic-v3-its";
@@ -41,15 +41,6 @@ pub enum MessageKind {
     /// A frame of a GICv2m with these SPIs. `None` if neither the tree nor, as boot finds, the
     /// register MSI_TYPER tells some.
     Frame(Option<FrameSpis>),
-}
-
-/// The source of a function's messages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct MessageSource {
-    /// The controller, as an index into [`Machine::message_controllers`].
-    pub controller: usize,
-    /// The number by which the controller knows the function: the DeviceID of an ITS.
-    pub id: u32,
 }
 
 impl MessageController {

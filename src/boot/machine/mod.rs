@@ -30,7 +30,7 @@ mod tests;
 pub use devices::{find_devices, free_interrupts};
 pub use error::MachineError;
 pub use functions::Open;
-pub use messages::{MessageController, MessageKind, MessageSource};
+pub use messages::{MessageController, MessageKind};
 pub use not_devices::NotADevice;
 pub use reach::Reach;
 pub(crate) use reach::is_user;

@@ -16,7 +16,7 @@ mod view;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::boot::machine::MessageSource;
+use crate::boot::msi::MessageSource;
 use crate::pci::registers::{MSI, MSI_X};
 use crate::pci::{Address, ResetMethod};
 

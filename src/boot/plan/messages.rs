@@ -13,9 +13,9 @@ use super::memory::FreeMemory;
 use super::types::{ItsPlan, MessagePlan, PartitionPlan, PlannedSource};
 use crate::arch::intid::{Interrupt, Intid, Trigger};
 use crate::boot::description::{Description, PartitionDescription, Result, refuse};
-use crate::boot::machine::{Device, Machine, MessageKind, MessageSource};
-use crate::boot::msi::Layout;
+use crate::boot::machine::{Device, Machine, MessageKind};
 use crate::boot::msi::layout::UNIT;
+use crate::boot::msi::{Layout, MessageSource};
 use crate::msi::frame::FrameSpis;
 use crate::vgic::Delivery;
 

@@ -3,8 +3,8 @@
 use super::dma::machine_with_smmu;
 use super::*;
 use crate::boot::guest_tree;
-use crate::boot::machine::{MessageController, MessageKind, MessageSource, Stream};
-use crate::boot::msi::Features;
+use crate::boot::machine::{MessageController, MessageKind, Stream};
+use crate::boot::msi::{Features, MessageSource};
 use crate::boot::pci::tests::{bridge, nvme};
 use crate::boot::pci::{self};
 use crate::boot::report::report;
