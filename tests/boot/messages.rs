@@ -1,10 +1,13 @@
 //! PCI Express functions that interrupt by messages (MSI and MSI-X).
 
-use common::{Gic, Machine, Outcome, Partition, compile, file, on_both_gics, source};
+use std::fs;
+
+use common::{Gic, Machine, Outcome, Partition, compile, file, on_both_gics, scratch, source};
 
 on_both_gics!(
     a_kernel_has_a_queue_and_an_interrupt_of_its_disk_for_each_cpu,
     messages_interrupt_nobody_but_their_own_guest,
+    no_message_outlives_a_restart,
 );
 
 /// Returns a machine whose functions are behind an SMMU.
@@ -87,5 +90,27 @@ fn messages_interrupt_nobody_but_their_own_guest(gic: Gic) {
         outcome.expect_line("victim", "messages: done, 1000 sent");
     } else {
         outcome.expect_line("ticking", "hello: done, ticks=200");
+    }
+}
+
+/// A guest resets itself while a message of its device is pending. The device is behind a port, by
+/// which it is reset.
+fn no_message_outlives_a_restart(gic: Gic) {
+    let devices = "devices = \"/pcie@10000000/pci@a,0/pci@0,0\"; max-restarts = <3>;";
+    let one = Partition::new("one", "messages").bootargs("end=reset").property(devices);
+    let guests = [one, Partition::new("ticking", "hello").bootargs("ticks=200")];
+    let machine = machine(gic).option("-device", "pcie-root-port,id=root,chassis=1,addr=0xa");
+    let machine = machine.option("-device", "edu,bus=root,dma_mask=0xffffffffffffffff");
+    let log = scratch("its.log");
+    let machine = machine.option("-d", "trace:gicv3_its_cmd_clear").option("-D", log.display());
+    let outcome = machine.initrd(&compile(&source(&guests))).deadline(60).boot();
+    outcome.expect_success().expect_no_line("FAIL").expect_no_line("panic");
+    let lives = outcome.of("one").containing("messages: done").0.len();
+    outcome.check(lives == 4, &format!("it had {lives} lives"));
+    outcome.expect_line("ticking", "hello: done, ticks=200");
+    if gic.version() == 3 {
+        let log = fs::read_to_string(&log).expect("QEMU has written its log");
+        let cleared = log.lines().filter(|it| it.contains("DeviceID 0x100 EventID 0x40")).count();
+        outcome.check(cleared >= 4, &format!("the ITS has cleared its message {cleared} times"));
     }
 }

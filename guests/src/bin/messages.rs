@@ -7,6 +7,8 @@
 //!   frame by DMA, after each of which no interrupt of the frame may come.
 //! - `wait=N`: sends a message every millisecond for N ms, each of which must come once, and nothing
 //!   else.
+//! - `end=reset`: resets itself while a message is pending, of which the next life must not see
+//!   anything.
 
 #![no_std]
 #![no_main]
@@ -16,7 +18,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use runtime::gic::{self, Interrupt};
 use runtime::mmio::{read32, write32, write64};
 use runtime::tree::{MessageFrame, machine};
-use runtime::{cpu, fail, println, timer};
+use runtime::{cpu, fail, println, psci, timer};
 
 runtime::guest!(main, interrupt);
 
@@ -66,6 +68,7 @@ fn main() {
         }
     }
     cpu::unmask_interrupts();
+    expect_none("the life before with", 0);
     let edu = Edu::enable();
     edu.set(frame.registers + SETSPI, first);
     for intid in first..first + count {
@@ -85,6 +88,11 @@ fn main() {
         while timer::now() - start < timer::microseconds(1000 - WHILE_US) {}
     }
     println!("messages: done, {milliseconds} sent");
+    if machine().argument("end") == Some("reset") {
+        gic::disable(first);
+        edu.send(first);
+        psci::system_reset();
+    }
 }
 
 fn interrupt(interrupt: Interrupt) {
