@@ -8,7 +8,6 @@ extern crate alloc;
 mod el2;
 
 use bulkhead::arch::addr::Pa;
-use el2::arch::image::Wings;
 use el2::boot::build::Work;
 use el2::boot::entry::{EntryPoints, entry};
 use el2::boot::mmu::ExceptionLevel;
@@ -34,9 +33,7 @@ impl EntryPoints for Bulkhead {
         let gic = boot::take_gic(&machine);
         let plan = boot::plan(&firmware, &mut machine, &description, gic);
         boot::report(&machine, &plan, pool.as_deref());
-        let (monitor, links) = (plan.uses_monitor(), plan.uses_links());
-        let (pcie, dma) = (plan.uses_pcie(), !plan.smmus.is_empty());
-        let wings = Wings { monitor, entropy: pool.is_some(), links, pcie, dma };
+        let wings = boot::wings(&plan, pool.is_some());
         boot::unmap_unused_code(wings);
 
         let tables = plan.table_memory;

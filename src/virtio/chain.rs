@@ -130,15 +130,21 @@ impl<'a> Chain<'a> {
     }
 
     /// Returns the place of the first byte that the device reads.
-    #[inline(never)]
+    #[inline(always)]
     pub fn reader(&self) -> Cursor<'_> {
-        Cursor::new(self.segments.get(..self.readable).unwrap_or_default())
+        self.cursor(0, self.readable)
     }
 
     /// Returns the place of the first byte that the device writes.
-    #[inline(never)]
+    #[inline(always)]
     pub fn writer(&self) -> Cursor<'_> {
-        Cursor::new(self.segments.get(self.readable..self.count).unwrap_or_default())
+        self.cursor(self.readable, self.count)
+    }
+
+    /// Returns the place of the first byte of the segments from `first` to before `end`.
+    #[inline(never)]
+    fn cursor(&self, first: usize, end: usize) -> Cursor<'_> {
+        Cursor::new(self.segments.get(first..end).unwrap_or_default())
     }
 }
 
@@ -160,7 +166,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Goes on by a number of bytes, or to the end.
-    #[inline(never)]
+    // Inlined into those devices that call it, which are in wings of their own.
+    #[inline(always)]
     pub fn skip(&mut self, mut bytes: u64) {
         while bytes > 0 && self.settle() {
             let size = bytes.min(self.left.into());
@@ -226,7 +233,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Writes a byte, if there is room, and goes on by it.
-    #[inline(never)]
+    // As `skip`.
+    #[inline(always)]
     pub fn write_byte(&mut self, memory: &impl MemoryAccess, byte: u8) {
         if self.settle() {
             memory.write(self.at, [byte]);

@@ -18,7 +18,7 @@
 use super::chain::{Chain, Cursor, Stop, copy, room};
 use super::memory::MemoryAccess;
 use super::personality::SECTOR_SIZE;
-use super::queue::{Queue, Segment};
+use super::queue::{Queue, QueueSetup, Segment};
 use super::{BYTES_PER_CALL, DESCRIPTORS_PER_CALL, Fault};
 use crate::arch::addr::{Ipa, Region};
 use alloc::boxed::Box;
@@ -97,6 +97,20 @@ impl Disk {
         (self.queue, self.done) = (queue, 0);
     }
 
+    /// Sets the queue of requests as the driver has set it up in `memory`.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] if it is wrong.
+    pub fn set_up(
+        &mut self,
+        setup: &QueueSetup,
+        features: u64,
+        memory: &impl MemoryAccess,
+    ) -> Result<(), Fault> {
+        Queue::set_up(&mut self.queue, setup, features, memory)
+    }
+
     /// Carries out what the driver has made available in `memory`. `disk` is the memory of which
     /// the disk is a region.
     pub fn run<M: MemoryAccess>(&mut self, memory: &M, disk: &M) -> DiskOutcome {
@@ -154,7 +168,7 @@ impl<M: MemoryAccess> Call<'_, M> {
         loop {
             if !queue.has_seen_next() {
                 queue.publish(memory);
-                if !queue.arm(memory)? {
+                if !queue.await_next(memory)? {
                     return Ok(());
                 }
             }

@@ -78,19 +78,20 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Returns what the driver did, as the rest of a sentence that begins with the device.
+    /// Returns what the driver did, as the rest of a sentence that begins with the
+    /// device, with the blank before it.
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::Outside => "needs a reset: a ring or a buffer is outside its memory",
-            Self::Setup => "needs a reset: a queue's size or alignment is wrong",
-            Self::AvailableIndex => "needs a reset: an available index is too far ahead",
-            Self::DescriptorIndex => "needs a reset: a descriptor's index is too large",
-            Self::ChainLength => "needs a reset: a chain is longer than its queue",
-            Self::Indirect => "needs a reset: an indirect table is not allowed there",
-            Self::Order => "needs a reset: a readable buffer follows a writable one",
-            Self::Direction => "needs a reset: a buffer has the wrong direction",
-            Self::BufferLength => "needs a reset: a buffer is too short",
-            Self::PacketLength => "needs a reset: a packet is longer than its buffer",
+            Self::Outside => " needs a reset: a ring or a buffer is outside its memory",
+            Self::Setup => " needs a reset: a queue's size or alignment is wrong",
+            Self::AvailableIndex => " needs a reset: an available index is too far ahead",
+            Self::DescriptorIndex => " needs a reset: a descriptor's index is too large",
+            Self::ChainLength => " needs a reset: a chain is longer than its queue",
+            Self::Indirect => " needs a reset: an indirect table is not allowed there",
+            Self::Order => " needs a reset: a readable buffer follows a writable one",
+            Self::Direction => " needs a reset: a buffer has the wrong direction",
+            Self::BufferLength => " needs a reset: a buffer is too short",
+            Self::PacketLength => " needs a reset: a packet is longer than its buffer",
         }
     }
 }

@@ -45,16 +45,18 @@ impl Notices {
         try_lock: impl Fn() -> Option<L>,
         serve: impl FnOnce(L, u64) -> u64,
     ) -> bool {
-        let lock = match try_lock() {
-            Some(lock) => lock,
-            None => {
-                // A read-modify-write, as a store would hide earlier notices and what was stored
-                // before them from the CPU that takes them.
-                self.senders.fetch_or(senders, Ordering::AcqRel);
-                fence(Ordering::SeqCst);
-                senders = 0;
-                let Some(lock) = try_lock() else { return false };
-                lock
+        let mut is_noticed = false;
+        let lock = loop {
+            match try_lock() {
+                Some(lock) => break lock,
+                None if is_noticed => return false,
+                None => {
+                    // A read-modify-write, as a store would hide earlier notices and what was stored
+                    // before them from the CPU that takes them.
+                    self.senders.fetch_or(senders, Ordering::AcqRel);
+                    fence(Ordering::SeqCst);
+                    (senders, is_noticed) = (0, true);
+                }
             }
         };
         let more = serve(lock, senders | self.take());

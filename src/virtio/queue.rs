@@ -43,6 +43,8 @@ const NO_INTERRUPT: u16 = 1;
 /// A queue as its driver describes it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct QueueSetup {
+    /// Whether the driver uses it.
+    pub is_ready: bool,
     /// The number of descriptors.
     pub size: u16,
     /// The table of descriptors ("descriptor area").
@@ -161,18 +163,20 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Creates the state of a queue that is new to both sides. Only `memory` may be used with it.
+    /// Creates the state of a queue that is new to both sides, in `place`, which keeps what it has if
+    /// the queue is wrong. Only `memory` may be used with it.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] if the size is wrong, or a ring is not aligned or not in the memory.
-    pub fn new(
+    /// A [`Fault`] if the driver does not use it, the size is wrong, or a ring is not aligned or not in the memory.
+    pub fn set_up(
+        place: &mut Option<Self>,
         setup: &QueueSetup,
         features: u64,
         memory: &impl MemoryAccess,
-    ) -> Result<Self, Fault> {
-        let QueueSetup { size, descriptors, available, used } = *setup;
-        if !size.is_power_of_two() || size > MAX_QUEUE_SIZE {
+    ) -> Result<(), Fault> {
+        let QueueSetup { is_ready, size, descriptors, available, used } = *setup;
+        if !is_ready || !size.is_power_of_two() || size > MAX_QUEUE_SIZE {
             return Err(Fault::Setup);
         }
         let count = u64::from(size);
@@ -186,7 +190,7 @@ impl Queue {
         if features & INDIRECT_DESC != 0 {
             modes |= MAY_BE_INDIRECT;
         }
-        Ok(Self {
+        *place = Some(Self {
             table: Table { place: check(descriptors, 16, DESCRIPTOR_SIZE * count)?, entries: size },
             available: check(available, 2, 6 + 2 * count)?,
             used: check(used, 4, 6 + 8 * count)?,
@@ -195,7 +199,17 @@ impl Queue {
             seen: 0,
             position: Position::default(),
             signalled: 0,
-        })
+        });
+        Ok(())
+    }
+
+    /// Returns a copy that takes chains only, and so can be in registers: it does not signal.
+    #[inline(always)]
+    pub(super) fn taker(&self) -> Self {
+        let Self { table: Table { place, entries }, available, used, size, seen, position, .. } =
+            *self;
+        let (table, modes, signalled) = (Table { place, entries }, 0, 0);
+        Self { table, available, used, size, modes, seen, position, signalled }
     }
 
     /// Returns whether there is a chain to take, among those that the device has seen.
@@ -237,7 +251,8 @@ impl Queue {
         self.position
     }
 
-    /// Goes back to an earlier position, after which nothing was published.
+    /// Goes back to an earlier position, after which nothing was published, or on to that of a
+    /// [taker](Self::taker).
     #[inline(always)]
     pub fn restore(&mut self, before: Position) {
         self.position = before;
@@ -302,6 +317,8 @@ impl Queue {
     }
 
     /// Returns whether the driver wants an interrupt for what was published since the last call.
+    // Inlined into those devices that call it, which are in wings of their own.
+    #[inline(always)]
     pub fn must_signal(&mut self, memory: &impl MemoryAccess) -> bool {
         memory.fence();
         self.must_signal_after_fence(memory)
@@ -323,6 +340,16 @@ impl Queue {
         }
         let event = memory.load_index(self.available.after(4 + 2 * u64::from(self.size)));
         event.wrapping_sub(before) < new
+    }
+
+    /// Does what [`Queue::arm`] does, where it matters more that the caller is small.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::arm`].
+    #[inline(never)]
+    pub fn await_next(&mut self, memory: &impl MemoryAccess) -> Result<bool, Fault> {
+        self.arm(memory)
     }
 
     /// Has the driver notify of the next chain, and returns whether it has made one available that

@@ -42,6 +42,10 @@ pub const MAX_QUEUES: usize = 3;
 
 /// The offset of the configuration.
 const CONFIGURATION: u64 = 0x100;
+/// The offset of QueueReady.
+const QUEUE_READY: u64 = 0x44;
+/// The offset of QueueSize.
+const QUEUE_SIZE: u64 = 0x38;
 /// The offset of QueueNotify. Its writes need no lock of the registers.
 pub const QUEUE_NOTIFY: u64 = 0x50;
 /// The offset of Status, to which a driver writes 0 to reset the device.
@@ -56,24 +60,18 @@ pub const INTERRUPT_ACK: u64 = 0x64;
 pub enum Action {
     /// Nothing.
     None,
-    /// The driver has made buffers available in the queue with this index.
-    Notify(u16),
-    /// The driver has acknowledged interrupts: the interrupt is asserted or not.
-    Interrupt(bool),
-    /// The driver works: its queues are as [`Registers::queue`] says.
+    /// The driver has acknowledged an interrupt, but not all that has come: the interrupt needs
+    /// another edge.
+    Interrupt,
+    /// The driver works: its queues are as [`Registers::queues`] says.
     Ready,
     /// The driver has reset the device, or taken back a queue of a device that works: nobody may
     /// use its queues when the access ends.
     Reset,
 }
 
-/// The registers of a queue.
-#[derive(Clone, Copy, Debug, Default)]
-struct QueueRegisters {
-    is_ready: bool,
-    /// QueueSize, and the low and the high word of QueueDesc, QueueDriver and QueueDevice.
-    words: [u32; 7],
-}
+/// The queues of a device, by their indices.
+pub type Queues = [QueueSetup; MAX_QUEUES];
 
 /// What a driver has written since the last reset.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +81,7 @@ struct State {
     driver_selector: u32,
     features: u64,
     queue: u32,
-    queues: [QueueRegisters; MAX_QUEUES],
+    queues: Queues,
 }
 
 impl State {
@@ -94,7 +92,6 @@ impl State {
         (*status, *device_selector, *driver_selector, *features, *queue) = (0, 0, 0, 0, 0);
         for queue in queues {
             queue.is_ready = false;
-            queue.words.fill(0);
         }
     }
 }
@@ -146,19 +143,13 @@ impl Registers {
         self.state.status & DRIVER_OK != 0
     }
 
-    /// Returns the queue with this index; `None` if the driver does not use it.
-    pub fn queue(&self, index: u16) -> Option<QueueSetup> {
-        let queue = self.state.queues.get(usize::from(index)).filter(|it| it.is_ready)?;
-        let [size, words @ ..] = queue.words;
-        let [a, b, c, d, e, f] = words.map(u64::from);
-        let [descriptors, available, used] = [a | b << 32, c | d << 32, e | f << 32].map(Ipa::new);
-        // A size that does not fit in 16 bits becomes one that the device refuses.
-        let size = u16::try_from(size).unwrap_or(0);
-        Some(QueueSetup { size, descriptors, available, used })
+    /// Returns the queues as the driver has set them up.
+    pub fn queues(&self) -> &Queues {
+        &self.state.queues
     }
 
     /// Returns the selected queue, if the device has it.
-    fn selected(&mut self) -> Option<&mut QueueRegisters> {
+    fn selected(&mut self) -> Option<&mut QueueSetup> {
         let index = self.state.queue;
         if index < self.queues { self.state.queues.get_mut(index as usize) } else { None }
     }
@@ -179,7 +170,7 @@ impl Registers {
             0x0c => VENDOR,
             0x10 => word(self.offered, state.device_selector),
             0x34 if state.queue < self.queues => self.queue_size,
-            0x44 => {
+            QUEUE_READY => {
                 let queue = state.queues.get(state.queue as usize);
                 queue.is_some_and(|it| it.is_ready).into()
             }
@@ -218,39 +209,43 @@ impl Registers {
             }
             0x24 => state.driver_selector = value,
             0x30 => state.queue = value,
-            0x44 => return self.write_ready(value & 1 != 0),
-            0x38 => self.write_queue(0, value),
-            // Three pairs of words, at multiples of 16.
-            0x80..=0xa7 if offset & 8 == 0 => {
-                let pair = offset.wrapping_sub(0x80) >> 4;
-                self.write_queue((1 + 2 * pair + (offset >> 2 & 1)) as usize, value);
-            }
-            QUEUE_NOTIFY if self.is_ready() => return Action::Notify(value as u16),
-            INTERRUPT_ACK => return Action::Interrupt(signals.acknowledge(value)),
+            INTERRUPT_ACK if signals.acknowledge(value) => return Action::Interrupt,
             STATUS => return self.write_status(value, signals),
-            _ => {}
+            _ => return self.write_queue(offset, value),
         }
         Action::None
     }
 
-    /// Writes a word of the selected queue, if the device does not use it: a driver may not change
-    /// it then (4.2.2.2).
-    fn write_queue(&mut self, index: usize, value: u32) {
-        if let Some(queue) = self.selected().filter(|it| !it.is_ready)
-            && let Some(word) = queue.words.get_mut(index)
-        {
-            *word = value;
-        }
-    }
-
-    /// Writes QueueReady of the selected queue.
-    fn write_ready(&mut self, is_ready: bool) -> Action {
+    /// Writes a register of the selected queue. Its words change only while the device does not use
+    /// it: a driver may not change them then (4.2.2.2).
+    fn write_queue(&mut self, offset: u64, value: u32) -> Action {
         let is_working = self.is_ready();
         let Some(queue) = self.selected() else { return Action::None };
-        let was_ready = queue.is_ready;
-        queue.is_ready = is_ready && (was_ready || !is_working);
-        // Also if it is not ready any more: the store may be repeated until the device gives it back.
-        if !is_ready && is_working { Action::Reset } else { Action::None }
+        if offset == QUEUE_READY {
+            let is_ready = value & 1 != 0;
+            queue.is_ready = is_ready && (queue.is_ready || !is_working);
+            // Also if it is not ready any more: the store may be repeated until the device gives it
+            // back.
+            return if !is_ready && is_working { Action::Reset } else { Action::None };
+        }
+        if queue.is_ready {
+            return Action::None;
+        }
+        let address = match offset & !4 {
+            // A size that does not fit in 16 bits becomes one that the device refuses.
+            QUEUE_SIZE if offset == QUEUE_SIZE => {
+                queue.size = u16::try_from(value).unwrap_or(0);
+                return Action::None;
+            }
+            0x80 => &mut queue.descriptors,
+            0x90 => &mut queue.available,
+            0xa0 => &mut queue.used,
+            _ => return Action::None,
+        };
+        let mut bits = address.get();
+        set_word(&mut bits, (offset >> 2 & 1) as u32, value);
+        *address = Ipa::new(bits);
+        Action::None
     }
 
     fn write_status(&mut self, value: u32, signals: &Signals) -> Action {

@@ -157,7 +157,7 @@ fn transmit<M: MemoryAccess>(
     let pause = loop {
         if !queue.has_seen_next() {
             queue.publish(memory);
-            if !queue.arm(memory)? {
+            if !queue.await_next(memory)? {
                 return Ok(Pause::Idle);
             }
         }
@@ -206,7 +206,7 @@ fn receive<M: MemoryAccess>(
     let mut chain = Chain::new(segments);
     let mut left = INPUT;
     while line.has_input() && left > 0 {
-        if !queue.has_next(memory)? && !queue.arm(memory)? {
+        if !queue.has_next(memory)? && !queue.await_next(memory)? {
             return Ok(false);
         }
         let descriptors = read(&mut chain, queue, memory)?;

@@ -98,17 +98,35 @@ fn monitor_for_a_partition_alone(gic: Gic) {
         .expect_no_line("bulkhead> ");
 }
 
-/// Links are there if the description has one, whether its partitions use it or not.
+/// The code for links and virtio devices is there if the description has some of that kind, whether its
+/// partitions use them or not, and no more of it is.
 fn links_are_left_out_if_there_are_none(gic: Gic) {
-    let guests = || [Partition::new("one", "hello"), Partition::new("two", "hello")];
-    let linked = "    links { lan { type = \"network\"; partitions = \"one\", \"two\"; }; };\n";
-    for (links, wing, left_out) in [
-        ("", None, "monitor, links, pcie, dma"),
-        (linked, Some(".links.text"), "monitor, pcie, dma"),
-    ] {
-        let outcome = Machine::new(gic).initrd(&compile(&system(links, &guests()))).boot();
+    let both = "partitions = \"one\", \"two\";";
+    let link =
+        |kind, more| format!("    links {{ link {{ type = \"{kind}\"; {both} {more} }}; }};\n");
+    let size = "size = <0x0 0x1000>;";
+    let disk = "disks { own { size = <0x0 0x200000>; interface = \"virtio\"; }; };";
+    let console = "console = \"virtio\";";
+    // The links and a property of a partition; the wings that are there; and which are not.
+    let cases: [(String, &str, &[&str], &str); 6] = [
+        (String::new(), "", &[], "links"),
+        (link("network", ""), "", &["virtio", "links"], "streams, disks, terminal, memory"),
+        (link("vsock", ""), "", &["virtio", "links", "streams"], "disks, terminal, memory"),
+        (link("memory", size), "", &["memory"], "virtio"),
+        (String::new(), disk, &["virtio", "disks"], "streams, terminal, memory, links"),
+        (String::new(), console, &["virtio", "terminal"], "streams, disks, memory, links"),
+    ];
+    for (links, property, wings, left_out) in cases {
+        let guests =
+            [Partition::new("one", "hello").property(property), Partition::new("two", "hello")];
+        let outcome = Machine::new(gic).initrd(&compile(&system(&links, &guests))).boot();
         outcome.expect_success();
-        let sections: Vec<_> = [".text", ".entropy.text"].into_iter().chain(wing).collect();
-        expect_report(&outcome, &report(&sections, &format!(" ({left_out} left out)")));
+        let wings: Vec<_> = wings.iter().map(|name| format!(".{name}.text")).collect();
+        let sections = [".text", ".entropy.text"].into_iter().chain(wings.iter().map(|it| &**it));
+        let sections: Vec<_> = sections.collect();
+        expect_report(
+            &outcome,
+            &report(&sections, &format!(" (monitor, {left_out}, pcie, dma left out)")),
+        );
     }
 }

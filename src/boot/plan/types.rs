@@ -67,11 +67,10 @@ impl Plan {
         self.partitions.iter().any(|partition| partition.pci.is_some())
     }
 
-    /// Returns whether a partition has a virtio device, an end of a link, a disk or a console, or a
-    /// doorbell.
-    pub fn uses_links(&self) -> bool {
+    /// Returns whether a partition has a virtio device: an end of a link, a disk or a console.
+    pub fn uses_virtio(&self) -> bool {
         let has_virtio = |it: &PartitionPlan| it.device(DeviceKind::Virtio).is_some();
-        !self.shared_memory.is_empty() || self.partitions.iter().any(has_virtio)
+        self.partitions.iter().any(has_virtio)
     }
 }
 

@@ -14,16 +14,6 @@ pub const STACK_AT_ENTRY: u64 = 8 << 10;
 
 unsafe extern "C" {
     static __image_start: u8;
-    static __monitor_text_start: u8;
-    static __monitor_text_end: u8;
-    static __entropy_text_start: u8;
-    static __entropy_text_end: u8;
-    static __links_text_start: u8;
-    static __links_text_end: u8;
-    static __pcie_text_start: u8;
-    static __pcie_text_end: u8;
-    static __dma_text_start: u8;
-    static __dma_text_end: u8;
     static __text_start: u8;
     static __text_end: u8;
     static __init_library_text_start: u8;
@@ -69,26 +59,6 @@ section! {
     boot_code = __image_start..__monitor_text_start
 }
 section! {
-    /// Returns the monitor's code.
-    monitor_code = __monitor_text_start..__entropy_text_start
-}
-section! {
-    /// Returns the code of random numbers for guests.
-    entropy_code = __entropy_text_start..__links_text_start
-}
-section! {
-    /// Returns the code of links between partitions, and of disks and consoles by virtio.
-    links_code = __links_text_start..__pcie_text_start
-}
-section! {
-    /// Returns the code of PCI Express functions of partitions.
-    pcie_code = __pcie_text_start..__dma_text_start
-}
-section! {
-    /// Returns the code of SMMUs.
-    dma_code = __dma_text_start..__text_start
-}
-section! {
     /// Returns the code that stays mapped while guests run.
     code = __text_start..__init_library_text_start
 }
@@ -132,49 +102,86 @@ pub fn heap_start() -> Pa {
     Pa::new(addr_of!(__heap_start) as u64)
 }
 
-/// Which wings are used, and stay mapped while guests run.
-#[derive(Clone, Copy)]
-pub struct Wings {
+/// Defines [`Wings`], in the order of the image.
+macro_rules! wings {
+    ($($(#[$doc:meta])* $name:ident: $start:ident..$end:ident,)+) => {
+        unsafe extern "C" {
+            $(static $start: u8; static $end: u8;)+
+        }
+
+        /// Which wings are used, and stay mapped while guests run.
+        #[derive(Clone, Copy)]
+        pub struct Wings {
+            $($(#[$doc])* pub $name: bool,)+
+        }
+
+        impl Wings {
+            /// The number of wings.
+            const COUNT: usize = [$(stringify!($name)),+].len();
+
+            /// Returns all wings.
+            // Called by boot alone, as all that it calls.
+            #[inline(always)]
+            pub fn all(self) -> [Wing; Self::COUNT] {
+                [$(Wing {
+                    name: stringify!($name),
+                    code: between(addr_of!($start), addr_of!($end)),
+                    is_used: self.$name,
+                }),+]
+            }
+        }
+    };
+}
+
+wings! {
     /// The monitor.
-    pub monitor: bool,
+    monitor: __monitor_text_start..__monitor_text_end,
     /// Random numbers for guests.
-    pub entropy: bool,
-    /// Links between partitions, and disks and consoles by virtio.
-    pub links: bool,
+    entropy: __entropy_text_start..__entropy_text_end,
+    /// Consoles and sockets as links between partitions.
+    streams: __streams_text_start..__streams_text_end,
+    /// Disks by virtio.
+    disks: __disks_text_start..__disks_text_end,
+    /// Partitions' own consoles by virtio.
+    terminal: __terminal_text_start..__terminal_text_end,
+    /// Doorbells of shared memory.
+    memory: __memory_text_start..__memory_text_end,
+    /// Links of all kinds but memory, and networks.
+    links: __links_text_start..__links_text_end,
+    /// What all virtio devices have in common.
+    virtio: __virtio_text_start..__virtio_text_end,
     /// PCI Express functions of partitions.
-    pub pcie: bool,
+    pcie: __pcie_text_start..__pcie_text_end,
     /// SMMUs.
-    pub dma: bool,
+    dma: __dma_text_start..__dma_text_end,
+}
+
+/// A wing.
+#[derive(Clone, Copy)]
+pub struct Wing {
+    /// Its name.
+    pub name: &'static str,
+    /// Its code.
+    code: Region<Pa>,
+    /// Whether it stays mapped while guests run.
+    pub is_used: bool,
+}
+
+impl Wing {
+    /// Returns the pages that have its code and nothing else.
+    pub fn pages(&self) -> Region<Pa> {
+        let end = Pa::new(self.code.end().get().next_multiple_of(PAGE_SIZE));
+        Region::between(self.code.start(), end).expect("the image does not wrap")
+    }
 }
 
 impl Wings {
-    /// Returns each wing's name and code, and whether it is used.
-    #[inline(always)]
-    pub fn all(self) -> [(&'static str, Region<Pa>, bool); 5] {
-        [
-            ("monitor", monitor_code(), self.monitor),
-            ("entropy", entropy_code(), self.entropy),
-            ("links", links_code(), self.links),
-            ("pcie", pcie_code(), self.pcie),
-            ("dma", dma_code(), self.dma),
-        ]
-    }
-
     /// Returns the number of bytes of the code that stays mapped.
     #[inline(always)]
     pub fn code_size(self) -> u64 {
-        let size = |start, end, is_used| if is_used { between(start, end).size() } else { 0 };
-        let code = size(addr_of!(__text_start), addr_of!(__text_end), true);
-        let (start, end) = (addr_of!(__monitor_text_start), addr_of!(__monitor_text_end));
-        let monitor = size(start, end, self.monitor);
-        let (start, end) = (addr_of!(__entropy_text_start), addr_of!(__entropy_text_end));
-        let entropy = size(start, end, self.entropy);
-        let (start, end) = (addr_of!(__links_text_start), addr_of!(__links_text_end));
-        let links = size(start, end, self.links);
-        let (start, end) = (addr_of!(__pcie_text_start), addr_of!(__pcie_text_end));
-        let pcie = size(start, end, self.pcie);
-        let (start, end) = (addr_of!(__dma_text_start), addr_of!(__dma_text_end));
-        code + monitor + entropy + links + pcie + size(start, end, self.dma)
+        let code = between(addr_of!(__text_start), addr_of!(__text_end)).size();
+        let used = self.all().into_iter().filter(|wing| wing.is_used);
+        code + used.map(|wing| wing.code.size()).sum::<u64>()
     }
 }
 

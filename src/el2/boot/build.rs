@@ -214,6 +214,8 @@ impl Work {
             Box::new(port) as Box<dyn MonitorDevice>
         });
         let links = self.virtio_devices(index, &plan, memory, disks);
+        let shared = self.links.filter(|_| !plan.shared_memory.is_empty());
+        let doorbells = shared.map(|links| links::doorbells(links, &plan));
         let pci = plan.pci.as_ref().map(|bus| {
             let registers = mmu::map_device(bus.configuration);
             let hardware = pci::Ecam::new(registers, bus.configuration, bus.first_bus);
@@ -229,6 +231,7 @@ impl Work {
             random,
             monitor,
             links,
+            doorbells,
             pci,
             streams: self.smmus.and_then(|smmus| dma::streams(smmus, index)),
             supervisor: self.monitor.map(|monitor| monitor as _),
@@ -252,9 +255,7 @@ impl Work {
         memory: PartitionMemory,
         disks: Vec<DiskMemory>,
     ) -> Option<Box<dyn LinkPorts>> {
-        if plan.device(DeviceKind::Virtio).is_none() && plan.shared_memory.is_empty() {
-            return None;
-        }
+        plan.device(DeviceKind::Virtio)?;
         Some(links::devices(self.links, plan, memory, disks, &self.ports[index], self.gic))
     }
 

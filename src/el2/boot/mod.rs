@@ -29,6 +29,7 @@ use bulkhead::boot::plan::Plan;
 use bulkhead::boot::report;
 use bulkhead::boot::steps::{self, Refusal, Surroundings};
 use bulkhead::entropy::Pool;
+use bulkhead::virtio::link::Kind;
 use log::{error, info};
 
 use super::arch::firmware::Firmware;
@@ -233,17 +234,40 @@ fn or_refuse<T>(result: Result<T, impl Into<Refusal>>) -> T {
     result.unwrap_or_else(|error| refuse(format_args!("{}", error.into())))
 }
 
+/// Returns which wings a Plan uses. `has_entropy` says that the machine has some.
+pub fn wings(plan: &Plan, has_entropy: bool) -> Wings {
+    let partitions = &plan.partitions;
+    Wings {
+        monitor: plan.uses_monitor(),
+        entropy: has_entropy,
+        streams: plan.links.iter().any(|link| link.kind != Kind::Network),
+        disks: partitions.iter().any(|it| it.virtio_disks().next().is_some()),
+        terminal: partitions.iter().any(|it| it.virtio_console.is_some()),
+        memory: !plan.shared_memory.is_empty(),
+        links: !plan.links.is_empty(),
+        virtio: plan.uses_virtio(),
+        pcie: plan.uses_pcie(),
+        dma: !plan.smmus.is_empty(),
+    }
+}
+
 /// Unmaps the wings that no description asks for, before the audit, so that nothing can run them.
 pub fn unmap_unused_code(wings: Wings) {
     let mut unmapped = Vec::new();
-    for (name, code, _) in wings.all().into_iter().filter(|(.., is_used)| !is_used) {
+    for wing in wings.all().into_iter().filter(|wing| !wing.is_used) {
         // SAFETY: only the boot CPU runs; nothing calls the monitor unless `Work::new` makes one,
         // which it does only if the Plan uses it, nor the code of random numbers unless
         // `Work::build` makes a partition's `Streams`, which it does only if there is a pool, nor
-        // that of links, PCI Express and SMMUs unless `Work` and `smmu::set_up` make their objects,
-        // which they do only if the Plan has some.
-        unsafe { live::unmap(&[code]) };
-        unmapped.push(name);
+        // that of virtio devices, links, doorbells, PCI Express and SMMUs unless `Work` and
+        // `smmu::set_up` make their objects, which they do only if the Plan has some.
+        unsafe { live::unmap(&[wing.pages()]) };
+        unmapped.extend(match wing.name {
+            // These are left out with what virtio devices have in common.
+            "streams" | "disks" | "terminal" | "links" if !wings.virtio => None,
+            "memory" if !wings.virtio => None,
+            "virtio" if !wings.memory => Some("links"),
+            name => Some(name),
+        });
     }
     info!("{}", report::code(wings.code_size(), &unmapped));
 }

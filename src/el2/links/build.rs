@@ -9,10 +9,10 @@ use bulkhead::boot::plan::{
     LinkPlan, LinkPort, PartitionPlan, Plan, PlannedDisk, SharedMemoryPlan, SharedMemoryPort,
     VirtioDisk,
 };
-use bulkhead::devices::doorbell::Doorbells;
+use bulkhead::devices::doorbell;
 use bulkhead::devices::planned::MAX_VIRTIO_DEVICES;
 use bulkhead::virtio::disk::{Disk, id};
-use bulkhead::virtio::link::{Kind, Lane, PortCounters};
+use bulkhead::virtio::link::{Forward, Kind, Lane, PortCounters};
 use bulkhead::virtio::notices::Notices;
 use bulkhead::virtio::personality::{Personality, RECEIVE, SECTOR_SIZE, TRANSMIT};
 use bulkhead::virtio::registers::Registers;
@@ -24,18 +24,20 @@ use super::concern::Concern;
 use super::console::{State as ConsoleState, VirtioConsole};
 use super::device::{Console, Device, Devices};
 use super::disk::DiskDevice;
-use super::doorbell::{Doorbell, SharedDoorbells};
+use super::doorbell::{Doorbell, OwnDoorbells, SharedDoorbells};
 use super::lane::SharedLane;
 use super::link::{Link, Links};
 use super::memory::DiskMemory;
-use super::port::{Port, State};
+use super::port::Port;
+use super::port_state::State;
 use super::shared_port::SharedPort;
+use super::socket::SocketLink;
 use crate::el2::arch::sync::{Mutex, SetOnce};
 use crate::el2::console::Port as ConsolePort;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::mm::fill::PartitionMemory;
 use crate::el2::partition::{
-    DeviceHead, DeviceHeads, LinkPorts, NotifiedQueue, Partition, line_limit,
+    DeviceHead, DeviceHeads, Doorbells, LinkPorts, NotifiedQueue, Partition, line_limit,
 };
 
 impl Links {
@@ -75,13 +77,13 @@ pub fn devices(
     port: &'static ConsolePort,
     gic: &'static Gic,
 ) -> Box<dyn LinkPorts> {
-    let mut devices: Vec<Option<Box<dyn Device>>> = Vec::with_capacity(MAX_VIRTIO_DEVICES);
+    let mut devices: Vec<Box<dyn Device>> = Vec::with_capacity(MAX_VIRTIO_DEVICES);
     let mut heads: DeviceHeads = [None; MAX_VIRTIO_DEVICES];
     let mut add = |device: Box<dyn Device>, head| {
         if let Some(place) = heads.get_mut(devices.len()) {
             *place = Some(&*Box::leak(Box::new(head)));
         }
-        devices.push(Some(device));
+        devices.push(device);
     };
     for end in &plan.links {
         let Some(links) = links else { continue };
@@ -101,12 +103,14 @@ pub fn devices(
         add(Box::new(device), device.head());
         console = Some(device);
     }
-    let bells = links
-        .into_iter()
-        .flat_map(|links| plan.shared_memory.iter().map(|memory| Doorbell::new(links, memory)));
-    let doorbells = bells.collect();
     let heads = Box::leak(Box::new(heads));
-    Box::new(Devices { devices, console, doorbells, heads, visits: AtomicUsize::new(0) })
+    Box::new(Devices { devices, console, heads, visits: AtomicUsize::new(0) })
+}
+
+/// Returns the doorbells of the memory that a partition shares.
+pub fn doorbells(links: &'static Links, plan: &PartitionPlan) -> Box<dyn Doorbells> {
+    let doorbells = plan.shared_memory.iter().map(|memory| Doorbell::new(links, memory));
+    Box::new(OwnDoorbells(doorbells.collect()))
 }
 
 impl Link {
@@ -131,7 +135,8 @@ impl Link {
             ports,
             memories: SetOnce::new(),
             ready: AtomicU64::new(0),
-            resets_connections: link.kind == Kind::Socket,
+            forward: Forward::of(link.kind),
+            socket: (link.kind == Kind::Socket).then_some(SocketLink::NEW),
             gic,
         }
     }
@@ -167,7 +172,7 @@ impl SharedDoorbells {
             Some(gic.pending_bit(interrupt.intid))
         };
         let interrupts: Vec<_> = memory.partitions.iter().filter_map(interrupt).collect();
-        Self { doorbells: Doorbells::new(interrupts.len() as u8), interrupts }
+        Self { doorbells: doorbell::Doorbells::new(interrupts.len() as u8), interrupts }
     }
 }
 
@@ -249,8 +254,7 @@ impl VirtioConsole {
         interrupt: Interrupt,
     ) -> Self {
         let registers = Registers::new(Personality::Terminal);
-        let (fault, lines) = (None, line_limit());
-        let state = ConsoleState { registers, terminal: Terminal::default(), fault, lines };
+        let state = ConsoleState { registers, terminal: Terminal::default(), fault: None };
         Self {
             memory,
             port,
@@ -258,6 +262,7 @@ impl VirtioConsole {
             interrupt: gic.pending_bit(interrupt.intid),
             signals: Signals::default(),
             state: Mutex::new(state),
+            lines: Mutex::new(line_limit()),
         }
     }
 

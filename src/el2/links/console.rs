@@ -16,12 +16,10 @@ use bulkhead::virtio::terminal::{Line, Terminal};
 use core::arch::asm;
 use core::sync::atomic::AtomicU8;
 
-use super::device::{Console, Device, Visit};
+use super::device::{Console, Device, Visit, continue_later, say_fault};
 use super::memory::OpenMemory;
-use super::moving::{FaultLine, continue_later};
-use super::port::queue;
 use crate::el2::arch::sync::Mutex;
-use crate::el2::console::{Port, say};
+use crate::el2::console::Port;
 use crate::el2::cpu::timer;
 use crate::el2::drivers::gic::{Gic, PendingBit};
 use crate::el2::mm::fill::PartitionMemory;
@@ -39,6 +37,8 @@ pub struct VirtioConsole {
     /// What the device tells its driver.
     pub signals: Signals,
     pub state: Mutex<State>,
+    /// The limit of lines about mistakes of the driver.
+    pub lines: Mutex<RateLimit>,
 }
 
 /// The state of a device.
@@ -47,8 +47,6 @@ pub struct State {
     pub terminal: Terminal,
     /// A mistake of the driver that has no line yet.
     pub fault: Option<Fault>,
-    /// The limit of these lines.
-    pub lines: RateLimit,
 }
 
 /// The partition's port, as bytes of a call pass it.
@@ -115,14 +113,9 @@ impl Device for &'static VirtioConsole {
 
     /// Prints the line about the driver's last mistake, if it has none yet.
     fn poll(&self, _: &mut Visit) {
-        let mut state = self.state.lock();
-        if let Some(fault) = state.fault.take() {
-            let may_print = state.lines.allow(timer::now()).is_some();
-            drop(state);
-            if may_print {
-                let parts = [self.port.name(), ": its virtio console ", fault.reason()];
-                say!("{}", FaultLine(&parts));
-            }
+        let fault = self.state.lock().fault.take();
+        if let Some(fault) = fault {
+            say_fault(&self.lines, &[self.port.name(), ": its virtio ", "console"], fault);
         }
     }
 
@@ -162,9 +155,9 @@ impl VirtioConsole {
     fn store(&self, offset: u64, size: u8, value: u64) {
         let mut state = self.state.lock();
         match state.registers.write(offset, size, value, &self.signals) {
-            Action::None | Action::Notify(_) | Action::Interrupt(false) => {}
+            Action::None => {}
             // What came while the driver handled the last interrupt needs another edge.
-            Action::Interrupt(true) => self.interrupt.set(),
+            Action::Interrupt => self.interrupt.set(),
             Action::Ready => {
                 let State { registers, terminal, .. } = &mut *state;
                 match queues(registers, &self.memory).and_then(|it| terminal.attach(Some(it))) {
@@ -196,5 +189,15 @@ impl VirtioConsole {
 /// Returns the receive queue and the transmit queue as the driver has set them up.
 fn queues(registers: &Registers, memory: &PartitionMemory) -> Result<[Queue; 2], Fault> {
     let memory = OpenMemory::open(memory);
-    Ok([queue(registers, RECEIVE, &memory)?, queue(registers, TRANSMIT, &memory)?])
+    let queue = |index| {
+        let mut queue = None;
+        Queue::set_up(
+            &mut queue,
+            &registers.queues()[usize::from(index)],
+            registers.features(),
+            &*memory,
+        )?;
+        queue.ok_or(Fault::Setup)
+    };
+    Ok([queue(RECEIVE)?, queue(TRANSMIT)?])
 }

@@ -1,13 +1,18 @@
-//! The virtio devices of a partition, of any kind, and its doorbells.
+//! The virtio devices of a partition, of any kind.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bulkhead::arch::addr::PAGE_SIZE;
-use bulkhead::devices::address_map::{DOORBELLS, VIRTIO};
 use bulkhead::operator::console::Notify;
+use bulkhead::util::rate_limit::RateLimit;
+use bulkhead::virtio::Fault;
+use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::doorbell::Doorbell;
+use crate::el2::arch::sync::Mutex;
+use crate::el2::console::say;
+use crate::el2::cpu::{self, LINKS, timer};
+use crate::el2::drivers::gic::Gic;
 use crate::el2::partition::{DeviceHeads, LinkAccess, LinkPorts};
 
 /// A device, whose registers are in a page of its own. Only the partition's own CPUs use it.
@@ -43,39 +48,21 @@ pub struct Visit {
     pub has_moved: bool,
 }
 
-/// The page of the first doorbell, counted from that of the first device.
-const FIRST_DOORBELL: usize = ((DOORBELLS.get() - VIRTIO.get()) / PAGE_SIZE) as usize;
-
-/// All virtio devices of a partition, and its doorbells.
+/// All virtio devices of a partition.
 pub struct Devices {
     /// The devices, by their pages.
-    pub devices: Vec<Option<Box<dyn Device>>>,
+    pub devices: Vec<Box<dyn Device>>,
     /// The virtio console, which is one of the devices.
     pub console: Option<&'static dyn Console>,
-    /// The doorbells of the memory that it shares.
-    pub doorbells: Vec<Doorbell>,
     pub heads: &'static DeviceHeads,
     /// The number of visits that continued with work that was left. Wraps.
     pub visits: AtomicUsize,
 }
 
-impl Devices {
-    /// Returns the devices, without the pages that have none.
-    fn all(&self) -> impl Iterator<Item = &dyn Device> {
-        self.devices.iter().filter_map(|device| device.as_deref())
-    }
-}
-
 impl LinkPorts for Devices {
     fn access(&self, LinkAccess { offset, size, stored }: LinkAccess) -> Option<u64> {
-        let (page, offset) = ((offset / PAGE_SIZE) as usize, offset % PAGE_SIZE);
-        if let Some(doorbell) = self.doorbells.get(page.wrapping_sub(FIRST_DOORBELL)) {
-            return Some(doorbell.access(offset, size, stored));
-        }
-        match self.devices.get(page) {
-            Some(Some(device)) => device.access(offset, size, stored),
-            _ => Some(0),
-        }
+        let device = self.devices.get((offset / PAGE_SIZE) as usize);
+        device.map_or(Some(0), |device| device.access(offset % PAGE_SIZE, size, stored))
     }
 
     fn heads(&self) -> &'static DeviceHeads {
@@ -88,7 +75,7 @@ impl LinkPorts for Devices {
         // Each time another lane comes first, so that none waits for others for ever.
         let first = (number >> 1).checked_rem(self.devices.len()).unwrap_or(0);
         let (last, first) = self.devices.split_at_checked(first).unwrap_or_default();
-        first.iter().chain(last).flatten().for_each(|device| device.poll(&mut visit));
+        first.iter().chain(last).for_each(|device| device.poll(&mut visit));
     }
 
     fn run_console(&self, is_due: bool) -> Notify {
@@ -96,8 +83,42 @@ impl LinkPorts for Devices {
     }
 
     fn stop(&self) -> bool {
-        self.doorbells.iter().for_each(Doorbell::stop);
+        let mut is_free = true;
         // All of them, also after one that another CPU uses.
-        self.all().filter(|device| !device.stop()).count() == 0
+        for device in &self.devices {
+            is_free &= device.stop();
+        }
+        is_free
+    }
+}
+
+/// What a driver did wrong: the partition, and what its device is called, in parts; and the mistake.
+struct FaultLine<'a>(&'a [&'a str; 3], Fault);
+
+impl fmt::Display for FaultLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| f.write_str(part))?;
+        f.write_str(self.1.reason())
+    }
+}
+
+/// Prints a line about a mistake of a driver, unless there were too many. `device` is the partition,
+/// and what its device is called, in parts.
+#[cold]
+#[inline(never)]
+pub fn say_fault(limit: &Mutex<RateLimit>, device: &[&str; 3], fault: Fault) {
+    if limit.attempt().is_some_and(|mut lines| lines.allow(timer::now()).is_some()) {
+        say!("{}", FaultLine(device, fault));
+    }
+}
+
+/// Requests that this CPU continue with its partition's devices, once its other interrupts are
+/// handled.
+#[cold]
+#[inline(never)]
+pub fn continue_later(gic: &Gic) {
+    if let Some(seat) = cpu::current().seat() {
+        seat.wake.request(LINKS);
+        seat.kick(gic);
     }
 }

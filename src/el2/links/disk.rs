@@ -11,17 +11,13 @@ use bulkhead::virtio::Fault;
 use bulkhead::virtio::disk::Disk;
 use bulkhead::virtio::notices::Notices;
 use bulkhead::virtio::personality::REQUESTS;
-use bulkhead::virtio::queue::Queue;
 use bulkhead::virtio::registers::{Action, Registers, STATUS};
 use bulkhead::virtio::signals::Signals;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::device::{Device, Visit};
+use super::device::{Device, Visit, continue_later, say_fault};
 use super::memory::{DiskMemory, OpenPair, View};
-use super::moving::{FaultLine, continue_later};
 use crate::el2::arch::sync::{Mutex, MutexGuard};
-use crate::el2::console::say;
-use crate::el2::cpu::timer;
 use crate::el2::drivers::gic::{Gic, PendingBit};
 use crate::el2::mm::fill::PartitionMemory;
 use crate::el2::partition::NotifiedQueue;
@@ -90,9 +86,9 @@ impl DiskDevice {
         let mut registers = self.registers.lock();
         let action = registers.write(offset, size, value, &self.signals);
         match action {
-            Action::None | Action::Notify(_) | Action::Interrupt(false) => return Some(0),
+            Action::None => return Some(0),
             // What came while the driver handled the last interrupt needs another edge.
-            Action::Interrupt(true) => {
+            Action::Interrupt => {
                 self.interrupt.set();
                 return Some(0);
             }
@@ -141,8 +137,12 @@ impl DiskDevice {
     fn change(&self, disk: &mut Disk, memory: &View) -> Result<(), Fault> {
         disk.attach(None);
         let registers = self.registers.lock();
-        if let Some(setup) = registers.queue(REQUESTS).filter(|_| registers.is_ready()) {
-            disk.attach(Some(Queue::new(&setup, registers.features(), memory)?));
+        if registers.is_ready() {
+            return disk.set_up(
+                &registers.queues()[usize::from(REQUESTS)],
+                registers.features(),
+                memory,
+            );
         }
         Ok(())
     }
@@ -154,11 +154,7 @@ impl DiskDevice {
         if self.signals.report_fault() {
             self.interrupt.set();
         }
-        let lines = self.lines.try_lock();
-        if lines.is_some_and(|mut lines| lines.allow(timer::now()).is_some()) {
-            let [partition, disk] = &self.names;
-            let parts = [partition, ": disk ", disk, " ", fault.reason()];
-            say!("{}", FaultLine(&parts));
-        }
+        let [partition, disk] = &self.names;
+        say_fault(&self.lines, &[partition, ": disk ", disk], fault);
     }
 }

@@ -1,14 +1,16 @@
 //! The doorbells of a partition, as its own CPUs use them.
 
 use alloc::vec::Vec;
-use bulkhead::devices::doorbell::Doorbells;
+use bulkhead::arch::addr::PAGE_SIZE;
+use bulkhead::devices::doorbell;
 
 use crate::el2::drivers::gic::PendingBit;
+use crate::el2::partition::{Doorbells, LinkAccess};
 
 /// The doorbells of one shared memory, as the CPUs of all partitions use them.
 pub struct SharedDoorbells {
     /// Their registers.
-    pub doorbells: Doorbells,
+    pub doorbells: doorbell::Doorbells,
     /// The interrupts of the ports.
     pub interrupts: Vec<PendingBit>,
 }
@@ -33,10 +35,24 @@ impl SharedDoorbells {
     }
 }
 
+/// All doorbells of a partition, by their pages.
+pub struct OwnDoorbells(pub Vec<Doorbell>);
+
+impl Doorbells for OwnDoorbells {
+    fn access(&self, LinkAccess { offset, size, stored }: LinkAccess) -> u64 {
+        let doorbell = self.0.get((offset / PAGE_SIZE) as usize);
+        doorbell.map_or(0, |it| it.access(offset % PAGE_SIZE, size, stored))
+    }
+
+    fn stop(&self) {
+        self.0.iter().for_each(Doorbell::stop);
+    }
+}
+
 impl Doorbell {
     /// Carries out an access, and returns the value loaded.
     #[inline]
-    pub fn access(&self, offset: u64, size: u8, stored: Option<u64>) -> u64 {
+    fn access(&self, offset: u64, size: u8, stored: Option<u64>) -> u64 {
         let Self { shared, port } = *self;
         match stored {
             None => shared.doorbells.load(port, offset, size),
@@ -48,7 +64,7 @@ impl Doorbell {
     }
 
     /// Resets the doorbell: from now on nobody rings it.
-    pub fn stop(&self) {
+    fn stop(&self) {
         self.shared.ring(self.shared.doorbells.enable(self.port, false));
     }
 }

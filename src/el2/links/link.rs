@@ -2,14 +2,15 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use bulkhead::virtio::link::Kind;
+use bulkhead::virtio::link::{Forward, Kind};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::doorbell::SharedDoorbells;
 use super::lane::{SharedLane, bit};
+use super::memory::PortMemories;
 use super::shared_port::SharedPort;
+use super::socket::SocketLink;
 use crate::el2::arch::sync::SetOnce;
-use crate::el2::cpu::LINKS;
 use crate::el2::drivers::gic::Gic;
 use crate::el2::mm::fill::PartitionMemory;
 
@@ -30,8 +31,10 @@ pub struct Link {
     pub memories: SetOnce<Vec<&'static PartitionMemory>>,
     /// The ports whose drivers work, one bit each.
     pub ready: AtomicU64,
-    /// Whether a driver is told that its peer was reset, so that its connections are gone.
-    pub resets_connections: bool,
+    /// How its packets are forwarded.
+    pub forward: Forward<PortMemories>,
+    /// What is different if it connects sockets.
+    pub socket: Option<SocketLink>,
     /// The machine's interrupt controller.
     pub gic: &'static Gic,
 }
@@ -54,14 +57,10 @@ impl Link {
             return;
         }
         self.tell_carriers();
-        if self.resets_connections && !is_ready {
-            for (_, other) in (0..).zip(&self.ports).filter(|(number, _)| *number != port) {
-                other.lost_peer.store(true, Ordering::Release);
-                if let Some(partition) = other.partition.get() {
-                    partition.seats[0].wake.request(LINKS);
-                    partition.seats[0].kick(self.gic);
-                }
-            }
+        if let Some(socket) = &self.socket
+            && !is_ready
+        {
+            (socket.reset)(&self.ports, port, self.gic);
         }
     }
 
@@ -69,7 +68,8 @@ impl Link {
     fn tell_carriers(&self) {
         let mut ready = self.ready.load(Ordering::Acquire);
         loop {
-            for (number, port) in (0..).zip(&self.ports) {
+            let mut all = u64::MAX;
+            while let Some((number, port)) = self.take_port(&mut all) {
                 let is_up = ready & !bit(number) != 0;
                 // Also if its own driver does not work yet: the interrupt is not asserted again for
                 // what follows, until it is acknowledged.

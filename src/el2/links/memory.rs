@@ -5,6 +5,7 @@
 
 use bulkhead::arch::addr::{Ipa, Pa, Region};
 use bulkhead::mm::window::{MemoryTables, Slot};
+use bulkhead::virtio::link::Memories;
 use bulkhead::virtio::memory::{MemoryAccess, Place};
 use core::arch::asm;
 use core::ops::Deref;
@@ -104,6 +105,33 @@ impl View {
     #[inline(always)]
     fn address(&self, at: Place) -> u64 {
         self.start.wrapping_add(at.offset())
+    }
+}
+
+/// The memories of the partitions at a link's ports.
+pub struct PortMemories(pub &'static [&'static PartitionMemory]);
+
+impl PortMemories {
+    /// Returns the memory of the partition at a port.
+    #[inline(always)]
+    fn of(&self, port: u8) -> Option<&'static PartitionMemory> {
+        self.0.get(usize::from(port)).copied()
+    }
+}
+
+impl Memories for PortMemories {
+    type View = View;
+    type Memory = OpenMemory;
+    type Pair = OpenPair;
+
+    #[inline]
+    fn open(&self, port: u8) -> Option<OpenMemory> {
+        Some(OpenMemory::open(self.of(port)?))
+    }
+
+    #[inline(always)]
+    fn open_pair(&self, [own, peer]: [u8; 2]) -> Option<OpenPair> {
+        Some(OpenPair::open(self.of(own)?, self.of(peer)?))
     }
 }
 

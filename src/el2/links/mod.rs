@@ -23,9 +23,11 @@ mod link;
 mod memory;
 mod moving;
 mod port;
+mod port_state;
 mod shared_port;
+mod socket;
 mod status;
 
-pub use build::devices;
+pub use build::{devices, doorbells};
 pub use link::Links;
 pub use memory::DiskMemory;

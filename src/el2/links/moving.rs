@@ -1,64 +1,24 @@
 //! Moves data in lanes.
 
 use bulkhead::virtio::Fault;
-use bulkhead::virtio::link::{Budget, Lane, Memories, Outcome};
-use bulkhead::virtio::personality::TRANSMIT;
-use core::fmt;
+use bulkhead::virtio::link::{Budget, Lane, Outcome};
 use core::sync::atomic::Ordering;
 
-use super::device::Visit;
+use super::device::{Visit, continue_later, say_fault};
 use super::lane::{SharedLane, bit};
 use super::link::Link;
-use super::memory::{OpenMemory, OpenPair, View};
+use super::memory::{OpenMemory, PortMemories};
+use super::shared_port::{Queues, SharedPort};
 use crate::el2::arch::sync::MutexGuard;
-use crate::el2::console::say;
-use crate::el2::cpu::{self, LINKS};
-use crate::el2::drivers::gic::Gic;
-use crate::el2::mm::fill::PartitionMemory;
-
-/// The memories of the partitions at a link's ports.
-struct PortMemories<'a>(&'a [&'static PartitionMemory]);
-
-impl PortMemories<'_> {
-    /// Returns the memory of the partition at a port.
-    #[inline(always)]
-    fn of(&self, port: u8) -> Option<&'static PartitionMemory> {
-        self.0.get(usize::from(port)).copied()
-    }
-}
-
-impl Memories for PortMemories<'_> {
-    type View = View;
-    type Memory = OpenMemory;
-    type Pair = OpenPair;
-
-    #[inline]
-    fn open(&self, port: u8) -> Option<OpenMemory> {
-        Some(OpenMemory::open(self.of(port)?))
-    }
-
-    #[inline(always)]
-    fn open_pair(&self, [own, peer]: [u8; 2]) -> Option<OpenPair> {
-        Some(OpenPair::open(self.of(own)?, self.of(peer)?))
-    }
-}
-
-/// What a driver did wrong, in parts: the partition, the device, and the mistake.
-pub struct FaultLine<'a>(pub &'a [&'a str]);
-
-impl fmt::Display for FaultLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|part| f.write_str(part))
-    }
-}
+use crate::el2::cpu;
 
 impl Link {
     /// Continues with what was left in one lane, unless the visit has moved data in another one; then
     /// the next visit does. Odd visits have the lanes in reverse order.
-    pub fn go_on(&self, visit: &mut Visit) {
-        let [one, other] = [self.lanes.first(), self.lanes.get(1)];
-        let lanes = if visit.number & 1 == 0 { [one, other] } else { [other, one] };
-        for lane in lanes.into_iter().flatten().filter(|lane| lane.notices.has_any()) {
+    pub fn go_on(&'static self, visit: &mut Visit) {
+        for index in 0..2 {
+            let lane = self.lanes.get(index ^ visit.number & 1);
+            let Some(lane) = lane.filter(|lane| lane.notices.has_any()) else { continue };
             if visit.has_moved {
                 return self.continue_later();
             }
@@ -70,23 +30,29 @@ impl Link {
     /// Serves senders in a lane, unless another CPU does. Work that is left is continued once this
     /// CPU's other interrupts are handled.
     #[inline(never)]
-    pub fn attend(&self, lane: &SharedLane, senders: u64) {
+    pub fn attend(&'static self, lane: &SharedLane, senders: u64) {
         let serve = |mut held: MutexGuard<'_, Lane>, mut senders| {
             if lane.changed.load(Ordering::Acquire) != 0 {
                 senders |= self.carry_out_changes(lane, &mut held);
             }
             let Some(memories) = self.memories.get() else { return 0 };
             let (memories, mut budget) = (PortMemories(memories), Budget::default());
-            if let Some(signal) = held.run_quick(senders, &memories, &mut budget) {
-                drop(held);
-                cpu::current().copied.add(budget.copied());
-                self.signal(signal);
-                return 0;
-            }
-            let outcome = held.run_any(senders, &memories, budget);
+            let mut longer = None;
+            let (signal, copied) = match held.run_quick(senders, &memories, &mut budget) {
+                Some(signal) => (signal, budget.copied()),
+                None => {
+                    let forward = self.forward;
+                    let outcome = longer.insert(held.run_any(senders, &memories, budget, forward));
+                    (outcome.signal, outcome.copied)
+                }
+            };
             drop(held);
-            cpu::current().copied.add(outcome.copied);
-            self.report(&outcome);
+            cpu::current().copied.add(copied);
+            self.signal(signal);
+            let Some(outcome) = longer else { return 0 };
+            if outcome.broken != 0 {
+                self.report_faults(&outcome);
+            }
             outcome.more
         };
         if lane.notices.attend(senders, || lane.lane.try_lock(), serve) {
@@ -99,21 +65,21 @@ impl Link {
         continue_later(self.gic);
     }
 
-    /// Interrupts drivers, and marks devices that need a reset.
-    fn report(&self, outcome: &Outcome) {
-        self.signal(outcome.signal);
-        if outcome.broken != 0 {
-            self.report_faults(outcome);
-        }
+    /// Takes a port out of some, one bit each.
+    #[inline(always)]
+    pub fn take_port(&self, ports: &mut u64) -> Option<(u8, &SharedPort)> {
+        let number = ports.trailing_zeros();
+        *ports &= ports.wrapping_sub(1);
+        // There are at most 64, so that there is none if no bit is set.
+        Some((number as u8, self.ports.get(number as usize)?))
     }
 
     /// Interrupts the drivers of ports, one bit each.
     #[inline]
     fn signal(&self, mut signal: u64) {
+        // Most often there is one, or none.
         while signal != 0 {
-            let port = signal.trailing_zeros();
-            signal &= signal.wrapping_sub(1);
-            if let Some(port) = self.ports.get(port as usize)
+            if let Some((_, port)) = self.take_port(&mut signal)
                 && port.signals.report_used()
             {
                 port.interrupt();
@@ -131,31 +97,28 @@ impl Link {
     #[cold]
     #[inline(never)]
     fn report_faults(&self, outcome: &Outcome) {
-        for (number, port) in (0..).zip(&self.ports) {
-            if outcome.broken & bit(number) == 0 {
-                continue;
-            }
+        let mut broken = outcome.broken;
+        while let Some((number, port)) = self.take_port(&mut broken) {
             if port.signals.report_fault() {
                 port.interrupt();
             }
             self.set_ready(number, false);
-            if let (Some(fault), Some(partition)) = (outcome.fault, port.partition.get())
-                && port.may_print()
-            {
-                let parts = [partition.name(), ": link ", &self.name, " ", fault.reason()];
-                say!("{}", FaultLine(&parts));
+            if let (Some(fault), Some(partition)) = (outcome.fault, port.partition.get()) {
+                say_fault(&port.lines, &[partition.name(), ": link ", &self.name], fault);
             }
         }
     }
 
     /// Makes all lanes carry out the change of a port's queues. Returns whether all have, so that
     /// none uses the queues before.
-    pub fn change(&self, port: u8) -> bool {
+    pub fn change(&'static self, port: u8) -> bool {
+        let mut is_complete = true;
         for lane in &self.lanes {
             // The notice brings the holder of the lock back, if there is one.
             self.attend(lane, bit(port));
+            is_complete &= lane.has_carried_out(port);
         }
-        self.lanes.iter().all(|lane| lane.has_carried_out(port))
+        is_complete
     }
 
     /// Requests that all lanes carry out the change of a port's queues, while the port's queues
@@ -171,35 +134,31 @@ impl Link {
     #[cold]
     #[inline(never)]
     fn carry_out_changes(&self, lane: &SharedLane, held: &mut Lane) -> u64 {
-        let changed = lane.changed.load(Ordering::Acquire);
+        let mut changed = lane.changed.load(Ordering::Acquire);
         let mut senders = 0;
-        for (number, port) in (0..).zip(&self.ports) {
-            if changed & bit(number) == 0 {
-                continue;
-            }
+        while let Some((number, port)) = self.take_port(&mut changed) {
             // Whoever changes them now, attends to the lane afterwards.
-            let Some(queues) = port.queues.try_lock() else { continue };
-            senders |= held.detach(number) | held.concerned(number, TRANSMIT);
-            if let Some(queues) = &*queues {
-                held.attach_sender(number, &queues.transmit);
-                if let Some(partition) = port.partition.get() {
-                    let memory = &*OpenMemory::open(&partition.memory);
-                    held.attach_receiver(number, &queues.receive, queues.features, memory);
+            let Some(queues) = port.queues.attempt() else { continue };
+            senders |= held.detach(number);
+            if let (Some(Queues { setups, features }), Some(partition)) =
+                (&*queues, port.partition.get())
+            {
+                let memory = OpenMemory::open(&partition.memory);
+                let attached = held.attach(number, setups, *features, &*memory);
+                drop(memory);
+                match attached {
+                    Ok(()) => self.set_ready(number, true),
+                    Err(fault) => {
+                        held.detach(number);
+                        // All lanes of the link find it.
+                        if !port.signals.needs_reset() {
+                            self.report_fault(number, fault);
+                        }
+                    }
                 }
             }
             lane.changed.fetch_and(!bit(number), Ordering::AcqRel);
         }
         senders
-    }
-}
-
-/// Requests that this CPU continue with its partition's devices, once its other interrupts are
-/// handled.
-#[cold]
-#[inline(never)]
-pub fn continue_later(gic: &Gic) {
-    if let Some(seat) = cpu::current().seat() {
-        seat.wake.request(LINKS);
-        seat.kick(gic);
     }
 }

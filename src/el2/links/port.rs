@@ -1,15 +1,10 @@
 //! The ends of links in a partition: virtio devices.
 
-use bulkhead::virtio::Fault;
-use bulkhead::virtio::link::send_reset_event;
-use bulkhead::virtio::personality::{EVENT, RECEIVE, TRANSMIT};
-use bulkhead::virtio::queue::Queue;
 use bulkhead::virtio::registers::{Action, Registers, STATUS};
-use core::sync::atomic::Ordering;
 
 use super::device::{Device, Visit};
 use super::link::Link;
-use super::memory::{OpenMemory, View};
+use super::port_state::State;
 use super::shared_port::{Queues, SharedPort};
 use crate::el2::arch::sync::{Mutex, MutexGuard};
 
@@ -20,13 +15,6 @@ pub struct Port {
     /// The number of the port in the link.
     pub number: u8,
     pub state: Mutex<State>,
-}
-
-/// The state of a device.
-pub struct State {
-    pub registers: Registers,
-    /// The queue of events, if the device has one and the driver works.
-    pub events: Option<Queue>,
 }
 
 /// The queues of a port that lanes use, locked.
@@ -42,25 +30,14 @@ impl Device for Port {
 
     fn poll(&self, visit: &mut Visit) {
         self.link.go_on(visit);
-        if self.shared.lost_peer.swap(false, Ordering::AcqRel) {
-            self.report_lost_peer();
+        if let Some(socket) = &self.link.socket {
+            (socket.poll)(&self.state, self.shared);
         }
     }
 
     fn stop(&self) -> bool {
-        let mut state = self.state.lock();
-        state.events = None;
-        _ = state.registers.write(STATUS, 4, 0, &self.shared.signals);
-        drop(state);
-        self.take_back(self.shared.queues.try_lock())
+        self.store(STATUS, 4, 0).is_some()
     }
-}
-
-/// Returns a queue as the driver has set it up.
-#[inline(never)]
-pub fn queue(registers: &Registers, index: u16, memory: &View) -> Result<Queue, Fault> {
-    let setup = registers.queue(index).ok_or(Fault::Setup)?;
-    Queue::new(&setup, registers.features(), memory)
 }
 
 impl Port {
@@ -69,17 +46,17 @@ impl Port {
         let mut state = self.state.lock();
         // A CPU that holds this carries out an earlier change. It is held from here on, so that no
         // start of the driver is lost.
-        let queues = if offset == STATUS { Some(self.shared.queues.try_lock()?) } else { None };
+        let queues = if offset == STATUS { Some(self.shared.queues.attempt()?) } else { None };
         let action = state.registers.write(offset, size, value, &self.shared.signals);
         match action {
-            Action::None | Action::Notify(_) | Action::Interrupt(false) => {}
+            Action::None => {}
             // What came while the driver handled the last interrupt needs another edge.
-            Action::Interrupt(true) => self.shared.interrupt(),
-            Action::Ready => self.start(&mut state, queues?),
+            Action::Interrupt => self.shared.interrupt(),
+            Action::Ready => self.start(&state.registers, queues?),
             Action::Reset => {
                 state.events = None;
                 drop(state);
-                let queues = queues.or_else(|| self.shared.queues.try_lock());
+                let queues = queues.or_else(|| self.shared.queues.attempt());
                 return self.take_back(queues).then_some(0);
             }
         }
@@ -87,33 +64,16 @@ impl Port {
     }
 
     /// Takes the driver's queues into use.
-    fn start(&self, state: &mut State, shared: SharedQueues<'_>) {
-        match self.queues(state) {
-            Ok(queues) => {
-                if !self.set_queues(shared, Some(queues)) {
-                    // Another CPU is about to see the former change, and then this one.
-                    self.link.continue_later();
-                }
-                self.link.set_ready(self.number, true);
-            }
-            Err(fault) => self.link.report_fault(self.number, fault),
+    fn start(&self, registers: &Registers, mut shared: SharedQueues<'_>) {
+        *shared = Some(Queues { setups: *registers.queues(), features: registers.features() });
+        if !self.announce(shared) {
+            // Another CPU is about to see the former change, and then this one.
+            self.link.continue_later();
         }
     }
 
-    /// Returns the queues as the driver has set them up.
-    fn queues(&self, state: &mut State) -> Result<Queues, Fault> {
-        let Some(partition) = self.shared.partition.get() else { return Err(Fault::Setup) };
-        let memory = &*OpenMemory::open(&partition.memory);
-        let State { registers, events } = state;
-        let queue = |index| queue(registers, index, memory);
-        let (transmit, receive) = (queue(TRANSMIT)?, queue(RECEIVE)?);
-        *events = queue(EVENT).ok();
-        Ok(Queues { transmit, receive, features: registers.features() })
-    }
-
-    /// Sets the queues that lanes use. Returns whether all lanes have taken note.
-    fn set_queues(&self, mut shared: SharedQueues<'_>, queues: Option<Queues>) -> bool {
-        *shared = queues;
+    /// Has all lanes take note of a change of the queues. Returns whether they have.
+    fn announce(&self, shared: SharedQueues<'_>) -> bool {
         self.link.request_change(self.number);
         drop(shared);
         self.link.change(self.number)
@@ -123,21 +83,9 @@ impl Port {
     /// more.
     fn take_back(&self, shared: Option<SharedQueues<'_>>) -> bool {
         self.link.set_ready(self.number, false);
-        shared.is_some_and(|shared| self.set_queues(shared, None))
-    }
-
-    /// Tells the driver that its connections are gone.
-    fn report_lost_peer(&self) {
-        let mut state = self.state.lock();
-        let Some(events) = &mut state.events else { return };
-        let Some(partition) = self.shared.partition.get() else { return };
-        let sent = send_reset_event(events, &*OpenMemory::open(&partition.memory));
-        let must_interrupt = match sent {
-            Ok(must_signal) => must_signal && self.shared.signals.report_used(),
-            Err(_) => self.shared.signals.report_fault(),
-        };
-        if must_interrupt {
-            self.shared.interrupt();
-        }
+        shared.is_some_and(|mut shared| {
+            *shared = None;
+            self.announce(shared)
+        })
     }
 }

@@ -3,12 +3,11 @@
 use alloc::sync::Arc;
 use bulkhead::util::rate_limit::RateLimit;
 use bulkhead::virtio::link::PortCounters;
-use bulkhead::virtio::queue::Queue;
+use bulkhead::virtio::registers;
 use bulkhead::virtio::signals::Signals;
 use core::sync::atomic::AtomicBool;
 
 use crate::el2::arch::sync::{Mutex, SetOnce};
-use crate::el2::cpu::timer;
 use crate::el2::drivers::gic::PendingBit;
 use crate::el2::partition::Partition;
 
@@ -30,10 +29,9 @@ pub struct SharedPort {
     pub lines: Mutex<RateLimit>,
 }
 
-/// The queues by which the driver of a port sends and receives.
+/// The queues of a port's driver, as it has set them up.
 pub struct Queues {
-    pub transmit: Queue,
-    pub receive: Queue,
+    pub setups: registers::Queues,
     /// The features that the driver has accepted.
     pub features: u64,
 }
@@ -43,10 +41,5 @@ impl SharedPort {
     #[inline(always)]
     pub fn interrupt(&self) {
         self.interrupt.set();
-    }
-
-    /// Returns whether a further line about the driver may be printed.
-    pub fn may_print(&self) -> bool {
-        self.lines.try_lock().is_some_and(|mut lines| lines.allow(timer::now()).is_some())
     }
 }

@@ -99,6 +99,9 @@ impl Partition {
             // What another CPU still uses is taken back before the memory is scrubbed.
             _ = links.stop();
         }
+        if let Some(doorbells) = &self.doorbells {
+            doorbells.stop();
+        }
         if let Some(pci) = &self.pci {
             pci.stop();
         }

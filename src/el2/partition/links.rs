@@ -28,7 +28,7 @@ pub trait NotifiedQueue: Send + Sync {
 /// A guest's access to the registers of a virtio device, or of a doorbell.
 #[derive(Clone, Copy)]
 pub struct LinkAccess {
-    /// The offset from the first of the partition's virtio devices, in bytes.
+    /// The offset from the first of the partition's devices of that kind, in bytes.
     pub offset: u64,
     /// The size in bytes: 1, 2, 4 or 8.
     pub size: u8,
@@ -59,11 +59,20 @@ pub trait LinkPorts: Send + Sync {
     /// be called again soon with `is_due`.
     fn run_console(&self, is_due: bool) -> Notify;
 
-    /// Takes the partition's memory from all links, and resets the devices and the doorbells. No vCPU
+    /// Takes the partition's memory from all links, and resets the devices. No vCPU
     /// may run the guest.
     ///
     /// Returns whether no CPU uses the memory any more; otherwise this must be called again.
     fn stop(&self) -> bool;
+}
+
+/// The doorbells of the memory that a partition shares. A trait object as [`LinkPorts`] is.
+pub trait Doorbells: Send + Sync {
+    /// Carries out an access, and returns the value loaded.
+    fn access(&self, access: LinkAccess) -> u64;
+
+    /// Resets the doorbells: from now on nobody rings them.
+    fn stop(&self);
 }
 
 /// All links, as the monitor shows them. A trait object as [`LinkPorts`] is.

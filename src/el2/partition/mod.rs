@@ -42,7 +42,9 @@ use super::mm::stage2::Stage2;
 pub use devices::EmulatedDevice;
 pub use dma::{Messages, SmmuInterrupts, Streams};
 pub use lifecycle::Totals;
-pub use links::{DeviceHead, DeviceHeads, LinkAccess, LinkPorts, LinkReports, NotifiedQueue};
+pub use links::{
+    DeviceHead, DeviceHeads, Doorbells, LinkAccess, LinkPorts, LinkReports, NotifiedQueue,
+};
 pub use monitor::{MonitorDevice, Supervisor};
 pub use pci::PciFunctions;
 pub use random::RandomNumbers;
@@ -94,6 +96,8 @@ pub struct Partition {
     pub monitor: Option<Box<dyn MonitorDevice>>,
     /// Its virtio devices, if it has any.
     pub links: Option<Box<dyn LinkPorts>>,
+    /// The doorbells of the memory that it shares, if it shares some.
+    pub doorbells: Option<Box<dyn Doorbells>>,
     /// Its PCI Express functions, if it has any.
     pub pci: Option<Box<dyn PciFunctions>>,
     /// The streams of its devices, if any is behind an SMMU.
@@ -158,6 +162,8 @@ pub struct PartitionParts {
     pub monitor: Option<Box<dyn MonitorDevice>>,
     /// Its virtio devices, if it has any.
     pub links: Option<Box<dyn LinkPorts>>,
+    /// The doorbells of the memory that it shares, if it shares some.
+    pub doorbells: Option<Box<dyn Doorbells>>,
     /// Its PCI Express functions, if it has any.
     pub pci: Option<Box<dyn PciFunctions>>,
     /// The streams of its devices, if any is behind an SMMU.
@@ -211,6 +217,7 @@ impl Partition {
             random,
             monitor,
             links,
+            doorbells,
             pci,
             streams,
             supervisor,
@@ -254,6 +261,7 @@ impl Partition {
             random,
             monitor,
             links,
+            doorbells,
             pci,
             streams,
             dma_faults: AtomicU64::new(0),

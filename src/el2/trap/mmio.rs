@@ -165,9 +165,8 @@ pub(super) fn load(
         DeviceKind::Pl011 => vcpu.uart_access(offset, None),
         DeviceKind::MonitorPl011 => vcpu.monitor_access(offset, None),
         DeviceKind::PciConfiguration => vcpu.pci_access(offset, access.size(), None),
-        DeviceKind::Virtio | DeviceKind::Doorbells => {
-            vcpu.link_access(device, offset, access.size(), None)
-        }
+        DeviceKind::Virtio => vcpu.link_access(offset, access.size(), None),
+        DeviceKind::Doorbells => vcpu.doorbell_access(offset, access.size(), None),
         _ => vcpu.device_access(device, offset, None),
     };
     frame.set_register(access.register(), access.loaded(value));
@@ -184,9 +183,8 @@ pub(super) fn store(vcpu: &Vcpu, device: DeviceKind, offset: u64, size: u64, val
         DeviceKind::Pl011 => _ = vcpu.uart_access(offset, Some(value)),
         DeviceKind::MonitorPl011 => _ = vcpu.monitor_access(offset, Some(value)),
         DeviceKind::PciConfiguration => _ = vcpu.pci_access(offset, size, Some(value)),
-        DeviceKind::Virtio | DeviceKind::Doorbells => {
-            _ = vcpu.link_access(device, offset, size, Some(value));
-        }
+        DeviceKind::Virtio => _ = vcpu.link_access(offset, size, Some(value)),
+        DeviceKind::Doorbells => _ = vcpu.doorbell_access(offset, size, Some(value)),
         _ => _ = vcpu.device_access(device, offset, Some(value)),
     }
 }

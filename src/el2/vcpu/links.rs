@@ -1,7 +1,5 @@
-//! Accesses to a guest's ends of links and to its virtio console.
+//! Accesses to a guest's virtio devices and doorbells.
 
-use bulkhead::devices::address_map::{DOORBELLS, VIRTIO};
-use bulkhead::devices::planned::DeviceKind;
 use bulkhead::operator::console::Notify;
 use bulkhead::util::deadlines::User;
 
@@ -11,27 +9,22 @@ use crate::el2::cpu::timer;
 use crate::el2::partition::{LinkAccess, PartitionState};
 
 impl Vcpu {
-    /// Carries out an access of `size` bytes to a device of a link or to a doorbell: a store of
-    /// `stored`, or a load if it is `None`. `offset` is that from the first one of its kind. Returns
-    /// the value loaded.
+    /// Carries out an access of `size` bytes to a virtio device: a store of `stored`, or a load if it is
+    /// `None`. `offset` is that from the first one. Returns the value loaded.
     #[inline(never)]
-    pub fn link_access(
-        &self,
-        kind: DeviceKind,
-        offset: u64,
-        size: u64,
-        stored: Option<u64>,
-    ) -> u64 {
+    pub fn link_access(&self, offset: u64, size: u64, stored: Option<u64>) -> u64 {
         let Some(links) = &self.partition.links else { return 0 };
-        let first = match kind {
-            DeviceKind::Doorbells => DOORBELLS.get() - VIRTIO.get(),
-            _ => 0,
-        };
-        let access = LinkAccess { offset: first + offset, size: size as u8, stored };
-        links.access(access).unwrap_or_else(|| {
+        links.access(LinkAccess { offset, size: size as u8, stored }).unwrap_or_else(|| {
             repeat_instruction();
             0
         })
+    }
+
+    /// Does the same for a doorbell.
+    #[inline(never)]
+    pub fn doorbell_access(&self, offset: u64, size: u64, stored: Option<u64>) -> u64 {
+        let access = LinkAccess { offset, size: size as u8, stored };
+        self.partition.doorbells.as_ref().map_or(0, |doorbells| doorbells.access(access))
     }
 
     /// Moves output and input of the virtio console, if its driver works, after it has notified it.

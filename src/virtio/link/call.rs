@@ -7,6 +7,45 @@ use crate::virtio::chain::{Chain, Stop};
 use crate::virtio::memory::MemoryAccess;
 use crate::virtio::queue::Queue;
 
+/// The function that forwards a packet of a link. A pointer, because the code of those kinds of links
+/// that a description does not have is unmapped.
+pub struct Forward<M: Memories>(pub(super) Function<M>);
+
+/// Forwards the packet that a call has read. Its errors are those of [`Call::drain`].
+pub(super) type Function<M> = fn(
+    &mut Call<'_, M>,
+    &mut SenderState,
+    &mut [Receiver],
+    &<M as Memories>::View,
+) -> Result<(), Stop>;
+
+// Not derived, as that would ask the same of `M`.
+impl<M: Memories> Clone for Forward<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: Memories> Copy for Forward<M> {}
+
+impl<M: Memories> Forward<M> {
+    /// Forwards the packet that a call has read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Call::drain`].
+    #[inline(always)]
+    fn packet(
+        self,
+        call: &mut Call<'_, M>,
+        sender: &mut SenderState,
+        receivers: &mut [Receiver],
+        memory: &M::View,
+    ) -> Result<(), Stop> {
+        self.0(call, sender, receivers, memory)
+    }
+}
+
 /// One call of a lane: what it may use, and what it has done.
 pub(super) struct Call<'a, M: Memories> {
     pub memories: &'a M,
@@ -27,16 +66,18 @@ impl<M: Memories> Call<'_, M> {
     pub fn serve(
         &mut self,
         kind: Kind,
+        forward: Forward<M>,
         sender: &mut Sender,
         receivers: &mut [Receiver],
     ) -> Option<u8> {
         let Sender { queue: place, state } = sender;
         let queue = place.as_mut()?;
         let port = state.port;
-        let memory = &*self.memories.open(port)?;
+        let open_memory = self.memories.open(port)?;
+        let memory = &*open_memory;
         let before = queue.position();
         let mut next = None;
-        if let Err(stop) = self.drain(kind, queue, state, receivers, memory) {
+        if let Err(stop) = self.drain(kind, forward, queue, state, receivers, memory) {
             queue.publish(memory);
             // Arming a queue, which is the last step if nothing stops the call, includes a fence.
             memory.fence();
@@ -51,14 +92,13 @@ impl<M: Memories> Call<'_, M> {
             }
         }
         signal(&mut self.outcome, port, place, memory);
-        for Receiver { port: it, queue, .. } in receivers {
-            if !queue.as_ref().is_some_and(Queue::has_news) {
-                continue;
-            }
-            if *it == port {
-                signal(&mut self.outcome, port, queue, memory);
-            } else if let Some(to) = open(&mut self.peer, self.memories, *it) {
-                signal(&mut self.outcome, *it, queue, to);
+        // A receiver may be the sender, whose memory must not be open twice.
+        drop(open_memory);
+        for Receiver { port, queue, .. } in receivers {
+            if queue.as_ref().is_some_and(Queue::has_news)
+                && let Some(to) = open(&mut self.peer, self.memories, *port)
+            {
+                signal(&mut self.outcome, *port, queue, to);
             }
         }
         // The next sender may be this port.
@@ -76,6 +116,7 @@ impl<M: Memories> Call<'_, M> {
     fn drain(
         &mut self,
         kind: Kind,
+        forward: Forward<M>,
         queue: &mut Queue,
         sender: &mut SenderState,
         receivers: &mut [Receiver],
@@ -85,7 +126,7 @@ impl<M: Memories> Call<'_, M> {
         loop {
             if !queue.has_seen_next() {
                 queue.publish(memory);
-                if !queue.arm(memory)? {
+                if !queue.await_next(memory)? {
                     return Ok(());
                 }
             }
@@ -93,11 +134,7 @@ impl<M: Memories> Call<'_, M> {
             if self.sent.writable_bytes() != 0 {
                 return Err(Fault::Direction.into());
             }
-            match kind {
-                Kind::Network => self.forward_frame(sender, receivers, memory)?,
-                Kind::Console => self.forward_bytes(sender, receivers, memory)?,
-                Kind::Socket => self.forward_packet(sender, receivers, memory)?,
-            }
+            forward.packet(self, sender, receivers, memory)?;
             self.budget.sent = self.budget.sent.saturating_sub(DESCRIPTORS_PER_PACKET);
             sender.done = 0;
             let bytes = self.sent.readable_bytes().saturating_sub(kind.header_size());

@@ -73,7 +73,7 @@ impl<M: MemoryAccess> Delivery<'_, '_, M> {
         let Self { bytes, from, queue, to, budget, .. } = self;
         let (from, to) = (*from, *to);
         // Copies, which stay in registers.
-        let (mut source, mut buffers) = (bytes.clone(), **queue);
+        let (mut source, mut buffers) = (bytes.clone(), queue.taker());
         let (mut left, mut count) = (size, budget.received);
         while left > 0 && count > 0 && buffers.has_seen_next() {
             let head = buffers.head(to);
@@ -87,7 +87,8 @@ impl<M: MemoryAccess> Delivery<'_, '_, M> {
             left = left.wrapping_sub(piece);
             count = count.wrapping_sub(1);
         }
-        (*bytes, **queue) = (source, buffers);
+        *bytes = source;
+        queue.restore(buffers.position());
         let (moved, used) = (size.wrapping_sub(left), budget.received.wrapping_sub(count));
         budget.bytes = budget.bytes.wrapping_sub(moved);
         budget.received = count;

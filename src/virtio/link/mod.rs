@@ -36,6 +36,7 @@
 mod call;
 mod counters;
 mod deliver;
+mod forward;
 mod network;
 mod outcome;
 mod ports;
@@ -43,14 +44,17 @@ mod quick;
 mod socket;
 mod stream;
 
+use super::Fault;
 use super::chain::{Chain, room};
 use super::memory::MemoryAccess;
 use super::personality::{RECEIVE, TRANSMIT};
 use super::queue::{Queue, Segment};
+use super::registers::Queues;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use call::Call;
+pub use call::Forward;
 use outcome::bit;
 use ports::{Receiver, Sender, SenderState};
 
@@ -148,37 +152,41 @@ impl Lane {
         }
     }
 
-    /// Sets the queue from which a port sends, if the port is a sender of this lane.
-    // Not inlined, so that the compiler knows that the two do not overlap.
+    /// Sets the queues of a port as its driver has set them up in `memory`, and the features that it
+    /// has accepted.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] if one of the two is wrong, also if it is not used in this lane. The port must be
+    /// [detached](Self::detach) then.
+    // Not inlined, as a change of a driver's queues is rare.
     #[inline(never)]
-    pub fn attach_sender(&mut self, port: u8, queue: &Queue) {
-        if let Some(sender) = self.sender(port) {
-            (sender.queue, sender.state.done) = (Some(*queue), 0);
-        }
-    }
-
-    /// Sets the queue into which a port receives and its driver's features, if the port is a
-    /// receiver of this lane.
-    // As `attach_sender`.
-    #[inline(never)]
-    pub fn attach_receiver(
+    pub fn attach(
         &mut self,
         port: u8,
-        queue: &Queue,
+        [receive, transmit, _]: &Queues,
         features: u64,
         memory: &impl MemoryAccess,
-    ) {
-        if let Some(receiver) = self.receiver(port) {
-            let mut queue = *queue;
-            queue.disarm(memory);
-            (receiver.queue, receiver.features) = (Some(queue), features);
-        }
+    ) -> Result<(), Fault> {
+        let mut unused = None;
+        let sent = self.sender(port).map_or(&mut unused, |it| &mut it.queue);
+        Queue::set_up(sent, transmit, features, memory)?;
+        let received = match self.receiver(port) {
+            Some(receiver) => {
+                receiver.features = features;
+                &mut receiver.queue
+            }
+            None => &mut unused,
+        };
+        Queue::set_up(received, receive, features, memory)
     }
 
     /// Forgets the queues of a port. The lane does not touch its memory until it has new ones.
     ///
-    /// Returns the senders that may have waited for its buffers, one bit each: what they have sent
-    /// is dropped when they are next served.
+    /// Returns the senders to serve, one bit each: they may have waited for its buffers, so that what
+    /// they have sent is dropped, and the port itself may have a new queue next.
+    // As `attach`.
+    #[inline(never)]
     pub fn detach(&mut self, port: u8) -> u64 {
         if let Some(sender) = self.sender(port) {
             (sender.queue, sender.state.done) = (None, 0);
@@ -186,7 +194,7 @@ impl Lane {
         if let Some(receiver) = self.receiver(port) {
             receiver.queue = None;
         }
-        self.concerned(port, RECEIVE)
+        bits(self.first_sender, self.senders.len())
     }
 
     /// Returns the counters of a port, if it is a sender of this lane.
@@ -202,7 +210,7 @@ impl Lane {
         let mut budget = Budget::default();
         match self.run_quick(senders, memories, &mut budget) {
             Some(signal) => Outcome { signal, copied: budget.copied(), ..Outcome::default() },
-            None => self.run_any(senders, memories, budget),
+            None => self.run_any(senders, memories, budget, Forward::of(self.kind)),
         }
     }
 
@@ -226,9 +234,16 @@ impl Lane {
         }
     }
 
-    /// Moves what some senders, one bit each, have made available, for any link and any chains.
+    /// Moves what some senders, one bit each, have made available, for any chains. `forward` is that of
+    /// the link's kind.
     #[inline(never)]
-    pub fn run_any<M: Memories>(&mut self, senders: u64, memories: &M, budget: Budget) -> Outcome {
+    pub fn run_any<M: Memories>(
+        &mut self,
+        senders: u64,
+        memories: &M,
+        budget: Budget,
+        forward: Forward<M>,
+    ) -> Outcome {
         let mut call = Call {
             memories,
             peer: None,
@@ -245,7 +260,7 @@ impl Lane {
             rest &= rest.wrapping_sub(1);
             let index = usize::from(port.wrapping_sub(self.first_sender));
             if let Some(sender) = self.senders.get_mut(index) {
-                let next = call.serve(self.kind, sender, &mut self.receivers);
+                let next = call.serve(self.kind, forward, sender, &mut self.receivers);
                 self.first = next.unwrap_or(self.first);
             }
         }

@@ -12,7 +12,6 @@
 
 use super::call::{Call, judge, open};
 use super::deliver::Delivery;
-use super::outcome::bit;
 use super::ports::{Budget, Memories, Receiver, SenderState};
 use crate::virtio::chain::{Chain, Cursor, Stop};
 use crate::virtio::memory::{MemoryAccess, Place};
@@ -42,65 +41,62 @@ struct Frame<'a> {
     size: u32,
 }
 
-impl<M: Memories> Call<'_, M> {
-    /// Forwards a frame.
-    ///
-    /// # Errors
-    ///
-    /// As [`Call::drain`].
-    #[inline]
-    pub(super) fn forward_frame(
-        &mut self,
-        sender: &mut SenderState,
-        receivers: &mut [Receiver],
-        memory: &M::View,
-    ) -> Result<(), Stop> {
-        let total = self.sent.readable_bytes();
-        let mut bytes = self.sent.reader();
-        let mut header = Header::default();
-        let has_size = total <= BYTES_PER_CALL.into() && total >= (HEADER + ETHERNET_HEADER).into();
-        let has_header = has_size && bytes.read(memory, &mut header);
-        let Some(needs) = needed_features(header[0]).filter(|_| has_header) else {
-            sender.counters.count_wrong();
-            return Ok(());
-        };
-        let header = [header[0] & !0xfe, header[1], header[2] & 0xffff | 1 << 16];
-        let is_pair = receivers.len() == 1;
-        let mut meant = 1;
-        if !is_pair {
-            // A copy, because the look-up may be on the way into the next segment.
-            let mut words = [0; 2];
-            bytes.clone().read(memory, &mut words);
-            let address = u64::from(words[0]) | u64::from(words[1] & 0xffff) << 32;
-            meant = find(address, sender, receivers);
-            // The look-up in a large network is as much work as some descriptors.
-            let work = receivers.len() as u16 / 16;
-            self.budget.sent = self.budget.sent.saturating_sub(work);
-        }
-        let frame = Frame { header, needs, bytes, size: (total as u32).wrapping_sub(HEADER) };
-        while meant != 0 {
-            let index = meant.trailing_zeros();
-            meant &= meant.wrapping_sub(1);
-            let Some(receiver) = receivers.get_mut(index as usize) else { break };
-            let Some(to) = open(&mut self.peer, self.memories, receiver.port) else { continue };
-            let (buffer, budget) = (&mut self.buffer, &mut self.budget);
-            let delivered = match deliver(&frame, memory, receiver, to, buffer, budget) {
-                Ok(()) => continue,
-                // Nobody waits for one of many.
-                Err(Stop::Empty) if !is_pair => {
-                    receiver.counters.count_lost();
-                    continue;
-                }
-                Err(Stop::Empty) => await_buffer(receiver, to),
-                Err(stop) => stop,
-            };
-            if delivered == Stop::Spent {
-                sender.done = index.into();
-            }
-            judge(&mut self.outcome, receiver, delivered)?;
-        }
-        Ok(())
+/// Forwards a frame.
+///
+/// # Errors
+///
+/// As [`Call::drain`].
+pub(super) fn forward_frame<M: Memories>(
+    call: &mut Call<'_, M>,
+    sender: &mut SenderState,
+    receivers: &mut [Receiver],
+    memory: &M::View,
+) -> Result<(), Stop> {
+    let total = call.sent.readable_bytes();
+    let mut bytes = call.sent.reader();
+    let mut header = Header::default();
+    let has_size = total <= BYTES_PER_CALL.into() && total >= (HEADER + ETHERNET_HEADER).into();
+    let has_header = has_size && bytes.read(memory, &mut header);
+    let Some(needs) = needed_features(header[0]).filter(|_| has_header) else {
+        sender.counters.count_wrong();
+        return Ok(());
+    };
+    let header = [header[0] & !0xfe, header[1], header[2] & 0xffff | 1 << 16];
+    let is_pair = receivers.len() == 1;
+    let mut meant = 1;
+    if !is_pair {
+        // A copy, because the look-up may be on the way into the next segment.
+        let mut words = [0; 2];
+        bytes.clone().read(memory, &mut words);
+        let address = u64::from(words[0]) | u64::from(words[1] & 0xffff) << 32;
+        meant = find(address, sender, receivers);
+        // The look-up in a large network is as much work as some descriptors.
+        let work = receivers.len() as u16 / 16;
+        call.budget.sent = call.budget.sent.saturating_sub(work);
     }
+    let frame = Frame { header, needs, bytes, size: (total as u32).wrapping_sub(HEADER) };
+    while meant != 0 {
+        let index = meant.trailing_zeros();
+        meant &= meant.wrapping_sub(1);
+        let Some(receiver) = receivers.get_mut(index as usize) else { break };
+        let Some(to) = open(&mut call.peer, call.memories, receiver.port) else { continue };
+        let (buffer, budget) = (&mut call.buffer, &mut call.budget);
+        let delivered = match deliver(&frame, memory, receiver, to, buffer, budget) {
+            Ok(()) => continue,
+            // Nobody waits for one of many.
+            Err(Stop::Empty) if !is_pair => {
+                receiver.counters.count_lost();
+                continue;
+            }
+            Err(Stop::Empty) => await_buffer(receiver, to),
+            Err(stop) => stop,
+        };
+        if delivered == Stop::Spent {
+            sender.done = index.into();
+        }
+        judge(&mut call.outcome, receiver, delivered)?;
+    }
+    Ok(())
 }
 
 /// Returns the receivers of a frame in a network of more than two ports, one bit each by their
@@ -108,11 +104,12 @@ impl<M: Memories> Call<'_, M> {
 #[inline(never)]
 fn find(address: u64, sender: &SenderState, receivers: &[Receiver]) -> u64 {
     let is_group = address & 1 != 0;
-    let mut found = 0;
-    for (index, receiver) in (0..).zip(receivers) {
+    let (mut found, mut bit) = (0, 1_u64);
+    for receiver in receivers {
         if (is_group || receiver.address == address) && receiver.port != sender.port {
-            found |= bit(index);
+            found |= bit;
         }
+        bit = bit.rotate_left(1);
     }
     found & u64::MAX << (sender.done & 63)
 }
@@ -121,7 +118,7 @@ fn find(address: u64, sender: &SenderState, receivers: &[Receiver]) -> u64 {
 /// made one available meanwhile.
 fn await_buffer(receiver: &mut Receiver, memory: &impl MemoryAccess) -> Stop {
     let Some(queue) = &mut receiver.queue else { return Stop::Empty };
-    match queue.arm(memory) {
+    match queue.await_next(memory) {
         Ok(true) => Stop::Spent,
         Ok(false) => Stop::Empty,
         Err(fault) => fault.into(),

@@ -26,60 +26,58 @@ const HEADER: u64 = 4 * WORDS as u64;
 /// The operation that ends a connection, or refuses one, in the word of type and operation.
 const RST: u32 = 3 << 16;
 
-impl<M: Memories> Call<'_, M> {
-    /// Forwards a packet.
-    ///
-    /// # Errors
-    ///
-    /// As [`Call::drain`].
-    pub(super) fn forward_packet(
-        &mut self,
-        sender: &mut SenderState,
-        receivers: &mut [Receiver],
-        memory: &M::View,
-    ) -> Result<(), Stop> {
-        let mut bytes = self.sent.reader();
-        let mut header = [0; WORDS];
-        if !bytes.read(memory, &mut header) {
-            return Err(Fault::BufferLength.into());
-        }
-        let [source, source_high, to, to_high, _, _, size, kind, ..] = header;
-        let size = size.into();
-        if size > self.sent.readable_bytes().wrapping_sub(HEADER) {
-            return Err(Fault::PacketLength.into());
-        }
-        let destination = u64::from(to) | u64::from(to_high) << 32;
-        if u64::from(source) | u64::from(source_high) << 32 != sender.address {
-            sender.counters.count_wrong();
+/// Forwards a packet.
+///
+/// # Errors
+///
+/// As [`Call::drain`].
+pub(super) fn forward_packet<M: Memories>(
+    call: &mut Call<'_, M>,
+    sender: &mut SenderState,
+    receivers: &mut [Receiver],
+    memory: &M::View,
+) -> Result<(), Stop> {
+    let mut bytes = call.sent.reader();
+    let mut header = [0; WORDS];
+    if !bytes.read(memory, &mut header) {
+        return Err(Fault::BufferLength.into());
+    }
+    let [source, source_high, to, to_high, _, _, size, kind, ..] = header;
+    let size = size.into();
+    if size > call.sent.readable_bytes().wrapping_sub(HEADER) {
+        return Err(Fault::PacketLength.into());
+    }
+    let destination = u64::from(to) | u64::from(to_high) << 32;
+    if u64::from(source) | u64::from(source_high) << 32 != sender.address {
+        sender.counters.count_wrong();
+        return Ok(());
+    }
+    let own = sender.port;
+    let meant = receivers
+        .iter()
+        .position(|it| it.address == destination && it.port != own && it.queue.is_some());
+    let (buffer, budget) = (&mut call.buffer, &mut call.budget);
+    // In a socket link, a sender's place is that of its receiver.
+    let index = meant.unwrap_or(own.into());
+    let Some(receiver) = receivers.get_mut(index) else { return Ok(()) };
+    let (to, size, done) = if meant.is_some() {
+        let Some(to) = open(&mut call.peer, call.memories, receiver.port) else {
+            return Ok(());
+        };
+        (to, size, &mut sender.done)
+    } else {
+        if kind & 0xffff_0000 == RST {
             return Ok(());
         }
-        let own = sender.port;
-        let meant = receivers
-            .iter()
-            .position(|it| it.address == destination && it.port != own && it.queue.is_some());
-        let (buffer, budget) = (&mut self.buffer, &mut self.budget);
-        // In a socket link, a sender's place is that of its receiver.
-        let index = meant.unwrap_or(own.into());
-        let Some(receiver) = receivers.get_mut(index) else { return Ok(()) };
-        let (to, size, done) = if meant.is_some() {
-            let Some(to) = open(&mut self.peer, self.memories, receiver.port) else {
-                return Ok(());
-            };
-            (to, size, &mut sender.done)
-        } else {
-            if kind & 0xffff_0000 == RST {
-                return Ok(());
-            }
-            refuse(&mut header);
-            (memory, 0, &mut 0)
-        };
-        let stream = Stream { bytes, size, header: &mut header };
-        let delivered = stream
-            .deliver(done, memory, receiver, to, buffer, budget)
-            .or_else(|stop| judge(&mut self.outcome, receiver, stop));
-        // Its own buffers are not what a sender waits for.
-        if delivered == Err(Stop::Empty) && meant.is_none() { Ok(()) } else { delivered }
-    }
+        refuse(&mut header);
+        (memory, 0, &mut 0)
+    };
+    let stream = Stream { bytes, size, header: &mut header };
+    let delivered = stream
+        .deliver(done, memory, receiver, to, buffer, budget)
+        .or_else(|stop| judge(&mut call.outcome, receiver, stop));
+    // Its own buffers are not what a sender waits for.
+    if delivered == Err(Stop::Empty) && meant.is_none() { Ok(()) } else { delivered }
 }
 
 /// Turns the header of a packet into that of the one that refuses it.

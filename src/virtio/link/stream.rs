@@ -16,27 +16,25 @@ pub(super) struct Stream<'a> {
     pub header: &'a mut [u32],
 }
 
-impl<M: Memories> Call<'_, M> {
-    /// Forwards bytes to the other console, or drops those for which it has no buffer.
-    ///
-    /// # Errors
-    ///
-    /// As [`Call::drain`], but never [`Stop::Empty`].
-    pub(super) fn forward_bytes(
-        &mut self,
-        sender: &mut SenderState,
-        receivers: &mut [Receiver],
-        memory: &M::View,
-    ) -> Result<(), Stop> {
-        let Some(receiver) = receivers.first_mut() else { return Ok(()) };
-        let Some(to) = open(&mut self.peer, self.memories, receiver.port) else { return Ok(()) };
-        let (size, bytes) = (self.sent.readable_bytes(), self.sent.reader());
-        let stream = Stream { bytes, size, header: &mut [] };
-        let (buffer, budget) = (&mut self.buffer, &mut self.budget);
-        stream
-            .deliver(&mut sender.done, memory, receiver, to, buffer, budget)
-            .or_else(|stop| judge(&mut self.outcome, receiver, stop))
-    }
+/// Forwards bytes to the other console, or drops those for which it has no buffer.
+///
+/// # Errors
+///
+/// As [`Call::drain`], but never [`Stop::Empty`].
+pub(super) fn forward_bytes<M: Memories>(
+    call: &mut Call<'_, M>,
+    sender: &mut SenderState,
+    receivers: &mut [Receiver],
+    memory: &M::View,
+) -> Result<(), Stop> {
+    let Some(receiver) = receivers.first_mut() else { return Ok(()) };
+    let Some(to) = open(&mut call.peer, call.memories, receiver.port) else { return Ok(()) };
+    let (size, bytes) = (call.sent.readable_bytes(), call.sent.reader());
+    let stream = Stream { bytes, size, header: &mut [] };
+    let (buffer, budget) = (&mut call.buffer, &mut call.budget);
+    stream
+        .deliver(&mut sender.done, memory, receiver, to, buffer, budget)
+        .or_else(|stop| judge(&mut call.outcome, receiver, stop))
 }
 
 impl Stream<'_> {
@@ -82,7 +80,7 @@ impl Stream<'_> {
                     return Ok(());
                 }
                 Err(Stop::Empty) => {
-                    let came = delivery.queue.arm(to)?;
+                    let came = delivery.queue.await_next(to)?;
                     return Err(if came { Stop::Spent } else { Stop::Empty });
                 }
                 filled => filled?,

@@ -31,7 +31,7 @@ impl Driver {
         let [descriptors, available, used] = [0, 1, 2].map(|it| Ipa::new(at + it * 4096));
         Self {
             memory: memory.clone(),
-            setup: QueueSetup { size, descriptors, available, used },
+            setup: QueueSetup { is_ready: true, size, descriptors, available, used },
             features,
             free: (0..size).rev().collect(),
             taken: BTreeMap::new(),
@@ -43,7 +43,9 @@ impl Driver {
 
     /// Returns the device's side.
     pub fn queue(&self) -> Result<Queue, Fault> {
-        Queue::new(&self.setup, self.features, &self.memory)
+        let mut queue = None;
+        Queue::set_up(&mut queue, &self.setup, self.features, &self.memory)?;
+        Ok(queue.expect("it is set up"))
     }
 
     /// Returns the number of free descriptors.

@@ -175,15 +175,10 @@ impl Machine {
     pub fn attach(&mut self, port: usize) {
         let card = &mut self.cards[port];
         // As a driver that has just begun: it wants the first interrupt.
-        let (rx, tx) = (card.rx.queue(), card.tx.queue());
-        let features = card.rx.features;
+        let queues = [card.rx.setup, card.tx.setup, Default::default()];
         for lane in &mut self.lanes {
-            if let Ok(tx) = tx {
-                lane.attach_sender(port as u8, &tx);
-            }
-            if let Ok(rx) = rx {
-                lane.attach_receiver(port as u8, &rx, features, &card.memory);
-            }
+            // A lane does not use the queues of a driver that has set them up wrongly.
+            _ = lane.attach(port as u8, &queues, card.rx.features, &card.memory);
         }
     }
 

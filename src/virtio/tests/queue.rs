@@ -32,12 +32,19 @@ fn read(driver: &Driver) -> Result<(u64, u64), Fault> {
 fn a_queue_with_a_wrong_size_or_place_is_refused() {
     let memory = Memory::new(0x10000);
     let at = |offset| Ipa::new(START + offset);
-    let good = QueueSetup { size: 8, descriptors: at(0), available: at(0x100), used: at(0x200) };
-    let new = |setup: QueueSetup| Queue::new(&setup, 0, &memory).map(|_| ());
+    let good = QueueSetup {
+        is_ready: true,
+        size: 8,
+        descriptors: at(0),
+        available: at(0x100),
+        used: at(0x200),
+    };
+    let new = |setup: QueueSetup| Queue::set_up(&mut None, &setup, 0, &memory);
     assert_eq!(new(good), Ok(()));
     for size in [0, 3, 255, 257, 512, 0x8000, u16::MAX] {
         assert_eq!(new(QueueSetup { size, ..good }), Err(Fault::Setup), "{size}");
     }
+    assert_eq!(new(QueueSetup { is_ready: false, ..good }), Err(Fault::Setup));
     assert_eq!(new(QueueSetup { descriptors: at(8), ..good }), Err(Fault::Setup));
     assert_eq!(new(QueueSetup { available: at(0x101), ..good }), Err(Fault::Setup));
     assert_eq!(new(QueueSetup { used: at(0x202), ..good }), Err(Fault::Setup));
@@ -53,7 +60,10 @@ fn a_queue_with_a_wrong_size_or_place_is_refused() {
         (Ipa::new(0), at(0x200), at(0x300), Err(Fault::Outside)),
         (at(0), Ipa::new(u64::MAX - 1), at(0x300), Err(Fault::Outside)),
     ] {
-        assert_eq!(new(QueueSetup { size: 8, descriptors, available, used }), result);
+        assert_eq!(
+            new(QueueSetup { is_ready: true, size: 8, descriptors, available, used }),
+            result
+        );
     }
 }
 

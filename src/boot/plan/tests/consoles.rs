@@ -30,7 +30,7 @@ fn a_console_has_the_page_and_the_interrupt_after_those_of_links() {
         assert_eq!(device.registers, Region::new(Ipa::new(0xa00_0000), size).unwrap());
         assert!(partition.virtio_console.iter().all(|it| partition.interrupts.contains(it)));
     }
-    assert!(plan.uses_links());
+    assert!(plan.uses_virtio());
     let text = report(&machine, &plan);
     assert!(text.contains("\nconsoles    by virtio too: one (101), two (102)\n"), "{text}");
 }
@@ -39,9 +39,9 @@ fn a_console_has_the_page_and_the_interrupt_after_those_of_links() {
 fn without_links_a_console_uses_their_code_and_nothing_else_does() {
     let machine = machine_with_spis(gic_v2(), 100..200);
     let with = |one: Spec| plan_on(&machine, &system([one, partition("two")])).unwrap();
-    assert!(with(partition("one").with("console", VIRTIO)).uses_links());
+    assert!(with(partition("one").with("console", VIRTIO)).uses_virtio());
     let plan = with(partition("one"));
-    assert!(!plan.uses_links() && plan.partitions[0].device(DeviceKind::Virtio).is_none());
+    assert!(!plan.uses_virtio() && plan.partitions[0].device(DeviceKind::Virtio).is_none());
     assert!(!report(&machine, &plan).contains("virtio"));
 }
 

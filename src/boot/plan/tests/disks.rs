@@ -175,7 +175,7 @@ fn disks_by_virtio_are_devices_and_not_mapped() {
     ]));
     let two = partition("two").child(disks([virtio(same("copy", "one/root"))]));
     let plan = plan_on(&machine, &system([one, two])).unwrap();
-    assert!(plan.uses_links());
+    assert!(plan.uses_virtio());
     let [one, two] = &plan.partitions[..] else { panic!() };
     let [root, mapped, scratch] = &one.disks[..] else { panic!() };
     assert_eq!(mapped.guest(), Some(guest(0x8000_0000, 2 * MIB)), "the first that is memory");

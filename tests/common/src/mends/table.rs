@@ -119,8 +119,8 @@ pub const MENDS: &[Mend] = &[
         attack: "a partition restarts, and its peer goes on to use its old rings and buffers",
         changes: &[change(
             "src/el2/links/moving.rs",
-            "senders |= held.detach(number) | held.concerned(number, TRANSMIT);",
-            "senders |= held.concerned(number, TRANSMIT);",
+            "senders |= held.detach(number);",
+            "senders |= u64::MAX;",
         )],
         tests: &[Boot("links::a_peer_restarts_under_traffic::gicv2")],
     },

@@ -97,7 +97,17 @@ impl Code {
     pub fn of_image() -> Self {
         let bytes = elf();
         let file = object::File::parse(&*bytes).expect("the image is an ELF file");
-        let names = [".links.text", ".monitor.text", ".entropy.text", ".text"];
+        let names = [
+            ".virtio.text",
+            ".links.text",
+            ".streams.text",
+            ".terminal.text",
+            ".disks.text",
+            ".memory.text",
+            ".monitor.text",
+            ".entropy.text",
+            ".text",
+        ];
         let sections = names.map(|name| {
             let section = file.section_by_name(name).expect("the image has this section");
             (section.address(), section.data().expect("the ELF file has the section's bytes"))
