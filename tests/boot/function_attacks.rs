@@ -100,7 +100,8 @@ fn expect_disk(outcome: &Outcome, sum: &str) {
 }
 
 /// Expects that of the stores to configuration space only those reach a function of `wild` that may:
-/// to Command, to Base Address Registers with addresses in the window, and Bulkhead's own.
+/// to Command, to Base Address Registers with addresses in the window, to MSI and MSI-X, whose
+/// messages are checked where they arrive, and Bulkhead's own.
 #[track_caller]
 fn expect_stores(outcome: &Outcome, log: &str) {
     // The bits for memory, bus master and INTx disable.
@@ -125,6 +126,9 @@ fn expect_stores(outcome: &Outcome, log: &str) {
             0x4 => value & !COMMAND == 0,
             // Boot asks for the size, and puts back what it has found: no address.
             0x10..0x28 => value < 0x10 || value == u32::MAX || (start..end).contains(&value),
+            // MSI of `edu`, and Message Control of the controller's MSI-X.
+            0x40..=0x4c if line.contains(" edu ") => true,
+            0x40 => line.contains(" nvme ") && value & 0x3fff_0000 == 0x0040_0000,
             _ => OWN.iter().any(|(at, bits)| (offset, value & 0xffff) == (*at, *bits)),
         };
         outcome.check(is_right, &format!("a store has reached hardware: {line}"));
