@@ -102,8 +102,8 @@ pub const MENDS: &[Mend] = &[
         attack: "an interrupt deactivated by another partition arrives, with none free",
         changes: &[change(
             DELIVERY,
-            "if bank.active & set.mask() == 0 && !is_held {",
-            "if bank.active & set.mask() == 0 {",
+            "bank.active & set.mask() == 0 && !is_held {",
+            "bank.active & set.mask() == 0 {",
         )],
         tests: &[Library(NOT_TWICE)],
     },
