@@ -208,6 +208,7 @@ impl Edu {
             write32(configuration + BAR, pci.window.base as u32);
             write32(configuration + COMMAND, 0b110);
         }
+        // SAFETY: as above.
         let read = |offset| unsafe { read32(configuration + offset) };
         let mut messages = u64::from(read(CAPABILITIES) & 0xff);
         while messages != 0 && read(messages) & 0xff != MSI {

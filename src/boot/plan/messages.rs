@@ -10,8 +10,9 @@
 use alloc::vec::Vec;
 
 use super::memory::FreeMemory;
-use super::types::{ItsPlan, MessagePlan, PartitionPlan, PlannedSource};
-use crate::arch::intid::{Interrupt, Intid, Trigger};
+use super::message_plan::{ItsPlan, MessagePlan, PlannedSource};
+use super::types::PartitionPlan;
+use crate::arch::intid::{Interrupt, Intid};
 use crate::boot::description::{Description, PartitionDescription, Result, refuse};
 use crate::boot::machine::{Device, Machine, MessageKind};
 use crate::boot::msi::layout::UNIT;
@@ -209,22 +210,6 @@ fn free_part(spis: FrameSpis, own: &[Intid]) -> Option<FrameSpis> {
         FrameSpis::new(start, spis.end().min(next.unwrap_or(u32::MAX)) - start)
     };
     starts.filter_map(part).max_by_key(|part| part.count)
-}
-
-impl MessagePlan {
-    /// Returns whether functions can raise this SPI, whatever the guest's frame says.
-    pub fn can_raise(&self, machine: &Machine, spi: Intid) -> bool {
-        match machine.message_controllers[self.controller].kind {
-            MessageKind::Frame(Some(spis)) => spis.contains(spi.get()),
-            MessageKind::Frame(None) | MessageKind::Its(_) => false,
-        }
-    }
-
-    /// Returns the interrupts of messages.
-    pub fn interrupts(&self) -> impl Iterator<Item = Interrupt> + use<> {
-        let spis = (self.spis.first.get()..self.spis.end()).filter_map(Intid::new);
-        spis.map(|intid| Interrupt { intid, trigger: Trigger::Edge })
-    }
 }
 
 /// Returns the plan of the ITS that takes messages of partitions, and takes memory for its tables. An

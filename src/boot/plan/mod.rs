@@ -29,15 +29,17 @@ mod layout;
 mod links;
 mod load;
 mod memory;
+mod message_plan;
 mod messages;
 mod regions;
 mod shared_memory;
 mod types;
 
+pub use message_plan::{ItsPlan, MessagePlan, PlannedSource};
 pub use types::{
-    DiskInterface, GuestMemory, ItsPlan, LinkPlan, LinkPort, LoadedImage, Mapping, MessagePlan,
-    PartitionPlan, Plan, PlannedBus, PlannedDisk, PlannedFunction, PlannedSource, PlannedStream,
-    SharedMemoryPlan, SharedMemoryPort, SmmuPlan, VirtioDisk,
+    DiskInterface, GuestMemory, LinkPlan, LinkPort, LoadedImage, Mapping, PartitionPlan, Plan,
+    PlannedBus, PlannedDisk, PlannedFunction, PlannedStream, SharedMemoryPlan, SharedMemoryPort,
+    SmmuPlan, VirtioDisk,
 };
 
 impl Plan {

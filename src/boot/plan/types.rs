@@ -3,15 +3,14 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::message_plan::{ItsPlan, MessagePlan};
 use crate::arch::addr::{Ipa, Pa, Region};
 use crate::arch::intid::Interrupt;
 use crate::boot::machine::Device;
-use crate::boot::msi;
 use crate::boot::pci::BusWindow;
 use crate::boot::smmu::{Features, Layout};
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::mm::tables::Attributes;
-use crate::msi::frame::FrameSpis;
 use crate::partition::lifecycle::Policy;
 use crate::pci::{Address, ResetMethod, View};
 use crate::vgic::Delivery;
@@ -235,51 +234,6 @@ pub struct PlannedFunction {
     pub source: Option<u32>,
     /// How it is reset.
     pub reset: ResetMethod,
-}
-
-/// The messages by which a partition's functions interrupt it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MessagePlan {
-    /// What takes them, as an index into
-    /// [`Machine::message_controllers`](crate::boot::machine::Machine::message_controllers).
-    pub controller: usize,
-    /// The SPIs of the guest's frame.
-    pub spis: FrameSpis,
-    /// The page that the functions reach in the place of the guest's frame,
-    /// [`MESSAGE_FRAME`](crate::devices::address_map::MESSAGE_FRAME).
-    pub page: Pa,
-    /// Whether LPIs stand for the SPIs. Otherwise they are SPIs of the machine.
-    pub is_virtual: bool,
-}
-
-/// The ITS that takes messages of partitions' functions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ItsPlan {
-    /// The ITS, as an index into
-    /// [`Machine::message_controllers`](crate::boot::machine::Machine::message_controllers).
-    pub controller: usize,
-    /// What it can do.
-    pub features: msi::Features,
-    /// The layout of its memory.
-    pub layout: msi::Layout,
-    /// The memory of its tables, of its command queue, and of the redistributors' tables.
-    pub memory: Region<Pa>,
-    /// The functions whose messages it takes. Their LPIs are numbered in this order
-    /// ([`Intid::lpi`](crate::arch::intid::Intid::lpi)).
-    pub sources: Vec<PlannedSource>,
-    /// The CPUs that take them, as indices into
-    /// [`Machine::cpus`](crate::boot::machine::Machine::cpus). The index in this list is the number
-    /// of the CPU's collection.
-    pub cpus: Vec<usize>,
-}
-
-/// A function whose messages an ITS takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlannedSource {
-    /// The DeviceID.
-    pub device: u32,
-    /// The partition, as an index into [`Plan::partitions`].
-    pub partition: usize,
 }
 
 /// Memory that partitions share.

@@ -126,7 +126,7 @@ fn spis(partitions: &[PartitionPlan], source: &PlannedSource) -> impl Iterator<I
 /// Sets the table of GITS_BASER<`number`>, of zeros, in pages of 64 KiB if the ITS has them.
 fn set_table(path: &str, registers: &Registers, number: usize, (start, size): (u64, u64)) {
     let offset = BASER + 8 * number as u64;
-    let mut set = |page, access| {
+    let set = |page, access| {
         registers.write_long(offset, base(start, size, page_size(page), access | page));
         registers.read_long(offset)
     };

@@ -1,5 +1,6 @@
 //! The physical interrupt controller: GICv2 or GICv3.
 
+mod lpis;
 mod shared;
 mod this_cpu;
 mod triggers;
@@ -18,9 +19,9 @@ use bulkhead::vgic::{Arrivals, CpuMask, Delivery, Injection, SgirRoute};
 
 use super::mmio::Registers;
 
+pub use lpis::LpiTables;
 pub use shared::PendingBit;
 pub use this_cpu::{ThisCpu, VcpuPosition};
-pub use v3::LpiTables;
 
 /// The INTID in GICC_IAR, which has the source CPU of an SGI above it (IHI 0048B, 4.4.4).
 const GICC_IAR_INTID: u32 = 0x3ff;
@@ -265,31 +266,6 @@ impl Gic {
             Self::V2(gic) => gic.deactivate(interrupt.value as u32),
             Self::V3(_) if interrupt.lpi().is_some() => {}
             Self::V3(gic) => gic.deactivate(interrupt.value),
-        }
-    }
-
-    /// Has this CPU, whose index is `cpu`, take LPIs, whose tables these are. It must have
-    /// [set up](Self::init_cpu) its interface.
-    ///
-    /// # Errors
-    ///
-    /// A sentence, if it cannot.
-    #[inline(always)]
-    pub fn enable_lpis(&self, cpu: usize, tables: &v3::LpiTables) -> Result<(), &'static str> {
-        match self {
-            Self::V2(_) => Ok(()),
-            Self::V3(gic) => gic.enable_lpis(cpu, tables),
-        }
-    }
-
-    /// Returns the redistributor of the CPU with this index, as an ITS names it: by its address if
-    /// `by_address`, otherwise by the number of its processor (IHI 0069, GITS_TYPER.PTA). 0 on GICv2,
-    /// which has none.
-    #[inline(always)]
-    pub fn redistributor_target(&self, cpu: usize, by_address: bool) -> u64 {
-        match self {
-            Self::V2(_) => 0,
-            Self::V3(gic) => gic.redistributor_target(cpu, by_address),
         }
     }
 

@@ -6,13 +6,14 @@
 //! checks that the changes fit the source and that the tests exist.
 
 mod memory;
+mod messages;
 mod table;
 
 use std::fs;
 use std::path::Path;
 
 /// All mends.
-pub const MENDS: [&[Mend]; 2] = [table::MENDS, memory::MENDS];
+pub const MENDS: [&[Mend]; 3] = [table::MENDS, memory::MENDS, messages::MENDS];
 
 /// Something that stops an attack.
 pub struct Mend {

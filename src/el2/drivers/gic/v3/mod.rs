@@ -2,6 +2,7 @@
 //! registers.
 
 mod cpu_interface;
+mod lpis;
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{ICC_CTLR_EL1, ICH_VTR_EL2, Readable};
@@ -10,10 +11,6 @@ use bulkhead::arch::addr::{Pa, Region};
 use bulkhead::arch::intid::Intid;
 use bulkhead::arch::mpidr::Mpidr;
 use bulkhead::boot::machine::gic_registers;
-use bulkhead::boot::msi::registers::{
-    GICR_ACCESS, GICR_ACCESS_NOT_COHERENT, GICR_TYPER_PLPIS, PENDBASER, PENDING_IS_ZERO, PROPBASER,
-    SHAREABILITY,
-};
 use bulkhead::vgic::{Delivery, Priorities, SgiRequest};
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -82,16 +79,6 @@ struct Redistributor {
     control: Registers,
     /// The registers of its SGIs and PPIs, at the same offsets as the distributor's.
     private: Registers,
-}
-
-/// The tables for the LPIs of a CPU.
-pub struct LpiTables {
-    /// Their configuration, which is the same for all CPUs.
-    pub configuration: Pa,
-    /// Which of them are pending.
-    pub pending: Pa,
-    /// The number of bits of their INTIDs.
-    pub bits: u32,
 }
 
 /// The machine's GICv3.
@@ -199,45 +186,6 @@ impl GicV3 {
             private.write(ISENABLER, SGIS);
         }
         Ok(())
-    }
-
-    /// See [`Gic::enable_lpis`](super::Gic::enable_lpis).
-    #[inline(always)]
-    pub fn enable_lpis(&self, cpu: usize, tables: &LpiTables) -> Result<(), &'static str> {
-        let Redistributor { control, .. } = self.redistributor(cpu);
-        if control.read_long(GICR_TYPER) & GICR_TYPER_PLPIS == 0 {
-            return Err(
-                "has a redistributor without LPIs, which the ITS needs: remove the ITS from \
-                        the machine's tree",
-            );
-        }
-        let LpiTables { configuration, pending, bits } = *tables;
-        let configuration = configuration.get() | u64::from(bits - 1);
-        let pending = pending.get();
-        control.write_long(PROPBASER, configuration | GICR_ACCESS);
-        control.write_long(PENDBASER, pending | GICR_ACCESS | PENDING_IS_ZERO);
-        // Where accesses cannot be coherent, the shareability reads as zeros.
-        if control.read_long(PROPBASER) & SHAREABILITY == 0 {
-            control.write_long(PROPBASER, configuration | GICR_ACCESS_NOT_COHERENT);
-        }
-        if control.read_long(PENDBASER) & SHAREABILITY == 0 {
-            let access = GICR_ACCESS_NOT_COHERENT | PENDING_IS_ZERO;
-            control.write_long(PENDBASER, pending | access);
-        }
-        control.write(GICR_CTLR, control.read(GICR_CTLR) | GICR_CTLR_ENABLE_LPIS);
-        barrier::dsb(barrier::SY);
-        Ok(())
-    }
-
-    /// See [`Gic::redistributor_target`](super::Gic::redistributor_target).
-    #[inline(always)]
-    pub fn redistributor_target(&self, cpu: usize, by_address: bool) -> u64 {
-        let Redistributor { control, .. } = self.redistributor(cpu);
-        if by_address {
-            control.start().get()
-        } else {
-            (control.read_long(GICR_TYPER) >> 8 & 0xffff) << 16
-        }
     }
 
     /// Returns whether Bulkhead owns both interrupt groups. Its own interrupts are then in Group 0,
