@@ -152,9 +152,15 @@ fn queue(at: u64, memory: &Memory) -> Queue {
 
 /// Returns such a queue of another size.
 fn queue_of(size: u16, at: u64, memory: &Memory) -> Queue {
+    let mut queue = None;
+    Queue::set_up(&mut queue, &setup(size, at), FEATURES, &memory).expect("it is a good queue");
+    queue.expect("it is set up")
+}
+
+/// Returns how a driver sets up such a queue.
+fn setup(size: u16, at: u64) -> QueueSetup {
     let [descriptors, available, used] = [0, 0x400, 0x500].map(|offset| Ipa::new(at + offset));
-    let setup = QueueSetup { size, descriptors, available, used };
-    Queue::new(&setup, FEATURES, &memory).expect("it is a good queue")
+    QueueSetup { is_ready: true, size, descriptors, available, used }
 }
 
 /// The memory of a partition that has made 64 buffers of 128 bytes available.
@@ -184,11 +190,10 @@ fuzz_target!(|bytes: &[u8]| {
     let other = Memory::new(honest(), 0);
     let ports = Ports([&hostile, &other]);
     for mut lane in Lane::of_link(kind, &[3, 4]) {
-        lane.attach_sender(0, &queue(0, &hostile));
-        lane.attach_sender(1, &queue(0x800, &other));
-        for (port, memory) in [(0, &hostile), (1, &other)] {
-            let at = if port == 0 { 0x800 } else { 0 };
-            lane.attach_receiver(port, &queue(at, memory), FEATURES, &memory);
+        for (port, memory, receive, transmit) in [(0, &hostile, 0x800, 0), (1, &other, 0, 0x800)] {
+            let [receive, transmit] = [receive, transmit].map(|at| setup(QUEUE_SIZE, at));
+            let queues = [receive, transmit, QueueSetup::default()];
+            lane.attach(port, &queues, FEATURES, &memory).expect("the queues are good");
         }
         let mut senders = 3;
         for _ in 0..16 {

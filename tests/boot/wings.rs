@@ -98,8 +98,8 @@ fn monitor_for_a_partition_alone(gic: Gic) {
         .expect_no_line("bulkhead> ");
 }
 
-/// The code for links and virtio devices is there if the description has some of that kind, whether its
-/// partitions use them or not, and no more of it is.
+/// The code for links and virtio devices is there if the description has some of that kind, whether
+/// its partitions use them or not, and no more of it is.
 fn links_are_left_out_if_there_are_none(gic: Gic) {
     let both = "partitions = \"one\", \"two\";";
     let link =

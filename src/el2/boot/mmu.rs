@@ -13,6 +13,7 @@ use bulkhead::mm::tables::{Attributes, MapError, Table, Tables};
 use bulkhead::mm::window::{MemoryTables, ROOT_BITS};
 use core::arch::asm;
 use core::cell::UnsafeCell;
+use core::hint;
 use core::iter;
 
 use super::refuse::refuse;
@@ -123,7 +124,9 @@ fn physical_size() -> u64 {
 /// Maps the image and the firmware's tree, turns the MMU on and zeroes `.bss`. Until then no lock,
 /// atomic or zeroed variable may be used.
 pub fn init(level: ExceptionLevel, tree: Pa) {
-    let base = Pa::new(POOL.tables.get() as u64);
+    // The compiler must not form the address of the tables' end, which ADR does not reach from here.
+    let pool = hint::black_box(POOL.tables.get());
+    let base = Pa::new(pool as u64);
     let first =
         Region::new(base, TABLES_AT_ENTRY as u64 * PAGE_SIZE).expect("the pool does not wrap");
     let [root, other_roots @ ..] = &POOL.roots;
@@ -136,7 +139,7 @@ pub fn init(level: ExceptionLevel, tree: Pa) {
     }
     // SAFETY: `entry::primary` calls this once, on the boot CPU, and nothing else borrows the
     // tables.
-    let pool = unsafe { &mut *POOL.tables.get() };
+    let pool = unsafe { &mut *pool };
     let mut tables = Tables::new(pool, base).expect("the pool is aligned and not empty");
     map_image(&mut tables).expect("the tables suffice for the image");
     if let Some(region) = tree_region(tree) {

@@ -92,7 +92,7 @@ impl LinkPorts for Devices {
     }
 }
 
-/// What a driver did wrong: the partition, and what its device is called, in parts; and the mistake.
+/// What a driver did wrong: the partition, and what its device is called, in parts; the mistake.
 struct FaultLine<'a>(&'a [&'a str; 3], Fault);
 
 impl fmt::Display for FaultLine<'_> {
@@ -102,8 +102,8 @@ impl fmt::Display for FaultLine<'_> {
     }
 }
 
-/// Prints a line about a mistake of a driver, unless there were too many. `device` is the partition,
-/// and what its device is called, in parts.
+/// Prints a line about a mistake of a driver, unless there were too many. `device` is the
+/// partition, and what its device is called, in parts.
 #[cold]
 #[inline(never)]
 pub fn say_fault(limit: &Mutex<RateLimit>, device: &[&str; 3], fault: Fault) {

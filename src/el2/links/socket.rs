@@ -16,8 +16,8 @@ use crate::el2::drivers::gic::Gic;
 /// What is different for a link that connects sockets. Functions, because their code is unmapped if
 /// the description has no such link.
 pub struct SocketLink {
-    /// Has the other ports of a link tell their drivers that the driver of the one with this number was
-    /// reset.
+    /// Has the other ports of a link tell their drivers that the driver of the one with this number
+    /// was reset.
     pub reset: fn(&[SharedPort], u8, &Gic),
     /// Tells the driver of a port if a peer was reset, so that its connections are gone.
     pub poll: fn(&Mutex<State>, &SharedPort),

@@ -7,8 +7,8 @@ use crate::virtio::chain::{Chain, Stop};
 use crate::virtio::memory::MemoryAccess;
 use crate::virtio::queue::Queue;
 
-/// The function that forwards a packet of a link. A pointer, because the code of those kinds of links
-/// that a description does not have is unmapped.
+/// The function that forwards a packet of a link. A pointer, because the code of those kinds of
+/// links that a description does not have is unmapped.
 pub struct Forward<M: Memories>(pub(super) Function<M>);
 
 /// Forwards the packet that a call has read. Its errors are those of [`Call::drain`].

@@ -152,13 +152,13 @@ impl Lane {
         }
     }
 
-    /// Sets the queues of a port as its driver has set them up in `memory`, and the features that it
-    /// has accepted.
+    /// Sets the queues of a port as its driver has set them up in `memory`, and the features that
+    /// it has accepted.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] if one of the two is wrong, also if it is not used in this lane. The port must be
-    /// [detached](Self::detach) then.
+    /// A [`Fault`] if one of the two is wrong, also if it is not used in this lane. The port must
+    /// be [detached](Self::detach) then.
     // Not inlined, as a change of a driver's queues is rare.
     #[inline(never)]
     pub fn attach(
@@ -183,8 +183,8 @@ impl Lane {
 
     /// Forgets the queues of a port. The lane does not touch its memory until it has new ones.
     ///
-    /// Returns the senders to serve, one bit each: they may have waited for its buffers, so that what
-    /// they have sent is dropped, and the port itself may have a new queue next.
+    /// Returns the senders to serve, one bit each: they may have waited for its buffers, so that
+    /// what they have sent is dropped, and the port itself may have a new queue next.
     // As `attach`.
     #[inline(never)]
     pub fn detach(&mut self, port: u8) -> u64 {
@@ -234,8 +234,8 @@ impl Lane {
         }
     }
 
-    /// Moves what some senders, one bit each, have made available, for any chains. `forward` is that of
-    /// the link's kind.
+    /// Moves what some senders, one bit each, have made available, for any chains. `forward` is that
+    /// of the link's kind.
     #[inline(never)]
     pub fn run_any<M: Memories>(
         &mut self,
