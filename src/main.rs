@@ -36,7 +36,8 @@ impl EntryPoints for Bulkhead {
         boot::report(&machine, &plan, pool.as_deref());
         let (monitor, links) = (plan.uses_monitor(), plan.uses_links());
         let (pcie, dma) = (plan.uses_pcie(), !plan.smmus.is_empty());
-        let wings = Wings { monitor, entropy: pool.is_some(), links, pcie, dma };
+        let uart = machine.console.as_ref().is_some_and(|uart| !uart.kind.model().is_plain());
+        let wings = Wings { monitor, entropy: pool.is_some(), links, pcie, dma, uart };
         boot::unmap_unused_code(wings);
 
         let tables = plan.table_memory;

@@ -3,6 +3,7 @@
 //! All boots are in one test program, so that they share the CPUs of the host. They need the files
 //! that `make image guests guests-linux` makes, and fail with a message where one is missing.
 
+mod ast2700;
 mod attack;
 mod audit;
 mod bench;

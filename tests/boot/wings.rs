@@ -47,7 +47,7 @@ fn monitor_is_left_out_if_nothing_uses_it(gic: Gic) {
     outcome.expect_success();
     expect_report(
         &outcome,
-        &report(&[".text", ".entropy.text"], " (monitor, links, pcie, dma left out)"),
+        &report(&[".text", ".entropy.text"], " (monitor, links, pcie, dma, uart left out)"),
     );
     outcome
         .expect_line("bulkhead", REFUSAL)
@@ -66,7 +66,7 @@ fn monitor_for_the_console(gic: Gic) {
     outcome.expect_status(SUCCESS).expect_no_line("there is no monitor");
     expect_report(
         &outcome,
-        &report(&[".text", ".monitor.text", ".entropy.text"], " (links, pcie, dma left out)"),
+        &report(&[".text", ".monitor.text", ".entropy.text"], " (links, pcie, dma, uart left out)"),
     );
     outcome.expect_line("bulkhead", "the machine powers off at the monitor's order");
 }
@@ -88,7 +88,7 @@ fn monitor_for_a_partition_alone(gic: Gic) {
     outcome.expect_status(SUCCESS).expect_no_line("FAIL");
     expect_report(
         &outcome,
-        &report(&[".text", ".monitor.text", ".entropy.text"], " (links, pcie, dma left out)"),
+        &report(&[".text", ".monitor.text", ".entropy.text"], " (links, pcie, dma, uart left out)"),
     );
     outcome
         .expect_line("bulkhead", REFUSAL)
@@ -103,8 +103,8 @@ fn links_are_left_out_if_there_are_none(gic: Gic) {
     let guests = || [Partition::new("one", "hello"), Partition::new("two", "hello")];
     let linked = "    links { lan { type = \"network\"; partitions = \"one\", \"two\"; }; };\n";
     for (links, wing, left_out) in [
-        ("", None, "monitor, links, pcie, dma"),
-        (linked, Some(".links.text"), "monitor, pcie, dma"),
+        ("", None, "monitor, links, pcie, dma, uart"),
+        (linked, Some(".links.text"), "monitor, pcie, dma, uart"),
     ] {
         let outcome = Machine::new(gic).initrd(&compile(&system(links, &guests()))).boot();
         outcome.expect_success();

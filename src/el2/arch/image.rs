@@ -24,6 +24,8 @@ unsafe extern "C" {
     static __pcie_text_end: u8;
     static __dma_text_start: u8;
     static __dma_text_end: u8;
+    static __uart_text_start: u8;
+    static __uart_text_end: u8;
     static __text_start: u8;
     static __text_end: u8;
     static __init_library_text_start: u8;
@@ -86,7 +88,11 @@ section! {
 }
 section! {
     /// Returns the code of SMMUs.
-    dma_code = __dma_text_start..__text_start
+    dma_code = __dma_text_start..__uart_text_start
+}
+section! {
+    /// Returns the code of UARTs that are not plain.
+    uart_code = __uart_text_start..__text_start
 }
 section! {
     /// Returns the code that stays mapped while guests run.
@@ -145,18 +151,21 @@ pub struct Wings {
     pub pcie: bool,
     /// SMMUs.
     pub dma: bool,
+    /// A UART that is not plain.
+    pub uart: bool,
 }
 
 impl Wings {
     /// Returns each wing's name and code, and whether it is used.
     #[inline(always)]
-    pub fn all(self) -> [(&'static str, Region<Pa>, bool); 5] {
+    pub fn all(self) -> [(&'static str, Region<Pa>, bool); 6] {
         [
             ("monitor", monitor_code(), self.monitor),
             ("entropy", entropy_code(), self.entropy),
             ("links", links_code(), self.links),
             ("pcie", pcie_code(), self.pcie),
             ("dma", dma_code(), self.dma),
+            ("uart", uart_code(), self.uart),
         ]
     }
 
@@ -174,7 +183,9 @@ impl Wings {
         let (start, end) = (addr_of!(__pcie_text_start), addr_of!(__pcie_text_end));
         let pcie = size(start, end, self.pcie);
         let (start, end) = (addr_of!(__dma_text_start), addr_of!(__dma_text_end));
-        code + monitor + entropy + links + pcie + size(start, end, self.dma)
+        let dma = size(start, end, self.dma);
+        let (start, end) = (addr_of!(__uart_text_start), addr_of!(__uart_text_end));
+        code + monitor + entropy + links + pcie + dma + size(start, end, self.uart)
     }
 }
 

@@ -13,6 +13,7 @@ use bulkhead::mm::tables::{Attributes, MapError, Table, Tables};
 use bulkhead::mm::window::{MemoryTables, ROOT_BITS};
 use core::arch::asm;
 use core::cell::UnsafeCell;
+use core::iter;
 
 use super::refuse::refuse;
 use crate::el2::arch::image::{MAX_CPUS, Wings};
@@ -180,6 +181,7 @@ fn map_image(tables: &mut Tables<'_>) -> Result<(), MapError> {
         (image::links_code(), Attributes::CODE),
         (image::pcie_code(), Attributes::CODE),
         (image::dma_code(), Attributes::CODE),
+        (image::uart_code(), Attributes::CODE),
         (image::code(), Attributes::CODE),
         (image::boot_library_code(), Attributes::CODE),
         (image::constants(), Attributes::READ_ONLY),
@@ -337,17 +339,10 @@ pub fn audit(closed: &[Region<Pa>], wings: Wings) -> Result<(), Finding> {
     let start = tables.start().get();
     let read = |table: Pa| pool[((table.get() - start) / PAGE_SIZE) as usize].descriptors();
     // In the order of the image, as the audit requires.
-    let [monitor, entropy, links, pcie, dma] = wings.all();
-    let all = [
-        (image::boot_code(), true),
-        (monitor.1, monitor.2),
-        (entropy.1, entropy.2),
-        (links.1, links.2),
-        (pcie.1, pcie.2),
-        (dma.1, dma.2),
-        (image::code(), true),
-        (image::boot_library_code(), true),
-    ];
-    let code: Vec<_> = all.into_iter().filter(|(_, is_used)| *is_used).map(|it| it.0).collect();
+    let wings = wings.all().into_iter().filter(|(.., is_used)| *is_used).map(|(_, code, _)| code);
+    let code: Vec<_> = iter::once(image::boot_code())
+        .chain(wings)
+        .chain([image::code(), image::boot_library_code()])
+        .collect();
     audit::stage_1(shared, tables, &code, closed, &read)
 }

@@ -241,7 +241,8 @@ pub fn unmap_unused_code(wings: Wings) {
         // which it does only if the Plan uses it, nor the code of random numbers unless
         // `Work::build` makes a partition's `Streams`, which it does only if there is a pool, nor
         // that of links, PCI Express and SMMUs unless `Work` and `smmu::set_up` make their objects,
-        // which they do only if the Plan has some.
+        // which they do only if the Plan has some, nor that of UARTs unless `uart::open` has made a
+        // `MachineUart::Other`, which it does only of a model that is not plain.
         unsafe { live::unmap(&[code]) };
         unmapped.push(name);
     }

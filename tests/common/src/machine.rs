@@ -132,6 +132,17 @@ impl Machine {
         machine.tree(&tree).initrd(&description).option("-audio", "none")
     }
 
+    /// Returns an AST2700 of 1 GiB that boots Bulkhead with this description, given as source. Its
+    /// UART is a 16550 without an interrupt at the GIC, which is accessed by this number of bytes.
+    #[track_caller]
+    pub fn ast2700(description: &str, width: u8) -> Self {
+        let machine = Self { machine: "ast2700a1-evb".into(), ..Self::new(Gic::V3) };
+        let tree = include_str!("ast2700.dts").replace("BOOTARGS", &machine.command_line);
+        let tree = compile_machine(&tree.replace("WIDTH", &width.to_string()));
+        let description = description::compile(description);
+        machine.cpu("cortex-a35").tree(&tree).initrd(&description)
+    }
+
     /// Writes the output of the second UART to a file; the console is the first UART's.
     pub fn second_uart_to(mut self, path: &Path) -> Self {
         self.serial = FIRST_UART;

@@ -21,29 +21,6 @@ fn a_console_that_cannot_be_used_is_a_remark() {
 }
 
 #[test]
-fn a_design_ware_uart_has_registers_of_four_bytes() {
-    fn uart(root: &mut Writer, shift: u32, width: u32) {
-        node(root, "uart@9100000", |uart| {
-            uart.property_strings("compatible", &["acme,uart", "snps,dw-apb-uart"]);
-            uart.property_cells("reg", &[0, 0x910_0000, 0, 0x100]);
-            uart.property_u32("reg-shift", shift);
-            uart.property_u32("reg-io-width", width);
-        });
-    }
-    let chosen = |chosen: &mut Writer| chosen.property_str("stdout-path", "/uart@9100000");
-    let read = |more| Board { chosen, more, ..BOARD }.read().unwrap();
-    let console = read(|root| uart(root, 2, 4)).console.unwrap();
-    assert_eq!((console.kind, console.interrupt), (ConsoleKind::DesignWare, None));
-    for more in [|root: &mut Writer| uart(root, 0, 4), |root: &mut Writer| uart(root, 2, 1)] {
-        assert_eq!(
-            read(more).remarks,
-            ["no console: stdout-path, `/uart@9100000`, needs reg-shift = <2> and reg-io-width = \
-              <4>"]
-        );
-    }
-}
-
-#[test]
 fn missing_nodes_are_errors() {
     let nothing: fn(&mut Writer) = |_| ();
     let unnamed = |gic: &mut Writer| gic.property_str("compatible", "acme,intc");

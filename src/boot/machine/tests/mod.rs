@@ -5,6 +5,7 @@ use super::*;
 use crate::boot::fdt::{Tree, Writer};
 
 mod board;
+mod console;
 mod errors;
 mod messages;
 mod not_devices;
