@@ -135,10 +135,11 @@ check: image $(CHECKED_DTB) $(if $(MACHINE),,check-machine)
 	@cargo run -q -p bulkhead-check -- --machine '$(CHECKED_MACHINE)' --svg '$(MAP)' $(OPTIONS) \
 	    '$(CHECKED_DTB)'
 
-check-machine: setup $(MACHINE_TREE)
+# With a kernel, because only then some machines have firmware, which their trees describe.
+check-machine: setup image $(MACHINE_TREE)
 	@mkdir -p target/check
 	@qemu-system-aarch64 $(QEMU_MACHINE) -M dumpdtb=target/check/$(BOARD).dtb -display none -nic none \
-	    2>target/check/qemu.log || { cat target/check/qemu.log >&2; exit 1; }
+	    -kernel target/bulkhead.img 2>target/check/qemu.log || { cat target/check/qemu.log >&2; exit 1; }
 
 run: ## boot the image in QEMU, with the embedded description or SYSTEM=
 run: image $(SYSTEM_DTB) $(MACHINE_TREE) $(SYSTEM_FILES)
@@ -250,6 +251,8 @@ target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) \
     $(PCI_DRIVERS) target/linux/nbd/nbd-client target/linux/nbd/nbd-server target/linux/u-boot.bin \
     target/linux/xen &:
 	guests/linux/fetch target/linux
+
+target/linux/trees/%.dtb: target/linux/trees/kernel ; @:
 
 target/linux/backport/Image $(BACKPORT_DRIVERS) &:
 	guests/linux/fetch-backport target/linux/backport

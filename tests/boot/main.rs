@@ -7,6 +7,7 @@ mod ast2700;
 mod attack;
 mod audit;
 mod bench;
+mod boards;
 mod caches;
 mod console;
 mod copies;

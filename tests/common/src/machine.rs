@@ -42,6 +42,7 @@ impl Gic {
 /// QEMU's options for the UARTs: the console is the first UART's, or both.
 type Serial = &'static [(&'static str, &'static str)];
 const FIRST_UART: Serial = &[("-serial", "stdio")];
+const SECOND_UART: Serial = &[("-serial", "null"), ("-serial", "stdio")];
 const TERMINAL: Serial = &[("-serial", "mon:stdio")];
 const BOTH_UARTS: Serial = &[
     ("-chardev", "stdio,id=terminal,mux=on,signal=off"),
@@ -118,6 +119,40 @@ impl Machine {
             ..Self::new(Gic::V2)
         };
         machine.tree(&board_tree()).initrd(description)
+    }
+
+    /// Returns the machine of `qemu/NAME.mk`, with its tree, that boots Bulkhead with this
+    /// description. `name` is `zcu102`, `versal` or `imx8mp`.
+    #[track_caller]
+    pub fn board(name: &str, description: &Path) -> Self {
+        let (machine, cpu, cpus, serial, tree) = match name {
+            "zcu102" => (
+                "xlnx-zcu102,virtualization=on",
+                "cortex-a53",
+                4,
+                FIRST_UART,
+                Some("xilinx/zynqmp-zcu102-rev1.0.dtb"),
+            ),
+            // Two of these CPUs are Cortex-R5, which run nothing.
+            "versal" => ("xlnx-versal-virt", "cortex-a72", 4, FIRST_UART, None),
+            "imx8mp" => {
+                ("imx8mp-evk", "cortex-a53", 4, SECOND_UART, Some("freescale/imx8mp-evk.dtb"))
+            }
+            _ => panic!("there is no board {name}"),
+        };
+        let machine = Self {
+            machine: machine.into(),
+            cpu: cpu.into(),
+            cpus,
+            memory: "2G".into(),
+            serial,
+            ..Self::new(Gic::V3)
+        };
+        let machine = machine.initrd(description).option("-audio", "none");
+        match tree {
+            Some(tree) => machine.tree(&file(&format!("target/linux/trees/{tree}"))),
+            None => machine,
+        }
     }
 
     /// Returns a ZCU102 of 1 GiB that boots Bulkhead with this description, given as source. Its
