@@ -197,6 +197,20 @@ pub enum Gic {
 }
 
 impl Gic {
+    /// Returns all of its registers.
+    fn registers(&self) -> Vec<Region<Pa>> {
+        match self {
+            Self::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
+                [*distributor, *cpu_interface, *hypervisor, *virtual_cpu_interface].into()
+            }
+            Self::V3 { distributor, redistributors, .. } => {
+                let mut all = redistributors.clone();
+                all.push(*distributor);
+                all
+            }
+        }
+    }
+
     /// Returns the maintenance interrupt.
     pub fn maintenance(&self) -> Intid {
         match self {
