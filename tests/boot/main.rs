@@ -42,6 +42,7 @@ mod shared_registers;
 mod sleep;
 mod stays;
 mod terminal;
+mod u_boot;
 mod virtio_disks;
 mod watchdog;
 mod wings;
