@@ -76,6 +76,9 @@ SYSTEM_DTB := $(or $(filter %.dtb,$(SYSTEM)),$(if $(SYSTEM),$(call dtb,$(SYSTEM)
 CHECKED_DTB := $(or $(SYSTEM_DTB),target/default.dtb)
 CHECKED_MACHINE := $(or $(MACHINE),target/check/$(BOARD).dtb)
 MAP := $(or $(SVG),$(patsubst %.dtb,target/%.svg,$(notdir $(CHECKED_DTB))))
+# The description as U-Boot's booti takes it, and with the image as its bootm takes both.
+UIMG := $(patsubst %.dtb,target/%.uimg,$(notdir $(SYSTEM_DTB)))
+FIT := $(UIMG:.uimg=.itb)
 CARD_DTB := $(or $(SYSTEM_DTB),target/rpi4.dtb)
 
 BOARDS := $(basename $(notdir $(wildcard qemu/*.mk)))
@@ -124,10 +127,10 @@ guests: $(GUESTS:%=target/guests/%.img) ## build target/guests/*.img, the bare-m
 
 guests-linux: $(LINUX) $(LINUX_TESTS) ## fetch target/linux/*, from Debian's packages
 
-system: $(SYSTEM_DTB) ## compile SYSTEM=dts/NAME.dts to target/NAME.dtb
+system: $(SYSTEM_DTB) $(UIMG) $(FIT) ## compile SYSTEM=dts/NAME.dts to target/NAME.dtb, .uimg and .itb
 	@$(if $(SYSTEM),,echo 'make system: SYSTEM=dts/NAME.dts is missing' >&2; exit 1)
 
-systems: $(foreach file,$(DESCRIPTIONS),$(call dtb,$(file)))
+systems: $(foreach file,$(DESCRIPTIONS),$(call dtb,$(file))) target/hello.uimg target/hello.itb
 
 check: ## check SYSTEM= as booting does, without booting, on QEMU's machine or that of MACHINE=
 check: image $(CHECKED_DTB) $(if $(MACHINE),,check-machine)
@@ -135,10 +138,11 @@ check: image $(CHECKED_DTB) $(if $(MACHINE),,check-machine)
 	@cargo run -q -p bulkhead-check -- --machine '$(CHECKED_MACHINE)' --svg '$(MAP)' $(OPTIONS) \
 	    '$(CHECKED_DTB)'
 
-check-machine: setup $(MACHINE_TREE)
+# With a kernel, because only then some machines have firmware, which their trees describe.
+check-machine: setup image $(MACHINE_TREE)
 	@mkdir -p target/check
 	@qemu-system-aarch64 $(QEMU_MACHINE) -M dumpdtb=target/check/$(BOARD).dtb -display none -nic none \
-	    2>target/check/qemu.log || { cat target/check/qemu.log >&2; exit 1; }
+	    -kernel target/bulkhead.img 2>target/check/qemu.log || { cat target/check/qemu.log >&2; exit 1; }
 
 run: ## boot the image in QEMU, with the embedded description or SYSTEM=
 run: image $(SYSTEM_DTB) $(MACHINE_TREE) $(SYSTEM_FILES)
@@ -245,11 +249,32 @@ $(call dtb,$1): $1 guests $(if $(shell grep '"linux/' $1),$(LINUX)) \
 endef
 $(foreach file,$(DESCRIPTIONS),$(eval $(call description,$(file))))
 
+define uimg
+@mkdir -p $(@D)
+mkimage -A arm64 -O linux -T ramdisk -C none -n '$(notdir $<)' -d '$<' $@ >/dev/null
+endef
+define fit
+@mkdir -p $(@D)
+sed -e 's|IMAGE|$(CURDIR)/target/bulkhead.img|; s|SYSTEM|$(abspath $<)|; s|NAME|$(notdir $<)|' \
+    boards/u-boot/fit.its >$(@:.itb=.its)
+mkimage -f $(@:.itb=.its) $@ >/dev/null
+endef
+FIT_PARTS := target/bulkhead.img boards/u-boot/fit.its
+target/%.uimg: target/%.dtb | setup ; $(uimg)
+target/%.itb: target/%.dtb $(FIT_PARTS) | setup ; $(fit)
+# A blob may be in any directory.
+ifneq ($(filter-out target/%,$(SYSTEM_DTB)),)
+$(UIMG): $(SYSTEM_DTB) | setup ; $(uimg)
+$(FIT): $(SYSTEM_DTB) $(FIT_PARTS) | setup ; $(fit)
+endif
+
 target/linux/Image target/linux/busybox target/linux/sbsa_gwdt.ko $(RPI4_TREE) \
     target/linux/trees/kernel $(LINUX_DRIVERS) $(LINK_DRIVERS) $(DISK_DRIVERS) $(NBD_DRIVER) \
     $(PCI_DRIVERS) target/linux/nbd/nbd-client target/linux/nbd/nbd-server target/linux/u-boot.bin \
     target/linux/xen &:
 	guests/linux/fetch target/linux
+
+target/linux/trees/%.dtb: target/linux/trees/kernel ; @:
 
 target/linux/backport/Image $(BACKPORT_DRIVERS) &:
 	guests/linux/fetch-backport target/linux/backport

@@ -33,7 +33,7 @@ impl EntryPoints for Bulkhead {
         let gic = boot::take_gic(&machine);
         let plan = boot::plan(&firmware, &mut machine, &description, gic);
         boot::report(&machine, &plan, pool.as_deref());
-        let wings = boot::wings(&plan, pool.is_some());
+        let wings = boot::wings(&machine, &plan, pool.is_some());
         boot::unmap_unused_code(wings);
 
         let tables = plan.table_memory;

@@ -98,7 +98,7 @@ fn machine_without_entropy_says_so_and_gives_none() {
     let outcome = without_seeds(Gic::V3).initrd(&compile(&source(&guests))).boot();
     outcome.expect_success().expect_line("checks", ", 0 failed");
     expect_report(&outcome, "none: partitions get no random seeds and no TRNG");
-    outcome.expect_line("bulkhead", "(monitor, entropy, links, pcie, dma left out)");
+    outcome.expect_line("bulkhead", "(monitor, entropy, links, pcie, dma, uart left out)");
     outcome
         .check(numbers(&outcome, "one", "kaslr-seed") == ["none"; LIVES], "there is a kaslr-seed");
     expect_no_numbers(&outcome, "one");

@@ -182,3 +182,20 @@ fn kernel_with_pages_that_the_cpu_lacks_is_refused() {
         .expect_line("bulkhead", "refused: /partitions/first/kernel")
         .expect_line("bulkhead", "pages of 16 KiB");
 }
+
+/// QEMU's four redistributors follow each other at 0x20000: by 0x40000 every second one is found.
+#[test]
+fn redistributors_are_where_the_stride_of_the_tree_says() {
+    let boot = |stride: &str| {
+        let properties = format!("redistributor-stride = <0x0 {stride}>; #redistributor-regions");
+        let tree = changed(&machine_tree(Gic::V3), "#redistributor-regions", &properties);
+        let tree = changed(&tree, "0x80a0000 0x00 0xf60000", "0x80a0000 0x00 0x80000");
+        let tree = compile_machine(&tree);
+        let smp = Partition::new("smp", "smp").cpus(2);
+        Machine::new(Gic::V3).initrd(&compile(&source(&[smp]))).tree(&tree).boot()
+    };
+    boot("0x20000").expect_success().expect_line("smp", "smp: done, cpus=2");
+    boot("0x40000")
+        .expect_status(REFUSED)
+        .expect_line("bulkhead", "refused: CPU 0x1: none of the GIC's redistributors");
+}

@@ -3,9 +3,11 @@
 //! All boots are in one test program, so that they share the CPUs of the host. They need the files
 //! that `make image guests guests-linux` makes, and fail with a message where one is missing.
 
+mod ast2700;
 mod attack;
 mod audit;
 mod bench;
+mod boards;
 mod caches;
 mod console;
 mod copies;
@@ -40,6 +42,7 @@ mod shared_registers;
 mod sleep;
 mod stays;
 mod terminal;
+mod u_boot;
 mod virtio_disks;
 mod watchdog;
 mod wings;

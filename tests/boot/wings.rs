@@ -47,7 +47,7 @@ fn monitor_is_left_out_if_nothing_uses_it(gic: Gic) {
     outcome.expect_success();
     expect_report(
         &outcome,
-        &report(&[".text", ".entropy.text"], " (monitor, links, pcie, dma left out)"),
+        &report(&[".text", ".entropy.text"], " (monitor, links, pcie, dma, uart left out)"),
     );
     outcome
         .expect_line("bulkhead", REFUSAL)
@@ -66,7 +66,7 @@ fn monitor_for_the_console(gic: Gic) {
     outcome.expect_status(SUCCESS).expect_no_line("there is no monitor");
     expect_report(
         &outcome,
-        &report(&[".text", ".monitor.text", ".entropy.text"], " (links, pcie, dma left out)"),
+        &report(&[".text", ".monitor.text", ".entropy.text"], " (links, pcie, dma, uart left out)"),
     );
     outcome.expect_line("bulkhead", "the machine powers off at the monitor's order");
 }
@@ -88,7 +88,7 @@ fn monitor_for_a_partition_alone(gic: Gic) {
     outcome.expect_status(SUCCESS).expect_no_line("FAIL");
     expect_report(
         &outcome,
-        &report(&[".text", ".monitor.text", ".entropy.text"], " (links, pcie, dma left out)"),
+        &report(&[".text", ".monitor.text", ".entropy.text"], " (links, pcie, dma, uart left out)"),
     );
     outcome
         .expect_line("bulkhead", REFUSAL)
@@ -126,7 +126,7 @@ fn links_are_left_out_if_there_are_none(gic: Gic) {
         let sections: Vec<_> = sections.collect();
         expect_report(
             &outcome,
-            &report(&sections, &format!(" (monitor, {left_out}, pcie, dma left out)")),
+            &report(&sections, &format!(" (monitor, {left_out}, pcie, dma, uart left out)")),
         );
     }
 }

@@ -14,7 +14,7 @@ use bulkhead::boot::machine::{Device, Reach, find_devices};
 use common::{file, root};
 
 /// A kernel for arm64 has the trees of more boards than this.
-const MIN_TREES: usize = 400;
+pub const MIN_TREES: usize = 400;
 
 /// The numbers of nodes with one name.
 #[derive(Default)]
@@ -118,7 +118,7 @@ fn is_listed(verdict: &str) -> bool {
 }
 
 /// Returns the files of all trees, in the order of their paths.
-fn files(directory: &Path) -> Vec<PathBuf> {
+pub fn files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).expect("the directory can be read") {
         let path = entry.expect("an entry can be read").path();

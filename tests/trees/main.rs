@@ -1,5 +1,6 @@
 //! The trees of real machines and of guests, checked against QEMU, Linux and dtc.
 
+mod boards;
 mod debian;
 mod guests;
 mod raspberry_pi;

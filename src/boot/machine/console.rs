@@ -8,11 +8,13 @@ use core::ops::RangeInclusive;
 use super::uarts::{BOARDS, Block, BoardUart, MODELS, Value};
 use super::{ConsoleKind, ConsoleUart, RegisterSetting};
 use crate::arch::addr::{Pa, Region};
-use crate::boot::fdt::Tree;
+use crate::boot::fdt::{Node, Tree};
+use crate::util::uart::Spacing;
 
 impl ConsoleUart {
     /// Reads the UART of `/chosen/stdout-path`, which may end with `:` and line settings, as in
-    /// `serial0:115200n8`. Returns `None` if the tree names none.
+    /// `serial0:115200n8`, or without one that of the alias `serial0`. Returns `None` if the tree
+    /// names none.
     ///
     /// This reads nothing else of the tree, so that errors in the rest can be printed.
     ///
@@ -20,37 +22,62 @@ impl ConsoleUart {
     ///
     /// Why the UART cannot be used, as a sentence without a full stop.
     pub fn read(tree: &Tree<'_>) -> Result<Option<Self>, String> {
-        let Some(stdout) = tree.node("/chosen").and_then(|chosen| chosen.string("stdout-path"))
-        else {
+        let string = |path, name| tree.node(path).and_then(|node| node.string(name));
+        let named = string("/chosen", "stdout-path");
+        let is_alias = named.is_none();
+        let Some(stdout) = named.or_else(|| string("/aliases", "serial0")) else {
             return Ok(None);
         };
         let (path, options) = stdout.split_once(':').unwrap_or((stdout, ""));
-        let refused = |why| Err(format!("no console: stdout-path, `{stdout}`, {why}"));
+        let source = if is_alias { "the alias serial0" } else { "stdout-path" };
+        let refused = |why| Err(format!("no console: {source}, `{stdout}`, {why}"));
         let Some(node) = tree.node(path) else {
             return refused("does not exist");
         };
-        let Some(model) = MODELS.iter().find(|model| node.is_compatible(model.compatible)) else {
+        if is_alias && !node.is_available() {
+            return refused("is disabled");
+        }
+        let Some((_, kind)) = MODELS.iter().find(|(name, _)| node.is_compatible(name)) else {
             return refused("is no UART that Bulkhead has a driver for");
         };
-        let is_word = |name, size| node.property(name).and_then(|it| it.u32()) == Some(size);
-        // A 16550 may have its registers at other distances (binding `snps,dw-apb-uart`).
-        if model.kind == ConsoleKind::DesignWare
-            && !(is_word("reg-shift", 2) && is_word("reg-io-width", 4))
-        {
-            return refused("needs reg-shift = <2> and reg-io-width = <4>");
-        }
+        let Some(kind) = spaced(node, *kind) else {
+            return refused("needs a reg-shift from 0 to 4, and a reg-io-width that fits it");
+        };
         let Some(registers) = node.regions().ok().and_then(|all| all.first().copied()) else {
             return refused("has no registers");
         };
+        let model = kind.model();
+        if registers.size() < model.size() || !registers.start().is_aligned(4) {
+            return refused("has too small or misaligned registers");
+        }
         let interrupts = node.interrupts().unwrap_or_default();
+        let interrupt = interrupts.first().filter(|_| model.has_interrupts());
         Ok(Some(Self {
             path: node.path(),
-            kind: model.kind,
+            kind,
             registers,
-            interrupt: interrupts.first().map(|interrupt| interrupt.intid),
-            settings: settings(tree, model.kind, registers, options).unwrap_or_default(),
+            interrupt: interrupt.map(|interrupt| interrupt.intid),
+            settings: settings(tree, kind, registers, options).unwrap_or_default(),
         }))
     }
+}
+
+/// Returns the kind of a UART's node, with the distance and the width of its registers that the
+/// node gives; `None` if they do not fit each other.
+fn spaced(node: Node<'_, '_>, kind: ConsoleKind) -> Option<ConsoleKind> {
+    let number = |name, default| match node.property(name) {
+        None => Some(default),
+        Some(property) => property.u32(),
+    };
+    let spaced = |default: Spacing| {
+        let shift = number("reg-shift", default.shift())?;
+        Spacing::new(shift, number("reg-io-width", default.width().bytes() as u32)?)
+    };
+    Some(match kind {
+        ConsoleKind::Ns16550(default) => ConsoleKind::Ns16550(spaced(default)?),
+        ConsoleKind::DesignWare(default) => ConsoleKind::DesignWare(spaced(default)?),
+        _ => kind,
+    })
 }
 
 /// Returns the settings that switch a UART on, with the baud rate that `options` begin with; `None`

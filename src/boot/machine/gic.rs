@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Gic;
+use super::gic_registers::REDISTRIBUTOR_SIZE;
 use super::ppi::{Faults, ppi};
 use crate::arch::addr::PAGE_SIZE;
 use crate::boot::fdt::{Node, NodeError};
@@ -17,8 +18,8 @@ const MAINTENANCE: Faults = Faults {
 const V2_SIZES: [u64; 4] = [0x1000, 0x2000, 0x200, 0x2000];
 /// The size of GICD in bytes (IHI 0069, section 12.8).
 const V3_DISTRIBUTOR_SIZE: u64 = 0x1_0000;
-/// The size of one CPU's two frames of GICR in bytes.
-const V3_REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
+/// The size of a frame of GICR in bytes (IHI 0069, 12.10).
+const V3_FRAME: u64 = 0x1_0000;
 
 /// Reads the interrupt controller.
 ///
@@ -60,12 +61,18 @@ pub(super) fn read(node: Node<'_, '_>) -> Result<Gic, NodeError> {
     let mut redistributors = Vec::new();
     // A missing region ends this loop with an error, however large `count` is.
     for _ in 0..count {
-        redistributors.push(region(redistributors.len() + 1, V3_REDISTRIBUTOR_SIZE)?);
+        redistributors.push(region(redistributors.len() + 1, REDISTRIBUTOR_SIZE)?);
+    }
+    let redistributor_stride = number("redistributor-stride")?;
+    if redistributor_stride.is_some_and(|it| it < REDISTRIBUTOR_SIZE || it % V3_FRAME != 0) {
+        return Err(NodeError::Fault(
+            "its redistributor-stride is not two frames of 64 KiB or more",
+        ));
     }
     Ok(Gic::V3 {
         distributor,
         redistributors,
-        redistributor_stride: number("redistributor-stride")?,
+        redistributor_stride,
         maintenance: ppi(node.interrupts()?.first(), &MAINTENANCE)?,
     })
 }

@@ -39,6 +39,18 @@ pub fn extended_ppi_words(gicr_typer: u64) -> u64 {
     (gicr_typer >> 27 & 0x1f).min(2)
 }
 
+/// The bytes of a redistributor's two frames: RD_base and SGI_base (IHI 0069, 12.10).
+pub const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
+/// GICR_TYPER.VLPIS: two more frames for virtual LPIs follow (IHI 0069, 12.11.35).
+const GICR_TYPER_VLPIS: u64 = 1 << 1;
+
+/// Returns the number of bytes from a redistributor to the next one: `redistributor-stride` of the
+/// tree if it has that, or else the size of its frames.
+pub fn redistributor_stride(of_tree: Option<u64>, gicr_typer: u64) -> u64 {
+    let has_vlpis = gicr_typer & GICR_TYPER_VLPIS != 0;
+    of_tree.unwrap_or(if has_vlpis { 2 * REDISTRIBUTOR_SIZE } else { REDISTRIBUTOR_SIZE })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +73,15 @@ mod tests {
             0x0202_043b
         };
         assert_eq!(gicc_offset(gicc(0x2000), &within), 0);
+    }
+
+    #[test]
+    fn redistributors_follow_each_other_as_the_tree_or_their_frames_say() {
+        assert_eq!(redistributor_stride(None, 0x10), 0x2_0000);
+        assert_eq!(redistributor_stride(None, 0x12), 0x4_0000);
+        // HiSilicon's Hip05.
+        assert_eq!(redistributor_stride(Some(0x3_0000), 0x10), 0x3_0000);
+        assert_eq!(redistributor_stride(Some(0x3_0000), 0x12), 0x3_0000);
     }
 
     #[test]

@@ -49,6 +49,7 @@ use crate::arch::addr::{Pa, Region};
 use crate::arch::intid::{Interrupt, Intid};
 use crate::arch::mpidr::Mpidr;
 use crate::boot::pci::{HostBridge, PciFunction};
+use crate::util::uart::Spacing;
 
 /// The machine that Bulkhead runs on.
 #[derive(Clone, Debug)]
@@ -196,6 +197,20 @@ pub enum Gic {
 }
 
 impl Gic {
+    /// Returns all of its registers.
+    fn registers(&self) -> Vec<Region<Pa>> {
+        match self {
+            Self::V2 { distributor, cpu_interface, hypervisor, virtual_cpu_interface, .. } => {
+                [*distributor, *cpu_interface, *hypervisor, *virtual_cpu_interface].into()
+            }
+            Self::V3 { distributor, redistributors, .. } => {
+                let mut all = redistributors.clone();
+                all.push(*distributor);
+                all
+            }
+        }
+    }
+
     /// Returns the maintenance interrupt.
     pub fn maintenance(&self) -> Intid {
         match self {
@@ -308,12 +323,22 @@ pub enum ConsoleKind {
     Pl011,
     /// The mini-UART of the BCM2835 and its successors (`brcm,bcm2835-aux-uart`).
     MiniUart,
+    /// A 16550 (`ns16550a`).
+    Ns16550(Spacing),
+    /// That of DesignWare (`snps,dw-apb-uart`).
+    DesignWare(Spacing),
     /// The UART of i.MX (`fsl,imx21-uart`).
     Imx,
     /// The UART of Zynq (`cdns,uart-r1p8`, `xlnx,xuartps`).
     Cadence,
-    /// The DesignWare APB UART (`snps,dw-apb-uart`), with registers of four bytes.
-    DesignWare,
+    /// The UART of Amlogic's Meson (`amlogic,meson-gx-uart`).
+    Meson,
+    /// NXP's LPUART with 32-bit registers (`fsl,imx7ulp-lpuart`).
+    Lpuart,
+    /// Qualcomm's GENI (`qcom,geni-debug-uart`).
+    Geni,
+    /// Renesas's SCIF (`renesas,rcar-gen3-scif`).
+    Scif,
 }
 
 /// A device of the machine that can be passed through to a partition.

@@ -51,6 +51,18 @@ impl Machine {
             return Err(MachineError::at(chosen)(NodeError::Fault("its initrd is not in memory")));
         }
         let is_memory = |region: &Region<Pa>| parts.memory.iter().any(|bank| bank.overlaps(region));
+        let gic_path = gic.path();
+        let controller = gic::read(gic).map_err(MachineError::at(gic))?;
+        // A loader that does not know where the devices are may have put memory over them.
+        let driven = controller.registers().into_iter().map(|registers| (&gic_path, registers));
+        let mut driven = driven.chain(console.iter().map(|uart| (&uart.path, uart.registers)));
+        if let Some((path, _)) = driven.find(|(_, registers)| is_memory(registers)) {
+            let error = NodeError::Fault(
+                "its registers are in what the tree has as memory: correct the memory nodes, or \
+                 give the machine less memory",
+            );
+            return Err(MachineError::Node { path: path.clone(), error });
+        }
         let watchdogs = parts.watchdogs.iter().filter_map(|node| BoardWatchdog::read(tree, *node));
         let watchdogs = watchdogs.filter(|watchdog| !is_memory(&watchdog.register)).collect();
         let pmus = pmu::read(tree, &parts.pmus, &cpus);
@@ -61,8 +73,8 @@ impl Machine {
             reserved: memory::reserved(tree, &cpus)?,
             cpus,
             memory: parts.memory,
-            gic: gic::read(gic).map_err(MachineError::at(gic))?,
-            gic_path: gic.path(),
+            gic: controller,
+            gic_path,
             smmus,
             message_controllers,
             timer: timer::read(timer).map_err(MachineError::at(timer))?,

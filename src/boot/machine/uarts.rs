@@ -1,29 +1,55 @@
 //! The UARTs that Bulkhead can use as its console, as data.
 //!
-//! To add a UART: a row of [`MODELS`] here, and a driver in `el2/drivers/uart`. A board whose
-//! firmware leaves the UART switched off also needs a row of [`BOARDS`].
+//! To add a UART: its model in `util/uart/models.rs`, a [`ConsoleKind`], and a row of [`MODELS`]
+//! here. A board whose firmware leaves the UART switched off also needs a row of [`BOARDS`].
 
 use super::ConsoleKind;
+use crate::util::uart::{self, Spacing, UartModel};
 
-/// A binding that Bulkhead has a driver for.
-pub(super) struct UartBinding {
-    /// A `compatible` of its node.
-    pub compatible: &'static str,
-    /// The driver.
-    pub kind: ConsoleKind,
+impl ConsoleKind {
+    /// Returns the registers of this UART.
+    pub fn model(self) -> UartModel {
+        match self {
+            Self::Pl011 => uart::PL011,
+            Self::MiniUart => uart::MINI,
+            Self::Ns16550(spacing) => uart::ns16550(spacing),
+            Self::DesignWare(spacing) => uart::design_ware(spacing),
+            Self::Imx => uart::IMX,
+            Self::Cadence => uart::CADENCE,
+            Self::Meson => uart::MESON,
+            Self::Lpuart => uart::LPUART,
+            Self::Geni => uart::GENI,
+            Self::Scif => uart::SCIF,
+        }
+    }
 }
 
-/// The supported bindings.
-pub(super) const MODELS: &[UartBinding] = &[
-    UartBinding { compatible: "arm,pl011", kind: ConsoleKind::Pl011 },
+/// The supported bindings: a `compatible` of the node, and the driver. A 16550 has the distance of
+/// its registers that its binding gives where the node says nothing else. The first row whose name
+/// the node has is taken, so that those of a family come after its members.
+pub(super) const MODELS: &[(&str, ConsoleKind)] = &[
+    ("arm,pl011", ConsoleKind::Pl011),
     // Its clock is the graphics core's, which only firmware knows: it stays as firmware leaves it.
-    UartBinding { compatible: "brcm,bcm2835-aux-uart", kind: ConsoleKind::MiniUart },
-    UartBinding { compatible: "fsl,imx21-uart", kind: ConsoleKind::Imx },
-    UartBinding { compatible: "fsl,imx6q-uart", kind: ConsoleKind::Imx },
-    UartBinding { compatible: "cdns,uart-r1p8", kind: ConsoleKind::Cadence },
-    UartBinding { compatible: "cdns,uart-r1p12", kind: ConsoleKind::Cadence },
-    UartBinding { compatible: "xlnx,xuartps", kind: ConsoleKind::Cadence },
-    UartBinding { compatible: "snps,dw-apb-uart", kind: ConsoleKind::DesignWare },
+    ("brcm,bcm2835-aux-uart", ConsoleKind::MiniUart),
+    ("fsl,imx21-uart", ConsoleKind::Imx),
+    ("fsl,imx6q-uart", ConsoleKind::Imx),
+    ("cdns,uart-r1p8", ConsoleKind::Cadence),
+    ("cdns,uart-r1p12", ConsoleKind::Cadence),
+    ("xlnx,xuartps", ConsoleKind::Cadence),
+    ("snps,dw-apb-uart", ConsoleKind::DesignWare(Spacing::BYTES)),
+    ("ti,am654-uart", ConsoleKind::Ns16550(Spacing::WORDS)),
+    ("mediatek,mt6577-uart", ConsoleKind::Ns16550(Spacing::WORDS)),
+    ("nvidia,tegra20-uart", ConsoleKind::Ns16550(Spacing::BYTES)),
+    ("ns16550a", ConsoleKind::Ns16550(Spacing::BYTES)),
+    ("ns16550", ConsoleKind::Ns16550(Spacing::BYTES)),
+    ("amlogic,meson-gx-uart", ConsoleKind::Meson),
+    ("amlogic,meson-ao-uart", ConsoleKind::Meson),
+    ("fsl,imx7ulp-lpuart", ConsoleKind::Lpuart),
+    ("fsl,imx8qxp-lpuart", ConsoleKind::Lpuart),
+    ("qcom,geni-debug-uart", ConsoleKind::Geni),
+    ("qcom,geni-uart", ConsoleKind::Geni),
+    ("renesas,rcar-gen3-scif", ConsoleKind::Scif),
+    ("renesas,rcar-gen4-scif", ConsoleKind::Scif),
 ];
 
 /// A UART that firmware leaves switched off, and how to switch it on.

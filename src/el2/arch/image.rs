@@ -154,6 +154,8 @@ wings! {
     pcie: __pcie_text_start..__pcie_text_end,
     /// SMMUs.
     dma: __dma_text_start..__dma_text_end,
+    /// A UART that is not plain.
+    uart: __uart_text_start..__uart_text_end,
 }
 
 /// A wing.

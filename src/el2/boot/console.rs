@@ -6,6 +6,7 @@ use bulkhead::boot::machine::{self, RegisterSetting};
 use bulkhead::boot::plan::PartitionPlan;
 use bulkhead::operator::console::input::Input;
 use bulkhead::operator::console::{self as lines, Console, Source};
+use bulkhead::util::uart::Transmit;
 use bulkhead::vgic::Delivery;
 use core::fmt::{self, Write};
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -69,11 +70,13 @@ pub fn go_live(
     let trapped = partitions.iter().find(|it| it.plan.delivery == Delivery::Trapped);
     let owner = trapped.unwrap_or(&partitions[0]);
     let cpu = console_cpu.unwrap_or(owner.plan.cpus[0]);
-    if let Some(intid) = machine.console.as_ref().and_then(|console| console.interrupt) {
+    let interrupt = machine.console.as_ref().and_then(|console| console.interrupt);
+    if let Some(intid) = interrupt {
         gic.enable_own(intid, cpu);
     }
     let sends_all = console_cpu.is_some();
-    console::go_live(Place { gic, cpu: &resident::all()[cpu].cpu, sends_all });
+    let has_interrupt = interrupt.is_some();
+    console::go_live(Place { gic, cpu: &resident::all()[cpu].cpu, sends_all, has_interrupt });
 }
 
 /// The logger behind the `log` crate's macros, which only boot uses.

@@ -235,8 +235,9 @@ fn or_refuse<T>(result: Result<T, impl Into<Refusal>>) -> T {
 }
 
 /// Returns which wings a Plan uses. `has_entropy` says that the machine has some.
-pub fn wings(plan: &Plan, has_entropy: bool) -> Wings {
+pub fn wings(machine: &Machine, plan: &Plan, has_entropy: bool) -> Wings {
     let partitions = &plan.partitions;
+    let console = machine.console.as_ref();
     Wings {
         monitor: plan.uses_monitor(),
         entropy: has_entropy,
@@ -248,6 +249,7 @@ pub fn wings(plan: &Plan, has_entropy: bool) -> Wings {
         virtio: plan.uses_virtio(),
         pcie: plan.uses_pcie(),
         dma: !plan.smmus.is_empty(),
+        uart: console.is_some_and(|uart| !uart.kind.model().is_plain()),
     }
 }
 
@@ -259,7 +261,9 @@ pub fn unmap_unused_code(wings: Wings) {
         // which it does only if the Plan uses it, nor the code of random numbers unless
         // `Work::build` makes a partition's `Streams`, which it does only if there is a pool, nor
         // that of virtio devices, links, doorbells, PCI Express and SMMUs unless `Work` and
-        // `smmu::set_up` make their objects, which they do only if the Plan has some.
+        // `smmu::set_up` make their objects, which they do only if the Plan has some, nor that of
+        // UARTs unless `uart::open` has made a `MachineUart::Other`, which it does only of a model
+        // that is not plain.
         unsafe { live::unmap(&[wing.pages()]) };
         unmapped.extend(match wing.name {
             // These are left out with what virtio devices have in common.

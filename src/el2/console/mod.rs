@@ -92,6 +92,8 @@ pub struct Place {
     pub cpu: &'static Cpu,
     /// Whether that CPU also sends all output. Otherwise each partition's CPUs send its own.
     pub sends_all: bool,
+    /// Whether the UART raises an interrupt when it has room. If not, that CPU looks again.
+    pub has_interrupt: bool,
 }
 
 /// The monitor as the console uses it. A trait object, because the monitor's code is unmapped

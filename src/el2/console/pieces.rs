@@ -10,6 +10,7 @@
 
 use bulkhead::operator::console::{Console, Source, Stop, Transmitter};
 use bulkhead::util::deadlines::User;
+use bulkhead::util::uart::Transmit;
 use core::sync::atomic::Ordering;
 
 use super::{CONSOLE, Place, SharedState, input, ports};
@@ -68,7 +69,9 @@ pub fn attend() {
         if is_here && input::run_monitor() { Next::Soon } else { attempt_piece(place, began) };
     let mut deadline = match next {
         Next::At(deadline) => Some(deadline),
-        Next::Room if !is_here => Some(began.saturating_add(timer::microseconds(RETRY_US))),
+        Next::Room if !is_here || !place.has_interrupt => {
+            Some(began.saturating_add(timer::microseconds(RETRY_US)))
+        }
         Next::Room | Next::Soon | Next::Never => None,
     };
     let has_more = is_here && input::attend(next == Next::Room, &mut deadline);

@@ -65,6 +65,20 @@ impl Registers {
         Register(self.address(offset))
     }
 
+    /// Returns the register at `offset` with this number of bytes: 1, 2 or 4. The offset is checked
+    /// here and not at each access.
+    ///
+    /// # Panics
+    ///
+    /// If the register is not inside the frame or not aligned.
+    pub fn register_of(&self, offset: u64, bytes: u64) -> AnyRegister {
+        match bytes {
+            1 => AnyRegister(AnyAddress::Byte(self.address(offset))),
+            2 => AnyRegister(AnyAddress::Half(self.address(offset))),
+            _ => AnyRegister(AnyAddress::Word(self.address(offset))),
+        }
+    }
+
     /// Reads a 32-bit register.
     ///
     /// # Panics
@@ -136,5 +150,38 @@ impl Register {
     /// Writes the register.
     pub fn write(self, value: u32) {
         self.0.store(value);
+    }
+}
+
+/// A register of 8, 16 or 32 bits whose offset has been checked.
+#[derive(Clone, Copy, Debug)]
+pub struct AnyRegister(AnyAddress);
+
+#[derive(Clone, Copy, Debug)]
+enum AnyAddress {
+    Byte(CheckedAddress<u8>),
+    Half(CheckedAddress<u16>),
+    Word(CheckedAddress<u32>),
+}
+
+impl AnyRegister {
+    /// Reads the register.
+    #[inline(always)]
+    pub fn read(self) -> u32 {
+        match self.0 {
+            AnyAddress::Byte(address) => address.load().into(),
+            AnyAddress::Half(address) => address.load().into(),
+            AnyAddress::Word(address) => address.load(),
+        }
+    }
+
+    /// Writes the low bits of `value` to the register, as many as it has.
+    #[inline(always)]
+    pub fn write(self, value: u32) {
+        match self.0 {
+            AnyAddress::Byte(address) => address.store(value as u8),
+            AnyAddress::Half(address) => address.store(value as u16),
+            AnyAddress::Word(address) => address.store(value),
+        }
     }
 }

@@ -1,20 +1,23 @@
-//! The registers of UARTs as data, and the driver over them.
-//!
-//! | model | binding | source |
-//! |---|---|---|
-//! | PL011 | `arm,pl011` | DDI 0183, 3.3 |
-//! | mini-UART | `brcm,bcm2835-aux-uart` | BCM2835 ARM Peripherals, 2.2.2, with its errata |
-//! | DesignWare | `snps,dw-apb-uart` | the registers of a 16550, four bytes apart |
-//! | i.MX | `fsl,imx6q-uart` | i.MX 8M Plus Reference Manual, chapter UART |
-//! | Cadence | `cdns,uart-r1p12` | UG1085, Zynq UltraScale+ Register Reference |
+//! The driver of UARTs. The registers of each model are data: see [`models`].
 //!
 //! Firmware has set the line up, that is, the clock and the baud rate; the driver sends, receives
 //! and masks interrupts. It has resolved its registers, so that a byte costs no decision between
 //! models. Where the transmit FIFO is known to be empty it gets a burst of bytes, as many as the
 //! FIFO of the smallest implementation holds, without a look at the status between them.
 
-/// A 32-bit register.
+mod models;
+
+pub use models::{
+    CADENCE, GENI, IMX, LPUART, MESON, MINI, PL011, Place, SCIF, Spacing, Width, design_ware,
+    ns16550,
+};
+
+/// A register.
 pub trait UartRegister: Copy {
+    /// Whether these are the registers of plain UARTs alone ([`UartModel::is_plain`]), so that the
+    /// driver over them has code for no others.
+    const IS_PLAIN: bool;
+
     /// Reads it.
     fn read(self) -> u32;
 
@@ -22,7 +25,7 @@ pub trait UartRegister: Copy {
     fn write(self, value: u32);
 }
 
-/// A condition: these bits of the register `R`, or of that at an offset, have this value.
+/// A condition: these bits of the register `R`, or of that at a [`Place`], have this value.
 #[derive(Clone, Copy)]
 struct Condition<R> {
     register: R,
@@ -37,16 +40,6 @@ impl<R: UartRegister> Condition<R> {
     }
 }
 
-/// Returns the condition that a bit is set.
-const fn set(register: u64, bit: u32) -> Condition<u64> {
-    Condition { register, mask: 1 << bit, value: 1 << bit }
-}
-
-/// Returns the condition that a bit is clear.
-const fn clear(register: u64, bit: u32) -> Condition<u64> {
-    Condition { register, mask: 1 << bit, value: 0 }
-}
-
 /// The registers of a UART whose interrupts are enabled by the ones that are written to one
 /// register and disabled by those written to another, and stay pending until ones are written to a
 /// third.
@@ -57,163 +50,119 @@ struct Latch<R> {
 }
 
 /// The FIFOs of a model.
+#[derive(Clone, Copy)]
 struct Fifos {
     /// The status, in the register of `has_room`, while the transmit FIFO is empty.
-    is_empty: Condition<u64>,
+    is_empty: Condition<Place>,
     /// The number of bytes that the smallest implementation's transmit FIFO holds.
     depth: usize,
     /// The condition that they are on; `None` if they always are.
-    are_on: Option<Condition<u64>>,
+    are_on: Option<Condition<Place>>,
     /// What turns them on if firmware has left them off: see [`Switch`]. `None` if they then stay
     /// off.
-    switch: Option<Switch<u64>>,
+    switch: Option<Switch>,
 }
 
 /// The registers that turn a PL011's FIFOs on. The UART must be disabled and idle meanwhile
 /// (DDI 0183G, 3.3.8).
-struct Switch<R> {
-    control: R,
+#[derive(Clone, Copy)]
+struct Switch {
+    control: Place,
     /// The bit of the control register that enables the UART.
     enable: u32,
-    line_control: R,
+    line_control: Place,
     /// The bit of the line control register that turns the FIFOs on.
     fifos: u32,
 }
 
-/// The registers of a model of UART, by their offsets in bytes.
+/// Bits of a register that the driver needs to have a value.
+#[derive(Clone, Copy)]
+struct Setting {
+    register: Place,
+    mask: u32,
+    value: u32,
+}
+
+/// The registers of a model of UART.
+#[derive(Clone, Copy)]
 pub struct UartModel {
-    transmit: u64,
-    receive: u64,
-    has_room: Condition<u64>,
+    transmit: Place,
+    /// What is written before each byte, where sending one is a command.
+    command: Option<[(Place, u32); 2]>,
+    receive: Place,
+    has_room: Condition<Place>,
     fifos: Fifos,
-    has_byte: Condition<u64>,
-    is_idle: Condition<u64>,
-    /// Bits of registers that the driver needs, each as a register, a mask and the value.
-    setup: &'static [(u64, u32, u32)],
-    enable: u64,
+    has_byte: Condition<Place>,
+    is_idle: Condition<Place>,
+    settings: [Option<Setting>; 3],
+    /// The register whose read ends an interrupt that firmware may have left pending and that no
+    /// mask stops.
+    pending: Option<Place>,
+    enable: Place,
     keep: u32,
     on_byte: u32,
     on_room: u32,
-    latch: Option<Latch<u64>>,
+    latch: Option<Latch<Place>>,
 }
-
-/// PL011: UARTDR, UARTFR and UARTIMSC.
-pub const PL011: UartModel = UartModel {
-    transmit: 0x00,
-    receive: 0x00,
-    has_room: clear(0x18, 5), // TXFF
-    fifos: Fifos {
-        is_empty: set(0x18, 7), // TXFE
-        depth: 16,              // 32 from revision r1p5 on
-        are_on: Some(set(0x2c, 4)),
-        switch: Some(Switch { control: 0x30, enable: 1 << 0, line_control: 0x2c, fifos: 1 << 4 }),
-    },
-    has_byte: clear(0x18, 4), // RXFE
-    is_idle: clear(0x18, 3),  // BUSY
-    // UARTIFLS.TXIFLSEL: the interrupt for room comes when an eighth of the FIFO is left.
-    setup: &[(0x34, 0b111, 0)],
-    enable: 0x38,
-    keep: 0,
-    on_byte: 1 << 4 | 1 << 6, // RXIM, and RTIM for fewer bytes than the FIFO's trigger level
-    on_room: 1 << 5,          // TXIM
-    latch: None,
-};
-
-/// The mini-UART of a Raspberry Pi. Received bytes raise an interrupt only if bits 3:2 of
-/// AUX_MU_IER_REG are set as well (errata on that register).
-/// Its FIFOs hold 8 bytes.
-pub const MINI: UartModel = like_16550(1 << 0 | 0b11 << 2, 8);
-
-/// DesignWare.
-pub const DESIGN_WARE: UartModel = like_16550(1 << 0, 16);
-
-/// Returns a model with a 16550's THR and RBR, IER, IIR and LSR, these bits of IER for received
-/// bytes, and FIFOs of this depth.
-const fn like_16550(on_byte: u32, depth: usize) -> UartModel {
-    UartModel {
-        transmit: 0x00,
-        receive: 0x00,
-        has_room: set(0x14, 5), // THRE
-        fifos: Fifos {
-            // TEMT. THRE has other meanings too: that there is room for a byte (mini-UART), or that
-            // a threshold is not reached (DesignWare).
-            is_empty: set(0x14, 6),
-            depth,
-            // IIR: FIFOs enabled.
-            are_on: Some(Condition { register: 0x08, mask: 0b11 << 6, value: 0b11 << 6 }),
-            switch: None,
-        },
-        has_byte: set(0x14, 0), // DR
-        is_idle: set(0x14, 6),  // TEMT
-        setup: &[],
-        enable: 0x04,
-        keep: 0,
-        on_byte,
-        on_room: 1 << 1, // ETBEI
-        latch: None,
-    }
-}
-
-/// i.MX: URXD, UTXD, UCR1, USR2 and UTS. UCR1 has other bits than those of the two interrupts.
-pub const IMX: UartModel = UartModel {
-    transmit: 0x40,
-    receive: 0x00,
-    has_room: clear(0xb4, 4), // TXFULL of UTS
-    fifos: Fifos {
-        is_empty: set(0xb4, 6), // TXEMPTY of UTS
-        depth: 32,
-        are_on: None,
-        switch: None,
-    },
-    has_byte: set(0x98, 0), // RDR of USR2
-    is_idle: set(0x98, 3),  // TXDC of USR2
-    setup: &[],
-    enable: 0x80,
-    keep: !(1 << 9 | 1 << 13),
-    on_byte: 1 << 9,  // RRDYEN of UCR1
-    on_room: 1 << 13, // TRDYEN of UCR1
-    latch: None,
-};
-
-/// Cadence: Control, Rcvr_FIFO_trigger_level, TX_RX_FIFO, Channel_sts, and Intrpt_en, Intrpt_dis
-/// and Chnl_int_sts.
-pub const CADENCE: UartModel = UartModel {
-    transmit: 0x30,
-    receive: 0x30,
-    has_room: clear(0x2c, 4), // TFUL
-    fifos: Fifos {
-        is_empty: set(0x2c, 3), // TEMPTY
-        depth: 16,              // 64 in hardware, 16 in QEMU
-        are_on: None,
-        switch: None,
-    },
-    has_byte: clear(0x2c, 1), // REMPTY
-    // TEMPTY is set and TACTIVE is clear.
-    is_idle: Condition { register: 0x2c, mask: 1 << 3 | 1 << 11, value: 1 << 3 },
-    setup: &[
-        // The receiver and the transmitter are on: RXEN and TXEN, not RXDIS and TXDIS.
-        (0x00, 0b1111 << 2, 0b0101 << 2),
-        // One byte is enough for the interrupt.
-        (0x20, 0x3f, 1),
-    ],
-    enable: 0x08,
-    keep: 0,
-    on_byte: 1 << 0 | 1 << 8, // RTRIG, and TIMEOUT for fewer bytes than the trigger level
-    on_room: 1 << 3,          // TEMPTY
-    latch: Some(Latch { disable: 0x0c, pending: 0x14 }),
-};
 
 impl UartModel {
-    /// Takes over a UART of this model, whose register at an offset `register` returns. All its
-    /// interrupts are masked.
+    /// Returns the places of all registers, some of them several times.
+    fn registers(&self) -> impl Iterator<Item = Place> {
+        let switch = self.fifos.switch;
+        let command = |index: usize| self.command.map(|all| all[index].0);
+        let setting = |index: usize| self.settings[index].map(|it| it.register);
+        let all = [
+            Some(self.transmit),
+            command(0),
+            command(1),
+            Some(self.receive),
+            Some(self.has_room.register),
+            Some(self.fifos.is_empty.register),
+            self.fifos.are_on.map(|it| it.register),
+            switch.map(|it| it.control),
+            switch.map(|it| it.line_control),
+            Some(self.has_byte.register),
+            Some(self.is_idle.register),
+            setting(0),
+            setting(1),
+            setting(2),
+            self.pending,
+            Some(self.enable),
+            self.latch.map(|it| it.disable),
+            self.latch.map(|it| it.pending),
+        ];
+        all.into_iter().flatten()
+    }
+
+    /// Returns the number of bytes from the start of the frame to the end of the last register.
+    pub fn size(&self) -> u64 {
+        self.registers().map(|it| it.offset + it.width.bytes()).max().unwrap_or_default()
+    }
+
+    /// Returns whether received bytes and room for bytes raise interrupts. If not, the driver has no
+    /// input.
+    pub fn has_interrupts(&self) -> bool {
+        self.on_byte | self.on_room != 0
+    }
+
+    /// Returns whether all registers have 32 bits, and sending a byte and masking an interrupt is one
+    /// access.
+    pub fn is_plain(&self) -> bool {
+        self.command.is_none()
+            && self.latch.is_none()
+            && self.registers().all(|it| it.width == Width::Word)
+    }
+
+    /// Takes over a UART of this model, of whose register at a place `register` gives access. All
+    /// its interrupts are masked.
     // In the caller, which only boot has.
     #[inline(always)]
-    pub fn open<R: UartRegister>(&self, register: impl Fn(u64) -> R) -> Uart<R> {
-        for (offset, mask, value) in self.setup {
-            let register = register(*offset);
+    pub fn open<R: UartRegister>(&self, register: impl Fn(Place) -> R) -> Uart<R> {
+        for Setting { register: place, mask, value } in self.settings.iter().flatten() {
+            let register = register(*place);
             register.write(register.read() & !mask | value);
         }
-        let condition = |it: &Condition<u64>| Condition {
+        let condition = |it: &Condition<Place>| Condition {
             register: register(it.register),
             mask: it.mask,
             value: it.value,
@@ -225,10 +174,13 @@ impl UartModel {
             switch.turn_on(&register, &condition(&self.is_idle));
         }
         let burst = if are_on() { self.fifos.depth } else { 1 };
-        let latch =
-            |it: Latch<u64>| Latch { disable: register(it.disable), pending: register(it.pending) };
+        let latch = |it: Latch<Place>| Latch {
+            disable: register(it.disable),
+            pending: register(it.pending),
+        };
         let uart = Uart {
             transmit: register(self.transmit),
+            command: self.command.map(|all| all.map(|(place, value)| (register(place), value))),
             receive: register(self.receive),
             has_room: condition(&self.has_room),
             is_empty: condition(&self.fifos.is_empty),
@@ -242,14 +194,17 @@ impl UartModel {
             latch: self.latch.map(latch),
         };
         uart.set_interrupts(false, false);
+        if let Some(place) = self.pending {
+            register(place).read();
+        }
         uart
     }
 }
 
-impl Switch<u64> {
+impl Switch {
     /// Turns the FIFOs on, once the UART is idle.
     #[inline(always)]
-    fn turn_on<R: UartRegister>(&self, register: impl Fn(u64) -> R, is_idle: &Condition<R>) {
+    fn turn_on<R: UartRegister>(&self, register: impl Fn(Place) -> R, is_idle: &Condition<R>) {
         let (control, line_control) = (register(self.control), register(self.line_control));
         let enabled = control.read();
         // A UART that is disabled does not become idle.
@@ -265,6 +220,8 @@ impl Switch<u64> {
 pub struct Uart<R> {
     /// The register to which a byte is written to be sent.
     transmit: R,
+    /// What is written before each byte: registers and values.
+    command: Option<[(R, u32); 2]>,
     /// The register that holds a received byte in bits 7:0.
     receive: R,
     /// The transmit FIFO has room for a byte.
@@ -289,16 +246,15 @@ pub struct Uart<R> {
 }
 
 impl<R: UartRegister> Uart<R> {
-    /// Puts bytes into the transmit FIFO, which must have room. Returns their number.
+    /// Puts a byte into the transmit FIFO, which must have room.
     #[inline(always)]
-    pub fn send(&self, bytes: impl Iterator<Item = u8>) -> usize {
-        let transmit = self.transmit;
-        let mut count: usize = 0;
-        for byte in bytes {
-            transmit.write(byte.into());
-            count = count.wrapping_add(1);
+    pub fn put(&self, byte: u8) {
+        if !R::IS_PLAIN {
+            for (register, value) in self.command.iter().flatten() {
+                register.write(*value);
+            }
         }
-        count
+        self.transmit.write(byte.into());
     }
 
     /// Returns for how many bytes the transmit FIFO is known to have room.
@@ -311,9 +267,49 @@ impl<R: UartRegister> Uart<R> {
         (status & self.has_room.mask == self.has_room.value).into()
     }
 
+    #[inline(always)]
+    fn latch(&self) -> Option<&Latch<R>> {
+        if R::IS_PLAIN { None } else { self.latch.as_ref() }
+    }
+
+    /// Waits until all bytes have left the transmitter.
+    pub fn flush(&self) {
+        while !self.is_idle.holds() {}
+    }
+
+    /// Takes a byte from the receive FIFO; `None` if it is empty.
+    pub fn receive(&self) -> Option<u8> {
+        if let Some(latch) = self.latch() {
+            // Before the FIFO is read: a byte that arrives later makes the interrupt pending again.
+            latch.pending.write(self.on_byte);
+        }
+        self.has_byte.holds().then(|| self.receive.read() as u8)
+    }
+
+    /// Unmasks or masks the interrupts for received bytes and for room in the transmit FIFO.
+    pub fn set_interrupts(&self, receive: bool, transmit: bool) {
+        let receive = if receive { self.on_byte } else { 0 };
+        let wanted = receive | if transmit { self.on_room } else { 0 };
+        if let Some(latch) = self.latch() {
+            latch.disable.write((self.on_byte | self.on_room) & !wanted);
+            // The FIFO was full when the caller stopped, so it is not empty yet.
+            latch.pending.write(self.on_room);
+        }
+        self.enable.write(self.enable.read() & self.keep | wanted);
+    }
+}
+
+/// What bytes are sent by.
+pub trait Transmit {
+    /// Returns for how many bytes there is room.
+    fn room(&self) -> usize;
+
+    /// Sends bytes, for which there must be room. Returns their number.
+    fn send(&self, bytes: impl Iterator<Item = u8>) -> usize;
+
     /// Sends bytes, waiting for room.
     #[inline(never)]
-    pub fn send_all(&self, bytes: &[u8]) {
+    fn send_all(&self, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let (burst, others) = rest.split_at(self.room().min(rest.len()));
@@ -325,45 +321,29 @@ impl<R: UartRegister> Uart<R> {
     /// Sends bytes up to the first LF, waiting for room. Returns those after the LF; `None` if there
     /// is none.
     #[inline(always)]
-    pub fn send_line<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let (mut rest, mut room) = (bytes, 0_usize);
-        while let [byte, after @ ..] = rest {
-            if *byte == b'\n' {
-                return Some(after);
-            }
-            while room == 0 {
-                room = self.room();
-            }
-            self.transmit.write((*byte).into());
-            (rest, room) = (after, room.wrapping_sub(1));
-        }
-        None
+    fn send_line<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let length = bytes.iter().position(|byte| *byte == b'\n');
+        let (line, rest) = bytes.split_at(length.unwrap_or(bytes.len()));
+        self.send_all(line);
+        // After the LF.
+        rest.get(1..)
+    }
+}
+
+impl<R: UartRegister> Transmit for Uart<R> {
+    #[inline(always)]
+    fn room(&self) -> usize {
+        Self::room(self)
     }
 
-    /// Waits until all bytes have left the transmitter.
-    pub fn flush(&self) {
-        while !self.is_idle.holds() {}
-    }
-
-    /// Takes a byte from the receive FIFO; `None` if it is empty.
-    pub fn receive(&self) -> Option<u8> {
-        if let Some(latch) = &self.latch {
-            // Before the FIFO is read: a byte that arrives later makes the interrupt pending again.
-            latch.pending.write(self.on_byte);
+    #[inline(always)]
+    fn send(&self, bytes: impl Iterator<Item = u8>) -> usize {
+        let mut count: usize = 0;
+        for byte in bytes {
+            self.put(byte);
+            count = count.wrapping_add(1);
         }
-        self.has_byte.holds().then(|| self.receive.read() as u8)
-    }
-
-    /// Unmasks or masks the interrupts for received bytes and for room in the transmit FIFO.
-    pub fn set_interrupts(&self, receive: bool, transmit: bool) {
-        let receive = if receive { self.on_byte } else { 0 };
-        let wanted = receive | if transmit { self.on_room } else { 0 };
-        if let Some(latch) = &self.latch {
-            latch.disable.write((self.on_byte | self.on_room) & !wanted);
-            // The FIFO was full when the caller stopped, so it is not empty yet.
-            latch.pending.write(self.on_room);
-        }
-        self.enable.write(self.enable.read() & self.keep | wanted);
+        count
     }
 }
 

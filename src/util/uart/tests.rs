@@ -17,7 +17,7 @@ struct Frame {
 
 impl Frame {
     fn open(&self, model: &UartModel) -> Uart<FrameRegister<'_>> {
-        model.open(|offset| FrameRegister(self, offset))
+        model.open(|place| FrameRegister(self, place.offset))
     }
 
     fn set(&self, offset: u64, value: u32) {
@@ -33,6 +33,8 @@ impl Frame {
 struct FrameRegister<'f>(&'f Frame, u64);
 
 impl UartRegister for FrameRegister<'_> {
+    const IS_PLAIN: bool = false;
+
     fn read(self) -> u32 {
         self.0.reads.borrow_mut().push(self.1);
         self.0.values.borrow().get(&self.1).copied().unwrap_or_default()
@@ -85,7 +87,7 @@ fn an_empty_fifo_has_room_for_a_burst() {
     // has room or is full.
     for (model, fifos, status, values, depth) in [
         (&PL011, (0x2c, 1 << 4), 0x18, [1 << 7, 1 << 3, 1 << 5 | 1 << 3], 16),
-        (&DESIGN_WARE, (0x08, 0xc1), 0x14, [1 << 6 | 1 << 5, 1 << 5, 0], 16),
+        (&ns16550(Spacing::WORDS), (0x08, 0xc1), 0x14, [1 << 6 | 1 << 5, 1 << 5, 0], 16),
         (&MINI, (0x08, 0xc1), 0x14, [1 << 6 | 1 << 5, 1 << 5, 0], 8),
         (&IMX, (0x80, 1), 0xb4, [1 << 6, 0, 1 << 4], 32),
         (&CADENCE, (0x00, 0x114), 0x2c, [1 << 3, 0, 1 << 4], 16),
@@ -100,7 +102,7 @@ fn an_empty_fifo_has_room_for_a_burst() {
         assert_eq!(rooms, [depth, 1, 0]);
     }
     let frame = Frame::default();
-    let uart = frame.open(&DESIGN_WARE);
+    let uart = frame.open(&ns16550(Spacing::WORDS));
     frame.set(0x14, 1 << 6 | 1 << 5);
     assert_eq!(uart.room(), 1, "its FIFOs are off");
 }
@@ -119,22 +121,57 @@ fn bytes_are_written_in_bursts() {
 }
 
 #[test]
-fn a_design_ware_uart_and_a_mini_uart_are_16550s() {
-    for (model, on_byte) in [(DESIGN_WARE, 1), (MINI, 0b1101)] {
+fn a_16550_has_its_registers_where_the_spacing_says() {
+    let spacing = |shift, bytes| Spacing::new(shift, bytes).unwrap();
+    for (model, shift, on_byte) in [
+        (MINI, 2, 0b1101),
+        (ns16550(Spacing::WORDS), 2, 1),
+        (ns16550(Spacing::BYTES), 0, 1),
+        (ns16550(spacing(2, 1)), 2, 1),
+        (ns16550(spacing(1, 2)), 1, 1),
+        (design_ware(Spacing::WORDS), 2, 1),
+    ] {
+        let at = |index: u64| index << shift;
         let frame = Frame::default();
+        // MCR has other bits than OUT2.
+        frame.set(at(4), 0b11);
         let uart = frame.open(&model);
+        let mut writes = frame.writes();
+        assert_eq!(writes.pop(), Some((at(1), 0)), "firmware's interrupts are masked");
+        assert!(writes.is_empty() || writes == [(at(4), 0b1011)]);
+        assert_eq!(writes.is_empty(), on_byte != 1, "the mini-UART has no OUT2");
         assert!(uart.room() == 0 && !uart.is_idle.holds());
-        frame.set(0x14, 1 << 5 | 1 << 0);
-        frame.set(0x00, u32::from(b'e'));
+        frame.set(at(5), 1 << 5 | 1 << 0);
+        frame.set(at(0), u32::from(b'e'));
         assert!(uart.room() > 0 && !uart.is_idle.holds());
         assert_eq!(uart.receive(), Some(b'e'));
-        frame.set(0x14, 1 << 6);
+        frame.set(at(5), 1 << 6);
         assert!(uart.is_idle.holds() && uart.receive().is_none());
         uart.send([b'f'].into_iter());
         uart.set_interrupts(true, false);
         uart.set_interrupts(false, true);
-        let writes = [(0x04, 0), (0x00, 0x66), (0x04, on_byte), (0x04, 2)];
-        assert_eq!(frame.writes(), writes);
+        assert_eq!(frame.writes(), [(at(0), 0x66), (at(1), on_byte), (at(1), 2)]);
+    }
+}
+
+#[test]
+fn spacings_that_do_not_fit_are_refused() {
+    assert_eq!(Spacing::new(2, 4), Some(Spacing::WORDS));
+    assert_eq!(Spacing::new(0, 1), Some(Spacing::BYTES));
+    for (shift, bytes) in [(1, 4), (0, 2), (2, 3), (2, 8), (2, 0), (5, 4), (u32::MAX, 1)] {
+        assert_eq!(Spacing::new(shift, bytes), None, "{shift}, {bytes}");
+    }
+}
+
+/// The interrupt that nothing masks is ended by a read of USR, register 31.
+#[test]
+fn an_interrupt_that_a_busy_design_ware_uart_has_left_is_ended() {
+    for (spacing, usr) in [(Spacing::WORDS, 0x7c), (Spacing::BYTES, 0x1f)] {
+        let frame = Frame::default();
+        frame.open(&design_ware(spacing));
+        assert!(frame.reads.take().contains(&usr));
+        frame.open(&ns16550(spacing));
+        assert!(!frame.reads.take().contains(&usr));
     }
 }
 
@@ -144,11 +181,13 @@ fn an_imx_uart_keeps_the_other_bits_of_its_control_register() {
     // UARTEN, which is the UART's own enable, and both interrupts.
     frame.set(0x80, 1 | 1 << 9 | 1 << 13);
     let uart = frame.open(&IMX);
+    let on = [(0x80, 1 | 1 << 9 | 1 << 13), (0x84, 0b111), (0x90, 1), (0x80, 1)];
+    assert_eq!(frame.writes(), on);
     assert!(uart.room() > 0);
     frame.set(0xb4, 1 << 4);
     assert!(uart.room() == 0);
     uart.send([b'a'].into_iter());
-    assert_eq!(frame.writes(), [(0x80, 1), (0x40, 0x61)]);
+    assert_eq!(frame.writes(), [(0x40, 0x61)]);
     // URXD has status bits above the byte.
     frame.set(0x00, 0x8000 | u32::from(b'b'));
     assert_eq!(uart.receive(), None);
@@ -188,4 +227,71 @@ fn a_cadence_uart_is_switched_on_and_acknowledges_its_interrupts() {
         expected.extend([(0x0c, 0x109 & !enabled), (0x14, 0x008), (0x08, enabled)]);
     }
     assert_eq!(frame.writes(), expected);
+}
+
+/// The models of which only the output is used: what masks their interrupts, the status, its values
+/// if the transmit FIFO is empty, has room or is full, and the bytes that an empty one takes.
+#[test]
+fn output_waits_for_room() {
+    for (model, enable, mask, status, values, depth) in [
+        (&MESON, 0x08, 0b11 << 27, 0x0c, [1 << 22, 0, 1 << 21], 64),
+        (&LPUART, 0x18, 0xff << 20, 0x14, [1 << 23, 1 << 23, 0], 1),
+        (&GENI, 0x614, u32::MAX, 0x40, [0, 0, 1], 1),
+        (&SCIF, 0x08, 0xc8, 0x1c, [0, 1 << 8, 16 << 8], 16),
+    ] {
+        let frame = Frame::default();
+        frame.set(enable, u32::MAX);
+        let uart = frame.open(model);
+        assert_eq!(frame.writes(), [(enable, !mask)]);
+        assert!(!model.has_interrupts());
+        let rooms = values.map(|value| {
+            frame.set(status, value);
+            uart.room()
+        });
+        assert_eq!(rooms, [depth, 1, 0]);
+        assert_eq!(uart.receive(), None);
+        frame.set(status, values[0]);
+        frame.writes();
+        uart.send_all(b"a");
+        assert_eq!(frame.writes().last().unwrap().1, u32::from(b'a'));
+    }
+}
+
+#[test]
+fn a_geni_uart_sends_a_byte_by_a_command() {
+    let frame = Frame::default();
+    let uart = frame.open(&GENI);
+    frame.writes();
+    uart.send_all(b"ab");
+    let command = |byte| [(0x270, 1), (0x600, 0x0800_0000), (0x700, u32::from(byte))];
+    assert_eq!(frame.writes(), [command(b'a'), command(b'b')].concat());
+}
+
+#[test]
+fn models_end_with_their_last_register() {
+    let spacing = Spacing::new(2, 1).unwrap();
+    for (model, size) in [
+        (PL011, 0x3c),
+        (MINI, 0x18),
+        (ns16550(Spacing::BYTES), 6),
+        (ns16550(spacing), 0x15),
+        (design_ware(Spacing::WORDS), 0x80),
+        (IMX, 0xb8),
+        (CADENCE, 0x34),
+        (MESON, 0x10),
+        (LPUART, 0x20),
+        (GENI, 0x704),
+        (SCIF, 0x1e),
+    ] {
+        assert_eq!(model.size(), size);
+    }
+}
+
+#[test]
+fn plain_models_need_nothing_but_words() {
+    let plain = [PL011, MINI, ns16550(Spacing::WORDS), IMX, MESON, LPUART];
+    assert!(plain.iter().all(UartModel::is_plain));
+    let others =
+        [ns16550(Spacing::BYTES), ns16550(Spacing::new(2, 1).unwrap()), CADENCE, GENI, SCIF];
+    assert!(!others.iter().any(UartModel::is_plain));
 }

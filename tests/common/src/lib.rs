@@ -27,7 +27,7 @@ pub use image::{
 pub use lines::Lines;
 pub use machine::{Gic, Machine};
 pub use outcome::{CRASHED, Outcome, PANICKED, REFUSED, SUCCESS};
-pub use trees::{compile_machine, decompile, dtc, machine_tree, qemu_tree};
+pub use trees::{compile_machine, decompile, dtc, machine_tree, qemu_is_at_least, qemu_tree};
 
 /// Makes a module of each function over a [`Gic`], with a test for GICv2 and one for GICv3.
 #[macro_export]

@@ -20,6 +20,18 @@ pub fn qemu_tree(machine: &str, options: &[&str]) -> Vec<u8> {
     fs::read(&file).expect("QEMU has written its tree")
 }
 
+/// Returns whether QEMU has this version or a newer one.
+#[track_caller]
+pub fn qemu_is_at_least(version: [u32; 3]) -> bool {
+    let output = run(Command::new("qemu-system-aarch64").arg("--version"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let numbers = text.split_once("version ").map_or("", |(_, rest)| rest);
+    let numbers = numbers.split(|it: char| !it.is_ascii_digit()).map_while(|it| it.parse().ok());
+    let numbers: Vec<u32> = numbers.take(3).collect();
+    assert!(numbers.len() == 3, "QEMU has no version: {text}");
+    numbers.as_slice() >= version.as_slice()
+}
+
 /// Returns the source of the tree that QEMU makes for the `virt` machine of the boot tests.
 #[track_caller]
 pub fn machine_tree(gic: Gic) -> String {

@@ -1,5 +1,7 @@
 //! Errors in a machine's tree, and errors that are only remarks.
 
+use alloc::format;
+
 use super::*;
 
 #[test]
@@ -18,29 +20,6 @@ fn a_console_that_cannot_be_used_is_a_remark() {
         remark(|chosen| chosen.property_str("stdout-path", "/timer")),
         "no console: stdout-path, `/timer`, is no UART that Bulkhead has a driver for"
     );
-}
-
-#[test]
-fn a_design_ware_uart_has_registers_of_four_bytes() {
-    fn uart(root: &mut Writer, shift: u32, width: u32) {
-        node(root, "uart@9100000", |uart| {
-            uart.property_strings("compatible", &["acme,uart", "snps,dw-apb-uart"]);
-            uart.property_cells("reg", &[0, 0x910_0000, 0, 0x100]);
-            uart.property_u32("reg-shift", shift);
-            uart.property_u32("reg-io-width", width);
-        });
-    }
-    let chosen = |chosen: &mut Writer| chosen.property_str("stdout-path", "/uart@9100000");
-    let read = |more| Board { chosen, more, ..BOARD }.read().unwrap();
-    let console = read(|root| uart(root, 2, 4)).console.unwrap();
-    assert_eq!((console.kind, console.interrupt), (ConsoleKind::DesignWare, None));
-    for more in [|root: &mut Writer| uart(root, 0, 4), |root: &mut Writer| uart(root, 2, 1)] {
-        assert_eq!(
-            read(more).remarks,
-            ["no console: stdout-path, `/uart@9100000`, needs reg-shift = <2> and reg-io-width = \
-              <4>"]
-        );
-    }
 }
 
 #[test]
@@ -174,4 +153,32 @@ fn a_refused_tree_still_says_how_the_machine_ends() {
     assert_eq!(ends(psci), Ends { psci: Some(Conduit::Smc), watchdog: None });
     let watchdog = Some(region(0x910_0000, 0x114));
     assert_eq!(ends(pm), Ends { psci: None, watchdog });
+}
+
+/// QEMU's ZCU102 with 4 GiB has such a tree.
+#[test]
+fn memory_over_the_registers_of_the_gic_or_the_console_is_refused() {
+    let whole = |root: &mut Writer| bank(root, "memory@0", &[0, 0, 0, 0xc000_0000]);
+    let why = "its registers are in what the tree has as memory: correct the memory nodes, or give \
+               the machine less memory";
+    let error = Board { memory: whole, ..BOARD }.error();
+    assert_eq!(error, format!("/intc@8000000 of the machine's tree: {why}"));
+    let uart = |root: &mut Writer| bank(root, "memory@9000000", &[0, 0x900_0000, 0, 0x1000]);
+    let error = Board { memory: uart, ..BOARD }.error();
+    assert_eq!(error, format!("/uart@9000000 of the machine's tree: {why}"));
+}
+
+#[test]
+fn a_redistributor_stride_is_two_frames_or_more() {
+    fn gic(gic: &mut Writer, stride: u64) {
+        gic.property_str("compatible", "arm,gic-v3");
+        gic.property_u64("redistributor-stride", stride);
+        gic.property_cells("reg", &[0, 0x800_0000, 0, 0x1_0000, 0, 0x80a_0000, 0, 0xf6_0000]);
+        gic.property_cells("interrupts", &[1, 9, 4]);
+    }
+    let error = "/intc@8000000 of the machine's tree: its redistributor-stride is not two frames of \
+                 64 KiB or more";
+    assert_eq!(Board { gic: |it| gic(it, 0x1_0000), ..BOARD }.error(), error);
+    assert_eq!(Board { gic: |it| gic(it, 0x2_8000), ..BOARD }.error(), error);
+    Board { gic: |it| gic(it, 0x3_0000), ..BOARD }.read().unwrap();
 }

@@ -5,6 +5,7 @@ use super::*;
 use crate::boot::fdt::{Tree, Writer};
 
 mod board;
+mod console;
 mod errors;
 mod messages;
 mod not_devices;
@@ -146,7 +147,7 @@ fn cpus_are_started_as_their_nodes_say() {
 fn memory_has_banks_and_reserved_parts() {
     let board = Board {
         memory: |root| {
-            bank(root, "memory@0", &[0, 0, 0, 0x4000_0000, 1, 0, 0, 0]);
+            bank(root, "memory@0", &[0, 0, 0, 0x800_0000, 1, 0, 0, 0]);
             bank(root, "memory@40000000", &[0, 0x4000_0000, 1, 0]);
         },
         more: |root| {
@@ -165,7 +166,7 @@ fn memory_has_banks_and_reserved_parts() {
         ..BOARD
     };
     let mut machine = board.read().unwrap();
-    let banks = [region(0, 0x4000_0000), region(0x4000_0000, 1 << 32)];
+    let banks = [region(0, 0x800_0000), region(0x4000_0000, 1 << 32)];
     assert_eq!(machine.memory, banks);
     machine.reserve(region(0x20_0000, 0x10_0000), "Bulkhead");
     let reserved = |region, owner: &str| Reserved { region, owner: owner.to_string() };

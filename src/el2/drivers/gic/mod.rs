@@ -102,8 +102,10 @@ impl Gic {
                 let cpu_interface = cpu_interface.from(offset);
                 Self::V2(v2::GicV2::new(distributor, cpu_interface, hypervisor))
             }
-            machine::Gic::V3 { distributor, redistributors, maintenance, .. } => {
-                Self::V3(v3::GicV3::new(map(*distributor), redistributors, *maintenance))
+            machine::Gic::V3 { distributor, redistributors, redistributor_stride, maintenance } => {
+                let distributor = map(*distributor);
+                let (stride, maintenance) = (*redistributor_stride, *maintenance);
+                Self::V3(v3::GicV3::new(distributor, redistributors, stride, maintenance))
             }
         }
     }
@@ -121,7 +123,7 @@ impl Gic {
     ///
     /// # Errors
     ///
-    /// A sentence, if the CPU has interrupts that cannot be disabled.
+    /// A sentence, if the CPU has interrupts that cannot be disabled, or no redistributor.
     #[inline(always)]
     pub fn init_cpu(
         &self,

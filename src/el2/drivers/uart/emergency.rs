@@ -39,9 +39,9 @@ pub fn write(text: &[u8]) {
     if let Some(uart) = EMERGENCY.uart.get() {
         for byte in text {
             if *byte == b'\n' {
-                uart.send_all(b"\r");
+                uart.send_byte(b'\r');
             }
-            uart.send_all(&[*byte]);
+            uart.send_byte(*byte);
         }
     }
 }

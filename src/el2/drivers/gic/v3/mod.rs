@@ -56,7 +56,6 @@ const GICR_CTLR_ENABLE_LPIS: u32 = 1 << 0;
 const GICR_CTLR_RWP: u32 = 1 << 3;
 const GICR_WAKER_PROCESSOR_SLEEP: u32 = 1 << 1;
 const GICR_WAKER_CHILDREN_ASLEEP: u32 = 1 << 2;
-const GICR_TYPER_VLPIS: u64 = 1 << 1;
 const GICR_TYPER_LAST: u64 = 1 << 4;
 /// The offset from RD_base of SGI_base, the frame with the registers of SGIs and PPIs.
 const SGI_FRAME: u64 = 0x1_0000;
@@ -86,6 +85,8 @@ pub struct GicV3 {
     distributor: Registers,
     /// The regions of redistributors, in the order of the tree.
     regions: Vec<Region<Pa>>,
+    /// `redistributor-stride` of the tree.
+    stride: Option<u64>,
     /// Each CPU's redistributor, which that CPU finds.
     redistributors: [SetOnce<Redistributor>; MAX_CPUS],
     /// The affinity of each CPU.
@@ -108,7 +109,12 @@ impl GicV3 {
     /// Returns the GIC with this distributor and these regions of redistributors, without changing
     /// their state.
     #[inline(always)]
-    pub fn new(distributor: Registers, redistributors: &[Region<Pa>], maintenance: Intid) -> Self {
+    pub fn new(
+        distributor: Registers,
+        redistributors: &[Region<Pa>],
+        stride: Option<u64>,
+        maintenance: Intid,
+    ) -> Self {
         cpu_interface::enable_system_registers();
         Self {
             words: u64::from(distributor.read(GICD_TYPER) & 0x1f) + 1,
@@ -119,6 +125,7 @@ impl GicV3 {
             triggers: Triggers::new(),
             distributor,
             regions: redistributors.to_vec(),
+            stride,
             redistributors: [const { SetOnce::new() }; MAX_CPUS],
             affinities: [const { AtomicU64::new(0) }; MAX_CPUS],
             list_registers: (ICH_VTR_EL2.get() & 0x1f) as usize + 1,
@@ -154,7 +161,7 @@ impl GicV3 {
     ///
     /// # Errors
     ///
-    /// If LPIs stay enabled.
+    /// If LPIs stay enabled, or the CPU has no redistributor.
     #[inline(always)]
     pub fn init_cpu(
         &self,
@@ -164,8 +171,10 @@ impl GicV3 {
         map: &dyn Fn(Region<Pa>) -> Registers,
     ) -> Result<(), &'static str> {
         self.affinities[cpu].store(mpidr.get(), Ordering::Release);
-        let frames = self.find_redistributor(mpidr, map);
-        let control = frames.expect("every CPU has a redistributor in the tree");
+        let control = self.find_redistributor(mpidr, map).ok_or(
+            "none of the GIC's redistributors in the machine's tree is its own: correct reg or \
+             redistributor-stride",
+        )?;
         let redistributor = Redistributor { control, private: control.from(SGI_FRAME) };
         let Redistributor { control, private } = self.redistributors[cpu].set(redistributor);
         cpu_interface::enable_system_registers();
@@ -225,7 +234,7 @@ impl GicV3 {
         let affinity = value >> 8 & 0xff00_0000 | value & 0x00ff_ffff;
         for region in &self.regions {
             let mut offset = 0;
-            while let Some(frames) = region.part(offset, 2 * SGI_FRAME) {
+            while let Some(frames) = region.part(offset, gic_registers::REDISTRIBUTOR_SIZE) {
                 let redistributor = map(frames);
                 let typer = redistributor.read_long(GICR_TYPER);
                 if typer >> 32 == affinity {
@@ -234,8 +243,7 @@ impl GicV3 {
                 if typer & GICR_TYPER_LAST != 0 {
                     break;
                 }
-                // GICv4 redistributors have two more frames, for virtual LPIs.
-                offset += if typer & GICR_TYPER_VLPIS != 0 { 4 } else { 2 } * SGI_FRAME;
+                offset += gic_registers::redistributor_stride(self.stride, typer);
             }
         }
         None

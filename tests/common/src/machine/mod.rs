@@ -1,5 +1,7 @@
 //! A machine to boot: builds the command line of QEMU.
 
+mod boards;
+
 use std::fmt::Display;
 use std::fs;
 use std::io::{self, PipeReader};
@@ -13,7 +15,6 @@ use crate::description;
 use crate::files::{board_tree, file, scratch};
 use crate::outcome::Outcome;
 use crate::session::{self, Errors, Line, Progress, Step};
-use crate::trees::compile_machine;
 
 /// The interrupt controller of a machine, and how interrupts reach the guests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +43,7 @@ impl Gic {
 /// QEMU's options for the UARTs: the console is the first UART's, or both.
 type Serial = &'static [(&'static str, &'static str)];
 const FIRST_UART: Serial = &[("-serial", "stdio")];
+const SECOND_UART: Serial = &[("-serial", "null"), ("-serial", "stdio")];
 const TERMINAL: Serial = &[("-serial", "mon:stdio")];
 const BOTH_UARTS: Serial = &[
     ("-chardev", "stdio,id=terminal,mux=on,signal=off"),
@@ -118,18 +120,6 @@ impl Machine {
             ..Self::new(Gic::V2)
         };
         machine.tree(&board_tree()).initrd(description)
-    }
-
-    /// Returns a ZCU102 of 1 GiB that boots Bulkhead with this description, given as source. Its
-    /// GIC-400 repeats each page over 64 KiB, and its UART is Cadence's.
-    #[track_caller]
-    pub fn zcu102(description: &str) -> Self {
-        let machine =
-            Self { machine: "xlnx-zcu102,virtualization=on".into(), ..Self::new(Gic::V2) };
-        let tree = include_str!("zcu102.dts").replace("BOOTARGS", &machine.command_line);
-        let tree = compile_machine(&tree);
-        let description = description::compile(description);
-        machine.tree(&tree).initrd(&description).option("-audio", "none")
     }
 
     /// Writes the output of the second UART to a file; the console is the first UART's.
