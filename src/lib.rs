@@ -22,6 +22,7 @@ pub mod msi;
 pub mod operator;
 pub mod partition;
 pub mod pci;
+pub mod sched;
 pub mod smccc;
 pub mod smmu;
 pub mod trap;

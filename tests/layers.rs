@@ -21,6 +21,7 @@ const LIBRARY: &[(&str, &[&str])] = &[
     ("msi", &["arch"]),
     ("partition", &["arch"]),
     ("pci", &[]),
+    ("sched", &[]),
     ("mm", &["arch"]),
     ("trap", &["arch", "devices", "vgic"]),
     ("boot", &["arch", "util", "vgic", "smccc", "devices", "entropy", "virtio", "smmu", "msi",

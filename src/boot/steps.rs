@@ -183,8 +183,9 @@ pub fn plan(
         machine.free_interrupts = free_interrupts(tree, last_spi);
     }
     let plan = Plan::new(machine, boot_cpu, description)?;
-    for smmu in &plan.smmus {
-        machine.reserve(smmu.memory, "Bulkhead");
+    let own = plan.smmus.iter().map(|smmu| smmu.memory).chain([plan.heap]);
+    for own in own.filter(|own| !own.is_empty()) {
+        machine.reserve(own, "Bulkhead");
     }
     Ok(plan)
 }

@@ -22,6 +22,20 @@ fn sixty_four_partitions_on_sixty_four_cpus() {
     }
 }
 
+/// Their state does not fit into the heap of Bulkhead's image.
+#[test]
+fn sixty_four_partitions_with_monitors() {
+    let hello = |number| {
+        let partition = Partition::new(&format!("guest{number}"), "hello");
+        partition.memory(4 << 20).property("monitor;")
+    };
+    let outcome = boot(64, &(0..64).map(hello).collect::<Vec<_>>());
+    outcome.expect_success();
+    for number in 0..64 {
+        outcome.expect_line(&format!("guest{number}"), "hello: done, ticks=10");
+    }
+}
+
 #[test]
 fn cpus_that_are_not_used_are_reported() {
     let outcome = boot(67, &[Partition::new("hello", "hello")]);

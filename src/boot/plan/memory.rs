@@ -109,9 +109,20 @@ impl<'a> FreeMemory<'a> {
     /// Takes memory for `size` bytes of tables, at a multiple of `align`, a power of two that is a
     /// page at least. An error begins with the path `node`.
     pub(super) fn take_tables(&mut self, node: &str, size: u64, align: u64) -> Result<Region<Pa>> {
+        self.take_own(node, "translation tables", size, align)
+    }
+
+    /// Takes memory for Bulkhead itself in the same way. An error names `what` it is for.
+    pub(super) fn take_own(
+        &mut self,
+        node: &str,
+        what: &str,
+        size: u64,
+        align: u64,
+    ) -> Result<Region<Pa>> {
         let Ok(region) = find(&self.free, size, 0, align) else {
             let size = Bytes(size);
-            refuse!(node, " leaves no memory for the translation tables: {size} are needed");
+            refuse!(node, " leaves no memory for the {what}: {size} are needed");
         };
         self.take(region, "Bulkhead");
         Ok(region)

@@ -25,6 +25,7 @@ mod disks;
 mod dma;
 mod emulated;
 mod functions;
+mod heap;
 mod layout;
 mod links;
 mod load;
@@ -162,6 +163,7 @@ impl Plan {
         let its = messages::its(machine, &partitions, &mut memory, path)?;
         Ok(Self {
             table_memory: memory.take_tables(path, tables, PAGE_SIZE)?,
+            heap: heap::take(&mut memory, path, &partitions)?,
             smmus,
             its,
             images,

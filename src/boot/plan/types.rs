@@ -39,6 +39,8 @@ pub struct Plan {
     /// partition's memory and onto its disks by virtio; then those for its window onto the
     /// [`images`](Self::images).
     pub table_memory: Region<Pa>,
+    /// Memory for the state of partitions that the heap of the image has no room for, or none.
+    pub heap: Region<Pa>,
     /// The pages of the partitions' images that nothing else needs once the partitions are built:
     /// the loader's initrd, and images that are alone in memory. What is in Bulkhead's own image or
     /// in the machine's tree is not among them.

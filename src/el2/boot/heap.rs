@@ -5,12 +5,13 @@
 //! that is used for large blocks.
 
 use buddy_system_allocator::Heap;
-use bulkhead::arch::addr::Bytes;
+use bulkhead::arch::addr::{Bytes, Pa, Region};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ops::Range;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use super::mmu;
 use super::refuse::refuse;
 use crate::el2::arch::image;
 use crate::el2::arch::sync::Mutex;
@@ -106,4 +107,16 @@ pub fn init() {
     // and it does not include the memory for small blocks.
     unsafe { HEAP.large.lock().init(small.end, size) }
     HEAP.small.store(small.start, Ordering::Relaxed);
+}
+
+/// Adds the memory that the Plan gives to the heap. Called once, by `boot::plan`.
+pub fn extend(memory: Region<Pa>) {
+    mmu::map_memory(memory);
+    let end = memory.end().get() as usize;
+    // In the largest blocks that the buddy system has, of which the memory is a multiple.
+    for start in (memory.start().get() as usize..end).step_by(1 << (ORDER - 1)) {
+        // SAFETY: the Plan gives these bytes to nothing else (`Plan::heap`), the line above mapped
+        // them writable, and EL2 unmaps only code and images.
+        unsafe { HEAP.large.lock().add_to_heap(start, start + (1 << (ORDER - 1))) }
+    }
 }

@@ -226,7 +226,9 @@ pub fn plan(
         let registers = mmu::map_device(bridge.configuration);
         Box::new(Ecam::new(registers, bridge.configuration, bridge.first_bus))
     });
-    or_refuse(steps::plan(&firmware.tree, machine, description, &surroundings))
+    let plan = or_refuse(steps::plan(&firmware.tree, machine, description, &surroundings));
+    heap::extend(plan.heap);
+    plan
 }
 
 /// Returns the value, or refuses to boot.

@@ -88,3 +88,29 @@ fn links_name_copies_by_their_numbers() {
     let system = system([partition("web").with("copies", Cells(&[2]))]).child(links);
     assert_eq!(plan_on(&machine, &system).unwrap().links[0].partitions, [1, 0]);
 }
+
+/// The heap of Bulkhead's image has room for the state of a few partitions; many have more memory.
+#[test]
+fn the_state_of_many_partitions_has_memory_of_its_own() {
+    let mut machine = machine(gic_v3());
+    let cpu = |number| MachineCpu { mpidr: Mpidr::new(number), ..machine.cpus[0].clone() };
+    machine.cpus = (0..64).map(cpu).collect();
+    let heap = |machine: &Machine, partition: Spec| {
+        let plan = plan_on(machine, &system([partition])).unwrap();
+        let others = plan.partitions.iter().map(|it| it.memory.host);
+        let mut others = others.chain([plan.table_memory]);
+        assert!(!others.any(|it| it.overlaps(&plan.heap)));
+        plan.heap
+    };
+    let web = |count| partition("web").with("copies", Cells(count));
+    assert!(heap(&machine, web(&[32])).is_empty());
+    let large = heap(&machine, web(&[64]));
+    assert!(large.size() == 2 * MIB && large.is_aligned(2 * MIB));
+    // 64 times 2 MiB, and less than 2 MiB behind the description.
+    machine.memory = vec![region(0x4000_0000, 132 * MIB)];
+    let web = web(&[64]).with("memory", Cells(&[0, 0x20_0000]));
+    assert_eq!(
+        plan_on(&machine, &system([web])).unwrap_err().to_string(),
+        "/partitions leaves no memory for the state of the partitions: 2 MiB are needed"
+    );
+}
