@@ -5,10 +5,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use common::measure::column::Column;
-use common::measure::figures::Figures;
-use common::measure::linux;
-use common::measure::row::ROWS;
 use common::{
     Gic, Machine, Outcome, Partition, compile, compile_machine, in_all_modes, machine_tree,
     scratch, source,
@@ -220,22 +216,4 @@ fn linux_has_its_random_generator_at_once() {
     let time: Option<f64> = time.and_then(|(time, _)| time.trim().parse().ok());
     let time = time.unwrap_or_else(|| outcome.fail(&format!("Linux does not say `{INIT_DONE}`")));
     outcome.check(time < 0.5, &format!("`{INIT_DONE}` after {time} s"));
-}
-
-/// Without seeds a system call takes 21 times as many instructions, because the kernel draws a
-/// random number in each.
-#[test]
-fn linux_makes_calls_and_forks_as_on_a_bare_machine() {
-    let mut figures = Figures::default();
-    for column in [Column::BareV3, Column::Trapped] {
-        for (row, figure) in linux::costs(column) {
-            figures.set(&row, column, figure.median);
-        }
-    }
-    for row in ROWS.iter().filter(|row| ["linux-syscalls", "linux-forks"].contains(&row.key)) {
-        let ratio = figures.thousandths(row, Column::Trapped).expect("it is measured");
-        let limit = row.limit(Column::Trapped).expect("it has a goal");
-        println!("{}: {ratio} thousandths of a bare machine's instructions", row.name);
-        assert!(ratio <= limit, "{}: {ratio} thousandths, more than {limit}", row.name);
-    }
 }
