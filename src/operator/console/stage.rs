@@ -37,18 +37,19 @@ impl Console {
         if goes_on && !returns && !ends {
             return Some(byte);
         }
-        let before: &[u8] = match self.open_line {
-            Some(_) if !goes_on => b"\r\n",
-            Some(_) if returns => b"\r",
-            None if self.bare_end => b"\r",
-            _ => b"",
-        };
-        let prefix = if returns || !goes_on { channel.prefix.as_bytes() } else { b"" };
-        for part in [before, prefix, if ends { b"\r\n" } else { core::slice::from_ref(&byte) }] {
-            if !part.is_empty() {
-                self.staged.extend(part);
-            }
+        match self.open_line {
+            Some(_) if !goes_on => self.staged.extend(b"\r\n"),
+            Some(_) if returns => self.staged.push(b'\r'),
+            None if self.bare_end => self.staged.push(b'\r'),
+            _ => {}
         }
+        if returns || !goes_on {
+            self.staged.extend(channel.prefix.as_bytes());
+        }
+        if ends {
+            self.staged.push(b'\r');
+        }
+        self.staged.push(byte);
         self.bare_end = false;
         self.open_line = Some(self.turn);
         if ends {
@@ -95,7 +96,7 @@ impl Console {
         if self.staged.is_empty() {
             return Some(byte);
         }
-        self.staged.extend(&[byte]);
+        self.staged.push(byte);
         None
     }
 }

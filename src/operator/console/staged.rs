@@ -42,6 +42,15 @@ impl Staged {
         }
     }
 
+    /// Adds a byte, for which there is room.
+    #[inline(always)]
+    pub fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.end) {
+            *place = byte;
+            self.end = self.end.wrapping_add(1);
+        }
+    }
+
     /// Adds bytes, for which there is room.
     // One copy for all callers.
     #[inline(never)]

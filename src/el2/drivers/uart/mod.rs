@@ -95,8 +95,7 @@ impl MachineUart {
 }
 
 impl Transmit for MachineUart {
-    // One copy for all callers.
-    #[inline(never)]
+    #[inline(always)]
     fn room(&self) -> usize {
         match self {
             Self::Plain(uart) => uart.room(),
