@@ -37,11 +37,12 @@ impl Console {
         if goes_on && !returns && !ends {
             return Some(byte);
         }
-        match self.open_line {
-            Some(_) if !goes_on => self.staged.extend(b"\r\n"),
-            Some(_) if returns => self.staged.push(b'\r'),
-            None if self.bare_end => self.staged.push(b'\r'),
-            _ => {}
+        let is_open = self.open_line.is_some();
+        let returns_first = if is_open { returns } else { self.bare_end };
+        if is_open && !goes_on {
+            self.staged.extend(b"\r\n");
+        } else if returns_first {
+            self.staged.push(b'\r');
         }
         if returns || !goes_on {
             self.staged.extend(channel.prefix.as_bytes());

@@ -43,7 +43,8 @@ impl Staged {
     }
 
     /// Adds a byte, for which there is room.
-    #[inline(always)]
+    // One copy for all callers.
+    #[inline(never)]
     pub fn push(&mut self, byte: u8) {
         if let Some(place) = self.bytes.get_mut(self.end) {
             *place = byte;
