@@ -229,17 +229,37 @@ pub struct Sender {
     pub waits: bool,
 }
 
-impl Transmitter for Sender {
-    // One copy for all callers.
-    #[inline(never)]
-    fn room(&mut self) -> usize {
-        let Some(uart) = self.uart else { return usize::MAX };
+impl Sender {
+    /// Returns for how many bytes the UART has room, as `room` does, after a wait if it may be awaited;
+    /// 0 if a panic has taken the UART.
+    #[inline(always)]
+    fn room_by(&self, room: impl Fn() -> usize) -> usize {
         loop {
-            let room = uart.room();
+            let room = room();
             if room == 0 && self.waits {
                 continue;
             }
             return if !self.waits && emergency::is_taken() { 0 } else { room };
+        }
+    }
+
+    /// Returns the same of a UART that is not plain. A function of its own, for whose call the other
+    /// way saves no registers.
+    #[cold]
+    #[inline(never)]
+    fn other_room(&self, uart: &MachineUart) -> usize {
+        self.room_by(|| uart.room())
+    }
+}
+
+impl Transmitter for Sender {
+    // One copy for all callers.
+    #[inline(never)]
+    fn room(&mut self) -> usize {
+        match self.uart {
+            None => usize::MAX,
+            Some(MachineUart::Plain(uart)) => self.room_by(|| uart.room()),
+            Some(uart) => self.other_room(uart),
         }
     }
 
