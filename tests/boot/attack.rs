@@ -149,7 +149,7 @@ fn exception_loops_stop_with_their_partition(gic: Gic) {
         Partition::new("victim", "victim"),
         Partition::new("several", "attacker").cpus(3).bootargs("groups=sgis loop"),
     ];
-    let machine = with(Machine::new(gic), &guests).deadline(120);
+    let machine = with(Machine::new(gic), &guests).deadline(240);
     let outcome = machine.type_after("several: powered off", "\r").boot();
     outcome
         .expect_success()
