@@ -3,8 +3,9 @@
 
 use alloc::vec::Vec;
 
+use super::dma_plan::{PlannedStream, SmmuPlan};
 use super::memory::FreeMemory;
-use super::types::{Mapping, PartitionPlan, PlannedStream, SmmuPlan};
+use super::types::{Mapping, PartitionPlan};
 use crate::arch::addr::{PAGE_SIZE, Pa};
 use crate::boot::description::{Result, refuse};
 use crate::boot::machine::{Machine, Stream};

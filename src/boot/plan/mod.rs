@@ -23,6 +23,7 @@ mod cpus;
 mod devices;
 mod disks;
 mod dma;
+mod dma_plan;
 mod emulated;
 mod functions;
 mod heap;
@@ -36,11 +37,11 @@ mod regions;
 mod shared_memory;
 mod types;
 
+pub use dma_plan::{PlannedStream, SmmuPlan};
 pub use message_plan::{ItsPlan, MessagePlan, PlannedSource};
 pub use types::{
     DiskInterface, GuestMemory, LinkPlan, LinkPort, LoadedImage, Mapping, PartitionPlan, Plan,
-    PlannedBus, PlannedDisk, PlannedFunction, PlannedStream, SharedMemoryPlan, SharedMemoryPort,
-    SmmuPlan, VirtioDisk,
+    PlannedBus, PlannedDisk, PlannedFunction, SharedMemoryPlan, SharedMemoryPort, VirtioDisk,
 };
 
 impl Plan {

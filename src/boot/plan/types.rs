@@ -3,12 +3,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::dma_plan::SmmuPlan;
 use super::message_plan::{ItsPlan, MessagePlan};
 use crate::arch::addr::{Ipa, Pa, Region};
 use crate::arch::intid::Interrupt;
 use crate::boot::machine::Device;
 use crate::boot::pci::BusWindow;
-use crate::boot::smmu::{Features, Layout};
 use crate::devices::planned::{DeviceKind, PlannedDevice};
 use crate::mm::tables::Attributes;
 use crate::partition::lifecycle::Policy;
@@ -274,34 +274,6 @@ impl SharedMemoryPort {
     pub fn own_memory(&self) -> Option<Region<Pa>> {
         (self.port == 0).then_some(self.place.host)
     }
-}
-
-/// An SMMU that has streams of partitions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SmmuPlan {
-    /// The SMMU, as an index into [`Machine::smmus`](crate::boot::machine::Machine::smmus).
-    pub smmu: usize,
-    /// What it can do.
-    pub features: Features,
-    /// The layout of its stream table.
-    pub layout: Layout,
-    /// The memory of the stream table, at a multiple of its alignment, and behind it a page for the
-    /// command queue and one for the event queue.
-    pub memory: Region<Pa>,
-    /// The streams that partitions have, by ascending StreamID, each once. All others abort.
-    pub streams: Vec<PlannedStream>,
-}
-
-/// A stream of a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlannedStream {
-    /// The StreamID.
-    pub id: u32,
-    /// The partition, as an index into [`Plan::partitions`].
-    pub partition: usize,
-    /// The device, as an index into [`PartitionPlan::passthrough`]; the first one if several share
-    /// the stream.
-    pub device: usize,
 }
 
 /// A partition's memory: `guest` and `host` have the same size, a multiple of the page size.

@@ -243,8 +243,8 @@ impl Sender {
         }
     }
 
-    /// Returns the same of a UART that is not plain. A function of its own, for whose call the other
-    /// way saves no registers.
+    /// Returns the same of a UART that is not plain. A function of its own, so that for a plain one no
+    /// registers are saved.
     #[cold]
     #[inline(never)]
     fn other_room(&self, uart: &MachineUart) -> usize {

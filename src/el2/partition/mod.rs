@@ -5,6 +5,7 @@ mod dma;
 mod lifecycle;
 mod links;
 mod monitor;
+mod parts;
 mod pci;
 mod random;
 mod rendezvous;
@@ -46,6 +47,7 @@ pub use links::{
     DeviceHead, DeviceHeads, Doorbells, LinkAccess, LinkPorts, LinkReports, NotifiedQueue,
 };
 pub use monitor::{MonitorDevice, Supervisor};
+pub use parts::PartitionParts;
 pub use pci::PciFunctions;
 pub use random::RandomNumbers;
 pub use rendezvous::{Rebuild, RecallSlot};
@@ -142,44 +144,6 @@ pub struct PartitionState {
     pub fault_lines: RateLimit,
     /// The limit of lines about its restarts.
     restart_lines: RateLimit,
-}
-
-/// The parts from which boot makes a partition.
-pub struct PartitionParts {
-    /// The resources that it owns.
-    pub plan: PartitionPlan,
-    /// Its device tree.
-    pub tree: Vec<u8>,
-    /// Its stage 2.
-    pub stage2: Stage2,
-    /// Its memory, as EL2 accesses it.
-    pub memory: PartitionMemory,
-    /// Its port at the console.
-    pub port: &'static Port,
-    /// Its random numbers, if the machine has entropy.
-    pub random: Option<Box<dyn RandomNumbers>>,
-    /// Its PL011 with the monitor, if it has one.
-    pub monitor: Option<Box<dyn MonitorDevice>>,
-    /// Its virtio devices, if it has any.
-    pub links: Option<Box<dyn LinkPorts>>,
-    /// The doorbells of the memory that it shares, if it shares some.
-    pub doorbells: Option<Box<dyn Doorbells>>,
-    /// Its PCI Express functions, if it has any.
-    pub pci: Option<Box<dyn PciFunctions>>,
-    /// The streams of its devices, if any is behind an SMMU.
-    pub streams: Option<Box<dyn Streams>>,
-    /// The monitor, if there is one.
-    pub supervisor: Option<&'static dyn Supervisor>,
-    /// The machine's interrupt controller.
-    pub gic: &'static Gic,
-    /// The PPIs that guests own.
-    pub ppis: &'static [Intid],
-    /// The PPI of the virtual timer.
-    pub virtual_timer: Intid,
-    /// The place of each vCPU on its physical CPU.
-    pub seats: &'static [Seat],
-    /// The totals of all partitions.
-    pub totals: &'static Totals,
 }
 
 /// How a vCPU starts.
